@@ -1,0 +1,90 @@
+"""What a task's work sees: the context it is given, the result it returns, the error it raises."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+from msgspec import Struct
+
+from swarm_tui.config.model import HandlerSpec
+
+Result = dict[str, Any]
+
+
+class HandlerError(Exception):
+    """The task failed; `retryable` says whether another attempt may do better."""
+
+    def __init__(self, message: str, *, code: str = "failed", retryable: bool = False, result: Result | None = None):
+        super().__init__(message)
+        self.code = code
+        self.retryable = retryable
+        self.result = result
+
+
+class MissingToolError(HandlerError):
+    """A tool is not installed; the text holds the command that installs it."""
+
+    def __init__(self, tool: str, install: str) -> None:
+        super().__init__(f"{tool} is not installed here: run `{install}`", code="missing-tool")
+
+
+class Context(Struct, kw_only=True):
+    """One attempt at one task.
+
+    `deadline` is on the event loop's clock. `cancel` is set when the task is to stop: a handler has 10 s to end by
+    itself, then its process group gets SIGTERM, then SIGKILL. `fence` is `<attempt>.<epoch>`; it only grows.
+    `environment` is what a handler's processes get (SWARM_TASK_ID …, TRACEPARENT), on top of the allowed one.
+    """
+
+    task_id: str
+    type: str
+    payload: dict[str, Any]
+    attempt: int
+    fence: str
+    idempotency_key: str
+    agent_id: str
+    role: str
+    swarm: str
+    broker_url: str
+    workdir: Path
+    state_dir: Path
+    spec: HandlerSpec
+    deadline: float
+    cancel: asyncio.Event
+    environment: Mapping[str, str]
+    _progress: Callable[[float, str], None]
+    _usage: Callable[[int, float], None]
+    _log: Callable[[str], None]
+    _publish: Callable[[str, dict[str, Any]], None]
+    _spawned: Callable[[int], None]
+
+    def progress(self, percent: float, message: str = "") -> None:
+        """Say how far the work is, 0 to 100; also renews the lease. Thread-safe."""
+        self._progress(percent, message)
+
+    def usage(self, tokens: int = 0, cost: float = 0.0) -> None:
+        """Add to what the task has used: tokens, and US dollars."""
+        self._usage(tokens, cost)
+
+    def log(self, line: str) -> None:
+        """Write a line on the agent's pane (and so into its log)."""
+        self._log(line)
+
+    def publish(self, kind: str, payload: dict[str, Any]) -> None:
+        """Say something besides, such as `deployment/status`."""
+        self._publish(kind, payload)
+
+    def spawned(self, pid: int) -> None:
+        """Record the leader of a new process group, so that it dies with the task and the agent."""
+        self._spawned(pid)
+
+
+class Handler(Protocol):
+    """Does one task type. `Payload` is its schema: the form, `publish TYPE --help` and validation read it."""
+
+    Payload: ClassVar[type[Struct]]
+
+    def run(self, context: Context) -> Awaitable[Result]:
+        """Do the work. Raises HandlerError for a failure that the task's record should name."""
+        ...

@@ -1,0 +1,56 @@
+"""What the rest of swarm-tui asks of a bus: a real one over MQTT, and one in memory for tests."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from msgspec import Struct
+
+from swarm_tui.protocol.envelope import Outgoing
+
+
+class Link(Struct, frozen=True):
+    """The state of the connection; `reason` is a sentence for people when it is down."""
+
+    up: bool
+    reason: str = ""
+    resumed: bool = False
+    """The broker kept our session over the gap."""
+
+
+class BusError(Exception):
+    """The broker cannot be used; the text is one sentence that says why and what to do next."""
+
+
+#: topic, payload, retain flag. Called on the bus's own thread: return at once, never raise.
+OnMessage = Callable[[str, bytes, bool], None]
+OnLink = Callable[[Link], None]
+#: Called when the broker has acknowledged (QoS 1), or when a QoS 0 message has been handed over.
+OnAck = Callable[[], None]
+
+
+class Bus(Protocol):
+    """One connection to a broker. It reconnects by itself for ever, at most 5 s apart, jittered."""
+
+    def start(self, on_message: OnMessage, on_link: OnLink) -> None:
+        """Begin to connect, and return at once."""
+        ...
+
+    def subscribe(self, pattern: str, qos: int = 1) -> None:
+        """Listen to a filter, now and after each reconnect."""
+        ...
+
+    def publish(self, message: Outgoing, on_ack: OnAck | None = None) -> None:
+        """Send, or keep in memory while the link is down; thread-safe, never blocks."""
+        ...
+
+    def set_will(self, will: Outgoing) -> None:
+        """What the broker says when we vanish; from the next connect on."""
+        ...
+
+    def is_up(self) -> bool:
+        """Whether the broker accepted us and we have not lost it since."""
+        ...
+
+    def close(self, wait: float = 2.0) -> None:
+        """Send what is pending, for at most `wait` seconds, and disconnect in order (no will)."""
+        ...

@@ -1,0 +1,162 @@
+"""What a layout says, and what one agent is told of it: frozen structs, JSON and YAML alike."""
+
+from typing import Any, Literal
+
+from msgspec import Struct
+
+Restart = Literal["never", "on-failure", "always"]
+Dialect = Literal["swarm", "seed", "mqtt-v1"]
+
+
+class Tls(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Certificates, as paths; `insecure` skips the check of the broker's name and is said aloud."""
+
+    ca: str | None = None
+    cert: str | None = None
+    key: str | None = None
+    insecure: bool = False
+
+
+class Broker(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How to reach the broker. `url` is mqtt, mqtts, ws, wss or unix."""
+
+    url: str = "mqtt://127.0.0.1:1883"
+    username: str | None = None
+    password: str | None = None
+    tls: Tls = Tls()
+    embedded: Literal["auto", "always", "never"] = "auto"
+
+
+class Tmux(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`socket`: the name of our own tmux server (`-L`), or `default` for the user's."""
+
+    socket: str = "swarm-tui"
+    arrange: Literal["tiled", "windows"] = "tiled"
+
+
+class HandlerSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How an agent does one task type. Without `use` or `command` the type's own handler does it."""
+
+    use: str | None = None
+    """A handler's name, from the entry points `swarm_tui.handlers`."""
+    command: list[str] | None = None
+    """Of the `command` handler: argv with placeholders."""
+    timeout: float | None = None
+    max_attempts: int | None = None
+    idempotent: bool | None = None
+    options: dict[str, Any] = {}
+    templates: dict[str, dict[str, Any]] = {}
+    """Named payloads that the publish form offers."""
+
+
+class RestartPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Seconds and counts of the supervisor."""
+
+    backoff_first: float = 1.0
+    backoff_max: float = 60.0
+    healthy_after: float = 60.0
+    crash_within: float = 10.0
+    crash_count: int = 5
+    crash_window: float = 120.0
+    silent_after: float = 35.0
+    drain_wait: float = 20.0
+    term_wait: float = 10.0
+
+
+class Defaults(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an agent entry gets when it says nothing."""
+
+    restart: Restart = "on-failure"
+    capacity: int = 1
+    timeout: float = 900.0
+    max_attempts: int = 3
+
+
+class AgentEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One row of a layout's `agents`."""
+
+    role: str
+    id: str | None = None
+    count: int | None = None
+    min: int | None = None
+    max: int | None = None
+    command: list[str] | None = None
+    wrap: bool = False
+    env: dict[str, str] = {}
+    workdir: str | None = None
+    restart: Restart | None = None
+    depends_on: dict[str, Literal["started", "registered"]] | list[str] = {}
+    handlers: dict[str, HandlerSpec] = {}
+    capacity: int | None = None
+    dialect: Dialect = "swarm"
+
+
+class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a person must approve, and the swarm's limits."""
+
+    approve: list[str] = []
+    approve_within: float = 3600.0
+    max_agents: int = 64
+    max_open_tasks: int = 100_000
+
+
+class Layout(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A swarm as a file."""
+
+    swarm: str
+    session: str | None = None
+    host: str | None = None
+    """This host's name in the swarm; the machine's own by default."""
+    address: str | None = None
+    """Where ssh reaches this host, for attach from another."""
+    broker: Broker = Broker()
+    tmux: Tmux = Tmux()
+    workdir: str = "."
+    defaults: Defaults = Defaults()
+    supervisor: RestartPolicy = RestartPolicy()
+    agents: list[AgentEntry] = []
+    policy: Policy = Policy()
+
+
+class TypeRule(Struct, frozen=True, kw_only=True):
+    """What the swarm knows of one task type: who does it, and how often."""
+
+    roles: list[str] = []
+    agents: list[str] = []
+    timeout: float = 900.0
+    max_attempts: int = 3
+    idempotent: bool = True
+    approve: bool = False
+
+
+class RunSpec(Struct, frozen=True, kw_only=True):
+    """All that one agent process is told, resolved; a 0600 JSON file, never argv.
+
+    `workdir` and `state_dir` are absolute. `types` holds every type the layout declares (the dispatcher reads it).
+    `env` is what its environment gets besides the caller's.
+    """
+
+    agent_id: str
+    role: str
+    swarm: str
+    broker: Broker
+    workdir: str
+    state_dir: str
+    host: str = ""
+    capacity: int = 1
+    handlers: dict[str, HandlerSpec] = {}
+    types: dict[str, TypeRule] = {}
+    policy: Policy = Policy()
+    scale: dict[str, tuple[int, int]] = {}
+    """Role to (min, max)."""
+    dialect: Dialect = "swarm"
+    command: list[str] | None = None
+    wrap: bool = False
+    env: dict[str, str] = {}
+    restart: Restart = "on-failure"
+    depends_on: dict[str, str] = {}
+    ephemeral: bool = False
+    foreign: dict[str, Dialect] = {}
+    """Agents that know only another dialect, by id: the dispatcher speaks for them."""
+    extra_topics: list[str] = []
+    """Further topics to listen to, from the seed's mqtt.yml."""

@@ -1,0 +1,82 @@
+"""Where a swarm keeps its state; every folder is 0700."""
+
+import os
+from pathlib import Path
+
+import msgspec
+
+
+class StateDir(msgspec.Struct, frozen=True):
+    """`$XDG_STATE_HOME/swarm-tui/<swarm>/`; a `/` in the swarm's name becomes `%2F`."""
+
+    root: Path
+
+    @property
+    def recorder(self) -> Path:
+        return self.root / "recorder.db"
+
+    @property
+    def dispatch(self) -> Path:
+        return self.root / "dispatch.db"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    def log(self, agent_id: str) -> Path:
+        return self.logs / f"{agent_id}.log"
+
+    def spec(self, agent_id: str) -> Path:
+        """The agent's RunSpec, 0600."""
+        return self.root / "agents" / f"{agent_id}.json"
+
+    def environment(self) -> Path:
+        """The caller's environment for the panes, a JSON object, 0600."""
+        return self.root / "environment.json"
+
+    def lock(self, name: str) -> Path:
+        """The lock of an agent id, or of the swarm (`_swarm`), the supervisor (`_supervisor`)."""
+        return self.root / "locks" / name
+
+    def worker(self, agent_id: str) -> Path:
+        """The worker's journal: what it was offered, what it must still report."""
+        return self.root / "work" / f"{agent_id}.journal"
+
+    def results(self) -> Path:
+        """Results too large for a message."""
+        return self.root / "results"
+
+    def create(self) -> "StateDir":
+        """Make the folders, 0700. Raises OSError."""
+        for folder in (
+            self.root.parent,
+            self.root,
+            self.logs,
+            self.root / "agents",
+            self.root / "locks",
+            self.root / "work",
+        ):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return self
+
+
+def state_home() -> Path:
+    """`$XDG_STATE_HOME/swarm-tui`, by default under `~/.local/state`."""
+    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(base) / "swarm-tui"
+
+
+def config_home() -> Path:
+    """`$XDG_CONFIG_HOME/swarm-tui`, by default under `~/.config`."""
+    base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+    return Path(base) / "swarm-tui"
+
+
+def state_dir(swarm: str) -> StateDir:
+    """The swarm's state folder; it need not exist."""
+    return StateDir(state_home() / swarm.replace("%", "%25").replace("/", "%2F"))
+
+
+def broker_dir(port: int) -> Path:
+    """The embedded broker's own files: it belongs to the user and the port, not to one swarm."""
+    return state_home() / f"_broker-{port}"

@@ -1,0 +1,115 @@
+"""What is known of a swarm, as the reducer (`fleet`) keeps it and every reader shows it. Times: seconds since the epoch."""
+
+from collections import deque
+from typing import Any
+
+from msgspec import Struct, field
+
+from swarm_tui.domain.states import AgentState, TaskState
+from swarm_tui.protocol.rows import Hop
+
+
+class AgentView(Struct, kw_only=True):
+    """One agent. `memory_rss` bytes, `cpu` percent of a core, `last_seen` the last message of any kind."""
+
+    agent_id: str
+    role: str = "general"
+    state: AgentState = AgentState.STARTING
+    incarnation: str | None = None
+    host: str | None = None
+    pid: int | None = None
+    pane_id: str | None = None
+    version: str | None = None
+    started_at: float | None = None
+    first_seen: float = 0.0
+    last_seen: float | None = None
+    last_heartbeat: float | None = None
+    beats: deque[float] = field(default_factory=lambda: deque(maxlen=32))
+    """Arrival times of the last heartbeats, oldest first."""
+    cpu: float | None = None
+    cpu_trail: deque[float] = field(default_factory=lambda: deque(maxlen=32))
+    memory_rss: int | None = None
+    memory_trail: deque[float] = field(default_factory=lambda: deque(maxlen=32))
+    capacity: int = 1
+    active: int = 0
+    task_id: str | None = None
+    tasks: set[str] = field(default_factory=set)
+    """Tasks it runs, as far as is known."""
+    capabilities: list[str] = []
+    restarts: int = 0
+    next_start: float | None = None
+    exit_status: int | None = None
+    exit_signal: int | None = None
+    reason: str = ""
+    """Why it is in this state, when that is not plain: an exit, a disagreement of witnesses."""
+    witness: str | None = None
+    """`hung`, `foreign`, `stray` or `split`, where process, pane and bus disagree."""
+    tail: list[str] = []
+    ends: deque[str] = field(default_factory=lambda: deque(maxlen=16))
+    """How its incarnations ended, a sentence each, oldest first."""
+    done: int = 0
+    failed: int = 0
+
+
+class TaskView(Struct, kw_only=True):
+    """One task. `duration` milliseconds of the last attempt."""
+
+    task_id: str
+    type: str = "?"
+    state: TaskState = TaskState.QUEUED
+    priority: str = "medium"
+    attempt: int = 0
+    agent_id: str | None = None
+    created_at: float = 0.0
+    updated_at: float = 0.0
+    started_at: float | None = None
+    ended_at: float | None = None
+    duration: float | None = None
+    progress: float | None = None
+    message: str = ""
+    result: Any = None
+    error: str | None = None
+    reason: str = ""
+    retry_at: float | None = None
+    assigned_to: str | None = None
+    max_attempts: int | None = None
+    payload: dict[str, Any] = {}
+    accepted: bool = False
+    """`tasks/queued` was heard."""
+    late: list[str] = []
+    """Answers that came after they counted: kept, never applied."""
+    hops: list[Hop] = []
+
+
+class DispatcherView(Struct, kw_only=True):
+    """The leader, as the retained `dispatcher` says it."""
+
+    instance: str
+    epoch: int
+    online: bool
+    agent_id: str | None = None
+    since: float = 0.0
+
+
+class HostView(Struct, kw_only=True):
+    """One supervisor's word of its host."""
+
+    host: str
+    online: bool
+    seen: float
+    session: str | None = None
+    socket: str | None = None
+    address: str | None = None
+    pid: int | None = None
+    version: str | None = None
+
+
+class AlertView(Struct, kw_only=True):
+    """One alert that stands."""
+
+    name: str
+    severity: str
+    message: str
+    since: float
+    agent_id: str | None = None
+    task_id: str | None = None

@@ -1,0 +1,1 @@
+"""The wire: names, topics, messages and the codec. Pure: no I/O, no clock."""

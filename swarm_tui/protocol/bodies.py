@@ -1,0 +1,380 @@
+"""What each topic carries, typed. Times are seconds, `duration` milliseconds, as the seed's agents send them."""
+
+from typing import Any, Literal
+
+from msgspec import Struct, field
+
+from swarm_tui.protocol.topics import Kind
+
+JsonObject = dict[str, Any]
+Priority = Literal["low", "medium", "high"]
+PresenceStatus = Literal["online", "busy", "draining", "offline"]
+
+
+class Body(Struct, frozen=True, kw_only=True):
+    """Base of all payloads; on the wire a field that is None is left out."""
+
+
+class Cleared(Body, frozen=True, kw_only=True):
+    """An empty retained message: what was retained there is no more."""
+
+
+class Unknown(Body, frozen=True, kw_only=True):
+    """A topic of the swarm that the contract does not name; the payload is kept as it came."""
+
+
+class Register(Body, frozen=True, kw_only=True):
+    """agents/register"""
+
+    agent_id: str
+    status: str = "online"
+    role: str | None = None
+    capabilities: list[str] = []
+
+
+class Heartbeat(Body, frozen=True, kw_only=True):
+    """agents/heartbeat. `uptime` s; `memory` holds `rss` in bytes; `cpu` percent of a core."""
+
+    agent_id: str = ""
+    status: str = "alive"
+    uptime: float | None = None
+    memory: JsonObject = {}
+    cpu: float | None = None
+    state: str | None = None
+    task_id: str | None = None
+    tasks: list[JsonObject] = []
+    """Each lease held: `{"task_id", "attempt", "epoch"}`."""
+    finished: list[JsonObject] = []
+    """Results that wait for the dispatcher's ack: `{"task_id", "attempt", "epoch"}`."""
+    capacity: int | None = None
+    active: int | None = None
+    incarnation: str | None = None
+
+
+class Shutdown(Body, frozen=True, kw_only=True):
+    """agents/shutdown"""
+
+    agent_id: str = ""
+    reason: str = "graceful"
+    uptime: float | None = None
+
+
+class Status(Body, frozen=True, kw_only=True):
+    """agents/<id>/status, retained: birth, change and will. `started_at` is seconds since the epoch."""
+
+    status: str
+    agent_id: str = ""
+    role: str | None = None
+    incarnation: str | None = None
+    host: str | None = None
+    pid: int | None = None
+    started_at: float | None = None
+    capabilities: list[str] = []
+    capacity: int | None = None
+    active: int | None = None
+    version: str | None = None
+    ephemeral: bool = False
+    """An `auto` id: its retained status is cleared when it leaves."""
+
+
+class Task(Body, frozen=True, kw_only=True):
+    """tasks/new, deployment/request, code/review. `timeout` s; `not_before`, `expires_at` seconds since the epoch."""
+
+    task_id: str
+    type: str
+    payload: JsonObject = {}
+    priority: Priority = "medium"
+    assigned_to: str | None = None
+    timeout: float | None = None
+    max_attempts: int | None = None
+    not_before: float | None = None
+    expires_at: float | None = None
+    idempotency_key: str | None = None
+    traceparent: str | None = None
+
+
+class Inbox(Body, frozen=True, kw_only=True):
+    """agents/<id>/inbox: with `command`, an order; without, the offer of a task under a lease of `lease` s."""
+
+    command: Literal["drain", "undrain", "cancel", "ack", "inventory", "ping", "accept"] | None = None
+    incarnation: str | None = None
+    task_id: str | None = None
+    attempt: int | None = None
+    epoch: int | None = None
+    lease: float | None = None
+    task: Task | None = None
+    reason: str | None = None
+    dispatcher: str | None = None
+
+
+class Queued(Body, frozen=True, kw_only=True):
+    """tasks/queued: the proof that the task is journaled."""
+
+    task_id: str
+    attempt: int = 0
+    position: int | None = None
+    duplicate: bool = False
+    state: str | None = None
+    """Of a duplicate: the state the task is in by now."""
+
+
+class TaskRejected(Body, frozen=True, kw_only=True):
+    """tasks/rejected"""
+
+    task_id: str
+    reason: str = ""
+
+
+class Assigned(Body, frozen=True, kw_only=True):
+    """tasks/assigned, by the dispatcher (with epoch and lease) or by a claimer (without)."""
+
+    task_id: str
+    agent_id: str
+    role: str | None = None
+    claimed_at: str | None = None
+    attempt: int | None = None
+    epoch: int | None = None
+    lease: float | None = None
+    claim: str | None = None
+    """Of a leaderless claim: the claimer's incarnation, by which it knows its own echo."""
+
+
+class Started(Body, frozen=True, kw_only=True):
+    """tasks/started"""
+
+    task_id: str
+    agent_id: str = ""
+    attempt: int | None = None
+    epoch: int | None = None
+
+
+class Declined(Body, frozen=True, kw_only=True):
+    """tasks/declined"""
+
+    task_id: str
+    agent_id: str = ""
+    attempt: int | None = None
+    epoch: int | None = None
+    reason: str = ""
+
+
+class Progress(Body, frozen=True, kw_only=True):
+    """tasks/progress: 0 to 100."""
+
+    task_id: str
+    agent_id: str = ""
+    attempt: int | None = None
+    epoch: int | None = None
+    progress: float | None = None
+    message: str = ""
+    usage: JsonObject = {}
+
+
+class ErrorInfo(Body, frozen=True, kw_only=True):
+    """Why a task failed; a bare string on the wire becomes the message."""
+
+    message: str = ""
+    code: str | None = None
+    retryable: bool | None = None
+
+
+class Complete(Body, frozen=True, kw_only=True):
+    """tasks/complete. `duration` ms."""
+
+    task_id: str
+    agent_id: str = ""
+    attempt: int | None = None
+    epoch: int | None = None
+    status: str = "success"
+    result: Any = None
+    duration: float | None = None
+    completed_at: str | None = None
+    usage: JsonObject = {}
+
+
+class Failed(Body, frozen=True, kw_only=True):
+    """tasks/failed. `duration` ms."""
+
+    task_id: str
+    agent_id: str = ""
+    attempt: int | None = None
+    epoch: int | None = None
+    status: str = "failed"
+    error: ErrorInfo = field(default_factory=ErrorInfo)
+    retryable: bool | None = None
+    duration: float | None = None
+    failed_at: str | None = None
+    result: Any = None
+    cause: str | None = None
+    """`cancelled`, `timeout`, `interrupted`, … where it was not the handler's own failure."""
+
+
+class TaskAct(Body, frozen=True, kw_only=True):
+    """tasks/cancel, tasks/redrive, tasks/approve, tasks/deny: an operator's act on a task."""
+
+    task_id: str
+    reason: str = ""
+    payload_hash: str | None = None
+    """Of an approval: the hash that was shown to the person who approved."""
+
+
+class TaskVerdict(Body, frozen=True, kw_only=True):
+    """tasks/cancelled, tasks/retrying, tasks/dead, tasks/held: what the dispatcher decided. `delay` s."""
+
+    task_id: str
+    attempt: int | None = None
+    reason: str = ""
+    delay: float | None = None
+    state: str | None = None
+    """The state the task is in now, where the topic alone does not say it (expired, awaiting-approval)."""
+
+
+class Halt(Body, frozen=True, kw_only=True):
+    """halt, retained"""
+
+    reason: str = ""
+
+
+class Query(Body, frozen=True, kw_only=True):
+    """operators/<client>/query"""
+
+    query: str
+    args: JsonObject = {}
+
+
+class Reply(Body, frozen=True, kw_only=True):
+    """operators/<client>/reply: one page of rows."""
+
+    query: str = ""
+    rows: list[Any] = []
+    error: str | None = None
+    more: bool = False
+    request: str | None = None
+    """The `id` of the query's envelope."""
+    source: str | None = None
+
+
+class Dispatcher(Body, frozen=True, kw_only=True):
+    """dispatcher, retained, and the dispatcher's will."""
+
+    instance: str
+    epoch: int = 0
+    online: bool = True
+    agent_id: str | None = None
+    open: int | None = None
+
+
+class PaneStatus(Body, frozen=True, kw_only=True):
+    """One pane of a host."""
+
+    agent_id: str
+    role: str = "general"
+    pid: int | None = None
+    pane_id: str | None = None
+    state: str = "running"
+    restarts: int = 0
+    next_start: float | None = None
+    exit_status: int | None = None
+    exit_signal: int | None = None
+    incarnation: str | None = None
+    reason: str = ""
+    tail: list[str] = []
+    """The pane's last lines, of one that ended badly."""
+
+
+class HostStatus(Body, frozen=True, kw_only=True):
+    """hosts/<host>/status, retained, and the supervisor's will."""
+
+    status: str = "online"
+    panes: list[PaneStatus] = []
+    session: str | None = None
+    socket: str | None = None
+    address: str | None = None
+    pid: int | None = None
+    version: str | None = None
+    broker: str | None = None
+    events: list[JsonObject] = []
+
+
+class HostControl(Body, frozen=True, kw_only=True):
+    """hosts/<host>/control"""
+
+    command: Literal["start", "stop", "restart", "scale", "drain", "undrain", "kill", "forget"]
+    agent_id: str | None = None
+    role: str | None = None
+    count: int | None = None
+    when_idle: bool = False
+    reason: str = ""
+
+
+class Scale(Body, frozen=True, kw_only=True):
+    """roles/<role>/scale, retained"""
+
+    desired: int
+    reason: str = ""
+
+
+class DeploymentStatus(Body, frozen=True, kw_only=True):
+    """deployment/status"""
+
+    task_id: str | None = None
+    status: str = ""
+    progress: float | None = None
+    message: str = ""
+
+
+class Alert(Body, frozen=True, kw_only=True):
+    """alerts"""
+
+    severity: str = "warning"
+    message: str = ""
+    agent_id: str | None = None
+    task_id: str | None = None
+    name: str | None = None
+    active: bool = True
+    """False when the alert of that `name` is over."""
+
+
+class Broadcast(Body, frozen=True, kw_only=True):
+    """broadcast"""
+
+    text: str = ""
+
+
+BODY: dict[Kind, type[Body]] = {
+    Kind.REGISTER: Register,
+    Kind.HEARTBEAT: Heartbeat,
+    Kind.SHUTDOWN: Shutdown,
+    Kind.STATUS: Status,
+    Kind.INBOX: Inbox,
+    Kind.TASK_NEW: Task,
+    Kind.TASK_QUEUED: Queued,
+    Kind.TASK_REJECTED: TaskRejected,
+    Kind.TASK_ASSIGNED: Assigned,
+    Kind.TASK_STARTED: Started,
+    Kind.TASK_DECLINED: Declined,
+    Kind.TASK_PROGRESS: Progress,
+    Kind.TASK_COMPLETE: Complete,
+    Kind.TASK_FAILED: Failed,
+    Kind.TASK_CANCEL: TaskAct,
+    Kind.TASK_REDRIVE: TaskAct,
+    Kind.TASK_APPROVE: TaskAct,
+    Kind.TASK_DENY: TaskAct,
+    Kind.TASK_CANCELLED: TaskVerdict,
+    Kind.TASK_RETRYING: TaskVerdict,
+    Kind.TASK_DEAD: TaskVerdict,
+    Kind.TASK_HELD: TaskVerdict,
+    Kind.HALT: Halt,
+    Kind.QUERY: Query,
+    Kind.REPLY: Reply,
+    Kind.DISPATCHER: Dispatcher,
+    Kind.HOST_STATUS: HostStatus,
+    Kind.HOST_CONTROL: HostControl,
+    Kind.SCALE: Scale,
+    Kind.DEPLOYMENT_REQUEST: Task,
+    Kind.CODE_REVIEW: Task,
+    Kind.DEPLOYMENT_STATUS: DeploymentStatus,
+    Kind.ALERT: Alert,
+    Kind.BROADCAST: Broadcast,
+    Kind.OTHER: Unknown,
+}

@@ -1,0 +1,72 @@
+"""What a read message is: an Event, or a Rejected that says why it is none."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from msgspec import Struct
+
+from swarm_tui.protocol.bodies import Body
+from swarm_tui.protocol.topics import Kind
+
+ANONYMOUS = "anonymous"
+
+
+class Event(Struct, frozen=True, kw_only=True):
+    """One message of the swarm, normalised.
+
+    `at` is the sender's time and `received` ours, seconds since the epoch. `payload` is the body as it came, with
+    snake-case names, unknown fields kept. `expires_at` is set on commands. `warnings` names what the reader mended.
+    """
+
+    topic: str
+    kind: Kind
+    key: str
+    id: str
+    at: float
+    received: float
+    sender: str
+    role: str | None
+    body: Body
+    payload: dict[str, Any]
+    retained: bool = False
+    expires_at: float | None = None
+    warnings: tuple[str, ...] = ()
+
+
+class Rejected(Struct, frozen=True, kw_only=True):
+    """A message that the reader refused; `first` is its beginning, made safe to show."""
+
+    topic: str
+    reason: str
+    first: str
+    received: float
+
+
+class Outgoing(Struct, frozen=True):
+    """A message to publish."""
+
+    topic: str
+    payload: bytes
+    qos: int = 1
+    retain: bool = False
+
+
+def rfc3339(seconds: float) -> str:
+    """Seconds since the epoch as RFC 3339 UTC with milliseconds and Z."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def parse_time(value: object) -> float | None:
+    """Seconds since the epoch from RFC 3339 text, seconds or milliseconds; None when it is no time."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, (int, float)):
+        seconds = float(value) / 1000 if value > 1e11 else float(value)
+        return seconds if 0 <= seconds < 1e11 else None
+    if isinstance(value, str) and len(value) <= 40:
+        try:
+            parsed = datetime.fromisoformat(value)
+            return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
+        except (ValueError, OverflowError):
+            return None
+    return None

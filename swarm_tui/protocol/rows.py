@@ -1,0 +1,40 @@
+"""Rows of an operator's query: what the dispatcher answers, `tasks --json` prints, and the screen opens with."""
+
+from typing import Any
+
+from msgspec import Struct
+
+
+class Hop(Struct, kw_only=True):
+    """One step of a task's way. `at` is seconds since the epoch; `what` is a state or an act (`published`, `queued`)."""
+
+    at: float
+    what: str
+    agent_id: str | None = None
+    attempt: int | None = None
+    by: str | None = None
+    """Who did it, where it was a person."""
+    detail: str = ""
+
+
+class TaskRow(Struct, kw_only=True):
+    """One task. Times are seconds since the epoch, `duration` milliseconds of the last attempt."""
+
+    task_id: str
+    type: str
+    state: str
+    priority: str = "medium"
+    attempt: int = 0
+    agent_id: str | None = None
+    created_at: float = 0.0
+    updated_at: float = 0.0
+    duration: float | None = None
+    progress: float | None = None
+    result: Any = None
+    error: str | None = None
+    message: str = ""
+    reason: str = ""
+    assigned_to: str | None = None
+    max_attempts: int | None = None
+    payload: dict[str, Any] = {}
+    hops: list[Hop] = []

@@ -1,0 +1,27 @@
+"""Text from outside, made safe to show: no control or direction character survives."""
+
+import re
+
+_UNSAFE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069\ufeff\ud800-\udfff\ufff9-\ufffb]"
+)
+_UNSAFE_BUT_LINES = re.compile(_UNSAFE.pattern.replace("\x00-\x1f", "\x00-\x08\x0b-\x1f"))
+
+
+def _picture(match: "re.Match[str]") -> str:
+    code = ord(match.group())
+    if code < 0x20:
+        return chr(0x2400 + code)
+    return "\u2421" if code == 0x7F else "\ufffd"
+
+
+def clean(text: str, limit: int | None = None) -> str:
+    """One line of `text`: each control character as its picture (ESC as ␛), at most `limit` characters."""
+    if limit is not None and len(text) > limit:
+        text = text[: max(0, limit - 1)] + "…"
+    return _UNSAFE.sub(_picture, text) if not text.isascii() or not text.isprintable() else text
+
+
+def clean_block(text: str) -> str:
+    """`text` with its newlines and tabs kept and every other control character as its picture."""
+    return _UNSAFE_BUT_LINES.sub(_picture, text.replace("\r\n", "\n"))

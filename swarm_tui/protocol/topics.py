@@ -1,0 +1,110 @@
+"""The topics of a swarm: one rule a row of the wire contract."""
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+from swarm_tui.protocol.names import check_swarm
+
+
+class Kind(StrEnum):
+    """What a topic says; the value is the topic under the swarm, `+` standing for the name in it."""
+
+    REGISTER = "agents/register"
+    HEARTBEAT = "agents/heartbeat"
+    SHUTDOWN = "agents/shutdown"
+    STATUS = "agents/+/status"
+    INBOX = "agents/+/inbox"
+    TASK_NEW = "tasks/new"
+    TASK_QUEUED = "tasks/queued"
+    TASK_REJECTED = "tasks/rejected"
+    TASK_ASSIGNED = "tasks/assigned"
+    TASK_STARTED = "tasks/started"
+    TASK_DECLINED = "tasks/declined"
+    TASK_PROGRESS = "tasks/progress"
+    TASK_COMPLETE = "tasks/complete"
+    TASK_FAILED = "tasks/failed"
+    TASK_CANCEL = "tasks/cancel"
+    TASK_REDRIVE = "tasks/redrive"
+    TASK_APPROVE = "tasks/approve"
+    TASK_DENY = "tasks/deny"
+    TASK_CANCELLED = "tasks/cancelled"
+    TASK_RETRYING = "tasks/retrying"
+    TASK_DEAD = "tasks/dead"
+    TASK_HELD = "tasks/held"
+    HALT = "halt"
+    QUERY = "operators/+/query"
+    REPLY = "operators/+/reply"
+    DISPATCHER = "dispatcher"
+    HOST_STATUS = "hosts/+/status"
+    HOST_CONTROL = "hosts/+/control"
+    SCALE = "roles/+/scale"
+    DEPLOYMENT_REQUEST = "deployment/request"
+    CODE_REVIEW = "code/review"
+    DEPLOYMENT_STATUS = "deployment/status"
+    ALERT = "alerts"
+    BROADCAST = "broadcast"
+    OTHER = ""
+
+
+RETAINED = frozenset({Kind.STATUS, Kind.HALT, Kind.DISPATCHER, Kind.HOST_STATUS, Kind.SCALE})
+QOS_0 = frozenset({Kind.HEARTBEAT, Kind.TASK_PROGRESS})
+#: Acts of an operator: they carry `expires_at` and are deduplicated by `id`.
+COMMANDS = frozenset(
+    {
+        Kind.TASK_CANCEL,
+        Kind.TASK_REDRIVE,
+        Kind.TASK_APPROVE,
+        Kind.TASK_DENY,
+        Kind.HALT,
+        Kind.HOST_CONTROL,
+        Kind.SCALE,
+        Kind.QUERY,
+        Kind.BROADCAST,
+    }
+)
+_BY_TOPIC = {kind.value: kind for kind in Kind if "+" not in kind.value and kind.value}
+_BY_ENDS = {(parts[0], parts[2]): kind for kind in Kind if "+" in kind.value for parts in [kind.value.split("/")]}
+
+
+class Address(Struct, frozen=True):
+    """A topic, understood: what it says, and the name in it (`""` where it has none)."""
+
+    kind: Kind
+    key: str = ""
+
+
+def topic(swarm: str, kind: Kind, key: str = "") -> str:
+    """The full topic of `kind`; `key` fills its `+`."""
+    return f"{swarm}/{kind.value.replace('+', key)}"
+
+
+def parse(swarm: str, full: str) -> Address | None:
+    """What `full` says within `swarm`; None when it is not the swarm's at all."""
+    if not full.startswith(swarm + "/"):
+        return None
+    rest = full[len(swarm) + 1 :]
+    if (kind := _BY_TOPIC.get(rest)) is not None:
+        return Address(kind)
+    parts = rest.split("/")
+    if len(parts) == 3 and parts[1] and (kind := _BY_ENDS.get((parts[0], parts[2]))) is not None:
+        return Address(kind, parts[1])
+    return Address(Kind.OTHER, rest)
+
+
+def matches(pattern: str, full: str) -> bool:
+    """Whether an MQTT filter (`a/+/b`, `a/#`) takes the topic."""
+    wanted, given = pattern.split("/"), full.split("/")
+    if given[0].startswith("$") and wanted[0] in ("+", "#"):
+        return False
+    for index, part in enumerate(wanted):
+        if part == "#":
+            return True
+        if index >= len(given) or part not in ("+", given[index]):
+            return False
+    return len(wanted) == len(given)
+
+
+def everything(swarm: str) -> str:
+    """The filter that takes all the swarm says."""
+    return f"{check_swarm(swarm)}/#"
