@@ -1,4 +1,4 @@
-"""What is known of a swarm, as the reducer (`fleet`) keeps it and every reader shows it. Times: seconds since the epoch."""
+"""What is known of a swarm, as the reducer keeps it and every reader shows it. Times: seconds since the epoch."""
 
 from collections import deque
 from typing import Any

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 
 class Hop(Struct, kw_only=True):
-    """One step of a task's way. `at` is seconds since the epoch; `what` is a state or an act (`published`, `queued`)."""
+    """One step of a task: `at` is seconds since the epoch, `what` a state or an act (`published`, `queued`)."""
 
     at: float
     what: str
