@@ -1,0 +1,61 @@
+"""Bounded keepers of a program's output."""
+
+from collections.abc import Callable
+
+#: Bytes of one line; a longer one is passed on cut.
+LINE_LIMIT = 4_000_000
+
+
+class Capped:
+    """Keeps the first and the last half of `limit` bytes, and says how many it left out between."""
+
+    def __init__(self, limit: int) -> None:
+        self._half = max(1, limit // 2)
+        self._head = bytearray()
+        self._tail = bytearray()
+        self._dropped = 0
+
+    def add(self, chunk: bytes) -> None:
+        room = self._half - len(self._head)
+        self._head += chunk[:room]
+        self._tail += chunk[room:] if room > 0 else chunk
+        over = len(self._tail) - self._half
+        # Trimmed in big steps: a trim for each chunk would copy the tail each time.
+        if over > self._half:
+            del self._tail[:over]
+            self._dropped += over
+
+    @property
+    def truncated(self) -> bool:
+        return self._dropped > 0 or len(self._tail) > self._half
+
+    def text(self) -> str:
+        """What was kept, as text; bytes that are no UTF-8 are replaced."""
+        tail = self._tail[-self._half :]
+        dropped = self._dropped + len(self._tail) - len(tail)
+        between = f"\n[… {dropped} bytes left out …]\n".encode() if dropped else b""
+        return (bytes(self._head) + between + bytes(tail)).decode("utf-8", "replace")
+
+
+class Lines:
+    """Cuts a stream of bytes into lines and hands each on as text."""
+
+    def __init__(self, on_line: Callable[[str], None]) -> None:
+        self._on_line = on_line
+        self._rest = bytearray()
+
+    def add(self, chunk: bytes) -> None:
+        self._rest += chunk
+        if b"\n" in chunk:
+            *whole, rest = bytes(self._rest).split(b"\n")
+            self._rest = bytearray(rest)
+            for line in whole:
+                self._on_line(line.decode("utf-8", "replace"))
+        elif len(self._rest) > LINE_LIMIT:
+            self._on_line(self._rest.decode("utf-8", "replace"))
+            self._rest.clear()
+
+    def end(self) -> None:
+        if self._rest:
+            self._on_line(self._rest.decode("utf-8", "replace"))
+            self._rest.clear()

@@ -1,0 +1,104 @@
+"""From a task type to the handler that does it, and to the schema of its payload."""
+
+from functools import cache
+from importlib import import_module
+from typing import Any, cast
+
+import msgspec
+
+from swarm_tui.agent.handlers.base import Handler, HandlerError
+from swarm_tui.agent.handlers.table import BUILTIN
+from swarm_tui.config.model import HandlerSpec
+
+ENTRY_POINTS = "swarm_tui.handlers"
+
+
+class UnknownHandlerError(HandlerError):
+    """No handler of that name is installed; the text names those that are."""
+
+    def __init__(self, name: str) -> None:
+        known = ", ".join(sorted(names()))
+        super().__init__(f"no handler for {name!r} is installed here; there are: {known}", code="unknown-type")
+
+
+def names() -> set[str]:
+    """The task types and names that have a handler on this machine."""
+    return set(BUILTIN) | set(_extras())
+
+
+def can_do(task_type: str, spec: HandlerSpec | None = None) -> bool:
+    """Whether a handler for the type is installed, given what the layout says of it."""
+    return _where(task_type, spec or HandlerSpec()) in names()
+
+
+def load(task_type: str, spec: HandlerSpec | None = None) -> Handler:
+    """A handler for the type: the layout's `command` or `use` first, then the type's own.
+
+    Raises UnknownHandlerError, or HandlerError when its module does not import.
+    """
+    name = _where(task_type, spec or HandlerSpec())
+    return _class_of(name)()
+
+
+def schema(task_type: str, spec: HandlerSpec | None = None) -> dict[str, Any]:
+    """The JSON schema of the type's payload, without references where one object says all.
+
+    A type that nobody here can do takes any object. Never raises.
+    """
+    try:
+        payload = _class_of(_where(task_type, spec or HandlerSpec())).Payload
+        whole = msgspec.json.schema(payload)
+    except (HandlerError, AttributeError, TypeError):
+        return {"type": "object"}
+    return _inlined(whole)
+
+
+def check(task_type: str, spec: HandlerSpec | None, payload: dict[str, Any]) -> str | None:
+    """Why the payload cannot be done (a sentence with the field's path), or None when it fits."""
+    try:
+        kind = _class_of(_where(task_type, spec or HandlerSpec())).Payload
+    except (HandlerError, AttributeError):
+        return None
+    try:
+        msgspec.convert(payload, kind, strict=True)
+    except (msgspec.ValidationError, RecursionError) as error:
+        return str(error)
+    return None
+
+
+def _where(task_type: str, spec: HandlerSpec) -> str:
+    if spec.command is not None:
+        return "command"
+    return spec.use or task_type
+
+
+@cache
+def _class_of(name: str) -> type[Handler]:
+    where = BUILTIN.get(name)
+    try:
+        if where is not None:
+            module, _, attribute = where.partition(":")
+            return cast("type[Handler]", getattr(import_module(module), attribute))
+        extra = _extras().get(name)
+        if extra is not None:
+            return cast("type[Handler]", extra.load())
+    except Exception as error:  # noqa: BLE001 - a handler's module is someone else's code
+        raise HandlerError(f"the handler {name!r} does not load: {error}", code="broken-handler") from error
+    raise UnknownHandlerError(name)
+
+
+@cache
+def _extras() -> dict[str, Any]:
+    from importlib.metadata import entry_points
+
+    return {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+
+
+def _inlined(whole: dict[str, Any]) -> dict[str, Any]:
+    reference = whole.get("$ref", "")
+    definitions = whole.get("$defs", {})
+    if not reference.startswith("#/$defs/"):
+        return whole
+    top: dict[str, Any] = dict(definitions[reference.removeprefix("#/$defs/")])
+    others = {name: value for name, value in definitions.items() if reference != f"#/$defs/{name}"}
+    return {**top, "$defs": others} if others else top

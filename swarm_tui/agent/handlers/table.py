@@ -1,0 +1,9 @@
+"""The handlers that come with swarm-tui: a task type, or a name for a layout's `use`, and the class that does it."""
+
+#: Imported only when a task of the type comes.
+BUILTIN: dict[str, str] = {
+    "noop": "swarm_tui.agent.handlers.noop:Noop",
+    "command": "swarm_tui.agent.handlers.command:Command",
+    "testing.run": "swarm_tui.agent.handlers.pytest_run:Run",
+    "testing.coverage": "swarm_tui.agent.handlers.pytest_coverage:Coverage",
+}
