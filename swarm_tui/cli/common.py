@@ -1,0 +1,189 @@
+"""What the commands share: exit codes, options, and how a command finds its swarm and its broker."""
+
+import getpass
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+import msgspec
+from msgspec import Struct
+
+from swarm_tui.config.model import Broker
+from swarm_tui.config.paths import StateDir, state_dir
+from swarm_tui.config.running import Running, list_running, load_running
+from swarm_tui.config.urls import check_url, shown_url
+from swarm_tui.protocol.names import DEFAULT_SWARM, InvalidNameError, check_swarm
+
+if TYPE_CHECKING:
+    from swarm_tui.client.operator import Operator
+
+FAILED = 1
+USAGE = 2
+UNREACHABLE = 3
+NO_SUCH = 4
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Failure(Exception):
+    """The command ends with `exit_code`, and `reason` on stderr: one line that says what to do next."""
+
+    def __init__(self, reason: str, exit_code: int = FAILED) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.exit_code = exit_code
+
+
+class Target(Struct, frozen=True, kw_only=True):
+    """The swarm a command means. `running` is set when it was brought up on this machine."""
+
+    swarm: str
+    broker: Broker
+    state: StateDir
+    running: Running | None = None
+
+
+def swarm_option(function: F) -> F:
+    """`--swarm NAME`, as `swarm`."""
+    return click.option(
+        "--swarm", metavar="NAME", help="The swarm (default: the only one that runs, else opencto-dev)."
+    )(function)
+
+
+def broker_option(function: F) -> F:
+    """`--broker URL`, as `broker`."""
+    return click.option("--broker", metavar="URL", help="The broker's URL (default: MQTT_BROKER, else the swarm's).")(
+        function
+    )
+
+
+def json_option(function: F) -> F:
+    """`--json`, as `as_json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(function)
+
+
+def target(swarm: str | None = None, broker: str | None = None, environ: Mapping[str, str] | None = None) -> Target:
+    """The swarm that a command means: flag, else environment, else the only one that runs, else `opencto-dev`.
+
+    Its broker: flag, else environment, else what `up` recorded, else the layout of that name, else the default.
+    Raises Failure on an illegal name or URL, and when several swarms run and none is named.
+    """
+    environ = os.environ if environ is None else environ
+    name = swarm or environ.get("OPENCTO_SWARM") or _only_one()
+    try:
+        check_swarm(name)
+    except InvalidNameError as error:
+        raise Failure(str(error), USAGE) from None
+    running = load_running(name)
+    settings = running.broker if running else _broker_of_layout(name)
+    url = broker or environ.get("MQTT_BROKER")
+    if url:
+        if reason := check_url(url):
+            raise Failure(f"{'--broker' if broker else 'MQTT_BROKER'}: {reason}", USAGE)
+        settings = msgspec.structs.replace(settings, url=url)
+    username, password = environ.get("MQTT_USERNAME"), environ.get("MQTT_PASSWORD")
+    settings = msgspec.structs.replace(
+        settings, username=username or settings.username, password=password or settings.password
+    )
+    return Target(swarm=name, broker=settings, state=state_dir(name), running=running)
+
+
+def _only_one() -> str:
+    running = list_running()
+    if len(running) == 1:
+        return running[0].swarm
+    if len(running) > 1 and not any(entry.swarm == DEFAULT_SWARM for entry in running):
+        names = ", ".join(sorted(entry.swarm for entry in running))
+        raise Failure(f"several swarms run here ({names}); say which with --swarm NAME", USAGE)
+    return DEFAULT_SWARM
+
+
+def _broker_of_layout(swarm: str) -> Broker:
+    """The broker of the layout whose swarm this is, so that a swarm that runs elsewhere is found by name."""
+    from swarm_tui.config.errors import ConfigError
+    from swarm_tui.config.load import find_layout, load_layout
+
+    try:
+        loaded = load_layout(find_layout(swarm, Path.cwd()), {**os.environ, "MQTT_BROKER": "", "OPENCTO_SWARM": ""})
+    except ConfigError:
+        return Broker()
+    return loaded.layout.broker if loaded.layout.swarm == swarm else Broker()
+
+
+def connect(found: Target, timeout: float = 5.0) -> "Operator":
+    """An operator that the broker has accepted, within `timeout` s.
+
+    Raises Failure (exit 3) with the reason in a sentence. The caller closes it.
+    """
+    from swarm_tui.bus.mqtt import MqttBus
+    from swarm_tui.bus.port import BusError
+    from swarm_tui.bus.probe import probe
+    from swarm_tui.client.operator import Operator
+    from swarm_tui.protocol.names import client_id
+
+    try:
+        tried = probe(found.broker, timeout)
+        if not tried.ok:
+            raise Failure(f"{tried.reason}{_advice(found)}", UNREACHABLE)
+        unique = f"op-{os.getpid():x}-{time.monotonic_ns() & 0xFFFFFF:x}"
+        bus = MqttBus(found.broker, client_id(found.swarm, unique))
+        operator = Operator(bus, found.swarm, user=user_name(), host=host_name())
+        operator.start()
+    except BusError as error:
+        raise Failure(str(error), UNREACHABLE) from None
+    end = time.monotonic() + timeout
+    while not bus.is_up():
+        if time.monotonic() > end:
+            operator.close()
+            raise Failure(f"{shown_url(found.broker.url)} accepted nobody within {timeout:g} s", UNREACHABLE)
+        time.sleep(0.005)
+    return operator
+
+
+def _advice(found: Target) -> str:
+    if found.running is None:
+        return (
+            f"; no swarm `{found.swarm}` was brought up here: `swarm-tui up` starts one, --broker names another broker"
+        )
+    return "; `swarm-tui doctor` looks into it"
+
+
+def user_name() -> str:
+    """Who sits here, as far as the machine knows."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
+
+
+def host_name() -> str:
+    """This machine's short name."""
+    return socket.gethostname().split(".")[0] or "localhost"
+
+
+def print_json(value: object) -> None:
+    """JSON on stdout, indented for people on a terminal, one line otherwise."""
+    raw = msgspec.json.encode(value)
+    if sys.stdout.isatty():
+        raw = msgspec.json.format(raw, indent=2)
+    click.echo(raw.decode())
+
+
+def colour() -> bool:
+    """Whether to colour: only on a terminal, and without NO_COLOR."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def style(text: str, **look: Any) -> str:
+    """`text` in a colour, where colours are wanted."""
+    return click.style(text, **look) if colour() else text
+
+
+def note(text: str) -> None:
+    """A line for people, on stderr, so that scripts read stdout undisturbed."""
+    click.echo(text, err=True)

@@ -1,0 +1,153 @@
+"""The command group: each command's module is imported when the command is called, and not before."""
+
+import os
+import sys
+from contextlib import suppress
+from difflib import get_close_matches
+from importlib import import_module
+from pathlib import Path
+
+import click
+
+from swarm_tui import __version__
+from swarm_tui.cli.common import Failure
+from swarm_tui.config.errors import ConfigError
+from swarm_tui.config.paths import state_home
+
+#: Each command with the line that `swarm-tui --help` shows, in the order of a day's work.
+COMMANDS: dict[str, str] = {
+    "up": "Start or adopt a swarm, then open the screen.",
+    "down": "Drain and stop a swarm; leave nothing behind.",
+    "screen": "Open the screen of a running swarm.",
+    "status": "The agents and how they are.",
+    "publish": "Give the swarm a task.",
+    "tasks": "The tasks, or one with every hop.",
+    "cancel": "Cancel tasks.",
+    "retry": "Run dead or failed tasks again.",
+    "approve": "Let held tasks run.",
+    "deny": "Refuse held tasks.",
+    "halt": "Stop all work of the swarm at once.",
+    "resume": "Lift a halt.",
+    "attach": "The terminal becomes an agent's pane.",
+    "logs": "An agent's output, kept over restarts.",
+    "start": "Start stopped agents.",
+    "stop": "Stop agents.",
+    "restart": "Restart agents.",
+    "drain": "Let agents finish and take no more.",
+    "undrain": "Let drained agents take tasks again.",
+    "scale": "Set how many agents a role has.",
+    "forget": "Forget an agent that is gone.",
+    "watch": "Every message, a line each.",
+    "replay": "The same screen over a recording.",
+    "doctor": "Try all that a swarm needs; say what to do.",
+    "validate": "A layout's mistakes, each with its place.",
+    "init": "Write a layout with comments.",
+    "agent": "Run one agent in this terminal.",
+    "serve": "The screen in a browser.",
+    "completion": "Shell completion for bash, zsh or fish.",
+    "supervise": "What keeps a host's panes alive (runs in a pane).",
+}
+HIDDEN = frozenset({"supervise"})
+
+
+class LazyGroup(click.Group):
+    """Looks commands up by name; an unknown one is answered with those near it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        name = f"swarm_tui.cli.{cmd_name.replace('-', '_')}"
+        command: click.Command = import_module(name).command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            near = get_close_matches(args[0], COMMANDS, n=3, cutoff=0.5)
+            meant = f"; did you mean {' or '.join(near)}?" if near else "; `swarm-tui --help` lists them"
+            raise click.UsageError(f"no command `{args[0]}`{meant}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, line in COMMANDS.items() if name not in HIDDEN])
+
+
+@click.group(
+    cls=LazyGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Example: swarm-tui up opencto-dev",
+)
+@click.version_option(__version__, prog_name="swarm-tui")
+@click.pass_context
+def group(ctx: click.Context) -> None:
+    """Run, watch and steer a swarm of agents over MQTT, in tmux, from one terminal screen.
+
+    Without a command, the screen of the swarm that runs here.
+    """
+    if ctx.invoked_subcommand is None:
+        from swarm_tui.cli.bare import open_screen
+
+        ctx.exit(open_screen())
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command line; the exit code. Errors are one line on stderr, never a traceback."""
+    try:
+        result = group.main(args=arguments, prog_name="swarm-tui", standalone_mode=False)
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except Failure as failure:
+        _say(failure.reason)
+        return failure.exit_code
+    except ConfigError as error:
+        click.echo(str(error), err=True)
+        return 2
+    except click.UsageError as error:
+        _say(error.format_message())
+        if error.ctx is not None and error.ctx.info_name:
+            click.echo(f"try: {error.ctx.command_path} --help", err=True)
+        return 2
+    except click.ClickException as error:
+        _say(error.format_message())
+        return 2
+    except (click.Abort, KeyboardInterrupt):
+        return 130
+    except BrokenPipeError:
+        _drop_stdout()
+        return 0
+    except Exception as error:  # noqa: BLE001  (the last line of defence: a person gets a sentence, the file the rest)
+        return _unexpected(error)
+
+
+def _say(reason: str) -> None:
+    with suppress(OSError):
+        click.echo(f"swarm-tui: {reason}", err=True)
+
+
+def _drop_stdout() -> None:
+    """Keep the interpreter from writing to the broken pipe once more at exit."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _unexpected(error: Exception) -> int:
+    import traceback
+
+    path = state_home() / "errors.log"
+    text = "".join(traceback.format_exception(error))
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(text + "\n")
+        where: Path | str = path
+    except OSError:
+        where = "nowhere, the state folder cannot be written"
+    reason = " ".join(str(error).split())[:200]
+    _say(f"a mistake of ours: {type(error).__name__}: {reason} (the details are in {where})")
+    return 1

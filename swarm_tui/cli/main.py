@@ -1,0 +1,20 @@
+"""`swarm-tui`: what the arguments name is imported, and nothing else."""
+
+import sys
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run one command and exit with its code."""
+    arguments = sys.argv[1:] if argv is None else argv
+    if arguments[:1] == ["agent"]:
+        # An agent's start is nine-fold, so it pays for no command line library.
+        from swarm_tui.agent.main import main as agent
+
+        sys.exit(agent(arguments[1:]))
+    from swarm_tui.cli.group import run
+
+    sys.exit(run(arguments))
+
+
+if __name__ == "__main__":
+    main()

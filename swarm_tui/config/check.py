@@ -1,0 +1,162 @@
+"""What a layout may not say although its shape is right: ids, dependencies, bounds, addresses."""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from swarm_tui.config.document import Document, Where, near
+from swarm_tui.config.ids import Named, name_agents
+from swarm_tui.config.model import AgentEntry, HandlerSpec, Layout
+from swarm_tui.config.urls import check_url
+from swarm_tui.protocol.names import (
+    InvalidNameError,
+    canonical_role,
+    check_agent_id,
+    check_swarm,
+    check_task_type,
+)
+
+_POSITIVE = ("capacity", "timeout", "max_attempts", "approve_within", "max_agents", "max_open_tasks")
+
+
+def check_layout(document: Document, layout: Layout) -> None:
+    """Add every mistake of meaning to `document.problems`."""
+    _name(document, ("swarm",), layout.swarm, check_swarm)
+    if layout.session is not None and (not layout.session or set(layout.session) & set(":.=@$% \t")):
+        document.problem(
+            ("session",), f"`{layout.session}` is no tmux session's name: leave out : . = @ $ % and spaces"
+        )
+    if reason := check_url(layout.broker.url):
+        document.problem(("broker", "url"), reason)
+    if layout.broker.password is not None and layout.broker.username is None:
+        document.problem(("broker", "password"), "a password without a `username`")
+    if (layout.broker.tls.cert is None) != (layout.broker.tls.key is None):
+        document.problem(("broker", "tls"), "`cert` and `key` belong together")
+    for section in ("defaults", "policy", "supervisor"):
+        _positive(document, (section,), getattr(layout, section), every=section == "supervisor")
+    if not layout.agents:
+        document.problem(("agents",), "`agents` is empty: a swarm has at least one")
+    for index, entry in enumerate(layout.agents):
+        _entry(document, ("agents", index), entry)
+    if not document.problems:
+        agents = name_agents(layout)
+        _unique(document, agents)
+        _depends(document, layout, agents)
+        if len(agents) > layout.policy.max_agents:
+            document.problem(
+                ("agents",), f"{len(agents)} agents, but `policy.max_agents` is {layout.policy.max_agents}"
+            )
+
+
+def _name(document: Document, where: Where, text: str, check: object) -> None:
+    try:
+        check(text)  # type: ignore[operator]
+    except InvalidNameError as error:
+        document.problem(where, str(error))
+
+
+def _positive(document: Document, where: Where, value: msgspec.Struct, *, every: bool = False) -> None:
+    for field in value.__struct_fields__:
+        number = getattr(value, field)
+        counts = isinstance(number, int | float) and not isinstance(number, bool)
+        if (every or field in _POSITIVE) and counts and number <= 0:
+            document.problem((*where, field), f"`{field}` must be more than 0")
+
+
+def _entry(document: Document, where: Where, entry: AgentEntry) -> None:
+    _name(document, (*where, "role"), entry.role, check_agent_id)
+    if entry.id is not None:
+        _name(document, (*where, "id"), entry.id, check_agent_id)
+    if entry.count is not None and (entry.min is not None or entry.max is not None):
+        document.problem((*where, "count"), "`count` is a fixed number, `min` and `max` a range: give one of both")
+    for field in ("count", "min", "max"):
+        number = getattr(entry, field)
+        if number is not None and number < (0 if field == "min" else 1):
+            document.problem((*where, field), f"`{field}` must be at least {0 if field == 'min' else 1}")
+    low, high = entry.min, entry.max
+    if low is not None and high is not None and low > high:
+        document.problem((*where, "min"), f"`min` {low} is more than `max` {high}")
+    if canonical_role(entry.role) == "task-manager" and (entry.min is not None or entry.max is not None):
+        document.problem((*where, "role"), "a task-manager is not scaled by load; one leads, give `count` for standbys")
+    _positive(document, where, entry)
+    if entry.command is not None and (not entry.command or not entry.command[0]):
+        document.problem((*where, "command"), "`command` is empty: its first element is the program")
+    if entry.wrap and entry.command is None:
+        document.problem((*where, "wrap"), "`wrap` needs a `command` to wrap")
+    if entry.dialect != "swarm" and entry.command is None:
+        document.problem((*where, "dialect"), f"dialect `{entry.dialect}` needs a `command`: our agents speak `swarm`")
+    for name in entry.env:
+        if not name or "=" in name or "\0" in name or name[0].isdigit():
+            document.problem((*where, "env", name), f"`{name}` is no environment variable's name")
+    for task_type, handler in entry.handlers.items():
+        _handler(document, (*where, "handlers", task_type), task_type, handler)
+
+
+def _handler(document: Document, where: Where, task_type: str, handler: HandlerSpec) -> None:
+    _name(document, where, task_type, check_task_type)
+    _positive(document, where, handler)
+    if handler.command is not None and (not handler.command or not handler.command[0]):
+        document.problem((*where, "command"), "`command` is empty: its first element is the program")
+    if handler.command is not None and handler.use not in (None, "command"):
+        document.problem((*where, "use"), f"`use: {handler.use}` and `command` exclude each other")
+
+
+def _unique(document: Document, agents: list[Named]) -> None:
+    first: dict[str, int] = {}
+    for agent in agents:
+        if agent.agent_id in first:
+            where: Where = ("agents", agent.entry)
+            place = (*where, "id") if (*where, "id") in document.places else where
+            line = document.places[("agents", first[agent.agent_id])][0]
+            document.problem(place, f"the id `{agent.agent_id}` is already that of the agent on line {line}")
+        else:
+            first[agent.agent_id] = agent.entry
+
+
+def _depends(document: Document, layout: Layout, agents: list[Named]) -> None:
+    ids = {agent.agent_id: agent.entry for agent in agents}
+    roles: dict[str, set[int]] = {}
+    for agent in agents:
+        roles.setdefault(agent.role, set()).add(agent.entry)
+    needs: dict[int, set[int]] = {}
+    for index, entry in enumerate(layout.agents):
+        for position, name in enumerate(entry.depends_on):
+            key = name if isinstance(entry.depends_on, dict) else position
+            where: Where = ("agents", index, "depends_on", key)
+            if name in ids:
+                wanted = {ids[name]}
+            elif canonical_role(name) in roles:
+                wanted = roles[canonical_role(name)] - {index}
+            else:
+                hint = near(name, sorted({*ids, *roles}))
+                document.problem(where, f"`depends_on` names `{name}`, which is no agent or role here{hint}")
+                continue
+            if index in wanted and len([a for a in agents if a.entry == index]) == 1:
+                document.problem(where, f"`{name}` depends on itself")
+            needs.setdefault(index, set()).update(wanted - {index})
+    if cycle := _cycle(needs):
+        names = [_label(agents, index) for index in cycle]
+        document.problem(
+            ("agents", cycle[0], "depends_on"), f"`depends_on` goes in a circle: {' → '.join([*names, names[0]])}"
+        )
+
+
+def _label(agents: list[Named], entry: int) -> str:
+    return next((agent.agent_id for agent in agents if agent.entry == entry), "?")
+
+
+def _cycle(needs: dict[int, set[int]]) -> list[int]:
+    """One circle of entries, in order, or nothing."""
+    done: set[int] = set()
+
+    def walk(node: int, path: list[int]) -> list[int]:
+        if node in path:
+            return path[path.index(node) :]
+        if node in done:
+            return []
+        found: Iterable[list[int]] = (walk(target, [*path, node]) for target in sorted(needs.get(node, ())))
+        circle = next((candidate for candidate in found if candidate), [])
+        done.add(node)
+        return circle
+
+    return next((circle for circle in (walk(node, []) for node in sorted(needs)) if circle), [])

@@ -1,0 +1,163 @@
+"""YAML with its places: plain values, and where each one and each key stands in the file."""
+
+import re
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import yaml
+from msgspec import Struct
+
+from swarm_tui.config.errors import ConfigError, Problem, whole_file
+from swarm_tui.config.expand import expand
+
+#: Keys and indices from the top of the document to a value.
+Where = tuple[str | int, ...]
+
+MAX_BYTES = 1 << 20
+MAX_NODES = 50_000
+_INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_WORDS: dict[str, Any] = {
+    "": None,
+    "~": None,
+    **dict.fromkeys(("null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+
+
+class Document(Struct):
+    """A read file: `value` in plain Python, `texts` the written text of each scalar, `places` line and column."""
+
+    file: str
+    value: Any
+    places: dict[Where, tuple[int, int]]
+    texts: dict[Where, str]
+    problems: list[Problem]
+
+    def problem(self, where: Where, reason: str) -> None:
+        """Note a mistake at `where`, or at the nearest place above it that the file has."""
+        while where and where not in self.places:
+            where = where[:-1]
+        line, column = self.places.get(where, (1, 1))
+        self.problems.append(Problem(self.file, line, column, reason))
+
+
+def read_document(path: Path, environ: Mapping[str, str], *, show: str | None = None) -> Document:
+    """Read a YAML file; `show` is the name that mistakes are given under. Raises ConfigError when it is no YAML."""
+    name = show or str(path)
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise whole_file(name, f"cannot be read: {error.strerror or error}") from None
+    if len(raw) > MAX_BYTES:
+        raise whole_file(name, f"{len(raw):,} bytes; a configuration has at most {MAX_BYTES:,}")
+    return parse_document(raw, name, environ)
+
+
+def parse_document(raw: bytes, name: str, environ: Mapping[str, str]) -> Document:
+    """Read YAML text: YAML 1.2's core words (`on` is text, `12:30:00` is text), duplicate keys are mistakes."""
+    try:
+        root = yaml.compose(raw.decode("utf-8-sig"), Loader=yaml.SafeLoader)
+    except UnicodeDecodeError as error:
+        raise whole_file(name, f"is not UTF-8 (byte {error.start})") from None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        raise ConfigError([Problem(name, line, column, _syntax(error, raw))]) from None
+    except (yaml.YAMLError, RecursionError) as error:
+        raise whole_file(name, f"is not YAML: {' '.join(str(error).split())[:200]}") from None
+    document = Document(name, None, {(): (1, 1)}, {}, [])
+    if root is not None:
+        document.value = _Builder(document, environ).build(root, ())
+    return document
+
+
+def _syntax(error: yaml.MarkedYAMLError, raw: bytes) -> str:
+    reason = " ".join(part for part in (error.context, error.problem) if part)
+    mark = error.problem_mark
+    lines = raw.decode("utf-8-sig").splitlines()
+    if mark is not None and mark.line < len(lines) and re.search(r"[{\[].*\$\{", lines[mark.line]):
+        reason += "; put quotes around ${…} inside { } or [ ]"
+    elif "\\t" in reason:
+        reason += "; indent with spaces"
+    return f"not YAML: {reason}"
+
+
+class _Builder:
+    """Nodes to plain values, with places and texts on the way."""
+
+    def __init__(self, document: Document, environ: Mapping[str, str]) -> None:
+        self._document = document
+        self._environ = environ
+        self._open: set[int] = set()
+        self._left = MAX_NODES
+
+    def build(self, node: yaml.Node, where: Where) -> Any:
+        self._left -= 1
+        if self._left < 0:
+            raise whole_file(self._document.file, f"holds over {MAX_NODES:,} values, aliases counted")
+        self._document.places.setdefault(where, (node.start_mark.line + 1, node.start_mark.column + 1))
+        if isinstance(node, yaml.ScalarNode):
+            return self._scalar(node, where)
+        if id(node) in self._open:
+            self._document.problem(where, "this alias holds itself")
+            return None
+        self._open.add(id(node))
+        try:
+            if isinstance(node, yaml.SequenceNode):
+                return [self.build(item, (*where, index)) for index, item in enumerate(node.value)]
+            return self._mapping(node, where)
+        finally:
+            self._open.discard(id(node))
+
+    def _mapping(self, node: yaml.Node, where: Where) -> dict[str, Any]:
+        built: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            mark = key_node.start_mark
+            if not isinstance(key_node, yaml.ScalarNode):
+                self._document.problems.append(
+                    Problem(self._document.file, mark.line + 1, mark.column + 1, "a key must be plain text")
+                )
+                continue
+            key = key_node.value
+            if key in built:
+                self._document.problems.append(
+                    Problem(self._document.file, mark.line + 1, mark.column + 1, f"the key `{key}` is there twice")
+                )
+                continue
+            self._document.places[(*where, key)] = (mark.line + 1, mark.column + 1)
+            built[key] = self.build(value_node, (*where, key))
+        return built
+
+    def _scalar(self, node: yaml.ScalarNode, where: Where) -> Any:
+        mark = node.start_mark
+        text = expand(
+            node.value,
+            self._environ,
+            lambda reason: self._document.problems.append(
+                Problem(self._document.file, mark.line + 1, mark.column + 1, reason)
+            ),
+        )
+        self._document.texts[where] = text
+        return _word(text) if node.style is None else text
+
+
+def _word(text: str) -> Any:
+    if text in _WORDS:
+        return _WORDS[text]
+    if _INT.fullmatch(text):
+        return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
+    if _FLOAT.fullmatch(text):
+        return float(text)
+    return text
+
+
+def near(word: str, known: list[str]) -> str:
+    """`; did you mean …?` when something known is close, else those known, else nothing."""
+    close = get_close_matches(word, known, n=1, cutoff=0.6)
+    if close:
+        return f"; did you mean `{close[0]}`?"
+    return f"; known: {', '.join(known)}" if known and len(known) <= 16 else ""

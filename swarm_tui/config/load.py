@@ -1,0 +1,116 @@
+"""Layouts: where they are found, and how one becomes structs."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from swarm_tui.config.check import check_layout
+from swarm_tui.config.document import near, read_document
+from swarm_tui.config.errors import ConfigError, Problem, UnknownLayoutError
+from swarm_tui.config.model import Layout
+from swarm_tui.config.override import override
+from swarm_tui.config.paths import config_home
+from swarm_tui.config.shape import to_struct
+
+
+class Loaded(Struct, frozen=True, kw_only=True):
+    """A layout ready to run.
+
+    `workdir` is absolute. `notes` are sentences for the person who starts it (what the environment changed);
+    `confirm` are questions to put before it starts: the environment points it at a broker that is not on loopback.
+    """
+
+    layout: Layout
+    path: Path
+    workdir: Path
+    notes: list[str] = []
+    confirm: list[str] = []
+
+
+def shipped_layouts() -> Path:
+    """The folder of the layouts that come with the package, in a wheel and in a checkout alike."""
+    package = Path(__file__).resolve().parent.parent
+    installed = package / "layouts"
+    return installed if installed.is_dir() else package.parent / "layouts"
+
+
+def layout_folders(cwd: Path) -> list[tuple[str, Path]]:
+    """Where a layout is looked for by name, first wins: a word for people, and the folder."""
+    return [
+        ("./layouts", cwd / "layouts"),
+        ("your config folder", config_home() / "layouts"),
+        ("your config folder", config_home()),
+        ("shipped", shipped_layouts()),
+    ]
+
+
+def known_layouts(cwd: Path) -> dict[str, tuple[str, Path]]:
+    """Every layout that a name finds: name to (where, path)."""
+    found: dict[str, tuple[str, Path]] = {}
+    for where, folder in layout_folders(cwd):
+        for path in sorted([*folder.glob("*.yml"), *folder.glob("*.yaml")]):
+            if not (folder == config_home() and path.stem == "config"):
+                found.setdefault(path.stem, (where, path))
+    return found
+
+
+def find_layout(name_or_path: str, cwd: Path) -> Path:
+    """The layout's file. What holds a `/` or ends in .yml or .yaml is a path, all else a name.
+
+    Raises UnknownLayoutError, which lists those found.
+    """
+    if "/" in name_or_path or name_or_path.endswith((".yml", ".yaml")):
+        path = cwd / Path(name_or_path).expanduser()
+        if path.is_file():
+            return path
+        reason = "is a folder, not a layout" if path.is_dir() else "no such file"
+        raise UnknownLayoutError([Problem(name_or_path, 0, 0, reason)])
+    known = known_layouts(cwd)
+    if name_or_path in known:
+        return known[name_or_path][1]
+    listed = ", ".join(f"{name} ({where})" for name, (where, _) in sorted(known.items())) or "none"
+    hint = near(name_or_path, sorted(known)) if known else ""
+    meant = hint if "did you mean" in hint else ""
+    raise UnknownLayoutError([Problem(name_or_path, 0, 0, f"no layout of that name{meant}; found: {listed}")])
+
+
+def load_layout(
+    path: Path,
+    environ: Mapping[str, str] | None = None,
+    *,
+    cwd: Path | None = None,
+    broker: str | None = None,
+    swarm: str | None = None,
+    show: str | None = None,
+) -> Loaded:
+    """Read, check and complete a layout. Raises ConfigError with every mistake found.
+
+    `broker` and `swarm` are flags, which win over the environment, which wins over the file. A relative `workdir` is
+    relative to `cwd`, the folder the person works in, wherever the layout itself lies.
+    """
+    environ = os.environ if environ is None else environ
+    document = read_document(path, environ, show=show)
+    layout = to_struct(document, Layout)
+    check_layout(document, layout)
+    if document.problems:
+        raise ConfigError(document.problems)
+    overridden = override(layout, environ, broker=broker, swarm=swarm)
+    if overridden.mistakes:
+        raise ConfigError([Problem(name, 0, 0, reason) for name, reason in overridden.mistakes])
+    workdir = (cwd or Path.cwd()) / Path(layout.workdir).expanduser()
+    return Loaded(
+        layout=overridden.layout,
+        path=path.resolve(),
+        workdir=workdir.resolve(),
+        notes=overridden.notes,
+        confirm=overridden.confirm,
+    )
+
+
+def layout_schema() -> dict[str, object]:
+    """The JSON Schema of a layout, for editors."""
+    schema = msgspec.json.schema(Layout)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "swarm-tui layout", **schema}

@@ -1,0 +1,66 @@
+"""Which swarms run on this machine: one small file in each one's state folder."""
+
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from swarm_tui.config.files import write_private
+from swarm_tui.config.model import Broker
+from swarm_tui.config.paths import StateDir, state_dir, state_home
+
+_FILE = "swarm.json"
+
+
+class Running(Struct, frozen=True, kw_only=True):
+    """What `up` wrote of a swarm; it is there from `up` until `down`.
+
+    `cwd` is the folder that relative paths of the layout start from: it stays the one of the first `up`.
+    """
+
+    swarm: str
+    session: str
+    socket: str
+    layout_path: str
+    broker: Broker
+    host: str
+    version: str
+    started_at: float
+    embedded: bool = False
+    cwd: str = "."
+
+    @property
+    def state(self) -> StateDir:
+        return state_dir(self.swarm)
+
+
+def save_running(running: Running) -> Path:
+    """Write `<state>/swarm.json`, 0600, in one step. Raises OSError."""
+    path = state_dir(running.swarm).root / _FILE
+    write_private(path, msgspec.json.encode(running))
+    return path
+
+
+def load_running(swarm: str) -> Running | None:
+    """What runs under that name here; None when nothing does, or its file cannot be read."""
+    return _read(state_dir(swarm).root / _FILE)
+
+
+def forget_running(swarm: str) -> None:
+    """The swarm is down."""
+    with suppress(OSError):
+        (state_dir(swarm).root / _FILE).unlink()
+
+
+def list_running() -> list[Running]:
+    """Every swarm that was brought up here and not down, by name."""
+    found = [_read(path) for path in sorted(state_home().glob(f"*/{_FILE}"))]
+    return [running for running in found if running is not None]
+
+
+def _read(path: Path) -> Running | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Running)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return None

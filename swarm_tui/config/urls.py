@@ -1,0 +1,55 @@
+"""What a broker's URL may be, before anything connects."""
+
+import ipaddress
+from urllib.parse import urlsplit, urlunsplit
+
+SCHEMES = ("mqtt", "mqtts", "ws", "wss", "unix")
+_ALSO = {"tcp": "mqtt", "ssl": "mqtts", "tls": "mqtts", "http": "ws", "https": "wss"}
+
+
+def check_url(url: str) -> str | None:
+    """Why `url` names no broker, in a sentence; None when it does."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        return f"`{shown_url(url)}` is no broker URL: {error}"
+    if parts.scheme not in SCHEMES:
+        meant = f"; did you mean `{_ALSO[parts.scheme]}://`?" if parts.scheme in _ALSO else ""
+        if not parts.scheme or "://" not in url:
+            meant = f"; write `mqtt://{url}`" if url and "/" not in url and " " not in url else ""
+        return f"`{shown_url(url)}` is no broker URL: it begins with one of {', '.join(SCHEMES)}{meant}"
+    if parts.scheme == "unix":
+        return None if parts.path else f"`{url}` names no socket: write `unix:///path/to/socket`"
+    if not parts.hostname or any(c.isspace() for c in url):
+        return f"`{shown_url(url)}` names no host: write `{parts.scheme}://host:port`"
+    if port == 0:
+        return f"`{shown_url(url)}`: port 0 is none that a client can use"
+    return None
+
+
+def shown_url(url: str) -> str:
+    """The URL without its password."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url.split("@")[-1]
+    if "@" not in parts.netloc:
+        return url
+    user, _, host = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=f"{user.split(':')[0]}@{host}"))
+
+
+def is_loopback(url: str) -> bool:
+    """Whether the broker is on this machine: loopback, `localhost`, or a socket file."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    if parts.scheme == "unix":
+        return True
+    host = parts.hostname or ""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
