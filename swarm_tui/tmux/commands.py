@@ -1,0 +1,73 @@
+"""tmux commands that make, tag and log panes: each returns a list that one call runs whole."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from swarm_tui.tmux.panes import AGENT, INCARNATION, PORT, ROLE, SWARM
+
+WIDTH, HEIGHT = 200, 60
+Commands = list[list[str]]
+
+
+def program(argv: Sequence[str]) -> list[str]:
+    """`argv` as a pane's own first process: a single word would go through a shell."""
+    return list(argv) if len(argv) > 1 else ["env", *argv]
+
+
+def tags(target: str | None, values: Mapping[str, str]) -> Commands:
+    """Set pane options; without a target, of the pane that the same list has just made."""
+    where = ["-t", target] if target else []
+    return [["set-option", "-p", *where, name, value] for name, value in values.items()]
+
+
+def agent_tags(swarm: str, agent_id: str, role: str, incarnation: int) -> dict[str, str]:
+    """The tags of an agent's pane."""
+    return {SWARM: swarm, AGENT: agent_id, ROLE: role, INCARNATION: str(incarnation)}
+
+
+def control_tags(swarm: str, role: str, port: int | None = None) -> dict[str, str]:
+    """The tags of a pane of the control window; `role` is `supervisor` or `broker`."""
+    return {SWARM: swarm, ROLE: role} | ({PORT: str(port)} if port else {})
+
+
+def log_to(path: Path, target: str | None = None) -> Commands:
+    """Copy all that the pane prints to the end of a file; the copier ends with the pane."""
+    where = ["-t", target] if target else []
+    # pipe-pane expands formats and strftime in its command.
+    command = f"exec cat >> {shlex.quote(str(path))}".replace("#", "##").replace("%", "%%")
+    return [["pipe-pane", *where, command]]
+
+
+def keep_dead(target: str | None = None) -> Commands:
+    """The pane stays when its process ends, so that its last words can be read and it can be respawned."""
+    return [["set-option", "-p", *(["-t", target] if target else []), "remain-on-exit", "on"]]
+
+
+def new_session(session: str, window: str, argv: Sequence[str], cwd: str) -> Commands:
+    """A detached session whose first window runs `argv`; prints the pane's id."""
+    size = ["-x", str(WIDTH), "-y", str(HEIGHT)]
+    where = ["-s", session, "-n", window, "-c", cwd]
+    return [
+        ["new-session", "-d", *size, *where, "-P", "-F", "#{pane_id}", "--", *program(argv)],
+    ]
+
+
+def new_window(session: str, window: str, argv: Sequence[str], cwd: str) -> Commands:
+    """A window that runs `argv`, made the current one of the list; prints the pane's id."""
+    return [
+        ["new-window", "-t", f"={session}:", "-n", window, "-c", cwd, "-P", "-F", "#{pane_id}", "--", *program(argv)]
+    ]
+
+
+def split(target: str, argv: Sequence[str], cwd: str, *, tiled: bool = True) -> Commands:
+    """One more pane in the window of `target`, tiled again so that the next split finds room; prints the pane's id."""
+    return [
+        ["split-window", "-t", target, "-c", cwd, "-P", "-F", "#{pane_id}", "--", *program(argv)],
+        ["select-layout", "-t", target, "tiled" if tiled else "even-vertical"],
+    ]
+
+
+def respawn(pane_id: str, argv: Sequence[str], cwd: str) -> Commands:
+    """The same pane with a new process; what tmux still thinks alive in it is killed."""
+    return [["respawn-pane", "-k", "-t", pane_id, "-c", cwd, "--", *program(argv)]]

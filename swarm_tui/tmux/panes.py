@@ -1,0 +1,94 @@
+"""What tmux says of its panes: one listing, read without guessing."""
+
+from msgspec import Struct
+
+SWARM, AGENT, ROLE, INCARNATION, PORT = "@swarm", "@agent", "@role", "@incarnation", "@port"
+
+_SAFE = (
+    "pane_id",
+    "pane_pid",
+    "pane_dead",
+    "pane_dead_status",
+    "pane_dead_signal",
+    "pane_active",
+    "window_active",
+    "window_id",
+    "session_id",
+    "session_attached",
+    "pid",
+    PORT,
+    INCARNATION,
+    AGENT,
+)
+_FREE = ("session_name", "window_name", ROLE)
+#: Free text goes last with its length before it, so that no separator in it can mislead.
+FORMAT = (
+    "|".join([*(f"#{{{name}}}" for name in _SAFE), *(f"#{{n:{name}}}" for name in _FREE)])
+    + "|"
+    + "".join(f"#{{{name}}}" for name in _FREE)
+    + f"#{{{SWARM}}}"
+)
+
+
+class Pane(Struct, frozen=True, kw_only=True):
+    """One pane. `server_pid` is the tmux server's. Of a dead pane `status` or `signal` is set, or neither is known."""
+
+    pane_id: str
+    pid: int
+    dead: bool
+    status: int | None
+    signal: int | None
+    active: bool
+    window_active: bool
+    window_id: str
+    session_id: str
+    attached: int
+    server_pid: int
+    port: int | None
+    incarnation: str
+    agent: str
+    session: str
+    window: str
+    role: str
+    swarm: str
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() else None
+
+
+def parse_pane(line: str) -> Pane | None:
+    """Read one line of FORMAT; None when it is short or makes no sense."""
+    fields = line.split("|", len(_SAFE) + len(_FREE))
+    if len(fields) != len(_SAFE) + len(_FREE) + 1:
+        return None
+    safe = dict(zip(_SAFE, fields, strict=False))
+    lengths = [_number(text) for text in fields[len(_SAFE) : -1]]
+    pid, server_pid = _number(safe["pane_pid"]), _number(safe["pid"])
+    if pid is None or server_pid is None or not safe["pane_id"].startswith("%") or None in lengths:
+        return None
+    rest = fields[-1].encode("utf-8", "surrogateescape")
+    free = []
+    for length in lengths:
+        free.append(rest[: length or 0].decode("utf-8", "replace"))
+        rest = rest[length or 0 :]
+    return Pane(
+        pane_id=safe["pane_id"],
+        pid=pid,
+        dead=safe["pane_dead"] == "1",
+        status=_number(safe["pane_dead_status"]),
+        signal=_number(safe["pane_dead_signal"]),
+        active=safe["pane_active"] == "1",
+        window_active=safe["window_active"] == "1",
+        window_id=safe["window_id"],
+        session_id=safe["session_id"],
+        attached=_number(safe["session_attached"]) or 0,
+        server_pid=server_pid,
+        port=_number(safe[PORT]),
+        incarnation=safe[INCARNATION],
+        agent=safe[AGENT],
+        session=free[0],
+        window=free[1],
+        role=free[2],
+        swarm=rest.decode("utf-8", "replace"),
+    )
