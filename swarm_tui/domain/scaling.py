@@ -1,0 +1,57 @@
+"""How many agents a role gets: the dispatcher's wish within what the layout and the machine allow."""
+
+from msgspec import Struct
+
+#: Memory that must stay free before one more agent is started, bytes.
+SPARE_MEMORY = 256 * 1024 * 1024
+#: Seconds between two agents of a role that are let go.
+DOWN_EVERY = 60.0
+
+
+class Crew(Struct, frozen=True, kw_only=True):
+    """One role as it is: `idle` are ids that do nothing, the first to be let go first."""
+
+    role: str
+    low: int
+    high: int
+    running: int
+    idle: tuple[str, ...] = ()
+    crashing: bool = False
+    last_down: float | None = None
+
+
+class Scaling(Struct, frozen=True, kw_only=True):
+    """Start `up` more, or let `down` go; `reason` is for people and set when less is done than was wished."""
+
+    up: int = 0
+    down: str | None = None
+    reason: str = ""
+
+
+def scale(
+    crew: Crew, desired: int, *, now: float, fleet: int, cap: int, memory_left: int, agent_memory: int, asked: bool
+) -> Scaling:
+    """One step towards `desired`.
+
+    `fleet` is how many agents run in all and `cap` how many may; memory is bytes. `asked`: a person asked, so that
+    more than one may go at a time (the caller asks again until it is done).
+    """
+    wish = max(crew.low, min(crew.high, desired))
+    limited = f"{desired} asked, the layout allows {crew.low} to {crew.high}" if wish != desired else ""
+    if wish > crew.running:
+        if crew.crashing:
+            return Scaling(reason="not scaled while it crash-loops")
+        room = min(wish - crew.running, max(0, cap - fleet), _by_memory(memory_left, agent_memory))
+        if room < wish - crew.running:
+            limited = "the fleet's cap" if cap - fleet <= room else "the memory that is left"
+            limited = f"{limited} allows {room} more of {wish - crew.running}"
+        return Scaling(up=room, reason=limited)
+    if wish < crew.running and crew.idle:
+        if not asked and crew.last_down is not None and now - crew.last_down < DOWN_EVERY:
+            return Scaling(reason=limited)
+        return Scaling(down=crew.idle[0], reason=limited)
+    return Scaling(reason=limited)
+
+
+def _by_memory(left: int, each: int) -> int:
+    return max(0, (left - SPARE_MEMORY) // max(1, each))
