@@ -1,13 +1,15 @@
-"""Runs the programs that handlers call: each in a process group of its own, capped, cancellable, and never left behind."""
+"""Runs the programs that handlers call: each in its own process group, capped, cancellable, never left behind."""
 
 import asyncio
 import contextlib
 import os
 import shutil
 import signal
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
 
@@ -22,9 +24,12 @@ GRACE = 5.0
 LINGER = 1.0
 #: What a program gets of the agent's environment; secrets are passed on by name only.
 ALLOWED = frozenset(
-    "HOME PATH USER LOGNAME SHELL LANG LANGUAGE TERM TZ TMPDIR VIRTUAL_ENV PYTHONPATH SSL_CERT_FILE SSL_CERT_DIR "
-    "REQUESTS_CA_BUNDLE NODE_EXTRA_CA_CERTS HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy "
-    "PIP_INDEX_URL PIP_EXTRA_INDEX_URL SSH_AUTH_SOCK".split()
+    {
+        *("HOME", "PATH", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TERM", "TZ", "TMPDIR", "VIRTUAL_ENV"),
+        *("PYTHONPATH", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"),
+        *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
+        *("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "SSH_AUTH_SOCK"),
+    }
 )
 _ALLOWED_PREFIXES = ("LC_", "XDG_")
 
@@ -52,6 +57,35 @@ def allowed_environment(extra: Sequence[str] = ()) -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name in names or name.startswith(_ALLOWED_PREFIXES)}
 
 
+class _Program(asyncio.SubprocessProtocol):
+    """Hears one program: `ended` when it exits, `closed` when nothing holds its pipes any more."""
+
+    def __init__(self, limit: int, lines: Lines | None) -> None:
+        loop = asyncio.get_running_loop()
+        self.out, self.err = Capped(limit), Capped(limit)
+        self.ended: asyncio.Future[None] = loop.create_future()
+        self.closed: asyncio.Future[None] = loop.create_future()
+        self._lines = lines
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        (self.out if fd == 1 else self.err).add(data)
+        if fd == 1 and self._lines is not None:
+            self._lines.add(data)
+
+    def process_exited(self) -> None:
+        if not self.ended.done():
+            self.ended.set_result(None)
+
+    def connection_lost(self, _: Exception | None) -> None:
+        if not self.closed.done():
+            self.closed.set_result(None)
+
+    def finish(self) -> None:
+        """Pass on a last line without a newline."""
+        if self._lines is not None:
+            self._lines.end()
+
+
 async def run_process(
     context: Context,
     argv: Sequence[str],
@@ -73,11 +107,13 @@ async def run_process(
     """
     environment = {**allowed_environment(passed), **context.environment, **(env or {})}
     folder = cwd or context.workdir
-    program = _find(argv[0], environment, folder, install)
+    path = _find(argv[0], environment, folder, install)
     started = time.monotonic()
+    loop = asyncio.get_running_loop()
     try:
-        process = await asyncio.create_subprocess_exec(
-            *_dying_with_us([program, *argv[1:]]),
+        transport, program = await loop.subprocess_exec(
+            lambda: _Program(limit, Lines(on_line) if on_line else None),
+            *_dying_with_us([path, *argv[1:]]),
             cwd=folder,
             env=environment,
             stdin=asyncio.subprocess.PIPE if stdin is not None else asyncio.subprocess.DEVNULL,
@@ -87,32 +123,26 @@ async def run_process(
         )
     except (OSError, ValueError) as error:
         raise HandlerError(f"{argv[0]} did not start: {error}", code="not-started") from error
-    context.spawned(process.pid)
-    out, err = Capped(limit), Capped(limit)
-    pumps = [
-        asyncio.create_task(_pump(process.stdout, out, Lines(on_line) if on_line else None)),
-        asyncio.create_task(_pump(process.stderr, err, None)),
-    ]
+    pid = transport.get_pid()
+    context.spawned(pid)
     if stdin is not None:
-        pumps.append(asyncio.create_task(_feed(process.stdin, stdin)))
+        _feed(transport, stdin)
     try:
-        stopped = await _wait(context, process, timeout)
-        await _finish(process.pid, pumps)
+        stopped = await _wait(context, pid, program.ended, timeout)
+        # Something the program left behind may hold the pipes open: it goes with it.
+        await asyncio.wait({program.closed}, timeout=LINGER)
     finally:
-        _signal_group(process.pid, signal.SIGKILL)
-        for pump in pumps:
-            pump.cancel()
-        await asyncio.gather(*pumps, return_exceptions=True)
-        with contextlib.suppress(ProcessLookupError):
-            if process.returncode is None:
-                await asyncio.shield(process.wait())
+        _signal_group(pid, signal.SIGKILL)
+        await asyncio.wait({program.ended, program.closed}, timeout=LINGER)
+        transport.close()
+    program.finish()
     done = Completed(
         argv=list(argv),
-        returncode=process.returncode if process.returncode is not None else -signal.SIGKILL,
-        stdout=out.text(),
-        stderr=err.text(),
+        returncode=code if (code := transport.get_returncode()) is not None else -signal.SIGKILL,
+        stdout=program.out.text(),
+        stderr=program.err.text(),
         duration=time.monotonic() - started,
-        truncated=out.truncated or err.truncated,
+        truncated=program.out.truncated or program.err.truncated,
     )
     if stopped:
         raise HandlerError(f"{Path(argv[0]).name} {stopped[1]}", code=stopped[0], result={"output": done.tail})
@@ -125,43 +155,37 @@ def _find(name: str, environment: Mapping[str, str], folder: Path, install: str)
         if os.access(path, os.X_OK):
             return path
         raise MissingToolError(name, install or f"chmod +x {name}, if it is there")
-    found = shutil.which(name, path=environment.get("PATH"))
+    # The tools of our own extras lie beside our interpreter, which need not be on the PATH.
+    beside = os.path.dirname(sys.executable)
+    found = shutil.which(name, path=os.pathsep.join(filter(None, [environment.get("PATH", os.defpath), beside])))
     if found is None:
         raise MissingToolError(name, install or f"command -v {name}")
     return found
 
 
 def _dying_with_us(argv: list[str]) -> list[str]:
-    """`argv`, such that the kernel kills it when the agent dies; where setpriv is missing, the agent's successor does."""
+    """`argv`, such that the kernel kills it when the agent dies; without setpriv the agent's successor does."""
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "KILL", "--", *argv] if setpriv else argv
 
 
-async def _wait(context: Context, process: asyncio.subprocess.Process, timeout: float | None) -> tuple[str, str] | None:
+async def _wait(
+    context: Context, pid: int, ended: "asyncio.Future[None]", timeout: float | None
+) -> tuple[str, str] | None:
     """Wait for the end; None when it came by itself, else (code, why) after stopping it."""
     left = context.deadline - asyncio.get_running_loop().time()
     limit = left if timeout is None else min(left, timeout)
-    ended = asyncio.ensure_future(process.wait())
-    cancelled = asyncio.ensure_future(context.cancel.wait())
+    cancelled: asyncio.Future[Any] = asyncio.ensure_future(context.cancel.wait())
     try:
-        await asyncio.wait({ended, cancelled}, timeout=max(0.0, limit), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([ended, cancelled], timeout=max(0.0, limit), return_when=asyncio.FIRST_COMPLETED)
         if ended.done():
             return None
-        why = ("cancelled", "was cancelled") if cancelled.done() else ("timeout", f"was stopped after {limit:.0f} s")
-        _signal_group(process.pid, signal.SIGTERM)
+        why = ("cancelled", "was cancelled") if cancelled.done() else ("timeout", f"was stopped after {limit:.1f} s")
+        _signal_group(pid, signal.SIGTERM)
         await asyncio.wait({ended}, timeout=GRACE)
         return why
     finally:
         cancelled.cancel()
-        ended.cancel()
-
-
-async def _finish(pid: int, pumps: list["asyncio.Task[None]"]) -> None:
-    """Read what is left; something the program left behind may hold the pipes, and goes with it."""
-    _, open_pumps = await asyncio.wait(pumps, timeout=LINGER)
-    if open_pumps:
-        _signal_group(pid, signal.SIGKILL)
-        await asyncio.wait(open_pumps, timeout=LINGER)
 
 
 def _signal_group(pid: int, number: int) -> None:
@@ -169,19 +193,8 @@ def _signal_group(pid: int, number: int) -> None:
         os.killpg(pid, number)
 
 
-async def _pump(stream: asyncio.StreamReader | None, sink: Capped, lines: Lines | None) -> None:
-    while stream is not None and (chunk := await stream.read(65536)):
-        sink.add(chunk)
-        if lines is not None:
-            lines.add(chunk)
-    if lines is not None:
-        lines.end()
-
-
-async def _feed(stream: asyncio.StreamWriter | None, data: bytes) -> None:
-    if stream is None:
-        return
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-        stream.write(data)
-        await stream.drain()
-    stream.close()
+def _feed(transport: asyncio.SubprocessTransport, data: bytes) -> None:
+    pipe = transport.get_pipe_transport(0)
+    if isinstance(pipe, asyncio.WriteTransport):
+        pipe.write(data)
+        pipe.close()
