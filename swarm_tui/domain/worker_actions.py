@@ -1,0 +1,95 @@
+"""What a worker decides to do, as data: its shell carries the actions out in order."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from swarm_tui.protocol.bodies import Body, Complete, Failed, Task
+from swarm_tui.protocol.topics import Kind
+
+
+class Lease(Struct, frozen=True, kw_only=True):
+    """One attempt at one task that is this worker's. `epoch` is None for one that it claimed without a dispatcher."""
+
+    task: Task
+    attempt: int = 1
+    epoch: int | None = None
+
+    @property
+    def task_id(self) -> str:
+        return self.task.task_id
+
+    def names(self) -> dict[str, object]:
+        """As heartbeats name it."""
+        named: dict[str, object] = {"task_id": self.task.task_id, "attempt": self.attempt}
+        if self.epoch is not None:
+            named["epoch"] = self.epoch
+        return named
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    """A result that is owed to the dispatcher until it says `ack`."""
+
+    kind: Kind
+    body: Complete | Failed
+    message_id: str
+
+    @property
+    def key(self) -> tuple[str, int]:
+        return self.body.task_id, self.body.attempt or 0
+
+    def names(self) -> dict[str, object]:
+        """As heartbeats name it."""
+        named: dict[str, object] = {"task_id": self.body.task_id, "attempt": self.body.attempt}
+        if self.body.epoch is not None:
+            named["epoch"] = self.body.epoch
+        return named
+
+
+class Say(Struct, frozen=True):
+    """Publish `body`; a repeat carries the id of the first."""
+
+    kind: Kind
+    body: Body
+    message_id: str | None = None
+
+
+class Beat(Struct, frozen=True):
+    """Publish a heartbeat now, acknowledged: someone asked what this agent holds."""
+
+
+class Listen(Struct, frozen=True):
+    """Subscribe to what is said of tasks: there is no dispatcher."""
+
+
+class Run(Struct, frozen=True):
+    """Start the work; the record of it is already saved."""
+
+    lease: Lease
+
+
+class Stop(Struct, frozen=True):
+    """End the work of a task: `cause` is the word its report carries."""
+
+    task_id: str
+    cause: str = "cancelled"
+
+
+class Save(Struct, frozen=True, kw_only=True):
+    """Append to the worker's journal, before the actions that follow."""
+
+    what: Literal["offer", "answer", "done"]
+    task_id: str
+    attempt: int
+    epoch: int | None = None
+    answer: Answer | None = None
+
+
+class Note(Struct, frozen=True):
+    """Say it to whoever watches the pane."""
+
+    text: str
+    mark: str = "·"
+
+
+Action = Say | Beat | Listen | Run | Stop | Save | Note
