@@ -115,7 +115,9 @@ class Queued(Body, frozen=True, kw_only=True):
     position: int | None = None
     duplicate: bool = False
     state: str | None = None
-    """Of a duplicate: the state the task is in by now."""
+    """Of a duplicate: the state the task is in by now. Else where it went when that is not the queue."""
+    original: str | None = None
+    """Of a duplicate by idempotency key: the id of the task that does the work."""
 
 
 class TaskRejected(Body, frozen=True, kw_only=True):
@@ -227,6 +229,8 @@ class TaskVerdict(Body, frozen=True, kw_only=True):
     delay: float | None = None
     state: str | None = None
     """The state the task is in now, where the topic alone does not say it (expired, awaiting-approval)."""
+    payload_hash: str | None = None
+    """Of a task that waits for approval: what an approval must name."""
 
 
 class Halt(Body, frozen=True, kw_only=True):

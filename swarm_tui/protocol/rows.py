@@ -38,3 +38,9 @@ class TaskRow(Struct, kw_only=True):
     max_attempts: int | None = None
     payload: dict[str, Any] = {}
     hops: list[Hop] = []
+    payload_hash: str | None = None
+    """Of a task that waits for approval: what an approval must name."""
+    errors: list[str] = []
+    """What each attempt that did not succeed said, oldest first."""
+    late: list[str] = []
+    """Answers that came after they counted: kept, never applied."""
