@@ -15,6 +15,8 @@ class Link(Struct, frozen=True):
     reason: str = ""
     resumed: bool = False
     """The broker kept our session over the gap."""
+    kind: str = ""
+    """Why it is down, as a word: `refused`, `password`, `dns`, `tls`, `not-mqtt`, `timeout`, `closed` …"""
 
 
 class BusError(Exception):

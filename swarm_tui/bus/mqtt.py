@@ -1,0 +1,291 @@
+"""The bus over MQTT 3.1.1: one thread owns paho; every other thread only appends to its outbox and wakes it."""
+
+import logging
+import random
+import select
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from swarm_tui.bus.client import INFLIGHT, BulkClient, credentials, make_client
+from swarm_tui.bus.port import BusError, Link, OnAck, OnLink, OnMessage
+from swarm_tui.bus.reasons import URL, Reason, explain, lost, no_connack, refusal
+from swarm_tui.bus.urls import Address, parse_url
+from swarm_tui.config.model import Broker
+from swarm_tui.protocol.envelope import Outgoing
+
+LONGEST_WAIT = 5.0
+CONNACK_WAIT = 10.0
+#: Messages kept while the link is down; beyond it the oldest goes, counted in `dropped`.
+OUTBOX_MAX = 100_000
+#: AWS IoT takes eight filters in one SUBSCRIBE.
+_FILTERS = 8
+_log = logging.getLogger("swarm_tui.bus")
+
+
+class MqttBus:
+    """One connection to a broker, kept up for ever; see `bus.port.Bus`.
+
+    QoS 1 messages published while the link is down wait in memory, QoS 0 ones are dropped and counted in `dropped`.
+    `failures` counts exceptions of callbacks and messages that could not be sent; `last_failure` says the last one.
+    """
+
+    def __init__(self, broker: Broker, client_id: str, *, clean: bool = True, keepalive: int = 15) -> None:
+        self.broker = broker
+        self.client_id = client_id
+        self.failures = 0
+        self.last_failure = ""
+        self.dropped = 0
+        self.received = 0
+        self._clean = clean
+        self._keepalive = keepalive
+        self._client: BulkClient | None = None
+        self._address: Address | None = None
+        self._will: Outgoing | None = None
+        self._patterns: dict[str, int] = {}
+        self._fresh: deque[str] = deque()
+        self._outbox: deque[tuple[Outgoing, OnAck | None]] = deque()
+        self._unacked: dict[int, OnAck | None] = {}
+        self._up = False
+        self._reason: Reason | None = None
+        self._attempt = 0
+        self._close_by: float | None = None
+        self._on_message: OnMessage = lambda topic, payload, retained: None
+        self._on_link: OnLink = lambda link: None
+        self._wake_read, self._wake_write = socket.socketpair()
+        self._wake_read.setblocking(False)
+        self._wake_write.setblocking(False)
+        self._woken = False
+        self._thread = threading.Thread(target=self._run, name=f"bus-{client_id}", daemon=True)
+
+    # What other threads call.
+
+    def start(self, on_message: OnMessage, on_link: OnLink) -> None:
+        """Begin to connect, and return at once."""
+        self._on_message, self._on_link = on_message, on_link
+        self._thread.start()
+
+    def subscribe(self, pattern: str, qos: int = 1) -> None:
+        """Listen to a filter, now and after each reconnect."""
+        self._patterns[pattern] = qos
+        self._fresh.append(pattern)
+        self._wake()
+
+    def publish(self, message: Outgoing, on_ack: OnAck | None = None) -> None:
+        """Send, or keep in memory while the link is down; thread-safe, never blocks."""
+        if self._close_by is not None or (message.qos == 0 and not self._up):
+            self.dropped += 1
+            return
+        if len(self._outbox) >= OUTBOX_MAX:
+            self._outbox.popleft()
+            self.dropped += 1
+        self._outbox.append((message, on_ack))
+        self._wake()
+
+    def set_will(self, will: Outgoing) -> None:
+        """What the broker says when we vanish; from the next connect on."""
+        self._will = will
+
+    def is_up(self) -> bool:
+        """Whether the broker accepted us and we have not lost it since."""
+        return self._up
+
+    def close(self, wait: float = 2.0) -> None:
+        """Send what is pending, for at most `wait` seconds, and disconnect in order (no will)."""
+        if self._close_by is None:
+            self._close_by = time.monotonic() + wait
+            self._wake()
+        if self._thread.ident is None:
+            self._wake_read.close()
+            self._wake_write.close()
+        elif self._thread is not threading.current_thread():
+            self._thread.join(wait + 1.0)
+
+    def _wake(self) -> None:
+        if not self._woken:
+            self._woken = True
+            # A full pipe wakes it too; a closed one has nobody to wake.
+            with suppress(OSError):
+                self._wake_write.send(b"\0")
+
+    # The bus's own thread.
+
+    def _run(self) -> None:
+        try:
+            while not self._done():
+                try:
+                    self._connect_and_serve()
+                except Exception as error:  # noqa: BLE001 - nothing may end this thread but close()
+                    self._failed("the bus's loop", error)
+                    self._reason = self._reason or ("failure", f"the connection failed: {error}")
+                self._went_down()
+                self._pause()
+        finally:
+            self._wake_read.close()
+            self._wake_write.close()
+
+    def _done(self) -> bool:
+        if self._close_by is None:
+            return False
+        return not (self._outbox or self._unacked) or time.monotonic() >= self._close_by
+
+    def _connect_and_serve(self) -> None:
+        self._reason = None
+        try:
+            client = self._client or self._make()
+            if (will := self._will) is not None:
+                client.will_set(will.topic, will.payload, will.qos, will.retain)
+            client.reconnect()
+        except BusError as error:
+            self._reason = (URL, str(error))
+        except (OSError, ValueError) as error:
+            assert self._address is not None
+            self._reason = explain(error, self._address)
+        else:
+            self._serve(client)
+
+    def _make(self) -> BulkClient:
+        self._address = parse_url(self.broker.url)
+        client = make_client(self.broker, self._address, self.client_id, clean=self._clean, keepalive=self._keepalive)
+        client.on_connect = self._connected
+        client.on_message = self._message
+        client.on_publish = self._acked
+        client.on_subscribe = self._subscribed
+        self._client = client
+        return client
+
+    def _serve(self, client: BulkClient) -> None:
+        """Carry traffic until the link is lost or closed; sets why in `_reason`."""
+        assert self._address is not None
+        poller = select.poll()
+        poller.register(self._wake_read, select.POLLIN)
+        answer_by = time.monotonic() + CONNACK_WAIT
+        code = 0
+        while (sock := client.socket()) is not None and code == 0:
+            if self._up:
+                self._send(client)
+                if self._done():
+                    client.disconnect()
+                    break
+            elif time.monotonic() > answer_by or self._done():
+                break
+            poller.register(sock, select.POLLIN | (select.POLLOUT if client.want_write() else 0))
+            code = self._turn(client, sock, {fd for fd, _ in poller.poll(self._timeout())})
+            if client.socket() is not sock:
+                # A socket that is gone leaves its number behind, which the next one may get.
+                poller = select.poll()
+                poller.register(self._wake_read, select.POLLIN)
+        if self._reason is None:
+            self._reason = lost(code, self._address) if self._up else no_connack(self._address)
+        self._hang_up(client)
+
+    def _turn(self, client: BulkClient, sock: Any, ready: set[int]) -> int:
+        if self._wake_read.fileno() in ready:
+            self._woken = False
+            self._drain_wakes()
+        if sock.fileno() in ready:
+            code = client.loop_read()
+            while not code and getattr(sock, "pending", int)() and client.socket() is sock:
+                code = client.loop_read()
+            if code:
+                return int(code)
+        if client.want_write() and (code := client.loop_write()):
+            return int(code)
+        return int(client.loop_misc())
+
+    def _drain_wakes(self) -> None:
+        with suppress(BlockingIOError):
+            self._wake_read.recv(4096)
+
+    def _timeout(self) -> float:
+        """Milliseconds until the keepalive or the close must be looked at."""
+        return 1000.0 if self._close_by is None else 20.0
+
+    def _send(self, client: BulkClient) -> None:
+        while self._fresh:
+            pattern = self._fresh.popleft()
+            client.subscribe(pattern, self._patterns[pattern])
+        while self._outbox and len(self._unacked) < INFLIGHT:
+            message, on_ack = self._outbox.popleft()
+            try:
+                info = client.publish(message.topic, message.payload, message.qos, message.retain)
+            except (ValueError, OSError) as error:
+                self._failed(f"publishing on {message.topic[:100]!r}", error)
+                continue
+            if message.qos:
+                self._unacked[info.mid] = on_ack
+            elif on_ack is not None:
+                self._guard("an acknowledgement", on_ack)
+
+    def _hang_up(self, client: BulkClient) -> None:
+        """Close a socket that paho still holds; without a DISCONNECT, so that our will speaks."""
+        sock = client.socket()
+        if sock is not None:
+            client._sock_close()
+
+    def _went_down(self) -> None:
+        was_up, self._up = self._up, False
+        reason = self._reason
+        if self._close_by is None and reason is not None:
+            self._guard("a link callback", lambda: self._on_link(Link(False, reason[1], kind=reason[0])))
+        self._attempt = 0 if was_up else self._attempt + 1
+
+    def _pause(self) -> None:
+        """Wait before the next try: short at first, never over five seconds, never in step with others."""
+        limit = min(LONGEST_WAIT, 0.2 * 2 ** min(self._attempt, 8))
+        deadline = time.monotonic() + limit * random.uniform(0.5, 1.0)
+        while (left := deadline - time.monotonic()) > 0 and not self._done():
+            if self._close_by is not None:
+                left = min(left, 0.02)
+            if select.select([self._wake_read], [], [], left)[0]:
+                self._woken = False
+                self._drain_wakes()
+
+    # What paho calls, on the bus's thread.
+
+    def _connected(self, client: Any, userdata: Any, flags: Any, code: Any, properties: Any) -> None:
+        assert self._address is not None
+        if code.is_failure:
+            self._reason = refusal(code.value, self._address, credentials(self.broker, self._address)[0])
+            return
+        self._fresh.clear()
+        patterns = list(self._patterns.items())
+        for start in range(0, len(patterns), _FILTERS):
+            client.subscribe(patterns[start : start + _FILTERS])
+        self._up = True
+        self._attempt = 0
+        self._guard("a link callback", lambda: self._on_link(Link(True, resumed=bool(flags.session_present))))
+
+    def _message(self, client: Any, userdata: Any, message: Any) -> None:
+        self.received += 1
+        try:
+            self._on_message(message.topic, message.payload, message.retain)
+        except Exception as error:  # noqa: BLE001 - it would end paho's loop and say nothing
+            self._failed("a message callback", error)
+
+    def _acked(self, client: Any, userdata: Any, mid: int, code: Any, properties: Any) -> None:
+        on_ack = self._unacked.pop(mid, None)
+        if on_ack is not None:
+            self._guard("an acknowledgement", on_ack)
+
+    def _subscribed(self, client: Any, userdata: Any, mid: int, codes: Any, properties: Any) -> None:
+        if any(code.is_failure for code in codes):
+            reason = "the broker refuses a subscription: its access rules keep us from listening to the whole swarm"
+            self._failed("subscribing", PermissionError(reason))
+            self._guard("a link callback", lambda: self._on_link(Link(self._up, reason, kind="forbidden")))
+
+    def _guard(self, what: str, call: Callable[[], None]) -> None:
+        """Run a callback of ours; an exception that reached paho would kill the thread and say nothing."""
+        try:
+            call()
+        except Exception as error:  # noqa: BLE001
+            self._failed(what, error)
+
+    def _failed(self, what: str, error: BaseException) -> None:
+        self.failures += 1
+        self.last_failure = f"{what}: {type(error).__name__}: {error}"
+        _log.error("%s", self.last_failure, exc_info=error)

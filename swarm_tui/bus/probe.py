@@ -1,0 +1,74 @@
+"""One blocking try of a broker: can it be used, and if not, why and what to do next."""
+
+import os
+import select
+import time
+from typing import Any
+
+from msgspec import Struct
+
+from swarm_tui.bus.client import BulkClient, credentials, make_client
+from swarm_tui.bus.port import BusError
+from swarm_tui.bus.reasons import URL, Reason, explain, no_connack, refusal
+from swarm_tui.bus.urls import parse_url
+from swarm_tui.config.model import Broker
+
+
+class Probe(Struct, frozen=True):
+    """What one try found; `reason` is a sentence and `kind` a word of `bus.reasons` when `ok` is False."""
+
+    ok: bool
+    reason: str = ""
+    kind: str = ""
+    seconds: float = 0.0
+    """How long the broker took to accept us."""
+
+
+def probe(broker: Broker, timeout: float = 5.0) -> Probe:
+    """Connect once, hear the broker's answer, disconnect. Never raises."""
+    began = time.monotonic()
+    try:
+        at = parse_url(broker.url)
+        client = make_client(
+            broker, at, f"probe-{os.urandom(4).hex()}", clean=True, keepalive=15, connect_timeout=max(0.1, timeout)
+        )
+    except BusError as error:
+        return Probe(False, str(error), URL)
+    verdict: list[Reason | None] = []
+
+    def connected(client: Any, userdata: Any, flags: Any, code: Any, properties: Any) -> None:
+        verdict.append(refusal(code.value, at, credentials(broker, at)[0]) if code.is_failure else None)
+
+    client.on_connect = connected
+    try:
+        client.reconnect()
+        pump(client, began + timeout, lambda: bool(verdict))
+        client.disconnect()
+        client.loop_write()
+    except (OSError, ValueError) as error:
+        kind, reason = explain(error, at)
+        return Probe(False, reason, kind)
+    finally:
+        client._sock_close()
+    if not verdict:
+        kind, reason = no_connack(at)
+        return Probe(False, reason, kind)
+    if verdict[0] is not None:
+        kind, reason = verdict[0]
+        return Probe(False, reason, kind)
+    return Probe(True, seconds=time.monotonic() - began)
+
+
+def pump(client: BulkClient, until: float, done: Any) -> bool:
+    """Carry `client`'s traffic on this thread until `done()` or the monotonic time `until`; False when it was lost."""
+    while not done():
+        sock = client.socket()
+        left = until - time.monotonic()
+        if sock is None or left <= 0:
+            return False
+        readable, _, _ = select.select([sock], [sock] if client.want_write() else [], [], min(left, 0.2))
+        if readable and client.loop_read():
+            return bool(done())
+        if client.want_write():
+            client.loop_write()
+    return True

@@ -1,0 +1,148 @@
+"""What every test gets: folders of its own, free ports, a real broker, and a check that no process is left behind."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from swarm_tui.broker.mosquitto import EmbeddedBroker
+from swarm_tui.config.model import Broker
+from tests.wait import until
+
+_OURS = ("MQTT_BROKER", "OPENCTO_SWARM", "MQTT_USERNAME", "MQTT_PASSWORD", "NO_COLOR", "TMUX", "TMUX_PANE")
+
+
+@pytest.fixture(autouse=True)
+def private_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """State, config and tmux sockets of this test alone; none of the caller's settings reach it."""
+    base = tmp_path_factory.mktemp("xdg")
+    for name in ("XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR", "TMUX_TMPDIR"):
+        folder = base / name.lower()
+        folder.mkdir(mode=0o700)
+        monkeypatch.setenv(name, str(folder))
+    for name in _OURS:
+        monkeypatch.delenv(name, raising=False)
+    return base
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_process_left() -> Iterator[None]:
+    """After the last test nothing that the tests started is alive: what is, is ended and the run fails."""
+    me = psutil.Process()
+    before = {child.pid for child in me.children(recursive=True)}
+    yield
+    left = [child for child in me.children(recursive=True) if child.pid not in before]
+    names = []
+    for child in left:
+        with contextlib.suppress(psutil.Error):
+            if child.status() != psutil.STATUS_ZOMBIE:
+                names.append(f"{child.pid} {' '.join(child.cmdline())[:120]}")
+                child.kill()
+    assert not names, f"processes left behind by tests: {names}"
+
+
+def pick_port() -> int:
+    """A TCP port that is free on both loopbacks now."""
+    for _ in range(50):
+        with socket.socket() as four, socket.socket(socket.AF_INET6) as six:
+            four.bind(("127.0.0.1", 0))
+            port = int(four.getsockname()[1])
+            with contextlib.suppress(OSError):
+                six.bind(("::1", port))
+                return port
+    raise AssertionError("no port is free on both loopbacks")
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port on which nothing listens."""
+    return pick_port()
+
+
+def listening(port: int) -> bool:
+    """Whether something accepts connections on the loopback's `port`."""
+    with socket.socket() as probe:
+        probe.settimeout(1.0)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+class RealBroker:
+    """A mosquitto of the test's own; it can be killed and started again on the same port and files."""
+
+    def __init__(self, port: int, folder: Path, extra: str = "") -> None:
+        self.port = port
+        self.embedded = EmbeddedBroker(port, folder)
+        self.extra = extra
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"mqtt://127.0.0.1:{self.port}"
+
+    @property
+    def broker(self) -> Broker:
+        """The layout's `broker` that reaches it."""
+        return Broker(url=self.url)
+
+    def start(self) -> "RealBroker":
+        self.embedded.prepare()
+        if self.extra:
+            with self.embedded.config.open("a") as file:
+                file.write(self.extra + "\n")
+        self.process = subprocess.Popen(
+            self.embedded.argv(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        until(lambda: listening(self.port), what=f"mosquitto on {self.port}: {self.embedded.log}")
+        return self
+
+    def signal(self, number: int) -> None:
+        if self.process is not None:
+            os.kill(self.process.pid, number)
+
+    def kill(self) -> None:
+        """SIGKILL, and wait until it is gone."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """SIGTERM, and wait until it is gone."""
+        self._end(signal.SIGTERM)
+
+    def _end(self, number: int) -> None:
+        if self.process is None:
+            return
+        process, self.process = self.process, None
+        if process.poll() is None:
+            process.send_signal(number)
+            try:
+                process.wait(5)
+            except subprocess.TimeoutExpired:
+                process.kill()
+        process.wait(5)
+
+
+@pytest.fixture
+def make_broker(tmp_path: Path) -> Iterator[Callable[..., RealBroker]]:
+    """Starts real brokers: `make_broker()`, or `make_broker(extra="allow_anonymous false")`."""
+    made: list[RealBroker] = []
+
+    def make(port: int | None = None, extra: str = "") -> RealBroker:
+        broker = RealBroker(port or pick_port(), tmp_path / f"broker-{len(made)}", extra)
+        made.append(broker)
+        return broker.start()
+
+    yield make
+    for broker in made:
+        broker.signal(signal.SIGCONT)
+        broker.stop()
+
+
+@pytest.fixture
+def real_broker(make_broker: Callable[..., RealBroker]) -> RealBroker:
+    """A mosquitto on a free port, configured as the embedded one."""
+    return make_broker()

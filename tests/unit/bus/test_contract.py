@@ -1,0 +1,207 @@
+"""What both buses, the real one and the one in memory, keep."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from swarm_tui.bus.memory import MemoryBroker, MemoryBus
+from swarm_tui.bus.mqtt import MqttBus
+from swarm_tui.bus.port import Bus, Link
+from swarm_tui.protocol.envelope import Outgoing
+from tests.conftest import RealBroker
+from tests.wait import until
+
+
+class Ear:
+    """A bus with what it heard."""
+
+    def __init__(self, bus: Bus) -> None:
+        self.bus = bus
+        self.heard: list[tuple[str, bytes, bool]] = []
+        self.links: list[Link] = []
+
+    def start(self) -> "Ear":
+        self.bus.start(
+            lambda topic, payload, retained: self.heard.append((topic, payload, retained)), self.links.append
+        )
+        until(self.bus.is_up, what="the bus is up")
+        return self
+
+    def payloads(self) -> list[bytes]:
+        return [payload for _, payload, _ in self.heard]
+
+
+class World:
+    """Makes buses of one kind, and breaks them."""
+
+    def __init__(self, make: Callable[[str, bool], Bus], cut: Callable[[Any], None], heal: Callable[[], None]) -> None:
+        self.make, self.cut, self.heal = make, cut, heal
+        self.made: list[Bus] = []
+
+    def ear(self, client_id: str, *patterns: str, clean: bool = True, will: Outgoing | None = None) -> Ear:
+        bus = self.make(client_id, clean)
+        self.made.append(bus)
+        if will is not None:
+            bus.set_will(will)
+        for pattern in patterns:
+            bus.subscribe(pattern)
+        return Ear(bus).start()
+
+
+def _real(broker: RealBroker) -> World:
+    def cut(bus: MqttBus) -> None:
+        # As a network does it: the socket dies under paho's hands.
+        client = bus._client
+        assert client is not None
+        sock = client.socket()
+        assert sock is not None
+        sock.shutdown(2)  # type: ignore[attr-defined]
+
+    return World(lambda name, clean: MqttBus(broker.broker, name, clean=clean), cut, lambda: None)
+
+
+def _memory() -> World:
+    broker = MemoryBroker()
+    cut: list[MemoryBus] = []
+
+    def drop(bus: MemoryBus) -> None:
+        bus.drop()
+        cut.append(bus)
+
+    def heal() -> None:
+        while cut:
+            cut.pop().restore()
+
+    return World(lambda name, clean: MemoryBus(broker, name, clean=clean), drop, heal)
+
+
+@pytest.fixture(params=["memory", "mqtt"])
+def world(request: pytest.FixtureRequest) -> Iterator[World]:
+    world = _memory() if request.param == "memory" else _real(request.getfixturevalue("real_broker"))
+    yield world
+    for bus in world.made:
+        bus.close(0.5)
+
+
+def test_a_message_reaches_those_who_listen_and_no_other(world: World) -> None:
+    one, other = world.ear("one", "s/tasks/+"), world.ear("other", "s/alerts")
+    world.ear("sender").bus.publish(Outgoing("s/tasks/new", b"x"))
+    until(lambda: one.heard == [("s/tasks/new", b"x", False)])
+    world.ear("sender2").bus.publish(Outgoing("s/alerts", b"y"))
+    until(lambda: other.heard == [("s/alerts", b"y", False)])
+
+
+def test_order_is_kept(world: World) -> None:
+    ear, sender = world.ear("ear", "s/#"), world.ear("sender")
+    sent = [str(n).encode() for n in range(500)]
+    for payload in sent:
+        sender.bus.publish(Outgoing("s/n", payload))
+    until(lambda: len(ear.heard) == 500)
+    assert ear.payloads() == sent
+
+
+def test_the_acknowledgement_is_told(world: World) -> None:
+    acked: list[int] = []
+    sender = world.ear("sender")
+    sender.bus.publish(Outgoing("s/n", b"one"), lambda: acked.append(1))
+    sender.bus.publish(Outgoing("s/n", b"none", qos=0), lambda: acked.append(0))
+    until(lambda: sorted(acked) == [0, 1])
+
+
+def test_a_late_listener_hears_what_is_retained_until_it_is_cleared(world: World) -> None:
+    sender = world.ear("sender")
+    acked: list[bool] = []
+    sender.bus.publish(Outgoing("s/halt", b"stop", retain=True), lambda: acked.append(True))
+    until(lambda: bool(acked))
+    first = world.ear("first", "s/#")
+    until(lambda: first.heard == [("s/halt", b"stop", True)])
+    sender.bus.publish(Outgoing("s/halt", b"", retain=True))
+    until(lambda: first.payloads() == [b"stop", b""])
+    second = world.ear("second", "s/#")
+    sender.bus.publish(Outgoing("s/end", b"end"))
+    until(lambda: second.heard == [("s/end", b"end", False)])
+
+
+def test_the_will_speaks_for_the_lost_and_not_for_the_one_who_leaves(world: World) -> None:
+    ear = world.ear("ear", "s/#")
+    lost = world.ear("lost", will=Outgoing("s/status", b"lost", retain=True))
+    leaver = world.ear("leaver", will=Outgoing("s/status", b"left"))
+    leaver.bus.close()
+    world.cut(lost.bus)
+    until(lambda: ear.payloads() == [b"lost"])
+
+
+def test_a_cut_link_comes_back_with_its_subscriptions_and_what_was_published_meanwhile(world: World) -> None:
+    ear, sender = world.ear("ear", "s/#"), world.ear("sender")
+    world.cut(ear.bus)
+    until(lambda: any(not link.up for link in ear.links))
+    assert next(link for link in ear.links if not link.up).reason
+    world.cut(sender.bus)
+    until(lambda: any(not link.up for link in sender.links))
+    world.heal()
+    until(lambda: ear.links[-1].up, what="the listener is back")
+    sender.bus.publish(Outgoing("s/n", b"later"))
+    until(lambda: b"later" in ear.payloads())
+
+
+def test_a_persistent_session_holds_what_came_while_its_client_was_away(world: World) -> None:
+    keeper = world.ear("keeper", "s/#", clean=False)
+    keeper.bus.close()
+    sender = world.ear("sender")
+    acked: list[bool] = []
+    sender.bus.publish(Outgoing("s/n", b"held"), lambda: acked.append(True))
+    until(lambda: bool(acked))
+    again = world.ear("keeper", "s/#", clean=False)
+    until(lambda: again.payloads() == [b"held"])
+    assert again.links[0].resumed
+
+
+def test_the_younger_of_two_with_one_id_evicts_the_older(world: World) -> None:
+    older = world.ear("same", "s/#")
+    until(lambda: older.links[-1].up)
+    younger = world.make("same", True)
+    world.made.append(younger)
+    Ear(younger).start()
+    until(lambda: any(not link.up for link in older.links), what="the older is evicted")
+    older.bus.close()
+
+
+def test_a_callback_that_raises_costs_nothing_but_a_count(world: World) -> None:
+    bus = world.make("raiser", True)
+    world.made.append(bus)
+    bus.subscribe("s/#")
+    heard: list[bytes] = []
+
+    def on_message(topic: str, payload: bytes, retained: bool) -> None:
+        heard.append(payload)
+        raise RuntimeError("boom")
+
+    def on_link(link: Link) -> None:
+        raise RuntimeError("bang")
+
+    bus.start(on_message, on_link)
+    until(bus.is_up)
+    sender = world.ear("sender")
+    for payload in (b"1", b"2"):
+        sender.bus.publish(Outgoing("s/n", payload))
+    until(lambda: heard == [b"1", b"2"])
+    until(lambda: bus.failures == 3)  # type: ignore[attr-defined]
+    assert bus.is_up()
+
+
+def test_close_sends_what_waits(world: World) -> None:
+    ear, sender = world.ear("ear", "s/#"), world.ear("sender")
+    for n in range(300):
+        sender.bus.publish(Outgoing("s/n", str(n).encode()))
+    sender.bus.close(5.0)
+    until(lambda: len(ear.heard) == 300)
+
+
+def test_after_close_nothing_is_sent_and_close_may_come_again(world: World) -> None:
+    sender = world.ear("sender")
+    sender.bus.close()
+    sender.bus.close()
+    sender.bus.publish(Outgoing("s/n", b"x"))
+    assert not sender.bus.is_up()
+    assert sender.bus.dropped == 1  # type: ignore[attr-defined]
