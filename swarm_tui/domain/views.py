@@ -7,6 +7,7 @@ from msgspec import Struct, field
 
 from swarm_tui.domain.states import AgentState, TaskState
 from swarm_tui.protocol.rows import Hop
+from swarm_tui.protocol.topics import Kind
 
 
 class AgentView(Struct, kw_only=True):
@@ -74,6 +75,7 @@ class TaskView(Struct, kw_only=True):
     assigned_to: str | None = None
     max_attempts: int | None = None
     payload: dict[str, Any] = {}
+    """As it came, like `result`: whoever shows one of its strings cleans it first."""
     accepted: bool = False
     """`tasks/queued` was heard."""
     late: list[str] = []
@@ -104,8 +106,46 @@ class HostView(Struct, kw_only=True):
     version: str | None = None
 
 
+class ScaleView(Struct, kw_only=True):
+    """How many agents of a role are wished for, by whom, and why."""
+
+    role: str
+    desired: int
+    reason: str = ""
+    by: str = ""
+    since: float = 0.0
+
+
+class Counts(Struct, kw_only=True):
+    """What came over the bus since the start. `kinds` counts good messages by their topic."""
+
+    received: int = 0
+    """All messages of the swarm, refused ones too."""
+    refused: int = 0
+    warned: int = 0
+    """Good messages in which the reader had to mend something."""
+    kinds: dict[Kind, int] = field(default_factory=dict)
+
+
+class Changes(Struct, kw_only=True):
+    """What one step of the reducer touched: ids of agents and tasks, and whether the header's facts moved."""
+
+    agents: set[str] = field(default_factory=set)
+    tasks: set[str] = field(default_factory=set)
+    header: bool = False
+
+    def add(self, other: "Changes") -> None:
+        """Take the other's marks too: how a screen gathers many steps into one drawing."""
+        self.agents |= other.agents
+        self.tasks |= other.tasks
+        self.header = self.header or other.header
+
+    def __bool__(self) -> bool:
+        return bool(self.header or self.agents or self.tasks)
+
+
 class AlertView(Struct, kw_only=True):
-    """One alert that stands."""
+    """One alert that stands; `seen` is when it was last said."""
 
     name: str
     severity: str
@@ -113,3 +153,4 @@ class AlertView(Struct, kw_only=True):
     since: float
     agent_id: str | None = None
     task_id: str | None = None
+    seen: float = 0.0

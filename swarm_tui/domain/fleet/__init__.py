@@ -1,0 +1,6 @@
+"""What is true of a swarm now: the one reducer that screen, `status`, web page and replay all read."""
+
+from swarm_tui.domain.fleet.reducer import Fleet
+from swarm_tui.domain.views import Changes
+
+__all__ = ["Changes", "Fleet"]

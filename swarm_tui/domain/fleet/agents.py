@@ -1,0 +1,304 @@
+"""All agents of a swarm: what the bus and the supervisors say of each, and what follows with time."""
+
+from collections.abc import Callable
+from typing import Any
+
+from swarm_tui.domain import liveness
+from swarm_tui.domain.fleet.presence import BUS_WORDS, Pane, Presence, derive, number
+from swarm_tui.domain.states import LIVE, AgentState
+from swarm_tui.domain.views import HostView
+from swarm_tui.protocol import bodies
+from swarm_tui.protocol.envelope import Event
+from swarm_tui.protocol.names import canonical_role
+from swarm_tui.protocol.text import clean
+from swarm_tui.protocol.topics import Kind
+
+MAX_AGENTS = 5_000
+MAX_HOSTS = 256
+MAX_INCARNATIONS = 4
+_SPEAKS = frozenset({AgentState.ONLINE, AgentState.BUSY, AgentState.DRAINING})
+
+
+class Agents:
+    """Every agent and host that is known, bounded."""
+
+    def __init__(self) -> None:
+        self.all: dict[str, Presence] = {}
+        self.hosts: dict[str, HostView] = {}
+        self.held: dict[str, set[str]] = {}
+        """Agent id to the tasks it holds; each view shares its set."""
+        self.common_silence: str | None = None
+        """A sentence, while all agents are silent together."""
+        self._panes: dict[str, set[str]] = {}
+        self._supervised = False
+        self._steps: dict[Kind, Callable[[Event, Any, float], str | None]] = {
+            Kind.REGISTER: self._register,
+            Kind.HEARTBEAT: self._heartbeat,
+            Kind.SHUTDOWN: self._shutdown,
+            Kind.STATUS: self._status,
+        }
+
+    def apply(self, event: Event, now: float) -> set[str]:
+        """Take one message; the ids of the agents it touched."""
+        if event.kind is Kind.HOST_STATUS:
+            return self._host(event, now)
+        step = self._steps.get(event.kind)
+        if step is None:
+            return self._sign_of_life(event, now)
+        agent_id = step(event, event.body, now)
+        return set() if agent_id is None else {agent_id}
+
+    def _sign_of_life(self, event: Event, now: float) -> set[str]:
+        agent = self.all.get(event.sender)
+        if agent is None or event.retained:
+            return set()
+        agent.last_seen = event.received
+        if agent.silence is None:
+            return set()
+        agent.silence = None
+        self._settle(agent, now)
+        return {agent.agent_id}
+
+    def _register(self, event: Event, body: bodies.Register, now: float) -> str | None:
+        agent = self._agent(body.agent_id, now)
+        if agent is None:
+            return None
+        self._describe(agent, body.role or event.role, body.capabilities)
+        agent.bus, agent.bus_at, agent.bus_why = agent.bus if agent.bus in _SPEAKS else AgentState.ONLINE, now, ""
+        return self._alive(agent, event, now)
+
+    def _heartbeat(self, event: Event, body: bodies.Heartbeat, now: float) -> str | None:
+        agent = self._agent(body.agent_id, now)
+        if agent is None:
+            return None
+        at = event.received
+        if body.incarnation is not None:
+            self._beat_of(agent, clean(body.incarnation, 64), at)
+        word = BUS_WORDS.get(body.state or "", AgentState.ONLINE)
+        if word is not AgentState.OFFLINE and (agent.bus in _SPEAKS or self._is_back(agent, body, at)):
+            agent.bus = word if body.state else agent.bus if agent.bus in _SPEAKS else word
+        agent.last_heartbeat = at
+        agent.beats.append(at)
+        self._measure(agent, body, at)
+        self._describe(agent, event.role, None)
+        return self._alive(agent, event, now)
+
+    def _is_back(self, agent: Presence, body: bodies.Heartbeat, at: float) -> bool:
+        """A heartbeat that was on its way when the will was said brings nobody back."""
+        same = body.incarnation is not None and body.incarnation == agent.incarnation
+        return agent.bus is None or not same or at - agent.bus_at > 2.0
+
+    def _beat_of(self, agent: Presence, incarnation: str, at: float) -> None:
+        first, _ = agent.beats_of.get(incarnation, (at, at))
+        agent.beats_of[incarnation] = (first, at)
+        if len(agent.beats_of) > MAX_INCARNATIONS:
+            del agent.beats_of[min(agent.beats_of, key=lambda key: agent.beats_of[key][1])]
+        if agent.incarnation is None:
+            agent.incarnation = incarnation
+
+    def _measure(self, agent: Presence, body: bodies.Heartbeat, at: float) -> None:
+        if (cpu := number(body.cpu)) is not None:
+            agent.cpu = cpu
+            agent.cpu_trail.append(cpu)
+        if (rss := number(body.memory.get("rss"))) is not None and rss >= 0:
+            agent.memory_rss = int(rss)
+            agent.memory_trail.append(rss)
+        if (uptime := number(body.uptime)) is not None and uptime >= 0:
+            started = at - uptime
+            if agent.started_at is None or abs(started - agent.started_at) > 2.0:
+                agent.started_at = started
+        if body.capacity is not None:
+            agent.capacity = body.capacity
+        agent.active = body.active if body.active is not None else len(agent.tasks)
+        agent.task_id = body.task_id or next(iter(agent.tasks), None)
+
+    def _shutdown(self, event: Event, body: bodies.Shutdown, now: float) -> str | None:
+        agent = self._agent(body.agent_id, now)
+        if agent is None:
+            return None
+        self._gone(agent, f"left: {clean(body.reason, 200)}", now)
+        return self._settle(agent, now)
+
+    def _status(self, event: Event, body: Any, now: float) -> str | None:
+        if isinstance(body, bodies.Cleared):
+            agent = self.all.get(event.key)
+            if agent is None:
+                return None
+            if agent.pane is None and (agent.bus not in _SPEAKS or agent.ephemeral):
+                self.forget(event.key)
+            return event.key
+        agent = self._agent(body.agent_id, now)
+        if agent is None:
+            return None
+        word = BUS_WORDS.get(body.status.lower(), AgentState.ONLINE)
+        incarnation = None if body.incarnation is None else clean(body.incarnation, 64)
+        if word is AgentState.OFFLINE:
+            return self._death(agent, incarnation, event, now)
+        self._describe(agent, body.role or event.role, body.capabilities)
+        self._birth(agent, body, incarnation)
+        agent.bus, agent.bus_at, agent.bus_why = word, now, ""
+        return self._settle(agent, now) if event.retained else self._alive(agent, event, now)
+
+    def _birth(self, agent: Presence, body: bodies.Status, incarnation: str | None) -> None:
+        if incarnation != agent.incarnation and agent.incarnation is not None and agent.bus in _SPEAKS:
+            agent.ends.append(f"{agent.incarnation}: followed by {incarnation or 'another'}")
+        agent.incarnation = incarnation or agent.incarnation
+        agent.host = agent.host if body.host is None else clean(body.host, 128)
+        agent.pid = body.pid if body.pid is not None else agent.pid
+        agent.version = agent.version if body.version is None else clean(body.version, 64)
+        agent.started_at = body.started_at if body.started_at is not None else agent.started_at
+        agent.capacity = body.capacity if body.capacity is not None else agent.capacity
+        agent.active = body.active if body.active is not None else agent.active
+        agent.ephemeral = body.ephemeral
+
+    def _death(self, agent: Presence, incarnation: str | None, event: Event, now: float) -> str:
+        """A will or a farewell; one that an older incarnation left behind says nothing of the one that lives."""
+        if agent.incarnation is not None and incarnation is not None and incarnation != agent.incarnation:
+            if agent.bus in _SPEAKS:
+                return agent.agent_id
+            agent.incarnation = incarnation
+        agent.incarnation = agent.incarnation or incarnation
+        reason = event.payload.get("reason")
+        why = clean(reason, 200) if isinstance(reason, str) else "its connection ended without a farewell (will)"
+        if agent.bus is not AgentState.OFFLINE:
+            self._gone(agent, why, now)
+        self._describe(agent, getattr(event.body, "role", None) or event.role, None)
+        return self._settle(agent, now)
+
+    def _gone(self, agent: Presence, why: str, now: float) -> None:
+        if agent.bus is not AgentState.OFFLINE:
+            agent.ends.append(f"{agent.incarnation or 'an incarnation'}: {why}")
+        agent.bus, agent.bus_at, agent.bus_why = AgentState.OFFLINE, now, why
+        agent.silence = None
+
+    def _describe(self, agent: Presence, role: str | None, capabilities: list[str] | None) -> None:
+        if role and role not in (agent.role, "operator"):
+            agent.role = canonical_role(clean(role, 64))
+        if capabilities:
+            agent.capabilities = [clean(item, 128) for item in capabilities[:64]]
+
+    def _alive(self, agent: Presence, event: Event, now: float) -> str:
+        agent.last_seen = event.received
+        agent.silence = None
+        return self._settle(agent, now)
+
+    def _host(self, event: Event, now: float) -> set[str]:
+        host, body = clean(event.key, 128), event.body
+        if isinstance(body, bodies.Cleared):
+            self.hosts.pop(host, None)
+            return self._take_panes(host, [], now)
+        assert isinstance(body, bodies.HostStatus)
+        if host not in self.hosts and len(self.hosts) >= MAX_HOSTS:
+            return set()
+        old, online = self.hosts.get(host), body.status != "offline"
+        text = [None if item is None else clean(item, 200) for item in (body.session, body.socket, body.address)]
+        self.hosts[host] = HostView(
+            host=host,
+            online=online,
+            seen=event.received,
+            session=text[0] or (old.session if old else None),
+            socket=text[1] or (old.socket if old else None),
+            address=text[2] or (old.address if old else None),
+            pid=body.pid if body.pid is not None else (old.pid if old else None),
+            version=(clean(body.version, 64) if body.version else None) or (old.version if old else None),
+        )
+        if not online:
+            self._supervise()
+            return set()
+        return self._take_panes(host, body.panes, now)
+
+    def _take_panes(self, host: str, panes: list[bodies.PaneStatus], now: float) -> set[str]:
+        self._supervise()
+        touched = {
+            row.agent_id
+            for row in panes
+            if (agent := self._agent(row.agent_id, now)) and self._pane(agent, host, row, now)
+        }
+        for agent_id in self._panes.get(host, set()) - touched:
+            touched.add(agent_id)
+            agent = self.all.get(agent_id)
+            if agent is not None and agent.pane is not None and agent.pane.host == host:
+                agent.pane = agent.pane_id = agent.next_start = None
+                if agent.bus is None:
+                    self.forget(agent_id)
+        self._panes[host] = {row.agent_id for row in panes}
+        for agent_id in touched:
+            if agent_id in self.all:
+                self._settle(self.all[agent_id], now)
+        return touched
+
+    def _supervise(self) -> None:
+        self._supervised = any(host.online for host in self.hosts.values())
+
+    def _pane(self, agent: Presence, host: str, row: bodies.PaneStatus, now: float) -> bool:
+        known = agent.pane
+        same = known is not None and known.pid == row.pid and known.state == row.state
+        agent.pane = Pane(
+            host=host, state=clean(row.state, 32), pid=row.pid, seen=now,
+            since=known.since if known is not None and same else now, reason=clean(row.reason, 500),
+        )  # fmt: skip
+        if known is not None and known.pid is not None and known.pid != row.pid and row.reason:
+            agent.ends.append(f"pid {known.pid}: {clean(row.reason, 300)}")
+        self._describe(agent, row.role, None)
+        agent.host, agent.pid = host, row.pid
+        agent.pane_id = None if row.pane_id is None else clean(row.pane_id, 32)
+        agent.restarts, agent.next_start = row.restarts, row.next_start
+        agent.exit_status, agent.exit_signal = row.exit_status, row.exit_signal
+        agent.tail = [clean(line, 400) for line in row.tail[-50:]]
+        return True
+
+    def tick(self, now: float, since: float, listening: bool) -> set[str]:
+        """Let time pass: silences, witnesses, and who is gone for good. `since`: from when on we could hear."""
+        touched = self._silences(now, since) if listening else set()
+        for agent in list(self.all.values()):
+            before = (agent.state, agent.witness)
+            if agent.state not in LIVE or agent.pane is not None or self._supervised:
+                self._settle(agent, now)
+                if (agent.state, agent.witness) != before:
+                    touched.add(agent.agent_id)
+            if agent.state is AgentState.OFFLINE and agent.pane is None and now - agent.heard() > liveness.OFFLINE_KEPT:
+                self.forget(agent.agent_id)
+                touched.add(agent.agent_id)
+        return touched
+
+    def _silences(self, now: float, since: float) -> set[str]:
+        live = [agent for agent in self.all.values() if agent.bus in _SPEAKS and agent.silence is not AgentState.LOST]
+        silence = liveness.judge([(agent.agent_id, agent.heard()) for agent in live], now, since)
+        self.common_silence = silence.common
+        touched = set()
+        for state, ids in ((AgentState.SUSPECT, silence.suspect), (AgentState.LOST, silence.lost)):
+            for agent_id in ids:
+                agent = self.all[agent_id]
+                if agent.silence is not state:
+                    agent.silence = state
+                    if state is AgentState.LOST:
+                        who, gap = agent.incarnation or "an incarnation", now - agent.heard()
+                        agent.ends.append(f"{who}: lost after {gap:.0f} s of silence")
+                    self._settle(agent, now)
+                    touched.add(agent_id)
+        return touched
+
+    def forget(self, agent_id: str) -> None:
+        """Drop one agent."""
+        self.all.pop(agent_id, None)
+
+    def _agent(self, agent_id: str, now: float) -> Presence | None:
+        agent = self.all.get(agent_id)
+        if agent is None:
+            if len(self.all) >= MAX_AGENTS and not self._make_room():
+                return None
+            held = self.held.setdefault(agent_id, set())
+            agent = self.all[agent_id] = Presence(
+                agent_id=agent_id, first_seen=now, tasks=held, tail=[], capabilities=[]
+            )
+        return agent
+
+    def _make_room(self) -> bool:
+        gone = [agent for agent in self.all.values() if agent.state in (AgentState.OFFLINE, AgentState.LOST)]
+        if gone:
+            self.forget(min(gone, key=Presence.heard).agent_id)
+        return bool(gone)
+
+    def _settle(self, agent: Presence, now: float) -> str:
+        agent.state, agent.witness, agent.reason = derive(agent, now, self._supervised)
+        return agent.agent_id

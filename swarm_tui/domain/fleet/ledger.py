@@ -1,0 +1,183 @@
+"""One task's facts, and the state that follows from them whatever the order in which they came.
+
+Nothing here says "go from this state to that one": each message adds a fact, and `derive` reads the state off all of
+them. So a message that comes late, twice or before its forerunner cannot lead anywhere its set of facts would not.
+"""
+
+from typing import Any
+
+from msgspec import Struct
+
+from swarm_tui.domain.states import ENDED, TaskState
+from swarm_tui.domain.views import TaskView
+from swarm_tui.protocol.rows import Hop
+
+MAX_HOPS = 64
+KEPT_FIRST_HOPS = 8
+MAX_LATE = 16
+
+_RANK = {state: rank for rank, state in enumerate(TaskState)}
+#: The dispatcher's ends that no worker's success may change: it knew of no success when it said so.
+_VERDICTS = frozenset({TaskState.DEAD, TaskState.CANCELLED, TaskState.EXPIRED, TaskState.FAILED})
+#: Words of the dispatcher under which a worker of the same attempt may be at work.
+_HANDED_OUT = frozenset({TaskState.ASSIGNED, TaskState.RUNNING})
+
+
+class Word(Struct, frozen=True):
+    """What the dispatcher said last: it speaks with one clock, so `attempt` and then `at` order its words."""
+
+    attempt: int
+    at: float
+    state: TaskState
+    agent_id: str | None = None
+
+    def newer_than(self, other: "Word | None") -> bool:
+        """Whether this word was said after `other`."""
+        if other is None:
+            return True
+        mine = (self.attempt, self.at, _RANK[self.state])
+        return mine > (other.attempt, other.at, _RANK[other.state])
+
+
+class Answer(Struct, frozen=True):
+    """A worker's end of one attempt. `duration` milliseconds."""
+
+    attempt: int
+    agent_id: str | None
+    received: float
+    result: Any = None
+    error: str | None = None
+    retryable: bool = False
+    cancelled: bool = False
+    duration: float | None = None
+
+
+class Ledger(TaskView, kw_only=True):
+    """A task's view together with the facts it is derived from."""
+
+    word: Word | None = None
+    claim: str | None = None
+    """Who claimed it first, where no dispatcher assigns."""
+    ran: int = -1
+    """The newest attempt that is known to have started."""
+    ran_by: str | None = None
+    ran_at: float = 0.0
+    declined: tuple[int, str] | None = None
+    success: Answer | None = None
+    failure: Answer | None = None
+    rejected: str | None = None
+    progress_of: tuple[int, float] = (-1, 0.0)
+
+    def newest_start(self) -> int:
+        """The newest attempt of which a worker has said anything; -1 when none did."""
+        return max(self.ran, self.failure.attempt if self.failure else -1)
+
+    def at_attempt(self, attempt: int | None) -> int:
+        """`attempt`, or for a dialect without attempts the one that is under way."""
+        return self.attempt if attempt is None else attempt
+
+    def hop(self, hop: Hop) -> None:
+        """Keep one step, once; the middle of a long story is dropped, its beginning and its end stay."""
+        for known in reversed(self.hops):
+            if (known.what, known.agent_id, known.attempt, known.by) == (hop.what, hop.agent_id, hop.attempt, hop.by):
+                if hop.what == "progress":
+                    known.at, known.detail = max(known.at, hop.at), hop.detail
+                elif hop.at < known.at:
+                    known.at = hop.at
+                return
+        self.hops.append(hop)
+        if len(self.hops) > MAX_HOPS:
+            del self.hops[KEPT_FIRST_HOPS]
+
+    def keep_late(self, text: str) -> None:
+        """Keep an answer that does not count."""
+        if text not in self.late and len(self.late) < MAX_LATE:
+            self.late.append(text)
+
+
+def derive(task: Ledger) -> TaskState:
+    """The state that all facts together give. Pure: the order in which they came plays no part."""
+    word = task.word
+    start = task.newest_start()
+    if (success := _counting_success(task)) is not None and success.attempt >= start:
+        return TaskState.COMPLETE
+    if word is not None and word.state in _VERDICTS and word.attempt >= start:
+        return word.state
+    if word is None or word.attempt < start:
+        return _by_workers(task) if start >= 0 else _before_any_word(task)
+    if word.attempt == start and (word.state in _HANDED_OUT or (word.attempt == 0 and word.state is TaskState.QUEUED)):
+        return _by_workers(task)
+    if word.state is TaskState.ASSIGNED and task.declined == (word.attempt, word.agent_id):
+        return TaskState.QUEUED
+    return word.state
+
+
+def _counting_success(task: Ledger) -> Answer | None:
+    """A success counts unless a newer attempt has started, or the dispatcher had ended the task without it."""
+    success, word = task.success, task.word
+    if success is None or success.attempt < task.newest_start():
+        return None
+    if word is not None and word.state in _VERDICTS and word.attempt >= success.attempt:
+        return None
+    return success
+
+
+def _by_workers(task: Ledger) -> TaskState:
+    failure = task.failure
+    if failure is None or failure.attempt < task.ran:
+        return TaskState.RUNNING
+    if failure.cancelled:
+        return TaskState.CANCELLED
+    return TaskState.RETRY_WAIT if failure.retryable and task.accepted else TaskState.FAILED
+
+
+def _before_any_word(task: Ledger) -> TaskState:
+    if task.claim is not None:
+        return TaskState.ASSIGNED
+    return TaskState.FAILED if task.rejected is not None else TaskState.QUEUED
+
+
+def settle(task: Ledger, now: float) -> None:
+    """Bring everything that is shown in line with the facts; `now` stamps a change of state."""
+    state = derive(task)
+    word, success, failure = task.word, task.success, task.failure
+    newest = max(task.newest_start(), word.attempt if word else 0, success.attempt if success else 0)
+    if newest > task.attempt and task.progress_of[0] < newest:
+        task.progress, task.message = None, ""
+    task.attempt = newest
+    if state is not task.state:
+        if state not in ENDED:
+            task.ended_at = None
+        task.state = state
+    task.agent_id = _agent(task, state)
+    task.started_at = task.ran_at if task.ran == newest and task.ran_at else task.started_at
+    task.result = task.duration = None
+    if state is TaskState.COMPLETE and success is not None:
+        task.result, task.duration, task.error = success.result, success.duration, None
+        task.progress, task.ended_at = 100.0, success.received
+    elif failure is not None:
+        at_work = state in _HANDED_OUT and failure.attempt < newest
+        task.error, task.duration = None if at_work else failure.error, failure.duration
+        task.result = failure.result if state is TaskState.FAILED else None
+        if state in (TaskState.FAILED, TaskState.CANCELLED):
+            task.ended_at = failure.received
+    if state is TaskState.FAILED and task.rejected is not None and failure is None:
+        task.error = task.rejected
+    if state in ENDED and task.ended_at is None:
+        task.ended_at = now
+    if success is not None and state is not TaskState.COMPLETE:
+        task.keep_late(f"a success of attempt {success.attempt} by {success.agent_id or 'somebody'}")
+
+
+def _agent(task: Ledger, state: TaskState) -> str | None:
+    if state is TaskState.COMPLETE and task.success is not None:
+        return task.success.agent_id
+    if state in (TaskState.QUEUED, TaskState.AWAITING_APPROVAL, TaskState.EXPIRED):
+        return None
+    if task.failure is not None and task.failure.attempt >= task.attempt:
+        return task.failure.agent_id
+    if task.ran >= task.attempt and task.ran_by is not None:
+        return task.ran_by
+    if task.word is not None and task.word.agent_id is not None:
+        return task.word.agent_id
+    return task.claim or task.ran_by

@@ -1,0 +1,120 @@
+"""One agent's facts from three witnesses (process, pane, bus), and the state that follows from them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import Struct, field
+
+from swarm_tui.domain.liveness import BEAT, LOST_AFTER
+from swarm_tui.domain.states import AgentState
+from swarm_tui.domain.views import AgentView
+
+SETTLE = 10.0
+"""Seconds that two witnesses may disagree before it is said: one of them is often only slower."""
+SPLIT_WITHIN = 2.5 * BEAT
+
+#: The bus's word of an agent, by the status that it says.
+BUS_WORDS: Mapping[str, AgentState] = {
+    "online": AgentState.ONLINE,
+    "alive": AgentState.ONLINE,
+    "idle": AgentState.ONLINE,
+    "busy": AgentState.BUSY,
+    "draining": AgentState.DRAINING,
+    "offline": AgentState.OFFLINE,
+}
+#: The supervisor's word of a pane that does not run, as the agent's state.
+PANE_WORDS: Mapping[str, AgentState] = {
+    "backoff": AgentState.BACKOFF,
+    "crashloop": AgentState.CRASHLOOP,
+    "stopped": AgentState.STOPPED,
+    "exited": AgentState.STOPPED,
+    "done": AgentState.STOPPED,
+    "waiting": AgentState.STARTING,
+}
+_LIVE = (AgentState.ONLINE, AgentState.BUSY, AgentState.DRAINING)
+
+
+class Pane(Struct, kw_only=True):
+    """What its supervisor last said of an agent's pane. `since`: it has had this pid and state from then on."""
+
+    host: str
+    state: str
+    pid: int | None
+    seen: float
+    since: float
+    reason: str = ""
+
+
+class Presence(AgentView, kw_only=True):
+    """An agent's view together with the facts it is derived from."""
+
+    bus: AgentState | None = None
+    """online, busy, draining or offline, as last said; None before it spoke."""
+    bus_at: float = 0.0
+    bus_why: str = ""
+    pane: Pane | None = None
+    silence: AgentState | None = None
+    """suspect or lost."""
+    ephemeral: bool = False
+    beats_of: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """Incarnation to its first and last heartbeat, for the newest few."""
+
+    def heard(self) -> float:
+        """When it last gave a sign of life, or when we first knew of it."""
+        return max(self.last_seen or 0.0, self.bus_at, self.first_seen)
+
+
+def derive(agent: Presence, now: float, supervised: bool) -> tuple[AgentState, str | None, str]:
+    """State, witness and reason. `supervised`: a supervisor is online, so that an agent without pane is foreign."""
+    pane, bus = agent.pane, agent.bus
+    speaks = bus in _LIVE and agent.silence is not AgentState.LOST
+    running = pane is not None and (pane.state not in PANE_WORDS)
+    if speaks:
+        return _speaking(agent, now, supervised, running)
+    if pane is None:
+        if bus in _LIVE:
+            return AgentState.LOST, None, f"silent for {now - agent.heard():.0f} s, and no will came"
+        return AgentState.OFFLINE, None, agent.bus_why
+    if not running:
+        return PANE_WORDS[pane.state], _stray(pane), pane.reason or agent.bus_why
+    if pane.state == "hung" or now - max(pane.since, agent.heard()) > LOST_AFTER:
+        why = pane.reason or "its process runs but it says nothing on the bus: read its log, or restart it"
+        return AgentState.HUNG, "hung", why
+    if pane.state == "starting" or bus is None or pane.since >= agent.bus_at:
+        return AgentState.STARTING, _stray(pane), pane.reason
+    return AgentState.OFFLINE, _stray(pane), agent.bus_why
+
+
+def _speaking(agent: Presence, now: float, supervised: bool, running: bool) -> tuple[AgentState, str | None, str]:
+    pane, bus = agent.pane, agent.bus or AgentState.ONLINE
+    state = AgentState.SUSPECT if agent.silence is AgentState.SUSPECT else bus
+    reason = f"silent for {now - agent.heard():.0f} s" if state is AgentState.SUSPECT else ""
+    if pane is not None and pane.state == "hung":
+        return AgentState.HUNG, "hung", pane.reason or "its process runs but does not answer"
+    if pane is not None and not running and pane.seen > (agent.last_seen or 0.0):
+        return PANE_WORDS[pane.state], _stray(pane), pane.reason
+    if is_split(agent, now):
+        return state, "split", "two incarnations speak under one id: stop one of them"
+    if pane is not None and pane.state == "stray":
+        return state, "stray", pane.reason or "its pane lives, and no layout names it: stop it, or add it to the layout"
+    settled = now - max(agent.first_seen, pane.since if pane else 0.0) > SETTLE
+    if supervised and settled and not running:
+        return state, "foreign", "it speaks on the bus, and no pane here is its own"
+    return state, None, reason
+
+
+def is_split(agent: Presence, now: float) -> bool:
+    """Whether an older incarnation has gone on beating after a newer one began."""
+    spans = [span for span in agent.beats_of.values() if now - span[1] < SPLIT_WITHIN]
+    return len(spans) > 1 and min(last for _, last in spans) > max(first for first, _ in spans)
+
+
+def _stray(pane: Pane) -> str | None:
+    return "stray" if pane.state == "stray" else None
+
+
+def number(value: Any) -> float | None:
+    """`value` as a finite number, or None."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return float(value) if abs(value) < 1e18 else None

@@ -1,0 +1,201 @@
+"""The one reducer: every message of the swarm, and the passing of time, become what is true now."""
+
+from collections import deque
+
+from swarm_tui.domain.fleet.agents import Agents
+from swarm_tui.domain.fleet.ledger import Ledger
+from swarm_tui.domain.fleet.tasks import Tasks
+from swarm_tui.domain.liveness import PAUSE
+from swarm_tui.domain.states import ENDED, TaskState
+from swarm_tui.domain.views import AlertView, Changes, Counts, DispatcherView, HostView, ScaleView
+from swarm_tui.protocol import bodies
+from swarm_tui.protocol.envelope import Event, Rejected
+from swarm_tui.protocol.rows import TaskRow
+from swarm_tui.protocol.text import clean
+from swarm_tui.protocol.topics import Kind
+
+MAX_REFUSALS = 200
+MAX_ALERTS = 500
+ALERT_LIFE = 900.0
+"""Seconds after which an alert that nobody repeats is no longer shown."""
+_HOLDS = frozenset({TaskState.ASSIGNED, TaskState.RUNNING})
+
+
+class Fleet:
+    """What is known of one swarm. Feed it with `apply`, `tick`, `link` and `load`; read its attributes.
+
+    All text that is meant for people is safe to show, but for the payloads and results of tasks, which stay as they
+    came. Not thread-safe: one thread feeds and reads, or the caller locks.
+    """
+
+    def __init__(self, swarm: str) -> None:
+        self.swarm = swarm
+        self.broker_up = False
+        self.broker_reason = "not connected yet"
+        self.dispatcher: DispatcherView | None = None
+        self.halted: str | None = None
+        self.alerts: dict[str, AlertView] = {}
+        self.scale: dict[str, ScaleView] = {}
+        self.counts = Counts()
+        self.refusals: deque[Rejected] = deque(maxlen=MAX_REFUSALS)
+        self.rate = 0.0
+        """Messages a second, over the last ticks."""
+        self._agents = Agents()
+        self._tasks = Tasks(self._moved)
+        self.agents = self._agents.all
+        self.hosts: dict[str, HostView] = self._agents.hosts
+        self.tasks = self._tasks.all
+        self._listening_since = 0.0
+        self._ticked: float | None = None
+        self._counted = 0
+        self._touched: set[str] = set()
+
+    @property
+    def by_state(self) -> dict[TaskState, dict[str, None]]:
+        """Task ids by state, kept as tasks move; each in the order in which they came to that state."""
+        return self._tasks.by_state
+
+    @property
+    def common_silence(self) -> str | None:
+        """A sentence, while all agents are silent together: the broker's gap or ours, not theirs."""
+        return self._agents.common_silence
+
+    @property
+    def dropped_tasks(self) -> int:
+        """Tasks that were forgotten to stay within the bounds."""
+        return self._tasks.dropped
+
+    def apply(self, event: Event | Rejected, now: float) -> Changes:
+        """Take one message. Never raises."""
+        counts = self.counts
+        counts.received += 1
+        if isinstance(event, Rejected):
+            counts.refused += 1
+            self.refusals.append(event)
+            return Changes(header=True)
+        kind = event.kind
+        counts.kinds[kind] = counts.kinds.get(kind, 0) + 1
+        if event.warnings:
+            counts.warned += 1
+        agents = self._agents.apply(event, now)
+        changes = Changes(agents=agents, header=bool(agents))
+        body = event.body
+        if kind is Kind.HALT:
+            self.halted = clean(body.reason, 300) or "no reason given" if isinstance(body, bodies.Halt) else None
+        elif kind is Kind.DISPATCHER:
+            self._lead(event, now)
+        elif kind is Kind.ALERT and isinstance(body, bodies.Alert):
+            self._alert(event, body, now)
+        elif kind is Kind.SCALE:
+            self._wish(event)
+        else:
+            return self._task(event, changes)
+        changes.header = True
+        return changes
+
+    def _task(self, event: Event, changes: Changes) -> Changes:
+        self._touched = changes.agents
+        task_id = self._tasks.apply(event)
+        if task_id is not None:
+            changes.tasks.add(task_id)
+            changes.header = True
+        return changes
+
+    def _moved(self, task: Ledger, before: TaskState | None, holder: str | None) -> None:
+        """Keep what agents hold, and how much each has done, in step with the tasks."""
+        held = self._agents.held
+        if holder is not None and (task.state not in _HOLDS or task.agent_id != holder):
+            held.get(holder, set()).discard(task.task_id)
+            self._busy(holder)
+        if task.agent_id is None:
+            return
+        if task.state in _HOLDS:
+            held.setdefault(task.agent_id, set()).add(task.task_id)
+        elif task.state in ENDED and before not in ENDED and task.agent_id in self.agents:
+            agent = self.agents[task.agent_id]
+            if task.state is TaskState.COMPLETE:
+                agent.done += 1
+            elif task.state in (TaskState.FAILED, TaskState.DEAD):
+                agent.failed += 1
+        self._busy(task.agent_id)
+
+    def _busy(self, agent_id: str) -> None:
+        agent = self.agents.get(agent_id)
+        if agent is not None:
+            agent.task_id = next(iter(agent.tasks), None)
+            agent.active = len(agent.tasks)
+            self._touched.add(agent_id)
+
+    def _lead(self, event: Event, now: float) -> None:
+        body, known = event.body, self.dispatcher
+        if not isinstance(body, bodies.Dispatcher):
+            self.dispatcher = None
+            return
+        instance = clean(body.instance, 128)
+        if known is not None and body.epoch < known.epoch and (known.online or not body.online):
+            return
+        since = known.since if known and known.instance == instance and known.online == body.online else now
+        self.dispatcher = DispatcherView(
+            instance=instance,
+            epoch=body.epoch,
+            online=body.online,
+            agent_id=body.agent_id or (known.agent_id if known and known.instance == instance else None),
+            since=since,
+        )
+
+    def _alert(self, event: Event, body: bodies.Alert, now: float) -> None:
+        message = clean(body.message, 500)
+        name = clean(body.name or f"{body.agent_id or body.task_id or event.sender}: {message}", 200)
+        known = self.alerts.get(name)
+        if not body.active:
+            self.alerts.pop(name, None)
+            return
+        if known is None and len(self.alerts) >= MAX_ALERTS:
+            del self.alerts[next(iter(self.alerts))]
+        self.alerts[name] = AlertView(
+            name=name,
+            severity=clean(body.severity, 32),
+            message=message,
+            since=known.since if known else now,
+            agent_id=body.agent_id,
+            task_id=body.task_id,
+            seen=now,
+        )
+
+    def _wish(self, event: Event) -> None:
+        role, body = clean(event.key, 64), event.body
+        if not isinstance(body, bodies.Scale):
+            self.scale.pop(role, None)
+        elif role in self.scale or len(self.scale) < 1000:
+            self.scale[role] = ScaleView(
+                role=role, desired=body.desired, reason=clean(body.reason, 300), by=event.sender, since=event.received
+            )
+
+    def tick(self, now: float) -> Changes:
+        """Let time pass; call it about once a second."""
+        if self._ticked is not None and not -PAUSE < now - self._ticked < PAUSE:
+            self._listening_since = now
+        passed = now - self._ticked if self._ticked is not None else 0.0
+        if passed > 0:
+            self.rate += min(1.0, passed / 3) * ((self.counts.received - self._counted) / passed - self.rate)
+            self._counted = self.counts.received
+        self._ticked = now
+        silent = self.common_silence
+        agents = self._agents.tick(now, self._listening_since, self.broker_up)
+        stale = [name for name, alert in self.alerts.items() if now - alert.seen > ALERT_LIFE]
+        for name in stale:
+            del self.alerts[name]
+        return Changes(agents=agents, header=bool(agents or stale or silent != self.common_silence))
+
+    def link(self, up: bool, reason: str, now: float) -> Changes:
+        """Our own connection came or went: while it is down nobody's silence counts."""
+        if up and not self.broker_up:
+            self._listening_since = now
+        self.broker_up, self.broker_reason = up, clean(reason, 300)
+        return Changes(header=True)
+
+    def load(self, rows: list[TaskRow], now: float) -> Changes:
+        """Merge the past, as a query answered it; facts already known that are newer stay."""
+        self._touched = set()
+        tasks = self._tasks.load(rows)
+        return Changes(tasks=tasks, agents=self._touched, header=bool(tasks))

@@ -1,0 +1,306 @@
+"""All tasks of a swarm: each message of `tasks/…` becomes a fact of its task, and the indices follow."""
+
+from collections.abc import Callable
+from typing import Any
+
+from swarm_tui.domain.fleet.ledger import Answer, Ledger, Word, settle
+from swarm_tui.domain.states import ENDED, TaskState
+from swarm_tui.protocol import bodies
+from swarm_tui.protocol.envelope import Event
+from swarm_tui.protocol.rows import Hop, TaskRow
+from swarm_tui.protocol.text import clean
+from swarm_tui.protocol.topics import Kind
+
+MAX_ENDED = 10_000
+MAX_OPEN = 100_000
+_STATES = {state.value: state for state in TaskState}
+_VERDICT = {
+    Kind.TASK_CANCELLED: TaskState.CANCELLED,
+    Kind.TASK_RETRYING: TaskState.RETRY_WAIT,
+    Kind.TASK_DEAD: TaskState.DEAD,
+    Kind.TASK_HELD: TaskState.HELD,
+}
+_HOP = {
+    Kind.TASK_CANCELLED: "cancelled",
+    Kind.TASK_RETRYING: "retrying",
+    Kind.TASK_DEAD: "dead",
+    Kind.TASK_HELD: "held",
+    Kind.TASK_CANCEL: "cancel",
+    Kind.TASK_REDRIVE: "retry",
+    Kind.TASK_APPROVE: "approve",
+    Kind.TASK_DENY: "deny",
+}
+
+
+class Tasks:
+    """Every task that is known, bounded, with an index by state that is kept as they move.
+
+    `moved(task, old_state, old_agent)` is told of each change of state or of holder.
+    """
+
+    def __init__(self, moved: Callable[[Ledger, TaskState | None, str | None], None]) -> None:
+        self.all: dict[str, Ledger] = {}
+        self.by_state: dict[TaskState, dict[str, None]] = {state: {} for state in TaskState}
+        self.dropped = 0
+        """Tasks forgotten to stay within the bounds."""
+        self._ended: dict[str, None] = {}
+        self._moved = moved
+        self._steps: dict[Kind, Callable[[Event, Any], str | None]] = {
+            Kind.TASK_NEW: self._new,
+            Kind.DEPLOYMENT_REQUEST: self._new,
+            Kind.CODE_REVIEW: self._new,
+            Kind.TASK_QUEUED: self._queued,
+            Kind.TASK_REJECTED: self._rejected,
+            Kind.TASK_ASSIGNED: self._assigned,
+            Kind.TASK_STARTED: self._started,
+            Kind.TASK_DECLINED: self._declined,
+            Kind.TASK_PROGRESS: self._progress,
+            Kind.TASK_COMPLETE: self._complete,
+            Kind.TASK_FAILED: self._failed,
+            Kind.DEPLOYMENT_STATUS: self._deployment,
+            **dict.fromkeys(_VERDICT, self._verdict),
+            **dict.fromkeys((Kind.TASK_CANCEL, Kind.TASK_REDRIVE, Kind.TASK_APPROVE, Kind.TASK_DENY), self._act),
+        }
+
+    def apply(self, event: Event) -> str | None:
+        """Take one message; the id of the task it touched, or None."""
+        step = self._steps.get(event.kind)
+        return None if step is None else step(event, event.body)
+
+    # Each step: note the fact and its hop, then settle.
+
+    def _new(self, event: Event, body: bodies.Task) -> str:
+        task = self._task(body.task_id, event.received)
+        if task.type == "?":
+            task.type = clean(body.type, 128)
+            task.priority, task.payload = body.priority, body.payload
+            task.assigned_to = None if body.assigned_to is None else clean(body.assigned_to, 64)
+            task.max_attempts = body.max_attempts
+        task.created_at = min(task.created_at or event.received, event.received)
+        self._hop(task, event, "published", by=event.sender)
+        return self._settle(task, event.received)
+
+    def _queued(self, event: Event, body: bodies.Queued) -> str:
+        task = self._task(body.task_id, event.received)
+        task.accepted = True
+        stated = _STATES.get(body.state or "")
+        if body.duplicate:
+            if stated is not None and stated not in (TaskState.COMPLETE, TaskState.RUNNING):
+                self._word(task, Word(body.attempt, event.at, stated))
+        else:
+            state = stated or TaskState.QUEUED
+            self._word(task, Word(body.attempt, event.at, state))
+            self._hop(task, event, state.value, attempt=body.attempt)
+        return self._settle(task, event.received)
+
+    def _rejected(self, event: Event, body: bodies.TaskRejected) -> str:
+        task = self._task(body.task_id, event.received)
+        task.rejected = f"rejected: {clean(body.reason, 300)}"
+        self._hop(task, event, "rejected", detail=body.reason)
+        return self._settle(task, event.received)
+
+    def _assigned(self, event: Event, body: bodies.Assigned) -> str:
+        task = self._task(body.task_id, event.received)
+        if body.epoch is not None:
+            task.accepted = True
+            self._word(task, Word(task.at_attempt(body.attempt), event.at, TaskState.ASSIGNED, body.agent_id))
+        elif task.claim is None:
+            task.claim = body.agent_id
+        self._hop(task, event, "assigned", agent_id=body.agent_id, attempt=body.attempt)
+        return self._settle(task, event.received)
+
+    def _started(self, event: Event, body: bodies.Started) -> str:
+        task = self._task(body.task_id, event.received)
+        self._ran(task, task.at_attempt(body.attempt), body.agent_id, event.received)
+        self._hop(task, event, "started", agent_id=body.agent_id, attempt=body.attempt)
+        return self._settle(task, event.received)
+
+    def _declined(self, event: Event, body: bodies.Declined) -> str:
+        task = self._task(body.task_id, event.received)
+        task.declined = (task.at_attempt(body.attempt), body.agent_id)
+        self._hop(task, event, "declined", agent_id=body.agent_id, attempt=body.attempt, detail=body.reason)
+        return self._settle(task, event.received)
+
+    def _progress(self, event: Event, body: bodies.Progress) -> str:
+        task = self._task(body.task_id, event.received)
+        attempt = task.at_attempt(body.attempt)
+        self._ran(task, attempt, body.agent_id, event.received)
+        if attempt >= task.attempt and (attempt, event.at) >= task.progress_of:
+            task.progress_of = (attempt, event.at)
+            percent = body.progress
+            if percent is not None:
+                task.progress = min(100.0, max(0.0, percent))
+            task.message = clean(body.message, 300)
+            self._hop(
+                task, event, "progress", agent_id=body.agent_id, attempt=attempt,
+                detail=f"{task.progress or 0:.0f}% {body.message}",
+            )  # fmt: skip
+        return self._settle(task, event.received)
+
+    def _complete(self, event: Event, body: bodies.Complete) -> str:
+        task = self._task(body.task_id, event.received)
+        attempt = task.at_attempt(body.attempt)
+        answer = Answer(
+            attempt, body.agent_id or None, event.received, result=body.result, duration=_number(body.duration)
+        )
+        known = task.success
+        if known is not None and known.agent_id != answer.agent_id:
+            loser = known if attempt > known.attempt else answer
+            task.keep_late(f"a success of attempt {loser.attempt} by {loser.agent_id or 'somebody'}")
+        if known is None or attempt > known.attempt:
+            task.success = answer
+        self._hop(task, event, "complete", agent_id=body.agent_id, attempt=attempt)
+        return self._settle(task, event.received)
+
+    def _failed(self, event: Event, body: bodies.Failed) -> str:
+        task = self._task(body.task_id, event.received)
+        attempt = task.at_attempt(body.attempt)
+        retryable = body.error.retryable if body.retryable is None else body.retryable
+        answer = Answer(
+            attempt,
+            body.agent_id or None,
+            event.received,
+            result=body.result,
+            error=clean(body.error.message or body.error.code or "failed, and did not say why", 2000),
+            retryable=bool(retryable),
+            cancelled=body.cause == "cancelled",
+            duration=_number(body.duration),
+        )
+        if task.failure is None or attempt > task.failure.attempt:
+            task.failure = answer
+        elif attempt < task.newest_start():
+            task.keep_late(f"a failure of attempt {attempt} by {body.agent_id or 'somebody'}: {answer.error}")
+        self._hop(task, event, "failed", agent_id=body.agent_id, attempt=attempt, detail=answer.error or "")
+        return self._settle(task, event.received)
+
+    def _verdict(self, event: Event, body: bodies.TaskVerdict) -> str:
+        task = self._task(body.task_id, event.received)
+        attempt = task.at_attempt(body.attempt)
+        state = _STATES.get(body.state or "", _VERDICT[event.kind])
+        word = Word(attempt, event.at, state)
+        if word.newer_than(task.word):
+            task.reason = clean(body.reason, 500)
+            task.retry_at = event.received + body.delay if body.delay is not None else None
+        self._word(task, word)
+        self._hop(task, event, _HOP[event.kind], attempt=attempt, detail=body.reason)
+        return self._settle(task, event.received)
+
+    def _act(self, event: Event, body: bodies.TaskAct) -> str | None:
+        task = self.all.get(body.task_id)
+        if task is None:
+            return None
+        self._hop(task, event, _HOP[event.kind], by=event.sender, detail=body.reason)
+        task.updated_at = max(task.updated_at, event.received)
+        return task.task_id
+
+    def _deployment(self, event: Event, body: bodies.DeploymentStatus) -> str | None:
+        task = self.all.get(body.task_id or "")
+        if task is None or task.state in ENDED:
+            return None
+        if body.progress is not None:
+            task.progress = min(100.0, max(0.0, body.progress))
+        task.message = clean(f"{body.status} {body.message}".strip(), 300)
+        return self._settle(task, event.received)
+
+    def load(self, rows: list[TaskRow]) -> set[str]:
+        """Merge what the dispatcher remembers: gaps are filled, and a newer fact that is known already stays."""
+        return {self._load(row) for row in rows if row.state in _STATES}
+
+    def _load(self, row: TaskRow) -> str:
+        task = self._task(row.task_id, row.updated_at)
+        state = _STATES[row.state]
+        task.accepted = True
+        if task.type == "?":
+            task.type, task.priority = clean(row.type, 128), row.priority
+        task.payload = task.payload or row.payload
+        task.max_attempts = task.max_attempts if task.max_attempts is not None else row.max_attempts
+        task.assigned_to = task.assigned_to or row.assigned_to
+        task.created_at = min(task.created_at or row.created_at, row.created_at)
+        for hop in row.hops:
+            task.hop(
+                Hop(at=hop.at, what=clean(hop.what, 40), agent_id=hop.agent_id, attempt=hop.attempt,
+                    by=None if hop.by is None else clean(hop.by, 160), detail=clean(hop.detail, 500))
+            )  # fmt: skip
+        task.hops.sort(key=lambda hop: hop.at)
+        self._fact(task, row, state)
+        if task.progress is None and row.progress is not None and row.attempt >= task.attempt:
+            task.progress, task.message = row.progress, clean(row.message, 300)
+        if not task.reason:
+            task.reason = clean(row.reason, 500)
+        return self._settle(task, row.updated_at)
+
+    def _fact(self, task: Ledger, row: TaskRow, state: TaskState) -> None:
+        """The row's state as the fact that a live message would have brought."""
+        answer = Answer(
+            row.attempt, row.agent_id, row.updated_at, result=row.result, duration=row.duration,
+            error=None if row.error is None else clean(row.error, 2000),
+        )  # fmt: skip
+        if state is TaskState.COMPLETE:
+            if task.success is None or row.attempt > task.success.attempt:
+                task.success = answer
+            return
+        if row.error is not None and task.failure is None and state is not TaskState.RUNNING:
+            task.failure = answer
+        if state is TaskState.RUNNING:
+            self._ran(task, row.attempt, row.agent_id or "", row.updated_at)
+            state = TaskState.ASSIGNED
+        self._word(task, Word(row.attempt, row.updated_at, state, row.agent_id))
+
+    def forget(self, task_id: str) -> None:
+        """Drop one task from all indices."""
+        task = self.all.pop(task_id, None)
+        if task is not None:
+            self.by_state[task.state].pop(task_id, None)
+            self._ended.pop(task_id, None)
+            self.dropped += 1
+
+    def _task(self, task_id: str, at: float) -> Ledger:
+        task = self.all.get(task_id)
+        if task is None:
+            task = self.all[task_id] = Ledger(task_id=task_id, created_at=at, updated_at=at, hops=[], late=[])
+            self.by_state[task.state][task_id] = None
+            if len(self.all) - len(self._ended) > MAX_OPEN:
+                self.forget(next(key for key in self.all if key not in self._ended))
+        return task
+
+    def _word(self, task: Ledger, word: Word) -> None:
+        if word.newer_than(task.word):
+            task.word = word
+
+    def _ran(self, task: Ledger, attempt: int, agent_id: str, at: float) -> None:
+        if attempt > task.ran:
+            task.ran, task.ran_by, task.ran_at = attempt, agent_id or None, at
+
+    def _hop(
+        self, task: Ledger, event: Event, what: str, *, agent_id: str = "", attempt: int | None = None,
+        by: str | None = None, detail: str = "",
+    ) -> None:  # fmt: skip
+        task.hop(
+            Hop(at=event.received, what=what, agent_id=agent_id or None, attempt=attempt, by=by,
+                detail=clean(detail, 500))
+        )  # fmt: skip
+
+    def _settle(self, task: Ledger, at: float) -> str:
+        before, holder = task.state, task.agent_id
+        settle(task, at)
+        task.updated_at = max(task.updated_at, at)
+        if task.state is not before or task.agent_id != holder:
+            self._index(task, before)
+            self._moved(task, before, holder)
+        return task.task_id
+
+    def _index(self, task: Ledger, before: TaskState) -> None:
+        task_id = task.task_id
+        if task.state is not before:
+            del self.by_state[before][task_id]
+            self.by_state[task.state][task_id] = None
+        if task.state in ENDED:
+            self._ended[task_id] = None
+            if len(self._ended) > MAX_ENDED:
+                self.forget(next(iter(self._ended)))
+        else:
+            self._ended.pop(task_id, None)
+
+
+def _number(value: float | None) -> float | None:
+    return None if value is None or value != value or abs(value) == float("inf") else value
