@@ -6,4 +6,5 @@ BUILTIN: dict[str, str] = {
     "command": "swarm_tui.agent.handlers.command:Command",
     "testing.run": "swarm_tui.agent.handlers.pytest_run:Run",
     "testing.coverage": "swarm_tui.agent.handlers.pytest_coverage:Coverage",
+    "code.review": "swarm_tui.agent.handlers.review:Review",
 }
