@@ -11,7 +11,21 @@ from swarm_tui.domain.views import AgentView, TaskView
 from swarm_tui.protocol.rows import TaskRow
 
 JsonObject = dict[str, Any]
-_FIELDS = [
+_FIELDS = (
+    "task_id",
+    "type",
+    "state",
+    "priority",
+    "attempt",
+    "agent_id",
+    "created_at",
+    "updated_at",
+    "duration",
+    "progress",
+    "result",
+    "error",
+)
+_DETAILS = ("message", "reason", "assigned_to", "max_attempts", "payload", "hops")
     "task_id",
     "type",
     "state",
@@ -118,7 +132,7 @@ def task_row(task: TaskView) -> TaskRow:
 def task_json(row: TaskRow, *, hops: bool = False) -> JsonObject:
     """A row as `tasks --json` prints it; with `hops`, one task whole: its hops, payload and reason too."""
     plain: JsonObject = msgspec.to_builtins(row)
-    names = [*_FIELDS, "message", "reason", "assigned_to", "max_attempts", "payload", "hops"] if hops else _FIELDS
+    names = (*_FIELDS, *_DETAILS) if hops else _FIELDS
     return {name: plain[name] for name in names}
 
 
