@@ -284,6 +284,8 @@ class PaneStatus(Body, frozen=True, kw_only=True):
     reason: str = ""
     tail: list[str] = []
     """The pane's last lines, of one that ended badly."""
+    witness: str | None = None
+    """`hung`, `foreign`, `stray` or `split`, where process, pane and bus disagree."""
 
 
 class HostStatus(Body, frozen=True, kw_only=True):
