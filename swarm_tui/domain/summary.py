@@ -25,20 +25,7 @@ _FIELDS = (
     "result",
     "error",
 )
-_DETAILS = ("message", "reason", "assigned_to", "max_attempts", "payload", "hops")
-    "task_id",
-    "type",
-    "state",
-    "priority",
-    "attempt",
-    "agent_id",
-    "created_at",
-    "updated_at",
-    "duration",
-    "progress",
-    "result",
-    "error",
-]
+_DETAILS = ("message", "reason", "assigned_to", "max_attempts", "payload", "payload_hash", "errors", "late", "hops")
 
 
 def task_counts(fleet: Fleet) -> dict[str, int]:
@@ -126,6 +113,9 @@ def task_row(task: TaskView) -> TaskRow:
         max_attempts=task.max_attempts,
         payload=task.payload,
         hops=task.hops,
+        payload_hash=task.payload_hash,
+        errors=task.errors,
+        late=task.late,
     )
 
 

@@ -80,6 +80,10 @@ class TaskView(Struct, kw_only=True):
     """`tasks/queued` was heard."""
     late: list[str] = []
     """Answers that came after they counted: kept, never applied."""
+    payload_hash: str | None = None
+    """Of one that awaits approval: what the approval must name."""
+    errors: list[str] = []
+    """The error of each attempt that ended in one, oldest first."""
     hops: list[Hop] = []
 
 

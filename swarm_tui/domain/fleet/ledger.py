@@ -23,6 +23,10 @@ _VERDICTS = frozenset({TaskState.DEAD, TaskState.CANCELLED, TaskState.EXPIRED, T
 _HANDED_OUT = frozenset({TaskState.ASSIGNED, TaskState.RUNNING})
 
 
+#: Words of the dispatcher that a worker of that attempt, heard again, undoes.
+_WAITS = frozenset({TaskState.QUEUED, TaskState.RETRY_WAIT, TaskState.HELD})
+
+
 class Word(Struct, frozen=True):
     """What the dispatcher said last: it speaks with one clock, so `attempt` and then `at` order its words."""
 
@@ -62,6 +66,8 @@ class Ledger(TaskView, kw_only=True):
     """The newest attempt that is known to have started."""
     ran_by: str | None = None
     ran_at: float = 0.0
+    ran_said: float = 0.0
+    """When, by its own clock, the worker of that attempt last said that it works."""
     declined: tuple[int, str] | None = None
     success: Answer | None = None
     failure: Answer | None = None
@@ -69,8 +75,9 @@ class Ledger(TaskView, kw_only=True):
     progress_of: tuple[int, float] = (-1, 0.0)
 
     def newest_start(self) -> int:
-        """The newest attempt of which a worker has said anything; -1 when none did."""
-        return max(self.ran, self.failure.attempt if self.failure else -1)
+        """The newest attempt that a worker began; -1 when none did. One cancelled before it began does not count."""
+        failure = self.failure
+        return max(self.ran, failure.attempt if failure is not None and not failure.cancelled else -1)
 
     def at_attempt(self, attempt: int | None) -> int:
         """`attempt`, or for a dialect without attempts the one that is under way."""
@@ -94,11 +101,20 @@ class Ledger(TaskView, kw_only=True):
         if text not in self.late and len(self.late) < MAX_LATE:
             self.late.append(text)
 
+    def keep_error(self, attempt: int, agent_id: str | None, what: str) -> None:
+        """Keep why an attempt ended, once."""
+        text = f"attempt {attempt} on {agent_id or 'nobody'}: {what}"
+        if text not in self.errors:
+            self.errors.append(text)
+            del self.errors[:-MAX_LATE]
+
 
 def derive(task: Ledger) -> TaskState:
     """The state that all facts together give. Pure: the order in which they came plays no part."""
     word = task.word
     start = task.newest_start()
+    if start < 0 and task.failure is not None:
+        start = task.failure.attempt
     if (success := _counting_success(task)) is not None and success.attempt >= start:
         return TaskState.COMPLETE
     if word is not None and word.state in _VERDICTS and word.attempt >= start:
@@ -107,6 +123,8 @@ def derive(task: Ledger) -> TaskState:
         return _by_workers(task) if start >= 0 else _before_any_word(task)
     if word.attempt == start and (word.state in _HANDED_OUT or (word.attempt == 0 and word.state is TaskState.QUEUED)):
         return _by_workers(task)
+    if word.attempt == start and word.state in _WAITS and _goes_on(task, word):
+        return TaskState.RUNNING
     if word.state is TaskState.ASSIGNED and task.declined == (word.attempt, word.agent_id):
         return TaskState.QUEUED
     return word.state
@@ -120,6 +138,12 @@ def _counting_success(task: Ledger) -> Answer | None:
     if word is not None and word.state in _VERDICTS and word.attempt >= success.attempt:
         return None
     return success
+
+
+def _goes_on(task: Ledger, word: Word) -> bool:
+    """An attempt that the dispatcher gave up for lost, and whose worker is heard again, is taken back."""
+    failed = task.failure is not None and task.failure.attempt >= word.attempt
+    return task.ran == word.attempt and task.ran_said > word.at and not failed
 
 
 def _by_workers(task: Ledger) -> TaskState:

@@ -13,6 +13,7 @@ from swarm_tui.protocol.topics import Kind
 
 MAX_ENDED = 10_000
 MAX_OPEN = 100_000
+MAX_ALIASES = 1_000
 _STATES = {state.value: state for state in TaskState}
 _VERDICT = {
     Kind.TASK_CANCELLED: TaskState.CANCELLED,
@@ -44,6 +45,7 @@ class Tasks:
         self.dropped = 0
         """Tasks forgotten to stay within the bounds."""
         self._ended: dict[str, None] = {}
+        self._aliases: dict[str, str] = {}
         self._moved = moved
         self._steps: dict[Kind, Callable[[Event, Any], str | None]] = {
             Kind.TASK_NEW: self._new,
@@ -69,7 +71,9 @@ class Tasks:
 
     # Each step: note the fact and its hop, then settle.
 
-    def _new(self, event: Event, body: bodies.Task) -> str:
+    def _new(self, event: Event, body: bodies.Task) -> str | None:
+        if body.task_id in self._aliases:
+            return None
         task = self._task(body.task_id, event.received)
         if task.type == "?":
             task.type = clean(body.type, 128)
@@ -81,6 +85,8 @@ class Tasks:
         return self._settle(task, event.received)
 
     def _queued(self, event: Event, body: bodies.Queued) -> str:
+        if body.original is not None and body.original != body.task_id:
+            return self._same_as(event, body.task_id, body.original)
         task = self._task(body.task_id, event.received)
         task.accepted = True
         stated = _STATES.get(body.state or "")
@@ -91,6 +97,16 @@ class Tasks:
             state = stated or TaskState.QUEUED
             self._word(task, Word(body.attempt, event.at, state))
             self._hop(task, event, state.value, attempt=body.attempt)
+        return self._settle(task, event.received)
+
+    def _same_as(self, event: Event, task_id: str, original: str) -> str:
+        """The dispatcher took it for another task published before: it has no life of its own."""
+        self.forget(task_id)
+        self._aliases[task_id] = original
+        if len(self._aliases) > MAX_ALIASES:
+            del self._aliases[next(iter(self._aliases))]
+        task = self._task(original, event.received)
+        task.accepted = True
         return self._settle(task, event.received)
 
     def _rejected(self, event: Event, body: bodies.TaskRejected) -> str:
@@ -111,7 +127,7 @@ class Tasks:
 
     def _started(self, event: Event, body: bodies.Started) -> str:
         task = self._task(body.task_id, event.received)
-        self._ran(task, task.at_attempt(body.attempt), body.agent_id, event.received)
+        self._ran(task, task.at_attempt(body.attempt), body.agent_id, event.received, event.at)
         self._hop(task, event, "started", agent_id=body.agent_id, attempt=body.attempt)
         return self._settle(task, event.received)
 
@@ -124,7 +140,7 @@ class Tasks:
     def _progress(self, event: Event, body: bodies.Progress) -> str:
         task = self._task(body.task_id, event.received)
         attempt = task.at_attempt(body.attempt)
-        self._ran(task, attempt, body.agent_id, event.received)
+        self._ran(task, attempt, body.agent_id, event.received, event.at)
         if attempt >= task.attempt and (attempt, event.at) >= task.progress_of:
             task.progress_of = (attempt, event.at)
             percent = body.progress
@@ -156,13 +172,14 @@ class Tasks:
         task = self._task(body.task_id, event.received)
         attempt = task.at_attempt(body.attempt)
         retryable = body.error.retryable if body.retryable is None else body.retryable
+        worker = None if attempt == 0 and task.accepted else body.agent_id or None
         answer = Answer(
             attempt,
-            body.agent_id or None,
+            worker,
             event.received,
             result=body.result,
             error=clean(body.error.message or body.error.code or "failed, and did not say why", 2000),
-            retryable=bool(retryable),
+            retryable=bool(retryable) or body.cause == "interrupted",
             cancelled=body.cause == "cancelled",
             duration=_number(body.duration),
         )
@@ -170,6 +187,7 @@ class Tasks:
             task.failure = answer
         elif attempt < task.newest_start():
             task.keep_late(f"a failure of attempt {attempt} by {body.agent_id or 'somebody'}: {answer.error}")
+        task.keep_error(attempt, worker, answer.error or "")
         self._hop(task, event, "failed", agent_id=body.agent_id, attempt=attempt, detail=answer.error or "")
         return self._settle(task, event.received)
 
@@ -181,6 +199,7 @@ class Tasks:
         if word.newer_than(task.word):
             task.reason = clean(body.reason, 500)
             task.retry_at = event.received + body.delay if body.delay is not None else None
+            task.payload_hash = None if body.payload_hash is None else clean(body.payload_hash, 128)
         self._word(task, word)
         self._hop(task, event, _HOP[event.kind], attempt=attempt, detail=body.reason)
         return self._settle(task, event.received)
@@ -213,6 +232,10 @@ class Tasks:
         if task.type == "?":
             task.type, task.priority = clean(row.type, 128), row.priority
         task.payload = task.payload or row.payload
+        task.payload_hash = task.payload_hash or row.payload_hash
+        task.errors = task.errors or [clean(line, 1000) for line in row.errors]
+        for line in row.late:
+            task.keep_late(clean(line, 500))
         task.max_attempts = task.max_attempts if task.max_attempts is not None else row.max_attempts
         task.assigned_to = task.assigned_to or row.assigned_to
         task.created_at = min(task.created_at or row.created_at, row.created_at)
@@ -242,7 +265,7 @@ class Tasks:
         if row.error is not None and task.failure is None and state is not TaskState.RUNNING:
             task.failure = answer
         if state is TaskState.RUNNING:
-            self._ran(task, row.attempt, row.agent_id or "", row.updated_at)
+            self._ran(task, row.attempt, row.agent_id or "", row.updated_at, row.updated_at)
             state = TaskState.ASSIGNED
         self._word(task, Word(row.attempt, row.updated_at, state, row.agent_id))
 
@@ -257,7 +280,8 @@ class Tasks:
     def _task(self, task_id: str, at: float) -> Ledger:
         task = self.all.get(task_id)
         if task is None:
-            task = self.all[task_id] = Ledger(task_id=task_id, created_at=at, updated_at=at, hops=[], late=[])
+            task = Ledger(task_id=task_id, created_at=at, updated_at=at, hops=[], late=[], errors=[])
+            self.all[task_id] = task
             self.by_state[task.state][task_id] = None
             if len(self.all) - len(self._ended) > MAX_OPEN:
                 self.forget(next(key for key in self.all if key not in self._ended))
@@ -267,9 +291,11 @@ class Tasks:
         if word.newer_than(task.word):
             task.word = word
 
-    def _ran(self, task: Ledger, attempt: int, agent_id: str, at: float) -> None:
+    def _ran(self, task: Ledger, attempt: int, agent_id: str, at: float, said: float) -> None:
         if attempt > task.ran:
-            task.ran, task.ran_by, task.ran_at = attempt, agent_id or None, at
+            task.ran, task.ran_by, task.ran_at, task.ran_said = attempt, agent_id or None, at, said
+        elif attempt == task.ran:
+            task.ran_said = max(task.ran_said, said)
 
     def _hop(
         self, task: Ledger, event: Event, what: str, *, agent_id: str = "", attempt: int | None = None,
