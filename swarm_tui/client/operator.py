@@ -1,0 +1,177 @@
+"""An operator's end of the bus: hear the swarm, publish tasks, give commands, ask what is past."""
+
+import logging
+import os
+import re
+import threading
+import time
+import uuid
+from collections.abc import Callable
+
+from swarm_tui.bus.port import Bus, BusError, Link
+from swarm_tui.client.publication import Publication
+from swarm_tui.client.publisher import Publisher
+from swarm_tui.client.queries import Queries
+from swarm_tui.protocol import codec
+from swarm_tui.protocol.bodies import Body, JsonObject, Query, Reply, Task
+from swarm_tui.protocol.envelope import Event, Rejected
+from swarm_tui.protocol.names import check_agent_id, check_task_id, check_task_type
+from swarm_tui.protocol.topics import Kind, everything
+
+ACCEPT_TIMEOUT = 30.0
+_log = logging.getLogger("swarm_tui.client")
+
+
+class Operator:
+    """A client of the swarm over `bus`, which it starts and closes; thread-safe but for `query` on the bus's thread.
+
+    `received` and `refused` count messages; `failures` exceptions of callbacks. `client` is its name in the topics
+    `operators/<client>/…`, `sender` what its messages say.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        swarm: str,
+        *,
+        user: str,
+        host: str,
+        new_id: Callable[[], str] | None = None,
+        clock: Callable[[], float] = time.time,
+        qos: int = 1,
+    ) -> None:
+        self.bus = bus
+        self.swarm = swarm
+        self.sender = f"operator:{_word(user)}@{_word(host)}"
+        self.client = f"{_word(user)[:24]}.{_word(host)[:24]}.{os.urandom(4).hex()}"
+        self.link = Link(False, "connecting")
+        self.received = 0
+        self.refused = 0
+        self.failures = 0
+        self.last_failure = ""
+        self._new_id = new_id or _uuid4
+        self._clock = clock
+        self._qos = qos
+        self.writer = codec.Writer(swarm, self.sender, "operator", new_id=self._new_id, clock=clock)
+        self._publisher = Publisher(bus, self.writer, self._new_id)
+        self._queries = Queries()
+        self._on_event: list[Callable[[Event | Rejected], None]] = []
+        self._on_link: list[Callable[[Link], None]] = []
+        self._linked = threading.Condition()
+        self._telling: int | None = None
+
+    def start(self) -> None:
+        """Listen to the whole swarm, and connect; returns at once. Raises InvalidNameError for an illegal swarm."""
+        self.bus.subscribe(everything(self.swarm), self._qos)
+        self.bus.start(self._message, self._linked_or_lost)
+
+    def close(self, wait: float = 2.0) -> None:
+        """Send what is pending, for at most `wait` seconds, and leave."""
+        self._publisher.close()
+        self.bus.close(wait)
+
+    def on_event(self, callback: Callable[[Event | Rejected], None]) -> None:
+        """Call back for each message of the swarm, on the bus's thread: it must not block."""
+        self._on_event.append(callback)
+
+    def on_link(self, callback: Callable[[Link], None]) -> None:
+        """Call back when the link comes and goes, on the bus's thread; at once with what is known."""
+        self._on_link.append(callback)
+        callback(self.link)
+
+    def wait_link(self, timeout: float) -> Link:
+        """Wait until the broker has accepted us, or said why not; the link as it is then."""
+        with self._linked:
+            self._linked.wait_for(lambda: self.link.up or bool(self.link.kind), timeout)
+            return self.link
+
+    def submit(self, task: Task, *, accept_timeout: float = ACCEPT_TIMEOUT) -> Publication:
+        """Publish a task, again and again until it is accepted. Raises InvalidNameError for an illegal id or type."""
+        check_task_id(task.task_id)
+        check_task_type(task.type)
+        if task.assigned_to is not None:
+            check_agent_id(task.assigned_to)
+        return self._publisher.submit(task, accept_timeout)
+
+    def act(self, kind: Kind, body: Body, key: str = "") -> str:
+        """Give a command, as `kind` says; `key` fills its topic's `+`. Its message id."""
+        message_id = self._new_id()
+        self.bus.publish(self.writer.message(kind, body, key, message_id=message_id))
+        return message_id
+
+    def clear(self, kind: Kind, key: str = "") -> None:
+        """Clear what `kind` retains (`halt`, a status, a wish for scale)."""
+        self.bus.publish(self.writer.clear(kind, key))
+
+    def query(self, query: str, args: JsonObject | None = None, timeout: float = 3.0) -> Reply | None:
+        """Ask, and wait for the first one who answers with all of its pages, put together; None when nobody did.
+
+        An answer cut off by the time limit comes with `more` set. Raises BusError on the bus's own thread.
+        """
+        replies = self.query_all(query, args, timeout, enough=1)
+        return replies[0] if replies else None
+
+    def query_all(
+        self, query: str, args: JsonObject | None = None, timeout: float = 3.0, *, enough: int | None = None
+    ) -> list[Reply]:
+        """Ask everybody (each host's supervisor): one Reply a source, after `enough` whole ones or `timeout` s."""
+        if threading.get_ident() == self._telling:
+            raise BusError("a query waits for its answer: ask it on another thread than the bus's")
+        message_id = self._new_id()
+        pending = self._queries.open(message_id)
+        try:
+            self.bus.publish(
+                self.writer.message(Kind.QUERY, Query(query=query, args=args or {}), self.client, message_id=message_id)
+            )
+            return pending.wait(timeout, enough)
+        finally:
+            self._queries.close(message_id)
+
+    def new_task_id(self) -> str:
+        """A fresh task id."""
+        return f"task_{uuid.uuid4().hex[:12]}"
+
+    # What the bus calls, on its own thread.
+
+    def _message(self, topic: str, payload: bytes, retained: bool) -> None:
+        event = codec.decode(self.swarm, topic, payload, retained, self._clock())
+        if event is None:
+            return
+        self.received += 1
+        if isinstance(event, Rejected):
+            self.refused += 1
+        elif event.kind is Kind.REPLY and event.key == self.client and isinstance(event.body, Reply):
+            self._queries.heard(event, event.body)
+        else:
+            self._publisher.heard(event.body)
+        for callback in list(self._on_event):
+            self._tell(callback, event)
+
+    def _linked_or_lost(self, link: Link) -> None:
+        with self._linked:
+            self.link = link
+            self._linked.notify_all()
+        if link.up:
+            self._publisher.link_is_up()
+        for callback in list(self._on_link):
+            self._tell(callback, link)
+
+    def _tell(self, callback: Callable[..., None], argument: object) -> None:
+        self._telling = threading.get_ident()
+        try:
+            callback(argument)
+        except Exception as error:  # noqa: BLE001 - one listener's mistake must not cost the others their message
+            self.failures += 1
+            self.last_failure = f"{type(error).__name__}: {error}"
+            _log.exception("a listener failed")
+        finally:
+            self._telling = None
+
+
+def _uuid4() -> str:
+    return str(uuid.uuid4())
+
+
+def _word(text: str) -> str:
+    """`text` with what a topic or a sender may not hold replaced."""
+    return re.sub(r"[^A-Za-z0-9_-]", "-", text)[:64] or "unknown"
