@@ -187,3 +187,8 @@ def style(text: str, **look: Any) -> str:
 def note(text: str) -> None:
     """A line for people, on stderr, so that scripts read stdout undisturbed."""
     click.echo(text, err=True)
+
+
+def is_terminal() -> bool:
+    """Whether a person looks at our output."""
+    return sys.stdout.isatty()

@@ -34,18 +34,17 @@ def check_layout(document: Document, layout: Layout) -> None:
         document.problem(("broker", "tls"), "`cert` and `key` belong together")
     for section in ("defaults", "policy", "supervisor"):
         _positive(document, (section,), getattr(layout, section), every=section == "supervisor")
-    if not layout.agents:
+    if not layout.agents and not document.problems:
         document.problem(("agents",), "`agents` is empty: a swarm has at least one")
     for index, entry in enumerate(layout.agents):
         _entry(document, ("agents", index), entry)
-    if not document.problems:
-        agents = name_agents(layout)
-        _unique(document, agents)
-        _depends(document, layout, agents)
-        if len(agents) > layout.policy.max_agents:
-            document.problem(
-                ("agents",), f"{len(agents)} agents, but `policy.max_agents` is {layout.policy.max_agents}"
-            )
+    number = sum(max(entry.count or 1, entry.min or 0, entry.max or 0) for entry in layout.agents)
+    if number > layout.policy.max_agents:
+        document.problem(("agents",), f"{number} agents, but `policy.max_agents` is {layout.policy.max_agents}")
+        return
+    agents = name_agents(layout)
+    _unique(document, agents)
+    _depends(document, layout, agents)
 
 
 def _name(document: Document, where: Where, text: str, check: object) -> None:

@@ -13,7 +13,7 @@ from swarm_tui.config.errors import ConfigError, Problem, UnknownLayoutError
 from swarm_tui.config.model import Layout
 from swarm_tui.config.override import override
 from swarm_tui.config.paths import config_home
-from swarm_tui.config.shape import to_struct
+from swarm_tui.config.shape import fit
 
 
 class Loaded(Struct, frozen=True, kw_only=True):
@@ -93,7 +93,7 @@ def load_layout(
     """
     environ = os.environ if environ is None else environ
     document = read_document(path, environ, show=show)
-    layout = to_struct(document, Layout)
+    layout = fit(document, Layout)
     check_layout(document, layout)
     if document.problems:
         raise ConfigError(document.problems)

@@ -12,12 +12,28 @@ from swarm_tui.config.errors import ConfigError
 S = TypeVar("S", bound=msgspec.Struct)
 
 
+#: Stands for a value that does not fit: it is left out, so that the rest can still be checked.
+_UNFIT: Any = object()
+_UNNAMED = "unnamed"
+
+
 def to_struct(document: Document, kind: type[S]) -> S:
     """The document as `kind`. Raises ConfigError with everything that is wrong, unset variables included."""
-    if document.value is None:
+    fitted = fit(document, kind)
+    if document.problems:
+        raise ConfigError(document.problems)
+    return fitted
+
+
+def fit(document: Document, kind: type[S]) -> S:
+    """As `to_struct`, but what does not fit is noted in `document.problems` and left out.
+
+    So the caller can go on to look for mistakes of meaning. Raises ConfigError when there is nothing to go on with.
+    """
+    if document.value is None and not document.problems:
         document.problem((), "the file is empty")
     value = _fit(document, document.value, kind, ())
-    if document.problems:
+    if value is _UNFIT or value is None:
         raise ConfigError(document.problems)
     try:
         return msgspec.convert(value, kind)
@@ -39,45 +55,53 @@ def _fit(document: Document, value: Any, kind: Any, where: Where) -> Any:
         return _fit_struct(document, value, kind, where)
     if origin is dict and isinstance(value, dict):
         item = get_args(kind)[1]
-        return {key: _fit(document, entry, item, (*where, key)) for key, entry in value.items()}
+        pairs = ((key, _fit(document, entry, item, (*where, key))) for key, entry in value.items())
+        return {key: fitted for key, fitted in pairs if fitted is not _UNFIT}
     if origin is list and isinstance(value, list):
         item = get_args(kind)[0]
-        return [_fit(document, entry, item, (*where, index)) for index, entry in enumerate(value)]
+        entries = (_fit(document, entry, item, (*where, index)) for index, entry in enumerate(value))
+        # An entry stays in its place, so that what is said of those after it names the right line.
+        return [_blank(item) if fitted is _UNFIT else fitted for fitted in entries]
     if kind is str and isinstance(value, bool | int | float):
         return document.texts.get(where, str(value))
-    if origin is Literal:
-        _fit_choice(document, value, [str(choice) for choice in get_args(kind)], where)
-        return value
+    if origin is Literal and value not in get_args(kind):
+        choices = [str(choice) for choice in get_args(kind)]
+        shown = document.texts.get(where, _name(value).strip("`"))
+        document.problem(where, f"{_named(where)}`{shown}` is none of {', '.join(choices)}{_meant(shown, choices)}")
+        return _UNFIT
     try:
         msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
         document.problem(where, f"{_named(where)}{_plain(str(error))}")
+        return _UNFIT
     return value
+
+
+def _blank(kind: Any) -> Any:
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return {field.name: _UNNAMED for field in msgspec.structs.fields(kind) if field.required}
+    return _UNNAMED
 
 
 def _fit_struct(document: Document, value: Any, kind: type[msgspec.Struct], where: Where) -> Any:
     if not isinstance(value, dict):
         if value is not None or where:
             document.problem(where, f"{_named(where)}expected keys and values, got {_name(value)}")
-        return value
+        return _UNFIT
     hints = _hints(kind)
     fields = {field.name: field for field in msgspec.structs.fields(kind)}
     fitted = {}
     for key, entry in value.items():
-        if key in fields:
-            fitted[key] = _fit(document, entry, hints[key], (*where, key))
-        else:
+        if key not in fields:
             document.problem((*where, key), f"unknown key `{key}`{near(key, sorted(fields))}")
+        elif (ready := _fit(document, entry, hints[key], (*where, key))) is not _UNFIT:
+            fitted[key] = ready
     for name, field in fields.items():
         if field.required and name not in value:
             document.problem(where, f"`{name}` is missing")
+        if field.required and name not in fitted:
+            fitted[name] = _UNNAMED
     return fitted
-
-
-def _fit_choice(document: Document, value: Any, choices: list[str], where: Where) -> None:
-    if value not in choices:
-        shown = document.texts.get(where, str(value))
-        document.problem(where, f"{_named(where)}`{shown}` is none of {', '.join(choices)}{_meant(shown, choices)}")
 
 
 def _meant(word: str, choices: list[str]) -> str:

@@ -4,20 +4,19 @@ import ipaddress
 from urllib.parse import urlsplit, urlunsplit
 
 SCHEMES = ("mqtt", "mqtts", "ws", "wss", "unix")
-_ALSO = {"tcp": "mqtt", "ssl": "mqtts", "tls": "mqtts", "http": "ws", "https": "wss"}
+_SAME = {"tcp": "mqtt", "ssl": "mqtts", "tls": "mqtts"}
+_MEANT = {"http": "ws", "https": "wss"}
 
 
 def check_url(url: str) -> str | None:
-    """Why `url` names no broker, in a sentence; None when it does."""
+    """Why `url` names no broker, in a sentence; None when it does. A bare `host` or `host:port` is mqtt."""
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(url if "://" in url else f"mqtt://{url}")
         port = parts.port
     except ValueError as error:
         return f"`{shown_url(url)}` is no broker URL: {error}"
-    if parts.scheme not in SCHEMES:
-        meant = f"; did you mean `{_ALSO[parts.scheme]}://`?" if parts.scheme in _ALSO else ""
-        if not parts.scheme or "://" not in url:
-            meant = f"; write `mqtt://{url}`" if url and "/" not in url and " " not in url else ""
+    if parts.scheme not in SCHEMES and parts.scheme not in _SAME:
+        meant = f"; did you mean `{_MEANT[parts.scheme]}://`?" if parts.scheme in _MEANT else ""
         return f"`{shown_url(url)}` is no broker URL: it begins with one of {', '.join(SCHEMES)}{meant}"
     if parts.scheme == "unix":
         return None if parts.path else f"`{url}` names no socket: write `unix:///path/to/socket`"
@@ -43,7 +42,7 @@ def shown_url(url: str) -> str:
 def is_loopback(url: str) -> bool:
     """Whether the broker is on this machine: loopback, `localhost`, or a socket file."""
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(url if "://" in url else f"mqtt://{url}")
     except ValueError:
         return False
     if parts.scheme == "unix":

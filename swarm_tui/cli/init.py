@@ -1,0 +1,94 @@
+"""`swarm-tui init`: a layout with comments, to be made one's own."""
+
+from pathlib import Path
+
+import click
+
+from swarm_tui.cli.common import USAGE, Failure, note
+from swarm_tui.protocol.names import InvalidNameError, check_swarm
+
+TEMPLATE = """\
+# A swarm as a file. `swarm-tui validate {name}` checks it, `swarm-tui up {name}` starts it.
+# ${{VAR}} and ${{VAR:-default}} are filled in from the environment; $VAR without braces stays as it is.
+swarm: {name}                     # the prefix of every topic on the broker
+session: {session}                   # the tmux session
+
+broker:
+  url: mqtt://127.0.0.1:1883      # mqtt, mqtts, ws, wss or unix; MQTT_BROKER wins over this
+  embedded: auto                  # auto: start mosquitto here when nothing listens; always; never
+  # username: me
+  # password: "${{MQTT_PASSWORD}}"
+  # tls: {{ca: ca.pem, cert: me.pem, key: me.key}}
+
+tmux:
+  socket: swarm-tui               # a tmux server of our own; `default` is yours
+  arrange: tiled                  # or `windows`: one window an agent
+
+workdir: .                        # where agents work; relative to the folder `up` is called in
+
+defaults:                         # for every agent that does not say otherwise
+  restart: on-failure             # never, on-failure, always
+  capacity: 1                     # tasks at once
+  timeout: 900                    # seconds a task may take
+  max_attempts: 3
+
+agents:
+  # One that dispatches: tasks are journaled, leased and retried. Without it the swarm is best effort.
+  - {{role: task-manager, id: task-manager-01}}
+
+  # Two to four that run tests; their ids are testing-01, testing-02 …, their number follows the queue.
+  - {{role: testing, min: 1, max: 4}}
+
+  # A task type of your own: what it runs is written here, never in the task.
+  - role: general
+    id: builder
+    depends_on: {{task-manager-01: registered}}
+    env: {{LANG: C.UTF-8}}
+    handlers:
+      site.build:
+        command: [make, -C, "{{payload.dir}}", site]
+        timeout: 600
+        max_attempts: 3
+        idempotent: true          # false: after an unknown outcome it is held until a person decides
+        templates:
+          docs: {{dir: docs}}       # offered by the publish form
+
+  # Any other program as an agent. `wrap: true` when it does not speak MQTT by itself.
+  # - role: general
+  #   id: worker
+  #   command: [my-agent, --id, "{{agent_id}}", --swarm, "{{swarm}}", --broker, "{{broker}}"]
+  #   wrap: true
+
+policy:
+  approve: []                     # types a person must approve, e.g. ["deployment.*", database.migrate]
+  approve_within: 3600            # seconds; silence is a no
+"""
+
+
+@click.command(epilog="Example: swarm-tui init my-swarm")
+@click.argument("name", required=False, default="my-swarm")
+@click.option("--output", "-o", metavar="FILE", help="Where to write (default: layouts/NAME.yml; - for stdout).")
+@click.option("--force", is_flag=True, help="Overwrite a file that is there.")
+def command(name: str, output: str | None, force: bool) -> int:
+    """Write a layout with comments to layouts/NAME.yml."""
+    try:
+        check_swarm(name)
+    except InvalidNameError as error:
+        raise Failure(str(error), USAGE) from None
+    session = "".join(c if c.isalnum() or c in "-_" else "-" for c in name)
+    text = TEMPLATE.format(name=name, session=session)
+    if output == "-":
+        click.echo(text, nl=False)
+        return 0
+    path = Path(output) if output else Path("layouts") / f"{session}.yml"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "w" if force else "x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise Failure(f"{path} is there already; --force overwrites it, -o names another file", USAGE) from None
+    except OSError as error:
+        raise Failure(f"{path} cannot be written: {error.strerror}") from None
+    click.echo(str(path))
+    note(f"next: swarm-tui validate {path}; swarm-tui up {path}")
+    return 0

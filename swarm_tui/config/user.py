@@ -1,0 +1,77 @@
+"""`~/.config/swarm-tui/config.yml`: how one person wants the screen. Theme, keys, panels."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from msgspec import Struct
+
+from swarm_tui.config.document import Document, near, read_document
+from swarm_tui.config.errors import ConfigError
+from swarm_tui.config.paths import config_home
+from swarm_tui.config.shape import to_struct
+
+Panel = Literal["agents", "tasks", "stream", "pane"]
+
+
+class Panels(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which panels are open, and how much they keep."""
+
+    show: list[Panel] = ["agents", "tasks", "stream", "pane"]
+    """The panels that are open at the start, in their order."""
+    stream_lines: int = 20_000
+    """Messages that the stream keeps."""
+    heartbeats: bool = False
+    """Whether the stream shows heartbeats too."""
+
+
+class UserConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The file."""
+
+    theme: str | None = None
+    """The name of a theme; the palette lists them."""
+    keys: dict[str, str | list[str]] = {}
+    """Action to key or keys: `publish: n`, `restart: [r, F5]`. What is not named keeps its key."""
+    panels: Panels = Panels()
+    mouse: bool = True
+    bell: bool = False
+    """Ring the terminal's bell when an alert is raised."""
+
+
+def user_config_path() -> Path:
+    """`$XDG_CONFIG_HOME/swarm-tui/config.yml`, by default under `~/.config`."""
+    return config_home() / "config.yml"
+
+
+def load_user_config(
+    path: Path | None = None, environ: Mapping[str, str] | None = None, *, actions: list[str] | None = None
+) -> UserConfig:
+    """Read the file; the defaults when there is none. Raises ConfigError with every mistake at its place.
+
+    `actions` are the names that `keys` may use, where the caller knows them.
+    """
+    chosen = path or user_config_path()
+    if path is None and not chosen.is_file():
+        return UserConfig()
+    document = read_document(chosen, os.environ if environ is None else environ)
+    if document.value is None:
+        return UserConfig()
+    config = to_struct(document, UserConfig)
+    if config.panels.stream_lines < 100:
+        document.problem(("panels", "stream_lines"), "`stream_lines` must be at least 100")
+    _check_keys(document, config, actions)
+    if document.problems:
+        raise ConfigError(document.problems)
+    return config
+
+
+def _check_keys(document: Document, config: UserConfig, actions: list[str] | None) -> None:
+    taken: dict[str, str] = {}
+    for action, keys in config.keys.items():
+        if actions is not None and action not in actions:
+            document.problem(("keys", action), f"no action `{action}`{near(action, sorted(actions))}")
+        for key in [keys] if isinstance(keys, str) else keys:
+            if key in taken:
+                document.problem(("keys", action), f"the key `{key}` is already that of `{taken[key]}`")
+            taken[key] = action
