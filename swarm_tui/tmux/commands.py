@@ -7,6 +7,7 @@ from pathlib import Path
 from swarm_tui.tmux.panes import AGENT, INCARNATION, PORT, ROLE, SWARM
 
 WIDTH, HEIGHT = 200, 60
+IDENTITY = "#{pane_id} #{pane_pid}"
 Commands = list[list[str]]
 
 
@@ -45,26 +46,26 @@ def keep_dead(target: str | None = None) -> Commands:
 
 
 def new_session(session: str, window: str, argv: Sequence[str], cwd: str) -> Commands:
-    """A detached session whose first window runs `argv`; prints the pane's id."""
+    """A detached session whose first window runs `argv`; prints the pane's id and pid."""
     size = ["-x", str(WIDTH), "-y", str(HEIGHT)]
     where = ["-s", session, "-n", window, "-c", cwd]
     return [
-        ["new-session", "-d", *size, *where, "-P", "-F", "#{pane_id}", "--", *program(argv)],
+        ["new-session", "-d", *size, *where, "-P", "-F", IDENTITY, "--", *program(argv)],
     ]
 
 
 def new_window(session: str, window: str, argv: Sequence[str], cwd: str) -> Commands:
-    """A window that runs `argv`, made the current one of the list; prints the pane's id."""
-    return [
-        ["new-window", "-t", f"={session}:", "-n", window, "-c", cwd, "-P", "-F", "#{pane_id}", "--", *program(argv)]
-    ]
+    """A window that runs `argv`, made the current one of the list; prints the pane's id and pid."""
+    return [["new-window", "-t", f"={session}:", "-n", window, "-c", cwd, "-P", "-F", IDENTITY, "--", *program(argv)]]
 
 
-def split(target: str, argv: Sequence[str], cwd: str, *, tiled: bool = True) -> Commands:
-    """One more pane in the window of `target`, tiled again so that the next split finds room; prints the pane's id."""
+def split(target: str | None, argv: Sequence[str], cwd: str, *, tiled: bool = True) -> Commands:
+    """One more pane beside `target` (without one, beside what the same list has just made), tiled again so that the
+    next split finds room; prints the pane's id and pid."""
+    where = ["-t", target] if target else []
     return [
-        ["split-window", "-t", target, "-c", cwd, "-P", "-F", "#{pane_id}", "--", *program(argv)],
-        ["select-layout", "-t", target, "tiled" if tiled else "even-vertical"],
+        ["split-window", *where, "-c", cwd, "-P", "-F", IDENTITY, "--", *program(argv)],
+        ["select-layout", "tiled" if tiled else "even-vertical"],
     ]
 
 

@@ -1,0 +1,82 @@
+"""Processes by pid and start time, never by name: are they alive, how they are told to end."""
+
+import os
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+_LINUX = Path("/proc/self/stat").exists()
+
+
+def start_time(pid: int) -> float | None:
+    """When the process started, seconds since boot (elsewhere since the epoch); None when it is gone or a zombie."""
+    if not _LINUX:
+        return _by_psutil(pid)
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+        return None if fields[0] in (b"Z", b"X") else int(fields[19]) / _TICKS
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _by_psutil(pid: int) -> float | None:
+    import psutil  # Only systems without /proc pay for it.
+
+    try:
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
+    except psutil.Error:
+        return None
+
+
+def is_alive(pid: int | None, started: float | None = None) -> bool:
+    """Whether that very process lives; without `started`, whether any of that pid does."""
+    if not pid:
+        return False
+    now = start_time(pid)
+    return now is not None and (started is None or abs(now - started) < 0.05)
+
+
+def signal_one(pid: int | None, started: float | None, number: signal.Signals) -> bool:
+    """Signal that very process; False when it is gone."""
+    if not pid or not is_alive(pid, started):
+        return False
+    with suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, number)
+        return True
+    return False
+
+
+def signal_group(pid: int | None, started: float | None, number: signal.Signals) -> bool:
+    """Signal that very process and the group it leads; False when it is gone."""
+    if not pid or not is_alive(pid, started):
+        return False
+    with suppress(ProcessLookupError, PermissionError):
+        if os.getpgid(pid) == pid and pid != os.getpgrp():
+            os.killpg(pid, number)
+        else:
+            os.kill(pid, number)
+        return True
+    return False
+
+
+def memory_left() -> int:
+    """Bytes of memory that can still be used."""
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    except (OSError, ValueError, IndexError):
+        pass
+    import psutil
+
+    return int(psutil.virtual_memory().available)
+
+
+def memory_of(pid: int) -> int:
+    """Bytes of memory the process holds; 0 when it is gone."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return 0
