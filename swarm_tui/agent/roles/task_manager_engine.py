@@ -1,0 +1,283 @@
+"""The dispatcher's shell without threads: hear a batch, decide, journal it in one transaction, then say it."""
+
+import sqlite3
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from swarm_tui.config.model import RunSpec
+from swarm_tui.domain.dispatch.core import forget, lead, remember, restore, step
+from swarm_tui.domain.dispatch.model import (
+    Action,
+    Job,
+    LinkDown,
+    LinkUp,
+    Moment,
+    Note,
+    Rule,
+    Save,
+    Say,
+    Settings,
+    State,
+    Tick,
+)
+from swarm_tui.domain.dispatch.outcomes import GIVEN
+from swarm_tui.journal.dispatch import Journal, Letter
+from swarm_tui.protocol.bodies import Alert, Halt, Heartbeat, Task
+from swarm_tui.protocol.codec import Writer
+from swarm_tui.protocol.envelope import Event, Outgoing
+from swarm_tui.protocol.names import NOT_IDEMPOTENT, ROLE_TYPES, type_matches
+from swarm_tui.protocol.topics import Kind
+
+Heard = Event | Tick | LinkUp | LinkDown
+Publish = Callable[[Outgoing, Callable[[], None] | None], None]
+#: Seconds that a lazy write, or an outbox row the broker has taken, may wait for company.
+LAZY = 0.25
+PRUNE_EVERY = 60.0
+JOURNAL_ALERT = "journal"
+
+
+def settings_of(spec: RunSpec) -> Settings:
+    """What the layout says to the dispatcher; without any types, the roles' own."""
+    approve = spec.policy.approve
+    rules = {
+        name: Rule(
+            roles=tuple(rule.roles),
+            agents=tuple(rule.agents),
+            timeout=rule.timeout,
+            max_attempts=rule.max_attempts,
+            idempotent=rule.idempotent,
+            approve=rule.approve or any(type_matches(pattern, name) for pattern in approve),
+        )
+        for name, rule in spec.types.items()
+    }
+    if not rules:
+        rules = _plain_rules(approve)
+    return Settings(
+        rules=rules,
+        scale=dict(spec.scale),
+        approve_within=spec.policy.approve_within,
+        max_open=spec.policy.max_open_tasks,
+    )
+
+
+def _plain_rules(approve: list[str]) -> dict[str, Rule]:
+    owners: dict[str, list[str]] = {}
+    for role, types in ROLE_TYPES.items():
+        for name in types:
+            owners.setdefault(name, []).append(role)
+    owners["noop"] = list(ROLE_TYPES)
+    return {
+        name: Rule(
+            roles=tuple(roles),
+            idempotent=not any(type_matches(pattern, name) for pattern in NOT_IDEMPOTENT),
+            approve=any(type_matches(pattern, name) for pattern in approve),
+        )
+        for name, roles in owners.items()
+    }
+
+
+class Engine:
+    """One dispatcher: its state, its journal, its voice. Used by one thread.
+
+    `monotonic` and `wall` are clocks in seconds, `chance` is uniform in [0, 1).
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        journal: Journal,
+        writer: Writer,
+        publish: Publish,
+        *,
+        log: Callable[[str], None],
+        monotonic: Callable[[], float],
+        wall: Callable[[], float],
+        chance: Callable[[], float],
+    ) -> None:
+        self.journal = journal
+        self.writer = writer
+        self.state = State(settings=settings, me=writer.sender)
+        self.troubled: str | None = None
+        """Why the journal cannot be written now; nothing is said until it can."""
+        self._publish = publish
+        self._log = log
+        self._clocks = (monotonic, wall, chance)
+        self._jobs: dict[str, Job] = {}
+        self._says: list[Say] = []
+        self._meta: dict[str, str] = {}
+        self._urgent = False
+        self._lazy_since: float | None = None
+        self._sent: deque[int] = deque()
+        self._pruned = 0.0
+
+    def moment(self) -> Moment:
+        monotonic, wall, chance = self._clocks
+        return Moment(monotonic(), wall(), chance)
+
+    def restore(self) -> None:
+        """Take up what the journal holds. Raises sqlite3.Error."""
+        restore(self.state, self.journal.open_jobs(), self.moment())
+        self.state.seq = max(self.state.seq, self.journal.last_seq())
+        self.state.halted = self.journal.meta("halted") or None
+        self.state.halt_id = self.journal.meta("halt_id") or ""
+
+    def lead(self, epoch: int) -> None:
+        """Begin to give tasks away, after saying again what an earlier life may not have said."""
+        self._meta["epoch"] = str(epoch)
+        self._urgent = True
+        for letter in self.journal.outbox():
+            if self._still_true(letter):
+                self._post(letter)
+            else:
+                self._sent.append(letter.row)
+        self._take(lead(self.state, epoch, self.moment()))
+        self.flush()
+
+    def _still_true(self, letter: Letter) -> bool:
+        """An offer counts only while its attempt holds the task; anything else that was decided is still to be said."""
+        if letter.kind not in (Kind.INBOX, Kind.TASK_ASSIGNED):
+            return True
+        job = self.state.jobs.get(letter.task_id)
+        return job is not None and job.state in GIVEN and job.attempt == letter.attempt
+
+    def hear(self, batch: Iterable[Heard]) -> None:
+        """Apply a batch of events, write them down in one transaction, and say what follows."""
+        moment = self.moment()
+        for event in batch:
+            if isinstance(event, Event):
+                self._recall(event)
+            self._take(step(self.state, event, moment))
+            if isinstance(event, Event) and event.kind is Kind.HALT:
+                self._meta |= {"halted": self.state.halted or "", "halt_id": self.state.halt_id}
+                self._urgent = True
+        self.flush()
+
+    def _recall(self, event: Event) -> None:
+        """Bring back from the journal an ended job that the event speaks of."""
+        body = event.body
+        jobs, names = self.state.jobs, []
+        if isinstance(body, Heartbeat):
+            names = [entry.get("task_id") for entry in (*body.tasks, *body.finished)]
+        elif event.kind is not Kind.TASK_ASSIGNED:
+            names = [getattr(body, "task_id", None)]
+        for name in names:
+            if not isinstance(name, str) or name in jobs:
+                continue
+            key = body.idempotency_key if isinstance(body, Task) else None
+            if key is not None and key in self.state.keys:
+                continue
+            job = self.journal.find(name, key)
+            if job is not None:
+                remember(self.state, job)
+
+    def _take(self, actions: list[Action]) -> None:
+        for action in actions:
+            if isinstance(action, Save):
+                self._jobs[action.task_id] = self.state.jobs[action.task_id]
+                if not action.lazy:
+                    self._urgent = True
+                elif self._lazy_since is None:
+                    self._lazy_since = self._clocks[0]()
+            elif isinstance(action, Say):
+                self._says.append(action)
+                self._urgent = self._urgent or action.durable
+            elif isinstance(action, Note):
+                self._log(action.line)
+
+    def flush(self, *, now: bool = False) -> None:
+        """Write what is to be written and say what may be said. While the disk refuses, nothing is said."""
+        if self._urgent or now or self._is_due():
+            if not self._commit():
+                return
+        elif self._says:
+            self._speak([self._letter(say) for say in self._says])
+            self._says = []
+        self._prune()
+
+    def _is_due(self) -> bool:
+        since = self._lazy_since
+        return (since is not None and self._clocks[0]() - since >= LAZY) or len(self._sent) >= 256
+
+    def wait(self, limit: float = 1.0) -> float:
+        """How long the shell may wait for the next event, in seconds."""
+        now = self._clocks[0]()
+        if self._lazy_since is not None:
+            limit = min(limit, self._lazy_since + LAZY - now)
+        if self.state.timers:
+            limit = min(limit, self.state.timers[0][0] - now)
+        return max(0.0, limit)
+
+    def _commit(self) -> bool:
+        letters = [self._letter(say) for say in self._says]
+        rows, self._sent = list(self._sent), deque()
+        meta = {**self._meta, "seq": str(self.state.seq)} if self._jobs or self._meta else {}
+        durable = [letter for letter, say in zip(letters, self._says, strict=True) if say.durable]
+        try:
+            self.journal.commit(self._jobs.values(), durable, rows, meta)
+        except sqlite3.Error as error:
+            self._sent.extendleft(reversed(rows))
+            self._trouble(f"{type(error).__name__}: {error}")
+            return False
+        self._jobs, self._says, self._meta, self._urgent, self._lazy_since = {}, [], {}, False, None
+        if self.troubled is not None:
+            self.troubled = None
+            self._log("the journal can be written again")
+            self._alert("the dispatcher's journal can be written again", active=False)
+        self._speak(letters)
+        return True
+
+    def _letter(self, say: Say) -> Letter:
+        if say.body is None:
+            message = self.writer.clear(say.kind, say.key)
+        else:
+            message = self.writer.message(say.kind, say.body, say.key)
+        return Letter(message, say.kind, say.task_id, say.attempt)
+
+    def _speak(self, letters: list[Letter]) -> None:
+        for letter in letters:
+            self._post(letter)
+
+    def _post(self, letter: Letter) -> None:
+        row = letter.row
+        self._publish(letter.message, (lambda: self._acked(row)) if row else None)
+
+    def _acked(self, row: int) -> None:
+        # Called on the bus's thread; a deque's append is atomic.
+        self._sent.append(row)
+
+    def _trouble(self, reason: str) -> None:
+        if self.troubled is None:
+            self._log(f"the journal cannot be written, so nothing is accepted until it can: {reason}")
+            self._alert(f"the dispatcher's journal cannot be written, nothing is accepted: {reason}", active=True)
+        self.troubled = reason
+
+    def _alert(self, message: str, *, active: bool) -> None:
+        severity = "critical" if active else "info"
+        alert = Alert(severity=severity, message=message, name=JOURNAL_ALERT, active=active)
+        self._publish(self.writer.message(Kind.ALERT, alert), None)
+
+    def _prune(self) -> None:
+        forget(self.state)
+        now = self._clocks[0]()
+        if now - self._pruned < PRUNE_EVERY:
+            return
+        self._pruned = now
+        try:
+            self.journal.prune(self._clocks[1]())
+        except sqlite3.Error as error:
+            self._log(f"old tasks could not be removed from the journal: {error}")
+
+    def halt_again(self) -> None:
+        """The journal says halted and the broker forgot it: retain it again."""
+        if self.state.halted is not None:
+            message = self.writer.message(Kind.HALT, Halt(reason=self.state.halted), message_id=self.state.halt_id)
+            self._publish(message, None)
+
+    def open_count(self) -> int:
+        """Tasks that have not ended."""
+        return self.state.open
+
+    def rest(self) -> dict[str, Any]:
+        """Figures for the pane and for tests."""
+        return {"open": self.state.open, "queued": len(self.state.queue), "unsaid": len(self.journal.outbox())}

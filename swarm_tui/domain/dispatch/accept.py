@@ -1,0 +1,126 @@
+"""A task arrives: take it, answer it again, or refuse it with a reason."""
+
+from hashlib import sha256
+from typing import Any
+
+from msgspec.structs import replace
+
+from swarm_tui.domain.dispatch.model import Job
+from swarm_tui.domain.dispatch.turn import Turn, same_body
+from swarm_tui.domain.dispatch.waiting import enqueue, expire, until, wake
+from swarm_tui.domain.states import TaskState
+from swarm_tui.protocol.bodies import ErrorInfo, Failed, Queued, Task, TaskRejected
+from swarm_tui.protocol.envelope import Event
+from swarm_tui.protocol.names import InvalidNameError, check_task_type
+from swarm_tui.protocol.topics import Kind
+
+
+def payload_hash(task_type: str, payload: dict[str, Any]) -> str:
+    """What an approval is bound to: 64 hex digits of the type and the payload."""
+    return sha256(same_body([task_type, payload])).hexdigest()
+
+
+def digest(task: Task) -> str:
+    """Equal for bodies that ask for the same, whatever their task id."""
+    return sha256(same_body(replace(task, task_id="", traceparent=None))).hexdigest()
+
+
+def submit(turn: Turn, event: Event, task: Task) -> None:
+    """tasks/new, deployment/request, code/review."""
+    state, mark = turn.state, digest(task)
+    known = state.jobs.get(task.task_id)
+    if known is None and task.idempotency_key is not None:
+        known = state.jobs.get(state.keys.get(task.idempotency_key, ""))
+    if known is not None:
+        _again(turn, task, known, mark)
+    elif (refusal := _refusal(turn, task)) is not None:
+        turn.say(Kind.TASK_REJECTED, TaskRejected(task_id=task.task_id, reason=refusal))
+    else:
+        _take(turn, event, task, mark)
+
+
+def _again(turn: Turn, task: Task, known: Job, mark: str) -> None:
+    if known.digest != mark:
+        by_id = known.task_id == task.task_id
+        what = "this task id" if by_id else f"this idempotency key (task {known.task_id})"
+        turn.say(
+            Kind.TASK_REJECTED,
+            TaskRejected(task_id=task.task_id, reason=f"{what} is taken by a task with another body"),
+        )
+        return
+    answer = Queued(
+        task_id=task.task_id,
+        attempt=known.attempt,
+        duplicate=True,
+        state=known.state,
+        original=known.task_id if known.task_id != task.task_id else None,
+    )
+    turn.say(Kind.TASK_QUEUED, answer)
+
+
+def _refusal(turn: Turn, task: Task) -> str | None:
+    state = turn.state
+    try:
+        check_task_type(task.type)
+    except InvalidNameError as error:
+        return str(error)
+    if state.open >= state.settings.max_open:
+        return f"the swarm holds {state.open:,} open tasks, its limit: publish it again later"
+    if task.timeout is not None and not 0 < task.timeout <= 7 * 86400:
+        return "timeout: more than 0 and at most 604800 seconds"
+    if task.max_attempts is not None and not 1 <= task.max_attempts <= 100:
+        return "max_attempts: 1 to 100"
+    return None
+
+
+def _take(turn: Turn, event: Event, task: Task, mark: str) -> None:
+    state = turn.state
+    state.seq += 1
+    state.open += 1
+    job = Job(
+        task=task,
+        digest=mark,
+        payload_hash=payload_hash(task.type, task.payload),
+        seq=state.seq,
+        created_at=turn.wall,
+        updated_at=turn.wall,
+        queued_at=turn.wall,
+        by=event.sender,
+    )
+    state.jobs[task.task_id] = job
+    if task.idempotency_key is not None:
+        state.keys[task.idempotency_key] = task.task_id
+    turn.hop(job, "published", by=event.sender)
+    rule = state.settings.rules.get(task.type)
+    if rule is None:
+        _undeclared(turn, job)
+    elif rule.approve:
+        _ask(turn, job)
+    else:
+        position = enqueue(turn, job)
+        turn.hop(job, "queued")
+        turn.say(Kind.TASK_QUEUED, Queued(task_id=job.task_id, position=position or None), job=job)
+        if task.expires_at is not None and task.expires_at <= turn.wall:
+            expire(turn, job, "it had expired before it came")
+
+
+def _undeclared(turn: Turn, job: Job) -> None:
+    reason = f"no agent of this swarm's layout does {job.task.type}"
+    job.error = reason
+    turn.move(job, TaskState.FAILED, reason)
+    turn.hop(job, "failed", detail=reason)
+    turn.say(Kind.TASK_QUEUED, Queued(task_id=job.task_id, state=TaskState.FAILED), job=job)
+    error = ErrorInfo(message=reason, code="undeclared-type", retryable=False)
+    failed = Failed(task_id=job.task_id, agent_id=turn.state.me, attempt=0, error=error, retryable=False)
+    turn.say(Kind.TASK_FAILED, failed, job=job)
+
+
+def _ask(turn: Turn, job: Job) -> None:
+    within = turn.state.settings.approve_within
+    job.approve_by = turn.wall + within
+    reason = f"{job.task.type} needs a person's approval within {within:.0f} s"
+    turn.move(job, TaskState.AWAITING_APPROVAL, reason)
+    turn.hop(job, "awaiting-approval", detail=reason)
+    wake(turn, job, until(turn, job.approve_by))
+    turn.say(Kind.TASK_QUEUED, Queued(task_id=job.task_id, state=TaskState.AWAITING_APPROVAL), job=job)
+    turn.verdict(Kind.TASK_HELD, job, reason, state=TaskState.AWAITING_APPROVAL)

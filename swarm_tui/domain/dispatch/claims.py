@@ -1,0 +1,53 @@
+"""What a dispatcher adopts from a swarm that worked without one: claims by agents, for tasks heard or not."""
+
+from swarm_tui.domain.dispatch.model import Job, Seat
+from swarm_tui.domain.dispatch.offer import assign
+from swarm_tui.domain.dispatch.outcomes import GIVEN, stop
+from swarm_tui.domain.dispatch.turn import Turn
+from swarm_tui.domain.states import TaskState
+from swarm_tui.protocol.bodies import Assigned, Inbox
+from swarm_tui.protocol.topics import Kind
+
+MAX_CLAIMS = 1000
+
+
+def claim(turn: Turn, body: Assigned, sender: str) -> None:
+    """tasks/assigned by an agent: the first claim heard counts, as it does among the agents themselves."""
+    state = turn.state
+    if sender == state.me or body.epoch is not None or not body.agent_id:
+        return
+    job = state.jobs.get(body.task_id)
+    if job is None:
+        if len(state.claims) < MAX_CLAIMS:
+            state.claims.setdefault(body.task_id, body.agent_id)
+    elif job.state in (TaskState.QUEUED, TaskState.RETRY_WAIT):
+        adopt(turn, job, body.agent_id)
+    elif job.agent_id != body.agent_id or job.state not in GIVEN:
+        _contest(turn, job, body.agent_id)
+
+
+def adopt(turn: Turn, job: Job, agent_id: str) -> None:
+    """The claimer has the job, under a lease that its heartbeats renew."""
+    seat = turn.state.seats.get(agent_id) or Seat(agent_id=agent_id)
+    attempt = assign(turn, job, seat, claimed=True)
+    turn.hop(job, "claimed", agent_id=agent_id, detail=f"attempt {attempt.number}")
+
+
+def claimed_before(turn: Turn, job: Job) -> None:
+    """The job's claim was heard before the job itself."""
+    agent_id = turn.state.claims.pop(job.task_id, None)
+    if agent_id is not None and job.state is TaskState.QUEUED:
+        adopt(turn, job, agent_id)
+
+
+def _contest(turn: Turn, job: Job, agent_id: str) -> None:
+    """Somebody else has the job: the claimer is to stop, unless it was never told of attempts at all."""
+    current = job.current
+    if current is not None and current.agent_id == agent_id and current.claimed:
+        stop(turn, job, current, f"the task is {job.state}")
+        return
+    turn.say(
+        Kind.INBOX,
+        Inbox(command="cancel", task_id=job.task_id, reason=f"the task is {job.state}", dispatcher=turn.state.me),
+        agent_id,
+    )

@@ -1,0 +1,218 @@
+"""The one entrance: what happens, in; what must be done for it, out. Nothing here reads a clock or touches the world."""
+
+from swarm_tui.domain.dispatch import accept, agents, claims, operators, outcomes, scale, waiting
+from swarm_tui.domain.dispatch.model import Action, Job, LinkDown, LinkUp, Moment, State, Tick
+from swarm_tui.domain.dispatch.offer import able, is_live, pump
+from swarm_tui.domain.dispatch.outcomes import GIVEN
+from swarm_tui.domain.dispatch.turn import Turn
+from swarm_tui.domain.states import TaskState
+from swarm_tui.protocol.bodies import (
+    Alert,
+    Assigned,
+    Complete,
+    Declined,
+    Failed,
+    Heartbeat,
+    HostStatus,
+    Inbox,
+    Progress,
+    Scale,
+    Shutdown,
+    Started,
+    Task,
+    TaskAct,
+)
+from swarm_tui.protocol.envelope import Event
+from swarm_tui.protocol.topics import Kind
+
+#: A pause between two looks that is longer than this was our own: the leases could not be renewed meanwhile.
+OWN_SLEEP = 5.0
+CLOCK_SET = 2.0
+ALONE_AFTER = 3.0
+
+_ACTS = frozenset({Kind.TASK_CANCEL, Kind.TASK_REDRIVE, Kind.TASK_APPROVE, Kind.TASK_DENY})
+_TASKS = frozenset({Kind.TASK_NEW, Kind.DEPLOYMENT_REQUEST, Kind.CODE_REVIEW})
+
+
+def step(state: State, event: Event | Tick | LinkUp | LinkDown, moment: Moment) -> list[Action]:
+    """Apply one event to `state` and return what must be done: journal first, then say. Never raises for any Event."""
+    turn = Turn(state, moment)
+    _clocks(turn)
+    if isinstance(event, Event):
+        _hear(turn, event)
+    elif isinstance(event, Tick):
+        _tick(turn)
+    elif isinstance(event, LinkUp):
+        state.link_up = True
+        _grant_all(turn)
+    else:
+        state.link_up = False
+    pump(turn)
+    return turn.actions
+
+
+def lead(state: State, epoch: int, moment: Moment) -> list[Action]:
+    """Become the leader of `epoch`: ask the agents what they hold, and begin to give tasks away."""
+    turn = Turn(state, moment)
+    state.epoch, state.leading, state.last_now = epoch, True, moment.now
+    _grant_all(turn)
+    for agent_id in sorted(state.seats.keys() | state.held_by.keys()):
+        turn.say(Kind.INBOX, Inbox(command="inventory", dispatcher=state.me), agent_id)
+    pump(turn)
+    return turn.actions
+
+
+def restore(state: State, jobs: list[Job], moment: Moment) -> None:
+    """Take in the open jobs of the journal. What was given away may still run: it keeps its agent for one lease."""
+    turn = Turn(state, moment)
+    state.last_now, state.clock_gap = moment.now, moment.wall - moment.now
+    for job in jobs:
+        remember(state, job)
+        if job.ended:
+            continue
+        if job.state in GIVEN and job.agent_id is not None:
+            state.held_by.setdefault(job.agent_id, set()).add(job.task_id)
+            outcomes.grant(turn, job)
+        elif job.state is TaskState.QUEUED:
+            waiting.arm(turn, job)
+        else:
+            waiting.wake(turn, job, moment.now)
+
+
+def remember(state: State, job: Job) -> None:
+    """Know a job of the journal (again), open or ended."""
+    if job.task_id in state.jobs:
+        return
+    state.jobs[job.task_id] = job
+    state.seq = max(state.seq, job.seq)
+    if job.task.idempotency_key is not None:
+        state.keys[job.task.idempotency_key] = job.task_id
+    if job.ended:
+        state.ended.append(job.task_id)
+    else:
+        state.open += 1
+
+
+def forget(state: State, keep: int = 1000) -> None:
+    """Let go of the oldest ended jobs, which the journal has, until at most `keep` are in memory."""
+    while len(state.ended) > keep:
+        job = state.jobs.get(state.ended.popleft())
+        if job is not None and job.ended:
+            del state.jobs[job.task_id]
+            if job.task.idempotency_key is not None:
+                state.keys.pop(job.task.idempotency_key, None)
+
+
+def _hear(turn: Turn, event: Event) -> None:
+    kind, body, state = event.kind, event.body, turn.state
+    if kind in _TASKS and isinstance(body, Task):
+        accept.submit(turn, event, body)
+        job = state.jobs.get(body.task_id)
+        if job is not None and state.claims:
+            claims.claimed_before(turn, job)
+    elif isinstance(body, Started | Progress | Complete | Failed | Declined):
+        agents.alive(turn, body.agent_id)
+        job = state.jobs.get(body.task_id)
+        if job is not None:
+            _answer(turn, job, body)
+        elif isinstance(body, Complete | Failed) and event.sender != state.me:
+            outcomes.ack(turn, body.task_id, body)
+            turn.note(f"{body.agent_id} ended {body.task_id}, of which the journal knows nothing")
+    elif kind is Kind.STATUS:
+        agents.status(turn, event)
+    elif isinstance(body, Heartbeat):
+        agents.heartbeat(turn, event, body)
+    elif isinstance(body, Shutdown):
+        agents.shutdown(turn, body)
+    elif isinstance(body, HostStatus):
+        agents.host(turn, body)
+    elif kind in _ACTS and isinstance(body, TaskAct):
+        operators.act(turn, event, body)
+    elif kind is Kind.HALT:
+        operators.halt(turn, event)
+    elif isinstance(body, Assigned):
+        claims.claim(turn, body, event.sender)
+    elif kind is Kind.SCALE:
+        scale.heard(turn, event, body if isinstance(body, Scale) else None)
+
+
+def _answer(turn: Turn, job: Job, body: Started | Progress | Complete | Failed | Declined) -> None:
+    if isinstance(body, Complete):
+        outcomes.complete(turn, job, body)
+    elif isinstance(body, Failed):
+        if body.agent_id != turn.state.me:
+            outcomes.failed(turn, job, body)
+    elif isinstance(body, Declined):
+        outcomes.declined(turn, job, body)
+    else:
+        outcomes.started(turn, job, body)
+
+
+def _tick(turn: Turn) -> None:
+    for job in waiting.due(turn):
+        if job.state in GIVEN:
+            _lease(turn, job)
+        else:
+            waiting.look(turn, job)
+    if not turn.state.leading:
+        return
+    _alone(turn)
+    scale.look(turn)
+    shunned = turn.state.shunned
+    if len(shunned) > 1000:
+        turn.state.shunned = {key: end for key, end in shunned.items() if end > turn.now}
+
+
+def _lease(turn: Turn, job: Job) -> None:
+    lease = turn.state.leases.get(job.task_id)
+    if lease is None or not turn.state.leading or not turn.state.link_up:
+        waiting.wake(turn, job, turn.now + 1.0)
+    elif lease.cancel_until is not None and lease.cancel_until <= turn.now and job.cancelling is not None:
+        outcomes.cancelled(turn, job, f"{job.cancelling} ({job.agent_id} did not answer)")
+    elif lease.until <= turn.now:
+        outcomes.lost(turn, job, f"{job.agent_id} was silent for a whole lease")
+    else:
+        waiting.wake(turn, job, min(lease.until, lease.cancel_until or lease.until))
+
+
+def _clocks(turn: Turn) -> None:
+    """A pause of ours proves nothing about the agents; a wall clock that was set moves the timers that follow it."""
+    state = turn.state
+    gap = turn.wall - turn.now
+    if state.last_now and turn.now - state.last_now > OWN_SLEEP:
+        _grant_all(turn)
+    if state.last_now and abs(gap - state.clock_gap) > CLOCK_SET:
+        state.clock_gap = gap
+        for job in state.jobs.values():
+            dated = job.task.not_before is not None or job.task.expires_at is not None
+            if not job.ended and (dated or job.retry_at is not None or job.approve_by is not None):
+                waiting.wake(turn, job, turn.now)
+    elif not state.last_now:
+        state.clock_gap = gap
+    state.last_now = turn.now
+
+
+def _grant_all(turn: Turn) -> None:
+    """Every lease lasts at least one more length from now; agents seen lately are believed as long."""
+    for task_id in turn.state.leases:
+        outcomes.grant(turn, turn.state.jobs[task_id])
+    for seat in turn.state.seats.values():
+        if seat.seen is not None and seat.status != "offline":
+            seat.seen = turn.now
+
+
+def _alone(turn: Turn) -> None:
+    """Tasks that are declared, but nobody is there to do them: they wait, and an alert says so."""
+    state = turn.state
+    seats = [seat for seat in state.seats.values() if is_live(turn, seat)]
+    waiting_types = {key for key in state.queue.shared if not able(turn, key, seats)}
+    names = {f"nobody:{task_type}": task_type for task_type, _ in waiting_types}
+    for name, task_type in names.items():
+        since = state.alone.setdefault(name, turn.now)
+        if turn.now - since >= ALONE_AFTER:
+            state.alone[name] = float("inf")
+            message = f"{task_type} waits: nobody who does it is there"
+            turn.say(Kind.ALERT, Alert(severity="warning", message=message, name=name))
+    for name in [name for name in state.alone if name not in names]:
+        if state.alone.pop(name) == float("inf"):
+            turn.say(Kind.ALERT, Alert(severity="info", message="somebody is there again", name=name, active=False))

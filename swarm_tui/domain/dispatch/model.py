@@ -1,0 +1,243 @@
+"""What the dispatcher knows, what may happen to it, and what it decides to do.
+
+Two clocks: `now` is monotonic and rules leases and delays; `wall` is seconds since the epoch and is only written down,
+or compared with the times that a publisher named.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import Struct, field
+
+from swarm_tui.domain.dispatch.queue import Queue
+from swarm_tui.domain.states import ENDED, TaskState
+from swarm_tui.protocol.bodies import Body, Task
+from swarm_tui.protocol.rows import Hop
+from swarm_tui.protocol.topics import Kind
+
+
+class Rule(Struct, frozen=True, kw_only=True):
+    """What the layout says of one task type."""
+
+    roles: tuple[str, ...] = ()
+    agents: tuple[str, ...] = ()
+    timeout: float = 900.0
+    max_attempts: int = 3
+    idempotent: bool = True
+    approve: bool = False
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """What does not change while a dispatcher leads. Seconds."""
+
+    rules: dict[str, Rule] = {}
+    scale: dict[str, tuple[int, int]] = {}
+    """Role to (min, max) agents."""
+    lease: float = 30.0
+    approve_within: float = 3600.0
+    max_open: int = 100_000
+    retry_first: float = 5.0
+    retry_max: float = 600.0
+    suspect_after: float = 35.0
+    cancel_wait: float = 25.0
+    """10 s for the work to stop by itself, then SIGTERM and SIGKILL, and some for the road."""
+
+
+class Attempt(Struct, kw_only=True):
+    """One time that a task was given away; (number, epoch) is its fence. `offered_at` is wall time."""
+
+    number: int
+    epoch: int
+    agent_id: str
+    incarnation: str | None = None
+    offered_at: float = 0.0
+    started: bool = False
+    outcome: str = ""
+    """`""` while it is open; else complete, failed, lost, declined, cancelled, overtaken."""
+    error: str = ""
+    duration: float | None = None
+    crash: bool = False
+    """It took its agent with it."""
+    claimed: bool = False
+    """Not offered by a dispatcher but claimed, by an agent that names no attempt."""
+
+
+class Job(Struct, kw_only=True):
+    """One task's record, as the journal keeps it. Times are wall times, `duration` milliseconds."""
+
+    task: Task
+    digest: str
+    """Of the whole body: the same task published again has the same."""
+    payload_hash: str
+    """Of type and payload: what an approval is bound to."""
+    seq: int
+    created_at: float
+    updated_at: float
+    queued_at: float = 0.0
+    """Since when it waits to be done, for its age in the queue; a lost attempt does not make it younger."""
+    state: TaskState = TaskState.QUEUED
+    by: str = ""
+    attempt: int = 0
+    """Number of the last attempt; it only grows."""
+    tries: int = 0
+    """Attempts that count against `max_attempts`; a person's redrive sets it to 0."""
+    attempts: list[Attempt] = field(default_factory=list)
+    agent_id: str | None = None
+    retry_at: float | None = None
+    approve_by: float | None = None
+    approved_by: str | None = None
+    ended_at: float | None = None
+    result: Any = None
+    usage: dict[str, Any] = {}
+    error: str | None = None
+    reason: str = ""
+    progress: float | None = None
+    message: str = ""
+    duration: float | None = None
+    cancelling: str | None = None
+    """Why the running attempt is asked to stop."""
+    late: list[str] = field(default_factory=list)
+    """Answers that came after they counted: kept, never applied."""
+    hops: list[Hop] = field(default_factory=list)
+
+    @property
+    def task_id(self) -> str:
+        return self.task.task_id
+
+    @property
+    def ended(self) -> bool:
+        return self.state in ENDED
+
+    @property
+    def current(self) -> Attempt | None:
+        return self.attempts[-1] if self.attempts else None
+
+
+class Seat(Struct, kw_only=True):
+    """An agent as the dispatcher sees it. `seen` and `known_since` are monotonic."""
+
+    agent_id: str
+    role: str = "general"
+    incarnation: str | None = None
+    status: str = "offline"
+    capacity: int = 1
+    known_since: float = 0.0
+    seen: float | None = None
+    """Its last sign of life; None while all we have is what the broker retained."""
+    used: int = 0
+    """When it last got a task, as a count of offers."""
+    foreign: bool = False
+
+
+class Lease(Struct, kw_only=True):
+    """How long a task that was given away is not given to another. Monotonic; never journaled."""
+
+    until: float
+    offered: float
+    cancel_until: float | None = None
+    limit: float | None = None
+    """Of a foreign agent, which cannot say that it still works: the end of the task's timeout."""
+
+
+class State(Struct, kw_only=True):
+    """All the dispatcher knows. Jobs that ended long ago are not here but in the journal."""
+
+    settings: Settings
+    me: str
+    """The dispatcher's agent id."""
+    epoch: int = 0
+    leading: bool = False
+    link_up: bool = True
+    seq: int = 0
+    offers: int = 0
+    jobs: dict[str, Job] = field(default_factory=dict)
+    keys: dict[str, str] = field(default_factory=dict)
+    """Idempotency key to task id."""
+    open: int = 0
+    queue: Queue = field(default_factory=Queue)
+    seats: dict[str, Seat] = field(default_factory=dict)
+    held_by: dict[str, set[str]] = field(default_factory=dict)
+    """Agent to the tasks it was given and has not ended."""
+    leases: dict[str, Lease] = field(default_factory=dict)
+    timers: list[tuple[float, str]] = field(default_factory=list)
+    """A heap of (monotonic time, task id): when to look at the task again. It may hold times that no longer count."""
+    shunned: dict[tuple[str, str], float] = field(default_factory=dict)
+    """(task, agent) to the time until which it is not offered to it: it declined."""
+    claims: dict[str, str] = field(default_factory=dict)
+    """Task to agent: claims heard for tasks not heard yet."""
+    halted: str | None = None
+    halt_id: str = ""
+    acts: deque[str] = field(default_factory=lambda: deque(maxlen=1000))
+    """Ids of the operators' acts that were carried out."""
+    ended: deque[str] = field(default_factory=deque)
+    """Ended jobs that are still in `jobs`, oldest first."""
+    alone: dict[str, float] = field(default_factory=dict)
+    """Task type to since when nobody live does it; the alert was said when the value is infinite."""
+    last_now: float = 0.0
+    clock_gap: float = 0.0
+    """wall - now at the last look: a jump of it means that a clock was set."""
+    wishes: "dict[str, Wish]" = field(default_factory=dict)
+    unwell: set[str] = field(default_factory=set)
+    """Agents that crash-loop, as their supervisors say."""
+    crashes: dict[str, tuple[float, bool]] = field(default_factory=dict)
+    """Agent to (when, by itself) of its last exit, as its supervisor says."""
+
+
+class Wish(Struct, kw_only=True):
+    """How many agents a role should have, as the dispatcher said it last. Monotonic times."""
+
+    desired: int
+    looked: float
+    lowered: float
+    recent: deque[tuple[float, int]] = field(default_factory=deque)
+    pinned: bool = False
+    """An operator named the number: leave it."""
+
+
+class Moment(Struct, frozen=True):
+    """When something happens: monotonic and wall seconds, and where chance comes from (uniform in [0, 1))."""
+
+    now: float
+    wall: float
+    random: Callable[[], float]
+
+
+class Tick(Struct, frozen=True):
+    """Time has passed: about once a second."""
+
+
+class LinkDown(Struct, frozen=True):
+    """The dispatcher lost its broker."""
+
+
+class LinkUp(Struct, frozen=True):
+    """The dispatcher has its broker (again)."""
+
+
+class Save(Struct, frozen=True):
+    """Write the job as it is now. A `lazy` one may wait for the next write that cannot."""
+
+    task_id: str
+    lazy: bool = False
+
+
+class Say(Struct, frozen=True):
+    """Publish. A `durable` one is journaled with what it tells of, and sent until the broker has it."""
+
+    kind: Kind
+    body: Body | None
+    """None clears what the topic retains."""
+    key: str = ""
+    durable: bool = False
+    task_id: str = ""
+    attempt: int = 0
+
+
+class Note(Struct, frozen=True):
+    """A line for the dispatcher's own log."""
+
+    line: str
+
+
+Action = Save | Say | Note

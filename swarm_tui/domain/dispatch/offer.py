@@ -1,0 +1,157 @@
+"""Giving tasks away: which task next, to which agent, under which lease."""
+
+from msgspec.structs import replace
+
+from swarm_tui.domain.dispatch.model import Attempt, Job, Lease, Rule, Seat, State
+from swarm_tui.domain.dispatch.queue import Head, LaneKey
+from swarm_tui.domain.dispatch.turn import Turn
+from swarm_tui.domain.dispatch.waiting import expire, wake
+from swarm_tui.domain.states import TaskState
+from swarm_tui.protocol.bodies import Assigned, Inbox
+from swarm_tui.protocol.envelope import rfc3339
+from swarm_tui.protocol.names import FALLBACK_TYPES
+from swarm_tui.protocol.topics import Kind
+
+#: What the broker retained of an agent is believed for this long; then it must have spoken. One heartbeat and some.
+BELIEVED = 12.0
+
+
+def pump(turn: Turn) -> None:
+    """Give away all that can be given now."""
+    state = turn.state
+    if not state.leading or state.halted is not None or not state.link_up or not len(state.queue):
+        return
+    free = [seat for seat in state.seats.values() if has_room(turn, seat)]
+    while free and (pick := _next(turn, free)) is not None:
+        job, seat = pick
+        if job.task.expires_at is not None and turn.wall >= job.task.expires_at:
+            expire(turn, job, "it was not started in time")
+            continue
+        give(turn, job, seat)
+        if not has_room(turn, seat):
+            free.remove(seat)
+
+
+def is_live(turn: Turn, seat: Seat) -> bool:
+    """Whether the agent may be counted on: it is online and has spoken lately."""
+    if seat.status not in ("online", "busy") or (seat.incarnation is None and not seat.foreign):
+        return False
+    if seat.seen is None:
+        return turn.now - seat.known_since < BELIEVED
+    return turn.now - seat.seen < turn.state.settings.suspect_after
+
+
+def has_room(turn: Turn, seat: Seat) -> bool:
+    return len(turn.state.held_by.get(seat.agent_id, ())) < seat.capacity and is_live(turn, seat)
+
+
+def can_do(rule: Rule, seat: Seat, task_type: str) -> bool:
+    """Whether the layout lets the agent do the type as its own."""
+    if seat.agent_id in rule.agents:
+        return True
+    return seat.role in rule.roles and task_type not in FALLBACK_TYPES.get(seat.role, ())
+
+
+def able(turn: Turn, key: LaneKey, seats: list[Seat]) -> list[Seat]:
+    """Those of `seats` that may be given the lane's tasks."""
+    task_type, wanted = key
+    rule = turn.state.settings.rules.get(task_type)
+    if rule is None:
+        return []
+    own = [seat for seat in seats if (not wanted or seat.agent_id == wanted) and can_do(rule, seat, task_type)]
+    if own:
+        return own
+    stand_in = [
+        seat
+        for seat in seats
+        if task_type in FALLBACK_TYPES.get(seat.role, ()) and (not wanted or seat.agent_id == wanted)
+    ]
+    if stand_in and not any(is_live(turn, s) and can_do(rule, s, task_type) for s in turn.state.seats.values()):
+        return stand_in
+    return []
+
+
+def _next(turn: Turn, free: list[Seat]) -> tuple[Job, Seat] | None:
+    state = turn.state
+    keys = list(state.queue.shared)
+    for seat in free:
+        keys.extend(state.queue.named.get(seat.agent_id, ()))
+    best: tuple[Head, list[Seat]] | None = None
+    for key in keys:
+        takers = able(turn, key, free)
+        head = state.queue.head(key, turn.now) if takers else None
+        if head is None or (best is not None and best[0].rank < head.rank):
+            continue
+        takers = [s for s in takers if state.shunned.get((head.task_id, s.agent_id), 0.0) <= turn.now]
+        if takers:
+            best = (head, takers)
+    if best is None:
+        return None
+    return state.jobs[best[0].task_id], min(best[1], key=lambda seat: _load(state, seat))
+
+
+def _load(state: State, seat: Seat) -> tuple[float, bool, int]:
+    return len(state.held_by.get(seat.agent_id, ())) / seat.capacity, seat.seen is None, seat.used
+
+
+def give(turn: Turn, job: Job, seat: Seat) -> Attempt:
+    """Offer the job to the agent under a new fence."""
+    state = turn.state
+    attempt = assign(turn, job, seat)
+    turn.say(Kind.INBOX, offer_of(turn, job, attempt), seat.agent_id, job=job)
+    assigned = Assigned(
+        task_id=job.task_id,
+        agent_id=seat.agent_id,
+        role=seat.role,
+        claimed_at=rfc3339(turn.wall),
+        attempt=attempt.number,
+        epoch=attempt.epoch,
+        lease=state.settings.lease,
+    )
+    turn.say(Kind.TASK_ASSIGNED, assigned, job=job)
+    return attempt
+
+
+def assign(turn: Turn, job: Job, seat: Seat, *, claimed: bool = False) -> Attempt:
+    """The job is the agent's from now on, for one lease."""
+    state = turn.state
+    turn.move(job, TaskState.ASSIGNED)
+    job.attempt += 1
+    job.agent_id, job.progress, job.message = seat.agent_id, None, ""
+    attempt = Attempt(
+        number=job.attempt,
+        epoch=state.epoch,
+        agent_id=seat.agent_id,
+        incarnation=seat.incarnation,
+        offered_at=turn.wall,
+        claimed=claimed,
+    )
+    job.attempts.append(attempt)
+    state.offers += 1
+    seat.used = state.offers
+    state.held_by.setdefault(seat.agent_id, set()).add(job.task_id)
+    lease = Lease(until=turn.now + state.settings.lease, offered=turn.now)
+    if seat.foreign:
+        lease.limit = turn.now + timeout_of(turn, job)
+    state.leases[job.task_id] = lease
+    wake(turn, job, lease.until)
+    turn.hop(job, "assigned", agent_id=seat.agent_id)
+    return attempt
+
+
+def timeout_of(turn: Turn, job: Job) -> float:
+    return job.task.timeout or turn.rule(job).timeout
+
+
+def offer_of(turn: Turn, job: Job, attempt: Attempt) -> Inbox:
+    """The offer that the agent's inbox gets; said again, it is the same."""
+    task = replace(job.task, timeout=timeout_of(turn, job), max_attempts=turn.max_attempts(job))
+    return Inbox(
+        task_id=job.task_id,
+        attempt=attempt.number,
+        epoch=attempt.epoch,
+        lease=turn.state.settings.lease,
+        task=task,
+        incarnation=attempt.incarnation,
+        dispatcher=turn.state.me,
+    )

@@ -1,0 +1,122 @@
+"""What people do: cancel, redrive, approve, deny, halt, resume. Who and when is in the record."""
+
+from swarm_tui.domain.dispatch.model import Job
+from swarm_tui.domain.dispatch.outcomes import GIVEN, cancelled, stop
+from swarm_tui.domain.dispatch.turn import Turn
+from swarm_tui.domain.dispatch.waiting import enqueue, wake
+from swarm_tui.domain.states import TaskState
+from swarm_tui.protocol.bodies import Alert, Cleared, Halt, Queued, TaskAct
+from swarm_tui.protocol.envelope import Event
+from swarm_tui.protocol.topics import Kind
+
+_AGAIN = frozenset(
+    {
+        TaskState.HELD,
+        TaskState.RETRY_WAIT,
+        TaskState.FAILED,
+        TaskState.DEAD,
+        TaskState.CANCELLED,
+        TaskState.EXPIRED,
+    }
+)
+
+
+def act(turn: Turn, event: Event, body: TaskAct) -> None:
+    """tasks/cancel, tasks/redrive, tasks/approve, tasks/deny: each carried out once, by its id."""
+    if event.id in turn.state.acts:
+        return
+    turn.state.acts.append(event.id)
+    job = turn.state.jobs.get(body.task_id)
+    if job is None:
+        _refuse(turn, event, body, "no such task")
+    elif event.kind is Kind.TASK_CANCEL:
+        cancel(turn, job, body.reason or "an operator cancelled it", event.sender)
+    elif event.kind is Kind.TASK_REDRIVE:
+        _redrive(turn, event, body, job)
+    elif job.state is not TaskState.AWAITING_APPROVAL:
+        _refuse(turn, event, body, f"it is {job.state}, not awaiting-approval")
+    elif event.kind is Kind.TASK_DENY:
+        turn.hop(job, "denied", by=event.sender, detail=body.reason)
+        cancelled(turn, job, body.reason or "denied", event.sender)
+    else:
+        _approve(turn, event, body, job)
+
+
+def _refuse(turn: Turn, event: Event, body: TaskAct, why: str) -> None:
+    what = event.kind.value.removeprefix("tasks/")
+    message = f"{what} of {body.task_id} by {event.sender} was refused: {why}"
+    turn.note(message)
+    turn.say(Kind.ALERT, Alert(severity="warning", message=message, task_id=body.task_id, name=f"act:{event.id}"))
+
+
+def cancel(turn: Turn, job: Job, reason: str, by: str | None) -> None:
+    """End the job: at once when it waits, by an order to its agent when it runs."""
+    if job.ended or job.cancelling is not None:
+        return
+    attempt = job.current
+    if job.state not in GIVEN or attempt is None:
+        cancelled(turn, job, reason, by)
+        return
+    job.cancelling = reason
+    turn.hop(job, "cancelling", agent_id=job.agent_id, by=by, detail=reason)
+    turn.save(job)
+    lease = turn.state.leases[job.task_id]
+    lease.cancel_until = turn.now + turn.state.settings.cancel_wait
+    wake(turn, job, lease.cancel_until)
+    stop(turn, job, attempt, reason)
+
+
+def _redrive(turn: Turn, event: Event, body: TaskAct, job: Job) -> None:
+    if job.state not in _AGAIN:
+        _refuse(turn, event, body, f"it is {job.state}")
+        return
+    turn.hop(job, "redriven", by=event.sender, detail=body.reason)
+    if job.task.expires_at is not None and job.task.expires_at <= turn.wall:
+        _refuse(turn, event, body, "its expires_at has passed: publish it anew")
+        return
+    for attempt in job.attempts:
+        attempt.crash = False
+    job.tries, job.error, job.result, job.queued_at = 0, None, None, turn.wall
+    if turn.rule(job).approve and job.approved_by is None:
+        job.approve_by = turn.wall + turn.state.settings.approve_within
+        turn.move(job, TaskState.AWAITING_APPROVAL, "redriven; a person must approve it")
+        wake(turn, job, turn.now + turn.state.settings.approve_within)
+        turn.verdict(Kind.TASK_HELD, job, job.reason, state=TaskState.AWAITING_APPROVAL)
+        return
+    position = enqueue(turn, job, body.reason)
+    turn.hop(job, "queued")
+    turn.say(Kind.TASK_QUEUED, Queued(task_id=job.task_id, attempt=job.attempt, position=position or None), job=job)
+
+
+def _approve(turn: Turn, event: Event, body: TaskAct, job: Job) -> None:
+    if not event.sender.startswith("operator:"):
+        _refuse(turn, event, body, "only an operator approves")
+    elif job.approve_by is not None and turn.wall >= job.approve_by:
+        _refuse(turn, event, body, "it came too late")
+    elif body.payload_hash != job.payload_hash:
+        _refuse(turn, event, body, "it does not name the hash of this task's payload")
+    else:
+        job.approved_by, job.approve_by, job.queued_at = event.sender, None, turn.wall
+        turn.hop(job, "approved", by=event.sender, detail=body.reason)
+        position = enqueue(turn, job)
+        turn.hop(job, "queued")
+        turn.say(Kind.TASK_QUEUED, Queued(task_id=job.task_id, position=position or None), job=job)
+
+
+def halt(turn: Turn, event: Event) -> None:
+    """halt, retained: nothing is given away and everything open is cancelled, once for each halt; empty lifts it."""
+    state = turn.state
+    if isinstance(event.body, Cleared):
+        if state.halted is not None:
+            turn.note("the halt is lifted")
+        state.halted = None
+        return
+    body = event.body
+    assert isinstance(body, Halt)
+    state.halted = body.reason or "halted"
+    if event.id == state.halt_id:
+        return
+    state.halt_id = event.id
+    turn.note(f"halted by {event.sender}: {state.halted}")
+    for job in [job for job in state.jobs.values() if not job.ended]:
+        cancel(turn, job, f"halt: {state.halted}", event.sender)

@@ -1,0 +1,240 @@
+"""What workers answer: started, progress, complete, failed, declined; and what the silence of one means."""
+
+from swarm_tui.domain.dispatch.model import Attempt, Job, Lease
+from swarm_tui.domain.dispatch.turn import Turn
+from swarm_tui.domain.dispatch.waiting import enqueue, until, wake
+from swarm_tui.domain.states import TaskState
+from swarm_tui.protocol.bodies import Complete, Declined, Failed, Inbox, Progress, Started
+from swarm_tui.protocol.text import clean
+from swarm_tui.protocol.topics import Kind
+
+GIVEN = (TaskState.ASSIGNED, TaskState.RUNNING)
+MAX_LATE = 20
+SHUN = 5.0
+#: Failures after which nobody knows what was done.
+UNKNOWN = frozenset({"timeout", "interrupted", "killed"})
+
+
+def fence(job: Job, agent_id: str, number: int | None, epoch: int | None) -> Attempt | None:
+    """The attempt that an answer is about; None when it is not one that was given to that agent under that epoch."""
+    if number is None:
+        attempt = job.current
+        return attempt if attempt is not None and attempt.agent_id == agent_id and epoch is None else None
+    for attempt in reversed(job.attempts):
+        if attempt.number == number:
+            same = attempt.agent_id == agent_id and (epoch is None or attempt.epoch == epoch)
+            return attempt if same else None
+    return None
+
+
+def is_current(job: Job, attempt: Attempt | None) -> bool:
+    """Whether the attempt is the one that now holds the job."""
+    return attempt is not None and attempt is job.current and job.state in GIVEN and not attempt.outcome
+
+
+def renew(turn: Turn, job: Job, attempt: Attempt) -> None:
+    """A sign that the attempt goes on: its lease begins again."""
+    lease = turn.state.leases.get(job.task_id)
+    if lease is not None:
+        lease.until = turn.now + turn.state.settings.lease
+        if lease.limit is not None:
+            lease.until = min(lease.until, lease.limit)
+    if not attempt.started:
+        attempt.started = True
+        job.state = TaskState.RUNNING
+        turn.hop(job, "started", agent_id=attempt.agent_id)
+        turn.save(job, lazy=True)
+
+
+def started(turn: Turn, job: Job, body: Started | Progress) -> None:
+    """tasks/started, tasks/progress"""
+    attempt = fence(job, body.agent_id, body.attempt, body.epoch)
+    if attempt is None:
+        return
+    if not is_current(job, attempt) and not take_back(turn, job, attempt):
+        return
+    renew(turn, job, attempt)
+    if isinstance(body, Progress):
+        job.progress = body.progress if body.progress is not None else job.progress
+        job.message = clean(body.message, 500)
+
+
+def take_back(turn: Turn, job: Job, attempt: Attempt) -> bool:
+    """An attempt that was counted as lost is heard again, and nothing newer was begun: it goes on."""
+    waits = job.state in (TaskState.QUEUED, TaskState.RETRY_WAIT, TaskState.HELD)
+    if attempt is not job.current or attempt.outcome != "lost" or attempt.crash or not waits:
+        return False
+    state = turn.state
+    turn.move(job, TaskState.RUNNING, "its agent was heard again")
+    attempt.outcome, attempt.started = "", True
+    job.tries = max(0, job.tries - 1)
+    state.held_by.setdefault(attempt.agent_id, set()).add(job.task_id)
+    grant(turn, job)
+    turn.hop(job, "running", agent_id=attempt.agent_id, detail="its agent was heard again")
+    return True
+
+
+def grant(turn: Turn, job: Job) -> None:
+    """The job is not given to another for one lease from now."""
+    lease = turn.state.leases.get(job.task_id)
+    end = turn.now + turn.state.settings.lease
+    if lease is None:
+        turn.state.leases[job.task_id] = Lease(until=end, offered=turn.now)
+    elif lease.limit is None:
+        lease.until = max(lease.until, end)
+    wake(turn, job, turn.state.leases[job.task_id].until)
+
+
+def ack(turn: Turn, job_id: str, body: Complete | Failed) -> None:
+    """The answer is journaled, or will never count: its agent may forget it."""
+    if body.agent_id and body.attempt is not None:
+        order = Inbox(command="ack", task_id=job_id, attempt=body.attempt, epoch=body.epoch, dispatcher=turn.state.me)
+        turn.say(Kind.INBOX, order, body.agent_id)
+
+
+def complete(turn: Turn, job: Job, body: Complete) -> None:
+    """tasks/complete. A late success counts unless a newer attempt has started."""
+    ack(turn, job.task_id, body)
+    attempt = fence(job, body.agent_id, body.attempt, body.epoch)
+    if attempt is None or not _may_complete(job, attempt):
+        _late(turn, job, body, "complete", attempt)
+        return
+    newer = job.current if attempt is not job.current and job.state in GIVEN else None
+    if newer is not None:
+        stop(turn, job, newer, "an earlier attempt succeeded")
+        turn.close_attempt(newer, "overtaken")
+    attempt.outcome = ""
+    turn.close_attempt(attempt, "complete", duration=body.duration)
+    attempt.started = True
+    turn.move(job, TaskState.COMPLETE)
+    job.agent_id, job.result, job.error, job.progress = attempt.agent_id, body.result, None, 100.0
+    job.duration, job.usage = body.duration, body.usage
+    turn.hop(job, "complete", agent_id=attempt.agent_id)
+
+
+def _may_complete(job: Job, attempt: Attempt) -> bool:
+    if job.ended or attempt.outcome not in ("", "lost"):
+        return False
+    return not any(a.started for a in job.attempts if a.number > attempt.number)
+
+
+def failed(turn: Turn, job: Job, body: Failed) -> None:
+    """tasks/failed. Only the current attempt can fail the job."""
+    ack(turn, job.task_id, body)
+    attempt = fence(job, body.agent_id, body.attempt, body.epoch)
+    if attempt is None or not is_current(job, attempt):
+        _late(turn, job, body, "failed", attempt)
+        return
+    message = body.error.message or "failed without a reason"
+    attempt.started = True
+    turn.close_attempt(attempt, "failed", message, body.duration)
+    job.error, job.duration = clean(message, 4000), body.duration
+    if body.result is not None:
+        job.result = body.result
+    job.tries += 1
+    turn.hop(job, "failed", agent_id=attempt.agent_id, detail=message)
+    retryable = body.retryable if body.retryable is not None else bool(body.error.retryable)
+    if job.cancelling is not None or body.cause == "cancelled":
+        cancelled(turn, job, job.cancelling or message)
+    elif body.cause in UNKNOWN and not turn.rule(job).idempotent:
+        hold(turn, job, f"{message}: what it did is not known, and {job.task.type} must not run twice by itself")
+    elif retryable or body.cause == "interrupted":
+        again(turn, job, message, delayed=body.cause != "interrupted")
+    else:
+        turn.move(job, TaskState.FAILED, message)
+
+
+def declined(turn: Turn, job: Job, body: Declined) -> None:
+    """tasks/declined: the agent may not or cannot; the attempt does not count."""
+    attempt = fence(job, body.agent_id, body.attempt, body.epoch)
+    if attempt is None or not is_current(job, attempt):
+        return
+    turn.close_attempt(attempt, "declined", body.reason)
+    turn.state.shunned[(job.task_id, attempt.agent_id)] = turn.now + SHUN
+    turn.hop(job, "declined", agent_id=attempt.agent_id, detail=body.reason)
+    if job.cancelling is not None:
+        cancelled(turn, job, job.cancelling)
+        return
+    reason = f"{attempt.agent_id} declined: {body.reason}" if body.reason else f"{attempt.agent_id} declined"
+    enqueue(turn, job, reason)
+    wake(turn, job, turn.now + SHUN)
+    turn.verdict(Kind.TASK_RETRYING, job, reason, delay=0.0, state=TaskState.QUEUED)
+
+
+def lost(turn: Turn, job: Job, reason: str, *, counts: bool = True, unknown: bool = True) -> None:
+    """The attempt that holds the job will not be heard again, or not in time."""
+    attempt = job.current
+    turn.close_attempt(attempt, "lost", reason)
+    if counts:
+        job.tries += 1
+    turn.hop(job, "lost", agent_id=job.agent_id, detail=reason)
+    if job.cancelling is not None:
+        cancelled(turn, job, f"{job.cancelling} ({reason})")
+    elif unknown and not turn.rule(job).idempotent:
+        hold(turn, job, f"{reason}: what it did is not known, and {job.task.type} must not run twice by itself")
+    else:
+        job.error = reason
+        again(turn, job, reason, delayed=False)
+
+
+def again(turn: Turn, job: Job, reason: str, *, delayed: bool) -> None:
+    """Another attempt, after a delay with full jitter; or none, when they are spent."""
+    settings = turn.state.settings
+    if job.tries >= turn.max_attempts(job):
+        dead(turn, job, f"{job.tries} of {turn.max_attempts(job)} attempts are spent; the last: {reason}")
+        return
+    if not delayed:
+        enqueue(turn, job, reason)
+        turn.verdict(Kind.TASK_RETRYING, job, reason, delay=0.0, state=TaskState.QUEUED)
+        return
+    ceiling = min(settings.retry_max, settings.retry_first * 2 ** (job.tries - 1))
+    delay = turn.random() * ceiling
+    turn.move(job, TaskState.RETRY_WAIT, reason)
+    job.retry_at = turn.wall + delay
+    wake(turn, job, until(turn, job.retry_at))
+    turn.hop(job, "retry-wait", detail=f"in {delay:.1f} s")
+    turn.verdict(Kind.TASK_RETRYING, job, reason, delay=round(delay, 3))
+
+
+def dead(turn: Turn, job: Job, reason: str) -> None:
+    turn.move(job, TaskState.DEAD, reason)
+    turn.hop(job, "dead", detail=reason)
+    turn.verdict(Kind.TASK_DEAD, job, reason)
+
+
+def hold(turn: Turn, job: Job, reason: str) -> None:
+    turn.move(job, TaskState.HELD, reason)
+    turn.hop(job, "held", detail=reason)
+    turn.verdict(Kind.TASK_HELD, job, reason)
+
+
+def cancelled(turn: Turn, job: Job, reason: str, by: str | None = None) -> None:
+    turn.close_attempt(job.current, "cancelled")
+    turn.move(job, TaskState.CANCELLED, reason)
+    turn.hop(job, "cancelled", by=by, detail=reason)
+    turn.verdict(Kind.TASK_CANCELLED, job, reason)
+
+
+def stop(turn: Turn, job: Job, attempt: Attempt, reason: str) -> None:
+    """Ask the agent to end that attempt."""
+    order = Inbox(
+        command="cancel",
+        task_id=job.task_id,
+        attempt=attempt.number,
+        epoch=attempt.epoch,
+        reason=clean(reason, 500),
+        dispatcher=turn.state.me,
+    )
+    turn.say(Kind.INBOX, order, attempt.agent_id)
+
+
+def _late(turn: Turn, job: Job, body: Complete | Failed, what: str, attempt: Attempt | None) -> None:
+    if attempt is not None and attempt.outcome == what:
+        return
+    said = body.error.message if isinstance(body, Failed) else "success"
+    line = clean(f"{what} of attempt {body.attempt} by {body.agent_id}: {said}", 500)
+    if line in job.late or len(job.late) >= MAX_LATE:
+        return
+    job.late.append(line)
+    turn.hop(job, "late", agent_id=body.agent_id, detail=line)
+    turn.save(job, lazy=True)

@@ -1,0 +1,105 @@
+"""The queue: a lane for each (type, wanted agent), three buckets a lane; its cost does not grow with its length.
+
+Within a bucket the oldest is also the most urgent, so the best of a lane is the best of its three oldest.
+"""
+
+from heapq import heappop, heappush
+
+from msgspec import Struct, field
+
+AGEING = 300.0
+LEVEL = {"low": 0, "medium": 1, "high": 2}
+
+LaneKey = tuple[str, str]
+Rank = tuple[int, float, int]
+
+
+class Head(Struct, frozen=True):
+    """The next task of a lane; the smallest rank goes first."""
+
+    rank: Rank
+    task_id: str
+
+
+class Lane(Struct):
+    """Tasks of one type (for one agent, where it was named), by priority and then age."""
+
+    buckets: list[list[tuple[float, int, str]]] = field(default_factory=lambda: [[], [], []])
+    size: int = 0
+
+
+class Queue:
+    """Tasks that wait for an agent. Times are monotonic."""
+
+    def __init__(self) -> None:
+        self.lanes: dict[LaneKey, Lane] = {}
+        self.named: dict[str, set[LaneKey]] = {}
+        """Agent to the lanes that name it."""
+        self.shared: set[LaneKey] = set()
+        self._where: dict[str, tuple[LaneKey, tuple[float, int, str]]] = {}
+
+    def __len__(self) -> int:
+        return len(self._where)
+
+    def __contains__(self, task_id: str) -> bool:
+        return task_id in self._where
+
+    def push(self, task_id: str, key: LaneKey, priority: str, since: float, seq: int) -> int:
+        """Let the task wait; `since` is when it began to. Returns how many now wait in its lane."""
+        self.remove(task_id)
+        lane = self.lanes.get(key)
+        if lane is None:
+            lane = self.lanes[key] = Lane()
+            if key[1]:
+                self.named.setdefault(key[1], set()).add(key)
+            else:
+                self.shared.add(key)
+        entry = (since, seq, task_id)
+        heappush(lane.buckets[LEVEL.get(priority, 1)], entry)
+        lane.size += 1
+        self._where[task_id] = (key, entry)
+        return lane.size
+
+    def remove(self, task_id: str) -> None:
+        """Take the task out, wherever it is; nothing happens when it is not in."""
+        found = self._where.pop(task_id, None)
+        if found is None:
+            return
+        key = found[0]
+        lane = self.lanes[key]
+        lane.size -= 1
+        if lane.size == 0:
+            del self.lanes[key]
+            self.shared.discard(key)
+            if key[1]:
+                keys = self.named[key[1]]
+                keys.discard(key)
+                if not keys:
+                    del self.named[key[1]]
+
+    def head(self, key: LaneKey, now: float) -> Head | None:
+        """The lane's next task: priority, one level more for each 5 minutes waited, then age."""
+        lane = self.lanes.get(key)
+        if lane is None:
+            return None
+        best: Head | None = None
+        for level, bucket in enumerate(lane.buckets):
+            while bucket and self._stale(bucket[0]):
+                heappop(bucket)
+            if bucket:
+                since, seq, task_id = bucket[0]
+                rank = (-(level + int(max(0.0, now - since) // AGEING)), since, seq)
+                if best is None or rank < best.rank:
+                    best = Head(rank, task_id)
+        return best
+
+    def _stale(self, entry: tuple[float, int, str]) -> bool:
+        found = self._where.get(entry[2])
+        return found is None or found[1] != entry
+
+    def by_type(self) -> dict[str, int]:
+        """How many wait, for each task type."""
+        counts: dict[str, int] = {}
+        for (task_type, _), lane in self.lanes.items():
+            counts[task_type] = counts.get(task_type, 0) + lane.size
+        return counts

@@ -1,0 +1,82 @@
+"""How many agents a role should have: what waits and runs, within the layout's limits, without flapping."""
+
+from swarm_tui.domain.dispatch.model import State, Wish
+from swarm_tui.domain.dispatch.turn import Turn
+from swarm_tui.domain.states import OPEN, TaskState
+from swarm_tui.protocol.bodies import Scale
+from swarm_tui.protocol.envelope import Event
+from swarm_tui.protocol.names import canonical_role
+from swarm_tui.protocol.topics import Kind
+
+EVERY = 15.0
+UP_AT_ONCE = 2
+DOWN_EVERY = 60.0
+WINDOW = 300.0
+
+
+def heard(turn: Turn, event: Event, body: Scale | None) -> None:
+    """roles/<role>/scale: a number that an operator named stands until it is cleared."""
+    if event.sender == turn.state.me:
+        return
+    role = canonical_role(event.key)
+    if body is None:
+        turn.state.wishes.pop(role, None)
+    else:
+        turn.state.wishes[role] = Wish(desired=body.desired, looked=turn.now, lowered=turn.now, pinned=True)
+
+
+def look(turn: Turn) -> None:
+    """Every 15 s a role: say the wish when it changed."""
+    state = turn.state
+    for role, (low, high) in state.settings.scale.items():
+        if low >= high:
+            continue
+        wish = state.wishes.get(role)
+        if wish is None:
+            wish = state.wishes[role] = Wish(
+                desired=_present(state, role) or low, looked=turn.now - EVERY, lowered=turn.now
+            )
+        if wish.pinned or turn.now - wish.looked < EVERY:
+            continue
+        wish.looked = turn.now
+        needed = demand(state, role)
+        desired = decide(wish, max(low, min(high, needed)), turn.now, unwell=_unwell(state, role))
+        if desired != wish.desired:
+            if desired < wish.desired:
+                wish.lowered = turn.now
+            wish.desired = desired
+            turn.say(Kind.SCALE, Scale(desired=desired, reason=f"{needed} tasks wait or run"), role)
+
+
+def decide(wish: Wish, wanted: int, now: float, *, unwell: bool) -> int:
+    """The next desired number: up by two at most, down by one a minute to the highest wish of the last 300 s."""
+    wish.recent.append((now, wanted))
+    while wish.recent and wish.recent[0][0] < now - WINDOW:
+        wish.recent.popleft()
+    if wanted > wish.desired:
+        return wish.desired if unwell else min(wanted, wish.desired + UP_AT_ONCE)
+    floor = max(value for _, value in wish.recent)
+    if floor < wish.desired and now - wish.lowered >= DOWN_EVERY:
+        return wish.desired - 1
+    return wish.desired
+
+
+def demand(state: State, role: str) -> int:
+    """How many tasks wait or run that the role does."""
+    types = {name for name, rule in state.settings.rules.items() if role in rule.roles}
+    waiting = sum(count for name, count in state.queue.by_type().items() if name in types)
+    running = sum(
+        1
+        for task_ids in state.held_by.values()
+        for task_id in task_ids
+        if state.jobs[task_id].task.type in types and state.jobs[task_id].state in OPEN - {TaskState.QUEUED}
+    )
+    return waiting + running
+
+
+def _present(state: State, role: str) -> int:
+    return sum(seat.role == role and seat.status in ("online", "busy") for seat in state.seats.values())
+
+
+def _unwell(state: State, role: str) -> bool:
+    return any(agent_id in state.unwell and seat.role == role for agent_id, seat in state.seats.items())

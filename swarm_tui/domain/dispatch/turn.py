@@ -1,0 +1,125 @@
+"""One turn of the dispatcher: the state, the moment, and what is decided in it."""
+
+import msgspec
+
+from swarm_tui.domain.dispatch.model import Action, Attempt, Job, Moment, Note, Rule, Save, Say, State
+from swarm_tui.domain.states import ENDED, TaskState
+from swarm_tui.protocol.bodies import Body, TaskVerdict
+from swarm_tui.protocol.rows import Hop
+from swarm_tui.protocol.text import clean
+from swarm_tui.protocol.topics import Kind
+
+MAX_HOPS = 200
+
+
+class Turn:
+    """Collects the actions of one event."""
+
+    def __init__(self, state: State, moment: Moment) -> None:
+        self.state = state
+        self.now = moment.now
+        self.wall = moment.wall
+        self.random = moment.random
+        self.actions: list[Action] = []
+
+    def save(self, job: Job, *, lazy: bool = False) -> None:
+        """The journal is to hold the job as it is after this turn."""
+        self.actions.append(Save(job.task_id, lazy))
+
+    def say(self, kind: Kind, body: Body, key: str = "", *, job: Job | None = None, durable: bool = True) -> None:
+        """Publish; with `job`, journaled beside it unless `durable` is off."""
+        if job is None:
+            self.actions.append(Say(kind, body, key))
+        else:
+            self.actions.append(Say(kind, body, key, durable, job.task_id, job.attempt))
+
+    def clear(self, kind: Kind, key: str = "") -> None:
+        """Empty what the topic retains."""
+        self.actions.append(Say(kind, None, key))
+
+    def note(self, line: str) -> None:
+        """Tell the log."""
+        self.actions.append(Note(line))
+
+    def hop(self, job: Job, what: str, *, agent_id: str | None = None, by: str | None = None, detail: str = "") -> None:
+        """Write a step into the job's record; the first and the last are kept when there are too many."""
+        job.updated_at = self.wall
+        job.hops.append(
+            Hop(
+                at=self.wall,
+                what=what,
+                agent_id=agent_id,
+                attempt=job.attempt or None,
+                by=by,
+                detail=clean(detail, 500),
+            )
+        )
+        if len(job.hops) > MAX_HOPS:
+            del job.hops[MAX_HOPS // 4]
+
+    def verdict(
+        self, kind: Kind, job: Job, reason: str, *, delay: float | None = None, state: str | None = None
+    ) -> None:
+        """Say what became of the job."""
+        body = TaskVerdict(
+            task_id=job.task_id,
+            attempt=job.attempt,
+            reason=reason,
+            delay=delay,
+            state=state,
+            payload_hash=job.payload_hash if state == TaskState.AWAITING_APPROVAL else None,
+        )
+        self.say(kind, body, job=job)
+
+    def rule(self, job: Job) -> Rule:
+        """What the layout says of the job's type; a type that it no longer declares keeps the defaults."""
+        return self.state.settings.rules.get(job.task.type, _PLAIN)
+
+    def max_attempts(self, job: Job) -> int:
+        return max(1, job.task.max_attempts or self.rule(job).max_attempts)
+
+    def move(self, job: Job, state: TaskState, reason: str = "") -> None:
+        """The one place where a job changes its state: whatever the old one kept up is let go."""
+        queue, was_open = self.state.queue, job.state not in ENDED
+        if state is not TaskState.QUEUED:
+            queue.remove(job.task_id)
+        if state not in (TaskState.ASSIGNED, TaskState.RUNNING):
+            self._release(job)
+        if state is not TaskState.RETRY_WAIT:
+            job.retry_at = None
+        job.state, job.reason = state, clean(reason, 1000)
+        if state in ENDED:
+            job.ended_at = self.wall
+            job.cancelling = None
+            if was_open:
+                self.state.open -= 1
+                self.state.ended.append(job.task_id)
+        elif not was_open:
+            job.ended_at = None
+            self.state.open += 1
+        self.save(job)
+
+    def _release(self, job: Job) -> None:
+        self.state.leases.pop(job.task_id, None)
+        job.cancelling = None
+        if job.agent_id is not None and job.state in (TaskState.ASSIGNED, TaskState.RUNNING):
+            held = self.state.held_by.get(job.agent_id)
+            if held is not None:
+                held.discard(job.task_id)
+                if not held:
+                    del self.state.held_by[job.agent_id]
+
+    def close_attempt(
+        self, attempt: Attempt | None, outcome: str, error: str = "", duration: float | None = None
+    ) -> None:
+        """The attempt ended; an attempt ends once."""
+        if attempt is not None and not attempt.outcome:
+            attempt.outcome, attempt.error, attempt.duration = outcome, clean(error, 1000), duration
+
+
+_PLAIN = Rule()
+
+
+def same_body(value: object) -> bytes:
+    """Bytes that are equal for equal values, whatever order their fields came in."""
+    return msgspec.json.encode(value, order="deterministic")

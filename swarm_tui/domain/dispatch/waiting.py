@@ -1,0 +1,78 @@
+"""Letting a job wait: for an agent, for its time, for its next attempt. And the timers that end a wait."""
+
+from heapq import heappop, heappush
+
+from swarm_tui.domain.dispatch.model import Job
+from swarm_tui.domain.dispatch.turn import Turn
+from swarm_tui.domain.states import TaskState
+from swarm_tui.protocol.topics import Kind
+
+
+def wake(turn: Turn, job: Job, when: float) -> None:
+    """Look at the job again at `when` (monotonic)."""
+    heappush(turn.state.timers, (when, job.task_id))
+
+
+def due(turn: Turn) -> list[Job]:
+    """The jobs whose time has come, each once."""
+    timers, found = turn.state.timers, {}
+    while timers and timers[0][0] <= turn.now:
+        _, task_id = heappop(timers)
+        job = turn.state.jobs.get(task_id)
+        if job is not None and not job.ended:
+            found[task_id] = job
+    return list(found.values())
+
+
+def until(turn: Turn, wall: float) -> float:
+    """The monotonic time at which the wall clock should show `wall`."""
+    return turn.now + max(0.0, wall - turn.wall)
+
+
+def enqueue(turn: Turn, job: Job, reason: str = "") -> int:
+    """The job waits for an agent, or first for its `not_before`. Returns its position in its lane, 0 when not yet in."""
+    turn.move(job, TaskState.QUEUED, reason)
+    return arm(turn, job)
+
+
+def arm(turn: Turn, job: Job) -> int:
+    """Put a queued job where its state says: into the queue, or before its time under a timer."""
+    task = job.task
+    if task.expires_at is not None:
+        wake(turn, job, until(turn, task.expires_at))
+    if task.not_before is not None and task.not_before > turn.wall:
+        turn.state.queue.remove(job.task_id)
+        wake(turn, job, until(turn, task.not_before))
+        return 0
+    since = turn.now - max(0.0, turn.wall - job.queued_at)
+    return turn.state.queue.push(job.task_id, (task.type, task.assigned_to or ""), task.priority, since, job.seq)
+
+
+def expire(turn: Turn, job: Job, reason: str) -> None:
+    """The job's time is over before anyone did it."""
+    turn.move(job, TaskState.EXPIRED, reason)
+    turn.hop(job, "expired", detail=reason)
+    turn.verdict(Kind.TASK_CANCELLED, job, reason, state=TaskState.EXPIRED)
+
+
+def look(turn: Turn, job: Job) -> None:
+    """A timer of a waiting job has fired: is it time?"""
+    if job.state is TaskState.AWAITING_APPROVAL:
+        if job.approve_by is not None and turn.wall >= job.approve_by:
+            expire(turn, job, "nobody approved it in time")
+        elif job.approve_by is not None:
+            wake(turn, job, until(turn, job.approve_by))
+    elif job.state in (TaskState.QUEUED, TaskState.RETRY_WAIT) and _is_over(turn, job):
+        expire(turn, job, "it was not started in time")
+    elif job.state is TaskState.RETRY_WAIT and job.retry_at is not None:
+        if turn.wall >= job.retry_at:
+            enqueue(turn, job)
+            turn.hop(job, "queued")
+        else:
+            wake(turn, job, until(turn, job.retry_at))
+    elif job.state is TaskState.QUEUED and job.task_id not in turn.state.queue:
+        arm(turn, job)
+
+
+def _is_over(turn: Turn, job: Job) -> bool:
+    return job.task.expires_at is not None and turn.wall >= job.task.expires_at

@@ -1,0 +1,192 @@
+"""The dispatcher's journal: every task as it is, and what must still be said, in one transaction."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO
+
+import msgspec
+from msgspec import Struct
+
+from swarm_tui.domain.dispatch.model import Job
+from swarm_tui.domain.states import OPEN
+from swarm_tui.journal.db import JournalError, connect, in_memory, lock
+from swarm_tui.protocol.envelope import Outgoing
+
+MIGRATIONS = (
+    """
+    CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE task (
+        task_id TEXT PRIMARY KEY, state TEXT NOT NULL, type TEXT NOT NULL, key TEXT,
+        created REAL NOT NULL, ended REAL, body BLOB NOT NULL
+    );
+    CREATE INDEX task_state ON task (state, created);
+    CREATE INDEX task_type ON task (type, created);
+    CREATE INDEX task_created ON task (created);
+    CREATE INDEX task_key ON task (key) WHERE key IS NOT NULL;
+    CREATE INDEX task_ended ON task (ended) WHERE ended IS NOT NULL;
+    CREATE TABLE outbox (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, task_id TEXT NOT NULL, attempt INTEGER NOT NULL, kind TEXT NOT NULL,
+        topic TEXT NOT NULL, payload BLOB NOT NULL, qos INTEGER NOT NULL, retain INTEGER NOT NULL
+    )
+    """,
+)
+KEEP_DAYS = 7.0
+KEEP_TASKS = 100_000
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Job).decode
+_OPEN = tuple(sorted(state.value for state in OPEN))
+_UPSERT = (
+    "INSERT INTO task (task_id, state, type, key, created, ended, body) VALUES (?, ?, ?, ?, ?, ?, ?) "
+    "ON CONFLICT (task_id) DO UPDATE SET state = excluded.state, ended = excluded.ended, body = excluded.body"
+)
+
+
+class Letter(Struct):
+    """A message that must be said, as an outbox row; `row` is 0 until it is journaled."""
+
+    message: Outgoing
+    kind: str
+    task_id: str
+    attempt: int
+    row: int = 0
+
+
+class Journal:
+    """One process's hold on one journal. Used by one thread. Methods raise sqlite3.Error when the disk does."""
+
+    def __init__(self, path: Path | None) -> None:
+        """`path` None keeps it in memory, without a lock. Raises JournalError."""
+        self._lock: IO[str] | None = None
+        if path is None:
+            self._db = in_memory(MIGRATIONS)
+            return
+        self._lock = lock(path.with_suffix(".lock"))
+        try:
+            self._db = connect(path, MIGRATIONS)
+        except JournalError:
+            self._lock.close()
+            raise
+
+    def bind(self, url: str, host: str, *, take_over: bool) -> str | None:
+        """Tie the journal to its broker and host; None when it is, else the sentence that says whose it is."""
+        bound = self.meta("url"), self.meta("host")
+        if bound == (None, None) or take_over:
+            self._db.execute("BEGIN IMMEDIATE")
+            self.set_meta("url", url)
+            self.set_meta("host", host)
+            self._db.execute("COMMIT")
+            return None
+        if bound == (url, host):
+            return None
+        return f"this journal belongs to {bound[1]} and the broker {bound[0]}: say --take-over to use it here"
+
+    def meta(self, name: str) -> str | None:
+        found = self._db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+        return None if found is None else str(found[0])
+
+    def set_meta(self, name: str, value: str) -> None:
+        self._db.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", (name, value))
+
+    def commit(
+        self,
+        jobs: Iterable[Job],
+        letters: Iterable[Letter],
+        sent: Iterable[int] = (),
+        meta: dict[str, str] | None = None,
+    ) -> None:
+        """One transaction: the jobs as they are, new outbox rows, and those gone that the broker has."""
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            self._db.executemany(_UPSERT, [_columns(job) for job in jobs])
+            for letter in letters:
+                m = letter.message
+                values = (letter.task_id, letter.attempt, letter.kind, m.topic, m.payload, m.qos, m.retain)
+                letter.row = self._insert(values)
+            self._db.executemany("DELETE FROM outbox WHERE id = ?", [(row,) for row in sent])
+            for name, value in (meta or {}).items():
+                self.set_meta(name, value)
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+
+    def _insert(self, values: tuple[object, ...]) -> int:
+        cursor = self._db.execute(
+            "INSERT INTO outbox (task_id, attempt, kind, topic, payload, qos, retain) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            values,
+        )
+        return int(cursor.lastrowid or 0)
+
+    def open_jobs(self) -> list[Job]:
+        """Every job that has not ended, oldest first."""
+        marks = ",".join("?" * len(_OPEN))
+        rows = self._db.execute(f"SELECT body FROM task WHERE state IN ({marks})", _OPEN)
+        return sorted((_decode(body) for (body,) in rows), key=lambda job: job.seq)
+
+    def outbox(self) -> list[Letter]:
+        """What was to be said and may not have been, in order."""
+        rows = self._db.execute(
+            "SELECT id, task_id, attempt, kind, topic, payload, qos, retain FROM outbox ORDER BY id"
+        )
+        return [
+            Letter(Outgoing(topic, bytes(payload), qos, bool(retain)), kind, task_id, attempt, row)
+            for row, task_id, attempt, kind, topic, payload, qos, retain in rows
+        ]
+
+    def find(self, task_id: str, key: str | None = None) -> Job | None:
+        """The job of that id, or else of that idempotency key."""
+        row = self._db.execute("SELECT body FROM task WHERE task_id = ?", (task_id,)).fetchone()
+        if row is None and key is not None:
+            row = self._db.execute("SELECT body FROM task WHERE key = ? ORDER BY created DESC", (key,)).fetchone()
+        return None if row is None else _decode(row[0])
+
+    def last_seq(self) -> int:
+        return int(self.meta("seq") or 0)
+
+    def search(self, state: str | None, task_type: str | None, limit: int, offset: int) -> Iterator[Job]:
+        """Jobs, newest first."""
+        where, values = [], []
+        for column, value in (("state", state), ("type", task_type)):
+            if value is not None:
+                where.append(f"{column} = ?")
+                values.append(value)
+        clause = f"WHERE {' AND '.join(where)}" if where else ""
+        sql = f"SELECT body FROM task {clause} ORDER BY created DESC LIMIT ? OFFSET ?"
+        for (body,) in self._db.execute(sql, (*values, limit, offset)):
+            yield _decode(body)
+
+    def prune(self, now: float, *, days: float = KEEP_DAYS, keep: int = KEEP_TASKS, at_once: int = 2000) -> int:
+        """Forget ended tasks that are too old or too many, at most `at_once`; returns how many."""
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            gone = self._db.execute(
+                "DELETE FROM task WHERE task_id IN (SELECT task_id FROM task WHERE ended < ? ORDER BY ended LIMIT ?)",
+                (now - days * 86400, at_once),
+            ).rowcount
+            count = self._db.execute("SELECT count(*) FROM task WHERE ended IS NOT NULL").fetchone()[0]
+            if count > keep:
+                gone += self._db.execute(
+                    "DELETE FROM task WHERE task_id IN "
+                    "(SELECT task_id FROM task WHERE ended IS NOT NULL ORDER BY ended LIMIT ?)",
+                    (min(count - keep, at_once),),
+                ).rowcount
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+        return int(gone)
+
+    def close(self) -> None:
+        """Let go of the database and its lock."""
+        self._db.close()
+        if self._lock is not None:
+            self._lock.close()
+
+
+def _columns(job: Job) -> tuple[object, ...]:
+    task = job.task
+    ended = job.ended_at if job.ended else None
+    return (task.task_id, job.state.value, task.type, task.idempotency_key, job.created_at, ended, _encode(job))
