@@ -63,7 +63,7 @@ class _Owed(Struct, kw_only=True):
 class Worker:
     """The state of one worker; every method gives the actions that follow from what happened."""
 
-    def __init__(self, me: Me, new_id: Callable[[], str], owed: Iterable[Answer] = ()) -> None:
+    def __init__(self, me: Me, new_id: Callable[[], str]) -> None:
         self.me = me
         self.leader = Leader.UNKNOWN
         self.epoch = 0
@@ -74,7 +74,7 @@ class Worker:
         self.commons = Commons()
         self._new_id = new_id
         self._links = 0
-        self._owed = {answer.key: _Owed(answer=answer) for answer in owed}
+        self._owed: dict[tuple[str, int], _Owed] = {}
         self._done: OrderedDict[tuple[str, int], None] = OrderedDict()
         self._seen: OrderedDict[str, None] = OrderedDict()
         self._abilities: dict[str, frozenset[str]] = {}
@@ -88,6 +88,10 @@ class Worker:
     def claim(self) -> str:
         """How it knows its own claims: those of an earlier connection are void."""
         return f"{self.me.incarnation}/{self._links}"
+
+    def owe(self, answers: Iterable[Answer]) -> None:
+        """Take over the results that an earlier life did not get acknowledged."""
+        self._owed.update({answer.key: _Owed(answer=answer) for answer in answers})
 
     # -- the connection
 

@@ -1,0 +1,43 @@
+"""From how an attempt ended to what is said of it."""
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from swarm_tui.agent.attempt import Attempt
+from swarm_tui.agent.redact import Redactor
+from swarm_tui.protocol.bodies import Complete, ErrorInfo, Failed
+from swarm_tui.protocol.envelope import rfc3339
+
+if TYPE_CHECKING:
+    from swarm_tui.agent.executor import Outcome
+    from swarm_tui.domain.worker_actions import Lease
+
+_LONGEST_ERROR = 4_000
+
+
+def answer_of(
+    attempt: Attempt, outcome: "Outcome", lease: "Lease", agent_id: str, redact: Redactor
+) -> Complete | Failed:
+    """The body of `tasks/complete` or `tasks/failed`; `lease` is the one that counts now."""
+    common: dict[str, Any] = {
+        "task_id": lease.task_id,
+        "agent_id": agent_id,
+        "attempt": lease.attempt,
+        "epoch": lease.epoch,
+        "duration": attempt.duration(),
+    }
+    at = rfc3339(time.time())
+    if outcome.error is None:
+        return Complete(**common, result=redact.value(outcome.result), completed_at=at, usage=dict(attempt.used()))
+    message = redact.text(outcome.error)
+    if len(message) > _LONGEST_ERROR:
+        message = f"{message[: _LONGEST_ERROR // 2]} … {message[-_LONGEST_ERROR // 2 :]}"
+    message = message.encode("utf-8", "replace").decode()
+    return Failed(
+        **common,
+        error=ErrorInfo(message=message, code=outcome.code, retryable=outcome.retryable),
+        retryable=outcome.retryable,
+        failed_at=at,
+        result=redact.value(outcome.result),
+        cause=outcome.cause,
+    )

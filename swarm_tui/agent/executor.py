@@ -1,0 +1,208 @@
+"""Runs handlers on one event loop in a thread of its own. Imported with the first task: it brings asyncio along."""
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from swarm_tui.agent.attempt import Attempt, fence
+from swarm_tui.agent.groups import Guardian, signal_group, start_time
+from swarm_tui.agent.handlers import registry
+from swarm_tui.agent.handlers.base import Context, HandlerError
+from swarm_tui.config.model import RunSpec
+from swarm_tui.config.urls import shown_url
+
+#: Seconds a handler has to stop by itself, then its processes after SIGTERM, then it after SIGKILL.
+CANCEL_WAIT, TERM_WAIT, KILL_WAIT = 10.0, 5.0, 5.0
+#: Seconds between two words of progress: more often only costs.
+_PROGRESS_EVERY = 0.2
+_CODES = {"timeout": "timeout", "cancelled": "cancelled", "interrupted": "interrupted"}
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
+    """How an attempt ended. `cause` is set when it was not the handler's own end."""
+
+    result: Any = None
+    error: str | None = None
+    code: str | None = None
+    retryable: bool = False
+    cause: str | None = None
+
+
+class Reports(Protocol):
+    """Who hears of attempts; all thread-safe and quick."""
+
+    def progress(self, attempt: Attempt, percent: float, message: str) -> None: ...
+    def log(self, attempt: Attempt, line: str) -> None: ...
+    def publish(self, attempt: Attempt, kind: str, payload: dict[str, Any]) -> None: ...
+    def group(self, attempt: Attempt, pid: int, started: str) -> None: ...
+    def group_gone(self, pid: int) -> None: ...
+    def ended(self, attempt: Attempt, outcome: Outcome) -> None: ...
+
+
+class Executor:
+    """The loop's side: everything here runs on the loop, `start` and `stop` come through call_soon_threadsafe."""
+
+    def __init__(self, spec: RunSpec, reports: Reports) -> None:
+        self._spec = spec
+        self._reports = reports
+        self._guardian = Guardian()
+        self._cancels: dict[str, asyncio.Event] = {}
+        self._works: dict[str, asyncio.Task[dict[str, Any]]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self, attempt: Attempt) -> None:
+        """Begin the work of an attempt."""
+        task = asyncio.get_running_loop().create_task(self._attempt(attempt))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def stop(self, attempt: Attempt, cause: str, wait: float = CANCEL_WAIT) -> None:
+        """End the work: ask, then SIGTERM, then SIGKILL to its process groups."""
+        if attempt.stop_cause is None and attempt.task_id in self._cancels:
+            attempt.stop_cause = cause
+            self._cancels[attempt.task_id].set()
+            task = asyncio.get_running_loop().create_task(self._force(attempt, wait))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def close(self) -> None:
+        """No more work: end every process that is left."""
+        self._guardian.close()
+
+    async def _attempt(self, attempt: Attempt) -> None:
+        cancel = self._cancels[attempt.task_id] = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        timer = loop.call_later(attempt.timeout, self.stop, attempt, "timeout")
+        work = self._works[attempt.task_id] = loop.create_task(self._work(attempt, cancel, loop.time()))
+        try:
+            outcome = await _outcome(work, attempt)
+        finally:
+            timer.cancel()
+            self._works.pop(attempt.task_id, None)
+            self._cancels.pop(attempt.task_id, None)
+            for pid in list(attempt.groups):
+                self._end_group(attempt, pid)
+            attempt.environment.remove()
+        self._reports.ended(attempt, outcome)
+
+    async def _work(self, attempt: Attempt, cancel: asyncio.Event, now: float) -> dict[str, Any]:
+        handler = registry.load(attempt.lease.task.type, attempt.handler)
+        why = registry.check(attempt.lease.task.type, attempt.handler, attempt.lease.task.payload)
+        if why is not None:
+            raise HandlerError(f"the payload does not fit: {why}", code="bad-payload")
+        return await handler.run(self._context(attempt, cancel, now + attempt.timeout))
+
+    async def _force(self, attempt: Attempt, wait: float) -> None:
+        work = self._works.get(attempt.task_id)
+        for patience, number in ((wait, signal.SIGTERM), (TERM_WAIT, signal.SIGKILL)):
+            if work is None or await _ends(work, patience):
+                return
+            for pid in attempt.groups:
+                signal_group(pid, number)
+        if work is not None and not await _ends(work, 1.0):
+            work.cancel()
+
+    def _context(self, attempt: Attempt, cancel: asyncio.Event, deadline: float) -> Context:
+        lease, spec = attempt.lease, self._spec
+        return Context(
+            task_id=lease.task_id,
+            type=lease.task.type,
+            payload=lease.task.payload,
+            attempt=lease.attempt,
+            fence=fence(lease),
+            idempotency_key=lease.task.idempotency_key or lease.task_id,
+            agent_id=spec.agent_id,
+            role=spec.role,
+            swarm=spec.swarm,
+            broker_url=shown_url(spec.broker.url),
+            workdir=Path(spec.workdir),
+            state_dir=Path(spec.state_dir),
+            spec=attempt.handler,
+            deadline=deadline,
+            cancel=cancel,
+            environment=attempt.environment,
+            _progress=_throttled(attempt, self._reports),
+            _usage=lambda tokens, cost: _add_usage(attempt, tokens, cost),
+            _log=lambda line: self._reports.log(attempt, line),
+            _publish=lambda kind, payload: self._reports.publish(attempt, kind, payload),
+            _spawned=lambda pid: self._spawned(attempt, pid),
+        )
+
+    def _spawned(self, attempt: Attempt, pid: int) -> None:
+        started = start_time(pid)
+        attempt.groups[pid] = started
+        attempt.last_sign = time.monotonic()
+        self._guardian.watch(pid)
+        self._reports.group(attempt, pid, started)
+        if attempt.stop_cause is not None:
+            signal_group(pid, signal.SIGTERM)
+
+    def _end_group(self, attempt: Attempt, pid: int) -> None:
+        signal_group(pid, signal.SIGKILL)
+        attempt.groups.pop(pid, None)
+        self._guardian.release(pid)
+        self._reports.group_gone(pid)
+
+
+async def _ends(work: "asyncio.Task[Any]", patience: float) -> bool:
+    done, _ = await asyncio.wait({work}, timeout=patience)
+    return bool(done)
+
+
+async def _outcome(work: "asyncio.Task[dict[str, Any]]", attempt: Attempt) -> Outcome:
+    """Wait for the work, whatever it raises; one that does not end even when killed is given up."""
+    while not work.done():
+        await asyncio.wait({work}, timeout=None if attempt.stop_cause is None else KILL_WAIT)
+        if work.done() or attempt.stop_cause is None:
+            continue
+        if work.cancelling() and not await _ends(work, KILL_WAIT):
+            break
+    cause = attempt.stop_cause
+    if not work.done():
+        return Outcome(error="the handler does not end, it was given up", code="stuck", cause=cause or "timeout")
+    if work.cancelled():
+        return _stopped(attempt, cause or "cancelled")
+    error = work.exception()
+    if error is None:
+        return Outcome(result=work.result(), cause=cause)
+    if cause is not None:
+        return _stopped(attempt, cause, getattr(error, "result", None))
+    if isinstance(error, HandlerError):
+        return Outcome(error=str(error), code=error.code, retryable=error.retryable, result=error.result)
+    return Outcome(error=f"{type(error).__name__}: {error}", code="crashed", retryable=True)
+
+
+def _stopped(attempt: Attempt, cause: str, result: Any = None) -> Outcome:
+    sentence = {
+        "timeout": f"it took longer than {attempt.timeout:g} s",
+        "interrupted": "its agent was told to stop",
+    }.get(cause, "it was cancelled")
+    retryable = cause in ("timeout", "interrupted")
+    return Outcome(error=sentence, code=_CODES.get(cause, cause), retryable=retryable, cause=cause, result=result)
+
+
+def _throttled(attempt: Attempt, reports: Reports) -> Callable[[float, str], None]:
+    last_at = -_PROGRESS_EVERY
+
+    def progress(percent: float, message: str = "") -> None:
+        nonlocal last_at
+        with contextlib.suppress(TypeError, ValueError):
+            percent = min(100.0, max(0.0, float(percent)))
+            now = attempt.last_sign = time.monotonic()
+            if now - last_at >= _PROGRESS_EVERY or percent >= 100:
+                last_at = now
+                reports.progress(attempt, percent, str(message))
+
+    return progress
+
+
+def _add_usage(attempt: Attempt, tokens: int, cost: float) -> None:
+    attempt.tokens += tokens
+    attempt.cost += cost
+    attempt.last_sign = time.monotonic()

@@ -1,0 +1,57 @@
+"""Results as the wire takes them: what is too large goes into a file, and the message names it."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from swarm_tui.config.files import write_private
+from swarm_tui.protocol.bodies import Complete, ErrorInfo, Failed
+from swarm_tui.protocol.codec import Writer, decode
+from swarm_tui.protocol.envelope import Event
+from swarm_tui.protocol.topics import Kind
+
+#: What a large result still shows of itself.
+_KEPT = ("verdict", "summary", "message", "passed", "failed", "status", "url")
+
+
+def fitted(answer: Complete | Failed, writer: Writer, folder: Path) -> Complete | Failed:
+    """The answer, such that every reader takes it.
+
+    A result that is no JSON becomes a failure that says so; one that is too large (bytes, depth or values) becomes
+    `{"file", "size", "sha256", …}` with the path of a 0600 file under `folder`.
+    """
+    try:
+        if _readable(answer, writer):
+            return answer
+        data = msgspec.json.encode(answer.result)
+    except (TypeError, ValueError, UnicodeEncodeError, RecursionError) as error:
+        return _failed(answer, f"the handler's result is no JSON: {error}")
+    path = folder / f"{answer.task_id}-{answer.attempt or 0}.json"
+    try:
+        write_private(path, data)
+    except OSError as error:
+        return _failed(answer, f"the result of {len(data):,} bytes cannot be kept: {error.strerror or error}")
+    named: dict[str, Any] = {"file": str(path), "size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    if isinstance(answer.result, dict):
+        named |= {k: v for k in _KEPT if isinstance(v := answer.result.get(k), (str, int, float)) and len(str(v)) < 500}
+    return msgspec.structs.replace(answer, result=named)
+
+
+def _readable(answer: Complete | Failed, writer: Writer) -> bool:
+    kind = Kind.TASK_COMPLETE if isinstance(answer, Complete) else Kind.TASK_FAILED
+    said = writer.message(kind, answer)
+    return isinstance(decode(writer.swarm, said.topic, said.payload, False, 0.0), Event)
+
+
+def _failed(answer: Complete | Failed, message: str) -> Failed:
+    return Failed(
+        task_id=answer.task_id,
+        agent_id=answer.agent_id,
+        attempt=answer.attempt,
+        epoch=answer.epoch,
+        duration=answer.duration,
+        error=ErrorInfo(message=message[:500], code="bad-result"),
+        retryable=False,
+    )

@@ -1,0 +1,68 @@
+"""Carries a role's service: its ticks on a thread of their own, and nothing that it raises reaches the agent."""
+
+import threading
+import time
+from collections.abc import Callable
+
+from swarm_tui.agent.roles.port import RoleService, service_for
+from swarm_tui.agent.voice import Voice
+from swarm_tui.bus.port import Link
+from swarm_tui.config.model import RunSpec
+from swarm_tui.protocol.envelope import Event, Rejected
+
+TICK_EVERY = 1.0
+
+
+class RoleThread:
+    """The service of the agent's role, if that role has one."""
+
+    def __init__(self, spec: RunSpec, voice: Voice) -> None:
+        self._voice = voice
+        factory = service_for(spec.role)
+        self._service: RoleService | None = factory(spec, voice) if factory is not None else None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="role", daemon=True)
+        self._failed = ""
+
+    @property
+    def present(self) -> bool:
+        """Whether there is a service, which hears everything."""
+        return self._service is not None
+
+    def start(self) -> None:
+        """Begin; what the service raises here ends the agent."""
+        if self._service is not None:
+            self._service.start()
+            self._thread.start()
+
+    def on_event(self, event: Event | Rejected) -> None:
+        if self._service is not None:
+            service = self._service
+            self._guard(lambda: service.on_event(event))
+
+    def on_link(self, link: Link) -> None:
+        if self._service is not None:
+            service = self._service
+            self._guard(lambda: service.on_link(link))
+
+    def close(self) -> None:
+        """End the ticks, then the service."""
+        if self._service is not None:
+            self._stop.set()
+            if self._thread.ident is not None:
+                self._thread.join(5.0)
+            self._guard(self._service.close)
+
+    def _run(self) -> None:
+        service = self._service
+        while service is not None and not self._stop.wait(TICK_EVERY):
+            self._guard(lambda: service.tick(time.time()))
+
+    def _guard(self, call: Callable[[], None]) -> None:
+        try:
+            call()
+        except Exception as error:  # noqa: BLE001 - a fault of the role must not take the agent's presence with it
+            text = f"{type(error).__name__}: {error}"
+            if text != self._failed:
+                self._failed = text
+                self._voice.note(f"the role's service failed: {text}", "❌")

@@ -1,0 +1,174 @@
+"""One agent: it connects, says who it is, takes tasks, has them done and reports, until it is told to leave."""
+
+import time
+
+from swarm_tui.agent.beats import BEAT_EVERY, Heart, Timer
+from swarm_tui.agent.console import Console
+from swarm_tui.agent.identity import identity_of
+from swarm_tui.agent.presence import Presence
+from swarm_tui.agent.role_thread import RoleThread
+from swarm_tui.agent.vitals import Pulse
+from swarm_tui.agent.voice import Voice
+from swarm_tui.agent.watchdog import Watchdog
+from swarm_tui.agent.work import COMMONS, Work
+from swarm_tui.bus.port import Bus, Link
+from swarm_tui.config.model import RunSpec
+from swarm_tui.domain.worker import Leader
+from swarm_tui.protocol.bodies import Broadcast, Heartbeat, Shutdown
+from swarm_tui.protocol.codec import decode
+from swarm_tui.protocol.envelope import Event
+from swarm_tui.protocol.topics import Kind, topic
+
+#: Seconds that work has to end by itself when the agent leaves, and that the whole end may take.
+STOP_WAIT, LEAVE_WAIT = 4.0, 8.0
+#: Seconds after which the echo of our birth is not waited for any more.
+_ECHO_WAIT = 2.0
+_REFUSALS_SHOWN = 20
+
+
+class AgentRuntime:
+    """Everything one agent process does, over any bus. `run` is its life; `voice.leave` ends it from any thread."""
+
+    def __init__(
+        self, spec: RunSpec, bus: Bus, console: Console, *, take_over: bool = False, beat_every: float = BEAT_EVERY
+    ) -> None:
+        self._spec = spec
+        self._bus = bus
+        self._pulse = Pulse()
+        self.me = identity_of(spec)
+        self.voice = Voice(spec, self.me, bus, console, take_over=take_over)
+        self.work = Work(spec, self.voice, self._beat_body, self._changed)
+        self.presence = Presence(self.voice, self.work.state, self._settled)
+        self._watchdog = Watchdog(self.work, self.voice)
+        self._role = RoleThread(spec, self.voice)
+        self._heart = Heart(self._beat, beat_every)
+        self._timer = Timer(self._tick)
+        self._quiet = frozenset(topic(spec.swarm, kind) for kind in COMMONS)
+        self._own_status = topic(spec.swarm, Kind.STATUS, spec.agent_id)
+        self._echo_due: float | None = None
+        self._link_reason: str | None = None
+        self._refused = 0
+
+    def run(self) -> int:
+        """Live until told to leave; the exit code. Raises BusError or OSError when it cannot begin."""
+        self.start()
+        self.voice.leaving.wait()
+        self.close()
+        return self.voice.exit_code
+
+    def start(self) -> None:
+        """Begin to connect, and return."""
+        self.work.open()
+        self.presence.prepare()
+        for kind, key in ((Kind.INBOX, self._spec.agent_id), (Kind.STATUS, self._spec.agent_id)):
+            self._bus.subscribe(topic(self._spec.swarm, kind, key))
+        for kind in (Kind.DISPATCHER, Kind.HALT, Kind.BROADCAST):
+            self._bus.subscribe(topic(self._spec.swarm, kind))
+        for pattern in self._spec.extra_topics:
+            self._bus.subscribe(pattern)
+        self._role.start()
+        self._timer.start()
+        self._heart.start()
+        self._bus.start(self._on_message, self._on_link)
+
+    def close(self) -> None:
+        """Leave in order: no more tasks, what runs is ended, the farewell is said."""
+        if self.voice.quietly:
+            self._bus.close(0.5)
+        else:
+            self._leave()
+        self._heart.close()
+        self._timer.close()
+        self.work.close()
+
+    def _leave(self) -> None:
+        until = time.monotonic() + LEAVE_WAIT
+        self.work.drain(self.voice.reason)
+        self.work.stop_all("interrupted", STOP_WAIT)
+        self._role.close()
+        while self.work.attempts() and time.monotonic() < until and not self.voice.hurry.is_set():
+            self.voice.hurry.wait(0.05)
+        self.voice.say(
+            Kind.SHUTDOWN,
+            Shutdown(agent_id=self.me.agent_id, reason=self.voice.reason, uptime=self._pulse.uptime()),
+        )
+        self.presence.farewell()
+        self._bus.close(2.0)
+
+    # -- the bus's thread
+
+    def _on_link(self, link: Link) -> None:
+        if link.up:
+            self.voice.note(f"MQTT connected: {self.me.agent_id}", "✅")
+            self.work.on_link(True)
+            self.presence.on_up()
+            self._echo_due = time.monotonic() + _ECHO_WAIT
+            self._timer.wake_at(self._echo_due)
+        else:
+            self.work.on_link(False)
+            if link.reason != self._link_reason:
+                self.voice.note(f"{link.reason}; trying again", "⏳")
+        self._link_reason = None if link.up else link.reason
+        self._role.on_link(link)
+
+    def _settled(self) -> None:
+        """All that is retained was heard: listen if we must, and only then say that we are there."""
+        self._echo_due = None
+        self.work.settled()
+        self.voice.say(Kind.REGISTER, self.me.register())
+        self._beat()
+
+    def _on_message(self, full: str, raw: bytes, retained: bool) -> None:
+        if full in self._quiet and self.work.core.leader is Leader.ONLINE and not self._role.present:
+            return
+        event = decode(self._spec.swarm, full, raw, retained, time.time())
+        if event is None:
+            self._on_extra(full, raw)
+            return
+        if isinstance(event, Event):
+            self._on_event(event)
+        else:
+            self._refused += 1
+            if self._refused <= _REFUSALS_SHOWN:
+                self.voice.note(f"refused {event.topic}: {event.reason}", "⚠")
+        self._role.on_event(event)
+
+    def _on_event(self, event: Event) -> None:
+        if event.topic == self._own_status:
+            self.presence.on_status(event)
+            return
+        if isinstance(event.body, Broadcast):
+            self.voice.note(f"{event.sender}: {event.body.text}", "📨")
+            return
+        self.work.on_event(event)
+        self._timer.wake_at(self.work.wake(time.monotonic()))
+
+    def _on_extra(self, full: str, raw: bytes) -> None:
+        """A topic of mqtt.yml that is not the swarm's: shown, as the seed's agents show it."""
+        self.voice.note(f"{full} {raw[:200].decode('utf-8', 'replace')}", "📨")
+
+    # -- the clockwork
+
+    def _beat_body(self) -> Heartbeat:
+        vitals = self._pulse.look()
+        memory = {} if vitals.rss is None else {"rss": vitals.rss}
+        return self.me.beat(uptime=vitals.uptime, memory=memory, cpu=vitals.cpu, **self.work.held())
+
+    def _beat(self) -> None:
+        if self._bus.is_up():
+            self.voice.say(Kind.HEARTBEAT, self._beat_body())
+
+    def _changed(self) -> None:
+        """Work began or ended, or draining changed."""
+        now = time.monotonic()
+        self._timer.wake_at(self.presence.changed())
+        if self.work.core.running:
+            self._timer.wake_at(now + 5.0)
+        self._timer.wake_at(self.work.wake(now))
+
+    def _tick(self, now: float) -> float | None:
+        if self._echo_due is not None and self._echo_due <= now:
+            self._echo_due = None
+            self.presence.settle_late()
+        times = [self.work.tick(now), self.presence.tick(now), self._watchdog.tick(now), self._echo_due]
+        return min((when for when in times if when is not None), default=None)

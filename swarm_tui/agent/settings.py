@@ -1,0 +1,163 @@
+"""From flags, environment, file and defaults, in that order, to what one agent is told."""
+
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from swarm_tui.agent.options import Options, UsageError
+from swarm_tui.config.environment import apply_environment
+from swarm_tui.config.model import AgentEntry, Broker, Layout, RunSpec, TypeRule
+from swarm_tui.config.paths import StateDir, state_dir
+from swarm_tui.config.spec import read_spec
+from swarm_tui.config.urls import check_url
+from swarm_tui.protocol.names import (
+    DEFAULT_SWARM,
+    ROLE_TYPES,
+    canonical_role,
+    check_agent_id,
+    check_swarm,
+    is_agent_id,
+)
+
+DEFAULT_BROKER = "mqtt://localhost:1883"
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """What an agent runs with, and sentences for the person who started it."""
+
+    spec: RunSpec
+    notes: list[str] = []
+
+
+def resolve(options: Options, environ: Mapping[str, str]) -> Settings:
+    """What the agent is to be. Raises UsageError, ConfigError, InvalidNameError or OSError, each with its sentence."""
+    if options.spec is not None:
+        return _from_spec(options)
+    notes: list[str] = []
+    file = _file(options, environ, notes)
+    role = canonical_role(options.role or file.role)
+    if not is_agent_id(role):
+        raise UsageError(f"{role[:80]!r} is no role: see --help")
+    swarm = check_swarm(options.swarm or environ.get("OPENCTO_SWARM") or file.swarm)
+    broker = _broker(options, environ, file.broker, notes)
+    agent_id = options.agent_id or file.agent_id
+    ephemeral = agent_id == "auto"
+    if ephemeral:
+        agent_id = f"{role[:57]}-{secrets.token_hex(3)}"
+    workdir = Path(options.workdir or ".").expanduser().resolve()
+    if not workdir.is_dir():
+        raise UsageError(f"--workdir {workdir} is no folder")
+    spec = RunSpec(
+        agent_id=check_agent_id(agent_id),
+        role=role,
+        swarm=swarm,
+        broker=broker,
+        workdir=str(workdir),
+        state_dir=str(state_dir(swarm).create().root.absolute()),
+        capacity=_capacity(options.capacity),
+        types=_every_type(swarm) if role == "task-manager" else {},
+        ephemeral=ephemeral,
+        extra_topics=file.topics,
+    )
+    return Settings(spec=spec, notes=notes)
+
+
+def _from_spec(options: Options) -> Settings:
+    """The spec that `up` wrote, in the environment of who called it; flags still count over it."""
+    spec = read_spec(Path(options.spec or ""))
+    state = StateDir(Path(spec.state_dir)).create()
+    apply_environment(state.environment())
+    os.environ.update(spec.env)
+    changes: dict[str, object] = {}
+    if options.broker is not None:
+        changes["broker"] = msgspec.structs.replace(spec.broker, url=_checked(options.broker))
+    for name, value in (("agent_id", options.agent_id), ("swarm", options.swarm), ("role", options.role)):
+        if value is not None and value != getattr(spec, name):
+            raise UsageError(f"--{name.replace('_', '-')} {value} is not what {options.spec} says")
+    return Settings(spec=msgspec.structs.replace(spec, **changes))
+
+
+class _File(Struct, frozen=True, kw_only=True):
+    broker: Broker = Broker(url=DEFAULT_BROKER)
+    agent_id: str = "auto"
+    role: str = "general"
+    swarm: str = DEFAULT_SWARM
+    topics: list[str] = []
+
+
+def _file(options: Options, environ: Mapping[str, str], notes: list[str]) -> _File:
+    base = environ.get("XDG_CONFIG_HOME")
+    usual = (Path(base) if base else Path.home() / ".config") / "heysalad" / "mqtt.yml"
+    if options.config is None and not usual.is_file():
+        # Without a file there is no YAML to import.
+        return _File()
+    from swarm_tui.config.seed import load_seed
+
+    loaded = load_seed(Path(options.config).expanduser() if options.config else None, environ)
+    notes += loaded.notes
+    file = loaded.file
+    broker = Broker(
+        url=file.broker.url,
+        username=file.broker.username or None,
+        password=file.broker.password or None,
+        tls=file.broker.tls,
+    )
+    return _File(
+        broker=broker,
+        agent_id=file.agent.id,
+        role=file.agent.role,
+        swarm=file.agent.swarm,
+        topics=[pattern for pattern in file.topics.subscribe if _is_filter(pattern, notes)],
+    )
+
+
+def _broker(options: Options, environ: Mapping[str, str], file: Broker, notes: list[str]) -> Broker:
+    url = _checked(options.broker or environ.get("MQTT_BROKER") or file.url)
+    if options.broker and "@" in options.broker and ":" in options.broker.partition("://")[2].rpartition("@")[0]:
+        notes.append("--broker holds a password, which every user of this machine can read: use MQTT_PASSWORD")
+    return msgspec.structs.replace(
+        file,
+        url=url,
+        username=environ.get("MQTT_USERNAME") or file.username,
+        password=environ.get("MQTT_PASSWORD") or file.password,
+    )
+
+
+def _checked(url: str) -> str:
+    reason = check_url(url)
+    if reason is not None:
+        raise UsageError(reason)
+    return url
+
+
+def _capacity(text: str | None) -> int:
+    if text is None:
+        return 1
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 1000:
+        raise UsageError(f"--capacity {text[:20]}: a number from 1 to 1000")
+    return int(text)
+
+
+def _is_filter(pattern: str, notes: list[str]) -> bool:
+    """Whether a broker would take the topic filter."""
+    levels = pattern.split("/")
+    fine = bool(pattern) and "\0" not in pattern and len(pattern.encode("utf-8", "replace")) < 65536
+    fine = (
+        fine and all(level in ("+", "#") or not set(level) & set("+#") for level in levels) and "#" not in levels[:-1]
+    )
+    if not fine:
+        notes.append(f"{pattern[:80]!r} is no topic to listen to: left out")
+    return fine
+
+
+def _every_type(swarm: str) -> dict[str, TypeRule]:
+    """Without a layout, a task-manager gives out what every role does."""
+    from swarm_tui.config.ids import name_agents
+    from swarm_tui.config.resolve import type_rules
+
+    layout = Layout(swarm=swarm, agents=[AgentEntry(role=role) for role in ROLE_TYPES])
+    return type_rules(layout, name_agents(layout))

@@ -1,0 +1,274 @@
+"""A worker's shell: carries out what the pure worker decides, and tells it what happened."""
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from swarm_tui.agent.answers import answer_of
+from swarm_tui.agent.attempt import Attempt
+from swarm_tui.agent.fit import fitted
+from swarm_tui.agent.groups import end_left_behind
+from swarm_tui.agent.identity import fallback_of, new_id
+from swarm_tui.agent.voice import Voice
+from swarm_tui.agent.work_journal import Left, WorkJournal
+from swarm_tui.agent.workshop import Workshop
+from swarm_tui.config.model import RunSpec
+from swarm_tui.config.paths import StateDir
+from swarm_tui.domain.worker import Me, Worker
+from swarm_tui.domain.worker_actions import Action, Beat, Lease, Listen, Note, Run, Save, Say, Stop
+from swarm_tui.protocol.bodies import BODY, Complete, ErrorInfo, Failed, Heartbeat, Progress
+from swarm_tui.protocol.envelope import Event
+from swarm_tui.protocol.topics import Kind, topic
+
+if TYPE_CHECKING:
+    from swarm_tui.agent.executor import Outcome
+
+#: What an agent hears while there is no dispatcher.
+COMMONS = (
+    Kind.TASK_NEW,
+    Kind.DEPLOYMENT_REQUEST,
+    Kind.CODE_REVIEW,
+    Kind.TASK_ASSIGNED,
+    Kind.TASK_QUEUED,
+    Kind.TASK_COMPLETE,
+    Kind.TASK_FAILED,
+    Kind.TASK_CANCEL,
+    Kind.TASK_CANCELLED,
+)
+#: What a handler may say besides its result.
+_BESIDES = frozenset({Kind.DEPLOYMENT_STATUS, Kind.ALERT, Kind.TASK_NEW, Kind.BROADCAST})
+
+
+class Work:
+    """The tasks of one agent. Every method is thread-safe; one lock keeps decisions and their actions in order."""
+
+    def __init__(self, spec: RunSpec, voice: Voice, beat: Callable[[], Heartbeat], changed: Callable[[], None]) -> None:
+        self._spec = spec
+        self._voice = voice
+        self._beat = beat
+        self._changed = changed
+        state = StateDir(Path(spec.state_dir))
+        self._results = state.results()
+        self._journal = WorkJournal(state.worker(spec.agent_id))
+        self._workshop = Workshop(spec, self)
+        self._attempts: dict[str, Attempt] = {}
+        self._listening = False
+        self._lock = threading.RLock()
+        self.core = Worker(
+            Me(
+                agent_id=spec.agent_id,
+                role=spec.role,
+                incarnation=voice.incarnation,
+                types=frozenset(voice.me.types),
+                fallback=fallback_of(spec),
+                capacity=spec.capacity,
+            ),
+            new_id,
+        )
+
+    # -- from the agent
+
+    def open(self) -> None:
+        """Read what a predecessor left, and end what it left running. Raises OSError."""
+        left = self._journal.open()
+        ended = sum(end_left_behind(entry.pid, entry.started) for entry in left.groups)
+        if ended:
+            self._voice.note(f"ended {ended} process groups that a predecessor left", "⚠")
+        with self._lock:
+            self.core.owe(left.owed)
+            self._report_interrupted(left)
+            self._journal.forget(left.groups + left.unfinished)
+
+    def on_link(self, up: bool) -> None:
+        with self._lock:
+            self._carry_out(self.core.on_link(up, time.monotonic()))
+
+    def settled(self) -> None:
+        """What is retained has been heard."""
+        with self._lock:
+            self._carry_out(self.core.settled(time.monotonic()))
+
+    def on_event(self, event: Event) -> None:
+        with self._lock:
+            self._carry_out(self.core.on_event(event, time.monotonic()))
+
+    def tick(self, now: float) -> float | None:
+        """Time has passed; when to call again."""
+        with self._lock:
+            self._carry_out(self.core.tick(now))
+            return self.core.wake(now)
+
+    def wake(self, now: float) -> float | None:
+        """When `tick` is next worth a call."""
+        with self._lock:
+            return self.core.wake(now)
+
+    def state(self) -> tuple[str, int]:
+        """The agent's word for itself, and how many tasks it runs."""
+        active = len(self.core.running)
+        if self.core.draining:
+            return "draining", active
+        return ("busy" if active >= self._spec.capacity else "online"), active
+
+    def held(self) -> dict[str, Any]:
+        """What a heartbeat says of the work."""
+        with self._lock:
+            word, active = self.state()
+            leases = [lease.names() for lease in self.core.running.values()]
+            finished = [answer.names() for answer in self.core.owed[-200:]]
+            first = next(iter(self.core.running), None)
+        return {"state": word, "active": active, "task_id": first, "tasks": leases, "finished": finished}
+
+    def attempts(self) -> list[Attempt]:
+        """What runs now."""
+        with self._lock:
+            return list(self._attempts.values())
+
+    def drain(self, reason: str) -> None:
+        """Take no more tasks."""
+        with self._lock:
+            self._carry_out(self.core.drain(True, time.monotonic(), reason))
+
+    def stop(self, attempt: Attempt, cause: str) -> None:
+        """End one attempt."""
+        self._workshop.stop(attempt, cause)
+
+    def stop_all(self, cause: str, wait: float) -> None:
+        """End all work."""
+        for attempt in self.attempts():
+            self._workshop.stop(attempt, cause, wait)
+
+    def give_up(self, attempt: Attempt) -> None:
+        """The loop does not turn any more: report the attempt without it."""
+        from swarm_tui.agent.executor import Outcome
+
+        self.ended(attempt, Outcome(error="the handler blocks its agent", code="stuck", cause="timeout"))
+
+    def ping(self, now: float) -> float:
+        """Ask the loop for a sign; when it last gave one."""
+        self._workshop.ping(now)
+        return self._workshop.answered
+
+    def close(self) -> None:
+        """End what is left, and let go of the journal."""
+        self._workshop.close()
+        self._journal.close()
+
+    # -- from the executor
+
+    def progress(self, attempt: Attempt, percent: float, message: str) -> None:
+        message = self._voice.redact.text(message)[:500]
+        attempt.progress = (percent, message)
+        lease = self._lease(attempt)
+        body = Progress(
+            task_id=attempt.task_id,
+            agent_id=self._spec.agent_id,
+            attempt=lease.attempt,
+            epoch=lease.epoch,
+            progress=round(percent, 1),
+            message=message.encode("utf-8", "replace").decode(),
+            usage=dict(attempt.used()),
+        )
+        self._voice.say(Kind.TASK_PROGRESS, body)
+
+    def log(self, attempt: Attempt, line: str) -> None:
+        attempt.last_sign = time.monotonic()
+        self._voice.log(f"   {line}")
+
+    def publish(self, attempt: Attempt, kind: str, payload: dict[str, Any]) -> None:
+        attempt.last_sign = time.monotonic()
+        wanted = Kind(kind)
+        if wanted not in _BESIDES:
+            raise ValueError(f"a handler may not say {kind}")
+        payload = {"task_id": attempt.task_id, **payload} if wanted is not Kind.TASK_NEW else payload
+        self._voice.say(wanted, msgspec.convert(self._voice.redact.value(payload), BODY[wanted]))
+
+    def group(self, attempt: Attempt, pid: int, started: str) -> None:
+        with self._lock:
+            self._journal.group(attempt.lease, pid, started)
+
+    def group_gone(self, pid: int) -> None:
+        with self._lock:
+            self._journal.gone(pid)
+
+    def ended(self, attempt: Attempt, outcome: "Outcome") -> None:
+        answer = answer_of(attempt, outcome, self._lease(attempt), self._spec.agent_id, self._voice.redact)
+        answer = fitted(answer, self._voice.writer, self._results)
+        with self._lock:
+            if self._attempts.get(attempt.task_id) is not attempt:
+                return
+            del self._attempts[attempt.task_id]
+            self._carry_out(self.core.finished(attempt.task_id, answer, time.monotonic()))
+        self._tell(answer)
+        self._changed()
+
+    # -- carrying out
+
+    def _carry_out(self, actions: Iterable[Action]) -> None:
+        for action in actions:
+            match action:
+                case Say(kind, body, message_id):
+                    self._voice.say(kind, body, message_id=message_id)
+                case Save():
+                    self._save(action)
+                case Run(lease):
+                    self._run(lease)
+                case Stop(task_id, cause):
+                    self._stop(task_id, cause)
+                case Note(text, mark):
+                    self._voice.note(text, mark)
+                case Beat():
+                    self._voice.say(Kind.HEARTBEAT, self._beat(), sure=True)
+                    self._changed()
+                case Listen():
+                    self._listen()
+
+    def _run(self, lease: Lease) -> None:
+        attempt = self._attempts[lease.task_id] = Attempt(lease, self._spec)
+        again = f", attempt {lease.attempt}" if lease.attempt > 1 else ""
+        self._voice.note(f"{lease.task.type} {lease.task_id}{again}", "🔨")
+        self._workshop.start(attempt)
+        self._changed()
+
+    def _stop(self, task_id: str, cause: str) -> None:
+        attempt = self._attempts.get(task_id)
+        if attempt is not None:
+            self._voice.note(f"stopping {task_id}", "⏳")
+            self._workshop.stop(attempt, cause)
+
+    def _save(self, save: Save) -> None:
+        failure = self._journal.failure
+        self._journal.save(save)
+        if self._journal.failure is not None and failure is None:
+            self._voice.note(f"the work journal cannot be written: {self._journal.failure}", "⚠")
+
+    def _listen(self) -> None:
+        if not self._listening:
+            self._listening = True
+            self._voice.note("no dispatcher: the first claim heard takes a task")
+            for kind in COMMONS:
+                self._voice.bus.subscribe(topic(self._spec.swarm, kind))
+            self._voice.bus.subscribe(topic(self._spec.swarm, Kind.STATUS, "+"))
+
+    def _lease(self, attempt: Attempt) -> Lease:
+        """The lease that counts: a dispatcher may have taken the task over meanwhile."""
+        return self.core.running.get(attempt.task_id, attempt.lease)
+
+    def _tell(self, answer: Complete | Failed) -> None:
+        took = f"{(answer.duration or 0) / 1000:.1f} s"
+        if isinstance(answer, Complete):
+            self._voice.note(f"{answer.task_id} in {took}", "✅")
+        else:
+            self._voice.note(f"{answer.task_id} after {took}: {answer.error.message}", "❌")
+
+    def _report_interrupted(self, left: Left) -> None:
+        """Say of what was claimed without a dispatcher that it will not end; a dispatcher finds out by itself."""
+        for entry in left.unfinished:
+            if entry.epoch is None:
+                error = ErrorInfo(message="its agent died while it ran", code="interrupted", retryable=True)
+                failed = Failed(task_id=entry.task_id, agent_id=self._spec.agent_id, attempt=entry.attempt, error=error)
+                self._voice.say(Kind.TASK_FAILED, msgspec.structs.replace(failed, retryable=True, cause="interrupted"))
