@@ -30,7 +30,7 @@ def comments(result):
 
 def test_planted_bugs_in_the_working_tree(project):
     project.write("new.py", BUGGY)
-    project.write("settings.json", '{\n  "a": 1,\n}\n')
+    project.write("settings.json", '{\n  "a": nope\n}\n')
     result = project.run(Review(), "code.review")
     assert comments(result) == {
         ("new.py", 9, "B006", "error"),

@@ -1,0 +1,56 @@
+"""Lists the files of a project: what git would know of it, or what a walk finds where there is no git."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from swarm_tui.agent.handlers.base import Context, HandlerError
+from swarm_tui.agent.handlers.git import try_git
+from swarm_tui.agent.handlers.inputs import inside
+
+#: Folders that hold no work of the project's own.
+FOREIGN = frozenset(
+    {
+        *(".git", ".hg", ".svn", ".venv", "venv", "node_modules", "__pycache__", ".tox", ".nox", ".mypy_cache"),
+        *(".ruff_cache", ".pytest_cache", ".eggs", "build", "dist", "site-packages"),
+    }
+)
+MAX_FILES = 20_000
+
+
+async def project_files(context: Context, folder: Path, source: str | None = None) -> list[str]:
+    """Paths of regular files relative to `folder`, sorted, at most MAX_FILES; never through a symlink.
+
+    With `source`, a folder or file of it, only those. Raises HandlerError (`outside`, `not-found`).
+    """
+    part = inside(folder, source, what="source").relative_to(folder.resolve()).as_posix() if source else "."
+    if not folder.is_dir():
+        raise HandlerError(f"repo: {folder} is not a folder", code="not-found")
+    argv = ("ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    done = await try_git(context, folder, *argv)
+    names = done.stdout.split("\0") if done.returncode == 0 else list(_walk(folder))
+    if part != ".":
+        names = [name for name in names if name == part or name.startswith(f"{part}/")]
+    return sorted({name for name in names if name and is_plain(folder / name)})[:MAX_FILES]
+
+
+def is_plain(path: Path) -> bool:
+    """Whether it is a regular file, and no link."""
+    return path.is_file() and not path.is_symlink()
+
+
+def _walk(folder: Path) -> Iterator[str]:
+    for root, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if name not in FOREIGN and not name.endswith(".egg-info"))
+        for name in files:
+            yield os.path.relpath(os.path.join(root, name), folder)
+
+
+def is_test(path: str) -> bool:
+    """Whether a path is one of tests, by the usual names."""
+    parts = path.split("/")
+    return (
+        parts[-1].startswith(("test_", "conftest"))
+        or parts[-1].endswith("_test.py")
+        or bool({"tests", "test"} & {*parts[:-1]})
+    )
