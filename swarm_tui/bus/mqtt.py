@@ -185,7 +185,6 @@ class MqttBus:
 
     def _turn(self, client: BulkClient, sock: Any, ready: set[int]) -> int:
         if self._wake_read.fileno() in ready:
-            self._woken = False
             self._drain_wakes()
         if sock.fileno() in ready:
             code = client.loop_read()
@@ -200,6 +199,8 @@ class MqttBus:
     def _drain_wakes(self) -> None:
         with suppress(BlockingIOError):
             self._wake_read.recv(4096)
+        # Only now: a wake between the two would leave the flag set over an empty pipe, and nobody would write again.
+        self._woken = False
 
     def _timeout(self) -> float:
         """Milliseconds until the keepalive or the close must be looked at."""
@@ -242,7 +243,6 @@ class MqttBus:
             if self._close_by is not None:
                 left = min(left, 0.02)
             if select.select([self._wake_read], [], [], left)[0]:
-                self._woken = False
                 self._drain_wakes()
 
     # What paho calls, on the bus's thread.
