@@ -115,33 +115,36 @@ def _broker_of_layout(swarm: str) -> Broker:
     return loaded.layout.broker if loaded.layout.swarm == swarm else Broker()
 
 
-def connect(found: Target, timeout: float = 5.0) -> "Operator":
-    """An operator that the broker has accepted, within `timeout` s.
+def connect(
+    found: Target, timeout: float = 5.0, *, before: Callable[["Operator"], None] = lambda operator: None
+) -> "Operator":
+    """An operator that the broker has accepted, within `timeout` s. The caller closes it.
 
-    Raises Failure (exit 3) with the reason in a sentence. The caller closes it.
+    `before` is called with it before it starts, so that no message is missed. Raises Failure (exit 3) with the reason
+    in a sentence.
     """
     from swarm_tui.bus.mqtt import MqttBus
     from swarm_tui.bus.port import BusError
-    from swarm_tui.bus.probe import probe
     from swarm_tui.client.operator import Operator
     from swarm_tui.protocol.names import client_id
 
+    unique = f"op-{os.getpid():x}-{time.monotonic_ns() & 0xFFFFFF:x}"
     try:
-        tried = probe(found.broker, timeout)
-        if not tried.ok:
-            raise Failure(f"{tried.reason}{_advice(found)}", UNREACHABLE)
-        unique = f"op-{os.getpid():x}-{time.monotonic_ns() & 0xFFFFFF:x}"
         bus = MqttBus(found.broker, client_id(found.swarm, unique))
         operator = Operator(bus, found.swarm, user=user_name(), host=host_name())
+        before(operator)
         operator.start()
     except BusError as error:
         raise Failure(str(error), UNREACHABLE) from None
-    end = time.monotonic() + timeout
-    while not bus.is_up():
-        if time.monotonic() > end:
-            operator.close()
-            raise Failure(f"{shown_url(found.broker.url)} accepted nobody within {timeout:g} s", UNREACHABLE)
-        time.sleep(0.005)
+    try:
+        link = operator.wait_link(timeout)
+    except BaseException:
+        operator.close(0.0)
+        raise
+    if not link.up:
+        operator.close(0.0)
+        reason = link.reason if link.kind else f"{shown_url(found.broker.url)} accepted nobody within {timeout:g} s"
+        raise Failure(f"{reason}{_advice(found)}", UNREACHABLE)
     return operator
 
 

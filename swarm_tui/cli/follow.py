@@ -1,0 +1,86 @@
+"""A command's view of a swarm over the bus: an operator that feeds a fleet, and conditions to wait for."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import msgspec
+
+from swarm_tui.bus.port import Link
+from swarm_tui.cli.common import Target, connect
+from swarm_tui.client.operator import Operator
+from swarm_tui.domain.fleet import Fleet
+from swarm_tui.protocol.bodies import Query
+from swarm_tui.protocol.envelope import Event, Rejected
+from swarm_tui.protocol.rows import TaskRow
+from swarm_tui.protocol.topics import Kind
+
+
+class Follower:
+    """Feeds `fleet` with what `operator` hears; read the fleet under `lock`."""
+
+    def __init__(self, found: Target, timeout: float) -> None:
+        self.fleet = Fleet(found.swarm)
+        self.lock = threading.Condition()
+        self._settled = False
+        self.operator: Operator
+        connect(found, timeout, before=self._listen)
+
+    def _listen(self, operator: Operator) -> None:
+        self.operator = operator
+        operator.on_event(self._event)
+        operator.on_link(self._link)
+
+    def _event(self, event: Event | Rejected) -> None:
+        with self.lock:
+            self.fleet.apply(event, time.time())
+            if isinstance(event, Event) and event.kind is Kind.QUERY and event.key == self.operator.client:
+                self._settled = True
+            self.lock.notify_all()
+
+    def _link(self, link: Link) -> None:
+        with self.lock:
+            self.fleet.link(link.up, link.reason, time.time())
+            self.lock.notify_all()
+
+    def settle(self, timeout: float = 1.0) -> bool:
+        """Wait until what the broker retains has come: our own word comes back after it."""
+        self.operator.act(Kind.QUERY, Query(query="echo"), self.operator.client)
+        return self.wait_for(lambda: self._settled, timeout)
+
+    def wait_for(self, condition: Callable[[], bool], timeout: float | None = None) -> bool:
+        """Wait until `condition` holds, asked under the lock after each message."""
+        with self.lock:
+            return self.lock.wait_for(condition, timeout)
+
+    def load_tasks(self, query: str, args: dict[str, object], timeout: float = 3.0) -> list[TaskRow] | None:
+        """Ask the dispatcher for tasks and merge them; None when nobody answered."""
+        reply = self.operator.query(query, args, timeout)
+        if reply is None:
+            return None
+        rows = rows_of(reply.rows)
+        with self.lock:
+            self.fleet.load(rows, time.time())
+        return rows
+
+
+def rows_of(values: list[object]) -> list[TaskRow]:
+    """The rows of an answer that are tasks; what is none is left out."""
+    rows = []
+    for value in values:
+        try:
+            rows.append(msgspec.convert(value, TaskRow))
+        except msgspec.ValidationError:
+            continue
+    return rows
+
+
+@contextmanager
+def follow(found: Target, timeout: float = 5.0) -> Iterator[Follower]:
+    """A connected Follower, closed at the end. Raises Failure (exit 3) when the broker cannot be used."""
+    follower = Follower(found, timeout)
+    try:
+        yield follower
+    finally:
+        follower.operator.close()

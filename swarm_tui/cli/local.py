@@ -1,0 +1,56 @@
+"""What this machine's state folder tells of a swarm, read without disturbing who writes it."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import msgspec
+
+from swarm_tui.cli.common import Failure
+from swarm_tui.config.paths import StateDir
+from swarm_tui.domain.dispatch.model import Job
+from swarm_tui.domain.dispatch.rows import row
+from swarm_tui.protocol.rows import TaskRow
+
+_decode = msgspec.msgpack.Decoder(Job).decode
+
+
+def has_journal(state: StateDir) -> bool:
+    """Whether the dispatcher's journal is on this machine."""
+    return state.dispatch.is_file()
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=2.0)) as db:
+            yield db
+    except (sqlite3.Error, msgspec.DecodeError) as error:
+        raise Failure(f"{path} cannot be read ({error}); `swarm-tui doctor` looks into it") from None
+
+
+def journal_rows(
+    state: StateDir, *, task_state: str | None = None, task_type: str | None = None, limit: int = 50
+) -> list[TaskRow]:
+    """The newest tasks of the journal, newest first. Raises Failure."""
+    with _reading(state.dispatch) as db:
+        found = db.execute(
+            "SELECT body FROM task WHERE (?1 IS NULL OR state = ?1) AND (?2 IS NULL OR type = ?2) "
+            "ORDER BY created DESC, task_id LIMIT ?3",
+            (task_state, task_type, limit),
+        )
+        return [row(_decode(body)) for (body,) in found]
+
+
+def journal_task(state: StateDir, task_id: str) -> TaskRow | None:
+    """One task of the journal with all its hops, or None. Raises Failure."""
+    with _reading(state.dispatch) as db:
+        found = db.execute("SELECT body FROM task WHERE task_id = ?", (task_id,)).fetchone()
+        return row(_decode(found[0]), whole=True) if found else None
+
+
+def journal_counts(state: StateDir) -> dict[str, int]:
+    """How many tasks of the journal are in each state. Raises Failure."""
+    with _reading(state.dispatch) as db:
+        return dict(db.execute("SELECT state, count(*) FROM task GROUP BY state").fetchall())

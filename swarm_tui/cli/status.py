@@ -1,0 +1,196 @@
+"""`swarm-tui status`: the agents, the broker, the dispatcher and the tasks, as they are now."""
+
+import time
+from typing import Any
+
+import click
+import psutil
+
+from swarm_tui.cli import show
+from swarm_tui.cli.common import (
+    NO_SUCH,
+    UNREACHABLE,
+    Failure,
+    Target,
+    broker_option,
+    host_name,
+    json_option,
+    print_json,
+    style,
+    swarm_option,
+    target,
+)
+from swarm_tui.cli.follow import Follower, follow
+from swarm_tui.cli.local import has_journal, journal_counts
+from swarm_tui.config.urls import shown_url
+from swarm_tui.domain.fleet import Fleet
+from swarm_tui.domain.states import AgentState
+from swarm_tui.domain.summary import status_json
+from swarm_tui.protocol import codec
+from swarm_tui.protocol.bodies import HostStatus
+from swarm_tui.protocol.envelope import Event
+from swarm_tui.protocol.topics import Kind, topic
+
+#: How far back heartbeats are asked for, in seconds: three of them and a little.
+_BEATS = 35.0
+
+
+@click.command(epilog="Example: swarm-tui status --json | jq '.agents[].state'")
+@click.argument("name", metavar="[SWARM]", required=False)
+@swarm_option
+@broker_option
+@json_option
+def command(name: str | None, swarm: str | None, broker: str | None, as_json: bool) -> int:
+    """The agents of a swarm and how they are.
+
+    What this machine knows is read from its state folder; the rest is asked over the bus.
+    """
+    found = target(name or swarm, broker)
+    facts = gather(found)
+    if not facts["agents"] and facts["dispatcher"] is None and not facts["hosts"] and found.running is None:
+        raise Failure(
+            f"no swarm `{found.swarm}` on {facts['broker']['url']}: nothing is heard of it; "
+            "`swarm-tui up` starts one, --swarm names another",
+            NO_SUCH,
+        )
+    if as_json:
+        print_json(facts)
+    else:
+        _print(facts)
+    return 0
+
+
+def gather(found: Target) -> dict[str, Any]:
+    """The facts of `status --json`. Raises Failure (exit 3) when the broker is away and nothing is known here."""
+    try:
+        with follow(found) as follower:
+            follower.settle()
+            _beats(follower)
+            if not has_journal(found.state):
+                _ask_tasks(follower)
+            fleet = follower.fleet
+            with follower.lock:
+                fleet.tick(time.time())
+                facts = _facts(found, fleet)
+    except Failure as failure:
+        if failure.exit_code != UNREACHABLE or found.running is None:
+            raise
+        facts = _facts(found, _from_disk(found, failure.reason))
+    _measure(facts["agents"])
+    return facts
+
+
+def _facts(found: Target, fleet: Fleet) -> dict[str, Any]:
+    session = found.running.session if found.running else next((h.session for h in fleet.hosts.values()), None)
+    facts = status_json(fleet, now=time.time(), session=session, url=shown_url(found.broker.url))
+    if has_journal(found.state):
+        facts["tasks"] = {**dict.fromkeys(facts["tasks"], 0), **journal_counts(found.state)}
+    return facts
+
+
+def _beats(follower: Follower) -> None:
+    """Hear the last heartbeats from whoever keeps the record, so that their ages are known at once."""
+    fleet = follower.fleet
+    with follower.lock:
+        recorded = any(
+            agent.role == "monitoring" and agent.state is not AgentState.OFFLINE for agent in fleet.agents.values()
+        )
+    if not recorded:
+        return
+    beats = topic(fleet.swarm, Kind.HEARTBEAT)
+    reply = follower.operator.query("history", {"topic": beats, "since": time.time() - _BEATS, "limit": 1000}, 1.0)
+    for entry in reply.rows if reply else []:
+        if (
+            isinstance(entry, dict)
+            and isinstance(entry.get("payload"), str)
+            and isinstance(entry.get("at"), int | float)
+        ):
+            event = codec.decode(fleet.swarm, beats, entry["payload"].encode(), False, float(entry["at"]))
+            if isinstance(event, Event):
+                with follower.lock:
+                    fleet.apply(event, float(entry["at"]))
+
+
+def _ask_tasks(follower: Follower) -> None:
+    leader = follower.fleet.dispatcher
+    if leader is not None and leader.online:
+        follower.load_tasks("tasks", {"limit": 10_000}, 2.0)
+
+
+def _from_disk(found: Target, reason: str) -> Fleet:
+    """What the supervisor last wrote of its panes, while the broker is away."""
+    from swarm_tui.supervisor.store import load
+
+    fleet = Fleet(found.swarm)
+    now = time.time()
+    saved = load(found.state)
+    if saved is not None:
+        host = found.running.host if found.running else host_name()
+        writer = codec.Writer(found.swarm, host, "supervisor", new_id=lambda: "local", clock=time.time)
+        status = HostStatus(panes=saved.rows, pid=saved.pid, session=found.running.session if found.running else None)
+        message = writer.message(Kind.HOST_STATUS, status, host)
+        event = codec.decode(found.swarm, message.topic, message.payload, True, now)
+        if event is not None:
+            fleet.apply(event, now)
+    fleet.link(False, reason, now)
+    return fleet
+
+
+def _measure(agents: list[dict[str, Any]]) -> None:
+    """Fill in what the machine knows of its own processes and no heartbeat has said yet."""
+    here = host_name()
+    for agent in agents:
+        if not agent["pid"] or agent["host"] not in (here, None) or agent["state"] == AgentState.OFFLINE:
+            continue
+        try:
+            process = psutil.Process(agent["pid"])
+            if agent["memory_rss"] is None:
+                agent["memory_rss"] = process.memory_info().rss
+            if agent["uptime"] is None:
+                agent["uptime"] = round(max(0.0, time.time() - process.create_time()), 1)
+        except psutil.Error:
+            continue
+
+
+def _print(facts: dict[str, Any]) -> None:
+    broker = facts["broker"]
+    link = style("connected", fg="green") if broker["connected"] else style(f"away: {broker['reason']}", fg="red")
+    click.echo(f"swarm {facts['swarm']}  session {facts['session'] or '-'}  broker {broker['url']} ({link})")
+    leader = facts["dispatcher"]
+    if leader is None:
+        click.echo("dispatcher: none, so tasks are best effort")
+    else:
+        where = "" if leader["online"] else style(" away, coming back", fg="yellow")
+        click.echo(f"dispatcher: {leader['agent_id'] or leader['instance']} (epoch {leader['epoch']}){where}")
+    tasks = {name: count for name, count in facts["tasks"].items() if count}
+    click.echo("tasks: " + (", ".join(f"{count} {show.state(name)}" for name, count in tasks.items()) or "none"))
+    if facts["halted"]:
+        click.echo(style(f"halted: {facts['halted']}; `swarm-tui resume` lifts it", fg="red"))
+    if facts["messages"]["refused"]:
+        click.echo(
+            style(f"refused messages: {facts['messages']['refused']}; `swarm-tui watch` shows them", fg="yellow")
+        )
+    click.echo()
+    show.table(
+        ["AGENT", "ROLE", "STATE", "PID", "PANE", "UP", "RESTARTS", "BEAT", "MEM", "TASK", "WHY"],
+        [_row(agent) for agent in facts["agents"]],
+    )
+    for alert in facts["alerts"]:
+        click.echo(style(f"{alert['severity']}: {alert['message']}", fg="yellow"))
+
+
+def _row(agent: dict[str, Any]) -> list[str]:
+    why = " ".join(part for part in (agent["witness"], agent["reason"]) if part)
+    return [
+        agent["agent_id"],
+        agent["role"],
+        show.state(agent["state"]),
+        str(agent["pid"] or "-"),
+        agent["pane_id"] or "-",
+        show.age(agent["uptime"]),
+        str(agent["restarts"]),
+        show.age(agent["last_heartbeat_age"]),
+        show.size(agent["memory_rss"]),
+        agent["task_id"] or "-",
+        why,
+    ]

@@ -1,0 +1,127 @@
+"""`swarm-tui watch`: every message of the swarm, a line each."""
+
+import queue
+import time
+from pathlib import Path
+from typing import IO
+
+import click
+import msgspec
+
+from swarm_tui.bus.port import Link
+from swarm_tui.cli.common import (
+    USAGE,
+    Failure,
+    Target,
+    broker_option,
+    connect,
+    json_option,
+    note,
+    style,
+    swarm_option,
+    target,
+)
+from swarm_tui.cli.recording import Line, opened, write_line
+from swarm_tui.client.operator import Operator
+from swarm_tui.protocol import codec
+from swarm_tui.protocol.envelope import Event, Rejected, rfc3339
+from swarm_tui.protocol.text import clean
+from swarm_tui.protocol.topics import matches
+
+
+@click.command(epilog="Example: swarm-tui watch --filter 'tasks/#'")
+@click.argument("name", metavar="[SWARM]", required=False)
+@swarm_option
+@broker_option
+@json_option
+@click.option("--filter", "patterns", multiple=True, metavar="TOPIC", help="Only these topics; + and # as in MQTT.")
+@click.option(
+    "--record", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Also keep them in FILE."
+)
+@click.option("-n", "count", type=click.IntRange(min=1), metavar="N", help="End after N messages.")
+def command(
+    name: str | None,
+    swarm: str | None,
+    broker: str | None,
+    as_json: bool,
+    patterns: tuple[str, ...],
+    record: Path | None,
+    count: int | None,
+) -> int:
+    """Every message as it comes: `topic payload`, as `mosquitto_sub -v` prints it.
+
+    What the reader refused is shown on stderr with its reason. A filter may leave out the swarm's name.
+    """
+    found = target(name or swarm, broker)
+    wanted = [_full(found.swarm, pattern) for pattern in patterns]
+    messages: queue.SimpleQueue[tuple[float, str, bytes, bool] | Link] = queue.SimpleQueue()
+    operator = connect(found, before=lambda new: _tap(new, messages))
+    try:
+        with opened(record) as file:
+            _show(found, messages, wanted, as_json, file, count)
+    finally:
+        operator.close(0.5)
+    return 0
+
+
+def _full(swarm: str, pattern: str) -> str:
+    levels = pattern.split("/")
+    if "#" in levels[:-1] or any(len(level) > 1 and set(level) & set("+#") for level in levels):
+        raise Failure(f"`{pattern}` is no topic filter: + stands for one level, # for the rest, at the end", USAGE)
+    return pattern if pattern == "#" or matches(f"{swarm}/#", pattern) else f"{swarm}/{pattern}"
+
+
+def _tap(operator: Operator, messages: "queue.SimpleQueue[tuple[float, str, bytes, bool] | Link]") -> None:
+    """Take the raw bytes besides what the operator makes of them."""
+    heard = operator._message
+
+    def message(topic: str, payload: bytes, retained: bool) -> None:
+        messages.put((time.time(), topic, payload, retained))
+        heard(topic, payload, retained)
+
+    operator._message = message  # type: ignore[method-assign]
+    operator.on_link(lambda link: messages.put(link))
+
+
+def _show(
+    found: Target,
+    messages: "queue.SimpleQueue[tuple[float, str, bytes, bool] | Link]",
+    wanted: list[str],
+    as_json: bool,
+    file: IO[bytes] | None,
+    count: int | None,
+) -> None:
+    shown, was_up = 0, False
+    while count is None or shown < count:
+        item = messages.get()
+        if isinstance(item, Link):
+            if was_up or item.up:
+                note(style("-- connected" if item.up else f"-- {item.reason or 'the link is down'}", dim=True))
+            was_up = item.up
+            continue
+        at, topic, payload, retained = item
+        if wanted and not any(matches(pattern, topic) for pattern in wanted):
+            continue
+        if file is not None:
+            write_line(file, Line(at=at, topic=topic, payload=payload, retained=retained))
+        event = codec.decode(found.swarm, topic, payload, retained, at)
+        click.echo(_as_json(at, topic, payload, retained, event) if as_json else _as_text(topic, payload))
+        if isinstance(event, Rejected) and not as_json:
+            note(style(f"-- refused: {event.reason}", fg="yellow"))
+        shown += 1
+
+
+def _as_text(topic: str, payload: bytes) -> str:
+    return f"{style(clean(topic), fg='cyan')} {clean(payload.decode('utf-8', 'replace'))}"
+
+
+def _as_json(at: float, topic: str, payload: bytes, retained: bool, event: Event | Rejected | None) -> str:
+    refused = event.reason if isinstance(event, Rejected) else None
+    body: object
+    try:
+        body = msgspec.Raw(payload) if payload and refused is None else payload.decode("utf-8", "replace")
+        return msgspec.json.encode(
+            {"at": rfc3339(at), "topic": topic, "retained": retained, "refused": refused, "message": body}
+        ).decode()
+    except UnicodeDecodeError:
+        return msgspec.json.encode({"at": rfc3339(at), "topic": topic, "refused": refused, "message": None}).decode()
