@@ -1,36 +1,33 @@
-"""All agents of a swarm: what the bus and the supervisors say of each, and what follows with time."""
+"""All agents of a swarm: what the bus says of each, and what follows with time."""
 
 from collections.abc import Callable
 from typing import Any
 
 from swarm_tui.domain import liveness
-from swarm_tui.domain.fleet.presence import BUS_WORDS, Pane, Presence, derive, number
+from swarm_tui.domain.fleet.presence import BUS_WORDS, Presence, derive, number
 from swarm_tui.domain.states import LIVE, AgentState
-from swarm_tui.domain.views import HostView
 from swarm_tui.protocol import bodies
 from swarm_tui.protocol.envelope import Event
-from swarm_tui.protocol.names import canonical_role
+from swarm_tui.protocol.names import canonical_role, is_agent_id
 from swarm_tui.protocol.text import clean
 from swarm_tui.protocol.topics import Kind
 
 MAX_AGENTS = 5_000
-MAX_HOSTS = 256
 MAX_INCARNATIONS = 4
 _SPEAKS = frozenset({AgentState.ONLINE, AgentState.BUSY, AgentState.DRAINING})
 
 
 class Agents:
-    """Every agent and host that is known, bounded."""
+    """Every agent that is known, bounded."""
 
     def __init__(self) -> None:
         self.all: dict[str, Presence] = {}
-        self.hosts: dict[str, HostView] = {}
         self.held: dict[str, set[str]] = {}
         """Agent id to the tasks it holds; each view shares its set."""
         self.common_silence: str | None = None
         """A sentence, while all agents are silent together."""
-        self._panes: dict[str, set[str]] = {}
-        self._supervised = False
+        self.supervised = False
+        """A supervisor is online, so that an agent without a pane is nobody's here."""
         self._steps: dict[Kind, Callable[[Event, Any, float], str | None]] = {
             Kind.REGISTER: self._register,
             Kind.HEARTBEAT: self._heartbeat,
@@ -40,10 +37,10 @@ class Agents:
 
     def apply(self, event: Event, now: float) -> set[str]:
         """Take one message; the ids of the agents it touched."""
-        if event.kind is Kind.HOST_STATUS:
-            return self._host(event, now)
         step = self._steps.get(event.kind)
         if step is None:
+            if event.kind is Kind.OTHER and event.key.startswith("_a/"):
+                return self._foreign(event, now)
             return self._sign_of_life(event, now)
         agent_id = step(event, event.body, now)
         return set() if agent_id is None else {agent_id}
@@ -56,19 +53,19 @@ class Agents:
         if agent.silence is None:
             return set()
         agent.silence = None
-        self._settle(agent, now)
+        self.settle(agent, now)
         return {agent.agent_id}
 
     def _register(self, event: Event, body: bodies.Register, now: float) -> str | None:
-        agent = self._agent(body.agent_id, now)
+        agent = self.get(body.agent_id, now)
         if agent is None:
             return None
-        self._describe(agent, body.role or event.role, body.capabilities)
+        self.describe(agent, body.role or event.role, body.capabilities)
         agent.bus, agent.bus_at, agent.bus_why = agent.bus if agent.bus in _SPEAKS else AgentState.ONLINE, now, ""
         return self._alive(agent, event, now)
 
     def _heartbeat(self, event: Event, body: bodies.Heartbeat, now: float) -> str | None:
-        agent = self._agent(body.agent_id, now)
+        agent = self.get(body.agent_id, now)
         if agent is None:
             return None
         at = event.received
@@ -80,7 +77,7 @@ class Agents:
         agent.last_heartbeat = at
         agent.beats.append(at)
         self._measure(agent, body, at)
-        self._describe(agent, event.role, None)
+        self.describe(agent, event.role, None)
         return self._alive(agent, event, now)
 
     def _is_back(self, agent: Presence, body: bodies.Heartbeat, at: float) -> bool:
@@ -113,11 +110,11 @@ class Agents:
         agent.task_id = body.task_id or next(iter(agent.tasks), None)
 
     def _shutdown(self, event: Event, body: bodies.Shutdown, now: float) -> str | None:
-        agent = self._agent(body.agent_id, now)
+        agent = self.get(body.agent_id, now)
         if agent is None:
             return None
         self._gone(agent, f"left: {clean(body.reason, 200)}", now)
-        return self._settle(agent, now)
+        return self.settle(agent, now)
 
     def _status(self, event: Event, body: Any, now: float) -> str | None:
         if isinstance(body, bodies.Cleared):
@@ -127,17 +124,17 @@ class Agents:
             if agent.pane is None and (agent.bus not in _SPEAKS or agent.ephemeral):
                 self.forget(event.key)
             return event.key
-        agent = self._agent(body.agent_id, now)
+        agent = self.get(body.agent_id, now)
         if agent is None:
             return None
         word = BUS_WORDS.get(body.status.lower(), AgentState.ONLINE)
         incarnation = None if body.incarnation is None else clean(body.incarnation, 64)
         if word is AgentState.OFFLINE:
             return self._death(agent, incarnation, event, now)
-        self._describe(agent, body.role or event.role, body.capabilities)
+        self.describe(agent, body.role or event.role, body.capabilities)
         self._birth(agent, body, incarnation)
         agent.bus, agent.bus_at, agent.bus_why = word, now, ""
-        return self._settle(agent, now) if event.retained else self._alive(agent, event, now)
+        return self.settle(agent, now) if event.retained else self._alive(agent, event, now)
 
     def _birth(self, agent: Presence, body: bodies.Status, incarnation: str | None) -> None:
         if incarnation != agent.incarnation and agent.incarnation is not None and agent.bus in _SPEAKS:
@@ -162,8 +159,8 @@ class Agents:
         why = clean(reason, 200) if isinstance(reason, str) else "its connection ended without a farewell (will)"
         if agent.bus is not AgentState.OFFLINE:
             self._gone(agent, why, now)
-        self._describe(agent, getattr(event.body, "role", None) or event.role, None)
-        return self._settle(agent, now)
+        self.describe(agent, getattr(event.body, "role", None) or event.role, None)
+        return self.settle(agent, now)
 
     def _gone(self, agent: Presence, why: str, now: float) -> None:
         if agent.bus is not AgentState.OFFLINE:
@@ -171,7 +168,8 @@ class Agents:
         agent.bus, agent.bus_at, agent.bus_why = AgentState.OFFLINE, now, why
         agent.silence = None
 
-    def _describe(self, agent: Presence, role: str | None, capabilities: list[str] | None) -> None:
+    def describe(self, agent: Presence, role: str | None, capabilities: list[str] | None) -> None:
+        """Note what it is, where that was said."""
         if role and role not in (agent.role, "operator"):
             agent.role = canonical_role(clean(role, 64))
         if capabilities:
@@ -180,80 +178,42 @@ class Agents:
     def _alive(self, agent: Presence, event: Event, now: float) -> str:
         agent.last_seen = event.received
         agent.silence = None
-        return self._settle(agent, now)
+        return self.settle(agent, now)
 
-    def _host(self, event: Event, now: float) -> set[str]:
-        host, body = clean(event.key, 128), event.body
-        if isinstance(body, bodies.Cleared):
-            self.hosts.pop(host, None)
-            return self._take_panes(host, [], now)
-        assert isinstance(body, bodies.HostStatus)
-        if host not in self.hosts and len(self.hosts) >= MAX_HOSTS:
+    def _foreign(self, event: Event, now: float) -> set[str]:
+        """One that knows only another dialect speaks in a swarm of its own, `_a/<id>/…`: that too proves life."""
+        _, agent_id, topic = [*event.key.split("/", 2), "", ""][:3]
+        if not is_agent_id(agent_id) or not topic.startswith("agents/") or event.retained:
             return set()
-        old, online = self.hosts.get(host), body.status != "offline"
-        text = [None if item is None else clean(item, 200) for item in (body.session, body.socket, body.address)]
-        self.hosts[host] = HostView(
-            host=host,
-            online=online,
-            seen=event.received,
-            session=text[0] or (old.session if old else None),
-            socket=text[1] or (old.socket if old else None),
-            address=text[2] or (old.address if old else None),
-            pid=body.pid if body.pid is not None else (old.pid if old else None),
-            version=(clean(body.version, 64) if body.version else None) or (old.version if old else None),
-        )
-        if not online:
-            self._supervise()
+        agent = self.get(agent_id, now)
+        if agent is None:
             return set()
-        return self._take_panes(host, body.panes, now)
-
-    def _take_panes(self, host: str, panes: list[bodies.PaneStatus], now: float) -> set[str]:
-        self._supervise()
-        touched = {
-            row.agent_id
-            for row in panes
-            if (agent := self._agent(row.agent_id, now)) and self._pane(agent, host, row, now)
-        }
-        for agent_id in self._panes.get(host, set()) - touched:
-            touched.add(agent_id)
-            agent = self.all.get(agent_id)
-            if agent is not None and agent.pane is not None and agent.pane.host == host:
-                agent.pane = agent.pane_id = agent.next_start = None
-                if agent.bus is None:
-                    self.forget(agent_id)
-        self._panes[host] = {row.agent_id for row in panes}
-        for agent_id in touched:
-            if agent_id in self.all:
-                self._settle(self.all[agent_id], now)
-        return touched
-
-    def _supervise(self) -> None:
-        self._supervised = any(host.online for host in self.hosts.values())
-
-    def _pane(self, agent: Presence, host: str, row: bodies.PaneStatus, now: float) -> bool:
-        known = agent.pane
-        same = known is not None and known.pid == row.pid and known.state == row.state
-        agent.pane = Pane(
-            host=host, state=clean(row.state, 32), pid=row.pid, seen=now,
-            since=known.since if known is not None and same else now, reason=clean(row.reason, 500),
-        )  # fmt: skip
-        if known is not None and known.pid is not None and known.pid != row.pid and row.reason:
-            agent.ends.append(f"pid {known.pid}: {clean(row.reason, 300)}")
-        self._describe(agent, row.role, None)
-        agent.host, agent.pid = host, row.pid
-        agent.pane_id = None if row.pane_id is None else clean(row.pane_id, 32)
-        agent.restarts, agent.next_start = row.restarts, row.next_start
-        agent.exit_status, agent.exit_signal = row.exit_status, row.exit_signal
-        agent.tail = [clean(line, 400) for line in row.tail[-50:]]
-        return True
+        said = event.payload
+        status = said.get("status")
+        if topic == "agents/shutdown" or (isinstance(status, str) and status.lower() == "offline"):
+            self._gone(agent, "left", now)
+            return {self.settle(agent, now)}
+        if agent.bus not in _SPEAKS:
+            agent.bus, agent.bus_at, agent.bus_why = AgentState.ONLINE, now, ""
+        if topic == "agents/heartbeat":
+            agent.last_heartbeat = event.received
+            agent.beats.append(event.received)
+            memory = said.get("memory")
+            beat = bodies.Heartbeat(
+                uptime=number(said.get("uptime")),
+                cpu=number(said.get("cpu")),
+                memory=memory if isinstance(memory, dict) else {"rss": memory},
+            )
+            self._measure(agent, beat, event.received)
+        return {self._alive(agent, event, now)}
 
     def tick(self, now: float, since: float, listening: bool) -> set[str]:
         """Let time pass: silences, witnesses, and who is gone for good. `since`: from when on we could hear."""
         touched = self._silences(now, since) if listening else set()
         for agent in list(self.all.values()):
             before = (agent.state, agent.witness)
-            if agent.state not in LIVE or agent.pane is not None or self._supervised:
-                self._settle(agent, now)
+            if agent.state not in LIVE or agent.pane is not None or self.supervised:
+                self.settle(agent, now)
                 if (agent.state, agent.witness) != before:
                     touched.add(agent.agent_id)
             if agent.state is AgentState.OFFLINE and agent.pane is None and now - agent.heard() > liveness.OFFLINE_KEPT:
@@ -274,7 +234,7 @@ class Agents:
                     if state is AgentState.LOST:
                         who, gap = agent.incarnation or "an incarnation", now - agent.heard()
                         agent.ends.append(f"{who}: lost after {gap:.0f} s of silence")
-                    self._settle(agent, now)
+                    self.settle(agent, now)
                     touched.add(agent_id)
         return touched
 
@@ -282,7 +242,8 @@ class Agents:
         """Drop one agent."""
         self.all.pop(agent_id, None)
 
-    def _agent(self, agent_id: str, now: float) -> Presence | None:
+    def get(self, agent_id: str, now: float) -> Presence | None:
+        """The agent, made when it is new; None when there is no room for one more."""
         agent = self.all.get(agent_id)
         if agent is None:
             if len(self.all) >= MAX_AGENTS and not self._make_room():
@@ -299,6 +260,7 @@ class Agents:
             self.forget(min(gone, key=Presence.heard).agent_id)
         return bool(gone)
 
-    def _settle(self, agent: Presence, now: float) -> str:
-        agent.state, agent.witness, agent.reason = derive(agent, now, self._supervised)
+    def settle(self, agent: Presence, now: float) -> str:
+        """Bring the agent's state in line with its facts; its id."""
+        agent.state, agent.witness, agent.reason = derive(agent, now, self.supervised)
         return agent.agent_id

@@ -72,6 +72,8 @@ class Ledger(TaskView, kw_only=True):
     success: Answer | None = None
     failure: Answer | None = None
     rejected: str | None = None
+    reported: float | None = None
+    """The progress that the newest attempt reported last."""
     progress_of: tuple[int, float] = (-1, 0.0)
 
     def newest_start(self) -> int:
@@ -82,6 +84,18 @@ class Ledger(TaskView, kw_only=True):
     def at_attempt(self, attempt: int | None) -> int:
         """`attempt`, or for a dialect without attempts the one that is under way."""
         return self.attempt if attempt is None else attempt
+
+    def hear(self, word: Word) -> None:
+        """Note the dispatcher's word, unless it said a newer one."""
+        if word.newer_than(self.word):
+            self.word = word
+
+    def begin(self, attempt: int, agent_id: str, received: float, said: float) -> None:
+        """Note that a worker works on an attempt: heard at `received`, said at `said` by its own clock."""
+        if attempt > self.ran:
+            self.ran, self.ran_by, self.ran_at, self.ran_said = attempt, agent_id or None, received, said
+        elif attempt == self.ran:
+            self.ran_said = max(self.ran_said, said)
 
     def hop(self, hop: Hop) -> None:
         """Keep one step, once; the middle of a long story is dropped, its beginning and its end stay."""
@@ -167,7 +181,7 @@ def settle(task: Ledger, now: float) -> None:
     word, success, failure = task.word, task.success, task.failure
     newest = max(task.newest_start(), word.attempt if word else 0, success.attempt if success else 0)
     if newest > task.attempt and task.progress_of[0] < newest:
-        task.progress, task.message = None, ""
+        task.reported, task.message = None, ""
     task.attempt = newest
     if state is not task.state:
         if state not in ENDED:
@@ -175,10 +189,11 @@ def settle(task: Ledger, now: float) -> None:
         task.state = state
     task.agent_id = _agent(task, state)
     task.started_at = task.ran_at if task.ran == newest and task.ran_at else task.started_at
+    task.progress = 100.0 if state is TaskState.COMPLETE else task.reported
     task.result = task.duration = None
     if state is TaskState.COMPLETE and success is not None:
         task.result, task.duration, task.error = success.result, success.duration, None
-        task.progress, task.ended_at = 100.0, success.received
+        task.ended_at = success.received
     elif failure is not None:
         at_work = state in _HANDED_OUT and failure.attempt < newest
         task.error, task.duration = None if at_work else failure.error, failure.duration

@@ -105,8 +105,12 @@ def _speaking(agent: Presence, now: float, supervised: bool, running: bool) -> t
 
 def is_split(agent: Presence, now: float) -> bool:
     """Whether an older incarnation has gone on beating after a newer one began."""
-    spans = [span for span in agent.beats_of.values() if now - span[1] < SPLIT_WITHIN]
-    return len(spans) > 1 and min(last for _, last in spans) > max(first for first, _ in spans)
+    if len(agent.beats_of) < 2:
+        return False
+    *older, (began, _) = sorted(span for span in agent.beats_of.values() if now - span[1] < SPLIT_WITHIN) or [
+        (0.0, 0.0)
+    ]
+    return any(last > began for _, last in older)
 
 
 def _stray(pane: Pane) -> str | None:

@@ -3,6 +3,7 @@
 from collections import deque
 
 from swarm_tui.domain.fleet.agents import Agents
+from swarm_tui.domain.fleet.hosts import Hosts
 from swarm_tui.domain.fleet.ledger import Ledger
 from swarm_tui.domain.fleet.tasks import Tasks
 from swarm_tui.domain.liveness import PAUSE
@@ -41,9 +42,10 @@ class Fleet:
         self.rate = 0.0
         """Messages a second, over the last ticks."""
         self._agents = Agents()
+        self._hosts = Hosts(self._agents)
         self._tasks = Tasks(self._moved)
         self.agents = self._agents.all
-        self.hosts: dict[str, HostView] = self._agents.hosts
+        self.hosts: dict[str, HostView] = self._hosts.all
         self.tasks = self._tasks.all
         self._listening_since = 0.0
         self._ticked: float | None = None
@@ -77,7 +79,7 @@ class Fleet:
         counts.kinds[kind] = counts.kinds.get(kind, 0) + 1
         if event.warnings:
             counts.warned += 1
-        agents = self._agents.apply(event, now)
+        agents = (self._hosts if kind is Kind.HOST_STATUS else self._agents).apply(event, now)
         changes = Changes(agents=agents, header=bool(agents))
         body = event.body
         if kind is Kind.HALT:
@@ -176,7 +178,9 @@ class Fleet:
         if self._ticked is not None and not -PAUSE < now - self._ticked < PAUSE:
             self._listening_since = now
         passed = now - self._ticked if self._ticked is not None else 0.0
-        if passed > 0:
+        if self._ticked is None:
+            self._counted = self.counts.received
+        elif passed > 0:
             self.rate += min(1.0, passed / 3) * ((self.counts.received - self._counted) / passed - self.rate)
             self._counted = self.counts.received
         self._ticked = now

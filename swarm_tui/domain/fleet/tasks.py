@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from swarm_tui.domain.fleet.ledger import Answer, Ledger, Word, settle
+from swarm_tui.domain.fleet.past import merge
 from swarm_tui.domain.states import ENDED, TaskState
 from swarm_tui.protocol import bodies
 from swarm_tui.protocol.envelope import Event
@@ -14,7 +15,7 @@ from swarm_tui.protocol.topics import Kind
 MAX_ENDED = 10_000
 MAX_OPEN = 100_000
 MAX_ALIASES = 1_000
-_STATES = {state.value: state for state in TaskState}
+STATES = {state.value: state for state in TaskState}
 _VERDICT = {
     Kind.TASK_CANCELLED: TaskState.CANCELLED,
     Kind.TASK_RETRYING: TaskState.RETRY_WAIT,
@@ -89,13 +90,13 @@ class Tasks:
             return self._same_as(event, body.task_id, body.original)
         task = self._task(body.task_id, event.received)
         task.accepted = True
-        stated = _STATES.get(body.state or "")
+        stated = STATES.get(body.state or "")
         if body.duplicate:
             if stated is not None and stated not in (TaskState.COMPLETE, TaskState.RUNNING):
-                self._word(task, Word(body.attempt, event.at, stated))
+                task.hear(Word(body.attempt, event.at, stated))
         else:
             state = stated or TaskState.QUEUED
-            self._word(task, Word(body.attempt, event.at, state))
+            task.hear(Word(body.attempt, event.at, state))
             self._hop(task, event, state.value, attempt=body.attempt)
         return self._settle(task, event.received)
 
@@ -119,7 +120,7 @@ class Tasks:
         task = self._task(body.task_id, event.received)
         if body.epoch is not None:
             task.accepted = True
-            self._word(task, Word(task.at_attempt(body.attempt), event.at, TaskState.ASSIGNED, body.agent_id))
+            task.hear(Word(task.at_attempt(body.attempt), event.at, TaskState.ASSIGNED, body.agent_id))
         elif task.claim is None:
             task.claim = body.agent_id
         self._hop(task, event, "assigned", agent_id=body.agent_id, attempt=body.attempt)
@@ -127,7 +128,7 @@ class Tasks:
 
     def _started(self, event: Event, body: bodies.Started) -> str:
         task = self._task(body.task_id, event.received)
-        self._ran(task, task.at_attempt(body.attempt), body.agent_id, event.received, event.at)
+        task.begin(task.at_attempt(body.attempt), body.agent_id, event.received, event.at)
         self._hop(task, event, "started", agent_id=body.agent_id, attempt=body.attempt)
         return self._settle(task, event.received)
 
@@ -140,17 +141,14 @@ class Tasks:
     def _progress(self, event: Event, body: bodies.Progress) -> str:
         task = self._task(body.task_id, event.received)
         attempt = task.at_attempt(body.attempt)
-        self._ran(task, attempt, body.agent_id, event.received, event.at)
+        task.begin(attempt, body.agent_id, event.received, event.at)
         if attempt >= task.attempt and (attempt, event.at) >= task.progress_of:
             task.progress_of = (attempt, event.at)
-            percent = body.progress
-            if percent is not None:
-                task.progress = min(100.0, max(0.0, percent))
+            if body.progress is not None:
+                task.reported = min(100.0, max(0.0, body.progress))
             task.message = clean(body.message, 300)
-            self._hop(
-                task, event, "progress", agent_id=body.agent_id, attempt=attempt,
-                detail=f"{task.progress or 0:.0f}% {body.message}",
-            )  # fmt: skip
+        detail = f"{body.progress or 0:.0f}% {body.message}"
+        self._hop(task, event, "progress", agent_id=body.agent_id, attempt=attempt, detail=detail)
         return self._settle(task, event.received)
 
     def _complete(self, event: Event, body: bodies.Complete) -> str:
@@ -185,8 +183,6 @@ class Tasks:
         )
         if task.failure is None or attempt > task.failure.attempt:
             task.failure = answer
-        elif attempt < task.newest_start():
-            task.keep_late(f"a failure of attempt {attempt} by {body.agent_id or 'somebody'}: {answer.error}")
         task.keep_error(attempt, worker, answer.error or "")
         self._hop(task, event, "failed", agent_id=body.agent_id, attempt=attempt, detail=answer.error or "")
         return self._settle(task, event.received)
@@ -194,13 +190,13 @@ class Tasks:
     def _verdict(self, event: Event, body: bodies.TaskVerdict) -> str:
         task = self._task(body.task_id, event.received)
         attempt = task.at_attempt(body.attempt)
-        state = _STATES.get(body.state or "", _VERDICT[event.kind])
+        state = STATES.get(body.state or "", _VERDICT[event.kind])
         word = Word(attempt, event.at, state)
         if word.newer_than(task.word):
             task.reason = clean(body.reason, 500)
             task.retry_at = event.received + body.delay if body.delay is not None else None
             task.payload_hash = None if body.payload_hash is None else clean(body.payload_hash, 128)
-        self._word(task, word)
+        task.hear(word)
         self._hop(task, event, _HOP[event.kind], attempt=attempt, detail=body.reason)
         return self._settle(task, event.received)
 
@@ -217,57 +213,18 @@ class Tasks:
         if task is None or task.state in ENDED:
             return None
         if body.progress is not None:
-            task.progress = min(100.0, max(0.0, body.progress))
+            task.reported = min(100.0, max(0.0, body.progress))
         task.message = clean(f"{body.status} {body.message}".strip(), 300)
         return self._settle(task, event.received)
 
     def load(self, rows: list[TaskRow]) -> set[str]:
         """Merge what the dispatcher remembers: gaps are filled, and a newer fact that is known already stays."""
-        return {self._load(row) for row in rows if row.state in _STATES}
+        return {self._load(row) for row in rows if row.state in STATES}
 
     def _load(self, row: TaskRow) -> str:
         task = self._task(row.task_id, row.updated_at)
-        state = _STATES[row.state]
-        task.accepted = True
-        if task.type == "?":
-            task.type, task.priority = clean(row.type, 128), row.priority
-        task.payload = task.payload or row.payload
-        task.payload_hash = task.payload_hash or row.payload_hash
-        task.errors = task.errors or [clean(line, 1000) for line in row.errors]
-        for line in row.late:
-            task.keep_late(clean(line, 500))
-        task.max_attempts = task.max_attempts if task.max_attempts is not None else row.max_attempts
-        task.assigned_to = task.assigned_to or row.assigned_to
-        task.created_at = min(task.created_at or row.created_at, row.created_at)
-        for hop in row.hops:
-            task.hop(
-                Hop(at=hop.at, what=clean(hop.what, 40), agent_id=hop.agent_id, attempt=hop.attempt,
-                    by=None if hop.by is None else clean(hop.by, 160), detail=clean(hop.detail, 500))
-            )  # fmt: skip
-        task.hops.sort(key=lambda hop: hop.at)
-        self._fact(task, row, state)
-        if task.progress is None and row.progress is not None and row.attempt >= task.attempt:
-            task.progress, task.message = row.progress, clean(row.message, 300)
-        if not task.reason:
-            task.reason = clean(row.reason, 500)
+        merge(task, row, STATES[row.state])
         return self._settle(task, row.updated_at)
-
-    def _fact(self, task: Ledger, row: TaskRow, state: TaskState) -> None:
-        """The row's state as the fact that a live message would have brought."""
-        answer = Answer(
-            row.attempt, row.agent_id, row.updated_at, result=row.result, duration=row.duration,
-            error=None if row.error is None else clean(row.error, 2000),
-        )  # fmt: skip
-        if state is TaskState.COMPLETE:
-            if task.success is None or row.attempt > task.success.attempt:
-                task.success = answer
-            return
-        if row.error is not None and task.failure is None and state is not TaskState.RUNNING:
-            task.failure = answer
-        if state is TaskState.RUNNING:
-            self._ran(task, row.attempt, row.agent_id or "", row.updated_at, row.updated_at)
-            state = TaskState.ASSIGNED
-        self._word(task, Word(row.attempt, row.updated_at, state, row.agent_id))
 
     def forget(self, task_id: str) -> None:
         """Drop one task from all indices."""
@@ -286,16 +243,6 @@ class Tasks:
             if len(self.all) - len(self._ended) > MAX_OPEN:
                 self.forget(next(key for key in self.all if key not in self._ended))
         return task
-
-    def _word(self, task: Ledger, word: Word) -> None:
-        if word.newer_than(task.word):
-            task.word = word
-
-    def _ran(self, task: Ledger, attempt: int, agent_id: str, at: float, said: float) -> None:
-        if attempt > task.ran:
-            task.ran, task.ran_by, task.ran_at, task.ran_said = attempt, agent_id or None, at, said
-        elif attempt == task.ran:
-            task.ran_said = max(task.ran_said, said)
 
     def _hop(
         self, task: Ledger, event: Event, what: str, *, agent_id: str = "", attempt: int | None = None,

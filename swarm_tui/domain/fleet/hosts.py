@@ -1,0 +1,97 @@
+"""Hosts and their panes, as the supervisors say them."""
+
+from swarm_tui.domain.fleet.agents import Agents
+from swarm_tui.domain.fleet.presence import Pane, Presence
+from swarm_tui.domain.views import HostView
+from swarm_tui.protocol import bodies
+from swarm_tui.protocol.envelope import Event
+from swarm_tui.protocol.text import clean
+
+MAX_HOSTS = 256
+MAX_TAIL = 50
+
+
+class Hosts:
+    """Every host that is known; its panes become facts of their agents."""
+
+    def __init__(self, agents: Agents) -> None:
+        self.all: dict[str, HostView] = {}
+        self._agents = agents
+        self._panes: dict[str, set[str]] = {}
+
+    def apply(self, event: Event, now: float) -> set[str]:
+        """Take one hosts/<host>/status; the ids of the agents it touched."""
+        host, body = clean(event.key, 128), event.body
+        if isinstance(body, bodies.HostStatus):
+            if host not in self.all and len(self.all) >= MAX_HOSTS:
+                return set()
+            self.all[host] = _view(host, body, self.all.get(host), event.received)
+            panes = body.panes if body.status != "offline" else None
+        else:
+            self.all.pop(host, None)
+            panes = []
+        self._agents.supervised = any(view.online for view in self.all.values())
+        return set() if panes is None else self._take(host, panes, now)
+
+    def _take(self, host: str, panes: list[bodies.PaneStatus], now: float) -> set[str]:
+        named = set()
+        for row in panes:
+            agent = self._agents.get(row.agent_id, now)
+            if agent is not None and (agent.pane is None or agent.pane.host == host or row.pid is not None):
+                _take_pane(agent, host, row, now)
+                self._agents.describe(agent, row.role, None)
+                named.add(row.agent_id)
+        gone = self._panes.get(host, set()) - named
+        self._panes[host] = named
+        for agent_id in gone:
+            self._without_pane(agent_id, host)
+        for agent_id in gone | named:
+            if agent_id in self._agents.all:
+                self._agents.settle(self._agents.all[agent_id], now)
+        return gone | named
+
+    def _without_pane(self, agent_id: str, host: str) -> None:
+        agent = self._agents.all.get(agent_id)
+        if agent is None or agent.pane is None or agent.pane.host != host:
+            return
+        agent.pane, agent.pane_id, agent.next_start = None, None, None
+        if agent.bus is None:
+            self._agents.forget(agent_id)
+
+
+def _view(host: str, body: bodies.HostStatus, old: HostView | None, seen: float) -> HostView:
+    """The host anew; a will says only that it is offline, so the rest stays as it was."""
+
+    def said(text: str | None, before: str | None) -> str | None:
+        return before if text is None else clean(text, 200)
+
+    return HostView(
+        host=host,
+        online=body.status != "offline",
+        seen=seen,
+        session=said(body.session, old.session if old else None),
+        socket=said(body.socket, old.socket if old else None),
+        address=said(body.address, old.address if old else None),
+        pid=body.pid if body.pid is not None or old is None else old.pid,
+        version=said(body.version, old.version if old else None),
+    )
+
+
+def _take_pane(agent: Presence, host: str, row: bodies.PaneStatus, now: float) -> None:
+    known = agent.pane
+    same = known is not None and known.host == host and known.pid == row.pid and known.state == row.state
+    agent.pane = Pane(
+        host=host,
+        state=clean(row.state, 32),
+        pid=row.pid,
+        since=known.since if known is not None and same else now,
+        seen=now,
+        reason=clean(row.reason, 500),
+    )
+    if known is not None and known.pid is not None and known.pid != row.pid and row.reason:
+        agent.ends.append(f"pid {known.pid}: {clean(row.reason, 300)}")
+    agent.host, agent.pid = host, row.pid
+    agent.pane_id = None if row.pane_id is None else clean(row.pane_id, 32)
+    agent.restarts, agent.next_start = row.restarts, row.next_start
+    agent.exit_status, agent.exit_signal = row.exit_status, row.exit_signal
+    agent.tail = [clean(line, 400) for line in row.tail[-MAX_TAIL:]]

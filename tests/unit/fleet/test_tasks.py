@@ -1,0 +1,184 @@
+"""Tasks: every hop, whatever the order, and what is told from what."""
+
+import pytest
+
+from swarm_tui.domain.fleet.tasks import MAX_ENDED, Tasks
+from swarm_tui.domain.states import TaskState as S
+from swarm_tui.protocol import bodies as b
+from swarm_tui.protocol.rows import Hop, TaskRow
+from swarm_tui.protocol.topics import Kind as K
+from tests.unit.fleet.swarm import Paper, story
+
+
+@pytest.fixture
+def paper() -> Paper:
+    return Paper()
+
+
+def test_a_story_is_told_state_by_state(paper: Paper) -> None:
+    seen = []
+    paper.birth("a1")
+    for event in story(paper, "t"):
+        changes = paper.fleet.apply(event, paper.now)
+        assert changes.tasks == {"t"}
+        seen.append(str(paper.fleet.tasks["t"].state))
+    assert seen == [
+        "queued", "queued", "assigned", "running", "retry-wait", "retry-wait", "assigned", "running", "queued",
+        "assigned", "running", "running", "running", "complete",
+    ]  # fmt: skip
+    task = paper.fleet.tasks["t"]
+    assert (task.attempt, task.agent_id, task.result, task.duration, task.progress) == (3, "a1", {"n": 3}, 9, 100.0)
+    assert task.late == ["a success of attempt 2 by slow"]
+    assert task.errors == ["attempt 1 on a1: failed, and did not say why"]
+    assert [hop.what for hop in task.hops] == [
+        "published", "queued", "assigned", "started", "failed", "retrying", "assigned", "progress", "retrying",
+        "assigned", "started", "complete", "progress", "complete",
+    ]  # fmt: skip
+    agent = paper.fleet.agents["a1"]
+    assert (agent.done, agent.failed, agent.tasks) == (1, 0, set())
+
+
+def test_the_seed_dialect_needs_no_dispatcher(paper: Paper) -> None:
+    paper.raw("tasks/new", b'{"payload": {"task_id": "t", "type": "code.review", "payload": {}}}')
+    paper.raw("tasks/assigned", b'{"agent_id": "r1", "payload": {"task_id": "t", "agent_id": "r1"}}')
+    assert (paper.fleet.tasks["t"].state, paper.fleet.tasks["t"].agent_id) == (S.ASSIGNED, "r1")
+    paper.raw("tasks/complete", b'{"task_id": "t", "status": "success", "agent_id": "r1", "result": {"ok": 1}}')
+    task = paper.fleet.tasks["t"]
+    assert (task.state, task.result, task.agent_id, task.accepted) == (S.COMPLETE, {"ok": 1}, "r1", False)
+
+
+def test_a_failure_without_a_dispatcher_is_the_end(paper: Paper) -> None:
+    paper.raw("tasks/new", b'{"payload": {"task_id": "t", "type": "x", "payload": {}}}')
+    paper.raw("tasks/failed", b'{"payload": {"task_id": "t", "agent_id": "r1", "error": "boom\\u001b[2J"}}')
+    task = paper.fleet.tasks["t"]
+    assert (task.state, task.error) == (S.FAILED, "boom␛[2J")
+
+
+def test_the_first_of_two_claims_holds_until_one_starts(paper: Paper) -> None:
+    paper.say("a1", K.TASK_ASSIGNED, b.Assigned(task_id="t", agent_id="a1"))
+    paper.say("a2", K.TASK_ASSIGNED, b.Assigned(task_id="t", agent_id="a2"))
+    assert paper.fleet.tasks["t"].agent_id == "a1"
+    paper.say("a2", K.TASK_STARTED, b.Started(task_id="t", agent_id="a2"))
+    assert paper.fleet.tasks["t"].agent_id == "a2"
+
+
+def test_a_dispatchers_end_is_not_undone_by_a_late_success(paper: Paper) -> None:
+    for event in story(paper, "t")[:4]:
+        paper.fleet.apply(event, paper.now)
+    paper.say("tm", K.TASK_CANCELLED, b.TaskVerdict(task_id="t", attempt=1, reason="by me"))
+    paper.say("a1", K.TASK_COMPLETE, b.Complete(task_id="t", agent_id="a1", attempt=1, result=1))
+    task = paper.fleet.tasks["t"]
+    assert (task.state, task.result, task.late) == (S.CANCELLED, None, ["a success of attempt 1 by a1"])
+
+
+def test_a_success_counts_while_no_newer_attempt_has_started(paper: Paper) -> None:
+    for event in story(paper, "t")[:4]:
+        paper.fleet.apply(event, paper.now)
+    paper.say("tm", K.TASK_RETRYING, b.TaskVerdict(task_id="t", attempt=1, delay=0.0, state="queued"))
+    paper.say("tm", K.TASK_ASSIGNED, b.Assigned(task_id="t", agent_id="a2", attempt=2, epoch=1))
+    paper.say("a1", K.TASK_COMPLETE, b.Complete(task_id="t", agent_id="a1", attempt=1, result=1))
+    paper.say("a2", K.TASK_FAILED, b.Failed(task_id="t", agent_id="a2", attempt=2, cause="cancelled"))
+    task = paper.fleet.tasks["t"]
+    assert (task.state, task.result, task.agent_id) == (S.COMPLETE, 1, "a1")
+
+
+def test_an_attempt_counted_as_lost_and_heard_again_runs_on(paper: Paper) -> None:
+    for event in story(paper, "t")[:4]:
+        paper.fleet.apply(event, paper.now)
+    paper.say("tm", K.TASK_RETRYING, b.TaskVerdict(task_id="t", attempt=1, delay=0.0, state="queued"))
+    assert paper.fleet.tasks["t"].state is S.QUEUED
+    paper.say("a1", K.TASK_PROGRESS, b.Progress(task_id="t", agent_id="a1", attempt=1, progress=50))
+    assert paper.fleet.tasks["t"].state is S.RUNNING
+
+
+def test_a_retry_by_a_person_opens_an_end_again(paper: Paper) -> None:
+    paper.say("tm", K.TASK_QUEUED, b.Queued(task_id="t"))
+    paper.say("tm", K.TASK_ASSIGNED, b.Assigned(task_id="t", agent_id="a1", attempt=1, epoch=1))
+    paper.say("a1", K.TASK_FAILED, b.Failed(task_id="t", agent_id="a1", attempt=1, retryable=False))
+    assert paper.fleet.tasks["t"].state is S.FAILED
+    paper.say("operator:me@h", K.TASK_REDRIVE, b.TaskAct(task_id="t", reason="again"))
+    paper.say("tm", K.TASK_QUEUED, b.Queued(task_id="t", attempt=1))
+    task = paper.fleet.tasks["t"]
+    assert (task.state, task.ended_at) == (S.QUEUED, None)
+    assert [hop.by for hop in task.hops if hop.what == "retry"] == ["operator:me@h"]
+
+
+def test_states_that_only_the_verdict_names(paper: Paper) -> None:
+    paper.say("tm", K.TASK_QUEUED, b.Queued(task_id="t", state="awaiting-approval"))
+    verdict = b.TaskVerdict(task_id="t", attempt=0, state="awaiting-approval", payload_hash="abc")
+    paper.say("tm", K.TASK_HELD, verdict)
+    assert (paper.fleet.tasks["t"].state, paper.fleet.tasks["t"].payload_hash) == (S.AWAITING_APPROVAL, "abc")
+    paper.say("tm", K.TASK_CANCELLED, b.TaskVerdict(task_id="t", attempt=0, state="expired"))
+    assert paper.fleet.tasks["t"].state is S.EXPIRED
+
+
+def test_a_refused_publish_ends_unless_the_task_was_taken(paper: Paper) -> None:
+    paper.say("o", K.TASK_NEW, b.Task(task_id="t", type="x"))
+    paper.say("tm", K.TASK_REJECTED, b.TaskRejected(task_id="t", reason="no"))
+    assert (paper.fleet.tasks["t"].state, paper.fleet.tasks["t"].error) == (S.FAILED, "rejected: no")
+    paper.say("tm", K.TASK_QUEUED, b.Queued(task_id="u"))
+    paper.say("tm", K.TASK_REJECTED, b.TaskRejected(task_id="u", reason="another body"))
+    assert paper.fleet.tasks["u"].state is S.QUEUED
+
+
+def test_a_task_taken_for_another_has_no_life_of_its_own(paper: Paper) -> None:
+    paper.say("tm", K.TASK_QUEUED, b.Queued(task_id="first"))
+    paper.say("o", K.TASK_NEW, b.Task(task_id="second", type="x", idempotency_key="k"))
+    paper.say("tm", K.TASK_QUEUED, b.Queued(task_id="second", duplicate=True, original="first"))
+    paper.say("o", K.TASK_NEW, b.Task(task_id="second", type="x", idempotency_key="k"))
+    assert set(paper.fleet.tasks) == {"first"}
+
+
+def test_the_past_fills_gaps_and_overwrites_nothing_newer(paper: Paper) -> None:
+    events = story(paper, "t")
+    for event in events[9:]:
+        paper.fleet.apply(event, paper.now)
+    old = events[8].at
+    rows = [
+        TaskRow(
+            task_id="t", type="noop", state="queued", attempt=2, created_at=old - 5, updated_at=old,
+            payload={"a": 1}, hops=[Hop(at=old - 5, what="published", by="o\x1b")],
+        ),
+        TaskRow(task_id="u", type="x", state="complete", attempt=1, agent_id="a1", updated_at=old, result=5),
+        TaskRow(task_id="v", type="x", state="running", attempt=1, agent_id="a1", updated_at=old),
+        TaskRow(task_id="w", type="x", state="failed", attempt=1, agent_id="a1", updated_at=old, error="e"),
+        TaskRow(task_id="x", type="x", state="no such state", updated_at=old),
+    ]  # fmt: skip
+    changes = paper.fleet.load(rows, paper.now)
+    fleet = paper.fleet
+    assert changes.tasks == {"t", "u", "v", "w"}
+    assert (fleet.tasks["t"].state, fleet.tasks["t"].type, fleet.tasks["t"].payload) == (S.COMPLETE, "noop", {"a": 1})
+    assert (fleet.tasks["t"].hops[0].what, fleet.tasks["t"].hops[0].by) == ("published", "o␛")
+    assert (fleet.tasks["u"].state, fleet.tasks["u"].result) == (S.COMPLETE, 5)
+    assert fleet.tasks["v"].state is S.RUNNING
+    assert (fleet.tasks["w"].state, fleet.tasks["w"].error) == (S.FAILED, "e")
+
+
+def test_ended_tasks_hops_and_late_answers_are_bounded(paper: Paper, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert MAX_ENDED == 10_000
+    monkeypatch.setattr("swarm_tui.domain.fleet.tasks.MAX_ENDED", 10)
+    monkeypatch.setattr("swarm_tui.domain.fleet.tasks.MAX_OPEN", 20)
+    for number in range(40):
+        paper.say("a1", K.TASK_COMPLETE, b.Complete(task_id=f"e{number}", agent_id="a1"))
+        paper.say("o", K.TASK_NEW, b.Task(task_id=f"o{number}", type="x"))
+    assert len(paper.fleet.by_state[S.COMPLETE]) == 10
+    assert len(paper.fleet.tasks) == 30
+    assert paper.fleet.dropped_tasks == 50
+    for number in range(200):
+        paper.say("a1", K.TASK_DECLINED, b.Declined(task_id="o39", agent_id=f"a{number}", attempt=number))
+        paper.say("a1", K.TASK_COMPLETE, b.Complete(task_id="e39", agent_id=f"b{number}", attempt=0))
+    assert len(paper.fleet.tasks["o39"].hops) <= 64
+    assert paper.fleet.tasks["o39"].hops[0].what == "published"
+    assert len(paper.fleet.tasks["e39"].late) <= 16
+
+
+def test_text_for_people_is_clean(paper: Paper) -> None:
+    paper.say("o", K.TASK_NEW, b.Task(task_id="t", type="x\x1b]0;", assigned_to="a\x07"))
+    paper.say("tm", K.TASK_HELD, b.TaskVerdict(task_id="t", attempt=0, reason="\u202ex"))
+    task = paper.fleet.tasks["t"]
+    shown = f"{task.type}{task.assigned_to}{task.reason}{[hop.detail for hop in task.hops]}"
+    assert not set("\x1b\x07\u202e") & set(shown)
+
+
+def test_nothing_of_tasks_is_kept_by_messages_that_are_not_theirs() -> None:
+    assert Tasks(lambda *_: None).apply(Paper().event("a", K.BROADCAST, b.Broadcast(text="hello"))) is None
