@@ -67,7 +67,7 @@ class Crew:
         for number, (spec, incarnation) in enumerate(new):
             todo += self._make(spec, incarnation, target, first=number == 0)
         if target is not None:
-            todo += self._focus_back(panes, target)
+            todo += self.focus_back(panes, target)
         try:
             said = self.tmux.run_list(todo)
         except TmuxError as error:
@@ -103,9 +103,11 @@ class Crew:
             made[spec.agent_id] = _made(self.tmux.run_list(todo), 1)[0]
         return [made[spec.agent_id] for spec, _ in new]
 
-    def _focus_back(self, panes: Sequence[Pane], target: Pane) -> list[list[str]]:
+    def focus_back(self, panes: Sequence[Pane], target: Pane | None) -> list[list[str]]:
         """Whoever looks at the session goes on looking at what they looked at."""
-        back = []
+        back: list[list[str]] = []
+        if target is None:
+            return back
         for pane in panes:
             if pane.session_id == target.session_id and pane.active and pane.window_id == target.window_id:
                 back.append(["select-pane", "-t", pane.pane_id])

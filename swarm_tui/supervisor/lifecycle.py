@@ -354,6 +354,10 @@ class Lifecycle:
         if unit.has_process:
             processes.signal_group(unit.saved.pid, unit.saved.start_time, signal.SIGKILL)
 
+    def end_process(self, unit: Unit) -> None:
+        """End it step by step; what comes after is for the policy to say."""
+        self._term(unit)
+
     def stop_all(self, units: Iterable[Unit], *, drain: bool, then: Call) -> None:
         """Stop several at once; `then` when the last has ended."""
         left = {unit.agent_id for unit in units}

@@ -33,6 +33,11 @@ def take_within(path: Path, limit: float, waiting: Callable[[], None] = lambda: 
     return None
 
 
+def release(descriptor: int) -> None:
+    """Let the lock go."""
+    os.close(descriptor)
+
+
 def is_held(path: Path) -> bool:
     """Whether some process holds the lock now."""
     if not path.exists():

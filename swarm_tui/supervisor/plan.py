@@ -1,5 +1,6 @@
 """What a host is to run: written by `up`, read by the supervisor, so that a layout edited meanwhile changes nothing."""
 
+from hashlib import sha256
 from pathlib import Path
 
 import msgspec
@@ -35,6 +36,10 @@ class Plan(Struct, frozen=True, kw_only=True):
     @property
     def socket(self) -> str:
         return self.layout.tmux.socket
+
+    def identity(self) -> str:
+        """Two plans with the same are the same."""
+        return sha256(msgspec.json.encode(self)).hexdigest()[:16]
 
     def specs(self, state: StateDir) -> list[RunSpec]:
         """Every agent that may run here, those of a scaled role up to its `max`, in the order of the file."""

@@ -59,13 +59,14 @@ def new_window(session: str, window: str, argv: Sequence[str], cwd: str) -> Comm
     return [["new-window", "-t", f"={session}:", "-n", window, "-c", cwd, "-P", "-F", IDENTITY, "--", *program(argv)]]
 
 
-def split(target: str | None, argv: Sequence[str], cwd: str, *, tiled: bool = True) -> Commands:
+def split(target: str | None, argv: Sequence[str], cwd: str, *, tiled: bool = True, stay: bool = False) -> Commands:
     """One more pane beside `target` (without one, beside what the same list has just made), tiled again so that the
-    next split finds room; prints the pane's id and pid."""
+    next split finds room (`stay`: left as it is); prints the pane's id and pid."""
     where = ["-t", target] if target else []
+    again = [] if stay else [["select-layout", "tiled" if tiled else "even-vertical"]]
     return [
         ["split-window", *where, "-c", cwd, "-P", "-F", IDENTITY, "--", *program(argv)],
-        ["select-layout", "tiled" if tiled else "even-vertical"],
+        *again,
     ]
 
 

@@ -1,0 +1,165 @@
+"""The embedded broker as a pane: of the user and the port, for every swarm on it, gone with the last."""
+
+import signal
+import socket
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from swarm_tui.broker.mosquitto import BrokerMissingError, EmbeddedBroker
+from swarm_tui.config.model import RestartPolicy
+from swarm_tui.config.paths import broker_dir
+from swarm_tui.domain import restart
+from swarm_tui.domain.restart import Exit, History
+from swarm_tui.supervisor import locks, processes
+from swarm_tui.supervisor.crew import CONTROL, Crew, Made
+from swarm_tui.supervisor.loop import Call, Loop
+from swarm_tui.tmux import commands
+from swarm_tui.tmux.errors import TmuxError
+from swarm_tui.tmux.panes import Pane
+
+BROKER = "broker"
+SUPERVISOR = "supervisor"
+
+
+def listens(port: int) -> bool:
+    """Whether something accepts connections on the loopback's port."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.settimeout(0.5)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+class BrokerPane:
+    """Keeps the broker of `port` running, whichever swarm's session its pane is in."""
+
+    def __init__(
+        self, loop: Loop, crew: Crew, port: int, figures: RestartPolicy, say: Callable[[str, str, str], None]
+    ) -> None:
+        self.port = port
+        self._loop, self._crew, self._figures, self._say = loop, crew, figures, say
+        self._broker = EmbeddedBroker(port, broker_dir(port))
+        self._history = History()
+        self._pid: int | None = None
+        self._ready: Call | None = None
+        self._closed = False
+
+    def ensure(self, ready: Call | None = None) -> None:
+        """Make it run; `ready` once it listens."""
+        if ready is not None:
+            self._ready = ready
+        if self._closed:
+            return
+        try:
+            lock = locks.take(broker_dir(self.port) / "lock")
+        except OSError as error:
+            self._again(f"its folder cannot be used: {error}")
+            return
+        if lock is None:
+            self._loop.after(0.05, self.ensure)
+            return
+        try:
+            self._look()
+        except (TmuxError, BrokerMissingError, OSError) as error:
+            self._again(str(error))
+        finally:
+            locks.release(lock)
+
+    def _again(self, reason: str) -> None:
+        self._say(BROKER, "", f"{reason}; again in 2 s")
+        self._loop.after(2.0, self.ensure)
+
+    def pane(self, panes: list[Pane]) -> Pane | None:
+        """The broker's pane, in any session of this tmux server."""
+        return next((pane for pane in panes if pane.role == BROKER and pane.port == self.port), None)
+
+    def _look(self) -> None:
+        panes = self._crew.tmux.panes()
+        pane = self.pane(panes)
+        if pane is not None and not pane.dead and processes.is_alive(pane.pid):
+            self._follow(pane.pid)
+        elif (pid := self._broker.pid()) is not None and processes.is_alive(pid):
+            self._follow(pid)
+        elif listens(self.port):
+            self._await(0)
+        else:
+            self._broker.prepare()
+            made = self._spawn(pane, panes)
+            self._history = restart.started(self._history, time.monotonic())
+            self._say(BROKER, "", f"mosquitto on port {self.port}, pid {made.pid}")
+            self._follow(made.pid)
+
+    def _spawn(self, pane: Pane | None, panes: list[Pane]) -> Made:
+        argv, folder = self._broker.argv(), str(self._broker.folder)
+        if pane is not None:
+            todo = commands.respawn(pane.pane_id, argv, folder)
+            todo.append(["display-message", "-p", "-t", pane.pane_id, commands.IDENTITY])
+        else:
+            own = [p for p in self._crew.mine(panes) if p.session == self._crew.place.session]
+            beside = next((p for p in own if p.role == SUPERVISOR), None)
+            if beside is not None:
+                todo = commands.split(beside.pane_id, argv, folder, tiled=False, stay=True)
+            else:
+                todo = commands.new_window(self._crew.place.session, CONTROL, argv, folder)
+            todo += commands.keep_dead()
+            todo += commands.tags(None, commands.control_tags(self._crew.place.swarm, BROKER, self.port))
+            todo += self._crew.focus_back(panes, beside)
+        said = [line.split() for line in self._crew.tmux.run_list(todo) if line.startswith("%")]
+        if not said:
+            raise TmuxError("tmux made no pane for the broker")
+        return Made(said[0][0], int(said[0][1]))
+
+    def _follow(self, pid: int) -> None:
+        if self._pid != pid:
+            self._pid = pid
+            self._loop.watch(pid, lambda: self._ended(pid))
+        self._await(0)
+
+    def _await(self, tries: int) -> None:
+        """Until it listens; agents that start before would wait longer than we do here."""
+        if self._ready is None:
+            return
+        if listens(self.port):
+            self._history = restart.registered(self._history, time.monotonic())
+            ready, self._ready = self._ready, None
+            ready()
+        elif tries < 500:
+            self._loop.after(0.01 if tries < 100 else 0.1, lambda: self._await(tries + 1))
+
+    def _ended(self, pid: int) -> None:
+        if self._pid != pid or self._closed:
+            return
+        self._pid = None
+        decision, self._history = restart.decide(self._figures, "always", self._history, Exit(), time.monotonic(), 0.5)
+        delay = self._figures.backoff_max if decision.act == "crashloop" else decision.delay
+        self._say(BROKER, "", f"the broker ended; again {f'in {delay:.1f} s' if delay else 'at once'}")
+        self._loop.after(delay, self.ensure)
+
+    def leave(self, others: list[str]) -> None:
+        """This swarm is done with it. `others` are sessions of swarms that still use it: one takes the pane over."""
+        self._closed = True
+        with suppress(TmuxError):
+            panes = self._crew.tmux.panes()
+            pane = self.pane(panes)
+            heir = next((p for p in panes if p.session in others and p.role == SUPERVISOR), None)
+            if heir is not None:
+                if pane is not None and pane.session == self._crew.place.session:
+                    retag = commands.tags(pane.pane_id, {"@swarm": heir.swarm})
+                    move = ["join-pane", "-d", "-v", "-s", pane.pane_id, "-t", heir.pane_id]
+                    self._crew.tmux.run_list([move, *retag])
+                    self._say(BROKER, "", f"the broker goes on in session {heir.session}")
+                return
+            pid = pane.pid if pane is not None and not pane.dead else self._broker.pid()
+            if pid:
+                self._end(pid)
+            if pane is not None:
+                self._crew.close([pane.pane_id])
+
+    def _end(self, pid: int) -> None:
+        began = processes.start_time(pid)
+        if not self._broker.is_ours(pid):
+            return
+        processes.signal_one(pid, began, signal.SIGTERM)
+        end = time.monotonic() + self._figures.term_wait
+        while processes.is_alive(pid, began) and time.monotonic() < end:
+            time.sleep(0.01)
+        processes.signal_one(pid, began, signal.SIGKILL)

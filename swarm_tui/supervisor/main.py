@@ -1,0 +1,63 @@
+"""What the supervisor's pane runs."""
+
+import faulthandler
+import os
+import signal
+import sys
+from pathlib import Path
+
+from swarm_tui.config.environment import apply_environment
+from swarm_tui.config.paths import StateDir, state_home
+from swarm_tui.supervisor import locks
+from swarm_tui.supervisor.plan import load_plan
+from swarm_tui.supervisor.supervisor import Supervisor
+from swarm_tui.tmux.errors import TmuxError
+from swarm_tui.tmux.server import Tmux, write_config
+
+LOCK = "_supervisor"
+
+#: Runs its arguments again and again, sooner after a kill than after a failure, until they exit with 0.
+LOOP = """\
+trap '' INT QUIT TSTP
+n=0
+while :; do
+  began=$(date +%s)
+  "$@"
+  code=$?
+  [ $code -eq 0 ] && exit 0
+  [ $code -gt 128 ] && n=0
+  [ $(($(date +%s) - began)) -ge 10 ] && n=0
+  case $n in 0) sleep 0.1 ;; 1) sleep 0.5 ;; 2) sleep 1 ;; *) sleep 3 ;; esac
+  n=$((n + 1))
+done
+"""
+
+
+def loop_argv(swarm: str, state: StateDir) -> list[str]:
+    """The command line of the supervisor's pane."""
+    supervise = [sys.executable, "-m", "swarm_tui", "supervise", "--swarm", swarm, "--state", str(state.root)]
+    return ["sh", "-c", LOOP, "swarm-tui", *supervise]
+
+
+def supervise(root: Path) -> int:
+    """Supervise the swarm whose state is in `root`; 0 when it went down in order, 1 to be started again."""
+    state = StateDir(root)
+    terminal_environment = dict(os.environ)
+    apply_environment(state.environment())
+    faulthandler.register(signal.SIGUSR1)
+    held = locks.take_within(state.lock(LOCK), 5.0)
+    if held is None:
+        print("another supervisor of this swarm runs here", file=sys.stderr)
+        return 1
+    plan = load_plan(state)
+    if plan is None:
+        print("there is no plan: the swarm is down; `swarm-tui up` starts it", file=sys.stderr)
+        return 0
+    # The server this pane is in, whatever the saved environment says of TMUX_TMPDIR.
+    environ = {**os.environ, **{k: v for k, v in terminal_environment.items() if k == "TMUX_TMPDIR"}}
+    tmux = Tmux(plan.socket, config=write_config(state_home() / "tmux.conf"), environ=environ)
+    try:
+        return Supervisor(plan, state, tmux).run()
+    except TmuxError as error:
+        print(error, file=sys.stderr)
+        return 1

@@ -1,0 +1,115 @@
+"""Scaled roles: how many agents each has now, moved towards what the dispatcher or a person wishes."""
+
+import time
+from collections.abc import Callable
+
+from swarm_tui.config.model import Policy
+from swarm_tui.domain import scaling
+from swarm_tui.domain.scaling import Crew as CrewFacts
+from swarm_tui.supervisor import processes
+from swarm_tui.supervisor.loop import Call
+from swarm_tui.supervisor.unit import Phase, Unit
+
+#: What an agent is taken to need before one of its role has run, bytes.
+AGENT_MEMORY = 64 * 1024 * 1024
+
+
+class Scaler:
+    """`candidates` maps a scaled role to its agents' ids in order, up to its `max`; `crews` to those that are in."""
+
+    def __init__(
+        self,
+        units: dict[str, Unit],
+        policy: Policy,
+        *,
+        start: Callable[[str], None],
+        retire: Callable[[Unit, Call], None],
+        say: Callable[[str, str, str], None],
+    ) -> None:
+        self.units, self.policy = units, policy
+        self.limits: dict[str, tuple[int, int]] = {}
+        self.candidates: dict[str, list[str]] = {}
+        self.crews: dict[str, list[str]] = {}
+        self._wishes: dict[str, int] = {}
+        self._floors: dict[str, int] = {}
+        self._asked: set[str] = set()
+        self._last_down: dict[str, float] = {}
+        self._said: dict[str, str] = {}
+        self._start, self._retire, self._say = start, retire, say
+
+    def wish(self, role: str, desired: int, *, asked: bool) -> str:
+        """Take a wish in; a sentence when it cannot be. `asked`: a person's, which is the least from then on."""
+        if role not in self.limits:
+            return f"the layout gives {role} no min and max" if role else "no role is named"
+        if asked:
+            self._floors[role] = desired
+            self._wishes.pop(role, None)
+            self._asked.add(role)
+        else:
+            self._wishes[role] = desired
+        self.step(role)
+        return ""
+
+    def tick(self) -> None:
+        """Go on towards the wishes."""
+        for role in self.limits:
+            self.step(role)
+
+    def step(self, role: str) -> None:
+        """One step of one role."""
+        if role not in self._wishes and role not in self._floors:
+            return
+        desired = max(self._wishes.get(role, 0), self._floors.get(role, 0))
+        facts = self._facts(role)
+        memory = [processes.memory_of(u.saved.pid) for u in self._crew(role) if u.saved.pid]
+        step = scaling.scale(
+            facts,
+            desired,
+            now=time.monotonic(),
+            fleet=sum(1 for unit in self.units.values() if unit.saved.wanted),
+            cap=self.policy.max_agents,
+            memory_left=processes.memory_left(),
+            agent_memory=max(memory, default=0) or AGENT_MEMORY,
+            asked=role in self._asked,
+        )
+        if step.reason and step.reason != self._said.get(role):
+            self._say("scale", "", f"{role}: {step.reason}")
+        self._said[role] = step.reason
+        if step.up:
+            self._up(role, step.up, desired)
+        elif step.down:
+            self._down(role, step.down, desired)
+        else:
+            self._asked.discard(role)
+
+    def _crew(self, role: str) -> list[Unit]:
+        return [self.units[name] for name in self.crews.get(role, []) if name in self.units]
+
+    def _facts(self, role: str) -> CrewFacts:
+        low, high = self.limits[role]
+        crew = self._crew(role)
+        idle = [u.agent_id for u in crew if u.presence.active == 0 and not u.hung and u.phase is not Phase.STOPPING]
+        return CrewFacts(
+            role=role,
+            low=low,
+            high=high,
+            running=len(crew),
+            idle=tuple(reversed(idle)),
+            crashing=any(unit.phase is Phase.CRASHLOOP for unit in crew),
+            last_down=self._last_down.get(role),
+        )
+
+    def _up(self, role: str, number: int, desired: int) -> None:
+        crew = self.crews.setdefault(role, [])
+        free = [name for name in self.candidates.get(role, []) if name not in crew][:number]
+        crew += free
+        for name in free:
+            self._start(name)
+        if free:
+            self._say("scale", "", f"{role}: up by {len(free)} to {len(crew)}; {desired} wished")
+
+    def _down(self, role: str, agent_id: str, desired: int) -> None:
+        self._last_down[role] = time.monotonic()
+        self.crews[role] = [name for name in self.crews.get(role, []) if name != agent_id]
+        self._say("scale", agent_id, f"{role}: down to {len(self.crews[role])}; {desired} wished")
+        self._retire(self.units[agent_id], lambda: self.step(role))
