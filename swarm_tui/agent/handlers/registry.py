@@ -60,7 +60,7 @@ def check(task_type: str, spec: HandlerSpec | None, payload: dict[str, Any]) -> 
     except (HandlerError, AttributeError):
         return None
     try:
-        msgspec.convert(payload, kind, strict=True)
+        msgspec.convert(payload, kind, strict=False)
     except (msgspec.ValidationError, RecursionError) as error:
         return str(error)
     return None

@@ -1,0 +1,137 @@
+"""Does a task by a program that the layout names: the JSON task on its stdin, its lines as progress and result."""
+
+from typing import Any, ClassVar
+
+import msgspec
+from msgspec import Struct
+
+from swarm_tui.agent.handlers.base import Context, HandlerError, Result
+from swarm_tui.agent.handlers.inputs import read_options
+from swarm_tui.agent.handlers.placeholders import fill
+from swarm_tui.agent.handlers.process import Completed, run_process
+
+#: Lines of a program that are no messages, shown on the pane; what comes beyond is only counted.
+_LINES_SHOWN = 500
+#: The exit status by which programs say "try again later" (EX_TEMPFAIL).
+_TRY_AGAIN = 75
+
+
+class Payload(Struct, kw_only=True):
+    """Anything: the layout's command says which fields it takes."""
+
+
+class Options(Struct, kw_only=True, forbid_unknown_fields=True):
+    """What the layout may say in `options`."""
+
+    shell: bool = False
+    """The command's first element is a shell script; the others are its `$1`, `$2` …"""
+    env: dict[str, str] = {}
+    """Added to the program's environment."""
+    pass_env: list[str] = []
+    """Further variables of the agent's own that the program gets, secrets among them."""
+    retry: bool = True
+    """A failure may do better at another attempt; without it only exit status 75 does."""
+    silent_after: float | None = None
+    """Seconds without a sign after which the task is ended."""
+
+
+class Command:
+    """Runs the layout's argv."""
+
+    Payload: ClassVar[type[Struct]] = Payload
+
+    async def run(self, context: Context) -> Result:
+        """The value of the last `{"result": …}` line, else `{"exit_code", "output"}`. Raises HandlerError."""
+        options = read_options(context, Options)
+        heard = _Lines(context)
+        facts = {
+            "agent_id": context.agent_id,
+            "role": context.role,
+            "swarm": context.swarm,
+            "broker": context.broker_url,
+            "workdir": str(context.workdir),
+            "task_id": context.task_id,
+            "attempt": str(context.attempt),
+        }
+        done = await run_process(
+            context,
+            fill(context.spec.command or [], facts, context.payload, shell=options.shell),
+            env=options.env,
+            passed=options.pass_env,
+            stdin=_task_json(context),
+            on_line=heard.line,
+        )
+        if done.returncode != 0:
+            raise _failure(done, options, heard.result)
+        if heard.result is None:
+            return {"exit_code": 0, "output": done.stdout.strip()[-4000:]}
+        return heard.result if isinstance(heard.result, dict) else {"value": heard.result}
+
+
+class _Lines:
+    """Hears the program's stdout, a line at a time."""
+
+    def __init__(self, context: Context) -> None:
+        self.result: Any = None
+        self._context = context
+        self._shown = 0
+
+    def line(self, line: str) -> None:
+        message = _message(line)
+        if message is None:
+            self._show(line)
+            return
+        if "result" in message:
+            self.result = message["result"]
+        if "progress" in message:
+            percent, text = message["progress"], message.get("message", "")
+            if isinstance(percent, (int, float)) and not isinstance(percent, bool):
+                self._context.progress(percent, str(text))
+        usage = message.get("usage")
+        if isinstance(usage, dict):
+            self._context.usage(_number(usage.get("tokens")), float(_number(usage.get("cost"))))
+
+    def _show(self, line: str) -> None:
+        self._shown += 1
+        if self._shown <= _LINES_SHOWN and line.strip():
+            self._context.log(line.rstrip()[:400])
+        elif self._shown == _LINES_SHOWN + 1:
+            self._context.log("… (further lines are not shown)")
+
+
+def _number(value: object) -> Any:
+    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else 0
+
+
+def _message(line: str) -> dict[str, Any] | None:
+    """The line as a message of ours, or None when it is anything else."""
+    if not line.lstrip().startswith("{"):
+        return None
+    try:
+        value = msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+        return None
+    return value if isinstance(value, dict) and value.keys() & {"progress", "result", "usage"} else None
+
+
+def _failure(done: Completed, options: Options, result: Any) -> HandlerError:
+    how = f"exit status {done.returncode}" if done.returncode > 0 else f"signal {-done.returncode}"
+    tail = done.tail
+    return HandlerError(
+        f"{done.argv[0].rpartition('/')[2]}: {how}" + (f": {tail}" if tail else ""),
+        code="exit",
+        retryable=options.retry or done.returncode == _TRY_AGAIN,
+        result=result if isinstance(result, dict) else None,
+    )
+
+
+def _task_json(context: Context) -> bytes:
+    task = {
+        "task_id": context.task_id,
+        "type": context.type,
+        "payload": context.payload,
+        "attempt": context.attempt,
+        "fence": context.fence,
+        "idempotency_key": context.idempotency_key,
+    }
+    return msgspec.json.encode(task) + b"\n"

@@ -1,0 +1,61 @@
+"""Fills the placeholders of a layout's `command`: what a publisher says never becomes an option or shell code."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from swarm_tui.agent.handlers.base import HandlerError
+
+_PAYLOAD = r"payload(?:\.[A-Za-z0-9_-]+)+"
+_WHOLE = re.compile(rf"\{{({_PAYLOAD})\}}")
+_ANY_PAYLOAD = re.compile(rf"\{{{_PAYLOAD}\}}")
+_LONGEST = 100_000
+
+
+def fill(
+    command: Sequence[str], facts: Mapping[str, str], payload: Mapping[str, Any], *, shell: bool = False
+) -> list[str]:
+    """The argv of `command`.
+
+    `{name}` of a fact is filled wherever it stands; `{payload.x}` must be a whole element and never the program. With
+    `shell`, the first element is a script and the others are its `$1`, `$2` …; facts are not filled into the script.
+    Raises HandlerError: `bad-layout` for the command itself, `bad-payload` for a value that may not be an argument.
+    """
+    if not command or not command[0]:
+        raise HandlerError("the layout's command is empty", code="bad-layout")
+    if _ANY_PAYLOAD.search(command[0]):
+        raise HandlerError(f"a payload may not name the program: {command[0]!r}", code="bad-layout")
+    first = command[0] if shell else _facts(command[0], facts)
+    rest = [_element(element, facts, payload) for element in command[1:]]
+    return ["/bin/sh", "-c", first, "sh", *rest] if shell else [first, *rest]
+
+
+def _element(element: str, facts: Mapping[str, str], payload: Mapping[str, Any]) -> str:
+    whole = _WHOLE.fullmatch(element)
+    if whole is not None:
+        return _argument(whole.group(1), payload)
+    if _ANY_PAYLOAD.search(element):
+        raise HandlerError(
+            f"a payload's value fills a whole element of the command, not {element!r}", code="bad-layout"
+        )
+    return _facts(element, facts)
+
+
+def _facts(element: str, facts: Mapping[str, str]) -> str:
+    return re.sub(r"\{([a-z_]+)\}", lambda match: facts.get(match.group(1), match.group()), element)
+
+
+def _argument(path: str, payload: Mapping[str, Any]) -> str:
+    value: Any = payload
+    for name in path.split(".")[1:]:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    if value is None:
+        raise HandlerError(f"the payload lacks {path}", code="bad-payload")
+    if isinstance(value, (Mapping, list)):
+        raise HandlerError(f"{path} is not one value: it cannot be an argument", code="bad-payload")
+    text = {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)
+    if text.startswith("-"):
+        raise HandlerError(f"{path} begins with `-`: it would be read as an option", code="bad-payload")
+    if "\0" in text or len(text) > _LONGEST or any("\ud800" <= c <= "\udfff" for c in text):
+        raise HandlerError(f"{path} cannot be an argument", code="bad-payload")
+    return text
