@@ -1,0 +1,9 @@
+"""`swarm-tui cancel`: end tasks that are queued or running."""
+
+from swarm_tui.cli.task_acts import CANCEL, act_command
+
+command = act_command(
+    CANCEL,
+    "Cancel tasks: queued ones at once, running ones are told to stop, then made to.",
+    "swarm-tui cancel task_ab12",
+)

@@ -1,0 +1,23 @@
+"""`swarm-tui halt`: stop all work of the swarm at once; it stays so until `resume`."""
+
+import click
+
+from swarm_tui.cli.common import broker_option, connect, swarm_option, target
+from swarm_tui.protocol.bodies import Halt
+from swarm_tui.protocol.topics import Kind
+
+
+@click.command(epilog="Example: swarm-tui halt 'bad release'")
+@click.argument("reason", required=False, default="halted by an operator")
+@swarm_option
+@broker_option
+def command(reason: str, swarm: str | None, broker: str | None) -> int:
+    """Stop dispatch and cancel everything that runs, now. It outlives restarts; `resume` lifts it."""
+    found = target(swarm, broker)
+    operator = connect(found)
+    try:
+        operator.act(Kind.HALT, Halt(reason=reason))
+    finally:
+        operator.close()
+    click.echo(f"{found.swarm} is halted; `swarm-tui resume` lifts it")
+    return 0

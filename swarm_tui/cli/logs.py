@@ -1,0 +1,117 @@
+"""`swarm-tui logs`: an agent's output, kept over restarts."""
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from swarm_tui.cli.common import NO_SUCH, USAGE, Failure, Target, broker_option, swarm_option, target
+from swarm_tui.cli.follow import Follower, follow
+from swarm_tui.cli.logfile import last_lines, plain
+from swarm_tui.protocol.names import is_agent_id
+from swarm_tui.protocol.text import clean
+
+
+@click.command(epilog="Example: swarm-tui logs -f testing-01")
+@click.argument("agent")
+@click.option("-f", "--follow", "keep", is_flag=True, help="Go on as it is written.")
+@click.option("-n", "count", type=click.IntRange(min=0), default=200, show_default=True, help="The last N lines.")
+@click.option("--raw", is_flag=True, help="As the pane got it, colours and all (only of an agent on this machine).")
+@swarm_option
+@broker_option
+def command(agent: str, keep: bool, count: int, raw: bool, swarm: str | None, broker: str | None) -> int:
+    """What AGENT printed, over all its restarts; a line marks where each begins."""
+    if not is_agent_id(agent):
+        raise Failure(f"`{clean(agent, 60)}` is no agent id: 1 to 64 of A-Z a-z 0-9 _ . -", USAGE)
+    found = target(swarm, broker)
+    path = found.state.log(agent)
+    if path.is_file() and not broker:
+        _local(path, count, keep, raw)
+    else:
+        _remote(found, agent, count, keep)
+    return 0
+
+
+def _local(path: Path, count: int, keep: bool, raw: bool) -> None:
+    show = (lambda line: line.decode("utf-8", "replace")) if raw else plain
+    for line in last_lines(path, count):
+        click.echo(show(line))
+    if keep:
+        for line in _grow(path):
+            click.echo(show(line))
+
+
+def _grow(path: Path) -> Iterator[bytes]:
+    """The lines that come from now on, over rotations of the file."""
+    file = open(path, "rb")  # noqa: SIM115  (it is changed for its successor when it is rotated)
+    file.seek(0, os.SEEK_END)
+    rest = b""
+    try:
+        while True:
+            data = file.read(65536)
+            if data:
+                *lines, rest = (rest + data).split(b"\n")
+                yield from lines
+                continue
+            try:
+                now = os.stat(path)
+                before = os.fstat(file.fileno())
+                if now.st_ino != before.st_ino or now.st_size < file.tell():
+                    file.close()
+                    file = open(path, "rb")  # noqa: SIM115
+                    continue
+            except FileNotFoundError:
+                pass
+            time.sleep(0.1)
+    finally:
+        file.close()
+
+
+def _remote(found: Target, agent: str, count: int, keep: bool) -> None:
+    with follow(found) as follower:
+        follower.settle()
+        lines = _ask(follower, agent, count)
+        if lines is None:
+            raise Failure(_unknown(follower, found, agent), NO_SUCH)
+        for line in lines:
+            click.echo(plain(line.encode()))
+        while keep:
+            time.sleep(1.0)
+            now = _ask(follower, agent, max(count, 200))
+            if now is not None:
+                for line in _new(lines, now):
+                    click.echo(plain(line.encode()))
+                lines = now
+
+
+def _ask(follower: Follower, agent: str, count: int) -> list[str] | None:
+    with follower.lock:
+        hosts = len(follower.fleet.hosts)
+    if not hosts:
+        return None
+    replies = follower.operator.query_all("logs", {"agent_id": agent, "lines": count}, 2.0, enough=hosts)
+    for reply in replies:
+        if reply.error is None and reply.rows:
+            return [row if isinstance(row, str) else str(row) for row in reply.rows]
+    return None
+
+
+def _new(before: list[str], now: list[str]) -> list[str]:
+    """The lines of `now` that come after those already shown."""
+    for overlap in range(min(len(before), len(now)), 0, -1):
+        if before[-overlap:] == now[:overlap]:
+            return now[overlap:]
+    return now
+
+
+def _unknown(follower: Follower, found: Target, agent: str) -> str:
+    from swarm_tui.config.document import near
+
+    with follower.lock:
+        known = sorted(follower.fleet.agents)
+    if agent in known:
+        return f"{agent} has no log here, and no supervisor answers for it; is it on a host that is down?"
+    hint = near(agent, known) or "; `swarm-tui status` lists those known"
+    return f"no agent `{agent}` in {found.swarm}{hint}"

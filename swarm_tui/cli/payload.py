@@ -1,0 +1,103 @@
+"""A task's payload, from the command line; and what a type's payload may hold."""
+
+from pathlib import Path
+from typing import IO, Any
+
+import msgspec
+
+from swarm_tui.cli.common import USAGE, Failure
+from swarm_tui.protocol.codec import MAX_BYTES
+
+
+def build_payload(whole: str | None, pairs: tuple[str, ...], stdin: IO[bytes]) -> dict[str, Any]:
+    """The payload of `--payload JSON|@file|-` with each `-p key=value` put into it. Raises Failure (exit 2)."""
+    payload = _whole(whole, stdin) if whole is not None else {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals or not all(key.split(".")):
+            raise Failure(f"-p {pair}: write it as key=value, with dots to nest: -p options.depth=2", USAGE)
+        _put(payload, key, _value(text), pair)
+    return payload
+
+
+def _whole(text: str, stdin: IO[bytes]) -> dict[str, Any]:
+    where, raw = "--payload", text.encode()
+    if text == "-":
+        where, raw = "stdin", stdin.read(MAX_BYTES + 1)
+    elif text.startswith("@"):
+        where = text[1:]
+        try:
+            with open(Path(where).expanduser(), "rb") as file:
+                raw = file.read(MAX_BYTES + 1)
+        except OSError as error:
+            raise Failure(f"{where} cannot be read: {error.strerror}", USAGE) from None
+    if len(raw) > MAX_BYTES:
+        raise Failure(f"{where}: more than {MAX_BYTES:,} bytes; a message holds no more", USAGE)
+    try:
+        value = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Failure(f"{where} is not JSON: {error}", USAGE) from None
+    if not isinstance(value, dict):
+        raise Failure(f"{where}: a payload is a JSON object, {{…}}", USAGE)
+    return value
+
+
+def _value(text: str) -> Any:
+    try:
+        return msgspec.json.decode(text.encode())
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return text
+
+
+def _put(payload: dict[str, Any], key: str, value: Any, pair: str) -> None:
+    *path, last = key.split(".")
+    inner = payload
+    for part in path:
+        inner = inner.setdefault(part, {})
+        if not isinstance(inner, dict):
+            raise Failure(f"-p {pair}: `{part}` is already a value, so nothing can be put into it", USAGE)
+    inner[last] = value
+
+
+def describe_payload(task_type: str) -> str:
+    """The fields of the type's payload in lines for people."""
+    try:
+        from swarm_tui.agent.handlers import registry
+    except ImportError:
+        return f"The payload of {task_type} is not known here."
+    if not registry.can_do(task_type):
+        known = ", ".join(sorted(registry.names()))
+        return f"No handler of {task_type} is installed here, so its payload is free.\nKnown types: {known}"
+    schema = registry.schema(task_type)
+    definitions = schema.get("$defs", {})
+    fields = schema.get("properties", {})
+    required = set(schema.get("required", ()))
+    lines = [f"Payload of {task_type}:"]
+    for name, field in fields.items():
+        default = "" if "default" not in field or field["default"] is None else f", default {_plain(field['default'])}"
+        need = ", required" if name in required else default
+        lines.append(f"  {name}  ({_type(field, definitions)}{need})")
+        if field.get("description"):
+            lines.append(f"      {field['description']}")
+    if not fields:
+        lines.append("  any JSON object")
+    return "\n".join(lines)
+
+
+def _plain(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _type(field: dict[str, Any], definitions: dict[str, Any]) -> str:
+    if "$ref" in field:
+        name = field["$ref"].rpartition("/")[2]
+        return _type(definitions.get(name, {"type": "object"}), {})
+    if "anyOf" in field:
+        kinds = [_type(kind, definitions) for kind in field["anyOf"] if kind.get("type") != "null"]
+        return " or ".join(dict.fromkeys(kinds))
+    if "enum" in field:
+        return " | ".join(str(choice) for choice in field["enum"])
+    if field.get("type") == "array":
+        return f"list of {_type(field.get('items', {}), definitions)}"
+    kind = str(field.get("type", "anything"))
+    return {"string": "text", "integer": "whole number", "boolean": "true or false"}.get(kind, kind)

@@ -1,0 +1,78 @@
+"""Following one task to its end."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from swarm_tui.cli.common import Target
+from swarm_tui.cli.follow import Follower, follow
+from swarm_tui.domain.states import ENDED, TaskState
+from swarm_tui.domain.views import TaskView
+
+#: How long nothing may be heard before the dispatcher is asked: an end may have been said while we were away.
+_ASK_AFTER = 5.0
+#: States in which only a person can move the task on.
+_NEEDS_PERSON = {
+    TaskState.AWAITING_APPROVAL: "waits for approval: swarm-tui approve {id}",
+    TaskState.HELD: "is held, its outcome is unknown: swarm-tui retry {id}, or swarm-tui cancel {id}",
+}
+
+
+class Following:
+    """A task and the lines that tell how it goes on."""
+
+    def __init__(self, follower: Follower, task_id: str, say: Callable[[str], None] | None) -> None:
+        self._follower = follower
+        self.operator = follower.operator
+        self._task_id = task_id
+        self._say = say or (lambda line: None)
+        self._said: tuple[Any, ...] = ()
+
+    def wait(self) -> TaskView:
+        """Wait for the task's end, however long it takes."""
+        while True:
+            ended = self._follower.wait_for(self._look, _ASK_AFTER)
+            if not ended:
+                self._follower.load_tasks("task", {"task_id": self._task_id}, 2.0)
+                ended = self._follower.wait_for(self._look, 0.0)
+            if ended:
+                with self._follower.lock:
+                    return self._follower.fleet.tasks[self._task_id]
+
+    def _look(self) -> bool:
+        """Say what is new; whether the task has ended. Called under the lock."""
+        view = self._follower.fleet.tasks.get(self._task_id)
+        if view is None:
+            return False
+        now = (view.state, view.attempt, view.agent_id, view.progress, view.message)
+        if now != self._said:
+            self._said = now
+            self._say(_line(view))
+        return view.state in ENDED
+
+
+def _line(view: TaskView) -> str:
+    if view.state in _NEEDS_PERSON:
+        return f"  {view.task_id} {_NEEDS_PERSON[view.state].format(id=view.task_id)}"
+    parts = [f"  {view.state}"]
+    if view.agent_id:
+        parts.append(f"on {view.agent_id}")
+    if view.attempt > 1:
+        parts.append(f"(attempt {view.attempt})")
+    if view.state is TaskState.RUNNING and view.progress is not None:
+        parts.append(f"{view.progress:3.0f}% {view.message}".rstrip())
+    elif view.state is TaskState.RETRY_WAIT:
+        parts.append(view.reason or view.error or "")
+    return " ".join(part for part in parts if part)
+
+
+def verdict_failed(result: Any) -> bool:
+    """Whether a result says itself that the work came out badly."""
+    return isinstance(result, dict) and result.get("verdict") == "failed"
+
+
+@contextmanager
+def follow_to_end(found: Target, task_id: str, say: Callable[[str], None] | None) -> Iterator[Following]:
+    """A connection that hears the task from its publishing on. Raises Failure (exit 3)."""
+    with follow(found) as follower:
+        yield Following(follower, task_id, say)

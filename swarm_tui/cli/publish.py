@@ -1,0 +1,142 @@
+"""`swarm-tui publish`: give the swarm a task, and follow it to its end if asked."""
+
+import sys
+import time
+from typing import Any
+from uuid import uuid4
+
+import click
+import msgspec
+
+from swarm_tui.cli.common import (
+    FAILED,
+    USAGE,
+    Failure,
+    Target,
+    broker_option,
+    json_option,
+    note,
+    print_json,
+    swarm_option,
+    target,
+)
+from swarm_tui.cli.payload import build_payload, describe_payload
+from swarm_tui.cli.progress import follow_to_end, verdict_failed
+from swarm_tui.client.outbox import Stage
+from swarm_tui.domain.summary import task_json, task_row
+from swarm_tui.domain.views import TaskView
+from swarm_tui.protocol.bodies import Task
+from swarm_tui.protocol.names import InvalidNameError, check_agent_id, check_task_id, check_task_type
+
+
+class PublishCommand(click.Command):
+    """Its help, given a TYPE, also shows the fields of that type's payload."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        before = args[: args.index("--")] if "--" in args else args
+        if "--help" in before or "-h" in before:
+            rest = [word for word in before if word not in ("--help", "-h")]
+            click.echo(ctx.get_help())
+            task_type = self.make_parser(ctx).parse_args(rest)[0].get("task_type") if rest else None
+            if isinstance(task_type, str):
+                click.echo(f"\n{describe_payload(task_type)}")
+            ctx.exit(0)
+        return super().parse_args(ctx, args)
+
+
+@click.command(
+    cls=PublishCommand,
+    epilog="Example: swarm-tui publish testing.run -p path=tests --wait   "
+    "(swarm-tui publish testing.run --help shows that type's payload)",
+)
+@click.argument("task_type", metavar="TYPE")
+@click.option(
+    "-p", "pairs", multiple=True, metavar="KEY=VALUE", help="A field; dots nest, JSON values are read as JSON."
+)
+@click.option("--payload", metavar="JSON|@FILE|-", help="The whole payload; -p fields are put into it.")
+@click.option("--to", "assigned_to", metavar="AGENT", help="Only this agent may do it.")
+@click.option("--priority", type=click.Choice(["low", "medium", "high"]), default="medium", show_default=True)
+@click.option(
+    "--timeout", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Seconds an attempt may take."
+)
+@click.option("--max-attempts", type=click.IntRange(min=1), metavar="N", help="How often it may be tried.")
+@click.option("--task-id", metavar="ID", help="Its id (default: a new one); the same again is the same task.")
+@click.option("--idempotency-key", metavar="KEY", help="Tasks with the same key are one task.")
+@click.option("--delay", type=click.FloatRange(min=0), metavar="S", help="Not before this many seconds from now.")
+@click.option(
+    "--expires", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Not after that many seconds."
+)
+@click.option("--accept-timeout", type=click.FloatRange(min=0, min_open=True), default=30.0, show_default=True)
+@click.option("--wait", is_flag=True, help="Follow it to its end; exit 0 only on success.")
+@swarm_option
+@broker_option
+@json_option
+def command(task_type: str, wait: bool, swarm: str | None, broker: str | None, as_json: bool, **options: Any) -> int:
+    """Publish a task of TYPE and print its id once the swarm has accepted it.
+
+    It is repeated until it is accepted, for at most --accept-timeout seconds.
+    """
+    found = target(swarm, broker)
+    task = _task(task_type, options)
+    return _publish(found, task, options["accept_timeout"], wait, as_json)
+
+
+def _task(task_type: str, options: dict[str, Any]) -> Task:
+    now = time.time()
+    task_id = options["task_id"] or f"task_{uuid4().hex[:12]}"
+    try:
+        check_task_type(task_type)
+        check_task_id(task_id)
+        if options["assigned_to"] is not None:
+            check_agent_id(options["assigned_to"])
+    except InvalidNameError as error:
+        raise Failure(str(error), USAGE) from None
+    return Task(
+        task_id=task_id,
+        type=task_type,
+        payload=build_payload(options["payload"], options["pairs"], sys.stdin.buffer),
+        priority=options["priority"],
+        assigned_to=options["assigned_to"],
+        timeout=options["timeout"],
+        max_attempts=options["max_attempts"],
+        not_before=now + options["delay"] if options["delay"] else None,
+        expires_at=now + options["expires"] if options["expires"] else None,
+        idempotency_key=options["idempotency_key"],
+    )
+
+
+def _publish(found: Target, task: Task, accept_timeout: float, wait: bool, as_json: bool) -> int:
+    with follow_to_end(found, task.task_id, None if as_json else note) as following:
+        publication = following.operator.submit(task, accept_timeout=accept_timeout)
+        publication.wait(Stage.QUEUED, accept_timeout + 5.0)
+        if not publication.accepted:
+            raise Failure(f"{task.task_id}: {_refusal(publication.stage, publication.reason)}", FAILED)
+        if not as_json:
+            click.echo(task.task_id)
+        if not wait:
+            if as_json:
+                print_json({"task_id": task.task_id, "stage": publication.stage.value, "reason": publication.reason})
+            return 0
+        view = following.wait()
+    return _outcome(view, as_json)
+
+
+def _refusal(stage: Stage, reason: str) -> str:
+    return f"rejected: {reason}" if stage is Stage.REJECTED else reason or f"it got no further than {stage.value}"
+
+
+def _outcome(view: TaskView, as_json: bool) -> int:
+    """Print how it ended; 0 only for a success whose verdict is not `failed`."""
+    if as_json:
+        print_json(task_json(task_row(view), hops=True))
+    elif view.result is not None:
+        click.echo(msgspec.json.format(msgspec.json.encode(view.result), indent=2).decode())
+    if view.state != "complete":
+        why = view.error or view.reason
+        raise Failure(
+            f"{view.task_id} is {view.state}{f': {why}' if why else ''}; "
+            f"`swarm-tui tasks {view.task_id}` shows each step"
+        )
+    if verdict_failed(view.result):
+        raise Failure(f"{view.task_id} is complete, and its verdict is `failed`")
+    return 0

@@ -1,0 +1,25 @@
+"""`swarm-tui resume`: lift a halt."""
+
+import click
+
+from swarm_tui.cli.common import broker_option, swarm_option, target
+from swarm_tui.cli.follow import follow
+from swarm_tui.protocol.topics import Kind
+
+
+@click.command(epilog="Example: swarm-tui resume")
+@swarm_option
+@broker_option
+def command(swarm: str | None, broker: str | None) -> int:
+    """Lift a halt: tasks are dispatched again. What the halt cancelled stays cancelled."""
+    found = target(swarm, broker)
+    with follow(found) as follower:
+        follower.settle()
+        with follower.lock:
+            reason = follower.fleet.halted
+        if reason is None:
+            click.echo(f"{found.swarm} is not halted")
+            return 0
+        follower.operator.clear(Kind.HALT)
+    click.echo(f"{found.swarm} goes on (it was halted: {reason})")
+    return 0

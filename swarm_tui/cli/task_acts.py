@@ -1,0 +1,128 @@
+"""What `cancel`, `retry`, `approve` and `deny` share: say it to the dispatcher, and hear what it made of it."""
+
+from collections.abc import Iterable
+
+import click
+
+from swarm_tui.cli import show
+from swarm_tui.cli.common import (
+    FAILED,
+    NO_SUCH,
+    USAGE,
+    Failure,
+    broker_option,
+    json_option,
+    note,
+    print_json,
+    swarm_option,
+    target,
+)
+from swarm_tui.cli.follow import Follower, follow
+from swarm_tui.domain.states import ENDED, TaskState
+from swarm_tui.domain.views import TaskView
+from swarm_tui.protocol.bodies import TaskAct
+from swarm_tui.protocol.names import is_task_id
+from swarm_tui.protocol.text import clean
+from swarm_tui.protocol.topics import Kind
+
+_PATIENCE = 5.0
+_CANCEL_PATIENCE = 15.0
+
+
+class Act:
+    """One act: in which states it makes sense, and in which the dispatcher has carried it out."""
+
+    def __init__(self, kind: Kind, verb: str, possible: Iterable[TaskState], done: Iterable[TaskState]) -> None:
+        self.kind = kind
+        self.verb = verb
+        self.possible = frozenset(possible)
+        self.done = frozenset(done)
+
+
+_OPEN = frozenset(set(TaskState) - ENDED)
+CANCEL = Act(Kind.TASK_CANCEL, "cancel", _OPEN, ENDED)
+RETRY = Act(
+    Kind.TASK_REDRIVE,
+    "retry",
+    {TaskState.DEAD, TaskState.FAILED, TaskState.HELD, TaskState.CANCELLED, TaskState.EXPIRED},
+    {TaskState.QUEUED, TaskState.ASSIGNED, TaskState.RUNNING, TaskState.AWAITING_APPROVAL, TaskState.COMPLETE},
+)
+APPROVE = Act(
+    Kind.TASK_APPROVE,
+    "approve",
+    {TaskState.AWAITING_APPROVAL},
+    set(TaskState) - {TaskState.AWAITING_APPROVAL, TaskState.CANCELLED, TaskState.EXPIRED},
+)
+DENY = Act(Kind.TASK_DENY, "deny", {TaskState.AWAITING_APPROVAL}, ENDED)
+
+
+def act_command(act: Act, help_text: str, example: str) -> click.Command:
+    """The click command of an act."""
+
+    @click.command(name=act.verb, help=help_text, epilog=f"Example: {example}")
+    @click.argument("task_ids", metavar="ID...", nargs=-1, required=True)
+    @click.option("--reason", default="", metavar="TEXT", help="Kept in the record.")
+    @swarm_option
+    @broker_option
+    @json_option
+    def command(task_ids: tuple[str, ...], reason: str, swarm: str | None, broker: str | None, as_json: bool) -> int:
+        return _run(act, task_ids, reason, swarm, broker, as_json)
+
+    return command
+
+
+def _run(act: Act, task_ids: tuple[str, ...], reason: str, swarm: str | None, broker: str | None, as_json: bool) -> int:
+    for task_id in task_ids:
+        if not is_task_id(task_id):
+            raise Failure(f"`{clean(task_id, 60)}` is no task id: 1 to 128 of A-Z a-z 0-9 _ . : -", USAGE)
+    found = target(swarm, broker)
+    results: list[dict[str, object]] = []
+    worst = 0
+    with follow(found) as follower:
+        follower.settle()
+        with follower.lock:
+            leader = follower.fleet.dispatcher
+        if leader is None or not leader.online:
+            raise Failure(
+                f"no dispatcher is there in {found.swarm}, so nobody can {act.verb}; "
+                "`swarm-tui start task-manager-01`, or add a task-manager to the layout"
+            )
+        for task_id in dict.fromkeys(task_ids):
+            code, state, text = _one(follower, act, task_id, reason)
+            worst = max(worst, code)
+            results.append({"task_id": task_id, "ok": code == 0, "state": state, "reason": text})
+            if not as_json:
+                (note if code else click.echo)(f"{task_id}: {show.state(state) if not code and state else text}")
+    if as_json:
+        print_json(results)
+    return worst
+
+
+def _one(follower: Follower, act: Act, task_id: str, reason: str) -> tuple[int, str, str]:
+    """Exit code, state and a sentence for one task."""
+    rows = follower.load_tasks("task", {"task_id": task_id})
+    if rows is None:
+        return FAILED, "", "the dispatcher does not answer; `swarm-tui status` shows it"
+    if not rows:
+        return NO_SUCH, "", "no such task; `swarm-tui tasks` lists those known"
+    before = rows[0]
+    if before.state not in act.possible:
+        wanted = ", ".join(sorted(act.possible)) if len(act.possible) < 6 else "open"
+        return FAILED, before.state, f"is {before.state}: `{act.verb}` is for tasks that are {wanted}"
+    hash_shown = before.payload_hash if act is APPROVE else None
+    follower.operator.act(act.kind, TaskAct(task_id=task_id, reason=reason, payload_hash=hash_shown))
+    patience = _CANCEL_PATIENCE if act is CANCEL else _PATIENCE
+    if follower.wait_for(lambda: _done(follower.fleet.tasks.get(task_id), act), patience):
+        return 0, follower.fleet.tasks[task_id].state.value, ""
+    rows = follower.load_tasks("task", {"task_id": task_id}) or [before]
+    if rows[0].state in act.done:
+        return 0, rows[0].state, ""
+    return (
+        FAILED,
+        rows[0].state,
+        f"is still {rows[0].state} after {patience:g} s; `swarm-tui tasks {task_id}` shows why",
+    )
+
+
+def _done(view: TaskView | None, act: Act) -> bool:
+    return view is not None and view.state in act.done

@@ -1,0 +1,170 @@
+"""`swarm-tui tasks`: the list, or one task with every hop."""
+
+import time
+
+import click
+import msgspec
+
+from swarm_tui.cli import show
+from swarm_tui.cli.common import (
+    NO_SUCH,
+    USAGE,
+    Failure,
+    Target,
+    broker_option,
+    json_option,
+    print_json,
+    style,
+    swarm_option,
+    target,
+)
+from swarm_tui.cli.follow import Follower, follow
+from swarm_tui.cli.local import has_journal, journal_rows, journal_task
+from swarm_tui.domain.states import TaskState
+from swarm_tui.domain.summary import task_json, task_row
+from swarm_tui.protocol import codec
+from swarm_tui.protocol.envelope import Event
+from swarm_tui.protocol.names import is_task_id
+from swarm_tui.protocol.rows import TaskRow
+from swarm_tui.protocol.text import clean, clean_block
+
+
+@click.command(epilog="Example: swarm-tui tasks --state running; swarm-tui tasks task_ab12 shows one with every hop")
+@click.argument("task_id", metavar="[ID]", required=False)
+@click.option("--state", type=click.Choice([state.value for state in TaskState]), help="Only those in this state.")
+@click.option("--type", "task_type", metavar="TYPE", help="Only those of this type.")
+@click.option("--limit", type=click.IntRange(min=1, max=100_000), default=50, show_default=True, help="The newest N.")
+@swarm_option
+@broker_option
+@json_option
+def command(
+    task_id: str | None,
+    state: str | None,
+    task_type: str | None,
+    limit: int,
+    swarm: str | None,
+    broker: str | None,
+    as_json: bool,
+) -> int:
+    """The swarm's tasks, newest first; with ID, one task with every hop and its time."""
+    found = target(swarm, broker)
+    if task_id is not None:
+        if not is_task_id(task_id):
+            raise Failure(f"`{clean(task_id, 60)}` is no task id: 1 to 128 of A-Z a-z 0-9 _ . : -", USAGE)
+        return _one(found, task_id, bool(broker), as_json)
+    if has_journal(found.state) and not broker:
+        rows = journal_rows(found.state, task_state=state, task_type=task_type, limit=limit)
+    else:
+        rows = _ask_list(found, state, task_type, limit)
+    if as_json:
+        print_json([task_json(row) for row in rows])
+    else:
+        _print_list(rows)
+    return 0
+
+
+def _one(found: Target, task_id: str, remote: bool, as_json: bool) -> int:
+    row = journal_task(found.state, task_id) if has_journal(found.state) and not remote else None
+    row = row or _ask_one(found, task_id)
+    if row is None:
+        raise Failure(f"no task `{task_id}` in {found.swarm}; `swarm-tui tasks` lists those known", NO_SUCH)
+    if as_json:
+        print_json(task_json(row, hops=True))
+    else:
+        _print_one(row)
+    return 0
+
+
+def _ask_list(found: Target, state: str | None, task_type: str | None, limit: int) -> list[TaskRow]:
+    with follow(found) as follower:
+        follower.settle()
+        args: dict[str, object] = {"limit": limit}
+        args.update({name: value for name, value in (("state", state), ("type", task_type)) if value})
+        rows = follower.load_tasks("tasks", args) if _has_dispatcher(follower) else None
+        if rows is None:
+            _replay_history(follower, {"topic": f"{found.swarm}/tasks/#", "limit": 10_000})
+            with follower.lock:
+                rows = [task_row(task) for task in follower.fleet.tasks.values()]
+    rows = [row for row in rows if state in (None, row.state) and task_type in (None, row.type)]
+    return sorted(rows, key=lambda row: row.created_at, reverse=True)[:limit]
+
+
+def _ask_one(found: Target, task_id: str) -> TaskRow | None:
+    with follow(found) as follower:
+        follower.settle()
+        rows = follower.load_tasks("task", {"task_id": task_id}) if _has_dispatcher(follower) else None
+        if rows:
+            return rows[0]
+        _replay_history(follower, {"task_id": task_id, "limit": 10_000})
+        with follower.lock:
+            view = follower.fleet.tasks.get(task_id)
+            return task_row(view) if view else None
+
+
+def _has_dispatcher(follower: Follower) -> bool:
+    with follower.lock:
+        leader = follower.fleet.dispatcher
+        return leader is not None and leader.online
+
+
+def _replay_history(follower: Follower, args: dict[str, object]) -> None:
+    """Without a dispatcher, what monitoring recorded tells what became of the tasks."""
+    reply = follower.operator.query("history", args, 3.0)
+    for entry in reply.rows if reply else []:
+        if not isinstance(entry, dict) or not isinstance(entry.get("payload"), str):
+            continue
+        at = float(entry.get("at") or 0.0)
+        event = codec.decode(follower.fleet.swarm, str(entry.get("topic")), entry["payload"].encode(), False, at)
+        if isinstance(event, Event):
+            with follower.lock:
+                follower.fleet.apply(event, at)
+
+
+def _print_list(rows: list[TaskRow]) -> None:
+    if not rows:
+        click.echo("no tasks")
+        return
+    now = time.time()
+    show.table(
+        ["TASK", "TYPE", "STATE", "PRIORITY", "TRY", "AGENT", "AGE", "TOOK", "PROGRESS"],
+        [
+            [
+                clean(row.task_id),
+                clean(row.type, 32),
+                show.state(row.state),
+                row.priority,
+                str(row.attempt),
+                clean(row.agent_id or "-"),
+                show.age(now - row.created_at),
+                "-" if row.duration is None else f"{row.duration / 1000:.1f}s",
+                "-" if row.progress is None else f"{row.progress:.0f}%",
+            ]
+            for row in rows
+        ],
+    )
+
+
+def _print_one(row: TaskRow) -> None:
+    took = "" if row.duration is None else f", took {row.duration / 1000:.2f}s"
+    click.echo(f"{style(row.task_id, bold=True)}  {clean(row.type)}  {show.state(row.state)}{took}")
+    for name, value in (
+        ("priority", row.priority),
+        ("agent", row.agent_id),
+        ("attempt", str(row.attempt) if row.attempt else None),
+        ("for", row.assigned_to),
+        ("reason", row.reason),
+        ("error", row.error),
+    ):
+        if value:
+            click.echo(f"{name:>9}  {clean(str(value))}")
+    for name, data in (("payload", row.payload), ("result", row.result)):
+        if data:
+            text = clean_block(msgspec.json.format(msgspec.json.encode(data), indent=2).decode())
+            click.echo(f"{name:>9}  " + text.replace("\n", "\n" + " " * 11))
+    click.echo("     hops")
+    start = row.hops[0].at if row.hops else 0.0
+    for hop in row.hops:
+        who = " ".join(part for part in (hop.agent_id and f"on {hop.agent_id}", hop.by and f"by {hop.by}") if part)
+        attempt = f" #{hop.attempt}" if hop.attempt else ""
+        line = f"{show.moment(hop.at)}  +{hop.at - start:7.3f}s  {hop.what}{attempt}  {who}  {hop.detail}"
+        click.echo(f"           {clean(line).rstrip()}")
