@@ -16,7 +16,8 @@ _COLOURS = {"✅": "32", "❌": "31", "⚠": "33", "⏳": "33", "👋": "36", "�
 class Console:
     """Writes lines to stdout from a thread of its own: a terminal that blocks stops nothing but the lines."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, silent: bool = False) -> None:
+        self._silent = silent
         self._lines: Queue[str | None] = Queue(_WAITING)
         self._colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
         self._dropped = 0
@@ -25,6 +26,8 @@ class Console:
 
     def say(self, text: str, mark: str = "") -> None:
         """One line, cleaned; `mark` goes before it and gives it its colour."""
+        if self._silent:
+            return
         line = clean(text, _LONGEST)
         if mark:
             line = f"{mark} {line}"

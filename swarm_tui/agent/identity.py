@@ -63,13 +63,18 @@ class Identity(Struct, frozen=True, kw_only=True):
 
 
 def types_of(spec: RunSpec) -> frozenset[str]:
-    """What the agent does: its role's types, and those its layout gives it."""
+    """What our runtime does: its role's types, and those its layout gives it.
+
+    Round another program it only holds the presence, unless the layout gives it handlers of our dialect.
+    """
+    if spec.command is not None:
+        return frozenset(spec.handlers) if spec.dialect == "swarm" else frozenset()
     return frozenset(ROLE_TYPES.get(spec.role, ())) | frozenset(spec.handlers)
 
 
 def fallback_of(spec: RunSpec) -> frozenset[str]:
     """What it does while nobody else does."""
-    return frozenset(FALLBACK_TYPES.get(spec.role, ()))
+    return frozenset() if spec.command is not None else frozenset(FALLBACK_TYPES.get(spec.role, ()))
 
 
 def identity_of(spec: RunSpec) -> Identity:

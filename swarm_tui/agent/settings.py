@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -58,6 +59,7 @@ def resolve(options: Options, environ: Mapping[str, str]) -> Settings:
         broker=broker,
         workdir=str(workdir),
         state_dir=str(state_dir(swarm).create().root.absolute()),
+        host=socket.gethostname(),
         capacity=_capacity(options.capacity),
         types=_every_type(swarm) if role == "task-manager" else {},
         ephemeral=ephemeral,
