@@ -1,0 +1,236 @@
+"""The flight recorder on disk: SQLite, written in batches by a thread of its own, bounded by age and by size."""
+
+import contextlib
+import logging
+import sqlite3
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+from swarm_tui.journal.db import connect
+from swarm_tui.journal.recorder_port import HistoryQuery, Recorded, RecorderStats, cut, limit_of
+from swarm_tui.protocol.topics import matches
+
+COMMIT_EVERY = 0.5
+MAX_AGE = 7 * 86400.0
+MAX_SIZE = 256 * 1024 * 1024
+MAX_PENDING = 64 * 1024 * 1024
+_TRIM_EVERY = 60.0
+_PAGE = 4096
+_OVERHEAD = 200
+_log = logging.getLogger("swarm_tui.journal")
+
+_MIGRATIONS = (
+    """
+    CREATE TABLE message (
+        id INTEGER PRIMARY KEY, at REAL NOT NULL, topic TEXT NOT NULL, payload BLOB NOT NULL, agent TEXT, task TEXT
+    );
+    CREATE INDEX message_at ON message (at);
+    CREATE INDEX message_agent ON message (agent, at) WHERE agent IS NOT NULL;
+    CREATE INDEX message_task ON message (task, at) WHERE task IS NOT NULL
+    """,
+)
+
+
+class SqliteRecorder:
+    """Keeps messages in `path`; the files there, its write-ahead log too, never exceed `max_size` bytes.
+
+    What a SIGKILL costs is what came since the last commit, at most `commit_every` seconds. Raises JournalError when
+    the file cannot be opened; a disk that fails later costs messages, which are counted as dropped, and nothing else.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        max_age: float = MAX_AGE,
+        max_size: int = MAX_SIZE,
+        commit_every: float = COMMIT_EVERY,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._path = path
+        self._max_age = max_age
+        self._commit_every = commit_every
+        self._clock = clock
+        # An eighth for the log, an eighth of slack: the rest for the database itself.
+        self._max_batch = max(64 * 1024, min(4 * 1024 * 1024, max_size // 16))
+        self._max_pages = max(64, max_size * 3 // 4 // _PAGE)
+        self._log_limit = max(_PAGE * 16, max_size // 8)
+        self._db = connect(path, _MIGRATIONS, synchronous="NORMAL")
+        self._db.execute(f"PRAGMA max_page_count={self._max_pages}")
+        self._db.execute(f"PRAGMA journal_size_limit={self._log_limit}")
+        self._db.execute(f"PRAGMA wal_autocheckpoint={max(16, self._log_limit // _PAGE // 2)}")
+        self._reader = connect(path, _MIGRATIONS, synchronous="NORMAL")
+        self._reader.create_function(
+            "topic_matches", 2, lambda pattern, topic: matches(pattern, topic), deterministic=True
+        )
+        self._read_lock = threading.Lock()
+        self._pending: deque[Recorded] = deque()
+        self._pending_size = 0
+        self._dropped = 0
+        self._failed = ""
+        self._trimmed = 0.0
+        self._wake = threading.Condition()
+        self._added = self._written = 0
+        self._hurry = self._closing = False
+        self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+        self._thread.start()
+
+    def add(self, message: Recorded) -> None:
+        message = cut(message)
+        size = len(message.payload) + len(message.topic) + _OVERHEAD
+        with self._wake:
+            if self._closing or self._pending_size + size > MAX_PENDING:
+                self._dropped += 1
+                return
+            self._pending.append(message)
+            self._pending_size += size
+            self._added += 1
+            if self._pending_size > self._max_batch:
+                self._wake.notify_all()
+
+    def flush(self) -> None:
+        with self._wake:
+            target = self._added
+            self._hurry = True
+            self._wake.notify_all()
+            self._wake.wait_for(lambda: self._written >= target or not self._thread.is_alive(), 10.0)
+
+    def history(self, query: HistoryQuery) -> list[Recorded]:
+        where, values = _where(query)
+        sql = f"SELECT at, topic, payload, agent, task FROM message WHERE {where} ORDER BY at DESC, id DESC LIMIT ?"
+        with self._read_lock:
+            try:
+                rows = self._reader.execute(sql, (*values, limit_of(query))).fetchall()
+            except sqlite3.Error as error:
+                _log.warning("the recorder cannot be read: %s", error)
+                return []
+        return [Recorded(*row) for row in reversed(rows)]
+
+    def stats(self) -> RecorderStats:
+        with self._read_lock:
+            try:
+                stored, oldest = self._reader.execute("SELECT count(*), min(at) FROM message").fetchone()
+            except sqlite3.Error:
+                stored, oldest = 0, None
+        return RecorderStats(stored=stored, dropped=self._dropped, size=self.size(), oldest=oldest)
+
+    def size(self) -> int:
+        """Bytes on disk, the write-ahead log and its index included."""
+        total = 0
+        for suffix in ("", "-wal", "-shm"):
+            with contextlib.suppress(OSError):
+                total += self._path.with_name(self._path.name + suffix).stat().st_size
+        return total
+
+    def close(self) -> None:
+        with self._wake:
+            self._closing = True
+            self._wake.notify_all()
+        self._thread.join(10.0)
+        with self._read_lock:
+            self._reader.close()
+        if not self._thread.is_alive():
+            self._db.close()
+
+    # On the recorder's own thread.
+
+    def _run(self) -> None:
+        while True:
+            with self._wake:
+                self._wake.wait_for(self._must_write, self._commit_every)
+                batch, size = self._take()
+                closing = self._closing and not self._pending
+                self._hurry = self._hurry and bool(self._pending)
+            if batch:
+                self._write(batch)
+            if not closing and self._clock() - self._trimmed > _TRIM_EVERY:
+                self._trim_age()
+            with self._wake:
+                self._pending_size -= size
+                self._written += len(batch)
+                self._wake.notify_all()
+            if closing:
+                return
+
+    def _must_write(self) -> bool:
+        return self._closing or self._hurry or self._pending_size > self._max_batch
+
+    def _take(self) -> tuple[list[Recorded], int]:
+        batch: list[Recorded] = []
+        size = 0
+        while self._pending and size < self._max_batch:
+            message = self._pending.popleft()
+            batch.append(message)
+            size += len(message.payload) + len(message.topic) + _OVERHEAD
+        return batch, size
+
+    def _write(self, batch: list[Recorded]) -> None:
+        for _ in range(8):
+            try:
+                self._insert(batch)
+                self._checkpoint()
+                return
+            except sqlite3.Error as error:
+                with contextlib.suppress(sqlite3.Error):
+                    self._db.execute("ROLLBACK")
+                if "full" not in str(error) or not self._trim_size():
+                    self._failed = str(error)
+                    break
+        self._dropped += len(batch)
+        _log.warning("%d messages were not recorded: %s", len(batch), self._failed)
+
+    def _insert(self, batch: list[Recorded]) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+        self._db.executemany(
+            "INSERT INTO message (at, topic, payload, agent, task) VALUES (?, ?, ?, ?, ?)",
+            [(m.at, m.topic, m.payload, m.agent_id, m.task_id) for m in batch],
+        )
+        self._db.execute("COMMIT")
+
+    def _checkpoint(self) -> None:
+        """A reader can keep the log from being written back by itself: once it is half of what it may be, insist."""
+        with contextlib.suppress(OSError):
+            if self._path.with_name(self._path.name + "-wal").stat().st_size > self._log_limit // 2:
+                with self._read_lock:
+                    self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def _trim_size(self) -> bool:
+        """The database is as large as it may be: the oldest eighth goes. False when there is nothing to let go."""
+        oldest, newest = self._db.execute("SELECT min(id), max(id) FROM message").fetchone()
+        if oldest is None:
+            return False
+        # In small steps, so that no single transaction fills the log.
+        end = oldest + max(1, (newest - oldest) // 8)
+        step = max(1, (end - oldest) // 8)
+        for upto in range(oldest + step, end + step, step):
+            self._db.execute("DELETE FROM message WHERE id < ?", (upto,))
+            self._checkpoint()
+        return True
+
+    def _trim_age(self) -> None:
+        self._trimmed = self._clock()
+        limit = self._trimmed - self._max_age
+        with contextlib.suppress(sqlite3.Error):
+            while self._db.execute(
+                "DELETE FROM message WHERE id IN (SELECT id FROM message WHERE at < ? LIMIT 2000)", (limit,)
+            ).rowcount:
+                self._checkpoint()
+
+
+def _where(query: HistoryQuery) -> tuple[str, list[object]]:
+    parts = ["1"]
+    values: list[object] = []
+    for condition, value in (
+        ("at >= ?", query.since),
+        ("at <= ?", query.until),
+        ("agent = ?", query.agent_id),
+        ("task = ?", query.task_id),
+        ("topic_matches(?, topic)", query.topic),
+    ):
+        if value is not None:
+            parts.append(condition)
+            values.append(value)
+    return " AND ".join(parts), values

@@ -1,0 +1,119 @@
+"""The flight recorder as its users see it, and one in memory for tests."""
+
+import threading
+from collections import deque
+from typing import Protocol
+
+from msgspec import Struct
+
+from swarm_tui.protocol.topics import matches
+
+MAX_PAYLOAD = 128 * 1024
+MAX_ROWS = 10_000
+
+
+class Recorded(Struct, frozen=True):
+    """One message: `at` is when it was received, seconds since the epoch; `topic` is whole."""
+
+    at: float
+    topic: str
+    payload: bytes
+    agent_id: str | None = None
+    task_id: str | None = None
+
+
+class HistoryQuery(Struct, frozen=True, kw_only=True):
+    """Which messages: times in seconds since the epoch, `topic` an MQTT filter. The newest `limit` that match."""
+
+    since: float | None = None
+    until: float | None = None
+    topic: str | None = None
+    agent_id: str | None = None
+    task_id: str | None = None
+    limit: int = 200
+
+
+class RecorderStats(Struct, frozen=True, kw_only=True):
+    """`stored` messages are there now, in `size` bytes on disk; `dropped` came faster than they could be kept."""
+
+    stored: int
+    dropped: int
+    size: int
+    oldest: float | None
+
+
+class Recorder(Protocol):
+    """Keeps every message for a while. All methods are thread-safe."""
+
+    def add(self, message: Recorded) -> None:
+        """Keep one message, from the next commit on; returns at once."""
+        ...
+
+    def flush(self) -> None:
+        """Return when all that was added is kept, or it is known that it cannot be."""
+        ...
+
+    def history(self, query: HistoryQuery) -> list[Recorded]:
+        """The newest messages that match, oldest first; payloads are cut at 128 KiB."""
+        ...
+
+    def stats(self) -> RecorderStats:
+        """How much is kept."""
+        ...
+
+    def close(self) -> None:
+        """Keep what is pending and let go."""
+        ...
+
+
+class MemoryRecorder:
+    """Keeps messages as long as it lives, at most `capacity` of them."""
+
+    def __init__(self, capacity: int = 10_000) -> None:
+        self._kept: deque[Recorded] = deque(maxlen=capacity)
+        self._lock = threading.Lock()
+
+    def add(self, message: Recorded) -> None:
+        with self._lock:
+            self._kept.append(cut(message))
+
+    def flush(self) -> None:
+        """All is kept already."""
+
+    def history(self, query: HistoryQuery) -> list[Recorded]:
+        with self._lock:
+            found = [message for message in self._kept if _takes(query, message)]
+        found.sort(key=lambda message: message.at)
+        return found[-limit_of(query) :]
+
+    def stats(self) -> RecorderStats:
+        with self._lock:
+            oldest = min((message.at for message in self._kept), default=None)
+            return RecorderStats(
+                stored=len(self._kept), dropped=0, size=sum(len(m.payload) for m in self._kept), oldest=oldest
+            )
+
+    def close(self) -> None:
+        """Nothing to let go."""
+
+
+def cut(message: Recorded) -> Recorded:
+    """The message with no more payload than is kept."""
+    if len(message.payload) <= MAX_PAYLOAD:
+        return message
+    return Recorded(message.at, message.topic, message.payload[:MAX_PAYLOAD], message.agent_id, message.task_id)
+
+
+def limit_of(query: HistoryQuery) -> int:
+    """How many messages the query may get."""
+    return max(1, min(query.limit, MAX_ROWS))
+
+
+def _takes(query: HistoryQuery, message: Recorded) -> bool:
+    return (
+        (query.since is None or message.at >= query.since)
+        and (query.until is None or message.at <= query.until)
+        and (query.agent_id is None or message.agent_id == query.agent_id)
+        and (query.task_id is None or message.task_id == query.task_id)
+        and (query.topic is None or matches(query.topic, message.topic))
+    )
