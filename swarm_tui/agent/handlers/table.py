@@ -7,6 +7,8 @@ BUILTIN: dict[str, str] = {
     "testing.run": "swarm_tui.agent.handlers.pytest_run:Run",
     "testing.coverage": "swarm_tui.agent.handlers.pytest_coverage:Coverage",
     "code.review": "swarm_tui.agent.handlers.review:Review",
+    "deployment.deploy": "swarm_tui.agent.handlers.deploy:Deploy",
+    "deployment.rollback": "swarm_tui.agent.handlers.deploy:Rollback",
     "security.scan": "swarm_tui.agent.handlers.security:Scan",
     "documentation.generate": "swarm_tui.agent.handlers.docs:Generate",
 }
