@@ -141,7 +141,7 @@ class Lifecycle:
             return False
         spec = str(self.crew.place.state.spec(unit.agent_id))
         for pid, began in found:
-            if (pid, began) == (saved.pid, saved.start_time) or _runs(pid, spec):
+            if (pid, began) == (saved.pid, saved.start_time) or runs_spec(pid, spec):
                 self._say("orphan", unit.agent_id, f"process {pid} has no pane; it is ended")
                 self._end_process(pid, began)
             else:
@@ -225,9 +225,10 @@ class Lifecycle:
         if pane is None:
             unit.pane_id = None
             self._finish(unit, Exit(pane_lost=True))
-        elif pane.dead:
+        elif pane.dead and (pane.status is not None or pane.signal is not None):
             self._finish(unit, Exit(status=pane.status, signal=pane.signal))
         elif asks:
+            # The terminal can be closed before tmux has the status, and tmux can miss that there is one.
             self.crew.reap(pane.server_pid)
             self.loop.after(ASK_AGAIN, lambda: self._learn(unit, pid, asks - 1))
         else:
@@ -374,7 +375,7 @@ class Lifecycle:
             self.stop(self.units[agent_id], drain=drain, then=partial(one_less, agent_id))
 
 
-def _runs(pid: int, spec_path: str) -> bool:
+def runs_spec(pid: int, spec_path: str) -> bool:
     """Whether the process was started by us with that spec."""
     try:
         return spec_path in Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")

@@ -4,7 +4,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from swarm_tui.config.files import write_private
 from swarm_tui.config.ids import bounds
@@ -93,3 +93,17 @@ def read_down(state: StateDir) -> DownRequest | None:
         return None
     except (msgspec.DecodeError, UnicodeDecodeError):
         return DownRequest()
+
+
+def differs(old: RunSpec, new: RunSpec) -> bool:
+    """Whether a running agent must be told anew; what only the dispatcher reads does not matter to the others."""
+    if new.role == "task-manager":
+        return old != new
+    plain = RunSpec(agent_id="", role="", swarm="", broker=new.broker, workdir="", state_dir="")
+
+    def own(spec: RunSpec) -> RunSpec:
+        return msgspec.structs.replace(
+            spec, types=plain.types, scale=plain.scale, policy=plain.policy, foreign=plain.foreign
+        )
+
+    return own(old) != own(new)

@@ -27,7 +27,7 @@ from swarm_tui.supervisor.lifecycle import Lifecycle
 from swarm_tui.supervisor.link import REPEAT, HostLink
 from swarm_tui.supervisor.loop import Call, Loop
 from swarm_tui.supervisor.operators import Operators
-from swarm_tui.supervisor.plan import Plan, load_plan, read_down
+from swarm_tui.supervisor.plan import Plan, differs, load_plan, read_down
 from swarm_tui.supervisor.presence import Presences
 from swarm_tui.supervisor.scaler import Scaler
 from swarm_tui.supervisor.store import Saved, SavedUnit
@@ -485,15 +485,3 @@ class Supervisor:
             return
         self._departure = Departure(self, drain=not now, done=self.loop.stop)
         self._departure.begin()
-
-
-def differs(old: RunSpec, new: RunSpec) -> bool:
-    """Whether a running agent must be told anew; what only the dispatcher reads does not matter to the others."""
-    if new.role == "task-manager":
-        return old != new
-    plain = RunSpec(agent_id="", role="", swarm="", broker=new.broker, workdir="", state_dir="")
-
-    def own(spec: RunSpec) -> RunSpec:
-        return structs.replace(spec, types=plain.types, scale=plain.scale, policy=plain.policy, foreign=plain.foreign)
-
-    return own(old) != own(new)

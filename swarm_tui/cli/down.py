@@ -1,0 +1,33 @@
+"""`swarm-tui down`: drain and stop a swarm; leave nothing behind."""
+
+import click
+
+from swarm_tui.cli.common import NO_SUCH, Failure, note, target
+from swarm_tui.supervisor import service
+from swarm_tui.supervisor.service import UpError
+from swarm_tui.tmux.errors import TmuxError
+
+
+@click.command(epilog="Example: swarm-tui down opencto-dev --now")
+@click.argument("swarm", required=False)
+@click.option("--swarm", "named", metavar="NAME", help="The same as the argument.")
+@click.option("--now", is_flag=True, help="Do not let agents finish their work first.")
+@click.option("--purge", is_flag=True, help="Delete its state too: journal, record and logs.")
+def command(swarm: str | None, named: str | None, now: bool, purge: bool) -> None:
+    """Drain and stop SWARM in reverse order, and leave nothing of it behind."""
+    found = target(swarm or named)
+    try:
+        if now:
+            service.hurry(found.state)
+        with service.swarm_lock(found.state, note):
+            was_there = service.bring_down(found.swarm, now=now, purge=purge, say=note, waits=_waits)
+    except (UpError, TmuxError, OSError) as error:
+        raise Failure(str(error)) from None
+    if not was_there:
+        raise Failure(f"no swarm `{found.swarm}` runs here; `swarm-tui up` starts one", NO_SUCH)
+    click.echo(f"{found.swarm} is down")
+
+
+def _waits(names: list[str]) -> None:
+    if names:
+        note(f"waiting for {', '.join(names)}")

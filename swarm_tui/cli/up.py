@@ -1,0 +1,152 @@
+"""`swarm-tui up`: start or adopt a swarm, then open the screen."""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from swarm_tui.cli.common import FAILED, UNREACHABLE, Failure, host_name, is_terminal, note
+from swarm_tui.config.load import Loaded, find_layout, load_layout
+from swarm_tui.config.paths import state_dir
+from swarm_tui.supervisor import service
+from swarm_tui.supervisor.choose import NoBrokerError
+from swarm_tui.supervisor.plan import Plan, load_plan
+from swarm_tui.supervisor.service import Prepared, UpError
+from swarm_tui.tmux.errors import TmuxError
+
+
+@click.command(epilog="Example: swarm-tui up opencto-dev --detach")
+@click.argument("layout", default="opencto-dev", metavar="[LAYOUT]")
+@click.option("--detach", is_flag=True, help="Return when every agent has registered; open no screen.")
+@click.option("--wait", type=click.FloatRange(min=0), default=60.0, show_default=True, help="Seconds to wait for that.")
+@click.option("--dry-run", is_flag=True, help="Show what would run; start nothing.")
+@click.option("--join", is_flag=True, help="Help a swarm that runs elsewhere, as one more host of it.")
+@click.option("--host", metavar="NAME", help="This host's name in the swarm (default: the layout's, else its own).")
+@click.option("--swarm", metavar="NAME", help="Another name than the layout's for the swarm.")
+@click.option("--broker", metavar="URL", help="Another broker than the layout's.")
+@click.option("--force", "--yes", "force", is_flag=True, help="Ask nothing.")
+def command(
+    layout: str,
+    detach: bool,
+    wait: float,
+    dry_run: bool,
+    join: bool,
+    host: str | None,
+    swarm: str | None,
+    broker: str | None,
+    force: bool,
+) -> None:
+    """Start the swarm of LAYOUT, or adopt it when it runs, then open the screen.
+
+    LAYOUT is a name (looked up in ./layouts, your config folder, then those shipped) or a path.
+    """
+    loaded = load_layout(find_layout(layout, Path.cwd()), cwd=Path.cwd(), broker=broker, swarm=swarm)
+    for line in loaded.notes:
+        note(line)
+    if not (detach or dry_run or is_terminal()):
+        raise Failure("this is not a terminal, so no screen can open: use `swarm-tui up --detach`")
+    try:
+        plan = _up(loaded, wait, dry_run=dry_run, join=join, host=host or host_name(), force=force)
+    except NoBrokerError as error:
+        raise Failure(str(error), UNREACHABLE if error.unreachable else FAILED) from None
+    except (UpError, TmuxError, OSError) as error:
+        raise Failure(str(error)) from None
+    if plan is not None and not detach:
+        sys.exit(open_screen(plan.swarm))
+
+
+def _up(loaded: Loaded, wait: float, *, dry_run: bool, join: bool, host: str, force: bool) -> Plan | None:
+    if dry_run:
+        _show(service.prepare(loaded, host=host, join=join))
+        return None
+    if not force:
+        _confirm(loaded.confirm)
+    state = state_dir(loaded.layout.swarm)
+    with service.swarm_lock(state, note):
+        ready = service.prepare(loaded, host=host, join=join)
+        for line in ready.notes:
+            note(line)
+        service.bring_up(ready, note)
+        _wait(ready, wait)
+    return ready.plan
+
+
+def _confirm(questions: list[str]) -> None:
+    for question in questions:
+        if not sys.stdin.isatty():
+            raise Failure(f"{question} Say `--yes` to go on, or unset it.")
+        if not click.confirm(question, default=False, err=True):
+            raise Failure("not started")
+
+
+def _show(ready: Prepared) -> None:
+    """What would run, a line an agent."""
+    plan = ready.plan
+    click.echo(f"swarm    {plan.swarm}{' (runs: it would be adopted)' if ready.running else ''}")
+    click.echo(f"session  {plan.session}  (tmux {'' if plan.socket == 'default' else '-L ' + plan.socket})")
+    own = f"our own, port {plan.embedded_port}" if plan.embedded_port is not None else "one that is there"
+    click.echo(f"broker   {plan.layout.broker.url}  ({own})")
+    for line in ready.notes:
+        click.echo(f"note     {line}")
+    limits = plan.scaled()
+    for spec in plan.specs(ready.state):
+        scaled = f"  ({limits[spec.role][0]} to {limits[spec.role][1]} of them)" if spec.role in limits else ""
+        program = f"  {' '.join(spec.command)}" if spec.command else ""
+        click.echo(f"agent    {spec.agent_id:<20} {spec.role:<14}{scaled}{program}")
+    for line in service.difference(load_plan(ready.state) if ready.running else None, plan, ready.state):
+        click.echo(f"change   {line}")
+
+
+def _wait(ready: Prepared, limit: float) -> None:
+    """Until all have registered; exit 1 naming who has not."""
+    began, live = time.monotonic(), sys.stderr.isatty()
+    shown = ""
+    while True:
+        now = service.progress(ready.plan, ready.state)
+        left = [row.agent_id for row in now.missing]
+        if now.known and not left:
+            break
+        if time.monotonic() - began >= limit:
+            break
+        line = f"{len(now.ready)} registered; waiting for {', '.join(left) or 'the supervisor'}"
+        if live and line != shown:
+            click.echo(f"\r\x1b[2K{line[: _width() - 1]}", nl=False, err=True)
+            shown = line
+        time.sleep(0.01)
+    if shown:
+        click.echo("\r\x1b[2K", nl=False, err=True)
+    _report(ready, now, time.monotonic() - began)
+
+
+def _report(ready: Prepared, now: service.Wait, took: float) -> None:
+    plan = ready.plan
+    tmux = " ".join(service.server(plan.socket).argv)
+    bad = [*now.failed, *now.missing]
+    fatal = [row for row in bad if not (row.state == "stopped" and ready.running)]
+    if not now.known or fatal:
+        for row in bad:
+            note(f"{row.agent_id}: {row.state}{': ' + row.reason if row.reason else ''}")
+            for line in row.tail[-5:]:
+                note(f"    {line}")
+        names = ", ".join(row.agent_id for row in fatal) or "nobody: the supervisor does not answer"
+        where = f"`{tmux} attach -t ={plan.session}` shows its pane"
+        raise Failure(f"did not register within {took:.0f} s: {names}; {where}")
+    verb = "goes on" if ready.running else "is up"
+    click.echo(f"{plan.swarm} {verb}: {len(now.ready)} agents registered ({took:.1f} s)")
+    click.echo(f"attach with: {tmux} attach -t ={plan.session}")
+
+
+def _width() -> int:
+    try:
+        return os.get_terminal_size(2).columns
+    except OSError:
+        return 80
+
+
+def open_screen(swarm: str) -> int:
+    """The screen of the swarm that is up; its exit code."""
+    from swarm_tui.cli.bare import open_screen as opened
+
+    return opened(swarm)
