@@ -10,7 +10,7 @@ class HeldError(Exception):
     """Another process has the id; the text is a sentence that says which and what to do."""
 
 
-def take(path: Path, agent_id: str, wait: float = 5.0, *, keep_over_exec: bool = False) -> int:
+def take(path: Path, agent_id: str, wait: float = 3.0, *, keep_over_exec: bool = False) -> int:
     """Lock `path` and return its descriptor, which holds the lock until it is closed.
 
     A predecessor that is still leaving gets `wait` seconds. Raises HeldError, or OSError.

@@ -64,7 +64,7 @@ class Presence:
             self._on_settled()
 
     def changed(self) -> float | None:
-        """Our state may have changed: when to call `tick` next, in monotonic seconds."""
+        """Our state, or what is retained of it, may have changed: when to call `tick`, in monotonic seconds."""
         with self._lock:
             if self._due is None and self._said is not None and self._state() != self._said:
                 self._due = time.monotonic() + CHANGE_EVERY

@@ -93,7 +93,7 @@ class AgentRuntime:
             Shutdown(agent_id=self.me.agent_id, reason=self.voice.reason, uptime=self._pulse.uptime()),
         )
         self.presence.farewell()
-        self._bus.close(2.0)
+        self._bus.close(2.0 if self._bus.is_up() else 0.2)
 
     # -- the bus's thread
 
@@ -136,6 +136,7 @@ class AgentRuntime:
     def _on_event(self, event: Event) -> None:
         if event.topic == self._own_status:
             self.presence.on_status(event)
+            self._timer.wake_at(self.presence.changed())
             return
         if isinstance(event.body, Broadcast):
             self.voice.note(f"{event.sender}: {event.body.text}", "📨")
