@@ -61,12 +61,13 @@ def parse_time(value: object) -> float | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, (int, float)):
-        seconds = float(value) / 1000 if value > 1e11 else float(value)
-        return seconds if 0 <= seconds < 1e11 else None
+        # Compared before it is converted: an int of a thousand digits is no float.
+        return (float(value) if value < 1e11 else float(value) / 1000) if 0 <= value < 1e14 else None
     if isinstance(value, str) and len(value) <= 40:
         try:
             parsed = datetime.fromisoformat(value)
-            return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
+            seconds = (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
+            return seconds if 0 <= seconds < 1e11 else None
         except (ValueError, OverflowError):
             return None
     return None

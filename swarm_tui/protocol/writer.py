@@ -1,0 +1,81 @@
+"""A strict writer: one envelope for all, and text that every reader can read."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from swarm_tui.protocol.bodies import Body
+from swarm_tui.protocol.envelope import Outgoing, rfc3339
+from swarm_tui.protocol.topics import COMMANDS, QOS_0, RETAINED, Kind, topic
+
+#: How long a command may act, seconds.
+COMMAND_LIFE = 60.0
+_encode_json = msgspec.json.Encoder(enc_hook=str).encode
+
+
+def builtins(body: Body) -> dict[str, Any]:
+    """The body as the wire shows it: fields that are None are left out, `result` never."""
+    plain: dict[str, Any] = msgspec.to_builtins(body, enc_hook=str)
+    return _without_none(plain)
+
+
+def _without_none(plain: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: _without_none(value) if name in ("error", "task") and isinstance(value, dict) else value
+        for name, value in plain.items()
+        if (value is not None or name == "result") and not (name == "agent_id" and value == "")
+    }
+
+
+def encode(value: dict[str, Any]) -> bytes:
+    """`value` as UTF-8 JSON; a lone surrogate (from a file's name) becomes U+FFFD, as no reader takes it."""
+    try:
+        return _encode_json(value)
+    except UnicodeEncodeError:
+        return _encode_json(_scrubbed(value))
+
+
+def _scrubbed(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, dict):
+        return {_scrubbed(name): _scrubbed(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_scrubbed(inner) for inner in value]
+    return value
+
+
+class Writer:
+    """Makes the messages that one sender says; ids and times come from its arguments, so that all replays.
+
+    `new_id` gives a fresh uuid4 as text, `clock` the time in seconds since the epoch.
+    """
+
+    def __init__(
+        self, swarm: str, sender: str, role: str, *, new_id: Callable[[], str], clock: Callable[[], float]
+    ) -> None:
+        self.swarm = swarm
+        self.sender = sender
+        self.role = role
+        self._new_id = new_id
+        self._clock = clock
+
+    def message(self, kind: Kind, body: Body, key: str = "", *, message_id: str | None = None) -> Outgoing:
+        """The message of `kind`; `key` fills the topic's `+`. A repeat of a message passes its `message_id`."""
+        now = self._clock()
+        envelope: dict[str, Any] = {
+            "id": message_id or self._new_id(),
+            "timestamp": rfc3339(now),
+            "agent_id": self.sender,
+            "role": self.role,
+            "v": 1,
+            "payload": builtins(body),
+        }
+        if (kind in COMMANDS and kind not in RETAINED) or (kind is Kind.INBOX and "command" in envelope["payload"]):
+            envelope["expires_at"] = rfc3339(now + COMMAND_LIFE)
+        return Outgoing(topic(self.swarm, kind, key), encode(envelope), 0 if kind in QOS_0 else 1, kind in RETAINED)
+
+    def clear(self, kind: Kind, key: str = "") -> Outgoing:
+        """The empty retained message that clears what `kind` retains."""
+        return Outgoing(topic(self.swarm, kind, key), b"", 1, True)
