@@ -1,0 +1,126 @@
+"""The one registry of acts: keys, palette, footer and help all read it."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from swarm_tui.ui.context import Context
+
+if TYPE_CHECKING:
+    from swarm_tui.ui.screens.base import SwarmScreen
+
+#: Where an act has effect; `anywhere` is every screen that is not a dialog.
+SCOPES = ("agents", "tasks", "stream", "pane", "wall", "agent", "task", "message", "form", "help", "problems")
+LISTS = ("agents", "tasks", "stream", "pane", "wall", "agent", "task", "message", "help", "problems")
+MAIN = ("agents", "tasks", "stream", "pane")
+AGENTS = ("agents", "agent", "pane", "wall")
+TASKS = ("tasks", "task")
+
+Can = Callable[[Context], "str | None"]
+Run = Callable[[Context], Any]
+
+
+class Action(Struct, frozen=True, kw_only=True):
+    """One act. `can` gives the reason why not, `confirm` the question to ask first, or None.
+
+    `label` is for the footer (a word or two), `help` a sentence. `writes` acts are off under `--read-only`.
+    `rank` orders the footer: 0 keeps it out.
+    """
+
+    name: str
+    keys: tuple[str, ...]
+    label: str
+    help: str
+    group: str
+    run: Run
+    scopes: tuple[str, ...] = LISTS
+    can: Can = lambda _: None
+    confirm: Can = lambda _: None
+    writes: bool = False
+    rank: int = 0
+    palette: bool = True
+
+    def why_not(self, context: Context) -> str | None:
+        """Why it cannot act here and now, as a sentence; None when it can."""
+        if context.scope not in self.scopes:
+            return f"{self.label} works on {_places(self.scopes)}"
+        if self.writes and context.read_only:
+            return f"{self.label} is off: the screen was opened with --read-only"
+        return self.can(context)
+
+
+_PLACE = {
+    "agents": "agents", "tasks": "tasks", "stream": "the stream", "pane": "the pane", "wall": "the wall",
+    "agent": "an agent's page", "task": "a task's page", "message": "a message", "form": "the form", "help": "help",
+    "problems": "the problems",
+}  # fmt: skip
+
+
+def _places(scopes: Sequence[str]) -> str:
+    names = [_PLACE[scope] for scope in scopes]
+    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
+
+
+class Registry:
+    """All acts by name and by key; `keymap` gives acts other keys (act name to a comma-separated list)."""
+
+    def __init__(self, actions: Iterable[Action], keymap: Mapping[str, str] | None = None) -> None:
+        self.notes: list[str] = []
+        self.actions: dict[str, Action] = {}
+        self._keys: dict[str, tuple[str, ...]] = {}
+        for action in actions:
+            self.actions[action.name] = action
+            self._keys[action.name] = action.keys
+        for name, keys in (keymap or {}).items():
+            if name not in self.actions:
+                self.notes.append(f"keys: there is no act {name!r}")
+                continue
+            self._keys[name] = tuple(key.strip() for key in str(keys).split(",") if key.strip())
+
+    def keys(self, name: str) -> tuple[str, ...]:
+        """The keys of an act."""
+        return self._keys[name]
+
+    def bound(self) -> dict[str, list[Action]]:
+        """Each key with its acts."""
+        bound: dict[str, list[Action]] = {}
+        for name, keys in self._keys.items():
+            for key in keys:
+                bound.setdefault(key, []).append(self.actions[name])
+        return bound
+
+    def pick(self, key: str, scope: str) -> Action | None:
+        """The act of `key` in `scope`; where none has effect there, one that can say so."""
+        acts = self.bound().get(key, [])
+        return next((act for act in acts if scope in act.scopes), acts[0] if acts else None)
+
+    def here(self, scope: str) -> list[Action]:
+        """The acts that have effect in `scope`, in their order."""
+        return [act for act in self.actions.values() if scope in act.scopes]
+
+    def key_text(self, name: str) -> str:
+        """The act's first key as people write it."""
+        keys = self._keys[name]
+        return pretty(keys[0]) if keys else ""
+
+
+_PRETTY = {
+    "question_mark": "?", "slash": "/", "colon": ":", "space": "space", "plus": "+", "minus": "-", "comma": ",",
+    "left_square_bracket": "[", "right_square_bracket": "]", "escape": "Esc", "enter": "enter", "tab": "tab",
+    "less_than_sign": "<", "greater_than_sign": ">", "up": "↑", "down": "↓", "equals_sign": "=",
+    "shift+tab": "shift-tab", "pageup": "PgUp", "pagedown": "PgDn", "home": "Home", "end": "End",
+    "left": "←", "right": "→",
+}  # fmt: skip
+
+
+def pretty(key: str) -> str:
+    """A key's name as people write it."""
+    if key in _PRETTY:
+        return _PRETTY[key]
+    return "^" + key[5:].upper() if key.startswith("ctrl+") and len(key) == 6 else key
+
+
+def screen_of(context: Context) -> "SwarmScreen":
+    """The screen that has the act."""
+    return context.screen

@@ -1,0 +1,190 @@
+"""Acts on agents: they go to the supervisor of the agent's host, or to its inbox where it has none."""
+
+from swarm_tui.domain.states import LIVE, AgentState
+from swarm_tui.domain.views import AgentView
+from swarm_tui.protocol.bodies import HostControl, Inbox
+from swarm_tui.protocol.topics import Kind
+from swarm_tui.ui.actions import AGENTS, Action
+from swarm_tui.ui.context import Context
+
+_DOWN = frozenset({AgentState.OFFLINE, AgentState.STOPPED, AgentState.CRASHLOOP, AgentState.BACKOFF, AgentState.LOST})
+
+
+def host_of(context: Context, agent: AgentView) -> str | None:
+    """The host whose supervisor minds the agent; None when nobody does."""
+    hosts = context.model.fleet.hosts
+    if agent.host in hosts:
+        return agent.host
+    return next(iter(hosts)) if len(hosts) == 1 and agent.witness != "foreign" else None
+
+
+def _some(context: Context) -> str | None:
+    if not context.agents:
+        return "no agent is selected: tab goes to the agents"
+    return _linked(context)
+
+
+def _linked(context: Context) -> str | None:
+    return "the broker is away: nothing can be sent" if context.model.stale else None
+
+
+def _minded(context: Context) -> str | None:
+    """Some agent, and a supervisor for each."""
+    if reason := _some(context):
+        return reason
+    lost = [agent.agent_id for agent in context.agents if host_of(context, agent) is None]
+    return f"no supervisor minds {lost[0]}: it was not started by `swarm-tui up`" if lost else None
+
+
+def names(agents: list[AgentView]) -> str:
+    """Whom it is about: one by name, more by number."""
+    return agents[0].agent_id if len(agents) == 1 else f"{len(agents)} agents"
+
+
+def _busy(agents: list[AgentView]) -> str:
+    busy = [agent for agent in agents if agent.task_id]
+    if not busy:
+        return ""
+    return (
+        f" {busy[0].agent_id} is at {busy[0].task_id}; it goes back to the queue."
+        if len(busy) == 1
+        else f" {len(busy)} of them are at work; their tasks go back to the queue."
+    )
+
+
+def control(context: Context, command: str, *, when_idle: bool = False) -> list[AgentView]:
+    """Send `command` for each agent at hand."""
+    agents = context.agents
+    for agent in agents:
+        host = host_of(context, agent)
+        if host is not None:
+            context.app.source.act(
+                Kind.HOST_CONTROL,
+                HostControl(command=command, agent_id=agent.agent_id, when_idle=when_idle),
+                host,  # type: ignore[arg-type]
+            )
+    context.screen.unmark()
+    return agents
+
+
+def restart(context: Context) -> None:
+    agents = control(context, "restart")
+    context.say(f"asked to restart {names(agents)}")
+
+
+def restart_idle(context: Context) -> None:
+    agents = control(context, "restart", when_idle=True)
+    context.say(f"{names(agents)} will restart when idle")
+
+
+def start_stop(context: Context) -> None:
+    command = "start" if _would_start(context) else "stop"
+    agents = control(context, command)
+    other = "stop" if command == "start" else "start"
+    context.app.undo.push(f"{command} {names(agents)}", lambda: _again(context, other, agents))
+    context.say(f"asked to {command} {names(agents)}; u undoes it")
+
+
+def _would_start(context: Context) -> bool:
+    return all(agent.state in _DOWN for agent in context.agents)
+
+
+def _again(context: Context, command: str, agents: list[AgentView]) -> None:
+    for agent in agents:
+        if (host := host_of(context, agent)) is not None:
+            context.app.source.act(Kind.HOST_CONTROL, HostControl(command=command, agent_id=agent.agent_id), host)  # type: ignore[arg-type]
+
+
+def drain(context: Context) -> None:
+    agents = context.agents
+    undrain = all(agent.state is AgentState.DRAINING for agent in agents)
+    _drain(context, agents, undrain)
+    context.screen.unmark()
+    context.app.undo.push(
+        f"{'undrain' if undrain else 'drain'} {names(agents)}", lambda: _drain(context, agents, not undrain)
+    )
+    says = "takes tasks again" if undrain else "finishes its task and takes no more"
+    context.say(f"{names(agents)} {says}; u undoes it")
+
+
+def _drain(context: Context, agents: list[AgentView], undrain: bool) -> None:
+    command = "undrain" if undrain else "drain"
+    for agent in agents:
+        host = host_of(context, agent)
+        if host is not None:
+            context.app.source.act(Kind.HOST_CONTROL, HostControl(command=command, agent_id=agent.agent_id), host)  # type: ignore[arg-type]
+        else:
+            context.app.source.act(Kind.INBOX, Inbox(command=command), agent.agent_id)  # type: ignore[arg-type]
+
+
+def _scale(context: Context, by: int) -> None:
+    agent = context.agents[0]
+    host = host_of(context, agent)
+    if host is None:
+        return
+    wish = context.app.wish(agent.role, by)
+    context.app.source.act(Kind.HOST_CONTROL, HostControl(command="scale", role=agent.role, count=wish), host)
+    context.app.undo.push(f"scale {agent.role}", lambda: _scale_back(context, agent, host, -by))
+    context.say(f"asked for {wish} {agent.role} agent{'' if wish == 1 else 's'}; u undoes it")
+
+
+def _scale_back(context: Context, agent: AgentView, host: str, by: int) -> None:
+    wish = context.app.wish(agent.role, by)
+    context.app.source.act(Kind.HOST_CONTROL, HostControl(command="scale", role=agent.role, count=wish), host)
+
+
+def _can_shrink(context: Context) -> str | None:
+    if reason := _minded(context):
+        return reason
+    role = context.agents[0].role
+    return f"{role} has no agent to take away" if context.app.wished(role) <= 0 else None
+
+
+def _forgettable(context: Context) -> str | None:
+    if reason := _some(context):
+        return reason
+    alive = [agent.agent_id for agent in context.agents if agent.state in LIVE]
+    return f"{alive[0]} is alive: only agents that are gone can be forgotten" if alive else None
+
+
+def forget(context: Context) -> None:
+    for agent in context.agents:
+        context.app.source.clear(Kind.STATUS, agent.agent_id)
+    context.say(f"{names(context.agents)} forgotten")
+    context.screen.unmark()
+
+
+AGENT_ACTS = (
+    Action(
+        name="drain", keys=("d",), label="drain", group="agents", scopes=AGENTS, writes=True, rank=50, can=_some, run=drain,
+        help="Let the agent finish its task and take no more; once more takes it back.",
+        confirm=lambda c: f"Drain {len(c.agents)} agents?" if len(c.agents) > 1 else None,
+    ),
+    Action(
+        name="restart", keys=("r",), label="restart", group="agents", scopes=AGENTS, writes=True, rank=40, can=_minded, run=restart,
+        help="End the agent and start it again at once; a task it runs goes back to the queue.",
+        confirm=lambda c: f"Restart {names(c.agents)} now?{_busy(c.agents)}" if _busy(c.agents) or len(c.agents) > 1 else None,
+    ),
+    Action(
+        name="restart_idle", keys=("R",), label="restart when idle", group="agents", scopes=AGENTS, writes=True, can=_minded,
+        run=restart_idle, help="Restart the agent as soon as it has no task.",
+    ),
+    Action(
+        name="start_stop", keys=("s",), label="start/stop", group="agents", scopes=AGENTS, writes=True, rank=60, can=_minded,
+        run=start_stop, help="Start an agent that is down, or stop one that runs (it stays down).",
+        confirm=lambda c: None if _would_start(c) else f"Stop {names(c.agents)}?{_busy(c.agents)}",
+    ),
+    Action(
+        name="scale_up", keys=("plus",), label="one more", group="agents", scopes=AGENTS, writes=True, can=_minded,
+        run=lambda c: _scale(c, 1), help="Run one more agent of this role.",
+    ),
+    Action(
+        name="scale_down", keys=("minus",), label="one less", group="agents", scopes=AGENTS, writes=True, can=_can_shrink,
+        run=lambda c: _scale(c, -1), help="Run one agent less of this role; an idle one goes first, drained.",
+        confirm=lambda c: f"Run one {c.agents[0].role} agent less?",
+    ),
+    Action(
+        name="forget", keys=("X",), label="forget", group="agents", scopes=("agents", "agent"), writes=True, can=_forgettable, run=forget,
+        help="Take an agent that is gone off the list.", confirm=lambda c: f"Forget {names(c.agents)}?",
+    ),
+)  # fmt: skip

@@ -1,0 +1,44 @@
+"""Acts that open something: a page, a log, the wall."""
+
+from swarm_tui.ui.actions import AGENTS, LISTS, Action
+from swarm_tui.ui.context import Context
+
+
+def _agent(context: Context) -> str | None:
+    return None if context.agent else "no agent is selected: tab goes to the agents"
+
+
+PAGE_ACTS = (
+    Action(
+        name="open", keys=("enter",), label="open", group="pages", scopes=("agents", "tasks", "stream", "wall", "problems", "agent", "task"),
+        rank=5, run=lambda c: c.screen.open(), help="Open its page: an agent's, a task's, a message's; in the wall, zoom.",
+    ),
+    Action(
+        name="logs", keys=("l",), label="logs", group="pages", scopes=(*AGENTS, "task"), rank=45, can=_agent,
+        run=lambda c: c.app.open_log(c), help="The agent's log, kept over its restarts.",
+    ),
+    Action(
+        name="wall", keys=("w",), label="wall", group="pages", rank=35, run=lambda c: c.app.open_wall(),
+        help="All panes at once, live; once more comes back.",
+    ),
+    Action(
+        name="copy", keys=("Y",), label="copy", group="view", scopes=LISTS, run=lambda c: c.screen.copy(),
+        help="Copy the id, or the line, to the clipboard of your terminal.",
+    ),
+    Action(
+        name="send", keys=("ctrl+s",), label="send", group="form", scopes=("form",), rank=1, palette=False,
+        run=lambda c: c.screen.send(), help="Publish the task.",
+    ),
+    Action(
+        name="raw", keys=("ctrl+r",), label="raw/fields", group="form", scopes=("form",), rank=2, palette=False,
+        run=lambda c: c.screen.raw(), help="Write the payload as JSON or YAML, or come back to the fields.",
+    ),
+    Action(
+        name="template", keys=("ctrl+o",), label="templates", group="form", scopes=("form",), rank=3, palette=False,
+        run=lambda c: c.screen.templates(), help="Take a template of the layout, or one of the last tasks sent.",
+    ),
+    Action(
+        name="close", keys=("escape",), label="close", group="form", scopes=("form",), rank=4, palette=False,
+        run=lambda c: c.screen.back(), help="Close the form; what is in it stays for the next time.",
+    ),
+)  # fmt: skip

@@ -1,0 +1,80 @@
+"""Acts on the whole swarm, and on the screen as a program."""
+
+from swarm_tui.protocol.bodies import Halt
+from swarm_tui.protocol.topics import Kind
+from swarm_tui.ui.actions import LISTS, MAIN, Action
+from swarm_tui.ui.context import Context
+
+
+def _linked(context: Context) -> str | None:
+    return "the broker is away: nothing can be sent" if context.model.stale else None
+
+
+def halt(context: Context) -> None:
+    if context.model.fleet.halted is not None:
+        context.app.source.clear(Kind.HALT)
+        context.app.undo.push("resume", lambda: _halt(context))
+        context.say("asked to resume: dispatch goes on")
+    else:
+        _halt(context)
+        context.app.undo.push("halt", lambda: context.app.source.clear(Kind.HALT))
+        context.say("halt sent: dispatch stops and all that runs is cancelled; H lifts it")
+
+
+def _halt(context: Context) -> None:
+    context.app.source.act(
+        Kind.HALT, Halt(reason=f"halted by {context.app.source.facts.user or 'an operator'} from the screen")
+    )
+
+
+def _halt_question(context: Context) -> str | None:
+    if context.model.fleet.halted is not None:
+        return "Lift the halt? Dispatch goes on."
+    running = context.model.running()
+    return f"Halt the swarm? Dispatch stops and {running} running task{'' if running == 1 else 's'} will be cancelled."
+
+
+SWARM_ACTS = (
+    Action(
+        name="publish", keys=("n",), label="new task", group="swarm", writes=True, rank=10,
+        run=lambda c: c.app.open_form(), help="Open the form that publishes a task.",
+    ),
+    Action(
+        name="halt", keys=("H",), label="halt", group="swarm", writes=True, can=_linked, run=halt, confirm=_halt_question,
+        help="Stop dispatch and cancel everything that runs; once more lifts it. It outlives a restart.",
+    ),
+    Action(
+        name="undo", keys=("u",), label="undo", group="swarm", writes=True, run=lambda c: c.app.undo.pop(c),
+        can=lambda c: c.app.undo.why_not(), help="Take back the last act that can be taken back.",
+    ),
+    Action(
+        name="attach", keys=("a",), label="attach", group="agents", rank=20, writes=True,
+        scopes=("agents", "agent", "pane", "wall", "task"), can=lambda c: c.app.attaching.why_not(c), run=lambda c: c.app.attaching.attach(c),
+        help="Turn this terminal into the agent's pane; detach (prefix d) comes back here.",
+    ),
+    Action(
+        name="leave", keys=("q", "ctrl+q"), label="leave", group="swarm", rank=90, scopes=MAIN, run=lambda c: c.app.leave(),
+        help="Close the screen. The swarm runs on.",
+    ),
+    Action(
+        name="bring_down", keys=("Q",), label="bring down", group="swarm", writes=True, run=lambda c: c.app.leave(down=True),
+        can=lambda c: c.app.why_not_down(), confirm=lambda c: f"Leave, and bring all of {c.app.source.facts.swarm} down?",
+        help="Close the screen and bring the swarm down: agents drain first.",
+    ),
+    Action(
+        name="palette", keys=("ctrl+p",), label="palette", group="screen", scopes=LISTS, rank=80, palette=False,
+        run=lambda c: c.app.open_palette(), help="Find any act, agent or task by typing a part of it.",
+    ),
+    Action(
+        name="help", keys=("question_mark", "f1"), label="help", group="screen", rank=95, run=lambda c: c.app.open_help(c.scope),
+        help="What works here and now, and what the words mean.",
+    ),
+    Action(
+        name="theme", keys=("ctrl+t",), label="next theme", group="screen", run=lambda c: c.app.next_theme(),
+        help="Change the colours: dark, light, high-contrast, colour-blind, ansi.",
+    ),
+    Action(
+        name="notices", keys=("M",), label="notices", group="screen", run=lambda c: c.app.open_notices(),
+        help="All that the screen has told, with its time.",
+    ),
+)  # fmt: skip

@@ -1,0 +1,111 @@
+"""Acts on tasks: an operator's word to the dispatcher."""
+
+from swarm_tui.domain.dispatch.accept import payload_hash
+from swarm_tui.domain.states import OPEN, TaskState
+from swarm_tui.domain.views import TaskView
+from swarm_tui.protocol.bodies import TaskAct
+from swarm_tui.protocol.topics import Kind
+from swarm_tui.ui.actions import TASKS, Action
+from swarm_tui.ui.context import Context
+
+_AGAIN = frozenset({TaskState.FAILED, TaskState.DEAD, TaskState.HELD, TaskState.CANCELLED, TaskState.EXPIRED})
+
+
+def _some(context: Context) -> str | None:
+    if not context.tasks:
+        return "no task is selected: tab goes to the tasks"
+    return "the broker is away: nothing can be sent" if context.model.stale else None
+
+
+def names(tasks: list[TaskView]) -> str:
+    """Which tasks: one by name, more by number."""
+    return tasks[0].task_id if len(tasks) == 1 else f"{len(tasks)} tasks"
+
+
+def _tell(context: Context, kind: Kind, tasks: list[TaskView], reason: str = "") -> None:
+    for task in tasks:
+        hashed = payload_hash(task.type, task.payload) if kind is Kind.TASK_APPROVE else None
+        context.app.source.act(kind, TaskAct(task_id=task.task_id, reason=reason, payload_hash=hashed))
+
+
+def cancel(context: Context) -> None:
+    tasks = [task for task in context.tasks if task.state in OPEN]
+    _tell(context, Kind.TASK_CANCEL, tasks)
+    context.app.undo.push(f"cancel {names(tasks)}", lambda: _tell(context, Kind.TASK_REDRIVE, tasks))
+    context.say(
+        f"asked to cancel {names(tasks)}; u runs it again"
+        if len(tasks) == 1
+        else f"asked to cancel {names(tasks)}; u runs them again"
+    )
+    context.screen.unmark()
+
+
+def retry(context: Context) -> None:
+    tasks = [task for task in context.tasks if task.state in _AGAIN]
+    _tell(context, Kind.TASK_REDRIVE, tasks)
+    context.app.undo.push(f"retry {names(tasks)}", lambda: _tell(context, Kind.TASK_CANCEL, tasks))
+    context.say(f"asked to run {names(tasks)} again; u cancels")
+    context.screen.unmark()
+
+
+def approve(context: Context) -> None:
+    tasks = [task for task in context.tasks if task.state is TaskState.AWAITING_APPROVAL]
+    _tell(context, Kind.TASK_APPROVE, tasks)
+    context.say(f"approved {names(tasks)}")
+    context.screen.unmark()
+
+
+def deny(context: Context) -> None:
+    tasks = [task for task in context.tasks if task.state is TaskState.AWAITING_APPROVAL]
+    _tell(context, Kind.TASK_DENY, tasks)
+    context.say(f"denied {names(tasks)}")
+    context.screen.unmark()
+
+
+def _any(states: frozenset[TaskState], why: str) -> "object":
+    def can(context: Context) -> str | None:
+        if reason := _some(context):
+            return reason
+        if any(task.state in states for task in context.tasks):
+            return None
+        return (
+            f"{names(context.tasks)} {'is' if len(context.tasks) == 1 else 'are'} {context.tasks[0].state.value}: {why}"
+        )
+
+    return can
+
+
+def _retry_question(context: Context) -> str | None:
+    tasks = [task for task in context.tasks if task.state in _AGAIN]
+    held = [task for task in tasks if task.state is TaskState.HELD]
+    if held:
+        return f"{names(held)} may have run already: nobody knows how it ended. Run it again?"
+    return f"Run {names(tasks)} again?" if len(tasks) > 1 else None
+
+
+_ASKING = frozenset({TaskState.AWAITING_APPROVAL})
+
+TASK_ACTS = (
+    Action(
+        name="approve", keys=("y",), label="approve", group="tasks", scopes=TASKS, writes=True, run=approve,
+        can=_any(_ASKING, "only one that waits for approval can be approved"),  # type: ignore[arg-type]
+        help="Let the task run, with exactly the payload shown.", rank=31,
+        confirm=lambda c: f"Approve {names(c.tasks)} ({c.tasks[0].type})?",
+    ),
+    Action(
+        name="deny", keys=("N",), label="deny", group="tasks", scopes=TASKS, writes=True, run=deny,
+        can=_any(_ASKING, "only one that waits for approval can be denied"),  # type: ignore[arg-type]
+        help="Refuse the task; it ends cancelled.", confirm=lambda c: f"Deny {names(c.tasks)}?",
+    ),
+    Action(
+        name="cancel", keys=("c",), label="cancel", group="tasks", scopes=TASKS, writes=True, run=cancel, rank=41,
+        can=_any(frozenset(OPEN), "it has ended, nothing is left to cancel"),  # type: ignore[arg-type]
+        help="Stop the task: a queued one at once, a running one gets ten seconds to end by itself.",
+        confirm=lambda c: f"Cancel {names(c.tasks)}?",
+    ),
+    Action(
+        name="retry", keys=("t",), label="retry", group="tasks", scopes=TASKS, writes=True, run=retry, rank=40,
+        can=_any(_AGAIN, "only one that failed, is held, or was cancelled can run again"),  # type: ignore[arg-type]
+        help="Run the task again with its attempts counted anew.", confirm=_retry_question,
+    ),
+)  # fmt: skip

@@ -1,0 +1,320 @@
+"""The app: it wires source, model, registry and screens, and does no work of its own."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+from textual.app import App
+from textual.binding import BindingType
+
+from swarm_tui.config.model import Broker, Layout
+from swarm_tui.config.paths import state_dir
+from swarm_tui.config.running import Running
+from swarm_tui.config.user import UserConfig, load_user_config
+from swarm_tui.domain.views import AgentView
+from swarm_tui.ui import theme as themes
+from swarm_tui.ui.actions import Action, Registry
+from swarm_tui.ui.acts import ALL
+from swarm_tui.ui.attaching import Attaching
+from swarm_tui.ui.context import Context
+from swarm_tui.ui.look import Look
+from swarm_tui.ui.model import Model
+from swarm_tui.ui.notices import Notices
+from swarm_tui.ui.opening import Opening
+from swarm_tui.ui.screens.base import SwarmScreen
+from swarm_tui.ui.screens.main import MainScreen
+from swarm_tui.ui.source import Source
+from swarm_tui.ui.state import load_state, save_state
+from swarm_tui.ui.trouble import troubles
+from swarm_tui.ui.undo import Undo
+from swarm_tui.ui.widgets.pane import PaneView
+
+DRAIN = 0.1
+"""Seconds between two looks at what came."""
+
+
+class SwarmApp(Opening, App[int]):
+    """The screen of one swarm. `source` is the world, `clock` the time in seconds since the epoch."""
+
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[BindingType]] = []
+    TITLE = "swarm-tui"
+    CSS = "Screen { background: $background; }"
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        config: UserConfig | None = None,
+        state_path: Path | None = None,
+        read_only: bool = False,
+        can_bring_down: bool = False,
+        clock: Callable[[], float] = time.time,
+        timers: bool = True,
+    ) -> None:
+        super().__init__()
+        self.animation_level = "none"
+        self.source = source
+        self.config = config or UserConfig()
+        self.state_path = state_path
+        self.state = load_state(state_path)
+        self.read_only = read_only
+        self.can_bring_down = can_bring_down
+        self.clock = clock
+        self.timers = timers
+        self.model = Model(source.facts.swarm, clock)
+        self.registry = Registry(ALL, {name: _keys(keys) for name, keys in self.config.keys.items()})
+        self.notices = Notices(clock)
+        self.undo = Undo()
+        self.attaching = Attaching(self)
+        self.down_wanted = False
+        self.look: Look = themes.look(themes.DEFAULT)
+        self._wishes: dict[str, int] = {}
+        self._watched: frozenset[str] = frozenset()
+        for each in themes.themes():
+            self.register_theme(each)
+        self._use_theme(self.state.theme or self.config.theme or themes.DEFAULT)
+
+    # Running.
+
+    def on_mount(self) -> None:
+        self.main = MainScreen(self)
+        self.push_screen(self.main)
+        self.source.start()
+        for note in self.registry.notes:
+            self.say(note, bad=True)
+        if self.timers:
+            self.set_interval(DRAIN, self.drain)
+            self.set_interval(1.0, self.tick)
+        self.load_past()
+
+    def on_unmount(self) -> None:
+        self.source.close()
+        save_state(self.state_path, self.state)
+
+    @property
+    def front(self) -> SwarmScreen | None:
+        """The screen of ours that is on top."""
+        return next((screen for screen in reversed(self.screen_stack) if isinstance(screen, SwarmScreen)), None)
+
+    def drain(self) -> None:
+        """Take in what came since the last look, and draw what it changed."""
+        items = self.source.take()
+        now = self.clock()
+        if items:
+            was_up = self.model.fleet.broker_up
+            delta = self.model.feed(items, now)
+            for screen in self.screens_of_ours():
+                screen.take(delta, now)
+            if self.model.fleet.broker_up != was_up:
+                self._link_changed()
+        captured = self.source.panes.changed()
+        if captured:
+            for screen in self.screens_of_ours():
+                screen.captured(dict(captured))
+
+    def tick(self) -> None:
+        """Let a second pass."""
+        now = self.clock()
+        delta = self.model.tick(now)
+        for screen in self.screens_of_ours():
+            if delta:
+                screen.take(delta, now)
+        if self.front is not None:
+            self.front.tick(now)
+            self.front.renew_footer()
+
+    def screens_of_ours(self) -> list[SwarmScreen]:
+        """All screens of ours that are open, the main one first."""
+        return [s for s in self.screen_stack if isinstance(s, SwarmScreen) and s.is_mounted]
+
+    def _link_changed(self) -> None:
+        up = self.model.fleet.broker_up
+        self.main.all_changed()
+        if up and self.model.was_linked:
+            self.say("the broker is back; what is below is of now")
+        self.model.was_linked = True
+        if up:
+            self.load_past()
+
+    # Acts.
+
+    def perform(self, action: Action, context: Context) -> None:
+        """Do an act: say why not, ask first, or run it."""
+        self.notices.clear()
+        reason = action.why_not(context)
+        if reason is not None:
+            self.say(f"{self.registry.key_text(action.name)}: {reason}", bad=True)
+            return
+        question = action.confirm(context)
+        if question is None:
+            self._run(action, context)
+        else:
+            self.confirm(question, action.label, lambda: self._run(action, context))
+
+    def _run(self, action: Action, context: Context) -> None:
+        reason = action.why_not(context)
+        if reason is not None:
+            self.say(reason, bad=True)
+            return
+        action.run(context)
+        context.screen.renew_footer()
+
+    def say(self, text: str, *, bad: bool = False) -> None:
+        """Tell the user, in the last line."""
+        self.notices.add(text, bad=bad)
+        if self.front is not None and self.is_running:
+            self.front.renew_footer()
+
+    def copy(self, text: str) -> None:
+        """Put the text on the terminal's clipboard."""
+        self.copy_to_clipboard(text)
+        first = text.split("\n", 1)[0]
+        self.say(f"copied {first[:60]}{'…' if len(text) > 60 else ''}")
+
+    def pause(self) -> None:
+        """Hold the stream, or let it go on."""
+        stream = self.model.stream
+        stream.pause(not stream.paused)
+        self.main.stream.extend()
+        self.main.stream.redraw()
+
+    def problems(self, context: Context) -> None:
+        """Go to what is wrong: only that shows, with the cursor on the worst; again, and all shows."""
+        if self.screen is not self.main:
+            self.to_main()
+        on = not self.main.agents.problems
+        found = troubles(self.model, self.clock())
+        if on and not found:
+            self.say("nothing is wrong")
+            return
+        self.main.set_problems(on)
+        worst = next((trouble for trouble in found if trouble.id), None)
+        if on and worst is not None:
+            self.main.focus_panel(worst.where)
+            (self.main.agents if worst.where == "agents" else self.main.tasks).select(worst.id)
+
+    def to_main(self) -> None:
+        """Close all pages."""
+        while self.screen is not self.main and len(self.screen_stack) > 1:
+            self.pop_screen()
+
+    def wished(self, role: str) -> int:
+        """How many agents of the role are wished for."""
+        known = self.model.fleet.scale.get(role)
+        live = sum(1 for agent in self.model.fleet.agents.values() if agent.role == role and agent.state != "stopped")
+        return self._wishes.get(role, known.desired if known else live)
+
+    def wish(self, role: str, by: int) -> int:
+        """Wish for more or fewer."""
+        self._wishes[role] = max(0, self.wished(role) + by)
+        return self._wishes[role]
+
+    # Panes.
+
+    def local_pane(self, agent: AgentView) -> str | None:
+        """The agent's pane, where this host has it."""
+        if self.source.panes.why_not() is not None or agent.pane_id is None:
+            return None
+        return agent.pane_id if agent.host in (None, self.source.facts.host) else None
+
+    def why_no_pane(self, agent: AgentView) -> list[str]:
+        """Why there is nothing to see of its pane."""
+        reason = self.source.panes.why_not()
+        if reason is not None:
+            return ["No panes here", reason]
+        if agent.pane_id is None:
+            return [f"{agent.agent_id} has no pane", "it was not started by `swarm-tui up`, or it is down"]
+        if agent.host not in (None, self.source.facts.host):
+            return [f"It runs on {agent.host}", "a attaches over ssh where the layout gives the host's address"]
+        return ["The pane is empty"]
+
+    def watch_panes(self) -> None:
+        """Capture what shows, and nothing else."""
+        wanted = self.front.panes() if self.front is not None else frozenset()
+        if wanted != self._watched:
+            self._watched = wanted
+            self.source.panes.watch(wanted)
+
+    def load_history(self, pane: PaneView) -> None:
+        """Get the pane's history, off the screen's thread."""
+        pane_id = pane.pane_id
+        if pane_id is None:
+            return
+        self.in_thread(lambda: self.source.panes.history(pane_id, 2000), pane.history)
+
+    # Leaving and looks.
+
+    def why_not_down(self) -> str | None:
+        """Why this screen cannot bring the swarm down."""
+        return None if self.can_bring_down else "this swarm was not brought up from here: use swarm-tui down"
+
+    def leave(self, down: bool = False) -> None:
+        """Close the screen."""
+        self.down_wanted = down
+        self.exit(0)
+
+    def next_theme(self) -> None:
+        """The next set of colours."""
+        name = themes.NAMES[(themes.NAMES.index(self.theme) + 1) % len(themes.NAMES)]
+        self.state.theme = name
+        self._use_theme(name)
+        self.say(f"theme: {name}")
+
+    def _use_theme(self, name: str) -> None:
+        known = name if name in themes.NAMES else themes.DEFAULT
+        self.look = themes.look(known)
+        self.theme = known
+
+    def in_thread(self, work: Callable[[], Any], done: Callable[[Any], None]) -> None:
+        """Do what blocks on a thread, and take the outcome on the screen's own."""
+
+        def run() -> None:
+            try:
+                outcome = work()
+            except Exception as error:  # noqa: BLE001 - a failed look must not end the screen
+                self.call_later(self.say, f"{type(error).__name__}: {error}", bad=True)
+                return
+            self.call_later(done, outcome)
+
+        self.run_worker(run, thread=True, exit_on_error=False)
+
+
+def _keys(keys: str | list[str]) -> str:
+    return keys if isinstance(keys, str) else ",".join(keys)
+
+
+def run_screen(
+    *,
+    swarm: str,
+    broker: Broker,
+    running: Running | None = None,
+    layout: Layout | None = None,
+    read_only: bool = False,
+    bring_down: Callable[[], int] | None = None,
+) -> int:
+    """Open the screen on a swarm and stay until the user leaves; the exit code.
+
+    `running` is what `up` wrote of a swarm on this host (its tmux gives the panes). `layout` gives the publish form its
+    types and templates; it is read from `running.layout_path` when None. `bring_down` is what `Q` does after the screen
+    has closed. Raises ConfigError for a user's config file with mistakes.
+    """
+    from swarm_tui.ui.opened import open_source
+
+    config = load_user_config(actions=[action.name for action in ALL])
+    state = state_dir(swarm)
+    app = SwarmApp(
+        open_source(swarm, broker, running, layout),
+        config=config,
+        state_path=state.root / "screen.json",
+        read_only=read_only,
+        can_bring_down=bring_down is not None,
+    )
+    code = app.run(mouse=config.mouse) or 0
+    if app.return_code:
+        return app.return_code
+    if app.down_wanted and bring_down is not None:
+        return bring_down()
+    print(f"The swarm {swarm} runs on. `swarm-tui` opens the screen again, `swarm-tui down {swarm}` ends the swarm.")
+    return code

@@ -1,0 +1,34 @@
+"""An agent's log lines, and which of them fall into a span of time."""
+
+import re
+from datetime import datetime
+
+from swarm_tui.ui.sgr import plain
+
+_STAMP = re.compile(r"^\[?(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?)")
+
+
+def stamp(line: str) -> float | None:
+    """The time a line begins with, seconds since the epoch; None when it begins with none."""
+    match = _STAMP.match(line)
+    if match is None:
+        return None
+    try:
+        return datetime.fromisoformat(match.group(1).replace(",", ".")).timestamp()
+    except ValueError:
+        return None
+
+
+def within(lines: list[str], since: float, until: float) -> list[str]:
+    """The lines of the span. A line without a time belongs to the one before it; a log without times is its end."""
+    kept: list[str] = []
+    inside = timed = False
+    for raw in lines:
+        line = plain(raw).rstrip()
+        at = stamp(line)
+        if at is not None:
+            timed = True
+            inside = since <= at <= until
+        if inside:
+            kept.append(line)
+    return kept if timed else [plain(raw).rstrip() for raw in lines[-50:]]

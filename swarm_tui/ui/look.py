@@ -1,0 +1,46 @@
+"""How each state looks: a glyph, a word and a style's name, so that colour is never alone."""
+
+from rich.style import Style
+
+from swarm_tui.domain.states import AgentState, TaskState
+
+#: state → (glyph, style). The word is the state's own.
+AGENT: dict[AgentState, tuple[str, str]] = {
+    AgentState.STARTING: ("◌", "quiet"),
+    AgentState.ONLINE: ("●", "ok"),
+    AgentState.BUSY: ("▶", "busy"),
+    AgentState.DRAINING: ("◐", "warn"),
+    AgentState.SUSPECT: ("?", "warn"),
+    AgentState.HUNG: ("‼", "bad"),
+    AgentState.LOST: ("✗", "bad"),
+    AgentState.OFFLINE: ("○", "quiet"),
+    AgentState.BACKOFF: ("↻", "warn"),
+    AgentState.CRASHLOOP: ("‼", "bad"),
+    AgentState.STOPPED: ("■", "quiet"),
+}
+TASK: dict[TaskState, tuple[str, str]] = {
+    TaskState.AWAITING_APPROVAL: ("?", "warn"),
+    TaskState.QUEUED: ("·", "wait"),
+    TaskState.ASSIGNED: ("▷", "busy"),
+    TaskState.RUNNING: ("▶", "busy"),
+    TaskState.RETRY_WAIT: ("↻", "warn"),
+    TaskState.HELD: ("‖", "warn"),
+    TaskState.COMPLETE: ("✓", "ok"),
+    TaskState.FAILED: ("✗", "bad"),
+    TaskState.DEAD: ("‼", "bad"),
+    TaskState.CANCELLED: ("⊘", "quiet"),
+    TaskState.EXPIRED: ("⌛", "quiet"),
+}
+#: Words that are shorter on the screen than on the wire.
+WORD = {TaskState.AWAITING_APPROVAL: "approve?"}
+
+
+class Look:
+    """The styles of one theme, by name; a name it lacks is plain."""
+
+    def __init__(self, styles: dict[str, str]) -> None:
+        self._styles = {name: Style.parse(text) for name, text in styles.items()}
+        self._plain = Style()
+
+    def __getitem__(self, name: str) -> Style:
+        return self._styles.get(name, self._plain)

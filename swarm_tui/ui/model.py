@@ -1,0 +1,118 @@
+"""What the screen knows: the fleet, the stream and the tallies, fed in batches."""
+
+from collections.abc import Callable, Iterable
+
+from msgspec import Struct, field
+
+from swarm_tui.bus.port import Link
+from swarm_tui.domain.fleet import Fleet
+from swarm_tui.domain.states import TaskState
+from swarm_tui.domain.views import AgentView, TaskView
+from swarm_tui.protocol.envelope import Event
+from swarm_tui.ui.source import Item
+from swarm_tui.ui.stream import Stream
+
+#: More than this in one batch, and the stream lists only the end of it.
+LISTED = 1_000
+
+
+class Delta(Struct):
+    """What one batch changed."""
+
+    agents: set[str] = field(default_factory=set)
+    tasks: set[str] = field(default_factory=set)
+    header: bool = False
+    stream: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.agents or self.tasks or self.header or self.stream)
+
+
+class Model:
+    """The fleet and what the screen adds to it. `clock` gives seconds since the epoch."""
+
+    def __init__(self, swarm: str, clock: Callable[[], float]) -> None:
+        self.swarm = swarm
+        self.clock = clock
+        self.fleet = Fleet(swarm)
+        self.stream = Stream(swarm)
+        self.marks: dict[str, set[str]] = {"agents": set(), "tasks": set()}
+        self.linked_at: float | None = None
+        self.was_linked = False
+        self.past_loaded = False
+        self.link_changed_at: float = clock()
+
+    def feed(self, items: Iterable[Item], now: float) -> Delta:
+        """Apply a batch in order."""
+        batch = list(items)
+        delta = Delta()
+        skip = max(0, len(batch) - LISTED)
+        for number, item in enumerate(batch):
+            if isinstance(item, Link):
+                self.fleet.link(item.up, item.reason, now)
+                self._linked(item.up, now)
+                delta.header = True
+                continue
+            changes = self.fleet.apply(item, now)
+            delta.agents |= changes.agents
+            delta.tasks |= changes.tasks
+            delta.header |= changes.header
+            if number < skip:
+                self.stream.skipped += 1
+                delta.stream = True
+            elif self.stream.add(item):
+                delta.stream = True
+        return delta
+
+    def _linked(self, up: bool, now: float) -> None:
+        self.link_changed_at = now
+        if up:
+            self.linked_at = now
+
+    def tick(self, now: float) -> Delta:
+        """Let time pass: once a second."""
+        changes = self.fleet.tick(now)
+        return Delta(agents=set(changes.agents), tasks=set(changes.tasks), header=changes.header)
+
+    @property
+    def received(self) -> int:
+        """All messages so far, refused ones too."""
+        return self.fleet.counts.received
+
+    def counts(self) -> dict[TaskState, int]:
+        """How many tasks are in each state."""
+        by_state = self.fleet.by_state
+        return {state: len(by_state.get(state, ())) for state in TaskState}
+
+    def running(self) -> int:
+        """How many tasks an agent has in hand."""
+        counts = self.counts()
+        return counts[TaskState.RUNNING] + counts[TaskState.ASSIGNED]
+
+    @property
+    def stale(self) -> bool:
+        """Whether facts cannot be trusted to be of now."""
+        return not self.fleet.broker_up
+
+    def agent(self, agent_id: str | None) -> AgentView | None:
+        """The agent of that id."""
+        return self.fleet.agents.get(agent_id) if agent_id else None
+
+    def task(self, task_id: str | None) -> TaskView | None:
+        """The task of that id."""
+        return self.fleet.tasks.get(task_id) if task_id else None
+
+    def messages(self, *, task_id: str | None = None, agent_id: str | None = None) -> list[Event]:
+        """The messages kept that name the task, or come from the agent, oldest first."""
+        found = []
+        for message in self.stream.all:
+            if not isinstance(message, Event):
+                continue
+            if task_id is not None and message.payload.get("task_id") != task_id:
+                inner = message.payload.get("task")
+                if not (isinstance(inner, dict) and inner.get("task_id") == task_id):
+                    continue
+            if agent_id is not None and message.sender != agent_id and message.key != agent_id:
+                continue
+            found.append(message)
+        return found

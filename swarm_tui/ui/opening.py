@@ -1,0 +1,93 @@
+"""What opens screens: the part of the app that the acts call."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from swarm_tui.ui.context import Context
+from swarm_tui.ui.stream import Message
+
+if TYPE_CHECKING:
+    from swarm_tui.ui.app import SwarmApp
+
+
+class Opening:
+    """Mixed into the app. Screens are imported as they are opened, so that the first frame does not wait for them."""
+
+    def open_message(self: "SwarmApp", message: Message) -> None:  # type: ignore[misc]
+        """One message as a tree."""
+        from swarm_tui.ui.screens.message import MessageScreen
+
+        self.push_screen(MessageScreen(self, message))
+
+    def open_task(self: "SwarmApp", task_id: str) -> None:  # type: ignore[misc]
+        """A task's page."""
+        from swarm_tui.ui.screens.task import TaskScreen
+
+        self.push_screen(TaskScreen(self, task_id))
+
+    def open_agent(self: "SwarmApp", agent_id: str) -> None:  # type: ignore[misc]
+        """An agent's page."""
+        from swarm_tui.ui.screens.agent import AgentScreen
+
+        self.push_screen(AgentScreen(self, agent_id))
+
+    def open_log(self: "SwarmApp", context: Context) -> None:  # type: ignore[misc]
+        """An agent's log."""
+        from swarm_tui.ui.screens.log import LogScreen
+
+        if context.agent is not None:
+            self.push_screen(LogScreen(self, context.agent.agent_id))
+
+    def open_wall(self: "SwarmApp") -> None:  # type: ignore[misc]
+        """All panes; once more comes back."""
+        from swarm_tui.ui.screens.wall import WallScreen
+
+        if isinstance(self.screen, WallScreen):
+            self.pop_screen()
+        else:
+            self.to_main()
+            self.push_screen(WallScreen(self))
+
+    def open_form(self: "SwarmApp") -> None:  # type: ignore[misc]
+        """The publish form."""
+        from swarm_tui.ui.screens.form import FormScreen
+
+        self.push_screen(FormScreen(self))
+
+    def open_palette(self: "SwarmApp") -> None:  # type: ignore[misc]
+        """Find anything by typing a part of it."""
+        from swarm_tui.ui.screens.palette import PaletteScreen
+
+        if self.front is not None:
+            self.push_screen(PaletteScreen(self, self.front.context()))
+
+    def open_help(self: "SwarmApp", scope: str) -> None:  # type: ignore[misc]
+        """What works here."""
+        from swarm_tui.ui.screens.help import HelpScreen
+
+        if not isinstance(self.screen, HelpScreen):
+            self.push_screen(HelpScreen(self, scope))
+
+    def open_notices(self: "SwarmApp") -> None:  # type: ignore[misc]
+        """What the screen has told."""
+        from swarm_tui.ui.screens.notices import NoticesScreen
+
+        self.push_screen(NoticesScreen(self))
+
+    def confirm(self: "SwarmApp", question: str, verb: str, yes: Callable[[], None]) -> None:  # type: ignore[misc]
+        """Ask, No first."""
+        from swarm_tui.ui.screens.confirm import ConfirmScreen
+
+        self.push_screen(ConfirmScreen(self, question, verb), lambda agreed: yes() if agreed else None)
+
+    def command(self: "SwarmApp", text: str) -> None:  # type: ignore[misc]
+        """Run what the user typed after `:`."""
+        from swarm_tui.ui.command import run_command
+
+        run_command(self, text)
+
+    def load_past(self: "SwarmApp") -> None:  # type: ignore[misc]
+        """Ask for the tasks and messages of before."""
+        from swarm_tui.ui.past import ask_past
+
+        ask_past(self)

@@ -1,0 +1,75 @@
+"""The past: asked for when the link comes up, and merged into what is known."""
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from swarm_tui.protocol import codec
+from swarm_tui.protocol.bodies import Reply
+from swarm_tui.protocol.rows import TaskRow
+from swarm_tui.ui.stream import Message
+
+if TYPE_CHECKING:
+    from swarm_tui.ui.app import SwarmApp
+
+TASKS = 2_000
+MESSAGES = 500
+HOUR = 3600.0
+
+
+def ask_past(app: "SwarmApp") -> None:
+    """Ask the dispatcher for its tasks and monitoring for the last hour's messages; nobody need answer."""
+    if not app.model.fleet.broker_up:
+        return
+    source, now = app.source, app.clock()
+    app.in_thread(lambda: source.query("tasks", {"limit": TASKS}), lambda reply: _tasks(app, reply))
+    if not app.model.past_loaded:
+        app.in_thread(
+            lambda: source.query("history", {"since": now - HOUR, "limit": MESSAGES}),
+            lambda reply: _messages(app, reply, now),
+        )
+
+
+def _tasks(app: "SwarmApp", reply: Reply | None) -> None:
+    rows = task_rows(reply)
+    if rows:
+        app.model.fleet.load(rows, app.clock())
+        app.main.all_changed()
+
+
+def task_rows(reply: Reply | None) -> list[TaskRow]:
+    """The rows of an answer; one that is none is left out."""
+    rows: list[TaskRow] = []
+    for row in reply.rows if reply else []:
+        try:
+            rows.append(msgspec.convert(row, TaskRow, strict=False))
+        except msgspec.ValidationError:
+            continue
+    return rows
+
+
+def _messages(app: "SwarmApp", reply: Reply | None, before: float) -> None:
+    messages = history(app.model.swarm, reply, before)
+    if messages:
+        app.model.past_loaded = True
+        app.model.stream.load(messages)
+        app.main.all_changed()
+
+
+def history(swarm: str, reply: Reply | None, before: float) -> list[Message]:
+    """The messages of an answer, oldest first, those from before our own listening."""
+    found: list[tuple[float, Message]] = []
+    for row in reply.rows if reply else []:
+        if not isinstance(row, dict):
+            continue
+        at, topic, payload = row.get("at"), row.get("topic"), row.get("payload")
+        if not isinstance(at, (int, float)) or at > before or not isinstance(topic, str):
+            continue
+        message = codec.decode(swarm, topic, _bytes(payload), False, float(at))
+        if message is not None:
+            found.append((float(at), message))
+    return [message for _, message in sorted(found, key=lambda pair: pair[0])]
+
+
+def _bytes(payload: Any) -> bytes:
+    return payload.encode("utf-8", "replace") if isinstance(payload, str) else msgspec.json.encode(payload)

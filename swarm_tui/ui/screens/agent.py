@@ -1,0 +1,210 @@
+"""An agent's page: what it is, how its heart beats, its tasks, its lives and how they ended, its log."""
+
+from typing import TYPE_CHECKING
+
+from rich.segment import Segment
+
+from swarm_tui.domain.states import OPEN
+from swarm_tui.domain.views import AgentView, TaskView
+from swarm_tui.ui import look as looks
+from swarm_tui.ui.lines import Parts
+from swarm_tui.ui.model import Delta
+from swarm_tui.ui.screens.page import PageScreen
+from swarm_tui.ui.sgr import plain
+from swarm_tui.ui.text import BEAT, ago, amount, bar, beats, clock, fit, flat, spark
+from swarm_tui.ui.widgets.page import Line, rule
+from swarm_tui.ui.words import AGENT_STATE
+
+if TYPE_CHECKING:
+    from swarm_tui.ui.app import SwarmApp
+
+
+class AgentScreen(PageScreen):
+    """One agent."""
+
+    SCOPE = "agent"
+
+    def __init__(self, app: "SwarmApp", agent_id: str) -> None:
+        super().__init__(app)
+        self.agent_id = agent_id
+        self.written: list[str] | None = None
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        agent = self.agent_id
+        self.swarm_app.in_thread(lambda: self.swarm_app.source.log(agent, 60), self._logged)
+
+    def _logged(self, lines: list[str] | None) -> None:
+        self.written = lines
+        if self.is_mounted:
+            self.renew()
+
+    def agent_ids(self) -> list[str]:
+        return [self.agent_id]
+
+    def take(self, delta: Delta, now: float) -> None:
+        if self.agent_id in delta.agents or delta.tasks:
+            self.renew()
+            self.renew_footer()
+
+    def tick(self, now: float) -> None:
+        self.renew()
+
+    def go_agent(self, number: int) -> None:
+        rows = self.swarm_app.main.agents.rows
+        if number <= len(rows):
+            self.agent_id, self.written = rows[number - 1], None
+            self.on_mount()
+            self.renew()
+
+    def open(self) -> None:
+        if isinstance(subject := self.page.subject(), str):
+            self.swarm_app.open_task(subject)
+
+    def copy(self) -> None:
+        self.swarm_app.copy(self.agent_id) if self.page.cursor == 0 else super().copy()
+
+    def title_parts(self, width: int) -> Parts:
+        agent, look = self.model.agent(self.agent_id), self.swarm_app.look
+        if agent is None:
+            return self.titled("AGENT", flat(self.agent_id), [Segment("is not known", look["warn"])])
+        glyph, style = looks.AGENT[agent.state]
+        return self.titled("AGENT", flat(agent.agent_id), [Segment(f"{glyph} {agent.state.value}", look[style])])
+
+    def lay(self, width: int) -> list[Line]:
+        agent = self.model.agent(self.agent_id)
+        if agent is None:
+            return [([Segment("  It has not been heard of.", self.swarm_app.look["quiet"])], None)]
+        return [
+            *self._facts(agent, width),
+            *self._pulse(agent, width),
+            *self._tasks(agent, width),
+            *self._lives(agent, width),
+            *self._written(agent, width),
+        ]
+
+    def _facts(self, agent: AgentView, width: int) -> list[Line]:
+        look, now = self.swarm_app.look, self.model.clock()
+        glyph, style = looks.AGENT[agent.state]
+        rows: list[tuple[str, list[Segment]]] = [
+            (
+                "role",
+                [
+                    Segment(flat(agent.role), look["strong"]),
+                    Segment(f"   {agent.active} of {agent.capacity} at once", look["quiet"]),
+                ],
+            ),
+            (
+                "state",
+                [
+                    Segment(f"{glyph} {agent.state.value}", look[style]),
+                    Segment(f"  {AGENT_STATE[agent.state]}", look["quiet"]),
+                ],
+            ),
+        ]
+        if agent.reason:
+            rows.append(("why", [Segment(flat(agent.reason), look[style])]))
+        up = f"up {ago(now - agent.started_at)}, since {clock(agent.started_at)}" if agent.started_at else "not started"
+        rows += [
+            ("life", [Segment(f"{up}; {agent.restarts} restarts; incarnation {flat(agent.incarnation or '-')}")]),
+            (
+                "where",
+                [
+                    Segment(
+                        f"host {flat(agent.host or '-')}, pid {agent.pid or '-'}, pane {flat(agent.pane_id or '-')}, version {flat(agent.version or '-')}"
+                    )
+                ],
+            ),
+            ("does", [Segment(", ".join(flat(name) for name in agent.capabilities) or "-")]),
+            (
+                "did",
+                [
+                    Segment(f"{agent.done} done", look["ok"]),
+                    Segment(f", {agent.failed} failed", look["bad" if agent.failed else "quiet"]),
+                ],
+            ),
+        ]
+        return [([Segment(f"  {name:<8}", look["quiet"]), *_cut(parts, width - 10)], None) for name, parts in rows]
+
+    def _pulse(self, agent: AgentView, width: int) -> list[Line]:
+        look, now = self.swarm_app.look, self.model.clock()
+        room = min(32, width - 40)
+        gaps = [later - earlier for earlier, later in zip(agent.beats, list(agent.beats)[1:], strict=False)]
+        late = max((gap - BEAT for gap in gaps), default=0.0)
+        seen = f"last {ago(now - agent.last_heartbeat)} ago" if agent.last_heartbeat else "none yet"
+        lag = f"; worst delay {max(0.0, late):.1f} s of the last {len(gaps)}" if gaps else ""
+        cpu = "-" if agent.cpu is None else f"{agent.cpu:.0f}%"
+        return [
+            rule("pulse", width, self.page),
+            (
+                [
+                    Segment("  beats   ", look["quiet"]),
+                    Segment(beats(agent.beats, now, room), look["ok"]),
+                    Segment(f"  {seen}{lag}", look["quiet"]),
+                ],
+                None,
+            ),
+            (
+                [
+                    Segment("  cpu     ", look["quiet"]),
+                    Segment(spark(list(agent.cpu_trail), room, 100.0), look["busy"]),
+                    Segment(f"  {cpu}"),
+                ],
+                None,
+            ),
+            (
+                [
+                    Segment("  memory  ", look["quiet"]),
+                    Segment(spark(list(agent.memory_trail), room), look["wait"]),
+                    Segment(f"  {amount(agent.memory_rss)}"),
+                ],
+                None,
+            ),
+        ]
+
+    def _tasks(self, agent: AgentView, width: int) -> list[Line]:
+        look = self.swarm_app.look
+        mine = [task for task in self.model.fleet.tasks.values() if task.agent_id == agent.agent_id]
+        mine.sort(key=lambda task: (task.state not in OPEN, -task.updated_at))
+        rows = [(self._task(task, width), task.task_id) for task in mine[:40]]
+        return [rule(f"tasks {len(mine)} (enter opens one)", width, self.page), *rows] if rows else [
+            rule("tasks", width, self.page), ([Segment("  none yet", look["quiet"])], None)
+        ]  # fmt: skip
+
+    def _task(self, task: TaskView, width: int) -> Parts:
+        look, now = self.swarm_app.look, self.model.clock()
+        glyph, style = looks.TASK[task.state]
+        how = (
+            bar(task.progress, 10) + f" {task.progress:.0f}%"
+            if task.progress is not None and task.state in OPEN
+            else flat(task.error or task.reason or "")
+        )
+        parts = [
+            Segment(f"  {glyph} {task.state.value:<12}", look[style]),
+            Segment(fit(flat(task.task_id), 24) + " ", look["strong"]),
+            Segment(fit(flat(task.type), 18) + " "),
+            Segment(fit(ago(now - task.updated_at), 5, True) + "  ", look["quiet"]),
+        ]
+        return [*parts, Segment(fit(how, max(0, width - sum(p.cell_length for p in parts))), look["quiet"])]
+
+    def _lives(self, agent: AgentView, width: int) -> list[Line]:
+        look = self.swarm_app.look
+        rows: list[Line] = [([Segment(f"  {fit(flat(end), width - 2)}")], None) for end in reversed(agent.ends)]
+        rows += [([Segment(f"    {fit(flat(line), width - 4)}", look["quiet"])], None) for line in agent.tail]
+        return [rule("how its lives ended, the last first", width, self.page), *rows] if rows else []
+
+    def _written(self, agent: AgentView, width: int) -> list[Line]:
+        rows: list[Line] = [
+            ([Segment(f"  {fit(flat(plain(line), 1000), width - 2)}")], None) for line in (self.written or [])[-40:]
+        ]
+        return [rule("log (l opens all of it)", width, self.page), *rows] if rows else []
+
+
+def _cut(parts: list[Segment], width: int) -> Parts:
+    kept: Parts = []
+    for part in parts:
+        room = width - sum(p.cell_length for p in kept)
+        if part.cell_length > room:
+            return [*kept, Segment(fit(part.text, max(0, room)), part.style)]
+        kept.append(part)
+    return kept

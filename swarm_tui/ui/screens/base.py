@@ -1,0 +1,130 @@
+"""What all screens share: keys from the registry, a footer, a line to type in, and what is at hand."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from textual.binding import Binding, BindingsMap
+from textual.screen import Screen
+
+from swarm_tui.ui.context import Context
+from swarm_tui.ui.lines import Lines
+from swarm_tui.ui.model import Delta, Model
+from swarm_tui.ui.widgets.footer import Footer
+from swarm_tui.ui.widgets.prompt import Prompt
+
+if TYPE_CHECKING:
+    from swarm_tui.ui.app import SwarmApp
+
+
+class SwarmScreen(Screen[Any]):
+    """A screen of ours. `SCOPE` is its name in the registry."""
+
+    SCOPE = "message"
+    AUTO_FOCUS = ""
+
+    def __init__(self, app: "SwarmApp") -> None:
+        super().__init__()
+        self.swarm_app = app
+        self._bindings = BindingsMap([Binding(key, f"press('{key}')", show=False) for key in app.registry.bound()])
+
+    # What a subclass may say.
+
+    @property
+    def scope(self) -> str:
+        """Where the user is, as the registry names it."""
+        return self.SCOPE
+
+    @property
+    def lines(self) -> Lines | None:
+        """The list that the movement keys move."""
+        focused = self.focused
+        return focused if isinstance(focused, Lines) else next(iter(self.query(Lines)), None)
+
+    def agent_ids(self) -> list[str]:
+        """The agents at hand."""
+        return []
+
+    def task_ids(self) -> list[str]:
+        """The tasks at hand."""
+        return []
+
+    def panes(self) -> frozenset[str]:
+        """The panes that show now."""
+        return frozenset()
+
+    def take(self, delta: Delta, now: float) -> None:
+        """The model changed."""
+
+    def tick(self, now: float) -> None:
+        """A second went by."""
+
+    def captured(self, panes: dict[str, list[str]]) -> None:
+        """Panes changed."""
+
+    def back(self) -> None:
+        """Go back."""
+        self.swarm_app.pop_screen()
+
+    def open(self) -> None:
+        """Open what is under the cursor."""
+
+    def copy(self) -> None:
+        """Copy what is under the cursor."""
+
+    def unmark(self) -> None:
+        """Take all marks away."""
+
+    def go_agent(self, number: int) -> None:
+        """Select agent `number`."""
+
+    def follow(self) -> None:
+        """Keep to the newest line."""
+
+    def ask_filter(self) -> None:
+        """Ask for a filter."""
+
+    # Shared.
+
+    @property
+    def model(self) -> Model:
+        return self.swarm_app.model
+
+    def context(self) -> Context:
+        """What an act would be about now."""
+        return Context(self.swarm_app, self)
+
+    def action_press(self, key: str) -> None:
+        """A key that the registry knows."""
+        action = self.swarm_app.registry.pick(key, self.scope)
+        if action is not None:
+            self.swarm_app.perform(action, self.context())
+
+    def ask(self, label: str, text: str, done: Callable[[str], None], typed: Callable[[str], None] | None = None,
+            left: Callable[[], None] | None = None) -> None:  # fmt: skip
+        """Let the user type a line at the bottom. `typed` hears each change, `left` that they gave up."""
+        prompts = self.query(Prompt)
+        if prompts:
+            prompts.first().ask(label, text, done, typed, left)
+
+    def ask_command(self) -> None:
+        """Let the user type a command."""
+        self.ask(":", "", self.swarm_app.command)
+
+    def renew_footer(self) -> None:
+        """What the keys do may have changed."""
+        for footer in self.query(Footer):
+            footer.renew()
+
+    def on_lines_moved(self) -> None:
+        self.renew_footer()
+
+    def on_lines_opened(self) -> None:
+        self.open()
+
+    def on_descendant_focus(self) -> None:
+        self.renew_footer()
+
+    def on_screen_resume(self) -> None:
+        self.swarm_app.watch_panes()
+        self.tick(self.model.clock())
+        self.renew_footer()

@@ -1,0 +1,266 @@
+"""The publish form: a type, its fields or raw text, the target, priority and timeout; and what becomes of what was sent."""
+
+import uuid
+from typing import TYPE_CHECKING
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.widgets import Input, Static, TextArea
+
+from swarm_tui.ui.draft import Draft, Field, fields_of, payload_of, shown, task_of, values_from
+from swarm_tui.ui.model import Delta
+from swarm_tui.ui.screens.base import SwarmScreen
+from swarm_tui.ui.source import Sent, TaskType
+from swarm_tui.ui.text import flat
+from swarm_tui.ui.widgets.field import FieldRow
+from swarm_tui.ui.widgets.footer import Footer
+from swarm_tui.ui.widgets.progress import SentLine
+from swarm_tui.ui.widgets.typelist import TypeList
+
+if TYPE_CHECKING:
+    from swarm_tui.ui.app import SwarmApp
+
+KEPT = 20
+
+
+class FormScreen(SwarmScreen):
+    """One task at a time; the form stays open after it was sent, and says how far the task is."""
+
+    SCOPE = "form"
+    CSS = """
+    FormScreen #title { height: 1; background: $panel; padding: 0 1; text-style: bold; color: $accent; }
+    FormScreen #scroll { height: 1fr; padding: 0 1; }
+    FormScreen #fields { height: auto; }
+    FormScreen TextArea { height: 10; border: none; padding: 0 1; background: $surface; margin-left: 12; }
+    FormScreen #rawhelp { color: $text-muted; margin-left: 12; }
+    """
+
+    def __init__(self, app: "SwarmApp") -> None:
+        super().__init__(app)
+        self.types = {each.name: each for each in app.source.facts.types}
+        self.draft = _draft(app.state.draft)
+        self.sent: Sent | None = None
+        self.sent_id = ""
+        self._choices: list[tuple[str, Draft]] = []
+        self._for: str | None = None
+
+    def compose(self) -> ComposeResult:
+        yield Static(Content("NEW TASK"), id="title")
+        with VerticalScroll(id="scroll", can_focus=False):
+            yield FieldRow("type", "letters pick, ↓ chooses, tab goes on", self.draft.type, id="type")
+            yield TypeList(id="types")
+            yield Vertical(id="fields")
+            yield FieldRow("to agent", "empty: whoever is free", self.draft.target, id="target")
+            yield FieldRow("priority", "low, medium or high", self.draft.priority, id="priority")
+            yield FieldRow("timeout", "seconds; empty: as the layout says", self.draft.timeout, id="timeout")
+        yield SentLine(id="sent")
+        yield Footer(id="footer")
+
+    async def on_mount(self) -> None:
+        await self._fields()
+        self.query_one("#type", FieldRow).focus_input()
+
+    # The fields follow the type.
+
+    @property
+    def known(self) -> TaskType | None:
+        return self.types.get(self.draft.type)
+
+    async def _fields(self) -> None:
+        self._for = self.draft.type
+        place = self.query_one("#fields", Vertical)
+        await place.remove_children()
+        specs = fields_of(self.known.schema) if self.known else []
+        if self.draft.raw is not None or not specs:
+            self.draft.raw = self.draft.raw if self.draft.raw is not None else ""
+            area = TextArea(self.draft.raw, id="rawtext", tab_behavior="focus", soft_wrap=True)
+            area.cursor_blink = False
+            await place.mount(
+                Static(Content("payload, as JSON or YAML" + (" (^R: fields)" if specs else "")), id="rawhelp"), area
+            )
+        else:
+            await place.mount_all(
+                [FieldRow(each.name, _help(each), self.draft.values.get(each.name, ""), spec=each) for each in specs]
+            )
+        self._check()
+
+    @on(Input.Changed)
+    async def _typed(self, event: Input.Changed) -> None:
+        row = next((each for each in event.input.ancestors if isinstance(each, FieldRow)), None)
+        if row is None:
+            return
+        if row.spec is not None:
+            self.draft.values[row.spec.name] = event.value
+        elif row.id == "type":
+            await self._type_typed(event.value.strip())
+        elif row.id == "target":
+            self.draft.target = event.value.strip()
+        elif row.id in ("priority", "timeout"):
+            setattr(self.draft, row.id, event.value.strip())
+        self._check()
+
+    async def _type_typed(self, text: str) -> None:
+        self.query_one(TypeList).match(text, self.types)
+        if text == self.draft.type:
+            return
+        self.draft.type = text
+        if text in self.types or (self._for in self.types and self.draft.raw is None):
+            if text in self.types and self.draft.raw is not None and not self.draft.raw.strip():
+                self.draft.raw = None
+            await self._fields()
+
+    @on(TextArea.Changed)
+    def _raw_typed(self, event: TextArea.Changed) -> None:
+        self.draft.raw = event.text_area.text
+        self._check()
+
+    def _check(self) -> dict[str, str]:
+        task, wrong = task_of(self.draft, self.known, "x")
+        if self.draft.priority not in ("low", "medium", "high"):
+            wrong["priority"] = "low, medium or high"
+        for row in self.query(FieldRow):
+            row.wrong(wrong.get(row.spec.name if row.spec is not None else row.id or ""))
+        for help in self.query("#rawhelp").results(Static):
+            text = wrong.get("payload") or "payload, as JSON or YAML" + (
+                " (^R: fields)" if self.known and fields_of(self.known.schema) else ""
+            )
+            help.update(Content(flat(text)))
+        return wrong
+
+    # Acts.
+
+    def take_type(self, name: str) -> None:
+        """A type was chosen from the list."""
+        row = self.query_one("#type", FieldRow)
+        row.set(name)
+        self.query_one(TypeList).display = False
+
+    def send(self) -> None:
+        """Publish what the form holds."""
+        wrong = self._check()
+        if wrong:
+            name, why = next(iter(wrong.items()))
+            self.swarm_app.say(f"{name}: {why}", bad=True)
+            for row in self.query(FieldRow):
+                if (row.spec.name if row.spec is not None else row.id) == name:
+                    row.focus_input()
+            return
+        task_id = f"task_{uuid.uuid4().hex[:12]}"
+        task, _ = task_of(self.draft, self.known, task_id)
+        if task is None:
+            return
+        app = self.swarm_app
+        self.sent = app.source.submit(task, lambda: app.call_later(self._progress))
+        self.sent_id = task_id
+        entry = {
+            "type": task.type,
+            "payload": task.payload,
+            "target": self.draft.target,
+            "priority": self.draft.priority,
+            "timeout": self.draft.timeout,
+        }
+        app.state.sent = [entry, *(old for old in app.state.sent if old != entry)][:KEPT]
+        self._progress()
+
+    def _progress(self) -> None:
+        if self.is_mounted and self.sent is not None:
+            self.query_one(SentLine).show(self.sent_id, self.sent, self.model.task(self.sent_id))
+
+    def take(self, delta: Delta, now: float) -> None:
+        if self.sent_id in delta.tasks:
+            self._progress()
+
+    async def _toggle_raw(self) -> None:
+        payload, _ = payload_of(self.draft, self.known)
+        if self.draft.raw is None:
+            import msgspec
+
+            self.draft.raw = msgspec.json.format(msgspec.json.encode(payload), indent=2).decode()
+        elif self.known is not None and fields_of(self.known.schema):
+            values, raw = values_from(payload, self.known)
+            if raw is not None:
+                self.swarm_app.say("the payload holds more than the fields can: it stays raw", bad=True)
+                return
+            self.draft.values, self.draft.raw = values, None
+        await self._fields()
+        first = next(iter(self.query("#fields Input, #fields TextArea")), None)
+        if first is not None:
+            first.focus()
+
+    def raw(self) -> None:
+        """Raw text, or fields."""
+        self.call_later(self._toggle_raw)
+
+    def templates(self) -> None:
+        """Choose a template or a task sent before."""
+        from swarm_tui.ui.screens.templates import TemplatesScreen
+
+        choices: list[tuple[str, str, dict[str, object]]] = []
+        for each in self.types.values():
+            choices += [
+                ("template", f"{each.name}: {name}", {"type": each.name, "payload": payload})
+                for name, payload in each.templates.items()
+            ]
+        choices += [
+            ("sent", f"{entry.get('type')}: {shown(entry.get('payload'))}", entry)
+            for entry in self.swarm_app.state.sent
+        ]
+        self.swarm_app.push_screen(TemplatesScreen(self.swarm_app, choices), self._use)
+
+    def _use(self, entry: dict[str, object] | None) -> None:
+        if entry:
+            self.call_later(self._fill, entry)
+
+    async def _fill(self, entry: dict[str, object]) -> None:
+        draft = _draft(entry)
+        known = self.types.get(draft.type)
+        payload = entry.get("payload")
+        draft.values, draft.raw = values_from(payload if isinstance(payload, dict) else {}, known)
+        self.draft = draft
+        for name, text in (
+            ("type", draft.type),
+            ("target", draft.target),
+            ("priority", draft.priority),
+            ("timeout", draft.timeout),
+        ):
+            self.query_one(f"#{name}", FieldRow).set(text)
+        self.query_one(TypeList).display = False
+        await self._fields()
+        first = next(iter(self.query("#fields Input, #fields TextArea")), None)
+        if first is not None:
+            first.focus()
+
+    def back(self) -> None:
+        listed = self.query_one(TypeList)
+        if listed.display:
+            listed.display = False
+            return
+        draft = self.draft
+        self.swarm_app.state.draft = {
+            "type": draft.type, "values": draft.values, "raw": draft.raw, "target": draft.target, "priority": draft.priority,
+            "timeout": draft.timeout,
+        }  # fmt: skip
+        super().back()
+
+
+def _draft(kept: dict[str, object]) -> Draft:
+    values = kept.get("values")
+    raw = kept.get("raw")
+    return Draft(
+        type=str(kept.get("type") or ""),
+        values={str(k): str(v) for k, v in values.items()} if isinstance(values, dict) else {},
+        raw=raw if isinstance(raw, str) else None,
+        target=str(kept.get("target") or ""),
+        priority=str(kept.get("priority") or "medium"),
+        timeout=str(kept.get("timeout") or ""),
+    )
+
+
+def _help(each: Field) -> str:
+    kind = {"array": "a list: a, b, c", "object": "an object", "any": "any value"}.get(each.kind, each.kind)
+    what = " or ".join(map(str, each.choices)) if each.choices else kind
+    default = f"; default {shown(each.default)}" if each.default not in (None, "") else ""
+    text = f"{each.help} ({what}{default})" if each.help else f"{what}{default}"
+    return text if each.required else f"{text}"

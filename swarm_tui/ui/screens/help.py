@@ -1,0 +1,128 @@
+"""Help: what works where the user was, from the registry, and what the words mean."""
+
+from typing import TYPE_CHECKING
+
+from rich.segment import Segment
+
+from swarm_tui.ui import look as looks
+from swarm_tui.ui.actions import pretty
+from swarm_tui.ui.lines import Parts
+from swarm_tui.ui.screens.page import PageScreen
+from swarm_tui.ui.text import fit
+from swarm_tui.ui.widgets.page import Line, rule
+from swarm_tui.ui.words import AGENT_STATE, TASK_STATE, WORDS
+
+if TYPE_CHECKING:
+    from swarm_tui.ui.app import SwarmApp
+
+_GROUPS = {
+    "pages": "Open", "tasks": "Tasks", "agents": "Agents", "swarm": "Swarm", "view": "View", "move": "Move",
+    "screen": "Screen", "form": "Form",
+}  # fmt: skip
+
+
+class HelpScreen(PageScreen):
+    """Acts that have effect in `about` first; `/` searches."""
+
+    SCOPE = "help"
+
+    def __init__(self, app: "SwarmApp", about: str) -> None:
+        super().__init__(app)
+        self.about = about
+        self.needle = ""
+
+    def title_parts(self, width: int) -> Parts:
+        more = f"/{self.needle}" if self.needle else "/ searches, Esc closes"
+        return self.titled("HELP", f"what works here: {self.about}", [Segment(more, self.swarm_app.look["quiet"])])
+
+    def lay(self, width: int) -> list[Line]:
+        lines = [*self._acts(width), *self._states(width), *self._words(width)]
+        return lines or [([Segment(f"  Nothing here has {self.needle!r}", self.swarm_app.look["quiet"])], None)]
+
+    def _acts(self, width: int) -> list[Line]:
+        app, lines = self.swarm_app, []
+        for group, title in _GROUPS.items():
+            rows: list[Line] = []
+            for act in app.registry.here(self.about):
+                keys = " ".join(pretty(key) for key in app.registry.keys(act.name))
+                if (
+                    act.group == group
+                    and self._has(f"{keys} {act.label} {act.help}")
+                    and not act.name.startswith("agent_")
+                ):
+                    rows += self._row(keys, act.label, act.help, width)
+            if group == "move" and self._has("1-9 agent"):
+                rows += self._row("1 … 9", "agent", "Select agent number 1 to 9.", width)
+            if rows:
+                lines += [rule(title, width, self.page), *rows]
+        return lines
+
+    def _row(self, keys: str, label: str, help: str, width: int) -> list[Line]:
+        look = self.swarm_app.look
+        room = max(20, width - 32)
+        words = _wrap(help, room)
+        first = [
+            Segment("  "),
+            Segment(fit(keys, 11), look["key"]),
+            Segment(fit(label, 18), look["strong"]),
+            Segment(words[0]),
+        ]
+        return [(first, None), *(([Segment(" " * 31 + more)], None) for more in words[1:])]
+
+    def _states(self, width: int) -> list[Line]:
+        look, lines = self.swarm_app.look, []
+        for title, table, meaning in (
+            ("Agent states", looks.AGENT, AGENT_STATE),
+            ("Task states", looks.TASK, TASK_STATE),
+        ):
+            rows: list[Line] = []
+            for state, (glyph, style) in table.items():
+                text = meaning[state]  # type: ignore[index]
+                if self._has(f"{state.value} {text}"):
+                    words = _wrap(text, max(20, width - 25))
+                    rows.append(
+                        (
+                            [
+                                Segment(f"  {glyph} ", look[style]),
+                                Segment(fit(state.value, 20), look[style]),
+                                Segment(words[0]),
+                            ],
+                            None,
+                        )
+                    )
+                    rows += [([Segment(" " * 24 + more)], None) for more in words[1:]]
+            if rows:
+                lines += [rule(title, width, self.page), *rows]
+        return lines
+
+    def _words(self, width: int) -> list[Line]:
+        look = self.swarm_app.look
+        rows: list[Line] = []
+        for word, text in WORDS.items():
+            if self._has(f"{word} {text}"):
+                parts = _wrap(text, max(20, width - 19))
+                rows.append(([Segment(f"  {fit(word, 16)}", look["strong"]), Segment(parts[0])], None))
+                rows += [([Segment(" " * 18 + more)], None) for more in parts[1:]]
+        return [rule("Words", width, self.page), *rows] if rows else []
+
+    def _has(self, text: str) -> bool:
+        return self.needle.lower() in text.lower()
+
+    def ask_filter(self) -> None:
+        self.ask("/", self.needle, self._search, self._search)
+
+    def _search(self, text: str) -> None:
+        self.needle = text
+        self.renew()
+
+    def back(self) -> None:
+        if self.needle:
+            self._search("")
+        else:
+            super().back()
+
+
+def _wrap(text: str, width: int) -> list[str]:
+    from textwrap import wrap
+
+    return wrap(text, width) or [""]

@@ -1,0 +1,75 @@
+"""An agent's log: kept over its restarts, followed while it grows."""
+
+from typing import TYPE_CHECKING
+
+from rich.segment import Segment
+from rich.style import Style
+
+from swarm_tui.ui.lines import Parts
+from swarm_tui.ui.screens.page import PageScreen
+from swarm_tui.ui.sgr import parse
+from swarm_tui.ui.widgets.page import Line
+
+if TYPE_CHECKING:
+    from swarm_tui.ui.app import SwarmApp
+
+LINES = 2_000
+
+
+class LogScreen(PageScreen):
+    """The last lines; it follows unless scrolled away from the end."""
+
+    SCOPE = "agent"
+
+    def __init__(self, app: "SwarmApp", agent_id: str) -> None:
+        super().__init__(app)
+        self.agent_id = agent_id
+        self.written: list[str] | None = []
+        self.page.tail = True
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self._read()
+
+    def _read(self) -> None:
+        agent = self.agent_id
+        self.swarm_app.in_thread(lambda: self.swarm_app.source.log(agent, LINES), self._got)
+
+    def _got(self, lines: list[str] | None) -> None:
+        if self.is_mounted and lines != self.written:
+            self.page.tail = self.page.cursor >= self.page.count() - 1
+            self.written = lines
+            self.renew()
+
+    def tick(self, now: float) -> None:
+        self._read()
+
+    def follow(self) -> None:
+        self.page.last()
+
+    def agent_ids(self) -> list[str]:
+        return [self.agent_id]
+
+    def title_parts(self, width: int) -> Parts:
+        return self.titled("LOG", self.agent_id, [Segment("f follows, a attaches", self.swarm_app.look["quiet"])])
+
+    def lay(self, width: int) -> list[Line]:
+        look = self.swarm_app.look
+        if self.written is None:
+            return [
+                (
+                    [
+                        Segment(
+                            f"  The log of {self.agent_id} is not on this host, and its supervisor did not answer.",
+                            look["quiet"],
+                        )
+                    ],
+                    None,
+                )
+            ]
+        lines: list[Line] = []
+        style = Style()
+        for raw in self.written:
+            segments, style = parse(raw, style)
+            lines.append(([Segment(" "), *segments], None))
+        return lines or [([Segment("  Nothing written yet", look["quiet"])], None)]

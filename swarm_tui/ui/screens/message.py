@@ -1,0 +1,48 @@
+"""One message, as a tree."""
+
+from typing import TYPE_CHECKING
+
+from rich.segment import Segment
+
+from swarm_tui.protocol.envelope import Event
+from swarm_tui.ui.lines import Parts
+from swarm_tui.ui.screens.page import PageScreen
+from swarm_tui.ui.stream import Message, body_text
+from swarm_tui.ui.text import clock, flat
+from swarm_tui.ui.tree import tree
+from swarm_tui.ui.widgets.page import Line, rule
+
+if TYPE_CHECKING:
+    from swarm_tui.ui.app import SwarmApp
+
+
+class MessageScreen(PageScreen):
+    """Its envelope, its payload, and what the reader had to mend."""
+
+    SCOPE = "message"
+
+    def __init__(self, app: "SwarmApp", message: Message) -> None:
+        super().__init__(app)
+        self.message = message
+
+    def title_parts(self, width: int) -> Parts:
+        return self.titled("MESSAGE", flat(self.message.topic, 200), [Segment(clock(self.message.received, ms=True))])
+
+    def lay(self, width: int) -> list[Line]:
+        look, message = self.swarm_app.look, self.message
+        lines: list[Line] = []
+        if isinstance(message, Event):
+            facts = {"from": message.sender, "role": message.role, "id": message.id, "said at": clock(message.at, ms=True),
+                     "retained": message.retained}  # fmt: skip
+            lines += [(parts, None) for parts in tree({k: v for k, v in facts.items() if v}, look, width)]
+            lines += [([Segment(f"  ! {flat(warning)}", look["warn"])], None) for warning in message.warnings]
+            lines.append(rule("payload", width, self.page))
+            lines += [(parts, None) for parts in tree(message.payload, look, width)]
+        else:
+            lines.append(([Segment(f"  refused: {flat(message.reason)}", look["bad"])], None))
+            lines.append(rule("it began", width, self.page))
+            lines += [(parts, None) for parts in tree(message.first, look, width)]
+        return lines
+
+    def copy(self) -> None:
+        self.swarm_app.copy(f"{self.message.topic} {body_text(self.message)}")

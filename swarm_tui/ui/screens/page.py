@@ -1,0 +1,68 @@
+"""A full page of lines with a title: the frame of all pages."""
+
+from typing import TYPE_CHECKING
+
+from rich.segment import Segment
+from textual.app import ComposeResult
+
+from swarm_tui.ui.lines import Parts
+from swarm_tui.ui.screens.base import SwarmScreen
+from swarm_tui.ui.widgets.footer import Footer
+from swarm_tui.ui.widgets.page import Line, PageLines
+from swarm_tui.ui.widgets.prompt import Prompt
+from swarm_tui.ui.widgets.still import Still
+
+if TYPE_CHECKING:
+    from swarm_tui.ui.app import SwarmApp
+
+
+class TitleLine(Still):
+    """The page's name, and what is so of it."""
+
+    DEFAULT_CSS = "TitleLine { height: 1; background: $panel; }"
+
+    def lines(self, width: int) -> list[Parts]:
+        screen: PageScreen = self.screen  # type: ignore[assignment]
+        return [screen.title_parts(width)]
+
+
+class PageScreen(SwarmScreen):
+    """Subclasses give `title_parts` and `lay`."""
+
+    CSS = "PageScreen { layers: below above; }"
+
+    def __init__(self, app: "SwarmApp") -> None:
+        super().__init__(app)
+        self.page = PageLines(self.lay, id="page")
+
+    def compose(self) -> ComposeResult:
+        yield TitleLine(id="title")
+        yield self.page
+        yield Prompt()
+        yield Footer(id="footer")
+
+    def on_mount(self) -> None:
+        self.set_focus(self.page)
+
+    def title_parts(self, width: int) -> Parts:
+        """The first line."""
+        raise NotImplementedError
+
+    def lay(self, width: int) -> list[Line]:
+        """The page's lines."""
+        raise NotImplementedError
+
+    def renew(self) -> None:
+        """The facts changed."""
+        if self.is_mounted:
+            self.query_one(TitleLine).renew()
+            self.page.renew()
+
+    def copy(self) -> None:
+        if self.page.count():
+            self.swarm_app.copy(self.page.text(self.page.cursor).strip())
+
+    def titled(self, kind: str, name: str, more: Parts) -> Parts:
+        """`KIND name more`."""
+        look = self.swarm_app.look
+        return [Segment(f" {kind} ", look["head-on"]), Segment(f"{name} ", look["strong"]), *more]

@@ -1,0 +1,135 @@
+"""The palette: any act, agent or task by a part of its name."""
+
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.segment import Segment
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.fuzzy import Matcher
+from textual.screen import ModalScreen
+from textual.widgets import Input
+
+from swarm_tui.ui.actions import Action
+from swarm_tui.ui.context import Context
+from swarm_tui.ui.text import fit, flat
+from swarm_tui.ui.widgets.page import Line, PageLines
+
+if TYPE_CHECKING:
+    from swarm_tui.ui.app import SwarmApp
+
+MOST = 50
+
+
+class PaletteScreen(ModalScreen[None]):
+    """Acts that cannot act now say why, and stay in the list."""
+
+    CSS = """
+    PaletteScreen { align: center top; }
+    PaletteScreen Vertical { width: 76; max-width: 96%; height: 80%; margin-top: 2; background: $panel; border: round $accent; }
+    PaletteScreen Input { border: none; height: 1; padding: 0 1; background: $panel; }
+    PaletteScreen Input:focus { border: none; }
+    PaletteScreen PageLines { background: $surface; margin-top: 1; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,ctrl+p", "leave"),
+        Binding("down,ctrl+n", "move(1)", priority=True),
+        Binding("up", "move(-1)", priority=True),
+        Binding("pagedown", "move(10)"),
+        Binding("pageup", "move(-10)"),
+    ]
+    AUTO_FOCUS = "Input"
+
+    def __init__(self, app: "SwarmApp", context: Context) -> None:
+        super().__init__()
+        self.swarm_app = app
+        self.context = context
+        self.page = PageLines(self.lay)
+        self.page.can_focus = False
+
+    def compose(self) -> ComposeResult:
+        with Vertical():
+            field = Input(placeholder="type a part of an act, an agent, a task", compact=True)
+            field.cursor_blink = False
+            yield field
+            yield self.page
+
+    def lay(self, width: int) -> list[Line]:
+        query = self.query_one(Input).value.strip()
+        found: list[tuple[float, Line]] = []
+        for score, line in (*self._acts(query, width), *self._names(query, width)):
+            found.append((score, line))
+        if query:
+            found.sort(key=lambda pair: -pair[0])
+        return [line for _, line in found[:MOST]] or [
+            ([Segment("  Nothing matches", self.swarm_app.look["quiet"])], None)
+        ]
+
+    def _acts(self, query: str, width: int) -> list[tuple[float, Line]]:
+        app, look, rows = self.swarm_app, self.swarm_app.look, []
+        matcher = Matcher(query)
+        for act in app.registry.actions.values():
+            score = matcher.match(f"{act.label} {act.help}") if query else 1.0
+            if not act.palette or score <= 0:
+                continue
+            why = act.why_not(self.context)
+            key = app.registry.key_text(act.name)
+            parts = [
+                Segment(" " + fit(key, 7), look["key" if why is None else "quiet"]),
+                Segment(fit(act.label, 17) + " ", look["strong" if why is None else "quiet"]),
+                Segment(fit(why or act.help, max(0, width - 26)), look["quiet"]),
+            ]
+            bonus = 1.0 if query and act.label.startswith(query.lower()) else 0.0
+            rows.append((score + bonus + (0.2 if why is None else 0.0), (parts, act)))
+        return rows
+
+    def _names(self, query: str, width: int) -> list[tuple[float, Line]]:
+        if not query:
+            return []
+        look, matcher, rows = self.swarm_app.look, Matcher(query), []
+        fleet = self.swarm_app.model.fleet
+        for kind, names in (("agent", list(fleet.agents)), ("task", list(fleet.tasks)[-5000:])):
+            for name in names:
+                if query.lower() not in name.lower() and len(names) > 500:
+                    continue
+                score = matcher.match(name)
+                if score > 0:
+                    parts = [
+                        Segment(" " + fit(kind, 7), look["quiet"]),
+                        Segment(fit(flat(name), width - 9), look["strong"]),
+                    ]
+                    rows.append((score, (parts, (kind, name))))
+        return rows
+
+    @on(Input.Changed)
+    def _typed(self) -> None:
+        self.page.cursor = self.page.top = 0
+        self.page.renew()
+        self.page.redraw()
+
+    @on(Input.Submitted)
+    def _chosen(self) -> None:
+        self.choose()
+
+    def on_lines_opened(self) -> None:
+        self.choose()
+
+    def choose(self) -> None:
+        """Do what is under the cursor."""
+        subject = self.page.subject()
+        self.dismiss()
+        if isinstance(subject, Action):
+            self.swarm_app.call_later(self.swarm_app.perform, subject, self.context)
+        elif isinstance(subject, tuple):
+            kind, name = subject
+            opens = self.swarm_app.open_agent if kind == "agent" else self.swarm_app.open_task
+            self.swarm_app.call_later(opens, name)
+
+    def action_move(self, by: int) -> None:
+        """Move the cursor while the user types."""
+        self.page.move(by)
+
+    def action_leave(self) -> None:
+        """Close."""
+        self.dismiss()

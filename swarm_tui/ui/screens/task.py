@@ -1,0 +1,251 @@
+"""A task's page: what it is, every hop with its time, how it ended, what was said, what its agent wrote meanwhile."""
+
+from typing import TYPE_CHECKING
+
+import msgspec
+from rich.segment import Segment
+
+from swarm_tui.domain.states import ENDED, OPEN
+from swarm_tui.domain.views import TaskView
+from swarm_tui.protocol.envelope import Event
+from swarm_tui.protocol.rows import Hop
+from swarm_tui.ui import look as looks
+from swarm_tui.ui.lines import Parts
+from swarm_tui.ui.model import Delta
+from swarm_tui.ui.past import history, task_rows
+from swarm_tui.ui.screens.page import PageScreen
+from swarm_tui.ui.text import ago, bar, clock, fit, flat, span
+from swarm_tui.ui.tree import tree
+from swarm_tui.ui.widgets.page import Line, rule
+from swarm_tui.ui.widgets.streamlist import summary
+from swarm_tui.ui.words import TASK_STATE
+
+if TYPE_CHECKING:
+    from swarm_tui.ui.app import SwarmApp
+
+_HOP = {"failed": "bad", "dead": "bad", "rejected": "bad", "held": "warn", "retrying": "warn", "complete": "ok"}
+
+
+class TaskScreen(PageScreen):
+    """One task. What the screen did not hear itself it asks of the dispatcher and of monitoring."""
+
+    SCOPE = "task"
+
+    def __init__(self, app: "SwarmApp", task_id: str) -> None:
+        super().__init__(app)
+        self.task_id = task_id
+        self.past: list[Event] = []
+        self.written: list[str] | None = None
+        self.log_of = ""
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        app, task_id = self.swarm_app, self.task_id
+        if app.model.fleet.broker_up:
+            app.in_thread(lambda: app.source.query("task", {"task_id": task_id}), self._row)
+            app.in_thread(lambda: app.source.query("history", {"task_id": task_id, "limit": 200}), self._past)
+        self._read_log()
+
+    def _row(self, reply: object) -> None:
+        rows = task_rows(reply)  # type: ignore[arg-type]
+        if rows and self.is_mounted:
+            delta = self.model.fleet.load(rows, self.model.clock())
+            self.swarm_app.main.take(
+                Delta(agents=set(delta.agents), tasks=set(delta.tasks), header=True), self.model.clock()
+            )
+            self.renew()
+
+    def _past(self, reply: object) -> None:
+        found = history(self.model.swarm, reply, self.model.clock())  # type: ignore[arg-type]
+        self.past = [message for message in found if isinstance(message, Event)]
+        if self.is_mounted:
+            self.renew()
+
+    def _read_log(self) -> None:
+        task = self.model.task(self.task_id)
+        if task is None or task.agent_id is None:
+            return
+        agent = self.log_of = task.agent_id
+        self.swarm_app.in_thread(lambda: self.swarm_app.source.log(agent, 4000), self._logged)
+
+    def _logged(self, lines: list[str] | None) -> None:
+        self.written = lines
+        if self.is_mounted:
+            self.renew()
+
+    def task_ids(self) -> list[str]:
+        return [self.task_id]
+
+    def agent_ids(self) -> list[str]:
+        task = self.model.task(self.task_id)
+        return [task.agent_id] if task and task.agent_id else []
+
+    def take(self, delta: Delta, now: float) -> None:
+        if self.task_id in delta.tasks:
+            task = self.model.task(self.task_id)
+            if task is not None and (task.agent_id != self.log_of or task.state in ENDED):
+                self._read_log()
+            self.renew()
+            self.renew_footer()
+
+    def tick(self, now: float) -> None:
+        task = self.model.task(self.task_id)
+        if task is not None and task.state in OPEN:
+            self.renew()
+
+    def open(self) -> None:
+        subject = self.page.subject()
+        if isinstance(subject, Event):
+            self.swarm_app.open_message(subject)
+        elif isinstance(subject, str):
+            self.swarm_app.open_agent(subject)
+
+    def copy(self) -> None:
+        task, subject = self.model.task(self.task_id), self.page.subject()
+        if subject == "payload" and task is not None:
+            self.swarm_app.copy(msgspec.json.encode(task.payload).decode())
+        elif subject == "result" and task is not None:
+            self.swarm_app.copy(msgspec.json.encode(task.result).decode())
+        elif self.page.cursor == 0:
+            self.swarm_app.copy(self.task_id)
+        else:
+            super().copy()
+
+    def title_parts(self, width: int) -> Parts:
+        task, look = self.model.task(self.task_id), self.swarm_app.look
+        if task is None:
+            return self.titled("TASK", flat(self.task_id), [Segment("is not known here", look["warn"])])
+        glyph, style = looks.TASK[task.state]
+        return self.titled("TASK", flat(self.task_id, 60), [Segment(f"{glyph} {task.state.value}", look[style])])
+
+    def lay(self, width: int) -> list[Line]:
+        task = self.model.task(self.task_id)
+        if task is None:
+            return [([Segment("  Nobody has answered for this task yet.", self.swarm_app.look["quiet"])], None)]
+        return [
+            *self._facts(task, width), *self._hops(task, width), *self._value("payload", task.payload, width),
+            *self._value("result", task.result, width), *self._late(task, width), *self._messages(width), *self._output(task, width),
+        ]  # fmt: skip
+
+    def _facts(self, task: TaskView, width: int) -> list[Line]:
+        look, now = self.swarm_app.look, self.model.clock()
+        glyph, style = looks.TASK[task.state]
+        lines: list[Line] = []
+
+        def row(name: str, *parts: Segment, about: object = None) -> None:
+            lines.append(([Segment(f"  {name:<10}", look["quiet"]), *parts], about))
+
+        row(
+            "type",
+            Segment(flat(task.type), look["strong"]),
+            Segment(f"   priority {flat(task.priority)}", look["quiet"]),
+        )
+        row(
+            "state",
+            Segment(f"{glyph} {task.state.value}", look[style]),
+            Segment(f"  {TASK_STATE[task.state]}"[: width - 26], look["quiet"]),
+        )
+        if task.error or task.reason:
+            text = flat(task.error or task.reason, 2000)
+            room = max(20, width - 14)
+            for start in range(0, len(text), room):
+                row(
+                    "why" if start == 0 else "",
+                    Segment(text[start : start + room], look["bad" if task.error else "warn"]),
+                )
+        tries = f"{task.attempt}" + (f" of {task.max_attempts}" if task.max_attempts else "")
+        row("attempt", Segment(tries))
+        if task.agent_id or task.assigned_to:
+            wanted = f"  (asked for {flat(task.assigned_to)})" if task.assigned_to else ""
+            row(
+                "agent",
+                Segment(flat(task.agent_id or "none yet"), look["strong"]),
+                Segment(wanted, look["quiet"]),
+                about=task.agent_id,
+            )
+        waited = (
+            task.started_at or (task.ended_at or task.updated_at if task.state in ENDED else now)
+        ) - task.created_at
+        ran = (
+            task.duration / 1000
+            if task.duration is not None
+            else now - task.started_at
+            if task.started_at and task.state in OPEN
+            else None
+        )
+        row(
+            "time",
+            Segment(
+                f"published {clock(task.created_at)}, {ago(now - task.created_at)} ago; waited {span(waited)}; ran {span(ran)}"
+            ),
+        )
+        if task.progress is not None and task.state in OPEN:
+            row(
+                "progress",
+                Segment(bar(task.progress, 30), look["bar"] + look["head"]),
+                Segment(f" {task.progress:.0f}%  {flat(task.message)}", look["busy"]),
+            )
+        return lines
+
+    def _hops(self, task: TaskView, width: int) -> list[Line]:
+        lines = [rule("hops", width, self.page)]
+        before: Hop | None = None
+        for hop in task.hops:
+            lines.append((self._hop(hop, before, width), hop.agent_id))
+            before = hop
+        if not task.hops:
+            lines.append(([Segment("  none heard", self.swarm_app.look["quiet"])], None))
+        return lines
+
+    def _hop(self, hop: Hop, before: Hop | None, width: int) -> Parts:
+        look = self.swarm_app.look
+        gap = f"+{span(hop.at - before.at)}" if before is not None else ""
+        parts = [
+            Segment(f"  {clock(hop.at, ms=True)} ", look["quiet"]),
+            Segment(fit(gap, 12, True) + "  ", look["quiet"]),
+            Segment(fit(flat(hop.what), 12) + " ", look[_HOP.get(hop.what, "strong")]),
+            Segment(f"#{hop.attempt} " if hop.attempt else "   ", look["quiet"]),
+            Segment(f"{flat(hop.agent_id or '')} ", look["plain"]),
+        ]
+        if hop.by:
+            parts.append(Segment(f"by {flat(hop.by)} ", look["accent"]))
+        used = sum(part.cell_length for part in parts)
+        return [*parts, Segment(fit(flat(hop.detail), max(0, width - used)), look["quiet"])]
+
+    def _value(self, name: str, value: object, width: int) -> list[Line]:
+        if value in (None, {}, ""):
+            return []
+        return [
+            rule(f"{name} (Y copies)", width, self.page),
+            *((parts, name) for parts in tree(value, self.swarm_app.look, width)),
+        ]
+
+    def _late(self, task: TaskView, width: int) -> list[Line]:
+        look = self.swarm_app.look
+        rows: list[Line] = [([Segment(f"  {fit(flat(late), width - 2)}", look["warn"])], None) for late in task.late]
+        return [rule("came late: kept, not applied", width, self.page), *rows] if rows else []
+
+    def _messages(self, width: int) -> list[Line]:
+        look = self.swarm_app.look
+        seen: dict[str, Event] = {event.id or str(id(event)): event for event in self.past}
+        seen.update({event.id or str(id(event)): event for event in self.model.messages(task_id=self.task_id)})
+        rows: list[Line] = []
+        for event in sorted(seen.values(), key=lambda event: event.received)[-200:]:
+            topic = flat(event.topic.removeprefix(self.model.swarm + "/"))
+            line = [
+                Segment(f"  {clock(event.received, ms=True)} ", look["quiet"]),
+                Segment(fit(topic, 22) + " ", look["topic"]),
+            ]
+            used = sum(part.cell_length for part in line)
+            rows.append(([*line, Segment(fit(flat(summary(event)), max(0, width - used)))], event))
+        return [rule("messages (enter opens one)", width, self.page), *rows] if rows else []
+
+    def _output(self, task: TaskView, width: int) -> list[Line]:
+        from swarm_tui.ui.logs import within
+
+        if not self.written or task.agent_id is None:
+            return []
+        start = task.started_at or task.created_at
+        lines = within(self.written, start - 1.0, (task.ended_at or self.model.clock()) + 2.0)[-300:]
+        rows: list[Line] = [([Segment(f"  {fit(flat(line, 1000), width - 2)}")], None) for line in lines]
+        return [rule(f"{flat(task.agent_id)} wrote meanwhile", width, self.page), *rows] if rows else []

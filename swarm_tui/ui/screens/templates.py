@@ -1,0 +1,79 @@
+"""Templates of the layout and the last tasks sent, to begin from."""
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from rich.segment import Segment
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+
+from swarm_tui.ui.text import fit, flat
+from swarm_tui.ui.widgets.page import Line, PageLines
+
+if TYPE_CHECKING:
+    from swarm_tui.ui.app import SwarmApp
+
+Choice = tuple[str, str, dict[str, Any]]
+
+
+class TemplatesScreen(ModalScreen[dict[str, Any] | None]):
+    """Enter takes one."""
+
+    CSS = """
+    TemplatesScreen { align: center middle; }
+    TemplatesScreen Vertical { width: 76; max-width: 96%; height: 14; background: $panel; border: round $accent; padding: 0 1; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j,down", "move(1)"),
+        Binding("k,up", "move(-1)"),
+        Binding("enter", "take"),
+        Binding("escape,q,ctrl+o", "leave"),
+    ]
+
+    def __init__(self, app: "SwarmApp", choices: list[Choice]) -> None:
+        super().__init__()
+        self.swarm_app = app
+        self.choices = choices
+        self.page = PageLines(self.lay)
+
+    def compose(self) -> ComposeResult:
+        with Vertical():
+            yield self.page
+
+    def on_mount(self) -> None:
+        self.page.focus()
+
+    def lay(self, width: int) -> list[Line]:
+        look = self.swarm_app.look
+        rows: list[Line] = [
+            ([Segment(fit(kind, 9), look["quiet"]), Segment(fit(flat(text), width - 9))], entry)
+            for kind, text, entry in self.choices
+        ]
+        return rows or [
+            (
+                [
+                    Segment(
+                        "No template yet: a layout's handlers may have `templates`; what you send shows here too",
+                        look["quiet"],
+                    )
+                ],
+                None,
+            )
+        ]
+
+    def action_move(self, by: int) -> None:
+        """Move."""
+        self.page.move(by)
+
+    def action_take(self) -> None:
+        """Take the one under the cursor."""
+        subject = self.page.subject()
+        self.dismiss(subject if isinstance(subject, dict) else None)
+
+    def on_lines_opened(self) -> None:
+        self.action_take()
+
+    def action_leave(self) -> None:
+        """None of them."""
+        self.dismiss(None)

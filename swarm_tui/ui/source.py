@@ -1,0 +1,105 @@
+"""What the screen asks of the world: messages in, acts out, rows of the past, panes."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from msgspec import Struct, field
+
+from swarm_tui.bus.port import Link
+from swarm_tui.protocol.bodies import Body, Reply, Task
+from swarm_tui.protocol.envelope import Event, Rejected
+from swarm_tui.protocol.topics import Kind
+
+Item = Event | Rejected | Link
+
+
+class Sent(Protocol):
+    """A task on its way; `stage` is `sent`, `queued`, `assigned`, `rejected` or `gave-up`."""
+
+    @property
+    def stage(self) -> str: ...
+    @property
+    def reason(self) -> str: ...
+
+
+class TaskType(Struct, frozen=True, kw_only=True):
+    """What the publish form knows of a type; `schema` is the JSON Schema of its payload."""
+
+    name: str
+    summary: str = ""
+    schema: dict[str, Any] = field(default_factory=dict)
+    templates: dict[str, dict[str, Any]] = field(default_factory=dict)
+    timeout: float | None = None
+    roles: list[str] = []
+    approve: bool = False
+
+
+class Facts(Struct, frozen=True, kw_only=True):
+    """What stays the same while the screen is open."""
+
+    swarm: str
+    broker: str
+    """The broker's URL without its password."""
+    embedded: bool = False
+    session: str | None = None
+    host: str = ""
+    user: str = ""
+    types: list[TaskType] = []
+    layout: str | None = None
+
+
+class Panes(Protocol):
+    """The panes of this host's tmux."""
+
+    def watch(self, panes: frozenset[str]) -> None:
+        """Capture these when they change, and no others."""
+        ...
+
+    def changed(self) -> Mapping[str, list[str]]:
+        """Each watched pane that changed since the last call, as lines with their SGR codes."""
+        ...
+
+    def history(self, pane_id: str, lines: int) -> list[str]:
+        """The pane with `lines` of its history; blocks."""
+        ...
+
+    def attach(self, pane_id: str) -> list[str] | None:
+        """The argv that turns this terminal into the pane; None when it cannot."""
+        ...
+
+    def why_not(self) -> str | None:
+        """Why there are no panes, as a sentence; None when there are."""
+        ...
+
+
+class Source(Protocol):
+    """The swarm, as the screen sees it. Only `query`, `log` and `Panes.history` block: call them off the screen."""
+
+    facts: Facts
+    panes: Panes
+
+    def start(self) -> None: ...
+    def close(self) -> None: ...
+    def take(self) -> list[Item]:
+        """Everything since the last call, in order."""
+        ...
+
+    def act(self, kind: Kind, body: Body, key: str = "") -> None:
+        """Say a command."""
+        ...
+
+    def clear(self, kind: Kind, key: str = "") -> None:
+        """Clear what a command retains."""
+        ...
+
+    def submit(self, task: Task, on_change: Callable[[], None]) -> Sent:
+        """Publish a task until it is accepted; `on_change` is called on another thread."""
+        ...
+
+    def query(self, query: str, args: dict[str, Any]) -> Reply | None:
+        """Ask for what is past; None when nobody answers."""
+        ...
+
+    def log(self, agent_id: str, lines: int) -> list[str] | None:
+        """The agent's last log lines; None when they are not on this host."""
+        ...

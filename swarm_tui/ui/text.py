@@ -1,0 +1,119 @@
+"""Text for cells: made safe, cut to a width in columns, and the small pictures drawn with characters."""
+
+import re
+import time
+from collections.abc import Sequence
+from functools import lru_cache
+
+from rich.cells import cell_len, set_cell_size
+
+from swarm_tui.protocol.text import clean
+
+#: Characters that join or recolour their neighbours: terminals disagree on the width of what comes out.
+_JOINERS = re.compile(
+    "[\u00ad\u034f\u0300-\u036f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u20d0-\u20ff\u2060-\u206f"
+    "\u3164\ufe00-\ufe0f\ufeff\uffa0\U0001f3fb-\U0001f3ff\U000e0000-\U000e0fff]"
+)
+_SPARKS = " ▁▂▃▄▅▆▇█"
+_EIGHTHS = " ▏▎▍▌▋▊▉"
+BEAT = 10.0
+
+
+def flat(value: object, limit: int = 400) -> str:
+    """`value` as one safe line: no control or direction character, nothing of a width that terminals dispute."""
+    text = value if isinstance(value, str) else str(value)
+    if len(text) > limit:
+        text = text[: limit - 1] + "…"
+    if text.isascii() and text.isprintable():
+        return text
+    return _JOINERS.sub("", clean(text))
+
+
+@lru_cache(8192)
+def fit(text: str, width: int, right: bool = False) -> str:
+    """`text` in exactly `width` columns, cut with … or padded; `text` is safe already."""
+    if width <= 0:
+        return ""
+    size = len(text) if text.isascii() else cell_len(text)
+    if size > width:
+        return set_cell_size(text, width - 1) + "…"
+    pad = " " * (width - size)
+    return pad + text if right else text + pad
+
+
+def ago(seconds: float | None) -> str:
+    """A span in at most four columns: `3s`, `12m`, `5h`, `40d`."""
+    if seconds is None:
+        return "-"
+    seconds = max(0.0, seconds)
+    if seconds < 100:
+        return f"{int(seconds)}s"
+    if seconds < 6000:
+        return f"{int(seconds / 60)}m"
+    if seconds < 360_000:
+        return f"{int(seconds / 3600)}h"
+    return f"{min(999, int(seconds / 86400))}d"
+
+
+def span(seconds: float | None) -> str:
+    """A span to read: `0.4 s`, `12.3 s`, `3 min 20 s`, `2 h 05 min`."""
+    if seconds is None:
+        return "-"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    if seconds < 3600:
+        return f"{int(seconds // 60)} min {int(seconds % 60):02d} s"
+    return f"{int(seconds // 3600)} h {int(seconds % 3600 // 60):02d} min"
+
+
+def amount(value: float | None) -> str:
+    """Bytes in at most four columns: `22M`, `1.2G`."""
+    if value is None:
+        return "-"
+    for unit in "BKMGT":
+        if value < 1000 or unit == "T":
+            return f"{value:.1f}{unit}" if value < 9.95 and unit in "GT" else f"{value:.0f}{unit}"
+        value /= 1024
+    return "-"
+
+
+def clock(at: float | None, *, ms: bool = False) -> str:
+    """The local time of day."""
+    if not at:
+        return "--:--:--"
+    text = time.strftime("%H:%M:%S", time.localtime(at))
+    return f"{text}.{int(at % 1 * 1000):03d}" if ms else text
+
+
+def bar(percent: float | None, width: int) -> str:
+    """A progress bar in eighths of a column."""
+    part = max(0.0, min(100.0, percent or 0.0)) / 100 * width
+    whole = int(part)
+    rest = _EIGHTHS[int((part - whole) * 8)] if whole < width else ""
+    return ("█" * whole + rest).ljust(width, " ")[:width]
+
+
+def spark(values: Sequence[float], width: int, top: float | None = None) -> str:
+    """The last values as small columns, the newest at the right; `top` is the value of a full one."""
+    if not values:
+        return " " * width
+    last = list(values)[-width:]
+    high = top or max(last) or 1.0
+    return "".join(_SPARKS[max(1, min(8, round(v / high * 8)))] for v in last).rjust(width)
+
+
+def beats(arrivals: Sequence[float], now: float, width: int) -> str:
+    """The last heartbeats: `•` in time, `◦` late, `×` missed, the newest at the right."""
+    marks: list[str] = []
+    previous: float | None = None
+    for at in arrivals:
+        if previous is not None:
+            gap = at - previous
+            marks.extend("×" * min(width, int(gap / BEAT - 0.5)))
+            marks.append("◦" if BEAT * 1.25 < gap < BEAT * 1.5 else "•")
+        else:
+            marks.append("•")
+        previous = at
+    if previous is not None:
+        marks.extend("×" * min(width, int((now - previous) / BEAT - 0.3)))
+    return "".join(marks[-width:]).rjust(width)

@@ -1,0 +1,30 @@
+"""The acts that can be taken back, the last one first."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from swarm_tui.ui.context import Context
+
+KEEP = 20
+
+
+class Undo:
+    """A short stack of what to say to take an act back."""
+
+    def __init__(self) -> None:
+        self._stack: list[tuple[str, Callable[[], object]]] = []
+
+    def push(self, what: str, back: Callable[[], object]) -> None:
+        """Remember how to take `what` back."""
+        self._stack = [*self._stack[-KEEP + 1 :], (what, back)]
+
+    def why_not(self) -> str | None:
+        """Why nothing can be taken back."""
+        return None if self._stack else "nothing to undo: no act of this screen can be taken back"
+
+    def pop(self, context: "Context") -> None:
+        """Take the last act back."""
+        what, back = self._stack.pop()
+        back()
+        context.say(f"undone: {what}")

@@ -1,0 +1,151 @@
+"""The agents panel: who is alive, what each does, and how its heart beats."""
+
+import re
+
+from rich.segment import Segment
+
+from swarm_tui.domain.states import LIVE, TROUBLE
+from swarm_tui.domain.views import AgentView
+from swarm_tui.ui import look as looks
+from swarm_tui.ui.columns import Column, Scene, text_cell
+from swarm_tui.ui.lines import Parts
+from swarm_tui.ui.rows import Key
+from swarm_tui.ui.text import BEAT, ago, amount, bar, beats, fit, flat, spark
+from swarm_tui.ui.widgets.table import Table
+
+_DIGITS = re.compile(r"(\d+)")
+
+
+def natural(text: str) -> Key:
+    """An order in which `a-2` comes before `a-10`."""
+    return tuple((int(p), "") if p.isdecimal() else (-1, p) for p in _DIGITS.split(text))
+
+
+def _state(agent: AgentView, scene: Scene, width: int) -> Parts:
+    glyph, style = looks.AGENT[agent.state]
+    word = agent.witness or agent.state.value
+    return text_cell(f"{glyph} {flat(word, 12)}", style, scene, width)
+
+
+def _id(agent: AgentView, scene: Scene, width: int) -> Parts:
+    return text_cell(flat(agent.agent_id), "id", scene, width)
+
+
+def _role(agent: AgentView, scene: Scene, width: int) -> Parts:
+    return text_cell(flat(agent.role), "quiet", scene, width)
+
+
+def _beats(agent: AgentView, scene: Scene, width: int) -> Parts:
+    text = beats(agent.beats, scene.now, width) if agent.state not in _QUIET else " " * width
+    look = scene.look
+    style = {"•": look["ok"], "◦": look["warn"], "×": look["bad"], " ": look["plain"]}
+    return [Segment(c, style[c]) for c in text]
+
+
+def _age(agent: AgentView, scene: Scene, width: int) -> Parts:
+    if agent.last_heartbeat is None or agent.state in _QUIET:
+        return text_cell("-", "quiet", scene, width, True)
+    age = scene.now - agent.last_heartbeat
+    style = "bad" if age > 3 * BEAT else "warn" if age > 1.5 * BEAT else "quiet"
+    return text_cell(ago(age), style, scene, width, True)
+
+
+def _uptime(agent: AgentView, scene: Scene, width: int) -> Parts:
+    up = scene.now - agent.started_at if agent.started_at and agent.state not in _QUIET else None
+    return text_cell(ago(up), "plain", scene, width, True)
+
+
+def _memory(agent: AgentView, scene: Scene, width: int) -> Parts:
+    return text_cell(amount(agent.memory_rss), "plain", scene, width, True)
+
+
+def _cpu(agent: AgentView, scene: Scene, width: int) -> Parts:
+    text = "-" if agent.cpu is None else f"{agent.cpu:.0f}%"
+    style = "warn" if (agent.cpu or 0) > 90 else "plain"
+    return text_cell(text, style, scene, width, True)
+
+
+def _restarts(agent: AgentView, scene: Scene, width: int) -> Parts:
+    return text_cell(
+        str(agent.restarts) if agent.restarts else "·", "warn" if agent.restarts else "quiet", scene, width, True
+    )
+
+
+def _cpu_trail(agent: AgentView, scene: Scene, width: int) -> Parts:
+    return text_cell(spark(list(agent.cpu_trail), width, 100.0), "busy", scene, width)
+
+
+def _memory_trail(agent: AgentView, scene: Scene, width: int) -> Parts:
+    return text_cell(spark(list(agent.memory_trail), width), "wait", scene, width)
+
+
+_QUIET = frozenset({"offline", "stopped", "crashloop", "backoff"})
+
+
+def columns() -> list[Column[AgentView]]:
+    """The columns, in the order they stand."""
+    return [
+        Column("STATE", 11, 11, 0, _state),
+        Column("AGENT", 12, 24, 0, _id),
+        Column("ROLE", 10, 13, 8, _role),
+        Column("DOES", 14, 60, 1, does),
+        Column("BEATS", 8, 12, 2, _beats),
+        Column("SEEN", 4, 4, 1, _age, True),
+        Column("UP", 4, 4, 4, _uptime, True),
+        Column("MEM", 4, 4, 5, _memory, True),
+        Column("", 8, 10, 10, _memory_trail),
+        Column("CPU", 4, 4, 6, _cpu, True),
+        Column(" ", 8, 10, 9, _cpu_trail),
+        Column("↻", 3, 3, 3, _restarts, True),
+    ]
+
+
+def does(agent: AgentView, scene: Scene, width: int) -> Parts:
+    """Its task with a bar, or why it has none."""
+    if agent.reason and agent.state not in LIVE:
+        return text_cell(flat(agent.reason), looks.AGENT[agent.state][1], scene, width)
+    if not agent.task_id or agent.state in _QUIET:
+        return text_cell("", "quiet", scene, width)
+    task = scene.tasks.get(agent.task_id)
+    if task is None or task.progress is None:
+        return text_cell(flat(agent.task_id), "busy", scene, width)
+    percent = f"{task.progress:4.0f}%"
+    gauge = min(12, width // 3) if width >= 24 else 0
+    name = Segment(fit(flat(agent.task_id), width - len(percent) - gauge - (1 if gauge else 0)), scene.look["busy"])
+    drawn = [Segment(" "), Segment(bar(task.progress, gauge), scene.look["bar"] + scene.look["head"])] if gauge else []
+    return [name, *drawn, Segment(percent, scene.look["busy"])]
+
+
+class AgentTable(Table[AgentView]):
+    """Every agent of the swarm, in the order of their ids, so that none moves under the hand."""
+
+    NOUN = "agents"
+    COLUMNS = columns()
+
+    def source(self) -> dict[str, AgentView]:
+        return self.model.fleet.agents
+
+    def key(self, row: AgentView) -> Key:
+        return natural(row.agent_id)
+
+    def words(self, row: AgentView) -> str:
+        return f"{row.agent_id} {row.role} {row.state.value} {row.witness or ''} {row.task_id or ''} {row.host or ''}"
+
+    def trouble(self, row: AgentView) -> bool:
+        return row.state in TROUBLE or row.witness is not None
+
+    def limits(self) -> dict[str, int]:
+        longest = max((len(name) for name in self.source()), default=12)
+        return {"AGENT": min(longest, 16 if self.size.width < 100 else 28)}
+
+    def title(self) -> list[tuple[str, str]]:
+        shown, total = len(self.rows), len(self.source())
+        return [("AGENTS", "title"), (f" {shown}" if shown == total else f" {shown}/{total}", "strong")]
+
+    def faded(self, row: AgentView, scene: Scene) -> bool:
+        return scene.stale or row.state.value in ("offline", "stopped")
+
+    def empty(self) -> list[str]:
+        if self.pattern or self.problems:
+            return ["No agent matches", "Esc clears the filter"]
+        return ["No agent yet", "swarm-tui up LAYOUT starts some; they show here when they register"]

@@ -1,0 +1,59 @@
+"""One row of a form: a name, a line to type in, its help or its mistake."""
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.widgets import Input, Static
+
+from swarm_tui.ui.draft import Field
+from swarm_tui.ui.text import flat
+
+
+class FieldRow(Vertical):
+    """`spec` is set for a field of the payload."""
+
+    DEFAULT_CSS = """
+    FieldRow { height: 2; }
+    FieldRow Horizontal { height: 1; }
+    FieldRow .name { width: 12; text-style: bold; }
+    FieldRow Input { border: none; height: 1; padding: 0 1; background: $surface; width: 1fr; }
+    FieldRow Input:focus { border: none; background: $boost; }
+    FieldRow .help { height: 1; margin-left: 12; color: $text-muted; padding: 0 1; }
+    FieldRow.wrong .help { color: $error; }
+    FieldRow.wrong .name { color: $error; }
+    """
+
+    def __init__(self, name: str, help: str, value: str, *, spec: Field | None = None, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.spec = spec
+        self._label = flat(name, 40) + ("*" if spec is not None and spec.required else "")
+        self._help = flat(help, 300)
+        self._value = value
+        self._touched = bool(value)
+
+    def compose(self) -> ComposeResult:
+        with Horizontal():
+            yield Static(Content(self._label[:11]), classes="name")
+            field = Input(self._value, compact=True, select_on_focus=False)
+            field.cursor_blink = False
+            yield field
+        yield Static(Content(self._help), classes="help")
+
+    def focus_input(self) -> None:
+        """Type here."""
+        self.query_one(Input).focus()
+
+    def set(self, text: str) -> None:
+        """Fill it."""
+        field = self.query_one(Input)
+        field.value = text
+        field.cursor_position = len(text)
+
+    def wrong(self, why: str | None) -> None:
+        """Show the mistake, or the help."""
+        if not self.is_mounted:
+            return
+        empty = not self.query_one(Input).value.strip()
+        self.set_class(why is not None and not empty, "wrong")
+        says = f"✗ {why}" if why is not None and not empty else self._help
+        self.query_one(".help", Static).update(Content(flat(says, 300)))

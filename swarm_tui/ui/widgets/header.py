@@ -1,0 +1,132 @@
+"""The header: the broker and whose it is, the dispatcher, the agents, the tasks, the rate; and the trouble strip."""
+
+from rich.segment import Segment
+from rich.style import Style
+
+from swarm_tui.domain.states import LIVE, TaskState
+from swarm_tui.ui import look as looks
+from swarm_tui.ui.lines import Parts
+from swarm_tui.ui.model import Model
+from swarm_tui.ui.source import Facts
+from swarm_tui.ui.text import fit, flat
+from swarm_tui.ui.trouble import Trouble
+from swarm_tui.ui.widgets.still import Still
+
+_SHOWN = [
+    (TaskState.AWAITING_APPROVAL, "to approve"), (TaskState.HELD, "held"), (TaskState.RUNNING, "running"),
+    (TaskState.ASSIGNED, "assigned"), (TaskState.QUEUED, "queued"), (TaskState.RETRY_WAIT, "retry"),
+    (TaskState.COMPLETE, "done"), (TaskState.FAILED, "failed"), (TaskState.DEAD, "dead"),
+]  # fmt: skip
+
+
+class Header(Still):
+    """Two lines that answer at a glance."""
+
+    DEFAULT_CSS = "Header { height: 2; background: $panel; }"
+
+    def __init__(self, model: Model, facts: Facts, *, read_only: bool, id: str) -> None:
+        super().__init__(id=id)
+        self.model = model
+        self.facts = facts
+        self.read_only = read_only
+
+    def lines(self, width: int) -> list[Parts]:
+        return [
+            ends(self._where(width), self._flow(), width),
+            ends(self._agents() + self._tasks(), self._refused(), width),
+        ]
+
+    def _where(self, width: int) -> Parts:
+        look, fleet = self.look, self.model.fleet
+        up = fleet.broker_up
+        parts = [
+            Segment(f" {flat(self.facts.swarm, 40)} ", look["head-on"]),
+            Segment(" ● " if up else " ✗ ", look["ok" if up else "bad"]),
+            Segment("broker " if up else "NO BROKER ", look["plain" if up else "bad"]),
+            Segment(flat(self.facts.broker.split("://", 1)[-1], 30 if width < 100 else 60), look["quiet"]),
+        ]
+        if width >= 100:
+            parts.append(Segment(" (ours)" if self.facts.embedded else " (not ours)", look["quiet"]))
+        return parts + self._dispatcher(width)
+
+    def _dispatcher(self, width: int) -> Parts:
+        look, leader = self.look, self.model.fleet.dispatcher
+        if leader is None:
+            return [Segment("  ○ ", look["quiet"]), Segment("leaderless: best effort", look["warn"])]
+        name = flat(leader.agent_id or "dispatcher", 20)
+        mark, style = ("●", "ok") if leader.online else ("✗", "bad")
+        more = f" epoch {leader.epoch}" if width >= 100 else ""
+        return [
+            Segment(f"  {mark} ", look[style]),
+            Segment(name + ("" if leader.online else " away"), look["plain" if leader.online else "bad"]),
+            Segment(more, look["quiet"]),
+        ]
+
+    def _flow(self) -> Parts:
+        parts = [Segment(f"{self.model.fleet.rate:,.0f} msg/s ", self.look["quiet"])]
+        if self.read_only:
+            parts.insert(0, Segment(" read-only ", self.look["caution"]))
+        return parts
+
+    def _agents(self) -> Parts:
+        look, agents = self.look, self.model.fleet.agents
+        up = sum(1 for agent in agents.values() if agent.state in LIVE)
+        style = "ok" if agents and up == len(agents) else "warn" if agents else "quiet"
+        return [Segment(f" {up}/{len(agents)}", look[style] + Style(bold=True)), Segment(" agents  ", look["quiet"])]
+
+    def _tasks(self) -> Parts:
+        look, counts = self.look, self.model.counts()
+        parts: Parts = []
+        for state, word in _SHOWN:
+            if counts[state] or state in (TaskState.RUNNING, TaskState.QUEUED):
+                glyph, style = looks.TASK[state]
+                style = style if counts[state] else "quiet"
+                parts.append(Segment(f"{glyph} {counts[state]:,}", look[style]))
+                parts.append(Segment(f" {word}  ", look["quiet"]))
+        return parts
+
+    def _refused(self) -> Parts:
+        refused = self.model.fleet.counts.refused
+        return [Segment(f"{refused:,} refused ", self.look["warn"])] if refused else []
+
+
+class TroubleStrip(Still):
+    """The loudest line of the screen, there only when something is wrong."""
+
+    DEFAULT_CSS = "TroubleStrip { height: 1; }"
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__(id=id)
+        self.found: list[Trouble] = []
+
+    def show(self, found: list[Trouble]) -> None:
+        """Say this."""
+        self.found = found
+        self.display = bool(found)
+        self.renew()
+
+    def lines(self, width: int) -> list[Parts]:
+        if not self.found:
+            return [[]]
+        grave = self.found[0].grave
+        style = self.look["alarm" if grave else "caution"]
+        more = f" +{len(self.found) - 1} more " if len(self.found) > 1 else " "
+        tail = f"{more}p shows "
+        text = f" {'‼' if grave else '!'} {self.found[0].text}"
+        return [[Segment(fit(text, width - len(tail)) + tail, style)]]
+
+
+def ends(left: Parts, right: Parts, width: int) -> Parts:
+    """`left` and `right` at the two ends of a line; what is too much of `left` is cut."""
+    room = max(0, width - sum(s.cell_length for s in right))
+    kept: Parts = []
+    used = 0
+    for segment in left:
+        size = segment.cell_length
+        if used + size > room:
+            kept.append(Segment(fit(segment.text, room - used), segment.style))
+            used = room
+            break
+        kept.append(segment)
+        used += size
+    return [*kept, Segment(" " * (room - used)), *right]

@@ -1,0 +1,58 @@
+"""A page of lines that are laid out once and again when its facts change."""
+
+from collections.abc import Callable
+
+from rich.segment import Segment
+
+from swarm_tui.ui.lines import Lines, Parts
+
+#: A line of a page, and what it is about: something to open, or to copy.
+Line = tuple[Parts, object]
+
+
+class PageLines(Lines):
+    """`lay(width)` gives the lines; `renew()` asks for them again and redraws only those that differ."""
+
+    def __init__(self, lay: Callable[[int], list[Line]], *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._lay = lay
+        self.laid: list[Line] = []
+        self._for = -1
+
+    def renew(self) -> None:
+        """Lay the page out again."""
+        width = max(20, self.size.width - 1)
+        before, self.laid, self._for = self.laid, self._lay(width), width
+        if len(before) != len(self.laid):
+            self.cursor = max(0, min(self.cursor, len(self.laid) - 1))
+            self.top = max(0, min(self.top, len(self.laid) - self.room))
+            if self.tail:
+                self.cursor = max(0, len(self.laid) - 1)
+                self.top = max(0, len(self.laid) - self.room)
+            self.redraw()
+            return
+        self.redraw_lines(i for i, (old, new) in enumerate(zip(before, self.laid, strict=True)) if old[0] != new[0])
+
+    def on_resize(self) -> None:
+        self.renew()
+        super().on_resize()
+
+    def count(self) -> int:
+        return len(self.laid)
+
+    def parts(self, index: int, width: int) -> Parts:
+        return self.laid[index][0]
+
+    def subject(self) -> object:
+        """What the line under the cursor is about."""
+        return self.laid[self.cursor][1] if self.cursor < len(self.laid) else None
+
+    def text(self, index: int) -> str:
+        """The line as text."""
+        return "".join(segment.text for segment in self.laid[index][0]).rstrip()
+
+
+def rule(title: str, width: int, page: Lines) -> Line:
+    """A heading across the page."""
+    text = f"── {title} "
+    return [Segment(text, page.look["accent"]), Segment("─" * max(0, width - len(text)), page.look["track"])], None

@@ -1,0 +1,57 @@
+"""How far the task is that the form sent: sent, queued, assigned, done, as the bus says so."""
+
+from rich.segment import Segment
+
+from swarm_tui.domain.states import ENDED, TaskState
+from swarm_tui.domain.views import TaskView
+from swarm_tui.ui import look as looks
+from swarm_tui.ui.lines import Parts
+from swarm_tui.ui.source import Sent
+from swarm_tui.ui.text import fit, flat
+from swarm_tui.ui.widgets.still import Still
+
+_STAGES = ("sent", "queued", "assigned", "done")
+
+
+class SentLine(Still):
+    """Hidden until something was sent."""
+
+    DEFAULT_CSS = "SentLine { height: 1; background: $panel; }"
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__(id=id)
+        self._parts: Parts | None = None
+        self._seen: tuple[str, Sent, TaskView | None] | None = None
+
+    def show(self, task_id: str, sent: Sent, task: TaskView | None) -> None:
+        """Say how far it is."""
+        self._seen = (task_id, sent, task)
+        self.renew()
+
+    def lines(self, width: int) -> list[Parts]:
+        if self._seen is None:
+            return [[Segment(" ^S sends", self.look["quiet"])]]
+        task_id, sent, task = self._seen
+        parts: Parts = [Segment(f" {flat(task_id)}  ", self.look["strong"])]
+        if sent.stage in ("rejected", "gave-up"):
+            return [[*parts, Segment(fit(f"✗ {sent.stage}: {flat(sent.reason)}", width - 24), self.look["bad"])]]
+        reached = _reached(sent, task)
+        for number, stage in enumerate(_STAGES):
+            done = number <= reached
+            if stage == "done" and task is not None and task.state in ENDED:
+                glyph, style = looks.TASK[task.state]
+                parts.append(Segment(f"{glyph} {task.state.value} {flat(task.error or task.reason)}", self.look[style]))
+                continue
+            parts.append(Segment(f"{'●' if done else '○'} {stage}", self.look["ok" if done else "quiet"]))
+            if stage == "assigned" and done and task is not None and task.agent_id:
+                parts.append(Segment(f" to {flat(task.agent_id)}", self.look["quiet"]))
+            parts.append(Segment(" → ", self.look["quiet"]) if stage != "done" else Segment(""))
+        return [parts]
+
+
+def _reached(sent: Sent, task: TaskView | None) -> int:
+    if task is not None and task.state in ENDED:
+        return 3
+    if task is not None and task.state in (TaskState.ASSIGNED, TaskState.RUNNING):
+        return 2
+    return {"sent": 0, "queued": 1, "assigned": 2}.get(sent.stage, 0)

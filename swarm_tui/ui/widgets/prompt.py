@@ -1,0 +1,82 @@
+"""The line to type in: filters and commands. It takes the footer's place while it is open."""
+
+from collections.abc import Callable
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.content import Content
+from textual.widget import Widget
+from textual.widgets import Input, Static
+
+
+class Prompt(Horizontal):
+    """Hidden until `ask`."""
+
+    DEFAULT_CSS = """
+    Prompt { height: 1; dock: bottom; display: none; background: $panel; layer: above; }
+    Prompt Static { width: auto; padding: 0 1; color: $accent; text-style: bold; }
+    Prompt Input { width: 1fr; border: none; height: 1; padding: 0; background: $panel; }
+    Prompt Input:focus { border: none; }
+    """
+
+    def __init__(self, *, id: str = "prompt") -> None:
+        super().__init__(id=id)
+        self._before: Widget | None = None
+        self._done: Callable[[str], None] | None = None
+        self._typed: Callable[[str], None] | None = None
+        self._left: Callable[[], None] | None = None
+
+    def compose(self) -> ComposeResult:
+        yield Static("")
+        yield Input(compact=True, select_on_focus=False)
+
+    def ask(
+        self,
+        label: str,
+        text: str,
+        done: Callable[[str], None],
+        typed: Callable[[str], None] | None,
+        left: Callable[[], None] | None,
+    ) -> None:
+        """Open, and call back."""
+        self._before = self.screen.focused
+        self._done, self._typed, self._left = done, None, left
+        self.query_one(Static).update(Content(label))
+        field = self.query_one(Input)
+        field.cursor_blink = False
+        with self.prevent(Input.Changed):
+            field.value = text
+        field.cursor_position = len(text)
+        self._typed = typed
+        self.display = True
+        field.focus()
+
+    def close(self) -> None:
+        """Hide, and give the focus back."""
+        self.display = False
+        if self._before is not None:
+            self._before.focus()
+
+    @on(Input.Changed)
+    def _changed(self, event: Input.Changed) -> None:
+        event.stop()
+        if self.display and self._typed is not None:
+            self._typed(event.value)
+
+    @on(Input.Submitted)
+    def _submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.close()
+        if self._done is not None:
+            self._done(event.value)
+
+    def key_escape(self) -> None:
+        """Give up."""
+        self.close()
+        if self._left is not None:
+            self._left()
+
+    def on_descendant_blur(self) -> None:
+        if self.display and not self.query_one(Input).has_focus:
+            self.display = False

@@ -1,0 +1,55 @@
+"""A few lines that are computed whole and redrawn only where they changed: headers, footers, strips."""
+
+from rich.segment import Segment
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+
+from swarm_tui.ui.lines import Parts
+from swarm_tui.ui.look import Look
+
+
+class Still(Widget):
+    """Subclasses give `lines(width)`; `renew()` looks whether they changed."""
+
+    DEFAULT_CSS = "Still { height: 1; width: 1fr; }"
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._strips: list[Strip] = []
+        self._for: int = -1
+
+    def lines(self, width: int) -> list[Parts]:
+        """What to show."""
+        raise NotImplementedError
+
+    @property
+    def look(self) -> Look:
+        """The styles of the theme."""
+        look: Look = self.app.look  # type: ignore[attr-defined]
+        return look
+
+    def renew(self) -> None:
+        """Compute the lines again and redraw those that differ."""
+        if not self.is_attached or not self.size.width:
+            return
+        fresh = self._compute(self.size.width)
+        for y, strip in enumerate(fresh):
+            if y >= len(self._strips) or self._strips[y] != strip:
+                self.refresh(Region(0, y, self.size.width, 1))
+        self._strips = fresh
+
+    def _compute(self, width: int) -> list[Strip]:
+        base = self.rich_style
+        self._for = width
+        return [Strip(Segment.apply_style(parts, base)).adjust_cell_length(width, base) for parts in self.lines(width)]
+
+    def render_line(self, y: int) -> Strip:
+        if self._for != self.size.width or not self._strips:
+            self._strips = self._compute(self.size.width)
+        return self._strips[y] if y < len(self._strips) else Strip.blank(self.size.width, self.rich_style)
+
+    def notify_style_update(self) -> None:
+        """The theme changed."""
+        self._strips = []
+        super().notify_style_update()

@@ -1,0 +1,150 @@
+"""The stream panel: every message as it comes."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.segment import Segment
+
+from swarm_tui.protocol.envelope import Event, Rejected
+from swarm_tui.ui.lines import Lines, Parts
+from swarm_tui.ui.model import Model
+from swarm_tui.ui.stream import Message, body_text
+from swarm_tui.ui.text import clock, fit, flat
+
+_STYLE = {
+    "tasks/complete": "ok", "tasks/failed": "bad", "tasks/dead": "bad", "tasks/held": "warn", "tasks/rejected": "bad",
+    "tasks/retrying": "warn", "tasks/cancelled": "warn", "tasks/declined": "warn", "alerts": "warn", "halt": "bad",
+    "agents/heartbeat": "quiet", "tasks/progress": "quiet", "agents/shutdown": "warn",
+}  # fmt: skip
+#: Payload fields that the line says by itself, or that say too little for a line.
+_DULL = frozenset({"agent_id", "role", "v", "task_id", "status", "incarnation", "timestamp", "epoch"})
+
+
+def summary(message: Message) -> str:
+    """What the message says, in a line."""
+    if isinstance(message, Rejected):
+        return f"refused: {message.reason}  {message.first}"
+    payload: Mapping[str, Any] = message.payload
+    words = [str(payload["task_id"])] if isinstance(payload.get("task_id"), str) else []
+    if isinstance(payload.get("status"), str):
+        words.append(payload["status"])
+    for name, value in payload.items():
+        if name in _DULL or value in (None, "", [], {}):
+            continue
+        words.append(f"{name}={_short(value)}")
+        if len(words) > 8:
+            break
+    return " ".join(words)
+
+
+def _short(value: object) -> str:
+    if isinstance(value, dict) and isinstance(value.get("message"), str):
+        return value["message"][:80]
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, (dict, list)):
+        return repr(value)[:80]
+    return str(value)[:80]
+
+
+class StreamList(Lines):
+    """The messages the filter lets through, the newest last; it follows the end until the cursor leaves it."""
+
+    HEAD = 1
+
+    def __init__(self, model: Model, *, id: str) -> None:
+        super().__init__(id=id)
+        self.model = model
+        self.tail = True
+        self._drawn = 0
+
+    def count(self) -> int:
+        return len(self.model.stream.shown)
+
+    def current(self) -> Message | None:
+        """The message under the cursor."""
+        shown = self.model.stream.shown
+        return shown[self.cursor] if self.cursor < len(shown) else None
+
+    def extend(self) -> None:
+        """New messages came."""
+        dropped = self.model.stream.take_dropped()
+        count = self.count()
+        if self.tail:
+            self.cursor = max(0, count - 1)
+            self.top = max(0, count - self.room)
+            self.redraw()
+        elif dropped:
+            self.cursor = max(0, self.cursor - dropped)
+            self.top = max(0, self.top - dropped)
+            self.redraw()
+        elif self._drawn < self.top + self.room:
+            self.redraw()
+        else:
+            self.redraw_head()
+        self._drawn = count
+
+    def go(self, index: int) -> None:
+        super().go(index)
+        self.tail = self.cursor >= self.count() - 1
+        self.redraw_head()
+
+    def follow(self, on: bool) -> None:
+        """Keep to the newest, or stay."""
+        self.tail = on
+        if on:
+            self.last()
+        self.redraw_head()
+
+    def parts(self, index: int, width: int) -> Parts:
+        message = self.model.stream.shown[index]
+        look = self.look
+        topic = flat(message.topic.removeprefix(self.model.swarm + "/"), 200)
+        if isinstance(message, Rejected):
+            style, sender = "bad", "?"
+        else:
+            style, sender = _STYLE.get(message.kind.value, "topic"), message.sender.removeprefix("operator:")
+        room = max(14, min(30, width // 4))
+        who = max(12, min(18, width // 6))
+        parts = [
+            Segment(clock(message.received) + " ", look["quiet"]),
+            Segment(fit(topic, room) + " ", look[style]),
+        ]
+        if width >= 70:
+            parts.append(Segment(fit(flat(sender), who) + " ", look["strong"]))
+        used = sum(p.cell_length for p in parts)
+        parts.append(
+            Segment(fit(flat(summary(message)), max(0, width - used)), look["bad" if style == "bad" else "plain"])
+        )
+        return parts
+
+    def head(self, width: int) -> list[Parts]:
+        look, stream = self.look, self.model.stream
+        parts = [
+            Segment("▌" if self.has_focus else " ", look["accent"]),
+            Segment("STREAM", look["head-on"] if self.has_focus else look["strong"]),
+            Segment(f" {self.model.received:,}", look["strong"]),
+        ]
+        if stream.paused:
+            parts.append(Segment(f" ‖ paused, {stream.missed:,} came since: P goes on", look["caution"]))
+        elif not self.tail:
+            parts.append(Segment(" held here: f follows", look["warn"]))
+        if stream.pattern.text:
+            parts.append(Segment(f" /{flat(stream.pattern.text, 40)} {len(stream.shown):,}", look["accent"]))
+        if stream.skipped:
+            parts.append(Segment(f" {stream.skipped:,} too fast to list", look["warn"]))
+        return [parts]
+
+    def empty(self) -> list[str]:
+        if self.model.stream.pattern.text or self.model.stream.problems:
+            return ["No message matches", "Esc clears the filter"]
+        return ["No message yet", "They show here as the swarm speaks"]
+
+    def text_of(self, message: Message) -> str:
+        """The message as `watch` prints it, to copy."""
+        return f"{message.topic} {body_text(message)}"
+
+
+def title_of(message: Message) -> str:
+    """The message's name for a page."""
+    return f"{message.topic}" if isinstance(message, Event) else f"refused: {message.topic}"

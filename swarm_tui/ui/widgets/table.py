@@ -1,0 +1,191 @@
+"""A live table: rows in order, columns that fit the width, marks, a filter, and one line redrawn per change."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Generic, TypeVar
+
+from rich.segment import Segment
+from rich.style import Style
+
+from swarm_tui.ui.columns import Column, Scene, lay_out
+from swarm_tui.ui.lines import Lines, Parts
+from swarm_tui.ui.model import Model
+from swarm_tui.ui.rows import Key, SortedRows
+from swarm_tui.ui.text import fit
+
+Row = TypeVar("Row")
+FLASH = 1.5
+"""Seconds that a change stands out."""
+
+
+class Table(Lines, Generic[Row]):
+    """Rows of one kind. Subclasses name the columns, the rows, their order and what a filter looks at."""
+
+    HEAD = 1
+    NOUN = "rows"
+    COLUMNS: Sequence[Column[Any]] = ()
+
+    def __init__(self, model: Model, *, id: str) -> None:
+        super().__init__(id=id)
+        self.model = model
+        self.rows = SortedRows()
+        self.pattern = ""
+        self.problems = False
+        self.changed_at: dict[str, float] = {}
+        self._laid: tuple[int, list[tuple[Column[Any], int]]] | None = None
+
+    # What a subclass gives.
+
+    def source(self) -> dict[str, Row]:
+        """All rows by id."""
+        raise NotImplementedError
+
+    def key(self, row: Row) -> Key:
+        """Its place in the order."""
+        raise NotImplementedError
+
+    def words(self, row: Row) -> str:
+        """What a filter looks at."""
+        raise NotImplementedError
+
+    def trouble(self, row: Row) -> bool:
+        """Whether the problems-only view shows it."""
+        raise NotImplementedError
+
+    def title(self) -> list[tuple[str, str]]:
+        """The panel's name and counts, as (text, style)."""
+        raise NotImplementedError
+
+    def faded(self, row: Row, scene: Scene) -> bool:
+        """Whether the row's facts are too old to trust."""
+        return scene.stale
+
+    # Rows.
+
+    def wanted(self, row: Row) -> bool:
+        """Whether the row passes the filter and the problems-only view."""
+        if self.problems and not self.trouble(row):
+            return False
+        return passes(self.pattern, self.words(row))
+
+    def current(self) -> str | None:
+        """The id under the cursor."""
+        return self.rows[self.cursor] if self.cursor < len(self.rows) else None
+
+    def targets(self) -> list[str]:
+        """The marked ids, or the one under the cursor."""
+        marks = self.model.marks[self.NOUN]
+        if marks:
+            return [row for row in self.rows.ids() if row in marks] or sorted(marks)
+        return [current] if (current := self.current()) else []
+
+    def select(self, row: str) -> bool:
+        """Put the cursor on the id; False when it does not show."""
+        index = self.rows.index(row)
+        if index is None:
+            return False
+        self.go(index)
+        return True
+
+    def refill(self) -> None:
+        """Choose and order all rows again."""
+        held = self.current()
+        rows = self.source()
+        self.rows.fill((name, self.key(row)) for name, row in rows.items() if self.wanted(row))
+        self._settle(held)
+        self.redraw()
+
+    def apply(self, ids: Iterable[str], now: float) -> None:
+        """Take in the rows that changed."""
+        held, rows, moved = self.current(), self.source(), False
+        touched = list(ids)
+        for name in touched:
+            row = rows.get(name)
+            moved |= self.rows.put(name, self.key(row) if row is not None and self.wanted(row) else None)
+            if row is None:
+                self.changed_at.pop(name, None)
+        if moved:
+            self._settle(held)
+            self.redraw()
+        else:
+            self.redraw_lines(index for name in touched if (index := self.rows.index(name)) is not None)
+            self.redraw_head()
+
+    def _settle(self, held: str | None) -> None:
+        self._laid = None
+        index = self.rows.index(held) if held else None
+        cursor = self.cursor if index is None else index
+        self.cursor = max(0, min(cursor, len(self.rows) - 1))
+        self.show(self.cursor)
+        if self.current() != held:
+            self.post_message(self.Moved(self))
+
+    # Lines.
+
+    def count(self) -> int:
+        return len(self.rows)
+
+    def identity(self, index: int) -> str:
+        return self.rows[index]
+
+    def marked(self, index: int) -> bool:
+        return self.rows[index] in self.model.marks[self.NOUN]
+
+    def scene(self) -> Scene:
+        """What the cells need to know."""
+        return Scene(self.look, self.model.clock(), self.model.stale, self.model.fleet.tasks, self.changed_at)
+
+    def limits(self) -> dict[str, int]:
+        """Columns whose widest depends on what they hold."""
+        return {}
+
+    def laid(self, width: int) -> list[tuple[Column[Any], int]]:
+        """The columns that fit `width`, less the marks' column."""
+        if self._laid is None or self._laid[0] != width:
+            self._laid = (width, lay_out(self.COLUMNS, width - 1, self.limits()))
+        return self._laid[1]
+
+    def parts(self, index: int, width: int) -> Parts:
+        row = self.source().get(self.rows[index])
+        if row is None:
+            return []
+        scene = self.scene()
+        mark = Segment("◆", self.look["mark"]) if self.marked(index) else Segment(" ")
+        parts: Parts = [mark]
+        for column, size in self.laid(width):
+            if len(parts) > 1:
+                parts.append(Segment(" "))
+            parts.extend(column.draw(row, scene, size))
+        if self.faded(row, scene):
+            dim = Style(dim=True, bold=False)
+            parts = [Segment(s.text, (s.style or Style()) + dim) for s in parts]
+        return parts
+
+    def head(self, width: int) -> list[Parts]:
+        look = self.look
+        strong = look["head-on"] if self.has_focus else look["strong"]
+        title = [Segment("▌" if self.has_focus else " ", look["accent"])]
+        title += [Segment(text, strong if style == "title" else look[style]) for text, style in self.title()]
+        used = sum(segment.cell_length for segment in title)
+        heads: Parts = []
+        at = 1
+        for column, size in self.laid(width - (1 if self.count() > self.room else 0)):
+            if at > used:
+                heads.append(Segment(" " * (at - used)))
+                heads.append(Segment(fit(column.head, size, column.right), look["quiet"]))
+                used = at + size
+            at += size + 1
+        return [title + heads]
+
+
+def passes(pattern: str, words: str) -> bool:
+    """Whether all words of the pattern are in `words`; a leading `!` turns it round."""
+    text = pattern.strip().lower()
+    if not text:
+        return True
+    inverse = text.startswith("!")
+    wanted = (text[1:] if inverse else text).split()
+    low = words.lower()
+    return not wanted or all(word in low for word in wanted) != inverse
+
+
+Draw = Callable[[Any, Scene, int], Parts]

@@ -1,0 +1,188 @@
+"""The tasks panel: what needs a person, what runs, what waits, what ended."""
+
+from collections.abc import Iterable
+
+from rich.segment import Segment
+from rich.style import Style
+
+from swarm_tui.domain.states import ENDED, TaskState
+from swarm_tui.domain.views import TaskView
+from swarm_tui.ui import look as looks
+from swarm_tui.ui.columns import Column, Scene, text_cell
+from swarm_tui.ui.lines import Parts
+from swarm_tui.ui.rows import Key
+from swarm_tui.ui.text import ago, bar, flat
+from swarm_tui.ui.widgets.table import FLASH, Table
+
+#: What each tab shows; None is everything.
+TABS: list[tuple[str, frozenset[TaskState] | None]] = [
+    ("all", None),
+    ("open", frozenset(set(TaskState) - set(ENDED))),
+    ("running", frozenset({TaskState.RUNNING, TaskState.ASSIGNED})),
+    ("waiting", frozenset({TaskState.QUEUED, TaskState.RETRY_WAIT})),
+    ("asks", frozenset({TaskState.AWAITING_APPROVAL, TaskState.HELD})),
+    ("failed", frozenset({TaskState.FAILED, TaskState.DEAD, TaskState.EXPIRED})),
+    ("done", frozenset({TaskState.COMPLETE, TaskState.CANCELLED})),
+]
+ASKS = frozenset({TaskState.AWAITING_APPROVAL, TaskState.HELD})
+BAD = frozenset({TaskState.FAILED, TaskState.DEAD})
+_RANK = {
+    TaskState.AWAITING_APPROVAL: 0,
+    TaskState.HELD: 0,
+    TaskState.RUNNING: 1,
+    TaskState.ASSIGNED: 1,
+    TaskState.RETRY_WAIT: 2,
+    TaskState.QUEUED: 3,
+}
+_PRIORITY = {"high": "▲", "low": "▽"}
+
+
+def _state(task: TaskView, scene: Scene, width: int) -> Parts:
+    glyph, style = looks.TASK[task.state]
+    text = f"{glyph} {looks.WORD.get(task.state, task.state.value)}"
+    parts = text_cell(text, style, scene, width)
+    if scene.now - scene.changed.get(task.task_id, 0.0) < FLASH:
+        return [Segment(s.text, (s.style or Style()) + Style(reverse=True)) for s in parts]
+    return parts
+
+
+def _id(task: TaskView, scene: Scene, width: int) -> Parts:
+    return text_cell(flat(task.task_id), "id", scene, width)
+
+
+def _type(task: TaskView, scene: Scene, width: int) -> Parts:
+    return text_cell(flat(task.type), "plain", scene, width)
+
+
+def _priority(task: TaskView, scene: Scene, width: int) -> Parts:
+    return text_cell(_PRIORITY.get(task.priority, " "), "warn" if task.priority == "high" else "quiet", scene, width)
+
+
+def _agent(task: TaskView, scene: Scene, width: int) -> Parts:
+    if task.agent_id is None and task.assigned_to:
+        return text_cell(f"→{flat(task.assigned_to)}", "quiet", scene, width)
+    return text_cell(flat(task.agent_id or "-"), "plain" if task.agent_id else "quiet", scene, width)
+
+
+def _attempt(task: TaskView, scene: Scene, width: int) -> Parts:
+    text = str(task.attempt or "·")
+    return text_cell(text, "warn" if task.attempt > 1 else "quiet", scene, width, True)
+
+
+def _progress(task: TaskView, scene: Scene, width: int) -> Parts:
+    """A bar while it runs; why it waits, or how it ended."""
+    if task.state in (TaskState.RUNNING, TaskState.ASSIGNED) and task.progress is not None:
+        percent = f"{task.progress:4.0f}%"
+        gauge = max(4, min(12, width - len(percent))) if width < 30 else 12
+        bars = [
+            Segment(bar(task.progress, gauge), scene.look["bar"] + scene.look["head"]),
+            Segment(percent, scene.look["busy"]),
+        ]
+        rest = width - gauge - len(percent)
+        return bars + text_cell(" " + flat(task.message), "quiet", scene, rest)
+    if task.state is TaskState.RETRY_WAIT and task.retry_at:
+        return text_cell(
+            f"again in {ago(task.retry_at - scene.now)} {flat(task.error or task.reason)}", "warn", scene, width
+        )
+    if task.state in BAD:
+        return text_cell(flat(task.error or task.reason), "bad", scene, width)
+    style = "warn" if task.state in ASKS else "quiet"
+    return text_cell(flat(task.reason or task.message or ""), style, scene, width)
+
+
+def _wait(task: TaskView, scene: Scene, width: int) -> Parts:
+    until = task.started_at or (task.ended_at or task.updated_at if task.state in ENDED else scene.now)
+    return text_cell(ago(until - task.created_at) if task.created_at else "-", "quiet", scene, width, True)
+
+
+def _run(task: TaskView, scene: Scene, width: int) -> Parts:
+    if task.state in (TaskState.RUNNING, TaskState.ASSIGNED) and task.started_at:
+        return text_cell(ago(scene.now - task.started_at), "busy", scene, width, True)
+    seconds = task.duration / 1000 if task.duration is not None else None
+    if seconds is not None and seconds < 10:
+        return text_cell(f"{seconds:.1f}s", "plain", scene, width, True)
+    return text_cell(ago(seconds), "plain", scene, width, True)
+
+
+def _age(task: TaskView, scene: Scene, width: int) -> Parts:
+    return text_cell(ago(scene.now - (task.updated_at or task.created_at)), "quiet", scene, width, True)
+
+
+def columns() -> list[Column[TaskView]]:
+    """The columns, in the order they stand."""
+    return [
+        Column("STATE", 11, 12, 0, _state),
+        Column("P", 1, 1, 3, _priority),
+        Column("TASK", 8, 20, 1, _id),
+        Column("TYPE", 12, 20, 0, _type),
+        Column("AGENT", 12, 20, 2, _agent),
+        Column("#", 2, 2, 4, _attempt, True),
+        Column("HOW IT GOES", 12, 70, 2, _progress),
+        Column("WAIT", 4, 4, 7, _wait, True),
+        Column("RUN", 4, 4, 5, _run, True),
+        Column("AGE", 4, 4, 6, _age, True),
+    ]
+
+
+class TaskTable(Table[TaskView]):
+    """Every task the screen knows; those that ask for a person first, then running, waiting, ended (newest first)."""
+
+    NOUN = "tasks"
+    COLUMNS = columns()
+    tab = 0
+
+    def source(self) -> dict[str, TaskView]:
+        return self.model.fleet.tasks
+
+    def key(self, row: TaskView) -> Key:
+        rank = _RANK.get(row.state, 4)
+        if rank == 4:
+            return (rank, -(row.ended_at or row.updated_at))
+        if rank == 3:
+            return (rank, {"high": 0, "low": 2}.get(row.priority, 1), row.created_at)
+        return (rank, row.created_at)
+
+    def words(self, row: TaskView) -> str:
+        return f"{row.task_id} {row.type} {row.state.value} {row.agent_id or ''} {row.priority} {row.error or ''}"
+
+    def trouble(self, row: TaskView) -> bool:
+        return row.state in ASKS or row.state in BAD or row.state is TaskState.RETRY_WAIT
+
+    def wanted(self, row: TaskView) -> bool:
+        states = TABS[self.tab][1]
+        return (states is None or row.state in states) and super().wanted(row)
+
+    def turn(self, by: int) -> None:
+        """Show the next tab, or the one before."""
+        self.set_tab((self.tab + by) % len(TABS))
+
+    def set_tab(self, tab: int) -> None:
+        """Show this tab."""
+        self.tab = tab
+        self.refill()
+
+    def apply(self, ids: Iterable[str], now: float) -> None:
+        touched = list(ids)
+        source = self.source()
+        for task_id in touched:
+            task = source.get(task_id)
+            if task is not None and task.updated_at > now - 1.0:
+                self.changed_at[task_id] = now
+        super().apply(touched, now)
+
+    def tick(self) -> None:
+        now = self.model.clock()
+        self.changed_at = {name: at for name, at in self.changed_at.items() if now - at < FLASH}
+        super().tick()
+
+    def title(self) -> list[tuple[str, str]]:
+        shown, total = len(self.rows), len(self.source())
+        title = [("TASKS", "title"), (f" {shown}" if shown == total else f" {shown}/{total}", "strong")]
+        return title + ([(f" {TABS[self.tab][0]}", "accent")] if self.tab else [])
+
+    def empty(self) -> list[str]:
+        if self.pattern or self.problems:
+            return ["No task matches", "Esc clears the filter"]
+        if self.tab:
+            return [f"No task is {TABS[self.tab][0]}", "[ and ] turn to other states"]
+        return ["No task yet", "n makes one; or in a shell: swarm-tui publish TYPE"]

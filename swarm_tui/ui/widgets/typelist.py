@@ -1,0 +1,55 @@
+"""The types that fit what was typed: the arrows choose, enter takes."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from rich.segment import Segment
+from textual.fuzzy import Matcher
+
+from swarm_tui.ui.lines import Lines, Parts
+from swarm_tui.ui.source import TaskType
+from swarm_tui.ui.text import fit, flat
+
+if TYPE_CHECKING:
+    from swarm_tui.ui.screens.form import FormScreen
+
+
+class TypeList(Lines):
+    """Shown while the type is typed and is not one of them yet."""
+
+    DEFAULT_CSS = "TypeList { height: 6; display: none; margin-left: 12; background: $surface; }"
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__(id=id)
+        self.can_focus = False
+        self.found: list[TaskType] = []
+
+    def match(self, text: str, types: Mapping[str, TaskType]) -> None:
+        """List the types that fit `text`."""
+        matcher = Matcher(text)
+        scored = [(matcher.match(name) if text else 1.0, each) for name, each in types.items()]
+        self.found = [each for score, each in sorted(scored, key=lambda pair: (-pair[0], pair[1].name)) if score > 0]
+        self.cursor = self.top = 0
+        self.display = bool(self.found) and text not in types
+        self.styles.height = min(6, max(1, len(self.found)))
+        self.redraw()
+
+    def count(self) -> int:
+        return len(self.found)
+
+    def parts(self, index: int, width: int) -> Parts:
+        each = self.found[index]
+        roles = ", ".join(each.roles)
+        return [
+            Segment(" " + fit(flat(each.name), 26), self.look["strong"]),
+            Segment(fit(flat(each.summary or roles), max(0, width - 28)), self.look["quiet"]),
+        ]
+
+    def chosen(self) -> str | None:
+        """The type under the cursor."""
+        return self.found[self.cursor].name if self.display and self.cursor < len(self.found) else None
+
+    def on_lines_opened(self) -> None:
+        screen: FormScreen = self.screen  # type: ignore[assignment]
+        if (name := self.chosen()) is not None:
+            screen.take_type(name)

@@ -1,0 +1,135 @@
+"""A swarm that only the screen's tests know: messages are made with the real writer and read with the real reader."""
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from itertools import count
+from typing import Any
+
+from msgspec import Struct
+
+from swarm_tui.bus.port import Link
+from swarm_tui.protocol import codec
+from swarm_tui.protocol.bodies import Body, Reply, Task
+from swarm_tui.protocol.topics import Kind
+from swarm_tui.ui.source import Facts, Item, TaskType
+
+SWARM = "opencto-dev"
+START = 1_767_225_600.0
+
+
+class Clock:
+    """Time that passes only when told."""
+
+    def __init__(self, now: float = START) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+    def pass_(self, seconds: float) -> None:
+        self.now += seconds
+
+
+class FakePanes:
+    """Panes with text that the test gives."""
+
+    def __init__(self) -> None:
+        self.watched: frozenset[str] = frozenset()
+        self.screens: dict[str, list[str]] = {}
+        self.older: dict[str, list[str]] = {}
+        self.reason: str | None = None
+        self._told: dict[str, list[str]] = {}
+
+    def watch(self, panes: frozenset[str]) -> None:
+        self.watched = panes
+        self._told = {}
+
+    def changed(self) -> Mapping[str, list[str]]:
+        fresh = {p: self.screens[p] for p in self.watched if p in self.screens and self._told.get(p) != self.screens[p]}
+        self._told.update({p: list(lines) for p, lines in fresh.items()})
+        return fresh
+
+    def history(self, pane_id: str, lines: int) -> list[str]:
+        return [*self.older.get(pane_id, []), *self.screens.get(pane_id, [])]
+
+    def attach(self, pane_id: str) -> list[str] | None:
+        return ["true", pane_id]
+
+    def why_not(self) -> str | None:
+        return self.reason
+
+
+class FakeSent(Struct):
+    """A submission that the test moves on."""
+
+    stage: str = "sent"
+    reason: str = ""
+
+
+class FakeSource:
+    """Puts in what the test says, keeps what the screen sends."""
+
+    def __init__(self, clock: Clock, swarm: str = SWARM, types: list[TaskType] | None = None) -> None:
+        self.clock = clock
+        self.facts = Facts(
+            swarm=swarm, broker="mqtt://127.0.0.1:1883", embedded=True, host="devbox", user="ada", session="opencto",
+            types=types or [],
+        )  # fmt: skip
+        self.panes = FakePanes()
+        self.items: deque[Item] = deque()
+        self.acts: list[tuple[Kind, Body, str]] = []
+        self.cleared: list[tuple[Kind, str]] = []
+        self.submitted: list[tuple[Task, FakeSent, Callable[[], None]]] = []
+        self.replies: dict[str, Reply] = {}
+        self.logs: dict[str, list[str]] = {}
+        self.started = self.closed = False
+        self._ids = count(1)
+
+    # For the test.
+
+    def link(self, up: bool = True, reason: str = "") -> None:
+        self.items.append(Link(up, reason))
+
+    def say(self, sender: str, kind: Kind, body: Body, key: str = "", role: str = "general", at: float | None = None) -> None:
+        """A message of the swarm, through the wire's own form; `at` is when it comes."""
+        now = self.clock() if at is None else at
+        writer = codec.Writer(
+            self.facts.swarm, sender, role, new_id=lambda: f"id-{next(self._ids)}", clock=lambda: now
+        )
+        out = writer.message(kind, body, key)
+        self.raw(out.topic, out.payload, at=now)
+
+    def raw(self, topic: str, payload: bytes, at: float | None = None) -> None:
+        """Any bytes on any topic."""
+        event = codec.decode(self.facts.swarm, topic, payload, False, self.clock() if at is None else at)
+        if event is not None:
+            self.items.append(event)
+
+    # The port.
+
+    def start(self) -> None:
+        self.started = True
+
+    def close(self) -> None:
+        self.closed = True
+
+    def take(self) -> list[Item]:
+        items, self.items = list(self.items), deque()
+        return items
+
+    def act(self, kind: Kind, body: Body, key: str = "") -> None:
+        self.acts.append((kind, body, key))
+
+    def clear(self, kind: Kind, key: str = "") -> None:
+        self.cleared.append((kind, key))
+
+    def submit(self, task: Task, on_change: Callable[[], None]) -> FakeSent:
+        sent = FakeSent()
+        self.submitted.append((task, sent, on_change))
+        return sent
+
+    def query(self, query: str, args: dict[str, Any]) -> Reply | None:
+        return self.replies.get(query)
+
+    def log(self, agent_id: str, lines: int) -> list[str] | None:
+        return self.logs.get(agent_id)
