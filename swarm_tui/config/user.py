@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from swarm_tui.config.document import Document, near, read_document
 from swarm_tui.config.errors import ConfigError
@@ -18,7 +18,7 @@ Panel = Literal["agents", "tasks", "stream", "pane"]
 class Panels(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which panels are open, and how much they keep."""
 
-    show: list[Panel] = ["agents", "tasks", "stream", "pane"]
+    show: list[Panel] = field(default_factory=lambda: ["agents", "tasks", "stream", "pane"])
     """The panels that are open at the start, in their order."""
     stream_lines: int = 20_000
     """Messages that the stream keeps."""

@@ -1,0 +1,200 @@
+"""`swarm-tui doctor`: all that a swarm needs, tried one by one."""
+
+import os
+import platform
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import click
+
+from swarm_tui import __version__
+from swarm_tui.cli.checkup import Finding, bad, ok, warn
+from swarm_tui.cli.common import Target, broker_option, json_option, print_json, style, swarm_option, target
+from swarm_tui.config.errors import ConfigError
+from swarm_tui.config.load import known_layouts, load_layout
+from swarm_tui.config.paths import state_home
+from swarm_tui.config.seed import load_seed, seed_path
+from swarm_tui.config.urls import is_loopback, shown_url
+from swarm_tui.config.user import load_user_config, user_config_path
+
+_PACKAGES = ("textual", "paho-mqtt", "libtmux", "msgspec", "click", "psutil", "pytest")
+_MARKS = {"ok": ("ok  ", "green"), "warn": ("warn", "yellow"), "bad": ("BAD ", "red")}
+_LEAST_FREE = 200 * 1024 * 1024
+_SKEW = 2.0
+
+
+@click.command(epilog="Example: swarm-tui doctor")
+@swarm_option
+@broker_option
+@json_option
+def command(swarm: str | None, broker: str | None, as_json: bool) -> int:
+    """Try all that a swarm needs here: each line is ok, or says what to do.
+
+    Exit 1 when something is bad.
+    """
+    found = target(swarm, broker)
+    findings = []
+    for finding in _all(found):
+        findings.append(finding)
+        if not as_json:
+            mark, colour = _MARKS[finding.level]
+            click.echo(f"{style(mark, fg=colour)}  {finding.name}: {finding.text}")
+    worst = any(finding.level == "bad" for finding in findings)
+    if as_json:
+        print_json({"ok": not worst, "findings": findings})
+    return 1 if worst else 0
+
+
+def _all(found: Target) -> Iterator[Finding]:
+    yield _versions()
+    yield _tmux()
+    yield from _broker(found)
+    yield from _clock(found)
+    yield from _config()
+    yield _state(found)
+    yield _disk()
+    yield _terminal()
+
+
+def _versions() -> Finding:
+    have = []
+    for package in _PACKAGES:
+        try:
+            have.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            return bad("versions", f"{package} is not installed: install swarm-tui again (pip install swarm-tui)")
+    return ok("versions", f"swarm-tui {__version__}, Python {platform.python_version()}, {', '.join(have)}")
+
+
+def _tmux() -> Finding:
+    from swarm_tui.tmux.errors import TmuxError
+    from swarm_tui.tmux.server import check_version
+
+    try:
+        found = check_version()
+    except TmuxError as error:
+        return bad("tmux", str(error))
+    folder = os.environ.get("TMUX_TMPDIR")
+    if folder and not os.access(folder, os.W_OK):
+        return bad("tmux", f"TMUX_TMPDIR is {folder}, which cannot be written: unset it, or make the folder")
+    return ok("tmux", f"{'.'.join(map(str, found))} at {shutil.which('tmux')}")
+
+
+def _broker(found: Target) -> Iterator[Finding]:
+    from swarm_tui.broker.mosquitto import BrokerMissingError, EmbeddedBroker
+    from swarm_tui.bus.probe import probe
+    from swarm_tui.cli.doctor_broker import check_broker
+
+    local = is_loopback(found.broker.url)
+    try:
+        yield ok("mosquitto", EmbeddedBroker.find())
+        can_start = local and found.broker.embedded != "never"
+    except BrokerMissingError as error:
+        can_start = False
+        yield (bad if local and not probe(found.broker, 2.0).ok else warn)("mosquitto", str(error))
+    if can_start and found.running is None and probe(found.broker, 2.0).kind == "refused":
+        yield ok("broker", f"nothing listens on {shown_url(found.broker.url)}: `swarm-tui up` starts one there")
+        return
+    yield from check_broker(found.broker, found.swarm)
+
+
+def _clock(found: Target) -> Iterator[Finding]:
+    """How far the clocks of those who answer are from ours."""
+    from swarm_tui.cli.common import Failure
+    from swarm_tui.cli.follow import follow
+    from swarm_tui.protocol.envelope import Event
+    from swarm_tui.protocol.topics import Kind
+
+    if time.time() < 1_700_000_000:
+        yield bad("clock", f"this machine says it is {time.strftime('%Y-%m-%d')}: set its clock")
+        return
+    skews: dict[str, float] = {}
+    try:
+        with follow(found, 2.0) as follower:
+
+            def heard(event: object) -> None:
+                if isinstance(event, Event) and event.kind is Kind.REPLY and not event.retained:
+                    skews[event.sender] = event.at - event.received
+
+            follower.operator.on_event(heard)
+            follower.settle()
+            follower.operator.query("status", {}, 0.5)
+            follower.operator.query("tasks", {"limit": 1}, 0.5)
+    except Failure:
+        return
+    if not skews:
+        yield ok("clock", "nobody answers whose clock could be compared")
+        return
+    name, worst = max(skews.items(), key=lambda item: abs(item[1]))
+    if abs(worst) > _SKEW:
+        yield warn("clock", f"{name} is {worst:+.1f} s from this machine: run NTP on both")
+    else:
+        yield ok("clock", f"{len(skews)} compared, at most {abs(worst):.2f} s apart")
+
+
+def _config() -> Iterator[Finding]:
+    cwd = Path.cwd()
+    layouts = known_layouts(cwd)
+    broken = 0
+    for name, (where, path) in sorted(layouts.items()):
+        try:
+            load_layout(path)
+        except ConfigError as error:
+            if all("is not set" in problem.reason for problem in error.problems):
+                continue
+            broken += 1
+            yield warn("layout", f"{name} ({where}): {str(error).splitlines()[0]}")
+    if not broken:
+        yield ok("layouts", ", ".join(f"{name} ({where})" for name, (where, _) in sorted(layouts.items())) or "none")
+    try:
+        load_user_config()
+        yield ok("config", f"{user_config_path()}{'' if user_config_path().is_file() else ' (none, so the defaults)'}")
+    except ConfigError as error:
+        yield bad("config", "; ".join(str(error).splitlines()))
+    path = seed_path()
+    if path.is_file():
+        try:
+            notes = load_seed().notes
+            yield warn("mqtt.yml", "; ".join(notes)) if notes else ok("mqtt.yml", str(path))
+        except ConfigError as error:
+            yield bad("mqtt.yml", "; ".join(str(error).splitlines()))
+
+
+def _state(found: Target) -> Finding:
+    for folder in (state_home(), found.state.root):
+        if not folder.exists():
+            continue
+        status = folder.stat()
+        if status.st_uid != os.getuid():
+            return bad("state", f"{folder} belongs to another user: sudo chown -R {os.getuid()} {folder}")
+        if status.st_mode & 0o077:
+            return bad("state", f"others may read {folder}: chmod 700 {folder}")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            return bad("state", f"{folder} cannot be written: chmod 700 {folder}")
+    parent = next(path for path in (state_home(), *state_home().parents) if path.exists())
+    if not os.access(parent, os.W_OK | os.X_OK):
+        return bad("state", f"{parent} cannot be written: set XDG_STATE_HOME to a folder of yours")
+    return ok("state", f"{found.state.root}{'' if found.state.root.exists() else ' (made by `up`)'}")
+
+
+def _disk() -> Finding:
+    parent = next(path for path in (state_home(), *state_home().parents) if path.exists())
+    free = shutil.disk_usage(parent).free
+    if free < _LEAST_FREE:
+        return bad("disk", f"{free // 2**20} MB free for {state_home()}: make room, tasks are journaled there")
+    return ok("disk", f"{free / 2**30:.1f} GB free")
+
+
+def _terminal() -> Finding:
+    if not sys.stdout.isatty():
+        return ok("terminal", "none here: use `up --detach`")
+    columns, lines = shutil.get_terminal_size()
+    if columns < 80 or lines < 24:
+        return warn("terminal", f"{columns}×{lines}: the screen wants 80×24 or more")
+    if "UTF-8" not in (sys.stdout.encoding or "").upper().replace("UTF8", "UTF-8"):
+        return warn("terminal", f"its encoding is {sys.stdout.encoding}: set LANG=C.UTF-8")
+    return ok("terminal", f"{columns}×{lines}, TERM={os.environ.get('TERM', '')}")

@@ -1,0 +1,184 @@
+"""The broker's features, each one tried on topics of our own that are cleared again."""
+
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from swarm_tui.bus.client import BulkClient, make_client
+from swarm_tui.bus.port import BusError
+from swarm_tui.bus.probe import probe, pump
+from swarm_tui.bus.urls import parse_url
+from swarm_tui.cli.checkup import Finding, bad, ok, warn
+from swarm_tui.config.model import Broker
+from swarm_tui.config.urls import is_loopback
+
+_LIMIT = 3.0
+_LARGE = 128 * 1024 - 256
+#: More than mosquitto queues for an absent client unless it is told otherwise.
+_BURST = 1200
+#: On one machine a ping-pong over two Nagle delays takes 80 ms, without them one or two.
+_SLOW = 0.03
+
+
+class _Try:
+    """One blocking client; `heard` are (topic, payload, retained)."""
+
+    def __init__(self, broker: Broker, name: str, *, clean: bool = True, will: str | None = None) -> None:
+        self.heard: list[tuple[str, bytes, bool]] = []
+        self.acked: set[int] = set()
+        self._up = False
+        self._subscribed: set[int] = set()
+        self.client: BulkClient = make_client(broker, parse_url(broker.url), name, clean=clean, keepalive=15)
+        self.client.on_connect = self._connected
+        self.client.on_message = lambda client, data, m: self.heard.append((m.topic, bytes(m.payload), m.retain))
+        self.client.on_publish = lambda client, data, mid, code, properties: self.acked.add(mid)
+        self.client.on_subscribe = lambda client, data, mid, codes, properties: self._subscribed.add(mid)
+        if will is not None:
+            self.client.will_set(will, b"{}", 1)
+        self.client.reconnect()
+        self.wait(lambda: self._up)
+
+    def _connected(self, client: Any, data: Any, flags: Any, code: Any, properties: Any) -> None:
+        self._up = not code.is_failure
+
+    def wait(self, done: Callable[[], bool], limit: float = _LIMIT) -> bool:
+        """Carry traffic until `done` or the limit."""
+        return pump(self.client, time.monotonic() + limit, done)
+
+    def subscribe(self, topic: str) -> bool:
+        mid = self.client.subscribe(topic, 1)[1]
+        return self.wait(lambda: mid in self._subscribed)
+
+    def publish(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> bool:
+        mid = self.client.publish(topic, payload, qos, retain).mid
+        return self.wait(lambda: mid in self.acked)
+
+    def leave(self) -> None:
+        self.client.disconnect()
+        self.wait(lambda: not self.client.want_write(), 0.5)
+        self.drop()
+
+    def drop(self) -> None:
+        """Vanish without a word, as a killed process does."""
+        self.client._sock_close()
+
+
+def check_broker(broker: Broker, swarm: str) -> Iterator[Finding]:
+    """A line for the broker, and one for each feature the swarm leans on."""
+    tried = probe(broker, _LIMIT)
+    if not tried.ok:
+        yield bad("broker", tried.reason)
+        return
+    yield ok("broker", f"{parse_url(broker.url)} accepts us in {tried.seconds * 1000:.0f} ms")
+    base = f"{swarm}/_doctor/{os.urandom(4).hex()}"
+    for name, check in (
+        ("ping-pong", _ping),
+        ("retained", _retained),
+        ("will", _will),
+        ("large message", _large),
+        ("offline queue", _offline),
+    ):
+        try:
+            yield check(broker, f"{base}/{check.__name__.strip('_')}", name)
+        except (BusError, OSError, ValueError) as error:
+            yield bad(name, f"the try broke off: {error}")
+
+
+def _ping(broker: Broker, topic: str, name: str) -> Finding:
+    one = _Try(broker, f"doctor-{os.urandom(4).hex()}")
+    try:
+        if not one.subscribe(topic):
+            return bad(name, f"no SUBACK for {topic}: allow the swarm's topics in the broker's ACL")
+        times = []
+        for number in range(5):
+            began = time.monotonic()
+            one.client.publish(topic, b"{}", 1)
+            if not one.wait(lambda wanted=number: len(one.heard) > wanted):  # type: ignore[misc]
+                return bad(
+                    name, "a message to ourselves does not come back: allow the swarm's topics in the broker's ACL"
+                )
+            times.append(time.monotonic() - began)
+        took = statistics.median(times)
+        if took > _SLOW and is_loopback(broker.url):
+            return warn(name, f"{took * 1000:.0f} ms: put `set_tcp_nodelay true` into mosquitto.conf")
+        return ok(name, f"QoS 1 there and back in {took * 1000:.1f} ms")
+    finally:
+        one.leave()
+
+
+def _retained(broker: Broker, topic: str, name: str) -> Finding:
+    one = _Try(broker, f"doctor-{os.urandom(4).hex()}")
+    try:
+        one.publish(topic, b'{"retained":true}', retain=True)
+        one.subscribe(topic)
+        exact = one.wait(lambda: any(kept for _, _, kept in one.heard), 1.0)
+        one.heard.clear()
+        one.subscribe(f"{topic.rpartition('/')[0]}/+")
+        wild = one.wait(lambda: any(kept for _, _, kept in one.heard), 1.0)
+        one.publish(topic, b"", retain=True)
+        if not exact:
+            return bad(name, "retained messages are not kept: `retain_available true` in mosquitto.conf")
+        if not wild:
+            return warn(name, "kept, but not sent for wildcards: presence is known only after the next heartbeats")
+        return ok(name, "kept, sent to newcomers, cleared")
+    finally:
+        one.leave()
+
+
+def _will(broker: Broker, topic: str, name: str) -> Finding:
+    one = _Try(broker, f"doctor-{os.urandom(4).hex()}")
+    try:
+        one.subscribe(topic)
+        _Try(broker, f"doctor-{os.urandom(4).hex()}", will=topic).drop()
+        if one.wait(lambda: bool(one.heard)):
+            return ok(name, "a vanished client's last word is said")
+        return bad(name, "a vanished client's last word is not said: agents that die are noticed late")
+    finally:
+        one.leave()
+
+
+def _large(broker: Broker, topic: str, name: str) -> Finding:
+    one = _Try(broker, f"doctor-{os.urandom(4).hex()}")
+    try:
+        one.subscribe(topic)
+        one.client.publish(topic, b'{"fill":"' + b"x" * (_LARGE - 11) + b'"}', 1)
+        if one.wait(lambda: bool(one.heard)):
+            return ok(name, "128 KiB pass")
+        return bad(name, "a message of 128 KiB does not pass: raise `message_size_limit` in mosquitto.conf")
+    finally:
+        one.drop()
+
+
+def _offline(broker: Broker, topic: str, name: str) -> Finding:
+    """Whether the broker holds what comes while the dispatcher is away."""
+    away = f"doctor-{os.urandom(4).hex()}"
+    first = _Try(broker, away, clean=False)
+    first.subscribe(topic)
+    first.leave()
+    sender = _Try(broker, f"doctor-{os.urandom(4).hex()}")
+    try:
+        sender.publish(topic, b'{"qos":0}', qos=0)
+        for _ in range(_BURST):
+            sender.client.publish(topic, b'{"qos":1}', 1)
+        sender.wait(lambda: len(sender.acked) > _BURST, 5.0)
+    finally:
+        sender.leave()
+    back = _Try(broker, away, clean=False)
+    try:
+        back.wait(lambda: len(back.heard) > _BURST, 2.0)
+        kept = sum(payload == b'{"qos":1}' for _, payload, _ in back.heard)
+        qos0 = any(payload == b'{"qos":0}' for _, payload, _ in back.heard)
+    finally:
+        back.drop()
+        _Try(broker, away, clean=True).leave()
+    if kept < _BURST:
+        return warn(
+            name,
+            f"kept {kept} of {_BURST} for a client that was away: `max_queued_messages 0` in mosquitto.conf, "
+            "or tasks published while the dispatcher restarts are repeated by their publishers",
+        )
+    if not qos0:
+        return warn(name, f"kept all {_BURST}, but no QoS 0: `queue_qos0_messages true` in mosquitto.conf")
+    return ok(name, f"kept all {_BURST + 1} for a client that was away, QoS 0 too")
