@@ -173,7 +173,7 @@ def test_ended_tasks_hops_and_late_answers_are_bounded(paper: Paper, monkeypatch
 
 
 def test_text_for_people_is_clean(paper: Paper) -> None:
-    paper.say("o", K.TASK_NEW, b.Task(task_id="t", type="x\x1b]0;", assigned_to="a\x07"))
+    paper.say("o", K.TASK_NEW, b.Task(task_id="t", type="x\x1b]0;\x07"))
     paper.say("tm", K.TASK_HELD, b.TaskVerdict(task_id="t", attempt=0, reason="\u202ex"))
     task = paper.fleet.tasks["t"]
     shown = f"{task.type}{task.assigned_to}{task.reason}{[hop.detail for hop in task.hops]}"
