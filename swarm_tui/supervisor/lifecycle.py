@@ -220,7 +220,8 @@ class Lifecycle:
             return
         if not panes:
             self._lost()
-            return
+            if not self.closing:
+                return
         pane = next((pane for pane in panes if pane.pane_id == unit.pane_id and pane.pid == pid), None)
         if pane is None:
             unit.pane_id = None

@@ -4,12 +4,15 @@ import faulthandler
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 from swarm_tui.config.environment import apply_environment
 from swarm_tui.config.paths import StateDir, state_home
+from swarm_tui.config.running import load_running
 from swarm_tui.supervisor import locks
-from swarm_tui.supervisor.plan import load_plan
+from swarm_tui.supervisor.mending import mend
+from swarm_tui.supervisor.plan import Plan, load_plan, read_down
 from swarm_tui.supervisor.supervisor import Supervisor
 from swarm_tui.tmux.errors import TmuxError
 from swarm_tui.tmux.server import Tmux, write_config
@@ -34,8 +37,26 @@ def supervise(root: Path) -> int:
     # The server this pane is in, whatever the saved environment says of TMUX_TMPDIR.
     environ = {**os.environ, **{k: v for k, v in terminal_environment.items() if k == "TMUX_TMPDIR"}}
     tmux = Tmux(plan.socket, config=write_config(state_home() / "tmux.conf"), environ=environ)
+    supervisor = Supervisor(plan, state, tmux)
     try:
-        return Supervisor(plan, state, tmux).run()
+        code = supervisor.run()
     except TmuxError as error:
         print(error, file=sys.stderr)
         return 1
+    if supervisor.lost:
+        locks.release(held)
+        rebuild(tmux, load_plan(state) or plan, state)
+    return code
+
+
+def rebuild(tmux: Tmux, plan: Plan, state: StateDir) -> None:
+    """Our pane is gone, perhaps with the whole server: make another for a successor, who makes all the rest."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    for _ in range(20):
+        if read_down(state) is not None or load_running(plan.swarm) is None:
+            return
+        try:
+            mend(tmux, plan, state)
+            return
+        except (TmuxError, OSError):
+            time.sleep(0.25)

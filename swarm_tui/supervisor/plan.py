@@ -4,7 +4,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import msgspec
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from swarm_tui.config.files import write_private
 from swarm_tui.config.ids import bounds

@@ -21,8 +21,7 @@ from swarm_tui.protocol.bodies import PaneStatus
 from swarm_tui.supervisor import locks, processes, store
 from swarm_tui.supervisor.broker_pane import SUPERVISOR
 from swarm_tui.supervisor.choose import Choice, choose_broker
-from swarm_tui.supervisor.crew import CONTROL
-from swarm_tui.supervisor.pane import loop_argv
+from swarm_tui.supervisor.mending import mend, take_notes
 from swarm_tui.supervisor.plan import (
     DownRequest,
     Plan,
@@ -34,7 +33,6 @@ from swarm_tui.supervisor.plan import (
     save_plan,
 )
 from swarm_tui.supervisor.store import Saved
-from swarm_tui.tmux import commands
 from swarm_tui.tmux.errors import NoServerError, TmuxError
 from swarm_tui.tmux.panes import Pane
 from swarm_tui.tmux.server import DEFAULT, Tmux, check_version, write_config
@@ -161,7 +159,8 @@ def bring_up(ready: Prepared, say: Say) -> None:
             cwd=known.cwd if known else str(Path.cwd()),
         )
     )
-    for line in mend(tmux, plan, state):
+    mend(tmux, plan, state)
+    for line in take_notes(state):
         say(line)
     tell(state, signal.SIGUSR2)
 
@@ -172,24 +171,6 @@ def forget_ended(state: StateDir) -> None:
     if saved is not None and not supervisor_alive(saved):
         store.store_path(state).unlink(missing_ok=True)
     down_path(state).unlink(missing_ok=True)
-
-
-def mend(tmux: Tmux, plan: Plan, state: StateDir) -> list[str]:
-    """Make what is missing of session, control window and supervisor's pane; a line for each thing mended."""
-    panes = tmux.panes()
-    here = [pane for pane in panes if pane.session == plan.session]
-    own = [pane for pane in here if pane.role == SUPERVISOR and pane.swarm == plan.swarm and not pane.dead]
-    if own:
-        return []
-    argv = loop_argv(plan.swarm, state)
-    tags = commands.tags(None, commands.control_tags(plan.swarm, SUPERVISOR))
-    if here:
-        tmux.run_list([*commands.new_window(plan.session, CONTROL, argv, "/"), *tags])
-        return ["the supervisor's window was gone; it is made again"]
-    target = f"={plan.session}:"
-    tagged = commands.tags(target, commands.control_tags(plan.swarm, SUPERVISOR))
-    tmux.run_list([*commands.new_session(plan.session, CONTROL, argv, "/"), *tagged])
-    return []
 
 
 def supervisor_alive(saved: Saved | None) -> bool:
@@ -220,8 +201,9 @@ def progress(plan: Plan, state: StateDir) -> Wait:
     if saved is None or not supervisor_alive(saved) or saved.plan != plan.identity():
         return Wait()
     found = Wait(known=bool(saved.rows) or not plan.layout.agents)
+    named = {spec.agent_id for spec in plan.specs(state)}
     for row in saved.rows:
-        if row.witness in ("foreign", "stray"):
+        if row.witness in ("foreign", "stray") or row.agent_id not in named:
             continue
         if row.state in ("online", "busy", "draining") and row.pid:
             found.ready.append(row.agent_id)

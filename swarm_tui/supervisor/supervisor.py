@@ -82,6 +82,8 @@ class Supervisor:
         self._departure: Departure | None = None
         self._dirty = False
         self._code = 0
+        self.lost = False
+        """The tmux server, or the pane that we ran in, went away."""
         self._started_time = processes.start_time(os.getpid())
 
     # Beginning.
@@ -472,9 +474,10 @@ class Supervisor:
             self.loop.stop()
 
     def _tmux_lost(self) -> None:
-        """The server, or our pane in it, is gone: `up` makes all anew, by this plan."""
-        self._code = 1
-        self.loop.stop()
+        """The server, or our pane in it, is gone: whoever runs us makes a new pane, and our successor all else."""
+        if self._departure is None:
+            self._code, self.lost = 1, True
+            self.loop.stop()
 
     def go_down(self) -> None:
         """End everything in reverse order, clear what the swarm retained, and leave."""

@@ -84,7 +84,7 @@ class Unit:
         if self.phase is Phase.RUNNING:
             return self._running_state()
         if self.phase is Phase.STOPPING:
-            return AgentState.DRAINING
+            return AgentState.STARTING if self.restarting else AgentState.DRAINING
         if self.phase is Phase.WAITING:
             return AgentState.STARTING
         return {

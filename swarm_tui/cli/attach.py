@@ -1,0 +1,54 @@
+"""`swarm-tui attach`: the terminal becomes an agent's pane."""
+
+import sys
+
+import click
+
+from swarm_tui.cli.common import FAILED, NO_SUCH, Failure, Target, swarm_option, target
+from swarm_tui.supervisor import service
+from swarm_tui.tmux.attach import attach
+from swarm_tui.tmux.errors import TmuxError
+
+
+@click.command(epilog="Example: swarm-tui attach testing-01")
+@click.argument("agent", required=False)
+@swarm_option
+def command(agent: str | None, swarm: str | None) -> None:
+    """Show AGENT's pane, zoomed, in this terminal; detaching (Ctrl-b d) comes back. Without AGENT, the session."""
+    found = target(swarm)
+    if found.running is None:
+        raise Failure(f"no swarm `{found.swarm}` runs here; `swarm-tui up` starts one", NO_SUCH)
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise Failure("this is not a terminal, so nothing can attach to it")
+    tmux = service.server(found.running.socket)
+    try:
+        panes = tmux.panes()
+    except TmuxError as error:
+        raise Failure(str(error)) from None
+    pane_id = None
+    if agent is not None:
+        pane = next((pane for pane in panes if pane.swarm == found.swarm and pane.agent == agent), None)
+        if pane is None:
+            sys.exit(_elsewhere(found, agent))
+        pane_id = pane.pane_id
+    elif not any(pane.swarm == found.swarm for pane in panes):
+        raise Failure(f"the session {found.running.session} is gone; `swarm-tui up` makes it again")
+    code = attach(tmux, found.running.session, pane_id)
+    if code:
+        raise Failure(f"tmux ended with {code}", FAILED)
+
+
+def _elsewhere(found: Target, agent: str) -> int:
+    """On another host: over ssh, where its layout gives an address."""
+    import subprocess
+
+    from swarm_tui.cli.hosts import Hosts
+
+    with Hosts(found) as hosts:
+        host, status = hosts.find(agent)
+    if not status.address:
+        raise Failure(
+            f"{agent} runs on the host {host}, whose layout gives no `address`: log in there and attach", FAILED
+        )
+    line = ["swarm-tui", "attach", "--swarm", found.swarm, agent]
+    return subprocess.run(["ssh", "-t", status.address, *line], check=False).returncode

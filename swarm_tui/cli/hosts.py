@@ -1,0 +1,153 @@
+"""What the commands on agents share: which host has an agent, what it is told, and when that has become true."""
+
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Literal
+
+import click
+
+from swarm_tui.cli.common import FAILED, NO_SUCH, Failure, Target, connect
+from swarm_tui.protocol.bodies import HostControl, HostStatus, Inbox, PaneStatus
+from swarm_tui.protocol.envelope import Event, Rejected
+from swarm_tui.protocol.names import canonical_role, is_agent_id
+from swarm_tui.protocol.topics import Kind, topic
+
+HEAR_HOSTS = 2.0
+Command = Literal["start", "stop", "restart", "scale", "drain", "undrain", "kill", "forget"]
+
+
+class Hosts:
+    """The supervisors of a swarm over the bus, as long as the `with` lasts."""
+
+    def __init__(self, found: Target) -> None:
+        self.found = found
+        self.operator = connect(found)
+        self.statuses: dict[str, HostStatus] = {}
+        self._changed = threading.Condition()
+        self.operator.on_event(self._hear)
+        # What was retained came before we listened; a subscription of its own brings it once more.
+        self.operator.bus.subscribe(topic(found.swarm, Kind.HOST_STATUS, "+"))
+
+    def __enter__(self) -> "Hosts":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.operator.close()
+
+    def _hear(self, event: Event | Rejected) -> None:
+        if isinstance(event, Event) and event.kind is Kind.HOST_STATUS:
+            with self._changed:
+                if isinstance(event.body, HostStatus) and event.body.status == "online":
+                    self.statuses[event.key] = event.body
+                else:
+                    self.statuses.pop(event.key, None)
+                self._changed.notify_all()
+
+    def until(self, condition: Callable[[], bool], limit: float) -> bool:
+        """Wait for a host to say what makes `condition` true."""
+        with self._changed:
+            return self._changed.wait_for(condition, limit)
+
+    def row(self, agent_id: str) -> PaneStatus | None:
+        """The agent's row, of whichever host has it."""
+        rows = (row for status in self.statuses.values() for row in status.panes if row.witness != "foreign")
+        return next((row for row in rows if row.agent_id == agent_id), None)
+
+    def find(self, agent_id: str) -> tuple[str, HostStatus]:
+        """The host that has the agent. Raises Failure (exit 4)."""
+
+        def having() -> tuple[str, HostStatus] | None:
+            for host, status in self.statuses.items():
+                if any(row.agent_id == agent_id and row.witness != "foreign" for row in status.panes):
+                    return host, status
+            return None
+
+        self.until(lambda: having() is not None, HEAR_HOSTS)
+        found = having()
+        if found is None:
+            raise self._nobody(agent_id)
+        return found
+
+    def _nobody(self, name: str) -> Failure:
+        if not self.statuses:
+            return Failure(
+                f"no supervisor of `{self.found.swarm}` answers; `swarm-tui up` starts the swarm, or mends it", NO_SUCH
+            )
+        names = sorted(row.agent_id for status in self.statuses.values() for row in status.panes)
+        return Failure(f"no agent `{name}` in {self.found.swarm}; there are {', '.join(names) or 'none'}", NO_SUCH)
+
+    def agents(self, names: tuple[str, ...]) -> list[str]:
+        """The agents that the names mean: an agent's own, or a role's, which stands for all of its agents."""
+        self.until(lambda: all(self._meant(name) for name in names), HEAR_HOSTS)
+        found: list[str] = []
+        for name in names:
+            meant = self._meant(name)
+            if not meant:
+                raise self._nobody(name)
+            found += [agent_id for agent_id in meant if agent_id not in found]
+        return found
+
+    def _meant(self, name: str) -> list[str]:
+        if self.row(name) is not None:
+            return [name]
+        role = canonical_role(name)
+        return [row.agent_id for status in self.statuses.values() for row in status.panes if row.role == role]
+
+    def is_role(self, name: str) -> bool:
+        """Whether the name means a role here, and no agent."""
+        return self.row(name) is None and bool(self._meant(name))
+
+    def ask(self, host: str, body: HostControl) -> None:
+        """Tell one host's supervisor."""
+        self.operator.act(Kind.HOST_CONTROL, body, host)
+
+    def order(self, agent_id: str, command: Literal["drain", "undrain"]) -> None:
+        """Put an order into the agent's inbox."""
+        self.operator.act(Kind.INBOX, Inbox(command=command), agent_id)
+
+
+def act(
+    found: Target,
+    names: tuple[str, ...],
+    command: Command,
+    done: Callable[[PaneStatus | None, PaneStatus | None], bool],
+    *,
+    word: str,
+    limit: float,
+    when_idle: bool = False,
+) -> None:
+    """Ask for `command` on each agent, and wait until `done(before, now)` holds of its row. Raises Failure."""
+    with Hosts(found) as hosts:
+        agents = hosts.agents(names)
+        before = {agent_id: hosts.row(agent_id) for agent_id in agents}
+        for agent_id in agents:
+            if any(hosts.is_role(name) and agent_id in hosts.agents((name,)) for name in names):
+                continue
+            hosts.ask(hosts.find(agent_id)[0], HostControl(command=command, agent_id=agent_id, when_idle=when_idle))
+        for name in [name for name in names if hosts.is_role(name)]:
+            for host in list(hosts.statuses):
+                hosts.ask(host, HostControl(command=command, role=canonical_role(name), when_idle=when_idle))
+        end = time.monotonic() + limit
+        late = []
+        for agent_id in agents:
+            was = before[agent_id]
+            if hosts.until(lambda a=agent_id, w=was: done(w, hosts.row(a)), max(0.0, end - time.monotonic())):  # type: ignore[misc]
+                click.echo(f"{agent_id} {word}")
+            else:
+                now = hosts.row(agent_id)
+                late.append(
+                    f"{agent_id} is {now.state if now else 'gone'}{': ' + now.reason if now and now.reason else ''}"
+                )
+    if late:
+        raise Failure(f"not {word} within {limit:g} s: {'; '.join(late)}", FAILED)
+
+
+def check_ids(names: tuple[str, ...]) -> None:
+    """Raises Failure (exit 4) for a name that can be no agent's."""
+    for name in names:
+        if not is_agent_id(name):
+            raise Failure(f"{name[:80]!r} is no agent's name", NO_SUCH)

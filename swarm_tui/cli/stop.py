@@ -1,0 +1,22 @@
+"""`swarm-tui stop`: stop agents."""
+
+import click
+
+from swarm_tui.cli.common import swarm_option, target
+from swarm_tui.cli.hosts import act, check_ids
+from swarm_tui.protocol.bodies import PaneStatus
+
+
+@click.command(epilog="Example: swarm-tui stop testing-01")
+@click.argument("agents", nargs=-1, required=True, metavar="AGENT...")
+@click.option("--wait", type=click.FloatRange(min=0), default=45.0, show_default=True, help="Seconds to wait for it.")
+@swarm_option
+def command(agents: tuple[str, ...], wait: float, swarm: str | None) -> None:
+    """Drain and stop AGENTs; they stay stopped until `start`."""
+    check_ids(agents)
+    act(target(swarm), agents, "stop", is_down, word="stopped", limit=wait)
+
+
+def is_down(_before: PaneStatus | None, now: PaneStatus | None) -> bool:
+    """Whether it has ended."""
+    return now is None or (now.state == "stopped" and now.pid is None)
