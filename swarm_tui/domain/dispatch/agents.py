@@ -15,6 +15,7 @@ from swarm_tui.protocol.topics import Kind
 #: Seconds after which an offer that the agent's heartbeat does not name is said again.
 OFFER_AGAIN = 5.0
 CRASHES = 2
+MAX_EXITS = 200
 #: Signals by which a program ends itself: ILL, TRAP, ABRT, BUS, FPE, SEGV, SYS.
 OWN_SIGNALS = frozenset({4, 5, 6, 7, 8, 11, 31})
 
@@ -48,7 +49,9 @@ def status(turn: Turn, event: Event) -> None:
     seat.role = canonical_role(body.role or event.role or seat.role)
     seat.capacity = max(0, body.capacity) if body.capacity is not None else 1
     if body.incarnation is not None and body.incarnation != seat.incarnation:
+        seat.former = (seat.pid, seat.incarnation)
         seat.incarnation, seat.known_since = body.incarnation, turn.now
+    seat.pid = body.pid
     _new_incarnation(turn, seat)
 
 
@@ -59,8 +62,7 @@ def _new_incarnation(turn: Turn, seat: Seat) -> None:
     for job in _held(turn, seat.agent_id):
         attempt = job.current
         if attempt is not None and attempt.incarnation not in (None, seat.incarnation):
-            _mark_crash(turn, job)
-            lost(turn, job, f"{seat.agent_id} began anew", counts=attempt.started)
+            gone(turn, job, f"{seat.agent_id} began anew")
 
 
 def heartbeat(turn: Turn, event: Event, body: Heartbeat) -> None:
@@ -100,7 +102,7 @@ def _named(turn: Turn, agent_id: str, entry: dict[str, Any], *, working: bool) -
         return None
     if is_current(job, attempt) or (working and take_back(turn, job, attempt)):
         renew(turn, job, attempt)
-    elif working and (job.ended or attempt is not job.current):
+    elif working and (job.ended or any(a.started for a in job.attempts if a.number > attempt.number)):
         stop(turn, job, attempt, f"the task is {job.state} and this attempt no longer counts")
     elif not working and attempt.outcome not in ("", "lost") and number is not None:
         order = Inbox(command="ack", task_id=job.task_id, attempt=number, epoch=attempt.epoch, dispatcher=turn.state.me)
@@ -126,7 +128,7 @@ def alive(turn: Turn, agent_id: str) -> None:
         seat.seen = turn.now
         if seat.foreign:
             for job in _held(turn, agent_id):
-                if job.current is not None:
+                if job.current is not None and (job.current.started or not seat.claims):
                     renew(turn, job, job.current)
 
 
@@ -136,62 +138,67 @@ def shutdown(turn: Turn, body: Shutdown) -> None:
     if seat is not None:
         seat.status = "offline"
     for job in _held(turn, body.agent_id):
-        attempt = job.current
-        unknown = attempt is not None and attempt.started
-        lost(turn, job, f"{body.agent_id} shut down", counts=False, unknown=unknown)
+        lost(turn, job, f"{body.agent_id} shut down", counts=False)
 
 
 def host(turn: Turn, body: HostStatus) -> None:
-    """hosts/<host>/status: a supervisor's word on which processes ended, and how."""
+    """hosts/<host>/status: a supervisor's word on which processes run, and how the last one ended."""
     for pane in body.panes:
         if pane.state == "crashloop":
             turn.state.unwell.add(pane.agent_id)
         else:
             turn.state.unwell.discard(pane.agent_id)
-        if pane.exit_status is not None or pane.exit_signal is not None:
-            _ended(turn, pane)
+        before = turn.state.panes.pop(pane.agent_id, None)
+        if pane.pid is not None:
+            turn.state.panes[pane.agent_id] = pane.pid
+        if before is not None and pane.pid != before:
+            _ended(turn, pane, before)
 
 
-def _ended(turn: Turn, pane: PaneStatus) -> None:
+def _ended(turn: Turn, pane: PaneStatus, pid: int) -> None:
+    """The process `pid` of the pane's agent is no more."""
+    state, seat = turn.state, turn.state.seats.get(pane.agent_id)
     own = pane.exit_signal in OWN_SIGNALS if pane.exit_signal is not None else pane.exit_status not in (0, None)
-    turn.state.crashes[pane.agent_id] = (turn.now, own)
-    if pane.incarnation is None:
+    if seat is None:
         return
-    seat = turn.state.seats.get(pane.agent_id)
-    if seat is not None and seat.incarnation == pane.incarnation:
+    if seat.foreign or seat.pid == pid:
+        incarnation = seat.incarnation
         seat.status = "offline"
+    elif seat.former[0] == pid:
+        incarnation = seat.former[1]
+    else:
+        return
+    if incarnation is not None:
+        state.exits[incarnation] = own
+        while len(state.exits) > MAX_EXITS:
+            del state.exits[next(iter(state.exits))]
+    how = f"signal {pane.exit_signal}" if pane.exit_signal is not None else f"exit status {pane.exit_status}"
     for job in _held(turn, pane.agent_id):
         attempt = job.current
-        if attempt is not None and attempt.incarnation == pane.incarnation:
-            _mark_crash(turn, job, own=own)
-            how = f"signal {pane.exit_signal}" if pane.exit_signal is not None else f"exit status {pane.exit_status}"
-            if not _poisonous(turn, job):
-                lost(turn, job, f"{pane.agent_id} ended ({how})", counts=attempt.started)
-    if own:
-        _afterwards(turn, pane)
+        if attempt is not None and attempt.incarnation == incarnation:
+            gone(turn, job, f"{pane.agent_id} ended ({how})")
+    if own and incarnation is not None:
+        _afterwards(turn, incarnation)
 
 
-def _afterwards(turn: Turn, pane: PaneStatus) -> None:
-    """The word may come after the attempt was counted as lost: then it is added to the record."""
-    for job in list(turn.state.jobs.values()) if turn.state.open < 1000 else []:
-        if job.ended or job.state in GIVEN:
-            continue
-        attempt = job.current
-        if attempt is not None and attempt.outcome == "lost" and attempt.incarnation == pane.incarnation:
-            attempt.crash = attempt.started
-            turn.save(job, lazy=True)
-            _poisonous(turn, job)
-
-
-def _mark_crash(turn: Turn, job: Job, *, own: bool | None = None) -> None:
-    """An attempt that its agent did not survive, by a fault of its own, as far as a supervisor has said."""
+def gone(turn: Turn, job: Job, reason: str) -> None:
+    """The process that held the job is no more."""
     attempt = job.current
-    if attempt is None or not attempt.started:
-        return
-    when, by_itself = turn.state.crashes.get(attempt.agent_id, (float("-inf"), False))
-    lease = turn.state.leases.get(job.task_id)
-    recent = lease is not None and when >= lease.offered
-    attempt.crash = own if own is not None else (recent and by_itself)
+    if attempt is not None:
+        attempt.crash = attempt.started and turn.state.exits.get(attempt.incarnation or "", False)
+        if not _poisonous(turn, job):
+            lost(turn, job, reason, counts=attempt.started)
+
+
+def _afterwards(turn: Turn, incarnation: str) -> None:
+    """The word came after the attempt was counted as lost: it is added to the record."""
+    for job in [job for job in turn.state.jobs.values() if not job.ended and job.attempts]:
+        for attempt in job.attempts:
+            if attempt.incarnation == incarnation and attempt.started and attempt.outcome in ("lost", "failed"):
+                attempt.crash = True
+                turn.save(job, lazy=True)
+                if job.state not in GIVEN:
+                    _poisonous(turn, job)
 
 
 def _poisonous(turn: Turn, job: Job) -> bool:

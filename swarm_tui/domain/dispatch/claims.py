@@ -31,6 +31,16 @@ def adopt(turn: Turn, job: Job, agent_id: str) -> None:
     seat = turn.state.seats.get(agent_id) or Seat(agent_id=agent_id)
     attempt = assign(turn, job, seat, claimed=True)
     turn.hop(job, "claimed", agent_id=agent_id, detail=f"attempt {attempt.number}")
+    accept = Inbox(
+        command="accept",
+        task_id=job.task_id,
+        attempt=attempt.number,
+        epoch=attempt.epoch,
+        incarnation=seat.incarnation,
+        lease=turn.state.settings.lease,
+        dispatcher=turn.state.me,
+    )
+    turn.say(Kind.INBOX, accept, agent_id)
 
 
 def claimed_before(turn: Turn, job: Job) -> None:

@@ -1,4 +1,4 @@
-"""The one entrance: what happens, in; what must be done for it, out. Nothing here reads a clock or touches the world."""
+"""The one entrance: what happens, in; what must be done for it, out. Nothing here reads a clock or does I/O."""
 
 from swarm_tui.domain.dispatch import accept, agents, claims, operators, outcomes, scale, waiting
 from swarm_tui.domain.dispatch.model import Action, Job, LinkDown, LinkUp, Moment, State, Tick
@@ -29,6 +29,8 @@ from swarm_tui.protocol.topics import Kind
 OWN_SLEEP = 5.0
 CLOCK_SET = 2.0
 ALONE_AFTER = 3.0
+#: Seconds for which a silent agent is not offered the same task again: it may be heard, and then goes on with it.
+SHUN_SILENT = 10.0
 
 _ACTS = frozenset({Kind.TASK_CANCEL, Kind.TASK_REDRIVE, Kind.TASK_APPROVE, Kind.TASK_DENY})
 _TASKS = frozenset({Kind.TASK_NEW, Kind.DEPLOYMENT_REQUEST, Kind.CODE_REVIEW})
@@ -170,6 +172,8 @@ def _lease(turn: Turn, job: Job) -> None:
     elif lease.cancel_until is not None and lease.cancel_until <= turn.now and job.cancelling is not None:
         outcomes.cancelled(turn, job, f"{job.cancelling} ({job.agent_id} did not answer)")
     elif lease.until <= turn.now:
+        turn.state.shunned[(job.task_id, job.agent_id or "")] = turn.now + SHUN_SILENT
+        waiting.wake(turn, job, turn.now + SHUN_SILENT)
         outcomes.lost(turn, job, f"{job.agent_id} was silent for a whole lease")
     else:
         waiting.wake(turn, job, min(lease.until, lease.cancel_until or lease.until))

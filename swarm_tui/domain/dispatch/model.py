@@ -127,7 +127,12 @@ class Seat(Struct, kw_only=True):
     """Its last sign of life; None while all we have is what the broker retained."""
     used: int = 0
     """When it last got a task, as a count of offers."""
+    pid: int | None = None
+    former: tuple[int | None, str | None] = (None, None)
+    """Process and incarnation before this one: its supervisor's word may come after its successor's birth."""
     foreign: bool = False
+    claims: bool = False
+    """Of a foreign agent: it says when it takes a task, so its silence on one means that it did not."""
 
 
 class Lease(Struct, kw_only=True):
@@ -180,8 +185,10 @@ class State(Struct, kw_only=True):
     wishes: "dict[str, Wish]" = field(default_factory=dict)
     unwell: set[str] = field(default_factory=set)
     """Agents that crash-loop, as their supervisors say."""
-    crashes: dict[str, tuple[float, bool]] = field(default_factory=dict)
-    """Agent to (when, by itself) of its last exit, as its supervisor says."""
+    panes: dict[str, int] = field(default_factory=dict)
+    """Agent to the pid that its supervisor named last."""
+    exits: dict[str, bool] = field(default_factory=dict)
+    """Incarnation to whether it ended by a fault of its own, for those that ended lately."""
 
 
 class Wish(Struct, kw_only=True):

@@ -17,9 +17,9 @@ UNKNOWN = frozenset({"timeout", "interrupted", "killed"})
 
 def fence(job: Job, agent_id: str, number: int | None, epoch: int | None) -> Attempt | None:
     """The attempt that an answer is about; None when it is not one that was given to that agent under that epoch."""
-    if number is None:
-        attempt = job.current
-        return attempt if attempt is not None and attempt.agent_id == agent_id and epoch is None else None
+    current = job.current
+    if epoch is None and current is not None and (number is None or current.claimed):
+        return current if current.agent_id == agent_id else None
     for attempt in reversed(job.attempts):
         if attempt.number == number:
             same = attempt.agent_id == agent_id and (epoch is None or attempt.epoch == epoch)
@@ -131,7 +131,10 @@ def failed(turn: Turn, job: Job, body: Failed) -> None:
     job.error, job.duration = clean(message, 4000), body.duration
     if body.result is not None:
         job.result = body.result
-    job.tries += 1
+    seat = turn.state.seats.get(attempt.agent_id)
+    # An agent that leaves in order is no fault of the task's.
+    leaving = body.cause == "interrupted" and seat is not None and seat.status == "draining"
+    job.tries += not leaving
     turn.hop(job, "failed", agent_id=attempt.agent_id, detail=message)
     retryable = body.retryable if body.retryable is not None else bool(body.error.retryable)
     if job.cancelling is not None or body.cause == "cancelled":

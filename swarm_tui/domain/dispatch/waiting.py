@@ -30,7 +30,7 @@ def until(turn: Turn, wall: float) -> float:
 
 
 def enqueue(turn: Turn, job: Job, reason: str = "") -> int:
-    """The job waits for an agent, or first for its `not_before`. Returns its position in its lane, 0 when not yet in."""
+    """The job waits for an agent, or first for its `not_before`. Returns its position in its lane, 0 before that."""
     turn.move(job, TaskState.QUEUED, reason)
     return arm(turn, job)
 

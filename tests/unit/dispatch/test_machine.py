@@ -1,0 +1,347 @@
+"""A state machine over the dispatcher's core: everything that may happen, in any order, and what must stay true."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from swarm_tui.domain.dispatch import Job, Say
+from swarm_tui.domain.dispatch.outcomes import GIVEN
+from swarm_tui.domain.dispatch.turn import Turn
+from swarm_tui.domain.states import ENDED, TaskState
+from swarm_tui.protocol import bodies as b
+from swarm_tui.protocol.topics import Kind
+from tests.unit.dispatch.world import World, offers, orders
+
+S = TaskState
+OPEN_NEXT = {
+    S.AWAITING_APPROVAL: {S.QUEUED, S.CANCELLED, S.EXPIRED},
+    S.QUEUED: {S.ASSIGNED, S.RUNNING, S.COMPLETE, S.FAILED, S.AWAITING_APPROVAL, S.CANCELLED, S.EXPIRED, S.DEAD},
+    S.ASSIGNED: {S.RUNNING, S.COMPLETE, S.FAILED, S.QUEUED, S.RETRY_WAIT, S.HELD, S.DEAD, S.CANCELLED, S.EXPIRED},
+    S.RUNNING: {S.COMPLETE, S.FAILED, S.QUEUED, S.RETRY_WAIT, S.HELD, S.DEAD, S.CANCELLED},
+    S.RETRY_WAIT: {S.QUEUED, S.RUNNING, S.ASSIGNED, S.COMPLETE, S.CANCELLED, S.EXPIRED, S.DEAD, S.AWAITING_APPROVAL},
+    S.HELD: {S.QUEUED, S.RUNNING, S.COMPLETE, S.CANCELLED, S.AWAITING_APPROVAL},
+}
+AGAIN = {S.QUEUED, S.AWAITING_APPROVAL}
+AGENTS = ("a", "b", "c")
+TYPES = ("noop", "database.migrate", "deployment.deploy")
+
+
+class Worker:
+    """What one agent has in hand. It runs each (task, attempt, epoch) once, as the real one does by its journal."""
+
+    def __init__(self, agent_id: str) -> None:
+        self.agent_id = agent_id
+        self.life = 0
+        self.running: list[Say] = []
+        self.unacked: list[tuple[Say, str]] = []
+        self.known: set[tuple[str, int, int]] = set()
+
+    @property
+    def incarnation(self) -> str:
+        return f"{self.agent_id}{self.life}"
+
+
+def fence(say: Say) -> tuple[str, int, int]:
+    assert isinstance(say.body, b.Inbox)
+    return say.body.task_id or "", say.body.attempt or 0, say.body.epoch or 0
+
+
+class Dispatching(RuleBasedStateMachine):
+    @initialize()
+    def begin(self) -> None:
+        self.world = World()
+        self.workers = {agent_id: Worker(agent_id) for agent_id in AGENTS}
+        self.inboxes: list[Say] = []
+        self.accepted: set[str] = set()
+        self.moves: list[tuple[TaskState, TaskState, str]] = []
+        self.patch = pytest.MonkeyPatch()
+        move = Turn.move
+
+        def watched(turn: Turn, job: Job, state: TaskState, reason: str = "") -> None:
+            self.moves.append((job.state, state, job.task_id))
+            move(turn, job, state, reason)
+
+        self.patch.setattr(Turn, "move", watched)
+        self.redriven: dict[str, int] = {}
+        self.runs: dict[str, list[int]] = {}
+        self.fences: dict[str, tuple[int, int]] = {}
+        self.settled: set[tuple[str, int]] = set()
+        for agent_id in AGENTS:
+            self.note(self.world.agent(agent_id, incarnation=self.workers[agent_id].incarnation))
+
+    def note(self, says: list[Say]) -> None:
+        """Keep what was said for the agents, and check what it promises."""
+        for say in says:
+            if say.kind is Kind.INBOX:
+                self.inboxes.append(say)
+                assert isinstance(say.body, b.Inbox)
+                if say.body.command is None:
+                    task_id, attempt, epoch = fence(say)
+                    assert (attempt, epoch) >= self.fences.get(task_id, (0, 0)), "a fence only grows"
+                    assert task_id in self.world.journal, "nothing is offered that is not journaled"
+                    self.fences[task_id] = (attempt, epoch)
+            elif isinstance(say.body, b.Queued) and say.body.original is None:
+                self.accepted.add(say.body.task_id)
+        for before, after, task_id in self.moves:
+            allowed = AGAIN if before in ENDED and task_id in self.redriven else OPEN_NEXT.get(before, set())
+            assert after in allowed or after is before, f"{task_id}: {before} to {after}"
+        self.moves.clear()
+
+    def teardown(self) -> None:
+        if hasattr(self, "patch"):
+            self.patch.undo()
+
+    def task_ids(self) -> list[str]:
+        return sorted(self.world.state.jobs)
+
+    # Publishers
+
+    @rule(n=st.integers(0, 5), kind=st.sampled_from(TYPES), high=st.booleans(), tries=st.sampled_from([None, 1, 2]))
+    def submit(self, n: int, kind: str, high: bool, tries: int | None) -> None:
+        more: dict[str, Any] = {"priority": "high" if high else "low", "max_attempts": tries}
+        self.note(self.world.submit(f"{kind}:{n}", kind, **more))
+
+    @rule(n=st.integers(0, 3), m=st.integers(0, 1), value=st.integers(0, 1))
+    def submit_keyed(self, n: int, m: int, value: int) -> None:
+        self.note(self.world.submit(f"k:{n}:{m}", payload={"v": value}, idempotency_key=f"key{n}"))
+
+    @rule(n=st.integers(0, 2), before=st.sampled_from([None, 5.0, 40.0]), life=st.sampled_from([None, -1.0, 20.0]))
+    def submit_dated(self, n: int, before: float | None, life: float | None) -> None:
+        wall = self.world.wall
+        self.note(
+            self.world.submit(
+                f"d:{n}",
+                not_before=None if before is None else wall + before,
+                expires_at=None if life is None else wall + life,
+            )
+        )
+
+    # The road between dispatcher and agents: any order, lost, twice
+
+    @precondition(lambda self: self.inboxes)
+    @rule(data=st.data(), keep=st.booleans())
+    def deliver(self, data: st.DataObject, keep: bool) -> None:
+        index = data.draw(st.integers(0, len(self.inboxes) - 1))
+        say = self.inboxes[index] if keep else self.inboxes.pop(index)
+        self.receive(self.workers[say.key], say)
+
+    @precondition(lambda self: self.inboxes)
+    @rule(data=st.data())
+    def drop(self, data: st.DataObject) -> None:
+        self.inboxes.pop(data.draw(st.integers(0, len(self.inboxes) - 1)))
+
+    def receive(self, worker: Worker, say: Say) -> None:
+        body = say.body
+        assert isinstance(body, b.Inbox)
+        if body.command is None:
+            if body.incarnation == worker.incarnation and fence(say) not in worker.known:
+                worker.known.add(fence(say))
+                worker.running.append(say)
+                self.ran(*fence(say))
+                self.note(self.world.start(say))
+        elif body.command == "cancel":
+            for held in [h for h in worker.running if fence(h)[:2] == (body.task_id, body.attempt)]:
+                worker.running.remove(held)
+                worker.unacked.append((held, "cancelled"))
+                self.note(self.world.fail(held, retryable=False, message="cancelled", cause="cancelled"))
+        elif body.command == "ack":
+            worker.unacked = [u for u in worker.unacked if fence(u[0])[:2] != (body.task_id, body.attempt)]
+
+    def ran(self, task_id: str, attempt: int, epoch: int) -> None:
+        self.runs.setdefault(task_id, []).append(attempt)
+        if task_id.startswith(("database", "deployment")):
+            since = self.redriven.get(task_id, 0)
+            unknown = [n for n in set(self.runs[task_id]) if n > since and (task_id, n) not in self.settled]
+            assert len(unknown) <= 1 or attempt <= since, f"{task_id} ran twice by itself: attempts {unknown}"
+
+    # Agents
+
+    @precondition(lambda self: any(w.running for w in self.workers.values()))
+    @rule(data=st.data(), how=st.sampled_from(["complete", "retry", "fail", "interrupted"]))
+    def finish(self, data: st.DataObject, how: str) -> None:
+        worker = data.draw(st.sampled_from([w for w in self.workers.values() if w.running]))
+        say = worker.running.pop(data.draw(st.integers(0, len(worker.running) - 1)))
+        worker.unacked.append((say, how))
+        if data.draw(st.booleans()):
+            self.answer(say, how)
+
+    def answer(self, say: Say, how: str) -> None:
+        task_id, attempt, _ = fence(say)
+        if how in ("retry", "fail"):
+            self.settled.add((task_id, attempt))
+        if how == "complete":
+            self.note(self.world.complete(say))
+        elif how == "cancelled":
+            self.note(self.world.fail(say, retryable=False, message="cancelled", cause="cancelled"))
+        elif how == "interrupted":
+            self.note(self.world.fail(say, retryable=True, message="interrupted", cause="interrupted"))
+        else:
+            self.note(self.world.fail(say, retryable=how == "retry"))
+
+    @precondition(lambda self: any(w.unacked for w in self.workers.values()))
+    @rule(data=st.data())
+    def answer_again(self, data: st.DataObject) -> None:
+        worker = data.draw(st.sampled_from([w for w in self.workers.values() if w.unacked]))
+        self.answer(*data.draw(st.sampled_from(worker.unacked)))
+
+    @rule(agent_id=st.sampled_from(AGENTS), data=st.data())
+    def beat(self, agent_id: str, data: st.DataObject) -> None:
+        worker = self.workers[agent_id]
+        named = [say for say in worker.running if data.draw(st.integers(0, 3))]
+        finished = tuple(say for say, _ in worker.unacked)
+        self.note(self.world.beat(agent_id, *named, incarnation=worker.incarnation, finished=finished))
+
+    @rule(agent_id=st.sampled_from(AGENTS))
+    def decline(self, agent_id: str) -> None:
+        worker = self.workers[agent_id]
+        for say in [s for s in offers(self.inboxes) if s.key == agent_id and fence(s) not in worker.known][:1]:
+            worker.known.add(fence(say))
+            task_id, attempt, epoch = fence(say)
+            body = b.Declined(task_id=task_id, agent_id=agent_id, attempt=attempt, epoch=epoch, reason="busy")
+            self.note(self.world.hear(Kind.TASK_DECLINED, body, sender=agent_id))
+
+    @rule(agent_id=st.sampled_from(AGENTS), hard=st.booleans(), told=st.booleans())
+    def restart(self, agent_id: str, hard: bool, told: bool) -> None:
+        worker = self.workers[agent_id]
+        if not hard:
+            self.note(self.world.hear(Kind.SHUTDOWN, b.Shutdown(agent_id=agent_id), sender=agent_id))
+        if told:
+            pane = b.PaneStatus(
+                agent_id=agent_id, state="exited", exit_signal=11 if hard else None, exit_status=None if hard else 0
+            )  # fmt: skip
+            self.note(self.world.hear(Kind.HOST_STATUS, b.HostStatus(panes=[pane]), key="box", sender="sup"))
+        worker.running.clear()
+        worker.life += 1
+        running = b.PaneStatus(agent_id=agent_id, pid=worker.life + 1)
+        self.note(self.world.hear(Kind.HOST_STATUS, b.HostStatus(panes=[running]), key="box", sender="sup"))
+        self.note(self.world.agent(agent_id, incarnation=worker.incarnation))
+
+    @rule(agent_id=st.sampled_from(AGENTS), data=st.data())
+    def claim(self, agent_id: str, data: st.DataObject) -> None:
+        waiting = [t for t in self.task_ids() if t.startswith("noop")]
+        task_id = data.draw(st.sampled_from([*waiting, "noop:0"]))
+        body = b.Assigned(task_id=task_id, agent_id=agent_id)
+        self.note(self.world.hear(Kind.TASK_ASSIGNED, body, sender=agent_id))
+
+    # Time, operators, death
+
+    @rule(seconds=st.sampled_from([1.0, 6.0, 31.0, 70.0]))
+    def pass_time(self, seconds: float) -> None:
+        self.note(self.world.tick(seconds))
+
+    @rule(seconds=st.sampled_from([-5000.0, -3.0, 3.0, 5000.0]))
+    def set_clock(self, seconds: float) -> None:
+        self.world.wall += seconds
+        self.note(self.world.tick())
+
+    @rule(seconds=st.sampled_from([7.0, 400.0]))
+    def sleep(self, seconds: float) -> None:
+        """The dispatcher was stopped: time passed and it saw nothing of it."""
+        self.world.now += seconds
+        self.world.wall += seconds
+        before = {job.task_id for job in self.world.state.jobs.values() if job.state in GIVEN}
+        self.note(self.world.tick())
+        for task_id in before:
+            job = self.world.state.jobs[task_id]
+            assert job.state in GIVEN or job.ended, "our own sleep is no proof that an agent is gone"
+
+    @precondition(lambda self: self.world.state.jobs)
+    @rule(
+        data=st.data(), kind=st.sampled_from([Kind.TASK_CANCEL, Kind.TASK_REDRIVE, Kind.TASK_APPROVE, Kind.TASK_DENY])
+    )
+    def act(self, data: st.DataObject, kind: Kind) -> None:
+        task_id = data.draw(st.sampled_from(self.task_ids()))
+        job = self.world.state.jobs[task_id]
+        if kind is Kind.TASK_REDRIVE and job.state not in GIVEN and job.state is not S.COMPLETE:
+            self.redriven[task_id] = job.attempt
+        right = data.draw(st.booleans())
+        before = job.state
+        self.note(self.world.act(kind, task_id, payload_hash=job.payload_hash if right else "0" * 64))
+        if kind is Kind.TASK_APPROVE and not right:
+            assert job.state is before, "an approval of something else approves nothing"
+
+    @rule(on=st.booleans())
+    def halt(self, on: bool) -> None:
+        self.note(self.world.hear(Kind.HALT, b.Halt(reason="stop") if on else None, sender="operator:ann@box"))
+        if on:
+            assert not len(self.world.state.queue), "a halt leaves nothing queued"
+
+    @rule()
+    def crash(self) -> None:
+        halted, halt_id = self.world.state.halted, self.world.state.halt_id
+        says = self.world.crash()
+        assert not any(fence(say)[0] in self.held_before() for say in offers(says))
+        self.world.state.halted, self.world.state.halt_id = halted, halt_id
+        self.note(says)
+        for agent_id, worker in self.workers.items():
+            self.note(self.world.agent(agent_id, incarnation=worker.incarnation))
+
+    def held_before(self) -> set[str]:
+        return {task_id for task_ids in self.world.state.held_by.values() for task_id in task_ids}
+
+    @rule(up=st.booleans())
+    def link(self, up: bool) -> None:
+        self.note(self.world.link(up))
+
+    # What must stay true
+
+    @invariant()
+    def nothing_vanishes(self) -> None:
+        assert self.accepted <= set(self.world.journal), "what was accepted is in the journal"
+
+    @invariant()
+    def one_lease(self) -> None:
+        for job in self.world.state.jobs.values():
+            live = [a for a in job.attempts if not a.outcome]
+            assert len(live) == (job.state in GIVEN), f"{job.task_id} is {job.state} with {len(live)} live attempts"
+            assert not live or live[0] is job.attempts[-1]
+            assert (job.task_id in self.world.state.leases) == (job.state in GIVEN)
+            numbers = [a.number for a in job.attempts]
+            assert numbers == sorted(set(numbers)), "attempts only grow"
+            assert [a.epoch for a in job.attempts] == sorted(a.epoch for a in job.attempts), "epochs only grow"
+
+    @invariant()
+    def one_end(self) -> None:
+        for job in self.world.state.jobs.values():
+            if job.state is S.COMPLETE:
+                assert sum(a.outcome == "complete" for a in job.attempts) == 1
+            assert job.ended == (job.ended_at is not None)
+
+    @invariant()
+    def attempts_are_bounded(self) -> None:
+        for job in self.world.state.jobs.values():
+            assert job.tries <= (job.task.max_attempts or 3), f"{job.task_id}: {job.tries} tries"
+
+    @invariant()
+    def indices_agree(self) -> None:
+        state = self.world.state
+        assert state.open == sum(not job.ended for job in state.jobs.values())
+        held = {task_id for task_ids in state.held_by.values() for task_id in task_ids}
+        assert held == {job.task_id for job in state.jobs.values() if job.state in GIVEN}
+        for job in state.jobs.values():
+            if job.task_id in state.queue:
+                assert job.state is S.QUEUED
+            elif job.state is S.QUEUED:
+                assert job.task.not_before is not None, f"{job.task_id} waits nowhere"
+
+    @invariant()
+    def journal_is_current(self) -> None:
+        for task_id, raw in self.world.journal.items():
+            kept = msgspec.msgpack.decode(raw)
+            assert kept["state"] == self.world.state.jobs[task_id].state
+
+    @invariant()
+    def orders_name_attempts(self) -> None:
+        for say in orders(self.inboxes, "cancel"):
+            assert isinstance(say.body, b.Inbox)
+            assert say.body.task_id in self.world.state.jobs
+
+
+TestDispatching = Dispatching.TestCase
+TestDispatching.settings = settings(
+    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+)

@@ -1,0 +1,169 @@
+"""A dispatcher's core with a journal made of bytes, a clock in hand, and everything it said kept."""
+
+import itertools
+from typing import Any
+
+import msgspec
+
+from swarm_tui.domain.dispatch import Job, Moment, Rule, Save, Say, Settings, State, Tick, lead, restore, step
+from swarm_tui.domain.dispatch.model import Action, LinkDown, LinkUp
+from swarm_tui.protocol import bodies as b
+from swarm_tui.protocol.codec import Writer, decode
+from swarm_tui.protocol.envelope import Event
+from swarm_tui.protocol.topics import Kind, topic
+
+SWARM = "s"
+ME = "task-manager-01"
+OPERATOR = "operator:ann@box"
+RULES = {
+    "noop": Rule(roles=("general",)),
+    "database.migrate": Rule(roles=("database", "general"), idempotent=False),
+    "deployment.deploy": Rule(roles=("general",), idempotent=False, approve=True),
+    "security.scan": Rule(roles=("security",)),
+    "code.review": Rule(roles=("code-review",)),
+}
+_ids = itertools.count()
+
+
+class World:
+    """`say_to` feeds one message to the core; `said` holds all it said, `journal` each job's last bytes."""
+
+    def __init__(self, settings: Settings | None = None, *, leading: bool = True) -> None:
+        self.settings = settings or Settings(rules=RULES)
+        self.now, self.wall, self.chance = 1000.0, 1_700_000_000.0, 0.5
+        self.journal: dict[str, bytes] = {}
+        self.said: list[Say] = []
+        self.history: dict[str, list[str]] = {}
+        self.state = State(settings=self.settings, me=ME)
+        if leading:
+            self.lead()
+
+    def moment(self) -> Moment:
+        return Moment(self.now, self.wall, lambda: self.chance)
+
+    def _carry_out(self, actions: list[Action]) -> list[Say]:
+        says = [action for action in actions if isinstance(action, Say)]
+        for action in actions:
+            if isinstance(action, Save):
+                job = self.state.jobs[action.task_id]
+                self.journal[action.task_id] = msgspec.msgpack.encode(job)
+        self.said.extend(says)
+        return says
+
+    def lead(self, epoch: int | None = None) -> list[Say]:
+        return self._carry_out(lead(self.state, epoch or self.state.epoch + 1, self.moment()))
+
+    def hear(self, kind: Kind, body: b.Body | None, *, key: str = "", sender: str = "x", **envelope: Any) -> list[Say]:
+        """One message as it would come over the wire, through the codec."""
+        retained = envelope.pop("retained", False)
+        writer = Writer(SWARM, sender, envelope.pop("role", "general"), new_id=self._id, clock=lambda: self.wall)
+        if body is None:
+            raw, full = b"", topic(SWARM, kind, key)
+        else:
+            message = writer.message(kind, body, key, message_id=envelope.pop("message_id", None))
+            raw, full = message.payload, message.topic
+        event = decode(SWARM, full, raw, retained, self.wall)
+        assert isinstance(event, Event), event
+        return self._carry_out(step(self.state, event, self.moment()))
+
+    @staticmethod
+    def _id() -> str:
+        return f"id-{next(_ids)}"
+
+    def tick(self, seconds: float = 0.0) -> list[Say]:
+        """Let time pass a second at a time, as the shell does."""
+        says: list[Say] = []
+        left = seconds
+        while True:
+            jump = min(1.0, left)
+            self.now += jump
+            self.wall += jump
+            left -= jump
+            says += self._carry_out(step(self.state, Tick(), self.moment()))
+            if left <= 0:
+                return says
+
+    def link(self, up: bool) -> list[Say]:
+        return self._carry_out(step(self.state, LinkUp() if up else LinkDown(), self.moment()))
+
+    def crash(self) -> list[Say]:
+        """The dispatcher dies and another begins from the journal."""
+        epoch = self.state.epoch
+        self.state = State(settings=self.settings, me=ME)
+        jobs = [msgspec.msgpack.decode(raw, type=Job) for raw in self.journal.values()]
+        restore(self.state, sorted(jobs, key=lambda job: job.seq), self.moment())
+        return self.lead(epoch + 1)
+
+    # What the parties say.
+
+    def agent(self, agent_id: str, *, role: str = "general", incarnation: str = "i1", capacity: int = 1) -> list[Say]:
+        pid = int("".join(c for c in incarnation if c.isdigit()) or 0) + 1
+        body = b.Status(status="online", role=role, incarnation=incarnation, capacity=capacity, pid=pid)
+        return self.hear(Kind.STATUS, body, key=agent_id, sender=agent_id, role=role)
+
+    def submit(self, task_id: str, task_type: str = "noop", **more: Any) -> list[Say]:
+        return self.hear(Kind.TASK_NEW, b.Task(task_id=task_id, type=task_type, **more), sender="publisher")
+
+    def act(self, kind: Kind, task_id: str, **more: Any) -> list[Say]:
+        return self.hear(kind, b.TaskAct(task_id=task_id, **more), sender=OPERATOR)
+
+    def start(self, offer: Say) -> list[Say]:
+        o = _offer(offer)
+        body = b.Started(task_id=o.task_id or "", agent_id=offer.key, attempt=o.attempt, epoch=o.epoch)
+        return self.hear(Kind.TASK_STARTED, body, sender=offer.key)
+
+    def complete(self, offer: Say, result: Any = None) -> list[Say]:
+        o = _offer(offer)
+        body = b.Complete(
+            task_id=o.task_id or "", agent_id=offer.key, attempt=o.attempt, epoch=o.epoch, result=result, duration=5.0
+        )
+        return self.hear(Kind.TASK_COMPLETE, body, sender=offer.key)
+
+    def fail(self, offer: Say, *, retryable: bool = True, message: str = "boom", cause: str | None = None) -> list[Say]:
+        o = _offer(offer)
+        body = b.Failed(
+            task_id=o.task_id or "",
+            agent_id=offer.key,
+            attempt=o.attempt,
+            epoch=o.epoch,
+            error=b.ErrorInfo(message=message),
+            retryable=retryable,
+            cause=cause,
+        )
+        return self.hear(Kind.TASK_FAILED, body, sender=offer.key)
+
+    def beat(self, agent_id: str, *offers: Say, incarnation: str = "i1", finished: tuple[Say, ...] = ()) -> list[Say]:
+        body = b.Heartbeat(
+            agent_id=agent_id,
+            incarnation=incarnation,
+            tasks=[_lease(offer) for offer in offers],
+            finished=[_lease(offer) for offer in finished],
+        )
+        return self.hear(Kind.HEARTBEAT, body, sender=agent_id)
+
+    def job(self, task_id: str) -> Job:
+        return self.state.jobs[task_id]
+
+
+def offers(says: list[Say]) -> list[Say]:
+    """The offers among what was said."""
+    return [s for s in says if s.kind is Kind.INBOX and isinstance(s.body, b.Inbox) and s.body.command is None]
+
+
+def orders(says: list[Say], command: str) -> list[Say]:
+    return [s for s in says if s.kind is Kind.INBOX and isinstance(s.body, b.Inbox) and s.body.command == command]
+
+
+def of(says: list[Say], kind: Kind) -> list[Any]:
+    """The bodies of that kind among what was said."""
+    return [s.body for s in says if s.kind is kind]
+
+
+def _offer(say: Say) -> b.Inbox:
+    assert isinstance(say.body, b.Inbox)
+    return say.body
+
+
+def _lease(say: Say) -> dict[str, Any]:
+    o = _offer(say)
+    return {"task_id": o.task_id, "attempt": o.attempt, "epoch": o.epoch}
