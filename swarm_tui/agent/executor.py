@@ -58,6 +58,7 @@ class Executor:
 
     def start(self, attempt: Attempt) -> None:
         """Begin the work of an attempt."""
+        self._cancels[attempt.task_id] = asyncio.Event()
         task = asyncio.get_running_loop().create_task(self._attempt(attempt))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -76,7 +77,7 @@ class Executor:
         self._guardian.close()
 
     async def _attempt(self, attempt: Attempt) -> None:
-        cancel = self._cancels[attempt.task_id] = asyncio.Event()
+        cancel = self._cancels[attempt.task_id]
         loop = asyncio.get_running_loop()
         timer = loop.call_later(attempt.timeout, self.stop, attempt, "timeout")
         work = self._works[attempt.task_id] = loop.create_task(self._work(attempt, cancel, loop.time()))

@@ -8,7 +8,7 @@ from subprocess import DEVNULL, PIPE, Popen
 
 #: Reads the groups that live, a line for each change; at the end of its input it kills the last it read.
 _GUARDIAN = (
-    'trap "" INT TERM HUP; g=; while read -r l; do g=$l; done; for p in $g; do kill -KILL -- "-$p"; done 2>/dev/null'
+    'trap "" INT TERM HUP; g=; while read -r l; do g=$l; done; for p in $g; do kill -KILL "-$p"; done 2>/dev/null'
 )
 
 

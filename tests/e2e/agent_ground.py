@@ -19,7 +19,7 @@ from swarm_tui.bus.mqtt import MqttBus
 from swarm_tui.config.model import Broker, RunSpec
 from swarm_tui.config.paths import state_dir
 from swarm_tui.config.spec import write_spec
-from swarm_tui.protocol.bodies import Body, Inbox, Task
+from swarm_tui.protocol.bodies import Body, Dispatcher, Inbox, Task
 from swarm_tui.protocol.codec import Writer, decode
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.topics import Kind, everything
@@ -36,6 +36,7 @@ class Ear:
         self.events: list[Event] = []
         self.refused: list[object] = []
         self.writer = Writer(swarm, sender, "operator", new_id=lambda: str(uuid.uuid4()), clock=time.time)
+        self.leader = Writer(swarm, "tm", "task-manager", new_id=lambda: str(uuid.uuid4()), clock=time.time)
         self.bus = MqttBus(Broker(url=url), f"ear-{uuid.uuid4().hex[:8]}")
         self._up = threading.Event()
         self.bus.subscribe(everything(swarm))
@@ -68,7 +69,14 @@ class Ear:
     def publish(self, task_type: str, task_id: str, payload: dict[str, Any] | None = None, **more: Any) -> None:
         self.say(Kind.TASK_NEW, Task(task_id=task_id, type=task_type, payload=payload or {}, **more))
 
-    def offer(self, agent_id: str, task: Task, *, attempt: int = 1, epoch: int = 1, incarnation: str | None = None) -> None:
+    def lead(self, *, epoch: int = 1, online: bool = True) -> None:
+        """Be the swarm's dispatcher."""
+        body = Dispatcher(instance="here/1", epoch=epoch, online=online, agent_id="tm")
+        self.bus.publish(self.leader.message(Kind.DISPATCHER, body))
+
+    def offer(
+        self, agent_id: str, task: Task, *, attempt: int = 1, epoch: int = 1, incarnation: str | None = None
+    ) -> None:
         self.say(
             Kind.INBOX,
             Inbox(incarnation=incarnation, task_id=task.task_id, attempt=attempt, epoch=epoch, lease=30.0, task=task),
@@ -111,7 +119,9 @@ class Agent:
 
     def says(self, pattern: str, limit: float = 10.0) -> str:
         """The first line that the pattern finds, waiting for it."""
-        until(lambda: any(re.search(pattern, line) for line in list(self.lines)), limit, f"{pattern!r} in:\n{self.text}")
+        until(
+            lambda: any(re.search(pattern, line) for line in list(self.lines)), limit, f"{pattern!r} in:\n{self.text}"
+        )
         return next(line for line in self.lines if re.search(pattern, line))
 
     def kill(self) -> None:
@@ -166,9 +176,7 @@ class Ground:
 
     def run(self, *argv: str, module: str = "swarm_tui.agent.main", **env: str) -> Agent:
         """An agent with these arguments; the broker comes by the environment, as by hand."""
-        agent = Agent(
-            [sys.executable, "-m", module, *argv], env={"MQTT_BROKER": self.url, **env}, cwd=self.workdir
-        )
+        agent = Agent([sys.executable, "-m", module, *argv], env={"MQTT_BROKER": self.url, **env}, cwd=self.workdir)
         self.agents.append(agent)
         return agent
 
@@ -203,5 +211,3 @@ def alive(pid: int) -> bool:
             return file.read().rpartition(")")[2].split()[0] not in ("Z", "X")
     except OSError:
         return False
-
-
