@@ -7,8 +7,13 @@ BUILTIN: dict[str, str] = {
     "testing.run": "swarm_tui.agent.handlers.pytest_run:Run",
     "testing.coverage": "swarm_tui.agent.handlers.pytest_coverage:Coverage",
     "code.review": "swarm_tui.agent.handlers.review:Review",
+    "database.migrate": "swarm_tui.agent.handlers.migrate:Migrate",
+    "database.backup": "swarm_tui.agent.handlers.backup:Backup",
     "deployment.deploy": "swarm_tui.agent.handlers.deploy:Deploy",
     "deployment.rollback": "swarm_tui.agent.handlers.deploy:Rollback",
     "security.scan": "swarm_tui.agent.handlers.security:Scan",
     "documentation.generate": "swarm_tui.agent.handlers.docs:Generate",
+    "monitoring.health": "swarm_tui.agent.handlers.monitoring:Health",
+    "monitoring.alerts": "swarm_tui.agent.handlers.monitoring:Alerts",
+    "gateway.probe": "swarm_tui.agent.handlers.gateway:Probe",
 }

@@ -1,0 +1,83 @@
+"""Answers to `history`: what the arguments mean, and rows cut into pages that fit a message."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from swarm_tui.journal.recorder_port import HistoryQuery, Recorded
+from swarm_tui.protocol.bodies import JsonObject, Reply
+
+PAGE = 96 * 1024
+"""Bytes of rows in one reply, so that it stays below 128 KiB with its envelope."""
+TOTAL = 8 * 1024 * 1024
+"""Bytes of one whole answer: the newest rows are kept."""
+ROW = 64 * 1024
+_encode = msgspec.json.Encoder().encode
+
+
+def args_of(args: JsonObject) -> HistoryQuery:
+    """The query that the arguments mean. Raises ValueError with a sentence for one that means nothing."""
+    return HistoryQuery(
+        since=_time(args, "since"),
+        until=_time(args, "until"),
+        topic=_text(args, "topic"),
+        agent_id=_text(args, "agent_id"),
+        task_id=_text(args, "task_id"),
+        limit=int(_time(args, "limit") or 200),
+    )
+
+
+def _time(args: JsonObject, name: str) -> float | None:
+    value = args.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or abs(value) > 1e15:
+        raise ValueError(f"{name}: a number belongs there")
+    return float(value)
+
+
+def _text(args: JsonObject, name: str) -> str | None:
+    value = args.get(name)
+    if value is None or isinstance(value, str):
+        return value
+    raise ValueError(f"{name}: text belongs there")
+
+
+def answer(rows: list[Recorded], error: str | None, *, request: str, source: str) -> Iterator[Reply]:
+    """The replies, in order, `more` on all but the last; rows `{at, topic, payload}`, the oldest first."""
+    pages = _pages(rows)
+    for number, page in enumerate(pages, 1):
+        yield Reply(query="history", rows=page, error=error, more=number < len(pages), request=request, source=source)
+
+
+def _pages(rows: list[Recorded]) -> list[list[JsonObject]]:
+    shown: list[tuple[JsonObject, int]] = []
+    total = 0
+    for recorded in reversed(rows):
+        row, size = _row(recorded)
+        total += size
+        if total > TOTAL:
+            break
+        shown.append((row, size))
+    pages: list[list[JsonObject]] = [[]]
+    room = PAGE
+    for row, size in reversed(shown):
+        if size > room and pages[-1]:
+            pages.append([])
+            room = PAGE
+        pages[-1].append(row)
+        room -= size
+    return pages
+
+
+def _row(recorded: Recorded) -> tuple[JsonObject, int]:
+    text = recorded.payload.decode("utf-8", "replace")
+    row: dict[str, Any] = {"at": recorded.at, "topic": recorded.topic, "payload": text}
+    size = len(_encode(row))
+    if size > ROW:
+        # Escapes make up to six bytes of one character.
+        row = {**row, "payload": text[: ROW // 6], "cut": True}
+        size = len(_encode(row))
+    return row, size + 1

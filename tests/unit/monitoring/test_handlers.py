@@ -1,0 +1,155 @@
+"""`monitoring.health` and `monitoring.alerts`: each probe finds what is planted, and gives no false alarm."""
+
+import asyncio
+import http.server
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from swarm_tui.agent.handlers.base import Context, HandlerError
+from swarm_tui.agent.handlers.monitoring import Alerts, Health
+from swarm_tui.agent.handlers.registry import load, schema
+from swarm_tui.config.model import HandlerSpec
+
+
+def context(payload: dict[str, Any], workdir: Path, *, broker: str = "mqtt://127.0.0.1:1") -> Context:
+    return Context(
+        task_id="t", type="monitoring.health", payload=payload, attempt=1, fence="1.1", idempotency_key="t",
+        agent_id="a1", role="monitoring", swarm="s", broker_url=broker, workdir=workdir, state_dir=workdir,
+        spec=HandlerSpec(), deadline=1e18, cancel=asyncio.Event(), environment={},
+        _progress=lambda *_: None, _usage=lambda *_: None, _log=lambda _: None, _publish=lambda *_: None,
+        _spawned=lambda _: None,
+    )  # fmt: skip
+
+
+def health(payload: dict[str, Any], workdir: Path, **more: Any) -> dict[str, Any]:
+    async def go() -> dict[str, Any]:
+        return await Health().run(context(payload, workdir, **more))
+
+    return asyncio.run(go())
+
+
+class _Page(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(503 if self.path == "/bad" else 200)
+        self.end_headers()
+        self.wfile.write(b"all well")
+
+    def log_message(self, *_: object) -> None:
+        """Quiet."""
+
+
+@pytest.fixture
+def page() -> Iterator[str]:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Page)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_http(page: str, tmp_path: Path) -> None:
+    checks = [
+        {"kind": "http", "target": page},
+        {"kind": "http", "target": page, "contains": "well"},
+        {"kind": "http", "target": page, "contains": "ill"},
+        {"kind": "http", "target": f"{page}/bad"},
+        {"kind": "http", "target": f"{page}/bad", "status": 503},
+        {"kind": "http", "target": page, "max_ms": 0.0001},
+        {"kind": "http", "target": "file:///etc/passwd"},
+    ]
+    found = health({"checks": checks}, tmp_path)
+    assert [row["ok"] for row in found["checks"]] == [True, True, False, False, True, False, False]
+    assert (found["healthy"], found["verdict"]) == (False, "failed")
+    assert found["checks"][3]["value"] == 503
+    assert all(row["ms"] is not None for row in found["checks"])
+
+
+def test_tcp_and_a_lone_target(page: str, free_port: int, tmp_path: Path) -> None:
+    assert health({"target": page}, tmp_path)["healthy"]
+    assert health({"target": page.removeprefix("http://")}, tmp_path)["checks"][0]["kind"] == "tcp"
+    closed = health({"target": f"127.0.0.1:{free_port}"}, tmp_path)
+    assert not closed["healthy"]
+    assert "refused" in closed["checks"][0]["detail"].lower()
+    assert not health({"target": "nonsense"}, tmp_path)["healthy"]
+
+
+def test_one_that_never_answers_is_given_up(tmp_path: Path) -> None:
+    with socket.socket() as mute:
+        mute.bind(("127.0.0.1", 0))
+        mute.listen()
+        target = f"http://127.0.0.1:{mute.getsockname()[1]}"
+        found = health({"checks": [{"kind": "http", "target": target, "timeout": 0.2}]}, tmp_path)
+    assert not found["healthy"]
+
+
+def test_processes(tmp_path: Path) -> None:
+    me = str(os.getpid())
+    checks = [
+        {"kind": "process", "target": me},
+        {"kind": "process", "target": me, "min_count": 2},
+        {"kind": "process", "target": me, "max_rss": 1},
+        {"kind": "process", "target": "no such program"},
+        {"kind": "process"},
+    ]
+    assert [row["ok"] for row in health({"checks": checks}, tmp_path)["checks"]] == [True, False, False, False, False]
+
+
+def test_disk_and_memory(tmp_path: Path) -> None:
+    checks = [
+        {"kind": "disk", "target": str(tmp_path), "min_free": 0},
+        {"kind": "disk", "target": str(tmp_path), "min_free": 100},
+        {"kind": "disk", "target": str(tmp_path / "nowhere")},
+        {"kind": "memory", "min_free": 0},
+        {"kind": "memory", "min_free": 100},
+    ]
+    assert [row["ok"] for row in health({"checks": checks}, tmp_path)["checks"]] == [True, False, False, True, False]
+
+
+def test_mqtt_and_what_is_probed_by_default(real_broker: Any, free_port: int, tmp_path: Path) -> None:
+    found = health({}, tmp_path, broker=real_broker.url)
+    assert [row["kind"] for row in found["checks"]] == ["disk", "memory", "mqtt"]
+    assert found["checks"][2]["ok"]
+    assert not health({"target": f"mqtt://127.0.0.1:{free_port}"}, tmp_path)["healthy"]
+
+
+def test_a_payload_that_means_nothing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(HandlerError, match="kind"):
+        health({"checks": [{"kind": "smoke"}]}, tmp_path)
+
+
+def test_cancel_ends_it_at_once(tmp_path: Path) -> None:
+    async def go() -> None:
+        with socket.socket() as mute:
+            mute.bind(("127.0.0.1", 0))
+            mute.listen()
+            made = context({"target": f"tcp://127.0.0.1:{mute.getsockname()[1]}"}, tmp_path)
+            made.cancel.set()
+            made.payload["checks"] = [
+                {"kind": "mqtt", "target": f"mqtt://127.0.0.1:{mute.getsockname()[1]}", "timeout": 0.5}
+            ]
+            await Health().run(made)
+
+    with pytest.raises(HandlerError, match="cancelled"):
+        asyncio.run(go())
+
+
+def test_alerts_of_an_agent_that_does_not_watch(tmp_path: Path) -> None:
+    async def go() -> None:
+        await Alerts().run(context({}, tmp_path))
+
+    with pytest.raises(HandlerError, match="does not watch"):
+        asyncio.run(go())
+
+
+def test_they_are_in_the_table_with_a_schema() -> None:
+    assert isinstance(load("monitoring.health"), Health)
+    assert isinstance(load("monitoring.alerts"), Alerts)
+    assert "checks" in schema("monitoring.health")["properties"]

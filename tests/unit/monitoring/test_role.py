@@ -1,0 +1,163 @@
+"""The role: every message is recorded, history is answered in pages that fit, alerts are said and taken back."""
+
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from swarm_tui.agent.roles.monitoring import Monitoring, standing_alerts
+from swarm_tui.agent.roles.monitoring_history import answer
+from swarm_tui.bus.memory import MemoryBroker, MemoryBus
+from swarm_tui.client.operator import Operator
+from swarm_tui.config.model import Broker, RunSpec
+from swarm_tui.domain.alerts import Limits
+from swarm_tui.journal.recorder_port import HistoryQuery, MemoryRecorder, Recorded
+from swarm_tui.protocol import bodies as b
+from swarm_tui.protocol.codec import Writer
+from swarm_tui.protocol.envelope import Outgoing
+from swarm_tui.protocol.topics import Kind as K
+from tests.wait import until
+
+SWARM = "s"
+
+
+class FakeLink:
+    """The agent as its role sees it, on a bus in memory."""
+
+    def __init__(self, broker: MemoryBroker, agent: str) -> None:
+        ids = itertools.count()
+        self.swarm, self.incarnation, self.take_over = SWARM, "i", False
+        self.bus = MemoryBus(broker, agent)
+        self.writer = Writer(SWARM, agent, "monitoring", new_id=lambda: f"{agent}-{next(ids)}", clock=time.time)
+        self.lines: list[str] = []
+        self.bus.start(lambda *_: None, lambda _: None)
+
+    def publish(self, message: Outgoing, on_ack: Any = None) -> None:
+        self.bus.publish(message, on_ack)
+
+    def now(self) -> float:
+        return time.time()
+
+    def log(self, line: str) -> None:
+        self.lines.append(line)
+
+    def leave(self, reason: str, exit_code: int = 1) -> None:
+        raise AssertionError(reason)
+
+
+@pytest.fixture
+def broker() -> MemoryBroker:
+    return MemoryBroker()
+
+
+@pytest.fixture
+def operator(broker: MemoryBroker) -> Iterator[Operator]:
+    made = Operator(MemoryBus(broker, "op"), SWARM, user="me", host="here")
+    made.start()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def watch(broker: MemoryBroker, tmp_path: Path) -> Iterator[Callable[..., tuple[Monitoring, FakeLink]]]:
+    made: list[Monitoring] = []
+
+    def make(agent: str = "watch-01", **more: Any) -> tuple[Monitoring, FakeLink]:
+        spec = RunSpec(
+            agent_id=agent, role="monitoring", swarm=SWARM, broker=Broker(), workdir=str(tmp_path),
+            state_dir=str(tmp_path / "state"),
+        )  # fmt: skip
+        link = FakeLink(broker, agent)
+        role = Monitoring(spec, link, make_bus=lambda name: MemoryBus(broker, name), **more)
+        made.append(role)
+        role.start()
+        return role, link
+
+    yield make
+    for role in made:
+        role.close()
+
+
+def test_history_over_the_bus_with_a_recorder_on_disk(
+    watch: Callable[..., tuple[Monitoring, FakeLink]], operator: Operator, broker: MemoryBroker
+) -> None:
+    watch()
+    second, _ = watch("watch-02")
+    operator.bus.publish(Outgoing(f"{SWARM}/tasks/new", b"\xff not json"))
+    operator.bus.publish(
+        operator.writer.message(K.TASK_COMPLETE, b.Complete(task_id="t", agent_id="a1", result="x" * 50_000))
+    )
+    replies = operator.query_all("history", {"topic": f"{SWARM}/tasks/#"}, timeout=5.0, enough=1)
+    assert [reply.source for reply in replies] == ["watch-01"], "only who keeps the record answers"
+    rows = replies[0].rows
+    assert [row["topic"] for row in rows] == [f"{SWARM}/tasks/new", f"{SWARM}/tasks/complete"]
+    assert rows[0]["payload"] == "\ufffd not json"
+    assert msgspec.json.decode(rows[1]["payload"])["payload"]["task_id"] == "t"
+    assert operator.query("history", {"task_id": "t", "agent_id": "a1"}, timeout=5.0).rows == rows[1:]  # type: ignore[union-attr]
+    assert second._recorder is None
+
+
+def test_the_second_watcher_takes_the_record_over(watch: Callable[..., tuple[Monitoring, FakeLink]]) -> None:
+    first, _ = watch()
+    second, _ = watch("watch-02")
+    assert second._recorder is None
+    first.close()
+    second.tick(time.time())
+    until(lambda: second._recorder is not None, what="the second keeps the record")
+
+
+def test_a_query_that_means_nothing_is_answered_with_why(
+    watch: Callable[..., tuple[Monitoring, FakeLink]], operator: Operator
+) -> None:
+    watch(recorder=MemoryRecorder())
+    for args, reason in (({"since": "yesterday"}, "since"), ({"limit": True}, "limit"), ({"topic": 5}, "topic")):
+        reply = operator.query("history", args, timeout=5.0)
+        assert reply is not None
+        assert reason in (reply.error or "")
+
+
+def test_pages_fit_a_message_and_hold_all() -> None:
+    rows = [Recorded(float(n), "s/x", (b'"\x01' * (n * 20))) for n in range(300)]
+    rows.append(Recorded(300.0, "s/x", b"\x01" * 131_072))
+    pages = list(answer(rows, None, request="r", source="w"))
+    assert all(len(msgspec.json.encode(page)) < 120 * 1024 for page in pages)
+    assert [page.more for page in pages] == [True] * (len(pages) - 1) + [False]
+    shown = [row for page in pages for row in page.rows]
+    assert [row["at"] for row in shown] == [row.at for row in rows]
+    assert shown[-1]["cut"]
+    assert [page.rows for page in answer([], None, request="r", source="w")] == [[]]
+
+
+def test_an_alert_is_said_listed_and_taken_back(
+    watch: Callable[..., tuple[Monitoring, FakeLink]], operator: Operator
+) -> None:
+    heard: list[b.Alert] = []
+    operator.on_event(lambda event: heard.append(event.body) if isinstance(event.body, b.Alert) else None)  # type: ignore[union-attr]
+    assert standing_alerts() is None
+    recorder = MemoryRecorder()
+    role, link = watch(recorder=recorder, limits=Limits(refused_least=3))
+    for _ in range(3):
+        operator.bus.publish(Outgoing(f"{SWARM}/tasks/new", b"\xff"))
+    role.tick(time.time())
+    until(lambda: [alert.name for alert in heard] == ["refused"], what="the alert is published")
+    assert [alert.name for alert in standing_alerts() or []] == ["refused"]
+    assert any("unreadable" in line for line in link.lines)
+    role.close()
+    assert [alert.active for alert in heard] == [True, False]
+    assert standing_alerts() is None
+    assert len(recorder.history(HistoryQuery(topic=f"{SWARM}/tasks/new"))) == 3
+
+
+def test_a_record_that_cannot_be_kept_leaves_the_watch_on(
+    watch: Callable[..., tuple[Monitoring, FakeLink]], tmp_path: Path
+) -> None:
+    (tmp_path / "state").write_text("a file where the folder belongs")
+    role, link = watch()
+    assert "nothing is recorded" in link.lines[0]
+    role.tick(time.time())
+    role.close()
+    assert len(link.lines) == 1
