@@ -105,17 +105,19 @@ def _show(
         if file is not None:
             write_line(file, Line(at=at, topic=topic, payload=payload, retained=retained))
         event = codec.decode(found.swarm, topic, payload, retained, at)
-        click.echo(_as_json(at, topic, payload, retained, event) if as_json else _as_text(topic, payload))
+        click.echo(as_json_line(at, topic, payload, retained, event) if as_json else as_text_line(topic, payload))
         if isinstance(event, Rejected) and not as_json:
             note(style(f"-- refused: {event.reason}", fg="yellow"))
         shown += 1
 
 
-def _as_text(topic: str, payload: bytes) -> str:
+def as_text_line(topic: str, payload: bytes) -> str:
+    """The message as `mosquitto_sub -v` prints it, made safe to show."""
     return f"{style(clean(topic), fg='cyan')} {clean(payload.decode('utf-8', 'replace'))}"
 
 
-def _as_json(at: float, topic: str, payload: bytes, retained: bool, event: Event | Rejected | None) -> str:
+def as_json_line(at: float, topic: str, payload: bytes, retained: bool, event: Event | Rejected | None) -> str:
+    """The message as one JSON object; a refused one keeps its text, and says why."""
     refused = event.reason if isinstance(event, Rejected) else None
     body: object
     try:

@@ -1,0 +1,44 @@
+"""The screen of a swarm: what `up` ends in, and what `swarm-tui` alone opens."""
+
+import sys
+from collections.abc import Callable
+
+from swarm_tui.cli.common import NO_SUCH, USAGE, Failure, Target, note, target
+
+
+def open_screen(
+    swarm: str | None = None, broker: str | None = None, *, read_only: bool = False, anywhere: bool = False
+) -> int:
+    """Open the screen and stay until the person leaves; its exit code.
+
+    Without `anywhere` only a swarm that was brought up on this machine is meant. Raises Failure when there is none, and
+    without a terminal.
+    """
+    found = target(swarm, broker)
+    if found.running is None and not anywhere:
+        raise Failure(
+            f"no swarm `{found.swarm}` runs here: `swarm-tui up` starts one, `swarm-tui screen --broker URL` looks at "
+            "one elsewhere, `swarm-tui --help` lists the commands",
+            NO_SUCH,
+        )
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise Failure("this is not a terminal, so no screen can open: `swarm-tui status` prints the facts", USAGE)
+    from swarm_tui.ui.app import run_screen
+
+    return run_screen(
+        swarm=found.swarm,
+        broker=found.broker,
+        running=found.running,
+        read_only=read_only,
+        bring_down=None if found.running is None or read_only else _down(found),
+    )
+
+
+def _down(found: Target) -> Callable[[], int]:
+    def bring_down() -> int:
+        from swarm_tui.cli.group import run
+
+        note(f"bringing {found.swarm} down")
+        return run(["down", found.swarm])
+
+    return bring_down
