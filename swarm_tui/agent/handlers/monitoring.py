@@ -1,6 +1,7 @@
 """`monitoring.health` probes what it is told to, and `monitoring.alerts` lists what stands."""
 
 import asyncio
+from contextlib import suppress
 from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
@@ -76,7 +77,8 @@ class Health:
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
             if not work.done():
                 work.cancel()
-                await asyncio.wait({work})
+                with suppress(asyncio.CancelledError):
+                    await work
                 raise HandlerError("cancelled", code="cancelled")
             rows = work.result()
         finally:
