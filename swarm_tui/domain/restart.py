@@ -31,15 +31,19 @@ class Figures(Protocol):
 
 
 class Exit(Struct, frozen=True, kw_only=True):
-    """How a process ended; with neither status nor signal nobody knows. `pane_lost`: its pane was taken from it."""
+    """How a process ended; with neither status nor signal nobody knows.
+
+    `pane_lost`: its pane was taken from it. `told`: it left in order, which it does only when somebody tells it to.
+    """
 
     status: int | None = None
     signal: int | None = None
     pane_lost: bool = False
+    told: bool = False
 
     @property
     def cause(self) -> Cause:
-        if self.pane_lost or (self.signal is not None and self.signal not in _OWN_FAULT):
+        if self.pane_lost or self.told or (self.signal is not None and self.signal not in _OWN_FAULT):
             return "killed"
         if self.signal is not None:
             return "failed"
@@ -128,6 +132,8 @@ def sentence(end: Exit) -> str:
     """An end in a few words."""
     if end.pane_lost:
         return "its pane was closed"
+    if end.told:
+        return "left in order; somebody told it to"
     if end.signal is not None:
         return f"ended by signal {end.signal}"
     return "ended, status unknown" if end.status is None else f"exited with {end.status}"

@@ -242,6 +242,7 @@ class Lifecycle:
                 os.killpg(pid, signal.SIGKILL)
         saved.exit_status, saved.exit_signal = end.status, end.signal
         saved.pid = saved.start_time = None
+        unit.presence = Presence()
         unit.set_timer(None)
         if end.cause != "done" and unit.pane_id is not None:
             saved.tail = [clean(line, 200) for line in self.crew.tmux.capture(unit.pane_id, TAIL_LINES)]
@@ -261,6 +262,9 @@ class Lifecycle:
 
     def _after_end(self, unit: Unit, end: Exit) -> None:
         now = time.monotonic()
+        if unit.spec.command is None and end.status == 0:
+            # Our runtime never ends by itself: somebody else sent it a signal.
+            end = structs.replace(end, told=True)
         if self._is_mass(now):
             history = unit.saved.history
             unit.saved.history = structs.replace(history, restarts=history.restarts + 1)

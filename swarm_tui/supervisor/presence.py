@@ -59,6 +59,7 @@ class Presences:
         body, presence = event.body, unit.presence
         if isinstance(body, Status):
             if body.status == "offline":
+                presence.pids.pop(body.pid or 0, None)
                 return
             if body.pid is not None and body.host in (None, self.host):
                 presence.pids[body.pid] = now
