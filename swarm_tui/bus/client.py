@@ -27,6 +27,35 @@ class BulkClient(Client):
 
     _bulk = b""
     _at = 0
+    _begun: Any = None
+    """The socket of a connect under way: paho leaves it open when the handshake fails."""
+
+    def _create_socket(self) -> Any:
+        try:
+            return super()._create_socket()
+        except BaseException:
+            if self._begun is not None:
+                self._begun.close()
+            raise
+        finally:
+            self._begun = None
+
+    def _create_socket_connection(self) -> Any:
+        self._begun = super()._create_socket_connection()
+        return self._begun
+
+    def _create_unix_socket_connection(self) -> Any:
+        self._begun = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._begun.settimeout(self._connect_timeout)
+        self._begun.connect(self._host)
+        return self._begun
+
+    def _ssl_wrap_socket(self, tcp_sock: Any) -> Any:
+        assert self._ssl_context is not None
+        self._begun = self._ssl_context.wrap_socket(tcp_sock, server_hostname=self._host, do_handshake_on_connect=False)
+        self._begun.settimeout(self._connect_timeout)
+        self._begun.do_handshake()
+        return self._begun
 
     def reconnect(self) -> MQTTErrorCode:
         self._bulk, self._at = b"", 0

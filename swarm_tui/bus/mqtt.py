@@ -180,7 +180,8 @@ class MqttBus:
                 poller = select.poll()
                 poller.register(self._wake_read, select.POLLIN)
         if self._reason is None:
-            self._reason = lost(code, self._address) if self._up else no_connack(self._address)
+            silent = client.socket() is not None
+            self._reason = lost(code, self._address) if self._up else no_connack(self._address, silent)
         self._hang_up(client)
 
     def _turn(self, client: BulkClient, sock: Any, ready: set[int]) -> int:

@@ -43,6 +43,7 @@ def probe(broker: Broker, timeout: float = 5.0) -> Probe:
     try:
         client.reconnect()
         pump(client, began + timeout, lambda: bool(verdict))
+        silent = client.socket() is not None
         client.disconnect()
         client.loop_write()
     except (OSError, ValueError) as error:
@@ -51,7 +52,7 @@ def probe(broker: Broker, timeout: float = 5.0) -> Probe:
     finally:
         client._sock_close()
     if not verdict:
-        kind, reason = no_connack(at)
+        kind, reason = no_connack(at, silent)
         return Probe(False, reason, kind)
     if verdict[0] is not None:
         kind, reason = verdict[0]

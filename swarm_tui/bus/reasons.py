@@ -60,8 +60,10 @@ def refusal(code: int, at: Address, username: str | None) -> Reason:
     return REFUSED, f"{at} refuses the connection (code {code}): see the broker's log"
 
 
-def no_connack(at: Address) -> Reason:
-    """The other side took the connection and said nothing, or nothing that is MQTT."""
+def no_connack(at: Address, silent: bool) -> Reason:
+    """The other side took the connection and then said nothing (`silent`), or nothing that is MQTT."""
+    if silent:
+        return TIMEOUT, f"what listens on {at} says nothing: the broker hangs, or it is no MQTT broker: restart it"
     return NOT_MQTT, f"what listens on {at} is not an MQTT broker: choose another port, or stop what holds it"
 
 
