@@ -1,0 +1,82 @@
+# What a person does here. `make help` lists it.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+LAYOUT ?= opencto-dev
+# Two workers: the tests use free ports and tmux servers of their own.
+TEST_ARGS ?= -n 2
+
+.PHONY: help
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+.PHONY: system
+system:  ## tmux, mosquitto and Python's venv from apt, where they are missing
+	@missing=""; \
+	command -v tmux >/dev/null || missing="$$missing tmux"; \
+	PATH="$$PATH:/usr/sbin:/usr/local/sbin" command -v mosquitto >/dev/null || missing="$$missing mosquitto"; \
+	command -v git >/dev/null || missing="$$missing git"; \
+	command -v $(PYTHON) >/dev/null || missing="$$missing python3"; \
+	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || missing="$$missing python3-venv"; \
+	[ -z "$$missing" ] && exit 0; \
+	command -v apt-get >/dev/null || { echo "install these with your system's package manager, then try again:$$missing"; exit 1; }; \
+	sudo=""; [ "$$(id -u)" = 0 ] || sudo="sudo"; \
+	echo "about to install from apt:$$missing"; \
+	$$sudo apt-get update -qq; \
+	DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends $$missing
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed: make setup PYTHON=python3.12"; exit 1; }
+	@echo "about to install into $(VENV): swarm-tui, what it needs, and the tools of its roles"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[tools,llm]'
+	@touch $@
+
+$(VENV)/.installed-dev: $(STAMP)
+	@echo "about to install into $(VENV): what the checks and tests need"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[tools,llm,dev]'
+	@touch $@
+
+.PHONY: setup
+setup: system $(VENV)/.installed-dev  ## everything that development needs
+
+.PHONY: up
+up: system $(STAMP)  ## install what is missing, then start the swarm and its screen (LAYOUT=opencto-dev)
+	@if [ -t 0 ] && [ -t 1 ]; then $(BIN)/swarm-tui up $(LAYOUT); else $(BIN)/swarm-tui up $(LAYOUT) --detach; fi
+
+.PHONY: down
+down: $(STAMP)  ## stop the swarm
+	@$(BIN)/swarm-tui down
+
+.PHONY: check
+check: $(VENV)/.installed-dev  ## format, lint, types, direction of imports
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: test
+test: setup  ## the whole test suite
+	$(BIN)/python -m pytest $(TEST_ARGS)
+
+.PHONY: bench
+bench: setup  ## the measured bars
+	$(BIN)/python -m tests.bench
+
+.PHONY: drill
+drill: setup  ## long random runs: kills, loss, thousands of seeds
+	SWARM_DRILL=1 $(BIN)/python -m pytest -m drill -s
+
+.PHONY: screenshot
+screenshot: setup  ## accept the screens as they are now as the tests' pictures
+	$(BIN)/python -m pytest tests/snapshot --snapshot-update
+
+.PHONY: clean
+clean:  ## delete what was built and installed here; a running swarm and its state stay
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache snapshot_report.html
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
