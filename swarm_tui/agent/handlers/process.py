@@ -153,7 +153,8 @@ async def run_process(
 
 def _find(name: str, environment: Mapping[str, str], folder: Path, install: str) -> str:
     if "/" in name:
-        path = str((folder / name).resolve())
+        # Not resolved: a virtual environment's python is a link, and works by its own name only.
+        path = str(folder.absolute() / name)
         if os.access(path, os.X_OK):
             return path
         raise MissingToolError(name, install or f"chmod +x {name}, if it is there")

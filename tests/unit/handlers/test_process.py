@@ -53,6 +53,12 @@ def test_a_flood_is_capped(bench):
     assert done.stdout.endswith("end\n")
 
 
+def test_a_program_that_is_a_link_keeps_its_name(bench):
+    (bench.workdir / "python").symlink_to(sys.executable)
+    done = run(bench, ["./python", "-c", "import sys; print(sys.executable)"])
+    assert done.stdout.strip() == str(bench.workdir / "python")
+
+
 def test_missing_program_names_the_command(bench):
     with pytest.raises(MissingToolError, match="pip install nothing-here"):
         run(bench, ["nothing-here"], install="pip install nothing-here")

@@ -1,0 +1,267 @@
+"""database.migrate and .backup: all or nothing, tried on a copy, proved by restoring."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import sqlite3
+import sys
+
+import pytest
+
+from swarm_tui.agent.handlers.backup import Backup
+from swarm_tui.agent.handlers.base import HandlerError, MissingToolError
+from swarm_tui.agent.handlers.database_url import Options, find_database
+from swarm_tui.agent.handlers.migrate import Migrate
+from swarm_tui.agent.handlers.migrations import statements
+
+TRIGGER = """-- a trigger holds semicolons
+CREATE TRIGGER log AFTER INSERT ON users BEGIN
+  INSERT INTO notes (text) VALUES ('new; user');
+END;
+"""
+
+
+@contextlib.contextmanager
+def database(bench, name="app.db"):
+    with contextlib.closing(sqlite3.connect(bench.workdir / name)) as connection, connection:
+        yield connection
+
+
+@pytest.fixture
+def app(bench):
+    with database(bench) as connection:
+        connection.execute("CREATE TABLE old (id INTEGER PRIMARY KEY, text TEXT)")
+        connection.executemany("INSERT INTO old (text) VALUES (?)", [("a",), ("b",)])
+    bench.write("migrations/0001_users.sql", "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT);\n")
+    bench.write("migrations/0002_notes.sql", "CREATE TABLE notes (text TEXT);\n" + TRIGGER)
+    bench.write("migrations/0002_notes.down.sql", "DROP TABLE notes;")
+    return bench
+
+
+def dump(bench):
+    with database(bench) as connection:
+        return "\n".join(connection.iterdump())
+
+
+def migrate(bench, **payload):
+    return bench.run(Migrate(), "database.migrate", {"target": "app.db", **payload})
+
+
+def test_all_pending_migrations_are_applied_once(app):
+    first = migrate(app)
+    assert [row["file"] for row in first["applied"]] == ["0001_users.sql", "0002_notes.sql"]
+    assert (first["version"], first["pending"]) == (2, 0)
+    with database(app) as connection:
+        connection.execute("INSERT INTO users (name) VALUES ('x')")
+        assert connection.execute("SELECT text FROM notes").fetchall() == [("new; user",)]
+        assert connection.execute("SELECT task_id FROM schema_migrations").fetchall() == [("t-1",)] * 2
+    assert migrate(app)["applied"] == []
+
+
+def test_up_to_a_version_and_dry_run(app):
+    before = dump(app)
+    assert len(migrate(app, dry_run=True)["applied"]) == 2
+    assert dump(app) == before
+    result = migrate(app, version="1")
+    assert (result["version"], result["pending"]) == (1, 1)
+
+
+def test_a_failing_migration_changes_nothing_and_names_its_line(app):
+    app.write("migrations/0003_bad.sql", "-- fine\nCREATE TABLE fine (a);\n\n-- not\nINSERT INTO nowhere VALUES (1);\n")
+    before = dump(app)
+    with pytest.raises(HandlerError, match=r"0003_bad.sql:5: no such table: nowhere") as caught:
+        migrate(app)
+    assert caught.value.code == "migration-failed"
+    assert caught.value.result["line"] == 5
+    assert dump(app) == before
+
+
+@pytest.mark.parametrize("statement", ["COMMIT", "BEGIN", "ATTACH 'x.db' AS x", "SAVEPOINT a", "VACUUM INTO 'x.db'"])
+def test_a_migration_cannot_leave_its_transaction_or_its_file(app, statement):
+    app.write("migrations/0003_out.sql", f"CREATE TABLE a (b);\n{statement};\n")
+    before = dump(app)
+    with pytest.raises(HandlerError, match="0003_out"):
+        migrate(app)
+    assert dump(app) == before
+    assert not (app.workdir / "x.db").exists()
+
+
+def test_history_is_not_rewritten(app):
+    migrate(app)
+    app.write("migrations/0001_users.sql", "CREATE TABLE people (id);")
+    with pytest.raises(HandlerError, match="changed after"):
+        migrate(app)
+
+
+def test_order_and_numbers(app):
+    app.write("migrations/0004_late.sql", "CREATE TABLE late (a);")
+    migrate(app)
+    app.write("migrations/3.sql", "CREATE TABLE three (a);")
+    with pytest.raises(HandlerError, match="higher number"):
+        migrate(app)
+    app.write("migrations/003_again.sql", "CREATE TABLE three (a);")
+    with pytest.raises(HandlerError, match="same number"):
+        migrate(app)
+
+
+def test_broken_references_are_refused(app):
+    app.write("migrations/0003_ref.sql", "CREATE TABLE r (u REFERENCES users (id));\nINSERT INTO r VALUES (99);\n")
+    with pytest.raises(HandlerError, match="1 rows would refer"):
+        migrate(app)
+
+
+def test_a_cancel_leaves_all_as_it_was(app):
+    endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM n) SELECT count(*) FROM n;"
+    app.write("migrations/0003_endless.sql", endless)
+    before = dump(app)
+
+    async def go():
+        context = app.context("database.migrate", {"target": "app.db"})
+        task = asyncio.ensure_future(Migrate().run(context))
+        while not any(message == "migrating the copy" for _, message in app.heard.progress):
+            await asyncio.sleep(0.01)
+        context.cancel.set()
+        await asyncio.wait_for(task, 10)
+
+    with pytest.raises(HandlerError, match="cancelled"):
+        asyncio.run(go())
+    assert dump(app) == before
+
+
+def test_a_missing_file_is_made_only_on_request(bench):
+    bench.write("migrations/1.sql", "CREATE TABLE a (b)")
+    with pytest.raises(HandlerError, match="not there"):
+        migrate(bench)
+    assert migrate(bench, create=True)["version"] == 1
+
+
+def test_statements_know_their_lines():
+    assert list(statements("\n-- c\nA;\n\n/* d\n */ B;\n-- end\n")) == [(3, "-- c\nA;"), (6, "/* d\n */ B;")]
+
+
+ENV = """
+from alembic import context
+from sqlalchemy import create_engine
+engine = create_engine({url})
+with engine.connect() as connection:
+    context.configure(connection=connection)
+    with context.begin_transaction():
+        context.run_migrations()
+"""
+REVISION = """
+from alembic import op
+revision, down_revision = "{name}", {down}
+def upgrade():
+    op.execute("{sql}")
+"""
+
+
+def alembic(bench, url='context.config.get_main_option("sqlalchemy.url")'):
+    bench.write("db/alembic.ini", "[alembic]\nscript_location = %(here)s/alembic\nsqlalchemy.url = sqlite:///x.db\n")
+    bench.write("db/alembic/env.py", ENV.format(url=url))
+    bench.write("db/alembic/versions/a1.py", REVISION.format(name="a1", down=None, sql="CREATE TABLE a (b)"))
+
+
+def test_alembic_runs_on_a_copy_first(app):
+    alembic(app)
+    first = migrate(app, source="db")
+    assert (first["kind"], first["previous_version"], first["version"]) == ("alembic", None, "a1")
+    app.write("db/alembic/versions/b2.py", REVISION.format(name="b2", down='"a1"', sql="INSERT INTO no VALUES (1)"))
+    before = dump(app)
+    with pytest.raises(HandlerError, match="no such table: no"):
+        migrate(app, source="db")
+    assert dump(app) == before
+
+
+def test_alembic_that_cannot_be_kept_off_the_real_file_is_refused(app):
+    alembic(app, url=repr(f"sqlite:///{app.workdir}/app.db"))
+    before = dump(app)
+    with pytest.raises(HandlerError, match="cannot be tried on a copy"):
+        migrate(app, source="db")
+    assert dump(app) == before
+
+
+def test_a_backup_of_a_database_in_use_is_restored(app):
+    with database(app) as writer:
+        writer.execute("PRAGMA journal_mode=WAL")
+        writer.execute("INSERT INTO old (text) VALUES ('c')")
+        writer.commit()
+        writer.execute("INSERT INTO old (text) VALUES ('not committed')")
+        result = app.run(Backup(), "database.backup", {"target": "app.db", "output": "backups/one.db"})
+        writer.rollback()
+    copy = app.workdir / result["output"]
+    assert (result["tables"], result["verified"]) == ({"old": 3}, True)
+    assert copy.stat().st_mode & 0o777 == 0o600
+    assert sorted(path.name for path in copy.parent.iterdir()) == ["one.db"]
+    with pytest.raises(HandlerError, match="overwrites nothing"):
+        app.run(Backup(), "database.backup", {"target": "app.db", "output": "backups/one.db"})
+
+
+def test_a_damaged_database_gives_no_backup(app):
+    file = app.workdir / "app.db"
+    data = bytearray(file.read_bytes())
+    data[4096 + 5 : 4096 + 40] = b"\xff" * 35
+    file.write_bytes(data)
+    with pytest.raises(HandlerError) as caught:
+        app.run(Backup(), "database.backup", {"target": "app.db"})
+    assert caught.value.code in ("damaged", "not-a-database")
+    assert list((app.workdir / "backups").iterdir()) == []
+
+
+def test_what_is_no_database_is_refused(app):
+    app.write("text.db", "this is not a database, and long enough to be looked at as one" * 20)
+    for target in ("text.db", "none.db", "../app.db"):
+        with pytest.raises(HandlerError):
+            app.run(Backup(), "database.backup", {"target": target})
+
+
+def test_passwords_stay_out_of_tasks_and_command_lines(bench):
+    async def go(options, target):
+        return find_database(bench.context("database.backup"), options, target)
+
+    with pytest.raises(HandlerError, match="for all to read"):
+        asyncio.run(go(Options(), "postgresql://u:p@db/app"))
+    known = asyncio.run(go(Options(databases={"main": "postgresql://u:p%40@db:5433/app"}), None))
+    assert known.env == {
+        "PGHOST": "db",
+        "PGPORT": "5433",
+        "PGUSER": "u",
+        "PGPASSWORD": "p@",
+        "PGDATABASE": "app",
+    }
+    assert "p@" not in known.name
+
+
+def test_without_pg_dump_it_says_how_to_install_it(bench, monkeypatch):
+    which = shutil.which
+    monkeypatch.setattr(shutil, "which", lambda name, **more: None if name == "pg_dump" else which(name, **more))
+    with pytest.raises(MissingToolError, match="apt-get install"):
+        bench.run(Backup(), "database.backup", {"target": "postgresql:///app"})
+
+
+PSQL = """#!{python}
+import os, sys
+sql = sys.stdin.read()
+open("psql.log", "a").write(os.environ["PGHOST"] + " " + " ".join(sys.argv[1:]) + "\\n" + sql + "\\n===\\n")
+print("0" if "pg_tables" in sql else "")
+"""
+
+
+def test_postgresql_is_tried_in_a_transaction_that_is_rolled_back(bench, tmp_path, monkeypatch):
+    tool = tmp_path / "bin/psql"
+    tool.parent.mkdir()
+    tool.write_text(PSQL.format(python=sys.executable))
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tool.parent}:{os.environ['PATH']}")
+    body = "CREATE FUNCTION f() RETURNS int AS $$\nBEGIN\n RETURN 1;\nEND $$ LANGUAGE plpgsql;\n"
+    bench.write("migrations/1_f.sql", body)
+    options = {"databases": {"main": "postgresql://app:secret@db/app"}}
+    result = bench.run(Migrate(), "database.migrate", {}, options=options)
+    assert (result["applied"], result["version"]) == ([{"version": 1, "file": "1_f.sql"}], 1)
+    calls = (bench.workdir / "psql.log").read_text().split("\n===\n")
+    assert [call.rstrip().rpartition("\n")[2] for call in calls[1:3]] == ["ROLLBACK;", "COMMIT;"]
+    assert "secret" not in "".join(calls)
+    bench.write("migrations/2_out.sql", "SELECT 1;\n\\! touch x\n")
+    with pytest.raises(HandlerError, match="2_out"):
+        bench.run(Migrate(), "database.migrate", {}, options=options)
