@@ -69,7 +69,7 @@ def _up(loaded: Loaded, wait: float, *, dry_run: bool, join: bool, host: str, fo
         for line in ready.notes:
             note(line)
         service.bring_up(ready, note)
-        _wait(ready, wait)
+    _wait(ready, wait)
     return ready.plan
 
 

@@ -108,7 +108,7 @@ class Supervisor:
             self._begin_all()
         self.loop.after(LOOK_EVERY, self._look_again)
         self.loop.after(JUDGE_EVERY, self._judge_again)
-        self.loop.after(REPEAT, self._repeat)
+        self.loop.after(self._echo_every(), self._repeat)
         self.loop.run()
         self._write()
         self.link.close()
@@ -402,8 +402,12 @@ class Supervisor:
             self.life.hung(unit)
 
     def _repeat(self) -> None:
-        self.loop.after(REPEAT, self._repeat)
+        self.loop.after(self._echo_every(), self._repeat)
         self._publish()
+
+    def _echo_every(self) -> float:
+        """Often enough that our own voice tells a silent agent from a silent bus."""
+        return min(REPEAT, self.plan.layout.supervisor.silent_after / 4)
 
     def _stood_still(self, seconds: float) -> None:
         self.say("stall", "", f"the machine or we stood still for {seconds:.0f} s: nobody is judged by it")

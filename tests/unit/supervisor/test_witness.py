@@ -1,0 +1,57 @@
+"""Who is hung, and where process, pane and bus disagree."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from swarm_tui.domain import witness
+from swarm_tui.domain.witness import Pulse, judge, silent_ones
+
+
+def silent(
+    pulses: list[Pulse], now: float = 1000.0, bus_since: float | None = 0.0, echo: float | None = 999.0
+) -> list[str]:
+    return silent_ones(pulses, now, silent_after=35.0, bus_since=bus_since, echo=echo)
+
+
+def fleet(*ages: float) -> list[Pulse]:
+    return [Pulse(agent_id=f"a{number}", last=1000.0 - age) for number, age in enumerate(ages)]
+
+
+def test_one_silent_among_others_is_hung() -> None:
+    assert silent(fleet(1, 40, 2)) == ["a1"]
+
+
+def test_all_silent_together_is_the_broker() -> None:
+    assert silent(fleet(40, 41, 50)) == []
+
+
+def test_a_lone_agent_can_hang() -> None:
+    assert silent(fleet(40)) == ["a0"]
+
+
+@given(st.lists(st.floats(0, 500), min_size=1, max_size=20), st.none() | st.floats(966, 1000))
+def test_nobody_is_judged_over_a_young_or_missing_link(ages: list[float], since: float | None) -> None:
+    assert silent(fleet(*ages), bus_since=since) == []
+
+
+@given(st.lists(st.floats(0, 500), min_size=1, max_size=20), st.none() | st.floats(0, 980))
+def test_nobody_is_judged_while_we_do_not_hear_ourselves(ages: list[float], echo: float | None) -> None:
+    assert silent(fleet(*ages), echo=echo) == []
+
+
+def seen(**known: object) -> witness.Testimony:
+    facts: dict[str, object] = {"pane": True, "alive": True, "in_layout": True, "heard": True, "pid": 7}
+    return witness.Testimony(**(facts | known))  # type: ignore[arg-type]
+
+
+def test_agreement_has_no_name() -> None:
+    assert judge(seen(bus_pids=frozenset({7}))) is None
+
+
+def test_each_disagreement_has_its_name() -> None:
+    assert judge(seen(silent=True, heard=False)) == "hung"
+    assert judge(seen(bus_pids=frozenset({7, 8}))) == "split"
+    assert judge(seen(elsewhere=True)) == "split"
+    assert judge(seen(in_layout=False)) == "stray"
+    assert judge(seen(pane=False, alive=False)) == "foreign"
+    assert judge(seen(pane=False, alive=False, elsewhere=True)) is None

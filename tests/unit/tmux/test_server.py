@@ -1,0 +1,148 @@
+"""A real tmux server of the test's own: failure is told from nothing, and a control client keeps up."""
+
+import signal
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from swarm_tui.supervisor.processes import is_alive
+from swarm_tui.tmux import commands
+from swarm_tui.tmux.attach import attach_argv, attach_environ, is_inside
+from swarm_tui.tmux.control import ControlClient, quoted
+from swarm_tui.tmux.errors import NoServerError, TmuxError, TmuxMissingError, TmuxTimeoutError
+from swarm_tui.tmux.server import Tmux, check_version, write_config
+from tests.wait import until
+
+
+@pytest.fixture
+def tmux(tmp_path: Path) -> Iterator[Tmux]:
+    server = Tmux(f"swarm-test-{uuid.uuid4().hex[:8]}", config=write_config(tmp_path / "tmux.conf"))
+    yield server
+    try:
+        pid = server.run("display-message", "-p", "#{pid}")[0]
+        server.run("kill-server")
+        until(lambda: not is_alive(int(pid)), what="the tmux server to end")
+    except TmuxError:
+        pass
+
+
+def test_no_server_is_no_panes_but_a_refusal_is_an_error(tmux: Tmux, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert tmux.panes() == []
+    with pytest.raises(NoServerError):
+        tmux.run("list-sessions")
+    tmux.run_list(commands.new_session("s", "w", ["sleep", "60"], "/"))
+    with pytest.raises(TmuxError, match="nonsense"):
+        tmux.run("nonsense")
+    monkeypatch.setattr("swarm_tui.tmux.server.parse_pane", lambda line: None)
+    with pytest.raises(TmuxError, match="no sense"):
+        tmux.panes()
+
+
+def test_a_wedged_server_does_not_hang_us(tmux: Tmux) -> None:
+    import os
+
+    tmux.run_list(commands.new_session("s", "w", ["sleep", "60"], "/"))
+    pid = int(tmux.run("display-message", "-p", "#{pid}")[0])
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(TmuxTimeoutError):
+            tmux.run("list-sessions", timeout=0.2)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def test_panes_are_made_and_tagged_in_one_list(tmux: Tmux, tmp_path: Path) -> None:
+    log = tmp_path / "a%b#c.log"
+    swarm = "odd | name; 'x'"
+    said = tmux.run_list(
+        [
+            *commands.new_session("s | s", "control", ["sleep", "60"], "/"),
+            *commands.new_window("s | s", "agents", ["sh", "-c", "echo said; sleep 60"], "/"),
+            *commands.log_to(log),
+            *commands.keep_dead(),
+            *commands.tags(None, commands.agent_tags(swarm, "one", "general", 1)),
+            *commands.split(None, ["sh", "-c", "echo last; exit 7"], "/"),
+            *commands.keep_dead(),
+            *commands.tags(None, commands.agent_tags(swarm, "two", "general", 1)),
+        ]
+    )
+    assert len([line for line in said if line.startswith("%")]) == 3
+    panes = {pane.agent: pane for pane in tmux.panes()}
+    assert {(pane.swarm, pane.session, pane.window) for name, pane in panes.items() if name} == {
+        (swarm, "s | s", "agents")
+    }
+    dead = until(lambda: next((pane for pane in tmux.panes() if pane.agent == "two" and pane.dead), None))
+    assert dead.status in (7, None)
+    assert "last" in tmux.capture(dead.pane_id)
+    until(lambda: "said" in log.read_text(), what="the pane's words in its log")
+    tmux.run_list(commands.respawn(dead.pane_id, ["sh", "-c", "sleep 60"], "/"))
+    again = next(pane for pane in tmux.panes() if pane.agent == "two")
+    assert (again.pane_id, again.dead) == (dead.pane_id, False)
+
+
+def test_secrets_of_the_caller_do_not_reach_the_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MQTT_PASSWORD", "secret")
+    assert "MQTT_PASSWORD" not in Tmux("x").environ
+    assert "MQTT_PASSWORD" in Tmux("default").environ
+
+
+def test_an_old_or_missing_tmux_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = tmp_path / "tmux"
+    fake.write_text("#!/bin/sh\necho tmux 3.1c\n")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(TmuxMissingError, match=r"3\.1 is too old"):
+        check_version()
+    fake.unlink()
+    with pytest.raises(TmuxMissingError, match="not installed"):
+        check_version()
+
+
+def test_attach_leaves_the_outer_tmux_alone(tmux: Tmux) -> None:
+    assert "TMUX" not in attach_environ({"TMUX": "/tmp/x,1,0", "TMUX_PANE": "%1", "HOME": "/"})
+    assert attach_argv("own", "s", "%3")[:4] == ["tmux", "-u", "-L", "own"]
+    assert attach_argv("own", "s", "%3")[-3:] == ["attach-session", "-t", "=s"]
+    assert attach_argv("default", "s", inside=True) == ["tmux", "-u", "switch-client", "-t", "=s"]
+    tmux.run_list(commands.new_session("s", "w", ["sleep", "60"], "/"))
+    path = tmux.run("display-message", "-p", "#{socket_path}")[0]
+    assert is_inside(tmux, {"TMUX": f"{path},1,0"})
+    assert not is_inside(tmux, {"TMUX": "/tmp/another,1,0"})
+    assert not is_inside(tmux, {})
+
+
+def test_a_control_client_commands_captures_and_hears(tmux: Tmux) -> None:
+    script = "printf '\\033[31mred\\033[0m\\n%%end 1 2 1\\n'; while :; do sleep 0.02; echo tick; done"
+    tmux.run_list(commands.new_session("s", "w", ["sh", "-c", script], "/"))
+    dirty: list[str] = []
+    gone: list[str] = []
+    client = ControlClient(tmux, "s", on_output=dirty.append, on_gone=gone.append)
+    try:
+        assert client.wait_up(5)
+        until(lambda: dirty, what="output")
+        shown = client.capture("%0", history=50)
+        assert any("\x1b[31mred" in row for row in shown)
+        assert any("%end 1 2 1" in row for row in shown)
+        assert client.command("display-message", "-p", "a;b ~ $HOME \"q\" 'r' \\ #{pane_id}") == [
+            "a;b ~ $HOME \"q\" 'r' \\ %0"
+        ]
+        with pytest.raises(TmuxError, match="unknown command"):
+            client.command("nonsense")
+        assert len(client.capture_many(["%0", "%0"], colours=False)) == 2
+        tmux.run("kill-server")
+        until(lambda: gone and not client.is_up, what="the loss to be noticed")
+        with pytest.raises(TmuxError):
+            client.command("list-panes")
+        tmux.run_list(commands.new_session("s", "w", ["sleep", "60"], "/"))
+        assert client.wait_up(10)
+        assert client.command("list-panes")
+    finally:
+        client.close()
+    until(lambda: tmux.run("list-clients") == [], what="the client to be gone")
+
+
+def test_plain_words_are_not_quoted() -> None:
+    assert quoted("list-panes") == "list-panes"
+    assert quoted("") == '""'
+    assert quoted("%1") == '"%1"'
