@@ -55,6 +55,8 @@ class Ran(Struct):
     task_id: str
     agent_id: str
     attempt: int
+    epoch: int | None
+    """None: claimed while the swarm seemed to have no dispatcher, of which nothing is promised."""
 
 
 class SimWorker:
@@ -110,7 +112,7 @@ class SimWorker:
                     for kind in (Kind.TASK_NEW, Kind.TASK_ASSIGNED, Kind.TASK_QUEUED, Kind.TASK_COMPLETE):
                         self.bus.subscribe(topic(SWARM, kind))
                 case Run(lease):
-                    self.swarm.ran.append(Ran(lease.task_id, self.agent_id, lease.attempt))
+                    self.swarm.ran.append(Ran(lease.task_id, self.agent_id, lease.attempt, lease.epoch))
                     length = self.rng.choice([0.1, 1.0, 8.0, 45.0])
                     self.work[lease.task_id] = (self.swarm.clock.now + length, lease)
                 case Stop(task_id) if task_id in self.work:

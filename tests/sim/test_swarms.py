@@ -36,7 +36,7 @@ def _ran_once(swarm: Swarm, task_id: str) -> None:
     """Between two decisions of a person it ran at most once with an outcome that nobody knew."""
     since = swarm.redriven.get(task_id)
     runs = [ran for ran in swarm.ran if ran.task_id == task_id and (ran.task_id, ran.attempt) not in swarm.told]
-    before = [ran for ran in runs if since is None or ran.attempt <= since]
+    before = [ran for ran in runs if ran.epoch is not None and (since is None or ran.attempt <= since)]
     assert len(before) <= 1, f"{task_id} ran {len(before)} times by itself"
 
 
