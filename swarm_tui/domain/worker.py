@@ -171,9 +171,9 @@ class Worker:
         return [Stop(task_id) for task_id, lease in self.running.items() if lease.epoch is None]
 
     def _on_task(self, task: Task, wall: float, now: float) -> list[Action]:
-        if self.leader is Leader.ONLINE:
+        if self.leader is Leader.ONLINE or not self._ever_mine(task):
             return []
-        if not self.commons.hear(task, now, wall) and self.leader is Leader.NONE and self.able(task):
+        if not self.commons.hear(task, now, wall) and self.leader is Leader.NONE:
             return [Note(f"{task.task_id}: heard before, left alone")]
         return self._claims(now)
 
@@ -285,12 +285,17 @@ class Worker:
     # -- work
 
     def able(self, task: Task) -> bool:
-        """Whether a task that is anybody's may be this worker's."""
-        if task.assigned_to is not None:
-            return task.assigned_to == self.me.agent_id and task.type in self.me.types | self.me.fallback
-        if task.type in self.me.types:
+        """Whether a task that is anybody's may be this worker's now."""
+        if not self._ever_mine(task):
+            return False
+        if task.assigned_to is not None or task.type in self.me.types:
             return True
-        return task.type in self.me.fallback and not any(task.type in types for types in self._abilities.values())
+        return not any(task.type in types for types in self._abilities.values())
+
+    def _ever_mine(self, task: Task) -> bool:
+        if task.assigned_to not in (None, self.me.agent_id):
+            return False
+        return task.type in self.me.types or task.type in self.me.fallback
 
     def finished(self, task_id: str, answer: Complete | Failed, now: float) -> list[Action]:
         """The work of a task ended: save the answer, say it, and look for more."""
