@@ -3,7 +3,6 @@
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from swarm_tui.config.model import RunSpec
 from swarm_tui.domain.dispatch.core import forget, lead, remember, restore, step
@@ -277,7 +276,3 @@ class Engine:
     def open_count(self) -> int:
         """Tasks that have not ended."""
         return self.state.open
-
-    def rest(self) -> dict[str, Any]:
-        """Figures for the pane and for tests."""
-        return {"open": self.state.open, "queued": len(self.state.queue), "unsaid": len(self.journal.outbox())}

@@ -1,0 +1,323 @@
+"""The core's promises, one by one."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from swarm_tui.domain.dispatch import Rule, Settings
+from swarm_tui.domain.dispatch.queue import Queue
+from swarm_tui.domain.states import TaskState
+from swarm_tui.protocol import bodies as b
+from swarm_tui.protocol.topics import Kind
+from tests.unit.dispatch.world import OPERATOR, World, of, offers, orders
+
+LEASE = 30.0
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_a_task_is_journaled_offered_done_and_acked(world: World) -> None:
+    world.agent("a")
+    said = world.submit("t")
+    assert [type(s.body).__name__ for s in said] == ["Queued", "Inbox", "Assigned"]
+    assert all(s.durable for s in said)
+    offer = offers(said)[0].body
+    assert isinstance(offer, b.Inbox)
+    assert (offer.attempt, offer.epoch, offer.incarnation) == (1, 1, "i1")
+    assert offer.task is not None
+    assert offer.task.timeout == 900.0
+    world.start(offers(said)[0])
+    acks = orders(world.complete(offers(said)[0], {"n": 1}), "ack")
+    assert [ack.key for ack in acks] == ["a"]
+    assert (world.job("t").state, world.job("t").result) == (TaskState.COMPLETE, {"n": 1})
+
+
+def test_the_same_body_again_is_a_duplicate_and_another_body_is_refused(world: World) -> None:
+    world.submit("t", payload={"n": 1})
+    again = of(world.submit("t", payload={"n": 1}), Kind.TASK_QUEUED)
+    assert [(q.duplicate, q.state) for q in again] == [(True, "queued")]
+    assert of(world.submit("t", payload={"n": 2}), Kind.TASK_REJECTED)[0].reason
+    world.submit("k1", idempotency_key="key")
+    same = of(world.submit("k2", idempotency_key="key"), Kind.TASK_QUEUED)
+    assert [(q.task_id, q.original, q.duplicate) for q in same] == [("k2", "k1", True)]
+    assert of(world.submit("k3", idempotency_key="key", payload={"x": 1}), Kind.TASK_REJECTED)
+    assert world.state.open == 2
+
+
+def test_an_answer_under_another_fence_is_kept_and_not_applied(world: World) -> None:
+    world.agent("a")
+    offer = offers(world.submit("t"))[0]
+    assert isinstance(offer.body, b.Inbox)
+    for wrong in ({"attempt": 2}, {"epoch": 7}, {"agent_id": "b"}):
+        fence: dict[str, Any] = {"agent_id": "a", "attempt": 1, "epoch": 1} | wrong
+        world.hear(Kind.TASK_COMPLETE, b.Complete(task_id="t", **fence), sender=fence["agent_id"])
+        assert not world.job("t").ended, wrong
+    assert len(world.job("t").late) == 3
+    world.complete(offer)
+    assert world.job("t").state is TaskState.COMPLETE
+
+
+def test_a_late_success_counts_until_a_newer_attempt_has_started(world: World) -> None:
+    world.agent("a")
+    for started in (False, True):
+        task_id = f"t{started}"
+        first = offers(world.submit(task_id))[0]
+        world.start(first)
+        world.tick(LEASE - 20)
+        world.beat("a")
+        world.agent("b")
+        world.tick(21)
+        second = next(o for o in offers(world.said) if o.key == "b" and getattr(o.body, "task_id", "") == task_id)
+        if started:
+            world.start(second)
+        said = world.complete(first, "late")
+        assert orders(said, "ack")
+        assert (world.job(task_id).result == "late") is (not started)
+        assert bool(orders(said, "cancel")) is (not started)
+        world.complete(second, "second")
+        world.state.seats.pop("b")
+
+
+def test_a_lease_lasts_while_heartbeats_name_it(world: World) -> None:
+    world.agent("a")
+    offer = offers(world.submit("t"))[0]
+    world.start(offer)
+    for _ in range(10):
+        world.tick(10)
+        world.beat("a", offer)
+    assert world.job("t").attempt == 1
+    for _ in range(5):
+        world.tick(10)
+        world.beat("a")
+    assert world.job("t").tries >= 1
+
+
+def test_retries_wait_with_full_jitter_and_end_dead(world: World) -> None:
+    world.agent("a")
+    offer = offers(world.submit("t"))[0]
+    for number, ceiling in ((1, 5.0), (2, 10.0)):
+        world.chance = 0.5
+        retrying = of(world.fail(offer), Kind.TASK_RETRYING)[0]
+        assert (retrying.attempt, retrying.delay) == (number, ceiling / 2)
+        assert not offers(world.tick(ceiling / 2 - 1))
+        world.beat("a")
+        offer = offers(world.tick(2))[0]
+    assert of(world.fail(offer), Kind.TASK_DEAD)
+    assert world.job("t").state is TaskState.DEAD
+    assert world.job("t").attempts[0].error == "boom"
+
+
+def test_a_failure_that_is_not_retryable_ends_it(world: World) -> None:
+    world.agent("a")
+    world.fail(offers(world.submit("t"))[0], retryable=False)
+    assert world.job("t").state is TaskState.FAILED
+
+
+def test_what_must_not_run_twice_is_held_until_a_person_decides(world: World) -> None:
+    world.agent("a")
+    world.start(offers(world.submit("t", "database.migrate"))[0])
+    held = of(world.tick(LEASE + 2), Kind.TASK_HELD)
+    assert len(held) == 1
+    world.beat("a")
+    assert not offers(world.tick(300))
+    world.beat("a")
+    assert offers(world.act(Kind.TASK_REDRIVE, "t"))
+    assert any(hop.by == OPERATOR for hop in world.job("t").hops)
+
+
+def test_an_undeclared_type_fails_at_once_and_one_with_nobody_waits_with_an_alert(world: World) -> None:
+    assert of(world.submit("u", "no.such"), Kind.TASK_FAILED)[0].error.code == "undeclared-type"
+    world.submit("s", "security.scan")
+    alerts = of(world.tick(5), Kind.ALERT)
+    assert [a.active for a in alerts] == [True]
+    world.agent("sec", role="security")
+    assert [a.active for a in of(world.tick(1), Kind.ALERT)] == [False]
+
+
+def test_a_stand_in_does_a_type_only_while_its_owner_is_gone(world: World) -> None:
+    world.agent("rev", role="code-review")
+    assert [o.key for o in offers(world.submit("1", "security.scan"))] == ["rev"]
+    world.agent("sec", role="security")
+    world.agent("rev2", role="code-review")
+    assert [o.key for o in offers(world.submit("2", "security.scan"))] == ["sec"]
+    assert not offers(world.submit("3", "security.scan"))
+
+
+def test_equal_agents_get_equal_shares(world: World) -> None:
+    for n in range(4):
+        world.agent(f"a{n}")
+    for n in range(400):
+        world.complete(offers(world.submit(f"t{n}"))[0])
+    shares = [sum(job.agent_id == f"a{n}" for job in world.state.jobs.values()) for n in range(4)]
+    assert max(shares) <= 110
+
+
+def test_capacity_and_assigned_to_are_kept(world: World) -> None:
+    world.agent("a", capacity=2)
+    world.agent("b")
+    assert [o.key for n in range(4) for o in offers(world.submit(f"t{n}"))] in (["a", "b", "a"], ["b", "a", "a"])
+    assert len(world.state.held_by["a"]) == 2
+    assert len(world.state.held_by["b"]) == 1
+    world.submit("mine", assigned_to="b", priority="high")
+    done = next(s for s in offers(world.said) if s.key == "a")
+    assert getattr(offers(world.complete(done))[0].body, "task_id", "") == "t3"
+
+
+def test_one_that_declines_is_not_asked_again_at_once(world: World) -> None:
+    world.agent("a")
+    world.agent("b")
+    offer = offers(world.submit("t"))[0]
+    assert isinstance(offer.body, b.Inbox)
+    body = b.Declined(task_id="t", agent_id=offer.key, attempt=1, epoch=1, reason="busy")
+    second = offers(world.hear(Kind.TASK_DECLINED, body, sender=offer.key))
+    assert [s.key for s in second] == ["b" if offer.key == "a" else "a"]
+    assert world.job("t").tries == 0
+
+
+def test_cancel_ends_what_waits_at_once_and_asks_what_runs(world: World) -> None:
+    world.submit("w")
+    assert of(world.act(Kind.TASK_CANCEL, "w", reason="no"), Kind.TASK_CANCELLED)
+    world.agent("a")
+    offer = offers(world.submit("r"))[0]
+    world.start(offer)
+    assert [s.key for s in orders(world.act(Kind.TASK_CANCEL, "r"), "cancel")] == ["a"]
+    world.fail(offer, retryable=False, message="cancelled", cause="cancelled")
+    assert world.job("r").state is TaskState.CANCELLED
+    silent = offers(world.submit("s"))[0]
+    world.start(silent)
+    world.act(Kind.TASK_CANCEL, "s")
+    world.tick(27)
+    assert world.job("s").state is TaskState.CANCELLED
+
+
+def test_an_act_is_carried_out_once(world: World) -> None:
+    world.agent("a")
+    world.fail(offers(world.submit("t"))[0], retryable=False)
+    act = b.TaskAct(task_id="t")
+    world.hear(Kind.TASK_REDRIVE, act, sender=OPERATOR, message_id="x")
+    world.fail(offers(world.said)[-1], retryable=False)
+    world.hear(Kind.TASK_REDRIVE, act, sender=OPERATOR, message_id="x")
+    assert world.job("t").state is TaskState.FAILED
+
+
+def test_approval_names_the_payload_comes_in_time_and_from_an_operator(world: World) -> None:
+    world.agent("a")
+    world.submit("d", "deployment.deploy", payload={"v": 1})
+    held = of(world.said, Kind.TASK_HELD)[0]
+    right = b.TaskAct(task_id="d", payload_hash=held.payload_hash)
+    assert not offers(world.act(Kind.TASK_APPROVE, "d", payload_hash="0" * 64))
+    assert not offers(world.act(Kind.TASK_APPROVE, "d"))
+    assert not offers(world.hear(Kind.TASK_APPROVE, right, sender="a"))
+    assert offers(world.hear(Kind.TASK_APPROVE, right, sender=OPERATOR))
+    world.submit("e", "deployment.deploy")
+    world.wall += 3600
+    world.now += 3600
+    world.tick()
+    assert world.job("e").state is TaskState.EXPIRED
+
+
+def test_a_halt_cancels_once_and_stops_dispatch_until_it_is_lifted(world: World) -> None:
+    world.agent("a")
+    world.submit("before")
+    world.submit("waits")
+    halt = b.Halt(reason="fire")
+    world.hear(Kind.HALT, halt, sender=OPERATOR, message_id="h", retained=False)
+    assert world.job("waits").state is TaskState.CANCELLED
+    assert not offers(world.submit("after"))
+    world.hear(Kind.HALT, halt, sender=OPERATOR, message_id="h", retained=True)
+    assert world.job("after").state is TaskState.QUEUED
+    world.fail(offers(world.said)[0], cause="cancelled")
+    assert offers(world.hear(Kind.HALT, None))
+
+
+def test_two_crashes_of_its_agent_are_enough(world: World) -> None:
+    for life in (1, 2):
+        offer = (offers(world.agent("a", incarnation=f"i{life}")) or offers(world.submit("t")))[0]
+        world.hear(Kind.HOST_STATUS, b.HostStatus(panes=[b.PaneStatus(agent_id="a", pid=life + 1)]), key="box")
+        world.start(offer)
+        dead = b.PaneStatus(agent_id="a", exit_signal=11)
+        world.hear(Kind.HOST_STATUS, b.HostStatus(panes=[dead]), key="box")
+    assert world.job("t").state is TaskState.DEAD
+    assert "took their agent" in world.job("t").reason
+
+
+def test_a_signal_from_outside_is_not_the_tasks_fault(world: World) -> None:
+    for life in (1, 2):
+        offer = (offers(world.agent("a", incarnation=f"i{life}")) or offers(world.submit("t")))[0]
+        world.hear(Kind.HOST_STATUS, b.HostStatus(panes=[b.PaneStatus(agent_id="a", pid=life + 1)]), key="box")
+        world.start(offer)
+        dead = b.PaneStatus(agent_id="a", exit_signal=9)
+        world.hear(Kind.HOST_STATUS, b.HostStatus(panes=[dead]), key="box")
+    assert world.job("t").state is TaskState.QUEUED
+
+
+def test_a_restart_gives_nothing_away_that_may_still_run(world: World) -> None:
+    world.agent("a")
+    offer = offers(world.submit("t"))[0]
+    world.start(offer)
+    says = world.crash()
+    assert [s.key for s in orders(says, "inventory")] == ["a"]
+    world.agent("a")
+    world.agent("b")
+    assert not offers(world.tick(LEASE - 2))
+    world.complete(offer)
+    assert world.job("t").state is TaskState.COMPLETE
+
+
+def test_a_claim_made_without_a_dispatcher_is_adopted(world: World) -> None:
+    world.hear(Kind.TASK_ASSIGNED, b.Assigned(task_id="t", agent_id="a", claim="i1/1"), sender="a")
+    assert not offers(world.submit("t"))
+    assert orders(world.said, "accept")
+    assert world.job("t").agent_id == "a"
+    world.hear(Kind.TASK_COMPLETE, b.Complete(task_id="t", agent_id="a", attempt=1), sender="a")
+    assert world.job("t").state is TaskState.COMPLETE
+
+
+def test_the_wish_for_scale_rises_by_two_and_sinks_slowly() -> None:
+    rules = {"noop": Rule(roles=("general",))}
+    world = World(Settings(rules=rules, scale={"general": (1, 5)}))
+    world.agent("a")
+    for n in range(6):
+        world.submit(f"t{n}")
+    wishes = [body.desired for body in of(world.tick(61), Kind.SCALE)]
+    assert wishes == [3, 5]
+    for n in range(6):
+        world.act(Kind.TASK_CANCEL, f"t{n}")
+    sinking = of(world.tick(700), Kind.SCALE)
+    assert [body.desired for body in sinking] == [4, 3, 2, 1]
+
+
+def test_dates_follow_the_wall_clock_when_it_is_set(world: World) -> None:
+    world.agent("a")
+    world.submit("later", not_before=world.wall + 100)
+    world.submit("soon", not_before=world.wall + 100, expires_at=world.wall + 50)
+    assert not offers(world.tick(10))
+    world.beat("a")
+    world.wall += 95
+    assert [getattr(o.body, "task_id", "") for o in offers(world.tick())] == ["later"]
+    assert world.job("soon").state is TaskState.EXPIRED
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["low", "medium", "high"]), st.floats(0, 2000)), min_size=1, max_size=30),
+    st.floats(2000, 4000),
+)
+def test_the_queue_orders_by_priority_aged_and_then_age(waiting: list[tuple[str, float]], now: float) -> None:
+    queue = Queue()
+    for seq, (priority, since) in enumerate(waiting):
+        queue.push(f"t{seq}", ("noop", ""), priority, since, seq)
+    level = {"low": 0, "medium": 1, "high": 2}
+    expected = sorted(
+        range(len(waiting)),
+        key=lambda n: (-(level[waiting[n][0]] + (now - waiting[n][1]) // 300), waiting[n][1], n),
+    )
+    taken = []
+    while (head := queue.head(("noop", ""), now)) is not None:
+        taken.append(head.task_id)
+        queue.remove(head.task_id)
+    assert taken == [f"t{n}" for n in expected]

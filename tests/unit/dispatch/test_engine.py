@@ -1,0 +1,218 @@
+"""The shell without threads: what is journaled before it is said, and what a next life makes of it."""
+
+import sqlite3
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from swarm_tui.agent.roles.task_manager_engine import Engine
+from swarm_tui.agent.roles.task_manager_queries import PAGE_BYTES, answers
+from swarm_tui.domain.dispatch import Job, Settings, Tick
+from swarm_tui.domain.states import TaskState
+from swarm_tui.journal.db import JournalError, JournalInUseError
+from swarm_tui.journal.dispatch import Journal, Letter
+from swarm_tui.protocol import bodies as b
+from swarm_tui.protocol.codec import Writer, decode
+from swarm_tui.protocol.envelope import Event, Outgoing
+from swarm_tui.protocol.topics import Kind
+from tests.unit.dispatch.world import RULES, SWARM
+
+
+class Life:
+    """One life of a dispatcher over a journal; `deaf` means that it dies before it can publish."""
+
+    def __init__(self, journal: Journal, epoch: int = 1) -> None:
+        self.published: list[Outgoing] = []
+        self.acks: list[Callable[[], None] | None] = []
+        self.logged: list[str] = []
+        self.dies = False
+        self.now = 1000.0
+        self._ids = 0
+        self.engine = Engine(
+            Settings(rules=RULES), journal, self.writer("tm", "task-manager"), self._publish,
+            log=self.logged.append, monotonic=lambda: self.now, wall=lambda: 1.7e9 + self.now, chance=lambda: 0.5,
+        )  # fmt: skip
+        self.engine.restore()
+        self.engine.lead(epoch)
+
+    def writer(self, sender: str, role: str) -> Writer:
+        return Writer(SWARM, sender, role, new_id=self._id, clock=lambda: 1.7e9 + self.now)
+
+    def _id(self) -> str:
+        self._ids += 1
+        return f"{id(self)}-{self._ids}"
+
+    def _publish(self, message: Outgoing, on_ack: Callable[[], None] | None) -> None:
+        if self.dies:
+            raise ConnectionAbortedError
+        self.published.append(message)
+        self.acks.append(on_ack)
+
+    def hear(self, kind: Kind, body: b.Body, key: str = "", sender: str = "x") -> None:
+        message = self.writer(sender, "general").message(kind, body, key)
+        event = decode(SWARM, message.topic, message.payload, False, 1.7e9 + self.now)
+        assert isinstance(event, Event)
+        self.engine.hear([event])
+
+    def agent(self) -> None:
+        body = b.Status(status="online", role="general", incarnation="i1")
+        self.hear(Kind.STATUS, body, "a", "a")
+
+    def submit(self, task_id: str, **more: Any) -> None:
+        self.hear(Kind.TASK_NEW, b.Task(task_id=task_id, type="noop", **more))
+
+    def said(self, kind: Kind) -> list[str]:
+        """The task ids of that kind's messages."""
+        found = []
+        for message in self.published:
+            event = decode(SWARM, message.topic, message.payload, False, 1.7e9)
+            if isinstance(event, Event) and event.kind is kind:
+                found.append(getattr(event.body, "task_id", None) or "")
+        return found
+
+
+def test_what_was_decided_is_said_by_the_next_life() -> None:
+    journal = Journal(None)
+    first = Life(journal)
+    first.agent()
+    first.dies = True
+    with pytest.raises(ConnectionAbortedError):
+        first.submit("t")
+    assert first.said(Kind.TASK_QUEUED) == []
+    second = Life(journal, 2)
+    assert second.said(Kind.TASK_QUEUED) == ["t"]
+    assert second.said(Kind.INBOX)[0] == "t"
+    assert second.engine.state.jobs["t"].state is TaskState.ASSIGNED
+
+
+def test_an_offer_that_no_longer_counts_is_not_said_again() -> None:
+    journal = Journal(None)
+    first = Life(journal)
+    first.agent()
+    first.submit("t")
+    first.hear(Kind.TASK_COMPLETE, b.Complete(task_id="t", agent_id="a", attempt=1, epoch=1), sender="a")
+    assert len(journal.outbox()) == 3
+    second = Life(journal, 2)
+    assert second.said(Kind.TASK_QUEUED) == ["t"]
+    assert "t" not in second.said(Kind.INBOX)
+
+
+def test_what_the_broker_has_leaves_the_outbox() -> None:
+    journal = Journal(None)
+    life = Life(journal)
+    life.submit("t")
+    for ack in life.acks:
+        if ack is not None:
+            ack()
+    life.engine.flush(now=True)
+    assert journal.outbox() == []
+
+
+class Full(Journal):
+    """A journal on a disk that can fill up."""
+
+    full = False
+
+    def commit(
+        self, jobs: Iterable[Job], letters: Iterable[Letter], sent: Iterable[int] = (), meta: Any = None
+    ) -> None:
+        if self.full:
+            raise sqlite3.OperationalError("database or disk is full")
+        super().commit(jobs, letters, sent, meta)
+
+
+def test_a_full_disk_is_said_and_nothing_is_accepted_until_it_is_written() -> None:
+    journal = Full(None)
+    life = Life(journal)
+    journal.full = True
+    life.submit("t")
+    assert life.said(Kind.TASK_QUEUED) == []
+    assert life.said(Kind.ALERT)
+    assert "disk is full" in life.logged[0]
+    journal.full = False
+    life.engine.hear([Tick()])
+    assert life.said(Kind.TASK_QUEUED) == ["t"]
+    assert life.engine.troubled is None
+    assert journal.find("t") is not None
+
+
+def test_a_task_that_ended_long_ago_is_still_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = Journal(None)
+    life = Life(journal)
+    life.agent()
+    life.submit("t", idempotency_key="k")
+    answer = b.Complete(task_id="t", agent_id="a", attempt=1, epoch=1)
+    life.hear(Kind.TASK_COMPLETE, answer, sender="a")
+    second = Life(journal, 2)
+    assert "t" not in second.engine.state.jobs
+    second.submit("t", idempotency_key="k")
+    second.submit("u", idempotency_key="k")
+    second.submit("t", payload={"other": 1})
+    second.hear(Kind.TASK_COMPLETE, answer, sender="a")
+    assert second.said(Kind.TASK_REJECTED) == ["t"]
+    assert second.said(Kind.TASK_QUEUED)[-2:] == ["t", "u"]
+    assert journal.find("u") is None
+
+
+def test_a_halt_outlives_a_restart() -> None:
+    journal = Journal(None)
+    life = Life(journal)
+    life.hear(Kind.HALT, b.Halt(reason="fire"), sender="operator:ann@box")
+    second = Life(journal, 2)
+    second.agent()
+    second.submit("t")
+    second.engine.halt_again()
+    assert second.engine.state.jobs["t"].state is TaskState.QUEUED
+    assert second.said(Kind.HALT) == [""]
+
+
+def test_old_ended_tasks_are_forgotten_and_open_ones_never() -> None:
+    journal = Journal(None)
+    life = Life(journal)
+    life.agent()
+    for n in range(5):
+        life.submit(f"t{n}")
+        if n < 4:
+            answer = b.Complete(task_id=f"t{n}", agent_id="a", attempt=1, epoch=1)
+            life.hear(Kind.TASK_COMPLETE, answer, sender="a")
+    ended = [job.task_id for job in journal.search(None, None, 100, 0) if job.ended]
+    assert journal.prune(1.7e9 + life.now, keep=len(ended) - 1) == 1
+    assert journal.prune(1.7e9 + life.now + 8 * 86400) == len(ended) - 1
+    assert all(not job.ended for job in journal.search(None, None, 100, 0))
+
+
+def test_a_journal_has_one_holder_one_home_and_a_version(tmp_path: Path) -> None:
+    path = tmp_path / "dispatch.db"
+    journal = Journal(path)
+    assert path.stat().st_mode & 0o777 == 0o600
+    with pytest.raises(JournalInUseError, match="another dispatcher"):
+        Journal(path)
+    assert journal.bind("mqtt://a:1", "box", take_over=False) is None
+    assert journal.bind("mqtt://b:1", "box", take_over=False) is not None
+    assert journal.bind("mqtt://b:1", "box", take_over=True) is None
+    journal.close()
+    db = sqlite3.connect(path)
+    db.execute("PRAGMA user_version=99")
+    db.close()
+    with pytest.raises(JournalError, match="newer"):
+        Journal(path)
+
+
+def test_queries_answer_in_pages_small_enough_for_any_broker() -> None:
+    journal = Journal(None)
+    life = Life(journal)
+    for n in range(400):
+        life.submit(f"t{n}", payload={"text": "x" * 900})
+    ask = life.writer("operator:ann@box", "").message(Kind.QUERY, b.Query(query="tasks", args={"limit": 350}), "c")
+    event = decode(SWARM, ask.topic, ask.payload, False, 1.7e9 + life.now)
+    assert isinstance(event, Event)
+    assert isinstance(event.body, b.Query)
+    pages = list(answers(event, event.body, journal, "tm"))
+    assert [page.more for page in pages] == [True] * (len(pages) - 1) + [False]
+    assert sum(len(page.rows) for page in pages) == 350
+    assert all(len(life.writer("tm", "").message(Kind.REPLY, page, "c").payload) < PAGE_BYTES * 1.3 for page in pages)
+    one = list(answers(event, b.Query(query="task", args={"task_id": "t7"}), journal, "tm"))
+    assert one[0].rows[0]["hops"]
+    assert list(answers(event, b.Query(query="status"), journal, "tm")) == []
