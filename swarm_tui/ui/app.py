@@ -40,7 +40,7 @@ class SwarmApp(Opening, App[int]):
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = []
     TITLE = "swarm-tui"
-    CSS = "Screen { background: $background; }"
+    CSS = "Screen { background: $background; } ModalScreen { background: $background 50%; }"
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class SwarmApp(Opening, App[int]):
     ) -> None:
         super().__init__()
         self.animation_level = "none"
-        self.source = source
+        self.source: Source = source
         self.config = config or UserConfig()
         self.state_path = state_path
         self.state = load_state(state_path)
@@ -66,8 +66,8 @@ class SwarmApp(Opening, App[int]):
         self.model = Model(source.facts.swarm, clock)
         self.registry = Registry(ALL, {name: _keys(keys) for name, keys in self.config.keys.items()})
         self.notices = Notices(clock)
-        self.undo = Undo()
-        self.attaching = Attaching(self)
+        self.undo: Undo = Undo()
+        self.attaching: Attaching = Attaching(self)
         self.down_wanted = False
         self.look: Look = themes.look(themes.DEFAULT)
         self._wishes: dict[str, int] = {}
@@ -230,10 +230,10 @@ class SwarmApp(Opening, App[int]):
             return [f"It runs on {agent.host}", "a attaches over ssh where the layout gives the host's address"]
         return ["The pane is empty"]
 
-    def watch_panes(self) -> None:
-        """Capture what shows, and nothing else."""
+    def watch_panes(self, anew: bool = False) -> None:
+        """Capture what shows, and nothing else; `anew` also what has not changed."""
         wanted = self.front.panes() if self.front is not None else frozenset()
-        if wanted != self._watched:
+        if anew or wanted != self._watched:
             self._watched = wanted
             self.source.panes.watch(wanted)
 
@@ -245,6 +245,10 @@ class SwarmApp(Opening, App[int]):
         self.in_thread(lambda: self.source.panes.history(pane_id, 2000), pane.history)
 
     # Leaving and looks.
+
+    def action_help_quit(self) -> None:
+        """Ctrl-C ends nothing here."""
+        self.say("q leaves; the swarm runs on")
 
     def why_not_down(self) -> str | None:
         """Why this screen cannot bring the swarm down."""

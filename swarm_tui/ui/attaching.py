@@ -1,7 +1,5 @@
 """Attach: the terminal becomes a pane, and the screen is as it was afterwards, whatever failed in between."""
 
-import os
-import subprocess
 from typing import TYPE_CHECKING
 
 from textual.app import SuspendNotSupported
@@ -33,30 +31,26 @@ class Attaching:
         """Give the terminal away, and take it back."""
         agent = context.agent
         pane = self._app.local_pane(agent) if agent is not None else None
-        argv = self._app.source.panes.attach(pane) if pane is not None else None
-        if agent is None or argv is None:
-            context.say("this pane cannot be attached to", bad=True)
+        if agent is None or pane is None:
             return
-        problem = self._run(argv)
+        problem = self._run(pane)
         self._app.refresh(layout=True)
+        self._app.watch_panes(anew=True)
         context.say(problem or f"back from {agent.agent_id}", bad=problem is not None)
 
-    def _run(self, argv: list[str]) -> str | None:
-        """Run it in this terminal; why it failed, as a sentence. Nothing may leave `suspend` by an exception."""
+    def _run(self, pane: str) -> str | None:
+        """Give the terminal to the pane; why it failed, as a sentence. Nothing may leave `suspend` by an exception."""
         problem: str | None = None
         try:
             with self._app.suspend():
-                problem = _call(argv)
+                problem = self._call(pane)
         except SuspendNotSupported:
             return "this terminal cannot be given away here"
         return problem
 
-
-def _call(argv: list[str]) -> str | None:
-    inside = "switch-client" in argv
-    environment = os.environ if inside else {k: v for k, v in os.environ.items() if k != "TMUX"}
-    try:
-        done = subprocess.run(argv, env=dict(environment), check=False)
-    except (OSError, KeyboardInterrupt, ValueError) as error:
-        return f"attach failed: {error}"
-    return None if done.returncode == 0 else f"attach ended with status {done.returncode}"
+    def _call(self, pane: str) -> str | None:
+        try:
+            code = self._app.source.panes.attach(pane)
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - inside `suspend` it would leave a dead screen
+            return f"attach failed: {error or type(error).__name__}"
+        return None if code == 0 else f"attach ended with status {code}"

@@ -36,6 +36,8 @@ class Column(Generic[Row]):
     rank: int
     draw: Callable[[Row, Scene, int], Parts]
     right: bool = False
+    since: int = 0
+    """The table's width from which it may show."""
 
 
 Laid = list[tuple["Column[Row]", int]]
@@ -49,7 +51,7 @@ def lay_out(
     shown: list[Column[Row]] = []
     used = -1
     for column in sorted(columns, key=lambda c: c.rank):
-        if column.rank == 0 or used + column.least + 1 <= width:
+        if column.rank == 0 or (width >= column.since and used + column.least + 1 <= width):
             shown.append(column)
             used += column.least + 1
     spare = max(0, width - used)

@@ -6,7 +6,7 @@ import msgspec
 import yaml
 from msgspec import Struct, field
 
-from swarm_tui.protocol.bodies import Task
+from swarm_tui.protocol.bodies import Priority, Task
 from swarm_tui.protocol.codec import MAX_BYTES
 from swarm_tui.protocol.names import InvalidNameError, check_agent_id, check_task_type
 from swarm_tui.ui.source import TaskType
@@ -53,9 +53,15 @@ def _field(name: str, spec: dict[str, Any], required: bool, schema: dict[str, An
     spec = _resolved(spec, schema)
     choices = list(spec.get("enum") or [])
     return Field(
-        name=str(name), kind=_kind(spec), required=required, help=str(spec.get("description") or spec.get("title") or ""),
-        default=spec.get("default"), choices=choices, least=spec.get("minimum"), most=spec.get("maximum"),
-    )  # fmt: skip
+        name=str(name),
+        kind=_kind(spec),
+        required=required,
+        help=str(spec.get("description") or spec.get("title") or ""),
+        default=spec.get("default"),
+        choices=choices,
+        least=spec.get("minimum"),
+        most=spec.get("maximum"),
+    )
 
 
 def _resolved(spec: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
@@ -175,15 +181,17 @@ def task_of(draft: Draft, known: TaskType | None, task_id: str) -> tuple[Task | 
         wrong["payload"] = f"is too large: at most {MAX_BYTES // 1024} KiB travel; put it in a file and name that"
     if wrong:
         return None, wrong
-    priority = draft.priority if draft.priority in ("low", "medium", "high") else "medium"
     return Task(
         task_id=task_id,
         type=draft.type,
         payload=payload,
-        priority=priority,
+        priority=_PRIORITIES.get(draft.priority, "medium"),
         assigned_to=draft.target or None,
         timeout=timeout,
-    ), {}  # type: ignore[arg-type]
+    ), {}
+
+
+_PRIORITIES: dict[str, Priority] = {"low": "low", "medium": "medium", "high": "high"}
 
 
 def _timeout(text: str, wrong: dict[str, str]) -> float | None:

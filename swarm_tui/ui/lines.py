@@ -27,6 +27,8 @@ class Lines(Widget, can_focus=True):
     HEAD = 0
     """Fixed lines at the top."""
     CURSOR = True
+    BAR = True
+    """Whether the scroll bar shows."""
 
     class Opened(Message):
         """Enter, or a double click, on a line."""
@@ -90,8 +92,8 @@ class Lines(Widget, can_focus=True):
 
     @property
     def _wide(self) -> int:
-        """The columns of a line; the last one is the scroll bar's when there is more than fits."""
-        return max(0, self.size.width - (1 if self.count() > self.room else 0))
+        """The columns of a line; the last one is the scroll bar's, so that a line keeps its width as others come."""
+        return max(0, self.size.width - 1)
 
     def show(self, index: int) -> None:
         """Scroll as little as brings line `index` into view."""
@@ -199,9 +201,9 @@ class Lines(Widget, can_focus=True):
         if self.CURSOR and index == self.cursor:
             over = self.look["cursor"] if self.has_focus else self.look["rest"]
         strip = self._finish(self.parts(index, wide), wide, self.rich_style, over)
-        if wide < self.size.width:
-            strip = Strip.join([strip, self._bar(index - self.top)])
-        return strip
+        if self.BAR and self.count() > self.room:
+            return Strip.join([strip, self._bar(index - self.top)])
+        return strip.adjust_cell_length(self.size.width, self.rich_style + over if over else self.rich_style)
 
     @staticmethod
     def _finish(parts: Parts, width: int, base: Style, over: Style | None) -> Strip:

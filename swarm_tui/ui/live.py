@@ -31,9 +31,9 @@ class NoPanes:
         """Nothing to show."""
         return []
 
-    def attach(self, pane_id: str) -> list[str] | None:
+    def attach(self, pane_id: str) -> int:
         """Nowhere to attach."""
-        return None
+        return 1
 
     def why_not(self) -> str | None:
         return self._reason

@@ -32,7 +32,7 @@ TASK: dict[TaskState, tuple[str, str]] = {
     TaskState.EXPIRED: ("⌛", "quiet"),
 }
 #: Words that are shorter on the screen than on the wire.
-WORD = {TaskState.AWAITING_APPROVAL: "approve?"}
+WORD = {TaskState.AWAITING_APPROVAL: "approve?", TaskState.RETRY_WAIT: "retry"}
 
 
 class Look:

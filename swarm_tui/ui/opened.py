@@ -54,4 +54,10 @@ def _layout(running: Running | None) -> Layout | None:
 
 
 def _panes(running: Running | None) -> Panes:
-    return NoPanes() if running is None else NoPanes("the panes of this host cannot be read yet")
+    """This host's panes, where the swarm was brought up here."""
+    if running is None:
+        return NoPanes()
+    from swarm_tui.tmux.server import Tmux
+    from swarm_tui.ui.tmuxpanes import TmuxPanes
+
+    return TmuxPanes(Tmux(running.socket), running.session)

@@ -63,8 +63,8 @@ class Panes(Protocol):
         """The pane with `lines` of its history; blocks."""
         ...
 
-    def attach(self, pane_id: str) -> list[str] | None:
-        """The argv that turns this terminal into the pane; None when it cannot."""
+    def attach(self, pane_id: str) -> int:
+        """Turn this terminal into the pane until the person detaches; the exit code. Raises OSError, TmuxError."""
         ...
 
     def why_not(self) -> str | None:

@@ -94,12 +94,18 @@ def bar(percent: float | None, width: int) -> str:
 
 
 def spark(values: Sequence[float], width: int, top: float | None = None) -> str:
-    """The last values as small columns, the newest at the right; `top` is the value of a full one."""
-    if not values:
-        return " " * width
+    """The last values as small columns, the newest at the right; full is `top`, or the highest of them.
+
+    Without `top` the columns begin at the lowest value, so that a slow climb shows.
+    """
     last = list(values)[-width:]
-    high = top or max(last) or 1.0
-    return "".join(_SPARKS[max(1, min(8, round(v / high * 8)))] for v in last).rjust(width)
+    if not last:
+        return " " * width
+    low = 0.0 if top is not None else min(last)
+    room = (top if top is not None else max(last)) - low
+    if room <= 0:
+        return ("▁" * len(last)).rjust(width)
+    return "".join(_SPARKS[max(1, min(8, round((v - low) / room * 7) + 1))] for v in last).rjust(width)
 
 
 def beats(arrivals: Sequence[float], now: float, width: int) -> str:

@@ -78,9 +78,11 @@ def look(name: str) -> Look:
 
 def themes() -> list[Theme]:
     """Textual's side of each theme."""
-    dark = {"foreground": "#d7dde5", "background": "#10151c", "surface": "#161d26", "panel": "#1a212b"}
     return [
-        Theme("dark", primary="#6cb6ff", warning="#f0b64f", error="#ff6b6b", success="#7fd88f", accent="#6cb6ff", **dark),
+        Theme(
+            "dark", primary="#6cb6ff", warning="#f0b64f", error="#ff6b6b", success="#7fd88f", accent="#6cb6ff",
+            foreground="#d7dde5", background="#10151c", surface="#161d26", panel="#1a212b",
+        ),
         Theme(
             "light", primary="#0550ae", warning="#8a4b00", error="#b3001b", success="#1a7f37", accent="#0550ae",
             foreground="#1f2328", background="#ffffff", surface="#f3f5f8", panel="#e6eaef", dark=False,

@@ -29,7 +29,7 @@ TASK_STATE = {
     TaskState.EXPIRED: "Nobody took it in time.",
 }
 WORDS = {
-    "lease": "An agent holds a task for 30 seconds at a time and renews it with each heartbeat. When the lease runs out, "
+    "lease": "An agent holds a task for 30 seconds at a time and renews it with each heartbeat. When it runs out, "
     "the task goes back to the queue.",
     "attempt": "One try at a task. A lost lease or a failure that may mend itself makes another.",
     "epoch": "Counts the dispatcher's terms of office. An answer of an older epoch is kept, never applied.",

@@ -38,6 +38,8 @@ class FakePanes:
         self.screens: dict[str, list[str]] = {}
         self.older: dict[str, list[str]] = {}
         self.reason: str | None = None
+        self.attached: list[str] = []
+        self.attach_fails: Exception | None = None
         self._told: dict[str, list[str]] = {}
 
     def watch(self, panes: frozenset[str]) -> None:
@@ -52,8 +54,11 @@ class FakePanes:
     def history(self, pane_id: str, lines: int) -> list[str]:
         return [*self.older.get(pane_id, []), *self.screens.get(pane_id, [])]
 
-    def attach(self, pane_id: str) -> list[str] | None:
-        return ["true", pane_id]
+    def attach(self, pane_id: str) -> int:
+        self.attached.append(pane_id)
+        if self.attach_fails is not None:
+            raise self.attach_fails
+        return 0
 
     def why_not(self) -> str | None:
         return self.reason
@@ -90,12 +95,12 @@ class FakeSource:
     def link(self, up: bool = True, reason: str = "") -> None:
         self.items.append(Link(up, reason))
 
-    def say(self, sender: str, kind: Kind, body: Body, key: str = "", role: str = "general", at: float | None = None) -> None:
+    def say(
+        self, sender: str, kind: Kind, body: Body, key: str = "", role: str = "general", at: float | None = None
+    ) -> None:
         """A message of the swarm, through the wire's own form; `at` is when it comes."""
         now = self.clock() if at is None else at
-        writer = codec.Writer(
-            self.facts.swarm, sender, role, new_id=lambda: f"id-{next(self._ids)}", clock=lambda: now
-        )
+        writer = codec.Writer(self.facts.swarm, sender, role, new_id=lambda: f"id-{next(self._ids)}", clock=lambda: now)
         out = writer.message(kind, body, key)
         self.raw(out.topic, out.payload, at=now)
 

@@ -51,7 +51,7 @@ def main(argv: list[str]) -> None:
     width, height = (int(part) for part in size.split("x"))
     passes = 14.0 if scene == "lost" else 0.0
     text = asyncio.run(svg(scene, (width, height), keys, passes, theme))
-    text = text.replace("Fira Code", "DejaVu Sans Mono")
+    text = text.replace("Fira Code", "DejaVu Sans Mono").replace("<text ", '<text xml:space="preserve" ')
     path = Path(target)
     path.with_suffix(".svg").write_text(text)
     subprocess.run(["rsvg-convert", "-o", target, str(path.with_suffix(".svg"))], check=True)

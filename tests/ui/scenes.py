@@ -43,12 +43,22 @@ def start(source: FakeSource, clock: Clock) -> None:
     """Nine agents that have beaten for a few minutes, one dispatcher, one supervisor."""
     now = clock()
     source.link(True)
-    source.say("task-manager-01", Kind.DISPATCHER, b.Dispatcher(instance="i-1", epoch=3, agent_id="task-manager-01"), role="task-manager")
+    source.say(
+        "task-manager-01",
+        Kind.DISPATCHER,
+        b.Dispatcher(instance="i-1", epoch=3, agent_id="task-manager-01"),
+        role="task-manager",
+    )
     panes = [
         b.PaneStatus(agent_id=name, role=role, pid=4000 + n, pane_id=f"%{n}", incarnation=f"inc-{n}", restarts=0)
         for n, (name, role) in enumerate(AGENTS)
     ]
-    source.say("supervisor", Kind.HOST_STATUS, b.HostStatus(panes=panes, session="opencto", socket="swarm-tui", pid=3999), "devbox")
+    source.say(
+        "supervisor",
+        Kind.HOST_STATUS,
+        b.HostStatus(panes=panes, session="opencto", socket="swarm-tui", pid=3999),
+        "devbox",
+    )
     for n, (name, role) in enumerate(AGENTS):
         source.say(
             name, Kind.STATUS,
@@ -80,18 +90,58 @@ def task(
     """One task's life as far as it went."""
     at = clock() - ago
     boss = "task-manager-01"
-    source.say("operator:ada@devbox", Kind.TASK_NEW, b.Task(task_id=task_id, type=kind, payload=payload or {"path": "."}, priority=priority), at=at)  # type: ignore[arg-type]
-    source.say(boss, Kind.TASK_QUEUED, b.Queued(task_id=task_id, attempt=attempt, position=0), role="task-manager", at=at + 0.02)
+    source.say(
+        "operator:ada@devbox",
+        Kind.TASK_NEW,
+        b.Task(task_id=task_id, type=kind, payload=payload or {"path": "."}, priority=priority),
+        at=at,
+    )  # type: ignore[arg-type]
+    source.say(
+        boss,
+        Kind.TASK_QUEUED,
+        b.Queued(task_id=task_id, attempt=attempt, position=0),
+        role="task-manager",
+        at=at + 0.02,
+    )
     if agent is None:
         if end == "held":
-            source.say(boss, Kind.TASK_HELD, b.TaskVerdict(task_id=task_id, attempt=attempt, reason=error, state=None), role="task-manager", at=at + 1)
+            source.say(
+                boss,
+                Kind.TASK_HELD,
+                b.TaskVerdict(task_id=task_id, attempt=attempt, reason=error, state=None),
+                role="task-manager",
+                at=at + 1,
+            )
         if end == "approve":
-            source.say(boss, Kind.TASK_HELD, b.TaskVerdict(task_id=task_id, attempt=attempt, reason=error, state="awaiting-approval"), role="task-manager", at=at + 1)
+            source.say(
+                boss,
+                Kind.TASK_HELD,
+                b.TaskVerdict(task_id=task_id, attempt=attempt, reason=error, state="awaiting-approval"),
+                role="task-manager",
+                at=at + 1,
+            )
         return
-    source.say(boss, Kind.TASK_ASSIGNED, b.Assigned(task_id=task_id, agent_id=agent, attempt=attempt, epoch=3, lease=30.0), role="task-manager", at=at + 0.05)
-    source.say(agent, Kind.TASK_STARTED, b.Started(task_id=task_id, agent_id=agent, attempt=attempt, epoch=3), at=at + 0.08)
+    source.say(
+        boss,
+        Kind.TASK_ASSIGNED,
+        b.Assigned(task_id=task_id, agent_id=agent, attempt=attempt, epoch=3, lease=30.0),
+        role="task-manager",
+        at=at + 0.05,
+    )
+    source.say(
+        agent, Kind.TASK_STARTED, b.Started(task_id=task_id, agent_id=agent, attempt=attempt, epoch=3), at=at + 0.08
+    )
+    if not end and agent in dict(AGENTS):
+        number = [name for name, _ in AGENTS].index(agent)
+        source.say(agent, Kind.STATUS, b.Status(status="busy", role=dict(AGENTS)[agent], incarnation=f"inc-{number}", host="devbox", pid=4000 + number,
+                   started_at=clock() - 4000 - 60 * number, capacity=1, active=1), agent, at=at + 0.1)  # fmt: skip
     if progress is not None:
-        source.say(agent, Kind.TASK_PROGRESS, b.Progress(task_id=task_id, agent_id=agent, attempt=attempt, progress=progress, message=message), at=at + ago * 0.8)
+        source.say(
+            agent,
+            Kind.TASK_PROGRESS,
+            b.Progress(task_id=task_id, agent_id=agent, attempt=attempt, progress=progress, message=message),
+            at=at + ago * 0.8,
+        )
     done = at + ago * 0.9
     if end == "complete":
         source.say(agent, Kind.TASK_COMPLETE, b.Complete(task_id=task_id, agent_id=agent, attempt=attempt, epoch=3, duration=ago * 700,
@@ -103,7 +153,13 @@ def task(
         kind_of = {"dead": Kind.TASK_DEAD, "held": Kind.TASK_HELD, "retrying": Kind.TASK_RETRYING}[end]
         source.say(agent, Kind.TASK_FAILED, b.Failed(task_id=task_id, agent_id=agent, attempt=attempt, epoch=3, duration=ago * 700,
                    error=b.ErrorInfo(message=error, code="failed"), retryable=True), at=done)  # fmt: skip
-        source.say(boss, kind_of, b.TaskVerdict(task_id=task_id, attempt=attempt, reason=error, delay=20.0), role="task-manager", at=done + 0.1)
+        source.say(
+            boss,
+            kind_of,
+            b.TaskVerdict(task_id=task_id, attempt=attempt, reason=error, delay=20.0),
+            role="task-manager",
+            at=done + 0.1,
+        )
 
 
 def calm(source: FakeSource, clock: Clock) -> None:
@@ -112,7 +168,16 @@ def calm(source: FakeSource, clock: Clock) -> None:
     for n in range(12):
         task(source, clock, f"task_{n:02d}f3a9c1", "testing.run" if n % 2 else "code.review", "testing-01" if n % 2 else "code-review-01",
              ago=900.0 - n * 55, end="complete")  # fmt: skip
-    task(source, clock, "task_8d21c0", "security.scan", "security-01", ago=31, progress=38.0, message="reading requirements")
+    task(
+        source,
+        clock,
+        "task_8d21c0",
+        "security.scan",
+        "security-01",
+        ago=31,
+        progress=38.0,
+        message="reading requirements",
+    )
     task(source, clock, "task_77aa01", "testing.run", "testing-01", ago=48, progress=72.0, message="311 of 430 tests")
     task(source, clock, "task_9e0b44", "documentation.generate", "docs-01", ago=12, progress=5.0, message="module list")
     task(source, clock, "task_aa1e30", "testing.run", ago=20, priority="high")
@@ -122,7 +187,10 @@ def calm(source: FakeSource, clock: Clock) -> None:
         *(f"\x1b[2m12:00:{n:02d}\x1b[0m GET /tasks \x1b[32m200\x1b[0m {n}ms" for n in range(12)),
     ]
     for n, (name, _) in enumerate(AGENTS[1:], 1):
-        source.panes.screens[f"%{n}"] = [f"\x1b[1m{name}\x1b[0m", *(f"\x1b[3{k % 7 + 1}m●\x1b[0m line {k} 表示 of {name}" for k in range(n + 3))]
+        source.panes.screens[f"%{n}"] = [
+            f"\x1b[1m{name}\x1b[0m",
+            *(f"\x1b[3{k % 7 + 1}m●\x1b[0m line {k} 表示 of {name}" for k in range(n + 3)),
+        ]
 
 
 def trouble(source: FakeSource, clock: Clock) -> None:
@@ -141,14 +209,70 @@ def trouble(source: FakeSource, clock: Clock) -> None:
         )
         for n, (name, role) in enumerate(AGENTS)
     ]  # fmt: skip
-    source.say("supervisor", Kind.HOST_STATUS, b.HostStatus(panes=panes, session="opencto", socket="swarm-tui", pid=3999), "devbox")
-    task(source, clock, "task_c0ffee", "database.migrate", "database-01", ago=140, end="held", error="the agent was lost; nobody knows whether it ran")
-    task(source, clock, "task_d3adbf", "testing.run", "testing-01", ago=200, end="dead", attempt=3, error="3 attempts: exit status 2, tests/test_api.py::test_login failed")
-    task(source, clock, "task_e1e1e1", "code.review", "code-review-01", ago=80, end="failed", error="no such file: src/payments.py")
-    task(source, clock, "task_f00d11", "deployment.deploy", ago=40, end="approve", error="the layout asks for a person's approval")
-    task(source, clock, "task_re7415", "security.audit", "security-01", ago=25, end="retrying", attempt=2, error="pip-audit: connection reset")
+    source.say(
+        "supervisor",
+        Kind.HOST_STATUS,
+        b.HostStatus(panes=panes, session="opencto", socket="swarm-tui", pid=3999),
+        "devbox",
+    )
+    task(
+        source,
+        clock,
+        "task_c0ffee",
+        "database.migrate",
+        "database-01",
+        ago=140,
+        end="held",
+        error="the agent was lost; nobody knows whether it ran",
+    )
+    task(
+        source,
+        clock,
+        "task_d3adbf",
+        "testing.run",
+        "testing-01",
+        ago=200,
+        end="dead",
+        attempt=3,
+        error="3 attempts: exit status 2, tests/test_api.py::test_login failed",
+    )
+    task(
+        source,
+        clock,
+        "task_e1e1e1",
+        "code.review",
+        "code-review-01",
+        ago=80,
+        end="failed",
+        error="no such file: src/payments.py",
+    )
+    task(
+        source,
+        clock,
+        "task_f00d11",
+        "deployment.deploy",
+        ago=40,
+        end="approve",
+        error="the layout asks for a person's approval",
+    )
+    task(
+        source,
+        clock,
+        "task_re7415",
+        "security.audit",
+        "security-01",
+        ago=25,
+        end="retrying",
+        attempt=2,
+        error="pip-audit: connection reset",
+    )
     source.raw(f"{source.facts.swarm}/tasks/complete", b"not json at all {")
-    source.say("monitoring-01", Kind.ALERT, b.Alert(severity="warning", name="queue-age", message="testing.run waits for 4 minutes"), role="monitoring")
+    source.say(
+        "monitoring-01",
+        Kind.ALERT,
+        b.Alert(severity="warning", name="queue-age", message="testing.run waits for 4 minutes"),
+        role="monitoring",
+    )
 
 
 def lost(source: FakeSource, clock: Clock) -> None:

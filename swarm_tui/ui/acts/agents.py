@@ -1,5 +1,7 @@
 """Acts on agents: they go to the supervisor of the agent's host, or to its inbox where it has none."""
 
+from typing import Literal
+
 from swarm_tui.domain.states import LIVE, AgentState
 from swarm_tui.domain.views import AgentView
 from swarm_tui.protocol.bodies import HostControl, Inbox
@@ -7,6 +9,7 @@ from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.actions import AGENTS, Action
 from swarm_tui.ui.context import Context
 
+Command = Literal["start", "stop", "restart"]
 _DOWN = frozenset({AgentState.OFFLINE, AgentState.STOPPED, AgentState.CRASHLOOP, AgentState.BACKOFF, AgentState.LOST})
 
 
@@ -52,7 +55,7 @@ def _busy(agents: list[AgentView]) -> str:
     )
 
 
-def control(context: Context, command: str, *, when_idle: bool = False) -> list[AgentView]:
+def control(context: Context, command: Command, *, when_idle: bool = False) -> list[AgentView]:
     """Send `command` for each agent at hand."""
     agents = context.agents
     for agent in agents:
@@ -61,7 +64,7 @@ def control(context: Context, command: str, *, when_idle: bool = False) -> list[
             context.app.source.act(
                 Kind.HOST_CONTROL,
                 HostControl(command=command, agent_id=agent.agent_id, when_idle=when_idle),
-                host,  # type: ignore[arg-type]
+                host,
             )
     context.screen.unmark()
     return agents
@@ -78,9 +81,9 @@ def restart_idle(context: Context) -> None:
 
 
 def start_stop(context: Context) -> None:
-    command = "start" if _would_start(context) else "stop"
+    command: Command = "start" if _would_start(context) else "stop"
     agents = control(context, command)
-    other = "stop" if command == "start" else "start"
+    other: Command = "stop" if command == "start" else "start"
     context.app.undo.push(f"{command} {names(agents)}", lambda: _again(context, other, agents))
     context.say(f"asked to {command} {names(agents)}; u undoes it")
 
@@ -89,10 +92,10 @@ def _would_start(context: Context) -> bool:
     return all(agent.state in _DOWN for agent in context.agents)
 
 
-def _again(context: Context, command: str, agents: list[AgentView]) -> None:
+def _again(context: Context, command: Command, agents: list[AgentView]) -> None:
     for agent in agents:
         if (host := host_of(context, agent)) is not None:
-            context.app.source.act(Kind.HOST_CONTROL, HostControl(command=command, agent_id=agent.agent_id), host)  # type: ignore[arg-type]
+            context.app.source.act(Kind.HOST_CONTROL, HostControl(command=command, agent_id=agent.agent_id), host)
 
 
 def drain(context: Context) -> None:
@@ -108,13 +111,13 @@ def drain(context: Context) -> None:
 
 
 def _drain(context: Context, agents: list[AgentView], undrain: bool) -> None:
-    command = "undrain" if undrain else "drain"
+    command: Literal["drain", "undrain"] = "undrain" if undrain else "drain"
     for agent in agents:
         host = host_of(context, agent)
         if host is not None:
-            context.app.source.act(Kind.HOST_CONTROL, HostControl(command=command, agent_id=agent.agent_id), host)  # type: ignore[arg-type]
+            context.app.source.act(Kind.HOST_CONTROL, HostControl(command=command, agent_id=agent.agent_id), host)
         else:
-            context.app.source.act(Kind.INBOX, Inbox(command=command), agent.agent_id)  # type: ignore[arg-type]
+            context.app.source.act(Kind.INBOX, Inbox(command=command), agent.agent_id)
 
 
 def _scale(context: Context, by: int) -> None:
@@ -156,35 +159,90 @@ def forget(context: Context) -> None:
 
 AGENT_ACTS = (
     Action(
-        name="drain", keys=("d",), label="drain", group="agents", scopes=AGENTS, writes=True, rank=50, can=_some, run=drain,
+        name="drain",
+        keys=("d",),
+        label="drain",
+        group="agents",
+        scopes=AGENTS,
+        writes=True,
+        rank=50,
+        can=_some,
+        run=drain,
         help="Let the agent finish its task and take no more; once more takes it back.",
         confirm=lambda c: f"Drain {len(c.agents)} agents?" if len(c.agents) > 1 else None,
     ),
     Action(
-        name="restart", keys=("r",), label="restart", group="agents", scopes=AGENTS, writes=True, rank=40, can=_minded, run=restart,
+        name="restart",
+        keys=("r",),
+        label="restart",
+        group="agents",
+        scopes=AGENTS,
+        writes=True,
+        rank=40,
+        can=_minded,
+        run=restart,
         help="End the agent and start it again at once; a task it runs goes back to the queue.",
-        confirm=lambda c: f"Restart {names(c.agents)} now?{_busy(c.agents)}" if _busy(c.agents) or len(c.agents) > 1 else None,
+        confirm=lambda c: (
+            f"Restart {names(c.agents)} now?{_busy(c.agents)}" if _busy(c.agents) or len(c.agents) > 1 else None
+        ),
     ),
     Action(
-        name="restart_idle", keys=("R",), label="restart when idle", group="agents", scopes=AGENTS, writes=True, can=_minded,
-        run=restart_idle, help="Restart the agent as soon as it has no task.",
+        name="restart_idle",
+        keys=("R",),
+        label="restart when idle",
+        group="agents",
+        scopes=AGENTS,
+        writes=True,
+        can=_minded,
+        run=restart_idle,
+        help="Restart the agent as soon as it has no task.",
     ),
     Action(
-        name="start_stop", keys=("s",), label="start/stop", group="agents", scopes=AGENTS, writes=True, rank=60, can=_minded,
-        run=start_stop, help="Start an agent that is down, or stop one that runs (it stays down).",
+        name="start_stop",
+        keys=("s",),
+        label="start/stop",
+        group="agents",
+        scopes=AGENTS,
+        writes=True,
+        rank=60,
+        can=_minded,
+        run=start_stop,
+        help="Start an agent that is down, or stop one that runs (it stays down).",
         confirm=lambda c: None if _would_start(c) else f"Stop {names(c.agents)}?{_busy(c.agents)}",
     ),
     Action(
-        name="scale_up", keys=("plus",), label="one more", group="agents", scopes=AGENTS, writes=True, can=_minded,
-        run=lambda c: _scale(c, 1), help="Run one more agent of this role.",
+        name="scale_up",
+        keys=("plus",),
+        label="one more",
+        group="agents",
+        scopes=AGENTS,
+        writes=True,
+        can=_minded,
+        run=lambda c: _scale(c, 1),
+        help="Run one more agent of this role.",
     ),
     Action(
-        name="scale_down", keys=("minus",), label="one less", group="agents", scopes=AGENTS, writes=True, can=_can_shrink,
-        run=lambda c: _scale(c, -1), help="Run one agent less of this role; an idle one goes first, drained.",
+        name="scale_down",
+        keys=("minus",),
+        label="one less",
+        group="agents",
+        scopes=AGENTS,
+        writes=True,
+        can=_can_shrink,
+        run=lambda c: _scale(c, -1),
+        help="Run one agent less of this role; an idle one goes first, drained.",
         confirm=lambda c: f"Run one {c.agents[0].role} agent less?",
     ),
     Action(
-        name="forget", keys=("X",), label="forget", group="agents", scopes=("agents", "agent"), writes=True, can=_forgettable, run=forget,
-        help="Take an agent that is gone off the list.", confirm=lambda c: f"Forget {names(c.agents)}?",
+        name="forget",
+        keys=("X",),
+        label="forget",
+        group="agents",
+        scopes=("agents", "agent"),
+        writes=True,
+        can=_forgettable,
+        run=forget,
+        help="Take an agent that is gone off the list.",
+        confirm=lambda c: f"Forget {names(c.agents)}?",
     ),
-)  # fmt: skip
+)

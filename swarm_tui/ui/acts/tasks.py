@@ -5,7 +5,7 @@ from swarm_tui.domain.states import OPEN, TaskState
 from swarm_tui.domain.views import TaskView
 from swarm_tui.protocol.bodies import TaskAct
 from swarm_tui.protocol.topics import Kind
-from swarm_tui.ui.actions import TASKS, Action
+from swarm_tui.ui.actions import TASKS, Action, Can
 from swarm_tui.ui.context import Context
 
 _AGAIN = frozenset({TaskState.FAILED, TaskState.DEAD, TaskState.HELD, TaskState.CANCELLED, TaskState.EXPIRED})
@@ -62,7 +62,7 @@ def deny(context: Context) -> None:
     context.screen.unmark()
 
 
-def _any(states: frozenset[TaskState], why: str) -> "object":
+def _any(states: frozenset[TaskState], why: str) -> Can:
     def can(context: Context) -> str | None:
         if reason := _some(context):
             return reason
@@ -87,25 +87,54 @@ _ASKING = frozenset({TaskState.AWAITING_APPROVAL})
 
 TASK_ACTS = (
     Action(
-        name="approve", keys=("y",), label="approve", group="tasks", scopes=TASKS, writes=True, run=approve,
-        can=_any(_ASKING, "only one that waits for approval can be approved"),  # type: ignore[arg-type]
-        help="Let the task run, with exactly the payload shown.", rank=31,
+        name="approve",
+        keys=("y",),
+        label="approve",
+        group="tasks",
+        scopes=TASKS,
+        writes=True,
+        run=approve,
+        can=_any(_ASKING, "only one that waits for approval can be approved"),
+        help="Let the task run, with exactly the payload shown.",
+        rank=31,
         confirm=lambda c: f"Approve {names(c.tasks)} ({c.tasks[0].type})?",
     ),
     Action(
-        name="deny", keys=("N",), label="deny", group="tasks", scopes=TASKS, writes=True, run=deny,
-        can=_any(_ASKING, "only one that waits for approval can be denied"),  # type: ignore[arg-type]
-        help="Refuse the task; it ends cancelled.", confirm=lambda c: f"Deny {names(c.tasks)}?",
+        name="deny",
+        keys=("N",),
+        label="deny",
+        group="tasks",
+        scopes=TASKS,
+        writes=True,
+        run=deny,
+        can=_any(_ASKING, "only one that waits for approval can be denied"),
+        help="Refuse the task; it ends cancelled.",
+        confirm=lambda c: f"Deny {names(c.tasks)}?",
     ),
     Action(
-        name="cancel", keys=("c",), label="cancel", group="tasks", scopes=TASKS, writes=True, run=cancel, rank=41,
-        can=_any(frozenset(OPEN), "it has ended, nothing is left to cancel"),  # type: ignore[arg-type]
+        name="cancel",
+        keys=("c",),
+        label="cancel",
+        group="tasks",
+        scopes=TASKS,
+        writes=True,
+        run=cancel,
+        rank=41,
+        can=_any(frozenset(OPEN), "it has ended, nothing is left to cancel"),
         help="Stop the task: a queued one at once, a running one gets ten seconds to end by itself.",
         confirm=lambda c: f"Cancel {names(c.tasks)}?",
     ),
     Action(
-        name="retry", keys=("t",), label="retry", group="tasks", scopes=TASKS, writes=True, run=retry, rank=40,
-        can=_any(_AGAIN, "only one that failed, is held, or was cancelled can run again"),  # type: ignore[arg-type]
-        help="Run the task again with its attempts counted anew.", confirm=_retry_question,
+        name="retry",
+        keys=("t",),
+        label="retry",
+        group="tasks",
+        scopes=TASKS,
+        writes=True,
+        run=retry,
+        rank=40,
+        can=_any(_AGAIN, "only one that failed, is held, or was cancelled can run again"),
+        help="Run the task again with its attempts counted anew.",
+        confirm=_retry_question,
     ),
-)  # fmt: skip
+)

@@ -1,6 +1,8 @@
 """Acts that change only what is seen: moving, filters, marks, panels."""
 
-from swarm_tui.ui.actions import LISTS, MAIN, Action
+from functools import partial
+
+from swarm_tui.ui.actions import LISTS, MAIN, Action, Run
 from swarm_tui.ui.context import Context
 
 _PANELS = ("agents", "tasks")
@@ -22,22 +24,17 @@ def _end(context: Context, last: bool) -> None:
         context.lines.last() if last else context.lines.first()
 
 
+def _agent(context: Context, number: int) -> None:
+    context.screen.go_agent(number)
+
+
 def _has_lines(context: Context) -> str | None:
     return None if context.lines is not None else "there is no list here"
 
 
-def _act(name: str, keys: tuple[str, ...], help: str, run: object, **more: object) -> Action:
-    return Action(
-        name=name,
-        keys=keys,
-        help=help,
-        run=run,
-        group="move",
-        label=help.split(".")[0].lower(),
-        can=_has_lines,
-        palette=False,
-        **more,
-    )  # type: ignore[arg-type]
+def _act(name: str, keys: tuple[str, ...], help: str, run: Run) -> Action:
+    label = help.rstrip(".").lower()
+    return Action(name=name, keys=keys, help=help, run=run, group="move", label=label, can=_has_lines, palette=False)
 
 
 VIEW_ACTS = (
@@ -48,71 +45,162 @@ VIEW_ACTS = (
     _act("page_down", ("pagedown", "ctrl+d"), "A page down.", lambda c: _page(c, 1)),
     _act("page_up", ("pageup", "ctrl+u"), "A page up.", lambda c: _page(c, -1)),
     Action(
-        name="next_panel", keys=("tab",), label="panel", group="move", scopes=MAIN, rank=12, palette=False,
-        run=lambda c: c.screen.turn_panel(1), help="Go to the next panel.",
+        name="next_panel",
+        keys=("tab",),
+        label="panel",
+        group="move",
+        scopes=MAIN,
+        rank=12,
+        palette=False,
+        run=lambda c: c.screen.turn_panel(1),
+        help="Go to the next panel.",
     ),
     Action(
-        name="previous_panel", keys=("shift+tab",), label="panel back", group="move", scopes=MAIN, palette=False,
-        run=lambda c: c.screen.turn_panel(-1), help="Go to the panel before.",
+        name="previous_panel",
+        keys=("shift+tab",),
+        label="panel back",
+        group="move",
+        scopes=MAIN,
+        palette=False,
+        run=lambda c: c.screen.turn_panel(-1),
+        help="Go to the panel before.",
     ),
     Action(
-        name="filter", keys=("slash",), label="filter", group="view", scopes=(*_FILTERED, "pane", "help"), rank=30,
+        name="filter",
+        keys=("slash",),
+        label="filter",
+        group="view",
+        scopes=(*_FILTERED, "pane", "help"),
+        rank=30,
         run=lambda c: c.screen.ask_filter(),
         help="Show only what has these words (the stream: topic patterns and agent:ID too); ! turns it round.",
     ),
     Action(
-        name="command", keys=("colon",), label="command", group="view", run=lambda c: c.screen.ask_command(), palette=False,
+        name="command",
+        keys=("colon",),
+        label="command",
+        group="view",
+        run=lambda c: c.screen.ask_command(),
+        palette=False,
         help="Type an act by its name, an agent's or a task's id.",
     ),
     Action(
-        name="problems", keys=("p",), label="problems", group="view", rank=15, run=lambda c: c.app.problems(c),
+        name="problems",
+        keys=("p",),
+        label="problems",
+        group="view",
+        rank=15,
+        run=lambda c: c.app.problems(c),
         help="Only what is wrong, in all panels, and go to the worst; once more shows all again.",
     ),
     Action(
-        name="mark", keys=("space",), label="mark", group="view", scopes=_PANELS, run=lambda c: c.screen.mark(), rank=70,
-        can=_has_lines, help="Mark it, so that an act takes all that are marked.",
+        name="mark",
+        keys=("space",),
+        label="mark",
+        group="view",
+        scopes=_PANELS,
+        run=lambda c: c.screen.mark(),
+        rank=70,
+        can=_has_lines,
+        help="Mark it, so that an act takes all that are marked.",
     ),
     Action(
-        name="mark_all", keys=("asterisk",), label="mark all", group="view", scopes=_PANELS, run=lambda c: c.screen.mark_all(),
+        name="mark_all",
+        keys=("asterisk",),
+        label="mark all",
+        group="view",
+        scopes=_PANELS,
+        run=lambda c: c.screen.mark_all(),
         help="Mark all that show, or none.",
     ),
     Action(
-        name="next_state", keys=("right_square_bracket",), label="next tab", group="view", scopes=("tasks",), rank=65,
-        run=lambda c: c.screen.turn_tab(1), help="Show the tasks of the next state.",
+        name="next_state",
+        keys=("right_square_bracket",),
+        label="next tab",
+        group="view",
+        scopes=("tasks",),
+        rank=65,
+        run=lambda c: c.screen.turn_tab(1),
+        help="Show the tasks of the next state.",
     ),
     Action(
-        name="previous_state", keys=("left_square_bracket",), label="tab before", group="view", scopes=("tasks",),
-        run=lambda c: c.screen.turn_tab(-1), help="Show the tasks of the state before.",
+        name="previous_state",
+        keys=("left_square_bracket",),
+        label="tab before",
+        group="view",
+        scopes=("tasks",),
+        run=lambda c: c.screen.turn_tab(-1),
+        help="Show the tasks of the state before.",
     ),
     Action(
-        name="follow", keys=("f",), label="follow", group="view", scopes=("stream", "pane", "agent", "wall"), rank=25,
-        run=lambda c: c.screen.follow(), help="Keep to the newest line.",
+        name="follow",
+        keys=("f",),
+        label="follow",
+        group="view",
+        scopes=("stream", "pane", "agent", "wall"),
+        rank=25,
+        run=lambda c: c.screen.follow(),
+        help="Keep to the newest line.",
     ),
     Action(
-        name="pause", keys=("P",), label="pause", group="view", scopes=(*MAIN, "wall"), run=lambda c: c.app.pause(),
-        help="Hold the stream still; it counts on, and loses nothing.", rank=26,
+        name="pause",
+        keys=("P",),
+        label="pause",
+        group="view",
+        scopes=(*MAIN, "wall"),
+        run=lambda c: c.app.pause(),
+        help="Hold the stream still; it counts on, and loses nothing.",
+        rank=26,
     ),
     Action(
-        name="zoom", keys=("z",), label="zoom", group="view", scopes=(*MAIN, "wall"), rank=55, run=lambda c: c.screen.zoom(),
+        name="zoom",
+        keys=("z",),
+        label="zoom",
+        group="view",
+        scopes=(*MAIN, "wall"),
+        rank=55,
+        run=lambda c: c.screen.zoom(),
         help="Give the panel the whole screen; once more gives it back.",
     ),
     Action(
-        name="grow", keys=("greater_than_sign",), label="larger", group="view", scopes=MAIN, run=lambda c: c.screen.resize_panel(1),
+        name="grow",
+        keys=("greater_than_sign",),
+        label="larger",
+        group="view",
+        scopes=MAIN,
+        run=lambda c: c.screen.resize_panel(1),
         help="Make the panel larger.",
     ),
     Action(
-        name="shrink", keys=("less_than_sign",), label="smaller", group="view", scopes=MAIN, run=lambda c: c.screen.resize_panel(-1),
+        name="shrink",
+        keys=("less_than_sign",),
+        label="smaller",
+        group="view",
+        scopes=MAIN,
+        run=lambda c: c.screen.resize_panel(-1),
         help="Make the panel smaller.",
     ),
     Action(
-        name="back", keys=("escape",), label="back", group="move", scopes=LISTS, run=lambda c: c.screen.back(), palette=False,
+        name="back",
+        keys=("escape",),
+        label="back",
+        group="move",
+        scopes=LISTS,
+        run=lambda c: c.screen.back(),
+        palette=False,
         help="Clear the filter and the marks, or go back.",
     ),
     *(
         Action(
-            name=f"agent_{n}", keys=(str(n),), label=f"agent {n}", group="move", scopes=(*MAIN, "wall", "agent"), palette=False,
-            run=lambda c, n=n: c.screen.go_agent(n), help=f"Select agent number {n}.",
+            name=f"agent_{n}",
+            keys=(str(n),),
+            label=f"agent {n}",
+            group="move",
+            scopes=(*MAIN, "wall", "agent"),
+            palette=False,
+            run=partial(_agent, number=n),
+            help=f"Select agent number {n}.",
         )
         for n in range(1, 10)
     ),
-)  # fmt: skip
+)

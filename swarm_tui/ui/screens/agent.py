@@ -111,7 +111,8 @@ class AgentScreen(PageScreen):
                 "where",
                 [
                     Segment(
-                        f"host {flat(agent.host or '-')}, pid {agent.pid or '-'}, pane {flat(agent.pane_id or '-')}, version {flat(agent.version or '-')}"
+                        f"host {flat(agent.host or '-')}, pid {agent.pid or '-'}, pane {flat(agent.pane_id or '-')}, "
+                        f"version {flat(agent.version or '-')}"
                     )
                 ],
             ),
@@ -132,14 +133,14 @@ class AgentScreen(PageScreen):
         gaps = [later - earlier for earlier, later in zip(agent.beats, list(agent.beats)[1:], strict=False)]
         late = max((gap - BEAT for gap in gaps), default=0.0)
         seen = f"last {ago(now - agent.last_heartbeat)} ago" if agent.last_heartbeat else "none yet"
-        lag = f"; worst delay {max(0.0, late):.1f} s of the last {len(gaps)}" if gaps else ""
+        lag = f"; latest by {max(0.0, late):.1f} s" if gaps else ""
         cpu = "-" if agent.cpu is None else f"{agent.cpu:.0f}%"
         return [
             rule("pulse", width, self.page),
             (
                 [
                     Segment("  beats   ", look["quiet"]),
-                    Segment(beats(agent.beats, now, room), look["ok"]),
+                    Segment(fit(beats(agent.beats, now, room).strip(), room), look["ok"]),
                     Segment(f"  {seen}{lag}", look["quiet"]),
                 ],
                 None,
@@ -147,7 +148,7 @@ class AgentScreen(PageScreen):
             (
                 [
                     Segment("  cpu     ", look["quiet"]),
-                    Segment(spark(list(agent.cpu_trail), room, 100.0), look["busy"]),
+                    Segment(fit(spark(list(agent.cpu_trail), room, 100.0).strip(), room), look["busy"]),
                     Segment(f"  {cpu}"),
                 ],
                 None,
@@ -155,7 +156,7 @@ class AgentScreen(PageScreen):
             (
                 [
                     Segment("  memory  ", look["quiet"]),
-                    Segment(spark(list(agent.memory_trail), room), look["wait"]),
+                    Segment(fit(spark(list(agent.memory_trail), room).strip(), room), look["wait"]),
                     Segment(f"  {amount(agent.memory_rss)}"),
                 ],
                 None,
@@ -166,12 +167,12 @@ class AgentScreen(PageScreen):
         look = self.swarm_app.look
         mine = [task for task in self.model.fleet.tasks.values() if task.agent_id == agent.agent_id]
         mine.sort(key=lambda task: (task.state not in OPEN, -task.updated_at))
-        rows = [(self._task(task, width), task.task_id) for task in mine[:40]]
+        rows = [(self._row(task, width), task.task_id) for task in mine[:40]]
         return [rule(f"tasks {len(mine)} (enter opens one)", width, self.page), *rows] if rows else [
             rule("tasks", width, self.page), ([Segment("  none yet", look["quiet"])], None)
         ]  # fmt: skip
 
-    def _task(self, task: TaskView, width: int) -> Parts:
+    def _row(self, task: TaskView, width: int) -> Parts:
         look, now = self.swarm_app.look, self.model.clock()
         glyph, style = looks.TASK[task.state]
         how = (

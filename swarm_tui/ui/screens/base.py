@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from textual.binding import Binding, BindingsMap
+from textual.binding import Binding
 from textual.screen import Screen
 
 from swarm_tui.ui.context import Context
@@ -25,9 +25,14 @@ class SwarmScreen(Screen[Any]):
     def __init__(self, app: "SwarmApp") -> None:
         super().__init__()
         self.swarm_app = app
-        self._bindings = BindingsMap([Binding(key, f"press('{key}')", show=False) for key in app.registry.bound()])
+        for key in self.keys():
+            self._bindings.key_to_bindings[key] = [Binding(key, f"press('{key}')", show=False)]
 
     # What a subclass may say.
+
+    def keys(self) -> list[str]:
+        """The keys that go to the registry: all, so that one without effect here can say so."""
+        return list(self.swarm_app.registry.bound())
 
     @property
     def scope(self) -> str:
@@ -82,6 +87,33 @@ class SwarmScreen(Screen[Any]):
 
     def ask_filter(self) -> None:
         """Ask for a filter."""
+
+    def turn_panel(self, by: int) -> None:
+        """Focus the next panel."""
+
+    def resize_panel(self, by: int) -> None:
+        """Make the panel larger or smaller."""
+
+    def turn_tab(self, by: int) -> None:
+        """The next tab."""
+
+    def mark(self) -> None:
+        """Mark what is under the cursor."""
+
+    def mark_all(self) -> None:
+        """Mark all that show, or none."""
+
+    def zoom(self) -> None:
+        """Give one part all the room, or give it back."""
+
+    def send(self) -> None:
+        """Send what the form holds."""
+
+    def raw(self) -> None:
+        """Raw text, or fields."""
+
+    def templates(self) -> None:
+        """Choose what to begin from."""
 
     # Shared.
 

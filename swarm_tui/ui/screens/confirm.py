@@ -21,7 +21,8 @@ class ConfirmScreen(ModalScreen[bool]):
     ConfirmScreen #box { width: 64; max-width: 90%; height: auto; padding: 1 2; background: $panel;
                          border: round $warning; }
     ConfirmScreen Horizontal { height: auto; align-horizontal: center; margin-top: 1; }
-    ConfirmScreen Button { margin: 0 2; min-width: 14; border: none; height: 1; background: $surface; color: $foreground; }
+    ConfirmScreen Button { margin: 0 2; min-width: 14; border: none; height: 1;
+                           background: $surface; color: $foreground; }
     ConfirmScreen Button:focus { background: $warning; color: $background; text-style: bold; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -1,4 +1,4 @@
-"""The publish form: a type, its fields or raw text, the target, priority and timeout; and what becomes of what was sent."""
+"""The publish form: a type, its fields or raw text, target, priority, timeout; and what becomes of what was sent."""
 
 import uuid
 from typing import TYPE_CHECKING
@@ -7,6 +7,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
+from textual.events import Key
 from textual.widgets import Input, Static, TextArea
 
 from swarm_tui.ui.draft import Draft, Field, fields_of, payload_of, shown, task_of, values_from
@@ -32,9 +33,9 @@ class FormScreen(SwarmScreen):
     CSS = """
     FormScreen #title { height: 1; background: $panel; padding: 0 1; text-style: bold; color: $accent; }
     FormScreen #scroll { height: 1fr; padding: 0 1; }
-    FormScreen #fields { height: auto; }
-    FormScreen TextArea { height: 10; border: none; padding: 0 1; background: $surface; margin-left: 12; }
-    FormScreen #rawhelp { color: $text-muted; margin-left: 12; }
+    FormScreen #fields { height: auto; margin-bottom: 1; }
+    FormScreen TextArea { height: 7; border: none; padding: 0 1; background: $surface; margin-left: 12; }
+    FormScreen #rawhelp, FormScreen .hint { color: $text-muted; margin-left: 13; }
     """
 
     def __init__(self, app: "SwarmApp") -> None:
@@ -49,7 +50,7 @@ class FormScreen(SwarmScreen):
     def compose(self) -> ComposeResult:
         yield Static(Content("NEW TASK"), id="title")
         with VerticalScroll(id="scroll", can_focus=False):
-            yield FieldRow("type", "letters pick, ↓ chooses, tab goes on", self.draft.type, id="type")
+            yield FieldRow("type", "type a part of it, ↓ chooses, enter takes", self.draft.type, id="type")
             yield TypeList(id="types")
             yield Vertical(id="fields")
             yield FieldRow("to agent", "empty: whoever is free", self.draft.target, id="target")
@@ -58,9 +59,14 @@ class FormScreen(SwarmScreen):
         yield SentLine(id="sent")
         yield Footer(id="footer")
 
+    def keys(self) -> list[str]:
+        registry = self.swarm_app.registry
+        return [key for act in registry.here("form") for key in registry.keys(act.name)]
+
     async def on_mount(self) -> None:
         await self._fields()
         self.query_one("#type", FieldRow).focus_input()
+        self.query_one(TypeList).match(self.draft.type, self.types)
 
     # The fields follow the type.
 
@@ -73,7 +79,11 @@ class FormScreen(SwarmScreen):
         place = self.query_one("#fields", Vertical)
         await place.remove_children()
         specs = fields_of(self.known.schema) if self.known else []
-        if self.draft.raw is not None or not specs:
+        if self.draft.raw is not None and not self.draft.raw.strip() and specs:
+            self.draft.raw = None
+        if not self.draft.type:
+            await place.mount(Static(Content("its fields show here when it has a type"), classes="hint"))
+        elif self.draft.raw is not None or not specs:
             self.draft.raw = self.draft.raw if self.draft.raw is not None else ""
             area = TextArea(self.draft.raw, id="rawtext", tab_behavior="focus", soft_wrap=True)
             area.cursor_blink = False
@@ -106,9 +116,7 @@ class FormScreen(SwarmScreen):
         if text == self.draft.type:
             return
         self.draft.type = text
-        if text in self.types or (self._for in self.types and self.draft.raw is None):
-            if text in self.types and self.draft.raw is not None and not self.draft.raw.strip():
-                self.draft.raw = None
+        if text in self.types or self._for in self.types or not text or not self._for:
             await self._fields()
 
     @on(TextArea.Changed)
@@ -117,7 +125,7 @@ class FormScreen(SwarmScreen):
         self._check()
 
     def _check(self) -> dict[str, str]:
-        task, wrong = task_of(self.draft, self.known, "x")
+        _, wrong = task_of(self.draft, self.known, "x")
         if self.draft.priority not in ("low", "medium", "high"):
             wrong["priority"] = "low, medium or high"
         for row in self.query(FieldRow):
@@ -131,11 +139,41 @@ class FormScreen(SwarmScreen):
 
     # Acts.
 
+    def on_key(self, event: Key) -> None:
+        """The arrows choose from the list of types while it shows."""
+        listed = self.query_one(TypeList)
+        if listed.display and event.key in ("up", "down"):
+            event.stop()
+            event.prevent_default()
+            listed.move(1 if event.key == "down" else -1)
+            listed.redraw()
+        elif event.key in ("up", "down") and isinstance(self.focused, Input):
+            event.stop()
+            self.focus_next() if event.key == "down" else self.focus_previous()
+
+    @on(Input.Submitted)
+    def _entered(self, event: Input.Submitted) -> None:
+        name = self.query_one(TypeList).chosen()
+        if name is not None:
+            self.take_type(name)
+        else:
+            self.focus_next()
+
     def take_type(self, name: str) -> None:
         """A type was chosen from the list."""
-        row = self.query_one("#type", FieldRow)
-        row.set(name)
+        self.call_later(self._choose, name)
+
+    async def _choose(self, name: str) -> None:
+        self.draft.type = name
+        await self._fields()
+        self.query_one("#type", FieldRow).set(name)
         self.query_one(TypeList).display = False
+        self._focus_payload()
+
+    def _focus_payload(self) -> None:
+        first = next(iter(self.query("#fields Input, #fields TextArea")), None)
+        if first is not None:
+            first.focus()
 
     def send(self) -> None:
         """Publish what the form holds."""
@@ -152,7 +190,7 @@ class FormScreen(SwarmScreen):
         if task is None:
             return
         app = self.swarm_app
-        self.sent = app.source.submit(task, lambda: app.call_later(self._progress))
+        self.sent = app.source.submit(task, self._moved)
         self.sent_id = task_id
         entry = {
             "type": task.type,
@@ -163,6 +201,9 @@ class FormScreen(SwarmScreen):
         }
         app.state.sent = [entry, *(old for old in app.state.sent if old != entry)][:KEPT]
         self._progress()
+
+    def _moved(self) -> None:
+        self.swarm_app.call_later(self._progress)
 
     def _progress(self) -> None:
         if self.is_mounted and self.sent is not None:
@@ -185,9 +226,7 @@ class FormScreen(SwarmScreen):
                 return
             self.draft.values, self.draft.raw = values, None
         await self._fields()
-        first = next(iter(self.query("#fields Input, #fields TextArea")), None)
-        if first is not None:
-            first.focus()
+        self._focus_payload()
 
     def raw(self) -> None:
         """Raw text, or fields."""
@@ -228,9 +267,7 @@ class FormScreen(SwarmScreen):
             self.query_one(f"#{name}", FieldRow).set(text)
         self.query_one(TypeList).display = False
         await self._fields()
-        first = next(iter(self.query("#fields Input, #fields TextArea")), None)
-        if first is not None:
-            first.focus()
+        self._focus_payload()
 
     def back(self) -> None:
         listed = self.query_one(TypeList)
@@ -239,9 +276,13 @@ class FormScreen(SwarmScreen):
             return
         draft = self.draft
         self.swarm_app.state.draft = {
-            "type": draft.type, "values": draft.values, "raw": draft.raw, "target": draft.target, "priority": draft.priority,
+            "type": draft.type,
+            "values": draft.values,
+            "raw": draft.raw,
+            "target": draft.target,
+            "priority": draft.priority,
             "timeout": draft.timeout,
-        }  # fmt: skip
+        }
         super().back()
 
 

@@ -35,11 +35,11 @@ class MainScreen(SwarmScreen):
     #body { layout: vertical; height: 1fr; }
     #left { layout: vertical; height: 1fr; width: 1fr; }
     #right { layout: horizontal; height: 10; width: 1fr; }
-    .wide #body { layout: horizontal; }
-    .wide #left { width: 11fr; }
-    .wide #right { layout: vertical; height: 1fr; width: 9fr; margin-left: 1; }
-    .medium #pane { margin-left: 1; }
-    .wide #pane { height: 2fr; }
+    #body.wide { layout: horizontal; }
+    #body.wide #left { width: 11fr; }
+    #body.wide #right { layout: vertical; height: 1fr; width: 9fr; margin-left: 1; }
+    #body.medium #pane { margin-left: 1; }
+    #body.wide #pane { height: 2fr; }
     """
 
     def __init__(self, app: "SwarmApp") -> None:
@@ -84,9 +84,9 @@ class MainScreen(SwarmScreen):
         """Give each panel its place and size."""
         width, height = self.size
         wide, narrow = width >= 160 and height >= 30, width < 110 or height < 30
-        self.set_class(wide, "wide")
-        self.set_class(narrow and not wide, "narrow")
-        self.set_class(not narrow and not wide, "medium")
+        body = self.query_one("#body")
+        body.set_class(wide, "wide")
+        body.set_class(not narrow and not wide, "medium")
         focus = self.panel
         if focus in ("stream", "pane"):
             self._bottom = focus
@@ -144,7 +144,7 @@ class MainScreen(SwarmScreen):
     def panel(self) -> str:
         """The panel with the focus."""
         focused = self.focused
-        return focused.id if focused is not None and focused.id in PANELS else "agents"  # type: ignore[return-value]
+        return focused.id if focused is not None and focused.id in PANELS else "agents"
 
     @property
     def scope(self) -> str:

@@ -32,8 +32,13 @@ class MessageScreen(PageScreen):
         look, message = self.swarm_app.look, self.message
         lines: list[Line] = []
         if isinstance(message, Event):
-            facts = {"from": message.sender, "role": message.role, "id": message.id, "said at": clock(message.at, ms=True),
-                     "retained": message.retained}  # fmt: skip
+            facts = {
+                "from": message.sender,
+                "role": message.role,
+                "id": message.id,
+                "said at": clock(message.at, ms=True),
+                "retained": message.retained,
+            }
             lines += [(parts, None) for parts in tree({k: v for k, v in facts.items() if v}, look, width)]
             lines += [([Segment(f"  ! {flat(warning)}", look["warn"])], None) for warning in message.warnings]
             lines.append(rule("payload", width, self.page))

@@ -27,7 +27,8 @@ class PaletteScreen(ModalScreen[None]):
 
     CSS = """
     PaletteScreen { align: center top; }
-    PaletteScreen Vertical { width: 76; max-width: 96%; height: 80%; margin-top: 2; background: $panel; border: round $accent; }
+    PaletteScreen Vertical { width: 76; max-width: 96%; height: 80%; margin-top: 2; background: $panel;
+                             border: round $accent; }
     PaletteScreen Input { border: none; height: 1; padding: 0 1; background: $panel; }
     PaletteScreen Input:focus { border: none; }
     PaletteScreen PageLines { background: $surface; margin-top: 1; }
@@ -67,7 +68,8 @@ class PaletteScreen(ModalScreen[None]):
         ]
 
     def _acts(self, query: str, width: int) -> list[tuple[float, Line]]:
-        app, look, rows = self.swarm_app, self.swarm_app.look, []
+        app, look = self.swarm_app, self.swarm_app.look
+        rows: list[tuple[float, Line]] = []
         matcher = Matcher(query)
         for act in app.registry.actions.values():
             score = matcher.match(f"{act.label} {act.help}") if query else 1.0
@@ -87,7 +89,8 @@ class PaletteScreen(ModalScreen[None]):
     def _names(self, query: str, width: int) -> list[tuple[float, Line]]:
         if not query:
             return []
-        look, matcher, rows = self.swarm_app.look, Matcher(query), []
+        look, matcher = self.swarm_app.look, Matcher(query)
+        rows: list[tuple[float, Line]] = []
         fleet = self.swarm_app.model.fleet
         for kind, names in (("agent", list(fleet.agents)), ("task", list(fleet.tasks)[-5000:])):
             for name in names:

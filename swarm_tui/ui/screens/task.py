@@ -123,9 +123,14 @@ class TaskScreen(PageScreen):
         if task is None:
             return [([Segment("  Nobody has answered for this task yet.", self.swarm_app.look["quiet"])], None)]
         return [
-            *self._facts(task, width), *self._hops(task, width), *self._value("payload", task.payload, width),
-            *self._value("result", task.result, width), *self._late(task, width), *self._messages(width), *self._output(task, width),
-        ]  # fmt: skip
+            *self._facts(task, width),
+            *self._hops(task, width),
+            *self._value("payload", task.payload, width),
+            *self._value("result", task.result, width),
+            *self._late(task, width),
+            *self._messages(width),
+            *self._output(task, width),
+        ]
 
     def _facts(self, task: TaskView, width: int) -> list[Line]:
         look, now = self.swarm_app.look, self.model.clock()
@@ -143,7 +148,7 @@ class TaskScreen(PageScreen):
         row(
             "state",
             Segment(f"{glyph} {task.state.value}", look[style]),
-            Segment(f"  {TASK_STATE[task.state]}"[: width - 26], look["quiet"]),
+            Segment(fit(f"  {TASK_STATE[task.state]}", max(0, width - 14 - len(task.state.value))), look["quiet"]),
         )
         if task.error or task.reason:
             text = flat(task.error or task.reason, 2000)
@@ -176,7 +181,8 @@ class TaskScreen(PageScreen):
         row(
             "time",
             Segment(
-                f"published {clock(task.created_at)}, {ago(now - task.created_at)} ago; waited {span(waited)}; ran {span(ran)}"
+                f"published {clock(task.created_at)}, {ago(now - task.created_at)} ago; "
+                f"waited {span(waited)}; ran {span(ran)}"
             ),
         )
         if task.progress is not None and task.state in OPEN:

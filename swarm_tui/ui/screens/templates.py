@@ -22,7 +22,8 @@ class TemplatesScreen(ModalScreen[dict[str, Any] | None]):
 
     CSS = """
     TemplatesScreen { align: center middle; }
-    TemplatesScreen Vertical { width: 76; max-width: 96%; height: 14; background: $panel; border: round $accent; padding: 0 1; }
+    TemplatesScreen Vertical { width: 76; max-width: 96%; height: 14; background: $panel;
+                               border: round $accent; padding: 0 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("j,down", "move(1)"),

@@ -47,7 +47,7 @@ class WallScreen(SwarmScreen):
         """The agents of this page."""
         ids = self.swarm_app.main.agents.rows.ids()
         if self.zoomed in ids:
-            return [self.zoomed]  # type: ignore[list-item]
+            return [self.zoomed]
         width, height = self.size.width, self.size.height - 3
         columns = max(1, min(3, width // LEAST[0]))
         rows = max(1, min(3, height // LEAST[1]))

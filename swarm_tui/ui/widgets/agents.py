@@ -1,6 +1,7 @@
 """The agents panel: who is alive, what each does, and how its heart beats."""
 
 import re
+from collections.abc import Mapping
 
 from rich.segment import Segment
 
@@ -87,15 +88,15 @@ def columns() -> list[Column[AgentView]]:
     return [
         Column("STATE", 11, 11, 0, _state),
         Column("AGENT", 12, 24, 0, _id),
-        Column("ROLE", 10, 13, 8, _role),
+        Column("ROLE", 12, 13, 8, _role, False, 112),
         Column("DOES", 14, 60, 1, does),
         Column("BEATS", 8, 12, 2, _beats),
         Column("SEEN", 4, 4, 1, _age, True),
         Column("UP", 4, 4, 4, _uptime, True),
         Column("MEM", 4, 4, 5, _memory, True),
-        Column("", 8, 10, 10, _memory_trail),
+        Column("", 8, 10, 10, _memory_trail, False, 130),
         Column("CPU", 4, 4, 6, _cpu, True),
-        Column(" ", 8, 10, 9, _cpu_trail),
+        Column(" ", 8, 10, 9, _cpu_trail, False, 112),
         Column("↻", 3, 3, 3, _restarts, True),
     ]
 
@@ -122,7 +123,7 @@ class AgentTable(Table[AgentView]):
     NOUN = "agents"
     COLUMNS = columns()
 
-    def source(self) -> dict[str, AgentView]:
+    def source(self) -> Mapping[str, AgentView]:
         return self.model.fleet.agents
 
     def key(self, row: AgentView) -> Key:

@@ -1,5 +1,6 @@
 """The header: the broker and whose it is, the dispatcher, the agents, the tasks, the rate; and the trouble strip."""
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 
@@ -13,10 +14,16 @@ from swarm_tui.ui.trouble import Trouble
 from swarm_tui.ui.widgets.still import Still
 
 _SHOWN = [
-    (TaskState.AWAITING_APPROVAL, "to approve"), (TaskState.HELD, "held"), (TaskState.RUNNING, "running"),
-    (TaskState.ASSIGNED, "assigned"), (TaskState.QUEUED, "queued"), (TaskState.RETRY_WAIT, "retry"),
-    (TaskState.COMPLETE, "done"), (TaskState.FAILED, "failed"), (TaskState.DEAD, "dead"),
-]  # fmt: skip
+    (TaskState.AWAITING_APPROVAL, "to approve", "ask"),
+    (TaskState.HELD, "held", "held"),
+    (TaskState.RUNNING, "running", "run"),
+    (TaskState.ASSIGNED, "assigned", "asgd"),
+    (TaskState.QUEUED, "queued", "wait"),
+    (TaskState.RETRY_WAIT, "to retry", "retry"),
+    (TaskState.FAILED, "failed", "fail"),
+    (TaskState.DEAD, "dead", "dead"),
+    (TaskState.COMPLETE, "done", "done"),
+]
 
 
 class Header(Still):
@@ -31,10 +38,19 @@ class Header(Still):
         self.read_only = read_only
 
     def lines(self, width: int) -> list[Parts]:
-        return [
-            ends(self._where(width), self._flow(), width),
-            ends(self._agents() + self._tasks(), self._refused(), width),
-        ]
+        refused = self._refused()
+        room = width - sum(segment.cell_length for segment in refused)
+        counts = self._agents() + self._tasks(short=False)
+        if sum(segment.cell_length for segment in counts) > room:
+            counts = self._agents() + self._tasks(short=True)
+        if sum(segment.cell_length for segment in counts) > room:
+            counts = [
+                part for part in counts if part.text.strip() not in ("agents", "run", "wait", "retry", "done", "asgd")
+            ]
+        second = ends(counts, refused, width)
+        if self.model.stale:
+            second = [Segment(part.text, (part.style or Style()) + Style(dim=True, bold=False)) for part in second]
+        return [ends(self._where(width), self._flow(), width), second]
 
     def _where(self, width: int) -> Parts:
         look, fleet = self.look, self.model.fleet
@@ -55,6 +71,7 @@ class Header(Still):
             return [Segment("  ○ ", look["quiet"]), Segment("leaderless: best effort", look["warn"])]
         name = flat(leader.agent_id or "dispatcher", 20)
         mark, style = ("●", "ok") if leader.online else ("✗", "bad")
+        style = "quiet" if self.model.stale else style
         more = f" epoch {leader.epoch}" if width >= 100 else ""
         return [
             Segment(f"  {mark} ", look[style]),
@@ -74,15 +91,15 @@ class Header(Still):
         style = "ok" if agents and up == len(agents) else "warn" if agents else "quiet"
         return [Segment(f" {up}/{len(agents)}", look[style] + Style(bold=True)), Segment(" agents  ", look["quiet"])]
 
-    def _tasks(self) -> Parts:
+    def _tasks(self, *, short: bool) -> Parts:
         look, counts = self.look, self.model.counts()
         parts: Parts = []
-        for state, word in _SHOWN:
+        for state, long, brief in _SHOWN:
             if counts[state] or state in (TaskState.RUNNING, TaskState.QUEUED):
                 glyph, style = looks.TASK[state]
                 style = style if counts[state] else "quiet"
                 parts.append(Segment(f"{glyph} {counts[state]:,}", look[style]))
-                parts.append(Segment(f" {word}  ", look["quiet"]))
+                parts.append(Segment(f" {brief if short else long}  ", look["quiet"]))
         return parts
 
     def _refused(self) -> Parts:
@@ -108,11 +125,15 @@ class TroubleStrip(Still):
     def lines(self, width: int) -> list[Parts]:
         if not self.found:
             return [[]]
-        grave = self.found[0].grave
-        style = self.look["alarm" if grave else "caution"]
-        more = f" +{len(self.found) - 1} more " if len(self.found) > 1 else " "
-        tail = f"{more}p shows "
-        text = f" {'‼' if grave else '!'} {self.found[0].text}"
+        style = self.look["alarm" if self.found[0].grave else "caution"]
+        text, shown = f" {'‼' if self.found[0].grave else '!'} {self.found[0].text}", 1
+        for trouble in self.found[1:]:
+            longer = f"{text}  ·  {trouble.text}"
+            if cell_len(longer) > width - 20:
+                break
+            text, shown = longer, shown + 1
+        left = len(self.found) - shown
+        tail = (f" +{left} more," if left else "") + " p shows "
         return [[Segment(fit(text, width - len(tail)) + tail, style)]]
 
 

@@ -17,7 +17,10 @@ _STYLE = {
     "agents/heartbeat": "quiet", "tasks/progress": "quiet", "agents/shutdown": "warn",
 }  # fmt: skip
 #: Payload fields that the line says by itself, or that say too little for a line.
-_DULL = frozenset({"agent_id", "role", "v", "task_id", "status", "incarnation", "timestamp", "epoch"})
+_DULL = frozenset(
+    {"agent_id", "role", "v", "task_id", "status", "incarnation", "timestamp", "epoch", "started_at", "capacity", "pid",
+     "active", "position", "claimed_at", "completed_at", "failed_at", "host"}
+)  # fmt: skip
 
 
 def summary(message: Message) -> str:
@@ -29,7 +32,7 @@ def summary(message: Message) -> str:
     if isinstance(payload.get("status"), str):
         words.append(payload["status"])
     for name, value in payload.items():
-        if name in _DULL or value in (None, "", [], {}):
+        if name in _DULL or value in (None, "", False, [], {}):
             continue
         words.append(f"{name}={_short(value)}")
         if len(words) > 8:
@@ -39,11 +42,13 @@ def summary(message: Message) -> str:
 
 def _short(value: object) -> str:
     if isinstance(value, dict) and isinstance(value.get("message"), str):
-        return value["message"][:80]
+        return str(value["message"])[:80]
     if isinstance(value, float):
         return f"{value:g}"
-    if isinstance(value, (dict, list)):
-        return repr(value)[:80]
+    if isinstance(value, list):
+        return f"[{len(value)}]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{name}: {str(inner)[:40]}" for name, inner in list(value.items())[:4]) + "}"
     return str(value)[:80]
 
 

@@ -1,6 +1,6 @@
 """A live table: rows in order, columns that fit the width, marks, a filter, and one line redrawn per change."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from rich.segment import Segment
@@ -35,7 +35,7 @@ class Table(Lines, Generic[Row]):
 
     # What a subclass gives.
 
-    def source(self) -> dict[str, Row]:
+    def source(self) -> Mapping[str, Row]:
         """All rows by id."""
         raise NotImplementedError
 
@@ -168,7 +168,7 @@ class Table(Lines, Generic[Row]):
         used = sum(segment.cell_length for segment in title)
         heads: Parts = []
         at = 1
-        for column, size in self.laid(width - (1 if self.count() > self.room else 0)):
+        for column, size in self.laid(width - 1):
             if at > used:
                 heads.append(Segment(" " * (at - used)))
                 heads.append(Segment(fit(column.head, size, column.right), look["quiet"]))
@@ -186,6 +186,3 @@ def passes(pattern: str, words: str) -> bool:
     wanted = (text[1:] if inverse else text).split()
     low = words.lower()
     return not wanted or all(word in low for word in wanted) != inverse
-
-
-Draw = Callable[[Any, Scene, int], Parts]

@@ -1,6 +1,6 @@
 """The tasks panel: what needs a person, what runs, what waits, what ended."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from rich.segment import Segment
 from rich.style import Style
@@ -105,22 +105,27 @@ def _run(task: TaskView, scene: Scene, width: int) -> Parts:
 
 
 def _age(task: TaskView, scene: Scene, width: int) -> Parts:
-    return text_cell(ago(scene.now - (task.updated_at or task.created_at)), "quiet", scene, width, True)
+    """How long it has been in its state."""
+    since = task.started_at if task.state is TaskState.RUNNING and task.started_at else task.updated_at
+    if task.state is TaskState.QUEUED and task.attempt <= 1:
+        since = task.created_at
+    style = "busy" if task.state is TaskState.RUNNING else "quiet"
+    return text_cell(ago(scene.now - (since or task.created_at)), style, scene, width, True)
 
 
 def columns() -> list[Column[TaskView]]:
     """The columns, in the order they stand."""
     return [
-        Column("STATE", 11, 12, 0, _state),
-        Column("P", 1, 1, 3, _priority),
-        Column("TASK", 8, 20, 1, _id),
-        Column("TYPE", 12, 20, 0, _type),
+        Column("STATE", 11, 11, 0, _state),
+        Column("P", 1, 1, 4, _priority),
+        Column("TASK", 11, 24, 1, _id),
+        Column("TYPE", 13, 18, 0, _type),
         Column("AGENT", 12, 20, 2, _agent),
-        Column("#", 2, 2, 4, _attempt, True),
-        Column("HOW IT GOES", 12, 70, 2, _progress),
-        Column("WAIT", 4, 4, 7, _wait, True),
-        Column("RUN", 4, 4, 5, _run, True),
-        Column("AGE", 4, 4, 6, _age, True),
+        Column("#", 2, 2, 5, _attempt, True, 84),
+        Column("HOW IT GOES", 15, 90, 3, _progress),
+        Column("WAIT", 4, 4, 8, _wait, True, 140),
+        Column("TOOK", 4, 4, 7, _run, True, 104),
+        Column("FOR", 4, 4, 1, _age, True),
     ]
 
 
@@ -131,7 +136,7 @@ class TaskTable(Table[TaskView]):
     COLUMNS = columns()
     tab = 0
 
-    def source(self) -> dict[str, TaskView]:
+    def source(self) -> Mapping[str, TaskView]:
         return self.model.fleet.tasks
 
     def key(self, row: TaskView) -> Key:
@@ -174,6 +179,13 @@ class TaskTable(Table[TaskView]):
         now = self.model.clock()
         self.changed_at = {name: at for name, at in self.changed_at.items() if now - at < FLASH}
         super().tick()
+
+    def limits(self) -> dict[str, int]:
+        room = self.size.width
+        longest = max((len(self.rows[i]) for i in range(min(len(self.rows), 50))), default=11)
+        agent = max((len(name) for name in self.model.fleet.agents), default=12)
+        return {"TASK": min(longest, 14 if room < 100 else 40), "AGENT": min(agent, 14 if room < 100 else 28),
+                "TYPE": 15 if room < 100 else 24}  # fmt: skip
 
     def title(self) -> list[tuple[str, str]]:
         shown, total = len(self.rows), len(self.source())

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 class Tile(PaneView):
     """A small pane: its end shows. The movement keys go from tile to tile."""
 
+    BAR = False
+
     def __init__(self, agent_id: str) -> None:
         super().__init__()
         self.agent_id = agent_id

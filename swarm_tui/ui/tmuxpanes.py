@@ -1,0 +1,113 @@
+"""The panes of this host: one control client marks them dirty, one thread captures those that are watched."""
+
+import threading
+import time
+from collections.abc import Mapping
+
+from swarm_tui.tmux.attach import attach
+from swarm_tui.tmux.control import ControlClient
+from swarm_tui.tmux.errors import TmuxError
+from swarm_tui.tmux.server import Tmux
+
+PAUSE = 0.1
+"""Seconds between two captures at least."""
+
+
+class TmuxPanes:
+    """A pane that prints ten thousand times a second is still captured ten times; one that nobody sees, never."""
+
+    def __init__(self, tmux: Tmux, session: str) -> None:
+        self._tmux = tmux
+        self._session = session
+        self._wake = threading.Condition()
+        self._watched: frozenset[str] = frozenset()
+        self._dirty: set[str] = set()
+        self._captured: dict[str, list[str]] = {}
+        self._last: dict[str, list[str]] = {}
+        self._closing = False
+        self._gone = ""
+        self._control: ControlClient | None = None
+        self._thread: threading.Thread | None = None
+
+    def watch(self, panes: frozenset[str]) -> None:
+        with self._wake:
+            self._watched = panes
+            self._dirty = set(panes)
+            self._last = {}
+            self._wake.notify()
+            if self._thread is None and not self._closing and panes:
+                self._thread = threading.Thread(target=self._run, name="panes", daemon=True)
+                self._thread.start()
+
+    def changed(self) -> Mapping[str, list[str]]:
+        with self._wake:
+            captured, self._captured = self._captured, {}
+        return captured
+
+    def history(self, pane_id: str, lines: int) -> list[str]:
+        control = self._control
+        return [] if control is None else control.capture(pane_id, history=lines)
+
+    def attach(self, pane_id: str) -> int:
+        return attach(self._tmux, self._session, pane_id)
+
+    def why_not(self) -> str | None:
+        return f"tmux does not answer: {self._gone}" if self._gone else None
+
+    def close(self) -> None:
+        """End the thread and the control client."""
+        with self._wake:
+            self._closing = True
+            self._wake.notify()
+        if self._thread is not None:
+            self._thread.join(3.0)
+        if self._control is not None:
+            self._control.close()
+
+    # The control client's thread.
+
+    def _printed(self, pane_id: str) -> None:
+        if pane_id in self._watched:
+            with self._wake:
+                self._dirty.add(pane_id)
+                self._wake.notify()
+
+    def _lost(self, reason: str) -> None:
+        self._gone = reason
+
+    # The capturing thread.
+
+    def _run(self) -> None:
+        self._control = ControlClient(self._tmux, self._session, on_output=self._printed, on_gone=self._lost)
+        self._control.wait_up(5.0)
+        while True:
+            with self._wake:
+                self._wake.wait_for(lambda: self._closing or bool(self._dirty & self._watched))
+                if self._closing:
+                    return
+                wanted = sorted(self._dirty & self._watched)
+                self._dirty.clear()
+            began = time.monotonic()
+            for pane_id in wanted:
+                self._capture(self._control, pane_id)
+            time.sleep(max(0.02, PAUSE - (time.monotonic() - began)))
+
+    def _capture(self, control: ControlClient, pane_id: str) -> None:
+        try:
+            lines = control.capture(pane_id, timeout=2.0)
+        except TmuxError as error:
+            self._gone = "" if control.is_up else str(error)
+            if not control.is_up:
+                self._again(pane_id)
+            return
+        self._gone = ""
+        with self._wake:
+            if self._last.get(pane_id) != lines:
+                self._last[pane_id] = self._captured[pane_id] = lines
+
+    def _again(self, pane_id: str) -> None:
+        """Not connected: try the pane again when the client is back, and wait for that here."""
+        assert self._control is not None
+        self._control.wait_up(1.0)
+        with self._wake:
+            self._dirty.add(pane_id)
