@@ -55,7 +55,7 @@ class Command:
         }
         done = await run_process(
             context,
-            fill(context.spec.command or [], facts, context.payload, shell=options.shell),
+            fill(context.spec.command or [], facts, context.payload, as_script=options.shell),
             env=options.env,
             passed=options.pass_env,
             stdin=_task_json(context),

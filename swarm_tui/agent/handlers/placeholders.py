@@ -13,21 +13,21 @@ _LONGEST = 100_000
 
 
 def fill(
-    command: Sequence[str], facts: Mapping[str, str], payload: Mapping[str, Any], *, shell: bool = False
+    command: Sequence[str], facts: Mapping[str, str], payload: Mapping[str, Any], *, as_script: bool = False
 ) -> list[str]:
     """The argv of `command`.
 
     `{name}` of a fact is filled wherever it stands; `{payload.x}` must be a whole element and never the program. With
-    `shell`, the first element is a script and the others are its `$1`, `$2` …; facts are not filled into the script.
+    `as_script`, the first element is a shell script and the others are its `$1`, `$2` …; nothing is filled into it.
     Raises HandlerError: `bad-layout` for the command itself, `bad-payload` for a value that may not be an argument.
     """
     if not command or not command[0]:
         raise HandlerError("the layout's command is empty", code="bad-layout")
     if _ANY_PAYLOAD.search(command[0]):
         raise HandlerError(f"a payload may not name the program: {command[0]!r}", code="bad-layout")
-    first = command[0] if shell else _facts(command[0], facts)
+    first = command[0] if as_script else _facts(command[0], facts)
     rest = [_element(element, facts, payload) for element in command[1:]]
-    return ["/bin/sh", "-c", first, "sh", *rest] if shell else [first, *rest]
+    return ["/bin/sh", "-c", first, "sh", *rest] if as_script else [first, *rest]
 
 
 def _element(element: str, facts: Mapping[str, str], payload: Mapping[str, Any]) -> str:

@@ -35,7 +35,7 @@ class Coverage:
         payload = read_payload(context, Payload)
         options = read_options(context, Options)
         source = inside(context.workdir, payload.source, what="source")
-        python = await interpreter(context, options.python)
+        python = await interpreter(context, options.python, also="pytest_cov")
         if not await has_module(context, python, "pytest_cov"):
             raise MissingToolError("pytest-cov", f"{python} -m pip install pytest-cov")
         with tempfile.TemporaryDirectory(prefix="swarm-coverage-") as name:
@@ -48,7 +48,7 @@ class Coverage:
             return _judged(result, folder / "coverage.json", payload.threshold)
 
 
-class _Summary(Struct, kw_only=True):
+class _Summary(Struct, frozen=True, kw_only=True):
     percent_covered: float = 0.0
 
 

@@ -75,18 +75,26 @@ async def run_pytest(
     raise _failure(done)
 
 
-async def interpreter(context: Context, wanted: str | None) -> str:
-    """The first Python with pytest: the layout's, the workdir's `.venv`, PATH's, ours. Raises MissingToolError."""
+async def interpreter(context: Context, wanted: str | None, *, also: str | None = None) -> str:
+    """The first Python with pytest: the layout's, the workdir's `.venv`, PATH's, ours.
+
+    `also` is a module it must have besides, where one of them does. Raises MissingToolError for the layout's own.
+    """
     if wanted is not None:
         python = str(Path(wanted).expanduser()) if "/" in wanted else wanted
         if not await has_module(context, python, "pytest"):
             raise MissingToolError("pytest", f"{python} -m pip install pytest")
         return python
     own = context.workdir / ".venv" / "bin" / "python"
+    first: str | None = None
     for candidate in (str(own) if own.exists() else None, shutil.which("python3"), shutil.which("python")):
         if candidate is not None and await has_module(context, candidate, "pytest"):
-            return candidate
-    return sys.executable
+            first = first or candidate
+            if also is None or await has_module(context, candidate, also):
+                return candidate
+    if first is None or (also is not None and await has_module(context, sys.executable, also)):
+        return sys.executable
+    return first
 
 
 async def has_module(context: Context, python: str, name: str) -> bool:
