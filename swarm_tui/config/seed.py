@@ -75,7 +75,7 @@ def load_seed(path: Path | None = None, environ: Mapping[str, str] | None = None
         known["MQTT_PASSWORD"] = ""
     document = read_document(chosen, known)
     file = to_struct(document, SeedFile)
-    if file.broker.password == "" and "MQTT_PASSWORD" not in environ:
+    if document.texts.get(("broker", "password")) == "" and "MQTT_PASSWORD" not in environ:
         notes.append(f"{chosen}: MQTT_PASSWORD is not set, so no password is sent")
     if reason := check_url(file.broker.url):
         document.problem(("broker", "url"), reason)

@@ -11,7 +11,7 @@ _MEANT = {"http": "ws", "https": "wss"}
 def check_url(url: str) -> str | None:
     """Why `url` names no broker, in a sentence; None when it does. A bare `host` or `host:port` is mqtt."""
     try:
-        parts = urlsplit(url if "://" in url else f"mqtt://{url}")
+        parts = urlsplit(_full(url))
         port = parts.port
     except ValueError as error:
         return f"`{shown_url(url)}` is no broker URL: {error}"
@@ -25,6 +25,10 @@ def check_url(url: str) -> str | None:
     if port == 0:
         return f"`{shown_url(url)}`: port 0 is none that a client can use"
     return None
+
+
+def _full(url: str) -> str:
+    return url if "://" in url or url.startswith("unix:") else f"mqtt://{url}"
 
 
 def shown_url(url: str) -> str:
@@ -42,7 +46,7 @@ def shown_url(url: str) -> str:
 def is_loopback(url: str) -> bool:
     """Whether the broker is on this machine: loopback, `localhost`, or a socket file."""
     try:
-        parts = urlsplit(url if "://" in url else f"mqtt://{url}")
+        parts = urlsplit(_full(url))
     except ValueError:
         return False
     if parts.scheme == "unix":
