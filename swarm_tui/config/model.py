@@ -158,5 +158,7 @@ class RunSpec(Struct, frozen=True, kw_only=True):
     ephemeral: bool = False
     foreign: dict[str, Dialect] = {}
     """Agents that know only another dialect, by id: the dispatcher speaks for them."""
+    foreign_roles: dict[str, str] = {}
+    """The roles of those agents, by id."""
     extra_topics: list[str] = []
     """Further topics to listen to, from the seed's mqtt.yml."""

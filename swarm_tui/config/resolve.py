@@ -48,6 +48,7 @@ def run_specs(loaded: Loaded, *, state: StateDir, host: str, counts: Mapping[str
                 restart=entry.restart or layout.defaults.restart,
                 depends_on=_depends(entry.depends_on, agent, agents),
                 foreign=foreign,
+                foreign_roles={other.agent_id: other.role for other in agents if other.agent_id in foreign},
             )
         )
     return specs

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from swarm_tui.agent.roles.port import RoleLink
 from swarm_tui.agent.roles.task_manager_engine import Engine, Heard, settings_of
+from swarm_tui.agent.roles.task_manager_foreign import Foreign
 from swarm_tui.agent.roles.task_manager_queries import answers
 from swarm_tui.bus.mqtt import MqttBus
-from swarm_tui.bus.port import Bus, Link
+from swarm_tui.bus.port import Bus, Link, OnAck
 from swarm_tui.config.model import RunSpec
 from swarm_tui.config.paths import StateDir
 from swarm_tui.domain.dispatch.model import LinkDown, LinkUp, Tick
@@ -66,6 +67,7 @@ class TaskManager:
         self._make_bus = make_bus or (lambda name, clean: MqttBus(spec.broker, name, clean=clean))
         self._queue: queue.SimpleQueue[Heard | Link | Rejected | None] = queue.SimpleQueue()
         self._writer = Writer(spec.swarm, spec.agent_id, spec.role, new_id=lambda: str(uuid.uuid4()), clock=time.time)
+        self._foreign = Foreign(spec, new_id=lambda: str(uuid.uuid4()), clock=time.time)
         self._retained: Dispatcher | None = None
         self._marker = uuid.uuid4().hex
         self._marked = False
@@ -135,12 +137,21 @@ class TaskManager:
             settings_of(self.spec),
             journal,
             self._writer,
-            lambda message, on_ack: self._bus.publish(message, on_ack) if self._bus is not None else None,
+            self._publish,
             log=self.link.log,
             monotonic=time.monotonic,
             wall=time.time,
             chance=random.random,
         )
+
+    def _publish(self, message: Outgoing, on_ack: OnAck | None) -> None:
+        if self._bus is None:
+            return
+        translated = self._foreign.outgoing(message)
+        if translated is not None:
+            self._bus.publish(translated, on_ack)
+        elif on_ack is not None:
+            on_ack()
 
     def _wait_for_turn(self, engine: Engine) -> bool:
         """Look who leads, over another connection, and wait while it is somebody elsewhere. False: told to stop."""
@@ -179,7 +190,10 @@ class TaskManager:
         bus.start(self._on_message, self._queue.put)
 
     def _on_message(self, full: str, payload: bytes, retained: bool) -> None:
-        event = decode(self.spec.swarm, full, payload, retained, time.time())
+        if self._foreign.hears(full):
+            event = self._foreign.decode(full, payload, retained, time.time())
+        else:
+            event = decode(self.spec.swarm, full, payload, retained, time.time())
         if isinstance(event, Event):
             self._queue.put(event)
 
@@ -205,6 +219,9 @@ class TaskManager:
         self._marker = uuid.uuid4().hex
         bus = self._bus = self._make_bus(dispatcher_client_id(self.spec.swarm), False)
         bus.set_will(self._presence(online=False))
+        self._foreign.seat(engine.state, time.monotonic())
+        for pattern in self._foreign.patterns():
+            bus.subscribe(pattern)
         self._connect(bus, HEARD, HEARD_OF_ALL)
         while not self._marked:
             item = self._queue.get()
@@ -236,6 +253,7 @@ class TaskManager:
                 heard.append(Tick())
                 next_tick = now + 1.0
             engine.hear(heard)
+            self._mirror(engine, heard)
             self._answer(engine, heard)
             if stop or not self.leading:
                 return
@@ -277,6 +295,13 @@ class TaskManager:
             self.leading = False
             self.link.log(f"standing down: {body.instance} leads with epoch {body.epoch}")
             self.link.leave(f"{body.instance} leads the swarm now")
+
+    def _mirror(self, engine: Engine, heard: list[Heard]) -> None:
+        for event in heard:
+            if isinstance(event, Event) and self._foreign.hears(event.topic) and self._bus is not None:
+                message = self._foreign.mirror(event, engine.state)
+                if message is not None:
+                    self._bus.publish(message)
 
     def _answer(self, engine: Engine, heard: list[Heard]) -> None:
         for event in heard:

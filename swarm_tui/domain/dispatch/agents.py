@@ -80,7 +80,7 @@ def heartbeat(turn: Turn, event: Event, body: Heartbeat) -> None:
         seat.capacity = max(0, body.capacity)
     if body.state in ("online", "busy", "draining"):
         seat.status = body.state
-    elif seat.status == "offline" and seat.incarnation is not None:
+    elif seat.status == "offline" and (seat.incarnation is not None or seat.foreign):
         seat.status = "online"
     named = {name for entry in body.tasks if (name := _named(turn, agent_id, entry, working=True))}
     named |= {name for entry in body.finished if (name := _named(turn, agent_id, entry, working=False))}
@@ -113,7 +113,8 @@ def _named(turn: Turn, agent_id: str, entry: dict[str, Any], *, working: bool) -
 def _remind(turn: Turn, job: Job, named: bool) -> None:
     """Say again what the agent seems not to have heard: the offer, or the order to stop."""
     attempt, lease = job.current, turn.state.leases.get(job.task_id)
-    if attempt is None or lease is None or turn.now - lease.offered < OFFER_AGAIN:
+    seat = turn.state.seats.get(job.agent_id or "")
+    if attempt is None or lease is None or turn.now - lease.offered < OFFER_AGAIN or (seat and seat.foreign):
         return
     if job.cancelling is not None:
         stop(turn, job, attempt, job.cancelling)
@@ -127,6 +128,7 @@ def alive(turn: Turn, agent_id: str) -> None:
     if seat is not None:
         seat.seen = turn.now
         if seat.foreign:
+            seat.status = "online"
             for job in _held(turn, agent_id):
                 if job.current is not None and (job.current.started or not seat.claims):
                     renew(turn, job, job.current)

@@ -107,6 +107,8 @@ def forget(state: State, keep: int = 1000) -> None:
 
 def _hear(turn: Turn, event: Event) -> None:
     kind, body, state = event.kind, event.body, turn.state
+    if event.sender in state.seats and state.seats[event.sender].foreign and kind not in (Kind.STATUS, Kind.SHUTDOWN):
+        agents.alive(turn, event.sender)
     if kind in _TASKS and isinstance(body, Task):
         accept.submit(turn, event, body)
         job = state.jobs.get(body.task_id)

@@ -18,9 +18,11 @@ UNKNOWN = frozenset({"timeout", "interrupted", "killed"})
 def fence(job: Job, agent_id: str, number: int | None, epoch: int | None) -> Attempt | None:
     """The attempt that an answer is about; None when it is not one that was given to that agent under that epoch."""
     current = job.current
-    if epoch is None and current is not None and (number is None or current.claimed):
+    if epoch is None and current is not None and current.claimed:
         return current if current.agent_id == agent_id else None
     for attempt in reversed(job.attempts):
+        if number is None and epoch is None and attempt.agent_id == agent_id:
+            return attempt
         if attempt.number == number:
             same = attempt.agent_id == agent_id and (epoch is None or attempt.epoch == epoch)
             return attempt if same else None
