@@ -51,7 +51,7 @@ class Lifecycle:
     ) -> None:
         self.loop, self.crew, self.figures, self.units = loop, crew, figures, units
         self._say, self._changed, self._drain, self._lost = say, changed, drain, lost
-        self._deaths: list[float] = []
+        self._deaths: dict[str, float] = {}
         self._hold_until = 0.0
         self._retry = 0.0
         self.closing = False
@@ -265,7 +265,7 @@ class Lifecycle:
         if unit.spec.command is None and end.status == 0:
             # Our runtime never ends by itself: somebody else sent it a signal.
             end = structs.replace(end, told=True)
-        if self._is_mass(now):
+        if self._is_mass(unit, now):
             history = unit.saved.history
             unit.saved.history = structs.replace(history, restarts=history.restarts + 1)
             self._wait(unit, max(0.0, self._hold_until - now), restart.sentence(end))
@@ -282,19 +282,19 @@ class Lifecycle:
         else:
             self._stopped(unit, decision.reason)
 
-    def _is_mass(self, now: float) -> bool:
+    def _is_mass(self, unit: Unit, now: float) -> bool:
         """Whether this end is one of so many that it is the machine; said once."""
         if now < self._hold_until:
             return True
-        self._deaths = [at for at in self._deaths if now - at <= 2.0] + [now]
+        self._deaths = {name: at for name, at in self._deaths.items() if now - at <= 2.0} | {unit.agent_id: now}
         fleet = sum(1 for unit in self.units.values() if unit.saved.wanted)
-        if not restart.is_mass_death(tuple(self._deaths), fleet, now):
+        if not restart.is_mass_death(tuple(self._deaths.values()), fleet, now):
             return False
         self._hold_until = now + self.figures.backoff_first
         self._say(
             "machine", "", f"{len(self._deaths)} of {fleet} agents ended within 2 s: the machine or tmux, not they"
         )
-        self._deaths = []
+        self._deaths = {}
         return True
 
     def _wait(self, unit: Unit, delay: float, reason: str) -> None:

@@ -198,6 +198,9 @@ class ControlClient:
         """Whoever waits for an answer hears that there is none."""
         with self._lock:
             self._up.clear()
+            if self._process is not None and self._process.stdin is not None:
+                with suppress(OSError):
+                    self._process.stdin.close()
             self._process = None
             lost, self._asked = list(self._asked), deque()
         for one in lost:

@@ -1,0 +1,40 @@
+"""A light agent of another make for the supervisor's tests: it registers and beats, and knows nothing of swarm-tui.
+
+Arguments: agent id, swarm, broker URL. With a file named like its id in $LIGHT_AGENT_FAULTS it exits at once with 3.
+"""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import paho.mqtt.client as mqtt
+
+
+def main() -> None:
+    agent_id, swarm, url = sys.argv[1:4]
+    print(f"{agent_id} begins", flush=True)
+    if (Path(os.environ.get("LIGHT_AGENT_FAULTS", "/nowhere")) / agent_id).exists():
+        print("boom", flush=True)
+        sys.exit(3)
+    host, _, port = url.removeprefix("mqtt://").partition(":")
+    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=f"light-{agent_id}-{os.getpid()}")
+
+    def say(topic: str, payload: dict[str, object]) -> None:
+        client.publish(f"{swarm}/{topic}", json.dumps({"agent_id": agent_id, "payload": payload}), qos=0)
+
+    def registered(*_: object) -> None:
+        say("agents/register", {"agent_id": agent_id, "role": "general", "status": "online", "capabilities": []})
+
+    client.on_connect = registered
+    client.reconnect_delay_set(1, 1)
+    client.connect_async(host, int(port))
+    client.loop_start()
+    while True:
+        time.sleep(0.3)
+        say("agents/heartbeat", {"agent_id": agent_id, "status": "alive"})
+
+
+if __name__ == "__main__":
+    main()
