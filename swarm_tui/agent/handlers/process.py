@@ -99,13 +99,15 @@ async def run_process(
     limit: int = OUTPUT_LIMIT,
     install: str = "",
     heed_cancel: bool = True,
+    stop: "asyncio.Future[str] | None" = None,
 ) -> Completed:
     """Run `argv` and wait for its end.
 
     `env` is added to the allowed environment, `passed` names further variables of the agent's that it gets, `on_line`
     hears each line of stdout as it comes. With `heed_cancel` off the program is let finish its `timeout` in spite of a
-    cancel or the deadline: for what undoes. Raises MissingToolError when argv[0] is not there, HandlerError with code
-    `timeout` or `cancelled` when it was stopped; an exit status other than 0 is the caller's to judge.
+    cancel or the deadline: for what undoes. A reason set on `stop` ends it too. The exit status is not judged.
+
+    Raises MissingToolError when argv[0] is not there, HandlerError with code `timeout`, `cancelled` or `stopped`.
     """
     environment = {**allowed_environment(passed), **context.environment, **(env or {})}
     folder = cwd or context.workdir
@@ -130,7 +132,7 @@ async def run_process(
     if stdin is not None:
         _feed(transport, stdin)
     try:
-        stopped = await _wait(context, pid, program.ended, timeout, heed_cancel)
+        stopped = await _wait(context, pid, program.ended, timeout, heed_cancel, stop)
         # Something the program left behind may hold the pipes open: it goes with it.
         await asyncio.wait({program.closed}, timeout=LINGER)
     finally:
@@ -173,18 +175,28 @@ def _dying_with_us(argv: list[str]) -> list[str]:
 
 
 async def _wait(
-    context: Context, pid: int, ended: "asyncio.Future[None]", timeout: float | None, heed_cancel: bool
+    context: Context,
+    pid: int,
+    ended: "asyncio.Future[None]",
+    timeout: float | None,
+    heed_cancel: bool,
+    stop: "asyncio.Future[str] | None",
 ) -> tuple[str, str] | None:
     """Wait for the end; None when it came by itself, else (code, why) after stopping it."""
     left = context.deadline - asyncio.get_running_loop().time()
     limit = left if timeout is None else min(left, timeout) if heed_cancel else timeout
     never: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
     cancelled = asyncio.ensure_future(context.cancel.wait()) if heed_cancel else never
+    stopped = stop if stop is not None else never
     try:
-        await asyncio.wait([ended, cancelled], timeout=max(0.0, limit), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([ended, cancelled, stopped], timeout=max(0.0, limit), return_when=asyncio.FIRST_COMPLETED)
         if ended.done():
             return None
-        why = ("cancelled", "was cancelled") if cancelled.done() else ("timeout", f"was stopped after {limit:.1f} s")
+        why = ("timeout", f"was stopped after {limit:.1f} s")
+        if cancelled.done():
+            why = ("cancelled", "was cancelled")
+        elif stopped.done():
+            why = ("stopped", stopped.result())
         _signal_group(pid, signal.SIGTERM)
         await asyncio.wait({ended}, timeout=GRACE)
         return why

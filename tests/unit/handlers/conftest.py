@@ -87,6 +87,19 @@ class Bench:
 
         return asyncio.run(go())
 
+    def cancel_when(self, handler: Handler, type_: str, ready: Callable[[], bool], **more: Any) -> dict[str, Any]:
+        """The handler's result, though it was cancelled once `ready` said so."""
+
+        async def go() -> dict[str, Any]:
+            context = self.context(type_, **more)
+            task = asyncio.ensure_future(handler.run(context))
+            while not ready() and not task.done():
+                await asyncio.sleep(0.01)
+            context.cancel.set()
+            return await asyncio.wait_for(task, 11)
+
+        return asyncio.run(go())
+
     def write(self, path: str, text: str) -> Path:
         """A file of the project."""
         full = self.workdir / path

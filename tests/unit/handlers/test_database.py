@@ -116,16 +116,11 @@ def test_a_cancel_leaves_all_as_it_was(app):
     app.write("migrations/0003_endless.sql", endless)
     before = dump(app)
 
-    async def go():
-        context = app.context("database.migrate", {"target": "app.db"})
-        task = asyncio.ensure_future(Migrate().run(context))
-        while not any(message == "migrating the copy" for _, message in app.heard.progress):
-            await asyncio.sleep(0.01)
-        context.cancel.set()
-        await asyncio.wait_for(task, 10)
+    def ready():
+        return any(message == "migrating the copy" for _, message in app.heard.progress)
 
     with pytest.raises(HandlerError, match="cancelled"):
-        asyncio.run(go())
+        app.cancel_when(Migrate(), "database.migrate", ready, payload={"target": "app.db"})
     assert dump(app) == before
 
 

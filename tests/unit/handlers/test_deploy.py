@@ -150,17 +150,12 @@ def test_cancel_while_probing_rolls_back(shop):
     deploy(shop, "1")
     build(shop, "2")
 
-    async def go():
-        slow = {"command": ["sleep", "60"]}
-        context = shop.context("deployment.deploy", {**PAYLOAD, "version": "2"}, options=options(slow))
-        task = asyncio.ensure_future(Deploy().run(context))
-        while not shop.heard.spawned:
-            await asyncio.sleep(0.01)
-        context.cancel.set()
-        await task
-
+    slow = {"command": ["sleep", "60"]}
+    payload = {**PAYLOAD, "version": "2"}
     with pytest.raises(HandlerError, match="rolled back: 1 is live"):
-        asyncio.run(go())
+        shop.cancel_when(
+            Deploy(), "deployment.deploy", lambda: bool(shop.heard.spawned), payload=payload, options=options(slow)
+        )
     assert live(shop) == "1"
 
 

@@ -1,0 +1,64 @@
+"""An agent CLI as data: how to call it headless, and what its stream of JSON events means."""
+
+from typing import Any
+
+from msgspec import Struct
+
+
+class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to take from an event that `when` fits: dotted paths, `*` for each item of a list.
+
+    `text` is the answer (the last one counts; with `append` they are joined), `progress` says what it does, `tokens`
+    are added up, `cost` is US dollars, `error` is why it failed, `warning` why it may have.
+    """
+
+    when: dict[str, Any]
+    turn: bool = False
+    text: str | None = None
+    append: bool = False
+    progress: list[str] = []
+    tokens: list[str] = []
+    cost: str | None = None
+    turns: str | None = None
+    session: str | None = None
+    error: str | None = None
+    warning: str | None = None
+    failed_if: dict[str, Any] = {}
+    """Values that mean that it failed, whatever its exit status."""
+
+
+class Cli(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One program. In `argv` a lone {mode}, {model}, {max_turns}, {max_cost} stands for the arguments below, or none.
+
+    The prompt comes on stdin, unless {prompt} stands in `argv`. `modes`: what it may do without asking anyone; a
+    program that cannot be held to a mode does not offer it. `passed`: variables of the environment that it gets.
+    """
+
+    argv: list[str]
+    modes: dict[str, list[str]]
+    events: list[Rule] = []
+    model: list[str] = []
+    max_turns: list[str] = []
+    max_cost: list[str] = []
+    exit_codes: dict[int, str] = {}
+    passed: list[str] = []
+    install: str = ""
+
+
+def find(event: Any, path: str) -> list[Any]:
+    """All values at `path` of an event."""
+    values = [event]
+    for part in path.split("."):
+        found: list[Any] = []
+        for value in values:
+            if part == "*" and isinstance(value, list):
+                found += value
+            elif isinstance(value, dict) and part in value:
+                found.append(value[part])
+        values = found
+    return values
+
+
+def fits(event: Any, when: dict[str, Any]) -> bool:
+    """Whether each path of `when` holds its value in the event."""
+    return all(value in find(event, path) for path, value in when.items())

@@ -1,0 +1,95 @@
+"""code.generate works in a worktree of its own, and throws no work away."""
+
+import json
+import os
+import sys
+
+import pytest
+
+from swarm_tui.agent.handlers.base import HandlerError
+from swarm_tui.agent.handlers.generate import Generate
+
+WRITER = {
+    "argv": [sys.executable, "-c", "exec(open(0).read())"],
+    "modes": {"edit": []},
+}
+
+
+def generate(bench, code, task_id="t-1", **payload):
+    options = {"cli": "writer", "clis": {"writer": WRITER}, "keep": 3}
+    return bench.run(Generate(), "code.generate", {"prompt": code, **payload}, options=options, task_id=task_id)
+
+
+@pytest.fixture
+def repo(bench):
+    bench.write("app.py", "x = 1\n")
+    bench.commit()
+    bench.write("mine.txt", "not committed\n")
+    return bench
+
+
+def test_the_work_is_on_a_branch_and_the_users_tree_is_as_it_was(repo):
+    before = (repo.git("status", "--porcelain"), repo.git("rev-parse", "HEAD"), repo.git("branch", "--show-current"))
+    result = generate(repo, "open('new.py','w').write('y = 2\\n'); open('app.py','a').write('z = 3\\n')")
+    assert (result["branch"], sorted(result["files"])) == ("swarm/t-1", ["app.py", "new.py"])
+    assert "2 files changed, 2 insertions(+)" in result["diffstat"]
+    assert result["path"].startswith(str(repo.state / "worktrees"))
+    assert repo.git("show", "swarm/t-1:new.py") == "y = 2"
+    after = (repo.git("status", "--porcelain"), repo.git("rev-parse", "HEAD"), repo.git("branch", "--show-current"))
+    assert after == before
+    assert not (repo.workdir / "new.py").exists()
+    assert generate(repo, "open('new.py','w')")["branch"] == "swarm/t-1-2"
+
+
+def test_nothing_written_leaves_nothing(repo):
+    with pytest.raises(HandlerError, match="nothing was written") as caught:
+        generate(repo, "print('no')")
+    assert caught.value.code == "nothing-written"
+    assert list((repo.state / "worktrees").iterdir()) == []
+    assert repo.git("branch", "--list", "swarm/*") == ""
+
+
+def test_a_failure_keeps_what_was_written(repo):
+    with pytest.raises(HandlerError, match="exit status 3") as caught:
+        generate(repo, "open('half.py','w').write('x'); import sys; sys.exit(3)")
+    folder = caught.value.result["path"]
+    assert os.path.exists(f"{folder}/half.py")
+    for number in range(5):
+        generate(repo, "open('new.py','w').write('y')", task_id=f"u-{number}")
+    left = sorted(os.listdir(repo.state / "worktrees"))
+    assert "t-1" in left, "a dirty worktree is never removed"
+    assert len(left) == 4
+    assert "u-0" not in left
+    assert repo.git("rev-parse", "--verify", "swarm/u-0"), "its branch stays"
+
+
+def test_hooks_of_the_repository_do_not_run(repo, tmp_path):
+    mark = tmp_path / "ran"
+    for name in ("post-checkout", "pre-commit", "post-commit"):
+        hook = repo.workdir / ".git/hooks" / name
+        hook.parent.mkdir(exist_ok=True)
+        hook.write_text(f"#!/bin/sh\ntouch {mark}\n")
+        hook.chmod(0o755)
+    generate(repo, "open('new.py','w').write('y')")
+    assert not mark.exists()
+
+
+def test_without_a_writer_it_says_what_to_configure(repo):
+    with pytest.raises(HandlerError, match="cli: claude") as caught:
+        repo.run(Generate(), "code.generate", {"prompt": "x"})
+    assert caught.value.code == "not-configured"
+
+
+def test_a_model_writes_whole_files_and_only_within(repo):
+    from test_llm import Server, run
+
+    server = Server()
+    server.text = json.dumps({"files": [{"path": "pkg/new.py", "content": "y = 2\n"}], "summary": "made it"})
+    result = run(repo, server, Generate(), "code.generate", {"prompt": "make it"})
+    assert (result["files"], result["text"]) == (["pkg/new.py"], "made it")
+    assert "app.py" in server.requests[0][2]["messages"][-1]["content"]
+    for path in ("../out.py", "/tmp/out.py", ".git", ".git/config"):
+        server.text = json.dumps({"files": [{"path": path, "content": "x"}]})
+        with pytest.raises(HandlerError) as caught:
+            run(repo, server, Generate(), "code.generate", {"prompt": "make it"})
+        assert caught.value.code == "outside"
