@@ -65,7 +65,7 @@ class Health:
 
         async def one(check: Check) -> Result:
             nonlocal done
-            found = await _probe(check)
+            found = await probe(check)
             done += 1
             context.progress(done * 100 / len(checks), f"{check.kind} {check.target}: {found.detail}")
             return {"kind": check.kind, "target": check.target, **msgspec.structs.asdict(found)}
@@ -136,7 +136,8 @@ def _default_checks(context: Context, payload: HealthPayload) -> list[Check]:
     return [Check(kind=kind, target=target, timeout=payload.timeout)]
 
 
-async def _probe(check: Check) -> Finding:
+async def probe(check: Check) -> Finding:
+    """Run one check within its time limit; what goes wrong is a finding."""
     loop = asyncio.get_running_loop()
     began = loop.time()
     try:

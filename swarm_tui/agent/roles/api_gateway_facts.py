@@ -1,0 +1,151 @@
+"""What the door knows of the swarm: one client of the bus, one fleet, and the raw messages for those who watch."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from swarm_tui.bus.port import Bus, BusError, Link, OnAck, OnLink, OnMessage
+from swarm_tui.client.operator import Operator
+from swarm_tui.domain.fleet import Fleet
+from swarm_tui.domain.summary import agent_json, task_json, task_row
+from swarm_tui.protocol.bodies import JsonObject, Reply
+from swarm_tui.protocol.envelope import Event, Outgoing, Rejected
+from swarm_tui.protocol.rows import TaskRow
+
+PAST = 1000
+"""Tasks of the past that are asked for at the start."""
+
+
+class Tap:
+    """A bus whose raw messages are also given to `on_raw`, on the bus's thread."""
+
+    def __init__(self, bus: Bus, on_raw: Callable[[str, bytes], None]) -> None:
+        self._bus = bus
+        self._on_raw = on_raw
+
+    def start(self, on_message: OnMessage, on_link: OnLink) -> None:
+        def both(topic: str, payload: bytes, retained: bool) -> None:
+            on_message(topic, payload, retained)
+            self._on_raw(topic, payload)
+
+        self._bus.start(both, on_link)
+
+    def subscribe(self, pattern: str, qos: int = 1) -> None:
+        self._bus.subscribe(pattern, qos)
+
+    def publish(self, message: Outgoing, on_ack: OnAck | None = None) -> None:
+        self._bus.publish(message, on_ack)
+
+    def set_will(self, will: Outgoing) -> None:
+        self._bus.set_will(will)
+
+    def is_up(self) -> bool:
+        return self._bus.is_up()
+
+    def close(self, wait: float = 2.0) -> None:
+        self._bus.close(wait)
+
+
+class Facts:
+    """The fleet as this client hears it. All methods are thread-safe."""
+
+    def __init__(self, bus: Bus, swarm: str, agent_id: str, host: str, on_raw: Callable[[str, bytes], None]) -> None:
+        self.operator = Operator(Tap(bus, on_raw), swarm, user=agent_id, host=host)
+        self._fleet = Fleet(swarm)
+        self._lock = threading.Lock()
+        self._ticked = 0.0
+
+    def start(self, wait: float = 2.0) -> None:
+        """Listen; waits up to `wait` seconds for the link, then asks for the past."""
+        self.operator.on_event(self._apply)
+        self.operator.on_link(self._link)
+        self.operator.start()
+        if self.operator.wait_link(wait).up:
+            self._load_past()
+
+    def close(self) -> None:
+        """Leave the bus."""
+        self.operator.close(1.0)
+
+    def read(self, look: Callable[[Fleet, float], Any]) -> Any:
+        """What `look(fleet, now)` makes of the fleet as it is now; it must copy what it keeps."""
+        now = time.time()
+        with self._lock:
+            if now - self._ticked >= 1.0:
+                self._ticked = now
+                self._fleet.tick(now)
+            return look(self._fleet, now)
+
+    def agents(self) -> list[JsonObject]:
+        """Rows as `status --json` has them."""
+        rows: list[JsonObject] = self.read(
+            lambda fleet, now: [agent_json(fleet.agents[agent_id], now) for agent_id in sorted(fleet.agents)]
+        )
+        return rows
+
+    def tasks(self, state: str | None, task_type: str | None, limit: int) -> list[JsonObject]:
+        """Rows as `tasks --json` has them, the newest first."""
+
+        def look(fleet: Fleet, now: float) -> list[JsonObject]:
+            found = [
+                task
+                for task in fleet.tasks.values()
+                if state in (None, task.state.value) and task_type in (None, task.type)
+            ]
+            found.sort(key=lambda task: task.updated_at, reverse=True)
+            return [task_json(task_row(task)) for task in found[:limit]]
+
+        rows: list[JsonObject] = self.read(look)
+        return rows
+
+    def task(self, task_id: str) -> JsonObject | None:
+        """One task with its hops: the dispatcher's record, else what was heard. Blocks up to two seconds."""
+        reply = self._ask("task", {"task_id": task_id}, 2.0)
+        for row in _rows(reply):
+            return task_json(row, hops=True)
+
+        def look(fleet: Fleet, now: float) -> JsonObject | None:
+            task = fleet.tasks.get(task_id)
+            return None if task is None else task_json(task_row(task), hops=True)
+
+        found: JsonObject | None = self.read(look)
+        return found
+
+    def _ask(self, query: str, args: JsonObject, timeout: float) -> Reply | None:
+        leader = self.read(lambda fleet, now: fleet.dispatcher)
+        if leader is None or not leader.online:
+            return None
+        try:
+            return self.operator.query(query, args, timeout)
+        except BusError:
+            return None
+
+    def _load_past(self) -> None:
+        # The retained word of who dispatches follows the link by a moment.
+        deadline = time.monotonic() + 0.5
+        while self.read(lambda fleet, now: fleet.dispatcher) is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        rows = _rows(self._ask("tasks", {"limit": PAST}, 3.0))
+        with self._lock:
+            self._fleet.load(rows, time.time())
+
+    def _apply(self, event: Event | Rejected) -> None:
+        with self._lock:
+            self._fleet.apply(event, time.time())
+
+    def _link(self, link: Link) -> None:
+        with self._lock:
+            self._fleet.link(link.up, link.reason, time.time())
+
+
+def _rows(reply: Reply | None) -> list[TaskRow]:
+    rows = []
+    for row in reply.rows if reply is not None else ():
+        try:
+            rows.append(msgspec.convert(row, TaskRow, strict=False))
+        except msgspec.ValidationError:
+            continue
+    return rows

@@ -1,0 +1,68 @@
+"""The door, described for machines."""
+
+from typing import Any
+
+JsonObject = dict[str, Any]
+
+
+def document(new_task: JsonObject) -> JsonObject:
+    """The OpenAPI document; `new_task` is the JSON schema of POST /tasks' body."""
+    schemas: JsonObject = dict(new_task.get("$defs", {}))
+    body = {"$ref": new_task["$ref"].replace("#/$defs/", "#/components/schemas/")} if "$ref" in new_task else new_task
+    schemas["Error"] = {
+        "type": "object",
+        "required": ["error"],
+        "properties": {"error": {"type": "string"}, "task_id": {"type": "string"}},
+    }
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "swarm-tui gateway", "version": "1"},
+        "security": [{"bearer": []}, {}],
+        "paths": {
+            "/tasks": {
+                "post": {
+                    "summary": "Publish a task; answered when the swarm has accepted it",
+                    "parameters": [_parameter("Idempotency-Key", "header", "a repeat with the same key is one task")],
+                    "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
+                    "responses": {
+                        "202": {"description": "accepted: `task_id` and `state`"},
+                        "409": _problem("the key or the id is taken by a task with another body"),
+                        "422": _problem("the task is not one"),
+                        "503": _problem("nobody accepted it in time"),
+                    },
+                },
+                "get": {
+                    "summary": "Tasks, the newest first",
+                    "parameters": [_parameter(name, "query", "") for name in ("state", "type", "limit")],
+                    "responses": {"200": {"description": "an array of tasks"}},
+                },
+            },
+            "/tasks/{task_id}": {
+                "get": {
+                    "summary": "One task with every hop",
+                    "parameters": [{**_parameter("task_id", "path", ""), "required": True}],
+                    "responses": {"200": {"description": "the task"}, "404": _problem("no such task")},
+                }
+            },
+            "/agents": _get("Agents", "an array of agents"),
+            "/healthz": _get("Whether the gateway reaches the broker (503 when not)", "it does"),
+            "/metrics": _get("Facts for Prometheus", "text"),
+        },
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def _parameter(name: str, where: str, text: str) -> JsonObject:
+    return {"name": name, "in": where, "description": text, "schema": {"type": "string"}}
+
+
+def _problem(text: str) -> JsonObject:
+    schema = {"$ref": "#/components/schemas/Error"}
+    return {"description": text, "content": {"application/json": {"schema": schema}}}
+
+
+def _get(summary: str, answer: str) -> JsonObject:
+    return {"get": {"summary": summary, "responses": {"200": {"description": answer}}}}

@@ -1,0 +1,164 @@
+"""A door on a free port over a bus in memory, with somebody who dispatches."""
+
+import http.client
+import itertools
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from swarm_tui.agent.roles.api_gateway import ApiGateway
+from swarm_tui.bus.memory import MemoryBroker, MemoryBus
+from swarm_tui.config.model import Broker, RunSpec
+from swarm_tui.protocol import bodies as b
+from swarm_tui.protocol.codec import Writer, decode
+from swarm_tui.protocol.envelope import Event, Outgoing
+from swarm_tui.protocol.rows import Hop, TaskRow
+from swarm_tui.protocol.topics import Kind as K
+from swarm_tui.protocol.topics import everything
+
+SWARM = "opencto-dev"
+
+
+class Voice:
+    """Speaks on the bus as anybody."""
+
+    def __init__(self, broker: MemoryBroker, name: str) -> None:
+        ids = itertools.count()
+        self.bus = MemoryBus(broker, name)
+        self.writer = Writer(SWARM, name, "general", new_id=lambda: f"{name}-{next(ids)}", clock=time.time)
+        self.lines: list[str] = []
+        self.swarm, self.incarnation, self.take_over = SWARM, "i", False
+
+    def say(self, kind: K, body: b.Body, key: str = "") -> None:
+        self.bus.publish(self.writer.message(kind, body, key))
+
+    # The agent as its role sees it.
+
+    def publish(self, message: Outgoing, on_ack: Any = None) -> None:
+        self.bus.publish(message, on_ack)
+
+    def now(self) -> float:
+        return time.time()
+
+    def log(self, line: str) -> None:
+        self.lines.append(line)
+
+    def leave(self, reason: str, exit_code: int = 1) -> None:
+        raise AssertionError(reason)
+
+
+class Dispatcher(Voice):
+    """Accepts tasks by the rules a publisher can see, and answers `tasks` and `task`."""
+
+    def __init__(self, broker: MemoryBroker) -> None:
+        super().__init__(broker, "tm")
+        self.known: dict[str, b.Task] = {}
+        self.silent = False
+        self.bus.subscribe(everything(SWARM))
+        self.bus.start(self._heard, lambda _: None)
+        self.say(K.DISPATCHER, b.Dispatcher(instance="x", epoch=1, agent_id="tm"))
+
+    def _heard(self, topic: str, payload: bytes, retained: bool) -> None:
+        event = decode(SWARM, topic, payload, retained, time.time())
+        if not isinstance(event, Event) or self.silent:
+            return
+        if isinstance(event.body, b.Task):
+            self._task(event.body)
+        elif isinstance(event.body, b.Query):
+            rows: list[Any] = [TaskRow(task_id="old", type="past.task", state="complete", updated_at=5.0)]
+            if event.body.query == "task":
+                wanted = event.body.args["task_id"]
+                rows = [TaskRow(task_id=wanted, type="t", state="queued", hops=[Hop(at=1.0, what="journaled")])]
+                rows = rows if wanted in self.known else []
+            reply = b.Reply(query=event.body.query, rows=rows, request=event.id, source="tm")
+            self.say(K.REPLY, reply, event.key)
+
+    def _task(self, task: b.Task) -> None:
+        known = self.known.setdefault(task.task_id, task)
+        if known != task:
+            reason = "this task id is taken by a task with another body"
+            self.say(K.TASK_REJECTED, b.TaskRejected(task_id=task.task_id, reason=reason))
+        elif task.type == "refused.type":
+            self.say(K.TASK_REJECTED, b.TaskRejected(task_id=task.task_id, reason="no such type"))
+        else:
+            self.say(K.TASK_QUEUED, b.Queued(task_id=task.task_id))
+
+
+class Answer:
+    """What came back."""
+
+    def __init__(self, reply: http.client.HTTPResponse) -> None:
+        self.status = reply.status
+        self.headers = reply.headers
+        self.body = reply.read()
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Visitor:
+    """Asks over HTTP."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+
+    def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=15)
+        try:
+            given = {name.replace("_", "-"): value for name, value in headers.items()}
+            raw = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+            if raw is not None:
+                given.setdefault("Content-Type", "application/json")
+            connection.request(method, path, raw, given)
+            return Answer(connection.getresponse())
+        finally:
+            connection.close()
+
+    def get(self, path: str, **headers: str) -> Answer:
+        return self.ask("GET", path, **headers)
+
+    def post(self, body: Any, **headers: str) -> Answer:
+        return self.ask("POST", "/tasks", body, **headers)
+
+
+@pytest.fixture
+def broker() -> MemoryBroker:
+    return MemoryBroker()
+
+
+@pytest.fixture
+def open_door(broker: MemoryBroker, tmp_path: Path, free_port: int) -> Iterator[Callable[..., ApiGateway]]:
+    made: list[ApiGateway] = []
+
+    def make(swarm: str = SWARM, **env: str) -> ApiGateway:
+        spec = RunSpec(
+            agent_id="door-01", role="api-gateway", swarm=swarm, broker=Broker(), workdir=str(tmp_path),
+            state_dir=str(tmp_path / "state"), host="here", env={"SWARM_HTTP_PORT": str(free_port), **env},
+        )  # fmt: skip
+        link = Voice(broker, "door-01")
+        link.bus.start(lambda *_: None, lambda _: None)
+        role = ApiGateway(spec, link, make_bus=lambda name: MemoryBus(broker, name))
+        made.append(role)
+        role.start()
+        return role
+
+    yield make
+    for role in made:
+        role.close()
+
+
+@pytest.fixture
+def visitor(free_port: int) -> Visitor:
+    return Visitor(free_port)
+
+
+@pytest.fixture
+def dispatcher(broker: MemoryBroker) -> Iterator[Dispatcher]:
+    made = Dispatcher(broker)
+    yield made
+    made.bus.close()

@@ -1,0 +1,228 @@
+"""The door: what each route answers, and that nobody comes in who should not."""
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from swarm_tui.agent.handlers.base import HandlerError
+from swarm_tui.agent.handlers.gateway import Probe
+from swarm_tui.agent.roles import api_gateway_app
+from swarm_tui.agent.roles.api_gateway import ApiGateway
+from swarm_tui.protocol import bodies as b
+from swarm_tui.protocol.topics import Kind as K
+from tests.unit.gateway.conftest import Dispatcher, Visitor
+from tests.unit.monitoring.test_handlers import context
+from tests.wait import until
+
+Opener = Callable[..., ApiGateway]
+
+
+def test_a_task_is_accepted_when_the_swarm_says_so(open_door: Opener, visitor: Visitor, dispatcher: Dispatcher) -> None:
+    open_door()
+    answer = visitor.post({"type": "noop", "payload": {"a": 1}, "priority": "high"})
+    assert (answer.status, answer.json["state"]) == (202, "queued")
+    task_id = answer.json["task_id"]
+    assert answer.headers["Location"] == f"/tasks/{task_id}"
+    assert (dispatcher.known[task_id].payload, dispatcher.known[task_id].priority) == ({"a": 1}, "high")
+    assert visitor.get(f"/tasks/{task_id}").json["hops"][0]["what"] == "journaled"
+    rows = visitor.get("/tasks").json
+    assert {row["task_id"]: row["state"] for row in rows} == {"old": "complete", task_id: "queued"}
+    assert [row["task_id"] for row in visitor.get("/tasks?state=complete&type=past.task&limit=1").json] == ["old"]
+
+
+def test_the_same_key_is_the_same_task(open_door: Opener, visitor: Visitor, dispatcher: Dispatcher) -> None:
+    open_door()
+    first = visitor.post({"type": "noop"}, Idempotency_Key="k1")
+    again = visitor.post({"type": "noop"}, Idempotency_Key="k1")
+    other = visitor.post({"type": "noop", "payload": {"x": 1}}, Idempotency_Key="k1")
+    assert (first.status, again.status, other.status) == (202, 202, 409)
+    assert first.json == again.json
+    assert len(dispatcher.known) == 1
+
+
+def test_what_is_no_task_is_refused_with_the_reason(
+    open_door: Opener, visitor: Visitor, dispatcher: Dispatcher
+) -> None:
+    open_door()
+    for body, reason in (
+        ({}, "type"),
+        ({"type": "a b"}, "task type"),
+        ({"type": "x", "task_id": "a/b"}, "task id"),
+        ({"type": "x", "assigned_to": "a/b"}, "agent id"),
+        ({"type": "x", "priority": "huge"}, "priority"),
+        ({"type": "x", "more": 1}, "more"),
+        ({"type": "refused.type"}, "no such type"),
+        (b"{nonsense", "JSON"),
+        (b"[1]", "object"),
+    ):
+        answer = visitor.post(body)
+        assert answer.status == 422, (body, answer.body)
+        assert reason in answer.json["error"]
+    assert visitor.post({"type": "x"}, Idempotency_Key="k" * 300).status == 422
+    assert visitor.post({"type": "x"}, Content_Type="text/plain").status == 415
+    assert visitor.post({"type": "x", "payload": {"a": "x" * 200_000}}).status == 413
+    assert visitor.get("/tasks?state=odd").status == 422
+    assert visitor.get("/tasks?limit=0").status == 422
+    assert visitor.get("/tasks/unknown").status == 404
+    assert visitor.get("/nowhere").status == 404
+    assert visitor.ask("DELETE", "/tasks").status == 405
+
+
+def test_nobody_accepts_it(
+    open_door: Opener, visitor: Visitor, dispatcher: Dispatcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api_gateway_app, "ACCEPT_TIMEOUT", 0.3)
+    open_door()
+    assert visitor.get("/healthz").status == 200
+    dispatcher.silent = True
+    answer = visitor.post({"type": "noop", "task_id": "t1"})
+    assert (answer.status, answer.json["task_id"]) == (503, "t1")
+    assert "repeat" in answer.json["error"]
+
+
+def test_agents_health_metrics_and_openapi(open_door: Opener, visitor: Visitor, dispatcher: Dispatcher) -> None:
+    dispatcher.say(K.STATUS, b.Status(status="online", role="testing", incarnation="i", pid=7), "tm")
+    open_door()
+    assert visitor.get("/healthz").json == {"status": "ok", "broker": True, "dispatcher": True, "halted": False}
+    agent = visitor.get("/agents").json[0]
+    assert (agent["agent_id"], agent["state"], agent["pid"]) == ("tm", "online", 7)
+    dispatcher.say(K.HEARTBEAT, b.Heartbeat(agent_id="tm", memory={"rss": 4096}))
+    metrics = visitor.get("/metrics")
+    assert metrics.headers["Content-Type"].startswith("text/plain")
+    for line in (
+        b'swarm_agents{state="online"} 1.0',
+        b'swarm_agent_memory_bytes{agent_id="tm"} 4096.0',
+        b"swarm_broker_up 1.0",
+    ):
+        assert line in metrics.body
+    document = visitor.get("/openapi.json").json
+    assert set(document["paths"]) == {"/tasks", "/tasks/{task_id}", "/agents", "/healthz", "/metrics"}
+    assert "NewTask" in document["components"]["schemas"]
+    page = visitor.get("/")
+    assert page.headers["Content-Type"].startswith("text/html")
+    assert "script-src 'sha256-" in page.headers["Content-Security-Policy"]
+    assert b"innerHTML" not in page.body
+    assert page.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_pages_of_other_sites_stay_outside(open_door: Opener, visitor: Visitor, dispatcher: Dispatcher) -> None:
+    open_door(SWARM_HTTP_ORIGINS="https://ops.example", SWARM_HTTP_HOSTS="door.example")
+    port = visitor.port
+    assert visitor.get("/agents", Host=f"evil.example:{port}").status == 421
+    assert visitor.get("/agents", Host=f"door.example:{port}").status == 200
+    assert visitor.get("/agents", Host=f"localhost:{port}").status == 200
+    for origin in ("http://evil.example", "null", f"http://127.0.0.1:{port + 1}"):
+        assert visitor.post({"type": "noop"}, Origin=origin).status == 403
+    assert dispatcher.known == {}
+    assert visitor.post({"type": "noop"}, Origin=f"http://127.0.0.1:{port}").status == 202
+    assert visitor.post({"type": "noop"}, Origin="https://ops.example").status == 202
+
+
+def test_elsewhere_a_token_is_needed(open_door: Opener, visitor: Visitor, tmp_path: Path) -> None:
+    open_door("opencto-prod")
+    token_file = tmp_path / "state" / "gateway.token"
+    assert token_file.stat().st_mode & 0o777 == 0o600
+    token = token_file.read_text().strip()
+    assert len(token) >= 32
+    refused = visitor.get("/agents")
+    assert (refused.status, refused.headers["WWW-Authenticate"]) == (401, "Bearer")
+    assert visitor.get("/agents", Authorization="Bearer wrong").status == 401
+    assert visitor.get(f"/agents?token={token}").status == 401, "in a query it would be logged"
+    assert visitor.get("/agents", Authorization=f"Bearer {token}").status == 200
+    assert visitor.get("/healthz").status == 200
+    assert visitor.get("/").status == 200
+
+
+def test_a_token_that_others_can_read_opens_nothing(open_door: Opener, tmp_path: Path) -> None:
+    token_file = tmp_path / "token"
+    token_file.write_text("x" * 32)
+    token_file.chmod(0o644)
+    with pytest.raises(OSError, match="chmod 600"):
+        open_door(SWARM_HTTP_TOKEN_FILE=str(token_file))
+    token_file.chmod(0o600)
+    token_file.write_text("short")
+    with pytest.raises(OSError, match="16 characters"):
+        open_door(SWARM_HTTP_TOKEN_FILE=str(token_file))
+
+
+def test_a_port_that_means_nothing_is_said(open_door: Opener) -> None:
+    with pytest.raises(OSError, match="SWARM_HTTP_PORT"):
+        open_door(SWARM_HTTP_PORT="eighty")
+
+
+def test_a_taken_port_is_said_and_tried_again(open_door: Opener, visitor: Visitor) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", visitor.port))
+        other.listen()
+        role = open_door()
+        role.tick(time.time())
+        lines = role._link.lines  # type: ignore[attr-defined]
+        assert len(lines) == 1
+        assert "another program has it" in lines[0]
+        assert role.url is None
+    role.tick(time.time() + 100)
+    assert visitor.get("/healthz").status in (200, 503)
+
+
+def test_a_door_that_fell_opens_again(open_door: Opener, visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    role = open_door()
+    with monkeypatch.context() as patched:
+        patched.setattr(api_gateway_app, "Door", None)
+        with pytest.raises(OSError, match=r"closed|reset|timed out"):
+            visitor_socket(visitor.port)
+        until(lambda: role._thread is not None and not role._thread.is_alive(), what="the server fell")
+    assert "fell" in role._link.lines[-1]  # type: ignore[attr-defined]
+    role.tick(time.time() + 100)
+    assert visitor.get("/healthz").status == 200
+
+
+def visitor_socket(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=0.5) as connection:
+        connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        if connection.recv(1) == b"":
+            raise OSError("closed")
+
+
+_IDLE = """
+import sys, itertools
+from swarm_tui.agent.roles.api_gateway import ApiGateway
+from swarm_tui.config.model import Broker, RunSpec
+class Link:
+    swarm = "opencto-dev"
+    def log(self, line): pass
+spec = RunSpec(agent_id="d", role="api-gateway", swarm="opencto-dev", broker=Broker(), workdir="/",
+               state_dir=sys.argv[2], env={"SWARM_HTTP_PORT": sys.argv[1]})
+role = ApiGateway(spec, Link())
+role.start()
+assert role.url and not role.serving
+print(sorted(name for name in ("aiohttp", "asyncio", "prometheus_client", "paho") if name in sys.modules))
+role.close()
+"""
+
+
+def test_an_idle_door_loads_no_server(free_port: int, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", _IDLE, str(free_port), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_probe_finds_the_door_or_says_that_there_is_none(
+    open_door: Opener, visitor: Visitor, tmp_path: Path
+) -> None:
+    import asyncio
+
+    async def probe(payload: dict[str, object]) -> dict[str, object]:
+        return await Probe().run(context(payload, tmp_path))
+
+    with pytest.raises(HandlerError, match="no HTTP door"):
+        asyncio.run(probe({}))
+    open_door()
+    found = asyncio.run(probe({}))
+    assert (found["healthy"], found["status"]) == (True, 200)
+    lost = asyncio.run(probe({"url": f"http://127.0.0.1:{visitor.port}/nowhere"}))
+    assert (lost["healthy"], lost["status"], lost["verdict"]) == (False, 404, "failed")
