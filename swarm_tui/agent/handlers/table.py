@@ -15,6 +15,7 @@ BUILTIN: dict[str, str] = {
     "deployment.deploy": "swarm_tui.agent.handlers.deploy:Deploy",
     "deployment.rollback": "swarm_tui.agent.handlers.deploy:Rollback",
     "security.scan": "swarm_tui.agent.handlers.security:Scan",
+    "security.audit": "swarm_tui.agent.handlers.audit:Audit",
     "documentation.generate": "swarm_tui.agent.handlers.docs:Generate",
     "monitoring.health": "swarm_tui.agent.handlers.monitoring:Health",
     "monitoring.alerts": "swarm_tui.agent.handlers.monitoring:Alerts",

@@ -1,0 +1,132 @@
+"""security.audit: bad declarations on their lines; what could not be looked up is said, never passed."""
+
+import json
+import os
+import shutil
+import sys
+
+import pytest
+
+from swarm_tui.agent.handlers.audit import Audit
+from swarm_tui.agent.handlers.base import HandlerError, MissingToolError
+
+ANSWER = {
+    "dependencies": [
+        {
+            "name": "flask",
+            "version": "0.5",
+            "vulns": [
+                {"id": "PYSEC-2019-179", "fix_versions": ["1.0"], "aliases": ["CVE-2019-1010083"], "description": ""}
+            ],
+        },
+        {"name": "click", "version": "8.1.7", "vulns": []},
+    ],
+    "fixes": [],
+}
+NO_NETWORK = "requests.exceptions.ConnectionError: HTTPSConnectionPool: Max retries exceeded (NameResolutionError)"
+
+
+@pytest.fixture
+def pip_audit(tmp_path, monkeypatch):
+    """Puts a pip-audit on the PATH that answers as told, and keeps the requirements that it was asked about."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+
+    def make(stdout="", stderr="", code=0):
+        asked = tmp_path / "asked"
+        tool = folder / "pip-audit"
+        tool.write_text(
+            f"#!{sys.executable}\nimport sys\n"
+            f"open({str(asked)!r}, 'w').write(open(sys.argv[2]).read())\n"
+            f"sys.stdout.write({stdout!r}); sys.stderr.write({stderr!r}); sys.exit({code})\n"
+        )
+        tool.chmod(0o755)
+        return asked
+
+    return make
+
+
+@pytest.fixture
+def project(bench):
+    bench.write("requirements.txt", "# pinned\nFlask==0.5\nclick==8.1.7 ; python_version > '3'\n")
+    return bench
+
+
+def places(result):
+    return {(f["file"], f["line"], f["code"], f["severity"]) for f in result["findings"]}
+
+
+def test_known_vulnerabilities_on_their_lines(project, pip_audit):
+    asked = pip_audit(json.dumps(ANSWER), "Found 1 known vulnerability", 1)
+    result = project.run(Audit(), "security.audit")
+    assert places(result) == {("requirements.txt", 2, "PYSEC-2019-179", "error")}
+    assert (result["verdict"], result["looked_up"]) == ("failed", True)
+    assert asked.read_text() == "Flask==0.5\nclick==8.1.7\n"
+
+
+def test_a_clean_project_passes(project, pip_audit):
+    pip_audit(json.dumps({"dependencies": []}))
+    result = project.run(Audit(), "security.audit")
+    assert (result["findings"], result["verdict"]) == ([], "passed")
+
+
+def test_what_could_not_be_looked_up_is_a_finding(project, pip_audit):
+    skipped = {"dependencies": [{"name": "flask", "skip_reason": "not found"}, {"name": "click", "version": "8.1.7"}]}
+    pip_audit(json.dumps(skipped))
+    result = project.run(Audit(), "security.audit")
+    assert places(result) == {("requirements.txt", 2, "skipped", "warning")}
+    assert result["verdict"] == "failed"
+
+
+def test_without_a_network_it_says_so_and_passes_nothing(project, pip_audit):
+    pip_audit("", NO_NETWORK, 1)
+    result = project.run(Audit(), "security.audit")
+    assert (result["verdict"], result["looked_up"]) == ("unknown", False)
+    assert "NOT looked up" in result["summary"]
+    with pytest.raises(HandlerError) as caught:
+        project.run(Audit(), "security.audit", {"online": "always"})
+    assert (caught.value.code, caught.value.retryable) == ("offline", True)
+
+
+def test_a_broken_tool_is_no_missing_network(project, pip_audit):
+    pip_audit("", "Traceback: KeyError", 1)
+    with pytest.raises(HandlerError) as caught:
+        project.run(Audit(), "security.audit")
+    assert caught.value.code == "pip-audit"
+
+
+def test_bad_declarations_offline(bench):
+    bench.write(
+        "requirements.txt",
+        "requests>=2\n--extra-index-url https://mirror.invalid/simple\n--index-url http://mirror.invalid/simple\n"
+        "git+https://forge.invalid/a.git@main\ncolourama==1.0\n--trusted-host mirror.invalid\n"
+        "ok==1.0 \\\n  --hash=sha256:00\n"
+        "git+https://forge.invalid/a.git@" + "a" * 40 + "\n",
+    )
+    bench.write("pyproject.toml", '[project]\nname = "x"\ndependencies = [\n  "click>=8",\n  "urlib3",\n]\n')
+    bench.write(
+        "package.json",
+        '{\n  "dependencies": {\n    "a": "*",\n    "b": "^1.0.0",\n    "c": "http://x.invalid/c.tgz"\n  }\n}',
+    )
+    result = bench.run(Audit(), "security.audit", {"online": "never"})
+    assert places(result) == {
+        ("requirements.txt", 1, "unpinned", "warning"),
+        ("requirements.txt", 2, "extra-index", "warning"),
+        ("requirements.txt", 3, "no-tls", "error"),
+        ("requirements.txt", 4, "unpinned", "warning"),
+        ("requirements.txt", 5, "impostor", "error"),
+        ("requirements.txt", 6, "trusted-host", "error"),
+        ("pyproject.toml", 5, "impostor", "error"),
+        ("package.json", 3, "unpinned", "warning"),
+        ("package.json", 5, "no-tls", "error"),
+    }
+    assert (result["verdict"], result["dependencies"]) == ("failed", 2)
+
+
+def test_a_missing_tool_is_no_pass(project, monkeypatch):
+    which = shutil.which
+    monkeypatch.setattr(shutil, "which", lambda name, **more: None if name == "pip-audit" else which(name, **more))
+    with pytest.raises(MissingToolError, match="pip install"):
+        project.run(Audit(), "security.audit")
+    assert project.run(Audit(), "security.audit", {"online": "never"})["verdict"] == "unknown"
