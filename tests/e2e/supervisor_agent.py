@@ -1,10 +1,12 @@
 """A light agent of another make for the supervisor's tests: it registers and beats, and knows nothing of swarm-tui.
 
-Arguments: agent id, swarm, broker URL. With a file named like its id in $LIGHT_AGENT_FAULTS it exits at once with 3.
+Arguments: agent id, swarm, broker URL. With a file named like its id in $LIGHT_AGENT_FAULTS it exits at once with 3;
+on SIGUSR2 it says nothing more and lives on.
 """
 
 import json
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -14,6 +16,7 @@ import paho.mqtt.client as mqtt
 
 def main() -> None:
     agent_id, swarm, url = sys.argv[1:4]
+    signal.signal(signal.SIGUSR2, lambda number, frame: time.sleep(1e6))
     print(f"{agent_id} begins", flush=True)
     if (Path(os.environ.get("LIGHT_AGENT_FAULTS", "/nowhere")) / agent_id).exists():
         print("boom", flush=True)
