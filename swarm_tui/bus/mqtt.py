@@ -20,6 +20,8 @@ from swarm_tui.protocol.envelope import Outgoing
 
 LONGEST_WAIT = 5.0
 CONNACK_WAIT = 10.0
+#: The MQTT 5 reason by which paho tells that no PINGRESP came.
+KEEPALIVE_TIMEOUT = 141
 #: Messages kept while the link is down; beyond it the oldest goes, counted in `dropped`.
 OUTBOX_MAX = 100_000
 #: AWS IoT takes eight filters in one SUBSCRIBE.
@@ -51,9 +53,11 @@ class MqttBus:
         self._outbox: deque[tuple[Outgoing, OnAck | None]] = deque()
         self._unacked: dict[int, OnAck | None] = {}
         self._up = False
+        self._fell_silent = False
         self._reason: Reason | None = None
         self._attempt = 0
         self._close_by: float | None = None
+        self._random = random.Random()
         self._on_message: OnMessage = lambda topic, payload, retained: None
         self._on_link: OnLink = lambda link: None
         self._wake_read, self._wake_write = socket.socketpair()
@@ -134,7 +138,7 @@ class MqttBus:
         return not (self._outbox or self._unacked) or time.monotonic() >= self._close_by
 
     def _connect_and_serve(self) -> None:
-        self._reason = None
+        self._reason, self._fell_silent = None, False
         try:
             client = self._client or self._make()
             if (will := self._will) is not None:
@@ -155,6 +159,7 @@ class MqttBus:
         client.on_message = self._message
         client.on_publish = self._acked
         client.on_subscribe = self._subscribed
+        client.on_disconnect = self._disconnected
         self._client = client
         return client
 
@@ -181,7 +186,7 @@ class MqttBus:
                 poller.register(self._wake_read, select.POLLIN)
         if self._reason is None:
             silent = client.socket() is not None
-            self._reason = lost(code, self._address) if self._up else no_connack(self._address, silent)
+            self._reason = lost(self._fell_silent, self._address) if self._up else no_connack(self._address, silent)
         self._hang_up(client)
 
     def _turn(self, client: BulkClient, sock: Any, ready: set[int]) -> int:
@@ -239,7 +244,7 @@ class MqttBus:
     def _pause(self) -> None:
         """Wait before the next try: short at first, never over five seconds, never in step with others."""
         limit = min(LONGEST_WAIT, 0.2 * 2 ** min(self._attempt, 8))
-        deadline = time.monotonic() + limit * random.uniform(0.5, 1.0)
+        deadline = time.monotonic() + limit * self._random.uniform(0.5, 1.0)
         while (left := deadline - time.monotonic()) > 0 and not self._done():
             if self._close_by is not None:
                 left = min(left, 0.02)
@@ -272,6 +277,9 @@ class MqttBus:
         on_ack = self._unacked.pop(mid, None)
         if on_ack is not None:
             self._guard("an acknowledgement", on_ack)
+
+    def _disconnected(self, client: Any, userdata: Any, flags: Any, code: Any, properties: Any) -> None:
+        self._fell_silent = code.value == KEEPALIVE_TIMEOUT
 
     def _subscribed(self, client: Any, userdata: Any, mid: int, codes: Any, properties: Any) -> None:
         if any(code.is_failure for code in codes):

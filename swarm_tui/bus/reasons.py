@@ -67,9 +67,9 @@ def no_connack(at: Address, silent: bool) -> Reason:
     return NOT_MQTT, f"what listens on {at} is not an MQTT broker: choose another port, or stop what holds it"
 
 
-def lost(code: int, at: Address) -> Reason:
-    """The kind and the sentence for a link that was up; `code` is paho's MQTTErrorCode."""
-    if code == 16:
+def lost(silent: bool, at: Address) -> Reason:
+    """The kind and the sentence for a link that was up: nothing came any more (`silent`), or it was closed."""
+    if silent:
         return TIMEOUT, f"{at} fell silent: the network or the broker hangs; we try again"
     return CLOSED, f"{at} closed the connection: it stopped, or another client has our id; we try again"
 

@@ -29,13 +29,13 @@ class Publisher:
         writer: Writer,
         new_id: Callable[[], str],
         monotonic: Callable[[], float] = time.monotonic,
-        chance: Callable[[], float] = random.random,
+        chance: Callable[[], float] | None = None,
     ) -> None:
         self._bus = bus
         self._writer = writer
         self._new_id = new_id
         self._monotonic = monotonic
-        self._chance = chance
+        self._chance = chance or random.Random().random
         self._lock = threading.Condition()
         self._sent: dict[str, tuple[Publication, Outgoing]] = {}
         self._waiting: dict[str, Publication] = {}

@@ -88,7 +88,7 @@ def test_certificates_that_are_not_there(free_port: int) -> None:
     both_say(broker, "url", "/nowhere/ca.crt", "broker.tls")
 
 
-def carries(broker: Broker) -> Probe:
+def carries(broker: Broker, size: int = 100_000) -> Probe:
     """The broker accepts us, and a message comes back over it."""
     # A broker's second listener opens a moment after its first.
     until(lambda: probe(broker, 5.0).kind != "refused")
@@ -99,7 +99,7 @@ def carries(broker: Broker) -> Probe:
     bus.subscribe("s/#")
     bus.start(lambda topic, payload, retained: heard.append(payload), lambda link: None)
     until(bus.is_up)
-    sent = [b"1", b"x" * 100_000, b"3"]
+    sent = [b"1", b"x" * size, b"3"]
     for payload in sent:
         bus.publish(Outgoing("s/n", payload))
     until(lambda: heard == sent, what="the messages are back")
@@ -125,7 +125,7 @@ def test_over_a_unix_socket(make_broker: MakeBroker, tmp_path: Path) -> None:
 def test_over_a_websocket(make_broker: MakeBroker) -> None:
     port = pick_port()
     make_broker(extra=f"listener {port} 127.0.0.1\nprotocol websockets")
-    carries(Broker(url=f"ws://127.0.0.1:{port}"))
+    carries(Broker(url=f"ws://127.0.0.1:{port}"), 2_000)
 
 
 def test_user_and_password(make_broker: MakeBroker, tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_tls(make_broker: MakeBroker, tmp_path: Path) -> None:
     )
     ca = str(folder / "ca.crt")
     carries(Broker(url=f"mqtts://localhost:{port}", tls=Tls(ca=ca)))
-    carries(Broker(url=f"wss://localhost:{web}", tls=Tls(ca=ca)))
+    carries(Broker(url=f"wss://localhost:{web}", tls=Tls(ca=ca)), 2_000)
     carries(Broker(url=f"mqtts://127.0.0.1:{port}", tls=Tls(insecure=True)))
     mine = Tls(ca=ca, cert=str(folder / "client.crt"), key=str(folder / "client.key"))
     carries(Broker(url=f"mqtts://localhost:{strict}", tls=mine))

@@ -1,0 +1,99 @@
+"""What the publisher decides, whatever is heard in whatever order."""
+
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from swarm_tui.client import outbox
+from swarm_tui.client.outbox import RANK, SETTLED, UNACCEPTED, Record, Stage
+from swarm_tui.protocol.bodies import Assigned, Body, Complete, Queued, TaskRejected
+
+QUEUED, ASSIGNED, REJECTED = Queued(task_id="t"), Assigned(task_id="t", agent_id="a"), TaskRejected(task_id="t")
+answers = st.sampled_from([QUEUED, ASSIGNED, REJECTED, Complete(task_id="t")])
+steps = st.lists(
+    st.tuples(st.sampled_from(["turn", "ack", "answer", "return"]), st.floats(0, 4), st.booleans(), answers),
+    max_size=40,
+)
+
+
+def play(moves: list[tuple[str, float, bool, Body]], chance: float) -> list[tuple[float, Record, bool, Body | None]]:
+    """The records after each move, with the time, whether it was sent, and the answer of that move."""
+    now, record = 0.0, outbox.begin("t", 0.0, 30.0)
+    trail: list[tuple[float, Record, bool, Body | None]] = []
+    for move, wait, up, body in moves:
+        now += wait
+        sent, heard = False, None
+        if move == "turn":
+            record, sent = outbox.turn(record, now, up, chance)
+        elif move == "ack" and record.sends:
+            record = outbox.acknowledged(record)
+        elif move == "return":
+            record = outbox.returned(record, now, chance)
+        elif move == "answer":
+            record, heard = outbox.answered(record, body), body
+        trail.append((now, record, sent, heard))
+    return trail
+
+
+@given(steps, st.floats(0, 0.999))
+def test_each_stage_is_true_when_it_is_said_and_is_never_taken_back(
+    moves: list[tuple[str, float, bool, Body]], chance: float
+) -> None:
+    before = Stage.PENDING
+    said: set[Stage] = set()
+    for now, record, sent, heard in play(moves, chance):
+        stage = record.stage
+        if stage is not before:
+            assert before not in SETTLED
+            if stage in (Stage.QUEUED, Stage.ASSIGNED, Stage.REJECTED):
+                assert heard is {Stage.QUEUED: QUEUED, Stage.ASSIGNED: ASSIGNED, Stage.REJECTED: REJECTED}[stage]
+            if stage is Stage.GAVE_UP:
+                assert now >= 30.0
+                assert not said & {Stage.QUEUED, Stage.ASSIGNED}
+            if stage in RANK:
+                assert RANK[stage] > RANK[before]
+        assert not (sent and stage not in UNACCEPTED)
+        said.add(stage)
+        before = stage
+
+
+@given(steps, st.floats(0, 0.999))
+def test_it_never_floods(moves: list[tuple[str, float, bool, Body]], chance: float) -> None:
+    """However often it is asked, at most one message for each first half of the growing span, plus one a return."""
+    trail = play(moves, chance)
+    sent_at = [now for now, _, sent, _ in trail if sent]
+    returns = sum(move == "return" for move, *_ in moves)
+    allowed, at = 1, 0.0
+    for repeat in range(1, 100):
+        at += min(outbox.LONGEST_REPEAT, outbox.FIRST_REPEAT * 2 ** min(repeat - 1, 8)) / 2
+        allowed += at <= (trail[-1][0] if trail else 0.0)
+    assert len(sent_at) <= allowed + returns
+
+
+@given(st.floats(0, 0.999))
+def test_left_alone_it_repeats_and_then_gives_up_in_time(chance: float) -> None:
+    record, now, times = outbox.begin("t", 0.0, 30.0), 0.0, []
+    while (due := outbox.due(record, True)) is not None:
+        assert due >= now
+        now = due
+        record, sent = outbox.turn(record, now, True, chance)
+        if sent:
+            times.append(now)
+            record = outbox.acknowledged(record)
+    assert (record.stage, now) == (Stage.GAVE_UP, 30.0)
+    assert times[0] == 0.0
+    assert 7 <= len(times) <= 16
+    assert all(later - earlier <= outbox.LONGEST_REPEAT for earlier, later in pairwise(times))
+    assert "check that a task-manager" in record.reason
+
+
+def test_while_the_link_is_down_nothing_is_sent_twice_and_the_time_runs() -> None:
+    record, sent = outbox.turn(outbox.begin("t", 0.0, 30.0), 0.0, False, 0.0)
+    assert sent
+    assert outbox.turn(record, 20.0, False, 0.0) == (record, False)
+    assert outbox.due(record, False) == 30.0
+    assert outbox.turn(outbox.returned(record, 20.0, 0.0), 20.0, True, 0.0)[1]
+    gone, _ = outbox.turn(record, 30.0, False, 0.0)
+    assert gone.stage is Stage.GAVE_UP
+    assert "the broker did not take it within 30 s" in gone.reason
