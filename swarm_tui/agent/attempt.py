@@ -72,48 +72,52 @@ class TaskEnvironment(Mapping[str, str]):
     """What a handler's processes are told; the task file is written when the first of them is about to start."""
 
     def __init__(self, lease: Lease, spec: RunSpec) -> None:
-        task = lease.task
-        name = hashlib.sha256(f"{task.task_id} {lease.attempt}".encode()).hexdigest()[:16]
-        self.file = Path(spec.state_dir) / "work" / f"{spec.agent_id}.{name}.task.json"
-        self._task = task
-        self._written = False
-        self._values = {
-            "SWARM_TASK_ID": task.task_id,
-            "SWARM_TASK_TYPE": task.type,
-            "SWARM_TASK_FILE": str(self.file),
-            "SWARM_ATTEMPT": str(lease.attempt),
-            "SWARM_FENCE": fence(lease),
-            "SWARM_IDEMPOTENCY_KEY": task.idempotency_key or task.task_id,
-            "SWARM_AGENT_ID": spec.agent_id,
-            "SWARM_NAME": spec.swarm,
-            "TRACEPARENT": trace_parent(lease),
-        }
+        self._lease = lease
+        self._spec = spec
+        self._values: dict[str, str] = {}
+        self._written: Path | None = None
 
     def __getitem__(self, name: str) -> str:
-        if name == "SWARM_TASK_FILE":
-            self._write()
-        return self._values[name]
+        values = self._made()
+        if name == "SWARM_TASK_FILE" and self._written is None:
+            path = Path(values[name])
+            write_private(path, self.json())
+            self._written = path
+        return values[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
+        return iter(self._made())
 
     def __len__(self) -> int:
-        return len(self._values)
+        return len(self._made())
 
     def json(self) -> bytes:
         """The task as processes read it: its id, type, payload and what else its publisher said."""
-        plain = {name: value for name, value in msgspec.to_builtins(self._task).items() if value is not None}
-        return msgspec.json.encode(plain) + b"\n"
+        task = msgspec.to_builtins(self._lease.task)
+        return msgspec.json.encode({name: value for name, value in task.items() if value is not None}) + b"\n"
 
     def remove(self) -> None:
         """The attempt is over."""
-        if self._written:
-            self.file.unlink(missing_ok=True)
+        if self._written is not None:
+            self._written.unlink(missing_ok=True)
 
-    def _write(self) -> None:
-        if not self._written:
-            write_private(self.file, self.json())
-            self._written = True
+    def _made(self) -> dict[str, str]:
+        """The variables; most attempts start no process and never need them."""
+        if not self._values:
+            task, spec = self._lease.task, self._spec
+            name = hashlib.sha256(f"{task.task_id} {self._lease.attempt}".encode()).hexdigest()[:16]
+            self._values = {
+                "SWARM_TASK_ID": task.task_id,
+                "SWARM_TASK_TYPE": task.type,
+                "SWARM_TASK_FILE": str(Path(spec.state_dir) / "work" / f"{spec.agent_id}.{name}.task.json"),
+                "SWARM_ATTEMPT": str(self._lease.attempt),
+                "SWARM_FENCE": fence(self._lease),
+                "SWARM_IDEMPOTENCY_KEY": task.idempotency_key or task.task_id,
+                "SWARM_AGENT_ID": spec.agent_id,
+                "SWARM_NAME": spec.swarm,
+                "TRACEPARENT": trace_parent(self._lease),
+            }
+        return self._values
 
 
 def fence(lease: Lease) -> str:

@@ -45,6 +45,14 @@ class Reports(Protocol):
     def ended(self, attempt: Attempt, outcome: Outcome) -> None: ...
 
 
+class _Running(Struct, kw_only=True):
+    attempt: Attempt
+    cancel: asyncio.Event
+    work: "asyncio.Task[dict[str, Any]]"
+    timer: asyncio.TimerHandle
+    force: "asyncio.Task[None] | None" = None
+
+
 class Executor:
     """The loop's side: everything here runs on the loop, `start` and `stop` come through call_soon_threadsafe."""
 
@@ -52,62 +60,67 @@ class Executor:
         self._spec = spec
         self._reports = reports
         self._guardian = Guardian()
-        self._cancels: dict[str, asyncio.Event] = {}
-        self._works: dict[str, asyncio.Task[dict[str, Any]]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._running: dict[str, _Running] = {}
 
     def start(self, attempt: Attempt) -> None:
         """Begin the work of an attempt."""
-        self._cancels[attempt.task_id] = asyncio.Event()
-        task = asyncio.get_running_loop().create_task(self._attempt(attempt))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        loop = asyncio.get_running_loop()
+        cancel = asyncio.Event()
+        running = self._running[attempt.task_id] = _Running(
+            attempt=attempt,
+            cancel=cancel,
+            work=loop.create_task(self._work(attempt, cancel, loop.time())),
+            timer=loop.call_later(attempt.timeout, self.stop, attempt, "timeout"),
+        )
+        running.work.add_done_callback(lambda work: self._end(running, _outcome(work, attempt)))
 
     def stop(self, attempt: Attempt, cause: str, wait: float = CANCEL_WAIT) -> None:
         """End the work: ask, then SIGTERM, then SIGKILL to its process groups."""
-        if attempt.stop_cause is None and attempt.task_id in self._cancels:
+        running = self._running.get(attempt.task_id)
+        if running is not None and running.attempt is attempt and attempt.stop_cause is None:
             attempt.stop_cause = cause
-            self._cancels[attempt.task_id].set()
-            task = asyncio.get_running_loop().create_task(self._force(attempt, wait))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            running.cancel.set()
+            running.force = asyncio.get_running_loop().create_task(self._force(running, wait))
 
     def close(self) -> None:
         """No more work: end every process that is left."""
         self._guardian.close()
-
-    async def _attempt(self, attempt: Attempt) -> None:
-        cancel = self._cancels[attempt.task_id]
-        loop = asyncio.get_running_loop()
-        timer = loop.call_later(attempt.timeout, self.stop, attempt, "timeout")
-        work = self._works[attempt.task_id] = loop.create_task(self._work(attempt, cancel, loop.time()))
-        try:
-            outcome = await _outcome(work, attempt)
-        finally:
-            timer.cancel()
-            self._works.pop(attempt.task_id, None)
-            self._cancels.pop(attempt.task_id, None)
-            for pid in list(attempt.groups):
-                self._end_group(attempt, pid)
-            attempt.environment.remove()
-        self._reports.ended(attempt, outcome)
 
     async def _work(self, attempt: Attempt, cancel: asyncio.Event, now: float) -> dict[str, Any]:
         handler = registry.load(attempt.lease.task.type, attempt.handler)
         why = registry.check(attempt.lease.task.type, attempt.handler, attempt.lease.task.payload)
         if why is not None:
             raise HandlerError(f"the payload does not fit: {why}", code="bad-payload")
-        return await handler.run(self._context(attempt, cancel, now + attempt.timeout))
+        try:
+            return await handler.run(self._context(attempt, cancel, now + attempt.timeout))
+        except (SystemExit, KeyboardInterrupt) as error:
+            # asyncio lets these two end the loop, and with it every other task.
+            raise HandlerError(f"the handler called for an exit: {error!r}", code="crashed", retryable=True) from error
 
-    async def _force(self, attempt: Attempt, wait: float) -> None:
-        work = self._works.get(attempt.task_id)
+    async def _force(self, running: _Running, wait: float) -> None:
+        work, attempt = running.work, running.attempt
         for patience, number in ((wait, signal.SIGTERM), (TERM_WAIT, signal.SIGKILL)):
-            if work is None or await _ends(work, patience):
+            if await _ends(work, patience):
                 return
             for pid in attempt.groups:
                 signal_group(pid, number)
-        if work is not None and not await _ends(work, 1.0):
-            work.cancel()
+        if await _ends(work, 1.0):
+            return
+        work.cancel()
+        if not await _ends(work, KILL_WAIT):
+            words = "the handler does not end, it was given up"
+            self._end(running, Outcome(error=words, code="stuck", cause=attempt.stop_cause))
+
+    def _end(self, running: _Running, outcome: Outcome) -> None:
+        attempt = running.attempt
+        if self._running.get(attempt.task_id) is not running:
+            return
+        del self._running[attempt.task_id]
+        running.timer.cancel()
+        for pid in list(attempt.groups):
+            self._end_group(attempt, pid)
+        attempt.environment.remove()
+        self._reports.ended(attempt, outcome)
 
     def _context(self, attempt: Attempt, cancel: asyncio.Event, deadline: float) -> Context:
         lease, spec = attempt.lease, self._spec
@@ -156,17 +169,9 @@ async def _ends(work: "asyncio.Task[Any]", patience: float) -> bool:
     return bool(done)
 
 
-async def _outcome(work: "asyncio.Task[dict[str, Any]]", attempt: Attempt) -> Outcome:
-    """Wait for the work, whatever it raises; one that does not end even when killed is given up."""
-    while not work.done():
-        await asyncio.wait({work}, timeout=None if attempt.stop_cause is None else KILL_WAIT)
-        if work.done() or attempt.stop_cause is None:
-            continue
-        if work.cancelling() and not await _ends(work, KILL_WAIT):
-            break
+def _outcome(work: "asyncio.Task[dict[str, Any]]", attempt: Attempt) -> Outcome:
+    """How the work ended, whatever it raised."""
     cause = attempt.stop_cause
-    if not work.done():
-        return Outcome(error="the handler does not end, it was given up", code="stuck", cause=cause or "timeout")
     if work.cancelled():
         return _stopped(attempt, cause or "cancelled")
     error = work.exception()

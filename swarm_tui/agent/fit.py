@@ -8,7 +8,7 @@ import msgspec
 
 from swarm_tui.config.files import write_private
 from swarm_tui.protocol.bodies import Complete, ErrorInfo, Failed
-from swarm_tui.protocol.codec import Writer, decode
+from swarm_tui.protocol.codec import MAX_DEPTH, MAX_VALUES, Writer, decode
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.topics import Kind
 
@@ -42,6 +42,9 @@ def fitted(answer: Complete | Failed, writer: Writer, folder: Path) -> Complete 
 def _readable(answer: Complete | Failed, writer: Writer) -> bool:
     kind = Kind.TASK_COMPLETE if isinstance(answer, Complete) else Kind.TASK_FAILED
     said = writer.message(kind, answer)
+    if len(said.payload) <= MAX_VALUES and said.payload.count(b"{") + said.payload.count(b"[") <= MAX_DEPTH:
+        # Too short to hold too many values, too few brackets to nest too deep.
+        return True
     return isinstance(decode(writer.swarm, said.topic, said.payload, False, 0.0), Event)
 
 

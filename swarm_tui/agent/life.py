@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from pathlib import Path
 from types import FrameType
 
@@ -20,6 +21,8 @@ def live(settings: Settings, *, take_over: bool = False) -> int:
     """Take the id, run until told to leave; the exit code. Raises HeldError, BusError or OSError."""
     spec = settings.spec
     held = take(StateDir(Path(spec.state_dir)).lock(spec.agent_id), spec.agent_id)
+    # The bus's thread hands work to the loop's and goes on; with the default of 5 ms the work would wait for it.
+    sys.setswitchinterval(0.0005)
     console = Console()
     try:
         _banner(console, settings)
