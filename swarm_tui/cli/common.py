@@ -144,7 +144,7 @@ def connect(
     if not link.up:
         operator.close(0.0)
         reason = link.reason if link.kind else f"{shown_url(found.broker.url)} accepted nobody within {timeout:g} s"
-        raise Failure(f"{reason}{_advice(found)}", UNREACHABLE)
+        raise Failure(f"{reason}{_advice(found) if link.kind == 'refused' else ''}", UNREACHABLE)
     return operator
 
 

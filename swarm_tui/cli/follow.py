@@ -11,6 +11,7 @@ from swarm_tui.bus.port import Link
 from swarm_tui.cli.common import Target, connect
 from swarm_tui.client.operator import Operator
 from swarm_tui.domain.fleet import Fleet
+from swarm_tui.domain.states import AgentState
 from swarm_tui.protocol.bodies import Query
 from swarm_tui.protocol.envelope import Event, Rejected
 from swarm_tui.protocol.rows import TaskRow
@@ -63,6 +64,13 @@ class Follower:
         with self.lock:
             self.fleet.load(rows, time.time())
         return rows
+
+
+def has_record(follower: Follower) -> bool:
+    """Whether somebody is there who keeps the record and answers for the past."""
+    with follower.lock:
+        agents = follower.fleet.agents.values()
+        return any(agent.role == "monitoring" and agent.state is not AgentState.OFFLINE for agent in agents)
 
 
 def rows_of(values: list[object]) -> list[TaskRow]:

@@ -50,6 +50,10 @@ COMMANDS: dict[str, str] = {
 HIDDEN = frozenset({"supervise"})
 
 
+class StoppedError(Exception):
+    """Ctrl-C: a person wants it to end, and to read nothing about it."""
+
+
 class LazyGroup(click.Group):
     """Looks commands up by name; an unknown one is answered with those near it."""
 
@@ -71,6 +75,13 @@ class LazyGroup(click.Group):
             meant = f"; did you mean {' or '.join(near)}?" if near else "; `swarm-tui --help` lists them"
             raise click.UsageError(f"no command `{args[0]}`{meant}", ctx)
         return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            # click would print an empty line first.
+            raise StoppedError from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -116,7 +127,7 @@ def run(arguments: list[str]) -> int:
     except click.ClickException as error:
         _say(error.format_message())
         return 2
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt, StoppedError):
         return 130
     except BrokenPipeError:
         _drop_stdout()

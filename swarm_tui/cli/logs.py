@@ -72,7 +72,9 @@ def _grow(path: Path) -> Iterator[bytes]:
 def _remote(found: Target, agent: str, count: int, keep: bool) -> None:
     with follow(found) as follower:
         follower.settle()
-        lines = _ask(follower, agent, count)
+        with follower.lock:
+            known = agent in follower.fleet.agents
+        lines = _ask(follower, agent, count) if known else None
         if lines is None:
             raise Failure(_unknown(follower, found, agent), NO_SUCH)
         for line in lines:

@@ -28,10 +28,12 @@ class Following:
         self._say = say or (lambda line: None)
         self._said: tuple[Any, ...] = ()
 
-    def wait(self) -> TaskView:
-        """Wait for the task's end, however long it takes."""
+    def wait(self, *, known: bool = False) -> TaskView:
+        """Wait for the task's end, however long it takes; `known`: it may have ended before we came."""
+        patience = 0.0 if known else _ASK_AFTER
         while True:
-            ended = self._follower.wait_for(self._look, _ASK_AFTER)
+            ended = self._follower.wait_for(self._look, patience)
+            patience = _ASK_AFTER
             if not ended:
                 self._follower.load_tasks("task", {"task_id": self._task_id}, 2.0)
                 ended = self._follower.wait_for(self._look, 0.0)

@@ -117,7 +117,7 @@ def _publish(found: Target, task: Task, accept_timeout: float, wait: bool, as_js
             if as_json:
                 print_json({"task_id": task.task_id, "stage": publication.stage.value, "reason": publication.reason})
             return 0
-        view = following.wait()
+        view = following.wait(known=publication.stage is Stage.QUEUED and bool(publication.reason))
     return _outcome(view, as_json)
 
 

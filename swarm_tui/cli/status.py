@@ -20,7 +20,7 @@ from swarm_tui.cli.common import (
     swarm_option,
     target,
 )
-from swarm_tui.cli.follow import Follower, follow
+from swarm_tui.cli.follow import Follower, follow, has_record
 from swarm_tui.cli.local import has_journal, journal_counts
 from swarm_tui.config.urls import shown_url
 from swarm_tui.domain.fleet import Fleet
@@ -91,11 +91,7 @@ def _facts(found: Target, fleet: Fleet) -> dict[str, Any]:
 def _beats(follower: Follower) -> None:
     """Hear the last heartbeats from whoever keeps the record, so that their ages are known at once."""
     fleet = follower.fleet
-    with follower.lock:
-        recorded = any(
-            agent.role == "monitoring" and agent.state is not AgentState.OFFLINE for agent in fleet.agents.values()
-        )
-    if not recorded:
+    if not has_record(follower):
         return
     beats = topic(fleet.swarm, Kind.HEARTBEAT)
     reply = follower.operator.query("history", {"topic": beats, "since": time.time() - _BEATS, "limit": 1000}, 1.0)

@@ -18,7 +18,7 @@ from swarm_tui.cli.common import (
     swarm_option,
     target,
 )
-from swarm_tui.cli.follow import Follower, follow
+from swarm_tui.cli.follow import Follower, follow, has_record
 from swarm_tui.cli.local import has_journal, journal_rows, journal_task
 from swarm_tui.domain.states import TaskState
 from swarm_tui.domain.summary import task_json, task_row
@@ -109,6 +109,8 @@ def _has_dispatcher(follower: Follower) -> bool:
 
 def _replay_history(follower: Follower, args: dict[str, object]) -> None:
     """Without a dispatcher, what monitoring recorded tells what became of the tasks."""
+    if not has_record(follower):
+        return
     reply = follower.operator.query("history", args, 3.0)
     for entry in reply.rows if reply else []:
         if not isinstance(entry, dict) or not isinstance(entry.get("payload"), str):

@@ -1,0 +1,207 @@
+"""Bad input: each kind ends in a sentence of its own and in its own exit code, and never in a traceback."""
+
+import os
+import pty
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import RealBroker, pick_port
+from tests.e2e.cli_ground import Shell, nine
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    return Shell(tmp_path)
+
+
+def refused(shell: Shell, *words: str, code: int, says: str, **env: str) -> str:
+    """Run it; it must end with `code` and say so in one line or a few, without a traceback."""
+    done = shell(*words, **env)
+    assert done.returncode == code, (words, done.returncode, done.stdout, done.stderr)
+    assert "Traceback" not in done.stderr + done.stdout
+    assert "a mistake of ours" not in done.stderr
+    assert says in done.stderr, (words, done.stderr)
+    return done.stderr
+
+
+def test_an_unknown_layout_lists_those_found_and_starts_nothing(shell: Shell) -> None:
+    said = refused(shell, "up", "opencto-dve", "--detach", code=2, says="did you mean `opencto-dev`?")
+    assert "opencto-dev (shipped)" in said
+
+
+def test_a_layouts_mistakes_have_their_places_and_nothing_starts(shell: Shell, tmp_path: Path) -> None:
+    path = tmp_path / "bad.yml"
+    path.write_text("swarm: x\nagents:\n  - {role: docs, restart: maybe}\n  - {rle: docs}\n")
+    for words in (("validate", "bad.yml"), ("up", "./bad.yml", "--detach")):
+        done = shell(*words)
+        assert done.returncode == 2
+        assert [line.split(": ")[0].rpartition("/")[2] for line in done.stderr.splitlines()] == [
+            "bad.yml:3:18", "bad.yml:4:5", "bad.yml:4:6",
+        ]  # fmt: skip
+    assert not (Path(shell.env["XDG_STATE_HOME"]) / "swarm-tui" / "x").exists()
+
+
+def test_a_refused_broker_and_an_unknown_name(shell: Shell, free_port: int) -> None:
+    refused(shell, "status", "--broker", f"mqtt://127.0.0.1:{free_port}", code=3, says="nothing listens on")
+    refused(shell, "publish", "x", "--broker", "mqtt://no-such-host.invalid", code=3, says="DNS")
+    refused(shell, "watch", "--broker", "unix:///no/such.sock", code=3, says="there is no socket")
+
+
+def test_a_wrong_password(shell: Shell, make_broker: Callable[..., RealBroker], tmp_path: Path) -> None:
+    passwords = tmp_path / "passwords"
+    passwords.write_text("")
+    passwords.chmod(0o600)
+    subprocess.run(["mosquitto_passwd", "-b", str(passwords), "me", "right"], check=True) if shutil.which(
+        "mosquitto_passwd"
+    ) else pytest.skip("mosquitto_passwd is not installed")
+    broker = make_broker(extra=f"allow_anonymous false\npassword_file {passwords}")
+    url = ("--broker", broker.url)
+    refused(shell, "status", *url, code=3, says="refuses the user 'me'", MQTT_USERNAME="me", MQTT_PASSWORD="wrong")
+    refused(shell, "status", *url, code=3, says="user")
+    assert shell("halt", *url, MQTT_USERNAME="me", MQTT_PASSWORD="right").returncode == 0
+
+
+class Talker:
+    """A server that is no MQTT broker."""
+
+    def __init__(self, answer: bytes) -> None:
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port = self._socket.getsockname()[1]
+        self._answer = answer
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                peer, _ = self._socket.accept()
+                with peer, suppress(OSError):
+                    peer.recv(100)
+                    peer.sendall(self._answer)
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        self._thread.join(5)
+
+
+@pytest.fixture
+def talker() -> Iterator[Talker]:
+    talker = Talker(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    yield talker
+    talker.close()
+
+
+def test_a_port_held_by_something_else_and_no_tls_there(shell: Shell, talker: Talker, tmp_path: Path) -> None:
+    refused(shell, "status", "--broker", f"mqtt://127.0.0.1:{talker.port}", code=3, says="MQTT")
+    refused(shell, "status", "--broker", f"mqtts://127.0.0.1:{talker.port}", code=3, says="TLS")
+    (tmp_path / "held.yml").write_text(nine("held", talker.port, f"swarm-test-{uuid.uuid4().hex[:8]}", pick_port()))
+    refused(shell, "up", "./held.yml", "--detach", code=3, says="MQTT")
+
+
+def test_a_certificate_that_nobody_signed(shell: Shell, tmp_path: Path) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    key, cert = tmp_path / "k.pem", tmp_path / "c.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost",
+         "-keyout", str(key), "-out", str(cert)],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        with suppress(OSError, ssl.SSLError):
+            peer, _ = server.accept()
+            with peer:
+                context.wrap_socket(peer, server_side=True).close()
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        url = f"mqtts://localhost:{server.getsockname()[1]}"
+        refused(shell, "status", "--broker", url, code=3, says="certificate")
+    finally:
+        server.close()
+        thread.join(5)
+
+
+def test_without_tmux_it_says_so(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "l.yml").write_text(nine("l", pick_port(), "swarm-test-none", pick_port()))
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    refused(shell, "up", "./l.yml", "--detach", code=1, says="tmux is not installed", PATH=str(empty))
+    old = empty / "tmux"
+    old.write_text("#!/bin/sh\necho tmux 3.1c\n")
+    old.chmod(0o755)
+    refused(shell, "up", "./l.yml", "--detach", code=1, says="tmux 3.1 is too old", PATH=f"{empty}:/bin:/usr/bin")
+
+
+def test_without_a_terminal_it_names_detach(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "l.yml").write_text(nine("l", pick_port(), "swarm-test-none", pick_port()))
+    refused(shell, "up", "./l.yml", code=1, says="--detach")
+    refused(shell, code=4, says="`swarm-tui up` starts one")
+    refused(shell, "screen", code=2, says="not a terminal")
+
+
+def test_what_is_not_there_is_exit_4(shell: Shell, real_broker: RealBroker) -> None:
+    refused(shell, "status", "--swarm", "nobody", "--broker", real_broker.url, code=4, says="no swarm `nobody`")
+    refused(shell, "tasks", "t1", "--swarm", "nobody", "--broker", real_broker.url, code=4, says="no task `t1`")
+    refused(shell, "logs", "a1", "--swarm", "nobody", "--broker", real_broker.url, code=4, says="no agent `a1`")
+    refused(shell, "down", "nobody", code=4, says="no swarm `nobody` runs here")
+
+
+def test_nobody_to_accept_a_task_is_exit_1(shell: Shell, real_broker: RealBroker) -> None:
+    words = ("publish", "x", "--broker", real_broker.url, "--accept-timeout", "0.5")
+    refused(shell, *words, code=1, says="nobody accepted it within 0.5 s")
+    refused(shell, "cancel", "t1", "--broker", real_broker.url, code=1, says="no dispatcher")
+
+
+def test_a_broken_pipe_and_ctrl_c_end_quietly(shell: Shell, real_broker: RealBroker) -> None:
+    piped = f"{sys.executable} -m swarm_tui --help | head -n 1"
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", piped], env=shell.env, capture_output=True, text=True, check=False
+    )
+    assert done.stderr == ""
+    watching = subprocess.Popen(
+        [sys.executable, "-m", "swarm_tui", "watch", "--broker", real_broker.url],
+        env=shell.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert watching.stderr is not None
+    watching.stderr.readline()
+    watching.send_signal(signal.SIGINT)
+    out, err = watching.communicate(timeout=10)
+    assert (watching.returncode, out, err) == (130, "", "")
+
+
+def test_colour_only_on_a_terminal_and_never_with_no_color(shell: Shell) -> None:
+    def on_terminal(**env: str) -> bytes:
+        leader, follower = pty.openpty()
+        words = [sys.executable, "-m", "swarm_tui", "doctor"]
+        process = subprocess.Popen(words, env={**shell.env, "TERM": "xterm", **env}, stdout=follower, stderr=follower)
+        os.close(follower)
+        seen = b""
+        with suppress(OSError):
+            while chunk := os.read(leader, 65536):
+                seen += chunk
+        process.wait(30)
+        os.close(leader)
+        return seen
+
+    assert b"\x1b[32m" in on_terminal()
+    assert b"\x1b[3" not in on_terminal(NO_COLOR="1")
+    assert "\x1b[" not in shell("doctor").stdout

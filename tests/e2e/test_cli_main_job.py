@@ -1,0 +1,128 @@
+"""The main job, end to end: nine agents up, tasked, watched, read, taken down; nothing is left."""
+
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.conftest import listening, pick_port
+from tests.e2e.cli_ground import NINE, Shell, nine
+from tests.wait import until
+
+
+def marked(mark: str) -> list[int]:
+    """Processes whose environment or command line names `mark`: all that belongs to the test's swarm."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.pid != os.getpid() and mark in process.environ().get("TMUX_TMPDIR", ""):
+                found.append(process.pid)
+    return found
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Iterator[Shell]:
+    socket = f"swarm-test-{uuid.uuid4().hex[:8]}"
+    shell = Shell(tmp_path)
+    (tmp_path / "nine.yml").write_text(nine("nine", pick_port(), socket, pick_port()))
+    yield shell
+    shell("down", "nine", "--now")
+    subprocess.run(["tmux", "-L", socket, "kill-server"], capture_output=True, check=False)
+    for pid in marked(shell.env["TMUX_TMPDIR"]):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def test_nine_agents_come_up_do_work_and_go_without_a_trace(shell: Shell, tmp_path: Path) -> None:
+    said = shell.ok("up", "./nine.yml", "--detach", limit=90)
+    assert "9 agents registered" in said
+    status = shell.json("status")
+    assert {agent["agent_id"]: agent["state"] for agent in status["agents"]} == {
+        f"{role}-01": "online" for role in NINE
+    }
+    assert status["broker"]["connected"] is True
+    assert status["dispatcher"]["agent_id"] == "task-manager-01"
+    assert status["session"] == "nine"
+    pids = {agent["agent_id"]: agent["pid"] for agent in status["agents"]}
+    assert all(psutil.pid_exists(pid) for pid in pids.values())
+    assert all(agent["memory_rss"] > 1e6 and agent["uptime"] >= 0 for agent in status["agents"])
+
+    shell.ok("up", "./nine.yml", "--detach", limit=90)
+    assert {agent["agent_id"]: agent["pid"] for agent in shell.json("status")["agents"]} == pids
+
+    _work(shell, tmp_path)
+    assert "testing.run" in shell.ok("logs", "testing-01")
+
+    port = int(status["broker"]["url"].rpartition(":")[2])
+    shell.ok("down", limit=90)
+    until(lambda: not marked(shell.env["TMUX_TMPDIR"]), limit=5.0, what="every process of the swarm to be gone")
+    assert not listening(port)
+    assert not any(psutil.pid_exists(pid) for pid in pids.values())
+    assert shell("status").returncode == 3
+    assert "no swarm `nine` runs here" in shell("down", "nine").stderr
+    assert shell.json("tasks", "t1", "--swarm", "nine")["state"] == "complete", "the record outlives the swarm"
+
+
+def _work(shell: Shell, tmp_path: Path) -> None:
+    project = tmp_path / "proj"
+    project.mkdir()
+    (project / "test_good.py").write_text("def test_a():\n    assert 1\n\ndef test_b():\n    assert 2\n")
+    (project / "test_bad.py").write_text("def test_c():\n    assert 1 == 2\n")
+    recording = tmp_path / "rec.jsonl"
+    watching = subprocess.Popen(
+        [sys.executable, "-m", "swarm_tui", "watch", "--record", str(recording), "--filter", "tasks/#"],
+        cwd=tmp_path, env=shell.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert watching.stderr is not None
+        assert "connected" in watching.stderr.readline()
+        good = shell("publish", "testing.run", "-p", "path=proj/test_good.py", "--task-id", "t1", "--wait")
+        assert good.returncode == 0, good.stderr
+        assert good.stdout.startswith("t1\n")
+        assert "complete on testing-01" in good.stderr
+        bad = shell("publish", "testing.run", "-p", "path=proj/test_bad.py", "--wait", "--json")
+        assert bad.returncode == 1
+        assert '"verdict":"failed"' in bad.stdout
+        assert "its verdict is `failed`" in bad.stderr
+    finally:
+        watching.send_signal(signal.SIGINT)
+        out, err = watching.communicate(timeout=10)
+    assert "Traceback" not in err
+    assert out.startswith("nine/tasks/new {")
+
+    one = shell.json("tasks", "t1")
+    assert (one["state"], one["agent_id"], one["result"]["passed"]) == ("complete", "testing-01", 2)
+    steps = [hop["what"] for hop in one["hops"]]
+    assert [step for step in steps if step in ("published", "queued", "assigned", "started", "complete")] == [
+        "published", "queued", "assigned", "started", "complete",
+    ]  # fmt: skip
+    assert [hop["at"] for hop in one["hops"]] == sorted(hop["at"] for hop in one["hops"])
+    listed = shell.json("tasks", "--type", "testing.run")
+    assert {row["task_id"] for row in listed} >= {"t1"}
+    assert "hops" not in listed[0]
+    again = shell("publish", "testing.run", "-p", "path=proj/test_good.py", "--task-id", "t1", "--wait")
+    assert again.returncode == 0, "the same task again is the same task"
+    assert shell.json("tasks", "t1")["hops"][-1]["at"] == one["hops"][-1]["at"]
+
+    summary = shell.json("replay", str(recording), "--summary")
+    assert summary["tasks"]["complete"] == 2
+    for words, code in (
+        (("tasks", "nope"), 4),
+        (("logs", "nobody"), 4),
+        (("cancel", "nope"), 4),
+        (("cancel", "t1"), 1),
+        (("publish", "no.such.type", "--wait"), 1),
+    ):
+        done = shell(*words)
+        assert (done.returncode, done.stderr.count("Traceback")) == (code, 0), (words, done.stderr)
+    shell.ok("halt", "enough")
+    assert shell.json("status")["halted"] == "enough"
+    assert "goes on" in shell.ok("resume")
+    assert "not halted" in shell.ok("resume")

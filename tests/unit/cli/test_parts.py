@@ -1,0 +1,200 @@
+"""The small parts of the command line: payloads, recordings, log files, spans and tables."""
+
+import io
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from swarm_tui.cli import show
+from swarm_tui.cli.common import Failure, target
+from swarm_tui.cli.group import run
+from swarm_tui.cli.logfile import last_lines, plain
+from swarm_tui.cli.logs import _new
+from swarm_tui.cli.payload import build_payload
+from swarm_tui.cli.recording import Line, opened, read_lines, write_line
+from swarm_tui.config.model import Broker
+from swarm_tui.config.running import Running, save_running
+
+EMPTY = io.BytesIO()
+
+
+def running(swarm: str, url: str = "mqtt://127.0.0.1:7") -> Running:
+    return Running(
+        swarm=swarm,
+        session="s",
+        socket="x",
+        layout_path="/l",
+        broker=Broker(url=url),
+        host="h",
+        version="1",
+        started_at=1.0,
+    )
+
+
+def test_a_payload_is_put_together() -> None:
+    payload = build_payload('{"a": {"b": 1}, "c": 2}', ("a.d=[1,2]", "e=plain text", "f=true", "g=1.5", "h="), EMPTY)
+    assert payload == {"a": {"b": 1, "d": [1, 2]}, "c": 2, "e": "plain text", "f": True, "g": 1.5, "h": ""}
+
+
+def test_a_payload_comes_from_a_file_or_stdin(tmp_path: Path) -> None:
+    path = tmp_path / "p.json"
+    path.write_text('{"x": 1}')
+    assert build_payload(f"@{path}", (), EMPTY) == {"x": 1}
+    assert build_payload("-", ("y=2",), io.BytesIO(b'{"x": 1}')) == {"x": 1, "y": 2}
+    with pytest.raises(Failure, match="a message holds no more"):
+        build_payload("-", (), io.BytesIO(b" " * 200_000))
+
+
+@given(st.text(max_size=30), st.text(max_size=30))
+def test_a_pair_is_read_or_refused_with_a_sentence(key: str, value: str) -> None:
+    try:
+        payload = build_payload(None, (f"{key}={value}",), EMPTY)
+    except Failure as failure:
+        assert failure.exit_code == 2  # noqa: PT017  (either outcome is right; what is not is another exception)
+    else:
+        assert len(payload) == 1
+
+
+LINES = st.lists(
+    st.builds(
+        Line,
+        at=st.floats(0, 4e9),
+        topic=st.text(st.characters(exclude_categories=["Cs"]), max_size=20),
+        payload=st.binary(max_size=60),
+        retained=st.booleans(),
+    ),
+    max_size=5,
+)
+
+
+@given(LINES)
+def test_a_recording_comes_back_as_it_was(lines: list[Line]) -> None:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "r.jsonl"
+        with opened(path) as file:
+            assert file is not None
+            for line in lines:
+                write_line(file, line)
+        assert list(read_lines(path)) == lines
+        with open(path, "ab") as file:
+            file.write(b'{"at":1,"top')
+        assert list(read_lines(path)) == lines, "a line cut off at the end is left out"
+
+
+def test_a_broken_recording_names_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    path.write_bytes(b'{"at":1,"topic":"a/b","payload":"{}"}\nnonsense\n')
+    with pytest.raises(Failure, match=r"r\.jsonl:2:1: not a line of a recording"):
+        list(read_lines(path))
+
+
+def test_a_recording_is_replayed_as_lines_and_as_facts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "r.jsonl"
+    body = '{"payload":{"status":"online","role":"testing"}}'
+    with opened(path) as file:
+        assert file is not None
+        write_line(file, Line(at=5.0, topic="a/b/agents/x-1/status", payload=body.encode(), retained=True))
+        write_line(file, Line(at=6.0, topic="a/b/tasks/new", payload=b"\xff"))
+    assert run(["replay", str(path), "--speed", "0"]) == 0
+    said = capsys.readouterr()
+    assert said.out.splitlines()[0] == f"a/b/agents/x-1/status {body}"
+    assert "refused: not UTF-8" in said.err
+    assert run(["replay", str(path), "--summary"]) == 0
+    facts = capsys.readouterr().out
+    assert '"swarm":"a/b"' in facts
+    assert '"agent_id":"x-1","role":"testing","state":"online"' in facts
+    assert run(["replay", str(path), "--speed", "0", "--json"]) == 0
+    assert '"refused":"not UTF-8' in capsys.readouterr().out
+
+
+def test_the_tail_of_a_log_reaches_into_its_predecessor(tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    (tmp_path / "a.log.1").write_bytes(b"1\n2\n3\n")
+    path.write_bytes(b"4\n5")
+    assert last_lines(path, 4) == [b"2", b"3", b"4", b"5"]
+    assert last_lines(path, 1) == [b"5"]
+    assert last_lines(path, 0) == []
+    assert last_lines(tmp_path / "none", 3) == []
+
+
+@given(st.lists(st.binary(max_size=5).map(lambda b: b.replace(b"\n", b"")), max_size=50), st.integers(1, 60))
+def test_the_tail_is_the_end(lines: list[bytes], count: int) -> None:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "x"
+        path.write_bytes(b"".join(line + b"\n" for line in lines))
+        assert last_lines(path, count) == lines[-count:]
+
+
+@pytest.mark.parametrize(
+    ("raw", "shown"),
+    [
+        (b"\x1b[1;32mgreen\x1b[0m\r", "green"),
+        (b"10%\r20%\r30%", "30%"),
+        (b"\x1b]0;title\x07text", "text"),
+        (b"a\x07b", "a␇b"),
+        (b"\xff", "�"),
+        ("✅ ok".encode(), "✅ ok"),
+    ],
+)
+def test_a_log_line_gives_no_orders_to_the_terminal(raw: bytes, shown: str) -> None:
+    assert plain(raw) == shown
+
+
+@given(st.binary(max_size=80))
+def test_no_line_keeps_an_escape(raw: bytes) -> None:
+    assert not set(plain(raw)) & set(map(chr, [*range(9), *range(11, 32), 127]))
+
+
+def test_only_new_lines_are_told_again() -> None:
+    assert _new(["a", "b"], ["a", "b", "c"]) == ["c"]
+    assert _new(["a", "b", "c"], ["b", "c", "d", "e"]) == ["d", "e"]
+    assert _new(["a"], ["x", "y"]) == ["x", "y"]
+    assert _new([], ["x"]) == ["x"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(None, "-"), (0.4, "0s"), (59, "59s"), (61, "1m01s"), (3700, "1h01m"), (90_000, "1d01h")]
+)
+def test_spans(seconds: float | None, text: str) -> None:
+    assert show.age(seconds) == text
+
+
+def test_a_table_lines_up_with_wide_letters(capsys: pytest.CaptureFixture[str]) -> None:
+    show.table(["A", "B"], [["日本", "x"], ["abc", "y"]])
+    assert capsys.readouterr().out == "A     B\n日本  x\nabc   y\n"
+
+
+def test_the_swarm_meant_is_the_flag_then_the_environment_then_the_only_one_that_runs() -> None:
+    assert target(environ={}).swarm == "opencto-dev"
+    save_running(running("one"))
+    assert target(environ={}).swarm == "one"
+    assert target(environ={"OPENCTO_SWARM": "env"}).swarm == "env"
+    assert target("flag", environ={"OPENCTO_SWARM": "env"}).swarm == "flag"
+    save_running(running("two"))
+    with pytest.raises(Failure, match=r"several swarms run here \(one, two\)"):
+        target(environ={})
+    save_running(running("opencto-dev"))
+    assert target(environ={}).swarm == "opencto-dev"
+
+
+def test_the_broker_meant_is_the_flag_then_the_environment_then_what_runs_then_the_layouts() -> None:
+    save_running(running("one"))
+    assert target("one", environ={}).broker.url == "mqtt://127.0.0.1:7"
+    assert target("one", environ={"MQTT_BROKER": "mqtt://e"}).broker.url == "mqtt://e"
+    assert target("one", "mqtt://f", environ={"MQTT_BROKER": "mqtt://e"}).broker.url == "mqtt://f"
+    assert target("one", environ={"MQTT_USERNAME": "u", "MQTT_PASSWORD": "p"}).broker.password == "p"
+    assert target("opencto-dev", environ={}).broker.url == "mqtt://127.0.0.1:1883"
+
+
+def test_init_writes_a_layout_that_is_good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(["init", "mine"]) == 0
+    assert run(["validate", "mine"]) == 0
+    assert run(["init", "mine"]) == 2
+    assert run(["init", "mine", "--force"]) == 0

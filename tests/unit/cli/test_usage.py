@@ -1,0 +1,137 @@
+"""The command line before any broker: usage, help, and what goes wrong ends in a sentence and a code."""
+
+import subprocess
+import sys
+
+import click
+import pytest
+
+from swarm_tui.cli import group as group_module
+from swarm_tui.cli.group import COMMANDS, group, run
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["statsu"], "did you mean status"),
+        (["--nope"], "No such option"),
+        (["publish"], "Missing argument 'TYPE'"),
+        (["publish", "a b"], "is not a task type"),
+        (["publish", "t", "-p", "x"], "write it as key=value"),
+        (["publish", "t", "-p", "a=1", "-p", "a.b=2"], "already a value"),
+        (["publish", "t", "--payload", "[1]"], "a payload is a JSON object"),
+        (["publish", "t", "--payload", "{"], "--payload is not JSON"),
+        (["publish", "t", "--payload", "@none.json"], "none.json cannot be read"),
+        (["publish", "t", "--task-id", "a b"], "is not a task id"),
+        (["publish", "t", "--to", "a b"], "is not an agent id"),
+        (["publish", "t", "--priority", "huge"], "is not one of"),
+        (["tasks", "a b"], "is no task id"),
+        (["tasks", "--state", "odd"], "is not one of"),
+        (["cancel", "a b"], "is no task id"),
+        (["logs", "a b"], "is no agent id"),
+        (["status", "--swarm", "a#"], "may not hold + #"),
+        (["status", "--broker", "http://x"], "did you mean `ws://`?"),
+        (["watch", "--filter", "a#b"], "is no topic filter"),
+        (["replay", "none"], "none cannot be read"),
+        (["validate", "none.yml"], "none.yml: no such file"),
+        (["validate"], "which layout?"),
+        (["init", "a#", "-o", "-"], "may not hold + #"),
+        (["completion", "tcsh"], "is not one of"),
+    ],
+)
+def test_bad_usage_is_exit_2_and_a_sentence(words: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(words) == 2
+    said = capsys.readouterr()
+    assert says in said.err
+    assert said.out == ""
+
+
+def test_a_bad_environment_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("MQTT_BROKER", "gopher://x")
+    assert run(["status"]) == 2
+    assert "MQTT_BROKER: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "agent"])
+def test_every_command_has_help_with_an_example(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    context = click.Context(group)
+    command = group.get_command(context, name)
+    assert command is not None
+    assert run([name, "--help"]) == 0
+    said = capsys.readouterr().out
+    assert "Usage: swarm-tui" in said
+    assert "Example" in said or name == "supervise"
+
+
+def test_help_of_a_type_shows_its_payload(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["publish", "testing.run", "--help"]) == 0
+    said = capsys.readouterr().out
+    assert "Payload of testing.run:" in said
+    assert "path  (text" in said
+    assert run(["publish", "--priority", "high", "no.such", "--help"]) == 0
+    assert "No handler of no.such" in capsys.readouterr().out
+
+
+def test_a_mistake_of_ours_is_one_line_and_kept(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*args: object, **options: object) -> None:
+        raise RuntimeError("boom\nbang")
+
+    monkeypatch.setattr(group_module.group, "main", broken)
+    assert run(["status"]) == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "RuntimeError: boom bang" in said
+    path = said.partition("the details are in ")[2].strip().rstrip(")")
+    with open(path, encoding="utf-8") as file:
+        assert "in broken" in file.read()
+
+
+def test_a_broken_pipe_is_no_failure(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def broken(*args: object, **options: object) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(group_module.group, "main", broken)
+    monkeypatch.setattr(group_module, "_drop_stdout", lambda: None)
+    assert run(["status"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    "words", [["--help"], ["--version"], ["status", "--help"], ["up", "--help"], ["init", "-o", "-"]]
+)
+def test_no_command_line_help_imports_the_screen(words: list[str]) -> None:
+    code = (
+        "import sys\nfrom swarm_tui.cli.group import run\nassert run(sys.argv[1:]) == 0\n"
+        "print(sorted({name.partition('.')[0] for name in sys.modules} & {'textual', 'libtmux', 'aiohttp', 'pytest'}),"
+        " file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+
+
+def test_an_agent_starts_without_the_command_line_library() -> None:
+    code = (
+        "import sys, importlib\nfrom swarm_tui.cli.main import main\n"
+        "try:\n    main(['agent', '--help'])\nexcept SystemExit as end:\n    assert not end.code\n"
+        "print(sorted(set(sys.modules) & {'click', 'textual', 'libtmux', 'pytest'}), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("shell", "mark"), [("bash", "complete -o"), ("zsh", "#compdef"), ("fish", "complete --no-files")]
+)
+def test_completion_scripts(shell: str, mark: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["completion", shell]) == 0
+    assert mark in capsys.readouterr().out
+
+
+def test_completion_answers() -> None:
+    import os
+
+    env = {**os.environ, "_SWARM_TUI_COMPLETE": "bash_complete", "COMP_WORDS": "swarm-tui stat", "COMP_CWORD": "1"}
+    done = subprocess.run([sys.executable, "-m", "swarm_tui"], env=env, capture_output=True, text=True, check=False)
+    assert "plain,status" in done.stdout
