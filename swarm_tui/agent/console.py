@@ -40,7 +40,7 @@ class Console:
     def close(self, wait: float = 1.0) -> None:
         """Write what waits, for at most `wait` seconds."""
         try:
-            self._lines.put_nowait(None)
+            self._lines.put(None, timeout=wait)
         except Full:
             return
         self._thread.join(wait)

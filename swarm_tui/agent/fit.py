@@ -23,9 +23,9 @@ def fitted(answer: Complete | Failed, writer: Writer, folder: Path) -> Complete 
     `{"file", "size", "sha256", …}` with the path of a 0600 file under `folder`.
     """
     try:
+        data = msgspec.json.encode(answer.result)
         if _readable(answer, writer):
             return answer
-        data = msgspec.json.encode(answer.result)
     except (TypeError, ValueError, UnicodeEncodeError, RecursionError) as error:
         return _failed(answer, f"the handler's result is no JSON: {error}")
     path = folder / f"{answer.task_id}-{answer.attempt or 0}.json"
