@@ -1,0 +1,99 @@
+"""Real processes, killed at random and at named points: what was accepted ends, each in one recorded outcome."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from swarm_tui.domain.dispatch import Job
+from swarm_tui.domain.states import TaskState
+from tests.conftest import RealBroker
+from tests.faults.engine_swarm import POINTS, FaultySwarm, pause
+from tests.wait import until
+
+
+@pytest.fixture
+def make_swarm(make_broker: Callable[..., RealBroker], tmp_path: Path) -> Iterator[Callable[..., FaultySwarm]]:
+    made: list[FaultySwarm] = []
+
+    def make(**more: int) -> FaultySwarm:
+        made.append(FaultySwarm(make_broker(), tmp_path, **more))
+        return made[-1]
+
+    yield make
+    for swarm in made:
+        swarm.close()
+
+
+def check(swarm: FaultySwarm, jobs: dict[str, Job]) -> None:
+    """accepted = ended, each once, none unexpected."""
+    accepted = {publication.task_id for publication in swarm.publications if publication.accepted}
+    assert accepted == set(jobs)
+    for job in jobs.values():
+        assert job.state is TaskState.COMPLETE, f"{job.task_id}: {job.state}: {job.reason}"
+        assert sum(attempt.outcome == "complete" for attempt in job.attempts) == 1
+
+
+def test_nothing_accepted_is_lost_when_processes_are_killed(make_swarm: Callable[..., FaultySwarm]) -> None:
+    swarm = make_swarm(seed=int(os.environ.get("SWARM_FAULT_SEED", "1")))
+    swarm.publish("first", 0.0)
+    until(lambda: swarm.publications[0].accepted, 20, f"the first task to be accepted\n{swarm.story}")
+    victims = ["w0", "tm", "after-commit", "w1", "broker", "w2", "after-publish"]
+    for number in range(42):
+        swarm.publish(f"t{number}", swarm.rng.choice([0.0, 0.05, 0.3]))
+        if number % 6 == 5:
+            victim = victims[number // 6]
+            if victim in POINTS:
+                swarm.kill_at(victim)
+            elif victim == "broker":
+                swarm.broker.kill()
+                swarm.broker.start()
+            else:
+                swarm.kill(victim)
+            swarm.revive()
+        pause(0.05)
+    jobs = swarm.settle(60)
+    print(swarm.figures(jobs))
+    check(swarm, jobs)
+
+
+@pytest.mark.drill
+def test_a_swarm_under_fire_for_long(make_swarm: Callable[..., FaultySwarm]) -> None:
+    """SWARM_DRILL_SECONDS of it, 1,200 by default."""
+    swarm = make_swarm(seed=int(os.environ.get("SWARM_FAULT_SEED", str(time.time_ns()))), workers=5)
+    rng = swarm.rng
+    end = time.monotonic() + float(os.environ.get("SWARM_DRILL_SECONDS", "1200"))
+    stopped: list[tuple[float, str]] = []
+    count = 0
+    while time.monotonic() < end:
+        for _ in range(rng.randrange(6)):
+            count += 1
+            swarm.publish(f"t{count}", rng.choice([0.0, 0.0, 0.1, 1.0, 5.0]))
+        match rng.randrange(24):
+            case 0 | 1 | 2:
+                swarm.kill(rng.choice(swarm.ids))
+            case 3 | 4:
+                swarm.kill_at(rng.choice(POINTS))
+            case 5:
+                swarm.broker.kill()
+                swarm.broker.start()
+            case 6:
+                victim = rng.choice(swarm.ids)
+                if victim not in {name for _, name in stopped}:
+                    os.kill(swarm.processes[victim].pid, signal.SIGSTOP)
+                    stopped.append((time.monotonic() + rng.choice([5.0, 40.0]), victim))
+        for when, name in [entry for entry in stopped if entry[0] <= time.monotonic()]:
+            stopped.remove((when, name))
+            if swarm.processes[name].poll() is None:
+                os.kill(swarm.processes[name].pid, signal.SIGCONT)
+        swarm.revive()
+        pause(0.4)
+    for _, name in stopped:
+        if swarm.processes[name].poll() is None:
+            os.kill(swarm.processes[name].pid, signal.SIGCONT)
+    jobs = swarm.settle(300)
+    print(swarm.figures(jobs))
+    check(swarm, jobs)
