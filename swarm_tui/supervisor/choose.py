@@ -11,6 +11,9 @@ from swarm_tui.config.model import Broker
 from swarm_tui.config.paths import broker_dir
 from swarm_tui.config.urls import is_loopback
 
+#: A broker on this machine that has not answered by then does not, seconds.
+LOCAL_WAIT = 2.0
+
 
 class NoBrokerError(Exception):
     """The swarm can use no broker; the text is one sentence. `unreachable`: it is elsewhere, and does not answer."""
@@ -37,7 +40,7 @@ def choose_broker(broker: Broker, timeout: float = 5.0) -> Choice:
     ours = EmbeddedBroker(at.port, broker_dir(at.port)) if may_embed else None
     if ours is not None and ours.pid() is not None:
         return Choice(embedded_port=at.port)
-    tried = probe(broker, timeout)
+    tried = probe(broker, min(timeout, LOCAL_WAIT) if is_loopback(broker.url) else timeout)
     if tried.ok:
         if ours is None:
             return Choice()

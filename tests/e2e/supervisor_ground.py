@@ -1,6 +1,5 @@
 """A swarm of its own for a test: its layout, its tmux server, the commands on it, and the end of all of it."""
 
-import json
 import os
 import signal
 import subprocess
@@ -15,7 +14,8 @@ from typing import Any
 import psutil
 import yaml
 
-from swarm_tui.config.paths import state_dir
+from swarm_tui.broker.mosquitto import EmbeddedBroker
+from swarm_tui.config.paths import broker_dir, state_dir
 from swarm_tui.protocol.bodies import PaneStatus
 from swarm_tui.supervisor import processes, store
 from swarm_tui.tmux.errors import TmuxError
@@ -143,18 +143,23 @@ class Swarm:
         return found
 
     def close(self) -> None:
-        """End what is left."""
-        with suppress(subprocess.TimeoutExpired):
-            self.run("down", self.name, "--now", "--purge", limit=30)
+        """End what is left, the harder way."""
+        with suppress(psutil.Error):
+            saved = self.saved()
+            processes.signal_one(saved.pid, saved.start_time, signal.SIGKILL)
         with suppress(TmuxError):
             self.tmux.run("kill-server")
-        end = time.monotonic() + 3
+        end = time.monotonic() + 5
         while (left := self.processes()) and time.monotonic() < end:
             for process in left:
                 with suppress(psutil.Error):
                     process.send_signal(signal.SIGCONT)
                     process.kill()
-            time.sleep(0.05)
+            time.sleep(0.02)
+        broker = EmbeddedBroker(self.port, broker_dir(self.port)).pid()
+        if broker is not None:
+            os.kill(broker, signal.SIGTERM)
+            until(lambda: not processes.is_alive(broker), what="the broker to end")
 
 
 def retained(port: int, prefix: str) -> list[str]:
@@ -167,13 +172,3 @@ def retained(port: int, prefix: str) -> list[str]:
         check=False,
     )
     return done.stdout.split()
-
-
-def listens(port: int) -> bool:
-    from swarm_tui.supervisor.broker_pane import listens as asked
-
-    return asked(port)
-
-
-def dump(value: object) -> str:
-    return json.dumps(value, default=str)

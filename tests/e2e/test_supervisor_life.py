@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from swarm_tui.supervisor import processes
+from swarm_tui.supervisor.broker_pane import listens
 from tests.conftest import RealBroker
-from tests.e2e.supervisor_ground import Swarm, light, listens, retained, sleeper
+from tests.e2e.supervisor_ground import Swarm, light, retained, sleeper
 from tests.wait import until
 
 Make = Callable[..., Swarm]
