@@ -120,9 +120,11 @@ _BAD = {
 def _agents(fleet: Fleet, past: Past, now: float) -> Iterator[Alert]:
     for agent in fleet.agents.values():
         severity = _BAD.get(agent.state)
-        if severity is not None:
+        vanished = agent.vanished and agent.state is AgentState.OFFLINE
+        if severity is not None or vanished:
+            severity = severity or "critical"
             # The reason counts seconds: said here it would make each repeat another alert.
-            message = f"{agent.agent_id} is {agent.state.value}"
+            message = f"{agent.agent_id} " + ("vanished without a farewell" if vanished else f"is {agent.state.value}")
             yield Alert(name=f"agent:{agent.agent_id}", severity=severity, message=message, agent_id=agent.agent_id)
         if agent.witness == "split":
             message = f"two processes speak as {agent.agent_id}"

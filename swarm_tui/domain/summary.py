@@ -238,7 +238,10 @@ def _agents(fleet: Fleet) -> list[Problem]:
     found = []
     for agent in fleet.agents.values():
         advice = _AGENT_TODO.get(agent.state) or _WITNESS_TODO.get(agent.witness or "")
-        if advice is not None:
+        if agent.vanished and agent.state is AgentState.OFFLINE:
+            what, todo = f"{agent.agent_id} vanished without a farewell", "start it again, or forget it"
+            found.append(Problem(severity="warning", subject="agent", id=agent.agent_id, what=what, todo=todo))
+        elif advice is not None:
             word = agent.state.value if agent.state in _AGENT_TODO else agent.witness
             what = f"{agent.agent_id} is {word}" + (f": {agent.reason}" if agent.reason else "")
             found.append(Problem(severity=advice[0], subject="agent", id=agent.agent_id, what=what, todo=advice[1]))

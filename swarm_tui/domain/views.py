@@ -45,6 +45,8 @@ class AgentView(Struct, kw_only=True):
     """Why it is in this state, when that is not plain: an exit, a disagreement of witnesses."""
     witness: str | None = None
     """`hung`, `foreign`, `stray` or `split`, where process, pane and bus disagree."""
+    vanished: bool = False
+    """We saw its connection end without a farewell, and it is not back."""
     tail: list[str] = []
     ends: deque[str] = field(default_factory=lambda: deque(maxlen=16))
     """How its incarnations ended, a sentence each, oldest first."""

@@ -158,6 +158,7 @@ class Agents:
         reason = event.payload.get("reason")
         why = clean(reason, 200) if isinstance(reason, str) else "its connection ended without a farewell (will)"
         if agent.bus is not AgentState.OFFLINE:
+            agent.vanished = agent.bus in _SPEAKS and not isinstance(reason, str)
             self._gone(agent, why, now)
         self.describe(agent, getattr(event.body, "role", None) or event.role, None)
         return self.settle(agent, now)
@@ -178,6 +179,7 @@ class Agents:
     def _alive(self, agent: Presence, event: Event, now: float) -> str:
         agent.last_seen = event.received
         agent.silence = None
+        agent.vanished = agent.vanished and agent.bus is AgentState.OFFLINE
         return self.settle(agent, now)
 
     def _foreign(self, event: Event, now: float) -> set[str]:

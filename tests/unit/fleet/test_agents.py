@@ -4,6 +4,7 @@ import pytest
 
 from swarm_tui.domain.states import AgentState as S
 from swarm_tui.domain.states import TaskState
+from swarm_tui.domain.summary import problems
 from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.topics import Kind as K
 from tests.unit.fleet.swarm import Paper
@@ -42,6 +43,18 @@ def test_the_death_of_an_older_incarnation_is_ignored(paper: Paper) -> None:
     paper.birth("a1", "i2", status="offline")
     assert state(paper) is S.OFFLINE
     assert "will" in paper.fleet.agents["a1"].reason
+
+
+def test_who_vanishes_is_told_from_who_leaves(paper: Paper) -> None:
+    paper.birth("a1")
+    paper.birth("a2")
+    paper.say("a1", K.SHUTDOWN, b.Shutdown(agent_id="a1"))
+    paper.birth("a1", status="offline")
+    paper.birth("a2", status="offline")
+    assert [paper.fleet.agents[agent].vanished for agent in ("a1", "a2")] == [False, True]
+    assert [problem.id for problem in problems(paper.fleet, paper.now)] == ["a2"]
+    paper.birth("a2", "i2")
+    assert not paper.fleet.agents["a2"].vanished
 
 
 def test_a_seed_agent_is_alive_by_what_it_says(paper: Paper) -> None:

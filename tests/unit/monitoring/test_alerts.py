@@ -57,6 +57,13 @@ def test_a_lost_agent(swarm: Watched) -> None:
     assert swarm.names() == set()
 
 
+def test_an_agent_that_vanishes(swarm: Watched) -> None:
+    swarm.birth("a1", status="offline")
+    assert swarm.names() == {"agent:a1"}
+    swarm.birth("a1", "i2")
+    assert swarm.names() == set()
+
+
 def test_all_silent_is_one_warning(swarm: Watched) -> None:
     swarm.pass_time(60)
     assert swarm.names() == {"silence"}
