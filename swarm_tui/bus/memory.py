@@ -25,7 +25,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from swarm_tui.bus.port import Link, OnAck, OnLink, OnMessage
+from swarm_tui.bus.port import Link, OnAck, OnLink, OnMessage, unsendable
 from swarm_tui.protocol.envelope import Outgoing
 from swarm_tui.protocol.topics import matches
 
@@ -269,6 +269,10 @@ class MemoryBus:
         """Send, or keep in memory while the link is down (QoS 0 is dropped then)."""
         if self._closed or (message.qos == 0 and self._session is None):
             self.dropped += 1
+        elif reason := unsendable(message):
+            self.dropped += 1
+            self.failures += 1
+            self.last_failure = reason
         elif self._session is None:
             self._waiting.append((message, on_ack))
         else:

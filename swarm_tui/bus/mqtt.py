@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Any
 
 from swarm_tui.bus.client import INFLIGHT, BulkClient, credentials, make_client
-from swarm_tui.bus.port import BusError, Link, OnAck, OnLink, OnMessage
+from swarm_tui.bus.port import BusError, Link, OnAck, OnLink, OnMessage, unsendable
 from swarm_tui.bus.reasons import URL, Reason, explain, lost, no_connack, refusal
 from swarm_tui.bus.urls import Address, parse_url
 from swarm_tui.config.model import Broker
@@ -26,6 +26,8 @@ KEEPALIVE_TIMEOUT = 141
 OUTBOX_MAX = 100_000
 #: AWS IoT takes eight filters in one SUBSCRIBE.
 _FILTERS = 8
+#: After so many connections that ended before anything was acknowledged, the oldest message is to blame.
+STUCK = 5
 _log = logging.getLogger("swarm_tui.bus")
 
 
@@ -54,6 +56,8 @@ class MqttBus:
         self._unacked: dict[int, OnAck | None] = {}
         self._up = False
         self._fell_silent = False
+        self._progress = False
+        self._stuck = 0
         self._reason: Reason | None = None
         self._attempt = 0
         self._close_by: float | None = None
@@ -82,6 +86,10 @@ class MqttBus:
     def publish(self, message: Outgoing, on_ack: OnAck | None = None) -> None:
         """Send, or keep in memory while the link is down; thread-safe, never blocks."""
         if self._close_by is not None or (message.qos == 0 and not self._up):
+            self.dropped += 1
+            return
+        if reason := unsendable(message):
+            self._failed("publishing", ValueError(reason))
             self.dropped += 1
             return
         if len(self._outbox) >= OUTBOX_MAX:
@@ -170,13 +178,16 @@ class MqttBus:
         poller.register(self._wake_read, select.POLLIN)
         answer_by = time.monotonic() + CONNACK_WAIT
         code = 0
-        while (sock := client.socket()) is not None and code == 0:
+        while client.socket() is not None and code == 0:
             if self._up:
                 self._send(client)
                 if self._done():
                     client.disconnect()
                     break
             elif time.monotonic() > answer_by or self._done():
+                break
+            # Sending may have found the connection dead, and closed it.
+            if (sock := client.socket()) is None:
                 break
             poller.register(sock, select.POLLIN | (select.POLLOUT if client.want_write() else 0))
             code = self._turn(client, sock, {fd for fd, _ in poller.poll(self._timeout())})
@@ -240,6 +251,22 @@ class MqttBus:
         if self._close_by is None and reason is not None:
             self._guard("a link callback", lambda: self._on_link(Link(False, reason[1], kind=reason[0])))
         self._attempt = 0 if was_up else self._attempt + 1
+        if was_up and self._unacked and not self._fell_silent:
+            self._stuck = 0 if self._progress else self._stuck + 1
+            if self._stuck >= STUCK:
+                self._drop_poison()
+        self._progress = False
+
+    def _drop_poison(self) -> None:
+        """Give up the oldest message: a broker that closes the connection over it never takes it, nor what follows."""
+        assert self._client is not None
+        self._stuck = 0
+        mid = next(iter(self._unacked))
+        del self._unacked[mid]
+        message = self._client._out_messages.pop(mid, None)
+        self.dropped += 1
+        where = message.topic if message is not None else "?"
+        self._failed("publishing", ValueError(f"the broker closed {STUCK} connections over a message on {where!r}"))
 
     def _pause(self) -> None:
         """Wait before the next try: short at first, never over five seconds, never in step with others."""
@@ -274,6 +301,7 @@ class MqttBus:
             self._failed("a message callback", error)
 
     def _acked(self, client: Any, userdata: Any, mid: int, code: Any, properties: Any) -> None:
+        self._progress = True
         on_ack = self._unacked.pop(mid, None)
         if on_ack is not None:
             self._guard("an acknowledgement", on_ack)

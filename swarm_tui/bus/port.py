@@ -30,6 +30,20 @@ OnLink = Callable[[Link], None]
 OnAck = Callable[[], None]
 
 
+#: What some broker may take, bytes; one that takes less closes the connection or drops the message.
+LARGEST = 16 * 1024 * 1024
+
+
+def unsendable(message: Outgoing) -> str | None:
+    """Why no broker takes this message; None when one may. Sent, it would end the connection again and again."""
+    topic = message.topic
+    if not topic or not topic.isprintable() or "+" in topic or "#" in topic or len(topic) > 1000:
+        return f"{topic[:100]!r} is no topic to publish on"
+    if len(message.payload) > LARGEST:
+        return f"{len(message.payload):,} bytes on {topic!r}: no broker takes that"
+    return None
+
+
 class Bus(Protocol):
     """One connection to a broker. It reconnects by itself for ever, at most 5 s apart, jittered."""
 

@@ -205,3 +205,13 @@ def test_after_close_nothing_is_sent_and_close_may_come_again(world: World) -> N
     sender.bus.publish(Outgoing("s/n", b"x"))
     assert not sender.bus.is_up()
     assert sender.bus.dropped == 1  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("topic", ["", "s/+", "s/#", "s/\x00", "s/\x1b[m"])
+def test_a_message_that_no_broker_takes_is_refused_and_costs_no_other(world: World, topic: str) -> None:
+    ear, sender = world.ear("ear", "s/#"), world.ear("sender")
+    sender.bus.publish(Outgoing(topic, b"bad"))
+    sender.bus.publish(Outgoing("s/n", b"good"))
+    until(lambda: ear.payloads() == [b"good"])
+    assert (sender.bus.failures, sender.bus.dropped) == (1, 1)  # type: ignore[attr-defined]
+    assert all(link.up for link in sender.links)

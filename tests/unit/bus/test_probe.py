@@ -1,5 +1,6 @@
 """Each way in which a broker cannot be used has its own sentence; each transport works."""
 
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -163,3 +164,46 @@ def test_tls(make_broker: MakeBroker, tmp_path: Path) -> None:
     carries(Broker(url=f"mqtts://localhost:{strict}", tls=mine))
     both_say(Broker(url=f"mqtts://localhost:{port}"), "tls", "certificate that we cannot trust", "tls.ca")
     assert probe(Broker(url=f"mqtts://localhost:{strict}", tls=Tls(ca=ca)), 2.0).kind in ("tls", "not-mqtt", "closed")
+
+
+class Touchy(Listener):
+    """A broker of a kind: it accepts everybody, and hangs up on each message of `poison`; it acknowledges the rest."""
+
+    def __init__(self, poison: bytes) -> None:
+        self.taken: list[bytes] = []
+        self.poison = poison
+        super().__init__(self.serve)
+
+    def serve(self, connection: socket.socket) -> None:
+        stream = connection.makefile("rb")
+        with stream, connection:
+            while head := stream.read(2):
+                length, shift = head[1] & 127, 7
+                more = head[1]
+                while more & 128:
+                    more = stream.read(1)[0]
+                    length |= (more & 127) << shift
+                    shift += 7
+                body = stream.read(length)
+                if head[0] >> 4 == 1:
+                    connection.sendall(b"\x20\x02\x00\x00")
+                elif head[0] >> 4 == 3:
+                    if self.poison in body:
+                        return
+                    at = 2 + int.from_bytes(body[:2], "big")
+                    self.taken.append(body[at + 2 :])
+                    connection.sendall(b"\x40\x02" + body[at : at + 2])
+
+
+def test_a_message_that_the_broker_hangs_up_on_does_not_hold_up_the_rest_for_ever() -> None:
+    touchy = Touchy(b"poison")
+    bus = MqttBus(Broker(url=f"mqtt://127.0.0.1:{touchy.port}"), "x")
+    bus.start(lambda *_: None, lambda link: None)
+    for payload in (b"before", b"poison", b"after"):
+        bus.publish(Outgoing("s/n", payload))
+    until(lambda: b"after" in touchy.taken, what="what came after it")
+    assert b"before" in touchy.taken
+    assert bus.dropped == 1
+    assert "closed 5 connections over a message on 's/n'" in bus.last_failure
+    bus.close()
+    touchy.close()
