@@ -167,10 +167,10 @@ def bring_up(ready: Prepared, say: Say) -> None:
 
 def forget_ended(state: StateDir) -> None:
     """A new life of the swarm begins: what the last one wished to stop or had counted no longer holds."""
-    saved = store.load(state)
-    if saved is not None and not supervisor_alive(saved):
+    if not supervisor_alive(store.load(state)):
         store.store_path(state).unlink(missing_ok=True)
     down_path(state).unlink(missing_ok=True)
+    take_notes(state)
 
 
 def supervisor_alive(saved: Saved | None) -> bool:
