@@ -128,7 +128,9 @@ async def run_process(
     except (OSError, ValueError) as error:
         raise HandlerError(f"{argv[0]} did not start: {error}", code="not-started") from error
     pid = transport.get_pid()
-    context.spawned(pid)
+    # A group that the runtime knows is ended when the task is cancelled, which is when an undoing one must run on.
+    if heed_cancel:
+        context.spawned(pid)
     if stdin is not None:
         _feed(transport, stdin)
     try:

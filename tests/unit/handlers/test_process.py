@@ -80,6 +80,16 @@ def test_cancel_ends_the_whole_group(bench, group_gone):
     group_gone(bench.heard.spawned[0])
 
 
+def test_what_undoes_is_let_finish(bench):
+    async def go():
+        context = bench.context("x", timeout=0)
+        context.cancel.set()
+        return await run_process(context, python("print('undone')"), timeout=20, heed_cancel=False)
+
+    assert asyncio.run(go()).stdout == "undone\n"
+    assert bench.heard.spawned == []
+
+
 def test_a_program_that_ignores_sigterm_is_killed(bench, group_gone, monkeypatch):
     monkeypatch.setattr("swarm_tui.agent.handlers.process.GRACE", 0.2)
     code = "import signal,time; signal.signal(15, signal.SIG_IGN); print('ready',flush=True); time.sleep(60)"
