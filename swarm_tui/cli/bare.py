@@ -1,5 +1,6 @@
 """The screen of a swarm: what `up` ends in, and what `swarm-tui` alone opens."""
 
+import os
 import sys
 from collections.abc import Callable
 
@@ -21,7 +22,8 @@ def open_screen(
             "one elsewhere, `swarm-tui --help` lists the commands",
             NO_SUCH,
         )
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    in_browser = bool(os.environ.get("TEXTUAL_DRIVER"))
+    if not in_browser and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise Failure("this is not a terminal, so no screen can open: `swarm-tui status` prints the facts", USAGE)
     from swarm_tui.ui.app import run_screen
 

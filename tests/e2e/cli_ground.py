@@ -2,8 +2,11 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +53,26 @@ class Shell:
     def json(self, *words: str, **options: Any) -> Any:
         """Its stdout, read as JSON."""
         return json.loads(self.ok(*words, "--json", **options))
+
+
+@contextmanager
+def watching(shell: Shell, *words: str) -> Iterator["subprocess.Popen[str]"]:
+    """`swarm-tui watch`, connected; ended with SIGINT at the latest at the end."""
+    # A shell's background job ignores SIGINT, and so would what it starts.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "swarm_tui", "watch", *words],
+        cwd=shell.cwd, env=shell.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert process.stderr is not None
+        assert "connected" in process.stderr.readline()
+        yield process
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if process.poll() is None:
+            process.kill()
+        process.communicate(timeout=10)
 
 
 def nine(swarm: str, port: int, socket: str, api_port: int) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import RealBroker, pick_port
-from tests.e2e.cli_ground import Shell, nine
+from tests.e2e.cli_ground import Shell, nine, watching
 
 
 @pytest.fixture
@@ -177,15 +177,10 @@ def test_a_broken_pipe_and_ctrl_c_end_quietly(shell: Shell, real_broker: RealBro
         ["bash", "-o", "pipefail", "-c", piped], env=shell.env, capture_output=True, text=True, check=False
     )
     assert done.stderr == ""
-    watching = subprocess.Popen(
-        [sys.executable, "-m", "swarm_tui", "watch", "--broker", real_broker.url],
-        env=shell.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert watching.stderr is not None
-    watching.stderr.readline()
-    watching.send_signal(signal.SIGINT)
-    out, err = watching.communicate(timeout=10)
-    assert (watching.returncode, out, err) == (130, "", "")
+    with watching(shell, "--broker", real_broker.url) as watch:
+        watch.send_signal(signal.SIGINT)
+        out, err = watch.communicate(timeout=10)
+    assert (watch.returncode, out, err) == (130, "", "")
 
 
 def test_colour_only_on_a_terminal_and_never_with_no_color(shell: Shell) -> None:

@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
@@ -13,7 +12,7 @@ import psutil
 import pytest
 
 from tests.conftest import listening, pick_port
-from tests.e2e.cli_ground import NINE, Shell, nine
+from tests.e2e.cli_ground import NINE, Shell, nine, watching
 from tests.wait import until
 
 
@@ -76,13 +75,7 @@ def _work(shell: Shell, tmp_path: Path) -> None:
     (project / "test_good.py").write_text("def test_a():\n    assert 1\n\ndef test_b():\n    assert 2\n")
     (project / "test_bad.py").write_text("def test_c():\n    assert 1 == 2\n")
     recording = tmp_path / "rec.jsonl"
-    watching = subprocess.Popen(
-        [sys.executable, "-m", "swarm_tui", "watch", "--record", str(recording), "--filter", "tasks/#"],
-        cwd=tmp_path, env=shell.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    try:
-        assert watching.stderr is not None
-        assert "connected" in watching.stderr.readline()
+    with watching(shell, "--record", str(recording), "--filter", "tasks/#") as watch:
         good = shell("publish", "testing.run", "-p", "path=proj/test_good.py", "--task-id", "t1", "--wait")
         assert good.returncode == 0, good.stderr
         assert good.stdout.startswith("t1\n")
@@ -91,9 +84,8 @@ def _work(shell: Shell, tmp_path: Path) -> None:
         assert bad.returncode == 1
         assert '"verdict":"failed"' in bad.stdout
         assert "its verdict is `failed`" in bad.stderr
-    finally:
-        watching.send_signal(signal.SIGINT)
-        out, err = watching.communicate(timeout=10)
+        watch.send_signal(signal.SIGINT)
+        out, err = watch.communicate(timeout=10)
     assert "Traceback" not in err
     assert out.startswith("nine/tasks/new {")
 

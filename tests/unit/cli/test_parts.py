@@ -198,3 +198,36 @@ def test_init_writes_a_layout_that_is_good(tmp_path: Path, monkeypatch: pytest.M
     assert run(["validate", "mine"]) == 0
     assert run(["init", "mine"]) == 2
     assert run(["init", "mine", "--force"]) == 0
+
+
+def test_the_browser_screen_lets_in_only_who_has_the_token() -> None:
+    import asyncio
+
+    from aiohttp import web
+    from aiohttp.test_utils import TestClient, TestServer
+
+    from swarm_tui.cli.serve import guard
+    from tests.conftest import pick_port
+
+    async def page(request: web.Request) -> web.Response:
+        return web.Response(text="screen")
+
+    async def scenario() -> list[int]:
+        port = pick_port()
+        app = web.Application(middlewares=[guard("secret", port)])
+        app.router.add_get("/", page)
+        async with TestClient(TestServer(app, port=port)) as client:
+            seen = [
+                (await client.get("/")).status,
+                (await client.get("/?token=wrong")).status,
+                (await client.get("/?token=secret", headers={"Host": f"evil.example:{port}"})).status,
+                (await client.get("/?token=secret", headers={"Origin": "http://evil.example"})).status,
+                (await client.get("/?token=secret", allow_redirects=False)).status,
+            ]
+            client.session.cookie_jar.clear()
+            headers = {"Cookie": "swarm_tui_token=secret"}
+            seen.append((await client.get("/", headers=headers)).status)
+            seen.append((await client.get("/", headers={**headers, "Origin": "http://evil.example"})).status)
+            return seen
+
+    assert asyncio.run(scenario()) == [403, 403, 403, 403, 302, 200, 403]
