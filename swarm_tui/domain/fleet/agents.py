@@ -1,5 +1,6 @@
 """All agents of a swarm: what the bus says of each, and what follows with time."""
 
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ from swarm_tui.protocol.topics import Kind
 
 MAX_AGENTS = 5_000
 MAX_INCARNATIONS = 4
+BEATS_KEPT = 32
 _SPEAKS = frozenset({AgentState.ONLINE, AgentState.BUSY, AgentState.DRAINING})
 
 
@@ -26,6 +28,8 @@ class Agents:
         """Agent id to the tasks it holds; each view shares its set."""
         self.common_silence: str | None = None
         """A sentence, while all agents are silent together."""
+        self.latest = 0.0
+        """The latest moment that we were told of."""
         self.supervised = False
         """A supervisor is online, so that an agent without a pane is nobody's here."""
         self._steps: dict[Kind, Callable[[Event, Any, float], str | None]] = {
@@ -37,6 +41,7 @@ class Agents:
 
     def apply(self, event: Event, now: float) -> set[str]:
         """Take one message; the ids of the agents it touched."""
+        self.latest = max(self.latest, now)
         step = self._steps.get(event.kind)
         if step is None:
             if event.kind is Kind.OTHER and event.key.startswith("_a/"):
@@ -49,7 +54,7 @@ class Agents:
         agent = self.all.get(event.sender)
         if agent is None or event.retained:
             return set()
-        agent.last_seen = event.received
+        agent.last_seen = max(agent.last_seen or 0.0, event.received)
         if agent.silence is None:
             return set()
         agent.silence = None
@@ -65,6 +70,9 @@ class Agents:
         return self._alive(agent, event, now)
 
     def _heartbeat(self, event: Event, body: bodies.Heartbeat, now: float) -> str | None:
+        known = self.all.get(body.agent_id)
+        if event.received < max(self.latest - liveness.LOST_AFTER, (known.last_heartbeat or 0.0) if known else 0.0):
+            return None if known is None else self._past_beat(known, event.received)
         agent = self.get(body.agent_id, now)
         if agent is None:
             return None
@@ -79,6 +87,13 @@ class Agents:
         self._measure(agent, body, at)
         self.describe(agent, event.role, None)
         return self._alive(agent, event, now)
+
+    def _past_beat(self, agent: Presence, at: float) -> str:
+        """A heartbeat out of the record: it fills the strip, and says nothing of now."""
+        if at not in agent.beats:
+            agent.beats = deque(sorted([*agent.beats, at])[-BEATS_KEPT:], maxlen=BEATS_KEPT)
+            agent.last_heartbeat = agent.beats[-1]
+        return agent.agent_id
 
     def _is_back(self, agent: Presence, body: bodies.Heartbeat, at: float) -> bool:
         """A heartbeat that was on its way when the will was said brings nobody back."""
@@ -177,7 +192,7 @@ class Agents:
             agent.capabilities = [clean(item, 128) for item in capabilities[:64]]
 
     def _alive(self, agent: Presence, event: Event, now: float) -> str:
-        agent.last_seen = event.received
+        agent.last_seen = max(agent.last_seen or 0.0, event.received)
         agent.silence = None
         agent.vanished = agent.vanished and agent.bus is AgentState.OFFLINE
         return self.settle(agent, now)
@@ -211,6 +226,7 @@ class Agents:
 
     def tick(self, now: float, since: float, listening: bool) -> set[str]:
         """Let time pass: silences, witnesses, and who is gone for good. `since`: from when on we could hear."""
+        self.latest = max(self.latest, now)
         touched = self._silences(now, since) if listening else set()
         for agent in list(self.all.values()):
             before = (agent.state, agent.witness)

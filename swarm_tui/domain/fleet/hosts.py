@@ -3,6 +3,7 @@
 from swarm_tui.domain.fleet.agents import Agents
 from swarm_tui.domain.fleet.presence import Pane, Presence
 from swarm_tui.domain.views import HostView
+from swarm_tui.domain.witness import ADVICE
 from swarm_tui.protocol import bodies
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.text import clean
@@ -37,7 +38,11 @@ class Hosts:
         named = set()
         for row in panes:
             agent = self._agents.get(row.agent_id, now)
-            if agent is not None and (agent.pane is None or agent.pane.host == host or row.pid is not None):
+            if agent is not None and row.witness == "foreign":
+                agent.stranger = True
+                self._agents.describe(agent, row.role, None)
+                named.add(row.agent_id)
+            elif agent is not None and (agent.pane is None or agent.pane.host == host or row.pid is not None):
                 _take_pane(agent, host, row, now)
                 self._agents.describe(agent, row.role, None)
                 named.add(row.agent_id)
@@ -52,6 +57,8 @@ class Hosts:
 
     def _without_pane(self, agent_id: str, host: str) -> None:
         agent = self._agents.all.get(agent_id)
+        if agent is not None and agent.stranger:
+            agent.stranger = False
         if agent is None or agent.pane is None or agent.pane.host != host:
             return
         agent.pane, agent.pane_id, agent.next_start = None, None, None
@@ -87,7 +94,9 @@ def _take_pane(agent: Presence, host: str, row: bodies.PaneStatus, now: float) -
         since=known.since if known is not None and same else now,
         seen=now,
         reason=clean(row.reason, 500),
+        witness=row.witness if row.witness in ADVICE else "stray" if row.state == "stray" else None,
     )
+    agent.stranger = False
     if known is not None and known.pid is not None and known.pid != row.pid and row.reason:
         agent.ends.append(f"pid {known.pid}: {clean(row.reason, 300)}")
     agent.host, agent.pid = host, row.pid

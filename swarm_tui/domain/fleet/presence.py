@@ -8,6 +8,7 @@ from msgspec import Struct, field
 from swarm_tui.domain.liveness import BEAT, LOST_AFTER
 from swarm_tui.domain.states import AgentState
 from swarm_tui.domain.views import AgentView
+from swarm_tui.domain.witness import ADVICE
 
 SETTLE = 10.0
 """Seconds that two witnesses may disagree before it is said: one of them is often only slower."""
@@ -30,7 +31,9 @@ PANE_WORDS: Mapping[str, AgentState] = {
     "exited": AgentState.STOPPED,
     "done": AgentState.STOPPED,
     "waiting": AgentState.STARTING,
+    "starting": AgentState.STARTING,
 }
+_HUNG = ADVICE["hung"]
 _LIVE = (AgentState.ONLINE, AgentState.BUSY, AgentState.DRAINING)
 
 
@@ -43,6 +46,11 @@ class Pane(Struct, kw_only=True):
     seen: float
     since: float
     reason: str = ""
+    witness: str | None = None
+
+    def runs(self) -> bool:
+        """Whether a process runs in it, as far as its supervisor says."""
+        return self.pid is not None if self.state == "starting" else self.state not in PANE_WORDS
 
 
 class Presence(AgentView, kw_only=True):
@@ -55,6 +63,8 @@ class Presence(AgentView, kw_only=True):
     pane: Pane | None = None
     silence: AgentState | None = None
     """suspect or lost."""
+    stranger: bool = False
+    """A supervisor says that it speaks from its host and has no pane there."""
     ephemeral: bool = False
     beats_of: dict[str, tuple[float, float]] = field(default_factory=dict)
     """Incarnation to its first and last heartbeat, for the newest few."""
@@ -67,40 +77,48 @@ class Presence(AgentView, kw_only=True):
 def derive(agent: Presence, now: float, supervised: bool) -> tuple[AgentState, str | None, str]:
     """State, witness and reason. `supervised`: a supervisor is online, so that an agent without pane is foreign."""
     pane, bus = agent.pane, agent.bus
-    speaks = bus in _LIVE and agent.silence is not AgentState.LOST
-    running = pane is not None and (pane.state not in PANE_WORDS)
-    if speaks:
-        return _speaking(agent, now, supervised, running)
+    if bus in _LIVE and agent.silence is not AgentState.LOST:
+        return _speaking(agent, now, supervised)
     if pane is None:
         if bus in _LIVE:
             return AgentState.LOST, None, f"silent for {now - agent.heard():.0f} s, and no will came"
         return AgentState.OFFLINE, None, agent.bus_why
-    if not running:
-        return PANE_WORDS[pane.state], _stray(pane), pane.reason or agent.bus_why
-    if pane.state == "hung" or now - max(pane.since, agent.heard()) > LOST_AFTER:
-        why = pane.reason or "its process runs but it says nothing on the bus: read its log, or restart it"
-        return AgentState.HUNG, "hung", why
-    if pane.state == "starting" or bus is None or pane.since >= agent.bus_at:
-        return AgentState.STARTING, _stray(pane), pane.reason
-    return AgentState.OFFLINE, _stray(pane), agent.bus_why
+    if not pane.runs():
+        return PANE_WORDS[pane.state], pane.witness, pane.reason or agent.bus_why
+    if pane.state == "hung":
+        return AgentState.HUNG, "hung", pane.reason or _HUNG
+    if bus is None:
+        # A program that never spoke need not speak: whether it should is known to its supervisor alone.
+        return BUS_WORDS.get(pane.state, AgentState.STARTING), pane.witness, pane.reason
+    if now - max(pane.since, agent.heard()) > LOST_AFTER:
+        return AgentState.HUNG, "hung", _HUNG
+    if pane.state == "starting" or pane.since >= agent.bus_at:
+        return AgentState.STARTING, pane.witness, pane.reason
+    return AgentState.OFFLINE, pane.witness, agent.bus_why
 
 
-def _speaking(agent: Presence, now: float, supervised: bool, running: bool) -> tuple[AgentState, str | None, str]:
-    pane, bus = agent.pane, agent.bus or AgentState.ONLINE
-    state = AgentState.SUSPECT if agent.silence is AgentState.SUSPECT else bus
-    reason = f"silent for {now - agent.heard():.0f} s" if state is AgentState.SUSPECT else ""
+def _speaking(agent: Presence, now: float, supervised: bool) -> tuple[AgentState, str | None, str]:
+    pane, state = agent.pane, agent.bus or AgentState.ONLINE
     if pane is not None and pane.state == "hung":
-        return AgentState.HUNG, "hung", pane.reason or "its process runs but does not answer"
-    if pane is not None and not running and pane.seen > (agent.last_seen or 0.0):
-        return PANE_WORDS[pane.state], _stray(pane), pane.reason
+        return AgentState.HUNG, "hung", pane.reason or _HUNG
+    if pane is not None and not pane.runs() and pane.seen > (agent.last_seen or 0.0):
+        return PANE_WORDS[pane.state], pane.witness, pane.reason
+    reason = ""
+    if agent.silence is AgentState.SUSPECT:
+        state, reason = AgentState.SUSPECT, f"silent for {now - agent.heard():.0f} s"
+    witness = _disagreement(agent, now, supervised)
+    return state, witness, reason or ADVICE.get(witness or "", "")
+
+
+def _disagreement(agent: Presence, now: float, supervised: bool) -> str | None:
+    """Where bus and panes disagree about an agent that speaks: the supervisor's word first, then what we see."""
+    pane = agent.pane
     if is_split(agent, now):
-        return state, "split", "two incarnations speak under one id: stop one of them"
-    if pane is not None and pane.state == "stray":
-        return state, "stray", pane.reason or "its pane lives, and no layout names it: stop it, or add it to the layout"
+        return "split"
+    if agent.stranger or (pane is not None and pane.witness is not None):
+        return "foreign" if agent.stranger else pane.witness if pane else None
     settled = now - max(agent.first_seen, pane.since if pane else 0.0) > SETTLE
-    if supervised and settled and not running:
-        return state, "foreign", "it speaks on the bus, and no pane here is its own"
-    return state, None, reason
+    return "foreign" if supervised and settled and (pane is None or not pane.runs()) else None
 
 
 def is_split(agent: Presence, now: float) -> bool:
@@ -111,10 +129,6 @@ def is_split(agent: Presence, now: float) -> bool:
         (0.0, 0.0)
     ]
     return any(last > began for _, last in older)
-
-
-def _stray(pane: Pane) -> str | None:
-    return "stray" if pane.state == "stray" else None
 
 
 def number(value: Any) -> float | None:

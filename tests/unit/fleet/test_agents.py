@@ -1,6 +1,7 @@
 """Agents: incarnations, silences, panes and the disagreement of witnesses."""
 
 import pytest
+from msgspec.structs import replace
 
 from swarm_tui.domain.states import AgentState as S
 from swarm_tui.domain.states import TaskState
@@ -183,6 +184,40 @@ def test_foreign_stray_and_split_are_named(paper: Paper) -> None:
     assert paper.fleet.agents["s1"].witness == "stray", "one after the other is a restart"
     paper.beat("s1", "i1")
     assert paper.fleet.agents["s1"].witness == "split"
+
+
+def test_what_the_supervisor_sees_is_believed(paper: Paper) -> None:
+    host(
+        paper,
+        b.PaneStatus(agent_id="mute", pid=4, state="starting"),
+        b.PaneStatus(agent_id="waits", state="starting"),
+        b.PaneStatus(agent_id="seed", pid=5, state="busy"),
+        b.PaneStatus(agent_id="x", pid=6, state="online", witness="foreign"),
+        b.PaneStatus(agent_id="y", pid=7, state="online", witness="split"),
+    )
+    for agent in ("x", "y"):
+        paper.birth(agent)
+    paper.pass_time(100, beating=("x", "y"))
+    assert {name: str(state(paper, name)) for name in ("mute", "waits", "seed")} == {
+        "mute": "starting", "waits": "starting", "seed": "busy",
+    }, "a program that never spoke need not speak"  # fmt: skip
+    assert [paper.fleet.agents[name].witness for name in ("x", "y")] == ["foreign", "split"]
+    host(paper, b.PaneStatus(agent_id="x", pid=6, state="online", pane_id="%1"))
+    assert [paper.fleet.agents[name].witness for name in ("x", "y")] == [None, "foreign"]
+
+
+def test_beats_out_of_the_record_fill_the_strip_and_wake_nobody(paper: Paper) -> None:
+    paper.birth("a1")
+    paper.beat("a1")
+    last = paper.now
+    for agent, ago in (("a1", 30.0), ("a1", 50.0), ("a1", 30.0), ("gone", 600.0)):
+        body = b.Heartbeat(agent_id=agent)
+        event = paper.read(paper.writer(agent).message(K.HEARTBEAT, body))
+        paper.fleet.apply(replace(event, received=last - ago), last - ago)
+    agent = paper.fleet.agents["a1"]
+    assert list(agent.beats) == [last - 50.0, last - 30.0, last]
+    assert (agent.last_heartbeat, agent.last_seen) == (last, last)
+    assert "gone" not in paper.fleet.agents
 
 
 def test_a_supervisor_that_goes_takes_no_agent_with_it(paper: Paper) -> None:
