@@ -4,7 +4,10 @@ import contextlib
 import os
 import signal
 import threading
-from subprocess import DEVNULL, PIPE, Popen
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from subprocess import Popen
 
 #: Reads the groups that live, a line for each change; at the end of its input it kills the last it read.
 _GUARDIAN = (
@@ -48,6 +51,8 @@ class Guardian:
                 self._shell.wait()
 
     def _start(self) -> None:
+        from subprocess import DEVNULL, PIPE, Popen
+
         with contextlib.suppress(OSError):
             self._shell = Popen(
                 ["/bin/sh", "-c", _GUARDIAN],

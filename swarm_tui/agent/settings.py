@@ -1,7 +1,6 @@
 """From flags, environment, file and defaults, in that order, to what one agent is told."""
 
 import os
-import secrets
 import socket
 from collections.abc import Mapping
 from pathlib import Path
@@ -48,7 +47,7 @@ def resolve(options: Options, environ: Mapping[str, str]) -> Settings:
     agent_id = options.agent_id or file.agent_id
     ephemeral = agent_id == "auto"
     if ephemeral:
-        agent_id = f"{role[:57]}-{secrets.token_hex(3)}"
+        agent_id = f"{role[:57]}-{os.urandom(3).hex()}"
     workdir = Path(options.workdir or ".").expanduser().resolve()
     if not workdir.is_dir():
         raise UsageError(f"--workdir {workdir} is no folder")

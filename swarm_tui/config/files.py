@@ -3,11 +3,12 @@
 import os
 from contextlib import suppress
 from pathlib import Path
-from tempfile import mkstemp
 
 
 def write_private(path: Path, data: bytes) -> None:
     """Replace `path` by `data`, 0600, in one step; its folder is made 0700. Raises OSError."""
+    from tempfile import mkstemp  # It brings much along, and most agents never write.
+
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle, name = mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
