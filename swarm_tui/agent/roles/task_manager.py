@@ -1,6 +1,5 @@
 """The task-manager role: a thread that leads the swarm's tasks over a connection and a journal of its own."""
 
-import gc
 import queue
 import random
 import sqlite3
@@ -213,9 +212,6 @@ class TaskManager:
     def _open_session(self, engine: Engine) -> bool:
         """Take in what the journal and the broker kept, then lead. False when told to stop meanwhile."""
         engine.restore()
-        # A hundred thousand restored tasks are no garbage: the collector need not walk them again and again.
-        gc.collect()
-        gc.freeze()
         self._marker = uuid.uuid4().hex
         bus = self._bus = self._make_bus(dispatcher_client_id(self.spec.swarm), False)
         bus.set_will(self._presence(online=False))

@@ -1,5 +1,6 @@
 """The dispatcher's shell without threads: hear a batch, decide, journal it in one transaction, then say it."""
 
+import gc
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -33,6 +34,7 @@ Publish = Callable[[Outgoing, Callable[[], None] | None], None]
 #: Seconds that a lazy write, or an outbox row the broker has taken, may wait for company.
 LAZY = 0.25
 PRUNE_EVERY = 60.0
+MANY = 1000
 JOURNAL_ALERT = "journal"
 
 
@@ -116,7 +118,14 @@ class Engine:
 
     def restore(self) -> None:
         """Take up what the journal holds. Raises sqlite3.Error."""
-        restore(self.state, self.journal.open_jobs(), self.moment())
+        # A hundred thousand tasks are no garbage: the collector need not walk them again and again.
+        gc.disable()
+        try:
+            restore(self.state, self.journal.open_jobs(), self.moment())
+            if self.state.open > MANY:
+                gc.freeze()
+        finally:
+            gc.enable()
         self.state.seq = max(self.state.seq, self.journal.last_seq())
         self.state.halted = self.journal.meta("halted") or None
         self.state.halt_id = self.journal.meta("halt_id") or ""

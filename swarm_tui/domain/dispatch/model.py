@@ -44,7 +44,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     """10 s for the work to stop by itself, then SIGTERM and SIGKILL, and some for the road."""
 
 
-class Attempt(Struct, kw_only=True):
+class Attempt(Struct, kw_only=True, omit_defaults=True):
     """One time that a task was given away; (number, epoch) is its fence. `offered_at` is wall time."""
 
     number: int
@@ -63,7 +63,7 @@ class Attempt(Struct, kw_only=True):
     """Not offered by a dispatcher but claimed, by an agent that names no attempt."""
 
 
-class Job(Struct, kw_only=True):
+class Job(Struct, kw_only=True, omit_defaults=True):
     """One task's record, as the journal keeps it. Times are wall times, `duration` milliseconds."""
 
     task: Task

@@ -331,8 +331,8 @@ class Dispatching(RuleBasedStateMachine):
     @invariant()
     def journal_is_current(self) -> None:
         for task_id, raw in self.world.journal.items():
-            kept = msgspec.msgpack.decode(raw)
-            assert kept["state"] == self.world.state.jobs[task_id].state
+            kept = msgspec.msgpack.decode(raw, type=Job)
+            assert kept.state == self.world.state.jobs[task_id].state
 
     @invariant()
     def orders_name_attempts(self) -> None:
