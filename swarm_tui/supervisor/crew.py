@@ -122,7 +122,7 @@ class Crew:
         todo += commands.tags(pane_id, commands.agent_tags(self.place.swarm, spec.agent_id, spec.role, incarnation))
         todo.append(["display-message", "-p", "-t", pane_id, commands.IDENTITY])
         self._begin_log(spec.agent_id, incarnation)
-        return _made(self.tmux.run_list(todo), 1)[0]
+        return _made(self.tmux.run_each(todo), 1)[0]
 
     def close(self, pane_ids: Sequence[str]) -> None:
         """Close panes; those that are gone do not matter."""

@@ -16,6 +16,7 @@ from swarm_tui.supervisor.plan import Plan, load_plan, read_down
 from swarm_tui.supervisor.supervisor import Supervisor
 from swarm_tui.tmux.errors import TmuxError
 from swarm_tui.tmux.server import Tmux, write_config
+from swarm_tui.tmux.swift import SwiftTmux
 
 LOCK = "_supervisor"
 
@@ -36,13 +37,16 @@ def supervise(root: Path) -> int:
         return 0
     # The server this pane is in, whatever the saved environment says of TMUX_TMPDIR.
     environ = {**os.environ, **{k: v for k, v in terminal_environment.items() if k == "TMUX_TMPDIR"}}
-    tmux = Tmux(plan.socket, config=write_config(state_home() / "tmux.conf"), environ=environ)
+    tmux = SwiftTmux(plan.socket, timeout=4.0, config=write_config(state_home() / "tmux.conf"), environ=environ)
     supervisor = Supervisor(plan, state, tmux)
+    tmux.connect(plan.session)
     try:
         code = supervisor.run()
     except TmuxError as error:
         print(error, file=sys.stderr)
         return 1
+    finally:
+        tmux.disconnect()
     if supervisor.lost:
         locks.release(held)
         rebuild(tmux, load_plan(state) or plan, state)

@@ -14,6 +14,7 @@ from swarm_tui.tmux.errors import NoServerError, TmuxError, TmuxTimeoutError
 from swarm_tui.tmux.server import Tmux
 
 LONGEST_WAIT = 5.0
+GONE = "the control client is gone"
 
 
 class _Asked(Struct):
@@ -96,6 +97,8 @@ class ControlClient:
             ok, lines = one.answer.get(timeout=max(0.0, end - time.monotonic()))
         except queue.Empty:
             raise TmuxTimeoutError(f"tmux did not answer `{argv[0]}` in time") from None
+        if not ok and lines == [GONE]:
+            raise NoServerError(GONE)
         if not ok:
             raise TmuxError(f"tmux {argv[0]}: {' '.join(lines) or 'failed'}")
         return lines
@@ -204,4 +207,4 @@ class ControlClient:
             self._process = None
             lost, self._asked = list(self._asked), deque()
         for one in lost:
-            one.answer.put((False, ["the control client is gone"]))
+            one.answer.put((False, [GONE]))

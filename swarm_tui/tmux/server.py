@@ -143,6 +143,10 @@ class Tmux:
         """Several commands as one list: all of it reaches the server, or nothing does."""
         return self.run(*chain(commands), timeout=timeout)
 
+    def run_each(self, many: Sequence[Sequence[str]]) -> list[str]:
+        """Commands that need not be one list; the lines that all of them printed."""
+        return self.run_list(many)
+
     def panes(self) -> list[Pane]:
         """Every pane of the server; empty only when no server runs. Raises TmuxError when that is not known."""
         try:
