@@ -80,7 +80,9 @@ class TaskManager:
         self._thread.start()
 
     def on_event(self, event: Event | Rejected) -> None:
-        """What the agent's own connection hears is not needed: the dispatcher has its own."""
+        """Who leads: a rival takes our own connection's client id, so that only the agent's hears of it."""
+        if isinstance(event, Event) and event.kind is Kind.DISPATCHER:
+            self._queue.put(event)
 
     def on_link(self, link: Link) -> None:
         """The agent's own connection; see on_event."""
