@@ -21,7 +21,7 @@ from swarm_tui.config.model import Broker, HandlerSpec, RunSpec, TypeRule
 from swarm_tui.config.paths import StateDir
 from swarm_tui.config.spec import write_spec
 from swarm_tui.domain.dispatch import Job
-from swarm_tui.protocol.bodies import Started, Task
+from swarm_tui.protocol.bodies import Queued, Started, Task
 from swarm_tui.protocol.envelope import Event, Rejected
 from tests.conftest import RealBroker
 from tests.wait import until
@@ -45,6 +45,9 @@ class FaultySwarm:
         self.kills: Counter[str] = Counter()
         self.started: set[tuple[str, int | None, int | None]] = set()
         self.publications: list[Publication] = []
+        self.queued: set[str] = set()
+        """What the dispatcher promised. While a broker that was killed has forgotten that there is one, agents claim
+        tasks by themselves: those are accepted too, but nothing is promised of them."""
         self.ids = ["tm", *(f"w{n}" for n in range(workers))]
         for agent_id in self.ids:
             self._write(agent_id)
@@ -65,7 +68,9 @@ class FaultySwarm:
         write_spec(self.state.spec(agent_id), spec)
 
     def _hear(self, event: Event | Rejected) -> None:
-        if isinstance(event, Event) and isinstance(event.body, Started):
+        if isinstance(event, Event) and isinstance(event.body, Queued):
+            self.queued.add(event.body.task_id)
+        elif isinstance(event, Event) and isinstance(event.body, Started):
             self.started.add((event.body.task_id, event.body.attempt, event.body.epoch))
 
     def start(self, agent_id: str) -> None:
@@ -121,7 +126,7 @@ class FaultySwarm:
             if not all(publication.accepted for publication in self.publications):
                 return False
             jobs = self.jobs()
-            return all(p.task_id in jobs and jobs[p.task_id].ended for p in self.publications)
+            return self.queued <= set(jobs) and all(job.ended for job in jobs.values())
 
         try:
             until(over, limit, "all that was accepted to end")
@@ -132,7 +137,7 @@ class FaultySwarm:
     def story(self) -> str:
         """What has not ended, and the ends of the logs."""
         jobs = self.jobs()
-        missing = [p.task_id for p in self.publications if p.task_id not in jobs]
+        missing = sorted(self.queued - set(jobs))
         still = [f"{job.task_id} {job.state} {job.attempt} {job.agent_id}" for job in jobs.values() if not job.ended]
         logs = [f"--- {a}\n" + (self.folder / f"{a}.log").read_text(errors="replace")[-1500:] for a in self.ids]
         return "\n".join([f"not journaled: {missing}", *still, *logs])
@@ -140,7 +145,11 @@ class FaultySwarm:
     def figures(self, jobs: dict[str, Job]) -> str:
         states = Counter(job.state.value for job in jobs.values())
         second = len(self.started) - len({task_id for task_id, _, _ in self.started})
-        return f"{len(jobs)} accepted, {dict(states)}, kills {dict(self.kills)}, {second} second runs"
+        claimed = len({p.task_id for p in self.publications} - set(jobs))
+        return (
+            f"{len(jobs)} accepted, {dict(states)}, kills {dict(self.kills)}, {second} second runs, "
+            f"{claimed} claimed while the dispatcher was forgotten"
+        )
 
     def close(self) -> None:
         """End every process, whatever happened."""
