@@ -112,6 +112,16 @@ def test_a_broker_is_accepted(real_broker: RealBroker) -> None:
     assert carries(real_broker.broker).seconds < 5
 
 
+def test_small_packets_are_sent_at_once(real_broker: RealBroker) -> None:
+    """Without TCP_NODELAY a QoS 1 ping-pong takes 83 ms instead of one."""
+    bus = MqttBus(real_broker.broker, "x")
+    bus.start(lambda *_: None, lambda link: None)
+    until(bus.is_up)
+    assert bus._client is not None
+    assert bus._client.socket().getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)  # type: ignore[union-attr]
+    bus.close()
+
+
 def test_over_ipv6(real_broker: RealBroker) -> None:
     if "::1" not in real_broker.embedded.config_text():
         pytest.skip("this machine has no IPv6 loopback")

@@ -151,6 +151,22 @@ def test_a_query_gathers_its_pages(scene: Scene) -> None:
     assert (reply.rows, reply.more, reply.source) == ([0, 1, 2, 3, 4, 5], False, "tm")
 
 
+def test_a_page_that_comes_twice_counts_once(scene: Scene) -> None:
+    def answer(event: Event) -> None:
+        if isinstance(event.body, Query):
+            first = scene.other.writer.message(
+                Kind.REPLY, Reply(query="tasks", rows=[1], more=True, request=event.id, source="tm"), event.key
+            )
+            scene.other.bus.publish(first)
+            scene.other.bus.publish(first)
+            scene.other.say(Kind.REPLY, Reply(query="tasks", rows=[2], request=event.id, source="tm"), event.key)
+
+    scene.other.answer = answer
+    reply = scene.operator.query("tasks", timeout=5)
+    assert reply is not None
+    assert reply.rows == [1, 2]
+
+
 def test_a_query_that_nobody_answers_ends(scene: Scene) -> None:
     assert scene.operator.query("tasks", timeout=0.1) is None
 

@@ -45,7 +45,7 @@ def test_any_bytes_on_any_topic_are_answered(full: str, raw: bytes, retained: bo
     assert (heard is None) == (not full.startswith("s/"))
 
 
-@settings(max_examples=250)
+@settings(max_examples=150)
 @given(st.sampled_from(KINDS), envelopes, st.booleans())
 def test_any_object_on_any_topic_is_answered(kind: Kind, body: dict[str, Any], retained: bool) -> None:
     raw = json.dumps(body).encode()
@@ -107,7 +107,7 @@ def strategy_for(body: type[Body]) -> st.SearchStrategy[Body]:
     return st.builds(body, **chosen)
 
 
-@settings(max_examples=250)
+@settings(max_examples=150)
 @given(st.data(), st.sampled_from(KINDS), st.floats(0, 4e9))
 def test_what_the_writer_says_the_reader_reads(data: st.DataObject, kind: Kind, now: float) -> None:
     body = data.draw(strategy_for(BODY[kind]))
