@@ -111,7 +111,8 @@ class Supervisor:
         self.loop.after(self._echo_every(), self._repeat)
         self.loop.run()
         self._write()
-        self.link.close()
+        # Whoever lost its pane must make another at once, before anything can end it.
+        self.link.close(0.1 if self.lost else 2.0)
         self.loop.close()
         return self._code
 
