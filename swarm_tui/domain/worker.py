@@ -98,8 +98,11 @@ class Worker:
     def on_link(self, up: bool, now: float) -> list[Action]:
         """The connection came up or went down."""
         self.linked = up
-        self.leader = Leader.UNKNOWN
         self._links += up
+        if up:
+            # What is retained may be heard before the link is said to be up.
+            return []
+        self.leader = Leader.UNKNOWN
         return [Note(f"{task_id}: the claim is void, the link dropped", "⚠") for task_id in self.commons.void()]
 
     def settled(self, now: float) -> list[Action]:

@@ -1,0 +1,291 @@
+"""The whole agent over a bus in memory: handlers that misbehave, roles that fail, changes of dispatcher."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, ClassVar
+
+import pytest
+from msgspec import Struct
+
+from swarm_tui.agent import watchdog
+from swarm_tui.agent.console import Console
+from swarm_tui.agent.handlers import registry
+from swarm_tui.agent.handlers.base import Context, HandlerError, Result
+from swarm_tui.agent.roles import port
+from swarm_tui.agent.runtime import AgentRuntime
+from swarm_tui.bus.memory import MemoryBroker, MemoryBus
+from swarm_tui.bus.port import OnAck, OnLink, OnMessage
+from swarm_tui.config.model import Broker, HandlerSpec, RunSpec
+from swarm_tui.domain.worker import Leader
+from swarm_tui.protocol.bodies import Body, Dispatcher, Inbox, Task
+from swarm_tui.protocol.codec import Writer, decode
+from swarm_tui.protocol.envelope import Event, Outgoing
+from swarm_tui.protocol.topics import Kind
+from tests.wait import until
+
+SWARM = "s"
+
+
+class Odd(Struct):
+    pass
+
+
+class OddHandler:
+    """Does what its payload says, all of it wrong."""
+
+    Payload: ClassVar[type[Struct]] = Odd
+
+    async def run(self, context: Context) -> Result:
+        what = context.payload["what"]
+        if what == "exit":
+            raise SystemExit(3)
+        if what == "raise":
+            raise ValueError("odd\x1b[31m")
+        if what == "no json":
+            return {"x": object()}
+        if what == "deaf":
+            while True:
+                try:
+                    await asyncio.sleep(60)
+                except asyncio.CancelledError:
+                    continue
+        if what == "block":
+            time.sleep(3)
+        if what == "say":
+            context.publish("deployment/status", {"status": "building", "progress": 50})
+            context.publish("halt", {"reason": "mine"})
+        if what == "silent":
+            await context.cancel.wait()
+            raise HandlerError("stopped", result={"half": 1})
+        return {"done": what}
+
+
+class Pump:
+    """Delivers all that is said on one thread, as a broker does: a memory broker by itself answers in the caller's."""
+
+    def __init__(self) -> None:
+        self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def put(self, call: Callable[[], None]) -> None:
+        self._calls.put(call)
+
+    def drain(self) -> None:
+        done = threading.Event()
+        self._calls.put(done.set)
+        assert done.wait(10)
+
+    def close(self) -> None:
+        self._calls.put(None)
+        self._thread.join(10)
+
+    def _run(self) -> None:
+        while (call := self._calls.get()) is not None:
+            call()
+
+
+class PumpedBus(MemoryBus):
+    """A bus whose messages go through the pump."""
+
+    def __init__(self, broker: MemoryBroker, client_id: str, pump: Pump) -> None:
+        super().__init__(broker, client_id)
+        self.pump = pump
+
+    def publish(self, message: Outgoing, on_ack: OnAck | None = None) -> None:
+        self.pump.put(lambda: MemoryBus.publish(self, message, on_ack))
+
+    def subscribe(self, pattern: str, qos: int = 1) -> None:
+        self.pump.put(lambda: MemoryBus.subscribe(self, pattern, qos))
+
+    def start(self, on_message: OnMessage, on_link: OnLink) -> None:
+        self.pump.put(lambda: MemoryBus.start(self, on_message, on_link))
+
+    def close(self, wait: float = 2.0) -> None:
+        self.pump.drain()
+        super().close(wait)
+
+
+class World:
+    """A broker in memory with one agent on it, and a hand that plays the dispatcher."""
+
+    def __init__(self, tmp_path: Path) -> None:
+        self.broker = MemoryBroker()
+        self.tmp_path = tmp_path
+        self.writer = Writer(SWARM, "tm", "task-manager", new_id=self._id, clock=time.time)
+        self.pump = Pump()
+        self.hand = PumpedBus(self.broker, "hand", self.pump)
+        self.hand.start(lambda *_: None, lambda link: None)
+        self.agents: list[AgentRuntime] = []
+        self._ids = 0
+
+    def _id(self) -> str:
+        self._ids += 1
+        return f"id{self._ids}"
+
+    def agent(self, role: str = "general", **more: Any) -> AgentRuntime:
+        handlers = {"odd": HandlerSpec(**more.pop("handler", {}))}
+        spec = RunSpec(
+            agent_id="w", role=role, swarm=SWARM, broker=Broker(), workdir=str(self.tmp_path),
+            state_dir=str(self.tmp_path / "state"), handlers=handlers, **more,
+        )  # fmt: skip
+        made = AgentRuntime(spec, PumpedBus(self.broker, "w", self.pump), Console(silent=True))
+        self.agents.append(made)
+        made.start()
+        until(lambda: self.heard(Kind.REGISTER))
+        return made
+
+    def say(self, kind: Kind, body: Body, key: str = "") -> None:
+        self.hand.publish(self.writer.message(kind, body, key))
+
+    def lead(self, epoch: int = 1) -> None:
+        self.say(Kind.DISPATCHER, Dispatcher(instance="d", epoch=epoch))
+
+    def offer(self, task_id: str, what: str, **task: Any) -> None:
+        given = Task(task_id=task_id, type="odd", payload={"what": what}, **task)
+        self.say(Kind.INBOX, Inbox(task_id=task_id, attempt=1, epoch=1, lease=30.0, task=given), "w")
+
+    def heard(self, kind: Kind, **fields: Any) -> list[Event]:
+        events = [decode(SWARM, m.topic, m.payload, False, 0.0) for m in list(self.broker.published)]
+        return [
+            e
+            for e in events
+            if isinstance(e, Event) and e.kind is kind and all(e.payload.get(n) == v for n, v in fields.items())
+        ]
+
+    def wait(self, kind: Kind, limit: float = 10.0, **fields: Any) -> dict[str, Any]:
+        until(lambda: self.heard(kind, **fields), limit, f"{kind.value} {fields}")
+        return self.heard(kind, **fields)[0].payload
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    monkeypatch.setitem(registry.BUILTIN, "odd", f"{__name__}:OddHandler")
+    monkeypatch.setattr("swarm_tui.agent.runtime.STOP_WAIT", 0.05)
+    monkeypatch.setattr("swarm_tui.agent.runtime.LEAVE_WAIT", 0.5)
+    made = World(tmp_path)
+    made.lead()
+    yield made
+    for agent in made.agents:
+        agent.voice.leave("the test is over", 0)
+        agent.close()
+    made.pump.close()
+
+
+@pytest.mark.parametrize(
+    ("what", "code"), [("exit", "crashed"), ("raise", "crashed"), ("no json", "bad-result"), ("say", "crashed")]
+)
+def test_a_handler_that_misbehaves_fails_its_task_and_nothing_else(world: World, what: str, code: str) -> None:
+    world.agent()
+    world.offer("bad", what)
+    assert world.wait(Kind.TASK_FAILED, task_id="bad")["error"]["code"] == code
+    world.offer("good", "nothing")
+    assert world.wait(Kind.TASK_COMPLETE, task_id="good")["result"] == {"done": "nothing"}
+    assert not world.heard(Kind.HALT)
+    if what == "say":
+        assert world.wait(Kind.DEPLOYMENT_STATUS)["task_id"] == "bad"
+
+
+def test_a_payload_that_does_not_fit_fails_before_it_runs(world: World) -> None:
+    world.agent()
+    body = Task(task_id="t", type="no.such", payload={})
+    world.say(Kind.INBOX, Inbox(task_id="t", attempt=1, epoch=1, task=body), "w")
+    assert world.wait(Kind.TASK_DECLINED)["reason"] == "cannot do no.such"
+
+
+def test_a_handler_that_hears_nothing_is_given_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("CANCEL_WAIT", "TERM_WAIT", "KILL_WAIT"):
+        monkeypatch.setattr(f"swarm_tui.agent.executor.{name}", 0.05)
+    monkeypatch.setattr("swarm_tui.agent.executor.Executor.stop.__defaults__", (0.05,))
+    world.agent()
+    world.offer("t", "deaf", timeout=0.1)
+    failed = world.wait(Kind.TASK_FAILED, task_id="t")
+    assert (failed["error"]["code"], failed["cause"]) == ("stuck", "timeout")
+
+
+def test_a_handler_that_blocks_its_agent_is_reported_and_the_agent_leaves(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watchdog, "STUCK_AFTER", 0.2)
+    monkeypatch.setattr(watchdog, "LOOK_EVERY", 0.1)
+    agent = world.agent()
+    world.offer("t", "block", timeout=0.1)
+    assert world.wait(Kind.TASK_FAILED, task_id="t")["error"]["code"] == "stuck"
+    assert agent.voice.leaving.wait(5)
+    assert agent.voice.exit_code == 1
+    beats = len(world.heard(Kind.HEARTBEAT))
+    world.say(Kind.INBOX, Inbox(command="ping"), "w")
+    until(lambda: len(world.heard(Kind.HEARTBEAT)) == beats + 1)
+
+
+def test_silent_work_is_ended_when_the_layout_says_so(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watchdog, "LOOK_EVERY", 0.05)
+    world.agent(handler={"options": {"silent_after": 0.2}})
+    world.offer("t", "silent")
+    failed = world.wait(Kind.TASK_FAILED, task_id="t")
+    assert (failed["cause"], failed["result"]) == ("silent", {"half": 1})
+
+
+def test_a_dispatcher_that_leaves_and_comes(world: World) -> None:
+    agent = world.agent()
+    world.say(Kind.TASK_NEW, Task(task_id="led", type="odd", payload={"what": "x"}))
+    world.pump.drain()
+    assert not world.heard(Kind.TASK_ASSIGNED)
+    world.hand.publish(world.writer.clear(Kind.DISPATCHER))
+    until(lambda: agent.work.core.leader is Leader.NONE)
+    world.pump.drain()
+    world.say(Kind.TASK_NEW, Task(task_id="free", type="odd", payload={"what": "x"}))
+    world.wait(Kind.TASK_COMPLETE, task_id="free")
+    world.lead(epoch=2)
+    world.say(Kind.TASK_NEW, Task(task_id="led-again", type="odd", payload={"what": "x"}))
+    world.pump.drain()
+    assert {e.payload["task_id"] for e in world.heard(Kind.TASK_ASSIGNED)} == {"free"}
+    assert agent.work.core.epoch == 2
+
+
+def test_it_registers_again_after_a_gap(world: World) -> None:
+    agent = world.agent()
+    bus: Any = agent.voice.bus
+    world.pump.put(bus.drop)
+    until(lambda: world.heard(Kind.STATUS, status="offline"))
+    world.pump.put(bus.restore)
+    until(lambda: len(world.heard(Kind.REGISTER)) == 2)
+    assert [e.payload["status"] for e in world.heard(Kind.STATUS)][-1] == "online"
+
+
+class Fragile:
+    """A role's service in which everything fails."""
+
+    def __init__(self, spec: RunSpec, link: port.RoleLink) -> None:
+        self.link = link
+
+    def start(self) -> None:
+        self.link.bus.subscribe(f"{SWARM}/#")
+
+    def _fail(self, *_: object) -> None:
+        raise RuntimeError("the service is broken")
+
+    on_event: Callable[..., None] = _fail
+    on_link: Callable[..., None] = _fail
+    tick: Callable[..., None] = _fail
+    close: Callable[..., None] = _fail
+
+
+def test_a_role_that_fails_takes_nothing_with_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(port.SERVICES, "fragile", f"{__name__}:Fragile")
+    world.agent(role="fragile")
+    world.offer("t", "x")
+    assert world.wait(Kind.TASK_COMPLETE, task_id="t")["agent_id"] == "w"
+
+
+@pytest.mark.parametrize("role", ["task-manager", "monitoring", "api-gateway"])
+def test_the_roles_services_are_there(role: str) -> None:
+    factory = port.service_for(role)
+    assert factory is not None
+    for name in ("start", "on_event", "on_link", "tick", "close"):
+        assert callable(getattr(factory, name)), name
+    assert port.service_for("general") is None
