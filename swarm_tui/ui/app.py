@@ -100,6 +100,8 @@ class SwarmApp(Opening, App[int]):
 
     def drain(self) -> None:
         """Take in what came since the last look, and draw what it changed."""
+        if not self.main.is_mounted:
+            return  # What has come waits for the widgets that show it.
         items = self.source.take()
         now = self.clock()
         if items:

@@ -229,6 +229,8 @@ class MainScreen(SwarmScreen):
 
     def all_changed(self) -> None:
         """The link came or went, or the past was loaded: draw everything anew."""
+        if not self.is_mounted:
+            return
         self.agents.refill()
         self.tasks.refill()
         self.stream.extend()
