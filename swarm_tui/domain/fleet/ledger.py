@@ -129,7 +129,7 @@ def derive(task: Ledger) -> TaskState:
     start = task.newest_start()
     if start < 0 and task.failure is not None:
         start = task.failure.attempt
-    if (success := _counting_success(task)) is not None and success.attempt >= start:
+    if _counts(task):
         return TaskState.COMPLETE
     if word is not None and word.state in _VERDICTS and word.attempt >= start:
         return word.state
@@ -144,14 +144,12 @@ def derive(task: Ledger) -> TaskState:
     return word.state
 
 
-def _counting_success(task: Ledger) -> Answer | None:
+def _counts(task: Ledger) -> bool:
     """A success counts unless a newer attempt has started, or the dispatcher had ended the task without it."""
     success, word = task.success, task.word
     if success is None or success.attempt < task.newest_start():
-        return None
-    if word is not None and word.state in _VERDICTS and word.attempt >= success.attempt:
-        return None
-    return success
+        return False
+    return word is None or word.state not in _VERDICTS or word.attempt < success.attempt
 
 
 def _goes_on(task: Ledger, word: Word) -> bool:
