@@ -113,7 +113,7 @@ def test_attach_leaves_the_outer_tmux_alone(tmux: Tmux) -> None:
 
 
 def test_a_control_client_commands_captures_and_hears(tmux: Tmux) -> None:
-    script = "printf '\\033[31mred\\033[0m\\n%%end 1 2 1\\n'; while :; do sleep 0.02; echo tick; done"
+    script = "printf 'x\\n%%end 1 2 1\\n\\033[31mred\\033[0m\\n'; while :; do sleep 0.02; echo tick; done"
     tmux.run_list(commands.new_session("s", "w", ["sh", "-c", script], "/"))
     dirty: list[str] = []
     gone: list[str] = []
