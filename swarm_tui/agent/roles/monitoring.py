@@ -24,6 +24,7 @@ from swarm_tui.protocol.names import client_id
 from swarm_tui.protocol.topics import Kind, everything
 
 MAX_WAITING = 100_000
+MAX_WAITING_BYTES = 64 * 1024 * 1024
 _Item = tuple[str, bytes, bool, float]
 #: The watcher of this process, for the handler of `monitoring.alerts`.
 _current: "Monitoring | None" = None
@@ -63,6 +64,7 @@ class Monitoring:
         self._items: deque[_Item | Link | float] = deque()
         self._wake = threading.Condition()
         self._closing = False
+        self._waiting_bytes = 0
         self._skipped = 0
         self._complained = False
         self._thread = threading.Thread(target=self._run, name="monitor", daemon=True)
@@ -115,9 +117,10 @@ class Monitoring:
         return MqttBus(self._spec.broker, name)
 
     def _heard(self, topic: str, payload: bytes, retained: bool) -> None:
-        if len(self._items) >= MAX_WAITING:
+        if len(self._items) >= MAX_WAITING or self._waiting_bytes >= MAX_WAITING_BYTES:
             self._skipped += 1
         else:
+            self._waiting_bytes += len(payload)
             self._put((topic, payload, retained, self._link.now()))
 
     def _put(self, item: "_Item | Link | float") -> None:
@@ -132,6 +135,7 @@ class Monitoring:
             with self._wake:
                 self._wake.wait_for(lambda: self._items or self._closing)
                 items, self._items = self._items, deque()
+                self._waiting_bytes = 0
             for item in items:
                 try:
                     self._take(item)

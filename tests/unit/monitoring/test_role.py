@@ -152,6 +152,16 @@ def test_an_alert_is_said_listed_and_taken_back(
     assert len(recorder.history(HistoryQuery(topic=f"{SWARM}/tasks/new"))) == 3
 
 
+def test_what_comes_too_fast_is_counted_and_said(
+    watch: Callable[..., tuple[Monitoring, FakeLink]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    role, link = watch(recorder=MemoryRecorder())
+    monkeypatch.setattr("swarm_tui.agent.roles.monitoring.MAX_WAITING_BYTES", 0)
+    role._heard(f"{SWARM}/broadcast", b"{}", False)
+    role.tick(time.time())
+    until(lambda: any("faster" in line for line in link.lines), what="the loss is said")
+
+
 def test_a_record_that_cannot_be_kept_leaves_the_watch_on(
     watch: Callable[..., tuple[Monitoring, FakeLink]], tmp_path: Path
 ) -> None:
