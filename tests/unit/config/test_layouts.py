@@ -304,3 +304,12 @@ def test_the_environment_wins_over_the_file_and_says_so(tmp_path: Path) -> None:
 def test_the_schema_is_json_and_knows_the_keys() -> None:
     schema = msgspec.json.decode(msgspec.json.encode(layout_schema()))
     assert {"swarm", "broker", "agents", "policy"} <= schema["$defs"]["Layout"]["properties"].keys()
+
+
+def test_a_mistake_gives_no_orders_to_the_terminal(tmp_path: Path) -> None:
+    path = tmp_path / "layout.yml"
+    path.write_text(HEAD + 'agents: [{role: docs, restart: "\\e[2J\\a"}]\n')
+    with pytest.raises(ConfigError) as caught:
+        load_layout(path, {})
+    assert "␛[2J␇" in str(caught.value)
+    assert not set(str(caught.value)) & {"\x1b", "\x07"}
