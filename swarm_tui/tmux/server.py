@@ -29,7 +29,15 @@ set -g detach-on-destroy on
 set -g focus-events on
 """
 
-_NO_SERVER = ("no server running", "error connecting to", "server exited", "lost server", "no current client")
+_NO_SERVER = (
+    "no server running",
+    "error connecting to",
+    "server exited",
+    "lost server",
+    "no current client",
+    "no current target",
+    "no sessions",
+)
 #: What a server of ours keeps of the environment it is started from: the rest reaches the panes by file.
 _KEEP = re.compile(
     r"PATH|HOME|USER|LOGNAME|SHELL|LANG|LANGUAGE|LC_\w+|TZ|TERM|TMPDIR|TMUX_TMPDIR|XDG_\w+|VIRTUAL_ENV"
