@@ -162,7 +162,8 @@ class Worker:
             if before is Leader.ONLINE and body.epoch == self.epoch:
                 return []
             self.epoch = max(self.epoch, body.epoch)
-            return [_again(entry, now) for entry in self._owed.values()]
+            back = [Note("a dispatcher leads: it gives the tasks out")] if before is Leader.NONE else []
+            return [*back, *(_again(entry, now) for entry in self._owed.values())]
         if self.leader is Leader.NONE and before is not Leader.NONE:
             return [Listen(), *self._claims(now)]
         return []

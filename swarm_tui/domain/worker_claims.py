@@ -93,8 +93,11 @@ class Commons:
 
     def clear(self) -> None:
         """A dispatcher is there: nothing is anybody's."""
-        for entries in (*self._ready.values(), self._later, self._where, self.pending):
-            entries.clear()
+        for queue in self._ready.values():
+            queue.clear()
+        self._later.clear()
+        self._where.clear()
+        self.pending.clear()
 
     def wake(self, now: float) -> float | None:
         """When something changes by itself next."""

@@ -212,6 +212,7 @@ def test_a_claim_of_a_connection_that_dropped_is_void() -> None:
     w.on_event(new("t"), 1.0)
     claim = w.claim
     w.on_link(False, 2.0)
+    assert not w.commons.pending
     w.on_link(True, 3.0)
     w.settled(3.0)
     assert runs(w.on_event(event(Kind.TASK_ASSIGNED, Assigned(task_id="t", agent_id="w", claim=claim)), 4.0)) == []
