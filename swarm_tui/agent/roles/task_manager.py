@@ -70,6 +70,7 @@ class TaskManager:
         self._retained: Dispatcher | None = None
         self._marker = uuid.uuid4().hex
         self._marked = False
+        self._stopping = threading.Event()
         self._bus: Bus | None = None
         self._thread = threading.Thread(target=self._run, name="dispatcher", daemon=True)
 
@@ -92,6 +93,7 @@ class TaskManager:
 
     def close(self) -> None:
         """Stop leading; the retained `dispatcher` says whether anything is open."""
+        self._stopping.set()
         self._queue.put(None)
         if self._thread.ident is not None:
             self._thread.join(5.0)
@@ -260,8 +262,7 @@ class TaskManager:
         """All that waits, at most BATCH; while the journal cannot be written, nothing but the passing of time."""
         batch: list[Heard | Link | Rejected] = []
         if engine.troubled is not None:
-            time.sleep(1.0)
-            return batch, False
+            return batch, self._stopping.wait(1.0)
         wait = engine.wait(max(0.0, min(1.0, next_tick - time.monotonic())))
         with suppress(queue.Empty):
             item = self._queue.get(timeout=wait) if wait > 0 else self._queue.get_nowait()

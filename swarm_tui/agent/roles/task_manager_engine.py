@@ -32,7 +32,7 @@ from swarm_tui.protocol.topics import Kind
 Heard = Event | Tick | LinkUp | LinkDown
 Publish = Callable[[Outgoing, Callable[[], None] | None], None]
 #: Seconds that a lazy write, or an outbox row the broker has taken, may wait for company.
-LAZY = 0.25
+LAZY, LAZY_SENT = 0.25, 1.0
 PRUNE_EVERY = 60.0
 MANY = 1000
 JOURNAL_ALERT = "journal"
@@ -111,6 +111,7 @@ class Engine:
         self._lazy_since: float | None = None
         self._sent: deque[int] = deque()
         self._pruned = 0.0
+        self._committed = 0.0
 
     def moment(self) -> Moment:
         monotonic, wall, chance = self._clocks
@@ -204,8 +205,10 @@ class Engine:
         self._prune()
 
     def _is_due(self) -> bool:
-        since = self._lazy_since
-        return (since is not None and self._clocks[0]() - since >= LAZY) or len(self._sent) >= 256
+        now, since = self._clocks[0](), self._lazy_since
+        if since is not None and now - since >= LAZY:
+            return True
+        return bool(self._sent) and now - self._committed >= LAZY_SENT
 
     def wait(self, limit: float = 1.0) -> float:
         """How long the shell may wait for the next event, in seconds."""
@@ -228,6 +231,7 @@ class Engine:
             self._trouble(f"{type(error).__name__}: {error}")
             return False
         self._jobs, self._says, self._meta, self._urgent, self._lazy_since = {}, [], {}, False, None
+        self._committed = self._clocks[0]()
         if self.troubled is not None:
             self.troubled = None
             self._log("the journal can be written again")

@@ -1,5 +1,7 @@
 """The one entrance: what happens, in; what must be done for it, out. Nothing here reads a clock or does I/O."""
 
+from itertools import islice
+
 from swarm_tui.domain.dispatch import accept, agents, claims, operators, outcomes, scale, waiting
 from swarm_tui.domain.dispatch.model import Action, Job, LinkDown, LinkUp, Moment, State, Tick
 from swarm_tui.domain.dispatch.offer import able, is_live, pump
@@ -29,6 +31,8 @@ from swarm_tui.protocol.topics import Kind
 OWN_SLEEP = 5.0
 CLOCK_SET = 2.0
 ALONE_AFTER = 3.0
+#: Alerts for tasks that wait for one absent agent: not more than this at a time.
+MAX_NAMED = 50
 #: Seconds for which a silent agent is not offered the same task again: it may be heard, and then goes on with it.
 SHUN_SILENT = 10.0
 
@@ -211,13 +215,18 @@ def _alone(turn: Turn) -> None:
     """Tasks that are declared, but nobody is there to do them: they wait, and an alert says so."""
     state = turn.state
     seats = [seat for seat in state.seats.values() if is_live(turn, seat)]
-    waiting_types = {key for key in state.queue.shared if not able(turn, key, seats)}
-    names = {f"nobody:{task_type}": task_type for task_type, _ in waiting_types}
-    for name, task_type in names.items():
+    keys = [*state.queue.shared, *islice((key for named in state.queue.named.values() for key in named), MAX_NAMED)]
+    names = {
+        f"nobody:{task_type}" + (f":{wanted}" if wanted else ""): (task_type, wanted)
+        for task_type, wanted in keys
+        if not able(turn, (task_type, wanted), seats)
+    }
+    for name, (task_type, wanted) in names.items():
         since = state.alone.setdefault(name, turn.now)
         if turn.now - since >= ALONE_AFTER:
             state.alone[name] = float("inf")
-            message = f"{task_type} waits: nobody who does it is there"
+            who = f"{wanted}, for whom it is meant, is not there" if wanted else "nobody who does it is there"
+            message = f"{task_type} waits: {who}"
             turn.say(Kind.ALERT, Alert(severity="warning", message=message, name=name))
     for name in [name for name in state.alone if name not in names]:
         if state.alone.pop(name) == float("inf"):
