@@ -208,7 +208,7 @@ class Lines(Widget, can_focus=True):
     @staticmethod
     def _finish(parts: Parts, width: int, base: Style, over: Style | None) -> Strip:
         style = base + over if over is not None else base
-        strip = Strip(Segment.apply_style(parts, style))
+        strip = Strip(Segment.apply_style(parts, style)).simplify()
         return strip.adjust_cell_length(width, style)
 
     def _bar(self, y: int) -> Strip:

@@ -275,6 +275,11 @@ def trouble(source: FakeSource, clock: Clock) -> None:
     )
 
 
+def empty(source: FakeSource, clock: Clock) -> None:
+    """The broker is there, and nobody else."""
+    source.link(True)
+
+
 def lost(source: FakeSource, clock: Clock) -> None:
     """The broker went away a while ago."""
     calm(source, clock)

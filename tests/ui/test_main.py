@@ -1,0 +1,329 @@
+"""The main screen under a person's hands."""
+
+import pytest
+
+from swarm_tui.config.user import UserConfig
+from swarm_tui.protocol.bodies import HostControl, Reply, TaskAct
+from swarm_tui.protocol.topics import Kind
+from swarm_tui.ui.screens.confirm import ConfirmScreen
+from tests.ui import scenes
+from tests.ui.harness import seated
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 50)])
+async def test_a_glance_answers(size: tuple[int, int]) -> None:
+    async with seated("trouble", size) as seat:
+        first, second, third = seat.text()[:3]
+        assert "opencto-dev" in first
+        assert "● broker 127.0.0.1:1883" in first
+        assert "task-manager-01" in first
+        assert "7/9" in second
+        assert "1 refused" in second
+        assert "deployment-01 crashloop" in third
+        for agent, _ in scenes.AGENTS:
+            assert seat.has(agent), agent
+        assert seat.has("TASKS")
+        assert seat.has("STREAM")
+        assert all(len(line) == size[0] for line in seat.text()), "columns are lost"
+
+
+@pytest.mark.asyncio
+async def test_an_empty_swarm_says_what_to_do_next() -> None:
+    async with seated("empty", (80, 24)) as seat:
+        assert seat.has("No agent yet")
+        assert seat.has("swarm-tui up")
+        assert seat.has("n makes one")
+
+
+@pytest.mark.asyncio
+async def test_a_lost_broker_cannot_be_missed_and_its_return_is_seen() -> None:
+    async with seated("lost", (80, 24)) as seat:
+        assert seat.has("✗ NO BROKER")
+        assert seat.has("BROKER LOST")
+        strip = seat.app.screen._compositor.render_strips()[5]
+        assert any(s.style is not None and s.style.dim for s in strip if s.text.strip()), "stale facts do not dim"
+        await seat.press("d")
+        assert "broker is away" in seat.footer
+        seat.source.link(True)
+        await seat.settle()
+        assert not seat.has("BROKER LOST")
+        assert "broker is back" in seat.footer
+
+
+@pytest.mark.asyncio
+async def test_the_cursor_stays_on_its_row_when_rows_move() -> None:
+    async with seated("calm") as seat:
+        tasks = seat.app.main.tasks
+        await seat.press("tab", "j", "j")
+        held = tasks.current()
+        scenes.task(seat.source, seat.clock, "task_new000", "testing.run", end="approve", error="asks")
+        await seat.settle()
+        assert tasks.current() == held
+        assert tasks.rows[0] == "task_new000"
+
+
+@pytest.mark.asyncio
+async def test_a_filter_narrows_and_turns_round() -> None:
+    async with seated("calm") as seat:
+        agents = seat.app.main.agents
+        await seat.press("slash")
+        await seat.type("testing")
+        assert agents.rows.ids() == ["testing-01"]
+        await seat.press("enter")
+        assert seat.app.main.focused is agents
+        assert seat.has("AGENTS 1/9")
+        await seat.press("slash", "home")
+        await seat.type("!")
+        await seat.press("enter")
+        assert "testing-01" not in agents.rows.ids()
+        assert len(agents.rows) == 8
+        await seat.press("escape")
+        assert len(agents.rows) == 9
+
+
+@pytest.mark.asyncio
+async def test_marks_gather_agents_for_one_act_and_no_comes_first() -> None:
+    async with seated("calm") as seat:
+        await seat.press("space", "space", "r")
+        assert isinstance(seat.app.screen, ConfirmScreen)
+        assert seat.app.screen.focused is not None
+        assert seat.app.screen.focused.id == "no"
+        await seat.press("enter")
+        assert seat.source.acts == []
+        await seat.press("r", "y")
+        sent = [(kind, body.agent_id, key) for kind, body, key in seat.source.acts if isinstance(body, HostControl)]
+        assert sent == [(Kind.HOST_CONTROL, "api-gateway-01", "devbox"), (Kind.HOST_CONTROL, "code-review-01", "devbox")]
+        assert not any(seat.app.model.marks.values())
+
+
+@pytest.mark.asyncio
+async def test_an_idle_agent_restarts_without_a_question_and_a_busy_one_with() -> None:
+    async with seated("calm") as seat:
+        await seat.press("1", "r")
+        assert [body.command for _, body, _ in seat.source.acts if isinstance(body, HostControl)] == ["restart"]
+        await seat.press("9", "r")
+        assert isinstance(seat.app.screen, ConfirmScreen)
+        assert "task_77aa01" in seat.app.screen.question
+
+
+@pytest.mark.asyncio
+async def test_drain_can_be_undone() -> None:
+    async with seated("calm") as seat:
+        await seat.press("d", "u")
+        commands = [body.command for _, body, _ in seat.source.acts if isinstance(body, HostControl)]
+        assert commands == ["drain", "undrain"]
+        await seat.press("u")
+        assert "nothing to undo" in seat.footer
+
+
+@pytest.mark.asyncio
+async def test_problems_only_goes_to_the_worst() -> None:
+    async with seated("trouble", (80, 24)) as seat:
+        main = seat.app.main
+        await seat.press("p")
+        assert main.agents.current() == "deployment-01"
+        assert set(main.agents.rows.ids()) == {"deployment-01", "docs-01"}
+        assert all(main.tasks.trouble(seat.app.model.fleet.tasks[i]) for i in main.tasks.rows.ids())
+        await seat.press("p")
+        assert len(main.agents.rows) == 9
+
+
+@pytest.mark.asyncio
+async def test_tasks_are_cancelled_retried_approved() -> None:
+    async with seated("trouble") as seat:
+        tasks = seat.app.main.tasks
+        await seat.press("tab")
+        tasks.select("task_f00d11")
+        await seat.press("y", "y")
+        tasks.select("task_d3adbf")
+        await seat.press("t")
+        tasks.select("task_77aa01")
+        await seat.press("c", "y", "u")
+        told = [(kind.value, body.task_id) for kind, body, _ in seat.source.acts if isinstance(body, TaskAct)]
+        assert told == [
+            ("tasks/approve", "task_f00d11"), ("tasks/redrive", "task_d3adbf"), ("tasks/cancel", "task_77aa01"),
+            ("tasks/redrive", "task_77aa01"),
+        ]  # fmt: skip
+        assert seat.source.acts[0][1].payload_hash  # type: ignore[attr-defined]
+
+
+@pytest.mark.asyncio
+async def test_tabs_turn_through_the_states() -> None:
+    async with seated("trouble") as seat:
+        await seat.press("tab", "right_square_bracket", "right_square_bracket")
+        assert seat.has("TASKS 3/22 running")
+        await seat.press("left_square_bracket", "left_square_bracket", "left_square_bracket")
+        assert seat.has("done")
+
+
+@pytest.mark.asyncio
+async def test_the_stream_pauses_while_counts_go_on() -> None:
+    async with seated("calm") as seat:
+        before, shown = seat.app.model.received, seat.app.main.stream.count()
+        await seat.press("P")
+        scenes.beat(seat.source, seat.clock, seat.clock())
+        await seat.settle()
+        assert seat.app.main.stream.count() == shown
+        assert seat.app.model.received == before + 9
+        assert seat.has("paused, 9 came since")
+        await seat.press("P")
+        assert seat.app.main.stream.count() == shown + 9
+
+
+@pytest.mark.asyncio
+async def test_the_stream_filters_by_topic_pattern_text_and_agent() -> None:
+    async with seated("calm") as seat:
+        stream = seat.app.model.stream
+        await seat.press("tab", "tab", "slash")
+        await seat.type("agents/+/status")
+        await seat.press("enter")
+        assert {m.topic.rsplit("/", 1)[1] for m in stream.shown} == {"status"}
+        stream.filter("agent:docs-01 tasks/#")
+        assert len(stream.shown) == 2
+        stream.filter("!agents")
+        assert not any("/agents/" in m.topic for m in stream.shown)
+
+
+@pytest.mark.asyncio
+async def test_a_message_a_task_and_an_agent_open_and_close() -> None:
+    async with seated("trouble", (80, 24)) as seat:
+        seat.source.logs["testing-01"] = ["2026-01-01T00:00:00Z late", "\x1b[31mred\x1b[0m"]
+        await seat.press("tab", "enter")
+        assert seat.has("TASK", "task_c0ffee", "held")
+        assert seat.has("published", "by operator:ada@devbox")
+        await seat.press("escape", "tab", "enter")
+        assert seat.has("MESSAGE")
+        assert seat.has("payload")
+        await seat.press("escape", "9", "enter")
+        assert seat.has("AGENT", "testing-01")
+        assert seat.has("incarnation inc-8")
+        await seat.press("l")
+        assert seat.has("LOG", "testing-01")
+        assert seat.has("red")
+
+
+@pytest.mark.asyncio
+async def test_the_pane_follows_the_agent_and_the_wall_shows_all() -> None:
+    async with seated("calm") as seat:
+        assert seat.has("api-gateway-01", "ready")
+        await seat.press("j")
+        await seat.settle()
+        assert seat.source.panes.watched == frozenset({"%1"})
+        assert seat.has("line 0 表示 of code-review-01")
+        await seat.press("w")
+        assert len(seat.source.panes.watched) == 9
+        assert seat.has("testing-01")
+        await seat.press("j", "enter")
+        assert seat.source.panes.watched == frozenset({"%1"})
+        await seat.press("escape", "w")
+        assert seat.app.screen is seat.app.main
+
+
+@pytest.mark.asyncio
+async def test_only_changed_lines_of_a_pane_are_drawn() -> None:
+    async with seated("calm") as seat:
+        pane = seat.app.main.pane
+        drawn: list[int] = []
+        real = pane.parts
+        pane.parts = lambda index, width: (drawn.append(index), real(index, width))[1]  # type: ignore[method-assign]
+        lines = list(seat.source.panes.screens["%0"])
+        lines[4] = "changed"
+        seat.source.panes.screens["%0"] = lines
+        await seat.settle()
+        assert set(drawn) == {4}
+
+
+@pytest.mark.asyncio
+async def test_attach_comes_back_whatever_failed() -> None:
+    async with seated("calm") as seat:
+        seat.source.panes.attach_fails = OSError("tmux is gone")
+        await seat.press("a")
+        assert seat.app.is_running
+        assert seat.has("AGENTS 9")
+        seat.source.panes.reason = "no tmux here"
+        await seat.press("a")
+        assert "no tmux here" in seat.footer
+
+
+@pytest.mark.asyncio
+async def test_it_can_be_resized_while_it_runs() -> None:
+    async with seated("trouble") as seat:
+        for size in ((80, 24), (200, 50), (100, 30), (80, 24), (40, 10), (120, 40)):
+            await seat.pilot.resize_terminal(*size)
+            await seat.settle()
+            assert all(len(line) <= size[0] for line in seat.text())
+        assert seat.has("AGENTS 9")
+
+
+@pytest.mark.asyncio
+async def test_themes_keys_and_filters_persist(tmp_path: object) -> None:
+    path = tmp_path / "screen.json"  # type: ignore[operator]
+    async with seated("calm", state_path=path) as seat:
+        await seat.press("ctrl+t", "slash")
+        await seat.type("docs")
+        await seat.press("enter")
+    config = UserConfig(keys={"publish": ["f5"]})
+    async with seated("calm", state_path=path, config=config) as seat:
+        assert seat.app.theme == "light"
+        assert seat.app.main.agents.rows.ids() == ["docs-01"]
+        await seat.press("f5")
+        assert seat.has("NEW TASK")
+
+
+@pytest.mark.asyncio
+async def test_the_past_is_there_when_the_screen_opens() -> None:
+    async with seated("empty") as seat:
+        seat.source.link(False, "gone")
+        await seat.settle()
+        seat.source.replies["tasks"] = Reply(
+            query="tasks", rows=[{"task_id": "task_old", "type": "testing.run", "state": "dead", "created_at": 1.0, "updated_at": 2.0}, {"bad": 1}]
+        )  # fmt: skip
+        seat.source.replies["history"] = Reply(
+            query="history", rows=[{"at": seat.clock() - 60, "topic": "opencto-dev/broadcast", "payload": '{"payload":{"text":"of old"}}'}]
+        )  # fmt: skip
+        seat.source.link(True)
+        await seat.settle()
+        await seat.settle()
+        assert seat.has("task_old", "dead") or seat.has("dead", "testing.run")
+        assert seat.has("of old")
+
+
+@pytest.mark.asyncio
+async def test_the_palette_finds_acts_agents_and_tasks() -> None:
+    async with seated("calm") as seat:
+        await seat.press("ctrl+p")
+        await seat.type("drain")
+        await seat.press("enter")
+        assert [body.command for _, body, _ in seat.source.acts if isinstance(body, HostControl)] == ["drain"]
+        await seat.press("ctrl+p")
+        await seat.type("docs-01")
+        await seat.press("enter")
+        assert seat.has("AGENT", "docs-01")
+        await seat.press("colon")
+        await seat.type("task_77aa01")
+        await seat.press("enter")
+        assert seat.has("TASK", "task_77aa01")
+        await seat.press("colon")
+        await seat.type("nonsense")
+        await seat.press("enter")
+        assert "no act, agent or task" in seat.footer
+
+
+@pytest.mark.asyncio
+async def test_leaving_says_nothing_to_the_swarm() -> None:
+    async with seated("calm") as seat:
+        await seat.press("q")
+        assert seat.source.acts == []
+    assert seat.source.closed
+    assert not seat.app.down_wanted
+
+
+@pytest.mark.asyncio
+async def test_the_mouse_moves_and_opens() -> None:
+    async with seated("calm", (80, 24)) as seat:
+        await seat.pilot.click("#agents", offset=(20, 3))
+        assert seat.app.main.agents.current() == "database-01"
+        await seat.pilot.click("#tasks", offset=(20, 2), times=2)
+        await seat.settle()
+        assert seat.has("TASK", "task_8d21c0")

@@ -1,0 +1,130 @@
+"""Each act is reachable by keyboard, described, and refused with a reason where it cannot act."""
+
+import pytest
+
+from swarm_tui.ui.actions import LISTS, SCOPES, Registry, pretty
+from swarm_tui.ui.acts import ALL
+from swarm_tui.ui.context import Context
+from swarm_tui.ui.screens.base import SwarmScreen
+from tests.ui.harness import seated
+
+SEED_KEYS = (
+    "j", "k", "up", "down", "g", "G", "enter", "slash", "escape", "colon", "question_mark", "a", "l", "n", "r", "R", "s",
+    "plus", "minus", "c", "t", "y", "N", "space", "z", "w", "p", "1", "9", "tab", "left_square_bracket",
+    "right_square_bracket", "f", "d", "H", "Y", "P", "q", "ctrl+q", "Q", "ctrl+p", "ctrl+s",
+)  # fmt: skip
+
+
+def test_every_act_is_described_and_reachable() -> None:
+    registry = Registry(ALL)
+    assert len(registry.actions) == len(ALL), "two acts share a name"
+    for act in ALL:
+        assert registry.keys(act.name), f"{act.name} has no key"
+        assert act.label
+        assert act.help.endswith((".", "!")), f"{act.name}: {act.help}"
+        assert set(act.scopes) <= set(SCOPES)
+        assert act.group in {"pages", "tasks", "agents", "swarm", "view", "move", "screen", "form"}
+
+
+def test_a_key_means_one_thing_in_one_place() -> None:
+    registry = Registry(ALL)
+    for key, acts in registry.bound().items():
+        for scope in SCOPES:
+            here = [act.name for act in acts if scope in act.scopes]
+            assert len(here) <= 1, f"{key} in {scope}: {here}"
+
+
+def test_the_promised_keys_exist() -> None:
+    bound = Registry(ALL).bound()
+    assert [key for key in SEED_KEYS if key not in bound] == []
+
+
+def test_keys_that_terminals_in_tmux_cannot_send_are_not_used() -> None:
+    for key in Registry(ALL).bound():
+        assert key not in ("shift+enter", "ctrl+enter")
+        assert not (key.startswith("ctrl+") and key[5:].isupper())
+        assert "super" not in key
+        assert pretty(key)
+
+
+def test_a_keymap_moves_an_act_and_names_its_mistakes() -> None:
+    registry = Registry(ALL, {"publish": "F5, N1", "nonsense": "x"})
+    assert registry.keys("publish") == ("F5", "N1")
+    assert "n" not in registry.bound()
+    assert registry.notes == ["keys: there is no act 'nonsense'"]
+
+
+class Elsewhere(Context):
+    """A context that says it is somewhere."""
+
+    place = "agents"
+
+    @property
+    def scope(self) -> str:
+        return self.place
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("scene", ["empty", "trouble", "lost"])
+async def test_every_act_can_be_asked_everywhere(scene: str) -> None:
+    async with seated(scene) as seat:
+        assert isinstance(seat.app.screen, SwarmScreen)
+        for scope in LISTS:
+            context = Elsewhere(seat.app, seat.app.screen)
+            context.place = scope
+            for act in ALL:
+                why = act.why_not(context)
+                assert why is None or (len(why) > 8 and not why.endswith("None")), act.name
+                if scope not in act.scopes:
+                    assert why is not None
+                elif why is None:
+                    question = act.confirm(context)
+                    assert question is None or question.endswith(("?", ".")), question
+
+
+@pytest.mark.asyncio
+async def test_read_only_turns_every_act_off_and_says_so() -> None:
+    async with seated("trouble", read_only=True) as seat:
+        for act in ALL:
+            if not act.writes:
+                continue
+            context = Elsewhere(seat.app, seat.app.screen)
+            context.place = act.scopes[0]
+            assert "read-only" in (act.why_not(context) or ""), act.name
+        await seat.press("d", "r", "s", "plus", "H", "n", "c", "t", "tab", "c", "t", "y", "N")
+        assert seat.source.acts == []
+        assert seat.has("read-only")
+
+
+@pytest.mark.asyncio
+async def test_a_key_without_effect_says_why() -> None:
+    async with seated("calm") as seat:
+        await seat.press("t")
+        assert "retry works on tasks" in seat.footer
+        await seat.press("tab", "t")
+        assert "running" in seat.footer
+        assert "only one that failed" in seat.footer
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("scene", "opens"),
+    [("trouble", "agents"), ("trouble", "tasks"), ("trouble", "stream"), ("trouble", "agent"), ("trouble", "task"),
+     ("trouble", "wall"), ("empty", "agents")],
+)  # fmt: skip
+async def test_no_key_crashes_any_screen(scene: str, opens: str) -> None:
+    async with seated(scene, size=(80, 24)) as seat:
+        app = seat.app
+        acts = [act for act in app.registry.here(opens) if act.name not in ("leave", "bring_down") and act.group != "move"]
+        for key in [app.registry.keys(act.name)[0] for act in acts]:
+            app.to_main()
+            app.main.focus_panel(opens if opens in ("agents", "tasks", "stream") else "agents")
+            if opens == "wall":
+                app.open_wall()
+            elif opens in ("agent", "task"):
+                app.open_agent("testing-01") if opens == "agent" else app.open_task("task_d3adbf")
+            await seat.pilot.pause()
+            assert isinstance(app.screen, SwarmScreen)
+            app.screen.action_press(key)
+            await seat.pilot.pause()
+        assert app.is_running
