@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from swarm_tui.agent.handlers import migrations
 from swarm_tui.agent.handlers.backup import Backup
 from swarm_tui.agent.handlers.base import HandlerError, MissingToolError
 from swarm_tui.agent.handlers.database_url import Options, find_database
@@ -260,3 +261,11 @@ def test_postgresql_is_tried_in_a_transaction_that_is_rolled_back(bench, tmp_pat
     bench.write("migrations/2_out.sql", "SELECT 1;\n\\! touch x\n")
     with pytest.raises(HandlerError, match="2_out"):
         bench.run(Migrate(), "database.migrate", {}, options=options)
+
+
+def test_without_the_copy_the_transaction_alone_keeps_the_file_as_it_was(app):
+    app.write("migrations/0003_bad.sql", "INSERT INTO nowhere VALUES (1);\n")
+    before = dump(app)
+    with pytest.raises(HandlerError, match="nowhere"):
+        migrations.apply(app.workdir / "app.db", migrations.find(app.workdir / "migrations"), None, "t", lambda: False)
+    assert dump(app) == before
