@@ -20,6 +20,7 @@ system:  ## tmux, mosquitto and Python's venv from apt, where they are missing
 	@missing=""; \
 	command -v tmux >/dev/null || missing="$$missing tmux"; \
 	PATH="$$PATH:/usr/sbin:/usr/local/sbin" command -v mosquitto >/dev/null || missing="$$missing mosquitto"; \
+	[ -z "$(TESTS)" ] || command -v mosquitto_pub >/dev/null || missing="$$missing mosquitto-clients"; \
 	command -v git >/dev/null || missing="$$missing git"; \
 	command -v $(PYTHON) >/dev/null || missing="$$missing python3"; \
 	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || missing="$$missing python3-venv"; \
@@ -43,6 +44,8 @@ $(VENV)/.installed-dev: $(STAMP)
 	@touch $@
 
 .PHONY: setup
+# The tests publish with mosquitto_pub too, as the seed does.
+setup: TESTS = yes
 setup: system $(VENV)/.installed-dev  ## everything that development needs
 
 .PHONY: up
