@@ -21,6 +21,8 @@ def command(swarm: str | None, named: str | None, now: bool, purge: bool) -> Non
             service.hurry(found.state)
         with service.swarm_lock(found.state, note):
             was_there = service.bring_down(found.swarm, now=now, purge=purge, say=note, waits=_waits)
+    except BrokenPipeError:
+        raise
     except (UpError, TmuxError, OSError) as error:
         raise Failure(str(error)) from None
     if not was_there:

@@ -51,6 +51,8 @@ def command(
         plan = _up(loaded, wait, dry_run=dry_run, join=join, host=host or host_name(), force=force)
     except NoBrokerError as error:
         raise Failure(str(error), UNREACHABLE if error.unreachable else FAILED) from None
+    except BrokenPipeError:
+        raise
     except (UpError, TmuxError, OSError) as error:
         raise Failure(str(error)) from None
     if plan is not None and not detach:
