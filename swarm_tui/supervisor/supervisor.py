@@ -265,6 +265,11 @@ class Supervisor:
         plan = load_plan(self.state)
         if plan is None or self._departure is not None:
             return
+        if (plan.layout.broker, plan.embedded_port) != (self.plan.layout.broker, self.plan.embedded_port):
+            self.say("change", "", "another broker: a successor takes over with it")
+            self._code = 1
+            self.loop.stop()
+            return
         self.plan = plan
         self.life.figures = plan.layout.supervisor
         self.scaler.policy = plan.layout.policy
@@ -294,9 +299,11 @@ class Supervisor:
         if not unit.in_layout:
             unit.in_layout = True
             self.life.begin(unit, anew=True)
-        if differs(old, spec):
+        if differs(old, spec) and unit.saved.wanted:
             self.say("change", name, "the layout changed what it is told: it is restarted")
             self.restart_changed(unit)
+        else:
+            self._write_spec(unit)
 
     def _revive(self) -> None:
         """`up` was called: what gave up or exited in order is tried again; what a person stopped stays stopped."""

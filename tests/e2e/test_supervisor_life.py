@@ -276,3 +276,14 @@ def test_a_second_host_joins_and_is_steered_over_the_bus(make: Make, real_broker
         os.environ["XDG_STATE_HOME"] = home
     assert retained(real_broker.port, f"{near.name}/hosts") == [f"{near.name}/hosts/near/status"]
     assert near.rows()["a"].state == "online"
+
+
+def test_a_changed_broker_moves_everybody(make: Make, make_broker: Callable[..., RealBroker]) -> None:
+    one, two = make_broker(), make_broker()
+    swarm = make(one.port, [light("a"), light("b")])
+    swarm.up()
+    before = swarm.pids()
+    swarm.write(broker={"url": two.url})
+    assert {"~ a", "~ b"} <= set(swarm.up().splitlines())
+    assert not set(before.values()) & set(swarm.pids().values())
+    assert f"{swarm.name}/hosts" in " ".join(retained(two.port, swarm.name))
