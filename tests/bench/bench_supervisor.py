@@ -21,7 +21,7 @@ from tests.conftest import pick_port
 from tests.e2e.supervisor_ground import Swarm
 from tests.wait import until
 
-PAIRS = 3
+PAIRS = 5
 ROLES = ["task-manager", "code-review", "deployment", "testing", "security", "docs", "database", "general", "general"]
 BARE = """
 import sys, threading
