@@ -21,7 +21,7 @@ from swarm_tui.config.model import Broker, HandlerSpec, RunSpec, TypeRule
 from swarm_tui.config.paths import StateDir
 from swarm_tui.config.spec import write_spec
 from swarm_tui.domain.dispatch import Job
-from swarm_tui.protocol.bodies import Queued, Started, Task
+from swarm_tui.protocol.bodies import Dispatcher, Queued, Started, Task
 from swarm_tui.protocol.envelope import Event, Rejected
 from tests.conftest import RealBroker
 from tests.wait import until
@@ -45,6 +45,7 @@ class FaultySwarm:
         self.kills: Counter[str] = Counter()
         self.started: set[tuple[str, int | None, int | None]] = set()
         self.publications: list[Publication] = []
+        self.led = False
         self.queued: set[str] = set()
         """What the dispatcher promised. While a broker that was killed has forgotten that there is one, agents claim
         tasks by themselves: those are accepted too, but nothing is promised of them."""
@@ -70,6 +71,8 @@ class FaultySwarm:
     def _hear(self, event: Event | Rejected) -> None:
         if isinstance(event, Event) and isinstance(event.body, Queued):
             self.queued.add(event.body.task_id)
+        elif isinstance(event, Event) and isinstance(event.body, Dispatcher):
+            self.led = self.led or event.body.online
         elif isinstance(event, Event) and isinstance(event.body, Started):
             self.started.add((event.body.task_id, event.body.attempt, event.body.epoch))
 

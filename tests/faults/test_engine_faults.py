@@ -39,6 +39,7 @@ def check(swarm: FaultySwarm, jobs: dict[str, Job]) -> None:
 
 def begin(swarm: FaultySwarm) -> None:
     """Let the dispatcher lead before anything else happens, as `up` does."""
+    until(lambda: swarm.led, 30, "the dispatcher to lead")
     swarm.publish("first", 0.0)
     until(lambda: "first" in swarm.queued, 30, "the first task to be accepted")
 

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from swarm_tui.agent.roles.port import RoleLink
+from swarm_tui.agent.roles.task_manager_ear import HEARD, HEARD_OF_ALL, Ear
 from swarm_tui.agent.roles.task_manager_engine import Engine, Heard, settings_of
 from swarm_tui.agent.roles.task_manager_foreign import Foreign
 from swarm_tui.agent.roles.task_manager_queries import answers
@@ -21,36 +22,15 @@ from swarm_tui.config.paths import StateDir
 from swarm_tui.domain.dispatch.model import LinkDown, LinkUp, Tick
 from swarm_tui.journal.db import JournalInUseError
 from swarm_tui.journal.dispatch import Journal
-from swarm_tui.protocol.bodies import Dispatcher, Inbox, Query
-from swarm_tui.protocol.codec import Writer, decode
+from swarm_tui.protocol.bodies import Dispatcher, Query
+from swarm_tui.protocol.codec import Writer
 from swarm_tui.protocol.envelope import Event, Outgoing, Rejected
 from swarm_tui.protocol.names import client_id, dispatcher_client_id
-from swarm_tui.protocol.topics import Kind, topic
+from swarm_tui.protocol.topics import Kind
 
 BATCH = 512
 #: Seconds between two looks whether the journal is free.
 STAND_BY = 1.0
-#: What the dispatcher listens to. Exact filters: some brokers send what is retained only to those.
-HEARD = (
-    Kind.TASK_NEW,
-    Kind.DEPLOYMENT_REQUEST,
-    Kind.CODE_REVIEW,
-    Kind.TASK_ASSIGNED,
-    Kind.TASK_STARTED,
-    Kind.TASK_DECLINED,
-    Kind.TASK_PROGRESS,
-    Kind.TASK_COMPLETE,
-    Kind.TASK_FAILED,
-    Kind.TASK_CANCEL,
-    Kind.TASK_REDRIVE,
-    Kind.TASK_APPROVE,
-    Kind.TASK_DENY,
-    Kind.HEARTBEAT,
-    Kind.SHUTDOWN,
-    Kind.HALT,
-    Kind.DISPATCHER,
-)
-HEARD_OF_ALL = (Kind.STATUS, Kind.HOST_STATUS, Kind.SCALE, Kind.QUERY)
 MakeBus = Callable[[str, bool], Bus]
 
 
@@ -67,9 +47,7 @@ class TaskManager:
         self._queue: queue.SimpleQueue[Heard | Link | Rejected | None] = queue.SimpleQueue()
         self._writer = Writer(spec.swarm, spec.agent_id, spec.role, new_id=lambda: str(uuid.uuid4()), clock=time.time)
         self._foreign = Foreign(spec, new_id=lambda: str(uuid.uuid4()), clock=time.time)
-        self._retained: Dispatcher | None = None
-        self._marker = uuid.uuid4().hex
-        self._marked = False
+        self._ear = Ear(spec, self._writer, self._foreign, self._queue.put)
         self._stopping = threading.Event()
         self._bus: Bus | None = None
         self._thread = threading.Thread(target=self._run, name="dispatcher", daemon=True)
@@ -160,16 +138,16 @@ class TaskManager:
         """Look who leads, over another connection, and wait while it is somebody elsewhere. False: told to stop."""
         look = self._make_bus(client_id(self.spec.swarm, f"{self.spec.agent_id}.look"), True)
         try:
-            self._connect(look, (Kind.DISPATCHER,), ())
+            self._ear.open(look, (Kind.DISPATCHER,))
             said = False
             while True:
                 item = self._queue.get()
                 if item is None:
                     return False
-                self._note(item, look)
-                if not self._marked:
+                self._ear.note(item, look)
+                if not self._ear.marked:
                     continue
-                leader = self._retained
+                leader = self._ear.retained
                 elsewhere = leader is not None and leader.instance.split("/")[0] != self.spec.host
                 if not elsewhere or self.link.take_over:
                     break
@@ -179,55 +157,23 @@ class TaskManager:
         finally:
             look.close(0.5)
         last = int(engine.journal.meta("epoch") or 0)
-        self.epoch = max(last, self._retained.epoch if self._retained is not None else 0) + 1
+        self.epoch = max(last, self._ear.retained.epoch if self._ear.retained is not None else 0) + 1
         return True
-
-    def _connect(self, bus: Bus, plain: tuple[Kind, ...], named: tuple[Kind, ...]) -> None:
-        swarm = self.spec.swarm
-        for kind in plain:
-            bus.subscribe(topic(swarm, kind))
-        for kind in named:
-            bus.subscribe(topic(swarm, kind, "+"))
-        bus.subscribe(topic(swarm, Kind.INBOX, self.spec.agent_id))
-        self._marked = False
-        bus.start(self._on_message, self._queue.put)
-
-    def _on_message(self, full: str, payload: bytes, retained: bool) -> None:
-        if self._foreign.hears(full):
-            event = self._foreign.decode(full, payload, retained, time.time())
-        else:
-            event = decode(self.spec.swarm, full, payload, retained, time.time())
-        if isinstance(event, Event):
-            self._queue.put(event)
-
-    def _note(self, item: Heard | Link | Rejected, bus: Bus) -> None:
-        """Follow the link, the marker, and who the retained `dispatcher` names."""
-        if isinstance(item, Link):
-            if item.up and item.kind == "":
-                # Our own message comes back after all that the broker had kept for us.
-                ping = Inbox(command="ping", reason=self._marker, dispatcher=self.spec.agent_id)
-                bus.publish(self._writer.message(Kind.INBOX, ping, self.spec.agent_id))
-        elif isinstance(item, Event):
-            if item.kind is Kind.INBOX and isinstance(item.body, Inbox):
-                self._marked = self._marked or item.body.reason == self._marker
-            elif item.kind is Kind.DISPATCHER:
-                self._retained = item.body if isinstance(item.body, Dispatcher) else None
 
     def _open_session(self, engine: Engine) -> bool:
         """Take in what the journal and the broker kept, then lead. False when told to stop meanwhile."""
         engine.restore()
-        self._marker = uuid.uuid4().hex
         bus = self._bus = self._make_bus(dispatcher_client_id(self.spec.swarm), False)
         bus.set_will(self._presence(online=False))
         self._foreign.seat(engine.state, time.monotonic())
         for pattern in self._foreign.patterns():
             bus.subscribe(pattern)
-        self._connect(bus, HEARD, HEARD_OF_ALL)
-        while not self._marked:
+        self._ear.open(bus, HEARD, HEARD_OF_ALL)
+        while not self._ear.marked:
             item = self._queue.get()
             if item is None:
                 return False
-            self._note(item, bus)
+            self._ear.note(item, bus)
             if isinstance(item, Event):
                 engine.hear([item])
         engine.halt_again()
