@@ -136,7 +136,6 @@ class SwarmApp(Opening, App[int]):
         self.main.all_changed()
         if up and self.model.was_linked:
             self.say("the broker is back; what is below is of now")
-        self.model.was_linked = True
         if up:
             self.load_past()
 

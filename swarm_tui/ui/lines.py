@@ -123,7 +123,7 @@ class Lines(Widget, can_focus=True):
         if not self.top <= index < self.top + self.room:
             return
         old = self._cache.pop(index, None)
-        if old is None or self._strip(index) != old:
+        if index >= self.count() or old is None or self._strip(index) != old:
             self.refresh(Region(0, self.HEAD + index - self.top, self.size.width, 1))
 
     def redraw_lines(self, indices: Iterable[int]) -> None:

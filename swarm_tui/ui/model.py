@@ -67,6 +67,7 @@ class Model:
     def _linked(self, up: bool, now: float) -> None:
         self.link_changed_at = now
         if up:
+            self.was_linked = self.linked_at is not None
             self.linked_at = now
 
     def tick(self, now: float) -> Delta:

@@ -115,7 +115,9 @@ async def test_a_key_without_effect_says_why() -> None:
 async def test_no_key_crashes_any_screen(scene: str, opens: str) -> None:
     async with seated(scene, size=(80, 24)) as seat:
         app = seat.app
-        acts = [act for act in app.registry.here(opens) if act.name not in ("leave", "bring_down") and act.group != "move"]
+        acts = [
+            act for act in app.registry.here(opens) if act.name not in ("leave", "bring_down") and act.group != "move"
+        ]
         for key in [app.registry.keys(act.name)[0] for act in acts]:
             app.to_main()
             app.main.focus_panel(opens if opens in ("agents", "tasks", "stream") else "agents")

@@ -1,0 +1,90 @@
+"""The publish form: from a template under ten strokes, checked while typing, and true about what became of it."""
+
+import pytest
+
+from tests.ui import scenes
+from tests.ui.harness import seated
+
+
+@pytest.mark.asyncio
+async def test_from_a_template_under_ten_strokes() -> None:
+    async with seated("calm", (80, 24)) as seat:
+        strokes = ("n", "ctrl+o", "j", "enter", "ctrl+s")
+        await seat.press(*strokes)
+        assert len(strokes) < 10
+        task, _, _ = seat.source.submitted[0]
+        assert (task.type, task.payload) == ("code.review", {"path": ".", "depth": "deep"})
+
+
+@pytest.mark.asyncio
+async def test_it_says_sent_queued_assigned_done_only_as_the_bus_says_so() -> None:
+    async with seated("calm", (80, 24)) as seat:
+        await seat.press("n", "ctrl+o", "enter", "ctrl+s")
+        task, sent, changed = seat.source.submitted[0]
+        assert seat.has("● sent", "○ queued", "○ assigned", "○ done")
+        sent.stage = "queued"
+        changed()
+        await seat.settle()
+        assert seat.has("● queued", "○ assigned")
+        scenes.task(seat.source, seat.clock, task.task_id, "code.review", "code-review-01", ago=2, progress=10)
+        await seat.settle()
+        assert seat.has("● assigned to code-review-01", "○ done")
+        scenes.task(seat.source, seat.clock, task.task_id, "code.review", "code-review-01", ago=1, end="complete")
+        await seat.settle()
+        assert seat.has("✓ complete")
+
+
+@pytest.mark.asyncio
+async def test_a_rejection_says_why() -> None:
+    async with seated("calm", (80, 24)) as seat:
+        await seat.press("n", "ctrl+o", "enter", "ctrl+s")
+        _, sent, changed = seat.source.submitted[0]
+        sent.stage, sent.reason = "rejected", "no agent does that"
+        changed()
+        await seat.settle()
+        assert seat.has("rejected: no agent does that")
+
+
+@pytest.mark.asyncio
+async def test_the_type_is_found_by_a_part_and_its_fields_are_checked() -> None:
+    async with seated("calm", (80, 24)) as seat:
+        await seat.press("n")
+        assert seat.has("testing.coverage")
+        await seat.type("revi")
+        await seat.press("enter")
+        assert seat.has("path*")
+        await seat.type("src")
+        await seat.press("tab", "tab")
+        await seat.type("bad")
+        assert seat.has("✗ one of quick, normal, deep")
+        await seat.press("ctrl+s")
+        assert seat.source.submitted == []
+        assert "depth: one of" in seat.footer
+        await seat.press("backspace", "backspace", "backspace")
+        await seat.type("deep")
+        await seat.press("ctrl+s")
+        assert seat.source.submitted[0][0].payload == {"path": "src", "depth": "deep"}
+
+
+@pytest.mark.asyncio
+async def test_raw_and_fields_turn_into_each_other_and_the_draft_stays() -> None:
+    async with seated("calm", (80, 24)) as seat:
+        await seat.press("n")
+        await seat.type("code.review")
+        await seat.press("tab")
+        await seat.type("lib")
+        await seat.press("ctrl+r")
+        assert seat.has('"path": "lib"')
+        await seat.press("ctrl+r")
+        assert seat.has("path*", "lib")
+        await seat.press("escape")
+        assert seat.app.screen is seat.app.main
+        await seat.press("n")
+        assert seat.has("path*", "lib")
+
+
+@pytest.mark.asyncio
+async def test_what_was_sent_can_be_sent_again() -> None:
+    async with seated("calm", (80, 24)) as seat:
+        await seat.press("n", "ctrl+o", "enter", "ctrl+s", "ctrl+o")
+        assert seat.has("sent", "code.review")

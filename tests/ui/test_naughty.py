@@ -1,0 +1,122 @@
+"""Text from outside, however vile: no crash, no ESC reaches the terminal, columns stay aligned."""
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from swarm_tui.protocol import bodies as b
+from swarm_tui.protocol.topics import Kind
+from swarm_tui.ui.sgr import parse, plain
+from swarm_tui.ui.text import fit, flat
+from tests.ui.harness import Seat, seated
+
+NAUGHTY = [
+    "\x1b]0;owned\x07", "\x1b[31mred", "\x1b]52;c;aGk=\x07", "[/foo]", "[bold", "[/", "[link=x]y[/link]", "a\x00b", "\x9b31m",
+    "\u202egnp.exe", "\u2066x\u2069", "表示テスト", "👩‍👩‍👧‍👦 family", "é" * 5, "Z̸̡̢a̵l̶g̷o", "\ufeffbom", "\u200bzero", "tab\there", "new\nline", "🇩🇪 flag",
+    "❤️", "ｆｕｌｌ", "\u2028sep", "‮", "x" * 5000, "%s%n{}", "\\x1b", "'\"`$(rm)", "؜", "ﷺ", "\x7f", "\r\r\r",
+]  # fmt: skip
+
+
+def clean_lines(seat: Seat) -> None:
+    """What would be written has no control character, and each line its width."""
+    width = seat.app.size.width
+    for strip in seat.app.screen._compositor.render_strips():
+        for char in strip.text:
+            assert ord(char) >= 0x20, repr(strip.text)
+            assert not 0x7F <= ord(char) <= 0x9F, repr(strip.text)
+            assert char not in "\u202e\u202d\u2066\u2069\u061c\u200b\ufeff\u2028"
+        assert strip.cell_length == width
+        assert sum(cell_len(segment.text) for segment in strip) == width
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("size", [(80, 24), (200, 50)])
+async def test_naughty_strings_everywhere(size: tuple[int, int]) -> None:
+    async with seated("calm", size) as seat:
+        source = seat.source
+        for n, text in enumerate(NAUGHTY):
+            task = f"task_{n}"
+            source.say(
+                "x", Kind.TASK_NEW, b.Task(task_id=task, type="a.b", payload={text[:50]: text, "deep": [{"k": text}]})
+            )
+            source.say(
+                "docs-01", Kind.TASK_PROGRESS, b.Progress(task_id=task, agent_id="docs-01", progress=5.0, message=text)
+            )
+            source.say(
+                "docs-01", Kind.TASK_FAILED, b.Failed(task_id=task, agent_id="docs-01", error=b.ErrorInfo(message=text))
+            )
+            source.say("m", Kind.ALERT, b.Alert(message=text, name=f"n{n}"))
+            source.raw(f"opencto-dev/{text[:30]}", msgspec.json.encode({"payload": {"text": text}, "agent_id": text}))
+            source.raw("opencto-dev/tasks/new", b"\xff\x1b]0;owned\x07" + text.encode("utf-8", "replace"))
+        source.say("x", Kind.HALT, b.Halt(reason=NAUGHTY[0]))
+        source.panes.screens["%0"] = NAUGHTY
+        source.panes.older["%0"] = NAUGHTY
+        source.logs["docs-01"] = NAUGHTY
+        source.link(False, NAUGHTY[0])
+        await seat.settle()
+        clean_lines(seat)
+        source.link(True)
+        await seat.settle()
+        main = seat.app.main
+        for keys in (
+            ("tab",),
+            ("enter",),
+            ("G",),
+            ("escape",),
+            ("tab",),
+            ("G", "k", "enter"),
+            ("escape",),
+            ("tab",),
+            ("w",),
+            ("w",),
+            ("M",),
+        ):
+            await seat.press(*keys)
+            clean_lines(seat)
+        seat.app.to_main()
+        for task in ("task_0", "task_12", "task_24"):
+            seat.app.open_task(task)
+            await seat.settle()
+            clean_lines(seat)
+        seat.app.open_agent("docs-01")
+        await seat.settle()
+        clean_lines(seat)
+        seat.app.to_main()
+        main.focus_panel("agents")
+        await seat.press("slash")
+        await seat.type("[/foo] (")
+        clean_lines(seat)
+        for text in NAUGHTY:
+            seat.app.say(text)
+            seat.app.confirm(text, "x", lambda: None)
+            await seat.settle()
+            await seat.press("escape")
+
+
+@given(st.text(max_size=60), st.integers(0, 40))
+@settings(max_examples=200, deadline=None)
+def test_fit_is_exact_for_any_text(text: str, width: int) -> None:
+    assert cell_len(fit(flat(text), width)) == width
+
+
+@given(st.text(alphabet=st.sampled_from("ab\x1b[]m0;:38521\x07P\\?hK表 \x9b\x00")))
+@settings(max_examples=300, deadline=None)
+def test_no_code_survives_the_pane(line: str) -> None:
+    segments, _ = parse(line)
+    text = "".join(segment.text for segment in segments)
+    assert all(ord(c) >= 0x20 and not 0x7F <= ord(c) <= 0x9F for c in text)
+    assert text == plain(line)
+
+
+def test_colours_of_a_pane_are_read_and_carried_over() -> None:
+    first, state = parse("\x1b[1;38;5;196mred \x1b[48;2;1;2;3mon")
+    assert [s.text for s in first] == ["red ", "on"]
+    assert first[0].style is not None
+    assert first[0].style.bold
+    second, state = parse("still\x1b[0m plain", state)
+    assert second[0].style is not None
+    assert second[0].style.bgcolor is not None
+    assert second[1].style is not None
+    assert not second[1].style.bold

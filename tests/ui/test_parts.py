@@ -1,0 +1,118 @@
+"""The pure parts of the screen: rows in order, columns, drafts, logs, little pictures."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from swarm_tui.ui.columns import Column, lay_out
+from swarm_tui.ui.draft import Draft, fields_of, payload_of, read_value, task_of, values_from
+from swarm_tui.ui.logs import within
+from swarm_tui.ui.rows import SortedRows
+from swarm_tui.ui.text import ago, amount, bar, beats, spark
+from swarm_tui.ui.widgets.agents import natural
+from swarm_tui.ui.widgets.table import passes
+from tests.ui.scenes import TYPES
+
+REVIEW = TYPES[0]
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcdefgh"), st.one_of(st.none(), st.integers(0, 5)))))
+def test_rows_stay_in_order_whatever_comes(changes: list[tuple[str, int | None]]) -> None:
+    rows, plain = SortedRows(), {}
+    for name, key in changes:
+        rows.put(name, None if key is None else (key,))
+        plain.pop(name, None) if key is None else plain.update({name: key})
+    assert rows.ids() == sorted(plain, key=lambda name: (plain[name], name))
+    assert [rows.index(name) for name in rows.ids()] == list(range(len(rows)))
+    assert rows.index("zz") is None
+
+
+@given(
+    st.integers(20, 250),
+    st.lists(st.tuples(st.integers(1, 15), st.integers(0, 30), st.integers(0, 9)), min_size=1, max_size=12),
+)
+@settings(max_examples=200)
+def test_columns_fit_any_width(width: int, shapes: list[tuple[int, int, int]]) -> None:
+    columns = [Column(str(n), least, least + more, rank, lambda *_: []) for n, (least, more, rank) in enumerate(shapes)]
+    laid = lay_out(columns, width)
+    needed = sum(c.least + 1 for c in columns if c.rank == 0) - 1
+    assert sum(size + 1 for _, size in laid) - 1 <= max(width, needed)
+    assert [c.head for c, _ in laid] == sorted((c.head for c, _ in laid), key=int)
+
+
+def test_missed_and_late_beats_show() -> None:
+    on_time = [float(t) for t in range(0, 50, 10)]
+    assert beats(on_time, 42.0, 5) == "•••••"
+    assert beats([0.0, 10.0, 23.5], 24.0, 4) == " ••◦"
+    assert beats([0.0, 10.0, 40.0], 41.0, 5) == "••××•"
+    assert beats([0.0], 35.0, 4) == "•×××"
+
+
+def test_small_pictures() -> None:
+    assert bar(50, 4) == "██  "
+    assert bar(0, 3) == "   "
+    assert bar(250, 3) == "███"
+    assert spark([1, 1, 1], 4) == " ▁▁▁"
+    assert spark([0, 100], 2, 100) == "▁█"
+    assert [ago(s) for s in (0, 99, 100, 7200, 400_000)] == ["0s", "99s", "1m", "2h", "4d"]
+    assert amount(22 * 1024 * 1024) == "22M"
+    assert all(len(amount(10.0**n)) <= 4 for n in range(14))
+    assert natural("a-2") < natural("a-10")
+
+
+def test_filters() -> None:
+    assert passes("Test 01", "testing-01 online")
+    assert not passes("!test", "testing-01")
+    assert passes("!", "anything")
+
+
+def test_a_draft_is_checked_field_by_field() -> None:
+    draft = Draft(type="code.review", values={"depth": "deeper", "limit": "0"})
+    payload, wrong = payload_of(draft, REVIEW)
+    assert set(wrong) == {"path", "depth", "limit"}
+    draft.values = {"path": "src", "depth": "deep", "limit": "7"}
+    task, wrong = task_of(draft, REVIEW, "task_1")
+    assert wrong == {}
+    assert task is not None
+    assert task.payload == {"path": "src", "depth": "deep", "limit": 7}
+    assert payload == {}
+
+
+def test_raw_text_is_json_or_yaml_and_says_where_it_is_wrong() -> None:
+    assert payload_of(Draft(type="x", raw='{"a": 1}'), None) == ({"a": 1}, {})
+    assert payload_of(Draft(type="x", raw="a: [1, 2]\nb: c"), None) == ({"a": [1, 2], "b": "c"}, {})
+    assert "line 2" in payload_of(Draft(type="x", raw="a: 1\nb: [}"), None)[1]["payload"]
+    assert "object" in payload_of(Draft(type="x", raw="[1]"), None)[1]["payload"]
+    assert task_of(Draft(type="x", raw="a: 2020-01-01"), None, "t")[0] is not None
+
+
+def test_target_timeout_and_type_are_checked() -> None:
+    _, wrong = task_of(Draft(type="bad type", raw="", target="no id!", timeout="never"), None, "t")
+    assert set(wrong) == {"type", "target", "timeout"}
+
+
+@given(st.text(max_size=30), st.sampled_from(["string", "integer", "number", "boolean", "array", "object", "any"]))
+def test_no_text_crashes_a_field(text: str, kind: str) -> None:
+    schema = {"properties": {"x": {"type": kind}}}
+    value, problem = read_value(fields_of(schema)[0], text)
+    assert problem is None or value is None
+
+
+@given(st.text(max_size=80))
+def test_no_raw_text_crashes_the_form(text: str) -> None:
+    task_of(Draft(type="x.y", raw=text), None, "t")
+
+
+def test_a_payload_that_fields_cannot_hold_stays_raw() -> None:
+    values, raw = values_from({"path": ".", "more": {"deep": 1}}, REVIEW)
+    assert values == {}
+    assert raw is not None
+    assert '"deep": 1' in raw
+    assert values_from({"path": ".", "limit": 3}, REVIEW) == ({"path": ".", "limit": "3"}, None)
+
+
+def test_log_lines_of_a_span() -> None:
+    lines = ["2026-01-01T00:00:00Z a", "  more of a", "2026-01-01T00:01:00Z b", "2026-01-01T00:02:00Z c"]
+    start = 1_767_225_600.0
+    assert within(lines, start + 30, start + 90) == ["2026-01-01T00:01:00Z b"]
+    assert within(lines, start - 5, start + 5) == lines[:2]
+    assert within(["no", "times"], 0, 1) == ["no", "times"]
