@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from swarm_tui.domain.dispatch.model import Job, Seat
+from swarm_tui.domain.dispatch.model import Attempt, Job, Seat
 from swarm_tui.domain.dispatch.offer import offer_of
 from swarm_tui.domain.dispatch.outcomes import GIVEN, dead, fence, is_current, lost, renew, stop, take_back
 from swarm_tui.domain.dispatch.turn import Turn
@@ -102,12 +102,21 @@ def _named(turn: Turn, agent_id: str, entry: dict[str, Any], *, working: bool) -
         return None
     if is_current(job, attempt) or (working and take_back(turn, job, attempt)):
         renew(turn, job, attempt)
+        if not working:
+            _ask_result(turn, job, attempt)
     elif working and (job.ended or any(a.started for a in job.attempts if a.number > attempt.number)):
         stop(turn, job, attempt, f"the task is {job.state} and this attempt no longer counts")
-    elif not working and attempt.outcome not in ("", "lost") and number is not None:
+    elif not working and number is not None and (job.ended or attempt.outcome not in ("", "lost")):
         order = Inbox(command="ack", task_id=job.task_id, attempt=number, epoch=attempt.epoch, dispatcher=turn.state.me)
         turn.say(Kind.INBOX, order, agent_id)
     return job.task_id
+
+
+def _ask_result(turn: Turn, job: Job, attempt: Attempt) -> None:
+    """The agent has a result that did not come: the same offer again makes it say it, whoever it believes leads."""
+    lease = turn.state.leases.get(job.task_id)
+    if lease is not None and turn.now - lease.offered >= OFFER_AGAIN and not attempt.claimed:
+        turn.say(Kind.INBOX, offer_of(turn, job, attempt), attempt.agent_id)
 
 
 def _remind(turn: Turn, job: Job, named: bool) -> None:

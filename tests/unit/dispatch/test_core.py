@@ -321,3 +321,13 @@ def test_the_queue_orders_by_priority_aged_and_then_age(waiting: list[tuple[str,
         taken.append(head.task_id)
         queue.remove(head.task_id)
     assert taken == [f"t{n}" for n in expected]
+
+
+def test_a_result_that_did_not_come_is_asked_for(world: World) -> None:
+    world.agent("a")
+    offer = offers(world.submit("t"))[0]
+    world.start(offer)
+    world.tick(6)
+    assert [o.body for o in offers(world.beat("a", finished=(offer,)))] == [offer.body]
+    world.complete(offer)
+    assert orders(world.beat("a", finished=(offer,)), "ack")
