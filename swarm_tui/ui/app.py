@@ -16,6 +16,7 @@ from swarm_tui.domain.views import AgentView
 from swarm_tui.ui import theme as themes
 from swarm_tui.ui.actions import Action, Registry
 from swarm_tui.ui.acts import ALL
+from swarm_tui.ui.alarms import Alarms
 from swarm_tui.ui.attaching import Attaching
 from swarm_tui.ui.context import Context
 from swarm_tui.ui.look import Look
@@ -66,6 +67,7 @@ class SwarmApp(Opening, App[int]):
         self.model = Model(source.facts.swarm, clock)
         self.registry = Registry(ALL, {name: _keys(keys) for name, keys in self.config.keys.items()})
         self.notices = Notices(clock)
+        self.alarms = Alarms(self.model, self._to_terminal, bell=self.config.bell)
         self.undo: Undo = Undo()
         self.attaching: Attaching = Attaching(self)
         self.down_wanted = False
@@ -123,9 +125,14 @@ class SwarmApp(Opening, App[int]):
         for screen in self.screens_of_ours():
             if delta:
                 screen.take(delta, now)
+        self.alarms.hear(troubles(self.model, now))
         if self.front is not None:
             self.front.tick(now)
             self.front.renew_footer()
+
+    def _to_terminal(self, text: str) -> None:
+        if self._driver is not None and not self.is_headless:
+            self._driver.write(text)
 
     def screens_of_ours(self) -> list[SwarmScreen]:
         """All screens of ours that are open, the main one first."""

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from swarm_tui.protocol import codec
-from swarm_tui.protocol.bodies import Reply
+from swarm_tui.protocol.bodies import Heartbeat, Reply
+from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.rows import TaskRow
 from swarm_tui.ui.stream import Message
 
@@ -51,9 +52,23 @@ def task_rows(reply: Reply | None) -> list[TaskRow]:
 def _messages(app: "SwarmApp", reply: Reply | None, before: float) -> None:
     messages = history(app.model.swarm, reply, before)
     if messages:
+        _pulses(app, messages)
         app.model.past_loaded = True
         app.model.stream.load(messages)
         app.main.all_changed()
+
+
+def _pulses(app: "SwarmApp", messages: list[Message]) -> None:
+    """Give agents the heartbeats that came before the screen opened."""
+    for message in reversed(messages):
+        body = message.body if isinstance(message, Event) else None
+        if not isinstance(body, Heartbeat) or (agent := app.model.agent(body.agent_id)) is None:
+            continue
+        if (agent.started_at or 0.0) > message.received or (agent.beats and agent.beats[0] <= message.received):
+            continue
+        if len(agent.beats) < (agent.beats.maxlen or 0):
+            agent.beats.appendleft(message.received)
+            agent.last_heartbeat = agent.last_heartbeat or message.received
 
 
 def history(swarm: str, reply: Reply | None, before: float) -> list[Message]:

@@ -1,6 +1,6 @@
 """The themes: Textual's colours for its widgets, and the styles that the line widgets draw with."""
 
-from textual.theme import Theme
+from textual.theme import BUILTIN_THEMES, Theme
 
 from swarm_tui.ui.look import Look
 
@@ -50,7 +50,7 @@ _LOOKS: dict[str, dict[str, str]] = {
     ),
     "high-contrast": _styles(
         ok="bold #00ff5f", busy="bold #5fd7ff", warn="bold #ffd700", bad="bold #ff5f5f", wait="bold #ffafff",
-        quiet="#d0d0d0", key="bold #ffff00", accent="bold #5fd7ff", cursor="bold #000000 on #ffff00", rest="on #303030",
+        quiet="#d0d0d0", key="bold #ffff00", accent="bold #5fd7ff", cursor="bold on #0033a0", rest="on #303030",
         head="on #262626", alarm="bold #ffffff on #d70000", caution="bold #000000 on #ffd700", flash="bold underline",
         mark="bold #ffff00", match="#000000 on #ffff00",
     ),
@@ -98,6 +98,6 @@ def themes() -> list[Theme]:
         Theme(
             "ansi", primary="ansi_blue", warning="ansi_yellow", error="ansi_red", success="ansi_green",
             accent="ansi_cyan", foreground="ansi_default", background="ansi_default", surface="ansi_default",
-            panel="ansi_default", boost="ansi_default", ansi=True,
+            panel="ansi_default", boost="ansi_default", ansi=True, variables=dict(BUILTIN_THEMES["ansi-dark"].variables),
         ),
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""How fast the screen answers: `python -m tests.bench.bench_ui`. A thousand agents, ten thousand tasks; 2,000 messages/s."""
+"""How fast the screen answers, with a crowd and at a rate: `python -m tests.bench.bench_ui`."""
 
 import asyncio
 import statistics
@@ -109,7 +109,8 @@ async def rate(per_second: int, seconds: int) -> None:
         app.drain()
         print(
             f"{per_second:,}/s for {seconds} s: key p95 {p95(lags):.0f} ms, {used * 100:.0f}% of a core, "
-            f"listed {len(app.model.stream.all):,}, skipped {app.model.stream.skipped:,}, RSS {me.memory_info().rss >> 20} MB"
+            f"listed {len(app.model.stream.all):,}, "
+            f"skipped {app.model.stream.skipped:,}, RSS {me.memory_info().rss >> 20} MB"
         )
 
 

@@ -77,9 +77,14 @@ class FakeSource:
     def __init__(self, clock: Clock, swarm: str = SWARM, types: list[TaskType] | None = None) -> None:
         self.clock = clock
         self.facts = Facts(
-            swarm=swarm, broker="mqtt://127.0.0.1:1883", embedded=True, host="devbox", user="ada", session="opencto",
+            swarm=swarm,
+            broker="mqtt://127.0.0.1:1883",
+            embedded=True,
+            host="devbox",
+            user="ada",
+            session="opencto",
             types=types or [],
-        )  # fmt: skip
+        )
         self.panes = FakePanes()
         self.items: deque[Item] = deque()
         self.acts: list[tuple[Kind, Body, str]] = []

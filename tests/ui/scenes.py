@@ -6,32 +6,55 @@ from swarm_tui.ui.source import TaskType
 from tests.ui.fake import Clock, FakeSource
 
 AGENTS = [
-    ("api-gateway-01", "api-gateway"), ("code-review-01", "code-review"), ("database-01", "database"),
-    ("deployment-01", "deployment"), ("docs-01", "docs"), ("monitoring-01", "monitoring"), ("security-01", "security"),
-    ("task-manager-01", "task-manager"), ("testing-01", "testing"),
-]  # fmt: skip
+    ("api-gateway-01", "api-gateway"),
+    ("code-review-01", "code-review"),
+    ("database-01", "database"),
+    ("deployment-01", "deployment"),
+    ("docs-01", "docs"),
+    ("monitoring-01", "monitoring"),
+    ("security-01", "security"),
+    ("task-manager-01", "task-manager"),
+    ("testing-01", "testing"),
+]
 
 TYPES = [
     TaskType(
-        name="code.review", summary="Read a change and say what is wrong with it", roles=["code-review"],
+        name="code.review",
+        summary="Read a change and say what is wrong with it",
+        roles=["code-review"],
         schema={
-            "type": "object", "required": ["path"],
+            "type": "object",
+            "required": ["path"],
             "properties": {
                 "path": {"type": "string", "description": "The repository, or a file in it"},
                 "base": {"type": "string", "description": "Compare with this revision", "default": "main"},
-                "depth": {"enum": ["quick", "normal", "deep"], "description": "How closely to look", "default": "normal"},
+                "depth": {
+                    "enum": ["quick", "normal", "deep"],
+                    "description": "How closely to look",
+                    "default": "normal",
+                },
                 "limit": {"type": "integer", "minimum": 1, "maximum": 500, "description": "Findings at most"},
             },
         },
         templates={"this folder": {"path": "."}, "deep": {"path": ".", "depth": "deep"}},
     ),
-    TaskType(name="testing.run", summary="Run a project's tests", roles=["testing"], schema={
-        "type": "object", "required": ["path"], "properties": {
-            "path": {"type": "string", "description": "The project"}, "args": {"type": "array", "description": "More arguments"}}}),
+    TaskType(
+        name="testing.run",
+        summary="Run a project's tests",
+        roles=["testing"],
+        schema={
+            "type": "object",
+            "required": ["path"],
+            "properties": {
+                "path": {"type": "string", "description": "The project"},
+                "args": {"type": "array", "description": "More arguments"},
+            },
+        },
+    ),
     TaskType(name="testing.coverage", summary="Measure what the tests reach", roles=["testing"]),
     TaskType(name="deployment.deploy", summary="Deploy a target", roles=["deployment"], approve=True),
     TaskType(name="database.migrate", summary="Migrate a database", roles=["database"]),
-]  # fmt: skip
+]
 
 
 def build(clock: Clock) -> FakeSource:
@@ -61,11 +84,24 @@ def start(source: FakeSource, clock: Clock) -> None:
     )
     for n, (name, role) in enumerate(AGENTS):
         source.say(
-            name, Kind.STATUS,
-            b.Status(status="online", role=role, incarnation=f"inc-{n}", host="devbox", pid=4000 + n, started_at=now - 4000 - 60 * n,
-                     capabilities=[f"{role}.x"], capacity=1, active=0, version="0.1.0"),
-            name, role=role, at=now - 130,
-        )  # fmt: skip
+            name,
+            Kind.STATUS,
+            b.Status(
+                status="online",
+                role=role,
+                incarnation=f"inc-{n}",
+                host="devbox",
+                pid=4000 + n,
+                started_at=now - 4000 - 60 * n,
+                capabilities=[f"{role}.x"],
+                capacity=1,
+                active=0,
+                version="0.1.0",
+            ),
+            name,
+            role=role,
+            at=now - 130,
+        )
     for step in range(12, -1, -1):
         beat(source, clock, now - step * 10 - 2)
 
@@ -76,17 +112,39 @@ def beat(source: FakeSource, clock: Clock, at: float, without: tuple[str, ...] =
         if name not in without:
             cpu = float((n * 7 + int(at) // 10 * 13) % 40)
             source.say(
-                name, Kind.HEARTBEAT,
-                b.Heartbeat(agent_id=name, uptime=at - clock() + 4000, memory={"rss": (20 + n * 3 + int(at) // 10 % 3) * 1024 * 1024}, cpu=cpu, state="online",
-                            capacity=1, active=0, incarnation=f"inc-{n}"),
-                role=role, at=at - n * 0.1,
-            )  # fmt: skip
+                name,
+                Kind.HEARTBEAT,
+                b.Heartbeat(
+                    agent_id=name,
+                    uptime=at - clock() + 4000,
+                    memory={"rss": (20 + n * 3 + int(at) // 10 % 3) * 1024 * 1024},
+                    cpu=cpu,
+                    state="online",
+                    capacity=1,
+                    active=0,
+                    incarnation=f"inc-{n}",
+                ),
+                role=role,
+                at=at - n * 0.1,
+            )
 
 
 def task(
-    source: FakeSource, clock: Clock, task_id: str, kind: str, agent: str | None = None, *, ago: float = 60.0, progress: float | None = None,
-    message: str = "", end: str = "", error: str = "", priority: str = "medium", attempt: int = 1, payload: dict | None = None,  # type: ignore[type-arg]
-) -> None:  # fmt: skip
+    source: FakeSource,
+    clock: Clock,
+    task_id: str,
+    kind: str,
+    agent: str | None = None,
+    *,
+    ago: float = 60.0,
+    progress: float | None = None,
+    message: str = "",
+    end: str = "",
+    error: str = "",
+    priority: str = "medium",
+    attempt: int = 1,
+    payload: dict | None = None,  # type: ignore[type-arg]
+) -> None:
     """One task's life as far as it went."""
     at = clock() - ago
     boss = "task-manager-01"
@@ -133,8 +191,22 @@ def task(
     )
     if not end and agent in dict(AGENTS):
         number = [name for name, _ in AGENTS].index(agent)
-        source.say(agent, Kind.STATUS, b.Status(status="busy", role=dict(AGENTS)[agent], incarnation=f"inc-{number}", host="devbox", pid=4000 + number,
-                   started_at=clock() - 4000 - 60 * number, capacity=1, active=1), agent, at=at + 0.1)  # fmt: skip
+        source.say(
+            agent,
+            Kind.STATUS,
+            b.Status(
+                status="busy",
+                role=dict(AGENTS)[agent],
+                incarnation=f"inc-{number}",
+                host="devbox",
+                pid=4000 + number,
+                started_at=clock() - 4000 - 60 * number,
+                capacity=1,
+                active=1,
+            ),
+            agent,
+            at=at + 0.1,
+        )
     if progress is not None:
         source.say(
             agent,
@@ -144,15 +216,50 @@ def task(
         )
     done = at + ago * 0.9
     if end == "complete":
-        source.say(agent, Kind.TASK_COMPLETE, b.Complete(task_id=task_id, agent_id=agent, attempt=attempt, epoch=3, duration=ago * 700,
-                   result={"passed": 42, "failed": 0, "files": ["a.py", "b.py"], "verdict": "passed"}), at=done)  # fmt: skip
+        source.say(
+            agent,
+            Kind.TASK_COMPLETE,
+            b.Complete(
+                task_id=task_id,
+                agent_id=agent,
+                attempt=attempt,
+                epoch=3,
+                duration=ago * 700,
+                result={"passed": 42, "failed": 0, "files": ["a.py", "b.py"], "verdict": "passed"},
+            ),
+            at=done,
+        )
     elif end == "failed":
-        source.say(agent, Kind.TASK_FAILED, b.Failed(task_id=task_id, agent_id=agent, attempt=attempt, epoch=3, duration=ago * 700,
-                   error=b.ErrorInfo(message=error, code="failed"), retryable=False), at=done)  # fmt: skip
+        source.say(
+            agent,
+            Kind.TASK_FAILED,
+            b.Failed(
+                task_id=task_id,
+                agent_id=agent,
+                attempt=attempt,
+                epoch=3,
+                duration=ago * 700,
+                error=b.ErrorInfo(message=error, code="failed"),
+                retryable=False,
+            ),
+            at=done,
+        )
     elif end in ("dead", "held", "retrying"):
         kind_of = {"dead": Kind.TASK_DEAD, "held": Kind.TASK_HELD, "retrying": Kind.TASK_RETRYING}[end]
-        source.say(agent, Kind.TASK_FAILED, b.Failed(task_id=task_id, agent_id=agent, attempt=attempt, epoch=3, duration=ago * 700,
-                   error=b.ErrorInfo(message=error, code="failed"), retryable=True), at=done)  # fmt: skip
+        source.say(
+            agent,
+            Kind.TASK_FAILED,
+            b.Failed(
+                task_id=task_id,
+                agent_id=agent,
+                attempt=attempt,
+                epoch=3,
+                duration=ago * 700,
+                error=b.ErrorInfo(message=error, code="failed"),
+                retryable=True,
+            ),
+            at=done,
+        )
         source.say(
             boss,
             kind_of,
@@ -166,8 +273,15 @@ def calm(source: FakeSource, clock: Clock) -> None:
     """All is well, some work runs."""
     start(source, clock)
     for n in range(12):
-        task(source, clock, f"task_{n:02d}f3a9c1", "testing.run" if n % 2 else "code.review", "testing-01" if n % 2 else "code-review-01",
-             ago=900.0 - n * 55, end="complete")  # fmt: skip
+        task(
+            source,
+            clock,
+            f"task_{n:02d}f3a9c1",
+            "testing.run" if n % 2 else "code.review",
+            "testing-01" if n % 2 else "code-review-01",
+            ago=900.0 - n * 55,
+            end="complete",
+        )
     task(
         source,
         clock,
@@ -199,7 +313,11 @@ def trouble(source: FakeSource, clock: Clock) -> None:
     now = clock()
     panes = [
         b.PaneStatus(
-            agent_id=name, role=role, pid=4000 + n, pane_id=f"%{n}", incarnation=f"inc-{n}",
+            agent_id=name,
+            role=role,
+            pid=4000 + n,
+            pane_id=f"%{n}",
+            incarnation=f"inc-{n}",
             state="crashloop" if name == "deployment-01" else "backoff" if name == "docs-01" else "running",
             restarts=5 if name == "deployment-01" else 2 if name == "docs-01" else 0,
             exit_status=1 if name in ("deployment-01", "docs-01") else None,
@@ -208,7 +326,7 @@ def trouble(source: FakeSource, clock: Clock) -> None:
             reason="exit 1, 5 times in 90 s" if name == "deployment-01" else "exit 1" if name == "docs-01" else "",
         )
         for n, (name, role) in enumerate(AGENTS)
-    ]  # fmt: skip
+    ]
     source.say(
         "supervisor",
         Kind.HOST_STATUS,

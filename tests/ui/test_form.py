@@ -2,6 +2,8 @@
 
 import pytest
 
+from swarm_tui.protocol.bodies import Complete
+from swarm_tui.protocol.topics import Kind
 from tests.ui import scenes
 from tests.ui.harness import seated
 
@@ -29,7 +31,8 @@ async def test_it_says_sent_queued_assigned_done_only_as_the_bus_says_so() -> No
         scenes.task(seat.source, seat.clock, task.task_id, "code.review", "code-review-01", ago=2, progress=10)
         await seat.settle()
         assert seat.has("● assigned to code-review-01", "○ done")
-        scenes.task(seat.source, seat.clock, task.task_id, "code.review", "code-review-01", ago=1, end="complete")
+        done = Complete(task_id=task.task_id, agent_id="code-review-01", attempt=1, epoch=3, duration=5.0, result={})
+        seat.source.say("code-review-01", Kind.TASK_COMPLETE, done)
         await seat.settle()
         assert seat.has("✓ complete")
 

@@ -145,9 +145,11 @@ async def test_tasks_are_cancelled_retried_approved() -> None:
         await seat.press("c", "y", "u")
         told = [(kind.value, body.task_id) for kind, body, _ in seat.source.acts if isinstance(body, TaskAct)]
         assert told == [
-            ("tasks/approve", "task_f00d11"), ("tasks/redrive", "task_d3adbf"), ("tasks/cancel", "task_77aa01"),
+            ("tasks/approve", "task_f00d11"),
+            ("tasks/redrive", "task_d3adbf"),
+            ("tasks/cancel", "task_77aa01"),
             ("tasks/redrive", "task_77aa01"),
-        ]  # fmt: skip
+        ]
         assert seat.source.acts[0][1].payload_hash  # type: ignore[attr-defined]
 
 
@@ -284,11 +286,18 @@ async def test_the_past_is_there_when_the_screen_opens() -> None:
         seat.source.link(False, "gone")
         await seat.settle()
         seat.source.replies["tasks"] = Reply(
-            query="tasks", rows=[{"task_id": "task_old", "type": "testing.run", "state": "dead", "created_at": 1.0, "updated_at": 2.0}, {"bad": 1}]
-        )  # fmt: skip
+            query="tasks",
+            rows=[
+                {"task_id": "task_old", "type": "testing.run", "state": "dead", "created_at": 1.0, "updated_at": 2.0},
+                {"bad": 1},
+            ],
+        )
         seat.source.replies["history"] = Reply(
-            query="history", rows=[{"at": seat.clock() - 60, "topic": "opencto-dev/broadcast", "payload": '{"payload":{"text":"of old"}}'}]
-        )  # fmt: skip
+            query="history",
+            rows=[
+                {"at": seat.clock() - 60, "topic": "opencto-dev/broadcast", "payload": '{"payload":{"text":"of old"}}'}
+            ],
+        )
         seat.source.link(True)
         await seat.settle()
         await seat.settle()
@@ -334,3 +343,13 @@ async def test_the_mouse_moves_and_opens() -> None:
         await seat.pilot.click("#tasks", offset=(20, 2), times=2)
         await seat.settle()
         assert seat.has("TASK", "task_8d21c0")
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("theme", ["dark", "light", "high-contrast", "colour-blind", "ansi"])
+async def test_every_theme_draws_every_screen(theme: str) -> None:
+    async with seated("trouble", (80, 24), config=UserConfig(theme=theme)) as seat:
+        assert seat.app.theme == theme
+        for keys in (("enter",), ("escape", "n"), ("escape", "w"), ("w", "question_mark"), ("escape", "H")):
+            await seat.press(*keys)
+        assert isinstance(seat.app.screen, ConfirmScreen)

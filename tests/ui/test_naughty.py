@@ -13,10 +13,39 @@ from swarm_tui.ui.text import fit, flat
 from tests.ui.harness import Seat, seated
 
 NAUGHTY = [
-    "\x1b]0;owned\x07", "\x1b[31mred", "\x1b]52;c;aGk=\x07", "[/foo]", "[bold", "[/", "[link=x]y[/link]", "a\x00b", "\x9b31m",
-    "\u202egnp.exe", "\u2066x\u2069", "表示テスト", "👩‍👩‍👧‍👦 family", "é" * 5, "Z̸̡̢a̵l̶g̷o", "\ufeffbom", "\u200bzero", "tab\there", "new\nline", "🇩🇪 flag",
-    "❤️", "ｆｕｌｌ", "\u2028sep", "‮", "x" * 5000, "%s%n{}", "\\x1b", "'\"`$(rm)", "؜", "ﷺ", "\x7f", "\r\r\r",
-]  # fmt: skip
+    "\x1b]0;owned\x07",
+    "\x1b[31mred",
+    "\x1b]52;c;aGk=\x07",
+    "[/foo]",
+    "[bold",
+    "[/",
+    "[link=x]y[/link]",
+    "a\x00b",
+    "\x9b31m",
+    "\u202egnp.exe",
+    "\u2066x\u2069",
+    "表示テスト",
+    "👩‍👩‍👧‍👦 family",
+    "é" * 5,
+    "Z̸̡̢a̵l̶g̷o",
+    "\ufeffbom",
+    "\u200bzero",
+    "tab\there",
+    "new\nline",
+    "🇩🇪 flag",
+    "❤️",
+    "ｆｕｌｌ",
+    "\u2028sep",
+    "‮",
+    "x" * 5000,
+    "%s%n{}",
+    "\\x1b",
+    "'\"`$(rm)",
+    "؜",
+    "ﷺ",
+    "\x7f",
+    "\r\r\r",
+]
 
 
 def clean_lines(seat: Seat) -> None:

@@ -9,10 +9,49 @@ from swarm_tui.ui.screens.base import SwarmScreen
 from tests.ui.harness import seated
 
 SEED_KEYS = (
-    "j", "k", "up", "down", "g", "G", "enter", "slash", "escape", "colon", "question_mark", "a", "l", "n", "r", "R", "s",
-    "plus", "minus", "c", "t", "y", "N", "space", "z", "w", "p", "1", "9", "tab", "left_square_bracket",
-    "right_square_bracket", "f", "d", "H", "Y", "P", "q", "ctrl+q", "Q", "ctrl+p", "ctrl+s",
-)  # fmt: skip
+    "j",
+    "k",
+    "up",
+    "down",
+    "g",
+    "G",
+    "enter",
+    "slash",
+    "escape",
+    "colon",
+    "question_mark",
+    "a",
+    "l",
+    "n",
+    "r",
+    "R",
+    "s",
+    "plus",
+    "minus",
+    "c",
+    "t",
+    "y",
+    "N",
+    "space",
+    "z",
+    "w",
+    "p",
+    "1",
+    "9",
+    "tab",
+    "left_square_bracket",
+    "right_square_bracket",
+    "f",
+    "d",
+    "H",
+    "Y",
+    "P",
+    "q",
+    "ctrl+q",
+    "Q",
+    "ctrl+p",
+    "ctrl+s",
+)
 
 
 def test_every_act_is_described_and_reachable() -> None:
@@ -109,9 +148,16 @@ async def test_a_key_without_effect_says_why() -> None:
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
     ("scene", "opens"),
-    [("trouble", "agents"), ("trouble", "tasks"), ("trouble", "stream"), ("trouble", "agent"), ("trouble", "task"),
-     ("trouble", "wall"), ("empty", "agents")],
-)  # fmt: skip
+    [
+        ("trouble", "agents"),
+        ("trouble", "tasks"),
+        ("trouble", "stream"),
+        ("trouble", "agent"),
+        ("trouble", "task"),
+        ("trouble", "wall"),
+        ("empty", "agents"),
+    ],
+)
 async def test_no_key_crashes_any_screen(scene: str, opens: str) -> None:
     async with seated(scene, size=(80, 24)) as seat:
         app = seat.app

@@ -26,6 +26,10 @@ _SHOWN = [
 ]
 
 
+#: Words that go first where there is no room: their glyphs say enough.
+_PLAIN_WORDS = frozenset({"agents", "run", "wait", "retry", "done", "asgd"})
+
+
 class Header(Still):
     """Two lines that answer at a glance."""
 
@@ -44,9 +48,7 @@ class Header(Still):
         if sum(segment.cell_length for segment in counts) > room:
             counts = self._agents() + self._tasks(short=True)
         if sum(segment.cell_length for segment in counts) > room:
-            counts = [
-                part for part in counts if part.text.strip() not in ("agents", "run", "wait", "retry", "done", "asgd")
-            ]
+            counts = [Segment("  ", part.style) if part.text.strip() in _PLAIN_WORDS else part for part in counts]
         second = ends(counts, refused, width)
         if self.model.stale:
             second = [Segment(part.text, (part.style or Style()) + Style(dim=True, bold=False)) for part in second]

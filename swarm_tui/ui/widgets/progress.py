@@ -43,7 +43,7 @@ class SentLine(Still):
                 parts.append(Segment(f"{glyph} {task.state.value} {flat(task.error or task.reason)}", self.look[style]))
                 continue
             parts.append(Segment(f"{'●' if done else '○'} {stage}", self.look["ok" if done else "quiet"]))
-            if stage == "assigned" and done and task is not None and task.agent_id:
+            if stage == "assigned" and reached == 2 and task is not None and task.agent_id:
                 parts.append(Segment(f" to {flat(task.agent_id)}", self.look["quiet"]))
             parts.append(Segment(" → ", self.look["quiet"]) if stage != "done" else Segment(""))
         return [parts]

@@ -1,0 +1,55 @@
+"""The screens as pictures: calm, trouble, broker lost, empty, the pages, the form, the wall, help."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from swarm_tui.ui.app import SwarmApp
+from tests.ui import scenes
+from tests.ui.fake import Clock
+from tests.ui.harness import Seat
+
+SMALL, MIDDLE, LARGE = (80, 24), (120, 40), (200, 50)
+
+CASES: dict[str, tuple[str, tuple[int, int], tuple[str, ...]]] = {
+    "calm-small": ("calm", SMALL, ()),
+    "calm-middle": ("calm", MIDDLE, ()),
+    "calm-large": ("calm", LARGE, ()),
+    "trouble-small": ("trouble", SMALL, ()),
+    "trouble-middle": ("trouble", MIDDLE, ()),
+    "lost-small": ("lost", SMALL, ()),
+    "empty-small": ("empty", SMALL, ()),
+    "task-small": ("trouble", SMALL, ("tab", "enter")),
+    "agent-small": ("trouble", SMALL, ("4", "enter")),
+    "form-small": ("calm", SMALL, ("n", "r", "e", "v", "enter", "s", "r", "c")),
+    "wall-small": ("calm", SMALL, ("w",)),
+    "wall-middle": ("calm", MIDDLE, ("w",)),
+    "help-small": ("calm", SMALL, ("question_mark",)),
+}
+
+
+@pytest.fixture(autouse=True)
+def utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    import time
+
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_snapshot(name: str, snap_compare: Callable[..., bool]) -> None:
+    scene, size, keys = CASES[name]
+    clock = Clock()
+    source = scenes.build(clock)
+    app = SwarmApp(source, clock=clock, timers=False)
+
+    async def told(pilot: Pilot[Any]) -> None:
+        seat = Seat(app, pilot, source, clock)
+        getattr(scenes, scene)(source, clock)
+        await seat.settle()
+        await seat.pass_(12.0 if scene == "lost" else 1.0)
+        await seat.press(*keys)
+
+    assert snap_compare(app, terminal_size=size, run_before=told)
