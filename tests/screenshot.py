@@ -20,7 +20,7 @@ def main(argv: list[str]) -> None:
     folder = Path(argv[0]) if argv else Path(__file__).parent.parent / "docs"
     folder.mkdir(parents=True, exist_ok=True)
     for name, (scene, size, keys) in PICTURES.items():
-        drawn = asyncio.run(svg(scene, size, keys)).replace("Fira Code", "DejaVu Sans Mono, monospace")
+        drawn = asyncio.run(svg(scene, size, keys))
         (folder / f"{name}.svg").write_text(drawn)
         print(folder / f"{name}.svg")
 

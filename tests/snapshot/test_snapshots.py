@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
-from swarm_tui.ui.app import SwarmApp
 from tests.ui import scenes
 from tests.ui.fake import Clock
 from tests.ui.harness import Seat
+from tests.ui.picture import DrawnApp
 
 SMALL, MIDDLE, LARGE = (80, 24), (120, 40), (200, 50)
 
@@ -43,7 +43,7 @@ def test_snapshot(name: str, snap_compare: Callable[..., bool]) -> None:
     scene, size, keys = CASES[name]
     clock = Clock()
     source = scenes.build(clock)
-    app = SwarmApp(source, clock=clock, timers=False)
+    app = DrawnApp(source, clock=clock, timers=False)
 
     async def told(pilot: Pilot[Any]) -> None:
         seat = Seat(app, pilot, source, clock)
