@@ -122,7 +122,7 @@ def columns() -> list[Column[TaskView]]:
         Column("TYPE", 13, 18, 0, _type),
         Column("AGENT", 12, 20, 2, _agent),
         Column("#", 2, 2, 5, _attempt, True, 84),
-        Column("HOW IT GOES", 15, 90, 3, _progress),
+        Column("HOW IT GOES", 12, 90, 3, _progress),
         Column("WAIT", 4, 4, 8, _wait, True, 140),
         Column("TOOK", 4, 4, 7, _run, True, 104),
         Column("FOR", 4, 4, 1, _age, True),
@@ -184,7 +184,7 @@ class TaskTable(Table[TaskView]):
         room = self.size.width
         longest = max((len(self.rows[i]) for i in range(min(len(self.rows), 50))), default=11)
         agent = max((len(name) for name in self.model.fleet.agents), default=12)
-        return {"TASK": min(longest, 14 if room < 100 else 40), "AGENT": min(agent, 14 if room < 100 else 28),
+        return {"TASK": min(longest, 17 if room < 100 else 40), "AGENT": min(agent, 14 if room < 100 else 28),
                 "TYPE": 15 if room < 100 else 24}  # fmt: skip
 
     def title(self) -> list[tuple[str, str]]:
