@@ -98,6 +98,7 @@ def themes() -> list[Theme]:
         Theme(
             "ansi", primary="ansi_blue", warning="ansi_yellow", error="ansi_red", success="ansi_green",
             accent="ansi_cyan", foreground="ansi_default", background="ansi_default", surface="ansi_default",
-            panel="ansi_default", boost="ansi_default", ansi=True, variables=dict(BUILTIN_THEMES["ansi-dark"].variables),
+            panel="ansi_default", boost="ansi_default", ansi=True,
+            variables=dict(BUILTIN_THEMES["ansi-dark"].variables),
         ),
     ]  # fmt: skip
