@@ -63,7 +63,8 @@ _LOOKS: dict[str, dict[str, str]] = {
     ),
     "ansi": _styles(
         ok="green", busy="cyan", warn="yellow", bad="bold red", wait="magenta", quiet="bright_black",
-        key="bold yellow", accent="cyan", cursor="bold on blue", rest="underline", head="bold", alarm="bold white on red",
+        key="bold yellow", accent="cyan", cursor="bold on blue", rest="underline", head="bold",
+        alarm="bold white on red",
         caution="black on yellow", flash="bold", mark="bold yellow", match="black on yellow",
     ),
 }  # fmt: skip
