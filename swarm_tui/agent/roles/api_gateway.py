@@ -181,9 +181,10 @@ class ApiGateway:
         stream = Stream(loop)
         name = f"{client_id(self._spec.swarm, self._spec.agent_id)}.door"
         facts = Facts(self._make_bus(name), self._spec.swarm, self._spec.agent_id, self._spec.host, stream.raw)
+        door = Door(facts, stream, self._settings, self._token)
         await asyncio.to_thread(facts.start)
         runner = web.AppRunner(
-            Door(facts, stream, self._settings, self._token).app(),
+            door.app(),
             handle_signals=False,
             access_log=None,
             shutdown_timeout=1.0,

@@ -59,6 +59,7 @@ class Door:
         app.router.add_get("/tasks", self._tasks)
         app.router.add_get("/tasks/{task_id}", self._task)
         app.router.add_get("/agents", self._agents)
+        app.router.add_get("/status", self._status)
         app.router.add_get("/healthz", self._health)
         app.router.add_get("/metrics", self._scrape)
         app.router.add_get("/openapi.json", self._openapi)
@@ -131,6 +132,9 @@ class Door:
 
     async def _agents(self, request: web.Request) -> web.Response:
         return _json(self._facts.agents())
+
+    async def _status(self, request: web.Request) -> web.Response:
+        return _json(self._facts.status())
 
     async def _health(self, request: web.Request) -> web.Response:
         def look(fleet: Any, now: float) -> JsonObject:

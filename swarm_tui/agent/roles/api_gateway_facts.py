@@ -10,13 +10,16 @@ import msgspec
 from swarm_tui.bus.port import Bus, BusError, Link, OnAck, OnLink, OnMessage
 from swarm_tui.client.operator import Operator
 from swarm_tui.domain.fleet import Fleet
-from swarm_tui.domain.summary import agent_json, task_json, task_row
+from swarm_tui.domain.states import ENDED
+from swarm_tui.domain.summary import agent_json, status_json, task_json, task_row
+from swarm_tui.domain.views import TaskView
 from swarm_tui.protocol.bodies import JsonObject, Reply
 from swarm_tui.protocol.envelope import Event, Outgoing, Rejected
 from swarm_tui.protocol.rows import TaskRow
 
 PAST = 1000
-"""Tasks of the past that are asked for at the start."""
+"""Tasks of the past that are asked for each time the link comes up."""
+_MOST_OPEN = 20_000
 
 
 class Tap:
@@ -35,6 +38,9 @@ class Tap:
 
     def subscribe(self, pattern: str, qos: int = 1) -> None:
         self._bus.subscribe(pattern, qos)
+
+    def unsubscribe(self, pattern: str) -> None:
+        self._bus.unsubscribe(pattern)
 
     def publish(self, message: Outgoing, on_ack: OnAck | None = None) -> None:
         self._bus.publish(message, on_ack)
@@ -57,14 +63,19 @@ class Facts:
         self._fleet = Fleet(swarm)
         self._lock = threading.Lock()
         self._ticked = 0.0
+        self._loading = threading.Lock()
+        self._loaded = threading.Event()
+        self._open: set[str] = set()
+        self.on_ended: Callable[[TaskView], None] = lambda _: None
+        """Called with each task whose end is heard, on the bus's thread; set before `start`."""
 
     def start(self, wait: float = 2.0) -> None:
-        """Listen; waits up to `wait` seconds for the link, then asks for the past."""
+        """Listen; waits up to `wait` seconds for the link, then a moment for the past."""
         self.operator.on_event(self._apply)
         self.operator.on_link(self._link)
         self.operator.start()
         if self.operator.wait_link(wait).up:
-            self._load_past()
+            self._loaded.wait(4.0)
 
     def close(self) -> None:
         """Leave the bus."""
@@ -78,6 +89,11 @@ class Facts:
                 self._ticked = now
                 self._fleet.tick(now)
             return look(self._fleet, now)
+
+    def status(self) -> JsonObject:
+        """The swarm as `status --json` has it, but for what only its host knows; with the messages of each second."""
+        found: JsonObject = self.read(lambda fleet, now: {**status_json(fleet, now=now), "rate": round(fleet.rate, 1)})
+        return found
 
     def agents(self) -> list[JsonObject]:
         """Rows as `status --json` has them."""
@@ -124,21 +140,43 @@ class Facts:
             return None
 
     def _load_past(self) -> None:
+        with self._loading:
+            self._ask_past()
+        self._loaded.set()
+
+    def _ask_past(self) -> None:
         # The retained word of who dispatches follows the link by a moment.
         deadline = time.monotonic() + 0.5
         while self.read(lambda fleet, now: fleet.dispatcher) is None and time.monotonic() < deadline:
             time.sleep(0.02)
         rows = _rows(self._ask("tasks", {"limit": PAST}, 3.0))
         with self._lock:
-            self._fleet.load(rows, time.time())
+            for task_id in self._fleet.load(rows, time.time()).tasks:
+                self._note_end(task_id)
 
     def _apply(self, event: Event | Rejected) -> None:
         with self._lock:
-            self._fleet.apply(event, time.time())
+            for task_id in self._fleet.apply(event, time.time()).tasks:
+                self._note_end(task_id)
+
+    def _note_end(self, task_id: str) -> None:
+        """Tell of a task's end once, when we saw it open before: a result that is said again is no second end."""
+        task = self._fleet.tasks.get(task_id)
+        if task is None or task.state in ENDED:
+            if task is not None and task_id in self._open:
+                self.on_ended(task)
+            self._open.discard(task_id)
+            return
+        self._open.add(task_id)
+        if len(self._open) > _MOST_OPEN:
+            self._open &= self._fleet.tasks.keys()
 
     def _link(self, link: Link) -> None:
         with self._lock:
             self._fleet.link(link.up, link.reason, time.time())
+        if link.up:
+            # Not on the bus's thread, which is to hear the answer.
+            threading.Thread(target=self._load_past, name="past", daemon=True).start()
 
 
 def _rows(reply: Reply | None) -> list[TaskRow]:

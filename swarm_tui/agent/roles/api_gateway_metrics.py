@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -10,16 +10,39 @@ from swarm_tui.agent.roles.api_gateway_facts import Facts
 from swarm_tui.agent.roles.api_gateway_stream import Stream
 from swarm_tui.domain.fleet import Fleet
 from swarm_tui.domain.states import AgentState, TaskState
+from swarm_tui.domain.views import TaskView
+
+_WAITING = (TaskState.QUEUED, TaskState.RETRY_WAIT)
+_BUCKETS = (0.05, 0.25, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0)
+_MOST_TYPES = 100
+"""Types with a label of their own: what anybody may invent must not fill the scraper's memory."""
 
 
 class FleetMetrics(Collector):
-    """Reads the fleet at each scrape; nothing is kept in between."""
+    """Reads the fleet at each scrape; only how long tasks took is kept in between."""
 
     def __init__(self, facts: Facts, stream: Stream) -> None:
         self._facts = facts
         self._stream = stream
         self._registry = CollectorRegistry()
         self._registry.register(self)
+        self._types: set[str] = set()
+        self._took = Histogram(
+            "swarm_task_duration_seconds",
+            "How long the last attempt of tasks took that ended since the first visit.",
+            ["type", "state"],
+            buckets=_BUCKETS,
+            registry=self._registry,
+        )
+        facts.on_ended = self._ended
+
+    def _ended(self, task: TaskView) -> None:
+        if task.duration is None or task.duration < 0:
+            return
+        if len(self._types) < _MOST_TYPES:
+            self._types.add(task.type)
+        known = task.type if task.type in self._types else "other"
+        self._took.labels(known, task.state.value).observe(task.duration / 1000)
 
     def text(self) -> bytes:
         """The whole page."""
@@ -61,6 +84,12 @@ def _metrics(fleet: Fleet, now: float) -> list[Metric]:
     gauge("halted", "1 while the swarm is halted.", [], [([], float(fleet.halted is not None))])
     by_state = [([state.value], float(len(fleet.by_state[state]))) for state in TaskState]
     gauge("tasks", "Tasks that are known, by state.", ["state"], by_state)
+    waiting = [task_id for state in _WAITING for task_id in fleet.by_state[state]]
+    gauge("queue_depth", "Tasks that wait for an agent, or for another attempt.", [], [([], float(len(waiting)))])
+    # They wait in the order in which they came to the state, so the first has waited longest.
+    first = next(iter(fleet.by_state[TaskState.QUEUED]), None)
+    age = 0.0 if first is None else max(0.0, now - fleet.tasks[first].updated_at)
+    gauge("queue_oldest_seconds", "How long the task has waited that waits longest.", [], [([], age)])
     up = [([state.value], float(sum(agent.state is state for agent in agents))) for state in AgentState]
     gauge("agents", "Agents that are known, by state.", ["state"], up)
     gauge("alerts", "Alerts that stand.", [], [([], float(len(fleet.alerts)))])

@@ -45,6 +45,7 @@ def document(new_task: JsonObject) -> JsonObject:
                 }
             },
             "/agents": _get("Agents", "an array of agents"),
+            "/status": _get("The whole swarm, as `swarm-tui status --json` has it", "an object"),
             "/healthz": _get("Whether the gateway reaches the broker (503 when not)", "it does"),
             "/metrics": _get("Facts for Prometheus", "text"),
         },

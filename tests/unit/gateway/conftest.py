@@ -132,8 +132,20 @@ def broker() -> MemoryBroker:
 
 
 @pytest.fixture
-def open_door(broker: MemoryBroker, tmp_path: Path, free_port: int) -> Iterator[Callable[..., ApiGateway]]:
+def buses() -> list[MemoryBus]:
+    """The connections that doors have made of their own."""
+    return []
+
+
+@pytest.fixture
+def open_door(
+    broker: MemoryBroker, buses: list[MemoryBus], tmp_path: Path, free_port: int
+) -> Iterator[Callable[..., ApiGateway]]:
     made: list[ApiGateway] = []
+
+    def connect(name: str) -> MemoryBus:
+        buses.append(MemoryBus(broker, name))
+        return buses[-1]
 
     def make(swarm: str = SWARM, **env: str) -> ApiGateway:
         spec = RunSpec(
@@ -142,7 +154,7 @@ def open_door(broker: MemoryBroker, tmp_path: Path, free_port: int) -> Iterator[
         )  # fmt: skip
         link = Voice(broker, "door-01")
         link.bus.start(lambda *_: None, lambda _: None)
-        role = ApiGateway(spec, link, make_bus=lambda name: MemoryBus(broker, name))
+        role = ApiGateway(spec, link, make_bus=connect)
         made.append(role)
         role.start()
         return role

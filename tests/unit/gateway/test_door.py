@@ -13,9 +13,10 @@ from swarm_tui.agent.handlers.base import HandlerError
 from swarm_tui.agent.handlers.gateway import Probe
 from swarm_tui.agent.roles import api_gateway_app
 from swarm_tui.agent.roles.api_gateway import ApiGateway
+from swarm_tui.bus.memory import MemoryBroker, MemoryBus
 from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.topics import Kind as K
-from tests.unit.gateway.conftest import Dispatcher, Visitor
+from tests.unit.gateway.conftest import SWARM, Dispatcher, Visitor
 from tests.unit.monitoring.test_handlers import context
 from tests.wait import until
 
@@ -101,13 +102,59 @@ def test_agents_health_metrics_and_openapi(open_door: Opener, visitor: Visitor, 
     ):
         assert line in metrics.body
     document = visitor.get("/openapi.json").json
-    assert set(document["paths"]) == {"/tasks", "/tasks/{task_id}", "/agents", "/healthz", "/metrics"}
+    assert set(document["paths"]) == {"/tasks", "/tasks/{task_id}", "/agents", "/status", "/healthz", "/metrics"}
     assert "NewTask" in document["components"]["schemas"]
     page = visitor.get("/")
     assert page.headers["Content-Type"].startswith("text/html")
     assert "script-src 'sha256-" in page.headers["Content-Security-Policy"]
     assert b"innerHTML" not in page.body
     assert page.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_metrics_tell_of_the_queue_and_of_how_long_tasks_took(
+    open_door: Opener, visitor: Visitor, dispatcher: Dispatcher
+) -> None:
+    open_door()
+    visitor.get("/healthz")
+    for task_id in ("t1", "t2", "t3"):
+        visitor.post({"type": "noop", "task_id": task_id})
+    dispatcher.say(K.TASK_ASSIGNED, b.Assigned(task_id="t1", agent_id="tm", attempt=1))
+    done = b.Complete(task_id="t1", agent_id="tm", attempt=1, duration=2000.0)
+    dispatcher.say(K.TASK_COMPLETE, done)
+    dispatcher.say(K.TASK_COMPLETE, done)
+    page = visitor.get("/metrics").body.decode()
+    assert "swarm_queue_depth 2.0" in page
+    assert "swarm_queue_oldest_seconds 0." in page
+    assert 'swarm_tasks{state="complete"} 2.0' in page, "t1, and one of the past"
+    labels = 'state="complete",type="noop"'
+    assert f"swarm_task_duration_seconds_count{{{labels}}} 1.0" in page, "a result said again is no second end"
+    assert f"swarm_task_duration_seconds_sum{{{labels}}} 2.0" in page
+    assert f'swarm_task_duration_seconds_bucket{{le="1.0",{labels}}} 0.0' in page
+
+
+def test_types_that_anybody_invents_share_a_label(open_door: Opener, visitor: Visitor, dispatcher: Dispatcher) -> None:
+    open_door()
+    visitor.get("/healthz")
+    for number in range(103):
+        dispatcher.say(K.TASK_NEW, b.Task(task_id=f"t{number}", type=f"made.up{number}", payload={}))
+        dispatcher.say(K.TASK_COMPLETE, b.Complete(task_id=f"t{number}", agent_id="tm", attempt=1, duration=1.0))
+    page = visitor.get("/metrics").body.decode()
+    assert 'swarm_task_duration_seconds_count{state="complete",type="other"} 3.0' in page
+
+
+def test_the_past_is_asked_for_when_the_broker_comes_late(
+    open_door: Opener, visitor: Visitor, broker: MemoryBroker, buses: list[MemoryBus], dispatcher: Dispatcher
+) -> None:
+    broker.stop()
+    open_door()
+    assert visitor.get("/healthz").status == 503
+    assert visitor.get("/tasks").json == []
+    broker.start()
+    for bus in (dispatcher.bus, *buses):
+        bus.restore()
+    until(lambda: [row["task_id"] for row in visitor.get("/tasks").json] == ["old"], what="the past is known")
+    status = visitor.get("/status").json
+    assert (status["swarm"], status["tasks"]["complete"], status["rate"] >= 0) == (SWARM, 1, True)
 
 
 def test_pages_of_other_sites_stay_outside(open_door: Opener, visitor: Visitor, dispatcher: Dispatcher) -> None:
@@ -191,6 +238,7 @@ def visitor_socket(port: int) -> None:
 _IDLE = """
 import sys, itertools
 from swarm_tui.agent.roles.api_gateway import ApiGateway
+from swarm_tui.bus.memory import MemoryBroker, MemoryBus
 from swarm_tui.config.model import Broker, RunSpec
 class Link:
     swarm = "opencto-dev"
