@@ -62,6 +62,8 @@ agents:
 policy:
   approve: []                     # types a person must approve, e.g. ["deployment.*", database.migrate]
   approve_within: 3600            # seconds; silence is a no
+  record_age: 604800              # seconds that the monitoring agent keeps every message
+  record_size: 268435456          # bytes that its record never exceeds
 """
 
 

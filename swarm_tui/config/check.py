@@ -16,7 +16,8 @@ from swarm_tui.protocol.names import (
     check_task_type,
 )
 
-_POSITIVE = ("capacity", "timeout", "max_attempts", "approve_within", "max_agents", "max_open_tasks")
+_POSITIVE = ("capacity", "timeout", "max_attempts", "approve_within", "max_agents", "max_open_tasks", "record_age")
+_LEAST_RECORD = 1024 * 1024
 
 
 def check_layout(document: Document, layout: Layout) -> None:
@@ -34,6 +35,8 @@ def check_layout(document: Document, layout: Layout) -> None:
         document.problem(("broker", "tls"), "`cert` and `key` belong together")
     for section in ("defaults", "policy", "supervisor"):
         _positive(document, (section,), getattr(layout, section), every=section == "supervisor")
+    if layout.policy.record_size < _LEAST_RECORD:
+        document.problem(("policy", "record_size"), f"`record_size` is in bytes: {_LEAST_RECORD} at least")
     if not layout.agents and not document.problems:
         document.problem(("agents",), "`agents` is empty: a swarm has at least one")
     for index, entry in enumerate(layout.agents):

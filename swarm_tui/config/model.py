@@ -98,6 +98,10 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     approve_within: float = 3600.0
     max_agents: int = 64
     max_open_tasks: int = 100_000
+    record_age: float = 7 * 86400.0
+    """Seconds after which the monitoring agent's record forgets a message."""
+    record_size: int = 256 * 1024 * 1024
+    """Bytes on disk that the record never exceeds; the oldest messages go first."""
 
 
 class Layout(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
-from swarm_tui.journal.db import connect
+from swarm_tui.journal.db import JournalError, connect
 from swarm_tui.journal.recorder_port import HistoryQuery, Recorded, RecorderStats, cut, limit_of
 from swarm_tui.protocol.topics import matches
 
@@ -37,8 +37,9 @@ _MIGRATIONS = (
 class SqliteRecorder:
     """Keeps messages in `path`; the files there, its write-ahead log too, never exceed `max_size` bytes.
 
-    What a SIGKILL costs is what came since the last commit, at most `commit_every` seconds. Raises JournalError when
-    the file cannot be opened; a disk that fails later costs messages, which are counted as dropped, and nothing else.
+    What a SIGKILL costs is what came since the last commit, at most `commit_every` seconds. A file that is damaged is
+    put aside as `<path>.damaged`. Raises JournalError when the file cannot be opened; a disk that fails later costs
+    messages, which are counted as dropped, and nothing else.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class SqliteRecorder:
         self._max_batch = max(64 * 1024, min(4 * 1024 * 1024, max_size // 16))
         self._max_pages = max(64, max_size * 3 // 4 // _PAGE)
         self._log_limit = max(_PAGE * 16, max_size // 8)
-        self._db = connect(path, _MIGRATIONS, synchronous="NORMAL")
+        self._db = _opened(path)
         self._db.execute(f"PRAGMA max_page_count={self._max_pages}")
         self._db.execute(f"PRAGMA journal_size_limit={self._log_limit}")
         self._db.execute(f"PRAGMA wal_autocheckpoint={max(16, self._log_limit // _PAGE // 2)}")
@@ -138,6 +139,7 @@ class SqliteRecorder:
     # On the recorder's own thread.
 
     def _run(self) -> None:
+        self._shrink()
         while True:
             with self._wake:
                 self._wake.wait_for(self._must_write, self._commit_every)
@@ -210,6 +212,24 @@ class SqliteRecorder:
             self._checkpoint()
         return True
 
+    def _shrink(self) -> None:
+        """Bring a record that was kept under a larger bound down to this one: the oldest goes."""
+        try:
+            if self._pages("page_count") <= self._max_pages:
+                return
+            while self._pages("page_count") - self._pages("freelist_count") > self._max_pages * 7 // 8:
+                if not self._trim_size():
+                    break
+            self._db.execute("VACUUM")
+            with self._read_lock:
+                self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            self._db.execute(f"PRAGMA max_page_count={self._max_pages}")
+        except sqlite3.Error as error:
+            _log.warning("the record stays larger than its bound: %s", error)
+
+    def _pages(self, pragma: str) -> int:
+        return int(self._db.execute(f"PRAGMA {pragma}").fetchone()[0])
+
     def _trim_age(self) -> None:
         self._trimmed = self._clock()
         limit = self._trimmed - self._max_age
@@ -218,6 +238,20 @@ class SqliteRecorder:
                 "DELETE FROM message WHERE id IN (SELECT id FROM message WHERE at < ? LIMIT 2000)", (limit,)
             ).rowcount:
                 self._checkpoint()
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    try:
+        return connect(path, _MIGRATIONS, synchronous="NORMAL")
+    except JournalError as error:
+        damaged = isinstance(error.__cause__, sqlite3.DatabaseError)
+        if not damaged or isinstance(error.__cause__, sqlite3.OperationalError):
+            raise
+        _log.warning("%s; it is put aside, and a new one begun", error)
+    for suffix in ("", "-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            path.with_name(path.name + suffix).rename(path.with_name(f"{path.name}{suffix}.damaged"))
+    return connect(path, _MIGRATIONS, synchronous="NORMAL")
 
 
 def _where(query: HistoryQuery) -> tuple[str, list[object]]:

@@ -207,7 +207,8 @@ class Monitoring:
             if self._lock is not None:
                 from swarm_tui.journal.recorder import SqliteRecorder
 
-                self._recorder = SqliteRecorder(state.recorder)
+                policy = self._spec.policy
+                self._recorder = SqliteRecorder(state.recorder, max_age=policy.record_age, max_size=policy.record_size)
         except (JournalError, OSError) as error:
             if self._lock is not None:
                 self._lock.close()

@@ -59,6 +59,8 @@ def load(tmp_path: Path, text: str, environ: dict[str, str] | None = None) -> La
         ("swarm: s\nagents:\n  - {role: docs, capacity: 0}\n", 3, "`capacity` must be more than 0"),
         ("swarm: s\nagents:\n  - {role: docs, capacity: two}\n", 3, "expected a whole number, got text"),
         ("swarm: s\nagents:\n  - {role: docs, count: 1000000000}\n", 2, "`policy.max_agents` is 64"),
+        ("swarm: s\nagents: [{role: docs}]\npolicy: {record_size: 256}\n", 3, "`record_size` is in bytes"),
+        ("swarm: s\nagents: [{role: docs}]\npolicy: {record_age: 0}\n", 3, "`record_age` must be more than 0"),
         ("swarm: s\nagents:\n  - {role: docs, restart: onfailure}\n", 3, "did you mean `on-failure`?"),
         ("swarm: s\nagents:\n  - {role: docs, command: []}\n", 3, "its first element is the program"),
         ("swarm: s\nagents:\n  - {role: docs, dialect: seed}\n", 3, "needs a `command`"),

@@ -13,8 +13,9 @@ from swarm_tui.agent.roles.monitoring import Monitoring, standing_alerts
 from swarm_tui.agent.roles.monitoring_history import answer
 from swarm_tui.bus.memory import MemoryBroker, MemoryBus
 from swarm_tui.client.operator import Operator
-from swarm_tui.config.model import Broker, RunSpec
+from swarm_tui.config.model import Broker, Policy, RunSpec
 from swarm_tui.domain.alerts import Limits
+from swarm_tui.journal.recorder import SqliteRecorder
 from swarm_tui.journal.recorder_port import HistoryQuery, MemoryRecorder, Recorded
 from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.codec import Writer
@@ -66,10 +67,10 @@ def operator(broker: MemoryBroker) -> Iterator[Operator]:
 def watch(broker: MemoryBroker, tmp_path: Path) -> Iterator[Callable[..., tuple[Monitoring, FakeLink]]]:
     made: list[Monitoring] = []
 
-    def make(agent: str = "watch-01", **more: Any) -> tuple[Monitoring, FakeLink]:
+    def make(agent: str = "watch-01", *, policy: Policy | None = None, **more: Any) -> tuple[Monitoring, FakeLink]:
         spec = RunSpec(
             agent_id=agent, role="monitoring", swarm=SWARM, broker=Broker(), workdir=str(tmp_path),
-            state_dir=str(tmp_path / "state"),
+            state_dir=str(tmp_path / "state"), policy=policy or Policy(),
         )  # fmt: skip
         link = FakeLink(broker, agent)
         role = Monitoring(spec, link, make_bus=lambda name: MemoryBus(broker, name), **more)
@@ -99,6 +100,25 @@ def test_history_over_the_bus_with_a_recorder_on_disk(
     assert msgspec.json.decode(rows[1]["payload"])["payload"]["task_id"] == "t"
     assert operator.query("history", {"task_id": "t", "agent_id": "a1"}, timeout=5.0).rows == rows[1:]  # type: ignore[union-attr]
     assert second._recorder is None
+
+
+def test_the_layout_bounds_the_record(
+    watch: Callable[..., tuple[Monitoring, FakeLink]], operator: Operator, tmp_path: Path
+) -> None:
+    state, old = tmp_path / "state", time.time() - 100
+    state.mkdir()
+    before = SqliteRecorder(state / "recorder.db")
+    before.add(Recorded(old, f"{SWARM}/broadcast", b"{}"))
+    before.close()
+    role, _ = watch(policy=Policy(record_age=50.0, record_size=1024 * 1024))
+    body = b.Broadcast(text="x" * 60_000)
+    for _ in range(60):
+        operator.bus.publish(operator.writer.message(K.BROADCAST, body))
+    until(lambda: role._recorder is not None and role._recorder.stats().stored > 3, what="messages are recorded")
+    assert isinstance(role._recorder, SqliteRecorder)
+    role._recorder.flush()
+    assert role._recorder.size() <= 1024 * 1024
+    assert role._recorder.stats().oldest > old + 50  # type: ignore[operator]
 
 
 def test_the_second_watcher_takes_the_record_over(watch: Callable[..., tuple[Monitoring, FakeLink]]) -> None:

@@ -103,6 +103,31 @@ def test_it_never_grows_past_its_bound(on_disk: Callable[..., SqliteRecorder]) -
     assert recorder.stats().dropped == 0
 
 
+def test_a_smaller_bound_shrinks_what_is_there(on_disk: Callable[..., SqliteRecorder]) -> None:
+    rng, bound = random.Random(1), 1024 * 1024
+    large = on_disk(max_size=8 * bound, clock=lambda: 0.0)
+    for n in range(6000):
+        large.add(Recorded(float(n), "s/x", rng.randbytes(700)))
+    large.close()
+    assert large.size() > 4 * bound
+    small = on_disk(max_size=bound, clock=lambda: 0.0)
+    small.add(Recorded(6000.0, "s/x", b"new"))
+    small.flush()
+    assert small.size() <= bound
+    rows = small.history(HistoryQuery(limit=10_000))
+    assert (rows[-1].payload, rows[-2].at) == (b"new", 5999.0)
+    assert len(rows) > 300
+
+
+def test_a_damaged_file_is_put_aside(on_disk: Callable[..., SqliteRecorder], tmp_path: Path) -> None:
+    (tmp_path / "r.db").write_bytes(b"no database at all " * 1000)
+    recorder = on_disk(clock=lambda: 0.0)
+    recorder.add(Recorded(1.0, "s/x", b"1"))
+    recorder.flush()
+    assert numbers(recorder.history(HistoryQuery())) == [1]
+    assert (tmp_path / "r.db.damaged").read_bytes().startswith(b"no database")
+
+
 def test_it_forgets_what_is_too_old(on_disk: Callable[..., SqliteRecorder]) -> None:
     now = [1000.0]
     recorder = on_disk(max_age=100.0, clock=lambda: now[0], commit_every=0.01)
