@@ -4,6 +4,7 @@ import os
 import subprocess
 from collections.abc import Mapping
 
+from swarm_tui.tmux.commands import HEIGHT, WIDTH
 from swarm_tui.tmux.errors import TmuxError
 from swarm_tui.tmux.server import DEFAULT, Tmux
 
@@ -43,21 +44,24 @@ def attach(tmux: Tmux, session: str, pane_id: str | None = None) -> int:
     argv = attach_argv(tmux.socket, session, pane_id, inside=inside)
     environ = dict(os.environ) if inside else attach_environ()
     code = subprocess.run(argv, env=environ, check=False).returncode
-    if not inside and pane_id is not None:
-        unzoom(tmux, pane_id)
+    if not inside:
+        restore(tmux, session)
     return code
 
 
-def unzoom(tmux: Tmux, pane_id: str) -> None:
-    """Show all panes of the window again, unless somebody still looks at it."""
+def restore(tmux: Tmux, session: str) -> None:
+    """Show all panes of each window at the size they are made with again, unless somebody still looks at them.
+
+    Else what agents print stays folded at the width of the last terminal. Control clients do not look.
+    """
     try:
-        tmux.run(
-            "if-shell",
-            "-F",
-            "-t",
-            pane_id,
-            "#{&&:#{window_zoomed_flag},#{==:#{session_attached},0}}",
-            f"resize-pane -Z -t {pane_id}",
-        )
+        if "0" in tmux.run("list-clients", "-t", f"={session}", "-F", "#{client_control_mode}"):
+            return
+        for line in tmux.run("list-windows", "-t", f"={session}", "-F", "#{window_id} #{window_zoomed_flag}"):
+            window, zoomed = line.split()
+            unzoom = [["resize-pane", "-Z", "-t", window]] if zoomed == "1" else []
+            size = ["resize-window", "-t", window, "-x", str(WIDTH), "-y", str(HEIGHT)]
+            # resize-window also fixes the size, and the next who attaches brings their own.
+            tmux.run_list([*unzoom, size, ["set-option", "-w", "-u", "-t", window, "window-size"]])
     except TmuxError:
         return

@@ -1,6 +1,11 @@
 """A real tmux server of the test's own: failure is told from nothing, and a control client keeps up."""
 
+import fcntl
+import os
 import signal
+import struct
+import subprocess
+import termios
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,9 +14,10 @@ import pytest
 
 from swarm_tui.supervisor.processes import is_alive
 from swarm_tui.tmux import commands
-from swarm_tui.tmux.attach import attach_argv, attach_environ, is_inside
+from swarm_tui.tmux.attach import attach_argv, attach_environ, is_inside, restore
 from swarm_tui.tmux.control import ControlClient, quoted
 from swarm_tui.tmux.errors import NoServerError, TmuxError, TmuxMissingError, TmuxTimeoutError
+from swarm_tui.tmux.panes import AGENT
 from swarm_tui.tmux.server import Tmux, check_version, write_config
 from tests.wait import until
 
@@ -41,8 +47,6 @@ def test_no_server_is_no_panes_but_a_refusal_is_an_error(tmux: Tmux, monkeypatch
 
 
 def test_a_wedged_server_does_not_hang_us(tmux: Tmux) -> None:
-    import os
-
     tmux.run_list(commands.new_session("s", "w", ["sleep", "60"], "/"))
     pid = int(tmux.run("display-message", "-p", "#{pid}")[0])
     os.kill(pid, signal.SIGSTOP)
@@ -110,6 +114,42 @@ def test_attach_leaves_the_outer_tmux_alone(tmux: Tmux) -> None:
     assert is_inside(tmux, {"TMUX": f"{path},1,0"})
     assert not is_inside(tmux, {"TMUX": "/tmp/another,1,0"})
     assert not is_inside(tmux, {})
+
+
+def test_who_leaves_a_pane_leaves_it_as_it_was(tmux: Tmux) -> None:
+    made = tmux.run_list(commands.new_session("s", "w", ["sleep", "60"], "/"))
+    pane = made[0].split()[0]
+    tmux.run_list(commands.split(pane, ["sleep", "60"], "/"))
+    tmux.run_list(commands.tags(pane, {AGENT: "testing-01"}))
+    shape = ("list-panes", "-t", "=s:", "-F", "#{pane_width}x#{pane_height} #{window_zoomed_flag}")
+    before = tmux.run(*shape)
+    watching = ControlClient(tmux, "s", on_output=lambda pane: None, on_gone=lambda reason: None)
+    terminal, inner = os.openpty()
+    fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    try:
+        assert watching.wait_up(5)
+        argv = attach_argv(tmux.socket, "s", pane)
+        environ = attach_environ() | {"TERM": "xterm"}
+        person = subprocess.Popen(argv, stdin=inner, stdout=inner, stderr=inner, env=environ, start_new_session=True)
+        until(lambda: tmux.run(*shape)[0] == "80x23 1", what="the pane to be the person's")
+        shown: list[str] = []
+
+        def way_back() -> bool:
+            shown.append(os.read(terminal, 65536).decode(errors="replace"))
+            return "C-b d leaves" in "".join(shown)
+
+        until(way_back, what="the way back")
+        restore(tmux, "s")
+        assert tmux.run(*shape)[0] == "80x23 1", "somebody still looks"
+        os.write(terminal, b"\x02d")
+        person.wait(10)
+        restore(tmux, "s")
+        assert tmux.run(*shape) == before
+        assert tmux.run("show-options", "-w", "-v", "-t", "=s:", "window-size") == []
+    finally:
+        watching.close()
+        os.close(terminal)
+        os.close(inner)
 
 
 def test_a_control_client_commands_captures_and_hears(tmux: Tmux) -> None:
