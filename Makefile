@@ -73,7 +73,7 @@ bench: setup  ## the measured bars
 
 .PHONY: drill
 drill: setup  ## long random runs: kills, loss, thousands of seeds
-	SWARM_DRILL=1 $(BIN)/python -m pytest -m drill -s
+	$(BIN)/python -m pytest -m drill -s
 
 .PHONY: screenshot
 screenshot: setup  ## accept the screens as they are now as the tests' pictures
