@@ -3,14 +3,17 @@
 import os
 import signal
 import sys
+import threading
 import time
 from collections import deque
 from contextlib import suppress
+from functools import partial
 
 from msgspec import structs
 
 from swarm_tui import __version__
-from swarm_tui.bus.port import Link
+from swarm_tui.bus.port import BusError, Link
+from swarm_tui.client.dispatcher import prepare_session
 from swarm_tui.config.errors import ConfigError
 from swarm_tui.config.model import RunSpec
 from swarm_tui.config.paths import StateDir
@@ -38,6 +41,8 @@ from swarm_tui.tmux.server import Tmux
 
 LOOK_EVERY = 2.0
 JUDGE_EVERY = 0.5
+#: Seconds that the start waits for the broker, at most.
+SESSION_WAIT = 2.0
 EVENTS_KEPT = 40
 EVENTS_SAID = 12
 
@@ -189,6 +194,24 @@ class Supervisor:
                 time.sleep(0.5)
 
     def _begin_all(self) -> None:
+        """Make the dispatcher's session where there is none, then start what waits."""
+        waits = (unit for unit in self.units.values() if unit.phase is Phase.WAITING)
+        manager = next((unit.spec for unit in waits if unit.spec.role == "task-manager"), None)
+        if manager is None:
+            self._start_all()
+        else:
+            threading.Thread(target=self._prepare_session, args=(manager,), name="session", daemon=True).start()
+
+    def _prepare_session(self, spec: RunSpec) -> None:
+        """On a thread of its own. While the broker is away nothing can be missed: the dispatcher makes it later."""
+        try:
+            prepare_session(spec, SESSION_WAIT)
+        except BusError as error:
+            self.loop.post(partial(self.say, "session", spec.agent_id, str(error)))
+        finally:
+            self.loop.post(self._start_all)
+
+    def _start_all(self) -> None:
         for unit in self.units.values():
             if unit.phase is Phase.WAITING:
                 self._write_spec(unit)

@@ -11,12 +11,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from swarm_tui.agent.roles.port import RoleLink
-from swarm_tui.agent.roles.task_manager_ear import HEARD, HEARD_OF_ALL, Ear
+from swarm_tui.agent.roles.task_manager_ear import Ear
 from swarm_tui.agent.roles.task_manager_engine import Engine, Heard, settings_of
 from swarm_tui.agent.roles.task_manager_foreign import Foreign
 from swarm_tui.agent.roles.task_manager_queries import answers
 from swarm_tui.bus.mqtt import MqttBus
 from swarm_tui.bus.port import Bus, Link, OnAck
+from swarm_tui.client.dispatcher import session_patterns
 from swarm_tui.config.model import RunSpec
 from swarm_tui.config.paths import StateDir
 from swarm_tui.domain.dispatch.model import LinkDown, LinkUp, Tick
@@ -26,7 +27,7 @@ from swarm_tui.protocol.bodies import Dispatcher, Query
 from swarm_tui.protocol.codec import Writer
 from swarm_tui.protocol.envelope import Event, Outgoing, Rejected
 from swarm_tui.protocol.names import client_id, dispatcher_client_id
-from swarm_tui.protocol.topics import Kind
+from swarm_tui.protocol.topics import Kind, topic
 
 BATCH = 512
 #: Seconds between two looks whether the journal is free.
@@ -138,7 +139,7 @@ class TaskManager:
         """Look who leads, over another connection, and wait while it is somebody elsewhere. False: told to stop."""
         look = self._make_bus(client_id(self.spec.swarm, f"{self.spec.agent_id}.look"), True)
         try:
-            self._ear.open(look, (Kind.DISPATCHER,))
+            self._ear.open(look, [topic(self.spec.swarm, Kind.DISPATCHER)])
             said = False
             while True:
                 item = self._queue.get()
@@ -166,9 +167,7 @@ class TaskManager:
         bus = self._bus = self._make_bus(dispatcher_client_id(self.spec.swarm), False)
         bus.set_will(self._presence(online=False))
         self._foreign.seat(engine.state, time.monotonic())
-        for pattern in self._foreign.patterns():
-            bus.subscribe(pattern)
-        self._ear.open(bus, HEARD, HEARD_OF_ALL)
+        self._ear.open(bus, session_patterns(self.spec))
         while not self._ear.marked:
             item = self._queue.get()
             if item is None:

@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from swarm_tui.agent.roles.task_manager_foreign import Foreign
 from swarm_tui.bus.port import Bus, Link
@@ -11,28 +11,6 @@ from swarm_tui.protocol.bodies import Dispatcher, Inbox
 from swarm_tui.protocol.codec import Writer, decode
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.topics import Kind, topic
-
-#: What the dispatcher listens to. Exact filters: some brokers send what is retained only to those.
-HEARD = (
-    Kind.TASK_NEW,
-    Kind.DEPLOYMENT_REQUEST,
-    Kind.CODE_REVIEW,
-    Kind.TASK_ASSIGNED,
-    Kind.TASK_STARTED,
-    Kind.TASK_DECLINED,
-    Kind.TASK_PROGRESS,
-    Kind.TASK_COMPLETE,
-    Kind.TASK_FAILED,
-    Kind.TASK_CANCEL,
-    Kind.TASK_REDRIVE,
-    Kind.TASK_APPROVE,
-    Kind.TASK_DENY,
-    Kind.HEARTBEAT,
-    Kind.SHUTDOWN,
-    Kind.HALT,
-    Kind.DISPATCHER,
-)
-HEARD_OF_ALL = (Kind.STATUS, Kind.HOST_STATUS, Kind.SCALE, Kind.QUERY)
 
 
 class Ear:
@@ -48,14 +26,11 @@ class Ear:
         self._put = put
         self._marker = ""
 
-    def open(self, bus: Bus, plain: tuple[Kind, ...], named: tuple[Kind, ...] = ()) -> None:
-        """Connect, and listen to the `plain` topics and, for whatever name, to the `named` ones."""
-        swarm = self._spec.swarm
-        for kind in plain:
-            bus.subscribe(topic(swarm, kind))
-        for kind in named:
-            bus.subscribe(topic(swarm, kind, "+"))
-        bus.subscribe(topic(swarm, Kind.INBOX, self._spec.agent_id))
+    def open(self, bus: Bus, patterns: Iterable[str]) -> None:
+        """Connect, and listen to the patterns and to what is said to ourselves."""
+        for pattern in patterns:
+            bus.subscribe(pattern)
+        bus.subscribe(topic(self._spec.swarm, Kind.INBOX, self._spec.agent_id))
         self._marker, self.marked = uuid.uuid4().hex, False
         bus.start(self._on_message, self._put)
 

@@ -9,7 +9,7 @@ from swarm_tui.config.model import RunSpec
 from swarm_tui.domain.dispatch.model import Job, Seat, State
 from swarm_tui.protocol.bodies import Assigned, Complete, Failed, Inbox, Progress, Started
 from swarm_tui.protocol.codec import Writer
-from swarm_tui.protocol.dialects import ForeignWriter, decode_foreign, foreign_agent, patterns
+from swarm_tui.protocol.dialects import ForeignWriter, decode_foreign, foreign_agent
 from swarm_tui.protocol.envelope import Event, Outgoing, Rejected
 from swarm_tui.protocol.topics import Kind, topic
 
@@ -43,14 +43,6 @@ class Foreign:
 
     def _role(self, agent_id: str) -> str:
         return self._spec.foreign_roles.get(agent_id, "general")
-
-    def patterns(self) -> list[str]:
-        """The filters under which they are heard."""
-        return [
-            pattern
-            for agent_id, writer in self._speak.items()
-            for pattern in patterns(self._spec.swarm, agent_id, writer.dialect)
-        ]
 
     def seat(self, state: State, now: float) -> None:
         """Give each its seat; it is offered nothing until it is heard. `now` is monotonic."""

@@ -1,0 +1,74 @@
+"""What the dispatcher listens to, and its session: the one persistent session of a swarm."""
+
+import time
+
+from swarm_tui.bus.session import keep_session, retained
+from swarm_tui.config.model import RunSpec
+from swarm_tui.protocol import codec
+from swarm_tui.protocol.bodies import Dispatcher
+from swarm_tui.protocol.dialects import patterns
+from swarm_tui.protocol.envelope import Event
+from swarm_tui.protocol.names import dispatcher_client_id
+from swarm_tui.protocol.topics import Kind, topic
+
+#: Exact filters: some brokers send what is retained only to those.
+HEARD = (
+    Kind.TASK_NEW,
+    Kind.DEPLOYMENT_REQUEST,
+    Kind.CODE_REVIEW,
+    Kind.TASK_ASSIGNED,
+    Kind.TASK_STARTED,
+    Kind.TASK_DECLINED,
+    Kind.TASK_PROGRESS,
+    Kind.TASK_COMPLETE,
+    Kind.TASK_FAILED,
+    Kind.TASK_CANCEL,
+    Kind.TASK_REDRIVE,
+    Kind.TASK_APPROVE,
+    Kind.TASK_DENY,
+    Kind.HEARTBEAT,
+    Kind.SHUTDOWN,
+    Kind.HALT,
+    Kind.DISPATCHER,
+)
+HEARD_OF_ALL = (Kind.STATUS, Kind.HOST_STATUS, Kind.SCALE, Kind.QUERY)
+_TASKS = (Kind.TASK_NEW, Kind.DEPLOYMENT_REQUEST, Kind.CODE_REVIEW)
+
+
+def foreign_patterns(spec: RunSpec) -> list[str]:
+    """The filters under which the agents of other dialects are heard."""
+    return [
+        pattern
+        for agent_id, dialect in spec.foreign.items()
+        if dialect != "swarm"
+        for pattern in patterns(spec.swarm, agent_id, dialect)
+    ]
+
+
+def session_patterns(spec: RunSpec) -> list[str]:
+    """All that the dispatcher of `spec` listens to."""
+    plain = [topic(spec.swarm, kind) for kind in HEARD]
+    named = [topic(spec.swarm, kind, "+") for kind in HEARD_OF_ALL]
+    return [*plain, *named, topic(spec.swarm, Kind.INBOX, spec.agent_id), *foreign_patterns(spec)]
+
+
+def prepare_session(spec: RunSpec, timeout: float = 5.0) -> bool:
+    """Make the session of the dispatcher of `spec`, so that the broker keeps what is said before it comes.
+
+    False when a dispatcher leads or will be back: it has one, and a second connection would end its own. Raises
+    BusError.
+    """
+    name = topic(spec.swarm, Kind.DISPATCHER)
+    raw = retained(spec.broker, name, timeout)
+    known = codec.decode(spec.swarm, name, raw, True, time.time()) if raw else None
+    if isinstance(known, Event) and isinstance(known.body, Dispatcher):
+        return False
+    tasks = {topic(spec.swarm, kind) for kind in _TASKS}
+    keep_session(
+        spec.broker,
+        dispatcher_client_id(spec.swarm),
+        session_patterns(spec),
+        again=tasks.__contains__,
+        timeout=timeout,
+    )
+    return True
