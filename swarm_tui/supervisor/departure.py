@@ -32,8 +32,7 @@ class Departure:
 
     def begin(self) -> None:
         """Start with those nobody depends on."""
-        life = self._s.life
-        life.closing = True
+        self._s.life.ground.closing = True
         self._layers = layers(self._s.units)
         self._s.say("down", "", "drains and stops" if self._drain else "stops now")
         self._next()

@@ -5,8 +5,8 @@ import time
 
 from swarm_tui.config.paths import StateDir
 from swarm_tui.supervisor import locks, processes, store
-from swarm_tui.supervisor.lifecycle import runs_spec
 from swarm_tui.supervisor.plan import Plan
+from swarm_tui.supervisor.squatters import runs_spec
 
 
 def find_orphans(plan: Plan, state: StateDir) -> list[tuple[int, float]]:

@@ -26,6 +26,7 @@ from swarm_tui.supervisor import processes, store
 from swarm_tui.supervisor.broker_pane import BrokerPane
 from swarm_tui.supervisor.crew import Crew, Place
 from swarm_tui.supervisor.departure import Departure
+from swarm_tui.supervisor.ground import Ground
 from swarm_tui.supervisor.lifecycle import Lifecycle
 from swarm_tui.supervisor.link import REPEAT, HostLink
 from swarm_tui.supervisor.loop import Call, Loop
@@ -60,7 +61,7 @@ class Supervisor:
         self.crew = Crew(tmux, place)
         self.presences = Presences(self.units, plan.host)
         self.link = HostLink(plan, self.loop, on_event=self._hear, on_foreign=self._hear_foreign, on_link=self._linked)
-        self.life = Lifecycle(
+        ground = Ground(
             self.loop,
             self.crew,
             layout.supervisor,
@@ -70,6 +71,7 @@ class Supervisor:
             drain=self._drain,
             lost=self._tmux_lost,
         )
+        self.life = Lifecycle(ground)
         self.scaler = Scaler(self.units, layout.policy, start=self._start_one, retire=self._retire, say=self.say)
         self.operators = Operators(
             self.units,
@@ -294,7 +296,7 @@ class Supervisor:
             self.loop.stop()
             return
         self.plan = plan
-        self.life.figures = plan.layout.supervisor
+        self.life.ground.figures = plan.layout.supervisor
         self.scaler.policy = plan.layout.policy
         self.scaler.limits = plan.scaled()
         specs = {spec.agent_id: spec for spec in plan.specs(self.state)}

@@ -1,0 +1,138 @@
+"""How agents' processes ended, learned from the kernel and from tmux, and what follows by the policy."""
+
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from msgspec import structs
+
+from swarm_tui.domain import restart
+from swarm_tui.domain.restart import Exit
+from swarm_tui.protocol.text import clean
+from swarm_tui.supervisor.ground import Ground
+from swarm_tui.supervisor.loop import Call
+from swarm_tui.supervisor.unit import Phase, Presence, Unit, wall
+from swarm_tui.tmux.errors import TmuxError
+
+TAIL_LINES = 12
+#: How often, and how far apart, tmux is asked for the status of a process that the kernel says has ended.
+ASKS, ASK_AGAIN = 8, 0.02
+
+
+class Ending:
+    """Decides what comes after an end; `begin(unit)` lets a unit wait for its start, `advance` starts what waits."""
+
+    def __init__(self, ground: Ground, *, begin: Callable[[Unit], None], advance: Call) -> None:
+        self._g, self._begin, self._advance = ground, begin, advance
+        self._deaths: dict[str, float] = {}
+        self._hold_until = 0.0
+
+    def ended(self, unit: Unit, pid: int) -> None:
+        if unit.saved.pid == pid and unit.has_process:
+            unit.end_watch()
+            self._learn(unit, pid, ASKS)
+
+    def _learn(self, unit: Unit, pid: int, asks: int) -> None:
+        """Find out how it ended: the kernel says that it did, tmux may need to be told to look."""
+        if unit.saved.pid != pid:
+            return
+        try:
+            panes = self._g.crew.tmux.panes()
+        except TmuxError as error:
+            if asks:
+                self._g.loop.after(0.1, lambda: self._learn(unit, pid, asks - 1))
+            else:
+                self._g.say("tmux", unit.agent_id, str(error))
+                self._finish(unit, Exit())
+            return
+        if not panes:
+            self._g.lost()
+            if not self._g.closing:
+                return
+        pane = next((pane for pane in panes if pane.pane_id == unit.pane_id and pane.pid == pid), None)
+        if pane is None:
+            unit.pane_id = None
+            self._finish(unit, Exit(pane_lost=True))
+        elif pane.dead and (pane.status is not None or pane.signal is not None):
+            self._finish(unit, Exit(status=pane.status, signal=pane.signal))
+        elif asks:
+            # The terminal can be closed before tmux has the status, and tmux can miss that there is one.
+            self._g.crew.reap(pane.server_pid)
+            self._g.loop.after(ASK_AGAIN, lambda: self._learn(unit, pid, asks - 1))
+        else:
+            self._finish(unit, Exit())
+
+    def _finish(self, unit: Unit, end: Exit) -> None:
+        saved, pid = unit.saved, unit.saved.pid
+        if pid is not None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(pid, signal.SIGKILL)
+        saved.exit_status, saved.exit_signal = end.status, end.signal
+        saved.pid = saved.start_time = None
+        unit.presence = Presence()
+        unit.set_timer(None)
+        if end.cause != "done" and unit.pane_id is not None:
+            saved.tail = [clean(line, 200) for line in self._g.crew.tmux.capture(unit.pane_id, TAIL_LINES)]
+        if unit.phase is Phase.STOPPING or not saved.wanted:
+            self.stopped(unit, restart.sentence(end))
+        else:
+            self._after_end(unit, end)
+        self._g.changed()
+
+    def stopped(self, unit: Unit, reason: str) -> None:
+        unit.phase = Phase.STOPPED
+        unit.saved.reason = reason
+        self._g.say("stop", unit.agent_id, reason)
+        then, unit.then = unit.then, []
+        for call in then:
+            call()
+
+    def _after_end(self, unit: Unit, end: Exit) -> None:
+        now = time.monotonic()
+        if unit.spec.command is None and end.status == 0:
+            # Our runtime never ends by itself: somebody else sent it a signal.
+            end = structs.replace(end, told=True)
+        if self._is_mass(unit, now):
+            history = unit.saved.history
+            unit.saved.history = structs.replace(history, restarts=history.restarts + 1)
+            self._wait(unit, max(0.0, self._hold_until - now), restart.sentence(end))
+            return
+        decision, unit.saved.history = restart.decide(
+            self._g.figures, unit.spec.restart, unit.saved.history, end, now, random.random()
+        )
+        unit.saved.reason = decision.reason
+        if decision.act == "restart":
+            self._wait(unit, decision.delay, decision.reason)
+        elif decision.act == "crashloop":
+            unit.phase, unit.saved.crashloop = Phase.CRASHLOOP, True
+            self._g.say("crashloop", unit.agent_id, f"{decision.reason}; `swarm-tui start {unit.agent_id}` tries again")
+        else:
+            self.stopped(unit, decision.reason)
+
+    def _is_mass(self, unit: Unit, now: float) -> bool:
+        """Whether this end is one of so many that it is the machine; said once."""
+        if now < self._hold_until:
+            return True
+        self._deaths = {name: at for name, at in self._deaths.items() if now - at <= 2.0} | {unit.agent_id: now}
+        fleet = sum(1 for unit in self._g.units.values() if unit.saved.wanted)
+        if not restart.is_mass_death(tuple(self._deaths.values()), fleet, now):
+            return False
+        self._hold_until = now + self._g.figures.backoff_first
+        self._g.say(
+            "machine", "", f"{len(self._deaths)} of {fleet} agents ended within 2 s: the machine or tmux, not they"
+        )
+        self._deaths = {}
+        return True
+
+    def _wait(self, unit: Unit, delay: float, reason: str) -> None:
+        self._g.say("exit", unit.agent_id, reason + (f"; again in {delay:.1f} s" if delay else "; again at once"))
+        if delay <= 0:
+            unit.phase = Phase.WAITING
+            self._advance()
+            return
+        unit.phase = Phase.BACKOFF
+        unit.next_start = wall(time.monotonic() + delay)
+        unit.set_timer(self._g.loop.after(delay, lambda: self._begin(unit)))

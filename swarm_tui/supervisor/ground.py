@@ -1,0 +1,35 @@
+"""What the parts that start and end processes share."""
+
+from collections.abc import Callable
+
+from swarm_tui.config.model import RestartPolicy
+from swarm_tui.supervisor.crew import Crew
+from swarm_tui.supervisor.loop import Call, Loop
+from swarm_tui.supervisor.unit import Unit
+
+Say = Callable[[str, str, str], None]
+
+
+class Ground:
+    """One host's units and the means to run them.
+
+    `say(what, agent_id, reason)` records an event, `changed` tells that rows differ, `drain(unit)` asks an agent over
+    the bus to finish and says whether it was asked, `lost` hears that the tmux server is gone. While `closing`,
+    nothing is started.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        crew: Crew,
+        figures: RestartPolicy,
+        units: dict[str, Unit],
+        *,
+        say: Say,
+        changed: Call,
+        drain: Callable[[Unit], bool],
+        lost: Call,
+    ) -> None:
+        self.loop, self.crew, self.figures, self.units = loop, crew, figures, units
+        self.say, self.changed, self.drain, self.lost = say, changed, drain, lost
+        self.closing = False

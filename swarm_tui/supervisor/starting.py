@@ -1,0 +1,126 @@
+"""Agents' processes begin: in the order of what they depend on, each in a pane, never a second one of an id."""
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from swarm_tui.domain import restart
+from swarm_tui.supervisor import processes
+from swarm_tui.supervisor.crew import Made
+from swarm_tui.supervisor.ground import Ground
+from swarm_tui.supervisor.squatters import Squatters
+from swarm_tui.supervisor.unit import Phase, Presence, Unit
+from swarm_tui.tmux.errors import TmuxError
+from swarm_tui.tmux.panes import Pane
+
+
+class Starting:
+    """Starts the units that wait; `ended(unit, pid)` is called when the kernel says that a process has ended."""
+
+    def __init__(self, ground: Ground, *, ended: Callable[[Unit, int], None]) -> None:
+        self._g, self._ended = ground, ended
+        self._squatters = Squatters(ground, gone=self.advance)
+        self._retry = 0.0
+
+    def begin(self, unit: Unit, *, anew: bool = False) -> None:
+        """Let it run. `anew`: a person asked, so what it did before no longer counts."""
+        if anew:
+            unit.saved.history = restart.cleared(unit.saved.history)
+            unit.saved.crashloop = False
+            unit.saved.reason = ""
+        unit.saved.wanted = True
+        if unit.phase in (Phase.RUNNING, Phase.STOPPING):
+            return
+        unit.set_timer(None)
+        unit.phase = Phase.WAITING
+        self._g.loop.post(self.advance)
+
+    def advance(self) -> None:
+        """Start all that wait and may start."""
+        if self._g.closing:
+            return
+        due = [unit for unit in self._g.units.values() if unit.phase is Phase.WAITING and self._may_start(unit)]
+        if not due:
+            return
+        try:
+            panes = self._g.crew.tmux.panes()
+            if not panes:
+                self._g.lost()
+                return
+            for unit in due:
+                self._find_pane(unit, panes)
+            for unit in [unit for unit in due if unit.pane_id is not None]:
+                unit.saved.incarnation += 1
+                assert unit.pane_id is not None
+                self._started(unit, self._g.crew.respawn(unit.pane_id, unit.spec, unit.saved.incarnation))
+            new = [unit for unit in due if unit.pane_id is None]
+            for unit in new:
+                unit.saved.incarnation += 1
+            if new:
+                made = self._g.crew.create([(unit.spec, unit.saved.incarnation) for unit in new], panes)
+                for unit, pane in zip(new, made, strict=True):
+                    self._started(unit, pane)
+            self._retry = 0.0
+        except TmuxError as error:
+            self._retry = min(5.0, self._retry * 2 or 0.25)
+            self._g.say("tmux", "", f"{error}; again in {self._retry:g} s")
+            self._g.loop.after(self._retry, self._look_and_advance)
+        self._g.changed()
+        self._g.loop.post(self.advance)
+
+    def _look_and_advance(self) -> None:
+        """After a failure some panes may be there all the same: take those over before making more."""
+        with suppress(TmuxError):
+            for pane in self._g.crew.mine(self._g.crew.tmux.panes()):
+                unit = self._g.units.get(pane.agent)
+                if unit is not None and unit.phase is Phase.WAITING and not pane.dead:
+                    self.adopt(unit, pane)
+        self.advance()
+
+    def _find_pane(self, unit: Unit, panes: list[Pane]) -> None:
+        own = [pane for pane in self._g.crew.mine(panes) if pane.agent == unit.agent_id]
+        unit.pane_id = next((pane.pane_id for pane in own if pane.pane_id == unit.pane_id), None)
+        if unit.pane_id is None and own:
+            unit.pane_id = own[0].pane_id
+        self._g.crew.close([pane.pane_id for pane in own if pane.pane_id != unit.pane_id])
+
+    def _may_start(self, unit: Unit) -> bool:
+        for other_id, condition in unit.spec.depends_on.items():
+            other = self._g.units.get(other_id)
+            if other is None:
+                continue
+            if not other.has_process or (condition == "registered" and not other.presence.registered):
+                return False
+        return not self._squatters.hold(unit)
+
+    def _started(self, unit: Unit, made: Made) -> None:
+        now = time.monotonic()
+        unit.saved.history = restart.started(unit.saved.history, now)
+        unit.presence = Presence()
+        self._watch(unit, made)
+        unit.next_start = None
+        self._g.say("start", unit.agent_id, f"pid {made.pid}, incarnation {unit.saved.incarnation}")
+
+    def _watch(self, unit: Unit, made: Made) -> None:
+        unit.pane_id = made.pane_id
+        unit.saved.pid = made.pid
+        unit.saved.start_time = processes.start_time(made.pid)
+        unit.phase = Phase.RUNNING
+        unit.hung = False
+        unit.end_watch()
+        unit.unwatch = self._g.loop.watch(made.pid, lambda: self._ended(unit, made.pid))
+
+    def adopt(self, unit: Unit, pane: Pane) -> None:
+        """Take over a pane that a former supervisor made; its process may have ended meanwhile."""
+        known = processes.start_time(pane.pid)
+        if unit.saved.pid != pane.pid or known is None or known != unit.saved.start_time:
+            began = known and time.monotonic() - max(0.0, _uptime() - known)
+            unit.saved.history = restart.started(unit.saved.history, began or time.monotonic())
+            if pane.incarnation.isdigit():
+                unit.saved.incarnation = max(unit.saved.incarnation, int(pane.incarnation))
+        self._watch(unit, Made(pane.pane_id, pane.pid))
+
+
+def _uptime() -> float:
+    clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+    return time.clock_gettime(clock)
