@@ -68,11 +68,6 @@ def _line(view: TaskView) -> str:
     return " ".join(part for part in parts if part)
 
 
-def verdict_failed(result: Any) -> bool:
-    """Whether a result says itself that the work came out badly."""
-    return isinstance(result, dict) and result.get("verdict") == "failed"
-
-
 @contextmanager
 def follow_to_end(found: Target, task_id: str, say: Callable[[str], None] | None) -> Iterator[Following]:
     """A connection that hears the task from its publishing on. Raises Failure (exit 3)."""

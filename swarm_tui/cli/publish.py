@@ -21,8 +21,9 @@ from swarm_tui.cli.common import (
     target,
 )
 from swarm_tui.cli.payload import build_payload, describe_payload
-from swarm_tui.cli.progress import follow_to_end, verdict_failed
+from swarm_tui.cli.progress import follow_to_end
 from swarm_tui.client.outbox import Stage
+from swarm_tui.domain.outcome import outcome, verdict_failed
 from swarm_tui.domain.summary import task_json, task_row
 from swarm_tui.domain.views import TaskView
 from swarm_tui.protocol.bodies import Task
@@ -138,5 +139,5 @@ def _outcome(view: TaskView, as_json: bool) -> int:
             f"`swarm-tui tasks {view.task_id}` shows each step"
         )
     if verdict_failed(view.result):
-        raise Failure(f"{view.task_id} is complete, and its verdict is `failed`")
+        raise Failure(f"{view.task_id} is complete, and its verdict is {outcome(view.result)}")
     return 0

@@ -20,6 +20,7 @@ from swarm_tui.cli.common import (
 )
 from swarm_tui.cli.follow import Follower, follow, has_record
 from swarm_tui.cli.local import has_journal, journal_rows, journal_task
+from swarm_tui.domain.outcome import outcome, verdict_failed
 from swarm_tui.domain.states import TaskState
 from swarm_tui.domain.summary import task_json, task_row
 from swarm_tui.protocol import codec
@@ -128,7 +129,7 @@ def _print_list(rows: list[TaskRow]) -> None:
         return
     now = time.time()
     show.table(
-        ["TASK", "TYPE", "STATE", "PRIORITY", "TRY", "AGENT", "AGE", "TOOK", "PROGRESS"],
+        ["TASK", "TYPE", "STATE", "PRIORITY", "TRY", "AGENT", "AGE", "TOOK", "HOW IT GOES"],
         [
             [
                 clean(row.task_id),
@@ -139,11 +140,23 @@ def _print_list(rows: list[TaskRow]) -> None:
                 clean(row.agent_id or "-"),
                 show.age(now - row.created_at),
                 "-" if row.duration is None else f"{row.duration / 1000:.1f}s",
-                "-" if row.progress is None else f"{row.progress:.0f}%",
+                _how(row),
             ]
             for row in rows
         ],
     )
+
+
+def _how(row: TaskRow) -> str:
+    """How far it is while it is open; what came of it, or why it went wrong, once it has ended."""
+    if row.state == TaskState.COMPLETE:
+        text = outcome(row.result) or "done"
+        return style(text, fg="red") if verdict_failed(row.result) else text
+    if row.error or row.reason:
+        return clean(row.error or row.reason)
+    if row.progress is None:
+        return "-"
+    return clean(f"{row.progress:.0f}% {row.message}".rstrip())
 
 
 def _print_one(row: TaskRow) -> None:
@@ -156,6 +169,7 @@ def _print_one(row: TaskRow) -> None:
         ("for", row.assigned_to),
         ("reason", row.reason),
         ("error", row.error),
+        ("outcome", outcome(row.result)),
     ):
         if value:
             click.echo(f"{name:>9}  {clean(str(value))}")

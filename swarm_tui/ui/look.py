@@ -2,7 +2,9 @@
 
 from rich.style import Style
 
+from swarm_tui.domain.outcome import verdict_failed
 from swarm_tui.domain.states import AgentState, TaskState
+from swarm_tui.domain.views import TaskView
 
 #: state → (glyph, style). The word is the state's own.
 AGENT: dict[AgentState, tuple[str, str]] = {
@@ -31,8 +33,16 @@ TASK: dict[TaskState, tuple[str, str]] = {
     TaskState.CANCELLED: ("⊘", "quiet"),
     TaskState.EXPIRED: ("⌛", "quiet"),
 }
+#: A task that is done, and whose own verdict is that it came out badly.
+DONE_BADLY = ("✗", "warn")
 #: Words that are shorter on the screen than on the wire.
 WORD = {TaskState.AWAITING_APPROVAL: "approve?", TaskState.RETRY_WAIT: "retry"}
+
+
+def of_task(task: TaskView) -> tuple[str, str]:
+    """The task's glyph and style."""
+    badly = task.state is TaskState.COMPLETE and verdict_failed(task.result)
+    return DONE_BADLY if badly else TASK[task.state]
 
 
 class Look:

@@ -83,7 +83,8 @@ def _work(shell: Shell, tmp_path: Path) -> None:
         bad = shell("publish", "testing.run", "-p", "path=proj/test_bad.py", "--wait", "--json")
         assert bad.returncode == 1
         assert '"verdict":"failed"' in bad.stdout
-        assert "its verdict is `failed`" in bad.stderr
+        assert "its verdict is failed: 1 failed" in bad.stderr
+        assert "failed: 1 failed" in shell.ok("tasks")
         watch.send_signal(signal.SIGINT)
         out, err = watch.communicate(timeout=10)
     assert "Traceback" not in err

@@ -215,7 +215,8 @@ def task(
             at=at + ago * 0.8,
         )
     done = at + ago * 0.9
-    if end == "complete":
+    if end in ("complete", "badly"):
+        bad = int(end == "badly")
         source.say(
             agent,
             Kind.TASK_COMPLETE,
@@ -225,7 +226,12 @@ def task(
                 attempt=attempt,
                 epoch=3,
                 duration=ago * 700,
-                result={"passed": 42, "failed": 0, "files": ["a.py", "b.py"], "verdict": "passed"},
+                result={
+                    "passed": 42 - bad,
+                    "failed": bad,
+                    "files": ["a.py", "b.py"],
+                    "verdict": "failed" if bad else "passed",
+                },
             ),
             at=done,
         )

@@ -37,6 +37,19 @@ async def test_an_empty_swarm_says_what_to_do_next() -> None:
 
 
 @pytest.mark.asyncio
+async def test_work_that_came_out_badly_does_not_look_well() -> None:
+    async with seated("calm") as seat:
+        scenes.task(seat.source, seat.clock, "task_bad000", "testing.run", "testing-01", end="badly")
+        await seat.settle()
+        line = next(line for line in seat.text() if "task_bad000" in line)
+        assert "✗ complete" in line
+        assert "failed: 1 failed, 41" in line
+        seat.app.open_task("task_bad000")
+        await seat.settle()
+        assert seat.has("verdict   failed: 1 failed, 41 passed")
+
+
+@pytest.mark.asyncio
 async def test_a_lost_broker_cannot_be_missed_and_its_return_is_seen() -> None:
     async with seated("lost", (80, 24)) as seat:
         assert seat.has("✗ NO BROKER")

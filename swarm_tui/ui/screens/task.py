@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from rich.segment import Segment
 
+from swarm_tui.domain.outcome import outcome, verdict_failed
 from swarm_tui.domain.states import ENDED, OPEN
 from swarm_tui.domain.views import TaskView
 from swarm_tui.protocol.envelope import Event
@@ -115,7 +116,7 @@ class TaskScreen(PageScreen):
         task, look = self.model.task(self.task_id), self.swarm_app.look
         if task is None:
             return self.titled("TASK", flat(self.task_id), [Segment("is not known here", look["warn"])])
-        glyph, style = looks.TASK[task.state]
+        glyph, style = looks.of_task(task)
         return self.titled("TASK", flat(self.task_id, 60), [Segment(f"{glyph} {task.state.value}", look[style])])
 
     def lay(self, width: int) -> list[Line]:
@@ -134,7 +135,7 @@ class TaskScreen(PageScreen):
 
     def _facts(self, task: TaskView, width: int) -> list[Line]:
         look, now = self.swarm_app.look, self.model.clock()
-        glyph, style = looks.TASK[task.state]
+        glyph, style = looks.of_task(task)
         lines: list[Line] = []
 
         def row(name: str, *parts: Segment, about: object = None) -> None:
@@ -158,6 +159,9 @@ class TaskScreen(PageScreen):
                     "why" if start == 0 else "",
                     Segment(text[start : start + room], look["bad" if task.error else "warn"]),
                 )
+        if came := outcome(task.result):
+            came_badly = verdict_failed(task.result)
+            row("verdict", Segment(fit(flat(came), max(0, width - 14)), look["bad" if came_badly else "ok"]))
         tries = f"{task.attempt}" + (f" of {task.max_attempts}" if task.max_attempts else "")
         row("attempt", Segment(tries))
         if task.agent_id or task.assigned_to:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from rich.segment import Segment
 from rich.style import Style
 
+from swarm_tui.domain.outcome import outcome, verdict_failed
 from swarm_tui.domain.states import ENDED, TaskState
 from swarm_tui.domain.views import TaskView
 from swarm_tui.ui import look as looks
@@ -38,7 +39,7 @@ _PRIORITY = {"high": "▲", "low": "▽"}
 
 
 def _state(task: TaskView, scene: Scene, width: int) -> Parts:
-    glyph, style = looks.TASK[task.state]
+    glyph, style = looks.of_task(task)
     text = f"{glyph} {looks.WORD.get(task.state, task.state.value)}"
     parts = text_cell(text, style, scene, width)
     if scene.now - scene.changed.get(task.task_id, 0.0) < FLASH:
@@ -86,6 +87,8 @@ def _progress(task: TaskView, scene: Scene, width: int) -> Parts:
         )
     if task.state in BAD:
         return text_cell(flat(task.error or task.reason), "bad", scene, width)
+    if task.state is TaskState.COMPLETE and (came := outcome(task.result)):
+        return text_cell(flat(came), "bad" if verdict_failed(task.result) else "quiet", scene, width)
     style = "warn" if task.state in ASKS else "quiet"
     return text_cell(flat(task.reason or task.message or ""), style, scene, width)
 
