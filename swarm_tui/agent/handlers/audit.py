@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from swarm_tui.agent.handlers.audit_files import Pin, read_declarations
+from swarm_tui.agent.handlers.audit_files import Declared, Pin, read_declarations
 from swarm_tui.agent.handlers.base import Context, HandlerError, MissingToolError, Result
 from swarm_tui.agent.handlers.files import project_files
 from swarm_tui.agent.handlers.findings import Finding, ordered, rows
@@ -35,8 +35,8 @@ class Payload(Struct, kw_only=True):
 
 
 class Audit:
-    """Gives `findings` with file and line. Its `verdict` is `unknown` when nothing was found but nobody could be asked
-    for known vulnerabilities.
+    """Gives `findings` with file and line. Its `verdict` is `unknown` when nothing was found but not every dependency
+    could be looked up; `not_looked_up` names the files of those.
     """
 
     Payload: ClassVar[type[Struct]] = Payload
@@ -46,8 +46,9 @@ class Audit:
         payload = read_payload(context, Payload)
         folder = inside(context.workdir, payload.repo, what="repo")
         files = await project_files(context, folder)
-        findings, pins, read = read_declarations(folder, files)
-        context.progress(30, f"{len(read)} files with dependencies read")
+        declared = read_declarations(folder, files)
+        findings, pins = declared.findings, declared.pins
+        context.progress(30, f"{len(declared.read)} files with dependencies read")
         looked_up, why = False, "the task says online: never"
         if payload.online != "never":
             try:
@@ -60,14 +61,19 @@ class Audit:
         if payload.online == "always" and not looked_up:
             raise HandlerError(f"known vulnerabilities were not looked up: {why}", code="offline", retryable=True)
         context.progress(100, "audited")
-        result = scan_result(ordered(findings), payload.threshold, files=read, dependencies=len(pins))
-        return {**result, **_said(result, looked_up, why, len(pins))}
+        result = scan_result(ordered(findings), payload.threshold, files=declared.read, dependencies=len(pins))
+        return {**result, "not_looked_up": declared.unpinned, **_said(result, looked_up, why, declared)}
 
 
-def _said(result: Result, looked_up: bool, why: str, pins: int) -> dict[str, Any]:
-    if looked_up:
-        return {"looked_up": True, "summary": f"{result['summary']}; {pins} pinned dependencies looked up"}
+def _said(result: Result, looked_up: bool, why: str, declared: Declared) -> dict[str, Any]:
     verdict = "unknown" if result["verdict"] == "passed" else result["verdict"]
+    if looked_up:
+        known = {"looked_up": True, "summary": f"{result['summary']}; {len(declared.pins)} exact versions looked up"}
+        if not declared.unpinned:
+            return known
+        left = ", ".join(declared.unpinned[:10])
+        note = f"no exact version is known of all in {left}: those were NOT looked up"
+        return {**known, "verdict": verdict, "summary": f"{known['summary']}; {note}"}
     note = f"offline checks only, known vulnerabilities were NOT looked up: {why}"
     return {"verdict": verdict, "looked_up": False, "summary": f"{result['summary']}; {note}"}
 

@@ -29,6 +29,16 @@ _IMPOSTORS = {
 }
 
 
+#: Files that declare dependencies too, in ways that are not read here.
+_OTHERS = frozenset(
+    {
+        *("Pipfile", "Pipfile.lock", "poetry.lock", "uv.lock", "pdm.lock", "setup.py", "setup.cfg", "environment.yml"),
+        *("package-lock.json", "npm-shrinkwrap.json", "yarn.lock", "pnpm-lock.yaml", "Cargo.toml", "Cargo.lock"),
+        *("go.mod", "go.sum", "Gemfile", "Gemfile.lock", "composer.json", "composer.lock", "pom.xml", "build.gradle"),
+    }
+)
+
+
 class Pin(Struct, frozen=True, kw_only=True):
     """One dependency with an exact version, and where it stands."""
 
@@ -43,26 +53,40 @@ class Pin(Struct, frozen=True, kw_only=True):
         return plain == re.sub(r"[-_.]+", "-", name).lower() and version in ("", self.version)
 
 
-def read_declarations(folder: Path, files: Iterable[str]) -> tuple[list[Finding], list[Pin], list[str]]:
-    """(findings, pins, the files that were read) of requirements files, pyproject.toml and package.json."""
+class Declared(Struct, kw_only=True):
+    """What a project declares. `unpinned`: files with dependencies of which no exact version is known here."""
+
     findings: list[Finding] = []
     pins: list[Pin] = []
-    read = []
+    read: list[str] = []
+    unpinned: list[str] = []
+
+
+def read_declarations(folder: Path, files: Iterable[str]) -> Declared:
+    """Reads requirements files, pyproject.toml and package.json; others are only named."""
+    found = Declared()
     for name in files:
         base = name.rpartition("/")[2]
+        if base in _OTHERS:
+            found.unpinned.append(name)
         if not (_REQUIREMENTS.search(name) or base in ("pyproject.toml", "package.json")):
             continue
         text = (folder / name).read_text("utf-8", "replace")
-        read.append(name)
+        found.read.append(name)
         if base == "package.json":
-            findings += _package_json(name, text)
-        elif base == "pyproject.toml":
-            for line, entry in _pyproject(text):
-                _requirement(name, line, entry, findings, pins, loose=True)
+            entries = _package_json_entries(text)
+            found.findings += _package_json(name, text, entries)
+            wanted = len(entries)
         else:
-            for line, entry in _requirement_lines(text):
-                _requirement(name, line, entry, findings, pins, loose=name.endswith(".in"))
-    return findings, pins, read
+            python = list(_pyproject(text) if base == "pyproject.toml" else _requirement_lines(text))
+            before = len(found.pins)
+            loose = base == "pyproject.toml" or name.endswith(".in")
+            for line, entry in python:
+                _requirement(name, line, entry, found.findings, found.pins, loose=loose)
+            wanted = sum(not entry.startswith("-") for _, entry in python) - (len(found.pins) - before)
+        if wanted > 0:
+            found.unpinned.append(name)
+    return found
 
 
 def _requirement_lines(text: str) -> Iterator[tuple[int, str]]:
@@ -118,13 +142,16 @@ def _pyproject(text: str) -> Iterator[tuple[int, str]]:
         yield next((number for number, line in enumerate(lines, 1) if entry in line), 1), entry
 
 
-def _package_json(file: str, text: str) -> Iterator[Finding]:
+def _package_json_entries(text: str) -> list[tuple[str, str]]:
     try:
         body = json.loads(text)
         groups = [body.get(key) or {} for key in ("dependencies", "devDependencies", "optionalDependencies")]
-        entries = [(name, str(version)) for group in groups for name, version in group.items()]
-    except (ValueError, AttributeError):
-        return
+        return [(name, str(version)) for group in groups for name, version in group.items()]
+    except (ValueError, AttributeError, RecursionError):
+        return []
+
+
+def _package_json(file: str, text: str, entries: list[tuple[str, str]]) -> Iterator[Finding]:
     lines = text.split("\n")
     for name, version in entries:
         line = next((n for n, row in enumerate(lines, 1) if f'"{name}"' in row and version in row), 1)

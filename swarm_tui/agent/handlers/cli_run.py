@@ -86,6 +86,9 @@ def build_argv(cli: Cli, prompt: str, mode: str, limits: Limits) -> list[str]:
         groups[f"{{{name}}}"] = (
             [part.replace(f"{{{name}}}", str(value)) for part in template] if value is not None else []
         )
+    if prompt.startswith("-"):
+        # A prompt means the same after a space, and is never read as an option.
+        prompt = f" {prompt}"
     argv: list[str] = []
     for part in cli.argv:
         argv += groups.get(part, [part.replace("{prompt}", prompt)])

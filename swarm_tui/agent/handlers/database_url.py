@@ -1,12 +1,22 @@
 """Which database a task means: an SQLite file within the workdir, or a PostgreSQL server that the layout names."""
 
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from msgspec import Struct
 
 from swarm_tui.agent.handlers.base import Context, HandlerError
 from swarm_tui.agent.handlers.inputs import inside
+
+#: What a URL may say after its `?`, and the variable by which psql and pg_dump hear it.
+_SETTINGS = {
+    "sslmode": "PGSSLMODE",
+    "sslrootcert": "PGSSLROOTCERT",
+    "channel_binding": "PGCHANNELBINDING",
+    "connect_timeout": "PGCONNECT_TIMEOUT",
+    "application_name": "PGAPPNAME",
+    "target_session_attrs": "PGTARGETSESSIONATTRS",
+}
 
 
 class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -57,5 +67,11 @@ def _postgres(name: str, url: str) -> Postgres:
         }
     except ValueError as error:
         raise HandlerError(f"target: {name} is no URL of a database", code="bad-payload") from error
+    for key, value in parse_qsl(parts.query, keep_blank_values=True):
+        # One that were left out in silence could be the one that asks for TLS.
+        if key not in _SETTINGS:
+            message = f"target: `{key}` is not understood; there are: {', '.join(_SETTINGS)}"
+            raise HandlerError(message, code="bad-payload")
+        found[_SETTINGS[key]] = value
     safe = f"{parts.hostname or 'local'}/{parts.path.lstrip('/')}"
     return Postgres(name=safe, env={key: value for key, value in found.items() if value})

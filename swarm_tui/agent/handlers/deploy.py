@@ -114,7 +114,10 @@ class _Run:
             await self._back(error)
             raise
         self.say(done)
-        await self._target.settled()
+        try:
+            await self._target.settled()
+        except OSError as error:
+            self._context.log(f"{self._job.version} is live, but could not be noted: {error}")
         return self._result(done, url=url, health=health or "not probed: the layout gives this target no probe")
 
     async def _back(self, error: BaseException) -> None:

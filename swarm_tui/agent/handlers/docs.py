@@ -1,5 +1,6 @@
 """Writes an outline of a project's API in Markdown, and says what is undocumented and which links are broken."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -109,7 +110,11 @@ def _write(target: Path, page: str) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         draft = target.with_name(f".{target.name}.new")
-        draft.write_text(page)
+        # Made anew: a link of that name in the project would lead the writing elsewhere.
+        draft.unlink(missing_ok=True)
+        handle = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(page)
         draft.replace(target)
     except OSError as error:
         raise HandlerError(f"output: {target} cannot be written: {error}", code="not-written") from error

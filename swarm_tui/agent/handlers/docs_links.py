@@ -31,10 +31,14 @@ def _why_broken(root: Path, page: Path, text: str, target: str) -> str | None:
     full = root / path.lstrip("/") if path.startswith("/") else page.parent / path
     if not path:
         full = page
-    full = full.resolve()
+    try:
+        full = full.resolve()
+        there = full == page or full.exists()
+    except (OSError, ValueError, RuntimeError):
+        return f"{target[:200]} is no path"
     if not full.is_relative_to(root):
         return f"{target} leads out of the project"
-    if full != page and not full.exists():
+    if not there:
         return f"{target} is not there"
     if anchor and full.suffix == ".md" and full.is_file():
         body = text if full == page else full.read_text("utf-8", "replace")

@@ -39,7 +39,7 @@ def read_module(path: str, text: str) -> Module:
     except SyntaxError as error:
         module.findings.append(_finding(path, error.lineno or 1, "error", "syntax", f"syntax error: {error.msg}"))
         return module
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         module.findings.append(_finding(path, 1, "error", "syntax", f"cannot be read: {error}"))
         return module
     if not tree.body:
@@ -72,17 +72,24 @@ def _count(module: Module, kind: str, name: str, line: int, doc: str) -> None:
 
 def _is_overload(node: Definition) -> bool:
     """An overload, or a property's setter, is documented where its first form is."""
-    names = [ast.unparse(decorator).rpartition(".")[2] for decorator in node.decorator_list]
+    names = [_source(decorator).rpartition(".")[2] for decorator in node.decorator_list]
     return bool({"overload", "setter", "deleter"} & {*names})
 
 
 def _signature(node: Definition, name: str) -> str:
     if isinstance(node, ast.ClassDef):
-        bases = ", ".join(ast.unparse(base) for base in node.bases)
+        bases = ", ".join(_source(base) for base in node.bases)
         return f"class {name}({bases})" if bases else f"class {name}"
     word = "async def" if isinstance(node, ast.AsyncFunctionDef) else "def"
-    returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""
-    return f"{word} {name}({ast.unparse(node.args)}){returns}"
+    returns = f" -> {_source(node.returns)}" if node.returns else ""
+    return f"{word} {name}({_source(node.args)}){returns}"
+
+
+def _source(node: ast.AST) -> str:
+    try:
+        return ast.unparse(node)
+    except RecursionError:
+        return "…"
 
 
 def outline(title: str, modules: list[Module]) -> str:

@@ -15,23 +15,29 @@ FOREIGN = frozenset(
         *(".ruff_cache", ".pytest_cache", ".eggs", "build", "dist", "site-packages"),
     }
 )
-MAX_FILES = 20_000
+MAX_FILES = 50_000
 
 
 async def project_files(context: Context, folder: Path, source: str | None = None) -> list[str]:
-    """Paths of regular files relative to `folder`, sorted, at most MAX_FILES; never through a symlink.
+    """Paths of regular files relative to `folder`, sorted; never through a symlink.
 
-    With `source`, a folder or file of it, only those. Raises HandlerError (`outside`, `not-found`).
+    With `source`, a folder or file of it, only those. Raises HandlerError (`outside`, `not-found`, `too-large` beyond
+    MAX_FILES: what was not looked at must not pass).
     """
     part = inside(folder, source, what="source").relative_to(folder.resolve()).as_posix() if source else "."
     if not folder.is_dir():
         raise HandlerError(f"repo: {folder} is not a folder", code="not-found")
     argv = ("ls-files", "-z", "--cached", "--others", "--exclude-standard")
     done = await try_git(context, folder, *argv)
+    if done.truncated:
+        raise HandlerError(f"{folder} holds too many files to list: name a part of it", code="too-large")
     names = done.stdout.split("\0") if done.returncode == 0 else list(_walk(folder))
     if part != ".":
         names = [name for name in names if name == part or name.startswith(f"{part}/")]
-    return sorted({name for name in names if name and is_plain(folder / name)})[:MAX_FILES]
+    found = sorted({name for name in names if name and is_plain(folder / name)})
+    if len(found) > MAX_FILES:
+        raise HandlerError(f"{folder} holds {len(found)} files, over {MAX_FILES}: name a part of it", code="too-large")
+    return found
 
 
 def is_plain(path: Path) -> bool:

@@ -9,7 +9,11 @@ from swarm_tui.agent.handlers.process import Completed, run_process
 INSTALL = "sudo apt-get install -y git"
 #: Bytes of git's answer; more than that is no diff to review in one piece.
 LIMIT = 20_000_000
-_SAFE = ("-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}", "-c", "core.quotePath=false")
+_SAFE = (
+    *("-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}", "-c", "core.quotePath=false"),
+    # Where the user hides new files, git takes a worktree that is full of them for a clean one, and removes it.
+    *("-c", "status.showUntrackedFiles=normal"),
+)
 _QUIET = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "GIT_PAGER": "cat", "LC_ALL": "C.UTF-8"}
 
 

@@ -13,8 +13,19 @@ _TABLE = (
     "CREATE TABLE IF NOT EXISTS schema_migrations "
     "(version bigint PRIMARY KEY, name text, checksum text, applied_at timestamptz DEFAULT now(), task_id text);"
 )
-_BODY = re.compile(r"\$(\w*)\$.*?\$\1\$", re.DOTALL)
-_REFUSED = re.compile(r"^\s*(?:\\|(?:begin|commit|rollback|end|start\s+transaction)\b)", re.IGNORECASE | re.MULTILINE)
+#: Comments, strings, quoted names and dollar-quoted bodies, as psql reads them: what stands in them is no command.
+_QUOTED = re.compile(
+    r"--[^\n]*|/\*.*?\*/|\b[eE]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|"
+    r'"(?:[^"]|"")*"'
+    r"|(?<![\w$])\$(?P<tag>(?:[^\W\d]\w*)?)\$.*?\$(?P=tag)\$",
+    re.DOTALL,
+)
+_OPEN = re.compile(r"['\"]|/\*|(?<![\w$])\$(?:[^\W\d]\w*)?\$")
+_REFUSED = re.compile(
+    r"\\\S*|(?:\A|(?<=;))\s*(?:begin|commit|rollback|end|abort|start\s+transaction|prepare\s+transaction)\b"
+    r"|\bstandard_conforming_strings\b",
+    re.IGNORECASE,
+)
 
 
 async def migrate_postgres(
@@ -22,12 +33,8 @@ async def migrate_postgres(
 ) -> dict[str, Any]:
     """Apply what is pending; a transaction rolled back stands for the copy. Raises HandlerError, MissingToolError."""
     for migration in known:
-        # psql's own commands could leave the transaction, or run programs.
-        outside = _BODY.sub(lambda body: re.sub(r"[^\n]", " ", body[0]), migration.sql)
-        if match := _REFUSED.search(outside):
-            line = outside.count("\n", 0, match.end()) + 1
-            message = f"{migration.file}:{line}: it may not {match[0].strip()}"
-            raise HandlerError(message, code="bad-migrations")
+        if reason := refused(migration.sql):
+            raise HandlerError(f"{migration.file}:{reason}", code="bad-migrations")
     applied = await _applied(context, database)
     changed = [one.file for one in known if applied.get(one.version, one.checksum) != one.checksum]
     if changed:
@@ -47,6 +54,16 @@ async def migrate_postgres(
     rows = [{"version": one.version, "file": one.file} for one in todo]
     left = len([one for one in known if one.version not in applied])
     return {"kind": "sql", "applied": rows, "version": max(applied, default=None), "pending": left}
+
+
+def refused(sql: str) -> str | None:
+    """`line: reason` where a script could leave our transaction or run programs by psql's own commands, else None."""
+    outside = _QUOTED.sub(lambda quoted: re.sub(r"[^\n]", " ", quoted[0]), sql)
+    if match := _OPEN.search(outside):
+        return f"{outside.count(chr(10), 0, match.start()) + 1}: {match[0]} is not closed"
+    if match := _REFUSED.search(outside):
+        return f"{outside.count(chr(10), 0, match.end()) + 1}: it may not {' '.join(match[0].split())}"
+    return None
 
 
 async def _applied(context: Context, database: Postgres) -> dict[int, str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from swarm_tui.agent.handlers.monitoring_fetch import opener, refuse_link_local
 from swarm_tui.protocol.text import clean
 
 if TYPE_CHECKING:
@@ -26,19 +27,19 @@ class Finding(Struct, frozen=True, kw_only=True):
 
 
 async def http(check: "Check") -> Finding:
-    """A GET; redirects are followed."""
+    """A GET; redirects are followed, to http and https only."""
     return await asyncio.to_thread(_get, check)
 
 
 def _get(check: "Check") -> Finding:
     from urllib.error import HTTPError, URLError
-    from urllib.request import Request, urlopen
+    from urllib.request import Request
 
     if check.target.partition("://")[0] not in ("http", "https"):
         raise ValueError(f"{check.target!r} is no http or https URL")
     request = Request(check.target, headers={"User-Agent": "swarm-tui"})
     try:
-        with urlopen(request, timeout=check.timeout) as reply:
+        with opener().open(request, timeout=check.timeout) as reply:
             status, body = int(reply.status), reply.read(_MOST_BODY)
     except HTTPError as error:
         status, body = error.code, error.read(_MOST_BODY)
@@ -60,7 +61,10 @@ async def tcp(check: "Check") -> Finding:
     if not host or not port.isdecimal() or not 0 < int(port) < 65536:
         raise ValueError(f"{check.target!r} is not host:port")
     _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+    peer = writer.get_extra_info("peername")
     writer.close()
+    if peer is not None:
+        refuse_link_local(str(peer[0]))
     return Finding(ok=True, detail="accepts connections")
 
 

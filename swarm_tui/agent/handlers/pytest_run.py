@@ -69,10 +69,18 @@ async def run_pytest(
     env = {"PYTHONUNBUFFERED": "1", "COLUMNS": "200", **options.env}
     done = await run_process(context, argv, env=env, passed=options.pass_env, on_line=line)
     if done.returncode in (_PASSED, _FAILED, _INTERRUPTED, _NOTHING) and report.exists():
-        result = read_junit(report)
+        result = _judged(read_junit(report), done)
         context.log(f"{result['passed']} passed, {result['failed']} failed, {result['errors']} errors")
         return result
     raise _failure(done)
+
+
+def _judged(result: Result, done: Completed) -> Result:
+    """The report is no pass unless pytest says so too: one that was broken off lists only the tests until then."""
+    if done.returncode == _PASSED or result["verdict"] != "passed":
+        return result
+    why = f"no test failed, but pytest ended with {done.returncode}: {done.tail}"
+    return {**result, "verdict": "failed", "message": why[:2000]}
 
 
 async def interpreter(context: Context, wanted: str | None, *, also: str | None = None) -> str:

@@ -69,10 +69,13 @@ def syntax_error(path: str, text: str) -> tuple[int, str] | None:
 
 
 def parse_python(text: str) -> ast.Module:
-    """The tree of `text`, without warnings. Raises SyntaxError, ValueError, RecursionError."""
+    """The tree of `text`, without warnings. Raises SyntaxError, and ValueError for one that nests too deeply."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return ast.parse(text)
+        try:
+            return ast.parse(text)
+        except (RecursionError, MemoryError):
+            raise ValueError("it nests too deeply to be read") from None
 
 
 def _yaml_error(text: str) -> tuple[int, str] | None:

@@ -195,6 +195,14 @@ def test_no_tests_and_broken_ones(bench: Bench) -> None:
     assert (result["verdict"], result["errors"]) == ("failed", 1)
 
 
+@pytest.mark.parametrize("end", ["raise KeyboardInterrupt", "pytest.exit('enough')"])
+def test_a_run_that_was_broken_off_is_no_pass(bench: Bench, end: str) -> None:
+    bench.write("test_it.py", f"import pytest\ndef test_a(): pass\ndef test_b(): {end}\ndef test_c(): assert 0\n")
+    result = bench.run(Run(), "testing.run", {"path": "test_it.py"})
+    assert (result["verdict"], result["failed"]) == ("failed", 0)
+    assert "pytest ended with 2" in result["message"]
+
+
 @pytest.mark.parametrize(
     ("payload", "words"),
     [

@@ -195,7 +195,7 @@ def test_a_new_cli_is_ten_lines_of_yaml(bench, fake):
     given = fake("mine", [{"kind": "say", "body": "hi"}, {"kind": "bill", "in": 1, "out": 2, "usd": 0.5}, "noise", 3])
     result = ask(bench, None, yaml.safe_load(NEW_CLI))
     assert (result["text"], result["usage"]) == ("hi", {"tokens": 3, "cost": 0.5})
-    assert given()["argv"] == ["--ask", "-do it", "--safe", "--turns", "30"]
+    assert given()["argv"] == ["--ask", " -do it", "--safe", "--turns", "30"]
 
 
 @pytest.mark.parametrize(

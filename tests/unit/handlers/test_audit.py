@@ -71,6 +71,17 @@ def test_a_clean_project_passes(project, pip_audit):
     assert (result["findings"], result["verdict"]) == ([], "passed")
 
 
+def test_dependencies_without_an_exact_version_are_no_pass(project, pip_audit):
+    pip_audit(json.dumps({"dependencies": []}))
+    project.write("pyproject.toml", '[project]\ndependencies = ["httpx>=0.27"]\n')
+    project.write("web/package.json", '{"dependencies": {"left-pad": "1.3.0"}}')
+    project.write("poetry.lock", "")
+    result = project.run(Audit(), "security.audit")
+    assert (result["findings"], result["looked_up"], result["verdict"]) == ([], True, "unknown")
+    assert result["not_looked_up"] == ["poetry.lock", "pyproject.toml", "web/package.json"]
+    assert "NOT looked up" in result["summary"]
+
+
 def test_what_could_not_be_looked_up_is_a_finding(project, pip_audit):
     skipped = {"dependencies": [{"name": "flask", "skip_reason": "not found"}, {"name": "click", "version": "8.1.7"}]}
     pip_audit(json.dumps(skipped))

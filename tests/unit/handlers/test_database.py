@@ -14,6 +14,7 @@ from swarm_tui.agent.handlers.backup import Backup
 from swarm_tui.agent.handlers.base import HandlerError, MissingToolError
 from swarm_tui.agent.handlers.database_url import Options, find_database
 from swarm_tui.agent.handlers.migrate import Migrate
+from swarm_tui.agent.handlers.migrate_postgres import refused
 from swarm_tui.agent.handlers.migrations import statements
 
 TRIGGER = """-- a trigger holds semicolons
@@ -227,6 +228,51 @@ def test_passwords_stay_out_of_tasks_and_command_lines(bench):
         "PGDATABASE": "app",
     }
     assert "p@" not in known.name
+
+
+def test_what_a_url_asks_of_the_connection_is_heeded_or_refused(bench):
+    async def go(url):
+        return find_database(bench.context("t"), Options(databases={"main": url}), None)
+
+    known = asyncio.run(go("postgresql://u@db/app?sslmode=verify-full&connect_timeout=3"))
+    assert (known.env["PGSSLMODE"], known.env["PGCONNECT_TIMEOUT"]) == ("verify-full", "3")
+    with pytest.raises(HandlerError, match="`sslmod` is not understood"):
+        asyncio.run(go("postgresql://u@db/app?sslmod=require"))
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT 1 \\! touch x",
+        "-- $$\n\\! touch x\n-- $$",
+        "SELECT foo$$ \\! touch x $$",
+        "SELECT $1$ \\! touch x $1$",
+        "SELECT '\\' \\! touch x --'",
+        "SELECT e'\\'' \\! touch x --'",
+        "/* ' */ \\! touch x -- '",
+        "SELECT 1; COMMIT; DROP TABLE a",
+        "begin",
+        "SELECT 1;\nSTART  TRANSACTION;",
+        "SELECT 'open",
+        "SELECT $a$ open $b$",
+        "SET standard_conforming_strings = off;",
+    ],
+)
+def test_psql_is_given_nothing_that_leaves_the_transaction(sql):
+    assert refused(sql)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "INSERT INTO a VALUES ('it''s \\! fine', E'\\'\\n', \"x\"); -- COMMIT; \\!",
+        "CREATE FUNCTION f() RETURNS int AS $b$\nBEGIN\n RETURN 1; END; $b$ LANGUAGE plpgsql;",
+        "DO $$ BEGIN PERFORM 1; END $$; /* rollback; */ SELECT 'commit';",
+        "ALTER TABLE a ADD COLUMN begin_at int; SELECT commit_id FROM a;",
+    ],
+)
+def test_what_stands_in_quotes_is_no_command(sql):
+    assert refused(sql) is None
 
 
 def test_without_pg_dump_it_says_how_to_install_it(bench, monkeypatch):

@@ -78,6 +78,24 @@ def test_a_file_that_does_not_parse_is_named(project):
     assert ("src/bad.py", 2, "syntax") in places(project.run(Generate(), "documentation.generate"))
 
 
+def test_what_no_parser_can_take_is_a_finding(project):
+    project.write("src/deep.py", "-" * 7000 + "1\n")
+    project.write("src/default.py", '"""D."""\n\n\ndef f(a=' + "-" * 900 + '1):\n    """F."""\n')
+    project.write("docs/odd.md", f"[nul](a%00b) [long]({'a' * 5000})\n")
+    found = places(project.run(Generate(), "documentation.generate"))
+    assert {("src/deep.py", 1, "syntax"), ("docs/odd.md", 1, "broken-link")} <= found
+    assert "src/default.py" not in {file for file, _, _ in found}
+
+
+def test_a_planted_link_does_not_lead_the_page_elsewhere(project, tmp_path):
+    (tmp_path / "victim").write_text("mine")
+    (project.workdir / "docs").mkdir(exist_ok=True)
+    (project.workdir / "docs/.api.md.new").symlink_to(tmp_path / "victim")
+    project.run(Generate(), "documentation.generate")
+    assert (tmp_path / "victim").read_text() == "mine"
+    assert (project.workdir / "docs/api.md").stat().st_mode & 0o044
+
+
 def test_it_writes_only_within_the_project(project, tmp_path):
     (project.workdir / "out").symlink_to(tmp_path)
     for output in ("../api.md", "/tmp/api.md", "out/api.md"):

@@ -63,6 +63,16 @@ def test_a_failure_keeps_what_was_written(repo):
     assert repo.git("rev-parse", "--verify", "swarm/u-0"), "its branch stays"
 
 
+def test_new_files_that_the_user_hides_from_status_are_work_too(repo):
+    repo.git("config", "status.showUntrackedFiles", "no")
+    with pytest.raises(HandlerError, match="exit status 3") as caught:
+        generate(repo, "open('half.py','w').write('x'); import sys; sys.exit(3)")
+    assert os.path.exists(f"{caught.value.result['path']}/half.py")
+    for number in range(5):
+        generate(repo, "open('new.py','w').write('y')", task_id=f"u-{number}")
+    assert os.path.exists(f"{caught.value.result['path']}/half.py")
+
+
 def test_hooks_of_the_repository_do_not_run(repo, tmp_path):
     mark = tmp_path / "ran"
     for name in ("post-checkout", "pre-commit", "post-commit"):

@@ -57,6 +57,13 @@ def test_planted_holes(clean):
     assert KEY not in str(result)
 
 
+def test_more_files_than_are_read_are_no_pass(clean, monkeypatch):
+    monkeypatch.setattr("swarm_tui.agent.handlers.files.MAX_FILES", 2)
+    with pytest.raises(HandlerError, match="over 2: name a part") as caught:
+        clean.run(Scan(), "security.scan")
+    assert caught.value.code == "too-large"
+
+
 def test_the_threshold_decides(clean):
     clean.write("low.py", '"""Low."""\n\nimport subprocess\n\nprint(subprocess)\n')
     assert clean.run(Scan(), "security.scan")["verdict"] == "passed"

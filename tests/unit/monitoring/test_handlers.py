@@ -72,6 +72,38 @@ def test_http(page: str, tmp_path: Path) -> None:
     assert all(row["ms"] is not None for row in found["checks"])
 
 
+class _Reached:
+    """A connection that has reached `address`; the name it was opened by meant that by then."""
+
+    def __init__(self, address: str) -> None:
+        self.address, self.sent, self.closed = address, b"", False
+
+    def getpeername(self) -> tuple[str, int]:
+        return self.address, 80
+
+    def sendall(self, data: bytes) -> None:
+        self.sent += data
+
+    def setsockopt(self, *_: object) -> None:
+        """As it is."""
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.mark.parametrize("address", ["169.254.169.254", "fe80::1%eth0", "::ffff:169.254.169.254"])
+def test_what_a_task_names_does_not_reach_the_clouds_metadata(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = _Reached(address)
+    monkeypatch.setattr(socket, "create_connection", lambda *_, **__: made)
+    found = health({"checks": [{"kind": "http", "target": "http://innocent.example/latest/meta-data"}]}, tmp_path)
+    row = found["checks"][0]
+    assert not row["ok"]
+    assert "link-local" in row["detail"]
+    assert (made.sent, made.closed) == (b"", True)
+
+
 def test_tcp_and_a_lone_target(page: str, free_port: int, tmp_path: Path) -> None:
     assert health({"target": page}, tmp_path)["healthy"]
     assert health({"target": page.removeprefix("http://")}, tmp_path)["checks"][0]["kind"] == "tcp"
