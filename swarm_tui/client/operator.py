@@ -143,7 +143,7 @@ class Operator:
         elif event.kind is Kind.REPLY and event.key == self.client and isinstance(event.body, Reply):
             self._queries.heard(event, event.body)
         else:
-            self._publisher.heard(event.body)
+            self._publisher.heard(event.kind, event.body)
         for callback in list(self._on_event):
             self._tell(callback, event)
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 from msgspec import Struct
 from msgspec.structs import replace
 
-from swarm_tui.protocol.bodies import Assigned, Body, Queued, TaskRejected
+from swarm_tui.protocol.bodies import Assigned, Body, Complete, Failed, Queued, TaskRejected
 
 FIRST_REPEAT = 1.0
 LONGEST_REPEAT = 5.0
@@ -61,11 +61,19 @@ def acknowledged(record: Record) -> Record:
     return replace(record, stage=Stage.SENT) if record.stage is Stage.PENDING else record
 
 
-def answered(record: Record, body: Body) -> Record:
-    """What one heard body about this task means for it; an answer never takes an earlier one back."""
+def answered(record: Record, body: Body, *, led: bool = False) -> Record:
+    """What one heard body about this task means for it; an answer never takes an earlier one back.
+
+    `led`: the swarm has a dispatcher. A claim that an agent made all the same, while the broker had forgotten it, is no
+    promise: only the dispatcher's word counts, or the end of the work.
+    """
     if record.stage in SETTLED:
         return record
+    if led and record.stage in UNACCEPTED and isinstance(body, Complete | Failed) and body.epoch is None:
+        return replace(record, stage=Stage.ASSIGNED, reason=body.agent_id)
     if isinstance(body, Assigned):
+        if led and body.epoch is None:
+            return record
         return replace(record, stage=Stage.ASSIGNED, reason=body.agent_id)
     if isinstance(body, Queued):
         return replace(record, stage=Stage.QUEUED, reason=body.state or "")

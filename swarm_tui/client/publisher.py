@@ -10,7 +10,7 @@ from swarm_tui.bus.port import Bus
 from swarm_tui.client import outbox
 from swarm_tui.client.outbox import Record
 from swarm_tui.client.publication import Publication
-from swarm_tui.protocol.bodies import Body, Task
+from swarm_tui.protocol.bodies import Body, Dispatcher, Task
 from swarm_tui.protocol.codec import Writer
 from swarm_tui.protocol.envelope import Outgoing
 from swarm_tui.protocol.topics import Kind
@@ -41,6 +41,7 @@ class Publisher:
         self._waiting: dict[str, Publication] = {}
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._led = False
 
     def submit(self, task: Task, accept_timeout: float) -> Publication:
         """Begin to publish; returns at once. The same task id again follows what is already on its way."""
@@ -63,12 +64,15 @@ class Publisher:
             self._lock.notify()
         return publication
 
-    def heard(self, body: Body) -> None:
+    def heard(self, kind: Kind, body: Body) -> None:
         """A message of the swarm: it may answer one of ours."""
+        if kind is Kind.DISPATCHER:
+            # A dispatcher that left for good cleared its topic; one that a broker forgot did not.
+            self._led = isinstance(body, Dispatcher)
         task_id = getattr(body, "task_id", None)
         known = self._sent.get(task_id) if isinstance(task_id, str) else None
         if known is not None:
-            self._change(known[0], lambda record: outbox.answered(record, body))
+            self._change(known[0], lambda record: outbox.answered(record, body, led=self._led))
 
     def link_is_up(self) -> None:
         """The link is back: what nobody accepted is repeated soon."""

@@ -5,7 +5,7 @@ from swarm_tui.domain.dispatch.offer import assign
 from swarm_tui.domain.dispatch.outcomes import GIVEN, stop
 from swarm_tui.domain.dispatch.turn import Turn
 from swarm_tui.domain.states import TaskState
-from swarm_tui.protocol.bodies import Assigned, Inbox
+from swarm_tui.protocol.bodies import Assigned, Complete, Failed, Inbox
 from swarm_tui.protocol.topics import Kind
 
 MAX_CLAIMS = 1000
@@ -43,11 +43,22 @@ def adopt(turn: Turn, job: Job, agent_id: str) -> None:
     turn.say(Kind.INBOX, accept, agent_id)
 
 
-def claimed_before(turn: Turn, job: Job) -> None:
-    """The job's claim was heard before the job itself."""
-    agent_id = turn.state.claims.pop(job.task_id, None)
-    if agent_id is not None and job.state is TaskState.QUEUED:
-        adopt(turn, job, agent_id)
+def ended_before(turn: Turn, body: Complete | Failed) -> None:
+    """An agent ended what it had claimed, and the task itself has not been heard: it is not to run again for that."""
+    ends = turn.state.ends
+    if body.epoch is None and body.agent_id and len(ends) < MAX_CLAIMS:
+        ends.setdefault(body.task_id, body)
+
+
+def claimed_before(turn: Turn, job: Job) -> Complete | Failed | None:
+    """The job's claim, or its end, was heard before the job itself; the end, which is now to be applied."""
+    agent_id, end = turn.state.claims.pop(job.task_id, None), turn.state.ends.pop(job.task_id, None)
+    if end is not None:
+        agent_id = end.agent_id
+    if agent_id is None or job.state is not TaskState.QUEUED:
+        return None
+    adopt(turn, job, agent_id)
+    return end
 
 
 def _contest(turn: Turn, job: Job, agent_id: str) -> None:

@@ -116,8 +116,10 @@ def _hear(turn: Turn, event: Event) -> None:
     if kind in _TASKS and isinstance(body, Task):
         accept.submit(turn, event, body)
         job = state.jobs.get(body.task_id)
-        if job is not None and state.claims:
-            claims.claimed_before(turn, job)
+        if job is not None and (state.claims or state.ends):
+            end = claims.claimed_before(turn, job)
+            if end is not None:
+                _answer(turn, job, end)
     elif isinstance(body, Started | Progress | Complete | Failed | Declined):
         agents.alive(turn, body.agent_id)
         job = state.jobs.get(body.task_id)
@@ -125,6 +127,7 @@ def _hear(turn: Turn, event: Event) -> None:
             _answer(turn, job, body)
         elif isinstance(body, Complete | Failed) and event.sender != state.me:
             outcomes.ack(turn, body.task_id, body)
+            claims.ended_before(turn, body)
             turn.note(f"{body.agent_id} ended {body.task_id}, of which the journal knows nothing")
     elif kind is Kind.STATUS:
         agents.status(turn, event)

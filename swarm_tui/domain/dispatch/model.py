@@ -12,7 +12,7 @@ from msgspec import Struct, field
 
 from swarm_tui.domain.dispatch.queue import Queue
 from swarm_tui.domain.states import ENDED, TaskState
-from swarm_tui.protocol.bodies import Body, Task
+from swarm_tui.protocol.bodies import Body, Complete, Failed, Task
 from swarm_tui.protocol.rows import Hop
 from swarm_tui.protocol.topics import Kind
 
@@ -171,6 +171,8 @@ class State(Struct, kw_only=True):
     """(task, agent) to the time until which it is not offered to it: it declined."""
     claims: dict[str, str] = field(default_factory=dict)
     """Task to agent: claims heard for tasks not heard yet."""
+    ends: dict[str, Complete | Failed] = field(default_factory=dict)
+    """What agents said they ended without a dispatcher, of tasks not heard yet."""
     halted: str | None = None
     halt_id: str = ""
     acts: deque[str] = field(default_factory=lambda: deque(maxlen=1000))

@@ -14,7 +14,18 @@ from swarm_tui.client.operator import Operator
 from swarm_tui.client.outbox import Stage
 from swarm_tui.client.publication import Publication
 from swarm_tui.protocol import codec
-from swarm_tui.protocol.bodies import Assigned, Body, Query, Queued, Reply, Task, TaskAct, TaskRejected
+from swarm_tui.protocol.bodies import (
+    Assigned,
+    Body,
+    Complete,
+    Dispatcher,
+    Query,
+    Queued,
+    Reply,
+    Task,
+    TaskAct,
+    TaskRejected,
+)
 from swarm_tui.protocol.envelope import Event, Rejected
 from swarm_tui.protocol.names import InvalidNameError
 from swarm_tui.protocol.topics import Kind
@@ -53,6 +64,10 @@ class Answerer:
         return [event for event in self.events if event.kind is kind]
 
 
+def event_kind(event: Event | Rejected) -> Kind | None:
+    return event.kind if isinstance(event, Event) else None
+
+
 class Scene:
     """An operator and an answerer on one broker."""
 
@@ -61,6 +76,13 @@ class Scene:
         self.operator = Operator(make("me"), SWARM, user="ann o'hara", host="box/1")
         self.operator.start()
         assert self.operator.wait_link(5.0).up
+
+    def lead(self, *, online: bool) -> None:
+        """A dispatcher leads, or was here and will be back."""
+        heard = threading.Event()
+        self.operator.on_event(lambda event: heard.set() if event_kind(event) is Kind.DISPATCHER else None)
+        self.other.say(Kind.DISPATCHER, Dispatcher(instance="box/1", epoch=1, online=online))
+        assert heard.wait(5)
 
     def close(self) -> None:
         self.operator.close(0.5)
@@ -103,6 +125,26 @@ def test_a_claim_without_a_dispatcher_is_acceptance_too(scene: Scene) -> None:
     scene.other.say(Kind.TASK_ASSIGNED, Assigned(task_id="t1", agent_id="a1", claim="inc"))
     assert publication.wait("queued", 5)
     assert publication.stage == "assigned"
+
+
+def test_while_a_dispatcher_leads_a_claim_is_no_acceptance(scene: Scene) -> None:
+    """A broker that was killed forgets for a moment that there is one; the task must still reach its journal."""
+    scene.lead(online=True)
+    publication = scene.operator.submit(task())
+    until(lambda: scene.other.of(Kind.TASK_NEW))
+    scene.other.say(Kind.TASK_ASSIGNED, Assigned(task_id="t1", agent_id="a1", claim="inc"))
+    until(lambda: len(scene.other.of(Kind.TASK_NEW)) >= 2, what="a repeat")
+    assert publication.stage == "sent"
+    scene.other.say(Kind.TASK_QUEUED, Queued(task_id="t1"))
+    assert publication.wait("queued", 5)
+
+
+def test_a_claim_that_ended_ends_the_repeats(scene: Scene) -> None:
+    scene.lead(online=False)
+    publication = scene.operator.submit(task())
+    until(lambda: scene.other.of(Kind.TASK_NEW))
+    scene.other.say(Kind.TASK_COMPLETE, Complete(task_id="t1", agent_id="a1", attempt=1))
+    assert publication.wait("assigned", 5)
 
 
 def test_it_repeats_the_same_message_until_it_is_accepted(scene: Scene) -> None:

@@ -278,6 +278,15 @@ def test_a_claim_made_without_a_dispatcher_is_adopted(world: World) -> None:
     assert world.job("t").state is TaskState.COMPLETE
 
 
+def test_what_was_claimed_and_ended_before_it_was_heard_does_not_run_again(world: World) -> None:
+    """The broker forgot for a moment that there is a dispatcher; the publisher repeats until it is journaled."""
+    world.agent("b")
+    world.hear(Kind.TASK_COMPLETE, b.Complete(task_id="t", agent_id="a", attempt=1, result={"n": 1}), sender="a")
+    assert not offers(world.submit("t"))
+    assert (world.job("t").state, world.job("t").result, world.job("t").agent_id) == (TaskState.COMPLETE, {"n": 1}, "a")
+    assert not world.state.ends
+
+
 def test_the_wish_for_scale_rises_by_two_and_sinks_slowly() -> None:
     rules = {"noop": Rule(roles=("general",))}
     world = World(Settings(rules=rules, scale={"general": (1, 5)}))
