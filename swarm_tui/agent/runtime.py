@@ -115,6 +115,7 @@ class AgentRuntime:
         """All that is retained was heard: listen if we must, and only then say that we are there."""
         self._echo_due = None
         self.work.settled()
+        self._timer.wake_at(self.work.wake(time.monotonic()))
         self.voice.say(Kind.REGISTER, self.me.register())
         self._beat()
 

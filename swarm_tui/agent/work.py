@@ -19,7 +19,7 @@ from swarm_tui.agent.workshop import Workshop
 from swarm_tui.config.model import RunSpec
 from swarm_tui.config.paths import StateDir
 from swarm_tui.domain.worker import Me, Worker
-from swarm_tui.domain.worker_actions import Action, Beat, Lease, Listen, Note, Run, Save, Say, Stop
+from swarm_tui.domain.worker_actions import Action, Beat, Ignore, Lease, Listen, Note, Run, Save, Say, Stop
 from swarm_tui.protocol.bodies import BODY, Complete, ErrorInfo, Failed, Heartbeat, Progress
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.topics import Kind, topic
@@ -225,7 +225,9 @@ class Work:
                     self._voice.say(Kind.HEARTBEAT, self._beat(), sure=True)
                     self._changed()
                 case Listen():
-                    self._listen()
+                    self._listen(True)
+                case Ignore():
+                    self._listen(False)
 
     def _run(self, lease: Lease) -> None:
         attempt = self._attempts[lease.task_id] = Attempt(lease, self._spec)
@@ -246,13 +248,17 @@ class Work:
         if self._journal.failure is not None and failure is None:
             self._voice.note(f"the work journal cannot be written: {self._journal.failure}", "⚠")
 
-    def _listen(self) -> None:
-        if not self._listening:
-            self._listening = True
-            self._voice.note("no dispatcher: the first claim heard takes a task")
-            for kind in COMMONS:
-                self._voice.bus.subscribe(topic(self._spec.swarm, kind))
-            self._voice.bus.subscribe(topic(self._spec.swarm, Kind.STATUS, "+"))
+    def _listen(self, on: bool) -> None:
+        """Hear what is said of tasks, or no more; an agent that can do none has no use for it."""
+        if on is self._listening or not (self.core.me.types or self.core.me.fallback):
+            return
+        self._listening = on
+        swarm, bus = self._spec.swarm, self._voice.bus
+        for pattern in (*(topic(swarm, kind) for kind in COMMONS), topic(swarm, Kind.STATUS, "+")):
+            if on:
+                bus.subscribe(pattern)
+            elif pattern not in self._spec.extra_topics:
+                bus.unsubscribe(pattern)
 
     def _lease(self, attempt: Attempt) -> Lease:
         """The lease that counts: a dispatcher may have taken the task over meanwhile."""

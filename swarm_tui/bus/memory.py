@@ -59,6 +59,12 @@ class MemoryBus:
         if self._session is not None:
             self.broker.subscribe(self._session, self.connection, pattern, qos)
 
+    def unsubscribe(self, pattern: str) -> None:
+        """Listen to that filter no more."""
+        self._patterns.pop(pattern, None)
+        if self._session is not None:
+            self.broker.unsubscribe(self._session, pattern)
+
     def publish(self, message: Outgoing, on_ack: OnAck | None = None) -> None:
         """Send, or keep in memory while the link is down (QoS 0 is dropped then)."""
         if self._closed or (message.qos == 0 and self._session is None):

@@ -155,6 +155,11 @@ class MemoryBroker:
                     )
         self._pump()
 
+    def unsubscribe(self, session: Session, pattern: str) -> None:
+        """Take a filter away."""
+        with self._lock:
+            session.filters.pop(pattern, None)
+
     def take(self, message: Outgoing) -> None:
         """A message reaches the broker: retain it, and send it to whom it concerns."""
         with self._lock:

@@ -83,6 +83,12 @@ class MqttBus:
         self._fresh.append(pattern)
         self._wake()
 
+    def unsubscribe(self, pattern: str) -> None:
+        """Listen to that filter no more."""
+        if self._patterns.pop(pattern, None) is not None:
+            self._fresh.append(pattern)
+            self._wake()
+
     def publish(self, message: Outgoing, on_ack: OnAck | None = None) -> None:
         """Send, or keep in memory while the link is down; thread-safe, never blocks."""
         if self._close_by is not None or (message.qos == 0 and not self._up):
@@ -226,7 +232,11 @@ class MqttBus:
     def _send(self, client: BulkClient) -> None:
         while self._fresh:
             pattern = self._fresh.popleft()
-            client.subscribe(pattern, self._patterns[pattern])
+            qos = self._patterns.get(pattern)
+            if qos is None:
+                client.unsubscribe(pattern)
+            else:
+                client.subscribe(pattern, qos)
         while self._outbox and len(self._unacked) < INFLIGHT:
             message, on_ack = self._outbox.popleft()
             try:
@@ -285,8 +295,9 @@ class MqttBus:
         if code.is_failure:
             self._reason = refusal(code.value, self._address, credentials(self.broker, self._address)[0])
             return
-        self._fresh.clear()
         patterns = list(self._patterns.items())
+        # A session that the broker kept still has the filters that were given up meanwhile.
+        self._fresh = deque(pattern for pattern in self._fresh if pattern not in self._patterns)
         for start in range(0, len(patterns), _FILTERS):
             client.subscribe(patterns[start : start + _FILTERS])
         self._up = True

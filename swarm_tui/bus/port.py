@@ -55,6 +55,10 @@ class Bus(Protocol):
         """Listen to a filter, now and after each reconnect."""
         ...
 
+    def unsubscribe(self, pattern: str) -> None:
+        """Listen to that filter no more."""
+        ...
+
     def publish(self, message: Outgoing, on_ack: OnAck | None = None) -> None:
         """Send, or keep in memory while the link is down; thread-safe, never blocks."""
         ...

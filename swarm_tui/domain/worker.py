@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from msgspec import Struct
 
-from swarm_tui.domain.worker_actions import Action, Answer, Beat, Lease, Listen, Note, Run, Save, Say, Stop
+from swarm_tui.domain.worker_actions import Action, Answer, Beat, Ignore, Lease, Listen, Note, Run, Save, Say, Stop
 from swarm_tui.domain.worker_claims import Commons
 from swarm_tui.protocol.bodies import (
     Assigned,
@@ -26,6 +26,8 @@ from swarm_tui.protocol.topics import Kind
 
 #: Seconds until a result is said again, doubled each time.
 RESEND_FIRST, RESEND_MAX = 2.0, 60.0
+#: Seconds that a change of leader must last before it is told: at a start it comes and goes.
+TELL_AFTER = 1.0
 _SEEN = 1_000
 _K = TypeVar("_K")
 _TASK_KINDS = frozenset({Kind.TASK_NEW, Kind.DEPLOYMENT_REQUEST, Kind.CODE_REVIEW})
@@ -41,6 +43,13 @@ class Leader(StrEnum):
     ONLINE = "online"
     AWAY = "away"
     NONE = "none"
+
+
+_TELL = {
+    Leader.ONLINE: "a dispatcher leads: it gives the tasks out",
+    Leader.AWAY: "the dispatcher is away: nobody takes a task until it is back",
+    Leader.NONE: "no dispatcher: the first claim heard takes a task",
+}
 
 
 class Me(Struct, frozen=True, kw_only=True):
@@ -66,6 +75,8 @@ class Worker:
     def __init__(self, me: Me, new_id: Callable[[], str]) -> None:
         self.me = me
         self.leader = Leader.UNKNOWN
+        self._told: Leader | None = None
+        self._tell_at: float | None = None
         self.epoch = 0
         self.draining = False
         self.halted: str | None = None
@@ -110,6 +121,7 @@ class Worker:
         if self.leader is not Leader.UNKNOWN or not self.linked:
             return []
         self.leader = Leader.NONE
+        self._tell_at = now + TELL_AFTER
         return [Listen(), *self._claims(now)]
 
     def tick(self, now: float) -> list[Action]:
@@ -120,13 +132,25 @@ class Worker:
                 if entry.next_at <= now:
                     actions.append(_again(entry, now))
         self.commons.void(now)
-        return actions + self._claims(now)
+        return actions + self._tell(now) + self._claims(now)
+
+    def _tell(self, now: float) -> list[Action]:
+        """Say who gives the tasks out, once it has settled."""
+        if self._tell_at is None or now < self._tell_at:
+            return []
+        self._tell_at = None
+        if self.leader is self._told or self.leader is Leader.UNKNOWN:
+            return []
+        self._told = self.leader
+        return [Note(_TELL[self.leader])]
 
     def wake(self, now: float) -> float | None:
         """When `tick` is next worth a call; None when only an event can change something."""
         times = [entry.next_at for entry in self._owed.values()] if self._may_send() else []
         if self.leader is Leader.NONE and (wake := self.commons.wake(now)) is not None:
             times.append(wake)
+        if self._tell_at is not None:
+            times.append(self._tell_at)
         return min(times, default=None)
 
     # -- what is heard
@@ -157,13 +181,14 @@ class Worker:
 
     def _on_dispatcher(self, body: Dispatcher | None, now: float) -> list[Action]:
         before, self.leader = self.leader, _leader(body)
+        if self.leader is not before:
+            self._tell_at = now + TELL_AFTER
         if body is not None and self.leader is Leader.ONLINE:
             self.commons.clear()
             if before is Leader.ONLINE and body.epoch == self.epoch:
                 return []
             self.epoch = max(self.epoch, body.epoch)
-            back = [Note("a dispatcher leads: it gives the tasks out")] if before is Leader.NONE else []
-            return [*back, *(_again(entry, now) for entry in self._owed.values())]
+            return [Ignore(), *(_again(entry, now) for entry in self._owed.values())]
         if self.leader is Leader.NONE and before is not Leader.NONE:
             return [Listen(), *self._claims(now)]
         return []

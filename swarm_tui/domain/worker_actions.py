@@ -62,6 +62,10 @@ class Listen(Struct, frozen=True):
     """Subscribe to what is said of tasks: there is no dispatcher."""
 
 
+class Ignore(Struct, frozen=True):
+    """Listen to that no more: a dispatcher leads, and hearing all of it costs each agent more than its work."""
+
+
 class Run(Struct, frozen=True):
     """Start the work; the record of it is already saved."""
 
@@ -92,4 +96,4 @@ class Note(Struct, frozen=True):
     mark: str = "·"
 
 
-Action = Say | Beat | Listen | Run | Stop | Save | Note
+Action = Say | Beat | Listen | Ignore | Run | Stop | Save | Note

@@ -13,7 +13,7 @@ from swarm_tui.bus.port import Link
 from swarm_tui.domain.dispatch.model import Job, LinkDown, LinkUp, Rule, Settings, Tick
 from swarm_tui.domain.states import TaskState
 from swarm_tui.domain.worker import Me, Worker
-from swarm_tui.domain.worker_actions import Answer, Beat, Lease, Listen, Run, Save, Say, Stop
+from swarm_tui.domain.worker_actions import Answer, Beat, Ignore, Lease, Listen, Run, Save, Say, Stop
 from swarm_tui.journal.dispatch import Journal
 from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.codec import Writer, decode
@@ -111,6 +111,9 @@ class SimWorker:
                 case Listen():
                     for kind in (Kind.TASK_NEW, Kind.TASK_ASSIGNED, Kind.TASK_QUEUED, Kind.TASK_COMPLETE):
                         self.bus.subscribe(topic(SWARM, kind))
+                case Ignore():
+                    for kind in (Kind.TASK_NEW, Kind.TASK_ASSIGNED, Kind.TASK_QUEUED, Kind.TASK_COMPLETE):
+                        self.bus.unsubscribe(topic(SWARM, kind))
                 case Run(lease):
                     self.swarm.ran.append(Ran(lease.task_id, self.agent_id, lease.attempt, lease.epoch))
                     length = self.rng.choice([0.1, 1.0, 8.0, 45.0])

@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swarm_tui.domain.worker import Leader, Me, Worker
-from swarm_tui.domain.worker_actions import Action, Run, Save, Say, Stop
+from swarm_tui.domain.worker import TELL_AFTER, Leader, Me, Worker
+from swarm_tui.domain.worker_actions import Action, Ignore, Listen, Note, Run, Save, Say, Stop
 from swarm_tui.domain.worker_claims import REMEMBERED, Commons
 from swarm_tui.protocol.bodies import (
     Assigned,
@@ -48,13 +48,15 @@ def worker(agent_id: str = "w", **me: Any) -> Worker:
 
 def led(epoch: int = 1, **me: Any) -> Worker:
     made = worker(**me)
-    made.on_event(event(Kind.DISPATCHER, Dispatcher(instance="d", epoch=epoch)), 0.0)
+    made.on_event(event(Kind.DISPATCHER, Dispatcher(instance="d", epoch=epoch)), -TELL_AFTER)
+    made.tick(0.0)
     return made
 
 
 def free(**me: Any) -> Worker:
     made = worker(**me)
-    made.settled(0.0)
+    made.settled(-TELL_AFTER)
+    made.tick(0.0)
     return made
 
 
@@ -304,3 +306,30 @@ def test_by_the_echo_rule_each_task_runs_once_whatever_the_interleaving(agents: 
             carry_out(n, workers[n].on_event(spoken[read[n] - 1], 1.0))
     assert started == Counter({f"t{n}": 1 for n in range(tasks)})
     assert all(w.leader is Leader.NONE and len(w.running) == 0 for w in workers)
+
+
+def notes(actions: list[Action]) -> list[str]:
+    return [action.text for action in actions if isinstance(action, Note)]
+
+
+def test_it_hears_the_commons_only_while_nobody_leads() -> None:
+    w = worker()
+    assert Listen() in w.settled(0.0)
+    assert Ignore() in w.on_event(event(Kind.DISPATCHER, Dispatcher(instance="d", epoch=1)), 0.2)
+    assert w.on_event(event(Kind.DISPATCHER, Dispatcher(instance="d", epoch=1)), 0.3) == []
+    assert Listen() in w.on_event(event(Kind.DISPATCHER, Cleared()), 1.0)
+
+
+def test_it_says_who_leads_once_that_has_settled() -> None:
+    w = worker()
+    assert notes(w.settled(0.0)) == []
+    w.on_event(event(Kind.DISPATCHER, Dispatcher(instance="d", epoch=1)), 0.2)
+    assert notes(w.tick(1.1)) == []
+    assert w.wake(1.1) == 1.2
+    assert notes(w.tick(1.2)) == ["a dispatcher leads: it gives the tasks out"]
+    assert notes(w.tick(9.0)) == []
+    w.on_event(event(Kind.DISPATCHER, Cleared()), 10.0)
+    w.on_event(event(Kind.DISPATCHER, Dispatcher(instance="d", epoch=2)), 10.5)
+    assert notes(w.tick(12.0)) == []
+    w.on_event(event(Kind.DISPATCHER, Cleared()), 13.0)
+    assert notes(w.tick(14.0)) == ["no dispatcher: the first claim heard takes a task"]

@@ -92,6 +92,23 @@ def test_a_message_reaches_those_who_listen_and_no_other(world: World) -> None:
     until(lambda: other.heard == [("s/alerts", b"y", False)])
 
 
+def test_a_filter_given_up_is_heard_no_more_not_even_after_a_cut(world: World) -> None:
+    ear, sender = world.ear("ear", "s/#"), world.ear("sender")
+    sender.bus.publish(Outgoing("t/mark", b"1", retain=True))
+    ear.bus.unsubscribe("s/#")
+    ear.bus.unsubscribe("never/had")
+    ear.bus.subscribe("t/+")
+    until(lambda: ear.payloads() == [b"1"])
+    world.cut(ear.bus)
+    until(lambda: any(not link.up for link in ear.links))
+    world.heal()
+    until(lambda: ear.payloads() == [b"1", b"1"])
+    sender.bus.publish(Outgoing("s/gone", b"x"))
+    sender.bus.publish(Outgoing("t/mark", b"2"))
+    until(lambda: b"2" in ear.payloads())
+    assert {topic for topic, _, _ in ear.heard} == {"t/mark"}
+
+
 def test_order_is_kept(world: World) -> None:
     ear, sender = world.ear("ear", "s/#"), world.ear("sender")
     sent = [str(n).encode() for n in range(500)]
