@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from swarm_tui.cli.common import Failure
+from swarm_tui.cli.common import USAGE, Failure
 from swarm_tui.config.paths import StateDir
 from swarm_tui.domain.dispatch.model import Job
 from swarm_tui.domain.dispatch.rows import row
@@ -48,6 +48,24 @@ def journal_task(state: StateDir, task_id: str) -> TaskRow | None:
     with _reading(state.dispatch) as db:
         found = db.execute("SELECT body FROM task WHERE task_id = ?", (task_id,)).fetchone()
         return row(_decode(found[0]), whole=True) if found else None
+
+
+def whole_id(state: StateDir, text: str) -> str:
+    """The id that begins with `text`, with or without `task_`; `text` itself when no task of the journal has it.
+
+    Raises Failure (exit 2) when several do.
+    """
+    with _reading(state.dispatch) as db:
+        if db.execute("SELECT 1 FROM task WHERE task_id = ?", (text,)).fetchone():
+            return text
+        found = db.execute(
+            "SELECT task_id FROM task WHERE substr(task_id, 1, length(?1)) = ?1 "
+            "OR substr(task_id, 1, length(?1) + 5) = 'task_' || ?1 ORDER BY created DESC LIMIT 5",
+            (text,),
+        ).fetchall()
+    if len(found) > 1:
+        raise Failure(f"several tasks begin with `{text}`: {', '.join(task_id for (task_id,) in found)}", USAGE)
+    return str(found[0][0]) if found else text
 
 
 def journal_counts(state: StateDir) -> dict[str, int]:

@@ -6,7 +6,9 @@ from typing import IO, Any
 import msgspec
 
 from swarm_tui.cli.common import USAGE, Failure
+from swarm_tui.config.document import near
 from swarm_tui.protocol.codec import MAX_BYTES
+from swarm_tui.protocol.text import clean
 
 
 def build_payload(whole: str | None, pairs: tuple[str, ...], stdin: IO[bytes]) -> dict[str, Any]:
@@ -57,6 +59,21 @@ def _put(payload: dict[str, Any], key: str, value: Any, pair: str) -> None:
         if not isinstance(inner, dict):
             raise Failure(f"-p {pair}: `{part}` is already a value, so nothing can be put into it", USAGE)
     inner[last] = value
+
+
+def slips(task_type: str, payload: dict[str, Any]) -> list[str]:
+    """A sentence for each field that the type's handler would miss or pass over: a slip there changes what is done."""
+    from swarm_tui.agent.handlers import registry
+
+    if not registry.can_do(task_type):
+        return []
+    schema = registry.schema(task_type)
+    known = sorted(schema.get("properties", {}))
+    missing = [f"{task_type} needs the field `{name}`" for name in schema.get("required", ()) if name not in payload]
+    strange = [name for name in payload if known and name not in known]
+    return missing + [
+        f"{task_type} has no field `{clean(name, 60)}`, so it is passed over{near(name, known)}" for name in strange
+    ]
 
 
 def describe_payload(task_type: str) -> str:

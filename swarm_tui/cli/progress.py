@@ -24,7 +24,7 @@ class Following:
     def __init__(self, follower: Follower, task_id: str, say: Callable[[str], None] | None) -> None:
         self._follower = follower
         self.operator = follower.operator
-        self._task_id = task_id
+        self.task_id = task_id
         self._say = say or (lambda line: None)
         self._said: tuple[Any, ...] = ()
 
@@ -35,15 +35,19 @@ class Following:
             ended = self._follower.wait_for(self._look, patience)
             patience = _ASK_AFTER
             if not ended:
-                self._follower.load_tasks("task", {"task_id": self._task_id}, 2.0)
+                self.ask()
                 ended = self._follower.wait_for(self._look, 0.0)
             if ended:
                 with self._follower.lock:
-                    return self._follower.fleet.tasks[self._task_id]
+                    return self._follower.fleet.tasks[self.task_id]
+
+    def ask(self) -> None:
+        """Let the dispatcher tell all of the task, its reason too."""
+        self._follower.load_tasks("task", {"task_id": self.task_id}, 2.0)
 
     def _look(self) -> bool:
         """Say what is new; whether the task has ended. Called under the lock."""
-        view = self._follower.fleet.tasks.get(self._task_id)
+        view = self._follower.fleet.tasks.get(self.task_id)
         if view is None:
             return False
         now = (view.state, view.attempt, view.agent_id, view.progress, view.message)

@@ -20,10 +20,11 @@ from swarm_tui.cli.common import (
     swarm_option,
     target,
 )
-from swarm_tui.cli.payload import build_payload, describe_payload
-from swarm_tui.cli.progress import follow_to_end
+from swarm_tui.cli.payload import build_payload, describe_payload, slips
+from swarm_tui.cli.progress import Following, follow_to_end
 from swarm_tui.client.outbox import Stage
 from swarm_tui.domain.outcome import outcome, verdict_failed
+from swarm_tui.domain.states import ENDED, TaskState
 from swarm_tui.domain.summary import task_json, task_row
 from swarm_tui.domain.views import TaskView
 from swarm_tui.protocol.bodies import Task
@@ -79,6 +80,8 @@ def command(task_type: str, wait: bool, swarm: str | None, broker: str | None, a
     """
     found = target(swarm, broker)
     task = _task(task_type, options)
+    for line in slips(task_type, task.payload):
+        note(line)
     return _publish(found, task, options["accept_timeout"], wait, as_json)
 
 
@@ -117,9 +120,29 @@ def _publish(found: Target, task: Task, accept_timeout: float, wait: bool, as_js
         if not wait:
             if as_json:
                 print_json({"task_id": task.task_id, "stage": publication.stage.value, "reason": publication.reason})
-            return 0
+            return _accepted(following, publication.reason if publication.stage is Stage.QUEUED else "")
         view = following.wait(known=publication.stage is Stage.QUEUED and bool(publication.reason))
     return _outcome(view, as_json)
+
+
+def _accepted(following: Following, state: str) -> int:
+    """Say what a person would else wait for in vain; `state` is the one it was accepted in, when that is not the queue.
+
+    Raises Failure when the task had ended badly at once, such as one of a type that nobody does.
+    """
+    if state == TaskState.AWAITING_APPROVAL:
+        note(f"it waits for approval: swarm-tui approve {following.task_id}")
+    if state not in ENDED or state == TaskState.COMPLETE:
+        return 0
+    following.ask()
+    raise Failure(_ended_badly(following.wait()))
+
+
+def _ended_badly(view: TaskView) -> str:
+    why = view.error or view.reason
+    return (
+        f"{view.task_id} is {view.state}{f': {why}' if why else ''}; `swarm-tui tasks {view.task_id}` shows each step"
+    )
 
 
 def _refusal(stage: Stage, reason: str) -> str:
@@ -133,11 +156,7 @@ def _outcome(view: TaskView, as_json: bool) -> int:
     elif view.result is not None:
         click.echo(msgspec.json.format(msgspec.json.encode(view.result), indent=2).decode())
     if view.state != "complete":
-        why = view.error or view.reason
-        raise Failure(
-            f"{view.task_id} is {view.state}{f': {why}' if why else ''}; "
-            f"`swarm-tui tasks {view.task_id}` shows each step"
-        )
+        raise Failure(_ended_badly(view))
     if verdict_failed(view.result):
         raise Failure(f"{view.task_id} is complete, and its verdict is {outcome(view.result)}")
     return 0

@@ -33,6 +33,8 @@ from swarm_tui.protocol.topics import Kind, topic
 
 #: How far back heartbeats are asked for, in seconds: three of them and a little.
 _BEATS = 35.0
+#: How many problems are printed.
+_MOST = 20
 
 
 @click.command(epilog="Example: swarm-tui status --json | jq '.agents[].state'")
@@ -171,8 +173,16 @@ def _print(facts: dict[str, Any]) -> None:
         ["AGENT", "ROLE", "STATE", "PID", "PANE", "UP", "RESTARTS", "BEAT", "MEM", "TASK", "WHY"],
         [_row(agent) for agent in facts["agents"]],
     )
-    for alert in facts["alerts"]:
-        click.echo(style(f"{alert['severity']}: {alert['message']}", fg="yellow"))
+    _print_problems([problem for problem in facts["problems"] if problem["subject"] != "swarm"])
+
+
+def _print_problems(found: list[dict[str, Any]]) -> None:
+    for problem in found[:_MOST]:
+        todo = f" -> {problem['todo']}" if problem["todo"] else ""
+        colour = "red" if problem["severity"] == "critical" else "yellow"
+        click.echo(style(f"{problem['severity']}: {problem['what']}", fg=colour) + todo)
+    if len(found) > _MOST:
+        click.echo(f"and {len(found) - _MOST} more: --json has them all")
 
 
 def _row(agent: dict[str, Any]) -> list[str]:

@@ -18,6 +18,7 @@ from swarm_tui.cli.common import (
     target,
 )
 from swarm_tui.cli.follow import Follower, follow
+from swarm_tui.cli.local import has_journal, whole_id
 from swarm_tui.domain.states import ENDED, TaskState
 from swarm_tui.domain.views import TaskView
 from swarm_tui.protocol.bodies import TaskAct
@@ -76,6 +77,8 @@ def _run(act: Act, task_ids: tuple[str, ...], reason: str, swarm: str | None, br
         if not is_task_id(task_id):
             raise Failure(f"`{clean(task_id, 60)}` is no task id: 1 to 128 of A-Z a-z 0-9 _ . : -", USAGE)
     found = target(swarm, broker)
+    if has_journal(found.state) and not broker:
+        task_ids = tuple(whole_id(found.state, task_id) for task_id in task_ids)
     results: list[dict[str, object]] = []
     worst = 0
     with follow(found) as follower:

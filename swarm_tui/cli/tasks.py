@@ -19,7 +19,7 @@ from swarm_tui.cli.common import (
     target,
 )
 from swarm_tui.cli.follow import Follower, follow, has_record
-from swarm_tui.cli.local import has_journal, journal_rows, journal_task
+from swarm_tui.cli.local import has_journal, journal_rows, journal_task, whole_id
 from swarm_tui.domain.outcome import outcome, verdict_failed
 from swarm_tui.domain.states import TaskState
 from swarm_tui.domain.summary import task_json, task_row
@@ -65,7 +65,10 @@ def command(
 
 
 def _one(found: Target, task_id: str, remote: bool, as_json: bool) -> int:
-    row = journal_task(found.state, task_id) if has_journal(found.state) and not remote else None
+    row = None
+    if has_journal(found.state) and not remote:
+        task_id = whole_id(found.state, task_id)
+        row = journal_task(found.state, task_id)
     row = row or _ask_one(found, task_id)
     if row is None:
         raise Failure(f"no task `{task_id}` in {found.swarm}; `swarm-tui tasks` lists those known", NO_SUCH)

@@ -1,5 +1,6 @@
 """The main job, end to end: nine agents up, tasked, watched, read, taken down; nothing is left."""
 
+import json
 import os
 import signal
 import subprocess
@@ -83,6 +84,7 @@ def _work(shell: Shell, tmp_path: Path) -> None:
         bad = shell("publish", "testing.run", "-p", "path=proj/test_bad.py", "--wait", "--json")
         assert bad.returncode == 1
         assert '"verdict":"failed"' in bad.stdout
+        bad_id = json.loads(bad.stdout)["task_id"]
         assert "its verdict is failed: 1 failed" in bad.stderr
         assert "failed: 1 failed" in shell.ok("tasks")
         watch.send_signal(signal.SIGINT)
@@ -97,6 +99,10 @@ def _work(shell: Shell, tmp_path: Path) -> None:
         "published", "queued", "assigned", "started", "complete",
     ]  # fmt: skip
     assert [hop["at"] for hop in one["hops"]] == sorted(hop["at"] for hop in one["hops"])
+    assert shell.json("tasks", bad_id[:12])["task_id"] == bad_id, "the beginning of an id is enough"
+    nobody = shell("publish", "no.such-type")
+    assert nobody.returncode == 1
+    assert "no agent of this swarm's layout does no.such-type" in nobody.stderr
     listed = shell.json("tasks", "--type", "testing.run")
     assert {row["task_id"] for row in listed} >= {"t1"}
     assert "hops" not in listed[0]
