@@ -28,7 +28,6 @@ class Departure:
         self._retained: set[str] = set()
         self._collecting = False
         self._heard = 0
-        self.silent = False
 
     def begin(self) -> None:
         """Start with those nobody depends on."""
@@ -69,7 +68,7 @@ class Departure:
             else:
                 self._close()
             return
-        self._collecting = self.silent = True
+        self._collecting = self._s.voice.silent = True
         own = {f"{link.swarm}/agents/{name}/status" for name in self._s.units}
         own.add(f"{link.swarm}/hosts/{link.host}/status")
         if self._s.plan.join or self._s.presences.elsewhere:

@@ -1,0 +1,88 @@
+"""How a supervisor begins: with the units of the plan, and with the panes that a former one left."""
+
+import time
+
+from swarm_tui.config.errors import ConfigError
+from swarm_tui.config.model import RunSpec
+from swarm_tui.config.spec import read_spec
+from swarm_tui.supervisor import processes
+from swarm_tui.supervisor.lifecycle import Lifecycle
+from swarm_tui.supervisor.roster import Roster
+from swarm_tui.supervisor.store import Saved
+from swarm_tui.supervisor.unit import Phase, Unit
+from swarm_tui.tmux.errors import TmuxError
+from swarm_tui.tmux.panes import Pane
+
+#: How long after a failure tmux is asked again, seconds.
+ASK_AGAIN = 0.5
+
+
+class Adoption:
+    """Takes over what runs."""
+
+    def __init__(self, roster: Roster, life: Lifecycle) -> None:
+        self._roster, self._life, self._g = roster, life, life.ground
+
+    def take_over(self, saved: Saved) -> None:
+        """Make the units, and adopt the panes that are there."""
+        units = self._g.units
+        self._roster.fit_crews(saved.crews)
+        for name, spec in self._roster.wanted().items():
+            units[name] = Unit(spec, saved.units.get(name))
+        for unit in units.values():
+            if not unit.saved.wanted:
+                unit.phase = Phase.STOPPED
+            elif unit.saved.crashloop:
+                unit.phase = Phase.CRASHLOOP
+        adopted = sum(self._adopt(pane, saved) for pane in self._own_panes())
+        if adopted:
+            self._g.say("adopt", "", f"{adopted} agents go on as they were")
+
+    def _own_panes(self) -> list[Pane]:
+        """Those that live come first: a second pane of an agent is closed."""
+        return sorted(self._g.crew.mine(self._panes_surely()), key=lambda pane: pane.dead)
+
+    def _adopt(self, pane: Pane, saved: Saved) -> bool:
+        if not pane.agent:
+            return False
+        unit = self._g.units.get(pane.agent)
+        if unit is None:
+            unit = self._g.units[pane.agent] = self._stray(pane, saved)
+        if unit.unwatch is not None:
+            self._g.say("double", pane.agent, f"pane {pane.pane_id} is a second one; it is closed")
+            self._g.crew.close([pane.pane_id])
+        elif pane.dead or not processes.is_alive(pane.pid):
+            unit.pane_id = pane.pane_id
+        else:
+            self._life.adopt(unit, pane)
+            return True
+        return False
+
+    def _stray(self, pane: Pane, saved: Saved) -> Unit:
+        """A pane of ours whose agent the plan does not name."""
+        plan, state = self._roster.plan, self._roster.state
+        try:
+            spec = read_spec(state.spec(pane.agent))
+        except ConfigError:
+            spec = RunSpec(
+                agent_id=pane.agent,
+                role=pane.role or "general",
+                swarm=plan.swarm,
+                broker=plan.layout.broker,
+                workdir=plan.workdir,
+                state_dir=str(state.root),
+            )
+        unit = Unit(spec, saved.units.get(pane.agent))
+        unit.in_layout = False
+        unit.saved.wanted = False
+        unit.phase = Phase.STOPPED
+        return unit
+
+    def _panes_surely(self) -> list[Pane]:
+        """The panes; asks again while tmux does not answer, because to guess would be to start all twice."""
+        while True:
+            try:
+                return self._g.crew.tmux.panes()
+            except TmuxError as error:
+                self._g.say("tmux", "", str(error))
+                time.sleep(ASK_AGAIN)

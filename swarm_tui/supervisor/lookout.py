@@ -1,0 +1,89 @@
+"""What a supervisor does by the clock: looks at its panes, judges silences, repeats its status."""
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from swarm_tui.supervisor.lifecycle import Lifecycle
+from swarm_tui.supervisor.link import REPEAT, HostLink
+from swarm_tui.supervisor.presence import Presences
+from swarm_tui.supervisor.unit import Unit
+from swarm_tui.supervisor.voice import Voice
+from swarm_tui.tmux.errors import TmuxError
+from swarm_tui.tmux.panes import Pane
+
+LOOK_EVERY = 2.0
+JUDGE_EVERY = 0.5
+
+
+class Lookout:
+    """Goes round from `start` on; `looked(panes)` is called after each look that tmux answered with any pane."""
+
+    def __init__(
+        self,
+        life: Lifecycle,
+        link: HostLink,
+        presences: Presences,
+        voice: Voice,
+        *,
+        looked: Callable[[list[Pane]], None],
+    ) -> None:
+        self._g, self._life, self._link = life.ground, life, link
+        self._presences, self._voice, self._looked = presences, voice, looked
+
+    def start(self) -> None:
+        """Begin to go round."""
+        self._g.loop.after(LOOK_EVERY, self._look)
+        self._g.loop.after(JUDGE_EVERY, self._judge)
+        self._g.loop.after(self._echo_every(), self._repeat)
+
+    def stood_still(self, seconds: float) -> None:
+        """The machine or we slept: silence until now proves nothing."""
+        self._g.say("stall", "", f"the machine or we stood still for {seconds:.0f} s: nobody is judged by it")
+        self._presences.stood_still(time.monotonic())
+        self._link.stood_still()
+
+    def _look(self) -> None:
+        self._g.loop.after(LOOK_EVERY, self._look)
+        with suppress(TmuxError):
+            panes = self._g.crew.tmux.panes()
+            if not panes:
+                self._g.lost()
+                return
+            there = {pane.pane_id for pane in self._g.crew.mine(panes)}
+            for unit in list(self._g.units.values()):
+                self._look_at(unit, there)
+            self._looked(panes)
+        self._life.advance()
+
+    def _look_at(self, unit: Unit, pane_ids: set[str]) -> None:
+        if unit.pane_id is None:
+            return
+        if unit.pane_id in pane_ids:
+            self._g.crew.rotate(unit.agent_id, unit.pane_id)
+        elif unit.has_process:
+            # Its pane was closed and it outlived that: nobody can see it any more.
+            self._g.say("orphan", unit.agent_id, "its pane was closed and its process lives on: it is ended")
+            unit.pane_id = None
+            self._life.end_process(unit)
+        else:
+            unit.pane_id = None
+
+    def _judge(self) -> None:
+        self._g.loop.after(JUDGE_EVERY, self._judge)
+        silent = self._presences.silent(
+            time.monotonic(),
+            after=self._g.figures.silent_after,
+            bus_since=self._link.up_since,
+            echo=self._link.echo,
+        )
+        for unit in silent:
+            self._life.hung(unit)
+
+    def _repeat(self) -> None:
+        self._g.loop.after(self._echo_every(), self._repeat)
+        self._voice.publish()
+
+    def _echo_every(self) -> float:
+        """Often enough that our own voice tells a silent agent from a silent bus."""
+        return min(REPEAT, self._g.figures.silent_after / 4)

@@ -1,0 +1,163 @@
+"""Which agents a host has: those of the plan that are in, joined and retired as plan and wishes change."""
+
+from collections.abc import Callable
+from contextlib import suppress
+
+from swarm_tui.config.errors import ConfigError
+from swarm_tui.config.model import RunSpec
+from swarm_tui.config.paths import StateDir
+from swarm_tui.config.spec import read_spec, write_spec
+from swarm_tui.protocol.topics import Kind
+from swarm_tui.supervisor.lifecycle import Lifecycle
+from swarm_tui.supervisor.link import HostLink
+from swarm_tui.supervisor.loop import Call
+from swarm_tui.supervisor.plan import Plan, differs
+from swarm_tui.supervisor.presence import Presences
+from swarm_tui.supervisor.scaler import Scaler
+from swarm_tui.supervisor.store import SavedUnit
+from swarm_tui.supervisor.unit import Phase, Unit
+from swarm_tui.tmux.errors import TmuxError
+
+
+class Roster:
+    """Keeps the units as the plan has them; `restart(unit)` stops one and starts it again."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        state: StateDir,
+        life: Lifecycle,
+        scaler: Scaler,
+        link: HostLink,
+        presences: Presences,
+        *,
+        restart: Callable[[Unit], None],
+    ) -> None:
+        self.plan, self.state = plan, state
+        self._g, self._life, self._scaler = life.ground, life, scaler
+        self._link, self._presences, self._restart = link, presences, restart
+
+    def fit_crews(self, former: dict[str, list[str]]) -> None:
+        """Who of each scaled role is in: those who were, within the plan's limits."""
+        scaler, specs = self._scaler, self.plan.specs(self.state)
+        scaler.limits = self.plan.scaled()
+        for role, (low, high) in scaler.limits.items():
+            named = scaler.candidates[role] = [spec.agent_id for spec in specs if spec.role == role]
+            crew = [name for name in former.get(role, []) if name in named][: max(high, 0)]
+            scaler.crews[role] = crew + [name for name in named if name not in crew][: max(0, low - len(crew))]
+
+    def wanted(self) -> dict[str, RunSpec]:
+        """The specs of who is in."""
+        scaler = self._scaler
+        return {
+            spec.agent_id: spec
+            for spec in self.plan.specs(self.state)
+            if spec.role not in scaler.limits or spec.agent_id in scaler.crews.get(spec.role, [])
+        }
+
+    def begin_all(self) -> None:
+        """Start what waits; what was adopted with an older spec is restarted."""
+        for unit in self._g.units.values():
+            if unit.phase is Phase.WAITING:
+                self._write_spec(unit)
+            elif unit.phase is Phase.RUNNING and unit.in_layout and self._runs_old_spec(unit):
+                self._g.say("change", unit.agent_id, "the layout changed while nobody watched: it is restarted")
+                self._restart_changed(unit)
+        self._life.advance()
+
+    def start(self, agent_id: str) -> None:
+        """An agent joins: of a scaled role, or of a layout that changed."""
+        unit = self._g.units.get(agent_id)
+        if unit is None:
+            spec = next((spec for spec in self.plan.specs(self.state) if spec.agent_id == agent_id), None)
+            if spec is None:
+                return
+            unit = self._g.units[agent_id] = Unit(spec)
+        self._write_spec(unit)
+        self._life.begin(unit, anew=True)
+
+    def retire(self, unit: Unit, then: Call) -> None:
+        """An agent leaves for good: drained, ended, its pane closed, its retained status cleared."""
+        unit.saved.wanted = False
+
+        def gone() -> None:
+            self._remove(unit)
+            then()
+
+        self._life.stop(unit, drain=True, then=gone)
+
+    def forget(self, agent_id: str) -> None:
+        """Nothing of an ended agent's past counts or is shown any more."""
+        unit = self._g.units.get(agent_id)
+        if unit is not None and unit.has_process:
+            self._g.say("forget", agent_id, "it still runs: stop it first")
+            return
+        if unit is not None and not unit.in_layout:
+            self._remove(unit)
+        elif unit is not None:
+            unit.saved = SavedUnit(wanted=unit.saved.wanted)
+        self._presences.strangers.pop(agent_id, None)
+        self._link.publish(self._link.writer.clear(Kind.STATUS, agent_id))
+        self._g.changed()
+
+    def apply(self, plan: Plan) -> None:
+        """Another plan: do the difference and nothing else."""
+        self.plan = plan
+        self.fit_crews(self._scaler.crews)
+        wanted = self.wanted()
+        for unit in [unit for unit in self._g.units.values() if unit.agent_id not in wanted]:
+            self._g.say("change", unit.agent_id, "the layout no longer names it")
+            self.retire(unit, lambda: None)
+        for name, spec in wanted.items():
+            self._apply(name, spec)
+        self._revive()
+        self._g.changed()
+
+    def _apply(self, name: str, spec: RunSpec) -> None:
+        unit = self._g.units.get(name)
+        if unit is None:
+            self._g.say("change", name, "the layout names it now")
+            self.start(name)
+            return
+        old, unit.spec = unit.spec, spec
+        if not unit.in_layout:
+            unit.in_layout = True
+            self._life.begin(unit, anew=True)
+        if differs(old, spec) and unit.saved.wanted:
+            self._g.say("change", name, "the layout changed what it is told: it is restarted")
+            self._restart_changed(unit)
+        else:
+            self._write_spec(unit)
+
+    def _revive(self) -> None:
+        """`up` was called: what gave up or exited in order is tried again; what a person stopped stays stopped."""
+        for unit in self._g.units.values():
+            ended = unit.phase is Phase.STOPPED and unit.saved.wanted
+            if unit.in_layout and (ended or unit.phase is Phase.CRASHLOOP):
+                self._life.begin(unit, anew=True)
+
+    def _remove(self, unit: Unit) -> None:
+        if unit.pane_id is not None:
+            self._g.crew.close([unit.pane_id])
+        self._g.units.pop(unit.agent_id, None)
+        self._link.publish(self._link.writer.clear(Kind.STATUS, unit.agent_id))
+        with suppress(TmuxError):
+            self._g.crew.arrange(self._g.crew.tmux.panes())
+        self._g.changed()
+
+    def _restart_changed(self, unit: Unit) -> None:
+        self._write_spec(unit)
+        self._restart(unit)
+
+    def _runs_old_spec(self, unit: Unit) -> bool:
+        try:
+            return differs(read_spec(self.state.spec(unit.agent_id)), unit.spec)
+        except ConfigError:
+            return False
+
+    def _write_spec(self, unit: Unit) -> None:
+        path = self.state.spec(unit.agent_id)
+        with suppress(ConfigError):
+            if path.exists() and read_spec(path) == unit.spec:
+                return
+        write_spec(path, unit.spec)
