@@ -56,6 +56,7 @@ def settings_of(spec: RunSpec) -> Settings:
         rules = _plain_rules(approve)
     return Settings(
         rules=rules,
+        approve=tuple(approve),
         scale=dict(spec.scale),
         approve_within=spec.policy.approve_within,
         max_open=spec.policy.max_open_tasks,

@@ -6,6 +6,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from swarm_tui.domain.dispatch.model import Job
+from swarm_tui.domain.dispatch.offer import declared
 from swarm_tui.domain.dispatch.turn import Turn, same_body
 from swarm_tui.domain.dispatch.waiting import enqueue, expire, until, wake
 from swarm_tui.domain.states import TaskState
@@ -91,10 +92,9 @@ def _take(turn: Turn, event: Event, task: Task, mark: str) -> None:
     if task.idempotency_key is not None:
         state.keys[task.idempotency_key] = task.task_id
     turn.hop(job, "published", by=event.sender)
-    rule = state.settings.rules.get(task.type)
-    if rule is None:
+    if not declared(turn, task.type):
         _undeclared(turn, job)
-    elif rule.approve:
+    elif turn.rule(job).approve:
         _ask(turn, job)
     else:
         position = enqueue(turn, job)
@@ -105,7 +105,7 @@ def _take(turn: Turn, event: Event, task: Task, mark: str) -> None:
 
 
 def _undeclared(turn: Turn, job: Job) -> None:
-    reason = f"no agent of this swarm's layout does {job.task.type}"
+    reason = f"neither the layout nor any agent that lives does {job.task.type}"
     job.error = reason
     turn.move(job, TaskState.FAILED, reason)
     turn.hop(job, "failed", detail=reason)

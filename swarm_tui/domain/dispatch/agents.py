@@ -46,6 +46,7 @@ def status(turn: Turn, event: Event) -> None:
             seat.status, seat.incarnation = "offline", body.incarnation or seat.incarnation
         return
     seat.status = body.status
+    seat.types = frozenset(body.capabilities or ())
     seat.role = canonical_role(body.role or event.role or seat.role)
     seat.capacity = max(0, body.capacity) if body.capacity is not None else 1
     if body.incarnation is not None and body.incarnation != seat.incarnation:

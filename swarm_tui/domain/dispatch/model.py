@@ -32,6 +32,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """What does not change while a dispatcher leads. Seconds."""
 
     rules: dict[str, Rule] = {}
+    approve: tuple[str, ...] = ()
+    """Patterns of types that need a person, for the types of which only an agent speaks."""
     scale: dict[str, tuple[int, int]] = {}
     """Role to (min, max) agents."""
     lease: float = 30.0
@@ -130,6 +132,8 @@ class Seat(Struct, kw_only=True):
     pid: int | None = None
     former: tuple[int | None, str | None] = (None, None)
     """Process and incarnation before this one: its supervisor's word may come after its successor's birth."""
+    types: frozenset[str] = frozenset()
+    """What it says that it can do."""
     foreign: bool = False
     claims: bool = False
     """Of a foreign agent: it says when it takes a task, so its silence on one means that it did not."""

@@ -45,6 +45,13 @@ def has_room(turn: Turn, seat: Seat) -> bool:
     return len(turn.state.held_by.get(seat.agent_id, ())) < seat.capacity and is_live(turn, seat)
 
 
+def declared(turn: Turn, task_type: str) -> bool:
+    """Whether the layout, or else an agent that lives, says that the type can be done."""
+    if task_type in turn.state.settings.rules:
+        return True
+    return any(task_type in seat.types and is_live(turn, seat) for seat in turn.state.seats.values())
+
+
 def can_do(rule: Rule, seat: Seat, task_type: str) -> bool:
     """Whether the layout lets the agent do the type as its own."""
     if seat.agent_id in rule.agents:
@@ -57,7 +64,7 @@ def able(turn: Turn, key: LaneKey, seats: list[Seat]) -> list[Seat]:
     task_type, wanted = key
     rule = turn.state.settings.rules.get(task_type)
     if rule is None:
-        return []
+        return [seat for seat in seats if task_type in seat.types and (not wanted or seat.agent_id == wanted)]
     own = [seat for seat in seats if (not wanted or seat.agent_id == wanted) and can_do(rule, seat, task_type)]
     if own:
         return own

@@ -5,6 +5,7 @@ import msgspec
 from swarm_tui.domain.dispatch.model import Action, Attempt, Job, Moment, Note, Rule, Save, Say, State
 from swarm_tui.domain.states import ENDED, TaskState
 from swarm_tui.protocol.bodies import Body, TaskVerdict
+from swarm_tui.protocol.names import NOT_IDEMPOTENT, type_matches
 from swarm_tui.protocol.rows import Hop
 from swarm_tui.protocol.text import clean
 from swarm_tui.protocol.topics import Kind
@@ -72,8 +73,9 @@ class Turn:
         self.say(kind, body, job=job)
 
     def rule(self, job: Job) -> Rule:
-        """What the layout says of the job's type; a type that it no longer declares keeps the defaults."""
-        return self.state.settings.rules.get(job.task.type, _PLAIN)
+        """What the layout says of the job's type; one that it does not declare has the defaults."""
+        settings, task_type = self.state.settings, job.task.type
+        return settings.rules.get(task_type) or undeclared(task_type, settings.approve)
 
     def max_attempts(self, job: Job) -> int:
         return max(1, job.task.max_attempts or self.rule(job).max_attempts)
@@ -117,7 +119,12 @@ class Turn:
             attempt.outcome, attempt.error, attempt.duration = outcome, clean(error, 1000), duration
 
 
-_PLAIN = Rule()
+def undeclared(task_type: str, approve: tuple[str, ...]) -> Rule:
+    """The rule of a type of which no layout speaks."""
+    return Rule(
+        idempotent=not any(type_matches(pattern, task_type) for pattern in NOT_IDEMPOTENT),
+        approve=any(type_matches(pattern, task_type) for pattern in approve),
+    )
 
 
 def same_body(value: object) -> bytes:

@@ -130,6 +130,23 @@ def test_what_must_not_run_twice_is_held_until_a_person_decides(world: World) ->
     assert any(hop.by == OPERATOR for hop in world.job("t").hops)
 
 
+def test_a_type_of_which_only_an_agent_speaks_is_given_to_it_while_it_lives(world: World) -> None:
+    world.agent("other")
+    world.agent("byhand", types=["odd.job"])
+    given = offers(world.submit("u", "odd.job"))
+    assert [offer.key for offer in given] == ["byhand"]
+    world.complete(given[0])
+    world.hear(Kind.SHUTDOWN, b.Shutdown(agent_id="byhand"), sender="byhand")
+    assert of(world.submit("v", "odd.job"), Kind.TASK_FAILED)[0].error.code == "undeclared-type"
+
+
+def test_a_type_of_which_only_an_agent_speaks_escapes_no_approval() -> None:
+    world = World(Settings(approve=("deployment.*",)))
+    world.agent("byhand", types=["deployment.odd"])
+    assert not offers(world.submit("u", "deployment.odd"))
+    assert world.job("u").state == "awaiting-approval"
+
+
 def test_an_undeclared_type_fails_at_once_and_one_with_nobody_waits_with_an_alert(world: World) -> None:
     assert of(world.submit("u", "no.such"), Kind.TASK_FAILED)[0].error.code == "undeclared-type"
     world.submit("s", "security.scan")

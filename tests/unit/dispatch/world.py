@@ -96,9 +96,19 @@ class World:
 
     # What the parties say.
 
-    def agent(self, agent_id: str, *, role: str = "general", incarnation: str = "i1", capacity: int = 1) -> list[Say]:
+    def agent(
+        self,
+        agent_id: str,
+        *,
+        role: str = "general",
+        incarnation: str = "i1",
+        capacity: int = 1,
+        types: list[str] | None = None,
+    ) -> list[Say]:
         pid = int("".join(c for c in incarnation if c.isdigit()) or 0) + 1
-        body = b.Status(status="online", role=role, incarnation=incarnation, capacity=capacity, pid=pid)
+        body = b.Status(
+            status="online", role=role, incarnation=incarnation, capacity=capacity, pid=pid, capabilities=types or []
+        )
         return self.hear(Kind.STATUS, body, key=agent_id, sender=agent_id, role=role)
 
     def submit(self, task_id: str, task_type: str = "noop", **more: Any) -> list[Say]:
