@@ -1,5 +1,7 @@
-"""Every role in a real swarm: what was planted in small real projects comes back, with its file and line."""
+"""The shipped layout as a real swarm: every type is asked for, and what was planted in small projects comes back."""
 
+import http.client
+import json
 import os
 import signal
 import sqlite3
@@ -14,9 +16,10 @@ from typing import Any
 import pytest
 import yaml
 
+from swarm_tui.agent.handlers.table import BUILTIN
 from swarm_tui.protocol.topics import Kind
 from tests.conftest import pick_port
-from tests.e2e.agent_ground import Ear
+from tests.e2e.agent_ground import Ear, alive
 from tests.e2e.cli_ground import NINE, Shell
 from tests.e2e.test_cli_main_job import marked
 from tests.wait import until
@@ -26,41 +29,59 @@ BUGGY = (
     '"""Runs."""\n\nimport subprocess\n\n\ndef run(command, seen=[]):\n'
     "    seen.append(command)\n    subprocess.call(command, shell=True)\n    return undefined_name\n"
 )
+SWARM = "opencto-dev"
 KEY = "AKIA" + "Z7QPLMWXNV3RT5YB"
-WRITER = "open('made.py', 'w').write(open(0).read())"
+WRITER = (
+    "import json; open('made.py', 'w').write(open(0).read()); "
+    "print(json.dumps({'kind': 'say', 'text': 'made it', 'in': 3, 'out': 4, 'usd': 0.25}))"
+)
+COMMAND = 'import json; print(json.dumps({"result": {"path": json.load(open(0))["payload"]["path"]}}))'
+SHIPPED = Path(__file__).parents[2] / "layouts" / "opencto-dev.yml"
+#: What any agent must do at least: import paho and connect.
+BARE = """
+import sys
+import paho.mqtt.client as mqtt
+client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, "bare")
+client.connect("127.0.0.1", int(sys.argv[1]))
+client.loop_start()
+client.subscribe("x/#")[0] or client.publish("x", "y", qos=1).wait_for_publish(10)
+print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmRSS")))
+"""
 
 
-def layout(port: int, socket: str) -> dict[str, Any]:
-    """Nine roles and a general agent; two deployment targets, one of them slow to become healthy."""
+def layout(port: int, socket: str, http_port: int) -> dict[str, Any]:
+    """The shipped one and a general agent, on ports of the test's own, with two deployment targets: one is slow."""
+    made: dict[str, Any] = yaml.safe_load(SHIPPED.read_text())
+    assert sorted(agent["role"] for agent in made["agents"]) == sorted(NINE)
     healthy = {"command": ["grep", "-q", "healthy", "{path}/health.txt"], "within": 1, "interval": 0.2}
     slow = {"command": ["sleep", "60"], "within": 60}
     targets = {"site": {"path": "srv", "probe": healthy}, "slow": {"path": "slow", "probe": slow}}
     deploying = {"options": {"targets": targets}}
-    writer = {"argv": [sys.executable, "-c", WRITER], "modes": {"edit": []}}
+    event = {"when": {"kind": "say"}, "text": "text", "turn": True, "tokens": ["in", "out"], "cost": "usd"}
+    writer = {"argv": [sys.executable, "-c", WRITER], "modes": {"edit": [], "read": []}, "events": [event]}
+    by_cli = {"options": {"cli": "writer", "clis": {"writer": writer}}}
     extra: dict[str, Any] = {
         "deployment": {"handlers": {"deployment.deploy": deploying, "deployment.rollback": deploying}},
-        "api-gateway": {"env": {"SWARM_HTTP_PORT": str(pick_port())}},
-        "general": {
-            "handlers": {"code.generate": {"options": {"cli": "writer", "clis": {"writer": writer}}}, "llm": {}}
-        },
+        "api-gateway": {"env": {"SWARM_HTTP_PORT": str(http_port)}},
     }
-    return {
-        "swarm": "roles",
-        "session": f"roles-{socket[-6:]}",
-        "broker": {"url": f"mqtt://127.0.0.1:{port}"},
-        "tmux": {"socket": socket},
-        "agents": [{"role": role, "id": f"{role}-01", **extra.get(role, {})} for role in (*NINE, "general")],
-    }
+    general = {"code.generate": by_cli, "agent-cli": by_cli, "llm": {}, "noop": {}}
+    general["command"] = {"command": [sys.executable, "-c", COMMAND]}
+    made["agents"] = [{**agent, **extra.get(agent["role"], {})} for agent in made["agents"]]
+    made["agents"].append({"role": "general", "id": "general-01", "handlers": general})
+    where = {"broker": {"url": f"mqtt://127.0.0.1:{port}"}, "tmux": {"socket": socket}, "session": f"r-{socket[-6:]}"}
+    return {**made, **where}
 
 
 class Swarm:
     """A swarm that is up, and an ear on it."""
 
-    def __init__(self, shell: Shell, workdir: Path, port: int) -> None:
-        self.shell, self.workdir = shell, workdir
-        self.ear = Ear(f"mqtt://127.0.0.1:{port}", "roles")
+    def __init__(self, shell: Shell, workdir: Path, port: int, http_port: int) -> None:
+        self.shell, self.workdir, self.port, self.http_port = shell, workdir, port, http_port
+        self.ear = Ear(f"mqtt://127.0.0.1:{port}", SWARM)
+        self.published: set[str] = set()
 
     def publish(self, type_: str, payload: dict[str, Any]) -> str:
+        self.published.add(type_)
         task_id = f"{type_}-{uuid.uuid4().hex[:6]}"
         self.ear.publish(type_, task_id, payload, max_attempts=1)
         return task_id
@@ -80,6 +101,17 @@ class Swarm:
     def do(self, type_: str, **payload: Any) -> dict[str, Any]:
         return self.result(self.publish(type_, payload))
 
+    def visit(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, str]:
+        """Ask at the HTTP door."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=20)
+        try:
+            given = {"Content-Type": "application/json", **{name.replace("_", "-"): v for name, v in headers.items()}}
+            connection.request(method, path, None if body is None else json.dumps(body), given)
+            reply = connection.getresponse()
+            return reply.status, reply.read().decode()
+        finally:
+            connection.close()
+
     def error(self, type_: str, **payload: Any) -> dict[str, Any]:
         """What a task that must fail said."""
         task_id = self.publish(type_, payload)
@@ -88,20 +120,20 @@ class Swarm:
 
 @pytest.fixture
 def swarm(tmp_path: Path) -> Iterator[Swarm]:
-    socket, port = f"swarm-test-{uuid.uuid4().hex[:8]}", pick_port()
+    socket, port, http_port = f"swarm-test-{uuid.uuid4().hex[:8]}", pick_port(), pick_port()
     shell = Shell(tmp_path)
-    (tmp_path / "roles.yml").write_text(yaml.safe_dump(layout(port, socket)))
+    (tmp_path / "roles.yml").write_text(yaml.safe_dump(layout(port, socket, http_port)))
     _projects(tmp_path)
     made = None
     try:
         shell.ok("up", "./roles.yml", "--detach", limit=90)
-        made = Swarm(shell, tmp_path, port)
+        made = Swarm(shell, tmp_path, port, http_port)
         yield made
     finally:
         if made is not None:
             made.ear.close()
         with suppress(subprocess.TimeoutExpired):
-            shell("down", "roles", "--now", limit=40)
+            shell("down", SWARM, "--now", limit=40)
         subprocess.run(["tmux", "-L", socket, "kill-server"], capture_output=True, check=False)
         for pid in marked(shell.env["TMUX_TMPDIR"]):
             with suppress(ProcessLookupError):
@@ -148,11 +180,24 @@ def places(rows: list[dict[str, Any]]) -> set[tuple[str, int, str]]:
 
 
 def test_every_role_does_its_work(swarm: Swarm) -> None:
+    _idle_agents_are_small(swarm)
     _judges(swarm)
+    _cancelled_tests_leave_nothing(swarm)
     _database(swarm)
     _others(swarm)
+    _writers(swarm)
     _deploys(swarm)
+    _the_door(swarm)
+    assert swarm.published == set(BUILTIN), "every type was asked for"
     _a_deploy_whose_agent_dies_is_held(swarm)
+
+
+def _idle_agents_are_small(swarm: Swarm) -> None:
+    bare = subprocess.run([sys.executable, "-c", BARE, str(swarm.port)], capture_output=True, text=True, check=True)
+    limit = 1.5 * 1024 * int(bare.stdout)
+    sizes = {agent["agent_id"]: agent["memory_rss"] for agent in swarm.shell.json("status")["agents"]}
+    assert len(sizes) == 10
+    assert {agent_id: size for agent_id, size in sizes.items() if size > limit} == {}
 
 
 def _judges(swarm: Swarm) -> None:
@@ -184,6 +229,23 @@ def _judges(swarm: Swarm) -> None:
     assert (found["testing.run", "clean"]["passed"], found["testing.run", "holes"]["failed"]) == (1, 1)
 
 
+def _cancelled_tests_leave_nothing(swarm: Swarm) -> None:
+    """pytest has started a program that does not heed SIGTERM: 11 s after the cancel nothing of the group is there."""
+    stubborn = "import signal, time; signal.signal(15, signal.SIG_IGN); print(1, flush=True); time.sleep(99)"
+    code = (
+        "import os, subprocess, sys\n\n\ndef test_long():\n"
+        f"    child = subprocess.Popen([sys.executable, '-c', {stubborn!r}], stdout=subprocess.PIPE)\n"
+        "    child.stdout.read(1)\n    open('pids', 'w').write(f'{os.getpid()} {child.pid} .')\n    child.wait()\n"
+    )
+    _write(swarm.workdir / "long/test_long.py", code)
+    task_id, pids = swarm.publish("testing.run", {"path": "long"}), swarm.workdir / "pids"
+    until(lambda: pids.exists() and pids.read_text().endswith("."), 20, "pytest runs")
+    group = [int(word) for word in pids.read_text().split()[:2]]
+    swarm.shell.ok("cancel", task_id)
+    until(lambda: not any(map(alive, group)), 11, f"the end of {group}")
+    assert swarm.ear.wait(Kind.TASK_FAILED, 20, task_id=task_id).payload["cause"] == "cancelled"
+
+
 def _database(swarm: Swarm) -> None:
     assert swarm.do("database.migrate", target="app.db")["version"] == 1
     _write(swarm.workdir / "migrations/2_bad.sql", "CREATE TABLE fine (a);\nINSERT INTO nowhere VALUES (1);\n")
@@ -201,9 +263,17 @@ def _others(swarm: Swarm) -> None:
     assert health, health
     assert "alerts" in swarm.do("monitoring.alerts")
     assert swarm.do("gateway.probe")
+    assert swarm.do("noop", echo=[1]) == {"echo": [1]}
+    assert swarm.do("command", path="x") == {"path": "x"}
+
+
+def _writers(swarm: Swarm) -> None:
     made = swarm.do("code.generate", repo="clean", prompt="VALUE = 1\n")
     assert (made["files"], made["branch"].startswith("swarm/")) == (["made.py"], True)
     assert not (swarm.workdir / "clean/made.py").exists()
+    said = swarm.do("agent-cli", repo="holes", prompt="VALUE = 2\n")
+    assert (said["text"], said["usage"]) == ("made it", {"tokens": 7, "cost": 0.25})
+    assert (swarm.workdir / "holes/made.py").read_text() == "VALUE = 2\n"
     assert "no model is configured" in str(swarm.error("llm", prompt="hello")["error"])
 
 
@@ -222,6 +292,23 @@ def _deploys(swarm: Swarm) -> None:
     said = [event.payload["status"] for event in swarm.ear.all(Kind.DEPLOYMENT_STATUS)]
     assert said[:4] == ["preflight", "publishing", "probing", "deployed"]
     assert "rolled-back" in said
+
+
+def _the_door(swarm: Swarm) -> None:
+    """A task over HTTP is one task however often it is posted; metrics know what was done."""
+    online = 'swarm_agents{state="online"} 10.0'
+    answers = [swarm.visit("POST", "/tasks", {"type": "noop"}, Idempotency_Key="k1") for _ in range(2)]
+    assert [status for status, _ in answers] == [202, 202]
+    task_id = json.loads(answers[0][1])["task_id"]
+    assert json.loads(answers[1][1])["task_id"] == task_id
+    swarm.result(task_id)
+    assert swarm.visit("POST", "/tasks", {"type": "llm"}, Idempotency_Key="k1")[0] == 409
+    status, row = swarm.visit("GET", f"/tasks/{task_id}")
+    assert (status, json.loads(row)["state"]) == (200, "complete")
+    until(lambda: online in swarm.visit("GET", "/metrics")[1], 10, "all agents are online at the door")
+    page = swarm.visit("GET", "/metrics")[1]
+    assert 'swarm_task_duration_seconds_count{state="complete",type="noop"}' in page
+    assert "swarm_queue_depth 0.0" in page
 
 
 def _a_deploy_whose_agent_dies_is_held(swarm: Swarm) -> None:
