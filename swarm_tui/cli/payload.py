@@ -67,11 +67,11 @@ def slips(task_type: str, payload: dict[str, Any]) -> list[str]:
 
     if not registry.can_do(task_type):
         return []
-    schema = registry.schema(task_type)
-    known = sorted(schema.get("properties", {}))
-    missing = [f"{task_type} needs the field `{name}`" for name in schema.get("required", ()) if name not in payload]
+    known = sorted(registry.schema(task_type).get("properties", {}))
+    why = registry.check(task_type, None, payload)
+    misfit = [f"the payload does not fit {task_type}: {clean(why, 200)}"] if why else []
     strange = [name for name in payload if known and name not in known]
-    return missing + [
+    return misfit + [
         f"{task_type} has no field `{clean(name, 60)}`, so it is passed over{near(name, known)}" for name in strange
     ]
 

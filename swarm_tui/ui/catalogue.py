@@ -27,10 +27,9 @@ def types_of(layout: Layout | None) -> list[TaskType]:
 
 def _type(name: str, roles: list[str], spec: HandlerSpec | None, approve: list[str]) -> TaskType:
     schema = registry.schema(name, spec)
-    summary = str(schema.get("description") or "").strip().split("\n", 1)[0]
     return TaskType(
         name=name,
-        summary=summary,
+        summary=registry.about(name, spec),
         schema=schema,
         templates=dict(spec.templates) if spec else {},
         timeout=spec.timeout if spec else None,

@@ -56,9 +56,11 @@ def ago(seconds: float | None) -> str:
 
 
 def span(seconds: float | None) -> str:
-    """A span to read: `0.4 s`, `12.3 s`, `3 min 20 s`, `2 h 05 min`."""
+    """A span to read: `12 ms`, `0.4 s`, `12.3 s`, `3 min 20 s`, `2 h 05 min`."""
     if seconds is None:
         return "-"
+    if 0 < seconds < 0.1:
+        return f"{max(1, seconds * 1000):.0f} ms"
     if seconds < 60:
         return f"{seconds:.1f} s"
     if seconds < 3600:

@@ -31,10 +31,13 @@ async def test_it_says_sent_queued_assigned_done_only_as_the_bus_says_so() -> No
         scenes.task(seat.source, seat.clock, task.task_id, "code.review", "code-review-01", ago=2, progress=10)
         await seat.settle()
         assert seat.has("● assigned to code-review-01", "○ done")
-        done = Complete(task_id=task.task_id, agent_id="code-review-01", attempt=1, epoch=3, duration=5.0, result={})
+        result = {"verdict": "failed", "summary": "two findings"}
+        done = Complete(
+            task_id=task.task_id, agent_id="code-review-01", attempt=1, epoch=3, duration=5.0, result=result
+        )
         seat.source.say("code-review-01", Kind.TASK_COMPLETE, done)
         await seat.settle()
-        assert seat.has("✓ complete")
+        assert seat.has(f"{task.task_id}  ✗ complete  failed: two findings")
 
 
 @pytest.mark.asyncio

@@ -1,14 +1,22 @@
 """The pure parts of the screen: rows in order, columns, drafts, logs, little pictures."""
 
+import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from swarm_tui.agent.handlers import registry
+from swarm_tui.config.model import HandlerSpec
+from swarm_tui.protocol.codec import decode
+from swarm_tui.ui.catalogue import types_of
 from swarm_tui.ui.columns import Column, lay_out
 from swarm_tui.ui.draft import Draft, fields_of, payload_of, read_value, task_of, values_from
 from swarm_tui.ui.logs import within
 from swarm_tui.ui.rows import SortedRows
-from swarm_tui.ui.text import ago, amount, bar, beats, spark
+from swarm_tui.ui.screens.form import field_help
+from swarm_tui.ui.text import ago, amount, bar, beats, span, spark
 from swarm_tui.ui.widgets.agents import natural
+from swarm_tui.ui.widgets.streamlist import summary
 from swarm_tui.ui.widgets.table import passes
 from tests.ui.scenes import TYPES
 
@@ -88,6 +96,39 @@ def test_raw_text_is_json_or_yaml_and_says_where_it_is_wrong() -> None:
 def test_target_timeout_and_type_are_checked() -> None:
     _, wrong = task_of(Draft(type="bad type", raw="", target="no id!", timeout="never"), None, "t")
     assert set(wrong) == {"type", "target", "timeout"}
+
+
+def test_a_field_says_what_to_write_and_what_nothing_means() -> None:
+    schema = registry.schema("testing.run")
+    assert [field_help(each) for each in fields_of(schema)] == [
+        "folder, file or file::test, inside the workdir (empty: .)",
+        "options of pytest, such as -k or --maxfail (a, b, c)",
+    ]
+    assert all(len(field_help(each)) <= 66 for each in fields_of(schema)), "more than a form of 80 columns shows"
+
+
+def test_a_type_says_what_its_handler_does() -> None:
+    types = {each.name: each.summary for each in types_of(None)}
+    assert types["testing.run"] == "Runs pytest in the workdir."
+    assert types["code.review"] == "Gives approved, comments with file and line, and suggestions."
+    assert registry.about("site.build", HandlerSpec(command=["make", "site"])) == "Runs make, as the layout says."
+    assert registry.about("nobody.does-it") == ""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(None, "-"), (0.0, "0.0 s"), (0.0002, "1 ms"), (0.012, "12 ms"), (0.4, "0.4 s"), (200.0, "3 min 20 s")],
+)
+def test_spans_to_read(seconds: float | None, text: str) -> None:
+    assert span(seconds) == text
+
+
+def test_a_heartbeat_reads_as_the_agents_panel_does() -> None:
+    beat = {"status": "alive", "uptime": 710.002, "memory": {"rss": 25_000_000, "percent": 1.0}}
+    raw = msgspec.json.encode({"id": "1", "agent_id": "a", "payload": beat})
+    event = decode("s", "s/agents/heartbeat", raw, False, 1.0)
+    assert event is not None
+    assert summary(event) == "alive uptime=11m memory=24M"
 
 
 @given(st.text(max_size=30), st.sampled_from(["string", "integer", "number", "boolean", "array", "object", "any"]))

@@ -53,6 +53,19 @@ def schema(task_type: str, spec: HandlerSpec | None = None) -> dict[str, Any]:
     return _inlined(whole)
 
 
+def about(task_type: str, spec: HandlerSpec | None = None) -> str:
+    """What the handler does, in its own first sentence; empty when it says nothing. Never raises."""
+    spec = spec or HandlerSpec()
+    if spec.command:
+        return f"Runs {spec.command[0]}, as the layout says."
+    try:
+        text = " ".join((_class_of(_where(task_type, spec)).__doc__ or "").partition("\n\n")[0].split())
+    except HandlerError:
+        return ""
+    sentence, stop, _ = text.replace("`", "").partition(". ")
+    return sentence + stop.strip()
+
+
 def check(task_type: str, spec: HandlerSpec | None, payload: dict[str, Any]) -> str | None:
     """Why the payload cannot be done (a sentence with the field's path), or None when it fits."""
     try:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from swarm_tui.ui.app import SwarmApp
 
 KEPT = 20
+_KINDS = {"array": "a, b, c", "object": "an object", "any": "any value", "string": ""}
 
 
 class FormScreen(SwarmScreen):
@@ -35,7 +36,7 @@ class FormScreen(SwarmScreen):
     FormScreen #scroll { height: 1fr; padding: 0 1; }
     FormScreen #fields { height: auto; margin-bottom: 1; }
     FormScreen TextArea { height: 7; border: none; padding: 0 1; background: $surface; margin-left: 12; }
-    FormScreen #rawhelp, FormScreen .hint { color: $text-muted; margin-left: 13; }
+    FormScreen #rawhelp, FormScreen .hint { color: $text-muted; margin-left: 12; }
     """
 
     def __init__(self, app: "SwarmApp") -> None:
@@ -92,7 +93,10 @@ class FormScreen(SwarmScreen):
             )
         else:
             await place.mount_all(
-                [FieldRow(each.name, _help(each), self.draft.values.get(each.name, ""), spec=each) for each in specs]
+                [
+                    FieldRow(each.name, field_help(each), self.draft.values.get(each.name, ""), spec=each)
+                    for each in specs
+                ]
             )
         self._check()
 
@@ -299,9 +303,12 @@ def _draft(kept: dict[str, object]) -> Draft:
     )
 
 
-def _help(each: Field) -> str:
-    kind = {"array": "a list: a, b, c", "object": "an object", "any": "any value"}.get(each.kind, each.kind)
+def field_help(each: Field) -> str:
+    """What to write there: the kind where it is not plain text, and what is taken when nothing is written."""
+    kind = _KINDS.get(each.kind, each.kind)
     what = " or ".join(map(str, each.choices)) if each.choices else kind
-    default = f"; default {shown(each.default)}" if each.default not in (None, "") else ""
-    text = f"{each.help} ({what}{default})" if each.help else f"{what}{default}"
-    return text if each.required else f"{text}"
+    default = f"empty: {shown(each.default)}" if each.default not in (None, "", [], {}) else ""
+    more = "; ".join(part for part in (what, default) if part)
+    if not each.help:
+        return more or "text"
+    return f"{each.help} ({more})" if more else each.help

@@ -18,7 +18,7 @@ class FieldRow(Vertical):
     FieldRow .name { width: 12; text-style: bold; }
     FieldRow Input { border: none; height: 1; padding: 0 1; background: $surface; width: 1fr; }
     FieldRow Input:focus { border: none; background: $boost; }
-    FieldRow .help { height: 1; margin-left: 12; color: $text-muted; padding: 0 1; }
+    FieldRow .help { height: 1; margin-left: 12; color: $text-muted; }
     FieldRow.wrong .help { color: $error; }
     FieldRow.wrong .name { color: $error; }
     """

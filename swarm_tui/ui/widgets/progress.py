@@ -2,6 +2,7 @@
 
 from rich.segment import Segment
 
+from swarm_tui.domain.outcome import outcome
 from swarm_tui.domain.states import ENDED, TaskState
 from swarm_tui.domain.views import TaskView
 from swarm_tui.ui import look as looks
@@ -35,13 +36,14 @@ class SentLine(Still):
         parts: Parts = [Segment(f" {flat(task_id)}  ", self.look["strong"])]
         if sent.stage in ("rejected", "gave-up"):
             return [[*parts, Segment(fit(f"✗ {sent.stage}: {flat(sent.reason)}", width - 24), self.look["bad"])]]
+        if task is not None and task.state in ENDED:
+            glyph, style = looks.of_task(task)
+            came = task.error or task.reason or outcome(task.result)
+            said = fit(f"{glyph} {task.state.value}  {flat(came)}", width - len(task_id) - 3)
+            return [[*parts, Segment(said, self.look[style])]]
         reached = _reached(sent, task)
         for number, stage in enumerate(_STAGES):
             done = number <= reached
-            if stage == "done" and task is not None and task.state in ENDED:
-                glyph, style = looks.TASK[task.state]
-                parts.append(Segment(f"{glyph} {task.state.value} {flat(task.error or task.reason)}", self.look[style]))
-                continue
             parts.append(Segment(f"{'●' if done else '○'} {stage}", self.look["ok" if done else "quiet"]))
             if stage == "assigned" and reached == 2 and task is not None and task.agent_id:
                 parts.append(Segment(f" to {flat(task.agent_id)}", self.look["quiet"]))
@@ -50,8 +52,6 @@ class SentLine(Still):
 
 
 def _reached(sent: Sent, task: TaskView | None) -> int:
-    if task is not None and task.state in ENDED:
-        return 3
     if task is not None and task.state in (TaskState.ASSIGNED, TaskState.RUNNING):
         return 2
     return {"sent": 0, "queued": 1, "assigned": 2}.get(sent.stage, 0)

@@ -9,7 +9,7 @@ from swarm_tui.protocol.envelope import Event, Rejected
 from swarm_tui.ui.lines import Lines, Parts
 from swarm_tui.ui.model import Model
 from swarm_tui.ui.stream import Message, body_text
-from swarm_tui.ui.text import clock, fit, flat
+from swarm_tui.ui.text import ago, amount, clock, fit, flat
 
 _STYLE = {
     "tasks/complete": "ok", "tasks/failed": "bad", "tasks/dead": "bad", "tasks/held": "warn", "tasks/rejected": "bad",
@@ -34,10 +34,19 @@ def summary(message: Message) -> str:
     for name, value in payload.items():
         if name in _DULL or value in (None, "", False, [], {}):
             continue
-        words.append(f"{name}={_short(value)}")
+        words.append(f"{name}={_measure(name, value) or _short(value)}")
         if len(words) > 8:
             break
     return " ".join(words)
+
+
+def _measure(name: str, value: object) -> str:
+    """What agents say of themselves all the time, in the units of the agents panel; empty for anything else."""
+    if name == "uptime" and isinstance(value, int | float):
+        return ago(value)
+    if name == "memory" and isinstance(value, dict) and isinstance(rss := value.get("rss"), int | float):
+        return amount(rss)
+    return ""
 
 
 def _short(value: object) -> str:

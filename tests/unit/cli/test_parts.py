@@ -63,7 +63,10 @@ def test_a_slip_in_a_fields_name_is_told() -> None:
     ]
     assert slips("no.such-type", {"anything": 1}) == []
     assert slips("testing.run", {}) == []
-    assert "deployment.deploy needs the field `service`" in slips("deployment.deploy", {"version": "2"})
+    assert slips("deployment.deploy", {"version": "2"}) == [
+        "the payload does not fit deployment.deploy: Object missing required field `service`"
+    ]
+    assert "Expected `str`, got `int`" in slips("testing.run", {"path": 3})[0]
 
 
 LINES = st.lists(
