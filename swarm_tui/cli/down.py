@@ -3,8 +3,8 @@
 import click
 
 from swarm_tui.cli.common import NO_SUCH, Failure, note, target
-from swarm_tui.supervisor import service
-from swarm_tui.supervisor.service import UpError
+from swarm_tui.supervisor import down
+from swarm_tui.supervisor.service import UpError, swarm_lock
 from swarm_tui.tmux.errors import TmuxError
 
 
@@ -18,9 +18,9 @@ def command(swarm: str | None, named: str | None, now: bool, purge: bool) -> Non
     found = target(swarm or named)
     try:
         if now:
-            service.hurry(found.state)
-        with service.swarm_lock(found.state, note):
-            was_there = service.bring_down(found.swarm, now=now, purge=purge, say=note, waits=_waits)
+            down.hurry(found.state)
+        with swarm_lock(found.state, note):
+            was_there = down.bring_down(found.swarm, now=now, purge=purge, say=note, waits=_waits)
     except BrokenPipeError:
         raise
     except (UpError, TmuxError, OSError) as error:

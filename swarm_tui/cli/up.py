@@ -10,10 +10,11 @@ import click
 from swarm_tui.cli.common import FAILED, UNREACHABLE, Failure, host_name, is_terminal, note
 from swarm_tui.config.load import Loaded, find_layout, load_layout
 from swarm_tui.config.paths import state_dir
-from swarm_tui.supervisor import service
 from swarm_tui.supervisor.choose import NoBrokerError
+from swarm_tui.supervisor.down import finish_down
 from swarm_tui.supervisor.plan import Plan, load_plan
-from swarm_tui.supervisor.service import Prepared, UpError
+from swarm_tui.supervisor.service import UpError, server, swarm_lock
+from swarm_tui.supervisor.up import Prepared, Wait, bring_up, difference, prepare, progress
 from swarm_tui.tmux.errors import TmuxError
 
 
@@ -61,16 +62,17 @@ def command(
 
 def _up(loaded: Loaded, wait: float, *, dry_run: bool, join: bool, host: str, force: bool) -> Plan | None:
     if dry_run:
-        _show(service.prepare(loaded, host=host, join=join))
+        _show(prepare(loaded, host=host, join=join))
         return None
     if not force:
         _confirm(loaded.confirm)
     state = state_dir(loaded.layout.swarm)
-    with service.swarm_lock(state, note):
-        ready = service.prepare(loaded, host=host, join=join)
+    with swarm_lock(state, note):
+        finish_down(loaded.layout.swarm, say=note)
+        ready = prepare(loaded, host=host, join=join)
         for line in ready.notes:
             note(line)
-        service.bring_up(ready, note)
+        bring_up(ready, note)
     _wait(ready, wait)
     return ready.plan
 
@@ -97,7 +99,7 @@ def _show(ready: Prepared) -> None:
         scaled = f"  ({limits[spec.role][0]} to {limits[spec.role][1]} of them)" if spec.role in limits else ""
         program = f"  {' '.join(spec.command)}" if spec.command else ""
         click.echo(f"agent    {spec.agent_id:<20} {spec.role:<14}{scaled}{program}")
-    for line in service.difference(load_plan(ready.state) if ready.running else None, plan, ready.state):
+    for line in difference(load_plan(ready.state) if ready.running else None, plan, ready.state):
         click.echo(f"change   {line}")
 
 
@@ -106,7 +108,7 @@ def _wait(ready: Prepared, limit: float) -> None:
     began, live = time.monotonic(), sys.stderr.isatty()
     shown = ""
     while True:
-        now = service.progress(ready.plan, ready.state)
+        now = progress(ready.plan, ready.state)
         left = [row.agent_id for row in now.missing]
         if now.known and not left:
             break
@@ -122,9 +124,9 @@ def _wait(ready: Prepared, limit: float) -> None:
     _report(ready, now, time.monotonic() - began)
 
 
-def _report(ready: Prepared, now: service.Wait, took: float) -> None:
+def _report(ready: Prepared, now: Wait, took: float) -> None:
     plan = ready.plan
-    tmux = " ".join(service.server(plan.socket).argv)
+    tmux = " ".join(server(plan.socket).argv)
     bad = [*now.failed, *now.missing]
     fatal = [row for row in bad if not (row.state == "stopped" and ready.running)]
     if not now.known or fatal:

@@ -11,6 +11,7 @@ import pytest
 
 from swarm_tui.supervisor import processes
 from swarm_tui.supervisor.broker_pane import listens
+from swarm_tui.supervisor.plan import DownRequest, ask_down
 from tests.conftest import RealBroker
 from tests.e2e.supervisor_ground import Swarm, light, retained, sleeper
 from tests.wait import until
@@ -276,6 +277,28 @@ def test_a_second_host_joins_and_is_steered_over_the_bus(make: Make, real_broker
         os.environ["XDG_STATE_HOME"] = home
     assert retained(real_broker.port, f"{near.name}/hosts") == [f"{near.name}/hosts/near/status"]
     assert near.rows()["a"].state == "online"
+
+
+def test_up_finishes_a_down_that_was_broken_off(make: Make, real_broker: RealBroker) -> None:
+    stubborn = ["sh", "-c", "trap '' TERM; while :; do sleep 1; done"]
+    swarm = make(real_broker.port, [sleeper("a", command=stubborn)], supervisor={"term_wait": 1.0})
+    swarm.up(fails=True, wait="0")
+    first = swarm.await_row("a", lambda row: row.pid is not None).pid
+    ask_down(swarm.state, DownRequest(now=True))
+    swarm.kill(swarm.supervisor(), signal.SIGTERM)
+    assert "finished first" in swarm.up(fails=True, wait="0")
+    assert swarm.await_row("a", lambda row: row.pid is not None).pid != first
+    assert [pane.pid for pane in swarm.panes().values()] == list(swarm.pids().values())
+
+
+def test_down_ends_what_no_supervisor_watches(make: Make, real_broker: RealBroker) -> None:
+    swarm = make(real_broker.port, [sleeper("a")])
+    swarm.up(fails=True, wait="0")
+    swarm.await_row("a", lambda row: row.pid is not None)
+    swarm.tmux.run("kill-window", "-t", f"={swarm.name}:agents")
+    swarm.kill(swarm.tmux.panes()[0].server_pid)
+    swarm.down("--now")
+    assert swarm.processes() == []
 
 
 def test_a_changed_broker_moves_everybody(make: Make, make_broker: Callable[..., RealBroker]) -> None:

@@ -1,0 +1,144 @@
+"""How a swarm goes down on this host: the command only parses, calls this, and prints."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from shutil import rmtree
+
+from swarm_tui.config.paths import StateDir, state_dir
+from swarm_tui.config.running import forget_running, load_running
+from swarm_tui.supervisor import locks, store
+from swarm_tui.supervisor.broker_pane import SUPERVISOR
+from swarm_tui.supervisor.mending import mend
+from swarm_tui.supervisor.orphans import end_orphans
+from swarm_tui.supervisor.plan import DownRequest, Plan, ask_down, down_path, load_plan, plan_path, read_down
+from swarm_tui.supervisor.service import Say, UpError, server, supervisor_alive, tell
+from swarm_tui.tmux.errors import NoServerError, TmuxError
+from swarm_tui.tmux.panes import Pane
+from swarm_tui.tmux.server import DEFAULT, Tmux
+
+#: How long a `down` goes on without a supervisor that lives before it does the work itself, seconds.
+ALONE_AFTER = 10.0
+
+
+def bring_down(swarm: str, *, now: bool, purge: bool, say: Say, waits: Callable[[list[str]], None]) -> bool:
+    """End the swarm on this host; nothing of it is left. False when nothing of it was there.
+
+    `waits` hears whom it waits for, whenever that changes. Call it under `swarm_lock`. Raises UpError, TmuxError.
+    """
+    state = state_dir(swarm)
+    plan = load_plan(state)
+    if plan is None:
+        forget_running(swarm)
+        if purge and state.root.exists():
+            rmtree(state.root, ignore_errors=True)
+        return False
+    tmux = server(plan.socket)
+    panes = [pane for pane in tmux.panes() if pane.swarm == swarm]
+    was_there = bool(panes) or load_running(swarm) is not None
+    ask_down(state, DownRequest(now=now))
+    if panes or _lock_held(state, plan):
+        if not tell(state, signal.SIGTERM) and not any(pane.role == SUPERVISOR and not pane.dead for pane in panes):
+            say("no supervisor is there; one is made to end what it left")
+            if panes:
+                mend(tmux, plan, state)
+        _await_end(state, tmux, plan, waits)
+    _sweep(tmux, plan)
+    end_orphans(plan, state)
+    forget_running(swarm)
+    for path in (down_path(state), plan_path(state), store.store_path(state), state.environment()):
+        path.unlink(missing_ok=True)
+    if purge:
+        rmtree(state.root, ignore_errors=True)
+    return was_there
+
+
+def hurry(state: StateDir) -> None:
+    """A `down` that drains may be at work: let it drain no more."""
+    if down_path(state).exists():
+        ask_down(state, DownRequest(now=True))
+        tell(state, signal.SIGTERM)
+
+
+def _lock_held(state: StateDir, plan: Plan) -> bool:
+    """Whether an agent of the plan lives without any pane."""
+    return any(locks.holders(state.lock(spec.agent_id)) for spec in plan.specs(state))
+
+
+def finish_down(swarm: str, *, say: Say) -> None:
+    """A `down` that was broken off, and whose supervisor still goes down: let it end before anything begins anew.
+
+    Call it under `swarm_lock`. Raises UpError, TmuxError.
+    """
+    state = state_dir(swarm)
+    request = read_down(state)
+    if request is None or load_plan(state) is None:
+        return
+    say("a `down` was broken off on the way; it is finished first")
+    bring_down(swarm, now=request.now, purge=False, say=say, waits=lambda names: None)
+
+
+def _await_end(state: StateDir, tmux: Tmux, plan: Plan, waits: Callable[[list[str]], None]) -> None:
+    """Until the supervisor has done it. It may die on the way: its loop starts it again, and it goes on."""
+    figures = plan.layout.supervisor
+    end = time.monotonic() + figures.drain_wait * 2 + figures.term_wait * 3 + 30.0
+    last: list[str] = []
+    seen = time.monotonic()
+    while down_path(state).exists():
+        saved = store.load(state)
+        left = saved.stopping if saved is not None else []
+        if left != last:
+            last = left
+            waits(left)
+        if time.monotonic() > end:
+            raise UpError(f"{', '.join(left) or 'the supervisor'} does not end: `swarm-tui down --now`")
+        if supervisor_alive(saved):
+            seen = time.monotonic()
+        elif time.monotonic() - seen > ALONE_AFTER or not _comes_back(tmux, plan):
+            break
+        time.sleep(0.02)
+    while supervisor_alive(store.load(state)) and time.monotonic() < end:
+        time.sleep(0.01)
+
+
+def _comes_back(tmux: Tmux, plan: Plan) -> bool:
+    """Whether the loop that starts the supervisor again is there."""
+    with suppress(TmuxError):
+        return any(p.swarm == plan.swarm and p.role == SUPERVISOR and not p.dead for p in tmux.panes())
+    return True
+
+
+def _sweep(tmux: Tmux, plan: Plan) -> None:
+    """What is left of the session: panes that people opened in it, and a socket that nobody listens on."""
+    deadline = time.monotonic() + 5.0
+    while True:
+        panes: list[Pane] = tmux.panes()
+        here = [pane for pane in panes if pane.session == plan.session]
+        if not here:
+            break
+        if any(pane.swarm == plan.swarm for pane in here) or time.monotonic() > deadline:
+            # A session that other swarms' broker has moved into is theirs by now.
+            with suppress(TmuxError):
+                tmux.run("kill-session", "-t", f"={plan.session}")
+        time.sleep(0.01)
+    if plan.socket != DEFAULT:
+        _remove_socket(tmux)
+
+
+def _remove_socket(tmux: Tmux) -> None:
+    """tmux leaves its socket behind when it ends."""
+    folder = Path(os.environ.get("TMUX_TMPDIR") or "/tmp") / f"tmux-{os.getuid()}"
+    path = folder / tmux.socket
+    end = time.monotonic() + 2.0
+    while time.monotonic() < end:
+        try:
+            tmux.run("list-sessions")
+            return
+        except NoServerError:
+            path.unlink(missing_ok=True)
+            return
+        except TmuxError:
+            time.sleep(0.02)

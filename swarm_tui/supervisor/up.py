@@ -1,0 +1,163 @@
+"""How a swarm comes up on this host, or goes on: the command only parses, calls this, and prints."""
+
+import signal
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from msgspec import Struct
+
+from swarm_tui import __version__
+from swarm_tui.config.environment import save_environment
+from swarm_tui.config.load import Loaded
+from swarm_tui.config.paths import StateDir, state_dir
+from swarm_tui.config.resolve import session_name
+from swarm_tui.config.running import Running, load_running, save_running
+from swarm_tui.protocol.bodies import PaneStatus
+from swarm_tui.supervisor import store
+from swarm_tui.supervisor.choose import Choice, NoBrokerError, choose_broker
+from swarm_tui.supervisor.mending import mend, take_notes
+from swarm_tui.supervisor.plan import Plan, differs, down_path, load_plan, save_plan
+from swarm_tui.supervisor.service import Say, UpError, server, supervisor_alive, tell
+from swarm_tui.tmux.server import check_version
+
+
+class Prepared(Struct, frozen=True, kw_only=True):
+    """What `up` would do. `running`: the swarm is up and is adopted."""
+
+    plan: Plan
+    state: StateDir
+    running: bool
+    notes: list[str] = []
+
+
+def make_plan(loaded: Loaded, choice: Choice, *, host: str, join: bool) -> Plan:
+    """The plan of a layout."""
+    return Plan(
+        layout=loaded.layout,
+        path=str(loaded.path),
+        workdir=str(loaded.workdir),
+        host=loaded.layout.host or host,
+        session=session_name(loaded.layout),
+        embedded_port=choice.embedded_port,
+        join=join,
+    )
+
+
+def prepare(loaded: Loaded, *, host: str, join: bool) -> Prepared:
+    """Look at tmux, the session and the broker; change nothing. Raises UpError, NoBrokerError, TmuxMissingError."""
+    check_version()
+    state = state_dir(loaded.layout.swarm)
+    old = load_plan(state)
+    tmux = server(loaded.layout.tmux.socket)
+    session = session_name(loaded.layout)
+    panes = tmux.panes()
+    mine = [pane for pane in panes if pane.session == session]
+    ours = [pane for pane in mine if pane.swarm]
+    if mine and not any(pane.swarm == loaded.layout.swarm for pane in mine):
+        whose = f"belongs to the swarm {ours[0].swarm}" if ours else "is not ours"
+        raise UpError(
+            f"a tmux session named {session} is there and {whose}: choose another `session` in the layout, or end it"
+        )
+    running = any(pane.swarm == loaded.layout.swarm for pane in panes)
+    moved = old is not None and running and (old.session != session or old.socket != loaded.layout.tmux.socket)
+    if old is not None and moved:
+        raise UpError(f"the swarm runs in session {old.session}: `swarm-tui down` it before it can move to {session}")
+    choice = _choice(loaded, old if running else None)
+    notes = [choice.note] if choice.note else []
+    plan = make_plan(loaded, choice, host=host, join=join)
+    return Prepared(plan=plan, state=state, running=running, notes=notes)
+
+
+def _choice(loaded: Loaded, old: Plan | None) -> Choice:
+    """The broker; of a swarm that runs, the one it has, unless that was another's and is there no more."""
+    if old is None or old.layout.broker != loaded.layout.broker:
+        return choose_broker(loaded.layout.broker)
+    if old.embedded_port is None:
+        with suppress(NoBrokerError):
+            return choose_broker(loaded.layout.broker)
+    return Choice(embedded_port=old.embedded_port)
+
+
+def difference(old: Plan | None, new: Plan, state: StateDir) -> list[str]:
+    """What a changed layout changes, a line for each agent."""
+    if old is None:
+        return []
+    before = {spec.agent_id: spec for spec in old.specs(state)}
+    after = {spec.agent_id: spec for spec in new.specs(state)}
+    lines = [f"+ {name}" for name in after if name not in before]
+    lines += [f"- {name}" for name in before if name not in after]
+    lines += [f"~ {name}" for name in after if name in before and differs(before[name], after[name])]
+    if old.layout.supervisor != new.layout.supervisor:
+        lines.append("~ the supervisor's figures")
+    return lines
+
+
+def bring_up(ready: Prepared, say: Say) -> None:
+    """Write the plan and make the session, or hand the new plan to who runs it. Raises UpError, TmuxError, OSError.
+
+    Call it under `swarm_lock`.
+    """
+    plan, state = ready.plan, ready.state.create()
+    tmux = server(plan.socket)
+    for line in difference(load_plan(state) if ready.running else None, plan, state):
+        say(line)
+    if not ready.running:
+        forget_ended(state)
+    save_environment(state.environment())
+    save_plan(state, plan)
+    known = load_running(plan.swarm) if ready.running else None
+    save_running(
+        Running(
+            swarm=plan.swarm,
+            session=plan.session,
+            socket=plan.socket,
+            layout_path=plan.path,
+            broker=plan.layout.broker,
+            host=plan.host,
+            version=__version__,
+            started_at=known.started_at if known else time.time(),
+            embedded=plan.embedded_port is not None,
+            cwd=known.cwd if known else str(Path.cwd()),
+        )
+    )
+    mend(tmux, plan, state)
+    for line in take_notes(state):
+        say(line)
+    tell(state, signal.SIGUSR2)
+
+
+def forget_ended(state: StateDir) -> None:
+    """A new life of the swarm begins: what the last one wished to stop or had counted no longer holds."""
+    if not supervisor_alive(store.load(state)):
+        store.store_path(state).unlink(missing_ok=True)
+    down_path(state).unlink(missing_ok=True)
+    take_notes(state)
+
+
+class Wait(Struct, kw_only=True):
+    """How far a start is: who has registered, who has not, and who never will."""
+
+    ready: list[str] = []
+    missing: list[PaneStatus] = []
+    failed: list[PaneStatus] = []
+    known: bool = False
+
+
+def progress(plan: Plan, state: StateDir) -> Wait:
+    """Read how far it is, as the supervisor of this plan says it."""
+    saved = store.load(state)
+    if saved is None or not supervisor_alive(saved) or saved.plan != plan.identity():
+        return Wait()
+    found = Wait(known=bool(saved.rows) or not plan.layout.agents)
+    named = {spec.agent_id for spec in plan.specs(state)}
+    for row in saved.rows:
+        if row.witness in ("foreign", "stray") or row.agent_id not in named:
+            continue
+        if row.state in ("online", "busy", "draining") and row.pid:
+            found.ready.append(row.agent_id)
+        elif row.state in ("crashloop", "stopped"):
+            found.failed.append(row)
+        else:
+            found.missing.append(row)
+    return found
