@@ -1,5 +1,6 @@
 """The door: what each route answers, and that nobody comes in who should not."""
 
+import re
 import socket
 import subprocess
 import sys
@@ -13,7 +14,9 @@ from swarm_tui.agent.handlers.base import HandlerError
 from swarm_tui.agent.handlers.gateway import Probe
 from swarm_tui.agent.roles import api_gateway_app
 from swarm_tui.agent.roles.api_gateway import ApiGateway
+from swarm_tui.agent.roles.api_gateway_page import PAGE
 from swarm_tui.bus.memory import MemoryBroker, MemoryBus
+from swarm_tui.domain.states import AgentState, TaskState
 from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.topics import Kind as K
 from tests.unit.gateway.conftest import SWARM, Dispatcher, Visitor
@@ -109,6 +112,16 @@ def test_agents_health_metrics_and_openapi(open_door: Opener, visitor: Visitor, 
     assert "script-src 'sha256-" in page.headers["Content-Security-Policy"]
     assert b"innerHTML" not in page.body
     assert page.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_the_page_knows_every_state_and_makes_no_markup_of_words() -> None:
+    for state in (*AgentState, *TaskState):
+        assert re.search(rf'[{{ "]{state.value}"?: \["', PAGE), f"the page has no glyph for {state}"
+    for way in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("):
+        assert way not in PAGE
+    assert "/*style*/" not in PAGE
+    assert "/*script*/" not in PAGE
+    assert not re.search(r"\s(on\w+|style)=", PAGE), "the policy lets nothing inline pass but the two hashed parts"
 
 
 def test_metrics_tell_of_the_queue_and_of_how_long_tasks_took(
@@ -238,7 +251,9 @@ def visitor_socket(port: int) -> None:
 _IDLE = """
 import sys, itertools
 from swarm_tui.agent.roles.api_gateway import ApiGateway
+from swarm_tui.agent.roles.api_gateway_page import PAGE
 from swarm_tui.bus.memory import MemoryBroker, MemoryBus
+from swarm_tui.domain.states import AgentState, TaskState
 from swarm_tui.config.model import Broker, RunSpec
 class Link:
     swarm = "opencto-dev"

@@ -1,0 +1,184 @@
+"use strict";
+const WORDS = {
+  online: ["●", "good"], busy: ["◆", "busy"], draining: ["◇", "warn"], starting: ["◌", "dim"], suspect: ["?", "warn"],
+  hung: ["✖", "bad"], lost: ["✖", "bad"], offline: ["○", "dim"], backoff: ["↻", "warn"], crashloop: ["✖", "bad"],
+  stopped: ["○", "dim"], "awaiting-approval": ["✋", "warn"], queued: ["…", "dim"], assigned: ["▷", "busy"],
+  running: ["▶", "busy"], "retry-wait": ["↻", "warn"], held: ["■", "bad"], complete: ["✔", "good"],
+  failed: ["✖", "bad"], dead: ["✖", "bad"], cancelled: ["⊘", "dim"], expired: ["⊘", "dim"],
+};
+const GROUPS = {
+  all: null, open: ["awaiting-approval", "queued", "assigned", "running", "retry-wait", "held"],
+  waiting: ["queued", "retry-wait", "awaiting-approval"], running: ["assigned", "running"],
+  done: ["complete"], trouble: ["failed", "dead", "held", "expired"],
+};
+const byId = id => document.getElementById(id);
+let token = sessionStorage.getItem("token") || "";
+let group = "all", paused = false, dirty = true, loading = false, retry = 500;
+let tasks = [];
+const lines = [];
+
+async function get(path) {
+  const reply = await fetch(path, {headers: token ? {Authorization: "Bearer " + token} : {}});
+  if (reply.status === 401) {
+    token = prompt("Token (it is in the gateway's token file)") || "";
+    sessionStorage.setItem("token", token);
+    if (token) return get(path);
+  }
+  if (!reply.ok) throw new Error(reply.status + " " + reply.statusText);
+  return reply.json();
+}
+function make(tag, text, kind) {
+  const made = document.createElement(tag);
+  if (text !== null && text !== undefined) made.textContent = String(text);
+  if (kind) made.className = kind;
+  return made;
+}
+function cell(row, text, kind) {
+  const made = make("td", text, kind);
+  made.title = made.textContent;
+  row.append(made);
+  return made;
+}
+function say(id, text, kind) { byId(id).textContent = text; byId(id).className = kind || ""; }
+function state(row, word) {
+  const [glyph, kind] = WORDS[word] || ["·", ""];
+  cell(row, glyph + " " + word, kind);
+}
+function seconds(value) {
+  if (value === null || value === undefined) return "";
+  if (value < 10) return value.toFixed(1) + " s";
+  if (value < 120) return value.toFixed(0) + " s";
+  if (value < 7200) return (value / 60).toFixed(0) + " min";
+  return value < 172800 ? (value / 3600).toFixed(1) + " h" : (value / 86400).toFixed(0) + " d";
+}
+function drawTiles(status) {
+  const count = names => names.reduce((sum, name) => sum + (status.tasks[name] || 0), 0);
+  const up = status.agents.filter(agent => ["online", "busy", "draining"].includes(agent.state)).length;
+  const trouble = count(["failed", "dead", "held"]);
+  const tiles = [
+    ["agents up", up + " / " + status.agents.length, up < status.agents.length ? "warn" : "good"],
+    ["running", count(GROUPS.running), "busy"], ["waiting", count(GROUPS.waiting), ""],
+    ["complete", count(["complete"]), "good"], ["failed or held", trouble, trouble ? "bad" : "dim"],
+    ["alerts", status.alerts.length, status.alerts.length ? "bad" : "dim"], ["messages / s", status.rate.toFixed(1), ""],
+  ];
+  byId("tiles").replaceChildren(...tiles.map(([name, value, kind]) => {
+    const tile = make("div", null, "tile");
+    tile.append(make("b", value, kind), make("span", name));
+    return tile;
+  }));
+}
+function drawHead(status) {
+  say("swarm", status.swarm);
+  document.title = status.swarm;
+  const leader = status.dispatcher;
+  if (leader === null) say("leader", "no dispatcher: best effort", "warn");
+  else say("leader", "dispatcher " + (leader.agent_id || leader.instance) + (leader.online ? "" : " is away"), leader.online ? "dim" : "bad");
+  say("halted", status.halted === null ? "" : "■ halted: " + status.halted, "bad");
+  byId("alertbox").hidden = !status.alerts.length;
+  byId("alerts").replaceChildren(...status.alerts.map(alert => {
+    const item = make("li", null, alert.severity === "critical" ? "bad" : "warn");
+    item.textContent = alert.severity + ": " + alert.message;
+    return item;
+  }));
+}
+function drawAgents(agents) {
+  const body = document.createElement("tbody");
+  for (const agent of agents) {
+    const row = body.insertRow(), age = agent.last_heartbeat_age;
+    state(row, agent.state); cell(row, agent.agent_id); cell(row, agent.role, "dim"); cell(row, agent.task_id, "busy");
+    cell(row, seconds(agent.uptime), "n");
+    cell(row, age === null ? "" : seconds(age) + " ago", age !== null && age > 25 ? "warn" : "");
+    cell(row, agent.memory_rss ? (agent.memory_rss / 1048576).toFixed(0) + " MB" : "", "n");
+    cell(row, agent.cpu === null || agent.cpu === undefined ? "" : agent.cpu.toFixed(1) + " %", "n");
+    cell(row, agent.restarts || "", "n warn"); cell(row, agent.reason, "dim");
+  }
+  byId("agents").replaceChildren(byId("agents").tHead, body);
+}
+function drawTasks() {
+  const body = document.createElement("tbody"), now = Date.now() / 1000;
+  const shown = tasks.filter(task => !GROUPS[group] || GROUPS[group].includes(task.state)).slice(0, 50);
+  for (const task of shown) {
+    const row = body.insertRow();
+    state(row, task.state);
+    const opener = make("button", task.task_id, "open");
+    opener.addEventListener("click", () => open(task.task_id));
+    cell(row, "").append(opener);
+    cell(row, task.type); cell(row, task.agent_id, "dim"); cell(row, task.attempt || "", "n");
+    const bar = cell(row, "");
+    if (task.progress !== null && task.progress !== undefined) {
+      const drawn = document.createElement("progress");
+      drawn.max = 100; drawn.value = task.progress;
+      bar.append(drawn, " " + task.progress.toFixed(0) + "%");
+    }
+    cell(row, task.duration === null ? "" : seconds(task.duration / 1000), "n");
+    cell(row, seconds(Math.max(0, now - task.created_at)), "n");
+    const bad = task.error || (task.result && task.result.verdict === "failed" ? "verdict: failed" : "");
+    cell(row, bad || task.reason || task.message, bad ? "bad" : "dim");
+  }
+  byId("tasks").replaceChildren(byId("tasks").tHead, body);
+  byId("tasks").parentElement.hidden = !shown.length;
+  byId("notasks").hidden = shown.length > 0;
+}
+async function open(taskId) {
+  try {
+    const task = await get("/tasks/" + encodeURIComponent(taskId));
+    byId("detailname").textContent = task.type + "  " + task.task_id + "  " + task.state;
+    byId("hops").replaceChildren(...task.hops.map(hop => make("li",
+      [new Date(hop.at * 1000).toLocaleTimeString(), hop.what, hop.agent_id, hop.detail].filter(Boolean).join("  "))));
+    const shown = {payload: task.payload, result: task.result, error: task.error, errors: task.errors};
+    byId("detailbody").textContent = JSON.stringify(shown, null, 2);
+    byId("detail").showModal();
+  } catch (error) { say("link", "✖ " + error.message, "bad"); }
+}
+function drawStream() {
+  if (paused) return;
+  const wanted = byId("match").value.toLowerCase();
+  const shown = wanted ? lines.filter(line => line.toLowerCase().includes(wanted)) : lines;
+  byId("stream").textContent = shown.slice(-200).reverse().join("\n");
+}
+async function refresh() {
+  if (!dirty || loading || document.hidden) return;
+  dirty = false; loading = true;
+  try {
+    const [status, rows] = await Promise.all([get("/status"), get("/tasks?limit=500")]);
+    tasks = rows;
+    drawHead(status); drawTiles(status); drawAgents(status.agents); drawTasks();
+  } catch (error) { say("link", "✖ " + error.message, "bad"); }
+  loading = false;
+}
+function connect() {
+  const scheme = location.protocol === "https:" ? "wss://" : "ws://";
+  const socket = new WebSocket(scheme + location.host + "/" + (token ? "?token=" + encodeURIComponent(token) : ""));
+  socket.onopen = () => { retry = 500; dirty = true; say("link", "● live", "good"); };
+  socket.onmessage = event => {
+    dirty = true;
+    const frame = JSON.parse(event.data);
+    const text = JSON.stringify(frame.message).slice(0, 300);
+    lines.push(new Date().toLocaleTimeString() + "  " + frame.topic + "  " + text);
+    if (lines.length > 2000) lines.splice(0, 1000);
+  };
+  socket.onclose = event => {
+    say("link", "✖ not connected" + (event.reason ? ": " + event.reason : ""), "bad");
+    setTimeout(connect, retry); retry = Math.min(5000, retry * 2);
+  };
+}
+for (const name of Object.keys(GROUPS)) {
+  const button = make("button", name);
+  button.type = "button";
+  button.setAttribute("aria-pressed", name === group);
+  button.addEventListener("click", () => {
+    group = name;
+    for (const other of byId("filters").children) other.setAttribute("aria-pressed", other === button);
+    drawTasks();
+  });
+  byId("filters").append(button, " ");
+}
+byId("pause").addEventListener("click", () => {
+  paused = !paused;
+  byId("pause").setAttribute("aria-pressed", paused);
+});
+setInterval(refresh, 1000);
+setInterval(() => { dirty = true; }, 5000);
+setInterval(drawStream, 500);
+document.addEventListener("visibilitychange", () => { dirty = true; });
+refresh().then(connect);
