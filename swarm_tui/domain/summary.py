@@ -54,6 +54,7 @@ def status_json(fleet: Fleet, *, now: float, session: str | None = None, url: st
             "refused": fleet.counts.refused,
             "warned": fleet.counts.warned,
         },
+        "problems": [msgspec.to_builtins(problem) for problem in problems(fleet, now)],
         "refusals": [{"topic": r.topic, "reason": r.reason, "at": r.received} for r in list(fleet.refusals)[-10:]],
     }
 
@@ -207,21 +208,29 @@ _MOST_TASKS = 200
 
 def problems(fleet: Fleet, now: float) -> list[Problem]:
     """What is wrong now, the worst first, each with what to do."""
-    found = [*_swarm(fleet), *_agents(fleet), *_tasks(fleet, now), *_alerts(fleet)]
+    found = [*_swarm(fleet, now), *_agents(fleet), *_tasks(fleet, now), *_alerts(fleet)]
     return sorted(found, key=lambda problem: _ORDER[problem.severity])
 
 
-def _swarm(fleet: Fleet) -> list[Problem]:
+def _no_broker(fleet: Fleet, now: float) -> str:
+    passed = int(max(0.0, now - (now if fleet.link_changed is None else fleet.link_changed)))
+    since = f"{passed} s" if passed < 120 else f"{passed // 60} min"
+    if fleet.was_linked:
+        return f"BROKER LOST {since} ago: {fleet.broker_reason or 'the connection ended'}; all else is as it was then"
+    return f"NO BROKER for {since}: {fleet.broker_reason}"
+
+
+def _swarm(fleet: Fleet, now: float) -> list[Problem]:
     found = []
     if not fleet.broker_up:
-        what = f"no connection to the broker: {fleet.broker_reason}"
+        what = _no_broker(fleet, now)
         todo = "run `swarm-tui doctor`; everything waits and goes on by itself when it is back"
         found.append(Problem(severity="critical", subject="broker", id="", what=what, todo=todo))
     elif fleet.common_silence is not None:
         what, todo = fleet.common_silence, "run `swarm-tui doctor`"
         found.append(Problem(severity="critical", subject="broker", id="", what=what, todo=todo))
     if fleet.halted is not None:
-        what = f"halted: {fleet.halted}"
+        what = f"HALTED: {fleet.halted or 'nothing runs'}"
         found.append(Problem(severity="warning", subject="swarm", id="", what=what, todo="`swarm-tui resume` lifts it"))
     if fleet.dispatcher is not None and not fleet.dispatcher.online:
         what, todo = "the dispatcher is away: tasks wait", "start the task-manager"
@@ -243,7 +252,7 @@ def _agents(fleet: Fleet) -> list[Problem]:
             found.append(Problem(severity="warning", subject="agent", id=agent.agent_id, what=what, todo=todo))
         elif advice is not None:
             word = agent.state.value if agent.state in _AGENT_TODO else agent.witness
-            what = f"{agent.agent_id} is {word}" + (f": {agent.reason}" if agent.reason else "")
+            what = f"{agent.agent_id} {word}" + (f": {agent.reason}" if agent.reason else "")
             found.append(Problem(severity=advice[0], subject="agent", id=agent.agent_id, what=what, todo=advice[1]))
     return found
 
@@ -256,7 +265,8 @@ def _tasks(fleet: Fleet, now: float) -> list[Problem]:
             if task.ended_at is not None and now - task.ended_at > _ENDED_FRESH:
                 continue
             why = task.error or task.reason
-            what = f"{task.type} {task_id} is {state.value}" + (f": {why}" if why else "")
+            word = "waits for approval" if state is TaskState.AWAITING_APPROVAL else state.value
+            what = f"{task_id} {word}" + (f": {why}" if why else "")
             found.append(Problem(severity=severity, subject="task", id=task_id, what=what, todo=todo))
     return found
 

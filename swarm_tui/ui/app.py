@@ -27,7 +27,6 @@ from swarm_tui.ui.screens.base import SwarmScreen
 from swarm_tui.ui.screens.main import MainScreen
 from swarm_tui.ui.source import Source
 from swarm_tui.ui.state import load_state, save_state
-from swarm_tui.ui.trouble import troubles
 from swarm_tui.ui.undo import Undo
 from swarm_tui.ui.widgets.pane import PaneView
 
@@ -125,7 +124,7 @@ class SwarmApp(Opening, App[int]):
         for screen in self.screens_of_ours():
             if delta:
                 screen.take(delta, now)
-        self.alarms.hear(troubles(self.model, now))
+        self.alarms.hear(self.model.problems())
         if self.front is not None:
             self.front.tick(now)
             self.front.renew_footer()
@@ -141,7 +140,7 @@ class SwarmApp(Opening, App[int]):
     def _link_changed(self) -> None:
         up = self.model.fleet.broker_up
         self.main.all_changed()
-        if up and self.model.was_linked:
+        if up and self.model.again:
             self.say("the broker is back; what is below is of now")
         if up:
             self.load_past()
@@ -193,15 +192,15 @@ class SwarmApp(Opening, App[int]):
         if self.screen is not self.main:
             self.to_main()
         on = not self.main.agents.problems
-        found = troubles(self.model, self.clock())
+        found = self.model.problems()
         if on and not found:
             self.say("nothing is wrong")
             return
         self.main.set_problems(on)
-        worst = next((trouble for trouble in found if trouble.id), None)
-        if on and worst is not None:
-            self.main.focus_panel(worst.where)
-            (self.main.agents if worst.where == "agents" else self.main.tasks).select(worst.id)
+        worst = next((problem for problem in found if self.model.place(problem)), None)
+        if on and worst is not None and (where := self.model.place(worst)):
+            self.main.focus_panel(where)
+            (self.main.agents if where == "agents" else self.main.tasks).select(worst.id)
 
     def to_main(self) -> None:
         """Close all pages."""

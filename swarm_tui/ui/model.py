@@ -1,14 +1,16 @@
 """What the screen knows: the fleet, the stream and the tallies, fed in batches."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 
 from msgspec import Struct, field
 
 from swarm_tui.bus.port import Link
 from swarm_tui.domain.fleet import Fleet
 from swarm_tui.domain.states import TaskState
+from swarm_tui.domain.summary import Problem, problems
 from swarm_tui.domain.views import AgentView, TaskView
 from swarm_tui.protocol.envelope import Event
+from swarm_tui.protocol.rows import TaskRow
 from swarm_tui.ui.source import Item
 from swarm_tui.ui.stream import Stream
 
@@ -37,20 +39,22 @@ class Model:
         self.fleet = Fleet(swarm)
         self.stream = Stream(swarm)
         self.marks: dict[str, set[str]] = {"agents": set(), "tasks": set()}
-        self.linked_at: float | None = None
-        self.was_linked = False
         self.past_loaded = False
-        self.link_changed_at: float = clock()
+        self.again = False
+        """Whether the link came back, not up for the first time."""
+        self._problems: list[Problem] | None = None
+        self._wrong: dict[str, Set[str]] = {"agents": set(), "tasks": set()}
 
     def feed(self, items: Iterable[Item], now: float) -> Delta:
         """Apply a batch in order."""
         batch = list(items)
         delta = Delta()
+        self._problems = None
         skip = max(0, len(batch) - LISTED)
         for number, item in enumerate(batch):
             if isinstance(item, Link):
+                self.again = self.fleet.was_linked
                 self.fleet.link(item.up, item.reason, now)
-                self._linked(item.up, now)
                 delta.header = True
                 continue
             changes = self.fleet.apply(item, now)
@@ -64,16 +68,34 @@ class Model:
                 delta.stream = True
         return delta
 
-    def _linked(self, up: bool, now: float) -> None:
-        self.link_changed_at = now
-        if up:
-            self.was_linked = self.linked_at is not None
-            self.linked_at = now
-
     def tick(self, now: float) -> Delta:
         """Let time pass: once a second."""
+        self._problems = None
         changes = self.fleet.tick(now)
         return Delta(agents=set(changes.agents), tasks=set(changes.tasks), header=changes.header)
+
+    def load(self, rows: list[TaskRow], now: float) -> Delta:
+        """Merge tasks of the past."""
+        self._problems = None
+        changes = self.fleet.load(rows, now)
+        return Delta(agents=set(changes.agents), tasks=set(changes.tasks), header=changes.header)
+
+    def problems(self) -> list[Problem]:
+        """What is wrong, the worst first; counted anew when something changed."""
+        if self._problems is None:
+            self._problems = problems(self.fleet, self.clock())
+            ids = {problem.id for problem in self._problems}
+            self._wrong = {"agents": ids & self.fleet.agents.keys(), "tasks": ids & self.fleet.tasks.keys()}
+        return self._problems
+
+    def wrong(self, noun: str) -> Set[str]:
+        """The ids of the `agents` or `tasks` that are a problem."""
+        self.problems()
+        return self._wrong[noun]
+
+    def place(self, problem: Problem) -> str | None:
+        """Where the problem shows: `agents`, `tasks`, or None."""
+        return next((noun for noun in ("agents", "tasks") if problem.id in self._wrong[noun]), None)
 
     @property
     def received(self) -> int:

@@ -34,7 +34,7 @@ def ask_past(app: "SwarmApp") -> None:
 def _tasks(app: "SwarmApp", reply: Reply | None) -> None:
     rows = task_rows(reply)
     if rows:
-        app.model.fleet.load(rows, app.clock())
+        app.model.load(rows, app.clock())
         app.main.all_changed()
 
 

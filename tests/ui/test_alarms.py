@@ -1,9 +1,13 @@
 """The title, the bell and the notification: once for each new trouble, and no code of others in them."""
 
+from swarm_tui.domain.summary import Problem
 from swarm_tui.ui.alarms import Alarms
 from swarm_tui.ui.model import Model
-from swarm_tui.ui.trouble import Trouble
 from tests.ui.fake import Clock
+
+
+def lost(what: str) -> Problem:
+    return Problem(severity="critical", subject="agent", id="x-1", what=what, todo="")
 
 
 def test_a_new_trouble_rings_once_and_the_title_counts() -> None:
@@ -11,7 +15,7 @@ def test_a_new_trouble_rings_once_and_the_title_counts() -> None:
     alarms = Alarms(Model("dev", Clock()), said.append, bell=True)
     alarms.hear([])
     assert said == ["\x1b]2;dev - swarm-tui\x07"]
-    bad = Trouble(True, "x-1 lost \x1b]0;owned\x07; gone", "agents", "x-1")
+    bad = lost("x-1 lost \x1b]0;owned\x07; gone")
     alarms.hear([bad])
     alarms.hear([bad])
     assert said[1:] == ["\x1b]2;(1!) dev - swarm-tui\x07", "\x07\x1b]9;dev: x-1 lost ?]0,owned?, gone\x07"]
@@ -20,7 +24,7 @@ def test_a_new_trouble_rings_once_and_the_title_counts() -> None:
 def test_what_was_wrong_before_the_screen_opened_does_not_ring() -> None:
     said: list[str] = []
     alarms = Alarms(Model("dev", Clock()), said.append, bell=True)
-    alarms.hear([Trouble(True, "old", "agents", "x-1")])
+    alarms.hear([lost("old")])
     assert not any("\x07\x1b]9" in text for text in said)
 
 
@@ -28,5 +32,5 @@ def test_the_bell_is_off_by_default() -> None:
     said: list[str] = []
     alarms = Alarms(Model("dev", Clock()), said.append, bell=False)
     alarms.hear([])
-    alarms.hear([Trouble(True, "new", "agents", "x-1")])
+    alarms.hear([lost("new")])
     assert all(text.startswith("\x1b]2;") for text in said)

@@ -3,7 +3,7 @@
 import pytest
 
 from swarm_tui.config.user import UserConfig
-from swarm_tui.protocol.bodies import HostControl, Reply, TaskAct
+from swarm_tui.protocol.bodies import Alert, HostControl, Reply, Status, TaskAct
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.screens.confirm import ConfirmScreen
 from tests.ui import scenes
@@ -140,9 +140,37 @@ async def test_problems_only_goes_to_the_worst() -> None:
         await seat.press("p")
         assert main.agents.current() == "deployment-01"
         assert set(main.agents.rows.ids()) == {"deployment-01", "docs-01"}
+        assert set(main.agents.rows.ids()) == seat.app.model.wrong("agents")
         assert all(main.tasks.trouble(seat.app.model.fleet.tasks[i]) for i in main.tasks.rows.ids())
         await seat.press("p")
         assert len(main.agents.rows) == 9
+
+
+@pytest.mark.asyncio
+async def test_who_vanished_and_a_silence_of_all_are_problems_too() -> None:
+    async with seated("calm") as seat:
+        for status in ("online", "offline"):
+            seat.source.say("lone-01", Kind.STATUS, Status(status=status, role="docs", incarnation="i"), "lone-01")
+        await seat.settle()
+        assert "lone-01 vanished without a farewell" in seat.text()[2]
+        await seat.press("p")
+        assert seat.app.main.agents.rows.ids() == ["lone-01"]
+        await seat.pass_(60.0)
+        assert "all 9 agents fell silent together" in seat.text()[2]
+
+
+@pytest.mark.asyncio
+async def test_the_problems_view_takes_in_what_becomes_wrong_and_lets_go_of_what_is_right() -> None:
+    async with seated("trouble") as seat:
+        await seat.press("p")
+        assert "task_f00d11" in seat.app.main.tasks.rows
+        seat.source.say("deployment-01", Kind.ALERT, Alert(message="slow", name="slow", agent_id="testing-01"))
+        await seat.settle()
+        assert "testing-01" in seat.app.main.agents.rows
+        seat.clock.pass_(1000.0)
+        seat.app.tick()
+        assert "testing-01" not in {problem.id for problem in seat.app.model.problems() if problem.subject == "alert"}
+        assert set(seat.app.main.agents.rows.ids()) == seat.app.model.wrong("agents")
 
 
 @pytest.mark.asyncio

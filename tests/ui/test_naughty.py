@@ -119,9 +119,9 @@ async def test_naughty_strings_everywhere(size: tuple[int, int]) -> None:
         clean_lines(seat)
         for text in NAUGHTY:
             seat.app.say(text)
-            seat.app.confirm(text, "x", lambda: None)
-            await seat.settle()
-            await seat.press("escape")
+        seat.app.confirm(" ".join(NAUGHTY), "[/x]", lambda: None)
+        await seat.settle()
+        clean_lines(seat)
 
 
 @given(st.text(max_size=60), st.integers(0, 40))

@@ -33,6 +33,10 @@ class Fleet:
         self.swarm = swarm
         self.broker_up = False
         self.broker_reason = "not connected yet"
+        self.was_linked = False
+        """Whether our own connection was ever up."""
+        self.link_changed: float | None = None
+        """When it last came or went."""
         self.dispatcher: DispatcherView | None = None
         self.halted: str | None = None
         self.alerts: dict[str, AlertView] = {}
@@ -195,6 +199,9 @@ class Fleet:
         """Our own connection came or went: while it is down nobody's silence counts."""
         if up and not self.broker_up:
             self._listening_since = now
+        if up != self.broker_up or self.link_changed is None:
+            self.link_changed = now
+        self.was_linked |= up
         self.broker_up, self.broker_reason = up, clean(reason, 300)
         return Changes(header=True)
 

@@ -9,6 +9,8 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
+from swarm_tui.ui.text import flat
+
 if TYPE_CHECKING:
     from swarm_tui.ui.app import SwarmApp
 
@@ -34,7 +36,7 @@ class ConfirmScreen(ModalScreen[bool]):
 
     def __init__(self, app: "SwarmApp", question: str, verb: str) -> None:
         super().__init__()
-        self.question = question
+        self.question = flat(question)
         self.verb = verb
 
     def compose(self) -> ComposeResult:

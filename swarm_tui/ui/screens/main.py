@@ -1,5 +1,6 @@
 """The main screen: agents, tasks, stream and pane, arranged for the room there is."""
 
+from collections.abc import Set
 from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
@@ -11,7 +12,6 @@ from swarm_tui.ui import look as looks
 from swarm_tui.ui.lines import Lines
 from swarm_tui.ui.model import Delta
 from swarm_tui.ui.screens.base import SwarmScreen
-from swarm_tui.ui.trouble import troubles
 from swarm_tui.ui.widgets.agents import AgentTable
 from swarm_tui.ui.widgets.footer import Footer
 from swarm_tui.ui.widgets.header import Header, TroubleStrip
@@ -47,6 +47,7 @@ class MainScreen(SwarmScreen):
         self.zoomed = False
         self.sizes: dict[str, int] = dict(app.state.sizes)
         self._bottom = "stream"
+        self._wrong: dict[str, Set[str]] = {}
 
     def compose(self) -> ComposeResult:
         app = self.swarm_app
@@ -70,7 +71,7 @@ class MainScreen(SwarmScreen):
         self.agents.pattern = self.swarm_app.state.filters.get("agents", "")
         self.tasks.pattern = self.swarm_app.state.filters.get("tasks", "")
         self.model.stream.filter(self.swarm_app.state.filters.get("stream", ""))
-        self.trouble.show(troubles(self.model, self.model.clock()))
+        self.trouble.show(self.model.problems())
         self.agents.refill()
         self.tasks.refill()
         self.set_focus(self.agents)
@@ -216,9 +217,13 @@ class MainScreen(SwarmScreen):
     def _header(self, now: float) -> None:
         self.query_one(Header).renew()
         shown = self.trouble.display
-        self.trouble.show(troubles(self.model, now))
+        self.trouble.show(self.model.problems())
         if self.trouble.display != shown:
             self.fit_panels()
+        for table in (self.agents, self.tasks):
+            if table.problems and self._wrong.get(table.NOUN) != (wrong := self.model.wrong(table.NOUN)):
+                self._wrong[table.NOUN] = wrong
+                table.refill()
 
     def tick(self, now: float) -> None:
         if not self.is_mounted:

@@ -50,10 +50,7 @@ class TaskScreen(PageScreen):
     def _row(self, reply: object) -> None:
         rows = task_rows(reply)  # type: ignore[arg-type]
         if rows and self.is_mounted:
-            delta = self.model.fleet.load(rows, self.model.clock())
-            self.swarm_app.main.take(
-                Delta(agents=set(delta.agents), tasks=set(delta.tasks), header=True), self.model.clock()
-            )
+            self.swarm_app.main.take(self.model.load(rows, self.model.clock()), self.model.clock())
             self.renew()
 
     def _past(self, reply: object) -> None:

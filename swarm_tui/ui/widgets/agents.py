@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from rich.segment import Segment
 
-from swarm_tui.domain.states import LIVE, TROUBLE
+from swarm_tui.domain.states import LIVE
 from swarm_tui.domain.views import AgentView
 from swarm_tui.ui import look as looks
 from swarm_tui.ui.columns import Column, Scene, text_cell
@@ -133,7 +133,7 @@ class AgentTable(Table[AgentView]):
         return f"{row.agent_id} {row.role} {row.state.value} {row.witness or ''} {row.task_id or ''} {row.host or ''}"
 
     def trouble(self, row: AgentView) -> bool:
-        return row.state in TROUBLE or row.witness is not None
+        return row.agent_id in self.model.wrong("agents")
 
     def limits(self) -> dict[str, int]:
         longest = max((len(name) for name in self.source()), default=12)

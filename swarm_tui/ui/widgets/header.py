@@ -5,12 +5,12 @@ from rich.segment import Segment
 from rich.style import Style
 
 from swarm_tui.domain.states import LIVE, TaskState
+from swarm_tui.domain.summary import Problem
 from swarm_tui.ui import look as looks
 from swarm_tui.ui.lines import Parts
 from swarm_tui.ui.model import Model
 from swarm_tui.ui.source import Facts
 from swarm_tui.ui.text import fit, flat
-from swarm_tui.ui.trouble import Trouble
 from swarm_tui.ui.widgets.still import Still
 
 _SHOWN = [
@@ -116,9 +116,9 @@ class TroubleStrip(Still):
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
-        self.found: list[Trouble] = []
+        self.found: list[Problem] = []
 
-    def show(self, found: list[Trouble]) -> None:
+    def show(self, found: list[Problem]) -> None:
         """Say this."""
         self.found = found
         self.display = bool(found)
@@ -127,16 +127,16 @@ class TroubleStrip(Still):
     def lines(self, width: int) -> list[Parts]:
         if not self.found:
             return [[]]
-        style = self.look["alarm" if self.found[0].grave else "caution"]
-        text, shown = f" {'‼' if self.found[0].grave else '!'} {self.found[0].text}", 1
-        for trouble in self.found[1:]:
-            longer = f"{text}  ·  {trouble.text}"
+        grave = self.found[0].severity == "critical"
+        text, shown = f" {'‼' if grave else '!'} {flat(self.found[0].what)}", 1
+        for problem in self.found[1:]:
+            longer = f"{text}  ·  {flat(problem.what, 80)}"
             if cell_len(longer) > width - 20:
                 break
             text, shown = longer, shown + 1
         left = len(self.found) - shown
         tail = (f" +{left} more," if left else "") + " p shows "
-        return [[Segment(fit(text, width - len(tail)) + tail, style)]]
+        return [[Segment(fit(text, width - len(tail)) + tail, self.look["alarm" if grave else "caution"])]]
 
 
 def ends(left: Parts, right: Parts, width: int) -> Parts:

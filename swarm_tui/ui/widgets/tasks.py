@@ -154,7 +154,7 @@ class TaskTable(Table[TaskView]):
         return f"{row.task_id} {row.type} {row.state.value} {row.agent_id or ''} {row.priority} {row.error or ''}"
 
     def trouble(self, row: TaskView) -> bool:
-        return row.state in ASKS or row.state in BAD or row.state is TaskState.RETRY_WAIT
+        return row.task_id in self.model.wrong("tasks")
 
     def wanted(self, row: TaskView) -> bool:
         states = TABS[self.tab][1]
