@@ -1,4 +1,4 @@
-"""The page at `/`: the swarm at a glance, live over the same WebSocket. What comes from outside never becomes markup."""
+"""The page at `/`: the swarm at a glance, live over the same WebSocket; what comes from outside is never markup."""
 
 from base64 import b64encode
 from hashlib import sha256
