@@ -13,6 +13,7 @@ from swarm_tui.bus.urls import parse_url
 from swarm_tui.cli.checkup import Finding, bad, ok, warn
 from swarm_tui.config.model import Broker
 from swarm_tui.config.urls import is_loopback
+from swarm_tui.protocol.topics import TRIALS
 
 _LIMIT = 3.0
 _LARGE = 128 * 1024 - 256
@@ -72,7 +73,7 @@ def check_broker(broker: Broker, swarm: str) -> Iterator[Finding]:
         yield bad("broker", tried.reason)
         return
     yield ok("broker", f"{parse_url(broker.url)} accepts us in {tried.seconds * 1000:.0f} ms")
-    base = f"{swarm}/_doctor/{os.urandom(4).hex()}"
+    base = f"{swarm}/{TRIALS}/{os.urandom(4).hex()}"
     for name, check in (
         ("ping-pong", _ping),
         ("retained", _retained),

@@ -46,7 +46,7 @@ def decode(swarm: str, full: str, raw: bytes, retained: bool, received: float) -
             raise RefusedError("a retained copy on a topic that is not retained")
         if address.key and address.kind is not Kind.OTHER and not is_agent_id(address.key):
             raise RefusedError(f"{address.key[:80]!r} in the topic is not a name")
-        if not raw and address.kind in RETAINED:
+        if not raw and (address.kind in RETAINED or address.kind is Kind.OTHER):
             return _cleared(full, address.kind, address.key, retained, received)
         return _read(full, address.kind, address.key, raw, retained, received)
     except RefusedError as refused:
@@ -69,9 +69,9 @@ def refusal(swarm: str, full: str, raw: bytes, now: float) -> str | None:
 
 def _cleared(full: str, kind: Kind, key: str, retained: bool, received: float) -> Event:
     return Event(
-        topic=full,
+        topic=clean(full),
         kind=kind,
-        key=key,
+        key=clean(key),
         id="",
         at=received,
         received=received,

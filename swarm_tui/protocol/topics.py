@@ -67,6 +67,10 @@ _BY_TOPIC = {kind.value: kind for kind in Kind if "+" not in kind.value and kind
 _BY_ENDS = {(parts[0], parts[2]): kind for kind in Kind if "+" in kind.value for parts in [kind.value.split("/")]}
 
 
+#: The branch where `doctor` tries the broker out: within the swarm, as its ACL is tried too, and not of its talk.
+TRIALS = "_doctor"
+
+
 class Address(Struct, frozen=True):
     """A topic, understood: what it says, and the name in it (`""` where it has none)."""
 
@@ -84,6 +88,8 @@ def parse(swarm: str, full: str) -> Address | None:
     if not full.startswith(swarm + "/"):
         return None
     rest = full[len(swarm) + 1 :]
+    if rest.startswith(TRIALS + "/"):
+        return None
     if (kind := _BY_TOPIC.get(rest)) is not None:
         return Address(kind)
     parts = rest.split("/")

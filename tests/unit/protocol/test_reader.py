@@ -33,6 +33,17 @@ def good(kind: Kind, body: object, key: str = "", **more: Any) -> Event:
     return heard
 
 
+def test_what_doctor_tries_is_not_the_swarms_talk() -> None:
+    assert decode(S, f"{S}/_doctor/1a2b/retained", b"{}", True, NOW) is None
+
+
+def test_a_topic_of_somebody_elses_may_be_cleared_too() -> None:
+    heard = decode(S, f"{S}/dashboards/one\x1b", b"", False, NOW)
+    assert isinstance(heard, Event)
+    assert isinstance(heard.body, Cleared)
+    assert heard.key == "dashboards/one␛"
+
+
 TASK = {"task_id": "t1", "type": "code.review", "payload": {"repo": "x"}}
 
 # What is accepted: kind, body, then what the internal message holds (dotted names of the event).
