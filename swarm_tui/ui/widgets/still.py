@@ -32,6 +32,7 @@ class Still(Widget):
     def renew(self) -> None:
         """Compute the lines again and redraw those that differ."""
         if not self.is_attached or not self.size.width:
+            self._strips = []
             return
         fresh = self._compute(self.size.width)
         for y, strip in enumerate(fresh):
