@@ -21,6 +21,8 @@ AGENTS = "agents"
 CONTROL = "control"
 LOG_LIMIT = 8 * 1024 * 1024
 LOGS_KEPT = 3
+#: tmux refuses a message of more than 16 KiB as a command that is too long, bytes.
+LIST_LIMIT = 12_000
 
 
 class Made(Struct, frozen=True):
@@ -60,34 +62,47 @@ class Crew:
         return [pane for pane in panes if pane.swarm == self.place.swarm]
 
     def create(self, new: Sequence[tuple[RunSpec, int]], panes: Sequence[Pane]) -> list[Made]:
-        """A tagged pane for each (spec, incarnation), all in one command list; in the same order."""
+        """A tagged pane for each (spec, incarnation), in as few command lists as tmux takes; in the same order."""
         there = [pane for pane in self.mine(panes) if pane.agent and pane.session == self.place.session]
-        todo: list[list[str]] = []
         target = next((pane for pane in there if pane.window == AGENTS), there[0] if there else None)
-        for number, (spec, incarnation) in enumerate(new):
-            todo += self._make(spec, incarnation, target, first=number == 0)
-        if target is not None:
-            todo += self.focus_back(panes, target)
+        back = self.focus_back(panes, target) if target is not None else []
+        beside = target.pane_id if target is not None else None
+        made: list[Made] = []
         try:
-            said = self.tmux.run_list(todo)
+            while len(made) < len(new):
+                todo, number = self._list_for(new[len(made) :], beside)
+                for spec, incarnation in new[len(made) : len(made) + number]:
+                    self._begin_log(spec.agent_id, incarnation)
+                made += _made(self.tmux.run_list([*todo, *back]), number)
+                beside = made[-1].pane_id
         except TmuxError as error:
             if "no space" not in str(error):
                 raise
             return self._one_by_one(new)
-        return _made(said, len(new))
+        return made
 
-    def _make(self, spec: RunSpec, incarnation: int, target: Pane | None, *, first: bool) -> list[list[str]]:
+    def _list_for(self, new: Sequence[tuple[RunSpec, int]], beside: str | None) -> tuple[commands.Commands, int]:
+        """One command list for as many of `new` as fit a message to tmux, at least one; and how many they are."""
+        todo: commands.Commands = []
+        for number, (spec, incarnation) in enumerate(new):
+            more = self._make(spec, incarnation, beside, first=number == 0)
+            if number and _weight(todo) + _weight(more) > LIST_LIMIT:
+                return todo, number
+            todo += more
+        return todo, len(new)
+
+    def _make(self, spec: RunSpec, incarnation: int, beside: str | None, *, first: bool) -> commands.Commands:
         argv = agent_argv(spec, self.place.state)
         cwd = _folder(spec.workdir)
         if not self.place.tiled:
             made = commands.new_window(self.place.session, spec.agent_id, argv, cwd)
-        elif first and target is None:
+        elif first and beside is None:
             made = commands.new_window(self.place.session, AGENTS, argv, cwd)
         else:
-            made = commands.split(target.pane_id if target and first else None, argv, cwd)
+            made = commands.split(beside if first else None, argv, cwd)
         tags = commands.agent_tags(self.place.swarm, spec.agent_id, spec.role, incarnation)
-        log = self._begin_log(spec.agent_id, incarnation)
-        return [*made, *commands.keep_dead(), *commands.tags(None, tags), *commands.log_to(log)]
+        log = commands.log_to(self.place.state.log(spec.agent_id))
+        return [*made, *commands.keep_dead(), *commands.tags(None, tags), *log]
 
     def _one_by_one(self, new: Sequence[tuple[RunSpec, int]]) -> list[Made]:
         """The window is full, or small because somebody looks at it: the rest get windows of their own."""
@@ -97,9 +112,9 @@ class Crew:
                 continue
             argv, cwd = agent_argv(spec, self.place.state), _folder(spec.workdir)
             tags = commands.agent_tags(self.place.swarm, spec.agent_id, spec.role, incarnation)
-            log = self._begin_log(spec.agent_id, incarnation)
+            log = commands.log_to(self._begin_log(spec.agent_id, incarnation))
             todo = commands.new_window(self.place.session, spec.agent_id, argv, cwd)
-            todo += [*commands.keep_dead(), *commands.tags(None, tags), *commands.log_to(log)]
+            todo += [*commands.keep_dead(), *commands.tags(None, tags), *log]
             made[spec.agent_id] = _made(self.tmux.run_list(todo), 1)[0]
         return [made[spec.agent_id] for spec, _ in new]
 
@@ -162,6 +177,11 @@ class Crew:
             finally:
                 os.close(descriptor)
         return path
+
+
+def _weight(todo: commands.Commands) -> int:
+    """Bytes that a command list takes on its way to tmux, at most."""
+    return sum(len(os.fsencode(argument)) + 3 for command in todo for argument in command)
 
 
 def _is_large(path: Path) -> bool:

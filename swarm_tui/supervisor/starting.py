@@ -21,6 +21,8 @@ class Starting:
         self._g, self._ended = ground, ended
         self._squatters = Squatters(ground, gone=self.advance)
         self._retry = 0.0
+        self._pausing = False
+        """tmux failed a moment ago, and is left alone for another."""
 
     def begin(self, unit: Unit, *, anew: bool = False) -> None:
         """Let it run. `anew`: a person asked, so what it did before no longer counts."""
@@ -37,7 +39,7 @@ class Starting:
 
     def advance(self) -> None:
         """Start all that wait and may start."""
-        if self._g.closing:
+        if self._g.closing or self._pausing:
             return
         due = [unit for unit in self._g.units.values() if unit.phase is Phase.WAITING and self._may_start(unit)]
         if not due:
@@ -64,12 +66,15 @@ class Starting:
         except TmuxError as error:
             self._retry = min(5.0, self._retry * 2 or 0.25)
             self._g.say("tmux", "", f"{error}; again in {self._retry:g} s")
+            self._pausing = True
             self._g.loop.after(self._retry, self._look_and_advance)
+            return
         self._g.changed()
         self._g.loop.post(self.advance)
 
     def _look_and_advance(self) -> None:
         """After a failure some panes may be there all the same: take those over before making more."""
+        self._pausing = False
         with suppress(TmuxError):
             for pane in self._g.crew.mine(self._g.crew.tmux.panes()):
                 unit = self._g.units.get(pane.agent)

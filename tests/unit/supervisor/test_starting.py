@@ -1,0 +1,90 @@
+"""Many panes at once, and a tmux that refuses: in lists that tmux takes, and not again before the pause is over."""
+
+import secrets
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from swarm_tui.config.model import Broker, RestartPolicy, RunSpec
+from swarm_tui.config.paths import StateDir
+from swarm_tui.supervisor.crew import Crew, Place
+from swarm_tui.supervisor.ground import Ground
+from swarm_tui.supervisor.lifecycle import Lifecycle
+from swarm_tui.supervisor.loop import Loop
+from swarm_tui.supervisor.unit import Unit
+from swarm_tui.tmux.errors import TmuxError
+from swarm_tui.tmux.panes import Pane
+from swarm_tui.tmux.server import Tmux
+
+
+def spec(number: int, folder: Path) -> RunSpec:
+    return RunSpec(
+        agent_id=f"agent-{number:02}",
+        role="general",
+        swarm="many",
+        broker=Broker(url="mqtt://127.0.0.1:1"),
+        workdir=str(folder),
+        state_dir=str(folder),
+        command=["sleep", "1000"],
+    )
+
+
+class Refusing(Tmux):
+    """Lists a pane that is not ours, and takes no list."""
+
+    refused = 0
+
+    def panes(self) -> list[Pane]:
+        return [
+            Pane(
+                pane_id="%0", pid=1, dead=False, status=None, signal=None, active=True, window_active=True,
+                window_id="@0", session_id="$0", attached=0, server_pid=1, port=None, incarnation="", agent="",
+                session="s", window="w", role="", swarm="",
+            )
+        ]  # fmt: skip
+
+    def run(self, *argv: str, timeout: float | None = None) -> list[str]:
+        self.refused += 1
+        raise TmuxError("tmux says no")
+
+
+@pytest.fixture
+def real() -> Iterator[Tmux]:
+    tmux = Tmux(f"swarm-test-{secrets.token_hex(4)}")
+    tmux.run("new-session", "-d", "-x", "200", "-y", "60", "-s", "s", "--", "sleep", "1000")
+    yield tmux
+    tmux.run("kill-server")
+
+
+@pytest.mark.parametrize("tiled", [True, False])
+def test_sixty_panes_are_made_in_lists_that_tmux_takes(real: Tmux, tmp_path: Path, tiled: bool) -> None:
+    state = StateDir(tmp_path / ("a-rather-long-name-of-a-folder" * 3)).create()
+    crew = Crew(real, Place(swarm="many", session="s", tiled=tiled, state=state))
+    new = [(spec(number, tmp_path), 1) for number in range(60)]
+    made = crew.create(new, real.panes())
+    tags = {pane.pane_id: pane.agent for pane in real.panes()}
+    assert [tags[pane.pane_id] for pane in made] == [one.agent_id for one, _ in new]
+    assert all(state.log(one.agent_id).read_text().count("incarnation 1") == 1 for one, _ in new)
+    assert len({pane.window_id for pane in real.panes() if pane.agent}) == (1 if tiled else 60)
+
+
+def test_a_refusal_is_said_once_a_pause(tmp_path: Path) -> None:
+    said: list[Sequence[str]] = []
+    tmux, loop = Refusing("swarm-test-none"), Loop(on_error=_fails, on_stall=lambda seconds: None)
+    crew = Crew(tmux, Place(swarm="many", session="s", tiled=True, state=StateDir(tmp_path).create()))
+    units = {one.agent_id: Unit(one) for one in [spec(0, tmp_path), spec(1, tmp_path)]}
+    ground = Ground(
+        loop, crew, RestartPolicy(), units,
+        say=lambda *words: said.append(words), changed=lambda: None, drain=lambda unit: False, lost=lambda: None,
+    )  # fmt: skip
+    life = Lifecycle(ground)
+    for _ in range(20):
+        life.advance()
+        loop.turn(0.0)
+    assert tmux.refused == len(said) == 1
+    loop.close()
+
+
+def _fails(error: Exception) -> None:
+    raise error
