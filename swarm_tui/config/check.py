@@ -1,6 +1,7 @@
 """What a layout may not say although its shape is right: ids, dependencies, bounds, addresses."""
 
 from collections.abc import Iterable
+from difflib import get_close_matches
 
 import msgspec
 
@@ -9,6 +10,7 @@ from swarm_tui.config.ids import Named, name_agents
 from swarm_tui.config.model import AgentEntry, HandlerSpec, Layout
 from swarm_tui.config.urls import check_url
 from swarm_tui.protocol.names import (
+    ROLE_TYPES,
     InvalidNameError,
     canonical_role,
     check_agent_id,
@@ -48,6 +50,17 @@ def check_layout(document: Document, layout: Layout) -> None:
     agents = name_agents(layout)
     _unique(document, agents)
     _depends(document, layout, agents)
+
+
+def idle_roles(layout: Layout) -> list[str]:
+    """A sentence for each role that is near a known one, and has no work of its own: most likely a slip."""
+    said = {}
+    for entry in layout.agents:
+        role = canonical_role(entry.role)
+        close = get_close_matches(role, ROLE_TYPES, n=1, cutoff=0.75)
+        if role not in ROLE_TYPES and not entry.handlers and entry.command is None and close:
+            said[role] = f"`{role}` is a role of your own, and does no task; did you mean `{close[0]}`?"
+    return list(said.values())
 
 
 def _name(document: Document, where: Where, text: str, check: object) -> None:

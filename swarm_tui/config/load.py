@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from swarm_tui.config.check import check_layout
+from swarm_tui.config.check import check_layout, idle_roles
 from swarm_tui.config.document import near, read_document
 from swarm_tui.config.errors import ConfigError, Problem, UnknownLayoutError
 from swarm_tui.config.model import Layout
@@ -105,7 +105,7 @@ def load_layout(
         layout=overridden.layout,
         path=path.resolve(),
         workdir=workdir.resolve(),
-        notes=overridden.notes,
+        notes=[*idle_roles(layout), *overridden.notes],
         confirm=overridden.confirm,
     )
 

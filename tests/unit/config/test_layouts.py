@@ -34,6 +34,16 @@ def load(tmp_path: Path, text: str, environ: dict[str, str] | None = None) -> La
     return load_layout(path, environ or {}).layout
 
 
+def test_a_role_that_is_nearly_one_of_ours_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "layout.yml"
+    path.write_text(
+        HEAD + "agents: [{role: taskmanager}, {role: tester, command: [x]}, {role: juggler}, {role: test}]\n"
+    )
+    assert load_layout(path, {}).notes == [
+        "`taskmanager` is a role of your own, and does no task; did you mean `task-manager`?"
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "line", "reason"),
     [
