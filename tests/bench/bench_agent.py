@@ -12,6 +12,7 @@ from pathlib import Path
 
 from swarm_tui.bus.mqtt import MqttBus
 from swarm_tui.config.model import Broker
+from tests.bench.bars import bar
 from tests.conftest import RealBroker, pick_port
 from tests.wait import until
 
@@ -103,7 +104,8 @@ def measure(ear: Registered, port: int) -> None:
     nine(ear, port, start_agent)
     pairs = [(nine(ear, port, start_bare), nine(ear, port, start_agent)) for _ in range(PAIRS)]
     bare_s, agent_s = (statistics.median(side) for side in zip(*pairs, strict=True))
-    print(f"nine registered: {agent_s * 1000:.0f} ms, bare {bare_s * 1000:.0f} ms: {agent_s / bare_s:.2f}x (bar 2.5x)")
+    print(f"nine registered: {agent_s * 1000:.0f} ms, bare {bare_s * 1000:.0f} ms")
+    bar("nine agents registered, against nine bare paho", agent_s / bare_s, 2.5)
     ear.seen.clear()
     bare, agent = start_bare(port, 0), start_agent(port, 0)
     try:
@@ -113,8 +115,9 @@ def measure(ear: Registered, port: int) -> None:
         time.sleep(IDLE_SECONDS)
         share = 100 * (cpu_seconds(agent.pid) - spent) / IDLE_SECONDS
         (rss, pss), (bare_rss, bare_pss) = memory(agent.pid), memory(bare.pid)
-        print(f"idle agent: {share:.2f}% of a core over {IDLE_SECONDS:.0f} s (bar 0.5%)")
-        print(f"memory: RSS {rss / 1024:.1f} MiB, bare {bare_rss / 1024:.1f}: {rss / bare_rss:.2f}x (bar 1.5x)")
+        bar("idle agent, of a core", share, 0.5, "%")
+        print(f"memory: RSS {rss / 1024:.1f} MiB, bare {bare_rss / 1024:.1f}")
+        bar("memory of an agent, against bare paho", rss / bare_rss, 1.5)
         print(f"        PSS {pss / 1024:.1f} MiB, bare {bare_pss / 1024:.1f}: {pss / bare_pss:.2f}x")
     finally:
         end([bare, agent])

@@ -24,6 +24,8 @@ from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.codec import Writer, decode
 from swarm_tui.protocol.envelope import Event, Outgoing
 from swarm_tui.protocol.topics import Kind
+from tests.bench.bars import bar
+from tests.bench.reference import pingpong
 from tests.conftest import RealBroker, pick_port
 
 SWARM = "bench"
@@ -97,7 +99,7 @@ def queue_length(folder: Path) -> None:
         ratios.append(many / few)
         tasks = [b.Task(task_id=f"r{uuid.uuid4().hex}", type="noop") for _ in range(90)]
         shells[0].engine.hear([shells[0].event(Kind.TASK_NEW, task) for task in tasks])
-    print(f"dispatch at 100,000 queued: {statistics.median(ratios):.2f}x the time at 100 (bar 2x)")
+    bar("dispatch at 100,000 queued, against at 100", statistics.median(ratios), 2.0)
     shells[1].engine.flush(now=True)
     long.close()
     begun = time.perf_counter()
@@ -105,9 +107,7 @@ def queue_length(folder: Path) -> None:
     shell = Shell(again)
     shell.engine.restore()
     shell.engine.lead(2)
-    print(
-        f"restart with {len(shell.engine.state.queue):,} queued: ready in {time.perf_counter() - begun:.2f} s (bar 3 s)"
-    )
+    bar(f"restart with {len(shell.engine.state.queue):,} queued", time.perf_counter() - begun, 3.0, "s")
     again.close()
     short.close()
 
@@ -161,14 +161,6 @@ class Live:
         elif event.kind is Kind.DISPATCHER or event.kind is Kind.HEARTBEAT:
             self.ready.add(event.sender if event.kind is Kind.HEARTBEAT else "leader")
 
-    def ping(self) -> float:
-        """A QoS 1 round trip through the broker."""
-        self.echo.clear()
-        begun = time.perf_counter()
-        self.bus.publish(self.writer.message(Kind.BROADCAST, b.Broadcast(text="x")))
-        self.echo.wait(5)
-        return time.perf_counter() - begun
-
     def task(self) -> float:
         """publish to complete of one noop."""
         task_id = uuid.uuid4().hex
@@ -207,18 +199,19 @@ def live(folder: Path) -> None:
                 swarm.task()
             ratios, times = [], []
             for _ in range(5):
-                pings = statistics.median(swarm.ping() for _ in range(60))
+                pings = statistics.median(pingpong("127.0.0.1", broker.port, 60))
                 tasks = [swarm.task() for _ in range(60)]
                 times += tasks
                 ratios.append(statistics.median(tasks) / pings)
             times.sort()
             p50, p99 = times[len(times) // 2], times[int(len(times) * 0.99)]
-            print(f"noop, publish to complete: {statistics.median(ratios):.2f}x a QoS 1 ping-pong (bar 4x)")
-            print(f"noop, p99: {p99 / p50:.1f}x the p50 (bar 10x); p50 {p50 * 1000:.1f} ms")
+            print(f"noop, publish to complete: p50 {p50 * 1000:.1f} ms, p99 {p99 * 1000:.1f} ms")
+            bar("noop, publish to complete, against a QoS 1 ping-pong", statistics.median(ratios), 4.0)
+            bar("noop, p99 against p50", p99 / p50, 10.0)
             print(f"throughput, 9 agents, durable: {swarm.flood(1000):.0f} tasks/s")
             swarm.flood(450, 0.05)
             mean = sum(swarm.by.values()) / 9
-            print(f"balance: the busiest {max(swarm.by.values()) / mean:.3f}x the mean (bar 1.1x)")
+            bar("balance: the busiest against the mean", max(swarm.by.values()) / mean, 1.1)
         finally:
             swarm.close()
     finally:

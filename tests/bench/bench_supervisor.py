@@ -17,6 +17,7 @@ import msgspec
 
 from swarm_tui.broker.mosquitto import EmbeddedBroker
 from swarm_tui.supervisor import processes
+from tests.bench.bars import bar
 from tests.conftest import pick_port
 from tests.e2e.supervisor_ground import Swarm
 from tests.wait import until
@@ -143,7 +144,11 @@ def main() -> int:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     print(msgspec.json.format(msgspec.json.encode(figures), indent=2).decode())
-    return 0 if figures["up_ratio"] <= 2.5 and figures["restart_ratio"] <= 1.5 and figures["new_pid_ms"] <= 100 else 1
+    met = bar("up --detach to nine registered, against nine bare paho", figures["up_ratio"], 2.5)
+    met &= bar("a killed agent registered again, against starting it alone", figures["restart_ratio"], 1.5)
+    met &= bar("a killed agent's new process", figures["new_pid_ms"], 100, "ms")
+    met &= bar("supervisor, idle, of a core", figures["supervisor_idle_percent"], 2.0, "%")
+    return int(not met)
 
 
 if __name__ == "__main__":
