@@ -1,6 +1,9 @@
 """The paho client as we use it: made from a layout's `broker`, reading in bulk, without Nagle's delay."""
 
 import socket
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from swarm_tui.bus.lazy import defer
@@ -17,18 +20,24 @@ if TYPE_CHECKING:
     from ssl import SSLContext
 
 READ_SIZE = 65536
+#: The first four bits of MQTT packets.
+PUBLISH, PUBACK = 0x30, 0x40
 #: How many QoS 1 messages may wait for their PUBACK; AWS IoT allows 100.
 INFLIGHT = 100
 _TRANSPORT = {"ws": "websockets", "wss": "websockets", "unix": "unix"}
 
 
 class BulkClient(Client):
-    """paho reads one byte, then one packet, a system call each; this reads what is there and then parses."""
+    """paho reads one byte, then one packet, a system call each, and writes one packet a call.
+
+    This reads what is there and then parses, and writes together what one turn has to say.
+    """
 
     _bulk = b""
     _at = 0
     _begun: Any = None
     """The socket of a connect under way: paho leaves it open when the handshake fails."""
+    _gathering = False
 
     def _create_socket(self) -> Any:
         try:
@@ -81,11 +90,51 @@ class BulkClient(Client):
         if not data:
             return self._loop_rc_handle(MQTTErrorCode.MQTT_ERR_CONN_LOST)
         self._bulk, self._at = data, 0
-        while self._at < len(self._bulk) and self._sock is not None:
-            code = self._packet_read()
-            if code > 0:
-                return self._loop_rc_handle(code)
+        with self.gathered():
+            while self._at < len(self._bulk) and self._sock is not None:
+                code = self._packet_read()
+                if code > 0:
+                    return self._loop_rc_handle(code)
         return MQTTErrorCode.MQTT_ERR_SUCCESS
+
+    @contextmanager
+    def gathered(self) -> Iterator[None]:
+        """What is said within is written in one go at its end."""
+        self._gathering = True
+        try:
+            yield
+        finally:
+            self._gathering = False
+            if self._sock is not None and self._out_packet:
+                self.loop_write()
+
+    def loop_write(self) -> MQTTErrorCode:
+        """Write what waits."""
+        if self._gathering:
+            return MQTTErrorCode.MQTT_ERR_SUCCESS
+        if len(self._out_packet) > 1:
+            self._out_packet = deque(_joined(self._out_packet))
+        return super().loop_write()
+
+
+def _joined(packets: Iterable[Any]) -> Iterator[Any]:
+    """The packets, those in a row put together about whose writing paho does nothing more."""
+    row: list[Any] = []
+    for packet in packets:
+        if packet["command"] & 0xF0 == PUBACK or (packet["command"] & 0xF0 == PUBLISH and packet["qos"] == 1):
+            row.append(packet)
+            continue
+        yield from _one(row)
+        row = []
+        yield packet
+    yield from _one(row)
+
+
+def _one(row: list[Any]) -> list[Any]:
+    if len(row) < 2:
+        return row
+    data = b"".join(bytes(packet["packet"][packet["pos"] :]) for packet in row)
+    return [{**row[0], "command": PUBACK, "pos": 0, "to_process": len(data), "packet": data}]
 
 
 def make_client(

@@ -186,7 +186,8 @@ class MqttBus:
         code = 0
         while client.socket() is not None and code == 0:
             if self._up:
-                self._send(client)
+                with client.gathered():
+                    self._send(client)
                 if self._done():
                     client.disconnect()
                     break
