@@ -1,8 +1,8 @@
 """The task engine beside Celery, in one run: `python -m tests.bench.bench_celery`.
 
-Needs celery[redis] and redis-server. Both sides have nine worker processes, one task each at a time, acknowledged when it
-is done, and accept nothing that is not on the disk: ours by SQLite (`synchronous=FULL`), theirs by Redis (`appendfsync
-always`).
+Needs celery[redis] and redis-server. Both sides have nine worker processes, one task each at a time, acknowledged when
+it is done, and accept nothing that is not on the disk: ours by SQLite (`synchronous=FULL`), theirs by Redis
+(`appendfsync always`).
 """
 
 import os
@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.bench.bars import bar
 from tests.bench.bench_engine import Live
 from tests.conftest import RealBroker, listening, pick_port
 
@@ -92,14 +93,10 @@ def main() -> None:
             shorter.sort()
             faster.sort()
             trip, flow = shorter[PAIRS // 2], faster[PAIRS // 2]
-            print(
-                f"round trip: {trip[0]:.2f}x Celery's with Redis (bar 0.5x): "
-                f"{trip[1] * 1000:.1f} ms, theirs {trip[2] * 1000:.1f} ms"
-            )
-            print(
-                f"throughput, durable: {flow[0]:.2f}x Celery's with Redis (bar 2x): "
-                f"{flow[1]:.0f}/s, theirs {flow[2]:.0f}/s"
-            )
+            print(f"round trip {trip[1] * 1000:.1f} ms, Celery's {trip[2] * 1000:.1f} ms")
+            bar("noop's round trip, of Celery's with Redis", trip[0], 0.5)
+            print(f"throughput, durable {flow[1]:.0f}/s, Celery's {flow[2]:.0f}/s")
+            bar("durable throughput, of Celery's with Redis", flow[0], 2.0, at_least=True)
         finally:
             for side in (ours, theirs):
                 if side is not None:
