@@ -122,6 +122,11 @@ def backoff(policy: Figures, failures: int, jitter: float) -> float:
     return whole * (0.5 + 0.5 * jitter)
 
 
+def may_be_mass(rule: Rule, end: Exit) -> bool:
+    """Whether an end can be the machine's doing: not one in order, not one by a fault of its own."""
+    return rule != "never" and end.cause in ("killed", "unknown")
+
+
 def is_mass_death(deaths: tuple[float, ...], fleet: int, now: float, within: float = 2.0) -> bool:
     """Whether so many ended at once that it is the machine or tmux: half the fleet, and more than two."""
     recent = sum(1 for at in deaths if now - at <= within)

@@ -1,8 +1,12 @@
 """Going down: agents in reverse order, then what the swarm retained, then the broker, then the panes."""
 
+from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from swarm_tui.config.running import forget_running, list_running
+from swarm_tui.bus.port import BusError
+from swarm_tui.bus.urls import parse_url
+from swarm_tui.config.running import Running, forget_running, list_running
 from swarm_tui.protocol.envelope import Event, Outgoing
 from swarm_tui.protocol.topics import Kind, everything
 from swarm_tui.supervisor import plan as plans
@@ -106,18 +110,25 @@ class Departure:
     def _close(self) -> None:
         s = self._s
         if s.broker is not None:
-            s.broker.leave(
-                [
-                    running.session
-                    for running in list_running()
-                    if running.embedded and running.swarm != s.plan.swarm and running.broker.url
-                ]
-            )
+            s.broker.leave(sharing(s.broker.port, s.plan.swarm, list_running()))
         s.crew.close([unit.pane_id for unit in s.units.values() if unit.pane_id is not None])
         forget_running(s.plan.swarm)
         plans.down_path(s.state).unlink(missing_ok=True)
         s.say("down", "", "all has ended")
         self._done()
+
+
+def sharing(port: int, swarm: str, running: Iterable[Running]) -> list[str]:
+    """The sessions of the other swarms whose embedded broker is the one on `port`."""
+    others = (other for other in running if other.embedded and other.swarm != swarm)
+    return [other.session for other in others if port_of(other.broker.url) == port]
+
+
+def port_of(url: str) -> int | None:
+    """The port that a broker's URL names; None when it names none that makes sense."""
+    with suppress(BusError):
+        return parse_url(url).port
+    return None
 
 
 def layers(units: dict[str, Unit]) -> list[list[Unit]]:

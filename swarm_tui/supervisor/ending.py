@@ -95,7 +95,7 @@ class Ending:
         if unit.spec.command is None and end.status == 0:
             # Our runtime never ends by itself: somebody else sent it a signal.
             end = structs.replace(end, told=True)
-        if self._is_mass(unit, now):
+        if restart.may_be_mass(unit.spec.restart, end) and self._is_mass(unit, now):
             history = unit.saved.history
             unit.saved.history = structs.replace(history, restarts=history.restarts + 1)
             self._wait(unit, max(0.0, self._hold_until - now), restart.sentence(end))

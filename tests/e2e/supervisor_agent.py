@@ -1,7 +1,7 @@
 """A light agent of another make for the supervisor's tests: it registers and beats, and knows nothing of swarm-tui.
 
 Arguments: agent id, swarm, broker URL. With a file named like its id in $LIGHT_AGENT_FAULTS it exits at once with 3;
-on SIGUSR2 it says nothing more and lives on.
+on SIGUSR2 it says nothing more and lives on. It beats every $LIGHT_AGENT_BEAT seconds, 0.3 by default.
 """
 
 import json
@@ -35,7 +35,7 @@ def main() -> None:
     client.connect_async(host, int(port))
     client.loop_start()
     while True:
-        time.sleep(0.3)
+        time.sleep(float(os.environ.get("LIGHT_AGENT_BEAT", "0.3")))
         say("agents/heartbeat", {"agent_id": agent_id, "status": "alive"})
 
 

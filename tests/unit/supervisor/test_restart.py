@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -132,3 +133,19 @@ def test_a_mass_death_is_at_least_half_and_more_than_two(deaths: list[float], fl
         recent = [at for at in deaths if now - at <= 2.0]
         assert len(recent) >= 3
         assert len(recent) * 2 >= fleet
+
+
+@pytest.mark.parametrize(
+    ("rule", "end", "may"),
+    [
+        ("always", Exit(signal=9), True),
+        ("on-failure", Exit(), True),
+        ("on-failure", Exit(pane_lost=True), True),
+        ("on-failure", Exit(status=0), False),
+        ("on-failure", Exit(status=1), False),
+        ("on-failure", Exit(signal=11), False),
+        ("never", Exit(signal=9), False),
+    ],
+)
+def test_only_what_comes_from_outside_can_be_the_machine(rule: restart.Rule, end: Exit, may: bool) -> None:
+    assert restart.may_be_mass(rule, end) is may

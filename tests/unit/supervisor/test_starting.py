@@ -58,15 +58,15 @@ def real() -> Iterator[Tmux]:
 
 
 @pytest.mark.parametrize("tiled", [True, False])
-def test_sixty_panes_are_made_in_lists_that_tmux_takes(real: Tmux, tmp_path: Path, tiled: bool) -> None:
+def test_many_panes_are_made_in_lists_that_tmux_takes(real: Tmux, tmp_path: Path, tiled: bool) -> None:
     state = StateDir(tmp_path / ("a-rather-long-name-of-a-folder" * 3)).create()
     crew = Crew(real, Place(swarm="many", session="s", tiled=tiled, state=state))
-    new = [(spec(number, tmp_path), 1) for number in range(60)]
+    new = [(spec(number, tmp_path), 1) for number in range(30)]
     made = crew.create(new, real.panes())
     tags = {pane.pane_id: pane.agent for pane in real.panes()}
     assert [tags[pane.pane_id] for pane in made] == [one.agent_id for one, _ in new]
     assert all(state.log(one.agent_id).read_text().count("incarnation 1") == 1 for one, _ in new)
-    assert len({pane.window_id for pane in real.panes() if pane.agent}) == (1 if tiled else 60)
+    assert len({pane.window_id for pane in real.panes() if pane.agent}) == (1 if tiled else 30)
 
 
 def test_a_refusal_is_said_once_a_pause(tmp_path: Path) -> None:
