@@ -25,6 +25,9 @@ def open_screen(
     in_browser = bool(os.environ.get("TEXTUAL_DRIVER"))
     if not in_browser and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise Failure("this is not a terminal, so no screen can open: `swarm-tui status` prints the facts", USAGE)
+    if not in_browser and not sys.stderr.isatty():
+        # The screen is drawn on stderr.
+        raise Failure("stderr is not a terminal, and the screen is drawn there: leave out the `2>`", USAGE)
     from swarm_tui.ui.app import run_screen
 
     return run_screen(

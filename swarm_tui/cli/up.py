@@ -12,7 +12,7 @@ from swarm_tui.config.load import Loaded, find_layout, load_layout
 from swarm_tui.config.paths import state_dir
 from swarm_tui.supervisor.choose import NoBrokerError
 from swarm_tui.supervisor.down import finish_down
-from swarm_tui.supervisor.plan import Plan, load_plan
+from swarm_tui.supervisor.plan import load_plan
 from swarm_tui.supervisor.service import UpError, server, swarm_lock
 from swarm_tui.supervisor.up import Prepared, Wait, bring_up, difference, prepare, progress
 from swarm_tui.tmux.errors import TmuxError
@@ -48,19 +48,28 @@ def command(
         note(line)
     if not (detach or dry_run or is_terminal()):
         raise Failure("this is not a terminal, so no screen can open: use `swarm-tui up --detach`")
+    if not (detach or dry_run or sys.stderr.isatty()):
+        # The screen is drawn on stderr.
+        raise Failure("stderr is not a terminal, and the screen is drawn there: leave out the `2>`, or use `--detach`")
     try:
-        plan = _up(loaded, wait, dry_run=dry_run, join=join, host=host or host_name(), force=force)
+        ready = _up(loaded, dry_run=dry_run, join=join, host=host or host_name(), force=force)
+        missing = None if ready is None else _wait(ready, wait)
     except NoBrokerError as error:
         raise Failure(str(error), UNREACHABLE if error.unreachable else FAILED) from None
     except BrokenPipeError:
         raise
     except (UpError, TmuxError, OSError) as error:
         raise Failure(str(error)) from None
-    if plan is not None and not detach:
-        sys.exit(open_screen(plan.swarm))
+    if detach and missing is not None:
+        raise Failure(missing)
+    if ready is not None and not detach:
+        if missing is not None:
+            # Whoever sits here can mend it on the screen, which shows the same reasons.
+            note(missing)
+        sys.exit(open_screen(ready.plan.swarm))
 
 
-def _up(loaded: Loaded, wait: float, *, dry_run: bool, join: bool, host: str, force: bool) -> Plan | None:
+def _up(loaded: Loaded, *, dry_run: bool, join: bool, host: str, force: bool) -> Prepared | None:
     if dry_run:
         _show(prepare(loaded, host=host, join=join))
         return None
@@ -73,8 +82,7 @@ def _up(loaded: Loaded, wait: float, *, dry_run: bool, join: bool, host: str, fo
         for line in ready.notes:
             note(line)
         bring_up(ready, note)
-    _wait(ready, wait)
-    return ready.plan
+    return ready
 
 
 def _confirm(questions: list[str]) -> None:
@@ -103,8 +111,8 @@ def _show(ready: Prepared) -> None:
         click.echo(f"change   {line}")
 
 
-def _wait(ready: Prepared, limit: float) -> None:
-    """Until all have registered; exit 1 naming who has not."""
+def _wait(ready: Prepared, limit: float) -> str | None:
+    """Until all have registered; else the sentence that names who has not."""
     began, live = time.monotonic(), sys.stderr.isatty()
     shown = ""
     while True:
@@ -121,10 +129,10 @@ def _wait(ready: Prepared, limit: float) -> None:
         time.sleep(0.01)
     if shown:
         click.echo("\r\x1b[2K", nl=False, err=True)
-    _report(ready, now, time.monotonic() - began)
+    return _report(ready, now, time.monotonic() - began)
 
 
-def _report(ready: Prepared, now: Wait, took: float) -> None:
+def _report(ready: Prepared, now: Wait, took: float) -> str | None:
     plan = ready.plan
     tmux = " ".join(server(plan.socket).argv)
     bad = [*now.failed, *now.missing]
@@ -136,10 +144,11 @@ def _report(ready: Prepared, now: Wait, took: float) -> None:
                 note(f"    {line}")
         names = ", ".join(row.agent_id for row in fatal) or "nobody: the supervisor does not answer"
         where = f"`{tmux} attach -t ={plan.session}` shows its pane"
-        raise Failure(f"did not register within {took:.0f} s: {names}; {where}")
+        return f"did not register within {took:.0f} s: {names}; {where}"
     verb = "goes on" if ready.running else "is up"
     click.echo(f"{plan.swarm} {verb}: {len(now.ready)} agents registered ({took:.1f} s)")
     click.echo(f"attach with: {tmux} attach -t ={plan.session}")
+    return None
 
 
 def _width() -> int:

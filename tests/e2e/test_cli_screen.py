@@ -1,0 +1,102 @@
+"""`up` on a terminal: it ends in the screen, whoever came up, and never draws into a file."""
+
+import fcntl
+import os
+import pty
+import select
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import RealBroker, pick_port
+from tests.e2e.cli_ground import Shell
+
+LAYOUT = """
+swarm: {name}
+session: {name}
+broker: {{url: "mqtt://127.0.0.1:{port}", embedded: never}}
+tmux: {{socket: {name}}}
+agents:
+  - {{role: general, id: here}}
+  - {{role: general, id: absent, restart: never, command: [sh, -c, "echo no key in the vault; exit 3"]}}
+"""
+
+
+class Terminal:
+    """A command on a terminal of 120 by 40; `seen` is all that it wrote."""
+
+    def __init__(self, shell: Shell, *words: str, stderr: int | None = None) -> None:
+        self.leader, follower = pty.openpty()
+        fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "swarm_tui", *words],
+            cwd=shell.cwd,
+            env={**shell.env, "TERM": "xterm-256color"},
+            stdin=follower,
+            stdout=follower,
+            stderr=stderr if stderr is not None else follower,
+            start_new_session=True,
+        )
+        os.close(follower)
+        self.seen = b""
+
+    def read_until(self, wanted: bytes, limit: float = 30.0) -> None:
+        end = time.monotonic() + limit
+        while wanted not in self.seen:
+            assert time.monotonic() < end, self.seen[-3000:].decode("utf-8", "replace")
+            if select.select([self.leader], [], [], 0.2)[0]:
+                with suppress(OSError):
+                    self.seen += os.read(self.leader, 65536)
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait(10)
+        os.close(self.leader)
+
+
+@pytest.fixture
+def shell(tmp_path: Path, real_broker: RealBroker) -> Iterator[Shell]:
+    name = f"swarm-test-{os.urandom(3).hex()}"
+    (tmp_path / "l.yml").write_text(LAYOUT.format(name=name, port=real_broker.port))
+    shell = Shell(tmp_path)
+    yield shell
+    shell("down", name, "--now")
+
+
+def test_detached_it_fails_when_an_agent_did_not_register(shell: Shell) -> None:
+    detached = shell("up", "./l.yml", "--detach", "--wait", "15")
+    assert detached.returncode == 1
+    assert "did not register" in detached.stderr
+    assert "absent" in detached.stderr
+    assert "no key in the vault" in detached.stderr
+
+
+def test_the_screen_opens_also_when_an_agent_did_not_register(shell: Shell) -> None:
+    terminal = Terminal(shell, "up", "./l.yml", "--wait", "15")
+    try:
+        terminal.read_until(b"\x1b[?1049h")
+        assert b"no key in the vault" in terminal.seen
+        terminal.read_until(b"absent", 15)
+        assert terminal.process.poll() is None
+    finally:
+        terminal.close()
+
+
+def test_it_draws_no_screen_into_a_file(shell: Shell, tmp_path: Path) -> None:
+    for words in (["up", "./l.yml"], ["screen", "--broker", f"mqtt://127.0.0.1:{pick_port()}"]):
+        with (tmp_path / "errors").open("wb") as file:
+            terminal = Terminal(shell, *words, stderr=file.fileno())
+            try:
+                assert terminal.process.wait(30) in (1, 2)
+            finally:
+                terminal.close()
+        said = (tmp_path / "errors").read_text()
+        assert "stderr is not a terminal" in said
+        assert "\x1b" not in said
