@@ -5,6 +5,7 @@ run; a busy machine still blurs them, so the load is said first.
 """
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -31,6 +32,8 @@ def missing(name: str) -> str:
     """Why a module is not run; empty when it is."""
     if find_spec(f"tests.bench.{name}") is None:
         return "it is not here"
+    if name == "bench_celery" and shutil.which("redis-server") is None:
+        return "redis-server missing: apt-get install redis-server"
     lacks = [package for package in MODULES[name] if find_spec(package) is None]
     return f"{', '.join(lacks)} missing: {INSTALL}" if lacks else ""
 

@@ -1,7 +1,6 @@
 """How fast the screen answers, with a crowd and at a rate: `python -m tests.bench.bench_ui`."""
 
 import asyncio
-import statistics
 import time
 
 import psutil
@@ -9,6 +8,7 @@ import psutil
 from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.app import SwarmApp
+from tests.bench.bars import bar
 from tests.ui import scenes
 from tests.ui.fake import Clock, FakeSource
 from tests.ui.harness import Seat
@@ -57,7 +57,7 @@ async def crowded() -> None:
             app.main.focus_panel(panel)
             await seat.settle()
             moves = [await one(app, key) for key in ["j"] * 60 + ["pagedown"] * 20 + ["G", "g"] * 10]
-            print(f"move in {panel}: median {statistics.median(moves) * 1000:.1f} ms, p95 {p95(moves):.1f} ms")
+            bar(f"move in {panel}, p95", p95(moves), 100, "ms")
             filters = []
             for text in ("1", "12", "123", "!1", "", "9", "99", "", "abc", ""):
                 table = app.main.lines
@@ -65,7 +65,7 @@ async def crowded() -> None:
                 app.main._filter_table(table, text)  # type: ignore[arg-type]
                 app.screen._on_timer_update()
                 filters.append(time.perf_counter() - began)
-            print(f"filter {panel}: median {statistics.median(filters) * 1000:.1f} ms, p95 {p95(filters):.1f} ms")
+            bar(f"filter {panel}, p95", p95(filters), 100, "ms")
         opens = []
         for n in range(10):
             began = time.perf_counter()
@@ -74,7 +74,7 @@ async def crowded() -> None:
             opens.append(time.perf_counter() - began)
             app.pop_screen()
             await pilot.pause(0)
-        print(f"open a task's page: p95 {p95(opens):.1f} ms")
+        bar("open a task's page, p95", p95(opens), 100, "ms")
         ticks = []
         for _ in range(10):
             clock.pass_(1.0)
@@ -107,8 +107,9 @@ async def rate(per_second: int, seconds: int) -> None:
             await asyncio.sleep(max(0.0, sent / per_second - (time.perf_counter() - start)))
         used = (sum(me.cpu_times()[:2]) - before) / (time.perf_counter() - start)
         app.drain()
+        bar(f"a key at {per_second:,} messages/s, p95", p95(lags), 100 if per_second <= 2_000 else 200, "ms")
         print(
-            f"{per_second:,}/s for {seconds} s: key p95 {p95(lags):.0f} ms, {used * 100:.0f}% of a core, "
+            f"{per_second:,}/s for {seconds} s: {used * 100:.0f}% of a core, "
             f"listed {len(app.model.stream.all):,}, "
             f"skipped {app.model.stream.skipped:,}, RSS {me.memory_info().rss >> 20} MB"
         )
