@@ -94,3 +94,28 @@ def _listen(client: BulkClient, patterns: Sequence[str], end: float) -> None:
 def _await(client: BulkClient, end: float, done: Callable[[], bool]) -> None:
     if not pump(client, end, done):
         raise BusError("the broker did not answer in time: check that it is not overloaded")
+
+
+def clear_retained(
+    broker: Broker, patterns: Sequence[str], *, keep: Callable[[str], bool] = lambda topic: False, timeout: float = 5.0
+) -> list[str]:
+    """Empty what is retained on the topics that match, but for those to `keep`; which they were. Raises BusError.
+
+    `keep` is asked when all of them have been heard.
+    """
+    found: set[str] = set()
+    saying: set[int] = set()
+
+    def on_message(client: Any, userdata: Any, message: Any) -> None:
+        if message.retain and message.payload:
+            found.add(message.topic)
+
+    with _visit(broker, f"clear-{os.urandom(4).hex()}", timeout, clean=True, on_message=on_message) as (client, end):
+        client.on_publish = lambda client, userdata, mid, *more: saying.discard(mid)
+        _listen(client, patterns, end)
+        # What is retained comes before the answer to the next request.
+        _listen(client, [f"-/{os.urandom(4).hex()}"], end)
+        cleared = sorted(topic for topic in found if not keep(topic))
+        saying.update(client.publish(topic, b"", 1, retain=True).mid for topic in cleared)
+        _await(client, end, lambda: not saying)
+    return cleared

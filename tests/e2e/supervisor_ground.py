@@ -15,6 +15,8 @@ import psutil
 import yaml
 
 from swarm_tui.broker.mosquitto import EmbeddedBroker
+from swarm_tui.bus.session import clear_retained
+from swarm_tui.config.model import Broker
 from swarm_tui.config.paths import broker_dir, state_dir
 from swarm_tui.protocol.bodies import PaneStatus
 from swarm_tui.supervisor import processes, store
@@ -164,11 +166,11 @@ class Swarm:
 
 def retained(port: int, prefix: str) -> list[str]:
     """The topics under `prefix` that the broker retains something on."""
-    done = subprocess.run(
-        ["mosquitto_sub", "-p", str(port), "-t", f"{prefix}/#", "-v", "--retained-only", "-W", "1", "-F", "%t"],
-        capture_output=True,
-        text=True,
-        timeout=10,
-        check=False,
-    )
-    return done.stdout.split()
+    found: set[str] = set()
+
+    def everything(topic: str) -> bool:
+        found.add(topic)
+        return True
+
+    clear_retained(Broker(url=f"mqtt://127.0.0.1:{port}"), [f"{prefix}/#"], keep=everything)
+    return sorted(found)
