@@ -19,6 +19,7 @@ QoS 1 from a client to the broker is never lost, only repeated; to a clean sessi
 """
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 from swarm_tui.bus.memory_broker import Faults, MemoryBroker, Session
@@ -77,6 +78,11 @@ class MemoryBus:
             self._waiting.append((message, on_ack))
         else:
             self._send(message, on_ack)
+
+    def publish_all(self, messages: Sequence[tuple[Outgoing, OnAck | None]]) -> None:
+        """Publish them in order."""
+        for message, on_ack in messages:
+            self.publish(message, on_ack)
 
     def set_will(self, will: Outgoing) -> None:
         """What the broker says when we vanish; from the next connect on."""

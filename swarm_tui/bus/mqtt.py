@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -91,18 +91,27 @@ class MqttBus:
 
     def publish(self, message: Outgoing, on_ack: OnAck | None = None) -> None:
         """Send, or keep in memory while the link is down; thread-safe, never blocks."""
+        if self._post(message, on_ack):
+            self._wake()
+
+    def publish_all(self, messages: Sequence[tuple[Outgoing, OnAck | None]]) -> None:
+        """Publish them in order, waking the bus's thread once: each wake takes the interpreter from the caller."""
+        if sum([self._post(message, on_ack) for message, on_ack in messages]):
+            self._wake()
+
+    def _post(self, message: Outgoing, on_ack: OnAck | None) -> bool:
         if self._close_by is not None or (message.qos == 0 and not self._up):
             self.dropped += 1
-            return
+            return False
         if reason := unsendable(message):
             self._failed("publishing", ValueError(reason))
             self.dropped += 1
-            return
+            return False
         if len(self._outbox) >= OUTBOX_MAX:
             self._outbox.popleft()
             self.dropped += 1
         self._outbox.append((message, on_ack))
-        self._wake()
+        return True
 
     def set_will(self, will: Outgoing) -> None:
         """What the broker says when we vanish; from the next connect on."""
@@ -124,7 +133,8 @@ class MqttBus:
             self._thread.join(wait + 1.0)
 
     def _wake(self) -> None:
-        if not self._woken:
+        # What is said on the bus's own thread is sent before it waits again.
+        if not self._woken and self._thread is not threading.current_thread():
             self._woken = True
             # A full pipe wakes it too; a closed one has nobody to wake.
             with suppress(OSError):

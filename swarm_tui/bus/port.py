@@ -1,6 +1,6 @@
 """What the rest of swarm-tui asks of a bus: a real one over MQTT, and one in memory for tests."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -61,6 +61,10 @@ class Bus(Protocol):
 
     def publish(self, message: Outgoing, on_ack: OnAck | None = None) -> None:
         """Send, or keep in memory while the link is down; thread-safe, never blocks."""
+        ...
+
+    def publish_all(self, messages: Sequence[tuple[Outgoing, OnAck | None]]) -> None:
+        """Publish them in order, waking the bus's thread once: each wake takes the interpreter from the caller."""
         ...
 
     def set_will(self, will: Outgoing) -> None:

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -44,6 +44,9 @@ class Tap:
 
     def publish(self, message: Outgoing, on_ack: OnAck | None = None) -> None:
         self._bus.publish(message, on_ack)
+
+    def publish_all(self, messages: Sequence[tuple[Outgoing, OnAck | None]]) -> None:
+        self._bus.publish_all(messages)
 
     def set_will(self, will: Outgoing) -> None:
         self._bus.set_will(will)

@@ -51,6 +51,7 @@ class TaskManager:
         self._ear = Ear(spec, self._writer, self._foreign, self._queue.put)
         self._stopping = threading.Event()
         self._bus: Bus | None = None
+        self._letters: list[tuple[Outgoing, OnAck | None]] | None = None
         self._thread = threading.Thread(target=self._run, name="dispatcher", daemon=True)
 
     # RoleService
@@ -130,7 +131,9 @@ class TaskManager:
         if self._bus is None:
             return
         translated = self._foreign.outgoing(message)
-        if translated is not None:
+        if translated is not None and self._letters is not None:
+            self._letters.append((translated, on_ack))
+        elif translated is not None:
             self._bus.publish(translated, on_ack)
         elif on_ack is not None:
             on_ack()
@@ -197,11 +200,22 @@ class TaskManager:
             if now >= next_tick or (engine.state.timers and engine.state.timers[0][0] <= now):
                 heard.append(Tick())
                 next_tick = now + 1.0
-            engine.hear(heard)
+            self._hear(engine, heard)
             self._mirror(engine, heard)
             self._answer(engine, heard)
             if stop or not self.leading:
                 return
+
+    def _hear(self, engine: Engine, heard: list[Heard]) -> None:
+        """Decide, and hand what is said to the bus at once: woken for each message it would only get in our way."""
+        letters: list[tuple[Outgoing, OnAck | None]] = []
+        self._letters = letters
+        try:
+            engine.hear(heard)
+        finally:
+            self._letters = None
+            if letters and self._bus is not None:
+                self._bus.publish_all(letters)
 
     def _batch(self, engine: Engine, next_tick: float) -> tuple[list[Heard | Link | Rejected], bool]:
         """All that waits, at most BATCH; while the journal cannot be written, nothing but the passing of time."""

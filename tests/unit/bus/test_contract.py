@@ -118,6 +118,17 @@ def test_order_is_kept(world: World) -> None:
     assert ear.payloads() == sent
 
 
+def test_many_at_once_keep_their_order_and_their_acknowledgements(world: World) -> None:
+    ear, sender = world.ear("ear", "s/#"), world.ear("sender")
+    until(lambda: bool(ear.links) and bool(sender.links))
+    acked: list[int] = []
+    sender.bus.publish(Outgoing("s/ready", b"", retain=False))
+    sender.bus.publish_all([(Outgoing("s/+", b"no topic"), None), (Outgoing("s/m", b"0", retain=True), None)])
+    sender.bus.publish_all([(Outgoing("s/m", b"%d" % n), lambda n=n: acked.append(n)) for n in range(1, 50)])  # type: ignore[misc]
+    until(lambda: acked == list(range(1, 50)))
+    until(lambda: ear.payloads()[-49:] == [b"%d" % n for n in range(1, 50)])
+
+
 def test_the_acknowledgement_is_told(world: World) -> None:
     acked: list[int] = []
     sender = world.ear("sender")
