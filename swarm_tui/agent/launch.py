@@ -3,6 +3,7 @@
 Without `wrap` the program takes this process's place; with it, it runs as a child while we hold its presence.
 """
 
+import faulthandler
 import os
 import shutil
 import signal
@@ -109,6 +110,7 @@ def _wrapped(spec: RunSpec, command: list[str]) -> int:
 
     console = Console(silent=True)
     agent = AgentRuntime(spec, MqttBus(spec.broker, client_id(spec.swarm, spec.agent_id)), console)
+    faulthandler.register(signal.SIGUSR1, all_threads=True)
     signal.signal(signal.SIGINT, lambda number, frame: None)  # The terminal gives it to the program as well.
     try:
         child = subprocess.Popen(_dying_with_us(command))

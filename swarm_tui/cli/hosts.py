@@ -14,7 +14,8 @@ from swarm_tui.protocol.envelope import Event, Rejected
 from swarm_tui.protocol.names import canonical_role, is_agent_id
 from swarm_tui.protocol.topics import Kind, topic
 
-HEAR_HOSTS = 2.0
+#: How long the first host is waited for, and then the others, whose words are retained beside its; seconds.
+HEAR_HOSTS, HEAR_OTHERS = 2.0, 0.5
 Command = Literal["start", "stop", "restart", "scale", "drain", "undrain", "kill", "forget"]
 
 
@@ -66,7 +67,8 @@ class Hosts:
                     return host, status
             return None
 
-        self.until(lambda: having() is not None, HEAR_HOSTS)
+        self.until(lambda: bool(self.statuses), HEAR_HOSTS)
+        self.until(lambda: having() is not None, HEAR_OTHERS)
         found = having()
         if found is None:
             raise self._nobody(agent_id)
@@ -82,7 +84,8 @@ class Hosts:
 
     def agents(self, names: tuple[str, ...]) -> list[str]:
         """The agents that the names mean: an agent's own, or a role's, which stands for all of its agents."""
-        self.until(lambda: all(self._meant(name) for name in names), HEAR_HOSTS)
+        self.until(lambda: bool(self.statuses), HEAR_HOSTS)
+        self.until(lambda: all(self._meant(name) for name in names), HEAR_OTHERS)
         found: list[str] = []
         for name in names:
             meant = self._meant(name)

@@ -44,7 +44,7 @@ class Lifecycle:
         unit.saved.reason = f"silent for {self._g.figures.silent_after:g} s while its process lives"
         self._g.say("hung", unit.agent_id, unit.saved.reason)
         self._g.changed()
-        if unit.is_own and unit.spec.command is None:
+        if unit.is_own:
             processes.signal_one(unit.saved.pid, unit.saved.start_time, signal.SIGUSR1)
         unit.set_timer(self._g.loop.after(DUMP_WAIT, lambda: self._term(unit)))
 
