@@ -22,7 +22,8 @@ Run = Callable[[Context], Any]
 
 
 class Action(Struct, frozen=True, kw_only=True):
-    """One act. `can` gives the reason why not, `confirm` the question to ask first, or None.
+    """One act. `can` gives the reason why not, `confirm` the question to ask first, or None, `yes` the verb of its
+    answer where that is not the label.
 
     `label` is for the footer (a word or two), `help` a sentence. `writes` acts are off under `--read-only`.
     `rank` orders the footer: 0 keeps it out.
@@ -37,6 +38,7 @@ class Action(Struct, frozen=True, kw_only=True):
     scopes: tuple[str, ...] = LISTS
     can: Can = lambda _: None
     confirm: Can = lambda _: None
+    yes: Can = lambda _: None
     writes: bool = False
     rank: int = 0
     palette: bool = True

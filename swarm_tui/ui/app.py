@@ -16,9 +16,11 @@ from swarm_tui.domain.views import AgentView
 from swarm_tui.ui import theme as themes
 from swarm_tui.ui.actions import Action, Registry
 from swarm_tui.ui.acts import ALL
+from swarm_tui.ui.ahead import drop_typed_ahead
 from swarm_tui.ui.alarms import Alarms
 from swarm_tui.ui.attaching import Attaching
 from swarm_tui.ui.context import Context
+from swarm_tui.ui.deaths import Deaths
 from swarm_tui.ui.look import Look
 from swarm_tui.ui.model import Model
 from swarm_tui.ui.notices import Notices
@@ -67,6 +69,7 @@ class SwarmApp(Opening, App[int]):
         self.registry = Registry(ALL, {name: _keys(keys) for name, keys in self.config.keys.items()})
         self.notices = Notices(clock)
         self.alarms = Alarms(self.model, self._to_terminal, bell=self.config.bell)
+        self.deaths = Deaths()
         self.undo: Undo = Undo()
         self.attaching: Attaching = Attaching(self)
         self.down_wanted = False
@@ -108,6 +111,8 @@ class SwarmApp(Opening, App[int]):
         if items:
             was_up = self.model.fleet.broker_up
             delta = self.model.feed(items, now)
+            if (died := self.deaths.hear(delta.agents, self.model.fleet.agents)) is not None:
+                self.say(died, bad=True)
             for screen in self.screens_of_ours():
                 screen.take(delta, now)
             if self.model.fleet.broker_up != was_up:
@@ -158,7 +163,7 @@ class SwarmApp(Opening, App[int]):
         if question is None:
             self._run(action, context)
         else:
-            self.confirm(question, action.label, lambda: self._run(action, context))
+            self.confirm(question, action.yes(context) or action.label, lambda: self._run(action, context))
 
     def _run(self, action: Action, context: Context) -> None:
         reason = action.why_not(context)
@@ -322,6 +327,7 @@ def run_screen(
         read_only=read_only,
         can_bring_down=bring_down is not None,
     )
+    drop_typed_ahead()
     code = app.run(mouse=config.mouse) or 0
     if app.return_code:
         return app.return_code

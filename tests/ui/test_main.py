@@ -3,7 +3,7 @@
 import pytest
 
 from swarm_tui.config.user import UserConfig
-from swarm_tui.protocol.bodies import Alert, HostControl, Reply, Status, TaskAct
+from swarm_tui.protocol.bodies import Alert, HostControl, HostStatus, PaneStatus, Reply, Status, TaskAct
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.screens.confirm import ConfirmScreen
 from tests.ui import scenes
@@ -47,6 +47,28 @@ async def test_work_that_came_out_badly_does_not_look_well() -> None:
         seat.app.open_task("task_bad000")
         await seat.settle()
         assert seat.has("verdict   failed: 1 failed, 41 passed")
+
+
+@pytest.mark.asyncio
+async def test_an_agent_that_died_and_is_back_is_told() -> None:
+    async with seated("calm") as seat:
+        for pid, restarts, ended in ((4000, 0, None), (4990, 1, 9), (4990, 1, 9), (4991, 2, None)):
+            pane = PaneStatus(
+                agent_id="docs-01", role="docs", pid=pid, pane_id="%4", restarts=restarts, exit_signal=ended
+            )
+            seat.source.say("supervisor", Kind.HOST_STATUS, HostStatus(panes=[pane], session="s"), "devbox")
+            await seat.settle()
+    told = [notice.text for notice in seat.app.notices.all if "docs-01" in notice.text]
+    assert told == ["docs-01 was killed by SIGKILL: started again; l shows the log"]
+
+
+@pytest.mark.asyncio
+async def test_a_question_names_what_yes_does() -> None:
+    async with seated("calm", (80, 24)) as seat:
+        await seat.press("s")
+        assert seat.has("Yes, stop (y)")
+        await seat.press("n", "H")
+        assert seat.has("Yes, halt (y)")
 
 
 @pytest.mark.asyncio

@@ -1,5 +1,8 @@
 """The pure parts of the screen: rows in order, columns, drafts, logs, little pictures."""
 
+import os
+import select
+
 import msgspec
 import pytest
 from hypothesis import given, settings
@@ -8,6 +11,7 @@ from hypothesis import strategies as st
 from swarm_tui.agent.handlers import registry
 from swarm_tui.config.model import HandlerSpec
 from swarm_tui.protocol.codec import decode
+from swarm_tui.ui.ahead import drop_typed_ahead
 from swarm_tui.ui.catalogue import types_of
 from swarm_tui.ui.columns import Column, lay_out
 from swarm_tui.ui.draft import Draft, fields_of, payload_of, read_value, task_of, values_from
@@ -105,6 +109,21 @@ def test_a_field_says_what_to_write_and_what_nothing_means() -> None:
         "options of pytest, such as -k or --maxfail (a, b, c)",
     ]
     assert all(len(field_help(each)) <= 66 for each in fields_of(schema)), "more than a form of 80 columns shows"
+
+
+def test_what_was_typed_before_the_screen_is_no_act() -> None:
+    person, inner = os.openpty()
+    try:
+        os.write(person, b"rQ\n")
+        with open(inner, closefd=False) as terminal:
+            assert select.select([inner], [], [], 5)[0], "it has come"
+            drop_typed_ahead(terminal)
+        assert not select.select([inner], [], [], 0)[0]
+        with open(os.devnull) as none:
+            drop_typed_ahead(none)
+    finally:
+        os.close(person)
+        os.close(inner)
 
 
 def test_a_type_says_what_its_handler_does() -> None:

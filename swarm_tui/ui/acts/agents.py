@@ -208,6 +208,7 @@ AGENT_ACTS = (
         can=_minded,
         run=start_stop,
         help="Start an agent that is down, or stop one that runs (it stays down).",
+        yes=lambda _: "stop",
         confirm=lambda c: None if _would_start(c) else f"Stop {names(c.agents)}?{_busy(c.agents)}",
     ),
     Action(

@@ -31,6 +31,8 @@ def _halt_question(context: Context) -> str | None:
     if context.model.fleet.halted is not None:
         return "Lift the halt? Dispatch goes on."
     running = context.model.running()
+    if not running:
+        return "Halt the swarm? Dispatch stops; nothing runs now."
     return f"Halt the swarm? Dispatch stops and {running} running task{'' if running == 1 else 's'} will be cancelled."
 
 
@@ -54,6 +56,7 @@ SWARM_ACTS = (
         can=_linked,
         run=halt,
         confirm=_halt_question,
+        yes=lambda c: "halt" if c.model.fleet.halted is None else "lift it",
         help="Stop dispatch and cancel everything that runs; once more lifts it. It outlives a restart.",
     ),
     Action(

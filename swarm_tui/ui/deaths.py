@@ -1,0 +1,39 @@
+"""An agent that died and is back looks like one that never died: it is told once, when it happens."""
+
+import signal
+from collections.abc import Iterable, Mapping
+
+from swarm_tui.domain.views import AgentView
+
+
+class Deaths:
+    """Told which agents changed; says who was started again after an end that nobody wanted."""
+
+    def __init__(self) -> None:
+        self._restarts: dict[str, int] = {}
+
+    def hear(self, touched: Iterable[str], agents: Mapping[str, AgentView]) -> str | None:
+        """A sentence about those who died since the last call, or None."""
+        died = []
+        for agent_id in sorted(touched):
+            agent = agents.get(agent_id)
+            if agent is None or agent.pid is None:
+                continue
+            before = self._restarts.get(agent_id)
+            self._restarts[agent_id] = agent.restarts
+            if before is not None and agent.restarts > before and (how := _how(agent)):
+                died.append(f"{agent_id} {how}")
+        if not died:
+            return None
+        more = f", and {len(died) - 2} more" if len(died) > 2 else ""
+        return f"{', '.join(died[:2])}{more}: started again; l shows the log"
+
+
+def _how(agent: AgentView) -> str:
+    """How its last process ended; empty for a good end."""
+    if agent.exit_signal:
+        try:
+            return f"was killed by {signal.Signals(agent.exit_signal).name}"
+        except ValueError:
+            return f"was killed by signal {agent.exit_signal}"
+    return f"ended with exit status {agent.exit_status}" if agent.exit_status else ""
