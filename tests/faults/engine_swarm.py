@@ -32,9 +32,9 @@ TYPES = {"noop": TypeRule(roles=["general"], max_attempts=100)}
 
 
 class FaultySwarm:
-    """`workers` agents and a dispatcher, each a process that is started again as soon as it is dead."""
+    """`workers` agents of ours, `foreign` ones of the seed's and a dispatcher: processes that `revive` starts again."""
 
-    def __init__(self, broker: RealBroker, folder: Path, *, workers: int = 3, seed: int = 0) -> None:
+    def __init__(self, broker: RealBroker, folder: Path, *, workers: int = 3, foreign: int = 0, seed: int = 0) -> None:
         self.broker = broker
         self.rng = random.Random(seed)
         self.state = StateDir(folder / "state").create()
@@ -49,7 +49,8 @@ class FaultySwarm:
         self.queued: set[str] = set()
         """What the dispatcher promised. While a broker that was killed has forgotten that there is one, agents claim
         tasks by themselves: those are accepted too, but nothing is promised of them."""
-        self.ids = ["tm", *(f"w{n}" for n in range(workers))]
+        self.foreign = [f"s{n}" for n in range(foreign)]
+        self.ids = ["tm", *(f"w{n}" for n in range(workers)), *self.foreign]
         for agent_id in self.ids:
             self._write(agent_id)
             self.start(agent_id)
@@ -65,6 +66,7 @@ class FaultySwarm:
             agent_id=agent_id, role=role, swarm=SWARM, broker=Broker(url=self.broker.url), host="box",
             workdir=str(self.folder), state_dir=str(self.state.root), types=TYPES,
             handlers={"noop": HandlerSpec()} if role == "general" else {},
+            foreign=dict.fromkeys(self.foreign, "seed"), foreign_roles=dict.fromkeys(self.foreign, "general"),
         )  # fmt: skip
         write_spec(self.state.spec(agent_id), spec)
 
@@ -81,9 +83,21 @@ class FaultySwarm:
         role = "task-manager" if agent_id == "tm" else "general"
         argv = [sys.executable, "-m", *module, *(["agent"] if agent_id != "tm" else [])]
         argv += ["--role", role, "--agent-id", agent_id, "--swarm", SWARM, "--spec", str(self.state.spec(agent_id))]
+        if agent_id in self.foreign:
+            argv = [sys.executable, "-m", "tests.faults.seed_agent", agent_id, f"{SWARM}/_a/{agent_id}"]
+            argv += [str(self.broker.port), str(self.runs_of(agent_id))]
         log = (self.folder / f"{agent_id}.log").open("ab")
         with log:
             self.processes[agent_id] = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def runs_of(self, agent_id: str) -> Path:
+        """Where a foreign agent writes each task that it begins."""
+        return self.folder / f"{agent_id}.runs"
+
+    def runs(self) -> Counter[str]:
+        """How often foreign agents began each task."""
+        logs = [self.runs_of(agent_id) for agent_id in self.foreign]
+        return Counter(line for log in logs if log.exists() for line in log.read_text().split())
 
     def revive(self) -> None:
         """Start again what is dead."""

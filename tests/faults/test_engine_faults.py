@@ -66,6 +66,41 @@ def test_nothing_accepted_is_lost_when_processes_are_killed(make_swarm: Callable
     check(swarm, jobs)
 
 
+def begun(swarm: FaultySwarm, task_id: str) -> str | None:
+    """The foreign agent that began the task last."""
+    logs = {agent_id: swarm.runs_of(agent_id) for agent_id in swarm.foreign}
+    return next((a for a, log in logs.items() if log.exists() and task_id in log.read_text().split()), None)
+
+
+def foreign_agents(swarm: FaultySwarm, *, count: int, long: float, limit: float) -> None:
+    """Each is recorded once, and none runs twice but what the killed one held; what runs long keeps its lease."""
+    until(lambda: swarm.led, 30, "the dispatcher to lead")
+    swarm.publish("long", long)
+    swarm.publish("held", 2.0)
+    for number in range(count):
+        swarm.publish(f"t{number}", 0.02)
+        if number == count // 2:
+            killed = until(lambda: begun(swarm, "held"), 30, "the agent that is to be killed")
+            swarm.kill(killed)
+    jobs = swarm.settle(limit)
+    check(swarm, jobs)
+    assert len(jobs) == count + 2
+    twice = {task_id for task_id, times in swarm.runs().items() if times > 1}
+    print(f"{len(jobs)} tasks by {len(swarm.foreign)} agents of the seed's, {sum(swarm.runs().values())} runs")
+    assert twice == {"held"}
+    assert swarm.runs()["held"] == 2
+
+
+def test_agents_of_the_seed_run_each_task_once(make_swarm: Callable[..., FaultySwarm]) -> None:
+    foreign_agents(make_swarm(workers=0, foreign=3), count=40, long=3.0, limit=60)
+
+
+@pytest.mark.drill
+def test_agents_of_the_seed_run_each_of_many_tasks_once(make_swarm: Callable[..., FaultySwarm]) -> None:
+    """One of them takes longer than a lease."""
+    foreign_agents(make_swarm(workers=0, foreign=3), count=200, long=45.0, limit=150)
+
+
 @pytest.mark.drill
 def test_a_swarm_under_fire_for_long(make_swarm: Callable[..., FaultySwarm]) -> None:
     """SWARM_DRILL_SECONDS of it, 1,200 by default."""

@@ -14,6 +14,8 @@ from swarm_tui.protocol.topics import Kind
 
 #: Seconds after which an offer that the agent's heartbeat does not name is said again.
 OFFER_AGAIN = 5.0
+#: Seconds on its way after which a heartbeat no longer tells when its agent began.
+OLD_NEWS = 5.0
 CRASHES = 2
 MAX_EXITS = 200
 #: Signals by which a program ends itself: ILL, TRAP, ABRT, BUS, FPE, SEGV, SYS.
@@ -70,6 +72,8 @@ def heartbeat(turn: Turn, event: Event, body: Heartbeat) -> None:
     """agents/heartbeat: a sign of life, which names the leases held and the results not yet acknowledged."""
     agent_id = body.agent_id
     seat = _seat(turn, agent_id, live=True)
+    if seat.foreign and body.uptime is not None:
+        _younger(turn, event, seat, body.uptime)
     if body.incarnation is not None and body.incarnation != seat.incarnation:
         if seat.incarnation is None or seat.status == "offline":
             seat.incarnation = body.incarnation
@@ -89,6 +93,18 @@ def heartbeat(turn: Turn, event: Event, body: Heartbeat) -> None:
         named.add(_named(turn, agent_id, {"task_id": body.task_id}, working=True) or body.task_id)
     for job in _held(turn, agent_id):
         _remind(turn, job, job.task_id in named)
+
+
+def _younger(turn: Turn, event: Event, seat: Seat, uptime: float) -> None:
+    """An agent that names no incarnation began after it was given a task: what it held then is lost."""
+    before, seat.uptime = seat.uptime, uptime
+    if abs(turn.wall - event.at) > OLD_NEWS:
+        return
+    began = turn.now - uptime - (0.0 if uptime < before else OLD_NEWS)
+    for job in _held(turn, seat.agent_id):
+        lease = turn.state.leases.get(job.task_id)
+        if lease is not None and lease.offered < began:
+            gone(turn, job, f"{seat.agent_id} began anew")
 
 
 def _named(turn: Turn, agent_id: str, entry: dict[str, Any], *, working: bool) -> str | None:

@@ -135,6 +135,8 @@ class Seat(Struct, kw_only=True):
     types: frozenset[str] = frozenset()
     """What it says that it can do."""
     foreign: bool = False
+    uptime: float = 0.0
+    """Of a foreign agent: how long it had run when it last said so, seconds."""
     claims: bool = False
     """Of a foreign agent: it says when it takes a task, so its silence on one means that it did not."""
 

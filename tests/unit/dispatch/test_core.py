@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarm_tui.domain.dispatch import Rule, Settings
+from swarm_tui.domain.dispatch.model import Seat
 from swarm_tui.domain.dispatch.queue import Queue
 from swarm_tui.domain.states import TaskState
 from swarm_tui.protocol import bodies as b
@@ -302,6 +303,24 @@ def test_what_was_claimed_and_ended_before_it_was_heard_does_not_run_again(world
     assert not offers(world.submit("t"))
     assert (world.job("t").state, world.job("t").result, world.job("t").agent_id) == (TaskState.COMPLETE, {"n": 1}, "a")
     assert not world.state.ends
+
+
+@pytest.mark.parametrize("heard_before", [True, False])
+def test_what_a_foreign_agent_held_when_it_began_anew_is_lost(world: World, heard_before: bool) -> None:
+    """It names no incarnation: that it runs for less than it has had the task is all there is to go by."""
+    world.state.seats["f"] = Seat(agent_id="f", foreign=True, claims=True)
+    if heard_before:
+        world.hear(Kind.HEARTBEAT, b.Heartbeat(agent_id="f", uptime=500.0), sender="f")
+    else:
+        world.hear(Kind.REGISTER, b.Register(agent_id="f"), sender="f")
+    world.submit("t")
+    world.hear(Kind.TASK_STARTED, b.Started(task_id="t", agent_id="f"), sender="f")
+    world.tick(9)
+    world.hear(Kind.HEARTBEAT, b.Heartbeat(agent_id="f", uptime=510.0), sender="f")
+    assert world.job("t").state is TaskState.RUNNING
+    world.tick(9)
+    world.hear(Kind.HEARTBEAT, b.Heartbeat(agent_id="f", uptime=3.0), sender="f")
+    assert [attempt.outcome for attempt in world.job("t").attempts][:1] == ["lost"]
 
 
 def test_the_wish_for_scale_rises_by_two_and_sinks_slowly() -> None:
