@@ -22,7 +22,7 @@ set -g mouse on
 set -g status-left-length 40
 set -g status-left " #{?#{@agent},#{@agent},#{@swarm}} "
 set -g status-right-length 60
-set -g status-right " #{prefix} d leaves, all runs on · #{prefix} [ scrolls back "
+set -g status-right " #{prefix} d goes back · #{prefix} [ scrolls "
 set -g window-size latest
 set -g allow-rename off
 set -g set-titles off

@@ -136,7 +136,7 @@ def test_who_leaves_a_pane_leaves_it_as_it_was(tmux: Tmux) -> None:
 
         def way_back() -> bool:
             shown.append(os.read(terminal, 65536).decode(errors="replace"))
-            return "C-b d leaves" in "".join(shown)
+            return "C-b d goes back" in "".join(shown)
 
         until(way_back, what="the way back")
         restore(tmux, "s")
