@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from swarm_tui.cli.common import USAGE, Failure, json_option, note, print_json
+from swarm_tui.cli.validate_handlers import handler_problems
 from swarm_tui.config.errors import ConfigError
 from swarm_tui.config.ids import name_agents
 from swarm_tui.config.load import find_layout, layout_schema, load_layout
@@ -28,7 +29,10 @@ def command(file: str | None, schema: bool, as_json: bool) -> int:
         raise Failure("which layout? `swarm-tui validate FILE`, or --schema", USAGE)
     try:
         path = find_layout(file, Path.cwd())
-        loaded = load_layout(path, os.environ, show=file if Path(file).is_file() else None)
+        show = file if Path(file).is_file() else None
+        loaded = load_layout(path, os.environ, show=show)
+        if problems := handler_problems(path, loaded.layout, dict(os.environ), show):
+            raise ConfigError(problems)
     except ConfigError as error:
         if not as_json:
             raise

@@ -42,6 +42,7 @@ class AgentCli:
     """Gives the CLI's answer as `text`, with its `turns`, `usage` and `session`."""
 
     Payload: ClassVar[type[Struct]] = Payload
+    Options: ClassVar[type[Struct]] = Options
 
     async def run(self, context: Context) -> Result:
         """Raises MissingToolError; HandlerError: `agent-cli`, `limit`, `cancelled`, `bad-payload`, `not-allowed`."""

@@ -31,6 +31,7 @@ class Backup:
     """Gives the `output`, its size and SHA-256, and the rows of each table that the restored copy holds."""
 
     Payload: ClassVar[type[Struct]] = Payload
+    Options: ClassVar[type[Struct]] = Options
 
     async def run(self, context: Context) -> Result:
         """Raises HandlerError (`not-found`, `exists`, `damaged`, `pg_dump`); MissingToolError (pg_dump)."""

@@ -81,7 +81,10 @@ class Context(Struct, kw_only=True):
 
 
 class Handler(Protocol):
-    """Does one task type. `Payload` is its schema: the form, `publish TYPE --help` and validation read it."""
+    """Does one task type. `Payload` is its schema: the form, `publish TYPE --help` and validation read it.
+
+    A handler may also have a class attribute `Options`, the schema of the layout's `options`: `validate` reads it.
+    """
 
     Payload: ClassVar[type[Struct]]
 

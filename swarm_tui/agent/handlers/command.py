@@ -39,6 +39,7 @@ class Command:
     """Runs the layout's argv."""
 
     Payload: ClassVar[type[Struct]] = Payload
+    Options: ClassVar[type[Struct]] = Options
 
     async def run(self, context: Context) -> Result:
         """The value of the last `{"result": …}` line, else `{"exit_code", "output"}`. Raises HandlerError."""

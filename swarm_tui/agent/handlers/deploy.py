@@ -47,6 +47,7 @@ class Deploy:
     """Makes a version live and proves it healthy; a failed one is rolled back and the task fails, saying so."""
 
     Payload: ClassVar[type[Struct]] = DeployPayload
+    Options: ClassVar[type[Struct]] = Options
 
     async def run(self, context: Context) -> Result:
         """Raises HandlerError: `rolled-back`, `not-rolled-back`, `preflight`, `busy` (retryable); MissingToolError."""
@@ -68,6 +69,7 @@ class Rollback:
     """Makes an older version live again, and proves it healthy."""
 
     Payload: ClassVar[type[Struct]] = RollbackPayload
+    Options: ClassVar[type[Struct]] = Options
 
     async def run(self, context: Context) -> Result:
         """Raises HandlerError (`no-release`, `rolled-back` to what was live, `busy`); MissingToolError."""

@@ -35,6 +35,7 @@ class Generate:
     """Gives the `output` written, `coverage` in percent, `findings` with file and line, and a `verdict`."""
 
     Payload: ClassVar[type[Struct]] = Payload
+    Options: ClassVar[type[Struct]] = Options
 
     async def run(self, context: Context) -> Result:
         """Raises HandlerError (`outside`, `not-found`, `not-written`)."""

@@ -49,6 +49,7 @@ class Generate:
     """Gives the `branch`, the worktree's `path`, the `files` changed and a `diffstat`."""
 
     Payload: ClassVar[type[Struct]] = Payload
+    Options: ClassVar[type[Struct]] = Options
 
     async def run(self, context: Context) -> Result:
         """Raises HandlerError: `not-configured`, `nothing-written`, `no-repository`, `no-commit`, and what the CLI or

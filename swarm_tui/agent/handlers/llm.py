@@ -26,6 +26,7 @@ class Llm:
     """Gives the model's `text`, and the tokens and dollars that it took."""
 
     Payload: ClassVar[type[Struct]] = Payload
+    Options: ClassVar[type[Struct]] = Options
 
     async def run(self, context: Context) -> Result:
         """Raises HandlerError: `llm-key` without a model or a key, `llm-refused`, `llm` (retryable), `cancelled`."""

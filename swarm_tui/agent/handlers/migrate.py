@@ -30,6 +30,7 @@ class Migrate:
     """Gives `applied`: each version and its file, and the `version` that the database is at."""
 
     Payload: ClassVar[type[Struct]] = Payload
+    Options: ClassVar[type[Struct]] = Options
 
     async def run(self, context: Context) -> Result:
         """Raises HandlerError: `migration-failed` (with file and line; nothing was changed), `changed`,

@@ -26,6 +26,7 @@ class Coverage:
     """Runs pytest with pytest-cov in the workdir."""
 
     Payload: ClassVar[type[Struct]] = Payload
+    Options: ClassVar[type[Struct]] = Options
 
     async def run(self, context: Context) -> Result:
         """What testing.run gives, and `coverage` percent, `threshold`, `files[{file, coverage}]`, worst first.

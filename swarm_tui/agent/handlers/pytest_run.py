@@ -41,6 +41,7 @@ class Run:
     """Runs pytest in the workdir."""
 
     Payload: ClassVar[type[Struct]] = Payload
+    Options: ClassVar[type[Struct]] = Options
 
     async def run(self, context: Context) -> Result:
         """`{verdict, passed, failed, skipped, errors, duration, failures[]}`. Raises HandlerError."""

@@ -79,6 +79,22 @@ def check(task_type: str, spec: HandlerSpec | None, payload: dict[str, Any]) -> 
     return None
 
 
+def check_options(task_type: str, spec: HandlerSpec) -> str | None:
+    """Why the layout's `options` do not fit the handler, msgspec's path at the end, or None when they do.
+
+    A handler that says no `Options`, or is not installed here, takes any.
+    """
+    try:
+        kind = getattr(_class_of(_where(task_type, spec)), "Options", None)
+        if kind is not None:
+            msgspec.convert(spec.options, kind, strict=False)
+    except HandlerError:
+        return None
+    except (msgspec.ValidationError, RecursionError) as error:
+        return str(error)
+    return None
+
+
 def _where(task_type: str, spec: HandlerSpec) -> str:
     if spec.command is not None:
         return "command"

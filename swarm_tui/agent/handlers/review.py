@@ -39,6 +39,7 @@ class Review:
     """Gives `approved`, `comments` with file and line, and `suggestions`."""
 
     Payload: ClassVar[type[Struct]] = Payload
+    Options: ClassVar[type[Struct]] = Options
 
     async def run(self, context: Context) -> Result:
         """Raises MissingToolError (git, ruff), HandlerError (`no-repository`, `no-commit`, `bad-payload`)."""

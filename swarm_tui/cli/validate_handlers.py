@@ -1,0 +1,47 @@
+"""What a layout says to handlers, held against the handlers that are installed here."""
+
+import re
+from pathlib import Path
+
+from swarm_tui.config.document import Where, read_document
+from swarm_tui.config.errors import Problem
+from swarm_tui.config.model import HandlerSpec, Layout
+
+_STEP = re.compile(r"\.([^.\[\]`]+)|\[(\d+)\]|\[\.\.\.\]")
+
+
+def handler_problems(path: Path, layout: Layout, environ: dict[str, str], show: str | None) -> list[Problem]:
+    """Each of the layout's `options` and `templates` that its handler would refuse, with its place in the file."""
+    from swarm_tui.agent.handlers import registry
+
+    document = read_document(path, environ, show=show)
+    for index, entry in enumerate(layout.agents):
+        for task_type, spec in entry.handlers.items():
+            where: Where = ("agents", index, "handlers", task_type)
+            if why := registry.check_options(task_type, spec):
+                document.problem((*where, "options", *_steps(why)), f"`options` of `{task_type}`: {why}")
+            for name, payload in spec.templates.items():
+                if why := _template(registry.check(task_type, spec, payload), task_type, spec, payload):
+                    document.problem((*where, "templates", name), f"the template `{name}` of `{task_type}`: {why}")
+    return document.problems
+
+
+def _template(why: str | None, task_type: str, spec: HandlerSpec, payload: dict[str, object]) -> str | None:
+    """A template may leave fields to whoever fills it in: what it says must be fields, and fit."""
+    from swarm_tui.agent.handlers import registry
+
+    known = registry.schema(task_type, spec).get("properties", {})
+    unknown = [name for name in payload if known and name not in known]
+    if unknown:
+        return f"there is no field `{unknown[0]}`; there are: {', '.join(known)}"
+    return None if why is None or "missing required field" in why else why
+
+
+def _steps(why: str) -> Where:
+    """The path at the end of one of msgspec's reasons, as far as it names keys."""
+    found: list[str | int] = []
+    for step in _STEP.finditer(why.rpartition("`$")[2] if "`$" in why else ""):
+        if step[1] is None and step[2] is None:
+            break
+        found.append(step[1] if step[1] is not None else int(step[2]))
+    return tuple(found)
