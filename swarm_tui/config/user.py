@@ -20,10 +20,10 @@ class Panels(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     show: list[Panel] = field(default_factory=lambda: ["agents", "tasks", "stream", "pane"])
     """The panels that are open at the start, in their order."""
-    stream_lines: int = 20_000
+    stream_lines: int = 5_000
     """Messages that the stream keeps."""
-    heartbeats: bool = False
-    """Whether the stream shows heartbeats too."""
+    heartbeats: bool = True
+    """Whether the stream shows heartbeats too, where no filter is set."""
 
 
 class UserConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -216,7 +216,7 @@ def _no_broker(fleet: Fleet, now: float) -> str:
     passed = int(max(0.0, now - (now if fleet.link_changed is None else fleet.link_changed)))
     since = f"{passed} s" if passed < 120 else f"{passed // 60} min"
     if fleet.was_linked:
-        return f"BROKER LOST {since} ago: {fleet.broker_reason or 'the connection ended'}; all else is as it was then"
+        return f"BROKER LOST {since} ago: {fleet.broker_reason or 'the connection ended'} (all else is as it was then)"
     return f"NO BROKER for {since}: {fleet.broker_reason}"
 
 

@@ -110,7 +110,7 @@ class Registry:
 _PRETTY = {
     "question_mark": "?", "slash": "/", "colon": ":", "space": "space", "plus": "+", "minus": "-", "comma": ",",
     "left_square_bracket": "[", "right_square_bracket": "]", "escape": "Esc", "enter": "enter", "tab": "tab",
-    "less_than_sign": "<", "greater_than_sign": ">", "up": "↑", "down": "↓", "equals_sign": "=",
+    "less_than_sign": "<", "greater_than_sign": ">", "up": "↑", "down": "↓", "equals_sign": "=", "asterisk": "*",
     "shift+tab": "shift-tab", "pageup": "PgUp", "pagedown": "PgDn", "home": "Home", "end": "End",
     "left": "←", "right": "→",
 }  # fmt: skip

@@ -29,6 +29,7 @@ from swarm_tui.ui.screens.base import SwarmScreen
 from swarm_tui.ui.screens.main import MainScreen
 from swarm_tui.ui.source import Source
 from swarm_tui.ui.state import load_state, save_state
+from swarm_tui.ui.stream import Stream
 from swarm_tui.ui.undo import Undo
 from swarm_tui.ui.widgets.pane import PaneView
 
@@ -65,7 +66,8 @@ class SwarmApp(Opening, App[int]):
         self.can_bring_down = can_bring_down
         self.clock = clock
         self.timers = timers
-        self.model = Model(source.facts.swarm, clock)
+        panels, swarm = self.config.panels, source.facts.swarm
+        self.model = Model(swarm, clock, Stream(swarm, panels.stream_lines, heartbeats=panels.heartbeats))
         self.registry = Registry(ALL, {name: _keys(keys) for name, keys in self.config.keys.items()})
         self.notices = Notices(clock)
         self.alarms = Alarms(self.model, self._to_terminal, bell=self.config.bell)

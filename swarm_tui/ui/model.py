@@ -33,11 +33,11 @@ class Delta(Struct):
 class Model:
     """The fleet and what the screen adds to it. `clock` gives seconds since the epoch."""
 
-    def __init__(self, swarm: str, clock: Callable[[], float]) -> None:
+    def __init__(self, swarm: str, clock: Callable[[], float], stream: Stream | None = None) -> None:
         self.swarm = swarm
         self.clock = clock
         self.fleet = Fleet(swarm)
-        self.stream = Stream(swarm)
+        self.stream = stream or Stream(swarm)
         self.marks: dict[str, set[str]] = {"agents": set(), "tasks": set()}
         self.past_loaded = False
         self.again = False

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from swarm_tui.protocol.envelope import Event, Rejected
-from swarm_tui.protocol.topics import matches
+from swarm_tui.protocol.topics import Kind, matches
 
 KEEP = 5_000
 Message = Event | Rejected
@@ -59,8 +59,9 @@ def body_text(message: Message) -> str:
 class Stream:
     """The last messages, and which of them the filter lets through. `skipped` were counted but never listed."""
 
-    def __init__(self, swarm: str, keep: int = KEEP) -> None:
+    def __init__(self, swarm: str, keep: int = KEEP, *, heartbeats: bool = True) -> None:
         self.swarm = swarm
+        self.heartbeats = heartbeats
         self.all: deque[Message] = deque(maxlen=keep)
         self.shown: deque[Message] = deque(maxlen=keep)
         self.pattern = Pattern()
@@ -91,6 +92,8 @@ class Stream:
     def _passes(self, message: Message) -> bool:
         if self.problems and not is_problem(message):
             return False
+        if not self.heartbeats and not self.pattern.text and isinstance(message, Event):
+            return message.kind is not Kind.HEARTBEAT
         return not self.pattern.text or self.pattern.test(self.swarm, message)
 
     def filter(self, text: str | None = None, problems: bool | None = None) -> None:

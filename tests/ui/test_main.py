@@ -2,8 +2,9 @@
 
 import pytest
 
-from swarm_tui.config.user import UserConfig
-from swarm_tui.protocol.bodies import Alert, HostControl, HostStatus, PaneStatus, Reply, Status, TaskAct
+from swarm_tui.config.user import Panels, UserConfig
+from swarm_tui.domain.states import TaskState
+from swarm_tui.protocol.bodies import Alert, HostControl, HostStatus, PaneStatus, Reply, Status, TaskAct, TaskVerdict
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.screens.confirm import ConfirmScreen
 from tests.ui import scenes
@@ -416,3 +417,58 @@ async def test_every_theme_draws_every_screen(theme: str) -> None:
         for keys in (("enter",), ("escape", "n"), ("escape", "w"), ("w", "question_mark"), ("escape", "H")):
             await seat.press(*keys)
         assert isinstance(seat.app.screen, ConfirmScreen)
+
+
+@pytest.mark.asyncio
+async def test_the_panels_of_the_config_are_open_and_their_sizes_persist(tmp_path: object) -> None:
+    path = tmp_path / "screen.json"  # type: ignore[operator]
+    config = UserConfig(panels=Panels(show=["tasks", "pane"], stream_lines=100, heartbeats=False))
+    async with seated("calm", config=config, state_path=path) as seat:
+        main = seat.app.main
+        shown = [name for name in ("agents", "tasks", "stream", "pane") if main.query_one(f"#{name}").display]
+        assert shown == ["tasks", "pane"]
+        assert main.panel == "tasks"
+        stream = seat.app.model.stream
+        assert stream.all.maxlen == 100
+        assert not any(m.topic.endswith("heartbeat") for m in stream.shown)
+        await seat.press("tab", "greater_than_sign", "greater_than_sign")
+        assert main.panel == "pane"
+        tall = main.pane.size.height
+        await seat.press("p")
+    async with seated("calm", config=config, state_path=path) as seat:
+        await seat.press("tab")
+        assert seat.app.main.pane.size.height == tall
+
+
+@pytest.mark.asyncio
+async def test_the_wall_turns_pages_and_says_which() -> None:
+    async with seated("calm", (80, 24)) as seat:
+        for n in range(3):
+            seat.source.say(f"zoo-{n}", Kind.STATUS, Status(status="online", role="general"), f"zoo-{n}")
+        await seat.settle()
+        await seat.press("w")
+        assert seat.has("agents 1-9 of 12")
+        assert not seat.has("zoo-1")
+        await seat.press("right_square_bracket")
+        assert seat.has("agents 10-12 of 12")
+        assert seat.has("zoo-1")
+        await seat.press("right_square_bracket")
+        assert seat.has("agents 1-9 of 12")
+        await seat.press("left_square_bracket", "escape")
+        assert seat.app.screen is seat.app.main
+
+
+@pytest.mark.asyncio
+async def test_nobody_approves_a_payload_that_the_screen_does_not_show() -> None:
+    async with seated("calm") as seat:
+        body = TaskVerdict(task_id="task_blind", reason="asks a person", payload_hash="0" * 64)
+        seat.source.say("task-manager-01", Kind.TASK_HELD, body)
+        await seat.settle()
+        task = seat.app.model.task("task_blind")
+        assert task is not None
+        task.state = TaskState.AWAITING_APPROVAL
+        await seat.press("tab")
+        seat.app.main.tasks.select("task_blind")
+        await seat.press("y")
+        assert "payload of task_blind is not known here" in seat.footer
+        assert seat.source.acts == []

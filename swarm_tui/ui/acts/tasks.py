@@ -48,6 +48,20 @@ def retry(context: Context) -> None:
     context.screen.unmark()
 
 
+def unseen(task: TaskView) -> bool:
+    """Whether the screen does not show the payload that an approval would let run."""
+    if task.payload_hash is not None:
+        return payload_hash(task.type, task.payload) != task.payload_hash
+    return not task.payload and all(hop.what != "published" for hop in task.hops)
+
+
+def _approvable(context: Context) -> str | None:
+    if reason := _any(_ASKING, "only one that waits for approval can be approved")(context):
+        return reason
+    blind = [task.task_id for task in context.tasks if task.state is TaskState.AWAITING_APPROVAL and unseen(task)]
+    return f"the payload of {blind[0]} is not known here: enter opens its page, which asks for it" if blind else None
+
+
 def approve(context: Context) -> None:
     tasks = [task for task in context.tasks if task.state is TaskState.AWAITING_APPROVAL]
     _tell(context, Kind.TASK_APPROVE, tasks)
@@ -94,7 +108,7 @@ TASK_ACTS = (
         scopes=TASKS,
         writes=True,
         run=approve,
-        can=_any(_ASKING, "only one that waits for approval can be approved"),
+        can=_approvable,
         help="Let the task run, with exactly the payload shown.",
         rank=31,
         confirm=lambda c: f"Approve {names(c.tasks)} ({c.tasks[0].type})?",

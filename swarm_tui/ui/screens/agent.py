@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from rich.segment import Segment
 
-from swarm_tui.domain.states import OPEN
+from swarm_tui.domain.states import LIVE, OPEN
 from swarm_tui.domain.views import AgentView, TaskView
 from swarm_tui.ui import look as looks
 from swarm_tui.ui.lines import Parts
@@ -104,7 +104,9 @@ class AgentScreen(PageScreen):
         ]
         if agent.reason:
             rows.append(("why", [Segment(flat(agent.reason), look[style])]))
-        up = f"up {ago(now - agent.started_at)}, since {clock(agent.started_at)}" if agent.started_at else "not started"
+        up = "not started" if not agent.started_at else f"started {clock(agent.started_at)}"
+        if agent.started_at and agent.state in LIVE:
+            up = f"up {ago(now - agent.started_at)}, since {clock(agent.started_at)}"
         rows += [
             ("life", [Segment(f"{up}; {agent.restarts} restarts; incarnation {flat(agent.incarnation or '-')}")]),
             (
@@ -133,7 +135,7 @@ class AgentScreen(PageScreen):
         gaps = [later - earlier for earlier, later in zip(agent.beats, list(agent.beats)[1:], strict=False)]
         late = max((gap - BEAT for gap in gaps), default=0.0)
         seen = f"last {ago(now - agent.last_heartbeat)} ago" if agent.last_heartbeat else "none yet"
-        lag = f"; latest by {max(0.0, late):.1f} s" if gaps else ""
+        lag = f"; {max(0.0, late):.1f} s late at most" if gaps else ""
         cpu = "-" if agent.cpu is None else f"{agent.cpu:.0f}%"
         return [
             rule("pulse", width, self.page),

@@ -97,6 +97,10 @@ class SwarmScreen(Screen[Any]):
     def turn_tab(self, by: int) -> None:
         """The next tab."""
 
+    def one_page(self) -> str | None:
+        """Why there is no other page to turn to."""
+        return "all is on this page"
+
     def mark(self) -> None:
         """Mark what is under the cursor."""
 

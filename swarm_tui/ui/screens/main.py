@@ -11,6 +11,7 @@ from swarm_tui.protocol.envelope import Event
 from swarm_tui.ui import look as looks
 from swarm_tui.ui.lines import Lines
 from swarm_tui.ui.model import Delta
+from swarm_tui.ui.screens.arrangement import PANELS, Arrangement
 from swarm_tui.ui.screens.base import SwarmScreen
 from swarm_tui.ui.widgets.agents import AgentTable
 from swarm_tui.ui.widgets.footer import Footer
@@ -23,8 +24,6 @@ from swarm_tui.ui.widgets.tasks import TaskTable
 
 if TYPE_CHECKING:
     from swarm_tui.ui.app import SwarmApp
-
-PANELS = ("agents", "tasks", "stream", "pane")
 
 
 class MainScreen(SwarmScreen):
@@ -44,9 +43,7 @@ class MainScreen(SwarmScreen):
 
     def __init__(self, app: "SwarmApp") -> None:
         super().__init__(app)
-        self.zoomed = False
-        self.sizes: dict[str, int] = dict(app.state.sizes)
-        self._bottom = "stream"
+        self.arranged = Arrangement(self, app.config.panels.show, app.state.sizes)
         self._wrong: dict[str, Set[str]] = {}
 
     def compose(self) -> ComposeResult:
@@ -74,7 +71,8 @@ class MainScreen(SwarmScreen):
         self.trouble.show(self.model.problems())
         self.agents.refill()
         self.tasks.refill()
-        self.set_focus(self.agents)
+        self._follow_pane()
+        self.set_focus(self.query_one(f"#{self.arranged.panels[0]}"))
 
     # Arrangement.
 
@@ -83,60 +81,17 @@ class MainScreen(SwarmScreen):
 
     def fit_panels(self) -> None:
         """Give each panel its place and size."""
-        width, height = self.size
-        wide, narrow = width >= 160 and height >= 30, width < 110 or height < 30
-        body = self.query_one("#body")
-        body.set_class(wide, "wide")
-        body.set_class(not narrow and not wide, "medium")
-        focus = self.panel
-        if focus in ("stream", "pane"):
-            self._bottom = focus
-        shown = set(PANELS)
-        if narrow and not wide:
-            shown.discard("pane" if self._bottom == "stream" else "stream")
-        if self.zoomed:
-            shown = {focus}
-        for name in PANELS:
-            self.query_one(f"#{name}").display = name in shown
-        self.query_one("#left").display = bool(shown & {"agents", "tasks"})
-        self.query_one("#right").display = bool(shown & {"stream", "pane"})
-        self._heights(wide, narrow, focus, height - 3 - (1 if self.trouble.display else 0))
-
-    def _heights(self, wide: bool, narrow: bool, focus: str, room: int) -> None:
-        agents, right = self.query_one("#agents"), self.query_one("#right")
-        if self.zoomed:
-            agents.styles.height, right.styles.height = "1fr", "1fr"
-            right.styles.width = "1fr"
-            return
-        wants = len(self.agents.rows) + 1 if self.agents.rows else 4
-        if wide:
-            right.styles.height, right.styles.width = "1fr", "9fr"
-            agents.styles.height = self._sized("agents", min(wants, room // 2), 3, room - 4)
-            self.query_one("#stream").styles.height = f"{max(1, 2 + self.sizes.get('stream', 0))}fr"
-            return
-        right.styles.width = "1fr"
-        self.query_one("#stream").styles.height = "1fr"
-        bottom = self._sized(
-            self._bottom, (10 if focus in ("stream", "pane") else 3) if narrow else room * 2 // 5, 2, room - 6
-        )
-        agents.styles.height = self._sized("agents", min(wants, room - bottom - 4), 3, room - bottom - 3)
-        right.styles.height = bottom
-
-    def _sized(self, name: str, size: int, least: int, most: int) -> int:
-        return max(least, min(most, size + self.sizes.get(name, 0)))
+        self.arranged.fit(self.panel)
 
     def resize_panel(self, by: int) -> None:
         """Make the panel with the focus larger or smaller."""
-        name = self.panel
-        if name == "tasks":
-            name, by = "agents", -by
-        self.sizes[name] = max(-20, min(20, self.sizes.get(name, 0) + by))
-        self.swarm_app.state.sizes = dict(self.sizes)
+        self.arranged.resize(self.panel, by)
+        self.swarm_app.state.sizes = dict(self.arranged.sizes)
         self.fit_panels()
 
     def zoom(self) -> None:
         """Give the panel all the room, or give it back."""
-        self.zoomed = not self.zoomed
+        self.arranged.zoomed = not self.arranged.zoomed
         self.fit_panels()
 
     # What is at hand.
@@ -145,7 +100,7 @@ class MainScreen(SwarmScreen):
     def panel(self) -> str:
         """The panel with the focus."""
         focused = self.focused
-        return focused.id if focused is not None and focused.id in PANELS else "agents"
+        return focused.id if focused is not None and focused.id in PANELS else self.arranged.panels[0]
 
     @property
     def scope(self) -> str:
@@ -171,13 +126,12 @@ class MainScreen(SwarmScreen):
 
     def turn_panel(self, by: int) -> None:
         """Focus the next panel."""
-        name = PANELS[(PANELS.index(self.panel) + by) % len(PANELS)]
-        self.focus_panel(name)
+        panels = self.arranged.panels
+        self.focus_panel(panels[(panels.index(self.panel) + by) % len(panels)])
 
     def focus_panel(self, name: str) -> None:
         """Focus this panel, and make it show."""
-        if name in ("stream", "pane"):
-            self._bottom = name
+        self.arranged.open(name)
         widget = self.query_one(f"#{name}")
         widget.display = True
         self.query_one("#left" if name in ("agents", "tasks") else "#right").display = True
@@ -280,7 +234,7 @@ class MainScreen(SwarmScreen):
         table = self.lines
         if any(self.model.marks.values()):
             self.unmark()
-        elif self.zoomed:
+        elif self.arranged.zoomed:
             self.zoom()
         elif self.panel == "stream" and self.model.stream.pattern.text:
             self._filter_stream("")

@@ -54,8 +54,8 @@ class PageScreen(SwarmScreen):
 
     def renew(self) -> None:
         """The facts changed."""
-        if self.is_mounted:
-            self.query_one(TitleLine).renew()
+        for title in self.query(TitleLine):  # None yet where facts come before the page is composed.
+            title.renew()
             self.page.renew()
 
     def copy(self) -> None:

@@ -48,10 +48,24 @@ class WallScreen(SwarmScreen):
         ids = self.swarm_app.main.agents.rows.ids()
         if self.zoomed in ids:
             return [self.zoomed]
-        width, height = self.size.width, self.size.height - 3
-        columns = max(1, min(3, width // LEAST[0]))
-        rows = max(1, min(3, height // LEAST[1]))
-        return ids[self.first : self.first + columns * rows]
+        fit = self._fits()
+        self.first = max(0, min(self.first, (len(ids) - 1) // fit * fit))
+        return ids[self.first : self.first + fit]
+
+    def _fits(self) -> int:
+        """How many tiles a page has room for."""
+        columns = max(1, min(3, self.size.width // LEAST[0]))
+        return columns * max(1, min(3, (self.size.height - 3) // LEAST[1]))
+
+    def one_page(self) -> str | None:
+        count = len(self.swarm_app.main.agents.rows)
+        return "every agent's pane is on this page" if self.zoomed or count <= self._fits() else None
+
+    def turn_tab(self, by: int) -> None:
+        count, fit = len(self.swarm_app.main.agents.rows), self._fits()
+        pages = -(-count // fit)
+        self.first = (self.first // fit + by) % max(1, pages) * fit
+        self.call_later(self.fit_panels)
 
     async def fit_panels(self) -> None:
         """Lay the tiles out anew."""
@@ -68,7 +82,19 @@ class WallScreen(SwarmScreen):
             focus = next((tile for tile in self.tiles if tile.agent_id == at), self.tiles[0] if self.tiles else None)
             self.set_focus(focus)
         self._states()
+        self._say_page(len(ids))
         self.swarm_app.watch_panes()
+
+    def _say_page(self, shown: int) -> None:
+        count = len(self.swarm_app.main.agents.rows)
+        more = "" if shown >= count else f"agents {self.first + 1}-{self.first + shown} of {count}"
+        if self.zoomed:
+            more = f"{self.zoomed} alone: Esc shows all"
+        header = self.query_one(Header)
+        if header.note != more:
+            header.note = more
+            header.renew()
+            self.renew_footer()
 
     def _states(self) -> None:
         for tile in self.tiles:
