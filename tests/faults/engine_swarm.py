@@ -3,6 +3,7 @@
 import contextlib
 import os
 import random
+import resource
 import signal
 import sqlite3
 import subprocess
@@ -21,7 +22,7 @@ from swarm_tui.config.model import Broker, HandlerSpec, RunSpec, TypeRule
 from swarm_tui.config.paths import StateDir
 from swarm_tui.config.spec import write_spec
 from swarm_tui.domain.dispatch import Job
-from swarm_tui.protocol.bodies import Dispatcher, Queued, Started, Task
+from swarm_tui.protocol.bodies import Alert, Dispatcher, Queued, Started, Task
 from swarm_tui.protocol.envelope import Event, Rejected
 from tests.conftest import RealBroker
 from tests.wait import until
@@ -46,6 +47,7 @@ class FaultySwarm:
         self.started: set[tuple[str, int | None, int | None]] = set()
         self.publications: list[Publication] = []
         self.led = False
+        self.alerts: list[str] = []
         self.queued: set[str] = set()
         """What the dispatcher promised. While a broker that was killed has forgotten that there is one, agents claim
         tasks by themselves: those are accepted too, but nothing is promised of them."""
@@ -73,6 +75,8 @@ class FaultySwarm:
     def _hear(self, event: Event | Rejected) -> None:
         if isinstance(event, Event) and isinstance(event.body, Queued):
             self.queued.add(event.body.task_id)
+        elif isinstance(event, Event) and isinstance(event.body, Alert):
+            self.alerts.append(event.body.message)
         elif isinstance(event, Event) and isinstance(event.body, Dispatcher):
             self.led = self.led or event.body.online
         elif isinstance(event, Event) and isinstance(event.body, Started):
@@ -119,6 +123,12 @@ class FaultySwarm:
             self.start("tm")
         self.flag.touch()
         self.kills[point] += 1
+
+    def fill_disk(self, full: bool) -> None:
+        """The dispatcher's files can grow no further, or again."""
+        limit = 4096 if full else resource.RLIM_INFINITY
+        with contextlib.suppress(ProcessLookupError):
+            resource.prlimit(self.processes["tm"].pid, resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
 
     def publish(self, task_id: str, seconds: float) -> None:
         task = Task(task_id=task_id, type="noop", payload={"seconds": seconds})

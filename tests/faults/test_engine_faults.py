@@ -66,6 +66,23 @@ def test_nothing_accepted_is_lost_when_processes_are_killed(make_swarm: Callable
     check(swarm, jobs)
 
 
+def test_a_full_disk_accepts_nothing_and_loses_nothing(make_swarm: Callable[..., FaultySwarm]) -> None:
+    swarm = make_swarm(workers=1)
+    begin(swarm)
+    swarm.publish("before", 1.0)
+    until(lambda: "before" in swarm.queued, 20, "what came before to be accepted")
+    swarm.fill_disk(True)
+    for number in range(5):
+        swarm.publish(f"t{number}", 0.0)
+    until(lambda: any("cannot be written" in alert for alert in swarm.alerts), 20, "an alert")
+    assert swarm.queued == {"first", "before"}
+    swarm.fill_disk(False)
+    jobs = swarm.settle(60)
+    check(swarm, jobs)
+    assert len(jobs) == 7
+    until(lambda: any("can be written again" in alert for alert in swarm.alerts), 20, "the end of the alert")
+
+
 def begun(swarm: FaultySwarm, task_id: str) -> str | None:
     """The foreign agent that began the task last."""
     logs = {agent_id: swarm.runs_of(agent_id) for agent_id in swarm.foreign}
@@ -114,7 +131,11 @@ def test_a_swarm_under_fire_for_long(make_swarm: Callable[..., FaultySwarm]) -> 
         for _ in range(rng.randrange(5)):
             count += 1
             swarm.publish(f"t{count}", rng.choice([0.0, 0.0, 0.1, 0.3, 3.0]))
-        match rng.randrange(24):
+        match rng.randrange(26):
+            case 7:
+                swarm.fill_disk(True)
+            case 8:
+                swarm.fill_disk(False)
             case 0 | 1 | 2:
                 swarm.kill(rng.choice(swarm.ids))
             case 3 | 4:
@@ -136,6 +157,7 @@ def test_a_swarm_under_fire_for_long(make_swarm: Callable[..., FaultySwarm]) -> 
     for _, name in stopped:
         if swarm.processes[name].poll() is None:
             os.kill(swarm.processes[name].pid, signal.SIGCONT)
+    swarm.fill_disk(False)
     jobs = swarm.settle(300)
     print(swarm.figures(jobs))
     check(swarm, jobs)
