@@ -14,7 +14,6 @@ const GROUPS = {
 const byId = id => document.getElementById(id);
 let token = sessionStorage.getItem("token") || "";
 let group = "all", paused = false, dirty = true, loading = false, retry = 500;
-let tasks = [];
 const lines = [];
 
 async function get(path) {
@@ -94,9 +93,14 @@ function drawAgents(agents) {
   }
   byId("agents").replaceChildren(byId("agents").tHead, body);
 }
-function drawTasks() {
+async function wantedTasks() {
+  const states = GROUPS[group];
+  if (!states) return get("/tasks?limit=50");
+  const found = await Promise.all(states.map(state => get("/tasks?limit=50&state=" + state)));
+  return found.flat().sort((one, other) => other.updated_at - one.updated_at).slice(0, 50);
+}
+function drawTasks(shown) {
   const body = document.createElement("tbody"), now = Date.now() / 1000;
-  const shown = tasks.filter(task => !GROUPS[group] || GROUPS[group].includes(task.state)).slice(0, 50);
   for (const task of shown) {
     const row = body.insertRow();
     state(row, task.state);
@@ -140,9 +144,10 @@ async function refresh() {
   if (!dirty || loading || document.hidden) return;
   dirty = false; loading = true;
   try {
-    const [status, rows] = await Promise.all([get("/status"), get("/tasks?limit=500")]);
-    tasks = rows;
-    drawHead(status); drawTiles(status); drawAgents(status.agents); drawTasks();
+    const asked = group;
+    const [status, rows] = await Promise.all([get("/status"), wantedTasks()]);
+    drawHead(status); drawTiles(status); drawAgents(status.agents);
+    if (asked === group) drawTasks(rows);
   } catch (error) { say("link", "✖ " + error.message, "bad"); }
   loading = false;
 }
@@ -169,7 +174,8 @@ for (const name of Object.keys(GROUPS)) {
   button.addEventListener("click", () => {
     group = name;
     for (const other of byId("filters").children) other.setAttribute("aria-pressed", other === button);
-    drawTasks();
+    dirty = true;
+    refresh();
   });
   byId("filters").append(button, " ");
 }
