@@ -15,6 +15,8 @@ from swarm_tui.agent.handlers.process import Completed, run_process
 from swarm_tui.agent.handlers.pytest_args import allowed
 from swarm_tui.agent.handlers.pytest_report import progress_of, read_junit
 
+#: Before each line of the traceback when pytest itself fails.
+_TRACE = "INTERNALERROR>"
 #: pytest's exit statuses.
 _PASSED, _FAILED, _INTERRUPTED, _INTERNAL, _USAGE, _NOTHING = range(6)
 
@@ -132,4 +134,10 @@ def _failure(done: Completed) -> HandlerError:
         _INTERNAL: ("pytest itself failed", "internal", False),
     }
     what, code, retryable = text.get(done.returncode, (f"pytest ended with {done.returncode}", "exit", True))
-    return HandlerError(f"{what}: {done.tail}", code=code, retryable=retryable)
+    return HandlerError(f"{what}: {_cause(done.tail)}", code=code, retryable=retryable)
+
+
+def _cause(tail: str) -> str:
+    """The exception at the end of pytest's own traceback, whose frames say nothing to whoever wrote the tests."""
+    inside = [line.removeprefix(_TRACE).strip() for line in tail.splitlines() if line.startswith(_TRACE)]
+    return next((line for line in reversed(inside) if line), tail)

@@ -228,6 +228,13 @@ def test_what_a_task_may_not_ask(bench: Bench, payload: dict[str, Any], words: s
         bench.run(Run(), "testing.run", payload)
 
 
+def test_when_pytest_itself_fails_it_says_why(bench: Bench) -> None:
+    bench.write("conftest.py", "def pytest_sessionstart(session): raise RuntimeError('no licence')")
+    bench.write("test_one.py", "def test_it(): pass")
+    with pytest.raises(HandlerError, match=r"^pytest itself failed: RuntimeError: no licence$"):
+        bench.run(Run(), "testing.run", {"path": "test_one.py"})
+
+
 def test_arguments_cannot_be_read_as_others() -> None:
     assert allowed(["-k", "-x or y", "--maxfail", "3", "-mslow", "--tb=short", "-v"]) == [
         *("-k-x or y", "--maxfail=3", "-mslow", "--tb=short", "-v")
