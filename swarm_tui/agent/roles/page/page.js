@@ -158,7 +158,8 @@ function connect() {
   socket.onmessage = event => {
     dirty = true;
     const frame = JSON.parse(event.data);
-    const text = JSON.stringify(frame.message).slice(0, 300);
+    const message = frame.message || {}, said = message.payload || frame.message;
+    const text = (message.agent_id ? message.agent_id + "  " : "") + JSON.stringify(said).slice(0, 300);
     lines.push(new Date().toLocaleTimeString() + "  " + frame.topic + "  " + text);
     if (lines.length > 2000) lines.splice(0, 1000);
   };
