@@ -249,7 +249,7 @@ class Tasks:
         by: str | None = None, detail: str = "",
     ) -> None:  # fmt: skip
         task.hop(
-            Hop(at=event.received, what=what, agent_id=agent_id or None, attempt=attempt, by=by,
+            Hop(at=event.received, what=what, agent_id=agent_id or None, attempt=attempt or None, by=by,
                 detail=clean(detail, 500))
         )  # fmt: skip
 

@@ -182,3 +182,12 @@ def test_text_for_people_is_clean(paper: Paper) -> None:
 
 def test_nothing_of_tasks_is_kept_by_messages_that_are_not_theirs() -> None:
     assert Tasks(lambda *_: None).apply(Paper().event("a", K.BROADCAST, b.Broadcast(text="hello"))) is None
+
+
+def test_a_step_that_is_heard_and_read_is_one_step(paper: Paper) -> None:
+    paper.say("tm", K.TASK_NEW, b.Task(task_id="t", type="x"))
+    paper.say("tm", K.TASK_QUEUED, b.Queued(task_id="t"))
+    kept = [Hop(at=paper.now - 1, what="published", by="operator:tm"), Hop(at=paper.now - 1, what="queued")]
+    row = TaskRow(task_id="t", type="x", state="queued", created_at=paper.now - 1, updated_at=paper.now - 1, hops=kept)
+    paper.fleet.load([row], paper.now)
+    assert [hop.what for hop in paper.fleet.tasks["t"].hops].count("queued") == 1
