@@ -76,7 +76,8 @@ drill: setup  ## long random runs: kills, loss, thousands of seeds
 	$(BIN)/python -m pytest -m drill -s
 
 .PHONY: screenshot
-screenshot: setup  ## accept the screens as they are now as the tests' pictures
+screenshot: setup  ## draw the README's pictures, and accept the screens as they are now as the tests' pictures
+	$(BIN)/python -m tests.screenshot
 	$(BIN)/python -m pytest tests/snapshot --snapshot-update
 
 .PHONY: clean

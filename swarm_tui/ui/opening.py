@@ -74,6 +74,13 @@ class Opening:
 
         self.push_screen(NoticesScreen(self))
 
+    def open_refusals(self: "SwarmApp") -> None:  # type: ignore[misc]
+        """The messages that were refused."""
+        from swarm_tui.ui.screens.refusals import RefusalsScreen
+
+        if not isinstance(self.screen, RefusalsScreen):
+            self.push_screen(RefusalsScreen(self))
+
     def confirm(self: "SwarmApp", question: str, verb: str, yes: Callable[[], None]) -> None:  # type: ignore[misc]
         """Ask, No first."""
         from swarm_tui.ui.screens.confirm import ConfirmScreen

@@ -13,20 +13,29 @@ from tests.ui.picture import DrawnApp
 
 SMALL, MIDDLE, LARGE = (80, 24), (120, 40), (200, 50)
 
+FORM = ("n", "r", "e", "v", "enter", "s", "r", "c")
+
 CASES: dict[str, tuple[str, tuple[int, int], tuple[str, ...]]] = {
     "calm-small": ("calm", SMALL, ()),
     "calm-middle": ("calm", MIDDLE, ()),
     "calm-large": ("calm", LARGE, ()),
     "trouble-small": ("trouble", SMALL, ()),
     "trouble-middle": ("trouble", MIDDLE, ()),
+    "trouble-large": ("trouble", LARGE, ()),
     "lost-small": ("lost", SMALL, ()),
+    "lost-middle": ("lost", MIDDLE, ()),
     "empty-small": ("empty", SMALL, ()),
+    "empty-large": ("empty", LARGE, ()),
     "task-small": ("trouble", SMALL, ("tab", "enter")),
+    "task-middle": ("trouble", MIDDLE, ("tab", "enter")),
     "agent-small": ("trouble", SMALL, ("4", "enter")),
-    "form-small": ("calm", SMALL, ("n", "r", "e", "v", "enter", "s", "r", "c")),
+    "agent-middle": ("trouble", MIDDLE, ("4", "enter")),
+    "form-small": ("calm", SMALL, FORM),
+    "form-middle": ("calm", MIDDLE, FORM),
     "wall-small": ("calm", SMALL, ("w",)),
-    "wall-middle": ("calm", MIDDLE, ("w",)),
+    "wall-large": ("calm", LARGE, ("w",)),
     "help-small": ("calm", SMALL, ("question_mark",)),
+    "help-middle": ("calm", MIDDLE, ("question_mark",)),
 }
 
 

@@ -441,6 +441,20 @@ async def test_the_panels_of_the_config_are_open_and_their_sizes_persist(tmp_pat
 
 
 @pytest.mark.asyncio
+async def test_what_was_refused_can_be_opened() -> None:
+    async with seated("trouble", (80, 24)) as seat:
+        assert seat.has("1 refused: E")
+        await seat.press("E")
+        assert seat.has("REFUSED", "1")
+        assert seat.has("tasks/complete", "not JSON")
+        await seat.press("enter")
+        assert seat.has("MESSAGE", "tasks/complete")
+        assert seat.has("refused: not JSON")
+        await seat.press("escape", "escape")
+        assert seat.app.screen is seat.app.main
+
+
+@pytest.mark.asyncio
 async def test_the_wall_turns_pages_and_says_which() -> None:
     async with seated("calm", (80, 24)) as seat:
         for n in range(3):

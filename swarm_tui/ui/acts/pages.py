@@ -40,6 +40,15 @@ PAGE_ACTS = (
         help="All panes at once, live; once more comes back.",
     ),
     Action(
+        name="refused",
+        keys=("E",),
+        label="refused",
+        group="pages",
+        can=lambda c: None if c.model.fleet.counts.refused else "no message was refused",
+        run=lambda c: c.app.open_refusals(),
+        help="The messages that were refused: each with its topic and the reason.",
+    ),
+    Action(
         name="copy",
         keys=("Y",),
         label="copy",

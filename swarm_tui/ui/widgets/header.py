@@ -110,7 +110,7 @@ class Header(Still):
 
     def _refused(self) -> Parts:
         refused = self.model.fleet.counts.refused
-        return [Segment(f"{refused:,} refused ", self.look["warn"])] if refused else []
+        return [Segment(f"{refused:,} refused: E ", self.look["warn"])] if refused else []
 
 
 class TroubleStrip(Still):
