@@ -38,8 +38,16 @@ class Following:
                 self.ask()
                 ended = self._follower.wait_for(self._look, 0.0)
             if ended:
+                # That it ended badly may be heard before why it did.
+                if not self._follower.wait_for(self._explained, 1.0):
+                    self.ask()
                 with self._follower.lock:
                     return self._follower.fleet.tasks[self.task_id]
+
+    def _explained(self) -> bool:
+        """Whether nothing more has to be heard of the ended task. Called under the lock."""
+        view = self._follower.fleet.tasks[self.task_id]
+        return view.state is TaskState.COMPLETE or bool(view.error or view.reason)
 
     def ask(self) -> None:
         """Let the dispatcher tell all of the task, its reason too."""
