@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from swarm_tui.config.model import Broker
 from swarm_tui.config.paths import StateDir
 from swarm_tui.domain.restart import History
 from swarm_tui.protocol.bodies import PaneStatus
@@ -26,6 +27,13 @@ class SavedUnit(Struct, kw_only=True):
     tail: list[str] = []
 
 
+class Former(Struct, frozen=True, kw_only=True):
+    """The broker that the swarm was moved away from; `alone`: no other host was seen there."""
+
+    broker: Broker
+    alone: bool
+
+
 class Saved(Struct, kw_only=True):
     """`pid` and `start_time` of the supervisor that wrote it; `ready` when it has started what it should."""
 
@@ -43,6 +51,8 @@ class Saved(Struct, kw_only=True):
     events: list[dict[str, object]] = []
     plan: str = ""
     """Identifies the plan that it works by."""
+    former: Former | None = None
+    """What is retained there is still to be cleared."""
 
 
 def store_path(state: StateDir) -> Path:

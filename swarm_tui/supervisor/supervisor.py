@@ -25,9 +25,10 @@ from swarm_tui.supervisor.loop import Loop
 from swarm_tui.supervisor.operators import Operators
 from swarm_tui.supervisor.plan import Plan, load_plan, read_down
 from swarm_tui.supervisor.presence import Presences
+from swarm_tui.supervisor.removal import Removal
 from swarm_tui.supervisor.roster import Roster
 from swarm_tui.supervisor.scaler import Scaler
-from swarm_tui.supervisor.store import Saved
+from swarm_tui.supervisor.store import Former, Saved
 from swarm_tui.supervisor.unit import Phase, Unit
 from swarm_tui.supervisor.voice import Voice
 from swarm_tui.tmux.panes import Pane
@@ -105,6 +106,7 @@ class Supervisor:
         self.loop.on_signal(signal.SIGUSR2, self.reload)
         self.loop.on_signal(signal.SIGHUP, self._tmux_lost)
         self.link.start(self.voice.offline())
+        self.voice.former = saved.former
         self.voice.write()
         if read_down(self.state) is not None:
             self.loop.post(self.go_down)
@@ -116,6 +118,8 @@ class Supervisor:
                 self.broker.ensure(self._begin_all)
             else:
                 self._begin_all()
+        if saved.former is not None:
+            Removal(self.life.ground, self.plan, saved.former, done=self._moved_away).look()
         self.lookout.start()
         self.loop.run()
         self.voice.write()
@@ -149,6 +153,9 @@ class Supervisor:
             return
         if (plan.layout.broker, plan.embedded_port) != (self.plan.layout.broker, self.plan.embedded_port):
             self.say("change", "", "another broker: a successor takes over with it")
+            if plan.layout.broker.url != self.plan.layout.broker.url:
+                alone = not (self.plan.join or self.presences.elsewhere)
+                self.voice.former = Former(broker=self.plan.layout.broker, alone=alone)
             self._code = 1
             self.loop.stop()
             return
@@ -156,6 +163,10 @@ class Supervisor:
         self.life.ground.figures = plan.layout.supervisor
         self.scaler.policy = plan.layout.policy
         self.roster.apply(plan)
+
+    def _moved_away(self) -> None:
+        self.voice.former = None
+        self.voice.changed()
 
     def _looked(self, panes: list[Pane]) -> None:
         if self._departure is not None:

@@ -20,7 +20,7 @@ from swarm_tui.supervisor.link import HostLink
 from swarm_tui.supervisor.loop import Loop
 from swarm_tui.supervisor.plan import Plan
 from swarm_tui.supervisor.presence import Presences
-from swarm_tui.supervisor.store import Saved
+from swarm_tui.supervisor.store import Former, Saved
 from swarm_tui.supervisor.unit import Unit
 
 EVENTS_KEPT = 40
@@ -30,7 +30,7 @@ TAIL_SAID = 6
 
 class Voice:
     """Says each change once a turn of the loop. `crews` are the scaled roles' agents; `waits_for` names whom a
-    departure waits for; while `silent`, nothing is said on the bus."""
+    departure waits for; while `silent`, nothing is said on the bus; `former` is what is kept for a successor."""
 
     def __init__(self, plan: Plan, state: StateDir, loop: Loop, link: HostLink, presences: Presences) -> None:
         self.plan = plan
@@ -38,6 +38,7 @@ class Voice:
         self.crews: dict[str, list[str]] = {}
         self.waits_for: Callable[[], list[str]] = list
         self.silent = False
+        self.former: Former | None = None
         self._state, self._loop, self._link, self._presences = state, loop, link, presences
         self._events: deque[dict[str, object]] = deque(maxlen=EVENTS_KEPT)
         self._started_time = processes.start_time(os.getpid())
@@ -116,6 +117,7 @@ class Voice:
             stopping=self.waits_for(),
             events=list(self._events),
             plan=self.plan.identity(),
+            former=self.former,
         )
         try:
             store.save(self._state, saved)

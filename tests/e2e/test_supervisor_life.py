@@ -301,10 +301,12 @@ def test_down_ends_what_no_supervisor_watches(make: Make, real_broker: RealBroke
 
 def test_a_changed_broker_moves_everybody(make: Make, make_broker: Callable[..., RealBroker]) -> None:
     one, two = make_broker(), make_broker()
-    swarm = make(one.port, [light("a"), light("b")])
+    swarm = make(one.port, [own("a"), light("b")])
     swarm.up()
     before = swarm.pids()
+    assert f"{swarm.name}/agents/a/status" in retained(one.port, swarm.name)
     swarm.write(broker={"url": two.url})
     assert {"~ a", "~ b"} <= set(swarm.up().splitlines())
     assert not set(before.values()) & set(swarm.pids().values())
     assert f"{swarm.name}/hosts" in " ".join(retained(two.port, swarm.name))
+    until(lambda: retained(one.port, swarm.name) == [], what="the former broker to be cleared")
