@@ -147,7 +147,7 @@ def _report(ready: Prepared, now: Wait, took: float) -> str | None:
         return f"did not register within {took:.0f} s: {names}; {where}"
     verb = "goes on" if ready.running else "is up"
     click.echo(f"{plan.swarm} {verb}: {len(now.ready)} agents registered ({took:.1f} s)")
-    click.echo(f"attach with: {tmux} attach -t ={plan.session}")
+    click.echo(f"`swarm-tui` opens the screen; all panes: {tmux} attach -t ={plan.session}")
     return None
 
 

@@ -43,6 +43,7 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
 def test_nine_agents_come_up_do_work_and_go_without_a_trace(shell: Shell, tmp_path: Path) -> None:
     said = shell.ok("up", "./nine.yml", "--detach", limit=90)
     assert "9 agents registered" in said
+    assert "`swarm-tui` opens the screen" in said, "what to do next"
     status = shell.json("status")
     assert {agent["agent_id"]: agent["state"] for agent in status["agents"]} == {
         f"{role}-01": "online" for role in NINE
