@@ -373,6 +373,10 @@ async def test_the_past_is_there_when_the_screen_opens() -> None:
 async def test_the_palette_finds_acts_agents_and_tasks() -> None:
     async with seated("calm") as seat:
         await seat.press("ctrl+p")
+        await seat.type("qqq")
+        assert seat.has("Nothing matches; Esc closes")
+        await seat.press("escape")
+        await seat.press("ctrl+p")
         await seat.type("drain")
         await seat.press("enter")
         assert [body.command for _, body, _ in seat.source.acts if isinstance(body, HostControl)] == ["drain"]

@@ -64,7 +64,7 @@ class PaletteScreen(ModalScreen[None]):
         if query:
             found.sort(key=lambda pair: -pair[0])
         return [line for _, line in found[:MOST]] or [
-            ([Segment("  Nothing matches", self.swarm_app.look["quiet"])], None)
+            ([Segment("  Nothing matches; Esc closes", self.swarm_app.look["quiet"])], None)
         ]
 
     def _acts(self, query: str, width: int) -> list[tuple[float, Line]]:
