@@ -109,7 +109,7 @@ def foreign_agents(swarm: FaultySwarm, *, count: int, long: float, limit: float)
 
 
 def test_agents_of_the_seed_run_each_task_once(make_swarm: Callable[..., FaultySwarm]) -> None:
-    foreign_agents(make_swarm(workers=0, foreign=3), count=40, long=3.0, limit=60)
+    foreign_agents(make_swarm(workers=0, foreign=3), count=40, long=3.0, limit=90)
 
 
 @pytest.mark.drill

@@ -14,8 +14,8 @@ from swarm_tui.protocol.topics import Kind
 
 #: Seconds after which an offer that the agent's heartbeat does not name is said again.
 OFFER_AGAIN = 5.0
-#: Seconds on its way after which a heartbeat no longer tells when its agent began.
-OLD_NEWS = 5.0
+#: Seconds by which a sender's clock may be off: beyond the first its times are not believed, the second is forgiven.
+OTHER_CLOCK, CLOCKS_DIFFER = 5.0, 0.2
 CRASHES = 2
 MAX_EXITS = 200
 #: Signals by which a program ends itself: ILL, TRAP, ABRT, BUS, FPE, SEGV, SYS.
@@ -98,12 +98,11 @@ def heartbeat(turn: Turn, event: Event, body: Heartbeat) -> None:
 def _younger(turn: Turn, event: Event, seat: Seat, uptime: float) -> None:
     """An agent that names no incarnation began after it was given a task: what it held then is lost."""
     before, seat.uptime = seat.uptime, uptime
-    if abs(turn.wall - event.at) > OLD_NEWS:
+    if abs(turn.wall - event.at) > OTHER_CLOCK:
         return
-    began = turn.now - uptime - (0.0 if uptime < before else OLD_NEWS)
+    began = event.at - uptime - (0.0 if uptime < before else CLOCKS_DIFFER)
     for job in _held(turn, seat.agent_id):
-        lease = turn.state.leases.get(job.task_id)
-        if lease is not None and lease.offered < began:
+        if job.current is not None and job.current.offered_at < began:
             gone(turn, job, f"{seat.agent_id} began anew")
 
 

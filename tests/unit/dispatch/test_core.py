@@ -305,6 +305,22 @@ def test_what_was_claimed_and_ended_before_it_was_heard_does_not_run_again(world
     assert not world.state.ends
 
 
+def test_a_slow_agent_keeps_no_work_from_a_fast_one(world: World) -> None:
+    """None idles while work waits: what the slow one has is one task, and the fast one gets all the rest at once."""
+    world.agent("fast")
+    world.agent("slow")
+    waiting = [offer for n in range(12) for offer in offers(world.submit(f"t{n}"))]
+    done = 0
+    while waiting:
+        offer = waiting.pop(0)
+        if offer.key == "fast":
+            done += 1
+            waiting += offers(world.complete(offer))
+            assert len(world.state.queue) == 0 or set(world.state.held_by) == {"fast", "slow"}
+    assert done == 11
+    assert set(world.state.held_by) == {"slow"}
+
+
 @pytest.mark.parametrize("heard_before", [True, False])
 def test_what_a_foreign_agent_held_when_it_began_anew_is_lost(world: World, heard_before: bool) -> None:
     """It names no incarnation: that it runs for less than it has had the task is all there is to go by."""
