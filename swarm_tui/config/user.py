@@ -3,14 +3,15 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct, field
 
-from swarm_tui.config.document import Document, near, read_document
 from swarm_tui.config.errors import ConfigError
 from swarm_tui.config.paths import config_home
-from swarm_tui.config.shape import to_struct
+
+if TYPE_CHECKING:
+    from swarm_tui.config.document import Document
 
 Panel = Literal["agents", "tasks", "stream", "pane"]
 
@@ -54,6 +55,9 @@ def load_user_config(
     chosen = path or user_config_path()
     if path is None and not chosen.is_file():
         return UserConfig()
+    from swarm_tui.config.document import read_document  # YAML's parser is slow to import, and most have no file.
+    from swarm_tui.config.shape import to_struct
+
     document = read_document(chosen, os.environ if environ is None else environ)
     if document.value is None:
         return UserConfig()
@@ -66,7 +70,9 @@ def load_user_config(
     return config
 
 
-def _check_keys(document: Document, config: UserConfig, actions: list[str] | None) -> None:
+def _check_keys(document: "Document", config: UserConfig, actions: list[str] | None) -> None:
+    from swarm_tui.config.document import near
+
     taken: dict[str, str] = {}
     for action, keys in config.keys.items():
         if actions is not None and action not in actions:

@@ -1,6 +1,5 @@
 """Acts on tasks: an operator's word to the dispatcher."""
 
-from swarm_tui.domain.dispatch.accept import payload_hash
 from swarm_tui.domain.states import OPEN, TaskState
 from swarm_tui.domain.views import TaskView
 from swarm_tui.protocol.bodies import TaskAct
@@ -24,7 +23,7 @@ def names(tasks: list[TaskView]) -> str:
 
 def _tell(context: Context, kind: Kind, tasks: list[TaskView], reason: str = "") -> None:
     for task in tasks:
-        hashed = payload_hash(task.type, task.payload) if kind is Kind.TASK_APPROVE else None
+        hashed = _hash(task) if kind is Kind.TASK_APPROVE else None
         context.app.source.act(kind, TaskAct(task_id=task.task_id, reason=reason, payload_hash=hashed))
 
 
@@ -48,10 +47,18 @@ def retry(context: Context) -> None:
     context.screen.unmark()
 
 
+def _hash(task: TaskView) -> str:
+    from swarm_tui.domain.dispatch.accept import (
+        payload_hash,
+    )  # The first frame does not wait for the dispatcher's code.
+
+    return payload_hash(task.type, task.payload)
+
+
 def unseen(task: TaskView) -> bool:
     """Whether the screen does not show the payload that an approval would let run."""
     if task.payload_hash is not None:
-        return payload_hash(task.type, task.payload) != task.payload_hash
+        return _hash(task) != task.payload_hash
     return not task.payload and all(hop.what != "published" for hop in task.hops)
 
 

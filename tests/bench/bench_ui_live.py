@@ -1,0 +1,195 @@
+"""The screen on a real broker, bus and decoding included: `python -m tests.bench.bench_ui_live [SECONDS]`."""
+
+import asyncio
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import paho.mqtt.client as mqtt
+import psutil
+from textual.app import App
+
+from swarm_tui.protocol import bodies as b
+from swarm_tui.protocol import codec
+from swarm_tui.protocol.topics import Kind
+from swarm_tui.ui.app import SwarmApp
+from swarm_tui.ui.opened import open_source
+from tests.bench.bars import bar
+from tests.bench.bench_ui import one, p95
+from tests.conftest import RealBroker, pick_port
+from tests.ui import scenes
+from tests.ui.fake import Clock
+
+SWARM = "bench"
+SIZES = ((80, 24), (120, 40), (200, 50))
+
+
+def _client(port: int) -> mqtt.Client:
+    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
+    client.connect("127.0.0.1", port)
+    client.loop_start()
+    return client
+
+
+def storm(port: int, per_second: int, seconds: float) -> None:
+    """Publish at a rate, as another process does; print how many."""
+    client = _client(port)
+    writer = codec.Writer(SWARM, "docs-01", "docs", new_id=lambda: "x", clock=time.time)
+    outs = [
+        writer.message(Kind.TASK_PROGRESS, b.Progress(task_id=f"task_{n}", agent_id="docs-01", progress=float(n)))
+        for n in range(50)
+    ]
+    start, sent = time.perf_counter(), 0
+    while (passed := time.perf_counter() - start) < seconds:
+        for _ in range(max(0, int(passed * per_second) - sent)):
+            out = outs[sent % 50]
+            client.publish(out.topic, out.payload, qos=0).wait_for_publish(10.0)
+            sent += 1
+        time.sleep(0.005)
+    print(sent)
+    client.disconnect()
+    client.loop_stop()
+
+
+def dropped(port: int) -> int:
+    """What the broker says that it dropped, once it has said so anew."""
+    said: list[int] = []
+    client = _client(port)
+    client.on_message = lambda _c, _u, message: said.append(int(message.payload))
+    client.subscribe("$SYS/broker/publish/messages/dropped")
+    time.sleep(7.0)
+    client.disconnect()
+    client.loop_stop()
+    return said[-1] if said else 0
+
+
+async def rate(broker: RealBroker, per_second: int, seconds: float, limit: float) -> None:
+    """A storm from another process, keys pressed meanwhile."""
+    app = SwarmApp(open_source(SWARM, broker.broker, None, None))
+    me = psutil.Process()
+    async with app.run_test(size=(120, 40)):
+        while not app.model.fleet.broker_up:
+            await asyncio.sleep(0.05)
+        lost, before, used = dropped(broker.port), app.model.received, sum(me.cpu_times()[:2])
+        argv = [sys.executable, "-m", "tests.bench.bench_ui_live", "storm", str(broker.port)]
+        process = subprocess.Popen([*argv, str(per_second), str(seconds)], stdout=subprocess.PIPE, text=True)
+        lags, sizes, start = [], [], time.perf_counter()
+        while process.poll() is None:
+            began = time.perf_counter()
+            await asyncio.sleep(0)
+            await one(app, "j" if len(lags) % 2 else "k")
+            lags.append(time.perf_counter() - began)
+            sizes.append(me.memory_info().rss)
+            await asyncio.sleep(0.05)
+        used = (sum(me.cpu_times()[:2]) - used) / (time.perf_counter() - start)
+        published = int(process.communicate()[0])
+        lost = await asyncio.to_thread(dropped, broker.port) - lost
+        app.drain()
+        received = app.model.received - before
+        print(
+            f"{published:,} published, {received:,} received, {lost:,} dropped, {app.model.stream.skipped:,} unlisted"
+        )
+        bar(f"{per_second:,}/s: messages not accounted for", abs(published - received - lost), 0, "msgs")
+        bar(f"{per_second:,}/s: a key answered, p95", p95(lags), limit, "ms")
+        bar(f"{per_second:,}/s: of a core", used * 100, 100, "%")
+        grown = statistics.median(sizes[-20:]) / statistics.median(sizes[len(sizes) // 3 :][:20])
+        bar(f"{per_second:,}/s: memory at the end to that at a third", grown, 1.1)
+
+
+async def seen(broker: RealBroker, tries: int = 20) -> None:
+    """From a publish elsewhere to the frame that shows it."""
+    app = SwarmApp(open_source(SWARM, broker.broker, None, None))
+    client, lags = _client(broker.port), []
+    async with app.run_test(size=(120, 40)):
+        while not app.model.fleet.broker_up:
+            await asyncio.sleep(0.05)
+        writer = codec.Writer(SWARM, "ada", "operator", new_id=lambda: "x", clock=time.time)
+        for n in range(tries):
+            out = writer.message(Kind.TASK_NEW, b.Task(task_id=f"seen_{n:02d}", type="testing.run"))
+            began = time.perf_counter()
+            client.publish(out.topic, out.payload, qos=1)
+            while not any(f"seen_{n:02d}" in strip.text for strip in app.screen._compositor.render_strips()):
+                await asyncio.sleep(0.01)
+            lags.append(time.perf_counter() - began)
+    client.disconnect()
+    client.loop_stop()
+    bar("a published task on the screen, median", statistics.median(lags) * 1000, 300, "ms")
+
+
+async def idle(size: tuple[int, int], seconds: float = 8.0) -> None:
+    """Nine agents that only beat."""
+    clock = Clock(time.time())
+    source = scenes.build(clock)
+    app, me = SwarmApp(source, clock=time.time), psutil.Process()
+    async with app.run_test(size=size):
+        scenes.start(source, clock)
+        await asyncio.sleep(2.0)
+        used, start = sum(me.cpu_times()[:2]), time.perf_counter()
+        await asyncio.sleep(seconds)
+        used = (sum(me.cpu_times()[:2]) - used) / (time.perf_counter() - start)
+    bar(f"idle with nine agents at {size[0]}x{size[1]}, of a core", used * 100, 3, "%")
+
+
+async def hours(count: int = 6) -> None:
+    """Hours of traffic in fast motion: nine agents beat, a task comes and ends every ten seconds."""
+    clock = Clock()
+    source = scenes.build(clock)
+    app, me, sizes = SwarmApp(source, clock=clock, timers=False), psutil.Process(), []
+    async with app.run_test(size=(120, 40)):
+        scenes.calm(source, clock)
+        for hour in range(count):
+            for step in range(360):
+                clock.pass_(10.0)
+                scenes.beat(source, clock, clock())
+                scenes.task(source, clock, f"task_{hour}_{step}", "testing.run", "testing-01", ago=8, end="complete")
+                app.drain()
+                app.tick()
+                await asyncio.sleep(0)
+            sizes.append(me.memory_info().rss)
+    print("MB after each hour:", ", ".join(str(size >> 20) for size in sizes))
+    bar("memory after six hours to that after the first", sizes[-1] / sizes[0], 1.25)
+
+
+FIRST = "import time; began = time.perf_counter()\n{}\nasync def go():\n    async with app.run_test(size=(120, 40)):\n"
+FIRST += "        print(time.perf_counter() - began)\nimport asyncio; asyncio.run(go())"
+OURS = "from tests.ui import scenes; from tests.ui.fake import Clock; from swarm_tui.ui.app import SwarmApp\n"
+OURS += "app = SwarmApp(scenes.build(Clock()), timers=False)"
+
+
+def first_frame(pairs: int = 5) -> None:
+    """A process of ours to its first frame, beside an empty Textual app's."""
+    more = []
+    for _ in range(pairs):
+        both = [
+            float(subprocess.run([sys.executable, "-c", FIRST.format(code)], capture_output=True, text=True).stdout)
+            for code in (OURS, f"from textual.app import {App.__name__}; app = App()")
+        ]
+        more.append(both[0] - both[1])
+    bar("first frame, beyond an empty app's, median", statistics.median(more) * 1000, 300, "ms")
+
+
+def main(argv: list[str]) -> None:
+    """Run all."""
+    if argv[:1] == ["storm"]:
+        storm(int(argv[1]), int(argv[2]), float(argv[3]))
+        return
+    seconds = float(argv[0]) if argv else 60.0
+    first_frame()
+    for size in SIZES:
+        asyncio.run(idle(size))
+    asyncio.run(hours())
+    with tempfile.TemporaryDirectory() as folder:
+        broker = RealBroker(pick_port(), Path(folder) / "broker").start()
+        try:
+            asyncio.run(seen(broker))
+            asyncio.run(rate(broker, 2_000, seconds, 100))
+            asyncio.run(rate(broker, 5_000, min(seconds, 15.0), 200))
+        finally:
+            broker.stop()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
