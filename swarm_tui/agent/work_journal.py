@@ -117,10 +117,12 @@ class WorkJournal:
         if self._handle is None:
             return
         try:
-            os.write(self._handle, line)
-            self.failure = None
-            if self._size > _COMPACT_AT:
+            if self.failure is not None or self._size > _COMPACT_AT:
+                # After a failure the file may end in half a line and lack what failed: what counts is written anew.
                 self._compact()
+            else:
+                _write_all(self._handle, line)
+            self.failure = None
         except OSError as error:
             self.failure = error.strerror or str(error)
 

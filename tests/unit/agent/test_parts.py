@@ -70,6 +70,28 @@ def test_the_journal_gives_back_what_was_not_dealt_with(tmp_path: Path) -> None:
     assert [(entry.pid, entry.started) for entry in left.groups] == [(4711, "boot:1")]
 
 
+def test_what_a_full_disk_cut_off_is_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = WorkJournal(tmp_path / "w.journal")
+    journal.open()
+    real, written = os.write, []
+
+    def full(handle: int, data: bytes) -> int:
+        if written:
+            raise OSError(28, "No space left on device")
+        written.append(real(handle, bytes(data)[:10]))
+        return 10
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", full)
+        journal.save(save("offer", "cut"))
+    assert journal.failure == "No space left on device"
+    journal.save(save("offer", "next"))
+    assert journal.failure is None
+    journal.close()
+    left = WorkJournal(tmp_path / "w.journal").open()
+    assert [entry.task_id for entry in left.unfinished] == ["cut", "next"]
+
+
 @given(st.binary(max_size=200), st.integers(0, 400))
 def test_a_torn_or_foreign_journal_is_read_as_far_as_it_goes(tmp_path_factory: Any, junk: bytes, cut: int) -> None:
     path = tmp_path_factory.mktemp("j") / "w.journal"
