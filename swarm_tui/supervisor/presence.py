@@ -66,6 +66,7 @@ class Presences:
             if unit.is_own and body.pid != unit.saved.pid:
                 return
             presence.status, presence.incarnation = body.status, body.incarnation
+            unit.saved.version = body.version or ""
             presence.active = body.active or 0
             presence.heard = now
             self._register(unit, now)

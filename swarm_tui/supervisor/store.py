@@ -25,6 +25,8 @@ class SavedUnit(Struct, kw_only=True):
     exit_signal: int | None = None
     reason: str = ""
     tail: list[str] = []
+    version: str = ""
+    """The package's, as its own runtime says it; empty for other programs."""
 
 
 class Former(Struct, frozen=True, kw_only=True):
@@ -35,11 +37,12 @@ class Former(Struct, frozen=True, kw_only=True):
 
 
 class Saved(Struct, kw_only=True):
-    """`pid` and `start_time` of the supervisor that wrote it; `ready` when it has started what it should."""
+    """`pid`, `start_time` and `version` of the supervisor that wrote it."""
 
     pid: int = 0
     start_time: float | None = None
     boot: str = ""
+    version: str = ""
     units: dict[str, SavedUnit] = {}
     rows: list[PaneStatus] = []
     crews: dict[str, list[str]] = {}

@@ -14,7 +14,7 @@ from swarm_tui.config.paths import StateDir, state_dir
 from swarm_tui.config.resolve import session_name
 from swarm_tui.config.running import Running, load_running, save_running
 from swarm_tui.protocol.bodies import PaneStatus
-from swarm_tui.supervisor import store
+from swarm_tui.supervisor import processes, store
 from swarm_tui.supervisor.choose import Choice, NoBrokerError, choose_broker
 from swarm_tui.supervisor.mending import mend, take_notes
 from swarm_tui.supervisor.plan import Plan, differs, down_path, load_plan, save_plan
@@ -124,7 +124,10 @@ def bring_up(ready: Prepared, say: Say) -> None:
     mend(tmux, plan, state)
     for line in take_notes(state):
         say(line)
-    tell(state, signal.SIGUSR2)
+    if version := renew_supervisor(state):
+        say(f"the supervisor was of {version}; one of {__version__} goes on with its agents")
+    else:
+        tell(state, signal.SIGUSR2)
 
 
 def forget_ended(state: StateDir) -> None:
@@ -133,6 +136,22 @@ def forget_ended(state: StateDir) -> None:
         store.store_path(state).unlink(missing_ok=True)
     down_path(state).unlink(missing_ok=True)
     take_notes(state)
+
+
+def renew_supervisor(state: StateDir) -> str:
+    """Have a supervisor of another version followed by one of this; that version, empty when there was none."""
+    saved = store.load(state)
+    if saved is None or not supervisor_alive(saved) or saved.version == __version__:
+        return ""
+    processes.signal_one(saved.pid, saved.start_time, signal.SIGTERM)
+    return saved.version or "another version"
+
+
+def of_another_version(state: StateDir) -> dict[str, str]:
+    """The agents that run and are of another version of the package, with theirs."""
+    saved = store.load(state)
+    units = saved.units.items() if saved is not None else ()
+    return {name: unit.version for name, unit in units if unit.pid and unit.version not in ("", __version__)}
 
 
 class Wait(Struct, kw_only=True):

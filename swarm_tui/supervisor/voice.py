@@ -109,6 +109,7 @@ class Voice:
             pid=os.getpid(),
             start_time=self._started_time,
             boot=store.boot_id(),
+            version=__version__,
             units={name: unit.saved for name, unit in self.units.items()},
             rows=self.rows(),
             crews=self.crews,

@@ -20,6 +20,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "bench_engine": (),
     "bench_facts": (),
     "bench_supervisor": (),
+    "bench_rivals": (),
     "bench_ui": (),
     "bench_celery": ("celery", "redis"),
 }

@@ -10,6 +10,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -133,16 +135,23 @@ def measure(folder: Path) -> dict[str, float]:
     }
 
 
-def main() -> int:
-    """Measure in folders of its own, print JSON."""
+@contextmanager
+def private_folder() -> Iterator[Path]:
+    """A folder that holds all that a measurement leaves, state and sockets too."""
     folder = Path(tempfile.mkdtemp(prefix="swarm-bench-"))
     for name in ("XDG_STATE_HOME", "XDG_CONFIG_HOME", "TMUX_TMPDIR"):
         os.environ[name] = str(folder / name.lower())
         (folder / name.lower()).mkdir(mode=0o700)
     try:
-        figures = {name: round(value, 3) for name, value in measure(folder).items()}
+        yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def main() -> int:
+    """Measure in folders of its own, print JSON."""
+    with private_folder() as folder:
+        figures = {name: round(value, 3) for name, value in measure(folder).items()}
     print(msgspec.json.format(msgspec.json.encode(figures), indent=2).decode())
     met = bar("up --detach to nine registered, against nine bare paho", figures["up_ratio"], 2.5)
     met &= bar("a killed agent registered again, against starting it alone", figures["restart_ratio"], 1.5)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from swarm_tui.supervisor import processes
+from swarm_tui.supervisor import processes, store
 from swarm_tui.supervisor.broker_pane import listens
 from swarm_tui.supervisor.plan import DownRequest, ask_down
 from tests.conftest import RealBroker
@@ -287,6 +287,25 @@ def test_up_finishes_a_down_that_was_broken_off(make: Make, real_broker: RealBro
     assert "finished first" in swarm.up(fails=True, wait="0")
     assert swarm.await_row("a", lambda row: row.pid is not None).pid != first
     assert [pane.pid for pane in swarm.panes().values()] == list(swarm.pids().values())
+
+
+def test_up_names_agents_of_another_version_and_renews_the_supervisor(make: Make, real_broker: RealBroker) -> None:
+    swarm = make(real_broker.port, [own("a"), light("b")])
+    swarm.up()
+    before, former = swarm.pids(), swarm.supervisor()
+    assert "version" not in swarm.up()
+    # As an older package would have left it: its supervisor wrote the file last, and its agent said so.
+    swarm.kill(former, signal.SIGSTOP)
+    saved = swarm.saved()
+    saved.version = saved.units["a"].version = "0.0.1"
+    store.save(swarm.state, saved)
+    line = [sys.executable, "-m", "swarm_tui", "up", str(swarm.path), "--detach"]
+    with subprocess.Popen(line, stderr=subprocess.PIPE, text=True, cwd=swarm.folder) as process:
+        until(lambda: "was of 0.0.1" in (process.stderr.readline() if process.stderr else ""), what="its word")
+        swarm.kill(former, signal.SIGCONT)
+        process.communicate(timeout=40)
+    assert swarm.supervisor() != former
+    assert swarm.pids() == before
 
 
 def test_down_ends_what_no_supervisor_watches(make: Make, real_broker: RealBroker) -> None:
