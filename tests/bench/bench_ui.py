@@ -9,6 +9,7 @@ from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.app import SwarmApp
 from tests.bench.bars import bar
+from tests.bench.bars import bar
 from tests.ui import scenes
 from tests.ui.fake import Clock, FakeSource
 from tests.ui.harness import Seat
@@ -67,7 +68,11 @@ async def crowded() -> None:
                 filters.append(time.perf_counter() - began)
             bar(f"filter {panel}, p95", p95(filters), 100, "ms")
         opens = []
-        for n in range(10):
+        app.open_task("task_000000")  # Its module is imported once.
+        await pilot.pause(0)
+        app.pop_screen()
+        await pilot.pause(0)
+        for n in range(20):
             began = time.perf_counter()
             app.open_task(f"task_{n:06d}")
             await pilot.pause(0)
@@ -120,6 +125,9 @@ def main() -> None:
     asyncio.run(crowded())
     asyncio.run(rate(2_000, 10))
     asyncio.run(rate(5_000, 10))
+    from tests.bench import bench_ui_live
+
+    bench_ui_live.main([])
 
 
 if __name__ == "__main__":

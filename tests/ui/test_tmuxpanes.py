@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -23,10 +24,8 @@ def tmux(tmp_path: Path) -> Iterator[Tmux]:
     server.run("split-window", "-t", "=s:", *ECHO)
     pid = int(server.run("display-message", "-p", "#{pid}")[0])
     yield server
-    try:
+    with suppress(TmuxError):
         server.run("kill-server")
-    except TmuxError:
-        pass
     until(lambda: not is_alive(pid), what="the tmux server to end")
 
 
