@@ -9,7 +9,6 @@ from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.app import SwarmApp
 from tests.bench.bars import bar
-from tests.bench.bars import bar
 from tests.ui import scenes
 from tests.ui.fake import Clock, FakeSource
 from tests.ui.harness import Seat
