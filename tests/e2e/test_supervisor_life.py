@@ -304,7 +304,8 @@ def test_up_names_agents_of_another_version_and_renews_the_supervisor(make: Make
         until(lambda: "was of 0.0.1" in (process.stderr.readline() if process.stderr else ""), what="its word")
         swarm.kill(former, signal.SIGCONT)
         process.communicate(timeout=40)
-    assert swarm.supervisor() != former
+    until(lambda: swarm.supervisor() != former, what="a supervisor of this version")
+    until(lambda: len(swarm.pids()) == 2, what="its rows")
     assert swarm.pids() == before
 
 
