@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from swarm_tui.agent.roles.task_manager_engine import Engine
+from swarm_tui.agent.roles.task_manager.engine import Engine
 from swarm_tui.bus.mqtt import MqttBus
 from swarm_tui.config.model import Broker, HandlerSpec, RunSpec, TypeRule
 from swarm_tui.config.paths import StateDir

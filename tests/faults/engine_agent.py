@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from swarm_tui.agent.main import main
-from swarm_tui.agent.roles.task_manager_engine import Engine
+from swarm_tui.agent.roles.task_manager.engine import Engine
 from swarm_tui.journal.dispatch import Journal
 
 

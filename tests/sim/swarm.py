@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from swarm_tui.agent.roles.task_manager_engine import Engine
+from swarm_tui.agent.roles.task_manager.engine import Engine
 from swarm_tui.bus.memory import Faults, MemoryBroker, MemoryBus
 from swarm_tui.bus.port import Link
 from swarm_tui.domain.dispatch.model import Job, LinkDown, LinkUp, Rule, Settings, Tick

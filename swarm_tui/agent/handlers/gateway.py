@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from swarm_tui.agent.handlers.base import Context, HandlerError, Result
-from swarm_tui.agent.handlers.monitoring import Check, probe
+from swarm_tui.agent.handlers.monitoring.health import Check, probe
 
 
 class Payload(Struct, kw_only=True):
@@ -25,7 +25,7 @@ class Probe:
 
     async def run(self, context: Context) -> Result:
         """`{healthy, verdict, url, status, ms, detail}`: a door that does not answer is a finding, no failed task."""
-        from swarm_tui.agent.roles.api_gateway import door_url
+        from swarm_tui.agent.roles.api_gateway.role import door_url
 
         try:
             payload = msgspec.convert(context.payload, Payload)

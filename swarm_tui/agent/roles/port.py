@@ -11,9 +11,9 @@ from swarm_tui.protocol.envelope import Event, Outgoing, Rejected
 
 #: Each role with a service of its own, and the class that is it; imported when an agent of that role starts.
 SERVICES: dict[str, str] = {
-    "task-manager": "swarm_tui.agent.roles.task_manager:TaskManager",
-    "monitoring": "swarm_tui.agent.roles.monitoring:Monitoring",
-    "api-gateway": "swarm_tui.agent.roles.api_gateway:ApiGateway",
+    "task-manager": "swarm_tui.agent.roles.task_manager.role:TaskManager",
+    "monitoring": "swarm_tui.agent.roles.monitoring.role:Monitoring",
+    "api-gateway": "swarm_tui.agent.roles.api_gateway.role:ApiGateway",
 }
 
 

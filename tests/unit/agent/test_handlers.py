@@ -13,10 +13,10 @@ from swarm_tui.agent.handlers.base import HandlerError, MissingToolError
 from swarm_tui.agent.handlers.command import Command
 from swarm_tui.agent.handlers.noop import Noop
 from swarm_tui.agent.handlers.placeholders import fill
-from swarm_tui.agent.handlers.pytest_args import allowed
-from swarm_tui.agent.handlers.pytest_coverage import Coverage
-from swarm_tui.agent.handlers.pytest_report import progress_of, read_junit
-from swarm_tui.agent.handlers.pytest_run import Run, interpreter
+from swarm_tui.agent.handlers.testing.args import allowed
+from swarm_tui.agent.handlers.testing.coverage import Coverage
+from swarm_tui.agent.handlers.testing.report import progress_of, read_junit
+from swarm_tui.agent.handlers.testing.run import Run, interpreter
 from swarm_tui.config.model import HandlerSpec
 from tests.unit.handlers.conftest import Bench
 
@@ -286,7 +286,7 @@ def test_coverage_says_what_to_install(bench: Bench, monkeypatch: pytest.MonkeyP
     async def nothing(*_: Any) -> bool:
         return False
 
-    monkeypatch.setattr("swarm_tui.agent.handlers.pytest_coverage.has_module", nothing)
+    monkeypatch.setattr("swarm_tui.agent.handlers.testing.coverage.has_module", nothing)
     bench.write("test_one.py", "def test_it(): pass")
     with pytest.raises(MissingToolError, match="-m pip install pytest-cov"):
         bench.run(Coverage(), "testing.coverage")

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from swarm_tui.agent.roles.task_manager_engine import Engine
-from swarm_tui.agent.roles.task_manager_queries import PAGE_BYTES, answers
+from swarm_tui.agent.roles.task_manager.engine import Engine
+from swarm_tui.agent.roles.task_manager.queries import PAGE_BYTES, answers
 from swarm_tui.domain.dispatch import Job, Settings, Tick
 from swarm_tui.domain.states import TaskState
 from swarm_tui.journal.db import JournalError, JournalInUseError

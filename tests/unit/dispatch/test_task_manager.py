@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from swarm_tui.agent.roles.task_manager import TaskManager
+from swarm_tui.agent.roles.task_manager.role import TaskManager
 from swarm_tui.bus.memory import MemoryBroker, MemoryBus
 from swarm_tui.bus.port import OnAck
 from swarm_tui.config.model import Broker, RunSpec, TypeRule

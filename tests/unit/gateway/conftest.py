@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from swarm_tui.agent.roles.api_gateway import ApiGateway
+from swarm_tui.agent.roles.api_gateway.role import ApiGateway
 from swarm_tui.bus.memory import MemoryBroker, MemoryBus
 from swarm_tui.config.model import Broker, RunSpec
 from swarm_tui.protocol import bodies as b

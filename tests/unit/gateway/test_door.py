@@ -12,9 +12,9 @@ import pytest
 
 from swarm_tui.agent.handlers.base import HandlerError
 from swarm_tui.agent.handlers.gateway import Probe
-from swarm_tui.agent.roles import api_gateway_app
-from swarm_tui.agent.roles.api_gateway import ApiGateway
-from swarm_tui.agent.roles.api_gateway_page import PAGE
+from swarm_tui.agent.roles.api_gateway import app as api_gateway_app
+from swarm_tui.agent.roles.api_gateway.page import PAGE
+from swarm_tui.agent.roles.api_gateway.role import ApiGateway
 from swarm_tui.bus.memory import MemoryBroker, MemoryBus
 from swarm_tui.domain.states import AgentState, TaskState
 from swarm_tui.protocol import bodies as b
@@ -250,8 +250,8 @@ def visitor_socket(port: int) -> None:
 
 _IDLE = """
 import sys, itertools
-from swarm_tui.agent.roles.api_gateway import ApiGateway
-from swarm_tui.agent.roles.api_gateway_page import PAGE
+from swarm_tui.agent.roles.api_gateway.role import ApiGateway
+from swarm_tui.agent.roles.api_gateway.page import PAGE
 from swarm_tui.bus.memory import MemoryBroker, MemoryBus
 from swarm_tui.domain.states import AgentState, TaskState
 from swarm_tui.config.model import Broker, RunSpec

@@ -10,9 +10,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from swarm_tui.agent.roles import api_gateway_stream
-from swarm_tui.agent.roles.api_gateway import ApiGateway
-from swarm_tui.agent.roles.api_gateway_stream import frame
+from swarm_tui.agent.roles.api_gateway import stream as api_gateway_stream
+from swarm_tui.agent.roles.api_gateway.role import ApiGateway
+from swarm_tui.agent.roles.api_gateway.stream import frame
 from swarm_tui.bus.memory import MemoryBroker
 from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.envelope import Outgoing

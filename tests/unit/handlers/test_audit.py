@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from swarm_tui.agent.handlers.audit import Audit
 from swarm_tui.agent.handlers.base import HandlerError, MissingToolError
+from swarm_tui.agent.handlers.security.audit import Audit
 
 ANSWER = {
     "dependencies": [

@@ -9,13 +9,13 @@ import sys
 
 import pytest
 
-from swarm_tui.agent.handlers import migrations
-from swarm_tui.agent.handlers.backup import Backup
 from swarm_tui.agent.handlers.base import HandlerError, MissingToolError
-from swarm_tui.agent.handlers.database_url import Options, find_database
-from swarm_tui.agent.handlers.migrate import Migrate
-from swarm_tui.agent.handlers.migrate_postgres import refused
-from swarm_tui.agent.handlers.migrations import statements
+from swarm_tui.agent.handlers.database import migrations
+from swarm_tui.agent.handlers.database.backup import Backup
+from swarm_tui.agent.handlers.database.migrate import Migrate
+from swarm_tui.agent.handlers.database.migrations import statements
+from swarm_tui.agent.handlers.database.url import Options, find_database
+from swarm_tui.agent.handlers.database.with_postgres import refused
 
 TRIGGER = """-- a trigger holds semicolons
 CREATE TRIGGER log AFTER INSERT ON users BEGIN

@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from swarm_tui.agent.handlers.base import HandlerError, MissingToolError
-from swarm_tui.agent.handlers.deploy import Deploy, Rollback
+from swarm_tui.agent.handlers.deployment.deploy import Deploy, Rollback
 
 HEALTHY = {"command": [sys.executable, "-c", "import sys; sys.exit(0)"], "within": 5}
 SICK = {"command": [sys.executable, "-c", "import sys; sys.exit('sick')"], "within": 0.3, "interval": 0.1}

@@ -3,8 +3,8 @@
 import pytest
 
 from swarm_tui.agent.handlers.base import HandlerError
-from swarm_tui.agent.handlers.docs import Generate
-from swarm_tui.agent.handlers.docs_links import anchors
+from swarm_tui.agent.handlers.docs.generate import Generate
+from swarm_tui.agent.handlers.docs.links import anchors
 
 SOURCE = '''"""Sums."""
 

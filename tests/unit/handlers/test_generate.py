@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from swarm_tui.agent.handlers.base import HandlerError
-from swarm_tui.agent.handlers.generate import Generate
+from swarm_tui.agent.handlers.models.generate import Generate
 
 WRITER = {
     "argv": [sys.executable, "-c", "exec(open(0).read())"],

@@ -7,9 +7,9 @@ import pytest
 from aiohttp import web
 
 from swarm_tui.agent.handlers.base import HandlerError
-from swarm_tui.agent.handlers.docs import Generate
-from swarm_tui.agent.handlers.llm import Llm
-from swarm_tui.agent.handlers.review import Review
+from swarm_tui.agent.handlers.docs.generate import Generate
+from swarm_tui.agent.handlers.models.llm import Llm
+from swarm_tui.agent.handlers.review.review import Review
 
 
 class Server:

@@ -4,9 +4,9 @@ import shutil
 
 import pytest
 
-from swarm_tui.agent.handlers import diff
 from swarm_tui.agent.handlers.base import HandlerError, MissingToolError
-from swarm_tui.agent.handlers.review import Review
+from swarm_tui.agent.handlers.review import diff
+from swarm_tui.agent.handlers.review.review import Review
 
 CLEAN = '"""A module."""\n\n\ndef double(number: int) -> int:\n    """Twice the number."""\n    return number * 2\n'
 BUGGY = (

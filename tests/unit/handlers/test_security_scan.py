@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from swarm_tui.agent.handlers.base import HandlerError, MissingToolError
-from swarm_tui.agent.handlers.security import Scan
+from swarm_tui.agent.handlers.security.scan import Scan
 
 HOLES = '''"""Holes."""
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from swarm_tui.agent.handlers.base import Context, HandlerError
-from swarm_tui.agent.handlers.monitoring import Alerts, Health
+from swarm_tui.agent.handlers.monitoring.health import Alerts, Health
 from swarm_tui.agent.handlers.registry import load, schema
 from swarm_tui.config.model import HandlerSpec
 

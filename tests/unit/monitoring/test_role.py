@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from swarm_tui.agent.roles.monitoring import Monitoring, standing_alerts
-from swarm_tui.agent.roles.monitoring_history import answer
+from swarm_tui.agent.roles.monitoring.history import answer
+from swarm_tui.agent.roles.monitoring.role import Monitoring, standing_alerts
 from swarm_tui.bus.memory import MemoryBroker, MemoryBus
 from swarm_tui.client.operator import Operator
 from swarm_tui.config.model import Broker, Policy, RunSpec
@@ -176,7 +176,7 @@ def test_what_comes_too_fast_is_counted_and_said(
     watch: Callable[..., tuple[Monitoring, FakeLink]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     role, link = watch(recorder=MemoryRecorder())
-    monkeypatch.setattr("swarm_tui.agent.roles.monitoring.MAX_WAITING_BYTES", 0)
+    monkeypatch.setattr("swarm_tui.agent.roles.monitoring.role.MAX_WAITING_BYTES", 0)
     role._heard(f"{SWARM}/broadcast", b"{}", False)
     role.tick(time.time())
     until(lambda: any("faster" in line for line in link.lines), what="the loss is said")

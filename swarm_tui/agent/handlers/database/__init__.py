@@ -1,0 +1,1 @@
+"""database.*: migrations on a copy first, backups proved by restoring."""

@@ -1,0 +1,1 @@
+"""deployment.*: releases that are switched, proved and taken back."""

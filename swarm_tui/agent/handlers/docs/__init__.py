@@ -1,0 +1,1 @@
+"""documentation.generate: outline, coverage, links."""

@@ -1,0 +1,1 @@
+"""What a model does: agent CLIs, endpoints, code in a worktree of its own."""

@@ -1,0 +1,131 @@
+"""Writes code in a git worktree of its own, by an agent CLI or a model; the user's tree is never touched."""
+
+import re
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+import msgspec
+from msgspec import Meta, Struct
+
+from swarm_tui.agent.handlers.base import Context, HandlerError, Result
+from swarm_tui.agent.handlers.git import commit_of, require_repository
+from swarm_tui.agent.handlers.inputs import inside, read_options, read_payload
+from swarm_tui.agent.handlers.models.agent_cli import choose, tighten
+from swarm_tui.agent.handlers.models.cli_run import run_cli
+from swarm_tui.agent.handlers.models.cli_spec import Cli
+from swarm_tui.agent.handlers.models.client import ModelOptions, ask, why_not
+from swarm_tui.agent.handlers.models.worktree import Worktree
+
+
+class Payload(Struct, kw_only=True):
+    """What `code.generate` takes."""
+
+    prompt: Annotated[str, Meta(min_length=1, description="what shall be written")]
+    repo: Annotated[str, Meta(description="the git repository, a path within the workdir")] = "."
+    base: Annotated[str, Meta(description="the commit or branch to start from")] = "HEAD"
+    cli: Annotated[str | None, Meta(description="claude, codex, gemini, or one of the layout's `clis`")] = None
+    model: Annotated[str | None, Meta(description="the CLI's own name of a model")] = None
+    max_turns: Annotated[Annotated[int, Meta(ge=1)] | None, Meta(description="turns; at most the layout's limit")] = (
+        None
+    )
+    max_cost: Annotated[
+        Annotated[float, Meta(gt=0)] | None, Meta(description="US dollars; at most the layout's limit")
+    ] = None
+
+
+class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The layout's options: either `cli` or `llm` writes the code. `keep`: worktrees left for people to look at."""
+
+    cli: str | None = None
+    clis: dict[str, Cli] = {}
+    llm: ModelOptions | None = None
+    model: str | None = None
+    max_turns: int = 50
+    max_cost: float | None = None
+    keep: int = 20
+
+
+class Generate:
+    """Gives the `branch`, the worktree's `path`, the `files` changed and a `diffstat`."""
+
+    Payload: ClassVar[type[Struct]] = Payload
+    Options: ClassVar[type[Struct]] = Options
+
+    async def run(self, context: Context) -> Result:
+        """Raises HandlerError: `not-configured`, `nothing-written`, `no-repository`, `no-commit`, and what the CLI or
+        the model raise; the work done so far stays in its worktree, which the error's result names.
+        """
+        payload, options = read_payload(context, Payload), read_options(context, Options)
+        repo = inside(context.workdir, payload.repo, what="repo")
+        name = payload.cli or options.cli
+        if name is None and (reason := why_not(options.llm)):
+            message = f"nobody is there to write code: give the layout's handler `options: {{cli: claude}}`; {reason}"
+            raise HandlerError(message, code="not-configured")
+        cli = choose(name, options.clis) if name is not None else None
+        await require_repository(context, repo)
+        base = await commit_of(context, repo, payload.base)
+        tree = await Worktree.add(context, repo, base, keep=options.keep)
+        context.progress(5, f"working on {tree.branch}")
+        try:
+            if cli is not None:
+                limits = tighten(
+                    options.max_turns,
+                    options.max_cost,
+                    payload.max_turns,
+                    payload.max_cost,
+                    payload.model or options.model,
+                )
+                said = await run_cli(context, cli, payload.prompt, "edit", limits, tree.folder)
+                text = said.text
+            else:
+                assert options.llm is not None
+                text = await _by_model(context, options.llm, payload.prompt, tree)
+        except HandlerError as error:
+            error.result = {**(error.result or {}), **await tree.keep_or_remove()}
+            raise
+        return await _finish(context, tree, payload.prompt, text)
+
+
+async def _finish(context: Context, tree: Worktree, prompt: str, text: str) -> Result:
+    if not await tree.is_dirty() and await tree.head() == tree.base:
+        await tree.keep_or_remove()
+        raise HandlerError(f"nothing was written: {text[:2000]}", code="nothing-written")
+    await tree.commit(prompt.strip().split("\n")[0][:72] or "Generated code")
+    context.progress(100, f"on branch {tree.branch}")
+    return {"text": text[:10_000], **await tree.describe()}
+
+
+class _File(Struct):
+    path: str
+    content: str
+
+
+class _Written(Struct):
+    files: list[_File]
+    summary: str = ""
+
+
+async def _by_model(context: Context, options: ModelOptions, prompt: str, tree: Worktree) -> str:
+    """Have a model write whole files. Raises HandlerError (`llm-refused`) for an answer of another shape."""
+    listing = await tree.listing()
+    system = (
+        "You write code for the repository whose files are listed. Answer with one JSON object and nothing else: "
+        '{"files": [{"path": str, "content": str}], "summary": str}. Each file is whole. Paths are relative.'
+    )
+    answer = await ask(context, options, f"{prompt}\n\nFiles:\n{listing}", system)
+    match = re.search(r"\{.*\}", answer.text, re.DOTALL)
+    try:
+        written = msgspec.json.decode(match[0] if match else "", type=_Written)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise HandlerError(f"the model answered in another shape: {answer.text[:500]}", code="llm-refused") from error
+    for file in written.files:
+        _write(tree.folder, file)
+    return written.summary
+
+
+def _write(folder: Path, file: _File) -> None:
+    path = inside(folder, file.path, what="a file of the model's", must_exist=False)
+    if path == folder or ".git" in path.relative_to(folder.resolve()).parts:
+        raise HandlerError(f"the model may not write {file.path}", code="outside")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(file.content)

@@ -1,0 +1,1 @@
+"""monitoring.*: probes and the alerts that stand."""

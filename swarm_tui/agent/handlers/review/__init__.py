@@ -1,0 +1,1 @@
+"""code.review: what is wrong on a change's new lines."""

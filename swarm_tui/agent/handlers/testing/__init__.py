@@ -1,0 +1,1 @@
+"""testing.*: pytest, run and understood."""

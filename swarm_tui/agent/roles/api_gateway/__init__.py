@@ -1,0 +1,1 @@
+"""The api-gateway role: the HTTP door."""

@@ -1,0 +1,196 @@
+"""The door itself: routes and answers. Imported when the first visitor comes, not before."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from swarm_tui.agent.roles.api_gateway.facts import Facts
+from swarm_tui.agent.roles.api_gateway.guard import Knock, refuse
+from swarm_tui.agent.roles.api_gateway.metrics import FleetMetrics
+from swarm_tui.agent.roles.api_gateway.openapi import document
+from swarm_tui.agent.roles.api_gateway.page import PAGE, PAGE_POLICY
+from swarm_tui.agent.roles.api_gateway.settings import Settings
+from swarm_tui.agent.roles.api_gateway.stream import Stream
+from swarm_tui.client.outbox import SETTLED, Stage
+from swarm_tui.client.publication import Publication
+from swarm_tui.domain.states import TaskState
+from swarm_tui.protocol.bodies import JsonObject, Task
+from swarm_tui.protocol.names import InvalidNameError, is_task_id
+
+MAX_BODY = 120 * 1024
+ACCEPT_TIMEOUT = 10.0
+_SAFE = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class NewTask(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """The body of POST /tasks; see `protocol.bodies.Task`."""
+
+    type: str
+    payload: dict[str, Any] = {}
+    task_id: str | None = None
+    priority: str = "medium"
+    assigned_to: str | None = None
+    timeout: float | None = None
+    max_attempts: int | None = None
+    not_before: float | None = None
+    expires_at: float | None = None
+
+
+class Door:
+    """One application over the facts of a swarm."""
+
+    def __init__(self, facts: Facts, stream: Stream, settings: Settings, token: str) -> None:
+        self._facts = facts
+        self._stream = stream
+        self._settings = settings
+        self._token = token
+        self._metrics = FleetMetrics(facts, stream)
+
+    def app(self) -> web.Application:
+        """The aiohttp application."""
+        app = web.Application(client_max_size=MAX_BODY, middlewares=[self._guard])
+        app.router.add_get("/", self._root)
+        app.router.add_post("/tasks", self._post)
+        app.router.add_get("/tasks", self._tasks)
+        app.router.add_get("/tasks/{task_id}", self._task)
+        app.router.add_get("/agents", self._agents)
+        app.router.add_get("/status", self._status)
+        app.router.add_get("/healthz", self._health)
+        app.router.add_get("/metrics", self._scrape)
+        app.router.add_get("/openapi.json", self._openapi)
+        return app
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        knock = Knock(
+            path=request.path,
+            peer=request.remote or "",
+            host=request.headers.get("Host", ""),
+            upgrade=_is_upgrade(request),
+            origin=request.headers.get("Origin"),
+            authorization=request.headers.get("Authorization"),
+            query_token=request.query.get("token") if _is_upgrade(request) else None,
+        )
+        refusal = refuse(knock, self._settings, self._token)
+        if refusal is not None:
+            return _error(*refusal)
+        try:
+            response = await handler(request)
+        except web.HTTPException as error:
+            return _error(error.status, error.text or error.reason)
+        if not response.prepared:
+            response.headers.update(_SAFE)
+        return response
+
+    async def _root(self, request: web.Request) -> web.StreamResponse:
+        if _is_upgrade(request):
+            return await self._stream.serve(request)
+        return web.Response(text=PAGE, content_type="text/html", headers={"Content-Security-Policy": PAGE_POLICY})
+
+    async def _post(self, request: web.Request) -> web.Response:
+        if request.content_type != "application/json":
+            return _error(415, "send Content-Type: application/json")
+        try:
+            body = msgspec.json.decode(await request.read(), type=NewTask)
+            task = self._to_task(body, request.headers.get("Idempotency-Key"))
+            publication = self._facts.operator.submit(task, accept_timeout=ACCEPT_TIMEOUT)
+        except (msgspec.DecodeError, msgspec.ValidationError, InvalidNameError, ValueError) as error:
+            return _error(422, str(error))
+        await _settled(publication)
+        return _published(publication)
+
+    def _to_task(self, body: NewTask, key: str | None) -> Task:
+        if key is not None and not 0 < len(key) <= 255:
+            raise ValueError("Idempotency-Key: 1 to 255 characters")
+        task_id = body.task_id
+        if task_id is None and key is not None:
+            # The same key gives the same id, so that a repeat is the same task even where nobody dispatches.
+            task_id = "task_" + sha256(f"{self._facts.operator.swarm}\0{key}".encode()).hexdigest()[:24]
+        plain = {name: value for name, value in msgspec.structs.asdict(body).items() if value is not None}
+        plain["task_id"] = task_id or self._facts.operator.new_task_id()
+        return msgspec.convert({**plain, "idempotency_key": key} if key else plain, Task)
+
+    async def _tasks(self, request: web.Request) -> web.Response:
+        state, limit = request.query.get("state"), request.query.get("limit", "100")
+        if state is not None and state not in [known.value for known in TaskState]:
+            return _error(422, f"state: one of {', '.join(TaskState)}")
+        if not limit.isdecimal() or not 1 <= int(limit) <= 10_000:
+            return _error(422, "limit: 1 to 10000")
+        return _json(self._facts.tasks(state, request.query.get("type"), int(limit)))
+
+    async def _task(self, request: web.Request) -> web.Response:
+        task_id = request.match_info["task_id"]
+        if not is_task_id(task_id):
+            return _error(422, "that is not a task id")
+        found = await asyncio.to_thread(self._facts.task, task_id)
+        return _error(404, "no such task") if found is None else _json(found)
+
+    async def _agents(self, request: web.Request) -> web.Response:
+        return _json(self._facts.agents())
+
+    async def _status(self, request: web.Request) -> web.Response:
+        return _json(self._facts.status())
+
+    async def _health(self, request: web.Request) -> web.Response:
+        def look(fleet: Any, now: float) -> JsonObject:
+            leader = fleet.dispatcher
+            return {
+                "status": "ok" if fleet.broker_up else "no broker",
+                "broker": fleet.broker_up,
+                "dispatcher": leader is not None and leader.online,
+                "halted": fleet.halted is not None,
+            }
+
+        found = self._facts.read(look)
+        return _json(found, status=200 if found["broker"] else 503)
+
+    async def _scrape(self, request: web.Request) -> web.Response:
+        return web.Response(body=self._metrics.text(), headers={"Content-Type": "text/plain; version=0.0.4"})
+
+    async def _openapi(self, request: web.Request) -> web.Response:
+        return _json(document(msgspec.json.schema(NewTask)))
+
+
+async def _settled(publication: Publication) -> None:
+    """Wait until it is accepted, refused or given up."""
+    loop, done = asyncio.get_running_loop(), asyncio.Event()
+
+    def changed(seen: Publication) -> None:
+        if seen.accepted or seen.stage in SETTLED:
+            loop.call_soon_threadsafe(done.set)
+
+    publication.on_change(changed)
+    await done.wait()
+
+
+def _published(publication: Publication) -> web.Response:
+    task_id, stage, reason = publication.task_id, publication.stage, publication.reason
+    if publication.accepted:
+        answer = {"task_id": task_id, "state": stage.value}
+        return _json(answer, status=202, headers={"Location": f"/tasks/{task_id}"})
+    if stage is Stage.REJECTED:
+        return _error(409 if "is taken by" in reason else 422, reason, task_id=task_id)
+    why = f"nobody accepted it within {ACCEPT_TIMEOUT:.0f} s: repeat it with the same Idempotency-Key or task_id"
+    return _error(503, why, task_id=task_id)
+
+
+def _is_upgrade(request: web.Request) -> bool:
+    return request.headers.get("Upgrade", "").lower() == "websocket"
+
+
+def _json(value: object, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    return web.Response(
+        body=msgspec.json.encode(value), status=status, content_type="application/json", headers=headers
+    )
+
+
+def _error(status: int, reason: str, **more: str) -> web.Response:
+    headers = dict(_SAFE)
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return _json({"error": reason, **more}, status=status, headers=headers)

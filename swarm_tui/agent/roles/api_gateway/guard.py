@@ -1,0 +1,61 @@
+"""Who may pass the door: the right name, no foreign page, and the token. Pure, so that each rule is tested alone."""
+
+import hmac
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from swarm_tui.agent.roles.api_gateway.settings import Settings, is_loopback
+
+#: Served to anybody who reaches the door by its right name: they show nothing of the swarm.
+PUBLIC = frozenset({"/healthz", "/openapi.json"})
+
+
+class Knock(Struct, frozen=True, kw_only=True):
+    """What a request says of itself; `peer` is the address it comes from."""
+
+    path: str
+    peer: str
+    host: str
+    upgrade: bool = False
+    origin: str | None = None
+    authorization: str | None = None
+    query_token: str | None = None
+
+
+def refuse(knock: Knock, settings: Settings, token: str) -> tuple[int, str] | None:
+    """The status and the reason of a refusal; None when it may pass."""
+    name = _name(knock.host)
+    if name not in settings.hosts:
+        # A page of another site whose name now points here (DNS rebinding) comes with its own name.
+        return 421, "this door is not reached by that name: list it in SWARM_HTTP_HOSTS"
+    if knock.origin is not None and not _own_page(knock, settings):
+        return 403, "a page of another origin may not call: list its origin in SWARM_HTTP_ORIGINS"
+    if knock.path in PUBLIC or (knock.path == "/" and not knock.upgrade):
+        return None
+    if settings.open_to_loopback and is_loopback(knock.peer):
+        return None
+    if _is_token(_bearer(knock.authorization) or knock.query_token, token):
+        return None
+    return 401, "a bearer token is needed: it is in the gateway's token file"
+
+
+def _name(host: str) -> str:
+    try:
+        return (urlsplit(f"//{host}").hostname or "").lower()
+    except ValueError:
+        return ""
+
+
+def _own_page(knock: Knock, settings: Settings) -> bool:
+    origin = (knock.origin or "").lower()
+    return origin in settings.origins or origin in (f"http://{knock.host.lower()}", f"https://{knock.host.lower()}")
+
+
+def _bearer(header: str | None) -> str | None:
+    kind, _, value = (header or "").partition(" ")
+    return value.strip() if kind.lower() == "bearer" else None
+
+
+def _is_token(given: str | None, token: str) -> bool:
+    return given is not None and hmac.compare_digest(given.encode("utf-8", "replace"), token.encode())

@@ -1,0 +1,206 @@
+"""The api-gateway role: an HTTP door and the seed's WebSocket, on 127.0.0.1:8080 unless the layout says otherwise.
+
+Until the first visitor comes it is a listening socket and a thread that waits: the HTTP server, its connection to the
+bus and what it knows of the swarm begin with that visitor.
+"""
+
+import errno
+import select
+import socket
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from swarm_tui.agent.roles.api_gateway.settings import Settings, load_token, settings
+from swarm_tui.agent.roles.port import RoleLink
+from swarm_tui.bus.port import Bus, Link
+from swarm_tui.config.model import RunSpec
+from swarm_tui.protocol.envelope import Event, Rejected
+from swarm_tui.protocol.names import client_id
+
+if TYPE_CHECKING:
+    import asyncio
+
+RETRY_EVERY = 5.0
+_current: "ApiGateway | None" = None
+
+
+def door_url() -> str | None:
+    """Where the door of this process is; None when this agent has none."""
+    return None if _current is None else _current.url
+
+
+class ApiGateway:
+    """Keeps the door open. `make_bus(client_id)` replaces the real bus in tests."""
+
+    def __init__(self, spec: RunSpec, link: RoleLink, *, make_bus: Callable[[str], Bus] | None = None) -> None:
+        self._spec = spec
+        self._link = link
+        self._make_bus = make_bus or self._real_bus
+        self._settings: Settings | None = None
+        self._token = ""
+        self._socket: socket.socket | None = None
+        self._thread: threading.Thread | None = None
+        self._wake_read, self._wake_write = socket.socketpair()
+        self._stop: Callable[[], None] | None = None
+        self._closing = False
+        self._complaint = ""
+        self._next_try = 0.0
+
+    @property
+    def url(self) -> str | None:
+        """Where the door is, once it is open."""
+        if self._settings is None or self._socket is None:
+            return None
+        host = "127.0.0.1" if self._settings.host in ("0.0.0.0", "::", "") else self._settings.host
+        return f"http://{f'[{host}]' if ':' in host else host}:{self._settings.port}"
+
+    @property
+    def serving(self) -> bool:
+        """Whether a visitor has come and the server runs."""
+        return self._stop is not None
+
+    def start(self) -> None:
+        """Open the door, or say why not and try again with each tick. Raises OSError for settings that mean nothing."""
+        global _current
+        try:
+            self._settings = settings(self._spec)
+            self._token = load_token(self._settings.token_file)
+        except ValueError as error:
+            raise OSError(str(error)) from None
+        _current = self
+        self._open()
+
+    def on_event(self, event: Event | Rejected) -> None:
+        """Nothing: the door's own connection hears the swarm, when somebody is there to be told."""
+
+    def on_link(self, link: Link) -> None:
+        """Nothing."""
+
+    def tick(self, now: float) -> None:
+        """Try the port again when it was taken, or the server when it fell."""
+        if self._closing or now < self._next_try:
+            return
+        if self._socket is None:
+            self._next_try = now + RETRY_EVERY
+            self._open()
+        elif self._thread is not None and not self._thread.is_alive():
+            self._next_try = now + RETRY_EVERY
+            self._wait_for_visitors()
+
+    def close(self) -> None:
+        """Close the door; who waits for an answer is cut off after a moment."""
+        global _current
+        if _current is self:
+            _current = None
+        self._closing = True
+        self._wake_write.send(b"x")
+        if self._stop is not None:
+            self._stop()
+        if self._thread is not None:
+            self._thread.join(5.0)
+        for handle in (self._socket, self._wake_read, self._wake_write):
+            if handle is not None:
+                handle.close()
+        self._socket = None
+
+    def _real_bus(self, name: str) -> Bus:
+        from swarm_tui.bus.mqtt import MqttBus
+
+        return MqttBus(self._spec.broker, name)
+
+    def _open(self) -> None:
+        assert self._settings is not None
+        at = self._settings
+        try:
+            family, kind, protocol, _, address = socket.getaddrinfo(
+                at.host, at.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            )[0]
+            listener = socket.socket(family, kind, protocol)
+            try:
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                listener.bind(address)
+                listener.listen(128)
+                listener.setblocking(False)
+            except OSError:
+                listener.close()
+                raise
+        except OSError as error:
+            taken = error.errno == errno.EADDRINUSE
+            why = "another program has it" if taken else error.strerror or str(error)
+            self._complain(f"no HTTP door on {at.host}:{at.port}: {why}; trying again, or set SWARM_HTTP_PORT")
+            return
+        self._complaint = ""
+        self._socket = listener
+        self._link.log(f"🌐 HTTP and WebSocket on {self.url}" + ("" if at.open_to_loopback else ", with a token"))
+        self._wait_for_visitors()
+
+    def _wait_for_visitors(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="door", daemon=True)
+        self._thread.start()
+
+    def _complain(self, line: str) -> None:
+        if line != self._complaint:
+            self._complaint = line
+            self._link.log(f"⚠ {line}")
+
+    # On the door's own thread.
+
+    def _run(self) -> None:
+        assert self._socket is not None
+        select.select([self._socket, self._wake_read], [], [])
+        if self._closing:
+            return
+        try:
+            self._serve(self._socket)
+        except Exception as error:  # noqa: BLE001 - the agent lives on without its door, which is tried again
+            self._complain(f"the HTTP door fell: {type(error).__name__}: {error}; it is opened again")
+        finally:
+            self._stop = None
+
+    def _serve(self, listener: socket.socket) -> None:
+        import asyncio
+
+        with asyncio.Runner() as runner:
+            runner.run(self._until_closed(listener, runner.get_loop()))
+
+    async def _until_closed(self, listener: socket.socket, loop: "asyncio.AbstractEventLoop") -> None:
+        import asyncio
+
+        from aiohttp import web
+
+        from swarm_tui.agent.roles.api_gateway.app import Door
+        from swarm_tui.agent.roles.api_gateway.facts import Facts
+        from swarm_tui.agent.roles.api_gateway.stream import Stream
+
+        assert self._settings is not None
+        closed = asyncio.Event()
+        self._stop = lambda: _wake(loop, closed)
+        if self._closing:
+            return
+        stream = Stream(loop)
+        name = f"{client_id(self._spec.swarm, self._spec.agent_id)}.door"
+        facts = Facts(self._make_bus(name), self._spec.swarm, self._spec.agent_id, self._spec.host, stream.raw)
+        door = Door(facts, stream, self._settings, self._token)
+        await asyncio.to_thread(facts.start)
+        runner = web.AppRunner(
+            door.app(),
+            handle_signals=False,
+            access_log=None,
+            shutdown_timeout=1.0,
+        )
+        try:
+            await runner.setup()
+            # A copy: the site closes its socket when it ends, and ours is to outlive a fall.
+            await web.SockSite(runner, listener.dup()).start()
+            await closed.wait()
+        finally:
+            await runner.cleanup()
+            await asyncio.to_thread(facts.close)
+
+
+def _wake(loop: "asyncio.AbstractEventLoop", closed: "asyncio.Event") -> None:
+    try:
+        loop.call_soon_threadsafe(closed.set)
+    except RuntimeError:
+        return

@@ -1,0 +1,1 @@
+"""The monitoring role: the flight recorder, and alerts."""

@@ -1,0 +1,236 @@
+"""The monitoring role: it hears everything, records it, answers what was, and warns of what goes wrong."""
+
+import fcntl
+import os
+import threading
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+from swarm_tui.agent.roles.monitoring.history import answer, args_of
+from swarm_tui.agent.roles.port import RoleLink
+from swarm_tui.bus.port import Bus, Link
+from swarm_tui.config.model import RunSpec
+from swarm_tui.config.paths import StateDir
+from swarm_tui.domain.alerts import Alarm, Limits, Past, findings
+from swarm_tui.domain.fleet import Fleet
+from swarm_tui.journal.db import JournalError
+from swarm_tui.journal.recorder_port import Recorded, Recorder
+from swarm_tui.protocol.bodies import Alert, Query
+from swarm_tui.protocol.codec import decode
+from swarm_tui.protocol.envelope import Event, Rejected
+from swarm_tui.protocol.names import client_id
+from swarm_tui.protocol.topics import Kind, everything
+
+MAX_WAITING = 100_000
+MAX_WAITING_BYTES = 64 * 1024 * 1024
+_Item = tuple[str, bytes, bool, float]
+#: The watcher of this process, for the handler of `monitoring.alerts`.
+_current: "Monitoring | None" = None
+
+
+def standing_alerts() -> list[Alert] | None:
+    """The alerts that stand, as this agent's own watch knows them; None when this agent does not watch."""
+    return None if _current is None else _current.alerts()
+
+
+class Monitoring:
+    """Listens on a connection of its own to the whole swarm; one thread of its own does all the work.
+
+    `make_bus(client_id)` and `recorder` replace the real ones in tests.
+    """
+
+    def __init__(
+        self,
+        spec: RunSpec,
+        link: RoleLink,
+        *,
+        make_bus: Callable[[str], Bus] | None = None,
+        recorder: Recorder | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        self._spec = spec
+        self._link = link
+        self._make_bus = make_bus or self._real_bus
+        self._bus: Bus | None = None
+        self._recorder = recorder
+        self._own_recorder = recorder is None
+        self._lock: IO[str] | None = None
+        self._fleet = Fleet(spec.swarm)
+        self._past = Past(limits or Limits())
+        self._alarm = Alarm()
+        self._alerts: list[Alert] = []
+        self._items: deque[_Item | Link | float] = deque()
+        self._wake = threading.Condition()
+        self._closing = False
+        self._waiting_bytes = 0
+        self._skipped = 0
+        self._complained = False
+        self._thread = threading.Thread(target=self._run, name="monitor", daemon=True)
+
+    def alerts(self) -> list[Alert]:
+        """The alerts that stand; thread-safe."""
+        return list(self._alerts)
+
+    def start(self) -> None:
+        """Begin to listen. Raises BusError for a broker's address that cannot be used."""
+        global _current
+        self._try_recorder()
+        bus = self._make_bus(f"{client_id(self._spec.swarm, self._spec.agent_id)}.watch")
+        bus.subscribe(everything(self._spec.swarm), 1)
+        self._bus = bus
+        self._thread.start()
+        bus.start(self._heard, self._put)
+        _current = self
+
+    def on_event(self, event: Event | Rejected) -> None:
+        """Nothing: the connection of our own hears this too, with the bytes that are to be recorded."""
+
+    def on_link(self, link: Link) -> None:
+        """Nothing: our own connection counts."""
+
+    def tick(self, now: float) -> None:
+        """Let time pass."""
+        self._put(now)
+
+    def close(self) -> None:
+        """Take the warnings back, since nobody will, and keep what is not yet on disk."""
+        global _current
+        if _current is self:
+            _current = None
+        with self._wake:
+            self._closing = True
+            self._wake.notify_all()
+        if self._thread.ident is not None:
+            self._thread.join(5.0)
+        if self._bus is not None:
+            self._bus.close(0.5)
+        if self._recorder is not None and self._own_recorder:
+            self._recorder.close()
+        if self._lock is not None:
+            self._lock.close()
+
+    def _real_bus(self, name: str) -> Bus:
+        from swarm_tui.bus.mqtt import MqttBus
+
+        return MqttBus(self._spec.broker, name)
+
+    def _heard(self, topic: str, payload: bytes, retained: bool) -> None:
+        if len(self._items) >= MAX_WAITING or self._waiting_bytes >= MAX_WAITING_BYTES:
+            self._skipped += 1
+        else:
+            self._waiting_bytes += len(payload)
+            self._put((topic, payload, retained, self._link.now()))
+
+    def _put(self, item: "_Item | Link | float") -> None:
+        with self._wake:
+            self._items.append(item)
+            self._wake.notify()
+
+    # On the thread of our own.
+
+    def _run(self) -> None:
+        while True:
+            with self._wake:
+                self._wake.wait_for(lambda: self._items or self._closing)
+                items, self._items = self._items, deque()
+                self._waiting_bytes = 0
+            for item in items:
+                try:
+                    self._take(item)
+                except Exception as error:  # noqa: BLE001 - one odd message must not end the watch
+                    self._link.log(f"a message was not watched: {type(error).__name__}: {error}")
+            if self._closing and not self._items:
+                self._say(self._alarm.clear_all())
+                return
+
+    def _take(self, item: "_Item | Link | float") -> None:
+        if isinstance(item, tuple):
+            self._message(*item)
+        elif isinstance(item, Link):
+            self._fleet.link(item.up, item.reason, self._link.now())
+        else:
+            self._pass_time(item)
+
+    def _message(self, topic: str, payload: bytes, retained: bool, now: float) -> None:
+        event = decode(self._spec.swarm, topic, payload, retained, now)
+        if event is None:
+            return
+        if self._recorder is not None:
+            self._recorder.add(_recorded(event, topic, payload, now))
+        if isinstance(event, Event) and event.kind is Kind.REPLY:
+            return
+        changes = self._fleet.apply(event, now)
+        self._past.note(self._fleet, event, changes, now)
+        if isinstance(event, Event) and isinstance(event.body, Query) and event.body.query == "history":
+            self._answer(event, event.body)
+
+    def _answer(self, event: Event, body: Query) -> None:
+        """Only who keeps the record answers, so that a second monitoring agent stays silent."""
+        if self._recorder is None:
+            return
+        self._recorder.flush()
+        rows, error = [], None
+        try:
+            rows = self._recorder.history(args_of(body.args))
+        except ValueError as problem:
+            error = str(problem)
+        for page in answer(rows, error, request=event.id, source=self._spec.agent_id):
+            self._link.publish(self._link.writer.message(Kind.REPLY, page, event.key))
+
+    def _pass_time(self, now: float) -> None:
+        self._fleet.tick(now)
+        self._past.forget(self._fleet, now)
+        if self._fleet.broker_up:
+            self._say(self._alarm.step(findings(self._fleet, self._past, now), now))
+        if self._skipped:
+            skipped, self._skipped = self._skipped, 0
+            self._link.log(f"{skipped} messages came faster than they could be recorded")
+        if self._recorder is None and self._own_recorder:
+            self._try_recorder()
+
+    def _say(self, alerts: list[Alert]) -> None:
+        self._alerts = self._alarm.now()
+        for alert in alerts:
+            self._link.log(("⚠ " if alert.active else "✓ ") + alert.message)
+            self._link.publish(self._link.writer.message(Kind.ALERT, alert))
+
+    def _try_recorder(self) -> None:
+        """Open the record, unless another agent of this host keeps it: then try again at the next tick."""
+        if self._recorder is not None or self._closing:
+            return
+        state = StateDir(Path(self._spec.state_dir))
+        try:
+            state.create()
+            self._lock = _lock(state.lock("_recorder"))
+            if self._lock is not None:
+                from swarm_tui.journal.recorder import SqliteRecorder
+
+                policy = self._spec.policy
+                self._recorder = SqliteRecorder(state.recorder, max_age=policy.record_age, max_size=policy.record_size)
+        except (JournalError, OSError) as error:
+            if self._lock is not None:
+                self._lock.close()
+                self._lock = None
+            if not self._complained:
+                self._complained = True
+                self._link.log(f"nothing is recorded, the watch goes on: {error}")
+
+
+def _lock(path: Path) -> IO[str] | None:
+    handle = os.fdopen(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600), "r+")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        handle.close()
+        return None
+    return handle
+
+
+def _recorded(event: Event | Rejected, topic: str, payload: bytes, now: float) -> Recorded:
+    if isinstance(event, Rejected):
+        return Recorded(now, event.topic, payload)
+    body = event.body
+    agent_id = getattr(body, "agent_id", None) or (event.key if event.kind is Kind.INBOX else None) or event.sender
+    return Recorded(now, topic, payload, agent_id, getattr(body, "task_id", None))

@@ -1,0 +1,1 @@
+"""The task-manager role: leads the swarm's tasks."""

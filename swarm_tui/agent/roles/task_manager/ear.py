@@ -1,0 +1,55 @@
+"""What the dispatcher hears: its filters, the end of what the broker had kept for it, and who leads."""
+
+import time
+import uuid
+from collections.abc import Callable, Iterable
+
+from swarm_tui.agent.roles.task_manager.foreign import Foreign
+from swarm_tui.bus.port import Bus, Link
+from swarm_tui.config.model import RunSpec
+from swarm_tui.protocol.bodies import Dispatcher, Inbox
+from swarm_tui.protocol.codec import Writer, decode
+from swarm_tui.protocol.envelope import Event
+from swarm_tui.protocol.topics import Kind, topic
+
+
+class Ear:
+    """One connection's messages, decoded, into `put`; which it may call from the bus's thread."""
+
+    def __init__(self, spec: RunSpec, writer: Writer, foreign: Foreign, put: Callable[[Event | Link], None]) -> None:
+        self.marked = False
+        """Our own message has come back: all that the broker had kept for us was heard before it."""
+        self.retained: Dispatcher | None = None
+        self._spec = spec
+        self._writer = writer
+        self._foreign = foreign
+        self._put = put
+        self._marker = ""
+
+    def open(self, bus: Bus, patterns: Iterable[str]) -> None:
+        """Connect, and listen to the patterns and to what is said to ourselves."""
+        for pattern in patterns:
+            bus.subscribe(pattern)
+        bus.subscribe(topic(self._spec.swarm, Kind.INBOX, self._spec.agent_id))
+        self._marker, self.marked = uuid.uuid4().hex, False
+        bus.start(self._on_message, self._put)
+
+    def _on_message(self, full: str, payload: bytes, retained: bool) -> None:
+        if self._foreign.hears(full):
+            event = self._foreign.decode(full, payload, retained, time.time())
+        else:
+            event = decode(self._spec.swarm, full, payload, retained, time.time())
+        if isinstance(event, Event):
+            self._put(event)
+
+    def note(self, item: object, bus: Bus) -> None:
+        """Follow the link, the marker, and who the retained `dispatcher` names."""
+        if isinstance(item, Link):
+            if item.up and item.kind == "":
+                ping = Inbox(command="ping", reason=self._marker, dispatcher=self._spec.agent_id)
+                bus.publish(self._writer.message(Kind.INBOX, ping, self._spec.agent_id))
+        elif isinstance(item, Event):
+            if item.kind is Kind.INBOX and isinstance(item.body, Inbox):
+                self.marked = self.marked or item.body.reason == self._marker
+            elif item.kind is Kind.DISPATCHER:
+                self.retained = item.body if isinstance(item.body, Dispatcher) else None

@@ -1,0 +1,286 @@
+"""The task-manager role: a thread that leads the swarm's tasks over a connection and a journal of its own."""
+
+import queue
+import random
+import sqlite3
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from swarm_tui.agent.roles.port import RoleLink
+from swarm_tui.agent.roles.task_manager.ear import Ear
+from swarm_tui.agent.roles.task_manager.engine import Engine, Heard, settings_of
+from swarm_tui.agent.roles.task_manager.foreign import Foreign
+from swarm_tui.agent.roles.task_manager.queries import answers
+from swarm_tui.bus.mqtt import MqttBus
+from swarm_tui.bus.port import Bus, Link, OnAck
+from swarm_tui.client.dispatcher import session_patterns
+from swarm_tui.config.model import RunSpec
+from swarm_tui.config.paths import StateDir
+from swarm_tui.domain.dispatch.model import LinkDown, LinkUp, Tick
+from swarm_tui.journal.db import JournalInUseError
+from swarm_tui.journal.dispatch import Journal
+from swarm_tui.protocol.bodies import Dispatcher, Query
+from swarm_tui.protocol.codec import Writer
+from swarm_tui.protocol.envelope import Event, Outgoing, Rejected
+from swarm_tui.protocol.names import client_id, dispatcher_client_id
+from swarm_tui.protocol.topics import Kind, topic
+
+BATCH = 512
+#: Seconds between two looks whether the journal is free.
+STAND_BY = 1.0
+MakeBus = Callable[[str, bool], Bus]
+
+
+class TaskManager:
+    """The role's service. `make_bus(client id, clean)` makes a connection; by default a real one."""
+
+    def __init__(self, spec: RunSpec, link: RoleLink, make_bus: MakeBus | None = None) -> None:
+        self.spec = spec
+        self.link = link
+        self.instance = f"{spec.host}/{uuid.uuid4().hex[:12]}"
+        self.epoch = 0
+        self.leading = False
+        self._make_bus = make_bus or (lambda name, clean: MqttBus(spec.broker, name, clean=clean))
+        self._queue: queue.SimpleQueue[Heard | Link | Rejected | None] = queue.SimpleQueue()
+        self._writer = Writer(spec.swarm, spec.agent_id, spec.role, new_id=lambda: str(uuid.uuid4()), clock=time.time)
+        self._foreign = Foreign(spec, new_id=lambda: str(uuid.uuid4()), clock=time.time)
+        self._ear = Ear(spec, self._writer, self._foreign, self._queue.put)
+        self._stopping = threading.Event()
+        self._bus: Bus | None = None
+        self._letters: list[tuple[Outgoing, OnAck | None]] | None = None
+        self._thread = threading.Thread(target=self._run, name="dispatcher", daemon=True)
+
+    # RoleService
+
+    def start(self) -> None:
+        """Begin, on a thread of its own."""
+        self._thread.start()
+
+    def on_event(self, event: Event | Rejected) -> None:
+        """Who leads: a rival takes our own connection's client id, so that only the agent's hears of it."""
+        if isinstance(event, Event) and event.kind is Kind.DISPATCHER:
+            self._queue.put(event)
+
+    def on_link(self, link: Link) -> None:
+        """The agent's own connection; see on_event."""
+
+    def tick(self, now: float) -> None:
+        """The dispatcher's thread keeps its own time."""
+
+    def close(self) -> None:
+        """Stop leading; the retained `dispatcher` says whether anything is open."""
+        self._stopping.set()
+        self._queue.put(None)
+        if self._thread.ident is not None:
+            self._thread.join(5.0)
+
+    # The dispatcher's thread.
+
+    def _run(self) -> None:
+        try:
+            journal = self._open_journal()
+            if journal is None:
+                return
+            engine = self._make_engine(journal)
+            try:
+                if self._wait_for_turn(engine) and self._open_session(engine):
+                    self._serve(engine)
+            finally:
+                self._end(engine)
+        except Exception as error:  # noqa: BLE001 - a dispatcher that cannot go on must end, not hang
+            self.link.log(f"the dispatcher failed: {type(error).__name__}: {error}")
+            self.link.leave(f"the dispatcher failed: {error}")
+
+    def _open_journal(self) -> Journal | None:
+        """The journal, as soon as no other process has it and it is this host's; None when told to stop meanwhile."""
+        path = StateDir(Path(self.spec.state_dir)).dispatch
+        said = ""
+        while True:
+            try:
+                journal = Journal(path)
+                reason = journal.bind(self.spec.broker.url, self.spec.host, take_over=self.link.take_over)
+                if reason is None:
+                    return journal
+                journal.close()
+            except (JournalInUseError, sqlite3.Error) as error:
+                reason = str(error)
+            if reason != said:
+                said = reason
+                self.link.log(f"standing by: {reason}")
+            with suppress(queue.Empty):
+                if self._queue.get(timeout=STAND_BY) is None:
+                    return None
+
+    def _make_engine(self, journal: Journal) -> Engine:
+        return Engine(
+            settings_of(self.spec),
+            journal,
+            self._writer,
+            self._publish,
+            log=self.link.log,
+            monotonic=time.monotonic,
+            wall=time.time,
+            chance=random.random,
+        )
+
+    def _publish(self, message: Outgoing, on_ack: OnAck | None) -> None:
+        if self._bus is None:
+            return
+        translated = self._foreign.outgoing(message)
+        if translated is not None and self._letters is not None:
+            self._letters.append((translated, on_ack))
+        elif translated is not None:
+            self._bus.publish(translated, on_ack)
+        elif on_ack is not None:
+            on_ack()
+
+    def _wait_for_turn(self, engine: Engine) -> bool:
+        """Look who leads, over another connection, and wait while it is somebody elsewhere. False: told to stop."""
+        look = self._make_bus(client_id(self.spec.swarm, f"{self.spec.agent_id}.look"), True)
+        try:
+            self._ear.open(look, [topic(self.spec.swarm, Kind.DISPATCHER)])
+            said = False
+            while True:
+                item = self._queue.get()
+                if item is None:
+                    return False
+                self._ear.note(item, look)
+                if not self._ear.marked:
+                    continue
+                leader = self._ear.retained
+                elsewhere = leader is not None and leader.instance.split("/")[0] != self.spec.host
+                if not elsewhere or self.link.take_over:
+                    break
+                if not said and leader is not None:
+                    said = True
+                    self.link.log(f"standing by: {leader.instance} leads; --take-over would end that")
+        finally:
+            look.close(0.5)
+        last = int(engine.journal.meta("epoch") or 0)
+        self.epoch = max(last, self._ear.retained.epoch if self._ear.retained is not None else 0) + 1
+        return True
+
+    def _open_session(self, engine: Engine) -> bool:
+        """Take in what the journal and the broker kept, then lead. False when told to stop meanwhile."""
+        engine.restore()
+        bus = self._bus = self._make_bus(dispatcher_client_id(self.spec.swarm), False)
+        bus.set_will(self._presence(online=False))
+        self._foreign.seat(engine.state, time.monotonic())
+        self._ear.open(bus, session_patterns(self.spec))
+        while not self._ear.marked:
+            item = self._queue.get()
+            if item is None:
+                return False
+            self._ear.note(item, bus)
+            if isinstance(item, Event):
+                engine.hear([item])
+        engine.halt_again()
+        bus.publish(self._presence(online=True))
+        self.leading = True
+        engine.lead(self.epoch)
+        self.link.log(f"leading, epoch {self.epoch}; {engine.open_count()} tasks open")
+        return True
+
+    def _presence(self, *, online: bool, open_tasks: int | None = None) -> Outgoing:
+        body = Dispatcher(
+            instance=self.instance, epoch=self.epoch, online=online, agent_id=self.spec.agent_id, open=open_tasks
+        )
+        return self._writer.message(Kind.DISPATCHER, body)
+
+    def _serve(self, engine: Engine) -> None:
+        next_tick = 0.0
+        while True:
+            batch, stop = self._batch(engine, next_tick)
+            now = time.monotonic()
+            heard = [event for item in batch if (event := self._heard(item)) is not None]
+            if now >= next_tick or (engine.state.timers and engine.state.timers[0][0] <= now):
+                heard.append(Tick())
+                next_tick = now + 1.0
+            self._hear(engine, heard)
+            self._mirror(engine, heard)
+            self._answer(engine, heard)
+            if stop or not self.leading:
+                return
+
+    def _hear(self, engine: Engine, heard: list[Heard]) -> None:
+        """Decide, and hand what is said to the bus at once: woken for each message it would only get in our way."""
+        letters: list[tuple[Outgoing, OnAck | None]] = []
+        self._letters = letters
+        try:
+            engine.hear(heard)
+        finally:
+            self._letters = None
+            if letters and self._bus is not None:
+                self._bus.publish_all(letters)
+
+    def _batch(self, engine: Engine, next_tick: float) -> tuple[list[Heard | Link | Rejected], bool]:
+        """All that waits, at most BATCH; while the journal cannot be written, nothing but the passing of time."""
+        batch: list[Heard | Link | Rejected] = []
+        if engine.troubled is not None:
+            return batch, self._stopping.wait(1.0)
+        wait = engine.wait(max(0.0, min(1.0, next_tick - time.monotonic())))
+        with suppress(queue.Empty):
+            item = self._queue.get(timeout=wait) if wait > 0 else self._queue.get_nowait()
+            while item is not None:
+                batch.append(item)
+                if len(batch) >= BATCH:
+                    return batch, False
+                item = self._queue.get_nowait()
+            return batch, True
+        return batch, False
+
+    def _heard(self, item: Heard | Link | Rejected) -> Heard | None:
+        if isinstance(item, Link):
+            if not item.up:
+                return LinkDown()
+            if self._bus is not None and item.kind == "":
+                self._bus.publish(self._presence(online=True))
+            return LinkUp()
+        if isinstance(item, Rejected):
+            return None
+        if isinstance(item, Event) and item.kind is Kind.DISPATCHER:
+            self._rival(item)
+            return None
+        return item
+
+    def _rival(self, event: Event) -> None:
+        body = event.body
+        if isinstance(body, Dispatcher) and body.instance != self.instance and body.online and body.epoch > self.epoch:
+            self.leading = False
+            self.link.log(f"standing down: {body.instance} leads with epoch {body.epoch}")
+            self.link.leave(f"{body.instance} leads the swarm now")
+
+    def _mirror(self, engine: Engine, heard: list[Heard]) -> None:
+        for event in heard:
+            if isinstance(event, Event) and self._foreign.hears(event.topic) and self._bus is not None:
+                message = self._foreign.mirror(event, engine.state)
+                if message is not None:
+                    self._bus.publish(message)
+
+    def _answer(self, engine: Engine, heard: list[Heard]) -> None:
+        for event in heard:
+            if isinstance(event, Event) and isinstance(event.body, Query) and self._bus is not None:
+                try:
+                    engine.flush(now=True)
+                    for reply in answers(event, event.body, engine.journal, self.spec.agent_id):
+                        self._bus.publish(self._writer.message(Kind.REPLY, reply, event.key))
+                except sqlite3.Error as error:
+                    self.link.log(f"a query could not be answered: {error}")
+
+    def _end(self, engine: Engine) -> None:
+        bus = self._bus
+        with suppress(sqlite3.Error):
+            engine.flush(now=True)
+        if bus is not None:
+            if self.leading and engine.troubled is None and engine.open_count() == 0:
+                bus.publish(self._writer.clear(Kind.DISPATCHER))
+            elif self.leading:
+                bus.publish(self._presence(online=False, open_tasks=engine.open_count()))
+            bus.close(2.0)
+            with suppress(sqlite3.Error):
+                engine.flush(now=True)
+        engine.journal.close()
