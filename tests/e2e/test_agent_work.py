@@ -219,13 +219,15 @@ def test_a_successor_ends_what_its_predecessor_left(land: Ground, ear: Ear) -> N
     agent, life = leading(land, ear, handlers=shell("setpriv --pdeathsig clear sh -c 'echo $$ > pid; exec sleep 600'"))
     ear.offer("worker-1", Task(task_id="t1", type="job"), incarnation=life)
     pid = pids_in(land.workdir / "pid", 1)[0]
-    for child in _children(agent.pid):
-        if child != pid and "read -r" in _cmdline(child):
-            os.kill(child, signal.SIGKILL)  # Without its guardian the group lives on.
+    guardians = until(
+        lambda: [child for child in _children(agent.pid) if child != pid and "read -r" in _cmdline(child)],
+        what="the guardian of the group",
+    )
+    for guardian in guardians:
+        os.kill(guardian, signal.SIGKILL)  # Without its guardian the group lives on.
     agent.kill()
     assert alive(pid)
-    successor = land.start("worker-1", handlers=NOOP)
-    assert "that a predecessor left" in successor.text
+    land.start("worker-1", handlers=NOOP).says("that a predecessor left")
     until(lambda: not alive(pid), what="its end")
 
 
