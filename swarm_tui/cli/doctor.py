@@ -52,6 +52,7 @@ def command(swarm: str | None, broker: str | None, as_json: bool) -> int:
 def _all(found: Target) -> Iterator[Finding]:
     yield _versions()
     yield _tmux()
+    yield from _session(found)
     yield from _broker(found)
     yield from _clock(found)
     yield from _config()
@@ -82,6 +83,27 @@ def _tmux() -> Finding:
     if folder and not os.access(folder, os.W_OK):
         return bad("tmux", f"TMUX_TMPDIR is {folder}, which cannot be written: unset it, or make the folder")
     return ok("tmux", f"{'.'.join(map(str, found))} at {shutil.which('tmux')}")
+
+
+def _session(found: Target) -> Iterator[Finding]:
+    """Whether tmux still has the session that our state folder says is up."""
+    if found.running is None:
+        return
+    from swarm_tui.tmux.errors import TmuxError
+    from swarm_tui.tmux.outside import agent_panes
+    from swarm_tui.tmux.server import Tmux
+
+    running = found.running
+    try:
+        Tmux(running.socket).panes()
+        windows = agent_panes(running.socket).get(running.session)
+    except TmuxError as error:
+        yield warn("session", str(error))
+        return
+    if windows is None:
+        yield warn("session", f"{running.session} is gone from tmux: `swarm-tui up` starts it again")
+    else:
+        yield ok("session", f"{running.session} has {sum(windows.values())} agents' panes")
 
 
 def _broker(found: Target) -> Iterator[Finding]:

@@ -12,6 +12,7 @@ import pytest
 from swarm_tui.supervisor import processes, store
 from swarm_tui.supervisor.broker_pane import listens
 from swarm_tui.supervisor.plan import DownRequest, ask_down
+from swarm_tui.tmux.outside import agent_panes
 from tests.conftest import RealBroker
 from tests.e2e.supervisor_ground import Swarm, light, retained, sleeper
 from tests.wait import until
@@ -44,6 +45,7 @@ def test_a_swarm_lives_and_leaves_nothing(make: Make, free_port: int) -> None:
     first, panes = swarm.pids(), swarm.panes()
     assert set(first) == {"boss", "a", "b"}
     assert {name: pane.pid for name, pane in panes.items()} == first
+    assert agent_panes(swarm.socket) == {swarm.name: {"control": 0, "agents": 3}}
 
     assert "goes on" in swarm.up()
     assert swarm.pids() == first
