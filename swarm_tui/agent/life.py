@@ -1,8 +1,10 @@
 """The frame of an agent's life: its lock, its banner, its signals, its last words."""
 
 import os
+import queue
 import signal
 import sys
+import threading
 from pathlib import Path
 from types import FrameType
 
@@ -58,10 +60,18 @@ def _place(spec: RunSpec) -> str:
 
 
 def _catch_signals(agent: AgentRuntime, console: Console) -> None:
-    def leave(number: int, frame: FrameType | None) -> None:
-        if not agent.voice.leaving.is_set():
-            console.say("Shutting down gracefully...", "👋")
-        agent.voice.leave("graceful", 0)
+    asked: queue.SimpleQueue[int] = queue.SimpleQueue()
 
+    def heed() -> None:
+        while asked.get():
+            if not agent.voice.leaving.is_set():
+                console.say("Shutting down gracefully...", "👋")
+            agent.voice.leave("graceful", 0)
+
+    def note(number: int, frame: FrameType | None) -> None:
+        # A handler may interrupt the main thread inside of any lock: it takes none itself.
+        asked.put(number)
+
+    threading.Thread(target=heed, name="signals", daemon=True).start()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, leave)
+        signal.signal(number, note)

@@ -22,6 +22,7 @@ from swarm_tui.protocol.topics import Kind, topic
 #: Seconds that work has to end by itself when the agent leaves, and that the whole end may take.
 STOP_WAIT, LEAVE_WAIT = 4.0, 8.0
 #: Seconds after which the echo of our birth is not waited for any more.
+_LOOK_AGAIN = 1.0
 _ECHO_WAIT = 2.0
 _REFUSALS_SHOWN = 20
 
@@ -52,7 +53,9 @@ class AgentRuntime:
     def run(self) -> int:
         """Live until told to leave; the exit code. Raises BusError or OSError when it cannot begin."""
         self.start()
-        self.voice.leaving.wait()
+        # A signal that comes just as the wait begins does not end it: the next look sees it.
+        while not self.voice.leaving.wait(_LOOK_AGAIN):
+            pass
         self.close()
         return self.voice.exit_code
 

@@ -108,6 +108,7 @@ def foreign_agents(swarm: FaultySwarm, *, count: int, long: float, limit: float)
     assert swarm.runs()["held"] == 2
 
 
+@pytest.mark.drill
 def test_agents_of_the_seed_run_each_task_once(make_swarm: Callable[..., FaultySwarm]) -> None:
     foreign_agents(make_swarm(workers=0, foreign=3), count=40, long=3.0, limit=90)
 
