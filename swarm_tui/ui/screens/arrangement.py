@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from swarm_tui.ui.screens.main import MainScreen
+    from swarm_tui.ui.screens.panels import PanelScreen
 
 PANELS = ("agents", "tasks", "stream", "pane")
 _LEFT, _RIGHT = frozenset({"agents", "tasks"}), frozenset({"stream", "pane"})
@@ -17,7 +17,7 @@ class Arrangement:
     to a panel, or took from it.
     """
 
-    def __init__(self, screen: "MainScreen", panels: Sequence[str], sizes: dict[str, int]) -> None:
+    def __init__(self, screen: "PanelScreen", panels: Sequence[str], sizes: dict[str, int]) -> None:
         self._screen = screen
         self.panels: list[str] = list(dict.fromkeys(panels)) or ["agents"]
         self.sizes = dict(sizes)

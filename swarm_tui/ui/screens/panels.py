@@ -1,0 +1,163 @@
+"""The four panels of the main screen: how they are composed and arranged, and what is at hand in them."""
+
+from typing import TYPE_CHECKING
+
+from textual.app import ComposeResult
+from textual.containers import Container
+from textual.events import Resize
+
+from swarm_tui.ui import look as looks
+from swarm_tui.ui.lines import Lines
+from swarm_tui.ui.screens.arrangement import PANELS, Arrangement
+from swarm_tui.ui.screens.base import SwarmScreen
+from swarm_tui.ui.widgets.agents import AgentTable
+from swarm_tui.ui.widgets.footer import Footer
+from swarm_tui.ui.widgets.header import Header, TroubleStrip
+from swarm_tui.ui.widgets.pane import PaneView
+from swarm_tui.ui.widgets.prompt import Prompt
+from swarm_tui.ui.widgets.streamlist import StreamList
+from swarm_tui.ui.widgets.tasks import TaskTable
+
+if TYPE_CHECKING:
+    from swarm_tui.ui.app import SwarmApp
+
+
+class PanelScreen(SwarmScreen):
+    """Four panels. Narrow: stacked, stream and pane sharing the last place. Wide: two columns."""
+
+    CSS = """
+    PanelScreen { layers: below above; }
+    #body { layout: vertical; height: 1fr; }
+    #left { layout: vertical; height: 1fr; width: 1fr; }
+    #right { layout: horizontal; height: 10; width: 1fr; }
+    #body.wide { layout: horizontal; }
+    #body.wide #left { width: 11fr; }
+    #body.wide #right { layout: vertical; height: 1fr; width: 9fr; margin-left: 1; }
+    #body.medium #pane { margin-left: 1; }
+    #body.wide #pane { height: 2fr; }
+    """
+
+    def __init__(self, app: "SwarmApp") -> None:
+        super().__init__(app)
+        self.arranged = Arrangement(self, app.config.panels.show, app.state.sizes)
+
+    def compose(self) -> ComposeResult:
+        app = self.swarm_app
+        yield Header(self.model, app.source.facts, read_only=app.read_only, id="header")
+        yield TroubleStrip(id="trouble")
+        with Container(id="body"):
+            with Container(id="left"):
+                yield AgentTable(self.model, id="agents")
+                yield TaskTable(self.model, id="tasks")
+            with Container(id="right"):
+                yield StreamList(self.model, id="stream")
+                yield PaneView(id="pane")
+        yield Prompt()
+        yield Footer(id="footer")
+
+    def on_mount(self) -> None:
+        self.agents, self.tasks = self.query_one(AgentTable), self.query_one(TaskTable)
+        self.stream, self.pane = self.query_one(StreamList), self.query_one(PaneView)
+        self.trouble = self.query_one(TroubleStrip)
+        self.tasks.tab = self.swarm_app.state.tab
+        self.agents.pattern = self.swarm_app.state.filters.get("agents", "")
+        self.tasks.pattern = self.swarm_app.state.filters.get("tasks", "")
+        self.model.stream.filter(self.swarm_app.state.filters.get("stream", ""))
+        self.trouble.show(self.model.problems())
+        self.agents.refill()
+        self.tasks.refill()
+        self.follow_agent()
+        self.set_focus(self.query_one(f"#{self.arranged.panels[0]}"))
+
+    # Arrangement.
+
+    def on_resize(self, event: Resize) -> None:
+        self.fit_panels()
+
+    def fit_panels(self) -> None:
+        """Give each panel its place and size."""
+        self.arranged.fit(self.panel)
+
+    def resize_panel(self, by: int) -> None:
+        """Make the panel with the focus larger or smaller."""
+        self.arranged.resize(self.panel, by)
+        self.swarm_app.state.sizes = dict(self.arranged.sizes)
+        self.fit_panels()
+
+    def zoom(self) -> None:
+        """Give the panel all the room, or give it back."""
+        self.arranged.zoomed = not self.arranged.zoomed
+        self.fit_panels()
+
+    # What is at hand.
+
+    @property
+    def panel(self) -> str:
+        """The panel with the focus."""
+        focused = self.focused
+        return focused.id if focused is not None and focused.id in PANELS else self.arranged.panels[0]
+
+    @property
+    def scope(self) -> str:
+        return self.panel
+
+    @property
+    def lines(self) -> Lines | None:
+        return self.query_one(f"#{self.panel}", Lines)
+
+    def agent_ids(self) -> list[str]:
+        if self.panel == "pane":
+            return [self.pane.agent_id] if self.pane.agent_id else []
+        if self.panel == "tasks":
+            task = self.model.task(self.tasks.current())
+            return [task.agent_id] if task and task.agent_id else []
+        return self.agents.targets()
+
+    def task_ids(self) -> list[str]:
+        return self.tasks.targets() if self.panel == "tasks" else []
+
+    def panes(self) -> frozenset[str]:
+        return frozenset({self.pane.pane_id}) if self.pane.pane_id and self.pane.display else frozenset()
+
+    def turn_panel(self, by: int) -> None:
+        """Focus the next panel."""
+        panels = self.arranged.panels
+        self.focus_panel(panels[(panels.index(self.panel) + by) % len(panels)])
+
+    def focus_panel(self, name: str) -> None:
+        """Focus this panel, and make it show."""
+        self.arranged.open(name)
+        widget = self.query_one(f"#{name}")
+        widget.display = True
+        self.query_one("#left" if name in ("agents", "tasks") else "#right").display = True
+        self.set_focus(widget)
+        self.fit_panels()
+        self.swarm_app.watch_panes()
+
+    def on_descendant_focus(self) -> None:
+        self.fit_panels()
+        super().on_descendant_focus()
+
+    def go_agent(self, number: int) -> None:
+        if number <= len(self.agents.rows):
+            self.agents.go(number - 1)
+            if self.panel not in ("agents", "pane"):
+                self.focus_panel("agents")
+
+    def follow_agent(self) -> None:
+        """Show the pane of the agent under the cursor."""
+        agent = self.model.agent(self.agents.current())
+        before = self.pane.pane_id
+        if agent is None:
+            self.pane.follow_agent(None, None, ("", "plain"), ["No agent selected"])
+        else:
+            glyph, style = looks.AGENT[agent.state]
+            local = self.swarm_app.local_pane(agent)
+            why = self.swarm_app.why_no_pane(agent)
+            self.pane.follow_agent(agent.agent_id, local, (f"{glyph} {agent.state.value}", style), why)
+        if self.pane.pane_id != before:
+            self.swarm_app.watch_panes()
+
+    def on_lines_moved(self) -> None:
+        self.follow_agent()
+        super().on_lines_moved()
