@@ -28,7 +28,7 @@ def open_screen(
     if not in_browser and not sys.stderr.isatty():
         # The screen is drawn on stderr.
         raise Failure("stderr is not a terminal, and the screen is drawn there: leave out the `2>`", USAGE)
-    from swarm_tui.ui.app import run_screen
+    from swarm_tui.ui.run import run_screen
 
     return run_screen(
         swarm=found.swarm,

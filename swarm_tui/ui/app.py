@@ -8,15 +8,10 @@ from typing import Any, ClassVar
 from textual.app import App
 from textual.binding import BindingType
 
-from swarm_tui.config.model import Broker, Layout
-from swarm_tui.config.paths import state_dir
-from swarm_tui.config.running import Running
-from swarm_tui.config.user import UserConfig, load_user_config
-from swarm_tui.domain.views import AgentView
+from swarm_tui.config.user import UserConfig
 from swarm_tui.ui import theme as themes
 from swarm_tui.ui.actions import Action, Registry
 from swarm_tui.ui.acts import ALL
-from swarm_tui.ui.ahead import drop_typed_ahead
 from swarm_tui.ui.alarms import Alarms
 from swarm_tui.ui.attaching import Attaching
 from swarm_tui.ui.context import Context
@@ -31,13 +26,13 @@ from swarm_tui.ui.source import Source
 from swarm_tui.ui.state import load_state, save_state
 from swarm_tui.ui.stream import Stream
 from swarm_tui.ui.undo import Undo
-from swarm_tui.ui.widgets.pane import PaneView
+from swarm_tui.ui.watching import Watching
 
 DRAIN = 0.1
 """Seconds between two looks at what came."""
 
 
-class SwarmApp(Opening, App[int]):
+class SwarmApp(Opening, Watching, App[int]):
     """The screen of one swarm. `source` is the world, `clock` the time in seconds since the epoch."""
 
     ENABLE_COMMAND_PALETTE = False
@@ -77,7 +72,6 @@ class SwarmApp(Opening, App[int]):
         self.down_wanted = False
         self.look: Look = themes.look(themes.DEFAULT)
         self._wishes: dict[str, int] = {}
-        self._watched: frozenset[str] = frozenset()
         for each in themes.themes():
             self.register_theme(each)
         self._use_theme(self.state.theme or self.config.theme or themes.DEFAULT)
@@ -225,39 +219,6 @@ class SwarmApp(Opening, App[int]):
         self._wishes[role] = max(0, self.wished(role) + by)
         return self._wishes[role]
 
-    # Panes.
-
-    def local_pane(self, agent: AgentView) -> str | None:
-        """The agent's pane, where this host has it."""
-        if self.source.panes.why_not() is not None or agent.pane_id is None:
-            return None
-        return agent.pane_id if agent.host in (None, self.source.facts.host) else None
-
-    def why_no_pane(self, agent: AgentView) -> list[str]:
-        """Why there is nothing to see of its pane."""
-        reason = self.source.panes.why_not()
-        if reason is not None:
-            return ["No panes here", reason]
-        if agent.pane_id is None:
-            return [f"{agent.agent_id} has no pane", "it was not started by `swarm-tui up`, or it is down"]
-        if agent.host not in (None, self.source.facts.host):
-            return [f"It runs on {agent.host}", "a attaches over ssh where the layout gives the host's address"]
-        return ["The pane is empty"]
-
-    def watch_panes(self, anew: bool = False) -> None:
-        """Capture what shows, and nothing else; `anew` also what has not changed."""
-        wanted = self.front.panes() if self.front is not None else frozenset()
-        if anew or wanted != self._watched:
-            self._watched = wanted
-            self.source.panes.watch(wanted)
-
-    def load_history(self, pane: PaneView) -> None:
-        """Get the pane's history, off the screen's thread."""
-        pane_id = pane.pane_id
-        if pane_id is None:
-            return
-        self.in_thread(lambda: self.source.panes.history(pane_id, 2000), pane.history)
-
     # Leaving and looks.
 
     def action_help_quit(self) -> None:
@@ -301,39 +262,3 @@ class SwarmApp(Opening, App[int]):
 
 def _keys(keys: str | list[str]) -> str:
     return keys if isinstance(keys, str) else ",".join(keys)
-
-
-def run_screen(
-    *,
-    swarm: str,
-    broker: Broker,
-    running: Running | None = None,
-    layout: Layout | None = None,
-    read_only: bool = False,
-    bring_down: Callable[[], int] | None = None,
-) -> int:
-    """Open the screen on a swarm and stay until the user leaves; the exit code.
-
-    `running` is what `up` wrote of a swarm on this host (its tmux gives the panes). `layout` gives the publish form its
-    types and templates; it is read from `running.layout_path` when None. `bring_down` is what `Q` does after the screen
-    has closed. Raises ConfigError for a user's config file with mistakes.
-    """
-    from swarm_tui.ui.opened import open_source
-
-    config = load_user_config(actions=[action.name for action in ALL])
-    state = state_dir(swarm)
-    app = SwarmApp(
-        open_source(swarm, broker, running, layout),
-        config=config,
-        state_path=state.root / "screen.json",
-        read_only=read_only,
-        can_bring_down=bring_down is not None,
-    )
-    drop_typed_ahead()
-    code = app.run(mouse=config.mouse) or 0
-    if app.return_code:
-        return app.return_code
-    if app.down_wanted and bring_down is not None:
-        return bring_down()
-    print(f"The swarm {swarm} runs on. `swarm-tui` opens the screen again, `swarm-tui down {swarm}` ends the swarm.")
-    return code

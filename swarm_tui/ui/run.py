@@ -1,0 +1,46 @@
+"""Open the screen in this terminal, and say afterwards what runs on."""
+
+from collections.abc import Callable
+
+from swarm_tui.config.model import Broker, Layout
+from swarm_tui.config.paths import state_dir
+from swarm_tui.config.running import Running
+from swarm_tui.config.user import load_user_config
+from swarm_tui.ui.acts import ALL
+from swarm_tui.ui.ahead import drop_typed_ahead
+from swarm_tui.ui.app import SwarmApp
+from swarm_tui.ui.opened import open_source
+
+
+def run_screen(
+    *,
+    swarm: str,
+    broker: Broker,
+    running: Running | None = None,
+    layout: Layout | None = None,
+    read_only: bool = False,
+    bring_down: Callable[[], int] | None = None,
+) -> int:
+    """Open the screen on a swarm and stay until the user leaves; the exit code.
+
+    `running` is what `up` wrote of a swarm on this host (its tmux gives the panes). `layout` gives the publish form its
+    types and templates; it is read from `running.layout_path` when None. `bring_down` is what `Q` does after the screen
+    has closed. Raises ConfigError for a user's config file with mistakes.
+    """
+    config = load_user_config(actions=[action.name for action in ALL])
+    state = state_dir(swarm)
+    app = SwarmApp(
+        open_source(swarm, broker, running, layout),
+        config=config,
+        state_path=state.root / "screen.json",
+        read_only=read_only,
+        can_bring_down=bring_down is not None,
+    )
+    drop_typed_ahead()
+    code = app.run(mouse=config.mouse) or 0
+    if app.return_code:
+        return app.return_code
+    if app.down_wanted and bring_down is not None:
+        return bring_down()
+    print(f"The swarm {swarm} runs on. `swarm-tui` opens the screen again, `swarm-tui down {swarm}` ends the swarm.")
+    return code

@@ -1,0 +1,46 @@
+"""What is seen of panes: the part of the app that knows which are on this host and which of them show."""
+
+from typing import TYPE_CHECKING
+
+from swarm_tui.domain.views import AgentView
+from swarm_tui.ui.widgets.pane import PaneView
+
+if TYPE_CHECKING:
+    from swarm_tui.ui.app import SwarmApp
+
+
+class Watching:
+    """Mixed into the app."""
+
+    _watched: frozenset[str] = frozenset()
+
+    def local_pane(self: "SwarmApp", agent: AgentView) -> str | None:  # type: ignore[misc]
+        """The agent's pane, where this host has it."""
+        if self.source.panes.why_not() is not None or agent.pane_id is None:
+            return None
+        return agent.pane_id if agent.host in (None, self.source.facts.host) else None
+
+    def why_no_pane(self: "SwarmApp", agent: AgentView) -> list[str]:  # type: ignore[misc]
+        """Why there is nothing to see of its pane."""
+        reason = self.source.panes.why_not()
+        if reason is not None:
+            return ["No panes here", reason]
+        if agent.pane_id is None:
+            return [f"{agent.agent_id} has no pane", "it was not started by `swarm-tui up`, or it is down"]
+        if agent.host not in (None, self.source.facts.host):
+            return [f"It runs on {agent.host}", "a attaches over ssh where the layout gives the host's address"]
+        return ["The pane is empty"]
+
+    def watch_panes(self: "SwarmApp", anew: bool = False) -> None:  # type: ignore[misc]
+        """Capture what shows, and nothing else; `anew` also what has not changed."""
+        wanted = self.front.panes() if self.front is not None else frozenset()
+        if anew or wanted != self._watched:
+            self._watched = wanted
+            self.source.panes.watch(wanted)
+
+    def load_history(self: "SwarmApp", pane: PaneView) -> None:  # type: ignore[misc]
+        """Get the pane's history, off the screen's thread."""
+        pane_id = pane.pane_id
+        if pane_id is None:
+            return
+        self.in_thread(lambda: self.source.panes.history(pane_id, 2000), pane.history)
