@@ -15,9 +15,9 @@ from swarm_tui.ui.ahead import drop_typed_ahead
 from swarm_tui.ui.catalogue import types_of
 from swarm_tui.ui.columns import Column, lay_out
 from swarm_tui.ui.draft import Draft, fields_of, payload_of, read_value, task_of, values_from
+from swarm_tui.ui.drafts import field_help
 from swarm_tui.ui.logs import within
 from swarm_tui.ui.rows import SortedRows
-from swarm_tui.ui.screens.form import field_help
 from swarm_tui.ui.text import ago, amount, bar, beats, span, spark
 from swarm_tui.ui.widgets.agents import natural
 from swarm_tui.ui.widgets.streamlist import summary

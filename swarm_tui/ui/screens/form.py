@@ -10,7 +10,8 @@ from textual.content import Content
 from textual.events import Key
 from textual.widgets import Input, Static, TextArea
 
-from swarm_tui.ui.draft import Draft, Field, fields_of, payload_of, shown, task_of, values_from
+from swarm_tui.ui.draft import Draft, fields_of, payload_of, shown, task_of, values_from
+from swarm_tui.ui.drafts import draft_from, field_help, kept
 from swarm_tui.ui.model import Delta
 from swarm_tui.ui.screens.base import SwarmScreen
 from swarm_tui.ui.source import Sent, TaskType
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from swarm_tui.ui.app import SwarmApp
 
 KEPT = 20
-_KINDS = {"array": "a, b, c", "object": "an object", "any": "any value", "string": ""}
 
 
 class FormScreen(SwarmScreen):
@@ -42,7 +42,7 @@ class FormScreen(SwarmScreen):
     def __init__(self, app: "SwarmApp") -> None:
         super().__init__(app)
         self.types = {each.name: each for each in app.source.facts.types}
-        self.draft = _draft(app.state.draft)
+        self.draft = draft_from(app.state.draft)
         self.sent: Sent | None = None
         self.sent_id = ""
         self._choices: list[tuple[str, Draft]] = []
@@ -257,7 +257,7 @@ class FormScreen(SwarmScreen):
             self.call_later(self._fill, entry)
 
     async def _fill(self, entry: dict[str, object]) -> None:
-        draft = _draft(entry)
+        draft = draft_from(entry)
         known = self.types.get(draft.type)
         payload = entry.get("payload")
         draft.values, draft.raw = values_from(payload if isinstance(payload, dict) else {}, known)
@@ -278,37 +278,5 @@ class FormScreen(SwarmScreen):
         if listed.display:
             listed.display = False
             return
-        draft = self.draft
-        self.swarm_app.state.draft = {
-            "type": draft.type,
-            "values": draft.values,
-            "raw": draft.raw,
-            "target": draft.target,
-            "priority": draft.priority,
-            "timeout": draft.timeout,
-        }
+        self.swarm_app.state.draft = kept(self.draft)
         super().back()
-
-
-def _draft(kept: dict[str, object]) -> Draft:
-    values = kept.get("values")
-    raw = kept.get("raw")
-    return Draft(
-        type=str(kept.get("type") or ""),
-        values={str(k): str(v) for k, v in values.items()} if isinstance(values, dict) else {},
-        raw=raw if isinstance(raw, str) else None,
-        target=str(kept.get("target") or ""),
-        priority=str(kept.get("priority") or "medium"),
-        timeout=str(kept.get("timeout") or ""),
-    )
-
-
-def field_help(each: Field) -> str:
-    """What to write there: the kind where it is not plain text, and what is taken when nothing is written."""
-    kind = _KINDS.get(each.kind, each.kind)
-    what = " or ".join(map(str, each.choices)) if each.choices else kind
-    default = f"empty: {shown(each.default)}" if each.default not in (None, "", [], {}) else ""
-    more = "; ".join(part for part in (what, default) if part)
-    if not each.help:
-        return more or "text"
-    return f"{each.help} ({more})" if more else each.help
