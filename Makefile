@@ -29,7 +29,7 @@ system:  ## tmux, mosquitto and Python's venv from apt, where they are missing
 	sudo=""; [ "$$(id -u)" = 0 ] || sudo="sudo"; \
 	echo "about to install from apt:$$missing"; \
 	$$sudo apt-get update -qq; \
-	DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends $$missing
+	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed: make setup PYTHON=python3.12"; exit 1; }
