@@ -98,23 +98,31 @@ class BulkClient(Client):
         return MQTTErrorCode.MQTT_ERR_SUCCESS
 
     @contextmanager
-    def gathered(self) -> Iterator[None]:
-        """What is said within is written in one go at its end."""
+    def gathered(self, *, write: bool = True) -> Iterator[None]:
+        """What is said within is written in one go at its end, or, without `write`, waits."""
         self._gathering = True
         try:
             yield
         finally:
             self._gathering = False
-            if self._sock is not None and self._out_packet:
+            if write and self._sock is not None and self._out_packet:
                 self.loop_write()
 
     def loop_write(self) -> MQTTErrorCode:
         """Write what waits."""
         if self._gathering:
             return MQTTErrorCode.MQTT_ERR_SUCCESS
+        self._join()
+        return super().loop_write()
+
+    def written(self) -> bool:
+        """Write what waits, leaving a lost connection for `loop_write` to find; whether nothing waits any more."""
+        self._join()
+        return self._packet_write() == MQTTErrorCode.MQTT_ERR_SUCCESS and not self._out_packet
+
+    def _join(self) -> None:
         if len(self._out_packet) > 1:
             self._out_packet = deque(_joined(self._out_packet))
-        return super().loop_write()
 
 
 def _joined(packets: Iterable[Any]) -> Iterator[Any]:

@@ -1,16 +1,15 @@
-"""The bus over MQTT 3.1.1: one thread owns paho; every other thread only appends to its outbox and wakes it."""
+"""The bus over MQTT 3.1.1: one thread reads and reconnects; while it waits, whoever publishes writes by itself."""
 
 import logging
 import random
 import select
-import socket
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any
 
+from swarm_tui.bus.bell import Bell
 from swarm_tui.bus.client import INFLIGHT, BulkClient, credentials, make_client
 from swarm_tui.bus.port import BusError, Link, OnAck, OnLink, OnMessage, unsendable
 from swarm_tui.bus.reasons import URL, Reason, explain, lost, no_connack, refusal
@@ -64,10 +63,9 @@ class MqttBus:
         self._random = random.Random()
         self._on_message: OnMessage = lambda topic, payload, retained: None
         self._on_link: OnLink = lambda link: None
-        self._wake_read, self._wake_write = socket.socketpair()
-        self._wake_read.setblocking(False)
-        self._wake_write.setblocking(False)
-        self._woken = False
+        self._bell = Bell()
+        self._turn = threading.Lock()
+        """Who holds it may use paho: the bus's thread, but while it waits for the broker."""
         self._thread = threading.Thread(target=self._run, name=f"bus-{client_id}", daemon=True)
 
     # What other threads call.
@@ -92,12 +90,12 @@ class MqttBus:
     def publish(self, message: Outgoing, on_ack: OnAck | None = None) -> None:
         """Send, or keep in memory while the link is down; thread-safe, never blocks."""
         if self._post(message, on_ack):
-            self._wake()
+            self._push()
 
     def publish_all(self, messages: Sequence[tuple[Outgoing, OnAck | None]]) -> None:
-        """Publish them in order, waking the bus's thread once: each wake takes the interpreter from the caller."""
+        """Publish them in order, with one write."""
         if sum([self._post(message, on_ack) for message, on_ack in messages]):
-            self._wake()
+            self._push()
 
     def _post(self, message: Outgoing, on_ack: OnAck | None) -> bool:
         if self._close_by is not None or (message.qos == 0 and not self._up):
@@ -127,18 +125,36 @@ class MqttBus:
             self._close_by = time.monotonic() + wait
             self._wake()
         if self._thread.ident is None:
-            self._wake_read.close()
-            self._wake_write.close()
+            self._bell.close()
         elif self._thread is not threading.current_thread():
             self._thread.join(wait + 1.0)
 
-    def _wake(self) -> None:
+    def _push(self) -> None:
+        """Write what waits: a thread that must first be woken for it costs more than the message."""
         # What is said on the bus's own thread is sent before it waits again.
-        if not self._woken and self._thread is not threading.current_thread():
-            self._woken = True
-            # A full pipe wakes it too; a closed one has nobody to wake.
-            with suppress(OSError):
-                self._wake_write.send(b"\0")
+        if self._thread is threading.current_thread():
+            return
+        written = False
+        if self._up and self._turn.acquire(blocking=False):
+            try:
+                written = self._write_here()
+            finally:
+                self._turn.release()
+        if not written:
+            self._bell.ring()
+
+    def _write_here(self) -> bool:
+        """Send from the caller's thread; False when the bus's thread must see to the rest."""
+        client = self._client
+        if client is None or client.socket() is None or client.want_write():
+            return False
+        with client.gathered(write=False):
+            self._send(client, ours=False)
+        return client.written() and (not self._outbox or len(self._unacked) >= INFLIGHT)
+
+    def _wake(self) -> None:
+        if self._thread is not threading.current_thread():
+            self._bell.ring()
 
     # The bus's own thread.
 
@@ -153,8 +169,7 @@ class MqttBus:
                 self._went_down()
                 self._pause()
         finally:
-            self._wake_read.close()
-            self._wake_write.close()
+            self._bell.close()
 
     def _done(self) -> bool:
         if self._close_by is None:
@@ -174,7 +189,8 @@ class MqttBus:
             assert self._address is not None
             self._reason = explain(error, self._address)
         else:
-            self._serve(client)
+            with self._turn:
+                self._serve(client)
 
     def _make(self) -> BulkClient:
         self._address = parse_url(self.broker.url)
@@ -191,7 +207,7 @@ class MqttBus:
         """Carry traffic until the link is lost or closed; sets why in `_reason`."""
         assert self._address is not None
         poller = select.poll()
-        poller.register(self._wake_read, select.POLLIN)
+        poller.register(self._bell, select.POLLIN)
         answer_by = time.monotonic() + CONNACK_WAIT
         code = 0
         while client.socket() is not None and code == 0:
@@ -207,19 +223,27 @@ class MqttBus:
             if (sock := client.socket()) is None:
                 break
             poller.register(sock, select.POLLIN | (select.POLLOUT if client.want_write() else 0))
-            code = self._turn(client, sock, {fd for fd, _ in poller.poll(self._timeout())})
+            code = self._step(client, sock, self._wait(poller))
             if client.socket() is not sock:
                 # A socket that is gone leaves its number behind, which the next one may get.
                 poller = select.poll()
-                poller.register(self._wake_read, select.POLLIN)
+                poller.register(self._bell, select.POLLIN)
         if self._reason is None:
             silent = client.socket() is not None
             self._reason = lost(self._fell_silent, self._address) if self._up else no_connack(self._address, silent)
         self._hang_up(client)
 
-    def _turn(self, client: BulkClient, sock: Any, ready: set[int]) -> int:
-        if self._wake_read.fileno() in ready:
-            self._drain_wakes()
+    def _wait(self, poller: select.poll) -> set[int]:
+        """Which of the bell and the socket have something for us; meanwhile others may use paho."""
+        self._turn.release()
+        try:
+            return {fd for fd, _ in poller.poll(self._timeout())}
+        finally:
+            self._turn.acquire()
+
+    def _step(self, client: BulkClient, sock: Any, ready: set[int]) -> int:
+        if self._bell.fileno() in ready:
+            self._bell.quiet()
         if sock.fileno() in ready:
             code = client.loop_read()
             while not code and getattr(sock, "pending", int)() and client.socket() is sock:
@@ -230,17 +254,12 @@ class MqttBus:
             return int(code)
         return int(client.loop_misc())
 
-    def _drain_wakes(self) -> None:
-        with suppress(BlockingIOError):
-            self._wake_read.recv(4096)
-        # Only now: a wake between the two would leave the flag set over an empty pipe, and nobody would write again.
-        self._woken = False
-
     def _timeout(self) -> float:
         """Milliseconds until the keepalive or the close must be looked at."""
         return 1000.0 if self._close_by is None else 20.0
 
-    def _send(self, client: BulkClient) -> None:
+    def _send(self, client: BulkClient, *, ours: bool = True) -> None:
+        """Hand to paho what waits; not `ours`: on a caller's thread, where no callback may run."""
         while self._fresh:
             pattern = self._fresh.popleft()
             qos = self._patterns.get(pattern)
@@ -250,6 +269,9 @@ class MqttBus:
                 client.subscribe(pattern, qos)
         while self._outbox and len(self._unacked) < INFLIGHT:
             message, on_ack = self._outbox.popleft()
+            if message.qos == 0 and on_ack is not None and not ours:
+                self._outbox.appendleft((message, on_ack))
+                return
             try:
                 info = client.publish(message.topic, message.payload, message.qos, message.retain)
             except (ValueError, OSError) as error:
@@ -296,8 +318,8 @@ class MqttBus:
         while (left := deadline - time.monotonic()) > 0 and not self._done():
             if self._close_by is not None:
                 left = min(left, 0.02)
-            if select.select([self._wake_read], [], [], left)[0]:
-                self._drain_wakes()
+            if select.select([self._bell], [], [], left)[0]:
+                self._bell.quiet()
 
     # What paho calls, on the bus's thread.
 
