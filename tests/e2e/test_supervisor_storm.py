@@ -1,18 +1,22 @@
 """Random operations on a real swarm: it always converges to its layout, and never runs anything twice."""
 
 import contextlib
+import functools
 import os
 import random
+import secrets
 import signal
-import tempfile
+import subprocess
 import threading
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from swarm_tui.supervisor import processes
 from swarm_tui.tmux.errors import TmuxError
@@ -21,15 +25,16 @@ from tests.e2e.supervisor_ground import Swarm, sleeper
 from tests.wait import until
 
 NAMES = ["a", "b", "c"]
+CREW = ["testing-01", "testing-02", "testing-03"]
 LONG = 25.0
 
 
 class Watcher(threading.Thread):
-    """Looks from outside, all the time, for two live processes of one agent."""
+    """Looks from outside, all the time, for two live processes of one agent: sleepers that carry our mark."""
 
-    def __init__(self, marks: dict[str, str]) -> None:
+    def __init__(self, mark: str) -> None:
         super().__init__(daemon=True)
-        self.marks = {mark.encode(): name for name, mark in marks.items()}
+        self.line = f"sleep\0{mark}\0".encode()
         self.doubles: list[tuple[str, int]] = []
         self._done = threading.Event()
 
@@ -38,9 +43,8 @@ class Watcher(threading.Thread):
         for entry in os.scandir("/proc"):
             if entry.name.isdigit():
                 with contextlib.suppress(OSError):
-                    words = Path(entry.path, "cmdline").read_bytes().split(b"\0")
-                    if words[0] == b"sleep" and len(words) > 1 and words[1] in self.marks:
-                        found[self.marks[words[1]]] += 1
+                    if Path(entry.path, "cmdline").read_bytes() == self.line:
+                        found[_agent_of(Path(entry.path, "environ").read_bytes())] += 1
         return found
 
     def run(self) -> None:
@@ -52,35 +56,85 @@ class Watcher(threading.Thread):
         self.join()
 
 
+def _agent_of(environ: bytes) -> str:
+    told = dict(word.partition(b"=")[::2] for word in environ.split(b"\0"))
+    return told.get(b"SWARM_AGENT_ID", b"nobody").decode()
+
+
 class Storm:
-    """A swarm of sleepers under a storm, each with a mark of its own in its command line."""
+    """A swarm of sleepers under a storm; their command line is a mark that no other storm has."""
 
     def __init__(self, folder: Path) -> None:
-        base = random.randrange(10**6, 10**9)
-        self.marks = {name: str(base + number) for number, name in enumerate(NAMES)}
+        mark = str(10**6 + secrets.randbelow(10**9))
         self.broker = RealBroker(pick_port(), folder / "broker").start()
-        agents = [sleeper(name, command=["sleep", self.marks[name]]) for name in NAMES]
+        agents = [sleeper(name, command=["sleep", mark]) for name in NAMES]
+        agents.append({"role": "testing", "min": 1, "max": len(CREW), "command": ["sleep", mark]})
         self.swarm = Swarm(folder, self.broker.port, agents)
         self.stopped: set[str] = set()
+        self.crew = CREW[:1]
         self.swarm.up(fails=True, wait="0")
-        self.watcher = Watcher(self.marks)
+        self.watcher = Watcher(mark)
         self.watcher.start()
         self.converges()
 
-    def converges(self) -> None:
-        def whole() -> bool:
-            panes, rows = self.swarm.panes(), self.swarm.rows()
-            for name in NAMES:
-                pane, row = panes.get(name), rows.get(name)
-                if name in self.stopped:
-                    if row is None or row.state != "stopped" or row.pid is not None:
-                        return False
-                elif pane is None or row is None or pane.dead or row.pid != pane.pid:
-                    return False
-            return self.watcher.count() == Counter(set(NAMES) - self.stopped)
+    @property
+    def there(self) -> list[str]:
+        """Who is to be there, stopped ones too."""
+        return NAMES + self.crew
 
-        until(lambda: _quietly(whole), LONG, "the swarm to be as its layout says")
-        assert self.watcher.doubles == []
+    def differs(self) -> str:
+        """Where the swarm is not as its layout and the commands say; empty when it is."""
+        panes, rows = self.swarm.panes(), self.swarm.rows()
+        if set(rows) != set(self.there) or not set(panes) <= set(rows):
+            return f"rows {sorted(rows)}, panes {sorted(panes)}, to be {self.there}"
+        for name in self.there:
+            pane, row = panes.get(name), rows[name]
+            if name in self.stopped:
+                if row.state != "stopped" or row.pid is not None:
+                    return f"{name} is to be stopped: {row}"
+            elif pane is None or pane.dead or row.pid != pane.pid:
+                return f"{name} is to run: {row}, {pane}"
+        living = self.watcher.count()
+        wanted = Counter(set(self.there) - self.stopped)
+        return "" if living == wanted else f"processes {dict(living)}, to be {sorted(wanted)}"
+
+    def converges(self) -> None:
+        """Within LONG; and nothing was ever there twice."""
+        last = ["nothing is known"]
+
+        def whole() -> bool:
+            try:
+                last[0] = self.differs()
+            except TmuxError as error:
+                last[0] = str(error)
+            return not last[0]
+
+        try:
+            until(whole, LONG, "the swarm to be as its layout says")
+        except AssertionError as error:
+            events = "\n".join(str(event) for event in self.swarm.saved().events[-25:])
+            raise AssertionError(f"{error}: {last[0]}\n{events}") from None
+        assert self.watcher.doubles == [], f"two at once: {self.watcher.doubles[:5]}"
+
+    def asks(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        """A command of a person, given again as long as no supervisor answers."""
+
+        def answered() -> "subprocess.CompletedProcess[str] | None":
+            done = self.swarm.run(words[0], "--swarm", self.swarm.name, *words[1:])
+            return None if "no supervisor" in done.stderr else done
+
+        return until(answered, LONG, " ".join(words))  # type: ignore[return-value]
+
+    def kill(self, name: str, number: signal.Signals) -> None:
+        """Signal an agent's process, if it has any."""
+        row = self.swarm.rows().get(name)
+        if row is not None and row.pid is not None and processes.is_alive(row.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(row.pid, number)
+
+    def kill_the_supervisor(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.swarm.supervisor(), signal.SIGKILL)
 
     def close(self) -> None:
         self.watcher.end()
@@ -88,56 +142,91 @@ class Storm:
         self.broker.stop()
 
 
-def _quietly(condition: object) -> bool:
-    try:
-        return bool(condition())  # type: ignore[operator]
-    except TmuxError:
-        return False
+def told(act: Callable[..., None]) -> Callable[..., None]:
+    """A step that is written down, to be done later."""
+
+    @functools.wraps(act)
+    def step(machine: "Machine", **drawn: Any) -> None:
+        machine.steps.append((act, drawn))
+
+    return step
 
 
 class Machine(RuleBasedStateMachine):
-    """What can happen to a swarm."""
+    """What can happen to a swarm: hypothesis writes the steps, `perform` does them.
 
-    names = st.sampled_from(NAMES)
+    What is drawn never depends on how the swarm is: `pick` counts round who is there then. So hypothesis need not
+    repeat a failure, which would be another storm and prove nothing.
+    """
 
-    @initialize()
-    def begin(self) -> None:
-        self.folder = tempfile.TemporaryDirectory(prefix="storm-")
-        self.storm = Storm(Path(self.folder.name))
+    picks = st.integers(0, 59)
+    storm: Storm
 
-    def teardown(self) -> None:
-        if hasattr(self, "storm"):
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps: list[tuple[Callable[..., None], dict[str, Any]]] = []
+
+    @property
+    def kinds(self) -> int:
+        return len({act for act, _ in self.steps})
+
+    def perform(self, folder: Path) -> None:
+        """Do the steps to a swarm of their own, which converges after each."""
+        self.storm = Storm(folder)
+        done: list[str] = []
+        try:
+            for act, drawn in self.steps:
+                done.append(f"{act.__name__} {drawn or ''}")
+                act(self, **drawn)
+                self.storm.converges()
+        except Exception as error:
+            error.add_note("after these steps:\n" + "\n".join(f"{n} {step}" for n, step in enumerate(done, 1)))
+            raise
+        finally:
             self.storm.close()
-            self.folder.cleanup()
 
-    @rule(name=names, number=st.sampled_from([signal.SIGKILL, signal.SIGTERM]))
-    def kill_an_agent(self, name: str, number: signal.Signals) -> None:
-        row = self.storm.swarm.rows().get(name)
-        if row is not None and row.pid is not None and processes.is_alive(row.pid):
-            os.kill(row.pid, number)
+    def pick(self, number: int) -> str:
+        there = self.storm.there
+        return there[number % len(there)]
+
+    @rule(pick=picks, number=st.sampled_from([signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV]))
+    @told
+    def kill_an_agent(self, pick: int, number: signal.Signals) -> None:
+        self.storm.kill(self.pick(pick), number)
 
     @rule()
+    @told
+    def kill_all_agents(self) -> None:
+        for name in self.storm.there:
+            self.storm.kill(name, signal.SIGKILL)
+
+    @rule()
+    @told
     def kill_the_supervisor(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.storm.swarm.supervisor(), signal.SIGKILL)
+        self.storm.kill_the_supervisor()
 
-    @rule(name=names)
-    def kill_a_pane(self, name: str) -> None:
-        self.tmux("kill-pane", name)
+    @rule(pick=picks)
+    @told
+    def kill_a_pane(self, pick: int) -> None:
+        self.tmux("kill-pane", pick)
 
-    @rule(name=names)
-    def kill_a_window(self, name: str) -> None:
-        self.tmux("kill-window", name)
+    @rule(pick=picks)
+    @told
+    def kill_a_window(self, pick: int) -> None:
+        self.tmux("kill-window", pick)
 
-    @rule(name=names)
-    def rename_a_window(self, name: str) -> None:
-        self.tmux("rename-window", name, "other | name")
+    @rule(pick=picks)
+    @told
+    def rename_a_window(self, pick: int) -> None:
+        self.tmux("rename-window", pick, "other | name")
 
-    @rule(name=names, width=st.integers(20, 300), height=st.integers(5, 100))
-    def resize_a_window(self, name: str, width: int, height: int) -> None:
-        self.tmux("resize-window", name, "-x", str(width), "-y", str(height), flags_first=True)
+    @rule(pick=picks, width=st.integers(20, 300), height=st.integers(5, 100))
+    @told
+    def resize_a_window(self, pick: int, width: int, height: int) -> None:
+        self.tmux("resize-window", pick, "-x", str(width), "-y", str(height), flags_first=True)
 
     @rule()
+    @told
     def kill_the_control_window(self) -> None:
         swarm = self.storm.swarm
         former = swarm.supervisor()
@@ -147,74 +236,95 @@ class Machine(RuleBasedStateMachine):
         until(lambda: swarm.supervisor() != former, what="a successor in a window of its own")
 
     @rule()
+    @told
     def kill_the_server(self) -> None:
         # Only a live supervisor can make all again; without one it is for `up` to do.
         self.storm.swarm.supervisor()
         with contextlib.suppress(TmuxError):
             self.storm.swarm.tmux.run("kill-server")
 
-    @rule(name=names)
-    def stop_or_start(self, name: str) -> None:
-        storm = self.storm
-        command = "start" if name in storm.stopped else "stop"
-        # A sleeper never registers, so `start` is not waited for.
-        storm.swarm.run(command, "--swarm", storm.swarm.name, name, "--wait", "0.2" if command == "start" else "20")
+    @rule(pick=picks)
+    @told
+    def stop_or_start(self, pick: int) -> None:
+        storm, name = self.storm, NAMES[pick % len(NAMES)]
+        if name in storm.stopped:
+            # A sleeper never registers, so `start` is not waited for.
+            storm.asks("start", name, "--wait", "0.2")
+        else:
+            done = storm.asks("stop", name, "--wait", "20")
+            assert done.returncode == 0, done.stderr
         storm.stopped ^= {name}
 
-    @rule(name=names)
-    def restart(self, name: str) -> None:
+    @rule(pick=picks)
+    @told
+    def restart(self, pick: int) -> None:
+        name = self.pick(pick)
         if name not in self.storm.stopped:
-            self.storm.swarm.run("restart", "--swarm", self.storm.swarm.name, name, "--wait", "0.2")
+            self.storm.asks("restart", name, "--wait", "0.2")
 
-    def tmux(self, command: str, name: str, *more: str, flags_first: bool = False) -> None:
+    @rule(number=st.integers(1, len(CREW)))
+    @told
+    def scale(self, number: int) -> None:
+        done = self.storm.asks("scale", "testing", str(number))
+        assert done.returncode == 0, done.stderr
+        self.storm.crew = CREW[:number]
+
+    @rule()
+    @told
+    def up_again(self) -> None:
+        # What a person stopped stays stopped; sleepers never register, so it fails.
+        self.storm.swarm.up(fails=True, wait="0")
+
+    def tmux(self, command: str, pick: int, *more: str, flags_first: bool = False) -> None:
         with contextlib.suppress(TmuxError):
-            pane = self.storm.swarm.panes().get(name)
+            pane = self.storm.swarm.panes().get(self.pick(pick))
             if pane is not None and flags_first:
                 self.storm.swarm.tmux.run(command, *more, "-t", pane.pane_id)
             elif pane is not None:
                 self.storm.swarm.tmux.run(command, "-t", pane.pane_id, *more)
 
-    @invariant()
-    def it_converges(self) -> None:
-        if hasattr(self, "storm"):
-            self.storm.converges()
 
+def ride(steps: int, folder: Path) -> None:
+    """Do the most varied of many runs of so many steps: the first that hypothesis writes do one thing over and over."""
+    written: list[Machine] = []
 
-def weather(steps: int) -> settings:
-    """One run of so many steps: what a swarm does depends on time, so no run can be compared with another."""
-    return settings(
-        max_examples=1,
+    def machine() -> Machine:
+        written.append(Machine())
+        return written[-1]
+
+    rehearsals = settings(
+        max_examples=60,
         stateful_step_count=steps,
         deadline=None,
         database=None,
         suppress_health_check=list(HealthCheck),
-        print_blob=False,
         phases=[Phase.generate],
-        report_multiple_bugs=False,
     )
+    run_state_machine_as_test(machine, settings=rehearsals)  # type: ignore[no-untyped-call,arg-type]
+    chosen = max((one for one in written if len(one.steps) == steps), key=lambda one: one.kinds)
+    assert chosen.kinds > 3
+    chosen.perform(folder)
+    print(f"{steps} steps: {dict(Counter(act.__name__ for act, _ in chosen.steps))}")
 
 
-def test_a_short_storm_ends_in_the_layout() -> None:
-    run_state_machine_as_test(Machine, settings=weather(8))  # type: ignore[no-untyped-call]
+@pytest.mark.parametrize("part", range(2))
+def test_a_short_storm_ends_in_the_layout(part: int, tmp_path: Path) -> None:
+    ride(25, tmp_path)
 
 
 @pytest.mark.drill
-def test_a_long_storm_ends_in_the_layout() -> None:
-    for _ in range(20):
-        run_state_machine_as_test(Machine, settings=weather(50))  # type: ignore[no-untyped-call]
+@pytest.mark.parametrize("part", range(20))
+def test_a_long_storm_ends_in_the_layout(part: int, tmp_path: Path) -> None:
+    ride(50, tmp_path)
 
 
 def kills(storm: Storm, times: int) -> None:
     """SIGKILL the supervisor again and again, at random moments, while agents die too."""
     for number in range(times):
         name = NAMES[number % len(NAMES)]
-        row = storm.swarm.rows().get(name)
-        if row is not None and row.pid is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(row.pid, signal.SIGKILL)
+        storm.kill(name, signal.SIGKILL)
         threading.Event().wait(random.uniform(0, 0.15))
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(storm.swarm.supervisor(), signal.SIGKILL)
+        storm.kill_the_supervisor()
     storm.converges()
 
 
