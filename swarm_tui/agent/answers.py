@@ -10,7 +10,7 @@ from swarm_tui.protocol.envelope import rfc3339
 
 if TYPE_CHECKING:
     from swarm_tui.agent.executor import Outcome
-    from swarm_tui.domain.worker_actions import Lease
+    from swarm_tui.domain.worker.actions import Lease
 
 _LONGEST_ERROR = 4_000
 

@@ -10,7 +10,7 @@ import msgspec
 
 from swarm_tui.config.files import write_private
 from swarm_tui.config.model import HandlerSpec, RunSpec
-from swarm_tui.domain.worker_actions import Lease
+from swarm_tui.domain.worker.actions import Lease
 
 DEFAULT_TIMEOUT = 900.0
 _TRACE = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")

@@ -19,7 +19,7 @@ from swarm_tui.agent.workshop import Workshop
 from swarm_tui.config.model import RunSpec
 from swarm_tui.config.paths import StateDir
 from swarm_tui.domain.worker import Me, Worker
-from swarm_tui.domain.worker_actions import Action, Beat, Ignore, Lease, Listen, Note, Run, Save, Say, Stop
+from swarm_tui.domain.worker.actions import Action, Beat, Ignore, Lease, Listen, Note, Run, Save, Say, Stop
 from swarm_tui.protocol.bodies import BODY, Complete, ErrorInfo, Failed, Heartbeat, Progress
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.topics import Kind, topic

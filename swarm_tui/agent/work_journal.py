@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from swarm_tui.domain.worker_actions import Answer, Lease, Save
+from swarm_tui.domain.worker.actions import Answer, Lease, Save
 from swarm_tui.protocol.bodies import Complete, Failed, JsonObject
 from swarm_tui.protocol.topics import Kind
 

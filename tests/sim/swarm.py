@@ -13,7 +13,7 @@ from swarm_tui.bus.port import Link
 from swarm_tui.domain.dispatch.model import Job, LinkDown, LinkUp, Rule, Settings, Tick
 from swarm_tui.domain.states import TaskState
 from swarm_tui.domain.worker import Me, Worker
-from swarm_tui.domain.worker_actions import Answer, Beat, Ignore, Lease, Listen, Run, Save, Say, Stop
+from swarm_tui.domain.worker.actions import Answer, Beat, Ignore, Lease, Listen, Run, Save, Say, Stop
 from swarm_tui.journal.dispatch import Journal
 from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.codec import Writer, decode

@@ -25,7 +25,7 @@ from swarm_tui.agent.redact import Redactor
 from swarm_tui.agent.vitals import Pulse
 from swarm_tui.agent.work_journal import WorkJournal
 from swarm_tui.config.model import Broker, HandlerSpec, RunSpec, TypeRule
-from swarm_tui.domain.worker_actions import Answer, Lease, Save
+from swarm_tui.domain.worker.actions import Answer, Lease, Save
 from swarm_tui.protocol.bodies import Complete, Failed, Task
 from swarm_tui.protocol.codec import Writer, decode
 from swarm_tui.protocol.envelope import Event

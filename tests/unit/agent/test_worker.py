@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swarm_tui.domain.worker import TELL_AFTER, Leader, Me, Worker
-from swarm_tui.domain.worker_actions import Action, Ignore, Listen, Note, Run, Save, Say, Stop
-from swarm_tui.domain.worker_claims import REMEMBERED, Commons
+from swarm_tui.domain.worker.actions import Action, Ignore, Listen, Note, Run, Save, Say, Stop
+from swarm_tui.domain.worker.claims import REMEMBERED, Commons
 from swarm_tui.protocol.bodies import (
     Assigned,
     Body,

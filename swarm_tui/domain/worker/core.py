@@ -1,0 +1,240 @@
+"""What a worker does about what it hears: offers, claims, results and acks. Pure; `now` is monotonic seconds."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+
+from swarm_tui.domain.worker.actions import Action, Answer, Beat, Ignore, Lease, Listen, Note, Say, Stop
+from swarm_tui.domain.worker.claims import Commons
+from swarm_tui.domain.worker.hand import Hand, Me, remember
+from swarm_tui.domain.worker.leader import Lead, Leader, leader_of
+from swarm_tui.protocol.bodies import Assigned, Complete, Dispatcher, Failed, Halt, Inbox, Status, Task
+from swarm_tui.protocol.envelope import Event
+from swarm_tui.protocol.topics import Kind
+
+_TASK_KINDS = frozenset({Kind.TASK_NEW, Kind.DEPLOYMENT_REQUEST, Kind.CODE_REVIEW})
+_SETTLING = frozenset(
+    {Kind.TASK_QUEUED, Kind.TASK_COMPLETE, Kind.TASK_FAILED, Kind.TASK_CANCELLED, Kind.TASK_DEAD, Kind.TASK_REJECTED}
+)
+
+
+class Worker:
+    """The state of one worker; every method gives the actions that follow from what happened."""
+
+    def __init__(self, me: Me, new_id: Callable[[], str]) -> None:
+        self.me = me
+        self.halted: str | None = None
+        self.linked = False
+        self.hand = Hand(me, new_id)
+        self.commons = Commons()
+        self._lead = Lead()
+        self._links = 0
+        self._seen: OrderedDict[str, None] = OrderedDict()
+        self._abilities: dict[str, frozenset[str]] = {}
+
+    @property
+    def leader(self) -> Leader:
+        """Who gives tasks out."""
+        return self._lead.now
+
+    @property
+    def epoch(self) -> int:
+        """The latest dispatcher heard of; an offer of an earlier one is declined."""
+        return self.hand.epoch
+
+    @property
+    def running(self) -> dict[str, Lease]:
+        """The tasks in hand, by id."""
+        return self.hand.running
+
+    @property
+    def draining(self) -> bool:
+        """Whether it takes no more tasks."""
+        return self.hand.draining
+
+    @property
+    def owed(self) -> list[Answer]:
+        """The results that wait for an ack, oldest first."""
+        return self.hand.debts.answers()
+
+    @property
+    def claim(self) -> str:
+        """How it knows its own claims: those of an earlier connection are void."""
+        return f"{self.me.incarnation}/{self._links}"
+
+    def owe(self, answers: Iterable[Answer]) -> None:
+        """Take over the results that an earlier life did not get acknowledged."""
+        self.hand.debts.take_over(answers)
+
+    # -- the connection
+
+    def on_link(self, up: bool, now: float) -> list[Action]:
+        """The connection came up or went down."""
+        self.linked = up
+        self._links += up
+        if up:
+            # What is retained may be heard before the link is said to be up.
+            return []
+        self._lead.lose()
+        return [Note(f"{task_id}: the claim is void, the link dropped", "⚠") for task_id in self.commons.void()]
+
+    def settled(self, now: float) -> list[Action]:
+        """All that is retained has been heard on this connection."""
+        if self.leader is not Leader.UNKNOWN or not self.linked:
+            return []
+        self._lead.turn(Leader.NONE, now)
+        return [Listen(), *self._claims(now)]
+
+    def tick(self, now: float) -> list[Action]:
+        """Time has passed: repeat what is owed, drop old claims, claim what has become ready."""
+        again = self.hand.debts.due(now) if self._may_send() else []
+        self.commons.void(now)
+        return [*again, *self._lead.tell(now), *self._claims(now)]
+
+    def wake(self, now: float) -> float | None:
+        """When `tick` is next worth a call; None when only an event can change something."""
+        times = [self.hand.debts.wake() if self._may_send() else None, self._lead.tell_at]
+        if self.leader is Leader.NONE:
+            times.append(self.commons.wake(now))
+        return min((time for time in times if time is not None), default=None)
+
+    # -- what is heard
+
+    def on_event(self, event: Event, now: float) -> list[Action]:
+        """A message of the swarm."""
+        body = event.body
+        if isinstance(body, Inbox):
+            return self._on_inbox(event, body, now)
+        if event.kind is Kind.DISPATCHER:
+            return self._on_dispatcher(body if isinstance(body, Dispatcher) else None, now)
+        if event.kind is Kind.HALT:
+            return self._on_halt(body, now)
+        if event.kind in _TASK_KINDS and isinstance(body, Task):
+            return self._on_task(body, event.received, now)
+        if isinstance(body, Assigned):
+            return self._on_claim(body, now)
+        if event.kind is Kind.STATUS:
+            return self._on_status(event.key, body, now)
+        task_id = getattr(body, "task_id", None)
+        if isinstance(task_id, str):
+            if event.kind in _SETTLING:
+                self.commons.settle(task_id)
+                return self._claims(now)
+            if event.kind is Kind.TASK_CANCEL:
+                return self._on_cancel(task_id)
+        return []
+
+    def _on_dispatcher(self, body: Dispatcher | None, now: float) -> list[Action]:
+        before = self._lead.turn(leader_of(body), now)
+        if body is not None and self.leader is Leader.ONLINE:
+            self.commons.clear()
+            if before is Leader.ONLINE and body.epoch == self.hand.epoch:
+                return []
+            self.hand.epoch = max(self.hand.epoch, body.epoch)
+            return [Ignore(), *self.hand.debts.again(self.owed, now)]
+        if self.leader is Leader.NONE and before is not Leader.NONE:
+            return [Listen(), *self._claims(now)]
+        return []
+
+    def _on_halt(self, body: object, now: float) -> list[Action]:
+        self.halted = body.reason or "halted" if isinstance(body, Halt) else None
+        if self.halted is None:
+            return self._claims(now)
+        return [Stop(task_id) for task_id, lease in self.running.items() if lease.epoch is None]
+
+    def _on_task(self, task: Task, wall: float, now: float) -> list[Action]:
+        if self.leader is Leader.ONLINE or not self._ever_mine(task):
+            return []
+        if not self.commons.hear(task, now, wall) and self.leader is Leader.NONE:
+            return [Note(f"{task.task_id}: heard before, left alone")]
+        return self._claims(now)
+
+    def _on_claim(self, body: Assigned, now: float) -> list[Action]:
+        mine = body.agent_id == self.me.agent_id and body.claim == self.claim
+        task = self.commons.echo(body.task_id, mine)
+        if task is None:
+            return self._claims(now)
+        return self.hand.begin(Lease(task=task)) + self._claims(now)
+
+    def _on_status(self, agent_id: str, body: object, now: float) -> list[Action]:
+        if agent_id == self.me.agent_id:
+            return []
+        if isinstance(body, Status) and body.status in ("online", "busy"):
+            self._abilities[agent_id] = frozenset(body.capabilities)
+            return []
+        self._abilities.pop(agent_id, None)
+        return self._claims(now)
+
+    def _on_cancel(self, task_id: str) -> list[Action]:
+        self.commons.settle(task_id)
+        lease = self.running.get(task_id)
+        return [Stop(task_id)] if lease is not None and lease.epoch is None else []
+
+    # -- the inbox
+
+    def _on_inbox(self, event: Event, body: Inbox, now: float) -> list[Action]:
+        if body.command is None:
+            return self.hand.offered(body, now)
+        if event.id in self._seen or (event.expires_at is not None and event.expires_at < event.received):
+            return []
+        if body.incarnation not in (None, self.me.incarnation):
+            return []
+        remember(self._seen, event.id)
+        match body.command:
+            case "drain" | "undrain":
+                return self.drain(body.command == "drain", now, body.reason or f"asked by {event.sender}")
+            case "ping" | "inventory":
+                return [Beat()]
+            case "cancel" if body.task_id in self.running:
+                lease = self.running[body.task_id]
+                return [Stop(body.task_id)] if body.attempt in (None, lease.attempt) else []
+            case "ack" if body.task_id is not None:
+                return self.hand.acknowledged(body.task_id, body.attempt)
+            case "accept" if body.task_id in self.running:
+                self.hand.adopted(body)
+        return []
+
+    def drain(self, on: bool, now: float, reason: str = "") -> list[Action]:
+        """Take no more tasks, or take them again."""
+        if on == self.draining:
+            return []
+        self.hand.draining = on
+        word = "draining: it takes no more tasks" if on else "takes tasks again"
+        return [Note(f"{word} ({reason})" if reason else word), Beat(), *self._claims(now)]
+
+    # -- work
+
+    def able(self, task: Task) -> bool:
+        """Whether a task that is anybody's may be this worker's now."""
+        if not self._ever_mine(task):
+            return False
+        if task.assigned_to is not None or task.type in self.me.types:
+            return True
+        return not any(task.type in types for types in self._abilities.values())
+
+    def _ever_mine(self, task: Task) -> bool:
+        if task.assigned_to not in (None, self.me.agent_id):
+            return False
+        return task.type in self.me.types or task.type in self.me.fallback
+
+    def finished(self, task_id: str, answer: Complete | Failed, now: float) -> list[Action]:
+        """The work of a task ended: save the answer, say it, and look for more."""
+        said = self.hand.finish(task_id, answer, now)
+        return [*said, *self._claims(now)] if said else []
+
+    def _claims(self, now: float) -> list[Action]:
+        actions: list[Action] = []
+        while self._free():
+            task = self.commons.choose(now, self.able)
+            if task is None:
+                break
+            body = Assigned(task_id=task.task_id, agent_id=self.me.agent_id, role=self.me.role, claim=self.claim)
+            actions.append(Say(Kind.TASK_ASSIGNED, body))
+        return actions
+
+    def _free(self) -> bool:
+        if self.leader is not Leader.NONE or not self.linked or self.draining or self.halted is not None:
+            return False
+        return len(self.running) + len(self.commons.pending) < self.me.capacity
+
+    def _may_send(self) -> bool:
+        return self.linked and self.leader is Leader.ONLINE
