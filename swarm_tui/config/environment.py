@@ -1,10 +1,9 @@
 """The caller's environment, handed to the panes through a 0600 file and never through tmux's arguments."""
 
+import json  # Not msgspec: other programs are started through here, and it takes longer than all the rest.
 import os
 from collections.abc import Mapping
 from pathlib import Path
-
-import msgspec
 
 from swarm_tui.config.files import write_private
 
@@ -18,15 +17,17 @@ def save_environment(path: Path, environ: Mapping[str, str] | None = None) -> No
     plain = {
         name: value for name, value in source.items() if name not in _OF_THE_PANE and _is_text(name) and _is_text(value)
     }
-    write_private(path, msgspec.json.encode(plain))
+    write_private(path, json.dumps(plain, ensure_ascii=False).encode())
 
 
 def load_environment(path: Path) -> dict[str, str]:
     """What `save_environment` wrote; empty when there is none, or it cannot be read."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, str])
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        saved = json.loads(path.read_bytes())
+    except (OSError, ValueError):
         return {}
+    whole = isinstance(saved, dict) and all(isinstance(value, str) for value in saved.values())
+    return saved if whole else {}
 
 
 def apply_environment(path: Path) -> None:

@@ -3,13 +3,14 @@
 import os
 from pathlib import Path
 
-import msgspec
 
-
-class StateDir(msgspec.Struct, frozen=True):
+class StateDir:
     """`$XDG_STATE_HOME/swarm-tui/<swarm>/`; a `/` in the swarm's name becomes `%2F`."""
 
-    root: Path
+    __slots__ = ("root",)
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
 
     @property
     def recorder(self) -> Path:

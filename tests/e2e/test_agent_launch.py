@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,6 +47,24 @@ def test_a_program_gets_its_placeholders_and_the_callers_environment(land: Groun
     argv, environ = json.loads(agent.lines[-1])
     assert argv == ["ext", "review", f"x{SWARM}/_a/ext", "mqtt://user@127.0.0.1:1", str(land.workdir), "{other}"]
     assert environ == {"MINE": "from the caller", "MQTT_PASSWORD": "secret-word", "OWN": "1"}
+
+
+def test_what_the_program_does_not_need_is_not_imported_before_it() -> None:
+    code = (
+        f"import sys, {LAUNCH}; print(sorted(m for m in ('msgspec', 'paho', 'shutil', 'typing') if m in sys.modules))"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "[]", said.stdout
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null", "{}", '{"state_dir": 1}', "\xff"])
+def test_a_file_that_is_no_spec_is_said(land: Ground, text: str) -> None:
+    path = land.workdir / "broken.json"
+    path.write_bytes(text.encode("latin-1"))
+    agent = land.run("--spec", str(path), module=LAUNCH)
+    assert agent.wait() == 2
+    assert "is no agent's spec" in agent.text
+    assert "Traceback" not in agent.text
 
 
 def test_the_lock_of_the_id_is_kept_over_exec(land: Ground) -> None:

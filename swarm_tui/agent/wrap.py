@@ -1,0 +1,57 @@
+"""A program without MQTT of its own, run as a child while our runtime holds its presence."""
+
+import faulthandler
+import shutil
+import signal
+import subprocess
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from swarm_tui.agent.console import Console
+from swarm_tui.agent.main import USAGE_ERROR, complain
+from swarm_tui.agent.runtime import AgentRuntime
+from swarm_tui.bus.mqtt import MqttBus
+from swarm_tui.config.errors import ConfigError
+from swarm_tui.config.spec import read_spec
+from swarm_tui.protocol.names import client_id
+
+
+def wrapped(path: Path, command: Sequence[str]) -> int:
+    """Run the program on this terminal while the agent of the spec at `path` is present; its exit status.
+
+    Raises FileNotFoundError when it is not there, and other OSErrors.
+    """
+    try:
+        spec = read_spec(path)
+    except ConfigError as error:
+        return complain(str(error), USAGE_ERROR)
+    console = Console(silent=True)
+    agent = AgentRuntime(spec, MqttBus(spec.broker, client_id(spec.swarm, spec.agent_id)), console)
+    faulthandler.register(signal.SIGUSR1, all_threads=True)
+    signal.signal(signal.SIGINT, lambda number, frame: None)  # The terminal gives it to the program as well.
+    child = subprocess.Popen(_dying_with_us(command))
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, frame: child.send_signal(number))
+
+    def watch() -> None:
+        status = child.wait()
+        agent.voice.leave(f"its program ended ({status})", status if status >= 0 else 128 - status)
+
+    agent.start()
+    threading.Thread(target=watch, name="child", daemon=True).start()
+    agent.voice.leaving.wait()
+    if child.poll() is None:
+        child.terminate()
+    agent.close()
+    console.close()
+    return agent.voice.exit_code
+
+
+def _dying_with_us(command: Sequence[str]) -> list[str]:
+    """The command, such that the kernel ends it when we die: a program without presence would be a stray."""
+    program = shutil.which(command[0])
+    if program is None:
+        raise FileNotFoundError(command[0])
+    setpriv = shutil.which("setpriv")
+    return [*([setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []), program, *command[1:]]
