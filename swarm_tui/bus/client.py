@@ -38,6 +38,8 @@ class BulkClient(Client):
     _begun: Any = None
     """The socket of a connect under way: paho leaves it open when the handshake fails."""
     _gathering = False
+    broke: OSError | None = None
+    """Why the last read of this connection failed: a broker refuses our certificate only after the TLS handshake."""
 
     def _create_socket(self) -> Any:
         try:
@@ -67,7 +69,7 @@ class BulkClient(Client):
         return self._begun
 
     def reconnect(self) -> MQTTErrorCode:
-        self._bulk, self._at = b"", 0
+        self._bulk, self._at, self.broke = b"", 0, None
         return super().reconnect()
 
     def _sock_recv(self, bufsize: int) -> bytes:
@@ -77,6 +79,20 @@ class BulkClient(Client):
         self._at += len(chunk)
         return chunk
 
+    def _sock_send(self, buf: Any) -> int:
+        try:
+            return super()._sock_send(buf)
+        except BlockingIOError:
+            raise
+        except OSError:
+            # It was closed before we spoke; why is the last that came.
+            sock: Any = self._sock
+            try:
+                sock.recv(1)
+            except OSError as error:
+                self.broke = error
+            raise
+
     def loop_read(self, max_packets: int = 1) -> MQTTErrorCode:
         """Read once and handle every packet in it; what is left of the last one waits for the next read."""
         if self._sock is None:
@@ -85,7 +101,8 @@ class BulkClient(Client):
             data = super()._sock_recv(READ_SIZE)
         except BlockingIOError:
             return MQTTErrorCode.MQTT_ERR_SUCCESS
-        except OSError:
+        except OSError as error:
+            self.broke = error
             data = b""
         if not data:
             return self._loop_rc_handle(MQTTErrorCode.MQTT_ERR_CONN_LOST)

@@ -230,7 +230,8 @@ class MqttBus:
                 poller.register(self._bell, select.POLLIN)
         if self._reason is None:
             silent = client.socket() is not None
-            self._reason = lost(self._fell_silent, self._address) if self._up else no_connack(self._address, silent)
+            refused = no_connack(self._address, silent, client.broke)
+            self._reason = lost(self._fell_silent, self._address) if self._up else refused
         self._hang_up(client)
 
     def _wait(self, poller: select.poll) -> set[int]:

@@ -52,7 +52,7 @@ def probe(broker: Broker, timeout: float = 5.0) -> Probe:
     finally:
         client._sock_close()
     if not verdict:
-        kind, reason = no_connack(at, silent)
+        kind, reason = no_connack(at, silent, client.broke)
         return Probe(False, reason, kind)
     if verdict[0] is not None:
         kind, reason = verdict[0]

@@ -20,15 +20,26 @@ BUSY = "busy"
 
 Reason = tuple[str, str]
 
+#: What to do about a certificate, by OpenSSL's number of what is wrong with it.
+_TODO = {
+    9: "set this machine's clock, or have the broker's certificate made anew",
+    10: "have the broker's certificate renewed, or set this machine's clock",
+    62: "write the host that the certificate names into the broker's URL",
+    64: "write the host that the certificate names into the broker's URL",
+}
+
 
 def explain(error: BaseException, at: Address) -> Reason:
     """The kind and the sentence for an exception of the connect to `at`."""
     name = type(error).__name__
     if name in ("SSLCertVerificationError", "CertificateError"):
         why = getattr(error, "verify_message", "") or str(error)
-        return TLS, f"{at} shows a certificate that we cannot trust ({why}): give its CA as `tls.ca`"
+        todo = _TODO.get(getattr(error, "verify_code", 0), "give its CA as `tls.ca`")
+        return TLS, f"{at} shows a certificate that we cannot trust ({why.rstrip('.')}): {todo}"
     if name.startswith("SSL"):
         return TLS, f"TLS with {at} fails ({_short(error)}): check that this port speaks TLS, and `tls.cert`, `tls.key`"
+    if at.scheme == "mqtts" and isinstance(error, ConnectionResetError | BrokenPipeError):
+        return TLS, f"TLS with {at} fails (it closed the connection): check that this port speaks TLS"
     if isinstance(error, socket.gaierror | UnicodeError):
         return DNS, f"the name {at.host!r} is not known (DNS: {_short(error)}): check the broker's URL and the network"
     if isinstance(error, TimeoutError):
@@ -60,11 +71,20 @@ def refusal(code: int, at: Address, username: str | None) -> Reason:
     return REFUSED, f"{at} refuses the connection (code {code}): see the broker's log"
 
 
-def no_connack(at: Address, silent: bool) -> Reason:
-    """The other side took the connection and then said nothing (`silent`), or nothing that is MQTT."""
+def no_connack(at: Address, silent: bool, broke: BaseException | None = None) -> Reason:
+    """The other side took the connection and then said nothing (`silent`), or nothing that is MQTT.
+
+    `broke` is what the first read raised, if it did: with TLS 1.3 a certificate of ours is refused only then.
+    """
+    if broke is not None and type(broke).__name__.startswith("SSL"):
+        alert = _alert(broke)
+        if alert == "certificate required":
+            return TLS, f"{at} asks us for a certificate: give `tls.cert` and `tls.key`"
+        return TLS, f"{at} refuses our certificate ({alert}): check `tls.cert` and `tls.key`"
     if silent:
         return TIMEOUT, f"what listens on {at} says nothing: the broker hangs, or it is no MQTT broker: restart it"
-    return NOT_MQTT, f"what listens on {at} is not an MQTT broker: choose another port, or stop what holds it"
+    secure = ", or wants TLS (mqtts)" if at.scheme == "mqtt" else ""
+    return NOT_MQTT, f"what listens on {at} is not an MQTT broker{secure}: choose another port, or stop what holds it"
 
 
 def lost(silent: bool, at: Address) -> Reason:
@@ -72,6 +92,12 @@ def lost(silent: bool, at: Address) -> Reason:
     if silent:
         return TIMEOUT, f"{at} fell silent: the network or the broker hangs; we try again"
     return CLOSED, f"{at} closed the connection: it stopped, or another client has our id; we try again"
+
+
+def _alert(error: BaseException) -> str:
+    """What the other side said in its TLS alert, such as `certificate required`."""
+    reason = str(getattr(error, "reason", None) or error)
+    return reason.rpartition("_ALERT_")[2].replace("_", " ").lower()[:120]
 
 
 def _short(error: BaseException) -> str:

@@ -12,7 +12,7 @@ import pytest
 
 
 def certificates(folder: Path) -> Path:
-    """A CA with a server's and a client's certificate in `folder`: ca.crt, server.*, client.*."""
+    """A CA in `folder` (ca.crt), and what it signed: server.*, client.*, expired.*; elsewhere.* names another host."""
     openssl = shutil.which("openssl")
     if openssl is None:
         pytest.skip("openssl is not installed: run `apt-get install openssl`")
@@ -22,10 +22,12 @@ def certificates(folder: Path) -> Path:
 
     key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     run("req", "-x509", *key, "-days", "2", "-subj", "/CN=test-ca", "-keyout", "ca.key", "-out", "ca.crt")
-    (folder / "san.ext").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
-    for name in ("server", "client"):
+    (folder / "here.ext").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+    (folder / "elsewhere.ext").write_text("subjectAltName=DNS:broker.example\n")
+    for name, days in (("server", "2"), ("client", "2"), ("expired", "-1"), ("elsewhere", "2")):
         run("req", *key, "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.csr")
-        signing = ["-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "san.ext"]
+        names = "elsewhere.ext" if name == "elsewhere" else "here.ext"
+        signing = ["-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", days, "-extfile", names]
         run("x509", "-req", "-in", f"{name}.csr", *signing, "-out", f"{name}.crt")
     return folder
 

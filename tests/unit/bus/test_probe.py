@@ -173,7 +173,24 @@ def test_tls(make_broker: MakeBroker, tmp_path: Path) -> None:
     mine = Tls(ca=ca, cert=str(folder / "client.crt"), key=str(folder / "client.key"))
     carries(Broker(url=f"mqtts://localhost:{strict}", tls=mine))
     both_say(Broker(url=f"mqtts://localhost:{port}"), "tls", "certificate that we cannot trust", "tls.ca")
-    assert probe(Broker(url=f"mqtts://localhost:{strict}", tls=Tls(ca=ca)), 2.0).kind in ("tls", "not-mqtt", "closed")
+
+
+def test_certificates_that_are_refused(make_broker: MakeBroker, tmp_path: Path) -> None:
+    folder = certificates(tmp_path)
+    ca = str(folder / "ca.crt")
+    strict, old, strange = pick_port(), pick_port(), pick_port()
+    lines = []
+    for port, name in ((strict, "server"), (old, "expired"), (strange, "elsewhere")):
+        lines += [f"listener {port} 127.0.0.1", f"cafile {ca}", f"certfile {folder}/{name}.crt"]
+        lines += [f"keyfile {folder}/{name}.key", f"require_certificate {'true' if name == 'server' else 'false'}"]
+    make_broker(extra="\n".join(lines))
+    until(lambda: probe(Broker(url=f"mqtt://127.0.0.1:{strange}")).kind != "refused")
+    both_say(Broker(url=f"mqtts://localhost:{old}", tls=Tls(ca=ca)), "tls", "expired", "renewed")
+    both_say(Broker(url=f"mqtts://localhost:{strange}", tls=Tls(ca=ca)), "tls", "mismatch", "broker's URL")
+    both_say(Broker(url=f"mqtt://localhost:{strict}"), "not-mqtt", "or wants TLS (mqtts)")
+    both_say(Broker(url=f"mqtts://localhost:{strict}", tls=Tls(ca=ca)), "tls", "asks us for a certificate", "tls.cert")
+    expired = Tls(ca=ca, cert=str(folder / "expired.crt"), key=str(folder / "expired.key"))
+    both_say(Broker(url=f"mqtts://localhost:{strict}", tls=expired), "tls", "refuses our certificate", "expired")
 
 
 class Touchy(Listener):
