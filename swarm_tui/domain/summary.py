@@ -181,6 +181,10 @@ class Problem(Struct, frozen=True, kw_only=True):
     id: str
     what: str
     todo: str
+    kind: str = ""
+    """What sort of trouble, in a word: a state, a witness, an alert's name."""
+    at: float | None = None
+    """When it became so, in seconds since the epoch, where that is known."""
 
 
 _ORDER = {"critical": 0, "warning": 1, "info": 2}
@@ -249,11 +253,17 @@ def _agents(fleet: Fleet) -> list[Problem]:
         advice = _AGENT_TODO.get(agent.state) or _WITNESS_TODO.get(agent.witness or "")
         if agent.vanished and agent.state is AgentState.OFFLINE:
             what, todo = f"{agent.agent_id} vanished without a farewell", "start it again, or forget it"
-            found.append(Problem(severity="warning", subject="agent", id=agent.agent_id, what=what, todo=todo))
+            found.append(
+                Problem(severity="warning", subject="agent", id=agent.agent_id, what=what, todo=todo, kind="vanished")
+            )
         elif advice is not None:
             word = agent.state.value if agent.state in _AGENT_TODO else agent.witness
             what = f"{agent.agent_id} {word}" + (f": {agent.reason}" if agent.reason else "")
-            found.append(Problem(severity=advice[0], subject="agent", id=agent.agent_id, what=what, todo=advice[1]))
+            found.append(
+                Problem(
+                    severity=advice[0], subject="agent", id=agent.agent_id, what=what, todo=advice[1], kind=word or ""
+                )
+            )
     return found
 
 
@@ -267,7 +277,12 @@ def _tasks(fleet: Fleet, now: float) -> list[Problem]:
             why = task.error or task.reason
             word = "waits for approval" if state is TaskState.AWAITING_APPROVAL else state.value
             what = f"{task_id} {word}" + (f": {why}" if why else "")
-            found.append(Problem(severity=severity, subject="task", id=task_id, what=what, todo=todo))
+            found.append(
+                Problem(
+                    severity=severity, subject="task", id=task_id, what=what, todo=todo, kind=state.value,
+                    at=task.ended_at,
+                )
+            )  # fmt: skip
     return found
 
 
@@ -279,6 +294,7 @@ def _alerts(fleet: Fleet) -> list[Problem]:
             id=alert.agent_id or alert.task_id or alert.name,
             what=alert.message,
             todo="",
+            kind=alert.name,
         )
         for alert in fleet.alerts.values()
     ]

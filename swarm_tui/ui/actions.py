@@ -23,7 +23,7 @@ Run = Callable[[Context], Any]
 
 class Action(Struct, frozen=True, kw_only=True):
     """One act. `can` gives the reason why not, `confirm` the question to ask first, or None, `yes` the verb of its
-    answer where that is not the label.
+    answer where that is not the label. `of_life`: it is about the agent's incarnation, and void for the next one.
 
     `label` is for the footer (a word or two), `help` a sentence. `writes` acts are off under `--read-only`.
     `rank` orders the footer: 0 keeps it out.
@@ -40,6 +40,7 @@ class Action(Struct, frozen=True, kw_only=True):
     confirm: Can = lambda _: None
     yes: Can = lambda _: None
     writes: bool = False
+    of_life: bool = False
     rank: int = 0
     palette: bool = True
 
@@ -101,9 +102,9 @@ class Registry:
         """The acts that have effect in `scope`, in their order."""
         return [act for act in self.actions.values() if scope in act.scopes]
 
-    def key_text(self, name: str) -> str:
-        """The act's first key as people write it."""
-        keys = self._keys[name]
+    def key_text(self, name: str, *, typing: bool = False) -> str:
+        """The act's first key as people write it; while they type, the first that is not a letter of their text."""
+        keys = [key for key in self._keys[name] if not (typing and types(key))]
         return pretty(keys[0]) if keys else ""
 
 
@@ -116,10 +117,17 @@ _PRETTY = {
 }  # fmt: skip
 
 
+def types(key: str) -> bool:
+    """Whether the key puts a character into a field that has the focus."""
+    return len(_PRETTY.get(key, key)) == 1 or key == "space"
+
+
 def pretty(key: str) -> str:
     """A key's name as people write it."""
     if key in _PRETTY:
         return _PRETTY[key]
+    if key[0] == "f" and key[1:].isdecimal():
+        return key.upper()
     return "^" + key[5:].upper() if key.startswith("ctrl+") and len(key) == 6 else key
 
 

@@ -13,6 +13,7 @@ from swarm_tui.ui import theme as themes
 from swarm_tui.ui.actions import Action, Registry
 from swarm_tui.ui.acts import ALL
 from swarm_tui.ui.alarms import Alarms
+from swarm_tui.ui.asking import Asked
 from swarm_tui.ui.attaching import Attaching
 from swarm_tui.ui.context import Context
 from swarm_tui.ui.deaths import Deaths
@@ -20,11 +21,14 @@ from swarm_tui.ui.look import Look
 from swarm_tui.ui.model import Model
 from swarm_tui.ui.notices import Notices
 from swarm_tui.ui.opening import Opening
+from swarm_tui.ui.returns import Returns
 from swarm_tui.ui.screens.base import SwarmScreen
+from swarm_tui.ui.screens.dialog import Dialog
 from swarm_tui.ui.screens.main import MainScreen
 from swarm_tui.ui.source import Source
 from swarm_tui.ui.state import load_state, save_state
 from swarm_tui.ui.stream import Stream
+from swarm_tui.ui.troubles import Troubles
 from swarm_tui.ui.undo import Undo
 from swarm_tui.ui.watching import Watching
 
@@ -63,10 +67,12 @@ class SwarmApp(Opening, Watching, App[int]):
         self.timers = timers
         panels, swarm = self.config.panels, source.facts.swarm
         self.model = Model(swarm, clock, Stream(swarm, panels.stream_lines, heartbeats=panels.heartbeats))
+        self.model.troubles = Troubles(self.state.seen)
         self.registry = Registry(ALL, {name: _keys(keys) for name, keys in self.config.keys.items()})
         self.notices = Notices(clock)
         self.alarms = Alarms(self.model, self._to_terminal, bell=self.config.bell)
         self.deaths = Deaths()
+        self.returns = Returns()
         self.undo: Undo = Undo()
         self.attaching: Attaching = Attaching(self)
         self.down_wanted = False
@@ -107,12 +113,14 @@ class SwarmApp(Opening, Watching, App[int]):
         if items:
             was_up = self.model.fleet.broker_up
             delta = self.model.feed(items, now)
-            if (died := self.deaths.hear(delta.agents, self.model.fleet.agents)) is not None:
+            died = self.deaths.hear(delta.agents, self.model.fleet.agents, self.returns.awaits)
+            if died is not None:
                 self.say(died, bad=True)
             for screen in self.screens_of_ours():
                 screen.take(delta, now)
             if self.model.fleet.broker_up != was_up:
                 self._link_changed()
+            self._renew_question()
         captured = self.source.panes.changed()
         if captured:
             for screen in self.screens_of_ours():
@@ -125,10 +133,18 @@ class SwarmApp(Opening, Watching, App[int]):
         for screen in self.screens_of_ours():
             if delta:
                 screen.take(delta, now)
-        self.alarms.hear(self.model.problems())
+        self.alarms.hear(self.model.calling())
         if self.front is not None:
             self.front.tick(now)
             self.front.renew_footer()
+        self._renew_question()
+        if (back := self.returns.hear(self.model.fleet.agents, now)) is not None:
+            self.say(back[0], bad=back[1])
+
+    def _renew_question(self) -> None:
+        """An open dialog follows the state."""
+        if isinstance(self.screen, Dialog):
+            self.screen.renew()
 
     def _to_terminal(self, text: str) -> None:
         if self._driver is not None and not self.is_headless:
@@ -155,11 +171,10 @@ class SwarmApp(Opening, Watching, App[int]):
         if reason is not None:
             self.say(f"{self.registry.key_text(action.name)}: {reason}", bad=True)
             return
-        question = action.confirm(context)
-        if question is None:
+        if action.confirm(context) is None:
             self._run(action, context)
         else:
-            self.confirm(question, action.yes(context) or action.label, lambda: self._run(action, context))
+            self.confirm(Asked(action, context), lambda: self._run(action, context))
 
     def _run(self, action: Action, context: Context) -> None:
         reason = action.why_not(context)

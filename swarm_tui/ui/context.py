@@ -12,11 +12,13 @@ if TYPE_CHECKING:
 
 
 class Context:
-    """Made for one key press."""
+    """Made for one key press. Whom it is about is settled once: a list that moves under a question changes nothing."""
 
     def __init__(self, app: "SwarmApp", screen: "SwarmScreen") -> None:
         self.app = app
         self.screen = screen
+        self._agent_ids: list[str] | None = None
+        self._task_ids: list[str] | None = None
 
     @property
     def scope(self) -> str:
@@ -40,13 +42,17 @@ class Context:
     def agents(self) -> list[AgentView]:
         """The marked agents, or the one at hand."""
         known = self.model.fleet.agents
-        return [known[name] for name in self.screen.agent_ids() if name in known]
+        if self._agent_ids is None:
+            self._agent_ids = list(self.screen.agent_ids())
+        return [known[name] for name in self._agent_ids if name in known]
 
     @property
     def tasks(self) -> list[TaskView]:
         """The marked tasks, or the one at hand."""
         known = self.model.fleet.tasks
-        return [known[name] for name in self.screen.task_ids() if name in known]
+        if self._task_ids is None:
+            self._task_ids = list(self.screen.task_ids())
+        return [known[name] for name in self._task_ids if name in known]
 
     @property
     def agent(self) -> AgentView | None:

@@ -1,7 +1,7 @@
 """An agent that died and is back looks like one that never died: it is told once, when it happens."""
 
 import signal
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from swarm_tui.domain.views import AgentView
 
@@ -12,8 +12,10 @@ class Deaths:
     def __init__(self) -> None:
         self._restarts: dict[str, int] = {}
 
-    def hear(self, touched: Iterable[str], agents: Mapping[str, AgentView]) -> str | None:
-        """A sentence about those who died since the last call, or None."""
+    def hear(
+        self, touched: Iterable[str], agents: Mapping[str, AgentView], wanted: Callable[[str], bool]
+    ) -> str | None:
+        """A sentence about those who died since the last call, or None. `wanted`: a person asked for its end."""
         died = []
         for agent_id in sorted(touched):
             agent = agents.get(agent_id)
@@ -21,7 +23,7 @@ class Deaths:
                 continue
             before = self._restarts.get(agent_id)
             self._restarts[agent_id] = agent.restarts
-            if before is not None and agent.restarts > before and (how := _how(agent)):
+            if before is not None and agent.restarts > before and not wanted(agent_id) and (how := _how(agent)):
                 died.append(f"{agent_id} {how}")
         if not died:
             return None

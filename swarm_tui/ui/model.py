@@ -13,6 +13,7 @@ from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.rows import TaskRow
 from swarm_tui.ui.source import Item
 from swarm_tui.ui.stream import Stream
+from swarm_tui.ui.troubles import Troubles
 
 #: More than this in one batch, and the stream lists only the end of it.
 LISTED = 1_000
@@ -42,6 +43,7 @@ class Model:
         self.past_loaded = False
         self.again = False
         """Whether the link came back, not up for the first time."""
+        self.troubles = Troubles()
         self._problems: list[Problem] | None = None
         self._wrong: dict[str, Set[str]] = {"agents": set(), "tasks": set()}
 
@@ -83,10 +85,17 @@ class Model:
     def problems(self) -> list[Problem]:
         """What is wrong, the worst first; counted anew when something changed."""
         if self._problems is None:
-            self._problems = problems(self.fleet, self.clock())
+            now = self.clock()
+            self._problems = problems(self.fleet, now)
+            self.troubles.hear(self._problems, now)
             ids = {problem.id for problem in self._problems}
             self._wrong = {"agents": ids & self.fleet.agents.keys(), "tasks": ids & self.fleet.tasks.keys()}
         return self._problems
+
+    def calling(self) -> list[Problem]:
+        """Those problems that nobody has seen and that are not old news, the worst first."""
+        now = self.clock()
+        return [problem for problem in self.problems() if self.troubles.calls(problem, now)]
 
     def wrong(self, noun: str) -> Set[str]:
         """The ids of the `agents` or `tasks` that are a problem."""

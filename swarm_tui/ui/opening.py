@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from swarm_tui.ui.asking import Asked
 from swarm_tui.ui.context import Context
 from swarm_tui.ui.stream import Message
 
@@ -81,11 +82,11 @@ class Opening:
         if not isinstance(self.screen, RefusalsScreen):
             self.push_screen(RefusalsScreen(self))
 
-    def confirm(self: "SwarmApp", question: str, verb: str, yes: Callable[[], None]) -> None:  # type: ignore[misc]
+    def confirm(self: "SwarmApp", asked: Asked, yes: Callable[[], None]) -> None:  # type: ignore[misc]
         """Ask, No first."""
         from swarm_tui.ui.screens.confirm import ConfirmScreen
 
-        self.push_screen(ConfirmScreen(self, question, verb), lambda agreed: yes() if agreed else None)
+        self.push_screen(ConfirmScreen(self, asked), lambda agreed: yes() if agreed else None)
 
     def command(self: "SwarmApp", text: str) -> None:  # type: ignore[misc]
         """Run what the user typed after `:`."""

@@ -17,6 +17,8 @@ class ScreenState(Struct, kw_only=True):
     sent: list[dict[str, Any]] = field(default_factory=list)
     """The last tasks sent, the newest first: type, payload, target, priority, timeout."""
     draft: dict[str, Any] = field(default_factory=dict)
+    seen: list[tuple[str, str, str]] = field(default_factory=list)
+    """The troubles that a person has seen: subject, id, kind."""
 
 
 def load_state(path: Path | None) -> ScreenState:

@@ -10,6 +10,8 @@ from swarm_tui.protocol.envelope import Event, Rejected
 from swarm_tui.protocol.topics import Kind, matches
 
 KEEP = 5_000
+#: What screens and commands ask of the swarm, and are answered: counted, and no news.
+ASKED = frozenset({Kind.QUERY, Kind.REPLY})
 Message = Event | Rejected
 
 
@@ -26,6 +28,16 @@ class Pattern(Struct, frozen=True):
         if not words:
             return True
         return all(_fits(word, swarm, message) for word in words) != inverse
+
+    def names(self, swarm: str, topic: str) -> bool:
+        """Whether a word of it asks for this topic by its name."""
+        text = self.text.strip()
+        return not text.startswith("!") and any(
+            matches(word, topic) or matches(word, topic[len(swarm) + 1 :])
+            if "+" in word or "#" in word
+            else len(word) > 2 and word.lower() in topic[len(swarm) :].lower()
+            for word in _words(text)
+        )
 
 
 def _words(text: str) -> list[str]:
@@ -92,8 +104,11 @@ class Stream:
     def _passes(self, message: Message) -> bool:
         if self.problems and not is_problem(message):
             return False
-        if not self.heartbeats and not self.pattern.text and isinstance(message, Event):
-            return message.kind is not Kind.HEARTBEAT
+        if isinstance(message, Event):
+            if message.kind in ASKED and not self.pattern.names(self.swarm, message.topic):
+                return False
+            if not self.heartbeats and not self.pattern.text:
+                return message.kind is not Kind.HEARTBEAT
         return not self.pattern.text or self.pattern.test(self.swarm, message)
 
     def filter(self, text: str | None = None, problems: bool | None = None) -> None:

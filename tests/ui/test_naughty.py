@@ -8,6 +8,8 @@ from rich.cells import cell_len
 
 from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.topics import Kind
+from swarm_tui.ui.actions import Action
+from swarm_tui.ui.asking import Asked
 from swarm_tui.ui.sgr import parse, plain
 from swarm_tui.ui.text import fit, flat
 from tests.ui.harness import Seat, seated
@@ -46,6 +48,11 @@ NAUGHTY = [
     "\x7f",
     "\r\r\r",
 ]
+
+
+def vile(_: object) -> str:
+    """A question of nothing but what others wrote."""
+    return " ".join(NAUGHTY)
 
 
 def clean_lines(seat: Seat) -> None:
@@ -119,7 +126,8 @@ async def test_naughty_strings_everywhere(size: tuple[int, int]) -> None:
         clean_lines(seat)
         for text in NAUGHTY:
             seat.app.say(text)
-        seat.app.confirm(" ".join(NAUGHTY), "[/x]", lambda: None)
+        act = Action(name="x", keys=(), label="[/x]", help="", group="swarm", run=lambda _: None, confirm=vile)
+        seat.app.confirm(Asked(act, main.context()), lambda: None)
         await seat.settle()
         clean_lines(seat)
 

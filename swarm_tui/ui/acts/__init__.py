@@ -4,6 +4,7 @@ from swarm_tui.ui.acts.agents import AGENT_ACTS
 from swarm_tui.ui.acts.pages import PAGE_ACTS
 from swarm_tui.ui.acts.swarm import SWARM_ACTS
 from swarm_tui.ui.acts.tasks import TASK_ACTS
+from swarm_tui.ui.acts.troubles import TROUBLE_ACTS
 from swarm_tui.ui.acts.view import VIEW_ACTS
 
-ALL = (*PAGE_ACTS, *TASK_ACTS, *AGENT_ACTS, *SWARM_ACTS, *VIEW_ACTS)
+ALL = (*PAGE_ACTS, *TASK_ACTS, *AGENT_ACTS, *SWARM_ACTS, *TROUBLE_ACTS, *VIEW_ACTS)

@@ -49,9 +49,9 @@ def _busy(agents: list[AgentView]) -> str:
     if not busy:
         return ""
     return (
-        f" {busy[0].agent_id} is at {busy[0].task_id}; it goes back to the queue."
+        f" It is at {busy[0].task_id}, which goes back to the queue, or is held where it must not run twice."
         if len(busy) == 1
-        else f" {len(busy)} of them are at work; their tasks go back to the queue."
+        else f" {len(busy)} of them are at work; their tasks go back to the queue, or are held."
     )
 
 
@@ -72,7 +72,9 @@ def control(context: Context, command: Command, *, when_idle: bool = False) -> l
 
 def restart(context: Context) -> None:
     agents = control(context, "restart")
-    context.say(f"asked to restart {names(agents)}")
+    context.app.returns.expect(agents, context.model.clock())
+    was = "" if _busy(agents) else " (idle)"
+    context.say(f"restarting {names(agents)}{was}; this line tells who is back")
 
 
 def restart_idle(context: Context) -> None:
@@ -181,7 +183,9 @@ AGENT_ACTS = (
         rank=40,
         can=_minded,
         run=restart,
-        help="End the agent and start it again at once; a task it runs goes back to the queue.",
+        of_life=True,
+        help="End the agent and start it again. An idle one at once; one at work only after a yes, as its task goes "
+        "back to the queue.",
         confirm=lambda c: (
             f"Restart {names(c.agents)} now?{_busy(c.agents)}" if _busy(c.agents) or len(c.agents) > 1 else None
         ),
@@ -207,7 +211,7 @@ AGENT_ACTS = (
         rank=60,
         can=_minded,
         run=start_stop,
-        help="Start an agent that is down, or stop one that runs (it stays down).",
+        help="Start an agent that is down, or stop one that runs, after a yes (it stays down).",
         yes=lambda _: "stop",
         confirm=lambda c: None if _would_start(c) else f"Stop {names(c.agents)}?{_busy(c.agents)}",
     ),

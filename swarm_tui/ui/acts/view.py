@@ -85,15 +85,6 @@ VIEW_ACTS = (
         help="Type an act by its name, an agent's or a task's id.",
     ),
     Action(
-        name="problems",
-        keys=("p",),
-        label="problems",
-        group="view",
-        rank=15,
-        run=lambda c: c.app.problems(c),
-        help="Only what is wrong, in all panels, and go to the worst; once more shows all again.",
-    ),
-    Action(
         name="mark",
         keys=("space",),
         label="mark",
@@ -202,14 +193,25 @@ VIEW_ACTS = (
         help="Make the panel smaller.",
     ),
     Action(
+        name="clear",
+        keys=("escape",),
+        label="clear",
+        group="move",
+        scopes=MAIN,
+        run=lambda c: c.screen.back(),
+        palette=False,
+        help="Clear what narrows the view, one thing at a time: marks, zoom, filter, problems, state tab.",
+    ),
+    Action(
         name="back",
         keys=("escape",),
         label="back",
         group="move",
-        scopes=LISTS,
+        scopes=tuple(scope for scope in LISTS if scope not in MAIN),
+        rank=4,
         run=lambda c: c.screen.back(),
         palette=False,
-        help="Clear the filter and the marks, or go back.",
+        help="Go back to where you came from.",
     ),
     *(
         Action(

@@ -53,7 +53,7 @@ class Arrangement:
             screen.query_one(f"#{name}").display = name in shown
         screen.query_one("#left").display = bool(shown & _LEFT)
         screen.query_one("#right").display = bool(shown & _RIGHT)
-        room = height - 3 - (1 if screen.trouble.display else 0)
+        room = height - 3 - screen.trouble.tall
         if wide:
             self._columns(shown, room)
         else:

@@ -135,6 +135,10 @@ class SwarmScreen(Screen[Any]):
         if action is not None:
             self.swarm_app.perform(action, self.context())
 
+    def act(self, name: str) -> None:
+        """An act by its name, as its key would do it."""
+        self.swarm_app.perform(self.swarm_app.registry.actions[name], self.context())
+
     def ask(self, label: str, text: str, done: Callable[[str], None], typed: Callable[[str], None] | None = None,
             left: Callable[[], None] | None = None) -> None:  # fmt: skip
         """Let the user type a line at the bottom. `typed` hears each change, `left` that they gave up."""

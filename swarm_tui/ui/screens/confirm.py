@@ -6,22 +6,25 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
+from swarm_tui.ui.asking import Asked
+from swarm_tui.ui.screens.dialog import Dialog
 from swarm_tui.ui.text import flat
+from swarm_tui.ui.widgets.footer import Hint
 
 if TYPE_CHECKING:
     from swarm_tui.ui.app import SwarmApp
 
 
-class ConfirmScreen(ModalScreen[bool]):
-    """True only for a plain yes."""
+class ConfirmScreen(Dialog[bool]):
+    """True only for a plain yes. What is asked follows the state; what is void says so and cannot be answered yes."""
 
     CSS = """
     ConfirmScreen { align: center middle; }
     ConfirmScreen #box { width: 64; max-width: 90%; height: auto; padding: 1 2; background: $panel;
                          border: round $warning; }
+    ConfirmScreen #void { display: none; margin-top: 1; color: $error; text-style: bold; }
     ConfirmScreen Horizontal { height: auto; align-horizontal: center; margin-top: 1; }
     ConfirmScreen Button { margin: 0 2; min-width: 14; border: none; height: 1;
                            background: $surface; color: $foreground; }
@@ -30,29 +33,66 @@ class ConfirmScreen(ModalScreen[bool]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "answer(True)"),
         Binding("n,N,escape,q", "answer(False)"),
-        Binding("left,right,h,l,tab", "turn"),
+        Binding("left,right,h,l,tab,shift+tab", "turn"),
     ]
     AUTO_FOCUS = "#no"
 
-    def __init__(self, app: "SwarmApp", question: str, verb: str) -> None:
-        super().__init__()
-        self.question = flat(question)
-        self.verb = verb
+    def __init__(self, app: "SwarmApp", asked: Asked) -> None:
+        super().__init__(app)
+        self.asked = asked
+        self.void: str | None = None
+        """Why it cannot be done any more."""
+
+    @property
+    def question(self) -> str:
+        """What is asked now."""
+        return flat(self.asked.question(), 400)
 
     def compose(self) -> ComposeResult:
         with Vertical(id="box"):
-            yield Static(Content(self.question))
+            yield Static(Content(self.question), id="question")
+            yield Static(id="void")
             with Horizontal():
                 yield Button(Content("No (n)"), id="no")
-                yield Button(Content(f"Yes, {self.verb} (y)"), id="yes")
+                yield Button(Content(f"Yes, {self.asked.verb} (y)"), id="yes")
+        yield self.keys_line
+
+    def hints(self) -> list[Hint]:
+        if self.void is not None:
+            return [("Esc", "close")]
+        return [
+            ("n", "no"),
+            ("y", f"yes, {self.asked.verb}"),
+            ("tab", "the other"),
+            ("enter", "take it"),
+            ("Esc", "no"),
+        ]
+
+    def renew(self) -> None:
+        if not self.is_mounted:
+            return
+        self.query_one("#question", Static).update(Content(self.question))
+        void = self.asked.why_not()
+        if void == self.void:
+            return
+        self.void = void
+        note, yes = self.query_one("#void", Static), self.query_one("#yes")
+        note.display, yes.display = void is not None, void is None
+        note.update(Content(flat(f"Not any more: {void}", 300) if void else ""))
+        self.query_one("#no", Button).label = Content("No (n)" if void is None else "Close")
+        self.query_one("#no").focus()
+        self.keys_line.renew()
 
     def action_answer(self, yes: bool) -> None:
         """Answer with a key."""
-        self.dismiss(yes)
+        self.renew()
+        if not (yes and self.void):
+            self.dismiss(yes)
 
     def action_turn(self) -> None:
         """To the other answer."""
-        self.query_one("#yes" if self.query_one("#no").has_focus else "#no").focus()
+        if self.void is None:
+            self.query_one("#yes" if self.query_one("#no").has_focus else "#no").focus()
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
-        self.dismiss(event.button.id == "yes")
+        self.action_answer(event.button.id == "yes")

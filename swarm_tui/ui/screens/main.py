@@ -43,9 +43,7 @@ class MainScreen(PanelScreen):
 
     def _header(self, now: float) -> None:
         self.query_one(Header).renew()
-        shown = self.trouble.display
-        self.trouble.show(self.model.problems())
-        if self.trouble.display != shown:
+        if self.trouble.show():
             self.fit_panels()
         for table in (self.agents, self.tasks):
             if table.problems and self._wrong.get(table.NOUN) != (wrong := self.model.wrong(table.NOUN)):
@@ -108,7 +106,7 @@ class MainScreen(PanelScreen):
 
     def set_problems(self, on: bool) -> None:
         """Only what is wrong, or everything."""
-        self.agents.problems = self.tasks.problems = on
+        self.agents.problems = self.tasks.problems = self.trouble.spread = on
         self.model.stream.filter(problems=on)
         self.all_changed()
 

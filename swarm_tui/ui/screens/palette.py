@@ -8,12 +8,13 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.fuzzy import Matcher
-from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from swarm_tui.ui.actions import Action
 from swarm_tui.ui.context import Context
+from swarm_tui.ui.screens.dialog import Dialog
 from swarm_tui.ui.text import fit, flat
+from swarm_tui.ui.widgets.footer import Hint
 from swarm_tui.ui.widgets.page import Line, PageLines
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 MOST = 50
 
 
-class PaletteScreen(ModalScreen[None]):
+class PaletteScreen(Dialog[None]):
     """Acts that cannot act now say why, and stay in the list."""
 
     CSS = """
@@ -43,8 +44,7 @@ class PaletteScreen(ModalScreen[None]):
     AUTO_FOCUS = "Input"
 
     def __init__(self, app: "SwarmApp", context: Context) -> None:
-        super().__init__()
-        self.swarm_app = app
+        super().__init__(app)
         self.context = context
         self.page = PageLines(self.lay)
         self.page.can_focus = False
@@ -55,6 +55,10 @@ class PaletteScreen(ModalScreen[None]):
             field.cursor_blink = False
             yield field
             yield self.page
+        yield self.keys_line
+
+    def hints(self) -> list[Hint]:
+        return [("↑↓", "choose"), ("enter", "do it, or open it"), ("Esc", "close")]
 
     def lay(self, width: int) -> list[Line]:
         query = self.query_one(Input).value.strip()

@@ -44,7 +44,7 @@ class PanelScreen(SwarmScreen):
     def compose(self) -> ComposeResult:
         app = self.swarm_app
         yield Header(self.model, app.source.facts, read_only=app.read_only, id="header")
-        yield TroubleStrip(id="trouble")
+        yield TroubleStrip(self.model, app.registry.key_text, id="trouble")
         with Container(id="body"):
             with Container(id="left"):
                 yield AgentTable(self.model, id="agents")
@@ -63,7 +63,7 @@ class PanelScreen(SwarmScreen):
         self.agents.pattern = self.swarm_app.state.filters.get("agents", "")
         self.tasks.pattern = self.swarm_app.state.filters.get("tasks", "")
         self.model.stream.filter(self.swarm_app.state.filters.get("stream", ""))
-        self.trouble.show(self.model.problems())
+        self.trouble.show()
         self.agents.refill()
         self.tasks.refill()
         self.follow_agent()

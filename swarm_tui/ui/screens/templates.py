@@ -6,9 +6,10 @@ from rich.segment import Segment
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 
+from swarm_tui.ui.screens.dialog import Dialog
 from swarm_tui.ui.text import fit, flat
+from swarm_tui.ui.widgets.footer import Hint
 from swarm_tui.ui.widgets.page import Line, PageLines
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 Choice = tuple[str, str, dict[str, Any]]
 
 
-class TemplatesScreen(ModalScreen[dict[str, Any] | None]):
+class TemplatesScreen(Dialog[dict[str, Any] | None]):
     """Enter takes one."""
 
     CSS = """
@@ -33,14 +34,17 @@ class TemplatesScreen(ModalScreen[dict[str, Any] | None]):
     ]
 
     def __init__(self, app: "SwarmApp", choices: list[Choice]) -> None:
-        super().__init__()
-        self.swarm_app = app
+        super().__init__(app)
         self.choices = choices
         self.page = PageLines(self.lay)
 
     def compose(self) -> ComposeResult:
         with Vertical():
             yield self.page
+        yield self.keys_line
+
+    def hints(self) -> list[Hint]:
+        return [("↑↓", "choose"), ("enter", "take it"), ("Esc", "close")] if self.choices else [("Esc", "close")]
 
     def on_mount(self) -> None:
         self.page.focus()

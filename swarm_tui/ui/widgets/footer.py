@@ -1,19 +1,25 @@
 """The last line: what the keys do here and now, or the latest notice."""
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from rich.segment import Segment
 
 from swarm_tui.ui.lines import Parts
+from swarm_tui.ui.look import Look
 from swarm_tui.ui.text import fit
 from swarm_tui.ui.widgets.still import Still
 
 if TYPE_CHECKING:
     from swarm_tui.ui.screens.base import SwarmScreen
 
+Hint = tuple[str, str]
+"""A key as people write it, and what it does."""
+
 
 class Footer(Still):
-    """One line. Acts that cannot act here are left out."""
+    """One line. Acts that cannot act here are left out; the way to the help always has its place."""
 
     DEFAULT_CSS = "Footer { height: 1; background: $panel; dock: bottom; }"
 
@@ -23,18 +29,40 @@ class Footer(Still):
         if notice is not None:
             style = "bad" if notice.bad else "accent"
             return [[Segment(fit(f" {'✗' if notice.bad else '›'} {notice.text}", width), self.look[style])]]
-        return [self._keys(screen, width)]
+        registry, context = screen.swarm_app.registry, screen.context()
+        typing = screen.scope == "form"
+        acts = [act for act in registry.here(screen.scope) if act.rank and act.why_not(context) is None]
+        acts.sort(key=lambda act: act.rank)
+        hints = [(registry.key_text(act.name, typing=typing), act.label) for act in acts if act.name != "help"]
+        return [keys_line(hints, self.look, width, last=(registry.key_text("help", typing=typing), "help"))]
 
-    def _keys(self, screen: "SwarmScreen", width: int) -> Parts:
-        app, context = screen.swarm_app, screen.context()
-        acts = [act for act in app.registry.here(screen.scope) if act.rank and act.why_not(context) is None]
-        parts: Parts = [Segment(" ")]
-        used = 1
-        for act in sorted(acts, key=lambda act: act.rank):
-            key = app.registry.key_text(act.name)
-            size = len(key) + len(act.label) + 3
-            if not key or used + size > width:
-                continue
-            parts += [Segment(key, self.look["key"]), Segment(f" {act.label}  ", self.look["quiet"])]
+
+class KeyLine(Still):
+    """The last line of a dialog."""
+
+    DEFAULT_CSS = "KeyLine { height: 1; background: $panel; dock: bottom; }"
+
+    def __init__(self, hints: Callable[[], list[Hint]]) -> None:
+        super().__init__()
+        self._hints = hints
+
+    def lines(self, width: int) -> list[Parts]:
+        return [keys_line(self._hints(), self.look, width)]
+
+
+def keys_line(hints: Sequence[Hint], look: Look, width: int, last: Hint | None = None) -> Parts:
+    """As many hints as fit, each whole, and `last` at the right end."""
+    end = _hint(last, look) if last is not None and last[0] else []
+    room = width - sum(part.cell_length for part in end)
+    parts: Parts = [Segment(" ")]
+    used = 1
+    for key, label in hints:
+        size = cell_len(key) + cell_len(label) + 3
+        if key and used + size <= room:
+            parts += _hint((key, label), look)
             used += size
-        return parts
+    return [*parts, Segment(" " * max(0, room - used)), *end]
+
+
+def _hint(hint: Hint, look: Look) -> Parts:
+    return [Segment(hint[0], look["key"]), Segment(f" {hint[1]}  ", look["quiet"])]

@@ -1,5 +1,7 @@
 """The header: the broker and whose it is, the dispatcher, the agents, the tasks, the rate; and the trouble strip."""
 
+from collections.abc import Callable
+
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
@@ -11,6 +13,7 @@ from swarm_tui.ui.lines import Parts
 from swarm_tui.ui.model import Model
 from swarm_tui.ui.source import Facts
 from swarm_tui.ui.text import fit, flat
+from swarm_tui.ui.troubles import STANDING
 from swarm_tui.ui.widgets.still import Still
 
 _SHOWN = [
@@ -114,33 +117,87 @@ class Header(Still):
 
 
 class TroubleStrip(Still):
-    """The loudest line of the screen, there only when something is wrong."""
+    """The loudest lines of the screen, there only when something is wrong: one, or, spread, each with what to do."""
 
     DEFAULT_CSS = "TroubleStrip { height: 1; }"
 
-    def __init__(self, *, id: str) -> None:
+    def __init__(self, model: Model, key_text: Callable[[str], str], *, id: str) -> None:
         super().__init__(id=id)
-        self.found: list[Problem] = []
+        self._model = model
+        self._key_text = key_text
+        self.spread = False
+        """Whether all that is wrong shows, seen or not, and what to do about it."""
 
-    def show(self, found: list[Problem]) -> None:
-        """Say this."""
-        self.found = found
-        self.display = bool(found)
+    @property
+    def found(self) -> list[Problem]:
+        """What it has to say, the worst first."""
+        return self._model.problems() if self.spread else self._model.calling()
+
+    @property
+    def tall(self) -> int:
+        """The lines it takes."""
+        if not self.display:
+            return 0
+        return len(self._spread(self.found, self.screen.size.width)) if self.spread else 1
+
+    def show(self) -> bool:
+        """Say what is so now; whether its height changed."""
+        before = self.tall if self.is_attached else -1
+        self.display = bool(self.found)
+        tall = self.tall
+        if tall:
+            self.styles.height = tall
         self.renew()
+        return tall != before
+
+    def on_click(self) -> None:
+        """It goes where its key goes."""
+        self.screen.act("problems")  # type: ignore[attr-defined]
 
     def lines(self, width: int) -> list[Parts]:
-        if not self.found:
+        found = self.found
+        if not found:
             return [[]]
-        grave = self.found[0].severity == "critical"
-        text, shown = f" {'‼' if grave else '!'} {flat(self.found[0].what)}", 1
-        for problem in self.found[1:]:
+        return self._spread(found, width) if self.spread else [self._line(found, width)]
+
+    def _line(self, found: list[Problem], width: int) -> Parts:
+        grave = found[0].severity == "critical"
+        text, shown = f" {'‼' if grave else '!'} {flat(found[0].what)}", 1
+        for problem in found[1:]:
             longer = f"{text}  ·  {flat(problem.what, 80)}"
-            if cell_len(longer) > width - 20:
+            if cell_len(longer) > width - 30:
                 break
             text, shown = longer, shown + 1
-        left = len(self.found) - shown
-        tail = (f" +{left} more," if left else "") + " p shows "
-        return [[Segment(fit(text, width - len(tail)) + tail, self.look["alarm" if grave else "caution"])]]
+        left = len(found) - shown
+        tail = (f" +{left} more:" if left else " ") + f" {self._key_text('problems')} shows"
+        if any(problem.subject not in STANDING for problem in found):
+            tail += f", {self._key_text('seen')} seen"
+        return [Segment(fit(text, width - len(tail) - 1) + tail + " ", self.look["alarm" if grave else "caution"])]
+
+    def _spread(self, found: list[Problem], width: int) -> list[Parts]:
+        lines: list[Parts] = []
+        most = max(3, self.screen.size.height // 3)
+        for number, problem in enumerate(found):
+            fresh = self._told(problem, width)
+            left = len(found) - number
+            if len(lines) + len(fresh) + (left > 1) > most:
+                lines.append([Segment(fit(f"   +{left} more, below", width), self.look["quiet"])])
+                break
+            lines += fresh
+        return lines
+
+    def _told(self, problem: Problem, width: int) -> list[Parts]:
+        """What is wrong and what to do: on one line where there is room."""
+        look, seen = self.look, self._model.troubles.saw(problem)
+        style = "quiet" if seen else {"critical": "bad", "warning": "warn"}.get(problem.severity, "plain")
+        mark = "‼" if problem.severity == "critical" else "!"
+        text = f" {mark} {flat(problem.what, 400)}{' (seen)' if seen else ''}"
+        todo: Parts = [Segment("→ ", look["accent"]), Segment(flat(problem.todo), look["quiet" if seen else "plain"])]
+        room = width - cell_len(text) - 2
+        if not problem.todo or sum(part.cell_length for part in todo) > room:
+            below = ends([Segment("   "), *todo], [], width)
+            return [[Segment(fit(text, width), look[style])], *([below] if problem.todo else [])]
+        return [[Segment(text + "  ", look[style]), *todo]]
 
 
 def ends(left: Parts, right: Parts, width: int) -> Parts:

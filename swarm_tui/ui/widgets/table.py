@@ -10,7 +10,7 @@ from swarm_tui.ui.columns import Column, Scene, lay_out
 from swarm_tui.ui.lines import Lines, Parts
 from swarm_tui.ui.model import Model
 from swarm_tui.ui.rows import Key, SortedRows
-from swarm_tui.ui.text import fit
+from swarm_tui.ui.text import fit, flat
 
 Row = TypeVar("Row")
 FLASH = 1.5
@@ -165,6 +165,7 @@ class Table(Lines, Generic[Row]):
         strong = look["head-on"] if self.has_focus else look["strong"]
         title = [Segment("▌" if self.has_focus else " ", look["accent"])]
         title += [Segment(text, strong if style == "title" else look[style]) for text, style in self.title()]
+        title += self._narrowed()
         used = sum(segment.cell_length for segment in title)
         heads: Parts = []
         at = 1
@@ -175,6 +176,16 @@ class Table(Lines, Generic[Row]):
                 used = at + size
             at += size + 1
         return [title + heads]
+
+    def _narrowed(self) -> Parts:
+        """What keeps rows from showing, and what an act would take."""
+        look, marks = self.look, len(self.model.marks[self.NOUN])
+        parts = [Segment(f" {marks} marked", look["mark"])] if marks else []
+        if self.problems:
+            parts.append(Segment(" problems", look["warn"]))
+        if self.pattern:
+            parts.append(Segment(f" /{flat(self.pattern, 20)}", look["accent"]))
+        return parts
 
 
 def passes(pattern: str, words: str) -> bool:

@@ -1,0 +1,73 @@
+"""Acts on what is wrong: go there, and put aside what has been seen."""
+
+from swarm_tui.domain.summary import Problem
+from swarm_tui.ui.actions import AGENTS, LISTS, TASKS, Action
+from swarm_tui.ui.context import Context
+from swarm_tui.ui.troubles import STANDING
+
+
+def _at_hand(context: Context) -> set[str]:
+    if context.scope in TASKS:
+        return {task.task_id for task in context.tasks}
+    return {agent.agent_id for agent in context.agents} if context.scope in AGENTS else set()
+
+
+def _seeable(context: Context) -> list[Problem]:
+    """The troubles under the cursor or the marks; where there are none, the first that the trouble line names."""
+    calling = [problem for problem in context.model.calling() if problem.subject not in STANDING]
+    hand = _at_hand(context)
+    return [problem for problem in calling if problem.id in hand] or calling[:1]
+
+
+def _can_see(context: Context) -> str | None:
+    if _seeable(context):
+        return None
+    standing = context.model.calling()
+    if standing:
+        return f"{standing[0].what.split(':')[0]}: that stays until it is mended"
+    return "nothing new is wrong"
+
+
+def see(context: Context) -> None:
+    found, model = _seeable(context), context.model
+    model.troubles.see(found)
+    what = found[0].what if len(found) == 1 else f"{len(found)} troubles"
+    context.app.undo.push(f"seen: {what}", lambda: _bring_back(context, found))
+    context.say(f"seen: {what}; it calls again when it happens anew, u brings it back")
+    _renew(context)
+
+
+def _bring_back(context: Context, found: list[Problem]) -> None:
+    context.model.troubles.unsee(found)
+    _renew(context)
+
+
+def _renew(context: Context) -> None:
+    context.screen.unmark()
+    context.app.state.seen = context.model.troubles.kept
+    context.app.main.tick(context.model.clock())
+
+
+TROUBLE_ACTS = (
+    Action(
+        name="problems",
+        keys=("p",),
+        label="problems",
+        group="view",
+        rank=15,
+        run=lambda c: c.app.problems(c),
+        help="Only what is wrong, in all panels, and what to do about it; once more shows all again.",
+    ),
+    Action(
+        name="seen",
+        keys=("x",),
+        label="seen",
+        group="view",
+        scopes=LISTS,
+        rank=16,
+        can=_can_see,
+        run=see,
+        help="Take a trouble off the trouble line: the one under the cursor, else the first. It calls again when it "
+        "happens anew.",
+    ),
+)

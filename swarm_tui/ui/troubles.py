@@ -1,0 +1,59 @@
+"""Which of what is wrong still calls: not what a person has seen, nor what is only news and has stood a minute."""
+
+from collections.abc import Iterable
+
+from swarm_tui.domain.summary import Problem
+
+NEWS = 60.0
+"""Seconds that trouble of level `info` stays on the trouble strip by itself."""
+KEEP = 500
+#: What goes on until it is mended and makes all else doubtful: it cannot be put aside.
+STANDING = frozenset({"broker", "dispatcher", "swarm"})
+Key = tuple[str, str, str]
+
+
+class Troubles:
+    """Told of all problems again and again; `kept` are the ones seen when the screen was last open."""
+
+    def __init__(self, kept: Iterable[Key] = ()) -> None:
+        self._seen: dict[Key, None] = dict.fromkeys(kept)
+        self._since: dict[Key, float] = {}
+
+    @property
+    def kept(self) -> list[Key]:
+        """What was seen and is not over, to keep for the next time."""
+        return list(self._seen)[-KEEP:]
+
+    def hear(self, found: Iterable[Problem], now: float) -> None:
+        """These are the problems now. What is over and comes again is new."""
+        current = {key_of(problem): problem for problem in found}
+        for key in self._since.keys() - current.keys():
+            del self._since[key]
+            self._seen.pop(key, None)
+        for key, problem in current.items():
+            self._since.setdefault(key, now if problem.at is None else problem.at)
+
+    def calls(self, problem: Problem, now: float) -> bool:
+        """Whether it is still to be shown without being asked for."""
+        key = key_of(problem)
+        if key in self._seen:
+            return False
+        return problem.severity != "info" or now - self._since.get(key, now) < NEWS
+
+    def saw(self, problem: Problem) -> bool:
+        """Whether a person has seen it."""
+        return key_of(problem) in self._seen
+
+    def see(self, problems: Iterable[Problem]) -> None:
+        """A person has seen these."""
+        self._seen.update(dict.fromkeys(key_of(problem) for problem in problems))
+
+    def unsee(self, problems: Iterable[Problem]) -> None:
+        """They are to call again."""
+        for problem in problems:
+            self._seen.pop(key_of(problem), None)
+
+
+def key_of(problem: Problem) -> Key:
+    """What makes it this trouble and no other; its words may change."""
+    return problem.subject, problem.id, problem.kind

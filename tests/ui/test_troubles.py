@@ -1,0 +1,180 @@
+"""What is wrong calls until somebody has seen it, and calls again when it happens anew."""
+
+import pytest
+
+from swarm_tui.domain.summary import Problem
+from swarm_tui.protocol.bodies import HostStatus, PaneStatus, Reply, TaskAct
+from swarm_tui.protocol.topics import Kind
+from swarm_tui.ui.troubles import NEWS, Troubles
+from tests.ui import scenes
+from tests.ui.harness import Seat, seated
+
+
+def problem(subject: str = "task", severity: str = "warning", kind: str = "dead", at: float | None = None) -> Problem:
+    return Problem(severity=severity, subject=subject, id="x-1", what="x", todo="", kind=kind, at=at)
+
+
+def test_what_was_seen_is_quiet_until_it_is_over_and_comes_again() -> None:
+    troubles, dead = Troubles(), problem()
+    troubles.hear([dead], 0.0)
+    assert troubles.calls(dead, 0.0)
+    troubles.see([dead])
+    troubles.hear([dead], 1.0)
+    assert not troubles.calls(dead, 1.0)
+    assert troubles.calls(problem(kind="held"), 1.0), "another trouble of the same task is new"
+    troubles.hear([], 2.0)
+    troubles.hear([dead], 3.0)
+    assert troubles.calls(dead, 3.0)
+
+
+def test_what_is_only_news_leaves_by_itself() -> None:
+    troubles, failed = Troubles(), problem(severity="info", kind="failed", at=100.0)
+    troubles.hear([failed], 130.0)
+    assert troubles.calls(failed, 130.0)
+    assert not troubles.calls(failed, 100.0 + NEWS)
+
+
+def test_what_was_seen_stays_so_over_an_opening_of_the_screen() -> None:
+    before, dead = Troubles(), problem()
+    before.hear([dead], 0.0)
+    before.see([dead])
+    after = Troubles(before.kept)
+    after.hear([], 0.0)  # Nothing is known yet.
+    after.hear([dead], 1.0)
+    assert not after.calls(dead, 1.0)
+
+
+@pytest.mark.asyncio
+async def test_seen_takes_the_first_trouble_off_the_line_and_undo_brings_it_back() -> None:
+    async with seated("trouble", (80, 24)) as seat:
+        assert "deployment-01 crashloop" in seat.text()[2]
+        await seat.press("x")
+        assert "task_c0ffee held" in seat.text()[2]
+        assert "seen: deployment-01 crashloop" in seat.footer
+        await seat.press("u")
+        assert "deployment-01 crashloop" in seat.text()[2]
+
+
+@pytest.mark.asyncio
+async def test_seen_takes_what_is_under_the_cursor_where_that_is_wrong() -> None:
+    async with seated("trouble", (120, 40)) as seat:
+        await seat.press("tab")
+        seat.app.main.tasks.select("task_d3adbf")
+        await seat.press("x")
+        assert "seen: task_d3adbf dead" in seat.footer
+        assert "deployment-01 crashloop" in seat.text()[2]
+
+
+@pytest.mark.asyncio
+async def test_a_lost_broker_cannot_be_put_aside() -> None:
+    async with seated("lost", (80, 24)) as seat:
+        await seat.press("x")
+        assert "BROKER LOST" in seat.text()[2]
+        assert "stays until it is mended" in seat.footer
+
+
+@pytest.mark.asyncio
+async def test_a_failed_task_leaves_the_line_after_a_minute_and_stays_in_the_problems() -> None:
+    async with seated("calm", (120, 40)) as seat:
+        scenes.task(seat.source, seat.clock, "task_bad", "code.review", "code-review-01", end="failed", error="no file")
+        await seat.settle()
+        assert seat.has("! task_bad failed: no file")
+        for _ in range(7):
+            scenes.beat(seat.source, seat.clock, seat.clock())
+            await seat.pass_(9.0)
+        assert not seat.has("! task_bad failed")
+        await seat.press("p")
+        assert seat.has("task_bad failed: no file", "→ read its error")
+
+
+@pytest.mark.asyncio
+async def test_the_problems_view_says_what_to_do_and_gives_the_room_back() -> None:
+    async with seated("trouble", (80, 24)) as seat:
+        await seat.press("p", "x")
+        assert seat.has("deployment-01 crashloop", "(seen)")
+        assert seat.has("→ read its last lines and its log")
+        assert seat.has("AGENTS 2/9", "problems")
+        await seat.press("p")
+        assert seat.has("AGENTS 9")
+        assert not seat.has("→ read")
+
+
+async def restarted(seat: Seat, agent_id: str, number: int) -> None:
+    """Its supervisor starts it anew, under another incarnation."""
+    role = dict(scenes.AGENTS)[agent_id]
+    pane = PaneStatus(
+        agent_id=agent_id, role=role, pid=5000, pane_id=f"%{number}", incarnation="inc-new", restarts=1, exit_signal=15
+    )
+    seat.source.say("supervisor", Kind.HOST_STATUS, HostStatus(panes=[pane], session="s"), "devbox")
+    body = scenes.b.Status(status="online", role=role, incarnation="inc-new", host="devbox", pid=5000)
+    seat.source.say(agent_id, Kind.STATUS, body, agent_id, role=role)
+    await seat.settle()
+
+
+@pytest.mark.asyncio
+async def test_a_question_about_an_agent_that_came_back_anew_is_void() -> None:
+    async with seated("calm", (80, 24)) as seat:
+        await seat.press("9", "r")
+        assert seat.has("Restart testing-01 now?")
+        await restarted(seat, "testing-01", 8)
+        assert seat.has("Not any more: testing-01 was started again")
+        assert not seat.has("Yes, restart")
+        await seat.press("y")
+        assert seat.source.acts == []
+        await seat.press("enter")
+        assert seat.app.screen is seat.app.main
+        assert seat.source.acts == []
+
+
+@pytest.mark.asyncio
+async def test_a_question_is_about_whom_it_names_though_the_list_moves() -> None:
+    async with seated("trouble", (120, 40)) as seat:
+        await seat.press("p", "tab")
+        seat.app.main.tasks.select("task_f00d11")
+        await seat.press("c")
+        seat.app.main.tasks.select("task_c0ffee")
+        await seat.press("y")
+        told = [body.task_id for _, body, _ in seat.source.acts if isinstance(body, TaskAct)]
+        assert told == ["task_f00d11"]
+
+
+@pytest.mark.asyncio
+async def test_a_dialog_has_the_last_line_and_only_its_keys() -> None:
+    async with seated("calm", (80, 24)) as seat:
+        await seat.press("9", "r")
+        assert "y yes, restart" in seat.footer
+        assert "new task" not in seat.footer
+        await seat.press("n", "ctrl+p")
+        assert "Esc close" in seat.footer
+        assert "new task" not in seat.footer
+        await seat.press("escape")
+        assert "new task" in seat.footer
+        assert seat.footer.rstrip().endswith("? help")
+
+
+@pytest.mark.asyncio
+async def test_an_idle_agent_restarts_and_its_return_is_told() -> None:
+    async with seated("calm", (120, 40)) as seat:
+        await seat.press("3", "r")
+        assert "restarting database-01 (idle)" in seat.footer
+        await restarted(seat, "database-01", 2)
+        await seat.pass_(1.0)
+        assert "database-01 is back with a new process" in seat.footer
+        assert not any("was killed" in notice.text for notice in seat.app.notices.all)
+        await seat.press("4", "r")
+        await seat.pass_(21.0)
+        assert any("deployment-01 is not back after 20 s" in notice.text for notice in seat.app.notices.all)
+
+
+@pytest.mark.asyncio
+async def test_answers_to_our_own_questions_are_counted_and_no_news() -> None:
+    async with seated("calm", (120, 40)) as seat:
+        before, shown = seat.app.model.received, seat.app.main.stream.count()
+        seat.source.say("task-manager-01", Kind.REPLY, Reply(query="tasks", rows=[{"task_id": "task_77aa01"}]), "me")
+        await seat.settle()
+        assert seat.app.model.received == before + 1
+        assert seat.app.main.stream.count() == shown
+        for text, hits in (("task_77aa01", False), ("operators/#", True), ("reply", True), ("!agents", False)):
+            seat.app.model.stream.filter(text)
+            found = [m for m in seat.app.model.stream.shown if m.topic.endswith("/reply")]
+            assert bool(found) == hits, text
