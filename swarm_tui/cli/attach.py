@@ -6,7 +6,7 @@ import click
 
 from swarm_tui.cli.common import FAILED, NO_SUCH, Failure, Target, swarm_option, target
 from swarm_tui.supervisor import service
-from swarm_tui.tmux.attach import attach
+from swarm_tui.tmux.attach import attach, attach_far
 from swarm_tui.tmux.errors import TmuxError
 
 
@@ -29,7 +29,8 @@ def command(agent: str | None, swarm: str | None) -> None:
     if agent is not None:
         pane = next((pane for pane in panes if pane.swarm == found.swarm and pane.agent == agent), None)
         if pane is None:
-            sys.exit(_elsewhere(found, agent))
+            _elsewhere(found, agent)
+            return
         pane_id = pane.pane_id
     elif not any(pane.swarm == found.swarm for pane in panes):
         raise Failure(f"the session {found.running.session} is gone; `swarm-tui up` makes it again")
@@ -38,17 +39,21 @@ def command(agent: str | None, swarm: str | None) -> None:
         raise Failure(f"tmux ended with {code}", FAILED)
 
 
-def _elsewhere(found: Target, agent: str) -> int:
+def _elsewhere(found: Target, agent: str) -> None:
     """On another host: over ssh, where its layout gives an address."""
-    import subprocess
-
     from swarm_tui.cli.hosts import Hosts
 
     with Hosts(found) as hosts:
         host, status = hosts.find(agent)
+    if found.running is not None and host == found.running.host:
+        raise Failure(f"{agent} has no pane now; `swarm-tui logs {agent}` shows its last words", FAILED)
     if not status.address:
         raise Failure(
             f"{agent} runs on the host {host}, whose layout gives no `address`: log in there and attach", FAILED
         )
-    line = ["swarm-tui", "attach", "--swarm", found.swarm, agent]
-    return subprocess.run(["ssh", "-t", status.address, *line], check=False).returncode
+    try:
+        problem = attach_far(status.address, found.swarm, agent)
+    except (OSError, ValueError) as error:
+        raise Failure(f"{agent} runs on the host {host}: {error}", FAILED) from None
+    if problem is not None:
+        raise Failure(problem, FAILED)

@@ -33,7 +33,7 @@ class ReplaySource:
 
     def __init__(self, facts: Facts, lines: list[Line], clock: Callable[[], float]) -> None:
         self.facts = facts
-        self.panes: Panes = NoPanes("this is a recording")
+        self.panes: Panes = NoPanes("this is a recording", only=True)
         self._lines = lines
         self._clock = clock
         self._at = 0

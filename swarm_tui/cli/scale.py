@@ -1,13 +1,14 @@
 """`swarm-tui scale`: set how many agents a role has."""
 
-import time
-
 import click
 
 from swarm_tui.cli.common import FAILED, NO_SUCH, Failure, swarm_option, target
 from swarm_tui.cli.hosts import HEAR_HOSTS, Hosts
-from swarm_tui.protocol.bodies import HostControl
+from swarm_tui.protocol.bodies import HostControl, HostStatus, JsonObject
 from swarm_tui.protocol.names import canonical_role
+
+#: How a host says that its layout does not scale the role.
+UNSCALED = "not scaled: "
 
 
 @click.command(epilog="Example: swarm-tui scale testing 3")
@@ -25,20 +26,32 @@ def command(role: str, number: int, wait: float, swarm: str | None) -> None:
             rows = (row for status in hosts.statuses.values() for row in status.panes)
             return sum(1 for row in rows if row.role == name and row.pid is not None and row.state != "draining")
 
-        def refusal() -> str:
-            events = (event for status in hosts.statuses.values() for event in status.events)
-            last = [str(e.get("reason", "")) for e in events if e.get("what") == "scale" and e.get("at", 0) >= asked_at]
-            return next((reason for reason in last if "up by" not in reason and "down to" not in reason), "")
+        def refusals() -> list[str]:
+            """What each host says against it, those last that give the role no limits at all."""
+            said = [_refusal(status, name, known.get(host, [])) for host, status in hosts.statuses.items()]
+            against = sorted((reason for reason in said if reason), key=lambda reason: reason.startswith(UNSCALED))
+            return against if len(against) == len(said) else []
 
         if not hosts.statuses:
             raise Failure("no supervisor answers; `swarm-tui up` starts the swarm, or mends it", NO_SUCH)
         if count() == 0 and not any(r.role == name for s in hosts.statuses.values() for r in s.panes):
-            known = sorted({row.role for status in hosts.statuses.values() for row in status.panes})
-            raise Failure(f"no role `{role}` here; there are {', '.join(known)}", NO_SUCH)
-        asked_at = time.time() - 0.5
+            roles = sorted({row.role for status in hosts.statuses.values() for row in status.panes})
+            raise Failure(f"no role `{role}` here; there are {', '.join(roles)}", NO_SUCH)
+        known = {host: status.events for host, status in hosts.statuses.items()}
         for host in list(hosts.statuses):
             hosts.ask(host, HostControl(command="scale", role=name, count=number))
-        hosts.until(lambda: count() == number or bool(refusal()), wait)
+        hosts.until(lambda: count() == number or bool(refusals()), wait)
         if count() != number:
-            raise Failure(f"{name} has {count()} agents, not {number}: {refusal() or 'not yet'}", FAILED)
+            raise Failure(f"{name} has {count()} agents, not {number}: {next(iter(refusals()), 'not yet')}", FAILED)
         click.echo(f"{name} has {number} agents")
+
+
+def _refusal(status: HostStatus, role: str, known: list[JsonObject]) -> str:
+    """Why a host that was asked does not do it, or does less than was wished; empty while it says nothing of that."""
+    for event in status.events:
+        reason = str(event.get("reason", ""))
+        if event.get("what") != "scale" or event in known or "up by" in reason or "down to" in reason:
+            continue
+        if reason.startswith((UNSCALED, f"{role}: ")):
+            return reason
+    return ""

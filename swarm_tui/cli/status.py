@@ -27,7 +27,7 @@ from swarm_tui.domain.fleet import Fleet
 from swarm_tui.domain.states import AgentState
 from swarm_tui.domain.summary import status_json
 from swarm_tui.protocol import codec
-from swarm_tui.protocol.bodies import HostStatus
+from swarm_tui.protocol.bodies import Heartbeat, HostStatus
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.topics import Kind, topic
 
@@ -35,6 +35,11 @@ from swarm_tui.protocol.topics import Kind, topic
 _BEATS = 35.0
 #: How many problems are printed.
 _MOST = 20
+#: Of what the supervisors did, which is told, how much of it, and for how long; seconds.
+_TOLD = frozenset(
+    {"scale", "hung", "machine", "crashloop", "orphan", "double", "stray", "elsewhere", "stall", "mistake", "tmux"}
+)
+_MOST_TOLD, _LATELY = 5, 3600.0
 
 
 @click.command(epilog="Example: swarm-tui status --json | jq '.agents[].state'")
@@ -78,7 +83,7 @@ def gather(found: Target) -> dict[str, Any]:
         if failure.exit_code != UNREACHABLE or found.running is None:
             raise
         facts = _facts(found, _from_disk(found, failure.reason))
-    _measure(facts["agents"])
+    _measure(facts["agents"], found.running.host if found.running else host_name())
     return facts
 
 
@@ -95,18 +100,34 @@ def _beats(follower: Follower) -> None:
     fleet = follower.fleet
     if not has_record(follower):
         return
-    beats = topic(fleet.swarm, Kind.HEARTBEAT)
-    reply = follower.operator.query("history", {"topic": beats, "since": time.time() - _BEATS, "limit": 1000}, 1.0)
+    for event in _recorded(follower, Kind.HEARTBEAT):
+        with follower.lock:
+            # Whoever of ours is unknown by now has left and was forgotten; other programs retain nothing.
+            gone = isinstance(event.body, Heartbeat) and event.body.incarnation is not None
+            if event.sender in fleet.agents or not gone:
+                fleet.apply(event, event.received)
+    for event in _recorded(follower, Kind.SHUTDOWN):
+        with follower.lock:
+            agent = fleet.agents.get(event.sender)
+            if agent is not None and (agent.last_heartbeat or 0.0) <= event.received:
+                fleet.apply(event, event.received)
+
+
+def _recorded(follower: Follower, kind: Kind) -> list[Event]:
+    """What the record has of the last seconds, the oldest first."""
+    swarm = follower.fleet.swarm
+    asked = {"topic": topic(swarm, kind), "since": time.time() - _BEATS, "limit": 1000}
+    reply = follower.operator.query("history", asked, 1.0)
+    events = []
     for entry in reply.rows if reply else []:
-        if (
-            isinstance(entry, dict)
-            and isinstance(entry.get("payload"), str)
-            and isinstance(entry.get("at"), int | float)
-        ):
-            event = codec.decode(fleet.swarm, beats, entry["payload"].encode(), False, float(entry["at"]))
+        if not isinstance(entry, dict):
+            continue
+        payload, at = entry.get("payload"), entry.get("at")
+        if isinstance(payload, str) and isinstance(at, int | float):
+            event = codec.decode(swarm, topic(swarm, kind), payload.encode(), False, float(at))
             if isinstance(event, Event):
-                with follower.lock:
-                    fleet.apply(event, float(entry["at"]))
+                events.append(event)
+    return events
 
 
 def _ask_tasks(follower: Follower) -> None:
@@ -125,7 +146,8 @@ def _from_disk(found: Target, reason: str) -> Fleet:
     if saved is not None:
         host = found.running.host if found.running else host_name()
         writer = codec.Writer(found.swarm, host, "supervisor", new_id=lambda: "local", clock=time.time)
-        status = HostStatus(panes=saved.rows, pid=saved.pid, session=found.running.session if found.running else None)
+        session = found.running.session if found.running else None
+        status = HostStatus(panes=saved.rows, pid=saved.pid, session=session, events=saved.events)
         message = writer.message(Kind.HOST_STATUS, status, host)
         event = codec.decode(found.swarm, message.topic, message.payload, True, now)
         if event is not None:
@@ -134,9 +156,8 @@ def _from_disk(found: Target, reason: str) -> Fleet:
     return fleet
 
 
-def _measure(agents: list[dict[str, Any]]) -> None:
+def _measure(agents: list[dict[str, Any]], here: str) -> None:
     """Fill in what the machine knows of its own processes and no heartbeat has said yet."""
-    here = host_name()
     for agent in agents:
         if not agent["pid"] or agent["host"] not in (here, None) or agent["state"] == AgentState.OFFLINE:
             continue
@@ -168,12 +189,33 @@ def _print(facts: dict[str, Any]) -> None:
         click.echo(
             style(f"refused messages: {facts['messages']['refused']}; `swarm-tui watch` shows them", fg="yellow")
         )
+    several = len(facts["hosts"]) > 1
+    if several:
+        hosts = (f"{host['host']}{'' if host['online'] else style(' (away)', fg='yellow')}" for host in facts["hosts"])
+        click.echo(f"hosts: {', '.join(sorted(hosts))}")
     click.echo()
-    show.table(
-        ["AGENT", "ROLE", "STATE", "PID", "PANE", "UP", "RESTARTS", "BEAT", "MEM", "TASK", "WHY"],
-        [_row(agent) for agent in facts["agents"]],
-    )
+    head = ["AGENT", "ROLE", "STATE", "PID", "PANE", "UP", "RESTARTS", "BEAT", "MEM", "TASK", "WHY"]
+    rows = [_row(agent) for agent in facts["agents"]]
+    if several:
+        head.insert(3, "HOST")
+        for row, agent in zip(rows, facts["agents"], strict=True):
+            row.insert(3, agent["host"] or "-")
+    show.table(head, rows)
     _print_problems([problem for problem in facts["problems"] if problem["subject"] != "swarm"])
+    _print_lately(facts["hosts"])
+
+
+def _print_lately(hosts: list[dict[str, Any]]) -> None:
+    """What the supervisors did of their own accord within the last hour, and why."""
+    since = time.time() - _LATELY
+    told = [(event, host["host"]) for host in hosts for event in host["events"] if event["what"] in _TOLD]
+    told = sorted((pair for pair in told if pair[0]["at"] >= since), key=lambda pair: pair[0]["at"])[-_MOST_TOLD:]
+    if told:
+        click.echo()
+    for event, host in told:
+        at = time.strftime("%H:%M:%S", time.localtime(event["at"]))
+        named = " ".join(part for part in (event["what"], event["agent_id"], event["reason"]) if part)
+        click.echo(style(f"{at} {host if len(hosts) > 1 else ''}".rstrip(), dim=True) + f" {named}")
 
 
 def _print_problems(found: list[dict[str, Any]]) -> None:

@@ -8,7 +8,8 @@ import msgspec
 from swarm_tui.config.document import Document, Where, near
 from swarm_tui.config.ids import Named, name_agents
 from swarm_tui.config.model import AgentEntry, HandlerSpec, Layout
-from swarm_tui.config.urls import check_url
+from swarm_tui.config.urls import check_url, is_address
+from swarm_tui.domain.liveness import BEAT
 from swarm_tui.protocol.names import (
     ROLE_TYPES,
     InvalidNameError,
@@ -29,6 +30,8 @@ def check_layout(document: Document, layout: Layout) -> None:
         document.problem(
             ("session",), f"`{layout.session}` is no tmux session's name: leave out : . = @ $ % and spaces"
         )
+    if layout.address is not None and not is_address(layout.address):
+        document.problem(("address",), f"`{layout.address}` is no address for ssh: a host, `user@host`, or an alias")
     if reason := check_url(layout.broker.url):
         document.problem(("broker", "url"), reason)
     if layout.broker.password is not None and layout.broker.username is None:
@@ -37,6 +40,7 @@ def check_layout(document: Document, layout: Layout) -> None:
         document.problem(("broker", "tls"), "`cert` and `key` belong together")
     for section in ("defaults", "policy", "supervisor"):
         _positive(document, (section,), getattr(layout, section), every=section == "supervisor")
+    _silence(document, layout)
     if layout.policy.record_size < _LEAST_RECORD:
         document.problem(("policy", "record_size"), f"`record_size` is in bytes: {_LEAST_RECORD} at least")
     if not layout.agents and not document.problems:
@@ -76,6 +80,14 @@ def _positive(document: Document, where: Where, value: msgspec.Struct, *, every:
         counts = isinstance(number, int | float) and not isinstance(number, bool)
         if (every or field in _POSITIVE) and counts and number <= 0:
             document.problem((*where, field), f"`{field}` must be more than 0")
+
+
+def _silence(document: Document, layout: Layout) -> None:
+    """An agent of ours that beats as it should must never be called hung; other programs may beat faster."""
+    silent = layout.supervisor.silent_after
+    if 0 < silent < 2 * BEAT and any(entry.command is None or entry.wrap for entry in layout.agents):
+        reason = f"`silent_after` {silent:g} would call healthy agents hung: they beat every {BEAT:g} s"
+        document.problem(("supervisor", "silent_after"), f"{reason}, so give {2 * BEAT:g} at least")
 
 
 def _entry(document: Document, where: Where, entry: AgentEntry) -> None:

@@ -66,6 +66,11 @@ class RestartPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class Defaults(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What an agent entry gets when it says nothing."""
 
+    tmux_wait: float = 4.0
+    """How long one call to tmux may take."""
+    mass_within: float = 2.0
+    """When `mass_share` of the agents end within so many seconds it is the machine, not they."""
+    mass_share: float = 0.5
     restart: Restart = "on-failure"
     capacity: int = 1
     timeout: float = 900.0
@@ -103,6 +108,12 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     record_size: int = 256 * 1024 * 1024
     """Bytes on disk that the record never exceeds; the oldest messages go first."""
 
+    scale_every: float = 15.0
+    """Seconds between two looks at how many agents a role needs."""
+    scale_down_after: float = 300.0
+    """Seconds of less work before an agent of a scaled role is let go."""
+    scale_down_every: float = 60.0
+    """Seconds between two agents of a role that are let go."""
 
 class Layout(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A swarm as a file."""

@@ -1,6 +1,7 @@
-"""What a broker's URL may be, before anything connects."""
+"""What a broker's URL and a host's address may be, before anything connects."""
 
 import ipaddress
+import re
 from urllib.parse import urlsplit, urlunsplit
 
 SCHEMES = ("mqtt", "mqtts", "ws", "wss", "unix")
@@ -8,6 +9,9 @@ _SAME = {"tcp": "mqtt", "ssl": "mqtts", "tls": "mqtts"}
 _MEANT = {"http": "ws", "https": "wss"}
 
 
+#: What ssh may be given: `host`, `user@host`, `ssh://host:port`, an alias. Hosts say theirs over the bus, so nothing in
+#: it may read as an option or reach a shell.
+_ADDRESS = re.compile(r"[A-Za-z0-9_\[][A-Za-z0-9_.:@%/\[\]-]{0,252}")
 def check_url(url: str) -> str | None:
     """Why `url` names no broker, in a sentence; None when it does. A bare `host` or `host:port` is mqtt."""
     try:
@@ -29,6 +33,11 @@ def check_url(url: str) -> str | None:
 
 def _full(url: str) -> str:
     return url if "://" in url or url.startswith("unix:") else f"mqtt://{url}"
+
+
+def is_address(text: str) -> bool:
+    """Whether ssh may be told to go to `text`."""
+    return _ADDRESS.fullmatch(text) is not None
 
 
 def shown_url(url: str) -> str:

@@ -28,6 +28,10 @@ class Figures(Protocol):
     def crash_count(self) -> int: ...
     @property
     def crash_window(self) -> float: ...
+    @property
+    def mass_within(self) -> float: ...
+    @property
+    def mass_share(self) -> float: ...
 
 
 class Exit(Struct, frozen=True, kw_only=True):
@@ -127,10 +131,10 @@ def may_be_mass(rule: Rule, end: Exit) -> bool:
     return rule != "never" and end.cause in ("killed", "unknown")
 
 
-def is_mass_death(deaths: tuple[float, ...], fleet: int, now: float, within: float = 2.0) -> bool:
-    """Whether so many ended at once that it is the machine or tmux: half the fleet, and more than two."""
-    recent = sum(1 for at in deaths if now - at <= within)
-    return recent >= 3 and recent * 2 >= fleet
+def is_mass_death(policy: Figures, deaths: tuple[float, ...], fleet: int, now: float) -> bool:
+    """Whether so many ended at once that it is the machine or tmux: `mass_share` of the fleet, and more than two."""
+    recent = sum(1 for at in deaths if now - at <= policy.mass_within)
+    return recent >= 3 and recent >= policy.mass_share * fleet
 
 
 def sentence(end: Exit) -> str:

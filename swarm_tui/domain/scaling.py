@@ -4,8 +4,6 @@ from msgspec import Struct
 
 #: Memory that must stay free before one more agent is started, bytes.
 SPARE_MEMORY = 256 * 1024 * 1024
-#: Seconds between two agents of a role that are let go.
-DOWN_EVERY = 60.0
 
 
 class Crew(Struct, frozen=True, kw_only=True):
@@ -18,6 +16,8 @@ class Crew(Struct, frozen=True, kw_only=True):
     idle: tuple[str, ...] = ()
     crashing: bool = False
     last_down: float | None = None
+    down_every: float = 60.0
+    """Seconds between two of it that are let go."""
 
 
 class Scaling(Struct, frozen=True, kw_only=True):
@@ -47,7 +47,7 @@ def scale(
             limited = f"{limited} allows {room} more of {wish - crew.running}"
         return Scaling(up=room, reason=limited)
     if wish < crew.running and crew.idle:
-        if not asked and crew.last_down is not None and now - crew.last_down < DOWN_EVERY:
+        if not asked and crew.last_down is not None and now - crew.last_down < crew.down_every:
             return Scaling(reason=limited)
         return Scaling(down=crew.idle[0], reason=limited)
     return Scaling(reason=limited)

@@ -99,8 +99,17 @@ class DispatcherView(Struct, kw_only=True):
     since: float = 0.0
 
 
+class HostEvent(Struct, frozen=True, kw_only=True):
+    """Something that a supervisor did or saw, and why; `at` is seconds since the epoch by its clock."""
+
+    at: float
+    what: str
+    agent_id: str
+    reason: str
+
+
 class HostView(Struct, kw_only=True):
-    """One supervisor's word of its host."""
+    """One supervisor's word of its host. `events` are its last few, the oldest first."""
 
     host: str
     online: bool
@@ -110,6 +119,7 @@ class HostView(Struct, kw_only=True):
     address: str | None = None
     pid: int | None = None
     version: str | None = None
+    events: list[HostEvent] = []
 
 
 class ScaleView(Struct, kw_only=True):

@@ -11,7 +11,7 @@ ADVICE: Mapping[str, str] = {
     "hung": "its process lives but says nothing: it is restarted; its log holds what its threads did",
     "foreign": "it speaks on the bus but no pane here is its: end it where it runs, or add it to the layout",
     "stray": "it has a pane but the layout does not name it: stop it, or add it to the layout",
-    "split": "two processes speak under this id: end the one that is not in its pane",
+    "split": "two processes speak under this id, perhaps on two hosts: end one, and name it in one layout only",
 }
 
 

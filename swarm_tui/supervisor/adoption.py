@@ -5,6 +5,7 @@ import time
 from swarm_tui.config.errors import ConfigError
 from swarm_tui.config.model import RunSpec
 from swarm_tui.config.spec import read_spec
+from swarm_tui.protocol.names import is_agent_id
 from swarm_tui.supervisor import processes
 from swarm_tui.supervisor.lifecycle import Lifecycle
 from swarm_tui.supervisor.roster import Roster
@@ -38,12 +39,21 @@ class Adoption:
         if adopted:
             self._g.say("adopt", "", f"{adopted} agents go on as they were")
 
+    def notice(self, panes: list[Pane]) -> None:
+        """Look for panes tagged as ours that we did not make: of no agent of the plan, or a second one of an agent."""
+        for pane in [pane for pane in self._g.crew.mine(panes) if pane.agent and not pane.dead]:
+            unit = self._g.units.get(pane.agent)
+            if unit is None and self._adopt(pane, Saved()):
+                self._g.say("stray", pane.agent, f"pane {pane.pane_id} is here, and the layout does not name it")
+            elif unit is not None and unit.has_process and unit.pane_id not in (None, pane.pane_id):
+                self._adopt(pane, Saved())
+
     def _own_panes(self) -> list[Pane]:
         """Those that live come first: a second pane of an agent is closed."""
         return sorted(self._g.crew.mine(self._panes_surely()), key=lambda pane: pane.dead)
 
     def _adopt(self, pane: Pane, saved: Saved) -> bool:
-        if not pane.agent:
+        if not is_agent_id(pane.agent):
             return False
         unit = self._g.units.get(pane.agent)
         if unit is None:

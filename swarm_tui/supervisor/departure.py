@@ -75,7 +75,7 @@ class Departure:
         self._collecting = self._s.voice.silent = True
         own = {f"{link.swarm}/agents/{name}/status" for name in self._s.units}
         own.add(f"{link.swarm}/hosts/{link.host}/status")
-        if self._s.plan.join or self._s.presences.elsewhere:
+        if self._s.plan.join or self._s.presences.others():
             self._retained = own
             self._publish_clears()
             return

@@ -15,11 +15,13 @@ from swarm_tui.protocol.text import clean
 from swarm_tui.supervisor.ground import Ground
 from swarm_tui.supervisor.loop import Call
 from swarm_tui.supervisor.unit import Phase, Presence, Unit, wall
-from swarm_tui.tmux.errors import TmuxError
+from swarm_tui.tmux.errors import TmuxError, TmuxTimeoutError
 
 TAIL_LINES = 12
 #: How often, and how far apart, tmux is asked for the status of a process that the kernel says has ended.
 ASKS, ASK_AGAIN = 8, 0.02
+#: And how far apart while it answers nothing at all, seconds.
+ASK_LATER = 0.5
 
 
 class Ending:
@@ -41,6 +43,10 @@ class Ending:
             return
         try:
             panes = self._g.crew.tmux.panes()
+        except TmuxTimeoutError:
+            # A tmux that stands still tells it when it goes on; nothing could be started before anyway.
+            self._g.loop.after(ASK_LATER, lambda: self._learn(unit, pid, asks))
+            return
         except TmuxError as error:
             if asks:
                 self._g.loop.after(0.1, lambda: self._learn(unit, pid, asks - 1))
@@ -116,13 +122,16 @@ class Ending:
         """Whether this end is one of so many that it is the machine; said once."""
         if now < self._hold_until:
             return True
-        self._deaths = {name: at for name, at in self._deaths.items() if now - at <= 2.0} | {unit.agent_id: now}
+        self._deaths = {name: at for name, at in self._deaths.items() if now - at <= self._g.figures.mass_within} | {
+            unit.agent_id: now
+        }
         fleet = sum(1 for unit in self._g.units.values() if unit.saved.wanted)
-        if not restart.is_mass_death(tuple(self._deaths.values()), fleet, now):
+        if not restart.is_mass_death(self._g.figures, tuple(self._deaths.values()), fleet, now):
             return False
         self._hold_until = now + self._g.figures.backoff_first
+        within = f"{self._g.figures.mass_within:g} s"
         self._g.say(
-            "machine", "", f"{len(self._deaths)} of {fleet} agents ended within 2 s: the machine or tmux, not they"
+            "machine", "", f"{len(self._deaths)} of {fleet} agents ended within {within}: the machine or tmux, not they"
         )
         self._deaths = {}
         return True

@@ -14,8 +14,8 @@ class Ground:
     """One host's units and the means to run them.
 
     `say(what, agent_id, reason)` records an event, `changed` tells that rows differ, `drain(unit)` asks an agent over
-    the bus to finish and says whether it was asked, `lost` hears that the tmux server is gone. While `closing`,
-    nothing is started.
+    the bus to finish and says whether it was asked, `elsewhere(agent_id)` names the other host on which one of that id
+    runs, `lost` hears that the tmux server is gone. While `closing`, nothing is started.
     """
 
     def __init__(
@@ -28,8 +28,9 @@ class Ground:
         say: Say,
         changed: Call,
         drain: Callable[[Unit], bool],
+        elsewhere: Callable[[str], str | None],
         lost: Call,
     ) -> None:
         self.loop, self.crew, self.figures, self.units = loop, crew, figures, units
-        self.say, self.changed, self.drain, self.lost = say, changed, drain, lost
+        self.say, self.changed, self.drain, self.elsewhere, self.lost = say, changed, drain, elsewhere, lost
         self.closing = False

@@ -52,7 +52,7 @@ class Operators:
         """Take a message that may be for us."""
         body = event.body
         if isinstance(body, Scale):
-            self.scaler.wish(canonical_role(event.key), body.desired, asked=False)
+            self.scaler.wish(canonical_role(event.key), body.desired, retained=event.retained)
             return
         if not isinstance(body, (HostControl, Query)) or event.id in self._seen:
             return
@@ -68,7 +68,7 @@ class Operators:
         what = " ".join(filter(None, [body.command, body.agent_id or "", body.role or ""]))
         self._say("asked", body.agent_id or "", f"{what}, by {clean(event.sender, 80)}")
         if body.command == "scale":
-            reason = self.scaler.wish(canonical_role(body.role or ""), body.count or 0, asked=True)
+            reason = self.scaler.ask(canonical_role(body.role or ""), body.count or 0)
             if reason:
                 self._say("scale", "", f"not scaled: {reason}")
             return

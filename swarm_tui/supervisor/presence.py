@@ -8,6 +8,7 @@ from swarm_tui.domain import restart, witness
 from swarm_tui.domain.witness import Pulse, Testimony
 from swarm_tui.protocol.bodies import Heartbeat, HostStatus, PaneStatus, Register, Status
 from swarm_tui.protocol.envelope import Event
+from swarm_tui.protocol.names import canonical_role
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.supervisor.unit import Phase, Unit
 
@@ -30,12 +31,15 @@ class Presences:
     def __init__(self, units: dict[str, Unit], host: str) -> None:
         self.units, self.host = units, host
         self.strangers: dict[str, Stranger] = {}
-        self.elsewhere: dict[str, set[str]] = {}
+        self.elsewhere: dict[str, dict[str, str]] = {}
+        """Each other host's agents that run there, with their roles."""
+        self._away: dict[str, float] = {}
+        """Since when a host's supervisor is away: its agents run on without it, so its last word holds for a while."""
 
     def hear(self, event: Event, now: float) -> Unit | None:
         """Take one message in; the unit whose row changed by it."""
         if event.kind is Kind.HOST_STATUS:
-            self._host(event)
+            self._host(event, now)
             return None
         agent_id = event.key if event.kind is Kind.STATUS else event.sender
         unit = self.units.get(agent_id)
@@ -99,12 +103,28 @@ class Presences:
             else:
                 self.strangers[agent_id] = Stranger(role=event.role or "general", heard=now)
 
-    def _host(self, event: Event) -> None:
+    def _host(self, event: Event, now: float) -> None:
         if event.key == self.host or not isinstance(event.body, HostStatus):
             self.elsewhere.pop(event.key, None)
-        else:
-            live = event.body.panes if event.body.status == "online" else []
-            self.elsewhere[event.key] = {row.agent_id for row in live if row.pid}
+            self._away.pop(event.key, None)
+        elif event.body.status == "online":
+            self.elsewhere[event.key] = {row.agent_id: row.role for row in event.body.panes if row.pid}
+            self._away.pop(event.key, None)
+        elif event.key in self.elsewhere:
+            self._away.setdefault(event.key, now)
+
+    def others(self) -> bool:
+        """Whether the supervisor of another host is there."""
+        return any(host not in self._away for host in self.elsewhere)
+
+    def host_of(self, agent_id: str) -> str | None:
+        """The other host on which an agent of that id runs."""
+        return next((host for host, roles in self.elsewhere.items() if agent_id in roles), None)
+
+    def before(self, role: str) -> int:
+        """How many agents of the role run on the hosts that come before this one in the alphabet."""
+        hosts = (roles for host, roles in self.elsewhere.items() if host < self.host)
+        return sum(1 for roles in hosts for other in roles.values() if canonical_role(other) == role)
 
     def stood_still(self, now: float) -> None:
         """Nobody could be heard meanwhile: all begin anew."""
@@ -131,6 +151,8 @@ class Presences:
 
     def judge(self, now: float) -> list[PaneStatus]:
         """Set each unit's witness; rows for those that speak from this host and have no pane here."""
+        for host in [host for host, since in self._away.items() if now - since > FADES]:
+            del self._away[host], self.elsewhere[host]
         ids_elsewhere = set().union(*self.elsewhere.values()) if self.elsewhere else set()
         for unit in self.units.values():
             unit.witness = witness.judge(self._testimony(unit, ids_elsewhere, now))
@@ -140,12 +162,13 @@ class Presences:
     def _testimony(self, unit: Unit, ids_elsewhere: set[str], now: float) -> Testimony:
         presence = unit.presence
         recent = {pid for pid, at in presence.pids.items() if now - at < FADES}
+        heard = presence.heard is not None and now - presence.heard < FADES
         return Testimony(
             pane=unit.pane_id is not None,
             alive=unit.has_process,
             in_layout=unit.in_layout,
             silent=unit.hung,
-            heard=bool(recent),
+            heard=bool(recent) or heard,
             pid=unit.saved.pid,
             bus_pids=frozenset(recent) if unit.is_own else frozenset(),
             elsewhere=unit.agent_id in ids_elsewhere,

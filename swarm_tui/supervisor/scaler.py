@@ -15,7 +15,11 @@ AGENT_MEMORY = 64 * 1024 * 1024
 
 
 class Scaler:
-    """`candidates` maps a scaled role to its agents' ids in order, up to its `max`; `crews` to those that are in."""
+    """`candidates` maps a scaled role to its agents' ids in order, up to its `max`; `crews` to those that are in.
+
+    `floors` are the numbers that people asked for; `before(role)` says how many agents of it run on the hosts that
+    come first in the alphabet: a wish is for the whole swarm, and each host makes what those leave.
+    """
 
     def __init__(
         self,
@@ -24,31 +28,50 @@ class Scaler:
         *,
         start: Callable[[str], None],
         retire: Callable[[Unit, Call], None],
+        before: Callable[[str], int],
         say: Callable[[str, str, str], None],
     ) -> None:
         self.units, self.policy = units, policy
         self.limits: dict[str, tuple[int, int]] = {}
         self.candidates: dict[str, list[str]] = {}
         self.crews: dict[str, list[str]] = {}
+        self.floors: dict[str, int] = {}
         self._wishes: dict[str, int] = {}
-        self._floors: dict[str, int] = {}
+        self._heard: dict[str, int] = {}
+        """What was last wished over the bus, also where a person has overruled it since."""
+        self._overruled: set[str] = set()
         self._asked: set[str] = set()
         self._last_down: dict[str, float] = {}
         self._said: dict[str, str] = {}
-        self._start, self._retire, self._say = start, retire, say
+        self._start, self._retire, self._before, self._say = start, retire, before, say
 
-    def wish(self, role: str, desired: int, *, asked: bool) -> str:
-        """Take a wish in; a sentence when it cannot be. `asked`: a person's, which is the least from then on."""
+    def go_on(self, floors: dict[str, int]) -> None:
+        """Take over what people asked of a former supervisor."""
+        self.floors.update(floors)
+        self._overruled.update(floors)
+
+    def ask(self, role: str, desired: int) -> str:
+        """A person's wish, the least from then on; a sentence when it cannot be."""
         if role not in self.limits:
             return f"the layout gives {role} no min and max" if role else "no role is named"
-        if asked:
-            self._floors[role] = desired
-            self._wishes.pop(role, None)
-            self._asked.add(role)
-        else:
-            self._wishes[role] = desired
+        self.floors[role] = desired
+        self._wishes.pop(role, None)
+        self._overruled.add(role)
+        self._asked.add(role)
+        self._said.pop(role, None)
         self.step(role)
         return ""
+
+    def wish(self, role: str, desired: int, *, retained: bool) -> None:
+        """The dispatcher's. One that only sinks from what a person has overruled brings nobody back."""
+        former = self._heard.get(role)
+        self._heard[role] = desired
+        old = retained if former is None else desired <= former
+        if role not in self.limits or (role in self._overruled and old):
+            return
+        self._overruled.discard(role)
+        self._wishes[role] = desired
+        self.step(role)
 
     def tick(self) -> None:
         """Go on towards the wishes."""
@@ -57,9 +80,10 @@ class Scaler:
 
     def step(self, role: str) -> None:
         """One step of one role."""
-        if role not in self._wishes and role not in self._floors:
+        if role not in self._wishes and role not in self.floors:
             return
-        desired = max(self._wishes.get(role, 0), self._floors.get(role, 0))
+        wished = max(self._wishes.get(role, 0), self.floors.get(role, 0))
+        desired = max(0, wished - self._before(role))
         facts = self._facts(role)
         memory = [processes.memory_of(u.saved.pid) for u in self._crew(role) if u.saved.pid]
         step = scaling.scale(
@@ -97,6 +121,7 @@ class Scaler:
             idle=tuple(reversed(idle)),
             crashing=any(unit.phase is Phase.CRASHLOOP for unit in crew),
             last_down=self._last_down.get(role),
+            down_every=self.policy.scale_down_every,
         )
 
     def _up(self, role: str, number: int, desired: int) -> None:

@@ -44,6 +44,8 @@ class Starting:
         due = [unit for unit in self._g.units.values() if unit.phase is Phase.WAITING and self._may_start(unit)]
         if not due:
             return
+        # Made first it is up first, wherever the layout names it.
+        due.sort(key=lambda unit: unit.spec.role != "task-manager")
         try:
             panes = self._g.crew.tmux.panes()
             if not panes:
@@ -96,7 +98,20 @@ class Starting:
                 continue
             if not other.has_process or (condition == "registered" and not other.presence.registered):
                 return False
-        return not self._squatters.hold(unit)
+        return not (self._lives_elsewhere(unit) or self._squatters.hold(unit))
+
+    def _lives_elsewhere(self, unit: Unit) -> bool:
+        """Whether another host runs an agent of this id; nothing runs twice, so this one waits for that one's end."""
+        host = self._g.elsewhere(unit.agent_id)
+        if host is None:
+            if unit.waits_for_host:
+                unit.waits_for_host, unit.saved.reason = False, ""
+            return False
+        if not unit.waits_for_host:
+            unit.waits_for_host = True
+            unit.saved.reason = f"it runs on the host {host}: stop it there, or name it in one layout only"
+            self._g.say("elsewhere", unit.agent_id, unit.saved.reason)
+        return True
 
     def _started(self, unit: Unit, made: Made) -> None:
         now = time.monotonic()

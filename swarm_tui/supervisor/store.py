@@ -47,6 +47,8 @@ class Saved(Struct, kw_only=True):
     rows: list[PaneStatus] = []
     crews: dict[str, list[str]] = {}
     """Of scaled roles: who is in now."""
+    floors: dict[str, int] = {}
+    """Of scaled roles: the least that a person asked for."""
     bus_up: bool = False
     bus_reason: str = ""
     stopping: list[str] = []

@@ -66,6 +66,7 @@ class Supervisor:
             say=self.say,
             changed=self.voice.changed,
             drain=self._drain,
+            elsewhere=self.presences.host_of,
             lost=self._tmux_lost,
         )
         self.life = Lifecycle(ground)
@@ -75,8 +76,9 @@ class Supervisor:
             start=lambda agent_id: self.roster.start(agent_id),
             retire=lambda unit, then: self.roster.retire(unit, then),
             say=self.say,
+            before=self.presences.before,
         )
-        self.voice.crews = self.scaler.crews
+        self.voice.crews, self.voice.floors = self.scaler.crews, self.scaler.floors
         self.operators = Operators(
             self.units,
             self.loop,
@@ -92,6 +94,7 @@ class Supervisor:
             plan, state, self.life, self.scaler, self.link, self.presences, restart=self.operators.restart
         )
         self.lookout = Lookout(self.life, self.link, self.presences, self.voice, looked=self._looked)
+        self.adoption = Adoption(self.roster, self.life)
         port = plan.embedded_port
         self.broker = None if port is None else BrokerPane(self.loop, self.crew, port, layout.supervisor, self.say)
 
@@ -99,9 +102,10 @@ class Supervisor:
         """Adopt what runs, start what does not, and keep it so until told to go down."""
         saved = store.load(self.state) or Saved()
         if saved.boot != store.boot_id():
-            saved = Saved(crews=saved.crews)
+            saved = Saved(crews=saved.crews, floors=saved.floors)
         self.voice.go_on(saved.events)
-        Adoption(self.roster, self.life).take_over(saved)
+        self.scaler.go_on(saved.floors)
+        self.adoption.take_over(saved)
         self.loop.on_signal(signal.SIGTERM, self._asked_to_end)
         self.loop.on_signal(signal.SIGUSR2, self.reload)
         self.loop.on_signal(signal.SIGHUP, self._tmux_lost)
@@ -117,7 +121,7 @@ class Supervisor:
             if self.broker is not None:
                 self.broker.ensure(self._begin_all)
             else:
-                self._begin_all()
+                self._begin(time.monotonic() + SESSION_WAIT)
         if saved.former is not None:
             Removal(self.life.ground, self.plan, saved.former, done=self._moved_away).look()
         self.lookout.start()
@@ -129,6 +133,13 @@ class Supervisor:
         return self._code
 
     def _begin_all(self) -> None:
+    def _begin(self, latest: float) -> None:
+        """Whoever joins hears first which agents run on the other hosts: what is retained comes before our own word."""
+        if self.plan.join and self.link.echo is None and time.monotonic() < latest:
+            self.loop.after(0.02, partial(self._begin, latest))
+        else:
+            self._begin_all()
+
         """Make the dispatcher's session where there is none, then start what waits."""
         waits = (unit for unit in self.units.values() if unit.phase is Phase.WAITING)
         manager = next((unit.spec for unit in waits if unit.spec.role == "task-manager"), None)
@@ -154,7 +165,7 @@ class Supervisor:
         if (plan.layout.broker, plan.embedded_port) != (self.plan.layout.broker, self.plan.embedded_port):
             self.say("change", "", "another broker: a successor takes over with it")
             if plan.layout.broker.url != self.plan.layout.broker.url:
-                alone = not (self.plan.join or self.presences.elsewhere)
+                alone = not (self.plan.join or self.presences.others())
                 self.voice.former = Former(broker=self.plan.layout.broker, alone=alone)
             self._code = 1
             self.loop.stop()
@@ -181,6 +192,7 @@ class Supervisor:
         if self._departure is not None and self._departure.hear(event):
             return
         self.operators.hear(event)
+        self.adoption.notice(panes)
         self._moved(self.presences.hear(event, time.monotonic()))
 
     def _hear_foreign(self, agent_id: str) -> None:

@@ -48,6 +48,7 @@ class Unit:
         self.hung = False
         self.restarting = False
         self.when_idle = False
+        self.waits_for_host = False
         self.in_layout = True
         self.next_start: float | None = None
         self.witness: str | None = None

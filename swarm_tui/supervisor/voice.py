@@ -29,13 +29,15 @@ TAIL_SAID = 6
 
 
 class Voice:
-    """Says each change once a turn of the loop. `crews` are the scaled roles' agents; `waits_for` names whom a
-    departure waits for; while `silent`, nothing is said on the bus; `former` is what is kept for a successor."""
+    """Says each change once a turn of the loop. `crews` are the scaled roles' agents, `floors` what people asked for of
+    them; `waits_for` names whom a departure waits for; while `silent`, nothing is said on the bus; `former` is what is
+    kept for a successor."""
 
     def __init__(self, plan: Plan, state: StateDir, loop: Loop, link: HostLink, presences: Presences) -> None:
         self.plan = plan
         self.units: dict[str, Unit] = presences.units
         self.crews: dict[str, list[str]] = {}
+        self.floors: dict[str, int] = {}
         self.waits_for: Callable[[], list[str]] = list
         self.silent = False
         self.former: Former | None = None
@@ -113,6 +115,7 @@ class Voice:
             units={name: unit.saved for name, unit in self.units.items()},
             rows=self.rows(),
             crews=self.crews,
+            floors=self.floors,
             bus_up=self._link.is_up,
             bus_reason=self._link.reason,
             stopping=self.waits_for(),

@@ -1,12 +1,17 @@
 """How a person's terminal becomes a pane: zoomed, and theirs again when they detach."""
 
 import os
+import shlex
 import subprocess
 from collections.abc import Mapping
 
+from swarm_tui.config.urls import is_address
 from swarm_tui.tmux.commands import HEIGHT, WIDTH
 from swarm_tui.tmux.errors import TmuxError
 from swarm_tui.tmux.server import DEFAULT, Tmux
+
+#: With these ssh says that it did not get there, and the shell there that it found no such command.
+_NOT_REACHED, _NOT_FOUND = 255, 127
 
 
 def is_inside(tmux: Tmux, environ: Mapping[str, str] | None = None) -> bool:
@@ -27,7 +32,10 @@ def attach_argv(socket: str, session: str, pane_id: str | None = None, *, inside
     if pane_id is not None:
         argv += ["select-window", "-t", pane_id, ";", "select-pane", "-t", pane_id, ";"]
         argv += ["if-shell", "-F", "-t", pane_id, "#{window_zoomed_flag}", "", f"resize-pane -Z -t {pane_id}", ";"]
-    return [*argv, *(["switch-client", "-t"] if inside else ["attach-session", "-t"]), f"={session}"]
+    if not inside:
+        return [*argv, "attach-session", "-t", f"={session}"]
+    back = ["display-message", "-d", "4000", "prefix L goes back to where you came from"]
+    return [*argv, "switch-client", "-t", f"={session}", ";", *back]
 
 
 def attach_environ(environ: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -47,6 +55,26 @@ def attach(tmux: Tmux, session: str, pane_id: str | None = None) -> int:
     if not inside:
         restore(tmux, session)
     return code
+
+
+def far_argv(address: str, swarm: str, agent_id: str) -> list[str]:
+    """The command line that attaches on another host. Raises ValueError for an address that is none."""
+    if not is_address(address):
+        raise ValueError(f"{address[:60]!r} is no address for ssh")
+    return ["ssh", "-t", "--", address, shlex.join(["swarm-tui", "attach", "--swarm", swarm, agent_id])]
+
+
+def attach_far(address: str, swarm: str, agent_id: str) -> str | None:
+    """Attach on another host, and return when the person detaches; why it failed, as a sentence.
+
+    Raises OSError, ValueError.
+    """
+    code = subprocess.run(far_argv(address, swarm, agent_id), check=False).returncode
+    if code == _NOT_REACHED:
+        return f"ssh did not reach {address}: try `ssh {address}`"
+    if code == _NOT_FOUND:
+        return f"`swarm-tui` is not on the PATH that ssh has on {address}"
+    return f"it ended with {code} on {address}" if code else None
 
 
 def restore(tmux: Tmux, session: str) -> None:

@@ -11,14 +11,16 @@ from swarm_tui.client.publication import Publication
 from swarm_tui.config.paths import StateDir
 from swarm_tui.protocol.bodies import Body, Reply, Task
 from swarm_tui.protocol.topics import Kind
+from swarm_tui.tmux.attach import attach_far
 from swarm_tui.ui.source import Facts, Item, Panes
 
 
 class NoPanes:
-    """There is no tmux of this swarm here."""
+    """There is no tmux of this swarm here; with `only`, nor anywhere else."""
 
-    def __init__(self, reason: str = "this swarm was not brought up on this host") -> None:
+    def __init__(self, reason: str = "this swarm was not brought up on this host", *, only: bool = False) -> None:
         self._reason = reason
+        self._only = only
 
     def watch(self, panes: frozenset[str]) -> None:
         """Nothing to capture."""
@@ -34,6 +36,10 @@ class NoPanes:
     def attach(self, pane_id: str) -> int:
         """Nowhere to attach."""
         return 1
+
+    def attach_far(self, address: str, swarm: str, agent_id: str) -> str | None:
+        """Another host can be reached from anywhere."""
+        return self._reason if self._only else attach_far(address, swarm, agent_id)
 
     def why_not(self) -> str | None:
         return self._reason

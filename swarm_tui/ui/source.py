@@ -67,6 +67,10 @@ class Panes(Protocol):
         """Turn this terminal into the pane until the person detaches; the exit code. Raises OSError, TmuxError."""
         ...
 
+    def attach_far(self, address: str, swarm: str, agent_id: str) -> str | None:
+        """The same on another host, over ssh; why it failed, as a sentence. Raises OSError, ValueError."""
+        ...
+
     def why_not(self) -> str | None:
         """Why there are no panes, as a sentence; None when there are."""
         ...

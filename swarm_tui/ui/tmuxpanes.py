@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Mapping
 
-from swarm_tui.tmux.attach import attach
+from swarm_tui.tmux.attach import attach, attach_far
 from swarm_tui.tmux.control import ControlClient
 from swarm_tui.tmux.errors import TmuxError
 from swarm_tui.tmux.server import Tmux
@@ -50,6 +50,9 @@ class TmuxPanes:
 
     def attach(self, pane_id: str) -> int:
         return attach(self._tmux, self._session, pane_id)
+
+    def attach_far(self, address: str, swarm: str, agent_id: str) -> str | None:
+        return attach_far(address, swarm, agent_id)
 
     def why_not(self) -> str | None:
         return f"tmux does not answer: {self._gone}" if self._gone else None

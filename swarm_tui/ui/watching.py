@@ -20,6 +20,13 @@ class Watching:
             return None
         return agent.pane_id if agent.host in (None, self.source.facts.host) else None
 
+    def address_of(self: "SwarmApp", agent: AgentView) -> str | None:  # type: ignore[misc]
+        """Where ssh reaches the other host that has the agent's pane."""
+        host = self.model.fleet.hosts.get(agent.host or "")
+        if host is None or agent.pane_id is None or agent.host == self.source.facts.host:
+            return None
+        return host.address
+
     def why_no_pane(self: "SwarmApp", agent: AgentView) -> list[str]:  # type: ignore[misc]
         """Why there is nothing to see of its pane."""
         reason = self.source.panes.why_not()
@@ -28,7 +35,9 @@ class Watching:
         if agent.pane_id is None:
             return [f"{agent.agent_id} has no pane", "it was not started by `swarm-tui up`, or it is down"]
         if agent.host not in (None, self.source.facts.host):
-            return [f"It runs on {agent.host}", "a attaches over ssh where the layout gives the host's address"]
+            if self.address_of(agent) is not None:
+                return [f"It runs on {agent.host}", "a attaches over ssh"]
+            return [f"It runs on {agent.host}", "whose layout gives no `address` for ssh: log in there and attach"]
         return ["The pane is empty"]
 
     def watch_panes(self: "SwarmApp", anew: bool = False) -> None:  # type: ignore[misc]

@@ -60,6 +60,12 @@ class FakePanes:
             raise self.attach_fails
         return 0
 
+    def attach_far(self, address: str, swarm: str, agent_id: str) -> str | None:
+        self.attached.append(f"{address} {swarm} {agent_id}")
+        if self.attach_fails is not None:
+            raise self.attach_fails
+        return None
+
     def why_not(self) -> str | None:
         return self.reason
 

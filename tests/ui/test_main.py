@@ -1,5 +1,7 @@
 """The main screen under a person's hands."""
 
+from contextlib import nullcontext
+
 import pytest
 
 from swarm_tui.config.user import Panels, UserConfig
@@ -313,6 +315,20 @@ async def test_attach_comes_back_whatever_failed() -> None:
         seat.source.panes.reason = "no tmux here"
         await seat.press("a")
         assert "no tmux here" in seat.footer
+
+
+@pytest.mark.asyncio
+async def test_an_agent_of_another_host_is_attached_over_ssh_where_that_has_an_address() -> None:
+    async with seated("calm") as seat:
+        seat.app.suspend = nullcontext  # type: ignore[method-assign,assignment]
+        row = PaneStatus(agent_id="a-far-one", role="docs", pid=7, pane_id="%0", state="online")
+        for address, shown in ((None, "gives no `address`"), ("farbox", "back from a-far-one")):
+            status = HostStatus(panes=[row], session="opencto", socket="x", pid=1, address=address)
+            seat.source.say("supervisor:far", Kind.HOST_STATUS, status, "far")
+            await seat.settle()
+            await seat.press("g", "a")
+            assert shown in seat.footer
+        assert seat.source.panes.attached == ["farbox opencto-dev a-far-one"]
 
 
 @pytest.mark.asyncio

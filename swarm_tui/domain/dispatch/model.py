@@ -41,6 +41,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     max_open: int = 100_000
     retry_first: float = 5.0
     retry_max: float = 600.0
+    scale_every: float = 15.0
+    scale_down_after: float = 300.0
+    scale_down_every: float = 60.0
     suspect_after: float = 35.0
     cancel_wait: float = 25.0
     """10 s for the work to stop by itself, then SIGTERM and SIGKILL, and some for the road."""
@@ -139,6 +142,8 @@ class Seat(Struct, kw_only=True):
     """Of a foreign agent: how long it had run when it last said so, seconds."""
     claims: bool = False
     """Of a foreign agent: it says when it takes a task, so its silence on one means that it did not."""
+    began: float | None = None
+    """Of a foreign agent, by its own clock: when its process began at the latest, as far as it was heard."""
 
 
 class Lease(Struct, kw_only=True):
@@ -151,6 +156,8 @@ class Lease(Struct, kw_only=True):
     """Of a foreign agent, which cannot say that it still works: the end of the task's timeout."""
 
 
+    registered: bool = False
+    """Its foreign agent registered since: it connected again, or is another process."""
 class State(Struct, kw_only=True):
     """All the dispatcher knows. Jobs that ended long ago are not here but in the journal."""
 
@@ -231,12 +238,14 @@ class LinkUp(Struct, frozen=True):
 
 
 class Save(Struct, frozen=True):
-    """Write the job as it is now. A `lazy` one may wait for the next write that cannot."""
+    """Write the job as it is now. A `lazy` one may wait for the next write that cannot; a `soon` one for some
+    milliseconds only, and all that is said meanwhile waits with it."""
 
     task_id: str
     lazy: bool = False
 
 
+    soon: bool = False
 class Say(Struct, frozen=True):
     """Publish. A `durable` one is journaled with what it tells of, and sent until the broker has it."""
 

@@ -1,6 +1,6 @@
 """How many agents a role should have: what waits and runs, within the layout's limits, without flapping."""
 
-from swarm_tui.domain.dispatch.model import State, Wish
+from swarm_tui.domain.dispatch.model import Settings, State, Wish
 from swarm_tui.domain.dispatch.turn import Turn
 from swarm_tui.domain.states import OPEN, TaskState
 from swarm_tui.protocol.bodies import Scale
@@ -8,10 +8,7 @@ from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.names import canonical_role
 from swarm_tui.protocol.topics import Kind
 
-EVERY = 15.0
 UP_AT_ONCE = 2
-DOWN_EVERY = 60.0
-WINDOW = 300.0
 
 
 def heard(turn: Turn, event: Event, body: Scale | None) -> None:
@@ -26,21 +23,22 @@ def heard(turn: Turn, event: Event, body: Scale | None) -> None:
 
 
 def look(turn: Turn) -> None:
-    """Every 15 s a role: say the wish when it changed."""
-    state = turn.state
-    for role, (low, high) in state.settings.scale.items():
+    """Every `scale_every` seconds a role: say the wish when it changed."""
+    state, settings = turn.state, turn.state.settings
+    for role, (low, high) in settings.scale.items():
         if low >= high:
             continue
         wish = state.wishes.get(role)
         if wish is None:
             wish = state.wishes[role] = Wish(
-                desired=_present(state, role) or low, looked=turn.now - EVERY, lowered=turn.now
+                desired=_present(state, role) or low, looked=turn.now - settings.scale_every, lowered=turn.now
             )
-        if wish.pinned or turn.now - wish.looked < EVERY:
+        if wish.pinned or turn.now - wish.looked < settings.scale_every:
             continue
         wish.looked = turn.now
         needed = demand(state, role)
-        desired = decide(wish, max(low, min(high, needed)), turn.now, unwell=_unwell(state, role))
+        wanted = max(low, min(high, needed))
+        desired = decide(wish, wanted, turn.now, settings, unwell=_unwell(state, role))
         if desired != wish.desired:
             if desired < wish.desired:
                 wish.lowered = turn.now
@@ -48,15 +46,15 @@ def look(turn: Turn) -> None:
             turn.say(Kind.SCALE, Scale(desired=desired, reason=f"{needed} tasks wait or run"), role)
 
 
-def decide(wish: Wish, wanted: int, now: float, *, unwell: bool) -> int:
-    """The next desired number: up by two at most, down by one a minute to the highest wish of the last 300 s."""
+def decide(wish: Wish, wanted: int, now: float, settings: Settings, *, unwell: bool) -> int:
+    """The next desired number: up by two at most, down by one at a time to the highest wish of late."""
     wish.recent.append((now, wanted))
-    while wish.recent and wish.recent[0][0] < now - WINDOW:
+    while wish.recent and wish.recent[0][0] < now - settings.scale_down_after:
         wish.recent.popleft()
     if wanted > wish.desired:
         return wish.desired if unwell else min(wanted, wish.desired + UP_AT_ONCE)
     floor = max(value for _, value in wish.recent)
-    if floor < wish.desired and now - wish.lowered >= DOWN_EVERY:
+    if floor < wish.desired and now - wish.lowered >= settings.scale_down_every:
         return wish.desired - 1
     return wish.desired
 

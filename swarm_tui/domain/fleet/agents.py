@@ -16,6 +16,7 @@ from swarm_tui.protocol.topics import Kind
 MAX_AGENTS = 5_000
 MAX_INCARNATIONS = 4
 BEATS_KEPT = 32
+_WILL = "its connection ended without a farewell (will)"
 _SPEAKS = frozenset({AgentState.ONLINE, AgentState.BUSY, AgentState.DRAINING})
 
 
@@ -171,7 +172,8 @@ class Agents:
             agent.incarnation = incarnation
         agent.incarnation = agent.incarnation or incarnation
         reason = event.payload.get("reason")
-        why = clean(reason, 200) if isinstance(reason, str) else "its connection ended without a farewell (will)"
+        unheard = "offline when we first heard of it" if event.retained else _WILL
+        why = clean(reason, 200) if isinstance(reason, str) else unheard
         if agent.bus is not AgentState.OFFLINE:
             agent.vanished = agent.bus in _SPEAKS and not isinstance(reason, str)
             self._gone(agent, why, now)

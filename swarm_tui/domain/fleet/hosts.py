@@ -1,8 +1,10 @@
 """Hosts and their panes, as the supervisors say them."""
 
+from typing import Any
+
 from swarm_tui.domain.fleet.agents import Agents
-from swarm_tui.domain.fleet.presence import Pane, Presence
-from swarm_tui.domain.views import HostView
+from swarm_tui.domain.fleet.presence import Pane, Presence, number
+from swarm_tui.domain.views import HostEvent, HostView
 from swarm_tui.domain.witness import ADVICE
 from swarm_tui.protocol import bodies
 from swarm_tui.protocol.envelope import Event
@@ -10,6 +12,7 @@ from swarm_tui.protocol.text import clean
 
 MAX_HOSTS = 256
 MAX_TAIL = 50
+MAX_EVENTS = 20
 
 
 class Hosts:
@@ -81,7 +84,19 @@ def _view(host: str, body: bodies.HostStatus, old: HostView | None, seen: float)
         address=said(body.address, old.address if old else None),
         pid=body.pid if body.pid is not None or old is None else old.pid,
         version=said(body.version, old.version if old else None),
+        events=_events(body.events) or (old.events if old else []),
     )
+
+
+def _events(said: list[dict[str, Any]]) -> list[HostEvent]:
+    """What a host says that happened, as far as it makes sense."""
+    found = []
+    for event in said[-MAX_EVENTS:]:
+        at, words = number(event.get("at")), [event.get(name, "") for name in ("what", "agent_id", "reason")]
+        if at is not None and all(isinstance(word, str) for word in words):
+            what, agent_id, reason = (clean(word, 300) for word in words)
+            found.append(HostEvent(at=at, what=what, agent_id=agent_id, reason=reason))
+    return found
 
 
 def _take_pane(agent: Presence, host: str, row: bodies.PaneStatus, now: float) -> None:

@@ -71,6 +71,8 @@ def test_a_role_that_is_nearly_one_of_ours_is_told(tmp_path: Path) -> None:
         ("swarm: s\nagents:\n  - {role: docs, count: 1000000000}\n", 2, "`policy.max_agents` is 64"),
         ("swarm: s\nagents: [{role: docs}]\npolicy: {record_size: 256}\n", 3, "`record_size` is in bytes"),
         ("swarm: s\nagents: [{role: docs}]\npolicy: {record_age: 0}\n", 3, "`record_age` must be more than 0"),
+        ("swarm: s\nsupervisor:\n  silent_after: 19\nagents: [{role: docs}]\n", 3, "give 20 at least"),
+        ("swarm: s\naddress: -oProxyCommand=x\nagents: [{role: docs}]\n", 2, "no address for ssh"),
         ("swarm: s\nagents:\n  - {role: docs, restart: onfailure}\n", 3, "did you mean `on-failure`?"),
         ("swarm: s\nagents:\n  - {role: docs, command: []}\n", 3, "its first element is the program"),
         ("swarm: s\nagents:\n  - {role: docs, dialect: seed}\n", 3, "needs a `command`"),
@@ -94,6 +96,14 @@ def test_a_role_that_is_nearly_one_of_ours_is_told(tmp_path: Path) -> None:
 def test_each_mistake_has_its_place_and_its_reason(tmp_path: Path, text: str, line: int, reason: str) -> None:
     found = mistakes(tmp_path, text)
     assert any(at == line and reason in why for at, _, why in found), found
+
+
+def test_other_programs_may_beat_as_often_as_they_like(tmp_path: Path) -> None:
+    text = "swarm: s\nsupervisor: {silent_after: 2}\nagents:\n  - {role: docs, command: [x]%s}\n"
+    path = tmp_path / "layout.yml"
+    path.write_text(text % "")
+    assert load_layout(path, {}).layout.supervisor.silent_after == 2.0
+    assert mistakes(tmp_path, text % ", wrap: true")
 
 
 def test_mistakes_of_shape_and_of_meaning_are_told_together(tmp_path: Path) -> None:

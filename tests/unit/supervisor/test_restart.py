@@ -129,7 +129,7 @@ def test_a_segfault_is_its_own_fault_and_143_is_not() -> None:
 
 @given(st.lists(times, max_size=20), st.integers(1, 60), times)
 def test_a_mass_death_is_at_least_half_and_more_than_two(deaths: list[float], fleet: int, now: float) -> None:
-    if restart.is_mass_death(tuple(deaths), fleet, now):
+    if restart.is_mass_death(POLICY, tuple(deaths), fleet, now):
         recent = [at for at in deaths if now - at <= 2.0]
         assert len(recent) >= 3
         assert len(recent) * 2 >= fleet

@@ -76,7 +76,8 @@ def test_a_refusal_is_said_once_a_pause(tmp_path: Path) -> None:
     units = {one.agent_id: Unit(one) for one in [spec(0, tmp_path), spec(1, tmp_path)]}
     ground = Ground(
         loop, crew, RestartPolicy(), units,
-        say=lambda *words: said.append(words), changed=lambda: None, drain=lambda unit: False, lost=lambda: None,
+        say=lambda *words: said.append(words), changed=lambda: None, drain=lambda unit: False,
+        elsewhere=lambda agent_id: None, lost=lambda: None,
     )  # fmt: skip
     life = Lifecycle(ground)
     for _ in range(20):

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shlex
 import signal
 import struct
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 
 from swarm_tui.supervisor.processes import is_alive
 from swarm_tui.tmux import commands
-from swarm_tui.tmux.attach import attach_argv, attach_environ, is_inside, restore
+from swarm_tui.tmux.attach import attach_argv, attach_environ, far_argv, is_inside, restore
 from swarm_tui.tmux.control import ControlClient, quoted
 from swarm_tui.tmux.errors import NoServerError, TmuxError, TmuxMissingError, TmuxTimeoutError
 from swarm_tui.tmux.panes import AGENT
@@ -108,12 +109,21 @@ def test_attach_leaves_the_outer_tmux_alone(tmux: Tmux) -> None:
     assert "TMUX" not in attach_environ({"TMUX": "/tmp/x,1,0", "TMUX_PANE": "%1", "HOME": "/"})
     assert attach_argv("own", "s", "%3")[:4] == ["tmux", "-u", "-L", "own"]
     assert attach_argv("own", "s", "%3")[-3:] == ["attach-session", "-t", "=s"]
-    assert attach_argv("default", "s", inside=True) == ["tmux", "-u", "switch-client", "-t", "=s"]
+    assert attach_argv("default", "s", inside=True)[:5] == ["tmux", "-u", "switch-client", "-t", "=s"]
     tmux.run_list(commands.new_session("s", "w", ["sleep", "60"], "/"))
     path = tmux.run("display-message", "-p", "#{socket_path}")[0]
     assert is_inside(tmux, {"TMUX": f"{path},1,0"})
     assert not is_inside(tmux, {"TMUX": "/tmp/another,1,0"})
     assert not is_inside(tmux, {})
+
+
+def test_what_a_host_says_of_its_address_is_no_option_and_no_command() -> None:
+    argv = far_argv("ada@box-2", "a swarm; reboot", "x")
+    assert argv[:4] == ["ssh", "-t", "--", "ada@box-2"]
+    assert shlex.split(argv[4]) == ["swarm-tui", "attach", "--swarm", "a swarm; reboot", "x"]
+    for address in ("-oProxyCommand=reboot", "a b", "a;b", "$(a)", "", "a" * 300):
+        with pytest.raises(ValueError, match="no address"):
+            far_argv(address, "s", "x")
 
 
 def test_who_leaves_a_pane_leaves_it_as_it_was(tmux: Tmux) -> None:

@@ -31,8 +31,8 @@ from swarm_tui.protocol.topics import Kind
 
 Heard = Event | Tick | LinkUp | LinkDown
 Publish = Callable[[Outgoing, Callable[[], None] | None], None]
-#: Seconds that a lazy write, or an outbox row the broker has taken, may wait for company.
-LAZY, LAZY_SENT = 0.25, 1.0
+#: Seconds that a write that is due soon, a lazy one, or an outbox row the broker has taken, may wait for company.
+SOON, LAZY, LAZY_SENT = 0.004, 0.25, 1.0
 PRUNE_EVERY = 60.0
 MANY = 1000
 JOURNAL_ALERT = "journal"
@@ -60,6 +60,9 @@ def settings_of(spec: RunSpec) -> Settings:
         scale=dict(spec.scale),
         approve_within=spec.policy.approve_within,
         max_open=spec.policy.max_open_tasks,
+        scale_every=spec.policy.scale_every,
+        scale_down_after=spec.policy.scale_down_after,
+        scale_down_every=spec.policy.scale_down_every,
     )
 
 
@@ -109,7 +112,9 @@ class Engine:
         self._says: list[Say] = []
         self._meta: dict[str, str] = {}
         self._urgent = False
-        self._lazy_since: float | None = None
+        self._write_by: float | None = None
+        self._hush = False
+        """A write that is due soon waits, and what is said with it."""
         self._sent: deque[int] = deque()
         self._pruned = 0.0
         self._committed = 0.0
@@ -185,37 +190,42 @@ class Engine:
         for action in actions:
             if isinstance(action, Save):
                 self._jobs[action.task_id] = self.state.jobs[action.task_id]
-                if not action.lazy:
+                if not (action.lazy or action.soon):
                     self._urgent = True
-                elif self._lazy_since is None:
-                    self._lazy_since = self._clocks[0]()
+                else:
+                    self._hush = self._hush or action.soon
+                    self._put_off(SOON if action.soon else LAZY)
             elif isinstance(action, Say):
                 self._says.append(action)
                 self._urgent = self._urgent or action.durable
             elif isinstance(action, Note):
                 self._log(action.line)
 
+    def _put_off(self, wait: float) -> None:
+        by = self._clocks[0]() + wait
+        self._write_by = by if self._write_by is None else min(by, self._write_by)
+
     def flush(self, *, now: bool = False) -> None:
         """Write what is to be written and say what may be said. While the disk refuses, nothing is said."""
         if self._urgent or now or self._is_due():
             if not self._commit():
                 return
-        elif self._says:
+        elif self._says and not self._hush:
             self._speak([self._letter(say) for say in self._says])
             self._says = []
         self._prune()
 
     def _is_due(self) -> bool:
-        now, since = self._clocks[0](), self._lazy_since
-        if since is not None and now - since >= LAZY:
+        now = self._clocks[0]()
+        if self._write_by is not None and now >= self._write_by:
             return True
         return bool(self._sent) and now - self._committed >= LAZY_SENT
 
     def wait(self, limit: float = 1.0) -> float:
         """How long the shell may wait for the next event, in seconds."""
         now = self._clocks[0]()
-        if self._lazy_since is not None:
-            limit = min(limit, self._lazy_since + LAZY - now)
+        if self._write_by is not None:
+            limit = min(limit, self._write_by - now)
         if self.state.timers:
             limit = min(limit, self.state.timers[0][0] - now)
         return max(0.0, limit)
@@ -231,7 +241,8 @@ class Engine:
             self._sent.extendleft(reversed(rows))
             self._trouble(f"{type(error).__name__}: {error}")
             return False
-        self._jobs, self._says, self._meta, self._urgent, self._lazy_since = {}, [], {}, False, None
+        self._jobs, self._says, self._meta = {}, [], {}
+        self._urgent, self._hush, self._write_by = False, False, None
         self._committed = self._clocks[0]()
         if self.troubled is not None:
             self.troubled = None
