@@ -1,20 +1,20 @@
 """The line to type in: filters and commands. It takes the footer's place while it is open."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from textual import on
-from textual.app import ComposeResult
-from textual.containers import Horizontal
 from textual.content import Content
 from textual.widget import Widget
-from textual.widgets import Input, Static
+
+if TYPE_CHECKING:
+    from textual.widgets import Input
 
 
-class Prompt(Horizontal):
-    """Hidden until `ask`."""
+class Prompt(Widget):
+    """Hidden until `ask`; what it holds is made then, so that no screen waits for it before anybody types."""
 
     DEFAULT_CSS = """
-    Prompt { height: 1; dock: bottom; display: none; background: $panel; layer: above; }
+    Prompt { layout: horizontal; height: 1; dock: bottom; display: none; background: $panel; layer: above; }
     Prompt Static { width: auto; padding: 0 1; color: $accent; text-style: bold; }
     Prompt Input { width: 1fr; border: none; height: 1; padding: 0; background: $panel; }
     Prompt Input:focus { border: none; }
@@ -27,9 +27,16 @@ class Prompt(Horizontal):
         self._typed: Callable[[str], None] | None = None
         self._left: Callable[[], None] | None = None
 
-    def compose(self) -> ComposeResult:
-        yield Static("")
-        yield Input(compact=True, select_on_focus=False)
+    def _field(self, label: str) -> "Input":
+        from textual.widgets import Input, Static
+
+        if not self.children:
+            field = Input(compact=True, select_on_focus=False)
+            field.cursor_blink = False
+            self.mount(Static(Content(label)), field)
+            return field
+        self.query_one(Static).update(Content(label))
+        return self.query_one(Input)
 
     def ask(
         self,
@@ -42,15 +49,13 @@ class Prompt(Horizontal):
         """Open, and call back."""
         self._before = self.screen.focused
         self._done, self._typed, self._left = done, None, left
-        self.query_one(Static).update(Content(label))
-        field = self.query_one(Input)
-        field.cursor_blink = False
-        with self.prevent(Input.Changed):
+        field = self._field(label)
+        with self.prevent(field.Changed):
             field.value = text
         field.cursor_position = len(text)
         self._typed = typed
         self.display = True
-        field.focus()
+        self.screen.set_focus(field)
 
     def close(self) -> None:
         """Hide, and give the focus back."""
@@ -58,14 +63,12 @@ class Prompt(Horizontal):
         if self._before is not None:
             self._before.focus()
 
-    @on(Input.Changed)
-    def _changed(self, event: Input.Changed) -> None:
+    def on_input_changed(self, event: "Input.Changed") -> None:
         event.stop()
         if self.display and self._typed is not None:
             self._typed(event.value)
 
-    @on(Input.Submitted)
-    def _submitted(self, event: Input.Submitted) -> None:
+    def on_input_submitted(self, event: "Input.Submitted") -> None:
         event.stop()
         self.close()
         if self._done is not None:
@@ -78,5 +81,5 @@ class Prompt(Horizontal):
             self._left()
 
     def on_descendant_blur(self) -> None:
-        if self.display and not self.query_one(Input).has_focus:
+        if self.display and not self.has_focus_within:
             self.display = False
