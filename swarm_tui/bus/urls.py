@@ -5,6 +5,7 @@ from urllib.parse import unquote, urlsplit
 from msgspec import Struct
 
 from swarm_tui.bus.port import BusError
+from swarm_tui.config.urls import UNIX_MAX
 
 #: What a scheme means, and its port.
 _SCHEMES = {
@@ -18,8 +19,6 @@ _SCHEMES = {
     "unix": ("unix", 0),
 }
 _LOOPBACK = frozenset({"localhost", "::1", "ip6-localhost"})
-#: The longest path that a Unix socket's address holds, on Linux.
-_UNIX_MAX = 107
 
 
 class Address(Struct, frozen=True):
@@ -85,8 +84,8 @@ def parse_url(url: str) -> Address:
 
 
 def _unix(path: str) -> Address:
-    if not path.startswith("/") or len(path.encode()) > _UNIX_MAX:
-        raise BusError(f"{path!r} is no Unix socket: write unix:///path of at most {_UNIX_MAX} bytes")
+    if not path.startswith("/") or len(path.encode()) > UNIX_MAX:
+        raise BusError(f"{path!r} is no Unix socket: write unix:///path of at most {UNIX_MAX} bytes")
     return Address("unix", "", 0, path)
 
 

@@ -70,8 +70,9 @@ def json_option(function: F) -> F:
 def target(swarm: str | None = None, broker: str | None = None, environ: Mapping[str, str] | None = None) -> Target:
     """The swarm that a command means: flag, else environment, else the only one that runs, else `opencto-dev`.
 
-    Its broker: flag, else environment, else what `up` recorded, else the layout of that name, else the default.
-    Raises Failure on an illegal name or URL, and when several swarms run and none is named.
+    Its broker: flag, else environment, else what `up` recorded, else what files say, else the default.
+    Raises Failure on an illegal name or URL, and when several swarms run and none is named; ConfigError when a file
+    that is needed has mistakes.
     """
     environ = os.environ if environ is None else environ
     name = swarm or environ.get("OPENCTO_SWARM") or _only_one()
@@ -80,8 +81,8 @@ def target(swarm: str | None = None, broker: str | None = None, environ: Mapping
     except InvalidNameError as error:
         raise Failure(str(error), USAGE) from None
     running = load_running(name)
-    settings = running.broker if running else _broker_of_layout(name)
     url = broker or environ.get("MQTT_BROKER")
+    settings = running.broker if running else _broker_of_files(name, environ, strict=not url)
     if url:
         if reason := check_url(url):
             raise Failure(f"{'--broker' if broker else 'MQTT_BROKER'}: {reason}", USAGE)
@@ -103,16 +104,30 @@ def _only_one() -> str:
     return DEFAULT_SWARM
 
 
-def _broker_of_layout(swarm: str) -> Broker:
-    """The broker of the layout whose swarm this is, so that a swarm that runs elsewhere is found by name."""
-    from swarm_tui.config.errors import ConfigError
-    from swarm_tui.config.load import find_layout, load_layout
+def _broker_of_files(swarm: str, environ: Mapping[str, str], *, strict: bool) -> Broker:
+    """The broker of a swarm that was not brought up here, as files know it.
 
+    These are a layout of that name, and the mqtt.yml of agents that are started by hand, which counts over a layout
+    that only came with the package. Raises ConfigError for one with mistakes if `strict`.
+    """
+    from swarm_tui.config.errors import ConfigError
+    from swarm_tui.config.load import SHIPPED, known_layouts, load_layout
+    from swarm_tui.config.seed import load_seed, seed_path
+
+    where, path = known_layouts(Path.cwd()).get(swarm, ("", None))
     try:
-        loaded = load_layout(find_layout(swarm, Path.cwd()), {**os.environ, "MQTT_BROKER": "", "OPENCTO_SWARM": ""})
+        if where in ("", SHIPPED) and seed_path(environ).is_file():
+            seed = load_seed(None, environ).file
+            if seed.agent.swarm == swarm:
+                return msgspec.convert(seed.broker, Broker, from_attributes=True)
+        if path is not None:
+            layout = load_layout(path, {**environ, "MQTT_BROKER": "", "OPENCTO_SWARM": ""}).layout
+            if layout.swarm == swarm:
+                return layout.broker
     except ConfigError:
-        return Broker()
-    return loaded.layout.broker if loaded.layout.swarm == swarm else Broker()
+        if strict:
+            raise
+    return Broker()
 
 
 def connect(
@@ -143,7 +158,9 @@ def connect(
         raise
     if not link.up:
         operator.close(0.0)
-        reason = link.reason if link.kind else f"{shown_url(found.broker.url)} accepted nobody within {timeout:g} s"
+        where = shown_url(found.broker.url)
+        silent = f"{where} does not answer within {timeout:g} s: check host and port; a broker that hangs is restarted"
+        reason = link.reason if link.kind else silent
         raise Failure(f"{reason}{_advice(found) if link.kind == 'refused' else ''}", UNREACHABLE)
     return operator
 

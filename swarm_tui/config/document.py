@@ -36,6 +36,8 @@ class Document(Struct):
     places: dict[Where, tuple[int, int]]
     texts: dict[Where, str]
     problems: list[Problem]
+    filled: set[Where] = set()
+    """Where a variable was filled in."""
 
     def problem(self, where: Where, reason: str) -> None:
         """Note a mistake at `where`, or at the nearest place above it that the file has."""
@@ -142,6 +144,8 @@ class _Builder:
             ),
         )
         self._document.texts[where] = text
+        if "${" in node.value:
+            self._document.filled.add(where)
         return _word(text) if node.style is None else text
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from swarm_tui.config.broker_files import complete, risks
 from swarm_tui.config.check import check_layout, idle_roles
 from swarm_tui.config.document import near, read_document
 from swarm_tui.config.errors import ConfigError, Problem, UnknownLayoutError
@@ -14,6 +15,9 @@ from swarm_tui.config.model import Layout
 from swarm_tui.config.override import override
 from swarm_tui.config.paths import config_home
 from swarm_tui.config.shape import fit
+
+#: Where the layouts come from that nobody here wrote.
+SHIPPED = "shipped"
 
 
 class Loaded(Struct, frozen=True, kw_only=True):
@@ -43,7 +47,7 @@ def layout_folders(cwd: Path) -> list[tuple[str, Path]]:
         ("./layouts", cwd / "layouts"),
         ("your config folder", config_home() / "layouts"),
         ("your config folder", config_home()),
-        ("shipped", shipped_layouts()),
+        (SHIPPED, shipped_layouts()),
     ]
 
 
@@ -89,11 +93,13 @@ def load_layout(
     """Read, check and complete a layout. Raises ConfigError with every mistake found.
 
     `broker` and `swarm` are flags, which win over the environment, which wins over the file. A relative `workdir` is
-    relative to `cwd`, the folder the person works in, wherever the layout itself lies.
+    relative to `cwd`, the folder the person works in, wherever the layout itself lies; the broker's certificates and
+    password file start in the layout's own folder.
     """
     environ = os.environ if environ is None else environ
     document = read_document(path, environ, show=show)
     layout = fit(document, Layout)
+    layout = msgspec.structs.replace(layout, broker=complete(document, layout.broker, path.absolute()))
     check_layout(document, layout)
     if document.problems:
         raise ConfigError(document.problems)
@@ -105,7 +111,7 @@ def load_layout(
         layout=overridden.layout,
         path=path.resolve(),
         workdir=workdir.resolve(),
-        notes=[*idle_roles(layout), *overridden.notes],
+        notes=[*idle_roles(layout), *risks(document, layout.broker, path), *overridden.notes],
         confirm=overridden.confirm,
     )
 

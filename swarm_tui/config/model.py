@@ -9,7 +9,10 @@ Dialect = Literal["swarm", "seed", "mqtt-v1"]
 
 
 class Tls(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Certificates, as paths; `insecure` skips the check of the broker's name and is said aloud."""
+    """Certificates, as paths that start in the folder of the file that names them.
+
+    `insecure` skips the check of the broker's name and is said aloud.
+    """
 
     ca: str | None = None
     cert: str | None = None
@@ -23,6 +26,8 @@ class Broker(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     url: str = "mqtt://127.0.0.1:1883"
     username: str | None = None
     password: str | None = None
+    password_file: str | None = None
+    """A file that holds the password and that only its owner may read; loading a layout puts it in `password`."""
     tls: Tls = Tls()
     embedded: Literal["auto", "always", "never"] = "auto"
 
@@ -61,16 +66,16 @@ class RestartPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     silent_after: float = 35.0
     drain_wait: float = 20.0
     term_wait: float = 10.0
-
-
-class Defaults(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What an agent entry gets when it says nothing."""
-
     tmux_wait: float = 4.0
     """How long one call to tmux may take."""
     mass_within: float = 2.0
     """When `mass_share` of the agents end within so many seconds it is the machine, not they."""
     mass_share: float = 0.5
+
+
+class Defaults(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an agent entry gets when it says nothing."""
+
     restart: Restart = "on-failure"
     capacity: int = 1
     timeout: float = 900.0
@@ -103,17 +108,17 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     approve_within: float = 3600.0
     max_agents: int = 64
     max_open_tasks: int = 100_000
-    record_age: float = 7 * 86400.0
-    """Seconds after which the monitoring agent's record forgets a message."""
-    record_size: int = 256 * 1024 * 1024
-    """Bytes on disk that the record never exceeds; the oldest messages go first."""
-
     scale_every: float = 15.0
     """Seconds between two looks at how many agents a role needs."""
     scale_down_after: float = 300.0
     """Seconds of less work before an agent of a scaled role is let go."""
     scale_down_every: float = 60.0
     """Seconds between two agents of a role that are let go."""
+    record_age: float = 7 * 86400.0
+    """Seconds after which the monitoring agent's record forgets a message."""
+    record_size: int = 256 * 1024 * 1024
+    """Bytes on disk that the record never exceeds; the oldest messages go first."""
+
 
 class Layout(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A swarm as a file."""

@@ -4,23 +4,22 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
 from msgspec import Struct
 
+from swarm_tui.config.broker_files import complete, risks
 from swarm_tui.config.document import read_document
 from swarm_tui.config.errors import ConfigError
-from swarm_tui.config.model import Tls
+from swarm_tui.config.model import Broker
 from swarm_tui.config.shape import to_struct
 from swarm_tui.config.urls import check_url
 from swarm_tui.protocol.names import DEFAULT_SWARM, InvalidNameError, check_agent_id, check_swarm
 
 
-class SeedBroker(Struct, frozen=True, kw_only=True):
-    """Where the broker is."""
+class SeedBroker(Broker, frozen=True, kw_only=True):
+    """Where the broker is, in the words of a layout."""
 
     url: str = "mqtt://localhost:1883"
-    username: str | None = None
-    password: str | None = None
-    tls: Tls = Tls()
 
 
 class SeedAgent(Struct, frozen=True, kw_only=True):
@@ -63,7 +62,7 @@ def load_seed(path: Path | None = None, environ: Mapping[str, str] | None = None
     """Read the file; without a `path`, the usual one, and the defaults when there is none.
 
     A password variable that is not set means no password, with a note: a local broker seldom wants one.
-    Raises ConfigError.
+    Paths are absolute, and the password of a `password_file` is read. Raises ConfigError.
     """
     environ = os.environ if environ is None else environ
     chosen = path or seed_path(environ)
@@ -77,7 +76,9 @@ def load_seed(path: Path | None = None, environ: Mapping[str, str] | None = None
     file = to_struct(document, SeedFile)
     if document.texts.get(("broker", "password")) == "" and "MQTT_PASSWORD" not in environ:
         notes.append(f"{chosen}: MQTT_PASSWORD is not set, so no password is sent")
-    if reason := check_url(file.broker.url):
+    broker = complete(document, file.broker, chosen)
+    notes += risks(document, broker, chosen)
+    if reason := check_url(broker.url):
         document.problem(("broker", "url"), reason)
     for field, value, check in (("id", file.agent.id, check_agent_id), ("swarm", file.agent.swarm, check_swarm)):
         try:
@@ -86,4 +87,4 @@ def load_seed(path: Path | None = None, environ: Mapping[str, str] | None = None
             document.problem(("agent", field), str(error))
     if document.problems:
         raise ConfigError(document.problems)
-    return LoadedSeed(file=file, notes=notes)
+    return LoadedSeed(file=msgspec.structs.replace(file, broker=broker), notes=notes)

@@ -6,12 +6,14 @@ from urllib.parse import urlsplit, urlunsplit
 
 SCHEMES = ("mqtt", "mqtts", "ws", "wss", "unix")
 _SAME = {"tcp": "mqtt", "ssl": "mqtts", "tls": "mqtts"}
+#: The longest path that a Unix socket's address holds, on Linux.
+UNIX_MAX = 107
 _MEANT = {"http": "ws", "https": "wss"}
-
-
 #: What ssh may be given: `host`, `user@host`, `ssh://host:port`, an alias. Hosts say theirs over the bus, so nothing in
 #: it may read as an option or reach a shell.
 _ADDRESS = re.compile(r"[A-Za-z0-9_\[][A-Za-z0-9_.:@%/\[\]-]{0,252}")
+
+
 def check_url(url: str) -> str | None:
     """Why `url` names no broker, in a sentence; None when it does. A bare `host` or `host:port` is mqtt."""
     try:
@@ -23,7 +25,9 @@ def check_url(url: str) -> str | None:
         meant = f"; did you mean `{_MEANT[parts.scheme]}://`?" if parts.scheme in _MEANT else ""
         return f"`{shown_url(url)}` is no broker URL: it begins with one of {', '.join(SCHEMES)}{meant}"
     if parts.scheme == "unix":
-        return None if parts.path else f"`{url}` names no socket: write `unix:///path/to/socket`"
+        path = parts.netloc + parts.path
+        fine = path.startswith("/") and len(path.encode()) <= UNIX_MAX
+        return None if fine else f"`{url}` names no socket: write `unix:///path` of at most {UNIX_MAX} bytes"
     if not parts.hostname or any(c.isspace() for c in url):
         return f"`{shown_url(url)}` names no host: write `{parts.scheme}://host:port`"
     if port == 0:
@@ -31,13 +35,13 @@ def check_url(url: str) -> str | None:
     return None
 
 
-def _full(url: str) -> str:
-    return url if "://" in url or url.startswith("unix:") else f"mqtt://{url}"
-
-
 def is_address(text: str) -> bool:
     """Whether ssh may be told to go to `text`."""
     return _ADDRESS.fullmatch(text) is not None
+
+
+def _full(url: str) -> str:
+    return url if "://" in url or url.startswith("unix:") else f"mqtt://{url}"
 
 
 def shown_url(url: str) -> str:

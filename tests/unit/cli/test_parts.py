@@ -16,6 +16,8 @@ from swarm_tui.cli.payload import build_payload, slips
 from swarm_tui.cli.recording import Line, opened, read_lines, write_line
 from swarm_tui.config.model import Broker
 from swarm_tui.config.running import Running, save_running
+from swarm_tui.config.seed import seed_path
+from tests.conftest import pick_port
 
 EMPTY = io.BytesIO()
 
@@ -243,3 +245,28 @@ def test_the_browser_screen_lets_in_only_who_has_the_token() -> None:
             return seen
 
     assert asyncio.run(scenario()) == [403, 403, 403, 403, 302, 200, 403]
+
+
+def test_a_swarm_that_was_not_brought_up_here_is_where_files_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = seed_path()
+    file.parent.mkdir(parents=True)
+    file.write_text("broker: {url: mqtt://seed, username: ann, password: '${MQTT_PASSWORD}'}\n")
+    monkeypatch.setenv("MQTT_PASSWORD", "pw")
+    assert target().broker == Broker(url="mqtt://seed", username="ann", password="pw")
+    assert target(broker="mqtt://flag").broker.url == "mqtt://flag"
+    assert target("mine").broker.url == Broker().url
+    (tmp_path / "layouts").mkdir()
+    (tmp_path / "layouts" / "opencto-dev.yml").write_text(
+        "swarm: opencto-dev\nbroker: {url: mqtt://own}\nagents: [{role: docs}]\n"
+    )
+    assert target().broker.url == "mqtt://own"
+
+
+def test_a_layout_with_mistakes_is_not_passed_over(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["status", "--swarm", "opencto-prod"]) == 2
+    said = capsys.readouterr().err
+    assert "opencto-prod.yml:8:13: ${MQTT_PASSWORD} is not set; export MQTT_PASSWORD" in said
+    assert run(["status", "--swarm", "opencto-prod", "--broker", f"mqtt://127.0.0.1:{pick_port()}"]) == 3

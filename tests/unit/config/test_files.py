@@ -151,7 +151,8 @@ def test_good_urls(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["http://h", "mqtt://", "mqtt://h:0", "mqtt://h:x", "unix:", "mqtt://a b", "x://", "mqtt://[::"]
+    "url",
+    ["http://h", "mqtt://", "mqtt://h:0", "mqtt://h:x", "unix:", "unix:m.sock", "mqtt://a b", "x://", "mqtt://[::"],
 )
 def test_bad_urls(url: str) -> None:
     assert check_url(url) is not None
