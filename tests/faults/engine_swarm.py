@@ -35,8 +35,19 @@ TYPES = {"noop": TypeRule(roles=["general"], max_attempts=100)}
 class FaultySwarm:
     """`workers` agents of ours, `foreign` ones of the seed's and a dispatcher: processes that `revive` starts again."""
 
-    def __init__(self, broker: RealBroker, folder: Path, *, workers: int = 3, foreign: int = 0, seed: int = 0) -> None:
+    def __init__(
+        self,
+        broker: RealBroker,
+        folder: Path,
+        *,
+        workers: int = 3,
+        foreign: int = 0,
+        heartbeat: float = 10.0,
+        seed: int = 0,
+    ) -> None:
+        """`heartbeat`: seconds between two of a foreign agent's."""
         self.broker = broker
+        self.heartbeat = heartbeat
         self.rng = random.Random(seed)
         self.state = StateDir(folder / "state").create()
         self.folder = folder
@@ -89,7 +100,7 @@ class FaultySwarm:
         argv += ["--role", role, "--agent-id", agent_id, "--swarm", SWARM, "--spec", str(self.state.spec(agent_id))]
         if agent_id in self.foreign:
             argv = [sys.executable, "-m", "tests.faults.seed_agent", agent_id, f"{SWARM}/_a/{agent_id}"]
-            argv += [str(self.broker.port), str(self.runs_of(agent_id))]
+            argv += [str(self.broker.port), str(self.runs_of(agent_id)), str(self.heartbeat)]
         log = (self.folder / f"{agent_id}.log").open("ab")
         with log:
             self.processes[agent_id] = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)

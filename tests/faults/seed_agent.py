@@ -1,9 +1,11 @@
-"""An agent that knows only the seed, as the seed writes it: `ID SWARM PORT LOG`. It says in LOG what it runs.
+"""An agent that knows only the seed, as the seed writes it: `ID SWARM PORT LOG HEARTBEAT`. It says in LOG what it runs,
+and a heartbeat each HEARTBEAT seconds; the seed's own take 10.
 
 It claims whatever it hears while it has nothing, skips what it hears while it works, and knows of no lease and no ack.
 """
 
 import json
+import os
 import sys
 import threading
 import time
@@ -15,15 +17,15 @@ from typing import Any
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
-HEARTBEAT = 10.0
+#: When this process began, in seconds since the machine's start.
+BEGAN = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
 
 
 class SeedAgent:
     """`MQTTClient` and `TaskHandler` of the seed in one."""
 
-    def __init__(self, agent_id: str, swarm: str, port: int, log: Path) -> None:
-        self.agent_id, self.swarm, self.log = agent_id, swarm, log
-        self.began = time.monotonic()
+    def __init__(self, agent_id: str, swarm: str, port: int, log: Path, heartbeat: float) -> None:
+        self.agent_id, self.swarm, self.log, self.heartbeat = agent_id, swarm, log, heartbeat
         self.current: str | None = None
         self.client = Client(CallbackAPIVersion.VERSION2, f"seed-{agent_id}", clean_session=True)
         self.client.on_connect = self.on_connect
@@ -62,9 +64,11 @@ class SeedAgent:
     def run(self) -> None:
         self.client.loop_start()
         while True:
-            time.sleep(HEARTBEAT)
-            self.publish("agents/heartbeat", {"status": "alive", "uptime": time.monotonic() - self.began, "memory": {}})
+            time.sleep(self.heartbeat)
+            # As the seed's `process.uptime()`: since the process began, not since it could speak.
+            uptime = time.clock_gettime(time.CLOCK_BOOTTIME) - BEGAN
+            self.publish("agents/heartbeat", {"status": "alive", "uptime": uptime, "memory": {}})
 
 
 if __name__ == "__main__":
-    SeedAgent(sys.argv[1], sys.argv[2], int(sys.argv[3]), Path(sys.argv[4])).run()
+    SeedAgent(sys.argv[1], sys.argv[2], int(sys.argv[3]), Path(sys.argv[4]), float(sys.argv[5])).run()

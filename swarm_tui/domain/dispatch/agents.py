@@ -1,25 +1,21 @@
-"""What agents and supervisors say of themselves, and what it means for the tasks they hold."""
+"""What agents say of themselves, and what it means for the tasks they hold."""
 
 from typing import Any
 
+from swarm_tui.domain.dispatch import foreign
 from swarm_tui.domain.dispatch.model import Attempt, Job, Seat
 from swarm_tui.domain.dispatch.offer import offer_of
-from swarm_tui.domain.dispatch.outcomes import GIVEN, dead, fence, is_current, lost, renew, stop, take_back
+from swarm_tui.domain.dispatch.outcomes import fence, is_current, lost, renew, stop, take_back
+from swarm_tui.domain.dispatch.processes import gone, held
 from swarm_tui.domain.dispatch.turn import Turn
 from swarm_tui.domain.states import TaskState
-from swarm_tui.protocol.bodies import Cleared, Heartbeat, HostStatus, Inbox, PaneStatus, Shutdown, Status
+from swarm_tui.protocol.bodies import Cleared, Heartbeat, Inbox, Shutdown, Status
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.names import canonical_role
 from swarm_tui.protocol.topics import Kind
 
 #: Seconds after which an offer that the agent's heartbeat does not name is said again.
 OFFER_AGAIN = 5.0
-#: Seconds by which a sender's clock may be off: beyond the first its times are not believed, the second is forgiven.
-OTHER_CLOCK, CLOCKS_DIFFER = 5.0, 0.2
-CRASHES = 2
-MAX_EXITS = 200
-#: Signals by which a program ends itself: ILL, TRAP, ABRT, BUS, FPE, SEGV, SYS.
-OWN_SIGNALS = frozenset({4, 5, 6, 7, 8, 11, 31})
 
 
 def _seat(turn: Turn, agent_id: str, *, live: bool) -> Seat:
@@ -29,10 +25,6 @@ def _seat(turn: Turn, agent_id: str, *, live: bool) -> Seat:
     if live:
         seat.seen = turn.now
     return seat
-
-
-def _held(turn: Turn, agent_id: str) -> list[Job]:
-    return [turn.state.jobs[task_id] for task_id in sorted(turn.state.held_by.get(agent_id, ()))]
 
 
 def status(turn: Turn, event: Event) -> None:
@@ -62,7 +54,7 @@ def _new_incarnation(turn: Turn, seat: Seat) -> None:
     """What an older incarnation held is lost: its successor has ended that work before it said online."""
     if seat.incarnation is None:
         return
-    for job in _held(turn, seat.agent_id):
+    for job in held(turn, seat.agent_id):
         attempt = job.current
         if attempt is not None and attempt.incarnation not in (None, seat.incarnation):
             gone(turn, job, f"{seat.agent_id} began anew")
@@ -73,7 +65,7 @@ def heartbeat(turn: Turn, event: Event, body: Heartbeat) -> None:
     agent_id = body.agent_id
     seat = _seat(turn, agent_id, live=True)
     if seat.foreign and body.uptime is not None:
-        _younger(turn, event, seat, body.uptime)
+        foreign.heartbeat(turn, event, seat, body.uptime)
     if body.incarnation is not None and body.incarnation != seat.incarnation:
         if seat.incarnation is None or seat.status == "offline":
             seat.incarnation = body.incarnation
@@ -91,19 +83,8 @@ def heartbeat(turn: Turn, event: Event, body: Heartbeat) -> None:
     named |= {name for entry in body.finished if (name := _named(turn, agent_id, entry, working=False))}
     if body.task_id is not None and body.task_id not in named:
         named.add(_named(turn, agent_id, {"task_id": body.task_id}, working=True) or body.task_id)
-    for job in _held(turn, agent_id):
+    for job in held(turn, agent_id):
         _remind(turn, job, job.task_id in named)
-
-
-def _younger(turn: Turn, event: Event, seat: Seat, uptime: float) -> None:
-    """An agent that names no incarnation began after it was given a task: what it held then is lost."""
-    before, seat.uptime = seat.uptime, uptime
-    if abs(turn.wall - event.at) > OTHER_CLOCK:
-        return
-    began = event.at - uptime - (0.0 if uptime < before else CLOCKS_DIFFER)
-    for job in _held(turn, seat.agent_id):
-        if job.current is not None and job.current.offered_at < began:
-            gone(turn, job, f"{seat.agent_id} began anew")
 
 
 def _named(turn: Turn, agent_id: str, entry: dict[str, Any], *, working: bool) -> str | None:
@@ -152,11 +133,6 @@ def alive(turn: Turn, agent_id: str) -> None:
     seat = turn.state.seats.get(agent_id)
     if seat is not None:
         seat.seen = turn.now
-        if seat.foreign:
-            seat.status = "online"
-            for job in _held(turn, agent_id):
-                if job.current is not None and (job.current.started or not seat.claims):
-                    renew(turn, job, job.current)
 
 
 def shutdown(turn: Turn, body: Shutdown) -> None:
@@ -164,75 +140,5 @@ def shutdown(turn: Turn, body: Shutdown) -> None:
     seat = turn.state.seats.get(body.agent_id)
     if seat is not None:
         seat.status = "offline"
-    for job in _held(turn, body.agent_id):
+    for job in held(turn, body.agent_id):
         lost(turn, job, f"{body.agent_id} shut down", counts=False)
-
-
-def host(turn: Turn, body: HostStatus) -> None:
-    """hosts/<host>/status: a supervisor's word on which processes run, and how the last one ended."""
-    for pane in body.panes:
-        if pane.state == "crashloop":
-            turn.state.unwell.add(pane.agent_id)
-        else:
-            turn.state.unwell.discard(pane.agent_id)
-        before = turn.state.panes.pop(pane.agent_id, None)
-        if pane.pid is not None:
-            turn.state.panes[pane.agent_id] = pane.pid
-        if before is not None and pane.pid != before:
-            _ended(turn, pane, before)
-
-
-def _ended(turn: Turn, pane: PaneStatus, pid: int) -> None:
-    """The process `pid` of the pane's agent is no more."""
-    state, seat = turn.state, turn.state.seats.get(pane.agent_id)
-    own = pane.exit_signal in OWN_SIGNALS if pane.exit_signal is not None else pane.exit_status not in (0, None)
-    if seat is None:
-        return
-    if seat.foreign or seat.pid == pid:
-        incarnation = seat.incarnation
-        seat.status = "offline"
-    elif seat.former[0] == pid:
-        incarnation = seat.former[1]
-    else:
-        return
-    if incarnation is not None:
-        state.exits[incarnation] = own
-        while len(state.exits) > MAX_EXITS:
-            del state.exits[next(iter(state.exits))]
-    how = f"signal {pane.exit_signal}" if pane.exit_signal is not None else f"exit status {pane.exit_status}"
-    for job in _held(turn, pane.agent_id):
-        attempt = job.current
-        if attempt is not None and attempt.incarnation == incarnation:
-            gone(turn, job, f"{pane.agent_id} ended ({how})")
-    if own and incarnation is not None:
-        _afterwards(turn, incarnation)
-
-
-def gone(turn: Turn, job: Job, reason: str) -> None:
-    """The process that held the job is no more."""
-    attempt = job.current
-    if attempt is not None:
-        attempt.crash = attempt.started and turn.state.exits.get(attempt.incarnation or "", False)
-        if not _poisonous(turn, job):
-            lost(turn, job, reason, counts=attempt.started)
-
-
-def _afterwards(turn: Turn, incarnation: str) -> None:
-    """The word came after the attempt was counted as lost: it is added to the record."""
-    for job in [job for job in turn.state.jobs.values() if not job.ended and job.attempts]:
-        for attempt in job.attempts:
-            if attempt.incarnation == incarnation and attempt.started and attempt.outcome in ("lost", "failed"):
-                attempt.crash = True
-                turn.save(job, lazy=True)
-                if job.state not in GIVEN:
-                    _poisonous(turn, job)
-
-
-def _poisonous(turn: Turn, job: Job) -> bool:
-    """Two agents crashed with it in hand: no third one gets it."""
-    crashes = sum(attempt.crash for attempt in job.attempts)
-    if crashes < CRASHES or job.ended:
-        return False
-    turn.close_attempt(job.current, "lost", "its agent crashed")
-    dead(turn, job, f"{crashes} attempts took their agent with them")
-    return True

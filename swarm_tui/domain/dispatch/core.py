@@ -2,7 +2,7 @@
 
 from itertools import islice
 
-from swarm_tui.domain.dispatch import accept, agents, claims, operators, outcomes, scale, waiting
+from swarm_tui.domain.dispatch import accept, agents, claims, foreign, operators, outcomes, processes, scale, waiting
 from swarm_tui.domain.dispatch.model import Action, Job, LinkDown, LinkUp, Moment, State, Tick
 from swarm_tui.domain.dispatch.offer import able, is_live, pump
 from swarm_tui.domain.dispatch.outcomes import GIVEN
@@ -29,7 +29,7 @@ from swarm_tui.protocol.topics import Kind
 
 #: A pause between two looks that is longer than this was our own: the leases could not be renewed meanwhile.
 OWN_SLEEP = 5.0
-CLOCK_SET = 2.0
+CLOCK_SET = 1.0
 ALONE_AFTER = 3.0
 #: Alerts for tasks that wait for one absent agent: not more than this at a time.
 MAX_NAMED = 50
@@ -111,20 +111,21 @@ def forget(state: State, keep: int = 1000) -> None:
 
 def _hear(turn: Turn, event: Event) -> None:
     kind, body, state = event.kind, event.body, turn.state
-    if event.sender in state.seats and state.seats[event.sender].foreign and kind not in (Kind.STATUS, Kind.SHUTDOWN):
-        agents.alive(turn, event.sender)
+    seat = state.seats.get(event.sender)
+    if seat is not None and seat.foreign and kind not in (Kind.STATUS, Kind.SHUTDOWN):
+        foreign.heard(turn, event, seat)
     if kind in _TASKS and isinstance(body, Task):
         accept.submit(turn, event, body)
         job = state.jobs.get(body.task_id)
         if job is not None and (state.claims or state.ends):
             end = claims.claimed_before(turn, job)
             if end is not None:
-                _answer(turn, job, end)
+                _answer(turn, job, end, event.at)
     elif isinstance(body, Started | Progress | Complete | Failed | Declined):
         agents.alive(turn, body.agent_id)
         job = state.jobs.get(body.task_id)
         if job is not None:
-            _answer(turn, job, body)
+            _answer(turn, job, body, event.at)
         elif isinstance(body, Complete | Failed) and event.sender != state.me:
             outcomes.ack(turn, body.task_id, body)
             claims.ended_before(turn, body)
@@ -136,7 +137,7 @@ def _hear(turn: Turn, event: Event) -> None:
     elif isinstance(body, Shutdown):
         agents.shutdown(turn, body)
     elif isinstance(body, HostStatus):
-        agents.host(turn, body)
+        processes.host(turn, body)
     elif kind in _ACTS and isinstance(body, TaskAct):
         operators.act(turn, event, body)
     elif kind is Kind.HALT:
@@ -147,7 +148,7 @@ def _hear(turn: Turn, event: Event) -> None:
         scale.heard(turn, event, body if isinstance(body, Scale) else None)
 
 
-def _answer(turn: Turn, job: Job, body: Started | Progress | Complete | Failed | Declined) -> None:
+def _answer(turn: Turn, job: Job, body: Started | Progress | Complete | Failed | Declined, at: float) -> None:
     if isinstance(body, Complete):
         outcomes.complete(turn, job, body)
     elif isinstance(body, Failed):
@@ -156,7 +157,7 @@ def _answer(turn: Turn, job: Job, body: Started | Progress | Complete | Failed |
     elif isinstance(body, Declined):
         outcomes.declined(turn, job, body)
     else:
-        outcomes.started(turn, job, body)
+        outcomes.started(turn, job, body, at)
 
 
 def _tick(turn: Turn) -> None:
@@ -183,7 +184,9 @@ def _lease(turn: Turn, job: Job) -> None:
     elif lease.until <= turn.now:
         turn.state.shunned[(job.task_id, job.agent_id or "")] = turn.now + SHUN_SILENT
         waiting.wake(turn, job, turn.now + SHUN_SILENT)
-        outcomes.lost(turn, job, f"{job.agent_id} was silent for a whole lease")
+        spent = lease.limit is not None and lease.limit <= turn.now
+        did = "did not end it within its timeout" if spent else "was silent for a whole lease"
+        outcomes.lost(turn, job, f"{job.agent_id} {did}")
     else:
         waiting.wake(turn, job, min(lease.until, lease.cancel_until or lease.until))
 
@@ -195,6 +198,7 @@ def _clocks(turn: Turn) -> None:
     if state.last_now and turn.now - state.last_now > OWN_SLEEP:
         _grant_all(turn)
     if state.last_now and abs(gap - state.clock_gap) > CLOCK_SET:
+        foreign.clock_set(turn, gap - state.clock_gap)
         state.clock_gap = gap
         for job in state.jobs.values():
             dated = job.task.not_before is not None or job.task.expires_at is not None

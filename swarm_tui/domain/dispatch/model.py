@@ -57,6 +57,8 @@ class Attempt(Struct, kw_only=True, omit_defaults=True):
     agent_id: str
     incarnation: str | None = None
     offered_at: float = 0.0
+    taken_at: float = 0.0
+    """When a foreign agent first spoke of the task, by the agent's own clock; 0 until then, and for agents of ours."""
     started: bool = False
     outcome: str = ""
     """`""` while it is open; else complete, failed, lost, declined, cancelled, overtaken."""
@@ -140,10 +142,10 @@ class Seat(Struct, kw_only=True):
     foreign: bool = False
     uptime: float = 0.0
     """Of a foreign agent: how long it had run when it last said so, seconds."""
-    claims: bool = False
-    """Of a foreign agent: it says when it takes a task, so its silence on one means that it did not."""
     began: float | None = None
     """Of a foreign agent, by its own clock: when its process began at the latest, as far as it was heard."""
+    claims: bool = False
+    """Of a foreign agent: it says when it takes a task, so its silence on one means that it did not."""
 
 
 class Lease(Struct, kw_only=True):
@@ -154,10 +156,10 @@ class Lease(Struct, kw_only=True):
     cancel_until: float | None = None
     limit: float | None = None
     """Of a foreign agent, which cannot say that it still works: the end of the task's timeout."""
-
-
     registered: bool = False
     """Its foreign agent registered since: it connected again, or is another process."""
+
+
 class State(Struct, kw_only=True):
     """All the dispatcher knows. Jobs that ended long ago are not here but in the journal."""
 
@@ -243,9 +245,9 @@ class Save(Struct, frozen=True):
 
     task_id: str
     lazy: bool = False
-
-
     soon: bool = False
+
+
 class Say(Struct, frozen=True):
     """Publish. A `durable` one is journaled with what it tells of, and sent until the broker has it."""
 

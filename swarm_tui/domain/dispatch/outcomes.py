@@ -1,6 +1,7 @@
 """What workers answer: started, progress, complete, failed, declined; and what the silence of one means."""
 
 from swarm_tui.domain.dispatch.model import Attempt, Job, Lease
+from swarm_tui.domain.dispatch.offer import timeout_of
 from swarm_tui.domain.dispatch.turn import Turn
 from swarm_tui.domain.dispatch.waiting import enqueue, until, wake
 from swarm_tui.domain.states import TaskState
@@ -45,16 +46,20 @@ def renew(turn: Turn, job: Job, attempt: Attempt) -> None:
         attempt.started = True
         job.state = TaskState.RUNNING
         turn.hop(job, "started", agent_id=attempt.agent_id)
-        turn.save(job, lazy=True)
+        # A foreign agent says only once that it took the task, and its other signs of life count from then on.
+        turn.save(job, lazy=not attempt.taken_at)
 
 
-def started(turn: Turn, job: Job, body: Started | Progress) -> None:
-    """tasks/started, tasks/progress"""
+def started(turn: Turn, job: Job, body: Started | Progress, at: float) -> None:
+    """tasks/started, tasks/progress; `at` is the sender's time."""
     attempt = fence(job, body.agent_id, body.attempt, body.epoch)
     if attempt is None:
         return
     if not is_current(job, attempt) and not take_back(turn, job, attempt):
         return
+    seat = turn.state.seats.get(attempt.agent_id)
+    if seat is not None and seat.foreign and not attempt.taken_at:
+        attempt.taken_at = at
     renew(turn, job, attempt)
     if isinstance(body, Progress):
         job.progress = body.progress if body.progress is not None else job.progress
@@ -79,12 +84,14 @@ def take_back(turn: Turn, job: Job, attempt: Attempt) -> bool:
 def grant(turn: Turn, job: Job) -> None:
     """The job is not given to another for one lease from now."""
     lease = turn.state.leases.get(job.task_id)
-    end = turn.now + turn.state.settings.lease
     if lease is None:
-        turn.state.leases[job.task_id] = Lease(until=end, offered=turn.now)
-    elif lease.limit is None:
-        lease.until = max(lease.until, end)
-    wake(turn, job, turn.state.leases[job.task_id].until)
+        lease = turn.state.leases[job.task_id] = Lease(until=turn.now, offered=turn.now)
+    seat, attempt = turn.state.seats.get(job.agent_id or ""), job.current
+    if seat is not None and seat.foreign and lease.limit is None and attempt is not None:
+        lease.limit = until(turn, attempt.offered_at + timeout_of(turn, job))
+    end = turn.now + turn.state.settings.lease
+    lease.until = max(lease.until, end if lease.limit is None else min(end, lease.limit))
+    wake(turn, job, lease.until)
 
 
 def ack(turn: Turn, job_id: str, body: Complete | Failed) -> None:

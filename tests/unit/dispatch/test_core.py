@@ -339,6 +339,93 @@ def test_what_a_foreign_agent_held_when_it_began_anew_is_lost(world: World, hear
     assert [attempt.outcome for attempt in world.job("t").attempts][:1] == ["lost"]
 
 
+def foreign(world: World, *, uptime: float = 0.0) -> None:
+    """An agent of the seed's, which began `uptime` seconds ago and takes the one task that there is."""
+    world.state.seats["f"] = Seat(agent_id="f", foreign=True, claims=True)
+    world.hear(Kind.REGISTER, b.Register(agent_id="f"), sender="f")
+    world.tick(uptime)
+    if uptime >= 10:
+        foreign_beat(world, uptime)
+    world.submit("t", timeout=600.0)
+    world.hear(Kind.TASK_STARTED, b.Started(task_id="t", agent_id="f"), sender="f")
+
+
+def foreign_beat(world: World, uptime: float) -> None:
+    world.hear(Kind.HEARTBEAT, b.Heartbeat(agent_id="f", uptime=uptime), sender="f")
+
+
+@pytest.mark.parametrize("lived", [2.5, 10.004])
+def test_a_foreign_agent_that_began_anew_at_once_is_told_by_its_own_clock(world: World, lived: float) -> None:
+    """It runs again 20 ms after it was killed, just after it had taken the task, and its first heartbeat says so."""
+    foreign(world, uptime=lived)
+    world.tick(0.02)
+    world.hear(Kind.REGISTER, b.Register(agent_id="f"), sender="f")
+    world.tick(10.005)
+    foreign_beat(world, 10.005)
+    assert [attempt.outcome for attempt in world.job("t").attempts][:1] == ["lost"]
+
+
+@pytest.mark.parametrize(("after", "uptime"), [(10.005, 10.305), (9.9, 10.0), (10.6, 10.0)])
+def test_a_foreign_agent_that_took_a_task_as_it_began_keeps_it(world: World, after: float, uptime: float) -> None:
+    """Some say their uptime in whole seconds only."""
+    foreign(world, uptime=0.3)
+    world.tick(after)
+    foreign_beat(world, uptime)
+    assert world.job("t").state is TaskState.RUNNING
+    assert len(world.job("t").attempts) == 1
+
+
+def test_a_foreign_agents_clock_may_be_far_off(world: World) -> None:
+    world.state.seats["f"] = Seat(agent_id="f", foreign=True, claims=True)
+    world.hear(Kind.REGISTER, b.Register(agent_id="f"), sender="f")
+    world.submit("t")
+    world.wall -= 4000.0
+    world.hear(Kind.TASK_STARTED, b.Started(task_id="t", agent_id="f"), sender="f")
+    world.tick(11)
+    foreign_beat(world, 500.0)
+    assert world.job("t").state is TaskState.RUNNING
+    world.tick(11)
+    foreign_beat(world, 10.0)
+    assert world.job("t").attempts[0].outcome == "lost"
+
+
+@pytest.mark.parametrize("monotonic", [60.0, 0.0])
+def test_a_foreign_agent_keeps_its_task_over_a_sleep_of_the_machine(world: World, monotonic: float) -> None:
+    """All stood still for longer than a lease, and so did the dispatcher; in a real sleep even the monotonic clocks."""
+    foreign(world, uptime=11.0)
+    foreign_beat(world, 11.0)
+    world.now += monotonic
+    world.wall += 60.0
+    world.tick(2)
+    world.hear(Kind.REGISTER, b.Register(agent_id="f"), sender="f")
+    foreign_beat(world, 13.0 + monotonic)
+    assert world.job("t").state is TaskState.RUNNING
+    assert len(world.job("t").attempts) == 1
+
+
+def test_a_foreign_agent_that_connects_again_keeps_its_task(world: World) -> None:
+    foreign(world, uptime=0.3)
+    world.hear(Kind.REGISTER, b.Register(agent_id="f"), sender="f")
+    for uptime in (10.3, 20.3, 30.3, 40.3):
+        world.tick(10)
+        foreign_beat(world, uptime)
+    assert len(world.job("t").attempts) == 1
+
+
+def test_what_a_foreign_agent_never_ends_is_lost_at_its_timeout_after_a_restart_too(world: World) -> None:
+    foreign(world)
+    world.crash()
+    world.state.seats["f"] = Seat(agent_id="f", foreign=True, claims=True)
+    world.lead()
+    for second in range(599, 0, -10):
+        assert world.job("t").state is TaskState.RUNNING, second
+        world.tick(10)
+        foreign_beat(world, 1000.0 + 600 - second)
+    world.tick(10)
+    assert world.job("t").attempts[0].outcome == "lost"
+    assert "within its timeout" in world.job("t").attempts[0].error
+
+
 def test_the_wish_for_scale_rises_by_two_and_sinks_slowly() -> None:
     rules = {"noop": Rule(roles=("general",))}
     world = World(Settings(rules=rules, scale={"general": (1, 5)}))
