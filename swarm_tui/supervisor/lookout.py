@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
 
 from swarm_tui.supervisor.lifecycle import Lifecycle
 from swarm_tui.supervisor.link import REPEAT, HostLink
@@ -30,6 +29,8 @@ class Lookout:
     ) -> None:
         self._g, self._life, self._link = life.ground, life, link
         self._presences, self._voice, self._looked = presences, voice, looked
+        self._trouble = ""
+        """Why tmux does not do what it is asked; empty when it does."""
 
     def start(self) -> None:
         """Begin to go round."""
@@ -45,16 +46,29 @@ class Lookout:
 
     def _look(self) -> None:
         self._g.loop.after(LOOK_EVERY, self._look)
-        with suppress(TmuxError):
+        try:
             panes = self._g.crew.tmux.panes()
             if not panes:
                 self._g.lost()
                 return
-            there = {pane.pane_id for pane in self._g.crew.mine(panes)}
-            for unit in list(self._g.units.values()):
-                self._look_at(unit, there)
-            self._looked(panes)
+            self._look_over(panes)
+            self._tmux_is("")
+        except TmuxError as error:
+            self._tmux_is(str(error))
         self._life.advance()
+
+    def _look_over(self, panes: list[Pane]) -> None:
+        there = {pane.pane_id for pane in self._g.crew.mine(panes)}
+        for unit in list(self._g.units.values()):
+            self._look_at(unit, there)
+        self._looked(panes)
+
+    def _tmux_is(self, trouble: str) -> None:
+        """Say once that tmux fails, and once that it works again."""
+        if bool(trouble) != bool(self._trouble):
+            text = f"{trouble}: what runs goes on, and nothing can be started" if trouble else "it answers again"
+            self._g.say("tmux", "", text)
+        self._trouble = trouble
 
     def _look_at(self, unit: Unit, pane_ids: set[str]) -> None:
         if unit.pane_id is None:

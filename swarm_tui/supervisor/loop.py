@@ -13,7 +13,7 @@ from itertools import count
 from swarm_tui.supervisor.processes import is_alive, start_time
 
 Call = Callable[[], None]
-#: A timer that comes this much too late says that the machine, or we, stood still; seconds.
+#: What comes this much too late says that the machine, or we, stood still; seconds.
 STALL = 5.0
 
 
@@ -30,7 +30,7 @@ class Timer:
 class Loop:
     """Runs calls one after another; only `post` may be used from other threads.
 
-    `on_stall` hears how many seconds the machine or this process stood still.
+    `on_stall` hears how many seconds the machine or this process stood still, when they are more than `stall`.
     """
 
     def __init__(self, on_error: Callable[[Exception], None], on_stall: Callable[[float], None]) -> None:
@@ -42,7 +42,8 @@ class Loop:
         self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._selector.register(self._read, selectors.EVENT_READ)
         self._watched: dict[int, Call] = {}
-        self._asleep = _asleep()
+        self._asleep, self._looked = _asleep(), time.monotonic()
+        self.stall = STALL
         self.running = False
 
     def post(self, call: Call) -> None:
@@ -119,14 +120,13 @@ class Loop:
 
     def turn(self, limit: float | None) -> None:
         """Wait for at most `limit` seconds for something to do, and do all of it."""
-        due = None if limit is None else time.monotonic() + limit
         for key, _ in self._selector.select(limit):
             if key.fd == self._read:
                 with suppress(OSError):
                     os.read(self._read, 65536)
             elif (fired := self._watched.get(key.fd)) is not None:
                 self._make(fired)
-        self._notice_stall(due)
+        self._notice_stall(limit)
         while self._posted:
             self._make(self._posted.popleft())
         while self._timers and self._timers[0][0] <= time.monotonic():
@@ -134,11 +134,13 @@ class Loop:
             if call is not None:
                 self._make(call)
 
-    def _notice_stall(self, due: float | None) -> None:
-        asleep = _asleep()
+    def _notice_stall(self, limit: float | None) -> None:
+        """Whether more time went by since the last look than was waited for: then somebody stood still."""
+        asleep, now = _asleep(), time.monotonic()
         slept, self._asleep = asleep - self._asleep, asleep
-        late = 0.0 if due is None else time.monotonic() - due
-        if slept > 1.0 or late > STALL:
+        late = 0.0 if limit is None else now - self._looked - limit
+        self._looked = now
+        if slept > 1.0 or late > self.stall:
             self._on_stall(max(slept, late))
 
     def _wait(self) -> float | None:

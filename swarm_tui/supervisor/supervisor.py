@@ -21,7 +21,7 @@ from swarm_tui.supervisor.ground import Ground
 from swarm_tui.supervisor.lifecycle import Lifecycle
 from swarm_tui.supervisor.link import HostLink
 from swarm_tui.supervisor.lookout import Lookout
-from swarm_tui.supervisor.loop import Loop
+from swarm_tui.supervisor.loop import STALL, Loop
 from swarm_tui.supervisor.operators import Operators
 from swarm_tui.supervisor.plan import Plan, load_plan, read_down
 from swarm_tui.supervisor.presence import Presences
@@ -70,13 +70,14 @@ class Supervisor:
             lost=self._tmux_lost,
         )
         self.life = Lifecycle(ground)
+        self._fit_figures()
         self.scaler = Scaler(
             self.units,
             layout.policy,
             start=lambda agent_id: self.roster.start(agent_id),
             retire=lambda unit, then: self.roster.retire(unit, then),
-            say=self.say,
             before=self.presences.before,
+            say=self.say,
         )
         self.voice.crews, self.voice.floors = self.scaler.crews, self.scaler.floors
         self.operators = Operators(
@@ -93,8 +94,8 @@ class Supervisor:
         self.roster = Roster(
             plan, state, self.life, self.scaler, self.link, self.presences, restart=self.operators.restart
         )
-        self.lookout = Lookout(self.life, self.link, self.presences, self.voice, looked=self._looked)
         self.adoption = Adoption(self.roster, self.life)
+        self.lookout = Lookout(self.life, self.link, self.presences, self.voice, looked=self._looked)
         port = plan.embedded_port
         self.broker = None if port is None else BrokerPane(self.loop, self.crew, port, layout.supervisor, self.say)
 
@@ -132,7 +133,6 @@ class Supervisor:
         self.loop.close()
         return self._code
 
-    def _begin_all(self) -> None:
     def _begin(self, latest: float) -> None:
         """Whoever joins hears first which agents run on the other hosts: what is retained comes before our own word."""
         if self.plan.join and self.link.echo is None and time.monotonic() < latest:
@@ -140,6 +140,7 @@ class Supervisor:
         else:
             self._begin_all()
 
+    def _begin_all(self) -> None:
         """Make the dispatcher's session where there is none, then start what waits."""
         waits = (unit for unit in self.units.values() if unit.phase is Phase.WAITING)
         manager = next((unit.spec for unit in waits if unit.spec.role == "task-manager"), None)
@@ -172,8 +173,15 @@ class Supervisor:
             return
         self.plan = self.voice.plan = plan
         self.life.ground.figures = plan.layout.supervisor
+        self._fit_figures()
         self.scaler.policy = plan.layout.policy
         self.roster.apply(plan)
+
+    def _fit_figures(self) -> None:
+        figures = self.life.ground.figures
+        self.crew.tmux.timeout = figures.tmux_wait
+        # Standing still must be noticed before anybody is judged by it.
+        self.loop.stall = min(STALL, figures.silent_after / 4)
 
     def _moved_away(self) -> None:
         self.voice.former = None
@@ -184,6 +192,7 @@ class Supervisor:
             return
         if self.broker is not None and self.broker.pane(panes) is None:
             self.broker.ensure()
+        self.adoption.notice(panes)
         self.scaler.tick()
 
     # The bus.
@@ -192,7 +201,6 @@ class Supervisor:
         if self._departure is not None and self._departure.hear(event):
             return
         self.operators.hear(event)
-        self.adoption.notice(panes)
         self._moved(self.presences.hear(event, time.monotonic()))
 
     def _hear_foreign(self, agent_id: str) -> None:

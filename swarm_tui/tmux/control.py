@@ -56,6 +56,8 @@ class ControlClient:
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
         self._asked: deque[_Asked] = deque()
+        self._overdue: _Asked | None = None
+        """A command whose answer was not waited for any longer."""
         self._closing = threading.Event()
         self._up = threading.Event()
         self._thread = threading.Thread(target=self._run, name="tmux-control", daemon=True)
@@ -76,6 +78,8 @@ class ControlClient:
 
     def commands(self, many: Sequence[Sequence[str]], timeout: float = 5.0) -> list[list[str]]:
         """What several commands printed, sent at once. Raises as `command` does, for the first that failed."""
+        end = time.monotonic() + timeout
+        self._catch_up(end)
         asked = [_Asked(queue.SimpleQueue()) for _ in many]
         text = "".join(" ".join(quoted(argument) for argument in argv) + "\n" for argv in many)
         with self._lock:
@@ -88,14 +92,23 @@ class ControlClient:
                 process.stdin.flush()
             except (OSError, ValueError) as error:
                 raise NoServerError(f"the control client is gone: {error}") from None
-        end = time.monotonic() + timeout
         return [self._answer(one, argv, end) for one, argv in zip(asked, many, strict=True)]
 
-    @staticmethod
-    def _answer(one: _Asked, argv: Sequence[str], end: float) -> list[str]:
+    def _catch_up(self, end: float) -> None:
+        """Say no more to a tmux that owes an answer: what it does not read fills the pipe, and writing would hang."""
+        overdue = self._overdue
+        if overdue is not None:
+            try:
+                overdue.answer.get(timeout=max(0.0, end - time.monotonic()))
+            except queue.Empty:
+                raise TmuxTimeoutError("tmux has not answered for some time") from None
+            self._overdue = None
+
+    def _answer(self, one: _Asked, argv: Sequence[str], end: float) -> list[str]:
         try:
             ok, lines = one.answer.get(timeout=max(0.0, end - time.monotonic()))
         except queue.Empty:
+            self._overdue = one
             raise TmuxTimeoutError(f"tmux did not answer `{argv[0]}` in time") from None
         if not ok and lines == [GONE]:
             raise NoServerError(GONE)

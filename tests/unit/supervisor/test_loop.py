@@ -96,7 +96,7 @@ def test_a_sleep_of_the_machine_is_noticed_before_timers_run(ground: Ground, mon
 
 
 def test_being_stopped_ourselves_is_noticed(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loops, "STALL", 0.05)
+    ground.loop.stall = 0.05
     select = ground.loop._selector.select
 
     def late(limit: float | None) -> object:
@@ -107,3 +107,13 @@ def test_being_stopped_ourselves_is_noticed(ground: Ground, monkeypatch: pytest.
     ground.loop.after(0.01, lambda: ground.end("timer"))
     ground.loop.run()
     assert len(ground.stalls) == 1
+
+
+def test_being_stopped_in_the_middle_of_work_is_noticed(ground: Ground) -> None:
+    ground.loop.stall = 0.05
+    ground.loop.after(0.0, lambda: time.sleep(0.2))
+    ground.loop.after(0.01, lambda: ground.note("on time"))
+    ground.loop.after(0.3, lambda: ground.end("timer"))
+    ground.loop.run()
+    assert len(ground.stalls) == 1
+    assert ground.stalls[0] > 0.1
