@@ -23,9 +23,9 @@ class Turn:
         self.random = moment.random
         self.actions: list[Action] = []
 
-    def save(self, job: Job, *, lazy: bool = False) -> None:
+    def save(self, job: Job, *, lazy: bool = False, soon: bool = False) -> None:
         """The journal is to hold the job as it is after this turn."""
-        self.actions.append(Save(job.task_id, lazy))
+        self.actions.append(Save(job.task_id, lazy, soon))
 
     def say(self, kind: Kind, body: Body, key: str = "", *, job: Job | None = None, durable: bool = True) -> None:
         """Publish; with `job`, journaled beside it unless `durable` is off."""
@@ -99,7 +99,8 @@ class Turn:
         elif not was_open:
             job.ended_at = None
             self.state.open += 1
-        self.save(job)
+        # Nobody but its agent waits for a success to be written, and the next task's write often comes at once.
+        self.save(job, soon=state is TaskState.COMPLETE)
 
     def _release(self, job: Job) -> None:
         self.state.leases.pop(job.task_id, None)

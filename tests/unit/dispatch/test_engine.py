@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from swarm_tui.agent.roles.task_manager.engine import Engine
+from swarm_tui.agent.roles.task_manager.engine import SOON, Engine
 from swarm_tui.agent.roles.task_manager.queries import PAGE_BYTES, answers
 from swarm_tui.domain.dispatch import Job, Settings, Tick
 from swarm_tui.domain.states import TaskState
@@ -56,12 +56,23 @@ class Life:
         assert isinstance(event, Event)
         self.engine.hear([event])
 
+    def rest(self) -> None:
+        """So much time passes in silence that nothing is held back any more."""
+        self.now += 1.0
+        self.engine.hear([])
+
     def agent(self) -> None:
         body = b.Status(status="online", role="general", incarnation="i1")
         self.hear(Kind.STATUS, body, "a", "a")
 
     def submit(self, task_id: str, **more: Any) -> None:
         self.hear(Kind.TASK_NEW, b.Task(task_id=task_id, type="noop", **more))
+
+    def acked(self) -> list[str]:
+        """The tasks of which an agent was told that their end is written."""
+        events = [decode(SWARM, message.topic, message.payload, False, 1.7e9) for message in self.published]
+        bodies = [event.body for event in events if isinstance(event, Event)]
+        return [body.task_id or "" for body in bodies if isinstance(body, b.Inbox) and body.command == "ack"]
 
     def said(self, kind: Kind) -> list[str]:
         """The task ids of that kind's messages."""
@@ -93,6 +104,7 @@ def test_an_offer_that_no_longer_counts_is_not_said_again() -> None:
     first.agent()
     first.submit("t")
     first.hear(Kind.TASK_COMPLETE, b.Complete(task_id="t", agent_id="a", attempt=1, epoch=1), sender="a")
+    first.rest()
     assert len(journal.outbox()) == 3
     second = Life(journal, 2)
     assert second.said(Kind.TASK_QUEUED) == ["t"]
@@ -145,6 +157,7 @@ def test_a_task_that_ended_long_ago_is_still_known(monkeypatch: pytest.MonkeyPat
     life.submit("t", idempotency_key="k")
     answer = b.Complete(task_id="t", agent_id="a", attempt=1, epoch=1)
     life.hear(Kind.TASK_COMPLETE, answer, sender="a")
+    life.rest()
     second = Life(journal, 2)
     assert "t" not in second.engine.state.jobs
     second.submit("t", idempotency_key="k")
@@ -154,6 +167,32 @@ def test_a_task_that_ended_long_ago_is_still_known(monkeypatch: pytest.MonkeyPat
     assert second.said(Kind.TASK_REJECTED) == ["t"]
     assert second.said(Kind.TASK_QUEUED)[-2:] == ["t", "u"]
     assert journal.find("u") is None
+
+
+def test_an_end_waits_for_the_next_accept_and_no_ack_is_said_before_both_are_written() -> None:
+    journal = Journal(None)
+    life = Life(journal)
+    life.agent()
+    life.submit("t")
+    life.hear(Kind.TASK_COMPLETE, b.Complete(task_id="t", agent_id="a", attempt=1, epoch=1), sender="a")
+    assert journal.open_jobs() != []
+    assert life.acked() == []
+    assert 0 < life.engine.wait() < 2 * SOON
+    life.submit("u")
+    assert [job.task_id for job in journal.open_jobs()] == ["u"]
+    assert life.acked() == ["t"]
+
+
+def test_an_end_without_company_is_written_and_acked_after_some_milliseconds() -> None:
+    journal = Journal(None)
+    life = Life(journal)
+    life.agent()
+    life.submit("t")
+    life.hear(Kind.TASK_COMPLETE, b.Complete(task_id="t", agent_id="a", attempt=1, epoch=1), sender="a")
+    life.now += SOON
+    life.engine.hear([])
+    assert journal.open_jobs() == []
+    assert life.acked() == ["t"]
 
 
 def test_a_halt_outlives_a_restart() -> None:
