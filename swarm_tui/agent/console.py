@@ -3,13 +3,17 @@
 import os
 import sys
 import threading
-from queue import Full, Queue
+import time
+from collections import deque
+from contextlib import suppress
 
 from swarm_tui.protocol.text import clean
 
 #: Lines that may wait for a terminal that does not take them (Ctrl-S, a stopped reader); beyond it they are dropped.
 _WAITING = 1_000
 _LONGEST = 400
+#: Seconds after a line in which the next ones are looked for, and between two looks: to be woken for each costs more.
+_WARM, _LOOK = 0.2, 0.02
 _COLOURS = {"✅": "32", "❌": "31", "⚠": "33", "⏳": "33", "👋": "36", "🔌": "36"}
 
 
@@ -18,9 +22,12 @@ class Console:
 
     def __init__(self, *, silent: bool = False) -> None:
         self._silent = silent
-        self._lines: Queue[str | None] = Queue(_WAITING)
+        self._lines: deque[str] = deque()
         self._colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
         self._dropped = 0
+        self._wake = threading.Event()
+        self._asleep = True
+        self._closed = False
         self._thread = threading.Thread(target=self._run, name="console", daemon=True)
         self._thread.start()
 
@@ -28,31 +35,52 @@ class Console:
         """One line, cleaned; `mark` goes before it and gives it its colour."""
         if self._silent:
             return
+        if len(self._lines) >= _WAITING:
+            self._dropped += 1
+            return
         line = clean(text, _LONGEST)
         if mark:
             line = f"{mark} {line}"
         code = _COLOURS.get(mark) if self._colour else None
-        try:
-            self._lines.put_nowait(f"\x1b[{code}m{line}\x1b[0m\n" if code else f"{line}\n")
-        except Full:
-            self._dropped += 1
+        self._lines.append(f"\x1b[{code}m{line}\x1b[0m\n" if code else f"{line}\n")
+        if self._asleep:
+            self._wake.set()
 
     def close(self, wait: float = 1.0) -> None:
         """Write what waits, for at most `wait` seconds."""
-        try:
-            self._lines.put(None, timeout=wait)
-        except Full:
-            return
+        self._closed = True
+        self._wake.set()
         self._thread.join(wait)
 
     def _run(self) -> None:
-        while (line := self._lines.get()) is not None:
-            try:
-                sys.stdout.write(line)
-                if self._lines.empty():
-                    sys.stdout.flush()
-            except UnicodeEncodeError:
-                sys.stdout.write(line.encode("ascii", "replace").decode())
-            except (OSError, ValueError):
-                # Nobody reads any more: the agent works on in silence.
-                continue
+        while not self._closed:
+            self._wake.wait()
+            self._wake.clear()
+            self._asleep = False
+            self._write_while_warm()
+            self._asleep = True
+            # A line that came between the last look and going to sleep woke nobody.
+            if self._lines:
+                self._wake.set()
+
+    def _write_while_warm(self) -> None:
+        until = 0.0
+        while self._lines or time.monotonic() < until:
+            if self._lines:
+                self._write()
+                until = time.monotonic() + _WARM
+            if self._closed and not self._lines:
+                return
+            if not self._closed:
+                time.sleep(_LOOK)
+
+    def _write(self) -> None:
+        text = "".join([self._lines.popleft() for _ in range(len(self._lines))])
+        if (dropped := self._dropped) > 0:
+            self._dropped -= dropped
+            text += f"⚠ {dropped} lines were lost: the terminal took none\n"
+        encoding = sys.stdout.encoding or "utf-8"
+        with suppress(OSError, ValueError):
+            # When nobody reads any more the agent works on in silence.
+            sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
+            sys.stdout.flush()

@@ -41,12 +41,24 @@ class Voice:
         """Send, or keep in memory while the link is down."""
         self.bus.publish(message, on_ack)
 
-    def say(self, kind: Kind, body: Body, key: str = "", *, message_id: str | None = None, sure: bool = False) -> None:
-        """Publish a body as the agent; `sure` asks the broker to acknowledge what is else sent once."""
+    def say(
+        self,
+        kind: Kind,
+        body: Body,
+        key: str = "",
+        *,
+        message_id: str | None = None,
+        sure: bool = False,
+        linger: bool = False,
+    ) -> None:
+        """Publish a body as the agent.
+
+        `sure` asks the broker to acknowledge what is else sent once; `linger` waits some milliseconds for the next.
+        """
         if isinstance(body, Assigned) and body.claimed_at is None:
             body = msgspec.structs.replace(body, claimed_at=rfc3339(time.time()))
         message = self.writer.message(kind, body, key, message_id=message_id)
-        self.bus.publish(msgspec.structs.replace(message, qos=1) if sure else message)
+        self.bus.publish(msgspec.structs.replace(message, qos=1) if sure else message, linger=linger)
 
     def now(self) -> float:
         """Seconds since the epoch."""

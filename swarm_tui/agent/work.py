@@ -211,8 +211,8 @@ class Work:
     def _carry_out(self, actions: Iterable[Action]) -> None:
         for action in actions:
             match action:
-                case Say(kind, body, message_id):
-                    self._voice.say(kind, body, message_id=message_id)
+                case Say(kind, body, message_id, linger):
+                    self._voice.say(kind, body, message_id=message_id, linger=linger)
                 case Save():
                     self._save(action)
                 case Run(lease):

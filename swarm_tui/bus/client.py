@@ -107,33 +107,34 @@ class BulkClient(Client):
         if not data:
             return self._loop_rc_handle(MQTTErrorCode.MQTT_ERR_CONN_LOST)
         self._bulk, self._at = data, 0
-        with self.gathered():
-            while self._at < len(self._bulk) and self._sock is not None:
-                code = self._packet_read()
-                if code > 0:
-                    return self._loop_rc_handle(code)
+        while self._at < len(self._bulk) and self._sock is not None:
+            code = self._packet_read()
+            if code > 0:
+                return self._loop_rc_handle(code)
         return MQTTErrorCode.MQTT_ERR_SUCCESS
 
     @contextmanager
-    def gathered(self, *, write: bool = True) -> Iterator[None]:
-        """What is said within is written in one go at its end, or, without `write`, waits."""
-        self._gathering = True
+    def gathered(self) -> Iterator[None]:
+        """What is said within waits for `flush`."""
+        before, self._gathering = self._gathering, True
         try:
             yield
         finally:
-            self._gathering = False
-            if write and self._sock is not None and self._out_packet:
-                self.loop_write()
+            self._gathering = before
 
     def loop_write(self) -> MQTTErrorCode:
         """Write what waits."""
-        if self._gathering:
+        return MQTTErrorCode.MQTT_ERR_SUCCESS if self._gathering else self.flush()
+
+    def flush(self) -> MQTTErrorCode:
+        """Write what waits, in one go; a connection found lost is closed."""
+        if self._sock is None or not self._out_packet:
             return MQTTErrorCode.MQTT_ERR_SUCCESS
         self._join()
         return super().loop_write()
 
     def written(self) -> bool:
-        """Write what waits, leaving a lost connection for `loop_write` to find; whether nothing waits any more."""
+        """Write what waits, leaving a lost connection for `flush` to find; whether nothing waits any more."""
         self._join()
         return self._packet_write() == MQTTErrorCode.MQTT_ERR_SUCCESS and not self._out_packet
 

@@ -66,7 +66,7 @@ class MemoryBus:
         if self._session is not None:
             self.broker.unsubscribe(self._session, pattern)
 
-    def publish(self, message: Outgoing, on_ack: OnAck | None = None) -> None:
+    def publish(self, message: Outgoing, on_ack: OnAck | None = None, *, linger: bool = False) -> None:
         """Send, or keep in memory while the link is down (QoS 0 is dropped then)."""
         if self._closed or (message.qos == 0 and self._session is None):
             self.dropped += 1

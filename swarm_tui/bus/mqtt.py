@@ -23,6 +23,8 @@ CONNACK_WAIT = 10.0
 KEEPALIVE_TIMEOUT = 141
 #: Messages kept while the link is down; beyond it the oldest goes, counted in `dropped`.
 OUTBOX_MAX = 100_000
+#: Seconds that a message may wait for the next one.
+LINGER = 0.004
 #: AWS IoT takes eight filters in one SUBSCRIBE.
 _FILTERS = 8
 #: After so many connections that ended before anything was acknowledged, the oldest message is to blame.
@@ -52,6 +54,8 @@ class MqttBus:
         self._patterns: dict[str, int] = {}
         self._fresh: deque[str] = deque()
         self._outbox: deque[tuple[Outgoing, OnAck | None]] = deque()
+        self._send_by = 0.0
+        """When what waits must be sent at the latest; 0: now."""
         self._unacked: dict[int, OnAck | None] = {}
         self._up = False
         self._fell_silent = False
@@ -87,14 +91,20 @@ class MqttBus:
             self._fresh.append(pattern)
             self._wake()
 
-    def publish(self, message: Outgoing, on_ack: OnAck | None = None) -> None:
+    def publish(self, message: Outgoing, on_ack: OnAck | None = None, *, linger: bool = False) -> None:
         """Send, or keep in memory while the link is down; thread-safe, never blocks."""
+        quiet = not self._outbox
         if self._post(message, on_ack):
-            self._push()
+            if linger and quiet:
+                self._send_by = time.monotonic() + LINGER
+            elif not linger:
+                self._send_by = 0.0
+            self._push(at_once=not linger)
 
     def publish_all(self, messages: Sequence[tuple[Outgoing, OnAck | None]]) -> None:
         """Publish them in order, with one write."""
         if sum([self._post(message, on_ack) for message, on_ack in messages]):
+            self._send_by = 0.0
             self._push()
 
     def _post(self, message: Outgoing, on_ack: OnAck | None) -> bool:
@@ -129,13 +139,13 @@ class MqttBus:
         elif self._thread is not threading.current_thread():
             self._thread.join(wait + 1.0)
 
-    def _push(self) -> None:
+    def _push(self, *, at_once: bool = True) -> None:
         """Write what waits: a thread that must first be woken for it costs more than the message."""
         # What is said on the bus's own thread is sent before it waits again.
         if self._thread is threading.current_thread():
             return
         written = False
-        if self._up and self._turn.acquire(blocking=False):
+        if at_once and self._up and self._turn.acquire(blocking=False):
             try:
                 written = self._write_here()
             finally:
@@ -148,8 +158,7 @@ class MqttBus:
         client = self._client
         if client is None or client.socket() is None or client.want_write():
             return False
-        with client.gathered(write=False):
-            self._send(client, ours=False)
+        self._send(client, ours=False)
         return client.written() and (not self._outbox or len(self._unacked) >= INFLIGHT)
 
     def _wake(self) -> None:
@@ -189,7 +198,7 @@ class MqttBus:
             assert self._address is not None
             self._reason = explain(error, self._address)
         else:
-            with self._turn:
+            with self._turn, client.gathered():
                 self._serve(client)
 
     def _make(self) -> BulkClient:
@@ -212,15 +221,16 @@ class MqttBus:
         code = 0
         while client.socket() is not None and code == 0:
             if self._up:
-                with client.gathered():
+                if self._lingering() <= 0:
                     self._send(client)
                 if self._done():
                     client.disconnect()
+                    client.flush()
                     break
             elif time.monotonic() > answer_by or self._done():
                 break
-            # Sending may have found the connection dead, and closed it.
-            if (sock := client.socket()) is None:
+            # Writing may have found the connection dead, and closed it.
+            if client.flush() or (sock := client.socket()) is None:
                 break
             poller.register(sock, select.POLLIN | (select.POLLOUT if client.want_write() else 0))
             code = self._step(client, sock, self._wait(poller))
@@ -251,13 +261,15 @@ class MqttBus:
                 code = client.loop_read()
             if code:
                 return int(code)
-        if client.want_write() and (code := client.loop_write()):
-            return int(code)
         return int(client.loop_misc())
 
     def _timeout(self) -> float:
-        """Milliseconds until the keepalive or the close must be looked at."""
-        return 1000.0 if self._close_by is None else 20.0
+        """Milliseconds until the keepalive, the close or what lingers must be looked at."""
+        return min(self._lingering() * 1000 or 1000.0, 1000.0 if self._close_by is None else 20.0)
+
+    def _lingering(self) -> float:
+        """Seconds that what waits may wait on for company."""
+        return max(0.0, self._send_by - time.monotonic()) if self._send_by and self._outbox else 0.0
 
     def _send(self, client: BulkClient, *, ours: bool = True) -> None:
         """Hand to paho what waits; not `ours`: on a caller's thread, where no callback may run."""

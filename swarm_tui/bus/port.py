@@ -59,12 +59,15 @@ class Bus(Protocol):
         """Listen to that filter no more."""
         ...
 
-    def publish(self, message: Outgoing, on_ack: OnAck | None = None) -> None:
-        """Send, or keep in memory while the link is down; thread-safe, never blocks."""
+    def publish(self, message: Outgoing, on_ack: OnAck | None = None, *, linger: bool = False) -> None:
+        """Send, or keep in memory while the link is down; thread-safe, never blocks.
+
+        One that may `linger` waits some milliseconds for the next, to be sent with it.
+        """
         ...
 
     def publish_all(self, messages: Sequence[tuple[Outgoing, OnAck | None]]) -> None:
-        """Publish them in order, waking the bus's thread once: each wake takes the interpreter from the caller."""
+        """Publish them in order, with one write."""
         ...
 
     def set_will(self, will: Outgoing) -> None:

@@ -47,11 +47,12 @@ class Answer(Struct, frozen=True, kw_only=True):
 
 
 class Say(Struct, frozen=True):
-    """Publish `body`; a repeat carries the id of the first."""
+    """Publish `body`; a repeat carries the id of the first. One that may `linger` waits some milliseconds for the next."""
 
     kind: Kind
     body: Body
     message_id: str | None = None
+    linger: bool = False
 
 
 class Beat(Struct, frozen=True):

@@ -87,7 +87,8 @@ class Hand:
 
     def _started(self, lease: Lease) -> Say:
         body = Started(task_id=lease.task_id, agent_id=self.me.agent_id, attempt=lease.attempt, epoch=lease.epoch)
-        return Say(Kind.TASK_STARTED, body)
+        # What takes no longer than the wait is told of in one write.
+        return Say(Kind.TASK_STARTED, body, linger=True)
 
     def finish(self, task_id: str, answer: Complete | Failed, now: float) -> list[Action]:
         """The work of a task ended: save the answer and say it. Empty for a task that is not in hand."""

@@ -38,7 +38,7 @@ class Voice:
 
     # The agent as its role sees it.
 
-    def publish(self, message: Outgoing, on_ack: Any = None) -> None:
+    def publish(self, message: Outgoing, on_ack: Any = None, *, linger: bool = False) -> None:
         self.bus.publish(message, on_ack)
 
     def now(self) -> float:

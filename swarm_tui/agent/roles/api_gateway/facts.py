@@ -42,8 +42,8 @@ class Tap:
     def unsubscribe(self, pattern: str) -> None:
         self._bus.unsubscribe(pattern)
 
-    def publish(self, message: Outgoing, on_ack: OnAck | None = None) -> None:
-        self._bus.publish(message, on_ack)
+    def publish(self, message: Outgoing, on_ack: OnAck | None = None, *, linger: bool = False) -> None:
+        self._bus.publish(message, on_ack, linger=linger)
 
     def publish_all(self, messages: Sequence[tuple[Outgoing, OnAck | None]]) -> None:
         self._bus.publish_all(messages)
