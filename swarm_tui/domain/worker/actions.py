@@ -47,7 +47,7 @@ class Answer(Struct, frozen=True, kw_only=True):
 
 
 class Say(Struct, frozen=True):
-    """Publish `body`; a repeat carries the id of the first. One that may `linger` waits some milliseconds for the next."""
+    """Publish `body`; a repeat carries the id of the first. One that lingers waits some milliseconds for the next."""
 
     kind: Kind
     body: Body
