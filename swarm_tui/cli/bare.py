@@ -28,6 +28,9 @@ def open_screen(
     if not in_browser and not sys.stderr.isatty():
         # The screen is drawn on stderr.
         raise Failure("stderr is not a terminal, and the screen is drawn there: leave out the `2>`", USAGE)
+    if not in_browser:
+        # The screen's own code takes a moment to load; the screen covers this line and takes it away.
+        print(f"opening the screen of {found.swarm}…", end="", file=sys.stderr, flush=True)
     from swarm_tui.ui.run import run_screen
 
     return run_screen(

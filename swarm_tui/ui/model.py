@@ -6,6 +6,7 @@ from msgspec import Struct, field
 
 from swarm_tui.bus.port import Link
 from swarm_tui.domain.fleet import Fleet
+from swarm_tui.domain.fleet.reducer import NOT_YET
 from swarm_tui.domain.states import TaskState
 from swarm_tui.domain.summary import Problem, problems
 from swarm_tui.domain.views import AgentView, TaskView
@@ -17,6 +18,9 @@ from swarm_tui.ui.troubles import Troubles
 
 #: More than this in one batch, and the stream lists only the end of it.
 LISTED = 1_000
+
+#: Seconds in which a connection that is not there yet is no trouble.
+PATIENCE = 3.0
 
 
 class Delta(Struct):
@@ -37,6 +41,7 @@ class Model:
     def __init__(self, swarm: str, clock: Callable[[], float], stream: Stream | None = None) -> None:
         self.swarm = swarm
         self.clock = clock
+        self.began = clock()
         self.fleet = Fleet(swarm)
         self.stream = stream or Stream(swarm)
         self.marks: dict[str, set[str]] = {"agents": set(), "tasks": set()}
@@ -44,6 +49,8 @@ class Model:
         self.again = False
         """Whether the link came back, not up for the first time."""
         self.troubles = Troubles()
+        self.waits: dict[str, str] = {}
+        """What was asked for and has not come: its name, and in words."""
         self._problems: list[Problem] | None = None
         self._wrong: dict[str, Set[str]] = {"agents": set(), "tasks": set()}
 
@@ -92,9 +99,20 @@ class Model:
             self._wrong = {"agents": ids & self.fleet.agents.keys(), "tasks": ids & self.fleet.tasks.keys()}
         return self._problems
 
+    @property
+    def connecting(self) -> bool:
+        """Whether nothing was heard yet of the first connection, good or bad."""
+        return not self.fleet.was_linked and self.fleet.broker_reason == NOT_YET
+
+    def waiting(self) -> str:
+        """What the screen waits for before it shows all there is, in words; empty when for nothing."""
+        return "the broker's answer" if self.connecting else " and ".join(self.waits.values())
+
     def calling(self) -> list[Problem]:
         """Those problems that nobody has seen and that are not old news, the worst first."""
         now = self.clock()
+        if self.connecting and now - self.began < PATIENCE:
+            return []
         return [problem for problem in self.problems() if self.troubles.calls(problem, now)]
 
     def wrong(self, noun: str) -> Set[str]:

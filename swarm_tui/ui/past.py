@@ -4,10 +4,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from swarm_tui.bus.port import BusError
 from swarm_tui.protocol import codec
 from swarm_tui.protocol.bodies import Heartbeat, Reply
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.rows import TaskRow
+from swarm_tui.ui.source import Source
 from swarm_tui.ui.stream import Message
 
 if TYPE_CHECKING:
@@ -23,15 +25,33 @@ def ask_past(app: "SwarmApp") -> None:
     if not app.model.fleet.broker_up:
         return
     source, now = app.source, app.clock()
-    app.in_thread(lambda: source.query("tasks", {"limit": TASKS}), lambda reply: _tasks(app, reply))
+    waits = app.model.waits
+    waits["tasks"] = "the dispatcher's list of tasks"
+    app.in_thread(lambda: answer(source, "tasks", {"limit": TASKS}), lambda reply: _tasks(app, reply))
     if not app.model.past_loaded:
+        waits["history"] = "monitoring's last hour"
         app.in_thread(
-            lambda: source.query("history", {"since": now - HOUR, "limit": MESSAGES}),
+            lambda: answer(source, "history", {"since": now - HOUR, "limit": MESSAGES}),
             lambda reply: _messages(app, reply, now),
         )
 
 
+def answer(source: Source, query: str, args: dict[str, Any]) -> Reply | None:
+    """What was answered; None when nobody did, or the question could not be put."""
+    try:
+        return source.query(query, args)
+    except (BusError, OSError):
+        return None
+
+
+def _came(app: "SwarmApp", name: str) -> None:
+    app.model.waits.pop(name, None)
+    if not app.model.waits:
+        app.main.all_changed()
+
+
 def _tasks(app: "SwarmApp", reply: Reply | None) -> None:
+    _came(app, "tasks")
     rows = task_rows(reply)
     if rows:
         app.model.load(rows, app.clock())
@@ -50,6 +70,7 @@ def task_rows(reply: Reply | None) -> list[TaskRow]:
 
 
 def _messages(app: "SwarmApp", reply: Reply | None, before: float) -> None:
+    _came(app, "history")
     messages = history(app.model.swarm, reply, before)
     if messages:
         _pulses(app, messages)

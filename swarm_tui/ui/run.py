@@ -1,5 +1,6 @@
 """Open the screen in this terminal, and say afterwards what runs on."""
 
+import sys
 from collections.abc import Callable
 
 from swarm_tui.config.model import Broker, Layout
@@ -37,6 +38,8 @@ def run_screen(
         can_bring_down=bring_down is not None,
     )
     drop_typed_ahead()
+    if sys.stderr.isatty():
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
     code = app.run(mouse=config.mouse) or 0
     if app.return_code:
         return app.return_code

@@ -59,13 +59,21 @@ def span(seconds: float | None) -> str:
     """A span to read: `12 ms`, `0.4 s`, `12.3 s`, `3 min 20 s`, `2 h 05 min`."""
     if seconds is None:
         return "-"
-    if 0 < seconds < 0.1:
-        return f"{max(1, seconds * 1000):.0f} ms"
+    if seconds < 0.1:
+        return f"{max(1.0, seconds * 1000) if seconds > 0 else 0:.0f} ms"
     if seconds < 60:
         return f"{seconds:.1f} s"
     if seconds < 3600:
         return f"{int(seconds // 60)} min {int(seconds % 60):02d} s"
     return f"{int(seconds // 3600)} h {int(seconds % 3600 // 60):02d} min"
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """The text in lines of at most `width` columns, broken between words; at least one line."""
+    from textwrap import wrap
+
+    # Wide characters take two columns each, which the standard wrap does not know.
+    return wrap(text, max(10, width if cell_len(text) == len(text) else width // 2)) or [""]
 
 
 def amount(value: float | None) -> str:

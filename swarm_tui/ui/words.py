@@ -38,6 +38,7 @@ WORDS = {
     "retained": "A message that the broker keeps and tells to each who comes later.",
     "dispatcher": "The task-manager that leads: it writes tasks down, offers them and records how they end.",
     "leaderless": "No dispatcher: agents claim tasks among themselves. Best effort: no lease, no retry, no promise.",
+    "priority": "▲ before a task is high, ▽ is low. A task rises by one for each five minutes that it waits.",
     "heartbeats": "Each agent's, every ten seconds: • in time, ◦ late, × missed.",
     "foreign": "It speaks on the bus, but no pane of this swarm holds it.",
     "stray": "It has a pane, but is not in the layout.",

@@ -136,7 +136,7 @@ def test_a_type_says_what_its_handler_does() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(None, "-"), (0.0, "0.0 s"), (0.0002, "1 ms"), (0.012, "12 ms"), (0.4, "0.4 s"), (200.0, "3 min 20 s")],
+    [(None, "-"), (0.0, "0 ms"), (0.0002, "1 ms"), (0.012, "12 ms"), (0.4, "0.4 s"), (200.0, "3 min 20 s")],
 )
 def test_spans_to_read(seconds: float | None, text: str) -> None:
     assert span(seconds) == text

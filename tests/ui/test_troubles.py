@@ -1,12 +1,16 @@
 """What is wrong calls until somebody has seen it, and calls again when it happens anew."""
 
+import threading
+
 import pytest
 
 from swarm_tui.domain.summary import Problem
 from swarm_tui.protocol.bodies import HostStatus, PaneStatus, Reply, TaskAct
 from swarm_tui.protocol.topics import Kind
+from swarm_tui.ui.app import SwarmApp
 from swarm_tui.ui.troubles import NEWS, Troubles
 from tests.ui import scenes
+from tests.ui.fake import Clock
 from tests.ui.harness import Seat, seated
 
 
@@ -178,3 +182,41 @@ async def test_answers_to_our_own_questions_are_counted_and_no_news() -> None:
             seat.app.model.stream.filter(text)
             found = [m for m in seat.app.model.stream.shown if m.topic.endswith("/reply")]
             assert bool(found) == hits, text
+
+
+@pytest.mark.asyncio
+async def test_an_opening_says_what_it_waits_for_and_is_no_trouble() -> None:
+    clock = Clock()
+    source = scenes.build(clock)
+    app = SwarmApp(source, clock=clock, timers=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        seat = Seat(app, pilot, source, clock)
+        await seat.pass_(1.0)
+        assert seat.has("◌ connecting to 127.0.0.1:1883")
+        assert seat.has("Opening: waiting for the broker's answer")
+        assert not seat.has("NO BROKER")
+        source.link(False, "refused by 127.0.0.1:1883")
+        await seat.settle()
+        assert seat.has("NO BROKER", "refused by 127.0.0.1:1883")
+        answered = threading.Event()
+        source.query = lambda *_: answered.wait(10.0) and None  # type: ignore[method-assign]
+        source.link(True)
+        app.drain()
+        await pilot.pause()
+        app.tick()
+        await pilot.pause()
+        assert seat.has("opening: waiting for the dispatcher's list of tasks and monitoring's last hour")
+        answered.set()
+        await seat.settle()
+        assert seat.has("No task yet")
+
+
+@pytest.mark.asyncio
+async def test_a_slow_connection_becomes_trouble() -> None:
+    clock = Clock()
+    source = scenes.build(clock)
+    app = SwarmApp(source, clock=clock, timers=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        seat = Seat(app, pilot, source, clock)
+        await seat.pass_(4.0)
+        assert seat.has("NO BROKER for", "not connected yet")

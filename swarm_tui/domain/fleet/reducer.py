@@ -22,6 +22,10 @@ ALERT_LIFE = 900.0
 _HOLDS = frozenset({TaskState.ASSIGNED, TaskState.RUNNING})
 
 
+NOT_YET = "not connected yet"
+"""Why there is no broker before anything was heard of the connection."""
+
+
 class Fleet:
     """What is known of one swarm. Feed it with `apply`, `tick`, `link` and `load`; read its attributes.
 
@@ -32,7 +36,7 @@ class Fleet:
     def __init__(self, swarm: str) -> None:
         self.swarm = swarm
         self.broker_up = False
-        self.broker_reason = "not connected yet"
+        self.broker_reason = NOT_YET
         self.was_linked = False
         """Whether our own connection was ever up."""
         self.link_changed: float | None = None

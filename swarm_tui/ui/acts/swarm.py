@@ -43,7 +43,7 @@ SWARM_ACTS = (
         label="new task",
         group="swarm",
         writes=True,
-        rank=10,
+        rank=7,
         run=lambda c: c.app.open_form(),
         help="Open the form that publishes a task.",
     ),

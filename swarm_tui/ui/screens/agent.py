@@ -11,7 +11,7 @@ from swarm_tui.ui.lines import Parts
 from swarm_tui.ui.model import Delta
 from swarm_tui.ui.screens.page import PageScreen
 from swarm_tui.ui.sgr import plain
-from swarm_tui.ui.text import BEAT, ago, amount, bar, beats, clock, fit, flat, spark
+from swarm_tui.ui.text import BEAT, ago, amount, bar, beats, clock, fit, flat, spark, wrapped
 from swarm_tui.ui.widgets.page import Line, rule
 from swarm_tui.ui.words import AGENT_STATE
 
@@ -94,16 +94,13 @@ class AgentScreen(PageScreen):
                     Segment(f"   {agent.active} of {agent.capacity} at once", look["quiet"]),
                 ],
             ),
-            (
-                "state",
-                [
-                    Segment(f"{glyph} {agent.state.value}", look[style]),
-                    Segment(f"  {AGENT_STATE[agent.state]}", look["quiet"]),
-                ],
-            ),
         ]
-        if agent.reason:
-            rows.append(("why", [Segment(flat(agent.reason), look[style])]))
+        said = f"{glyph} {agent.state.value}  "
+        for number, text in enumerate(wrapped(AGENT_STATE[agent.state], width - 11 - len(said))):
+            first = Segment(said, look[style]) if number == 0 else Segment(" " * len(said))
+            rows.append(("state" if number == 0 else "", [first, Segment(text, look["quiet"])]))
+        for number, text in enumerate(wrapped(flat(agent.reason, 1000), width - 11) if agent.reason else []):
+            rows.append(("why" if number == 0 else "", [Segment(text, look[style])]))
         up = "not started" if not agent.started_at else f"started {clock(agent.started_at)}"
         if agent.started_at and agent.state in LIVE:
             up = f"up {ago(now - agent.started_at)}, since {clock(agent.started_at)}"

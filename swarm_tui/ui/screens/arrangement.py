@@ -69,7 +69,7 @@ class Arrangement:
 
     def _columns(self, shown: set[str], room: int) -> None:
         right, agents = self._screen.query_one("#right"), self._screen.query_one("#agents")
-        right.styles.height, right.styles.width = "1fr", "9fr"
+        right.styles.height, right.styles.width = "1fr", "2fr"
         if not shown >= _LEFT:
             agents.styles.height = "1fr"
         else:

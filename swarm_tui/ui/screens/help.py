@@ -8,7 +8,7 @@ from swarm_tui.ui import look as looks
 from swarm_tui.ui.actions import pretty
 from swarm_tui.ui.lines import Parts
 from swarm_tui.ui.screens.page import PageScreen
-from swarm_tui.ui.text import fit
+from swarm_tui.ui.text import fit, wrapped
 from swarm_tui.ui.widgets.page import Line, rule
 from swarm_tui.ui.words import AGENT_STATE, TASK_STATE, WORDS
 
@@ -60,7 +60,7 @@ class HelpScreen(PageScreen):
     def _row(self, keys: str, label: str, help: str, width: int) -> list[Line]:
         look = self.swarm_app.look
         room = max(20, width - 32)
-        words = _wrap(help, room)
+        words = wrapped(help, room)
         first = [
             Segment("  "),
             Segment(fit(keys, 11), look["key"]),
@@ -79,7 +79,7 @@ class HelpScreen(PageScreen):
             for state, (glyph, style) in table.items():
                 text = meaning[state]  # type: ignore[index]
                 if self._has(f"{state.value} {text}"):
-                    words = _wrap(text, max(20, width - 25))
+                    words = wrapped(text, max(20, width - 25))
                     rows.append(
                         (
                             [
@@ -100,7 +100,7 @@ class HelpScreen(PageScreen):
         rows: list[Line] = []
         for word, text in WORDS.items():
             if self._has(f"{word} {text}"):
-                parts = _wrap(text, max(20, width - 19))
+                parts = wrapped(text, max(20, width - 19))
                 rows.append(([Segment(f"  {fit(word, 16)}", look["strong"]), Segment(parts[0])], None))
                 rows += [([Segment(" " * 18 + more)], None) for more in parts[1:]]
         return [rule("Words", width, self.page), *rows] if rows else []
@@ -120,9 +120,3 @@ class HelpScreen(PageScreen):
             self._search("")
         else:
             super().back()
-
-
-def _wrap(text: str, width: int) -> list[str]:
-    from textwrap import wrap
-
-    return wrap(text, width) or [""]

@@ -25,6 +25,7 @@ class LogScreen(PageScreen):
         super().__init__(app)
         self.agent_id = agent_id
         self.written: list[str] | None = []
+        self.read = False
         self.page.tail = True
 
     def on_mount(self) -> None:
@@ -36,7 +37,8 @@ class LogScreen(PageScreen):
         self.swarm_app.in_thread(lambda: self.swarm_app.source.log(agent, LINES), self._got)
 
     def _got(self, lines: list[str] | None) -> None:
-        if self.is_mounted and lines != self.written:
+        if self.is_mounted and (lines != self.written or not self.read):
+            self.read = True
             self.page.tail = self.page.cursor >= self.page.count() - 1
             self.written = lines
             self.renew()
@@ -72,4 +74,5 @@ class LogScreen(PageScreen):
         for raw in self.written:
             segments, style = parse(raw, style)
             lines.append(([Segment(" "), *segments], None))
-        return lines or [([Segment("  Nothing written yet", look["quiet"])], None)]
+        nothing = "  Nothing written yet" if self.read else f"  Opening: reading the log of {self.agent_id}…"
+        return lines or [([Segment(nothing, look["quiet"])], None)]

@@ -31,8 +31,8 @@ class PanelScreen(SwarmScreen):
     #left { layout: vertical; height: 1fr; width: 1fr; }
     #right { layout: horizontal; height: 10; width: 1fr; }
     #body.wide { layout: horizontal; }
-    #body.wide #left { width: 11fr; }
-    #body.wide #right { layout: vertical; height: 1fr; width: 9fr; margin-left: 1; }
+    #body.wide #left { width: 3fr; }
+    #body.wide #right { layout: vertical; height: 1fr; width: 2fr; margin-left: 1; }
     #body.medium #pane { margin-left: 1; }
     #body.wide #pane { height: 2fr; }
     """

@@ -13,9 +13,9 @@ from swarm_tui.protocol.rows import Hop
 from swarm_tui.ui import look as looks
 from swarm_tui.ui.lines import Parts
 from swarm_tui.ui.model import Delta
-from swarm_tui.ui.past import history, task_rows
+from swarm_tui.ui.past import answer, history, task_rows
 from swarm_tui.ui.screens.page import PageScreen
-from swarm_tui.ui.text import ago, bar, clock, fit, flat, span
+from swarm_tui.ui.text import ago, bar, clock, fit, flat, span, wrapped
 from swarm_tui.ui.tree import tree
 from swarm_tui.ui.widgets.page import Line, rule
 from swarm_tui.ui.widgets.streamlist import summary
@@ -37,23 +37,29 @@ class TaskScreen(PageScreen):
         self.task_id = task_id
         self.past: list[Event] = []
         self.written: list[str] | None = None
+        self.waits: list[str] = []
+        """Who was asked and has not answered."""
         self.log_of = ""
 
     def on_mount(self) -> None:
         super().on_mount()
         app, task_id = self.swarm_app, self.task_id
         if app.model.fleet.broker_up:
-            app.in_thread(lambda: app.source.query("task", {"task_id": task_id}), self._row)
-            app.in_thread(lambda: app.source.query("history", {"task_id": task_id, "limit": 200}), self._past)
+            self.waits = ["the dispatcher", "monitoring"]
+            app.in_thread(lambda: answer(app.source, "task", {"task_id": task_id}), self._row)
+            app.in_thread(lambda: answer(app.source, "history", {"task_id": task_id, "limit": 200}), self._past)
         self._read_log()
 
     def _row(self, reply: object) -> None:
+        self.waits.remove("the dispatcher")
         rows = task_rows(reply)  # type: ignore[arg-type]
         if rows and self.is_mounted:
             self.swarm_app.main.take(self.model.load(rows, self.model.clock()), self.model.clock())
+        if self.is_mounted:
             self.renew()
 
     def _past(self, reply: object) -> None:
+        self.waits.remove("monitoring")
         found = history(self.model.swarm, reply, self.model.clock())  # type: ignore[arg-type]
         self.past = [message for message in found if isinstance(message, Event)]
         if self.is_mounted:
@@ -112,14 +118,19 @@ class TaskScreen(PageScreen):
     def title_parts(self, width: int) -> Parts:
         task, look = self.model.task(self.task_id), self.swarm_app.look
         if task is None:
-            return self.titled("TASK", flat(self.task_id), [Segment("is not known here", look["warn"])])
+            word = "opening" if self.waits else "is not known here"
+            return self.titled("TASK", flat(self.task_id), [Segment(word, look["warn"])])
         glyph, style = looks.of_task(task)
-        return self.titled("TASK", flat(self.task_id, 60), [Segment(f"{glyph} {task.state.value}", look[style])])
+        asks = [Segment(f"   asking {' and '.join(self.waits)}…", look["quiet"])] if self.waits else []
+        return self.titled("TASK", flat(self.task_id, 60), [Segment(f"{glyph} {task.state.value}", look[style]), *asks])
 
     def lay(self, width: int) -> list[Line]:
         task = self.model.task(self.task_id)
         if task is None:
-            return [([Segment("  Nobody has answered for this task yet.", self.swarm_app.look["quiet"])], None)]
+            says = "Nobody knows of this task."
+            if self.waits:
+                says = f"Opening: waiting for {' and '.join(self.waits)}"
+            return [([Segment(f"  {says}", self.swarm_app.look["quiet"])], None)]
         return [
             *self._facts(task, width),
             *self._hops(task, width),
@@ -143,19 +154,14 @@ class TaskScreen(PageScreen):
             Segment(flat(task.type), look["strong"]),
             Segment(f"   priority {flat(task.priority)}", look["quiet"]),
         )
-        row(
-            "state",
-            Segment(f"{glyph} {task.state.value}", look[style]),
-            Segment(fit(f"  {TASK_STATE[task.state]}", max(0, width - 14 - len(task.state.value))), look["quiet"]),
-        )
+        said = f"{glyph} {task.state.value}  "
+        for number, text in enumerate(wrapped(TASK_STATE[task.state], width - 13 - len(said))):
+            first = Segment(said, look[style]) if number == 0 else Segment(" " * len(said))
+            row("state" if number == 0 else "", first, Segment(text, look["quiet"]))
         if task.error or task.reason:
-            text = flat(task.error or task.reason, 2000)
-            room = max(20, width - 14)
-            for start in range(0, len(text), room):
-                row(
-                    "why" if start == 0 else "",
-                    Segment(text[start : start + room], look["bad" if task.error else "warn"]),
-                )
+            style = "bad" if task.error else "warn"
+            for number, text in enumerate(wrapped(flat(task.error or task.reason, 2000), width - 14)):
+                row("why" if number == 0 else "", Segment(text, look[style]))
         if came := outcome(task.result):
             came_badly = verdict_failed(task.result)
             row("verdict", Segment(fit(flat(came), max(0, width - 14)), look["bad" if came_badly else "ok"]))

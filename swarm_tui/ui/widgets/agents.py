@@ -146,7 +146,9 @@ class AgentTable(Table[AgentView]):
     def faded(self, row: AgentView, scene: Scene) -> bool:
         return scene.stale or row.state.value in ("offline", "stopped")
 
-    def empty(self) -> list[str]:
-        if self.pattern or self.problems:
+    def nothing(self) -> list[str]:
+        if self.pattern:
             return ["No agent matches", "Esc clears the filter"]
+        if self.problems:
+            return ["No agent is in trouble", "Esc shows all"]
         return ["No agent yet", "swarm-tui up LAYOUT starts some; they show here when they register"]

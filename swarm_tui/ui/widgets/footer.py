@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from rich.cells import cell_len
 from rich.segment import Segment
 
+from swarm_tui.ui.actions import AGENTS, TASKS
 from swarm_tui.ui.lines import Parts
 from swarm_tui.ui.look import Look
 from swarm_tui.ui.text import fit
@@ -19,7 +20,7 @@ Hint = tuple[str, str]
 
 
 class Footer(Still):
-    """One line. Acts that cannot act here are left out; the way to the help always has its place."""
+    """One line: what acts on the thing at hand first. What cannot act is left out; help always has its place."""
 
     DEFAULT_CSS = "Footer { height: 1; background: $panel; dock: bottom; }"
 
@@ -32,7 +33,8 @@ class Footer(Still):
         registry, context = screen.swarm_app.registry, screen.context()
         typing = screen.scope == "form"
         acts = [act for act in registry.here(screen.scope) if act.rank and act.why_not(context) is None]
-        acts.sort(key=lambda act: act.rank)
+        own = "tasks" if screen.scope in TASKS else "agents" if screen.scope in AGENTS else ""
+        acts.sort(key=lambda act: act.rank / 10 + 5 if act.group == own else act.rank)
         hints = [(registry.key_text(act.name, typing=typing), act.label) for act in acts if act.name != "help"]
         return [keys_line(hints, self.look, width, last=(registry.key_text("help", typing=typing), "help"))]
 

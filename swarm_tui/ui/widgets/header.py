@@ -55,25 +55,35 @@ class Header(Still):
         if sum(segment.cell_length for segment in counts) > room:
             counts = [Segment("  ", part.style) if part.text.strip() in _PLAIN_WORDS else part for part in counts]
         second = ends(counts, refused, width)
-        if self.model.stale:
+        if waiting := self.model.waiting():
+            second = ends(counts, [Segment(f"opening: waiting for {waiting} ", self.look["accent"])], width)
+        if self.model.stale and not self.model.connecting:
             second = [Segment(part.text, (part.style or Style()) + Style(dim=True, bold=False)) for part in second]
         return [ends(self._where(width), self._flow(), width), second]
 
     def _where(self, width: int) -> Parts:
-        look, fleet = self.look, self.model.fleet
-        up = fleet.broker_up
+        look = self.look
         parts = [
             Segment(f" {flat(self.facts.swarm, 40)} ", look["head-on"]),
-            Segment(" ● " if up else " ✗ ", look["ok" if up else "bad"]),
-            Segment("broker " if up else "NO BROKER ", look["plain" if up else "bad"]),
+            *self._link(),
             Segment(flat(self.facts.broker.split("://", 1)[-1], 30 if width < 100 else 60), look["quiet"]),
         ]
-        if width >= 100:
+        if width >= 100 or not self.facts.embedded:
             parts.append(Segment(" (ours)" if self.facts.embedded else " (not ours)", look["quiet"]))
         return parts + self._dispatcher(width)
 
+    def _link(self) -> Parts:
+        look = self.look
+        if self.model.fleet.broker_up:
+            return [Segment(" ● ", look["ok"]), Segment("broker ", look["plain"])]
+        if self.model.connecting:
+            return [Segment(" ◌ ", look["accent"]), Segment("connecting to ", look["plain"])]
+        return [Segment(" ✗ ", look["bad"]), Segment("NO BROKER ", look["bad"])]
+
     def _dispatcher(self, width: int) -> Parts:
         look, leader = self.look, self.model.fleet.dispatcher
+        if leader is None and not self.model.fleet.was_linked:
+            return []
         if leader is None:
             return [Segment("  ○ ", look["quiet"]), Segment("leaderless: best effort", look["warn"])]
         name = flat(leader.agent_id or "dispatcher", 20)

@@ -150,8 +150,12 @@ class StreamList(Lines):
         return [parts]
 
     def empty(self) -> list[str]:
-        if self.model.stream.pattern.text or self.model.stream.problems:
+        if self.model.stream.pattern.text:
             return ["No message matches", "Esc clears the filter"]
+        if self.model.stream.problems:
+            return ["No message tells of trouble", "Esc shows all"]
+        if waiting := self.model.waiting():
+            return [f"Opening: waiting for {waiting}"]
         return ["No message yet", "They show here as the swarm speaks"]
 
     def text_of(self, message: Message) -> str:

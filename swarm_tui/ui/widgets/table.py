@@ -59,6 +59,10 @@ class Table(Lines, Generic[Row]):
         """Whether the row's facts are too old to trust."""
         return scene.stale
 
+    def flag(self, row: Row) -> Segment:
+        """One character before the row, where the user's mark does not stand."""
+        return Segment(" ")
+
     # Rows.
 
     def wanted(self, row: Row) -> bool:
@@ -149,7 +153,7 @@ class Table(Lines, Generic[Row]):
         if row is None:
             return []
         scene = self.scene()
-        mark = Segment("◆", self.look["mark"]) if self.marked(index) else Segment(" ")
+        mark = Segment("◆", self.look["mark"]) if self.marked(index) else self.flag(row)
         parts: Parts = [mark]
         for column, size in self.laid(width):
             if len(parts) > 1:
@@ -159,6 +163,16 @@ class Table(Lines, Generic[Row]):
             dim = Style(dim=True, bold=False)
             parts = [Segment(s.text, (s.style or Style()) + dim) for s in parts]
         return parts
+
+    def empty(self) -> list[str]:
+        waiting = self.model.waiting()
+        if waiting and not self.pattern:
+            return [f"Opening: waiting for {waiting}"]
+        return self.nothing()
+
+    def nothing(self) -> list[str]:
+        """What to say when there is no row: what is so, and what to do next."""
+        return []
 
     def head(self, width: int) -> list[Parts]:
         look = self.look

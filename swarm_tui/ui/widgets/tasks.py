@@ -55,10 +55,6 @@ def _type(task: TaskView, scene: Scene, width: int) -> Parts:
     return text_cell(flat(task.type), "plain", scene, width)
 
 
-def _priority(task: TaskView, scene: Scene, width: int) -> Parts:
-    return text_cell(_PRIORITY.get(task.priority, " "), "warn" if task.priority == "high" else "quiet", scene, width)
-
-
 def _agent(task: TaskView, scene: Scene, width: int) -> Parts:
     if task.agent_id is None and task.assigned_to:
         return text_cell(f"→{flat(task.assigned_to)}", "quiet", scene, width)
@@ -74,7 +70,7 @@ def _progress(task: TaskView, scene: Scene, width: int) -> Parts:
     """A bar while it runs; why it waits, or how it ended."""
     if task.state in (TaskState.RUNNING, TaskState.ASSIGNED) and task.progress is not None:
         percent = f"{task.progress:4.0f}%"
-        gauge = max(4, min(12, width - len(percent))) if width < 30 else 12
+        gauge = 12 if width >= 28 else max(4, min(16, width - len(percent)))
         bars = [
             Segment(bar(task.progress, gauge), scene.look["bar"] + scene.look["head"]),
             Segment(percent, scene.look["busy"]),
@@ -120,12 +116,11 @@ def columns() -> list[Column[TaskView]]:
     """The columns, in the order they stand."""
     return [
         Column("STATE", 11, 11, 0, _state),
-        Column("P", 1, 1, 4, _priority),
-        Column("TASK", 11, 24, 1, _id),
-        Column("TYPE", 13, 18, 0, _type),
+        Column("TASK", 13, 24, 1, _id),
+        Column("TYPE", 12, 18, 0, _type),
         Column("AGENT", 12, 20, 2, _agent),
         Column("#", 2, 2, 5, _attempt, True, 84),
-        Column("HOW IT GOES", 12, 90, 3, _progress),
+        Column("HOW IT GOES", 18, 90, 3, _progress),
         Column("WAIT", 4, 4, 8, _wait, True, 140),
         Column("TOOK", 4, 4, 7, _run, True, 104),
         Column("FOR", 4, 4, 1, _age, True),
@@ -183,21 +178,29 @@ class TaskTable(Table[TaskView]):
         self.changed_at = {name: at for name, at in self.changed_at.items() if now - at < FLASH}
         super().tick()
 
+    def flag(self, row: TaskView) -> Segment:
+        return Segment(_PRIORITY.get(row.priority, " "), self.look["warn" if row.priority == "high" else "quiet"])
+
     def limits(self) -> dict[str, int]:
-        room = self.size.width
-        longest = max((len(self.rows[i]) for i in range(min(len(self.rows), 50))), default=11)
+        shown = [self.rows[i] for i in range(min(len(self.rows), 50))]
+        tasks = self.source()
+        task = max((len(name) for name in shown), default=11)
+        type_ = max((len(tasks[name].type) for name in shown if name in tasks), default=12)
         agent = max((len(name) for name in self.model.fleet.agents), default=12)
-        return {"TASK": min(longest, 17 if room < 100 else 40), "AGENT": min(agent, 14 if room < 100 else 28),
-                "TYPE": 15 if room < 100 else 24}  # fmt: skip
+        if self.size.width < 100:
+            return {"TASK": min(task, 13), "TYPE": 12, "AGENT": min(agent, 14)}
+        return {"TASK": min(task, 40), "TYPE": min(type_, 24), "AGENT": min(agent, 28)}
 
     def title(self) -> list[tuple[str, str]]:
         shown, total = len(self.rows), len(self.source())
         title = [("TASKS", "title"), (f" {shown}" if shown == total else f" {shown}/{total}", "strong")]
         return title + ([(f" {TABS[self.tab][0]}", "accent")] if self.tab else [])
 
-    def empty(self) -> list[str]:
-        if self.pattern or self.problems:
+    def nothing(self) -> list[str]:
+        if self.pattern:
             return ["No task matches", "Esc clears the filter"]
+        if self.problems:
+            return ["No task is in trouble", "Esc shows all"]
         if self.tab:
             return [f"No task is {TABS[self.tab][0]}", "[ and ] turn to other states"]
         return ["No task yet", "n makes one; or in a shell: swarm-tui publish TYPE"]
