@@ -90,6 +90,7 @@ def gather(found: Target) -> dict[str, Any]:
 def _facts(found: Target, fleet: Fleet) -> dict[str, Any]:
     session = found.running.session if found.running else next((h.session for h in fleet.hosts.values()), None)
     facts = status_json(fleet, now=time.time(), session=session, url=shown_url(found.broker.url))
+    facts["broker"]["embedded"] = None if found.running is None else found.running.embedded
     if has_journal(found.state):
         facts["tasks"] = {**dict.fromkeys(facts["tasks"], 0), **journal_counts(found.state)}
     return facts
@@ -174,7 +175,9 @@ def _measure(agents: list[dict[str, Any]], here: str) -> None:
 def _print(facts: dict[str, Any]) -> None:
     broker = facts["broker"]
     link = style("connected", fg="green") if broker["connected"] else style(f"away: {broker['reason']}", fg="red")
-    click.echo(f"swarm {facts['swarm']}  session {facts['session'] or '-'}  broker {broker['url']} ({link})")
+    # One that is not ours has the figures of whoever runs it: queues, saving and delays are not as we measured them.
+    whose = ", not ours" if broker["embedded"] is False else ""
+    click.echo(f"swarm {facts['swarm']}  session {facts['session'] or '-'}  broker {broker['url']} ({link}{whose})")
     leader = facts["dispatcher"]
     if leader is None:
         click.echo("dispatcher: none, so tasks are best effort")

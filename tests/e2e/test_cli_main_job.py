@@ -49,6 +49,7 @@ def test_nine_agents_come_up_do_work_and_go_without_a_trace(shell: Shell, tmp_pa
         f"{role}-01": "online" for role in NINE
     }
     assert status["broker"]["connected"] is True
+    assert status["broker"]["embedded"] is True
     assert status["dispatcher"]["agent_id"] == "task-manager-01"
     assert status["session"] == "nine"
     pids = {agent["agent_id"]: agent["pid"] for agent in status["agents"]}

@@ -82,6 +82,7 @@ def test_down_clears_what_was_retained_and_touches_no_other_swarm(make: Make, re
     two = make(real_broker.port, [own("a")])
     assert "not ours" in one.up()
     two.up()
+    assert "(connected, not ours)" in one.run("status", one.name).stdout
     assert one.pids()["a"] != two.pids()["a"]
     assert retained(real_broker.port, one.name)
     one.down()

@@ -2,6 +2,7 @@
 
 from contextlib import nullcontext
 
+import msgspec
 import pytest
 
 from swarm_tui.config.user import Panels, UserConfig
@@ -9,6 +10,7 @@ from swarm_tui.domain.states import TaskState
 from swarm_tui.protocol.bodies import Alert, HostControl, HostStatus, PaneStatus, Reply, Status, TaskAct, TaskVerdict
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.screens.confirm import ConfirmScreen
+from swarm_tui.ui.widgets.header import Header
 from tests.ui import scenes
 from tests.ui.harness import seated
 
@@ -37,6 +39,18 @@ async def test_an_empty_swarm_says_what_to_do_next() -> None:
         assert seat.has("No agent yet")
         assert seat.has("swarm-tui up")
         assert seat.has("n makes one")
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+@pytest.mark.asyncio
+async def test_a_broker_that_we_did_not_tune_is_named(size: tuple[int, int]) -> None:
+    async with seated("calm", size) as seat:
+        header = seat.app.main.query_one(Header)
+        assert not seat.has("(not ours)")
+        header.facts = msgspec.structs.replace(header.facts, embedded=False)
+        header.renew()
+        await seat.settle()
+        assert seat.has("127.0.0.1:1883 (not ours)", "task-manager-01", "msg/s")
 
 
 @pytest.mark.asyncio
