@@ -18,7 +18,7 @@ import msgspec
 from swarm_tui.bus.mqtt import MqttBus
 from swarm_tui.client.operator import Operator
 from swarm_tui.client.publication import Publication
-from swarm_tui.config.model import Broker, HandlerSpec, RunSpec, TypeRule
+from swarm_tui.config.model import Broker, Dialect, HandlerSpec, RunSpec, TypeRule
 from swarm_tui.config.paths import StateDir
 from swarm_tui.config.spec import write_spec
 from swarm_tui.domain.dispatch import Job
@@ -42,11 +42,13 @@ class FaultySwarm:
         *,
         workers: int = 3,
         foreign: int = 0,
+        dialect: Dialect = "seed",
         heartbeat: float = 10.0,
         seed: int = 0,
     ) -> None:
-        """`heartbeat`: seconds between two of a foreign agent's."""
+        """`dialect` is the foreign agents', `heartbeat` the seconds between two of theirs."""
         self.broker = broker
+        self.dialect: Dialect = dialect
         self.heartbeat = heartbeat
         self.rng = random.Random(seed)
         self.state = StateDir(folder / "state").create()
@@ -79,7 +81,7 @@ class FaultySwarm:
             agent_id=agent_id, role=role, swarm=SWARM, broker=Broker(url=self.broker.url), host="box",
             workdir=str(self.folder), state_dir=str(self.state.root), types=TYPES,
             handlers={"noop": HandlerSpec()} if role == "general" else {},
-            foreign=dict.fromkeys(self.foreign, "seed"), foreign_roles=dict.fromkeys(self.foreign, "general"),
+            foreign=dict.fromkeys(self.foreign, self.dialect), foreign_roles=dict.fromkeys(self.foreign, "general"),
         )  # fmt: skip
         write_spec(self.state.spec(agent_id), spec)
 
@@ -94,12 +96,13 @@ class FaultySwarm:
             self.started.add((event.body.task_id, event.body.attempt, event.body.epoch))
 
     def start(self, agent_id: str) -> None:
-        module = ["swarm_tui"] if agent_id != "tm" else ["tests.faults.engine_agent", self.point, str(self.flag)]
+        ours = ["swarm_tui"] if agent_id != "tm" else ["tests.faults.engine_agent", self.point, str(self.flag)]
         role = "task-manager" if agent_id == "tm" else "general"
-        argv = [sys.executable, "-m", *module, *(["agent"] if agent_id != "tm" else [])]
+        argv = [sys.executable, "-m", *ours, *(["agent"] if agent_id != "tm" else [])]
         argv += ["--role", role, "--agent-id", agent_id, "--swarm", SWARM, "--spec", str(self.state.spec(agent_id))]
         if agent_id in self.foreign:
-            argv = [sys.executable, "-m", "tests.faults.seed_agent", agent_id, f"{SWARM}/_a/{agent_id}"]
+            module = "tests.faults.seed_agent" if self.dialect == "seed" else "tests.faults.sdk_agent"
+            argv = [sys.executable, "-m", module, agent_id, f"{SWARM}/_a/{agent_id}"]
             argv += [str(self.broker.port), str(self.runs_of(agent_id)), str(self.heartbeat)]
         log = (self.folder / f"{agent_id}.log").open("ab")
         with log:
@@ -141,8 +144,8 @@ class FaultySwarm:
         with contextlib.suppress(ProcessLookupError):
             resource.prlimit(self.processes["tm"].pid, resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
 
-    def publish(self, task_id: str, seconds: float) -> None:
-        task = Task(task_id=task_id, type="noop", payload={"seconds": seconds})
+    def publish(self, task_id: str, seconds: float, **payload: object) -> None:
+        task = Task(task_id=task_id, type="noop", payload={"seconds": seconds, **payload})
         self.publications.append(self.operator.submit(task, accept_timeout=300.0))
 
     def jobs(self) -> dict[str, Job]:

@@ -115,6 +115,23 @@ def test_agents_of_the_seed_run_each_task_once(make_swarm: Callable[..., FaultyS
     foreign_agents(make_swarm(workers=0, foreign=3, heartbeat=2.5), count=40, long=3.0, limit=60)
 
 
+def test_an_agent_of_the_sdks_dialect_gets_and_ends_its_tasks(make_swarm: Callable[..., FaultySwarm]) -> None:
+    """It hears its tasks in its own words, and all that it says is read: its claim, progress, result and failure."""
+    swarm = make_swarm(workers=0, foreign=1, dialect="mqtt-v1", heartbeat=0.5)
+    until(lambda: swarm.led, 30, "the dispatcher to lead")
+    swarm.publish("good", 0.1)
+    swarm.publish("bad", 0.1, fail=True)
+    swarm.publish("last", 0.0)
+    jobs = swarm.settle(20)
+    assert {task_id: job.state for task_id, job in jobs.items()} == {
+        "good": TaskState.COMPLETE, "bad": TaskState.FAILED, "last": TaskState.COMPLETE,
+    }  # fmt: skip
+    assert jobs["good"].result == {"by": "s0", "type": "noop"}
+    assert (jobs["bad"].error, jobs["bad"].attempt) == ("Provider timeout", 1)
+    assert swarm.runs() == {"good": 1, "bad": 1, "last": 1}
+    assert [hop.what for hop in jobs["good"].hops] == ["published", "queued", "assigned", "started", "complete"]
+
+
 @pytest.mark.drill
 def test_agents_of_the_seed_run_each_of_many_tasks_once(make_swarm: Callable[..., FaultySwarm]) -> None:
     """One of them takes longer than a lease."""

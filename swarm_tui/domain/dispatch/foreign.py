@@ -35,12 +35,13 @@ def heartbeat(turn: Turn, event: Event, seat: Seat, uptime: float) -> None:
     another = uptime < seat.uptime or (seat.began is not None and began > seat.began + DOUBT)
     seat.uptime, seat.began = uptime, began
     comparable = abs(turn.wall - event.at) <= OTHER_CLOCK
+    cut_off = 1.0 if uptime.is_integer() else 0.0
     for job in held(turn, seat.agent_id):
         attempt, lease = job.current, turn.state.leases.get(job.task_id)
         if attempt is None or lease is None:
             continue
         taken = attempt.taken_at or (attempt.offered_at if comparable else began)
-        if taken + DOUBT < began or (another and lease.registered):
+        if taken + DOUBT < began or (another and (lease.registered or taken < began - cut_off)):
             gone(turn, job, f"{seat.agent_id} began anew")
 
 

@@ -355,13 +355,17 @@ def foreign_beat(world: World, uptime: float) -> None:
 
 
 @pytest.mark.parametrize("lived", [2.5, 10.004])
-def test_a_foreign_agent_that_began_anew_at_once_is_told_by_its_own_clock(world: World, lived: float) -> None:
+@pytest.mark.parametrize(("registers", "uptime"), [(True, 10.005), (True, 10.0), (False, 10.005)])
+def test_a_foreign_agent_that_began_anew_at_once_is_told_by_its_own_clock(
+    world: World, lived: float, registers: bool, uptime: float
+) -> None:
     """It runs again 20 ms after it was killed, just after it had taken the task, and its first heartbeat says so."""
     foreign(world, uptime=lived)
     world.tick(0.02)
-    world.hear(Kind.REGISTER, b.Register(agent_id="f"), sender="f")
+    if registers:
+        world.hear(Kind.REGISTER, b.Register(agent_id="f"), sender="f")
     world.tick(10.005)
-    foreign_beat(world, 10.005)
+    foreign_beat(world, uptime)
     assert [attempt.outcome for attempt in world.job("t").attempts][:1] == ["lost"]
 
 
