@@ -104,11 +104,12 @@ class Answer:
 class Visitor:
     """Asks over HTTP."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, host: str = "127.0.0.1") -> None:
         self.port = port
+        self.host = host
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=15)
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=15)
         try:
             given = {name.replace("_", "-"): value for name, value in headers.items()}
             raw = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from swarm_tui.agent.handlers.gateway import Probe
 from swarm_tui.agent.roles.api_gateway import app as api_gateway_app
 from swarm_tui.agent.roles.api_gateway.page import PAGE
 from swarm_tui.agent.roles.api_gateway.role import ApiGateway
+from swarm_tui.broker.mosquitto import _has_ipv6_loopback
 from swarm_tui.bus.memory import MemoryBroker, MemoryBus
 from swarm_tui.domain.states import AgentState, TaskState
 from swarm_tui.protocol import bodies as b
@@ -216,9 +218,12 @@ def test_a_port_that_means_nothing_is_said(open_door: Opener) -> None:
 
 
 def test_a_taken_port_is_said_and_tried_again(open_door: Opener, visitor: Visitor) -> None:
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", visitor.port))
-        other.listen()
+    with ExitStack() as others:
+        for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+            other = others.enter_context(socket.socket(family))
+            with suppress(OSError):
+                other.bind((address, visitor.port))
+                other.listen()
         role = open_door()
         role.tick(time.time())
         lines = role._link.lines  # type: ignore[attr-defined]
@@ -227,6 +232,31 @@ def test_a_taken_port_is_said_and_tried_again(open_door: Opener, visitor: Visito
         assert role.url is None
     role.tick(time.time() + 100)
     assert visitor.get("/healthz").status in (200, 503)
+
+
+@pytest.mark.skipif(not _has_ipv6_loopback(), reason="this machine has no IPv6 loopback")
+def test_it_is_reached_over_both_loopbacks(open_door: Opener, visitor: Visitor) -> None:
+    role = open_door()
+    assert role.url == f"http://127.0.0.1:{visitor.port}"
+    for host in ("::1", "127.0.0.1", "localhost"):
+        assert Visitor(visitor.port, host).get("/status").status == 200
+
+
+@pytest.mark.skipif(not _has_ipv6_loopback(), reason="this machine has no IPv6 loopback")
+def test_another_program_on_one_loopback_is_told(open_door: Opener, visitor: Visitor) -> None:
+    with socket.socket(socket.AF_INET6) as other:
+        other.bind(("::1", visitor.port))
+        other.listen()
+        role = open_door()
+        assert visitor.get("/healthz").status == 200
+    assert f"not open on ::1 port {visitor.port}: another program has it" in role._link.lines[-1]  # type: ignore[attr-defined]
+
+
+def test_an_address_is_that_one_alone(open_door: Opener, visitor: Visitor) -> None:
+    open_door(SWARM_HTTP_HOST="127.0.0.1")
+    assert visitor.get("/healthz").status == 200
+    with pytest.raises(OSError, match=r"refused|assign"):
+        Visitor(visitor.port, "::1").get("/healthz")
 
 
 def test_a_door_that_fell_opens_again(open_door: Opener, visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,6 +282,7 @@ _IDLE = """
 import sys, itertools
 from swarm_tui.agent.roles.api_gateway.role import ApiGateway
 from swarm_tui.agent.roles.api_gateway.page import PAGE
+from swarm_tui.broker.mosquitto import _has_ipv6_loopback
 from swarm_tui.bus.memory import MemoryBroker, MemoryBus
 from swarm_tui.domain.states import AgentState, TaskState
 from swarm_tui.config.model import Broker, RunSpec

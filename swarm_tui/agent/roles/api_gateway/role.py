@@ -1,16 +1,16 @@
-"""The api-gateway role: an HTTP door and the seed's WebSocket, on 127.0.0.1:8080 unless the layout says otherwise.
+"""The api-gateway role: an HTTP door and the seed's WebSocket, on localhost:8080 unless the layout says otherwise.
 
-Until the first visitor comes it is a listening socket and a thread that waits: the HTTP server, its connection to the
+Until the first visitor comes it is listening sockets and a thread that waits: the HTTP server, its connection to the
 bus and what it knows of the swarm begin with that visitor.
 """
 
-import errno
 import select
 import socket
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from swarm_tui.agent.roles.api_gateway.listen import listen, why_not
 from swarm_tui.agent.roles.api_gateway.settings import Settings, load_token, settings
 from swarm_tui.agent.roles.port import RoleLink
 from swarm_tui.bus.port import Bus, Link
@@ -39,20 +39,20 @@ class ApiGateway:
         self._make_bus = make_bus or self._real_bus
         self._settings: Settings | None = None
         self._token = ""
-        self._socket: socket.socket | None = None
+        self._sockets: list[socket.socket] = []
         self._thread: threading.Thread | None = None
         self._wake_read, self._wake_write = socket.socketpair()
         self._stop: Callable[[], None] | None = None
         self._closing = False
-        self._complaint = ""
+        self.complaint = ""
         self._next_try = 0.0
 
     @property
     def url(self) -> str | None:
         """Where the door is, once it is open."""
-        if self._settings is None or self._socket is None:
+        if self._settings is None or not self._sockets:
             return None
-        host = "127.0.0.1" if self._settings.host in ("0.0.0.0", "::", "") else self._settings.host
+        host = "127.0.0.1" if self._settings.host in ("0.0.0.0", "::", "", "localhost") else self._settings.host
         return f"http://{f'[{host}]' if ':' in host else host}:{self._settings.port}"
 
     @property
@@ -81,7 +81,7 @@ class ApiGateway:
         """Try the port again when it was taken, or the server when it fell."""
         if self._closing or now < self._next_try:
             return
-        if self._socket is None:
+        if not self._sockets:
             self._next_try = now + RETRY_EVERY
             self._open()
         elif self._thread is not None and not self._thread.is_alive():
@@ -99,10 +99,9 @@ class ApiGateway:
             self._stop()
         if self._thread is not None:
             self._thread.join(5.0)
-        for handle in (self._socket, self._wake_read, self._wake_write):
-            if handle is not None:
-                handle.close()
-        self._socket = None
+        for handle in (*self._sockets, self._wake_read, self._wake_write):
+            handle.close()
+        self._sockets = []
 
     def _real_bus(self, name: str) -> Bus:
         from swarm_tui.bus.mqtt import MqttBus
@@ -113,26 +112,15 @@ class ApiGateway:
         assert self._settings is not None
         at = self._settings
         try:
-            family, kind, protocol, _, address = socket.getaddrinfo(
-                at.host, at.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-            )[0]
-            listener = socket.socket(family, kind, protocol)
-            try:
-                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                listener.bind(address)
-                listener.listen(128)
-                listener.setblocking(False)
-            except OSError:
-                listener.close()
-                raise
+            self._sockets, taken = listen(at.host, at.port)
         except OSError as error:
-            taken = error.errno == errno.EADDRINUSE
-            why = "another program has it" if taken else error.strerror or str(error)
+            why = why_not(error)
             self._complain(f"no HTTP door on {at.host}:{at.port}: {why}; trying again, or set SWARM_HTTP_PORT")
             return
-        self._complaint = ""
-        self._socket = listener
+        self.complaint = ""
         self._link.log(f"🌐 HTTP and WebSocket on {self.url}" + ("" if at.open_to_loopback else ", with a token"))
+        for line in taken:
+            self._complain(line)
         self._wait_for_visitors()
 
     def _wait_for_visitors(self) -> None:
@@ -140,31 +128,30 @@ class ApiGateway:
         self._thread.start()
 
     def _complain(self, line: str) -> None:
-        if line != self._complaint:
-            self._complaint = line
+        if line != self.complaint:
+            self.complaint = line
             self._link.log(f"⚠ {line}")
 
     # On the door's own thread.
 
     def _run(self) -> None:
-        assert self._socket is not None
-        select.select([self._socket, self._wake_read], [], [])
+        select.select([*self._sockets, self._wake_read], [], [])
         if self._closing:
             return
         try:
-            self._serve(self._socket)
+            self._serve()
         except Exception as error:  # noqa: BLE001 - the agent lives on without its door, which is tried again
             self._complain(f"the HTTP door fell: {type(error).__name__}: {error}; it is opened again")
         finally:
             self._stop = None
 
-    def _serve(self, listener: socket.socket) -> None:
+    def _serve(self) -> None:
         import asyncio
 
         with asyncio.Runner() as runner:
-            runner.run(self._until_closed(listener, runner.get_loop()))
+            runner.run(self._until_closed(runner.get_loop()))
 
-    async def _until_closed(self, listener: socket.socket, loop: "asyncio.AbstractEventLoop") -> None:
+    async def _until_closed(self, loop: "asyncio.AbstractEventLoop") -> None:
         import asyncio
 
         from aiohttp import web
@@ -191,8 +178,9 @@ class ApiGateway:
         )
         try:
             await runner.setup()
-            # A copy: the site closes its socket when it ends, and ours is to outlive a fall.
-            await web.SockSite(runner, listener.dup()).start()
+            for listener in self._sockets:
+                # A copy: the site closes its socket when it ends, and ours is to outlive a fall.
+                await web.SockSite(runner, listener.dup()).start()
             await closed.wait()
         finally:
             await runner.cleanup()

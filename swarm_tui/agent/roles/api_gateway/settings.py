@@ -2,7 +2,7 @@
 
 A layout says it in the agent's `env`; each has a default:
 
-    SWARM_HTTP_HOST        127.0.0.1
+    SWARM_HTTP_HOST        localhost, which is 127.0.0.1 and ::1
     SWARM_HTTP_PORT        8080
     SWARM_HTTP_TOKEN_FILE  <state>/gateway.token, made with a fresh token (0600) when it is not there
     SWARM_HTTP_ORIGINS     further web origins whose pages may call, separated by commas
@@ -41,7 +41,7 @@ def settings(spec: RunSpec, environ: Mapping[str, str] = os.environ) -> Settings
     port = say("SWARM_HTTP_PORT", "8080")
     if not port.isdecimal() or not 0 < int(port) < 65536:
         raise ValueError(f"SWARM_HTTP_PORT is {port!r}: a port is a number from 1 to 65535")
-    host = say("SWARM_HTTP_HOST", "127.0.0.1")
+    host = say("SWARM_HTTP_HOST", "localhost")
     names = {name.strip().lower() for name in say("SWARM_HTTP_HOSTS").split(",") if name.strip()}
     origins = {name.strip().rstrip("/").lower() for name in say("SWARM_HTTP_ORIGINS").split(",") if name.strip()}
     return Settings(
