@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import App
 from textual.binding import BindingType
@@ -31,6 +31,9 @@ from swarm_tui.ui.stream import Stream
 from swarm_tui.ui.troubles import Troubles
 from swarm_tui.ui.undo import Undo
 from swarm_tui.ui.watching import Watching
+
+if TYPE_CHECKING:
+    from swarm_tui.ui.screens.page import PageScreen
 
 DRAIN = 0.1
 """Seconds between two looks at what came."""
@@ -76,6 +79,8 @@ class SwarmApp(Opening, Watching, App[int]):
         self.undo: Undo = Undo()
         self.attaching: Attaching = Attaching(self)
         self.down_wanted = False
+        self.kept_pages: dict[type[PageScreen], PageScreen] = {}
+        """The page of each kind that is mounted and may be closed."""
         self.look: Look = themes.look(themes.DEFAULT)
         self._wishes: dict[str, int] = {}
         for each in themes.themes():

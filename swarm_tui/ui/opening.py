@@ -9,35 +9,51 @@ from swarm_tui.ui.stream import Message
 
 if TYPE_CHECKING:
     from swarm_tui.ui.app import SwarmApp
+    from swarm_tui.ui.screens.page import PageScreen
 
 
 class Opening:
     """Mixed into the app. Screens are imported as they are opened, so that the first frame does not wait for them."""
 
+    def open_page(self: "SwarmApp", kind: type["PageScreen"], *subject: object) -> None:  # type: ignore[misc]
+        """A page of this kind, on the screen that an earlier one left where none is open."""
+        page = self.kept_pages.get(kind)
+        if page is None or page in self.screen_stack:
+            fresh = kind(self, *subject)
+            if page is None:
+                self.kept_pages[kind] = fresh
+                self.install_screen(fresh, kind.__name__)
+            self.push_screen(fresh)
+        else:
+            page.page.leave()
+            page.turn_to(*subject)
+            page.begin()
+            self.push_screen(page)
+
     def open_message(self: "SwarmApp", message: Message) -> None:  # type: ignore[misc]
         """One message as a tree."""
         from swarm_tui.ui.screens.message import MessageScreen
 
-        self.push_screen(MessageScreen(self, message))
+        self.open_page(MessageScreen, message)
 
     def open_task(self: "SwarmApp", task_id: str) -> None:  # type: ignore[misc]
         """A task's page."""
         from swarm_tui.ui.screens.task import TaskScreen
 
-        self.push_screen(TaskScreen(self, task_id))
+        self.open_page(TaskScreen, task_id)
 
     def open_agent(self: "SwarmApp", agent_id: str) -> None:  # type: ignore[misc]
         """An agent's page."""
         from swarm_tui.ui.screens.agent import AgentScreen
 
-        self.push_screen(AgentScreen(self, agent_id))
+        self.open_page(AgentScreen, agent_id)
 
     def open_log(self: "SwarmApp", context: Context) -> None:  # type: ignore[misc]
         """An agent's log."""
         from swarm_tui.ui.screens.log import LogScreen
 
         if context.agent is not None:
-            self.push_screen(LogScreen(self, context.agent.agent_id))
+            self.open_page(LogScreen, context.agent.agent_id)
 
     def open_wall(self: "SwarmApp") -> None:  # type: ignore[misc]
         """All panes; once more comes back."""
@@ -67,20 +83,20 @@ class Opening:
         from swarm_tui.ui.screens.help import HelpScreen
 
         if not isinstance(self.screen, HelpScreen):
-            self.push_screen(HelpScreen(self, scope))
+            self.open_page(HelpScreen, scope)
 
     def open_notices(self: "SwarmApp") -> None:  # type: ignore[misc]
         """What the screen has told."""
         from swarm_tui.ui.screens.notices import NoticesScreen
 
-        self.push_screen(NoticesScreen(self))
+        self.open_page(NoticesScreen)
 
     def open_refusals(self: "SwarmApp") -> None:  # type: ignore[misc]
         """The messages that were refused."""
         from swarm_tui.ui.screens.refusals import RefusalsScreen
 
         if not isinstance(self.screen, RefusalsScreen):
-            self.push_screen(RefusalsScreen(self))
+            self.open_page(RefusalsScreen)
 
     def confirm(self: "SwarmApp", asked: Asked, yes: Callable[[], None]) -> None:  # type: ignore[misc]
         """Ask, No first."""

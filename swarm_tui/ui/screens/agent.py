@@ -1,7 +1,5 @@
 """An agent's page: what it is, how its heart beats, its tasks, its lives and how they ended, its log."""
 
-from typing import TYPE_CHECKING
-
 from rich.segment import Segment
 
 from swarm_tui.domain.states import LIVE, OPEN
@@ -15,29 +13,25 @@ from swarm_tui.ui.text import BEAT, ago, amount, bar, beats, clock, fit, flat, s
 from swarm_tui.ui.widgets.page import Line, rule
 from swarm_tui.ui.words import AGENT_STATE
 
-if TYPE_CHECKING:
-    from swarm_tui.ui.app import SwarmApp
-
 
 class AgentScreen(PageScreen):
     """One agent."""
 
     SCOPE = "agent"
 
-    def __init__(self, app: "SwarmApp", agent_id: str) -> None:
-        super().__init__(app)
+    def turn_to(self, agent_id: str) -> None:
         self.agent_id = agent_id
         self.written: list[str] | None = None
 
-    def on_mount(self) -> None:
-        super().on_mount()
+    def begin(self) -> None:
         agent = self.agent_id
-        self.swarm_app.in_thread(lambda: self.swarm_app.source.log(agent, 60), self._logged)
+        self.swarm_app.in_thread(lambda: self.swarm_app.source.log(agent, 60), lambda came: self._logged(agent, came))
 
-    def _logged(self, lines: list[str] | None) -> None:
-        self.written = lines
-        if self.is_mounted:
-            self.renew()
+    def _logged(self, agent: str, lines: list[str] | None) -> None:
+        if agent == self.agent_id:
+            self.written = lines
+            if self.is_mounted:
+                self.renew()
 
     def agent_ids(self) -> list[str]:
         return [self.agent_id]
@@ -53,8 +47,8 @@ class AgentScreen(PageScreen):
     def go_agent(self, number: int) -> None:
         rows = self.swarm_app.main.agents.rows
         if number <= len(rows):
-            self.agent_id, self.written = rows[number - 1], None
-            self.on_mount()
+            self.turn_to(rows[number - 1])
+            self.begin()
             self.renew()
 
     def open(self) -> None:

@@ -63,6 +63,10 @@ class SwarmScreen(Screen[Any]):
     def tick(self, now: float) -> None:
         """A second went by."""
 
+    def on_top(self, now: float) -> None:
+        """It is on top now, or again: show what is so now."""
+        self.tick(now)
+
     def captured(self, panes: dict[str, list[str]]) -> None:
         """Panes changed."""
 
@@ -166,5 +170,5 @@ class SwarmScreen(Screen[Any]):
 
     def on_screen_resume(self) -> None:
         self.swarm_app.watch_panes()
-        self.tick(self.model.clock())
+        self.on_top(self.model.clock())
         self.renew_footer()

@@ -1,7 +1,5 @@
 """Help: what works where the user was, from the registry, and what the words mean."""
 
-from typing import TYPE_CHECKING
-
 from rich.segment import Segment
 
 from swarm_tui.ui import look as looks
@@ -11,9 +9,6 @@ from swarm_tui.ui.screens.page import PageScreen
 from swarm_tui.ui.text import fit, wrapped
 from swarm_tui.ui.widgets.page import Line, rule
 from swarm_tui.ui.words import AGENT_STATE, TASK_STATE, WORDS
-
-if TYPE_CHECKING:
-    from swarm_tui.ui.app import SwarmApp
 
 _GROUPS = {
     "pages": "Open", "tasks": "Tasks", "agents": "Agents", "swarm": "Swarm", "view": "View", "move": "Move",
@@ -26,8 +21,7 @@ class HelpScreen(PageScreen):
 
     SCOPE = "help"
 
-    def __init__(self, app: "SwarmApp", about: str) -> None:
-        super().__init__(app)
+    def turn_to(self, about: str) -> None:
         self.about = about
         self.needle = ""
 

@@ -1,7 +1,5 @@
 """An agent's log: kept over its restarts, followed while it grows."""
 
-from typing import TYPE_CHECKING
-
 from rich.segment import Segment
 from rich.style import Style
 
@@ -9,9 +7,6 @@ from swarm_tui.ui.lines import Parts
 from swarm_tui.ui.screens.page import PageScreen
 from swarm_tui.ui.sgr import parse
 from swarm_tui.ui.widgets.page import Line
-
-if TYPE_CHECKING:
-    from swarm_tui.ui.app import SwarmApp
 
 LINES = 2_000
 
@@ -21,30 +16,25 @@ class LogScreen(PageScreen):
 
     SCOPE = "agent"
 
-    def __init__(self, app: "SwarmApp", agent_id: str) -> None:
-        super().__init__(app)
+    def turn_to(self, agent_id: str) -> None:
         self.agent_id = agent_id
         self.written: list[str] | None = []
         self.read = False
         self.page.tail = True
 
-    def on_mount(self) -> None:
-        super().on_mount()
-        self._read()
-
-    def _read(self) -> None:
+    def begin(self) -> None:
         agent = self.agent_id
-        self.swarm_app.in_thread(lambda: self.swarm_app.source.log(agent, LINES), self._got)
+        self.swarm_app.in_thread(lambda: self.swarm_app.source.log(agent, LINES), lambda came: self._got(agent, came))
 
-    def _got(self, lines: list[str] | None) -> None:
-        if self.is_mounted and (lines != self.written or not self.read):
+    def _got(self, agent: str, lines: list[str] | None) -> None:
+        if agent == self.agent_id and self.is_mounted and (lines != self.written or not self.read):
             self.read = True
             self.page.tail = self.page.cursor >= self.page.count() - 1
             self.written = lines
             self.renew()
 
     def tick(self, now: float) -> None:
-        self._read()
+        self.begin()
 
     def follow(self) -> None:
         self.page.last()

@@ -1,7 +1,5 @@
 """One message, as a tree."""
 
-from typing import TYPE_CHECKING
-
 from rich.segment import Segment
 
 from swarm_tui.protocol.envelope import Event
@@ -12,17 +10,13 @@ from swarm_tui.ui.text import clock, flat
 from swarm_tui.ui.tree import tree
 from swarm_tui.ui.widgets.page import Line, rule
 
-if TYPE_CHECKING:
-    from swarm_tui.ui.app import SwarmApp
-
 
 class MessageScreen(PageScreen):
     """Its envelope, its payload, and what the reader had to mend."""
 
     SCOPE = "message"
 
-    def __init__(self, app: "SwarmApp", message: Message) -> None:
-        super().__init__(app)
+    def turn_to(self, message: Message) -> None:
         self.message = message
 
     def title_parts(self, width: int) -> Parts:

@@ -1,6 +1,6 @@
 """A full page of lines with a title: the frame of all pages."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.segment import Segment
 from textual.app import ComposeResult
@@ -27,13 +27,18 @@ class TitleLine(Still):
 
 
 class PageScreen(SwarmScreen):
-    """Subclasses give `title_parts` and `lay`."""
+    """Subclasses give `title_parts` and `lay`.
+
+    One that was closed is kept and turned to what the next is about: mounting another takes several times as long. So
+    `turn_to` sets what it is about, and `begin` asks for what is not known of that.
+    """
 
     CSS = "PageScreen { layers: below above; }"
 
-    def __init__(self, app: "SwarmApp") -> None:
+    def __init__(self, app: "SwarmApp", *subject: Any) -> None:
         super().__init__(app)
         self.page = PageLines(self.lay, id="page")
+        self.turn_to(*subject)
 
     def compose(self) -> ComposeResult:
         yield TitleLine(id="title")
@@ -43,6 +48,16 @@ class PageScreen(SwarmScreen):
 
     def on_mount(self) -> None:
         self.set_focus(self.page)
+        self.begin()
+
+    def turn_to(self, *subject: Any) -> None:
+        """Be about this from now on."""
+
+    def begin(self) -> None:
+        """The page opens: ask for what is not known here."""
+
+    def on_top(self, now: float) -> None:
+        self.renew()
 
     def title_parts(self, width: int) -> Parts:
         """The first line."""

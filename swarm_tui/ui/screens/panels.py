@@ -136,7 +136,6 @@ class PanelScreen(SwarmScreen):
 
     def on_descendant_focus(self) -> None:
         self.fit_panels()
-        super().on_descendant_focus()
 
     def go_agent(self, number: int) -> None:
         if number <= len(self.agents.rows):
@@ -160,4 +159,3 @@ class PanelScreen(SwarmScreen):
 
     def on_lines_moved(self) -> None:
         self.follow_agent()
-        super().on_lines_moved()

@@ -1,6 +1,7 @@
 """A task's page: what it is, every hop with its time, how it ended, what was said, what its agent wrote meanwhile."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import Any
 
 import msgspec
 from rich.segment import Segment
@@ -21,9 +22,6 @@ from swarm_tui.ui.widgets.page import Line, rule
 from swarm_tui.ui.widgets.streamlist import summary
 from swarm_tui.ui.words import TASK_STATE
 
-if TYPE_CHECKING:
-    from swarm_tui.ui.app import SwarmApp
-
 _HOP = {"failed": "bad", "dead": "bad", "rejected": "bad", "held": "warn", "retrying": "warn", "complete": "ok"}
 
 
@@ -32,8 +30,7 @@ class TaskScreen(PageScreen):
 
     SCOPE = "task"
 
-    def __init__(self, app: "SwarmApp", task_id: str) -> None:
-        super().__init__(app)
+    def turn_to(self, task_id: str) -> None:
         self.task_id = task_id
         self.past: list[Event] = []
         self.written: list[str] | None = None
@@ -41,14 +38,18 @@ class TaskScreen(PageScreen):
         """Who was asked and has not answered."""
         self.log_of = ""
 
-    def on_mount(self) -> None:
-        super().on_mount()
+    def begin(self) -> None:
         app, task_id = self.swarm_app, self.task_id
         if app.model.fleet.broker_up:
             self.waits = ["the dispatcher", "monitoring"]
-            app.in_thread(lambda: answer(app.source, "task", {"task_id": task_id}), self._row)
-            app.in_thread(lambda: answer(app.source, "history", {"task_id": task_id, "limit": 200}), self._past)
+            app.in_thread(lambda: answer(app.source, "task", {"task_id": task_id}), self._of(task_id, self._row))
+            asked = {"task_id": task_id, "limit": 200}
+            app.in_thread(lambda: answer(app.source, "history", asked), self._of(task_id, self._past))
         self._read_log()
+
+    def _of(self, task_id: str, take: Callable[[Any], None]) -> Callable[[Any], None]:
+        """`take`, unless the page is about another task by then."""
+        return lambda came: take(came) if task_id == self.task_id else None
 
     def _row(self, reply: object) -> None:
         self.waits.remove("the dispatcher")
@@ -70,7 +71,8 @@ class TaskScreen(PageScreen):
         if task is None or task.agent_id is None:
             return
         agent = self.log_of = task.agent_id
-        self.swarm_app.in_thread(lambda: self.swarm_app.source.log(agent, 4000), self._logged)
+        read = self._of(self.task_id, self._logged)
+        self.swarm_app.in_thread(lambda: self.swarm_app.source.log(agent, 4000), read)
 
     def _logged(self, lines: list[str] | None) -> None:
         self.written = lines

@@ -19,6 +19,13 @@ class PageLines(Lines):
         self.laid: list[Line] = []
         self._for = -1
 
+    def leave(self) -> None:
+        """Forget what it was about, and begin at the top again."""
+        self.top = self.cursor = 0
+        self.tail = False
+        self.laid = []
+        self._cache.clear()
+
     def renew(self) -> None:
         """Lay the page out again."""
         width = max(20, self.size.width - 1)
@@ -35,7 +42,6 @@ class PageLines(Lines):
 
     def on_resize(self) -> None:
         self.renew()
-        super().on_resize()
 
     def count(self) -> int:
         return len(self.laid)
