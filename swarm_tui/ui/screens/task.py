@@ -29,9 +29,11 @@ class TaskScreen(PageScreen):
     """One task. What the screen did not hear itself it asks of the dispatcher and of monitoring."""
 
     SCOPE = "task"
+    _opened = 0
 
     def turn_to(self, task_id: str) -> None:
         self.task_id = task_id
+        self._opened += 1
         self.past: list[Event] = []
         self.written: list[str] | None = None
         self.waits: list[str] = []
@@ -42,14 +44,15 @@ class TaskScreen(PageScreen):
         app, task_id = self.swarm_app, self.task_id
         if app.model.fleet.broker_up:
             self.waits = ["the dispatcher", "monitoring"]
-            app.in_thread(lambda: answer(app.source, "task", {"task_id": task_id}), self._of(task_id, self._row))
+            app.in_thread(lambda: answer(app.source, "task", {"task_id": task_id}), self._still(self._row))
             asked = {"task_id": task_id, "limit": 200}
-            app.in_thread(lambda: answer(app.source, "history", asked), self._of(task_id, self._past))
+            app.in_thread(lambda: answer(app.source, "history", asked), self._still(self._past))
         self._read_log()
 
-    def _of(self, task_id: str, take: Callable[[Any], None]) -> Callable[[Any], None]:
-        """`take`, unless the page is about another task by then."""
-        return lambda came: take(came) if task_id == self.task_id else None
+    def _still(self, take: Callable[[Any], None]) -> Callable[[Any], None]:
+        """`take`, unless the page was opened anew by then."""
+        opened = self._opened
+        return lambda came: take(came) if opened == self._opened else None
 
     def _row(self, reply: object) -> None:
         self.waits.remove("the dispatcher")
@@ -71,7 +74,7 @@ class TaskScreen(PageScreen):
         if task is None or task.agent_id is None:
             return
         agent = self.log_of = task.agent_id
-        read = self._of(self.task_id, self._logged)
+        read = self._still(self._logged)
         self.swarm_app.in_thread(lambda: self.swarm_app.source.log(agent, 4000), read)
 
     def _logged(self, lines: list[str] | None) -> None:
