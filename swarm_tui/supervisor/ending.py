@@ -18,8 +18,9 @@ from swarm_tui.supervisor.unit import Phase, Presence, Unit, wall
 from swarm_tui.tmux.errors import TmuxError, TmuxTimeoutError
 
 TAIL_LINES = 12
-#: How often, and how far apart, tmux is asked for the status of a process that the kernel says has ended.
-ASKS, ASK_AGAIN = 8, 0.02
+#: How often tmux is asked for the status of a process that the kernel says has ended, and the first pause between, in
+#: seconds, each twice as long as the one before: it mostly knows a moment later, and a restart waits for it.
+ASKS, ASK_AGAIN = 8, 0.002
 #: And how far apart while it answers nothing at all, seconds.
 ASK_LATER = 0.5
 
@@ -67,7 +68,7 @@ class Ending:
         elif asks:
             # The terminal can be closed before tmux has the status, and tmux can miss that there is one.
             self._g.crew.reap(pane.server_pid)
-            self._g.loop.after(ASK_AGAIN, lambda: self._learn(unit, pid, asks - 1))
+            self._g.loop.after(ASK_AGAIN * 2 ** (ASKS - asks), lambda: self._learn(unit, pid, asks - 1))
         else:
             self._finish(unit, Exit())
 

@@ -52,6 +52,9 @@ def is_held(path: Path) -> bool:
 def holders(path: Path) -> list[int]:
     """The pids that hold the lock, as far as the kernel tells (Linux)."""
     with suppress(OSError):
+        # The kernel's list can take 10 ms, and a restart waits for this.
+        if not is_held(path):
+            return []
         info = path.stat()
         mark = f"{os.major(info.st_dev):02x}:{os.minor(info.st_dev):02x}:{info.st_ino}"
         found = []
