@@ -5,6 +5,7 @@ import time
 from swarm_tui.agent.beats import BEAT_EVERY, Heart, Timer
 from swarm_tui.agent.console import Console
 from swarm_tui.agent.identity import identity_of
+from swarm_tui.agent.notices import Notices
 from swarm_tui.agent.presence import Presence
 from swarm_tui.agent.role_thread import RoleThread
 from swarm_tui.agent.vitals import Pulse
@@ -40,6 +41,7 @@ class AgentRuntime:
         self.voice = Voice(spec, self.me, bus, console, take_over=take_over)
         self.work = Work(spec, self.voice, self._beat_body, self._changed)
         self.presence = Presence(self.voice, self.work.state, self._settled)
+        self._notices = Notices(self.voice.note)
         self._watchdog = Watchdog(self.work, self.voice)
         self._role = RoleThread(spec, self.voice)
         self._heart = Heart(self._beat, beat_every)
@@ -143,14 +145,17 @@ class AgentRuntime:
             self._timer.wake_at(self.presence.changed())
             return
         if isinstance(event.body, Broadcast):
-            self.voice.note(f"{event.sender}: {event.body.text}", "📨")
+            self._call_out(f"{event.sender}: {event.body.text}")
             return
         self.work.on_event(event)
         self._timer.wake_at(self.work.wake(time.monotonic()))
 
     def _on_extra(self, full: str, raw: bytes) -> None:
         """A topic of mqtt.yml that is not the swarm's: shown, as the seed's agents show it."""
-        self.voice.note(f"{full} {raw[:200].decode('utf-8', 'replace')}", "📨")
+        self._call_out(f"{full} {raw[:200].decode('utf-8', 'replace')}")
+
+    def _call_out(self, line: str) -> None:
+        self._timer.wake_at(self._notices.show(line, time.monotonic()))
 
     # -- the clockwork
 
@@ -176,4 +181,5 @@ class AgentRuntime:
             self._echo_due = None
             self.presence.settle_late()
         times = [self.work.tick(now), self.presence.tick(now), self._watchdog.tick(now), self._echo_due]
+        times.append(self._notices.tick(now))
         return min((when for when in times if when is not None), default=None)

@@ -72,7 +72,7 @@ def gather(found: Target) -> dict[str, Any]:
     try:
         with follow(found) as follower:
             follower.settle()
-            _beats(follower)
+            hear_beats(follower)
             if not has_journal(found.state):
                 _ask_tasks(follower)
             fleet = follower.fleet
@@ -96,7 +96,7 @@ def _facts(found: Target, fleet: Fleet) -> dict[str, Any]:
     return facts
 
 
-def _beats(follower: Follower) -> None:
+def hear_beats(follower: Follower) -> None:
     """Hear the last heartbeats from whoever keeps the record, so that their ages are known at once."""
     fleet = follower.fleet
     if not has_record(follower):

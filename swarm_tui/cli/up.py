@@ -7,15 +7,15 @@ from pathlib import Path
 
 import click
 
-from swarm_tui import __version__
 from swarm_tui.cli.common import FAILED, UNREACHABLE, Failure, host_name, is_terminal, note
+from swarm_tui.cli.renewal import offer
 from swarm_tui.config.load import Loaded, find_layout, load_layout
 from swarm_tui.config.paths import state_dir
 from swarm_tui.supervisor.choose import NoBrokerError
 from swarm_tui.supervisor.down import finish_down
 from swarm_tui.supervisor.plan import load_plan
 from swarm_tui.supervisor.service import UpError, server, swarm_lock
-from swarm_tui.supervisor.up import Prepared, Wait, bring_up, difference, of_another_version, prepare, progress
+from swarm_tui.supervisor.up import Prepared, Wait, bring_up, difference, prepare, progress
 from swarm_tui.tmux.errors import TmuxError
 
 
@@ -28,6 +28,7 @@ from swarm_tui.tmux.errors import TmuxError
 @click.option("--host", metavar="NAME", help="This host's name in the swarm (default: the layout's, else its own).")
 @click.option("--swarm", metavar="NAME", help="Another name than the layout's for the swarm.")
 @click.option("--broker", metavar="URL", help="Another broker than the layout's.")
+@click.option("--renew", is_flag=True, help="Restart agents of another version, one by one, when idle.")
 @click.option("--force", "--yes", "force", is_flag=True, help="Ask nothing.")
 def command(
     layout: str,
@@ -38,6 +39,7 @@ def command(
     host: str | None,
     swarm: str | None,
     broker: str | None,
+    renew: bool,
     force: bool,
 ) -> None:
     """Start the swarm of LAYOUT, or adopt it when it runs, then open the screen.
@@ -55,6 +57,8 @@ def command(
     try:
         ready = _up(loaded, dry_run=dry_run, join=join, host=host or host_name(), force=force)
         missing = None if ready is None else _wait(ready, wait)
+        if ready is not None and missing is None:
+            missing = offer(ready, renew=renew, ask=not force, wait=wait if detach else 0.0)
     except NoBrokerError as error:
         raise Failure(str(error), UNREACHABLE if error.unreachable else FAILED) from None
     except BrokenPipeError:
@@ -148,18 +152,8 @@ def _report(ready: Prepared, now: Wait, took: float) -> str | None:
         return f"did not register within {took:.0f} s: {names}; {where}"
     verb = "goes on" if ready.running else "is up"
     click.echo(f"{plan.swarm} {verb}: {len(now.ready)} agents registered ({took:.1f} s)")
-    _name_old(ready)
     click.echo(f"`swarm-tui` opens the screen; all panes: {tmux} attach -t ={plan.session}")
     return None
-
-
-def _name_old(ready: Prepared) -> None:
-    """Agents of another version of the package go on; how a person moves them to this one."""
-    old = of_another_version(ready.state) if ready.running else {}
-    if old:
-        named = ", ".join(f"{name} ({was})" for name, was in sorted(old.items()))
-        note(f"of another version than {__version__}: {named}; each moves as soon as it is idle with")
-        note(f"    swarm-tui restart --when-idle --swarm {ready.plan.swarm} {' '.join(sorted(old))}")
 
 
 def _width() -> int:

@@ -5,11 +5,23 @@ from contextlib import suppress
 from pathlib import Path
 
 
+def remove(path: Path) -> None:
+    """Remove whatever is there under that name, as far as that can be done."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:
+        from shutil import rmtree  # Only what is damaged needs it.
+
+        rmtree(path, ignore_errors=True)
+
+
 def write_private(path: Path, data: bytes) -> None:
     """Replace `path` by `data`, 0600, in one step; its folder is made 0700. Raises OSError."""
     from tempfile import mkstemp  # It brings much along, and most agents never write.
 
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if path.is_dir():
+        remove(path)
     handle, name = mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:

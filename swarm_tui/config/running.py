@@ -1,12 +1,11 @@
 """Which swarms run on this machine: one small file in each one's state folder."""
 
-from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
-from swarm_tui.config.files import write_private
+from swarm_tui.config.files import remove, write_private
 from swarm_tui.config.model import Broker
 from swarm_tui.config.paths import StateDir, state_dir, state_home
 
@@ -47,10 +46,14 @@ def load_running(swarm: str) -> Running | None:
     return _read(state_dir(swarm).root / _FILE)
 
 
+def is_running(swarm: str) -> bool:
+    """Whether it was brought up here and not down, also when its file is damaged."""
+    return (state_dir(swarm).root / _FILE).exists()
+
+
 def forget_running(swarm: str) -> None:
     """The swarm is down."""
-    with suppress(OSError):
-        (state_dir(swarm).root / _FILE).unlink()
+    remove(state_dir(swarm).root / _FILE)
 
 
 def list_running() -> list[Running]:

@@ -309,6 +309,8 @@ class HostControl(Body, frozen=True, kw_only=True):
     agent_id: str | None = None
     role: str | None = None
     count: int | None = None
+    agent_ids: list[str] = []
+    """Instead of one: these, in a restart one after another."""
     when_idle: bool = False
     reason: str = ""
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from swarm_tui.bus.port import BusError
 from swarm_tui.bus.urls import parse_url
+from swarm_tui.config.files import remove
 from swarm_tui.config.running import Running, forget_running, list_running
 from swarm_tui.protocol.envelope import Event, Outgoing
 from swarm_tui.protocol.topics import Kind, everything
@@ -113,7 +114,7 @@ class Departure:
             s.broker.leave(sharing(s.broker.port, s.plan.swarm, list_running()))
         s.crew.close([unit.pane_id for unit in s.units.values() if unit.pane_id is not None])
         forget_running(s.plan.swarm)
-        plans.down_path(s.state).unlink(missing_ok=True)
+        remove(plans.down_path(s.state))
         s.say("down", "", "all has ended")
         self._done()
 

@@ -1,24 +1,24 @@
 """How a swarm goes down on this host: the command only parses, calls this, and prints."""
 
-import os
 import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from shutil import rmtree
 
+from swarm_tui.config.files import remove
 from swarm_tui.config.paths import StateDir, state_dir
-from swarm_tui.config.running import forget_running, load_running
+from swarm_tui.config.running import forget_running, is_running
 from swarm_tui.supervisor import locks, store
 from swarm_tui.supervisor.broker_pane import SUPERVISOR
 from swarm_tui.supervisor.mending import mend
 from swarm_tui.supervisor.orphans import end_orphans
-from swarm_tui.supervisor.plan import DownRequest, Plan, ask_down, down_path, load_plan, plan_path, read_down
-from swarm_tui.supervisor.service import Say, UpError, server, supervisor_alive, tell
+from swarm_tui.supervisor.plan import DownRequest, Plan, ask_down, down_path, load_plan, plan_path, read_down, save_plan
+from swarm_tui.supervisor.remains import plan_of_remains
+from swarm_tui.supervisor.service import Say, UpError, find_supervisor, server, supervisor_alive, tell
 from swarm_tui.tmux.errors import NoServerError, TmuxError
 from swarm_tui.tmux.panes import Pane
-from swarm_tui.tmux.server import DEFAULT, Tmux
+from swarm_tui.tmux.server import DEFAULT, Tmux, socket_folder
 
 #: How long a `down` goes on without a supervisor that lives before it does the work itself, seconds.
 ALONE_AFTER = 10.0
@@ -31,14 +31,17 @@ def bring_down(swarm: str, *, now: bool, purge: bool, say: Say, waits: Callable[
     """
     state = state_dir(swarm)
     plan = load_plan(state)
-    if plan is None:
-        forget_running(swarm)
-        if purge and state.root.exists():
-            rmtree(state.root, ignore_errors=True)
-        return False
+    if plan is None or plan.swarm != swarm:
+        plan = plan_of_remains(swarm, state, say)
+        if plan is None:
+            _forget(swarm, state, purge=purge)
+            return False
+        ask_down(state, DownRequest(now=now))
+        remove(plan_path(state))
+        save_plan(state, plan)
     tmux = server(plan.socket)
     panes = [pane for pane in tmux.panes() if pane.swarm == swarm]
-    was_there = bool(panes) or load_running(swarm) is not None
+    was_there = bool(panes) or is_running(swarm)
     ask_down(state, DownRequest(now=now))
     if panes or _lock_held(state, plan):
         if not tell(state, signal.SIGTERM) and not any(pane.role == SUPERVISOR and not pane.dead for pane in panes):
@@ -48,12 +51,16 @@ def bring_down(swarm: str, *, now: bool, purge: bool, say: Say, waits: Callable[
         _await_end(state, tmux, plan, waits)
     _sweep(tmux, plan)
     end_orphans(plan, state)
+    _forget(swarm, state, purge=purge)
+    return was_there
+
+
+def _forget(swarm: str, state: StateDir, *, purge: bool) -> None:
     forget_running(swarm)
     for path in (down_path(state), plan_path(state), store.store_path(state), state.environment()):
-        path.unlink(missing_ok=True)
+        remove(path)
     if purge:
         rmtree(state.root, ignore_errors=True)
-    return was_there
 
 
 def hurry(state: StateDir) -> None:
@@ -95,12 +102,12 @@ def _await_end(state: StateDir, tmux: Tmux, plan: Plan, waits: Callable[[list[st
             waits(left)
         if time.monotonic() > end:
             raise UpError(f"{', '.join(left) or 'the supervisor'} does not end: `swarm-tui down --now`")
-        if supervisor_alive(saved):
+        if supervisor_alive(saved) or find_supervisor(state) is not None:
             seen = time.monotonic()
         elif time.monotonic() - seen > ALONE_AFTER or not _comes_back(tmux, plan):
             break
         time.sleep(0.02)
-    while supervisor_alive(store.load(state)) and time.monotonic() < end:
+    while find_supervisor(state) is not None and time.monotonic() < end:
         time.sleep(0.01)
 
 
@@ -130,8 +137,7 @@ def _sweep(tmux: Tmux, plan: Plan) -> None:
 
 def _remove_socket(tmux: Tmux) -> None:
     """tmux leaves its socket behind when it ends."""
-    folder = Path(os.environ.get("TMUX_TMPDIR") or "/tmp") / f"tmux-{os.getuid()}"
-    path = folder / tmux.socket
+    path = socket_folder() / tmux.socket
     end = time.monotonic() + 2.0
     while time.monotonic() < end:
         try:

@@ -9,16 +9,15 @@ from pathlib import Path
 
 from swarm_tui.config.environment import apply_environment
 from swarm_tui.config.paths import StateDir, state_home
-from swarm_tui.config.running import load_running
+from swarm_tui.config.running import is_running
 from swarm_tui.supervisor import locks
 from swarm_tui.supervisor.mending import mend
-from swarm_tui.supervisor.plan import Plan, load_plan, read_down
+from swarm_tui.supervisor.plan import Plan, load_plan, plan_path, read_down
+from swarm_tui.supervisor.service import SUPERVISOR_LOCK
 from swarm_tui.supervisor.supervisor import Supervisor
 from swarm_tui.tmux.errors import TmuxError
 from swarm_tui.tmux.server import Tmux, write_config
 from swarm_tui.tmux.swift import SwiftTmux
-
-LOCK = "_supervisor"
 
 
 def supervise(root: Path) -> int:
@@ -27,11 +26,16 @@ def supervise(root: Path) -> int:
     terminal_environment = dict(os.environ)
     apply_environment(state.environment())
     faulthandler.register(signal.SIGUSR1)
-    held = locks.take_within(state.lock(LOCK), 5.0)
+    held = locks.take_within(state.lock(SUPERVISOR_LOCK), 5.0)
     if held is None:
         print("another supervisor of this swarm runs here", file=sys.stderr)
         return 1
     plan = load_plan(state)
+    if plan is None and plan_path(state).exists():
+        print(
+            "plan.json cannot be read: `swarm-tui up` writes it anew, `swarm-tui down` ends the swarm", file=sys.stderr
+        )
+        return 1
     if plan is None:
         print("there is no plan: the swarm is down; `swarm-tui up` starts it", file=sys.stderr)
         return 0
@@ -57,7 +61,7 @@ def rebuild(tmux: Tmux, plan: Plan, state: StateDir) -> None:
     """Our pane is gone, perhaps with the whole server: make another for a successor, who makes all the rest."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     for _ in range(20):
-        if read_down(state) is not None or load_running(plan.swarm) is None:
+        if read_down(state) is not None or not is_running(plan.swarm):
             return
         try:
             mend(tmux, plan, state)

@@ -1,7 +1,9 @@
 """The supervisor's pane, made where it is missing: by `up`, and by a supervisor whose own pane was closed."""
 
+from contextlib import suppress
 from pathlib import Path
 
+from swarm_tui.config.files import remove
 from swarm_tui.config.paths import StateDir
 from swarm_tui.supervisor import locks
 from swarm_tui.supervisor.broker_pane import SUPERVISOR
@@ -50,7 +52,7 @@ def _notes(state: StateDir) -> Path:
 
 
 def _note(state: StateDir, line: str) -> None:
-    with _notes(state).open("a", encoding="utf-8") as file:
+    with suppress(OSError), _notes(state).open("a", encoding="utf-8") as file:
         file.write(line + "\n")
 
 
@@ -58,8 +60,8 @@ def take_notes(state: StateDir) -> list[str]:
     """What was mended since `up` was last called."""
     path = _notes(state)
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
-        return []
-    path.unlink(missing_ok=True)
+        lines = []
+    remove(path)
     return list(dict.fromkeys(lines))

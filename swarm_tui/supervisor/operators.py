@@ -65,7 +65,7 @@ class Operators:
     # Commands.
 
     def _command(self, event: Event, body: HostControl) -> None:
-        what = " ".join(filter(None, [body.command, body.agent_id or "", body.role or ""]))
+        what = " ".join(filter(None, [body.command, body.agent_id or "", *body.agent_ids, body.role or ""]))
         self._say("asked", body.agent_id or "", f"{what}, by {clean(event.sender, 80)}")
         if body.command == "scale":
             reason = self.scaler.ask(canonical_role(body.role or ""), body.count or 0)
@@ -85,6 +85,8 @@ class Operators:
     def _meant(self, body: HostControl) -> list[Unit]:
         if body.agent_id is not None:
             return [unit] if (unit := self.units.get(body.agent_id)) else []
+        if body.agent_ids:
+            return [self.units[name] for name in body.agent_ids if name in self.units]
         role = canonical_role(body.role or "")
         return [unit for unit in self.units.values() if unit.spec.role == role]
 

@@ -61,6 +61,14 @@ def signal_group(pid: int | None, started: float | None, number: signal.Signals)
     return False
 
 
+def words(pid: int) -> list[str]:
+    """The process's command line; empty when it is gone, or the system does not tell."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")
+    except OSError:
+        return []
+
+
 def memory_left() -> int:
     """Bytes of memory that can still be used."""
     try:

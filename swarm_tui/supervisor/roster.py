@@ -6,7 +6,7 @@ from contextlib import suppress
 from swarm_tui.config.errors import ConfigError
 from swarm_tui.config.model import RunSpec
 from swarm_tui.config.paths import StateDir
-from swarm_tui.config.spec import read_spec, write_spec
+from swarm_tui.config.spec import keep_spec, read_spec
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.supervisor.lifecycle import Lifecycle
 from swarm_tui.supervisor.link import HostLink
@@ -156,8 +156,4 @@ class Roster:
             return False
 
     def _write_spec(self, unit: Unit) -> None:
-        path = self.state.spec(unit.agent_id)
-        with suppress(ConfigError):
-            if path.exists() and read_spec(path) == unit.spec:
-                return
-        write_spec(path, unit.spec)
+        keep_spec(self.state.spec(unit.agent_id), unit.spec)

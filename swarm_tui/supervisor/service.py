@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Say = Callable[[str], None]
+SUPERVISOR_LOCK = "_supervisor"
 
 
 class UpError(Exception):
@@ -42,12 +43,24 @@ def swarm_lock(state: StateDir, waiting: Say, limit: float = 300.0) -> "Iterator
 
 def supervisor_alive(saved: Saved | None) -> bool:
     """Whether the supervisor that wrote the file lives."""
-    return saved is not None and saved.boot == store.boot_id() and processes.is_alive(saved.pid, saved.start_time)
+    if saved is None or saved.boot != store.boot_id() or saved.start_time is None:
+        return False
+    return processes.is_alive(saved.pid, saved.start_time)
+
+
+def find_supervisor(state: StateDir) -> tuple[int, float] | None:
+    """(pid, start time) of the supervisor that lives, by its file, or by its lock where that is damaged."""
+    saved = store.load(state)
+    if saved is not None and saved.start_time is not None and supervisor_alive(saved):
+        return saved.pid, saved.start_time
+    for pid in locks.holders(state.lock(SUPERVISOR_LOCK)):
+        began = processes.start_time(pid)
+        if began is not None and str(state.root) in processes.words(pid):
+            return pid, began
+    return None
 
 
 def tell(state: StateDir, number: signal.Signals) -> bool:
     """Signal the supervisor; False when none lives."""
-    saved = store.load(state)
-    if saved is None or saved.boot != store.boot_id():
-        return False
-    return processes.signal_one(saved.pid, saved.start_time, number)
+    found = find_supervisor(state)
+    return found is not None and processes.signal_one(*found, number)

@@ -2,7 +2,6 @@
 
 import signal
 import time
-from pathlib import Path
 
 from swarm_tui.supervisor import locks, processes
 from swarm_tui.supervisor.ground import Ground
@@ -61,7 +60,4 @@ class Squatters:
 
 def runs_spec(pid: int, spec_path: str) -> bool:
     """Whether the process was started by us with that spec."""
-    try:
-        return spec_path in Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")
-    except OSError:
-        return False
+    return spec_path in processes.words(pid)

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
+from swarm_tui.config.spec import keep_spec
 from swarm_tui.domain import restart
 from swarm_tui.supervisor import processes
 from swarm_tui.supervisor.crew import Made
@@ -52,6 +53,8 @@ class Starting:
                 self._g.lost()
                 return
             for unit in due:
+                # The look-out can be here before whoever writes them at the beginning, and a file can be damaged.
+                keep_spec(self._g.crew.place.state.spec(unit.agent_id), unit.spec)
                 self._find_pane(unit, panes)
             for unit in [unit for unit in due if unit.pane_id is not None]:
                 unit.saved.incarnation += 1
@@ -65,7 +68,7 @@ class Starting:
                 for unit, pane in zip(new, made, strict=True):
                     self._started(unit, pane)
             self._retry = 0.0
-        except TmuxError as error:
+        except (TmuxError, OSError) as error:
             self._retry = min(5.0, self._retry * 2 or 0.25)
             self._g.say("tmux", "", f"{error}; again in {self._retry:g} s")
             self._pausing = True

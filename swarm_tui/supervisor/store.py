@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from swarm_tui.config.files import remove
 from swarm_tui.config.model import Broker
 from swarm_tui.config.paths import StateDir
 from swarm_tui.domain.restart import History
@@ -70,6 +71,8 @@ def save(state: StateDir, saved: Saved) -> None:
     partial = path.with_suffix(".new")
     with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.write(msgspec.json.encode(saved))
+    if path.is_dir():
+        remove(path)
     os.replace(partial, path)
 
 

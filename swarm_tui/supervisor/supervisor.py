@@ -201,7 +201,10 @@ class Supervisor:
         if self._departure is not None and self._departure.hear(event):
             return
         self.operators.hear(event)
+        strangers = len(self.presences.strangers)
         self._moved(self.presences.hear(event, time.monotonic()))
+        if len(self.presences.strangers) != strangers:
+            self.voice.changed()
 
     def _hear_foreign(self, agent_id: str) -> None:
         self._moved(self.presences.hear_foreign(agent_id, time.monotonic()))

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from swarm_tui import __version__
 from swarm_tui.config.environment import save_environment
+from swarm_tui.config.files import remove
 from swarm_tui.config.load import Loaded
 from swarm_tui.config.paths import StateDir, state_dir
 from swarm_tui.config.resolve import session_name
@@ -133,8 +134,8 @@ def bring_up(ready: Prepared, say: Say) -> None:
 def forget_ended(state: StateDir) -> None:
     """A new life of the swarm begins: what the last one wished to stop or had counted no longer holds."""
     if not supervisor_alive(store.load(state)):
-        store.store_path(state).unlink(missing_ok=True)
-    down_path(state).unlink(missing_ok=True)
+        remove(store.store_path(state))
+    remove(down_path(state))
     take_notes(state)
 
 

@@ -182,6 +182,11 @@ class Tmux:
         return [line.rstrip() for line in shown if line.strip()][-lines:]
 
 
+def socket_folder() -> Path:
+    """Where this user's tmux servers have their sockets."""
+    return Path(os.environ.get("TMUX_TMPDIR") or "/tmp") / f"tmux-{os.getuid()}"
+
+
 def write_config(path: Path) -> Path:
     """Write the config of our own server. Raises OSError."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,7 +1,8 @@
 """A light agent of another make for the supervisor's tests: it registers and beats, and knows nothing of swarm-tui.
 
 Arguments: agent id, swarm, broker URL. With a file named like its id in $LIGHT_AGENT_FAULTS it exits at once with 3;
-on SIGUSR2 it says nothing more and lives on. It beats every $LIGHT_AGENT_BEAT seconds, 0.3 by default.
+on SIGUSR2 it says nothing more and lives on. It beats every $LIGHT_AGENT_BEAT seconds, 0.3 by default. What the JSON
+file $LIGHT_AGENT_STATUS holds, it says as its status.
 """
 
 import json
@@ -28,6 +29,9 @@ def main() -> None:
         client.publish(f"{swarm}/{topic}", json.dumps({"agent_id": agent_id, "payload": payload}), qos=0)
 
     def registered(*_: object) -> None:
+        if path := os.environ.get("LIGHT_AGENT_STATUS"):
+            status = json.loads(Path(path).read_text())
+            say(f"agents/{agent_id}/status", {"status": "online", "pid": os.getpid(), **status})
         say("agents/register", {"agent_id": agent_id, "role": "general", "status": "online", "capabilities": []})
 
     client.on_connect = registered

@@ -33,6 +33,11 @@ def light(agent_id: str, **more: Any) -> dict[str, Any]:
     return {"role": "general", "id": agent_id, "command": LIGHT, **more}
 
 
+def own(agent_id: str, role: str = "general", **more: Any) -> dict[str, Any]:
+    """A layout's entry for an agent of ours."""
+    return {"role": role, "id": agent_id, **more}
+
+
 def sleeper(agent_id: str, **more: Any) -> dict[str, Any]:
     """A layout's entry for a program that knows no MQTT."""
     return {"role": "general", "id": agent_id, "command": ["sleep", "100000"], **more}

@@ -3,9 +3,8 @@
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,28 +13,10 @@ from swarm_tui.supervisor.broker_pane import listens
 from swarm_tui.supervisor.plan import DownRequest, ask_down
 from swarm_tui.tmux.outside import agent_panes
 from tests.conftest import RealBroker
-from tests.e2e.supervisor_ground import Swarm, light, retained, sleeper
+from tests.e2e.supervisor_ground import Swarm, light, own, retained, sleeper
 from tests.wait import until
 
 Make = Callable[..., Swarm]
-
-
-@pytest.fixture
-def make(tmp_path: Path) -> Iterator[Make]:
-    """Makes swarms, and ends them."""
-    made: list[Swarm] = []
-
-    def one(port: int, agents: list[dict[str, Any]], **layout: Any) -> Swarm:
-        made.append(Swarm(tmp_path, port, agents, **layout))
-        return made[-1]
-
-    yield one
-    for swarm in made:
-        swarm.close()
-
-
-def own(agent_id: str, role: str = "general") -> dict[str, Any]:
-    return {"role": role, "id": agent_id}
 
 
 def test_a_swarm_lives_and_leaves_nothing(make: Make, free_port: int) -> None:

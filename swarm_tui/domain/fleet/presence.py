@@ -81,6 +81,9 @@ def derive(agent: Presence, now: float, supervised: bool) -> tuple[AgentState, s
         return _speaking(agent, now, supervised)
     if pane is None:
         if bus in _LIVE:
+    if agent.stranger and bus is None:
+        # It retains nothing: its host's supervisor heard it before we listened.
+        return AgentState.ONLINE, "foreign", ADVICE["foreign"]
             return AgentState.LOST, None, f"silent for {now - agent.heard():.0f} s, and no will came"
         return AgentState.OFFLINE, None, agent.bus_why
     if not pane.runs():

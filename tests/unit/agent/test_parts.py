@@ -20,6 +20,7 @@ from swarm_tui.agent.console import Console
 from swarm_tui.agent.fit import fitted
 from swarm_tui.agent.groups import Guardian, end_left_behind, start_time
 from swarm_tui.agent.lock import HeldError, take
+from swarm_tui.agent.notices import Notices
 from swarm_tui.agent.options import UsageError, parse
 from swarm_tui.agent.redact import Redactor
 from swarm_tui.agent.vitals import Pulse
@@ -185,6 +186,19 @@ def test_the_console_cleans_and_never_blocks(capsys: pytest.CaptureFixture[str])
     out = capsys.readouterr().out
     assert out.startswith("✅ bad ␛[31m text␊second\n")
     assert "\x1b" not in out
+
+
+def test_what_is_called_out_is_shown_a_few_at_a_time_and_the_rest_is_counted() -> None:
+    said: list[str] = []
+    notices = Notices(lambda line, mark: said.append(line))
+    due = [notices.show(f"line {number}", 100.0) for number in range(25)]
+    assert said == [f"line {number}" for number in range(10)]
+    assert due == [None] * 10 + [110.0] * 15
+    assert notices.tick(109.9) == 110.0
+    assert notices.tick(110.0) is None
+    assert said[10].startswith("15 more like these were not shown")
+    assert notices.show("later", 111.0) is None
+    assert said[11:] == ["later"]
 
 
 def test_a_terminal_that_takes_nothing_holds_nobody_up() -> None:
