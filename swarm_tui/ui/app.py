@@ -1,5 +1,6 @@
 """The app: it wires source, model, registry and screens, and does no work of its own."""
 
+import gc
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -98,6 +99,7 @@ class SwarmApp(Opening, Watching, App[int]):
         if self.timers:
             self.set_interval(DRAIN, self.drain)
             self.set_interval(1.0, self.tick)
+            self.set_timer(1.0, gc.freeze)  # What stands by then stays, and is 40 ms of each full collection.
         self.load_past()
 
     def on_unmount(self) -> None:

@@ -1,6 +1,7 @@
 """The tasks panel: what needs a person, what runs, what waits, what ended."""
 
 from collections.abc import Iterable, Mapping
+from itertools import takewhile
 
 from rich.segment import Segment
 from rich.style import Style
@@ -170,12 +171,14 @@ class TaskTable(Table[TaskView]):
         for task_id in touched:
             task = source.get(task_id)
             if task is not None and task.updated_at > now - 1.0:
+                self.changed_at.pop(task_id, None)  # So that they stay in the order of their times.
                 self.changed_at[task_id] = now
         super().apply(touched, now)
 
     def tick(self) -> None:
         now = self.model.clock()
-        self.changed_at = {name: at for name, at in self.changed_at.items() if now - at < FLASH}
+        for name in [*takewhile(lambda name: now - self.changed_at[name] >= FLASH, self.changed_at)]:
+            del self.changed_at[name]
         super().tick()
 
     def flag(self, row: TaskView) -> Segment:
