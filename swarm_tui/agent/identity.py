@@ -31,8 +31,8 @@ class Identity(Struct, frozen=True, kw_only=True):
     capacity: int
     ephemeral: bool
 
-    def status(self, word: str, active: int = 0) -> Status:
-        """What is retained of the agent."""
+    def status(self, word: str, active: int = 0, trouble: str = "") -> Status:
+        """What is retained of the agent. `trouble`: why it cannot do its role's part, though it is there."""
         return Status(
             status=word,
             agent_id=self.agent_id,
@@ -45,6 +45,7 @@ class Identity(Struct, frozen=True, kw_only=True):
             capacity=self.capacity,
             active=active,
             version=__version__,
+            trouble=trouble or None,
             ephemeral=self.ephemeral,
         )
 

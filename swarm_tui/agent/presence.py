@@ -25,7 +25,7 @@ class Presence:
         self._me = voice.me
         self._state = state
         self._on_settled = on_settled
-        self._said: tuple[str, int] | None = None
+        self._said: tuple[str, int, str] | None = None
         self._due: float | None = None
         self._links = 0
         self._settled_links = 0
@@ -66,7 +66,7 @@ class Presence:
     def changed(self) -> float | None:
         """Our state, or what is retained of it, may have changed: when to call `tick`, in monotonic seconds."""
         with self._lock:
-            if self._due is None and self._said is not None and self._state() != self._said:
+            if self._due is None and self._said is not None and self._now() != self._said:
                 self._due = time.monotonic() + CHANGE_EVERY
             return self._due
 
@@ -76,7 +76,7 @@ class Presence:
             if self._due is None or self._due > now:
                 return self._due
             self._due = None
-            if self._state() != self._said:
+            if self._now() != self._said:
                 self._say()
             return None
 
@@ -93,8 +93,11 @@ class Presence:
             self._last_birth = time.monotonic()
             self._say()
 
+    def _now(self) -> tuple[str, int, str]:
+        return (*self._state(), self._voice.trouble)
+
     def _say(self) -> None:
-        self._said = self._state()
+        self._said = self._now()
         self._voice.say(Kind.STATUS, self._me.status(*self._said), self._me.agent_id)
 
     def _defend(self) -> None:

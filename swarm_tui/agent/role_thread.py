@@ -11,18 +11,22 @@ from swarm_tui.config.model import RunSpec
 from swarm_tui.protocol.envelope import Event, Rejected
 
 TICK_EVERY = 1.0
+MENDED = 60.0
+"""Seconds without a failure after which what failed is no longer told."""
 
 
 class RoleThread:
-    """The service of the agent's role, if that role has one."""
+    """The service of the agent's role, if that role has one. `changed` hears when its trouble is another."""
 
-    def __init__(self, spec: RunSpec, voice: Voice) -> None:
+    def __init__(self, spec: RunSpec, voice: Voice, changed: Callable[[], None]) -> None:
         self._voice = voice
+        self._changed = changed
         factory = service_for(spec.role)
         self._service: RoleService | None = factory(spec, voice) if factory is not None else None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="role", daemon=True)
         self._failed = ""
+        self._failed_at = 0.0
 
     @property
     def present(self) -> bool:
@@ -33,6 +37,7 @@ class RoleThread:
         """Begin; what the service raises here ends the agent."""
         if self._service is not None:
             self._service.start()
+            self._tell()
             self._thread.start()
 
     def on_event(self, event: Event | Rejected) -> None:
@@ -57,12 +62,23 @@ class RoleThread:
         service = self._service
         while service is not None and not self._stop.wait(TICK_EVERY):
             self._guard(lambda: service.tick(time.time()))
+            self._tell()
+
+    def _tell(self) -> None:
+        """Let the retained status say what the service lacks."""
+        if self._failed and time.monotonic() - self._failed_at > MENDED:
+            self._failed = ""
+        failed = f"the {self._voice.me.role} service failed: {self._failed}" if self._failed else ""
+        trouble = self._voice.redact.text(failed or (self._service.complaint if self._service is not None else ""))
+        if trouble != self._voice.trouble:
+            self._voice.trouble = trouble
+            self._changed()
 
     def _guard(self, call: Callable[[], None]) -> None:
         try:
             call()
         except Exception as error:  # noqa: BLE001 - a fault of the role must not take the agent's presence with it
-            text = f"{type(error).__name__}: {error}"
+            text, self._failed_at = f"{type(error).__name__}: {error}", time.monotonic()
             if text != self._failed:
                 self._failed = text
                 self._voice.note(f"the role's service failed: {text}", "❌")

@@ -43,7 +43,7 @@ class AgentRuntime:
         self.presence = Presence(self.voice, self.work.state, self._settled)
         self._notices = Notices(self.voice.note)
         self._watchdog = Watchdog(self.work, self.voice)
-        self._role = RoleThread(spec, self.voice)
+        self._role = RoleThread(spec, self.voice, self._changed)
         self._heart = Heart(self._beat, beat_every)
         self._timer = Timer(self._tick)
         self._quiet = frozenset(topic(spec.swarm, kind) for kind in COMMONS)
@@ -169,7 +169,7 @@ class AgentRuntime:
             self.voice.say(Kind.HEARTBEAT, self._beat_body())
 
     def _changed(self) -> None:
-        """Work began or ended, or draining changed."""
+        """Work began or ended, draining or the role's trouble changed."""
         now = time.monotonic()
         self._timer.wake_at(self.presence.changed())
         if self.work.core.running:

@@ -28,6 +28,8 @@ class Voice:
         self.take_over = take_over
         self.writer = Writer(spec.swarm, me.agent_id, me.role, new_id=new_id, clock=time.time)
         self.redact = Redactor(os.environ, [spec.broker.password])
+        self.trouble = ""
+        """Why the agent cannot do its role's part, for its retained status."""
         self.exit_code = 0
         self.reason = ""
         self.quietly = False

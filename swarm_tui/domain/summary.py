@@ -80,9 +80,11 @@ def agent_json(agent: AgentView, now: float) -> JsonObject:
         "active": agent.active,
         "witness": agent.witness,
         "reason": agent.reason,
+        "trouble": agent.trouble,
         "next_start": agent.next_start,
         "exit_status": agent.exit_status,
         "exit_signal": agent.exit_signal,
+        "tail": list(agent.tail),
     }
 
 
@@ -263,6 +265,11 @@ def _agents(fleet: Fleet) -> list[Problem]:
                 Problem(
                     severity=advice[0], subject="agent", id=agent.agent_id, what=what, todo=advice[1], kind=word or ""
                 )
+            )
+        if agent.trouble and agent.state in LIVE:
+            what, todo = f"{agent.agent_id}: {agent.trouble}", "mend that: it tries again by itself; its log says more"
+            found.append(
+                Problem(severity="warning", subject="agent", id=agent.agent_id, what=what, todo=todo, kind="service")
             )
     return found
 

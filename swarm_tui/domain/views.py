@@ -47,6 +47,8 @@ class AgentView(Struct, kw_only=True):
     """`hung`, `foreign`, `stray` or `split`, where process, pane and bus disagree."""
     vanished: bool = False
     """We saw its connection end without a farewell, and it is not back."""
+    trouble: str = ""
+    """Why it cannot do its role's part, as it says itself, though it is there."""
     tail: list[str] = []
     ends: deque[str] = field(default_factory=lambda: deque(maxlen=16))
     """How its incarnations ended, a sentence each, oldest first."""

@@ -73,6 +73,8 @@ class Status(Body, frozen=True, kw_only=True):
     capacity: int | None = None
     active: int | None = None
     version: str | None = None
+    trouble: str | None = None
+    """Why it cannot do its role's part now, though it is there."""
     ephemeral: bool = False
     """An `auto` id: its retained status is cleared when it leaves."""
 
@@ -307,10 +309,10 @@ class HostControl(Body, frozen=True, kw_only=True):
 
     command: Literal["start", "stop", "restart", "scale", "drain", "undrain", "kill", "forget"]
     agent_id: str | None = None
-    role: str | None = None
-    count: int | None = None
     agent_ids: list[str] = []
     """Instead of one: these, in a restart one after another."""
+    role: str | None = None
+    count: int | None = None
     when_idle: bool = False
     reason: str = ""
 

@@ -137,7 +137,8 @@ class Agents:
             agent = self.all.get(event.key)
             if agent is None:
                 return None
-            if agent.pane is None and (agent.bus not in _SPEAKS or agent.ephemeral):
+            agent.cleared = agent.bus not in _SPEAKS or agent.ephemeral
+            if agent.pane is None and agent.cleared:
                 self.forget(event.key)
             return event.key
         agent = self.get(body.agent_id, now)
@@ -162,7 +163,9 @@ class Agents:
         agent.started_at = body.started_at if body.started_at is not None else agent.started_at
         agent.capacity = body.capacity if body.capacity is not None else agent.capacity
         agent.active = body.active if body.active is not None else agent.active
+        agent.trouble = clean(body.trouble or "", 500)
         agent.ephemeral = body.ephemeral
+        agent.cleared = False
 
     def _death(self, agent: Presence, incarnation: str | None, event: Event, now: float) -> str:
         """A will or a farewell; one that an older incarnation left behind says nothing of the one that lives."""

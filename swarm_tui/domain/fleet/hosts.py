@@ -65,7 +65,7 @@ class Hosts:
         if agent is None or agent.pane is None or agent.pane.host != host:
             return
         agent.pane, agent.pane_id, agent.next_start = None, None, None
-        if agent.bus is None:
+        if agent.bus is None or agent.cleared:
             self._agents.forget(agent_id)
 
 

@@ -66,6 +66,8 @@ class Presence(AgentView, kw_only=True):
     stranger: bool = False
     """A supervisor says that it speaks from its host and has no pane there."""
     ephemeral: bool = False
+    cleared: bool = False
+    """Nothing is retained of it any more: it goes when its pane does."""
     beats_of: dict[str, tuple[float, float]] = field(default_factory=dict)
     """Incarnation to its first and last heartbeat, for the newest few."""
 
@@ -79,11 +81,11 @@ def derive(agent: Presence, now: float, supervised: bool) -> tuple[AgentState, s
     pane, bus = agent.pane, agent.bus
     if bus in _LIVE and agent.silence is not AgentState.LOST:
         return _speaking(agent, now, supervised)
-    if pane is None:
-        if bus in _LIVE:
     if agent.stranger and bus is None:
         # It retains nothing: its host's supervisor heard it before we listened.
         return AgentState.ONLINE, "foreign", ADVICE["foreign"]
+    if pane is None:
+        if bus in _LIVE:
             return AgentState.LOST, None, f"silent for {now - agent.heard():.0f} s, and no will came"
         return AgentState.OFFLINE, None, agent.bus_why
     if not pane.runs():

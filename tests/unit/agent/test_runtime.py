@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import pytest
 from msgspec import Struct
 
-from swarm_tui.agent import watchdog
+from swarm_tui.agent import role_thread, watchdog
 from swarm_tui.agent.console import Console
 from swarm_tui.agent.handlers import registry
 from swarm_tui.agent.handlers.base import Context, HandlerError, Result
@@ -260,6 +260,8 @@ def test_it_registers_again_after_a_gap(world: World) -> None:
 class Fragile:
     """A role's service in which everything fails."""
 
+    complaint = ""
+
     def __init__(self, spec: RunSpec, link: port.RoleLink) -> None:
         self.link = link
 
@@ -280,6 +282,35 @@ def test_a_role_that_fails_takes_nothing_with_it(world: World, monkeypatch: pyte
     world.agent(role="fragile")
     world.offer("t", "x")
     assert world.wait(Kind.TASK_COMPLETE, task_id="t")["agent_id"] == "w"
+
+
+class Lacking(Fragile):
+    """A service that says what it lacks, until it has it."""
+
+    def tick(self, now: float) -> None:
+        self.complaint = "" if self.complaint else "no door on 8080: another program has it"
+
+    def on_event(self, event: object) -> None:
+        pass
+
+    on_link = close = on_event  # type: ignore[assignment]
+
+
+def test_what_a_role_lacks_is_retained_until_it_has_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(port.SERVICES, "lacking", f"{__name__}:Lacking")
+    monkeypatch.setattr(role_thread, "TICK_EVERY", 0.4)
+    world.agent(role="lacking")
+    world.wait(Kind.STATUS, trouble="no door on 8080: another program has it")
+    before = len(world.broker.published)
+    until(lambda: any("trouble" not in event.payload for event in world.heard(Kind.STATUS)[1:]), 5.0, "it is mended")
+    assert len(world.broker.published) > before
+
+
+def test_a_service_that_fails_is_told_in_the_retained_status(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(port.SERVICES, "fragile", f"{__name__}:Fragile")
+    monkeypatch.setattr(role_thread, "TICK_EVERY", 0.05)
+    world.agent(role="fragile")
+    world.wait(Kind.STATUS, trouble="the fragile service failed: RuntimeError: the service is broken")
 
 
 @pytest.mark.parametrize("role", ["task-manager", "monitoring", "api-gateway"])

@@ -264,6 +264,29 @@ def test_a_cleared_status_forgets_an_agent_that_left(paper: Paper) -> None:
     assert paper.fleet.agents == {}
 
 
+def test_what_an_agent_lacks_is_a_problem_while_it_lives(paper: Paper) -> None:
+    paper.birth("a1", trouble="no door on 8080: another program has it")
+    assert [(p.id, p.what, p.kind) for p in problems(paper.fleet, paper.now)] == [
+        ("a1", "a1: no door on 8080: another program has it", "service")
+    ]
+    paper.birth("a1")
+    assert problems(paper.fleet, paper.now) == []
+
+
+def test_who_was_taken_away_goes_with_its_pane(paper: Paper) -> None:
+    pane = b.PaneStatus(agent_id="a1", role="testing", pid=7, pane_id="%1", incarnation="i1")
+    for again in (False, True):
+        paper.birth("a1", host="h", pid=7)
+        host(paper, pane)
+        paper.birth("a1", status="offline")
+        paper.clear(K.STATUS, "a1")
+        assert state(paper) is not S.ONLINE
+        if again:
+            paper.birth("a1", "i2", host="h", pid=8)
+        host(paper)
+        assert ("a1" in paper.fleet.agents) == again
+
+
 def test_agents_hold_what_they_were_given(paper: Paper) -> None:
     paper.birth("a1")
     paper.say("tm", K.TASK_ASSIGNED, b.Assigned(task_id="t", agent_id="a1", attempt=1, epoch=1))

@@ -66,7 +66,7 @@ class Monitoring:
         self._closing = False
         self._waiting_bytes = 0
         self._skipped = 0
-        self._complained = False
+        self.complaint = ""
         self._thread = threading.Thread(target=self._run, name="monitor", daemon=True)
 
     def alerts(self) -> list[Alert]:
@@ -213,9 +213,12 @@ class Monitoring:
             if self._lock is not None:
                 self._lock.close()
                 self._lock = None
-            if not self._complained:
-                self._complained = True
-                self._link.log(f"nothing is recorded, the watch goes on: {error}")
+            line = f"nothing is recorded, the watch goes on: {error}"
+            if line != self.complaint:
+                self.complaint = line
+                self._link.log(line)
+        else:
+            self.complaint = ""
 
 
 def _lock(path: Path) -> IO[str] | None:

@@ -44,6 +44,7 @@ class TaskManager:
         self.instance = f"{spec.host}/{uuid.uuid4().hex[:12]}"
         self.epoch = 0
         self.leading = False
+        self.complaint = ""
         self._make_bus = make_bus or (lambda name, clean: MqttBus(spec.broker, name, clean=clean))
         self._queue: queue.SimpleQueue[Heard | Link | Rejected | None] = queue.SimpleQueue()
         self._writer = Writer(spec.swarm, spec.agent_id, spec.role, new_id=lambda: str(uuid.uuid4()), clock=time.time)
@@ -103,11 +104,15 @@ class TaskManager:
             try:
                 journal = Journal(path)
                 reason = journal.bind(self.spec.broker.url, self.spec.host, take_over=self.link.take_over)
+                self.complaint = f"it does not dispatch: {reason}" if reason else ""
                 if reason is None:
                     return journal
                 journal.close()
-            except (JournalInUseError, sqlite3.Error) as error:
+            except JournalInUseError as error:
+                reason, self.complaint = str(error), ""  # Another one here leads: standing by is its part.
+            except sqlite3.Error as error:
                 reason = str(error)
+                self.complaint = f"it does not dispatch: {reason}"
             if reason != said:
                 said = reason
                 self.link.log(f"standing by: {reason}")
