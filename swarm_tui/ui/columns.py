@@ -9,7 +9,7 @@ from rich.segment import Segment
 from swarm_tui.domain.views import TaskView
 from swarm_tui.ui.lines import Parts
 from swarm_tui.ui.look import Look
-from swarm_tui.ui.text import fit
+from swarm_tui.ui.text import fit, fit_id, flat
 
 Row = TypeVar("Row")
 
@@ -66,3 +66,8 @@ def lay_out(
 def text_cell(text: str, style: str, scene: Scene, width: int, right: bool = False) -> Parts:
     """One cell of one style."""
     return [Segment(fit(text, width, right), scene.look[style])]
+
+
+def id_cell(text: str, style: str, scene: Scene, width: int) -> Parts:
+    """One cell with an id, which others chose."""
+    return [Segment(fit_id(flat(text), width), scene.look[style])]

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from swarm_tui.bus.port import BusError
+from swarm_tui.domain.views import AgentView
 from swarm_tui.protocol import codec
 from swarm_tui.protocol.bodies import Heartbeat, Reply
 from swarm_tui.protocol.envelope import Event
@@ -90,6 +91,17 @@ def _pulses(app: "SwarmApp", messages: list[Message]) -> None:
         if len(agent.beats) < (agent.beats.maxlen or 0):
             agent.beats.appendleft(message.received)
             agent.last_heartbeat = agent.last_heartbeat or message.received
+            _vitals(agent, body)
+
+
+def _vitals(agent: AgentView, body: Heartbeat) -> None:
+    rss = body.memory.get("rss") if isinstance(body.memory, dict) else None
+    if isinstance(rss, int):
+        agent.memory_trail.appendleft(rss)
+        agent.memory_rss = agent.memory_rss or rss
+    if body.cpu is not None:
+        agent.cpu_trail.appendleft(body.cpu)
+        agent.cpu = body.cpu if agent.cpu is None else agent.cpu
 
 
 def history(swarm: str, reply: Reply | None, before: float) -> list[Message]:

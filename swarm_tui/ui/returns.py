@@ -7,8 +7,8 @@ from msgspec import Struct
 from swarm_tui.domain.states import LIVE
 from swarm_tui.domain.views import AgentView
 
-PATIENCE = 20.0
-"""Seconds after which it is said that an agent is not back."""
+PATIENCE = 45.0
+"""Seconds after which it is said that an agent is not back: one at work may take half of that to end."""
 
 
 class Awaited(Struct, frozen=True):

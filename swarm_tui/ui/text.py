@@ -68,6 +68,15 @@ def span(seconds: float | None) -> str:
     return f"{int(seconds // 3600)} h {int(seconds % 3600 // 60):02d} min"
 
 
+def fit_id(text: str, width: int) -> str:
+    """An id in exactly `width` columns; what is too much goes from its middle, for ids differ at their ends too."""
+    over = len(text) - width
+    if over <= 0 or width < 10 or cell_len(text) != len(text):
+        return fit(text, width)
+    tail = (width - 1) * 2 // 5
+    return f"{text[: width - 1 - tail]}…{text[-tail:]}"
+
+
 def wrapped(text: str, width: int) -> list[str]:
     """The text in lines of at most `width` columns, broken between words; at least one line."""
     from textwrap import wrap

@@ -166,8 +166,8 @@ async def test_an_idle_agent_restarts_and_its_return_is_told() -> None:
         assert "database-01 is back with a new process" in seat.footer
         assert not any("was killed" in notice.text for notice in seat.app.notices.all)
         await seat.press("4", "r")
-        await seat.pass_(21.0)
-        assert any("deployment-01 is not back after 20 s" in notice.text for notice in seat.app.notices.all)
+        await seat.pass_(46.0)
+        assert any("deployment-01 is not back after 45 s" in notice.text for notice in seat.app.notices.all)
 
 
 @pytest.mark.asyncio

@@ -44,14 +44,28 @@ def names(agents: list[AgentView]) -> str:
     return agents[0].agent_id if len(agents) == 1 else f"{len(agents)} agents"
 
 
+def listed(names: list[str], noun: str) -> str:
+    """Whom a question is about: one by name, more with the first names."""
+    if len(names) == 1:
+        return names[0]
+    more = f", and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"{len(names)} {noun} ({', '.join(names[:3])}{more})"
+
+
+def _who(context: Context) -> str:
+    return listed([agent.agent_id for agent in context.agents], "agents")
+
+
 def _busy(agents: list[AgentView]) -> str:
     busy = [agent for agent in agents if agent.task_id]
     if not busy:
         return ""
     return (
-        f" It is at {busy[0].task_id}, which goes back to the queue, or is held where it must not run twice."
+        f" It is at {busy[0].task_id}, which it has 20 s to finish; else that goes back to the queue, or is held "
+        "where it must not run twice."
         if len(busy) == 1
-        else f" {len(busy)} of them are at work; their tasks go back to the queue, or are held."
+        else f" {len(busy)} of them are at work and have 20 s to finish; what they leave goes back to the queue, or is "
+        "held."
     )
 
 
@@ -108,7 +122,10 @@ def drain(context: Context) -> None:
     context.app.undo.push(
         f"{'undrain' if undrain else 'drain'} {names(agents)}", lambda: _drain(context, agents, not undrain)
     )
-    says = "takes tasks again" if undrain else "finishes its task and takes no more"
+    one = len(agents) == 1
+    says = "takes tasks again" if one else "take tasks again"
+    if not undrain:
+        says = "finishes its task and takes no more" if one else "finish their tasks and take no more"
     context.say(f"{names(agents)} {says}; u undoes it")
 
 
@@ -171,7 +188,7 @@ AGENT_ACTS = (
         can=_some,
         run=drain,
         help="Let the agent finish its task and take no more; once more takes it back.",
-        confirm=lambda c: f"Drain {len(c.agents)} agents?" if len(c.agents) > 1 else None,
+        confirm=lambda c: f"Drain {_who(c)}?" if len(c.agents) > 1 else None,
     ),
     Action(
         name="restart",
@@ -184,11 +201,9 @@ AGENT_ACTS = (
         can=_minded,
         run=restart,
         of_life=True,
-        help="End the agent and start it again. An idle one at once; one at work only after a yes, as its task goes "
-        "back to the queue.",
-        confirm=lambda c: (
-            f"Restart {names(c.agents)} now?{_busy(c.agents)}" if _busy(c.agents) or len(c.agents) > 1 else None
-        ),
+        help="End the agent and start it again. An idle one at once; one at work only after a yes: it has 20 s "
+        "to finish, else its task goes back to the queue.",
+        confirm=lambda c: f"Restart {_who(c)} now?{_busy(c.agents)}" if _busy(c.agents) or len(c.agents) > 1 else None,
     ),
     Action(
         name="restart_idle",
@@ -213,7 +228,7 @@ AGENT_ACTS = (
         run=start_stop,
         help="Start an agent that is down, or stop one that runs, after a yes (it stays down).",
         yes=lambda _: "stop",
-        confirm=lambda c: None if _would_start(c) else f"Stop {names(c.agents)}?{_busy(c.agents)}",
+        confirm=lambda c: None if _would_start(c) else f"Stop {_who(c)}?{_busy(c.agents)}",
     ),
     Action(
         name="scale_up",
@@ -248,6 +263,6 @@ AGENT_ACTS = (
         can=_forgettable,
         run=forget,
         help="Take an agent that is gone off the list.",
-        confirm=lambda c: f"Forget {names(c.agents)}?",
+        confirm=lambda c: f"Forget {_who(c)}?",
     ),
 )

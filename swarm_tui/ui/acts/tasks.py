@@ -5,6 +5,7 @@ from swarm_tui.domain.views import TaskView
 from swarm_tui.protocol.bodies import TaskAct
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.actions import TASKS, Action, Can
+from swarm_tui.ui.acts.agents import listed
 from swarm_tui.ui.context import Context
 
 _AGAIN = frozenset({TaskState.FAILED, TaskState.DEAD, TaskState.HELD, TaskState.CANCELLED, TaskState.EXPIRED})
@@ -96,12 +97,22 @@ def _any(states: frozenset[TaskState], why: str) -> Can:
     return can
 
 
+def _which(context: Context, states: frozenset[TaskState]) -> str:
+    """The tasks at hand that the act would take."""
+    return listed([task.task_id for task in context.tasks if task.state in states], "tasks")
+
+
+def _types(context: Context, states: frozenset[TaskState]) -> str:
+    return ", ".join(sorted({task.type for task in context.tasks if task.state in states}))
+
+
 def _retry_question(context: Context) -> str | None:
     tasks = [task for task in context.tasks if task.state in _AGAIN]
     held = [task for task in tasks if task.state is TaskState.HELD]
     if held:
-        return f"{names(held)} may have run already: nobody knows how it ended. Run it again?"
-    return f"Run {names(tasks)} again?" if len(tasks) > 1 else None
+        which = listed([task.task_id for task in held], "tasks")
+        return f"{which} may have run already: nobody knows how it ended. Run it again?"
+    return f"Run {_which(context, _AGAIN)} again?" if len(tasks) > 1 else None
 
 
 _ASKING = frozenset({TaskState.AWAITING_APPROVAL})
@@ -118,7 +129,7 @@ TASK_ACTS = (
         can=_approvable,
         help="Let the task run, with exactly the payload shown.",
         rank=31,
-        confirm=lambda c: f"Approve {names(c.tasks)} ({c.tasks[0].type})?",
+        confirm=lambda c: f"Approve {_which(c, _ASKING)}, {_types(c, _ASKING)}?",
     ),
     Action(
         name="deny",
@@ -130,7 +141,7 @@ TASK_ACTS = (
         run=deny,
         can=_any(_ASKING, "only one that waits for approval can be denied"),
         help="Refuse the task; it ends cancelled.",
-        confirm=lambda c: f"Deny {names(c.tasks)}?",
+        confirm=lambda c: f"Deny {_which(c, _ASKING)}?",
     ),
     Action(
         name="cancel",
@@ -143,7 +154,7 @@ TASK_ACTS = (
         rank=41,
         can=_any(frozenset(OPEN), "it has ended, nothing is left to cancel"),
         help="Stop the task: a queued one at once, a running one gets ten seconds to end by itself.",
-        confirm=lambda c: f"Cancel {names(c.tasks)}?",
+        confirm=lambda c: f"Cancel {_which(c, frozenset(OPEN))}?",
     ),
     Action(
         name="retry",

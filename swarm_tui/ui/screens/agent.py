@@ -95,6 +95,8 @@ class AgentScreen(PageScreen):
             rows.append(("state" if number == 0 else "", [first, Segment(text, look["quiet"])]))
         for number, text in enumerate(wrapped(flat(agent.reason, 1000), width - 11) if agent.reason else []):
             rows.append(("why" if number == 0 else "", [Segment(text, look[style])]))
+        for number, text in enumerate(wrapped(flat(agent.trouble, 1000), width - 11) if agent.trouble else []):
+            rows.append(("lacks" if number == 0 else "", [Segment(text, look["warn"])]))
         up = "not started" if not agent.started_at else f"started {clock(agent.started_at)}"
         if agent.started_at and agent.state in LIVE:
             up = f"up {ago(now - agent.started_at)}, since {clock(agent.started_at)}"

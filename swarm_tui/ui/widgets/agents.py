@@ -8,10 +8,10 @@ from rich.segment import Segment
 from swarm_tui.domain.states import LIVE
 from swarm_tui.domain.views import AgentView
 from swarm_tui.ui import look as looks
-from swarm_tui.ui.columns import Column, Scene, text_cell
+from swarm_tui.ui.columns import Column, Scene, id_cell, text_cell
 from swarm_tui.ui.lines import Parts
 from swarm_tui.ui.rows import Key
-from swarm_tui.ui.text import BEAT, ago, amount, bar, beats, fit, flat, spark
+from swarm_tui.ui.text import BEAT, ago, amount, bar, beats, fit_id, flat, spark
 from swarm_tui.ui.widgets.table import Table
 
 _DIGITS = re.compile(r"(\d+)")
@@ -29,7 +29,7 @@ def _state(agent: AgentView, scene: Scene, width: int) -> Parts:
 
 
 def _id(agent: AgentView, scene: Scene, width: int) -> Parts:
-    return text_cell(flat(agent.agent_id), "id", scene, width)
+    return id_cell(agent.agent_id, "id", scene, width)
 
 
 def _role(agent: AgentView, scene: Scene, width: int) -> Parts:
@@ -106,13 +106,13 @@ def does(agent: AgentView, scene: Scene, width: int) -> Parts:
     if agent.reason and agent.state not in LIVE:
         return text_cell(flat(agent.reason), looks.AGENT[agent.state][1], scene, width)
     if not agent.task_id or agent.state in _QUIET:
-        return text_cell("", "quiet", scene, width)
+        return text_cell(flat(agent.trouble) if agent.state in LIVE else "", "warn", scene, width)
     task = scene.tasks.get(agent.task_id)
     if task is None or task.progress is None:
-        return text_cell(flat(agent.task_id), "busy", scene, width)
+        return id_cell(agent.task_id, "busy", scene, width)
     percent = f"{task.progress:4.0f}%"
     gauge = min(12, width // 3) if width >= 24 else 0
-    name = Segment(fit(flat(agent.task_id), width - len(percent) - gauge - (1 if gauge else 0)), scene.look["busy"])
+    name = Segment(fit_id(flat(agent.task_id), width - len(percent) - gauge - (1 if gauge else 0)), scene.look["busy"])
     drawn = [Segment(" "), Segment(bar(task.progress, gauge), scene.look["bar"] + scene.look["head"])] if gauge else []
     return [name, *drawn, Segment(percent, scene.look["busy"])]
 

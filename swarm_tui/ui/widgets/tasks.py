@@ -10,7 +10,7 @@ from swarm_tui.domain.outcome import outcome, verdict_failed
 from swarm_tui.domain.states import ENDED, TaskState
 from swarm_tui.domain.views import TaskView
 from swarm_tui.ui import look as looks
-from swarm_tui.ui.columns import Column, Scene, text_cell
+from swarm_tui.ui.columns import Column, Scene, id_cell, text_cell
 from swarm_tui.ui.lines import Parts
 from swarm_tui.ui.rows import Key
 from swarm_tui.ui.text import ago, bar, flat
@@ -49,7 +49,7 @@ def _state(task: TaskView, scene: Scene, width: int) -> Parts:
 
 
 def _id(task: TaskView, scene: Scene, width: int) -> Parts:
-    return text_cell(flat(task.task_id), "id", scene, width)
+    return id_cell(task.task_id, "id", scene, width)
 
 
 def _type(task: TaskView, scene: Scene, width: int) -> Parts:
@@ -58,8 +58,8 @@ def _type(task: TaskView, scene: Scene, width: int) -> Parts:
 
 def _agent(task: TaskView, scene: Scene, width: int) -> Parts:
     if task.agent_id is None and task.assigned_to:
-        return text_cell(f"→{flat(task.assigned_to)}", "quiet", scene, width)
-    return text_cell(flat(task.agent_id or "-"), "plain" if task.agent_id else "quiet", scene, width)
+        return id_cell(f"→{task.assigned_to}", "quiet", scene, width)
+    return id_cell(task.agent_id or "-", "plain" if task.agent_id else "quiet", scene, width)
 
 
 def _attempt(task: TaskView, scene: Scene, width: int) -> Parts:
