@@ -233,8 +233,9 @@ class Work:
         attempt = self._attempts[lease.task_id] = Attempt(lease, self._spec)
         again = f", attempt {lease.attempt}" if lease.attempt > 1 else ""
         self._voice.note(f"{lease.task.type} {lease.task_id}{again}", "🔨")
-        self._workshop.start(attempt)
         self._changed()
+        # Last: a thread that is woken while this one goes on only waits for the interpreter.
+        self._workshop.start(attempt)
 
     def _stop(self, task_id: str, cause: str) -> None:
         attempt = self._attempts.get(task_id)

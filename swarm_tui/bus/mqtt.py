@@ -54,6 +54,8 @@ class MqttBus:
         self._patterns: dict[str, int] = {}
         self._fresh: deque[str] = deque()
         self._outbox: deque[tuple[Outgoing, OnAck | None]] = deque()
+        self._blocked = False
+        """The socket takes no more for now."""
         self._send_by = 0.0
         """When what waits must be sent at the latest; 0: now."""
         self._unacked: dict[int, OnAck | None] = {}
@@ -156,10 +158,11 @@ class MqttBus:
     def _write_here(self) -> bool:
         """Send from the caller's thread; False when the bus's thread must see to the rest."""
         client = self._client
-        if client is None or client.socket() is None or client.want_write():
+        if client is None or client.socket() is None or self._blocked:
             return False
         self._send(client, ours=False)
-        return client.written() and (not self._outbox or len(self._unacked) >= INFLIGHT)
+        self._blocked = not client.written()
+        return not self._blocked and (not self._outbox or len(self._unacked) >= INFLIGHT)
 
     def _wake(self) -> None:
         if self._thread is not threading.current_thread():
@@ -220,19 +223,12 @@ class MqttBus:
         answer_by = time.monotonic() + CONNACK_WAIT
         code = 0
         while client.socket() is not None and code == 0:
-            if self._up:
-                if self._lingering() <= 0:
-                    self._send(client)
-                if self._done():
-                    client.disconnect()
-                    client.flush()
-                    break
-            elif time.monotonic() > answer_by or self._done():
+            if not self._up and (time.monotonic() > answer_by or self._done()):
                 break
-            # Writing may have found the connection dead, and closed it.
-            if client.flush() or (sock := client.socket()) is None:
+            lingers = self._up and self._lingering() > 0
+            if (not lingers and self._write(client)) or (sock := client.socket()) is None:
                 break
-            poller.register(sock, select.POLLIN | (select.POLLOUT if client.want_write() else 0))
+            poller.register(sock, select.POLLIN | (select.POLLOUT if self._blocked else 0))
             code = self._step(client, sock, self._wait(poller))
             if client.socket() is not sock:
                 # A socket that is gone leaves its number behind, which the next one may get.
@@ -243,6 +239,17 @@ class MqttBus:
             refused = no_connack(self._address, silent, client.broke)
             self._reason = lost(self._fell_silent, self._address) if self._up else refused
         self._hang_up(client)
+
+    def _write(self, client: BulkClient) -> bool:
+        """Write what waits, with the acknowledgements; whether that was the end of the connection."""
+        if self._up:
+            self._send(client)
+        leaving = self._up and self._done()
+        if leaving:
+            client.disconnect()
+        code = client.flush()
+        self._blocked = client.want_write()
+        return leaving or bool(code) or client.socket() is None
 
     def _wait(self, poller: select.poll) -> set[int]:
         """Which of the bell and the socket have something for us; meanwhile others may use paho."""

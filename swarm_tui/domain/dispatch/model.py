@@ -258,6 +258,8 @@ class Say(Struct, frozen=True):
     durable: bool = False
     task_id: str = ""
     attempt: int = 0
+    patient: bool = False
+    """Nobody waits for it: it may be said a moment after the rest, together with others."""
 
 
 class Note(Struct, frozen=True):

@@ -98,7 +98,7 @@ def ack(turn: Turn, job_id: str, body: Complete | Failed) -> None:
     """The answer is journaled, or will never count: its agent may forget it."""
     if body.agent_id and body.attempt is not None:
         order = Inbox(command="ack", task_id=job_id, attempt=body.attempt, epoch=body.epoch, dispatcher=turn.state.me)
-        turn.say(Kind.INBOX, order, body.agent_id)
+        turn.say(Kind.INBOX, order, body.agent_id, patient=True)
 
 
 def complete(turn: Turn, job: Job, body: Complete) -> None:

@@ -27,10 +27,19 @@ class Turn:
         """The journal is to hold the job as it is after this turn."""
         self.actions.append(Save(job.task_id, lazy, soon))
 
-    def say(self, kind: Kind, body: Body, key: str = "", *, job: Job | None = None, durable: bool = True) -> None:
+    def say(
+        self,
+        kind: Kind,
+        body: Body,
+        key: str = "",
+        *,
+        job: Job | None = None,
+        durable: bool = True,
+        patient: bool = False,
+    ) -> None:
         """Publish; with `job`, journaled beside it unless `durable` is off."""
         if job is None:
-            self.actions.append(Say(kind, body, key))
+            self.actions.append(Say(kind, body, key, patient=patient))
         else:
             self.actions.append(Say(kind, body, key, durable, job.task_id, job.attempt))
 

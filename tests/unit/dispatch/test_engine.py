@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from swarm_tui.agent.roles.task_manager.engine import SOON, Engine
+from swarm_tui.agent.roles.task_manager.engine import PATIENT, SOON, Engine
 from swarm_tui.agent.roles.task_manager.queries import PAGE_BYTES, answers
 from swarm_tui.domain.dispatch import Job, Settings, Tick
 from swarm_tui.domain.states import TaskState
@@ -180,6 +180,8 @@ def test_an_end_waits_for_the_next_accept_and_no_ack_is_said_before_both_are_wri
     assert 0 < life.engine.wait() < 2 * SOON
     life.submit("u")
     assert [job.task_id for job in journal.open_jobs()] == ["u"]
+    assert 0 < life.engine.wait() < 2 * PATIENT
+    life.rest()
     assert life.acked() == ["t"]
 
 
@@ -192,6 +194,9 @@ def test_an_end_without_company_is_written_and_acked_after_some_milliseconds() -
     life.now += SOON
     life.engine.hear([])
     assert journal.open_jobs() == []
+    assert life.acked() == []
+    life.now += PATIENT
+    life.engine.hear([])
     assert life.acked() == ["t"]
 
 

@@ -33,6 +33,8 @@ Heard = Event | Tick | LinkUp | LinkDown
 Publish = Callable[[Outgoing, Callable[[], None] | None], None]
 #: Seconds that a write that is due soon, a lazy one, or an outbox row the broker has taken, may wait for company.
 SOON, LAZY, LAZY_SENT = 0.004, 0.25, 1.0
+#: Seconds that what nobody waits for is kept back, to be said together.
+PATIENT = 0.1
 PRUNE_EVERY = 60.0
 MANY = 1000
 JOURNAL_ALERT = "journal"
@@ -116,6 +118,8 @@ class Engine:
         self._hush = False
         """A write that is due soon waits, and what is said with it."""
         self._sent: deque[int] = deque()
+        self._patient: list[Letter] = []
+        self._say_by = 0.0
         self._pruned = 0.0
         self._committed = 0.0
 
@@ -213,6 +217,9 @@ class Engine:
         elif self._says and not self._hush:
             self._speak([self._letter(say) for say in self._says])
             self._says = []
+        if self._patient and (now or self._clocks[0]() >= self._say_by):
+            self._speak(self._patient)
+            self._patient = []
         self._prune()
 
     def _is_due(self) -> bool:
@@ -226,15 +233,18 @@ class Engine:
         now = self._clocks[0]()
         if self._write_by is not None:
             limit = min(limit, self._write_by - now)
+        if self._patient:
+            limit = min(limit, self._say_by - now)
         if self.state.timers:
             limit = min(limit, self.state.timers[0][0] - now)
         return max(0.0, limit)
 
     def _commit(self) -> bool:
-        letters = [self._letter(say) for say in self._says]
+        says = self._says
+        letters = [self._letter(say) for say in says]
         rows, self._sent = list(self._sent), deque()
         meta = {**self._meta, "seq": str(self.state.seq)} if self._jobs or self._meta else {}
-        durable = [letter for letter, say in zip(letters, self._says, strict=True) if say.durable]
+        durable = [letter for letter, say in zip(letters, says, strict=True) if say.durable]
         try:
             self.journal.commit(self._jobs.values(), durable, rows, meta)
         except sqlite3.Error as error:
@@ -248,7 +258,11 @@ class Engine:
             self.troubled = None
             self._log("the journal can be written again")
             self._alert("the dispatcher's journal can be written again", active=False)
-        self._speak(letters)
+        self._speak([letter for letter, say in zip(letters, says, strict=True) if not say.patient])
+        patient = [letter for letter, say in zip(letters, says, strict=True) if say.patient]
+        if patient and not self._patient:
+            self._say_by = self._committed + PATIENT
+        self._patient += patient
         return True
 
     def _letter(self, say: Say) -> Letter:
