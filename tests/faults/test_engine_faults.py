@@ -12,7 +12,8 @@ import pytest
 from swarm_tui.domain.dispatch import Job
 from swarm_tui.domain.states import TaskState
 from tests.conftest import RealBroker
-from tests.faults.engine_swarm import POINTS, FaultySwarm, pause
+from tests.faults.engine_swarm import POINTS, FaultySwarm
+from tests.faults.producer import pause
 from tests.wait import until
 
 
