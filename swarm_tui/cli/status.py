@@ -35,6 +35,8 @@ from swarm_tui.protocol.topics import Kind, topic
 _BEATS = 35.0
 #: How many problems are printed.
 _MOST = 20
+#: Of the last words of one that gave up.
+_MOST_LINES = 4
 #: Of what the supervisors did, which is told, how much of it, and for how long; seconds.
 _TOLD = frozenset(
     {"scale", "hung", "machine", "crashloop", "orphan", "double", "stray", "elsewhere", "stall", "mistake", "tmux"}
@@ -204,7 +206,8 @@ def _print(facts: dict[str, Any]) -> None:
         for row, agent in zip(rows, facts["agents"], strict=True):
             row.insert(3, agent["host"] or "-")
     show.table(head, rows)
-    _print_problems([problem for problem in facts["problems"] if problem["subject"] != "swarm"])
+    ended = {a["agent_id"]: a["tail"][-_MOST_LINES:] for a in facts["agents"] if a["state"] == AgentState.CRASHLOOP}
+    _print_problems([problem for problem in facts["problems"] if problem["subject"] != "swarm"], ended)
     _print_lately(facts["hosts"])
 
 
@@ -221,11 +224,13 @@ def _print_lately(hosts: list[dict[str, Any]]) -> None:
         click.echo(style(f"{at} {host if len(hosts) > 1 else ''}".rstrip(), dim=True) + f" {named}")
 
 
-def _print_problems(found: list[dict[str, Any]]) -> None:
+def _print_problems(found: list[dict[str, Any]], last_words: dict[str, list[str]]) -> None:
     for problem in found[:_MOST]:
         todo = f" -> {problem['todo']}" if problem["todo"] else ""
         colour = "red" if problem["severity"] == "critical" else "yellow"
         click.echo(style(f"{problem['severity']}: {problem['what']}", fg=colour) + todo)
+        for line in last_words.get(problem["id"], []) if problem["subject"] == "agent" else []:
+            click.echo(style(f"    {line}", dim=True))
     if len(found) > _MOST:
         click.echo(f"and {len(found) - _MOST} more: --json has them all")
 

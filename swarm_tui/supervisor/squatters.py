@@ -22,7 +22,7 @@ class Squatters:
         found = [(pid, processes.start_time(pid)) for pid in locks.holders(lock)]
         if saved.pid and processes.is_alive(saved.pid, saved.start_time):
             found.append((saved.pid, saved.start_time))
-        found = [(pid, began) for pid, began in found if began is not None]
+        found = [(pid, began) for pid, began in dict.fromkeys(found) if began is not None]
         if not found:
             return False
         spec = str(self._g.crew.place.state.spec(unit.agent_id))

@@ -174,9 +174,13 @@ class Tmux:
         return any(pane.session == name for pane in self.panes())
 
     def capture(self, pane_id: str, lines: int = 20) -> list[str]:
-        """The last `lines` lines that are not empty of what the pane shows; empty when it is gone."""
+        """The last `lines` lines that are not empty of what the pane shows; empty when it is gone.
+
+        What scrolled away is left out: a pane that was respawned has there what its former processes printed. One line
+        is not, because tmux makes room by it for its word that the process ended.
+        """
         try:
-            shown = self.run("capture-pane", "-p", "-J", "-t", pane_id, "-S", f"-{lines}")
+            shown = self.run("capture-pane", "-p", "-J", "-t", pane_id, "-S", "-1")
         except TmuxError:
             return []
         return [line.rstrip() for line in shown if line.strip()][-lines:]

@@ -4,10 +4,12 @@ import secrets
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from swarm_tui.config.model import Broker, RestartPolicy, RunSpec
 from swarm_tui.config.paths import StateDir
+from swarm_tui.config.spec import write_spec
 from swarm_tui.supervisor.crew import Crew, Place
 from swarm_tui.supervisor.ground import Ground
 from swarm_tui.supervisor.lifecycle import Lifecycle
@@ -16,6 +18,7 @@ from swarm_tui.supervisor.unit import Unit
 from swarm_tui.tmux.errors import TmuxError
 from swarm_tui.tmux.panes import Pane
 from swarm_tui.tmux.server import Tmux
+from tests.wait import until
 
 
 def spec(number: int, folder: Path) -> RunSpec:
@@ -67,6 +70,31 @@ def test_many_panes_are_made_in_lists_that_tmux_takes(real: Tmux, tmp_path: Path
     assert [tags[pane.pane_id] for pane in made] == [one.agent_id for one, _ in new]
     assert all(state.log(one.agent_id).read_text().count("incarnation 1") == 1 for one, _ in new)
     assert len({pane.window_id for pane in real.panes() if pane.agent}) == (1 if tiled else 30)
+
+
+def test_a_log_outlives_restarts_and_rotations(real: Tmux, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("swarm_tui.supervisor.crew.LOG_LIMIT", 2000)
+    state = StateDir(tmp_path / "state").create()
+    crew = Crew(real, Place(swarm="many", session="s", tiled=True, state=state))
+    counting = ["sh", "-c", 'n=0; while :; do n=$((n+1)); echo "$0 says $n"; sleep 0.01; done', "{agent_id}"]
+    one = msgspec.structs.replace(spec(1, tmp_path), state_dir=str(state.root), command=counting)
+    write_spec(state.spec(one.agent_id), one)
+    pane = crew.create([(one, 1)], real.panes())[0].pane_id
+    log = state.log(one.agent_id)
+    until(lambda: log.stat().st_size > 2000, what="a log that is large")
+    crew.rotate(one.agent_id, pane)
+    until(lambda: "says" in log.read_text(), what="the pane to go on in a new file")
+    older = Path(f"{log}.1").read_text()
+    assert older.startswith("──── agent-01 · incarnation 1 · ")
+    last = int(older.rsplit("says ", 1)[1].split()[0])
+    assert int(log.read_text().split("says ", 1)[1].split()[0]) - last in (0, 1, 2)
+    crew.respawn(pane, one, 2)
+    until(lambda: "incarnation 2" in log.read_text() and "says 1\n" in log.read_text(), what="its successor's lines")
+    for number in range(4):
+        log.write_text("x" * 3000 + str(number))
+        crew.rotate(one.agent_id, pane)
+    kept = sorted(path.name for path in state.logs.iterdir())
+    assert kept == ["agent-01.log", "agent-01.log.1", "agent-01.log.2", "agent-01.log.3"]
 
 
 def test_a_refusal_is_said_once_a_pause(tmp_path: Path) -> None:
