@@ -9,6 +9,7 @@ import click
 
 from swarm_tui.cli.common import FAILED, UNREACHABLE, Failure, host_name, is_terminal, note
 from swarm_tui.cli.renewal import offer
+from swarm_tui.cli.validate_handlers import missing_handlers
 from swarm_tui.config.load import Loaded, find_layout, load_layout
 from swarm_tui.config.paths import state_dir
 from swarm_tui.supervisor.choose import NoBrokerError
@@ -47,7 +48,7 @@ def command(
     LAYOUT is a name (looked up in ./layouts, your config folder, then those shipped) or a path.
     """
     loaded = load_layout(find_layout(layout, Path.cwd()), cwd=Path.cwd(), broker=broker, swarm=swarm)
-    for line in loaded.notes:
+    for line in [*loaded.notes, *missing_handlers(loaded.path, loaded.layout, dict(os.environ))]:
         note(line)
     if not (detach or dry_run or is_terminal()):
         raise Failure("this is not a terminal, so no screen can open: use `swarm-tui up --detach`")

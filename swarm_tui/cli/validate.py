@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from swarm_tui.cli.common import USAGE, Failure, json_option, note, print_json
-from swarm_tui.cli.validate_handlers import handler_problems
+from swarm_tui.cli.validate_handlers import handler_problems, missing_handlers
 from swarm_tui.config.errors import ConfigError
 from swarm_tui.config.ids import name_agents
 from swarm_tui.config.load import find_layout, layout_schema, load_layout
@@ -39,7 +39,7 @@ def command(file: str | None, schema: bool, as_json: bool) -> int:
         print_json({"ok": False, "problems": error.problems})
         return USAGE
     agents = name_agents(loaded.layout)
-    for line in loaded.notes:
+    for line in [*loaded.notes, *missing_handlers(path, loaded.layout, dict(os.environ), show)]:
         note(line)
     if as_json:
         print_json({"ok": True, "swarm": loaded.layout.swarm, "agents": [agent.agent_id for agent in agents]})

@@ -26,6 +26,28 @@ def handler_problems(path: Path, layout: Layout, environ: dict[str, str], show: 
     return document.problems
 
 
+def missing_handlers(path: Path, layout: Layout, environ: dict[str, str], show: str | None = None) -> list[str]:
+    """A sentence for each type whose handler is not installed here; on another host of the swarm it may be."""
+    from swarm_tui.agent.handlers import registry
+
+    missing: list[tuple[Where, str]] = [
+        (("agents", index, "handlers", task_type), task_type)
+        for index, entry in enumerate(layout.agents)
+        for task_type, spec in entry.handlers.items()
+        if entry.dialect == "swarm" and not registry.can_do(task_type, spec)
+    ]
+    # Most layouts have none, and need not be read once more.
+    places = read_document(path, environ, show=show).places if missing else {}
+    said = []
+    for where, task_type in missing:
+        line, column = places.get(where, (1, 1))
+        why = (
+            f"no handler of `{task_type}` is installed here, so its tasks fail: `use` one that is, or give a `command`"
+        )
+        said.append(f"{show or path}:{line}:{column}: {why}")
+    return said
+
+
 def _template(why: str | None, task_type: str, spec: HandlerSpec, payload: dict[str, object]) -> str | None:
     """A template may leave fields to whoever fills it in: what it says must be fields, and fit."""
     from swarm_tui.agent.handlers import registry

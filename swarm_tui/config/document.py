@@ -64,17 +64,28 @@ def parse_document(raw: bytes, name: str, environ: Mapping[str, str]) -> Documen
     try:
         root = yaml.compose(raw.decode("utf-8-sig"), Loader=yaml.SafeLoader)
     except UnicodeDecodeError as error:
-        raise whole_file(name, f"is not UTF-8 (byte {error.start})") from None
+        raise _at(name, raw, error.start, f"is not UTF-8 (byte {error.start})") from None
+    except yaml.reader.ReaderError as error:
+        at = len(raw.decode("utf-8-sig")[: error.position].encode())
+        code = ord(error.character) if isinstance(error.character, str) else error.character
+        raise _at(name, raw, at, f"not YAML: the character U+{code:04X} may not stand here") from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         raise ConfigError([Problem(name, line, column, _syntax(error, raw))]) from None
-    except (yaml.YAMLError, RecursionError) as error:
+    except RecursionError:
+        raise ConfigError([Problem(name, 1, 1, "nests too deep")]) from None
+    except yaml.YAMLError as error:
         raise whole_file(name, f"is not YAML: {' '.join(str(error).split())[:200]}") from None
     document = Document(name, None, {(): (1, 1)}, {}, [])
     if root is not None:
         document.value = _Builder(document, environ).build(root, ())
     return document
+
+
+def _at(name: str, raw: bytes, byte: int, reason: str) -> ConfigError:
+    before = raw[:byte].decode("utf-8", "replace").removeprefix("\ufeff")
+    return ConfigError([Problem(name, before.count("\n") + 1, len(before) - before.rfind("\n"), reason)])
 
 
 def _syntax(error: yaml.MarkedYAMLError, raw: bytes) -> str:

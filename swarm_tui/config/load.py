@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from swarm_tui.config.broker_files import complete, risks
 from swarm_tui.config.check import check_layout, idle_roles
-from swarm_tui.config.document import near, read_document
+from swarm_tui.config.document import Document, Where, near, read_document
 from swarm_tui.config.errors import ConfigError, Problem, UnknownLayoutError
 from swarm_tui.config.model import Layout
 from swarm_tui.config.override import override
@@ -106,14 +106,33 @@ def load_layout(
     overridden = override(layout, environ, broker=broker, swarm=swarm)
     if overridden.mistakes:
         raise ConfigError([Problem(name, 0, 0, reason) for name, reason in overridden.mistakes])
-    workdir = (cwd or Path.cwd()) / Path(layout.workdir).expanduser()
+    workdir = ((cwd or Path.cwd()) / Path(layout.workdir).expanduser()).resolve()
     return Loaded(
         layout=overridden.layout,
         path=path.resolve(),
-        workdir=workdir.resolve(),
-        notes=[*idle_roles(layout), *risks(document, layout.broker, path), *overridden.notes],
+        workdir=workdir,
+        notes=[
+            *idle_roles(layout),
+            *_missing_folders(document, layout, workdir),
+            *risks(document, layout.broker, path),
+            *overridden.notes,
+        ],
         confirm=overridden.confirm,
     )
+
+
+def _missing_folders(document: Document, layout: Layout, workdir: Path) -> list[str]:
+    """A sentence for each `workdir` that is not there: agents start without it, and their work fails."""
+    own: list[Where] = [("agents", index, "workdir") for index, entry in enumerate(layout.agents) if entry.workdir]
+    said = []
+    for where in [("workdir",), *own]:
+        folder = workdir if where == ("workdir",) else workdir / Path(document.texts.get(where, ".")).expanduser()
+        if not folder.is_dir():
+            line, column = document.places.get(where, (1, 1))
+            said.append(
+                f"{document.file}:{line}:{column}: `workdir`: {folder} is not there, so work in it fails: make it"
+            )
+    return said
 
 
 def layout_schema() -> dict[str, object]:

@@ -39,6 +39,19 @@ def test_options_and_templates_that_a_handler_would_refuse(tmp_path: Path, capsy
     assert len(said) == 5
 
 
+def test_a_type_that_nobody_here_can_do_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "l.yml"
+    path.write_text(
+        "swarm: s\nagents:\n  - role: general\n    handlers:\n      a.b: {}\n      c.d: {use: none.such}\n"
+        "      e.f: {command: [make]}\n      noop: {}\n"
+        "  - {role: docs, dialect: seed, command: [x], handlers: {g.h: {}}}\n"
+    )
+    assert run(["validate", str(path)]) == 0
+    said = capsys.readouterr().err.replace(str(path), "l.yml").splitlines()
+    assert [line.split(": ")[0] for line in said] == ["l.yml:5:7", "l.yml:6:7"]
+    assert "no handler of `c.d` is installed here" in said[1]
+
+
 def test_a_layout_that_fits_its_handlers(tmp_path: Path) -> None:
     path = tmp_path / "right.yml"
     fields = "handlers: {testing.run: {options: {python: python3}, templates: {unit: {path: tests}}}}"

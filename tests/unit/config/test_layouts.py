@@ -98,6 +98,32 @@ def test_each_mistake_has_its_place_and_its_reason(tmp_path: Path, text: str, li
     assert any(at == line and reason in why for at, _, why in found), found
 
 
+@pytest.mark.parametrize(
+    ("raw", "line", "column", "reason"),
+    [
+        (b"swarm: s\n# \xc3\xa9 \xff\n", 2, 5, "is not UTF-8 (byte 14)"),
+        (b"swarm: s\n# \xc3\xa9 \0\n", 2, 5, "the character U+0000"),
+        (b"swarm: " + b"[" * 3000, 1, 1, "nests too deep"),
+    ],
+)
+def test_what_is_no_text_has_its_place_too(tmp_path: Path, raw: bytes, line: int, column: int, reason: str) -> None:
+    path = tmp_path / "layout.yml"
+    path.write_bytes(raw)
+    with pytest.raises(ConfigError) as caught:
+        load_layout(path, {})
+    (problem,) = caught.value.problems
+    assert (problem.line, problem.column) == (line, column)
+    assert reason in problem.reason
+
+
+def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "layout.yml"
+    path.write_text(f"{HEAD}workdir: {tmp_path}\nagents:\n  - {{role: docs, workdir: none}}\n  - {{role: testing}}\n")
+    assert load_layout(path, {}).notes == [
+        f"{path}:4:18: `workdir`: {tmp_path}/none is not there, so work in it fails: make it"
+    ]
+
+
 def test_other_programs_may_beat_as_often_as_they_like(tmp_path: Path) -> None:
     text = "swarm: s\nsupervisor: {silent_after: 2}\nagents:\n  - {role: docs, command: [x]%s}\n"
     path = tmp_path / "layout.yml"
