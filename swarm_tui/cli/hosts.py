@@ -16,6 +16,8 @@ from swarm_tui.protocol.topics import Kind, topic
 
 #: How long the first host is waited for, and then the others, whose words are retained beside its; seconds.
 HEAR_HOSTS, HEAR_OTHERS = 2.0, 0.5
+#: How a host says that its layout does not scale a role.
+UNSCALED = "not scaled: "
 Command = Literal["start", "stop", "restart", "scale", "drain", "undrain", "kill", "forget"]
 
 

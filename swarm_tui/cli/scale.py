@@ -3,12 +3,9 @@
 import click
 
 from swarm_tui.cli.common import FAILED, NO_SUCH, Failure, swarm_option, target
-from swarm_tui.cli.hosts import HEAR_HOSTS, Hosts
+from swarm_tui.cli.hosts import HEAR_HOSTS, UNSCALED, Hosts
 from swarm_tui.protocol.bodies import HostControl, HostStatus, JsonObject
 from swarm_tui.protocol.names import canonical_role
-
-#: How a host says that its layout does not scale the role.
-UNSCALED = "not scaled: "
 
 
 @click.command(epilog="Example: swarm-tui scale testing 3")

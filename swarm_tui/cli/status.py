@@ -21,6 +21,7 @@ from swarm_tui.cli.common import (
     target,
 )
 from swarm_tui.cli.follow import Follower, follow, has_record
+from swarm_tui.cli.hosts import UNSCALED
 from swarm_tui.cli.local import has_journal, journal_counts
 from swarm_tui.config.urls import shown_url
 from swarm_tui.domain.fleet import Fleet
@@ -215,6 +216,8 @@ def _print_lately(hosts: list[dict[str, Any]]) -> None:
     """What the supervisors did of their own accord within the last hour, and why."""
     since = time.time() - _LATELY
     told = [(event, host["host"]) for host in hosts for event in host["events"] if event["what"] in _TOLD]
+    # A wish goes to every host; that one of them does not scale the role is no news.
+    told = [(event, host) for event, host in told if not event["reason"].startswith(UNSCALED)]
     told = sorted((pair for pair in told if pair[0]["at"] >= since), key=lambda pair: pair[0]["at"])[-_MOST_TOLD:]
     if told:
         click.echo()

@@ -137,7 +137,8 @@ class Presences:
         pulses = [
             Pulse(agent_id=unit.agent_id, last=max(last, bus_since or 0.0))
             for unit in self.units.values()
-            if unit.phase is Phase.RUNNING and (last := self._last(unit)) is not None
+            # What a stray is and whether it should speak, nobody knows: what becomes of it is for a person to say.
+            if unit.phase is Phase.RUNNING and unit.in_layout and (last := self._last(unit)) is not None
         ]
         found = witness.silent_ones(pulses, now, silent_after=after, bus_since=bus_since, echo=echo)
         return [self.units[agent_id] for agent_id in found]

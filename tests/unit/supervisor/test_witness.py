@@ -3,8 +3,12 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from swarm_tui.config.model import Broker, RunSpec
 from swarm_tui.domain import witness
+from swarm_tui.domain.restart import History
 from swarm_tui.domain.witness import Pulse, judge, silent_ones
+from swarm_tui.supervisor.presence import Presences
+from swarm_tui.supervisor.unit import Phase, Unit
 
 
 def silent(
@@ -55,3 +59,15 @@ def test_each_disagreement_has_its_name() -> None:
     assert judge(seen(in_layout=False)) == "stray"
     assert judge(seen(pane=False, alive=False)) == "foreign"
     assert judge(seen(pane=False, alive=False, elsewhere=True)) is None
+
+
+def test_a_stray_that_says_nothing_is_left_to_a_person() -> None:
+    units = {}
+    for name in ("ours", "stray"):
+        spec = RunSpec(agent_id=name, role="docs", swarm="s", broker=Broker(), workdir="/", state_dir="/")
+        units[name] = unit = Unit(spec)
+        unit.phase, unit.saved.pid = Phase.RUNNING, 1
+        unit.saved.history = History(started_at=100.0)
+    units["stray"].in_layout = False
+    silent = Presences(units, "here").silent(200.0, after=35.0, bus_since=100.0, echo=199.0)
+    assert [unit.agent_id for unit in silent] == ["ours"]
