@@ -20,6 +20,8 @@ MODULES: dict[str, tuple[str, ...]] = {
     "bench_engine": (),
     "bench_facts": (),
     "bench_supervisor": (),
+    "bench_liveness": (),
+    "bench_sixty": (),
     "bench_rivals": (),
     "bench_ui": (),
     "bench_celery": ("celery", "redis"),
