@@ -200,8 +200,9 @@ class SwarmApp(Opening, Watching, App[int]):
     def copy(self, text: str) -> None:
         """Put the text on the terminal's clipboard."""
         self.copy_to_clipboard(text)
-        first = text.split("\n", 1)[0]
-        self.say(f"copied {first[:60]}{'…' if len(text) > 60 else ''}")
+        first, count = text.split("\n", 1)[0].strip(), text.count("\n") + 1
+        lines = f"{count} lines, from " if count > 1 else ""
+        self.say(f"copied {lines}{first[:60]}{'…' if len(first) > 60 else ''}")
 
     def pause(self) -> None:
         """Hold the stream, or let it go on."""

@@ -1,6 +1,6 @@
 """The base of every live list: lines by index, each drawn once and cached, one region refreshed for a changed line."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from rich.segment import Segment
 from rich.style import Style
@@ -8,15 +8,15 @@ from textual import events
 from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
-from textual.widget import Widget
 
+from swarm_tui.ui.dragging import Dragging
 from swarm_tui.ui.look import Look
 
 #: A line's parts before its width is known to fill the widget.
 Parts = list[Segment]
 
 
-class Lines(Widget, can_focus=True):
+class Lines(Dragging, can_focus=True):
     """A scrolling list with a cursor. Subclasses say how many lines there are and what each holds.
 
     `tail` keeps the cursor on the last line as lines arrive. A line's identity is `identity(index)`: the cursor stays
@@ -177,6 +177,13 @@ class Lines(Widget, can_focus=True):
     # Drawing.
 
     def render_line(self, y: int) -> Strip:
+        return self.lit(y, self.bare_line(y))
+
+    @property
+    def text_width(self) -> int:
+        return self._wide
+
+    def bare_line(self, y: int) -> Strip:
         """One line of the widget, from the cache where it is there."""
         width = self.size.width
         base = self.rich_style
@@ -265,8 +272,17 @@ class Lines(Widget, can_focus=True):
         if self.CURSOR and self.room:
             self.go(max(top, min(self.cursor, top + self.room - 1)))
 
+    def copy_under(self, y: int) -> None:
+        if 0 <= y - self.HEAD + self.top < self.count():
+            self.focus()
+            self.go(y - self.HEAD + self.top)
+            if (copy := getattr(self.screen, "copy", None)) is not None:  # A dialog has nothing to copy.
+                copy()
+
     def on_click(self, event: events.Click) -> None:
         y = event.y - self.HEAD
+        if self._was_drag or event.button != 1:
+            return
         if y < 0:
             self.head_clicked(event.x)
         elif self.top + y < self.count():
@@ -276,12 +292,3 @@ class Lines(Widget, can_focus=True):
 
     def head_clicked(self, x: int) -> None:
         """A click on the fixed lines."""
-
-
-def keep_cursor(lines: Lines, change: Callable[[], None], find: Callable[[str], int | None]) -> None:
-    """Run `change`, then put the cursor where the line it stood on is now; where that is gone, stay in place."""
-    held = lines.identity(lines.cursor) if lines.cursor < lines.count() else ""
-    change()
-    index = find(held) if held else None
-    target = lines.cursor if index is None else index
-    lines.cursor = max(0, min(target, lines.count() - 1))

@@ -55,7 +55,8 @@ PAGE_ACTS = (
         group="view",
         scopes=LISTS,
         run=lambda c: c.screen.copy(),
-        help="Copy the id, or the line, to the clipboard of your terminal.",
+        help="Copy the id, or the line, to the clipboard of your terminal. The mouse copies what it is dragged over, "
+        "its right button what is under it.",
     ),
     Action(
         name="send",
