@@ -6,7 +6,7 @@ from difflib import get_close_matches
 import msgspec
 
 from swarm_tui.config.document import Document, Where, near
-from swarm_tui.config.ids import Named, name_agents
+from swarm_tui.config.ids import Named, bounds, name_agents
 from swarm_tui.config.model import AgentEntry, HandlerSpec, Layout
 from swarm_tui.config.urls import check_url, is_address
 from swarm_tui.domain.liveness import BEAT
@@ -47,13 +47,23 @@ def check_layout(document: Document, layout: Layout) -> None:
         document.problem(("agents",), "`agents` is empty: a swarm has at least one")
     for index, entry in enumerate(layout.agents):
         _entry(document, ("agents", index), entry)
-    number = sum(max(entry.count or 1, entry.min or 0, entry.max or 0) for entry in layout.agents)
-    if number > layout.policy.max_agents:
-        document.problem(("agents",), f"{number} agents, but `policy.max_agents` is {layout.policy.max_agents}")
+    if _too_many(document, layout):
         return
     agents = name_agents(layout)
     _unique(document, agents)
     _depends(document, layout, agents)
+
+
+def _too_many(document: Document, layout: Layout) -> bool:
+    """Whether more agents are always there than may be, or one role alone may grow beyond that."""
+    cap = layout.policy.max_agents
+    number = sum(entry.min or 0 if bounds(entry) else entry.count or 1 for entry in layout.agents)
+    if number > cap:
+        document.problem(("agents",), f"{number} agents, but `policy.max_agents` is {cap}")
+    wide = [index for index, entry in enumerate(layout.agents) if (entry.max or 0) > cap]
+    for index in wide:
+        document.problem(("agents", index, "max"), f"`max` is more than `policy.max_agents`, which is {cap}")
+    return number > cap or bool(wide)
 
 
 def idle_roles(layout: Layout) -> list[str]:

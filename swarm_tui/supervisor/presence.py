@@ -121,6 +121,10 @@ class Presences:
         """The other host on which an agent of that id runs."""
         return next((host for host, roles in self.elsewhere.items() if agent_id in roles), None)
 
+    def number_elsewhere(self) -> int:
+        """How many agents run on other hosts."""
+        return sum(len(roles) for roles in self.elsewhere.values())
+
     def before(self, role: str) -> int:
         """How many agents of the role run on the hosts that come before this one in the alphabet."""
         hosts = (roles for host, roles in self.elsewhere.items() if host < self.host)

@@ -18,7 +18,8 @@ class Scaler:
     """`candidates` maps a scaled role to its agents' ids in order, up to its `max`; `crews` to those that are in.
 
     `floors` are the numbers that people asked for; `before(role)` says how many agents of it run on the hosts that
-    come first in the alphabet: a wish is for the whole swarm, and each host makes what those leave.
+    come first in the alphabet: a wish is for the whole swarm, and each host makes what those leave. `elsewhere` counts
+    all agents of the other hosts, because the fleet's cap is for the whole swarm too.
     """
 
     def __init__(
@@ -29,6 +30,7 @@ class Scaler:
         start: Callable[[str], None],
         retire: Callable[[Unit, Call], None],
         before: Callable[[str], int],
+        elsewhere: Callable[[], int],
         say: Callable[[str, str, str], None],
     ) -> None:
         self.units, self.policy = units, policy
@@ -43,7 +45,8 @@ class Scaler:
         self._asked: set[str] = set()
         self._last_down: dict[str, float] = {}
         self._said: dict[str, str] = {}
-        self._start, self._retire, self._before, self._say = start, retire, before, say
+        self._start, self._retire, self._say = start, retire, say
+        self._before, self._elsewhere = before, elsewhere
 
     def go_on(self, floors: dict[str, int]) -> None:
         """Take over what people asked of a former supervisor."""
@@ -90,7 +93,7 @@ class Scaler:
             facts,
             desired,
             now=time.monotonic(),
-            fleet=sum(1 for unit in self.units.values() if unit.saved.wanted),
+            fleet=sum(1 for unit in self.units.values() if unit.saved.wanted) + self._elsewhere(),
             cap=self.policy.max_agents,
             memory_left=processes.memory_left(),
             agent_memory=max(memory, default=0) or AGENT_MEMORY,

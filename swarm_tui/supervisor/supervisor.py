@@ -77,6 +77,7 @@ class Supervisor:
             start=lambda agent_id: self.roster.start(agent_id),
             retire=lambda unit, then: self.roster.retire(unit, then),
             before=self.presences.before,
+            elsewhere=self.presences.number_elsewhere,
             say=self.say,
         )
         self.voice.crews, self.voice.floors = self.scaler.crews, self.scaler.floors

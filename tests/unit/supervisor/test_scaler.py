@@ -25,6 +25,7 @@ class Host:
             start=self.start,
             retire=self.retire,
             before=lambda role: self.others,
+            elsewhere=lambda: self.others,
             say=lambda what, agent_id, reason: self.said.append(reason),
         )
         self.scaler.limits = {"testing": (1, 4)}
@@ -99,6 +100,10 @@ def test_memory_and_the_fleets_cap_stop_it_and_are_said(host: Host, monkeypatch:
     assert "memory" in host.said[-1]
     monkeypatch.setattr(processes, "memory_left", lambda: 8 << 30)
     host.scaler.policy = Policy(max_agents=2)
+    host.others = 1
+    host.scaler.tick()
+    assert host.number() == 1
+    host.others = 0
     host.scaler.tick()
     assert host.number() == 2
     assert any("cap" in line for line in host.said)
