@@ -13,6 +13,7 @@ import click
 import msgspec
 from msgspec import Struct
 
+from swarm_tui.cli.complete import swarms
 from swarm_tui.config.model import Broker
 from swarm_tui.config.paths import StateDir, state_dir
 from swarm_tui.config.running import Running, list_running, load_running
@@ -51,7 +52,10 @@ class Target(Struct, frozen=True, kw_only=True):
 def swarm_option(function: F) -> F:
     """`--swarm NAME`, as `swarm`."""
     return click.option(
-        "--swarm", metavar="NAME", help="The swarm (default: the only one that runs, else opencto-dev)."
+        "--swarm",
+        metavar="NAME",
+        shell_complete=swarms,
+        help="The swarm (default: the only one that runs, else opencto-dev).",
     )(function)
 
 

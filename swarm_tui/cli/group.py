@@ -94,7 +94,7 @@ class LazyGroup(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Example: swarm-tui up opencto-dev",
 )
-@click.version_option(__version__, prog_name="swarm-tui")
+@click.version_option(__version__, message=f"swarm-tui {__version__}")
 @click.pass_context
 def group(ctx: click.Context) -> None:
     """Run, watch and steer a swarm of agents over MQTT, in tmux, from one terminal screen.

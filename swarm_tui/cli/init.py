@@ -8,7 +8,7 @@ from swarm_tui.cli.common import USAGE, Failure, note
 from swarm_tui.protocol.names import InvalidNameError, check_swarm
 
 TEMPLATE = """\
-# A swarm as a file. `swarm-tui validate {name}` checks it, `swarm-tui up {name}` starts it.
+# A swarm as a file. `swarm-tui validate {session}` checks it, `swarm-tui up {session}` starts it.
 # ${{VAR}} and ${{VAR:-default}} are filled in from the environment; $VAR without braces stays as it is.
 swarm: {name}                     # the prefix of every topic on the broker
 session: {session}                   # the tmux session
@@ -17,8 +17,8 @@ broker:
   url: mqtt://127.0.0.1:1883      # mqtt, mqtts, ws, wss or unix; MQTT_BROKER wins over this
   embedded: auto                  # auto: start mosquitto here when nothing listens; always; never
   # username: me
-  # password: "${{MQTT_PASSWORD}}"
-  # tls: {{ca: ca.pem, cert: me.pem, key: me.key}}
+  # password: "${{MQTT_PASSWORD}}" # or `password_file: secret`, a file that only you may read (chmod 600)
+  # tls: {{ca: ca.pem, cert: me.pem, key: me.key}}  # paths start in the folder of this file
 
 tmux:
   socket: swarm-tui               # a tmux server of our own; `default` is yours

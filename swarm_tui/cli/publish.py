@@ -20,6 +20,7 @@ from swarm_tui.cli.common import (
     swarm_option,
     target,
 )
+from swarm_tui.cli.complete import task_types
 from swarm_tui.cli.payload import build_payload, describe_payload, slips
 from swarm_tui.cli.progress import Following, follow_to_end
 from swarm_tui.client.outbox import Stage
@@ -51,7 +52,7 @@ class PublishCommand(click.Command):
     epilog="Example: swarm-tui publish testing.run -p path=tests --wait   "
     "(swarm-tui publish testing.run --help shows that type's payload)",
 )
-@click.argument("task_type", metavar="TYPE")
+@click.argument("task_type", metavar="TYPE", shell_complete=task_types)
 @click.option(
     "-p", "pairs", multiple=True, metavar="KEY=VALUE", help="A field; dots nest, JSON values are read as JSON."
 )

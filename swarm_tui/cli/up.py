@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from swarm_tui.cli.common import FAILED, UNREACHABLE, Failure, host_name, is_terminal, note
+from swarm_tui.cli.complete import layouts
 from swarm_tui.cli.renewal import offer
 from swarm_tui.cli.validate_handlers import missing_handlers
 from swarm_tui.config.load import Loaded, find_layout, load_layout
@@ -21,7 +22,7 @@ from swarm_tui.tmux.errors import TmuxError
 
 
 @click.command(epilog="Example: swarm-tui up opencto-dev --detach")
-@click.argument("layout", default="opencto-dev", metavar="[LAYOUT]")
+@click.argument("layout", default="opencto-dev", metavar="[LAYOUT]", shell_complete=layouts)
 @click.option("--detach", is_flag=True, help="Return when every agent has registered; open no screen.")
 @click.option("--wait", type=click.FloatRange(min=0), default=60.0, show_default=True, help="Seconds to wait for that.")
 @click.option("--dry-run", is_flag=True, help="Show what would run; start nothing.")

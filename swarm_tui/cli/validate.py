@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from swarm_tui.cli.common import USAGE, Failure, json_option, note, print_json
+from swarm_tui.cli.complete import layouts
 from swarm_tui.cli.validate_handlers import handler_problems, missing_handlers
 from swarm_tui.config.errors import ConfigError
 from swarm_tui.config.ids import name_agents
@@ -14,7 +15,7 @@ from swarm_tui.config.urls import shown_url
 
 
 @click.command(epilog="Example: swarm-tui validate layouts/opencto-dev.yml")
-@click.argument("file", required=False)
+@click.argument("file", required=False, shell_complete=layouts)
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of a layout, for editors.")
 @json_option
 def command(file: str | None, schema: bool, as_json: bool) -> int:

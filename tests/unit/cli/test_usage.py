@@ -2,12 +2,15 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
 
 from swarm_tui.cli import group as group_module
 from swarm_tui.cli.group import COMMANDS, group, run
+from swarm_tui.config.running import save_running
+from tests.unit.cli.test_parts import running
 
 
 @pytest.mark.parametrize(
@@ -135,3 +138,31 @@ def test_completion_answers() -> None:
     env = {**os.environ, "_SWARM_TUI_COMPLETE": "bash_complete", "COMP_WORDS": "swarm-tui stat", "COMP_CWORD": "1"}
     done = subprocess.run([sys.executable, "-m", "swarm_tui"], env=env, capture_output=True, text=True, check=False)
     assert "plain,status" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("swarm-tui st", ["status", "start", "stop"]),
+        ("swarm-tui up open", ["opencto-dev", "opencto-prod"]),
+        ("swarm-tui up ./la", ["./la"]),
+        ("swarm-tui validate sm", ["small"]),
+        ("swarm-tui publish monitoring.", ["monitoring.alerts", "monitoring.health"]),
+        ("swarm-tui status --swarm m", ["mine"]),
+    ],
+)
+def test_a_shell_completes_commands_and_values(
+    typed: str,
+    offered: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    save_running(running("mine"))
+    monkeypatch.setenv("_SWARM_TUI_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", typed)
+    monkeypatch.setenv("COMP_CWORD", str(len(typed.split()) - 1))
+    with pytest.raises(SystemExit):
+        run([])
+    assert [line.partition(",")[2] for line in capsys.readouterr().out.split()] == offered
