@@ -9,7 +9,7 @@ import pytest
 
 from swarm_tui.config.model import Broker, RestartPolicy, RunSpec
 from swarm_tui.config.paths import StateDir
-from swarm_tui.config.spec import write_spec
+from swarm_tui.config.spec import read_spec, write_spec
 from swarm_tui.supervisor.crew import Crew, Place
 from swarm_tui.supervisor.ground import Ground
 from swarm_tui.supervisor.lifecycle import Lifecycle
@@ -70,6 +70,47 @@ def test_many_panes_are_made_in_lists_that_tmux_takes(real: Tmux, tmp_path: Path
     assert [tags[pane.pane_id] for pane in made] == [one.agent_id for one, _ in new]
     assert all(state.log(one.agent_id).read_text().count("incarnation 1") == 1 for one, _ in new)
     assert len({pane.window_id for pane in real.panes() if pane.agent}) == (1 if tiled else 30)
+
+
+@pytest.mark.parametrize("damage", [None, b"\xff{"])
+def test_whoever_starts_an_agent_first_writes_what_it_is_told(real: Tmux, tmp_path: Path, damage: bytes | None) -> None:
+    """The look-out may be earlier than the beginning, and a file may be damaged while the agent runs."""
+    state, loop = StateDir(tmp_path / "state").create(), Loop(on_error=_fails, on_stall=lambda seconds: None)
+    crew = Crew(real, Place(swarm="many", session="s", tiled=True, state=state))
+    one = spec(1, tmp_path)
+    ground = Ground(
+        loop, crew, RestartPolicy(), {one.agent_id: Unit(one)},
+        say=lambda *words: None, changed=lambda: None, drain=lambda unit: False,
+        elsewhere=lambda agent_id: None, lost=lambda: None,
+    )  # fmt: skip
+    if damage is not None:
+        state.spec(one.agent_id).write_bytes(damage)
+    Lifecycle(ground).advance()
+    assert read_spec(state.spec(one.agent_id)) == one
+    assert [pane.agent for pane in real.panes() if pane.agent] == [one.agent_id]
+    loop.close()
+
+
+def test_an_id_that_runs_on_another_host_is_not_started_before_that_has_ended(real: Tmux, tmp_path: Path) -> None:
+    state, loop = StateDir(tmp_path / "state").create(), Loop(on_error=_fails, on_stall=lambda seconds: None)
+    crew = Crew(real, Place(swarm="many", session="s", tiled=True, state=state))
+    unit, elsewhere = Unit(spec(1, tmp_path)), {"agent-01": "far"}
+    said: list[str] = []
+    ground = Ground(
+        loop, crew, RestartPolicy(), {unit.agent_id: unit},
+        say=lambda what, agent_id, reason: said.append(what), changed=lambda: None, drain=lambda unit: False,
+        elsewhere=elsewhere.get, lost=lambda: None,
+    )  # fmt: skip
+    life = Lifecycle(ground)
+    life.advance()
+    life.advance()
+    assert said == ["elsewhere"]
+    assert "the host far" in unit.row().reason
+    elsewhere.clear()
+    life.advance()
+    assert said == ["elsewhere", "start"]
+    assert unit.row().reason == ""
+    loop.close()
 
 
 def test_a_log_outlives_restarts_and_rotations(real: Tmux, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
