@@ -26,16 +26,29 @@ def is_inside(tmux: Tmux, environ: Mapping[str, str] | None = None) -> bool:
     return bool(own) and os.path.realpath(own[0]) == os.path.realpath(current)
 
 
-def attach_argv(socket: str, session: str, pane_id: str | None = None, *, inside: bool = False) -> list[str]:
-    """The command line that shows the session, or one pane of it zoomed; `inside`: from a pane of the same server."""
+def attach_argv(
+    socket: str, session: str, pane_id: str | None = None, *, inside: bool = False, back: str = "L"
+) -> list[str]:
+    """The command line that shows the session, or one pane of it zoomed; `inside`: from a pane of the same server.
+
+    `back` is the key after the prefix that then goes back: L to another session, l to another window of this one.
+    """
     argv = ["tmux", "-u"] if socket == DEFAULT else ["tmux", "-u", "-L", socket]
     if pane_id is not None:
         argv += ["select-window", "-t", pane_id, ";", "select-pane", "-t", pane_id, ";"]
         argv += ["if-shell", "-F", "-t", pane_id, "#{window_zoomed_flag}", "", f"resize-pane -Z -t {pane_id}", ";"]
     if not inside:
         return [*argv, "attach-session", "-t", f"={session}"]
-    back = ["display-message", "-d", "4000", "prefix L goes back to where you came from"]
-    return [*argv, "switch-client", "-t", f"={session}", ";", *back]
+    says = ["display-message", "-d", "4000", f"prefix {back} goes back to where you came from"]
+    return [*argv, "switch-client", "-t", f"={session}", ";", *says]
+
+
+def _key_back(tmux: Tmux, session: str) -> str:
+    try:
+        here = tmux.run("display-message", "-p", "-t", os.environ.get("TMUX_PANE", ""), "#{session_name}")
+    except TmuxError:
+        return "L"
+    return "l" if here == [session] else "L"
 
 
 def attach_environ(environ: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -49,7 +62,8 @@ def attach_environ(environ: Mapping[str, str] | None = None) -> dict[str, str]:
 def attach(tmux: Tmux, session: str, pane_id: str | None = None) -> int:
     """Attach this terminal, and return when the person detaches; tmux's exit code. Inside, return at once."""
     inside = is_inside(tmux)
-    argv = attach_argv(tmux.socket, session, pane_id, inside=inside)
+    back = _key_back(tmux, session) if inside else ""
+    argv = attach_argv(tmux.socket, session, pane_id, inside=inside, back=back)
     environ = dict(os.environ) if inside else attach_environ()
     code = subprocess.run(argv, env=environ, check=False).returncode
     if not inside:

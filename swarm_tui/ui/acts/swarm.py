@@ -79,7 +79,8 @@ SWARM_ACTS = (
         scopes=("agents", "agent", "pane", "wall", "task"),
         can=lambda c: c.app.attaching.why_not(c),
         run=lambda c: c.app.attaching.attach(c),
-        help="Turn this terminal into the agent's pane; detach (prefix d) comes back here.",
+        help="Turn this terminal into the agent's pane; detaching (prefix d, as its last line says; the prefix twice "
+        "inside another tmux) comes back here.",
     ),
     Action(
         name="leave",
