@@ -117,8 +117,8 @@ def task_row(task: TaskView) -> TaskRow:
         payload=task.payload,
         hops=task.hops,
         payload_hash=task.payload_hash,
-        errors=task.errors,
-        late=task.late,
+        errors=list(task.errors),
+        late=list(task.late),
     )
 
 

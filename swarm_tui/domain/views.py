@@ -56,8 +56,11 @@ class AgentView(Struct, kw_only=True):
     failed: int = 0
 
 
-class TaskView(Struct, kw_only=True):
-    """One task. `duration` milliseconds of the last attempt."""
+class TaskView(Struct, kw_only=True, gc=False):
+    """One task. `duration` milliseconds of the last attempt.
+
+    There may be ten thousand: what most do not have costs nothing, and the collector need not look at any.
+    """
 
     task_id: str
     type: str = "?"
@@ -82,11 +85,11 @@ class TaskView(Struct, kw_only=True):
     """As it came, like `result`: whoever shows one of its strings cleans it first."""
     accepted: bool = False
     """`tasks/queued` was heard."""
-    late: list[str] = []
+    late: tuple[str, ...] = ()
     """Answers that came after they counted: kept, never applied."""
     payload_hash: str | None = None
     """Of one that awaits approval: what the approval must name."""
-    errors: list[str] = []
+    errors: tuple[str, ...] = ()
     """The error of each attempt that ended in one, oldest first."""
     hops: list[Hop] = []
 

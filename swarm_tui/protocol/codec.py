@@ -2,6 +2,7 @@
 
 import re
 from hashlib import sha256
+from sys import intern
 from typing import Any
 
 import msgspec
@@ -18,6 +19,8 @@ from swarm_tui.protocol.writer import COMMAND_LIFE, Writer, builtins
 __all__ = ["COMMAND_LIFE", "MAX_BYTES", "MAX_DEPTH", "MAX_VALUES", "Writer", "builtins", "decode", "refusal"]
 
 _SENDER = re.compile(r"[A-Za-z0-9_.:@-]{1,160}")
+#: What many messages say alike: one string of it is kept for all.
+_ALIKE = ("agent_id", "type", "role")
 #: Kinds whose topic names the one who speaks.
 _SPEAKER_IN_TOPIC = frozenset({Kind.STATUS, Kind.QUERY, Kind.HOST_STATUS})
 _PRESENCE = frozenset({Kind.REGISTER, Kind.HEARTBEAT, Kind.SHUTDOWN, Kind.STATUS})
@@ -93,6 +96,9 @@ def _read(full: str, kind: Kind, key: str, raw: bytes, retained: bool, received:
     if kind in TASKS and isinstance(key_there := body.get("idempotencyKey", body.get("idempotency_key")), str):
         # The camel-case dialect keys a task in its envelope.
         payload.setdefault("idempotency_key", key_there)
+    for name in _ALIKE:
+        if type(payload.get(name)) is str:
+            payload[name] = intern(payload[name])
     warnings: list[str] = []
     sender = _sender(kind, key, body, payload, warnings)
     at = parse_time(body.get("timestamp"))
@@ -101,14 +107,14 @@ def _read(full: str, kind: Kind, key: str, raw: bytes, retained: bool, received:
         raise RefusedError(f"a command that expired {received - expires_at:.0f} s ago (or a clock is off)")
     role = body.get("role", payload.get("role"))
     return Event(
-        topic=clean(full),
+        topic=intern(clean(full)),
         kind=kind,
-        key=key if kind is not Kind.OTHER else clean(key),
+        key=intern(key if kind is not Kind.OTHER else clean(key)),
         id=clean(identity),
         at=received if at is None else at,
         received=received,
-        sender=sender,
-        role=clean(role, 64) if isinstance(role, str) else None,
+        sender=intern(sender),
+        role=intern(clean(role, 64)) if isinstance(role, str) else None,
         body=_typed(kind, key, sender, payload),
         payload=payload,
         retained=retained,

@@ -11,8 +11,8 @@ from swarm_tui.protocol.topics import Kind
 ANONYMOUS = "anonymous"
 
 
-class Event(Struct, frozen=True, kw_only=True):
-    """One message of the swarm, normalised.
+class Event(Struct, frozen=True, kw_only=True, gc=False):
+    """One message of the swarm, normalised. Nothing in it can lead back to it, so the collector need not look.
 
     `at` is the sender's time and `received` ours, seconds since the epoch. `payload` is the body as it came, with
     snake-case names, unknown fields kept. `expires_at` is set on commands. `warnings` names what the reader mended.

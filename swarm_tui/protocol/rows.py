@@ -5,7 +5,7 @@ from typing import Any
 from msgspec import Struct
 
 
-class Hop(Struct, kw_only=True):
+class Hop(Struct, kw_only=True, gc=False):
     """One step of a task: `at` is seconds since the epoch, `what` a state or an act (`published`, `queued`)."""
 
     at: float

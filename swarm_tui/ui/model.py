@@ -16,6 +16,8 @@ from swarm_tui.ui.source import Item
 from swarm_tui.ui.stream import Stream
 from swarm_tui.ui.troubles import Troubles
 
+#: Tasks that are listed though they ended over an hour ago; the dispatcher knows of more.
+ENDED_KEPT = 500
 #: More than this in one batch, and the stream lists only the end of it.
 LISTED = 1_000
 
@@ -42,7 +44,7 @@ class Model:
         self.swarm = swarm
         self.clock = clock
         self.began = clock()
-        self.fleet = Fleet(swarm)
+        self.fleet = Fleet(swarm, kept=ENDED_KEPT)
         self.stream = stream or Stream(swarm)
         self.marks: dict[str, set[str]] = {"agents": set(), "tasks": set()}
         self.past_loaded = False
@@ -131,8 +133,7 @@ class Model:
 
     def counts(self) -> dict[TaskState, int]:
         """How many tasks are in each state."""
-        by_state = self.fleet.by_state
-        return {state: len(by_state.get(state, ())) for state in TaskState}
+        return self.fleet.counts_by_state()
 
     def running(self) -> int:
         """How many tasks an agent has in hand."""

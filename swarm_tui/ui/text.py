@@ -29,7 +29,7 @@ def flat(value: object, limit: int = 400) -> str:
     return _JOINERS.sub("", clean(text))
 
 
-@lru_cache(8192)
+@lru_cache(2048)
 def fit(text: str, width: int, right: bool = False) -> str:
     """`text` in exactly `width` columns, cut with … or padded; `text` is safe already."""
     if width <= 0:

@@ -27,7 +27,7 @@ _HANDED_OUT = frozenset({TaskState.ASSIGNED, TaskState.RUNNING})
 _WAITS = frozenset({TaskState.QUEUED, TaskState.RETRY_WAIT, TaskState.HELD})
 
 
-class Word(Struct, frozen=True):
+class Word(Struct, frozen=True, gc=False):
     """What the dispatcher said last: it speaks with one clock, so `attempt` and then `at` order its words."""
 
     attempt: int
@@ -43,7 +43,7 @@ class Word(Struct, frozen=True):
         return mine > (other.attempt, other.at, _RANK[other.state])
 
 
-class Answer(Struct, frozen=True):
+class Answer(Struct, frozen=True, gc=False):
     """A worker's end of one attempt. `duration` milliseconds."""
 
     attempt: int
@@ -56,7 +56,7 @@ class Answer(Struct, frozen=True):
     duration: float | None = None
 
 
-class Ledger(TaskView, kw_only=True):
+class Ledger(TaskView, kw_only=True, gc=False):
     """A task's view together with the facts it is derived from."""
 
     word: Word | None = None
@@ -113,14 +113,13 @@ class Ledger(TaskView, kw_only=True):
     def keep_late(self, text: str) -> None:
         """Keep an answer that does not count."""
         if text not in self.late and len(self.late) < MAX_LATE:
-            self.late.append(text)
+            self.late = (*self.late, text)
 
     def keep_error(self, attempt: int, agent_id: str | None, what: str) -> None:
         """Keep why an attempt ended, once."""
         text = f"attempt {attempt} on {agent_id or 'nobody'}: {what}"
         if text not in self.errors:
-            self.errors.append(text)
-            del self.errors[:-MAX_LATE]
+            self.errors = (*self.errors, text)[-MAX_LATE:]
 
 
 def derive(task: Ledger) -> TaskState:

@@ -17,7 +17,7 @@ def merge(task: Ledger, row: TaskRow, state: TaskState) -> None:
     task.assigned_to = task.assigned_to or row.assigned_to
     task.created_at = min(task.created_at or row.created_at, row.created_at)
     task.reason = task.reason or clean(row.reason, 500)
-    task.errors = task.errors or [clean(line, 1000) for line in row.errors]
+    task.errors = task.errors or tuple(clean(line, 1000) for line in row.errors)
     for line in row.late:
         task.keep_late(clean(line, 500))
     _hops(task, row)

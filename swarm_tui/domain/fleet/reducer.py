@@ -3,6 +3,7 @@
 from collections import deque
 
 from swarm_tui.domain.fleet.agents import Agents
+from swarm_tui.domain.fleet.ended import MAX_ENDED
 from swarm_tui.domain.fleet.hosts import Hosts
 from swarm_tui.domain.fleet.ledger import Ledger
 from swarm_tui.domain.fleet.tasks import Tasks
@@ -30,10 +31,11 @@ class Fleet:
     """What is known of one swarm. Feed it with `apply`, `tick`, `link` and `load`; read its attributes.
 
     All text that is meant for people is safe to show, but for the payloads and results of tasks, which stay as they
-    came. Not thread-safe: one thread feeds and reads, or the caller locks.
+    came. Not thread-safe: one thread feeds and reads, or the caller locks. `kept` is how many tasks it keeps that ended
+    over an hour ago.
     """
 
-    def __init__(self, swarm: str) -> None:
+    def __init__(self, swarm: str, *, kept: int = MAX_ENDED) -> None:
         self.swarm = swarm
         self.broker_up = False
         self.broker_reason = NOT_YET
@@ -51,7 +53,7 @@ class Fleet:
         """Messages a second, over the last ticks."""
         self._agents = Agents()
         self._hosts = Hosts(self._agents)
-        self._tasks = Tasks(self._moved)
+        self._tasks = Tasks(self._moved, kept)
         self.agents = self._agents.all
         self.hosts: dict[str, HostView] = self._hosts.all
         self.tasks = self._tasks.all
@@ -64,6 +66,10 @@ class Fleet:
     def by_state(self) -> dict[TaskState, dict[str, None]]:
         """Task ids by state, kept as tasks move; each in the order in which they came to that state."""
         return self._tasks.by_state
+
+    def counts_by_state(self) -> dict[TaskState, int]:
+        """How many tasks are in each state, or ended in it and were forgotten since."""
+        return {state: len(ids) + self._tasks.ended.past[state] for state, ids in self.by_state.items()}
 
     @property
     def common_silence(self) -> str | None:
@@ -212,5 +218,5 @@ class Fleet:
     def load(self, rows: list[TaskRow], now: float) -> Changes:
         """Merge the past, as a query answered it; facts already known that are newer stay."""
         self._touched = set()
-        tasks = self._tasks.load(rows)
+        tasks = self._tasks.load(rows, now)
         return Changes(tasks=tasks, agents=self._touched, header=bool(tasks))

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from swarm_tui.domain.fleet.ended import MAX_ENDED, Ended
 from swarm_tui.domain.fleet.ledger import Answer, Ledger, Word, settle
 from swarm_tui.domain.fleet.past import merge
 from swarm_tui.domain.states import ENDED, TaskState
@@ -12,7 +13,6 @@ from swarm_tui.protocol.rows import Hop, TaskRow
 from swarm_tui.protocol.text import clean
 from swarm_tui.protocol.topics import Kind
 
-MAX_ENDED = 10_000
 MAX_OPEN = 100_000
 MAX_ALIASES = 1_000
 STATES = {state.value: state for state in TaskState}
@@ -37,15 +37,16 @@ _HOP = {
 class Tasks:
     """Every task that is known, bounded, with an index by state that is kept as they move.
 
-    `moved(task, old_state, old_agent)` is told of each change of state or of holder.
+    `moved(task, old_state, old_agent)` is told of each change of state or of holder. `kept` is how many tasks that
+    ended longer ago than `LATELY` are kept.
     """
 
-    def __init__(self, moved: Callable[[Ledger, TaskState | None, str | None], None]) -> None:
+    def __init__(self, moved: Callable[[Ledger, TaskState | None, str | None], None], kept: int = MAX_ENDED) -> None:
         self.all: dict[str, Ledger] = {}
         self.by_state: dict[TaskState, dict[str, None]] = {state: {} for state in TaskState}
         self.dropped = 0
         """Tasks forgotten to stay within the bounds."""
-        self._ended: dict[str, None] = {}
+        self.ended = Ended(kept)
         self._aliases: dict[str, str] = {}
         self._moved = moved
         self._steps: dict[Kind, Callable[[Event, Any], str | None]] = {
@@ -217,13 +218,20 @@ class Tasks:
         task.message = clean(f"{body.status} {body.message}".strip(), 300)
         return self._settle(task, event.received)
 
-    def load(self, rows: list[TaskRow]) -> set[str]:
+    def load(self, rows: list[TaskRow], now: float) -> set[str]:
         """Merge what the dispatcher remembers: gaps are filled, and a newer fact that is known already stays."""
-        return {self._load(row) for row in rows if row.state in STATES}
+        loaded = {self._load(row) for row in rows if row.state in STATES}
+        if len(loaded) > 1:
+            self.ended.sort(self.all)
+            self._let_go(now)
+        return loaded
 
     def _load(self, row: TaskRow) -> str:
+        state = STATES[row.state]
+        if row.task_id not in self.all:
+            self.ended.known_again(state, row.updated_at)
         task = self._task(row.task_id, row.updated_at)
-        merge(task, row, STATES[row.state])
+        merge(task, row, state)
         return self._settle(task, row.updated_at)
 
     def forget(self, task_id: str) -> None:
@@ -231,17 +239,17 @@ class Tasks:
         task = self.all.pop(task_id, None)
         if task is not None:
             self.by_state[task.state].pop(task_id, None)
-            self._ended.pop(task_id, None)
+            self.ended.ids.pop(task_id, None)
             self.dropped += 1
 
     def _task(self, task_id: str, at: float) -> Ledger:
         task = self.all.get(task_id)
         if task is None:
-            task = Ledger(task_id=task_id, created_at=at, updated_at=at, hops=[], late=[], errors=[])
+            task = Ledger(task_id=task_id, created_at=at, updated_at=at)
             self.all[task_id] = task
             self.by_state[task.state][task_id] = None
-            if len(self.all) - len(self._ended) > MAX_OPEN:
-                self.forget(next(key for key in self.all if key not in self._ended))
+            if len(self.all) - len(self.ended.ids) > MAX_OPEN:
+                self.forget(next(key for key in self.all if key not in self.ended.ids))
         return task
 
     def _hop(
@@ -268,11 +276,14 @@ class Tasks:
             del self.by_state[before][task_id]
             self.by_state[task.state][task_id] = None
         if task.state in ENDED:
-            self._ended[task_id] = None
-            if len(self._ended) > MAX_ENDED:
-                self.forget(next(iter(self._ended)))
+            self.ended.ids[task_id] = None
+            self._let_go(task.updated_at)
         else:
-            self._ended.pop(task_id, None)
+            self.ended.ids.pop(task_id, None)
+
+    def _let_go(self, now: float) -> None:
+        for gone in self.ended.too_many(self.all, now):
+            self.forget(gone)
 
 
 def _number(value: float | None) -> float | None:

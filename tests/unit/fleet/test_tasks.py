@@ -1,8 +1,11 @@
 """Tasks: every hop, whatever the order, and what is told from what."""
 
+import msgspec
 import pytest
 
-from swarm_tui.domain.fleet.tasks import MAX_ENDED, Tasks
+from swarm_tui.domain.fleet import Fleet
+from swarm_tui.domain.fleet.ended import MAX_ENDED
+from swarm_tui.domain.fleet.tasks import Tasks
 from swarm_tui.domain.states import TaskState as S
 from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.rows import Hop, TaskRow
@@ -28,8 +31,8 @@ def test_a_story_is_told_state_by_state(paper: Paper) -> None:
     ]  # fmt: skip
     task = paper.fleet.tasks["t"]
     assert (task.attempt, task.agent_id, task.result, task.duration, task.progress) == (3, "a1", {"n": 3}, 9, 100.0)
-    assert task.late == ["a success of attempt 2 by slow"]
-    assert task.errors == ["attempt 1 on a1: failed, and did not say why"]
+    assert task.late == ("a success of attempt 2 by slow",)
+    assert task.errors == ("attempt 1 on a1: failed, and did not say why",)
     assert [hop.what for hop in task.hops] == [
         "published", "queued", "assigned", "started", "failed", "retrying", "assigned", "progress", "retrying",
         "assigned", "started", "complete", "progress", "complete",
@@ -68,7 +71,7 @@ def test_a_dispatchers_end_is_not_undone_by_a_late_success(paper: Paper) -> None
     paper.say("tm", K.TASK_CANCELLED, b.TaskVerdict(task_id="t", attempt=1, reason="by me"))
     paper.say("a1", K.TASK_COMPLETE, b.Complete(task_id="t", agent_id="a1", attempt=1, result=1))
     task = paper.fleet.tasks["t"]
-    assert (task.state, task.result, task.late) == (S.CANCELLED, None, ["a success of attempt 1 by a1"])
+    assert (task.state, task.result, task.late) == (S.CANCELLED, None, ("a success of attempt 1 by a1",))
 
 
 def test_a_success_counts_while_no_newer_attempt_has_started(paper: Paper) -> None:
@@ -156,7 +159,7 @@ def test_the_past_fills_gaps_and_overwrites_nothing_newer(paper: Paper) -> None:
 
 def test_ended_tasks_hops_and_late_answers_are_bounded(paper: Paper, monkeypatch: pytest.MonkeyPatch) -> None:
     assert MAX_ENDED == 10_000
-    monkeypatch.setattr("swarm_tui.domain.fleet.tasks.MAX_ENDED", 10)
+    monkeypatch.setattr("swarm_tui.domain.fleet.ended.MAX_ENDED", 10)
     monkeypatch.setattr("swarm_tui.domain.fleet.tasks.MAX_OPEN", 20)
     for number in range(40):
         paper.say("a1", K.TASK_COMPLETE, b.Complete(task_id=f"e{number}", agent_id="a1"))
@@ -170,6 +173,27 @@ def test_ended_tasks_hops_and_late_answers_are_bounded(paper: Paper, monkeypatch
     assert len(paper.fleet.tasks["o39"].hops) <= 64
     assert paper.fleet.tasks["o39"].hops[0].what == "published"
     assert len(paper.fleet.tasks["e39"].late) <= 16
+
+
+def test_what_ended_long_ago_is_forgotten_but_for_the_newest_and_still_counted() -> None:
+    paper = Paper()
+    paper.fleet = Fleet(paper.fleet.swarm, kept=3)
+    for number in range(10):
+        paper.say("a1", K.TASK_COMPLETE, b.Complete(task_id=f"e{number}", agent_id="a1"))
+    assert len(paper.fleet.tasks) == 10
+    paper.now += 3601.0
+    paper.say("a1", K.TASK_COMPLETE, b.Complete(task_id="new", agent_id="a1"))
+    assert list(paper.fleet.tasks) == ["e8", "e9", "new"]
+    assert paper.fleet.counts_by_state()[S.COMPLETE] == 11
+    row = TaskRow(task_id="e1", type="x", state="complete", updated_at=paper.now - 3602.0, created_at=1.0)
+    paper.fleet.load([row], paper.now)
+    assert "e1" in paper.fleet.tasks
+    assert paper.fleet.counts_by_state()[S.COMPLETE] == 11
+    rows = [msgspec.structs.replace(row, task_id=f"e{number}") for number in range(8)]
+    paper.fleet.load(rows, paper.now)
+    assert len(paper.fleet.tasks) == 3
+    assert "new" in paper.fleet.tasks
+    assert paper.fleet.counts_by_state()[S.COMPLETE] == 11
 
 
 def test_text_for_people_is_clean(paper: Paper) -> None:
