@@ -6,7 +6,7 @@ from pathlib import Path
 from swarm_tui.config.files import remove
 from swarm_tui.config.paths import StateDir
 from swarm_tui.supervisor import locks
-from swarm_tui.supervisor.broker_pane import SUPERVISOR
+from swarm_tui.supervisor.broker_pane import BROKER, SUPERVISOR
 from swarm_tui.supervisor.crew import CONTROL
 from swarm_tui.supervisor.pane import loop_argv
 from swarm_tui.supervisor.plan import Plan
@@ -31,6 +31,11 @@ def _mend(tmux: Tmux, plan: Plan, state: StateDir) -> None:
         return
     argv = loop_argv(plan.swarm, state)
     tags = commands.control_tags(plan.swarm, SUPERVISOR)
+    broker = next((pane for pane in here if pane.role == BROKER and pane.swarm == plan.swarm), None)
+    if broker is not None:
+        tmux.run_list([*commands.split(broker.pane_id, argv, "/", stay=True), *commands.tags(None, tags)])
+        _note(state, "mended: the supervisor's pane was gone; it runs again in a new one")
+        return
     if here:
         tmux.run_list([*commands.new_window(plan.session, CONTROL, argv, "/"), *commands.tags(None, tags)])
         _note(state, "mended: the control window was gone; the supervisor runs again in a new one")
