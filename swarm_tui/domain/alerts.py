@@ -159,7 +159,8 @@ def _restarts(fleet: Fleet, past: Past, now: float) -> Iterator[Alert]:
     for _, agent_id in past.restarts:
         count[agent_id] = count.get(agent_id, 0) + 1
     if len(past.restarts) >= limits.restart_all:
-        message = f"{len(past.restarts)} restarts of {len(count)} agents within {limits.restart_window:.0f} s"
+        of = f"{len(count)} agent{'' if len(count) == 1 else 's'}"
+        message = f"{len(past.restarts)} restarts of {of} within {limits.restart_window:.0f} s"
         yield Alert(name="restart-storm", severity="critical", message=message)
     for agent_id, times in count.items():
         if times >= limits.restart_each:
