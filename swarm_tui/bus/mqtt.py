@@ -23,8 +23,8 @@ CONNACK_WAIT = 10.0
 KEEPALIVE_TIMEOUT = 141
 #: Messages kept while the link is down; beyond it the oldest goes, counted in `dropped`.
 OUTBOX_MAX = 100_000
-#: Seconds that a message may wait for the next one.
-LINGER = 0.004
+#: Seconds that an acknowledgement, or a message that may, waits to be written with the next ones; and how many do.
+LINGER, MOST_LINGER = 0.004, 8
 #: AWS IoT takes eight filters in one SUBSCRIBE.
 _FILTERS = 8
 #: After so many connections that ended before anything was acknowledged, the oldest message is to blame.
@@ -56,8 +56,10 @@ class MqttBus:
         self._outbox: deque[tuple[Outgoing, OnAck | None]] = deque()
         self._blocked = False
         """The socket takes no more for now."""
-        self._send_by = 0.0
-        """When what waits must be sent at the latest; 0: now."""
+        self._hurry = False
+        """Something waits that may not linger."""
+        self._send_by: float | None = None
+        """When what lingers is written at the latest."""
         self._unacked: dict[int, OnAck | None] = {}
         self._up = False
         self._fell_silent = False
@@ -95,18 +97,14 @@ class MqttBus:
 
     def publish(self, message: Outgoing, on_ack: OnAck | None = None, *, linger: bool = False) -> None:
         """Send, or keep in memory while the link is down; thread-safe, never blocks."""
-        quiet = not self._outbox
         if self._post(message, on_ack):
-            if linger and quiet:
-                self._send_by = time.monotonic() + LINGER
-            elif not linger:
-                self._send_by = 0.0
+            self._hurry = self._hurry or not linger
             self._push(at_once=not linger)
 
     def publish_all(self, messages: Sequence[tuple[Outgoing, OnAck | None]]) -> None:
         """Publish them in order, with one write."""
         if sum([self._post(message, on_ack) for message, on_ack in messages]):
-            self._send_by = 0.0
+            self._hurry = True
             self._push()
 
     def _post(self, message: Outgoing, on_ack: OnAck | None) -> bool:
@@ -160,6 +158,7 @@ class MqttBus:
         client = self._client
         if client is None or client.socket() is None or self._blocked:
             return False
+        self._hurry, self._send_by = False, None
         self._send(client, ours=False)
         self._blocked = not client.written()
         return not self._blocked and (not self._outbox or len(self._unacked) >= INFLIGHT)
@@ -225,8 +224,7 @@ class MqttBus:
         while client.socket() is not None and code == 0:
             if not self._up and (time.monotonic() > answer_by or self._done()):
                 break
-            lingers = self._up and self._lingering() > 0
-            if (not lingers and self._write(client)) or (sock := client.socket()) is None:
+            if (not self._may_linger(client) and self._write(client)) or (sock := client.socket()) is None:
                 break
             poller.register(sock, select.POLLIN | (select.POLLOUT if self._blocked else 0))
             code = self._step(client, sock, self._wait(poller))
@@ -242,6 +240,7 @@ class MqttBus:
 
     def _write(self, client: BulkClient) -> bool:
         """Write what waits, with the acknowledgements; whether that was the end of the connection."""
+        self._hurry, self._send_by = False, None
         if self._up:
             self._send(client)
         leaving = self._up and self._done()
@@ -272,11 +271,17 @@ class MqttBus:
 
     def _timeout(self) -> float:
         """Milliseconds until the keepalive, the close or what lingers must be looked at."""
-        return min(self._lingering() * 1000 or 1000.0, 1000.0 if self._close_by is None else 20.0)
+        limit = 1000.0 if self._close_by is None else 20.0
+        return limit if self._send_by is None else min(limit, max(0.0, self._send_by - time.monotonic()) * 1000)
 
-    def _lingering(self) -> float:
-        """Seconds that what waits may wait on for company."""
-        return max(0.0, self._send_by - time.monotonic()) if self._send_by and self._outbox else 0.0
+    def _may_linger(self, client: BulkClient) -> bool:
+        """Whether what there is to write, acknowledgements above all, may wait on for company."""
+        waits = len(self._outbox) + len(client._out_packet)
+        if not self._up or self._hurry or self._blocked or self._fresh or not 0 < waits <= MOST_LINGER:
+            return False
+        if self._send_by is None:
+            self._send_by = time.monotonic() + LINGER
+        return self._send_by > time.monotonic()
 
     def _send(self, client: BulkClient, *, ours: bool = True) -> None:
         """Hand to paho what waits; not `ours`: on a caller's thread, where no callback may run."""
@@ -353,7 +358,7 @@ class MqttBus:
         self._fresh = deque(pattern for pattern in self._fresh if pattern not in self._patterns)
         for start in range(0, len(patterns), _FILTERS):
             client.subscribe(patterns[start : start + _FILTERS])
-        self._up = True
+        self._up = self._hurry = True
         self._attempt = 0
         self._guard("a link callback", lambda: self._on_link(Link(True, resumed=bool(flags.session_present))))
 
