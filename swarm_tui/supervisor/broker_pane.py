@@ -4,7 +4,6 @@ import signal
 import socket
 import time
 from collections.abc import Callable
-from contextlib import suppress
 
 from swarm_tui.broker.mosquitto import BrokerMissingError, EmbeddedBroker
 from swarm_tui.config.model import RestartPolicy
@@ -20,6 +19,8 @@ from swarm_tui.tmux.panes import Pane
 
 BROKER = "broker"
 SUPERVISOR = "supervisor"
+#: How often it is asked whether the broker listens yet: about 40 s in all.
+MOST_TRIES = 500
 
 
 def listens(port: int) -> bool:
@@ -118,11 +119,13 @@ class BrokerPane:
         """Until it listens; agents that start before would wait longer than we do here."""
         if self._ready is None:
             return
-        if listens(self.port):
+        if listens(self.port) or tries == MOST_TRIES:
+            if tries == MOST_TRIES:
+                self._say(BROKER, "", f"nothing listens on port {self.port} yet; the agents wait for it by themselves")
             self._history = restart.registered(self._history, time.monotonic())
             ready, self._ready = self._ready, None
             ready()
-        elif tries < 500:
+        else:
             self._loop.after(0.01 if tries < 100 else 0.1, lambda: self._await(tries + 1))
 
     def _ended(self, pid: int) -> None:
@@ -137,22 +140,27 @@ class BrokerPane:
     def leave(self, others: list[str]) -> None:
         """This swarm is done with it. `others` are sessions of swarms that still use it: one takes the pane over."""
         self._closed = True
-        with suppress(TmuxError):
-            panes = self._crew.tmux.panes()
-            pane = self.pane(panes)
-            heir = next((p for p in panes if p.session in others and p.role == SUPERVISOR), None)
-            if heir is not None:
-                if pane is not None and pane.session == self._crew.place.session:
-                    retag = commands.tags(pane.pane_id, {"@swarm": heir.swarm})
-                    move = ["join-pane", "-d", "-v", "-s", pane.pane_id, "-t", heir.pane_id]
-                    self._crew.tmux.run_list([move, *retag])
-                    self._say(BROKER, "", f"the broker goes on in session {heir.session}")
-                return
-            pid = pane.pid if pane is not None and not pane.dead else self._broker.pid()
-            if pid:
-                self._end(pid)
-            if pane is not None:
-                self._crew.close([pane.pane_id])
+        try:
+            self._hand_over_or_end(others)
+        except TmuxError as error:
+            self._say(BROKER, "", f"the broker is left as it is: {error}")
+
+    def _hand_over_or_end(self, others: list[str]) -> None:
+        panes = self._crew.tmux.panes()
+        pane = self.pane(panes)
+        heir = next((p for p in panes if p.session in others and p.role == SUPERVISOR), None)
+        if heir is not None:
+            if pane is not None and pane.session == self._crew.place.session:
+                retag = commands.tags(pane.pane_id, {"@swarm": heir.swarm})
+                move = ["join-pane", "-d", "-v", "-s", pane.pane_id, "-t", heir.pane_id]
+                self._crew.tmux.run_list([move, *retag])
+                self._say(BROKER, "", f"the broker goes on in session {heir.session}")
+            return
+        pid = pane.pid if pane is not None and not pane.dead else self._broker.pid()
+        if pid:
+            self._end(pid)
+        if pane is not None:
+            self._crew.close([pane.pane_id])
 
     def _end(self, pid: int) -> None:
         began = processes.start_time(pid)

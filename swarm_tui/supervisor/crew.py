@@ -157,14 +157,20 @@ class Crew:
             with suppress(TmuxError):
                 self.tmux.run("select-layout", "-t", window, "tiled")
 
-    def rotate(self, agent_id: str, pane_id: str) -> None:
-        """Begin a new log file when the old one is large."""
+    def rotate(self, agent_id: str, pane_id: str, *, logged: bool = True) -> None:
+        """Begin a new log file when the old one is large or gone; go on with it when nothing is `logged` any more.
+
+        Raises OSError when it cannot be written.
+        """
         path = self.place.state.log(agent_id)
-        if not _is_large(path):
+        size = _size(path)
+        if logged and size is not None and size <= LOG_LIMIT:
             return
-        _shift(path)
-        with suppress(TmuxError):
-            self.tmux.run_list(commands.log_to(path, pane_id))
+        if size is not None and size > LOG_LIMIT:
+            _shift(path)
+        else:
+            _touch(path)
+        self.tmux.run_list(commands.log_to(path, pane_id))
 
     def _begin_log(self, agent_id: str, incarnation: int) -> Path:
         path = self.place.state.log(agent_id)
@@ -184,21 +190,25 @@ def _weight(todo: commands.Commands) -> int:
     return sum(len(os.fsencode(argument)) + 3 for command in todo for argument in command)
 
 
-def _is_large(path: Path) -> bool:
+def _size(path: Path) -> int | None:
     try:
-        return path.stat().st_size > LOG_LIMIT
-    except OSError:
-        return False
+        return path.stat().st_size
+    except FileNotFoundError:
+        return None
 
 
 def _shift(path: Path) -> None:
     """file → file.1 → file.2 …; the oldest goes."""
     for number in range(LOGS_KEPT - 1, 0, -1):
-        with suppress(OSError):
+        with suppress(FileNotFoundError):
             os.replace(f"{path}.{number}", f"{path}.{number + 1}")
-    with suppress(OSError):
-        os.replace(path, f"{path}.1")
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
+    os.replace(path, f"{path}.1")
+    _touch(path)
+
+
+def _touch(path: Path) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
 
 
 def _folder(workdir: str) -> str:

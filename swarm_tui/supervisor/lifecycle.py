@@ -86,8 +86,13 @@ class Lifecycle:
 
     def kill(self, unit: Unit) -> None:
         """End it now."""
-        if unit.has_process:
-            processes.signal_group(unit.saved.pid, unit.saved.start_time, signal.SIGKILL)
+        pid, began = unit.saved.pid, unit.saved.start_time
+        if not unit.has_process or processes.signal_group(pid, began, signal.SIGKILL):
+            return
+        if processes.is_alive(pid, began):
+            unit.saved.reason = f"process {pid} cannot be ended from here: it runs as another user"
+            self._g.say("stop", unit.agent_id, unit.saved.reason)
+            self._g.changed()
 
     def end_process(self, unit: Unit) -> None:
         """End it step by step; what comes after is for the policy to say."""

@@ -31,6 +31,8 @@ class Lookout:
         self._presences, self._voice, self._looked = presences, voice, looked
         self._trouble = ""
         """Why tmux does not do what it is asked; empty when it does."""
+        self._unlogged: set[str] = set()
+        """Whose log cannot be written."""
 
     def start(self) -> None:
         """Begin to go round."""
@@ -58,7 +60,7 @@ class Lookout:
         self._life.advance()
 
     def _look_over(self, panes: list[Pane]) -> None:
-        there = {pane.pane_id for pane in self._g.crew.mine(panes)}
+        there = {pane.pane_id: pane for pane in self._g.crew.mine(panes)}
         for unit in list(self._g.units.values()):
             self._look_at(unit, there)
         self._looked(panes)
@@ -70,11 +72,12 @@ class Lookout:
             self._g.say("tmux", "", text)
         self._trouble = trouble
 
-    def _look_at(self, unit: Unit, pane_ids: set[str]) -> None:
+    def _look_at(self, unit: Unit, panes: dict[str, Pane]) -> None:
         if unit.pane_id is None:
             return
-        if unit.pane_id in pane_ids:
-            self._g.crew.rotate(unit.agent_id, unit.pane_id)
+        if unit.pane_id in panes:
+            if unit.has_process:
+                self._keep_log(unit.agent_id, panes[unit.pane_id])
         elif unit.has_process:
             # Its pane was closed and it outlived that: nobody can see it any more.
             self._g.say("orphan", unit.agent_id, "its pane was closed and its process lives on: it is ended")
@@ -82,6 +85,16 @@ class Lookout:
             self._life.end_process(unit)
         else:
             unit.pane_id = None
+
+    def _keep_log(self, agent_id: str, pane: Pane) -> None:
+        try:
+            if not pane.dead:
+                self._g.crew.rotate(agent_id, pane.pane_id, logged=pane.logged)
+            self._unlogged.discard(agent_id)
+        except OSError as error:
+            if agent_id not in self._unlogged:
+                self._unlogged.add(agent_id)
+                self._g.say("log", agent_id, f"what it prints is lost: {error.filename}: {error.strerror}")
 
     def _judge(self) -> None:
         self._g.loop.after(JUDGE_EVERY, self._judge)

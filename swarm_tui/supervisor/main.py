@@ -41,7 +41,8 @@ def supervise(root: Path) -> int:
         return 0
     # The server this pane is in, whatever the saved environment says of TMUX_TMPDIR.
     environ = {**os.environ, **{k: v for k, v in terminal_environment.items() if k == "TMUX_TMPDIR"}}
-    tmux = SwiftTmux(plan.socket, timeout=4.0, config=write_config(state_home() / "tmux.conf"), environ=environ)
+    limit = plan.layout.supervisor.tmux_wait
+    tmux = SwiftTmux(plan.socket, timeout=limit, config=write_config(state_home() / "tmux.conf"), environ=environ)
     supervisor = Supervisor(plan, state, tmux)
     tmux.connect(plan.session)
     try:

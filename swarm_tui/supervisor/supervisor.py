@@ -102,7 +102,10 @@ class Supervisor:
 
     def run(self) -> int:
         """Adopt what runs, start what does not, and keep it so until told to go down."""
-        saved = store.load(self.state) or Saved()
+        saved = store.load(self.state)
+        if saved is None and store.store_path(self.state).exists():
+            self.say("state", "", f"{store.store_path(self.state)} makes no sense: restarts are counted anew")
+        saved = saved or Saved()
         if saved.boot != store.boot_id():
             saved = Saved(crews=saved.crews, floors=saved.floors)
         self.voice.go_on(saved.events)

@@ -16,6 +16,7 @@ _SAFE = (
     "session_id",
     "session_attached",
     "pid",
+    "pane_pipe",
     PORT,
     INCARNATION,
     AGENT,
@@ -31,7 +32,10 @@ FORMAT = (
 
 
 class Pane(Struct, frozen=True, kw_only=True):
-    """One pane. `server_pid` is the tmux server's. Of a dead pane `status` or `signal` is set, or neither is known."""
+    """One pane. `server_pid` is the tmux server's; `logged`: what it prints is copied to a file.
+
+    Of a dead pane `status` or `signal` is set, or neither is known.
+    """
 
     pane_id: str
     pid: int
@@ -44,6 +48,7 @@ class Pane(Struct, frozen=True, kw_only=True):
     session_id: str
     attached: int
     server_pid: int
+    logged: bool = False
     port: int | None
     incarnation: str
     agent: str
@@ -84,6 +89,7 @@ def parse_pane(line: str) -> Pane | None:
         session_id=safe["session_id"],
         attached=_number(safe["session_attached"]) or 0,
         server_pid=server_pid,
+        logged=safe["pane_pipe"] == "1",
         port=_number(safe[PORT]),
         incarnation=safe[INCARNATION],
         agent=safe[AGENT],

@@ -11,7 +11,7 @@ names = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), m
 
 
 def line(session: str, window: str, role: str, swarm: str) -> str:
-    safe = ["%3", "77", "1", "2", "", "1", "0", "@1", "$0", "0", "55", "1883", "4", "builder"]
+    safe = ["%3", "77", "1", "2", "", "1", "0", "@1", "$0", "0", "55", "1", "1883", "4", "builder"]
     lengths = [str(len(text.encode())) for text in (session, window, role)]
     return "|".join([*safe, *lengths, session + window + role + swarm])
 
