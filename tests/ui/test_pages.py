@@ -1,10 +1,12 @@
-"""Pages that are turned to something else instead of being mounted anew."""
+"""The pages: what each shows, and that one is turned to the next instead of being mounted anew."""
 
 import threading
 
 import pytest
 
-from swarm_tui.protocol.bodies import Reply
+from swarm_tui.protocol.bodies import Reply, Status
+from swarm_tui.protocol.topics import Kind
+from tests.ui import scenes
 from tests.ui.harness import seated
 
 
@@ -70,3 +72,108 @@ async def test_an_answer_to_the_page_before_is_not_shown_on_the_next(then: str) 
         await seat.settle()
         assert seat.has("TASK", then)
         assert not seat.has("of the first")
+
+
+@pytest.mark.asyncio
+async def test_work_that_came_out_badly_does_not_look_well() -> None:
+    async with seated("calm") as seat:
+        scenes.task(seat.source, seat.clock, "task_bad000", "testing.run", "testing-01", end="badly")
+        await seat.settle()
+        line = next(line for line in seat.text() if "task_bad000" in line)
+        assert "✗ complete" in line
+        assert "failed: 1 failed, 41" in line
+        seat.app.open_task("task_bad000")
+        await seat.settle()
+        assert seat.has("verdict   failed: 1 failed, 41 passed")
+
+
+@pytest.mark.asyncio
+async def test_a_message_a_task_and_an_agent_open_and_close() -> None:
+    async with seated("trouble", (80, 24)) as seat:
+        seat.source.logs["testing-01"] = ["2026-01-01T00:00:00Z late", "\x1b[31mred\x1b[0m"]
+        await seat.press("tab", "enter")
+        assert seat.has("TASK", "task_c0ffee", "held")
+        assert seat.has("published", "by operator:ada@devbox")
+        await seat.press("escape", "tab", "enter")
+        assert seat.has("MESSAGE")
+        assert seat.has("payload")
+        await seat.press("escape", "9", "enter")
+        assert seat.has("AGENT", "testing-01")
+        assert seat.has("incarnation inc-8")
+        await seat.press("l")
+        assert seat.has("LOG", "testing-01")
+        assert seat.has("red")
+
+
+@pytest.mark.asyncio
+async def test_the_pane_follows_the_agent_and_the_wall_shows_all() -> None:
+    async with seated("calm") as seat:
+        assert seat.has("api-gateway-01", "ready")
+        await seat.press("j")
+        await seat.settle()
+        assert seat.source.panes.watched == frozenset({"%1"})
+        assert seat.has("line 0 表示 of code-review-01")
+        await seat.press("w")
+        assert len(seat.source.panes.watched) == 9
+        assert seat.has("testing-01")
+        await seat.press("j", "enter")
+        assert seat.source.panes.watched == frozenset({"%1"})
+        await seat.press("escape", "w")
+        assert seat.app.screen is seat.app.main
+
+
+@pytest.mark.asyncio
+async def test_the_past_is_there_when_the_screen_opens() -> None:
+    async with seated("empty") as seat:
+        seat.source.link(False, "gone")
+        await seat.settle()
+        seat.source.replies["tasks"] = Reply(
+            query="tasks",
+            rows=[
+                {"task_id": "task_old", "type": "testing.run", "state": "dead", "created_at": 1.0, "updated_at": 2.0},
+                {"bad": 1},
+            ],
+        )
+        seat.source.replies["history"] = Reply(
+            query="history",
+            rows=[
+                {"at": seat.clock() - 60, "topic": "opencto-dev/broadcast", "payload": '{"payload":{"text":"of old"}}'}
+            ],
+        )
+        seat.source.link(True)
+        await seat.settle()
+        await seat.settle()
+        assert seat.has("task_old", "dead") or seat.has("dead", "testing.run")
+        assert seat.has("of old")
+
+
+@pytest.mark.asyncio
+async def test_what_was_refused_can_be_opened() -> None:
+    async with seated("trouble", (80, 24)) as seat:
+        assert seat.has("1 refused: E")
+        await seat.press("E")
+        assert seat.has("REFUSED", "1")
+        assert seat.has("tasks/complete", "not JSON")
+        await seat.press("enter")
+        assert seat.has("MESSAGE", "tasks/complete")
+        assert seat.has("refused: not JSON")
+        await seat.press("escape", "escape")
+        assert seat.app.screen is seat.app.main
+
+
+@pytest.mark.asyncio
+async def test_the_wall_turns_pages_and_says_which() -> None:
+    async with seated("calm", (80, 24)) as seat:
+        for n in range(3):
+            seat.source.say(f"zoo-{n}", Kind.STATUS, Status(status="online", role="general"), f"zoo-{n}")
+        await seat.settle()
+        await seat.press("w")
+        assert seat.has("agents 1-9 of 12")
+        assert not seat.has("zoo-1")
+        await seat.press("right_square_bracket")
+        assert seat.has("agents 10-12 of 12")
+        assert seat.has("zoo-1")
+        await seat.press("right_square_bracket")
+        assert seat.has("agents 1-9 of 12")
+        await seat.press("left_square_bracket", "escape")
+        assert seat.app.screen is seat.app.main

@@ -1,0 +1,168 @@
+"""What the keys do to agents and tasks."""
+
+from contextlib import nullcontext
+
+import pytest
+
+from swarm_tui.domain.states import TaskState
+from swarm_tui.protocol.bodies import HostControl, HostStatus, PaneStatus, TaskAct, TaskVerdict
+from swarm_tui.protocol.topics import Kind
+from swarm_tui.ui.screens.confirm import ConfirmScreen
+from tests.ui.harness import seated
+
+
+@pytest.mark.asyncio
+async def test_an_agent_that_died_and_is_back_is_told() -> None:
+    async with seated("calm") as seat:
+        for pid, restarts, ended in ((4000, 0, None), (4990, 1, 9), (4990, 1, 9), (4991, 2, None)):
+            pane = PaneStatus(
+                agent_id="docs-01", role="docs", pid=pid, pane_id="%4", restarts=restarts, exit_signal=ended
+            )
+            seat.source.say("supervisor", Kind.HOST_STATUS, HostStatus(panes=[pane], session="s"), "devbox")
+            await seat.settle()
+    told = [notice.text for notice in seat.app.notices.all if "docs-01" in notice.text]
+    assert told == ["docs-01 was killed by SIGKILL: started again; l shows the log"]
+
+
+@pytest.mark.asyncio
+async def test_a_question_names_what_yes_does() -> None:
+    async with seated("calm", (80, 24)) as seat:
+        await seat.press("s")
+        assert seat.has("Yes, stop (y)")
+        await seat.press("n", "H")
+        assert seat.has("Yes, halt (y)")
+
+
+@pytest.mark.asyncio
+async def test_marks_gather_agents_for_one_act_and_no_comes_first() -> None:
+    async with seated("calm") as seat:
+        await seat.press("space", "space", "r")
+        assert isinstance(seat.app.screen, ConfirmScreen)
+        assert seat.app.screen.focused is not None
+        assert seat.app.screen.focused.id == "no"
+        await seat.press("enter")
+        assert seat.source.acts == []
+        await seat.press("r", "y")
+        sent = [(kind, body.agent_id, key) for kind, body, key in seat.source.acts if isinstance(body, HostControl)]
+        assert sent == [
+            (Kind.HOST_CONTROL, "api-gateway-01", "devbox"),
+            (Kind.HOST_CONTROL, "code-review-01", "devbox"),
+        ]
+        assert not any(seat.app.model.marks.values())
+
+
+@pytest.mark.asyncio
+async def test_an_idle_agent_restarts_without_a_question_and_a_busy_one_with() -> None:
+    async with seated("calm") as seat:
+        await seat.press("1", "r")
+        assert [body.command for _, body, _ in seat.source.acts if isinstance(body, HostControl)] == ["restart"]
+        await seat.press("9", "r")
+        assert isinstance(seat.app.screen, ConfirmScreen)
+        assert "task_77aa01" in seat.app.screen.question
+
+
+@pytest.mark.asyncio
+async def test_drain_can_be_undone() -> None:
+    async with seated("calm") as seat:
+        await seat.press("d", "u")
+        commands = [body.command for _, body, _ in seat.source.acts if isinstance(body, HostControl)]
+        assert commands == ["drain", "undrain"]
+        await seat.press("u")
+        assert "nothing to undo" in seat.footer
+
+
+@pytest.mark.asyncio
+async def test_tasks_are_cancelled_retried_approved() -> None:
+    async with seated("trouble") as seat:
+        tasks = seat.app.main.tasks
+        await seat.press("tab")
+        tasks.select("task_f00d11")
+        await seat.press("y", "y")
+        tasks.select("task_d3adbf")
+        await seat.press("t")
+        tasks.select("task_77aa01")
+        await seat.press("c", "y", "u")
+        told = [(kind.value, body.task_id) for kind, body, _ in seat.source.acts if isinstance(body, TaskAct)]
+        assert told == [
+            ("tasks/approve", "task_f00d11"),
+            ("tasks/redrive", "task_d3adbf"),
+            ("tasks/cancel", "task_77aa01"),
+            ("tasks/redrive", "task_77aa01"),
+        ]
+        assert seat.source.acts[0][1].payload_hash  # type: ignore[attr-defined]
+
+
+@pytest.mark.asyncio
+async def test_attach_comes_back_whatever_failed() -> None:
+    async with seated("calm") as seat:
+        seat.source.panes.attach_fails = OSError("tmux is gone")
+        await seat.press("a")
+        assert seat.app.is_running
+        assert seat.has("AGENTS 9")
+        seat.source.panes.reason = "no tmux here"
+        await seat.press("a")
+        assert "no tmux here" in seat.footer
+
+
+@pytest.mark.asyncio
+async def test_an_agent_of_another_host_is_attached_over_ssh_where_that_has_an_address() -> None:
+    async with seated("calm") as seat:
+        seat.app.suspend = nullcontext  # type: ignore[method-assign,assignment]
+        row = PaneStatus(agent_id="a-far-one", role="docs", pid=7, pane_id="%0", state="online")
+        for address, shown in ((None, "gives no `address`"), ("farbox", "back from a-far-one")):
+            status = HostStatus(panes=[row], session="opencto", socket="x", pid=1, address=address)
+            seat.source.say("supervisor:far", Kind.HOST_STATUS, status, "far")
+            await seat.settle()
+            await seat.press("g", "a")
+            assert shown in seat.footer
+        assert seat.source.panes.attached == ["farbox opencto-dev a-far-one"]
+
+
+@pytest.mark.asyncio
+async def test_the_palette_finds_acts_agents_and_tasks() -> None:
+    async with seated("calm") as seat:
+        await seat.press("ctrl+p")
+        await seat.type("qqq")
+        assert seat.has("Nothing matches; Esc closes")
+        await seat.press("escape")
+        await seat.press("ctrl+p")
+        await seat.type("drain")
+        await seat.press("enter")
+        assert [body.command for _, body, _ in seat.source.acts if isinstance(body, HostControl)] == ["drain"]
+        await seat.press("ctrl+p")
+        await seat.type("docs-01")
+        await seat.press("enter")
+        assert seat.has("AGENT", "docs-01")
+        await seat.press("colon")
+        await seat.type("task_77aa01")
+        await seat.press("enter")
+        assert seat.has("TASK", "task_77aa01")
+        await seat.press("colon")
+        await seat.type("nonsense")
+        await seat.press("enter")
+        assert "no act, agent or task" in seat.footer
+
+
+@pytest.mark.asyncio
+async def test_leaving_says_nothing_to_the_swarm() -> None:
+    async with seated("calm") as seat:
+        await seat.press("q")
+        assert seat.source.acts == []
+    assert seat.source.closed
+    assert not seat.app.down_wanted
+
+
+@pytest.mark.asyncio
+async def test_nobody_approves_a_payload_that_the_screen_does_not_show() -> None:
+    async with seated("calm") as seat:
+        body = TaskVerdict(task_id="task_blind", reason="asks a person", payload_hash="0" * 64)
+        seat.source.say("task-manager-01", Kind.TASK_HELD, body)
+        await seat.settle()
+        task = seat.app.model.task("task_blind")
+        assert task is not None
+        task.state = TaskState.AWAITING_APPROVAL
+        await seat.press("tab")
+        seat.app.main.tasks.select("task_blind")
+        await seat.press("y")
+        assert "payload of task_blind is not known here" in seat.footer
+        assert seat.source.acts == []
