@@ -25,16 +25,23 @@ class Stranger(Struct, kw_only=True):
     host: str | None = None
 
 
+class Host(Struct, kw_only=True):
+    """Another host: its agents that run, with their roles, and when its supervisor was last heard."""
+
+    roles: dict[str, str]
+    heard: float
+    online: bool = True
+
+
 class Presences:
     """Keeps the bus's word of each unit; times are monotonic."""
 
     def __init__(self, units: dict[str, Unit], host: str) -> None:
         self.units, self.host = units, host
         self.strangers: dict[str, Stranger] = {}
-        self.elsewhere: dict[str, dict[str, str]] = {}
-        """Each other host's agents that run there, with their roles."""
-        self._away: dict[str, float] = {}
-        """Since when a host's supervisor is away: its agents run on without it, so its last word holds for a while."""
+        self.elsewhere: dict[str, Host] = {}
+        """What each other host last said holds for a while: agents run on while their supervisor is away, and what is
+        retained can be of a host that is gone for good."""
 
     def hear(self, event: Event, now: float) -> Unit | None:
         """Take one message in; the unit whose row changed by it."""
@@ -106,29 +113,28 @@ class Presences:
     def _host(self, event: Event, now: float) -> None:
         if event.key == self.host or not isinstance(event.body, HostStatus):
             self.elsewhere.pop(event.key, None)
-            self._away.pop(event.key, None)
         elif event.body.status == "online":
-            self.elsewhere[event.key] = {row.agent_id: row.role for row in event.body.panes if row.pid}
-            self._away.pop(event.key, None)
-        elif event.key in self.elsewhere:
-            self._away.setdefault(event.key, now)
+            roles = {row.agent_id: row.role for row in event.body.panes if row.pid}
+            self.elsewhere[event.key] = Host(roles=roles, heard=now)
+        elif (host := self.elsewhere.get(event.key)) is not None:
+            host.online = False
 
     def others(self) -> bool:
         """Whether the supervisor of another host is there."""
-        return any(host not in self._away for host in self.elsewhere)
+        return any(host.online for host in self.elsewhere.values())
 
     def host_of(self, agent_id: str) -> str | None:
         """The other host on which an agent of that id runs."""
-        return next((host for host, roles in self.elsewhere.items() if agent_id in roles), None)
+        return next((name for name, host in self.elsewhere.items() if agent_id in host.roles), None)
 
     def number_elsewhere(self) -> int:
         """How many agents run on other hosts."""
-        return sum(len(roles) for roles in self.elsewhere.values())
+        return sum(len(host.roles) for host in self.elsewhere.values())
 
     def before(self, role: str) -> int:
         """How many agents of the role run on the hosts that come before this one in the alphabet."""
-        hosts = (roles for host, roles in self.elsewhere.items() if host < self.host)
-        return sum(1 for roles in hosts for other in roles.values() if canonical_role(other) == role)
+        hosts = (host for name, host in self.elsewhere.items() if name < self.host)
+        return sum(1 for host in hosts for other in host.roles.values() if canonical_role(other) == role)
 
     def stood_still(self, now: float) -> None:
         """Nobody could be heard meanwhile: all begin anew."""
@@ -137,7 +143,11 @@ class Presences:
                 unit.presence.heard = now
 
     def silent(self, now: float, *, after: float, bus_since: float | None, echo: float | None) -> list[Unit]:
-        """The units that live and say nothing, when it is they and not the bus."""
+        """The units that live and say nothing, when it is they and not the bus; hosts that say nothing fade."""
+        if bus_since is not None:
+            gone = [name for name, host in self.elsewhere.items() if now - max(host.heard, bus_since) > FADES]
+            for name in gone:
+                del self.elsewhere[name]
         pulses = [
             Pulse(agent_id=unit.agent_id, last=max(last, bus_since or 0.0))
             for unit in self.units.values()
@@ -156,9 +166,7 @@ class Presences:
 
     def judge(self, now: float) -> list[PaneStatus]:
         """Set each unit's witness; rows for those that speak from this host and have no pane here."""
-        for host in [host for host, since in self._away.items() if now - since > FADES]:
-            del self._away[host], self.elsewhere[host]
-        ids_elsewhere = set().union(*self.elsewhere.values()) if self.elsewhere else set()
+        ids_elsewhere = {agent_id for host in self.elsewhere.values() for agent_id in host.roles}
         for unit in self.units.values():
             unit.witness = witness.judge(self._testimony(unit, ids_elsewhere, now))
         self.strangers = {name: one for name, one in self.strangers.items() if now - one.heard < FADES}

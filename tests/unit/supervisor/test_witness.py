@@ -7,6 +7,10 @@ from swarm_tui.config.model import Broker, RunSpec
 from swarm_tui.domain import witness
 from swarm_tui.domain.restart import History
 from swarm_tui.domain.witness import Pulse, judge, silent_ones
+from swarm_tui.protocol.bodies import HostStatus, PaneStatus
+from swarm_tui.protocol.codec import Writer, decode
+from swarm_tui.protocol.envelope import Event
+from swarm_tui.protocol.topics import Kind
 from swarm_tui.supervisor.presence import Presences
 from swarm_tui.supervisor.unit import Phase, Unit
 
@@ -71,3 +75,27 @@ def test_a_stray_that_says_nothing_is_left_to_a_person() -> None:
     units["stray"].in_layout = False
     silent = Presences(units, "here").silent(200.0, after=35.0, bus_since=100.0, echo=199.0)
     assert [unit.agent_id for unit in silent] == ["ours"]
+
+
+def test_what_another_host_said_holds_for_a_while_and_not_for_ever() -> None:
+    here = Presences({}, "near")
+
+    def say(status: str, now: float) -> None:
+        writer = Writer("s", "supervisor:far", "supervisor", new_id=lambda: "i", clock=lambda: now)
+        rows = [PaneStatus(agent_id="a", role="docs", pid=7, state="online")] if status == "online" else []
+        said = writer.message(Kind.HOST_STATUS, HostStatus(status=status, panes=rows), "far")
+        event = decode("s", said.topic, said.payload, True, now)
+        assert isinstance(event, Event)
+        here.hear(event, now)
+
+    def listen(now: float, bus_since: float | None) -> str | None:
+        here.silent(now, after=35.0, bus_since=bus_since, echo=now)
+        return here.host_of("a")
+
+    say("online", 100.0)
+    assert (listen(130.0, 0.0), here.others(), here.before("docs")) == ("far", True, 1)
+    assert listen(500.0, None) == listen(500.0, 490.0) == "far"
+    say("online", 500.0)
+    say("offline", 510.0)
+    assert (listen(530.0, 0.0), here.others()) == ("far", False)
+    assert listen(536.0, 0.0) is None
