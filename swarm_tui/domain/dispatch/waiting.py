@@ -5,6 +5,7 @@ from heapq import heappop, heappush
 from swarm_tui.domain.dispatch.model import Job
 from swarm_tui.domain.dispatch.turn import Turn
 from swarm_tui.domain.states import TaskState
+from swarm_tui.protocol.envelope import rfc3339
 from swarm_tui.protocol.topics import Kind
 
 
@@ -31,7 +32,8 @@ def until(turn: Turn, wall: float) -> float:
 
 def enqueue(turn: Turn, job: Job, reason: str = "") -> int:
     """The job waits for an agent, or first for its `not_before`. Returns its position in its lane, 0 before that."""
-    turn.move(job, TaskState.QUEUED, reason)
+    due = job.task.not_before
+    turn.move(job, TaskState.QUEUED, reason or (f"not before {rfc3339(due)}" if due and due > turn.wall else ""))
     return arm(turn, job)
 
 
@@ -71,7 +73,10 @@ def look(turn: Turn, job: Job) -> None:
         else:
             wake(turn, job, until(turn, job.retry_at))
     elif job.state is TaskState.QUEUED and job.task_id not in turn.state.queue:
-        arm(turn, job)
+        waits_no_more = arm(turn, job) > 0
+        if waits_no_more:
+            job.reason = ""
+            turn.save(job, lazy=True)
 
 
 def _is_over(turn: Turn, job: Job) -> bool:

@@ -430,6 +430,19 @@ def test_what_a_foreign_agent_never_ends_is_lost_at_its_timeout_after_a_restart_
     assert "within its timeout" in world.job("t").attempts[0].error
 
 
+def test_a_foreign_agents_success_is_written_at_once(world: World) -> None:
+    """It says it once only, so that the write waits for no company."""
+    world.agent("a")
+    ours = offers(world.submit("ours"))[0]
+    world.complete(ours)
+    assert world.saves[-1].soon
+    world.hear(Kind.SHUTDOWN, b.Shutdown(agent_id="a"), sender="a")
+    foreign(world)
+    world.hear(Kind.TASK_COMPLETE, b.Complete(task_id="t", agent_id="f"), sender="f")
+    assert world.job("t").state is TaskState.COMPLETE
+    assert not world.saves[-1].soon
+
+
 def test_the_wish_for_scale_rises_by_two_and_sinks_slowly() -> None:
     rules = {"noop": Rule(roles=("general",))}
     world = World(Settings(rules=rules, scale={"general": (1, 5)}))
@@ -449,9 +462,11 @@ def test_dates_follow_the_wall_clock_when_it_is_set(world: World) -> None:
     world.submit("later", not_before=world.wall + 100)
     world.submit("soon", not_before=world.wall + 100, expires_at=world.wall + 50)
     assert not offers(world.tick(10))
+    assert world.job("later").reason.startswith("not before 2023-11-14T22:15:00")
     world.beat("a")
     world.wall += 95
     assert [getattr(o.body, "task_id", "") for o in offers(world.tick())] == ["later"]
+    assert world.job("later").reason == ""
     assert world.job("soon").state is TaskState.EXPIRED
 
 

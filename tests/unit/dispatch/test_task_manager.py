@@ -259,3 +259,20 @@ def test_foreign_agents_get_each_task_once_and_what_a_dead_one_held_again(scene:
     assert len(runs) == 61
     done = [e.body for e in scene.heard(Kind.TASK_COMPLETE)]
     assert all(getattr(body, "attempt", None) for body in done)
+
+
+def test_what_a_foreign_agent_says_wrongly_is_told_once(scene: Scene) -> None:
+    """Nobody else understands its dialect: a result that cannot be read must not vanish without a word."""
+    dispatcher = scene.dispatcher(foreign={"f1": "seed"}, foreign_roles={"f1": "general"})
+    scene.leads(dispatcher, 1)
+    agent = Seed(scene, "f1")
+    agent.keep = True
+    for _ in range(3):
+        agent.say("tasks/complete", {"status": "success"})
+    scene.say(Kind.TASK_NEW, b.Task(task_id="t", type="noop"))
+    until(lambda: agent.holds, what="the task to come to it")
+    link = dispatcher.link
+    assert isinstance(link, Link)
+    refused = [line for line in link.lines if "refused" in line]
+    assert len(refused) == 1
+    assert refused[0].startswith(f"refused 1 on {SWARM}/_a/f1/tasks/complete: ")

@@ -26,13 +26,14 @@ _ids = itertools.count()
 
 
 class World:
-    """`say_to` feeds one message to the core; `said` holds all it said, `journal` each job's last bytes."""
+    """`say_to` feeds one message to the core; `said` and `saves` hold all it said and wrote, `journal` each job's last bytes."""
 
     def __init__(self, settings: Settings | None = None, *, leading: bool = True) -> None:
         self.settings = settings or Settings(rules=RULES)
         self.now, self.wall, self.chance = 1000.0, 1_700_000_000.0, 0.5
         self.journal: dict[str, bytes] = {}
         self.said: list[Say] = []
+        self.saves: list[Save] = []
         self.history: dict[str, list[str]] = {}
         self.state = State(settings=self.settings, me=ME)
         if leading:
@@ -45,6 +46,7 @@ class World:
         says = [action for action in actions if isinstance(action, Say)]
         for action in actions:
             if isinstance(action, Save):
+                self.saves.append(action)
                 job = self.state.jobs[action.task_id]
                 self.journal[action.task_id] = msgspec.msgpack.encode(job)
         self.said.extend(says)

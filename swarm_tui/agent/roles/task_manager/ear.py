@@ -9,14 +9,16 @@ from swarm_tui.bus.port import Bus, Link
 from swarm_tui.config.model import RunSpec
 from swarm_tui.protocol.bodies import Dispatcher, Inbox
 from swarm_tui.protocol.codec import Writer, decode
-from swarm_tui.protocol.envelope import Event
+from swarm_tui.protocol.envelope import Event, Rejected
 from swarm_tui.protocol.topics import Kind, topic
 
 
 class Ear:
     """One connection's messages, decoded, into `put`; which it may call from the bus's thread."""
 
-    def __init__(self, spec: RunSpec, writer: Writer, foreign: Foreign, put: Callable[[Event | Link], None]) -> None:
+    def __init__(
+        self, spec: RunSpec, writer: Writer, foreign: Foreign, put: Callable[[Event | Rejected | Link], None]
+    ) -> None:
         self.marked = False
         """Our own message has come back: all that the broker had kept for us was heard before it."""
         self.retained: Dispatcher | None = None
@@ -39,7 +41,8 @@ class Ear:
             event = self._foreign.decode(full, payload, retained, time.time())
         else:
             event = decode(self._spec.swarm, full, payload, retained, time.time())
-        if isinstance(event, Event):
+        # Others count what is refused in the swarm itself; only we understand what foreign agents say.
+        if isinstance(event, Event) or (event is not None and self._foreign.hears(full)):
             self._put(event)
 
     def note(self, item: object, bus: Bus) -> None:

@@ -1,5 +1,6 @@
 """Agents that know only another dialect: the dispatcher's offers in their words, and their words in ours."""
 
+from collections import Counter
 from collections.abc import Callable
 
 import msgspec
@@ -15,6 +16,8 @@ from swarm_tui.protocol.topics import Kind, topic
 
 #: What is said again in the swarm itself, so that whoever watches it sees these agents too.
 _SEEN = frozenset({Kind.REGISTER, Kind.HEARTBEAT, Kind.SHUTDOWN})
+#: Kinds of refusals remembered, and how many of one are told again.
+MAX_REFUSED = 1000
 
 
 class _Envelope(msgspec.Struct):
@@ -32,6 +35,7 @@ class Foreign:
         self._speak: dict[str, ForeignWriter] = {}
         self._voices: dict[str, Writer] = {}
         self._inboxes: dict[str, str] = {}
+        self._refused: Counter[tuple[str, str]] = Counter()
         for agent_id, dialect in spec.foreign.items():
             if dialect == "swarm":
                 continue
@@ -67,6 +71,16 @@ class Foreign:
             started = Started(task_id=heard.body.task_id, agent_id=heard.body.agent_id)
             return replace(heard, kind=Kind.TASK_STARTED, body=started)
         return heard
+
+    def refused(self, said: Rejected) -> str | None:
+        """Count it; the line for the log, when it is the first of its topic and reason, or one of very many."""
+        if len(self._refused) >= MAX_REFUSED:
+            self._refused.clear()
+        self._refused[said.topic, said.reason] += 1
+        times = self._refused[said.topic, said.reason]
+        if times != 1 and times % MAX_REFUSED:
+            return None
+        return f"refused {times} on {said.topic}: {said.reason}: {said.first}"
 
     def outgoing(self, message: Outgoing) -> Outgoing | None:
         """The message as its reader understands it; None for an order that these agents do not know."""

@@ -246,6 +246,9 @@ class TaskManager:
                 self._bus.publish(self._presence(online=True))
             return LinkUp()
         if isinstance(item, Rejected):
+            line = self._foreign.refused(item)
+            if line is not None:
+                self.link.log(line)
             return None
         if isinstance(item, Event) and item.kind is Kind.DISPATCHER:
             self._rival(item)
