@@ -67,8 +67,13 @@ check: $(VENV)/.installed-dev  ## format, lint, types, direction of imports
 test: setup  ## the whole test suite
 	$(BIN)/python -m pytest $(TEST_ARGS)
 
+$(VENV)/.installed-bench: $(VENV)/.installed-dev
+	@echo "about to install into $(VENV): what the benchmarks compare with"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[tools,llm,dev,bench]'
+	@touch $@
+
 .PHONY: bench
-bench: setup  ## the measured bars
+bench: setup $(VENV)/.installed-bench  ## the measured bars
 	$(BIN)/python -m tests.bench
 
 .PHONY: drill
