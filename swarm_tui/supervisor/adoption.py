@@ -38,6 +38,18 @@ class Adoption:
         adopted = sum(self._adopt(pane, saved) for pane in self._own_panes())
         if adopted:
             self._g.say("adopt", "", f"{adopted} agents go on as they were")
+        self._g.loop.post(self._finish)
+
+    def _finish(self) -> None:
+        """What a former supervisor was about to end when it died is ended."""
+        named = {spec.agent_id for spec in self._roster.plan.specs(self._roster.state)}
+        for unit in [unit for unit in self._g.units.values() if not unit.saved.wanted]:
+            if unit.in_layout and unit.phase is Phase.RUNNING:
+                self._g.say("stop", unit.agent_id, "asked before; it goes on")
+                self._life.stop(unit, drain=True)
+            elif not unit.in_layout and unit.agent_id in named:
+                # The layout names it, its role's crew does not: it was let go.
+                self._roster.retire(unit, lambda: None)
 
     def notice(self, panes: list[Pane]) -> None:
         """Look for panes tagged as ours that we did not make: of no agent of the plan, or a second one of an agent."""
@@ -90,9 +102,12 @@ class Adoption:
 
     def _panes_surely(self) -> list[Pane]:
         """The panes; asks again while tmux does not answer, because to guess would be to start all twice."""
+        trouble = ""
         while True:
             try:
                 return self._g.crew.tmux.panes()
             except TmuxError as error:
-                self._g.say("tmux", "", str(error))
+                if not trouble:
+                    trouble = str(error)
+                    self._g.say("tmux", "", f"{trouble}; nobody is adopted or started before it answers")
                 time.sleep(ASK_AGAIN)

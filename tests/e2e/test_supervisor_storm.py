@@ -343,3 +343,27 @@ def test_killing_the_supervisor_fifty_times(tmp_path: Path) -> None:
         kills(storm, 50)
     finally:
         storm.close()
+
+
+def test_what_a_killed_supervisor_was_about_to_end_is_ended(tmp_path: Path, real_broker: RealBroker) -> None:
+    stubborn = ["sh", "-c", "trap '' TERM; while :; do sleep 1; done", "{agent_id}"]
+    agents = [
+        sleeper("a", command=stubborn),
+        {"role": "testing", "min": 1, "max": 2, "command": stubborn},
+    ]
+    swarm = Swarm(tmp_path, real_broker.port, agents, supervisor={"term_wait": 1.0})
+    try:
+        swarm.up(fails=True, wait="0")
+        swarm.run("scale", "--swarm", swarm.name, "testing", "2")
+        swarm.await_row("testing-02", lambda row: row.pid is not None)
+        swarm.run("stop", "--swarm", swarm.name, "a", "--wait", "0.1")
+        swarm.run("scale", "--swarm", swarm.name, "testing", "1", "--wait", "0.1")
+        for name in ("a", "testing-02"):
+            swarm.await_row(name, lambda row: row.state in ("draining", "stopped"))
+        swarm.kill(swarm.supervisor())
+        swarm.await_row("a", lambda row: row.state == "stopped" and row.pid is None)
+        until(lambda: set(swarm.rows()) == {"a", "testing-01"}, what="testing-02 to be let go")
+        until(lambda: set(swarm.panes()) <= {"a", "testing-01"}, what="its pane to go")
+        assert swarm.rows()["testing-01"].pid is not None
+    finally:
+        swarm.close()
