@@ -237,7 +237,8 @@ def _swarm(fleet: Fleet, now: float) -> list[Problem]:
         found.append(Problem(severity="critical", subject="broker", id="", what=what, todo=todo))
     if fleet.halted is not None:
         what = f"HALTED: {fleet.halted or 'nothing runs'}"
-        found.append(Problem(severity="warning", subject="swarm", id="", what=what, todo="`swarm-tui resume` lifts it"))
+        todo = "`swarm-tui resume`, or H on the screen, lifts it"
+        found.append(Problem(severity="warning", subject="swarm", id="", what=what, todo=todo))
     if fleet.dispatcher is not None and not fleet.dispatcher.online:
         what, todo = "the dispatcher is away: tasks wait", "start the task-manager"
         leader = fleet.dispatcher.agent_id or ""

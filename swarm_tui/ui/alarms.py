@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from swarm_tui.domain.summary import Problem
 from swarm_tui.ui.model import Model
+from swarm_tui.ui.troubles import Key, key_of
 
 _UNSAFE = re.compile(r"[^\x20-\x7e]")
 
@@ -16,13 +17,13 @@ class Alarms:
         self._model = model
         self._write = write
         self._bell = bell
-        self._known: set[tuple[str, str]] | None = None
+        self._known: set[Key] | None = None
         self._title = ""
 
     def hear(self, found: list[Problem]) -> None:
         """These are the problems now."""
-        current = {_key(problem) for problem in found}
-        fresh = [p for p in found if self._known is not None and _key(p) not in self._known]
+        current = {key_of(problem) for problem in found}
+        fresh = [p for p in found if self._known is not None and key_of(p) not in self._known]
         self._known = current
         mark = f"({len(found)}!) " if found else ""
         title = f"{mark}{_UNSAFE.sub('', self._model.swarm)} - swarm-tui"
@@ -32,7 +33,3 @@ class Alarms:
         if fresh and self._bell:
             text = _UNSAFE.sub("?", fresh[0].what)[:120].replace(";", ",")
             self._write(f"\x07\x1b]9;{self._model.swarm}: {text}\x07")
-
-
-def _key(problem: Problem) -> tuple[str, str]:
-    return problem.subject, problem.id

@@ -28,6 +28,18 @@ def test_what_was_wrong_before_the_screen_opened_does_not_ring() -> None:
     assert not any("\x07\x1b]9" in text for text in said)
 
 
+def test_trouble_that_grows_worse_rings_again() -> None:
+    said: list[str] = []
+    alarms = Alarms(Model("dev", Clock()), said.append, bell=True)
+    alarms.hear([])
+    for kind in ("backoff", "crashloop", "crashloop"):
+        alarms.hear([Problem(severity="critical", subject="agent", id="x-1", what=f"x-1 {kind}", todo="", kind=kind)])
+    assert [text for text in said if "]9;" in text] == [
+        "\x07\x1b]9;dev: x-1 backoff\x07",
+        "\x07\x1b]9;dev: x-1 crashloop\x07",
+    ]
+
+
 def test_the_bell_is_off_by_default() -> None:
     said: list[str] = []
     alarms = Alarms(Model("dev", Clock()), said.append, bell=False)

@@ -12,7 +12,7 @@ from swarm_tui.ui import look as looks
 from swarm_tui.ui.lines import Parts
 from swarm_tui.ui.model import Model
 from swarm_tui.ui.source import Facts
-from swarm_tui.ui.text import fit, flat
+from swarm_tui.ui.text import fit, flat, wrapped
 from swarm_tui.ui.troubles import STANDING
 from swarm_tui.ui.widgets.still import Still
 
@@ -186,7 +186,7 @@ class TroubleStrip(Still):
 
     def _spread(self, found: list[Problem], width: int) -> list[Parts]:
         lines: list[Parts] = []
-        most = max(3, self.screen.size.height // 3)
+        most = max(3, self.screen.size.height * 2 // 5)
         for number, problem in enumerate(found):
             fresh = self._told(problem, width)
             left = len(found) - number
@@ -204,10 +204,22 @@ class TroubleStrip(Still):
         text = f" {mark} {flat(problem.what, 400)}{' (seen)' if seen else ''}"
         todo: Parts = [Segment("→ ", look["accent"]), Segment(flat(problem.todo), look["quiet" if seen else "plain"])]
         room = width - cell_len(text) - 2
-        if not problem.todo or sum(part.cell_length for part in todo) > room:
-            below = ends([Segment("   "), *todo], [], width)
-            return [[Segment(fit(text, width), look[style])], *([below] if problem.todo else [])]
-        return [[Segment(text + "  ", look[style]), *todo]]
+        if problem.todo and sum(part.cell_length for part in todo) <= room:
+            return [[Segment(text + "  ", look[style]), *todo]]
+        lines: list[Parts] = [
+            [Segment(("" if number == 0 else "   ") + line, look[style])]
+            for number, line in enumerate(_two(text, width - 1, 3))
+        ]
+        for number, line in enumerate(_two(flat(problem.todo), width - 6, 0) if problem.todo else []):
+            lines.append([Segment("   → " if number == 0 else "     ", look["accent"]), Segment(line, todo[1].style)])
+        return lines
+
+
+def _two(text: str, width: int, indent: int) -> list[str]:
+    """The text in two lines at most; the second is shorter by `indent`."""
+    lines = wrapped(text.strip(), width - 1)
+    rest = [fit(" ".join(lines[1:]), width - indent).rstrip()] if len(lines) > 1 else []
+    return [(" " if indent else "") + lines[0], *rest]
 
 
 def ends(left: Parts, right: Parts, width: int) -> Parts:

@@ -196,7 +196,7 @@ class Table(Lines, Generic[Row]):
         look, marks = self.look, len(self.model.marks[self.NOUN])
         parts = [Segment(f" {marks} marked", look["mark"])] if marks else []
         if self.problems:
-            parts.append(Segment(" problems", look["warn"]))
+            parts.append(Segment(" problems, Esc: all", look["warn"]))
         if self.pattern:
             parts.append(Segment(f" /{flat(self.pattern, 20)}", look["accent"]))
         return parts
