@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from swarm_tui.bus.memory_broker import Faults, MemoryBroker, Session
-from swarm_tui.bus.port import Link, OnAck, OnLink, OnMessage, unsendable
+from swarm_tui.bus.port import Link, OnAck, OnLink, OnMessage, OnTurn, unsendable
 from swarm_tui.protocol.envelope import Outgoing
 
 __all__ = ["Faults", "MemoryBroker", "MemoryBus"]
@@ -83,6 +83,10 @@ class MemoryBus:
         """Publish them in order."""
         for message, on_ack in messages:
             self.publish(message, on_ack)
+
+    def on_turn(self, call: OnTurn | None) -> bool:
+        """There is no thread whose turns one could share."""
+        return False
 
     def set_will(self, will: Outgoing) -> None:
         """What the broker says when we vanish; from the next connect on."""

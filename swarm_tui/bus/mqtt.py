@@ -11,7 +11,7 @@ from typing import Any
 
 from swarm_tui.bus.bell import Bell
 from swarm_tui.bus.client import INFLIGHT, BulkClient, credentials, make_client
-from swarm_tui.bus.port import BusError, Link, OnAck, OnLink, OnMessage, unsendable
+from swarm_tui.bus.port import BusError, Link, OnAck, OnLink, OnMessage, OnTurn, unsendable
 from swarm_tui.bus.reasons import URL, Reason, explain, lost, no_connack, refusal
 from swarm_tui.bus.urls import Address, parse_url
 from swarm_tui.config.model import Broker
@@ -56,6 +56,8 @@ class MqttBus:
         self._outbox: deque[tuple[Outgoing, OnAck | None]] = deque()
         self._blocked = False
         """The socket takes no more for now."""
+        self._at_turn: OnTurn | None = None
+        self._turn_by = float("inf")
         self._hurry = False
         """Something waits that may not linger."""
         self._send_by: float | None = None
@@ -119,6 +121,12 @@ class MqttBus:
             self._outbox.popleft()
             self.dropped += 1
         self._outbox.append((message, on_ack))
+        return True
+
+    def on_turn(self, call: OnTurn | None) -> bool:
+        """Have `call` run on the bus's thread after all that was read, while the link is up."""
+        self._at_turn = call
+        self._wake()
         return True
 
     def set_will(self, will: Outgoing) -> None:
@@ -224,6 +232,7 @@ class MqttBus:
         while client.socket() is not None and code == 0:
             if not self._up and (time.monotonic() > answer_by or self._done()):
                 break
+            self._take_turn()
             if (not self._may_linger(client) and self._write(client)) or (sock := client.socket()) is None:
                 break
             poller.register(sock, select.POLLIN | (select.POLLOUT if self._blocked else 0))
@@ -270,9 +279,20 @@ class MqttBus:
         return int(client.loop_misc())
 
     def _timeout(self) -> float:
-        """Milliseconds until the keepalive, the close or what lingers must be looked at."""
+        """Milliseconds until the keepalive, the close, a turn or what lingers must be looked at."""
         limit = 1000.0 if self._close_by is None else 20.0
-        return limit if self._send_by is None else min(limit, max(0.0, self._send_by - time.monotonic()) * 1000)
+        by = self._turn_by if self._send_by is None else min(self._send_by, self._turn_by)
+        return min(limit, max(0.0, by - time.monotonic()) * 1000)
+
+    def _take_turn(self) -> None:
+        call, wait = self._at_turn, float("inf")
+        if call is not None and self._up:
+            try:
+                wait = call()
+            except Exception as error:  # noqa: BLE001 - nothing may end this thread but close()
+                self._failed("a turn", error)
+                wait = 1.0
+        self._turn_by = time.monotonic() + wait
 
     def _may_linger(self, client: BulkClient) -> bool:
         """Whether what there is to write, acknowledgements above all, may wait on for company."""

@@ -26,6 +26,8 @@ class BusError(Exception):
 #: topic, payload, retain flag. Called on the bus's own thread: return at once, never raise.
 OnMessage = Callable[[str, bytes, bool], None]
 OnLink = Callable[[Link], None]
+#: Called on the bus's thread when it has heard all there was; returns after how many seconds it wants to be again.
+OnTurn = Callable[[], float]
 #: Called when the broker has acknowledged (QoS 1), or when a QoS 0 message has been handed over.
 OnAck = Callable[[], None]
 
@@ -68,6 +70,13 @@ class Bus(Protocol):
 
     def publish_all(self, messages: Sequence[tuple[Outgoing, OnAck | None]]) -> None:
         """Publish them in order, with one write."""
+        ...
+
+    def on_turn(self, call: OnTurn | None) -> bool:
+        """Have `call` run on the bus's thread whenever that has something to do and the link is up.
+
+        False when this bus has no thread of its own, and will not call it.
+        """
         ...
 
     def set_will(self, will: Outgoing) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from swarm_tui.bus.port import Bus, BusError, Link, OnAck, OnLink, OnMessage
+from swarm_tui.bus.port import Bus, BusError, Link, OnAck, OnLink, OnMessage, OnTurn
 from swarm_tui.client.operator import Operator
 from swarm_tui.domain.fleet import Fleet
 from swarm_tui.domain.states import ENDED
@@ -47,6 +47,9 @@ class Tap:
 
     def publish_all(self, messages: Sequence[tuple[Outgoing, OnAck | None]]) -> None:
         self._bus.publish_all(messages)
+
+    def on_turn(self, call: OnTurn | None) -> bool:
+        return self._bus.on_turn(call)
 
     def set_will(self, will: Outgoing) -> None:
         self._bus.set_will(will)
