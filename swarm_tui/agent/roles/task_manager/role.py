@@ -15,6 +15,7 @@ from swarm_tui.agent.roles.task_manager.ear import Ear
 from swarm_tui.agent.roles.task_manager.engine import Engine, Heard, settings_of
 from swarm_tui.agent.roles.task_manager.foreign import Foreign
 from swarm_tui.agent.roles.task_manager.queries import answers
+from swarm_tui.agent.roles.task_manager.turns import Turns
 from swarm_tui.bus.mqtt import MqttBus
 from swarm_tui.bus.port import Bus, Link, OnAck
 from swarm_tui.client.dispatcher import session_patterns
@@ -49,9 +50,12 @@ class TaskManager:
         self._queue: queue.SimpleQueue[Heard | Link | Rejected | None] = queue.SimpleQueue()
         self._writer = Writer(spec.swarm, spec.agent_id, spec.role, new_id=lambda: str(uuid.uuid4()), clock=time.time)
         self._foreign = Foreign(spec, new_id=lambda: str(uuid.uuid4()), clock=time.time)
-        self._ear = Ear(spec, self._writer, self._foreign, self._queue.put)
+        self._ear = Ear(spec, self._writer, self._foreign, self._put)
         self._stopping = threading.Event()
         self._bus: Bus | None = None
+        self._turns: Turns | None = None
+        self._next_tick = 0.0
+        self._try_again = 0.0
         self._letters: list[tuple[Outgoing, OnAck | None]] | None = None
         self._thread = threading.Thread(target=self._run, name="dispatcher", daemon=True)
 
@@ -64,7 +68,7 @@ class TaskManager:
     def on_event(self, event: Event | Rejected) -> None:
         """Who leads: a rival takes our own connection's client id, so that only the agent's hears of it."""
         if isinstance(event, Event) and event.kind is Kind.DISPATCHER:
-            self._queue.put(event)
+            self._put(event)
 
     def on_link(self, link: Link) -> None:
         """The agent's own connection; see on_event."""
@@ -75,11 +79,16 @@ class TaskManager:
     def close(self) -> None:
         """Stop leading; the retained `dispatcher` says whether anything is open."""
         self._stopping.set()
-        self._queue.put(None)
+        self._put(None)
         if self._thread.ident is not None:
             self._thread.join(5.0)
 
-    # The dispatcher's thread.
+    def _put(self, item: Heard | Link | Rejected | None) -> None:
+        self._queue.put(item)
+        if self._turns is not None:
+            self._turns.nudge(surely=isinstance(item, Link))
+
+    # The dispatcher's thread, and while it leads its bus's.
 
     def _run(self) -> None:
         try:
@@ -197,19 +206,28 @@ class TaskManager:
         return self._writer.message(Kind.DISPATCHER, body)
 
     def _serve(self, engine: Engine) -> None:
-        next_tick = 0.0
-        while True:
-            batch, stop = self._batch(engine, next_tick)
-            now = time.monotonic()
-            heard = [event for item in batch if (event := self._heard(item)) is not None]
-            if now >= next_tick or (engine.state.timers and engine.state.timers[0][0] <= now):
-                heard.append(Tick())
-                next_tick = now + 1.0
-            self._hear(engine, heard)
-            self._mirror(engine, heard)
-            self._answer(engine, heard)
-            if stop or not self.leading:
-                return
+        assert self._bus is not None
+        self._turns = Turns(self._bus, lambda: self._work(engine))
+        self._turns.run()
+
+    def _work(self, engine: Engine) -> float | None:
+        """One turn; after how many seconds the next one is due, None after the last."""
+        now = time.monotonic()
+        last = self._stopping.is_set()
+        if engine.troubled is not None and now < self._try_again:
+            return None if last else self._try_again - now
+        batch = self._batch(engine)
+        heard = [event for item in batch if (event := self._heard(item)) is not None]
+        if now >= self._next_tick or (engine.state.timers and engine.state.timers[0][0] <= now):
+            heard.append(Tick())
+            self._next_tick = now + 1.0
+        self._hear(engine, heard)
+        self._mirror(engine, heard)
+        self._answer(engine, heard)
+        self._try_again = time.monotonic() + 1.0
+        if last or not self.leading:
+            return None
+        return engine.wait(max(0.0, min(1.0, self._next_tick - time.monotonic()))) if self._queue.empty() else 0.0
 
     def _hear(self, engine: Engine, heard: list[Heard]) -> None:
         """Decide, and hand what is said to the bus at once: woken for each message it would only get in our way."""
@@ -222,21 +240,14 @@ class TaskManager:
             if letters and self._bus is not None:
                 self._bus.publish_all(letters)
 
-    def _batch(self, engine: Engine, next_tick: float) -> tuple[list[Heard | Link | Rejected], bool]:
+    def _batch(self, engine: Engine) -> list[Heard | Link | Rejected]:
         """All that waits, at most BATCH; while the journal cannot be written, nothing but the passing of time."""
         batch: list[Heard | Link | Rejected] = []
-        if engine.troubled is not None:
-            return batch, self._stopping.wait(1.0)
-        wait = engine.wait(max(0.0, min(1.0, next_tick - time.monotonic())))
         with suppress(queue.Empty):
-            item = self._queue.get(timeout=wait) if wait > 0 else self._queue.get_nowait()
-            while item is not None:
-                batch.append(item)
-                if len(batch) >= BATCH:
-                    return batch, False
-                item = self._queue.get_nowait()
-            return batch, True
-        return batch, False
+            while engine.troubled is None and len(batch) < BATCH:
+                if (item := self._queue.get_nowait()) is not None:
+                    batch.append(item)
+        return batch
 
     def _heard(self, item: Heard | Link | Rejected) -> Heard | None:
         if isinstance(item, Link):
