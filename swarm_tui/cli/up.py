@@ -153,7 +153,8 @@ def _report(ready: Prepared, now: Wait, took: float) -> str | None:
         where = f"`{tmux} attach -t ={plan.session}` shows its pane"
         return f"did not register within {took:.0f} s: {names}; {where}"
     verb = "goes on" if ready.running else "is up"
-    click.echo(f"{plan.swarm} {verb}: {len(now.ready)} agents registered ({took:.1f} s)")
+    agents = f"{len(now.ready)} agent{'' if len(now.ready) == 1 else 's'}"
+    click.echo(f"{plan.swarm} {verb}: {agents} registered ({took:.1f} s)")
     click.echo(f"`swarm-tui` opens the screen; all panes: {tmux} attach -t ={plan.session}")
     return None
 
