@@ -16,7 +16,7 @@ from msgspec import Struct
 from swarm_tui.cli.complete import swarms
 from swarm_tui.config.model import Broker
 from swarm_tui.config.paths import StateDir, state_dir
-from swarm_tui.config.running import Running, list_running, load_running
+from swarm_tui.config.running import Running, load_running, running_names
 from swarm_tui.config.urls import check_url, shown_url
 from swarm_tui.protocol.names import DEFAULT_SWARM, InvalidNameError, check_swarm
 
@@ -99,12 +99,11 @@ def target(swarm: str | None = None, broker: str | None = None, environ: Mapping
 
 
 def _only_one() -> str:
-    running = list_running()
-    if len(running) == 1:
-        return running[0].swarm
-    if len(running) > 1 and not any(entry.swarm == DEFAULT_SWARM for entry in running):
-        names = ", ".join(sorted(entry.swarm for entry in running))
-        raise Failure(f"several swarms run here ({names}); say which with --swarm NAME", USAGE)
+    names = running_names()
+    if len(names) == 1:
+        return names[0]
+    if len(names) > 1 and DEFAULT_SWARM not in names:
+        raise Failure(f"several swarms run here ({', '.join(sorted(names))}); say which with --swarm NAME", USAGE)
     return DEFAULT_SWARM
 
 

@@ -78,6 +78,11 @@ def state_dir(swarm: str) -> StateDir:
     return StateDir(state_home() / swarm.replace("%", "%25").replace("/", "%2F"))
 
 
+def swarm_of(root: Path) -> str:
+    """The name of the swarm whose state folder this is."""
+    return root.name.replace("%2F", "/").replace("%25", "%")
+
+
 def broker_dir(port: int) -> Path:
     """The embedded broker's own files: it belongs to the user and the port, not to one swarm."""
     return state_home() / f"_broker-{port}"

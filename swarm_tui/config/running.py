@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from swarm_tui.config.files import remove, write_private
 from swarm_tui.config.model import Broker
-from swarm_tui.config.paths import StateDir, state_dir, state_home
+from swarm_tui.config.paths import StateDir, state_dir, state_home, swarm_of
 
 _FILE = "swarm.json"
 
@@ -60,6 +60,15 @@ def list_running() -> list[Running]:
     """Every swarm that was brought up here and not down, by name."""
     found = [_read(path) for path in sorted(state_home().glob(f"*/{_FILE}"))]
     return [running for running in found if running is not None]
+
+
+def running_names() -> list[str]:
+    """The names of all swarms that were brought up here and not down, also of those whose file is damaged."""
+    found = []
+    for path in sorted(state_home().glob(f"*/{_FILE}")):
+        running = _read(path)
+        found.append(running.swarm if running is not None else swarm_of(path.parent))
+    return found
 
 
 def _read(path: Path) -> Running | None:

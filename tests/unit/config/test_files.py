@@ -9,7 +9,7 @@ from swarm_tui.config.errors import ConfigError
 from swarm_tui.config.files import write_private
 from swarm_tui.config.model import Broker, RunSpec
 from swarm_tui.config.paths import state_dir
-from swarm_tui.config.running import Running, forget_running, list_running, load_running, save_running
+from swarm_tui.config.running import Running, forget_running, list_running, load_running, running_names, save_running
 from swarm_tui.config.seed import load_seed, seed_path
 from swarm_tui.config.spec import read_spec, write_spec
 from swarm_tui.config.urls import check_url, is_loopback, shown_url
@@ -54,8 +54,11 @@ def test_what_runs_is_found_by_its_name_and_forgotten() -> None:
     assert load_running("a/b") == running("a/b")
     forget_running("a/b")
     assert load_running("a/b") is None
-    (state_dir("c").root / "swarm.json").write_bytes(b"\xff{")
+    save_running(running("50%/x"))
+    for swarm in ("c", "50%/x"):
+        (state_dir(swarm).root / "swarm.json").write_bytes(b"\xff{")
     assert list_running() == []
+    assert running_names() == ["50%/x", "c"]
 
 
 def test_a_spec_comes_back_as_it_was_and_is_private(tmp_path: Path) -> None:
