@@ -4,7 +4,7 @@ import gc
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from textual.app import App
 from textual.binding import BindingType
@@ -32,9 +32,6 @@ from swarm_tui.ui.stream import Stream
 from swarm_tui.ui.troubles import Troubles
 from swarm_tui.ui.undo import Undo
 from swarm_tui.ui.watching import Watching
-
-if TYPE_CHECKING:
-    from swarm_tui.ui.screens.page import PageScreen
 
 DRAIN = 0.1
 """Seconds between two looks at what came."""
@@ -80,8 +77,8 @@ class SwarmApp(Opening, Watching, App[int]):
         self.undo: Undo = Undo()
         self.attaching: Attaching = Attaching(self)
         self.down_wanted = False
-        self.kept_pages: dict[type[PageScreen], PageScreen] = {}
-        """The page of each kind that is mounted and may be closed."""
+        self.kept: dict[type[SwarmScreen], Any] = {}
+        """The screen of each kind that is mounted and may be closed: mounting another takes several times as long."""
         self.look: Look = themes.look(themes.DEFAULT)
         self._wishes: dict[str, int] = {}
         for each in themes.themes():

@@ -17,11 +17,11 @@ class Opening:
 
     def open_page(self: "SwarmApp", kind: type["PageScreen"], *subject: object) -> None:  # type: ignore[misc]
         """A page of this kind, on the screen that an earlier one left where none is open."""
-        page = self.kept_pages.get(kind)
+        page = self.kept.get(kind)
         if page is None or page in self.screen_stack:
             fresh = kind(self, *subject)
             if page is None:
-                self.kept_pages[kind] = fresh
+                self.kept[kind] = fresh
                 self.install_screen(fresh, kind.__name__)
             self.push_screen(fresh)
         else:
@@ -69,7 +69,15 @@ class Opening:
         """The publish form."""
         from swarm_tui.ui.screens.form import FormScreen
 
-        self.push_screen(FormScreen(self))
+        form = self.kept.get(FormScreen)
+        if form in self.screen_stack:
+            return
+        if form is None:
+            form = self.kept[FormScreen] = FormScreen(self)
+            self.install_screen(form, "form")
+        else:
+            form.begin()
+        self.push_screen(form)
 
     def open_palette(self: "SwarmApp") -> None:  # type: ignore[misc]
         """Find anything by typing a part of it."""

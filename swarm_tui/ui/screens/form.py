@@ -66,6 +66,12 @@ class FormScreen(SwarmScreen):
 
     async def on_mount(self) -> None:
         await self._fields()
+        self.begin()
+
+    def begin(self) -> None:
+        """The form opens: it holds what it held, and nothing of it is sent."""
+        self.sent, self.sent_id = None, ""
+        self.query_one(SentLine).clear()
         self.query_one("#type", FieldRow).focus_input()
         self.query_one(TypeList).match(self.draft.type, self.types)
 

@@ -29,6 +29,11 @@ class SentLine(Still):
         self._seen = (task_id, sent, task)
         self.renew()
 
+    def clear(self) -> None:
+        """Nothing was sent."""
+        self._seen = None
+        self.renew()
+
     def lines(self, width: int) -> list[Parts]:
         if self._seen is None:
             return [[Segment(" ^S sends", self.look["quiet"])]]
