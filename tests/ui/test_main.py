@@ -173,6 +173,7 @@ async def test_the_stream_filters_by_topic_pattern_text_and_agent() -> None:
         assert not any("/agents/" in m.topic for m in stream.shown)
 
 
+@pytest.mark.drawn
 @pytest.mark.asyncio
 async def test_only_changed_lines_of_a_pane_are_drawn() -> None:
     async with seated("calm") as seat:
@@ -226,6 +227,7 @@ async def test_the_mouse_moves_and_opens() -> None:
         assert seat.has("TASK", "task_8d21c0")
 
 
+@pytest.mark.drawn
 @pytest.mark.asyncio
 @pytest.mark.parametrize("theme", ["dark", "light", "high-contrast", "colour-blind", "ansi"])
 async def test_every_theme_draws_every_screen(theme: str) -> None:

@@ -14,6 +14,7 @@ from swarm_tui.ui.sgr import parse, plain
 from swarm_tui.ui.text import fit, flat
 from tests.ui.harness import Seat, seated
 
+pytestmark = pytest.mark.drawn
 NAUGHTY = [
     "\x1b]0;owned\x07",
     "\x1b[31mred",
