@@ -35,6 +35,7 @@ def status(turn: Turn, event: Event) -> None:
     body = event.body
     assert isinstance(body, Status)
     seat = _seat(turn, event.key, live=not event.retained and body.status != "offline")
+    back = seat.status == "offline" or seat.greeted < turn.state.linked
     if body.status == "offline":
         if body.incarnation in (None, seat.incarnation) or seat.incarnation is None:
             seat.status, seat.incarnation = "offline", body.incarnation or seat.incarnation
@@ -48,6 +49,9 @@ def status(turn: Turn, event: Event) -> None:
         seat.incarnation, seat.known_since = body.incarnation, turn.now
     seat.pid = body.pid
     _new_incarnation(turn, seat)
+    if back and not event.retained:
+        seat.greeted = turn.now
+        offer_again(turn, seat.agent_id)
 
 
 def _new_incarnation(turn: Turn, seat: Seat) -> None:
@@ -58,6 +62,16 @@ def _new_incarnation(turn: Turn, seat: Seat) -> None:
         attempt = job.current
         if attempt is not None and attempt.incarnation not in (None, seat.incarnation):
             gone(turn, job, f"{seat.agent_id} began anew")
+
+
+def offer_again(turn: Turn, agent_id: str) -> None:
+    """A connection began anew, the agent's or ours: an offer said before may be lost with the old one."""
+    for job in held(turn, agent_id):
+        attempt = job.current
+        if attempt is None or attempt.incarnation is None or attempt.claimed:
+            continue
+        if job.state is TaskState.ASSIGNED and job.cancelling is None:
+            turn.say(Kind.INBOX, offer_of(turn, job, attempt), agent_id)
 
 
 def heartbeat(turn: Turn, event: Event, body: Heartbeat) -> None:

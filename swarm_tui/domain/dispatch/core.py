@@ -49,8 +49,10 @@ def step(state: State, event: Event | Tick | LinkUp | LinkDown, moment: Moment) 
     elif isinstance(event, Tick):
         _tick(turn)
     elif isinstance(event, LinkUp):
-        state.link_up = True
+        state.link_up, state.linked = True, turn.now
         _grant_all(turn)
+        for agent_id in sorted(state.held_by):
+            agents.offer_again(turn, agent_id)
     else:
         state.link_up = False
     pump(turn)

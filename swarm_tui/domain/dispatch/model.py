@@ -132,6 +132,8 @@ class Seat(Struct, kw_only=True):
     known_since: float = 0.0
     seen: float | None = None
     """Its last sign of life; None while all we have is what the broker retained."""
+    greeted: float = 0.0
+    """When it last said that it is there after one of the two connections had begun anew. Monotonic."""
     used: int = 0
     """When it last got a task, as a count of offers."""
     pid: int | None = None
@@ -169,6 +171,8 @@ class State(Struct, kw_only=True):
     epoch: int = 0
     leading: bool = False
     link_up: bool = True
+    linked: float = 0.0
+    """When the connection began. Monotonic."""
     seq: int = 0
     offers: int = 0
     jobs: dict[str, Job] = field(default_factory=dict)

@@ -443,6 +443,33 @@ def test_a_foreign_agents_success_is_written_at_once(world: World) -> None:
     assert not world.saves[-1].soon
 
 
+def test_an_offer_lost_with_a_broker_is_said_again_as_soon_as_both_are_back(world: World) -> None:
+    world.agent("a")
+    first = offers(world.submit("t"))
+    world.link(False)
+    world.tick(2)
+    assert of(offers(world.link(True)), Kind.INBOX) == of(first, Kind.INBOX)
+    world.tick(1)
+    assert of(offers(world.agent("a")), Kind.INBOX) == of(first, Kind.INBOX), "it came back after us"
+    world.start(first[0])
+    assert not offers(world.agent("a"))
+
+
+def test_an_offer_lost_with_an_agents_connection_is_said_again_when_it_is_back(world: World) -> None:
+    world.agent("a")
+    first = offers(world.submit("t"))
+    assert not offers(world.agent("a")), "it only says its state again"
+    world.hear(Kind.STATUS, b.Status(status="offline", incarnation="i1"), key="a", sender="a")
+    assert of(offers(world.agent("a")), Kind.INBOX) == of(first, Kind.INBOX)
+
+
+def test_a_foreign_agent_is_never_told_twice_of_one_attempt(world: World) -> None:
+    """It would run it twice: it knows of no attempts."""
+    foreign(world)
+    world.link(False)
+    assert not offers(world.link(True))
+
+
 def test_the_wish_for_scale_rises_by_two_and_sinks_slowly() -> None:
     rules = {"noop": Rule(roles=("general",))}
     world = World(Settings(rules=rules, scale={"general": (1, 5)}))

@@ -26,7 +26,7 @@ _ids = itertools.count()
 
 
 class World:
-    """`say_to` feeds one message to the core; `said` and `saves` hold all it said and wrote, `journal` each job's last bytes."""
+    """`hear` feeds one message to the core; `said` and `saves` hold what it said and wrote, `journal` the last rows."""
 
     def __init__(self, settings: Settings | None = None, *, leading: bool = True) -> None:
         self.settings = settings or Settings(rules=RULES)
