@@ -1,5 +1,6 @@
 """What both buses, the real one and the one in memory, keep."""
 
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -127,6 +128,37 @@ def test_many_at_once_keep_their_order_and_their_acknowledgements(world: World) 
     sender.bus.publish_all([(Outgoing("s/m", b"%d" % n), lambda n=n: acked.append(n)) for n in range(1, 50)])  # type: ignore[misc]
     until(lambda: acked == list(range(1, 50)))
     until(lambda: ear.payloads()[-49:] == [b"%d" % n for n in range(1, 50)])
+
+
+def test_what_lingers_is_sent_by_itself_and_before_what_follows_it(world: World) -> None:
+    ear, sender = world.ear("ear", "s/#"), world.ear("sender")
+    until(lambda: bool(ear.links) and bool(sender.links))
+    sender.bus.publish(Outgoing("s/n", b"alone"), linger=True)
+    until(lambda: ear.payloads() == [b"alone"])
+    sender.bus.publish(Outgoing("s/n", b"first"), linger=True)
+    sender.bus.publish(Outgoing("s/n", b"second"))
+    until(lambda: ear.payloads() == [b"alone", b"first", b"second"])
+
+
+def test_turns_come_after_what_was_heard_and_when_they_are_wanted(world: World) -> None:
+    ear, sender = world.ear("ear", "s/#"), world.ear("sender")
+    seen: list[int] = []
+    threads: set[str] = set()
+
+    def turn() -> float:
+        threads.add(threading.current_thread().name)
+        seen.append(len(ear.heard))
+        if len(seen) == 3:
+            raise ValueError("a turn that fails ends nothing")
+        return 0.01
+
+    if not ear.bus.on_turn(turn):
+        return
+    until(lambda: len(seen) > 5)
+    sender.bus.publish(Outgoing("s/n", b"x"))
+    until(lambda: seen[-1] == 1)
+    assert threads == {"bus-ear"}
+    assert ear.bus.on_turn(None)
 
 
 def test_the_acknowledgement_is_told(world: World) -> None:
