@@ -52,7 +52,7 @@ class Opening:
         """An agent's log."""
         from swarm_tui.ui.screens.log import LogScreen
 
-        if context.agent is not None:
+        if context.agent is not None and not isinstance(self.screen, LogScreen):
             self.open_page(LogScreen, context.agent.agent_id)
 
     def open_wall(self: "SwarmApp") -> None:  # type: ignore[misc]

@@ -35,7 +35,8 @@ class FormScreen(SwarmScreen):
     FormScreen #title { height: 1; background: $panel; padding: 0 1; text-style: bold; color: $accent; }
     FormScreen #scroll { height: 1fr; padding: 0 1; }
     FormScreen #fields { height: auto; margin-bottom: 1; }
-    FormScreen TextArea { height: 7; border: none; padding: 0 1; background: $surface; margin-left: 12; }
+    FormScreen TextArea { height: 7; border: none; padding: 0 1; background: $surface; margin-left: 12;
+                          max-width: 100; }
     FormScreen #rawhelp, FormScreen .hint { color: $text-muted; margin-left: 12; }
     """
 

@@ -65,8 +65,7 @@ class PaletteScreen(Dialog[None]):
         found: list[tuple[float, Line]] = []
         for score, line in (*self._acts(query, width), *self._names(query, width)):
             found.append((score, line))
-        if query:
-            found.sort(key=lambda pair: -pair[0])
+        found.sort(key=lambda pair: -pair[0])
         return [line for _, line in found[:MOST]] or [
             ([Segment("  Nothing matches; Esc closes", self.swarm_app.look["quiet"])], None)
         ]

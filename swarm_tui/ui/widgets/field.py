@@ -13,7 +13,7 @@ class FieldRow(Vertical):
     """`spec` is set for a field of the payload."""
 
     DEFAULT_CSS = """
-    FieldRow { height: 2; }
+    FieldRow { height: 2; max-width: 112; }
     FieldRow Horizontal { height: 1; }
     FieldRow .name { width: 12; text-style: bold; }
     FieldRow Input { border: none; height: 1; padding: 0 1; background: $surface; width: 1fr; }
