@@ -138,6 +138,15 @@ class BulkClient(Client):
         self._join()
         return self._packet_write() == MQTTErrorCode.MQTT_ERR_SUCCESS and not self._out_packet
 
+    def unwritten(self) -> int:
+        """Packets that wait to be written."""
+        return len(self._out_packet)
+
+    def forget(self, mid: int) -> str:
+        """Send this message never again; the topic it was for."""
+        message = self._out_messages.pop(mid, None)
+        return message.topic if message is not None else "?"
+
     def _join(self) -> None:
         if len(self._out_packet) > 1:
             self._out_packet = deque(_joined(self._out_packet))

@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from swarm_tui.bus.bell import Bell
-from swarm_tui.bus.client import INFLIGHT, BulkClient, credentials, make_client
-from swarm_tui.bus.port import BusError, Link, OnAck, OnLink, OnMessage, OnTurn, unsendable
+from swarm_tui.bus.client import BulkClient, credentials, make_client
+from swarm_tui.bus.outbox import Outbox
+from swarm_tui.bus.port import BusError, Link, OnAck, OnLink, OnMessage, OnTurn
 from swarm_tui.bus.reasons import URL, Reason, explain, lost, no_connack, refusal
 from swarm_tui.bus.urls import Address, parse_url
 from swarm_tui.config.model import Broker
@@ -21,14 +22,8 @@ LONGEST_WAIT = 5.0
 CONNACK_WAIT = 10.0
 #: The MQTT 5 reason by which paho tells that no PINGRESP came.
 KEEPALIVE_TIMEOUT = 141
-#: Messages kept while the link is down; beyond it the oldest goes, counted in `dropped`.
-OUTBOX_MAX = 100_000
-#: Seconds that an acknowledgement, or a message that may, waits to be written with the next ones; and how many do.
-LINGER, MOST_LINGER = 0.004, 8
 #: AWS IoT takes eight filters in one SUBSCRIBE.
 _FILTERS = 8
-#: After so many connections that ended before anything was acknowledged, the oldest message is to blame.
-STUCK = 5
 _log = logging.getLogger("swarm_tui.bus")
 
 
@@ -44,7 +39,6 @@ class MqttBus:
         self.client_id = client_id
         self.failures = 0
         self.last_failure = ""
-        self.dropped = 0
         self.received = 0
         self._clean = clean
         self._keepalive = keepalive
@@ -53,20 +47,13 @@ class MqttBus:
         self._will: Outgoing | None = None
         self._patterns: dict[str, int] = {}
         self._fresh: deque[str] = deque()
-        self._outbox: deque[tuple[Outgoing, OnAck | None]] = deque()
+        self._outbox = Outbox(self._failed, self._guard)
         self._blocked = False
         """The socket takes no more for now."""
         self._at_turn: OnTurn | None = None
         self._turn_by = float("inf")
-        self._hurry = False
-        """Something waits that may not linger."""
-        self._send_by: float | None = None
-        """When what lingers is written at the latest."""
-        self._unacked: dict[int, OnAck | None] = {}
         self._up = False
         self._fell_silent = False
-        self._progress = False
-        self._stuck = 0
         self._reason: Reason | None = None
         self._attempt = 0
         self._close_by: float | None = None
@@ -100,28 +87,23 @@ class MqttBus:
     def publish(self, message: Outgoing, on_ack: OnAck | None = None, *, linger: bool = False) -> None:
         """Send, or keep in memory while the link is down; thread-safe, never blocks."""
         if self._post(message, on_ack):
-            self._hurry = self._hurry or not linger
             self._push(at_once=not linger)
 
     def publish_all(self, messages: Sequence[tuple[Outgoing, OnAck | None]]) -> None:
         """Publish them in order, with one write."""
         if sum([self._post(message, on_ack) for message, on_ack in messages]):
-            self._hurry = True
             self._push()
 
     def _post(self, message: Outgoing, on_ack: OnAck | None) -> bool:
-        if self._close_by is not None or (message.qos == 0 and not self._up):
-            self.dropped += 1
+        if self._close_by is not None:
+            self._outbox.dropped += 1
             return False
-        if reason := unsendable(message):
-            self._failed("publishing", ValueError(reason))
-            self.dropped += 1
-            return False
-        if len(self._outbox) >= OUTBOX_MAX:
-            self._outbox.popleft()
-            self.dropped += 1
-        self._outbox.append((message, on_ack))
-        return True
+        return self._outbox.post(message, on_ack, up=self._up)
+
+    @property
+    def dropped(self) -> int:
+        """Messages that were not kept and will not be sent."""
+        return self._outbox.dropped
 
     def on_turn(self, call: OnTurn | None) -> bool:
         """Have `call` run on the bus's thread after all that was read, while the link is up."""
@@ -149,6 +131,8 @@ class MqttBus:
 
     def _push(self, *, at_once: bool = True) -> None:
         """Write what waits: a thread that must first be woken for it costs more than the message."""
+        if at_once:
+            self._outbox.hurry()
         # What is said on the bus's own thread is sent before it waits again.
         if self._thread is threading.current_thread():
             return
@@ -166,10 +150,9 @@ class MqttBus:
         client = self._client
         if client is None or client.socket() is None or self._blocked:
             return False
-        self._hurry, self._send_by = False, None
         self._send(client, ours=False)
         self._blocked = not client.written()
-        return not self._blocked and (not self._outbox or len(self._unacked) >= INFLIGHT)
+        return not self._blocked and self._outbox.is_sent()
 
     def _wake(self) -> None:
         if self._thread is not threading.current_thread():
@@ -193,7 +176,7 @@ class MqttBus:
     def _done(self) -> bool:
         if self._close_by is None:
             return False
-        return not (self._outbox or self._unacked) or time.monotonic() >= self._close_by
+        return self._outbox.is_empty() or time.monotonic() >= self._close_by
 
     def _connect_and_serve(self) -> None:
         self._reason, self._fell_silent = None, False
@@ -233,7 +216,7 @@ class MqttBus:
             if not self._up and (time.monotonic() > answer_by or self._done()):
                 break
             self._take_turn()
-            if (not self._may_linger(client) and self._write(client)) or (sock := client.socket()) is None:
+            if (not self._lingers(client) and self._write(client)) or (sock := client.socket()) is None:
                 break
             poller.register(sock, select.POLLIN | (select.POLLOUT if self._blocked else 0))
             code = self._step(client, sock, self._wait(poller))
@@ -249,9 +232,8 @@ class MqttBus:
 
     def _write(self, client: BulkClient) -> bool:
         """Write what waits, with the acknowledgements; whether that was the end of the connection."""
-        self._hurry, self._send_by = False, None
         if self._up:
-            self._send(client)
+            self._send(client, ours=True)
         leaving = self._up and self._done()
         if leaving:
             client.disconnect()
@@ -281,7 +263,7 @@ class MqttBus:
     def _timeout(self) -> float:
         """Milliseconds until the keepalive, the close, a turn or what lingers must be looked at."""
         limit = 1000.0 if self._close_by is None else 20.0
-        by = self._turn_by if self._send_by is None else min(self._send_by, self._turn_by)
+        by = min(self._turn_by, self._outbox.write_by or self._turn_by)
         return min(limit, max(0.0, by - time.monotonic()) * 1000)
 
     def _take_turn(self) -> None:
@@ -294,17 +276,12 @@ class MqttBus:
                 wait = 1.0
         self._turn_by = time.monotonic() + wait
 
-    def _may_linger(self, client: BulkClient) -> bool:
-        """Whether what there is to write, acknowledgements above all, may wait on for company."""
-        waits = len(self._outbox) + len(client._out_packet)
-        if not self._up or self._hurry or self._blocked or self._fresh or not 0 < waits <= MOST_LINGER:
-            return False
-        if self._send_by is None:
-            self._send_by = time.monotonic() + LINGER
-        return self._send_by > time.monotonic()
+    def _lingers(self, client: BulkClient) -> bool:
+        return self._up and not self._blocked and not self._fresh and self._outbox.may_linger(client)
 
-    def _send(self, client: BulkClient, *, ours: bool = True) -> None:
-        """Hand to paho what waits; not `ours`: on a caller's thread, where no callback may run."""
+    def _send(self, client: BulkClient, *, ours: bool) -> None:
+        """Hand to paho what waits; not `ours`: on a caller's thread."""
+        self._outbox.settle()
         while self._fresh:
             pattern = self._fresh.popleft()
             qos = self._patterns.get(pattern)
@@ -312,20 +289,7 @@ class MqttBus:
                 client.unsubscribe(pattern)
             else:
                 client.subscribe(pattern, qos)
-        while self._outbox and len(self._unacked) < INFLIGHT:
-            message, on_ack = self._outbox.popleft()
-            if message.qos == 0 and on_ack is not None and not ours:
-                self._outbox.appendleft((message, on_ack))
-                return
-            try:
-                info = client.publish(message.topic, message.payload, message.qos, message.retain)
-            except (ValueError, OSError) as error:
-                self._failed(f"publishing on {message.topic[:100]!r}", error)
-                continue
-            if message.qos:
-                self._unacked[info.mid] = on_ack
-            elif on_ack is not None:
-                self._guard("an acknowledgement", on_ack)
+        self._outbox.send(client, ours=ours)
 
     def _hang_up(self, client: BulkClient) -> None:
         """Close a socket that paho still holds; without a DISCONNECT, so that our will speaks."""
@@ -339,22 +303,8 @@ class MqttBus:
         if self._close_by is None and reason is not None:
             self._guard("a link callback", lambda: self._on_link(Link(False, reason[1], kind=reason[0])))
         self._attempt = 0 if was_up else self._attempt + 1
-        if was_up and self._unacked and not self._fell_silent:
-            self._stuck = 0 if self._progress else self._stuck + 1
-            if self._stuck >= STUCK:
-                self._drop_poison()
-        self._progress = False
-
-    def _drop_poison(self) -> None:
-        """Give up the oldest message: a broker that closes the connection over it never takes it, nor what follows."""
-        assert self._client is not None
-        self._stuck = 0
-        mid = next(iter(self._unacked))
-        del self._unacked[mid]
-        message = self._client._out_messages.pop(mid, None)
-        self.dropped += 1
-        where = message.topic if message is not None else "?"
-        self._failed("publishing", ValueError(f"the broker closed {STUCK} connections over a message on {where!r}"))
+        if was_up:
+            self._outbox.lost(self._client, silent=self._fell_silent)
 
     def _pause(self) -> None:
         """Wait before the next try: short at first, never over five seconds, never in step with others."""
@@ -378,7 +328,8 @@ class MqttBus:
         self._fresh = deque(pattern for pattern in self._fresh if pattern not in self._patterns)
         for start in range(0, len(patterns), _FILTERS):
             client.subscribe(patterns[start : start + _FILTERS])
-        self._up = self._hurry = True
+        self._up = True
+        self._outbox.hurry()
         self._attempt = 0
         self._guard("a link callback", lambda: self._on_link(Link(True, resumed=bool(flags.session_present))))
 
@@ -390,10 +341,7 @@ class MqttBus:
             self._failed("a message callback", error)
 
     def _acked(self, client: Any, userdata: Any, mid: int, code: Any, properties: Any) -> None:
-        self._progress = True
-        on_ack = self._unacked.pop(mid, None)
-        if on_ack is not None:
-            self._guard("an acknowledgement", on_ack)
+        self._outbox.acked(mid)
 
     def _disconnected(self, client: Any, userdata: Any, flags: Any, code: Any, properties: Any) -> None:
         self._fell_silent = code.value == KEEPALIVE_TIMEOUT

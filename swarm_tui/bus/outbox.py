@@ -1,0 +1,117 @@
+"""What waits to be sent over one connection, and what the broker has not acknowledged yet."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+
+from swarm_tui.bus.client import INFLIGHT, BulkClient
+from swarm_tui.bus.port import OnAck, unsendable
+from swarm_tui.protocol.envelope import Outgoing
+
+#: Messages kept while the link is down; beyond it the oldest goes, counted in `dropped`.
+OUTBOX_MAX = 100_000
+#: Seconds that an acknowledgement, or a message that may, waits to be written with the next ones; and how many do.
+LINGER, MOST_LINGER = 0.004, 8
+#: After so many connections that ended before anything was acknowledged, the oldest message is to blame.
+STUCK = 5
+
+
+class Outbox:
+    """`post` is thread-safe; whoever calls the rest has the connection to himself.
+
+    `failed(what, error)` counts what could not be sent, `guard(what, call)` runs a callback of somebody else's.
+    """
+
+    def __init__(
+        self, failed: Callable[[str, BaseException], None], guard: Callable[[str, Callable[[], None]], None]
+    ) -> None:
+        self.dropped = 0
+        self.write_by: float | None = None
+        """When what lingers is written at the latest, in monotonic seconds."""
+        self._failed = failed
+        self._guard = guard
+        self._waiting: deque[tuple[Outgoing, OnAck | None]] = deque()
+        self._unacked: dict[int, OnAck | None] = {}
+        self._hurry = False
+        self._progress = False
+        self._stuck = 0
+
+    def post(self, message: Outgoing, on_ack: OnAck | None, *, up: bool) -> bool:
+        """Take a message; False when it cannot be sent, or not now and it is not worth keeping."""
+        if message.qos == 0 and not up:
+            self.dropped += 1
+            return False
+        if reason := unsendable(message):
+            self._failed("publishing", ValueError(reason))
+            self.dropped += 1
+            return False
+        if len(self._waiting) >= OUTBOX_MAX:
+            self._waiting.popleft()
+            self.dropped += 1
+        self._waiting.append((message, on_ack))
+        return True
+
+    def hurry(self) -> None:
+        """Something waits that may not linger; said after it was posted."""
+        self._hurry = True
+
+    def may_linger(self, client: BulkClient) -> bool:
+        """Whether what there is to write, acknowledgements above all, may wait on for company."""
+        if self._hurry or not 0 < len(self._waiting) + client.unwritten() <= MOST_LINGER:
+            return False
+        if self.write_by is None:
+            self.write_by = time.monotonic() + LINGER
+        return self.write_by > time.monotonic()
+
+    def settle(self) -> None:
+        """All that lingers is about to be written. What is posted from now on hurries anew."""
+        self._hurry, self.write_by = False, None
+
+    def send(self, client: BulkClient, *, ours: bool) -> None:
+        """Hand to paho what waits; not `ours`: on a caller's thread, where no callback may run."""
+        while self._waiting and len(self._unacked) < INFLIGHT:
+            message, on_ack = self._waiting.popleft()
+            if message.qos == 0 and on_ack is not None and not ours:
+                self._waiting.appendleft((message, on_ack))
+                return
+            try:
+                info = client.publish(message.topic, message.payload, message.qos, message.retain)
+            except (ValueError, OSError) as error:
+                self._failed(f"publishing on {message.topic[:100]!r}", error)
+                continue
+            if message.qos:
+                self._unacked[info.mid] = on_ack
+            elif on_ack is not None:
+                self._guard("an acknowledgement", on_ack)
+
+    def acked(self, mid: int) -> None:
+        """The broker has it."""
+        self._progress = True
+        on_ack = self._unacked.pop(mid, None)
+        if on_ack is not None:
+            self._guard("an acknowledgement", on_ack)
+
+    def is_empty(self) -> bool:
+        """Whether all was sent and acknowledged."""
+        return not (self._waiting or self._unacked)
+
+    def is_sent(self) -> bool:
+        """Whether nothing more can be sent now."""
+        return not self._waiting or len(self._unacked) >= INFLIGHT
+
+    def lost(self, client: BulkClient | None, *, silent: bool) -> None:
+        """The connection ended, `silent` when the broker just said no more."""
+        if self._unacked and not silent and client is not None:
+            self._stuck = 0 if self._progress else self._stuck + 1
+            if self._stuck >= STUCK:
+                self._drop_poison(client)
+        self._progress = False
+
+    def _drop_poison(self, client: BulkClient) -> None:
+        """Give up the oldest message: a broker that closes the connection over it never takes it, nor what follows."""
+        self._stuck = 0
+        mid = next(iter(self._unacked))
+        del self._unacked[mid]
+        topic = client.forget(mid)
+        self.dropped += 1
+        self._failed("publishing", ValueError(f"the broker closed {STUCK} connections over a message on {topic!r}"))
