@@ -36,6 +36,9 @@ CASES: dict[str, tuple[str, tuple[int, int], tuple[str, ...]]] = {
     "wall-large": ("calm", LARGE, ("w",)),
     "help-small": ("calm", SMALL, ("question_mark",)),
     "help-middle": ("calm", MIDDLE, ("question_mark",)),
+    "problems-small": ("trouble", SMALL, ("p", "x")),
+    "confirm-small": ("calm", SMALL, ("9", "r")),
+    "palette-small": ("calm", SMALL, ("ctrl+p", "r", "e", "s")),
 }
 
 
