@@ -7,6 +7,7 @@ from swarm_tui.domain.views import AgentView
 from swarm_tui.protocol.bodies import HostControl, Inbox
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.actions import AGENTS, Action
+from swarm_tui.ui.acts.subjects import listed, names, some
 from swarm_tui.ui.context import Context
 
 Command = Literal["start", "stop", "restart"]
@@ -21,14 +22,7 @@ def host_of(context: Context, agent: AgentView) -> str | None:
     return next(iter(hosts)) if len(hosts) == 1 and agent.witness != "foreign" else None
 
 
-def _some(context: Context) -> str | None:
-    if not context.agents:
-        return "no agent is selected: tab goes to the agents"
-    return _linked(context)
-
-
-def _linked(context: Context) -> str | None:
-    return "the broker is away: nothing can be sent" if context.model.stale else None
+_some = some("agent", lambda context: context.agents)
 
 
 def _minded(context: Context) -> str | None:
@@ -37,19 +31,6 @@ def _minded(context: Context) -> str | None:
         return reason
     lost = [agent.agent_id for agent in context.agents if host_of(context, agent) is None]
     return f"no supervisor minds {lost[0]}: it was not started by `swarm-tui up`" if lost else None
-
-
-def names(agents: list[AgentView]) -> str:
-    """Whom it is about: one by name, more by number."""
-    return agents[0].agent_id if len(agents) == 1 else f"{len(agents)} agents"
-
-
-def listed(names: list[str], noun: str) -> str:
-    """Whom a question is about: one by name, more with the first names."""
-    if len(names) == 1:
-        return names[0]
-    more = f", and {len(names) - 3} more" if len(names) > 3 else ""
-    return f"{len(names)} {noun} ({', '.join(names[:3])}{more})"
 
 
 def _who(context: Context) -> str:
@@ -72,16 +53,23 @@ def _busy(agents: list[AgentView]) -> str:
 def control(context: Context, command: Command, *, when_idle: bool = False) -> list[AgentView]:
     """Send `command` for each agent at hand."""
     agents = context.agents
-    for agent in agents:
-        host = host_of(context, agent)
-        if host is not None:
-            context.app.source.act(
-                Kind.HOST_CONTROL,
-                HostControl(command=command, agent_id=agent.agent_id, when_idle=when_idle),
-                host,
-            )
+    _command(context, command, agents, when_idle)
     context.screen.unmark()
     return agents
+
+
+def _command(
+    context: Context, command: Command | Literal["drain", "undrain"], agents: list[AgentView], when_idle: bool = False
+) -> list[AgentView]:
+    """Tell the supervisors; those agents that none minds."""
+    alone = []
+    for agent in agents:
+        if (host := host_of(context, agent)) is None:
+            alone.append(agent)
+        else:
+            body = HostControl(command=command, agent_id=agent.agent_id, when_idle=when_idle)
+            context.app.source.act(Kind.HOST_CONTROL, body, host)
+    return alone
 
 
 def restart(context: Context) -> None:
@@ -100,18 +88,12 @@ def start_stop(context: Context) -> None:
     command: Command = "start" if _would_start(context) else "stop"
     agents = control(context, command)
     other: Command = "stop" if command == "start" else "start"
-    context.app.undo.push(f"{command} {names(agents)}", lambda: _again(context, other, agents))
+    context.app.undo.push(f"{command} {names(agents)}", lambda: _command(context, other, agents))
     context.say(f"asked to {command} {names(agents)}; u undoes it")
 
 
 def _would_start(context: Context) -> bool:
     return all(agent.state in _DOWN for agent in context.agents)
-
-
-def _again(context: Context, command: Command, agents: list[AgentView]) -> None:
-    for agent in agents:
-        if (host := host_of(context, agent)) is not None:
-            context.app.source.act(Kind.HOST_CONTROL, HostControl(command=command, agent_id=agent.agent_id), host)
 
 
 def drain(context: Context) -> None:
@@ -131,12 +113,8 @@ def drain(context: Context) -> None:
 
 def _drain(context: Context, agents: list[AgentView], undrain: bool) -> None:
     command: Literal["drain", "undrain"] = "undrain" if undrain else "drain"
-    for agent in agents:
-        host = host_of(context, agent)
-        if host is not None:
-            context.app.source.act(Kind.HOST_CONTROL, HostControl(command=command, agent_id=agent.agent_id), host)
-        else:
-            context.app.source.act(Kind.INBOX, Inbox(command=command), agent.agent_id)
+    for agent in _command(context, command, agents):
+        context.app.source.act(Kind.INBOX, Inbox(command=command), agent.agent_id)
 
 
 def _scale(context: Context, by: int) -> None:
@@ -144,15 +122,15 @@ def _scale(context: Context, by: int) -> None:
     host = host_of(context, agent)
     if host is None:
         return
-    wish = context.app.wish(agent.role, by)
-    context.app.source.act(Kind.HOST_CONTROL, HostControl(command="scale", role=agent.role, count=wish), host)
-    context.app.undo.push(f"scale {agent.role}", lambda: _scale_back(context, agent, host, -by))
+    wish = _wish(context, agent.role, host, by)
+    context.app.undo.push(f"scale {agent.role}", lambda: _wish(context, agent.role, host, -by))
     context.say(f"asked for {wish} {agent.role} agent{'' if wish == 1 else 's'}; u undoes it")
 
 
-def _scale_back(context: Context, agent: AgentView, host: str, by: int) -> None:
-    wish = context.app.wish(agent.role, by)
-    context.app.source.act(Kind.HOST_CONTROL, HostControl(command="scale", role=agent.role, count=wish), host)
+def _wish(context: Context, role: str, host: str, by: int) -> int:
+    wish = context.app.wish(role, by)
+    context.app.source.act(Kind.HOST_CONTROL, HostControl(command="scale", role=role, count=wish), host)
+    return wish
 
 
 def _can_shrink(context: Context) -> str | None:

@@ -3,11 +3,8 @@
 from swarm_tui.protocol.bodies import Halt
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.actions import LISTS, MAIN, Action
+from swarm_tui.ui.acts.subjects import linked
 from swarm_tui.ui.context import Context
-
-
-def _linked(context: Context) -> str | None:
-    return "the broker is away: nothing can be sent" if context.model.stale else None
 
 
 def halt(context: Context) -> None:
@@ -53,7 +50,7 @@ SWARM_ACTS = (
         label="halt",
         group="swarm",
         writes=True,
-        can=_linked,
+        can=linked,
         run=halt,
         confirm=_halt_question,
         yes=lambda c: "halt" if c.model.fleet.halted is None else "lift it",

@@ -5,21 +5,13 @@ from swarm_tui.domain.views import TaskView
 from swarm_tui.protocol.bodies import TaskAct
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.actions import TASKS, Action, Can
-from swarm_tui.ui.acts.agents import listed
+from swarm_tui.ui.acts.subjects import listed, names, some
 from swarm_tui.ui.context import Context
 
 _AGAIN = frozenset({TaskState.FAILED, TaskState.DEAD, TaskState.HELD, TaskState.CANCELLED, TaskState.EXPIRED})
 
 
-def _some(context: Context) -> str | None:
-    if not context.tasks:
-        return "no task is selected: tab goes to the tasks"
-    return "the broker is away: nothing can be sent" if context.model.stale else None
-
-
-def names(tasks: list[TaskView]) -> str:
-    """Which tasks: one by name, more by number."""
-    return tasks[0].task_id if len(tasks) == 1 else f"{len(tasks)} tasks"
+_some = some("task", lambda context: context.tasks)
 
 
 def _tell(context: Context, kind: Kind, tasks: list[TaskView], reason: str = "") -> None:
@@ -32,11 +24,7 @@ def cancel(context: Context) -> None:
     tasks = [task for task in context.tasks if task.state in OPEN]
     _tell(context, Kind.TASK_CANCEL, tasks)
     context.app.undo.push(f"cancel {names(tasks)}", lambda: _tell(context, Kind.TASK_REDRIVE, tasks))
-    context.say(
-        f"asked to cancel {names(tasks)}; u runs it again"
-        if len(tasks) == 1
-        else f"asked to cancel {names(tasks)}; u runs them again"
-    )
+    context.say(f"asked to cancel {names(tasks)}; u runs {'it' if len(tasks) == 1 else 'them'} again")
     context.screen.unmark()
 
 

@@ -1,0 +1,33 @@
+"""What acts are about, in words, and why none can be done: shared by the acts on agents, tasks and the swarm."""
+
+from collections.abc import Callable, Sequence
+
+from swarm_tui.domain.views import AgentView, TaskView
+from swarm_tui.ui.actions import Can
+from swarm_tui.ui.context import Context
+
+
+def linked(context: Context) -> str | None:
+    """Why nothing can be sent."""
+    return "the broker is away: nothing can be sent" if context.model.stale else None
+
+
+def some(noun: str, found: Callable[[Context], Sequence[object]]) -> Can:
+    """A test that there is an agent, or a task, to act on."""
+    none = f"no {noun} is selected: tab goes to the {noun}s"
+    return lambda context: linked(context) if found(context) else none
+
+
+def names(subjects: Sequence[AgentView] | Sequence[TaskView]) -> str:
+    """Whom it is about: one by name, more by number."""
+    first = subjects[0]
+    one, noun = (first.agent_id, "agents") if isinstance(first, AgentView) else (first.task_id, "tasks")
+    return one if len(subjects) == 1 else f"{len(subjects)} {noun}"
+
+
+def listed(names: list[str], noun: str) -> str:
+    """Whom a question is about: one by name, more with the first names."""
+    if len(names) == 1:
+        return names[0]
+    more = f", and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"{len(names)} {noun} ({', '.join(names[:3])}{more})"
