@@ -2,6 +2,7 @@
 
 import shlex
 from collections import deque
+from functools import lru_cache
 
 import msgspec
 from msgspec import Struct
@@ -40,11 +41,13 @@ class Pattern(Struct, frozen=True):
         )
 
 
-def _words(text: str) -> list[str]:
+@lru_cache(8)
+def _words(text: str) -> tuple[str, ...]:
+    """The words of a pattern, read once for all messages."""
     try:
-        return shlex.split(text)
+        return tuple(shlex.split(text))
     except ValueError:
-        return text.split()
+        return tuple(text.split())
 
 
 def _fits(word: str, swarm: str, message: Message) -> bool:

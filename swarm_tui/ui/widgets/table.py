@@ -1,6 +1,7 @@
 """A live table: rows in order, columns that fit the width, marks, a filter, and one line redrawn per change."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 from rich.segment import Segment
@@ -69,7 +70,7 @@ class Table(Lines, Generic[Row]):
         """Whether the row passes the filter and the problems-only view."""
         if self.problems and not self.trouble(row):
             return False
-        return passes(self.pattern, self.words(row))
+        return not self.pattern or passes(self.pattern, self.words(row))
 
     def current(self) -> str | None:
         """The id under the cursor."""
@@ -204,10 +205,13 @@ class Table(Lines, Generic[Row]):
 
 def passes(pattern: str, words: str) -> bool:
     """Whether all words of the pattern are in `words`; a leading `!` turns it round."""
-    text = pattern.strip().lower()
-    if not text:
-        return True
-    inverse = text.startswith("!")
-    wanted = (text[1:] if inverse else text).split()
+    inverse, wanted = _read(pattern)
     low = words.lower()
     return not wanted or all(word in low for word in wanted) != inverse
+
+
+@lru_cache(8)
+def _read(pattern: str) -> tuple[bool, tuple[str, ...]]:
+    """Whether the pattern is turned round, and its words: read once for all rows."""
+    text = pattern.strip().lower()
+    return text.startswith("!"), tuple(text.removeprefix("!").split())
