@@ -1,7 +1,7 @@
 """The mouse: what it is dragged over, or points at with its right button, is copied."""
 
 import pytest
-from textual.events import MouseMove
+from textual.events import Click, MouseMove, MouseUp
 
 from tests.ui.harness import Seat, seated
 
@@ -11,7 +11,7 @@ async def drag(seat: Seat, start: tuple[int, int], end: tuple[int, int]) -> None
     agents = seat.app.main.agents
     await seat.pilot.mouse_down(agents, offset=start)
     await seat.pilot._post_mouse_events([MouseMove], agents, offset=end, button=1)
-    await seat.pilot.mouse_up(agents, offset=end)
+    await seat.pilot._post_mouse_events([MouseUp, Click], agents, offset=end, button=1)
     await seat.settle()
 
 

@@ -229,9 +229,11 @@ def test_a_taken_port_is_said_and_tried_again(open_door: Opener, visitor: Visito
         lines = role._link.lines  # type: ignore[attr-defined]
         assert len(lines) == 1
         assert "another program has it" in lines[0]
+        assert lines[0].endswith(role.complaint), "it is not told in the retained status"
         assert role.url is None
     role.tick(time.time() + 100)
     assert visitor.get("/healthz").status in (200, 503)
+    assert role.complaint == ""
 
 
 @pytest.mark.skipif(not _has_ipv6_loopback(), reason="this machine has no IPv6 loopback")
