@@ -58,6 +58,8 @@ class Executor:
 
     def __init__(self, spec: RunSpec, reports: Reports) -> None:
         self._spec = spec
+        self._workdir, self._state_dir = Path(spec.workdir), Path(spec.state_dir)
+        self._broker_url = shown_url(spec.broker.url)
         self._reports = reports
         self._guardian = Guardian()
         self._running: dict[str, _Running] = {}
@@ -134,9 +136,9 @@ class Executor:
             agent_id=spec.agent_id,
             role=spec.role,
             swarm=spec.swarm,
-            broker_url=shown_url(spec.broker.url),
-            workdir=Path(spec.workdir),
-            state_dir=Path(spec.state_dir),
+            broker_url=self._broker_url,
+            workdir=self._workdir,
+            state_dir=self._state_dir,
             spec=attempt.handler,
             deadline=deadline,
             cancel=cancel,

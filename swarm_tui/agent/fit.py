@@ -24,7 +24,7 @@ def fitted(answer: Complete | Failed, writer: Writer, folder: Path) -> Complete 
     """
     try:
         data = msgspec.json.encode(answer.result)
-        if _readable(answer, writer):
+        if _is_plain(data) or _readable(answer, writer):
             return answer
     except (TypeError, ValueError, UnicodeEncodeError, RecursionError) as error:
         return _failed(answer, f"the handler's result is no JSON: {error}")
@@ -37,6 +37,11 @@ def fitted(answer: Complete | Failed, writer: Writer, folder: Path) -> Complete 
     if isinstance(answer.result, dict):
         named |= {k: v for k in _KEPT if isinstance(v := answer.result.get(k), (str, int, float)) and len(str(v)) < 500}
     return msgspec.structs.replace(answer, result=named)
+
+
+def _is_plain(data: bytes) -> bool:
+    """Whether a result is far from every limit, with room for the little that is said around it."""
+    return len(data) <= MAX_VALUES // 2 and data.count(b"{") + data.count(b"[") <= MAX_DEPTH // 2
 
 
 def _readable(answer: Complete | Failed, writer: Writer) -> bool:

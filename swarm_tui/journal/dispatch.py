@@ -40,6 +40,7 @@ _UPSERT = (
     "INSERT INTO task (task_id, state, type, key, created, ended, body) VALUES (?, ?, ?, ?, ?, ?, ?) "
     "ON CONFLICT (task_id) DO UPDATE SET state = excluded.state, ended = excluded.ended, body = excluded.body"
 )
+_INSERT = "INSERT INTO outbox (id, task_id, attempt, kind, topic, payload, qos, retain) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 class Letter(Struct):
@@ -58,6 +59,7 @@ class Journal:
     def __init__(self, path: Path | None) -> None:
         """`path` None keeps it in memory, without a lock. Raises JournalError."""
         self._lock: IO[str] | None = None
+        self._last_row = 0
         if path is None:
             self._db = in_memory(MIGRATIONS)
             return
@@ -67,6 +69,9 @@ class Journal:
         except JournalError:
             self._lock.close()
             raise
+        found = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'").fetchone()
+        # A row's number is never used twice: the broker may yet acknowledge a message of an earlier life.
+        self._last_row = 0 if found is None else int(found[0])
 
     def bind(self, url: str, host: str, *, take_over: bool) -> str | None:
         """Tie the journal to its broker and host; None when it is, else the sentence that says whose it is."""
@@ -99,10 +104,7 @@ class Journal:
         self._db.execute("BEGIN IMMEDIATE")
         try:
             self._db.executemany(_UPSERT, [_columns(job) for job in jobs])
-            for letter in letters:
-                m = letter.message
-                values = (letter.task_id, letter.attempt, letter.kind, m.topic, m.payload, m.qos, m.retain)
-                letter.row = self._insert(values)
+            self._db.executemany(_INSERT, [self._row(letter) for letter in letters])
             self._db.executemany("DELETE FROM outbox WHERE id = ?", [(row,) for row in sent])
             for name, value in (meta or {}).items():
                 self.set_meta(name, value)
@@ -112,12 +114,11 @@ class Journal:
                 self._db.execute("ROLLBACK")
             raise
 
-    def _insert(self, values: tuple[object, ...]) -> int:
-        cursor = self._db.execute(
-            "INSERT INTO outbox (task_id, attempt, kind, topic, payload, qos, retain) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            values,
-        )
-        return int(cursor.lastrowid or 0)
+    def _row(self, letter: Letter) -> tuple[object, ...]:
+        self._last_row += 1
+        letter.row = self._last_row
+        m = letter.message
+        return (letter.row, letter.task_id, letter.attempt, letter.kind, m.topic, m.payload, m.qos, m.retain)
 
     def open_jobs(self) -> list[Job]:
         """Every job that has not ended, oldest first."""

@@ -35,10 +35,12 @@ _NOT_PAYLOAD = frozenset(
 
 def snake(kind: Kind, payload: dict[str, Any], digest: str) -> dict[str, Any]:
     """The payload as the bodies name its fields, unknown ones kept; `digest` names a request that has no task id."""
-    known = {name: value for name, value in payload.items() if name not in _CAMEL}
-    for camel, name in _CAMEL.items():
-        if camel in payload:
-            known.setdefault(name, payload[camel])
+    known = dict(payload)
+    if not _CAMEL.keys().isdisjoint(payload):
+        known = {name: value for name, value in payload.items() if name not in _CAMEL}
+        for camel, name in _CAMEL.items():
+            if camel in payload:
+                known.setdefault(name, payload[camel])
     lease = known.get("leaseMs")
     if "lease" not in known and isinstance(lease, int | float) and not isinstance(lease, bool) and abs(lease) < 1e15:
         known["lease"] = lease / 1000
