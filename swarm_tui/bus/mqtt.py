@@ -198,7 +198,8 @@ class MqttBus:
         self._address = parse_url(self.broker.url)
         client = make_client(self.broker, self._address, self.client_id, clean=self._clean, keepalive=self._keepalive)
         client.on_connect = self._connected
-        client.on_message = self._message
+        client.on_message = lambda client, userdata, m: self._take(m.topic, bytes(m.payload), m.retain)
+        client.take = self._take
         client.on_publish = self._acked
         client.on_subscribe = self._subscribed
         client.on_disconnect = self._disconnected
@@ -328,15 +329,17 @@ class MqttBus:
         self._fresh = deque(pattern for pattern in self._fresh if pattern not in self._patterns)
         for start in range(0, len(patterns), _FILTERS):
             client.subscribe(patterns[start : start + _FILTERS])
+        # Who is told that we are up may have somebody speak to us at once.
+        client.flush()
         self._up = True
         self._outbox.hurry()
         self._attempt = 0
         self._guard("a link callback", lambda: self._on_link(Link(True, resumed=bool(flags.session_present))))
 
-    def _message(self, client: Any, userdata: Any, message: Any) -> None:
+    def _take(self, topic: str, payload: bytes, retained: bool) -> None:
         self.received += 1
         try:
-            self._on_message(message.topic, message.payload, message.retain)
+            self._on_message(topic, payload, retained)
         except Exception as error:  # noqa: BLE001 - it would end paho's loop and say nothing
             self._failed("a message callback", error)
 

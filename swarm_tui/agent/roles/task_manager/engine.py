@@ -258,7 +258,9 @@ class Engine:
             self.troubled = None
             self._log("the journal can be written again")
             self._alert("the dispatcher's journal can be written again", active=False)
-        self._speak([letter for letter, say in zip(letters, says, strict=True) if not say.patient])
+        now = [letter for letter, say in zip(letters, says, strict=True) if not say.patient]
+        # First what an agent waits for: its broker reads one message at a time.
+        self._speak(sorted(now, key=lambda letter: letter.kind != Kind.INBOX))
         patient = [letter for letter, say in zip(letters, says, strict=True) if say.patient]
         if patient and not self._patient:
             self._say_by = self._committed + PATIENT
