@@ -37,6 +37,8 @@ SOON, LAZY, LAZY_SENT = 0.004, 0.25, 1.0
 PATIENT = 0.1
 PRUNE_EVERY = 60.0
 MANY = 1000
+#: Outbox rows that are removed together; numbers of tasks that are kept together.
+MANY_SENT, SEQ_AHEAD = 50, 1000
 JOURNAL_ALERT = "journal"
 
 
@@ -121,7 +123,8 @@ class Engine:
         self._patient: list[Letter] = []
         self._say_by = 0.0
         self._pruned = 0.0
-        self._committed = 0.0
+        self._committed = self._forgot = 0.0
+        self._seq_kept = 0
 
     def moment(self) -> Moment:
         monotonic, wall, chance = self._clocks
@@ -137,7 +140,7 @@ class Engine:
                 gc.freeze()
         finally:
             gc.enable()
-        self.state.seq = max(self.state.seq, self.journal.last_seq())
+        self.state.seq = self._seq_kept = max(self.state.seq, self.journal.last_seq())
         self.state.halted = self.journal.meta("halted") or None
         self.state.halt_id = self.journal.meta("halt_id") or ""
 
@@ -212,7 +215,7 @@ class Engine:
     def flush(self, *, now: bool = False) -> None:
         """Write what is to be written and say what may be said. While the disk refuses, nothing is said."""
         if self._urgent or now or self._is_due():
-            if not self._commit():
+            if not self._commit(now=now):
                 return
         elif self._says and not self._hush:
             self._speak([self._letter(say) for say in self._says])
@@ -226,7 +229,7 @@ class Engine:
         now = self._clocks[0]()
         if self._write_by is not None and now >= self._write_by:
             return True
-        return bool(self._sent) and now - self._committed >= LAZY_SENT
+        return bool(self._sent) and now - self._forgot >= LAZY_SENT
 
     def wait(self, limit: float = 1.0) -> float:
         """How long the shell may wait for the next event, in seconds."""
@@ -239,11 +242,15 @@ class Engine:
             limit = min(limit, self.state.timers[0][0] - now)
         return max(0.0, limit)
 
-    def _commit(self) -> bool:
+    def _commit(self, *, now: bool) -> bool:
         says = self._says
         letters = [self._letter(say) for say in says]
-        rows, self._sent = list(self._sent), deque()
-        meta = {**self._meta, "seq": str(self.state.seq)} if self._jobs or self._meta else {}
+        rows = self._sent_rows(now=now)
+        if self.state.seq > self._seq_kept:
+            # Numbers are kept ahead: to write each costs every accept a page.
+            self._seq_kept = self.state.seq + SEQ_AHEAD
+            self._meta["seq"] = str(self._seq_kept)
+        meta = self._meta
         durable = [letter for letter, say in zip(letters, says, strict=True) if say.durable]
         try:
             self.journal.commit(self._jobs.values(), durable, rows, meta)
@@ -258,14 +265,21 @@ class Engine:
             self.troubled = None
             self._log("the journal can be written again")
             self._alert("the dispatcher's journal can be written again", active=False)
-        now = [letter for letter, say in zip(letters, says, strict=True) if not say.patient]
+        at_once = [letter for letter, say in zip(letters, says, strict=True) if not say.patient]
         # First what an agent waits for: its broker reads one message at a time.
-        self._speak(sorted(now, key=lambda letter: letter.kind != Kind.INBOX))
+        self._speak(sorted(at_once, key=lambda letter: letter.kind != Kind.INBOX))
         patient = [letter for letter, say in zip(letters, says, strict=True) if say.patient]
         if patient and not self._patient:
             self._say_by = self._committed + PATIENT
         self._patient += patient
         return True
+
+    def _sent_rows(self, *, now: bool) -> list[int]:
+        """The outbox rows that the broker has, once they are many or it is time."""
+        if not now and len(self._sent) < MANY_SENT and self._clocks[0]() - self._forgot < LAZY_SENT:
+            return []
+        self._forgot = self._clocks[0]()
+        return [self._sent.popleft() for _ in range(len(self._sent))]
 
     def _letter(self, say: Say) -> Letter:
         if say.body is None:
