@@ -12,9 +12,10 @@ from pathlib import Path
 
 from swarm_tui.agent.roles.port import RoleLink
 from swarm_tui.agent.roles.task_manager.ear import Ear
-from swarm_tui.agent.roles.task_manager.engine import Engine, Heard, settings_of
+from swarm_tui.agent.roles.task_manager.engine import Engine, Heard
 from swarm_tui.agent.roles.task_manager.foreign import Foreign
 from swarm_tui.agent.roles.task_manager.queries import answers
+from swarm_tui.agent.roles.task_manager.rules import settings_of
 from swarm_tui.agent.roles.task_manager.turns import Turns
 from swarm_tui.bus.mqtt import MqttBus
 from swarm_tui.bus.port import Bus, Link, OnAck
