@@ -148,7 +148,7 @@ class MqttBus:
     def _write_here(self) -> bool:
         """Send from the caller's thread; False when the bus's thread must see to the rest."""
         client = self._client
-        if client is None or client.socket() is None or self._blocked:
+        if not self._up or client is None or client.socket() is None or self._blocked:
             return False
         self._send(client, ours=False)
         self._blocked = not client.written()
@@ -324,13 +324,16 @@ class MqttBus:
         if code.is_failure:
             self._reason = refusal(code.value, self._address, credentials(self.broker, self._address)[0])
             return
+        # Before the filters are listed: one that comes meanwhile stays fresh, or is among them.
+        fresh = [self._fresh.popleft() for _ in range(len(self._fresh))]
         patterns = list(self._patterns.items())
         # A session that the broker kept still has the filters that were given up meanwhile.
-        self._fresh = deque(pattern for pattern in self._fresh if pattern not in self._patterns)
+        self._fresh.extend(pattern for pattern in fresh if pattern not in self._patterns)
         for start in range(0, len(patterns), _FILTERS):
             client.subscribe(patterns[start : start + _FILTERS])
-        # Who is told that we are up may have somebody speak to us at once.
-        client.flush()
+        # Who is told that we are up may have somebody speak to us at once. Not `flush`: what finds the connection lost
+        # calls back, and paho would wait for ever for the end of the callback it is in.
+        client.written()
         self._up = True
         self._outbox.hurry()
         self._attempt = 0

@@ -86,8 +86,11 @@ class Outbox:
 
     def acked(self, mid: int) -> None:
         """The broker has it."""
+        if mid not in self._unacked:
+            # paho tells of QoS 0 too, as soon as it is written.
+            return
         self._progress = True
-        on_ack = self._unacked.pop(mid, None)
+        on_ack = self._unacked.pop(mid)
         if on_ack is not None:
             self._guard("an acknowledgement", on_ack)
 
@@ -101,6 +104,8 @@ class Outbox:
 
     def lost(self, client: BulkClient | None, *, silent: bool) -> None:
         """The connection ended, `silent` when the broker just said no more."""
+        # Past, it would keep the next connection from waiting for its CONNACK in peace.
+        self.write_by = None
         if self._unacked and not silent and client is not None:
             self._stuck = 0 if self._progress else self._stuck + 1
             if self._stuck >= STUCK:
