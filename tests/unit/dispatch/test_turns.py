@@ -114,3 +114,12 @@ def test_what_the_work_raises_ends_the_dispatcher_and_not_the_bus() -> None:
     with pytest.raises(OSError, match="the disk is gone"):
         turns.run()
     assert bus.call is None
+
+
+def test_the_buss_thread_learns_what_the_other_one_put_off() -> None:
+    bus, desk = Turning(), Desk()
+    with running(bus, desk) as turns:
+        until(lambda: desk.at_once == 0 and bus.call is not None)
+        bus.call = None
+        turns.nudge(surely=True)
+        until(lambda: bus.call is not None)

@@ -1,5 +1,6 @@
 """The task-manager role: a thread that leads the swarm's tasks over a connection and a journal of its own."""
 
+import math
 import queue
 import random
 import sqlite3
@@ -217,7 +218,7 @@ class TaskManager:
         last = self._stopping.is_set()
         if engine.troubled is not None and now < self._try_again:
             return None if last else self._try_again - now
-        batch = self._batch(engine)
+        batch = self._batch(engine, math.inf if last else BATCH)
         heard = [event for item in batch if (event := self._heard(item)) is not None]
         if now >= self._next_tick or (engine.state.timers and engine.state.timers[0][0] <= now):
             heard.append(Tick())
@@ -241,11 +242,11 @@ class TaskManager:
             if letters and self._bus is not None:
                 self._bus.publish_all(letters)
 
-    def _batch(self, engine: Engine) -> list[Heard | Link | Rejected]:
-        """All that waits, at most BATCH; while the journal cannot be written, nothing but the passing of time."""
+    def _batch(self, engine: Engine, most: float) -> list[Heard | Link | Rejected]:
+        """All that waits, at most so many; while the journal cannot be written, nothing but the passing of time."""
         batch: list[Heard | Link | Rejected] = []
         with suppress(queue.Empty):
-            while engine.troubled is None and len(batch) < BATCH:
+            while engine.troubled is None and len(batch) < most:
                 if (item := self._queue.get_nowait()) is not None:
                     batch.append(item)
         return batch

@@ -31,6 +31,9 @@ class Turns:
         while not self._over:
             with self._mine:
                 wait = self._once()
+            if shared:
+                # Only the bus's thread keeps the time, and it does not know what this look put off.
+                self._bus.on_turn(self._turn)
             self._nudge.wait(LOOK if shared else wait)
             self._nudge.clear()
         with self._mine:
