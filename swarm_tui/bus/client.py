@@ -41,8 +41,9 @@ class BulkClient(Client):
     _gathering = False
     _over = False
     """A write failed; nothing that comes counts any more."""
-    take: Callable[[str, bytes, bool], None] | None = None
-    """Gets topic, payload and retain flag of what is received; it does not raise."""
+    take: Callable[[str, bytes, bool], bool] | None = None
+    """Gets topic, payload and retain flag of what is received; it does not raise. What it does not take, the broker
+    keeps for a session that lasts."""
     broke: OSError | None = None
     """Why the last read of this connection failed: a broker refuses our certificate only after the TLS handshake."""
 
@@ -154,8 +155,8 @@ class BulkClient(Client):
         self._at = end
         # The one name is paho's up to 2.1, the other since 2.2.
         self._last_msg_in = self._last_bytes_received = time.monotonic()
-        self.take(topic, data[body:end], bool(head & 1))
-        if qos:
+        taken = self.take(topic, data[body:end], bool(head & 1))
+        if qos and taken:
             self._packet_queue(PUBACK, b"\x40\x02" + data[name:body], int.from_bytes(data[name:body], "big"), 1)
         return True
 

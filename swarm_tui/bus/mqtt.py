@@ -198,7 +198,7 @@ class MqttBus:
         self._address = parse_url(self.broker.url)
         client = make_client(self.broker, self._address, self.client_id, clean=self._clean, keepalive=self._keepalive)
         client.on_connect = self._connected
-        client.on_message = lambda client, userdata, m: self._take(m.topic, bytes(m.payload), m.retain)
+        client.on_message = self._message
         client.take = self._take
         client.on_publish = self._acked
         client.on_subscribe = self._subscribed
@@ -339,12 +339,19 @@ class MqttBus:
         self._attempt = 0
         self._guard("a link callback", lambda: self._on_link(Link(True, resumed=bool(flags.session_present))))
 
-    def _take(self, topic: str, payload: bytes, retained: bool) -> None:
+    def _message(self, client: Any, userdata: Any, message: Any) -> None:
+        self._take(message.topic, bytes(message.payload), message.retain)
+
+    def _take(self, topic: str, payload: bytes, retained: bool) -> bool:
+        if self._close_by is not None:
+            # Whom it was for handles nothing any more.
+            return False
         self.received += 1
         try:
             self._on_message(topic, payload, retained)
         except Exception as error:  # noqa: BLE001 - it would end paho's loop and say nothing
             self._failed("a message callback", error)
+        return True
 
     def _acked(self, client: Any, userdata: Any, mid: int, code: Any, properties: Any) -> None:
         self._outbox.acked(mid)

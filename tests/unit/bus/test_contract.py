@@ -1,6 +1,7 @@
 """What both buses, the real one and the one in memory, keep."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -159,6 +160,22 @@ def test_turns_come_after_what_was_heard_and_when_they_are_wanted(world: World) 
     until(lambda: seen[-1] == 1)
     assert threads == {"bus-ear"}
     assert ear.bus.on_turn(None)
+
+
+def test_what_comes_while_a_session_that_lasts_is_closed_waits_for_its_next_connection(world: World) -> None:
+    ear, sender = world.ear("ear", "s/#", clean=False), world.ear("sender")
+    if not isinstance(ear.bus, MqttBus):
+        return
+    until(lambda: bool(ear.links) and bool(sender.links))
+    ear.bus._close_by = time.monotonic() + 60
+    told: list[bool] = []
+    sender.bus.publish(Outgoing("s/n", b"late"), lambda: told.append(True))
+    until(lambda: bool(told))
+    ear.bus._close_by = time.monotonic() - 1
+    ear.bus.close()
+    again = world.ear("ear", "s/#", clean=False)
+    until(lambda: again.payloads() == [b"late"])
+    assert ear.payloads() == []
 
 
 def test_the_acknowledgement_is_told(world: World) -> None:
