@@ -244,8 +244,8 @@ class LinkUp(Struct, frozen=True):
 
 
 class Save(Struct, frozen=True):
-    """Write the job as it is now. A `lazy` one may wait for the next write that cannot; a `soon` one for some
-    milliseconds only, and all that is said meanwhile waits with it."""
+    """Write the job as it is now. A `lazy` one may wait for the next write that cannot; a `soon` one for others that
+    are, and what is patient waits with it."""
 
     task_id: str
     lazy: bool = False

@@ -108,7 +108,7 @@ class Turn:
         elif not was_open:
             job.ended_at = None
             self.state.open += 1
-        # Nobody but its agent waits for a success to be written, and the next task's write often comes at once. A
+        # Nobody but its agent waits for a success to be written. A
         # foreign agent waits for nothing and says it only once.
         foreign = job.current is not None and bool(job.current.taken_at)
         self.save(job, soon=state is TaskState.COMPLETE and not foreign)

@@ -28,10 +28,10 @@ from swarm_tui.protocol.topics import Kind
 
 Heard = Event | Tick | LinkUp | LinkDown
 Publish = Callable[[Outgoing, Callable[[], None] | None], None]
-#: Seconds that a write that is due soon, a lazy one, or an outbox row the broker has taken, may wait for company.
-SOON, LAZY, LAZY_SENT = 0.004, 0.25, 1.0
-#: Seconds that what nobody waits for is kept back, to be said together.
-PATIENT = 0.1
+#: Seconds that a lazy write, or an outbox row the broker has taken, may wait for company.
+LAZY, LAZY_SENT = 0.25, 1.0
+#: Seconds that tasks' ends and their acks are kept back, to be written and said together; and how many are.
+ENDS, MANY_ENDS = 0.05, 16
 PRUNE_EVERY = 60.0
 MANY = 1000
 #: Outbox rows that are removed together; numbers of tasks that are kept together.
@@ -70,13 +70,13 @@ class Engine:
         self._meta: dict[str, str] = {}
         self._urgent = False
         self._write_by: float | None = None
-        self._hush = False
-        """A write that is due soon waits, and what is said with it."""
+        self._ended: dict[str, Job] = {}
+        self._acks: list[Say] = []
+        self._ends_by: float | None = None
+        """When ends are written at the latest, and then their agents told."""
         self._sent: deque[int] = deque()
-        self._patient: list[Letter] = []
-        self._say_by = 0.0
         self._pruned = 0.0
-        self._committed = self._forgot = 0.0
+        self._forgot = 0.0
         self._seq_kept = 0
 
     def moment(self) -> Moment:
@@ -149,34 +149,45 @@ class Engine:
     def _take(self, actions: list[Action]) -> None:
         for action in actions:
             if isinstance(action, Save):
-                self._jobs[action.task_id] = self.state.jobs[action.task_id]
-                if not (action.lazy or action.soon):
-                    self._urgent = True
-                else:
-                    self._hush = self._hush or action.soon
-                    self._put_off(SOON if action.soon else LAZY)
+                self._keep(action)
+            elif isinstance(action, Say) and action.patient:
+                self._acks.append(action)
+                self._ends_by = self._ends_by or self._clocks[0]() + ENDS
             elif isinstance(action, Say):
                 self._says.append(action)
                 self._urgent = self._urgent or action.durable
             elif isinstance(action, Note):
                 self._log(action.line)
 
-    def _put_off(self, wait: float) -> None:
-        by = self._clocks[0]() + wait
-        self._write_by = by if self._write_by is None else min(by, self._write_by)
+    def _keep(self, save: Save) -> None:
+        """Have the job written: with what is urgent, with the next that is, or with other ends."""
+        task_id = save.task_id
+        job = self.state.jobs[task_id]
+        if save.soon and not (self._urgent and task_id in self._jobs):
+            self._jobs.pop(task_id, None)
+            self._ended[task_id] = job
+            self._ends_by = self._ends_by or self._clocks[0]() + ENDS
+            return
+        self._ended.pop(task_id, None)
+        self._jobs[task_id] = job
+        if not save.lazy:
+            self._urgent = True
+        elif self._write_by is None:
+            self._write_by = self._clocks[0]() + LAZY
 
     def flush(self, *, now: bool = False) -> None:
         """Write what is to be written and say what may be said. While the disk refuses, nothing is said."""
-        if self._urgent or now or self._is_due():
-            if not self._commit(now=now):
+        ends = now or self._ends_are_due()
+        if self._urgent or ends or self._is_due():
+            if not self._commit(now=now, ends=ends):
                 return
-        elif self._says and not self._hush:
+        elif self._says:
             self._speak([self._letter(say) for say in self._says])
             self._says = []
-        if self._patient and (now or self._clocks[0]() >= self._say_by):
-            self._speak(self._patient)
-            self._patient = []
         self._prune()
+
+    def _ends_are_due(self) -> bool:
+        return self._ends_by is not None and (len(self._acks) >= MANY_ENDS or self._clocks[0]() >= self._ends_by)
 
     def _is_due(self) -> bool:
         now = self._clocks[0]()
@@ -189,14 +200,15 @@ class Engine:
         now = self._clocks[0]()
         if self._write_by is not None:
             limit = min(limit, self._write_by - now)
-        if self._patient:
-            limit = min(limit, self._say_by - now)
+        if self._ends_by is not None:
+            limit = min(limit, self._ends_by - now)
         if self.state.timers:
             limit = min(limit, self.state.timers[0][0] - now)
         return max(0.0, limit)
 
-    def _commit(self, *, now: bool) -> bool:
+    def _commit(self, *, now: bool, ends: bool) -> bool:
         says = self._says
+        jobs = [*self._jobs.values(), *(self._ended.values() if ends else ())]
         letters = [self._letter(say) for say in says]
         rows = self._sent_rows(now=now)
         if self.state.seq > self._seq_kept:
@@ -206,25 +218,22 @@ class Engine:
         meta = self._meta
         durable = [letter for letter, say in zip(letters, says, strict=True) if say.durable]
         try:
-            self.journal.commit(self._jobs.values(), durable, rows, meta)
+            self.journal.commit(jobs, durable, rows, meta)
         except sqlite3.Error as error:
             self._sent.extendleft(reversed(rows))
             self._trouble(f"{type(error).__name__}: {error}")
             return False
         self._jobs, self._says, self._meta = {}, [], {}
-        self._urgent, self._hush, self._write_by = False, False, None
-        self._committed = self._clocks[0]()
+        self._urgent, self._write_by = False, None
         if self.troubled is not None:
             self.troubled = None
             self._log("the journal can be written again")
             self._alert("the dispatcher's journal can be written again", active=False)
-        at_once = [letter for letter, say in zip(letters, says, strict=True) if not say.patient]
         # First what an agent waits for: its broker reads one message at a time.
-        self._speak(sorted(at_once, key=lambda letter: letter.kind != Kind.INBOX))
-        patient = [letter for letter, say in zip(letters, says, strict=True) if say.patient]
-        if patient and not self._patient:
-            self._say_by = self._committed + PATIENT
-        self._patient += patient
+        self._speak(sorted(letters, key=lambda letter: letter.kind != Kind.INBOX))
+        if ends:
+            self._speak([self._letter(say) for say in self._acks])
+            self._ended, self._acks, self._ends_by = {}, [], None
         return True
 
     def _sent_rows(self, *, now: bool) -> list[int]:
