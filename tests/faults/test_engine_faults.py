@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from swarm_tui.domain.dispatch import Job
@@ -85,6 +86,11 @@ def test_a_full_disk_accepts_nothing_and_loses_nothing(make_swarm: Callable[...,
     until(lambda: any("can be written again" in alert for alert in swarm.alerts), 20, "the end of the alert")
 
 
+def age(swarm: FaultySwarm, agent_id: str) -> float:
+    """Seconds since the agent's process began."""
+    return time.time() - psutil.Process(swarm.processes[agent_id].pid).create_time()
+
+
 def begun(swarm: FaultySwarm, task_id: str) -> str | None:
     """The foreign agent that began the task last."""
     logs = {agent_id: swarm.runs_of(agent_id) for agent_id in swarm.foreign}
@@ -94,6 +100,8 @@ def begun(swarm: FaultySwarm, task_id: str) -> str | None:
 def foreign_agents(swarm: FaultySwarm, *, count: int, long: float, limit: float) -> None:
     """Each is recorded once, and none runs twice but what the killed one held; what runs long keeps its lease."""
     until(lambda: swarm.led, 30, "the dispatcher to lead")
+    # One that is killed within two seconds of its start, and is back as soon, cannot be told from itself.
+    until(lambda: all(age(swarm, agent_id) > 3.0 for agent_id in swarm.foreign), 30, "agents that are not new")
     swarm.publish("long", long)
     swarm.publish("held", 2.0)
     for number in range(count):
