@@ -15,9 +15,19 @@ class Undo:
     def __init__(self) -> None:
         self._stack: list[tuple[str, Callable[[], object]]] = []
 
-    def push(self, what: str, back: Callable[[], object]) -> None:
-        """Remember how to take `what` back."""
-        self._stack = [*self._stack[-KEEP + 1 :], (what, back)]
+    def push(self, what: str, back: Callable[[], object], *, reverses: str = "") -> None:
+        """Remember how to take `what` back; one that `reverses` an earlier act by hand leaves nothing of both.
+
+        Otherwise an undo that is meant to set things right would halt or drain again what was just set right.
+        """
+        kept = [entry for entry in self._stack if entry[0] != reverses]
+        if len(kept) == len(self._stack):
+            kept.append((what, back))
+        self._stack = kept[-KEEP:]
+
+    def forget(self, what: str) -> None:
+        """That act was taken back by hand."""
+        self._stack = [entry for entry in self._stack if entry[0] != what]
 
     def why_not(self) -> str | None:
         """Why nothing can be taken back."""

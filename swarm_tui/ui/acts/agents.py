@@ -88,7 +88,11 @@ def start_stop(context: Context) -> None:
     command: Command = "start" if _would_start(context) else "stop"
     agents = control(context, command)
     other: Command = "stop" if command == "start" else "start"
-    context.app.undo.push(f"{command} {names(agents)}", lambda: _command(context, other, agents))
+    context.app.undo.push(
+        f"{command} {names(agents)}",
+        lambda: _command(context, other, agents),
+        reverses=f"{other} {names(agents)}",
+    )
     context.say(f"asked to {command} {names(agents)}; u undoes it")
 
 
@@ -99,10 +103,15 @@ def _would_start(context: Context) -> bool:
 def drain(context: Context) -> None:
     agents = context.agents
     undrain = all(agent.state is AgentState.DRAINING for agent in agents)
+    if not undrain:
+        agents = [agent for agent in agents if agent.state is not AgentState.DRAINING]
     _drain(context, agents, undrain)
     context.screen.unmark()
+    command, other = ("undrain", "drain") if undrain else ("drain", "undrain")
     context.app.undo.push(
-        f"{'undrain' if undrain else 'drain'} {names(agents)}", lambda: _drain(context, agents, not undrain)
+        f"{command} {names(agents)}",
+        lambda: _drain(context, agents, not undrain),
+        reverses=f"{other} {names(agents)}",
     )
     one = len(agents) == 1
     says = "takes tasks again" if one else "take tasks again"

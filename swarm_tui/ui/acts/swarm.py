@@ -10,7 +10,7 @@ from swarm_tui.ui.context import Context
 def halt(context: Context) -> None:
     if context.model.fleet.halted is not None:
         context.app.source.clear(Kind.HALT)
-        context.app.undo.push("resume", lambda: _halt(context))
+        context.app.undo.forget("halt")
         context.say("asked to resume: dispatch goes on")
     else:
         _halt(context)
