@@ -3,7 +3,7 @@
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from swarm_tui.bus.lazy import defer
 from swarm_tui.bus.port import BusError
 from swarm_tui.bus.urls import Address
 from swarm_tui.config.model import Broker
+from swarm_tui.protocol.envelope import Outgoing
 
 defer("urllib.request")
 
@@ -31,7 +32,8 @@ _TRANSPORT = {"ws": "websockets", "wss": "websockets", "unix": "unix"}
 class BulkClient(Client):
     """paho reads one byte, then one packet, a system call each, and writes one packet a call.
 
-    This reads what is there and then parses, and writes together what one turn has to say.
+    This reads what is there and then parses, and writes together what one turn has to say. What it is told to `say`
+    never becomes one of paho's message objects, which cost more than all else that is done with most messages.
     """
 
     _bulk = b""
@@ -44,6 +46,9 @@ class BulkClient(Client):
     take: Callable[[str, bytes, bool], bool] | None = None
     """Gets topic, payload and retain flag of what is received; it does not raise. What it does not take, the broker
     keeps for a session that lasts."""
+    acked: Callable[[int], None] | None = None
+    """Gets the id of each packet that the broker acknowledges; it does not raise. None leaves it to paho, which knows
+    only of its own `publish`."""
     broke: OSError | None = None
     """Why the last read of this connection failed: a broker refuses our certificate only after the TLS handshake."""
 
@@ -117,7 +122,7 @@ class BulkClient(Client):
             return self._loop_rc_handle(MQTTErrorCode.MQTT_ERR_CONN_LOST)
         self._bulk, self._at = data, 0
         while self._at < len(self._bulk) and self._sock is not None:
-            if self._in_packet["command"] == 0 and self._take_publish():
+            if self._in_packet["command"] == 0 and (self._take_publish() or self._take_puback()):
                 continue
             code = self._packet_read()
             if code > 0:
@@ -157,8 +162,43 @@ class BulkClient(Client):
         self._last_msg_in = self._last_bytes_received = time.monotonic()
         taken = self.take(topic, data[body:end], bool(head & 1))
         if qos and taken:
-            self._packet_queue(PUBACK, b"\x40\x02" + data[name:body], int.from_bytes(data[name:body], "big"), 1)
+            self._put(b"\x40\x02" + data[name:body])
         return True
+
+    def _take_puback(self) -> bool:
+        """Take one PUBACK that is here whole; False leaves the packet to paho."""
+        data, at = self._bulk, self._at
+        if data[at : at + 2] != b"\x40\x02" or at + 4 > len(data) or self.acked is None:
+            return False
+        self._at = at + 4
+        self._last_msg_in = self._last_bytes_received = time.monotonic()
+        self.acked(int.from_bytes(data[at + 2 : at + 4], "big"))
+        return True
+
+    def free_id(self, taken: Container[int]) -> int:
+        """An id for a packet that none of `taken` has, nor a request of paho's own."""
+        while (mid := self._mid_generate()) in taken:
+            pass
+        return mid
+
+    def say(self, message: Outgoing, mid: int = 0, *, again: bool = False) -> None:
+        """Have a message written; one of QoS 1 has a `mid`, and whoever says it keeps it until it is `acked`."""
+        topic = message.topic.encode()
+        flags = PUBLISH | (8 if again else 0) | (2 if mid else 0) | (1 if message.retain else 0)
+        length = 2 + len(topic) + (2 if mid else 0) + len(message.payload)
+        head = bytearray((flags,))
+        while length > 0x7F:
+            head.append(length & 0x7F | 0x80)
+            length >>= 7
+        head.append(length)
+        number = mid.to_bytes(2, "big") if mid else b""
+        self._put(b"".join((head, len(topic).to_bytes(2, "big"), topic, number, message.payload)))
+
+    def _put(self, data: bytes) -> None:
+        """Queue bytes about whose writing paho does nothing more."""
+        self._out_packet.append(
+            {"command": PUBACK, "mid": 0, "qos": 0, "pos": 0, "to_process": len(data), "packet": data, "info": None}
+        )
 
     @contextmanager
     def gathered(self) -> Iterator[None]:
@@ -192,11 +232,6 @@ class BulkClient(Client):
         """Packets that wait to be written."""
         return len(self._out_packet)
 
-    def forget(self, mid: int) -> str:
-        """Send this message never again; the topic it was for."""
-        message = self._out_messages.pop(mid, None)
-        return message.topic if message is not None else "?"
-
     def _join(self) -> None:
         if len(self._out_packet) > 1:
             self._out_packet = deque(_joined(self._out_packet))
@@ -206,7 +241,7 @@ def _joined(packets: Iterable[Any]) -> Iterator[Any]:
     """The packets, those in a row put together about whose writing paho does nothing more."""
     row: list[Any] = []
     for packet in packets:
-        if packet["command"] & 0xF0 == PUBACK or (packet["command"] & 0xF0 == PUBLISH and packet["qos"] == 1):
+        if packet["command"] == PUBACK:
             row.append(packet)
             continue
         yield from _one(row)
@@ -233,7 +268,6 @@ def make_client(
         transport=_TRANSPORT.get(at.scheme, "tcp"),  # type: ignore[arg-type]
     )
     client.suppress_exceptions = True
-    client.max_inflight_messages_set(INFLIGHT)
     client.connect_timeout = connect_timeout
     username, password = credentials(broker, at)
     if username is not None:

@@ -200,7 +200,7 @@ class MqttBus:
         client.on_connect = self._connected
         client.on_message = self._message
         client.take = self._take
-        client.on_publish = self._acked
+        client.acked = self._outbox.acked
         client.on_subscribe = self._subscribed
         client.on_disconnect = self._disconnected
         self._client = client
@@ -305,7 +305,7 @@ class MqttBus:
             self._guard("a link callback", lambda: self._on_link(Link(False, reason[1], kind=reason[0])))
         self._attempt = 0 if was_up else self._attempt + 1
         if was_up:
-            self._outbox.lost(self._client, silent=self._fell_silent)
+            self._outbox.lost(silent=self._fell_silent)
 
     def _pause(self) -> None:
         """Wait before the next try: short at first, never over five seconds, never in step with others."""
@@ -331,6 +331,7 @@ class MqttBus:
         self._fresh.extend(pattern for pattern in fresh if pattern not in self._patterns)
         for start in range(0, len(patterns), _FILTERS):
             client.subscribe(patterns[start : start + _FILTERS])
+        self._outbox.repeat(client)
         # Who is told that we are up may have somebody speak to us at once. Not `flush`: what finds the connection lost
         # calls back, and paho would wait for ever for the end of the callback it is in.
         client.written()
@@ -352,9 +353,6 @@ class MqttBus:
         except Exception as error:  # noqa: BLE001 - it would end paho's loop and say nothing
             self._failed("a message callback", error)
         return True
-
-    def _acked(self, client: Any, userdata: Any, mid: int, code: Any, properties: Any) -> None:
-        self._outbox.acked(mid)
 
     def _disconnected(self, client: Any, userdata: Any, flags: Any, code: Any, properties: Any) -> None:
         self._fell_silent = code.value == KEEPALIVE_TIMEOUT

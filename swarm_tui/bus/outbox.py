@@ -31,7 +31,7 @@ class Outbox:
         self._failed = failed
         self._guard = guard
         self._waiting: deque[tuple[Outgoing, OnAck | None]] = deque()
-        self._unacked: dict[int, OnAck | None] = {}
+        self._unacked: dict[int, tuple[Outgoing, OnAck | None]] = {}
         self._hurry = False
         self._progress = False
         self._stuck = 0
@@ -68,30 +68,33 @@ class Outbox:
         self._hurry, self.write_by = False, None
 
     def send(self, client: BulkClient, *, ours: bool) -> None:
-        """Hand to paho what waits; not `ours`: on a caller's thread, where no callback may run."""
+        """Have written what waits; not `ours`: on a caller's thread, where no callback may run."""
         while self._waiting and len(self._unacked) < INFLIGHT:
             message, on_ack = self._waiting.popleft()
             if message.qos == 0 and on_ack is not None and not ours:
                 self._waiting.appendleft((message, on_ack))
                 return
-            try:
-                info = client.publish(message.topic, message.payload, message.qos, message.retain)
-            except (ValueError, OSError) as error:
-                self._failed(f"publishing on {message.topic[:100]!r}", error)
-                continue
             if message.qos:
-                self._unacked[info.mid] = on_ack
-            elif on_ack is not None:
+                mid = client.free_id(self._unacked)
+                self._unacked[mid] = message, on_ack
+                client.say(message, mid)
+                continue
+            client.say(message)
+            if on_ack is not None:
                 self._guard("an acknowledgement", on_ack)
+
+    def repeat(self, client: BulkClient) -> None:
+        """Say again, on a new connection, what the broker did not acknowledge on the last one."""
+        for mid, (message, _) in self._unacked.items():
+            client.say(message, mid, again=True)
 
     def acked(self, mid: int) -> None:
         """The broker has it."""
-        if mid not in self._unacked:
-            # paho tells of QoS 0 too, as soon as it is written.
+        found = self._unacked.pop(mid, None)
+        if found is None:
             return
         self._progress = True
-        on_ack = self._unacked.pop(mid)
-        if on_ack is not None:
+        if (on_ack := found[1]) is not None:
             self._guard("an acknowledgement", on_ack)
 
     def is_empty(self) -> bool:
@@ -102,21 +105,20 @@ class Outbox:
         """Whether nothing more can be sent now."""
         return not self._waiting or len(self._unacked) >= INFLIGHT
 
-    def lost(self, client: BulkClient | None, *, silent: bool) -> None:
+    def lost(self, *, silent: bool) -> None:
         """The connection ended, `silent` when the broker just said no more."""
         # Past, it would keep the next connection from waiting for its CONNACK in peace.
         self.write_by = None
-        if self._unacked and not silent and client is not None:
+        if self._unacked and not silent:
             self._stuck = 0 if self._progress else self._stuck + 1
             if self._stuck >= STUCK:
-                self._drop_poison(client)
+                self._drop_poison()
         self._progress = False
 
-    def _drop_poison(self, client: BulkClient) -> None:
+    def _drop_poison(self) -> None:
         """Give up the oldest message: a broker that closes the connection over it never takes it, nor what follows."""
         self._stuck = 0
-        mid = next(iter(self._unacked))
-        del self._unacked[mid]
-        topic = client.forget(mid)
+        message, _ = self._unacked.pop(next(iter(self._unacked)))
+        topic = message.topic
         self.dropped += 1
         self._failed("publishing", ValueError(f"the broker closed {STUCK} connections over a message on {topic!r}"))

@@ -89,7 +89,7 @@ def test_what_lingered_as_the_link_was_lost_hurries_nobody(client: BulkClient) -
     outbox = _outbox()
     outbox.post(Outgoing("a", b"", 1, False), None, up=True)
     assert outbox.may_linger(client)
-    outbox.lost(client, silent=False)
+    outbox.lost(silent=False)
     assert outbox.write_by is None
 
 
@@ -99,5 +99,24 @@ def test_messages_that_nobody_acknowledges_are_no_progress(client: BulkClient) -
     outbox.send(client, ours=True)
     for _ in range(5):
         outbox.acked(999)
-        outbox.lost(client, silent=False)
+        outbox.lost(silent=False)
     assert outbox.dropped == 1
+
+
+def test_what_the_broker_did_not_acknowledge_is_said_again_as_a_duplicate() -> None:
+    got: list[bytes] = []
+
+    def once(connection: socket.socket) -> None:
+        _connack(connection)
+        connection.settimeout(5)
+        got.append(connection.recv(1000))
+        connection.shutdown(socket.SHUT_RDWR)
+
+    listener = Listener(once)
+    bus = MqttBus(Broker(url=f"mqtt://127.0.0.1:{listener.port}"), "tester")
+    bus.publish(Outgoing("a", b"{}"))
+    bus.start(lambda topic, payload, retained: None, lambda link: None)
+    until(lambda: len(got) >= 2)
+    assert got[:2] == [b"\x32\x07\x00\x01a\x00\x01{}", b"\x3a\x07\x00\x01a\x00\x01{}"]
+    bus.close(0.1)
+    listener.close()

@@ -9,8 +9,11 @@ from swarm_tui.bus.port import Bus, Link
 from swarm_tui.config.model import RunSpec
 from swarm_tui.protocol.bodies import Dispatcher, Inbox
 from swarm_tui.protocol.codec import Writer, decode
-from swarm_tui.protocol.envelope import Event, Rejected
+from swarm_tui.protocol.envelope import Event, Outgoing, Rejected
 from swarm_tui.protocol.topics import Kind, topic
+
+#: Messages of our own that are remembered until the broker brings them back; some may be lost on the way.
+ECHOES = 1000
 
 
 class Ear:
@@ -27,6 +30,8 @@ class Ear:
         self._foreign = foreign
         self._put = put
         self._marker = ""
+        self._echoes: dict[bytes, None] = {}
+        self._assigned = topic(spec.swarm, Kind.TASK_ASSIGNED)
 
     def open(self, bus: Bus, patterns: Iterable[str]) -> None:
         """Connect, and listen to the patterns and to what is said to ourselves."""
@@ -36,7 +41,17 @@ class Ear:
         self._marker, self.marked = uuid.uuid4().hex, False
         bus.start(self._on_message, self._put)
 
+    def said(self, message: Outgoing) -> None:
+        """We said this. What says only what we decided need not be read when the broker brings it back."""
+        if message.topic == self._assigned:
+            if len(self._echoes) >= ECHOES:
+                self._echoes.clear()
+            self._echoes[message.payload] = None
+
     def _on_message(self, full: str, payload: bytes, retained: bool) -> None:
+        if full == self._assigned and payload in self._echoes:
+            self._echoes.pop(payload, None)
+            return
         if self._foreign.hears(full):
             event = self._foreign.decode(full, payload, retained, time.time())
         else:

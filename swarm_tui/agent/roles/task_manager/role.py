@@ -146,6 +146,7 @@ class TaskManager:
     def _publish(self, message: Outgoing, on_ack: OnAck | None) -> None:
         if self._bus is None:
             return
+        self._ear.said(message)
         translated = self._foreign.outgoing(message)
         if translated is not None and self._letters is not None:
             self._letters.append((translated, on_ack))

@@ -1,0 +1,89 @@
+"""What our client writes and takes by itself, against paho's own writing of it."""
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from swarm_tui.bus.client import BulkClient, make_client
+from swarm_tui.bus.outbox import Outbox
+from swarm_tui.bus.urls import parse_url
+from swarm_tui.config.model import Broker
+from swarm_tui.protocol.envelope import Outgoing
+
+TOPICS = st.text(st.characters(blacklist_categories=("Cs", "Cc"), blacklist_characters="+#"), min_size=1, max_size=200)
+#: Lengths on both sides of where the length itself takes a byte more.
+SIZES = st.one_of(st.integers(0, 300), st.integers(16_300, 16_500))
+
+
+def made() -> BulkClient:
+    url = "mqtt://127.0.0.1:1"
+    return make_client(Broker(url=url), parse_url(url), "tester", clean=True, keepalive=15)
+
+
+@pytest.fixture
+def client() -> Iterator[BulkClient]:
+    with (client := made()).gathered():
+        yield client
+
+
+def written(client: BulkClient) -> list[bytes]:
+    packets = [bytes(packet["packet"]) for packet in client._out_packet]
+    client._out_packet.clear()
+    return packets
+
+
+def outbox(client: BulkClient) -> Outbox:
+    box = Outbox(lambda what, error: pytest.fail(f"{what}: {error}"), lambda what, call: call())
+    client.acked = box.acked
+    return box
+
+
+@given(TOPICS, SIZES, st.booleans(), st.integers(0, 65_535), st.booleans())
+def test_a_message_is_written_as_paho_writes_it(topic: str, size: int, retain: bool, mid: int, again: bool) -> None:
+    message = Outgoing(topic, b"x" * size, 1 if mid else 0, retain)
+    again = again and mid > 0
+    client = made()
+    with client.gathered():
+        client.say(message, mid, again=again)
+        ours = written(client)
+        client._sock = object()  # type: ignore[assignment]
+        client._send_publish(mid, topic.encode(), message.payload, message.qos, retain, again)
+        client._sock = None
+        assert ours == written(client)
+
+
+def test_what_was_not_acknowledged_is_said_again_on_the_next_connection(client: BulkClient) -> None:
+    box, acks = outbox(client), list[str]()
+    for name in ("a", "b", "c"):
+        box.post(Outgoing(name, b"{}", 1, False), lambda name=name: acks.append(name), up=True)
+    box.send(client, ours=True)
+    first = written(client)
+    client._bulk, client._at = b"\x40\x02" + first[1][5:7], 0
+    assert client._take_puback()
+    assert acks == ["b"]
+    box.lost(silent=False)
+    assert not box.is_empty()
+    box.repeat(client)
+    assert written(client) == [bytes([packet[0] | 8]) + packet[1:] for packet in (first[0], first[2])]
+
+
+def test_an_acknowledgement_that_is_not_here_whole_is_left_for_the_next_read(client: BulkClient) -> None:
+    outbox(client)
+    for piece in (b"\x40", b"\x40\x02", b"\x40\x02\x00"):
+        client._bulk, client._at = piece, 0
+        assert not client._take_puback()
+        assert client._at == 0
+
+
+def test_an_acknowledgement_of_nothing_of_ours_is_no_mistake(client: BulkClient) -> None:
+    box = outbox(client)
+    client._bulk, client._at = b"\x40\x02\x12\x34", 0
+    assert client._take_puback()
+    assert box.is_empty()
+
+
+def test_an_id_that_still_waits_for_its_acknowledgement_is_not_given_twice(client: BulkClient) -> None:
+    client._last_mid = 65_534
+    assert [client.free_id({65_535, 1, 2}) for _ in range(2)] == [3, 4]
