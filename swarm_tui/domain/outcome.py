@@ -23,5 +23,31 @@ def outcome(result: Any) -> str:
     return clean(": ".join(part for part in (verdict, told) if isinstance(part, str) and part))
 
 
+def particulars(result: Any, most: int) -> list[str]:
+    """What a result names as wrong, a line each, cleaned, at most so many: failing tests, findings, checks."""
+    if not isinstance(result, dict):
+        return []
+    found = [line for name in ("failures", "findings", "checks") for line in _named(result.get(name))]
+    if len(found) > most:
+        found = [*found[: most - 1], f"and {len(found) - most + 1} more, in the result below"]
+    return found
+
+
+def _named(rows: Any) -> list[str]:
+    return [line for row in rows if (line := _wrong(row))] if isinstance(rows, list) else []
+
+
+def _wrong(row: Any) -> str:
+    """One row in a line: where, and what; empty for one that is well."""
+    if not isinstance(row, dict) or row.get("ok") is True or row.get("severity") == "info":
+        return ""
+    where = next((text for name in ("test", "file", "target", "name") if isinstance(text := row.get(name), str)), "")
+    line = row.get("line")
+    if where and "::" not in where and isinstance(line, int) and line:
+        where = f"{where}:{line}"
+    why = next((text for name in ("message", "detail", "error") if isinstance(text := row.get(name), str)), "")
+    return clean(": ".join(part for part in (where, why.strip().split("\n", 1)[0]) if part), 500)
+
+
 def _counts(number: Any) -> bool:
     return isinstance(number, int) and not isinstance(number, bool) and number > 0

@@ -1,4 +1,4 @@
-"""What is said of a fleet in few words: the header, `status --json`, rows of tasks, and the list of problems."""
+"""What is said of a fleet in few words: the header, `status --json`, rows of tasks."""
 
 from typing import Any
 
@@ -6,7 +6,8 @@ import msgspec
 from msgspec import Struct
 
 from swarm_tui.domain.fleet import Fleet
-from swarm_tui.domain.states import LIVE, AgentState, TaskState
+from swarm_tui.domain.problems import problems
+from swarm_tui.domain.states import LIVE, AgentState
 from swarm_tui.domain.views import AgentView, TaskView
 from swarm_tui.protocol.rows import TaskRow
 
@@ -172,137 +173,3 @@ def dispatcher_words(fleet: Fleet) -> str:
         return "no dispatcher: best effort"
     name = leader.agent_id or leader.instance[:12]
     return f"{name} epoch {leader.epoch}" if leader.online else f"{name} is away, tasks wait for it"
-
-
-class Problem(Struct, frozen=True, kw_only=True):
-    """One thing that is wrong: `subject` is `broker`, `dispatcher`, `swarm`, `agent`, `task`, `host` or `alert`."""
-
-    severity: str
-    """`critical`, `warning` or `info`."""
-    subject: str
-    id: str
-    what: str
-    todo: str
-    kind: str = ""
-    """What sort of trouble, in a word: a state, a witness, an alert's name."""
-    at: float | None = None
-    """When it became so, in seconds since the epoch, where that is known."""
-
-
-_ORDER = {"critical": 0, "warning": 1, "info": 2}
-_AGENT_TODO = {
-    AgentState.SUSPECT: ("warning", "wait for its next heartbeat, or look at its pane"),
-    AgentState.LOST: ("critical", "look at its host; restart it"),
-    AgentState.HUNG: ("critical", "read its log, then restart it"),
-    AgentState.BACKOFF: ("warning", "it starts again by itself; read its log"),
-    AgentState.CRASHLOOP: ("critical", "read its last lines and its log, mend the cause, then start it"),
-}
-_WITNESS_TODO = {
-    "foreign": ("info", "nothing, when you started it yourself; else stop it where it runs"),
-    "stray": ("warning", "stop it, or add it to the layout and run up"),
-    "split": ("critical", "stop one of the two"),
-}
-_TASK_TODO = {
-    TaskState.HELD: ("critical", "look what it did, then retry or cancel it"),
-    TaskState.DEAD: ("warning", "read its errors; retry it when the cause is mended"),
-    TaskState.AWAITING_APPROVAL: ("warning", "approve or deny it"),
-    TaskState.FAILED: ("info", "read its error; retry it when the cause is mended"),
-}
-_ENDED_FRESH = 3600.0
-_MOST_TASKS = 200
-
-
-def problems(fleet: Fleet, now: float) -> list[Problem]:
-    """What is wrong now, the worst first, each with what to do."""
-    found = [*_swarm(fleet, now), *_agents(fleet), *_tasks(fleet, now), *_alerts(fleet)]
-    return sorted(found, key=lambda problem: _ORDER[problem.severity])
-
-
-def _no_broker(fleet: Fleet, now: float) -> str:
-    passed = int(max(0.0, now - (now if fleet.link_changed is None else fleet.link_changed)))
-    since = f"{passed} s" if passed < 120 else f"{passed // 60} min"
-    if fleet.was_linked:
-        return f"BROKER LOST {since} ago: {fleet.broker_reason or 'the connection ended'} (all else is as it was then)"
-    return f"NO BROKER for {since}: {fleet.broker_reason}"
-
-
-def _swarm(fleet: Fleet, now: float) -> list[Problem]:
-    found = []
-    if not fleet.broker_up:
-        what = _no_broker(fleet, now)
-        todo = "run `swarm-tui doctor`; everything waits and goes on by itself when it is back"
-        found.append(Problem(severity="critical", subject="broker", id="", what=what, todo=todo))
-    elif fleet.common_silence is not None:
-        what, todo = fleet.common_silence, "run `swarm-tui doctor`"
-        found.append(Problem(severity="critical", subject="broker", id="", what=what, todo=todo))
-    if fleet.halted is not None:
-        what = f"HALTED: {fleet.halted or 'nothing runs'}"
-        todo = "`swarm-tui resume`, or H on the screen, lifts it"
-        found.append(Problem(severity="warning", subject="swarm", id="", what=what, todo=todo))
-    if fleet.dispatcher is not None and not fleet.dispatcher.online:
-        what, todo = "the dispatcher is away: tasks wait", "start the task-manager"
-        leader = fleet.dispatcher.agent_id or ""
-        found.append(Problem(severity="critical", subject="dispatcher", id=leader, what=what, todo=todo))
-    for host in fleet.hosts.values():
-        if not host.online:
-            what, todo = f"the supervisor of {host.host} is away", "run `swarm-tui up` there"
-            found.append(Problem(severity="warning", subject="host", id=host.host, what=what, todo=todo))
-    return found
-
-
-def _agents(fleet: Fleet) -> list[Problem]:
-    found = []
-    for agent in fleet.agents.values():
-        advice = _AGENT_TODO.get(agent.state) or _WITNESS_TODO.get(agent.witness or "")
-        if agent.vanished and agent.state is AgentState.OFFLINE:
-            what, todo = f"{agent.agent_id} vanished without a farewell", "start it again, or forget it"
-            found.append(
-                Problem(severity="warning", subject="agent", id=agent.agent_id, what=what, todo=todo, kind="vanished")
-            )
-        elif advice is not None:
-            word = agent.state.value if agent.state in _AGENT_TODO else agent.witness
-            what = f"{agent.agent_id} {word}" + (f": {agent.reason}" if agent.reason else "")
-            found.append(
-                Problem(
-                    severity=advice[0], subject="agent", id=agent.agent_id, what=what, todo=advice[1], kind=word or ""
-                )
-            )
-        if agent.trouble and agent.state in LIVE:
-            what, todo = f"{agent.agent_id}: {agent.trouble}", "mend that: it tries again by itself; its log says more"
-            found.append(
-                Problem(severity="warning", subject="agent", id=agent.agent_id, what=what, todo=todo, kind="service")
-            )
-    return found
-
-
-def _tasks(fleet: Fleet, now: float) -> list[Problem]:
-    found = []
-    for state, (severity, todo) in _TASK_TODO.items():
-        for task_id in list(fleet.by_state[state])[-_MOST_TASKS:]:
-            task = fleet.tasks[task_id]
-            if task.ended_at is not None and now - task.ended_at > _ENDED_FRESH:
-                continue
-            why = task.error or task.reason
-            word = "waits for approval" if state is TaskState.AWAITING_APPROVAL else state.value
-            what = f"{task_id} {word}" + (f": {why}" if why else "")
-            found.append(
-                Problem(
-                    severity=severity, subject="task", id=task_id, what=what, todo=todo, kind=state.value,
-                    at=task.ended_at,
-                )
-            )  # fmt: skip
-    return found
-
-
-def _alerts(fleet: Fleet) -> list[Problem]:
-    return [
-        Problem(
-            severity=alert.severity if alert.severity in _ORDER else "warning",
-            subject="alert",
-            id=alert.agent_id or alert.task_id or alert.name,
-            what=alert.message,
-            todo="",
-            kind=alert.name,
-        )
-        for alert in fleet.alerts.values()
-    ]

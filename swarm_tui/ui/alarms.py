@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 
-from swarm_tui.domain.summary import Problem
+from swarm_tui.domain.problems import Problem
 from swarm_tui.ui.model import Model
 from swarm_tui.ui.troubles import Key, key_of
 

@@ -1,8 +1,8 @@
 """An agent that died and is back looks like one that never died: it is told once, when it happens."""
 
-import signal
 from collections.abc import Callable, Iterable, Mapping
 
+from swarm_tui.domain.problems import ended_badly
 from swarm_tui.domain.views import AgentView
 
 
@@ -23,19 +23,9 @@ class Deaths:
                 continue
             before = self._restarts.get(agent_id)
             self._restarts[agent_id] = agent.restarts
-            if before is not None and agent.restarts > before and not wanted(agent_id) and (how := _how(agent)):
+            if before is not None and agent.restarts > before and not wanted(agent_id) and (how := ended_badly(agent)):
                 died.append(f"{agent_id} {how}")
         if not died:
             return None
         more = f", and {len(died) - 2} more" if len(died) > 2 else ""
         return f"{', '.join(died[:2])}{more}: started again; l shows the log"
-
-
-def _how(agent: AgentView) -> str:
-    """How its last process ended; empty for a good end."""
-    if agent.exit_signal:
-        try:
-            return f"was killed by {signal.Signals(agent.exit_signal).name}"
-        except ValueError:
-            return f"was killed by signal {agent.exit_signal}"
-    return f"ended with exit status {agent.exit_status}" if agent.exit_status else ""

@@ -7,8 +7,8 @@ from msgspec import Struct, field
 from swarm_tui.bus.port import Link
 from swarm_tui.domain.fleet import Fleet
 from swarm_tui.domain.fleet.reducer import NOT_YET
+from swarm_tui.domain.problems import Problem, problems
 from swarm_tui.domain.states import TaskState
-from swarm_tui.domain.summary import Problem, problems
 from swarm_tui.domain.views import AgentView, TaskView
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.rows import TaskRow

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from swarm_tui.domain.summary import Problem
+from swarm_tui.domain.problems import Problem
 
 NEWS = 60.0
 """Seconds that trouble of level `info` stays on the trouble strip by itself."""

@@ -11,34 +11,29 @@ from tests.ui.fake import Clock
 from tests.ui.harness import Seat
 from tests.ui.picture import DrawnApp
 
-SMALL, MIDDLE, LARGE = (80, 24), (120, 40), (200, 50)
+SIZES = {"small": (80, 24), "middle": (120, 40), "large": (200, 50)}
 
 FORM = ("n", "r", "e", "v", "enter", "s", "r", "c")
 
-CASES: dict[str, tuple[str, tuple[int, int], tuple[str, ...]]] = {
-    "calm-small": ("calm", SMALL, ()),
-    "calm-middle": ("calm", MIDDLE, ()),
-    "calm-large": ("calm", LARGE, ()),
-    "trouble-small": ("trouble", SMALL, ()),
-    "trouble-middle": ("trouble", MIDDLE, ()),
-    "trouble-large": ("trouble", LARGE, ()),
-    "lost-small": ("lost", SMALL, ()),
-    "lost-middle": ("lost", MIDDLE, ()),
-    "empty-small": ("empty", SMALL, ()),
-    "empty-large": ("empty", LARGE, ()),
-    "task-small": ("trouble", SMALL, ("tab", "enter")),
-    "task-middle": ("trouble", MIDDLE, ("tab", "enter")),
-    "agent-small": ("trouble", SMALL, ("4", "enter")),
-    "agent-middle": ("trouble", MIDDLE, ("4", "enter")),
-    "form-small": ("calm", SMALL, FORM),
-    "form-middle": ("calm", MIDDLE, FORM),
-    "wall-small": ("calm", SMALL, ("w",)),
-    "wall-large": ("calm", LARGE, ("w",)),
-    "help-small": ("calm", SMALL, ("question_mark",)),
-    "help-middle": ("calm", MIDDLE, ("question_mark",)),
-    "problems-small": ("trouble", SMALL, ("p", "x")),
-    "confirm-small": ("calm", SMALL, ("9", "r")),
-    "palette-small": ("calm", SMALL, ("ctrl+p", "r", "e", "s")),
+SCENES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "calm": ("calm", ()),
+    "trouble": ("trouble", ()),
+    "lost": ("lost", ()),
+    "empty": ("empty", ()),
+    "task": ("trouble", ("tab", "enter")),
+    "agent": ("trouble", ("4", "enter")),
+    "form": ("calm", FORM),
+    "wall": ("calm", ("w",)),
+    "help": ("calm", ("question_mark",)),
+}
+SMALL_ONLY: dict[str, tuple[str, tuple[str, ...]]] = {
+    "problems": ("trouble", ("p", "x")),
+    "confirm": ("calm", ("9", "r")),
+    "palette": ("calm", ("ctrl+p", "r", "e", "s")),
+}
+CASES = {
+    **{f"{name}-{size}": (*scene, SIZES[size]) for name, scene in SCENES.items() for size in SIZES},
+    **{f"{name}-small": (*scene, SIZES["small"]) for name, scene in SMALL_ONLY.items()},
 }
 
 
@@ -52,7 +47,7 @@ def utc(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("name", CASES)
 def test_snapshot(name: str, snap_compare: Callable[..., bool]) -> None:
-    scene, size, keys = CASES[name]
+    scene, keys, size = CASES[name]
     clock = Clock()
     source = scenes.build(clock)
     app = DrawnApp(source, clock=clock, timers=False)

@@ -1,6 +1,6 @@
 """The title, the bell and the notification: once for each new trouble, and no code of others in them."""
 
-from swarm_tui.domain.summary import Problem
+from swarm_tui.domain.problems import Problem
 from swarm_tui.ui.alarms import Alarms
 from swarm_tui.ui.model import Model
 from tests.ui.fake import Clock

@@ -94,3 +94,35 @@ async def test_what_was_sent_can_be_sent_again() -> None:
     async with seated("calm", (80, 24)) as seat:
         await seat.press("n", "ctrl+o", "enter", "ctrl+s", "ctrl+o")
         assert seat.has("sent", "code.review")
+
+
+@pytest.mark.asyncio
+async def test_enter_takes_nothing_that_nobody_chose() -> None:
+    async with seated("calm", (80, 24)) as seat:
+        await seat.press("n", "enter")
+        assert "type a part of a task type" in seat.footer
+        assert seat.has("testing.coverage")
+        assert seat.app.screen.draft.type == ""  # type: ignore[attr-defined]
+        await seat.press("down", "enter")
+        assert seat.app.screen.draft.type == "code.review"  # type: ignore[attr-defined]
+
+
+@pytest.mark.asyncio
+async def test_what_was_written_for_an_unknown_type_goes_into_the_fields_of_a_known_one() -> None:
+    async with seated("calm", (80, 24)) as seat:
+        await seat.press("n")
+        await seat.type("my.own")
+        await seat.press("enter")
+        await seat.type('{"path": "lib"}')
+        assert seat.has('{"path": "lib"}')
+        await seat.press("escape", "n")
+        for _ in "my.own":
+            await seat.press("backspace")
+        await seat.type("code.review")
+        assert seat.has("path*", "lib")
+        # What the fields cannot hold stays as it was written.
+        await seat.press("tab", "ctrl+r")
+        await seat.press("ctrl+end", "backspace", "backspace")
+        await seat.type(', "more": 1}')
+        await seat.press("ctrl+r")
+        assert "it stays raw" in seat.footer

@@ -79,7 +79,8 @@ async def test_work_that_came_out_badly_does_not_look_well() -> None:
     async with seated("calm") as seat:
         scenes.task(seat.source, seat.clock, "task_bad000", "testing.run", "testing-01", end="badly")
         await seat.settle()
-        line = next(line for line in seat.text() if "task_bad000" in line)
+        trouble, line = [line for line in seat.text() if "task_bad000" in line][:2]
+        assert "task_bad000 came out failed: 1 failed, 41 passed" in trouble
         assert "✗ complete" in line
         assert "failed: 1 failed, 41" in line
         seat.app.open_task("task_bad000")

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from swarm_tui.domain.summary import Problem
+from swarm_tui.domain.problems import Problem
 from swarm_tui.protocol.bodies import HostStatus, PaneStatus, Reply, TaskAct
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.app import SwarmApp

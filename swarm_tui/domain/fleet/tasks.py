@@ -97,7 +97,7 @@ class Tasks:
                 task.hear(Word(body.attempt, event.at, stated))
         else:
             state = stated or TaskState.QUEUED
-            task.hear(Word(body.attempt, event.at, state))
+            self._anew(task, Word(body.attempt, event.at, state))
             self._hop(task, event, state.value, attempt=body.attempt)
         return self._settle(task, event.received)
 
@@ -121,7 +121,7 @@ class Tasks:
         task = self._task(body.task_id, event.received)
         if body.epoch is not None:
             task.accepted = True
-            task.hear(Word(task.at_attempt(body.attempt), event.at, TaskState.ASSIGNED, body.agent_id))
+            self._anew(task, Word(task.at_attempt(body.attempt), event.at, TaskState.ASSIGNED, body.agent_id))
         elif task.claim is None:
             task.claim = body.agent_id
         self._hop(task, event, "assigned", agent_id=body.agent_id, attempt=body.attempt)
@@ -200,6 +200,12 @@ class Tasks:
         task.hear(word)
         self._hop(task, event, _HOP[event.kind], attempt=attempt, detail=body.reason)
         return self._settle(task, event.received)
+
+    def _anew(self, task: Ledger, word: Word) -> None:
+        """The task goes on: why it had stopped says nothing of it any more."""
+        if word.newer_than(task.word):
+            task.reason, task.retry_at = "", None
+        task.hear(word)
 
     def _act(self, event: Event, body: bodies.TaskAct) -> str | None:
         task = self.all.get(body.task_id)

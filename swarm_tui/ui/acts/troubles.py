@@ -1,6 +1,6 @@
 """Acts on what is wrong: go there, and put aside what has been seen."""
 
-from swarm_tui.domain.summary import Problem
+from swarm_tui.domain.problems import Problem
 from swarm_tui.ui.actions import AGENTS, LISTS, TASKS, Action
 from swarm_tui.ui.context import Context
 from swarm_tui.ui.troubles import STANDING

@@ -83,12 +83,12 @@ class FormScreen(SwarmScreen):
         return self.types.get(self.draft.type)
 
     async def _fields(self) -> None:
-        self._for = self.draft.type
         place = self.query_one("#fields", Vertical)
         await place.remove_children()
         specs = fields_of(self.known.schema) if self.known else []
-        if self.draft.raw is not None and not self.draft.raw.strip() and specs:
-            self.draft.raw = None
+        if self.draft.raw is not None and specs and self._for != self.draft.type:
+            self._fit()
+        self._for = self.draft.type
         if not self.draft.type:
             await place.mount(Static(Content("its fields show here when it has a type"), classes="hint"))
         elif self.draft.raw is not None or not specs:
@@ -164,9 +164,11 @@ class FormScreen(SwarmScreen):
 
     @on(Input.Submitted)
     def _entered(self, event: Input.Submitted) -> None:
-        name = self.query_one(TypeList).chosen()
-        if name is not None:
+        listed = self.query_one(TypeList)
+        if (name := listed.chosen()) is not None:
             self.take_type(name)
+        elif listed.display and self.focused is self.query_one("#type Input"):
+            self.swarm_app.say("type a part of a task type, or choose one with ↓", bad=True)
         else:
             self.focus_next()
 
@@ -224,18 +226,24 @@ class FormScreen(SwarmScreen):
         if self.sent_id in delta.tasks:
             self._progress()
 
+    def _fit(self) -> bool:
+        """Lay the raw text out in the type's fields, where they hold all of it."""
+        payload, wrong = payload_of(self.draft, self.known)
+        values, rest = values_from(payload, self.known)
+        if wrong or rest is not None:
+            return False
+        self.draft.values, self.draft.raw = values, None
+        return True
+
     async def _toggle_raw(self) -> None:
-        payload, _ = payload_of(self.draft, self.known)
         if self.draft.raw is None:
             import msgspec
 
+            payload, _ = payload_of(self.draft, self.known)
             self.draft.raw = msgspec.json.format(msgspec.json.encode(payload), indent=2).decode()
-        elif self.known is not None and fields_of(self.known.schema):
-            values, raw = values_from(payload, self.known)
-            if raw is not None:
-                self.swarm_app.say("the payload holds more than the fields can: it stays raw", bad=True)
-                return
-            self.draft.values, self.draft.raw = values, None
+        elif self.known is not None and fields_of(self.known.schema) and not self._fit():
+            self.swarm_app.say("the fields cannot hold this payload: it stays raw", bad=True)
+            return
         await self._fields()
         self._focus_payload()
 

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from rich.segment import Segment
 
-from swarm_tui.domain.outcome import outcome, verdict_failed
+from swarm_tui.domain.outcome import outcome, particulars, verdict_failed
 from swarm_tui.domain.states import ENDED, OPEN
 from swarm_tui.domain.views import TaskView
 from swarm_tui.protocol.envelope import Event
@@ -22,6 +22,8 @@ from swarm_tui.ui.widgets.page import Line, rule
 from swarm_tui.ui.widgets.streamlist import summary
 from swarm_tui.ui.words import TASK_STATE
 
+PARTICULARS = 4
+"""Lines that a result which came out badly has above the hops, to be seen without a key."""
 _HOP = {"failed": "bad", "dead": "bad", "rejected": "bad", "held": "warn", "retrying": "warn", "complete": "ok"}
 
 
@@ -170,6 +172,8 @@ class TaskScreen(PageScreen):
         if came := outcome(task.result):
             came_badly = verdict_failed(task.result)
             row("verdict", Segment(fit(flat(came), max(0, width - 14)), look["bad" if came_badly else "ok"]))
+            for text in particulars(task.result, PARTICULARS) if came_badly else ():
+                row("", Segment(fit(flat(text), max(0, width - 14)), look["bad"]))
         tries = f"{task.attempt}" + (f" of {task.max_attempts}" if task.max_attempts else "")
         row("attempt", Segment(tries))
         if task.agent_id or task.assigned_to:

@@ -6,8 +6,8 @@ from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 
+from swarm_tui.domain.problems import Problem
 from swarm_tui.domain.states import LIVE, TaskState
-from swarm_tui.domain.summary import Problem
 from swarm_tui.ui import look as looks
 from swarm_tui.ui.lines import Parts
 from swarm_tui.ui.model import Model

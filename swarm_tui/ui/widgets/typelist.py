@@ -30,12 +30,22 @@ class TypeList(Lines):
         scored = [(matcher.match(name) if text else 1.0, each) for name, each in types.items()]
         self.found = [each for score, each in sorted(scored, key=lambda pair: (-pair[0], pair[1].name)) if score > 0]
         self.cursor = self.top = 0
+        # Enter takes nothing of a list in which nobody has chosen anything.
+        self.CURSOR = bool(text)
         self.display = bool(self.found) and text not in types
         self.styles.height = min(6, max(1, len(self.found)))
         self.redraw()
 
     def count(self) -> int:
         return len(self.found)
+
+    def move(self, by: int) -> None:
+        """The first arrow shows the cursor where it is."""
+        self.go(self.cursor + by if self.CURSOR else self.cursor)
+
+    def go(self, index: int) -> None:
+        self.CURSOR = True
+        super().go(index)
 
     def parts(self, index: int, width: int) -> Parts:
         each = self.found[index]
@@ -47,7 +57,8 @@ class TypeList(Lines):
 
     def chosen(self) -> str | None:
         """The type under the cursor."""
-        return self.found[self.cursor].name if self.display and self.cursor < len(self.found) else None
+        shown = self.display and self.CURSOR and self.cursor < len(self.found)
+        return self.found[self.cursor].name if shown else None
 
     def on_lines_opened(self) -> None:
         screen: FormScreen = self.screen  # type: ignore[assignment]

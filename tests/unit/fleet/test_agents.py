@@ -3,9 +3,9 @@
 import pytest
 from msgspec.structs import replace
 
+from swarm_tui.domain.problems import problems
 from swarm_tui.domain.states import AgentState as S
 from swarm_tui.domain.states import TaskState
-from swarm_tui.domain.summary import problems
 from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.topics import Kind as K
 from tests.unit.fleet.swarm import Paper

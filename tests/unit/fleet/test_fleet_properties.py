@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swarm_tui.domain.fleet import Fleet
+from swarm_tui.domain.problems import problems
 from swarm_tui.domain.states import ENDED, TaskState
-from swarm_tui.domain.summary import header, problems, status_json, task_counts
+from swarm_tui.domain.summary import header, status_json, task_counts
 from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.codec import decode
 from swarm_tui.protocol.envelope import Event
@@ -71,6 +72,9 @@ def _ends_hold(fleet: Fleet, ended: set[str], event: Event) -> None:
     worker = event.kind in (Kind.TASK_STARTED, Kind.TASK_PROGRESS, Kind.TASK_COMPLETE, Kind.TASK_FAILED)
     for task_id in ended & set(fleet.tasks):
         task = fleet.tasks[task_id]
+        if task.rejected is not None and task.word is None and task.failure is None:
+            # Refused was another task of that id, unless nobody works on this one.
+            continue
         if worker and (attempt is None or attempt < task.attempt):
             assert task.state in ENDED, (event, task)
 

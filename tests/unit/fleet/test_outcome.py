@@ -1,4 +1,4 @@
-"""What a result says of itself, whatever it holds."""
+"""What a result says of itself in few words."""
 
 from typing import Any
 
@@ -6,31 +6,41 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarm_tui.domain.outcome import outcome, verdict_failed
+from swarm_tui.domain.outcome import outcome, particulars, verdict_failed
+from swarm_tui.protocol.text import clean
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(["verdict", "failures", "findings", "checks", "test", "line", "message"]), inner
+        )
+    ),
+    max_leaves=20,
+)
 
 
 @pytest.mark.parametrize(
-    ("result", "words"),
+    ("result", "lines"),
     [
-        ({"verdict": "failed", "passed": 2, "failed": 1, "skipped": 0}, "failed: 1 failed, 2 passed"),
-        ({"verdict": "passed", "summary": "no finding"}, "passed: no finding"),
-        ({"message": "saved"}, "saved"),
-        ({"verdict": "unknown"}, "unknown"),
-        ({"passed": True, "summary": "a\x1b[31mb"}, "a␛[31mb"),
-        ([1], ""),
-        (None, ""),
+        ({"failures": [{"test": "t.py::a", "line": 3, "message": "assert 1 == 2\nmore"}]}, ["t.py::a: assert 1 == 2"]),
+        ({"findings": [{"file": "a.py", "line": 7, "severity": "error", "message": "eval"}]}, ["a.py:7: eval"]),
+        ({"findings": [{"file": "a.py", "line": 7, "severity": "info", "message": "style"}]}, []),
+        ({"checks": [{"target": "db", "ok": False, "detail": "refused"}, {"target": "web", "ok": True}]},
+         ["db: refused"]),
+        ({"failures": [{"test": f"t{n}"} for n in range(5)]}, ["t0", "t1", "and 3 more, in the result below"]),
+        ({"failures": ["x", None, {}], "findings": {"a": 1}}, []),
+        ("text", []),
     ],
-)
-def test_a_result_in_few_words(result: Any, words: str) -> None:
-    assert outcome(result) == words
-    assert verdict_failed(result) is words.startswith("failed")
+)  # fmt: skip
+def test_what_is_wrong_is_named_a_line_each(result: Any, lines: list[str]) -> None:
+    assert particulars(result, 3) == lines
 
 
-@given(
-    st.dictionaries(
-        st.sampled_from(["verdict", "passed", "failed", "summary", "message"]),
-        st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.text()),
-    )
-)
-def test_no_result_is_too_odd(result: dict[str, Any]) -> None:
-    assert outcome(result).isprintable() or not outcome(result).isascii()
+@given(JSON)
+def test_any_result_is_told_safely(result: Any) -> None:
+    lines = particulars(result, 4)
+    assert len(lines) <= 4
+    assert all(line == clean(line) for line in [*lines, outcome(result)])
+    assert verdict_failed(result) in (True, False)

@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from swarm_tui.domain import summary
+from swarm_tui.domain.problems import problems
 from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.rows import TaskRow
 from swarm_tui.protocol.topics import Kind as K
@@ -108,7 +109,7 @@ def test_a_task_as_a_row_and_as_json(paper: Paper) -> None:
 
 def test_problems_name_who_and_what_to_do_the_worst_first(paper: Paper) -> None:
     paper.birth("a1")
-    assert summary.problems(paper.fleet, paper.now) == []
+    assert problems(paper.fleet, paper.now) == []
     assert summary.header(paper.fleet, paper.now).worst is None
     paper.say("h", K.HOST_STATUS, b.HostStatus(panes=[b.PaneStatus(agent_id="c1", state="crashloop")]), "h")
     paper.say("h", K.HOST_STATUS, b.HostStatus(status="offline"), "h")
@@ -118,7 +119,7 @@ def test_problems_name_who_and_what_to_do_the_worst_first(paper: Paper) -> None:
     paper.say("m", K.ALERT, b.Alert(name="n", message="odd", severity="odd"))
     paper.say("o", K.HALT, b.Halt(reason="wait"))
     paper.fleet.link(False, "refused", paper.now)
-    found = summary.problems(paper.fleet, paper.now)
+    found = problems(paper.fleet, paper.now)
     subjects = {(problem.severity, problem.subject, problem.id) for problem in found}
     assert subjects == {
         ("critical", "broker", ""), ("critical", "dispatcher", "tm"), ("critical", "agent", "c1"),
@@ -129,5 +130,34 @@ def test_problems_name_who_and_what_to_do_the_worst_first(paper: Paper) -> None:
     head = summary.header(paper.fleet, paper.now)
     assert (head.problems, head.worst, head.agents_up, head.agents_total) == (8, found[0].what, 1, 2)
     assert "away" in head.dispatcher
-    later = summary.problems(paper.fleet, paper.now + 7200)
+    later = problems(paper.fleet, paper.now + 7200)
     assert "u" not in {problem.id for problem in later}, "an old failure is no longer news"
+
+
+def test_an_agent_that_was_killed_and_is_back_is_news_for_a_while(paper: Paper) -> None:
+    def pane(pid: int, **more: object) -> None:
+        row = b.PaneStatus(agent_id="a1", role="testing", pid=pid, pane_id="%1", state="running", **more)  # type: ignore[arg-type]
+        paper.say("sup", K.HOST_STATUS, b.HostStatus(status="online", panes=[row]), "h")
+
+    pane(5)
+    paper.birth("a1", pid=5, host="h")
+    assert problems(paper.fleet, paper.now) == []
+    pane(6, restarts=1, exit_signal=9, reason="killed by SIGKILL")
+    paper.birth("a1", "i2", pid=6, host="h", started_at=paper.now)
+    found = problems(paper.fleet, paper.now)
+    assert [(problem.what, problem.severity, problem.kind) for problem in found] == [
+        ("a1 was killed by SIGKILL and was started again", "info", "died")
+    ]
+    assert problems(paper.fleet, paper.now + 700) == []
+    pane(7, restarts=2, exit_status=0)
+    paper.birth("a1", "i3", pid=7, host="h", started_at=paper.now)
+    assert problems(paper.fleet, paper.now) == []
+
+
+def test_work_that_came_out_badly_is_trouble_though_it_is_complete(paper: Paper) -> None:
+    for name, verdict in (("good", "passed"), ("bad", "failed")):
+        result = {"verdict": verdict, "passed": 2, "failed": int(name == "bad")}
+        paper.say("a1", K.TASK_COMPLETE, b.Complete(task_id=name, agent_id="a1", attempt=1, result=result))
+    found = problems(paper.fleet, paper.now)
+    assert [(problem.id, problem.what) for problem in found] == [("bad", "bad came out failed: 1 failed, 2 passed")]
+    assert problems(paper.fleet, paper.now + 4000) == []

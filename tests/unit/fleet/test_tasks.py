@@ -215,3 +215,22 @@ def test_a_step_that_is_heard_and_read_is_one_step(paper: Paper) -> None:
     row = TaskRow(task_id="t", type="x", state="queued", created_at=paper.now - 1, updated_at=paper.now - 1, hops=kept)
     paper.fleet.load([row], paper.now)
     assert [hop.what for hop in paper.fleet.tasks["t"].hops].count("queued") == 1
+
+
+def test_why_it_had_stopped_is_not_said_of_a_task_that_goes_on(paper: Paper) -> None:
+    def hear(kind: K, body: b.Body) -> b.Body:
+        paper.say("tm", kind, body)
+        return body
+
+    hear(K.TASK_QUEUED, b.Queued(task_id="t", attempt=0))
+    hear(K.TASK_CANCELLED, b.TaskVerdict(task_id="t", attempt=0, reason="an operator cancelled it"))
+    assert paper.fleet.tasks["t"].reason == "an operator cancelled it"
+    late = paper.event("tm", K.TASK_CANCELLED, b.TaskVerdict(task_id="t", attempt=0, reason="an operator cancelled it"))
+    hear(K.TASK_QUEUED, b.Queued(task_id="t", attempt=0))
+    assert (str(paper.fleet.tasks["t"].state), paper.fleet.tasks["t"].reason) == ("queued", "")
+    # The cancel that comes late was said before it was queued again.
+    paper.fleet.apply(late, paper.now)
+    assert (str(paper.fleet.tasks["t"].state), paper.fleet.tasks["t"].reason) == ("queued", "")
+    hear(K.TASK_RETRYING, b.TaskVerdict(task_id="t", attempt=1, delay=2.0, reason="its lease is over"))
+    hear(K.TASK_ASSIGNED, b.Assigned(task_id="t", agent_id="a1", attempt=2, epoch=1))
+    assert (paper.fleet.tasks["t"].reason, paper.fleet.tasks["t"].retry_at) == ("", None)
