@@ -13,7 +13,7 @@ from swarm_tui.client.publication import Publication
 from swarm_tui.client.publisher import Publisher
 from swarm_tui.client.queries import Queries
 from swarm_tui.protocol import codec
-from swarm_tui.protocol.bodies import Body, JsonObject, Query, Reply, Task
+from swarm_tui.protocol.bodies import Body, Broadcast, JsonObject, Query, Reply, Task
 from swarm_tui.protocol.envelope import Event, Rejected
 from swarm_tui.protocol.names import check_agent_id, check_task_id, check_task_type
 from swarm_tui.protocol.topics import Kind, everything
@@ -101,6 +101,9 @@ class Operator:
 
     def clear(self, kind: Kind, key: str = "") -> None:
         """Clear what `kind` retains (`halt`, a status, a wish for scale)."""
+        if kind is Kind.HALT:
+            # The empty message names nobody: this one puts into the record who lifted the halt, and when.
+            self.bus.publish(self.writer.message(Kind.BROADCAST, Broadcast(text="lifts the halt")))
         self.bus.publish(self.writer.clear(kind, key))
 
     def query(self, query: str, args: JsonObject | None = None, timeout: float = 3.0) -> Reply | None:

@@ -17,8 +17,11 @@ from swarm_tui.protocol import codec
 from swarm_tui.protocol.bodies import (
     Assigned,
     Body,
+    Broadcast,
+    Cleared,
     Complete,
     Dispatcher,
+    Halt,
     Query,
     Queued,
     Reply,
@@ -178,6 +181,16 @@ def test_commands_carry_their_sender_and_their_end(scene: Scene) -> None:
     assert (event.id, event.sender, event.role) == (identity, "operator:ann-o-hara@box-1", "operator")
     assert event.expires_at is not None
     assert 50 < event.expires_at - event.at <= 60
+
+
+def test_who_lifts_a_halt_says_so_first(scene: Scene) -> None:
+    scene.operator.act(Kind.HALT, Halt(reason="bad release"))
+    scene.operator.clear(Kind.HALT)
+    until(lambda: len(scene.other.of(Kind.HALT)) == 2)
+    said, lifted = scene.other.of(Kind.BROADCAST)[-1], scene.other.of(Kind.HALT)[-1]
+    assert (said.sender, said.body) == (scene.operator.sender, Broadcast(text="lifts the halt"))
+    assert isinstance(lifted.body, Cleared)
+    assert scene.other.events.index(said) < scene.other.events.index(lifted)
 
 
 def test_a_query_gathers_its_pages(scene: Scene) -> None:
