@@ -30,6 +30,7 @@ from swarm_tui.ui.source import Source
 from swarm_tui.ui.state import load_state, save_state
 from swarm_tui.ui.stream import Stream
 from swarm_tui.ui.troubles import Troubles
+from swarm_tui.ui.typeahead import TypeAhead
 from swarm_tui.ui.undo import Undo
 from swarm_tui.ui.watching import Watching
 
@@ -37,7 +38,7 @@ DRAIN = 0.1
 """Seconds between two looks at what came."""
 
 
-class SwarmApp(Opening, Watching, App[int]):
+class SwarmApp(TypeAhead, Opening, Watching, App[int]):
     """The screen of one swarm. `source` is the world, `clock` the time in seconds since the epoch."""
 
     ENABLE_COMMAND_PALETTE = False

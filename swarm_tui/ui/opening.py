@@ -72,12 +72,14 @@ class Opening:
         form = self.kept.get(FormScreen)
         if form in self.screen_stack:
             return
+        self.hold()
         if form is None:
             form = self.kept[FormScreen] = FormScreen(self)
             self.install_screen(form, "form")
+            self.push_screen(form)
         else:
+            self.push_screen(form)
             form.begin()
-        self.push_screen(form)
 
     def open_palette(self: "SwarmApp") -> None:  # type: ignore[misc]
         """Find anything by typing a part of it."""

@@ -19,6 +19,11 @@ class Dialog(ModalScreen[Answer]):
         super().__init__()
         self.swarm_app = app
         self.keys_line = KeyLine(self.hints)
+        app.hold()
+
+    def on_mount(self) -> None:
+        # Called after the subclass's own: the focus is where the keys are to go.
+        self.swarm_app.release()
 
     def hints(self) -> list[Hint]:
         """The keys that work here, each with what it does."""

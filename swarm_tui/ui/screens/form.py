@@ -1,16 +1,17 @@
 """The publish form: a type, its fields or raw text, target, priority, timeout; and what becomes of what was sent."""
 
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.events import Key
 from textual.widgets import Input, Static, TextArea
 
-from swarm_tui.ui.draft import Draft, fields_of, payload_of, shown, task_of, values_from
+from swarm_tui.ui.draft import Field, fields_of, payload_of, shown, task_of, values_from
 from swarm_tui.ui.drafts import draft_from, field_help, kept
 from swarm_tui.ui.model import Delta
 from swarm_tui.ui.screens.base import SwarmScreen
@@ -31,6 +32,10 @@ class FormScreen(SwarmScreen):
     """One task at a time; the form stays open after it was sent, and says how far the task is."""
 
     SCOPE = "form"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("tab", "turn(1)", show=False),
+        Binding("shift+tab", "turn(-1)", show=False),
+    ]
     CSS = """
     FormScreen #title { height: 1; background: $panel; padding: 0 1; text-style: bold; color: $accent; }
     FormScreen #scroll { height: 1fr; padding: 0 1; }
@@ -46,20 +51,24 @@ class FormScreen(SwarmScreen):
         self.draft = draft_from(app.state.draft)
         self.sent: Sent | None = None
         self.sent_id = ""
-        self._choices: list[tuple[str, Draft]] = []
+        self._holds = frozenset((*self.keys(), "enter", "tab", "shift+tab", "up", "down"))
+        """The keys after which what is typed is for another place."""
         self._for: str | None = None
 
     def compose(self) -> ComposeResult:
         yield Static(Content("NEW TASK"), id="title")
         with VerticalScroll(id="scroll", can_focus=False):
-            yield FieldRow("type", "type a part of it, ↓ chooses, enter takes", self.draft.type, id="type")
+            yield self._row("type", "type a part of it, ↓ chooses, enter takes", self.draft.type, "type")
             yield TypeList(id="types")
             yield Vertical(id="fields")
-            yield FieldRow("to agent", "empty: whoever is free", self.draft.target, id="target")
-            yield FieldRow("priority", "low, medium or high", self.draft.priority, id="priority")
-            yield FieldRow("timeout", "seconds; empty: as the layout says", self.draft.timeout, id="timeout")
+            yield self._row("to agent", "empty: whoever is free", self.draft.target, "target")
+            yield self._row("priority", "low, medium or high", self.draft.priority, "priority")
+            yield self._row("timeout", "seconds; empty: as the layout says", self.draft.timeout, "timeout")
         yield SentLine(id="sent")
         yield Footer(id="footer")
+
+    def _row(self, name: str, help: str, value: str, id: str | None = None, spec: Field | None = None) -> FieldRow:
+        return FieldRow(name, help, value, holds=self._holds, spec=spec, id=id)
 
     def keys(self) -> list[str]:
         registry = self.swarm_app.registry
@@ -73,8 +82,12 @@ class FormScreen(SwarmScreen):
         """The form opens: it holds what it held, and nothing of it is sent."""
         self.sent, self.sent_id = None, ""
         self.query_one(SentLine).clear()
-        self.query_one("#type", FieldRow).focus_input()
+        row = self.query_one("#type", FieldRow)
+        row.focus_input()
+        # What is typed takes the place of the last one's type; any other key leaves it.
+        row.query_one(Input).select_all()
         self.query_one(TypeList).match(self.draft.type, self.types)
+        self.swarm_app.release()
 
     # The fields follow the type.
 
@@ -101,7 +114,7 @@ class FormScreen(SwarmScreen):
         else:
             await place.mount_all(
                 [
-                    FieldRow(each.name, field_help(each), self.draft.values.get(each.name, ""), spec=each)
+                    self._row(each.name, field_help(each), self.draft.values.get(each.name, ""), spec=each)
                     for each in specs
                 ]
             )
@@ -158,19 +171,31 @@ class FormScreen(SwarmScreen):
             event.prevent_default()
             listed.move(1 if event.key == "down" else -1)
             listed.redraw()
+            self.swarm_app.release()
         elif event.key in ("up", "down") and isinstance(self.focused, Input):
             event.stop()
-            self.focus_next() if event.key == "down" else self.focus_previous()
+            self.action_turn(1 if event.key == "down" else -1)
+
+    def action_turn(self, by: int) -> None:
+        """To the next field, or the one before."""
+        self.focus_next() if by > 0 else self.focus_previous()
+        self.swarm_app.release()
+
+    def action_press(self, key: str) -> None:
+        super().action_press(key)
+        self.swarm_app.release()
 
     @on(Input.Submitted)
     def _entered(self, event: Input.Submitted) -> None:
         listed = self.query_one(TypeList)
         if (name := listed.chosen()) is not None:
             self.take_type(name)
-        elif listed.display and self.focused is self.query_one("#type Input"):
+            return
+        if listed.display and self.focused is self.query_one("#type Input"):
             self.swarm_app.say("type a part of a task type, or choose one with ↓", bad=True)
         else:
             self.focus_next()
+        self.swarm_app.release()
 
     def take_type(self, name: str) -> None:
         """A type was chosen from the list."""
@@ -186,10 +211,23 @@ class FormScreen(SwarmScreen):
     def _focus_payload(self) -> None:
         first = next(iter(self.query("#fields Input, #fields TextArea")), None)
         if first is not None:
-            first.focus()
+            self.set_focus(first)
+        self.swarm_app.release()
+
+    def _gather(self) -> None:
+        """Take what the fields hold now: the word of what was typed last may still be on its way."""
+        for row in self.query(FieldRow):
+            text = row.query_one(Input).value
+            if row.spec is not None:
+                self.draft.values[row.spec.name] = text
+            else:
+                setattr(self.draft, str(row.id), text.strip())
+        for area in self.query(TextArea):
+            self.draft.raw = area.text
 
     def send(self) -> None:
         """Publish what the form holds."""
+        self._gather()
         wrong = self._check()
         if wrong:
             name, why = next(iter(wrong.items()))
@@ -290,7 +328,7 @@ class FormScreen(SwarmScreen):
 
     def back(self) -> None:
         listed = self.query_one(TypeList)
-        if listed.display:
+        if listed.chosen() is not None:
             listed.display = False
             return
         self.swarm_app.state.draft = kept(self.draft)

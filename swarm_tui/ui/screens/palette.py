@@ -15,6 +15,7 @@ from swarm_tui.ui.context import Context
 from swarm_tui.ui.screens.dialog import Dialog
 from swarm_tui.ui.text import fit, flat
 from swarm_tui.ui.widgets.footer import Hint
+from swarm_tui.ui.widgets.line import Line as InputLine
 from swarm_tui.ui.widgets.page import Line, PageLines
 
 if TYPE_CHECKING:
@@ -36,12 +37,12 @@ class PaletteScreen(Dialog[None]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,ctrl+p", "leave"),
-        Binding("down,ctrl+n", "move(1)", priority=True),
-        Binding("up", "move(-1)", priority=True),
+        Binding("down,ctrl+n", "move(1)"),
+        Binding("up", "move(-1)"),
         Binding("pagedown", "move(10)"),
         Binding("pageup", "move(-10)"),
     ]
-    AUTO_FOCUS = "Input"
+    AUTO_FOCUS = ""
 
     def __init__(self, app: "SwarmApp", context: Context) -> None:
         super().__init__(app)
@@ -51,11 +52,12 @@ class PaletteScreen(Dialog[None]):
 
     def compose(self) -> ComposeResult:
         with Vertical():
-            field = Input(placeholder="type a part of an act, an agent, a task", compact=True)
-            field.cursor_blink = False
-            yield field
+            yield InputLine(placeholder="type a part of an act, an agent, a task")
             yield self.page
         yield self.keys_line
+
+    def on_mount(self) -> None:
+        self.set_focus(self.query_one(Input))
 
     def hints(self) -> list[Hint]:
         return [("↑↓", "choose"), ("enter", "do it, or open it"), ("Esc", "close")]

@@ -7,6 +7,7 @@ from textual.widgets import Input, Static
 
 from swarm_tui.ui.draft import Field
 from swarm_tui.ui.text import flat
+from swarm_tui.ui.widgets.line import Line
 
 
 class FieldRow(Vertical):
@@ -23,8 +24,18 @@ class FieldRow(Vertical):
     FieldRow.wrong .name { color: $error; }
     """
 
-    def __init__(self, name: str, help: str, value: str, *, spec: Field | None = None, id: str | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        help: str,
+        value: str,
+        *,
+        holds: frozenset[str],
+        spec: Field | None = None,
+        id: str | None = None,
+    ) -> None:
         super().__init__(id=id)
+        self._holds = holds
         self.spec = spec
         self._label = flat(name, 40) + ("*" if spec is not None and spec.required else "")
         self._help = flat(help, 300)
@@ -34,14 +45,12 @@ class FieldRow(Vertical):
     def compose(self) -> ComposeResult:
         with Horizontal():
             yield Static(Content(self._label[:11]), classes="name")
-            field = Input(self._value, compact=True, select_on_focus=False)
-            field.cursor_blink = False
-            yield field
+            yield Line(self._value, holds=self._holds)
         yield Static(Content(self._help), classes="help")
 
     def focus_input(self) -> None:
         """Type here."""
-        self.query_one(Input).focus()
+        self.screen.set_focus(self.query_one(Input))
 
     def set(self, text: str) -> None:
         """Fill it."""

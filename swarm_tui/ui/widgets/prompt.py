@@ -7,6 +7,7 @@ from textual.content import Content
 from textual.widget import Widget
 
 if TYPE_CHECKING:
+    from textual.events import Key
     from textual.widgets import Input
 
 
@@ -30,9 +31,10 @@ class Prompt(Widget):
     def _field(self, label: str) -> "Input":
         from textual.widgets import Input, Static
 
+        from swarm_tui.ui.widgets.line import Line
+
         if not self.children:
-            field = Input(compact=True, select_on_focus=False)
-            field.cursor_blink = False
+            field = Line(holds=frozenset(("enter", "escape")))
             self.mount(Static(Content(label)), field)
             return field
         self.query_one(Static).update(Content(label))
@@ -61,7 +63,7 @@ class Prompt(Widget):
         """Hide, and give the focus back."""
         self.display = False
         if self._before is not None:
-            self._before.focus()
+            self.screen.set_focus(self._before)
 
     def on_input_changed(self, event: "Input.Changed") -> None:
         event.stop()
@@ -73,12 +75,19 @@ class Prompt(Widget):
         self.close()
         if self._done is not None:
             self._done(event.value)
+        self._go_on()
 
-    def key_escape(self) -> None:
-        """Give up."""
-        self.close()
-        if self._left is not None:
-            self._left()
+    def on_key(self, event: "Key") -> None:
+        """Esc gives up; the screen behind has an act of its own on that key."""
+        if event.key == "escape":
+            event.prevent_default().stop()
+            self.close()
+            if self._left is not None:
+                self._left()
+            self._go_on()
+
+    def _go_on(self) -> None:
+        self.app.release()  # type: ignore[attr-defined]
 
     def on_descendant_blur(self) -> None:
         if self.display and not self.has_focus_within:
