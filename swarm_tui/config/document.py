@@ -59,8 +59,11 @@ def read_document(path: Path, environ: Mapping[str, str], *, show: str | None = 
     return parse_document(raw, name, environ)
 
 
-def parse_document(raw: bytes, name: str, environ: Mapping[str, str]) -> Document:
-    """Read YAML text: YAML 1.2's core words (`on` is text, `12:30:00` is text), duplicate keys are mistakes."""
+def parse_document(raw: bytes, name: str, environ: Mapping[str, str] | None) -> Document:
+    """Read YAML text: YAML 1.2's core words (`on` is text, `12:30:00` is text), duplicate keys are mistakes.
+
+    `environ` fills in `${VAR}`; None leaves such text as it is.
+    """
     try:
         root = yaml.compose(raw.decode("utf-8-sig"), Loader=yaml.SafeLoader)
     except UnicodeDecodeError as error:
@@ -102,7 +105,7 @@ def _syntax(error: yaml.MarkedYAMLError, raw: bytes) -> str:
 class _Builder:
     """Nodes to plain values, with places and texts on the way."""
 
-    def __init__(self, document: Document, environ: Mapping[str, str]) -> None:
+    def __init__(self, document: Document, environ: Mapping[str, str] | None) -> None:
         self._document = document
         self._environ = environ
         self._open: set[int] = set()
@@ -147,13 +150,15 @@ class _Builder:
 
     def _scalar(self, node: yaml.ScalarNode, where: Where) -> Any:
         mark = node.start_mark
-        text = expand(
-            node.value,
-            self._environ,
-            lambda reason: self._document.problems.append(
-                Problem(self._document.file, mark.line + 1, mark.column + 1, reason)
-            ),
-        )
+        text = node.value
+        if self._environ is not None:
+            text = expand(
+                text,
+                self._environ,
+                lambda reason: self._document.problems.append(
+                    Problem(self._document.file, mark.line + 1, mark.column + 1, reason)
+                ),
+            )
         self._document.texts[where] = text
         if "${" in node.value:
             self._document.filled.add(where)

@@ -3,9 +3,10 @@
 from typing import Any
 
 import msgspec
-import yaml
 from msgspec import Struct, field
 
+from swarm_tui.config.document import parse_document
+from swarm_tui.config.errors import ConfigError
 from swarm_tui.protocol.bodies import Priority, Task
 from swarm_tui.protocol.codec import MAX_BYTES
 from swarm_tui.protocol.names import InvalidNameError, check_agent_id, check_task_type
@@ -127,21 +128,23 @@ def _structured(each: Field, text: str) -> tuple[Any, str | None]:
 
 
 def parse_text(text: str) -> tuple[Any, str | None]:
-    """JSON first, then YAML; the value, or where it went wrong."""
+    """JSON first, then YAML as layouts have it (`on` and `12:30` are text); the value, or where it went wrong."""
     try:
         return msgspec.json.decode(text), None
     except msgspec.DecodeError:
         pass
     try:
-        value = yaml.safe_load(text)
-        msgspec.json.encode(value)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        return None, f"{where}{error.problem or 'not JSON and not YAML'}"
-    except (yaml.YAMLError, TypeError, ValueError, RecursionError) as error:
+        document = parse_document(text.encode("utf-8", "surrogatepass"), "payload", None)
+        msgspec.json.encode(document.value)
+        problems = document.problems
+    except ConfigError as error:
+        problems = error.problems
+    except (TypeError, ValueError, RecursionError) as error:
         return None, f"not JSON and not YAML: {error}"[:200]
-    return value, None
+    if problems:
+        first = problems[0]
+        return None, f"line {first.line}, column {first.column}: {first.reason}" if first.line else first.reason
+    return document.value, None
 
 
 def payload_of(draft: Draft, known: TaskType | None) -> tuple[dict[str, Any], dict[str, str]]:
@@ -162,9 +165,17 @@ def payload_of(draft: Draft, known: TaskType | None) -> tuple[dict[str, Any], di
     return payload, wrong
 
 
-def task_of(draft: Draft, known: TaskType | None, task_id: str) -> tuple[Task | None, dict[str, str]]:
-    """The task to publish, or the mistakes."""
+def as_text(draft: Draft, known: TaskType | None) -> str:
+    """The payload as JSON to write on; what is no value of its field yet stays as it was typed."""
     payload, wrong = payload_of(draft, known)
+    typed = {name: draft.values[name] for name in wrong if draft.values.get(name)}
+    return msgspec.json.format(msgspec.json.encode({**payload, **typed}), indent=2).decode()
+
+
+def task_of(draft: Draft, known: TaskType | None, task_id: str) -> tuple[Task | None, dict[str, str]]:
+    """The task to publish, or the mistakes: of a payload's field under `payload.` and its name."""
+    payload, mistakes = payload_of(draft, known)
+    wrong = {name if draft.raw is not None else f"payload.{name}": why for name, why in mistakes.items()}
     try:
         check_task_type(draft.type)
     except InvalidNameError:

@@ -126,3 +126,26 @@ async def test_what_was_written_for_an_unknown_type_goes_into_the_fields_of_a_kn
         await seat.type(', "more": 1}')
         await seat.press("ctrl+r")
         assert "it stays raw" in seat.footer
+
+
+@pytest.mark.asyncio
+async def test_what_is_missing_is_told_when_it_is_to_be_sent() -> None:
+    async with seated("calm", (80, 24)) as seat:
+        await seat.press("n")
+        await seat.type("code.review")
+        assert not seat.has("✗")
+        await seat.press("ctrl+s")
+        assert seat.has("✗ is needed")
+        assert "path: is needed" in seat.footer
+        assert seat.source.submitted == []
+
+
+@pytest.mark.asyncio
+async def test_the_draft_is_kept_however_the_screen_ends() -> None:
+    async with seated("calm", (80, 24)) as seat:
+        await seat.press("n")
+        await seat.type("code.review")
+        await seat.press("tab")
+        await seat.type("lib")
+        kept = seat.app.state.draft
+    assert (kept["type"], kept["values"]) == ("code.review", {"path": "lib"})

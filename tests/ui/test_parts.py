@@ -14,10 +14,11 @@ from swarm_tui.protocol.codec import decode
 from swarm_tui.ui.ahead import drop_typed_ahead
 from swarm_tui.ui.catalogue import types_of
 from swarm_tui.ui.columns import Column, lay_out
-from swarm_tui.ui.draft import Draft, fields_of, payload_of, read_value, task_of, values_from
+from swarm_tui.ui.draft import Draft, as_text, fields_of, parse_text, payload_of, read_value, task_of, values_from
 from swarm_tui.ui.drafts import field_help
 from swarm_tui.ui.logs import within
 from swarm_tui.ui.rows import SortedRows
+from swarm_tui.ui.source import TaskType
 from swarm_tui.ui.text import ago, amount, bar, beats, span, spark
 from swarm_tui.ui.widgets.agents import natural
 from swarm_tui.ui.widgets.streamlist import summary
@@ -160,6 +161,37 @@ def test_no_text_crashes_a_field(text: str, kind: str) -> None:
 @given(st.text(max_size=80))
 def test_no_raw_text_crashes_the_form(text: str) -> None:
     task_of(Draft(type="x.y", raw=text), None, "t")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("mode: on\nat: 12:30:00\nday: 2026-01-02", {"mode": "on", "at": "12:30:00", "day": "2026-01-02"}),
+        ("path: ${HOME}/x", {"path": "${HOME}/x"}),
+        ('{"a": [1, true, null]}', {"a": [1, True, None]}),
+        ("a: 1\na: 2", None),
+        ("a: [", None),
+    ],
+)
+def test_raw_text_is_read_as_layouts_are(text: str, value: object) -> None:
+    read, problem = parse_text(text)
+    assert read == value
+    assert (problem is None) == (value is not None)
+    assert problem is None or problem.startswith("line ")
+
+
+def test_a_field_of_the_payload_is_not_taken_for_one_of_the_form() -> None:
+    deploy = TaskType(
+        name="d.d",
+        schema={"properties": {"target": {"type": "string"}, "n": {"type": "integer"}}, "required": ["target"]},
+    )
+    _, wrong = task_of(Draft(type="d.d", target="not an id", values={"n": "many"}), deploy, "t")
+    assert sorted(wrong) == ["payload.n", "payload.target", "target"]
+    # What is no value yet is not lost on the way to raw text.
+    assert msgspec.json.decode(as_text(Draft(type="d.d", values={"target": "x", "n": "many"}), deploy)) == {
+        "target": "x",
+        "n": "many",
+    }
 
 
 def test_a_payload_that_fields_cannot_hold_stays_raw() -> None:

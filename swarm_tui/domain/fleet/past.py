@@ -21,6 +21,8 @@ def merge(task: Ledger, row: TaskRow, state: TaskState) -> None:
     for line in row.late:
         task.keep_late(clean(line, 500))
     _hops(task, row)
+    if task.started_at is None:
+        task.started_at = next((hop.at for hop in reversed(row.hops) if hop.what == "started"), None)
     if task.reported is None and row.progress is not None and row.attempt >= task.attempt:
         task.progress_of = (row.attempt, row.updated_at)
         task.reported, task.message = row.progress, clean(row.message, 300)

@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.events import Key
 from textual.widgets import Input, Static, TextArea
 
-from swarm_tui.ui.draft import Field, fields_of, payload_of, shown, task_of, values_from
+from swarm_tui.ui.draft import Field, as_text, fields_of, payload_of, shown, task_of, values_from
 from swarm_tui.ui.drafts import draft_from, field_help, kept
 from swarm_tui.ui.model import Delta
 from swarm_tui.ui.screens.base import SwarmScreen
@@ -148,12 +148,14 @@ class FormScreen(SwarmScreen):
         self.draft.raw = event.text_area.text
         self._check()
 
-    def _check(self) -> dict[str, str]:
+    def _check(self, *, insist: bool = False) -> dict[str, str]:
+        """Show what is wrong; `insist`: what is missing too. Kept as it is now, whatever ends the screen."""
+        self.swarm_app.state.draft = kept(self.draft)
         _, wrong = task_of(self.draft, self.known, "x")
         if self.draft.priority not in ("low", "medium", "high"):
             wrong["priority"] = "low, medium or high"
         for row in self.query(FieldRow):
-            row.wrong(wrong.get(row.spec.name if row.spec is not None else row.id or ""))
+            row.wrong(wrong.get(row.key), insist=insist)
         for help in self.query("#rawhelp").results(Static):
             text = wrong.get("payload") or "payload, as JSON or YAML" + (
                 " (^R: fields)" if self.known and fields_of(self.known.schema) else ""
@@ -228,13 +230,13 @@ class FormScreen(SwarmScreen):
     def send(self) -> None:
         """Publish what the form holds."""
         self._gather()
-        wrong = self._check()
+        wrong = self._check(insist=True)
         if wrong:
-            name, why = next(iter(wrong.items()))
-            self.swarm_app.say(f"{name}: {why}", bad=True)
-            for row in self.query(FieldRow):
-                if (row.spec.name if row.spec is not None else row.id) == name:
-                    row.focus_input()
+            first = next((row for row in self.query(FieldRow) if row.key in wrong), None)
+            name = next(iter(wrong)) if first is None else first.key
+            self.swarm_app.say(f"{name.removeprefix('payload.')}: {wrong[name]}", bad=True)
+            if first is not None:
+                first.focus_input()
             return
         task_id = f"task_{uuid.uuid4().hex[:12]}"
         task, _ = task_of(self.draft, self.known, task_id)
@@ -275,10 +277,7 @@ class FormScreen(SwarmScreen):
 
     async def _toggle_raw(self) -> None:
         if self.draft.raw is None:
-            import msgspec
-
-            payload, _ = payload_of(self.draft, self.known)
-            self.draft.raw = msgspec.json.format(msgspec.json.encode(payload), indent=2).decode()
+            self.draft.raw = as_text(self.draft, self.known)
         elif self.known is not None and fields_of(self.known.schema) and not self._fit():
             self.swarm_app.say("the fields cannot hold this payload: it stays raw", bad=True)
             return
@@ -331,5 +330,4 @@ class FormScreen(SwarmScreen):
         if listed.chosen() is not None:
             listed.display = False
             return
-        self.swarm_app.state.draft = kept(self.draft)
         super().back()

@@ -40,7 +40,8 @@ class FieldRow(Vertical):
         self._label = flat(name, 40) + ("*" if spec is not None and spec.required else "")
         self._help = flat(help, 300)
         self._value = value
-        self._touched = bool(value)
+        self.key = f"payload.{spec.name}" if spec is not None else id or ""
+        """What its mistake is found under."""
 
     def compose(self) -> ComposeResult:
         with Horizontal():
@@ -58,11 +59,10 @@ class FieldRow(Vertical):
         field.value = text
         field.cursor_position = len(text)
 
-    def wrong(self, why: str | None) -> None:
-        """Show the mistake, or the help."""
+    def wrong(self, why: str | None, *, insist: bool = False) -> None:
+        """Show the mistake, or the help; of an empty field only where one must `insist`."""
         if not self.is_mounted:
             return
-        empty = not self.query_one(Input).value.strip()
-        self.set_class(why is not None and not empty, "wrong")
-        says = f"✗ {why}" if why is not None and not empty else self._help
-        self.query_one(".help", Static).update(Content(flat(says, 300)))
+        shown = why is not None and (insist or bool(self.query_one(Input).value.strip()))
+        self.set_class(shown, "wrong")
+        self.query_one(".help", Static).update(Content(flat(f"✗ {why}" if shown else self._help, 300)))

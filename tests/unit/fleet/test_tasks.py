@@ -234,3 +234,10 @@ def test_why_it_had_stopped_is_not_said_of_a_task_that_goes_on(paper: Paper) -> 
     hear(K.TASK_RETRYING, b.TaskVerdict(task_id="t", attempt=1, delay=2.0, reason="its lease is over"))
     hear(K.TASK_ASSIGNED, b.Assigned(task_id="t", agent_id="a1", attempt=2, epoch=1))
     assert (paper.fleet.tasks["t"].reason, paper.fleet.tasks["t"].retry_at) == ("", None)
+
+
+def test_when_a_task_of_the_past_started_is_read_off_its_hops(paper: Paper) -> None:
+    hops = [Hop(at=10.0, what="published"), Hop(at=12.0, what="started", attempt=1), Hop(at=15.0, what="complete")]
+    row = TaskRow(task_id="t", type="x", state="complete", created_at=10.0, updated_at=15.0, attempt=1, hops=hops)
+    paper.fleet.load([row], paper.now)
+    assert paper.fleet.tasks["t"].started_at == 12.0
