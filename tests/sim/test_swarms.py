@@ -8,6 +8,8 @@ from swarm_tui.domain.states import TaskState
 from tests.sim.swarm import Swarm
 
 SEEDS = 200
+#: Swarms whose order of events the first ones lack: a dispatcher that dies between an order to stop and its reason.
+RARE = [1974]
 DRILL_SEEDS = 10_000
 
 
@@ -59,7 +61,7 @@ def _run(seeds: list[int]) -> None:
 
 
 def test_swarms_under_trouble() -> None:
-    _run(_seeds(SEEDS))
+    _run(_seeds(SEEDS) + RARE)
 
 
 @pytest.mark.drill

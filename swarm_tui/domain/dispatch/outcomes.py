@@ -119,6 +119,10 @@ def complete(turn: Turn, job: Job, body: Complete) -> None:
     job.agent_id, job.result, job.error, job.progress = attempt.agent_id, body.result, None, 100.0
     job.duration, job.usage = body.duration, body.usage
     turn.hop(job, "complete", agent_id=attempt.agent_id)
+    if newer is not None:
+        # Written at once, before its agent can hear the order to stop: a successor that knew nothing of the success
+        # would take that agent's "cancelled" for the end.
+        turn.save(job)
 
 
 def _may_complete(job: Job, attempt: Attempt) -> bool:

@@ -198,6 +198,28 @@ def test_an_end_without_company_is_written_and_acked_after_some_milliseconds() -
     assert life.acked() == ["t"]
 
 
+def test_an_agent_is_told_to_stop_only_when_the_success_of_another_is_written() -> None:
+    journal = Journal(None)
+    life = Life(journal)
+    life.agent()
+    life.submit("t")
+    life.hear(Kind.STATUS, b.Status(status="online", role="general", incarnation="j1"), "b", "b")
+    life.hear(Kind.STATUS, b.Status(status="online", role="general", incarnation="i2"), "a", "a")
+    job = life.engine.state.jobs["t"]
+    second = job.current
+    assert second is not None
+    assert (second.number, second.started) == (2, False)
+    life.published.clear()
+    life.hear(Kind.TASK_COMPLETE, b.Complete(task_id="t", agent_id="a", attempt=1, epoch=1, result={}), sender="a")
+    events = [decode(SWARM, message.topic, message.payload, False, 1.7e9) for message in life.published]
+    orders = [event.body for event in events if isinstance(event, Event) and isinstance(event.body, b.Inbox)]
+    assert "cancel" in [order.command for order in orders]
+    # Whoever leads next knows of it too, and takes no "cancelled" of the second agent for the end.
+    written = journal.find("t")
+    assert written is not None
+    assert written.state is TaskState.COMPLETE
+
+
 def test_a_halt_outlives_a_restart() -> None:
     journal = Journal(None)
     life = Life(journal)
