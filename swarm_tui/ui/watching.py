@@ -8,6 +8,9 @@ from swarm_tui.ui.widgets.pane import PaneView
 if TYPE_CHECKING:
     from swarm_tui.ui.app import SwarmApp
 
+HISTORY = 5000
+"""Lines that a pane of ours keeps of what scrolled away."""
+
 
 class Watching:
     """Mixed into the app."""
@@ -48,8 +51,16 @@ class Watching:
             self.source.panes.watch(wanted)
 
     def load_history(self: "SwarmApp", pane: PaneView) -> None:  # type: ignore[misc]
-        """Get the pane's history, off the screen's thread."""
+        """Get all that the pane printed, off the screen's thread; the pane may show another agent when it comes."""
         pane_id = pane.pane_id
         if pane_id is None:
             return
-        self.in_thread(lambda: self.source.panes.history(pane_id, 2000), pane.history)
+
+        def read() -> list[str]:
+            try:
+                return self.source.panes.history(pane_id, HISTORY)
+            except Exception:
+                self.call_later(pane.history, pane_id, [])
+                raise
+
+        self.in_thread(read, lambda lines: pane.history(pane_id, lines))

@@ -35,3 +35,11 @@ async def test_the_right_button_copies_what_is_under_it() -> None:
         await seat.settle()
         assert seat.app.clipboard == "database-01"
         assert "copied database-01" in seat.footer
+
+
+@pytest.mark.asyncio
+async def test_the_right_button_copies_one_line_of_a_pane() -> None:
+    async with seated("calm") as seat:
+        await seat.pilot.click(seat.app.main.pane, offset=(4, 3), button=3)
+        await seat.settle()
+        assert seat.app.clipboard == "12:00:01 GET /tasks 200 1ms"

@@ -122,12 +122,7 @@ class MainScreen(PanelScreen):
                 lambda: self._filter_table(panel, old),
             )  # fmt: skip
         elif isinstance(panel, PaneView):
-            self.swarm_app.load_history(panel)
-            self.ask("find", panel.needle, lambda text: self._find(panel, text))
-
-    def _find(self, pane: PaneView, text: str) -> None:
-        if text and not pane.find(text):
-            self.swarm_app.say(f"the pane has no {text!r}")
+            self.ask("find", panel.needle, panel.search)
 
     def _filter_table(self, table: Table, text: str) -> None:  # type: ignore[type-arg]
         table.pattern = text

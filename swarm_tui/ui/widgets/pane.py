@@ -1,15 +1,23 @@
-"""A terminal pane, live: lines as tmux captured them, only the changed ones redrawn."""
+"""A terminal pane: live at its end; scrolled, or searched, it holds still and has the pane's history before it."""
 
 from rich.segment import Segment
 from rich.style import Style
 
 from swarm_tui.ui.lines import Lines, Parts
-from swarm_tui.ui.sgr import parse, plain
+from swarm_tui.ui.scrollback import Scrollback
 from swarm_tui.ui.text import flat
+
+FAR = -1_000_000
+"""Higher than any history reaches."""
+_HIT = Style(bold=True, underline=True, reverse=True)
 
 
 class PaneView(Lines):
-    """One pane. It keeps to the end unless scrolled; `history` puts older lines before."""
+    """One pane. Only the changed lines are redrawn while it follows.
+
+    What has scrolled is one reading of all the pane printed, so that no line is missing between the history and the
+    end; it is read when somebody goes above the first line, and again for each search.
+    """
 
     HEAD = 1
     CURSOR = False
@@ -19,51 +27,68 @@ class PaneView(Lines):
         self.pane_id: str | None = None
         self.agent_id: str | None = None
         self.state: tuple[str, str] = ("", "plain")
-        self.note = ""
         self.why_empty: list[str] = []
-        self.tail = True
-        self._raw: list[str] = []
-        self._older: list[str] = []
-        self._lines: list[Parts] = []
         self.needle = ""
+        self._forget()
+
+    def _forget(self) -> None:
+        self.top, self.tail = 0, True
+        self.hit: int | None = None
+        self._hits: list[int] = []
+        self._back = Scrollback()
+        self._live: list[str] = []
+        self._above: int | None = None
+        """The line to go to once the history is there, counted from the first that shows."""
+        self._sought: str | None = None
 
     def follow_agent(self, agent_id: str | None, pane_id: str | None, state: tuple[str, str], why: list[str]) -> None:
         """Show another agent's pane, or a new state of the same."""
         if (agent_id, pane_id) != (self.agent_id, self.pane_id):
             self.agent_id, self.pane_id = agent_id, pane_id
-            self._raw, self._older, self._lines = [], [], []
-            self.top, self.tail = 0, True
+            self._forget()
             self.redraw()
         self.why_empty = why
         if state != self.state:
             self.state = state
             self.redraw_head()
 
+    # What is read.
+
     def capture(self, lines: list[str]) -> None:
         """The pane as it is now."""
-        self._set(self._older, lines)
+        self._live = lines
+        if self.tail:
+            self._set(Scrollback(lines))
 
-    def history(self, lines: list[str]) -> None:
-        """The pane with its history: the older lines stay until the pane is left."""
-        keep = max(0, len(lines) - len(self._raw))
-        self._set(lines[:keep], lines[keep:] or self._raw)
+    def history(self, pane_id: str, lines: list[str]) -> None:
+        """All that the pane printed, as it was asked for; none when it could not be had."""
+        if pane_id != self.pane_id or (self._above is None and self._sought is None):
+            return
+        above, sought = self._above, self._sought
+        self._above = self._sought = None
+        if lines:
+            fresh = Scrollback(lines, whole=True)
+            by = fresh.lower_by(self._back)
+            self.hit = None if self.hit is None or self.hit + by < 0 else self.hit + by
+            self.top = max(0, self.top + by)
+            self._set(fresh)
+        if sought is not None:
+            self._find(sought)
+        else:
+            self.go(max(0, self.top + (above or 0)))
+        self.redraw()
 
-    def _set(self, older: list[str], raw: list[str]) -> None:
-        while raw and not raw[-1].strip():
-            raw = raw[:-1]
-        before = self._lines
-        fresh: list[Parts] = []
-        style = Style()
-        for line in (*older, *raw):
-            segments, style = parse(line, style)
-            fresh.append(segments)
-        self._older, self._raw, self._lines = older, raw, fresh
-        if len(before) != len(fresh):
-            self.cursor = min(self.cursor, max(0, len(fresh) - 1))
-            self.show_end() if self.tail else self.redraw()
+    def _set(self, fresh: Scrollback) -> None:
+        before, self._back = self._back.lines, fresh
+        if len(before) != len(fresh.lines):
+            if self.tail:
+                self.show_end()
             self.redraw()
             return
-        self.redraw_lines(i for i, (old, new) in enumerate(zip(before, fresh, strict=True)) if old != new)
+        pairs = enumerate(zip(before, fresh.lines, strict=True))
+        self.redraw_lines(i for i, (old, new) in pairs if old != new)
+
+    # Moving.
 
     def show_end(self) -> None:
         """Go to the end."""
@@ -72,16 +97,38 @@ class PaneView(Lines):
     def follow_end(self) -> None:
         """Keep to the end from now on."""
         self.tail = True
+        self.hit = self._above = self._sought = None
+        self._set(Scrollback(self._live))
         self.show_end()
         self.redraw()
 
     def go(self, index: int) -> None:
+        if index < 0 and not self._back.whole and self.pane_id is not None:
+            self._reach(index)
+            return
         super().go(index)
-        self.tail = self.top >= self.count() - self.room
+        if self.top >= self.count() - self.room:
+            if not self.tail:
+                self.follow_end()
+        else:
+            self.tail = False
         self.redraw_head()
+
+    def _reach(self, index: int) -> None:
+        """Above the first line: hold still, and get what is older."""
+        asked = self._above is not None
+        self._above = max(FAR, (self._above or 0) + index)
+        self.tail = False
+        self._scroll(0)
+        self.redraw_head()
+        if not asked:
+            self.app.load_history(self)  # type: ignore[attr-defined]
 
     def move(self, by: int) -> None:
         self.go(self.top + by)
+
+    def first(self) -> None:
+        self.go(FAR)
 
     def page(self, by: int) -> None:
         self.go(self.top + by * max(1, self.room - 1))
@@ -94,26 +141,41 @@ class PaneView(Lines):
         if self.tail:
             self.show_end()
 
-    def find(self, text: str, back: bool = True) -> bool:
-        """Scroll to the last line before the view (or the first after) that holds `text`."""
-        self.needle = text
-        low = text.lower()
-        order = range(self.top - 1, -1, -1) if back else range(self.top + 1, self.count())
-        for index in [*order, *(range(self.count() - 1, -1, -1) if back else range(self.count()))]:
-            if low in "".join(s.text for s in self._lines[index]).lower():
-                self.go(max(0, index - self.room // 2))
-                self.redraw()
-                return True
-        return False
+    # Searching.
+
+    def search(self, words: str) -> None:
+        """Go to the last line that holds the words, of all that the pane printed; the same again: to the one before."""
+        if not words or self.pane_id is None:
+            self.needle, self.hit = words, None
+            self.redraw()
+            return
+        self._sought = words
+        self.app.load_history(self)  # type: ignore[attr-defined]
+
+    def _find(self, words: str) -> None:
+        """The next hit above the last one, or above the view's end; from the first on to the last."""
+        before = self.hit if words == self.needle else None
+        self.needle, self.hit, self._hits = words, None, self._back.hits(words)
+        if self._hits:
+            end = self.top + self.room if before is None else before
+            self.hit = max((hit for hit in self._hits if hit < end), default=self._hits[-1])
+            self.tail = False
+            self._scroll(max(0, min(self.hit - self.room // 2, self.count() - self.room)))
+            return
+        self.app.say(f"the pane has no {words!r}")  # type: ignore[attr-defined]
+        if self.tail:
+            self.follow_end()
+
+    # Drawing.
 
     def count(self) -> int:
-        return len(self._lines)
+        return len(self._back.lines)
 
     def parts(self, index: int, width: int) -> Parts:
-        segments = self._lines[index]
-        if self.needle and self.needle.lower() in "".join(s.text for s in segments).lower():
-            return [Segment("".join(s.text for s in segments), self.look["match"])]
-        return segments
+        if self.needle and self._back.has(index, self.needle):
+            text = "".join(segment.text for segment in self._back.lines[index])
+            return [Segment(text, self.look["match"] + _HIT if index == self.hit else self.look["match"])]
+        return self._back.lines[index]
 
     def head(self, width: int) -> list[Parts]:
         look = self.look
@@ -123,13 +185,25 @@ class PaneView(Lines):
             Segment(f" {flat(self.agent_id or '-', 40)} ", look["strong"]),
             Segment(self.state[0], look[self.state[1]]),
         ]
+        if self.hit is not None:
+            place = len(self._hits) - self._hits.index(self.hit)
+            parts.append(Segment(f" /{flat(self.needle, 20)} {place} of {len(self._hits)}", look["accent"]))
         if not self.tail:
-            parts.append(Segment(f" {self.count() - self.top - self.room} lines below: f follows", look["warn"]))
+            below = max(0, self.count() - self.top - self.room)
+            parts.append(Segment(f" held{f', {below} lines below' if below else ''}: f follows", look["warn"]))
         return [parts]
 
     def empty(self) -> list[str]:
         return self.why_empty
 
+    # Copying.
+
     def text(self) -> str:
         """All lines, without colours."""
-        return "\n".join(plain(line).rstrip() for line in (*self._older, *self._raw))
+        return self._back.text()
+
+    def copy_under(self, y: int) -> None:
+        line = y - self.HEAD
+        if line >= 0 and self.top + line < self.count() and (text := self._back.text_of(self.top + line)):
+            self.focus()
+            self.app.copy(text)  # type: ignore[attr-defined]
