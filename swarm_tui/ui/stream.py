@@ -84,6 +84,8 @@ class Stream:
         self.paused = False
         self.missed = 0
         """Messages that came while paused."""
+        self._held: list[Message] = []
+        """What was kept when the pause began; nothing else can show until it ends."""
         self.skipped = 0
         self.dropped = 0
         """How many fell off the front of `shown` since the last `take_dropped`."""
@@ -121,11 +123,12 @@ class Stream:
         if problems is not None:
             self.problems = problems
         self.shown.clear()
-        self.shown.extend(message for message in self.all if self._passes(message))
+        self.shown.extend(message for message in (self._held if self.paused else self.all) if self._passes(message))
 
     def pause(self, on: bool) -> None:
         """Hold the view still, or let it catch up."""
         self.paused = on
+        self._held = list(self.all) if on else []
         self.missed = 0
         if not on:
             self.filter()
@@ -135,6 +138,8 @@ class Stream:
         live = list(self.all)
         self.all.clear()
         self.all.extend([*messages, *live])
+        if self.paused:
+            self._held = [*messages, *self._held]
         self.filter()
 
     def take_dropped(self) -> int:

@@ -160,6 +160,24 @@ async def test_the_stream_pauses_while_counts_go_on() -> None:
 
 
 @pytest.mark.asyncio
+async def test_a_filter_lets_nothing_in_that_came_while_paused() -> None:
+    async with seated("calm") as seat:
+        stream = seat.app.main.stream
+        shown = stream.count()
+        await seat.press("tab", "tab", "P")
+        scenes.beat(seat.source, seat.clock, seat.clock())
+        await seat.settle()
+        await seat.press("slash")
+        await seat.type("heartbeat")
+        await seat.press("enter")
+        assert 0 < stream.count() < shown
+        await seat.press("escape")
+        assert stream.count() == shown
+        await seat.press("P")
+        assert stream.count() == shown + 9
+
+
+@pytest.mark.asyncio
 async def test_the_stream_filters_by_topic_pattern_text_and_agent() -> None:
     async with seated("calm") as seat:
         stream = seat.app.model.stream
