@@ -221,6 +221,37 @@ async def test_it_can_be_resized_while_it_runs() -> None:
 
 
 @pytest.mark.asyncio
+async def test_a_pane_that_comes_into_view_by_a_resize_is_captured() -> None:
+    async with seated("calm", (80, 24)) as seat:
+        assert not seat.app.main.pane.display
+        assert seat.source.panes.watched == frozenset()
+        await seat.pilot.resize_terminal(120, 40)
+        for _ in range(50):
+            await seat.settle()
+            if seat.has("api-gateway-01", "ready"):
+                break
+        assert seat.source.panes.watched == frozenset({"%0"})
+        assert seat.has("api-gateway-01", "ready")
+
+
+@pytest.mark.asyncio
+async def test_the_pane_of_a_large_screen_can_be_resized() -> None:
+    async with seated("calm", (200, 50)) as seat:
+        main = seat.app.main
+        main.focus_panel("pane")
+        await seat.settle()
+        tall, stream = main.pane.size.height, main.stream.size.height
+        await seat.press("greater_than_sign", "greater_than_sign")
+        assert (main.pane.size.height, main.stream.size.height) == (tall + 2, stream - 2)
+        await seat.press(*["less_than_sign"] * 3)
+        assert (main.pane.size.height, main.stream.size.height) == (tall - 1, stream + 1)
+        await seat.press("shift+tab", "greater_than_sign")
+        assert (main.pane.size.height, main.stream.size.height) == (tall - 2, stream + 2)
+        await seat.press("z")
+        assert main.stream.size.height == tall + stream
+
+
+@pytest.mark.asyncio
 async def test_themes_keys_and_filters_persist(tmp_path: object) -> None:
     path = tmp_path / "screen.json"  # type: ignore[operator]
     async with seated("calm", state_path=path) as seat:

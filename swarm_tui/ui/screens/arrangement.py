@@ -74,7 +74,11 @@ class Arrangement:
             agents.styles.height = "1fr"
         else:
             agents.styles.height = self._sized("agents", min(self._wants(), room // 2), 3, room - 4)
-        self._screen.query_one("#stream").styles.height = f"{max(1, 2 + self.sizes.get('stream', 0))}fr"
+        stream = self._screen.query_one("#stream")
+        if not shown >= _RIGHT:
+            stream.styles.height = "1fr"
+        else:
+            stream.styles.height = self._sized("stream", room // 2 - self.sizes.get("pane", 0), 3, room - 3)
 
     def _stack(self, shown: set[str], room: int, narrow: bool, focus: str) -> None:
         right, agents = self._screen.query_one("#right"), self._screen.query_one("#agents")

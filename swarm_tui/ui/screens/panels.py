@@ -34,7 +34,6 @@ class PanelScreen(SwarmScreen):
     #body.wide #left { width: 3fr; }
     #body.wide #right { layout: vertical; height: 1fr; width: 2fr; margin-left: 1; }
     #body.medium #pane { margin-left: 1; }
-    #body.wide #pane { height: 2fr; }
     """
 
     def __init__(self, app: "SwarmApp") -> None:
@@ -75,8 +74,9 @@ class PanelScreen(SwarmScreen):
         self.fit_panels()
 
     def fit_panels(self) -> None:
-        """Give each panel its place and size."""
+        """Give each panel its place and size, and capture the pane if it has come into view."""
         self.arranged.fit(self.panel)
+        self.swarm_app.watch_panes()
 
     def resize_panel(self, by: int) -> None:
         """Make the panel with the focus larger or smaller."""
@@ -132,7 +132,6 @@ class PanelScreen(SwarmScreen):
         self.query_one("#left" if name in ("agents", "tasks") else "#right").display = True
         self.set_focus(widget)
         self.fit_panels()
-        self.swarm_app.watch_panes()
 
     def on_descendant_focus(self) -> None:
         self.fit_panels()
