@@ -208,7 +208,7 @@ class Lines(Dragging, can_focus=True):
         if self.CURSOR and index == self.cursor:
             over = self.look["cursor"] if self.has_focus else self.look["rest"]
         strip = self._finish(self.parts(index, wide), wide, self.rich_style, over)
-        if self.BAR and self.count() > self.room:
+        if self._has_bar:
             return Strip.join([strip, self._bar(index - self.top)])
         return strip.adjust_cell_length(self.size.width, self.rich_style + over if over else self.rich_style)
 
@@ -217,6 +217,14 @@ class Lines(Dragging, can_focus=True):
         style = base + over if over is not None else base
         strip = Strip(Segment.apply_style(parts, style)).simplify()
         return strip.adjust_cell_length(width, style)
+
+    @property
+    def _has_bar(self) -> bool:
+        return self.BAR and self.count() > self.room
+
+    def _bar_top(self, y: int) -> int:
+        """The line that is at the top when the scroll bar stands at `y`."""
+        return round(y * (self.count() - self.room) / max(1, self.room - 1))
 
     def _bar(self, y: int) -> Strip:
         count, room = max(1, self.count()), max(1, self.room)
@@ -285,8 +293,11 @@ class Lines(Dragging, can_focus=True):
             return
         if y < 0:
             self.head_clicked(event.x)
+        elif self._has_bar and event.x >= self._wide:
+            self.wheel(self._bar_top(y) - self.top)
         elif self.top + y < self.count():
-            self.go(self.top + y)
+            if self.CURSOR:
+                self.go(self.top + y)
             if event.chain == 2:
                 self.post_message(self.Opened(self))
 

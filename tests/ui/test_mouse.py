@@ -3,6 +3,7 @@
 import pytest
 from textual.events import Click, MouseMove, MouseUp
 
+from swarm_tui.protocol.topics import Kind
 from tests.ui.harness import Seat, seated
 
 
@@ -43,3 +44,59 @@ async def test_the_right_button_copies_one_line_of_a_pane() -> None:
         await seat.pilot.click(seat.app.main.pane, offset=(4, 3), button=3)
         await seat.settle()
         assert seat.app.clipboard == "12:00:01 GET /tasks 200 1ms"
+
+
+async def click_on(seat: Seat, words: str) -> None:
+    """Click the first place where the screen shows these words."""
+    y, line = next((y, line) for y, line in enumerate(seat.text()) if words in line)
+    await seat.pilot.click(offset=(line.index(words), y))
+    await seat.settle()
+
+
+@pytest.mark.asyncio
+async def test_a_click_into_a_pane_does_not_scroll_it() -> None:
+    async with seated("calm") as seat:
+        pane = seat.app.main.pane
+        seat.source.panes.older["%0"] = [f"old {n}" for n in range(100)]
+        seat.app.main.focus_panel("pane")
+        await seat.press("g", "pagedown")
+        top = pane.top
+        await seat.pilot.click(pane, offset=(5, 6))
+        await seat.settle()
+        assert pane.top == top > 0
+
+
+@pytest.mark.asyncio
+async def test_a_click_on_the_scroll_bar_goes_there() -> None:
+    async with seated("calm", (80, 24)) as seat:
+        stream = seat.app.main.stream
+        seat.app.main.focus_panel("stream")
+        await seat.settle()
+        last = stream.count() - stream.room
+        right = stream.size.width - 1
+        await seat.pilot.click(stream, offset=(right, stream.HEAD))
+        assert (stream.top, stream.tail) == (0, False)
+        await seat.pilot.click(stream, offset=(right, stream.HEAD + stream.room // 2))
+        assert 0.4 * last < stream.top < 0.7 * last
+        await seat.pilot.click(stream, offset=(right, stream.HEAD + stream.room - 1))
+        assert stream.top == last
+
+
+@pytest.mark.asyncio
+async def test_a_click_on_a_hint_does_what_its_key_does() -> None:
+    async with seated("trouble", (80, 24)) as seat:
+        await click_on(seat, "n new task")
+        assert seat.has("NEW TASK")
+        await click_on(seat, "close  ")
+        assert seat.app.screen is seat.app.main
+        await click_on(seat, "? help")
+        assert seat.has("HELP")
+        await seat.press("escape")
+        await click_on(seat, "refused: E")
+        assert seat.has("REFUSED")
+        await seat.press("escape", "H")
+        await click_on(seat, "Esc no")
+        assert seat.app.screen is seat.app.main
+        await seat.press("H")
+        await click_on(seat, "yes, halt  ")
+        assert [kind for kind, _, _ in seat.source.acts] == [Kind.HALT]

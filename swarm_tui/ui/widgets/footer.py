@@ -1,16 +1,17 @@
 """The last line: what the keys do here and now, or the latest notice."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 from rich.segment import Segment
+from rich.style import Style
 
-from swarm_tui.ui.actions import AGENTS, TASKS
+from swarm_tui.ui.actions import AGENTS, TASKS, pretty
 from swarm_tui.ui.lines import Parts
 from swarm_tui.ui.look import Look
 from swarm_tui.ui.text import fit
-from swarm_tui.ui.widgets.still import Still
+from swarm_tui.ui.widgets.still import Still, clicking
 
 if TYPE_CHECKING:
     from swarm_tui.ui.screens.base import SwarmScreen
@@ -36,7 +37,10 @@ class Footer(Still):
         own = "tasks" if screen.scope in TASKS else "agents" if screen.scope in AGENTS else ""
         acts.sort(key=lambda act: act.rank / 10 + 5 if act.group == own else act.rank)
         hints = [(registry.key_text(act.name, typing=typing), act.label) for act in acts if act.name != "help"]
-        return [keys_line(hints, self.look, width, last=(registry.key_text("help", typing=typing), "help"))]
+        keys = [key for act in registry.here(screen.scope) for key in registry.keys(act.name)]
+        clicks = {pretty(key): f"screen.press('{key}')" for key in keys}
+        last = (registry.key_text("help", typing=typing), "help")
+        return [keys_line(hints, self.look, width, clicks, last)]
 
 
 class KeyLine(Still):
@@ -49,22 +53,32 @@ class KeyLine(Still):
         self._hints = hints
 
     def lines(self, width: int) -> list[Parts]:
-        return [keys_line(self._hints(), self.look, width)]
+        hints = self._hints()
+        return [keys_line(hints, self.look, width, {key: _typed(key) for key, _ in hints if key.isalpha()})]
 
 
-def keys_line(hints: Sequence[Hint], look: Look, width: int, last: Hint | None = None) -> Parts:
-    """As many hints as fit, each whole, and `last` at the right end."""
-    end = _hint(last, look) if last is not None and last[0] else []
+def _typed(key: str) -> str:
+    """What a click on a dialog's key does."""
+    return f"app.simulate_key('{'escape' if key == 'Esc' else key}')"
+
+
+def keys_line(
+    hints: Sequence[Hint], look: Look, width: int, clicks: Mapping[str, str], last: Hint | None = None
+) -> Parts:
+    """As many hints as fit, each whole, and `last` at the right end. `clicks`: what a click on a key's hint does."""
+    end = _hint(last, look, clicks) if last is not None and last[0] else []
     room = width - sum(part.cell_length for part in end)
     parts: Parts = [Segment(" ")]
     used = 1
     for key, label in hints:
         size = cell_len(key) + cell_len(label) + 3
         if key and used + size <= room:
-            parts += _hint((key, label), look)
+            parts += _hint((key, label), look, clicks)
             used += size
     return [*parts, Segment(" " * max(0, room - used)), *end]
 
 
-def _hint(hint: Hint, look: Look) -> Parts:
-    return [Segment(hint[0], look["key"]), Segment(f" {hint[1]}  ", look["quiet"])]
+def _hint(hint: Hint, look: Look, clicks: Mapping[str, str]) -> Parts:
+    key, label = hint
+    does = clicking(clicks[key]) if key in clicks else Style()
+    return [Segment(key, look["key"] + does), Segment(f" {label}  ", look["quiet"] + does)]

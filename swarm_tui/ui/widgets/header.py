@@ -14,7 +14,7 @@ from swarm_tui.ui.model import Model
 from swarm_tui.ui.source import Facts
 from swarm_tui.ui.text import fit, flat, wrapped
 from swarm_tui.ui.troubles import STANDING
-from swarm_tui.ui.widgets.still import Still
+from swarm_tui.ui.widgets.still import Still, clicking
 
 _SHOWN = [
     (TaskState.AWAITING_APPROVAL, "to approve", "ask"),
@@ -123,7 +123,8 @@ class Header(Still):
 
     def _refused(self) -> Parts:
         refused = self.model.fleet.counts.refused
-        return [Segment(f"{refused:,} refused: E ", self.look["warn"])] if refused else []
+        click = clicking("screen.press('E')")
+        return [Segment(f"{refused:,} refused: E ", self.look["warn"] + click)] if refused else []
 
 
 class TroubleStrip(Still):

@@ -37,8 +37,8 @@ class PaneView(Lines):
         self._hits: list[int] = []
         self._back = Scrollback()
         self._live: list[str] = []
-        self._above: int | None = None
-        """The line to go to once the history is there, counted from the first that shows."""
+        self._moves: list[int] = []
+        """By how many lines to go once the history is there: the keys that were pressed since it was asked for."""
         self._sought: str | None = None
 
     def follow_agent(self, agent_id: str | None, pane_id: str | None, state: tuple[str, str], why: list[str]) -> None:
@@ -62,20 +62,20 @@ class PaneView(Lines):
 
     def history(self, pane_id: str, lines: list[str]) -> None:
         """All that the pane printed, as it was asked for; none when it could not be had."""
-        if pane_id != self.pane_id or (self._above is None and self._sought is None):
+        if pane_id != self.pane_id or not (self._moves or self._sought):
             return
-        above, sought = self._above, self._sought
-        self._above = self._sought = None
+        moves, sought = self._moves, self._sought
+        self._moves, self._sought = [], None
         if lines:
             fresh = Scrollback(lines, whole=True)
             by = fresh.lower_by(self._back)
             self.hit = None if self.hit is None or self.hit + by < 0 else self.hit + by
             self.top = max(0, self.top + by)
             self._set(fresh)
+        for by in moves:
+            self.go(max(0, self.top + by))
         if sought is not None:
             self._find(sought)
-        else:
-            self.go(max(0, self.top + (above or 0)))
         self.redraw()
 
     def _set(self, fresh: Scrollback) -> None:
@@ -97,32 +97,33 @@ class PaneView(Lines):
     def follow_end(self) -> None:
         """Keep to the end from now on."""
         self.tail = True
-        self.hit = self._above = self._sought = None
+        self.hit = self._sought = None
+        self._moves = []
         self._set(Scrollback(self._live))
         self.show_end()
         self.redraw()
 
     def go(self, index: int) -> None:
-        if index < 0 and not self._back.whole and self.pane_id is not None:
-            self._reach(index)
+        if self._moves or (index < 0 and not self._back.whole and self.pane_id is not None):
+            self._await(index - self.top)
             return
         super().go(index)
-        if self.top >= self.count() - self.room:
-            if not self.tail:
-                self.follow_end()
-        else:
+        if self.top < self.count() - self.room:
             self.tail = False
+        elif not self.tail:
+            self.follow_end()
         self.redraw_head()
 
-    def _reach(self, index: int) -> None:
+    def _await(self, by: int) -> None:
         """Above the first line: hold still, and get what is older."""
-        asked = self._above is not None
-        self._above = max(FAR, (self._above or 0) + index)
-        self.tail = False
-        self._scroll(0)
-        self.redraw_head()
-        if not asked:
+        if not self._moves:
             self.app.load_history(self)  # type: ignore[attr-defined]
+        self._moves.append(by)
+        self.tail = False
+        self.redraw_head()
+
+    def last(self) -> None:
+        self.follow_end()
 
     def move(self, by: int) -> None:
         self.go(self.top + by)

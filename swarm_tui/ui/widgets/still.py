@@ -1,6 +1,11 @@
 """A few lines that are computed whole and redrawn only where they changed: headers, footers, strips."""
 
+from functools import lru_cache
+
 from rich.segment import Segment
+from rich.style import Style
+from textual import on
+from textual.events import Click
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
@@ -18,6 +23,8 @@ class Still(Widget):
         super().__init__(id=id)
         self._strips: list[Strip] = []
         self._for: int = -1
+        self._clicks: dict[tuple[int, int], str] = {}
+        """What a click at (x, y) does."""
 
     def lines(self, width: int) -> list[Parts]:
         """What to show."""
@@ -43,7 +50,28 @@ class Still(Widget):
     def _compute(self, width: int) -> list[Strip]:
         base = self.rich_style
         self._for = width
-        return [Strip(Segment.apply_style(parts, base)).adjust_cell_length(width, base) for parts in self.lines(width)]
+        self._clicks.clear()
+        lines = [self._drawn(y, parts) for y, parts in enumerate(self.lines(width))]
+        return [Strip(Segment.apply_style(parts, base)).adjust_cell_length(width, base) for parts in lines]
+
+    def _drawn(self, y: int, parts: Parts) -> Parts:
+        """The parts without what they do when clicked, which is put down by place: it is no part of the picture."""
+        drawn: Parts = []
+        x = 0
+        for part in parts:
+            style, size = part.style, part.cell_length
+            if style is not None and (action := style.meta.get("@click")):
+                self._clicks.update({(at, y): action for at in range(x, x + size)})
+                part = Segment(part.text, style.clear_meta_and_links())
+            drawn.append(part)
+            x += size
+        return drawn
+
+    @on(Click)
+    async def _clicked(self, event: Click) -> None:
+        """Words that say what they do, do it."""
+        if event.button == 1 and (action := self._clicks.get((event.x, event.y))):
+            await self.run_action(action)
 
     def render_line(self, y: int) -> Strip:
         if self._for != self.size.width or not self._strips:
@@ -54,3 +82,9 @@ class Still(Widget):
         """The theme changed."""
         self._strips = []
         super().notify_style_update()
+
+
+@lru_cache(64)
+def clicking(action: str) -> Style:
+    """The style of words that do this Textual action when they are clicked."""
+    return Style(meta={"@click": action})
