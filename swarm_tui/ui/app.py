@@ -33,6 +33,7 @@ from swarm_tui.ui.troubles import Troubles
 from swarm_tui.ui.typeahead import TypeAhead
 from swarm_tui.ui.undo import Undo
 from swarm_tui.ui.watching import Watching
+from swarm_tui.ui.widgets.standing import StandingStrip
 
 DRAIN = 0.1
 """Seconds between two looks at what came."""
@@ -116,15 +117,17 @@ class SwarmApp(TypeAhead, Opening, Watching, App[int]):
         items = self.source.take()
         now = self.clock()
         if items:
-            was_up = self.model.fleet.broker_up
+            turns = self.model.link_turns
             delta = self.model.feed(items, now)
             died = self.deaths.hear(delta.agents, self.model.fleet.agents, self.returns.awaits)
             if died is not None:
                 self.say(died, bad=True)
             for screen in self.screens_of_ours():
                 screen.take(delta, now)
-            if self.model.fleet.broker_up != was_up:
+            if self.model.link_turns != turns:
                 self._link_changed()
+            if delta.header:
+                self.renew_standing()
             self._renew_question()
         captured = self.source.panes.changed()
         if captured:
@@ -141,10 +144,16 @@ class SwarmApp(TypeAhead, Opening, Watching, App[int]):
         self.alarms.hear(self.model.calling())
         if self.front is not None:
             self.front.tick(now)
+            self.renew_standing()
             self.front.renew_footer()
         self._renew_question()
         if (back := self.returns.hear(self.model.fleet.agents, now)) is not None:
             self.say(back[0], bad=back[1])
+
+    def renew_standing(self) -> None:
+        """The page on top says what is wrong with the swarm as a whole."""
+        for strip in self.front.query(StandingStrip) if self.front is not None else ():
+            strip.show()
 
     def _renew_question(self) -> None:
         """An open dialog follows the state."""
@@ -160,11 +169,13 @@ class SwarmApp(TypeAhead, Opening, Watching, App[int]):
         return [s for s in self.screen_stack if isinstance(s, SwarmScreen) and s.is_mounted]
 
     def _link_changed(self) -> None:
-        up = self.model.fleet.broker_up
+        fleet = self.model.fleet
         self.main.all_changed()
-        if up and self.model.again:
+        if fleet.broker_up and self.model.again:
             self.say("the broker is back; what is below is of now")
-        if up:
+        elif not fleet.broker_up:
+            self.say(f"the broker is lost: {fleet.broker_reason or 'the connection ended'}; all is as it was", bad=True)
+        if fleet.broker_up:
             self.load_past()
 
     # Acts.
@@ -210,14 +221,13 @@ class SwarmApp(TypeAhead, Opening, Watching, App[int]):
         self.main.stream.redraw()
 
     def problems(self, context: Context) -> None:
-        """Go to what is wrong: only that shows, with the cursor on the worst; again, and all shows."""
-        if self.screen is not self.main:
-            self.to_main()
-        on = not self.main.agents.problems
+        """Go to what is wrong: only that shows, with the cursor on the worst; again on the main screen: all shows."""
+        on = self.screen is not self.main or not self.main.agents.problems
         found = self.model.problems()
         if on and not found:
             self.say("nothing is wrong")
             return
+        self.to_main()
         self.main.set_problems(on)
         worst = next((problem for problem in found if self.model.place(problem)), None)
         if on and worst is not None and (where := self.model.place(worst)):

@@ -50,6 +50,8 @@ class Model:
         self.past_loaded = False
         self.again = False
         """Whether the link came back, not up for the first time."""
+        self.link_turns = 0
+        """How often the link came or went."""
         self.troubles = Troubles()
         self.waits: dict[str, str] = {}
         """What was asked for and has not come: its name, and in words."""
@@ -65,6 +67,7 @@ class Model:
         for number, item in enumerate(batch):
             if isinstance(item, Link):
                 self.again = self.fleet.was_linked
+                self.link_turns += item.up != self.fleet.broker_up
                 self.fleet.link(item.up, item.reason, now)
                 delta.header = True
                 continue

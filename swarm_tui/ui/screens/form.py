@@ -20,6 +20,7 @@ from swarm_tui.ui.text import flat
 from swarm_tui.ui.widgets.field import FieldRow
 from swarm_tui.ui.widgets.footer import Footer
 from swarm_tui.ui.widgets.progress import SentLine
+from swarm_tui.ui.widgets.standing import StandingStrip
 from swarm_tui.ui.widgets.typelist import TypeList
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class FormScreen(SwarmScreen):
 
     def compose(self) -> ComposeResult:
         yield Static(Content("NEW TASK"), id="title")
+        yield StandingStrip(self.model, self.swarm_app.registry.key_text, id="trouble")
         with VerticalScroll(id="scroll", can_focus=False):
             yield self._row("type", "type a part of it, ↓ chooses, enter takes", self.draft.type, "type")
             yield TypeList(id="types")
@@ -261,6 +263,9 @@ class FormScreen(SwarmScreen):
     def _progress(self) -> None:
         if self.is_mounted and self.sent is not None:
             self.query_one(SentLine).show(self.sent_id, self.sent, self.model.task(self.sent_id))
+
+    def on_top(self, now: float) -> None:
+        self.swarm_app.renew_standing()
 
     def take(self, delta: Delta, now: float) -> None:
         if self.sent_id in delta.tasks:

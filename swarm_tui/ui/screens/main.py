@@ -1,7 +1,7 @@
 """The main screen: what its panels show as facts change, and what the keys do in them."""
 
 from collections.abc import Set
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.ui.model import Delta
@@ -15,12 +15,22 @@ if TYPE_CHECKING:
     from swarm_tui.ui.app import SwarmApp
 
 
+class Narrowed(NamedTuple):
+    """What narrowed the view before only problems showed."""
+
+    agents: str
+    tasks: str
+    stream: str
+    tab: int
+
+
 class MainScreen(PanelScreen):
     """Agents, tasks, stream and pane."""
 
     def __init__(self, app: "SwarmApp") -> None:
         super().__init__(app)
         self._wrong: dict[str, Set[str]] = {}
+        self._before: Narrowed | None = None
 
     # Changes.
 
@@ -105,10 +115,24 @@ class MainScreen(PanelScreen):
             self.focus_panel("agents")
 
     def set_problems(self, on: bool) -> None:
-        """Only what is wrong, or everything."""
+        """Only what is wrong, and all of that whatever filters say; or everything, as narrowed as it was before."""
+        now = Narrowed(self.agents.pattern, self.tasks.pattern, self.model.stream.pattern.text, self.tasks.tab)
+        if on and not self.agents.problems:
+            self._before, now = now, Narrowed("", "", "", 0)
+        elif not on and self._before is not None:
+            now = self._before
+            self._before = None
+            self._keep(now)
+        self.agents.pattern, self.tasks.pattern, self.tasks.tab = now.agents, now.tasks, now.tab
         self.agents.problems = self.tasks.problems = self.trouble.spread = on
-        self.model.stream.filter(problems=on)
+        self.model.stream.filter(now.stream, problems=on)
         self.all_changed()
+
+    def _keep(self, now: Narrowed) -> None:
+        """What is remembered for the next opening: never what narrowed the problems."""
+        state = self.swarm_app.state
+        state.filters.update(agents=now.agents, tasks=now.tasks, stream=now.stream)
+        state.tab = now.tab
 
     def ask_filter(self) -> None:
         panel = self.lines

@@ -10,6 +10,7 @@ from swarm_tui.ui.screens.base import SwarmScreen
 from swarm_tui.ui.widgets.footer import Footer
 from swarm_tui.ui.widgets.page import Line, PageLines
 from swarm_tui.ui.widgets.prompt import Prompt
+from swarm_tui.ui.widgets.standing import StandingStrip
 from swarm_tui.ui.widgets.still import Still
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class PageScreen(SwarmScreen):
 
     def compose(self) -> ComposeResult:
         yield TitleLine(id="title")
+        yield StandingStrip(self.model, self.swarm_app.registry.key_text, id="trouble")
         yield self.page
         yield Prompt()
         yield Footer(id="footer")
@@ -57,6 +59,7 @@ class PageScreen(SwarmScreen):
         """The page opens: ask for what is not known here."""
 
     def on_top(self, now: float) -> None:
+        self.swarm_app.renew_standing()
         self.renew()
 
     def title_parts(self, width: int) -> Parts:

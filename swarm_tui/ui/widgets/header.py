@@ -179,11 +179,15 @@ class TroubleStrip(Still):
             if cell_len(longer) > width - 30:
                 break
             text, shown = longer, shown + 1
-        left = len(found) - shown
+        tail = self.more(found, len(found) - shown)
+        return [Segment(fit(text, width - len(tail) - 1) + tail + " ", self.look["alarm" if grave else "caution"])]
+
+    def more(self, found: list[Problem], left: int) -> str:
+        """The end of its line: how many there is no room for, and the keys."""
         tail = (f" +{left} more:" if left else " ") + f" {self._key_text('problems')} shows"
         if any(problem.subject not in STANDING for problem in found):
             tail += f", {self._key_text('seen')} seen"
-        return [Segment(fit(text, width - len(tail) - 1) + tail + " ", self.look["alarm" if grave else "caution"])]
+        return tail
 
     def _spread(self, found: list[Problem], width: int) -> list[Parts]:
         lines: list[Parts] = []

@@ -201,9 +201,12 @@ class TaskTable(Table[TaskView]):
 
     def nothing(self) -> list[str]:
         if self.pattern:
-            return ["No task matches", "Esc clears the filter"]
-        if self.problems:
-            return ["No task is in trouble", "Esc shows all"]
+            return ["No task in trouble matches" if self.problems else "No task matches", "Esc clears the filter"]
+        if self.problems and not self.tab:
+            when = "was in trouble when the broker was lost" if self.model.stale else "is in trouble"
+            return [f"No task {when}", "Esc shows all"]
+        if self.tab and self.problems:
+            return [f"No task in trouble is {TABS[self.tab][0]}", "[ and ] turn to other states"]
         if self.tab:
             return [f"No task is {TABS[self.tab][0]}", "[ and ] turn to other states"]
         return ["No task yet", "n makes one; or in a shell: swarm-tui publish TYPE"]
