@@ -14,7 +14,9 @@ Item = Event | Rejected | Link
 
 
 class Sent(Protocol):
-    """A task on its way; `stage` is `sent`, `queued`, `assigned`, `rejected` or `gave-up`."""
+    """A task on its way; `stage` is `pending` (the broker has not got it), `sent`, `queued`, `assigned`, `rejected` or
+    `gave-up`.
+    """
 
     @property
     def stage(self) -> str: ...

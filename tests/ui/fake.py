@@ -71,9 +71,9 @@ class FakePanes:
 
 
 class FakeSent(Struct):
-    """A submission that the test moves on."""
+    """A submission that the test moves on: at first not even the broker has it."""
 
-    stage: str = "sent"
+    stage: str = "pending"
     reason: str = ""
 
 

@@ -23,6 +23,10 @@ async def test_it_says_sent_queued_assigned_done_only_as_the_bus_says_so() -> No
     async with seated("calm", (80, 24)) as seat:
         await seat.press("n", "ctrl+o", "enter", "ctrl+s")
         task, sent, changed = seat.source.submitted[0]
+        assert seat.has("○ sent: waits for the broker → ○ queued → ○ assigned")
+        sent.stage = "sent"
+        changed()
+        await seat.settle()
         assert seat.has("● sent", "○ queued", "○ assigned", "○ done")
         sent.stage = "queued"
         changed()
@@ -38,6 +42,26 @@ async def test_it_says_sent_queued_assigned_done_only_as_the_bus_says_so() -> No
         seat.source.say("code-review-01", Kind.TASK_COMPLETE, done)
         await seat.settle()
         assert seat.has(f"{task.task_id}  ✗ complete  failed: two findings")
+
+
+@pytest.mark.asyncio
+async def test_without_a_broker_nothing_is_said_to_be_sent() -> None:
+    async with seated("lost", (80, 24)) as seat:
+        await seat.press("n", "ctrl+o", "enter", "ctrl+s")
+        assert seat.has("○ sent: waits for the broker")
+        await seat.pass_(20.0)
+        assert seat.has("○ sent: waits for the broker")
+        assert not seat.has("● sent")
+
+
+@pytest.mark.asyncio
+async def test_what_the_bus_says_of_the_task_counts_before_its_own_acknowledgement() -> None:
+    async with seated("calm", (80, 24)) as seat:
+        await seat.press("n", "ctrl+o", "enter", "ctrl+s")
+        task, _, _ = seat.source.submitted[0]
+        scenes.task(seat.source, seat.clock, task.task_id, "code.review", ago=1)
+        await seat.settle()
+        assert seat.has("● sent", "● queued", "○ assigned")
 
 
 @pytest.mark.asyncio

@@ -47,6 +47,9 @@ class SentLine(Still):
             said = fit(f"{glyph} {task.state.value}  {flat(came)}", width - len(task_id) - 3)
             return [[*parts, Segment(said, self.look[style])]]
         reached = _reached(sent, task)
+        if reached < 0:
+            parts += [Segment("○ sent", self.look["quiet"]), Segment(": waits for the broker", self.look["warn"])]
+            return [[*parts, Segment(" → ○ queued → ○ assigned", self.look["quiet"])]]
         for number, stage in enumerate(_STAGES):
             done = number <= reached
             parts.append(Segment(f"{'●' if done else '○'} {stage}", self.look["ok" if done else "quiet"]))
@@ -57,6 +60,8 @@ class SentLine(Still):
 
 
 def _reached(sent: Sent, task: TaskView | None) -> int:
+    """The last stage that is true; -1 while not even the broker has it."""
     if task is not None and task.state in (TaskState.ASSIGNED, TaskState.RUNNING):
         return 2
-    return {"sent": 0, "queued": 1, "assigned": 2}.get(sent.stage, 0)
+    heard = -1 if task is None else 1 if task.accepted else 0
+    return max(heard, {"sent": 0, "queued": 1, "assigned": 2}.get(sent.stage, -1))
