@@ -95,7 +95,12 @@ class AgentRuntime:
             self.voice.hurry.wait(0.05)
         self.voice.say(
             Kind.SHUTDOWN,
-            Shutdown(agent_id=self.me.agent_id, reason=self.voice.reason, uptime=self._pulse.uptime()),
+            Shutdown(
+                agent_id=self.me.agent_id,
+                reason=self.voice.reason,
+                uptime=self._pulse.uptime(),
+                incarnation=self.me.incarnation,
+            ),
         )
         self.presence.farewell()
         self._bus.close(2.0 if self._bus.is_up() else 0.2)

@@ -57,6 +57,7 @@ class Shutdown(Body, frozen=True, kw_only=True):
     agent_id: str = ""
     reason: str = "graceful"
     uptime: float | None = None
+    incarnation: str | None = None
 
 
 class Status(Body, frozen=True, kw_only=True):
@@ -159,6 +160,7 @@ class Declined(Body, frozen=True, kw_only=True):
     agent_id: str = ""
     attempt: int | None = None
     epoch: int | None = None
+    incarnation: str | None = None
     reason: str = ""
 
 

@@ -40,7 +40,9 @@ def status(turn: Turn, event: Event) -> None:
         if body.incarnation in (None, seat.incarnation) or seat.incarnation is None:
             seat.status, seat.incarnation = "offline", body.incarnation or seat.incarnation
         return
-    seat.status = body.status
+    if event.retained and _is_older(seat, body):
+        return
+    seat.status, seat.started_at = body.status, body.started_at
     seat.types = frozenset(body.capabilities or ())
     seat.role = canonical_role(body.role or event.role or seat.role)
     seat.capacity = max(0, body.capacity) if body.capacity is not None else 1
@@ -52,6 +54,13 @@ def status(turn: Turn, event: Event) -> None:
     if back and not event.retained:
         seat.greeted = turn.now
         offer_again(turn, seat.agent_id)
+
+
+def _is_older(seat: Seat, body: Status) -> bool:
+    """Whether a broker that lost its newest words retains a birth of before the one that we know."""
+    if body.incarnation == seat.incarnation or body.started_at is None or seat.started_at is None:
+        return False
+    return body.started_at < seat.started_at
 
 
 def _new_incarnation(turn: Turn, seat: Seat) -> None:
@@ -81,10 +90,10 @@ def heartbeat(turn: Turn, event: Event, body: Heartbeat) -> None:
     if seat.foreign and body.uptime is not None:
         foreign.heartbeat(turn, event, seat, body.uptime)
     if body.incarnation is not None and body.incarnation != seat.incarnation:
-        if seat.incarnation is None or seat.status == "offline":
-            seat.incarnation = body.incarnation
-        else:
+        if seat.incarnation is not None and seat.status != "offline":
             return
+        seat.former, seat.incarnation = (seat.pid, seat.incarnation), body.incarnation
+        _new_incarnation(turn, seat)
     if event.role:
         seat.role = canonical_role(event.role)
     if body.capacity is not None:
@@ -119,7 +128,8 @@ def _named(turn: Turn, agent_id: str, entry: dict[str, Any], *, working: bool) -
         stop(turn, job, attempt, f"the task is {job.state} and this attempt no longer counts")
     elif not working and number is not None and (job.ended or attempt.outcome not in ("", "lost")):
         order = Inbox(command="ack", task_id=job.task_id, attempt=number, epoch=attempt.epoch, dispatcher=turn.state.me)
-        turn.say(Kind.INBOX, order, agent_id)
+        # Patient: an end may itself wait to be written, and its agent forgets it for good.
+        turn.say(Kind.INBOX, order, agent_id, patient=True)
     return job.task_id
 
 
@@ -152,6 +162,8 @@ def alive(turn: Turn, agent_id: str) -> None:
 def shutdown(turn: Turn, body: Shutdown) -> None:
     """agents/shutdown: it leaves in order, and what it held is given back."""
     seat = turn.state.seats.get(body.agent_id)
+    if seat is not None and None not in (body.incarnation, seat.incarnation) and body.incarnation != seat.incarnation:
+        return  # Its successor lives.
     if seat is not None:
         seat.status = "offline"
     for job in held(turn, body.agent_id):

@@ -30,6 +30,8 @@ from swarm_tui.protocol.topics import Kind
 #: A pause between two looks that is longer than this was our own: the leases could not be renewed meanwhile.
 OWN_SLEEP = 5.0
 CLOCK_SET = 1.0
+#: Seconds without a heartbeat of our own agent, which beats every ten, that mean that the broker stands still.
+STALLED, STALLED_MOST = 15.0, 90.0
 ALONE_AFTER = 3.0
 #: Alerts for tasks that wait for one absent agent: not more than this at a time.
 MAX_NAMED = 50
@@ -81,6 +83,8 @@ def restore(state: State, jobs: list[Job], moment: Moment) -> None:
         if job.state in GIVEN and job.agent_id is not None:
             state.held_by.setdefault(job.agent_id, set()).add(job.task_id)
             outcomes.grant(turn, job)
+            if job.cancelling is not None:
+                operators.await_end(turn, job)
         elif job.state is TaskState.QUEUED:
             waiting.arm(turn, job)
         else:
@@ -183,14 +187,34 @@ def _lease(turn: Turn, job: Job) -> None:
         waiting.wake(turn, job, turn.now + 1.0)
     elif lease.cancel_until is not None and lease.cancel_until <= turn.now and job.cancelling is not None:
         outcomes.cancelled(turn, job, f"{job.cancelling} ({job.agent_id} did not answer)")
+    elif lease.until <= turn.now and _stalled(turn):
+        outcomes.grant(turn, job)
     elif lease.until <= turn.now:
         turn.state.shunned[(job.task_id, job.agent_id or "")] = turn.now + SHUN_SILENT
         waiting.wake(turn, job, turn.now + SHUN_SILENT)
         spent = lease.limit is not None and lease.limit <= turn.now
         did = "did not end it within its timeout" if spent else "was silent for a whole lease"
-        outcomes.lost(turn, job, f"{job.agent_id} {did}")
+        outcomes.lost(turn, job, f"{job.agent_id} {did}", counts=_counts(turn, job))
     else:
         waiting.wake(turn, job, min(lease.until, lease.cancel_until or lease.until))
+
+
+def _counts(turn: Turn, job: Job) -> bool:
+    """Whether the lease that is over was a try: the work had begun, or an agent that is there did not begin it."""
+    attempt, seat = job.current, turn.state.seats.get(job.agent_id or "")
+    if attempt is None or attempt.started:
+        return True
+    there = seat is not None and seat.seen is not None and turn.now - seat.seen < STALLED
+    return there and seat is not None and not seat.foreign
+
+
+def _stalled(turn: Turn) -> bool:
+    """Whether our own agent's heartbeats, which go the same way, do not come either: the broker stands still.
+
+    A broker that does so for longer loses its connections; what says nothing even then is the agents' own silence.
+    """
+    own = turn.state.seats.get(turn.state.me)
+    return own is not None and own.seen is not None and STALLED < turn.now - own.seen < STALLED_MOST
 
 
 def _clocks(turn: Turn) -> None:
@@ -201,11 +225,15 @@ def _clocks(turn: Turn) -> None:
         _grant_all(turn)
     if state.last_now and abs(gap - state.clock_gap) > CLOCK_SET:
         foreign.clock_set(turn, gap - state.clock_gap)
-        state.clock_gap = gap
         for job in state.jobs.values():
+            if job.retry_at is not None:
+                # A delay is a length of time, not a time of day.
+                job.retry_at += gap - state.clock_gap
+                turn.save(job, lazy=True)
             dated = job.task.not_before is not None or job.task.expires_at is not None
             if not job.ended and (dated or job.retry_at is not None or job.approve_by is not None):
                 waiting.wake(turn, job, turn.now)
+        state.clock_gap = gap
     elif not state.last_now:
         state.clock_gap = gap
     state.last_now = turn.now

@@ -137,6 +137,8 @@ class Seat(Struct, kw_only=True):
     used: int = 0
     """When it last got a task, as a count of offers."""
     pid: int | None = None
+    started_at: float | None = None
+    """When its process began, by its host's clock."""
     former: tuple[int | None, str | None] = (None, None)
     """Process and incarnation before this one: its supervisor's word may come after its successor's birth."""
     types: frozenset[str] = frozenset()
@@ -210,6 +212,11 @@ class State(Struct, kw_only=True):
     """Agent to the pid that its supervisor named last."""
     exits: dict[str, bool] = field(default_factory=dict)
     """Incarnation to whether it ended by a fault of its own, for those that ended lately."""
+
+    def is_over(self, task_id: str) -> bool:
+        """Whether nothing more can happen to the task by itself."""
+        job = self.jobs.get(task_id)
+        return job is None or job.ended
 
 
 class Wish(Struct, kw_only=True):

@@ -14,6 +14,8 @@ from swarm_tui.protocol.topics import Kind
 
 #: What the broker retained of an agent is believed for this long; then it must have spoken. One heartbeat and some.
 BELIEVED = 12.0
+#: Attempts of one task that are kept, but for those that began: of them all.
+MAX_ATTEMPTS = 100
 
 
 def pump(turn: Turn) -> None:
@@ -86,15 +88,24 @@ def _next(turn: Turn, free: list[Seat]) -> tuple[Job, Seat] | None:
     best: tuple[Head, list[Seat]] | None = None
     for key in keys:
         takers = able(turn, key, free)
-        head = state.queue.head(key, turn.now) if takers else None
+        head = _head(turn, key, takers) if takers else None
         if head is None or (best is not None and best[0].rank < head.rank):
             continue
-        takers = [s for s in takers if state.shunned.get((head.task_id, s.agent_id), 0.0) <= turn.now]
-        if takers:
-            best = (head, takers)
+        best = (head, [s for s in takers if not _shuns(turn, head.task_id, s)])
     if best is None:
         return None
     return state.jobs[best[0].task_id], min(best[1], key=lambda seat: _load(state, seat))
+
+
+def _head(turn: Turn, key: LaneKey, takers: list[Seat]) -> Head | None:
+    """The lane's first task that one of them may be given: none idles behind one that all shun for now."""
+    if not turn.state.shunned:
+        return turn.state.queue.head(key, turn.now)
+    return turn.state.queue.head(key, turn.now, lambda task_id: all(_shuns(turn, task_id, seat) for seat in takers))
+
+
+def _shuns(turn: Turn, task_id: str, seat: Seat) -> bool:
+    return turn.state.shunned.get((task_id, seat.agent_id), 0.0) > turn.now
 
 
 def _load(state: State, seat: Seat) -> tuple[float, bool, int]:
@@ -134,6 +145,8 @@ def assign(turn: Turn, job: Job, seat: Seat, *, claimed: bool = False) -> Attemp
         claimed=claimed,
     )
     job.attempts.append(attempt)
+    if len(job.attempts) > MAX_ATTEMPTS:
+        _let_one_go(job)
     state.offers += 1
     seat.used = state.offers
     state.held_by.setdefault(seat.agent_id, set()).add(job.task_id)
@@ -144,6 +157,14 @@ def assign(turn: Turn, job: Job, seat: Seat, *, claimed: bool = False) -> Attemp
     wake(turn, job, lease.until)
     turn.hop(job, "assigned", agent_id=seat.agent_id)
     return attempt
+
+
+def _let_one_go(job: Job) -> None:
+    """Forget the oldest attempt that never began: no answer of it can come, and the record must not grow for ever."""
+    for at, attempt in enumerate(job.attempts[:-1]):
+        if attempt.outcome and not attempt.started:
+            del job.attempts[at]
+            return
 
 
 def timeout_of(turn: Turn, job: Job) -> float:

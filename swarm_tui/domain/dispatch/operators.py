@@ -27,7 +27,9 @@ def act(turn: Turn, event: Event, body: TaskAct) -> None:
         return
     turn.state.acts.append(event.id)
     job = turn.state.jobs.get(body.task_id)
-    if job is None:
+    if event.expires_at is not None and event.expires_at < turn.wall:
+        _refuse(turn, event, body, f"it expired {turn.wall - event.expires_at:.0f} s ago, before it could be heard")
+    elif job is None:
         _refuse(turn, event, body, "no such task")
     elif event.kind is Kind.TASK_CANCEL:
         cancel(turn, job, body.reason or "an operator cancelled it", event.sender)
@@ -60,10 +62,15 @@ def cancel(turn: Turn, job: Job, reason: str, by: str | None) -> None:
     job.cancelling = reason
     turn.hop(job, "cancelling", agent_id=job.agent_id, by=by, detail=reason)
     turn.save(job)
+    await_end(turn, job)
+    stop(turn, job, attempt, reason)
+
+
+def await_end(turn: Turn, job: Job) -> None:
+    """The job's agent has so long to end it; then it is cancelled without its word."""
     lease = turn.state.leases[job.task_id]
     lease.cancel_until = turn.now + turn.state.settings.cancel_wait
     wake(turn, job, lease.cancel_until)
-    stop(turn, job, attempt, reason)
 
 
 def _redrive(turn: Turn, event: Event, body: TaskAct, job: Job) -> None:

@@ -5,13 +5,15 @@ from swarm_tui.domain.dispatch.offer import timeout_of
 from swarm_tui.domain.dispatch.turn import Turn
 from swarm_tui.domain.dispatch.waiting import enqueue, until, wake
 from swarm_tui.domain.states import TaskState
-from swarm_tui.protocol.bodies import Complete, Declined, Failed, Inbox, Progress, Started
+from swarm_tui.protocol.bodies import Alert, Complete, Declined, Failed, Inbox, Progress, Started
 from swarm_tui.protocol.text import clean
 from swarm_tui.protocol.topics import Kind
 
 GIVEN = (TaskState.ASSIGNED, TaskState.RUNNING)
 MAX_LATE = 20
 SHUN = 5.0
+#: Declines of one task after which somebody is told.
+OFTEN = 5
 #: Failures after which nobody knows what was done.
 UNKNOWN = frozenset({"timeout", "interrupted", "killed"})
 
@@ -165,7 +167,12 @@ def declined(turn: Turn, job: Job, body: Declined) -> None:
     attempt = fence(job, body.agent_id, body.attempt, body.epoch)
     if attempt is None or not is_current(job, attempt):
         return
+    successor = None not in (body.incarnation, attempt.incarnation) and body.incarnation != attempt.incarnation
+    if attempt.started or successor:
+        # Work that has begun is not undone by a word: its lease, or its agent's birth, tells what became of it.
+        return
     turn.close_attempt(attempt, "declined", body.reason)
+    _often_declined(turn, job, body.reason)
     turn.state.shunned[(job.task_id, attempt.agent_id)] = turn.now + SHUN
     turn.hop(job, "declined", agent_id=attempt.agent_id, detail=body.reason)
     if job.cancelling is not None:
@@ -175,6 +182,14 @@ def declined(turn: Turn, job: Job, body: Declined) -> None:
     enqueue(turn, job, reason)
     wake(turn, job, turn.now + SHUN)
     turn.verdict(Kind.TASK_RETRYING, job, reason, delay=0.0, state=TaskState.QUEUED)
+
+
+def _often_declined(turn: Turn, job: Job, reason: str) -> None:
+    """Tell of a task that is passed from hand to hand."""
+    if sum(attempt.outcome == "declined" for attempt in job.attempts) == OFTEN:
+        message = f"{job.task_id} was declined {OFTEN} times; the last: {clean(reason, 200)}"
+        name = f"declined:{job.task_id}"
+        turn.say(Kind.ALERT, Alert(severity="warning", message=message, task_id=job.task_id, name=name))
 
 
 def lost(turn: Turn, job: Job, reason: str, *, counts: bool = True, unknown: bool = True) -> None:

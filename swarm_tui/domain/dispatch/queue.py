@@ -3,14 +3,20 @@
 Within a bucket the oldest is also the most urgent, so the best of a lane is the best of its three oldest.
 """
 
+from collections.abc import Callable, Iterator
 from heapq import heappop, heappush
+from itertools import islice
 
 from msgspec import Struct, field
 
 AGEING = 300.0
+#: Tasks of a bucket that are looked at for one that need not be passed over.
+LOOK_BEHIND = 50
 LEVEL = {"low": 0, "medium": 1, "high": 2}
 
 LaneKey = tuple[str, str]
+#: Since when it waits, its number, its id.
+Entry = tuple[float, int, str]
 Rank = tuple[int, float, int]
 
 
@@ -24,7 +30,7 @@ class Head(Struct, frozen=True):
 class Lane(Struct):
     """Tasks of one type (for one agent, where it was named), by priority and then age."""
 
-    buckets: list[list[tuple[float, int, str]]] = field(default_factory=lambda: [[], [], []])
+    buckets: list[list[Entry]] = field(default_factory=lambda: [[], [], []])
     size: int = 0
 
 
@@ -36,7 +42,7 @@ class Queue:
         self.named: dict[str, set[LaneKey]] = {}
         """Agent to the lanes that name it."""
         self.shared: set[LaneKey] = set()
-        self._where: dict[str, tuple[LaneKey, tuple[float, int, str]]] = {}
+        self._where: dict[str, tuple[LaneKey, Entry]] = {}
 
     def __len__(self) -> int:
         return len(self._where)
@@ -77,8 +83,11 @@ class Queue:
                 if not keys:
                     del self.named[key[1]]
 
-    def head(self, key: LaneKey, now: float) -> Head | None:
-        """The lane's next task: priority, one level more for each 5 minutes waited, then age."""
+    def head(self, key: LaneKey, now: float, passed: Callable[[str], bool] | None = None) -> Head | None:
+        """The lane's next task: priority, one level more for each 5 minutes waited, then age.
+
+        Those that are `passed` over, by id, are left out; so far behind the first as it is worth a look.
+        """
         lane = self.lanes.get(key)
         if lane is None:
             return None
@@ -86,14 +95,21 @@ class Queue:
         for level, bucket in enumerate(lane.buckets):
             while bucket and self._stale(bucket[0]):
                 heappop(bucket)
-            if bucket:
-                since, seq, task_id = bucket[0]
+            entry = self._first(bucket, passed)
+            if entry is not None:
+                since, seq, task_id = entry
                 rank = (-(level + int(max(0.0, now - since) // AGEING)), since, seq)
                 if best is None or rank < best.rank:
                     best = Head(rank, task_id)
         return best
 
-    def _stale(self, entry: tuple[float, int, str]) -> bool:
+    def _first(self, bucket: list[Entry], passed: Callable[[str], bool] | None) -> Entry | None:
+        if passed is None or not bucket:
+            return bucket[0] if bucket else None
+        ahead = islice(_in_order(bucket), LOOK_BEHIND)
+        return next((entry for entry in ahead if not self._stale(entry) and not passed(entry[2])), None)
+
+    def _stale(self, entry: Entry) -> bool:
         found = self._where.get(entry[2])
         return found is None or found[1] != entry
 
@@ -103,3 +119,14 @@ class Queue:
         for (task_type, _), lane in self.lanes.items():
             counts[task_type] = counts.get(task_type, 0) + lane.size
         return counts
+
+
+def _in_order(heap: list[Entry]) -> Iterator[Entry]:
+    """A heap's entries, the smallest first; only as much is sorted as is asked for."""
+    ahead = [(heap[0], 0)] if heap else []
+    while ahead:
+        entry, at = heappop(ahead)
+        yield entry
+        for child in (2 * at + 1, 2 * at + 2):
+            if child < len(heap):
+                heappush(ahead, (heap[child], child))

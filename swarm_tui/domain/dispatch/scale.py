@@ -12,14 +12,15 @@ UP_AT_ONCE = 2
 
 
 def heard(turn: Turn, event: Event, body: Scale | None) -> None:
-    """roles/<role>/scale: a number that an operator named stands until it is cleared."""
+    """roles/<role>/scale: a number that an operator named stands until it is cleared; another dispatcher's does not."""
     if event.sender == turn.state.me:
         return
     role = canonical_role(event.key)
     if body is None:
         turn.state.wishes.pop(role, None)
     else:
-        turn.state.wishes[role] = Wish(desired=body.desired, looked=turn.now, lowered=turn.now, pinned=True)
+        pinned = canonical_role(event.role or "") != "task-manager"
+        turn.state.wishes[role] = Wish(desired=body.desired, looked=turn.now, lowered=turn.now, pinned=pinned)
 
 
 def look(turn: Turn) -> None:

@@ -1,12 +1,15 @@
 """Letting a job wait: for an agent, for its time, for its next attempt. And the timers that end a wait."""
 
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 
 from swarm_tui.domain.dispatch.model import Job
 from swarm_tui.domain.dispatch.turn import Turn
 from swarm_tui.domain.states import TaskState
 from swarm_tui.protocol.envelope import rfc3339
 from swarm_tui.protocol.topics import Kind
+
+#: As many timers are kept whatever they are of; and so many for each open job.
+MANY_TIMERS, TIMERS_A_JOB = 1000, 8
 
 
 def wake(turn: Turn, job: Job, when: float) -> None:
@@ -22,6 +25,10 @@ def due(turn: Turn) -> list[Job]:
         job = turn.state.jobs.get(task_id)
         if job is not None and not job.ended:
             found[task_id] = job
+    if len(timers) > MANY_TIMERS and len(timers) > TIMERS_A_JOB * turn.state.open:
+        # Those of jobs that ended may be set for a far day.
+        timers[:] = [entry for entry in timers if not turn.state.is_over(entry[1])]
+        heapify(timers)
     return list(found.values())
 
 

@@ -129,7 +129,9 @@ class Worker:
             self.commons.clear()
             if before is Leader.ONLINE and body.epoch == self.hand.epoch:
                 return []
-            self.hand.epoch = max(self.hand.epoch, body.epoch)
+            # Between two leaders nobody led, or it could not be heard: the one that is retained now is who counts.
+            anew = before in (Leader.NONE, Leader.UNKNOWN)
+            self.hand.epoch = body.epoch if anew else max(self.hand.epoch, body.epoch)
             return [Ignore(), *self.hand.debts.again(self.owed, now)]
         if self.leader is Leader.NONE and before is not Leader.NONE:
             return [Listen(), *self._claims(now)]

@@ -56,7 +56,12 @@ class Hand:
             self.epoch = max(self.epoch, epoch)
             return self.begin(Lease(task=task, attempt=attempt, epoch=epoch))
         declined = Declined(
-            task_id=task.task_id, agent_id=self.me.agent_id, attempt=attempt, epoch=body.epoch, reason=why
+            task_id=task.task_id,
+            agent_id=self.me.agent_id,
+            attempt=attempt,
+            epoch=body.epoch,
+            incarnation=self.me.incarnation,
+            reason=why,
         )
         said = self.debts.again(earlier, now)
         return [*said, Say(Kind.TASK_DECLINED, declined), Note(f"declined {task.task_id}: {why}", "↩")]

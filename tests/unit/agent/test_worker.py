@@ -333,3 +333,14 @@ def test_it_says_who_leads_once_that_has_settled() -> None:
     assert notes(w.tick(12.0)) == []
     w.on_event(event(Kind.DISPATCHER, Cleared()), 13.0)
     assert notes(w.tick(14.0)) == ["no dispatcher: the first claim heard takes a task"]
+
+
+def test_it_follows_the_epoch_of_whoever_leads_after_nobody_did() -> None:
+    """A dispatcher on another host may begin with an older one; all its offers would be declined for ever."""
+    w = led(epoch=5)
+    assert says(w.on_event(offer(epoch=4), 1.0), Declined)
+    assert w.on_event(event(Kind.DISPATCHER, Dispatcher(instance="late", epoch=3)), 2.0) is not None
+    assert says(w.on_event(offer(epoch=3), 2.0), Declined)
+    w.on_event(event(Kind.DISPATCHER, Cleared()), 3.0)
+    w.on_event(event(Kind.DISPATCHER, Dispatcher(instance="other", epoch=3)), 4.0)
+    assert runs(w.on_event(offer(epoch=3), 4.0)) == ["t"]

@@ -220,6 +220,21 @@ def test_an_agent_is_told_to_stop_only_when_the_success_of_another_is_written() 
     assert written.state is TaskState.COMPLETE
 
 
+def test_a_result_that_a_heartbeat_names_is_acked_only_when_it_is_written() -> None:
+    journal = Journal(None)
+    life = Life(journal)
+    life.agent()
+    life.submit("t")
+    life.hear(Kind.TASK_COMPLETE, b.Complete(task_id="t", agent_id="a", attempt=1, epoch=1), sender="a")
+    finished = [{"task_id": "t", "attempt": 1, "epoch": 1}]
+    life.hear(Kind.HEARTBEAT, b.Heartbeat(agent_id="a", incarnation="i1", finished=finished), sender="a")
+    assert life.acked() == []
+    assert journal.open_jobs() != []
+    life.rest()
+    assert set(life.acked()) == {"t"}
+    assert journal.open_jobs() == []
+
+
 def test_a_halt_outlives_a_restart() -> None:
     journal = Journal(None)
     life = Life(journal)

@@ -1,5 +1,6 @@
 """The role's thread: who leads, what it hears of the time it was away, and how it leaves."""
 
+import sqlite3
 import threading
 import time
 import uuid
@@ -7,12 +8,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from swarm_tui.agent.roles.task_manager import role
 from swarm_tui.agent.roles.task_manager.role import TaskManager
 from swarm_tui.bus.memory import MemoryBroker, MemoryBus
 from swarm_tui.bus.port import OnAck
 from swarm_tui.config.model import Broker, RunSpec, TypeRule
+from swarm_tui.journal.dispatch import Journal
 from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.codec import Writer, decode
 from swarm_tui.protocol.envelope import Event, Outgoing
@@ -183,11 +187,67 @@ def test_what_the_broker_kept_is_heard_before_anything_is_given_away(scene: Scen
     assert len([e for e in scene.heard(Kind.INBOX, task_id="t") if getattr(e.body, "command", "") is None]) == 1
 
 
+def test_of_two_that_began_with_one_epoch_one_goes(scene: Scene) -> None:
+    first = scene.dispatcher()
+    scene.leads(first, 1)
+    scene.say(Kind.DISPATCHER, b.Dispatcher(instance="zz/1", epoch=1, online=True))
+    until(lambda: not first.leading, what="it to stand down")
+
+
+def test_who_stood_by_begins_after_the_last_epoch_though_the_topic_is_empty(scene: Scene) -> None:
+    """An orderly leave clears it; agents would decline all that an older epoch offers."""
+    for epoch in (1, 2):
+        first = scene.dispatcher()
+        scene.leads(first, epoch)
+        if epoch == 1:
+            first.close()
+    other = scene.dispatcher(host="other")
+    until(lambda: any("standing by" in line for line in log(other)), what="it to stand by")
+    first.close()
+    scene.leads(other, 3)
+
+
+def test_leases_do_not_run_out_while_nothing_can_be_read(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The journal cannot be written for longer than a lease, and the heartbeats wait unread."""
+    full = False
+    whole, plain = Journal.commit, role.settings_of
+
+    def commit(self: Journal, *rows: Any, **more: Any) -> None:
+        if full:
+            raise sqlite3.OperationalError("database or disk is full")
+        whole(self, *rows, **more)
+
+    monkeypatch.setattr(Journal, "commit", commit)
+    monkeypatch.setattr(role, "settings_of", lambda spec: msgspec.structs.replace(plain(spec), lease=2.0))
+    first = scene.dispatcher()
+    scene.leads(first, 1)
+    scene.say(Kind.STATUS, b.Status(status="online", role="general", incarnation="i"), "w", "w")
+    scene.say(Kind.TASK_NEW, b.Task(task_id="t", type="noop"))
+    until(lambda: scene.heard(Kind.INBOX, task_id="t"), what="t to be offered")
+    scene.say(Kind.TASK_STARTED, b.Started(task_id="t", agent_id="w", attempt=1, epoch=1), "", "w")
+    full = True
+    scene.say(Kind.TASK_NEW, b.Task(task_id="u", type="noop"))
+    until(lambda: any("cannot be written" in line for line in log(first)), what="the full disk to be noticed")
+    since = time.monotonic()
+
+    def beat() -> bool:
+        lease = {"task_id": "t", "attempt": 1, "epoch": 1}
+        scene.say(Kind.HEARTBEAT, b.Heartbeat(agent_id="w", incarnation="i", tasks=[lease]), "", "w")
+        return time.monotonic() - since > 7.0
+
+    until(beat, 10, "more than a lease to pass")
+    full = False
+    until(lambda: scene.heard(Kind.TASK_QUEUED, task_id="u"), what="the journal to be written again")
+    scene.say(Kind.TASK_COMPLETE, b.Complete(task_id="t", agent_id="w", attempt=1, epoch=1, result={}), "", "w")
+    until(lambda: scene.heard(Kind.INBOX, task_id="t", command="ack"), what="t to be acked")
+    assert not scene.heard(Kind.TASK_RETRYING)
+
+
 def test_it_stands_down_only_for_another_that_is_online_and_newer(scene: Scene) -> None:
     first = scene.dispatcher()
     scene.leads(first, 1)
     scene.say(Kind.DISPATCHER, b.Dispatcher(instance="far/1", epoch=9, online=False))
-    scene.say(Kind.DISPATCHER, b.Dispatcher(instance="far/1", epoch=1, online=True))
+    scene.say(Kind.DISPATCHER, b.Dispatcher(instance="a/1", epoch=1, online=True))
     scene.say(Kind.TASK_NEW, b.Task(task_id="t", type="noop"))
     until(lambda: scene.heard(Kind.TASK_QUEUED, task_id="t"), what="t to be journaled")
     assert first.leading

@@ -25,6 +25,8 @@ class Ear:
         self.marked = False
         """Our own message has come back: all that the broker had kept for us was heard before it."""
         self.retained: Dispatcher | None = None
+        self.highest = 0
+        """The newest epoch heard of, whoever led it and whether the topic still tells of it."""
         self._spec = spec
         self._writer = writer
         self._foreign = foreign
@@ -71,3 +73,4 @@ class Ear:
                 self.marked = self.marked or item.body.reason == self._marker
             elif item.kind is Kind.DISPATCHER:
                 self.retained = item.body if isinstance(item.body, Dispatcher) else None
+                self.highest = max(self.highest, self.retained.epoch if self.retained is not None else 0)

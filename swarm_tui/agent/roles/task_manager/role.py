@@ -177,8 +177,7 @@ class TaskManager:
                     self.link.log(f"standing by: {leader.instance} leads; --take-over would end that")
         finally:
             look.close(0.5)
-        last = int(engine.journal.meta("epoch") or 0)
-        self.epoch = max(last, self._ear.retained.epoch if self._ear.retained is not None else 0) + 1
+        self.epoch = max(int(engine.journal.meta("epoch") or 0), self._ear.highest) + 1
         return True
 
     def _open_session(self, engine: Engine) -> bool:
@@ -189,12 +188,12 @@ class TaskManager:
         self._foreign.seat(engine.state, time.monotonic())
         self._ear.open(bus, session_patterns(self.spec))
         while not self._ear.marked:
-            item = self._queue.get()
-            if item is None:
+            batch = [self._queue.get(), *self._batch(engine, BATCH)]
+            if None in batch:
                 return False
-            self._ear.note(item, bus)
-            if isinstance(item, Event):
-                engine.hear([item])
+            for item in batch:
+                self._ear.note(item, bus)
+            engine.hear([item for item in batch if isinstance(item, Event)])
         engine.halt_again()
         bus.publish(self._presence(online=True))
         self.leading = True
@@ -219,6 +218,12 @@ class TaskManager:
         last = self._stopping.is_set()
         if engine.troubled is not None and now < self._try_again:
             return None if last else self._try_again - now
+        if engine.troubled is not None:
+            # No time passes for the leases while nothing that would renew them can be heard.
+            engine.flush()
+            self._try_again = time.monotonic() + 1.0
+            if engine.troubled is not None:
+                return None if last else 1.0
         batch = self._batch(engine, math.inf if last else BATCH)
         heard = [event for item in batch if (event := self._heard(item)) is not None]
         if now >= self._next_tick or (engine.state.timers and engine.state.timers[0][0] <= now):
@@ -271,7 +276,10 @@ class TaskManager:
 
     def _rival(self, event: Event) -> None:
         body = event.body
-        if isinstance(body, Dispatcher) and body.instance != self.instance and body.online and body.epoch > self.epoch:
+        if not isinstance(body, Dispatcher) or body.instance == self.instance or not body.online:
+            return
+        # Two that began at once may have the same epoch: they agree on which of them goes.
+        if (body.epoch, body.instance) > (self.epoch, self.instance):
             self.leading = False
             self.link.log(f"standing down: {body.instance} leads with epoch {body.epoch}")
             self.link.leave(f"{body.instance} leads the swarm now")
