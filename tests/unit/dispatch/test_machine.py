@@ -204,11 +204,38 @@ class Dispatching(RuleBasedStateMachine):
             body = b.Declined(task_id=task_id, agent_id=agent_id, attempt=attempt, epoch=epoch, reason="busy")
             self.note(self.world.hear(Kind.TASK_DECLINED, body, sender=agent_id))
 
+    @precondition(lambda self: any(w.running for w in self.workers.values()))
+    @rule(data=st.data())
+    def decline_what_runs(self, data: st.DataObject) -> None:
+        """A repeat of the offer under another fence is declined by the agent that is at work on it."""
+        worker = data.draw(st.sampled_from([w for w in self.workers.values() if w.running]))
+        task_id, attempt, epoch = fence(data.draw(st.sampled_from(worker.running)))
+        body = b.Declined(task_id=task_id, agent_id=worker.agent_id, attempt=attempt, epoch=epoch, reason="still runs")
+        job = self.world.state.jobs[task_id]
+        holds = job.state in GIVEN and job.attempt == attempt
+        says = self.world.hear(Kind.TASK_DECLINED, body, sender=worker.agent_id)
+        self.note(says)
+        assert not holds or task_id not in {fence(say)[0] for say in offers(says)}
+
+    @rule(agent_id=st.sampled_from(AGENTS))
+    def late_farewell(self, agent_id: str) -> None:
+        """What a predecessor said as it left comes, or comes again, when its successor is at work."""
+        worker = self.workers[agent_id]
+        if worker.life:
+            held = set(self.world.state.held_by.get(agent_id, ()))
+            body = b.Shutdown(agent_id=agent_id, incarnation=f"{agent_id}{worker.life - 1}")
+            self.note(self.world.hear(Kind.SHUTDOWN, body, sender=agent_id))
+            assert set(self.world.state.held_by.get(agent_id, ())) == held
+
     @rule(agent_id=st.sampled_from(AGENTS), hard=st.booleans(), told=st.booleans())
     def restart(self, agent_id: str, hard: bool, told: bool) -> None:
         worker = self.workers[agent_id]
         if not hard:
-            self.note(self.world.hear(Kind.SHUTDOWN, b.Shutdown(agent_id=agent_id), sender=agent_id))
+            self.note(
+                self.world.hear(
+                    Kind.SHUTDOWN, b.Shutdown(agent_id=agent_id, incarnation=worker.incarnation), sender=agent_id
+                )
+            )
         if told:
             pane = b.PaneStatus(
                 agent_id=agent_id, state="exited", exit_signal=11 if hard else None, exit_status=None if hard else 0
@@ -256,11 +283,17 @@ class Dispatching(RuleBasedStateMachine):
     def act(self, data: st.DataObject, kind: Kind) -> None:
         task_id = data.draw(st.sampled_from(self.task_ids()))
         job = self.world.state.jobs[task_id]
-        if kind is Kind.TASK_REDRIVE and job.state not in GIVEN and job.state is not S.COMPLETE:
-            self.redriven[task_id] = job.attempt
         right = data.draw(st.booleans())
-        before = job.state
-        self.note(self.world.act(kind, task_id, payload_hash=job.payload_hash if right else "0" * 64))
+        before, number, redriven = job.state, job.attempt, self.redriven.get(task_id)
+        if kind is Kind.TASK_REDRIVE and job.state not in GIVEN and job.state is not S.COMPLETE:
+            self.redriven[task_id] = number
+        says = self.world.act(kind, task_id, payload_hash=job.payload_hash if right else "0" * 64)
+        self.note(says)
+        if kind is Kind.TASK_REDRIVE and any(say.kind is Kind.ALERT for say in says):
+            # Refused: it excuses no second run.
+            self.redriven.pop(task_id, None)
+            if redriven is not None:
+                self.redriven[task_id] = redriven
         if kind is Kind.TASK_APPROVE and not right:
             assert job.state is before, "an approval of something else approves nothing"
 
@@ -273,15 +306,20 @@ class Dispatching(RuleBasedStateMachine):
     @rule()
     def crash(self) -> None:
         halted, halt_id = self.world.state.halted, self.world.state.halt_id
+        given = {job.task_id: job.attempt for job in self.world.state.jobs.values() if job.state in GIVEN}
+        incarnations = {a.agent_id: a.incarnation for j in given for a in self.world.state.jobs[j].attempts[-1:]}
         says = self.world.crash()
-        assert not any(fence(say)[0] in self.held_before() for say in offers(says))
         self.world.state.halted, self.world.state.halt_id = halted, halt_id
         self.note(says)
         for agent_id, worker in self.workers.items():
-            self.note(self.world.agent(agent_id, incarnation=worker.incarnation))
-
-    def held_before(self) -> set[str]:
-        return {task_id for task_ids in self.world.state.held_by.values() for task_id in task_ids}
+            before = self.world.agent(agent_id, incarnation=worker.incarnation)
+            self.note(before)
+            says += before
+        for say in offers(says):
+            task_id, attempt, _ = fence(say)
+            lives = all(w.incarnation == incarnations.get(w.agent_id, w.incarnation) for w in self.workers.values())
+            if task_id in given and lives:
+                assert attempt == given[task_id], f"{task_id} may still run, and was given to another at once"
 
     @rule(up=st.booleans())
     def link(self, up: bool) -> None:
@@ -315,6 +353,7 @@ class Dispatching(RuleBasedStateMachine):
     def attempts_are_bounded(self) -> None:
         for job in self.world.state.jobs.values():
             assert job.tries <= (job.task.max_attempts or 3), f"{job.task_id}: {job.tries} tries"
+            assert len(job.attempts) <= 100 or all(a.started for a in job.attempts), "the record does not grow for ever"
 
     @invariant()
     def indices_agree(self) -> None:
