@@ -13,7 +13,7 @@ from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.acts import ALL
 from swarm_tui.ui.app import SwarmApp
 from swarm_tui.ui.live import NoPanes
-from swarm_tui.ui.source import Facts, Item, Panes, Sent
+from swarm_tui.ui.source import MOST, Facts, Item, Panes, Sent
 
 
 class ReplayClock:
@@ -48,7 +48,7 @@ class ReplaySource:
     def take(self) -> list[Item]:
         items, self._items = self._items, []
         now = self._clock()
-        while self._at < len(self._lines) and self._lines[self._at].at <= now:
+        while self._due(now) and len(items) < MOST:
             line = self._lines[self._at]
             self._at += 1
             event = codec.decode(self.facts.swarm, line.topic, line.payload, line.retained, line.at)
@@ -58,6 +58,12 @@ class ReplaySource:
             self._lines = []
             items.append(Link(False, "the recording is over"))
         return items
+
+    def waiting(self) -> bool:
+        return self._due(self._clock())
+
+    def _due(self, now: float) -> bool:
+        return self._at < len(self._lines) and self._lines[self._at].at <= now
 
     def act(self, kind: Kind, body: Body, key: str = "") -> None:
         raise BusError("this is a recording: nothing can be done to it")

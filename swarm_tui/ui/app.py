@@ -19,7 +19,7 @@ from swarm_tui.ui.attaching import Attaching
 from swarm_tui.ui.context import Context
 from swarm_tui.ui.deaths import Deaths
 from swarm_tui.ui.look import Look
-from swarm_tui.ui.model import Model
+from swarm_tui.ui.model import Delta, Model
 from swarm_tui.ui.notices import Notices
 from swarm_tui.ui.opening import Opening
 from swarm_tui.ui.returns import Returns
@@ -29,6 +29,7 @@ from swarm_tui.ui.screens.main import MainScreen
 from swarm_tui.ui.source import Source
 from swarm_tui.ui.state import load_state, save_state
 from swarm_tui.ui.stream import Stream
+from swarm_tui.ui.taking import Taking
 from swarm_tui.ui.troubles import Troubles
 from swarm_tui.ui.typeahead import TypeAhead
 from swarm_tui.ui.undo import Undo
@@ -39,7 +40,7 @@ DRAIN = 0.1
 """Seconds between two looks at what came."""
 
 
-class SwarmApp(TypeAhead, Opening, Watching, App[int]):
+class SwarmApp(TypeAhead, Opening, Watching, Taking, App[int]):
     """The screen of one swarm. `source` is the world, `clock` the time in seconds since the epoch."""
 
     ENABLE_COMMAND_PALETTE = False
@@ -82,6 +83,7 @@ class SwarmApp(TypeAhead, Opening, Watching, App[int]):
         self.kept: dict[type[SwarmScreen], Any] = {}
         """The screen of each kind that is mounted and may be closed: mounting another takes several times as long."""
         self.look: Look = themes.look(themes.DEFAULT)
+        self._undrawn = Delta()
         self._wishes: dict[str, int] = {}
         for each in themes.themes():
             self.register_theme(each)
@@ -109,30 +111,6 @@ class SwarmApp(TypeAhead, Opening, Watching, App[int]):
     def front(self) -> SwarmScreen | None:
         """The screen of ours that is on top."""
         return next((screen for screen in reversed(self.screen_stack) if isinstance(screen, SwarmScreen)), None)
-
-    def drain(self) -> None:
-        """Take in what came since the last look, and draw what it changed."""
-        if not self.main.is_mounted:
-            return  # What has come waits for the widgets that show it.
-        items = self.source.take()
-        now = self.clock()
-        if items:
-            turns = self.model.link_turns
-            delta = self.model.feed(items, now)
-            died = self.deaths.hear(delta.agents, self.model.fleet.agents, self.returns.awaits)
-            if died is not None:
-                self.say(died, bad=True)
-            for screen in self.screens_of_ours():
-                screen.take(delta, now)
-            if self.model.link_turns != turns:
-                self._link_changed()
-            if delta.header:
-                self.renew_standing()
-            self._renew_question()
-        captured = self.source.panes.changed()
-        if captured:
-            for screen in self.screens_of_ours():
-                screen.captured(dict(captured))
 
     def tick(self) -> None:
         """Let a second pass."""

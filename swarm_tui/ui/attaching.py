@@ -1,14 +1,20 @@
 """Attach: the terminal becomes a pane, and the screen is as it was afterwards, whatever failed in between."""
 
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from textual.app import SuspendNotSupported
 
 from swarm_tui.ui.context import Context
+from swarm_tui.ui.model import Delta
 
 if TYPE_CHECKING:
     from swarm_tui.ui.app import SwarmApp
+
+
+LOOK = 0.1
+"""Seconds between two looks at what came meanwhile."""
 
 
 class Attaching:
@@ -47,13 +53,30 @@ class Attaching:
 
     def _run(self, call: Callable[[], str | None]) -> str | None:
         """Give the terminal away for `call`; why it failed, a sentence. Nothing may leave `suspend` by an exception."""
-        problem: str | None = None
+        outcome: list[str | None] = []
+        failed: str | None = None
+        waiter = threading.Thread(target=lambda: outcome.append(_safely(call)), name="attach", daemon=True)
+        changed = Delta()
         try:
             with self._app.suspend():
-                problem = _safely(call)
+                waiter.start()
+                while waiter.is_alive():
+                    failed = self._wait(waiter, changed) or failed
         except SuspendNotSupported:
             return "this terminal cannot be given away here"
-        return problem
+        self._app.show_changes(changed)
+        return (outcome[0] if outcome else "attach failed") or failed
+
+    def _wait(self, waiter: threading.Thread, changed: Delta) -> str | None:
+        """A moment in which what comes is taken in, so that it does not pile up; why it was not, a sentence."""
+        try:
+            waiter.join(LOOK)
+            self._app.keep_up(changed)
+        except KeyboardInterrupt:
+            return None
+        except Exception as error:  # noqa: BLE001 - inside `suspend` it would leave a dead screen
+            return f"not all that came meanwhile was taken in: {error or type(error).__name__}"
+        return None
 
 
 def _safely(call: Callable[[], str | None]) -> str | None:

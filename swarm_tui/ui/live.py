@@ -12,7 +12,7 @@ from swarm_tui.config.paths import StateDir
 from swarm_tui.protocol.bodies import Body, Reply, Task
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.tmux.attach import attach_far
-from swarm_tui.ui.source import Facts, Item, Panes
+from swarm_tui.ui.source import MOST, Facts, Item, Panes
 
 
 class NoPanes:
@@ -75,7 +75,10 @@ class LiveSource:
 
     def take(self) -> list[Item]:
         items = self._items
-        return [items.popleft() for _ in range(len(items))]
+        return [items.popleft() for _ in range(min(len(items), MOST))]
+
+    def waiting(self) -> bool:
+        return bool(self._items)
 
     def act(self, kind: Kind, body: Body, key: str = "") -> None:
         self.operator.act(kind, body, key)

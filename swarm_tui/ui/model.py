@@ -33,6 +33,13 @@ class Delta(Struct):
     header: bool = False
     stream: bool = False
 
+    def add(self, other: "Delta") -> None:
+        """Take the other's marks too."""
+        self.agents |= other.agents
+        self.tasks |= other.tasks
+        self.header |= other.header
+        self.stream |= other.stream
+
     def __bool__(self) -> bool:
         return bool(self.agents or self.tasks or self.header or self.stream)
 

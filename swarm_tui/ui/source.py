@@ -11,6 +11,8 @@ from swarm_tui.protocol.envelope import Event, Rejected
 from swarm_tui.protocol.topics import Kind
 
 Item = Event | Rejected | Link
+MOST = 1_000
+"""Items of one `take`: folding them in blocks the screen for 50 ms at most."""
 
 
 class Sent(Protocol):
@@ -87,7 +89,11 @@ class Source(Protocol):
     def start(self) -> None: ...
     def close(self) -> None: ...
     def take(self) -> list[Item]:
-        """Everything since the last call, in order."""
+        """What came since the last call, in order, and no more of it than `MOST`."""
+        ...
+
+    def waiting(self) -> bool:
+        """Whether `take` has left some."""
         ...
 
     def act(self, kind: Kind, body: Body, key: str = "") -> None:

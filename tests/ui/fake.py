@@ -11,7 +11,7 @@ from swarm_tui.bus.port import Link
 from swarm_tui.protocol import codec
 from swarm_tui.protocol.bodies import Body, Reply, Task
 from swarm_tui.protocol.topics import Kind
-from swarm_tui.ui.source import Facts, Item, TaskType
+from swarm_tui.ui.source import MOST, Facts, Item, TaskType
 
 SWARM = "opencto-dev"
 START = 1_767_225_600.0
@@ -130,8 +130,10 @@ class FakeSource:
         self.closed = True
 
     def take(self) -> list[Item]:
-        items, self.items = list(self.items), deque()
-        return items
+        return [self.items.popleft() for _ in range(min(len(self.items), MOST))]
+
+    def waiting(self) -> bool:
+        return bool(self.items)
 
     def act(self, kind: Kind, body: Body, key: str = "") -> None:
         self.acts.append((kind, body, key))
