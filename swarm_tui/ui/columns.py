@@ -24,6 +24,8 @@ class Scene:
     tasks: Mapping[str, TaskView] = field(default_factory=dict)
     changed: Mapping[str, float] = field(default_factory=dict)
     """When each row last changed its state."""
+    away: Sequence[tuple[float, float]] = ()
+    """When we had no link."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
 """What the screen knows: the fleet, the stream and the tallies, fed in batches."""
 
+from collections import deque
 from collections.abc import Callable, Iterable, Set
+from math import inf
 
 from msgspec import Struct, field
 
@@ -20,6 +22,9 @@ from swarm_tui.ui.troubles import Troubles
 ENDED_KEPT = 500
 #: More than this in one batch, and the stream lists only the end of it.
 LISTED = 1_000
+
+#: Seconds that an agent may need after us to find the broker again.
+BACK_AFTER = 5.0
 
 #: Seconds in which a connection that is not there yet is no trouble.
 PATIENCE = 3.0
@@ -59,6 +64,8 @@ class Model:
         """Whether the link came back, not up for the first time."""
         self.link_turns = 0
         """How often the link came or went."""
+        self.away: deque[tuple[float, float]] = deque(maxlen=32)
+        """When we had no link, with the moment that agents take to come back too; the last one may last still."""
         self.troubles = Troubles()
         self.waits: dict[str, str] = {}
         """What was asked for and has not come: its name, and in words."""
@@ -74,7 +81,7 @@ class Model:
         for number, item in enumerate(batch):
             if isinstance(item, Link):
                 self.again = self.fleet.was_linked
-                self.link_turns += item.up != self.fleet.broker_up
+                self._turn(item.up, now)
                 self.fleet.link(item.up, item.reason, now)
                 delta.header = True
                 continue
@@ -88,6 +95,16 @@ class Model:
             elif self.stream.add(item):
                 delta.stream = True
         return delta
+
+    def _turn(self, up: bool, now: float) -> None:
+        """Our link comes or goes."""
+        if up == self.fleet.broker_up:
+            return
+        self.link_turns += 1
+        if not up:
+            self.away.append((now, inf))
+        elif self.away:
+            self.away[-1] = (self.away[-1][0], now + BACK_AFTER)
 
     def tick(self, now: float) -> Delta:
         """Let time pass: once a second."""

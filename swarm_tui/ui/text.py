@@ -115,30 +115,54 @@ def bar(percent: float | None, width: int) -> str:
 def spark(values: Sequence[float], width: int, top: float | None = None) -> str:
     """The last values as small columns, the newest at the right; full is `top`, or the highest of them.
 
-    Without `top` the columns begin at the lowest value, so that a slow climb shows.
+    Without `top` the columns begin at the lowest value, so that a slow climb shows; and no less than half of the
+    highest is their whole height, so that a ripple is no mountain.
     """
     last = list(values)[-width:]
     if not last:
         return " " * width
     low = 0.0 if top is not None else min(last)
-    room = (top if top is not None else max(last)) - low
+    room = top if top is not None else max(max(last) - low, max(last) / 2)
     if room <= 0:
         return ("▁" * len(last)).rjust(width)
     return "".join(_SPARKS[max(1, min(8, round((v - low) / room * 7) + 1))] for v in last).rjust(width)
 
 
-def beats(arrivals: Sequence[float], now: float, width: int) -> str:
-    """The last heartbeats: `•` in time, `◦` late, `×` missed, the newest at the right."""
+Away = Sequence[tuple[float, float]]
+"""The spans in which we had no link, and could hear nobody."""
+
+
+def heard_parts(since: float, until: float, away: Away) -> list[float]:
+    """The lengths of what is left of a span without those in which nobody could be heard."""
+    parts = []
+    for began, ended in away:
+        if began < until and ended > since:
+            parts.append(max(0.0, began - since))
+            since = ended
+    return [*parts, max(0.0, until - since)]
+
+
+def missed(since: float, until: float, away: Away = ()) -> int:
+    """How many heartbeats should have come in a span, and did not: one is missed when half a beat late."""
+    return sum(max(0, int(part / BEAT - 0.5)) for part in heard_parts(since, until, away))
+
+
+def beats(arrivals: Sequence[float], now: float, width: int, away: Away = ()) -> str:
+    """The last heartbeats: `•` in time, `◦` late, `×` missed, the newest at the right; none while we had no link."""
     marks: list[str] = []
     previous: float | None = None
     for at in arrivals:
         if previous is not None:
-            gap = at - previous
-            marks.extend("×" * min(width, int(gap / BEAT - 0.5)))
-            marks.append("◦" if BEAT * 1.25 < gap < BEAT * 1.5 else "•")
-        else:
-            marks.append("•")
+            marks.extend("×" * min(width, missed(previous, at, away)))
+        whole = previous is not None and len(heard_parts(previous, at, away)) == 1
+        marks.append("◦" if whole and BEAT * 1.25 < at - (previous or 0.0) < BEAT * 1.5 else "•")
         previous = at
     if previous is not None:
-        marks.extend("×" * min(width, int((now - previous) / BEAT - 0.3)))
+        marks.extend("×" * min(width, missed(previous, now, away)))
     return "".join(marks[-width:]).rjust(width)
+
+
+def lateness(arrivals: Sequence[float], away: Away = ()) -> list[float]:
+    """How late each heartbeat was after the one before, where we could hear both and all between."""
+    pairs = zip(arrivals, list(arrivals)[1:], strict=False)
+    return [max(0.0, at - before - BEAT) for before, at in pairs if len(heard_parts(before, at, away)) == 1]

@@ -31,7 +31,7 @@ def _styles(
         "cursor": cursor, "rest": rest, "head": head, "head-on": f"{accent} bold {head}".strip(), "alarm": alarm,
         "caution": caution, "flash": flash, "mark": mark, "match": match, "strong": "bold", "plain": "",
         "id": "bold", "topic": accent, "json-key": accent, "json-string": ok, "json-number": busy, "json-word": warn,
-        "bar": busy, "track": quiet,
+        "bar": busy, "track": quiet, "old": f"dim {quiet}",
     }  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 import os
 import select
+from math import inf
 
 import msgspec
 import pytest
@@ -19,7 +20,7 @@ from swarm_tui.ui.drafts import field_help
 from swarm_tui.ui.logs import within
 from swarm_tui.ui.rows import SortedRows
 from swarm_tui.ui.source import TaskType
-from swarm_tui.ui.text import ago, amount, bar, beats, span, spark
+from swarm_tui.ui.text import ago, amount, bar, beats, lateness, span, spark
 from swarm_tui.ui.widgets.agents import natural
 from swarm_tui.ui.widgets.streamlist import summary
 from swarm_tui.ui.widgets.table import passes
@@ -60,12 +61,29 @@ def test_missed_and_late_beats_show() -> None:
     assert beats([0.0], 35.0, 4) == "•×××"
 
 
+def test_a_gap_that_may_still_end_is_no_missed_beat() -> None:
+    assert beats([0.0], 14.9, 3) == "  •"
+    assert beats([0.0], 15.0, 3) == " •×"
+    assert beats([0.0, 14.0], 15.0, 3) == " •◦"
+
+
+def test_nobody_is_charged_for_the_time_in_which_we_had_no_link() -> None:
+    away = [(12.0, 100.0)]
+    assert beats([0.0, 10.0, 108.0], 110.0, 5, away) == "  •••"
+    assert beats([0.0, 10.0], 90.0, 5, [(12.0, inf)]) == "   ••"
+    assert beats([0.0, 10.0], 126.0, 5, away) == " ••××", "silent since the link is back"
+    assert lateness([0.0, 10.0, 22.5, 108.0, 118.0], away) == [0.0, 0.0]
+    assert lateness([0.0, 10.0, 22.5]) == [0.0, 2.5]
+
+
 def test_small_pictures() -> None:
     assert bar(50, 4) == "██  "
     assert bar(0, 3) == "   "
     assert bar(250, 3) == "███"
     assert spark([1, 1, 1], 4) == " ▁▁▁"
     assert spark([0, 100], 2, 100) == "▁█"
+    assert spark([30, 60], 2) == "▁█", "a leak climbs"
+    assert max(spark([30, 32, 29, 31], 4)) < "▄", "a ripple is no mountain"
     assert [ago(s) for s in (0, 99, 100, 7200, 400_000)] == ["0s", "99s", "1m", "2h", "4d"]
     assert amount(22 * 1024 * 1024) == "22M"
     assert all(len(amount(10.0**n)) <= 4 for n in range(14))

@@ -9,7 +9,8 @@ from swarm_tui.ui.lines import Parts
 from swarm_tui.ui.model import Delta
 from swarm_tui.ui.screens.page import PageScreen
 from swarm_tui.ui.sgr import plain
-from swarm_tui.ui.text import BEAT, ago, amount, bar, beats, clock, fit, flat, spark, wrapped
+from swarm_tui.ui.text import BEAT, ago, amount, bar, beats, clock, fit, flat, lateness, spark, wrapped
+from swarm_tui.ui.widgets.agents import QUIET, fresh
 from swarm_tui.ui.widgets.page import Line, rule
 from swarm_tui.ui.words import AGENT_STATE
 
@@ -125,37 +126,36 @@ class AgentScreen(PageScreen):
     def _pulse(self, agent: AgentView, width: int) -> list[Line]:
         look, now = self.swarm_app.look, self.model.clock()
         room = min(32, width - 40)
-        gaps = [later - earlier for earlier, later in zip(agent.beats, list(agent.beats)[1:], strict=False)]
-        late = max((gap - BEAT for gap in gaps), default=0.0)
+        dead = agent.state in QUIET
         seen = f"last {ago(now - agent.last_heartbeat)} ago" if agent.last_heartbeat else "none yet"
-        lag = f"; {max(0.0, late):.1f} s late at most" if gaps else ""
+        gone = ", before its process ended" if dead and agent.last_heartbeat else ""
         cpu = "-" if agent.cpu is None else f"{agent.cpu:.0f}%"
+
+        def row(name: str, drawn: str, style: str, says: str) -> Line:
+            style = "old" if dead else fresh(agent, now, style)
+            parts = [Segment(f"  {name:<8}", look["quiet"]), Segment(fit(drawn.strip(), room), look[style])]
+            return [*parts, Segment(f"  {says}", look["quiet" if dead else fresh(agent, now)])], None
+
         return [
             rule("pulse", width, self.page),
+            row("beats", beats(agent.beats, now, room, self.model.away), "ok", seen + gone),
+            *self._late(agent),
+            row("cpu", spark(list(agent.cpu_trail), room, 100.0), "busy", f"was {cpu}" if dead else cpu),
+            row("memory", spark(list(agent.memory_trail), room), "wait", ("was " if dead else "") + memory(agent)),
+        ]
+
+    def _late(self, agent: AgentView) -> list[Line]:
+        """How far its heartbeats, of this life, were from the beat."""
+        late = lateness([at for at in agent.beats if at >= (agent.started_at or 0.0)], self.model.away)
+        if not late:
+            return []
+        text = f"last {late[-1]:.1f} s, mean {sum(late) / len(late):.1f} s, worst {max(late):.1f} s, of {len(late)}"
+        look = self.swarm_app.look
+        return [
             (
-                [
-                    Segment("  beats   ", look["quiet"]),
-                    Segment(fit(beats(agent.beats, now, room).strip(), room), look["ok"]),
-                    Segment(f"  {seen}{lag}", look["quiet"]),
-                ],
+                [Segment("  late    ", look["quiet"]), Segment(text, look["warn" if late[-1] > BEAT / 4 else "plain"])],
                 None,
-            ),
-            (
-                [
-                    Segment("  cpu     ", look["quiet"]),
-                    Segment(fit(spark(list(agent.cpu_trail), room, 100.0).strip(), room), look["busy"]),
-                    Segment(f"  {cpu}"),
-                ],
-                None,
-            ),
-            (
-                [
-                    Segment("  memory  ", look["quiet"]),
-                    Segment(fit(spark(list(agent.memory_trail), room).strip(), room), look["wait"]),
-                    Segment(f"  {amount(agent.memory_rss)}"),
-                ],
-                None,
-            ),
+            )
         ]
 
     def _tasks(self, agent: AgentView, width: int) -> list[Line]:
@@ -194,6 +194,14 @@ class AgentScreen(PageScreen):
             ([Segment(f"  {fit(flat(plain(line), 1000), width - 2)}")], None) for line in (self.written or [])[-40:]
         ]
         return [rule("log (l opens all of it)", width, self.page), *rows] if rows else []
+
+
+def memory(agent: AgentView) -> str:
+    """What it takes, and how that moved while we looked."""
+    now = amount(agent.memory_rss)
+    if len(agent.memory_trail) < 2:
+        return now
+    return f"{now}, {amount(min(agent.memory_trail))} to {amount(max(agent.memory_trail))}"
 
 
 def _cut(parts: list[Segment], width: int) -> Parts:

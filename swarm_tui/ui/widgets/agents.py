@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 from rich.segment import Segment
 
@@ -11,7 +12,7 @@ from swarm_tui.ui import look as looks
 from swarm_tui.ui.columns import Column, Scene, id_cell, text_cell
 from swarm_tui.ui.lines import Parts
 from swarm_tui.ui.rows import Key
-from swarm_tui.ui.text import BEAT, ago, amount, bar, beats, fit_id, flat, spark
+from swarm_tui.ui.text import BEAT, ago, amount, bar, beats, fit_id, flat, heard_parts, spark
 from swarm_tui.ui.widgets.table import Table
 
 _DIGITS = re.compile(r"(\d+)")
@@ -37,33 +38,40 @@ def _role(agent: AgentView, scene: Scene, width: int) -> Parts:
 
 
 def _beats(agent: AgentView, scene: Scene, width: int) -> Parts:
-    text = beats(agent.beats, scene.now, width) if agent.state not in _QUIET else " " * width
+    text = beats(agent.beats, scene.now, width, scene.away) if agent.state not in QUIET else " " * width
     look = scene.look
     style = {"•": look["ok"], "◦": look["warn"], "×": look["bad"], " ": look["plain"]}
     return [Segment(c, style[c]) for c in text]
 
 
 def _age(agent: AgentView, scene: Scene, width: int) -> Parts:
-    if agent.last_heartbeat is None or agent.state in _QUIET:
+    if agent.last_heartbeat is None or agent.state in QUIET:
         return text_cell("-", "quiet", scene, width, True)
-    age = scene.now - agent.last_heartbeat
-    style = "bad" if age > 3 * BEAT else "warn" if age > 1.5 * BEAT else "quiet"
-    return text_cell(ago(age), style, scene, width, True)
+    silent = heard_parts(agent.last_heartbeat, scene.now, scene.away)[-1]
+    style = "bad" if silent > 3 * BEAT else "warn" if silent > 1.5 * BEAT else "quiet"
+    return text_cell(ago(scene.now - agent.last_heartbeat), style, scene, width, True)
+
+
+def fresh(agent: AgentView, now: float, style: str = "plain") -> str:
+    """The style of what its heartbeats say of it: it fades as the last of them grows old."""
+    age = now - (agent.last_heartbeat or 0.0)
+    return "old" if age > 3.5 * BEAT else "quiet" if age > 1.5 * BEAT else style
 
 
 def _uptime(agent: AgentView, scene: Scene, width: int) -> Parts:
-    up = scene.now - agent.started_at if agent.started_at and agent.state not in _QUIET else None
-    return text_cell(ago(up), "plain", scene, width, True)
+    up = scene.now - agent.started_at if agent.started_at and agent.state not in QUIET else None
+    return text_cell(ago(up), fresh(agent, scene.now), scene, width, True)
 
 
 def _memory(agent: AgentView, scene: Scene, width: int) -> Parts:
-    return text_cell(amount(agent.memory_rss), "plain", scene, width, True)
+    text = amount(agent.memory_rss) if agent.state not in QUIET else "-"
+    return text_cell(text, fresh(agent, scene.now), scene, width, True)
 
 
 def _cpu(agent: AgentView, scene: Scene, width: int) -> Parts:
-    text = "-" if agent.cpu is None else f"{agent.cpu:.0f}%"
+    text = "-" if agent.cpu is None or agent.state in QUIET else f"{agent.cpu:.0f}%"
     style = "warn" if (agent.cpu or 0) > 90 else "plain"
-    return text_cell(text, style, scene, width, True)
+    return text_cell(text, fresh(agent, scene.now, style), scene, width, True)
 
 
 def _restarts(agent: AgentView, scene: Scene, width: int) -> Parts:
@@ -73,14 +81,17 @@ def _restarts(agent: AgentView, scene: Scene, width: int) -> Parts:
 
 
 def _cpu_trail(agent: AgentView, scene: Scene, width: int) -> Parts:
-    return text_cell(spark(list(agent.cpu_trail), width, 100.0), "busy", scene, width)
+    text = spark(list(agent.cpu_trail), width, 100.0) if agent.state not in QUIET else ""
+    return text_cell(text, fresh(agent, scene.now, "busy"), scene, width)
 
 
 def _memory_trail(agent: AgentView, scene: Scene, width: int) -> Parts:
-    return text_cell(spark(list(agent.memory_trail), width), "wait", scene, width)
+    text = spark(list(agent.memory_trail), width) if agent.state not in QUIET else ""
+    return text_cell(text, fresh(agent, scene.now, "wait"), scene, width)
 
 
-_QUIET = frozenset({"offline", "stopped", "crashloop", "backoff"})
+QUIET = frozenset({"offline", "stopped", "crashloop", "backoff"})
+"""States of an agent that has no process, so that nothing is measured of it."""
 
 
 def columns() -> list[Column[AgentView]]:
@@ -105,7 +116,7 @@ def does(agent: AgentView, scene: Scene, width: int) -> Parts:
     """Its task with a bar, or why it has none."""
     if agent.reason and agent.state not in LIVE:
         return text_cell(flat(agent.reason), looks.AGENT[agent.state][1], scene, width)
-    if not agent.task_id or agent.state in _QUIET:
+    if not agent.task_id or agent.state in QUIET:
         return text_cell(flat(agent.trouble) if agent.state in LIVE else "", "warn", scene, width)
     task = scene.tasks.get(agent.task_id)
     if task is None or task.progress is None:
@@ -142,6 +153,9 @@ class AgentTable(Table[AgentView]):
     def title(self) -> list[tuple[str, str]]:
         shown, total = len(self.rows), len(self.source())
         return [("AGENTS", "title"), (f" {shown}" if shown == total else f" {shown}/{total}", "strong")]
+
+    def scene(self) -> Scene:
+        return replace(super().scene(), away=self.model.away)
 
     def faded(self, row: AgentView, scene: Scene) -> bool:
         return scene.stale or row.state.value in ("offline", "stopped")
