@@ -3,6 +3,7 @@
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from swarm_tui.bus.port import Link
@@ -98,11 +99,18 @@ class LiveSource:
         """From the file where it is here, else from the supervisor that has it."""
         path = self._state.log(agent_id) if self._state is not None else None
         if path is not None and path.is_file():
-            return tail(path.read_bytes()[-512 * 1024 :], lines)
+            return tail(end_of(path), lines)
         reply = self.query("logs", {"agent_id": agent_id, "lines": min(lines, 500)})
         if reply is None or reply.error:
             return None
         return [row.get("line", "") if isinstance(row, dict) else str(row) for row in reply.rows]
+
+
+def end_of(path: Path, most: int = 512 * 1024) -> bytes:
+    """The last bytes of a file; no more of it is read."""
+    with path.open("rb") as file:
+        file.seek(max(0, file.seek(0, 2) - most))
+        return file.read()
 
 
 def tail(raw: bytes, lines: int) -> list[str]:

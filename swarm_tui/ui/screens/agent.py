@@ -2,17 +2,27 @@
 
 from rich.segment import Segment
 
+from swarm_tui.domain.problems import ended_badly
 from swarm_tui.domain.states import LIVE, OPEN
 from swarm_tui.domain.views import AgentView, TaskView
+from swarm_tui.protocol.bodies import Reply
+from swarm_tui.protocol.envelope import Event
+from swarm_tui.protocol.topics import Kind, topic
 from swarm_tui.ui import look as looks
 from swarm_tui.ui.lines import Parts
+from swarm_tui.ui.lives import ends_of
 from swarm_tui.ui.model import Delta
+from swarm_tui.ui.past import answer, history
 from swarm_tui.ui.screens.page import PageScreen
 from swarm_tui.ui.sgr import plain
 from swarm_tui.ui.text import BEAT, ago, amount, bar, beats, clock, fit, flat, lateness, spark, wrapped
 from swarm_tui.ui.widgets.agents import QUIET, fresh
 from swarm_tui.ui.widgets.page import Line, rule
 from swarm_tui.ui.words import AGENT_STATE
+
+READ_AGAIN = 3.0
+"""Seconds between two looks at its log while the page is open."""
+LIVES = 40
 
 
 class AgentScreen(PageScreen):
@@ -23,16 +33,31 @@ class AgentScreen(PageScreen):
     def turn_to(self, agent_id: str) -> None:
         self.agent_id = agent_id
         self.written: list[str] | None = None
+        self.past: list[Event] = []
+        """What monitoring knows of its coming and going."""
+        self._read_at = 0.0
 
     def begin(self) -> None:
-        agent = self.agent_id
+        app, agent = self.swarm_app, self.agent_id
+        self._read_log(self.model.clock())
+        if app.model.fleet.broker_up:
+            asked = {"agent_id": agent, "topic": topic(app.model.swarm, Kind.STATUS, "+"), "limit": LIVES}
+            app.in_thread(lambda: answer(app.source, "history", asked), lambda came: self._lived(agent, came))
+
+    def _read_log(self, now: float) -> None:
+        agent, self._read_at = self.agent_id, now
         self.swarm_app.in_thread(lambda: self.swarm_app.source.log(agent, 60), lambda came: self._logged(agent, came))
 
     def _logged(self, agent: str, lines: list[str] | None) -> None:
-        if agent == self.agent_id:
+        if agent == self.agent_id and lines != self.written and self.is_mounted:
             self.written = lines
-            if self.is_mounted:
-                self.renew()
+            self.renew()
+
+    def _lived(self, agent: str, reply: Reply | None) -> None:
+        if agent == self.agent_id and self.is_mounted:
+            found = history(self.model.swarm, reply, self.model.clock())
+            self.past = [message for message in found if isinstance(message, Event)]
+            self.renew()
 
     def agent_ids(self) -> list[str]:
         return [self.agent_id]
@@ -43,6 +68,8 @@ class AgentScreen(PageScreen):
             self.renew_footer()
 
     def tick(self, now: float) -> None:
+        if now - self._read_at >= READ_AGAIN:
+            self._read_log(now)
         self.renew()
 
     def go_agent(self, number: int) -> None:
@@ -185,7 +212,13 @@ class AgentScreen(PageScreen):
 
     def _lives(self, agent: AgentView, width: int) -> list[Line]:
         look = self.swarm_app.look
-        rows: list[Line] = [([Segment(f"  {fit(flat(end), width - 2)}")], None) for end in reversed(agent.ends)]
+        rows: list[Line] = []
+        if how := ended_badly(agent):
+            rows.append(([Segment(f"  its last process {how}", look["warn"])], None))
+        host = self.model.fleet.hosts.get(agent.host or "")
+        for at, text in ends_of(agent, host, self.past)[:LIVES]:
+            when = Segment(f"  {clock(at)} " if at else "  ", look["quiet"])
+            rows.append(([when, Segment(fit(flat(text), width - when.cell_length))], None))
         rows += [([Segment(f"    {fit(flat(line), width - 4)}", look["quiet"])], None) for line in agent.tail]
         return [rule("how its lives ended, the last first", width, self.page), *rows] if rows else []
 

@@ -1,0 +1,66 @@
+"""The agent's page tells how lives ended before the screen opened, and what the agent writes while it is open."""
+
+from pathlib import Path
+
+import pytest
+
+from swarm_tui.protocol.bodies import HostStatus, PaneStatus, Reply
+from swarm_tui.protocol.topics import Kind
+from swarm_tui.ui.live import end_of
+from tests.ui.fake import START
+from tests.ui.harness import Seat, seated
+
+
+async def killed(seat: Seat) -> None:
+    """Its supervisor tells of an agent that was killed three times before we looked."""
+    pane = PaneStatus(
+        agent_id="docs-01", role="docs", pid=5000, pane_id="%4", incarnation="inc-4", restarts=3, exit_signal=9
+    )
+    events: list[dict[str, object]] = [
+        {"at": START - 50.0, "what": "exit", "agent_id": "docs-01", "reason": "killed by SIGKILL; again at once"},
+        {"at": START - 60.0, "what": "exit", "agent_id": "testing-01", "reason": "of another"},
+    ]
+    status = HostStatus(panes=[pane], session="s", events=events)
+    seat.source.say("supervisor", Kind.HOST_STATUS, status, "devbox")
+    await seat.settle()
+
+
+@pytest.mark.asyncio
+async def test_ends_of_before_the_screen_opened_are_told() -> None:
+    async with seated("calm") as seat:
+        will = '{"agent_id":"docs-01","payload":{"agent_id":"docs-01","status":"offline","incarnation":"inc-1"}}'
+        row = {"at": START - 300.0, "topic": "opencto-dev/agents/docs-01/status", "payload": will}
+        asked: list[dict[str, object]] = []
+
+        def query(name: str, args: dict[str, object]) -> Reply | None:
+            asked.append(args)
+            return Reply(query=name, rows=[row]) if args.get("agent_id") == "docs-01" else None
+
+        seat.source.query = query  # type: ignore[method-assign]
+        await killed(seat)
+        seat.app.open_agent("docs-01")
+        await seat.settle()
+        assert seat.has("its last process was killed by SIGKILL")
+        assert seat.has("exit: killed by SIGKILL; again at once")
+        assert seat.has("inc-1: its connection ended without a farewell")
+        assert not seat.has("of another")
+        assert asked[-1]["topic"] == "opencto-dev/agents/+/status", "heartbeats would fill the answer"
+
+
+@pytest.mark.asyncio
+async def test_what_the_agent_writes_while_its_page_is_open_shows() -> None:
+    async with seated("calm") as seat:
+        seat.source.logs["docs-01"] = ["first line"]
+        seat.app.open_agent("docs-01")
+        await seat.settle()
+        assert seat.has("first line")
+        seat.source.logs["docs-01"] = ["first line", "a later one"]
+        await seat.pass_(4.0)
+        assert seat.has("a later one")
+
+
+def test_only_the_end_of_a_long_log_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    path.write_bytes(b"x" * 100 + b"the end")
+    assert end_of(path, 7) == b"the end"
+    assert end_of(path).startswith(b"xxx")
