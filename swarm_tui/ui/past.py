@@ -17,32 +17,67 @@ if TYPE_CHECKING:
     from swarm_tui.ui.app import SwarmApp
 
 TASKS = 2_000
-MESSAGES = 500
 HOUR = 3600.0
+NEWEST = 500
+"""Messages of all kinds: most are heartbeats, which fill the strips of beats."""
+NEWS = 1_000
+"""Messages of each topic below from before those."""
+TOPICS = (
+    "tasks/#", "alerts", "halt", "broadcast", "dispatcher", "agents/+/status", "agents/register", "agents/shutdown",
+    "hosts/+/control", "roles/#", "deployment/#", "code/#",
+)  # fmt: skip
+OVERLAP = 15.0
+"""Seconds before we knew that the link was lost in which messages may have been lost already."""
+TRIES = 4
+"""Questions after a lost broker: who would answer has to find it again too."""
 
 
 def ask_past(app: "SwarmApp") -> None:
-    """Ask the dispatcher for its tasks and monitoring for the last hour's messages; nobody need answer."""
-    if not app.model.fleet.broker_up:
+    """Ask the dispatcher for its tasks and monitoring for the last messages; nobody need answer.
+
+    The first time for those of an hour, then for those of the time in which the broker was lost.
+    """
+    model = app.model
+    if not model.fleet.broker_up:
         return
-    source, now = app.source, app.clock()
-    waits = app.model.waits
-    waits["tasks"] = "the dispatcher's list of tasks"
-    app.in_thread(lambda: answer(source, "tasks", {"limit": TASKS}), lambda reply: _tasks(app, reply))
-    if not app.model.past_loaded:
-        waits["history"] = "monitoring's last hour"
-        app.in_thread(
-            lambda: answer(source, "history", {"since": now - HOUR, "limit": MESSAGES}),
-            lambda reply: _messages(app, reply, now),
-        )
+    source, now, tries = app.source, app.clock(), TRIES if model.again else 1
+    model.waits["tasks"] = "the dispatcher's list of tasks"
+    app.in_thread(lambda: answer(source, "tasks", {"limit": TASKS}, tries), lambda reply: _tasks(app, reply))
+    if not model.past_loaded:
+        model.waits["history"] = "monitoring's last hour"
+        since = now - HOUR
+    elif model.away:
+        model.waits["history"] = "what monitoring heard meanwhile"
+        since = model.away[-1][0] - OVERLAP
+    else:
+        return
+    app.in_thread(
+        lambda: messages_since(source, model.swarm, since, now, tries), lambda found: _messages(app, found, now)
+    )
 
 
-def answer(source: Source, query: str, args: dict[str, Any]) -> Reply | None:
-    """What was answered; None when nobody did, or the question could not be put."""
-    try:
-        return source.query(query, args)
-    except (BusError, OSError):
-        return None
+def messages_since(source: Source, swarm: str, since: float, until: float, tries: int = 1) -> list[Message]:
+    """The newest messages of all kinds, and of what is news also the older ones: heartbeats would crowd them out."""
+    reply = answer(source, "history", {"since": since, "limit": NEWEST}, tries)
+    found = history(swarm, reply, until)
+    if reply is None or len(reply.rows) < NEWEST or not found:
+        return found
+    before = found[0].received
+    for name in TOPICS:
+        asked = {"since": since, "until": before, "topic": f"{swarm}/{name}", "limit": NEWS}
+        found += history(swarm, answer(source, "history", asked), before)
+    return found
+
+
+def answer(source: Source, query: str, args: dict[str, Any], tries: int = 1) -> Reply | None:
+    """What was answered; None when nobody did after so many tries, or the question could not be put."""
+    for _ in range(tries):
+        try:
+            if (reply := source.query(query, args)) is not None:
+                return reply
+        except (BusError, OSError):
+            return None
+    return None
 
 
 def _came(app: "SwarmApp", name: str) -> None:
@@ -70,19 +105,18 @@ def task_rows(reply: Reply | None) -> list[TaskRow]:
     return rows
 
 
-def _messages(app: "SwarmApp", reply: Reply | None, before: float) -> None:
+def _messages(app: "SwarmApp", found: list[Message], before: float) -> None:
     _came(app, "history")
-    messages = history(app.model.swarm, reply, before)
-    if messages:
-        _pulses(app, messages)
+    if found:
+        _pulses(app, found)
         app.model.past_loaded = True
-        app.model.stream.load(messages)
+        app.model.stream.load(found)
         app.main.all_changed()
 
 
 def _pulses(app: "SwarmApp", messages: list[Message]) -> None:
     """Give agents the heartbeats that came before the screen opened."""
-    for message in reversed(messages):
+    for message in sorted(messages, key=lambda message: message.received, reverse=True):
         body = message.body if isinstance(message, Event) else None
         if not isinstance(body, Heartbeat) or (agent := app.model.agent(body.agent_id)) is None:
             continue

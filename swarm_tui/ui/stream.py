@@ -71,6 +71,13 @@ def body_text(message: Message) -> str:
         return ""
 
 
+def _name(message: Message) -> tuple[object, ...]:
+    """What tells a message from all others: its id, or what is there of one that has none."""
+    if isinstance(message, Event) and message.id:
+        return message.topic, message.id
+    return message.topic, message.received, body_text(message)
+
+
 class Stream:
     """The last messages, and which of them the filter lets through. `skipped` were counted but never listed."""
 
@@ -134,12 +141,14 @@ class Stream:
             self.filter()
 
     def load(self, messages: list[Message]) -> None:
-        """Put messages of the past before what is kept."""
-        live = list(self.all)
+        """Put messages of the past where their time is among what is kept; one that is kept already stays once."""
+        known = {_name(message) for message in self.all}
+        fresh = {name: message for message in messages if (name := _name(message)) not in known}
+        kept = sorted([*fresh.values(), *self.all], key=lambda message: message.received)
         self.all.clear()
-        self.all.extend([*messages, *live])
+        self.all.extend(kept)
         if self.paused:
-            self._held = [*messages, *self._held]
+            self._held = sorted([*fresh.values(), *self._held], key=lambda message: message.received)
         self.filter()
 
     def take_dropped(self) -> int:

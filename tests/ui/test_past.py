@@ -1,0 +1,71 @@
+"""The last hour is an hour, whatever heartbeats came, and what came while the broker was lost is filled in."""
+
+from typing import Any
+
+import pytest
+
+from swarm_tui.protocol.bodies import Reply
+from swarm_tui.ui.past import HOUR, NEWEST, OVERLAP, TRIES, messages_since
+from swarm_tui.ui.stream import Stream
+from tests.ui import scenes
+from tests.ui.fake import START, SWARM, Clock
+from tests.ui.harness import seated
+
+
+def row(at: float, topic: str, text: str) -> dict[str, object]:
+    return {"at": at, "topic": f"{SWARM}/{topic}", "payload": f'{{"id":"{text}","payload":{{"text":"{text}"}}}}'}
+
+
+def test_heartbeats_crowd_out_no_news_of_the_hour() -> None:
+    beats = [row(START - 500 + n, "agents/heartbeat", f"beat-{n}") for n in range(NEWEST)]
+    asked: list[dict[str, Any]] = []
+
+    def query(name: str, args: dict[str, Any]) -> Reply:
+        asked.append(args)
+        if "topic" not in args:
+            return Reply(query=name, rows=beats)
+        old = row(START - 3000, "alerts", "of old")
+        return Reply(query=name, rows=[old] if args["topic"] == f"{SWARM}/alerts" else [])
+
+    source = scenes.build(Clock())
+    source.query = query  # type: ignore[method-assign]
+    found = messages_since(source, SWARM, START - HOUR, START)
+    assert len(found) == NEWEST + 1
+    assert {args["since"] for args in asked} == {START - HOUR}
+    assert {args.get("until") for args in asked[1:]} == {START - 500}
+    stream = Stream(SWARM)
+    stream.load(found)
+    stream.load(found)
+    assert len(stream.all) == NEWEST + 1
+    assert stream.all[0].topic.endswith("alerts"), "each at its time"
+
+
+@pytest.mark.asyncio
+async def test_what_came_while_the_broker_was_lost_is_asked_for_and_takes_its_place() -> None:
+    async with seated("calm") as seat:
+        silent = [True, True]
+        asked: list[dict[str, Any]] = []
+        seat.source.replies["history"] = Reply(query="history", rows=[row(START - 60, "broadcast", "before")])
+
+        def query(name: str, args: dict[str, Any]) -> Reply | None:
+            if name != "history":
+                return None
+            asked.append(args)
+            return None if silent and silent.pop() else seat.source.replies["history"]
+
+        seat.app.model.past_loaded = True
+        seat.source.query = query  # type: ignore[method-assign]
+        seat.source.link(False, "gone")
+        await seat.settle()
+        await seat.pass_(100.0)
+        seat.source.replies["history"] = Reply(query="history", rows=[row(START + 50, "broadcast", "meanwhile")])
+        seat.source.link(True)
+        await seat.settle()
+        assert asked[0]["since"] == START - OVERLAP
+        assert len(asked) == 3 <= TRIES, "who answers may need a moment to come back"
+        scenes.beat(seat.source, seat.clock, seat.clock())
+        await seat.settle()
+        texts = [message.topic.rsplit("/", 1)[1] for message in seat.app.model.stream.all]
+        assert texts.index("broadcast") < len(texts) - len(scenes.AGENTS)
+        times = [message.received for message in seat.app.model.stream.all][-len(scenes.AGENTS) - 1 :]
+        assert times[0] == START + 50
