@@ -1,5 +1,6 @@
 """The title, the bell and the notification: once for each new trouble, and no code of others in them."""
 
+from swarm_tui.bus.port import Link
 from swarm_tui.domain.problems import Problem
 from swarm_tui.ui.alarms import Alarms
 from swarm_tui.ui.model import Model
@@ -10,9 +11,15 @@ def lost(what: str) -> Problem:
     return Problem(severity="critical", subject="agent", id="x-1", what=what, todo="")
 
 
+def linked() -> Model:
+    model = Model("dev", Clock())
+    model.feed([Link(True)], 0.0)
+    return model
+
+
 def test_a_new_trouble_rings_once_and_the_title_counts() -> None:
     said: list[str] = []
-    alarms = Alarms(Model("dev", Clock()), said.append, bell=True)
+    alarms = Alarms(linked(), said.append, bell=True)
     alarms.hear([])
     assert said == ["\x1b]2;dev - swarm-tui\x07"]
     bad = lost("x-1 lost \x1b]0;owned\x07; gone")
@@ -23,14 +30,30 @@ def test_a_new_trouble_rings_once_and_the_title_counts() -> None:
 
 def test_what_was_wrong_before_the_screen_opened_does_not_ring() -> None:
     said: list[str] = []
-    alarms = Alarms(Model("dev", Clock()), said.append, bell=True)
+    alarms = Alarms(linked(), said.append, bell=True)
     alarms.hear([lost("old")])
     assert not any("\x07\x1b]9" in text for text in said)
 
 
+def test_old_trouble_that_is_told_late_does_not_ring() -> None:
+    said: list[str] = []
+    model = Model("dev", Clock())
+    alarms = Alarms(model, said.append, bell=True)
+    alarms.hear([])  # Nothing was heard of the broker yet.
+    model.feed([Link(True)], 0.0)
+    model.waits["tasks"] = "the dispatcher's list of tasks"
+    alarms.hear([lost("retained")])
+    model.waits.clear()
+    alarms.hear([lost("retained"), Problem(severity="critical", subject="task", id="t", what="of the list", todo="")])
+    assert not any("]9;" in text for text in said)
+    model.waits["tasks"] = "asked again"
+    alarms.hear([Problem(severity="critical", subject="broker", id="", what="BROKER LOST", todo="")])
+    assert [text for text in said if "]9;" in text] == ["\x07\x1b]9;dev: BROKER LOST\x07"]
+
+
 def test_trouble_that_grows_worse_rings_again() -> None:
     said: list[str] = []
-    alarms = Alarms(Model("dev", Clock()), said.append, bell=True)
+    alarms = Alarms(linked(), said.append, bell=True)
     alarms.hear([])
     for kind in ("backoff", "crashloop", "crashloop"):
         alarms.hear([Problem(severity="critical", subject="agent", id="x-1", what=f"x-1 {kind}", todo="", kind=kind)])
@@ -42,7 +65,7 @@ def test_trouble_that_grows_worse_rings_again() -> None:
 
 def test_the_bell_is_off_by_default() -> None:
     said: list[str] = []
-    alarms = Alarms(Model("dev", Clock()), said.append, bell=False)
+    alarms = Alarms(linked(), said.append, bell=False)
     alarms.hear([])
     alarms.hear([lost("new")])
     assert all(text.startswith("\x1b]2;") for text in said)
