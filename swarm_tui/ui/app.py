@@ -1,8 +1,11 @@
 """The app: it wires source, model, registry and screens, and does no work of its own."""
 
+import asyncio
 import gc
+import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -27,7 +30,7 @@ from swarm_tui.ui.screens.base import SwarmScreen
 from swarm_tui.ui.screens.dialog import Dialog
 from swarm_tui.ui.screens.main import MainScreen
 from swarm_tui.ui.source import Source
-from swarm_tui.ui.state import load_state, save_state
+from swarm_tui.ui.state import Keeper, load_state
 from swarm_tui.ui.stream import Stream
 from swarm_tui.ui.taking import Taking
 from swarm_tui.ui.troubles import Troubles
@@ -65,6 +68,7 @@ class SwarmApp(TypeAhead, Opening, Watching, Taking, App[int]):
         self.config = config or UserConfig()
         self.state_path = state_path
         self.state = load_state(state_path)
+        self._keeper = Keeper(state_path, self.state)
         self.read_only = read_only
         self.can_bring_down = can_bring_down
         self.clock = clock
@@ -95,6 +99,8 @@ class SwarmApp(TypeAhead, Opening, Watching, Taking, App[int]):
         self.main = MainScreen(self)
         self.push_screen(self.main)
         self.source.start()
+        with suppress(ValueError, RuntimeError, NotImplementedError):  # Not on another thread than the main one.
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._hung_up)
         for note in self.registry.notes:
             self.say(note, bad=True)
         if self.timers:
@@ -105,7 +111,12 @@ class SwarmApp(TypeAhead, Opening, Watching, Taking, App[int]):
 
     def on_unmount(self) -> None:
         self.source.close()
-        save_state(self.state_path, self.state)
+        self._keeper.keep()
+
+    def _hung_up(self) -> None:
+        """The terminal is gone."""
+        self._keeper.keep()
+        self.exit(0)
 
     @property
     def front(self) -> SwarmScreen | None:
@@ -120,6 +131,8 @@ class SwarmApp(TypeAhead, Opening, Watching, Taking, App[int]):
             if delta:
                 screen.take(delta, now)
         self.alarms.hear(self.model.calling())
+        if (problem := self._keeper.keep()) is not None:
+            self.say(problem, bad=True)
         if self.front is not None:
             self.front.tick(now)
             self.renew_standing()

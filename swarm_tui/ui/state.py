@@ -33,6 +33,23 @@ def load_state(path: Path | None) -> ScreenState:
     return state
 
 
+class Keeper:
+    """Writes the state when it has changed, so that it outlives an end that nobody planned."""
+
+    def __init__(self, path: Path | None, state: ScreenState) -> None:
+        self._path = path
+        self._state = state
+        self._written = msgspec.json.encode(state)
+
+    def keep(self) -> str | None:
+        """Write what is new; why it could not, as a sentence, once for each change."""
+        fresh = msgspec.json.encode(self._state)
+        if fresh == self._written:
+            return None
+        self._written = fresh
+        return save_state(self._path, self._state)
+
+
 def save_state(path: Path | None, state: ScreenState) -> str | None:
     """Write the file, 0600; why it could not, as a sentence."""
     if path is None:

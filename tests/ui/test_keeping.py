@@ -1,0 +1,45 @@
+"""What the screen remembers is on the disk a second after it changed, and when the terminal goes away."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from swarm_tui.ui.state import load_state
+from tests.ui.harness import seated
+
+
+@pytest.mark.asyncio
+async def test_a_change_is_kept_without_a_clean_exit(tmp_path: Path) -> None:
+    path = tmp_path / "screen.json"
+    async with seated("calm", state_path=path) as seat:
+        assert not path.exists()
+        await seat.press("ctrl+t")
+        await seat.pass_(1.0)
+        assert load_state(path).theme == "light"
+        written = path.stat().st_mtime_ns
+        await seat.pass_(2.0)
+        assert path.stat().st_mtime_ns == written, "written again though nothing changed"
+
+
+@pytest.mark.asyncio
+async def test_a_closed_terminal_ends_the_screen_and_loses_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "screen.json"
+    async with seated("calm", state_path=path) as seat:
+        await seat.press("ctrl+t")
+        os.kill(os.getpid(), signal.SIGHUP)
+        await seat.pilot.pause()
+        await seat.pilot.pause()
+        assert load_state(path).theme == "light"
+        assert seat.app._exit
+
+
+@pytest.mark.asyncio
+async def test_a_state_that_cannot_be_kept_is_told_once(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    async with seated("calm", state_path=tmp_path / "file" / "screen.json") as seat:
+        await seat.press("ctrl+t")
+        await seat.pass_(3.0)
+        told = [notice.text for notice in seat.app.notices.all if "was not saved" in notice.text]
+        assert len(told) == 1
