@@ -139,7 +139,11 @@ class AgentScreen(PageScreen):
                     )
                 ],
             ),
-            ("does", [Segment(", ".join(flat(name) for name in agent.capabilities) or "-")]),
+        ]
+        able = ", ".join(flat(name) for name in agent.capabilities) or "-"
+        for number, text in enumerate(wrapped(able, width - 11)):
+            rows.append(("does" if number == 0 else "", [Segment(text)]))
+        rows += [
             (
                 "did",
                 [
@@ -204,8 +208,8 @@ class AgentScreen(PageScreen):
         )
         parts = [
             Segment(f"  {glyph} {task.state.value:<12}", look[style]),
-            Segment(fit(flat(task.task_id), 24) + " ", look["strong"]),
-            Segment(fit(flat(task.type), 18) + " "),
+            Segment(fit(flat(task.task_id), 40 if width >= 140 else 24) + " ", look["strong"]),
+            Segment(fit(flat(task.type), 30 if width >= 140 else 18) + " "),
             Segment(fit(ago(now - task.updated_at), 5, True) + "  ", look["quiet"]),
         ]
         return [*parts, Segment(fit(how, max(0, width - sum(p.cell_length for p in parts))), look["quiet"])]

@@ -41,6 +41,7 @@ class TaskScreen(PageScreen):
         self.waits: list[str] = []
         """Who was asked and has not answered."""
         self.log_of = ""
+        self._ago = ""
 
     def begin(self) -> None:
         app, task_id = self.swarm_app, self.task_id
@@ -101,7 +102,7 @@ class TaskScreen(PageScreen):
 
     def tick(self, now: float) -> None:
         task = self.model.task(self.task_id)
-        if task is not None and task.state in OPEN:
+        if task is not None and (task.state in OPEN or ago(now - task.created_at) != self._ago):
             self.renew()
 
     def open(self) -> None:
@@ -171,7 +172,8 @@ class TaskScreen(PageScreen):
                 row("why" if number == 0 else "", Segment(text, look[style]))
         if came := outcome(task.result):
             came_badly = verdict_failed(task.result)
-            row("verdict", Segment(fit(flat(came), max(0, width - 14)), look["bad" if came_badly else "ok"]))
+            for number, text in enumerate(wrapped(flat(came, 2000), width - 14)):
+                row("verdict" if number == 0 else "", Segment(text, look["bad" if came_badly else "ok"]))
             for text in particulars(task.result, PARTICULARS) if came_badly else ():
                 row("", Segment(fit(flat(text), max(0, width - 14)), look["bad"]))
         tries = f"{task.attempt}" + (f" of {task.max_attempts}" if task.max_attempts else "")
@@ -194,12 +196,10 @@ class TaskScreen(PageScreen):
             if task.started_at and task.state in OPEN
             else None
         )
+        self._ago = ago(now - task.created_at)
         row(
             "time",
-            Segment(
-                f"published {clock(task.created_at)}, {ago(now - task.created_at)} ago; "
-                f"waited {span(waited)}; ran {span(ran)}"
-            ),
+            Segment(f"published {clock(task.created_at)}, {self._ago} ago; waited {span(waited)}; ran {span(ran)}"),
         )
         if task.progress is not None and task.state in OPEN:
             row(

@@ -105,7 +105,7 @@ def columns() -> list[Column[AgentView]]:
         Column("SEEN", 4, 4, 1, _age, True),
         Column("UP", 4, 4, 4, _uptime, True),
         Column("MEM", 4, 4, 5, _memory, True),
-        Column("", 8, 10, 10, _memory_trail, False, 130),
+        Column("", 8, 10, 10, _memory_trail, False, 112),
         Column("CPU", 4, 4, 6, _cpu, True),
         Column(" ", 8, 10, 9, _cpu_trail, False, 112),
         Column("↻", 3, 3, 3, _restarts, True),

@@ -96,8 +96,9 @@ def _wait(task: TaskView, scene: Scene, width: int) -> Parts:
 
 
 def _run(task: TaskView, scene: Scene, width: int) -> Parts:
-    if task.state in (TaskState.RUNNING, TaskState.ASSIGNED) and task.started_at:
-        return text_cell(ago(scene.now - task.started_at), "busy", scene, width, True)
+    """How long its last attempt took; how long one has run so far is said at the end of the row."""
+    if task.state in (TaskState.RUNNING, TaskState.ASSIGNED):
+        return text_cell("·", "quiet", scene, width, True)
     seconds = task.duration / 1000 if task.duration is not None else None
     if seconds is not None and seconds < 10:
         return text_cell(f"{seconds:.1f}s", "plain", scene, width, True)
@@ -122,7 +123,7 @@ def columns() -> list[Column[TaskView]]:
         Column("AGENT", 12, 20, 2, _agent),
         Column("#", 2, 2, 5, _attempt, True, 84),
         Column("HOW IT GOES", 18, 90, 3, _progress),
-        Column("WAIT", 4, 4, 8, _wait, True, 140),
+        Column("WAIT", 4, 4, 6, _wait, True, 104),
         Column("TOOK", 4, 4, 7, _run, True, 104),
         Column("FOR", 4, 4, 1, _age, True),
     ]
@@ -189,9 +190,12 @@ class TaskTable(Table[TaskView]):
         tasks = self.source()
         task = max((len(name) for name in shown), default=11)
         type_ = max((len(tasks[name].type) for name in shown if name in tasks), default=12)
-        agent = max((len(name) for name in self.model.fleet.agents), default=12)
+        held = [tasks[name].agent_id or f"→{tasks[name].assigned_to or ''}" for name in shown if name in tasks]
+        agent = max((len(name) for name in held), default=12)
         if self.size.width < 100:
             return {"TASK": min(task, 13), "TYPE": 12, "AGENT": min(agent, 14)}
+        if self.size.width < 140:
+            return {"TASK": min(task, 24), "TYPE": min(type_, 18), "AGENT": min(agent, 20)}
         return {"TASK": min(task, 40), "TYPE": min(type_, 24), "AGENT": min(agent, 28)}
 
     def title(self) -> list[tuple[str, str]]:

@@ -1,0 +1,48 @@
+"""What each width has room for: waits and trails from 120 columns on, and long values are broken, not cut."""
+
+import re
+
+import pytest
+
+from swarm_tui.protocol.bodies import Status
+from swarm_tui.protocol.topics import Kind
+from tests.ui import scenes
+from tests.ui.harness import seated
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("size", [(120, 40), (200, 50)])
+async def test_waits_and_trails_show(size: tuple[int, int]) -> None:
+    async with seated("calm", size) as seat:
+        main = seat.app.main
+        agents = {column.head: width for column, width in main.agents.laid(main.agents.size.width - 1)}
+        assert {"MEM", "", "CPU", " "} <= agents.keys(), "the trails of memory and processor"
+        assert agents["DOES"] >= 24, "its task, a bar and its percents"
+        heads = [column.head for column, _ in main.tasks.laid(main.tasks.size.width - 1)]
+        assert heads[-3:] == ["WAIT", "TOOK", "FOR"]
+        running = next(line for line in seat.text() if "task_8d21c0" in line and "38%" in line and "running" in line)
+        assert re.search(r"  0s    ·  3\ds", running), "how long it waited, and how long it has run so far"
+
+
+@pytest.mark.asyncio
+async def test_the_age_of_an_ended_task_goes_on() -> None:
+    async with seated("calm") as seat:
+        seat.app.open_task("task_11f3a9c1")
+        await seat.settle()
+        assert seat.has("published", ", 4m ago")
+        await seat.pass_(65.0)
+        assert seat.has("published", ", 6m ago")
+
+
+@pytest.mark.asyncio
+async def test_long_values_are_broken_and_not_cut() -> None:
+    async with seated("calm", (80, 24)) as seat:
+        able = [f"testing.part-{n:02d}" for n in range(12)]
+        seat.source.say("testing-01", Kind.STATUS, Status(status="online", role="testing", capabilities=able),
+                        "testing-01", role="testing")  # fmt: skip
+        scenes.task(seat.source, seat.clock, "task_x", "testing.run", "testing-01")
+        await seat.settle()
+        seat.app.open_agent("testing-01")
+        await seat.settle()
+        assert seat.has("testing.part-00")
+        assert seat.has("testing.part-11")
