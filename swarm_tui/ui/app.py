@@ -265,8 +265,12 @@ class SwarmApp(TypeAhead, Opening, Watching, Taking, App[int]):
 
     def _use_theme(self, name: str) -> None:
         known = name if name in themes.NAMES else themes.DEFAULT
-        self.look = themes.look(known)
+        self.look = themes.look(known, colour=not self.no_color)
         self.theme = known
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """What our styles use, for a theme that is not ours: Textual's own, before ours is there."""
+        return {"field": "#1f2834", "field-on": "#2b4a6e", "field-text": "#ffffff"}
 
     def in_thread(self, work: Callable[[], Any], done: Callable[[Any], None]) -> None:
         """Do what blocks on a thread, and take the outcome on the screen's own."""

@@ -41,8 +41,10 @@ class FormScreen(SwarmScreen):
     FormScreen #title { height: 1; background: $panel; padding: 0 1; text-style: bold; color: $accent; }
     FormScreen #scroll { height: 1fr; padding: 0 1; }
     FormScreen #fields { height: auto; margin-bottom: 1; }
-    FormScreen TextArea { height: 7; border: none; padding: 0 1; background: $surface; margin-left: 12;
+    FormScreen TextArea { height: 7; border: none; border-left: outer $field; padding: 0 1 0 0; margin-left: 12;
                           max-width: 100; }
+    FormScreen TextArea, FormScreen TextArea:ansi { background: $field; }
+    FormScreen TextArea:focus { border: none; border-left: outer $accent; }
     FormScreen #rawhelp, FormScreen .hint { color: $text-muted; margin-left: 12; }
     """
 

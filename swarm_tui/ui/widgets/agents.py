@@ -117,7 +117,8 @@ def does(agent: AgentView, scene: Scene, width: int) -> Parts:
     if agent.reason and agent.state not in LIVE:
         return text_cell(flat(agent.reason), looks.AGENT[agent.state][1], scene, width)
     if not agent.task_id or agent.state in QUIET:
-        return text_cell(flat(agent.trouble) if agent.state in LIVE else "", "warn", scene, width)
+        lacks = flat(agent.trouble) if agent.state in LIVE else ""
+        return text_cell(lacks, "warn" if lacks else "plain", scene, width)
     task = scene.tasks.get(agent.task_id)
     if task is None or task.progress is None:
         return id_cell(agent.task_id, "busy", scene, width)

@@ -17,8 +17,10 @@ class FieldRow(Vertical):
     FieldRow { height: 2; max-width: 112; }
     FieldRow Horizontal { height: 1; }
     FieldRow .name { width: 12; text-style: bold; }
-    FieldRow Input { border: none; height: 1; padding: 0 1; background: $surface; width: 1fr; }
-    FieldRow Input:focus { border: none; background: $boost; }
+    FieldRow Input { border: none; height: 1; padding: 0 1; width: 1fr; }
+    FieldRow Input, FieldRow Input:ansi { background: $field; }
+    FieldRow Input:ansi { color: $field-text; }
+    FieldRow Input:focus { background: $field-on; color: $field-text; }
     FieldRow .help { height: 1; margin-left: 12; color: $text-muted; }
     FieldRow.wrong .help { color: $error; }
     FieldRow.wrong .name { color: $error; }

@@ -1,0 +1,74 @@
+"""Colours that can be read: contrast in each theme, what is loud without colours, and the cursor on sixteen colours."""
+
+import pytest
+from rich.color import Color
+
+from swarm_tui.ui.theme import NAMES, look, themes
+from tests.ui.harness import seated
+
+READABLE = 4.5
+SAID = ("ok", "busy", "warn", "bad", "wait", "quiet", "accent")
+EXACT = [theme for theme in themes() if theme.name != "ansi"]
+"""The themes whose colours are ours, and not the terminal's."""
+
+
+def luminance(colour: Color) -> float:
+    parts = [part / 255 for part in colour.get_truecolor()]
+    red, green, blue = (p / 12.92 if p <= 0.03928 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one: Color | str | None, other: Color | str | None) -> float:
+    """As WCAG has it: 1 to 21."""
+    colours = [Color.parse(each) if isinstance(each, str) else each for each in (one, other)]
+    low, high = sorted(luminance(colour) for colour in colours if colour is not None)
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("theme", EXACT, ids=lambda theme: theme.name)
+def test_each_word_can_be_read_where_it_stands(theme) -> None:  # type: ignore[no-untyped-def]
+    styles = look(theme.name)
+    grounds = {name: styles[name].bgcolor for name in ("cursor", "rest", "head")} | {
+        "page": Color.parse(theme.background), "panel": Color.parse(theme.panel)
+    }  # fmt: skip
+    faint = [(s, g) for s in SAID for g, colour in grounds.items() if contrast(styles[s].color, colour) < READABLE]
+    assert not faint
+    for strip in ("alarm", "caution", "match"):
+        assert contrast(styles[strip].color, styles[strip].bgcolor) >= READABLE, strip
+
+
+@pytest.mark.parametrize("theme", EXACT, ids=lambda theme: theme.name)
+def test_the_field_with_the_focus_stands_out_from_the_others(theme) -> None:  # type: ignore[no-untyped-def]
+    field, on, text = (theme.variables[name] for name in ("field", "field-on", "field-text"))
+    assert contrast(field, theme.background) >= 1.2
+    assert contrast(on, field) >= 1.25
+    assert contrast(on, theme.background) > contrast(field, theme.background)
+    assert contrast(text, on) >= READABLE
+    assert contrast(theme.foreground, field) >= READABLE
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_without_colours_what_is_wrong_is_loudest(name: str) -> None:
+    styles = look(name, colour=False)
+    for loud in ("bad", "alarm"):
+        assert styles[loud].reverse
+        assert styles[loud].bold
+        assert styles[loud].color is None, "any colour becomes some grey"
+    assert styles["caution"].reverse
+    assert styles["warn"].bold
+    assert not styles["ok"].bold
+
+
+@pytest.mark.asyncio
+async def test_no_color_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with seated("trouble", (80, 24)) as seat:
+        assert seat.app.look["bad"].reverse
+        await seat.press("ctrl+t")
+        assert seat.app.look["bad"].reverse
+
+
+def test_sixteen_colours_put_no_colour_of_theirs_under_the_words() -> None:
+    assert look("ansi")["cursor"].bgcolor is None
+    assert look("ansi")["cursor"].reverse
+    assert look("ansi")["bar"].bgcolor is not None, "progress has a track"
