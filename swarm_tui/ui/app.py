@@ -114,9 +114,10 @@ class SwarmApp(TypeAhead, Opening, Watching, Taking, App[int]):
         self._keeper.keep()
 
     def _hung_up(self) -> None:
-        """The terminal is gone."""
+        """The terminal is gone: end as the signal ends others, for a clean exit would wait to draw on it."""
         self._keeper.keep()
-        self.exit(0)
+        asyncio.get_running_loop().remove_signal_handler(signal.SIGHUP)
+        signal.raise_signal(signal.SIGHUP)
 
     @property
     def front(self) -> SwarmScreen | None:

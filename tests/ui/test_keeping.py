@@ -24,15 +24,19 @@ async def test_a_change_is_kept_without_a_clean_exit(tmp_path: Path) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_closed_terminal_ends_the_screen_and_loses_nothing(tmp_path: Path) -> None:
-    path = tmp_path / "screen.json"
+async def test_a_closed_terminal_ends_the_screen_and_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, raised = tmp_path / "screen.json", list[int]()
+    monkeypatch.setattr(signal, "raise_signal", raised.append)
     async with seated("calm", state_path=path) as seat:
         await seat.press("ctrl+t")
         os.kill(os.getpid(), signal.SIGHUP)
         await seat.pilot.pause()
         await seat.pilot.pause()
         assert load_state(path).theme == "light"
-        assert seat.app._exit
+        assert raised == [signal.SIGHUP], "it would wait for a terminal that is gone"
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
 
 
 @pytest.mark.asyncio
