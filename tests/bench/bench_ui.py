@@ -66,7 +66,8 @@ async def crowded() -> None:
         seat = Seat(app, pilot, source, clock)
         crowd(source)
         began = time.perf_counter()
-        app.drain()
+        while source.waiting():
+            app.drain()
         print(f"take in {AGENTS + AGENTS + TASKS:,} messages: {time.perf_counter() - began:.2f} s")
         await seat.settle()
         gc.freeze()  # As the app does by itself when its timers run.

@@ -90,7 +90,8 @@ async def rate(broker: RealBroker, per_second: int, seconds: float, limit: float
         used = (sum(me.cpu_times()[:2]) - used) / (time.perf_counter() - start)
         published = int(process.communicate()[0])
         lost = await asyncio.to_thread(dropped, broker.port) - lost
-        app.drain()
+        while app.source.waiting():
+            app.drain()
         received = app.model.received - before
         print(
             f"{published:,} published, {received:,} received, {lost:,} dropped, {app.model.stream.skipped:,} unlisted"
