@@ -11,7 +11,15 @@ from swarm_tui.protocol.bodies import BODY, Body, Cleared, Inbox, Unknown
 from swarm_tui.protocol.envelope import ANONYMOUS, Event, Rejected, parse_time
 from swarm_tui.protocol.mend import TASKS, snake
 from swarm_tui.protocol.names import is_agent_id, is_task_id
-from swarm_tui.protocol.raw import MAX_BYTES, MAX_DEPTH, MAX_VALUES, RefusedError, parse_object
+from swarm_tui.protocol.raw import (
+    MAX_BYTES,
+    MAX_DEPTH,
+    MAX_VALUES,
+    RefusedError,
+    check_numbers,
+    has_long_number,
+    parse_object,
+)
 from swarm_tui.protocol.text import clean
 from swarm_tui.protocol.topics import COMMANDS, RETAINED, Kind, parse
 from swarm_tui.protocol.writer import COMMAND_LIFE, Writer, builtins
@@ -106,6 +114,10 @@ def _read(full: str, kind: Kind, key: str, raw: bytes, retained: bool, received:
     if kind in COMMANDS and kind not in RETAINED and expires_at is not None and expires_at < received:
         raise RefusedError(f"a command that expired {received - expires_at:.0f} s ago (or a clock is off)")
     role = body.get("role", payload.get("role"))
+    typed = _typed(kind, key, sender, payload)
+    if has_long_number(raw):
+        # Numbers are taken as text too, of any length.
+        check_numbers(typed)
     return Event(
         topic=intern(clean(full)),
         kind=kind,
@@ -115,7 +127,7 @@ def _read(full: str, kind: Kind, key: str, raw: bytes, retained: bool, received:
         received=received,
         sender=intern(sender),
         role=intern(clean(role, 64)) if isinstance(role, str) else None,
-        body=_typed(kind, key, sender, payload),
+        body=typed,
         payload=payload,
         retained=retained,
         expires_at=expires_at,

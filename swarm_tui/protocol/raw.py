@@ -1,4 +1,4 @@
-"""Bytes to a JSON object, refusing what is too big, too deep, too many or not JSON before anything is built."""
+"""Bytes to a JSON object, refusing what is too big, too deep, too many, too long a number or not JSON."""
 
 import re
 from typing import Any, cast
@@ -12,7 +12,11 @@ MAX_VALUES = 10_000
 #: A string that never ends takes the rest, else each quote in it would be tried as a beginning.
 _TOKENS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[{}\[\],]', re.DOTALL)
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+#: Every digit as a zero, and as many as the shortest number that may not fit 64 bits has: `in` is quicker than a regex.
+_ZEROS = bytes.maketrans(b"123456789", b"0" * 9)
+_LONG = b"0" * 19
 _decode_json = msgspec.json.Decoder().decode
+_encode_msgpack = msgspec.msgpack.Encoder(enc_hook=str).encode
 
 
 class RefusedError(Exception):
@@ -27,9 +31,7 @@ def parse_object(raw: bytes) -> dict[str, Any]:
         raw.decode("utf-8")
     except UnicodeDecodeError as error:
         raise RefusedError(f"not UTF-8 at byte {error.start}") from None
-    nested = raw.count(b"{") + raw.count(b"[")
-    if nested + raw.count(b",") > MAX_VALUES or nested > MAX_DEPTH:
-        _measure(raw)
+    _measure(raw, MAX_DEPTH, MAX_VALUES)
     try:
         value = _decode_json(raw)
     except (msgspec.DecodeError, RecursionError, ValueError) as error:
@@ -37,25 +39,54 @@ def parse_object(raw: bytes) -> dict[str, Any]:
         raise RefusedError(f"not JSON: {error}{lone}") from None
     if not isinstance(value, dict):
         raise RefusedError(f"a JSON {_json_name(value)} where an object belongs")
+    if has_long_number(raw):
+        check_numbers(value)
     return cast("dict[str, Any]", value)
 
 
-def _measure(raw: bytes) -> None:
+def has_long_number(raw: bytes) -> bool:
+    """Whether so many digits follow each other somewhere that a number of them may need more than 64 bits."""
+    return _LONG in raw.translate(_ZEROS)
+
+
+def check_numbers(value: object) -> None:
+    """Raise RefusedError when an integer in `value` is not in -2**63 … 2**64 - 1: JSON takes it, the journal cannot."""
+    try:
+        _encode_msgpack(value)
+    except OverflowError:
+        raise RefusedError("an integer of more than 64 bits") from None
+
+
+def too_much(raw: bytes, *, size: int = MAX_BYTES, depth: int = MAX_DEPTH, values: int = MAX_VALUES) -> str | None:
+    """In what this JSON is over a limit; None when it is within all. By default the limits of a whole message."""
+    try:
+        if len(raw) > size:
+            raise RefusedError(f"{len(raw):,} bytes; at most {size:,}")
+        _measure(raw, depth, values)
+    except RefusedError as refused:
+        return str(refused)
+    return None
+
+
+def _measure(raw: bytes, max_depth: int, max_values: int) -> None:
     """Refuse too deep or too many: brackets and commas outside of strings."""
+    nested = raw.count(b"{") + raw.count(b"[")
+    if nested + raw.count(b",") <= max_values and nested <= max_depth:
+        return
     depth = values = 0
     for token in _TOKENS.finditer(raw):
         mark = token.group()
         if mark in b"{[":
             depth += 1
             values += 1
-            if depth > MAX_DEPTH:
-                raise RefusedError(f"nests over {MAX_DEPTH} deep")
+            if depth > max_depth:
+                raise RefusedError(f"nests over {max_depth} deep")
         elif mark in b"}]":
             depth -= 1
         elif mark == b",":
             values += 1
-        if values > MAX_VALUES:
-            raise RefusedError(f"holds over {MAX_VALUES:,} values")
+        if values > max_values:
+            raise RefusedError(f"holds over {max_values:,} values")
 
 
 def _json_name(value: object) -> str:

@@ -203,6 +203,16 @@ TOLERATED: dict[str, tuple[Kind, object, dict[str, object]]] = {
         {"payload": {"task_id": "t", "agent_id": "a", "claimed_at": 1_771_000_000}},
         {"body.claimed_at": "2026-02-13T16:26:40.000Z"},
     ),
+    "the largest integers": (
+        Kind.TASK_NEW,
+        {"payload": {**TASK, "payload": {"n": [2**64 - 1, -(2**63)], "f": 1e30}}},
+        {"body.payload": {"n": [2**64 - 1, -(2**63)], "f": 1e30}},
+    ),
+    "a long number in a text": (
+        Kind.TASK_NEW,
+        {"payload": {**TASK, "payload": {"account": "9" * 40}}},
+        {"body.payload": {"account": "9" * 40}},
+    ),
     "unknown fields": (Kind.TASK_NEW, {"payload": {**TASK, "colour": "red"}, "trace": 1}, {"payload.colour": "red"}),
     "nulls": (
         Kind.TASK_NEW,
@@ -270,6 +280,14 @@ REFUSED: dict[str, tuple[Kind, object, str]] = {
     "NaN": (Kind.TASK_NEW, b'{"a": NaN}', "not JSON"),
     "Infinity": (Kind.TASK_NEW, b'{"a": -Infinity}', "not JSON"),
     "a number beyond all": (Kind.TASK_NEW, b'{"a": 1e999}', "not JSON"),
+    "an integer of 65 bits": (Kind.TASK_NEW, b'{"a": [18446744073709551616]}', "more than 64 bits"),
+    "a negative one of 65 bits": (Kind.TASK_NEW, b'{"a": {"b": -9223372036854775809}}', "more than 64 bits"),
+    "one of 40 digits": (Kind.TASK_NEW, b'{"a": %b}' % (b"9" * 40), "more than 64 bits"),
+    "one of 65 bits as text": (
+        Kind.TASK_NEW,
+        {"payload": {**TASK, "max_attempts": "18446744073709551616"}},
+        "more than 64 bits",
+    ),
     "a number of 9,000 digits": (Kind.TASK_NEW, b'{"a": %b}' % (b"9" * 9000), "not JSON"),
     "too big": (Kind.TASK_NEW, b'{"a": "%b"}' % (b"x" * MAX_BYTES), "at most 131,072"),
     "ten megabytes": (Kind.TASK_NEW, b"x" * 10_000_000, "10,000,000 bytes"),
