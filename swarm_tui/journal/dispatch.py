@@ -10,6 +10,7 @@ from msgspec import Struct
 from swarm_tui.domain.dispatch.model import Job
 from swarm_tui.domain.states import OPEN
 from swarm_tui.journal.db import JournalError, connect, in_memory, lock
+from swarm_tui.journal.storable import encoded
 from swarm_tui.protocol.envelope import Outgoing
 
 MIGRATIONS = (
@@ -33,7 +34,6 @@ MIGRATIONS = (
 KEEP_DAYS = 7.0
 KEEP_TASKS = 100_000
 
-_encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Job).decode
 _OPEN = tuple(sorted(state.value for state in OPEN))
 _UPSERT = (
@@ -190,4 +190,4 @@ class Journal:
 def _columns(job: Job) -> tuple[object, ...]:
     task = job.task
     ended = job.ended_at if job.ended else None
-    return (task.task_id, job.state.value, task.type, task.idempotency_key, job.created_at, ended, _encode(job))
+    return (task.task_id, job.state.value, task.type, task.idempotency_key, job.created_at, ended, encoded(job))
