@@ -3,6 +3,7 @@
 from hashlib import sha256
 from typing import Any
 
+import msgspec
 from msgspec.structs import replace
 
 from swarm_tui.domain.dispatch.model import Job
@@ -13,7 +14,13 @@ from swarm_tui.domain.states import TaskState
 from swarm_tui.protocol.bodies import ErrorInfo, Failed, Queued, Task, TaskRejected
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.names import InvalidNameError, check_task_type
+from swarm_tui.protocol.raw import MAX_BYTES, MAX_DEPTH, MAX_VALUES, too_much
 from swarm_tui.protocol.topics import Kind
+
+#: What an offer adds around its task at most, with the longest ids and an incarnation of 256 letters: bytes and values.
+ROOM, ROOM_VALUES = 1024, 50
+#: An offer's task stands in its payload, and that in its envelope.
+OFFER_DEPTH = 2
 
 
 def payload_hash(task_type: str, payload: dict[str, Any]) -> str:
@@ -71,7 +78,18 @@ def _refusal(turn: Turn, task: Task) -> str | None:
         return "timeout: more than 0 and at most 604800 seconds"
     if task.max_attempts is not None and not 1 <= task.max_attempts <= 100:
         return "max_attempts: 1 to 100"
-    return None
+    return _unreadable(task)
+
+
+def _unreadable(task: Task) -> str | None:
+    """Why the task's offer, which is larger and nests deeper than the task's own message, would be read by nobody."""
+    over = too_much(
+        msgspec.json.encode(task),
+        size=MAX_BYTES - ROOM,
+        depth=MAX_DEPTH - OFFER_DEPTH,
+        values=MAX_VALUES - ROOM_VALUES,
+    )
+    return None if over is None else f"too much for an offer, which holds it whole: {over}"
 
 
 def _take(turn: Turn, event: Event, task: Task, mark: str) -> None:
