@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from swarm_tui.agent.roles.task_manager.engine import ENDS, Engine
-from swarm_tui.agent.roles.task_manager.queries import PAGE_BYTES, answers
+from swarm_tui.agent.roles.task_manager.queries import answers
 from swarm_tui.domain.dispatch import Job, Settings, Tick
 from swarm_tui.domain.states import TaskState
 from swarm_tui.journal.db import JournalError, JournalInUseError
@@ -16,6 +16,7 @@ from swarm_tui.journal.dispatch import Journal, Letter
 from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.codec import Writer, decode
 from swarm_tui.protocol.envelope import Event, Outgoing
+from swarm_tui.protocol.pages import PAGE_BYTES
 from swarm_tui.protocol.topics import Kind
 from tests.unit.dispatch.world import RULES, SWARM
 
