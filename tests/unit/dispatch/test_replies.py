@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from swarm_tui.agent.roles.task_manager.queries import answers
@@ -120,3 +120,25 @@ def test_a_long_history_is_cut_in_its_middle_and_says_so() -> None:
     assert "of 200 are left out" in marks[0]["detail"]
     assert (row["hops"][0]["at"], row["hops"][-1]["at"]) == (0.0, 199.0)
     assert any("of 200 are left out" in line for line in row["errors"])
+
+
+ANY_ARGS = st.dictionaries(
+    st.sampled_from(["state", "type", "limit", "offset", "task_id"]),
+    st.one_of(
+        st.none(), st.booleans(), st.integers(-(2**63), 2**64 - 1), st.floats(), st.text(max_size=5),
+        st.sampled_from([[], {}, [1], {"a": 1}, "dead", "noop", "t"]),
+    ),
+)  # fmt: skip
+
+
+@settings(deadline=None)
+@given(st.sampled_from(["tasks", "task", "status"]), ANY_ARGS)
+@example("tasks", {"state": []})
+@example("tasks", {"type": {}})
+@example("task", {"task_id": []})
+def test_any_arguments_are_answered(query: str, args: dict[str, Any]) -> None:
+    journal = Journal(None)
+    journal.commit([job("t", {})], [])
+    for reply in answers(ASK, Query(query=query, args=args), journal, "m"):
+        assert len(reply.rows) <= 1
+    journal.close()

@@ -37,10 +37,10 @@ def answers(event: Event, query: Query, journal: Journal, me: str) -> Iterator[R
 
 def _list(args: dict[str, Any], journal: Journal) -> Iterable[Any]:
     state, task_type = args.get("state"), args.get("type")
-    if state is not None and state not in set(TaskState):
+    if state is not None and (not isinstance(state, str) or state not in set(TaskState)):
         return
     jobs = journal.search(
-        state if isinstance(state, str) else None,
+        state,
         task_type if isinstance(task_type, str) else None,
         _number(args.get("limit"), 1000, MAX_ROWS),
         _number(args.get("offset"), 0, 10**9),
