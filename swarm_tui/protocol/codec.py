@@ -98,7 +98,9 @@ def _read(full: str, kind: Kind, key: str, raw: bytes, retained: bool, received:
     body = parse_object(raw)
     identity = body.get("id")
     if not isinstance(identity, str) or not 0 < len(identity) <= 128:
-        identity = _digest(b"%b\0%b\0%f" % (full.encode("utf-8", "replace"), raw, received))
+        # What is retained is heard again at each connect, and is the same message then.
+        when = b"" if kind in RETAINED else b"%f" % received
+        identity = _digest(b"%b\0%b\0%b" % (full.encode("utf-8", "replace"), raw, when))
     bare = not isinstance(body.get("payload"), dict) or "task_id" in body or "taskId" in body
     payload = snake(kind, body if bare else body["payload"], _digest(identity.encode("utf-8", "replace")))
     if kind in TASKS and isinstance(key_there := body.get("idempotencyKey", body.get("idempotency_key")), str):

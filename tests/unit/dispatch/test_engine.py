@@ -297,3 +297,20 @@ def test_queries_answer_in_pages_small_enough_for_any_broker() -> None:
     one = list(answers(event, b.Query(query="task", args={"task_id": "t7"}), journal, "tm"))
     assert one[0].rows[0]["hops"]
     assert list(answers(event, b.Query(query="status"), journal, "tm")) == []
+
+
+def test_a_halt_without_an_id_cancels_once_however_often_the_broker_repeats_it() -> None:
+    life = Life(Journal(None))
+
+    def halt(*, retained: bool) -> None:
+        life.now += 1.0
+        event = decode(SWARM, f"{SWARM}/halt", b'{"payload": {"reason": "fire"}}', retained, 1.7e9 + life.now)
+        assert isinstance(event, Event)
+        life.engine.hear([event])
+
+    life.submit("before")
+    halt(retained=False)
+    life.submit("after")
+    halt(retained=True)
+    states = {job.task_id: job.state for job in life.engine.state.jobs.values()}
+    assert states == {"before": TaskState.CANCELLED, "after": TaskState.QUEUED}

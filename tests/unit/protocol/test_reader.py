@@ -376,6 +376,17 @@ def test_without_an_id_each_receipt_is_its_own() -> None:
     assert later.id != one.id
 
 
+@pytest.mark.parametrize("kind", sorted(RETAINED))
+def test_what_is_retained_is_the_same_message_at_each_connect(kind: Kind) -> None:
+    body = {"payload": {"reason": "fire", "status": "online", "instance": "i", "desired": 1}}
+    ids = set()
+    for retained, at in ((False, NOW), (True, NOW + 1), (True, NOW + 2)):
+        heard = decode(S, topic(S, kind, "a1"), raw(body), retained, at)
+        assert isinstance(heard, Event)
+        ids.add(heard.id)
+    assert len(ids) == 1
+
+
 def test_a_request_without_a_task_id_gets_the_same_one_for_the_same_message() -> None:
     body = {"id": "m1", "payload": {"service": "auth"}}
     first, again = good(Kind.DEPLOYMENT_REQUEST, body), good(Kind.DEPLOYMENT_REQUEST, body)
