@@ -7,9 +7,11 @@ from typing import IO
 import msgspec
 from msgspec import Struct
 
+from swarm_tui.config.paths import StateDir
 from swarm_tui.domain.dispatch.model import Job
 from swarm_tui.domain.states import OPEN
 from swarm_tui.journal.db import JournalError, connect, in_memory, lock
+from swarm_tui.journal.results import Results
 from swarm_tui.journal.storable import encoded
 from swarm_tui.protocol.envelope import Outgoing
 
@@ -33,6 +35,8 @@ MIGRATIONS = (
 )
 KEEP_DAYS = 7.0
 KEEP_TASKS = 100_000
+#: Tasks that are forgotten in one go, and files of results that are looked at.
+AT_ONCE = 2000
 
 _decode = msgspec.msgpack.Decoder(Job).decode
 _OPEN = tuple(sorted(state.value for state in OPEN))
@@ -60,6 +64,7 @@ class Journal:
         """`path` None keeps it in memory, without a lock. Raises JournalError."""
         self._lock: IO[str] | None = None
         self._last_row = 0
+        self._results = None if path is None else Results(StateDir(path.parent).results())
         if path is None:
             self._db = in_memory(MIGRATIONS)
             return
@@ -158,13 +163,17 @@ class Journal:
         for (body,) in self._db.execute(sql, (*values, limit, offset)):
             yield _decode(body)
 
-    def prune(self, now: float, *, days: float = KEEP_DAYS, keep: int = KEEP_TASKS, at_once: int = 2000) -> int:
-        """Forget ended tasks that are too old or too many, at most `at_once`; returns how many."""
+    def prune(self, now: float, *, days: float = KEEP_DAYS, keep: int = KEEP_TASKS, at_once: int = AT_ONCE) -> int:
+        """Forget ended tasks that are too old or too many, and the files of results of tasks that are forgotten.
+
+        Returns how many were removed. It is bounded: when they are `at_once` or more, others may be due.
+        """
+        oldest = now - days * 86400
         self._db.execute("BEGIN IMMEDIATE")
         try:
             gone = self._db.execute(
                 "DELETE FROM task WHERE task_id IN (SELECT task_id FROM task WHERE ended < ? ORDER BY ended LIMIT ?)",
-                (now - days * 86400, at_once),
+                (oldest, at_once),
             ).rowcount
             count = self._db.execute("SELECT count(*) FROM task WHERE ended IS NOT NULL").fetchone()[0]
             if count > keep:
@@ -173,12 +182,21 @@ class Journal:
                     "(SELECT task_id FROM task WHERE ended IS NOT NULL ORDER BY ended LIMIT ?)",
                     (min(count - keep, at_once),),
                 ).rowcount
+            if count >= keep:
+                found = self._db.execute("SELECT min(ended) FROM task WHERE ended IS NOT NULL").fetchone()[0]
+                oldest = max(oldest, found or oldest)
             self._db.execute("COMMIT")
         except BaseException:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise
+        if self._results is not None:
+            # A task that the journal never had, for it was done without a dispatcher, keeps its result as long.
+            gone += self._results.sweep(oldest, now, self._has, at_once=at_once)
         return int(gone)
+
+    def _has(self, task_id: str) -> bool:
+        return self._db.execute("SELECT 1 FROM task WHERE task_id = ?", (task_id,)).fetchone() is not None
 
     def close(self) -> None:
         """Let go of the database and its lock."""

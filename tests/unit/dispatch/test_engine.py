@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from swarm_tui.agent.roles.task_manager.engine import ENDS, Engine
+from swarm_tui.agent.roles.task_manager.engine import ENDS, PRUNE_EVERY, Engine
 from swarm_tui.agent.roles.task_manager.queries import answers
 from swarm_tui.domain.dispatch import Job, Settings, Tick
 from swarm_tui.domain.states import TaskState
 from swarm_tui.journal.db import JournalError, JournalInUseError
-from swarm_tui.journal.dispatch import Journal, Letter
+from swarm_tui.journal.dispatch import AT_ONCE, Journal, Letter
 from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.codec import Writer, decode
 from swarm_tui.protocol.envelope import Event, Outgoing
@@ -314,3 +314,15 @@ def test_a_halt_without_an_id_cancels_once_however_often_the_broker_repeats_it()
     halt(retained=True)
     states = {job.task_id: job.state for job in life.engine.state.jobs.values()}
     assert states == {"before": TaskState.CANCELLED, "after": TaskState.QUEUED}
+
+
+def test_a_backlog_of_old_tasks_is_forgotten_within_seconds() -> None:
+    journal = Journal(None)
+    life = Life(journal)
+    rows = ((f"o{n}", "complete", "noop", None, 1.0, 1.0 + n, b"") for n in range(5 * AT_ONCE))
+    journal._db.executemany("INSERT INTO task VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+    life.now += PRUNE_EVERY
+    for _ in range(6):
+        life.engine.hear([Tick()])
+        life.now += 1.0
+    assert journal._db.execute("SELECT count(*) FROM task").fetchone()[0] == 0

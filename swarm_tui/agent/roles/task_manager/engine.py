@@ -20,7 +20,7 @@ from swarm_tui.domain.dispatch.model import (
     Tick,
 )
 from swarm_tui.domain.dispatch.outcomes import GIVEN
-from swarm_tui.journal.dispatch import Journal, Letter
+from swarm_tui.journal.dispatch import AT_ONCE, Journal, Letter
 from swarm_tui.protocol.bodies import Alert, Halt, Heartbeat, Task
 from swarm_tui.protocol.codec import Writer
 from swarm_tui.protocol.envelope import Event, Outgoing
@@ -32,7 +32,8 @@ Publish = Callable[[Outgoing, Callable[[], None] | None], None]
 LAZY, LAZY_SENT = 0.25, 1.0
 #: Seconds that tasks' ends and their acks are kept back, to be written and said together; and how many are.
 ENDS, MANY_ENDS = 0.05, 16
-PRUNE_EVERY = 60.0
+#: Seconds between two looks for tasks to forget, and while there are too many for one.
+PRUNE_EVERY, PRUNE_ON = 60.0, 1.0
 MANY = 1000
 #: Outbox rows that are removed together; numbers of tasks that are kept together.
 MANY_SENT, SEQ_AHEAD = 50, 1000
@@ -280,7 +281,9 @@ class Engine:
             return
         self._pruned = now
         try:
-            self.journal.prune(self._clocks[1]())
+            if self.journal.prune(self._clocks[1]()) >= AT_ONCE:
+                # More may be due: a swarm can end more tasks in a minute than are forgotten in one go.
+                self._pruned = now - PRUNE_EVERY + PRUNE_ON
         except sqlite3.Error as error:
             self._log(f"old tasks could not be removed from the journal: {error}")
 
