@@ -7,6 +7,7 @@ import msgspec
 
 from swarm_tui.protocol.bodies import Body
 from swarm_tui.protocol.envelope import Outgoing, rfc3339
+from swarm_tui.protocol.raw import has_long_number
 from swarm_tui.protocol.topics import COMMANDS, QOS_0, RETAINED, Kind, topic
 
 #: How long a command may act, seconds.
@@ -29,11 +30,13 @@ def _without_none(plain: dict[str, Any]) -> dict[str, Any]:
 
 
 def encode(value: dict[str, Any]) -> bytes:
-    """`value` as UTF-8 JSON; a lone surrogate (from a file's name) becomes U+FFFD, as no reader takes it."""
+    """`value` as UTF-8 JSON that readers take: a lone surrogate (from a file's name) becomes U+FFFD, and an integer of
+    more than 64 bits its digits as text."""
     try:
-        return _encode_json(value)
+        raw = _encode_json(value)
     except UnicodeEncodeError:
         return _encode_json(_scrubbed(value))
+    return _encode_json(_scrubbed(value)) if has_long_number(raw) else raw
 
 
 def _scrubbed(value: Any) -> Any:
@@ -43,6 +46,8 @@ def _scrubbed(value: Any) -> Any:
         return {_scrubbed(name): _scrubbed(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_scrubbed(inner) for inner in value]
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        return str(value)
     return value
 
 

@@ -71,3 +71,16 @@ def test_it_is_told_what_readers_would_refuse() -> None:
     assert "at most 131,072" in (why("x" * 140_000) or "")
     assert "nests over 32 deep" in (why(deep) or "")
     assert "over 10,000 values" in (why(list(range(11_000))) or "")
+
+
+def test_an_integer_that_no_reader_takes_is_said_as_text() -> None:
+    long = {"uuid": 2**127, "small": [-(2**63), 2**64 - 1, 2**64, -(2**63) - 1], "name": "caf\udce9", "text": "9" * 40}
+    message = writer().message(Kind.TASK_COMPLETE, Complete(task_id="t", result=long))
+    event = decode("s", message.topic, message.payload, False, NOW)
+    assert isinstance(event, Event), event
+    assert event.payload["result"] == {
+        "uuid": str(2**127),
+        "small": [-(2**63), 2**64 - 1, str(2**64), str(-(2**63) - 1)],
+        "name": "caf\ufffd",
+        "text": "9" * 40,
+    }
