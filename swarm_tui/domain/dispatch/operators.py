@@ -116,7 +116,8 @@ def halt(turn: Turn, event: Event) -> None:
     if isinstance(event.body, Cleared):
         if state.halted is not None:
             turn.note("the halt is lifted")
-        state.halted = None
+        # One said again byte for byte is another halt, also without an id of its own.
+        state.halted, state.halt_id = None, ""
         return
     body = event.body
     assert isinstance(body, Halt)

@@ -186,3 +186,21 @@ def test_timers_of_what_ended_are_let_go() -> None:
         world.complete(offers(world.submit(f"t{number}", expires_at=world.wall + 86_400))[0])
     world.tick(40)
     assert len(world.state.timers) <= 1001
+
+
+def test_a_halt_that_was_lifted_and_is_said_again_is_another() -> None:
+    """Also without an id of its own, where the same bytes make the same one."""
+    world = World()
+    world.agent("a")
+
+    def halt(raw: bytes) -> None:
+        event = decode(SWARM, f"{SWARM}/halt", raw, True, world.wall)
+        assert isinstance(event, Event)
+        step(world.state, event, world.moment())
+
+    halt(b'{"reason":"fire"}')
+    halt(b"")
+    world.submit("t")
+    halt(b'{"reason":"fire"}')
+    assert world.job("t").state is TaskState.ASSIGNED
+    assert world.job("t").cancelling == "halt: fire"

@@ -248,6 +248,7 @@ def test_it_stands_down_only_for_another_that_is_online_and_newer(scene: Scene) 
     scene.leads(first, 1)
     scene.say(Kind.DISPATCHER, b.Dispatcher(instance="far/1", epoch=9, online=False))
     scene.say(Kind.DISPATCHER, b.Dispatcher(instance="a/1", epoch=1, online=True))
+    scene.say(Kind.DISPATCHER, b.Dispatcher(instance="zz/1", epoch=2**63, online=True))
     scene.say(Kind.TASK_NEW, b.Task(task_id="t", type="noop"))
     until(lambda: scene.heard(Kind.TASK_QUEUED, task_id="t"), what="t to be journaled")
     assert first.leading

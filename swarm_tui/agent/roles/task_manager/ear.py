@@ -14,6 +14,8 @@ from swarm_tui.protocol.topics import Kind, topic
 
 #: Messages of our own that are remembered until the broker brings them back; some may be lost on the way.
 ECHOES = 1000
+#: An epoch that is no dispatcher's: nothing could follow it.
+MOST_EPOCH = 2**53
 
 
 class Ear:
@@ -73,4 +75,5 @@ class Ear:
                 self.marked = self.marked or item.body.reason == self._marker
             elif item.kind is Kind.DISPATCHER:
                 self.retained = item.body if isinstance(item.body, Dispatcher) else None
-                self.highest = max(self.highest, self.retained.epoch if self.retained is not None else 0)
+                if self.retained is not None and self.retained.epoch < MOST_EPOCH:
+                    self.highest = max(self.highest, self.retained.epoch)

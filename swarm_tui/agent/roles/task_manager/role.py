@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from swarm_tui.agent.roles.port import RoleLink
-from swarm_tui.agent.roles.task_manager.ear import Ear
+from swarm_tui.agent.roles.task_manager.ear import MOST_EPOCH, Ear
 from swarm_tui.agent.roles.task_manager.engine import Engine, Heard
 from swarm_tui.agent.roles.task_manager.foreign import Foreign
 from swarm_tui.agent.roles.task_manager.queries import answers
@@ -277,6 +277,8 @@ class TaskManager:
     def _rival(self, event: Event) -> None:
         body = event.body
         if not isinstance(body, Dispatcher) or body.instance == self.instance or not body.online:
+            return
+        if body.epoch >= MOST_EPOCH:
             return
         # Two that began at once may have the same epoch: they agree on which of them goes.
         if (body.epoch, body.instance) > (self.epoch, self.instance):
