@@ -41,3 +41,17 @@ def answer_of(
         result=redact.value(outcome.result),
         cause=outcome.cause,
     )
+
+
+def unfit(attempt: Attempt, lease: "Lease", agent_id: str, why: Exception) -> Failed:
+    """The end of a task whose result cannot be said at all."""
+    return Failed(
+        task_id=lease.task_id,
+        agent_id=agent_id,
+        attempt=lease.attempt,
+        epoch=lease.epoch,
+        duration=attempt.duration(),
+        error=ErrorInfo(message=f"the handler's result cannot be told: {type(why).__name__}", code="bad-result"),
+        retryable=False,
+        failed_at=rfc3339(time.time()),
+    )

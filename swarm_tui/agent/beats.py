@@ -1,10 +1,14 @@
 """The agent's clockwork: a thread for heartbeats and nothing else, a thread for all that is due at a time."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable
 
 BEAT_EVERY = 10.0
+#: Seconds after which a tick that failed is tried again.
+AFTER_FAILURE = 1.0
+_log = logging.getLogger("swarm_tui.agent")
 
 
 class Heart:
@@ -13,6 +17,7 @@ class Heart:
     def __init__(self, beat: Callable[[], None], every: float = BEAT_EVERY) -> None:
         self._beat = beat
         self._every = every
+        self.failures = 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
 
@@ -25,7 +30,7 @@ class Heart:
     def _run(self) -> None:
         due = time.monotonic() + self._every
         while not self._stop.wait(max(0.0, due - time.monotonic())):
-            self._beat()
+            self.failures += _tried(self._beat)
             # After a suspend the missed beats are not made up for.
             due = max(due, time.monotonic() - self._every) + self._every
 
@@ -37,6 +42,7 @@ class Timer:
         self._tick = tick
         self._changed = threading.Condition(threading.Lock())
         self._due: float | None = None
+        self.failures = 0
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="timer", daemon=True)
 
@@ -68,4 +74,18 @@ class Timer:
                 if self._closed:
                     return
                 self._due = None
-            self.wake_at(self._tick(time.monotonic()))
+            self.failures += _tried(lambda: self.wake_at(self._tick(time.monotonic())), self._again)
+
+    def _again(self) -> None:
+        self.wake_at(time.monotonic() + AFTER_FAILURE)
+
+
+def _tried(call: Callable[[], None], otherwise: Callable[[], None] = lambda: None) -> int:
+    """Call, and go on whatever it raises: the clockwork outlives one failure. How many failed."""
+    try:
+        call()
+    except Exception:  # noqa: BLE001 - heartbeats and repeats must not end with one exception
+        _log.exception("the agent's clockwork")
+        otherwise()
+        return 1
+    return 0

@@ -21,6 +21,8 @@ from swarm_tui.config.urls import shown_url
 CANCEL_WAIT, TERM_WAIT, KILL_WAIT = 10.0, 5.0, 5.0
 #: Seconds between two words of progress: more often only costs.
 _PROGRESS_EVERY = 0.2
+#: Codes of failures that may have come in the middle of the work: what it had done by then is not known.
+_HALFWAY = frozenset({"crashed", "killed"})
 _CODES = {"timeout": "timeout", "cancelled": "cancelled", "interrupted": "interrupted"}
 
 
@@ -175,15 +177,21 @@ def _outcome(work: "asyncio.Task[dict[str, Any]]", attempt: Attempt) -> Outcome:
     """How the work ended, whatever it raised."""
     cause = attempt.stop_cause
     if work.cancelled():
-        return _stopped(attempt, cause or "cancelled")
+        # Nobody of ours asked for it: the handler cancelled itself, wherever it then was.
+        return _stopped(attempt, cause) if cause is not None else _crashed("the handler cancelled itself")
     error = work.exception()
     if error is None:
         return Outcome(result=work.result(), cause=cause)
     if cause is not None:
         return _stopped(attempt, cause, getattr(error, "result", None))
     if isinstance(error, HandlerError):
-        return Outcome(error=str(error), code=error.code, retryable=error.retryable, result=error.result)
-    return Outcome(error=f"{type(error).__name__}: {error}", code="crashed", retryable=True)
+        unknown = error.code if error.code in _HALFWAY else None
+        return Outcome(error=str(error), code=error.code, retryable=error.retryable, result=error.result, cause=unknown)
+    return _crashed(f"{type(error).__name__}: {error}")
+
+
+def _crashed(error: str) -> Outcome:
+    return Outcome(error=error, code="crashed", retryable=True, cause="crashed")
 
 
 def _stopped(attempt: Attempt, cause: str, result: Any = None) -> Outcome:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from swarm_tui.agent.answers import answer_of
+from swarm_tui.agent.answers import answer_of, unfit
 from swarm_tui.agent.attempt import Attempt
 from swarm_tui.agent.fit import fitted
 from swarm_tui.agent.groups import end_left_behind
@@ -39,6 +39,8 @@ COMMONS = (
     Kind.TASK_CANCEL,
     Kind.TASK_CANCELLED,
 )
+#: Seconds that a heartbeat waits for the work's lock.
+HELD_WAIT = 1.0
 #: What a handler may say besides its result.
 _BESIDES = frozenset({Kind.DEPLOYMENT_STATUS, Kind.ALERT, Kind.TASK_NEW, Kind.BROADCAST})
 
@@ -57,6 +59,7 @@ class Work:
         self._workshop = Workshop(spec, self)
         self._attempts: dict[str, Attempt] = {}
         self._listening = False
+        self._held: dict[str, Any] = {}
         self._lock = threading.RLock()
         self.core = Worker(
             Me(
@@ -115,12 +118,20 @@ class Work:
         return ("busy" if active >= self._spec.capacity else "online"), active
 
     def held(self) -> dict[str, Any]:
-        """What a heartbeat says of the work."""
-        with self._lock:
-            word, active = self.state()
-            leases = [lease.names() for lease in self.core.running.values()]
-            finished = [answer.names() for answer in self.core.owed[-200:]]
-            first = next(iter(self.core.running), None)
+        """What a heartbeat says of the work; what it said last when a disk that stands still holds the work up."""
+        if not self._lock.acquire(timeout=HELD_WAIT):
+            return self._held
+        try:
+            self._held = self._holds()
+        finally:
+            self._lock.release()
+        return self._held
+
+    def _holds(self) -> dict[str, Any]:
+        word, active = self.state()
+        leases = [lease.names() for lease in self.core.running.values()]
+        finished = [answer.names() for answer in self.core.owed[-200:]]
+        first = next(iter(self.core.running), None)
         return {"state": word, "active": active, "task_id": first, "tasks": leases, "finished": finished}
 
     def attempts(self) -> list[Attempt]:
@@ -196,8 +207,13 @@ class Work:
             self._journal.gone(pid)
 
     def ended(self, attempt: Attempt, outcome: "Outcome") -> None:
-        answer = answer_of(attempt, outcome, self._lease(attempt), self._spec.agent_id, self._voice.redact)
-        answer = fitted(answer, self._voice.writer, self._results)
+        lease = self._lease(attempt)
+        answer: Complete | Failed
+        try:
+            answer = answer_of(attempt, outcome, lease, self._spec.agent_id, self._voice.redact)
+            answer = fitted(answer, self._voice.writer, self._results)
+        except Exception as error:  # noqa: BLE001 - whatever a result holds, its task must end
+            answer = unfit(attempt, lease, self._spec.agent_id, error)
         with self._lock:
             if self._attempts.get(attempt.task_id) is not attempt:
                 return

@@ -120,7 +120,7 @@ def _failure(done: Completed, options: Options, result: Any) -> HandlerError:
     tail = done.tail
     return HandlerError(
         f"{done.argv[0].rpartition('/')[2]}: {how}" + (f": {tail}" if tail else ""),
-        code="exit",
+        code="exit" if done.returncode > 0 else "killed",
         retryable=options.retry or done.returncode == _TRY_AGAIN,
         result=result if isinstance(result, dict) else None,
     )

@@ -19,7 +19,7 @@ from swarm_tui.agent.handlers.output import Capped, Lines
 #: Bytes kept of each of stdout and stderr: the first half and the last.
 OUTPUT_LIMIT = 1_000_000
 #: Seconds between SIGTERM and SIGKILL.
-GRACE = 5.0
+GRACE = 10.0
 #: Seconds that the pipes may stay open after the program itself has ended.
 LINGER = 1.0
 #: What a program gets of the agent's environment; secrets are passed on by name only.

@@ -15,7 +15,7 @@ SHUN = 5.0
 #: Declines of one task after which somebody is told.
 OFTEN = 5
 #: Failures after which nobody knows what was done.
-UNKNOWN = frozenset({"timeout", "interrupted", "killed"})
+UNKNOWN = frozenset({"timeout", "interrupted", "killed", "crashed", "silent"})
 
 
 def fence(job: Job, agent_id: str, number: int | None, epoch: int | None) -> Attempt | None:

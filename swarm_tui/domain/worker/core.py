@@ -153,7 +153,7 @@ class Worker:
     def _on_claim(self, body: Assigned, now: float) -> list[Action]:
         mine = body.agent_id == self.me.agent_id and body.claim == self.claim
         task = self.commons.echo(body.task_id, mine)
-        if task is None:
+        if task is None or task.task_id in self.running:
             return self._claims(now)
         return self.hand.begin(Lease(task=task)) + self._claims(now)
 
@@ -175,6 +175,9 @@ class Worker:
 
     def _on_inbox(self, event: Event, body: Inbox, now: float) -> list[Action]:
         if body.command is None:
+            if body.task is not None:
+                # What a dispatcher gives away is nobody's to claim any more.
+                self.commons.settle(body.task.task_id)
             return self.hand.offered(body, now)
         if event.id in self._seen or (event.expires_at is not None and event.expires_at < event.received):
             return []
@@ -192,7 +195,7 @@ class Worker:
             case "ack" if body.task_id is not None:
                 return self.hand.acknowledged(body.task_id, body.attempt)
             case "accept" if body.task_id in self.running:
-                self.hand.adopted(body)
+                return self.hand.adopted(body)
         return []
 
     def drain(self, on: bool, now: float, reason: str = "") -> list[Action]:

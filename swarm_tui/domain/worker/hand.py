@@ -115,11 +115,17 @@ class Hand:
         keys = self.debts.acknowledged(task_id, attempt)
         return [Save(what="done", task_id=task, attempt=of) for task, of in keys]
 
-    def adopted(self, body: Inbox) -> None:
-        """A dispatcher that came takes over a task that was claimed without one."""
+    def adopted(self, body: Inbox) -> list[Action]:
+        """A dispatcher that came takes over a task that was claimed without one: it has another fence from now on."""
         lease = self.running[body.task_id or ""]
-        if lease.epoch is None and body.epoch is not None:
-            self.running[lease.task_id] = Lease(task=lease.task, attempt=body.attempt or 1, epoch=body.epoch)
+        if lease.epoch is not None or body.epoch is None:
+            return []
+        taken = Lease(task=lease.task, attempt=body.attempt or 1, epoch=body.epoch)
+        self.running[lease.task_id] = taken
+        kept = Save(what="offer", task_id=taken.task_id, attempt=taken.attempt, epoch=taken.epoch)
+        if taken.attempt == lease.attempt:
+            return [kept]
+        return [kept, Save(what="done", task_id=lease.task_id, attempt=lease.attempt)]
 
 
 def remember(seen: "OrderedDict[_K, None]", key: _K) -> None:

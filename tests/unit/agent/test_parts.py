@@ -346,3 +346,22 @@ def test_vitals() -> None:
     assert vitals.rss is not None
     assert vitals.rss > 5_000_000
     assert vitals.uptime >= 0
+
+
+def test_the_clockwork_goes_on_whatever_a_beat_or_a_tick_raises(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("swarm_tui.agent.beats.AFTER_FAILURE", 0.001)
+    calls = {"beat": 0, "tick": 0}
+
+    def fail(what: str) -> Any:
+        calls[what] += 1
+        raise OSError(what)
+
+    heart, timer = Heart(lambda: fail("beat"), 0.001), Timer(lambda now: fail("tick"))
+    heart.start()
+    timer.start()
+    timer.wake_at(0.0)
+    until(lambda: min(calls.values()) > 3)
+    heart.close()
+    timer.close()
+    assert heart.failures >= 3
+    assert timer.failures >= 3

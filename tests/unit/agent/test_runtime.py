@@ -47,6 +47,13 @@ class OddHandler:
             raise ValueError("odd\x1b[31m")
         if what == "no json":
             return {"x": object()}
+        if what == "deep":
+            result: Result = {}
+            for _ in range(20_000):
+                result = {"x": result}
+            return result
+        if what == "cancels itself":
+            raise asyncio.CancelledError
         if what == "deaf":
             while True:
                 try:
@@ -177,17 +184,52 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
 
 
 @pytest.mark.parametrize(
-    ("what", "code"), [("exit", "crashed"), ("raise", "crashed"), ("no json", "bad-result"), ("say", "crashed")]
+    ("what", "code"),
+    [
+        ("exit", "crashed"),
+        ("raise", "crashed"),
+        ("no json", "bad-result"),
+        ("say", "crashed"),
+        ("deep", "bad-result"),
+        ("cancels itself", "crashed"),
+    ],
 )
-def test_a_handler_that_misbehaves_fails_its_task_and_nothing_else(world: World, what: str, code: str) -> None:
+def test_a_handler_that_misbehaves_fails_its_task_and_nothing_else(
+    world: World, what: str, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # With a secret to keep, results are walked before they are encoded.
+    monkeypatch.setenv("SOME_TOKEN", "not-to-be-told")
     world.agent()
     world.offer("bad", what)
-    assert world.wait(Kind.TASK_FAILED, task_id="bad")["error"]["code"] == code
+    failed = world.wait(Kind.TASK_FAILED, task_id="bad")
+    assert failed["error"]["code"] == code
+    # What had been done by then is not known: a task that must not run twice is held over it.
+    assert failed.get("cause") == ("crashed" if code == "crashed" else None)
     world.offer("good", "nothing")
     assert world.wait(Kind.TASK_COMPLETE, task_id="good")["result"] == {"done": "nothing"}
     assert not world.heard(Kind.HALT)
     if what == "say":
         assert world.wait(Kind.DEPLOYMENT_STATUS)["task_id"] == "bad"
+
+
+def test_a_disk_that_stands_still_holds_no_heartbeat_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The work's lock is held while its journal is written."""
+    monkeypatch.setattr("swarm_tui.agent.work.HELD_WAIT", 0.01)
+    agent = world.agent()
+    told = agent.work.held()
+    release, held = threading.Event(), threading.Event()
+
+    def stand_still() -> None:
+        with agent.work._lock:
+            held.set()
+            release.wait(10)
+
+    thread = threading.Thread(target=stand_still)
+    thread.start()
+    assert held.wait(10)
+    assert agent.work.held() == told
+    release.set()
+    thread.join()
 
 
 def test_a_payload_that_does_not_fit_fails_before_it_runs(world: World) -> None:

@@ -198,6 +198,24 @@ def test_a_dispatcher_that_comes_takes_a_claimed_task_over() -> None:
     assert [answer.key for answer in w.owed] == [("t", 1)]
 
 
+def test_an_offer_of_what_it_claimed_is_begun_once() -> None:
+    w = free()
+    w.on_event(new("t"), 1.0)
+    w.on_event(event(Kind.DISPATCHER, Dispatcher(instance="d", epoch=5)), 2.0)
+    assert runs(w.on_event(offer(epoch=5), 2.0)) == ["t"]
+    echo = event(Kind.TASK_ASSIGNED, Assigned(task_id="t", agent_id="w", claim=w.claim))
+    assert runs(w.on_event(echo, 2.0)) == []
+    assert len(w.running) == 1
+
+
+def test_what_was_claimed_and_taken_over_leaves_nothing_under_its_old_fence() -> None:
+    w = free()
+    w.on_event(new("t"), 1.0)
+    w.on_event(event(Kind.TASK_ASSIGNED, Assigned(task_id="t", agent_id="w", claim=w.claim)), 1.0)
+    saves = w.on_event(event(Kind.INBOX, Inbox(command="accept", task_id="t", attempt=3, epoch=5)), 2.0)
+    assert [(s.what, s.attempt, s.epoch) for s in saves if isinstance(s, Save)] == [("offer", 3, 5), ("done", 1, None)]
+
+
 # -- claims
 
 

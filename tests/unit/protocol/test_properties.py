@@ -104,6 +104,10 @@ def strategy_for(body: type[Body]) -> st.SearchStrategy[Body]:
             chosen.setdefault(field.name, st.floats(0, 1e9))
         elif field.type == float | None:
             chosen.setdefault(field.name, st.floats(0, 1e9) | st.none())
+        elif field.type is int:
+            chosen.setdefault(field.name, st.integers(-(2**53), 2**53))
+        elif field.type == int | None:
+            chosen.setdefault(field.name, st.integers(-(2**53), 2**53) | st.none())
     return st.builds(body, **chosen)
 
 
