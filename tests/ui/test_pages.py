@@ -169,7 +169,8 @@ async def test_the_wall_turns_pages_and_says_which() -> None:
             seat.source.say(f"zoo-{n}", Kind.STATUS, Status(status="online", role="general"), f"zoo-{n}")
         await seat.settle()
         await seat.press("w")
-        assert seat.has("agents 1-9 of 12")
+        assert "agents 1-9 of 12" in seat.footer
+        assert seat.has("broker 127.0.0.1:1883", "task-manager-01")
         assert not seat.has("zoo-1")
         await seat.press("right_square_bracket")
         assert seat.has("agents 10-12 of 12")

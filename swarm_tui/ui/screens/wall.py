@@ -2,16 +2,20 @@
 
 from typing import TYPE_CHECKING
 
+from textual import on
 from textual.app import ComposeResult
 from textual.containers import Grid
+from textual.events import DescendantFocus
 
 from swarm_tui.ui import look as looks
 from swarm_tui.ui.lines import Lines
 from swarm_tui.ui.model import Delta
 from swarm_tui.ui.screens.base import SwarmScreen
+from swarm_tui.ui.widgets.agents import natural
 from swarm_tui.ui.widgets.footer import Footer
-from swarm_tui.ui.widgets.header import Header
-from swarm_tui.ui.widgets.tile import Tile
+from swarm_tui.ui.widgets.header import Header, TroubleStrip
+from swarm_tui.ui.widgets.prompt import Prompt
+from swarm_tui.ui.widgets.tile import Nobody, Tile
 
 if TYPE_CHECKING:
     from swarm_tui.ui.app import SwarmApp
@@ -25,6 +29,7 @@ class WallScreen(SwarmScreen):
 
     SCOPE = "wall"
     CSS = """
+    WallScreen { layers: below above; }
     #tiles { layout: grid; height: 1fr; grid-gutter: 0 1; }
     """
 
@@ -32,20 +37,35 @@ class WallScreen(SwarmScreen):
         super().__init__(app)
         self.first = 0
         self.zoomed: str | None = None
+        self.at: str | None = None
+        """The agent of the tile with the focus; it stays while another line is typed in."""
         self.tiles: list[Tile] = []
-        self._grid = (0, 0)
 
     def compose(self) -> ComposeResult:
-        yield Header(self.model, self.swarm_app.source.facts, read_only=self.swarm_app.read_only, id="header")
+        app = self.swarm_app
+        yield Header(self.model, app.source.facts, read_only=app.read_only, id="header")
+        yield TroubleStrip(self.model, app.registry.key_text, id="trouble")
         yield Grid(id="tiles")
+        yield Nobody(self.model, id="nobody")
+        yield Prompt()
         yield Footer(id="footer")
+
+    def on_mount(self) -> None:
+        self.trouble = self.query_one(TroubleStrip)
+        self.trouble.show()
 
     def on_resize(self) -> None:
         self.call_later(self.fit_panels)
 
+    # Which agents show.
+
+    def ids(self) -> list[str]:
+        """All agents, in the order of the agents panel and whatever it leaves out."""
+        return sorted(self.model.fleet.agents, key=lambda name: (natural(name), name))
+
     def shown(self) -> list[str]:
         """The agents of this page."""
-        ids = self.swarm_app.main.agents.rows.ids()
+        ids = self.ids()
         if self.zoomed in ids:
             return [self.zoomed]
         fit = self._fits()
@@ -55,49 +75,58 @@ class WallScreen(SwarmScreen):
     def _fits(self) -> int:
         """How many tiles a page has room for."""
         columns = max(1, min(3, self.size.width // LEAST[0]))
-        return columns * max(1, min(3, (self.size.height - 3) // LEAST[1]))
+        return columns * max(1, min(3, (self.size.height - 3 - self.trouble.tall) // LEAST[1]))
 
     def one_page(self) -> str | None:
-        count = len(self.swarm_app.main.agents.rows)
-        return "every agent's pane is on this page" if self.zoomed or count <= self._fits() else None
+        alone = self.zoomed or len(self.ids()) <= self._fits()
+        return "every agent's pane is on this page" if alone else None
 
     def turn_tab(self, by: int) -> None:
-        count, fit = len(self.swarm_app.main.agents.rows), self._fits()
-        pages = -(-count // fit)
+        fit = self._fits()
+        pages = -(-len(self.ids()) // fit)
         self.first = (self.first // fit + by) % max(1, pages) * fit
         self.call_later(self.fit_panels)
 
+    # Tiles.
+
     async def fit_panels(self) -> None:
-        """Lay the tiles out anew."""
+        """Lay the tiles out anew; those that stay keep what they show."""
         ids = self.shown()
-        grid = self.query_one("#tiles", Grid)
-        if [tile.agent_id for tile in self.tiles] != ids:
-            at = self.current()
-            await grid.remove_children()
-            self.tiles = [Tile(agent_id) for agent_id in ids]
-            columns = max(1, min(3, len(ids), self.size.width // LEAST[0]))
-            grid.styles.grid_size_columns = columns
-            grid.styles.grid_size_rows = max(1, -(-len(ids) // columns))
-            await grid.mount_all(self.tiles)
-            focus = next((tile for tile in self.tiles if tile.agent_id == at), self.tiles[0] if self.tiles else None)
-            self.set_focus(focus)
+        fresh = [tile.agent_id for tile in self.tiles] != ids
+        if fresh:
+            await self._place(ids)
+        if self.focused is None or isinstance(self.focused, Tile):
+            self.set_focus(self._tile())
+        self.query_one("#tiles").display = bool(ids)
+        self.query_one(Nobody).display = not ids
         self._states()
         self._say_page(len(ids))
-        self.swarm_app.watch_panes()
+        self.swarm_app.watch_panes(anew=fresh)
+
+    async def _place(self, ids: list[str]) -> None:
+        grid = self.query_one("#tiles", Grid)
+        kept = {tile.agent_id: tile for tile in self.tiles if tile.agent_id in ids}
+        await grid.remove_children([tile for tile in self.tiles if tile.agent_id not in kept])
+        self.tiles = [kept.get(name) or Tile(name) for name in ids]
+        columns = max(1, min(3, len(ids), self.size.width // LEAST[0]))
+        grid.styles.grid_size_columns = columns
+        grid.styles.grid_size_rows = max(1, -(-len(ids) // columns))
+        await grid.mount_all([tile for tile in self.tiles if tile.agent_id not in kept])
+        grid.sort_children(key=lambda tile: ids.index(tile.agent_id))  # type: ignore[attr-defined]
+
+    def _tile(self) -> Tile | None:
+        """The tile at hand: the one with the focus, or the first."""
+        return next((tile for tile in self.tiles if tile.agent_id == self.at), next(iter(self.tiles), None))
 
     def _say_page(self, shown: int) -> None:
-        count = len(self.swarm_app.main.agents.rows)
-        more = "" if shown >= count else f"agents {self.first + 1}-{self.first + shown} of {count}"
-        if self.zoomed:
-            more = f"{self.zoomed} alone: Esc shows all"
-        header = self.query_one(Header)
-        if header.note != more:
-            header.note = more
-            header.renew()
-            self.renew_footer()
+        count = len(self.ids())
+        more = "" if self.zoomed or shown >= count else f"agents {self.first + 1}-{self.first + shown} of {count}"
+        self.query_one(Footer).note = more
+        self.renew_footer()
 
     def _states(self) -> None:
         for tile in self.tiles:
+            tile.alone = tile.agent_id == self.zoomed
             agent = self.model.agent(tile.agent_id)
             if agent is not None:
                 glyph, style = looks.AGENT[agent.state]
@@ -106,52 +135,87 @@ class WallScreen(SwarmScreen):
                     agent.agent_id, pane, (f"{glyph} {agent.state.value}", style), self.swarm_app.why_no_pane(agent)
                 )
 
-    def current(self) -> str | None:
-        """The agent of the tile with the focus."""
-        focused = self.focused
-        return focused.agent_id if isinstance(focused, Tile) else None
+    @on(DescendantFocus)
+    def _focused(self, event: DescendantFocus) -> None:
+        if isinstance(event.widget, Tile):
+            self.at = event.widget.agent_id
+
+    # What is at hand.
 
     def agent_ids(self) -> list[str]:
-        return [current] if (current := self.current()) else []
+        return [tile.agent_id] if (tile := self._tile()) and tile.agent_id else []
 
     def panes(self) -> frozenset[str]:
         return frozenset(tile.pane_id for tile in self.tiles if tile.pane_id)
 
     @property
     def lines(self) -> Lines | None:
-        return self.focused if isinstance(self.focused, Tile) else None
+        return self._tile()
+
+    # Changes.
 
     def take(self, delta: Delta, now: float) -> None:
         if delta.header:
-            self.query_one(Header).renew()
+            self._header()
         if delta.agents:
             self.call_later(self.fit_panels)
 
     def tick(self, now: float) -> None:
-        self.query_one(Header).renew()
+        self._header()
+
+    def renew_footer(self) -> None:
+        super().renew_footer()
+        self._header()  # What an act has put aside calls no longer.
+
+    def _header(self) -> None:
+        if self.is_mounted:
+            self.query_one(Header).renew()
+            self.query_one(Nobody).redraw()
+            if self.trouble.show():
+                self.call_later(self.fit_panels)
 
     def captured(self, panes: dict[str, list[str]]) -> None:
         for tile in self.tiles:
             if tile.pane_id in panes:
                 tile.capture(panes[tile.pane_id])
 
+    # Acts.
+
     def move_focus(self, by: int) -> None:
         """To another tile."""
-        if self.tiles:
-            at = next((i for i, tile in enumerate(self.tiles) if tile is self.focused), 0)
-            self.set_focus(self.tiles[(at + by) % len(self.tiles)])
+        if (tile := self._tile()) is not None:
+            self.set_focus(self.tiles[(self.tiles.index(tile) + by) % len(self.tiles)])
 
     def open(self) -> None:
         self.zoom()
 
     def zoom(self) -> None:
         """One tile takes all the room, or gives it back."""
-        self.zoomed = None if self.zoomed else self.current()
+        self.zoomed = None if self.zoomed else next(iter(self.agent_ids()), None)
         self.call_later(self.fit_panels)
 
     def go_agent(self, number: int) -> None:
-        if number <= len(self.tiles):
-            self.set_focus(self.tiles[number - 1])
+        """The agent that has this number on the main screen, on whichever page."""
+        ids = self.ids()
+        if number > len(ids):
+            self.swarm_app.say(f"there is no agent {number}: {len(ids)} are known", bad=True)
+            return
+        self.at = ids[number - 1]
+        if self.zoomed:
+            self.zoomed = self.at
+        self.first = (number - 1) // self._fits() * self._fits()
+        self.call_later(self.fit_panels)
+
+    def follow(self) -> None:
+        if (tile := self._tile()) is not None:
+            tile.follow_end()
+
+    def copy(self) -> None:
+        """All lines of the tile."""
+        if (tile := self._tile()) is None or not (text := tile.text()):
+            self.swarm_app.say("there is nothing to copy: the pane is empty", bad=True)
+        else:
+            self.swarm_app.copy(text)
 
     def back(self) -> None:
         if self.zoomed:

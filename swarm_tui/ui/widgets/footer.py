@@ -25,6 +25,9 @@ class Footer(Still):
 
     DEFAULT_CSS = "Footer { height: 1; background: $panel; dock: bottom; }"
 
+    note = ""
+    """What the screen above says of itself, before the last hint."""
+
     def lines(self, width: int) -> list[Parts]:
         screen: SwarmScreen = self.screen  # type: ignore[assignment]
         notice = screen.swarm_app.notices.current()
@@ -40,7 +43,7 @@ class Footer(Still):
         keys = [key for act in registry.here(screen.scope) for key in registry.keys(act.name)]
         clicks = {pretty(key): f"screen.press('{key}')" for key in keys}
         last = (registry.key_text("help", typing=typing), "help")
-        return [keys_line(hints, self.look, width, clicks, last)]
+        return [keys_line(hints, self.look, width, clicks, last, self.note)]
 
 
 class KeyLine(Still):
@@ -63,10 +66,11 @@ def _typed(key: str) -> str:
 
 
 def keys_line(
-    hints: Sequence[Hint], look: Look, width: int, clicks: Mapping[str, str], last: Hint | None = None
+    hints: Sequence[Hint], look: Look, width: int, clicks: Mapping[str, str], last: Hint | None = None, note: str = ""
 ) -> Parts:
-    """As many hints as fit, each whole, and `last` at the right end. `clicks`: what a click on a key's hint does."""
-    end = _hint(last, look, clicks) if last is not None and last[0] else []
+    """As many hints as fit, each whole; `note` and `last` at the right end. `clicks`: what a click on a hint does."""
+    end = [Segment(f" {note}  ", look["accent"])] if note else []
+    end += _hint(last, look, clicks) if last is not None and last[0] else []
     room = width - sum(part.cell_length for part in end)
     parts: Parts = [Segment(" ")]
     used = 1

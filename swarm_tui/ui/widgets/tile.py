@@ -1,11 +1,13 @@
-"""One pane of the wall."""
+"""One pane of the wall, and what stands there while it has none."""
 
 from typing import TYPE_CHECKING
 
 from rich.segment import Segment
+from textual.events import Click
 
-from swarm_tui.ui.lines import Parts
-from swarm_tui.ui.text import flat
+from swarm_tui.ui.lines import Lines, Parts
+from swarm_tui.ui.model import Model
+from swarm_tui.ui.text import fit_id, flat
 from swarm_tui.ui.widgets.pane import PaneView
 
 if TYPE_CHECKING:
@@ -20,19 +22,20 @@ class Tile(PaneView):
     def __init__(self, agent_id: str) -> None:
         super().__init__()
         self.agent_id = agent_id
+        self.alone = False
+        """Whether it has all the room."""
 
     def head(self, width: int) -> list[Parts]:
         look = self.look
-        name = flat(self.agent_id or "", 40)
-        state = self.state[0]
-        room = max(0, width - len(state) - 2)
-        title = f"{'▌' if self.has_focus else ' '}{name}"[:room].ljust(room)
-        return [
-            [
-                Segment(title, look["head-on"] if self.has_focus else look["strong"]),
-                Segment(" " + state, look[self.state[1]]),
-            ]
-        ]
+        notes: Parts = [] if self.tail else [Segment(" held: f follows" if self.alone else " held: f", look["warn"])]
+        if self.alone:
+            notes.append(Segment(" Esc shows all", look["accent"]))
+        notes.append(Segment(" " + self.state[0], look[self.state[1]]))
+        while len(notes) > 1 and sum(note.cell_length for note in notes) > width // 2:
+            notes.pop()
+        room = max(0, width - sum(note.cell_length for note in notes) - 1)
+        name = ("▌" if self.has_focus else " ") + fit_id(flat(self.agent_id or "", 40), max(0, room - 1))
+        return [[Segment(name, look["head-on"] if self.has_focus else look["strong"]), *notes]]
 
     def move(self, by: int) -> None:
         """To another tile."""
@@ -42,7 +45,26 @@ class Tile(PaneView):
         else:
             screen.move_focus(by)
 
-    def on_click(self, event: object) -> None:
-        """A click takes the focus; a second one zooms."""
-        if getattr(event, "chain", 1) == 2:
+    def on_click(self, event: Click) -> None:
+        """A click takes the focus, wherever in the tile; a second one zooms."""
+        event.prevent_default()
+        if event.button == 1 and event.chain == 2 and not self._was_drag:
             self.post_message(self.Opened(self))
+
+
+class Nobody(Lines):
+    """The wall of a swarm without agents."""
+
+    BAR = CURSOR = False
+
+    def __init__(self, model: Model, *, id: str) -> None:
+        super().__init__(id=id)
+        self.model = model
+
+    def count(self) -> int:
+        return 0
+
+    def empty(self) -> list[str]:
+        if waiting := self.model.waiting():
+            return [f"Opening: waiting for {waiting}"]
+        return ["No agent yet, so no pane", "swarm-tui up LAYOUT starts some; Esc goes back"]
