@@ -19,6 +19,8 @@ class Context:
         self.screen = screen
         self._agent_ids: list[str] | None = None
         self._task_ids: list[str] | None = None
+        self._at_hand: str | None = None
+        self._hidden: int | None = None
 
     @property
     def scope(self) -> str:
@@ -56,13 +58,21 @@ class Context:
 
     @property
     def agent(self) -> AgentView | None:
-        """The one agent at hand: the first."""
-        return next(iter(self.agents), None)
+        """The one agent at hand, whatever is marked: for acts that take no more than one."""
+        if self._at_hand is None:
+            self._at_hand = self.screen.at_hand()
+        return self.model.agent(self._at_hand)
 
     @property
-    def task(self) -> TaskView | None:
-        """The one task at hand: the first."""
-        return next(iter(self.tasks), None)
+    def hidden(self) -> int:
+        """How many of the marked do not show: an act on the marked must not take, or leave out, what nobody sees."""
+        if self._hidden is None:
+            self._hidden = self.screen.hidden()
+        return self._hidden
+
+    def unmark(self) -> None:
+        """The act took the marked ones: they are marked no more."""
+        self.screen.unmark()
 
     def say(self, text: str, *, bad: bool = False) -> None:
         """Tell the user, in a line."""

@@ -54,7 +54,7 @@ def control(context: Context, command: Command, *, when_idle: bool = False) -> l
     """Send `command` for each agent at hand."""
     agents = context.agents
     _command(context, command, agents, when_idle)
-    context.screen.unmark()
+    context.unmark()
     return agents
 
 
@@ -106,7 +106,7 @@ def drain(context: Context) -> None:
     if not undrain:
         agents = [agent for agent in agents if agent.state is not AgentState.DRAINING]
     _drain(context, agents, undrain)
-    context.screen.unmark()
+    context.unmark()
     command, other = ("undrain", "drain") if undrain else ("drain", "undrain")
     context.app.undo.push(
         f"{command} {names(agents)}",
@@ -126,6 +126,14 @@ def _drain(context: Context, agents: list[AgentView], undrain: bool) -> None:
         context.app.source.act(Kind.INBOX, Inbox(command=command), agent.agent_id)
 
 
+def _one_role(context: Context) -> str | None:
+    """A supervisor, and one role only: more or fewer of which, else?"""
+    if reason := _minded(context):
+        return reason
+    roles = sorted({agent.role for agent in context.agents})
+    return f"those marked are of several roles: {', '.join(roles)}" if len(roles) > 1 else None
+
+
 def _scale(context: Context, by: int) -> None:
     agent = context.agents[0]
     host = host_of(context, agent)
@@ -143,7 +151,7 @@ def _wish(context: Context, role: str, host: str, by: int) -> int:
 
 
 def _can_shrink(context: Context) -> str | None:
-    if reason := _minded(context):
+    if reason := _one_role(context):
         return reason
     role = context.agents[0].role
     return f"{role} has no agent to take away" if context.app.wished(role) <= 0 else None
@@ -160,7 +168,7 @@ def forget(context: Context) -> None:
     for agent in context.agents:
         context.app.source.clear(Kind.STATUS, agent.agent_id)
     context.say(f"{names(context.agents)} forgotten")
-    context.screen.unmark()
+    context.unmark()
 
 
 AGENT_ACTS = (
@@ -224,7 +232,7 @@ AGENT_ACTS = (
         group="agents",
         scopes=AGENTS,
         writes=True,
-        can=_minded,
+        can=_one_role,
         run=lambda c: _scale(c, 1),
         help="Run one more agent of this role.",
     ),

@@ -1,6 +1,7 @@
 """Acts that open something: a page, a log, the wall."""
 
 from swarm_tui.ui.actions import AGENTS, LISTS, Action
+from swarm_tui.ui.acts.subjects import shown
 from swarm_tui.ui.context import Context
 
 
@@ -54,6 +55,7 @@ PAGE_ACTS = (
         label="copy",
         group="view",
         scopes=LISTS,
+        can=shown,
         run=lambda c: c.screen.copy(),
         help="Copy the id, or the line, to the clipboard of your terminal. The mouse copies what it is dragged over, "
         "its right button what is under it.",

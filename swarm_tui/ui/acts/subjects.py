@@ -12,10 +12,18 @@ def linked(context: Context) -> str | None:
     return "the broker is away: nothing can be sent" if context.model.stale else None
 
 
+def shown(context: Context) -> str | None:
+    """Why the marked ones cannot be acted on: some of them do not show."""
+    if not (hidden := context.hidden):
+        return None
+    marked, them = ("marked is", "it") if hidden == 1 else ("marked are", "them")
+    return f"{hidden} {marked} hidden: {context.app.registry.key_text('clear')} shows {them}"
+
+
 def some(noun: str, found: Callable[[Context], Sequence[object]]) -> Can:
     """A test that there is an agent, or a task, to act on."""
     none = f"no {noun} is selected: tab goes to the {noun}s"
-    return lambda context: linked(context) if found(context) else none
+    return lambda context: shown(context) or (linked(context) if found(context) else none)
 
 
 def names(subjects: Sequence[AgentView] | Sequence[TaskView]) -> str:

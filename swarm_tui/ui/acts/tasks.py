@@ -25,7 +25,7 @@ def cancel(context: Context) -> None:
     _tell(context, Kind.TASK_CANCEL, tasks)
     context.app.undo.push(f"cancel {names(tasks)}", lambda: _tell(context, Kind.TASK_REDRIVE, tasks))
     context.say(f"asked to cancel {names(tasks)}; u runs {'it' if len(tasks) == 1 else 'them'} again")
-    context.screen.unmark()
+    context.unmark()
 
 
 def retry(context: Context) -> None:
@@ -33,7 +33,7 @@ def retry(context: Context) -> None:
     _tell(context, Kind.TASK_REDRIVE, tasks)
     context.app.undo.push(f"retry {names(tasks)}", lambda: _tell(context, Kind.TASK_CANCEL, tasks))
     context.say(f"asked to run {names(tasks)} again; u cancels")
-    context.screen.unmark()
+    context.unmark()
 
 
 def _hash(task: TaskView) -> str:
@@ -62,14 +62,14 @@ def approve(context: Context) -> None:
     tasks = [task for task in context.tasks if task.state is TaskState.AWAITING_APPROVAL]
     _tell(context, Kind.TASK_APPROVE, tasks)
     context.say(f"approved {names(tasks)}")
-    context.screen.unmark()
+    context.unmark()
 
 
 def deny(context: Context) -> None:
     tasks = [task for task in context.tasks if task.state is TaskState.AWAITING_APPROVAL]
     _tell(context, Kind.TASK_DENY, tasks)
     context.say(f"denied {names(tasks)}")
-    context.screen.unmark()
+    context.unmark()
 
 
 def _any(states: frozenset[TaskState], why: str) -> Can:

@@ -2,6 +2,7 @@
 
 from swarm_tui.domain.problems import Problem
 from swarm_tui.ui.actions import AGENTS, LISTS, TASKS, Action
+from swarm_tui.ui.acts.subjects import shown
 from swarm_tui.ui.context import Context
 from swarm_tui.ui.troubles import STANDING
 
@@ -20,6 +21,8 @@ def _seeable(context: Context) -> list[Problem]:
 
 
 def _can_see(context: Context) -> str | None:
+    if reason := shown(context):
+        return reason
     if _seeable(context):
         return None
     standing = context.model.calling()
@@ -43,7 +46,7 @@ def _bring_back(context: Context, found: list[Problem]) -> None:
 
 
 def _renew(context: Context) -> None:
-    context.screen.unmark()
+    context.unmark()
     context.app.state.seen = context.model.troubles.kept
     context.app.main.tick(context.model.clock())
 

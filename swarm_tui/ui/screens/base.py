@@ -49,9 +49,17 @@ class SwarmScreen(Screen[Any]):
         """The agents at hand."""
         return []
 
+    def at_hand(self) -> str | None:
+        """The one agent at hand, whatever is marked."""
+        return next(iter(self.agent_ids()), None)
+
     def task_ids(self) -> list[str]:
         """The tasks at hand."""
         return []
+
+    def hidden(self) -> int:
+        """How many of the marked do not show."""
+        return 0
 
     def panes(self) -> frozenset[str]:
         """The panes that show now."""
@@ -81,7 +89,7 @@ class SwarmScreen(Screen[Any]):
         """Copy what is under the cursor."""
 
     def unmark(self) -> None:
-        """Take all marks away."""
+        """Take the marks away that the keys act on here."""
 
     def go_agent(self, number: int) -> None:
         """Select agent `number`."""

@@ -94,11 +94,12 @@ class MainScreen(PanelScreen):
             self.swarm_app.open_message(message)
 
     def back(self) -> None:
-        """Undo what narrows the view, one thing at a time."""
+        """Undo what narrows the view, one thing at a time; what hides marked rows before the marks."""
         table = self.lines
-        if any(self.model.marks.values()):
-            self.unmark()
-        elif self.arranged.zoomed:
+        shown = not self.hidden()
+        if shown and any(self.model.marks.values()):
+            self._unmark(self.agents, self.tasks)
+        elif shown and self.arranged.zoomed:
             self.zoom()
         elif self.panel == "stream" and self.model.stream.pattern.text:
             self._filter_stream("")
@@ -152,6 +153,7 @@ class MainScreen(PanelScreen):
         table.pattern = text
         self.swarm_app.state.filters[table.NOUN] = text
         table.refill()
+        self.fit_panels()
 
     def _filter_stream(self, text: str) -> None:
         self.model.stream.filter(text)
@@ -170,6 +172,7 @@ class MainScreen(PanelScreen):
         if isinstance(table, Table) and (row := table.current()) is not None:
             self.model.marks[table.NOUN] ^= {row}
             table.redraw_line(table.cursor)
+            table.redraw_head()
             table.move(1)
             self.renew_footer()
 
@@ -182,10 +185,13 @@ class MainScreen(PanelScreen):
             table.redraw()
 
     def unmark(self) -> None:
-        for marks in self.model.marks.values():
-            marks.clear()
-        self.agents.redraw()
-        self.tasks.redraw()
+        if isinstance(table := self.lines, Table):
+            self._unmark(table)
+
+    def _unmark(self, *tables: Table) -> None:  # type: ignore[type-arg]
+        for table in tables:
+            self.model.marks[table.NOUN].clear()
+            table.redraw()
 
     def follow(self) -> None:
         panel = self.lines

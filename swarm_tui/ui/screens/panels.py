@@ -16,6 +16,7 @@ from swarm_tui.ui.widgets.header import Header, TroubleStrip
 from swarm_tui.ui.widgets.pane import PaneView
 from swarm_tui.ui.widgets.prompt import Prompt
 from swarm_tui.ui.widgets.streamlist import StreamList
+from swarm_tui.ui.widgets.table import Table
 from swarm_tui.ui.widgets.tasks import TaskTable
 
 if TYPE_CHECKING:
@@ -112,6 +113,13 @@ class PanelScreen(SwarmScreen):
             task = self.model.task(self.tasks.current())
             return [task.agent_id] if task and task.agent_id else []
         return self.agents.targets()
+
+    def at_hand(self) -> str | None:
+        return self.agents.current() if self.panel == "agents" else super().at_hand()
+
+    def hidden(self) -> int:
+        table = self.lines
+        return table.hidden() if isinstance(table, Table) else 0
 
     def task_ids(self) -> list[str]:
         return self.tasks.targets() if self.panel == "tasks" else []

@@ -77,11 +77,16 @@ class Table(Lines, Generic[Row]):
         return self.rows[self.cursor] if self.cursor < len(self.rows) else None
 
     def targets(self) -> list[str]:
-        """The marked ids, or the one under the cursor."""
+        """The marked ids that show, or the one under the cursor where none is marked."""
         marks = self.model.marks[self.NOUN]
         if marks:
-            return [row for row in self.rows.ids() if row in marks] or sorted(marks)
+            return [row for row in self.rows.ids() if row in marks]
         return [current] if (current := self.current()) else []
+
+    def hidden(self) -> int:
+        """How many marked rows are there and do not show."""
+        rows = self.source()
+        return sum(1 for row in self.model.marks[self.NOUN] if row in rows and row not in self.rows)
 
     def select(self, row: str) -> bool:
         """Put the cursor on the id; False when it does not show."""
@@ -108,6 +113,7 @@ class Table(Lines, Generic[Row]):
             moved |= self.rows.put(name, self.key(row) if row is not None and self.wanted(row) else None)
             if row is None:
                 self.changed_at.pop(name, None)
+                self.model.marks[self.NOUN].discard(name)
         if moved:
             self._settle(held)
             self.redraw()
