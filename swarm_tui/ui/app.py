@@ -259,7 +259,10 @@ class SwarmApp(TypeAhead, Opening, Watching, Taking, App[int]):
 
     def next_theme(self) -> None:
         """The next set of colours."""
-        name = themes.NAMES[(themes.NAMES.index(self.theme) + 1) % len(themes.NAMES)]
+        self.set_theme(themes.NAMES[(themes.NAMES.index(self.theme) + 1) % len(themes.NAMES)])
+
+    def set_theme(self, name: str) -> None:
+        """These colours from now on."""
         self.state.theme = name
         self._use_theme(name)
         self.say(f"theme: {name}")

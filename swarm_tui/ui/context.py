@@ -1,5 +1,6 @@
 """What an act is about: the screen, what has focus, and the agents and tasks it would touch."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from swarm_tui.domain.views import AgentView, TaskView
@@ -64,6 +65,11 @@ class Context:
         return self.model.agent(self._at_hand)
 
     @property
+    def task(self) -> TaskView | None:
+        """The first of the tasks at hand."""
+        return next(iter(self.tasks), None)
+
+    @property
     def hidden(self) -> int:
         """How many of the marked do not show: an act on the marked must not take, or leave out, what nobody sees."""
         if self._hidden is None:
@@ -77,3 +83,22 @@ class Context:
     def say(self, text: str, *, bad: bool = False) -> None:
         """Tell the user, in a line."""
         self.app.say(text, bad=bad)
+
+
+class Named(Context):
+    """About exactly those whose ids were typed, wherever the cursor stands and whatever is marked or filtered."""
+
+    def __init__(self, app: "SwarmApp", screen: "SwarmScreen", noun: str, ids: Sequence[str]) -> None:
+        super().__init__(app, screen)
+        self._noun, self._hidden = noun, 0
+        self._agent_ids = list(ids) if noun == "agents" else []
+        self._task_ids = list(ids) if noun == "tasks" else []
+        task = self.task if noun == "tasks" else None
+        self._at_hand = ids[0] if task is None else task.agent_id
+
+    @property
+    def scope(self) -> str:
+        return self._noun
+
+    def unmark(self) -> None:
+        """The marks were not what it was about."""

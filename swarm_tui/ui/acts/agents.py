@@ -85,7 +85,7 @@ def restart_idle(context: Context) -> None:
 
 
 def start_stop(context: Context) -> None:
-    command: Command = "start" if _would_start(context) else "stop"
+    command: Command = "start" if would_start(context) else "stop"
     agents = control(context, command)
     other: Command = "stop" if command == "start" else "start"
     context.app.undo.push(
@@ -96,7 +96,8 @@ def start_stop(context: Context) -> None:
     context.say(f"asked to {command} {names(agents)}; u undoes it")
 
 
-def _would_start(context: Context) -> bool:
+def would_start(context: Context) -> bool:
+    """Whether all at hand are down, so that the key starts them."""
     return all(agent.state in _DOWN for agent in context.agents)
 
 
@@ -223,7 +224,7 @@ AGENT_ACTS = (
         run=start_stop,
         help="Start an agent that is down, or stop one that runs, after a yes (it stays down).",
         yes=lambda _: "stop",
-        confirm=lambda c: None if _would_start(c) else f"Stop {_who(c)}?{_busy(c.agents)}",
+        confirm=lambda c: None if would_start(c) else f"Stop {_who(c)}?{_busy(c.agents)}",
     ),
     Action(
         name="scale_up",

@@ -82,7 +82,7 @@ VIEW_ACTS = (
         group="view",
         run=lambda c: c.screen.ask_command(),
         palette=False,
-        help="Type an act by its name, an agent's or a task's id.",
+        help="Type an act, and whom it is to take (drain docs-01); a panel, an id, filter WORDS, theme NAME.",
     ),
     Action(
         name="mark",

@@ -100,6 +100,10 @@ class SwarmScreen(Screen[Any]):
     def ask_filter(self) -> None:
         """Ask for a filter."""
 
+    def set_filter(self, text: str) -> bool:
+        """Filter by these words; False where there is nothing to filter."""
+        return False
+
     def turn_panel(self, by: int) -> None:
         """Focus the next panel."""
 

@@ -105,6 +105,10 @@ class HelpScreen(PageScreen):
     def ask_filter(self) -> None:
         self.ask("/", self.needle, self._search, self._search)
 
+    def set_filter(self, text: str) -> bool:
+        self._search(text)
+        return True
+
     def _search(self, text: str) -> None:
         self.needle = text
         self.renew()

@@ -149,6 +149,16 @@ class MainScreen(PanelScreen):
         elif isinstance(panel, PaneView):
             self.ask("find", panel.needle, panel.search)
 
+    def set_filter(self, text: str) -> bool:
+        panel = self.lines
+        if isinstance(panel, StreamList):
+            self._filter_stream(text)
+        elif isinstance(panel, Table):
+            self._filter_table(panel, text)
+        elif isinstance(panel, PaneView):
+            panel.search(text)
+        return panel is not None
+
     def _filter_table(self, table: Table, text: str) -> None:  # type: ignore[type-arg]
         table.pattern = text
         self.swarm_app.state.filters[table.NOUN] = text

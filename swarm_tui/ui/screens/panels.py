@@ -40,6 +40,7 @@ class PanelScreen(SwarmScreen):
     def __init__(self, app: "SwarmApp") -> None:
         super().__init__(app)
         self.arranged = Arrangement(self, app.config.panels.show, app.state.sizes)
+        self._panel = self.arranged.panels[0]
 
     def compose(self) -> ComposeResult:
         app = self.swarm_app
@@ -94,9 +95,11 @@ class PanelScreen(SwarmScreen):
 
     @property
     def panel(self) -> str:
-        """The panel with the focus."""
+        """The panel with the focus, or the one that had it where a line is typed now."""
         focused = self.focused
-        return focused.id if focused is not None and focused.id in PANELS else self.arranged.panels[0]
+        if focused is not None and focused.id in PANELS:
+            self._panel = focused.id
+        return self._panel
 
     @property
     def scope(self) -> str:
