@@ -38,6 +38,7 @@ from swarm_tui.ui.typeahead import TypeAhead
 from swarm_tui.ui.undo import Undo
 from swarm_tui.ui.watching import Watching
 from swarm_tui.ui.widgets.standing import StandingStrip
+from swarm_tui.ui.wishes import Wishes
 
 DRAIN = 0.1
 """Seconds between two looks at what came."""
@@ -88,7 +89,7 @@ class SwarmApp(TypeAhead, Opening, Watching, Taking, App[int]):
         """The screen of each kind that is mounted and may be closed: mounting another takes several times as long."""
         self.look: Look = themes.look(themes.DEFAULT)
         self._undrawn = Delta()
-        self._wishes: dict[str, int] = {}
+        self.wishes: Wishes = Wishes(self.model.fleet)
         for each in themes.themes():
             self.register_theme(each)
         self._use_theme(self.state.theme or self.config.theme or themes.DEFAULT)
@@ -230,17 +231,6 @@ class SwarmApp(TypeAhead, Opening, Watching, Taking, App[int]):
         """Close all pages."""
         while self.screen is not self.main and len(self.screen_stack) > 1:
             self.pop_screen()
-
-    def wished(self, role: str) -> int:
-        """How many agents of the role are wished for."""
-        known = self.model.fleet.scale.get(role)
-        live = sum(1 for agent in self.model.fleet.agents.values() if agent.role == role and agent.state != "stopped")
-        return self._wishes.get(role, known.desired if known else live)
-
-    def wish(self, role: str, by: int) -> int:
-        """Wish for more or fewer."""
-        self._wishes[role] = max(0, self.wished(role) + by)
-        return self._wishes[role]
 
     # Leaving and looks.
 

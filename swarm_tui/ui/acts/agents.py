@@ -93,7 +93,7 @@ def start_stop(context: Context) -> None:
         lambda: _command(context, other, agents),
         reverses=f"{other} {names(agents)}",
     )
-    context.say(f"asked to {command} {names(agents)}; u undoes it")
+    context.say(f"asked to {command} {names(agents)}; {context.app.registry.key_text('undo')} undoes it")
 
 
 def would_start(context: Context) -> bool:
@@ -118,7 +118,7 @@ def drain(context: Context) -> None:
     says = "takes tasks again" if one else "take tasks again"
     if not undrain:
         says = "finishes its task and takes no more" if one else "finish their tasks and take no more"
-    context.say(f"{names(agents)} {says}; u undoes it")
+    context.say(f"{names(agents)} {says}; {context.app.registry.key_text('undo')} undoes it")
 
 
 def _drain(context: Context, agents: list[AgentView], undrain: bool) -> None:
@@ -135,27 +135,39 @@ def _one_role(context: Context) -> str | None:
     return f"those marked are of several roles: {', '.join(roles)}" if len(roles) > 1 else None
 
 
+def _counted(context: Context, by: int) -> int:
+    """How many of the role are wished for before the act."""
+    return context.app.wishes.now(context.agents[0].role, context.model.clock(), by)
+
+
 def _scale(context: Context, by: int) -> None:
-    agent = context.agents[0]
+    agent, old = context.agents[0], _counted(context, by)
     host = host_of(context, agent)
     if host is None:
         return
-    wish = _wish(context, agent.role, host, by)
-    context.app.undo.push(f"scale {agent.role}", lambda: _wish(context, agent.role, host, -by))
-    context.say(f"asked for {wish} {agent.role} agent{'' if wish == 1 else 's'}; u undoes it")
+    _wish(context, agent.role, host, old + by)
+    context.app.undo.push(f"scale {agent.role}", lambda: _wish(context, agent.role, host, old))
+    context.unmark()
+    undo = context.app.registry.key_text("undo")
+    context.say(f"asked for {old + by} {agent.role} agent{'' if old + by == 1 else 's'}, not {old}; {undo} undoes it")
 
 
-def _wish(context: Context, role: str, host: str, by: int) -> int:
-    wish = context.app.wish(role, by)
-    context.app.source.act(Kind.HOST_CONTROL, HostControl(command="scale", role=role, count=wish), host)
-    return wish
+def _wish(context: Context, role: str, host: str, count: int) -> None:
+    context.app.wishes.set(role, count, context.model.clock())
+    context.app.source.act(Kind.HOST_CONTROL, HostControl(command="scale", role=role, count=count), host)
 
 
 def _can_shrink(context: Context) -> str | None:
     if reason := _one_role(context):
         return reason
-    role = context.agents[0].role
-    return f"{role} has no agent to take away" if context.app.wished(role) <= 0 else None
+    return f"{context.agents[0].role} has no agent to take away" if _counted(context, -1) <= 0 else None
+
+
+def _shrink_question(context: Context) -> str:
+    role, old = context.agents[0].role, _counted(context, -1)
+    runs = context.app.wishes.runs(role)
+    now = "" if runs == old else f" {runs} run{'s' if runs == 1 else ''} now."
+    return f"Run one {role} agent less ({role}: {old} → {old - 1})?{now}"
 
 
 def _forgettable(context: Context) -> str | None:
@@ -247,7 +259,7 @@ AGENT_ACTS = (
         can=_can_shrink,
         run=lambda c: _scale(c, -1),
         help="Run one agent less of this role; an idle one goes first, drained.",
-        confirm=lambda c: f"Run one {c.agents[0].role} agent less?",
+        confirm=_shrink_question,
     ),
     Action(
         name="forget",
