@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from swarm_tui.config.errors import ConfigError
 from swarm_tui.config.paths import config_home
@@ -33,7 +34,7 @@ class UserConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     theme: str | None = None
     """The name of a theme; the palette lists them."""
     keys: dict[str, str | list[str]] = {}
-    """Action to key or keys: `publish: n`, `restart: [r, F5]`. What is not named keeps its key."""
+    """Action to key or keys: `publish: n`, `restart: [r, F5]`, `help: [?, Ctrl+H]`. What is not named keeps its key."""
     panels: Panels = Panels()
     mouse: bool = True
     bell: bool = False
@@ -64,20 +65,30 @@ def load_user_config(
     config = to_struct(document, UserConfig)
     if config.panels.stream_lines < 100:
         document.problem(("panels", "stream_lines"), "`stream_lines` must be at least 100")
-    _check_keys(document, config, actions)
+    keys = _check_keys(document, config, actions)
     if document.problems:
         raise ConfigError(document.problems)
-    return config
+    return replace(config, keys=keys)
 
 
-def _check_keys(document: "Document", config: UserConfig, actions: list[str] | None) -> None:
+def _check_keys(document: "Document", config: UserConfig, actions: list[str] | None) -> dict[str, str | list[str]]:
+    """The keys by the screen's names of them."""
     from swarm_tui.config.document import near
+    from swarm_tui.config.keynames import key_name, written
 
     taken: dict[str, str] = {}
+    named: dict[str, str | list[str]] = {}
     for action, keys in config.keys.items():
         if actions is not None and action not in actions:
             document.problem(("keys", action), f"no action `{action}`{near(action, sorted(actions))}")
-        for key in [keys] if isinstance(keys, str) else keys:
-            if key in taken:
-                document.problem(("keys", action), f"the key `{key}` is already that of `{taken[key]}`")
-            taken[key] = action
+        found: list[str] = []
+        for text in written(keys):
+            key = key_name(text)
+            if key is None:
+                document.problem(("keys", action), f"no key `{text}`: a character, or such as F5, Ctrl+N, PgUp, space")
+            elif taken.setdefault(key, action) != action:
+                document.problem(("keys", action), f"the key `{text}` is already that of `{taken[key]}`")
+            else:
+                found.append(key)
+        named[action] = found
+    return named

@@ -1,11 +1,13 @@
 """The one registry of acts: keys, palette, footer and help all read it."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from swarm_tui.config.keynames import CHARACTERS
 from swarm_tui.ui.context import Context
+from swarm_tui.ui.keymap import Wanted, mapped, types
 
 if TYPE_CHECKING:
     from swarm_tui.ui.screens.base import SwarmScreen
@@ -66,20 +68,11 @@ def _places(scopes: Sequence[str]) -> str:
 
 
 class Registry:
-    """All acts by name and by key; `keymap` gives acts other keys (act name to a comma-separated list)."""
+    """All acts by name and by key; `keymap` gives acts other keys, and `notes` are what is to be said of it."""
 
-    def __init__(self, actions: Iterable[Action], keymap: Mapping[str, str] | None = None) -> None:
-        self.notes: list[str] = []
-        self.actions: dict[str, Action] = {}
-        self._keys: dict[str, tuple[str, ...]] = {}
-        for action in actions:
-            self.actions[action.name] = action
-            self._keys[action.name] = action.keys
-        for name, keys in (keymap or {}).items():
-            if name not in self.actions:
-                self.notes.append(f"keys: there is no act {name!r}")
-                continue
-            self._keys[name] = tuple(key.strip() for key in str(keys).split(",") if key.strip())
+    def __init__(self, actions: Iterable[Action], keymap: Wanted | None = None) -> None:
+        self.actions: dict[str, Action] = {action.name: action for action in actions}
+        self._keys, self.notes = mapped(self.actions.values(), keymap or {})
 
     def keys(self, name: str) -> tuple[str, ...]:
         """The keys of an act."""
@@ -109,17 +102,9 @@ class Registry:
 
 
 _PRETTY = {
-    "question_mark": "?", "slash": "/", "colon": ":", "space": "space", "plus": "+", "minus": "-", "comma": ",",
-    "left_square_bracket": "[", "right_square_bracket": "]", "escape": "Esc", "enter": "enter", "tab": "tab",
-    "less_than_sign": "<", "greater_than_sign": ">", "up": "↑", "down": "↓", "equals_sign": "=", "asterisk": "*",
-    "shift+tab": "shift-tab", "pageup": "PgUp", "pagedown": "PgDn", "home": "Home", "end": "End",
-    "left": "←", "right": "→",
+    **CHARACTERS, "escape": "Esc", "up": "↑", "down": "↓", "left": "←", "right": "→", "shift+tab": "shift-tab",
+    "pageup": "PgUp", "pagedown": "PgDn", "home": "Home", "end": "End",
 }  # fmt: skip
-
-
-def types(key: str) -> bool:
-    """Whether the key puts a character into a field that has the focus."""
-    return len(_PRETTY.get(key, key)) == 1 or key == "space"
 
 
 def pretty(key: str) -> str:

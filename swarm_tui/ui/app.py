@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from textual.app import App
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 
 from swarm_tui.config.user import UserConfig
 from swarm_tui.ui import theme as themes
@@ -21,6 +21,7 @@ from swarm_tui.ui.asking import Asked
 from swarm_tui.ui.attaching import Attaching
 from swarm_tui.ui.context import Context
 from swarm_tui.ui.deaths import Deaths
+from swarm_tui.ui.keymap import types
 from swarm_tui.ui.look import Look
 from swarm_tui.ui.model import Delta, Model
 from swarm_tui.ui.notices import Notices
@@ -77,7 +78,8 @@ class SwarmApp(TypeAhead, Opening, Watching, Taking, App[int]):
         panels, swarm = self.config.panels, source.facts.swarm
         self.model = Model(swarm, clock, Stream(swarm, panels.stream_lines, heartbeats=panels.heartbeats))
         self.model.troubles = Troubles(self.state.seen)
-        self.registry = Registry(ALL, {name: _keys(keys) for name, keys in self.config.keys.items()})
+        self.registry = Registry(ALL, self.config.keys)
+        self._bind_leave()
         self.notices = Notices(clock)
         self.alarms = Alarms(self.model, self._to_terminal, bell=self.config.bell)
         self.deaths = Deaths()
@@ -234,9 +236,20 @@ class SwarmApp(TypeAhead, Opening, Watching, Taking, App[int]):
 
     # Leaving and looks.
 
+    def _bind_leave(self) -> None:
+        """The keys of leaving that are no text work over dialogs and where one types too."""
+        self._bindings.key_to_bindings.pop("ctrl+q", None)
+        for key in self.registry.keys("leave"):
+            if not types(key):
+                self._bindings.key_to_bindings[key] = [Binding(key, "leave", show=False, priority=True)]
+
+    def action_leave(self) -> None:
+        """Close the screen, whatever has the focus."""
+        self.leave()
+
     def action_help_quit(self) -> None:
         """Ctrl-C ends nothing here."""
-        self.say("q leaves; the swarm runs on")
+        self.say(f"{self.registry.key_text('leave')} leaves; the swarm runs on")
 
     def why_not_down(self) -> str | None:
         """Why this screen cannot bring the swarm down."""
@@ -278,7 +291,3 @@ class SwarmApp(TypeAhead, Opening, Watching, Taking, App[int]):
             self.call_later(done, outcome)
 
         self.run_worker(run, thread=True, exit_on_error=False)
-
-
-def _keys(keys: str | list[str]) -> str:
-    return keys if isinstance(keys, str) else ",".join(keys)

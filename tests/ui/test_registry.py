@@ -87,10 +87,27 @@ def test_keys_that_terminals_in_tmux_cannot_send_are_not_used() -> None:
 
 
 def test_a_keymap_moves_an_act_and_names_its_mistakes() -> None:
-    registry = Registry(ALL, {"publish": "F5, N1", "nonsense": "x"})
-    assert registry.keys("publish") == ("F5", "N1")
+    registry = Registry(ALL, {"publish": "F5, Ctrl+N", "help": ["?", ","], "nonsense": "x", "logs": "N1", "send": "x"})
+    assert registry.keys("publish") == ("f5", "ctrl+n")
+    assert registry.keys("help") == ("question_mark", "comma")
     assert "n" not in registry.bound()
-    assert registry.notes == ["keys: there is no act 'nonsense'"]
+    assert registry.notes == [
+        "keys: there is no act 'nonsense'",
+        "keys: logs: there is no key 'N1'",
+        "keys: send: x is text in the form",
+    ]
+    assert (registry.keys("logs"), registry.keys("send")) == (("l",), ("ctrl+s",))
+
+
+def test_a_key_that_a_person_gives_an_act_is_that_acts_alone_where_both_could_act() -> None:
+    registry = Registry(ALL, {"theme": "n", "leave": "x", "next_panel": "]"})
+    acts = {key: [act.name for act in registry.bound()[key]] for key in ("n", "x", "right_square_bracket")}
+    assert acts == {"n": ["theme"], "x": ["leave"], "right_square_bracket": ["next_panel", "next_page"]}
+    assert registry.notes == [
+        "keys: n is the key of theme, no more of publish, which has no key now",
+        "keys: x is the key of leave, no more of seen, which has no key now",
+        "keys: ] is the key of next_panel, no more of next_state, which has no key now",
+    ]
 
 
 class Elsewhere(Context):

@@ -7,7 +7,7 @@ from swarm_tui.domain.views import AgentView
 from swarm_tui.protocol.bodies import HostControl, Inbox
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.actions import AGENTS, Action
-from swarm_tui.ui.acts.subjects import listed, names, some
+from swarm_tui.ui.acts.subjects import key, listed, names, some
 from swarm_tui.ui.context import Context
 
 Command = Literal["start", "stop", "restart"]
@@ -93,7 +93,7 @@ def start_stop(context: Context) -> None:
         lambda: _command(context, other, agents),
         reverses=f"{other} {names(agents)}",
     )
-    context.say(f"asked to {command} {names(agents)}; {context.app.registry.key_text('undo')} undoes it")
+    context.say(f"asked to {command} {names(agents)}; {key(context, 'undo')} undoes it")
 
 
 def would_start(context: Context) -> bool:
@@ -118,7 +118,7 @@ def drain(context: Context) -> None:
     says = "takes tasks again" if one else "take tasks again"
     if not undrain:
         says = "finishes its task and takes no more" if one else "finish their tasks and take no more"
-    context.say(f"{names(agents)} {says}; {context.app.registry.key_text('undo')} undoes it")
+    context.say(f"{names(agents)} {says}; {key(context, 'undo')} undoes it")
 
 
 def _drain(context: Context, agents: list[AgentView], undrain: bool) -> None:
@@ -148,8 +148,8 @@ def _scale(context: Context, by: int) -> None:
     _wish(context, agent.role, host, old + by)
     context.app.undo.push(f"scale {agent.role}", lambda: _wish(context, agent.role, host, old))
     context.unmark()
-    undo = context.app.registry.key_text("undo")
-    context.say(f"asked for {old + by} {agent.role} agent{'' if old + by == 1 else 's'}, not {old}; {undo} undoes it")
+    noun = "agent" if old + by == 1 else "agents"
+    context.say(f"asked for {old + by} {agent.role} {noun}, not {old}; {key(context, 'undo')} undoes it")
 
 
 def _wish(context: Context, role: str, host: str, count: int) -> None:

@@ -12,12 +12,17 @@ def linked(context: Context) -> str | None:
     return "the broker is away: nothing can be sent" if context.model.stale else None
 
 
+def key(context: Context, act: str) -> str:
+    """The key of an act, for a sentence."""
+    return context.app.registry.key_text(act)
+
+
 def shown(context: Context) -> str | None:
     """Why the marked ones cannot be acted on: some of them do not show."""
     if not (hidden := context.hidden):
         return None
     marked, them = ("marked is", "it") if hidden == 1 else ("marked are", "them")
-    return f"{hidden} {marked} hidden: {context.app.registry.key_text('clear')} shows {them}"
+    return f"{hidden} {marked} hidden: {key(context, 'clear')} shows {them}"
 
 
 def some(noun: str, found: Callable[[Context], Sequence[object]]) -> Can:

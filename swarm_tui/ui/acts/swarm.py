@@ -3,7 +3,7 @@
 from swarm_tui.protocol.bodies import Halt
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.actions import LISTS, MAIN, Action
-from swarm_tui.ui.acts.subjects import linked
+from swarm_tui.ui.acts.subjects import key, linked
 from swarm_tui.ui.context import Context
 
 
@@ -15,7 +15,7 @@ def halt(context: Context) -> None:
     else:
         _halt(context)
         context.app.undo.push("halt", lambda: context.app.source.clear(Kind.HALT))
-        context.say("halt sent: dispatch stops and all that runs is cancelled; H lifts it")
+        context.say(f"halt sent: dispatch stops and all that runs is cancelled; {key(context, 'halt')} lifts it")
 
 
 def _halt(context: Context) -> None:

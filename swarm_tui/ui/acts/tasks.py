@@ -5,7 +5,7 @@ from swarm_tui.domain.views import TaskView
 from swarm_tui.protocol.bodies import TaskAct
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.actions import TASKS, Action, Can
-from swarm_tui.ui.acts.subjects import listed, names, some
+from swarm_tui.ui.acts.subjects import key, listed, names, some
 from swarm_tui.ui.context import Context
 
 _AGAIN = frozenset({TaskState.FAILED, TaskState.DEAD, TaskState.HELD, TaskState.CANCELLED, TaskState.EXPIRED})
@@ -24,7 +24,9 @@ def cancel(context: Context) -> None:
     tasks = [task for task in context.tasks if task.state in OPEN]
     _tell(context, Kind.TASK_CANCEL, tasks)
     context.app.undo.push(f"cancel {names(tasks)}", lambda: _tell(context, Kind.TASK_REDRIVE, tasks))
-    context.say(f"asked to cancel {names(tasks)}; u runs {'it' if len(tasks) == 1 else 'them'} again")
+    context.say(
+        f"asked to cancel {names(tasks)}; {key(context, 'undo')} runs {'it' if len(tasks) == 1 else 'them'} again"
+    )
     context.unmark()
 
 
@@ -32,7 +34,7 @@ def retry(context: Context) -> None:
     tasks = [task for task in context.tasks if task.state in _AGAIN]
     _tell(context, Kind.TASK_REDRIVE, tasks)
     context.app.undo.push(f"retry {names(tasks)}", lambda: _tell(context, Kind.TASK_CANCEL, tasks))
-    context.say(f"asked to run {names(tasks)} again; u cancels")
+    context.say(f"asked to run {names(tasks)} again; {key(context, 'undo')} cancels")
     context.unmark()
 
 
@@ -55,7 +57,11 @@ def _approvable(context: Context) -> str | None:
     if reason := _any(_ASKING, "only one that waits for approval can be approved")(context):
         return reason
     blind = [task.task_id for task in context.tasks if task.state is TaskState.AWAITING_APPROVAL and unseen(task)]
-    return f"the payload of {blind[0]} is not known here: enter opens its page, which asks for it" if blind else None
+    return (
+        f"the payload of {blind[0]} is not known here: {key(context, 'open')} opens its page, which asks for it"
+        if blind
+        else None
+    )
 
 
 def approve(context: Context) -> None:

@@ -2,7 +2,7 @@
 
 from swarm_tui.domain.problems import Problem
 from swarm_tui.ui.actions import AGENTS, LISTS, TASKS, Action
-from swarm_tui.ui.acts.subjects import shown
+from swarm_tui.ui.acts.subjects import key, shown
 from swarm_tui.ui.context import Context
 from swarm_tui.ui.troubles import STANDING
 
@@ -36,7 +36,7 @@ def see(context: Context) -> None:
     model.troubles.see(found)
     what = found[0].what if len(found) == 1 else f"{len(found)} troubles"
     context.app.undo.push(f"seen: {what}", lambda: _bring_back(context, found))
-    context.say(f"seen: {what}; it calls again when it happens anew, u brings it back")
+    context.say(f"seen: {what}; it calls again when it happens anew, {key(context, 'undo')} brings it back")
     _renew(context)
 
 

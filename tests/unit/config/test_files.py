@@ -134,7 +134,19 @@ def test_the_users_file(tmp_path: Path) -> None:
     path.parent.mkdir(parents=True)
     path.write_text("theme: light\nkeys: {publish: x, restart: [r, F5]}\npanels: {heartbeats: true}\n")
     config = load_user_config(actions=["publish", "restart"])
-    assert (config.theme, config.keys["restart"], config.panels.heartbeats) == ("light", ["r", "F5"], True)
+    assert (config.theme, config.keys["restart"], config.panels.heartbeats) == ("light", ["r", "f5"], True)
+    path.write_text('keys: {help: ["?", Ctrl+N, PgUp, ","], filter: "/", scale_up: +, drain: Esc, open: ^s, logs: L}')
+    assert load_user_config().keys == {
+        "help": ["question_mark", "ctrl+n", "pageup", "comma"], "filter": ["slash"], "scale_up": ["plus"],
+        "drain": ["escape"], "open": ["ctrl+s"], "logs": ["L"],
+    }  # fmt: skip
+    path.write_text("keys:\n  restart: [r, F55]\n  drain: [D, shift+d]\n  stop: hyper+x\n")
+    with pytest.raises(ConfigError) as caught:
+        load_user_config()
+    assert [(each.line, each.reason.split(":")[0]) for each in caught.value.problems] == [
+        (2, "no key `F55`"),
+        (4, "no key `hyper+x`"),
+    ]
     path.write_text("keys: {publsh: x, restart: x}\npanels: {stream_lines: 3}\n")
     with pytest.raises(ConfigError) as caught:
         load_user_config(actions=["publish", "restart"])
