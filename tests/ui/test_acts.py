@@ -5,9 +5,10 @@ from contextlib import nullcontext
 import pytest
 
 from swarm_tui.domain.states import TaskState
-from swarm_tui.protocol.bodies import HostControl, HostStatus, PaneStatus, TaskAct, TaskVerdict
+from swarm_tui.protocol.bodies import HostControl, HostStatus, PaneStatus, Status, TaskAct, TaskVerdict
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.screens.confirm import ConfirmScreen
+from tests.ui import scenes
 from tests.ui.harness import seated
 
 
@@ -166,3 +167,49 @@ async def test_nobody_approves_a_payload_that_the_screen_does_not_show() -> None
         await seat.press("y")
         assert "payload of task_blind is not known here" in seat.footer
         assert seat.source.acts == []
+
+
+@pytest.mark.asyncio
+async def test_what_is_asked_for_is_not_told_as_done() -> None:
+    async with seated("trouble") as seat:
+        await seat.press("tab")
+        for key, says in (("y", "asked to approve task_f00d11"), ("N", "asked to deny task_f00d11")):
+            seat.app.main.tasks.select("task_f00d11")
+            await seat.press(key, "y")
+            assert says in seat.footer
+        gone = Status(status="offline", role="docs", incarnation="inc-x")
+        seat.source.say("old-01", Kind.STATUS, gone, "old-01")
+        await seat.settle()
+        await seat.press("shift+tab")
+        seat.app.main.agents.select("old-01")
+        await seat.press("X", "y")
+        assert "asked to forget old-01" in seat.footer
+
+
+@pytest.mark.asyncio
+async def test_an_approval_shows_what_it_lets_run() -> None:
+    async with seated("trouble", (80, 24)) as seat:
+        payload = {
+            "target": "production",
+            "steps": {"a": [1, 2]},
+            "note": "x" * 90,
+            **{f"more{n}": n for n in range(5)},
+        }
+        scenes.task(
+            seat.source, seat.clock, "task_big", "deployment.deploy", end="approve", error="asks", payload=payload
+        )
+        await seat.settle()
+        await seat.press("tab")
+        tasks = seat.app.main.tasks
+        tasks.select("task_big")
+        await seat.press("y")
+        assert seat.has("target: production")
+        assert seat.has('steps: {"a":[1,2]}')
+        assert seat.has("xxx…")
+        assert seat.has("and 2 more: enter on the task shows all")
+        assert seat.has("Yes, approve (y)")
+        await seat.press("n", "space")
+        tasks.select("task_f00d11")
+        await seat.press("space", "y")
+        assert seat.has("Approve 2 tasks")
+        assert seat.has('task_f00d11: {"path":"."}')

@@ -180,7 +180,7 @@ def _forgettable(context: Context) -> str | None:
 def forget(context: Context) -> None:
     for agent in context.agents:
         context.app.source.clear(Kind.STATUS, agent.agent_id)
-    context.say(f"{names(context.agents)} forgotten")
+    context.say(f"asked to forget {names(context.agents)}")
     context.unmark()
 
 

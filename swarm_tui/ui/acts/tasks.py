@@ -5,6 +5,7 @@ from swarm_tui.domain.views import TaskView
 from swarm_tui.protocol.bodies import TaskAct
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.actions import TASKS, Action, Can
+from swarm_tui.ui.acts.payloads import payload_lines
 from swarm_tui.ui.acts.subjects import key, listed, names, some
 from swarm_tui.ui.context import Context
 
@@ -67,14 +68,14 @@ def _approvable(context: Context) -> str | None:
 def approve(context: Context) -> None:
     tasks = [task for task in context.tasks if task.state is TaskState.AWAITING_APPROVAL]
     _tell(context, Kind.TASK_APPROVE, tasks)
-    context.say(f"approved {names(tasks)}")
+    context.say(f"asked to approve {names(tasks)}")
     context.unmark()
 
 
 def deny(context: Context) -> None:
     tasks = [task for task in context.tasks if task.state is TaskState.AWAITING_APPROVAL]
     _tell(context, Kind.TASK_DENY, tasks)
-    context.say(f"denied {names(tasks)}")
+    context.say(f"asked to deny {names(tasks)}")
     context.unmark()
 
 
@@ -111,6 +112,14 @@ def _retry_question(context: Context) -> str | None:
 
 _ASKING = frozenset({TaskState.AWAITING_APPROVAL})
 
+
+def _approve_question(context: Context) -> str:
+    """Whom it lets run, and with what: a payload that is cut says how much of it does not show."""
+    tasks = [task for task in context.tasks if task.state in _ASKING]
+    question = f"Approve {_which(context, _ASKING)}, {_types(context, _ASKING)}?"
+    return "\n".join([question, *payload_lines(tasks, key(context, "open"))])
+
+
 TASK_ACTS = (
     Action(
         name="approve",
@@ -123,7 +132,7 @@ TASK_ACTS = (
         can=_approvable,
         help="Let the task run, with exactly the payload shown.",
         rank=31,
-        confirm=lambda c: f"Approve {_which(c, _ASKING)}, {_types(c, _ASKING)}?",
+        confirm=_approve_question,
     ),
     Action(
         name="deny",

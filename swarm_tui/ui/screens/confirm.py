@@ -46,7 +46,7 @@ class ConfirmScreen(Dialog[bool]):
     @property
     def question(self) -> str:
         """What is asked now."""
-        return flat(self.asked.question(), 400)
+        return "\n".join(flat(line, 400) for line in self.asked.question().split("\n"))
 
     def compose(self) -> ComposeResult:
         with Vertical(id="box"):
