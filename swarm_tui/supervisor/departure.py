@@ -9,7 +9,7 @@ from swarm_tui.bus.urls import parse_url
 from swarm_tui.config.files import remove
 from swarm_tui.config.running import Running, forget_running, list_running
 from swarm_tui.protocol.envelope import Event, Outgoing
-from swarm_tui.protocol.topics import Kind, everything
+from swarm_tui.protocol.topics import Kind, everything, topic
 from swarm_tui.supervisor import plan as plans
 from swarm_tui.supervisor.loop import Call
 from swarm_tui.supervisor.unit import Unit
@@ -25,9 +25,9 @@ LINK_WAIT = 1.0
 class Departure:
     """One `down`, from the first drain to the last pane; `done` is called when nothing is left but us."""
 
-    def __init__(self, supervisor: "Supervisor", *, drain: bool, done: Call) -> None:
+    def __init__(self, supervisor: "Supervisor", *, drain: bool, purge: bool, done: Call) -> None:
         self._s = supervisor
-        self._drain = drain
+        self._drain, self._purge = drain, purge
         self._done = done
         self._layers: list[list[Unit]] = []
         self._retained: set[str] = set()
@@ -85,9 +85,9 @@ class Departure:
         link.subscribe(everything(link.swarm))
         self._s.loop.after(QUIET, lambda: self._quiet(0))
 
-    def _raw(self, topic: str) -> None:
+    def _raw(self, name: str) -> None:
         self._heard += 1
-        self._retained.add(topic)
+        self._retained.add(name)
 
     def _quiet(self, before: int) -> None:
         if self._heard != before:
@@ -97,8 +97,11 @@ class Departure:
             self._publish_clears()
 
     def _publish_clears(self) -> None:
-        for topic in sorted(self._retained):
-            self._s.link.publish(Outgoing(topic, b"", 1, True))
+        if not self._purge:
+            # Only a person lifts a halt: the dispatcher would hear the empty message when it begins anew.
+            self._retained.discard(topic(self._s.plan.swarm, Kind.HALT))
+        for name in sorted(self._retained):
+            self._s.link.publish(Outgoing(name, b"", 1, True))
         self._s.link.close(2.0)
         self._close()
 

@@ -42,7 +42,7 @@ def bring_down(swarm: str, *, now: bool, purge: bool, say: Say, waits: Callable[
     tmux = server(plan.socket)
     panes = [pane for pane in tmux.panes() if pane.swarm == swarm]
     was_there = bool(panes) or is_running(swarm)
-    ask_down(state, DownRequest(now=now))
+    ask_down(state, DownRequest(now=now, purge=purge))
     if panes or _lock_held(state, plan):
         if not tell(state, signal.SIGTERM) and not any(pane.role == SUPERVISOR and not pane.dead for pane in panes):
             say("no supervisor is there; one is made to end what it left")

@@ -57,6 +57,8 @@ class DownRequest(Struct, frozen=True, kw_only=True):
     """What `down` asks of the supervisor; the file outlives a supervisor that dies on the way."""
 
     now: bool = False
+    purge: bool = False
+    """Its state goes too."""
 
 
 def plan_path(state: StateDir) -> Path:

@@ -31,10 +31,11 @@ class SavedUnit(Struct, kw_only=True):
 
 
 class Former(Struct, frozen=True, kw_only=True):
-    """The broker that the swarm was moved away from; `alone`: no other host was seen there."""
+    """The broker that the swarm was moved away from; `alone`: no other host was seen there. `port`: of one of ours."""
 
     broker: Broker
     alone: bool
+    port: int | None = None
 
 
 class Saved(Struct, kw_only=True):

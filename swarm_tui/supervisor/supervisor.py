@@ -9,6 +9,7 @@ from swarm_tui.bus.port import BusError, Link
 from swarm_tui.client.dispatcher import prepare_session
 from swarm_tui.config.model import RunSpec
 from swarm_tui.config.paths import StateDir
+from swarm_tui.config.running import list_running
 from swarm_tui.protocol.bodies import Inbox
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.topics import Kind
@@ -16,7 +17,7 @@ from swarm_tui.supervisor import store
 from swarm_tui.supervisor.adoption import Adoption
 from swarm_tui.supervisor.broker_pane import BrokerPane
 from swarm_tui.supervisor.crew import Crew, Place
-from swarm_tui.supervisor.departure import Departure
+from swarm_tui.supervisor.departure import Departure, sharing
 from swarm_tui.supervisor.ground import Ground
 from swarm_tui.supervisor.lifecycle import Lifecycle
 from swarm_tui.supervisor.link import HostLink
@@ -171,7 +172,8 @@ class Supervisor:
             self.say("change", "", "another broker: a successor takes over with it")
             if plan.layout.broker.url != self.plan.layout.broker.url:
                 alone = not (self.plan.join or self.presences.others())
-                self.voice.former = Former(broker=self.plan.layout.broker, alone=alone)
+                port = self.plan.embedded_port
+                self.voice.former = Former(broker=self.plan.layout.broker, alone=alone, port=port)
             self._code = 1
             self.loop.stop()
             return
@@ -188,8 +190,15 @@ class Supervisor:
         self.loop.stall = min(STALL, figures.silent_after / 4)
 
     def _moved_away(self) -> None:
-        self.voice.former = None
+        former, self.voice.former = self.voice.former, None
+        if former is not None and former.port is not None and former.port != self.plan.embedded_port:
+            self._let_go(former.port)
         self.voice.changed()
+
+    def _let_go(self, port: int) -> None:
+        """The broker of ours that the swarm was moved away from ends, unless other swarms use it."""
+        broker = BrokerPane(self.loop, self.crew, port, self.life.ground.figures, self.say)
+        broker.leave(sharing(port, self.plan.swarm, list_running()))
 
     def _looked(self, panes: list[Pane]) -> None:
         if self._departure is not None:
@@ -260,6 +269,7 @@ class Supervisor:
         if self._departure is not None:
             self._departure.hurry(now)
             return
-        self._departure = Departure(self, drain=not now, done=self.loop.stop)
+        purge = request is not None and request.purge
+        self._departure = Departure(self, drain=not now, purge=purge, done=self.loop.stop)
         self.voice.waits_for = self._departure.waits_for
         self._departure.begin()

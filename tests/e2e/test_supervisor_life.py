@@ -314,3 +314,31 @@ def test_a_changed_broker_moves_everybody(make: Make, make_broker: Callable[...,
     assert not set(before.values()) & set(swarm.pids().values())
     assert f"{swarm.name}/hosts" in " ".join(retained(two.port, swarm.name))
     until(lambda: retained(one.port, swarm.name) == [], what="the former broker to be cleared")
+
+
+def test_the_broker_of_ours_that_a_swarm_was_moved_from_ends(
+    make: Make, free_port: int, real_broker: RealBroker
+) -> None:
+    swarm = make(free_port, [light("a")])
+    swarm.up()
+    pid = next(pane.pid for pane in swarm.tmux.panes() if pane.role == "broker")
+    swarm.write(broker={"url": real_broker.url})
+    swarm.up()
+    until(lambda: not processes.is_alive(pid), 20, "the former broker to end")
+    assert not listens(free_port)
+
+
+def test_a_halt_outlives_down_and_up_and_only_a_person_lifts_it(make: Make, real_broker: RealBroker) -> None:
+    swarm = make(real_broker.port, [own("boss", "task-manager")])
+    swarm.up()
+    assert swarm.run("halt", "bad release", "--swarm", swarm.name).returncode == 0
+    until(lambda: "bad release" in swarm.run("status", swarm.name).stdout, what="the halt to be heard")
+    swarm.down()
+    assert retained(real_broker.port, swarm.name) == [f"{swarm.name}/halt"]
+    swarm.up()
+    until(lambda: "bad release" in swarm.run("status", swarm.name).stdout, what="the halt to stand")
+    assert swarm.run("resume", "--swarm", swarm.name).returncode == 0
+    until(lambda: "bad release" not in swarm.run("status", swarm.name).stdout, what="the halt to be lifted")
+    swarm.run("halt", "again", "--swarm", swarm.name)
+    swarm.down("--purge")
+    assert retained(real_broker.port, swarm.name) == []

@@ -12,6 +12,8 @@ from swarm_tui.protocol.topics import Kind
 GIVEN = (TaskState.ASSIGNED, TaskState.RUNNING)
 MAX_LATE = 20
 SHUN = 5.0
+#: Seconds between two words of progress that are written: whoever asks reads the journal.
+PROGRESS_EVERY = 1.0
 #: Declines of one task after which somebody is told.
 OFTEN = 5
 #: Failures after which nobody knows what was done.
@@ -66,6 +68,9 @@ def started(turn: Turn, job: Job, body: Started | Progress, at: float) -> None:
     if isinstance(body, Progress):
         job.progress = body.progress if body.progress is not None else job.progress
         job.message = clean(body.message, 500)
+        if turn.wall - job.updated_at >= PROGRESS_EVERY:
+            job.updated_at = turn.wall
+            turn.save(job, lazy=True)
 
 
 def take_back(turn: Turn, job: Job, attempt: Attempt) -> bool:

@@ -204,3 +204,16 @@ def test_a_halt_that_was_lifted_and_is_said_again_is_another() -> None:
     halt(b'{"reason":"fire"}')
     assert world.job("t").state is TaskState.ASSIGNED
     assert world.job("t").cancelling == "halt: fire"
+
+
+def test_progress_is_written_now_and_then_for_whoever_asks_the_journal(world: World) -> None:
+    world.agent("a")
+    world.start(offers(world.submit("t"))[0])
+    world.saves.clear()
+    for percent in range(0, 50, 10):
+        world.tick(0.4)
+        body = b.Progress(task_id="t", agent_id="a", attempt=1, epoch=1, progress=float(percent))
+        world.hear(Kind.TASK_PROGRESS, body, sender="a")
+    saved = [save for save in world.saves if save.task_id == "t"]
+    assert 1 <= len(saved) <= 2
+    assert all(save.lazy for save in saved)
