@@ -22,7 +22,7 @@ def run_command(app: "SwarmApp", text: str) -> None:
     name, rest = word.lower().replace("-", "_"), rest.strip()
     way = WAYS.get(name)
     action = app.registry.actions.get(way.act if way else _OTHER_NAMES.get(name, name))
-    if name == "filter" and rest:
+    if name in ("filter", "find") and rest:
         _filter(app, rest)
     elif name == "theme" and rest:
         _theme(app, rest)

@@ -1,12 +1,16 @@
 """Acts that open something: a page, a log, the wall."""
 
-from swarm_tui.ui.actions import AGENTS, LISTS, Action
-from swarm_tui.ui.acts.subjects import shown
+from swarm_tui.ui.actions import AGENTS, LISTS, TASKS, Action
+from swarm_tui.ui.acts.subjects import not_there, one_agent, rows, shown
 from swarm_tui.ui.context import Context
 
 
-def _agent(context: Context) -> str | None:
-    return None if context.agent else "no agent is selected: tab goes to the agents"
+def _can_log(context: Context) -> str | None:
+    return not_there("logs")(context) or one_agent(context)
+
+
+def _can_copy(context: Context) -> str | None:
+    return shown(context) or rows(context)
 
 
 PAGE_ACTS = (
@@ -15,19 +19,21 @@ PAGE_ACTS = (
         keys=("enter",),
         label="open",
         group="pages",
-        scopes=("agents", "tasks", "stream", "wall", "problems", "agent", "task"),
+        scopes=tuple(scope for scope in LISTS if scope != "pane"),
         rank=5,
-        run=lambda c: c.screen.open(),
-        help="Open its page: an agent's, a task's, a message's; in the wall, zoom.",
+        can=lambda c: c.screen.why_not_open(),
+        run=lambda c: c.screen.enter(),
+        help="Open its page: an agent's, a task's, a message's; in the wall, zoom. On a page that was searched, go on "
+        "to the next line found.",
     ),
     Action(
         name="logs",
         keys=("l",),
         label="logs",
         group="pages",
-        scopes=(*AGENTS, "task"),
+        scopes=(*AGENTS, *TASKS),
         rank=8,
-        can=_agent,
+        can=_can_log,
         run=lambda c: c.app.open_log(c),
         help="The agent's log, kept over its restarts.",
     ),
@@ -45,7 +51,7 @@ PAGE_ACTS = (
         keys=("E",),
         label="refused",
         group="pages",
-        can=lambda c: None if c.model.fleet.counts.refused else "no message was refused",
+        can=lambda c: not_there("refused")(c) or (None if c.model.fleet.counts.refused else "no message was refused"),
         run=lambda c: c.app.open_refusals(),
         help="The messages that were refused: each with its topic and the reason.",
     ),
@@ -55,7 +61,7 @@ PAGE_ACTS = (
         label="copy",
         group="view",
         scopes=LISTS,
-        can=shown,
+        can=_can_copy,
         run=lambda c: c.screen.copy(),
         help="Copy the id, or the line, to the clipboard of your terminal. The mouse copies what it is dragged over, "
         "its right button what is under it.",

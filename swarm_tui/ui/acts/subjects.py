@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from swarm_tui.domain.views import AgentView, TaskView
-from swarm_tui.ui.actions import Can
+from swarm_tui.ui.actions import MAIN, TASKS, Can
 from swarm_tui.ui.context import Context
 
 
@@ -27,8 +27,32 @@ def shown(context: Context) -> str | None:
 
 def some(noun: str, found: Callable[[Context], Sequence[object]]) -> Can:
     """A test that there is an agent, or a task, to act on."""
-    none = f"no {noun} is selected: tab goes to the {noun}s"
-    return lambda context: shown(context) or (linked(context) if found(context) else none)
+    return lambda context: shown(context) or (linked(context) if found(context) else _none(context, noun))
+
+
+def _none(context: Context, noun: str) -> str:
+    if context.scope in MAIN and context.scope != f"{noun}s":
+        return f"no {noun} is selected: {key(context, 'next_panel')} goes to the {noun}s"
+    return f"there is no {noun} here" if context.scope in MAIN else f"this line is about no {noun}"
+
+
+def one_agent(context: Context) -> str | None:
+    """A test that there is an agent to look at, whatever is marked."""
+    if context.agent is not None:
+        return None
+    return "no agent has had this task yet" if context.scope in TASKS and context.task else _none(context, "agent")
+
+
+def rows(context: Context) -> str | None:
+    """A test that there is a list, and something in it."""
+    if context.lines is None:
+        return "there is no list here"
+    return None if context.lines.count() else "there is nothing here"
+
+
+def not_there(page: str) -> Can:
+    """A test that the page is not the one that is open."""
+    return lambda context: f"this is it: {key(context, 'back')} goes back" if page == context.screen.PAGE else None
 
 
 def names(subjects: Sequence[AgentView] | Sequence[TaskView]) -> str:

@@ -2,8 +2,8 @@
 
 from swarm_tui.protocol.bodies import Halt
 from swarm_tui.protocol.topics import Kind
-from swarm_tui.ui.actions import LISTS, MAIN, Action
-from swarm_tui.ui.acts.subjects import key, linked
+from swarm_tui.ui.actions import AGENTS, LISTS, TASKS, Action
+from swarm_tui.ui.acts.subjects import key, linked, not_there, one_agent
 from swarm_tui.ui.context import Context
 
 
@@ -73,8 +73,8 @@ SWARM_ACTS = (
         group="agents",
         rank=20,
         writes=True,
-        scopes=("agents", "agent", "pane", "wall", "task"),
-        can=lambda c: c.app.attaching.why_not(c),
+        scopes=(*AGENTS, *TASKS),
+        can=lambda c: one_agent(c) or c.app.attaching.why_not(c),
         run=lambda c: c.app.attaching.attach(c),
         help="Turn this terminal into the agent's pane; detaching (prefix d, as its last line says; the prefix twice "
         "inside another tmux) comes back here.",
@@ -85,7 +85,6 @@ SWARM_ACTS = (
         label="leave",
         group="swarm",
         rank=90,
-        scopes=MAIN,
         run=lambda c: c.app.leave(),
         help="Close the screen. The swarm runs on.",
     ),
@@ -118,6 +117,7 @@ SWARM_ACTS = (
         group="screen",
         rank=95,
         scopes=(*LISTS, "form"),
+        can=not_there("help"),
         run=lambda c: c.app.open_help(c.scope),
         help="What works here and now, and what the words mean.",
     ),
@@ -134,6 +134,7 @@ SWARM_ACTS = (
         keys=("M",),
         label="notices",
         group="screen",
+        can=not_there("notices"),
         run=lambda c: c.app.open_notices(),
         help="All that the screen has told, with its time.",
     ),

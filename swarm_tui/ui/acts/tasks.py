@@ -107,9 +107,11 @@ def _retry_question(context: Context) -> str | None:
     if held:
         which = listed([task.task_id for task in held], "tasks")
         return f"{which} may have run already: nobody knows how it ended. Run it again?"
-    return f"Run {_which(context, _AGAIN)} again?" if len(tasks) > 1 else None
+    moves = context.scope == "agent"  # The lines of an agent's page may move under the cursor as its tasks change.
+    return f"Run {_which(context, _AGAIN)} again?" if moves or len(tasks) > 1 else None
 
 
+_PLACES = (*TASKS, "agent")
 _ASKING = frozenset({TaskState.AWAITING_APPROVAL})
 
 
@@ -126,7 +128,7 @@ TASK_ACTS = (
         keys=("y",),
         label="approve",
         group="tasks",
-        scopes=TASKS,
+        scopes=_PLACES,
         writes=True,
         run=approve,
         can=_approvable,
@@ -139,7 +141,7 @@ TASK_ACTS = (
         keys=("N",),
         label="deny",
         group="tasks",
-        scopes=TASKS,
+        scopes=_PLACES,
         writes=True,
         run=deny,
         can=_any(_ASKING, "only one that waits for approval can be denied"),
@@ -151,7 +153,7 @@ TASK_ACTS = (
         keys=("c",),
         label="cancel",
         group="tasks",
-        scopes=TASKS,
+        scopes=_PLACES,
         writes=True,
         run=cancel,
         rank=41,
@@ -164,7 +166,7 @@ TASK_ACTS = (
         keys=("t",),
         label="retry",
         group="tasks",
-        scopes=TASKS,
+        scopes=_PLACES,
         writes=True,
         run=retry,
         rank=40,

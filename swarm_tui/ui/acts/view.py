@@ -3,6 +3,7 @@
 from functools import partial
 
 from swarm_tui.ui.actions import LISTS, MAIN, Action, Run
+from swarm_tui.ui.acts.subjects import key, rows
 from swarm_tui.ui.context import Context
 
 _PANELS = ("agents", "tasks")
@@ -25,16 +26,47 @@ def _end(context: Context, last: bool) -> None:
 
 
 def _agent(context: Context, number: int) -> None:
-    context.screen.go_agent(number)
+    screen = context.screen
+    before = screen.scope, screen.at_hand()
+    screen.go_agent(number)
+    if before == (screen.scope, screen.at_hand()):
+        context.say(f"{before[1]} is selected already")
 
 
-def _has_lines(context: Context) -> str | None:
-    return None if context.lines is not None else "there is no list here"
+def _no_agent(context: Context, number: int) -> str | None:
+    count = context.screen.numbered()
+    if number <= count:
+        return None
+    return f"there is no agent {number} here, only {count}" if count else "there is no agent here"
+
+
+def _follow(context: Context) -> None:
+    lines = context.lines
+    before = (lines.tail, lines.top, lines.cursor) if lines is not None else None
+    context.screen.follow()
+    if lines is None or before == (lines.tail, lines.top, lines.cursor):
+        context.say("it keeps to the newest line already")
+
+
+def _can_follow(context: Context) -> str | None:
+    if context.scope == "agent" and context.screen.PAGE != "logs":
+        return f"this page has no newest line: {key(context, 'logs')} opens the log, which has"
+    return rows(context)
+
+
+def _pause(context: Context) -> None:
+    context.app.pause()
+    goes_on = f"the stream is held: {key(context, 'pause')} lets it go on, with all that came meanwhile"
+    context.say(goes_on if context.model.stream.paused else "the stream goes on")
+
+
+def _can_zoom(context: Context) -> str | None:
+    return context.screen.why_not_open() if context.scope == "wall" else None
 
 
 def _act(name: str, keys: tuple[str, ...], help: str, run: Run) -> Action:
     label = help.rstrip(".").lower()
-    return Action(name=name, keys=keys, help=help, run=run, group="move", label=label, can=_has_lines, palette=False)
+    return Action(name=name, keys=keys, help=help, run=run, group="move", label=label, can=rows, palette=False)
 
 
 VIEW_ACTS = (
@@ -76,6 +108,16 @@ VIEW_ACTS = (
         help="Show only what has these words (the stream: topic patterns and agent:ID too); ! turns it round.",
     ),
     Action(
+        name="find",
+        keys=("slash",),
+        label="find",
+        group="view",
+        scopes=("agent", "task", "message", "problems"),
+        rank=6,
+        run=lambda c: c.screen.ask_filter(),
+        help="Go to the next line that has these words; a log is searched upwards. Esc forgets them.",
+    ),
+    Action(
         name="command",
         keys=("colon",),
         label="command",
@@ -92,7 +134,7 @@ VIEW_ACTS = (
         scopes=_PANELS,
         run=lambda c: c.screen.mark(),
         rank=70,
-        can=_has_lines,
+        can=rows,
         help="Mark it, so that an act takes all that are marked.",
     ),
     Action(
@@ -101,6 +143,7 @@ VIEW_ACTS = (
         label="mark all",
         group="view",
         scopes=_PANELS,
+        can=rows,
         run=lambda c: c.screen.mark_all(),
         help="Mark all that show, or none.",
     ),
@@ -151,7 +194,8 @@ VIEW_ACTS = (
         group="view",
         scopes=("stream", "pane", "agent", "wall"),
         rank=25,
-        run=lambda c: c.screen.follow(),
+        can=_can_follow,
+        run=_follow,
         help="Keep to the newest line.",
     ),
     Action(
@@ -160,7 +204,7 @@ VIEW_ACTS = (
         label="pause",
         group="view",
         scopes=(*MAIN, "wall"),
-        run=lambda c: c.app.pause(),
+        run=_pause,
         help="Hold the stream still; it counts on, and loses nothing.",
         rank=26,
     ),
@@ -171,6 +215,7 @@ VIEW_ACTS = (
         group="view",
         scopes=(*MAIN, "wall"),
         rank=55,
+        can=_can_zoom,
         run=lambda c: c.screen.zoom(),
         help="Give the panel the whole screen; once more gives it back.",
     ),
@@ -221,6 +266,7 @@ VIEW_ACTS = (
             group="move",
             scopes=(*MAIN, "wall", "agent"),
             palette=False,
+            can=partial(_no_agent, number=n),
             run=partial(_agent, number=n),
             help=f"Select agent number {n}.",
         )

@@ -62,6 +62,9 @@ class AgentScreen(PageScreen):
     def agent_ids(self) -> list[str]:
         return [self.agent_id]
 
+    def task_ids(self) -> list[str]:
+        return [subject] if isinstance(subject := self.page.subject(), str) else []
+
     def take(self, delta: Delta, now: float) -> None:
         if self.agent_id in delta.agents or delta.tasks:
             self.renew()

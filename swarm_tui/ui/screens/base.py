@@ -20,6 +20,8 @@ class SwarmScreen(Screen[Any]):
     """A screen of ours. `SCOPE` is its name in the registry."""
 
     SCOPE = "message"
+    PAGE = ""
+    """The name of the act that opens it, where that would only open it again."""
     AUTO_FOCUS = ""
 
     def __init__(self, app: "SwarmApp") -> None:
@@ -85,6 +87,14 @@ class SwarmScreen(Screen[Any]):
     def open(self) -> None:
         """Open what is under the cursor."""
 
+    def why_not_open(self) -> str | None:
+        """Why nothing opens here."""
+        return None
+
+    def enter(self) -> None:
+        """What the key of `open` does."""
+        self.open()
+
     def copy(self) -> None:
         """Copy what is under the cursor."""
 
@@ -93,6 +103,10 @@ class SwarmScreen(Screen[Any]):
 
     def go_agent(self, number: int) -> None:
         """Select agent `number`."""
+
+    def numbered(self) -> int:
+        """How many agents have a number here."""
+        return len(self.swarm_app.main.agents.rows)
 
     def follow(self) -> None:
         """Keep to the newest line."""
@@ -175,7 +189,7 @@ class SwarmScreen(Screen[Any]):
         self.renew_footer()
 
     def on_lines_opened(self) -> None:
-        self.open()
+        self.act("open")
 
     def on_descendant_focus(self) -> None:
         self.renew_footer()

@@ -20,6 +20,7 @@ class HelpScreen(PageScreen):
     """Acts that have effect in `about` first; `/` searches."""
 
     SCOPE = "help"
+    PAGE = "help"
 
     def turn_to(self, about: str) -> None:
         self.about = about

@@ -15,6 +15,8 @@ class LogScreen(PageScreen):
     """The last lines; it follows unless scrolled away from the end."""
 
     SCOPE = "agent"
+    PAGE = "logs"
+    UPWARD = True
 
     def turn_to(self, agent_id: str) -> None:
         self.agent_id = agent_id
@@ -38,6 +40,12 @@ class LogScreen(PageScreen):
 
     def follow(self) -> None:
         self.page.last()
+
+    def go_agent(self, number: int) -> None:
+        self.page.leave()
+        self.turn_to(self.swarm_app.main.agents.rows[number - 1])
+        self.begin()
+        self.renew()
 
     def agent_ids(self) -> list[str]:
         return [self.agent_id]

@@ -93,6 +93,10 @@ class MainScreen(PanelScreen):
         elif self.panel == "stream" and (message := self.stream.current()) is not None:
             self.swarm_app.open_message(message)
 
+    def why_not_open(self) -> str | None:
+        noun = {"agents": "agent", "tasks": "task", "stream": "message"}.get(self.panel, "page")
+        return None if self.lines is not None and self.lines.count() else f"there is no {noun} here"
+
     def back(self) -> None:
         """Undo what narrows the view, one thing at a time; what hides marked rows before the marks."""
         table = self.lines
@@ -109,11 +113,13 @@ class MainScreen(PanelScreen):
             self.set_problems(False)
         elif self.panel == "tasks" and self.tasks.tab:
             self.turn_tab(-self.tasks.tab)
-        elif isinstance(table, PaneView):
+        elif isinstance(table, PaneView) and (table.needle or not table.tail):
             table.needle = ""
             table.follow_end()
-        else:
+        elif self.panel != "agents":
             self.focus_panel("agents")
+        else:
+            self.swarm_app.say("nothing narrows the view: there is nothing to clear")
 
     def set_problems(self, on: bool) -> None:
         """Only what is wrong, and all of that whatever filters say; or everything, as narrowed as it was before."""

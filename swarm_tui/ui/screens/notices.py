@@ -12,6 +12,7 @@ class NoticesScreen(PageScreen):
     """The notices, with their times."""
 
     SCOPE = "message"
+    PAGE = "notices"
 
     def title_parts(self, width: int) -> Parts:
         return self.titled("NOTICES", str(len(self.swarm_app.notices.all)), [])

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from rich.segment import Segment
 from textual.app import ComposeResult
 
+from swarm_tui.ui.finding import Finding
 from swarm_tui.ui.lines import Parts
 from swarm_tui.ui.screens.base import SwarmScreen
 from swarm_tui.ui.widgets.footer import Footer
@@ -27,7 +28,7 @@ class TitleLine(Still):
         return [screen.title_parts(width)]
 
 
-class PageScreen(SwarmScreen):
+class PageScreen(Finding, SwarmScreen):
     """Subclasses give `title_parts` and `lay`.
 
     One that was closed is kept and turned to what the next is about: mounting another takes several times as long. So
@@ -35,6 +36,8 @@ class PageScreen(SwarmScreen):
     """
 
     CSS = "PageScreen { layers: below above; }"
+    UPWARD = False
+    """Whether words are looked for from the end."""
 
     def __init__(self, app: "SwarmApp", *subject: Any) -> None:
         super().__init__(app)

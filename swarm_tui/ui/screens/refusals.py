@@ -14,6 +14,7 @@ class RefusalsScreen(PageScreen):
     """The last ones that are kept; enter opens one."""
 
     SCOPE = "problems"
+    PAGE = "refused"
 
     def title_parts(self, width: int) -> Parts:
         fleet = self.model.fleet

@@ -217,6 +217,20 @@ class WallScreen(SwarmScreen):
         else:
             self.swarm_app.copy(text)
 
+    def numbered(self) -> int:
+        return len(self.tiles)
+
+    def why_not_open(self) -> str | None:
+        return None if self.current() else "there is no pane here"
+
+    def copy(self) -> None:
+        if isinstance(self.focused, Tile):
+            self.swarm_app.copy(self.focused.text())
+
+    def follow(self) -> None:
+        if isinstance(self.focused, Tile):
+            self.focused.follow_end()
+
     def back(self) -> None:
         if self.zoomed:
             self.zoom()

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from rich.segment import Segment
 
+from swarm_tui.ui.finding import standing_out
 from swarm_tui.ui.lines import Lines, Parts
 
 #: A line of a page, and what it is about: something to open, or to copy.
@@ -17,12 +18,15 @@ class PageLines(Lines):
         super().__init__(id=id)
         self._lay = lay
         self.laid: list[Line] = []
+        self.needle = ""
+        """What was looked for last; it stands out."""
         self._for = -1
 
     def leave(self) -> None:
         """Forget what it was about, and begin at the top again."""
         self.top = self.cursor = 0
         self.tail = False
+        self.needle = ""
         self.laid = []
         self._cache.clear()
 
@@ -47,7 +51,8 @@ class PageLines(Lines):
         return len(self.laid)
 
     def parts(self, index: int, width: int) -> Parts:
-        return self.laid[index][0]
+        parts = self.laid[index][0]
+        return standing_out(parts, self.needle, self.look["match"]) if self.needle else parts
 
     def subject(self) -> object:
         """What the line under the cursor is about."""

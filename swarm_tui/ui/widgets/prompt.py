@@ -59,6 +59,12 @@ class Prompt(Widget):
         self.display = True
         self.screen.set_focus(field)
 
+    def select(self) -> None:
+        """What is typed takes the place of what stands there."""
+        from textual.widgets import Input
+
+        self.query_one(Input).select_all()
+
     def close(self) -> None:
         """Hide, and give the focus back."""
         self.display = False
