@@ -5,7 +5,7 @@ from contextlib import nullcontext
 import pytest
 
 from swarm_tui.domain.states import TaskState
-from swarm_tui.protocol.bodies import HostControl, HostStatus, PaneStatus, Status, TaskAct, TaskVerdict
+from swarm_tui.protocol.bodies import Heartbeat, HostControl, HostStatus, PaneStatus, Status, TaskAct, TaskVerdict
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.screens.confirm import ConfirmScreen
 from tests.ui import scenes
@@ -213,3 +213,44 @@ async def test_an_approval_shows_what_it_lets_run() -> None:
         await seat.press("space", "y")
         assert seat.has("Approve 2 tasks")
         assert seat.has('task_f00d11: {"path":"."}')
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("scene_key", ["r", "s"])
+async def test_marked_agents_of_which_one_works_are_named_with_its_task(scene_key: str) -> None:
+    async with seated("calm") as seat:
+        await seat.press("4", "space", "9", "space", scene_key)
+        assert isinstance(seat.app.screen, ConfirmScreen)
+        assert "deployment-01, testing-01" in seat.app.screen.question
+        assert "testing-01 is at task_77aa01" in seat.app.screen.question
+
+
+@pytest.mark.asyncio
+async def test_an_agent_that_says_it_works_is_asked_for_though_its_task_is_not_known() -> None:
+    async with seated("calm") as seat:
+        beat = Heartbeat(agent_id="database-01", state="busy", active=1, incarnation="inc-2")
+        seat.source.say("database-01", Kind.HEARTBEAT, beat)
+        await seat.settle()
+        await seat.press("3", "r")
+        assert isinstance(seat.app.screen, ConfirmScreen)
+        assert "a task that is not known here" in seat.app.screen.question
+
+
+@pytest.mark.asyncio
+async def test_an_undo_that_would_break_work_begun_since_asks() -> None:
+    async with seated("trouble") as seat:
+        await seat.press("4", "s")
+        await seat.press("tab")
+        seat.app.main.tasks.select("task_d3adbf")
+        await seat.press("t")
+        seat.app.model.fleet.agents["deployment-01"].task_id = "task_new"
+        seat.app.model.fleet.tasks["task_d3adbf"].state = TaskState.RUNNING
+        sent = len(seat.source.acts)
+        for words in ("Cancel task_d3adbf? What runs is ended.", "Stop deployment-01? It is at task_new"):
+            await seat.press("u")
+            assert isinstance(seat.app.screen, ConfirmScreen)
+            assert words in seat.app.screen.question
+            assert len(seat.source.acts) == sent
+            await seat.press("y")
+            sent += 1
+            assert len(seat.source.acts) == sent

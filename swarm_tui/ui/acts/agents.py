@@ -33,21 +33,40 @@ def _minded(context: Context) -> str | None:
     return f"no supervisor minds {lost[0]}: it was not started by `swarm-tui up`" if lost else None
 
 
-def _who(context: Context) -> str:
-    return listed([agent.agent_id for agent in context.agents], "agents")
+def _who(agents: list[AgentView]) -> str:
+    return listed([agent.agent_id for agent in agents], "agents")
+
+
+def _stop_question(agents: list[AgentView]) -> str:
+    return f"Stop {_who(agents)}?{_busy(agents)}"
+
+
+def _is_busy(agent: AgentView) -> bool:
+    return bool(agent.task_id or agent.tasks or (agent.active and agent.state in LIVE))
 
 
 def _busy(agents: list[AgentView]) -> str:
-    busy = [agent for agent in agents if agent.task_id]
+    """What the act would break, as a sentence; empty where it breaks nothing."""
+    busy = [agent for agent in agents if _is_busy(agent)]
     if not busy:
         return ""
-    return (
-        f" It is at {busy[0].task_id}, which it has 20 s to finish; else that goes back to the queue, or is held "
-        "where it must not run twice."
-        if len(busy) == 1
-        else f" {len(busy)} of them are at work and have 20 s to finish; what they leave goes back to the queue, or is "
-        "held."
-    )
+    left = "goes back to the queue, or is held where it must not run twice."
+    if len(busy) > 1:
+        return f" {len(busy)} of them are at work and have 20 s to finish; what they leave {left}"
+    agent = busy[0]
+    at = agent.task_id or next(iter(agent.tasks), "a task that is not known here")
+    others = max(len(agent.tasks), agent.active) - 1
+    who = "It is" if len(agents) == 1 else f"{agent.agent_id} is"
+    if others > 0:
+        return f" {who} at {at} and {others} more, and has 20 s to finish; what it leaves {left}"
+    return f" {who} at {at}, which it has 20 s to finish; else that {left}"
+
+
+def _stop_if_busy(context: Context, agents: list[AgentView]) -> str | None:
+    """What to ask before agents that were started are stopped again: they may have begun something since."""
+    known = context.model.fleet.agents
+    now = [known[agent.agent_id] for agent in agents if agent.agent_id in known]
+    return _stop_question(now) if _busy(now) else None
 
 
 def control(context: Context, command: Command, *, when_idle: bool = False) -> list[AgentView]:
@@ -92,6 +111,7 @@ def start_stop(context: Context) -> None:
         f"{command} {names(agents)}",
         lambda: _command(context, other, agents),
         reverses=f"{other} {names(agents)}",
+        asks=lambda: _stop_if_busy(context, agents) if command == "start" else None,
     )
     context.say(f"asked to {command} {names(agents)}; {key(context, 'undo')} undoes it")
 
@@ -196,7 +216,7 @@ AGENT_ACTS = (
         can=_some,
         run=drain,
         help="Let the agent finish its task and take no more; once more takes it back.",
-        confirm=lambda c: f"Drain {_who(c)}?" if len(c.agents) > 1 else None,
+        confirm=lambda c: f"Drain {_who(c.agents)}?" if len(c.agents) > 1 else None,
     ),
     Action(
         name="restart",
@@ -211,7 +231,9 @@ AGENT_ACTS = (
         of_life=True,
         help="End the agent and start it again. An idle one at once; one at work only after a yes: it has 20 s "
         "to finish, else its task goes back to the queue.",
-        confirm=lambda c: f"Restart {_who(c)} now?{_busy(c.agents)}" if _busy(c.agents) or len(c.agents) > 1 else None,
+        confirm=lambda c: (
+            f"Restart {_who(c.agents)} now?{_busy(c.agents)}" if _busy(c.agents) or len(c.agents) > 1 else None
+        ),
     ),
     Action(
         name="restart_idle",
@@ -236,7 +258,7 @@ AGENT_ACTS = (
         run=start_stop,
         help="Start an agent that is down, or stop one that runs, after a yes (it stays down).",
         yes=lambda _: "stop",
-        confirm=lambda c: None if would_start(c) else f"Stop {_who(c)}?{_busy(c.agents)}",
+        confirm=lambda c: None if would_start(c) else _stop_question(c.agents),
     ),
     Action(
         name="scale_up",
@@ -271,6 +293,6 @@ AGENT_ACTS = (
         can=_forgettable,
         run=forget,
         help="Take an agent that is gone off the list.",
-        confirm=lambda c: f"Forget {_who(c)}?",
+        confirm=lambda c: f"Forget {_who(c.agents)}?",
     ),
 )

@@ -64,6 +64,7 @@ SWARM_ACTS = (
         writes=True,
         run=lambda c: c.app.undo.pop(c),
         can=lambda c: c.app.undo.why_not(),
+        confirm=lambda c: c.app.undo.question(),
         help="Take back the last act that can be taken back.",
     ),
     Action(

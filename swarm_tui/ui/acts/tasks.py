@@ -34,9 +34,18 @@ def cancel(context: Context) -> None:
 def retry(context: Context) -> None:
     tasks = [task for task in context.tasks if task.state in _AGAIN]
     _tell(context, Kind.TASK_REDRIVE, tasks)
-    context.app.undo.push(f"retry {names(tasks)}", lambda: _tell(context, Kind.TASK_CANCEL, tasks))
+    context.app.undo.push(
+        f"retry {names(tasks)}", lambda: _tell(context, Kind.TASK_CANCEL, tasks), asks=lambda: _runs(context, tasks)
+    )
     context.say(f"asked to run {names(tasks)} again; {key(context, 'undo')} cancels")
     context.unmark()
+
+
+def _runs(context: Context, tasks: list[TaskView]) -> str | None:
+    """What to ask before these are cancelled again: some have begun."""
+    known = (context.model.task(task.task_id) for task in tasks)
+    running = [task.task_id for task in known if task and task.state in (TaskState.RUNNING, TaskState.ASSIGNED)]
+    return f"Cancel {listed(running, 'tasks')}? What runs is ended." if running else None
 
 
 def _hash(task: TaskView) -> str:
