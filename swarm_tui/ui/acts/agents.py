@@ -1,5 +1,6 @@
 """Acts on agents: they go to the supervisor of the agent's host, or to its inbox where it has none."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 from swarm_tui.domain.states import LIVE, AgentState
@@ -33,11 +34,11 @@ def _minded(context: Context) -> str | None:
     return f"no supervisor minds {lost[0]}: it was not started by `swarm-tui up`" if lost else None
 
 
-def _who(agents: list[AgentView]) -> str:
+def _who(agents: Sequence[AgentView]) -> str:
     return listed([agent.agent_id for agent in agents], "agents")
 
 
-def _stop_question(agents: list[AgentView]) -> str:
+def _stop_question(agents: Sequence[AgentView]) -> str:
     return f"Stop {_who(agents)}?{_busy(agents)}"
 
 
@@ -45,7 +46,7 @@ def _is_busy(agent: AgentView) -> bool:
     return bool(agent.task_id or agent.tasks or (agent.active and agent.state in LIVE))
 
 
-def _busy(agents: list[AgentView]) -> str:
+def _busy(agents: Sequence[AgentView]) -> str:
     """What the act would break, as a sentence; empty where it breaks nothing."""
     busy = [agent for agent in agents if _is_busy(agent)]
     if not busy:

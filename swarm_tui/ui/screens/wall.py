@@ -168,7 +168,8 @@ class WallScreen(SwarmScreen):
         self._header()  # What an act has put aside calls no longer.
 
     def _header(self) -> None:
-        if self.is_mounted:
+        # One that was closed is mounted still, and its strip has no height to compare with.
+        if self.is_mounted and self.is_attached:
             self.query_one(Header).renew()
             self.query_one(Nobody).redraw()
             if self.trouble.show():
@@ -218,18 +219,10 @@ class WallScreen(SwarmScreen):
             self.swarm_app.copy(text)
 
     def numbered(self) -> int:
-        return len(self.tiles)
+        return len(self.ids())
 
     def why_not_open(self) -> str | None:
-        return None if self.current() else "there is no pane here"
-
-    def copy(self) -> None:
-        if isinstance(self.focused, Tile):
-            self.swarm_app.copy(self.focused.text())
-
-    def follow(self) -> None:
-        if isinstance(self.focused, Tile):
-            self.focused.follow_end()
+        return None if self._tile() else "there is no pane here"
 
     def back(self) -> None:
         if self.zoomed:
