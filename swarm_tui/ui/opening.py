@@ -63,6 +63,7 @@ class Opening:
             self.pop_screen()
         else:
             self.to_main()
+            self.hold()
             self.push_screen(WallScreen(self))
 
     def open_form(self: "SwarmApp") -> None:  # type: ignore[misc]

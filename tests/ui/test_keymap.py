@@ -71,3 +71,16 @@ async def test_ctrl_q_leaves_also_over_a_question_and_a_form(over: str) -> None:
         assert over != "H" or isinstance(seat.app.screen, ConfirmScreen)
         await seat.press("ctrl+q")
         assert seat.app._exit
+
+
+@pytest.mark.asyncio
+async def test_the_form_names_the_keys_it_has() -> None:
+    async with seated("calm", config=UserConfig(keys={"send": "F9", "raw": "F8"})) as seat:
+        await seat.press("n", "r", "e", "v", "enter")
+        assert seat.has("F9 sends")
+        await seat.press("f8")
+        assert seat.has("(F8: fields)")
+
+    async with seated("trouble", config=UserConfig(keys={"clear": "F7"})) as seat:
+        await seat.press("p")
+        assert seat.has("problems, F7: all")

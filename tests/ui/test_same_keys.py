@@ -2,6 +2,7 @@
 
 import pytest
 
+from swarm_tui.config.user import Panels, UserConfig
 from swarm_tui.protocol.bodies import TaskAct
 from swarm_tui.ui.screens.confirm import ConfirmScreen
 from tests.ui.harness import Seat, seated
@@ -131,3 +132,26 @@ async def test_a_payloads_line_opens_no_agent_of_that_name() -> None:
         await find(seat, '"."')
         await seat.press("escape", "enter")
         assert seat.has("TASK", "task_d3adbf")
+
+
+@pytest.mark.asyncio
+async def test_a_panel_at_its_limit_says_so_and_turns_back_at_once() -> None:
+    async with seated("calm") as seat:
+
+        def height() -> str:
+            return str(seat.app.main.agents.styles.height)
+
+        for _ in range(30):
+            await seat.pilot.press("greater_than_sign")
+        assert "cannot be larger here" in seat.footer
+        largest = height()
+        await seat.press("less_than_sign")
+        assert height() != largest
+        assert "cannot" not in seat.footer
+
+
+@pytest.mark.asyncio
+async def test_tab_says_that_there_is_one_panel_only() -> None:
+    async with seated("calm", config=UserConfig(panels=Panels(show=["tasks"]))) as seat:
+        await seat.press("tab")
+        assert "no other panel is open" in seat.footer

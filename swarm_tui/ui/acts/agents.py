@@ -1,6 +1,5 @@
 """Acts on agents: they go to the supervisor of the agent's host, or to its inbox where it has none."""
 
-from collections.abc import Sequence
 from typing import Literal
 
 from swarm_tui.domain.states import LIVE, AgentState
@@ -8,7 +7,8 @@ from swarm_tui.domain.views import AgentView
 from swarm_tui.protocol.bodies import HostControl, Inbox
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.actions import AGENTS, Action
-from swarm_tui.ui.acts.subjects import key, listed, names, some
+from swarm_tui.ui.acts.subjects import key, names, some
+from swarm_tui.ui.acts.work import busy, stop_if_busy, stop_question, who
 from swarm_tui.ui.context import Context
 
 Command = Literal["start", "stop", "restart"]
@@ -26,48 +26,12 @@ def host_of(context: Context, agent: AgentView) -> str | None:
 _some = some("agent", lambda context: context.agents)
 
 
-def _minded(context: Context) -> str | None:
+def minded(context: Context) -> str | None:
     """Some agent, and a supervisor for each."""
     if reason := _some(context):
         return reason
     lost = [agent.agent_id for agent in context.agents if host_of(context, agent) is None]
     return f"no supervisor minds {lost[0]}: it was not started by `swarm-tui up`" if lost else None
-
-
-def _who(agents: Sequence[AgentView]) -> str:
-    return listed([agent.agent_id for agent in agents], "agents")
-
-
-def _stop_question(agents: Sequence[AgentView]) -> str:
-    return f"Stop {_who(agents)}?{_busy(agents)}"
-
-
-def _is_busy(agent: AgentView) -> bool:
-    return bool(agent.task_id or agent.tasks or (agent.active and agent.state in LIVE))
-
-
-def _busy(agents: Sequence[AgentView]) -> str:
-    """What the act would break, as a sentence; empty where it breaks nothing."""
-    busy = [agent for agent in agents if _is_busy(agent)]
-    if not busy:
-        return ""
-    left = "goes back to the queue, or is held where it must not run twice."
-    if len(busy) > 1:
-        return f" {len(busy)} of them are at work and have 20 s to finish; what they leave {left}"
-    agent = busy[0]
-    at = agent.task_id or next(iter(agent.tasks), "a task that is not known here")
-    others = max(len(agent.tasks), agent.active) - 1
-    who = "It is" if len(agents) == 1 else f"{agent.agent_id} is"
-    if others > 0:
-        return f" {who} at {at} and {others} more, and has 20 s to finish; what it leaves {left}"
-    return f" {who} at {at}, which it has 20 s to finish; else that {left}"
-
-
-def _stop_if_busy(context: Context, agents: list[AgentView]) -> str | None:
-    """What to ask before agents that were started are stopped again: they may have begun something since."""
-    known = context.model.fleet.agents
-    now = [known[agent.agent_id] for agent in agents if agent.agent_id in known]
-    return _stop_question(now) if _busy(now) else None
 
 
 def control(context: Context, command: Command, *, when_idle: bool = False) -> list[AgentView]:
@@ -95,7 +59,7 @@ def _command(
 def restart(context: Context) -> None:
     agents = control(context, "restart")
     context.app.returns.expect(agents, context.model.clock())
-    was = "" if _busy(agents) else " (idle)"
+    was = "" if busy(agents) else " (idle)"
     context.say(f"restarting {names(agents)}{was}; this line tells who is back")
 
 
@@ -112,7 +76,7 @@ def start_stop(context: Context) -> None:
         f"{command} {names(agents)}",
         lambda: _command(context, other, agents),
         reverses=f"{other} {names(agents)}",
-        asks=lambda: _stop_if_busy(context, agents) if command == "start" else None,
+        asks=lambda: stop_if_busy(context, agents) if command == "start" else None,
     )
     context.say(f"asked to {command} {names(agents)}; {key(context, 'undo')} undoes it")
 
@@ -148,49 +112,6 @@ def _drain(context: Context, agents: list[AgentView], undrain: bool) -> None:
         context.app.source.act(Kind.INBOX, Inbox(command=command), agent.agent_id)
 
 
-def _one_role(context: Context) -> str | None:
-    """A supervisor, and one role only: more or fewer of which, else?"""
-    if reason := _minded(context):
-        return reason
-    roles = sorted({agent.role for agent in context.agents})
-    return f"those marked are of several roles: {', '.join(roles)}" if len(roles) > 1 else None
-
-
-def _counted(context: Context, by: int) -> int:
-    """How many of the role are wished for before the act."""
-    return context.app.wishes.now(context.agents[0].role, context.model.clock(), by)
-
-
-def _scale(context: Context, by: int) -> None:
-    agent, old = context.agents[0], _counted(context, by)
-    host = host_of(context, agent)
-    if host is None:
-        return
-    _wish(context, agent.role, host, old + by)
-    context.app.undo.push(f"scale {agent.role}", lambda: _wish(context, agent.role, host, old))
-    context.unmark()
-    noun = "agent" if old + by == 1 else "agents"
-    context.say(f"asked for {old + by} {agent.role} {noun}, not {old}; {key(context, 'undo')} undoes it")
-
-
-def _wish(context: Context, role: str, host: str, count: int) -> None:
-    context.app.wishes.set(role, count, context.model.clock())
-    context.app.source.act(Kind.HOST_CONTROL, HostControl(command="scale", role=role, count=count), host)
-
-
-def _can_shrink(context: Context) -> str | None:
-    if reason := _one_role(context):
-        return reason
-    return f"{context.agents[0].role} has no agent to take away" if _counted(context, -1) <= 0 else None
-
-
-def _shrink_question(context: Context) -> str:
-    role, old = context.agents[0].role, _counted(context, -1)
-    runs = context.app.wishes.runs(role)
-    now = "" if runs == old else f" {runs} run{'s' if runs == 1 else ''} now."
-    return f"Run one {role} agent less ({role}: {old} → {old - 1})?{now}"
-
-
 def _forgettable(context: Context) -> str | None:
     if reason := _some(context):
         return reason
@@ -217,7 +138,7 @@ AGENT_ACTS = (
         can=_some,
         run=drain,
         help="Let the agent finish its task and take no more; once more takes it back.",
-        confirm=lambda c: f"Drain {_who(c.agents)}?" if len(c.agents) > 1 else None,
+        confirm=lambda c: f"Drain {who(c.agents)}?" if len(c.agents) > 1 else None,
     ),
     Action(
         name="restart",
@@ -227,13 +148,13 @@ AGENT_ACTS = (
         scopes=AGENTS,
         writes=True,
         rank=40,
-        can=_minded,
+        can=minded,
         run=restart,
         of_life=True,
         help="End the agent and start it again. An idle one at once; one at work only after a yes: it has 20 s "
         "to finish, else its task goes back to the queue.",
         confirm=lambda c: (
-            f"Restart {_who(c.agents)} now?{_busy(c.agents)}" if _busy(c.agents) or len(c.agents) > 1 else None
+            f"Restart {who(c.agents)} now?{busy(c.agents)}" if busy(c.agents) or len(c.agents) > 1 else None
         ),
     ),
     Action(
@@ -243,7 +164,7 @@ AGENT_ACTS = (
         group="agents",
         scopes=AGENTS,
         writes=True,
-        can=_minded,
+        can=minded,
         run=restart_idle,
         help="Restart the agent as soon as it has no task.",
     ),
@@ -255,34 +176,11 @@ AGENT_ACTS = (
         scopes=AGENTS,
         writes=True,
         rank=60,
-        can=_minded,
+        can=minded,
         run=start_stop,
         help="Start an agent that is down, or stop one that runs, after a yes (it stays down).",
         yes=lambda _: "stop",
-        confirm=lambda c: None if would_start(c) else _stop_question(c.agents),
-    ),
-    Action(
-        name="scale_up",
-        keys=("plus",),
-        label="one more",
-        group="agents",
-        scopes=AGENTS,
-        writes=True,
-        can=_one_role,
-        run=lambda c: _scale(c, 1),
-        help="Run one more agent of this role.",
-    ),
-    Action(
-        name="scale_down",
-        keys=("minus",),
-        label="one less",
-        group="agents",
-        scopes=AGENTS,
-        writes=True,
-        can=_can_shrink,
-        run=lambda c: _scale(c, -1),
-        help="Run one agent less of this role; an idle one goes first, drained.",
-        confirm=_shrink_question,
+        confirm=lambda c: None if would_start(c) else stop_question(c.agents),
     ),
     Action(
         name="forget",
@@ -294,6 +192,6 @@ AGENT_ACTS = (
         can=_forgettable,
         run=forget,
         help="Take an agent that is gone off the list.",
-        confirm=lambda c: f"Forget {_who(c.agents)}?",
+        confirm=lambda c: f"Forget {who(c.agents)}?",
     ),
 )

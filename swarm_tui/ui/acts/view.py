@@ -1,43 +1,11 @@
-"""Acts that change only what is seen: moving, filters, marks, panels."""
+"""Acts that change only what is seen: filters, marks, panels."""
 
-from functools import partial
-
-from swarm_tui.ui.actions import LISTS, MAIN, Action, Run
+from swarm_tui.ui.actions import LISTS, MAIN, Action
 from swarm_tui.ui.acts.subjects import key, rows
 from swarm_tui.ui.context import Context
 
 _PANELS = ("agents", "tasks")
 _FILTERED = ("agents", "tasks", "stream")
-
-
-def _move(context: Context, by: int) -> None:
-    if context.lines is not None:
-        context.lines.move(by)
-
-
-def _page(context: Context, by: int) -> None:
-    if context.lines is not None:
-        context.lines.page(by)
-
-
-def _end(context: Context, last: bool) -> None:
-    if context.lines is not None:
-        context.lines.last() if last else context.lines.first()
-
-
-def _agent(context: Context, number: int) -> None:
-    screen = context.screen
-    before = screen.scope, screen.at_hand()
-    screen.go_agent(number)
-    if before == (screen.scope, screen.at_hand()):
-        context.say(f"{before[1]} is selected already")
-
-
-def _no_agent(context: Context, number: int) -> str | None:
-    count = context.screen.numbered()
-    if number <= count:
-        return None
-    return f"there is no agent {number} here, only {count}" if count else "there is no agent here"
 
 
 def _follow(context: Context) -> None:
@@ -64,39 +32,7 @@ def _can_zoom(context: Context) -> str | None:
     return context.screen.why_not_open() if context.scope == "wall" else None
 
 
-def _act(name: str, keys: tuple[str, ...], help: str, run: Run) -> Action:
-    label = help.rstrip(".").lower()
-    return Action(name=name, keys=keys, help=help, run=run, group="move", label=label, can=rows, palette=False)
-
-
 VIEW_ACTS = (
-    _act("down", ("j", "down"), "Down.", lambda c: _move(c, 1)),
-    _act("up", ("k", "up"), "Up.", lambda c: _move(c, -1)),
-    _act("top", ("g", "home"), "To the first.", lambda c: _end(c, False)),
-    _act("bottom", ("G", "end"), "To the last.", lambda c: _end(c, True)),
-    _act("page_down", ("pagedown", "ctrl+d"), "A page down.", lambda c: _page(c, 1)),
-    _act("page_up", ("pageup", "ctrl+u"), "A page up.", lambda c: _page(c, -1)),
-    Action(
-        name="next_panel",
-        keys=("tab",),
-        label="panel",
-        group="move",
-        scopes=MAIN,
-        rank=6,
-        palette=False,
-        run=lambda c: c.screen.turn_panel(1),
-        help="Go to the next panel.",
-    ),
-    Action(
-        name="previous_panel",
-        keys=("shift+tab",),
-        label="panel back",
-        group="move",
-        scopes=MAIN,
-        palette=False,
-        run=lambda c: c.screen.turn_panel(-1),
-        help="Go to the panel before.",
-    ),
     Action(
         name="filter",
         keys=("slash",),
@@ -257,19 +193,5 @@ VIEW_ACTS = (
         run=lambda c: c.screen.back(),
         palette=False,
         help="Go back to where you came from.",
-    ),
-    *(
-        Action(
-            name=f"agent_{n}",
-            keys=(str(n),),
-            label=f"agent {n}",
-            group="move",
-            scopes=(*MAIN, "wall", "agent"),
-            palette=False,
-            can=partial(_no_agent, number=n),
-            run=partial(_agent, number=n),
-            help=f"Select agent number {n}.",
-        )
-        for n in range(1, 10)
     ),
 )

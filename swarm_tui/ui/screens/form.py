@@ -112,9 +112,7 @@ class FormScreen(SwarmScreen):
             self.draft.raw = self.draft.raw if self.draft.raw is not None else ""
             area = TextArea(self.draft.raw, id="rawtext", tab_behavior="focus", soft_wrap=True)
             area.cursor_blink = False
-            await place.mount(
-                Static(Content("payload, as JSON or YAML" + (" (^R: fields)" if specs else "")), id="rawhelp"), area
-            )
+            await place.mount(Static(Content(self._raw_help()), id="rawhelp"), area)
         else:
             await place.mount_all(
                 [
@@ -123,6 +121,10 @@ class FormScreen(SwarmScreen):
                 ]
             )
         self._check()
+
+    def _raw_help(self) -> str:
+        key = self.swarm_app.registry.key_text("raw", typing=True)
+        return "payload, as JSON or YAML" + (f" ({key}: fields)" if self.known and fields_of(self.known.schema) else "")
 
     @on(Input.Changed)
     async def _typed(self, event: Input.Changed) -> None:
@@ -161,10 +163,7 @@ class FormScreen(SwarmScreen):
         for row in self.query(FieldRow):
             row.wrong(wrong.get(row.key), insist=insist)
         for help in self.query("#rawhelp").results(Static):
-            text = wrong.get("payload") or "payload, as JSON or YAML" + (
-                " (^R: fields)" if self.known and fields_of(self.known.schema) else ""
-            )
-            help.update(Content(flat(text)))
+            help.update(Content(flat(wrong.get("payload") or self._raw_help())))
         return wrong
 
     # Acts.

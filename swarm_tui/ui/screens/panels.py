@@ -81,10 +81,17 @@ class PanelScreen(SwarmScreen):
         self.swarm_app.watch_panes()
 
     def resize_panel(self, by: int) -> None:
-        """Make the panel with the focus larger or smaller."""
+        """Make the panel with the focus larger or smaller; where it cannot be, nothing is kept of it."""
+        sizes, heights = dict(self.arranged.sizes), self._heights()
         self.arranged.resize(self.panel, by)
-        self.swarm_app.state.sizes = dict(self.arranged.sizes)
         self.fit_panels()
+        if self._heights() == heights:
+            self.arranged.sizes = sizes
+            self.swarm_app.say(f"the panel cannot be {'larger' if by > 0 else 'smaller'} here", bad=True)
+        self.swarm_app.state.sizes = dict(self.arranged.sizes)
+
+    def _heights(self) -> list[str]:
+        return [str(self.query_one(f"#{name}").styles.height) for name in ("agents", "right", "stream")]
 
     def zoom(self) -> None:
         """Give the panel all the room, or give it back."""
@@ -133,6 +140,8 @@ class PanelScreen(SwarmScreen):
     def turn_panel(self, by: int) -> None:
         """Focus the next panel."""
         panels = self.arranged.panels
+        if len(panels) == 1:
+            self.swarm_app.say("no other panel is open", bad=True)
         self.focus_panel(panels[(panels.index(self.panel) + by) % len(panels)])
 
     def focus_panel(self, name: str) -> None:

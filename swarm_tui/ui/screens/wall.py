@@ -102,6 +102,7 @@ class WallScreen(SwarmScreen):
         self._states()
         self._say_page(len(ids))
         self.swarm_app.watch_panes(anew=fresh)
+        self.swarm_app.release()
 
     async def _place(self, ids: list[str]) -> None:
         grid = self.query_one("#tiles", Grid)

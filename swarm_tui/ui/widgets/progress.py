@@ -36,7 +36,8 @@ class SentLine(Still):
 
     def lines(self, width: int) -> list[Parts]:
         if self._seen is None:
-            return [[Segment(" ^S sends", self.look["quiet"])]]
+            key = self.app.registry.key_text("send", typing=True)  # type: ignore[attr-defined]
+            return [[Segment(f" {key} sends", self.look["quiet"])]]
         task_id, sent, task = self._seen
         parts: Parts = [Segment(f" {flat(task_id)}  ", self.look["strong"])]
         if sent.stage in ("rejected", "gave-up"):

@@ -67,9 +67,10 @@ class Prompt(Widget):
 
     def close(self) -> None:
         """Hide, and give the focus back."""
-        self.display = False
+        # First: what is hidden with the focus hands it to whatever comes next.
         if self._before is not None:
             self.screen.set_focus(self._before)
+        self.display = False
 
     def on_input_changed(self, event: "Input.Changed") -> None:
         event.stop()
