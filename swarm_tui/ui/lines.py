@@ -162,6 +162,10 @@ class Lines(Dragging, can_focus=True):
         if old != index:
             self.post_message(self.Moved(self))
 
+    def goes(self) -> bool:
+        """Whether the movement keys lead anywhere."""
+        return self.count() > 0
+
     def first(self) -> None:
         """Go to the first line."""
         self.go(0)

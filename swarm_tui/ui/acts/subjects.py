@@ -47,7 +47,7 @@ def rows(context: Context) -> str | None:
     """A test that there is a list, and something in it."""
     if context.lines is None:
         return "there is no list here"
-    return None if context.lines.count() else "there is nothing here"
+    return None if context.lines.goes() else "there is nothing here"
 
 
 def not_there(page: str) -> Can:

@@ -37,6 +37,10 @@ class Tile(PaneView):
         name = ("▌" if self.has_focus else " ") + fit_id(flat(self.agent_id or "", 40), max(0, room - 1))
         return [[Segment(name, look["head-on"] if self.has_focus else look["strong"]), *notes]]
 
+    def goes(self) -> bool:
+        screen: WallScreen = self.screen  # type: ignore[assignment]
+        return not screen.zoomed or super().goes()
+
     def move(self, by: int) -> None:
         """To another tile."""
         screen: WallScreen = self.screen  # type: ignore[assignment]
