@@ -79,6 +79,9 @@ def target(swarm: str | None = None, broker: str | None = None, environ: Mapping
     that is needed has mistakes.
     """
     environ = os.environ if environ is None else environ
+    if swarm == "":
+        # A script's variable that is not set: the only swarm that runs is not what it meant.
+        raise Failure("the swarm's name is empty; say which, or leave the name out", USAGE)
     name = swarm or environ.get("OPENCTO_SWARM") or _only_one()
     try:
         check_swarm(name)

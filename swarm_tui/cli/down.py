@@ -15,7 +15,7 @@ from swarm_tui.tmux.errors import TmuxError
 @click.option("--purge", is_flag=True, help="Delete its state too: journal, record and logs.")
 def command(swarm: str | None, named: str | None, now: bool, purge: bool) -> None:
     """Drain and stop SWARM in reverse order, and leave nothing of it behind."""
-    found = target(swarm or named)
+    found = target(named if swarm is None else swarm)
     try:
         if now:
             down.hurry(found.state)

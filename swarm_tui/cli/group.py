@@ -6,6 +6,7 @@ from contextlib import suppress
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -54,6 +55,10 @@ class StoppedError(Exception):
     """Ctrl-C: a person wants it to end, and to read nothing about it."""
 
 
+class ClosedPipeError(Exception):
+    """Whoever read our output has left: no failure of the command, so click must not make an exit 1 of it."""
+
+
 class LazyGroup(click.Group):
     """Looks commands up by name; an unknown one is answered with those near it."""
 
@@ -76,9 +81,17 @@ class LazyGroup(click.Group):
             raise click.UsageError(f"no command `{args[0]}`{meant}", ctx)
         return super().resolve_command(ctx, args)
 
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        try:
+            return super().make_context(*args, **extra)
+        except BrokenPipeError:
+            raise ClosedPipeError from None
+
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
+        except BrokenPipeError:
+            raise ClosedPipeError from None
         except KeyboardInterrupt:
             # click would print an empty line first.
             raise StoppedError from None
@@ -129,7 +142,7 @@ def run(arguments: list[str]) -> int:
         return 2
     except (click.Abort, KeyboardInterrupt, StoppedError):
         return 130
-    except BrokenPipeError:
+    except (BrokenPipeError, ClosedPipeError):
         _drop_stdout()
         return 0
     except Exception as error:  # noqa: BLE001  (the last line of defence: a person gets a sentence, the file the rest)

@@ -5,15 +5,22 @@ import sys
 
 def main(argv: list[str] | None = None) -> None:
     """Run one command and exit with its code."""
-    arguments = sys.argv[1:] if argv is None else argv
+    try:
+        sys.exit(_run(sys.argv[1:] if argv is None else argv))
+    except KeyboardInterrupt:
+        # Ctrl-C may come while the imports are still under way.
+        sys.exit(130)
+
+
+def _run(arguments: list[str]) -> int:
     if arguments[:1] == ["agent"]:
         # An agent's start is nine-fold, so it pays for no command line library.
         from swarm_tui.agent.main import main as agent
 
-        sys.exit(agent(arguments[1:]))
+        return agent(arguments[1:])
     from swarm_tui.cli.group import run
 
-    sys.exit(run(arguments))
+    return run(arguments)
 
 
 if __name__ == "__main__":

@@ -116,11 +116,16 @@ def _publish(found: Target, task: Task, accept_timeout: float, wait: bool, as_js
         publication.wait(Stage.QUEUED, accept_timeout + 5.0)
         if not publication.accepted:
             raise Failure(f"{task.task_id}: {_refusal(publication.stage, publication.reason)}", FAILED)
+        if publication.original:
+            following.task_id = publication.original
+            note(f"a task with this idempotency key is known already, so nothing new runs: {following.task_id}")
         if not as_json:
-            click.echo(task.task_id)
+            click.echo(following.task_id)
         if not wait:
             if as_json:
-                print_json({"task_id": task.task_id, "stage": publication.stage.value, "reason": publication.reason})
+                print_json(
+                    {"task_id": following.task_id, "stage": publication.stage.value, "reason": publication.reason}
+                )
             return _accepted(following, publication.reason if publication.stage is Stage.QUEUED else "")
         view = following.wait(known=publication.stage is Stage.QUEUED and bool(publication.reason))
     return _outcome(view, as_json)

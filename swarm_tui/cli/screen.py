@@ -13,4 +13,4 @@ from swarm_tui.cli.common import broker_option, swarm_option
 @click.option("--read-only", is_flag=True, help="Look, and touch nothing.")
 def command(name: str | None, swarm: str | None, broker: str | None, read_only: bool) -> int:
     """Open the screen of a swarm. It is only a client: leaving it changes nothing."""
-    return open_screen(name or swarm, broker, read_only=read_only, anywhere=True)
+    return open_screen(swarm if name is None else name, broker, read_only=read_only, anywhere=True)

@@ -28,7 +28,7 @@ _NAMES = ("127.0.0.1", "localhost", "[::1]")
 @click.option("--read-only", is_flag=True, help="Look, and touch nothing.")
 def command(name: str | None, swarm: str | None, broker: str | None, port: int, read_only: bool) -> int:
     """The screen in a browser. The line it prints holds a token, made anew each time: without it nobody gets in."""
-    found = target(name or swarm, broker)
+    found = target(swarm if name is None else name, broker)
     try:
         from textual_serve.server import Server
     except ImportError:

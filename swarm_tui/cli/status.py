@@ -55,7 +55,7 @@ def command(name: str | None, swarm: str | None, broker: str | None, as_json: bo
 
     What this machine knows is read from its state folder; the rest is asked over the bus.
     """
-    found = target(name or swarm, broker)
+    found = target(swarm if name is None else name, broker)
     facts = gather(found)
     if not facts["agents"] and facts["dispatcher"] is None and not facts["hosts"] and found.running is None:
         raise Failure(

@@ -52,7 +52,7 @@ def command(
 
     What the reader refused is shown on stderr with its reason. A filter may leave out the swarm's name.
     """
-    found = target(name or swarm, broker)
+    found = target(swarm if name is None else name, broker)
     wanted = [_full(found.swarm, pattern) for pattern in patterns]
     messages: queue.SimpleQueue[tuple[float, str, bytes, bool] | Link] = queue.SimpleQueue()
     operator = connect(found, before=lambda new: _tap(new, messages))

@@ -43,6 +43,8 @@ class Record(Struct, frozen=True, kw_only=True):
     stage: Stage = Stage.PENDING
     sends: int = 0
     reason: str = ""
+    original: str = ""
+    """The id of the task that does the work, when this one has an idempotency key that is known already."""
     accept_timeout: float = 30.0
 
 
@@ -76,7 +78,7 @@ def answered(record: Record, body: Body, *, led: bool = False) -> Record:
             return record
         return replace(record, stage=Stage.ASSIGNED, reason=body.agent_id)
     if isinstance(body, Queued):
-        return replace(record, stage=Stage.QUEUED, reason=body.state or "")
+        return replace(record, stage=Stage.QUEUED, reason=body.state or "", original=body.original or "")
     if isinstance(body, TaskRejected) and record.stage in UNACCEPTED:
         return replace(record, stage=Stage.REJECTED, reason=body.reason or "rejected, without a reason")
     return record

@@ -31,6 +31,11 @@ class Publication:
         return self._record.reason
 
     @property
+    def original(self) -> str:
+        """The id of the task that does the work instead, when the idempotency key was known already; else empty."""
+        return self._record.original
+
+    @property
     def accepted(self) -> bool:
         """Whether `tasks/queued` or `tasks/assigned` was heard."""
         return self.stage in (Stage.QUEUED, Stage.ASSIGNED)

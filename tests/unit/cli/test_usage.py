@@ -1,5 +1,6 @@
 """The command line before any broker: usage, help, and what goes wrong ends in a sentence and a code."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from swarm_tui.cli import group as group_module
 from swarm_tui.cli.group import COMMANDS, group, run
+from swarm_tui.cli.main import main
 from swarm_tui.config.running import save_running
 from tests.unit.cli.test_parts import running
 
@@ -28,6 +30,9 @@ from tests.unit.cli.test_parts import running
         (["publish", "t", "--task-id", "a b"], "is not a task id"),
         (["publish", "t", "--to", "a b"], "is not an agent id"),
         (["publish", "t", "--priority", "huge"], "is not one of"),
+        (["down", ""], "the swarm's name is empty"),
+        (["status", ""], "the swarm's name is empty"),
+        (["tasks", "--swarm", ""], "the swarm's name is empty"),
         (["tasks", "a b"], "is no task id"),
         (["tasks", "--state", "odd"], "is not one of"),
         (["cancel", "a b"], "is no task id"),
@@ -99,6 +104,28 @@ def test_a_broken_pipe_is_no_failure(monkeypatch: pytest.MonkeyPatch, capsys: py
     monkeypatch.setattr(group_module, "_drop_stdout", lambda: None)
     assert run(["status"]) == 0
     assert capsys.readouterr().err == ""
+
+
+def test_a_pipe_that_closes_under_a_command_is_exit_0() -> None:
+    words = [sys.executable, "-m", "swarm_tui"]
+    for command in (["--help"], ["init", "-o", "-"], ["publish", "noop", "--help"]):
+        reader, writer = os.pipe()
+        os.close(reader)
+        try:
+            done = subprocess.run([*words, *command], stdout=writer, stderr=subprocess.PIPE, check=False)
+        finally:
+            os.close(writer)
+        assert (done.returncode, done.stderr) == (0, b""), command
+
+
+def test_ctrl_c_while_a_command_is_imported_is_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(arguments: list[str]) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(group_module, "run", stopped)
+    with pytest.raises(SystemExit) as ended:
+        main(["status"])
+    assert ended.value.code == 130
 
 
 @pytest.mark.parametrize(

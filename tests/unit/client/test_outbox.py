@@ -97,3 +97,9 @@ def test_while_the_link_is_down_nothing_is_sent_twice_and_the_time_runs() -> Non
     gone, _ = outbox.turn(record, 30.0, False, 0.0)
     assert gone.stage is Stage.GAVE_UP
     assert "the broker did not take it within 30 s" in gone.reason
+
+
+def test_the_task_that_an_idempotency_key_stands_for_is_known() -> None:
+    sent, _ = outbox.turn(outbox.begin("t2", 0.0, 30.0), 0.0, True, 0.5)
+    heard = outbox.answered(sent, Queued(task_id="t2", duplicate=True, state="complete", original="t1"))
+    assert (heard.stage, heard.reason, heard.original) == (Stage.QUEUED, "complete", "t1")
