@@ -1,14 +1,19 @@
 """A task's payload, from the command line; and what a type's payload may hold."""
 
-from pathlib import Path
+import os.path
+import time
 from typing import IO, Any
+from uuid import uuid4
 
 import msgspec
 
-from swarm_tui.cli.common import USAGE, Failure
+from swarm_tui.cli.common import USAGE, Failure, host_name, user_name
+from swarm_tui.client.operator import sender
 from swarm_tui.config.document import near
-from swarm_tui.protocol.codec import MAX_BYTES
+from swarm_tui.protocol.bodies import Task
+from swarm_tui.protocol.codec import MAX_BYTES, Writer, refusal
 from swarm_tui.protocol.text import clean
+from swarm_tui.protocol.topics import Kind
 
 
 def build_payload(whole: str | None, pairs: tuple[str, ...], stdin: IO[bytes]) -> dict[str, Any]:
@@ -29,7 +34,7 @@ def _whole(text: str, stdin: IO[bytes]) -> dict[str, Any]:
     elif text.startswith("@"):
         where = text[1:]
         try:
-            with open(Path(where).expanduser(), "rb") as file:
+            with open(os.path.expanduser(where), "rb") as file:
                 raw = file.read(MAX_BYTES + 1)
         except OSError as error:
             raise Failure(f"{where} cannot be read: {error.strerror}", USAGE) from None
@@ -42,6 +47,15 @@ def _whole(text: str, stdin: IO[bytes]) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise Failure(f"{where}: a payload is a JSON object, {{…}}", USAGE)
     return value
+
+
+def check_message(swarm: str, task: Task) -> None:
+    """Raises Failure (exit 2) for a task whose message no reader takes: too big with its envelope, nested too deep."""
+    now = time.time()
+    writer = Writer(swarm, sender(user_name(), host_name()), "operator", new_id=lambda: str(uuid4()), clock=lambda: now)
+    message = writer.message(Kind.TASK_NEW, task)
+    if reason := refusal(swarm, message.topic, message.payload, now):
+        raise Failure(f"no agent would read this task: {reason}; put large data into a file and name that", USAGE)
 
 
 def _value(text: str) -> Any:

@@ -22,7 +22,7 @@ class Following:
     """A task and the lines that tell how it goes on."""
 
     def __init__(self, follower: Follower, task_id: str, say: Callable[[str], None] | None) -> None:
-        self._follower = follower
+        self.follower = follower
         self.operator = follower.operator
         self.task_id = task_id
         self._say = say or (lambda line: None)
@@ -32,30 +32,30 @@ class Following:
         """Wait for the task's end, however long it takes; `known`: it may have ended before we came."""
         patience = 0.0 if known else _ASK_AFTER
         while True:
-            ended = self._follower.wait_for(self._look, patience)
+            ended = self.follower.wait_for(self._look, patience)
             patience = _ASK_AFTER
             if not ended:
                 self.ask()
-                ended = self._follower.wait_for(self._look, 0.0)
+                ended = self.follower.wait_for(self._look, 0.0)
             if ended:
                 # That it ended badly may be heard before why it did.
-                if not self._follower.wait_for(self._explained, 1.0):
+                if not self.follower.wait_for(self._explained, 1.0):
                     self.ask()
-                with self._follower.lock:
-                    return self._follower.fleet.tasks[self.task_id]
+                with self.follower.lock:
+                    return self.follower.fleet.tasks[self.task_id]
 
     def _explained(self) -> bool:
         """Whether nothing more has to be heard of the ended task. Called under the lock."""
-        view = self._follower.fleet.tasks[self.task_id]
+        view = self.follower.fleet.tasks[self.task_id]
         return view.state is TaskState.COMPLETE or bool(view.error or view.reason)
 
     def ask(self) -> None:
         """Let the dispatcher tell all of the task, its reason too."""
-        self._follower.load_tasks("task", {"task_id": self.task_id}, 2.0)
+        self.follower.load_tasks("task", {"task_id": self.task_id}, 2.0)
 
     def _look(self) -> bool:
         """Say what is new; whether the task has ended. Called under the lock."""
-        view = self._follower.fleet.tasks.get(self.task_id)
+        view = self.follower.fleet.tasks.get(self.task_id)
         if view is None:
             return False
         now = (view.state, view.attempt, view.agent_id, view.progress, view.message)

@@ -21,7 +21,8 @@ from swarm_tui.cli.common import (
     target,
 )
 from swarm_tui.cli.complete import task_types
-from swarm_tui.cli.payload import build_payload, describe_payload, slips
+from swarm_tui.cli.known import check_agent_is_there, check_swarm_is_there
+from swarm_tui.cli.payload import build_payload, check_message, describe_payload, slips
 from swarm_tui.cli.progress import Following, follow_to_end
 from swarm_tui.client.outbox import Stage
 from swarm_tui.domain.outcome import outcome, verdict_failed
@@ -81,6 +82,7 @@ def command(task_type: str, wait: bool, swarm: str | None, broker: str | None, a
     """
     found = target(swarm, broker)
     task = _task(task_type, options)
+    check_message(found.swarm, task)
     for line in slips(task_type, task.payload):
         note(line)
     return _publish(found, task, options["accept_timeout"], wait, as_json)
@@ -112,6 +114,11 @@ def _task(task_type: str, options: dict[str, Any]) -> Task:
 
 def _publish(found: Target, task: Task, accept_timeout: float, wait: bool, as_json: bool) -> int:
     with follow_to_end(found, task.task_id, None if as_json else note) as following:
+        check_swarm_is_there(following.follower, found)
+        if task.assigned_to is not None:
+            doubt = check_agent_is_there(following.follower, found, task.assigned_to, task.type)
+            if doubt:
+                note(doubt)
         publication = following.operator.submit(task, accept_timeout=accept_timeout)
         publication.wait(Stage.QUEUED, accept_timeout + 5.0)
         if not publication.accepted:

@@ -4,6 +4,7 @@ import click
 
 from swarm_tui.cli.common import broker_option, swarm_option, target
 from swarm_tui.cli.follow import follow
+from swarm_tui.cli.known import check_swarm_is_there
 from swarm_tui.protocol.topics import Kind
 
 
@@ -14,7 +15,7 @@ def command(swarm: str | None, broker: str | None) -> int:
     """Lift a halt: tasks are dispatched again. What the halt cancelled stays cancelled."""
     found = target(swarm, broker)
     with follow(found) as follower:
-        follower.settle()
+        check_swarm_is_there(follower, found)
         with follower.lock:
             reason = follower.fleet.halted
         if reason is None:

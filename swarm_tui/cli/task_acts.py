@@ -18,6 +18,7 @@ from swarm_tui.cli.common import (
     target,
 )
 from swarm_tui.cli.follow import Follower, follow
+from swarm_tui.cli.known import check_swarm_is_there
 from swarm_tui.cli.local import has_journal, whole_id
 from swarm_tui.domain.states import ENDED, TaskState
 from swarm_tui.domain.views import TaskView
@@ -82,7 +83,7 @@ def _run(act: Act, task_ids: tuple[str, ...], reason: str, swarm: str | None, br
     results: list[dict[str, object]] = []
     worst = 0
     with follow(found) as follower:
-        follower.settle()
+        check_swarm_is_there(follower, found)
         with follower.lock:
             leader = follower.fleet.dispatcher
         if leader is None or not leader.online:

@@ -19,6 +19,7 @@ from swarm_tui.cli.common import (
     target,
 )
 from swarm_tui.cli.follow import Follower, follow, has_record
+from swarm_tui.cli.known import check_swarm_is_there
 from swarm_tui.cli.local import has_journal, journal_rows, journal_task, whole_id
 from swarm_tui.domain.outcome import outcome, verdict_failed
 from swarm_tui.domain.states import TaskState
@@ -81,7 +82,7 @@ def _one(found: Target, task_id: str, remote: bool, as_json: bool) -> int:
 
 def _ask_list(found: Target, state: str | None, task_type: str | None, limit: int) -> list[TaskRow]:
     with follow(found) as follower:
-        follower.settle()
+        check_swarm_is_there(follower, found)
         args: dict[str, object] = {"limit": limit}
         args.update({name: value for name, value in (("state", state), ("type", task_type)) if value})
         rows = follower.load_tasks("tasks", args) if _has_dispatcher(follower) else None

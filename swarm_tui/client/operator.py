@@ -42,7 +42,7 @@ class Operator:
     ) -> None:
         self.bus = bus
         self.swarm = swarm
-        self.sender = f"operator:{_word(user)}@{_word(host)}"
+        self.sender = sender(user, host)
         self.client = f"{_word(user)[:24]}.{_word(host)[:24]}.{os.urandom(4).hex()}"
         self.link = Link(False, "connecting")
         self.received = 0
@@ -169,6 +169,11 @@ class Operator:
             _log.exception("a listener failed")
         finally:
             self._telling = None
+
+
+def sender(user: str, host: str) -> str:
+    """What the messages of an operator say of who sent them."""
+    return f"operator:{_word(user)}@{_word(host)}"
 
 
 def _uuid4() -> str:

@@ -9,6 +9,7 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -16,6 +17,9 @@ from pathlib import Path
 
 import pytest
 
+from swarm_tui.protocol.bodies import Status
+from swarm_tui.protocol.codec import Writer
+from swarm_tui.protocol.topics import Kind
 from tests.conftest import RealBroker, pick_port
 from tests.e2e.cli_ground import Shell, nine, watching
 
@@ -69,7 +73,7 @@ def test_a_wrong_password(shell: Shell, make_broker: Callable[..., RealBroker], 
     url = ("--broker", broker.url)
     refused(shell, "status", *url, code=3, says="refuses the user 'me'", MQTT_USERNAME="me", MQTT_PASSWORD="wrong")
     refused(shell, "status", *url, code=3, says="user")
-    assert shell("halt", *url, MQTT_USERNAME="me", MQTT_PASSWORD="right").returncode == 0
+    assert shell("halt", *url, MQTT_USERNAME="me", MQTT_PASSWORD="right").returncode == 4
 
 
 class Talker:
@@ -165,7 +169,32 @@ def test_what_is_not_there_is_exit_4(shell: Shell, real_broker: RealBroker) -> N
     refused(shell, "down", "nobody", code=4, says="no swarm `nobody` runs here")
 
 
+@pytest.mark.parametrize(
+    "words",
+    [("halt",), ("resume",), ("publish", "x"), ("cancel", "t1"), ("retry", "t1"), ("approve", "t1"), ("tasks",)],
+)
+def test_a_swarm_that_is_nowhere_is_exit_4(shell: Shell, real_broker: RealBroker, words: tuple[str, ...]) -> None:
+    said = refused(shell, *words, "--swarm", "nobody", "--broker", real_broker.url, code=4, says="no swarm `nobody`")
+    assert said.count("\n") == 1
+
+
+def present(broker: RealBroker, agent_id: str = "a1") -> None:
+    """An agent that was started by hand, as the broker remembers it."""
+    writer = Writer("opencto-dev", agent_id, "general", new_id=lambda: uuid.uuid4().hex, clock=time.time)
+    message = writer.message(Kind.STATUS, Status(status="online", capabilities=["code.generate"]), agent_id)
+    words = ["mosquitto_pub", "-p", str(broker.port), "-r", "-q", "1", "-t", message.topic, "-s"]
+    subprocess.run(words, input=message.payload, check=True)
+
+
+def test_a_task_for_nobody_is_exit_4_before_it_is_published(shell: Shell, real_broker: RealBroker) -> None:
+    present(real_broker)
+    url = ("--broker", real_broker.url, "--accept-timeout", "0.2")
+    refused(shell, "publish", "noop", "--to", "a2", *url, code=4, says="no agent `a2` in opencto-dev; known: a1")
+    refused(shell, "publish", "testing.run", "--to", "a1", *url, code=1, says="a1 does no testing.run")
+
+
 def test_nobody_to_accept_a_task_is_exit_1(shell: Shell, real_broker: RealBroker) -> None:
+    present(real_broker)
     words = ("publish", "x", "--broker", real_broker.url, "--accept-timeout", "0.5")
     refused(shell, *words, code=1, says="nobody accepted it within 0.5 s")
     refused(shell, "cancel", "t1", "--broker", real_broker.url, code=1, says="no dispatcher")

@@ -1,0 +1,64 @@
+"""Whether there is such a swarm at all, and such an agent in it: what a command asks before it says anything there."""
+
+from collections.abc import Iterator
+
+from swarm_tui.cli.common import NO_SUCH, Failure, Target
+from swarm_tui.cli.follow import Follower
+from swarm_tui.cli.local import has_journal
+from swarm_tui.config.document import near
+from swarm_tui.config.model import RunSpec
+from swarm_tui.config.urls import shown_url
+from swarm_tui.domain.views import AgentView
+from swarm_tui.protocol.names import type_matches
+from swarm_tui.supervisor.plan import load_plan
+
+
+def check_swarm_is_there(follower: Follower, found: Target) -> None:
+    """Raises Failure (exit 4) when neither this machine nor the broker knows of the swarm.
+
+    A broker that does not let us hear our own word in time is given the benefit of the doubt.
+    """
+    if not follower.settle() or found.running is not None or has_journal(found.state):
+        return
+    fleet = follower.fleet
+    with follower.lock:
+        heard = bool(fleet.agents or fleet.hosts or fleet.scale or fleet.halted) or fleet.dispatcher is not None
+    if not heard:
+        raise Failure(
+            f"no swarm `{found.swarm}` on {shown_url(found.broker.url)}: nothing is heard of it; "
+            "`swarm-tui up` starts one, --swarm names another",
+            NO_SUCH,
+        )
+
+
+def check_agent_is_there(follower: Follower, found: Target, agent_id: str, task_type: str) -> str:
+    """A sentence when the agent, as far as is known, does not do the type; else empty. Call it after the swarm's check.
+
+    Raises Failure (exit 4) for an agent that neither the layout nor the broker knows.
+    """
+    planned = {spec.agent_id: spec for spec in _specs(found)}
+    with follower.lock:
+        view = follower.fleet.agents.get(agent_id)
+        known = sorted({*planned, *follower.fleet.agents})
+    if view is None and agent_id not in planned:
+        hint = near(agent_id, known) or "; `swarm-tui status` lists those known"
+        raise Failure(f"no agent `{agent_id}` in {found.swarm}{hint}", NO_SUCH)
+    if _can_do(view, planned.get(agent_id), task_type):
+        return ""
+    return f"{agent_id} does no {task_type}, as far as is known: the task fails, unless it learns to"
+
+
+def _specs(found: Target) -> Iterator[RunSpec]:
+    plan = load_plan(found.state)
+    if plan is not None and plan.swarm == found.swarm:
+        yield from plan.specs(found.state)
+
+
+def _can_do(view: AgentView | None, spec: RunSpec | None, task_type: str) -> bool:
+    """Whether it says that it does the type, or the layout does; one of whom nothing is said may do all."""
+    said = list(view.capabilities) if view is not None else []
+    if spec is None:
+        return not said or any(type_matches(pattern, task_type) for pattern in said)
+    rule = spec.types.get(task_type)
+    ruled = rule is not None and (spec.role in rule.roles or spec.agent_id in rule.agents)
+    return ruled or task_type in spec.handlers or any(type_matches(pattern, task_type) for pattern in said)
