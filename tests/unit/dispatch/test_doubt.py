@@ -11,7 +11,7 @@ from swarm_tui.protocol.codec import Writer, decode
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.topics import Kind
 from tests.unit.dispatch.test_core import foreign
-from tests.unit.dispatch.world import ME, OPERATOR, RULES, SWARM, World, of, offers
+from tests.unit.dispatch.world import ME, OPERATOR, RULES, SWARM, World, of, offers, orders
 
 
 @pytest.fixture
@@ -217,3 +217,47 @@ def test_progress_is_written_now_and_then_for_whoever_asks_the_journal(world: Wo
     saved = [save for save in world.saves if save.task_id == "t"]
     assert 1 <= len(saved) <= 2
     assert all(save.lazy for save in saved)
+
+
+def test_while_our_own_link_is_down_no_lease_runs_out(world: World) -> None:
+    world.agent("a")
+    world.start(offers(world.submit("t"))[0])
+    world.link(False)
+    world.tick(100)
+    assert world.job("t").state is TaskState.RUNNING
+    world.link(True)
+    world.tick(31)
+    assert world.job("t").attempts[0].outcome == "lost"
+
+
+def test_an_agent_that_is_heard_again_goes_on_with_what_was_counted_as_lost(world: World) -> None:
+    world.agent("a")
+    offer = offers(world.submit("t"))[0]
+    world.start(offer)
+    world.tick(31)
+    assert world.job("t").state is TaskState.QUEUED
+    world.beat("a", offer)
+    assert (world.job("t").state, world.job("t").attempt, world.job("t").tries) == (TaskState.RUNNING, 1, 0)
+    world.complete(offer)
+    assert world.job("t").state is TaskState.COMPLETE
+
+
+def test_who_claims_what_another_was_given_is_told_to_stop(world: World) -> None:
+    world.agent("a")
+    world.start(offers(world.submit("t"))[0])
+    said = world.hear(Kind.TASK_ASSIGNED, b.Assigned(task_id="t", agent_id="z"), sender="z")
+    assert [(order.key, order.body.task_id) for order in orders(said, "cancel") if isinstance(order.body, b.Inbox)] == [
+        ("z", "t")
+    ]
+    assert world.job("t").agent_id == "a"
+
+
+def test_an_offer_that_its_agents_heartbeat_does_not_name_is_said_again(world: World) -> None:
+    world.agent("a")
+    offer = offers(world.submit("t"))[0]
+    assert offers(world.beat("a")) == []
+    world.tick(6)
+    assert [again.body for again in offers(world.beat("a"))] == [offer.body]
+    world.start(offer)
+    world.tick(6)
+    assert offers(world.beat("a", offer)) == []
