@@ -1,6 +1,5 @@
 """A task's payload, from the command line; and what a type's payload may hold."""
 
-import os.path
 import time
 from typing import IO, Any
 from uuid import uuid4
@@ -10,6 +9,7 @@ import msgspec
 from swarm_tui.cli.common import USAGE, Failure, host_name, user_name
 from swarm_tui.client.operator import sender
 from swarm_tui.config.document import near
+from swarm_tui.config.home import at_home
 from swarm_tui.protocol.bodies import Task
 from swarm_tui.protocol.codec import MAX_BYTES, Writer, refusal
 from swarm_tui.protocol.text import clean
@@ -34,7 +34,7 @@ def _whole(text: str, stdin: IO[bytes]) -> dict[str, Any]:
     elif text.startswith("@"):
         where = text[1:]
         try:
-            with open(os.path.expanduser(where), "rb") as file:
+            with open(at_home(where), "rb") as file:
                 raw = file.read(MAX_BYTES + 1)
         except OSError as error:
             raise Failure(f"{where} cannot be read: {error.strerror}", USAGE) from None

@@ -22,6 +22,7 @@ from swarm_tui.cli.common import (
 )
 from swarm_tui.cli.complete import task_types
 from swarm_tui.cli.known import check_agent_is_there, check_swarm_is_there
+from swarm_tui.cli.numbers import SPAN, WAIT
 from swarm_tui.cli.payload import build_payload, check_message, describe_payload, slips
 from swarm_tui.cli.progress import Following, follow_to_end
 from swarm_tui.client.outbox import Stage
@@ -60,17 +61,13 @@ class PublishCommand(click.Command):
 @click.option("--payload", metavar="JSON|@FILE|-", help="The whole payload; -p fields are put into it.")
 @click.option("--to", "assigned_to", metavar="AGENT", help="Only this agent may do it.")
 @click.option("--priority", type=click.Choice(["low", "medium", "high"]), default="medium", show_default=True)
-@click.option(
-    "--timeout", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Seconds an attempt may take."
-)
+@click.option("--timeout", type=SPAN, metavar="S", help="Seconds an attempt may take.")
 @click.option("--max-attempts", type=click.IntRange(min=1), metavar="N", help="How often it may be tried.")
 @click.option("--task-id", metavar="ID", help="Its id (default: a new one); the same again is the same task.")
 @click.option("--idempotency-key", metavar="KEY", help="Tasks with the same key are one task.")
-@click.option("--delay", type=click.FloatRange(min=0), metavar="S", help="Not before this many seconds from now.")
-@click.option(
-    "--expires", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Not after that many seconds."
-)
-@click.option("--accept-timeout", type=click.FloatRange(min=0, min_open=True), default=30.0, show_default=True)
+@click.option("--delay", type=WAIT, metavar="S", help="Not before this many seconds from now.")
+@click.option("--expires", type=SPAN, metavar="S", help="Not after that many seconds.")
+@click.option("--accept-timeout", type=SPAN, default=30.0, show_default=True)
 @click.option("--wait", is_flag=True, help="Follow it to its end; exit 0 only on success.")
 @swarm_option
 @broker_option

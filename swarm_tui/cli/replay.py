@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from swarm_tui.cli.common import USAGE, Failure, json_option, note, print_json, style
+from swarm_tui.cli.numbers import SPEED
 from swarm_tui.cli.recording import Line, read_lines
 from swarm_tui.cli.watch import as_json_line, as_text_line
 from swarm_tui.domain.fleet import Fleet
@@ -22,7 +23,7 @@ _KINDS = sorted((kind.value for kind in Kind if kind.value), key=len, reverse=Tr
 
 @click.command(epilog="Example: swarm-tui replay incident.jsonl --speed 10")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--speed", type=click.FloatRange(min=0), default=1.0, show_default=True, help="0: as fast as it goes.")
+@click.option("--speed", type=SPEED, default=1.0, show_default=True, help="0: as fast as it goes.")
 @click.option("--swarm", metavar="NAME", help="The swarm in it (default: found from its topics).")
 @click.option("--plain", is_flag=True, help="Print the messages; open no screen.")
 @click.option("--summary", is_flag=True, help="Print what was true at its end, as `status --json`.")

@@ -4,6 +4,7 @@ import click
 
 from swarm_tui.cli.common import swarm_option, target
 from swarm_tui.cli.hosts import act, check_ids
+from swarm_tui.cli.numbers import WAIT
 from swarm_tui.cli.start import is_up
 from swarm_tui.protocol.bodies import PaneStatus
 
@@ -11,7 +12,7 @@ from swarm_tui.protocol.bodies import PaneStatus
 @click.command(epilog="Example: swarm-tui restart testing --when-idle")
 @click.argument("agents", nargs=-1, required=True, metavar="AGENT|ROLE...")
 @click.option("--when-idle", is_flag=True, help="Each as soon as it has nothing to do.")
-@click.option("--wait", type=click.FloatRange(min=0), default=90.0, show_default=True, help="Seconds to wait for it.")
+@click.option("--wait", type=WAIT, default=90.0, show_default=True, help="Seconds to wait for it.")
 @swarm_option
 def command(agents: tuple[str, ...], when_idle: bool, wait: float, swarm: str | None) -> None:
     """Restart AGENTs. A ROLE means all of its agents, one after another, each when the one before is back."""

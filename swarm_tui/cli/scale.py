@@ -1,17 +1,23 @@
 """`swarm-tui scale`: set how many agents a role has."""
 
+import re
+import time
+
 import click
 
-from swarm_tui.cli.common import FAILED, NO_SUCH, Failure, swarm_option, target
+from swarm_tui.cli.common import FAILED, NO_SUCH, Failure, note, swarm_option, target
 from swarm_tui.cli.hosts import HEAR_HOSTS, UNSCALED, Hosts
+from swarm_tui.cli.numbers import WAIT
 from swarm_tui.protocol.bodies import HostControl, HostStatus, JsonObject
 from swarm_tui.protocol.names import canonical_role
+
+_ALLOWED = re.compile(r"the layout allows (\d+) to (\d+)")
 
 
 @click.command(epilog="Example: swarm-tui scale testing 3")
 @click.argument("role")
 @click.argument("number", type=click.IntRange(min=0), metavar="N")
-@click.option("--wait", type=click.FloatRange(min=0), default=60.0, show_default=True, help="Seconds to wait for it.")
+@click.option("--wait", type=WAIT, default=60.0, show_default=True, help="Seconds to wait for it.")
 @swarm_option
 def command(role: str, number: int, wait: float, swarm: str | None) -> None:
     """Give ROLE at least N agents, within the layout's min and max; those that go are drained first."""
@@ -35,12 +41,30 @@ def command(role: str, number: int, wait: float, swarm: str | None) -> None:
             roles = sorted({row.role for status in hosts.statuses.values() for row in status.panes})
             raise Failure(f"no role `{role}` here; there are {', '.join(roles)}", NO_SUCH)
         known = {host: status.events for host, status in hosts.statuses.items()}
+        before, end = count(), time.monotonic() + wait
         for host in list(hosts.statuses):
             hosts.ask(host, HostControl(command="scale", role=name, count=number))
         hosts.until(lambda: count() == number or bool(refusals()), wait)
-        if count() != number:
-            raise Failure(f"{name} has {count()} agents, not {number}: {next(iter(refusals()), 'not yet')}", FAILED)
-        click.echo(f"{name} has {number} agents")
+        wanted = number
+        if count() != number and (limits := allowed(refusals())) is not None:
+            wanted = max(limits[0], min(limits[1], number))
+            what = f"{name}: {limits[0]} to {limits[1]} allowed"
+            if wanted == before:
+                raise Failure(f"{what}, and {before} run: nothing is done about {number}", FAILED)
+            note(f"{what}; {wanted} asked for instead of {number}")
+            hosts.until(lambda: count() == wanted, max(0.0, end - time.monotonic()))
+        if count() != wanted:
+            why = next(iter(refusals()), "") if wanted == number else ""
+            raise Failure(f"{name} has {count()} agents, not {wanted}: {why or f'not yet, after {wait:g} s'}", FAILED)
+        click.echo(f"{name} has {wanted} agents")
+
+
+def allowed(reasons: list[str]) -> tuple[int, int] | None:
+    """The least and the most agents of the role that the hosts' layouts allow together, as their reasons say."""
+    found = [match for reason in reasons if (match := _ALLOWED.search(reason)) is not None]
+    if not found:
+        return None
+    return sum(int(match[1]) for match in found), sum(int(match[2]) for match in found)
 
 
 def _refusal(status: HostStatus, role: str, known: list[JsonObject]) -> str:

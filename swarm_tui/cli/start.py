@@ -4,6 +4,7 @@ import click
 
 from swarm_tui.cli.common import swarm_option, target
 from swarm_tui.cli.hosts import act, check_ids
+from swarm_tui.cli.numbers import WAIT
 from swarm_tui.protocol.bodies import PaneStatus
 
 UP = ("online", "busy", "draining")
@@ -11,7 +12,7 @@ UP = ("online", "busy", "draining")
 
 @click.command(epilog="Example: swarm-tui start testing-01")
 @click.argument("agents", nargs=-1, required=True, metavar="AGENT...")
-@click.option("--wait", type=click.FloatRange(min=0), default=30.0, show_default=True, help="Seconds to wait for it.")
+@click.option("--wait", type=WAIT, default=30.0, show_default=True, help="Seconds to wait for it.")
 @swarm_option
 def command(agents: tuple[str, ...], wait: float, swarm: str | None) -> None:
     """Start AGENTs that were stopped or gave up, and wait until they have registered."""

@@ -4,12 +4,13 @@ import click
 
 from swarm_tui.cli.common import swarm_option, target
 from swarm_tui.cli.hosts import act, check_ids
+from swarm_tui.cli.numbers import WAIT
 from swarm_tui.protocol.bodies import PaneStatus
 
 
 @click.command(epilog="Example: swarm-tui stop testing-01")
 @click.argument("agents", nargs=-1, required=True, metavar="AGENT...")
-@click.option("--wait", type=click.FloatRange(min=0), default=45.0, show_default=True, help="Seconds to wait for it.")
+@click.option("--wait", type=WAIT, default=45.0, show_default=True, help="Seconds to wait for it.")
 @swarm_option
 def command(agents: tuple[str, ...], wait: float, swarm: str | None) -> None:
     """Drain and stop AGENTs; they stay stopped until `start`."""

@@ -9,6 +9,7 @@ import click
 
 from swarm_tui.cli.common import FAILED, UNREACHABLE, Failure, host_name, is_terminal, note
 from swarm_tui.cli.complete import layouts
+from swarm_tui.cli.numbers import WAIT
 from swarm_tui.cli.renewal import offer
 from swarm_tui.cli.validate_handlers import missing_handlers
 from swarm_tui.config.load import Loaded, find_layout, load_layout
@@ -24,7 +25,7 @@ from swarm_tui.tmux.errors import TmuxError
 @click.command(epilog="Example: swarm-tui up opencto-dev --detach")
 @click.argument("layout", default="opencto-dev", metavar="[LAYOUT]", shell_complete=layouts)
 @click.option("--detach", is_flag=True, help="Return when every agent has registered; open no screen.")
-@click.option("--wait", type=click.FloatRange(min=0), default=60.0, show_default=True, help="Seconds to wait for that.")
+@click.option("--wait", type=WAIT, default=60.0, show_default=True, help="Seconds to wait for that.")
 @click.option("--dry-run", is_flag=True, help="Show what would run; start nothing.")
 @click.option("--join", is_flag=True, help="Help a swarm that runs elsewhere, as one more host of it.")
 @click.option("--host", metavar="NAME", help="This host's name in the swarm (default: the layout's, else its own).")

@@ -8,6 +8,7 @@ from typing import TypeVar
 import msgspec
 
 from swarm_tui.config.document import Document
+from swarm_tui.config.home import at_home, homeless
 from swarm_tui.config.model import Broker
 
 B = TypeVar("B", bound=Broker)
@@ -21,6 +22,9 @@ def complete(document: Document, broker: B, path: Path) -> B:
     """
     folder = path.parent
     tls = broker.tls
+    for field in ("ca", "cert", "key"):
+        if reason := homeless(getattr(tls, field) or ""):
+            document.problem(("broker", "tls", field), f"`{field}`: {reason}")
     tls = msgspec.structs.replace(tls, ca=_at(folder, tls.ca), cert=_at(folder, tls.cert), key=_at(folder, tls.key))
     password = broker.password
     if broker.password_file is not None:
@@ -71,4 +75,4 @@ def _is_open(path: Path) -> bool:
 
 
 def _at(folder: Path, name: str | None) -> str | None:
-    return None if name is None else os.path.abspath(folder / Path(name).expanduser())
+    return None if name is None else os.path.abspath(folder / at_home(name))

@@ -6,8 +6,9 @@ from difflib import get_close_matches
 import msgspec
 
 from swarm_tui.config.document import Document, Where, near
+from swarm_tui.config.home import homeless
 from swarm_tui.config.ids import Named, bounds, name_agents
-from swarm_tui.config.model import AgentEntry, HandlerSpec, Layout
+from swarm_tui.config.model import LONGEST, AgentEntry, HandlerSpec, Layout
 from swarm_tui.config.urls import check_url, is_address
 from swarm_tui.domain.liveness import BEAT
 from swarm_tui.protocol.names import (
@@ -38,6 +39,7 @@ def check_layout(document: Document, layout: Layout) -> None:
         document.problem(("broker", "password"), "a password without a `username`")
     if (layout.broker.tls.cert is None) != (layout.broker.tls.key is None):
         document.problem(("broker", "tls"), "`cert` and `key` belong together")
+    _folder(document, ("workdir",), layout.workdir)
     for section in ("defaults", "policy", "supervisor"):
         _positive(document, (section,), getattr(layout, section), every=section == "supervisor")
     _silence(document, layout)
@@ -90,6 +92,15 @@ def _positive(document: Document, where: Where, value: msgspec.Struct, *, every:
         counts = isinstance(number, int | float) and not isinstance(number, bool)
         if (every or field in _POSITIVE) and counts and number <= 0:
             document.problem((*where, field), f"`{field}` must be more than 0")
+        elif isinstance(number, float) and not number <= LONGEST:
+            document.problem((*where, field), f"`{field}` is at most {LONGEST:.0f}")
+
+
+def _folder(document: Document, where: Where, name: str) -> None:
+    if reason := homeless(name):
+        document.problem(where, f"`workdir`: {reason}")
+    elif "\0" in name:
+        document.problem(where, "`workdir`: no folder's name holds a NUL")
 
 
 def _silence(document: Document, layout: Layout) -> None:
@@ -116,6 +127,7 @@ def _entry(document: Document, where: Where, entry: AgentEntry) -> None:
     if canonical_role(entry.role) == "task-manager" and (entry.min is not None or entry.max is not None):
         document.problem((*where, "role"), "a task-manager is not scaled by load; one leads, give `count` for standbys")
     _positive(document, where, entry)
+    _folder(document, (*where, "workdir"), entry.workdir or "")
     if entry.command is not None and (not entry.command or not entry.command[0]):
         document.problem((*where, "command"), "`command` is empty: its first element is the program")
     if entry.wrap and entry.command is None:

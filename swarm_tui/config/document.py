@@ -1,5 +1,6 @@
 """YAML with its places: plain values, and where each one and each key stands in the file."""
 
+import math
 import re
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -18,6 +19,8 @@ Where = tuple[str | int, ...]
 MAX_BYTES = 1 << 20
 MAX_NODES = 50_000
 _INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
+#: Digits beyond which Python reads no number, with leading zeros to spare.
+_LONGEST_INT = 1_000
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _WORDS: dict[str, Any] = {
     "": None,
@@ -169,10 +172,27 @@ def _word(text: str) -> Any:
     if text in _WORDS:
         return _WORDS[text]
     if _INT.fullmatch(text):
-        return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
-    if _FLOAT.fullmatch(text):
-        return float(text)
+        number = _integer(text)
+        # One that no message can hold may still be meant as text: a commit, an account.
+        return text if number is None else number
+    if _FLOAT.fullmatch(text) and math.isfinite(real := float(text)):
+        return real
     return text
+
+
+def _integer(text: str) -> int | None:
+    """The number, or None when it needs more than 64 bits."""
+    if len(text) > _LONGEST_INT:
+        return None
+    number = int(text, 0) if text[:2] in ("0o", "0x") else int(text)
+    return number if -(2**63) <= number < 2**64 else None
+
+
+def is_too_large(text: str) -> bool:
+    """Whether `text` is written as a number, and as one that is too large to be any."""
+    if _INT.fullmatch(text):
+        return _integer(text) is None
+    return _FLOAT.fullmatch(text) is not None and not math.isfinite(float(text))
 
 
 def near(word: str, known: list[str]) -> str:

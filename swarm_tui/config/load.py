@@ -11,6 +11,7 @@ from swarm_tui.config.broker_files import complete, risks
 from swarm_tui.config.check import check_layout, idle_roles
 from swarm_tui.config.document import Document, Where, near, read_document
 from swarm_tui.config.errors import ConfigError, Problem, UnknownLayoutError
+from swarm_tui.config.home import at_home
 from swarm_tui.config.model import Layout
 from swarm_tui.config.override import override
 from swarm_tui.config.paths import config_home
@@ -67,7 +68,7 @@ def find_layout(name_or_path: str, cwd: Path) -> Path:
     Raises UnknownLayoutError, which lists those found.
     """
     if "/" in name_or_path or name_or_path.endswith((".yml", ".yaml")):
-        path = cwd / Path(name_or_path).expanduser()
+        path = cwd / at_home(name_or_path)
         if path.is_file():
             return path
         reason = "is a folder, not a layout" if path.is_dir() else "no such file"
@@ -106,7 +107,7 @@ def load_layout(
     overridden = override(layout, environ, broker=broker, swarm=swarm)
     if overridden.mistakes:
         raise ConfigError([Problem(name, 0, 0, reason) for name, reason in overridden.mistakes])
-    workdir = ((cwd or Path.cwd()) / Path(layout.workdir).expanduser()).resolve()
+    workdir = ((cwd or Path.cwd()) / at_home(layout.workdir)).resolve()
     return Loaded(
         layout=overridden.layout,
         path=path.resolve(),
@@ -126,7 +127,7 @@ def _missing_folders(document: Document, layout: Layout, workdir: Path) -> list[
     own: list[Where] = [("agents", index, "workdir") for index, entry in enumerate(layout.agents) if entry.workdir]
     said = []
     for where in [("workdir",), *own]:
-        folder = workdir if where == ("workdir",) else workdir / Path(document.texts.get(where, ".")).expanduser()
+        folder = workdir if where == ("workdir",) else workdir / at_home(document.texts.get(where, "."))
         if not folder.is_dir():
             line, column = document.places.get(where, (1, 1))
             said.append(

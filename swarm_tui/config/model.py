@@ -6,6 +6,8 @@ from msgspec import Struct
 
 Restart = Literal["never", "on-failure", "always"]
 Dialect = Literal["swarm", "seed", "mqtt-v1"]
+#: The longest span that counts, in seconds: ten years, which every clock and every timer can add up.
+LONGEST = 10 * 365 * 86_400.0
 
 
 class Tls(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

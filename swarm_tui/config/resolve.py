@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from swarm_tui.config.home import at_home
 from swarm_tui.config.ids import Named, bounds, name_agents
 from swarm_tui.config.load import Loaded
 from swarm_tui.config.model import Dialect, HandlerSpec, Layout, RunSpec, TypeRule
@@ -60,7 +61,7 @@ def session_name(layout: Layout) -> str:
 
 
 def _folder(base: Path, own: str | None) -> Path:
-    return (base / Path(own).expanduser()).resolve() if own else base
+    return (base / at_home(own)).resolve() if own else base
 
 
 def _handlers(handlers: dict[str, HandlerSpec], layout: Layout) -> dict[str, HandlerSpec]:

@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 
 import msgspec
 
-from swarm_tui.config.document import Document, Where, near
+from swarm_tui.config.document import Document, Where, is_too_large, near
 from swarm_tui.config.errors import ConfigError
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -72,7 +72,9 @@ def _fit(document: Document, value: Any, kind: Any, where: Where) -> Any:
     try:
         msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        document.problem(where, f"{_named(where)}{_plain(str(error))}")
+        large = isinstance(value, str) and is_too_large(value)
+        shown = f"`{value[:20]}{'…' if len(value) > 20 else ''}` is too large a number" if large else _plain(str(error))
+        document.problem(where, f"{_named(where)}{shown}")
         return _UNFIT
     return value
 

@@ -14,9 +14,11 @@ from swarm_tui.cli.logfile import last_lines, plain
 from swarm_tui.cli.logs import _new
 from swarm_tui.cli.payload import build_payload, slips
 from swarm_tui.cli.recording import Line, opened, read_lines, write_line
+from swarm_tui.cli.scale import allowed
 from swarm_tui.config.model import Broker
 from swarm_tui.config.running import Running, save_running
 from swarm_tui.config.seed import seed_path
+from swarm_tui.domain import scaling
 from tests.conftest import pick_port
 
 EMPTY = io.BytesIO()
@@ -270,3 +272,13 @@ def test_a_layout_with_mistakes_is_not_passed_over(capsys: pytest.CaptureFixture
     said = capsys.readouterr().err
     assert "opencto-prod.yml:8:13: ${MQTT_PASSWORD} is not set; export MQTT_PASSWORD" in said
     assert run(["status", "--swarm", "opencto-prod", "--broker", f"mqtt://127.0.0.1:{pick_port()}"]) == 3
+
+
+def test_the_limits_of_a_role_are_those_of_all_hosts_together() -> None:
+    told = scaling.scale(
+        scaling.Crew(role="docs", low=1, high=3, running=1), 9,
+        now=0.0, fleet=1, cap=64, memory_left=1 << 40, agent_memory=1, asked=True,
+    )  # fmt: skip
+    assert allowed([f"docs: {told.reason}", "not scaled: the layout gives docs no min and max"]) == (1, 3)
+    assert allowed([f"docs: {told.reason}"] * 2) == (2, 6)
+    assert allowed(["docs: not scaled while it crash-loops"]) is None

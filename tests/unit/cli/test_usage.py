@@ -196,3 +196,26 @@ def test_a_shell_completes_commands_and_values(
     with pytest.raises(SystemExit):
         run([])
     assert [line.partition(",")[2] for line in capsys.readouterr().out.split()] == offered
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1e400", "1e300"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("publish", "t", "--timeout"),
+        ("publish", "t", "--delay"),
+        ("publish", "t", "--expires"),
+        ("publish", "t", "--accept-timeout"),
+        ("start", "a", "--wait"),
+        ("stop", "a", "--wait"),
+        ("restart", "a", "--wait"),
+        ("scale", "docs", "2", "--wait"),
+        ("up", "--wait"),
+        ("replay", "f", "--speed"),
+    ],
+)
+def test_a_number_that_means_nothing_is_bad_usage(
+    words: tuple[str, ...], value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*words, value]) == 2
+    assert f"Invalid value for '{words[-1]}'" in capsys.readouterr().err

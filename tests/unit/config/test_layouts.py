@@ -51,6 +51,15 @@ def test_a_role_that_is_nearly_one_of_ours_is_told(tmp_path: Path) -> None:
         ("swarm: s\n\tagents: []\n", 2, "indent with spaces"),
         ("swarm: s\nswarm: t\nagents: [{role: docs}]\n", 2, "the key `swarm` is there twice"),
         ("sawrm: s\nagents: [{role: docs}]\n", 1, "unknown key `sawrm`; did you mean `swarm`?"),
+        ("swarm: s\ndefaults: {timeout: 1e999}\nagents: [{role: docs}]\n", 2, "`1e999` is too large a number"),
+        ("swarm: s\ndefaults: {timeout: 1e300}\nagents: [{role: docs}]\n", 2, "`timeout` is at most 315360000"),
+        ("swarm: s\nworkdir: ~nosuchuser/x\nagents: [{role: docs}]\n", 2, "`~nosuchuser` is nobody's home here"),
+        ("swarm: s\nagents:\n  - {role: docs, workdir: ~nosuchuser}\n", 3, "nobody's home here"),
+        (
+            "swarm: s\nbroker:\n  tls: {ca: ~nosuchuser/ca.pem}\nagents: [{role: docs}]\n",
+            3,
+            "`ca`: `~nosuchuser` is nobody's home here",
+        ),
         ("agents: [{role: docs}]\n", 1, "`swarm` is missing"),
         ("swarm: s\nagents: []\n", 2, "at least one"),
         ("swarm: a+b\nagents: [{role: docs}]\n", 1, "may not hold + #"),
@@ -362,3 +371,13 @@ def test_a_mistake_gives_no_orders_to_the_terminal(tmp_path: Path) -> None:
         load_layout(path, {})
     assert "␛[2J␇" in str(caught.value)
     assert not set(str(caught.value)) & {"\x1b", "\x07"}
+
+
+def test_what_only_looks_like_a_huge_number_may_be_text(tmp_path: Path) -> None:
+    layout = load(tmp_path, HEAD + "agents: [{role: docs, env: {COMMIT: 123e4567, ACCOUNT: 99999999999999999999}}]\n")
+    assert layout.agents[0].env == {"COMMIT": "123e4567", "ACCOUNT": "99999999999999999999"}
+
+
+def test_a_number_longer_than_any_has_its_place(tmp_path: Path) -> None:
+    found = mistakes(tmp_path, HEAD + f"agents:\n  - role: docs\n    capacity: {'9' * 5000}\n")
+    assert found == [(4, 5, f"`capacity`: `{'9' * 20}…` is too large a number")]

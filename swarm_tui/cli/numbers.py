@@ -1,0 +1,28 @@
+"""The numbers that options take: `nan`, `inf` and what no clock can count are no numbers here."""
+
+import math
+from typing import Any
+
+import click
+
+from swarm_tui.config.model import LONGEST
+
+FASTEST = 1_000_000.0
+
+
+class Real(click.FloatRange):
+    """A number within limits; click's own range lets `nan` through, since it is neither below nor above anything."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is no number to go by", param, ctx)
+        return number
+
+
+#: A span that may be nothing at all, in seconds.
+WAIT = Real(min=0, max=LONGEST)
+#: A span that takes some time, in seconds.
+SPAN = Real(min=0, min_open=True, max=LONGEST)
+#: How many times as fast.
+SPEED = Real(min=0, max=FASTEST)
