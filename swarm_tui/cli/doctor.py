@@ -159,6 +159,10 @@ def _clock(found: Target) -> Iterator[Finding]:
 
 
 def _config() -> Iterator[Finding]:
+    # The screen's names: its modules are slow to import, and only this check needs them.
+    from swarm_tui.ui import theme
+    from swarm_tui.ui.acts import ALL
+
     cwd = Path.cwd()
     layouts = known_layouts(cwd)
     broken = 0
@@ -173,7 +177,7 @@ def _config() -> Iterator[Finding]:
     if not broken:
         yield ok("layouts", ", ".join(f"{name} ({where})" for name, (where, _) in sorted(layouts.items())) or "none")
     try:
-        load_user_config()
+        load_user_config(actions=[action.name for action in ALL], themes=list(theme.NAMES))
         yield ok("config", f"{user_config_path()}{'' if user_config_path().is_file() else ' (none, so the defaults)'}")
     except ConfigError as error:
         yield bad("config", "; ".join(str(error).splitlines()))

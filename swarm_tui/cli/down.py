@@ -1,9 +1,14 @@
 """`swarm-tui down`: drain and stop a swarm; leave nothing behind."""
 
+from shutil import rmtree
+
 import click
 
-from swarm_tui.cli.common import NO_SUCH, Failure, note, target
+from swarm_tui.cli.common import NO_SUCH, Failure, Target, note, target
+from swarm_tui.config.running import is_running
 from swarm_tui.supervisor import down
+from swarm_tui.supervisor.plan import load_plan
+from swarm_tui.supervisor.remains import plan_of_remains
 from swarm_tui.supervisor.service import UpError, swarm_lock
 from swarm_tui.tmux.errors import TmuxError
 
@@ -17,6 +22,11 @@ def command(swarm: str | None, named: str | None, now: bool, purge: bool) -> Non
     """Drain and stop SWARM in reverse order, and leave nothing of it behind."""
     found = target(named if swarm is None else swarm)
     try:
+        if _nothing_is_there(found):
+            if not (purge and _purge(found)):
+                raise Failure(f"no swarm `{found.swarm}` runs here; `swarm-tui up` starts one", NO_SUCH)
+            click.echo(f"{found.swarm} was down; its state is deleted")
+            return
         if now:
             down.hurry(found.state)
         with swarm_lock(found.state, note):
@@ -28,6 +38,23 @@ def command(swarm: str | None, named: str | None, now: bool, purge: bool) -> Non
     if not was_there:
         raise Failure(f"no swarm `{found.swarm}` runs here; `swarm-tui up` starts one", NO_SUCH)
     click.echo(f"{found.swarm} is down")
+
+
+def _nothing_is_there(found: Target) -> bool:
+    """Whether nothing of the swarm runs here, asked before the lock of its `down` is made, which would look alive."""
+    if is_running(found.swarm) or load_plan(found.state) is not None:
+        return False
+    return plan_of_remains(found.swarm, found.state, lambda line: None) is None
+
+
+def _purge(found: Target) -> bool:
+    """Delete the state that an earlier `down` left; False when there is none."""
+    if not found.state.root.joinpath("locks").is_dir():
+        return False
+    with swarm_lock(found.state, note):
+        if load_plan(found.state) is None:
+            rmtree(found.state.root)
+    return True
 
 
 def _waits(names: list[str]) -> None:

@@ -5,7 +5,10 @@ from pathlib import Path
 import click
 
 from swarm_tui.cli.common import USAGE, Failure, note
+from swarm_tui.config.document import parse_document
+from swarm_tui.config.errors import ConfigError
 from swarm_tui.protocol.names import InvalidNameError, check_swarm
+from swarm_tui.protocol.text import clean
 
 TEMPLATE = """\
 # A swarm as a file. `swarm-tui validate {session}` checks it, `swarm-tui up {session}` starts it.
@@ -67,6 +70,14 @@ policy:
 """
 
 
+def _is_plain(name: str) -> bool:
+    """Whether YAML reads the name, as the template has it, as that name and as nothing else."""
+    try:
+        return bool(parse_document(f"swarm: {name}  # x".encode(), "name", None).value == {"swarm": name})
+    except ConfigError:
+        return False
+
+
 @click.command(epilog="Example: swarm-tui init my-swarm")
 @click.argument("name", required=False, default="my-swarm")
 @click.option("--output", "-o", metavar="FILE", help="Where to write (default: layouts/NAME.yml; - for stdout).")
@@ -77,6 +88,8 @@ def command(name: str, output: str | None, force: bool) -> int:
         check_swarm(name)
     except InvalidNameError as error:
         raise Failure(str(error), USAGE) from None
+    if "${" in name or not _is_plain(name):
+        raise Failure(f"`{clean(name, 60)}` is no name for a layout: write letters, digits and - _ . / only", USAGE)
     session = "".join(c if c.isalnum() or c in "-_" else "-" for c in name)
     text = TEMPLATE.format(name=name, session=session)
     if output == "-":

@@ -1,12 +1,16 @@
 """`swarm-tui up`: start or adopt a swarm, then open the screen."""
 
 import os
+import shlex
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import click
+import msgspec
 
+from swarm_tui.agent.launch import filled
 from swarm_tui.cli.common import FAILED, UNREACHABLE, Failure, host_name, is_terminal, note
 from swarm_tui.cli.complete import layouts
 from swarm_tui.cli.numbers import WAIT
@@ -111,9 +115,15 @@ def _show(ready: Prepared) -> None:
     for line in ready.notes:
         click.echo(f"note     {line}")
     limits = plan.scaled()
+    seen: Counter[str] = Counter()
     for spec in plan.specs(ready.state):
-        scaled = f"  ({limits[spec.role][0]} to {limits[spec.role][1]} of them)" if spec.role in limits else ""
-        program = f"  {' '.join(spec.command)}" if spec.command else ""
+        seen[spec.role] += 1
+        scaled = ""
+        if spec.role in limits:
+            low, high = limits[spec.role]
+            when = "" if seen[spec.role] <= low else "; only when its role has more work"
+            scaled = f"  ({low} to {high} of them{when})"
+        program = f"  {shlex.join(filled(msgspec.to_builtins(spec)))}" if spec.command else ""
         click.echo(f"agent    {spec.agent_id:<20} {spec.role:<14}{scaled}{program}")
     for line in difference(load_plan(ready.state) if ready.running else None, plan, ready.state):
         click.echo(f"change   {line}")

@@ -15,6 +15,7 @@ from swarm_tui.config.home import at_home
 from swarm_tui.config.model import Layout
 from swarm_tui.config.override import override
 from swarm_tui.config.paths import config_home
+from swarm_tui.config.placeholders import stray_placeholders
 from swarm_tui.config.shape import fit
 
 #: Where the layouts come from that nobody here wrote.
@@ -114,6 +115,7 @@ def load_layout(
         workdir=workdir,
         notes=[
             *idle_roles(layout),
+            *stray_placeholders(document, layout),
             *_missing_folders(document, layout, workdir),
             *risks(document, layout.broker, path),
             *overridden.notes,

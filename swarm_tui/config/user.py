@@ -47,16 +47,20 @@ def user_config_path() -> Path:
 
 
 def load_user_config(
-    path: Path | None = None, environ: Mapping[str, str] | None = None, *, actions: list[str] | None = None
+    path: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    *,
+    actions: list[str] | None = None,
+    themes: list[str] | None = None,
 ) -> UserConfig:
     """Read the file; the defaults when there is none. Raises ConfigError with every mistake at its place.
 
-    `actions` are the names that `keys` may use, where the caller knows them.
+    `actions` are the names that `keys` may use, where the caller knows them; `themes` those that `theme` may.
     """
     chosen = path or user_config_path()
     if path is None and not chosen.is_file():
         return UserConfig()
-    from swarm_tui.config.document import read_document  # YAML's parser is slow to import, and most have no file.
+    from swarm_tui.config.document import near, read_document  # YAML's parser is slow to import, and most have no file.
     from swarm_tui.config.shape import to_struct
 
     document = read_document(chosen, os.environ if environ is None else environ)
@@ -65,6 +69,9 @@ def load_user_config(
     config = to_struct(document, UserConfig)
     if config.panels.stream_lines < 100:
         document.problem(("panels", "stream_lines"), "`stream_lines` must be at least 100")
+    if themes is not None and config.theme is not None and config.theme not in themes:
+        hint = near(config.theme, sorted(themes))
+        document.problem(("theme",), f"no theme `{config.theme}`, so the screen takes its own{hint}")
     keys = _check_keys(document, config, actions)
     if document.problems:
         raise ConfigError(document.problems)
