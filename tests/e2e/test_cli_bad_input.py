@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from swarm_tui.config.paths import StateDir
 from swarm_tui.protocol.bodies import Status
 from swarm_tui.protocol.codec import Writer
 from swarm_tui.protocol.topics import Kind
@@ -169,6 +170,37 @@ def test_what_is_not_there_is_exit_4(shell: Shell, real_broker: RealBroker) -> N
     refused(shell, "down", "nobody", code=4, says="no swarm `nobody` runs here")
 
 
+def test_down_of_what_is_not_there_makes_nothing_and_purges_what_is_left(shell: Shell) -> None:
+    states = Path(shell.env["XDG_STATE_HOME"]) / "swarm-tui"
+    for words in (("down", "nobody"), ("down", "nobody", "--purge")):
+        said = refused(shell, *words, code=4, says="no swarm `nobody` runs here")
+        assert said.count("\n") == 1
+        assert not (states / "nobody").exists()
+    StateDir(states / "before").create()
+    assert shell.ok("down", "before", "--purge") == "before was down; its state is deleted\n"
+    assert not (states / "before").exists()
+    refused(shell, "down", "before", "--purge", code=4, says="no swarm `before` runs here")
+
+
+def test_a_dry_run_tells_who_waits_for_work_and_what_runs(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "l.yml").write_text(
+        f"swarm: l\nbroker: {{url: 'mqtt://127.0.0.1:{pick_port()}'}}\ntmux: {{socket: swarm-test-none}}\n"
+        "agents: [{role: testing, min: 1, max: 2, command: [echo, '{agent_id}']}]\n"
+    )
+    first, second = [line for line in shell.ok("up", "./l.yml", "--dry-run").splitlines() if line.startswith("agent")]
+    assert first.endswith("(1 to 2 of them)  echo testing-01")
+    assert second.endswith("(1 to 2 of them; only when its role has more work)  echo testing-02")
+
+
+def test_doctor_names_what_the_screen_would_refuse(shell: Shell) -> None:
+    folder = Path(shell.env["XDG_CONFIG_HOME"]) / "swarm-tui"
+    folder.mkdir()
+    (folder / "config.yml").write_text("theme: drak\nkeys: {pubish: x}\n")
+    said = shell("doctor").stdout
+    assert "config.yml:1:1: no theme `drak`" in said
+    assert "config.yml:2:8: no action `pubish`; did you mean `publish`?" in said
+
+
 @pytest.mark.parametrize(
     "words",
     [("halt",), ("resume",), ("publish", "x"), ("cancel", "t1"), ("retry", "t1"), ("approve", "t1"), ("tasks",)],
@@ -205,7 +237,7 @@ def test_a_broken_pipe_and_ctrl_c_end_quietly(shell: Shell, real_broker: RealBro
     done = subprocess.run(
         ["bash", "-o", "pipefail", "-c", piped], env=shell.env, capture_output=True, text=True, check=False
     )
-    assert done.stderr == ""
+    assert (done.returncode, done.stderr) == (0, "")
     with watching(shell, "--broker", real_broker.url) as watch:
         watch.send_signal(signal.SIGINT)
         out, err = watch.communicate(timeout=10)

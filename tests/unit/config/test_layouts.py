@@ -381,3 +381,19 @@ def test_what_only_looks_like_a_huge_number_may_be_text(tmp_path: Path) -> None:
 def test_a_number_longer_than_any_has_its_place(tmp_path: Path) -> None:
     found = mistakes(tmp_path, HEAD + f"agents:\n  - role: docs\n    capacity: {'9' * 5000}\n")
     assert found == [(4, 5, f"`capacity`: `{'9' * 20}…` is too large a number")]
+
+
+def test_a_placeholder_that_nothing_fills_is_told_at_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "layout.yml"
+    path.write_text(
+        HEAD + "agents:\n"
+        "  - {role: docs, command: [x, '{agent_id}', '{nope}', 'awk {print $1}', '{}', '{payload.a}']}\n"
+        "  - role: general\n"
+        "    handlers:\n"
+        "      a.b: {command: [x, '{taskid}', '{payload.b}', '-v={payload.c}']}\n"
+        "      a.c: {command: ['f() {return}; echo $${x}', '{payload.b}'], options: {shell: true}}\n"
+    )
+    found = [note.removeprefix(f"{path}:") for note in load_layout(path, {}).notes]
+    assert [(note.split(": ")[0], note.split("`")[1]) for note in found] == [
+        ("3:45", "{nope}"), ("3:78", "{payload.a}"), ("6:26", "{taskid}"), ("6:53", "{payload.c}"),
+    ]  # fmt: skip
