@@ -395,5 +395,5 @@ def test_a_placeholder_that_nothing_fills_is_told_at_its_place(tmp_path: Path) -
     )
     found = [note.removeprefix(f"{path}:") for note in load_layout(path, {}).notes]
     assert [(note.split(": ")[0], note.split("`")[1]) for note in found] == [
-        ("3:45", "{nope}"), ("3:78", "{payload.a}"), ("6:26", "{taskid}"), ("6:53", "{payload.c}"),
+        ("3:45", "{nope}"), ("3:79", "{payload.a}"), ("6:26", "{taskid}"), ("6:53", "{payload.c}"),
     ]  # fmt: skip
