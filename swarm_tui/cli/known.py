@@ -5,12 +5,10 @@ from collections.abc import Iterator
 from swarm_tui.cli.common import NO_SUCH, Failure, Target
 from swarm_tui.cli.follow import Follower
 from swarm_tui.cli.local import has_journal
-from swarm_tui.config.document import near
 from swarm_tui.config.model import RunSpec
 from swarm_tui.config.urls import shown_url
 from swarm_tui.domain.views import AgentView
 from swarm_tui.protocol.names import type_matches
-from swarm_tui.supervisor.plan import load_plan
 
 
 def check_swarm_is_there(follower: Follower, found: Target) -> None:
@@ -41,6 +39,8 @@ def check_agent_is_there(follower: Follower, found: Target, agent_id: str, task_
         view = follower.fleet.agents.get(agent_id)
         known = sorted({*planned, *follower.fleet.agents})
     if view is None and agent_id not in planned:
+        from swarm_tui.config.document import near
+
         hint = near(agent_id, known) or "; `swarm-tui status` lists those known"
         raise Failure(f"no agent `{agent_id}` in {found.swarm}{hint}", NO_SUCH)
     if _can_do(view, planned.get(agent_id), task_type):
@@ -49,6 +49,8 @@ def check_agent_is_there(follower: Follower, found: Target, agent_id: str, task_
 
 
 def _specs(found: Target) -> Iterator[RunSpec]:
+    from swarm_tui.supervisor.plan import load_plan  # With YAML, which only a task for one agent has to wait for.
+
     plan = load_plan(found.state)
     if plan is not None and plan.swarm == found.swarm:
         yield from plan.specs(found.state)
