@@ -16,17 +16,21 @@ def check_swarm_is_there(follower: Follower, found: Target) -> None:
 
     A broker that does not let us hear our own word in time is given the benefit of the doubt.
     """
-    if not follower.settle() or found.running is not None or has_journal(found.state):
-        return
-    fleet = follower.fleet
-    with follower.lock:
-        heard = bool(fleet.agents or fleet.hosts or fleet.scale or fleet.halted) or fleet.dispatcher is not None
-    if not heard:
+    if not is_heard_of(follower, found):
         raise Failure(
             f"no swarm `{found.swarm}` on {shown_url(found.broker.url)}: nothing is heard of it; "
             "`swarm-tui up` starts one, --swarm names another",
             NO_SUCH,
         )
+
+
+def is_heard_of(follower: Follower, found: Target) -> bool:
+    """Whether this machine or the broker knows of the swarm, as far as could be heard in time."""
+    if not follower.settle() or found.running is not None or has_journal(found.state):
+        return True
+    fleet = follower.fleet
+    with follower.lock:
+        return bool(fleet.agents or fleet.hosts or fleet.scale or fleet.halted) or fleet.dispatcher is not None
 
 
 def check_agent_is_there(follower: Follower, found: Target, agent_id: str, task_type: str) -> str:

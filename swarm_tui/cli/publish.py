@@ -21,7 +21,7 @@ from swarm_tui.cli.common import (
     target,
 )
 from swarm_tui.cli.complete import task_types
-from swarm_tui.cli.known import check_agent_is_there, check_swarm_is_there
+from swarm_tui.cli.known import check_agent_is_there, is_heard_of
 from swarm_tui.cli.numbers import SPAN, WAIT
 from swarm_tui.cli.payload import build_payload, check_message, describe_payload, slips
 from swarm_tui.cli.progress import Following, follow_to_end
@@ -111,8 +111,8 @@ def _task(task_type: str, options: dict[str, Any]) -> Task:
 
 def _publish(found: Target, task: Task, accept_timeout: float, wait: bool, as_json: bool) -> int:
     with follow_to_end(found, task.task_id, None if as_json else note) as following:
-        check_swarm_is_there(following.follower, found)
-        if task.assigned_to is not None:
+        # One of which nothing is heard may be a swarm of agents that retain nothing: it gets its task all the same.
+        if task.assigned_to is not None and is_heard_of(following.follower, found):
             doubt = check_agent_is_there(following.follower, found, task.assigned_to, task.type)
             if doubt:
                 note(doubt)

@@ -203,7 +203,7 @@ def test_doctor_names_what_the_screen_would_refuse(shell: Shell) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [("halt",), ("resume",), ("publish", "x"), ("cancel", "t1"), ("retry", "t1"), ("approve", "t1"), ("tasks",)],
+    [("halt",), ("resume",), ("cancel", "t1"), ("retry", "t1"), ("approve", "t1"), ("tasks",)],
 )
 def test_a_swarm_that_is_nowhere_is_exit_4(shell: Shell, real_broker: RealBroker, words: tuple[str, ...]) -> None:
     said = refused(shell, *words, "--swarm", "nobody", "--broker", real_broker.url, code=4, says="no swarm `nobody`")
