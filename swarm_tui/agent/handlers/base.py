@@ -33,7 +33,8 @@ class Context(Struct, kw_only=True):
     """One attempt at one task.
 
     `deadline` is on the event loop's clock. `cancel` is set when the task is to stop: a handler has 10 s to end by
-    itself, then its process group gets SIGTERM, then SIGKILL. `fence` is `<attempt>.<epoch>`; it only grows.
+    itself, then its process group gets SIGTERM, then SIGKILL; `run_process` tells its program by SIGTERM at once,
+    because a program hears nothing else, and kills it after 10 s. `fence` is `<attempt>.<epoch>`; it only grows.
     `environment` is what a handler's processes get (SWARM_TASK_ID …, TRACEPARENT), on top of the allowed one.
     """
 

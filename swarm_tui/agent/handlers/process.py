@@ -18,7 +18,7 @@ from swarm_tui.agent.handlers.output import Capped, Lines
 
 #: Bytes kept of each of stdout and stderr: the first half and the last.
 OUTPUT_LIMIT = 1_000_000
-#: Seconds between SIGTERM and SIGKILL.
+#: Seconds between SIGTERM, by which alone a program hears that it is to stop, and SIGKILL.
 GRACE = 10.0
 #: Seconds that the pipes may stay open after the program itself has ended.
 LINGER = 1.0
@@ -105,7 +105,8 @@ async def run_process(
 
     `env` is added to the allowed environment, `passed` names further variables of the agent's that it gets, `on_line`
     hears each line of stdout as it comes. With `heed_cancel` off the program is let finish its `timeout` in spite of a
-    cancel or the deadline: for what undoes. A reason set on `stop` ends it too. The exit status is not judged.
+    cancel or the deadline: for what undoes. Else SIGTERM tells it at once, and SIGKILL follows after GRACE. A reason
+    set on `stop` ends it too. The exit status is not judged.
 
     Raises MissingToolError when argv[0] is not there, HandlerError with code `timeout`, `cancelled` or `stopped`.
     """

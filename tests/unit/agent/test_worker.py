@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swarm_tui.domain.worker import TELL_AFTER, Leader, Me, Worker
-from swarm_tui.domain.worker.actions import Action, Ignore, Listen, Note, Run, Save, Say, Stop
+from swarm_tui.domain.worker.actions import Action, Ignore, Lease, Listen, Note, Run, Save, Say, Stop
 from swarm_tui.domain.worker.claims import REMEMBERED, Commons
 from swarm_tui.protocol.bodies import (
     Assigned,
@@ -199,13 +199,24 @@ def test_a_dispatcher_that_comes_takes_a_claimed_task_over() -> None:
 
 
 def test_an_offer_of_what_it_claimed_is_begun_once() -> None:
+    """The offer may come before the word that a dispatcher leads, which itself voids all claims."""
     w = free()
     w.on_event(new("t"), 1.0)
-    w.on_event(event(Kind.DISPATCHER, Dispatcher(instance="d", epoch=5)), 2.0)
     assert runs(w.on_event(offer(epoch=5), 2.0)) == ["t"]
+    assert not w.commons.pending
     echo = event(Kind.TASK_ASSIGNED, Assigned(task_id="t", agent_id="w", claim=w.claim))
     assert runs(w.on_event(echo, 2.0)) == []
     assert len(w.running) == 1
+
+
+def test_the_echo_of_a_claim_begins_nothing_that_is_in_hand() -> None:
+    w = free()
+    w.on_event(new("t"), 1.0)
+    task, _ = w.commons.pending["t"]
+    w.hand.begin(Lease(task=task, attempt=1, epoch=5))
+    echo = event(Kind.TASK_ASSIGNED, Assigned(task_id="t", agent_id="w", claim=w.claim))
+    assert runs(w.on_event(echo, 2.0)) == []
+    assert w.running["t"].epoch == 5
 
 
 def test_what_was_claimed_and_taken_over_leaves_nothing_under_its_old_fence() -> None:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from swarm_tui.agent.executor import CANCEL_WAIT
+from swarm_tui.agent.handlers import process
 from swarm_tui.agent.handlers.base import HandlerError, MissingToolError
 from swarm_tui.agent.handlers.inputs import inside
 from swarm_tui.agent.handlers.output import Capped, Lines
@@ -96,6 +98,11 @@ def test_a_program_that_ignores_sigterm_is_killed(bench, group_gone, monkeypatch
     with pytest.raises(HandlerError):
         run(bench, python(code), cancel_at="ready")
     group_gone(bench.heard.spawned[0])
+
+
+def test_a_program_has_ten_seconds_between_sigterm_and_sigkill():
+    """SIGTERM is the only way for a program to hear that it is to stop."""
+    assert process.GRACE == 10.0 == CANCEL_WAIT
 
 
 def test_what_outlives_the_program_does_not_hold_us(bench, group_gone):
