@@ -3,6 +3,8 @@
 import time
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from swarm_tui.agent.attempt import Attempt
 from swarm_tui.agent.redact import Redactor
 from swarm_tui.protocol.bodies import Complete, ErrorInfo, Failed
@@ -43,8 +45,12 @@ def answer_of(
     )
 
 
-def unfit(attempt: Attempt, lease: "Lease", agent_id: str, why: Exception) -> Failed:
-    """The end of a task whose result cannot be said at all."""
+def unfit(
+    attempt: Attempt, outcome: "Outcome", lease: "Lease", agent_id: str, redact: Redactor, why: Exception
+) -> Complete | Failed:
+    """The end of a task whose result cannot be said at all; a failure keeps its own words and cause."""
+    if outcome.error is not None:
+        return answer_of(attempt, msgspec.structs.replace(outcome, result=None), lease, agent_id, redact)
     return Failed(
         task_id=lease.task_id,
         agent_id=agent_id,

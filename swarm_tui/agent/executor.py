@@ -121,10 +121,14 @@ class Executor:
             return
         del self._running[attempt.task_id]
         running.timer.cancel()
-        for pid in list(attempt.groups):
-            self._end_group(attempt, pid)
-        attempt.environment.remove()
-        self._reports.ended(attempt, outcome)
+        try:
+            for pid in list(attempt.groups):
+                self._end_group(attempt, pid)
+            with contextlib.suppress(OSError):
+                attempt.environment.remove()
+        finally:
+            # Whatever fails before: an end that is not reported is a lease that heartbeats renew for ever.
+            self._reports.ended(attempt, outcome)
 
     def _context(self, attempt: Attempt, cancel: asyncio.Event, deadline: float) -> Context:
         lease, spec = attempt.lease, self._spec
@@ -185,9 +189,19 @@ def _outcome(work: "asyncio.Task[dict[str, Any]]", attempt: Attempt) -> Outcome:
     if cause is not None:
         return _stopped(attempt, cause, getattr(error, "result", None))
     if isinstance(error, HandlerError):
-        unknown = error.code if error.code in _HALFWAY else None
-        return Outcome(error=str(error), code=error.code, retryable=error.retryable, result=error.result, cause=unknown)
-    return _crashed(f"{type(error).__name__}: {error}")
+        # Handlers of others are not checked for types, and readers refuse a code or a retryable of another.
+        code, retryable = str(error.code), bool(error.retryable)
+        unknown = code if code in _HALFWAY else None
+        return Outcome(error=_words(error), code=code, retryable=retryable, result=error.result, cause=unknown)
+    return _crashed(f"{type(error).__name__}: {_words(error)}")
+
+
+def _words(error: BaseException) -> str:
+    """What the error says; its type where that itself fails."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - the words are a handler's own code, and its task must end
+        return type(error).__name__
 
 
 def _crashed(error: str) -> Outcome:

@@ -19,8 +19,8 @@ _KEPT = ("verdict", "summary", "message", "passed", "failed", "status", "url")
 def fitted(answer: Complete | Failed, writer: Writer, folder: Path) -> Complete | Failed:
     """The answer, such that every reader takes it.
 
-    A result that is no JSON becomes a failure that says so; one that is too large (bytes, depth or values) becomes
-    `{"file", "size", "sha256", …}` with the path of a 0600 file under `folder`.
+    A result that is no JSON becomes a failure that says so, and a failure goes without it; one that is too large
+    (bytes, depth or values) becomes `{"file", "size", "sha256", …}` with the path of a 0600 file under `folder`.
     """
     try:
         data = msgspec.json.encode(answer.result)
@@ -54,6 +54,9 @@ def _readable(answer: Complete | Failed, writer: Writer) -> bool:
 
 
 def _failed(answer: Complete | Failed, message: str) -> Failed:
+    if isinstance(answer, Failed):
+        # What it failed of, and who stopped it, count for more than the part of a result that it left.
+        return msgspec.structs.replace(answer, result=None)
     return Failed(
         task_id=answer.task_id,
         agent_id=answer.agent_id,

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from swarm_tui.agent.workshop import Workshop
 from swarm_tui.config.model import RunSpec
 from swarm_tui.config.paths import StateDir
 from swarm_tui.domain.worker import Me, Worker
-from swarm_tui.domain.worker.actions import Action, Beat, Ignore, Lease, Listen, Note, Run, Save, Say, Stop
+from swarm_tui.domain.worker.actions import Action, Answer, Beat, Ignore, Lease, Listen, Note, Run, Save, Say, Stop
 from swarm_tui.protocol.bodies import BODY, Complete, ErrorInfo, Failed, Heartbeat, Progress
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.topics import Kind, topic
@@ -39,8 +39,6 @@ COMMONS = (
     Kind.TASK_CANCEL,
     Kind.TASK_CANCELLED,
 )
-#: Seconds that a heartbeat waits for the work's lock.
-HELD_WAIT = 1.0
 #: What a handler may say besides its result.
 _BESIDES = frozenset({Kind.DEPLOYMENT_STATUS, Kind.ALERT, Kind.TASK_NEW, Kind.BROADCAST})
 
@@ -59,7 +57,6 @@ class Work:
         self._workshop = Workshop(spec, self)
         self._attempts: dict[str, Attempt] = {}
         self._listening = False
-        self._held: dict[str, Any] = {}
         self._lock = threading.RLock()
         self.core = Worker(
             Me(
@@ -72,6 +69,7 @@ class Work:
             ),
             new_id,
         )
+        self._held = self._holds()
 
     # -- from the agent
 
@@ -83,6 +81,7 @@ class Work:
             self._voice.note(f"ended {ended} process groups that a predecessor left", "⚠")
         with self._lock:
             self.core.owe(left.owed)
+            self._held = self._holds()
             self._report_interrupted(left)
             self._journal.forget(left.groups + left.unfinished)
 
@@ -118,21 +117,15 @@ class Work:
         return ("busy" if active >= self._spec.capacity else "online"), active
 
     def held(self) -> dict[str, Any]:
-        """What a heartbeat says of the work; what it said last when a disk that stands still holds the work up."""
-        if not self._lock.acquire(timeout=HELD_WAIT):
-            return self._held
-        try:
-            self._held = self._holds()
-        finally:
-            self._lock.release()
-        return self._held
+        """What a heartbeat says of the work. It takes no lock, for the work's is held while the disk is written."""
+        word, running, owed = self._held
+        leases = [lease.names() for lease in running]
+        finished = [answer.names() for answer in owed]
+        first = running[0].task_id if running else None
+        return {"state": word, "active": len(running), "task_id": first, "tasks": leases, "finished": finished}
 
-    def _holds(self) -> dict[str, Any]:
-        word, active = self.state()
-        leases = [lease.names() for lease in self.core.running.values()]
-        finished = [answer.names() for answer in self.core.owed[-200:]]
-        first = next(iter(self.core.running), None)
-        return {"state": word, "active": active, "task_id": first, "tasks": leases, "finished": finished}
+    def _holds(self) -> tuple[str, tuple[Lease, ...], tuple[Answer, ...]]:
+        return self.state()[0], tuple(self.core.running.values()), tuple(self.core.owed[-200:])
 
     def attempts(self) -> list[Attempt]:
         """What runs now."""
@@ -213,7 +206,7 @@ class Work:
             answer = answer_of(attempt, outcome, lease, self._spec.agent_id, self._voice.redact)
             answer = fitted(answer, self._voice.writer, self._results)
         except Exception as error:  # noqa: BLE001 - whatever a result holds, its task must end
-            answer = unfit(attempt, lease, self._spec.agent_id, error)
+            answer = unfit(attempt, outcome, lease, self._spec.agent_id, self._voice.redact, error)
         with self._lock:
             if self._attempts.get(attempt.task_id) is not attempt:
                 return
@@ -224,7 +217,10 @@ class Work:
 
     # -- carrying out
 
-    def _carry_out(self, actions: Iterable[Action]) -> None:
+    def _carry_out(self, actions: Sequence[Action]) -> None:
+        if actions:
+            # Before the first of them: to carry them out may take as long as the disk does.
+            self._held = self._holds()
         for action in actions:
             match action:
                 case Say(kind, body, message_id, linger):

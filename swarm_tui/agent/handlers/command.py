@@ -14,6 +14,8 @@ from swarm_tui.agent.handlers.process import Completed, run_process
 _LINES_SHOWN = 500
 #: The exit status by which programs say "try again later" (EX_TEMPFAIL).
 _TRY_AGAIN = 75
+#: The exit statuses by which a shell says that a signal ended its command (128 + number).
+_BY_SIGNAL = range(129, 160)
 
 
 class Payload(Struct, kw_only=True):
@@ -36,7 +38,11 @@ class Options(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class Command:
-    """Runs the layout's argv."""
+    """Runs the layout's argv.
+
+    A program hears a cancel as SIGTERM to its process group, at once, and has 10 s until SIGKILL. Where a signal ended
+    it that nobody here sent, what it had done is not known, and a type that must not run twice is held.
+    """
 
     Payload: ClassVar[type[Struct]] = Payload
     Options: ClassVar[type[Struct]] = Options
@@ -117,10 +123,11 @@ def _message(line: str) -> dict[str, Any] | None:
 
 def _failure(done: Completed, options: Options, result: Any) -> HandlerError:
     how = f"exit status {done.returncode}" if done.returncode > 0 else f"signal {-done.returncode}"
+    by_signal = done.returncode < 0 or done.returncode in _BY_SIGNAL
     tail = done.tail
     return HandlerError(
         f"{done.argv[0].rpartition('/')[2]}: {how}" + (f": {tail}" if tail else ""),
-        code="exit" if done.returncode > 0 else "killed",
+        code="killed" if by_signal else "exit",
         retryable=options.retry or done.returncode == _TRY_AGAIN,
         result=result if isinstance(result, dict) else None,
     )

@@ -34,6 +34,18 @@ class Odd(Struct):
     pass
 
 
+class Mute(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+class Stuck:
+    """A path that cannot be removed."""
+
+    def unlink(self, **_: object) -> None:
+        raise PermissionError(30, "read-only")
+
+
 class OddHandler:
     """Does what its payload says, all of it wrong."""
 
@@ -52,6 +64,18 @@ class OddHandler:
             for _ in range(20_000):
                 result = {"x": result}
             return result
+        if what == "mute":
+            raise Mute
+        if what == "odd words":
+            raise HandlerError("odd", code=404, retryable="yes")  # type: ignore[arg-type]
+        if what == "stuck file":
+            context.environment._written = Stuck()  # type: ignore[attr-defined]
+        if what in ("half", "half and deep"):
+            half: Result = {"half": object()}
+            for _ in range(20_000 if what == "half and deep" else 0):
+                half = {"x": half}
+            await context.cancel.wait()
+            raise HandlerError("stopped", result=half)
         if what == "cancels itself":
             raise asyncio.CancelledError
         if what == "deaf":
@@ -192,6 +216,8 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         ("say", "crashed"),
         ("deep", "bad-result"),
         ("cancels itself", "crashed"),
+        ("mute", "crashed"),
+        ("odd words", "404"),
     ],
 )
 def test_a_handler_that_misbehaves_fails_its_task_and_nothing_else(
@@ -214,9 +240,9 @@ def test_a_handler_that_misbehaves_fails_its_task_and_nothing_else(
 
 def test_a_disk_that_stands_still_holds_no_heartbeat_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The work's lock is held while its journal is written."""
-    monkeypatch.setattr("swarm_tui.agent.work.HELD_WAIT", 0.01)
     agent = world.agent()
-    told = agent.work.held()
+    world.offer("t", "silent")
+    world.wait(Kind.TASK_STARTED, task_id="t")
     release, held = threading.Event(), threading.Event()
 
     def stand_still() -> None:
@@ -227,9 +253,43 @@ def test_a_disk_that_stands_still_holds_no_heartbeat_up(world: World, monkeypatc
     thread = threading.Thread(target=stand_still)
     thread.start()
     assert held.wait(10)
-    assert agent.work.held() == told
+    told: list[Any] = []
+    beat = threading.Thread(target=lambda: told.append(agent.work.held()), daemon=True)
+    beat.start()
+    beat.join(5)
     release.set()
     thread.join()
+    assert [(one["state"], [lease["task_id"] for lease in one["tasks"]]) for one in told] == [("busy", ["t"])]
+
+
+def test_a_task_whose_file_cannot_be_removed_ends_all_the_same(world: World) -> None:
+    world.agent()
+    world.offer("t", "stuck file")
+    assert world.wait(Kind.TASK_COMPLETE, task_id="t")["result"] == {"done": "stuck file"}
+
+
+@pytest.mark.parametrize("what", ["half", "half and deep"])
+def test_what_stopped_it_is_told_though_its_partial_result_cannot_be(
+    world: World, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the cause a cancelled or interrupted task would be taken for one that failed by itself."""
+    monkeypatch.setenv("SOME_TOKEN", "not-to-be-told")
+    agent = world.agent()
+    world.offer("t", what)
+    agent.work.stop(until(agent.work.attempts)[0], "interrupted")
+    failed = world.wait(Kind.TASK_FAILED, task_id="t")
+    assert (failed["cause"], failed["error"]["code"], failed["retryable"]) == ("interrupted", "interrupted", True)
+    assert failed.get("result") is None
+
+
+@pytest.mark.parametrize(
+    ("how", "cause"), [("kill -KILL $$", "killed"), ("sh -c 'kill -KILL $$'; exit $?", "killed"), ("exit 3", None)]
+)
+def test_a_program_that_a_signal_ended_may_have_stopped_halfway(world: World, how: str, cause: str | None) -> None:
+    world.agent(handler={"command": ["/bin/sh", "-c", how]})
+    world.offer("t", "x")
+    failed = world.wait(Kind.TASK_FAILED, task_id="t")
+    assert (failed.get("cause"), failed["retryable"]) == (cause, True)
 
 
 def test_a_payload_that_does_not_fit_fails_before_it_runs(world: World) -> None:
