@@ -50,6 +50,8 @@ _TASK_TODO = {
 #: Seconds after which what ended badly is no longer trouble, and after which an agent that was started again is none.
 _ENDED_FRESH, _DIED_FRESH = 3600.0, 600.0
 _MOST_TASKS = 200
+#: How the dispatcher's alerts about tasks begin that nobody can be given: `nobody:TYPE` or `nobody:TYPE:AGENT`.
+NOBODY = "nobody:"
 
 
 def problems(fleet: Fleet, now: float) -> list[Problem]:
@@ -176,8 +178,23 @@ def _alerts(fleet: Fleet) -> list[Problem]:
             subject="alert",
             id=alert.agent_id or alert.task_id or alert.name,
             what=alert.message,
-            todo="",
+            todo=_alert_todo(fleet, alert.name),
             kind=alert.name,
         )
         for alert in fleet.alerts.values()
     ]
+
+
+def _alert_todo(fleet: Fleet, name: str) -> str:
+    """What to do about an alert, where more is known of it than its words."""
+    if not name.startswith(NOBODY):
+        return ""
+    task_type = name.removeprefix(NOBODY).partition(":")[0]
+    drains = [
+        agent.agent_id
+        for agent in fleet.agents.values()
+        if agent.state is AgentState.DRAINING and task_type in agent.capabilities
+    ]
+    if drains:
+        return f"{', '.join(sorted(drains))} drains and takes no more: undrain it, or start another that does this"
+    return "start an agent that does this, or bring back the one that is away"

@@ -10,7 +10,7 @@ from swarm_tui.ui.context import Context
 from swarm_tui.ui.keymap import Wanted, mapped, types
 
 if TYPE_CHECKING:
-    from swarm_tui.ui.screens.base import SwarmScreen
+    pass
 
 #: Where an act has effect; `anywhere` is every screen that is not a dialog.
 SCOPES = ("agents", "tasks", "stream", "pane", "wall", "agent", "task", "message", "form", "help", "problems")
@@ -114,8 +114,3 @@ def pretty(key: str) -> str:
     if key[0] == "f" and key[1:].isdecimal():
         return key.upper()
     return "^" + key[5:].upper() if key.startswith("ctrl+") and len(key) == 6 else key
-
-
-def screen_of(context: Context) -> "SwarmScreen":
-    """The screen that has the act."""
-    return context.screen

@@ -175,8 +175,10 @@ class Lines(Dragging, can_focus=True):
         self.go(self.count() - 1)
 
     def page(self, by: int) -> None:
-        """Move by pages."""
-        self.go(self.cursor + by * max(1, self.room - 1))
+        """Move by pages: what shows moves too, wherever in it the cursor stands."""
+        step = by * max(1, self.room - 1)
+        self._scroll(max(0, min(self.top + step, self.count() - self.room)))
+        self.go(self.cursor + step)
 
     # Drawing.
 
@@ -208,10 +210,12 @@ class Lines(Dragging, can_focus=True):
 
     def _draw(self, index: int) -> Strip:
         wide = self._wide
-        over = None
+        over, parts = None, self.parts(index, wide)
         if self.CURSOR and index == self.cursor:
             over = self.look["cursor"] if self.has_focus else self.look["rest"]
-        strip = self._finish(self.parts(index, wide), wide, self.rich_style, over)
+            if self.has_focus or not self.can_focus:
+                parts = _pointed(parts, self.look["accent"])
+        strip = self._finish(parts, wide, self.rich_style, over)
         if self._has_bar:
             return Strip.join([strip, self._bar(index - self.top)])
         return strip.adjust_cell_length(self.size.width, self.rich_style + over if over else self.rich_style)
@@ -307,3 +311,11 @@ class Lines(Dragging, can_focus=True):
 
     def head_clicked(self, x: int) -> None:
         """A click on the fixed lines."""
+
+
+def _pointed(parts: Parts, style: Style) -> Parts:
+    """The line with a bar in its margin, where it has one: the cursor is not told by its colour alone."""
+    if not parts or not parts[0].text.startswith(" "):
+        return parts
+    first = parts[0]
+    return [Segment("▌", style), Segment(first.text[1:], first.style), *parts[1:]]

@@ -306,3 +306,25 @@ async def test_the_panels_of_the_config_are_open_and_their_sizes_persist(tmp_pat
     async with seated("calm", config=config, state_path=path) as seat:
         await seat.press("tab")
         assert seat.app.main.pane.size.height == tall
+
+
+@pytest.mark.asyncio
+async def test_the_row_under_the_cursor_is_told_without_its_colour() -> None:
+    async with seated("calm", (80, 24)) as seat:
+        await seat.press("j")
+        assert [line for line in seat.text() if line.startswith("▌")] == [
+            next(line for line in seat.text() if "AGENTS" in line),
+            next(line for line in seat.text() if "code-review-01" in line),
+        ]
+        await seat.press("n")
+        await seat.type("test")
+        assert len([line for line in seat.text() if "▌testing.coverage" in line]) == 1
+
+
+@pytest.mark.asyncio
+async def test_a_page_key_moves_the_page_at_once() -> None:
+    async with seated("calm", (80, 24)) as seat:
+        await seat.press("question_mark", "pagedown")
+        assert seat.app.screen.lines.top > 10  # type: ignore[attr-defined]
+        await seat.press("pageup")
+        assert seat.app.screen.lines.top == 0  # type: ignore[attr-defined]

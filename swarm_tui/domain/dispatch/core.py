@@ -265,6 +265,8 @@ def _alone(turn: Turn) -> None:
             who = f"{wanted}, for whom it is meant, is not there" if wanted else "nobody who does it is there"
             message = f"{task_type} waits: {who}"
             turn.say(Kind.ALERT, Alert(severity="warning", message=message, name=name))
+    queued = {f"nobody:{task_type}" + (f":{wanted}" if wanted else "") for task_type, wanted in keys}
     for name in [name for name in state.alone if name not in names]:
         if state.alone.pop(name) == float("inf"):
-            turn.say(Kind.ALERT, Alert(severity="info", message="somebody is there again", name=name, active=False))
+            over = "somebody is there again" if name in queued else "nothing waits for it any more"
+            turn.say(Kind.ALERT, Alert(severity="info", message=over, name=name, active=False))

@@ -102,7 +102,9 @@ def drain(context: Context) -> None:
     one = len(agents) == 1
     says = "takes tasks again" if one else "take tasks again"
     if not undrain:
-        says = "finishes its task and takes no more" if one else "finish their tasks and take no more"
+        busy = any(agent.active or agent.tasks for agent in agents)
+        ends = ("finishes its task and " if one else "finish their tasks and ") if busy else ""
+        says = f"{ends}{'takes' if one else 'take'} no more"
     context.say(f"{names(agents)} {says}; {key(context, 'undo')} undoes it")
 
 

@@ -1,5 +1,6 @@
 """Acts on tasks: an operator's word to the dispatcher."""
 
+from swarm_tui.domain.outcome import verdict_failed
 from swarm_tui.domain.states import OPEN, TaskState
 from swarm_tui.domain.views import TaskView
 from swarm_tui.protocol.bodies import TaskAct
@@ -94,6 +95,8 @@ def _any(states: frozenset[TaskState], why: str) -> Can:
             return reason
         if any(task.state in states for task in context.tasks):
             return None
+        if states is _AGAIN and all(verdict_failed(task.result) for task in context.tasks):
+            return f"its work is done and came out badly: {key(context, 'publish')} and a template publish it anew"
         return (
             f"{names(context.tasks)} {'is' if len(context.tasks) == 1 else 'are'} {context.tasks[0].state.value}: {why}"
         )

@@ -3,7 +3,6 @@
 from collections.abc import Set
 from typing import TYPE_CHECKING, NamedTuple
 
-from swarm_tui.protocol.envelope import Event
 from swarm_tui.ui.model import Delta
 from swarm_tui.ui.screens.panels import PanelScreen
 from swarm_tui.ui.widgets.header import Header
@@ -224,8 +223,3 @@ class MainScreen(PanelScreen):
             self.swarm_app.copy(panel.text_of(message))
         elif isinstance(panel, PaneView):
             self.swarm_app.copy(panel.text())
-
-    def selected_event(self) -> Event | None:
-        """The message under the stream's cursor."""
-        message = self.stream.current()
-        return message if isinstance(message, Event) else None

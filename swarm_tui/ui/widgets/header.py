@@ -43,8 +43,6 @@ class Header(Still):
         self.model = model
         self.facts = facts
         self.read_only = read_only
-        self.note = ""
-        """What the screen under it says of itself."""
 
     def lines(self, width: int) -> list[Parts]:
         refused = self._refused()
@@ -98,8 +96,6 @@ class Header(Still):
 
     def _flow(self) -> Parts:
         parts = [Segment(f"{self.model.fleet.rate:,.0f} msg/s ", self.look["quiet"])]
-        if self.note:
-            parts.insert(0, Segment(f" {flat(self.note)}  ", self.look["accent"]))
         if self.read_only:
             parts.insert(0, Segment(" read-only ", self.look["caution"]))
         return parts

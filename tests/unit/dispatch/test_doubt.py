@@ -261,3 +261,21 @@ def test_an_offer_that_its_agents_heartbeat_does_not_name_is_said_again(world: W
     world.start(offer)
     world.tick(6)
     assert offers(world.beat("a", offer)) == []
+
+
+@pytest.mark.parametrize(("comes", "words"), [(True, "somebody is there again"), (False, "nothing waits")])
+def test_an_alert_ends_with_what_is_true(world: World, comes: bool, words: str) -> None:
+    for task_id in ("t", "u"):
+        world.submit(task_id)
+    world.tick(5)
+    assert "nobody" in of(world.said, Kind.ALERT)[0].message
+    if comes:
+        # It has room for one, so the other still waits, but somebody does it.
+        world.agent("a")
+    else:
+        world.act(Kind.TASK_CANCEL, "t")
+        world.act(Kind.TASK_CANCEL, "u")
+    world.tick(2)
+    last = of(world.said, Kind.ALERT)[-1]
+    assert last.active is False
+    assert last.message.startswith(words)

@@ -161,3 +161,12 @@ def test_work_that_came_out_badly_is_trouble_though_it_is_complete(paper: Paper)
     found = problems(paper.fleet, paper.now)
     assert [(problem.id, problem.what) for problem in found] == [("bad", "bad came out failed: 1 failed, 2 passed")]
     assert problems(paper.fleet, paper.now + 4000) == []
+
+
+def test_a_task_that_waits_for_one_who_drains_says_whom_to_ask(paper: Paper) -> None:
+    paper.birth("a1", status="draining", capabilities=["testing.run"])
+    for task_type, todo in (("testing.run", "a1 drains"), ("docs.write", "start an agent that does this")):
+        alert = b.Alert(name=f"nobody:{task_type}", message=f"{task_type} waits: nobody who does it is there")
+        paper.say("tm", K.ALERT, alert)
+        found = next(p for p in problems(paper.fleet, paper.now) if task_type in p.what)
+        assert found.todo.startswith(todo)
