@@ -96,10 +96,15 @@ class Executor:
         if why is not None:
             raise HandlerError(f"the payload does not fit: {why}", code="bad-payload")
         try:
-            return await handler.run(self._context(attempt, cancel, now + attempt.timeout))
+            result = await handler.run(self._context(attempt, cancel, now + attempt.timeout))
         except (SystemExit, KeyboardInterrupt) as error:
             # asyncio lets these two end the loop, and with it every other task.
             raise HandlerError(f"the handler called for an exit: {error!r}", code="crashed", retryable=True) from error
+        running = self._running.get(attempt.task_id)
+        if running is not None and running.attempt is attempt:
+            # Not left to the loop's next round, before which other threads would have theirs.
+            self._end(running, Outcome(result=result, cause=attempt.stop_cause))
+        return result
 
     async def _force(self, running: _Running, wait: float) -> None:
         work, attempt = running.work, running.attempt

@@ -13,11 +13,6 @@ from swarm_tui.protocol.bodies import Heartbeat, Register, Status
 from swarm_tui.protocol.names import FALLBACK_TYPES, ROLE_TYPES
 
 
-def new_id() -> str:
-    """A fresh id for a message or an incarnation."""
-    return str(uuid.uuid4())
-
-
 class Identity(Struct, frozen=True, kw_only=True):
     """One life of one agent. `started_at` is seconds since the epoch."""
 

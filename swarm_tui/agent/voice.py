@@ -7,9 +7,10 @@ import time
 import msgspec
 
 from swarm_tui.agent.console import Console
-from swarm_tui.agent.identity import Identity, new_id
+from swarm_tui.agent.identity import Identity
 from swarm_tui.agent.redact import Redactor
 from swarm_tui.bus.port import Bus, OnAck
+from swarm_tui.client.ids import new_id
 from swarm_tui.config.model import RunSpec
 from swarm_tui.protocol.bodies import Assigned, Body
 from swarm_tui.protocol.codec import Writer

@@ -12,10 +12,11 @@ from swarm_tui.agent.answers import answer_of, unfit
 from swarm_tui.agent.attempt import Attempt
 from swarm_tui.agent.fit import fitted
 from swarm_tui.agent.groups import end_left_behind
-from swarm_tui.agent.identity import fallback_of, new_id
+from swarm_tui.agent.identity import fallback_of
 from swarm_tui.agent.voice import Voice
 from swarm_tui.agent.work_journal import Left, WorkJournal
 from swarm_tui.agent.workshop import Workshop
+from swarm_tui.client.ids import new_id
 from swarm_tui.config.model import RunSpec
 from swarm_tui.config.paths import StateDir
 from swarm_tui.domain.worker import Me, Worker

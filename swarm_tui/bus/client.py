@@ -2,8 +2,7 @@
 
 import socket
 import time
-from collections import deque
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +39,8 @@ class BulkClient(Client):
     _at = 0
     _begun: Any = None
     """The socket of a connect under way: paho leaves it open when the handshake fails."""
+    _said: list[bytes]
+    """Packets of ours that wait to be written together."""
     _gathering = False
     _over = False
     """A write failed; nothing that comes counts any more."""
@@ -51,6 +52,10 @@ class BulkClient(Client):
     only of its own `publish`."""
     broke: OSError | None = None
     """Why the last read of this connection failed: a broker refuses our certificate only after the TLS handshake."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self._said = []
+        super().__init__(*args, **options)
 
     def _create_socket(self) -> Any:
         try:
@@ -81,6 +86,7 @@ class BulkClient(Client):
 
     def reconnect(self) -> MQTTErrorCode:
         self._bulk, self._at, self.broke, self._over = b"", 0, None, False
+        self._said.clear()
         return super().reconnect()
 
     def _sock_recv(self, bufsize: int) -> bytes:
@@ -162,7 +168,7 @@ class BulkClient(Client):
         self._last_msg_in = self._last_bytes_received = time.monotonic()
         taken = self.take(topic, data[body:end], bool(head & 1))
         if qos and taken:
-            self._put(b"\x40\x02" + data[name:body])
+            self._said.append(b"\x40\x02" + data[name:body])
         return True
 
     def _take_puback(self) -> bool:
@@ -192,13 +198,21 @@ class BulkClient(Client):
             length >>= 7
         head.append(length)
         number = mid.to_bytes(2, "big") if mid else b""
-        self._put(b"".join((head, len(topic).to_bytes(2, "big"), topic, number, message.payload)))
+        self._said.append(b"".join((head, len(topic).to_bytes(2, "big"), topic, number, message.payload)))
 
-    def _put(self, data: bytes) -> None:
-        """Queue bytes about whose writing paho does nothing more."""
-        self._out_packet.append(
-            {"command": PUBACK, "mid": 0, "qos": 0, "pos": 0, "to_process": len(data), "packet": data, "info": None}
-        )
+    def _packet_queue(self, *args: Any, **options: Any) -> MQTTErrorCode:
+        # A packet of paho's own goes after what was said before it.
+        self._join()
+        return super()._packet_queue(*args, **options)
+
+    def _join(self) -> None:
+        """Make one packet of what was said, about whose writing paho does nothing more."""
+        if self._said:
+            data = b"".join(self._said)
+            self._said.clear()
+            self._out_packet.append(
+                {"command": PUBACK, "mid": 0, "qos": 0, "pos": 0, "to_process": len(data), "packet": data, "info": None}
+            )
 
     @contextmanager
     def gathered(self) -> Iterator[None]:
@@ -215,7 +229,7 @@ class BulkClient(Client):
 
     def flush(self) -> MQTTErrorCode:
         """Write what waits, in one go; a connection found lost is closed."""
-        if self._sock is None or not self._out_packet:
+        if self._sock is None or not self.unwritten():
             return MQTTErrorCode.MQTT_ERR_SUCCESS
         self._join()
         return super().loop_write()
@@ -226,35 +240,14 @@ class BulkClient(Client):
         code = self._packet_write()
         # Asking why took a byte of what came last, and the rest makes no sense without it.
         self._over = self._over or code > 0
-        return code == MQTTErrorCode.MQTT_ERR_SUCCESS and not self._out_packet
+        return code == MQTTErrorCode.MQTT_ERR_SUCCESS and not self.unwritten()
 
     def unwritten(self) -> int:
         """Packets that wait to be written."""
-        return len(self._out_packet)
+        return len(self._out_packet) + len(self._said)
 
-    def _join(self) -> None:
-        if len(self._out_packet) > 1:
-            self._out_packet = deque(_joined(self._out_packet))
-
-
-def _joined(packets: Iterable[Any]) -> Iterator[Any]:
-    """The packets, those in a row put together about whose writing paho does nothing more."""
-    row: list[Any] = []
-    for packet in packets:
-        if packet["command"] == PUBACK:
-            row.append(packet)
-            continue
-        yield from _one(row)
-        row = []
-        yield packet
-    yield from _one(row)
-
-
-def _one(row: list[Any]) -> list[Any]:
-    if len(row) < 2:
-        return row
-    data = b"".join(bytes(packet["packet"][packet["pos"] :]) for packet in row)
-    return [{**row[0], "command": PUBACK, "pos": 0, "to_process": len(data), "packet": data}]
+    def want_write(self) -> bool:
+        return self.unwritten() > 0
 
 
 def make_client(
@@ -265,7 +258,7 @@ def make_client(
         CallbackAPIVersion.VERSION2,
         client_id,
         clean_session=clean,
-        transport=_TRANSPORT.get(at.scheme, "tcp"),  # type: ignore[arg-type]
+        transport=_TRANSPORT.get(at.scheme, "tcp"),
     )
     client.suppress_exceptions = True
     client.connect_timeout = connect_timeout

@@ -20,6 +20,8 @@ from swarm_tui.protocol.envelope import Outgoing
 
 LONGEST_WAIT = 5.0
 CONNACK_WAIT = 10.0
+#: Seconds between two looks whether the keepalive asks for a PINGREQ.
+MISC_EVERY = 0.5
 #: The MQTT 5 reason by which paho tells that no PINGRESP came.
 KEEPALIVE_TIMEOUT = 141
 #: AWS IoT takes eight filters in one SUBSCRIBE.
@@ -52,6 +54,9 @@ class MqttBus:
         """The socket takes no more for now."""
         self._at_turn: OnTurn | None = None
         self._turn_by = float("inf")
+        self._in_turn = False
+        """The bus's thread is in `on_turn`'s call, where it holds the connection and paho is not at work."""
+        self._misc_by = 0.0
         self._up = False
         self._fell_silent = False
         self._reason: Reason | None = None
@@ -91,8 +96,14 @@ class MqttBus:
 
     def publish_all(self, messages: Sequence[tuple[Outgoing, OnAck | None]]) -> None:
         """Publish them in order, with one write."""
-        if sum([self._post(message, on_ack) for message, on_ack in messages]):
-            self._push()
+        if not sum([self._post(message, on_ack) for message, on_ack in messages]):
+            return
+        self._push()
+        client = self._client
+        if self._in_turn and self._thread is threading.current_thread() and client is not None and not self._blocked:
+            # Others wait for it, and what else the turn does can go on meanwhile.
+            self._send(client, ours=True)
+            self._blocked = not client.written()
 
     def _post(self, message: Outgoing, on_ack: OnAck | None) -> bool:
         if self._close_by is not None:
@@ -259,6 +270,9 @@ class MqttBus:
                 code = client.loop_read()
             if code:
                 return int(code)
+        if (now := time.monotonic()) < self._misc_by:
+            return 0
+        self._misc_by = now + MISC_EVERY
         return int(client.loop_misc())
 
     def _timeout(self) -> float:
@@ -270,11 +284,14 @@ class MqttBus:
     def _take_turn(self) -> None:
         call, wait = self._at_turn, float("inf")
         if call is not None and self._up:
+            self._in_turn = True
             try:
                 wait = call()
             except Exception as error:  # noqa: BLE001 - nothing may end this thread but close()
                 self._failed("a turn", error)
                 wait = 1.0
+            finally:
+                self._in_turn = False
         self._turn_by = time.monotonic() + wait
 
     def _lingers(self, client: BulkClient) -> bool:

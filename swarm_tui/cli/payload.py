@@ -2,11 +2,11 @@
 
 import time
 from typing import IO, Any
-from uuid import uuid4
 
 import msgspec
 
 from swarm_tui.cli.common import USAGE, Failure, host_name, user_name
+from swarm_tui.client.ids import new_id
 from swarm_tui.client.operator import sender
 from swarm_tui.config.document import near
 from swarm_tui.config.home import at_home
@@ -52,7 +52,7 @@ def _whole(text: str, stdin: IO[bytes]) -> dict[str, Any]:
 def check_message(swarm: str, task: Task) -> None:
     """Raises Failure (exit 2) for a task whose message no reader takes: too big with its envelope, nested too deep."""
     now = time.time()
-    writer = Writer(swarm, sender(user_name(), host_name()), "operator", new_id=lambda: str(uuid4()), clock=lambda: now)
+    writer = Writer(swarm, sender(user_name(), host_name()), "operator", new_id=new_id, clock=lambda: now)
     message = writer.message(Kind.TASK_NEW, task)
     if reason := refusal(swarm, message.topic, message.payload, now):
         raise Failure(f"no agent would read this task: {reason}; put large data into a file and name that", USAGE)

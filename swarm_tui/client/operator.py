@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable
 
 from swarm_tui.bus.port import Bus, BusError, Link
+from swarm_tui.client.ids import new_id as fresh_id
 from swarm_tui.client.publication import Publication
 from swarm_tui.client.publisher import Publisher
 from swarm_tui.client.queries import Queries
@@ -49,7 +50,7 @@ class Operator:
         self.refused = 0
         self.failures = 0
         self.last_failure = ""
-        self._new_id = new_id or _uuid4
+        self._new_id = new_id or fresh_id
         self._clock = clock
         self._qos = qos
         self.writer = codec.Writer(swarm, self.sender, "operator", new_id=self._new_id, clock=clock)
@@ -174,10 +175,6 @@ class Operator:
 def sender(user: str, host: str) -> str:
     """What the messages of an operator say of who sent them."""
     return f"operator:{_word(user)}@{_word(host)}"
-
-
-def _uuid4() -> str:
-    return str(uuid.uuid4())
 
 
 def _word(text: str) -> str:

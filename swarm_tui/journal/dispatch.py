@@ -11,6 +11,7 @@ from swarm_tui.config.paths import StateDir
 from swarm_tui.domain.dispatch.model import Job
 from swarm_tui.domain.states import OPEN
 from swarm_tui.journal.db import JournalError, connect, in_memory, lock
+from swarm_tui.journal.ids import Ids
 from swarm_tui.journal.results import Results
 from swarm_tui.journal.storable import encoded
 from swarm_tui.protocol.envelope import Outgoing
@@ -64,6 +65,7 @@ class Journal:
         """`path` None keeps it in memory, without a lock. Raises JournalError."""
         self._lock: IO[str] | None = None
         self._last_row = 0
+        self._ids = Ids()
         self._results = None if path is None else Results(StateDir(path.parent).results())
         if path is None:
             self._db = in_memory(MIGRATIONS)
@@ -77,6 +79,8 @@ class Journal:
         found = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'").fetchone()
         # A row's number is never used twice: the broker may yet acknowledge a message of an earlier life.
         self._last_row = 0 if found is None else int(found[0])
+        for (task_id,) in self._db.execute("SELECT task_id FROM task"):
+            self._ids.add(task_id)
 
     def bind(self, url: str, host: str, *, take_over: bool) -> str | None:
         """Tie the journal to its broker and host; None when it is, else the sentence that says whose it is."""
@@ -108,9 +112,10 @@ class Journal:
         """One transaction: the jobs as they are, new outbox rows, and those gone that the broker has."""
         self._db.execute("BEGIN IMMEDIATE")
         try:
-            self._db.executemany(_UPSERT, [_columns(job) for job in jobs])
+            self._db.executemany(_UPSERT, [self._columns(job) for job in jobs])
             self._db.executemany(_INSERT, [self._row(letter) for letter in letters])
-            self._db.executemany("DELETE FROM outbox WHERE id = ?", [(row,) for row in sent])
+            if gone := [(row,) for row in sent]:
+                self._db.executemany("DELETE FROM outbox WHERE id = ?", gone)
             for name, value in (meta or {}).items():
                 self.set_meta(name, value)
             self._db.execute("COMMIT")
@@ -124,6 +129,12 @@ class Journal:
         letter.row = self._last_row
         m = letter.message
         return (letter.row, letter.task_id, letter.attempt, letter.kind, m.topic, m.payload, m.qos, m.retain)
+
+    def _columns(self, job: Job) -> tuple[object, ...]:
+        task = job.task
+        self._ids.add(task.task_id)
+        ended = job.ended_at if job.ended else None
+        return (task.task_id, job.state, task.type, task.idempotency_key, job.created_at, ended, encoded(job))
 
     def open_jobs(self) -> list[Job]:
         """Every job that has not ended, oldest first."""
@@ -143,7 +154,9 @@ class Journal:
 
     def find(self, task_id: str, key: str | None = None) -> Job | None:
         """The job of that id, or else of that idempotency key."""
-        row = self._db.execute("SELECT body FROM task WHERE task_id = ?", (task_id,)).fetchone()
+        row = None
+        if self._ids.may_hold(task_id):
+            row = self._db.execute("SELECT body FROM task WHERE task_id = ?", (task_id,)).fetchone()
         if row is None and key is not None:
             row = self._db.execute("SELECT body FROM task WHERE key = ? ORDER BY created DESC", (key,)).fetchone()
         return None if row is None else _decode(row[0])
@@ -203,9 +216,3 @@ class Journal:
         self._db.close()
         if self._lock is not None:
             self._lock.close()
-
-
-def _columns(job: Job) -> tuple[object, ...]:
-    task = job.task
-    ended = job.ended_at if job.ended else None
-    return (task.task_id, job.state.value, task.type, task.idempotency_key, job.created_at, ended, encoded(job))

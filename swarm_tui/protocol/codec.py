@@ -1,7 +1,6 @@
 """Bytes to Event or Rejected, and back: a tolerant reader and a strict writer."""
 
 import re
-from hashlib import sha256
 from sys import intern
 from typing import Any
 
@@ -9,7 +8,7 @@ import msgspec
 
 from swarm_tui.protocol.bodies import BODY, Body, Cleared, Inbox, Unknown
 from swarm_tui.protocol.envelope import ANONYMOUS, Event, Rejected, parse_time
-from swarm_tui.protocol.mend import TASKS, snake
+from swarm_tui.protocol.mend import TASKS, digest, snake
 from swarm_tui.protocol.names import is_agent_id, is_task_id
 from swarm_tui.protocol.raw import (
     MAX_BYTES,
@@ -39,6 +38,11 @@ _SPEAKER_IN_BODY = _PRESENCE | {
     Kind.TASK_PROGRESS,
     Kind.TASK_COMPLETE,
     Kind.TASK_FAILED,
+}
+#: Fields of each body that hold a name.
+_NAMES = {
+    body: tuple(name for name in ("task_id", "agent_id", "assigned_to") if name in body.__struct_fields__)
+    for body in BODY.values()
 }
 #: Kinds whose body may name an agent that is not the speaker.
 _OTHERS_IN_BODY = frozenset({Kind.HOST_CONTROL, Kind.ALERT})
@@ -95,14 +99,15 @@ def _cleared(full: str, kind: Kind, key: str, retained: bool, received: float) -
 
 
 def _read(full: str, kind: Kind, key: str, raw: bytes, retained: bool, received: float) -> Event:
-    body = parse_object(raw)
+    long = len(raw) <= MAX_BYTES and has_long_number(raw)
+    body = parse_object(raw, long=long)
     identity = body.get("id")
     if not isinstance(identity, str) or not 0 < len(identity) <= 128:
         # What is retained is heard again at each connect, and is the same message then.
         when = b"" if kind in RETAINED else b"%f" % received
-        identity = _digest(b"%b\0%b\0%b" % (full.encode("utf-8", "replace"), raw, when))
+        identity = digest(b"%b\0%b\0%b" % (full.encode("utf-8", "replace"), raw, when))
     bare = not isinstance(body.get("payload"), dict) or "task_id" in body or "taskId" in body
-    payload = snake(kind, body if bare else body["payload"], _digest(identity.encode("utf-8", "replace")))
+    payload = snake(kind, body if bare else body["payload"], identity)
     if kind in TASKS and isinstance(key_there := body.get("idempotencyKey", body.get("idempotency_key")), str):
         # The camel-case dialect keys a task in its envelope.
         payload.setdefault("idempotency_key", key_there)
@@ -117,7 +122,7 @@ def _read(full: str, kind: Kind, key: str, raw: bytes, retained: bool, received:
         raise RefusedError(f"a command that expired {received - expires_at:.0f} s ago (or a clock is off)")
     role = body.get("role", payload.get("role"))
     typed = _typed(kind, key, sender, payload)
-    if has_long_number(raw):
+    if long:
         # Numbers are taken as text too, of any length.
         check_numbers(typed)
     return Event(
@@ -135,10 +140,6 @@ def _read(full: str, kind: Kind, key: str, raw: bytes, retained: bool, received:
         expires_at=expires_at,
         warnings=tuple(warnings),
     )
-
-
-def _digest(data: bytes) -> str:
-    return sha256(data).hexdigest()[:32]
 
 
 def _sender(kind: Kind, key: str, body: dict[str, Any], payload: dict[str, Any], warnings: list[str]) -> str:
@@ -179,12 +180,12 @@ def _typed(kind: Kind, key: str, sender: str, payload: dict[str, Any]) -> Body:
 
 def _check_names(kind: Kind, body: Body) -> None:
     for holder in (body, body.task) if isinstance(body, Inbox) and body.task is not None else (body,):
-        task_id = getattr(holder, "task_id", None)
-        if isinstance(task_id, str) and not is_task_id(task_id):
-            raise RefusedError(f"{task_id[:80]!r} is not a task id")
-        for field in ("agent_id", "assigned_to"):
-            agent_id = getattr(holder, field, None)
-            if isinstance(agent_id, str) and agent_id and not is_agent_id(agent_id):
-                raise RefusedError(f"{agent_id[:80]!r} is not an agent id")
+        for field in _NAMES[type(holder)]:
+            name = getattr(holder, field)
+            if field == "task_id":
+                if isinstance(name, str) and not is_task_id(name):
+                    raise RefusedError(f"{name[:80]!r} is not a task id")
+            elif name and not is_agent_id(name):
+                raise RefusedError(f"{name[:80]!r} is not an agent id")
     if kind in _PRESENCE and not getattr(body, "agent_id", None):
         raise RefusedError(f"{kind.value}: names no agent")

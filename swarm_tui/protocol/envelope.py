@@ -1,6 +1,8 @@
 """What a read message is: an Event, or a Rejected that says why it is none."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
+from math import floor
 from typing import Any
 
 from msgspec import Struct
@@ -53,7 +55,17 @@ class Outgoing(Struct, frozen=True):
 
 def rfc3339(seconds: float) -> str:
     """Seconds since the epoch as RFC 3339 UTC with milliseconds and Z."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    whole = floor(seconds)
+    micros = round((seconds - whole) * 1e6)
+    if micros == 1_000_000:
+        whole, micros = whole + 1, 0
+    return f"{_second(whole)}.{micros // 1000:03d}Z"
+
+
+@lru_cache(maxsize=8)
+def _second(seconds: int) -> str:
+    """The part that all messages of a second share."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat()[:19]
 
 
 def parse_time(value: object) -> float | None:

@@ -1,5 +1,6 @@
 """A payload under its snake-case names, with the shapes of the dialects mended."""
 
+from hashlib import sha256
 from typing import Any
 
 from swarm_tui.protocol.envelope import parse_time, rfc3339
@@ -25,6 +26,10 @@ _CAMEL = {
     "failedAt": "failed_at",
     "startedAt": "started_at",
 }
+_TIMES = ("not_before", "expires_at", "started_at")
+_STAMPS = ("claimed_at", "completed_at", "failed_at")
+#: Names of which most messages have none, and without which there is nothing to mend.
+_ODD = frozenset({*_CAMEL, "leaseMs", *_TIMES, *_STAMPS})
 _PRIORITIES = {"low": "low", "high": "high", "critical": "high", "urgent": "high"}
 #: Of a request whose body is the payload: what belongs to the task or the envelope.
 _NOT_PAYLOAD = frozenset(
@@ -33,8 +38,27 @@ _NOT_PAYLOAD = frozenset(
 )
 
 
-def snake(kind: Kind, payload: dict[str, Any], digest: str) -> dict[str, Any]:
-    """The payload as the bodies name its fields, unknown ones kept; `digest` names a request that has no task id."""
+def digest(data: bytes) -> str:
+    """32 hex digits that stand for `data`, where it has no id of its own."""
+    return sha256(data).hexdigest()[:32]
+
+
+def snake(kind: Kind, payload: dict[str, Any], identity: str) -> dict[str, Any]:
+    """The payload as the bodies name its fields, unknown ones kept; `identity` is its message's id."""
+    odd = not _ODD.isdisjoint(payload)
+    known = _renamed(payload) if odd else dict(payload)
+    if kind in TASKS:
+        _task(kind, known, identity)
+    elif kind is Kind.TASK_FAILED or kind is Kind.TASK_COMPLETE:
+        _answer(known)
+    elif kind is Kind.HEARTBEAT:
+        _heartbeat(known)
+    if odd:
+        _timed(known)
+    return known
+
+
+def _renamed(payload: dict[str, Any]) -> dict[str, Any]:
     known = dict(payload)
     if not _CAMEL.keys().isdisjoint(payload):
         known = {name: value for name, value in payload.items() if name not in _CAMEL}
@@ -44,26 +68,24 @@ def snake(kind: Kind, payload: dict[str, Any], digest: str) -> dict[str, Any]:
     lease = known.get("leaseMs")
     if "lease" not in known and isinstance(lease, int | float) and not isinstance(lease, bool) and abs(lease) < 1e15:
         known["lease"] = lease / 1000
-    if kind in TASKS:
-        _task(kind, known, digest)
-    elif kind is Kind.TASK_FAILED or kind is Kind.TASK_COMPLETE:
-        _answer(known)
-    elif kind is Kind.HEARTBEAT:
-        _heartbeat(known)
-    for name in ("not_before", "expires_at", "started_at"):
-        if known.get(name) is not None:
-            known[name] = parse_time(known[name])
-    for name in ("claimed_at", "completed_at", "failed_at"):
-        if isinstance(known.get(name), int | float):
-            at = parse_time(known[name])
-            known[name] = None if at is None else rfc3339(at)
     return known
 
 
-def _task(kind: Kind, known: dict[str, Any], digest: str) -> None:
+def _timed(known: dict[str, Any]) -> None:
+    for name in _TIMES:
+        if known.get(name) is not None:
+            known[name] = parse_time(known[name])
+    for name in _STAMPS:
+        if isinstance(known.get(name), int | float):
+            at = parse_time(known[name])
+            known[name] = None if at is None else rfc3339(at)
+
+
+def _task(kind: Kind, known: dict[str, Any], identity: str) -> None:
     if kind in _REQUEST_TYPE:
         known.setdefault("type", _REQUEST_TYPE[kind])
-        known.setdefault("task_id", f"task-{digest[:16]}")
+        if "task_id" not in known:
+            known["task_id"] = f"task-{digest(identity.encode('utf-8', 'replace'))[:16]}"
         if "payload" not in known and "input" not in known:
             known["payload"] = {name: value for name, value in known.items() if name not in _NOT_PAYLOAD}
     if "payload" not in known and "input" in known:

@@ -23,8 +23,11 @@ class RefusedError(Exception):
     """Why a message is no Event."""
 
 
-def parse_object(raw: bytes) -> dict[str, Any]:
-    """The JSON object in `raw`. Raises RefusedError with the reason, in time linear in the size."""
+def parse_object(raw: bytes, *, long: bool) -> dict[str, Any]:
+    """The JSON object in `raw`, which `has_long_number` calls `long` or not.
+
+    Raises RefusedError with the reason, in time linear in the size.
+    """
     if len(raw) > MAX_BYTES:
         raise RefusedError(f"{len(raw):,} bytes; at most {MAX_BYTES:,}")
     try:
@@ -39,7 +42,7 @@ def parse_object(raw: bytes) -> dict[str, Any]:
         raise RefusedError(f"not JSON: {error}{lone}") from None
     if not isinstance(value, dict):
         raise RefusedError(f"a JSON {_json_name(value)} where an object belongs")
-    if has_long_number(raw):
+    if long:
         check_numbers(value)
     return cast("dict[str, Any]", value)
 
@@ -71,7 +74,8 @@ def too_much(raw: bytes, *, size: int = MAX_BYTES, depth: int = MAX_DEPTH, value
 def _measure(raw: bytes, max_depth: int, max_values: int) -> None:
     """Refuse too deep or too many: brackets and commas outside of strings."""
     nested = raw.count(b"{") + raw.count(b"[")
-    if nested + raw.count(b",") <= max_values and nested <= max_depth:
+    # What is short need not be counted.
+    if nested <= max_depth and (len(raw) <= max_values or nested + raw.count(b",") <= max_values):
         return
     depth = values = 0
     for token in _TOKENS.finditer(raw):

@@ -63,6 +63,7 @@ COMMANDS = frozenset(
         Kind.BROADCAST,
     }
 )
+_PATTERNS = {kind: kind.value for kind in Kind}
 _BY_TOPIC = {kind.value: kind for kind in Kind if "+" not in kind.value and kind.value}
 _BY_ENDS = {(parts[0], parts[2]): kind for kind in Kind if "+" in kind.value for parts in [kind.value.split("/")]}
 
@@ -80,7 +81,7 @@ class Address(Struct, frozen=True):
 
 def topic(swarm: str, kind: Kind, key: str = "") -> str:
     """The full topic of `kind`; `key` fills its `+`."""
-    return f"{swarm}/{kind.value.replace('+', key)}"
+    return f"{swarm}/{_PATTERNS[kind].replace('+', key)}"
 
 
 def parse(swarm: str, full: str) -> Address | None:

@@ -12,21 +12,30 @@ from swarm_tui.protocol.topics import COMMANDS, QOS_0, RETAINED, Kind, topic
 
 #: How long a command may act, seconds.
 COMMAND_LIFE = 60.0
+#: Fields of a body that hold another one.
+_NESTED = ("error", "task")
 _encode_json = msgspec.json.Encoder(enc_hook=str).encode
 
 
 def builtins(body: Body) -> dict[str, Any]:
     """The body as the wire shows it: fields that are None are left out, `result` never."""
-    plain: dict[str, Any] = msgspec.to_builtins(body, enc_hook=str)
-    return _without_none(plain)
+    plain: dict[str, Any] = msgspec.to_builtins(_shown(body), enc_hook=str)
+    return plain
 
 
-def _without_none(plain: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: _without_none(value) if name in ("error", "task") and isinstance(value, dict) else value
-        for name, value in plain.items()
-        if (value is not None or name == "result") and not (name == "agent_id" and value == "")
-    }
+def _shown(body: Body) -> dict[str, Any]:
+    """The fields that the wire shows, their values as they are: who encodes them finds the rest by himself."""
+    shown: dict[str, Any] = {}
+    for name in body.__struct_fields__:
+        value = getattr(body, name)
+        if value is None:
+            if name == "result":
+                shown[name] = None
+        elif name in _NESTED and isinstance(value, Body):
+            shown[name] = _shown(value)
+        elif value != "" or name != "agent_id":
+            shown[name] = value
+    return shown
 
 
 def encode(value: dict[str, Any]) -> bytes:
@@ -75,9 +84,9 @@ class Writer:
             "agent_id": self.sender,
             "role": self.role,
             "v": 1,
-            "payload": builtins(body),
+            "payload": (payload := _shown(body)),
         }
-        if (kind in COMMANDS and kind not in RETAINED) or (kind is Kind.INBOX and "command" in envelope["payload"]):
+        if (kind in COMMANDS and kind not in RETAINED) or (kind is Kind.INBOX and "command" in payload):
             envelope["expires_at"] = rfc3339(now + COMMAND_LIFE)
         return Outgoing(topic(self.swarm, kind, key), encode(envelope), 0 if kind in QOS_0 else 1, kind in RETAINED)
 

@@ -1,12 +1,12 @@
 """The supervisor's end of the bus: what the swarm says, posted to its loop; what it says of its host."""
 
 import time
-import uuid
 from collections.abc import Callable
 from functools import partial
 
 from swarm_tui.bus.mqtt import MqttBus
 from swarm_tui.bus.port import Bus, Link
+from swarm_tui.client.ids import new_id
 from swarm_tui.protocol import codec
 from swarm_tui.protocol.bodies import HostStatus
 from swarm_tui.protocol.envelope import Event, Outgoing, Rejected
@@ -58,9 +58,7 @@ class HostLink:
         broker = plan.layout.broker
         self._make = make_bus or (lambda: MqttBus(broker, f"{swarm_hash(plan.swarm)}.supervisor.{plan.host}"))
         self._bus: Bus | None = None
-        self.writer = codec.Writer(
-            self.swarm, f"supervisor:{self.host}", "supervisor", new_id=lambda: str(uuid.uuid4()), clock=time.time
-        )
+        self.writer = codec.Writer(self.swarm, f"supervisor:{self.host}", "supervisor", new_id=new_id, clock=time.time)
 
     @property
     def is_up(self) -> bool:

@@ -21,6 +21,8 @@ from swarm_tui.protocol.topics import Kind
 ROOM, ROOM_VALUES = 1024, 50
 #: An offer's task stands in its payload, and that in its envelope.
 OFFER_DEPTH = 2
+#: Brackets of a task that is far from every limit.
+FAR = 8
 
 
 def payload_hash(task_type: str, payload: dict[str, Any]) -> str:
@@ -28,20 +30,18 @@ def payload_hash(task_type: str, payload: dict[str, Any]) -> str:
     return sha256(same_body([task_type, payload])).hexdigest()
 
 
-def digest(task: Task) -> str:
-    """Equal for bodies that ask for the same, whatever their task id."""
-    return sha256(same_body(replace(task, task_id="", traceparent=None))).hexdigest()
-
-
 def submit(turn: Turn, event: Event, task: Task) -> None:
     """tasks/new, deployment/request, code/review."""
-    state, mark = turn.state, digest(task)
+    state = turn.state
+    # Equal for bodies that ask for the same, whatever their task id.
+    body = same_body(replace(task, task_id="", traceparent=None))
+    mark = sha256(body).hexdigest()
     known = state.jobs.get(task.task_id)
     if known is None and task.idempotency_key is not None:
         known = state.jobs.get(state.keys.get(task.idempotency_key, ""))
     if known is not None:
         _again(turn, task, known, mark)
-    elif (refusal := _refusal(turn, task)) is not None:
+    elif (refusal := _refusal(turn, task, body)) is not None:
         turn.say(Kind.TASK_REJECTED, TaskRejected(task_id=task.task_id, reason=refusal))
     else:
         _take(turn, event, task, mark)
@@ -66,7 +66,7 @@ def _again(turn: Turn, task: Task, known: Job, mark: str) -> None:
     turn.say(Kind.TASK_QUEUED, answer)
 
 
-def _refusal(turn: Turn, task: Task) -> str | None:
+def _refusal(turn: Turn, task: Task, body: bytes) -> str | None:
     state = turn.state
     try:
         check_task_type(task.type)
@@ -78,11 +78,16 @@ def _refusal(turn: Turn, task: Task) -> str | None:
         return "timeout: more than 0 and at most 604800 seconds"
     if task.max_attempts is not None and not 1 <= task.max_attempts <= 100:
         return "max_attempts: 1 to 100"
-    return _unreadable(task)
+    return _unreadable(task, body)
 
 
-def _unreadable(task: Task) -> str | None:
-    """Why the task's offer, which is larger and nests deeper than the task's own message, would be read by nobody."""
+def _unreadable(task: Task, body: bytes) -> str | None:
+    """Why the task's offer, which is larger and nests deeper than the task's own message, would be read by nobody.
+
+    `body` is the task but for its id and trace, encoded.
+    """
+    if len(body) + 6 * len(task.traceparent or "") < MAX_VALUES // 2 and body.count(b"{") + body.count(b"[") < FAR:
+        return None
     over = too_much(
         msgspec.json.encode(task),
         size=MAX_BYTES - ROOM,
@@ -99,7 +104,6 @@ def _take(turn: Turn, event: Event, task: Task, mark: str) -> None:
     job = Job(
         task=task,
         digest=mark,
-        payload_hash=payload_hash(task.type, task.payload),
         seq=state.seq,
         created_at=turn.wall,
         updated_at=turn.wall,
@@ -133,12 +137,17 @@ def _undeclared(turn: Turn, job: Job) -> None:
     turn.say(Kind.TASK_FAILED, failed, job=job)
 
 
-def _ask(turn: Turn, job: Job) -> None:
-    within = turn.state.settings.approve_within
-    job.approve_by = turn.wall + within
-    reason = f"{job.task.type} needs a person's approval within {within:.0f} s"
+def await_approval(turn: Turn, job: Job, reason: str) -> None:
+    """The job waits for a person, who approves of this payload and no other."""
+    job.approve_by = turn.wall + turn.state.settings.approve_within
+    job.payload_hash = payload_hash(job.task.type, job.task.payload)
     turn.move(job, TaskState.AWAITING_APPROVAL, reason)
-    turn.hop(job, "awaiting-approval", detail=reason)
     wake(turn, job, until(turn, job.approve_by))
+
+
+def _ask(turn: Turn, job: Job) -> None:
+    reason = f"{job.task.type} needs a person's approval within {turn.state.settings.approve_within:.0f} s"
+    await_approval(turn, job, reason)
+    turn.hop(job, "awaiting-approval", detail=reason)
     turn.say(Kind.TASK_QUEUED, Queued(task_id=job.task_id, state=TaskState.AWAITING_APPROVAL), job=job)
     turn.verdict(Kind.TASK_HELD, job, reason, state=TaskState.AWAITING_APPROVAL)

@@ -76,8 +76,8 @@ class Job(Struct, kw_only=True, omit_defaults=True):
     task: Task
     digest: str
     """Of the whole body: the same task published again has the same."""
-    payload_hash: str
-    """Of type and payload: what an approval is bound to."""
+    payload_hash: str = ""
+    """Of type and payload, once it needs an approval: what that is bound to."""
     seq: int
     created_at: float
     updated_at: float

@@ -24,7 +24,7 @@ def pump(turn: Turn) -> None:
     if not state.leading or state.halted is not None or not state.link_up or not len(state.queue):
         return
     free = [seat for seat in state.seats.values() if has_room(turn, seat)]
-    while free and (pick := _next(turn, free)) is not None:
+    while free and len(state.queue) and (pick := _next(turn, free)) is not None:
         job, seat = pick
         if job.task.expires_at is not None and turn.wall >= job.task.expires_at:
             expire(turn, job, "it was not started in time")
@@ -83,15 +83,16 @@ def able(turn: Turn, key: LaneKey, seats: list[Seat]) -> list[Seat]:
 def _next(turn: Turn, free: list[Seat]) -> tuple[Job, Seat] | None:
     state = turn.state
     keys = list(state.queue.shared)
-    for seat in free:
-        keys.extend(state.queue.named.get(seat.agent_id, ()))
+    if state.queue.named:
+        for seat in free:
+            keys.extend(state.queue.named.get(seat.agent_id, ()))
     best: tuple[Head, list[Seat]] | None = None
     for key in keys:
         takers = able(turn, key, free)
         head = _head(turn, key, takers) if takers else None
         if head is None or (best is not None and best[0].rank < head.rank):
             continue
-        best = (head, [s for s in takers if not _shuns(turn, head.task_id, s)])
+        best = (head, [s for s in takers if not _shuns(turn, head.task_id, s)] if state.shunned else takers)
     if best is None:
         return None
     return state.jobs[best[0].task_id], min(best[1], key=lambda seat: _load(state, seat))

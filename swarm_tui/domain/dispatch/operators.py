@@ -1,5 +1,6 @@
 """What people do: cancel, redrive, approve, deny, halt, resume. Who and when is in the record."""
 
+from swarm_tui.domain.dispatch.accept import await_approval
 from swarm_tui.domain.dispatch.model import Job
 from swarm_tui.domain.dispatch.outcomes import GIVEN, cancelled, stop
 from swarm_tui.domain.dispatch.turn import Turn
@@ -85,9 +86,7 @@ def _redrive(turn: Turn, event: Event, body: TaskAct, job: Job) -> None:
         attempt.crash = False
     job.tries, job.error, job.result, job.queued_at = 0, None, None, turn.wall
     if turn.rule(job).approve and job.approved_by is None:
-        job.approve_by = turn.wall + turn.state.settings.approve_within
-        turn.move(job, TaskState.AWAITING_APPROVAL, "redriven; a person must approve it")
-        wake(turn, job, turn.now + turn.state.settings.approve_within)
+        await_approval(turn, job, "redriven; a person must approve it")
         turn.verdict(Kind.TASK_HELD, job, job.reason, state=TaskState.AWAITING_APPROVAL)
         return
     position = enqueue(turn, job, body.reason)

@@ -29,8 +29,9 @@ def client() -> Iterator[BulkClient]:
 
 
 def written(client: BulkClient) -> list[bytes]:
-    packets = [bytes(packet["packet"]) for packet in client._out_packet]
+    packets = [*(bytes(packet["packet"]) for packet in client._out_packet), *client._said]
     client._out_packet.clear()
+    client._said.clear()
     return packets
 
 

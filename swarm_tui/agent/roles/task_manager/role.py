@@ -21,6 +21,7 @@ from swarm_tui.agent.roles.task_manager.turns import Turns
 from swarm_tui.bus.mqtt import MqttBus
 from swarm_tui.bus.port import Bus, Link, OnAck
 from swarm_tui.client.dispatcher import session_patterns
+from swarm_tui.client.ids import new_id
 from swarm_tui.config.model import RunSpec
 from swarm_tui.config.paths import StateDir
 from swarm_tui.domain.dispatch.model import LinkDown, LinkUp, Tick
@@ -50,8 +51,8 @@ class TaskManager:
         self.complaint = ""
         self._make_bus = make_bus or (lambda name, clean: MqttBus(spec.broker, name, clean=clean))
         self._queue: queue.SimpleQueue[Heard | Link | Rejected | None] = queue.SimpleQueue()
-        self._writer = Writer(spec.swarm, spec.agent_id, spec.role, new_id=lambda: str(uuid.uuid4()), clock=time.time)
-        self._foreign = Foreign(spec, new_id=lambda: str(uuid.uuid4()), clock=time.time)
+        self._writer = Writer(spec.swarm, spec.agent_id, spec.role, new_id=new_id, clock=time.time)
+        self._foreign = Foreign(spec, new_id=new_id, clock=time.time)
         self._ear = Ear(spec, self._writer, self._foreign, self._put)
         self._stopping = threading.Event()
         self._bus: Bus | None = None
