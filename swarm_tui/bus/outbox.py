@@ -10,8 +10,8 @@ from swarm_tui.protocol.envelope import Outgoing
 
 #: Messages kept while the link is down; beyond it the oldest goes, counted in `dropped`.
 OUTBOX_MAX = 100_000
-#: Seconds that an acknowledgement, or a message that may, waits to be written with the next ones; and how many do.
-LINGER, MOST_LINGER = 0.004, 8
+#: Seconds that a message which may, or nothing but acknowledgements, wait to be written with the next; how many do.
+LINGER, ACK_LINGER, MOST_LINGER = 0.004, 0.03, 8
 #: After so many connections that ended before anything was acknowledged, the oldest message is to blame.
 STUCK = 5
 
@@ -59,9 +59,10 @@ class Outbox:
         """Whether what there is to write, acknowledgements above all, may wait on for company."""
         if self._hurry or not 0 < len(self._waiting) + client.unwritten() <= MOST_LINGER:
             return False
-        if self.write_by is None:
-            self.write_by = time.monotonic() + LINGER
-        return self.write_by > time.monotonic()
+        now = time.monotonic()
+        by = now + (LINGER if self._waiting else ACK_LINGER)
+        self.write_by = by if self.write_by is None else min(self.write_by, by)
+        return self.write_by > now
 
     def settle(self) -> None:
         """All that lingers is about to be written. What is posted from now on hurries anew."""

@@ -33,6 +33,16 @@ MIGRATIONS = (
         topic TEXT NOT NULL, payload BLOB NOT NULL, qos INTEGER NOT NULL, retain INTEGER NOT NULL
     )
     """,
+    # AUTOINCREMENT writes a page of its own with each transaction.
+    """
+    CREATE TABLE outbox_plain (
+        id INTEGER PRIMARY KEY, task_id TEXT NOT NULL, attempt INTEGER NOT NULL, kind TEXT NOT NULL,
+        topic TEXT NOT NULL, payload BLOB NOT NULL, qos INTEGER NOT NULL, retain INTEGER NOT NULL
+    );
+    INSERT INTO outbox_plain SELECT id, task_id, attempt, kind, topic, payload, qos, retain FROM outbox;
+    DROP TABLE outbox;
+    ALTER TABLE outbox_plain RENAME TO outbox
+    """,
 )
 KEEP_DAYS = 7.0
 KEEP_TASKS = 100_000
@@ -76,9 +86,8 @@ class Journal:
         except JournalError:
             self._lock.close()
             raise
-        found = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'").fetchone()
-        # A row's number is never used twice: the broker may yet acknowledge a message of an earlier life.
-        self._last_row = 0 if found is None else int(found[0])
+        # What an earlier life said is acknowledged to nobody: a number that is free may be used again.
+        self._last_row = int(self._db.execute("SELECT max(id) FROM outbox").fetchone()[0] or 0)
         for (task_id,) in self._db.execute("SELECT task_id FROM task"):
             self._ids.add(task_id)
 

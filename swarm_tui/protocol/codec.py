@@ -164,12 +164,14 @@ def _typed(kind: Kind, key: str, sender: str, payload: dict[str, Any]) -> Body:
     if kind is Kind.OTHER:
         return Unknown()
     body_type = BODY[kind]
-    known = {name: value for name, value in payload.items() if value is not None or name == "result"}
-    if "agent_id" in body_type.__struct_fields__ and kind not in _OTHERS_IN_BODY:
+    known = payload
+    if None in payload.values():
+        known = {name: value for name, value in payload.items() if value is not None or name == "result"}
+    if kind not in _OTHERS_IN_BODY and "agent_id" in _NAMES[body_type]:
         if kind is Kind.STATUS:
-            known["agent_id"] = key
-        elif not known.get("agent_id") and sender != ANONYMOUS:
-            known["agent_id"] = sender
+            known = {**known, "agent_id": key}
+        elif sender != ANONYMOUS and not known.get("agent_id"):
+            known = {**known, "agent_id": sender}
     try:
         body = msgspec.convert(known, body_type, strict=False)
     except (msgspec.ValidationError, RecursionError) as error:
