@@ -13,7 +13,7 @@ from swarm_tui.protocol.text import clean
 _WAITING = 1_000
 _LONGEST = 400
 #: Seconds after a line in which the next ones are looked for, and between two looks: to be woken for each costs more.
-_WARM, _LOOK = 0.2, 0.02
+_WARM, _LOOK = 0.2, 0.05
 _COLOURS = {"✅": "32", "❌": "31", "⚠": "33", "⏳": "33", "👋": "36", "🔌": "36"}
 
 
