@@ -162,6 +162,24 @@ def test_turns_come_after_what_was_heard_and_when_they_are_wanted(world: World) 
     assert ear.bus.on_turn(None)
 
 
+def test_what_a_turn_says_is_on_its_way_before_the_turn_ends(world: World) -> None:
+    ear, sender = world.ear("ear", "s/#"), world.ear("sender")
+    until(lambda: bool(ear.links) and bool(sender.links))
+    early: list[bool] = []
+
+    def turn() -> float:
+        if not early:
+            sender.bus.publish_all([(Outgoing("s/n", b"x"), None)])
+            limit = time.monotonic() + 5
+            while not ear.heard and time.monotonic() < limit:
+                threading.Event().wait(0.005)
+            early.append(bool(ear.heard))
+        return 60.0
+
+    if sender.bus.on_turn(turn):
+        until(lambda: early == [True])
+
+
 def test_what_comes_while_a_session_that_lasts_is_closed_waits_for_its_next_connection(world: World) -> None:
     ear, sender = world.ear("ear", "s/#", clean=False), world.ear("sender")
     if not isinstance(ear.bus, MqttBus):
