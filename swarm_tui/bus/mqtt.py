@@ -67,7 +67,7 @@ class MqttBus:
         self._on_link: OnLink = lambda link: None
         self._bell = Bell()
         self._turn = threading.Lock()
-        """Who holds it may use paho: the bus's thread, but while it waits for the broker."""
+        """Who holds it may use paho: the bus's thread, but while it waits for the broker or has a message read."""
         self._thread = threading.Thread(target=self._run, name=f"bus-{client_id}", daemon=True)
 
     # What other threads call.
@@ -365,10 +365,14 @@ class MqttBus:
             # Whom it was for handles nothing any more.
             return False
         self.received += 1
+        # Whoever hears it may wait for a disk, and a heartbeat may not wait with it.
+        self._turn.release()
         try:
             self._on_message(topic, payload, retained)
         except Exception as error:  # noqa: BLE001 - it would end paho's loop and say nothing
             self._failed("a message callback", error)
+        finally:
+            self._turn.acquire()
         return True
 
     def _disconnected(self, client: Any, userdata: Any, flags: Any, code: Any, properties: Any) -> None:

@@ -180,6 +180,30 @@ def test_what_a_turn_says_is_on_its_way_before_the_turn_ends(world: World) -> No
         until(lambda: early == [True])
 
 
+def test_others_publish_while_a_message_is_being_read(world: World) -> None:
+    ear, sender = world.ear("ear", "s/#"), world.ear("sender")
+    until(lambda: bool(ear.links) and bool(sender.links))
+    if not isinstance(sender.bus, MqttBus):
+        return
+    reading, read = threading.Event(), threading.Event()
+
+    def stalled(topic: str, payload: bytes, retained: bool) -> None:
+        reading.set()
+        assert read.wait(20)
+
+    slow = MqttBus(sender.bus.broker, "slow")
+    slow.subscribe("slow/#")
+    slow.start(stalled, lambda link: None)
+    try:
+        until(slow.is_up)
+        until(lambda: sender.bus.publish(Outgoing("slow/n", b"")) is None and reading.wait(0.05))
+        slow.publish(Outgoing("s/n", b"beat"))
+        until(lambda: b"beat" in ear.payloads(), limit=5)
+    finally:
+        read.set()
+        slow.close()
+
+
 def test_what_comes_while_a_session_that_lasts_is_closed_waits_for_its_next_connection(world: World) -> None:
     ear, sender = world.ear("ear", "s/#", clean=False), world.ear("sender")
     if not isinstance(ear.bus, MqttBus):
