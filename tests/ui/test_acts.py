@@ -254,3 +254,21 @@ async def test_an_undo_that_would_break_work_begun_since_asks() -> None:
             await seat.press("y")
             sent += 1
             assert len(seat.source.acts) == sent
+
+
+@pytest.mark.asyncio
+async def test_a_tasks_page_restarts_its_agent_after_a_yes_that_names_it() -> None:
+    async with seated("calm", (80, 24)) as seat:
+        for task, words in (("task_77aa01", "It is at task_77aa01"), ("task_10f3a9c1", "Restart code-review-01 now?")):
+            seat.app.open_task(task)
+            await seat.settle()
+            await seat.press("r")
+            assert isinstance(seat.app.screen, ConfirmScreen)
+            assert words in seat.app.screen.question
+            await seat.press("y", "escape")
+        told = [(body.command, body.agent_id) for _, body, _ in seat.source.acts if isinstance(body, HostControl)]
+        assert told == [("restart", "testing-01"), ("restart", "code-review-01")]
+        seat.app.open_task("task_bb7c12")
+        await seat.settle()
+        await seat.press("r")
+        assert "no agent has had this task yet" in seat.footer

@@ -63,6 +63,13 @@ def restart(context: Context) -> None:
     context.say(f"restarting {names(agents)}{was}; this line tells who is back")
 
 
+def _restart_question(context: Context) -> str | None:
+    """Always asked on a task's page: there the agent is not looked at, and the key may be meant for the task."""
+    agents = context.agents
+    ask = busy(agents) or len(agents) > 1 or context.scope == "task"
+    return f"Restart {who(agents)} now?{busy(agents)}" if ask else None
+
+
 def restart_idle(context: Context) -> None:
     agents = control(context, "restart", when_idle=True)
     context.say(f"{names(agents)} will restart when idle")
@@ -147,24 +154,22 @@ AGENT_ACTS = (
         keys=("r",),
         label="restart",
         group="agents",
-        scopes=AGENTS,
+        scopes=(*AGENTS, "task"),
         writes=True,
         rank=40,
         can=minded,
         run=restart,
         of_life=True,
-        help="End the agent and start it again. An idle one at once; one at work only after a yes: it has 20 s "
-        "to finish, else its task goes back to the queue.",
-        confirm=lambda c: (
-            f"Restart {who(c.agents)} now?{busy(c.agents)}" if busy(c.agents) or len(c.agents) > 1 else None
-        ),
+        help="End the agent and start it again. An idle one at once; one at work, and a task's, only after a yes: it "
+        "has 20 s to finish, else its task goes back to the queue.",
+        confirm=_restart_question,
     ),
     Action(
         name="restart_idle",
         keys=("R",),
         label="restart when idle",
         group="agents",
-        scopes=AGENTS,
+        scopes=(*AGENTS, "task"),
         writes=True,
         can=minded,
         run=restart_idle,

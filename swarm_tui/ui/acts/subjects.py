@@ -31,6 +31,9 @@ def some(noun: str, found: Callable[[Context], Sequence[object]]) -> Can:
 
 
 def _none(context: Context, noun: str) -> str:
+    if noun == "agent" and context.scope in TASKS and context.task is not None:
+        gone = context.task.agent_id
+        return f"{gone} is not known any more" if gone else "no agent has had this task yet"
     if context.scope in MAIN and context.scope != f"{noun}s":
         return f"no {noun} is selected: {key(context, 'next_panel')} goes to the {noun}s"
     return f"there is no {noun} here" if context.scope in MAIN else f"this line is about no {noun}"
@@ -38,9 +41,7 @@ def _none(context: Context, noun: str) -> str:
 
 def one_agent(context: Context) -> str | None:
     """A test that there is an agent to look at, whatever is marked."""
-    if context.agent is not None:
-        return None
-    return "no agent has had this task yet" if context.scope in TASKS and context.task else _none(context, "agent")
+    return None if context.agent is not None else _none(context, "agent")
 
 
 def rows(context: Context) -> str | None:
