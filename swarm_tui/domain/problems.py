@@ -56,7 +56,9 @@ NOBODY = "nobody:"
 
 def problems(fleet: Fleet, now: float) -> list[Problem]:
     """What is wrong now, the worst first, each with what to do."""
-    found = [*_swarm(fleet, now), *_agents(fleet, now), *_tasks(fleet, now), *_alerts(fleet)]
+    barred = list(_barred(fleet))
+    found = [*_swarm(fleet, now), *_agents(fleet, now), *_tasks(fleet, now), *(problem for _, problem in barred)]
+    found += _alerts(fleet, {name for name, _ in barred})
     return sorted(found, key=lambda problem: _ORDER[problem.severity])
 
 
@@ -171,7 +173,38 @@ def _newest(fleet: Fleet, state: TaskState, now: float) -> Iterator[TaskView]:
             yield task
 
 
-def _alerts(fleet: Fleet) -> list[Problem]:
+def _barred(fleet: Fleet) -> Iterator[tuple[str, Problem]]:
+    """The tasks that wait, and all who are there and could do them drain; with the name of the alert that says so."""
+    who: dict[tuple[str, str | None], str] = {}
+    for state in (TaskState.QUEUED, TaskState.RETRY_WAIT):
+        for task_id in islice(fleet.by_state[state], _MOST_TASKS):
+            task = fleet.tasks[task_id]
+            key = (task.type, task.assigned_to)
+            drains = who[key] = who[key] if key in who else _draining(fleet, *key)
+            if not drains:
+                continue
+            verb = "drain" if ", " in drains else "drains"
+            does = ", for whom it is meant, drains" if task.assigned_to else f" {verb}, and no other does {task.type}"
+            todo = f"undrain {drains}" + ("" if task.assigned_to else f", or start another that does {task.type}")
+            yield NOBODY + ":".join(filter(None, key)), Problem(
+                severity="warning", subject="task", id=task_id, what=f"{task_id} waits: {drains}{does}", todo=todo,
+                kind="barred",
+            )  # fmt: skip
+
+
+def _draining(fleet: Fleet, task_type: str, wanted: str | None) -> str:
+    """Who could do it, where all of them drain; else empty."""
+    able = [
+        agent
+        for agent in fleet.agents.values()
+        if agent.state in LIVE and task_type in agent.capabilities and wanted in (None, agent.agent_id)
+    ]
+    drains = all(agent.state is AgentState.DRAINING for agent in able)
+    return ", ".join(sorted(agent.agent_id for agent in able)) if drains else ""
+
+
+def _alerts(fleet: Fleet, told: set[str]) -> list[Problem]:
+    """The alerts, but for those by whose name all tasks that they are about are `told` already."""
     return [
         Problem(
             severity=alert.severity if alert.severity in _ORDER else "warning",
@@ -182,6 +215,7 @@ def _alerts(fleet: Fleet) -> list[Problem]:
             kind=alert.name,
         )
         for alert in fleet.alerts.values()
+        if alert.name not in told
     ]
 
 

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from swarm_tui.domain.problems import Problem
-from swarm_tui.protocol.bodies import HostStatus, PaneStatus, Reply, TaskAct
+from swarm_tui.protocol.bodies import HostStatus, PaneStatus, Reply, Status, TaskAct
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.app import SwarmApp
 from swarm_tui.ui.troubles import NEWS, Troubles
@@ -220,3 +220,18 @@ async def test_a_slow_connection_becomes_trouble() -> None:
         seat = Seat(app, pilot, source, clock)
         await seat.pass_(4.0)
         assert seat.has("NO BROKER for", "not connected yet")
+
+
+@pytest.mark.asyncio
+async def test_a_task_that_waits_for_one_who_drains_is_gone_to() -> None:
+    async with seated("calm", (80, 24)) as seat:
+        for status in ("online", "draining"):
+            body = Status(status=status, role="testing", incarnation="inc-8", capabilities=["testing.run"])
+            seat.source.say("testing-01", Kind.STATUS, body, "testing-01")
+            await seat.settle()
+            await seat.pass_(1.0)
+            await seat.press("p")
+            assert ("nothing is wrong" in seat.footer) == (status == "online")
+        assert seat.app.main.panel == "tasks"
+        assert seat.app.main.tasks.current() == "task_aa1e30"
+        assert seat.has("→ undrain testing-01")

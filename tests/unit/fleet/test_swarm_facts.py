@@ -163,6 +163,33 @@ def test_work_that_came_out_badly_is_trouble_though_it_is_complete(paper: Paper)
     assert problems(paper.fleet, paper.now + 4000) == []
 
 
+def test_a_task_that_only_draining_agents_could_do_is_a_problem_of_its_own(paper: Paper) -> None:
+    def barred() -> list[tuple[str, str, str]]:
+        found = problems(paper.fleet, paper.now)
+        assert {problem.kind for problem in found} <= {"barred"}, "the alert says no more than the tasks"
+        return [(problem.id, problem.what, problem.todo) for problem in found]
+
+    paper.birth("a1", capabilities=["testing.run"])
+    paper.birth("a2", capabilities=["docs.write"])
+    for name, more in (("t1", {}), ("t2", {"assigned_to": "a1"}), ("t3", {"type": "docs.write"})):
+        paper.say("o", K.TASK_NEW, b.Task(**{"task_id": name, "type": "testing.run", **more}))
+        paper.say("tm", K.TASK_QUEUED, b.Queued(task_id=name, attempt=1))
+    assert barred() == []
+    paper.birth("a1", status="draining", capabilities=["testing.run"])
+    paper.say("tm", K.ALERT, b.Alert(name="nobody:testing.run", message="nobody who does it is there"))
+    assert barred() == [
+        (
+            "t1",
+            "t1 waits: a1 drains, and no other does testing.run",
+            "undrain a1, or start another that does testing.run",
+        ),
+        ("t2", "t2 waits: a1, for whom it is meant, drains", "undrain a1"),
+    ]
+    paper.birth("a3", capabilities=["testing.run"])
+    paper.say("tm", K.ALERT, b.Alert(name="nobody:testing.run", active=False))
+    assert [task for task, _, _ in barred()] == ["t2"]
+
+
 def test_a_task_that_waits_for_one_who_drains_says_whom_to_ask(paper: Paper) -> None:
     paper.birth("a1", status="draining", capabilities=["testing.run"])
     for task_type, todo in (("testing.run", "a1 drains"), ("docs.write", "start an agent that does this")):
