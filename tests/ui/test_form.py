@@ -173,3 +173,35 @@ async def test_the_draft_is_kept_however_the_screen_ends() -> None:
         await seat.type("lib")
         kept = seat.app.state.draft
     assert (kept["type"], kept["values"]) == ("code.review", {"path": "lib"})
+
+
+@pytest.mark.asyncio
+async def test_no_payload_is_asked_for_while_a_part_of_a_known_type_is_typed() -> None:
+    async with seated("calm", (80, 24)) as seat:
+        await seat.press("n")
+        for letter in "testing.covera":
+            await seat.type(letter)
+            assert not seat.has("payload, as JSON"), letter
+            assert seat.has("testing.coverage")
+        await seat.type("ge")
+        assert seat.has("payload, as JSON"), "it is a known type without a schema"
+        await seat.type("2")
+        assert seat.has("payload, as JSON"), "it is no part of a known one"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("on", ["tab", "ctrl+r"])
+async def test_a_type_of_another_program_can_be_sent_though_it_is_a_part_of_a_known_one(on: str) -> None:
+    async with seated("calm", (80, 24)) as seat:
+        await seat.press("n")
+        await seat.type("testing")
+        await seat.press("ctrl+s")
+        assert "testing is a part of one" in seat.footer
+        await seat.press(on)
+        await seat.type('{"a": 1}')
+        assert seat.has('{"a": 1}')
+        await seat.press("escape", "n")
+        assert seat.has('{"a": 1}'), "what was written is not hidden"
+        await seat.press("ctrl+s")
+        task = seat.source.submitted[0][0]
+        assert (task.type, task.payload) == ("testing", {"a": 1})

@@ -57,6 +57,10 @@ class FormScreen(SwarmScreen):
         self._holds = frozenset((*self.keys(), "enter", "tab", "shift+tab", "up", "down"))
         """The keys after which what is typed is for another place."""
         self._for: str | None = None
+        self._own = False
+        """Whether the type stands as it was typed, though it is a part of one that is known."""
+        self._shape = ("", "")
+        """What stands in the payload's place, and for which known type."""
 
     def compose(self) -> ComposeResult:
         yield Static(Content("NEW TASK"), id="title")
@@ -79,6 +83,7 @@ class FormScreen(SwarmScreen):
         return [key for act in registry.here("form") for key in registry.keys(act.name)]
 
     async def on_mount(self) -> None:
+        self.query_one(TypeList).match(self.draft.type, self.types)
         await self._fields()
         self.begin()
 
@@ -106,9 +111,13 @@ class FormScreen(SwarmScreen):
         if self.draft.raw is not None and specs and self._for != self.draft.type:
             self._fit()
         self._for = self.draft.type
-        if not self.draft.type:
+        self._shape = self._wanted()
+        if self._shape[0] == "none":
             await place.mount(Static(Content("its fields show here when it has a type"), classes="hint"))
-        elif self.draft.raw is not None or not specs:
+        elif self._shape[0] == "part":
+            says = "its fields come with one of these; tab keeps it as it is typed"
+            await place.mount(Static(Content(says), classes="hint"))
+        elif self._shape[0] == "raw":
             self.draft.raw = self.draft.raw if self.draft.raw is not None else ""
             area = TextArea(self.draft.raw, id="rawtext", tab_behavior="focus", soft_wrap=True)
             area.cursor_blink = False
@@ -121,6 +130,19 @@ class FormScreen(SwarmScreen):
                 ]
             )
         self._check()
+
+    def _wanted(self) -> tuple[str, str]:
+        """What is to stand in the payload's place: `none`, `part` of a type, `raw` or `fields`; for which known type.
+
+        While a part of a known type is typed nobody wants to write JSON yet. What was written is never hidden.
+        """
+        name = self.draft.type if self.known else ""
+        if not self.draft.type:
+            return "none", ""
+        if self.known and self.draft.raw is None and fields_of(self.known.schema):
+            return "fields", name
+        part = not (self.known or self.draft.raw or self._own) and bool(self.query_one(TypeList).found)
+        return "part" if part else "raw", name
 
     def _raw_help(self) -> str:
         key = self.swarm_app.registry.key_text("raw", typing=True)
@@ -145,8 +167,8 @@ class FormScreen(SwarmScreen):
         self.query_one(TypeList).match(text, self.types)
         if text == self.draft.type:
             return
-        self.draft.type = text
-        if text in self.types or self._for in self.types or not text or not self._for:
+        self.draft.type, self._own = text, False
+        if self._shape != self._wanted():
             await self._fields()
 
     @on(TextArea.Changed)
@@ -183,6 +205,9 @@ class FormScreen(SwarmScreen):
 
     def action_turn(self, by: int) -> None:
         """To the next field, or the one before."""
+        if by > 0 and self._shape[0] == "part" and self.focused is self.query_one("#type Input"):
+            self.call_later(self._stand)
+            return
         self.focus_next() if by > 0 else self.focus_previous()
         self.swarm_app.release()
 
@@ -198,9 +223,9 @@ class FormScreen(SwarmScreen):
             return
         if listed.display and self.focused is self.query_one("#type Input"):
             self.swarm_app.say("type a part of a task type, or choose one with ↓", bad=True)
+            self.swarm_app.release()
         else:
-            self.focus_next()
-        self.swarm_app.release()
+            self.action_turn(1)
 
     def take_type(self, name: str) -> None:
         """A type was chosen from the list."""
@@ -210,6 +235,13 @@ class FormScreen(SwarmScreen):
         self.draft.type = name
         await self._fields()
         self.query_one("#type", FieldRow).set(name)
+        self.query_one(TypeList).display = False
+        self._focus_payload()
+
+    async def _stand(self) -> None:
+        """The type is no known one and meant so: its payload is written as text."""
+        self._own = True
+        await self._fields()
         self.query_one(TypeList).display = False
         self._focus_payload()
 
@@ -234,6 +266,8 @@ class FormScreen(SwarmScreen):
         """Publish what the form holds."""
         self._gather()
         wrong = self._check(insist=True)
+        if self._shape[0] == "part":
+            wrong["type"] = f"{self.draft.type} is a part of one: enter takes that, tab keeps it as it is typed"
         if wrong:
             first = next((row for row in self.query(FieldRow) if row.key in wrong), None)
             name = next(iter(wrong)) if first is None else first.key
@@ -282,6 +316,9 @@ class FormScreen(SwarmScreen):
         return True
 
     async def _toggle_raw(self) -> None:
+        if self._shape[0] == "part":
+            await self._stand()
+            return
         if self.draft.raw is None:
             self.draft.raw = as_text(self.draft, self.known)
         elif self.known is not None and fields_of(self.known.schema) and not self._fit():
