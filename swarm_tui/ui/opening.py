@@ -71,9 +71,14 @@ class Opening:
         from swarm_tui.ui.screens.form import FormScreen
 
         form = self.kept.get(FormScreen)
-        if form in self.screen_stack:
+        if self.screen is form:
             return
         self.hold()
+        if form in self.screen_stack:
+            while self.screen is not form:
+                self.pop_screen()
+            form.begin()
+            return
         if form is None:
             form = self.kept[FormScreen] = FormScreen(self)
             self.install_screen(form, "form")

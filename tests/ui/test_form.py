@@ -205,3 +205,28 @@ async def test_a_type_of_another_program_can_be_sent_though_it_is_a_part_of_a_kn
         await seat.press("ctrl+s")
         task = seat.source.submitted[0][0]
         assert (task.type, task.payload) == ("testing", {"a": 1})
+
+
+@pytest.mark.asyncio
+async def test_the_task_that_was_sent_is_opened_by_a_key_and_back_is_the_form() -> None:
+    async with seated("calm", (80, 24)) as seat:
+        await seat.press("n", "ctrl+g")
+        assert "nothing was sent yet" in seat.footer
+        await seat.press("ctrl+o", "enter", "ctrl+s")
+        task, _, _ = seat.source.submitted[0]
+        assert "^G open the task" in seat.footer
+        assert "Esc close" in seat.footer
+        scenes.task(seat.source, seat.clock, task.task_id, task.type, "code-review-01", ago=2, end="badly")
+        await seat.settle()
+        assert seat.has(f"{task.task_id}  ✗ complete  failed: 1 failed", "^G opens it")
+        selected = seat.app.main.tasks.current()
+        await seat.press("ctrl+g")
+        assert seat.has("TASK", task.task_id)
+        assert seat.app.main.tasks.current() == selected
+        await seat.press("escape")
+        assert seat.has("NEW TASK")
+        assert seat.has(f"{task.task_id}  ✗ complete"), "it still says how far it is"
+        await seat.press("ctrl+g", "n")
+        assert seat.has("NEW TASK")
+        await seat.press("escape")
+        assert seat.app.screen is seat.app.main

@@ -78,6 +78,18 @@ PAGE_ACTS = (
         help="Publish the task.",
     ),
     Action(
+        name="open_sent",
+        keys=("ctrl+g",),
+        label="open the task",
+        group="form",
+        scopes=("form",),
+        rank=1,
+        palette=False,
+        can=lambda c: c.screen.why_not_open(),
+        run=lambda c: c.screen.open(),
+        help="Open the page of the task that was sent from here; back from there is here.",
+    ),
+    Action(
         name="raw",
         keys=("ctrl+r",),
         label="raw/fields",

@@ -299,6 +299,13 @@ class FormScreen(SwarmScreen):
         if self.is_mounted and self.sent is not None:
             self.query_one(SentLine).show(self.sent_id, self.sent, self.model.task(self.sent_id))
 
+    def why_not_open(self) -> str | None:
+        return None if self.sent_id else "nothing was sent yet: there is no task to open"
+
+    def open(self) -> None:
+        """The page of what was sent."""
+        self.swarm_app.open_task(self.sent_id)
+
     def on_top(self, now: float) -> None:
         self.swarm_app.renew_standing()
 

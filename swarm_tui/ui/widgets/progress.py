@@ -8,8 +8,9 @@ from swarm_tui.domain.views import TaskView
 from swarm_tui.ui import look as looks
 from swarm_tui.ui.lines import Parts
 from swarm_tui.ui.source import Sent
-from swarm_tui.ui.text import fit, flat
-from swarm_tui.ui.widgets.still import Still
+from swarm_tui.ui.text import flat
+from swarm_tui.ui.widgets.header import ends
+from swarm_tui.ui.widgets.still import Still, clicking
 
 _STAGES = ("sent", "queued", "assigned", "done")
 
@@ -35,29 +36,38 @@ class SentLine(Still):
         self.renew()
 
     def lines(self, width: int) -> list[Parts]:
+        registry = self.app.registry  # type: ignore[attr-defined]
         if self._seen is None:
-            key = self.app.registry.key_text("send", typing=True)  # type: ignore[attr-defined]
-            return [[Segment(f" {key} sends", self.look["quiet"])]]
-        task_id, sent, task = self._seen
+            return [[Segment(f" {registry.key_text('send', typing=True)} sends", self.look["quiet"])]]
+        parts, keys = self._told(*self._seen), registry.keys("open_sent")
+        if not keys:
+            return [parts]
+        opens = f" {registry.key_text('open_sent', typing=True)} opens it "
+        # The stages go before the key, which the last line has too; what an end says may be cut for it.
+        if len(parts) > 2 and sum(part.cell_length for part in parts) + len(opens) > width:
+            return [parts]
+        return [ends(parts, [Segment(opens, self.look["accent"] + clicking(f"screen.press('{keys[0]}')"))], width)]
+
+    def _told(self, task_id: str, sent: Sent, task: TaskView | None) -> Parts:
+        """The task and how far it is."""
         parts: Parts = [Segment(f" {flat(task_id)}  ", self.look["strong"])]
         if sent.stage in ("rejected", "gave-up"):
-            return [[*parts, Segment(fit(f"✗ {sent.stage}: {flat(sent.reason)}", width - 24), self.look["bad"])]]
+            return [*parts, Segment(f"✗ {sent.stage}: {flat(sent.reason)}", self.look["bad"])]
         if task is not None and task.state in ENDED:
             glyph, style = looks.of_task(task)
             came = task.error or task.reason or outcome(task.result)
-            said = fit(f"{glyph} {task.state.value}  {flat(came)}", width - len(task_id) - 3)
-            return [[*parts, Segment(said, self.look[style])]]
+            return [*parts, Segment(f"{glyph} {task.state.value}  {flat(came)}", self.look[style])]
         reached = _reached(sent, task)
         if reached < 0:
             parts += [Segment("○ sent", self.look["quiet"]), Segment(": waits for the broker", self.look["warn"])]
-            return [[*parts, Segment(" → ○ queued → ○ assigned", self.look["quiet"])]]
+            return [*parts, Segment(" → ○ queued → ○ assigned", self.look["quiet"])]
         for number, stage in enumerate(_STAGES):
             done = number <= reached
             parts.append(Segment(f"{'●' if done else '○'} {stage}", self.look["ok" if done else "quiet"]))
             if stage == "assigned" and reached == 2 and task is not None and task.agent_id:
                 parts.append(Segment(f" to {flat(task.agent_id)}", self.look["quiet"]))
             parts.append(Segment(" → ", self.look["quiet"]) if stage != "done" else Segment(""))
-        return [parts]
+        return parts
 
 
 def _reached(sent: Sent, task: TaskView | None) -> int:
