@@ -272,3 +272,24 @@ async def test_a_tasks_page_restarts_its_agent_after_a_yes_that_names_it() -> No
         await seat.settle()
         await seat.press("r")
         assert "no agent has had this task yet" in seat.footer
+
+
+@pytest.mark.asyncio
+async def test_a_cancel_says_what_it_ends() -> None:
+    async with seated("trouble", (80, 24)) as seat:
+        await seat.press("tab")
+        for task, words in (
+            ("task_77aa01", "Cancel task_77aa01, testing.run, running on testing-01?"),
+            ("task_aa1e30", "Cancel task_aa1e30, testing.run, queued?"),
+            ("task_re7415", "Cancel task_re7415, security.audit, retry-wait last on security-01?"),
+        ):
+            seat.app.main.tasks.select(task)
+            await seat.press("c")
+            assert seat.app.screen.question == words  # type: ignore[attr-defined]
+            await seat.press("n")
+        for task in ("task_77aa01", "task_aa1e30", "task_re7415"):
+            seat.app.main.tasks.select(task)
+            await seat.press("space")
+        await seat.press("c")
+        assert seat.has("Cancel 3 tasks?")
+        assert seat.has("  task_aa1e30, testing.run, queued")

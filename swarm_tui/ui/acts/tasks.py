@@ -6,10 +6,11 @@ from swarm_tui.domain.views import TaskView
 from swarm_tui.protocol.bodies import TaskAct
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.actions import TASKS, Action, Can
-from swarm_tui.ui.acts.payloads import payload_lines
+from swarm_tui.ui.acts.payloads import LINES, payload_lines
 from swarm_tui.ui.acts.subjects import key, listed, names, some
 from swarm_tui.ui.context import Context
 
+_AT = frozenset({TaskState.RUNNING, TaskState.ASSIGNED})
 _AGAIN = frozenset({TaskState.FAILED, TaskState.DEAD, TaskState.HELD, TaskState.CANCELLED, TaskState.EXPIRED})
 
 
@@ -45,7 +46,7 @@ def retry(context: Context) -> None:
 def _runs(context: Context, tasks: list[TaskView]) -> str | None:
     """What to ask before these are cancelled again: some have begun."""
     known = (context.model.task(task.task_id) for task in tasks)
-    running = [task.task_id for task in known if task and task.state in (TaskState.RUNNING, TaskState.ASSIGNED)]
+    running = [task.task_id for task in known if task and task.state in _AT]
     return f"Cancel {listed(running, 'tasks')}? What runs is ended." if running else None
 
 
@@ -113,6 +114,21 @@ def _types(context: Context, states: frozenset[TaskState]) -> str:
     return ", ".join(sorted({task.type for task in context.tasks if task.state in states}))
 
 
+def _cancel_question(context: Context) -> str:
+    """Which, of what type, how far, and whose: an id alone is nobody's to know."""
+    tasks = [task for task in context.tasks if task.state in OPEN]
+    lines = [f"  {_told(task)}" for task in tasks] if len(tasks) > 1 else []
+    rest = [f"  and {len(tasks) - LINES} more"] if len(tasks) > LINES else []
+    which = _told(tasks[0]) if len(tasks) == 1 else f"{len(tasks)} tasks"
+    return "\n".join([f"Cancel {which}?", *lines[:LINES], *rest])
+
+
+def _told(task: TaskView) -> str:
+    """A task for a question: its id, type, state, and who has it."""
+    who = f" {'on' if task.state in _AT else 'last on'} {task.agent_id}" if task.agent_id else ""
+    return f"{task.task_id}, {task.type}, {task.state.value}{who}"
+
+
 def _retry_question(context: Context) -> str | None:
     tasks = [task for task in context.tasks if task.state in _AGAIN]
     held = [task for task in tasks if task.state is TaskState.HELD]
@@ -171,7 +187,7 @@ TASK_ACTS = (
         rank=41,
         can=_any(frozenset(OPEN), "it has ended, nothing is left to cancel"),
         help="Stop the task: a queued one at once, a running one gets ten seconds to end by itself.",
-        confirm=lambda c: f"Cancel {_which(c, frozenset(OPEN))}?",
+        confirm=_cancel_question,
     ),
     Action(
         name="retry",
