@@ -81,7 +81,7 @@ def _swarm(fleet: Fleet, now: float) -> list[Problem]:
         found.append(Problem(severity="critical", subject="broker", id="", what=what, todo=todo))
     if fleet.halted is not None:
         what = f"HALTED: {fleet.halted or 'nothing runs'}"
-        todo = "`swarm-tui resume`, or H on the screen, lifts it"
+        todo = "`swarm-tui resume` lifts it; on the screen, halting once more"
         found.append(Problem(severity="warning", subject="swarm", id="", what=what, todo=todo))
     if fleet.dispatcher is not None and not fleet.dispatcher.online:
         what, todo = "the dispatcher is away: tasks wait", "start the task-manager"

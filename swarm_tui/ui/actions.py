@@ -100,6 +100,11 @@ class Registry:
         keys = [key for key in self._keys[name] if not (typing and types(key))]
         return pretty(keys[0]) if keys else ""
 
+    def told(self, name: str) -> str:
+        """The act's key for a sentence; of one that has none, what runs it instead."""
+        act = self.actions[name]
+        return self.key_text(name) or (f":{name}" if act.palette else act.label)
+
 
 _PRETTY = {
     **CHARACTERS, "escape": "Esc", "up": "↑", "down": "↓", "left": "←", "right": "→", "shift+tab": "shift-tab",

@@ -82,8 +82,8 @@ class SwarmApp(TypeAhead, Opening, Watching, Taking, App[int]):
         self._bind_leave()
         self.notices = Notices(clock)
         self.alarms = Alarms(self.model, self._to_terminal, bell=self.config.bell)
-        self.deaths = Deaths()
-        self.returns = Returns()
+        self.deaths = Deaths(self.registry.told)
+        self.returns = Returns(self.registry.told)
         self.undo: Undo = Undo()
         self.attaching: Attaching = Attaching(self)
         self.down_wanted = False
@@ -180,7 +180,7 @@ class SwarmApp(TypeAhead, Opening, Watching, Taking, App[int]):
         self.notices.clear()
         reason = action.why_not(context)
         if reason is not None:
-            self.say(f"{self.registry.key_text(action.name)}: {reason}", bad=True)
+            self.say(f"{self.registry.told(action.name)}: {reason}", bad=True)
             return
         if action.confirm(context) is None:
             self._run(action, context)
@@ -231,7 +231,11 @@ class SwarmApp(TypeAhead, Opening, Watching, Taking, App[int]):
 
     def to_main(self) -> None:
         """Close all pages."""
-        while self.screen is not self.main and len(self.screen_stack) > 1:
+        self.close_down_to(self.main)
+
+    def close_down_to(self, screen: SwarmScreen) -> None:
+        """Close what stands over the screen."""
+        while self.screen is not screen and len(self.screen_stack) > 1:
             self.pop_screen()
 
     # Leaving and looks.
@@ -249,7 +253,7 @@ class SwarmApp(TypeAhead, Opening, Watching, Taking, App[int]):
 
     def action_help_quit(self) -> None:
         """Ctrl-C ends nothing here."""
-        self.say(f"{self.registry.key_text('leave')} leaves; the swarm runs on")
+        self.say(f"{self.registry.told('leave')} leaves; the swarm runs on")
 
     def why_not_down(self) -> str | None:
         """Why this screen cannot bring the swarm down."""

@@ -95,6 +95,6 @@ def _open(app: "SwarmApp", name: str, *, quiet: bool = False) -> bool:
 def _unknown(app: "SwarmApp", word: str, name: str) -> None:
     names = [*(known for known, act in app.registry.actions.items() if act.palette), *WAYS]
     near = [known for known in dict.fromkeys(names) if known.startswith(name[:3])]
-    key = app.registry.key_text("help")
+    key = app.registry.told("help")
     hint = f"; did you mean {', '.join(near[:4])}?" if near else f": {key} lists the acts"
     app.say(f"no act, agent or task is named {word!r}{hint}", bad=True)

@@ -7,9 +7,13 @@ from swarm_tui.domain.views import AgentView
 
 
 class Deaths:
-    """Told which agents changed; says who was started again after an end that nobody wanted."""
+    """Told which agents changed; says who was started again after an end that nobody wanted.
 
-    def __init__(self) -> None:
+    `told` gives the key of an act.
+    """
+
+    def __init__(self, told: Callable[[str], str]) -> None:
+        self._told = told
         self._restarts: dict[str, int] = {}
 
     def hear(
@@ -28,4 +32,4 @@ class Deaths:
         if not died:
             return None
         more = f", and {len(died) - 2} more" if len(died) > 2 else ""
-        return f"{', '.join(died[:2])}{more}: started again; l shows the log"
+        return f"{', '.join(died[:2])}{more}: started again; {self._told('logs')} shows the log"

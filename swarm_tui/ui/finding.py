@@ -41,7 +41,7 @@ class Finding:
         ahead = [i for i in hits if (i < page.cursor if up else i > page.cursor) or (i == page.cursor and not again)]
         found = (ahead or hits)[-1 if up else 0]
         page.go(found)
-        goes_on = self.swarm_app.registry.key_text("open")
+        goes_on = self.swarm_app.registry.told("open")
         self.swarm_app.say(f"{text!r}: line {hits.index(found) + 1} of {len(hits)} that have it; {goes_on} goes on")
 
     def opens(self: "PageScreen") -> bool:  # type: ignore[misc]

@@ -77,6 +77,11 @@ class Lines(Dragging, can_focus=True):
         """What to say when there is no line: what is so, and what to do next."""
         return []
 
+    def told(self, act: str) -> str:
+        """The key of an act, for a sentence."""
+        key: str = self.app.registry.told(act)  # type: ignore[attr-defined]
+        return key
+
     # Geometry.
 
     @property

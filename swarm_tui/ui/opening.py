@@ -74,18 +74,16 @@ class Opening:
         if self.screen is form:
             return
         self.hold()
-        if form in self.screen_stack:
-            while self.screen is not form:
-                self.pop_screen()
-            form.begin()
-            return
         if form is None:
             form = self.kept[FormScreen] = FormScreen(self)
             self.install_screen(form, "form")
             self.push_screen(form)
+            return
+        if form in self.screen_stack:
+            self.close_down_to(form)
         else:
             self.push_screen(form)
-            form.begin()
+        form.begin()
 
     def open_palette(self: "SwarmApp") -> None:  # type: ignore[misc]
         """Find anything by typing a part of it."""

@@ -1,6 +1,6 @@
 """Agents that a person sent away: when each is back, or is not, is told."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from msgspec import Struct
 
@@ -19,9 +19,10 @@ class Awaited(Struct, frozen=True):
 
 
 class Returns:
-    """Told whom a person restarted, and then of every change and second."""
+    """Told whom a person restarted, and then of every change and second. `told` gives the key of an act."""
 
-    def __init__(self) -> None:
+    def __init__(self, told: Callable[[str], str]) -> None:
+        self._told = told
         self._awaited: dict[str, Awaited] = {}
 
     def expect(self, agents: Iterable[AgentView], now: float) -> None:
@@ -40,7 +41,7 @@ class Returns:
         for name in (*back, *late):
             del self._awaited[name]
         if late:
-            return f"{_names(late)} not back after {PATIENCE:.0f} s: l shows the log", True
+            return f"{_names(late)} not back after {PATIENCE:.0f} s: {self._told('logs')} shows the log", True
         return (f"{_names(back)} back with a new process, {took:.1f} s after it was asked for", False) if back else None
 
 

@@ -39,7 +39,7 @@ class Watching:
             return [f"{agent.agent_id} has no pane", "it was not started by `swarm-tui up`, or it is down"]
         if agent.host not in (None, self.source.facts.host):
             if self.address_of(agent) is not None:
-                return [f"It runs on {agent.host}", "a attaches over ssh"]
+                return [f"It runs on {agent.host}", f"{self.registry.told('attach')} attaches over ssh"]
             return [f"It runs on {agent.host}", "whose layout gives no `address` for ssh: log in there and attach"]
         return ["The pane is empty"]
 

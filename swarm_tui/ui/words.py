@@ -1,33 +1,45 @@
 """What the words of a swarm mean, for the help and for the pages where they stand."""
 
-from swarm_tui.domain.states import AgentState, TaskState
+import re
+from collections.abc import Callable
 
+from swarm_tui.domain.outcome import verdict_failed
+from swarm_tui.domain.states import AgentState, TaskState
+from swarm_tui.domain.views import AgentView, TaskView
+from swarm_tui.ui.acts.work import is_busy
+
+#: `{act}` stands for the key of an act, as `keyed` puts it in.
 AGENT_STATE = {
     AgentState.STARTING: "Its process runs; it has not said on the bus that it is there.",
     AgentState.ONLINE: "It is there and has nothing to do.",
     AgentState.BUSY: "It works on a task.",
-    AgentState.DRAINING: "It finishes its task and takes no more. d takes it back.",
+    AgentState.DRAINING: "It takes no more tasks; one that it has in hand it finishes. {drain} takes it back.",
     AgentState.SUSPECT: "A heartbeat is missing. It may be slow; wait, or look at its pane.",
-    AgentState.HUNG: "Its process lives, but the bus hears nothing of it. Look at its pane (a), restart it (r).",
+    AgentState.HUNG: "Its process lives, but the bus hears nothing of it. "
+    "Look at its pane ({attach}), restart it ({restart}).",
     AgentState.LOST: "Three heartbeats are missing. Its tasks go back to the queue.",
     AgentState.OFFLINE: "It left, or its will said that it is gone.",
     AgentState.BACKOFF: "It ended badly; the supervisor waits a moment before it starts it again.",
-    AgentState.CRASHLOOP: "It ended badly too often; the supervisor gave up. See its log (l), then start it (s).",
-    AgentState.STOPPED: "A person stopped it. s starts it.",
+    AgentState.CRASHLOOP: "It ended badly too often; the supervisor gave up. "
+    "See its log ({logs}), then start it ({start_stop}).",
+    AgentState.STOPPED: "A person stopped it. {start_stop} starts it.",
 }
 TASK_STATE = {
-    TaskState.AWAITING_APPROVAL: "The layout wants a person's yes. y approves, N denies; silence is a no.",
+    TaskState.AWAITING_APPROVAL: "The layout wants a person's yes. {approve} approves, {deny} denies; silence is a no.",
     TaskState.QUEUED: "Written down by the dispatcher; it waits for an agent that is free.",
     TaskState.ASSIGNED: "Offered to an agent, which has not said that it began.",
     TaskState.RUNNING: "An agent works on it under a lease.",
     TaskState.RETRY_WAIT: "An attempt failed; the next one waits a moment.",
-    TaskState.HELD: "Nobody knows whether it ran, and it must not run twice. t runs it again, c ends it.",
+    TaskState.HELD: "Nobody knows whether it ran, and it must not run twice. {retry} runs it again, {cancel} ends it.",
     TaskState.COMPLETE: "Done; its result is recorded once.",
     TaskState.FAILED: "It failed in a way that another attempt would not mend.",
-    TaskState.DEAD: "All its attempts are spent. t gives it new ones.",
+    TaskState.DEAD: "All its attempts are spent. {retry} gives it new ones.",
     TaskState.CANCELLED: "A person ended it.",
     TaskState.EXPIRED: "Nobody took it in time.",
 }
+_IDLE_DRAINS = "It has nothing in hand and takes no more tasks. {drain} takes it back."
+_BUSY_DRAINS = "It finishes what it has in hand and takes no more. {drain} takes it back."
+_CAME_BADLY = "It ran to its end, and its own verdict is failed. The result is recorded once."
 WORDS = {
     "lease": "An agent holds a task for 30 seconds at a time and renews it with each heartbeat. When it runs out, "
     "the task goes back to the queue.",
@@ -44,3 +56,21 @@ WORDS = {
     "stray": "It has a pane, but is not in the layout.",
     "split": "Two incarnations speak under one id.",
 }
+
+
+def keyed(text: str, told: Callable[[str], str]) -> str:
+    """The text with the keys of the acts that it names; `told` gives them."""
+    return re.sub(r"\{(\w+)\}", lambda found: told(found[1]), text)
+
+
+def of_agent(agent: AgentView, told: Callable[[str], str]) -> str:
+    """What its state means for this agent."""
+    if agent.state is AgentState.DRAINING:
+        return keyed(_BUSY_DRAINS if is_busy(agent) else _IDLE_DRAINS, told)
+    return keyed(AGENT_STATE[agent.state], told)
+
+
+def of_task(task: TaskView, told: Callable[[str], str]) -> str:
+    """What its state means for this task."""
+    badly = task.state is TaskState.COMPLETE and verdict_failed(task.result)
+    return keyed(_CAME_BADLY if badly else TASK_STATE[task.state], told)

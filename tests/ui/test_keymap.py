@@ -1,5 +1,6 @@
 """A person's own keys: they work, those they replace do not, and what the screen says names them."""
 
+import re
 import string
 
 import pytest
@@ -7,6 +8,11 @@ from textual.keys import _character_to_key
 
 from swarm_tui.config.keynames import CHARACTERS, key_name
 from swarm_tui.config.user import UserConfig
+from swarm_tui.domain.states import AgentState, TaskState
+from swarm_tui.protocol.bodies import HostStatus
+from swarm_tui.protocol.topics import Kind
+from swarm_tui.ui.actions import pretty
+from swarm_tui.ui.acts import ALL
 from swarm_tui.ui.keymap import types
 from swarm_tui.ui.screens.confirm import ConfirmScreen
 from tests.ui.harness import seated
@@ -84,3 +90,102 @@ async def test_the_form_names_the_keys_it_has() -> None:
     async with seated("trouble", config=UserConfig(keys={"clear": "F7"})) as seat:
         await seat.press("p")
         assert seat.has("problems, F7: all")
+
+
+KEYS = [*string.ascii_lowercase, *string.digits]
+FREE = [f"{held}+{key}" for held in ("alt", "alt+ctrl") for key in KEYS]
+ODD = {act.name: key for act, key in zip(ALL, FREE, strict=False)}
+"""Each act on a key that it does not come with."""
+OLD = {pretty(key) for act in ALL for key in act.keys} - {"a", "tab", "End", "Home", *"?/-+*<>:123456789"}
+"""The keys that acts come with, as they would stand in a sentence; without those that are words or glyphs too."""
+HAND = {"↑", "↓", "enter", "y", "n"}
+"""Keys of a line in which one types and of a question, which no keymap moves."""
+
+
+def old_keys(lines: list[str], *, typing: bool = False) -> set[str]:
+    """The old keys that the lines name."""
+    words = {word.strip(".,;:()") for line in lines for word in re.sub(r"\d s\b|prefix d\b", "", line).split()}
+    shown = (words & OLD) - (HAND if typing else set())
+    return shown | {text for text in ("(a)", "a attaches", "/ searches") if any(text in line for line in lines)}
+
+
+@pytest.mark.asyncio
+async def test_no_page_names_a_key_that_was_taken_from_its_act() -> None:
+    async with seated("trouble", (160, 50), config=UserConfig(keys=ODD)) as seat:
+        assert seat.app.registry.notes == []
+        app, panes, agents = seat.app, seat.source.panes, seat.app.model.fleet.agents
+
+        async def looks(name: str, *, typing: bool = False) -> None:
+            await seat.settle()
+            assert old_keys(seat.text(), typing=typing) == set(), name
+
+        app.open_agent("testing-01")
+        for state in AgentState:
+            agents["testing-01"].state = state
+            app.tick()
+            await looks(f"agent {state}")
+        app.to_main()
+        app.open_task("task_77aa01")
+        for each in TaskState:
+            app.model.fleet.tasks["task_77aa01"].state = each
+            app.screen.renew()  # type: ignore[attr-defined]
+            await looks(f"task {each}")
+        app.to_main()
+        for act in ("logs", "help", "notices", "refused", "wall", "problems", "pause", "zoom"):
+            app.main.act(act)
+            await looks(act)
+            if act != "wall":
+                app.main.act(act) if act in ("problems", "zoom") else app.to_main()
+                continue
+            app.screen.act("open")  # type: ignore[attr-defined]
+            await seat.settle()
+            app.screen.lines.tail = False  # type: ignore[attr-defined]
+            await looks("a zoomed tile that is held")
+            app.to_main()
+        for panel in ("agents", "tasks", "stream", "pane"):
+            app.main.focus_panel(panel)
+            if panel in ("stream", "pane"):
+                app.main.lines.tail = False  # type: ignore[union-attr]
+            await looks(f"{panel} held")
+            app.main.set_filter("nothing has this")
+            await looks(f"{panel} filtered")
+            app.main.act("clear")
+        app.main.focus_panel("tasks")
+        app.main.tasks.set_tab(3)
+        await looks("a tab")
+        app.main.focus_panel("agents")
+        app.main.act("halt")
+        await looks("confirm", typing=True)
+        assert isinstance(app.screen, ConfirmScreen)
+        await seat.press("n")
+        for open_, name in ((app.open_palette, "palette"), (app.open_form, "form")):
+            open_()
+            await looks(name, typing=True)
+            await seat.press("q", "q", "q")
+            await looks(f"{name}, typed", typing=True)
+            app.to_main()
+        panes.reason = None
+        agents["testing-01"].state = AgentState.ONLINE
+        agents["testing-01"].host = "far"
+        host = HostStatus(panes=[], session="x", socket="x", pid=1, address="farbox")
+        seat.source.say("supervisor:far", Kind.HOST_STATUS, host, "far")
+        await seat.settle()
+        app.main.agents.select("testing-01")
+        await looks("a pane of another host")
+        app.returns.expect([agents["docs-01"]], seat.clock() - 100)
+        app.tick()
+        await looks("one that is not back")
+
+
+@pytest.mark.asyncio
+async def test_a_dialog_closes_by_the_key_that_goes_back() -> None:
+    async with seated("calm", config=UserConfig(keys={"back": "F7", "palette": "F6", "template": "F5"})) as seat:
+        for opens, closes in (("s", "f7"), ("f6", "f7"), ("f6", "f6"), ("f6", "escape")):
+            await seat.press(opens)
+            assert "F7 " in seat.footer
+            await seat.press(closes)
+            assert seat.app.screen is seat.app.main
+        await seat.press("n", "f5")
+        assert seat.has("this folder")
+        await seat.press("f5")
+        assert not seat.has("this folder")

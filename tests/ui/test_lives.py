@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from swarm_tui.domain.states import AgentState
 from swarm_tui.protocol.bodies import HostStatus, PaneStatus, Reply
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.live import end_of
@@ -64,3 +65,14 @@ def test_only_the_end_of_a_long_log_is_read(tmp_path: Path) -> None:
     path.write_bytes(b"x" * 100 + b"the end")
     assert end_of(path, 7) == b"the end"
     assert end_of(path).startswith(b"xxx")
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(("agent", "idle"), [("database-01", True), ("testing-01", False)])
+async def test_a_page_says_of_one_that_drains_whether_it_has_something_in_hand(agent: str, idle: bool) -> None:
+    async with seated("calm", (80, 24)) as seat:
+        seat.app.model.fleet.agents[agent].state = AgentState.DRAINING
+        seat.app.open_agent(agent)
+        await seat.settle()
+        assert seat.has("It has nothing in hand and takes no more tasks.") == idle
+        assert seat.has("It finishes what it has in hand") != idle

@@ -179,3 +179,14 @@ async def test_the_wall_turns_pages_and_says_which() -> None:
         assert seat.has("agents 1-9 of 12")
         await seat.press("left_square_bracket", "escape")
         assert seat.app.screen is seat.app.main
+
+
+@pytest.mark.asyncio
+async def test_a_page_says_what_is_true_of_work_that_came_out_badly() -> None:
+    async with seated("calm", (80, 24)) as seat:
+        for end, words in (("badly", "its own verdict is failed"), ("complete", "Done; its result")):
+            scenes.task(seat.source, seat.clock, f"task_{end}", "testing.run", "testing-01", end=end)
+            await seat.settle()
+            seat.app.open_task(f"task_{end}")
+            await seat.settle()
+            assert seat.has(words)

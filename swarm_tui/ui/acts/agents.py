@@ -8,7 +8,7 @@ from swarm_tui.protocol.bodies import HostControl, Inbox
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.actions import AGENTS, Action
 from swarm_tui.ui.acts.subjects import key, names, some
-from swarm_tui.ui.acts.work import busy, stop_if_busy, stop_question, who
+from swarm_tui.ui.acts.work import busy, is_busy, stop_if_busy, stop_question, who
 from swarm_tui.ui.context import Context
 
 Command = Literal["start", "stop", "restart"]
@@ -109,8 +109,8 @@ def drain(context: Context) -> None:
     one = len(agents) == 1
     says = "takes tasks again" if one else "take tasks again"
     if not undrain:
-        busy = any(agent.active or agent.tasks for agent in agents)
-        ends = ("finishes its task and " if one else "finish their tasks and ") if busy else ""
+        at_work = any(is_busy(agent) for agent in agents)
+        ends = ("finishes its task and " if one else "finish their tasks and ") if at_work else ""
         says = f"{ends}{'takes' if one else 'take'} no more"
     context.say(f"{names(agents)} {says}; {key(context, 'undo')} undoes it")
 
@@ -146,7 +146,7 @@ AGENT_ACTS = (
         rank=50,
         can=_some,
         run=drain,
-        help="Let the agent finish its task and take no more; once more takes it back.",
+        help="Give the agent no more tasks; one that it has in hand it finishes. Once more takes it back.",
         confirm=lambda c: f"Drain {who(c.agents)}?" if len(c.agents) > 1 else None,
     ),
     Action(

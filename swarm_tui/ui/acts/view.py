@@ -51,7 +51,7 @@ VIEW_ACTS = (
         scopes=("agent", "task", "message", "problems"),
         rank=6,
         run=lambda c: c.screen.ask_filter(),
-        help="Go to the next line that has these words; a log is searched upwards. Esc forgets them.",
+        help="Go to the next line that has these words; a log is searched upwards. Going back forgets them first.",
     ),
     Action(
         name="command",

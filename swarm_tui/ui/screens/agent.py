@@ -18,7 +18,7 @@ from swarm_tui.ui.sgr import plain
 from swarm_tui.ui.text import BEAT, ago, amount, bar, beats, clock, fit, flat, lateness, spark, wrapped
 from swarm_tui.ui.widgets.agents import QUIET, fresh
 from swarm_tui.ui.widgets.page import Line, rule
-from swarm_tui.ui.words import AGENT_STATE
+from swarm_tui.ui.words import of_agent
 
 READ_AGAIN = 3.0
 """Seconds between two looks at its log while the page is open."""
@@ -121,7 +121,7 @@ class AgentScreen(PageScreen):
             ),
         ]
         said = f"{glyph} {agent.state.value}  "
-        for number, text in enumerate(wrapped(AGENT_STATE[agent.state], width - 11 - len(said))):
+        for number, text in enumerate(wrapped(of_agent(agent, self.told), width - 11 - len(said))):
             first = Segment(said, look[style]) if number == 0 else Segment(" " * len(said))
             rows.append(("state" if number == 0 else "", [first, Segment(text, look["quiet"])]))
         for number, text in enumerate(wrapped(flat(agent.reason, 1000), width - 11) if agent.reason else []):
@@ -197,7 +197,7 @@ class AgentScreen(PageScreen):
         mine = [task for task in self.model.fleet.tasks.values() if task.agent_id == agent.agent_id]
         mine.sort(key=lambda task: (task.state not in OPEN, -task.updated_at))
         rows = [(self._row(task, width), task.task_id) for task in mine[:40]]
-        return [rule(f"tasks {len(mine)} (enter opens one)", width, self.page), *rows] if rows else [
+        return [rule(f"tasks {len(mine)} ({self.told('open')} opens one)", width, self.page), *rows] if rows else [
             rule("tasks", width, self.page), ([Segment("  none yet", look["quiet"])], None)
         ]  # fmt: skip
 
@@ -233,7 +233,7 @@ class AgentScreen(PageScreen):
         rows: list[Line] = [
             ([Segment(f"  {fit(flat(plain(line), 1000), width - 2)}")], None) for line in (self.written or [])[-40:]
         ]
-        return [rule("log (l opens all of it)", width, self.page), *rows] if rows else []
+        return [rule(f"log ({self.told('logs')} opens all of it)", width, self.page), *rows] if rows else []
 
 
 def memory(agent: AgentView) -> str:

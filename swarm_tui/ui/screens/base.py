@@ -151,6 +151,10 @@ class SwarmScreen(Screen[Any]):
 
     # Shared.
 
+    def told(self, act: str) -> str:
+        """The key of an act, for a sentence."""
+        return self.swarm_app.registry.told(act)
+
     @property
     def model(self) -> Model:
         return self.swarm_app.model

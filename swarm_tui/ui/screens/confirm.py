@@ -39,6 +39,7 @@ class ConfirmScreen(Dialog[bool]):
 
     def __init__(self, app: "SwarmApp", asked: Asked) -> None:
         super().__init__(app)
+        self.bind_acts("answer(False)", "back")
         self.asked = asked
         self.void: str | None = None
         """Why it cannot be done any more."""
@@ -59,13 +60,13 @@ class ConfirmScreen(Dialog[bool]):
 
     def hints(self) -> list[Hint]:
         if self.void is not None:
-            return [("Esc", "close")]
+            return [(self.leaves, "close")]
         return [
             ("n", "no"),
             ("y", f"yes, {self.asked.verb}"),
             ("tab", "the other"),
             ("enter", "take it"),
-            ("Esc", "no"),
+            (self.leaves, "no"),
         ]
 
     def renew(self) -> None:

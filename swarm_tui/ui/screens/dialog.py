@@ -2,8 +2,11 @@
 
 from typing import TYPE_CHECKING, TypeVar
 
+from textual.binding import Binding
 from textual.screen import ModalScreen
 
+from swarm_tui.ui.actions import pretty
+from swarm_tui.ui.keymap import types
 from swarm_tui.ui.widgets.footer import Hint, KeyLine
 
 if TYPE_CHECKING:
@@ -13,13 +16,30 @@ Answer = TypeVar("Answer")
 
 
 class Dialog(ModalScreen[Answer]):
-    """Subclasses yield `self.keys_line` in `compose`, and give `hints`."""
+    """Subclasses yield `self.keys_line` in `compose`, and give `hints`. `TYPES`: text is typed in it."""
+
+    TYPES = False
 
     def __init__(self, app: "SwarmApp") -> None:
         super().__init__()
         self.swarm_app = app
         self.keys_line = KeyLine(self.hints)
         app.hold()
+
+    def keys_of(self, act: str) -> list[str]:
+        """The keys of an act, but for those that are text here."""
+        return [key for key in self.swarm_app.registry.keys(act) if not (self.TYPES and types(key))]
+
+    def bind_acts(self, does: str, *acts: str) -> None:
+        """The keys of these acts do it too, where the dialog has no other use for them."""
+        for act in acts:
+            for key in self.keys_of(act):
+                self._bindings.key_to_bindings.setdefault(key, [Binding(key, does, show=False)])
+
+    @property
+    def leaves(self) -> str:
+        """The key that closes it: that of going back, or Esc, which always does."""
+        return next((pretty(key) for key in self.keys_of("back")), pretty("escape"))
 
     def on_mount(self) -> None:
         # Called after the subclass's own: the focus is where the keys are to go.

@@ -64,7 +64,7 @@ class FormScreen(SwarmScreen):
 
     def compose(self) -> ComposeResult:
         yield Static(Content("NEW TASK"), id="title")
-        yield StandingStrip(self.model, self.swarm_app.registry.key_text, id="trouble")
+        yield StandingStrip(self.model, self.swarm_app.registry.told, id="trouble")
         with VerticalScroll(id="scroll", can_focus=False):
             yield self._row("type", "type a part of it, ↓ chooses, enter takes", self.draft.type, "type")
             yield TypeList(id="types")

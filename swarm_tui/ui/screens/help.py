@@ -8,7 +8,7 @@ from swarm_tui.ui.lines import Parts
 from swarm_tui.ui.screens.page import PageScreen
 from swarm_tui.ui.text import fit, wrapped
 from swarm_tui.ui.widgets.page import Line, rule
-from swarm_tui.ui.words import AGENT_STATE, TASK_STATE, WORDS
+from swarm_tui.ui.words import AGENT_STATE, TASK_STATE, WORDS, keyed
 
 _GROUPS = {
     "pages": "Open", "tasks": "Tasks", "agents": "Agents", "swarm": "Swarm", "view": "View", "move": "Move",
@@ -27,7 +27,7 @@ class HelpScreen(PageScreen):
         self.needle = ""
 
     def title_parts(self, width: int) -> Parts:
-        more = f"/{self.needle}" if self.needle else "/ searches, Esc closes"
+        more = f"/{self.needle}" if self.needle else f"{self.told('filter')} searches, {self.told('back')} closes"
         return self.titled("HELP", f"what works here: {self.about}", [Segment(more, self.swarm_app.look["quiet"])])
 
     def lay(self, width: int) -> list[Line]:
@@ -46,8 +46,9 @@ class HelpScreen(PageScreen):
                     and not act.name.startswith("agent_")
                 ):
                     rows += self._row(keys, act.label, act.help, width)
-            if group == "move" and self._has("1-9 agent"):
-                rows += self._row("1 … 9", "agent", "Select agent number 1 to 9.", width)
+            ends = f"{app.registry.key_text('agent_1')} … {app.registry.key_text('agent_9')}"
+            if group == "move" and self._has(f"{ends} agent"):
+                rows += self._row(ends, "agent", "Select agent number 1 to 9.", width)
             if rows:
                 lines += [rule(title, width, self.page), *rows]
         return lines
@@ -72,7 +73,7 @@ class HelpScreen(PageScreen):
         ):
             rows: list[Line] = []
             for state, (glyph, style) in table.items():
-                text = meaning[state]  # type: ignore[index]
+                text = keyed(meaning[state], self.told)  # type: ignore[index]
                 if self._has(f"{state.value} {text}"):
                     words = wrapped(text, max(20, width - 25))
                     rows.append(

@@ -51,7 +51,8 @@ class LogScreen(PageScreen):
         return [self.agent_id]
 
     def title_parts(self, width: int) -> Parts:
-        return self.titled("LOG", self.agent_id, [Segment("f follows, a attaches", self.swarm_app.look["quiet"])])
+        says = f"{self.told('follow')} follows, {self.told('attach')} attaches"
+        return self.titled("LOG", self.agent_id, [Segment(says, self.swarm_app.look["quiet"])])
 
     def lay(self, width: int) -> list[Line]:
         look = self.swarm_app.look

@@ -46,7 +46,7 @@ class PageScreen(Finding, SwarmScreen):
 
     def compose(self) -> ComposeResult:
         yield TitleLine(id="title")
-        yield StandingStrip(self.model, self.swarm_app.registry.key_text, id="trouble")
+        yield StandingStrip(self.model, self.swarm_app.registry.told, id="trouble")
         yield self.page
         yield Prompt()
         yield Footer(id="footer")

@@ -36,16 +36,18 @@ class PaletteScreen(Dialog[None]):
     PaletteScreen PageLines { background: $surface; margin-top: 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,ctrl+p", "leave"),
+        Binding("escape", "leave"),
         Binding("down,ctrl+n", "move(1)"),
         Binding("up", "move(-1)"),
         Binding("pagedown", "move(10)"),
         Binding("pageup", "move(-10)"),
     ]
     AUTO_FOCUS = ""
+    TYPES = True
 
     def __init__(self, app: "SwarmApp", context: Context) -> None:
         super().__init__(app)
+        self.bind_acts("leave", "back", "palette")
         self.context = context
         self.page = PageLines(self.lay)
         self.page.can_focus = False
@@ -60,7 +62,7 @@ class PaletteScreen(Dialog[None]):
         self.set_focus(self.query_one(Input))
 
     def hints(self) -> list[Hint]:
-        return [("↑↓", "choose"), ("enter", "do it, or open it"), ("Esc", "close")]
+        return [("↑↓", "choose"), ("enter", "do it, or open it"), (self.leaves, "close")]
 
     def lay(self, width: int) -> list[Line]:
         query = self.query_one(Input).value.strip()
@@ -69,7 +71,7 @@ class PaletteScreen(Dialog[None]):
             found.append((score, line))
         found.sort(key=lambda pair: -pair[0])
         return [line for _, line in found[:MOST]] or [
-            ([Segment("  Nothing matches; Esc closes", self.swarm_app.look["quiet"])], None)
+            ([Segment(f"  Nothing matches; {self.leaves} closes", self.swarm_app.look["quiet"])], None)
         ]
 
     def _acts(self, query: str, width: int) -> list[tuple[float, Line]]:

@@ -44,8 +44,8 @@ class PanelScreen(SwarmScreen):
 
     def compose(self) -> ComposeResult:
         app = self.swarm_app
-        yield Header(self.model, app.source.facts, read_only=app.read_only, id="header")
-        yield TroubleStrip(self.model, app.registry.key_text, id="trouble")
+        yield Header(self.model, app.source.facts, app.registry, read_only=app.read_only, id="header")
+        yield TroubleStrip(self.model, app.registry.told, id="trouble")
         with Container(id="body"):
             with Container(id="left"):
                 yield AgentTable(self.model, id="agents")

@@ -20,7 +20,7 @@ from swarm_tui.ui.text import ago, bar, clock, fit, flat, span, wrapped
 from swarm_tui.ui.tree import tree
 from swarm_tui.ui.widgets.page import Line, rule
 from swarm_tui.ui.widgets.streamlist import summary
-from swarm_tui.ui.words import TASK_STATE
+from swarm_tui.ui.words import of_task
 
 PARTICULARS = 4
 """Lines that a result which came out badly has above the hops, to be seen without a key."""
@@ -163,7 +163,7 @@ class TaskScreen(PageScreen):
             Segment(f"   priority {flat(task.priority)}", look["quiet"]),
         )
         said = f"{glyph} {task.state.value}  "
-        for number, text in enumerate(wrapped(TASK_STATE[task.state], width - 13 - len(said))):
+        for number, text in enumerate(wrapped(of_task(task, self.told), width - 13 - len(said))):
             first = Segment(said, look[style]) if number == 0 else Segment(" " * len(said))
             row("state" if number == 0 else "", first, Segment(text, look["quiet"]))
         if task.error or task.reason:
@@ -238,7 +238,7 @@ class TaskScreen(PageScreen):
         if value in (None, {}, ""):
             return []
         return [
-            rule(f"{name} (Y copies)", width, self.page),
+            rule(f"{name} ({self.told('copy')} copies)", width, self.page),
             *((parts, name) for parts in tree(value, self.swarm_app.look, width)),
         ]
 
@@ -260,7 +260,7 @@ class TaskScreen(PageScreen):
             ]
             used = sum(part.cell_length for part in line)
             rows.append(([*line, Segment(fit(flat(summary(event)), max(0, width - used)))], event))
-        return [rule("messages (enter opens one)", width, self.page), *rows] if rows else []
+        return [rule(f"messages ({self.told('open')} opens one)", width, self.page), *rows] if rows else []
 
     def _output(self, task: TaskView, width: int) -> list[Line]:
         from swarm_tui.ui.logs import within

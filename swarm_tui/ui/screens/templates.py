@@ -30,11 +30,13 @@ class TemplatesScreen(Dialog[dict[str, Any] | None]):
         Binding("j,down", "move(1)"),
         Binding("k,up", "move(-1)"),
         Binding("enter", "take"),
-        Binding("escape,q,ctrl+o", "leave"),
+        Binding("escape,q", "leave"),
     ]
 
     def __init__(self, app: "SwarmApp", choices: list[Choice]) -> None:
         super().__init__(app)
+        for does, acts in (("leave", ("back", "template")), ("move(1)", ("down",)), ("move(-1)", ("up",))):
+            self.bind_acts(does, *acts)
         self.choices = choices
         self.page = PageLines(self.lay)
 
@@ -44,7 +46,8 @@ class TemplatesScreen(Dialog[dict[str, Any] | None]):
         yield self.keys_line
 
     def hints(self) -> list[Hint]:
-        return [("↑↓", "choose"), ("enter", "take it"), ("Esc", "close")] if self.choices else [("Esc", "close")]
+        leave = (self.leaves, "close")
+        return [("↑↓", "choose"), ("enter", "take it"), leave] if self.choices else [leave]
 
     def on_mount(self) -> None:
         self.page.focus()
@@ -52,14 +55,14 @@ class TemplatesScreen(Dialog[dict[str, Any] | None]):
     def lay(self, width: int) -> list[Line]:
         look = self.swarm_app.look
         rows: list[Line] = [
-            ([Segment(fit(kind, 9), look["quiet"]), Segment(fit(flat(text), width - 9))], entry)
+            ([Segment(fit(f" {kind}", 10), look["quiet"]), Segment(fit(flat(text), width - 10))], entry)
             for kind, text, entry in self.choices
         ]
         return rows or [
             (
                 [
                     Segment(
-                        "No template yet: a layout's handlers may have `templates`; what you send shows here too",
+                        " No template yet: a layout's handlers may have `templates`; what you send shows here too",
                         look["quiet"],
                     )
                 ],

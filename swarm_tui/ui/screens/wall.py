@@ -43,8 +43,8 @@ class WallScreen(SwarmScreen):
 
     def compose(self) -> ComposeResult:
         app = self.swarm_app
-        yield Header(self.model, app.source.facts, read_only=app.read_only, id="header")
-        yield TroubleStrip(self.model, app.registry.key_text, id="trouble")
+        yield Header(self.model, app.source.facts, app.registry, read_only=app.read_only, id="header")
+        yield TroubleStrip(self.model, app.registry.told, id="trouble")
         yield Grid(id="tiles")
         yield Nobody(self.model, id="nobody")
         yield Prompt()

@@ -163,8 +163,11 @@ class AgentTable(Table[AgentView]):
 
     def nothing(self) -> list[str]:
         if self.pattern:
-            return ["No agent in trouble matches" if self.problems else "No agent matches", "Esc clears the filter"]
+            return [
+                "No agent in trouble matches" if self.problems else "No agent matches",
+                f"{self.told('clear')} clears the filter",
+            ]
         if self.problems:
             when = "was in trouble when the broker was lost" if self.model.stale else "is in trouble"
-            return [f"No agent {when}", "Esc shows all"]
+            return [f"No agent {when}", f"{self.told('clear')} shows all"]
         return ["No agent yet", "swarm-tui up LAYOUT starts some; they show here when they register"]

@@ -7,6 +7,7 @@ from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 
+from swarm_tui.config.keynames import key_name
 from swarm_tui.ui.actions import AGENTS, TASKS, pretty
 from swarm_tui.ui.lines import Parts
 from swarm_tui.ui.look import Look
@@ -57,12 +58,12 @@ class KeyLine(Still):
 
     def lines(self, width: int) -> list[Parts]:
         hints = self._hints()
-        return [keys_line(hints, self.look, width, {key: _typed(key) for key, _ in hints if key.isalpha()})]
+        return [keys_line(hints, self.look, width, {key: _typed(name) for key, _ in hints if (name := key_name(key))})]
 
 
 def _typed(key: str) -> str:
     """What a click on a dialog's key does."""
-    return f"app.simulate_key('{'escape' if key == 'Esc' else key}')"
+    return f"app.simulate_key('{key}')"
 
 
 def keys_line(

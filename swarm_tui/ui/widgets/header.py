@@ -9,6 +9,7 @@ from rich.style import Style
 from swarm_tui.domain.problems import Problem
 from swarm_tui.domain.states import LIVE, TaskState
 from swarm_tui.ui import look as looks
+from swarm_tui.ui.actions import Registry
 from swarm_tui.ui.lines import Parts
 from swarm_tui.ui.model import Model
 from swarm_tui.ui.source import Facts
@@ -38,9 +39,10 @@ class Header(Still):
 
     DEFAULT_CSS = "Header { height: 2; background: $panel; }"
 
-    def __init__(self, model: Model, facts: Facts, *, read_only: bool, id: str) -> None:
+    def __init__(self, model: Model, facts: Facts, registry: Registry, *, read_only: bool, id: str) -> None:
         super().__init__(id=id)
         self.model = model
+        self._registry = registry
         self.facts = facts
         self.read_only = read_only
 
@@ -119,8 +121,11 @@ class Header(Still):
 
     def _refused(self) -> Parts:
         refused = self.model.fleet.counts.refused
-        click = clicking("screen.press('E')")
-        return [Segment(f"{refused:,} refused: E ", self.look["warn"] + click)] if refused else []
+        if not refused:
+            return []
+        keys = self._registry.keys("refused")
+        click = clicking(f"screen.press('{keys[0]}')") if keys else Style()
+        return [Segment(f"{refused:,} refused: {self._registry.told('refused')} ", self.look["warn"] + click)]
 
 
 class TroubleStrip(Still):

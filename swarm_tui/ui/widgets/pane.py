@@ -191,7 +191,8 @@ class PaneView(Lines):
             parts.append(Segment(f" /{flat(self.needle, 20)} {place} of {len(self._hits)}", look["accent"]))
         if not self.tail:
             below = max(0, self.count() - self.top - self.room)
-            parts.append(Segment(f" held{f', {below} lines below' if below else ''}: f follows", look["warn"]))
+            held = f" held{f', {below} lines below' if below else ''}: {self.told('follow')} follows"
+            parts.append(Segment(held, look["warn"]))
         return [parts]
 
     def empty(self) -> list[str]:

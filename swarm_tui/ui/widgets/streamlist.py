@@ -140,9 +140,11 @@ class StreamList(Lines):
             Segment(f" {self.model.received:,}", look["strong"]),
         ]
         if stream.paused:
-            parts.append(Segment(f" ‖ paused, {stream.missed:,} came since: P goes on", look["caution"]))
+            parts.append(
+                Segment(f" ‖ paused, {stream.missed:,} came since: {self.told('pause')} goes on", look["caution"])
+            )
         elif not self.tail:
-            parts.append(Segment(" held here: f follows", look["warn"]))
+            parts.append(Segment(f" held here: {self.told('follow')} follows", look["warn"]))
         if stream.pattern.text:
             parts.append(Segment(f" /{flat(stream.pattern.text, 40)} {len(stream.shown):,}", look["accent"]))
         if stream.skipped:
@@ -151,9 +153,9 @@ class StreamList(Lines):
 
     def empty(self) -> list[str]:
         if self.model.stream.pattern.text:
-            return ["No message matches", "Esc clears the filter"]
+            return ["No message matches", f"{self.told('clear')} clears the filter"]
         if self.model.stream.problems:
-            return ["No message tells of trouble", "Esc shows all"]
+            return ["No message tells of trouble", f"{self.told('clear')} shows all"]
         if waiting := self.model.waiting():
             return [f"Opening: waiting for {waiting}"]
         return ["No message yet", "They show here as the swarm speaks"]

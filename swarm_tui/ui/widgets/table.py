@@ -203,8 +203,7 @@ class Table(Lines, Generic[Row]):
         look, marks = self.look, len(self.model.marks[self.NOUN])
         parts = [Segment(f" {marks} marked", look["mark"])] if marks else []
         if self.problems:
-            clear = self.app.registry.key_text("clear")  # type: ignore[attr-defined]
-            parts.append(Segment(f" problems, {clear}: all", look["warn"]))
+            parts.append(Segment(f" problems, {self.told('clear')}: all", look["warn"]))
         if self.pattern:
             parts.append(Segment(f" /{flat(self.pattern, 20)}", look["accent"]))
         return parts

@@ -204,13 +204,14 @@ class TaskTable(Table[TaskView]):
         return title + ([(f" {TABS[self.tab][0]}", "accent")] if self.tab else [])
 
     def nothing(self) -> list[str]:
+        clear, turn = self.told("clear"), f"{self.told('previous_state')} and {self.told('next_state')}"
         if self.pattern:
-            return ["No task in trouble matches" if self.problems else "No task matches", "Esc clears the filter"]
+            return ["No task in trouble matches" if self.problems else "No task matches", f"{clear} clears the filter"]
         if self.problems and not self.tab:
             when = "was in trouble when the broker was lost" if self.model.stale else "is in trouble"
-            return [f"No task {when}", "Esc shows all"]
+            return [f"No task {when}", f"{clear} shows all"]
         if self.tab and self.problems:
-            return [f"No task in trouble is {TABS[self.tab][0]}", "[ and ] turn to other states"]
+            return [f"No task in trouble is {TABS[self.tab][0]}", f"{turn} turn to other states"]
         if self.tab:
-            return [f"No task is {TABS[self.tab][0]}", "[ and ] turn to other states"]
-        return ["No task yet", "n makes one; or in a shell: swarm-tui publish TYPE"]
+            return [f"No task is {TABS[self.tab][0]}", f"{turn} turn to other states"]
+        return ["No task yet", f"{self.told('publish')} makes one; or in a shell: swarm-tui publish TYPE"]

@@ -27,9 +27,10 @@ class Tile(PaneView):
 
     def head(self, width: int) -> list[Parts]:
         look = self.look
-        notes: Parts = [] if self.tail else [Segment(" held: f follows" if self.alone else " held: f", look["warn"])]
+        held = f" held: {self.told('follow')}" + (" follows" if self.alone else "")
+        notes: Parts = [] if self.tail else [Segment(held, look["warn"])]
         if self.alone:
-            notes.append(Segment(" Esc shows all", look["accent"]))
+            notes.append(Segment(f" {self.told('back')} shows all", look["accent"]))
         notes.append(Segment(" " + self.state[0], look[self.state[1]]))
         while len(notes) > 1 and sum(note.cell_length for note in notes) > width // 2:
             notes.pop()
@@ -71,4 +72,4 @@ class Nobody(Lines):
     def empty(self) -> list[str]:
         if waiting := self.model.waiting():
             return [f"Opening: waiting for {waiting}"]
-        return ["No agent yet, so no pane", "swarm-tui up LAYOUT starts some; Esc goes back"]
+        return ["No agent yet, so no pane", f"swarm-tui up LAYOUT starts some; {self.told('back')} goes back"]
