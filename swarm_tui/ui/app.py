@@ -76,7 +76,8 @@ class SwarmApp(TypeAhead, Opening, Watching, Taking, App[int]):
         self.clock = clock
         self.timers = timers
         panels, swarm = self.config.panels, source.facts.swarm
-        self.model = Model(swarm, clock, Stream(swarm, panels.stream_lines, heartbeats=panels.heartbeats))
+        stream = Stream(swarm, panels.stream_lines, heartbeats=panels.heartbeats)
+        self.model = Model(swarm, clock, stream, recording=source.facts.recording)
         self.model.troubles = Troubles(self.state.seen)
         self.registry = Registry(ALL, self.config.keys)
         self._bind_leave()
@@ -168,6 +169,8 @@ class SwarmApp(TypeAhead, Opening, Watching, Taking, App[int]):
         self.main.all_changed()
         if fleet.broker_up and self.model.again:
             self.say("the broker is back; what is below is of now")
+        elif self.model.ended is not None:
+            self.say("the recording ended: all is as it was then")
         elif not fleet.broker_up:
             self.say(f"the broker is lost: {fleet.broker_reason or 'the connection ended'}; all is as it was", bad=True)
         if fleet.broker_up:

@@ -50,12 +50,20 @@ class Delta(Struct):
 
 
 class Model:
-    """The fleet and what the screen adds to it. `clock` gives seconds since the epoch."""
+    """The fleet and what the screen adds to it. `clock` gives seconds since the epoch.
 
-    def __init__(self, swarm: str, clock: Callable[[], float], stream: Stream | None = None) -> None:
+    The end of a `recording` is no loss of the broker: time stands still at the last message.
+    """
+
+    def __init__(
+        self, swarm: str, clock: Callable[[], float], stream: Stream | None = None, *, recording: bool = False
+    ) -> None:
         self.swarm = swarm
-        self.clock = clock
-        self.began = clock()
+        self._clock = clock
+        self._recording = recording
+        self.ended: float | None = None
+        """When the recording ended, by its own time; None while it goes on, and of a swarm that runs."""
+        self._last = self.began = clock()
         self.fleet = Fleet(swarm, kept=ENDED_KEPT)
         self.stream = stream or Stream(swarm)
         self.marks: dict[str, set[str]] = {"agents": set(), "tasks": set()}
@@ -72,6 +80,10 @@ class Model:
         self._problems: list[Problem] | None = None
         self._wrong: dict[str, Set[str]] = {"agents": set(), "tasks": set()}
 
+    def clock(self) -> float:
+        """What time it is in the swarm."""
+        return self._clock() if self.ended is None else self.ended
+
     def feed(self, items: Iterable[Item], now: float) -> Delta:
         """Apply a batch in order."""
         batch = list(items)
@@ -80,11 +92,14 @@ class Model:
         skip = max(0, len(batch) - LISTED)
         for number, item in enumerate(batch):
             if isinstance(item, Link):
+                if self._recording and not item.up:
+                    self.ended = now = self._last
                 self.again = self.fleet.was_linked
                 self._turn(item.up, now)
                 self.fleet.link(item.up, item.reason, now)
                 delta.header = True
                 continue
+            self._last = item.received
             changes = self.fleet.apply(item, now)
             delta.agents |= changes.agents
             delta.tasks |= changes.tasks
@@ -108,6 +123,8 @@ class Model:
 
     def tick(self, now: float) -> Delta:
         """Let time pass: once a second."""
+        if self.ended is not None:
+            return Delta()
         self._problems = None
         changes = self.fleet.tick(now)
         return Delta(agents=set(changes.agents), tasks=set(changes.tasks), header=changes.header)
@@ -122,11 +139,18 @@ class Model:
         """What is wrong, the worst first; counted anew when something changed."""
         if self._problems is None:
             now = self.clock()
-            self._problems = problems(self.fleet, now)
+            self._problems = [self._ending(problem) for problem in problems(self.fleet, now)]
             self.troubles.hear(self._problems, now)
             ids = {problem.id for problem in self._problems}
             self._wrong = {"agents": ids & self.fleet.agents.keys(), "tasks": ids & self.fleet.tasks.keys()}
         return self._problems
+
+    def _ending(self, problem: Problem) -> Problem:
+        """The problem; where it is that nothing comes of a recording that ended, that."""
+        if self.ended is None or problem.subject != "broker":
+            return problem
+        what, todo = "THE RECORDING ENDED: all is as it was then", "leave, or `swarm-tui replay` plays it again"
+        return Problem(severity="info", subject="broker", id="", what=what, todo=todo, kind="ended")
 
     @property
     def connecting(self) -> bool:
@@ -170,7 +194,7 @@ class Model:
     @property
     def stale(self) -> bool:
         """Whether facts cannot be trusted to be of now."""
-        return not self.fleet.broker_up
+        return not self.fleet.broker_up and self.ended is None
 
     def agent(self, agent_id: str | None) -> AgentView | None:
         """The agent of that id."""

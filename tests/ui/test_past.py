@@ -3,13 +3,15 @@
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from swarm_tui.protocol.bodies import Reply
+from swarm_tui.ui.app import SwarmApp
 from swarm_tui.ui.past import HOUR, NEWEST, OVERLAP, TRIES, messages_since
 from swarm_tui.ui.stream import Stream
 from tests.ui import scenes
 from tests.ui.fake import START, SWARM, Clock
-from tests.ui.harness import seated
+from tests.ui.harness import Seat, seated
 
 
 def row(at: float, topic: str, text: str) -> dict[str, object]:
@@ -69,3 +71,33 @@ async def test_what_came_while_the_broker_was_lost_is_asked_for_and_takes_its_pl
         assert texts.index("broadcast") < len(texts) - len(scenes.AGENTS)
         times = [message.received for message in seat.app.model.stream.all][-len(scenes.AGENTS) - 1 :]
         assert times[0] == START + 50
+
+
+@pytest.mark.asyncio
+async def test_the_end_of_a_recording_is_told_as_that_and_time_stands_still() -> None:
+    clock = Clock()
+    source = scenes.build(clock)
+    source.facts = structs.replace(source.facts, broker="recording incident.jsonl")
+    app = SwarmApp(source, clock=clock, timers=False, read_only=True)
+    async with app.run_test(size=(80, 24)) as pilot:
+        seat = Seat(app, pilot, source, clock)
+        scenes.calm(source, clock)
+        await seat.settle()
+        await seat.pass_(1.0)
+        assert seat.has("▶ recording incident.jsonl")
+        source.link(False, "the recording is over")
+        await seat.settle()
+        assert "the recording ended" in seat.footer
+        await seat.pass_(7.0)
+        assert seat.has("■ end of recording incident.jsonl")
+        assert seat.has("THE RECORDING ENDED")
+        before = seat.text()[3:]
+        await seat.pass_(50.0)
+        assert seat.text()[3:] == before
+        app.main.act("problems")
+        await seat.settle()
+        app.open_task("task_77aa01")
+        await seat.settle()
+        assert seat.has("THE RECORDING ENDED")
+        assert not any("broker" in line.lower() for line in seat.text())
+    assert not any("broker" in notice.text for notice in app.notices.all)

@@ -68,12 +68,16 @@ class Header(Still):
             *self._link(),
             Segment(flat(self.facts.broker.split("://", 1)[-1], 30 if width < 100 else 60), look["quiet"]),
         ]
-        if width >= 100 or not self.facts.embedded:
+        if not self.facts.recording and (width >= 100 or not self.facts.embedded):
             parts.append(Segment(" (ours)" if self.facts.embedded else " (not ours)", look["quiet"]))
         return parts + self._dispatcher(width)
 
     def _link(self) -> Parts:
         look = self.look
+        if self.model.ended is not None:
+            return [Segment(" ■ ", look["warn"]), Segment("end of ", look["warn"])]
+        if self.facts.recording:
+            return [Segment(" ▶ ", look["ok"])]
         if self.model.fleet.broker_up:
             return [Segment(" ● ", look["ok"]), Segment("broker ", look["plain"])]
         if self.model.connecting:
