@@ -30,6 +30,14 @@ class Opening:
             page.begin()
             self.push_screen(page)
 
+    def _open_aside(self: "SwarmApp", kind: type["PageScreen"], *subject: object) -> None:  # type: ignore[misc]
+        """A page about the screen: in the place of another such one; of the same, that closes."""
+        page = self.screen
+        if getattr(page, "ASIDE", False):
+            self.pop_screen()
+        if not isinstance(page, kind):
+            self.open_page(kind, *subject)
+
     def open_message(self: "SwarmApp", message: Message) -> None:  # type: ignore[misc]
         """One message as a tree."""
         from swarm_tui.ui.screens.message import MessageScreen
@@ -96,21 +104,19 @@ class Opening:
         """What works here."""
         from swarm_tui.ui.screens.help import HelpScreen
 
-        if not isinstance(self.screen, HelpScreen):
-            self.open_page(HelpScreen, scope)
+        self._open_aside(HelpScreen, scope)
 
     def open_notices(self: "SwarmApp") -> None:  # type: ignore[misc]
         """What the screen has told."""
         from swarm_tui.ui.screens.notices import NoticesScreen
 
-        self.open_page(NoticesScreen)
+        self._open_aside(NoticesScreen)
 
     def open_refusals(self: "SwarmApp") -> None:  # type: ignore[misc]
         """The messages that were refused."""
         from swarm_tui.ui.screens.refusals import RefusalsScreen
 
-        if not isinstance(self.screen, RefusalsScreen):
-            self.open_page(RefusalsScreen)
+        self._open_aside(RefusalsScreen)
 
     def confirm(self: "SwarmApp", asked: Asked, yes: Callable[[], None]) -> None:  # type: ignore[misc]
         """Ask, No first."""

@@ -106,13 +106,23 @@ async def test_a_task_on_its_agents_page_is_cancelled_and_run_again_after_a_ques
 
 
 @pytest.mark.asyncio
-async def test_a_page_is_not_opened_over_itself() -> None:
+async def test_a_page_about_the_screen_takes_the_place_of_another_and_its_key_closes_it() -> None:
     async with seated("trouble") as seat:
-        for key in ("M", "E", "question_mark"):
-            await seat.press(key, key, key)
-            assert "this is it: Esc goes back" in seat.footer
-            await seat.press("escape")
+        pages = {"M": "NOTICES", "E": "REFUSED", "question_mark": "HELP"}
+        for key in ("M", "E", "question_mark", "E", "M", "question_mark"):
+            await seat.press(key)
+            assert seat.has(pages[key])
+            assert len(seat.app.screens_of_ours()) == 2
+        await seat.press("escape")
+        for key in pages:
+            await seat.press(key, key)
             assert seat.app.screen is seat.app.main
+            seat.app.open_task("task_77aa01")
+            await seat.press(key, key)
+            assert seat.has("TASK", "task_77aa01")
+            seat.app.to_main()
+        await seat.press("l", "l")
+        assert "this is it: Esc goes back" in seat.footer
 
 
 @pytest.mark.asyncio

@@ -51,9 +51,9 @@ PAGE_ACTS = (
         keys=("E",),
         label="refused",
         group="pages",
-        can=lambda c: not_there("refused")(c) or (None if c.model.fleet.counts.refused else "no message was refused"),
+        can=lambda c: None if c.model.fleet.counts.refused else "no message was refused",
         run=lambda c: c.app.open_refusals(),
-        help="The messages that were refused: each with its topic and the reason.",
+        help="The messages that were refused: each with its topic and the reason; once more comes back.",
     ),
     Action(
         name="copy",

@@ -3,7 +3,7 @@
 from swarm_tui.protocol.bodies import Halt
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.actions import AGENTS, LISTS, TASKS, Action
-from swarm_tui.ui.acts.subjects import key, linked, not_there, one_agent
+from swarm_tui.ui.acts.subjects import key, linked, one_agent
 from swarm_tui.ui.context import Context
 
 
@@ -118,9 +118,8 @@ SWARM_ACTS = (
         group="screen",
         rank=95,
         scopes=(*LISTS, "form"),
-        can=not_there("help"),
         run=lambda c: c.app.open_help(c.scope),
-        help="What works here and now, and what the words mean.",
+        help="What works here and now, and what the words mean; once more comes back.",
     ),
     Action(
         name="theme",
@@ -135,8 +134,7 @@ SWARM_ACTS = (
         keys=("M",),
         label="notices",
         group="screen",
-        can=not_there("notices"),
         run=lambda c: c.app.open_notices(),
-        help="All that the screen has told, with its time.",
+        help="All that the screen has told, with its time; once more comes back.",
     ),
 )

@@ -21,6 +21,7 @@ class HelpScreen(PageScreen):
 
     SCOPE = "help"
     PAGE = "help"
+    ASIDE = True
 
     def turn_to(self, about: str) -> None:
         self.about = about

@@ -13,6 +13,7 @@ class NoticesScreen(PageScreen):
 
     SCOPE = "message"
     PAGE = "notices"
+    ASIDE = True
 
     def title_parts(self, width: int) -> Parts:
         return self.titled("NOTICES", str(len(self.swarm_app.notices.all)), [])

@@ -36,6 +36,8 @@ class PageScreen(Finding, SwarmScreen):
     """
 
     CSS = "PageScreen { layers: below above; }"
+    ASIDE = False
+    """Whether it is about the screen, not about the swarm: one such page takes the place of another."""
     UPWARD = False
     """Whether words are looked for from the end."""
 

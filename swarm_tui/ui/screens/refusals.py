@@ -15,6 +15,7 @@ class RefusalsScreen(PageScreen):
 
     SCOPE = "problems"
     PAGE = "refused"
+    ASIDE = True
 
     def title_parts(self, width: int) -> Parts:
         fleet = self.model.fleet
