@@ -319,8 +319,8 @@ class Lines(Dragging, can_focus=True):
 
 
 def _pointed(parts: Parts, style: Style) -> Parts:
-    """The line with a bar in its margin, where it has one: the cursor is not told by its colour alone."""
-    if not parts or not parts[0].text.startswith(" "):
+    """The line with a bar in its margin, a heading in its rule: the cursor is not told by its colour alone."""
+    if not parts or not parts[0].text.startswith((" ", "─")):
         return parts
     first = parts[0]
     return [Segment("▌", style), Segment(first.text[1:], first.style), *parts[1:]]

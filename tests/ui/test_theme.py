@@ -4,6 +4,7 @@ import pytest
 from rich.color import Color
 
 from swarm_tui.ui.theme import NAMES, look, themes
+from tests.ui import scenes
 from tests.ui.harness import seated
 
 READABLE = 4.5
@@ -72,3 +73,51 @@ def test_sixteen_colours_put_no_colour_of_theirs_under_the_words() -> None:
     assert look("ansi")["cursor"].bgcolor is None
     assert look("ansi")["cursor"].reverse
     assert look("ansi")["bar"].bgcolor is not None, "progress has a track"
+
+
+@pytest.mark.asyncio
+async def test_the_line_under_the_cursor_has_a_bar_on_every_list_and_page() -> None:
+    async with seated("trouble", (120, 40)) as seat:
+        app = seat.app
+        seat.source.logs["testing-01"] = [f"line {n}" for n in range(5)]
+        scenes.task(seat.source, seat.clock, "task_first", "testing.run", priority="high", ago=1)
+        await seat.settle()
+
+        def bars(place: str) -> str:
+            assert app.front is not None
+            lines = app.front.lines
+            assert lines is not None
+            starts = set()
+            for index in range(lines.count()):
+                lines.go(index)
+                drawn = lines.bare_line(lines.HEAD + lines.cursor - lines.top).text
+                assert drawn.startswith("▌"), f"{place}: {drawn}"
+                starts.add(drawn[1])
+            return "".join(starts)
+
+        for panel in ("agents", "tasks", "stream"):
+            app.main.focus_panel(panel)
+            await seat.settle()
+            assert panel != "tasks" or "▲" in bars(panel)
+            app.main.act("mark_all")
+            assert panel == "stream" or "◆" in bars(panel)
+            bars(panel)
+            app.main.act("mark_all")
+        app.main.focus_panel("agents")
+        app.main.agents.select("testing-01")
+        for place in ("open", "logs", "help", "notices", "refused"):
+            app.main.act(place)
+            await seat.settle()
+            bars(place)
+            app.to_main()
+        app.open_task("task_d3adbf")
+        await seat.settle()
+        bars("task")
+        app.open_message(app.model.stream.all[-1])
+        await seat.settle()
+        bars("message")
+        app.to_main()
+        app.open_form()
+        await seat.settle()
+        await seat.press("ctrl+o")
+        assert app.screen.page.bare_line(0).text.startswith("▌")  # type: ignore[attr-defined]

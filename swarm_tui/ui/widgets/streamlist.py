@@ -121,7 +121,7 @@ class StreamList(Lines):
         room = max(14, min(30, width // 4))
         who = max(12, min(18, width // 6))
         parts = [
-            Segment(clock(message.received) + " ", look["quiet"]),
+            Segment(f" {clock(message.received)} ", look["quiet"]),
             Segment(fit(topic, room) + " ", look[style]),
         ]
         if width >= 70:

@@ -150,9 +150,9 @@ class Table(Lines, Generic[Row]):
         return {}
 
     def laid(self, width: int) -> list[tuple[Column[Any], int]]:
-        """The columns that fit `width`, less the marks' column."""
+        """The columns that fit `width`, less those of the cursor's bar and the marks."""
         if self._laid is None or self._laid[0] != width:
-            self._laid = (width, lay_out(self.COLUMNS, width - 1, self.limits()))
+            self._laid = (width, lay_out(self.COLUMNS, width - 2, self.limits()))
         return self._laid[1]
 
     def parts(self, index: int, width: int) -> Parts:
@@ -161,9 +161,9 @@ class Table(Lines, Generic[Row]):
             return []
         scene = self.scene()
         mark = Segment("◆", self.look["mark"]) if self.marked(index) else self.flag(row)
-        parts: Parts = [mark]
+        parts: Parts = [Segment(" "), mark]
         for column, size in self.laid(width):
-            if len(parts) > 1:
+            if len(parts) > 2:
                 parts.append(Segment(" "))
             parts.extend(column.draw(row, scene, size))
         if self.faded(row, scene):
@@ -189,7 +189,7 @@ class Table(Lines, Generic[Row]):
         title += self._narrowed()
         used = sum(segment.cell_length for segment in title)
         heads: Parts = []
-        at = 1
+        at = 2
         for column, size in self.laid(width - 1):
             if at > used:
                 heads.append(Segment(" " * (at - used)))
