@@ -28,7 +28,8 @@ class Action(Struct, frozen=True, kw_only=True):
     answer where that is not the label. `of_life`: it is about the agent's incarnation, and void for the next one.
 
     `label` is for the footer (a word or two), `help` a sentence. `writes` acts are off under `--read-only`.
-    `rank` orders the footer: 0 keeps it out.
+    `rank` orders the footer: 0 keeps it out. `now` is the label where it does one of two things; `asked_for` tells
+    that the thing at hand is in a state that the act is there to end, so that the footer has it first.
     """
 
     name: str
@@ -41,6 +42,8 @@ class Action(Struct, frozen=True, kw_only=True):
     can: Can = lambda _: None
     confirm: Can = lambda _: None
     yes: Can = lambda _: None
+    now: Can = lambda _: None
+    asked_for: Callable[[Context], bool] = lambda _: False
     writes: bool = False
     of_life: bool = False
     rank: int = 0

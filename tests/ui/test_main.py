@@ -4,7 +4,8 @@ import msgspec
 import pytest
 
 from swarm_tui.config.user import Panels, UserConfig
-from swarm_tui.protocol.bodies import Alert, Status
+from swarm_tui.domain.states import AgentState
+from swarm_tui.protocol.bodies import Alert, Halt, Status
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.screens.confirm import ConfirmScreen
 from swarm_tui.ui.widgets.header import Header
@@ -328,3 +329,25 @@ async def test_a_page_key_moves_the_page_at_once() -> None:
         assert seat.app.screen.lines.top > 10  # type: ignore[attr-defined]
         await seat.press("pageup")
         assert seat.app.screen.lines.top == 0  # type: ignore[attr-defined]
+
+
+@pytest.mark.asyncio
+async def test_the_last_line_has_the_acts_that_matter_for_what_is_selected_at_80_columns() -> None:
+    async with seated("trouble", (80, 24)) as seat:
+        await seat.press("2")
+        assert "r restart  d drain" in seat.footer
+        assert "u undo" not in seat.footer
+        await seat.press("d")
+        await seat.pass_(7.0)
+        assert "u undo  d drain" in seat.footer
+        await seat.press("4")
+        assert "enter open  s start" in seat.footer
+        seat.app.model.fleet.agents["docs-01"].state = AgentState.DRAINING
+        await seat.press("5")
+        assert "enter open  d undrain" in seat.footer
+        seat.app.model.fleet.agents["docs-01"].state = AgentState.ONLINE
+        seat.source.say("operator", Kind.HALT, Halt(reason="wait"))
+        await seat.settle()
+        await seat.press("6")
+        assert "H lift the halt" in seat.footer
+        assert seat.footer.rstrip().endswith("? help")

@@ -85,7 +85,7 @@ async def test_a_click_on_the_scroll_bar_goes_there() -> None:
 @pytest.mark.asyncio
 async def test_a_click_on_a_hint_does_what_its_key_does() -> None:
     async with seated("trouble", (80, 24)) as seat:
-        await click_on(seat, "n new task")
+        await click_on(seat, "n new")
         assert seat.has("NEW TASK")
         await click_on(seat, "close  ")
         assert seat.app.screen is seat.app.main

@@ -147,12 +147,12 @@ async def test_a_dialog_has_the_last_line_and_only_its_keys() -> None:
     async with seated("calm", (80, 24)) as seat:
         await seat.press("9", "r")
         assert "y yes, restart" in seat.footer
-        assert "new task" not in seat.footer
+        assert "n new" not in seat.footer
         await seat.press("n", "ctrl+p")
         assert "Esc close" in seat.footer
-        assert "new task" not in seat.footer
+        assert "n new" not in seat.footer
         await seat.press("escape")
-        assert "new task" in seat.footer
+        assert "n new" in seat.footer
         assert seat.footer.rstrip().endswith("? help")
 
 

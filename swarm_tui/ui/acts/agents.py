@@ -93,9 +93,13 @@ def would_start(context: Context) -> bool:
     return all(agent.state in _DOWN for agent in context.agents)
 
 
+def drains(context: Context) -> bool:
+    """Whether all at hand drain, so that the key takes them back."""
+    return bool(context.agents) and all(agent.state is AgentState.DRAINING for agent in context.agents)
+
+
 def drain(context: Context) -> None:
-    agents = context.agents
-    undrain = all(agent.state is AgentState.DRAINING for agent in agents)
+    agents, undrain = context.agents, drains(context)
     if not undrain:
         agents = [agent for agent in agents if agent.state is not AgentState.DRAINING]
     _drain(context, agents, undrain)
@@ -146,6 +150,8 @@ AGENT_ACTS = (
         rank=50,
         can=_some,
         run=drain,
+        now=lambda c: "undrain" if drains(c) else None,
+        asked_for=lambda c: drains(c),
         help="Give the agent no more tasks; one that it has in hand it finishes. Once more takes it back.",
         confirm=lambda c: f"Drain {who(c.agents)}?" if len(c.agents) > 1 else None,
     ),
@@ -185,6 +191,8 @@ AGENT_ACTS = (
         rank=60,
         can=minded,
         run=start_stop,
+        now=lambda c: "start" if would_start(c) else "stop",
+        asked_for=lambda c: bool(c.agents) and would_start(c),
         help="Start an agent that is down, or stop one that runs, after a yes (it stays down).",
         yes=lambda _: "stop",
         confirm=lambda c: None if would_start(c) else stop_question(c.agents),

@@ -4,8 +4,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from swarm_tui.domain.states import AgentState
-from swarm_tui.ui.acts.agents import would_start
+from swarm_tui.ui.acts.agents import drains, would_start
 from swarm_tui.ui.acts.subjects import names
 from swarm_tui.ui.context import Context
 
@@ -22,10 +21,6 @@ class Way(Struct, frozen=True):
         return None if self.holds(context) else self.else_(context)
 
 
-def _draining(context: Context) -> bool:
-    return all(agent.state is AgentState.DRAINING for agent in context.agents)
-
-
 def _halted(context: Context) -> bool:
     return context.model.fleet.halted is not None
 
@@ -37,8 +32,8 @@ def _who(context: Context) -> str:
 WAYS = {
     "start": Way("start_stop", would_start, lambda c: f"{_who(c)} not down"),
     "stop": Way("start_stop", lambda c: not would_start(c), lambda c: f"{_who(c)} down already"),
-    "drain": Way("drain", lambda c: not _draining(c), lambda c: f"{_who(c)} draining already"),
-    "undrain": Way("drain", _draining, lambda c: f"{_who(c)} not draining"),
+    "drain": Way("drain", lambda c: not drains(c), lambda c: f"{_who(c)} draining already"),
+    "undrain": Way("drain", drains, lambda c: f"{_who(c)} not draining"),
     "halt": Way("halt", lambda c: not _halted(c), lambda _: "the swarm is halted already"),
     "resume": Way("halt", _halted, lambda _: "the swarm is not halted"),
 }

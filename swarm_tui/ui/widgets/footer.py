@@ -8,7 +8,8 @@ from rich.segment import Segment
 from rich.style import Style
 
 from swarm_tui.config.keynames import key_name
-from swarm_tui.ui.actions import AGENTS, TASKS, pretty
+from swarm_tui.ui.actions import AGENTS, TASKS, Action, pretty
+from swarm_tui.ui.context import Context
 from swarm_tui.ui.lines import Parts
 from swarm_tui.ui.look import Look
 from swarm_tui.ui.text import fit
@@ -37,14 +38,29 @@ class Footer(Still):
             return [[Segment(fit(f" {'✗' if notice.bad else '›'} {notice.text}", width), self.look[style])]]
         registry, context = screen.swarm_app.registry, screen.context()
         typing = screen.scope == "form"
-        acts = [act for act in registry.here(screen.scope) if act.rank and act.why_not(context) is None]
+        acts = [
+            act
+            for act in registry.here(screen.scope)
+            if (act.rank or act.asked_for(context)) and act.why_not(context) is None
+        ]
         own = "tasks" if screen.scope in TASKS else "agents" if screen.scope in AGENTS else ""
-        acts.sort(key=lambda act: act.rank / 10 + 5 if act.group == own else act.rank)
-        hints = [(registry.key_text(act.name, typing=typing), act.label) for act in acts if act.name != "help"]
+        acts.sort(key=lambda act: _place(act, own, context))
+        hints = [
+            (registry.key_text(act.name, typing=typing), act.now(context) or act.label)
+            for act in acts
+            if act.name != "help"
+        ]
         keys = [key for act in registry.here(screen.scope) for key in registry.keys(act.name)]
         clicks = {pretty(key): f"screen.press('{key}')" for key in keys}
         last = (registry.key_text("help", typing=typing), "help")
         return [keys_line(hints, self.look, width, clicks, last, self.note)]
+
+
+def _place(act: Action, own: str, context: Context) -> float:
+    """Where the act stands: what the thing at hand waits for, then what is done to such things, then all else."""
+    if act.asked_for(context):
+        return 5.1
+    return act.rank / 10 + 5 if act.group == own else act.rank
 
 
 class KeyLine(Still):
