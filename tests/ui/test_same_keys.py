@@ -148,15 +148,12 @@ async def test_a_payloads_line_opens_no_agent_of_that_name() -> None:
 async def test_a_panel_at_its_limit_says_so_and_turns_back_at_once() -> None:
     async with seated("calm") as seat:
 
-        def height() -> str:
-            return str(seat.app.main.agents.styles.height)
-
         for _ in range(30):
             await seat.pilot.press("greater_than_sign")
         assert "cannot be larger here" in seat.footer
-        largest = height()
+        largest = seat.app.main.arranged.rows
         await seat.press("less_than_sign")
-        assert height() != largest
+        assert seat.app.main.arranged.rows != largest
         assert "cannot" not in seat.footer
 
 

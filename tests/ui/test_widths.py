@@ -46,3 +46,46 @@ async def test_long_values_are_broken_and_not_cut() -> None:
         await seat.settle()
         assert seat.has("testing.part-00")
         assert seat.has("testing.part-11")
+
+
+@pytest.mark.asyncio
+async def test_a_large_terminal_is_used_whole() -> None:
+    async with seated("calm", (200, 50)) as seat:
+        text = seat.text()
+        bottom = text[-3]
+        assert bottom[:119].strip(), "the pane stands below the tasks"
+        assert bottom[121:].strip(), "the stream has its column to the end"
+        assert [panel.size.height for panel in (seat.app.main.agents, seat.app.main.tasks, seat.app.main.pane)] == [
+            10, 22, 15,
+        ]  # fmt: skip
+        seat.app.main.focus_panel("pane")
+        await seat.press("greater_than_sign")
+        assert seat.app.main.pane.size.height == 16
+        await seat.press("z")
+        assert seat.app.main.pane.size.height == 47
+        await seat.press("z")
+        seat.app.open_agent("testing-01")
+        await seat.settle()
+        assert seat.has("role    testing", "── pulse")
+        await seat.press("escape", "n")
+        await seat.type("code.review")
+        assert seat.has("path*", "base")
+        assert seat.has("to agent", "priority", "timeout")
+        await seat.press("ctrl+r")
+        assert seat.app.screen.query_one("TextArea").size.height == 20
+        await seat.pilot.resize_terminal(80, 24)
+        await seat.press("ctrl+r")
+        assert not seat.has("path*", "base")
+
+
+@pytest.mark.asyncio
+async def test_at_120_columns_the_room_is_for_what_tells_more() -> None:
+    async with seated("trouble") as seat:
+        scenes.task(seat.source, seat.clock, "task_0123456789ab", "testing.run", "testing-01", ago=3)
+        await seat.settle()
+        tasks = seat.app.main.tasks
+        assert {column.head: size for column, size in tasks.laid(tasks.size.width - 1)}["HOW IT GOES"] >= 36
+        assert seat.has("running", "task_012…789ab")
+        seat.app.model.fleet.agents["testing-01"].task_id = "task_0123456789ab"
+        seat.app.main.agents.refill()
+        assert seat.has("testing-01", "task_0123456789ab")

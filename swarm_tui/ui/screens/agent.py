@@ -17,12 +17,14 @@ from swarm_tui.ui.screens.page import PageScreen
 from swarm_tui.ui.sgr import plain
 from swarm_tui.ui.text import BEAT, ago, amount, bar, beats, clock, fit, flat, lateness, spark, wrapped
 from swarm_tui.ui.widgets.agents import QUIET, fresh
-from swarm_tui.ui.widgets.page import Line, rule
+from swarm_tui.ui.widgets.page import Line, beside, rule
 from swarm_tui.ui.words import of_agent
 
 READ_AGAIN = 3.0
 """Seconds between two looks at its log while the page is open."""
 LIVES = 40
+WIDE = 150
+"""Columns from which what it is and how its heart beats stand side by side."""
 
 
 class AgentScreen(PageScreen):
@@ -100,9 +102,12 @@ class AgentScreen(PageScreen):
         agent = self.model.agent(self.agent_id)
         if agent is None:
             return [([Segment("  It has not been heard of.", self.swarm_app.look["quiet"])], None)]
+        half = width // 2
+        top = [*self._facts(agent, width), *self._pulse(agent, width)]
+        if width >= WIDE:
+            top = beside(self._facts(agent, half - 2), self._pulse(agent, width - half), half)
         return [
-            *self._facts(agent, width),
-            *self._pulse(agent, width),
+            *top,
             *self._tasks(agent, width),
             *self._lives(agent, width),
             *self._written(agent, width),
@@ -195,13 +200,19 @@ class AgentScreen(PageScreen):
     def _tasks(self, agent: AgentView, width: int) -> list[Line]:
         look = self.swarm_app.look
         mine = [task for task in self.model.fleet.tasks.values() if task.agent_id == agent.agent_id]
+        count = len(mine)
         mine.sort(key=lambda task: (task.state not in OPEN, -task.updated_at))
-        rows = [(self._row(task, width), task.task_id) for task in mine[:40]]
-        return [rule(f"tasks {len(mine)} ({self.told('open')} opens one)", width, self.page), *rows] if rows else [
+        mine = mine[:40]
+        sizes = (
+            min(40 if width >= WIDE else 24, max((len(task.task_id) for task in mine), default=0) + 1),
+            min(40 if width >= WIDE else 18, max((len(task.type) for task in mine), default=0) + 1),
+        )
+        rows = [(self._row(task, width, sizes), task.task_id) for task in mine]
+        return [rule(f"tasks {count} ({self.told('open')} opens one)", width, self.page), *rows] if rows else [
             rule("tasks", width, self.page), ([Segment("  none yet", look["quiet"])], None)
         ]  # fmt: skip
 
-    def _row(self, task: TaskView, width: int) -> Parts:
+    def _row(self, task: TaskView, width: int, sizes: tuple[int, int]) -> Parts:
         look, now = self.swarm_app.look, self.model.clock()
         glyph, style = looks.TASK[task.state]
         how = (
@@ -211,8 +222,8 @@ class AgentScreen(PageScreen):
         )
         parts = [
             Segment(f"  {glyph} {task.state.value:<12}", look[style]),
-            Segment(fit(flat(task.task_id), 40 if width >= 140 else 24) + " ", look["strong"]),
-            Segment(fit(flat(task.type), 30 if width >= 140 else 18) + " "),
+            Segment(fit(flat(task.task_id), sizes[0]) + " ", look["strong"]),
+            Segment(fit(flat(task.type), sizes[1]) + " "),
             Segment(fit(ago(now - task.updated_at), 5, True) + "  ", look["quiet"]),
         ]
         return [*parts, Segment(fit(how, max(0, width - sum(p.cell_length for p in parts))), look["quiet"])]

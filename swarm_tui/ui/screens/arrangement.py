@@ -7,11 +7,12 @@ if TYPE_CHECKING:
     from swarm_tui.ui.screens.panels import PanelScreen
 
 PANELS = ("agents", "tasks", "stream", "pane")
-_LEFT, _RIGHT = frozenset({"agents", "tasks"}), frozenset({"stream", "pane"})
+_LISTS, _LIVE = ("agents", "tasks"), frozenset({"stream", "pane"})
 
 
 class Arrangement:
-    """Narrow: stacked, stream and pane sharing the last place. Wide: two columns.
+    """Narrow: stacked, stream and pane sharing the last place. Wide: the stream beside all else, for it alone fills any
+    height.
 
     `panels` are those that are open, in the order in which tab visits them; `sizes` are the lines that the user added
     to a panel, or took from it.
@@ -23,12 +24,14 @@ class Arrangement:
         self.sizes = dict(sizes)
         self.zoomed = False
         self._bottom = "stream" if "stream" in self.panels else "pane"
+        self.rows = ""
+        """The lines of the rows as they are laid out."""
 
     def open(self, name: str) -> None:
         """Make the panel one of those that show."""
         if name not in self.panels:
             self.panels.append(name)
-        if name in _RIGHT:
+        if name in _LIVE:
             self._bottom = name
 
     def resize(self, name: str, by: int) -> None:
@@ -43,16 +46,11 @@ class Arrangement:
         width, height = screen.size
         wide = width >= 160 and height >= 30
         narrow = not wide and (width < 110 or height < 30)
-        body = screen.query_one("#body")
-        body.set_class(wide, "wide")
-        body.set_class(not narrow and not wide, "medium")
-        if focus in _RIGHT:
+        if focus in _LIVE:
             self._bottom = focus
         shown = self._shown(narrow, focus)
         for name in PANELS:
             screen.query_one(f"#{name}").display = name in shown
-        screen.query_one("#left").display = bool(shown & _LEFT)
-        screen.query_one("#right").display = bool(shown & _RIGHT)
         room = height - 3 - screen.trouble.tall
         if wide:
             self._columns(shown, room)
@@ -63,38 +61,52 @@ class Arrangement:
         if self.zoomed:
             return {focus}
         shown = set(self.panels)
-        if narrow and shown >= _RIGHT:
+        if narrow and shown >= _LIVE:
             shown.discard("pane" if self._bottom == "stream" else "stream")
         return shown
 
     def _columns(self, shown: set[str], room: int) -> None:
-        right, agents = self._screen.query_one("#right"), self._screen.query_one("#agents")
-        right.styles.height, right.styles.width = "1fr", "2fr"
-        if not shown >= _LEFT:
-            agents.styles.height = "1fr"
-        else:
-            agents.styles.height = self._sized("agents", min(self._wants(), room // 2), 3, room - 4)
-        stream = self._screen.query_one("#stream")
-        if not shown >= _RIGHT:
-            stream.styles.height = "1fr"
-        else:
-            stream.styles.height = self._sized("stream", room // 2 - self.sizes.get("pane", 0), 3, room - 3)
+        """One column beside another: the stream, or else the pane, at the right."""
+        right = next((name for name in ("stream", "pane") if name in shown), None)
+        left = [name for name in (*_LISTS, "pane") if name in shown and name != right]
+        if right is None or not left:
+            self._place(left or list(shown), [])
+            return
+        self._place([left[0], right, *left[1:]], self._lines(left, room, "pane", room // 3), beside=right)
 
     def _stack(self, shown: set[str], room: int, narrow: bool, focus: str) -> None:
-        right, agents = self._screen.query_one("#right"), self._screen.query_one("#agents")
-        right.styles.width = "1fr"
-        self._screen.query_one("#stream").styles.height = "1fr"
-        bottom = 0
-        if shown & _RIGHT and not shown & _LEFT:
-            right.styles.height = "1fr"
-        elif shown & _RIGHT:
-            size = (10 if focus in _RIGHT else 3) if narrow else room * 2 // 5
-            bottom = self._sized(self._bottom, size, 2, room - 6)
-            right.styles.height = bottom
-        if not shown >= _LEFT:
-            agents.styles.height = "1fr"
-        else:
-            agents.styles.height = self._sized("agents", min(self._wants(), room - bottom - 4), 3, room - bottom - 3)
+        """One over another; stream and pane side by side where both show."""
+        names = [name for name in PANELS if name in shown]
+        rows = [name for name in names if name != "pane" or "stream" not in shown]
+        bottom = (10 if focus in _LIVE else 3) if narrow else room * 2 // 5
+        self._place(names, self._lines(rows, room, self._bottom, bottom), across=shown >= _LIVE)
+
+    def _lines(self, rows: list[str], room: int, low: str, size: int) -> list[int]:
+        """The lines of each row; 0 for the one that has what the others leave. `low` has the last, of about `size`."""
+        lists = [name for name in rows if name in _LISTS]
+        live = rows[-1] if rows and rows[-1] in _LIVE and lists else ""
+        last = self._sized(low, size, 2, room - 6) if live else 0
+        heights = {live: last}
+        if len(lists) == 2:
+            heights["agents"] = self._sized("agents", min(self._wants(), room - last - 4), 3, room - last - 3)
+        return [heights.get(name, 0) for name in rows]
+
+    def _place(self, names: list[str], rows: list[int], *, beside: str | None = None, across: bool = False) -> None:
+        """Put the panels into the grid, in this order. `beside` has the right column, `across`: two share the last."""
+        screen = self._screen
+        body = screen.query_one("#body")
+        two = beside is not None or across
+        for name in names:
+            style = screen.query_one(f"#{name}").styles
+            style.row_span = len(rows) if name == beside else 1
+            style.column_span = 2 if across and name in _LISTS else 1
+        body.styles.grid_size_columns = 2 if two else 1
+        body.styles.grid_columns = "3fr 2fr" if beside else "1fr 1fr" if two else "1fr"
+        self.rows = " ".join(str(row) if row else "1fr" for row in rows) or "1fr"
+        body.styles.grid_rows = self.rows
+        order = [*names, *(name for name in PANELS if name not in names)]
+        if [child.id for child in body.children] != order:
+            body.sort_children(key=lambda child: order.index(child.id or ""))
 
     def _wants(self) -> int:
         rows = len(self._screen.agents.rows)

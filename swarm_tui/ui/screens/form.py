@@ -8,7 +8,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.events import Key
+from textual.events import Key, Resize
 from textual.widgets import Input, Static, TextArea
 
 from swarm_tui.ui.draft import Field, as_text, fields_of, payload_of, shown, task_of, values_from
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from swarm_tui.ui.app import SwarmApp
 
 KEPT = 20
+WIDE, TALL = 150, 36
+"""Columns from which two fields stand side by side, and lines from which a payload has many."""
 
 
 class FormScreen(SwarmScreen):
@@ -45,6 +47,12 @@ class FormScreen(SwarmScreen):
                           max-width: 100; }
     FormScreen TextArea, FormScreen TextArea:ansi { background: $field; }
     FormScreen TextArea:focus { border: none; border-left: outer $accent; }
+    FormScreen #how { height: auto; }
+    FormScreen.wide #type { width: 50%; padding-right: 1; }
+    FormScreen.wide #fields.apart { layout: grid; grid-size: 2; grid-rows: auto; grid-gutter: 0 2; }
+    FormScreen.wide #how { layout: grid; grid-size: 3; grid-rows: 2; grid-gutter: 0 2; }
+    FormScreen.wide FieldRow, FormScreen.wide TextArea { max-width: 100%; }
+    FormScreen.tall TextArea { height: 20; }
     FormScreen #rawhelp, FormScreen .hint { color: $text-muted; margin-left: 12; }
     """
 
@@ -69,11 +77,16 @@ class FormScreen(SwarmScreen):
             yield self._row("type", "type a part of it, ↓ chooses, enter takes", self.draft.type, "type")
             yield TypeList(id="types")
             yield Vertical(id="fields")
-            yield self._row("to agent", "empty: whoever is free", self.draft.target, "target")
-            yield self._row("priority", "low, medium or high", self.draft.priority, "priority")
-            yield self._row("timeout", "seconds; empty: as the layout says", self.draft.timeout, "timeout")
+            with Vertical(id="how"):
+                yield self._row("to agent", "empty: whoever is free", self.draft.target, "target")
+                yield self._row("priority", "low, medium or high", self.draft.priority, "priority")
+                yield self._row("timeout", "seconds; empty: as the layout says", self.draft.timeout, "timeout")
         yield SentLine(id="sent")
         yield Footer(id="footer")
+
+    def on_resize(self, event: Resize) -> None:
+        self.set_class(event.size.width >= WIDE, "wide")
+        self.set_class(event.size.height >= TALL, "tall")
 
     def _row(self, name: str, help: str, value: str, id: str | None = None, spec: Field | None = None) -> FieldRow:
         return FieldRow(name, help, value, holds=self._holds, spec=spec, id=id)
@@ -112,6 +125,7 @@ class FormScreen(SwarmScreen):
             self._fit()
         self._for = self.draft.type
         self._shape = self._wanted()
+        place.set_class(self._shape[0] == "fields", "apart")
         if self._shape[0] == "none":
             await place.mount(Static(Content("its fields show here when it has a type"), classes="hint"))
         elif self._shape[0] == "part":

@@ -24,17 +24,11 @@ if TYPE_CHECKING:
 
 
 class PanelScreen(SwarmScreen):
-    """Four panels. Narrow: stacked, stream and pane sharing the last place. Wide: two columns."""
+    """Four panels, arranged for the screen's size."""
 
     CSS = """
     PanelScreen { layers: below above; }
-    #body { layout: vertical; height: 1fr; }
-    #left { layout: vertical; height: 1fr; width: 1fr; }
-    #right { layout: horizontal; height: 10; width: 1fr; }
-    #body.wide { layout: horizontal; }
-    #body.wide #left { width: 3fr; }
-    #body.wide #right { layout: vertical; height: 1fr; width: 2fr; margin-left: 1; }
-    #body.medium #pane { margin-left: 1; }
+    #body { layout: grid; height: 1fr; grid-gutter: 0 1; }
     """
 
     def __init__(self, app: "SwarmApp") -> None:
@@ -47,12 +41,10 @@ class PanelScreen(SwarmScreen):
         yield Header(self.model, app.source.facts, app.registry, read_only=app.read_only, id="header")
         yield TroubleStrip(self.model, app.registry.told, id="trouble")
         with Container(id="body"):
-            with Container(id="left"):
-                yield AgentTable(self.model, id="agents")
-                yield TaskTable(self.model, id="tasks")
-            with Container(id="right"):
-                yield StreamList(self.model, id="stream")
-                yield PaneView(id="pane")
+            yield AgentTable(self.model, id="agents")
+            yield TaskTable(self.model, id="tasks")
+            yield StreamList(self.model, id="stream")
+            yield PaneView(id="pane")
         yield Prompt()
         yield Footer(id="footer")
 
@@ -82,16 +74,13 @@ class PanelScreen(SwarmScreen):
 
     def resize_panel(self, by: int) -> None:
         """Make the panel with the focus larger or smaller; where it cannot be, nothing is kept of it."""
-        sizes, heights = dict(self.arranged.sizes), self._heights()
+        sizes, rows = dict(self.arranged.sizes), self.arranged.rows
         self.arranged.resize(self.panel, by)
         self.fit_panels()
-        if self._heights() == heights:
+        if self.arranged.rows == rows:
             self.arranged.sizes = sizes
             self.swarm_app.say(f"the panel cannot be {'larger' if by > 0 else 'smaller'} here", bad=True)
         self.swarm_app.state.sizes = dict(self.arranged.sizes)
-
-    def _heights(self) -> list[str]:
-        return [str(self.query_one(f"#{name}").styles.height) for name in ("agents", "right", "stream")]
 
     def zoom(self) -> None:
         """Give the panel all the room, or give it back."""
@@ -149,7 +138,6 @@ class PanelScreen(SwarmScreen):
         self.arranged.open(name)
         widget = self.query_one(f"#{name}")
         widget.display = True
-        self.query_one("#left" if name in ("agents", "tasks") else "#right").display = True
         self.set_focus(widget)
         self.fit_panels()
 

@@ -123,7 +123,9 @@ def does(agent: AgentView, scene: Scene, width: int) -> Parts:
     if task is None or task.progress is None:
         return id_cell(agent.task_id, "busy", scene, width)
     percent = f"{task.progress:4.0f}%"
-    gauge = min(12, width // 3) if width >= 24 else 0
+    # The id whole before the bar: the percentage says the same.
+    gauge = min(12, width // 3, width - len(percent) - len(agent.task_id) - 1) if width >= 24 else 0
+    gauge = gauge if gauge >= 3 else 0
     name = Segment(fit_id(flat(agent.task_id), width - len(percent) - gauge - (1 if gauge else 0)), scene.look["busy"])
     drawn = [Segment(" "), Segment(bar(task.progress, gauge), scene.look["bar"] + scene.look["head"])] if gauge else []
     return [name, *drawn, Segment(percent, scene.look["busy"])]

@@ -63,6 +63,18 @@ class PageLines(Lines):
         return "".join(segment.text for segment in self.laid[index][0]).rstrip()
 
 
+def beside(left: list[Line], right: list[Line], width: int) -> list[Line]:
+    """Two blocks of lines side by side, the left one `width` columns; what a line is about is said by the left one."""
+    lines: list[Line] = []
+    for number in range(max(len(left), len(right))):
+        parts, about = left[number] if number < len(left) else ([], None)
+        used = sum(part.cell_length for part in parts)
+        lines.append(
+            ([*parts, Segment(" " * max(0, width - used)), *(right[number][0] if number < len(right) else [])], about)
+        )
+    return lines
+
+
 def rule(title: str, width: int, page: Lines) -> Line:
     """A heading across the page."""
     text = f"── {title} "

@@ -195,7 +195,7 @@ class TaskTable(Table[TaskView]):
         if self.size.width < 100:
             return {"TASK": min(task, 13), "TYPE": 12, "AGENT": min(agent, 14)}
         if self.size.width < 140:
-            return {"TASK": min(task, 24), "TYPE": min(type_, 18), "AGENT": min(agent, 20)}
+            return {"TASK": min(task, 14), "TYPE": min(type_, 18), "AGENT": min(agent, 20)}
         return {"TASK": min(task, 40), "TYPE": min(type_, 24), "AGENT": min(agent, 28)}
 
     def title(self) -> list[tuple[str, str]]:
