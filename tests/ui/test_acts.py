@@ -266,8 +266,13 @@ async def test_a_tasks_page_restarts_its_agent_after_a_yes_that_names_it() -> No
             assert isinstance(seat.app.screen, ConfirmScreen)
             assert words in seat.app.screen.question
             await seat.press("y", "escape")
-        told = [(body.command, body.agent_id) for _, body, _ in seat.source.acts if isinstance(body, HostControl)]
-        assert told == [("restart", "testing-01"), ("restart", "code-review-01")]
+        seat.app.open_task("task_77aa01")
+        await seat.settle()
+        await seat.press("R")
+        assert seat.has("Restart testing-01 as soon as it has no task?")
+        await seat.press("y", "escape")
+        told = [(body.when_idle, body.agent_id) for _, body, _ in seat.source.acts if isinstance(body, HostControl)]
+        assert told == [(False, "testing-01"), (False, "code-review-01"), (True, "testing-01")]
         seat.app.open_task("task_bb7c12")
         await seat.settle()
         await seat.press("r")

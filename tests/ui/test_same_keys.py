@@ -147,7 +147,6 @@ async def test_a_payloads_line_opens_no_agent_of_that_name() -> None:
 @pytest.mark.asyncio
 async def test_a_panel_at_its_limit_says_so_and_turns_back_at_once() -> None:
     async with seated("calm") as seat:
-
         for _ in range(30):
             await seat.pilot.press("greater_than_sign")
         assert "cannot be larger here" in seat.footer

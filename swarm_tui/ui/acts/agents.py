@@ -180,6 +180,8 @@ AGENT_ACTS = (
         can=minded,
         run=restart_idle,
         help="Restart the agent as soon as it has no task.",
+        confirm=lambda c: f"Restart {who(c.agents)} as soon as it has no task?" if c.scope == "task" else None,
+        yes=lambda _: "restart",
     ),
     Action(
         name="start_stop",
