@@ -15,6 +15,7 @@ from swarm_tui.domain.fleet import Fleet
 from swarm_tui.domain.summary import status_json
 from swarm_tui.protocol import codec
 from swarm_tui.protocol.envelope import Rejected
+from swarm_tui.protocol.names import InvalidNameError, check_swarm
 from swarm_tui.protocol.topics import Kind
 
 _LONGEST_PAUSE = 5.0
@@ -30,9 +31,14 @@ _KINDS = sorted((kind.value for kind in Kind if kind.value), key=len, reverse=Tr
 @json_option
 def command(file: Path, speed: float, swarm: str | None, plain: bool, summary: bool, as_json: bool) -> int:
     """Play a recording of `watch --record` on the same screen; without a terminal, a line each message."""
+    if swarm is not None:
+        try:
+            check_swarm(swarm)
+        except InvalidNameError as error:
+            raise Failure(str(error), USAGE) from None
     lines = list(read_lines(file))
     if not lines:
-        raise Failure(f"{file} holds no message; `swarm-tui watch --record {file}` makes a recording", USAGE)
+        raise Failure(f"{file} holds no message; `swarm-tui watch --record FILE` makes a recording", USAGE)
     name = swarm or _swarm_of(lines)
     if summary:
         print_json(_end(name, lines))

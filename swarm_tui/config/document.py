@@ -54,11 +54,12 @@ def read_document(path: Path, environ: Mapping[str, str], *, show: str | None = 
     """Read a YAML file; `show` is the name that mistakes are given under. Raises ConfigError when it is no YAML."""
     name = show or str(path)
     try:
-        raw = path.read_bytes()
+        with open(path, "rb") as file:
+            raw = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise whole_file(name, f"cannot be read: {error.strerror or error}") from None
     if len(raw) > MAX_BYTES:
-        raise whole_file(name, f"{len(raw):,} bytes; a configuration has at most {MAX_BYTES:,}")
+        raise whole_file(name, f"more than {MAX_BYTES:,} bytes; a configuration has no more")
     return parse_document(raw, name, environ)
 
 

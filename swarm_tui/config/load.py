@@ -1,6 +1,7 @@
 """Layouts: where they are found, and how one becomes structs."""
 
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -70,10 +71,9 @@ def find_layout(name_or_path: str, cwd: Path) -> Path:
     """
     if "/" in name_or_path or name_or_path.endswith((".yml", ".yaml")):
         path = cwd / at_home(name_or_path)
-        if path.is_file():
-            return path
-        reason = "is a folder, not a layout" if path.is_dir() else "no such file"
-        raise UnknownLayoutError([Problem(name_or_path, 0, 0, reason)])
+        if reason := _no_file(path):
+            raise UnknownLayoutError([Problem(name_or_path, 0, 0, reason)])
+        return path
     known = known_layouts(cwd)
     if name_or_path in known:
         return known[name_or_path][1]
@@ -81,6 +81,19 @@ def find_layout(name_or_path: str, cwd: Path) -> Path:
     hint = near(name_or_path, sorted(known)) if known else ""
     meant = hint if "did you mean" in hint else ""
     raise UnknownLayoutError([Problem(name_or_path, 0, 0, f"no layout of that name{meant}; found: {listed}")])
+
+
+def _no_file(path: Path) -> str:
+    """Why there is no layout to read at `path`; empty when there is a file."""
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return "no such file"
+    except OSError as error:
+        return f"cannot be read: {error.strerror or error}"
+    if stat.S_ISREG(mode):
+        return ""
+    return "is a folder, not a layout" if stat.S_ISDIR(mode) else "is a device or a pipe, not a layout's file"
 
 
 def load_layout(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarm_tui.cli import show
+from swarm_tui.cli import recording, show
 from swarm_tui.cli.common import Failure, target
 from swarm_tui.cli.group import run
 from swarm_tui.cli.logfile import last_lines, plain
@@ -76,7 +76,7 @@ def test_a_slip_in_a_fields_name_is_told() -> None:
 LINES = st.lists(
     st.builds(
         Line,
-        at=st.floats(0, 4e9),
+        at=st.floats(0, 2e11),
         topic=st.text(st.characters(exclude_categories=["Cs"]), max_size=20),
         payload=st.binary(max_size=60),
         retained=st.booleans(),
@@ -106,6 +106,60 @@ def test_a_broken_recording_names_its_line(tmp_path: Path) -> None:
     path.write_bytes(b'{"at":1,"topic":"a/b","payload":"{}"}\nnonsense\n')
     with pytest.raises(Failure, match=r"r\.jsonl:2:1: not a line of a recording"):
         list(read_lines(path))
+
+
+@pytest.mark.parametrize(
+    ("raw", "place", "says"),
+    [
+        (b'{"at":1,"topic":"a/b"} x\n', "1:24", "extra data"),
+        (b'{"at":1,"topic":"a/b"}\n{"at":2,"topic":3}\n', "2:9", "Expected `str`, got `int`"),
+        (b'{"at":1e300,"topic":"a/b"}\n', "1:2", "Expected `float` <= "),
+        (b'{"at":-1,"topic":"a/b"}\n', "1:2", "Expected `float` >= 0"),
+        (b'{"at":1}\n', "1:1", "missing required field `topic`"),
+        (b"\x1f\x8b\x08\n", "1:1", "binary data"),
+        (b'{"at":1,"topic":"\xff"}\n', "1:1", "can't decode byte 0xff"),
+        (b"\0" * 20, "1:1", "binary data"),
+        (b"no JSON at all", "1:1", "expecting value"),
+    ],
+)
+def test_what_is_no_line_of_a_recording_is_named_with_its_place(
+    raw: bytes, place: str, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "r.jsonl"
+    path.write_bytes(raw)
+    assert run(["replay", str(path), "--plain", "--speed", "0"]) == 2
+    assert f"{path}:{place}: not a line of a recording: " in (said := capsys.readouterr().err)
+    assert says in said
+    assert said.count("\n") == 1
+
+
+def test_a_replay_reads_no_more_of_a_line_than_a_line_may_hold(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["replay", "/dev/zero"]) == 2
+    assert "/dev/zero:1:1: not a line of a recording: binary data" in capsys.readouterr().err
+
+
+def test_a_replay_holds_no_more_than_memory_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "r.jsonl"
+    path.write_bytes(b"\n" * 9 + b'{"at":1,"topic":"a/b"}\n')
+    monkeypatch.setattr(recording, "MOST", 1000)
+    assert run(["replay", str(path)]) == 2
+    assert f"{path}:5:1: this is more than can be held" in capsys.readouterr().err
+    monkeypatch.setattr(recording, "LONGEST", 5)
+    assert run(["replay", str(path)]) == 2
+
+
+def test_of_a_message_that_no_line_holds_the_beginning_is_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recording, "LONGEST", 800)
+    path = tmp_path / "r.jsonl"
+    with opened(path) as file:
+        assert file is not None
+        write_line(file, Line(at=5.0, topic="a/b", payload=b"\0" * 5000))
+        write_line(file, Line(at=5.0, topic="a/b", payload=b"\xff" * 5000))
+    assert [len(line.payload) for line in read_lines(path)] == [100, 100]
 
 
 def test_a_recording_is_replayed_as_lines_and_as_facts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -185,3 +185,8 @@ def test_a_shown_url_has_no_password() -> None:
 )  # fmt: skip
 def test_loopback(url: str, here: bool) -> None:
     assert is_loopback(url) is here
+
+
+def test_no_more_of_a_file_is_read_than_a_configuration_has() -> None:
+    with pytest.raises(ConfigError, match="more than 1,048,576 bytes"):
+        load_seed(Path("/dev/zero"))
