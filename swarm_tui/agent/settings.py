@@ -19,8 +19,8 @@ from swarm_tui.protocol.names import (
     ROLE_TYPES,
     canonical_role,
     check_agent_id,
+    check_role,
     check_swarm,
-    is_agent_id,
 )
 
 DEFAULT_BROKER = "mqtt://localhost:1883"
@@ -39,9 +39,7 @@ def resolve(options: Options, environ: Mapping[str, str]) -> Settings:
         return _from_spec(options)
     notes: list[str] = []
     file = _file(options, environ, notes)
-    role = canonical_role(options.role or file.role)
-    if not is_agent_id(role):
-        raise UsageError(f"{role[:80]!r} is no role: see --help")
+    role = canonical_role(check_role(options.role or file.role))
     swarm = check_swarm(options.swarm or environ.get("OPENCTO_SWARM") or file.swarm)
     broker = _broker(options, environ, file.broker, notes)
     agent_id = options.agent_id or file.agent_id

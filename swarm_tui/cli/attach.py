@@ -5,6 +5,7 @@ import sys
 import click
 
 from swarm_tui.cli.common import FAILED, NO_SUCH, Failure, Target, swarm_option, target
+from swarm_tui.cli.ids import check_agents
 from swarm_tui.supervisor import service
 from swarm_tui.tmux.attach import attach, attach_far
 from swarm_tui.tmux.errors import TmuxError
@@ -15,6 +16,8 @@ from swarm_tui.tmux.errors import TmuxError
 @swarm_option
 def command(agent: str | None, swarm: str | None) -> None:
     """Show AGENT's pane, zoomed, in this terminal; detaching (Ctrl-b d) comes back. Without AGENT, the session."""
+    if agent is not None:
+        check_agents((agent,))
     found = target(swarm)
     if found.running is None:
         raise Failure(f"no swarm `{found.swarm}` runs here; `swarm-tui up` starts one", NO_SUCH)

@@ -4,7 +4,7 @@ import click
 
 from swarm_tui.cli.common import FAILED, NO_SUCH, Failure, swarm_option, target
 from swarm_tui.cli.follow import Follower, follow
-from swarm_tui.cli.hosts import check_ids
+from swarm_tui.cli.ids import check_agents
 from swarm_tui.cli.status import hear_beats
 from swarm_tui.domain.states import LIVE
 from swarm_tui.protocol.bodies import HostControl
@@ -16,7 +16,7 @@ from swarm_tui.protocol.topics import Kind
 @swarm_option
 def command(agents: tuple[str, ...], swarm: str | None) -> None:
     """Clear what the swarm remembers of AGENTs that are gone: their retained status, their counters."""
-    check_ids(agents)
+    check_agents(agents)
     with follow(target(swarm)) as follower:
         follower.settle()
         hear_beats(follower)

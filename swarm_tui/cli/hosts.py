@@ -11,7 +11,7 @@ import click
 from swarm_tui.cli.common import FAILED, NO_SUCH, Failure, Target, connect
 from swarm_tui.protocol.bodies import HostControl, HostStatus, Inbox, PaneStatus
 from swarm_tui.protocol.envelope import Event, Rejected
-from swarm_tui.protocol.names import canonical_role, is_agent_id
+from swarm_tui.protocol.names import canonical_role
 from swarm_tui.protocol.topics import Kind, topic
 
 #: How long the first host is waited for, and then the others, whose words are retained beside its; seconds.
@@ -149,10 +149,3 @@ def act(
                 )
     if late:
         raise Failure(f"not {word} within {limit:g} s: {'; '.join(late)}", FAILED)
-
-
-def check_ids(names: tuple[str, ...]) -> None:
-    """Raises Failure (exit 4) for a name that can be no agent's."""
-    for name in names:
-        if not is_agent_id(name):
-            raise Failure(f"{name[:80]!r} is no agent's name", NO_SUCH)

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import click
 
-from swarm_tui.cli.common import NO_SUCH, USAGE, Failure, Target, broker_option, swarm_option, target
+from swarm_tui.cli.common import NO_SUCH, Failure, Target, broker_option, swarm_option, target
 from swarm_tui.cli.follow import Follower, follow
+from swarm_tui.cli.ids import check_agents
 from swarm_tui.cli.logfile import last_lines, plain
-from swarm_tui.protocol.names import is_agent_id
-from swarm_tui.protocol.text import clean
 
 
 @click.command(epilog="Example: swarm-tui logs -f testing-01")
@@ -23,8 +22,7 @@ from swarm_tui.protocol.text import clean
 @broker_option
 def command(agent: str, keep: bool, count: int, raw: bool, swarm: str | None, broker: str | None) -> int:
     """What AGENT printed, over all its restarts; a line marks where each begins."""
-    if not is_agent_id(agent):
-        raise Failure(f"`{clean(agent, 60)}` is no agent id: 1 to 64 of A-Z a-z 0-9 _ . -", USAGE)
+    check_agents((agent,))
     found = target(swarm, broker)
     path = found.state.log(agent)
     if path.is_file() and not broker:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from swarm_tui.cli.common import USAGE, Failure, json_option, note, print_json, style
+from swarm_tui.cli.ids import check_swarm
 from swarm_tui.cli.numbers import SPEED
 from swarm_tui.cli.recording import Line, read_lines
 from swarm_tui.cli.watch import as_json_line, as_text_line
@@ -15,7 +16,6 @@ from swarm_tui.domain.fleet import Fleet
 from swarm_tui.domain.summary import status_json
 from swarm_tui.protocol import codec
 from swarm_tui.protocol.envelope import Rejected
-from swarm_tui.protocol.names import InvalidNameError, check_swarm
 from swarm_tui.protocol.topics import Kind
 
 _LONGEST_PAUSE = 5.0
@@ -32,10 +32,7 @@ _KINDS = sorted((kind.value for kind in Kind if kind.value), key=len, reverse=Tr
 def command(file: Path, speed: float, swarm: str | None, plain: bool, summary: bool, as_json: bool) -> int:
     """Play a recording of `watch --record` on the same screen; without a terminal, a line each message."""
     if swarm is not None:
-        try:
-            check_swarm(swarm)
-        except InvalidNameError as error:
-            raise Failure(str(error), USAGE) from None
+        check_swarm(swarm)
     lines = list(read_lines(file))
     if not lines:
         raise Failure(f"{file} holds no message; `swarm-tui watch --record FILE` makes a recording", USAGE)

@@ -3,7 +3,8 @@
 import click
 
 from swarm_tui.cli.common import swarm_option, target
-from swarm_tui.cli.hosts import act, check_ids
+from swarm_tui.cli.hosts import act
+from swarm_tui.cli.ids import check_agents
 from swarm_tui.cli.numbers import WAIT
 from swarm_tui.cli.start import is_up
 from swarm_tui.protocol.bodies import PaneStatus
@@ -16,7 +17,7 @@ from swarm_tui.protocol.bodies import PaneStatus
 @swarm_option
 def command(agents: tuple[str, ...], when_idle: bool, wait: float, swarm: str | None) -> None:
     """Restart AGENTs. A ROLE means all of its agents, one after another, each when the one before is back."""
-    check_ids(agents)
+    check_agents(agents)
     act(target(swarm), agents, "restart", is_new, word="restarted", limit=wait, when_idle=when_idle)
 
 

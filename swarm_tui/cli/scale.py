@@ -7,6 +7,7 @@ import click
 
 from swarm_tui.cli.common import FAILED, NO_SUCH, Failure, note, swarm_option, target
 from swarm_tui.cli.hosts import HEAR_HOSTS, UNSCALED, Hosts
+from swarm_tui.cli.ids import check_role
 from swarm_tui.cli.numbers import WAIT
 from swarm_tui.protocol.bodies import HostControl, HostStatus, JsonObject
 from swarm_tui.protocol.names import canonical_role
@@ -21,6 +22,7 @@ _ALLOWED = re.compile(r"the layout allows (\d+) to (\d+)")
 @swarm_option
 def command(role: str, number: int, wait: float, swarm: str | None) -> None:
     """Give ROLE at least N agents, within the layout's min and max; those that go are drained first."""
+    check_role(role)
     name = canonical_role(role)
     with Hosts(target(swarm)) as hosts:
         hosts.until(lambda: bool(hosts.statuses), HEAR_HOSTS)

@@ -3,7 +3,8 @@
 import click
 
 from swarm_tui.cli.common import swarm_option, target
-from swarm_tui.cli.hosts import act, check_ids
+from swarm_tui.cli.hosts import act
+from swarm_tui.cli.ids import check_agents
 from swarm_tui.cli.numbers import WAIT
 from swarm_tui.protocol.bodies import PaneStatus
 
@@ -16,7 +17,7 @@ UP = ("online", "busy", "draining")
 @swarm_option
 def command(agents: tuple[str, ...], wait: float, swarm: str | None) -> None:
     """Start AGENTs that were stopped or gave up, and wait until they have registered."""
-    check_ids(agents)
+    check_agents(agents)
     act(target(swarm), agents, "start", is_up, word="started", limit=wait)
 
 

@@ -3,7 +3,8 @@
 import click
 
 from swarm_tui.cli.common import swarm_option, target
-from swarm_tui.cli.hosts import act, check_ids
+from swarm_tui.cli.hosts import act
+from swarm_tui.cli.ids import check_agents
 from swarm_tui.cli.numbers import WAIT
 from swarm_tui.protocol.bodies import PaneStatus
 
@@ -14,7 +15,7 @@ from swarm_tui.protocol.bodies import PaneStatus
 @swarm_option
 def command(agents: tuple[str, ...], wait: float, swarm: str | None) -> None:
     """Drain and stop AGENTs; they stay stopped until `start`."""
-    check_ids(agents)
+    check_agents(agents)
     act(target(swarm), agents, "stop", is_down, word="stopped", limit=wait)
 
 

@@ -8,7 +8,6 @@ from swarm_tui.cli import show
 from swarm_tui.cli.common import (
     FAILED,
     NO_SUCH,
-    USAGE,
     Failure,
     broker_option,
     json_option,
@@ -18,13 +17,12 @@ from swarm_tui.cli.common import (
     target,
 )
 from swarm_tui.cli.follow import Follower, follow
+from swarm_tui.cli.ids import check_tasks
 from swarm_tui.cli.known import check_swarm_is_there
 from swarm_tui.cli.local import has_journal, whole_id
 from swarm_tui.domain.states import ENDED, TaskState
 from swarm_tui.domain.views import TaskView
 from swarm_tui.protocol.bodies import TaskAct
-from swarm_tui.protocol.names import is_task_id
-from swarm_tui.protocol.text import clean
 from swarm_tui.protocol.topics import Kind
 
 _PATIENCE = 5.0
@@ -74,9 +72,7 @@ def act_command(act: Act, help_text: str, example: str) -> click.Command:
 
 
 def _run(act: Act, task_ids: tuple[str, ...], reason: str, swarm: str | None, broker: str | None, as_json: bool) -> int:
-    for task_id in task_ids:
-        if not is_task_id(task_id):
-            raise Failure(f"`{clean(task_id, 60)}` is no task id: 1 to 128 of A-Z a-z 0-9 _ . : -", USAGE)
+    check_tasks(task_ids)
     found = target(swarm, broker)
     if has_journal(found.state) and not broker:
         task_ids = tuple(whole_id(found.state, task_id) for task_id in task_ids)

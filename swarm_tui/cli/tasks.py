@@ -8,7 +8,6 @@ import msgspec
 from swarm_tui.cli import show
 from swarm_tui.cli.common import (
     NO_SUCH,
-    USAGE,
     Failure,
     Target,
     broker_option,
@@ -19,6 +18,7 @@ from swarm_tui.cli.common import (
     target,
 )
 from swarm_tui.cli.follow import Follower, follow, has_record
+from swarm_tui.cli.ids import check_tasks
 from swarm_tui.cli.known import check_swarm_is_there
 from swarm_tui.cli.local import has_journal, journal_rows, journal_task, whole_id
 from swarm_tui.domain.outcome import outcome, verdict_failed
@@ -26,7 +26,6 @@ from swarm_tui.domain.states import TaskState
 from swarm_tui.domain.summary import task_json, task_row
 from swarm_tui.protocol import codec
 from swarm_tui.protocol.envelope import Event
-from swarm_tui.protocol.names import is_task_id
 from swarm_tui.protocol.rows import TaskRow
 from swarm_tui.protocol.text import clean, clean_block
 
@@ -51,8 +50,7 @@ def command(
     """The swarm's tasks, newest first; with ID, one task with every hop and its time."""
     found = target(swarm, broker)
     if task_id is not None:
-        if not is_task_id(task_id):
-            raise Failure(f"`{clean(task_id, 60)}` is no task id: 1 to 128 of A-Z a-z 0-9 _ . : -", USAGE)
+        check_tasks((task_id,))
         return _one(found, task_id, bool(broker), as_json)
     if has_journal(found.state) and not broker:
         rows = journal_rows(found.state, task_state=state, task_type=task_type, limit=limit)

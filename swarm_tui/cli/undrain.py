@@ -3,7 +3,8 @@
 import click
 
 from swarm_tui.cli.common import swarm_option, target
-from swarm_tui.cli.hosts import Hosts, check_ids
+from swarm_tui.cli.hosts import Hosts
+from swarm_tui.cli.ids import check_agents
 
 
 @click.command(epilog="Example: swarm-tui undrain testing-01")
@@ -11,7 +12,7 @@ from swarm_tui.cli.hosts import Hosts, check_ids
 @swarm_option
 def command(agents: tuple[str, ...], swarm: str | None) -> None:
     """Let AGENTs that were drained take tasks again."""
-    check_ids(agents)
+    check_agents(agents)
     with Hosts(target(swarm)) as hosts:
         for agent_id in hosts.agents(agents):
             hosts.order(agent_id, "undrain")

@@ -33,6 +33,13 @@ def check_agent_id(text: str) -> str:
     return text
 
 
+def check_role(text: str) -> str:
+    """Return `text`, or raise InvalidNameError: a role's name is as an agent's, which begins with it."""
+    if not is_agent_id(text):
+        raise InvalidNameError(f"{text[:80]!r} is not a role: use 1 to 64 of A-Z a-z 0-9 _ . -")
+    return text
+
+
 def check_task_id(text: str) -> str:
     """Return `text`, or raise InvalidNameError."""
     if not is_task_id(text):

@@ -1,5 +1,6 @@
 """The command line before any broker: usage, help, and what goes wrong ends in a sentence and a code."""
 
+import faulthandler
 import os
 import subprocess
 import sys
@@ -40,10 +41,10 @@ from tests.unit.cli.test_parts import running
         (["init", "null"], "is no name for a layout"),
         (["init", "{x}"], "is no name for a layout"),
         (["init", "a${B}"], "is no name for a layout"),
-        (["tasks", "a b"], "is no task id"),
+        (["tasks", "a b"], "is not a task id"),
         (["tasks", "--state", "odd"], "is not one of"),
-        (["cancel", "a b"], "is no task id"),
-        (["logs", "a b"], "is no agent id"),
+        (["cancel", "a b"], "is not a task id"),
+        (["logs", "a b"], "is not an agent id"),
         (["status", "--swarm", "a#"], "may not hold + #"),
         (["status", "--broker", "http://x"], "did you mean `ws://`?"),
         (["watch", "--filter", "a#b"], "is no topic filter"),
@@ -63,6 +64,43 @@ def test_bad_usage_is_exit_2_and_a_sentence(words: list[str], says: str, capsys:
     said = capsys.readouterr()
     assert says in said.err
     assert said.out == ""
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "a+", "#", "a b", "..\n", "x\x1b[31m", "é", "a" * 300])
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        (("logs",), "agent id"),
+        (("attach",), "agent id"),
+        (("start",), "agent id"),
+        (("stop",), "agent id"),
+        (("restart",), "agent id"),
+        (("drain",), "agent id"),
+        (("undrain",), "agent id"),
+        (("forget",), "agent id"),
+        (("publish", "t", "--to"), "agent id"),
+        (("agent", "--agent-id"), "agent id"),
+        (("agent", "--role"), "role"),
+        (("scale",), "role"),
+    ],
+)
+def test_a_name_that_nobody_can_have_is_bad_usage(
+    words: tuple[str, ...],
+    what: str,
+    name: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(faulthandler, "enable", lambda: None)
+    monkeypatch.setattr(faulthandler, "register", lambda *_, **__: None)
+    with pytest.raises(SystemExit) as ended:
+        main([*words, name, *(["1"] if words == ("scale",) else [])])
+    said = capsys.readouterr().err
+    assert ended.value.code == 2
+    why = f"is not {'an' if what[0] == 'a' else 'a'} {what}: use 1 to 64 of A-Z a-z 0-9 _ . -"
+    assert ("needs a value" if words[0] == "agent" and not name else why) in said
+    assert "\x1b" not in said
+    assert said.count("\n") == 1
 
 
 def test_a_bad_environment_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -171,8 +209,6 @@ def test_completion_scripts(shell: str, mark: str, capsys: pytest.CaptureFixture
 
 
 def test_completion_answers() -> None:
-    import os
-
     env = {**os.environ, "_SWARM_TUI_COMPLETE": "bash_complete", "COMP_WORDS": "swarm-tui stat", "COMP_CWORD": "1"}
     done = subprocess.run([sys.executable, "-m", "swarm_tui"], env=env, capture_output=True, text=True, check=False)
     assert "plain,status" in done.stdout
