@@ -2,18 +2,19 @@
 
 import click
 
-from swarm_tui.cli.common import swarm_option, target
-from swarm_tui.cli.hosts import Hosts
+from swarm_tui.cli.common import broker_option, swarm_option, target
+from swarm_tui.cli.draining import order
 from swarm_tui.cli.ids import check_agents
 
 
 @click.command(epilog="Example: swarm-tui drain testing-01")
-@click.argument("agents", nargs=-1, required=True, metavar="AGENT...")
+@click.argument("agents", nargs=-1, required=True, metavar="AGENT|ROLE...")
 @swarm_option
-def command(agents: tuple[str, ...], swarm: str | None) -> None:
-    """Let AGENTs finish what they do and take no more tasks, until `undrain`."""
+@broker_option
+def command(agents: tuple[str, ...], swarm: str | None, broker: str | None) -> None:
+    """Let AGENTs finish what they do and take no more tasks, until `undrain` or a restart.
+
+    One that was started by hand heeds it too.
+    """
     check_agents(agents)
-    with Hosts(target(swarm)) as hosts:
-        for agent_id in hosts.agents(agents):
-            hosts.order(agent_id, "drain")
-            click.echo(f"{agent_id} is asked to finish and take no more")
+    order(target(swarm, broker), agents, "drain", "finishes what it does and takes no more")

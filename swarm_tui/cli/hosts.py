@@ -9,7 +9,7 @@ from typing import Literal
 import click
 
 from swarm_tui.cli.common import FAILED, NO_SUCH, Failure, Target, connect
-from swarm_tui.protocol.bodies import HostControl, HostStatus, Inbox, PaneStatus
+from swarm_tui.protocol.bodies import HostControl, HostStatus, PaneStatus, Status
 from swarm_tui.protocol.envelope import Event, Rejected
 from swarm_tui.protocol.names import canonical_role
 from swarm_tui.protocol.topics import Kind, topic
@@ -28,10 +28,12 @@ class Hosts:
         self.found = found
         self.operator = connect(found)
         self.statuses: dict[str, HostStatus] = {}
+        self._speaking: set[str] = set()
         self._changed = threading.Condition()
         self.operator.on_event(self._hear)
         # What was retained came before we listened; a subscription of its own brings it once more.
-        self.operator.bus.subscribe(topic(found.swarm, Kind.HOST_STATUS, "+"))
+        for kind in (Kind.STATUS, Kind.HOST_STATUS):
+            self.operator.bus.subscribe(topic(found.swarm, kind, "+"))
 
     def __enter__(self) -> "Hosts":
         return self
@@ -42,6 +44,9 @@ class Hosts:
         self.operator.close()
 
     def _hear(self, event: Event | Rejected) -> None:
+        if isinstance(event, Event) and event.kind is Kind.STATUS:
+            there = isinstance(event.body, Status) and event.body.status != "offline"
+            (self._speaking.add if there else self._speaking.discard)(event.key)
         if isinstance(event, Event) and event.kind is Kind.HOST_STATUS:
             with self._changed:
                 if isinstance(event.body, HostStatus) and event.body.status == "online":
@@ -77,11 +82,17 @@ class Hosts:
         return found
 
     def _nobody(self, name: str) -> Failure:
+        rows = [row for status in self.statuses.values() for row in status.panes]
+        if name in self._speaking or any(row.agent_id == name for row in rows):
+            return Failure(
+                f"{name} was started by hand, and no supervisor minds it: end or start it where it runs; "
+                "`drain` and `undrain` reach it"
+            )
         if not self.statuses:
             return Failure(
                 f"no supervisor of `{self.found.swarm}` answers; `swarm-tui up` starts the swarm, or mends it", NO_SUCH
             )
-        names = sorted(row.agent_id for status in self.statuses.values() for row in status.panes)
+        names = sorted(row.agent_id for row in rows)
         return Failure(f"no agent `{name}` in {self.found.swarm}; there are {', '.join(names) or 'none'}", NO_SUCH)
 
     def agents(self, names: tuple[str, ...]) -> list[str]:
@@ -109,10 +120,6 @@ class Hosts:
     def ask(self, host: str, body: HostControl) -> None:
         """Tell one host's supervisor."""
         self.operator.act(Kind.HOST_CONTROL, body, host)
-
-    def order(self, agent_id: str, command: Literal["drain", "undrain"]) -> None:
-        """Put an order into the agent's inbox."""
-        self.operator.act(Kind.INBOX, Inbox(command=command), agent_id)
 
 
 def act(
