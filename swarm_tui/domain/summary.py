@@ -12,6 +12,10 @@ from swarm_tui.domain.views import AgentView, TaskView
 from swarm_tui.protocol.rows import TaskRow
 
 JsonObject = dict[str, Any]
+#: An agent that is one of these does nothing, whatever it did when it was last heard.
+_GONE = frozenset(
+    {AgentState.STARTING, AgentState.OFFLINE, AgentState.STOPPED, AgentState.BACKOFF, AgentState.CRASHLOOP}
+)
 _FIELDS = (
     "task_id",
     "type",
@@ -61,7 +65,8 @@ def status_json(fleet: Fleet, *, now: float, session: str | None = None, url: st
 
 
 def agent_json(agent: AgentView, now: float) -> JsonObject:
-    """One agent's row of `status --json`. `uptime` and ages in seconds."""
+    """One agent's row of `status --json`. `uptime` and ages in seconds; `task_id` is what it does now."""
+    gone = agent.state in _GONE
     return {
         "agent_id": agent.agent_id,
         "role": agent.role,
@@ -71,14 +76,14 @@ def agent_json(agent: AgentView, now: float) -> JsonObject:
         "uptime": uptime(agent, now),
         "restarts": agent.restarts,
         "last_heartbeat_age": None if agent.last_heartbeat is None else round(max(0.0, now - agent.last_heartbeat), 1),
-        "task_id": agent.task_id,
+        "task_id": None if gone else agent.task_id,
         "memory_rss": agent.memory_rss,
         "cpu": agent.cpu,
         "host": agent.host,
         "incarnation": agent.incarnation,
         "version": agent.version,
         "capacity": agent.capacity,
-        "active": agent.active,
+        "active": 0 if gone else agent.active,
         "witness": agent.witness,
         "reason": agent.reason,
         "trouble": agent.trouble,

@@ -4,6 +4,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from swarm_tui.domain import liveness
 from swarm_tui.domain.fleet.presence import BUS_WORDS, Presence, derive, number
 from swarm_tui.domain.states import LIVE, AgentState
@@ -16,6 +18,8 @@ from swarm_tui.protocol.topics import Kind
 MAX_AGENTS = 5_000
 MAX_INCARNATIONS = 4
 BEATS_KEPT = 32
+#: Seconds by which a heartbeat may be older than the word that its task is over; beyond them a clock was set.
+_OVERTAKEN = 60.0
 _WILL = "its connection ended without a farewell (will)"
 _SPEAKS = frozenset({AgentState.ONLINE, AgentState.BUSY, AgentState.DRAINING})
 
@@ -80,6 +84,8 @@ class Agents:
         at = event.received
         if body.incarnation is not None:
             self._beat_of(agent, clean(body.incarnation, 64), at)
+        if 0.0 < agent.idle_at - event.at < _OVERTAKEN:
+            body = msgspec.structs.replace(body, state=None, task_id=None, active=None)
         word = BUS_WORDS.get(body.state or "", AgentState.ONLINE)
         if word is not AgentState.OFFLINE and (agent.bus in _SPEAKS or self._is_back(agent, body, at)):
             agent.bus = word if body.state else agent.bus if agent.bus in _SPEAKS else word
@@ -150,6 +156,8 @@ class Agents:
             return self._death(agent, incarnation, event, now)
         self.describe(agent, body.role or event.role, body.capabilities)
         self._birth(agent, body, incarnation)
+        if body.active == 0:
+            agent.idle_at, agent.task_id = event.at, next(iter(agent.tasks), None)
         agent.bus, agent.bus_at, agent.bus_why = word, now, ""
         return self.settle(agent, now) if event.retained else self._alive(agent, event, now)
 

@@ -68,6 +68,8 @@ class Presence(AgentView, kw_only=True):
     ephemeral: bool = False
     cleared: bool = False
     """Nothing is retained of it any more: it goes when its pane does."""
+    idle_at: float = 0.0
+    """When it last said, by its own clock, that it works at nothing: what it said before of its task is over."""
     beats_of: dict[str, tuple[float, float]] = field(default_factory=dict)
     """Incarnation to its first and last heartbeat, for the newest few."""
 

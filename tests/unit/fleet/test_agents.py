@@ -6,6 +6,7 @@ from msgspec.structs import replace
 from swarm_tui.domain.problems import problems
 from swarm_tui.domain.states import AgentState as S
 from swarm_tui.domain.states import TaskState
+from swarm_tui.domain.summary import agent_json
 from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.topics import Kind as K
 from tests.unit.fleet.swarm import Paper
@@ -285,6 +286,26 @@ def test_who_was_taken_away_goes_with_its_pane(paper: Paper) -> None:
             paper.birth("a1", "i2", host="h", pid=8)
         host(paper)
         assert ("a1" in paper.fleet.agents) == again
+
+
+def test_a_task_is_an_agents_while_it_is_there_and_works_at_it(paper: Paper) -> None:
+    def shown() -> tuple[object, object]:
+        row = agent_json(paper.fleet.agents["a1"], paper.now)
+        return row["task_id"], row["active"]
+
+    paper.birth("a1", active=0)
+    busy = b.Heartbeat(agent_id="a1", incarnation="i1", state="busy", task_id="t", active=1)
+    paper.say("a1", K.HEARTBEAT, busy)
+    assert shown() == ("t", 1)
+    older = paper.event("a1", K.HEARTBEAT, busy)
+    paper.birth("a1", active=0)
+    assert shown() == (None, 0)
+    paper.fleet.apply(older, paper.now)
+    assert (*shown(), state(paper)) == (None, 0, S.ONLINE), "it said so before it had nothing to do"
+    paper.say("a1", K.HEARTBEAT, busy)
+    assert shown() == ("t", 1)
+    paper.birth("a1", status="offline")
+    assert shown() == (None, 0)
 
 
 def test_agents_hold_what_they_were_given(paper: Paper) -> None:
