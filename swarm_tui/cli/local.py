@@ -22,7 +22,8 @@ def has_journal(state: StateDir) -> bool:
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """A database that somebody else writes. Raises Failure."""
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=2.0)) as db:
             yield db
@@ -34,7 +35,7 @@ def journal_rows(
     state: StateDir, *, task_state: str | None = None, task_type: str | None = None, limit: int = 50
 ) -> list[TaskRow]:
     """The newest tasks of the journal, newest first. Raises Failure."""
-    with _reading(state.dispatch) as db:
+    with reading(state.dispatch) as db:
         found = db.execute(
             "SELECT body FROM task WHERE (?1 IS NULL OR state = ?1) AND (?2 IS NULL OR type = ?2) "
             "ORDER BY created DESC, task_id LIMIT ?3",
@@ -45,7 +46,7 @@ def journal_rows(
 
 def journal_task(state: StateDir, task_id: str) -> TaskRow | None:
     """One task of the journal with all its hops, or None. Raises Failure."""
-    with _reading(state.dispatch) as db:
+    with reading(state.dispatch) as db:
         found = db.execute("SELECT body FROM task WHERE task_id = ?", (task_id,)).fetchone()
         return row(_decode(found[0]), whole=True) if found else None
 
@@ -55,7 +56,7 @@ def whole_id(state: StateDir, text: str) -> str:
 
     Raises Failure (exit 2) when several do.
     """
-    with _reading(state.dispatch) as db:
+    with reading(state.dispatch) as db:
         if db.execute("SELECT 1 FROM task WHERE task_id = ?", (text,)).fetchone():
             return text
         found = db.execute(
@@ -70,5 +71,5 @@ def whole_id(state: StateDir, text: str) -> str:
 
 def journal_counts(state: StateDir) -> dict[str, int]:
     """How many tasks of the journal are in each state. Raises Failure."""
-    with _reading(state.dispatch) as db:
+    with reading(state.dispatch) as db:
         return dict(db.execute("SELECT state, count(*) FROM task GROUP BY state").fetchall())

@@ -21,13 +21,15 @@ from swarm_tui.cli.follow import Follower, follow, has_record
 from swarm_tui.cli.ids import check_tasks
 from swarm_tui.cli.known import check_swarm_is_there
 from swarm_tui.cli.local import has_journal, journal_rows, journal_task, whole_id
+from swarm_tui.cli.steps import LOOKED_AT, Heard, recorded, with_progress
 from swarm_tui.domain.outcome import outcome, verdict_failed
-from swarm_tui.domain.states import TaskState
+from swarm_tui.domain.states import OPEN, TaskState
 from swarm_tui.domain.summary import task_json, task_row
 from swarm_tui.protocol import codec
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.rows import TaskRow
 from swarm_tui.protocol.text import clean, clean_block
+from swarm_tui.protocol.topics import Kind, topic
 
 
 @click.command(epilog="Example: swarm-tui tasks --state running; swarm-tui tasks task_ab12 shows one with every hop")
@@ -68,6 +70,7 @@ def _one(found: Target, task_id: str, remote: bool, as_json: bool) -> int:
     if has_journal(found.state) and not remote:
         task_id = whole_id(found.state, task_id)
         row = journal_task(found.state, task_id)
+        row = row and with_progress(row, found.swarm, recorded(found.state, found.swarm, task_id))
     row = row or _ask_one(found, task_id)
     if row is None:
         raise Failure(f"no task `{task_id}` in {found.swarm}; `swarm-tui tasks` lists those known", NO_SUCH)
@@ -97,11 +100,26 @@ def _ask_one(found: Target, task_id: str) -> TaskRow | None:
         follower.settle()
         rows = follower.load_tasks("task", {"task_id": task_id}) if _has_dispatcher(follower) else None
         if rows:
-            return rows[0]
+            return with_progress(rows[0], found.swarm, _heard(follower, task_id))
         _replay_history(follower, {"task_id": task_id, "limit": 10_000})
         with follower.lock:
             view = follower.fleet.tasks.get(task_id)
-            return task_row(view) if view else None
+            row = task_row(view) if view else None
+        return row and with_progress(row, found.swarm, _heard(follower, task_id))
+
+
+def _heard(follower: Follower, task_id: str) -> list[Heard]:
+    """What whoever keeps the record has of the task's progress."""
+    if not has_record(follower):
+        return []
+    asked = {"task_id": task_id, "topic": topic(follower.fleet.swarm, Kind.TASK_PROGRESS), "limit": LOOKED_AT}
+    reply = follower.operator.query("history", asked, 3.0)
+    rows = [row for row in reply.rows if isinstance(row, dict)] if reply else []
+    return [
+        (float(row["at"]), row["payload"].encode())
+        for row in rows
+        if isinstance(row.get("at"), int | float) and isinstance(row.get("payload"), str)
+    ]
 
 
 def _has_dispatcher(follower: Follower) -> bool:
@@ -156,9 +174,14 @@ def _how(row: TaskRow) -> str:
         return style(text, fg="red") if verdict_failed(row.result) else text
     if row.error or row.reason:
         return clean(row.error or row.reason)
-    if row.progress is None:
-        return "-"
-    return clean(f"{row.progress:.0f}% {row.message}".rstrip())
+    return clean(_far(row)) or "-"
+
+
+def _far(row: TaskRow) -> str:
+    """How far a task that has not ended is; empty when that is not known."""
+    if row.progress is None or row.state not in OPEN:
+        return ""
+    return f"{row.progress:.0f}% {row.message}".rstrip()
 
 
 def _print_one(row: TaskRow) -> None:
@@ -169,6 +192,7 @@ def _print_one(row: TaskRow) -> None:
         ("agent", row.agent_id),
         ("attempt", str(row.attempt) if row.attempt else None),
         ("for", row.assigned_to),
+        ("progress", _far(row)),
         ("reason", row.reason),
         ("error", row.error),
         ("outcome", outcome(row.result)),
