@@ -1,9 +1,11 @@
 """One agent: it connects, says who it is, takes tasks, has them done and reports, until it is told to leave."""
 
 import time
+from pathlib import Path
 
 from swarm_tui.agent.beats import BEAT_EVERY, Heart, Timer
 from swarm_tui.agent.console import Console
+from swarm_tui.agent.housekeeping import Housekeeping
 from swarm_tui.agent.identity import identity_of
 from swarm_tui.agent.notices import Notices
 from swarm_tui.agent.presence import Presence
@@ -14,6 +16,7 @@ from swarm_tui.agent.watchdog import Watchdog
 from swarm_tui.agent.work import COMMONS, Work
 from swarm_tui.bus.port import Bus, Link
 from swarm_tui.config.model import RunSpec
+from swarm_tui.config.paths import StateDir
 from swarm_tui.domain.worker import Leader
 from swarm_tui.protocol.bodies import Broadcast, Heartbeat, Shutdown
 from swarm_tui.protocol.codec import decode
@@ -46,6 +49,7 @@ class AgentRuntime:
         self._role = RoleThread(spec, self.voice, self._changed)
         self._heart = Heart(self._beat, beat_every)
         self._timer = Timer(self._tick)
+        self._housekeeping = Housekeeping(StateDir(Path(spec.state_dir)), time.monotonic())
         self._quiet = frozenset(topic(spec.swarm, kind) for kind in COMMONS)
         self._own_status = topic(spec.swarm, Kind.STATUS, spec.agent_id)
         self._echo_due: float | None = None
@@ -72,6 +76,7 @@ class AgentRuntime:
         for pattern in self._spec.extra_topics:
             self._bus.subscribe(pattern)
         self._role.start()
+        self._timer.wake_at(self._housekeeping.tick(time.monotonic()))
         self._timer.start()
         self._heart.start()
         self._bus.start(self._on_message, self._on_link)
@@ -186,5 +191,5 @@ class AgentRuntime:
             self._echo_due = None
             self.presence.settle_late()
         times = [self.work.tick(now), self.presence.tick(now), self._watchdog.tick(now), self._echo_due]
-        times.append(self._notices.tick(now))
+        times += [self._notices.tick(now), self._housekeeping.tick(now)]
         return min((when for when in times if when is not None), default=None)

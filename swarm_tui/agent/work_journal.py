@@ -53,7 +53,7 @@ class WorkJournal:
     def open(self) -> Left:
         """Read what is there and begin anew with what still counts. Raises OSError."""
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for entry in _read(self._path):
+        for entry in read_entries(self._path):
             self._apply(entry)
         left = Left(
             owed=[answer for e in self._live.values() if e.what == "answer" and (answer := _answer(e)) is not None],
@@ -154,7 +154,7 @@ def _key(entry: Entry) -> tuple[str, str, int]:
     return entry.what, entry.task_id, entry.attempt
 
 
-def _read(path: Path) -> list[Entry]:
+def read_entries(path: Path) -> list[Entry]:
     """The entries of the file; a last line cut short by a crash is left out."""
     try:
         lines = path.read_bytes().split(b"\n")

@@ -12,7 +12,7 @@ from swarm_tui.domain.dispatch.model import Job
 from swarm_tui.domain.states import OPEN
 from swarm_tui.journal.db import JournalError, connect, in_memory, lock
 from swarm_tui.journal.ids import Ids
-from swarm_tui.journal.results import Results
+from swarm_tui.journal.results import KEEP_DAYS, Results
 from swarm_tui.journal.storable import encoded
 from swarm_tui.protocol.envelope import Outgoing
 
@@ -44,7 +44,6 @@ MIGRATIONS = (
     ALTER TABLE outbox_plain RENAME TO outbox
     """,
 )
-KEEP_DAYS = 7.0
 KEEP_TASKS = 100_000
 #: Tasks that are forgotten in one go, and files of results that are looked at.
 AT_ONCE = 2000

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
+#: Days for which what has ended is kept.
+KEEP_DAYS = 7.0
 #: Seconds for which a file is left alone whatever the journal says: what names it may still be on its way.
 LEAVE_ALONE = 3600.0
 _NAME = re.compile(r"([A-Za-z0-9_.:-]{1,128})-[0-9]{1,20}\.json")
@@ -21,6 +23,8 @@ class Results:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._names: Iterator[str] = iter(())
+        self.more = False
+        """Whether the last sweep ended before the last file."""
 
     def sweep(self, before: float, now: float, known: Callable[[str], bool], *, at_once: int) -> int:
         """Look at `at_once` files more, and remove those written before `before` whose task is not `known`.
@@ -28,6 +32,7 @@ class Results:
         Times are seconds since the epoch. Nothing younger than an hour is removed, and neither is what is no file of
         its own: links are not followed. Returns how many were removed; what cannot be is left.
         """
+        self.more = False
         try:
             folder = os.open(self._folder, _FLAGS)
         except OSError:
@@ -37,6 +42,7 @@ class Results:
             if not names:
                 self._names = iter(os.listdir(folder))
                 names = list(islice(self._names, at_once))
+            self.more = len(names) == at_once
             limit = min(before, now - LEAVE_ALONE)
             return sum(_remove(folder, name, limit, known) for name in names)
         finally:
@@ -46,10 +52,11 @@ class Results:
 def _remove(folder: int, name: str, before: float, known: Callable[[str], bool]) -> bool:
     named = _NAME.fullmatch(name) or _UNFINISHED.fullmatch(name)
     try:
-        if named is None or known(named[1]):
+        if named is None:
             return False
         found = os.stat(name, dir_fd=folder, follow_symlinks=False)
-        if not stat.S_ISREG(found.st_mode) or found.st_mtime >= before:
+        # Who knows the task is asked last: it may have to read for it.
+        if not stat.S_ISREG(found.st_mode) or found.st_mtime >= before or known(named[1]):
             return False
         os.unlink(name, dir_fd=folder)
     except OSError:

@@ -1,6 +1,7 @@
 """The whole agent over a bus in memory: handlers that misbehave, roles that fail, changes of dispatcher."""
 
 import asyncio
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ from typing import Any, ClassVar
 import pytest
 from msgspec import Struct
 
-from swarm_tui.agent import role_thread, watchdog
+from swarm_tui.agent import housekeeping, role_thread, watchdog
 from swarm_tui.agent.console import Console
 from swarm_tui.agent.handlers import registry
 from swarm_tui.agent.handlers.base import Context, HandlerError, Result
@@ -377,6 +378,16 @@ class Fragile:
     on_link: Callable[..., None] = _fail
     tick: Callable[..., None] = _fail
     close: Callable[..., None] = _fail
+
+
+def test_an_agent_removes_old_results_by_itself(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(housekeeping, "FIRST", 0.05)
+    path = world.tmp_path / "state" / "results" / "old-1.json"
+    path.parent.mkdir(parents=True)
+    path.write_text("{}")
+    os.utime(path, (1.0, 1.0))
+    world.agent()
+    until(lambda: not path.exists())
 
 
 def test_a_role_that_fails_takes_nothing_with_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
