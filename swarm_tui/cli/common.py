@@ -2,6 +2,7 @@
 
 import getpass
 import os
+import select
 import socket
 import sys
 import time
@@ -213,6 +214,16 @@ def style(text: str, **look: Any) -> str:
 def note(text: str) -> None:
     """A line for people, on stderr, so that scripts read stdout undisturbed."""
     click.echo(text, err=True)
+
+
+def reader_is_gone() -> bool:
+    """Whether whoever read our output has left, which a command that waits for more would else never notice."""
+    try:
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), 0)
+        return any(flags & (select.POLLERR | select.POLLHUP) for _, flags in poll.poll(0))
+    except (OSError, ValueError):
+        return False
 
 
 def is_terminal() -> bool:

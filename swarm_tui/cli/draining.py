@@ -26,7 +26,7 @@ def order(found: Target, names: tuple[str, ...], command: Literal["drain", "undr
     """Give the order to each agent that the names mean, and print `word` of each. Raises Failure."""
     with follow(found) as follower:
         check_swarm_is_there(follower, found)
-        agents = _agents(follower, names)
+        agents = _agents(follower, names, command)
         for agent_id in agents:
             follower.operator.act(Kind.INBOX, Inbox(command=command), agent_id)
         follower.wait_for(lambda: all(_does(follower, agent_id, command) for agent_id in agents), PATIENCE)
@@ -44,7 +44,7 @@ def order(found: Target, names: tuple[str, ...], command: Literal["drain", "undr
         )
 
 
-def _agents(follower: Follower, names: tuple[str, ...]) -> list[str]:
+def _agents(follower: Follower, names: tuple[str, ...], command: str) -> list[str]:
     """Those that the names mean, an agent's own or a role's. Raises Failure for one that cannot be told anything."""
     follower.wait_for(lambda: all(_meant(follower, name) for name in names), HEAR)
     agents: list[str] = []
@@ -55,6 +55,8 @@ def _agents(follower: Follower, names: tuple[str, ...]) -> list[str]:
         if not meant:
             swarm = follower.fleet.swarm
             raise Failure(f"no agent `{name}` in {swarm}; there are {', '.join(known) or 'none'}", NO_SUCH)
+        if command == "drain" and all(agent.role == "task-manager" for agent in meant):
+            raise Failure(f"{name} gives tasks out and does none to finish; `swarm-tui halt` stops all work")
         there = [agent.agent_id for agent in meant if agent.state in _HEARS]
         if not there:
             who = f"{name} is {meant[0].state.value}" if name in known else f"no agent of the role {name} runs"

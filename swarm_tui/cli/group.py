@@ -1,5 +1,6 @@
 """The command group: each command's module is imported when the command is called, and not before."""
 
+import errno
 import os
 import sys
 from contextlib import suppress
@@ -49,6 +50,8 @@ COMMANDS: dict[str, str] = {
     "supervise": "What keeps a host's panes alive (runs in a pane).",
 }
 HIDDEN = frozenset({"supervise"})
+#: What a disk says that takes no more.
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class StoppedError(Exception):
@@ -133,7 +136,7 @@ def run(arguments: list[str]) -> int:
         click.echo(str(error), err=True)
         return 2
     except click.UsageError as error:
-        _say(error.format_message())
+        _say(" ".join(error.format_message().split()))
         if error.ctx is not None and error.ctx.info_name:
             click.echo(f"try: {error.ctx.command_path} --help", err=True)
         return 2
@@ -161,6 +164,9 @@ def _drop_stdout() -> None:
 
 
 def _unexpected(error: Exception) -> int:
+    if isinstance(error, OSError) and error.errno in _FULL:
+        _say(f"{error.filename or 'the output'} cannot be written: {error.strerror}; make room, then try again")
+        return 1
     import traceback
 
     path = state_home() / "errors.log"

@@ -49,7 +49,7 @@ def check_agent_is_there(follower: Follower, found: Target, agent_id: str, task_
         raise Failure(f"no agent `{agent_id}` in {found.swarm}{hint}", NO_SUCH)
     if _can_do(view, planned.get(agent_id), task_type):
         return ""
-    return f"{agent_id} does no {task_type}, as far as is known: the task fails, unless it learns to"
+    return f"{agent_id} does no {task_type}, as far as is known: unless it learns to, the task is not done"
 
 
 def _specs(found: Target) -> Iterator[RunSpec]:

@@ -7,16 +7,17 @@ from pathlib import Path
 
 import click
 
-from swarm_tui.cli.common import NO_SUCH, Failure, Target, broker_option, swarm_option, target
+from swarm_tui.cli.common import NO_SUCH, Failure, Target, broker_option, reader_is_gone, swarm_option, target
 from swarm_tui.cli.follow import Follower, follow
 from swarm_tui.cli.ids import check_agents
 from swarm_tui.cli.logfile import last_lines, plain
+from swarm_tui.cli.numbers import Whole
 
 
 @click.command(epilog="Example: swarm-tui logs -f testing-01")
 @click.argument("agent")
 @click.option("-f", "--follow", "keep", is_flag=True, help="Go on as it is written.")
-@click.option("-n", "count", type=click.IntRange(min=0), default=200, show_default=True, help="The last N lines.")
+@click.option("-n", "count", type=Whole(min=0), default=200, show_default=True, help="The last N lines.")
 @click.option("--raw", is_flag=True, help="As the pane got it, colours and all (only of an agent on this machine).")
 @swarm_option
 @broker_option
@@ -62,6 +63,8 @@ def _grow(path: Path) -> Iterator[bytes]:
                     continue
             except FileNotFoundError:
                 pass
+            if reader_is_gone():
+                raise BrokenPipeError
             time.sleep(0.1)
     finally:
         file.close()
@@ -79,6 +82,8 @@ def _remote(found: Target, agent: str, count: int, keep: bool) -> None:
             click.echo(plain(line.encode()))
         while keep:
             time.sleep(1.0)
+            if reader_is_gone():
+                raise BrokenPipeError
             now = _ask(follower, agent, max(count, 200))
             if now is not None:
                 for line in _new(lines, now):

@@ -1,15 +1,28 @@
 """`swarm-tui`: what the arguments name is imported, and nothing else."""
 
+import os
 import sys
 
 
 def main(argv: list[str] | None = None) -> None:
     """Run one command and exit with its code."""
+    _open_all()
     try:
         sys.exit(_run(sys.argv[1:] if argv is None else argv))
     except KeyboardInterrupt:
         # Ctrl-C may come while the imports are still under way.
         sys.exit(130)
+
+
+def _open_all() -> None:
+    """Give what was closed a place that takes and holds nothing: else a socket would become our output."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # The lowest number that is free.
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "r" if number == 0 else "w", closefd=False))  # noqa: SIM115
 
 
 def _run(arguments: list[str]) -> int:

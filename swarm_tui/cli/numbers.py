@@ -10,8 +10,16 @@ from swarm_tui.config.model import LONGEST
 FASTEST = 1_000_000.0
 
 
+class Whole(click.IntRange):
+    """A whole number within limits."""
+
+    name = "whole number"
+
+
 class Real(click.FloatRange):
     """A number within limits; click's own range lets `nan` through, since it is neither below nor above anything."""
+
+    name = "number"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         number = super().convert(value, param, ctx)

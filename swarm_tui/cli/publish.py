@@ -22,7 +22,7 @@ from swarm_tui.cli.common import (
 )
 from swarm_tui.cli.complete import task_types
 from swarm_tui.cli.known import check_agent_is_there, is_heard_of
-from swarm_tui.cli.numbers import SPAN, WAIT
+from swarm_tui.cli.numbers import SPAN, WAIT, Whole
 from swarm_tui.cli.payload import build_payload, check_message, describe_payload, slips
 from swarm_tui.cli.progress import Following, follow_to_end
 from swarm_tui.client.outbox import Stage
@@ -62,7 +62,7 @@ class PublishCommand(click.Command):
 @click.option("--to", "assigned_to", metavar="AGENT", help="Only this agent may do it.")
 @click.option("--priority", type=click.Choice(["low", "medium", "high"]), default="medium", show_default=True)
 @click.option("--timeout", type=SPAN, metavar="S", help="Seconds an attempt may take.")
-@click.option("--max-attempts", type=click.IntRange(min=1), metavar="N", help="How often it may be tried.")
+@click.option("--max-attempts", type=Whole(min=1), metavar="N", help="How often it may be tried.")
 @click.option("--task-id", metavar="ID", help="Its id (default: a new one); the same again is the same task.")
 @click.option("--idempotency-key", metavar="KEY", help="Tasks with the same key are one task.")
 @click.option("--delay", type=WAIT, metavar="S", help="Not before this many seconds from now.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from swarm_tui.cli.common import FAILED, USAGE, Failure, broker_option, note, swarm_option, target
+from swarm_tui.cli.numbers import Whole
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -22,9 +23,7 @@ _NAMES = ("127.0.0.1", "localhost", "[::1]")
 @click.argument("name", metavar="[SWARM]", required=False)
 @swarm_option
 @broker_option
-@click.option(
-    "--port", type=click.IntRange(1, 65535), default=8765, show_default=True, help="On 127.0.0.1, nowhere else."
-)
+@click.option("--port", type=Whole(1, 65535), default=8765, show_default=True, help="On 127.0.0.1, nowhere else.")
 @click.option("--read-only", is_flag=True, help="Look, and touch nothing.")
 def command(name: str | None, swarm: str | None, broker: str | None, port: int, read_only: bool) -> int:
     """The screen in a browser. The line it prints holds a token, made anew each time: without it nobody gets in."""

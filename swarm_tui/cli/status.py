@@ -182,7 +182,9 @@ def _print(facts: dict[str, Any]) -> None:
     whose = ", not ours" if broker["embedded"] is False else ""
     click.echo(f"swarm {facts['swarm']}  session {facts['session'] or '-'}  broker {broker['url']} ({link}{whose})")
     leader = facts["dispatcher"]
-    if leader is None:
+    if leader is None and not broker["connected"]:
+        click.echo("dispatcher: not known while the broker is away")
+    elif leader is None:
         click.echo("dispatcher: none, so tasks are best effort")
     else:
         where = "" if leader["online"] else style(" away, coming back", fg="yellow")

@@ -21,6 +21,7 @@ from swarm_tui.cli.follow import Follower, follow, has_record
 from swarm_tui.cli.ids import check_tasks
 from swarm_tui.cli.known import check_swarm_is_there
 from swarm_tui.cli.local import has_journal, journal_rows, journal_task, whole_id
+from swarm_tui.cli.numbers import Whole
 from swarm_tui.cli.steps import LOOKED_AT, Heard, recorded, with_progress
 from swarm_tui.domain.outcome import outcome, verdict_failed
 from swarm_tui.domain.states import OPEN, TaskState
@@ -36,7 +37,7 @@ from swarm_tui.protocol.topics import Kind, topic
 @click.argument("task_id", metavar="[ID]", required=False)
 @click.option("--state", type=click.Choice([state.value for state in TaskState]), help="Only those in this state.")
 @click.option("--type", "task_type", metavar="TYPE", help="Only those of this type.")
-@click.option("--limit", type=click.IntRange(min=1, max=100_000), default=50, show_default=True, help="The newest N.")
+@click.option("--limit", type=Whole(min=1, max=100_000), default=50, show_default=True, help="The newest N.")
 @swarm_option
 @broker_option
 @json_option

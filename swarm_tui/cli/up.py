@@ -160,9 +160,10 @@ def _report(ready: Prepared, now: Wait, took: float) -> str | None:
             note(f"{row.agent_id}: {row.state}{': ' + row.reason if row.reason else ''}")
             for line in row.tail[-5:]:
                 note(f"    {line}")
-        names = ", ".join(row.agent_id for row in fatal) or "nobody: the supervisor does not answer"
         where = f"`{tmux} attach -t ={plan.session}` shows its pane"
-        return f"did not register within {took:.0f} s: {names}; {where}"
+        if not fatal:
+            return f"the supervisor does not answer within {took:.0f} s, so who registered is not known; {where}"
+        return f"did not register within {took:.0f} s: {', '.join(row.agent_id for row in fatal)}; {where}"
     verb = "goes on" if ready.running else "is up"
     agents = f"{len(now.ready)} agent{'' if len(now.ready) == 1 else 's'}"
     click.echo(f"{plan.swarm} {verb}: {agents} registered ({took:.1f} s)")

@@ -17,10 +17,12 @@ from swarm_tui.cli.common import (
     connect,
     json_option,
     note,
+    reader_is_gone,
     style,
     swarm_option,
     target,
 )
+from swarm_tui.cli.numbers import Whole
 from swarm_tui.cli.recording import Line, opened, write_line
 from swarm_tui.client.operator import Operator
 from swarm_tui.protocol import codec
@@ -38,7 +40,7 @@ from swarm_tui.protocol.topics import matches
 @click.option(
     "--record", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Also keep them in FILE."
 )
-@click.option("-n", "count", type=click.IntRange(min=1), metavar="N", help="End after N messages.")
+@click.option("-n", "count", type=Whole(min=1), metavar="N", help="End after N messages.")
 def command(
     name: str | None,
     swarm: str | None,
@@ -93,7 +95,12 @@ def _show(
 ) -> None:
     shown, was_up = 0, False
     while count is None or shown < count:
-        item = messages.get()
+        try:
+            item = messages.get(timeout=1.0)
+        except queue.Empty:
+            if reader_is_gone():
+                raise BrokenPipeError from None
+            continue
         if isinstance(item, Link):
             if was_up or item.up:
                 note(style("-- connected" if item.up else f"-- {item.reason or 'the link is down'}", dim=True))

@@ -46,6 +46,14 @@ def test_an_agent_of_no_supervisor_is_drained_over_the_bus(land: Ground, shell: 
     assert "hand-1 is offline: it takes no tasks" in done.stderr
 
 
+def test_a_dispatcher_has_nothing_to_drain(land: Ground, shell: Shell) -> None:
+    land.run("--role", "task-manager", "--agent-id", "boss").says("MQTT connected")
+    for name in ("boss", "task-manager"):
+        done = shell("drain", name)
+        assert done.returncode == 1
+        assert f"{name} gives tasks out and does none" in done.stderr
+
+
 def test_what_only_a_supervisor_can_do_says_where_an_agent_started_by_hand_is_ended(land: Ground, shell: Shell) -> None:
     land.run("--role", "testing", "--agent-id", "hand-1").says("MQTT connected")
     ear = land.ear()

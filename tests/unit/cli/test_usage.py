@@ -12,6 +12,7 @@ import pytest
 from swarm_tui.cli import group as group_module
 from swarm_tui.cli.group import COMMANDS, group, run
 from swarm_tui.cli.main import main
+from swarm_tui.config.paths import state_dir
 from swarm_tui.config.running import save_running
 from tests.unit.cli.test_parts import running
 
@@ -57,6 +58,9 @@ from tests.unit.cli.test_parts import running
         (["validate"], "which layout?"),
         (["init", "a#", "-o", "-"], "may not hold + #"),
         (["completion", "tcsh"], "is not one of"),
+        (["completion"], "Missing argument '{bash|zsh|fish}'. Choose from: bash, zsh, fish"),
+        (["scale", "testing", "x"], "'x' is not a valid whole number"),
+        (["tasks", "--limit", "0"], "0 is not in the range"),
     ],
 )
 def test_bad_usage_is_exit_2_and_a_sentence(words: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -165,6 +169,48 @@ def test_a_pipe_that_closes_under_a_command_is_exit_0() -> None:
         finally:
             os.close(writer)
         assert (done.returncode, done.stderr) == (0, b""), command
+
+
+def shut(words: str, redirection: str) -> "subprocess.CompletedProcess[str]":
+    line = f"{sys.executable} -m swarm_tui {words} {redirection}"
+    return subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False, timeout=30)
+
+
+def test_what_is_closed_or_full_is_no_mistake_of_ours() -> None:
+    for redirection in (">&-", "2>&-", "<&-", "<&- >&- 2>&-"):
+        done = shut("init -o -", redirection)
+        assert (done.returncode, done.stderr) == (0, ""), redirection
+    done = shut("publish t --payload -", "<&-")
+    assert done.returncode == 2
+    assert "stdin is not JSON" in done.stderr
+    done = shut("init -o -", ">/dev/full")
+    assert done.returncode == 1
+    assert done.stderr.startswith("swarm-tui: the output cannot be written: No space left on device; make room")
+    assert done.stderr.count("\n") == 1
+
+
+def test_while_the_broker_is_away_nothing_is_said_of_the_dispatcher(capsys: pytest.CaptureFixture[str]) -> None:
+    save_running(running("mine"))
+    assert run(["status"]) == 0
+    said = capsys.readouterr().out
+    assert "dispatcher: not known while the broker is away" in said
+    assert "best effort" not in said
+
+
+def test_following_a_log_ends_when_its_reader_leaves() -> None:
+    log = state_dir("opencto-dev").create().log("a1")
+    log.write_text("one\n")
+    reader, writer = os.pipe()
+    words = [sys.executable, "-m", "swarm_tui", "logs", "-f", "a1"]
+    process = subprocess.Popen(words, stdout=writer, stderr=subprocess.PIPE)
+    os.close(writer)
+    try:
+        assert os.read(reader, 100) == b"one\n"
+        os.close(reader)
+        assert (process.wait(10), process.stderr.read() if process.stderr else b"") == (0, b"")
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def test_ctrl_c_while_a_command_is_imported_is_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
