@@ -37,6 +37,7 @@ def run(options: Options) -> int:
     from swarm_tui.agent.settings import resolve
     from swarm_tui.bus.port import BusError
     from swarm_tui.config.errors import ConfigError
+    from swarm_tui.config.paths import why_not
 
     try:
         settings = resolve(options, os.environ)
@@ -46,8 +47,7 @@ def run(options: Options) -> int:
     except (HeldError, BusError) as error:
         return complain(str(error), FAILED)
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        return complain(f"{where}{error.strerror or error}", FAILED)
+        return complain(why_not(error), FAILED)
 
 
 def complain(reason: str, code: int) -> int:

@@ -174,9 +174,7 @@ def connect(
 
 def _advice(found: Target) -> str:
     if found.running is None:
-        return (
-            f"; no swarm `{found.swarm}` was brought up here: `swarm-tui up` starts one, --broker names another broker"
-        )
+        return f"; no swarm `{found.swarm}` runs here: `swarm-tui up` starts one, --broker names another broker"
     return "; `swarm-tui doctor` looks into it"
 
 

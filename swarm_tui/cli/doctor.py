@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 
@@ -202,8 +203,13 @@ def _state(found: Target) -> Finding:
         if not os.access(folder, os.W_OK | os.X_OK):
             return bad("state", f"{folder} cannot be written: chmod 700 {folder}")
     parent = next(path for path in (state_home(), *state_home().parents) if path.exists())
-    if not os.access(parent, os.W_OK | os.X_OK):
-        return bad("state", f"{parent} cannot be written: set XDG_STATE_HOME to a folder of yours")
+    try:
+        # Tried: what access rights say is not what a file system that is no disk does.
+        with TemporaryDirectory(prefix=".swarm-tui-", dir=parent):
+            pass
+    except OSError as error:
+        why = error.strerror or error
+        return bad("state", f"{parent} cannot be written: {why}: set XDG_STATE_HOME to a folder of yours")
     return ok("state", f"{found.state.root}{'' if found.state.root.exists() else ' (made by `up`)'}")
 
 

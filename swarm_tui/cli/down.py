@@ -5,6 +5,7 @@ from shutil import rmtree
 import click
 
 from swarm_tui.cli.common import NO_SUCH, Failure, Target, note, target
+from swarm_tui.config.paths import why_not
 from swarm_tui.config.running import is_running
 from swarm_tui.supervisor import down
 from swarm_tui.supervisor.plan import load_plan
@@ -33,7 +34,9 @@ def command(swarm: str | None, named: str | None, now: bool, purge: bool) -> Non
             was_there = down.bring_down(found.swarm, now=now, purge=purge, say=note, waits=_waits)
     except BrokenPipeError:
         raise
-    except (UpError, TmuxError, OSError) as error:
+    except OSError as error:
+        raise Failure(why_not(error)) from None
+    except (UpError, TmuxError) as error:
         raise Failure(str(error)) from None
     if not was_there:
         raise Failure(f"no swarm `{found.swarm}` runs here; `swarm-tui up` starts one", NO_SUCH)

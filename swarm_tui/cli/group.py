@@ -14,7 +14,7 @@ import click
 from swarm_tui import __version__
 from swarm_tui.cli.common import Failure
 from swarm_tui.config.errors import ConfigError
-from swarm_tui.config.paths import state_home
+from swarm_tui.config.paths import state_home, why_not
 
 #: Each command with the line that `swarm-tui --help` shows, in the order of a day's work.
 COMMANDS: dict[str, str] = {
@@ -166,6 +166,9 @@ def _drop_stdout() -> None:
 def _unexpected(error: Exception) -> int:
     if isinstance(error, OSError) and error.errno in _FULL:
         _say(f"{error.filename or 'the output'} cannot be written: {error.strerror}; make room, then try again")
+        return 1
+    if isinstance(error, OSError) and "XDG_STATE_HOME" in (reason := why_not(error)):
+        _say(reason)
         return 1
     import traceback
 

@@ -179,7 +179,7 @@ def _print(facts: dict[str, Any]) -> None:
     broker = facts["broker"]
     link = style("connected", fg="green") if broker["connected"] else style(f"away: {broker['reason']}", fg="red")
     # One that is not ours has the figures of whoever runs it: queues, saving and delays are not as we measured them.
-    whose = ", not ours" if broker["embedded"] is False else ""
+    whose = ", not ours" if broker["embedded"] is False and broker["connected"] else ""
     click.echo(f"swarm {facts['swarm']}  session {facts['session'] or '-'}  broker {broker['url']} ({link}{whose})")
     leader = facts["dispatcher"]
     if leader is None and not broker["connected"]:

@@ -17,7 +17,7 @@ from swarm_tui.cli.numbers import WAIT
 from swarm_tui.cli.renewal import offer
 from swarm_tui.cli.validate_handlers import missing_handlers
 from swarm_tui.config.load import Loaded, find_layout, load_layout
-from swarm_tui.config.paths import state_dir
+from swarm_tui.config.paths import state_dir, why_not
 from swarm_tui.supervisor.choose import NoBrokerError
 from swarm_tui.supervisor.down import finish_down
 from swarm_tui.supervisor.plan import load_plan
@@ -70,7 +70,9 @@ def command(
         raise Failure(str(error), UNREACHABLE if error.unreachable else FAILED) from None
     except BrokenPipeError:
         raise
-    except (UpError, TmuxError, OSError) as error:
+    except OSError as error:
+        raise Failure(why_not(error)) from None
+    except (UpError, TmuxError) as error:
         raise Failure(str(error)) from None
     if detach and missing is not None:
         raise Failure(missing)

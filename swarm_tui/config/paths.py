@@ -78,6 +78,17 @@ def state_dir(swarm: str) -> StateDir:
     return StateDir(state_home() / swarm.replace("%", "%25").replace("/", "%2F"))
 
 
+def why_not(error: OSError) -> str:
+    """What the disk says, in words; where it is about the state folder, also what to do."""
+    if not isinstance(error.filename, str):
+        return error.strerror or str(error)
+    named = f"{error.filename}: {error.strerror or error}"
+    path, home = Path(error.filename), state_home()
+    if path.is_relative_to(home) or home.is_relative_to(path):
+        return f"{named}; the state folder must be yours to write: set XDG_STATE_HOME to another"
+    return named
+
+
 def swarm_of(root: Path) -> str:
     """The name of the swarm whose state folder this is."""
     return root.name.replace("%2F", "/").replace("%25", "%")

@@ -192,6 +192,17 @@ def test_a_dry_run_tells_who_waits_for_work_and_what_runs(shell: Shell, tmp_path
     assert second.endswith("(1 to 2 of them; only when its role has more work)  echo testing-02")
 
 
+@pytest.mark.parametrize("home", ["/dev/null", "/proc/nope", "/sys/kernel"])
+def test_a_state_folder_that_cannot_be_is_told_with_what_to_do(shell: Shell, tmp_path: Path, home: str) -> None:
+    (tmp_path / "l.yml").write_text(nine("l", pick_port(), "swarm-test-none", pick_port()))
+    for words in (("up", "./l.yml", "--detach"), ("down", "l"), ("supervise",), ("agent", "--agent-id", "a")):
+        said = refused(shell, *words, code=1, says="set XDG_STATE_HOME", XDG_STATE_HOME=home)
+        assert said.count("\n") == 1
+    done = shell("doctor", XDG_STATE_HOME=home)
+    assert done.returncode == 1
+    assert "BAD   state: " in done.stdout
+
+
 def test_doctor_names_what_the_screen_would_refuse(shell: Shell) -> None:
     folder = Path(shell.env["XDG_CONFIG_HOME"]) / "swarm-tui"
     folder.mkdir()
