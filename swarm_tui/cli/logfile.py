@@ -1,20 +1,16 @@
 """The logs of panes: their last lines, readable without what was meant for a terminal."""
 
 import os
-import re
 from pathlib import Path
 
-from swarm_tui.protocol.text import clean_block
+from swarm_tui.protocol.text import as_read, clean_block
 
 _BLOCK = 1 << 16
-#: Colours, cursor moves, titles and other orders to a terminal.
-_ORDERS = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|[\]PX^_].*?(\x07|\x1b\\|$)|[ -/]*[0-~])")
 
 
 def plain(line: bytes) -> str:
     """A line as a person would have read it: what a carriage return overwrote is gone, and so are the orders."""
-    text = _ORDERS.sub("", line.decode("utf-8", "replace")).rstrip("\r\n")
-    return clean_block(text.rpartition("\r")[2])
+    return clean_block(as_read(line.decode("utf-8", "replace")))
 
 
 def last_lines(path: Path, count: int) -> list[bytes]:

@@ -7,6 +7,9 @@ _UNSAFE = re.compile(
 )
 _UNSAFE_BUT_LINES = re.compile(_UNSAFE.pattern.replace("\x00-\x1f", "\x00-\x08\x0b-\x1f"))
 
+#: Colours, cursor moves, titles and other orders to a terminal.
+_ORDERS = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|[\]PX^_].*?(\x07|\x1b\\|$)|[ -/]*[0-~])")
+
 
 def _picture(match: "re.Match[str]") -> str:
     code = ord(match.group())
@@ -20,6 +23,11 @@ def clean(text: str, limit: int | None = None) -> str:
     if limit is not None and len(text) > limit:
         text = text[: max(0, limit - 1)] + "…"
     return _UNSAFE.sub(_picture, text) if not text.isascii() or not text.isprintable() else text
+
+
+def as_read(line: str) -> str:
+    """A line meant for a terminal as a person read it there: without orders, and without what a return overwrote."""
+    return _ORDERS.sub("", line).rstrip("\r\n").rpartition("\r")[2]
 
 
 def clean_block(text: str) -> str:

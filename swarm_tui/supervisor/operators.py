@@ -14,7 +14,7 @@ from swarm_tui.protocol import codec
 from swarm_tui.protocol.bodies import HostControl, Inbox, PaneStatus, Query, Reply, Scale
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.names import canonical_role, is_agent_id
-from swarm_tui.protocol.text import clean
+from swarm_tui.protocol.text import as_read, clean
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.supervisor.lifecycle import Lifecycle
 from swarm_tui.supervisor.link import HostLink
@@ -202,7 +202,7 @@ def tail(path: Path, lines: int) -> list[str]:
     for source in (path, Path(f"{path}.1")):
         if len(found) < lines:
             found = _last(source, lines - len(found)) + found
-    return [clean(line.decode("utf-8", "replace").rstrip("\r"), 2000) for line in found]
+    return [clean(as_read(line.decode("utf-8", "replace")), 2000) for line in found]
 
 
 def _last(path: Path, lines: int) -> list[bytes]:
@@ -210,6 +210,7 @@ def _last(path: Path, lines: int) -> list[bytes]:
         with path.open("rb") as file:
             end = file.seek(0, 2)
             file.seek(max(0, end - lines * 400 - 4096))
-            return file.read().splitlines()[-lines:]
+            found = file.read().split(b"\n")
+            return (found if found[-1] else found[:-1])[-lines:]
     except OSError:
         return []

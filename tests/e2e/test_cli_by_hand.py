@@ -43,7 +43,7 @@ def test_an_agent_of_no_supervisor_is_drained_over_the_bus(land: Ground, shell: 
     hand.stop()
     done = shell("drain", "hand-1")
     assert done.returncode == 1
-    assert "hand-1 is offline: it takes no tasks" in done.stderr
+    assert "hand-1 is offline: it takes no tasks, and would not hear of it; start it where it ran" in done.stderr
 
 
 def test_a_dispatcher_has_nothing_to_drain(land: Ground, shell: Shell) -> None:
