@@ -60,11 +60,17 @@ def _agents(follower: Follower, names: tuple[str, ...], command: str) -> list[st
         there = [agent.agent_id for agent in meant if agent.state in _HEARS]
         if not there:
             who = f"{name} is {meant[0].state.value}" if name in known else f"no agent of the role {name} runs"
-            there_is_a_pane = any(agent.pane_id is not None for agent in meant)
-            start = f"`swarm-tui start {name}` starts it" if there_is_a_pane else "start it where it ran"
-            raise Failure(f"{who}: it takes no tasks, and would not hear of it; {start}")
+            raise Failure(f"{who}: it takes no tasks, and would not hear of it; {_todo(name, meant)}")
         agents += [agent_id for agent_id in there if agent_id not in agents]
     return agents
+
+
+def _todo(name: str, meant: list[AgentView]) -> str:
+    if any(agent.state is AgentState.STARTING for agent in meant):
+        return "wait until it has registered"
+    if any(agent.pane_id is not None for agent in meant):
+        return f"`swarm-tui start {name}` starts it"
+    return "start it where it ran"
 
 
 def _meant(follower: Follower, name: str) -> list[AgentView]:

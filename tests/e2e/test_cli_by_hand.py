@@ -58,8 +58,17 @@ def test_what_only_a_supervisor_can_do_says_where_an_agent_started_by_hand_is_en
     land.run("--role", "testing", "--agent-id", "hand-1").says("MQTT connected")
     ear = land.ear()
     supervisor = Writer("opencto-dev", "here", "supervisor", new_id=lambda: uuid.uuid4().hex, clock=lambda: 1e9)
-    panes = [PaneStatus(agent_id="docs-01", role="docs", pid=1, state="online")]
+    panes = [
+        PaneStatus(agent_id="docs-01", role="docs", pid=1, state="online"),
+        PaneStatus(agent_id="docs-02", role="docs", state="stopped", pane_id="%1"),
+        PaneStatus(agent_id="docs-03", role="docs", pid=2, state="starting", pane_id="%2"),
+    ]
     ear.bus.publish(supervisor.message(Kind.HOST_STATUS, HostStatus(panes=panes), "here"))
+    done = shell("drain", "docs-02")
+    assert done.returncode == 1
+    assert "docs-02 is stopped: it takes no tasks, and would not hear of it; `swarm-tui start docs-02`" in done.stderr
+    done = shell("drain", "docs-03")
+    assert "docs-03 is starting: it takes no tasks, and would not hear of it; wait until" in done.stderr
     for command in ("restart", "stop", "start"):
         done = shell(command, "hand-1", "--wait", "0.1")
         assert done.returncode == 1
