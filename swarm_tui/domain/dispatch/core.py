@@ -3,7 +3,7 @@
 from itertools import islice
 
 from swarm_tui.domain.dispatch import accept, agents, claims, foreign, operators, outcomes, processes, scale, waiting
-from swarm_tui.domain.dispatch.model import Action, Job, LinkDown, LinkUp, Moment, State, Tick
+from swarm_tui.domain.dispatch.model import Action, Job, LinkDown, LinkUp, Moment, Seat, State, Tick
 from swarm_tui.domain.dispatch.offer import able, is_live, pump
 from swarm_tui.domain.dispatch.outcomes import GIVEN
 from swarm_tui.domain.dispatch.turn import Turn
@@ -248,6 +248,14 @@ def _grant_all(turn: Turn) -> None:
             seat.seen = turn.now
 
 
+def _why_alone(task_type: str, wanted: str, seats: list[Seat]) -> str:
+    if not wanted:
+        return "nobody who does it is there"
+    if any(seat.agent_id == wanted for seat in seats):
+        return f"{wanted}, for whom alone it is meant, does no {task_type}"
+    return f"{wanted}, for whom it is meant, is not there"
+
+
 def _alone(turn: Turn) -> None:
     """Tasks that are declared, but nobody is there to do them: they wait, and an alert says so."""
     state = turn.state
@@ -262,8 +270,7 @@ def _alone(turn: Turn) -> None:
         since = state.alone.setdefault(name, turn.now)
         if turn.now - since >= ALONE_AFTER:
             state.alone[name] = float("inf")
-            who = f"{wanted}, for whom it is meant, is not there" if wanted else "nobody who does it is there"
-            message = f"{task_type} waits: {who}"
+            message = f"{task_type} waits: {_why_alone(task_type, wanted, seats)}"
             turn.say(Kind.ALERT, Alert(severity="warning", message=message, name=name))
     queued = {f"nobody:{task_type}" + (f":{wanted}" if wanted else "") for task_type, wanted in keys}
     for name in [name for name in state.alone if name not in names]:

@@ -157,6 +157,18 @@ def test_an_undeclared_type_fails_at_once_and_one_with_nobody_waits_with_an_aler
     assert [a.active for a in of(world.tick(1), Kind.ALERT)] == [False]
 
 
+def test_the_alert_of_a_task_for_one_agent_says_whether_that_is_away_or_does_no_such_task(world: World) -> None:
+    world.agent("gen")
+    world.submit("s", "security.scan", assigned_to="gen")
+    world.tick(1)
+    assert of(world.tick(5), Kind.ALERT)[0].message == (
+        "security.scan waits: gen, for whom alone it is meant, does no security.scan"
+    )
+    world.submit("t", "security.scan", assigned_to="gone")
+    world.tick(1)
+    assert any("gone, for whom it is meant, is not there" in a.message for a in of(world.tick(5), Kind.ALERT))
+
+
 def test_a_stand_in_does_a_type_only_while_its_owner_is_gone(world: World) -> None:
     world.agent("rev", role="code-review")
     assert [o.key for o in offers(world.submit("1", "security.scan"))] == ["rev"]
