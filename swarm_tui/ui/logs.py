@@ -19,8 +19,8 @@ def stamp(line: str) -> float | None:
         return None
 
 
-def within(lines: list[str], since: float, until: float) -> list[str]:
-    """The lines of the span. A line without a time belongs to the one before it; a log without times is its end."""
+def within(lines: list[str], since: float, until: float) -> list[str] | None:
+    """The lines of the span, where a line without a time belongs to the one before it; None: the log tells no times."""
     kept: list[str] = []
     inside = timed = False
     for raw in lines:
@@ -31,4 +31,4 @@ def within(lines: list[str], since: float, until: float) -> list[str]:
             inside = since <= at <= until
         if inside:
             kept.append(line)
-    return kept if timed else [plain(raw).rstrip() for raw in lines[-50:]]
+    return kept if timed else None

@@ -89,6 +89,17 @@ async def test_work_that_came_out_badly_does_not_look_well() -> None:
 
 
 @pytest.mark.asyncio
+async def test_a_log_without_times_is_not_told_as_of_the_task() -> None:
+    async with seated("trouble") as seat:
+        seat.source.logs["testing-01"] = ["compiling", "done"]
+        seat.app.open_task("task_77aa01")
+        await seat.settle()
+        await seat.press("G")
+        assert seat.has("testing-01 wrote last; its log tells no times")
+        assert not seat.has("meanwhile")
+
+
+@pytest.mark.asyncio
 async def test_a_message_a_task_and_an_agent_open_and_close() -> None:
     async with seated("trouble", (80, 24)) as seat:
         seat.source.logs["testing-01"] = ["2026-01-01T00:00:00Z late", "\x1b[31mred\x1b[0m"]

@@ -264,10 +264,13 @@ class TaskScreen(PageScreen):
 
     def _output(self, task: TaskView, width: int) -> list[Line]:
         from swarm_tui.ui.logs import within
+        from swarm_tui.ui.sgr import plain
 
         if not self.written or task.agent_id is None:
             return []
         start = task.started_at or task.created_at
-        lines = within(self.written, start - 1.0, (task.ended_at or self.model.clock()) + 2.0)[-300:]
-        rows: list[Line] = [([Segment(f"  {fit(flat(line, 1000), width - 2)}")], None) for line in lines]
-        return [rule(f"{flat(task.agent_id)} wrote meanwhile", width, self.page), *rows] if rows else []
+        lines, when = within(self.written, start - 1.0, (task.ended_at or self.model.clock()) + 2.0), "meanwhile"
+        if lines is None:
+            lines, when = [plain(raw).rstrip() for raw in self.written[-50:]], "last; its log tells no times"
+        rows: list[Line] = [([Segment(f"  {fit(flat(line, 1000), width - 2)}")], None) for line in lines[-300:]]
+        return [rule(f"{flat(task.agent_id)} wrote {when}", width, self.page), *rows] if rows else []
