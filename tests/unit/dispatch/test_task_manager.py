@@ -259,6 +259,54 @@ def test_it_stands_down_only_for_another_that_is_online_and_newer(scene: Scene) 
     until(lambda: link.left, what="its agent to leave")
 
 
+def test_after_a_break_it_takes_nothing_that_a_newer_one_would_not_know_of(scene: Scene) -> None:
+    first = scene.dispatcher()
+    scene.leads(first, 1)
+    bus = first._bus
+    assert isinstance(bus, MemoryBus)
+    bus.drop()
+    scene.say(Kind.DISPATCHER, b.Dispatcher(instance="far/1", epoch=2, online=False))
+    bus.restore()
+    until(lambda: first.complaint, what="it to see that another led")
+    assert "far/1" in first.complaint
+    scene.say(Kind.TASK_NEW, b.Task(task_id="t", type="noop"))
+    scene.say(Kind.DISPATCHER, b.Dispatcher(instance="far/1", epoch=2, online=True))
+    until(lambda: not first.leading, what="it to stand down")
+    first.close()
+    assert not scene.heard(Kind.TASK_QUEUED, task_id="t")
+    left = scene.retained()
+    assert left is not None
+    assert (left.instance, left.epoch, left.online) == ("far/1", 2, True)
+
+
+def test_after_a_break_in_which_nobody_led_it_goes_on_and_says_so(scene: Scene) -> None:
+    first = scene.dispatcher()
+    scene.leads(first, 1)
+    bus = first._bus
+    assert isinstance(bus, MemoryBus)
+    bus.drop()
+    scene.say(Kind.TASK_NEW, b.Task(task_id="t", type="noop"))
+    bus.restore()
+    until(lambda: scene.heard(Kind.TASK_QUEUED, task_id="t"), what="what came meanwhile to be journaled")
+    until(lambda: (left := scene.retained()) is not None and left.online, what="it to say that it leads")
+    assert first.complaint == ""
+
+
+def test_nothing_more_is_taken_once_another_leads(scene: Scene) -> None:
+    """What comes in one go with the other's word is the other's to take."""
+    first = scene.dispatcher()
+    scene.leads(first, 1)
+    first.close()
+    writer = Writer(SWARM, "far", "task-manager", new_id=lambda: str(uuid.uuid4()), clock=time.time)
+    bodies = (b.Dispatcher(instance="far/1", epoch=2, online=True), b.Task(task_id="t", type="noop"))
+    batch: list[Any] = []
+    for kind, body in zip((Kind.DISPATCHER, Kind.TASK_NEW), bodies, strict=True):
+        message = writer.message(kind, body)
+        batch.append(decode(SWARM, message.topic, message.payload, False, time.time()))
+    assert first._sift(batch) == []
+    assert not first.leading
+
+
 def test_it_answers_queries(scene: Scene) -> None:
     scene.leads(scene.dispatcher(), 1)
     scene.say(Kind.TASK_NEW, b.Task(task_id="t", type="noop"))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from swarm_tui.agent.roles.task_manager.foreign import Foreign
 from swarm_tui.bus.port import Bus, Link
 from swarm_tui.config.model import RunSpec
+from swarm_tui.domain.dispatch.reign import MOST_EPOCH
 from swarm_tui.protocol.bodies import Dispatcher, Inbox
 from swarm_tui.protocol.codec import Writer, decode
 from swarm_tui.protocol.envelope import Event, Outgoing, Rejected
@@ -14,8 +15,6 @@ from swarm_tui.protocol.topics import Kind, topic
 
 #: Messages of our own that are remembered until the broker brings them back; some may be lost on the way.
 ECHOES = 1000
-#: An epoch that is no dispatcher's: nothing could follow it.
-MOST_EPOCH = 2**53
 
 
 class Ear:
@@ -68,6 +67,8 @@ class Ear:
         """Follow the link, the marker, and who the retained `dispatcher` names."""
         if isinstance(item, Link):
             if item.up and item.kind == "":
+                # Another for each connection: that of an earlier one may come yet.
+                self._marker, self.marked = uuid.uuid4().hex, False
                 ping = Inbox(command="ping", reason=self._marker, dispatcher=self._spec.agent_id)
                 bus.publish(self._writer.message(Kind.INBOX, ping, self._spec.agent_id))
         elif isinstance(item, Event):

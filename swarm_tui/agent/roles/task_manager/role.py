@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from swarm_tui.agent.roles.port import RoleLink
-from swarm_tui.agent.roles.task_manager.ear import MOST_EPOCH, Ear
+from swarm_tui.agent.roles.task_manager.ear import Ear
 from swarm_tui.agent.roles.task_manager.engine import Engine, Heard
 from swarm_tui.agent.roles.task_manager.foreign import Foreign
 from swarm_tui.agent.roles.task_manager.queries import answers
@@ -25,6 +25,7 @@ from swarm_tui.client.ids import new_id
 from swarm_tui.config.model import RunSpec
 from swarm_tui.config.paths import StateDir
 from swarm_tui.domain.dispatch.model import LinkDown, LinkUp, Tick
+from swarm_tui.domain.dispatch.reign import Reign
 from swarm_tui.journal.db import JournalInUseError
 from swarm_tui.journal.dispatch import Journal
 from swarm_tui.protocol.bodies import Dispatcher, Query
@@ -56,6 +57,7 @@ class TaskManager:
         self._ear = Ear(spec, self._writer, self._foreign, self._put)
         self._stopping = threading.Event()
         self._bus: Bus | None = None
+        self._reign = Reign(self.instance, 0)
         self._turns: Turns | None = None
         self._next_tick = 0.0
         self._try_again = 0.0
@@ -179,6 +181,7 @@ class TaskManager:
         finally:
             look.close(0.5)
         self.epoch = max(int(engine.journal.meta("epoch") or 0), self._ear.highest) + 1
+        self._reign = Reign(self.instance, self.epoch)
         return True
 
     def _open_session(self, engine: Engine) -> bool:
@@ -226,7 +229,7 @@ class TaskManager:
             if engine.troubled is not None:
                 return None if last else 1.0
         batch = self._batch(engine, math.inf if last else BATCH)
-        heard = [event for item in batch if (event := self._heard(item)) is not None]
+        heard = self._sift(batch)
         if now >= self._next_tick or (engine.state.timers and engine.state.timers[0][0] <= now):
             heard.append(Tick())
             self._next_tick = now + 1.0
@@ -258,34 +261,50 @@ class TaskManager:
                     batch.append(item)
         return batch
 
-    def _heard(self, item: Heard | Link | Rejected) -> Heard | None:
-        if isinstance(item, Link):
-            if not item.up:
-                return LinkDown()
-            if self._bus is not None and item.kind == "":
-                self._bus.publish(self._presence(online=True))
-            return LinkUp()
-        if isinstance(item, Rejected):
-            line = self._foreign.refused(item)
-            if line is not None:
-                self.link.log(line)
-            return None
-        if isinstance(item, Event) and item.kind is Kind.DISPATCHER:
-            self._rival(item)
-            return None
-        return item
+    def _sift(self, batch: list[Heard | Link | Rejected]) -> list[Heard]:
+        """What of the batch the engine is to hear: nothing while another may lead, nothing more once another does."""
+        heard: list[Heard] = []
+        for item in batch:
+            if isinstance(item, Link):
+                heard += self._linked(item)
+            elif isinstance(item, Rejected):
+                if (line := self._foreign.refused(item)) is not None:
+                    self.link.log(line)
+            elif not isinstance(item, Event) or (not self._reign.doubts and item.kind is not Kind.DISPATCHER):
+                heard.append(item)
+            else:
+                heard += self._doubted(item)
+                if not self.leading:
+                    break
+        return heard
 
-    def _rival(self, event: Event) -> None:
-        body = event.body
-        if not isinstance(body, Dispatcher) or body.instance == self.instance or not body.online:
-            return
-        if body.epoch >= MOST_EPOCH:
-            return
-        # Two that began at once may have the same epoch: they agree on which of them goes.
-        if (body.epoch, body.instance) > (self.epoch, self.instance):
+    def _linked(self, link: Link) -> list[Heard]:
+        if not link.up:
+            return [LinkDown()]
+        if self._bus is None or link.kind != "":
+            return [LinkUp()]
+        self._ear.note(link, self._bus)
+        self._reign.linked()
+        return []
+
+    def _doubted(self, event: Event) -> list[Heard]:
+        """Who leads is told, or in doubt."""
+        assert self._bus is not None
+        doubted, waited_for = self._reign.doubts, self._reign.newer
+        self._ear.note(event, self._bus)
+        heard = self._reign.sift(event, marked=self._ear.marked)
+        newer = self._reign.newer
+        if self._reign.over:
             self.leading = False
-            self.link.log(f"standing down: {body.instance} leads with epoch {body.epoch}")
-            self.link.leave(f"{body.instance} leads the swarm now")
+            self.link.log(f"standing down: {self._reign.over}")
+            self.link.leave(self._reign.over)
+        elif doubted and not self._reign.doubts:
+            self.complaint = ""
+            self._bus.publish(self._presence(online=True))
+        elif newer is not None and waited_for is None:
+            self.complaint = f"it does not dispatch: {newer.instance} led after it, with epoch {newer.epoch}"
+            self.link.log(f"standing by: {newer.instance} led meanwhile, with epoch {newer.epoch}, and may come back")
+        return list(heard)
 
     def _mirror(self, engine: Engine, heard: list[Heard]) -> None:
         for event in heard:
@@ -309,11 +328,16 @@ class TaskManager:
         with suppress(sqlite3.Error):
             engine.flush(now=True)
         if bus is not None:
-            if self.leading and engine.troubled is None and engine.open_count() == 0:
-                bus.publish(self._writer.clear(Kind.DISPATCHER))
-            elif self.leading:
-                bus.publish(self._presence(online=False, open_tasks=engine.open_count()))
+            if self.leading and not self._reign.doubts:
+                self._farewell(engine, bus)
             bus.close(2.0)
             with suppress(sqlite3.Error):
                 engine.flush(now=True)
         engine.journal.close()
+
+    def _farewell(self, engine: Engine, bus: Bus) -> None:
+        """What the topic retains of us from now on."""
+        if engine.troubled is None and engine.open_count() == 0:
+            bus.publish(self._writer.clear(Kind.DISPATCHER))
+        else:
+            bus.publish(self._presence(online=False, open_tasks=engine.open_count()))
