@@ -37,6 +37,7 @@ class Hand:
         self.debts = Debts()
         self._new_id = new_id
         self._done: OrderedDict[tuple[str, int], None] = OrderedDict()
+        self._declined: OrderedDict[tuple[str, int, int], None] = OrderedDict()
 
     def offered(self, body: Inbox, now: float) -> list[Action]:
         """An offer came: begin it, decline it, or say again what became of it."""
@@ -51,10 +52,13 @@ class Hand:
             return [*self.debts.again([each for each in earlier if each.key[1] == attempt], now)]
         if (task.task_id, attempt) in self._done and epoch <= self.epoch:
             return []
-        why = self._refusal(body, task, held, earlier)
+        again = (task.task_id, attempt, epoch) in self._declined
+        why = "it was declined before" if again else self._refusal(body, task, held, earlier)
         if why is None:
             self.epoch = max(self.epoch, epoch)
             return self.begin(Lease(task=task, attempt=attempt, epoch=epoch))
+        # Said twice, it would be taken the second time, and by then it may be another's.
+        remember(self._declined, (task.task_id, attempt, epoch))
         declined = Declined(
             task_id=task.task_id,
             agent_id=self.me.agent_id,

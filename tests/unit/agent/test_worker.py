@@ -372,4 +372,16 @@ def test_it_follows_the_epoch_of_whoever_leads_after_nobody_did() -> None:
     assert says(w.on_event(offer(epoch=3), 2.0), Declined)
     w.on_event(event(Kind.DISPATCHER, Cleared()), 3.0)
     w.on_event(event(Kind.DISPATCHER, Dispatcher(instance="other", epoch=3)), 4.0)
-    assert runs(w.on_event(offer(epoch=3), 4.0)) == ["t"]
+    assert runs(w.on_event(offer(attempt=2, epoch=3), 4.0)) == ["t"]
+
+
+def test_what_it_declined_it_does_not_take_when_it_is_offered_once_more() -> None:
+    """An offer is said again while no answer is heard; the first answer may be, and gives the task to another."""
+    w = led()
+    w.on_event(offer("first"), 1.0)
+    assert says(w.on_event(offer("t"), 1.0), Declined)
+    w.finished("first", Complete(task_id="first", agent_id="w", attempt=1, epoch=1), 2.0)
+    again = w.on_event(offer("t"), 3.0)
+    assert not runs(again)
+    assert [body.reason for body in says(again, Declined)] == ["it was declined before"]
+    assert runs(w.on_event(offer("t", attempt=2), 4.0)) == ["t"]
