@@ -15,7 +15,7 @@ MOST_KEPT = 10_000
 class Reign:
     """One dispatcher's time in the lead.
 
-    After a break of its connection it is in doubt: another may have been brought up elsewhere meanwhile, with the
+    After a break of its connection, or a sleep of its own, it is in doubt: another may have been brought up elsewhere meanwhile, with the
     journal as it was then. What it accepted or gave away now would be known to nobody. So all that it hears is kept
     until it knows what the topic retains. Where that names a newer one, though one that is away, it acts no more.
     """
@@ -30,10 +30,10 @@ class Reign:
         self._looked = False
         self._kept: list[Event | LinkUp] = []
 
-    def linked(self) -> None:
-        """The connection began anew."""
+    def doubt(self, *first: LinkUp) -> None:
+        """Another may lead: keep what comes, after `first`, until what is retained was heard once more."""
         self.doubts, self._looked = True, False
-        self._kept.append(LinkUp())
+        self._kept.extend(first)
 
     def sift(self, event: Event, *, marked: bool) -> list[Event | LinkUp]:
         """What may be acted on now that this was heard; `marked`: what is retained was heard before it."""

@@ -326,3 +326,20 @@ def test_a_backlog_of_old_tasks_is_forgotten_within_seconds() -> None:
         life.engine.hear([Tick()])
         life.now += 1.0
     assert journal._db.execute("SELECT count(*) FROM task").fetchone()[0] == 0
+
+
+def test_what_is_adopted_before_it_leads_has_a_fence_that_grows() -> None:
+    journal = Journal(None)
+    first = Life(journal, epoch=3)
+    first.hear(Kind.TASK_NEW, b.Task(task_id="t", type="noop"))
+    first.rest()
+    second = Engine(
+        Settings(rules=RULES), journal, first.writer("tm", "task-manager"), first._publish,
+        log=first.logged.append, monotonic=lambda: first.now, wall=lambda: 1.7e9 + first.now, chance=lambda: 0.5,
+    )  # fmt: skip
+    second.restore()
+    first.engine = second
+    first.hear(Kind.TASK_ASSIGNED, b.Assigned(task_id="t", agent_id="w"), sender="w")
+    attempt = second.state.jobs["t"].current
+    assert attempt is not None
+    assert (attempt.number, attempt.epoch) == (1, 3)

@@ -50,7 +50,7 @@ def test_it_goes_for_a_newer_one_that_is_there() -> None:
 
 def test_after_a_break_all_is_kept_until_what_is_retained_was_heard() -> None:
     reign, task, mark = Reign("box/1", 3), a_task(), event(Kind.INBOX, b.Inbox(command="ping"))
-    reign.linked()
+    reign.doubt(LinkUp())
     assert reign.sift(task, marked=False) == []
     assert reign.sift(leader("box/1", 3, online=False), marked=False) == []
     assert reign.sift(event(Kind.HEARTBEAT, b.Heartbeat(agent_id="w")), marked=False) == []
@@ -61,7 +61,7 @@ def test_after_a_break_all_is_kept_until_what_is_retained_was_heard() -> None:
 
 def test_it_acts_no_more_once_a_newer_one_led_though_that_is_away() -> None:
     reign = Reign("box/1", 3)
-    reign.linked()
+    reign.doubt(LinkUp())
     reign.sift(leader("far/1", 4, online=False), marked=False)
     assert reign.sift(a_task(), marked=True) == []
     # Said before that, and heard later over the other of its two connections.
@@ -75,7 +75,7 @@ def test_it_acts_no_more_once_a_newer_one_led_though_that_is_away() -> None:
 
 def test_it_begins_anew_when_the_newer_one_left_in_order() -> None:
     reign = Reign("box/1", 3)
-    reign.linked()
+    reign.doubt(LinkUp())
     reign.sift(leader("far/1", 4, online=False), marked=True)
     reign.sift(event(Kind.DISPATCHER, None), marked=True)
     assert "left" in reign.over
@@ -83,7 +83,7 @@ def test_it_begins_anew_when_the_newer_one_left_in_order() -> None:
 
 def test_what_it_keeps_is_bounded() -> None:
     reign, task = Reign("box/1", 3), a_task()
-    reign.linked()
+    reign.doubt(LinkUp())
     for _ in range(MOST_KEPT + 10):
         reign.sift(task, marked=False)
     assert len(reign.sift(leader("box/1", 3, online=False), marked=True)) == MOST_KEPT

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from swarm_tui.agent.roles.task_manager import role
+from swarm_tui.agent.roles.task_manager.engine import Engine
 from swarm_tui.agent.roles.task_manager.role import TaskManager
 from swarm_tui.bus.memory import MemoryBroker, MemoryBus
 from swarm_tui.bus.port import OnAck
@@ -305,6 +306,39 @@ def test_nothing_more_is_taken_once_another_leads(scene: Scene) -> None:
         batch.append(decode(SWARM, message.topic, message.payload, False, time.time()))
     assert first._sift(batch) == []
     assert not first.leading
+
+
+def test_its_epoch_is_written_before_anybody_hears_of_it(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it dies in between, and the broker with it, the next life would take the same."""
+
+    def dies(self: Engine, epoch: int) -> None:
+        raise RuntimeError("killed")
+
+    monkeypatch.setattr(Engine, "lead", dies)
+    first = scene.dispatcher()
+    link = first.link
+    assert isinstance(link, Link)
+    until(lambda: link.left, what="it to end")
+    assert scene.heard(Kind.DISPATCHER, epoch=1, online=True)
+    journal = Journal(scene.folder / "box" / "dispatch.db")
+    assert journal.meta("epoch") == "1"
+    journal.close()
+
+
+def test_what_waited_while_its_process_stood_still_is_not_taken_at_once(scene: Scene) -> None:
+    """Another may have been brought up meanwhile: what lies in its own socket, the broker gave to that one too."""
+    first = scene.dispatcher()
+    scene.leads(first, 1)
+    first.close()
+    writer = Writer(SWARM, "x", "general", new_id=lambda: str(uuid.uuid4()), clock=time.time)
+    message = writer.message(Kind.TASK_NEW, b.Task(task_id="t", type="noop"))
+    task = decode(SWARM, message.topic, message.payload, False, time.time())
+    assert isinstance(task, Event)
+    now = first._awake
+    first._mind_sleep(now + 1.0)
+    assert first._sift([task]) == [task]
+    first._mind_sleep(now + 31.0)
+    assert first._sift([task]) == []
 
 
 def test_it_answers_queries(scene: Scene) -> None:

@@ -63,14 +63,18 @@ class Ear:
         if isinstance(event, Event) or (event is not None and self._foreign.hears(full)):
             self._put(event)
 
+    def mark(self, bus: Bus) -> None:
+        """Say something to ourselves: when it comes, all that was to be heard before it was."""
+        # Another each time: an earlier one may come yet.
+        self._marker, self.marked = uuid.uuid4().hex, False
+        ping = Inbox(command="ping", reason=self._marker, dispatcher=self._spec.agent_id)
+        bus.publish(self._writer.message(Kind.INBOX, ping, self._spec.agent_id))
+
     def note(self, item: object, bus: Bus) -> None:
         """Follow the link, the marker, and who the retained `dispatcher` names."""
         if isinstance(item, Link):
             if item.up and item.kind == "":
-                # Another for each connection: that of an earlier one may come yet.
-                self._marker, self.marked = uuid.uuid4().hex, False
-                ping = Inbox(command="ping", reason=self._marker, dispatcher=self._spec.agent_id)
-                bus.publish(self._writer.message(Kind.INBOX, ping, self._spec.agent_id))
+                self.mark(bus)
         elif isinstance(item, Event):
             if item.kind is Kind.INBOX and isinstance(item.body, Inbox):
                 self.marked = self.marked or item.body.reason == self._marker

@@ -95,8 +95,16 @@ class Engine:
         finally:
             gc.enable()
         self.state.seq = self._seq_kept = max(self.state.seq, self.journal.last_seq())
+        # What is adopted before we lead has a fence too, and fences only grow.
+        self.state.epoch = int(self.journal.meta("epoch") or 0)
         self.state.halted = self.journal.meta("halted") or None
         self.state.halt_id = self.journal.meta("halt_id") or ""
+
+    def begin(self, epoch: int) -> None:
+        """Write the epoch down before anybody hears of it: none is used again."""
+        self._meta["epoch"] = str(epoch)
+        self._urgent = True
+        self.flush()
 
     def lead(self, epoch: int) -> None:
         """Begin to give tasks away, after saying again what an earlier life may not have said."""

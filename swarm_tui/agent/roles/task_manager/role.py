@@ -24,6 +24,7 @@ from swarm_tui.client.dispatcher import session_patterns
 from swarm_tui.client.ids import new_id
 from swarm_tui.config.model import RunSpec
 from swarm_tui.config.paths import StateDir
+from swarm_tui.domain.dispatch.core import OWN_SLEEP
 from swarm_tui.domain.dispatch.model import LinkDown, LinkUp, Tick
 from swarm_tui.domain.dispatch.reign import Reign
 from swarm_tui.journal.db import JournalInUseError
@@ -60,6 +61,7 @@ class TaskManager:
         self._reign = Reign(self.instance, 0)
         self._turns: Turns | None = None
         self._next_tick = 0.0
+        self._awake = 0.0
         self._try_again = 0.0
         self._letters: list[tuple[Outgoing, OnAck | None]] | None = None
         self._thread = threading.Thread(target=self._run, name="dispatcher", daemon=True)
@@ -198,6 +200,7 @@ class TaskManager:
             for item in batch:
                 self._ear.note(item, bus)
             engine.hear([item for item in batch if isinstance(item, Event)])
+        engine.begin(self.epoch)
         engine.halt_again()
         bus.publish(self._presence(online=True))
         self.leading = True
@@ -213,6 +216,7 @@ class TaskManager:
 
     def _serve(self, engine: Engine) -> None:
         assert self._bus is not None
+        self._awake = time.monotonic()
         self._turns = Turns(self._bus, lambda: self._work(engine))
         self._turns.run()
 
@@ -228,6 +232,7 @@ class TaskManager:
             self._try_again = time.monotonic() + 1.0
             if engine.troubled is not None:
                 return None if last else 1.0
+        self._mind_sleep(now)
         batch = self._batch(engine, math.inf if last else BATCH)
         heard = self._sift(batch)
         if now >= self._next_tick or (engine.state.timers and engine.state.timers[0][0] <= now):
@@ -278,13 +283,20 @@ class TaskManager:
                     break
         return heard
 
+    def _mind_sleep(self, now: float) -> None:
+        """What waited for us while our process stood still may have been another's to take since."""
+        slept, self._awake = now - self._awake > OWN_SLEEP, now
+        if slept and self._bus is not None:
+            self._ear.mark(self._bus)
+            self._reign.doubt()
+
     def _linked(self, link: Link) -> list[Heard]:
         if not link.up:
             return [LinkDown()]
         if self._bus is None or link.kind != "":
             return [LinkUp()]
-        self._ear.note(link, self._bus)
-        self._reign.linked()
+        self._ear.mark(self._bus)
+        self._reign.doubt(LinkUp())
         return []
 
     def _doubted(self, event: Event) -> list[Heard]:
