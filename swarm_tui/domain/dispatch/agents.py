@@ -167,4 +167,4 @@ def shutdown(turn: Turn, body: Shutdown) -> None:
     if seat is not None:
         seat.status = "offline"
     for job in held(turn, body.agent_id):
-        lost(turn, job, f"{body.agent_id} shut down", counts=False)
+        lost(turn, job, f"{body.agent_id} shut down", left=True)

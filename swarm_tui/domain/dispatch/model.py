@@ -89,6 +89,8 @@ class Job(Struct, kw_only=True, omit_defaults=True):
     """Number of the last attempt; it only grows."""
     tries: int = 0
     """Attempts that count against `max_attempts`; a person's redrive sets it to 0."""
+    given_back: int = 0
+    """Times that an agent left in order with it in hand, which is no try at first; a redrive sets it to 0."""
     attempts: list[Attempt] = field(default_factory=list)
     agent_id: str | None = None
     retry_at: float | None = None

@@ -84,7 +84,7 @@ def _redrive(turn: Turn, event: Event, body: TaskAct, job: Job) -> None:
         return
     for attempt in job.attempts:
         attempt.crash = False
-    job.tries, job.error, job.result, job.queued_at = 0, None, None, turn.wall
+    job.tries, job.given_back, job.error, job.result, job.queued_at = 0, 0, None, None, turn.wall
     if turn.rule(job).approve and job.approved_by is None:
         await_approval(turn, job, "redriven; a person must approve it")
         turn.verdict(Kind.TASK_HELD, job, job.reason, state=TaskState.AWAITING_APPROVAL)

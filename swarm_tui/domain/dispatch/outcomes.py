@@ -16,6 +16,8 @@ SHUN = 5.0
 PROGRESS_EVERY = 1.0
 #: Declines of one task after which somebody is told.
 OFTEN = 5
+#: Times that an agent may leave with a task in hand before each further time is a try: it may be the task that ends it.
+GIVE_BACKS = 5
 #: Failures after which nobody knows what was done.
 UNKNOWN = frozenset({"timeout", "interrupted", "killed", "crashed", "silent"})
 
@@ -156,6 +158,8 @@ def failed(turn: Turn, job: Job, body: Failed) -> None:
     leaving = body.cause == "interrupted" and seat is not None and seat.status == "draining"
     job.tries += not leaving
     turn.hop(job, "failed", agent_id=attempt.agent_id, detail=message)
+    if leaving:
+        message = given_back(turn, job, message)
     retryable = body.retryable if body.retryable is not None else bool(body.error.retryable)
     if job.cancelling is not None or body.cause == "cancelled":
         cancelled(turn, job, job.cancelling or message)
@@ -165,6 +169,20 @@ def failed(turn: Turn, job: Job, body: Failed) -> None:
         again(turn, job, message, delayed=body.cause != "interrupted")
     else:
         turn.move(job, TaskState.FAILED, message)
+
+
+def given_back(turn: Turn, job: Job, reason: str) -> str:
+    """An agent left in order with the job in hand: no fault of the job's, unless it happens again and again.
+
+    Returns the reason, with what is to be said of it besides.
+    """
+    job.given_back += 1
+    if job.given_back <= GIVE_BACKS:
+        return reason
+    job.tries += 1
+    often = f"agents left {job.given_back} times with it in hand: that counts as a try now"
+    turn.hop(job, "counted", agent_id=job.agent_id, detail=often)
+    return f"{reason}; {often}"
 
 
 def declined(turn: Turn, job: Job, body: Declined) -> None:
@@ -197,16 +215,18 @@ def _often_declined(turn: Turn, job: Job, reason: str) -> None:
         turn.say(Kind.ALERT, Alert(severity="warning", message=message, task_id=job.task_id, name=name))
 
 
-def lost(turn: Turn, job: Job, reason: str, *, counts: bool = True, unknown: bool = True) -> None:
-    """The attempt that holds the job will not be heard again, or not in time."""
+def lost(turn: Turn, job: Job, reason: str, *, counts: bool = True, left: bool = False) -> None:
+    """The attempt that holds the job will not be heard again, or not in time; `left`: its agent said that it leaves."""
     attempt = job.current
     turn.close_attempt(attempt, "lost", reason)
-    if counts:
+    if counts and not left:
         job.tries += 1
     turn.hop(job, "lost", agent_id=job.agent_id, detail=reason)
+    if left and attempt is not None and attempt.started:
+        reason = given_back(turn, job, reason)
     if job.cancelling is not None:
         cancelled(turn, job, f"{job.cancelling} ({reason})")
-    elif unknown and not turn.rule(job).idempotent:
+    elif not turn.rule(job).idempotent:
         hold(turn, job, f"{reason}: what it did is not known, and {job.task.type} must not run twice by itself")
     else:
         job.error = reason
