@@ -279,3 +279,21 @@ def test_an_alert_ends_with_what_is_true(world: World, comes: bool, words: str) 
     last = of(world.said, Kind.ALERT)[-1]
     assert last.active is False
     assert last.message.startswith(words)
+
+
+@pytest.mark.parametrize("cause", ["timeout", "interrupted", "killed", "crashed", "silent"])
+def test_after_an_end_of_which_nobody_knows_what_was_done_nothing_is_run_twice_by_itself(
+    world: World, cause: str
+) -> None:
+    world.agent("a")
+    said = world.fail(offers(world.submit("m", "database.migrate"))[0], cause=cause)
+    assert of(said, Kind.TASK_HELD)
+    assert "must not run twice" in world.job("m").reason
+    world.tick(700.0)
+    world.agent("b")
+    assert world.job("m").state is TaskState.HELD
+    assert world.job("m").attempt == 1
+    # One that may run twice is only tried again.
+    world.agent("a", incarnation="i2")
+    world.fail(offers(world.submit("n"))[0], cause=cause)
+    assert world.job("n").state is not TaskState.HELD
