@@ -14,8 +14,6 @@ from swarm_tui.agent.handlers.process import Completed, run_process
 _LINES_SHOWN = 500
 #: The exit status by which programs say "try again later" (EX_TEMPFAIL).
 _TRY_AGAIN = 75
-#: The exit statuses by which a shell says that a signal ended its command (128 + number).
-_BY_SIGNAL = range(129, 160)
 
 
 class Payload(Struct, kw_only=True):
@@ -122,12 +120,10 @@ def _message(line: str) -> dict[str, Any] | None:
 
 
 def _failure(done: Completed, options: Options, result: Any) -> HandlerError:
-    how = f"exit status {done.returncode}" if done.returncode > 0 else f"signal {-done.returncode}"
-    by_signal = done.returncode < 0 or done.returncode in _BY_SIGNAL
     tail = done.tail
     return HandlerError(
-        f"{done.argv[0].rpartition('/')[2]}: {how}" + (f": {tail}" if tail else ""),
-        code="killed" if by_signal else "exit",
+        f"{done.argv[0].rpartition('/')[2]}: {done.how}" + (f": {tail}" if tail else ""),
+        code="killed" if done.killed else "exit",
         retryable=options.retry or done.returncode == _TRY_AGAIN,
         result=result if isinstance(result, dict) else None,
     )

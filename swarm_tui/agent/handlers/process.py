@@ -22,6 +22,8 @@ OUTPUT_LIMIT = 1_000_000
 GRACE = 10.0
 #: Seconds that the pipes may stay open after the program itself has ended.
 LINGER = 1.0
+#: The exit statuses by which a shell says that a signal ended its command (128 + number).
+_BY_SIGNAL = range(129, 160)
 #: What a program gets of the agent's environment; secrets are passed on by name only.
 ALLOWED = frozenset(
     {
@@ -43,6 +45,16 @@ class Completed(Struct, frozen=True, kw_only=True):
     stderr: str
     duration: float
     truncated: bool = False
+
+    @property
+    def killed(self) -> bool:
+        """Whether a signal ended it that nobody here sent: what it had done by then is not known."""
+        return self.returncode < 0 or self.returncode in _BY_SIGNAL
+
+    @property
+    def how(self) -> str:
+        """Its end in words."""
+        return f"exit status {self.returncode}" if self.returncode > 0 else f"signal {-self.returncode}"
 
     @property
     def tail(self) -> str:

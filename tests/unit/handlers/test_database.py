@@ -309,6 +309,48 @@ def test_postgresql_is_tried_in_a_transaction_that_is_rolled_back(bench, tmp_pat
         bench.run(Migrate(), "database.migrate", {}, options=options)
 
 
+KILLED = """#!/bin/sh
+sql=$(cat)
+case "$sql" in *{word}) {end} ;; *pg_tables*) echo 0 ;; esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("word", "end", "code"),
+    [
+        ("COMMIT\\;", "kill -KILL $$", "killed"),
+        ("ROLLBACK\\;", "kill -KILL $$", "migration-failed"),
+        ("COMMIT\\;", "echo 1; exit 2", "killed"),
+        ("COMMIT\\;", "exit 2", "migration-failed"),
+        ("COMMIT\\;", "echo 1; exit 3", "migration-failed"),
+    ],
+)
+def test_of_a_psql_that_was_killed_nobody_knows_what_it_did_unless_it_would_have_been_undone(
+    bench, tmp_path, monkeypatch, word, end, code
+):
+    tool = tmp_path / "bin/psql"
+    tool.parent.mkdir()
+    tool.write_text(KILLED.format(word=word, end=end))
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tool.parent}:{os.environ['PATH']}")
+    bench.write("migrations/1_f.sql", "CREATE TABLE a (b int);")
+    options = {"databases": {"main": "postgresql://app:secret@db/app"}}
+    with pytest.raises(HandlerError) as caught:
+        bench.run(Migrate(), "database.migrate", {}, options=options)
+    assert caught.value.code == code
+
+
+@pytest.mark.parametrize(("name", "code"), [("app.db", "killed"), ("copy.db", "migration-failed")])
+def test_of_an_alembic_that_was_killed_at_the_real_file_nobody_knows_what_it_did(app, name, code):
+    alembic(app)
+    killer = f"import os, signal\nif context.config.get_main_option('sqlalchemy.url').endswith('{name}'):\n"
+    env = app.workdir / "db/alembic/env.py"
+    env.write_text(env.read_text() + killer + "    os.kill(os.getpid(), signal.SIGKILL)\n")
+    with pytest.raises(HandlerError, match="signal 9") as caught:
+        migrate(app, source="db")
+    assert caught.value.code == code
+
+
 def test_without_the_copy_the_transaction_alone_keeps_the_file_as_it_was(app):
     app.write("migrations/0003_bad.sql", "INSERT INTO nowhere VALUES (1);\n")
     before = dump(app)

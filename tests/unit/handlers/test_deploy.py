@@ -235,6 +235,27 @@ def test_commands_publish_and_roll_back(bench):
     assert caught.value.code == "not-rolled-back"
 
 
+def test_of_a_step_that_was_killed_and_not_made_good_nobody_knows_what_is_live(bench):
+    """What must not run twice is held over the code `killed`, where another failure ends it."""
+    kill = ["/bin/sh", "-c", "kill -KILL $$"]
+
+    def go(version, publish, rollback, **more):
+        target = {"kind": "command", "publish": publish, "rollback": rollback, **more}
+        payload = {"service": "shop", "version": version}
+        with pytest.raises(HandlerError) as caught:
+            bench.run(Deploy(), "deployment.deploy", payload, options={"targets": {"x": target}})
+        return caught.value.code
+
+    assert go("1", kill, None) == "killed"
+    payload = {"service": "shop", "version": "1"}
+    target = {"kind": "command", "publish": ["true"]}
+    bench.run(Deploy(), "deployment.deploy", payload, options={"targets": {"x": target}})
+    assert go("2", kill, ["false"]) == "killed"
+    assert go("2", ["false"], kill) == "killed"
+    assert go("2", kill, ["true"]) == "rolled-back"
+    assert go("2", ["true"], ["true"], preflight=kill) == "preflight"
+
+
 WRANGLER = """#!{python}
 import json, sys
 with open("calls.jsonl", "a") as log:

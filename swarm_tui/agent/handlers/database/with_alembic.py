@@ -45,20 +45,24 @@ async def migrate_alembic(
         after = _version(trial)
     if after != before and not dry_run:
         context.progress(70, "migrating")
-        await _alembic(context, folder, database, "upgrade", revision or "head")
+        await _alembic(context, folder, database, "upgrade", revision or "head", lasting=True)
         after = _version(database)
     applied = [{"version": after, "file": str(folder.name)}] if after != before else []
     return {"kind": "alembic", "applied": applied, "version": after, "previous_version": before}
 
 
-async def _alembic(context: Context, folder: Path, database: Path, action: str, revision: str) -> None:
+async def _alembic(
+    context: Context, folder: Path, database: Path, action: str, revision: str, *, lasting: bool = False
+) -> None:
+    """Raises HandlerError: `killed` where it was, and may have changed the database before (`lasting`)."""
     url = f"sqlite:///{database.resolve()}"
     argv = [sys.executable, "-P", "-c", _SCRIPT, str(folder / "alembic.ini"), url, action, revision]
     done = await run_process(context, argv, cwd=folder)
     if "No module named 'alembic'" in done.stderr:
         raise MissingToolError("alembic", INSTALL)
     if done.returncode != 0:
-        raise HandlerError(f"alembic {action}: {done.tail}", code="migration-failed")
+        code = "killed" if done.killed and lasting else "migration-failed"
+        raise HandlerError(f"alembic {action}: {done.tail or done.how}", code=code, retryable=code == "killed")
 
 
 def _version(database: Path) -> str | None:

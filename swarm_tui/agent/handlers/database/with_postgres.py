@@ -26,6 +26,8 @@ _REFUSED = re.compile(
     r"|\bstandard_conforming_strings\b",
     re.IGNORECASE,
 )
+#: The exit status by which psql says that its connection was lost; before it had begun it has echoed no version.
+_LOST = 2
 
 
 async def migrate_postgres(
@@ -49,7 +51,7 @@ async def migrate_postgres(
         await _psql(context, database, _script(todo, context.task_id, "ROLLBACK;"))
         if not dry_run:
             context.progress(65, "migrating")
-            await _psql(context, database, _script(todo, context.task_id, "COMMIT;"))
+            await _psql(context, database, _script(todo, context.task_id, "COMMIT;"), lasting=True)
             applied |= {one.version: one.checksum for one in todo}
     rows = [{"version": one.version, "file": one.file} for one in todo]
     left = len([one for one in known if one.version not in applied])
@@ -88,9 +90,12 @@ def _quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-async def _psql(context: Context, database: Postgres, script: str) -> str:
+async def _psql(context: Context, database: Postgres, script: str, *, lasting: bool = False) -> str:
+    """What it prints. Raises HandlerError: `killed` where it was, or lost its server in the middle of what lasts."""
     argv = ["psql", "--no-psqlrc", "--no-password", "--quiet", "--tuples-only", "--no-align", "-v", "ON_ERROR_STOP=1"]
     done = await run_process(context, argv, env=database.env, stdin=script.encode(), install=INSTALL)
     if done.returncode != 0:
-        raise HandlerError(f"psql: {done.tail}", code="migration-failed")
+        halfway = done.killed or (done.returncode == _LOST and bool(done.stdout.strip()))
+        code = "killed" if halfway and lasting else "migration-failed"
+        raise HandlerError(f"psql: {done.tail or done.how}", code=code, retryable=code == "killed")
     return done.stdout

@@ -17,6 +17,8 @@ from swarm_tui.agent.handlers.process import Completed, run_process
 
 #: Seconds that a rollback's command may take.
 UNDO_TIMEOUT = 120.0
+#: The steps that change what is live.
+LASTING = frozenset({"publish", "rollback"})
 
 
 async def run_step(
@@ -30,7 +32,10 @@ async def run_step(
     passed: Sequence[str] = (),
     **env: str,
 ) -> Completed | None:
-    """Run one of a deploy's commands, if there is one. Raises HandlerError (`what`) unless it ends with 0."""
+    """Run one of a deploy's commands, if there is one.
+
+    Raises HandlerError (`what`) unless it ends with 0; `killed` when a signal ended one that changes what is live.
+    """
     if argv is None:
         return None
     done = await run_process(
@@ -44,7 +49,10 @@ async def run_step(
         install=install,
     )
     if done.returncode != 0:
-        raise HandlerError(f"{what}: {argv[0]} ended with {done.returncode}: {done.tail}", code=what)
+        code = "killed" if done.killed and what in LASTING else what
+        raise HandlerError(
+            f"{what}: {argv[0]} ended with {done.how}: {done.tail}", code=code, retryable=code == "killed"
+        )
     return done
 
 

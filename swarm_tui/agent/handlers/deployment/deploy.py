@@ -50,7 +50,7 @@ class Deploy:
     Options: ClassVar[type[Struct]] = Options
 
     async def run(self, context: Context) -> Result:
-        """Raises HandlerError: `rolled-back`, `not-rolled-back`, `preflight`, `busy` (retryable); MissingToolError."""
+        """Raises HandlerError: `rolled-back`, `not-rolled-back`, `killed`, `preflight`, `busy` (retryable)."""
         payload = read_payload(context, DeployPayload)
         options = read_options(context, Options)
         job, target = plan(context, options, payload.service, payload.version, payload.target, payload.source)
@@ -131,7 +131,10 @@ class _Run:
         except (HandlerError, OSError) as second:
             self.say("failed", f"not rolled back: {second}")
             message = f"{why}; it was NOT rolled back: {second}"
-            raise HandlerError(message, code="not-rolled-back", result=self._result("failed")) from error
+            # A step that a signal ended may have done its part or not: then nobody knows what is live.
+            killed = any(getattr(one, "code", "") == "killed" for one in (error, second))
+            code = "killed" if killed else "not-rolled-back"
+            raise HandlerError(message, code=code, retryable=killed, result=self._result("failed")) from error
         live = self._job.previous
         self.say("rolled-back", f"{live or 'nothing'} is live again")
         if not isinstance(error, asyncio.CancelledError):
