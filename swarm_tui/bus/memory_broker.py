@@ -3,6 +3,7 @@
 import random
 import threading
 from collections import deque
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -12,6 +13,8 @@ from swarm_tui.protocol.topics import matches
 
 if TYPE_CHECKING:
     from swarm_tui.bus.memory import MemoryBus
+
+_matches = lru_cache(maxsize=10_000)(matches)
 
 
 class Faults(Struct, frozen=True, kw_only=True):
@@ -149,7 +152,7 @@ class MemoryBroker:
         with self._lock:
             session.filters[pattern] = qos
             for message in list(self.retained.values()):
-                if matches(pattern, message.topic):
+                if _matches(pattern, message.topic):
                     self._travelling.append(
                         _Packet(session, connection, message.topic, message.payload, min(qos, message.qos), True)
                     )
@@ -169,7 +172,7 @@ class MemoryBroker:
             elif message.retain:
                 self.retained.pop(message.topic, None)
             for session in self._sessions.values():
-                granted = [qos for pattern, qos in session.filters.items() if matches(pattern, message.topic)]
+                granted = [qos for pattern, qos in session.filters.items() if _matches(pattern, message.topic)]
                 if granted:
                     self._route(session, message, min(max(granted), message.qos))
         self._pump()

@@ -4,42 +4,23 @@ import os
 
 import pytest
 
-from swarm_tui.domain.states import TaskState
 from tests.sim.swarm import Swarm
 
 SEEDS = 200
-#: Swarms whose order of events the first ones lack: a dispatcher that dies between an order to stop and its reason.
-RARE = [1974]
+#: Swarms in which happens what the first ones lack: an offer that was declined comes again; a dispatcher stands still
+#: while another follows.
+RARE = [2390, 2781]
 DRILL_SEEDS = 10_000
 
 
 def live(seed: int) -> Swarm:
-    """One swarm's whole life, and what must be true of it."""
+    """One swarm's whole life; what must be true of it is looked at on the way and at its end."""
     swarm = Swarm(seed)
     try:
         swarm.run()
-        records = swarm.records()
-        assert swarm.publisher.accepted <= set(records), "what was accepted is recorded"
-        for task_id, job in records.items():
-            assert job.ended, f"{task_id} is {job.state}"
-            wins = [attempt for attempt in job.attempts if attempt.outcome == "complete"]
-            assert len(wins) == (job.state is TaskState.COMPLETE), f"{task_id}: {len(wins)} outcomes for {job.state}"
-            assert job.state in (TaskState.COMPLETE, TaskState.CANCELLED), f"{task_id}: {job.state}: {job.reason}"
-            if job.state is TaskState.CANCELLED:
-                assert any(hop.by for hop in job.hops if "cancel" in hop.what), f"{task_id} was cancelled by nobody"
-            if job.task.type == "database.migrate":
-                _ran_once(swarm, task_id)
     finally:
         swarm.close()
     return swarm
-
-
-def _ran_once(swarm: Swarm, task_id: str) -> None:
-    """Between two decisions of a person it ran at most once with an outcome that nobody knew."""
-    since = swarm.redriven.get(task_id)
-    runs = [ran for ran in swarm.ran if ran.task_id == task_id and (ran.task_id, ran.attempt) not in swarm.told]
-    before = [ran for ran in runs if ran.epoch is not None and (since is None or ran.attempt <= since)]
-    assert len(before) <= 1, f"{task_id} ran {len(before)} times by itself"
 
 
 def _seeds(count: int) -> list[int]:

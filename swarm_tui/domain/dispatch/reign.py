@@ -15,9 +15,10 @@ MOST_KEPT = 10_000
 class Reign:
     """One dispatcher's time in the lead.
 
-    After a break of its connection, or a sleep of its own, it is in doubt: another may have been brought up elsewhere meanwhile, with the
-    journal as it was then. What it accepted or gave away now would be known to nobody. So all that it hears is kept
-    until it knows what the topic retains. Where that names a newer one, though one that is away, it acts no more.
+    After a break of its connection, or a sleep of its own, it is in doubt: another may have been brought up elsewhere
+    meanwhile, with the journal as it was then. What it accepted or gave away now would be known to nobody. So all that
+    it hears is kept until it knows what the topic retains. Where that names a newer one, though one that is away, it
+    acts no more.
     """
 
     def __init__(self, instance: str, epoch: int) -> None:

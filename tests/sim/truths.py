@@ -1,0 +1,114 @@
+"""What must be true of a simulated swarm: at every step, of every record, and in the end."""
+
+from collections import Counter
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from swarm_tui.domain.dispatch.model import Job
+from swarm_tui.domain.dispatch.outcomes import GIVEN
+from swarm_tui.domain.states import TaskState
+from tests.sim.parts import RULES
+
+if TYPE_CHECKING:
+    from tests.sim.dispatcher import SimDispatcher
+    from tests.sim.swarm import Swarm
+
+#: Which steps of a task's record may follow which. Beside them, at any time: late answers and a cancel that was asked.
+WAITS = {"queued", "held", "dead", "cancelled", "retry-wait"}
+NEXT = {
+    "published": {"queued", "awaiting-approval", "failed"},
+    "awaiting-approval": {"approved", "denied", "cancelled", "expired"},
+    "approved": {"queued"},
+    "denied": {"cancelled"},
+    "queued": {"assigned", "claimed", "running", "complete", "cancelled", "expired", "dead"},
+    "assigned": {"started", "claimed", "declined", "lost", "failed", "complete", "cancelled", "assigned"},
+    "claimed": {"started", "declined", "lost", "failed", "complete", "cancelled"},
+    "started": {"lost", "failed", "complete", "cancelled"},
+    "running": {"lost", "failed", "complete", "cancelled"},
+    "declined": {"assigned", "claimed", "running", "complete", "cancelled", "expired"},
+    "lost": {*WAITS, "counted", "assigned", "claimed", "running", "complete", "redriven", "expired"},
+    "failed": {*WAITS, "counted", "assigned", "claimed", "complete", "redriven", "expired"},
+    "counted": WAITS,
+    "retry-wait": {"queued", "assigned", "claimed", "running", "complete", "cancelled", "expired", "redriven"},
+    "held": {"redriven", "running", "complete", "cancelled"},
+    "redriven": {"queued", "approved", "denied", "cancelled", "expired"},
+    "cancelled": {"redriven"},
+    "expired": {"redriven"},
+    "dead": {"redriven"},
+    "complete": set(),
+}
+BESIDE = {"late", "cancelling"}
+ENDS = {TaskState.COMPLETE, TaskState.CANCELLED, TaskState.EXPIRED, TaskState.DEAD}
+
+
+def at_every_step(dispatcher: "SimDispatcher") -> None:
+    """Of what one dispatcher believes."""
+    state = dispatcher.engine.state
+    for job in state.jobs.values():
+        given = job.state in GIVEN
+        live = [attempt for attempt in job.attempts if not attempt.outcome]
+        assert len(live) == given, f"{job.task_id} is {job.state} with {len(live)} live attempts"
+        assert not live or live[0] is job.attempts[-1], f"{job.task_id}: an attempt before the last one lives"
+        assert (job.task_id in state.leases) == given, f"{job.task_id} is {job.state}, its lease says something else"
+        assert (job.task_id in state.held_by.get(job.agent_id or "", ())) == given, f"{job.task_id} is in no hand"
+        assert job.tries <= _most(job), f"{job.task_id}: {job.tries} tries"
+
+
+def _most(job: Job) -> int:
+    return job.task.max_attempts or RULES[job.task.type].max_attempts
+
+
+def of_a_record(job: Job) -> None:
+    """Of a task's record, whoever wrote it."""
+    fences = [(attempt.number, attempt.epoch) for attempt in job.attempts]
+    assert fences == sorted(set(fences)), f"{job.task_id}: its fences are {fences}"
+    epochs = [epoch for _, epoch in fences]
+    assert epochs == sorted(epochs), f"{job.task_id}: its epochs are {epochs}"
+    assert len(job.attempts) <= 100 or all(attempt.started for attempt in job.attempts), f"{job.task_id} grows for ever"
+    steps = [hop.what for hop in job.hops if hop.what not in BESIDE]
+    assert steps[0] == "published", f"{job.task_id} begins with {steps[0]}"
+    for before, after in pairwise(steps):
+        assert after in NEXT[before], f"{job.task_id}: {after} after {before} in {steps}"
+
+
+def of_an_end(job: Job) -> None:
+    """Of a task after all is over."""
+    assert job.state in ENDS, f"{job.task_id}: {job.state}: {job.reason}"
+    wins = Counter(attempt.outcome for attempt in job.attempts)["complete"]
+    assert wins == (job.state is TaskState.COMPLETE), f"{job.task_id}: {wins} outcomes for {job.state}"
+    if job.state is TaskState.CANCELLED:
+        # Without a dispatcher an agent heeds a halt by itself.
+        by_itself = any(attempt.claimed for attempt in job.attempts)
+        by = any(hop.by for hop in job.hops if "cancel" in hop.what)
+        assert by or by_itself, f"{job.task_id} was cancelled by nobody"
+    if job.state is TaskState.EXPIRED:
+        assert RULES[job.task.type].approve, f"{job.task_id} expired: {job.reason}"
+    if job.state is TaskState.DEAD:
+        assert job.tries == _most(job), f"{job.task_id} is dead after {job.tries} tries"
+
+
+def of_runs(swarm: "Swarm", job: Job) -> None:
+    """Between two decisions of a person it ran at most once with an outcome that nobody knew."""
+    if RULES[job.task.type].idempotent:
+        return
+    decided = [hop.attempt or 0 for hop in job.hops if hop.what == "redriven"]
+    runs = {
+        (ran.attempt, ran.epoch, ran.agent_id)
+        for ran in swarm.ran
+        if ran.task_id == job.task_id and ran.epoch is not None and (ran.task_id, ran.attempt) not in swarm.told
+    }
+    between = Counter(sum(last < attempt for last in decided) for attempt, _, _ in runs)
+    assert all(count <= 1 for count in between.values()), f"{job.task_id} ran twice by itself: {sorted(runs, key=str)}"
+
+
+def of_the_end(swarm: "Swarm") -> None:
+    """Of the whole swarm after all is over."""
+    for bus in swarm.buses():
+        assert not bus.failures, f"{bus.client_id}: {bus.last_failure}"
+    records = swarm.records()
+    missing = swarm.publisher.accepted - set(records)
+    assert not missing, f"{sorted(missing)} were accepted and are not recorded"
+    for job in records.values():
+        of_a_record(job)
+        of_an_end(job)
+        of_runs(swarm, job)
