@@ -1,5 +1,6 @@
 """A state machine over the dispatcher's core: everything that may happen, in any order, and what must stay true."""
 
+import copy
 from typing import Any
 
 import msgspec
@@ -36,6 +37,8 @@ class Worker:
     def __init__(self, agent_id: str) -> None:
         self.agent_id = agent_id
         self.life = 0
+        self.epoch = 0
+        """Of the latest leader that it heard of: it declines what an earlier one offers."""
         self.running: list[Say] = []
         self.unacked: list[tuple[Say, str]] = []
         self.known: set[tuple[str, int, int]] = set()
@@ -67,7 +70,7 @@ class Dispatching(RuleBasedStateMachine):
 
         self.patch.setattr(Turn, "move", watched)
         self.redriven: dict[str, int] = {}
-        self.runs: dict[str, list[int]] = {}
+        self.runs: dict[str, set[tuple[int, int]]] = {}
         self.fences: dict[str, tuple[int, int]] = {}
         self.settled: set[tuple[str, int]] = set()
         for agent_id in AGENTS:
@@ -138,7 +141,12 @@ class Dispatching(RuleBasedStateMachine):
         body = say.body
         assert isinstance(body, b.Inbox)
         if body.command is None:
-            if body.incarnation == worker.incarnation and fence(say) not in worker.known:
+            if (body.epoch or 0) < worker.epoch:
+                worker.known.add(fence(say))
+                task_id, attempt, epoch = fence(say)
+                declined = b.Declined(task_id=task_id, agent_id=worker.agent_id, attempt=attempt, epoch=epoch)
+                self.note(self.world.hear(Kind.TASK_DECLINED, declined, sender=worker.agent_id))
+            elif body.incarnation == worker.incarnation and fence(say) not in worker.known:
                 worker.known.add(fence(say))
                 worker.running.append(say)
                 self.ran(*fence(say))
@@ -152,10 +160,10 @@ class Dispatching(RuleBasedStateMachine):
             worker.unacked = [u for u in worker.unacked if fence(u[0])[:2] != (body.task_id, body.attempt)]
 
     def ran(self, task_id: str, attempt: int, epoch: int) -> None:
-        self.runs.setdefault(task_id, []).append(attempt)
+        self.runs.setdefault(task_id, set()).add((attempt, epoch))
         if task_id.startswith(("database", "deployment")):
             since = self.redriven.get(task_id, 0)
-            unknown = [n for n in set(self.runs[task_id]) if n > since and (task_id, n) not in self.settled]
+            unknown = [run for run in self.runs[task_id] if run[0] > since and (task_id, run[0]) not in self.settled]
             assert len(unknown) <= 1 or attempt <= since, f"{task_id} ran twice by itself: attempts {unknown}"
 
     # Agents
@@ -170,17 +178,19 @@ class Dispatching(RuleBasedStateMachine):
             self.answer(say, how)
 
     def answer(self, say: Say, how: str) -> None:
+        self.note(self.tell(self.world, say, how))
+
+    def tell(self, world: World, say: Say, how: str) -> list[Say]:
         task_id, attempt, _ = fence(say)
         if how in ("retry", "fail"):
             self.settled.add((task_id, attempt))
         if how == "complete":
-            self.note(self.world.complete(say))
-        elif how == "cancelled":
-            self.note(self.world.fail(say, retryable=False, message="cancelled", cause="cancelled"))
-        elif how == "interrupted":
-            self.note(self.world.fail(say, retryable=True, message="interrupted", cause="interrupted"))
-        else:
-            self.note(self.world.fail(say, retryable=how == "retry"))
+            return world.complete(say)
+        if how == "cancelled":
+            return world.fail(say, retryable=False, message="cancelled", cause="cancelled")
+        if how == "interrupted":
+            return world.fail(say, retryable=True, message="interrupted", cause="interrupted")
+        return world.fail(say, retryable=how == "retry")
 
     @precondition(lambda self: any(w.unacked for w in self.workers.values()))
     @rule(data=st.data())
@@ -320,6 +330,26 @@ class Dispatching(RuleBasedStateMachine):
             lives = all(w.incarnation == incarnations.get(w.agent_id, w.incarnation) for w in self.workers.values())
             if task_id in given and lives:
                 assert attempt == given[task_id], f"{task_id} may still run, and was given to another at once"
+
+    @rule(data=st.data(), more=st.integers(0, 3))
+    def another_leads(self, data: st.DataObject, more: int) -> None:
+        """One begins from the journal as it is now. The first hears a little more before it knows, and what it says
+        then, acks and offers of its own epoch, is on its way too."""
+        first = copy.deepcopy(self.world)
+        self.crash()
+        for worker in self.workers.values():
+            worker.epoch = self.world.state.epoch
+        worker = data.draw(st.sampled_from(list(self.workers.values())))
+        says = first.agent(worker.agent_id, incarnation=worker.incarnation, capacity=1 + more)
+        for _ in range(more):
+            busy = [worker for worker in self.workers.values() if worker.running or worker.unacked]
+            if busy:
+                worker = data.draw(st.sampled_from(busy))
+                if worker.running:
+                    worker.unacked.append((worker.running.pop(), "complete"))
+                says += self.tell(first, *data.draw(st.sampled_from(worker.unacked)))
+            says += first.tick(data.draw(st.sampled_from([1.0, 31.0])))
+        self.inboxes += [say for say in says if say.kind is Kind.INBOX]
 
     @rule(up=st.booleans())
     def link(self, up: bool) -> None:
