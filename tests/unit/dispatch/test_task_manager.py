@@ -293,6 +293,30 @@ def test_after_a_break_in_which_nobody_led_it_goes_on_and_says_so(scene: Scene) 
     assert first.complaint == ""
 
 
+def test_its_word_to_itself_is_said_again_where_it_was_lost(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broker may take it before it knows our filters: it would wait for ever."""
+    monkeypatch.setattr(role, "MARK_AGAIN", 0.1)
+    first = scene.dispatcher()
+    scene.leads(first, 1)
+    bus = first._bus
+    assert isinstance(bus, MemoryBus)
+    bus.drop()
+    whole, lost = bus.publish, 0
+
+    def publish(message: Outgoing, on_ack: OnAck | None = None, **more: Any) -> None:
+        nonlocal lost
+        if message.topic == topic(SWARM, Kind.INBOX, "tm") and lost == 0:
+            lost += 1
+        else:
+            whole(message, on_ack, **more)
+
+    monkeypatch.setattr(bus, "publish", publish)
+    bus.restore()
+    scene.say(Kind.TASK_NEW, b.Task(task_id="t", type="noop"))
+    until(lambda: scene.heard(Kind.TASK_QUEUED, task_id="t"), what="t to be journaled")
+    assert lost == 1
+
+
 def test_nothing_more_is_taken_once_another_leads(scene: Scene) -> None:
     """What comes in one go with the other's word is the other's to take."""
     first = scene.dispatcher()

@@ -67,6 +67,10 @@ class Ear:
         """Say something to ourselves: when it comes, all that was to be heard before it was."""
         # Another each time: an earlier one may come yet.
         self._marker, self.marked = uuid.uuid4().hex, False
+        self.mark_again(bus)
+
+    def mark_again(self, bus: Bus) -> None:
+        """The same once more: the first may be lost, where a broker takes it before our filters."""
         ping = Inbox(command="ping", reason=self._marker, dispatcher=self._spec.agent_id)
         bus.publish(self._writer.message(Kind.INBOX, ping, self._spec.agent_id))
 

@@ -38,6 +38,8 @@ from swarm_tui.protocol.topics import Kind, topic
 BATCH = 512
 #: Seconds between two looks whether the journal is free.
 STAND_BY = 1.0
+#: Seconds after which a word to ourselves that does not come is said again.
+MARK_AGAIN = 5.0
 MakeBus = Callable[[str, bool], Bus]
 
 
@@ -62,6 +64,7 @@ class TaskManager:
         self._turns: Turns | None = None
         self._next_tick = 0.0
         self._awake = 0.0
+        self._mark_due = 0.0
         self._try_again = 0.0
         self._letters: list[tuple[Outgoing, OnAck | None]] | None = None
         self._thread = threading.Thread(target=self._run, name="dispatcher", daemon=True)
@@ -286,17 +289,25 @@ class TaskManager:
     def _mind_sleep(self, now: float) -> None:
         """What waited for us while our process stood still may have been another's to take since."""
         slept, self._awake = now - self._awake > OWN_SLEEP, now
-        if slept and self._bus is not None:
-            self._ear.mark(self._bus)
-            self._reign.doubt()
+        if slept:
+            self._doubt(now)
+        elif self._reign.doubts and now >= self._mark_due and self._bus is not None:
+            self._mark_due = now + MARK_AGAIN
+            self._ear.mark_again(self._bus)
+
+    def _doubt(self, now: float, *first: LinkUp) -> None:
+        """Another may lead: what is retained, and what was to be heard before it, comes before our own word does."""
+        assert self._bus is not None
+        self._mark_due = now + MARK_AGAIN
+        self._ear.mark(self._bus)
+        self._reign.doubt(*first)
 
     def _linked(self, link: Link) -> list[Heard]:
         if not link.up:
             return [LinkDown()]
         if self._bus is None or link.kind != "":
             return [LinkUp()]
-        self._ear.mark(self._bus)
-        self._reign.doubt(LinkUp())
+        self._doubt(time.monotonic(), LinkUp())
         return []
 
     def _doubted(self, event: Event) -> list[Heard]:
