@@ -103,8 +103,13 @@ class SimDispatcher:
 
     def _mark(self) -> None:
         self.marker, self.marked = self.swarm.new_id(), False
-        ping = b.Inbox(command="ping", reason=self.marker)
-        self.bus.publish(self.writer.message(Kind.INBOX, ping, self.name))
+        ping = self.writer.message(Kind.INBOX, b.Inbox(command="ping", reason=self.marker), self.name)
+        self.bus.publish(ping)
+        # What it proves rests on the order that a broker keeps on one connection: it overtakes nothing.
+        travelling = self.swarm.broker._travelling
+        for packet in [packet for packet in travelling if packet.payload == ping.payload]:
+            travelling.remove(packet)
+            travelling.append(packet)
 
     def _hear(self, full: str, raw: bytes, retained: bool) -> None:
         event = decode(SWARM, full, raw, retained, self.clock.wall())
