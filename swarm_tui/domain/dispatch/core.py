@@ -248,7 +248,10 @@ def _grant_all(turn: Turn) -> None:
             seat.seen = turn.now
 
 
-def _why_alone(task_type: str, wanted: str, seats: list[Seat]) -> str:
+def _why_alone(turn: Turn, task_type: str, wanted: str, seats: list[Seat]) -> str:
+    draining = [seat for seat in turn.state.seats.values() if seat.status == "draining"]
+    if drains := sorted(seat.agent_id for seat in able(turn, (task_type, wanted), draining)):
+        return f"{', '.join(drains[:3])}{' …' if len(drains) > 3 else ''} drains, and nobody else who does it is there"
     if not wanted:
         return "nobody who does it is there"
     if any(seat.agent_id == wanted for seat in seats):
@@ -270,10 +273,11 @@ def _alone(turn: Turn) -> None:
         since = state.alone.setdefault(name, turn.now)
         if turn.now - since >= ALONE_AFTER:
             state.alone[name] = float("inf")
-            message = f"{task_type} waits: {_why_alone(task_type, wanted, seats)}"
+            message = f"{task_type} waits: {_why_alone(turn, task_type, wanted, seats)}"
             turn.say(Kind.ALERT, Alert(severity="warning", message=message, name=name))
     queued = {f"nobody:{task_type}" + (f":{wanted}" if wanted else "") for task_type, wanted in keys}
     for name in [name for name in state.alone if name not in names]:
         if state.alone.pop(name) == float("inf"):
-            over = "somebody is there again" if name in queued else "nothing waits for it any more"
+            over = "somebody is there again" if name in queued else "no such task is queued any more"
+            over = f"{name.removeprefix('nobody:')}: {over}"
             turn.say(Kind.ALERT, Alert(severity="info", message=over, name=name, active=False))

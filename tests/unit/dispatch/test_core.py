@@ -169,6 +169,17 @@ def test_the_alert_of_a_task_for_one_agent_says_whether_that_is_away_or_does_no_
     assert any("gone, for whom it is meant, is not there" in a.message for a in of(world.tick(5), Kind.ALERT))
 
 
+def test_the_alert_says_when_those_who_could_do_the_task_drain(world: World) -> None:
+    world.agent("sec", role="security")
+    world.agent("sec", role="security", status="draining")
+    world.submit("s", "security.scan")
+    world.tick(1)
+    alert = of(world.tick(5), Kind.ALERT)[0]
+    assert alert.message == "security.scan waits: sec drains, and nobody else who does it is there"
+    world.agent("sec", role="security")
+    assert of(world.tick(1), Kind.ALERT)[0].message == "security.scan: no such task is queued any more"
+
+
 def test_a_stand_in_does_a_type_only_while_its_owner_is_gone(world: World) -> None:
     world.agent("rev", role="code-review")
     assert [o.key for o in offers(world.submit("1", "security.scan"))] == ["rev"]

@@ -263,7 +263,7 @@ def test_an_offer_that_its_agents_heartbeat_does_not_name_is_said_again(world: W
     assert offers(world.beat("a", offer)) == []
 
 
-@pytest.mark.parametrize(("comes", "words"), [(True, "somebody is there again"), (False, "nothing waits")])
+@pytest.mark.parametrize(("comes", "words"), [(True, "somebody is there again"), (False, "no such task is queued")])
 def test_an_alert_ends_with_what_is_true(world: World, comes: bool, words: str) -> None:
     for task_id in ("t", "u"):
         world.submit(task_id)
@@ -278,7 +278,7 @@ def test_an_alert_ends_with_what_is_true(world: World, comes: bool, words: str) 
     world.tick(2)
     last = of(world.said, Kind.ALERT)[-1]
     assert last.active is False
-    assert last.message.startswith(words)
+    assert words in last.message
 
 
 @pytest.mark.parametrize("cause", ["timeout", "interrupted", "killed", "crashed", "silent"])

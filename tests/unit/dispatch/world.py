@@ -106,10 +106,11 @@ class World:
         incarnation: str = "i1",
         capacity: int = 1,
         types: list[str] | None = None,
+        status: b.PresenceStatus = "online",
     ) -> list[Say]:
         pid = int("".join(c for c in incarnation if c.isdigit()) or 0) + 1
         body = b.Status(
-            status="online", role=role, incarnation=incarnation, capacity=capacity, pid=pid, capabilities=types or []
+            status=status, role=role, incarnation=incarnation, capacity=capacity, pid=pid, capabilities=types or []
         )
         return self.hear(Kind.STATUS, body, key=agent_id, sender=agent_id, role=role)
 
