@@ -103,7 +103,11 @@ class Executor:
         running = self._running.get(attempt.task_id)
         if running is not None and running.attempt is attempt:
             # Not left to the loop's next round, before which other threads would have theirs.
-            self._end(running, Outcome(result=result, cause=attempt.stop_cause))
+            try:
+                self._end(running, Outcome(result=result, cause=attempt.stop_cause))
+            except Exception as error:  # noqa: BLE001 - the task's own end must not hide it
+                context = {"message": f"the end of {attempt.task_id} could not be told", "exception": error}
+                asyncio.get_running_loop().call_exception_handler(context)
         return result
 
     async def _force(self, running: _Running, wait: float) -> None:

@@ -259,6 +259,8 @@ def make_client(
         client_id,
         clean_session=clean,
         transport=_TRANSPORT.get(at.scheme, "tcp"),
+        # What nobody took is not acknowledged.
+        manual_ack=True,
     )
     client.suppress_exceptions = True
     client.connect_timeout = connect_timeout

@@ -358,7 +358,13 @@ class MqttBus:
         self._guard("a link callback", lambda: self._on_link(Link(True, resumed=bool(flags.session_present))))
 
     def _message(self, client: Any, userdata: Any, message: Any) -> None:
-        self._take(message.topic, bytes(message.payload), message.retain)
+        taken = True
+        try:
+            taken = self._take(message.topic, bytes(message.payload), message.retain)
+        finally:
+            # One whose topic cannot be read is done with too.
+            if taken:
+                client.ack(message.mid, message.qos)
 
     def _take(self, topic: str, payload: bytes, retained: bool) -> bool:
         if self._close_by is not None:

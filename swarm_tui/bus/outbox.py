@@ -12,6 +12,9 @@ from swarm_tui.protocol.envelope import Outgoing
 OUTBOX_MAX = 100_000
 #: Seconds that a message which may, or nothing but acknowledgements, wait to be written with the next; how many do.
 LINGER, ACK_LINGER, MOST_LINGER = 0.004, 0.03, 8
+#: Times in a row that acknowledgements waited and nothing came to go with them: from then on they wait less, for the
+#: broker may be one that says nothing more before it has them.
+IN_VAIN = 3
 #: After so many connections that ended before anything was acknowledged, the oldest message is to blame.
 STUCK = 5
 
@@ -33,6 +36,7 @@ class Outbox:
         self._waiting: deque[tuple[Outgoing, OnAck | None]] = deque()
         self._unacked: dict[int, tuple[Outgoing, OnAck | None]] = {}
         self._hurry = False
+        self._in_vain = 0
         self._progress = False
         self._stuck = 0
 
@@ -60,12 +64,16 @@ class Outbox:
         if self._hurry or not 0 < len(self._waiting) + client.unwritten() <= MOST_LINGER:
             return False
         now = time.monotonic()
-        by = now + (LINGER if self._waiting else ACK_LINGER)
+        by = now + (LINGER if self._waiting or self._in_vain >= IN_VAIN else ACK_LINGER)
         self.write_by = by if self.write_by is None else min(self.write_by, by)
         return self.write_by > now
 
     def settle(self) -> None:
         """All that lingers is about to be written. What is posted from now on hurries anew."""
+        if self._waiting:
+            self._in_vain = 0
+        elif self.write_by is not None:
+            self._in_vain += 1
         self._hurry, self.write_by = False, None
 
     def send(self, client: BulkClient, *, ours: bool) -> None:

@@ -44,8 +44,11 @@ def encode(value: dict[str, Any]) -> bytes:
     try:
         raw = _encode_json(value)
     except UnicodeEncodeError:
-        return _encode_json(_scrubbed(value))
-    return _encode_json(_scrubbed(value)) if has_long_number(raw) else raw
+        raw = b""
+    if raw and not has_long_number(raw):
+        return raw
+    # In sets, structs and the like too.
+    return _encode_json(_scrubbed(msgspec.to_builtins(value, enc_hook=str)))
 
 
 def _scrubbed(value: Any) -> Any:

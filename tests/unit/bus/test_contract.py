@@ -204,19 +204,25 @@ def test_others_publish_while_a_message_is_being_read(world: World) -> None:
         slow.close()
 
 
-def test_what_comes_while_a_session_that_lasts_is_closed_waits_for_its_next_connection(world: World) -> None:
+@pytest.mark.parametrize("size", [4, 100_000])
+def test_what_comes_while_a_session_that_lasts_is_closed_waits_for_its_next_connection(world: World, size: int) -> None:
     ear, sender = world.ear("ear", "s/#", clean=False), world.ear("sender")
     if not isinstance(ear.bus, MqttBus):
         return
     until(lambda: bool(ear.links) and bool(sender.links))
+    client, came, take = ear.bus._client, list[int](), ear.bus._take
+    assert client is not None
+    client.take = ear.bus._take = lambda *said: came.append(size) or take(*said)  # type: ignore[func-returns-value,method-assign]
+    # It has yet to hear that the broker has this.
+    ear.bus._outbox._unacked[60_000] = (Outgoing("s/own", b""), None)
     ear.bus._close_by = time.monotonic() + 60
-    told: list[bool] = []
-    sender.bus.publish(Outgoing("s/n", b"late"), lambda: told.append(True))
-    until(lambda: bool(told))
+    late = b"x" * size
+    sender.bus.publish(Outgoing("s/n", late))
+    until(lambda: bool(came) and not client.unwritten())
     ear.bus._close_by = time.monotonic() - 1
     ear.bus.close()
     again = world.ear("ear", "s/#", clean=False)
-    until(lambda: again.payloads() == [b"late"])
+    until(lambda: again.payloads() == [late])
     assert ear.payloads() == []
 
 

@@ -9,7 +9,7 @@ from paho.mqtt.client import Client
 
 from swarm_tui.bus.client import BulkClient, make_client
 from swarm_tui.bus.mqtt import MqttBus
-from swarm_tui.bus.outbox import Outbox
+from swarm_tui.bus.outbox import ACK_LINGER, IN_VAIN, LINGER, Outbox
 from swarm_tui.bus.port import Link
 from swarm_tui.bus.urls import parse_url
 from swarm_tui.config.model import Broker
@@ -91,6 +91,26 @@ def test_what_lingered_as_the_link_was_lost_hurries_nobody(client: BulkClient) -
     assert outbox.may_linger(client)
     outbox.lost(silent=False)
     assert outbox.write_by is None
+
+
+def test_acknowledgements_for_which_the_broker_waits_do_not_wait_long(
+    client: BulkClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 100.0
+    monkeypatch.setattr("swarm_tui.bus.outbox.time.monotonic", lambda: now)
+    outbox, waits = _outbox(), []
+    for _ in range(6):
+        client._said.append(b"\x40\x02\x00\x01")
+        assert outbox.may_linger(client)
+        waits.append(round((outbox.write_by or 0.0) - now, 3))
+        outbox.settle()
+        client._said.clear()
+    assert waits == [ACK_LINGER] * IN_VAIN + [LINGER] * (6 - IN_VAIN)
+    outbox.post(Outgoing("a", b"", 1, False), None, up=True)
+    outbox.settle()
+    outbox.send(client, ours=True)
+    assert outbox.may_linger(client)
+    assert round((outbox.write_by or 0.0) - now, 3) == ACK_LINGER
 
 
 def test_messages_that_nobody_acknowledges_are_no_progress(client: BulkClient) -> None:

@@ -1,9 +1,12 @@
 """The strict writer: what it says is always readable, and the same when it is repeated."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
-from swarm_tui.protocol.bodies import Complete, Failed, Inbox, Task, TaskAct
+import pytest
+
+from swarm_tui.protocol.bodies import Complete, Failed, HostStatus, Inbox, PaneStatus, Task, TaskAct
 from swarm_tui.protocol.codec import Writer, decode, refusal
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.topics import QOS_0, RETAINED, Kind
@@ -84,3 +87,21 @@ def test_an_integer_that_no_reader_takes_is_said_as_text() -> None:
         "name": "caf\ufffd",
         "text": "9" * 40,
     }
+
+
+@dataclass
+class _Row:
+    n: int
+
+
+@pytest.mark.parametrize("result", [{"n": {2**70}}, {"row": _Row(2**64)}, {"file": Path("x\udcff")}])
+def test_what_lies_in_a_set_or_an_object_is_said_such_that_readers_take_it(result: object) -> None:
+    said = writer().message(Kind.TASK_COMPLETE, Complete(task_id="t", agent_id="a", attempt=1, epoch=1, result=result))
+    assert refusal("s", said.topic, said.payload, NOW) is None
+
+
+def test_a_body_within_a_body_may_hold_a_name_that_is_no_text() -> None:
+    said = writer().message(
+        Kind.HOST_STATUS, HostStatus(panes=[PaneStatus(agent_id="a", reason="no file \udcff")]), "h"
+    )
+    assert "no file \ufffd".encode() in said.payload
