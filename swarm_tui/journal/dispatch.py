@@ -1,5 +1,6 @@
 """The dispatcher's journal: every task as it is, and what must still be said, in one transaction."""
 
+import sqlite3
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
@@ -82,9 +83,13 @@ class Journal:
         self._lock = lock(path.with_suffix(".lock"))
         try:
             self._db = connect(path, MIGRATIONS)
-        except JournalError:
+            self._look()
+        except (JournalError, sqlite3.Error):
             self._lock.close()
             raise
+
+    def _look(self) -> None:
+        """Learn what the tables hold already."""
         # What an earlier life said is acknowledged to nobody: a number that is free may be used again.
         self._last_row = int(self._db.execute("SELECT max(id) FROM outbox").fetchone()[0] or 0)
         for (task_id,) in self._db.execute("SELECT task_id FROM task"):

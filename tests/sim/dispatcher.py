@@ -34,7 +34,7 @@ def copy_of(journal: Journal) -> Journal:
     """The journal as it is, moved to another machine."""
     made = Journal(None)
     journal._db.backup(made._db)
-    made._last_row = journal._last_row
+    made._look()
     return made
 
 
