@@ -108,8 +108,7 @@ class Swarm:
                 self._trouble_of_the_lead(what)
         elif what == "restart the broker":
             self.broker.stop()
-            # Where the broker alone knew that another leads, and forgets it, who was away then cannot know.
-            forgets = rng.random() < 0.5 and not any(former.alive for former in self.former)
+            forgets = rng.random() < 0.5 and not self._rivals()
             self.broker.start(lose_sessions=rng.random() < 0.5, lose_retained=forgets)
         elif what == "set a clock":
             rng.choice(self._clocks()).wrong = rng.choice([-5000.0, -3.0, 3.0, 5000.0])
@@ -133,7 +132,7 @@ class Swarm:
             self.dispatcher.kill()
         elif what == "drop the dispatcher":
             self.dispatcher.bus.drop()
-        elif what == "end the dispatcher" and self.dispatcher.goes_on_at is None:
+        elif what == "end the dispatcher" and self.dispatcher.goes_on_at is None and not self._rivals():
             self.dispatcher.leave()
         elif what == "stop the dispatcher":
             self.dispatcher.stop(self.rng.choice([3.0, 20.0, 50.0]))
@@ -209,9 +208,13 @@ class Swarm:
                 self.publisher.act(Kind.TASK_APPROVE, job.task_id)
 
     def is_over(self) -> bool:
-        rivals = any(former.alive for former in self.former)
         owed = any(worker.owed for worker in self.workers)
-        return not (self.publisher.waiting or self.open_jobs() or owed or rivals)
+        return not (self.publisher.waiting or self.open_jobs() or owed or self._rivals())
+
+    def _rivals(self) -> bool:
+        """Whether one that led before may come back: once the topic is empty, for the broker forgot it or the leader
+        left with nothing open, it cannot know that another led meanwhile."""
+        return any(former.alive for former in self.former)
 
     def open_jobs(self) -> list[tuple[str, str]]:
         return [(job.task_id, job.state) for job in self.dispatcher.engine.state.jobs.values() if not job.ended]
