@@ -230,7 +230,7 @@ class SwarmApp(TypeAhead, Opening, Watching, Taking, App[int]):
         worst = next((problem for problem in found if self.model.place(problem)), None)
         if on and worst is not None and (where := self.model.place(worst)):
             self.main.focus_panel(where)
-            (self.main.agents if where == "agents" else self.main.tasks).select(worst.id)
+            (self.main.agents if where == "agents" else self.main.tasks).lend(worst.id)
 
     def to_main(self) -> None:
         """Close all pages."""

@@ -72,6 +72,9 @@ class MainScreen(PanelScreen):
             return
         self.agents.refill()
         self.tasks.refill()
+        self._redraw()
+
+    def _redraw(self) -> None:
         self.stream.extend()
         self.stream.redraw()
         self.pane.redraw()
@@ -83,6 +86,14 @@ class MainScreen(PanelScreen):
             self.pane.capture(panes[self.pane.pane_id])
 
     # Acts.
+
+    def action_press(self, key: str) -> None:
+        """What an act takes is chosen: when the view is widened, the cursor stays on it."""
+        action = self.swarm_app.registry.pick(key, self.scope)
+        table = self.lines
+        if action is not None and isinstance(table, Table) and (action.name == "open" or action.group == table.NOUN):
+            table.choose()
+        super().action_press(key)
 
     def open(self) -> None:
         if self.panel == "agents" and (agent := self.agents.current()):
@@ -132,7 +143,9 @@ class MainScreen(PanelScreen):
         self.agents.pattern, self.tasks.pattern, self.tasks.tab = now.agents, now.tasks, now.tab
         self.agents.problems = self.tasks.problems = self.trouble.spread = on
         self.model.stream.filter(now.stream, problems=on)
-        self.all_changed()
+        self.agents.narrow()
+        self.tasks.narrow()
+        self._redraw()
 
     def _keep(self, now: Narrowed) -> None:
         """What is remembered for the next opening: never what narrowed the problems."""
@@ -167,7 +180,7 @@ class MainScreen(PanelScreen):
     def _filter_table(self, table: Table, text: str) -> None:  # type: ignore[type-arg]
         table.pattern = text
         self.swarm_app.state.filters[table.NOUN] = text
-        table.refill()
+        table.narrow()
         self.fit_panels()
 
     def _filter_stream(self, text: str) -> None:

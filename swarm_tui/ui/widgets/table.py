@@ -31,6 +31,10 @@ class Table(Lines, Generic[Row]):
         self.rows = SortedRows()
         self.pattern = ""
         self.problems = False
+        self.chosen: str | None = None
+        """What the user put the cursor on; it may be hidden now."""
+        self._lent: str | None = None
+        """What the cursor was put on for a while, until the view is as wide again as it was."""
         self.changed_at: dict[str, float] = {}
         self._laid: tuple[int, list[tuple[Column[Any], int]]] | None = None
 
@@ -88,6 +92,15 @@ class Table(Lines, Generic[Row]):
         rows = self.source()
         return sum(1 for row in self.model.marks[self.NOUN] if row in rows and row not in self.rows)
 
+    def go(self, index: int) -> None:
+        super().go(index)
+        self.choose()
+
+    def choose(self) -> None:
+        """What is under the cursor is what the user wants."""
+        if (row := self.current()) is not None:
+            self.chosen, self._lent = row, None
+
     def select(self, row: str) -> bool:
         """Put the cursor on the id; False when it does not show."""
         index = self.rows.index(row)
@@ -96,13 +109,29 @@ class Table(Lines, Generic[Row]):
         self.go(index)
         return True
 
+    def lend(self, row: str) -> None:
+        """Put the cursor on the id until the view is widened again: what the user chose stays chosen."""
+        chosen = self.chosen
+        if self.select(row):
+            self.chosen, self._lent = chosen, row
+
     def refill(self) -> None:
-        """Choose and order all rows again."""
+        """Choose and order all rows again, as facts changed."""
         held = self.current()
-        rows = self.source()
-        self.rows.fill((name, self.key(row)) for name, row in rows.items() if self.wanted(row))
+        self._fill()
         self._settle(held)
         self.redraw()
+
+    def narrow(self) -> None:
+        """Choose all rows again, as the user narrows or widens the view: the cursor comes back to what they chose."""
+        held, self._lent = self.current(), None
+        self._fill()
+        self._settle(self.chosen if self.chosen in self.rows else held)
+        self.redraw()
+
+    def _fill(self) -> None:
+        rows = self.source()
+        self.rows.fill((name, self.key(row)) for name, row in rows.items() if self.wanted(row))
 
     def apply(self, ids: Iterable[str], now: float) -> None:
         """Take in the rows that changed."""
@@ -122,7 +151,9 @@ class Table(Lines, Generic[Row]):
             self.redraw_head()
 
     def _settle(self, held: str | None) -> None:
+        """Put the cursor on `held`; where that does not show, on what is in its place."""
         self._laid = None
+        held = held or self.chosen
         index = self.rows.index(held) if held else None
         cursor = self.cursor if index is None else index
         self.cursor = max(0, min(cursor, len(self.rows) - 1))

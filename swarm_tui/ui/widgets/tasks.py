@@ -164,7 +164,7 @@ class TaskTable(Table[TaskView]):
     def set_tab(self, tab: int) -> None:
         """Show this tab."""
         self.tab = tab
-        self.refill()
+        self.narrow()
 
     def apply(self, ids: Iterable[str], now: float) -> None:
         touched = list(ids)
