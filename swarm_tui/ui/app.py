@@ -219,7 +219,7 @@ class SwarmApp(TypeAhead, Opening, Watching, Taking, App[int]):
         self.main.stream.redraw()
 
     def problems(self, context: Context) -> None:
-        """Go to what is wrong: only that shows, with the cursor on the worst; again on the main screen: all shows."""
+        """Go to what is wrong: only that shows, with the cursor at the worst; again on the main screen: all shows."""
         on = self.screen is not self.main or not self.main.agents.problems
         found = self.model.problems()
         if on and not found:
@@ -230,7 +230,10 @@ class SwarmApp(TypeAhead, Opening, Watching, Taking, App[int]):
         worst = next((problem for problem in found if self.model.place(problem)), None)
         if on and worst is not None and (where := self.model.place(worst)):
             self.main.focus_panel(where)
-            (self.main.agents if where == "agents" else self.main.tasks).lend(worst.id)
+            if where == "agents":
+                self.main.agents.lend(worst.id)
+            else:
+                self.main.tasks.lend(None)
 
     def to_main(self) -> None:
         """Close all pages."""

@@ -67,3 +67,70 @@ async def test_the_worst_is_under_the_cursor_only_while_the_problems_show() -> N
         assert seat.app.main.agents.current() == "deployment-01"
         await seat.press("p")
         assert seat.app.main.agents.current() == "docs-01"
+
+
+@pytest.mark.asyncio
+async def test_the_cursor_keeps_to_the_first_task_until_it_is_moved() -> None:
+    async with seated("calm", (80, 24)) as seat:
+        tasks = seat.app.main.tasks
+        await seat.press("tab")
+        for name in ("task_held01", "task_held00"):
+            scenes.task(seat.source, seat.clock, name, "code.review", end="held", error="lost", ago=60.0)
+            await seat.settle()
+            assert (tasks.cursor, tasks.top) == (0, 0)
+        assert tasks.current() == "task_held00"
+        await seat.press("j")
+        moved = tasks.current()
+        assert moved == "task_held01"
+        scenes.task(seat.source, seat.clock, "task_approve", "code.review", end="approve", ago=90.0)
+        await seat.settle()
+        assert tasks.current() == moved
+
+
+@pytest.mark.asyncio
+async def test_the_problems_begin_at_the_top() -> None:
+    async with seated("calm", (80, 24)) as seat:
+        for number in range(3):
+            scenes.task(
+                seat.source,
+                seat.clock,
+                f"task_bad{number}",
+                "code.review",
+                "code-review-01",
+                end="dead",
+                ago=9 - number,
+            )
+        await seat.settle()
+        tasks = seat.app.main.tasks
+        tasks.select("task_00f3a9c1")
+        await seat.press("p")
+        assert (seat.app.main.panel, tasks.current()) == ("tasks", "task_bad2")
+        await seat.press("p")
+        assert tasks.current() == "task_00f3a9c1"
+
+
+@pytest.mark.asyncio
+async def test_a_key_does_not_take_what_came_under_the_cursor_just_now() -> None:
+    async with seated("calm", (80, 24)) as seat:
+        await seat.press("tab")
+        scenes.task(seat.source, seat.clock, "task_held01", "code.review", end="held", error="lost")
+        await seat.settle()
+        await seat.press("c")
+        assert "c: task_held01 came under the cursor just now; once more takes it" in seat.footer
+        scenes.task(seat.source, seat.clock, "task_held00", "code.review", end="held", error="lost", ago=90.0)
+        await seat.settle()
+        await seat.press("c")
+        assert seat.has("Cancel task_held01")
+        await seat.press("n", "shift+tab", "9", "s", "y")
+        assert drained(seat) == ["testing-01"]
+
+
+@pytest.mark.asyncio
+async def test_a_row_that_stood_there_for_a_second_is_taken_at_once() -> None:
+    async with seated("calm", (80, 24)) as seat:
+        await seat.press("tab")
+        scenes.task(seat.source, seat.clock, "task_held01", "code.review", end="held", error="lost")
+        await seat.settle()
+        await seat.pass_(1.0)
+        await seat.press("c")
+        assert seat.has("Cancel task_held01")

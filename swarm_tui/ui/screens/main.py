@@ -3,6 +3,7 @@
 from collections.abc import Set
 from typing import TYPE_CHECKING, NamedTuple
 
+from swarm_tui.ui.actions import Action
 from swarm_tui.ui.model import Delta
 from swarm_tui.ui.screens.panels import PanelScreen
 from swarm_tui.ui.widgets.header import Header
@@ -21,6 +22,11 @@ class Narrowed(NamedTuple):
     tasks: str
     stream: str
     tab: int
+
+
+def _takes(action: Action, scope: str) -> bool:
+    """Whether the act takes what is under the cursor."""
+    return scope in action.scopes and (action.name == "open" or action.group in ("agents", "tasks"))
 
 
 class MainScreen(PanelScreen):
@@ -88,11 +94,19 @@ class MainScreen(PanelScreen):
     # Acts.
 
     def action_press(self, key: str) -> None:
-        """What an act takes is chosen: when the view is widened, the cursor stays on it."""
+        """What an act takes is chosen: it stays under the cursor. What only just came there is not taken at once."""
         action = self.swarm_app.registry.pick(key, self.scope)
-        table = self.lines
-        if action is not None and isinstance(table, Table) and (action.name == "open" or action.group == table.NOUN):
+        table = self.agents if self.panel == "pane" else self.lines
+        if action is not None and isinstance(table, Table) and _takes(action, self.scope):
+            slipped = table.slipped() and not self.model.marks[table.NOUN]
             table.choose()
+            if slipped:
+                self.swarm_app.notices.clear()
+                told = self.swarm_app.registry.told(action.name)
+                self.swarm_app.say(
+                    f"{told}: {table.chosen} came under the cursor just now; once more takes it", bad=True
+                )
+                return
         super().action_press(key)
 
     def open(self) -> None:

@@ -16,6 +16,8 @@ from swarm_tui.ui.text import fit, flat
 Row = TypeVar("Row")
 FLASH = 1.5
 """Seconds that a change stands out."""
+LOOK = 1.0
+"""Seconds that a person needs to see that another row came under the cursor."""
 
 
 class Table(Lines, Generic[Row]):
@@ -33,8 +35,10 @@ class Table(Lines, Generic[Row]):
         self.problems = False
         self.chosen: str | None = None
         """What the user put the cursor on; it may be hidden now."""
-        self._lent: str | None = None
-        """What the cursor was put on for a while, until the view is as wide again as it was."""
+        self._loose = True
+        """Whether the cursor keeps to the first row, whatever that is: nobody has put it anywhere in this view."""
+        self._slipped: float | None = None
+        """When another row came under the cursor without anybody's doing."""
         self.changed_at: dict[str, float] = {}
         self._laid: tuple[int, list[tuple[Column[Any], int]]] | None = None
 
@@ -99,7 +103,11 @@ class Table(Lines, Generic[Row]):
     def choose(self) -> None:
         """What is under the cursor is what the user wants."""
         if (row := self.current()) is not None:
-            self.chosen, self._lent = row, None
+            self.chosen, self._loose, self._slipped = row, False, None
+
+    def slipped(self) -> bool:
+        """Whether what is under the cursor is so new there that a key may have been meant for what was there before."""
+        return self._slipped is not None and 0.0 <= self.model.clock() - self._slipped < LOOK
 
     def select(self, row: str) -> bool:
         """Put the cursor on the id; False when it does not show."""
@@ -109,24 +117,30 @@ class Table(Lines, Generic[Row]):
         self.go(index)
         return True
 
-    def lend(self, row: str) -> None:
-        """Put the cursor on the id until the view is widened again: what the user chose stays chosen."""
+    def lend(self, row: str | None) -> None:
+        """Put the cursor on the id, or at the top, till the view is wide again: what the user chose stays chosen."""
         chosen = self.chosen
-        if self.select(row):
-            self.chosen, self._lent = chosen, row
+        if row is not None and self.select(row):
+            self.chosen = chosen
+        elif row is None:
+            self._loose = True
+            self._settle(self.current())
+            self.redraw()
 
     def refill(self) -> None:
         """Choose and order all rows again, as facts changed."""
         held = self.current()
         self._fill()
-        self._settle(held)
+        self._settle(held, slips=True)
         self.redraw()
 
     def narrow(self) -> None:
         """Choose all rows again, as the user narrows or widens the view: the cursor comes back to what they chose."""
-        held, self._lent = self.current(), None
+        held = self.current()
         self._fill()
-        self._settle(self.chosen if self.chosen in self.rows else held)
+        wanted = next((row for row in (self.chosen, held) if row is not None and row in self.rows), None)
+        self._loose = self.chosen is None or wanted is None
+        self._settle(wanted)
         self.redraw()
 
     def _fill(self) -> None:
@@ -144,21 +158,22 @@ class Table(Lines, Generic[Row]):
                 self.changed_at.pop(name, None)
                 self.model.marks[self.NOUN].discard(name)
         if moved:
-            self._settle(held)
+            self._settle(held, slips=True)
             self.redraw()
         else:
             self.redraw_lines(index for name in touched if (index := self.rows.index(name)) is not None)
             self.redraw_head()
 
-    def _settle(self, held: str | None) -> None:
-        """Put the cursor on `held`; where that does not show, on what is in its place."""
+    def _settle(self, held: str | None, *, slips: bool = False) -> None:
+        """Put the cursor on `held`; where that does not show, on what is in its place. `slips`: nobody wanted that."""
         self._laid = None
-        held = held or self.chosen
-        index = self.rows.index(held) if held else None
+        stays = held or self.chosen
+        index = 0 if self._loose else self.rows.index(stays) if stays else None
         cursor = self.cursor if index is None else index
         self.cursor = max(0, min(cursor, len(self.rows) - 1))
         self.show(self.cursor)
         if self.current() != held:
+            self._slipped = self.model.clock() if slips and held is not None else None
             self.post_message(self.Moved(self))
 
     # Lines.
