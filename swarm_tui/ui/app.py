@@ -214,9 +214,7 @@ class SwarmApp(TypeAhead, Opening, Watching, Taking, App[int]):
     def pause(self) -> None:
         """Hold the stream, or let it go on."""
         stream = self.model.stream
-        stream.pause(not stream.paused)
-        self.main.stream.extend()
-        self.main.stream.redraw()
+        self.main.stream.narrow(lambda: stream.pause(not stream.paused))
 
     def problems(self, context: Context) -> None:
         """Go to what is wrong: only that shows, with the cursor at the worst; again on the main screen: all shows."""

@@ -110,7 +110,7 @@ def _messages(app: "SwarmApp", found: list[Message], before: float) -> None:
     if found:
         _pulses(app, found)
         app.model.past_loaded = True
-        app.model.stream.load(found)
+        app.main.stream.narrow(lambda: app.model.stream.load(found))
         app.main.all_changed()
 
 

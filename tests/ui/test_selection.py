@@ -134,3 +134,34 @@ async def test_a_row_that_stood_there_for_a_second_is_taken_at_once() -> None:
         await seat.pass_(1.0)
         await seat.press("c")
         assert seat.has("Cancel task_held01")
+
+
+@pytest.mark.asyncio
+async def test_the_stream_keeps_its_message_over_problems_and_filters() -> None:
+    async with seated("trouble", (80, 24)) as seat:
+        stream = seat.app.main.stream
+        seat.app.main.focus_panel("stream")
+        await seat.press("p")
+        seat.app.main.focus_panel("stream")
+        assert stream.tail
+        await seat.press("p")
+        assert stream.tail
+        await seat.press("p")
+        seat.app.main.focus_panel("stream")
+        await seat.press("k", "k")
+        alert = stream.current()
+        await seat.press("escape")
+        assert stream.current() is alert
+        assert stream.top <= stream.cursor < stream.top + stream.room
+        await seat.press("slash")
+        await seat.type("heartbeat")
+        await seat.press("enter")
+        assert stream.tail
+        await seat.press("escape")
+        assert stream.current() is alert
+        await seat.press("f", "P")
+        scenes.task(seat.source, seat.clock, "task_new", "code.review")
+        await seat.settle()
+        await seat.press("P")
+        assert stream.tail
+        assert stream.cursor == stream.count() - 1

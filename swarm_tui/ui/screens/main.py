@@ -156,7 +156,7 @@ class MainScreen(PanelScreen):
             self._keep(now)
         self.agents.pattern, self.tasks.pattern, self.tasks.tab = now.agents, now.tasks, now.tab
         self.agents.problems = self.tasks.problems = self.trouble.spread = on
-        self.model.stream.filter(now.stream, problems=on)
+        self.stream.narrow(lambda: self.model.stream.filter(now.stream, problems=on))
         self.agents.narrow()
         self.tasks.narrow()
         self._redraw()
@@ -198,10 +198,8 @@ class MainScreen(PanelScreen):
         self.fit_panels()
 
     def _filter_stream(self, text: str) -> None:
-        self.model.stream.filter(text)
+        self.stream.narrow(lambda: self.model.stream.filter(text))
         self.swarm_app.state.filters["stream"] = text
-        self.stream.follow(True)
-        self.stream.redraw()
 
     def turn_tab(self, by: int) -> None:
         """The next tab of the tasks."""

@@ -1,6 +1,6 @@
 """The stream panel: every message as it comes."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from rich.segment import Segment
@@ -70,6 +70,8 @@ class StreamList(Lines):
         super().__init__(id=id)
         self.model = model
         self.tail = True
+        self._chosen: Message | None = None
+        """What the user put the cursor on, which may be hidden now; None: the end, whatever that is."""
         self._drawn = 0
 
     def count(self) -> int:
@@ -101,11 +103,25 @@ class StreamList(Lines):
     def go(self, index: int) -> None:
         super().go(index)
         self.tail = self.cursor >= self.count() - 1
+        self._chosen = None if self.tail else self.current()
         self.redraw_head()
+
+    def narrow(self, change: Callable[[], None]) -> None:
+        """Do what changes which messages show: the cursor comes back to its message, else it follows the end."""
+        change()
+        self.model.stream.take_dropped()
+        chosen, shown = self._chosen, self.model.stream.shown
+        index = next((n for n, message in enumerate(shown) if message is chosen), None)
+        self.tail = index is None
+        self.cursor = max(0, self.count() - 1) if index is None else index
+        self.show(self.cursor)
+        self._drawn = self.count()
+        self.redraw()
 
     def follow(self, on: bool) -> None:
         """Keep to the newest, or stay."""
         self.tail = on
+        self._chosen = self.current()
         if on:
             self.last()
         self.redraw_head()
