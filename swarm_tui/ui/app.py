@@ -85,7 +85,7 @@ class SwarmApp(TypeAhead, Opening, Watching, Taking, App[int]):
         self.alarms = Alarms(self.model, self._to_terminal, bell=self.config.bell)
         self.deaths = Deaths(self.registry.told)
         self.returns = Returns(self.registry.told)
-        self.undo: Undo = Undo()
+        self.undo: Undo = Undo(clock)
         self.attaching: Attaching = Attaching(self)
         self.down_wanted = False
         self.kept: dict[type[SwarmScreen], Any] = {}
@@ -195,7 +195,10 @@ class SwarmApp(TypeAhead, Opening, Watching, Taking, App[int]):
         if reason is not None:
             self.say(reason, bad=True)
             return
+        before = self.undo.last
         action.run(context)
+        if action.writes and action.name != "undo" and self.undo.last is before:
+            self.undo.passed()
         context.screen.renew_footer()
 
     def say(self, text: str, *, bad: bool = False) -> None:

@@ -55,4 +55,6 @@ async def test_an_undo_brings_back_the_number_that_was() -> None:
         await seat.press("5", "plus")
         seat.clock.pass_(600)
         await seat.press("u")
+        assert seat.has("Undo this, of 10 min ago: scale docs?")
+        await seat.press("y")
         assert counts(seat) == [2, 1]

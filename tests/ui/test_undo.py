@@ -2,7 +2,12 @@
 
 from typing import Any, cast
 
-from swarm_tui.ui.undo import KEEP, Undo
+import pytest
+
+from swarm_tui.protocol.bodies import HostControl, Status
+from swarm_tui.protocol.topics import Kind
+from swarm_tui.ui.undo import FRESH, KEEP, Undo
+from tests.ui.harness import seated
 
 
 class Said:
@@ -34,5 +39,43 @@ def test_what_was_set_right_by_hand_is_not_done_again_by_an_undo() -> None:
     undo.push("halt", lambda: done.append("resumed"))
     undo.forget("halt")
     undo.pop(cast(Any, said))
-    assert done == ["scaled back"]
+    assert done == ["drained again"]
+    undo.pop(cast(Any, said))
+    assert done == ["drained again", "scaled back"]
     assert undo.why_not() is not None
+
+
+def test_what_is_old_or_not_the_last_act_is_taken_back_only_after_a_question_that_names_it() -> None:
+    now = 0.0
+    undo, said = Undo(lambda: now), Said()
+    undo.push("drain a", lambda: None)
+    assert (undo.label(), undo.question()) == ("undo: drain a", None)
+    now = FRESH
+    assert (undo.label(), undo.question()) == (None, "Undo this, of 3 min ago: drain a?")
+    undo.push("drain b", lambda: None)
+    assert undo.question() is None
+    undo.passed()
+    assert undo.question() == "Undo this, of 0 s ago: drain b?"
+    undo.push("drain c", lambda: None)
+    undo.pop(cast(Any, said))
+    assert undo.question() == "Undo this, of 0 s ago: drain b?"
+
+
+@pytest.mark.asyncio
+async def test_an_undrain_is_undone_by_a_drain_and_never_by_what_was_before_it() -> None:
+    async with seated("trouble", (80, 24)) as seat:
+        await seat.press("x", "9", "d")
+        body = Status(status="draining", role="testing", incarnation="inc-8", capabilities=["testing.run"])
+        seat.source.say("testing-01", Kind.STATUS, body, "testing-01")
+        await seat.settle()
+        await seat.press("d")
+        assert "u undoes it" in seat.footer
+        await seat.pass_(10.0)
+        assert "u undo: undrain testing-01" in seat.footer
+        await seat.press("u")
+        told = [body.command for _, body, _ in seat.source.acts if isinstance(body, HostControl)]
+        assert told == ["drain", "undrain", "drain"]
+        await seat.press("u")
+        assert seat.has("Undo this, of 10 s ago: seen: deployment-01 crashloop")
+        await seat.press("n")
+        assert "deployment-01 crashloop" not in seat.text()[2]

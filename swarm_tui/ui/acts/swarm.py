@@ -68,7 +68,10 @@ SWARM_ACTS = (
         run=lambda c: c.app.undo.pop(c),
         can=lambda c: c.app.undo.why_not(),
         confirm=lambda c: c.app.undo.question(),
-        help="Take back the last act that can be taken back.",
+        now=lambda c: c.app.undo.label(),
+        asked_for=lambda c: c.app.undo.label() is not None,
+        help="Take back the last act that can be taken back. One of three minutes ago, or before others that cannot be, "
+        "only after a yes.",
     ),
     Action(
         name="attach",

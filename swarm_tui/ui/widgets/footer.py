@@ -85,7 +85,7 @@ def _typed(key: str) -> str:
 def keys_line(
     hints: Sequence[Hint], look: Look, width: int, clicks: Mapping[str, str], last: Hint | None = None, note: str = ""
 ) -> Parts:
-    """As many hints as fit, each whole; `note` and `last` at the right end. `clicks`: what a click on a hint does."""
+    """As many hints as fit, each whole, or one `verb: object` without all of its object; `note` and `last` at the right end. `clicks`: what a click on a hint does."""
     end = [Segment(f" {note}  ", look["accent"])] if note else []
     end += _hint(last, look, clicks) if last is not None and last[0] else []
     room = width - sum(part.cell_length for part in end)
@@ -93,9 +93,13 @@ def keys_line(
     used = 1
     for key, label in hints:
         size = cell_len(key) + cell_len(label) + 3
-        if key and used + size <= room:
-            parts += _hint((key, label), look, clicks)
-            used += size
+        verb, _, rest = label.partition(": ")
+        for short in dict.fromkeys((label, f"{verb}: {rest.split()[0]}" if rest else label, verb)):
+            size = cell_len(key) + cell_len(short) + 3
+            if key and used + size <= room:
+                parts += _hint((key, short), look, clicks)
+                used += size
+                break
     return [*parts, Segment(" " * max(0, room - used)), *end]
 
 
