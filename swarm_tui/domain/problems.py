@@ -25,6 +25,8 @@ class Problem(Struct, frozen=True, kw_only=True):
     """What sort of trouble, in a word: a state, a witness, an alert's name."""
     at: float | None = None
     """When it became so, in seconds since the epoch, where that is known."""
+    others: tuple[str, ...] = ()
+    """The agents besides whom the advice is about."""
 
 
 _ORDER = {"critical": 0, "warning": 1, "info": 2}
@@ -175,32 +177,38 @@ def _newest(fleet: Fleet, state: TaskState, now: float) -> Iterator[TaskView]:
 
 def _barred(fleet: Fleet) -> Iterator[tuple[str, Problem]]:
     """The tasks that wait, and all who are there and could do them drain; with the name of the alert that says so."""
-    who: dict[tuple[str, str | None], str] = {}
+    who: dict[tuple[str, str | None], tuple[str, ...]] = {}
     for state in (TaskState.QUEUED, TaskState.RETRY_WAIT):
         for task_id in islice(fleet.by_state[state], _MOST_TASKS):
             task = fleet.tasks[task_id]
             key = (task.type, task.assigned_to)
-            drains = who[key] = who[key] if key in who else _draining(fleet, *key)
-            if not drains:
+            those = who[key] = who[key] if key in who else _draining(fleet, *key)
+            if not those:
                 continue
+            drains = ", ".join(those)
             verb = "drain" if ", " in drains else "drains"
             does = ", for whom it is meant, drains" if task.assigned_to else f" {verb}, and no other does {task.type}"
             todo = f"undrain {drains}" + ("" if task.assigned_to else f", or start another that does {task.type}")
             yield NOBODY + ":".join(filter(None, key)), Problem(
                 severity="warning", subject="task", id=task_id, what=f"{task_id} waits: {drains}{does}", todo=todo,
-                kind="barred",
+                kind="barred", others=those,
             )  # fmt: skip
 
 
-def _draining(fleet: Fleet, task_type: str, wanted: str | None) -> str:
-    """Who could do it, where all of them drain; else empty."""
+def why_it_waits(problem: Problem) -> str:
+    """Why the task of a `barred` problem waits, without its id."""
+    return problem.what.removeprefix(f"{problem.id} waits: ")
+
+
+def _draining(fleet: Fleet, task_type: str, wanted: str | None) -> tuple[str, ...]:
+    """Who could do it, where all of them drain; else nobody."""
     able = [
         agent
         for agent in fleet.agents.values()
         if agent.state in LIVE and task_type in agent.capabilities and wanted in (None, agent.agent_id)
     ]
     drains = all(agent.state is AgentState.DRAINING for agent in able)
-    return ", ".join(sorted(agent.agent_id for agent in able)) if drains else ""
+    return tuple(sorted(agent.agent_id for agent in able)) if drains else ()
 
 
 def _alerts(fleet: Fleet, told: set[str]) -> list[Problem]:
@@ -211,7 +219,8 @@ def _alerts(fleet: Fleet, told: set[str]) -> list[Problem]:
             subject="alert",
             id=alert.agent_id or alert.task_id or alert.name,
             what=alert.message,
-            todo=_alert_todo(fleet, alert.name),
+            todo=_alert_todo(alert.name, drains := _who_drains(fleet, alert.name)),
+            others=drains,
             kind=alert.name,
         )
         for alert in fleet.alerts.values()
@@ -219,16 +228,19 @@ def _alerts(fleet: Fleet, told: set[str]) -> list[Problem]:
     ]
 
 
-def _alert_todo(fleet: Fleet, name: str) -> str:
+def _who_drains(fleet: Fleet, name: str) -> tuple[str, ...]:
+    """The agents that drain and could do what an alert says that nobody does."""
+    if not name.startswith(NOBODY):
+        return ()
+    task_type = name.removeprefix(NOBODY).partition(":")[0]
+    able = (agent for agent in fleet.agents.values() if task_type in agent.capabilities)
+    return tuple(sorted(agent.agent_id for agent in able if agent.state is AgentState.DRAINING))
+
+
+def _alert_todo(name: str, drains: tuple[str, ...]) -> str:
     """What to do about an alert, where more is known of it than its words."""
     if not name.startswith(NOBODY):
         return ""
-    task_type = name.removeprefix(NOBODY).partition(":")[0]
-    drains = [
-        agent.agent_id
-        for agent in fleet.agents.values()
-        if agent.state is AgentState.DRAINING and task_type in agent.capabilities
-    ]
     if drains:
-        return f"{', '.join(sorted(drains))} drains and takes no more: undrain it, or start another that does this"
+        return f"{', '.join(drains)} drains and takes no more: undrain it, or start another that does this"
     return "start an agent that does this, or bring back the one that is away"

@@ -26,6 +26,8 @@ class Scene:
     """When each row last changed its state."""
     away: Sequence[tuple[float, float]] = ()
     """When we had no link."""
+    bar: Callable[[TaskView], tuple[str, str]] = lambda _: ("", "")
+    """Why a task waits for more than its turn, and what to do."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from msgspec import Struct, field
 from swarm_tui.bus.port import Link
 from swarm_tui.domain.fleet import Fleet
 from swarm_tui.domain.fleet.reducer import NOT_YET
-from swarm_tui.domain.problems import Problem, problems
+from swarm_tui.domain.problems import NOBODY, Problem, problems, why_it_waits
 from swarm_tui.domain.states import TaskState
 from swarm_tui.domain.views import AgentView, TaskView
 from swarm_tui.protocol.envelope import Event
@@ -79,6 +79,10 @@ class Model:
         """What was asked for and has not come: its name, and in words."""
         self._problems: list[Problem] | None = None
         self._wrong: dict[str, Set[str]] = {"agents": set(), "tasks": set()}
+        self._barred: dict[str, Problem] = {}
+        """Of each task that waits because all who could do it drain."""
+        self._nobody: dict[str, Problem] = {}
+        """Of each alert, by its name, about tasks that nobody can be given."""
 
     def clock(self) -> float:
         """What time it is in the swarm."""
@@ -142,7 +146,10 @@ class Model:
             self._problems = [self._ending(problem) for problem in problems(self.fleet, now)]
             self.troubles.hear(self._problems, now)
             ids = {problem.id for problem in self._problems}
-            self._wrong = {"agents": ids & self.fleet.agents.keys(), "tasks": ids & self.fleet.tasks.keys()}
+            about = ids.union(*(problem.others for problem in self._problems))
+            self._wrong = {"agents": about & self.fleet.agents.keys(), "tasks": ids & self.fleet.tasks.keys()}
+            self._barred = {problem.id: problem for problem in self._problems if problem.kind == "barred"}
+            self._nobody = {p.kind: p for p in self._problems if p.subject == "alert" and p.kind.startswith(NOBODY)}
         return self._problems
 
     def _ending(self, problem: Problem) -> Problem:
@@ -172,6 +179,15 @@ class Model:
         """The ids of the `agents` or `tasks` that are a problem."""
         self.problems()
         return self._wrong[noun]
+
+    def bar(self, task: TaskView) -> tuple[str, str]:
+        """Why the task waits for more than its turn, and what to do; empty where it does not. As of the last count."""
+        if task.state not in (TaskState.QUEUED, TaskState.RETRY_WAIT):
+            return "", ""
+        if (problem := self._barred.get(task.task_id)) is not None:
+            return why_it_waits(problem), problem.todo
+        alert = self._nobody.get(NOBODY + ":".join(filter(None, (task.type, task.assigned_to))))
+        return (alert.what, alert.todo) if alert is not None and task.state is TaskState.QUEUED else ("", "")
 
     def place(self, problem: Problem) -> str | None:
         """Where the problem shows: `agents`, `tasks`, or None."""

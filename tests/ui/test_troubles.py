@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from swarm_tui.domain.problems import Problem
-from swarm_tui.protocol.bodies import HostStatus, PaneStatus, Reply, Status, TaskAct
+from swarm_tui.protocol.bodies import Alert, HostStatus, PaneStatus, Reply, Status, TaskAct
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.app import SwarmApp
 from swarm_tui.ui.troubles import NEWS, Troubles
@@ -235,3 +235,40 @@ async def test_a_task_that_waits_for_one_who_drains_is_gone_to() -> None:
         assert seat.app.main.panel == "tasks"
         assert seat.app.main.tasks.current() == "task_aa1e30"
         assert seat.has("→ undrain testing-01")
+        assert seat.has("task_aa1e30", "testing-01 drains")
+        assert seat.app.main.agents.rows.ids() == ["testing-01"]
+        await seat.press("enter")
+        assert seat.has("nobody takes it")
+        assert seat.has("waits     testing-01 drains, and no other does testing.run")
+        assert seat.has("→ undrain testing-01, or start another that does testing.run")
+        await seat.press("escape", "shift+tab")
+        assert "d undrain" in seat.footer
+
+
+@pytest.mark.asyncio
+async def test_a_task_that_nobody_can_be_given_says_what_the_dispatcher_says_of_it() -> None:
+    async with seated("calm", (120, 40)) as seat:
+        alert = Alert(severity="warning", name="nobody:testing.run", message="nobody here does testing.run")
+        seat.source.say("task-manager-01", Kind.ALERT, alert)
+        await seat.settle()
+        await seat.pass_(1.0)
+        assert seat.has("task_aa1e30", "nobody here does testing.run")
+        assert not seat.has("task_bb7c12", "nobody")
+
+
+@pytest.mark.asyncio
+async def test_the_form_says_why_what_it_sent_waits() -> None:
+    async with seated("calm", (80, 24)) as seat:
+        body = Status(status="draining", role="testing", incarnation="inc-8", capabilities=["testing.coverage"])
+        seat.source.say("testing-01", Kind.STATUS, body, "testing-01")
+        await seat.settle()
+        await seat.press("n")
+        await seat.type("testing.coverage")
+        await seat.press("enter", "ctrl+s")
+        task, sent, changed = seat.source.submitted[0]
+        sent.stage = "queued"
+        scenes.task(seat.source, seat.clock, task.task_id, task.type, ago=1.0)
+        changed()
+        await seat.settle()
+        await seat.pass_(1.0)
+        assert seat.has("● queued: testing-01 drains, and no other does testing.co")

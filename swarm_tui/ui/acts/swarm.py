@@ -70,8 +70,8 @@ SWARM_ACTS = (
         confirm=lambda c: c.app.undo.question(),
         now=lambda c: c.app.undo.label(),
         asked_for=lambda c: c.app.undo.label() is not None,
-        help="Take back the last act that can be taken back. One of three minutes ago, or before others that cannot be, "
-        "only after a yes.",
+        help="Take back the last act that can be. One of three minutes ago, or before others that cannot be, only "
+        "after a yes.",
     ),
     Action(
         name="attach",

@@ -311,7 +311,8 @@ class FormScreen(SwarmScreen):
 
     def _progress(self) -> None:
         if self.is_mounted and self.sent is not None:
-            self.query_one(SentLine).show(self.sent_id, self.sent, self.model.task(self.sent_id))
+            task = self.model.task(self.sent_id)
+            self.query_one(SentLine).show(self.sent_id, self.sent, task, self.model.bar(task)[0] if task else "")
 
     def why_not_open(self) -> str | None:
         return None if self.sent_id else "nothing was sent yet: there is no task to open"
@@ -322,6 +323,9 @@ class FormScreen(SwarmScreen):
 
     def on_top(self, now: float) -> None:
         self.swarm_app.renew_standing()
+
+    def tick(self, now: float) -> None:
+        self._progress()
 
     def take(self, delta: Delta, now: float) -> None:
         if self.sent_id in delta.tasks:

@@ -163,9 +163,15 @@ class TaskScreen(PageScreen):
             Segment(f"   priority {flat(task.priority)}", look["quiet"]),
         )
         said = f"{glyph} {task.state.value}  "
-        for number, text in enumerate(wrapped(of_task(task, self.told), width - 13 - len(said))):
+        bars, todo = self.model.bar(task)
+        means = "Written down by the dispatcher; nobody takes it." if bars else of_task(task, self.told)
+        for number, text in enumerate(wrapped(means, width - 13 - len(said))):
             first = Segment(said, look[style]) if number == 0 else Segment(" " * len(said))
             row("state" if number == 0 else "", first, Segment(text, look["quiet"]))
+        for number, text in enumerate(wrapped(flat(bars, 2000), width - 14) if bars else ()):
+            row("waits" if number == 0 else "", Segment(text, look["warn"]))
+        for number, text in enumerate(wrapped(flat(todo, 2000), width - 16) if bars and todo else ()):
+            row("", Segment("→ " if number == 0 else "  ", look["accent"]), Segment(text))
         if task.error or task.reason:
             style = "bad" if task.error else "warn"
             for number, text in enumerate(wrapped(flat(task.error or task.reason, 2000), width - 14)):

@@ -85,7 +85,10 @@ def _typed(key: str) -> str:
 def keys_line(
     hints: Sequence[Hint], look: Look, width: int, clicks: Mapping[str, str], last: Hint | None = None, note: str = ""
 ) -> Parts:
-    """As many hints as fit, each whole, or one `verb: object` without all of its object; `note` and `last` at the right end. `clicks`: what a click on a hint does."""
+    """As many hints as fit, each whole, or a `verb: object` with less of it; `note` and `last` at the right end.
+
+    `clicks`: what a click on a hint does.
+    """
     end = [Segment(f" {note}  ", look["accent"])] if note else []
     end += _hint(last, look, clicks) if last is not None and last[0] else []
     room = width - sum(part.cell_length for part in end)

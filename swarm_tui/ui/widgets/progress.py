@@ -8,7 +8,7 @@ from swarm_tui.domain.views import TaskView
 from swarm_tui.ui import look as looks
 from swarm_tui.ui.lines import Parts
 from swarm_tui.ui.source import Sent
-from swarm_tui.ui.text import flat
+from swarm_tui.ui.text import fit, flat
 from swarm_tui.ui.widgets.header import ends
 from swarm_tui.ui.widgets.still import Still, clicking
 
@@ -23,11 +23,13 @@ class SentLine(Still):
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
         self._parts: Parts | None = None
+        self._bars = ""
         self._seen: tuple[str, Sent, TaskView | None] | None = None
 
-    def show(self, task_id: str, sent: Sent, task: TaskView | None) -> None:
-        """Say how far it is."""
+    def show(self, task_id: str, sent: Sent, task: TaskView | None, bars: str = "") -> None:
+        """Say how far it is, and what `bars` it from going on."""
         self._seen = (task_id, sent, task)
+        self._bars = bars
         self.renew()
 
     def clear(self) -> None:
@@ -39,7 +41,7 @@ class SentLine(Still):
         registry = self.app.registry  # type: ignore[attr-defined]
         if self._seen is None:
             return [[Segment(f" {registry.key_text('send', typing=True)} sends", self.look["quiet"])]]
-        parts, keys = self._told(*self._seen), registry.keys("open_sent")
+        parts, keys = self._told(width, *self._seen), registry.keys("open_sent")
         if not keys:
             return [parts]
         opens = f" {registry.key_text('open_sent', typing=True)} opens it "
@@ -48,7 +50,7 @@ class SentLine(Still):
             return [parts]
         return [ends(parts, [Segment(opens, self.look["accent"] + clicking(f"screen.press('{keys[0]}')"))], width)]
 
-    def _told(self, task_id: str, sent: Sent, task: TaskView | None) -> Parts:
+    def _told(self, width: int, task_id: str, sent: Sent, task: TaskView | None) -> Parts:
         """The task and how far it is."""
         parts: Parts = [Segment(f" {flat(task_id)}  ", self.look["strong"])]
         if sent.stage in ("rejected", "gave-up"):
@@ -61,6 +63,10 @@ class SentLine(Still):
         if reached < 0:
             parts += [Segment("○ sent", self.look["quiet"]), Segment(": waits for the broker", self.look["warn"])]
             return [*parts, Segment(" → ○ queued → ○ assigned", self.look["quiet"])]
+        if self._bars and reached == 1:
+            parts.append(Segment("● queued: ", self.look["ok"]))
+            room = max(0, width - sum(part.cell_length for part in parts))
+            return [*parts, Segment(fit(flat(self._bars), room).rstrip(), self.look["warn"])]
         for number, stage in enumerate(_STAGES):
             done = number <= reached
             parts.append(Segment(f"{'●' if done else '○'} {stage}", self.look["ok" if done else "quiet"]))

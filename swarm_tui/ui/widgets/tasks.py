@@ -1,6 +1,7 @@
 """The tasks panel: what needs a person, what runs, what waits, what ended."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from itertools import takewhile
 
 from rich.segment import Segment
@@ -78,6 +79,8 @@ def _progress(task: TaskView, scene: Scene, width: int) -> Parts:
         ]
         rest = width - gauge - len(percent)
         return bars + text_cell(" " + flat(task.message), "quiet", scene, rest)
+    if why := scene.bar(task)[0]:
+        return text_cell(flat(why), "warn", scene, width)
     if task.state is TaskState.RETRY_WAIT and task.retry_at:
         return text_cell(
             f"again in {ago(task.retry_at - scene.now)} {flat(task.error or task.reason)}", "warn", scene, width
@@ -181,6 +184,9 @@ class TaskTable(Table[TaskView]):
         for name in [*takewhile(lambda name: now - self.changed_at[name] >= FLASH, self.changed_at)]:
             del self.changed_at[name]
         super().tick()
+
+    def scene(self) -> Scene:
+        return replace(super().scene(), bar=self.model.bar)
 
     def flag(self, row: TaskView) -> Segment:
         return Segment(_PRIORITY.get(row.priority, " "), self.look["warn" if row.priority == "high" else "quiet"])
