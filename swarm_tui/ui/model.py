@@ -175,6 +175,14 @@ class Model:
             return []
         return [problem for problem in self.problems() if self.troubles.calls(problem, now)]
 
+    def loud(self) -> tuple[list[Problem], list[Problem]]:
+        """What calls, parted into what is to be told in full and what is only counted."""
+        now, calling = self.clock(), self.calling()
+        parted: tuple[list[Problem], list[Problem]] = [], []
+        for problem in calling:
+            parted[self.troubles.old(problem, now)].append(problem)
+        return parted
+
     def wrong(self, noun: str) -> Set[str]:
         """The ids of the `agents` or `tasks` that are a problem."""
         self.problems()

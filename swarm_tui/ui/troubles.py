@@ -1,11 +1,13 @@
-"""Which of what is wrong still calls: not what a person has seen, nor what is only news and has stood a minute."""
+"""Which of what is wrong still calls: not what a person has seen. What only happened is counted after a minute."""
 
+from collections import Counter
 from collections.abc import Iterable
 
 from swarm_tui.domain.problems import Problem
 
 NEWS = 60.0
-"""Seconds that trouble of level `info` stays on the trouble strip by itself."""
+"""Seconds that trouble of level `info` is told in full: what happened then is counted until it is seen, what is so by
+itself leaves."""
 KEEP = 500
 #: What goes on until it is mended and makes all else doubtful: it cannot be put aside.
 STANDING = frozenset({"broker", "dispatcher", "swarm"})
@@ -38,7 +40,11 @@ class Troubles:
         key = key_of(problem)
         if key in self._seen:
             return False
-        return problem.severity != "info" or now - self._since.get(key, now) < NEWS
+        return problem.at is not None or not self.old(problem, now)
+
+    def old(self, problem: Problem, now: float) -> bool:
+        """Whether it is news no more: something that went wrong once, and calls for nothing at once."""
+        return problem.severity == "info" and now - self._since.get(key_of(problem), now) >= NEWS
 
     def saw(self, problem: Problem) -> bool:
         """Whether a person has seen it."""
@@ -57,3 +63,12 @@ class Troubles:
 def key_of(problem: Problem) -> Key:
     """What makes it this trouble and no other; its words may change."""
     return problem.subject, problem.id, problem.kind
+
+
+_COUNTED = {"failed": "failed", "complete": "came out badly", "died": "died and started again"}
+
+
+def counted(old: list[Problem]) -> str:
+    """How many of each sort went wrong, in words."""
+    sorts = Counter(_COUNTED.get(problem.kind, problem.kind) for problem in old)
+    return ", ".join(f"{count} {word}" for word, count in sorts.items())

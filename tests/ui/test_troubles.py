@@ -31,10 +31,17 @@ def test_what_was_seen_is_quiet_until_it_is_over_and_comes_again() -> None:
     assert troubles.calls(dead, 3.0)
 
 
-def test_what_is_only_news_leaves_by_itself() -> None:
+def test_what_happened_calls_until_it_is_seen_and_what_is_only_so_leaves_by_itself() -> None:
     troubles, failed = Troubles(), problem(severity="info", kind="failed", at=100.0)
-    troubles.hear([failed], 130.0)
+    foreign = problem(severity="info", kind="foreign", subject="agent")
+    troubles.hear([failed, foreign], 100.0)
     assert troubles.calls(failed, 130.0)
+    assert troubles.calls(foreign, 130.0)
+    assert not troubles.old(failed, 130.0)
+    assert troubles.old(failed, 100.0 + NEWS)
+    assert troubles.calls(failed, 100.0 + NEWS)
+    assert not troubles.calls(foreign, 100.0 + NEWS)
+    troubles.see([failed])
     assert not troubles.calls(failed, 100.0 + NEWS)
 
 
@@ -78,7 +85,7 @@ async def test_a_lost_broker_cannot_be_put_aside() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_failed_task_leaves_the_line_after_a_minute_and_stays_in_the_problems() -> None:
+async def test_failed_tasks_are_counted_on_the_line_after_a_minute_until_they_are_seen() -> None:
     async with seated("calm", (120, 40)) as seat:
         scenes.task(seat.source, seat.clock, "task_bad", "code.review", "code-review-01", end="failed", error="no file")
         await seat.settle()
@@ -87,6 +94,20 @@ async def test_a_failed_task_leaves_the_line_after_a_minute_and_stays_in_the_pro
             scenes.beat(seat.source, seat.clock, seat.clock())
             await seat.pass_(9.0)
         assert not seat.has("! task_bad failed")
+        scenes.task(
+            seat.source, seat.clock, "task_worse", "code.review", "code-review-01", end="failed", error="x", ago=1.0
+        )
+        await seat.settle()
+        assert seat.has("! task_worse failed: x", "  ·  1 failed  p shows, x seen")
+        for _ in range(8):
+            scenes.beat(seat.source, seat.clock, seat.clock())
+            await seat.pass_(9.0)
+        assert seat.has("! 2 failed", "p shows, x seen")
+        await seat.press("x")
+        assert "seen: 2 failed" in seat.footer
+        assert not seat.has("! 2 failed")
+        await seat.press("u")
+        assert seat.has("! 2 failed")
         await seat.press("p")
         assert seat.has("task_bad failed: no file", "→ read its error")
 

@@ -4,7 +4,7 @@ from swarm_tui.domain.problems import Problem
 from swarm_tui.ui.actions import AGENTS, LISTS, TASKS, Action
 from swarm_tui.ui.acts.subjects import key, shown
 from swarm_tui.ui.context import Context
-from swarm_tui.ui.troubles import STANDING
+from swarm_tui.ui.troubles import STANDING, counted
 
 
 def _at_hand(context: Context) -> set[str]:
@@ -14,10 +14,11 @@ def _at_hand(context: Context) -> set[str]:
 
 
 def _seeable(context: Context) -> list[Problem]:
-    """The troubles under the cursor or the marks; where there are none, the first that the trouble line names."""
-    calling = [problem for problem in context.model.calling() if problem.subject not in STANDING]
+    """The troubles under the cursor or the marks; where there are none, what the trouble line says first."""
+    loud, old = context.model.loud()
+    loud = [problem for problem in loud if problem.subject not in STANDING]
     hand = _at_hand(context)
-    return [problem for problem in calling if problem.id in hand] or calling[:1]
+    return [problem for problem in (*loud, *old) if problem.id in hand] or loud[:1] or old
 
 
 def _can_see(context: Context) -> str | None:
@@ -34,7 +35,13 @@ def _can_see(context: Context) -> str | None:
 def see(context: Context) -> None:
     found, model = _seeable(context), context.model
     model.troubles.see(found)
-    what = found[0].what if len(found) == 1 else f"{len(found)} troubles"
+    what = (
+        found[0].what
+        if len(found) == 1
+        else counted(found)
+        if found[0].severity == "info"
+        else f"{len(found)} troubles"
+    )
     context.app.undo.push(f"seen: {what}", lambda: _bring_back(context, found))
     context.say(f"seen: {what}; it calls again when it happens anew, {key(context, 'undo')} brings it back")
     _renew(context)

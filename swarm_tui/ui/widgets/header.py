@@ -14,7 +14,7 @@ from swarm_tui.ui.lines import Parts
 from swarm_tui.ui.model import Model
 from swarm_tui.ui.source import Facts
 from swarm_tui.ui.text import fit, flat, wrapped
-from swarm_tui.ui.troubles import STANDING
+from swarm_tui.ui.troubles import STANDING, counted
 from swarm_tui.ui.widgets.still import Still, clicking
 
 _SHOWN = [
@@ -177,6 +177,13 @@ class TroubleStrip(Still):
         return self._spread(found, width) if self.spread else [self._line(found, width)]
 
     def _line(self, found: list[Problem], width: int) -> Parts:
+        loud, old = self._model.loud()
+        told = {id(problem) for problem in found}
+        counts = counted([problem for problem in old if id(problem) in told])
+        found = [problem for problem in loud if id(problem) in told]
+        if not found:
+            tail = self.more(old, 0)
+            return [Segment(fit(f" ! {counts}", width - len(tail) - 1) + tail + " ", self.look["warn"])]
         grave = found[0].severity == "critical"
         text, shown = f" {'‼' if grave else '!'} {flat(found[0].what)}", 1
         for problem in found[1:]:
@@ -185,6 +192,8 @@ class TroubleStrip(Still):
                 break
             text, shown = longer, shown + 1
         tail = self.more(found, len(found) - shown)
+        if counts and cell_len(tail) + cell_len(counts) < width // 2:
+            tail = f"  ·  {counts}{tail}"
         return [Segment(fit(text, width - len(tail) - 1) + tail + " ", self.look["alarm" if grave else "caution"])]
 
     def more(self, found: list[Problem], left: int) -> str:
