@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from textual.app import App
+from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
 
 from swarm_tui.config.user import UserConfig
@@ -235,6 +236,13 @@ class SwarmApp(TypeAhead, Opening, Watching, Taking, App[int]):
                 self.main.agents.lend(worst.id)
             else:
                 self.main.tasks.lend(None)
+
+    def pop_screen(self) -> AwaitComplete:
+        """Close what is on top; what stood below it shows the time of now in its first frame already."""
+        below = self.screen_stack[-2] if len(self.screen_stack) > 1 else None
+        if isinstance(below, SwarmScreen) and below.is_mounted:
+            below.on_top(self.model.clock())
+        return super().pop_screen()
 
     def to_main(self) -> None:
         """Close all pages."""

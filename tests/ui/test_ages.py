@@ -5,6 +5,7 @@ from rich.segment import Segment
 
 from swarm_tui.ui.widgets.agents import AgentTable
 from tests.ui import scenes
+from tests.ui.fake import START
 from tests.ui.harness import Seat, seated
 
 
@@ -78,3 +79,20 @@ async def test_the_page_says_how_late_its_heartbeats_are() -> None:
         seat.app.open_agent("api-gateway-01")
         await seat.settle()
         assert seat.has("late    last 5.0 s, mean 0.4 s, worst 5.0 s, of 13")
+
+
+@pytest.mark.asyncio
+async def test_the_first_frame_below_a_closed_page_shows_the_ages_of_now() -> None:
+    async with seated("calm", (120, 40)) as seat:
+        scenes.task(seat.source, seat.clock, "task_waits", "code.review", ago=20.0)
+        await seat.settle()
+        assert seat.has("task_waits", "20s")
+        for key in ("enter", "w", "ctrl+p"):
+            await seat.press(key)
+            was = seat.clock()
+            await seat.pass_(10.0)
+            assert seat.clock() == was + 10.0
+            seat.app.pop_screen()
+            line = next(line for line in seat.text() if "task_waits" in line)
+            assert f"{20 + int(seat.clock() - START)}s" in line
+            await seat.settle()

@@ -75,6 +75,8 @@ class SwarmScreen(Screen[Any]):
 
     def on_top(self, now: float) -> None:
         """It is on top now, or again: show what is so now."""
+        for lines in self.query(Lines):
+            lines.redraw()
         self.tick(now)
 
     def captured(self, panes: dict[str, list[str]]) -> None:
