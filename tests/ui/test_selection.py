@@ -165,3 +165,24 @@ async def test_the_stream_keeps_its_message_over_problems_and_filters() -> None:
         await seat.press("P")
         assert stream.tail
         assert stream.cursor == stream.count() - 1
+
+
+@pytest.mark.asyncio
+async def test_clearing_stays_in_its_panel_and_then_widens_the_others() -> None:
+    async with seated("calm", (80, 24)) as seat:
+        main = seat.app.main
+        main.focus_panel("stream")
+        await seat.press("slash")
+        await seat.type("3da")
+        await seat.press("enter")
+        main.focus_panel("tasks")
+        await seat.press("slash")
+        await seat.type("testing")
+        await seat.press("enter", "escape")
+        assert (main.panel, main.tasks.pattern, main.model.stream.pattern.text) == ("tasks", "", "3da")
+        await seat.press("escape")
+        assert (main.panel, main.model.stream.pattern.text) == ("tasks", "")
+        assert "the filter /3da of the stream is cleared" in seat.footer
+        await seat.press("escape")
+        assert main.panel == "tasks"
+        assert "nothing narrows the view" in seat.footer

@@ -181,7 +181,8 @@ VIEW_ACTS = (
         scopes=MAIN,
         run=lambda c: c.screen.back(),
         palette=False,
-        help="Clear what narrows the view, one thing at a time: marks, zoom, filter, problems, state tab.",
+        help="Clear what narrows the view, one thing at a time: marks, zoom, filter, problems, state tab; then "
+        "what narrows the other panels.",
     ),
     Action(
         name="back",

@@ -140,10 +140,24 @@ class MainScreen(PanelScreen):
         elif isinstance(table, PaneView) and (table.needle or not table.tail):
             table.needle = ""
             table.follow_end()
-        elif self.panel != "agents":
-            self.focus_panel("agents")
+        elif cleared := self._widen_others():
+            self.swarm_app.say(f"nothing narrowed this panel: {cleared} is cleared")
         else:
             self.swarm_app.say("nothing narrows the view: there is nothing to clear")
+
+    def _widen_others(self) -> str:
+        """Clear what narrows another panel, one thing at a time; what that was, empty where nothing does."""
+        for table in (self.agents, self.tasks):
+            if text := table.pattern:
+                self._filter_table(table, "")
+                return f"the filter /{text} of the {table.NOUN}"
+        if self.tasks.tab:
+            self.turn_tab(-self.tasks.tab)
+            return "the tasks' state tab"
+        if text := self.model.stream.pattern.text:
+            self._filter_stream("")
+            return f"the filter /{text} of the stream"
+        return ""
 
     def set_problems(self, on: bool) -> None:
         """Only what is wrong, and all of that whatever filters say; or everything, as narrowed as it was before."""
