@@ -19,6 +19,7 @@ from swarm_tui.agent.workshop import Workshop
 from swarm_tui.client.ids import new_id
 from swarm_tui.config.model import RunSpec
 from swarm_tui.config.paths import StateDir
+from swarm_tui.domain.outcome import outcome, verdict_failed
 from swarm_tui.domain.worker import Me, Worker
 from swarm_tui.domain.worker.actions import Action, Answer, Beat, Ignore, Lease, Listen, Note, Run, Save, Say, Stop
 from swarm_tui.protocol.bodies import BODY, Complete, ErrorInfo, Failed, Heartbeat, Progress
@@ -280,7 +281,10 @@ class Work:
 
     def _tell(self, answer: Complete | Failed) -> None:
         took = f"{(answer.duration or 0) / 1000:.1f} s"
-        if isinstance(answer, Complete):
+        if isinstance(answer, Complete) and verdict_failed(answer.result):
+            says = f"complete in {took}, its verdict is {outcome(answer.result)}"
+            self._voice.note(f"{answer.task_id} {says}", "❌")
+        elif isinstance(answer, Complete):
             self._voice.note(f"{answer.task_id} in {took}", "✅")
         else:
             self._voice.note(f"{answer.task_id} after {took}: {answer.error.message}", "❌")

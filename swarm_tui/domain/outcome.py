@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from swarm_tui.domain.states import TaskState
+from swarm_tui.domain.views import TaskView
 from swarm_tui.protocol.text import clean
 
 _COUNTS = ("failed", "errors", "passed", "skipped")
@@ -10,6 +12,11 @@ _COUNTS = ("failed", "errors", "passed", "skipped")
 def verdict_failed(result: Any) -> bool:
     """Whether a result says itself that the work came out badly."""
     return isinstance(result, dict) and result.get("verdict") == "failed"
+
+
+def came_badly(task: TaskView) -> bool:
+    """Whether the task ran to its end, and its own verdict is that it came out badly."""
+    return task.state is TaskState.COMPLETE and verdict_failed(task.result)
 
 
 def outcome(result: Any) -> str:

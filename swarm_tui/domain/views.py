@@ -53,6 +53,8 @@ class AgentView(Struct, kw_only=True):
     ends: deque[str] = field(default_factory=lambda: deque(maxlen=16))
     """How its incarnations ended, a sentence each, oldest first."""
     done: int = 0
+    """Tasks that ran to their end, those too that came out badly."""
+    badly: int = 0
     failed: int = 0
 
 

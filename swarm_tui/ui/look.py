@@ -2,7 +2,7 @@
 
 from rich.style import Style
 
-from swarm_tui.domain.outcome import verdict_failed
+from swarm_tui.domain.outcome import came_badly
 from swarm_tui.domain.states import AgentState, TaskState
 from swarm_tui.domain.views import TaskView
 
@@ -41,8 +41,7 @@ WORD = {TaskState.AWAITING_APPROVAL: "approve?", TaskState.RETRY_WAIT: "retry"}
 
 def of_task(task: TaskView) -> tuple[str, str]:
     """The task's glyph and style."""
-    badly = task.state is TaskState.COMPLETE and verdict_failed(task.result)
-    return DONE_BADLY if badly else TASK[task.state]
+    return DONE_BADLY if came_badly(task) else TASK[task.state]
 
 
 class Look:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 
-from swarm_tui.domain.outcome import verdict_failed
+from swarm_tui.domain.outcome import came_badly
 from swarm_tui.domain.states import AgentState, TaskState
 from swarm_tui.domain.views import AgentView, TaskView
 from swarm_tui.ui.acts.work import is_busy
@@ -72,5 +72,4 @@ def of_agent(agent: AgentView, told: Callable[[str], str]) -> str:
 
 def of_task(task: TaskView, told: Callable[[str], str]) -> str:
     """What its state means for this task."""
-    badly = task.state is TaskState.COMPLETE and verdict_failed(task.result)
-    return keyed(_CAME_BADLY if badly else TASK_STATE[task.state], told)
+    return keyed(_CAME_BADLY if came_badly(task) else TASK_STATE[task.state], told)

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from swarm_tui.domain.fleet.ledger import Ledger
+from swarm_tui.domain.outcome import came_badly
 from swarm_tui.domain.states import TaskState
 
 MAX_ENDED = 10_000
@@ -18,6 +19,8 @@ class Ended:
         self.ids: dict[str, None] = {}
         self.past: Counter[TaskState] = Counter()
         """In which states those were that are not kept any more."""
+        self.past_badly = 0
+        """How many of those had come out badly, by their own verdict."""
         self._past_until = 0.0
         self._kept = kept
 
@@ -28,13 +31,15 @@ class Ended:
             if len(self.ids) <= MAX_ENDED and first.updated_at > now - LATELY:
                 return
             self.past[first.state] += 1
+            self.past_badly += came_badly(first)
             self._past_until = max(self._past_until, first.updated_at)
             yield first.task_id
 
-    def known_again(self, state: TaskState, at: float) -> None:
+    def known_again(self, state: TaskState, at: float, *, badly: bool = False) -> None:
         """One that is not kept, and was last heard of at `at`, is told anew: it does not count twice."""
         if at <= self._past_until and self.past[state]:
             self.past[state] -= 1
+            self.past_badly -= badly and self.past_badly > 0
 
     def sort(self, tasks: Mapping[str, Ledger]) -> None:
         """Put them in the order of their ends again, after some were loaded."""

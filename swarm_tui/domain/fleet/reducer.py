@@ -8,6 +8,7 @@ from swarm_tui.domain.fleet.hosts import Hosts
 from swarm_tui.domain.fleet.ledger import Ledger
 from swarm_tui.domain.fleet.tasks import Tasks
 from swarm_tui.domain.liveness import PAUSE
+from swarm_tui.domain.outcome import came_badly
 from swarm_tui.domain.states import ENDED, TaskState
 from swarm_tui.domain.views import AlertView, Changes, Counts, DispatcherView, HostView, ScaleView
 from swarm_tui.protocol import bodies
@@ -72,6 +73,11 @@ class Fleet:
         return {state: len(ids) + self._tasks.ended.past[state] for state, ids in self.by_state.items()}
 
     @property
+    def came_badly(self) -> int:
+        """How many of the complete tasks came out badly by their own verdict."""
+        return self._tasks.came_badly
+
+    @property
     def common_silence(self) -> str | None:
         """A sentence, while all agents are silent together: the broker's gap or ours, not theirs."""
         return self._agents.common_silence
@@ -131,6 +137,7 @@ class Fleet:
             agent = self.agents[task.agent_id]
             if task.state is TaskState.COMPLETE:
                 agent.done += 1
+                agent.badly += came_badly(task)
             elif task.state in (TaskState.FAILED, TaskState.DEAD):
                 agent.failed += 1
         self._busy(task.agent_id)

@@ -6,6 +6,7 @@ from typing import Any
 from swarm_tui.domain.fleet.ended import MAX_ENDED, Ended
 from swarm_tui.domain.fleet.ledger import Answer, Ledger, Word, settle
 from swarm_tui.domain.fleet.past import merge
+from swarm_tui.domain.outcome import came_badly, verdict_failed
 from swarm_tui.domain.states import ENDED, TaskState
 from swarm_tui.protocol import bodies
 from swarm_tui.protocol.envelope import Event
@@ -47,6 +48,7 @@ class Tasks:
         self.dropped = 0
         """Tasks forgotten to stay within the bounds."""
         self.ended = Ended(kept)
+        self._badly: set[str] = set()
         self._aliases: dict[str, str] = {}
         self._moved = moved
         self._steps: dict[Kind, Callable[[Event, Any], str | None]] = {
@@ -65,6 +67,11 @@ class Tasks:
             **dict.fromkeys(_VERDICT, self._verdict),
             **dict.fromkeys((Kind.TASK_CANCEL, Kind.TASK_REDRIVE, Kind.TASK_APPROVE, Kind.TASK_DENY), self._act),
         }
+
+    @property
+    def came_badly(self) -> int:
+        """How many tasks ran to their end and came out badly, those forgotten since too."""
+        return len(self._badly) + self.ended.past_badly
 
     def apply(self, event: Event) -> str | None:
         """Take one message; the id of the task it touched, or None."""
@@ -235,7 +242,8 @@ class Tasks:
     def _load(self, row: TaskRow) -> str:
         state = STATES[row.state]
         if row.task_id not in self.all:
-            self.ended.known_again(state, row.updated_at)
+            badly = state is TaskState.COMPLETE and verdict_failed(row.result)
+            self.ended.known_again(state, row.updated_at, badly=badly)
         task = self._task(row.task_id, row.updated_at)
         merge(task, row, state)
         return self._settle(task, row.updated_at)
@@ -246,6 +254,7 @@ class Tasks:
         if task is not None:
             self.by_state[task.state].pop(task_id, None)
             self.ended.ids.pop(task_id, None)
+            self._badly.discard(task_id)
             self.dropped += 1
 
     def _task(self, task_id: str, at: float) -> Ledger:
@@ -270,6 +279,7 @@ class Tasks:
     def _settle(self, task: Ledger, at: float) -> str:
         before, holder = task.state, task.agent_id
         settle(task, at)
+        (self._badly.add if came_badly(task) else self._badly.discard)(task.task_id)
         task.updated_at = max(task.updated_at, at)
         if task.state is not before or task.agent_id != holder:
             self._index(task, before)

@@ -2,6 +2,7 @@
 
 from rich.segment import Segment
 
+from swarm_tui.domain.outcome import outcome
 from swarm_tui.domain.problems import ended_badly
 from swarm_tui.domain.states import LIVE, OPEN
 from swarm_tui.domain.views import AgentView, TaskView
@@ -155,7 +156,8 @@ class AgentScreen(PageScreen):
             (
                 "did",
                 [
-                    Segment(f"{agent.done} done", look["ok"]),
+                    Segment(f"{agent.done - agent.badly} done", look["ok"]),
+                    *([Segment(f", {agent.badly} came out badly", look["bad"])] if agent.badly else []),
                     Segment(f", {agent.failed} failed", look["bad" if agent.failed else "quiet"]),
                 ],
             ),
@@ -214,11 +216,11 @@ class AgentScreen(PageScreen):
 
     def _row(self, task: TaskView, width: int, sizes: tuple[int, int]) -> Parts:
         look, now = self.swarm_app.look, self.model.clock()
-        glyph, style = looks.TASK[task.state]
+        glyph, style = looks.of_task(task)
         how = (
             bar(task.progress, 10) + f" {task.progress:.0f}%"
             if task.progress is not None and task.state in OPEN
-            else flat(task.error or task.reason or "")
+            else flat(task.error or task.reason or outcome(task.result))
         )
         parts = [
             Segment(f"  {glyph} {task.state.value:<12}", look[style]),

@@ -54,6 +54,8 @@ class Header(Still):
             counts = self._agents() + self._tasks(short=True)
         if sum(segment.cell_length for segment in counts) > room:
             counts = [Segment("  ", part.style) if part.text.strip() in _PLAIN_WORDS else part for part in counts]
+        if sum(segment.cell_length for segment in counts) > room:
+            counts = [Segment(part.text.replace("  ", " "), part.style) for part in counts]
         second = ends(counts, refused, width)
         if waiting := self.model.waiting():
             second = ends(counts, [Segment(f"opening: waiting for {waiting} ", self.look["accent"])], width)
@@ -114,12 +116,18 @@ class Header(Still):
 
     def _tasks(self, *, short: bool) -> Parts:
         look, counts = self.look, self.model.counts()
+        badly = self.model.fleet.came_badly
         parts: Parts = []
         for state, long, brief in _SHOWN:
-            if counts[state] or state in (TaskState.RUNNING, TaskState.QUEUED):
+            count = counts[state]
+            if state is TaskState.COMPLETE and badly:
+                count = max(0, count - badly)
+                parts.append(Segment(f"{looks.DONE_BADLY[0]} {badly:,}", look[looks.DONE_BADLY[1]]))
+                parts.append(Segment(" bad  ", look["quiet"]))
+            if count or state in (TaskState.RUNNING, TaskState.QUEUED):
                 glyph, style = looks.TASK[state]
-                style = style if counts[state] else "quiet"
-                parts.append(Segment(f"{glyph} {counts[state]:,}", look[style]))
+                style = style if count else "quiet"
+                parts.append(Segment(f"{glyph} {count:,}", look[style]))
                 parts.append(Segment(f" {brief if short else long}  ", look["quiet"]))
         return parts
 

@@ -5,7 +5,9 @@ from typing import Any
 
 from rich.segment import Segment
 
+from swarm_tui.domain.outcome import outcome, verdict_failed
 from swarm_tui.protocol.envelope import Event, Rejected
+from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.lines import Lines, Parts
 from swarm_tui.ui.model import Model
 from swarm_tui.ui.stream import Message, body_text
@@ -29,7 +31,9 @@ def summary(message: Message) -> str:
         return f"refused: {message.reason}  {message.first}"
     payload: Mapping[str, Any] = message.payload
     words = [str(payload["task_id"])] if isinstance(payload.get("task_id"), str) else []
-    if isinstance(payload.get("status"), str):
+    if ended_badly(message):
+        words.append(f"✗ {outcome(payload.get('result'))}")
+    elif isinstance(payload.get("status"), str):
         words.append(payload["status"])
     for name, value in payload.items():
         if name in _DULL or value in (None, "", False, [], {}):
@@ -38,6 +42,15 @@ def summary(message: Message) -> str:
         if len(words) > 8:
             break
     return " ".join(words)
+
+
+def ended_badly(message: Event) -> bool:
+    """Whether it tells of a task that ran to its end and came out badly."""
+    return message.kind is Kind.TASK_COMPLETE and verdict_failed(message.payload.get("result"))
+
+
+def _style(message: Event) -> str:
+    return "warn" if ended_badly(message) else _STYLE.get(message.kind.value, "topic")
 
 
 def _measure(name: str, value: object) -> str:
@@ -133,7 +146,7 @@ class StreamList(Lines):
         if isinstance(message, Rejected):
             style, sender = "bad", "?"
         else:
-            style, sender = _STYLE.get(message.kind.value, "topic"), message.sender.removeprefix("operator:")
+            style, sender = _style(message), message.sender.removeprefix("operator:")
         room = max(14, min(30, width // 4))
         who = max(12, min(18, width // 6))
         parts = [

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -24,6 +25,7 @@ from swarm_tui.agent.notices import Notices
 from swarm_tui.agent.options import UsageError, parse
 from swarm_tui.agent.redact import Redactor
 from swarm_tui.agent.vitals import Pulse
+from swarm_tui.agent.work import Work
 from swarm_tui.agent.work_journal import WorkJournal
 from swarm_tui.config.model import Broker, HandlerSpec, RunSpec, TypeRule
 from swarm_tui.domain.worker.actions import Answer, Lease, Save
@@ -365,3 +367,12 @@ def test_the_clockwork_goes_on_whatever_a_beat_or_a_tick_raises(monkeypatch: pyt
     timer.close()
     assert heart.failures >= 3
     assert timer.failures >= 3
+
+
+def test_an_agent_tells_of_work_that_came_out_badly_as_such() -> None:
+    told: list[tuple[str, str]] = []
+    work = SimpleNamespace(_voice=SimpleNamespace(note=lambda line, mark: told.append((mark, line))))
+    result = {"verdict": "failed", "failed": 1, "passed": 1}
+    for came in (result, {"verdict": "passed", "passed": 2}):
+        Work._tell(work, Complete(task_id="t", agent_id="w", attempt=1, duration=1300.0, result=came))  # type: ignore[arg-type]
+    assert told == [("❌", "t complete in 1.3 s, its verdict is failed: 1 failed, 1 passed"), ("✅", "t in 1.3 s")]

@@ -196,6 +196,22 @@ def test_what_ended_long_ago_is_forgotten_but_for_the_newest_and_still_counted()
     assert paper.fleet.counts_by_state()[S.COMPLETE] == 11
 
 
+def test_what_came_out_badly_is_counted_also_once_it_is_forgotten_and_told_anew() -> None:
+    paper = Paper()
+    paper.fleet = Fleet(paper.fleet.swarm, kept=1)
+    bad = {"verdict": "failed", "failed": 1}
+    for number in range(4):
+        paper.say("a1", K.TASK_COMPLETE, b.Complete(task_id=f"e{number}", agent_id="a1", result=bad))
+    assert paper.fleet.came_badly == 4
+    paper.now += 3601.0
+    paper.say("a1", K.TASK_COMPLETE, b.Complete(task_id="well", agent_id="a1", result={"verdict": "passed"}))
+    assert list(paper.fleet.tasks) == ["well"]
+    assert paper.fleet.came_badly == 4
+    row = TaskRow(task_id="e1", type="x", state="complete", updated_at=paper.now - 3602.0, created_at=1.0, result=bad)
+    paper.fleet.load([row], paper.now)
+    assert paper.fleet.came_badly == 4
+
+
 def test_text_for_people_is_clean(paper: Paper) -> None:
     paper.say("o", K.TASK_NEW, b.Task(task_id="t", type="x\x1b]0;\x07"))
     paper.say("tm", K.TASK_HELD, b.TaskVerdict(task_id="t", attempt=0, reason="\u202ex"))

@@ -1,0 +1,48 @@
+"""Work that came out badly looks so wherever it shows, and is no success in any count."""
+
+import pytest
+
+from tests.ui import scenes
+from tests.ui.harness import seated
+
+
+@pytest.mark.asyncio
+async def test_the_header_counts_what_came_out_badly_apart_also_at_80_columns() -> None:
+    async with seated("calm", (80, 24)) as seat:
+        assert seat.has("✓ 12")
+        assert not seat.has("bad")
+        scenes.task(seat.source, seat.clock, "task_bad000", "testing.run", "testing-01", end="badly")
+        await seat.settle()
+        assert "✗ 1 bad" in seat.text()[1]
+        assert "✓ 12" in seat.text()[1]
+
+
+@pytest.mark.asyncio
+async def test_the_header_has_room_for_it_with_all_else_that_is_wrong() -> None:
+    async with seated("trouble", (80, 24)) as seat:
+        scenes.task(seat.source, seat.clock, "task_bad000", "testing.run", "testing-01", end="badly")
+        await seat.settle()
+        assert "✗ 1 bad" in seat.text()[1]
+        assert "‼ 1 dead" in seat.text()[1]
+        assert "✓ 12" in seat.text()[1]
+
+
+@pytest.mark.asyncio
+async def test_an_agents_page_counts_it_apart_and_lists_it_as_bad() -> None:
+    async with seated("calm", (80, 24)) as seat:
+        scenes.task(seat.source, seat.clock, "task_bad000", "testing.run", "testing-01", end="badly")
+        await seat.settle()
+        seat.app.open_agent("testing-01")
+        await seat.settle()
+        assert seat.has("did     6 done, 1 came out badly, 0 failed")
+        await seat.press("G", "g", *["j"] * 16)
+        assert seat.has("✗ complete", "task_bad000", "failed: 1 failed, 41")
+
+
+@pytest.mark.asyncio
+async def test_the_stream_tells_the_verdict_not_a_success() -> None:
+    async with seated("calm", (120, 40)) as seat:
+        scenes.task(seat.source, seat.clock, "task_bad000", "testing.run", "testing-01", end="badly", ago=0.1)
+        await seat.settle()
+        assert seat.has("tasks/complete", "task_bad000 ✗ failed: 1 failed")
+        assert not seat.has("tasks/complete", "task_bad000 success")
