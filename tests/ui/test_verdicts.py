@@ -2,6 +2,8 @@
 
 import pytest
 
+from swarm_tui.protocol.bodies import Complete
+from swarm_tui.protocol.topics import Kind
 from tests.ui import scenes
 from tests.ui.harness import seated
 
@@ -46,3 +48,20 @@ async def test_the_stream_tells_the_verdict_not_a_success() -> None:
         await seat.settle()
         assert seat.has("tasks/complete", "task_bad000 ✗ failed: 1 failed")
         assert not seat.has("tasks/complete", "task_bad000 success")
+
+
+@pytest.mark.asyncio
+async def test_a_page_tells_the_failing_tests_and_why_to_their_ends() -> None:
+    why = "AssertionError: the invoice total is 119.00 and should be 99.00, for the discount of ten percent is not taken"
+    failures = [{"test": "tests/billing/test_invoices.py::test_the_discount_is_taken", "message": f"{why}\nassert 1"}]
+    async with seated("calm", (80, 24)) as seat:
+        scenes.task(seat.source, seat.clock, "task_bad000", "testing.run", "testing-01", ago=5)
+        result = {"verdict": "failed", "failed": 1, "failures": failures}
+        body = Complete(task_id="task_bad000", agent_id="testing-01", attempt=1, epoch=3, result=result)
+        seat.source.say("testing-01", Kind.TASK_COMPLETE, body)
+        await seat.settle()
+        seat.app.open_task("task_bad000")
+        await seat.settle()
+        lines = seat.text()
+        above = " ".join(line.strip(" │▐▌") for line in lines[: next(i for i, x in enumerate(lines) if "hops" in x)])
+        assert f"test_the_discount_is_taken: {why}" in " ".join(above.split())

@@ -23,7 +23,7 @@ from swarm_tui.ui.widgets.streamlist import summary
 from swarm_tui.ui.words import of_task
 
 PARTICULARS = 4
-"""Lines that a result which came out badly has above the hops, to be seen without a key."""
+"""How much of what a result names as wrong stands above the hops, to be seen without a key; each is told whole."""
 _HOP = {"failed": "bad", "dead": "bad", "rejected": "bad", "held": "warn", "retrying": "warn", "complete": "ok"}
 
 
@@ -180,8 +180,9 @@ class TaskScreen(PageScreen):
             came_badly = verdict_failed(task.result)
             for number, text in enumerate(wrapped(flat(came, 2000), width - 14)):
                 row("verdict" if number == 0 else "", Segment(text, look["bad" if came_badly else "ok"]))
-            for text in particulars(task.result, PARTICULARS) if came_badly else ():
-                row("", Segment(fit(flat(text), max(0, width - 14)), look["bad"]))
+            for each in particulars(task.result, PARTICULARS) if came_badly else ():
+                for number, text in enumerate(wrapped(flat(each, 600), width - 16)):
+                    row("", Segment(text if number == 0 else f"  {text}", look["bad"]))
         tries = f"{task.attempt}" + (f" of {task.max_attempts}" if task.max_attempts else "")
         row("attempt", Segment(tries))
         if task.agent_id or task.assigned_to:
