@@ -167,9 +167,8 @@ def _tasks(fleet: Fleet, now: float) -> list[Problem]:
 
 
 def _newest(fleet: Fleet, state: TaskState, now: float) -> Iterator[TaskView]:
-    """The tasks that came to `state` last, but for those whose end is old news; the oldest of them first."""
-    ids = list(islice(reversed(fleet.by_state[state]), _MOST_TASKS))
-    for task_id in reversed(ids):
+    """The tasks that came to `state` last, but for those whose end is old news; the newest of them first."""
+    for task_id in islice(reversed(fleet.by_state[state]), _MOST_TASKS):
         task = fleet.tasks[task_id]
         if task.ended_at is None or now - task.ended_at <= _ENDED_FRESH:
             yield task

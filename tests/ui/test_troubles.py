@@ -114,11 +114,11 @@ async def test_failed_tasks_are_counted_on_the_line_after_a_minute_until_they_ar
 
 @pytest.mark.asyncio
 async def test_the_problems_view_says_what_to_do_and_gives_the_room_back() -> None:
-    async with seated("trouble", (80, 24)) as seat:
+    async with seated("trouble", (120, 40)) as seat:
         await seat.press("p", "x")
         assert seat.has("deployment-01 crashloop", "(seen)")
         assert seat.has("→ read its last lines and its log")
-        assert seat.has("AGENTS 2/9", "problems")
+        assert seat.has("AGENTS 2 !")
         await seat.press("p")
         assert seat.has("AGENTS 9")
         assert not seat.has("→ read")
@@ -293,3 +293,46 @@ async def test_the_form_says_why_what_it_sent_waits() -> None:
         await seat.settle()
         await seat.pass_(1.0)
         assert seat.has("● queued: testing-01 drains, and no other does testing.co")
+
+
+async def fail_badly(seat: Seat, count: int) -> None:
+    for n in range(count):
+        scenes.task(seat.source, seat.clock, f"task_bad{n}", "testing.run", "testing-01", end="badly", ago=50.0 - 5 * n)
+    await seat.settle()
+
+
+@pytest.mark.asyncio
+async def test_problems_say_the_same_advice_once_the_newest_first_and_leave_room_for_the_rows() -> None:
+    async with seated("calm", (80, 24)) as seat:
+        await fail_badly(seat, 5)
+        await seat.press("p")
+        lines = seat.text()
+        assert sum("open it to see what failed" in line for line in lines) == 1
+        assert lines[2].startswith(" ! task_bad4 came out failed")
+        assert seat.has("→ +2 more: open it to see what failed")
+        rows = [line for line in lines if "✗ complete" in line]
+        assert ["task_bad4" in rows[0], len(rows)] == [True, 5]
+
+
+@pytest.mark.asyncio
+async def test_problems_that_were_seen_stand_after_those_that_were_not() -> None:
+    async with seated("calm", (80, 24)) as seat:
+        await fail_badly(seat, 2)
+        await seat.press("x", "p")
+        assert seat.text()[2].startswith(" ! task_bad0 came out failed")
+        assert seat.has("task_bad1", "(seen)")
+        assert sum("open it to see what failed" in line for line in seat.text()) == 1
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_the_problems_views_headings_are_whole(size: tuple[int, int]) -> None:
+    async with seated("trouble", size) as seat:
+        await seat.press("p")
+        assert seat.has("AGENTS 2 ! ", " AGENT ", " DOES ", " BEATS ")
+        assert seat.has("TASKS 4 ! ", " TASK ", " TYPE ", " AGENT ", " HOW IT GOES ")
+        assert "p show all" in seat.footer
+        await seat.press("p")
+        assert "show all" not in seat.footer
+        await seat.press("tab", "right_square_bracket")
+        assert not seat.has("TASKS", "open T")

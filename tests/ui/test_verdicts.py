@@ -52,7 +52,9 @@ async def test_the_stream_tells_the_verdict_not_a_success() -> None:
 
 @pytest.mark.asyncio
 async def test_a_page_tells_the_failing_tests_and_why_to_their_ends() -> None:
-    why = "AssertionError: the invoice total is 119.00 and should be 99.00, for the discount of ten percent is not taken"
+    why = (
+        "AssertionError: the invoice total is 119.00 and should be 99.00, for the discount of ten percent is not taken"
+    )
     failures = [{"test": "tests/billing/test_invoices.py::test_the_discount_is_taken", "message": f"{why}\nassert 1"}]
     async with seated("calm", (80, 24)) as seat:
         scenes.task(seat.source, seat.clock, "task_bad000", "testing.run", "testing-01", ago=5)

@@ -47,6 +47,10 @@ def see(context: Context) -> None:
     _renew(context)
 
 
+def _only(context: Context) -> bool:
+    return context.screen.only_problems
+
+
 def _bring_back(context: Context, found: list[Problem]) -> None:
     context.model.troubles.unsee(found)
     _renew(context)
@@ -63,6 +67,8 @@ TROUBLE_ACTS = (
         name="problems",
         keys=("p",),
         label="problems",
+        now=lambda c: "show all" if _only(c) else None,
+        asked_for=_only,
         group="view",
         rank=15,
         run=lambda c: c.app.problems(c),
@@ -75,6 +81,7 @@ TROUBLE_ACTS = (
         group="view",
         scopes=LISTS,
         rank=16,
+        asked_for=_only,
         can=_can_see,
         run=see,
         help="Take a trouble off the trouble line: the one under the cursor, else the first. It calls again when it "

@@ -23,6 +23,8 @@ class SwarmScreen(Screen[Any]):
     PAGE = ""
     """The name of the act that opens it, where that would only open it again."""
     AUTO_FOCUS = ""
+    only_problems = False
+    """Whether it shows only what is wrong."""
 
     def __init__(self, app: "SwarmApp") -> None:
         super().__init__()

@@ -170,6 +170,7 @@ class MainScreen(PanelScreen):
             self._keep(now)
         self.agents.pattern, self.tasks.pattern, self.tasks.tab = now.agents, now.tasks, now.tab
         self.agents.problems = self.tasks.problems = self.trouble.spread = on
+        self.only_problems = on
         self.stream.narrow(lambda: self.model.stream.filter(now.stream, problems=on))
         self.agents.narrow()
         self.tasks.narrow()

@@ -155,7 +155,10 @@ class AgentTable(Table[AgentView]):
 
     def title(self) -> list[tuple[str, str]]:
         shown, total = len(self.rows), len(self.source())
-        return [("AGENTS", "title"), (f" {shown}" if shown == total else f" {shown}/{total}", "strong")]
+        return [
+            ("AGENTS", "title"),
+            (f" {shown}" if shown == total or self.problems else f" {shown}/{total}", "strong"),
+        ]
 
     def scene(self) -> Scene:
         return replace(super().scene(), away=self.model.away)

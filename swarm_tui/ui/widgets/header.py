@@ -34,6 +34,10 @@ _SHOWN = [
 _PLAIN_WORDS = frozenset({"agents", "run", "wait", "retry", "done", "asgd"})
 
 
+#: How many of those that want the same done are told by their words.
+LIKE = 3
+
+
 class Header(Still):
     """Two lines that answer at a glance."""
 
@@ -212,32 +216,64 @@ class TroubleStrip(Still):
         return tail
 
     def _spread(self, found: list[Problem], width: int) -> list[Parts]:
+        """All that is wrong, what nobody has seen first; what to do is said once for several that want the same."""
         lines: list[Parts] = []
         most = max(3, self.screen.size.height * 2 // 5)
-        for number, problem in enumerate(found):
-            fresh = self._told(problem, width)
-            left = len(found) - number
-            if len(lines) + len(fresh) + (left > 1) > most:
+        advice: set[str] = set()
+        left = len(found)
+        for alike in self._alike(found):
+            todo = "" if alike[0].todo in advice else alike[0].todo
+            fresh = self._told_of(alike, todo, width, LIKE)
+            if len(lines) + len(fresh) + (left > len(alike)) > most:
+                fresh = self._told_of(alike, todo, width, 1)
+            if len(lines) + len(fresh) + (left > len(alike)) > most:
                 lines.append([Segment(fit(f"   +{left} more, below", width), self.look["quiet"])])
                 break
             lines += fresh
+            left -= len(alike)
+            advice.add(alike[0].todo)
         return lines
 
-    def _told(self, problem: Problem, width: int) -> list[Parts]:
+    def _alike(self, found: list[Problem]) -> list[list[Problem]]:
+        """Those together that want the same done; what was seen last."""
+        groups: dict[tuple[bool, str], list[Problem]] = {}
+        for problem in sorted(found, key=self._model.troubles.saw):
+            groups.setdefault((self._model.troubles.saw(problem), problem.todo or problem.what), []).append(problem)
+        return list(groups.values())
+
+    def _told_of(self, alike: list[Problem], todo: str, width: int, most: int) -> list[Parts]:
+        """Some that want the same done, the first few by their words, and then what that is."""
+        if len(alike) == 1:
+            return self._told(alike[0], todo, width)
+        lines = [line for problem in alike[:most] for line in self._told(problem, "", width)]
+        more = f"+{len(alike) - most} more" if len(alike) > most else ""
+        if not todo:
+            return [*lines, [Segment(f"   {more}", self.look["quiet"])]] if more else lines
+        quiet = self._model.troubles.saw(alike[0])
+        for number, line in enumerate(_two(f"{more}: {todo}" if more else flat(todo), width - 6, 0)):
+            lines.append(
+                [
+                    Segment("   → " if number == 0 else "     ", self.look["accent"]),
+                    Segment(line, self.look["quiet" if quiet else "plain"]),
+                ]
+            )
+        return lines
+
+    def _told(self, problem: Problem, advice: str, width: int) -> list[Parts]:
         """What is wrong and what to do: on one line where there is room."""
         look, seen = self.look, self._model.troubles.saw(problem)
         style = "quiet" if seen else {"critical": "bad", "warning": "warn"}.get(problem.severity, "plain")
         mark = "‼" if problem.severity == "critical" else "!"
         text = f" {mark} {flat(problem.what, 400)}{' (seen)' if seen else ''}"
-        todo: Parts = [Segment("→ ", look["accent"]), Segment(flat(problem.todo), look["quiet" if seen else "plain"])]
+        todo: Parts = [Segment("→ ", look["accent"]), Segment(flat(advice), look["quiet" if seen else "plain"])]
         room = width - cell_len(text) - 2
-        if problem.todo and sum(part.cell_length for part in todo) <= room:
+        if advice and sum(part.cell_length for part in todo) <= room:
             return [[Segment(text + "  ", look[style]), *todo]]
         lines: list[Parts] = [
             [Segment(("" if number == 0 else "   ") + line, look[style])]
             for number, line in enumerate(_two(text, width - 1, 3))
         ]
-        for number, line in enumerate(_two(flat(problem.todo), width - 6, 0) if problem.todo else []):
+        for number, line in enumerate(_two(flat(advice), width - 6, 0) if advice else []):
             lines.append([Segment("   → " if number == 0 else "     ", look["accent"]), Segment(line, todo[1].style)])
         return lines
 

@@ -237,7 +237,7 @@ class Table(Lines, Generic[Row]):
         heads: Parts = []
         at = 2
         for column, size in self.laid(width - 1):
-            if at > used:
+            if at > used + (not heads):
                 heads.append(Segment(" " * (at - used)))
                 heads.append(Segment(fit(column.head, size, column.right), look["quiet"]))
                 used = at + size
@@ -249,7 +249,7 @@ class Table(Lines, Generic[Row]):
         look, marks = self.look, len(self.model.marks[self.NOUN])
         parts = [Segment(f" {marks} marked", look["mark"])] if marks else []
         if self.problems:
-            parts.append(Segment(f" problems, {self.told('clear')}: all", look["warn"]))
+            parts.append(Segment(" !", look["warn"]))
         if self.pattern:
             parts.append(Segment(f" /{flat(self.pattern, 20)}", look["accent"]))
         return parts

@@ -206,7 +206,8 @@ class TaskTable(Table[TaskView]):
 
     def title(self) -> list[tuple[str, str]]:
         shown, total = len(self.rows), len(self.source())
-        title = [("TASKS", "title"), (f" {shown}" if shown == total else f" {shown}/{total}", "strong")]
+        whole = shown == total or self.problems
+        title = [("TASKS", "title"), (f" {shown}" if whole else f" {shown}/{total}", "strong")]
         return title + ([(f" {TABS[self.tab][0]}", "accent")] if self.tab else [])
 
     def nothing(self) -> list[str]:
