@@ -1,6 +1,6 @@
 """A JSON value laid out as an indented tree, with what it holds coloured by kind."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rich.segment import Segment
@@ -9,49 +9,57 @@ from swarm_tui.protocol.text import clean_block
 from swarm_tui.ui.lines import Parts
 from swarm_tui.ui.look import Look
 from swarm_tui.ui.text import flat
+from swarm_tui.ui.widgets.page import Line, Value
 
 MOST = 2_000
 """Lines that one value may take."""
+Path = tuple[str, ...]
 
 
-def tree(value: Any, look: Look, width: int, indent: int = 1) -> list[Parts]:
-    """The value's lines, each at most `width` columns where it can be broken."""
-    lines: list[Parts] = []
-    for parts in _walk(value, look, width, indent):
+def tree(value: Any, look: Look, width: int, indent: int = 1, units: Mapping[Path, str] | None = None) -> list[Line]:
+    """The value's lines, each at most `width` columns where it can be broken, and what each of them says.
+
+    `units` are those of the numbers for which they are known, by the names that lead there.
+    """
+    lines: list[Line] = []
+    for parts, said in _walk(value, look, width, indent, units or {}):
         if len(lines) >= MOST:
-            lines.append([Segment("  … more than fits here", look["warn"])])
+            lines.append(([Segment("  … more than fits here", look["warn"])], None))
             break
-        lines.append(parts)
+        lines.append((parts, Value(said)))
     return lines
 
 
-def _walk(value: Any, look: Look, width: int, indent: int, name: str | None = None) -> Iterator[Parts]:
-    pad = "  " * indent
+def _walk(
+    value: Any, look: Look, width: int, indent: int, units: Mapping[Path, str], path: Path = ()
+) -> Iterator[tuple[Parts, Any]]:
+    """Each line, and the value that it is of."""
+    pad, name = "  " * indent, path[-1] if path else None
     key = [Segment(f"{pad}{flat(name, 80)}: ", look["json-key"])] if name is not None else [Segment(pad)]
     if isinstance(value, dict) and value:
         if name is not None:
-            yield [Segment(f"{pad}{flat(name, 80)}", look["json-key"])]
+            yield [Segment(f"{pad}{flat(name, 80)}", look["json-key"])], value
         for inner, item in value.items():
-            yield from _walk(item, look, width, indent + (1 if name is not None else 0), str(inner))
+            deeper = indent + (1 if name is not None else 0)
+            yield from _walk(item, look, width, deeper, units, (*path, str(inner)))
     elif isinstance(value, list) and value:
         if name is not None:
-            yield [Segment(f"{pad}{flat(name, 80)}", look["json-key"]), Segment(f" ({len(value)})", look["quiet"])]
+            count = Segment(f" ({len(value)})", look["quiet"])
+            yield [Segment(f"{pad}{flat(name, 80)}", look["json-key"]), count], value
         for number, item in enumerate(value):
-            yield from _walk(item, look, width, indent + (1 if name is not None else 0), str(number))
+            deeper = indent + (1 if name is not None else 0)
+            yield from _walk(item, look, width, deeper, units, (*path, str(number)))
     elif isinstance(value, str):
-        yield from _text(value, key, look, width, pad)
+        for parts in _text(value, key, look, width, pad):
+            yield parts, value
+    elif value is None or isinstance(value, bool):
+        word = {None: "null", True: "true", False: "false"}[value]
+        yield [*key, Segment(word, look["json-word"])], value
+    elif isinstance(value, (dict, list)):
+        yield [*key, Segment("{}" if isinstance(value, dict) else "[]", look["quiet"])], value
     else:
-        word = (
-            {None: "null", True: "true", False: "false"}.get(value)
-            if value is None or isinstance(value, bool)
-            else None
-        )
-        if word is not None:
-            yield [*key, Segment(word, look["json-word"])]
-        elif isinstance(value, (dict, list)):
-            yield [*key, Segment("{}" if isinstance(value, dict) else "[]", look["quiet"])]
-        else:
-            yield [*key, Segment(flat(value), look["json-number"])]
+        unit = [Segment(f" {units[path]}", look["quiet"])] if path in units else []
+        yield [*key, Segment(flat(value), look["json-number"]), *unit], value
 
 
 def _text(value: str, key: Parts, look: Look, width: int, pad: str) -> Iterator[Parts]:

@@ -70,6 +70,15 @@ def of_agent(agent: AgentView, told: Callable[[str], str]) -> str:
     return keyed(AGENT_STATE[agent.state], told)
 
 
+#: Types of ours whose results tell their duration in milliseconds.
+_TIMED = frozenset({"testing.run", "testing.coverage"})
+
+
+def units_of(task: TaskView) -> dict[tuple[str, ...], str]:
+    """The units of the numbers in its result that have a known one, by their names."""
+    return {("duration",): "ms"} if task.type in _TIMED else {}
+
+
 def of_task(task: TaskView, told: Callable[[str], str]) -> str:
     """What its state means for this task."""
     return keyed(_CAME_BADLY if came_badly(task) else TASK_STATE[task.state], told)

@@ -62,9 +62,10 @@ PAGE_ACTS = (
         group="view",
         scopes=LISTS,
         can=_can_copy,
+        asked_for=lambda c: c.screen.copies(),
         run=lambda c: c.screen.copy(),
-        help="Copy the id, or the line, to the clipboard of your terminal. The mouse copies what it is dragged over, "
-        "its right button what is under it.",
+        help="Copy the id, or what the line says, to the clipboard of your terminal; on a message's first line and "
+        "its heading, the whole message. The mouse copies what it is dragged over, its right button what is under it.",
     ),
     Action(
         name="send",

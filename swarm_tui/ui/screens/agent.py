@@ -18,7 +18,7 @@ from swarm_tui.ui.screens.page import PageScreen
 from swarm_tui.ui.sgr import plain
 from swarm_tui.ui.text import BEAT, ago, amount, bar, beats, clock, fit, flat, lateness, spark, wrapped
 from swarm_tui.ui.widgets.agents import QUIET, fresh
-from swarm_tui.ui.widgets.page import Line, beside, rule
+from swarm_tui.ui.widgets.page import Line, Value, beside, rule
 from swarm_tui.ui.words import of_agent
 
 READ_AGAIN = 3.0
@@ -92,6 +92,9 @@ class AgentScreen(PageScreen):
     def copy(self) -> None:
         self.swarm_app.copy(self.agent_id) if self.page.cursor == 0 else super().copy()
 
+    def copies(self) -> bool:
+        return False  # Its last line has what is done to the agent.
+
     def title_parts(self, width: int) -> Parts:
         agent, look = self.model.agent(self.agent_id), self.swarm_app.look
         if agent is None:
@@ -162,7 +165,9 @@ class AgentScreen(PageScreen):
                 ],
             ),
         ]
-        return [([Segment(f"  {name:<8}", look["quiet"]), *_cut(parts, width - 10)], None) for name, parts in rows]
+        return [
+            ([Segment(f"  {name:<8}", look["quiet"]), *_cut(parts, width - 10)], _said(parts)) for name, parts in rows
+        ]
 
     def _pulse(self, agent: AgentView, width: int) -> list[Line]:
         look, now = self.swarm_app.look, self.model.clock()
@@ -247,6 +252,10 @@ class AgentScreen(PageScreen):
             ([Segment(f"  {fit(flat(plain(line), 1000), width - 2)}")], None) for line in (self.written or [])[-40:]
         ]
         return [rule(f"log ({self.told('logs')} opens all of it)", width, self.page), *rows] if rows else []
+
+
+def _said(parts: list[Segment]) -> Value:
+    return Value("".join(part.text for part in parts).strip())
 
 
 def memory(agent: AgentView) -> str:

@@ -102,6 +102,10 @@ class SwarmScreen(Screen[Any]):
     def copy(self) -> None:
         """Copy what is under the cursor."""
 
+    def copies(self) -> bool:
+        """Whether what is under the cursor is there to be copied."""
+        return False
+
     def unmark(self) -> None:
         """Take the marks away that the keys act on here."""
 

@@ -3,12 +3,14 @@
 from rich.segment import Segment
 
 from swarm_tui.protocol.envelope import Event
+from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.lines import Parts
 from swarm_tui.ui.screens.page import PageScreen
 from swarm_tui.ui.stream import Message, body_text
 from swarm_tui.ui.text import clock, flat
-from swarm_tui.ui.tree import tree
+from swarm_tui.ui.tree import Path, tree
 from swarm_tui.ui.widgets.page import Line, rule
+from swarm_tui.ui.words import units_of
 
 
 class MessageScreen(PageScreen):
@@ -33,15 +35,29 @@ class MessageScreen(PageScreen):
                 "said at": clock(message.at, ms=True),
                 "retained": message.retained,
             }
-            lines += [(parts, None) for parts in tree({k: v for k, v in facts.items() if v}, look, width)]
+            lines += tree({k: v for k, v in facts.items() if v}, look, width)
             lines += [([Segment(f"  ! {flat(warning)}", look["warn"])], None) for warning in message.warnings]
             lines.append(rule("payload", width, self.page))
-            lines += [(parts, None) for parts in tree(message.payload, look, width)]
+            lines += tree(message.payload, look, width, units=self._units(message))
         else:
             lines.append(([Segment(f"  refused: {flat(message.reason)}", look["bad"])], None))
             lines.append(rule("it began", width, self.page))
-            lines += [(parts, None) for parts in tree(message.first, look, width)]
+            lines += tree(message.first, look, width)
         return lines
 
+    def _units(self, message: Event) -> dict[Path, str]:
+        if message.kind not in (Kind.TASK_COMPLETE, Kind.TASK_FAILED):
+            return {}
+        task = self.model.task(str(message.payload.get("task_id")))
+        inner = units_of(task) if task is not None else {}
+        return {("duration",): "ms", **{("result", *path): unit for path, unit in inner.items()}}
+
     def copy(self) -> None:
-        self.swarm_app.copy(f"{self.message.topic} {body_text(self.message)}")
+        """What the line says; on the first line and the heading, the message as `watch` prints it."""
+        if self.page.cursor and self.page.value() is not None:
+            super().copy()
+        else:
+            self.swarm_app.copy(f"{self.message.topic} {body_text(self.message)}")
+
+    def copies(self) -> bool:
+        return True

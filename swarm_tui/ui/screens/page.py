@@ -82,8 +82,13 @@ class PageScreen(Finding, SwarmScreen):
             self.page.renew()
 
     def copy(self) -> None:
+        """What the line under the cursor says; one that is no name with a value, as it stands."""
         if self.page.count():
-            self.swarm_app.copy(self.page.text(self.page.cursor).strip())
+            value = self.page.value()
+            self.swarm_app.copy(self.page.text(self.page.cursor).strip() if value is None else value)
+
+    def copies(self) -> bool:
+        return self.page.value() is not None
 
     def titled(self, kind: str, name: str, more: Parts) -> Parts:
         """`KIND name more`."""

@@ -1,9 +1,8 @@
 """A task's page: what it is, every hop with its time, how it ended, what was said, what its agent wrote meanwhile."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-import msgspec
 from rich.segment import Segment
 
 from swarm_tui.domain.outcome import outcome, particulars, verdict_failed
@@ -17,10 +16,10 @@ from swarm_tui.ui.model import Delta
 from swarm_tui.ui.past import answer, history, task_rows
 from swarm_tui.ui.screens.page import PageScreen
 from swarm_tui.ui.text import ago, bar, clock, fit, flat, span, wrapped
-from swarm_tui.ui.tree import tree
-from swarm_tui.ui.widgets.page import Line, rule
+from swarm_tui.ui.tree import Path, tree
+from swarm_tui.ui.widgets.page import Line, Value, rule
 from swarm_tui.ui.widgets.streamlist import summary
-from swarm_tui.ui.words import of_task
+from swarm_tui.ui.words import of_task, units_of
 
 PARTICULARS = 4
 """How much of what a result names as wrong stands above the hops, to be seen without a key; each is told whole."""
@@ -113,15 +112,7 @@ class TaskScreen(PageScreen):
             self.swarm_app.open_agent(subject)
 
     def copy(self) -> None:
-        task, subject = self.model.task(self.task_id), self.page.subject()
-        if subject == "payload" and task is not None:
-            self.swarm_app.copy(msgspec.json.encode(task.payload).decode())
-        elif subject == "result" and task is not None:
-            self.swarm_app.copy(msgspec.json.encode(task.result).decode())
-        elif self.page.cursor == 0:
-            self.swarm_app.copy(self.task_id)
-        else:
-            super().copy()
+        self.swarm_app.copy(self.task_id) if self.page.cursor == 0 else super().copy()
 
     def title_parts(self, width: int) -> Parts:
         task, look = self.model.task(self.task_id), self.swarm_app.look
@@ -143,7 +134,7 @@ class TaskScreen(PageScreen):
             *self._facts(task, width),
             *self._hops(task, width),
             *self._value("payload", task.payload, width),
-            *self._value("result", task.result, width),
+            *self._value("result", task.result, width, units_of(task)),
             *self._late(task, width),
             *self._messages(width),
             *self._output(task, width),
@@ -154,8 +145,9 @@ class TaskScreen(PageScreen):
         glyph, style = looks.of_task(task)
         lines: list[Line] = []
 
-        def row(name: str, *parts: Segment, about: object = None) -> None:
-            lines.append(([Segment(f"  {name:<10}", look["quiet"]), *parts], about))
+        def row(name: str, *parts: Segment, about: object = None, says: str = "") -> None:
+            says = says or "".join(part.text for part in parts).strip()
+            lines.append(([Segment(f"  {name:<10}", look["quiet"]), *parts], Value(says, about)))
 
         row(
             "type",
@@ -175,14 +167,14 @@ class TaskScreen(PageScreen):
         if task.error or task.reason:
             style = "bad" if task.error else "warn"
             for number, text in enumerate(wrapped(flat(task.error or task.reason, 2000), width - 14)):
-                row("why" if number == 0 else "", Segment(text, look[style]))
+                row("why" if number == 0 else "", Segment(text, look[style]), says=task.error or task.reason)
         if came := outcome(task.result):
             came_badly = verdict_failed(task.result)
             for number, text in enumerate(wrapped(flat(came, 2000), width - 14)):
-                row("verdict" if number == 0 else "", Segment(text, look["bad" if came_badly else "ok"]))
+                row("verdict" if number == 0 else "", Segment(text, look["bad" if came_badly else "ok"]), says=came)
             for each in particulars(task.result, PARTICULARS) if came_badly else ():
                 for number, text in enumerate(wrapped(flat(each, 600), width - 16)):
-                    row("", Segment(text if number == 0 else f"  {text}", look["bad"]))
+                    row("", Segment(text if number == 0 else f"  {text}", look["bad"]), says=each)
         tries = f"{task.attempt}" + (f" of {task.max_attempts}" if task.max_attempts else "")
         row("attempt", Segment(tries))
         if task.agent_id or task.assigned_to:
@@ -192,6 +184,7 @@ class TaskScreen(PageScreen):
                 Segment(flat(task.agent_id or "none yet"), look["strong"]),
                 Segment(wanted, look["quiet"]),
                 about=task.agent_id,
+                says=task.agent_id or task.assigned_to or "",
             )
         waited = (
             task.started_at or (task.ended_at or task.updated_at if task.state in ENDED else now)
@@ -241,12 +234,12 @@ class TaskScreen(PageScreen):
         used = sum(part.cell_length for part in parts)
         return [*parts, Segment(fit(flat(hop.detail), max(0, width - used)), look["quiet"])]
 
-    def _value(self, name: str, value: object, width: int) -> list[Line]:
+    def _value(self, name: str, value: object, width: int, units: Mapping[Path, str] | None = None) -> list[Line]:
         if value in (None, {}, ""):
             return []
         return [
-            rule(f"{name} ({self.told('copy')} copies)", width, self.page),
-            *((parts, name) for parts in tree(value, self.swarm_app.look, width)),
+            rule(f"{name} ({self.told('copy')} copies)", width, self.page, Value(value)),
+            *tree(value, self.swarm_app.look, width, units=units),
         ]
 
     def _late(self, task: TaskView, width: int) -> list[Line]:

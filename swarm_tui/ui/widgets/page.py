@@ -1,7 +1,10 @@
 """A page of lines that are laid out once and again when its facts change."""
 
 from collections.abc import Callable
+from typing import Any
 
+import msgspec
+from msgspec import Struct
 from rich.segment import Segment
 
 from swarm_tui.ui.finding import standing_out
@@ -9,6 +12,18 @@ from swarm_tui.ui.lines import Lines, Parts
 
 #: A line of a page, and what it is about: something to open, or to copy.
 Line = tuple[Parts, object]
+
+
+class Value(Struct, frozen=True):
+    """What a line says, without its name, and whole where the line shows only a part; `about` is what it opens."""
+
+    said: Any
+    about: object = None
+
+    @property
+    def text(self) -> str:
+        """As it is copied: text as it is, anything else as JSON."""
+        return self.said if isinstance(self.said, str) else msgspec.json.encode(self.said).decode()
 
 
 class PageLines(Lines):
@@ -56,7 +71,13 @@ class PageLines(Lines):
 
     def subject(self) -> object:
         """What the line under the cursor is about."""
-        return self.laid[self.cursor][1] if self.cursor < len(self.laid) else None
+        about = self.laid[self.cursor][1] if self.cursor < len(self.laid) else None
+        return about.about if isinstance(about, Value) else about
+
+    def value(self) -> str | None:
+        """What the line under the cursor says; None where it is no name with a value."""
+        about = self.laid[self.cursor][1] if self.cursor < len(self.laid) else None
+        return about.text if isinstance(about, Value) else None
 
     def text(self, index: int) -> str:
         """The line as text."""
@@ -75,7 +96,7 @@ def beside(left: list[Line], right: list[Line], width: int) -> list[Line]:
     return lines
 
 
-def rule(title: str, width: int, page: Lines) -> Line:
+def rule(title: str, width: int, page: Lines, about: object = None) -> Line:
     """A heading across the page."""
     text = f"── {title} "
-    return [Segment(text, page.look["accent"]), Segment("─" * max(0, width - len(text)), page.look["track"])], None
+    return [Segment(text, page.look["accent"]), Segment("─" * max(0, width - len(text)), page.look["track"])], about

@@ -11,7 +11,7 @@ from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.lines import Lines, Parts
 from swarm_tui.ui.model import Model
 from swarm_tui.ui.stream import Message, body_text
-from swarm_tui.ui.text import ago, amount, clock, fit, flat
+from swarm_tui.ui.text import ago, amount, clock, fit, flat, span
 
 _STYLE = {
     "tasks/complete": "ok", "tasks/failed": "bad", "tasks/dead": "bad", "tasks/held": "warn", "tasks/rejected": "bad",
@@ -38,7 +38,7 @@ def summary(message: Message) -> str:
     for name, value in payload.items():
         if name in _DULL or value in (None, "", False, [], {}):
             continue
-        words.append(f"{name}={_measure(name, value) or _short(value)}")
+        words.append(f"{name}={_measure(message.kind, name, value) or _short(value)}")
         if len(words) > 8:
             break
     return " ".join(words)
@@ -53,8 +53,11 @@ def _style(message: Event) -> str:
     return "warn" if ended_badly(message) else _STYLE.get(message.kind.value, "topic")
 
 
-def _measure(name: str, value: object) -> str:
-    """What agents say of themselves all the time, in the units of the agents panel; empty for anything else."""
+def _measure(kind: Kind, name: str, value: object) -> str:
+    """What agents say of themselves all the time, in the units of the agents panel, and how long tasks took; empty for
+    anything else."""
+    if name == "duration" and kind in (Kind.TASK_COMPLETE, Kind.TASK_FAILED) and isinstance(value, int | float):
+        return span(value / 1000)
     if name == "uptime" and isinstance(value, int | float):
         return ago(value)
     if name == "memory" and isinstance(value, dict) and isinstance(rss := value.get("rss"), int | float):
