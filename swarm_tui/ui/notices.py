@@ -7,7 +7,8 @@ from msgspec import Struct
 
 from swarm_tui.ui.text import flat
 
-STAYS = 6.0
+STAYS = 5.0
+"""Seconds after which the last line is that of the keys again."""
 
 
 class Notice(Struct, frozen=True):

@@ -24,6 +24,10 @@ def _seeable(context: Context) -> list[Problem]:
 def _can_see(context: Context) -> str | None:
     if reason := shown(context):
         return reason
+    hand, troubles = _at_hand(context), context.model.troubles
+    mine = [problem for problem in context.model.problems() if problem.id in hand]
+    if mine and all(troubles.saw(problem) for problem in mine):
+        return f"{mine[0].id} is already seen; it calls again when it happens anew"
     if _seeable(context):
         return None
     standing = context.model.calling()

@@ -12,7 +12,7 @@ from swarm_tui.ui.actions import AGENTS, TASKS, Action, pretty
 from swarm_tui.ui.context import Context
 from swarm_tui.ui.lines import Parts
 from swarm_tui.ui.look import Look
-from swarm_tui.ui.text import fit
+from swarm_tui.ui.text import fit_id
 from swarm_tui.ui.widgets.still import Still, clicking
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Footer(Still):
         notice = screen.swarm_app.notices.current()
         if notice is not None:
             style = "bad" if notice.bad else "accent"
-            return [[Segment(fit(f" {'✗' if notice.bad else '›'} {notice.text}", width), self.look[style])]]
+            return [[Segment(fit_id(f" {'✗' if notice.bad else '›'} {notice.text}", width), self.look[style])]]
         registry, context = screen.swarm_app.registry, screen.context()
         typing = screen.scope == "form"
         acts = [
