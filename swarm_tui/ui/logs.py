@@ -19,6 +19,18 @@ def stamp(line: str) -> float | None:
         return None
 
 
+def of_task(lines: list[str], task_id: str) -> list[str] | None:
+    """The agent's lines from where it says that it begins the task, the last time, to where it says that it ended."""
+    texts = [plain(raw).rstrip() for raw in lines]
+    named = re.compile(rf"(?<![\w-]){re.escape(task_id)}(?![\w-])")
+    begins = [number for number, text in enumerate(texts) if text.startswith("🔨") and named.search(text)]
+    if not begins:
+        return None
+    since = begins[-1]
+    ends = (n for n in range(since + 1, len(texts)) if texts[n].startswith(("✅", "❌")) and named.search(texts[n]))
+    return texts[since : next(ends, len(texts)) + 1]
+
+
 def within(lines: list[str], since: float, until: float) -> list[str] | None:
     """The lines of the span, where a line without a time belongs to the one before it; None: the log tells no times."""
     kept: list[str] = []

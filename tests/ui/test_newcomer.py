@@ -4,6 +4,17 @@ import pytest
 
 from tests.ui.harness import seated
 
+LOG = [
+    "✅ Agent started: testing-01",
+    "🔨 testing.run task_old",
+    "   of long before",
+    "✅ task_old in 1.0 s",
+    "🔨 testing.run task_77aa01, attempt 1",
+    "   311 of 430 tests",
+    "2020-01-01T00:00:00Z a line with another clock",
+]
+
+
 @pytest.mark.asyncio
 async def test_a_notice_gives_the_keys_back_by_itself_and_is_kept() -> None:
     async with seated("calm", (80, 24)) as seat:
@@ -30,3 +41,15 @@ async def test_what_was_seen_is_said_to_be_seen_already() -> None:
         assert "seen: deployment-01" in seat.footer
         await seat.press("x")
         assert "deployment-01 is already seen" in seat.footer
+
+
+@pytest.mark.asyncio
+async def test_the_log_on_a_tasks_page_is_that_tasks_own() -> None:
+    async with seated("trouble", (80, 24)) as seat:
+        seat.source.logs["testing-01"] = LOG
+        seat.app.open_task("task_77aa01")
+        await seat.settle()
+        await seat.press("G")
+        assert seat.has("testing-01 wrote meanwhile")
+        assert seat.has("311 of 430 tests")
+        assert not seat.has("of long before")

@@ -5,6 +5,7 @@ from typing import Any
 
 from rich.segment import Segment
 
+from swarm_tui.domain.hops import story
 from swarm_tui.domain.outcome import outcome, particulars, verdict_failed
 from swarm_tui.domain.states import ENDED, OPEN
 from swarm_tui.domain.views import TaskView
@@ -23,7 +24,7 @@ from swarm_tui.ui.words import of_task, units_of
 
 PARTICULARS = 4
 """How much of what a result names as wrong stands above the hops, to be seen without a key; each is told whole."""
-_HOP = {"failed": "bad", "dead": "bad", "rejected": "bad", "held": "warn", "retrying": "warn", "complete": "ok"}
+_HOP = {"failed": "bad", "dead": "bad", "rejected": "bad", "held": "warn", "retry-wait": "warn", "complete": "ok"}
 
 
 class TaskScreen(PageScreen):
@@ -212,7 +213,7 @@ class TaskScreen(PageScreen):
     def _hops(self, task: TaskView, width: int) -> list[Line]:
         lines = [rule("hops", width, self.page)]
         before: Hop | None = None
-        for hop in task.hops:
+        for hop in story(task.hops):
             lines.append((self._hop(hop, before, width), hop.agent_id))
             before = hop
         if not task.hops:
@@ -263,13 +264,15 @@ class TaskScreen(PageScreen):
         return [rule(f"messages ({self.told('open')} opens one)", width, self.page), *rows] if rows else []
 
     def _output(self, task: TaskView, width: int) -> list[Line]:
-        from swarm_tui.ui.logs import within
+        from swarm_tui.ui.logs import of_task, within
         from swarm_tui.ui.sgr import plain
 
         if not self.written or task.agent_id is None:
             return []
         start = task.started_at or task.created_at
-        lines, when = within(self.written, start - 1.0, (task.ended_at or self.model.clock()) + 2.0), "meanwhile"
+        lines, when = of_task(self.written, self.task_id), "meanwhile"
+        if lines is None:
+            lines = within(self.written, start - 1.0, (task.ended_at or self.model.clock()) + 2.0)
         if lines is None:
             lines, when = [plain(raw).rstrip() for raw in self.written[-50:]], "last; its log tells no times"
         rows: list[Line] = [([Segment(f"  {fit(flat(line, 1000), width - 2)}")], None) for line in lines[-300:]]
