@@ -196,7 +196,7 @@ async def test_a_type_of_another_program_can_be_sent_though_it_is_a_part_of_a_kn
         await seat.press("n")
         await seat.type("testing")
         await seat.press("ctrl+s")
-        assert "testing is a part of one" in seat.footer
+        assert "a part of testing.run and testing.coverage: enter takes, tab keeps it" in seat.footer
         await seat.press(on)
         await seat.type('{"a": 1}')
         assert seat.has('{"a": 1}')

@@ -319,7 +319,7 @@ async def test_the_row_under_the_cursor_is_told_without_its_colour() -> None:
         ]
         await seat.press("n")
         await seat.type("test")
-        assert len([line for line in seat.text() if "▌testing.coverage" in line]) == 1
+        assert len([line for line in seat.text() if "▌testing.run" in line]) == 1
 
 
 @pytest.mark.asyncio

@@ -53,3 +53,27 @@ async def test_the_log_on_a_tasks_page_is_that_tasks_own() -> None:
         assert seat.has("testing-01 wrote meanwhile")
         assert seat.has("311 of 430 tests")
         assert not seat.has("of long before")
+
+
+@pytest.mark.asyncio
+async def test_a_type_is_offered_that_was_sent_last_and_then_the_closest() -> None:
+    async with seated("calm", (80, 24)) as seat:
+        await seat.press("n", *"test", "enter")
+        assert seat.has("type", "testing.run"), "the shorter of two that are alike"
+        seat.app.state.sent = [{"type": "documentation.test"}, {"type": "testing.coverage"}]
+        await seat.press("escape", "n", *"test", "enter")
+        assert seat.has("type", "testing.coverage")
+
+
+@pytest.mark.asyncio
+async def test_a_part_of_a_type_is_refused_by_names_until_one_is_chosen() -> None:
+    async with seated("calm", (80, 24)) as seat:
+        await seat.press("n")
+        assert not seat.has("^U clears it")
+        await seat.press(*"test", "ctrl+s")
+        assert "type: a part of testing.run and testing.coverage: enter takes, tab keeps it" in seat.footer
+        assert seat.has("^U clears it")
+        await seat.press("enter")
+        assert "part of" not in seat.footer
+        await seat.press("shift+tab", "ctrl+u")
+        assert not seat.has("^U clears it")

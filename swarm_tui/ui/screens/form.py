@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from swarm_tui.ui.app import SwarmApp
 
 KEPT = 20
+TYPE_HELP = "type a part of it, ↓ chooses, enter takes"
 WIDE, TALL = 150, 36
 """Columns from which two fields stand side by side, and lines from which a payload has many."""
 
@@ -74,7 +75,7 @@ class FormScreen(SwarmScreen):
         yield Static(Content("NEW TASK"), id="title")
         yield StandingStrip(self.model, self.swarm_app.registry.told, id="trouble")
         with VerticalScroll(id="scroll", can_focus=False):
-            yield self._row("type", "type a part of it, ↓ chooses, enter takes", self.draft.type, "type")
+            yield self._row("type", TYPE_HELP, self.draft.type, "type", filled=f"{TYPE_HELP}, ^U clears it")
             yield TypeList(id="types")
             yield Vertical(id="fields")
             with Vertical(id="how"):
@@ -88,15 +89,17 @@ class FormScreen(SwarmScreen):
         self.set_class(event.size.width >= WIDE, "wide")
         self.set_class(event.size.height >= TALL, "tall")
 
-    def _row(self, name: str, help: str, value: str, id: str | None = None, spec: Field | None = None) -> FieldRow:
-        return FieldRow(name, help, value, holds=self._holds, spec=spec, id=id)
+    def _row(
+        self, name: str, help: str, value: str, id: str | None = None, spec: Field | None = None, filled: str = ""
+    ) -> FieldRow:
+        return FieldRow(name, help, value, holds=self._holds, spec=spec, id=id, filled=filled)
 
     def keys(self) -> list[str]:
         registry = self.swarm_app.registry
         return [key for act in registry.here("form") for key in registry.keys(act.name)]
 
     async def on_mount(self) -> None:
-        self.query_one(TypeList).match(self.draft.type, self.types)
+        self.query_one(TypeList).match(self.draft.type, self.types, self._sent_types())
         await self._fields()
         self.begin()
 
@@ -108,8 +111,12 @@ class FormScreen(SwarmScreen):
         row.focus_input()
         # What is typed takes the place of the last one's type; any other key leaves it.
         row.query_one(Input).select_all()
-        self.query_one(TypeList).match(self.draft.type, self.types)
+        self.query_one(TypeList).match(self.draft.type, self.types, self._sent_types())
         self.swarm_app.release()
+
+    def _sent_types(self) -> list[str]:
+        """The types of the last tasks sent, the newest first."""
+        return list(dict.fromkeys(str(entry.get("type")) for entry in self.swarm_app.state.sent))
 
     # The fields follow the type.
 
@@ -178,7 +185,7 @@ class FormScreen(SwarmScreen):
         self._check()
 
     async def _type_typed(self, text: str) -> None:
-        self.query_one(TypeList).match(text, self.types)
+        self.query_one(TypeList).match(text, self.types, self._sent_types())
         if text == self.draft.type:
             return
         self.draft.type, self._own = text, False
@@ -245,7 +252,13 @@ class FormScreen(SwarmScreen):
         """A type was chosen from the list."""
         self.call_later(self._choose, name)
 
+    def _settled(self) -> None:
+        """The type is chosen: what was said against it is void."""
+        self.swarm_app.notices.clear()
+        self.renew_footer()
+
     async def _choose(self, name: str) -> None:
+        self._settled()
         self.draft.type = name
         await self._fields()
         self.query_one("#type", FieldRow).set(name)
@@ -255,6 +268,7 @@ class FormScreen(SwarmScreen):
     async def _stand(self) -> None:
         """The type is no known one and meant so: its payload is written as text."""
         self._own = True
+        self._settled()
         await self._fields()
         self.query_one(TypeList).display = False
         self._focus_payload()
@@ -281,7 +295,7 @@ class FormScreen(SwarmScreen):
         self._gather()
         wrong = self._check(insist=True)
         if self._shape[0] == "part":
-            wrong["type"] = f"{self.draft.type} is a part of one: enter takes that, tab keeps it as it is typed"
+            wrong["type"] = self._part_of()
         if wrong:
             first = next((row for row in self.query(FieldRow) if row.key in wrong), None)
             name = next(iter(wrong)) if first is None else first.key
@@ -305,6 +319,12 @@ class FormScreen(SwarmScreen):
         }
         app.state.sent = [entry, *(old for old in app.state.sent if old != entry)][:KEPT]
         self._progress()
+
+    def _part_of(self) -> str:
+        """Of which types what was typed is a part, and how to go on."""
+        names = [each.name for each in self.query_one(TypeList).found]
+        which = f"{', '.join(names[:2])} and {len(names) - 2} more" if len(names) > 2 else " and ".join(names)
+        return f"a part of {which}: enter takes, tab keeps it"
 
     def _moved(self) -> None:
         self.swarm_app.call_later(self._progress)

@@ -35,12 +35,15 @@ class FieldRow(Vertical):
         holds: frozenset[str],
         spec: Field | None = None,
         id: str | None = None,
+        filled: str = "",
     ) -> None:
         super().__init__(id=id)
         self._holds = holds
         self.spec = spec
         self._label = flat(name, 40) + ("*" if spec is not None and spec.required else "")
         self._help = flat(help, 300)
+        self._filled = flat(filled or help, 300)
+        """The help while something is typed."""
         self._value = value
         self.key = f"payload.{spec.name}" if spec is not None else id or ""
         """What its mistake is found under."""
@@ -67,4 +70,5 @@ class FieldRow(Vertical):
             return
         shown = why is not None and (insist or bool(self.query_one(Input).value.strip()))
         self.set_class(shown, "wrong")
-        self.query_one(".help", Static).update(Content(flat(f"✗ {why}" if shown else self._help, 300)))
+        help = self._filled if self.query_one(Input).value else self._help
+        self.query_one(".help", Static).update(Content(flat(f"✗ {why}" if shown else help, 300)))

@@ -1,6 +1,6 @@
 """The types that fit what was typed: the arrows choose, enter takes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.segment import Segment
@@ -24,11 +24,17 @@ class TypeList(Lines):
         self.can_focus = False
         self.found: list[TaskType] = []
 
-    def match(self, text: str, types: Mapping[str, TaskType]) -> None:
-        """List the types that fit `text`."""
+    def match(self, text: str, types: Mapping[str, TaskType], sent: Sequence[str] = ()) -> None:
+        """List the types that fit `text`: what has it whole before what has its letters, then what was `sent` last."""
         matcher = Matcher(text)
         scored = [(matcher.match(name) if text else 1.0, each) for name, each in types.items()]
-        self.found = [each for score, each in sorted(scored, key=lambda pair: (-pair[0], pair[1].name)) if score > 0]
+
+        def place(pair: tuple[float, TaskType]) -> tuple[bool, int, float, int, str]:
+            score, name = pair[0], pair[1].name
+            lately = sent.index(name) if name in sent else len(sent)
+            return text.lower() not in name.lower(), lately, -score, len(name) if text else 0, name
+
+        self.found = [each for score, each in sorted(scored, key=place) if score > 0]
         self.cursor = self.top = 0
         # Enter takes nothing of a list in which nobody has chosen anything.
         self.CURSOR = bool(text)
