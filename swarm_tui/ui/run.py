@@ -1,7 +1,10 @@
 """Open the screen in this terminal, and say afterwards what runs on."""
 
+import re
 import sys
 from collections.abc import Callable
+from shutil import get_terminal_size
+from textwrap import wrap
 
 from swarm_tui.config.model import Broker, Layout
 from swarm_tui.config.paths import state_dir
@@ -45,5 +48,13 @@ def run_screen(
         return app.return_code
     if app.down_wanted and bring_down is not None:
         return bring_down()
-    print(f"The swarm {swarm} runs on. `swarm-tui` opens the screen again, `swarm-tui down {swarm}` ends the swarm.")
+    print(farewell(swarm, get_terminal_size().columns))
     return code
+
+
+def farewell(swarm: str, width: int) -> str:
+    """What runs on, and how to come back or end it, in lines of at most `width` columns that break no command."""
+    text = f"The swarm {swarm} runs on. `swarm-tui` opens the screen again, `swarm-tui down {swarm}` ends the swarm."
+    held = re.sub(r"`[^`]*`", lambda found: found[0].replace(" ", "\0"), text)
+    lines = wrap(held, max(20, width - 1), break_long_words=False, break_on_hyphens=False)
+    return "\n".join(lines).replace("\0", " ")
