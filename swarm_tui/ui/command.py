@@ -2,15 +2,18 @@
 
 from typing import TYPE_CHECKING
 
+from swarm_tui.domain.states import AgentState, TaskState
 from swarm_tui.ui import theme as themes
 from swarm_tui.ui.actions import Action
 from swarm_tui.ui.acts.ways import WAYS
 from swarm_tui.ui.context import Context, Named
+from swarm_tui.ui.words import WORDS
 
 if TYPE_CHECKING:
     from swarm_tui.ui.app import SwarmApp
 
 _OTHER_NAMES = {"q": "leave", "quit": "leave", "new": "publish", "down": "bring_down"}
+_EXITS = frozenset({"leave", "bring_down"})
 _PANELS = ("agents", "tasks", "stream", "pane")
 
 
@@ -92,9 +95,22 @@ def _open(app: "SwarmApp", name: str, *, quiet: bool = False) -> bool:
     return True
 
 
+def _explained(word: str) -> bool:
+    """Whether help says what the word means."""
+    low = word.lower()
+    return low in WORDS or any(low == state.value for state in (*AgentState, *TaskState))
+
+
 def _unknown(app: "SwarmApp", word: str, name: str) -> None:
-    names = [*(known for known, act in app.registry.actions.items() if act.palette), *WAYS]
-    near = [known for known in dict.fromkeys(names) if known.startswith(name[:3])]
     key = app.registry.told("help")
+    if _explained(word):
+        app.say(f"{word} is a word, no act: {key} explains it, at the end of help", bad=True)
+        return
+    names = [*(known for known, act in app.registry.actions.items() if act.palette), *WAYS]
+    near = [
+        known
+        for known in dict.fromkeys(names)
+        if known.startswith(name if known in _EXITS else name[:3])  # Nobody is to leave by a slip.
+    ]
     hint = f"; did you mean {', '.join(near[:4])}?" if near else f": {key} lists the acts"
     app.say(f"no act, agent or task is named {word!r}{hint}", bad=True)

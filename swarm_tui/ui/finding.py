@@ -18,7 +18,7 @@ class Finding:
 
     def ask_filter(self: "PageScreen") -> None:  # type: ignore[misc]
         """Ask what to find."""
-        self.ask("find", self.page.needle, lambda text: self.find(text))
+        self.ask("find:", self.page.needle, lambda text: self.find(text))
         self.query_one(Prompt).select()
 
     def set_filter(self: "PageScreen", text: str) -> bool:  # type: ignore[misc]

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.ui.harness import seated
+from tests.ui import scenes
+from tests.ui.harness import Seat, seated
 
 LOG = [
     "✅ Agent started: testing-01",
@@ -53,6 +54,56 @@ async def test_the_log_on_a_tasks_page_is_that_tasks_own() -> None:
         assert seat.has("testing-01 wrote meanwhile")
         assert seat.has("311 of 430 tests")
         assert not seat.has("of long before")
+
+
+async def command(seat: Seat, text: str) -> None:
+    await seat.press("colon")
+    await seat.type(text)
+    await seat.press("enter")
+
+
+@pytest.mark.asyncio
+async def test_a_word_that_help_explains_is_no_way_out() -> None:
+    async with seated("calm", (80, 24)) as seat:
+        for word in ("lease", "Epoch", "draining"):
+            await command(seat, word)
+            assert f"{word} is a word, no act: ? explains it" in seat.footer
+        await command(seat, "leaves")
+        assert "did you mean leave" not in seat.footer
+        await command(seat, "leav")
+        assert "did you mean leave" in seat.footer
+
+
+@pytest.mark.asyncio
+async def test_the_wall_names_what_enter_does_there() -> None:
+    async with seated("calm", (80, 24)) as seat:
+        await seat.press("w")
+        assert "enter zoom " in seat.footer
+        await seat.press("enter")
+        assert "enter zoom out" in seat.footer
+        assert "enter open" not in seat.footer
+
+
+@pytest.mark.asyncio
+async def test_the_line_to_type_in_says_what_it_filters() -> None:
+    async with seated("calm", (80, 24)) as seat:
+        for panel in ("agents", "tasks", "stream"):
+            await seat.press("slash")
+            assert f"filter {panel}:" in seat.footer
+            await seat.press("escape", "tab")
+        assert "/ find" in seat.footer, "the pane is searched, not filtered"
+        await seat.press("slash")
+        assert "find:" in seat.footer
+
+
+@pytest.mark.asyncio
+async def test_the_problems_view_without_an_agent_says_why_no_pane_shows() -> None:
+    async with seated("calm", (120, 40)) as seat:
+        scenes.task(seat.source, seat.clock, "task_bad", "testing.run", "testing-01", end="badly")
+        await seat.settle()
+        await seat.press("p")
+        assert seat.has("No agent is in trouble, so none is selected")
+        assert not seat.has("PANE -")
 
 
 @pytest.mark.asyncio

@@ -18,6 +18,7 @@ PAGE_ACTS = (
         name="open",
         keys=("enter",),
         label="open",
+        now=lambda c: c.screen.entering(),
         group="pages",
         scopes=tuple(scope for scope in LISTS if scope != "pane"),
         rank=5,

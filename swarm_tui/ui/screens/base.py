@@ -23,6 +23,8 @@ class SwarmScreen(Screen[Any]):
     PAGE = ""
     """The name of the act that opens it, where that would only open it again."""
     AUTO_FOCUS = ""
+    zoomed: str | bool | None = None
+    """Whether one part has all the room, or which."""
     only_problems = False
     """Whether it shows only what is wrong."""
 
@@ -93,6 +95,10 @@ class SwarmScreen(Screen[Any]):
 
     def why_not_open(self) -> str | None:
         """Why nothing opens here."""
+        return None
+
+    def entering(self) -> str | None:
+        """What the key of `open` does here, where that is not to open."""
         return None
 
     def enter(self) -> None:

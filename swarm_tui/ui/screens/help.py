@@ -106,7 +106,7 @@ class HelpScreen(PageScreen):
         return self.needle.lower() in text.lower()
 
     def ask_filter(self) -> None:
-        self.ask("/", self.needle, self._search, self._search)
+        self.ask("filter help:", self.needle, self._search, self._search)
 
     def set_filter(self, text: str) -> bool:
         self._search(text)

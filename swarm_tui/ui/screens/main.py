@@ -186,15 +186,18 @@ class MainScreen(PanelScreen):
         panel = self.lines
         if isinstance(panel, StreamList):
             old = self.model.stream.pattern.text
-            self.ask("/", old, self._filter_stream, None, lambda: self._filter_stream(old))
+            self.ask("filter stream:", old, self._filter_stream, None, lambda: self._filter_stream(old))
         elif isinstance(panel, Table):
             old = panel.pattern
             self.ask(
-                "/", old, lambda text: self._filter_table(panel, text), lambda text: self._filter_table(panel, text),
+                f"filter {panel.NOUN}:",
+                old,
+                lambda text: self._filter_table(panel, text),
+                lambda text: self._filter_table(panel, text),
                 lambda: self._filter_table(panel, old),
-            )  # fmt: skip
+            )
         elif isinstance(panel, PaneView):
-            self.ask("find", panel.needle, panel.search)
+            self.ask("find:", panel.needle, panel.search)
 
     def set_filter(self, text: str) -> bool:
         panel = self.lines

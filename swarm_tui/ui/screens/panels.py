@@ -84,7 +84,7 @@ class PanelScreen(SwarmScreen):
 
     def zoom(self) -> None:
         """Give the panel all the room, or give it back."""
-        self.arranged.zoomed = not self.arranged.zoomed
+        self.zoomed = self.arranged.zoomed = not self.arranged.zoomed
         self.fit_panels()
 
     # What is at hand.
@@ -155,7 +155,8 @@ class PanelScreen(SwarmScreen):
         agent = self.model.agent(self.agents.current())
         before = self.pane.pane_id
         if agent is None:
-            self.pane.follow_agent(None, None, ("", "plain"), ["No agent selected"])
+            why = ["No agent is in trouble, so none is selected"] if self.only_problems else ["No agent is selected"]
+            self.pane.follow_agent(None, None, ("", "plain"), why)
         else:
             glyph, style = looks.AGENT[agent.state]
             local = self.swarm_app.local_pane(agent)

@@ -191,6 +191,9 @@ class WallScreen(SwarmScreen):
     def open(self) -> None:
         self.zoom()
 
+    def entering(self) -> str:
+        return "zoom out" if self.zoomed else "zoom"
+
     def zoom(self) -> None:
         """One tile takes all the room, or gives it back."""
         self.zoomed = None if self.zoomed else next(iter(self.agent_ids()), None)

@@ -183,7 +183,7 @@ class PaneView(Lines):
         parts = [
             Segment("▌" if self.has_focus else " ", look["accent"]),
             Segment("PANE", look["head-on"] if self.has_focus else look["strong"]),
-            Segment(f" {flat(self.agent_id or '-', 40)} ", look["strong"]),
+            Segment(f" {flat(self.agent_id or '', 40)} ", look["strong"]),
             Segment(self.state[0], look[self.state[1]]),
         ]
         if self.hit is not None:
