@@ -88,6 +88,11 @@ def restore(state: State, jobs: list[Job], moment: Moment) -> None:
         elif job.state is TaskState.QUEUED:
             waiting.arm(turn, job)
         else:
+            # A clock that was set wrong may have written when: nothing waits longer than it ever may.
+            if job.retry_at is not None:
+                job.retry_at = min(job.retry_at, turn.wall + state.settings.retry_max)
+            if job.approve_by is not None:
+                job.approve_by = min(job.approve_by, turn.wall + state.settings.approve_within)
             waiting.wake(turn, job, moment.now)
 
 

@@ -297,3 +297,19 @@ def test_after_an_end_of_which_nobody_knows_what_was_done_nothing_is_run_twice_b
     world.agent("a", incarnation="i2")
     world.fail(offers(world.submit("n"))[0], cause=cause)
     assert world.job("n").state is not TaskState.HELD
+
+
+def test_no_wait_outlasts_a_clock_that_was_wrong_when_it_began(world: World) -> None:
+    world.agent("a")
+    world.wall += 5000.0
+    world.fail(offers(world.submit("t"))[0], retryable=True)
+    world.submit("d", "deployment.deploy")
+    assert world.job("t").state == "retry-wait"
+    world.wall -= 5000.0
+    world.crash()
+    world.agent("a")
+    settings = world.state.settings
+    assert (world.job("t").retry_at or 0.0) <= world.wall + settings.retry_max
+    assert (world.job("d").approve_by or 0.0) <= world.wall + settings.approve_within
+    world.tick(settings.retry_max + 1.0)
+    assert world.job("t").state != "retry-wait"
