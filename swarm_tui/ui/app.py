@@ -231,7 +231,7 @@ class SwarmApp(TypeAhead, Opening, Watching, Taking, App[int]):
         self.main.set_problems(on)
         worst = next((problem for problem in found if self.model.place(problem)), None)
         if on and worst is not None and (where := self.model.place(worst)):
-            self.main.focus_panel(where)
+            self.main.lead_to(where)
             if where == "agents":
                 self.main.agents.lend(worst.id)
             else:

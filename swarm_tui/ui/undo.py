@@ -62,7 +62,7 @@ class Undo:
         if self._old():
             return None
         what = self._stack[-1].what
-        return f"undo: {what if len(what) <= BRIEF else what[: BRIEF - 1] + '…'}"
+        return f"undo “{what if len(what) <= BRIEF else what[: BRIEF - 1] + '…'}”"
 
     def question(self) -> str | None:
         """What to ask before the last act is taken back; None where that breaks nothing and surprises nobody."""

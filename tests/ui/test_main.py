@@ -339,7 +339,7 @@ async def test_the_last_line_has_the_acts_that_matter_for_what_is_selected_at_80
         assert "u undo" not in seat.footer
         await seat.press("d")
         await seat.pass_(7.0)
-        assert "u undo: drain code-review-01" in seat.footer
+        assert "u undo “drain code-review-01”" in seat.footer
         await seat.press("4")
         assert "enter open  s start" in seat.footer
         seat.app.model.fleet.agents["docs-01"].state = AgentState.DRAINING

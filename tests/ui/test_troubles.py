@@ -296,6 +296,19 @@ async def test_the_form_says_why_what_it_sent_waits() -> None:
         assert seat.has("● queued: testing-01 drains, and no other does testing.co")
 
 
+@pytest.mark.asyncio
+async def test_who_looks_at_the_problems_is_led_back_to_the_panel_that_had_the_keys() -> None:
+    async with seated("trouble", (80, 24)) as seat:
+        main = seat.app.main
+        for keys, back in ((["p", "escape"], "stream"), (["p", "p"], "stream"), (["p", "tab", "escape"], None)):
+            main.focus_panel("stream")
+            await seat.press(keys[0])
+            led_to = main.panel
+            assert led_to in ("agents", "tasks")
+            await seat.press(*keys[1:])
+            assert main.panel == back if back else main.panel not in ("stream", led_to)
+
+
 async def fail_badly(seat: Seat, count: int) -> None:
     for n in range(count):
         scenes.task(seat.source, seat.clock, f"task_bad{n}", "testing.run", "testing-01", end="badly", ago=50.0 - 5 * n)

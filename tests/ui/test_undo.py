@@ -49,7 +49,7 @@ def test_what_is_old_or_not_the_last_act_is_taken_back_only_after_a_question_tha
     now = 0.0
     undo, said = Undo(lambda: now), Said()
     undo.push("drain a", lambda: None)
-    assert (undo.label(), undo.question()) == ("undo: drain a", None)
+    assert (undo.label(), undo.question()) == ("undo “drain a”", None)
     now = FRESH
     assert (undo.label(), undo.question()) == (None, "Undo this, of 3 min ago: drain a?")
     undo.push("drain b", lambda: None)
@@ -71,7 +71,7 @@ async def test_an_undrain_is_undone_by_a_drain_and_never_by_what_was_before_it()
         await seat.press("d")
         assert "u undoes it" in seat.footer
         await seat.pass_(10.0)
-        assert "u undo: undrain testing-01" in seat.footer
+        assert "u undo “undrain testing-01”" in seat.footer
         await seat.press("u")
         told = [body.command for _, body, _ in seat.source.acts if isinstance(body, HostControl)]
         assert told == ["drain", "undrain", "drain"]

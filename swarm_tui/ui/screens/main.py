@@ -36,6 +36,8 @@ class MainScreen(PanelScreen):
         super().__init__(app)
         self._wrong: dict[str, Set[str]] = {}
         self._before: Narrowed | None = None
+        self._way = ("", "")
+        """From which panel the problems were gone to, and to which."""
 
     # Changes.
 
@@ -168,6 +170,9 @@ class MainScreen(PanelScreen):
             now = self._before
             self._before = None
             self._keep(now)
+            (came_from, led_to), self._way = self._way, ("", "")
+            if came_from and self.panel == led_to:
+                self.focus_panel(came_from)
         self.agents.pattern, self.tasks.pattern, self.tasks.tab = now.agents, now.tasks, now.tab
         self.agents.problems = self.tasks.problems = self.trouble.spread = on
         self.only_problems = on
@@ -175,6 +180,11 @@ class MainScreen(PanelScreen):
         self.agents.narrow()
         self.tasks.narrow()
         self._redraw()
+
+    def lead_to(self, panel: str) -> None:
+        """The worst of the problems is there; whoever moves no further is led back when all shows again."""
+        self._way = (self._way[0] or self.panel, panel)
+        self.focus_panel(panel)
 
     def _keep(self, now: Narrowed) -> None:
         """What is remembered for the next opening: never what narrowed the problems."""
