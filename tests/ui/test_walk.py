@@ -24,7 +24,8 @@ PAGES: dict[str, Callable[[Seat], object]] = {
     "notices": lambda seat: seat.app.open_notices(),
     "refused": lambda seat: seat.app.open_refusals(),
 }
-NOT_WITHOUT_ANYBODY = ("log", "message", "refused")
+#: There is nothing to open, or it is the same page.
+NOT_WITHOUT_ANYBODY = ("log", "message", "refused", "help", "notices")
 CASES = [
     (scene, place)
     for scene in ("trouble", "empty")
