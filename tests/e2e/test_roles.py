@@ -18,7 +18,7 @@ import yaml
 
 from swarm_tui.agent.handlers.table import BUILTIN
 from swarm_tui.protocol.topics import Kind
-from tests.conftest import pick_port
+from tests.conftest import listening, pick_port
 from tests.e2e.agent_ground import Ear, alive
 from tests.e2e.cli_ground import NINE, Shell
 from tests.e2e.test_cli_main_job import marked
@@ -297,6 +297,8 @@ def _deploys(swarm: Swarm) -> None:
 def _the_door(swarm: Swarm) -> None:
     """A task over HTTP is one task however often it is posted; metrics know what was done."""
     online = 'swarm_agents{state="online"} 10.0'
+    # Its agent is registered before its door is open.
+    until(lambda: listening(swarm.http_port), 30, "the door")
     answers = [swarm.visit("POST", "/tasks", {"type": "noop"}, Idempotency_Key="k1") for _ in range(2)]
     assert [status for status, _ in answers] == [202, 202]
     task_id = json.loads(answers[0][1])["task_id"]
