@@ -84,7 +84,7 @@ class ReplaySource:
 def replay_on_screen(swarm: str, lines: list[Line], speed: float, name: str) -> int:
     """Show the recording on the screen until the person leaves; the exit code."""
     clock = ReplayClock(lines[0].at, speed or 1e9)
-    source = ReplaySource(Facts(swarm=swarm, broker=f"recording {name}"), lines, clock)
+    source = ReplaySource(Facts(swarm=swarm, broker=f"recording {name}", recording=True), lines, clock)
     config = load_user_config(actions=[action.name for action in ALL])
     app = SwarmApp(source, config=config, read_only=True, clock=clock)
     return app.run(mouse=config.mouse) or app.return_code or 0

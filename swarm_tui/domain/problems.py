@@ -184,8 +184,7 @@ def _barred(fleet: Fleet) -> Iterator[tuple[str, Problem]]:
             those = who[key] = who[key] if key in who else _draining(fleet, *key)
             if not those:
                 continue
-            drains = ", ".join(those)
-            verb = "drain" if ", " in drains else "drains"
+            drains, verb = ", ".join(those), "drains" if len(those) == 1 else "drain"
             does = ", for whom it is meant, drains" if task.assigned_to else f" {verb}, and no other does {task.type}"
             todo = f"undrain {drains}" + ("" if task.assigned_to else f", or start another that does {task.type}")
             yield NOBODY + ":".join(filter(None, key)), Problem(
@@ -241,5 +240,7 @@ def _alert_todo(name: str, drains: tuple[str, ...]) -> str:
     if not name.startswith(NOBODY):
         return ""
     if drains:
-        return f"{', '.join(drains)} drains and takes no more: undrain it, or start another that does this"
+        one = len(drains) == 1
+        does, it = ("drains and takes", "it") if one else ("drain and take", "one")
+        return f"{', '.join(drains)} {does} no more: undrain {it}, or start another that does this"
     return "start an agent that does this, or bring back the one that is away"

@@ -1,16 +1,13 @@
 """The one registry of acts: keys, palette, footer and help all read it."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from msgspec import Struct
 
 from swarm_tui.config.keynames import CHARACTERS
 from swarm_tui.ui.context import Context
 from swarm_tui.ui.keymap import Wanted, mapped, types
-
-if TYPE_CHECKING:
-    pass
 
 #: Where an act has effect; `anywhere` is every screen that is not a dialog.
 SCOPES = ("agents", "tasks", "stream", "pane", "wall", "agent", "task", "message", "form", "help", "problems")

@@ -19,7 +19,7 @@ def stamp(line: str) -> float | None:
         return None
 
 
-def of_task(lines: list[str], task_id: str) -> list[str] | None:
+def told_of(lines: list[str], task_id: str) -> list[str] | None:
     """The agent's lines from where it says that it begins the task, the last time, to where it says that it ended."""
     texts = [plain(raw).rstrip() for raw in lines]
     named = re.compile(rf"(?<![\w-]){re.escape(task_id)}(?![\w-])")

@@ -43,18 +43,15 @@ class Facts(Struct, frozen=True, kw_only=True):
 
     swarm: str
     broker: str
-    """The broker's URL without its password; of a recording `recording` and its name."""
+    """The broker's URL without its password; of a recording what it is called."""
+    recording: bool = False
+    """Whether this is no swarm that runs, but what was written down of one."""
     embedded: bool = False
     session: str | None = None
     host: str = ""
     user: str = ""
     types: list[TaskType] = []
     layout: str | None = None
-
-    @property
-    def recording(self) -> bool:
-        """Whether this is no swarm that runs, but what was written down of one."""
-        return self.broker.startswith("recording ")
 
 
 class Panes(Protocol):

@@ -77,7 +77,7 @@ async def test_what_came_while_the_broker_was_lost_is_asked_for_and_takes_its_pl
 async def test_the_end_of_a_recording_is_told_as_that_and_time_stands_still() -> None:
     clock = Clock()
     source = scenes.build(clock)
-    source.facts = structs.replace(source.facts, broker="recording incident.jsonl")
+    source.facts = structs.replace(source.facts, broker="recording incident.jsonl", recording=True)
     app = SwarmApp(source, clock=clock, timers=False, read_only=True)
     async with app.run_test(size=(80, 24)) as pilot:
         seat = Seat(app, pilot, source, clock)

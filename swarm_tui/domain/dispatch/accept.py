@@ -1,14 +1,14 @@
 """A task arrives: take it, answer it again, or refuse it with a reason."""
 
 from hashlib import sha256
-from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
 from swarm_tui.domain.dispatch.model import Job
 from swarm_tui.domain.dispatch.offer import declared
-from swarm_tui.domain.dispatch.turn import Turn, same_body
+from swarm_tui.domain.dispatch.same import same_body
+from swarm_tui.domain.dispatch.turn import Turn
 from swarm_tui.domain.dispatch.waiting import enqueue, expire, until, wake
 from swarm_tui.domain.states import TaskState
 from swarm_tui.protocol.bodies import ErrorInfo, Failed, Queued, Task, TaskRejected
@@ -23,11 +23,6 @@ ROOM, ROOM_VALUES = 1024, 50
 OFFER_DEPTH = 2
 #: Brackets of a task that is far from every limit.
 FAR = 8
-
-
-def payload_hash(task_type: str, payload: dict[str, Any]) -> str:
-    """What an approval is bound to: 64 hex digits of the type and the payload."""
-    return sha256(same_body([task_type, payload])).hexdigest()
 
 
 def submit(turn: Turn, event: Event, task: Task) -> None:
@@ -140,7 +135,6 @@ def _undeclared(turn: Turn, job: Job) -> None:
 def await_approval(turn: Turn, job: Job, reason: str) -> None:
     """The job waits for a person, who approves of this payload and no other."""
     job.approve_by = turn.wall + turn.state.settings.approve_within
-    job.payload_hash = payload_hash(job.task.type, job.task.payload)
     turn.move(job, TaskState.AWAITING_APPROVAL, reason)
     wake(turn, job, until(turn, job.approve_by))
 

@@ -256,7 +256,8 @@ def _grant_all(turn: Turn) -> None:
 def _why_alone(turn: Turn, task_type: str, wanted: str, seats: list[Seat]) -> str:
     draining = [seat for seat in turn.state.seats.values() if seat.status == "draining"]
     if drains := sorted(seat.agent_id for seat in able(turn, (task_type, wanted), draining)):
-        return f"{', '.join(drains[:3])}{' …' if len(drains) > 3 else ''} drains, and nobody else who does it is there"
+        who = f"{', '.join(drains[:3])}{' …' if len(drains) > 3 else ''} {'drains' if len(drains) == 1 else 'drain'}"
+        return f"{who}, and nobody else who does it is there"
     if not wanted:
         return "nobody who does it is there"
     if any(seat.agent_id == wanted for seat in seats):
@@ -269,18 +270,14 @@ def _alone(turn: Turn) -> None:
     state = turn.state
     seats = [seat for seat in state.seats.values() if is_live(turn, seat)]
     keys = [*state.queue.shared, *islice((key for named in state.queue.named.values() for key in named), MAX_NAMED)]
-    names = {
-        f"nobody:{task_type}" + (f":{wanted}" if wanted else ""): (task_type, wanted)
-        for task_type, wanted in keys
-        if not able(turn, (task_type, wanted), seats)
-    }
+    queued = {"nobody:" + ":".join(filter(None, key)): key for key in keys}
+    names = {name: key for name, key in queued.items() if not able(turn, key, seats)}
     for name, (task_type, wanted) in names.items():
         since = state.alone.setdefault(name, turn.now)
         if turn.now - since >= ALONE_AFTER:
             state.alone[name] = float("inf")
             message = f"{task_type} waits: {_why_alone(turn, task_type, wanted, seats)}"
             turn.say(Kind.ALERT, Alert(severity="warning", message=message, name=name))
-    queued = {f"nobody:{task_type}" + (f":{wanted}" if wanted else "") for task_type, wanted in keys}
     for name in [name for name in state.alone if name not in names]:
         if state.alone.pop(name) == float("inf"):
             over = "somebody is there again" if name in queued else "no such task is queued any more"

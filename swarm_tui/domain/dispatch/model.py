@@ -11,6 +11,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from swarm_tui.domain.dispatch.queue import Queue
+from swarm_tui.domain.dispatch.same import payload_hash
 from swarm_tui.domain.states import ENDED, TaskState
 from swarm_tui.protocol.bodies import Body, Complete, Failed, Task
 from swarm_tui.protocol.rows import Hop
@@ -76,8 +77,6 @@ class Job(Struct, kw_only=True, omit_defaults=True):
     task: Task
     digest: str
     """Of the whole body: the same task published again has the same."""
-    payload_hash: str = ""
-    """Of type and payload, once it needs an approval: what that is bound to."""
     seq: int
     created_at: float
     updated_at: float
@@ -113,6 +112,11 @@ class Job(Struct, kw_only=True, omit_defaults=True):
     @property
     def task_id(self) -> str:
         return self.task.task_id
+
+    @property
+    def payload_hash(self) -> str:
+        """What an approval of it is bound to."""
+        return payload_hash(self.task.type, self.task.payload)
 
     @property
     def ended(self) -> bool:

@@ -28,11 +28,14 @@ class Reign:
         self.newer: Dispatcher | None = None
         """The one that led meanwhile and is away."""
         self.doubts = False
+        self.unkept = 0
+        """How many messages came in its last doubts that were too many to keep."""
         self._looked = False
         self._kept: list[Event | LinkUp] = []
 
     def doubt(self, *first: LinkUp) -> None:
         """Another may lead: keep what comes, after `first`, until what is retained was heard once more."""
+        self.unkept = self.unkept if self.doubts else 0
         self.doubts, self._looked = True, False
         self._kept.extend(first)
 
@@ -42,8 +45,11 @@ class Reign:
             self._hear(event.body if isinstance(event.body, Dispatcher) else None)
         elif not self.doubts:
             return [event]
-        elif event.kind not in _FLEETING and len(self._kept) < MOST_KEPT:
-            self._kept.append(event)
+        elif event.kind not in _FLEETING:
+            if len(self._kept) < MOST_KEPT:
+                self._kept.append(event)
+            else:
+                self.unkept += 1
         self._looked = self._looked or marked
         if not self.doubts or not self._looked or self.newer is not None:
             return []

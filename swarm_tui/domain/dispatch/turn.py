@@ -1,7 +1,5 @@
 """One turn of the dispatcher: the state, the moment, and what is decided in it."""
 
-import msgspec
-
 from swarm_tui.domain.dispatch.model import Action, Attempt, Job, Moment, Note, Rule, Save, Say, State
 from swarm_tui.domain.states import ENDED, TaskState
 from swarm_tui.protocol.bodies import Body, TaskVerdict
@@ -137,8 +135,3 @@ def undeclared(task_type: str, approve: tuple[str, ...]) -> Rule:
         idempotent=not any(type_matches(pattern, task_type) for pattern in NOT_IDEMPOTENT),
         approve=any(type_matches(pattern, task_type) for pattern in approve),
     )
-
-
-def same_body(value: object) -> bytes:
-    """Bytes that are equal for equal values, whatever order their fields came in."""
-    return msgspec.json.encode(value, order="deterministic")

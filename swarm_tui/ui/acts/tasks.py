@@ -51,9 +51,8 @@ def _runs(context: Context, tasks: list[TaskView]) -> str | None:
 
 
 def _hash(task: TaskView) -> str:
-    from swarm_tui.domain.dispatch.accept import (
-        payload_hash,
-    )  # The first frame does not wait for the dispatcher's code.
+    # The first frame does not wait for the dispatcher's code.
+    from swarm_tui.domain.dispatch.same import payload_hash
 
     return payload_hash(task.type, task.payload)
 

@@ -264,13 +264,13 @@ class TaskScreen(PageScreen):
         return [rule(f"messages ({self.told('open')} opens one)", width, self.page), *rows] if rows else []
 
     def _output(self, task: TaskView, width: int) -> list[Line]:
-        from swarm_tui.ui.logs import of_task, within
+        from swarm_tui.ui.logs import told_of, within
         from swarm_tui.ui.sgr import plain
 
         if not self.written or task.agent_id is None:
             return []
         start = task.started_at or task.created_at
-        lines, when = of_task(self.written, self.task_id), "meanwhile"
+        lines, when = told_of(self.written, self.task_id), "meanwhile"
         if lines is None:
             lines = within(self.written, start - 1.0, (task.ended_at or self.model.clock()) + 2.0)
         if lines is None:

@@ -75,7 +75,7 @@ def test_without_a_record_how_far_it_is_stands_for_how_it_got_there() -> None:
 
 def journaled(state: StateDir, at: float) -> None:
     job = Job(
-        task=Task(task_id="t", type="x"), digest="", payload_hash="", seq=1, created_at=at, updated_at=at,
+        task=Task(task_id="t", type="x"), digest="", seq=1, created_at=at, updated_at=at,
         state=TaskState.COMPLETE, hops=[Hop(at=at, what="published")],
     )  # fmt: skip
     journal = Journal(state.dispatch)

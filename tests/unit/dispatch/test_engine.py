@@ -36,6 +36,7 @@ class Life:
             log=self.logged.append, monotonic=lambda: self.now, wall=lambda: 1.7e9 + self.now, chance=lambda: 0.5,
         )  # fmt: skip
         self.engine.restore()
+        self.engine.begin(epoch)
         self.engine.lead(epoch)
 
     def writer(self, sender: str, role: str) -> Writer:

@@ -87,3 +87,4 @@ def test_what_it_keeps_is_bounded() -> None:
     for _ in range(MOST_KEPT + 10):
         reign.sift(task, marked=False)
     assert len(reign.sift(leader("box/1", 3, online=False), marked=True)) == MOST_KEPT
+    assert reign.unkept == 11

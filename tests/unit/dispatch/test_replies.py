@@ -33,7 +33,7 @@ def job(task_id: str, payload: dict[str, Any], result: Any = None, *, history: i
     """A task with `history` attempts that failed, each with a long reason."""
     said = word * 500
     return Job(
-        task=Task(task_id=task_id, type="noop", payload=payload), digest="", payload_hash="h" * 64, seq=1,
+        task=Task(task_id=task_id, type="noop", payload=payload), digest="", seq=1,
         created_at=1.0, updated_at=1.0, state=TaskState.DEAD, ended_at=1.0, result=result, error=word * 4000,
         reason=word * 1000, message=said, late=[said] * min(history, 20),
         hops=[Hop(at=float(n), what="failed", agent_id="a" * 64, by="b" * 160, detail=said) for n in range(history)],

@@ -25,7 +25,7 @@ def file(folder: Path, name: str, age: float) -> Path:
 
 def job(task_id: str, age: float) -> Job:
     return Job(
-        task=Task(task_id=task_id, type="noop"), digest="", payload_hash="", seq=1, created_at=NOW - age,
+        task=Task(task_id=task_id, type="noop"), digest="", seq=1, created_at=NOW - age,
         updated_at=NOW - age, state=TaskState.COMPLETE, ended_at=NOW - age,
     )  # fmt: skip
 

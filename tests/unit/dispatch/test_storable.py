@@ -23,7 +23,7 @@ ANYTHING = st.recursive(
 
 def job(task_id: str, payload: dict[str, Any], result: object = None) -> Job:
     task = Task(task_id=task_id, type="noop", payload=payload)
-    return Job(task=task, digest="", payload_hash="", seq=1, created_at=1.0, updated_at=1.0, result=result)
+    return Job(task=task, digest="", seq=1, created_at=1.0, updated_at=1.0, result=result)
 
 
 def nested(depth: int) -> list[Any]:

@@ -443,3 +443,24 @@ def test_what_a_foreign_agent_says_wrongly_is_told_once(scene: Scene) -> None:
     refused = [line for line in link.lines if "refused" in line]
     assert len(refused) == 1
     assert refused[0].startswith(f"refused 1 on {SWARM}/_a/f1/tasks/complete: ")
+
+
+def test_nobody_hears_of_an_epoch_that_could_not_be_written(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    full, tried, commit = threading.Event(), threading.Event(), Journal.commit
+    full.set()
+
+    def refuse(journal: Journal, *args: Any) -> None:
+        if full.is_set():
+            tried.set()
+            raise sqlite3.OperationalError("database or disk is full")
+        commit(journal, *args)
+
+    monkeypatch.setattr(Journal, "commit", refuse)
+    dispatcher = scene.dispatcher()
+    assert tried.wait(10)
+    until(lambda: bool(scene.heard(Kind.ALERT, name="journal")))
+    assert scene.retained() is None
+    assert not dispatcher.leading
+    full.clear()
+    scene.leads(dispatcher, 1)
+    until(lambda: scene.retained() is not None)

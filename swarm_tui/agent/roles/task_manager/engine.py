@@ -107,9 +107,7 @@ class Engine:
         self.flush()
 
     def lead(self, epoch: int) -> None:
-        """Begin to give tasks away, after saying again what an earlier life may not have said."""
-        self._meta["epoch"] = str(epoch)
-        self._urgent = True
+        """Begin to give tasks away, after saying again what an earlier life may not have said; see `begin`."""
         for letter in self.journal.outbox():
             if self._still_true(letter):
                 self._post(letter)

@@ -50,7 +50,6 @@ class TaskManager:
         self.spec = spec
         self.link = link
         self.instance = f"{spec.host}/{uuid.uuid4().hex[:12]}"
-        self.epoch = 0
         self.leading = False
         self.complaint = ""
         self._make_bus = make_bus or (lambda name, clean: MqttBus(spec.broker, name, clean=clean))
@@ -68,6 +67,11 @@ class TaskManager:
         self._try_again = 0.0
         self._letters: list[tuple[Outgoing, OnAck | None]] | None = None
         self._thread = threading.Thread(target=self._run, name="dispatcher", daemon=True)
+
+    @property
+    def epoch(self) -> int:
+        """0 until it is its turn."""
+        return self._reign.epoch
 
     # RoleService
 
@@ -185,8 +189,8 @@ class TaskManager:
                     self.link.log(f"standing by: {leader.instance} leads; --take-over would end that")
         finally:
             look.close(0.5)
-        self.epoch = max(int(engine.journal.meta("epoch") or 0), self._ear.highest) + 1
-        self._reign = Reign(self.instance, self.epoch)
+        epoch = max(int(engine.journal.meta("epoch") or 0), self._ear.highest) + 1
+        self._reign = Reign(self.instance, epoch)
         return True
 
     def _open_session(self, engine: Engine) -> bool:
@@ -204,6 +208,11 @@ class TaskManager:
                 self._ear.note(item, bus)
             engine.hear([item for item in batch if isinstance(item, Event)])
         engine.begin(self.epoch)
+        while engine.troubled is not None:
+            # Nobody hears of an epoch that is not written, for the next one to begin would use it again.
+            if self._stopping.wait(STAND_BY):
+                return False
+            engine.flush()
         engine.halt_again()
         bus.publish(self._presence(online=True))
         self.leading = True
@@ -322,6 +331,8 @@ class TaskManager:
             self.link.log(f"standing down: {self._reign.over}")
             self.link.leave(self._reign.over)
         elif doubted and not self._reign.doubts:
+            if lost := self._reign.unkept:
+                self.link.log(f"{lost:,} messages could not be kept while it was not known who leads")
             self.complaint = ""
             self._bus.publish(self._presence(online=True))
         elif newer is not None and waited_for is None:
