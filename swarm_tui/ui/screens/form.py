@@ -15,7 +15,7 @@ from swarm_tui.ui.draft import Field, as_text, fields_of, payload_of, shown, tas
 from swarm_tui.ui.drafts import draft_from, field_help, kept
 from swarm_tui.ui.model import Delta
 from swarm_tui.ui.screens.base import SwarmScreen
-from swarm_tui.ui.source import Sent, TaskType
+from swarm_tui.ui.source import TaskType
 from swarm_tui.ui.text import flat
 from swarm_tui.ui.widgets.field import FieldRow
 from swarm_tui.ui.widgets.footer import Footer
@@ -61,8 +61,7 @@ class FormScreen(SwarmScreen):
         super().__init__(app)
         self.types = {each.name: each for each in app.source.facts.types}
         self.draft = draft_from(app.state.draft)
-        self.sent: Sent | None = None
-        self.sent_id = ""
+        self.progress = SentLine(self.model, id="sent")
         self._holds = frozenset((*self.keys(), "enter", "tab", "shift+tab", "up", "down"))
         """The keys after which what is typed is for another place."""
         self._for: str | None = None
@@ -82,7 +81,7 @@ class FormScreen(SwarmScreen):
                 yield self._row("to agent", "empty: whoever is free", self.draft.target, "target")
                 yield self._row("priority", "low, medium or high", self.draft.priority, "priority")
                 yield self._row("timeout", "seconds; empty: as the layout says", self.draft.timeout, "timeout")
-        yield SentLine(id="sent")
+        yield self.progress
         yield Footer(id="footer")
 
     def on_resize(self, event: Resize) -> None:
@@ -105,8 +104,7 @@ class FormScreen(SwarmScreen):
 
     def begin(self) -> None:
         """The form opens: it holds what it held, and nothing of it is sent."""
-        self.sent, self.sent_id = None, ""
-        self.query_one(SentLine).clear()
+        self.progress.clear()
         row = self.query_one("#type", FieldRow)
         row.focus_input()
         # What is typed takes the place of the last one's type; any other key leaves it.
@@ -308,8 +306,7 @@ class FormScreen(SwarmScreen):
         if task is None:
             return
         app = self.swarm_app
-        self.sent = app.source.submit(task, self._moved)
-        self.sent_id = task_id
+        self.progress.follow(task_id, app.source.submit(task, self._moved))
         entry = {
             "type": task.type,
             "payload": task.payload,
@@ -318,7 +315,6 @@ class FormScreen(SwarmScreen):
             "timeout": self.draft.timeout,
         }
         app.state.sent = [entry, *(old for old in app.state.sent if old != entry)][:KEPT]
-        self._progress()
 
     def _part_of(self) -> str:
         """Of which types what was typed is a part, and how to go on."""
@@ -327,29 +323,24 @@ class FormScreen(SwarmScreen):
         return f"a part of {which}: enter takes, tab keeps it"
 
     def _moved(self) -> None:
-        self.swarm_app.call_later(self._progress)
-
-    def _progress(self) -> None:
-        if self.is_mounted and self.sent is not None:
-            task = self.model.task(self.sent_id)
-            self.query_one(SentLine).show(self.sent_id, self.sent, task, self.model.bar(task)[0] if task else "")
+        self.swarm_app.call_later(self.progress.renew)
 
     def why_not_open(self) -> str | None:
-        return None if self.sent_id else "nothing was sent yet: there is no task to open"
+        return None if self.progress.task_id else "nothing was sent yet: there is no task to open"
 
     def open(self) -> None:
         """The page of what was sent."""
-        self.swarm_app.open_task(self.sent_id)
+        self.swarm_app.open_task(self.progress.task_id)
 
     def on_top(self, now: float) -> None:
         self.swarm_app.renew_standing()
 
     def tick(self, now: float) -> None:
-        self._progress()
+        self.progress.renew()
 
     def take(self, delta: Delta, now: float) -> None:
-        if self.sent_id in delta.tasks:
-            self._progress()
+        if self.progress.task_id in delta.tasks:
+            self.progress.renew()
 
     def _fit(self) -> bool:
         """Lay the raw text out in the type's fields, where they hold all of it."""

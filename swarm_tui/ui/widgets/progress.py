@@ -7,6 +7,7 @@ from swarm_tui.domain.states import ENDED, TaskState
 from swarm_tui.domain.views import TaskView
 from swarm_tui.ui import look as looks
 from swarm_tui.ui.lines import Parts
+from swarm_tui.ui.model import Model
 from swarm_tui.ui.source import Sent
 from swarm_tui.ui.text import fit, flat
 from swarm_tui.ui.widgets.header import ends
@@ -16,32 +17,32 @@ _STAGES = ("sent", "queued", "assigned", "done")
 
 
 class SentLine(Still):
-    """Hidden until something was sent."""
+    """Says how to send until something was sent."""
 
     DEFAULT_CSS = "SentLine { height: 1; background: $panel; }"
 
-    def __init__(self, *, id: str) -> None:
+    def __init__(self, model: Model, *, id: str) -> None:
         super().__init__(id=id)
-        self._parts: Parts | None = None
-        self._bars = ""
-        self._seen: tuple[str, Sent, TaskView | None] | None = None
+        self._model = model
+        self._sent: Sent | None = None
+        self.task_id = ""
+        """What was sent; empty before."""
 
-    def show(self, task_id: str, sent: Sent, task: TaskView | None, bars: str = "") -> None:
-        """Say how far it is, and what `bars` it from going on."""
-        self._seen = (task_id, sent, task)
-        self._bars = bars
+    def follow(self, task_id: str, sent: Sent) -> None:
+        """Say how far it is, from now on at each `renew`."""
+        self.task_id, self._sent = task_id, sent
         self.renew()
 
     def clear(self) -> None:
         """Nothing was sent."""
-        self._seen = None
+        self.task_id, self._sent = "", None
         self.renew()
 
     def lines(self, width: int) -> list[Parts]:
         registry = self.app.registry  # type: ignore[attr-defined]
-        if self._seen is None:
+        if self._sent is None:
             return [[Segment(f" {registry.key_text('send', typing=True)} sends", self.look["quiet"])]]
-        parts, keys = self._told(width, *self._seen), registry.keys("open_sent")
+        parts, keys = self._told(width, self._sent, self._model.task(self.task_id)), registry.keys("open_sent")
         if not keys:
             return [parts]
         opens = f" {registry.key_text('open_sent', typing=True)} opens it "
@@ -50,9 +51,9 @@ class SentLine(Still):
             return [parts]
         return [ends(parts, [Segment(opens, self.look["accent"] + clicking(f"screen.press('{keys[0]}')"))], width)]
 
-    def _told(self, width: int, task_id: str, sent: Sent, task: TaskView | None) -> Parts:
+    def _told(self, width: int, sent: Sent, task: TaskView | None) -> Parts:
         """The task and how far it is."""
-        parts: Parts = [Segment(f" {flat(task_id)}  ", self.look["strong"])]
+        parts: Parts = [Segment(f" {flat(self.task_id)}  ", self.look["strong"])]
         if sent.stage in ("rejected", "gave-up"):
             return [*parts, Segment(f"✗ {sent.stage}: {flat(sent.reason)}", self.look["bad"])]
         if task is not None and task.state in ENDED:
@@ -63,10 +64,10 @@ class SentLine(Still):
         if reached < 0:
             parts += [Segment("○ sent", self.look["quiet"]), Segment(": waits for the broker", self.look["warn"])]
             return [*parts, Segment(" → ○ queued → ○ assigned", self.look["quiet"])]
-        if self._bars and reached == 1:
+        if task is not None and reached == 1 and (bars := self._model.bar(task)[0]):
             parts.append(Segment("● queued: ", self.look["ok"]))
             room = max(0, width - sum(part.cell_length for part in parts))
-            return [*parts, Segment(fit(flat(self._bars), room).rstrip(), self.look["warn"])]
+            return [*parts, Segment(fit(flat(bars), room).rstrip(), self.look["warn"])]
         for number, stage in enumerate(_STAGES):
             done = number <= reached
             parts.append(Segment(f"{'●' if done else '○'} {stage}", self.look["ok" if done else "quiet"]))
