@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from swarm_tui.agent.attempt import Attempt
 from swarm_tui.agent.redact import Redactor
+from swarm_tui.agent.running_attempt import RunningAttempt
 from swarm_tui.protocol.bodies import Complete, ErrorInfo, Failed
 from swarm_tui.protocol.envelope import rfc3339
 
@@ -18,7 +18,7 @@ _LONGEST_ERROR = 4_000
 
 
 def answer_of(
-    attempt: Attempt, outcome: "Outcome", lease: "Lease", agent_id: str, redact: Redactor
+    attempt: RunningAttempt, outcome: "Outcome", lease: "Lease", agent_id: str, redact: Redactor
 ) -> Complete | Failed:
     """The body of `tasks/complete` or `tasks/failed`; `lease` is the one that counts now."""
     common: dict[str, Any] = {
@@ -46,7 +46,7 @@ def answer_of(
 
 
 def unfit(
-    attempt: Attempt, outcome: "Outcome", lease: "Lease", agent_id: str, redact: Redactor, why: Exception
+    attempt: RunningAttempt, outcome: "Outcome", lease: "Lease", agent_id: str, redact: Redactor, why: Exception
 ) -> Complete | Failed:
     """The end of a task whose result cannot be said at all; a failure keeps its own words and cause."""
     if outcome.error is not None:

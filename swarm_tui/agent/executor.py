@@ -10,10 +10,10 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from swarm_tui.agent.attempt import Attempt, fence
-from swarm_tui.agent.groups import Guardian, signal_group, start_time
 from swarm_tui.agent.handlers import registry
 from swarm_tui.agent.handlers.base import Context, HandlerError
+from swarm_tui.agent.process_groups import ProcessGroups, signal_group, start_time
+from swarm_tui.agent.running_attempt import RunningAttempt, fence
 from swarm_tui.config.model import RunSpec
 from swarm_tui.config.urls import shown_url
 
@@ -39,16 +39,16 @@ class Outcome(Struct, frozen=True, kw_only=True):
 class Reports(Protocol):
     """Who hears of attempts; all thread-safe and quick."""
 
-    def progress(self, attempt: Attempt, percent: float, message: str) -> None: ...
-    def log(self, attempt: Attempt, line: str) -> None: ...
-    def publish(self, attempt: Attempt, kind: str, payload: dict[str, Any]) -> None: ...
-    def group(self, attempt: Attempt, pid: int, started: str) -> None: ...
+    def progress(self, attempt: RunningAttempt, percent: float, message: str) -> None: ...
+    def log(self, attempt: RunningAttempt, line: str) -> None: ...
+    def publish(self, attempt: RunningAttempt, kind: str, payload: dict[str, Any]) -> None: ...
+    def group(self, attempt: RunningAttempt, pid: int, started: str) -> None: ...
     def group_gone(self, pid: int) -> None: ...
-    def ended(self, attempt: Attempt, outcome: Outcome) -> None: ...
+    def ended(self, attempt: RunningAttempt, outcome: Outcome) -> None: ...
 
 
 class _Running(Struct, kw_only=True):
-    attempt: Attempt
+    attempt: RunningAttempt
     cancel: asyncio.Event
     work: "asyncio.Task[dict[str, Any]]"
     timer: asyncio.TimerHandle
@@ -63,10 +63,10 @@ class Executor:
         self._workdir, self._state_dir = Path(spec.workdir), Path(spec.state_dir)
         self._broker_url = shown_url(spec.broker.url)
         self._reports = reports
-        self._guardian = Guardian()
+        self._groups = ProcessGroups()
         self._running: dict[str, _Running] = {}
 
-    def start(self, attempt: Attempt) -> None:
+    def start(self, attempt: RunningAttempt) -> None:
         """Begin the work of an attempt."""
         loop = asyncio.get_running_loop()
         cancel = asyncio.Event()
@@ -78,7 +78,7 @@ class Executor:
         )
         running.work.add_done_callback(lambda work: self._end(running, _outcome(work, attempt)))
 
-    def stop(self, attempt: Attempt, cause: str, wait: float = CANCEL_WAIT) -> None:
+    def stop(self, attempt: RunningAttempt, cause: str, wait: float = CANCEL_WAIT) -> None:
         """End the work: ask, then SIGTERM, then SIGKILL to its process groups."""
         running = self._running.get(attempt.task_id)
         if running is not None and running.attempt is attempt and attempt.stop_cause is None:
@@ -88,9 +88,9 @@ class Executor:
 
     def close(self) -> None:
         """No more work: end every process that is left."""
-        self._guardian.close()
+        self._groups.close()
 
-    async def _work(self, attempt: Attempt, cancel: asyncio.Event, now: float) -> dict[str, Any]:
+    async def _work(self, attempt: RunningAttempt, cancel: asyncio.Event, now: float) -> dict[str, Any]:
         handler = registry.load(attempt.lease.task.type, attempt.handler)
         why = registry.check(attempt.lease.task.type, attempt.handler, attempt.lease.task.payload)
         if why is not None:
@@ -139,7 +139,7 @@ class Executor:
             # Whatever fails before: an end that is not reported is a lease that heartbeats renew for ever.
             self._reports.ended(attempt, outcome)
 
-    def _context(self, attempt: Attempt, cancel: asyncio.Event, deadline: float) -> Context:
+    def _context(self, attempt: RunningAttempt, cancel: asyncio.Event, deadline: float) -> Context:
         lease, spec = attempt.lease, self._spec
         return Context(
             task_id=lease.task_id,
@@ -165,19 +165,19 @@ class Executor:
             _spawned=lambda pid: self._spawned(attempt, pid),
         )
 
-    def _spawned(self, attempt: Attempt, pid: int) -> None:
+    def _spawned(self, attempt: RunningAttempt, pid: int) -> None:
         started = start_time(pid)
         attempt.groups[pid] = started
         attempt.last_sign = time.monotonic()
-        self._guardian.watch(pid)
+        self._groups.watch(pid)
         self._reports.group(attempt, pid, started)
         if attempt.stop_cause is not None:
             signal_group(pid, signal.SIGTERM)
 
-    def _end_group(self, attempt: Attempt, pid: int) -> None:
+    def _end_group(self, attempt: RunningAttempt, pid: int) -> None:
         signal_group(pid, signal.SIGKILL)
         attempt.groups.pop(pid, None)
-        self._guardian.release(pid)
+        self._groups.release(pid)
         self._reports.group_gone(pid)
 
 
@@ -186,7 +186,7 @@ async def _ends(work: "asyncio.Task[Any]", patience: float) -> bool:
     return bool(done)
 
 
-def _outcome(work: "asyncio.Task[dict[str, Any]]", attempt: Attempt) -> Outcome:
+def _outcome(work: "asyncio.Task[dict[str, Any]]", attempt: RunningAttempt) -> Outcome:
     """How the work ended, whatever it raised."""
     cause = attempt.stop_cause
     if work.cancelled():
@@ -217,7 +217,7 @@ def _crashed(error: str) -> Outcome:
     return Outcome(error=error, code="crashed", retryable=True, cause="crashed")
 
 
-def _stopped(attempt: Attempt, cause: str, result: Any = None) -> Outcome:
+def _stopped(attempt: RunningAttempt, cause: str, result: Any = None) -> Outcome:
     sentence = {
         "timeout": f"it took longer than {attempt.timeout:g} s",
         "interrupted": "its agent was told to stop",
@@ -226,7 +226,7 @@ def _stopped(attempt: Attempt, cause: str, result: Any = None) -> Outcome:
     return Outcome(error=sentence, code=_CODES.get(cause, cause), retryable=retryable, cause=cause, result=result)
 
 
-def _throttled(attempt: Attempt, reports: Reports) -> Callable[[float, str], None]:
+def _throttled(attempt: RunningAttempt, reports: Reports) -> Callable[[float, str], None]:
     last_at = -_PROGRESS_EVERY
 
     def progress(percent: float, message: str = "") -> None:
@@ -241,7 +241,7 @@ def _throttled(attempt: Attempt, reports: Reports) -> Callable[[float, str], Non
     return progress
 
 
-def _add_usage(attempt: Attempt, tokens: int, cost: float) -> None:
+def _add_usage(attempt: RunningAttempt, tokens: int, cost: float) -> None:
     attempt.tokens += tokens
     attempt.cost += cost
     attempt.last_sign = time.monotonic()

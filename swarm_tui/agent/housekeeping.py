@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from functools import cached_property
 
-from swarm_tui.agent.work_journal import read_entries
+from swarm_tui.agent.worker_journal import read_entries
 from swarm_tui.config.paths import StateDir
 from swarm_tui.journal.results import KEEP_DAYS, Results
 

@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from swarm_tui.agent.options import USAGE, Options, UsageError, parse
+from swarm_tui.agent.command_line import USAGE, AgentOptions, UsageError, parse
 from swarm_tui.protocol.names import InvalidNameError
 from swarm_tui.protocol.text import clean
 
@@ -27,12 +27,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run(options)
 
 
-def run(options: Options) -> int:
+def run(options: AgentOptions) -> int:
     """Run the agent that the options describe; the exit code."""
     faulthandler.enable()
     if hasattr(signal, "SIGUSR1"):
         faulthandler.register(signal.SIGUSR1, all_threads=True)
-    from swarm_tui.agent.life import live
+    from swarm_tui.agent.agent_process import live
     from swarm_tui.agent.lock import HeldError
     from swarm_tui.agent.settings import resolve
     from swarm_tui.bus.port import BusError

@@ -4,8 +4,8 @@ import threading
 import time
 from collections.abc import Callable
 
+from swarm_tui.agent.agent_reporter import AgentReporter
 from swarm_tui.agent.roles.port import RoleService, service_for
-from swarm_tui.agent.voice import Voice
 from swarm_tui.bus.port import Link
 from swarm_tui.config.model import RunSpec
 from swarm_tui.protocol.envelope import Event, Rejected
@@ -18,11 +18,11 @@ MENDED = 60.0
 class RoleThread:
     """The service of the agent's role, if that role has one. `changed` hears when its trouble is another."""
 
-    def __init__(self, spec: RunSpec, voice: Voice, changed: Callable[[], None]) -> None:
-        self._voice = voice
+    def __init__(self, spec: RunSpec, reporter: AgentReporter, changed: Callable[[], None]) -> None:
+        self._reporter = reporter
         self._changed = changed
         factory = service_for(spec.role)
-        self._service: RoleService | None = factory(spec, voice) if factory is not None else None
+        self._service: RoleService | None = factory(spec, reporter) if factory is not None else None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="role", daemon=True)
         self._failed = ""
@@ -68,10 +68,10 @@ class RoleThread:
         """Let the retained status say what the service lacks."""
         if self._failed and time.monotonic() - self._failed_at > MENDED:
             self._failed = ""
-        failed = f"the {self._voice.me.role} service failed: {self._failed}" if self._failed else ""
-        trouble = self._voice.redact.text(failed or (self._service.complaint if self._service is not None else ""))
-        if trouble != self._voice.trouble:
-            self._voice.trouble = trouble
+        failed = f"the {self._reporter.me.role} service failed: {self._failed}" if self._failed else ""
+        trouble = self._reporter.redact.text(failed or (self._service.complaint if self._service is not None else ""))
+        if trouble != self._reporter.trouble:
+            self._reporter.trouble = trouble
             self._changed()
 
     def _guard(self, call: Callable[[], None]) -> None:
@@ -81,4 +81,4 @@ class RoleThread:
             text, self._failed_at = f"{type(error).__name__}: {error}", time.monotonic()
             if text != self._failed:
                 self._failed = text
-                self._voice.note(f"the role's service failed: {text}", "❌")
+                self._reporter.note(f"the role's service failed: {text}", "❌")

@@ -3,17 +3,17 @@
 import time
 from pathlib import Path
 
-from swarm_tui.agent.beats import BEAT_EVERY, Heart, Timer
+from swarm_tui.agent.agent_reporter import AgentReporter
+from swarm_tui.agent.broadcasts import Broadcasts
+from swarm_tui.agent.clock_threads import BEAT_EVERY, HeartbeatThread, TimerThread
 from swarm_tui.agent.console import Console
 from swarm_tui.agent.housekeeping import Housekeeping
-from swarm_tui.agent.identity import identity_of
-from swarm_tui.agent.notices import Notices
-from swarm_tui.agent.presence import Presence
+from swarm_tui.agent.presence_messages import identity_of
+from swarm_tui.agent.retained_status import RetainedStatus
 from swarm_tui.agent.role_thread import RoleThread
-from swarm_tui.agent.vitals import Pulse
-from swarm_tui.agent.voice import Voice
+from swarm_tui.agent.vitals import UsageMeter
 from swarm_tui.agent.watchdog import Watchdog
-from swarm_tui.agent.work import COMMONS, Work
+from swarm_tui.agent.worker_shell import COMMONS, WorkerShell
 from swarm_tui.bus.port import Bus, Link
 from swarm_tui.config.model import RunSpec
 from swarm_tui.config.paths import StateDir
@@ -39,16 +39,16 @@ class AgentRuntime:
     ) -> None:
         self._spec = spec
         self._bus = bus
-        self._pulse = Pulse()
+        self._pulse = UsageMeter()
         self.me = identity_of(spec)
-        self.voice = Voice(spec, self.me, bus, console, take_over=take_over)
-        self.work = Work(spec, self.voice, self._beat_body, self._changed)
-        self.presence = Presence(self.voice, self.work.state, self._settled)
-        self._notices = Notices(self.voice.note)
-        self._watchdog = Watchdog(self.work, self.voice)
-        self._role = RoleThread(spec, self.voice, self._changed)
-        self._heart = Heart(self._beat, beat_every)
-        self._timer = Timer(self._tick)
+        self.reporter = AgentReporter(spec, self.me, bus, console, take_over=take_over)
+        self.work = WorkerShell(spec, self.reporter, self._beat_body, self._changed)
+        self.presence = RetainedStatus(self.reporter, self.work.state, self._settled)
+        self._notices = Broadcasts(self.reporter.note)
+        self._watchdog = Watchdog(self.work, self.reporter)
+        self._role = RoleThread(spec, self.reporter, self._changed)
+        self._heart = HeartbeatThread(self._beat, beat_every)
+        self._timer = TimerThread(self._tick)
         self._housekeeping = Housekeeping(StateDir(Path(spec.state_dir)), time.monotonic())
         self._quiet = frozenset(topic(spec.swarm, kind) for kind in COMMONS)
         self._own_status = topic(spec.swarm, Kind.STATUS, spec.agent_id)
@@ -60,10 +60,10 @@ class AgentRuntime:
         """Live until told to leave; the exit code. Raises BusError or OSError when it cannot begin."""
         self.start()
         # A signal that comes just as the wait begins does not end it: the next look sees it.
-        while not self.voice.leaving.wait(_LOOK_AGAIN):
+        while not self.reporter.leaving.wait(_LOOK_AGAIN):
             pass
         self.close()
-        return self.voice.exit_code
+        return self.reporter.exit_code
 
     def start(self) -> None:
         """Begin to connect, and return."""
@@ -83,7 +83,7 @@ class AgentRuntime:
 
     def close(self) -> None:
         """Leave in order: no more tasks, what runs is ended, the farewell is said."""
-        if self.voice.quietly:
+        if self.reporter.quietly:
             self._bus.close(0.5)
         else:
             self._leave()
@@ -93,16 +93,16 @@ class AgentRuntime:
 
     def _leave(self) -> None:
         until = time.monotonic() + LEAVE_WAIT
-        self.work.drain(self.voice.reason)
+        self.work.drain(self.reporter.reason)
         self.work.stop_all("interrupted", STOP_WAIT)
         self._role.close()
-        while self.work.attempts() and time.monotonic() < until and not self.voice.hurry.is_set():
-            self.voice.hurry.wait(0.05)
-        self.voice.say(
+        while self.work.attempts() and time.monotonic() < until and not self.reporter.hurry.is_set():
+            self.reporter.hurry.wait(0.05)
+        self.reporter.say(
             Kind.SHUTDOWN,
             Shutdown(
                 agent_id=self.me.agent_id,
-                reason=self.voice.reason,
+                reason=self.reporter.reason,
                 uptime=self._pulse.uptime(),
                 incarnation=self.me.incarnation,
             ),
@@ -114,7 +114,7 @@ class AgentRuntime:
 
     def _on_link(self, link: Link) -> None:
         if link.up:
-            self.voice.note(f"MQTT connected: {self.me.agent_id}", "✅")
+            self.reporter.note(f"MQTT connected: {self.me.agent_id}", "✅")
             self.work.on_link(True)
             self.presence.on_up()
             self._echo_due = time.monotonic() + _ECHO_WAIT
@@ -122,7 +122,7 @@ class AgentRuntime:
         else:
             self.work.on_link(False)
             if link.reason != self._link_reason:
-                self.voice.note(f"{link.reason}; trying again", "⏳")
+                self.reporter.note(f"{link.reason}; trying again", "⏳")
         self._link_reason = None if link.up else link.reason
         self._role.on_link(link)
 
@@ -131,7 +131,7 @@ class AgentRuntime:
         self._echo_due = None
         self.work.settled()
         self._timer.wake_at(self.work.wake(time.monotonic()))
-        self.voice.say(Kind.REGISTER, self.me.register())
+        self.reporter.say(Kind.REGISTER, self.me.register())
         self._beat()
 
     def _on_message(self, full: str, raw: bytes, retained: bool) -> None:
@@ -146,7 +146,7 @@ class AgentRuntime:
         else:
             self._refused += 1
             if self._refused <= _REFUSALS_SHOWN:
-                self.voice.note(f"refused {event.topic}: {event.reason}", "⚠")
+                self.reporter.note(f"refused {event.topic}: {event.reason}", "⚠")
         self._role.on_event(event)
 
     def _on_event(self, event: Event) -> None:
@@ -176,7 +176,7 @@ class AgentRuntime:
 
     def _beat(self) -> None:
         if self._bus.is_up():
-            self.voice.say(Kind.HEARTBEAT, self._beat_body())
+            self.reporter.say(Kind.HEARTBEAT, self._beat_body())
 
     def _changed(self) -> None:
         """Work began or ended, draining or the role's trouble changed."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from swarm_tui.agent.options import Options, UsageError
+from swarm_tui.agent.command_line import AgentOptions, UsageError
 from swarm_tui.config.environment import apply_environment
 from swarm_tui.config.model import AgentEntry, Broker, Layout, RunSpec, TypeRule
 from swarm_tui.config.paths import StateDir, state_dir
@@ -26,14 +26,14 @@ from swarm_tui.protocol.names import (
 DEFAULT_BROKER = "mqtt://localhost:1883"
 
 
-class Settings(Struct, frozen=True, kw_only=True):
+class AgentSettings(Struct, frozen=True, kw_only=True):
     """What an agent runs with, and sentences for the person who started it."""
 
     spec: RunSpec
     notes: list[str] = []
 
 
-def resolve(options: Options, environ: Mapping[str, str]) -> Settings:
+def resolve(options: AgentOptions, environ: Mapping[str, str]) -> AgentSettings:
     """What the agent is to be. Raises UsageError, ConfigError, InvalidNameError or OSError, each with its sentence."""
     if options.spec is not None:
         return _from_spec(options)
@@ -62,10 +62,10 @@ def resolve(options: Options, environ: Mapping[str, str]) -> Settings:
         ephemeral=ephemeral,
         extra_topics=file.topics,
     )
-    return Settings(spec=spec, notes=notes)
+    return AgentSettings(spec=spec, notes=notes)
 
 
-def _from_spec(options: Options) -> Settings:
+def _from_spec(options: AgentOptions) -> AgentSettings:
     """The spec that `up` wrote, in the environment of who called it; flags still count over it."""
     spec = read_spec(Path(options.spec or ""))
     state = StateDir(Path(spec.state_dir)).create()
@@ -77,7 +77,7 @@ def _from_spec(options: Options) -> Settings:
     for name, value in (("agent_id", options.agent_id), ("swarm", options.swarm), ("role", options.role)):
         if value is not None and value != getattr(spec, name):
             raise UsageError(f"--{name.replace('_', '-')} {value} is not what {options.spec} says")
-    return Settings(spec=msgspec.structs.replace(spec, **changes))
+    return AgentSettings(spec=msgspec.structs.replace(spec, **changes))
 
 
 class _File(Struct, frozen=True, kw_only=True):
@@ -88,7 +88,7 @@ class _File(Struct, frozen=True, kw_only=True):
     topics: list[str] = []
 
 
-def _file(options: Options, environ: Mapping[str, str], notes: list[str]) -> _File:
+def _file(options: AgentOptions, environ: Mapping[str, str], notes: list[str]) -> _File:
     base = environ.get("XDG_CONFIG_HOME")
     usual = (Path(base) if base else Path.home() / ".config") / "heysalad" / "mqtt.yml"
     if options.config is None and not usual.is_file():
@@ -114,7 +114,7 @@ def _file(options: Options, environ: Mapping[str, str], notes: list[str]) -> _Fi
     )
 
 
-def _broker(options: Options, environ: Mapping[str, str], file: Broker, notes: list[str]) -> Broker:
+def _broker(options: AgentOptions, environ: Mapping[str, str], file: Broker, notes: list[str]) -> Broker:
     url = _checked(options.broker or environ.get("MQTT_BROKER") or file.url)
     if options.broker and "@" in options.broker and ":" in options.broker.partition("://")[2].rpartition("@")[0]:
         notes.append("--broker holds a password, which every user of this machine can read: use MQTT_PASSWORD")

@@ -3,8 +3,8 @@
 import sys
 from collections.abc import Sequence
 
+from swarm_tui.agent.command_line import USAGE, UsageError, parse
 from swarm_tui.agent.main import USAGE_ERROR, complain, run, show, show_version
-from swarm_tui.agent.options import USAGE, UsageError, parse
 
 _WITHOUT_MQTT = """\
 sheri-ml is an agent of a swarm that talks over MQTT; without --mqtt there is nothing that it does here.

@@ -14,7 +14,7 @@ class Vitals(Struct, frozen=True):
     cpu: float
 
 
-class Pulse:
+class UsageMeter:
     """Takes the vitals; one look a heartbeat."""
 
     def __init__(self) -> None:

@@ -36,16 +36,16 @@ def wrapped(path: Path, command: Sequence[str]) -> int:
 
     def watch() -> None:
         status = child.wait()
-        agent.voice.leave(f"its program ended ({status})", status if status >= 0 else 128 - status)
+        agent.reporter.leave(f"its program ended ({status})", status if status >= 0 else 128 - status)
 
     agent.start()
     threading.Thread(target=watch, name="child", daemon=True).start()
-    agent.voice.leaving.wait()
+    agent.reporter.leaving.wait()
     if child.poll() is None:
         child.terminate()
     agent.close()
     console.close()
-    return agent.voice.exit_code
+    return agent.reporter.exit_code
 
 
 def _dying_with_us(command: Sequence[str]) -> list[str]:

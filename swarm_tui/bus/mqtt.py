@@ -9,12 +9,12 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from swarm_tui.bus.bell import Bell
-from swarm_tui.bus.client import BulkClient, credentials, make_client
-from swarm_tui.bus.outbox import Outbox
+from swarm_tui.bus.broker_address import BrokerAddress, parse_url
+from swarm_tui.bus.bulk_client import BulkClient, credentials, make_client
 from swarm_tui.bus.port import BusError, Link, OnAck, OnLink, OnMessage, OnTurn
 from swarm_tui.bus.reasons import URL, Reason, explain, lost, no_connack, refusal
-from swarm_tui.bus.urls import Address, parse_url
+from swarm_tui.bus.send_queue import SendQueue
+from swarm_tui.bus.wakeup import Wakeup
 from swarm_tui.config.model import Broker
 from swarm_tui.protocol.envelope import Outgoing
 
@@ -45,11 +45,11 @@ class MqttBus:
         self._clean = clean
         self._keepalive = keepalive
         self._client: BulkClient | None = None
-        self._address: Address | None = None
+        self._address: BrokerAddress | None = None
         self._will: Outgoing | None = None
         self._patterns: dict[str, int] = {}
         self._fresh: deque[str] = deque()
-        self._outbox = Outbox(self._failed, self._guard)
+        self._outbox = SendQueue(self._failed, self._guard)
         self._blocked = False
         """The socket takes no more for now."""
         self._at_turn: OnTurn | None = None
@@ -65,7 +65,7 @@ class MqttBus:
         self._random = random.Random()
         self._on_message: OnMessage = lambda topic, payload, retained: None
         self._on_link: OnLink = lambda link: None
-        self._bell = Bell()
+        self._wakeup = Wakeup()
         self._turn = threading.Lock()
         """Who holds it may use paho: the bus's thread, but while it waits for the broker or has a message read."""
         self._thread = threading.Thread(target=self._run, name=f"bus-{client_id}", daemon=True)
@@ -136,7 +136,7 @@ class MqttBus:
             self._close_by = time.monotonic() + wait
             self._wake()
         if self._thread.ident is None:
-            self._bell.close()
+            self._wakeup.close()
         elif self._thread is not threading.current_thread():
             self._thread.join(wait + 1.0)
 
@@ -154,7 +154,7 @@ class MqttBus:
             finally:
                 self._turn.release()
         if not written:
-            self._bell.ring()
+            self._wakeup.ring()
 
     def _write_here(self) -> bool:
         """Send from the caller's thread; False when the bus's thread must see to the rest."""
@@ -167,7 +167,7 @@ class MqttBus:
 
     def _wake(self) -> None:
         if self._thread is not threading.current_thread():
-            self._bell.ring()
+            self._wakeup.ring()
 
     # The bus's own thread.
 
@@ -182,7 +182,7 @@ class MqttBus:
                 self._went_down()
                 self._pause()
         finally:
-            self._bell.close()
+            self._wakeup.close()
 
     def _done(self) -> bool:
         if self._close_by is None:
@@ -221,7 +221,7 @@ class MqttBus:
         """Carry traffic until the link is lost or closed; sets why in `_reason`."""
         assert self._address is not None
         poller = select.poll()
-        poller.register(self._bell, select.POLLIN)
+        poller.register(self._wakeup, select.POLLIN)
         answer_by = time.monotonic() + CONNACK_WAIT
         code = 0
         while client.socket() is not None and code == 0:
@@ -235,7 +235,7 @@ class MqttBus:
             if client.socket() is not sock:
                 # A socket that is gone leaves its number behind, which the next one may get.
                 poller = select.poll()
-                poller.register(self._bell, select.POLLIN)
+                poller.register(self._wakeup, select.POLLIN)
         if self._reason is None:
             silent = client.socket() is not None
             refused = no_connack(self._address, silent, client.broke)
@@ -262,8 +262,8 @@ class MqttBus:
             self._turn.acquire()
 
     def _step(self, client: BulkClient, sock: Any, ready: set[int]) -> int:
-        if self._bell.fileno() in ready:
-            self._bell.quiet()
+        if self._wakeup.fileno() in ready:
+            self._wakeup.quiet()
         if sock.fileno() in ready:
             code = client.loop_read()
             while not code and getattr(sock, "pending", int)() and client.socket() is sock:
@@ -331,8 +331,8 @@ class MqttBus:
         while (left := deadline - time.monotonic()) > 0 and not self._done():
             if self._close_by is not None:
                 left = min(left, 0.02)
-            if select.select([self._bell], [], [], left)[0]:
-                self._bell.quiet()
+            if select.select([self._wakeup], [], [], left)[0]:
+                self._wakeup.quiet()
 
     # What paho calls, on the bus's thread.
 

@@ -7,14 +7,14 @@ from typing import Any
 
 from msgspec import Struct
 
-from swarm_tui.bus.client import BulkClient, credentials, make_client
+from swarm_tui.bus.broker_address import parse_url
+from swarm_tui.bus.bulk_client import BulkClient, credentials, make_client
 from swarm_tui.bus.port import BusError
 from swarm_tui.bus.reasons import URL, Reason, explain, no_connack, refusal
-from swarm_tui.bus.urls import parse_url
 from swarm_tui.config.model import Broker
 
 
-class Probe(Struct, frozen=True):
+class BrokerProbe(Struct, frozen=True):
     """What one try found; `reason` is a sentence and `kind` a word of `bus.reasons` when `ok` is False."""
 
     ok: bool
@@ -24,7 +24,7 @@ class Probe(Struct, frozen=True):
     """How long the broker took to accept us."""
 
 
-def probe(broker: Broker, timeout: float = 5.0) -> Probe:
+def probe(broker: Broker, timeout: float = 5.0) -> BrokerProbe:
     """Connect once, hear the broker's answer, disconnect. Never raises."""
     began = time.monotonic()
     try:
@@ -33,7 +33,7 @@ def probe(broker: Broker, timeout: float = 5.0) -> Probe:
             broker, at, f"probe-{os.urandom(4).hex()}", clean=True, keepalive=15, connect_timeout=max(0.1, timeout)
         )
     except BusError as error:
-        return Probe(False, str(error), URL)
+        return BrokerProbe(False, str(error), URL)
     verdict: list[Reason | None] = []
 
     def connected(client: Any, userdata: Any, flags: Any, code: Any, properties: Any) -> None:
@@ -48,16 +48,16 @@ def probe(broker: Broker, timeout: float = 5.0) -> Probe:
         client.loop_write()
     except (OSError, ValueError) as error:
         kind, reason = explain(error, at)
-        return Probe(False, reason, kind)
+        return BrokerProbe(False, reason, kind)
     finally:
         client._sock_close()
     if not verdict:
         kind, reason = no_connack(at, silent, client.broke)
-        return Probe(False, reason, kind)
+        return BrokerProbe(False, reason, kind)
     if verdict[0] is not None:
         kind, reason = verdict[0]
-        return Probe(False, reason, kind)
-    return Probe(True, seconds=time.monotonic() - began)
+        return BrokerProbe(False, reason, kind)
+    return BrokerProbe(True, seconds=time.monotonic() - began)
 
 
 def pump(client: BulkClient, until: float, done: Any) -> bool:

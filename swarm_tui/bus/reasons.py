@@ -3,7 +3,7 @@
 import errno
 import socket
 
-from swarm_tui.bus.urls import Address
+from swarm_tui.bus.broker_address import BrokerAddress
 
 #: What went wrong, as a word that code can branch on.
 REFUSED = "refused"
@@ -29,7 +29,7 @@ _TODO = {
 }
 
 
-def explain(error: BaseException, at: Address) -> Reason:
+def explain(error: BaseException, at: BrokerAddress) -> Reason:
     """The kind and the sentence for an exception of the connect to `at`."""
     name = type(error).__name__
     if name in ("SSLCertVerificationError", "CertificateError"):
@@ -57,7 +57,7 @@ def explain(error: BaseException, at: Address) -> Reason:
     return UNREACHABLE, f"{at} cannot be reached ({_short(error)}): check the broker's URL"
 
 
-def refusal(code: int, at: Address, username: str | None) -> Reason:
+def refusal(code: int, at: BrokerAddress, username: str | None) -> Reason:
     """The kind and the sentence for a CONNACK that says no; `code` as paho gives it (MQTT 5 numbers)."""
     if code in (134, 135):
         who = f"the user {username!r}" if username else "a client without a user name"
@@ -71,7 +71,7 @@ def refusal(code: int, at: Address, username: str | None) -> Reason:
     return REFUSED, f"{at} refuses the connection (code {code}): see the broker's log"
 
 
-def no_connack(at: Address, silent: bool, broke: BaseException | None = None) -> Reason:
+def no_connack(at: BrokerAddress, silent: bool, broke: BaseException | None = None) -> Reason:
     """The other side took the connection and then said nothing (`silent`), or nothing that is MQTT.
 
     `broke` is what the first read raised, if it did: with TLS 1.3 a certificate of ours is refused only then.
@@ -87,7 +87,7 @@ def no_connack(at: Address, silent: bool, broke: BaseException | None = None) ->
     return NOT_MQTT, f"what listens on {at} is not an MQTT broker{secure}: choose another port, or stop what holds it"
 
 
-def lost(silent: bool, at: Address) -> Reason:
+def lost(silent: bool, at: BrokerAddress) -> Reason:
     """The kind and the sentence for a link that was up: nothing came any more (`silent`), or it was closed."""
     if silent:
         return TIMEOUT, f"{at} fell silent: the network or the broker hangs; we try again"

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from swarm_tui.bus.client import BulkClient, credentials, make_client
+from swarm_tui.bus.broker_address import parse_url
+from swarm_tui.bus.bulk_client import BulkClient, credentials, make_client
 from swarm_tui.bus.port import BusError
 from swarm_tui.bus.probe import pump
 from swarm_tui.bus.reasons import explain, no_connack, refusal
-from swarm_tui.bus.urls import parse_url
 from swarm_tui.config.model import Broker
 
 #: AWS IoT takes eight filters in one SUBSCRIBE.

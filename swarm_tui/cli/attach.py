@@ -6,7 +6,7 @@ import click
 
 from swarm_tui.cli.common import FAILED, NO_SUCH, Failure, Target, swarm_option, target
 from swarm_tui.cli.ids import check_agents
-from swarm_tui.supervisor import service
+from swarm_tui.supervisor import host_access
 from swarm_tui.tmux.attach import attach, attach_far
 from swarm_tui.tmux.errors import TmuxError
 
@@ -23,7 +23,7 @@ def command(agent: str | None, swarm: str | None) -> None:
         raise Failure(f"no swarm `{found.swarm}` runs here; `swarm-tui up` starts one", NO_SUCH)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise Failure("this is not a terminal, so nothing can attach to it")
-    tmux = service.server(found.running.socket)
+    tmux = host_access.server(found.running.socket)
     try:
         panes = tmux.panes()
     except TmuxError as error:

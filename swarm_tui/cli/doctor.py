@@ -91,7 +91,7 @@ def _session(found: Target) -> Iterator[Finding]:
     if found.running is None:
         return
     from swarm_tui.tmux.errors import TmuxError
-    from swarm_tui.tmux.outside import agent_panes
+    from swarm_tui.tmux.libtmux_view import agent_panes
     from swarm_tui.tmux.server import Tmux
 
     running = found.running

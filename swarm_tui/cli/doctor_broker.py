@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from swarm_tui.bus.client import BulkClient, make_client
+from swarm_tui.bus.broker_address import parse_url
+from swarm_tui.bus.bulk_client import BulkClient, make_client
 from swarm_tui.bus.port import BusError
 from swarm_tui.bus.probe import probe, pump
-from swarm_tui.bus.urls import parse_url
 from swarm_tui.cli.checkup import Finding, bad, ok, warn
 from swarm_tui.config.model import Broker
 from swarm_tui.config.urls import is_loopback

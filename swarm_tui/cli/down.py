@@ -8,9 +8,9 @@ from swarm_tui.cli.common import NO_SUCH, Failure, Target, note, target
 from swarm_tui.config.paths import why_not
 from swarm_tui.config.running import is_running
 from swarm_tui.supervisor import down
+from swarm_tui.supervisor.host_access import UpError, swarm_lock
+from swarm_tui.supervisor.leftovers import plan_of_remains
 from swarm_tui.supervisor.plan import load_plan
-from swarm_tui.supervisor.remains import plan_of_remains
-from swarm_tui.supervisor.service import UpError, swarm_lock
 from swarm_tui.tmux.errors import TmuxError
 
 

@@ -10,7 +10,7 @@ import msgspec
 from swarm_tui.cli.common import USAGE, Failure
 from swarm_tui.config.paths import StateDir
 from swarm_tui.domain.dispatch.model import Job
-from swarm_tui.domain.dispatch.rows import row
+from swarm_tui.domain.dispatch.task_rows import row
 from swarm_tui.protocol.rows import TaskRow
 
 _decode = msgspec.msgpack.Decoder(Job).decode

@@ -25,7 +25,7 @@ from swarm_tui.cli.known import check_agent_is_there, is_heard_of
 from swarm_tui.cli.numbers import SPAN, WAIT, Whole
 from swarm_tui.cli.payload import build_payload, check_message, describe_payload, slips
 from swarm_tui.cli.progress import Following, follow_to_end
-from swarm_tui.client.outbox import Stage
+from swarm_tui.client.publication_policy import Stage
 from swarm_tui.domain.outcome import outcome, verdict_failed
 from swarm_tui.domain.states import ENDED, TaskState
 from swarm_tui.domain.summary import task_json, task_row

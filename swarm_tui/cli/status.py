@@ -142,7 +142,7 @@ def _ask_tasks(follower: Follower) -> None:
 
 def _from_disk(found: Target, reason: str) -> Fleet:
     """What the supervisor last wrote of its panes, while the broker is away."""
-    from swarm_tui.supervisor.store import load
+    from swarm_tui.supervisor.state_file import load
 
     fleet = Fleet(found.swarm)
     now = time.time()

@@ -18,10 +18,10 @@ from swarm_tui.cli.renewal import offer
 from swarm_tui.cli.validate_handlers import missing_handlers
 from swarm_tui.config.load import Loaded, find_layout, load_layout
 from swarm_tui.config.paths import state_dir, why_not
-from swarm_tui.supervisor.choose import NoBrokerError
+from swarm_tui.supervisor.broker_choice import NoBrokerError
 from swarm_tui.supervisor.down import finish_down
+from swarm_tui.supervisor.host_access import UpError, server, swarm_lock
 from swarm_tui.supervisor.plan import load_plan
-from swarm_tui.supervisor.service import UpError, server, swarm_lock
 from swarm_tui.supervisor.up import Prepared, Wait, bring_up, difference, prepare, progress
 from swarm_tui.tmux.errors import TmuxError
 

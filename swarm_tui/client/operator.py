@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 from swarm_tui.bus.port import Bus, BusError, Link
 from swarm_tui.client.ids import new_id as fresh_id
+from swarm_tui.client.pending_queries import Queries
 from swarm_tui.client.publication import Publication
 from swarm_tui.client.publisher import Publisher
-from swarm_tui.client.queries import Queries
 from swarm_tui.protocol import codec
 from swarm_tui.protocol.bodies import Body, Broadcast, JsonObject, Query, Reply, Task
 from swarm_tui.protocol.envelope import Event, Rejected

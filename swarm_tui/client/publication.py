@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable
 
-from swarm_tui.client.outbox import RANK, SETTLED, Record, Stage
+from swarm_tui.client.publication_policy import RANK, SETTLED, Record, Stage
 from swarm_tui.protocol.bodies import Task
 
 

@@ -1,4 +1,4 @@
-"""The thread that repeats publications until they are accepted; `client.outbox` decides."""
+"""The thread that repeats publications until they are accepted; `client.publication_policy` decides."""
 
 import logging
 import random
@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 
 from swarm_tui.bus.port import Bus
-from swarm_tui.client import outbox
-from swarm_tui.client.outbox import Record
+from swarm_tui.client import publication_policy
 from swarm_tui.client.publication import Publication
+from swarm_tui.client.publication_policy import Record
 from swarm_tui.protocol.bodies import Body, Dispatcher, Task
 from swarm_tui.protocol.codec import Writer
 from swarm_tui.protocol.envelope import Outgoing
@@ -47,11 +47,11 @@ class Publisher:
         """Begin to publish; returns at once. The same task id again follows what is already on its way."""
         message_id = self._new_id()
         message = self._writer.message(Kind.TASK_NEW, task, message_id=message_id)
-        record = outbox.begin(task.task_id, self._monotonic(), accept_timeout)
+        record = publication_policy.begin(task.task_id, self._monotonic(), accept_timeout)
         publication = Publication(task, message_id, record)
         with self._lock:
             known = self._sent.get(task.task_id)
-            if known is not None and known[0].task == task and known[0].stage not in outbox.SETTLED:
+            if known is not None and known[0].task == task and known[0].stage not in publication_policy.SETTLED:
                 return known[0]
             self._sent[task.task_id] = (publication, message)
             self._waiting[task.task_id] = publication
@@ -72,13 +72,13 @@ class Publisher:
         task_id = getattr(body, "task_id", None)
         known = self._sent.get(task_id) if isinstance(task_id, str) else None
         if known is not None:
-            self._change(known[0], lambda record: outbox.answered(record, body, led=self._led))
+            self._change(known[0], lambda record: publication_policy.answered(record, body, led=self._led))
 
     def link_is_up(self) -> None:
         """The link is back: what nobody accepted is repeated soon."""
         now = self._monotonic()
         for publication in list(self._waiting.values()):
-            self._change(publication, lambda record: outbox.returned(record, now, self._chance()))
+            self._change(publication, lambda record: publication_policy.returned(record, now, self._chance()))
         with self._lock:
             self._lock.notify()
 
@@ -95,20 +95,23 @@ class Publisher:
 
         def step(record: Record) -> Record:
             nonlocal sending
-            record, sending = outbox.turn(record, self._monotonic(), self._bus.is_up(), self._chance())
+            record, sending = publication_policy.turn(record, self._monotonic(), self._bus.is_up(), self._chance())
             return record
 
         self._change(publication, step)
         if sending:
-            self._bus.publish(message, lambda: self._change(publication, outbox.acknowledged))
+            self._bus.publish(message, lambda: self._change(publication, publication_policy.acknowledged))
 
     def _change(self, publication: Publication, decide: Callable[[Record], Record]) -> None:
         with self._lock:
             record = decide(publication._record)
             tell = publication._update(record)
-            if record.stage not in outbox.UNACCEPTED:
+            if record.stage not in publication_policy.UNACCEPTED:
                 self._waiting.pop(publication.task_id, None)
-            if record.stage in outbox.SETTLED and self._sent.get(publication.task_id, (None,))[0] is publication:
+            if (
+                record.stage in publication_policy.SETTLED
+                and self._sent.get(publication.task_id, (None,))[0] is publication
+            ):
                 del self._sent[publication.task_id]
         for callback in tell:
             try:
@@ -127,7 +130,7 @@ class Publisher:
                 if self._closed:
                     return
                 up, now = self._bus.is_up(), self._monotonic()
-                times = [outbox.due(publication._record, up) for publication in self._waiting.values()]
+                times = [publication_policy.due(publication._record, up) for publication in self._waiting.values()]
                 nearest = min((at for at in times if at is not None), default=None)
                 # The link's return notifies; its loss is seen within a second.
                 self._lock.wait(None if nearest is None else max(0.0, min(nearest - now, 1.0)))

@@ -1,4 +1,4 @@
-"""How many agents a role gets: the dispatcher's wish within what the layout and the machine allow."""
+"""How many agents a role gets: the dispatcher's wanted within what the layout and the machine allow."""
 
 from msgspec import Struct
 
@@ -6,7 +6,7 @@ from msgspec import Struct
 SPARE_MEMORY = 256 * 1024 * 1024
 
 
-class Crew(Struct, frozen=True, kw_only=True):
+class RoleCount(Struct, frozen=True, kw_only=True):
     """One role as it is: `idle` are ids that do nothing, the first to be let go first."""
 
     role: str
@@ -29,27 +29,27 @@ class Scaling(Struct, frozen=True, kw_only=True):
 
 
 def scale(
-    crew: Crew, desired: int, *, now: float, fleet: int, cap: int, memory_left: int, agent_memory: int, asked: bool
+    role: RoleCount, desired: int, *, now: float, fleet: int, cap: int, memory_left: int, agent_memory: int, asked: bool
 ) -> Scaling:
     """One step towards `desired`.
 
     `fleet` is how many agents run in all and `cap` how many may; memory is bytes. `asked`: a person asked, so that
     more than one may go at a time (the caller asks again until it is done).
     """
-    wish = max(crew.low, min(crew.high, desired))
-    limited = f"{desired} asked, the layout allows {crew.low} to {crew.high}" if wish != desired else ""
-    if wish > crew.running:
-        if crew.crashing:
+    wanted = max(role.low, min(role.high, desired))
+    limited = f"{desired} asked, the layout allows {role.low} to {role.high}" if wanted != desired else ""
+    if wanted > role.running:
+        if role.crashing:
             return Scaling(reason="not scaled while it crash-loops")
-        room = min(wish - crew.running, max(0, cap - fleet), _by_memory(memory_left, agent_memory))
-        if room < wish - crew.running:
+        room = min(wanted - role.running, max(0, cap - fleet), _by_memory(memory_left, agent_memory))
+        if room < wanted - role.running:
             limited = "the fleet's cap" if cap - fleet <= room else "the memory that is left"
-            limited = f"{limited} allows {room} more of {wish - crew.running}"
+            limited = f"{limited} allows {room} more of {wanted - role.running}"
         return Scaling(up=room, reason=limited)
-    if wish < crew.running and crew.idle:
-        if not asked and crew.last_down is not None and now - crew.last_down < crew.down_every:
+    if wanted < role.running and role.idle:
+        if not asked and role.last_down is not None and now - role.last_down < role.down_every:
             return Scaling(reason=limited)
-        return Scaling(down=crew.idle[0], reason=limited)
+        return Scaling(down=role.idle[0], reason=limited)
     return Scaling(reason=limited)
 
 

@@ -42,7 +42,7 @@ def judge(seen: Testimony) -> Witness | None:
     return None
 
 
-class Pulse(Struct, frozen=True, kw_only=True):
+class AgentPulse(Struct, frozen=True, kw_only=True):
     """One live process that should speak: when it was last heard (or started), on one monotonic clock."""
 
     agent_id: str
@@ -50,7 +50,7 @@ class Pulse(Struct, frozen=True, kw_only=True):
 
 
 def silent_ones(
-    pulses: list[Pulse], now: float, *, silent_after: float, bus_since: float | None, echo: float | None
+    pulses: list[AgentPulse], now: float, *, silent_after: float, bus_since: float | None, echo: float | None
 ) -> list[str]:
     """Who is hung. Nobody, when the bus itself may be at fault.
 

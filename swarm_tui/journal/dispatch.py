@@ -12,7 +12,7 @@ from swarm_tui.config.paths import StateDir
 from swarm_tui.domain.dispatch.model import Job
 from swarm_tui.domain.states import OPEN
 from swarm_tui.journal.db import JournalError, connect, in_memory, lock
-from swarm_tui.journal.ids import Ids
+from swarm_tui.journal.id_filter import IdFilter
 from swarm_tui.journal.results import KEEP_DAYS, Results
 from swarm_tui.journal.storable import encoded
 from swarm_tui.protocol.envelope import Outgoing
@@ -58,7 +58,7 @@ _UPSERT = (
 _INSERT = "INSERT INTO outbox (id, task_id, attempt, kind, topic, payload, qos, retain) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 
 
-class Letter(Struct):
+class OutboxRow(Struct):
     """A message that must be said, as an outbox row; `row` is 0 until it is journaled."""
 
     message: Outgoing
@@ -75,7 +75,7 @@ class Journal:
         """`path` None keeps it in memory, without a lock. Raises JournalError."""
         self._lock: IO[str] | None = None
         self._last_row = 0
-        self._ids = Ids()
+        self._ids = IdFilter()
         self._results = None if path is None else Results(StateDir(path.parent).results())
         if path is None:
             self._db = in_memory(MIGRATIONS)
@@ -118,7 +118,7 @@ class Journal:
     def commit(
         self,
         jobs: Iterable[Job],
-        letters: Iterable[Letter],
+        letters: Iterable[OutboxRow],
         sent: Iterable[int] = (),
         meta: dict[str, str] | None = None,
     ) -> None:
@@ -137,7 +137,7 @@ class Journal:
                 self._db.execute("ROLLBACK")
             raise
 
-    def _row(self, letter: Letter) -> tuple[object, ...]:
+    def _row(self, letter: OutboxRow) -> tuple[object, ...]:
         self._last_row += 1
         letter.row = self._last_row
         m = letter.message
@@ -155,13 +155,13 @@ class Journal:
         rows = self._db.execute(f"SELECT body FROM task WHERE state IN ({marks})", _OPEN)
         return sorted((_decode(body) for (body,) in rows), key=lambda job: job.seq)
 
-    def outbox(self) -> list[Letter]:
+    def outbox(self) -> list[OutboxRow]:
         """What was to be said and may not have been, in order."""
         rows = self._db.execute(
             "SELECT id, task_id, attempt, kind, topic, payload, qos, retain FROM outbox ORDER BY id"
         )
         return [
-            Letter(Outgoing(topic, bytes(payload), qos, bool(retain)), kind, task_id, attempt, row)
+            OutboxRow(Outgoing(topic, bytes(payload), qos, bool(retain)), kind, task_id, attempt, row)
             for row, task_id, attempt, kind, topic, payload, qos, retain in rows
         ]
 

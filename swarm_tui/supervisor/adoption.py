@@ -9,7 +9,7 @@ from swarm_tui.protocol.names import is_agent_id
 from swarm_tui.supervisor import processes
 from swarm_tui.supervisor.lifecycle import Lifecycle
 from swarm_tui.supervisor.roster import Roster
-from swarm_tui.supervisor.store import Saved
+from swarm_tui.supervisor.state_file import Saved
 from swarm_tui.supervisor.unit import Phase, Unit
 from swarm_tui.tmux.errors import TmuxError
 from swarm_tui.tmux.panes import Pane
@@ -22,11 +22,11 @@ class Adoption:
     """Takes over what runs."""
 
     def __init__(self, roster: Roster, life: Lifecycle) -> None:
-        self._roster, self._life, self._g = roster, life, life.ground
+        self._roster, self._life, self._services = roster, life, life.services
 
     def take_over(self, saved: Saved) -> None:
         """Make the units, and adopt the panes that are there."""
-        units = self._g.units
+        units = self._services.units
         self._roster.fit_crews(saved.crews)
         for name, spec in self._roster.wanted().items():
             units[name] = Unit(spec, saved.units.get(name))
@@ -37,15 +37,15 @@ class Adoption:
                 unit.phase = Phase.CRASHLOOP
         adopted = sum(self._adopt(pane, saved) for pane in self._own_panes())
         if adopted:
-            self._g.say("adopt", "", f"{adopted} agents go on as they were")
-        self._g.loop.post(self._finish)
+            self._services.say("adopt", "", f"{adopted} agents go on as they were")
+        self._services.loop.post(self._finish)
 
     def _finish(self) -> None:
         """What a former supervisor was about to end when it died is ended."""
         named = {spec.agent_id for spec in self._roster.plan.specs(self._roster.state)}
-        for unit in [unit for unit in self._g.units.values() if not unit.saved.wanted]:
+        for unit in [unit for unit in self._services.units.values() if not unit.saved.wanted]:
             if unit.in_layout and unit.phase is Phase.RUNNING:
-                self._g.say("stop", unit.agent_id, "asked before; it goes on")
+                self._services.say("stop", unit.agent_id, "asked before; it goes on")
                 self._life.stop(unit, drain=True)
             elif not unit.in_layout and unit.agent_id in named:
                 # The layout names it, its role's crew does not: it was let go.
@@ -53,26 +53,26 @@ class Adoption:
 
     def notice(self, panes: list[Pane]) -> None:
         """Look for panes tagged as ours that we did not make: of no agent of the plan, or a second one of an agent."""
-        for pane in [pane for pane in self._g.crew.mine(panes) if pane.agent and not pane.dead]:
-            unit = self._g.units.get(pane.agent)
+        for pane in [pane for pane in self._services.agent_panes.mine(panes) if pane.agent and not pane.dead]:
+            unit = self._services.units.get(pane.agent)
             if unit is None and self._adopt(pane, Saved()):
-                self._g.say("stray", pane.agent, f"pane {pane.pane_id} is here, and the layout does not name it")
+                self._services.say("stray", pane.agent, f"pane {pane.pane_id} is here, and the layout does not name it")
             elif unit is not None and unit.has_process and unit.pane_id not in (None, pane.pane_id):
                 self._adopt(pane, Saved())
 
     def _own_panes(self) -> list[Pane]:
         """Those that live come first: a second pane of an agent is closed."""
-        return sorted(self._g.crew.mine(self._panes_surely()), key=lambda pane: pane.dead)
+        return sorted(self._services.agent_panes.mine(self._panes_surely()), key=lambda pane: pane.dead)
 
     def _adopt(self, pane: Pane, saved: Saved) -> bool:
         if not is_agent_id(pane.agent):
             return False
-        unit = self._g.units.get(pane.agent)
+        unit = self._services.units.get(pane.agent)
         if unit is None:
-            unit = self._g.units[pane.agent] = self._stray(pane, saved)
+            unit = self._services.units[pane.agent] = self._stray(pane, saved)
         if unit.unwatch is not None:
-            self._g.say("double", pane.agent, f"pane {pane.pane_id} is a second one; it is closed")
-            self._g.crew.close([pane.pane_id])
+            self._services.say("double", pane.agent, f"pane {pane.pane_id} is a second one; it is closed")
+            self._services.agent_panes.close([pane.pane_id])
         elif pane.dead or not processes.is_alive(pane.pid):
             unit.pane_id = pane.pane_id
         else:
@@ -105,9 +105,9 @@ class Adoption:
         trouble = ""
         while True:
             try:
-                return self._g.crew.tmux.panes()
+                return self._services.agent_panes.tmux.panes()
             except TmuxError as error:
                 if not trouble:
                     trouble = str(error)
-                    self._g.say("tmux", "", f"{trouble}; nobody is adopted or started before it answers")
+                    self._services.say("tmux", "", f"{trouble}; nobody is adopted or started before it answers")
                 time.sleep(ASK_AGAIN)

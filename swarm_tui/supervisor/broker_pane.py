@@ -11,7 +11,7 @@ from swarm_tui.config.paths import broker_dir
 from swarm_tui.domain import restart
 from swarm_tui.domain.restart import Exit, History
 from swarm_tui.supervisor import locks, processes
-from swarm_tui.supervisor.crew import CONTROL, Crew, Made
+from swarm_tui.supervisor.agent_panes import CONTROL, AgentPanes, Made
 from swarm_tui.supervisor.loop import Call, Loop
 from swarm_tui.tmux import commands
 from swarm_tui.tmux.errors import TmuxError
@@ -34,10 +34,15 @@ class BrokerPane:
     """Keeps the broker of `port` running, whichever swarm's session its pane is in."""
 
     def __init__(
-        self, loop: Loop, crew: Crew, port: int, figures: RestartPolicy, say: Callable[[str, str, str], None]
+        self,
+        loop: Loop,
+        agent_panes: AgentPanes,
+        port: int,
+        figures: RestartPolicy,
+        say: Callable[[str, str, str], None],
     ) -> None:
         self.port = port
-        self._loop, self._crew, self._figures, self._say = loop, crew, figures, say
+        self._loop, self._agent_panes, self._figures, self._say = loop, agent_panes, figures, say
         self._broker = EmbeddedBroker(port, broker_dir(port))
         self._history = History()
         self._pid: int | None = None
@@ -74,7 +79,7 @@ class BrokerPane:
         return next((pane for pane in panes if pane.role == BROKER and pane.port == self.port), None)
 
     def _look(self) -> None:
-        panes = self._crew.tmux.panes()
+        panes = self._agent_panes.tmux.panes()
         pane = self.pane(panes)
         if pane is not None and not pane.dead and processes.is_alive(pane.pid):
             self._follow(pane.pid)
@@ -95,16 +100,16 @@ class BrokerPane:
             todo = commands.respawn(pane.pane_id, argv, folder)
             todo.append(["display-message", "-p", "-t", pane.pane_id, commands.IDENTITY])
         else:
-            own = [p for p in self._crew.mine(panes) if p.session == self._crew.place.session]
+            own = [p for p in self._agent_panes.mine(panes) if p.session == self._agent_panes.place.session]
             beside = next((p for p in own if p.role == SUPERVISOR), None)
             if beside is not None:
                 todo = commands.split(beside.pane_id, argv, folder, tiled=False, stay=True)
             else:
-                todo = commands.new_window(self._crew.place.session, CONTROL, argv, folder)
+                todo = commands.new_window(self._agent_panes.place.session, CONTROL, argv, folder)
             todo += commands.keep_dead()
-            todo += commands.tags(None, commands.control_tags(self._crew.place.swarm, BROKER, self.port))
-            todo += self._crew.focus_back(panes, beside)
-        said = [line.split() for line in self._crew.tmux.run_list(todo) if line.startswith("%")]
+            todo += commands.tags(None, commands.control_tags(self._agent_panes.place.swarm, BROKER, self.port))
+            todo += self._agent_panes.focus_back(panes, beside)
+        said = [line.split() for line in self._agent_panes.tmux.run_list(todo) if line.startswith("%")]
         if not said:
             raise TmuxError("tmux made no pane for the broker")
         return Made(said[0][0], int(said[0][1]))
@@ -146,21 +151,21 @@ class BrokerPane:
             self._say(BROKER, "", f"the broker is left as it is: {error}")
 
     def _hand_over_or_end(self, others: list[str]) -> None:
-        panes = self._crew.tmux.panes()
+        panes = self._agent_panes.tmux.panes()
         pane = self.pane(panes)
         heir = next((p for p in panes if p.session in others and p.role == SUPERVISOR), None)
         if heir is not None:
-            if pane is not None and pane.session == self._crew.place.session:
+            if pane is not None and pane.session == self._agent_panes.place.session:
                 retag = commands.tags(pane.pane_id, {"@swarm": heir.swarm})
                 move = ["join-pane", "-d", "-v", "-s", pane.pane_id, "-t", heir.pane_id]
-                self._crew.tmux.run_list([move, *retag])
+                self._agent_panes.tmux.run_list([move, *retag])
                 self._say(BROKER, "", f"the broker goes on in session {heir.session}")
             return
         pid = pane.pid if pane is not None and not pane.dead else self._broker.pid()
         if pid:
             self._end(pid)
         if pane is not None:
-            self._crew.close([pane.pane_id])
+            self._agent_panes.close([pane.pane_id])
 
     def _end(self, pid: int) -> None:
         began = processes.start_time(pid)

@@ -9,13 +9,13 @@ from shutil import rmtree
 from swarm_tui.config.files import remove
 from swarm_tui.config.paths import StateDir, state_dir
 from swarm_tui.config.running import forget_running, is_running
-from swarm_tui.supervisor import locks, store
+from swarm_tui.supervisor import locks, state_file
 from swarm_tui.supervisor.broker_pane import SUPERVISOR
-from swarm_tui.supervisor.mending import mend
+from swarm_tui.supervisor.host_access import Say, UpError, find_supervisor, server, supervisor_alive, tell
+from swarm_tui.supervisor.leftovers import plan_of_remains
 from swarm_tui.supervisor.orphans import end_orphans
 from swarm_tui.supervisor.plan import DownRequest, Plan, ask_down, down_path, load_plan, plan_path, read_down, save_plan
-from swarm_tui.supervisor.remains import plan_of_remains
-from swarm_tui.supervisor.service import Say, UpError, find_supervisor, server, supervisor_alive, tell
+from swarm_tui.supervisor.supervisor_pane import mend
 from swarm_tui.tmux.errors import NoServerError, TmuxError
 from swarm_tui.tmux.panes import Pane
 from swarm_tui.tmux.server import DEFAULT, Tmux, socket_folder
@@ -57,7 +57,7 @@ def bring_down(swarm: str, *, now: bool, purge: bool, say: Say, waits: Callable[
 
 def _forget(swarm: str, state: StateDir, *, purge: bool) -> None:
     forget_running(swarm)
-    for path in (down_path(state), plan_path(state), store.store_path(state), state.environment()):
+    for path in (down_path(state), plan_path(state), state_file.store_path(state), state.environment()):
         remove(path)
     if purge:
         rmtree(state.root, ignore_errors=True)
@@ -95,7 +95,7 @@ def _await_end(state: StateDir, tmux: Tmux, plan: Plan, waits: Callable[[list[st
     last: list[str] = []
     seen = time.monotonic()
     while down_path(state).exists():
-        saved = store.load(state)
+        saved = state_file.load(state)
         left = saved.stopping if saved is not None else []
         if left != last:
             last = left

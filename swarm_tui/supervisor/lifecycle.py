@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from functools import partial
 
 from swarm_tui.supervisor import processes
-from swarm_tui.supervisor.ending import Ending
-from swarm_tui.supervisor.ground import Ground
+from swarm_tui.supervisor.exits import Exits
 from swarm_tui.supervisor.loop import Call
+from swarm_tui.supervisor.services import Services
 from swarm_tui.supervisor.starting import Starting
 from swarm_tui.supervisor.unit import Phase, Unit
 from swarm_tui.tmux.panes import Pane
@@ -19,10 +19,10 @@ DUMP_WAIT = 0.5
 class Lifecycle:
     """Starts and ends the units' processes."""
 
-    def __init__(self, ground: Ground) -> None:
-        self.ground = self._g = ground
-        self._starting = Starting(ground, ended=lambda unit, pid: self._ending.ended(unit, pid))
-        self._ending = Ending(ground, begin=self.begin, advance=self.advance)
+    def __init__(self, services: Services) -> None:
+        self.services = self._services = services
+        self._starting = Starting(services, ended=lambda unit, pid: self._exits.ended(unit, pid))
+        self._exits = Exits(services, begin=self.begin, advance=self.advance)
 
     def begin(self, unit: Unit, *, anew: bool = False) -> None:
         """Let it run. `anew`: a person asked, so what it did before no longer counts."""
@@ -41,12 +41,12 @@ class Lifecycle:
         if unit.phase is not Phase.RUNNING or unit.hung:
             return
         unit.hung = True
-        unit.saved.reason = f"silent for {self._g.figures.silent_after:g} s while its process lives"
-        self._g.say("hung", unit.agent_id, unit.saved.reason)
-        self._g.changed()
+        unit.saved.reason = f"silent for {self._services.figures.silent_after:g} s while its process lives"
+        self._services.say("hung", unit.agent_id, unit.saved.reason)
+        self._services.changed()
         if unit.is_own:
             processes.signal_one(unit.saved.pid, unit.saved.start_time, signal.SIGUSR1)
-        unit.set_timer(self._g.loop.after(DUMP_WAIT, lambda: self._term(unit)))
+        unit.set_timer(self._services.loop.after(DUMP_WAIT, lambda: self._term(unit)))
 
     def stop(self, unit: Unit, *, drain: bool, then: Call | None = None) -> None:
         """End it: drained over the bus first where that is wished and can be, then TERM, then KILL."""
@@ -58,15 +58,17 @@ class Lifecycle:
             return
         if unit.phase is not Phase.RUNNING:
             unit.set_timer(None)
-            self._ending.stopped(unit, unit.saved.reason or "stopped")
-            self._g.changed()
+            self._exits.stopped(unit, unit.saved.reason or "stopped")
+            self._services.changed()
             return
         busy = unit.presence.registered and unit.presence.active > 0
         unit.phase = Phase.STOPPING
-        self._g.changed()
-        if drain and busy and self._g.drain(unit):
-            self._g.say("drain", unit.agent_id, f"up to {self._g.figures.drain_wait:g} s to finish its work")
-            unit.set_timer(self._g.loop.after(self._g.figures.drain_wait, lambda: self._term(unit)))
+        self._services.changed()
+        if drain and busy and self._services.drain(unit):
+            self._services.say(
+                "drain", unit.agent_id, f"up to {self._services.figures.drain_wait:g} s to finish its work"
+            )
+            unit.set_timer(self._services.loop.after(self._services.figures.drain_wait, lambda: self._term(unit)))
         else:
             self._term(unit)
 
@@ -82,7 +84,7 @@ class Lifecycle:
         processes.signal_group(pid, began, signal.SIGTERM)
         if unit.phase is Phase.STOPPING:
             processes.signal_group(pid, began, signal.SIGCONT)
-        unit.set_timer(self._g.loop.after(self._g.figures.term_wait, lambda: self.kill(unit)))
+        unit.set_timer(self._services.loop.after(self._services.figures.term_wait, lambda: self.kill(unit)))
 
     def kill(self, unit: Unit) -> None:
         """End it now."""
@@ -91,8 +93,8 @@ class Lifecycle:
             return
         if processes.is_alive(pid, began):
             unit.saved.reason = f"process {pid} cannot be ended from here: it runs as another user"
-            self._g.say("stop", unit.agent_id, unit.saved.reason)
-            self._g.changed()
+            self._services.say("stop", unit.agent_id, unit.saved.reason)
+            self._services.changed()
 
     def end_process(self, unit: Unit) -> None:
         """End it step by step; what comes after is for the policy to say."""
@@ -111,4 +113,4 @@ class Lifecycle:
                 then()
 
         for agent_id in sorted(left):
-            self.stop(self._g.units[agent_id], drain=drain, then=partial(one_less, agent_id))
+            self.stop(self._services.units[agent_id], drain=drain, then=partial(one_less, agent_id))

@@ -11,13 +11,13 @@ from swarm_tui.config.environment import apply_environment
 from swarm_tui.config.paths import StateDir, state_home
 from swarm_tui.config.running import is_running
 from swarm_tui.supervisor import locks
-from swarm_tui.supervisor.mending import mend
+from swarm_tui.supervisor.host_access import SUPERVISOR_LOCK
 from swarm_tui.supervisor.plan import Plan, load_plan, plan_path, read_down
-from swarm_tui.supervisor.service import SUPERVISOR_LOCK
 from swarm_tui.supervisor.supervisor import Supervisor
+from swarm_tui.supervisor.supervisor_pane import mend
+from swarm_tui.tmux.control_first import ControlFirstTmux
 from swarm_tui.tmux.errors import TmuxError
 from swarm_tui.tmux.server import Tmux, write_config
-from swarm_tui.tmux.swift import SwiftTmux
 
 
 def supervise(root: Path) -> int:
@@ -42,7 +42,9 @@ def supervise(root: Path) -> int:
     # The server this pane is in, whatever the saved environment says of TMUX_TMPDIR.
     environ = {**os.environ, **{k: v for k, v in terminal_environment.items() if k == "TMUX_TMPDIR"}}
     limit = plan.layout.supervisor.tmux_wait
-    tmux = SwiftTmux(plan.socket, timeout=limit, config=write_config(state_home() / "tmux.conf"), environ=environ)
+    tmux = ControlFirstTmux(
+        plan.socket, timeout=limit, config=write_config(state_home() / "tmux.conf"), environ=environ
+    )
     supervisor = Supervisor(plan, state, tmux)
     tmux.connect(plan.session)
     try:

@@ -8,13 +8,13 @@ from swarm_tui.config.model import RunSpec
 from swarm_tui.config.paths import StateDir
 from swarm_tui.config.spec import keep_spec, read_spec
 from swarm_tui.protocol.topics import Kind
+from swarm_tui.supervisor.bus_presence import Presences
+from swarm_tui.supervisor.host_link import HostLink
 from swarm_tui.supervisor.lifecycle import Lifecycle
-from swarm_tui.supervisor.link import HostLink
 from swarm_tui.supervisor.loop import Call
 from swarm_tui.supervisor.plan import Plan, differs
-from swarm_tui.supervisor.presence import Presences
 from swarm_tui.supervisor.scaler import Scaler
-from swarm_tui.supervisor.store import SavedUnit
+from swarm_tui.supervisor.state_file import SavedUnit
 from swarm_tui.supervisor.unit import Phase, Unit
 from swarm_tui.tmux.errors import TmuxError
 
@@ -34,7 +34,7 @@ class Roster:
         restart: Callable[[Unit], None],
     ) -> None:
         self.plan, self.state = plan, state
-        self._g, self._life, self._scaler = life.ground, life, scaler
+        self._services, self._life, self._scaler = life.services, life, scaler
         self._link, self._presences, self._restart = link, presences, restart
 
     def fit_crews(self, former: dict[str, list[str]]) -> None:
@@ -43,8 +43,8 @@ class Roster:
         scaler.limits = self.plan.scaled()
         for role, (low, high) in scaler.limits.items():
             named = scaler.candidates[role] = [spec.agent_id for spec in specs if spec.role == role]
-            crew = [name for name in former.get(role, []) if name in named][: max(high, 0)]
-            scaler.crews[role] = crew + [name for name in named if name not in crew][: max(0, low - len(crew))]
+            members = [name for name in former.get(role, []) if name in named][: max(high, 0)]
+            scaler.crews[role] = members + [name for name in named if name not in members][: max(0, low - len(members))]
 
     def wanted(self) -> dict[str, RunSpec]:
         """The specs of who is in."""
@@ -57,22 +57,22 @@ class Roster:
 
     def begin_all(self) -> None:
         """Start what waits; what was adopted with an older spec is restarted."""
-        for unit in self._g.units.values():
+        for unit in self._services.units.values():
             if unit.phase is Phase.WAITING:
                 self._write_spec(unit)
             elif unit.phase is Phase.RUNNING and unit.in_layout and self._runs_old_spec(unit):
-                self._g.say("change", unit.agent_id, "the layout changed while nobody watched: it is restarted")
+                self._services.say("change", unit.agent_id, "the layout changed while nobody watched: it is restarted")
                 self._restart_changed(unit)
         self._life.advance()
 
     def start(self, agent_id: str) -> None:
         """An agent joins: of a scaled role, or of a layout that changed."""
-        unit = self._g.units.get(agent_id)
+        unit = self._services.units.get(agent_id)
         if unit is None:
             spec = next((spec for spec in self.plan.specs(self.state) if spec.agent_id == agent_id), None)
             if spec is None:
                 return
-            unit = self._g.units[agent_id] = Unit(spec)
+            unit = self._services.units[agent_id] = Unit(spec)
         self._write_spec(unit)
         self._life.begin(unit, anew=True)
 
@@ -88,9 +88,9 @@ class Roster:
 
     def forget(self, agent_id: str) -> None:
         """Nothing of an ended agent's past counts or is shown any more."""
-        unit = self._g.units.get(agent_id)
+        unit = self._services.units.get(agent_id)
         if unit is not None and unit.has_process:
-            self._g.say("forget", agent_id, "it still runs: stop it first")
+            self._services.say("forget", agent_id, "it still runs: stop it first")
             return
         if unit is not None and not unit.in_layout:
             self._remove(unit)
@@ -98,25 +98,25 @@ class Roster:
             unit.saved = SavedUnit(wanted=unit.saved.wanted)
         self._presences.strangers.pop(agent_id, None)
         self._link.publish(self._link.writer.clear(Kind.STATUS, agent_id))
-        self._g.changed()
+        self._services.changed()
 
     def apply(self, plan: Plan) -> None:
         """Another plan: do the difference and nothing else."""
         self.plan = plan
         self.fit_crews(self._scaler.crews)
         wanted = self.wanted()
-        for unit in [unit for unit in self._g.units.values() if unit.agent_id not in wanted]:
-            self._g.say("change", unit.agent_id, "the layout no longer names it")
+        for unit in [unit for unit in self._services.units.values() if unit.agent_id not in wanted]:
+            self._services.say("change", unit.agent_id, "the layout no longer names it")
             self.retire(unit, lambda: None)
         for name, spec in wanted.items():
             self._apply(name, spec)
         self._revive()
-        self._g.changed()
+        self._services.changed()
 
     def _apply(self, name: str, spec: RunSpec) -> None:
-        unit = self._g.units.get(name)
+        unit = self._services.units.get(name)
         if unit is None:
-            self._g.say("change", name, "the layout names it now")
+            self._services.say("change", name, "the layout names it now")
             self.start(name)
             return
         old, unit.spec = unit.spec, spec
@@ -124,26 +124,26 @@ class Roster:
             unit.in_layout = True
             self._life.begin(unit, anew=True)
         if differs(old, spec) and unit.saved.wanted:
-            self._g.say("change", name, "the layout changed what it is told: it is restarted")
+            self._services.say("change", name, "the layout changed what it is told: it is restarted")
             self._restart_changed(unit)
         else:
             self._write_spec(unit)
 
     def _revive(self) -> None:
         """`up` was called: what gave up or exited in order is tried again; what a person stopped stays stopped."""
-        for unit in self._g.units.values():
+        for unit in self._services.units.values():
             ended = unit.phase is Phase.STOPPED and unit.saved.wanted
             if unit.in_layout and (ended or unit.phase is Phase.CRASHLOOP):
                 self._life.begin(unit, anew=True)
 
     def _remove(self, unit: Unit) -> None:
         if unit.pane_id is not None:
-            self._g.crew.close([unit.pane_id])
-        self._g.units.pop(unit.agent_id, None)
+            self._services.agent_panes.close([unit.pane_id])
+        self._services.units.pop(unit.agent_id, None)
         self._link.publish(self._link.writer.clear(Kind.STATUS, unit.agent_id))
         with suppress(TmuxError):
-            self._g.crew.arrange(self._g.crew.tmux.panes())
-        self._g.changed()
+            self._services.agent_panes.arrange(self._services.agent_panes.tmux.panes())
+        self._services.changed()
 
     def _restart_changed(self, unit: Unit) -> None:
         self._write_spec(unit)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from swarm_tui.config.model import Policy
 from swarm_tui.domain import scaling
-from swarm_tui.domain.scaling import Crew as CrewFacts
+from swarm_tui.domain.scaling import RoleCount as CrewFacts
 from swarm_tui.supervisor import processes
 from swarm_tui.supervisor.loop import Call
 from swarm_tui.supervisor.unit import Phase, Unit
@@ -88,7 +88,7 @@ class Scaler:
         wished = max(self._wishes.get(role, 0), self.floors.get(role, 0))
         desired = max(0, wished - self._before(role))
         facts = self._facts(role)
-        memory = [processes.memory_of(u.saved.pid) for u in self._crew(role) if u.saved.pid]
+        memory = [processes.memory_of(u.saved.pid) for u in self._members(role) if u.saved.pid]
         step = scaling.scale(
             facts,
             desired,
@@ -109,32 +109,32 @@ class Scaler:
         else:
             self._asked.discard(role)
 
-    def _crew(self, role: str) -> list[Unit]:
+    def _members(self, role: str) -> list[Unit]:
         return [self.units[name] for name in self.crews.get(role, []) if name in self.units]
 
     def _facts(self, role: str) -> CrewFacts:
         low, high = self.limits[role]
-        crew = self._crew(role)
-        idle = [u.agent_id for u in crew if u.presence.active == 0 and not u.hung and u.phase is not Phase.STOPPING]
+        members = self._members(role)
+        idle = [u.agent_id for u in members if u.presence.active == 0 and not u.hung and u.phase is not Phase.STOPPING]
         return CrewFacts(
             role=role,
             low=low,
             high=high,
-            running=len(crew),
+            running=len(members),
             idle=tuple(reversed(idle)),
-            crashing=any(unit.phase is Phase.CRASHLOOP for unit in crew),
+            crashing=any(unit.phase is Phase.CRASHLOOP for unit in members),
             last_down=self._last_down.get(role),
             down_every=self.policy.scale_down_every,
         )
 
     def _up(self, role: str, number: int, desired: int) -> None:
-        crew = self.crews.setdefault(role, [])
-        free = [name for name in self.candidates.get(role, []) if name not in crew][:number]
-        crew += free
+        members = self.crews.setdefault(role, [])
+        free = [name for name in self.candidates.get(role, []) if name not in members][:number]
+        members += free
         for name in free:
             self._start(name)
         if free:
-            self._say("scale", "", f"{role}: up by {len(free)} to {len(crew)}; {desired} wished")
+            self._say("scale", "", f"{role}: up by {len(free)} to {len(members)}; {desired} wished")
 
     def _down(self, role: str, agent_id: str, desired: int) -> None:
         self._last_down[role] = time.monotonic()

@@ -7,10 +7,10 @@ from contextlib import suppress
 from swarm_tui.config.spec import keep_spec
 from swarm_tui.domain import restart
 from swarm_tui.supervisor import processes
-from swarm_tui.supervisor.crew import Made
-from swarm_tui.supervisor.ground import Ground
-from swarm_tui.supervisor.squatters import Squatters
-from swarm_tui.supervisor.unit import Phase, Presence, Unit
+from swarm_tui.supervisor.agent_panes import Made
+from swarm_tui.supervisor.services import Services
+from swarm_tui.supervisor.stray_processes import StrayProcesses
+from swarm_tui.supervisor.unit import BusPresence, Phase, Unit
 from swarm_tui.tmux.errors import TmuxError
 from swarm_tui.tmux.panes import Pane
 
@@ -18,9 +18,9 @@ from swarm_tui.tmux.panes import Pane
 class Starting:
     """Starts the units that wait; `ended(unit, pid)` is called when the kernel says that a process has ended."""
 
-    def __init__(self, ground: Ground, *, ended: Callable[[Unit, int], None]) -> None:
-        self._g, self._ended = ground, ended
-        self._squatters = Squatters(ground, gone=self.advance)
+    def __init__(self, services: Services, *, ended: Callable[[Unit, int], None]) -> None:
+        self._services, self._ended = services, ended
+        self._squatters = StrayProcesses(services, gone=self.advance)
         self._retry = 0.0
         self._pausing = False
         """tmux failed a moment ago, and is left alone for another."""
@@ -36,67 +36,67 @@ class Starting:
             return
         unit.set_timer(None)
         unit.phase = Phase.WAITING
-        self._g.loop.post(self.advance)
+        self._services.loop.post(self.advance)
 
     def advance(self) -> None:
         """Start all that wait and may start."""
-        if self._g.closing or self._pausing:
+        if self._services.closing or self._pausing:
             return
-        due = [unit for unit in self._g.units.values() if unit.phase is Phase.WAITING and self._may_start(unit)]
+        due = [unit for unit in self._services.units.values() if unit.phase is Phase.WAITING and self._may_start(unit)]
         if not due:
             return
         # Made first it is up first, wherever the layout names it.
         due.sort(key=lambda unit: unit.spec.role != "task-manager")
         try:
-            panes = self._g.crew.tmux.panes()
+            panes = self._services.agent_panes.tmux.panes()
             if not panes:
-                self._g.lost()
+                self._services.lost()
                 return
             for unit in due:
                 # The look-out can be here before whoever writes them at the beginning, and a file can be damaged.
-                keep_spec(self._g.crew.place.state.spec(unit.agent_id), unit.spec)
+                keep_spec(self._services.agent_panes.place.state.spec(unit.agent_id), unit.spec)
                 self._find_pane(unit, panes)
             for unit in [unit for unit in due if unit.pane_id is not None]:
                 unit.saved.incarnation += 1
                 assert unit.pane_id is not None
-                self._started(unit, self._g.crew.respawn(unit.pane_id, unit.spec, unit.saved.incarnation))
+                self._started(unit, self._services.agent_panes.respawn(unit.pane_id, unit.spec, unit.saved.incarnation))
             new = [unit for unit in due if unit.pane_id is None]
             for unit in new:
                 unit.saved.incarnation += 1
             if new:
-                made = self._g.crew.create([(unit.spec, unit.saved.incarnation) for unit in new], panes)
+                made = self._services.agent_panes.create([(unit.spec, unit.saved.incarnation) for unit in new], panes)
                 for unit, pane in zip(new, made, strict=True):
                     self._started(unit, pane)
             self._retry = 0.0
         except (TmuxError, OSError) as error:
             self._retry = min(5.0, self._retry * 2 or 0.25)
-            self._g.say("tmux", "", f"{error}; again in {self._retry:g} s")
+            self._services.say("tmux", "", f"{error}; again in {self._retry:g} s")
             self._pausing = True
-            self._g.loop.after(self._retry, self._look_and_advance)
+            self._services.loop.after(self._retry, self._look_and_advance)
             return
-        self._g.changed()
-        self._g.loop.post(self.advance)
+        self._services.changed()
+        self._services.loop.post(self.advance)
 
     def _look_and_advance(self) -> None:
         """After a failure some panes may be there all the same: take those over before making more."""
         self._pausing = False
         with suppress(TmuxError):
-            for pane in self._g.crew.mine(self._g.crew.tmux.panes()):
-                unit = self._g.units.get(pane.agent)
+            for pane in self._services.agent_panes.mine(self._services.agent_panes.tmux.panes()):
+                unit = self._services.units.get(pane.agent)
                 if unit is not None and unit.phase is Phase.WAITING and not pane.dead:
                     self.adopt(unit, pane)
         self.advance()
 
     def _find_pane(self, unit: Unit, panes: list[Pane]) -> None:
-        own = [pane for pane in self._g.crew.mine(panes) if pane.agent == unit.agent_id]
+        own = [pane for pane in self._services.agent_panes.mine(panes) if pane.agent == unit.agent_id]
         unit.pane_id = next((pane.pane_id for pane in own if pane.pane_id == unit.pane_id), None)
         if unit.pane_id is None and own:
             unit.pane_id = own[0].pane_id
-        self._g.crew.close([pane.pane_id for pane in own if pane.pane_id != unit.pane_id])
+        self._services.agent_panes.close([pane.pane_id for pane in own if pane.pane_id != unit.pane_id])
 
     def _may_start(self, unit: Unit) -> bool:
         for other_id, condition in unit.spec.depends_on.items():
-            other = self._g.units.get(other_id)
+            other = self._services.units.get(other_id)
             if other is None:
                 continue
             if not other.has_process or (condition == "registered" and not other.presence.registered):
@@ -105,7 +105,7 @@ class Starting:
 
     def _lives_elsewhere(self, unit: Unit) -> bool:
         """Whether another host runs an agent of this id; nothing runs twice, so this one waits for that one's end."""
-        host = self._g.elsewhere(unit.agent_id)
+        host = self._services.elsewhere(unit.agent_id)
         if host is None:
             if unit.waits_for_host:
                 unit.waits_for_host, unit.saved.reason = False, ""
@@ -113,16 +113,16 @@ class Starting:
         if not unit.waits_for_host:
             unit.waits_for_host = True
             unit.saved.reason = f"it runs on the host {host}: stop it there, or name it in one layout only"
-            self._g.say("elsewhere", unit.agent_id, unit.saved.reason)
+            self._services.say("elsewhere", unit.agent_id, unit.saved.reason)
         return True
 
     def _started(self, unit: Unit, made: Made) -> None:
         now = time.monotonic()
         unit.saved.history = restart.started(unit.saved.history, now)
-        unit.presence = Presence()
+        unit.presence = BusPresence()
         self._watch(unit, made)
         unit.next_start = None
-        self._g.say("start", unit.agent_id, f"pid {made.pid}, incarnation {unit.saved.incarnation}")
+        self._services.say("start", unit.agent_id, f"pid {made.pid}, incarnation {unit.saved.incarnation}")
 
     def _watch(self, unit: Unit, made: Made) -> None:
         unit.pane_id = made.pane_id
@@ -131,7 +131,7 @@ class Starting:
         unit.phase = Phase.RUNNING
         unit.hung = False
         unit.end_watch()
-        unit.unwatch = self._g.loop.watch(made.pid, lambda: self._ended(unit, made.pid))
+        unit.unwatch = self._services.loop.watch(made.pid, lambda: self._ended(unit, made.pid))
 
     def adopt(self, unit: Unit, pane: Pane) -> None:
         """Take over a pane that a former supervisor made; its process may have ended meanwhile."""

@@ -13,25 +13,25 @@ from swarm_tui.config.running import list_running
 from swarm_tui.protocol.bodies import Inbox
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.topics import Kind
-from swarm_tui.supervisor import store
+from swarm_tui.supervisor import state_file
 from swarm_tui.supervisor.adoption import Adoption
+from swarm_tui.supervisor.agent_panes import AgentPanes, Place
 from swarm_tui.supervisor.broker_pane import BrokerPane
-from swarm_tui.supervisor.crew import Crew, Place
-from swarm_tui.supervisor.departure import Departure, sharing
-from swarm_tui.supervisor.ground import Ground
+from swarm_tui.supervisor.bus_presence import Presences
+from swarm_tui.supervisor.host_commands import HostCommands
+from swarm_tui.supervisor.host_link import HostLink
+from swarm_tui.supervisor.host_reporter import HostReporter
 from swarm_tui.supervisor.lifecycle import Lifecycle
-from swarm_tui.supervisor.link import HostLink
-from swarm_tui.supervisor.lookout import Lookout
 from swarm_tui.supervisor.loop import STALL, Loop
-from swarm_tui.supervisor.operators import Operators
+from swarm_tui.supervisor.periodic_checks import PeriodicChecks
 from swarm_tui.supervisor.plan import Plan, load_plan, read_down
-from swarm_tui.supervisor.presence import Presences
-from swarm_tui.supervisor.removal import Removal
+from swarm_tui.supervisor.retained_cleanup import RetainedCleanup
 from swarm_tui.supervisor.roster import Roster
 from swarm_tui.supervisor.scaler import Scaler
-from swarm_tui.supervisor.store import Former, Saved
+from swarm_tui.supervisor.services import Services
+from swarm_tui.supervisor.shutdown import OrderlyShutdown, sharing
+from swarm_tui.supervisor.state_file import Former, Saved
 from swarm_tui.supervisor.unit import Phase, Unit
-from swarm_tui.supervisor.voice import Voice
 from swarm_tui.tmux.panes import Pane
 from swarm_tui.tmux.server import Tmux
 
@@ -47,30 +47,30 @@ class Supervisor:
         self.units: dict[str, Unit] = {}
         self.lost = False
         """The tmux server, or the pane that we ran in, went away."""
-        self._departure: Departure | None = None
+        self._shutdown: OrderlyShutdown | None = None
         self._code = 0
         layout = plan.layout
         self.loop = Loop(
-            on_error=lambda error: self.voice.mistake(error), on_stall=lambda s: self.lookout.stood_still(s)
+            on_error=lambda error: self.reporter.mistake(error), on_stall=lambda s: self.lookout.stood_still(s)
         )
         place = Place(swarm=plan.swarm, session=plan.session, tiled=layout.tmux.arrange == "tiled", state=state)
-        self.crew = Crew(tmux, place)
+        self.agent_panes = AgentPanes(tmux, place)
         self.presences = Presences(self.units, plan.host)
         self.link = HostLink(plan, self.loop, on_event=self._hear, on_foreign=self._hear_foreign, on_link=self._linked)
-        self.voice = Voice(plan, state, self.loop, self.link, self.presences)
-        self.say = self.voice.say
-        ground = Ground(
+        self.reporter = HostReporter(plan, state, self.loop, self.link, self.presences)
+        self.say = self.reporter.say
+        services = Services(
             self.loop,
-            self.crew,
+            self.agent_panes,
             layout.supervisor,
             self.units,
             say=self.say,
-            changed=self.voice.changed,
+            changed=self.reporter.changed,
             drain=self._drain,
             elsewhere=self.presences.host_of,
             lost=self._tmux_lost,
         )
-        self.life = Lifecycle(ground)
+        self.life = Lifecycle(services)
         self._fit_figures()
         self.scaler = Scaler(
             self.units,
@@ -81,15 +81,15 @@ class Supervisor:
             elsewhere=self.presences.number_elsewhere,
             say=self.say,
         )
-        self.voice.crews, self.voice.floors = self.scaler.crews, self.scaler.floors
-        self.operators = Operators(
+        self.reporter.crews, self.reporter.floors = self.scaler.crews, self.scaler.floors
+        self.operators = HostCommands(
             self.units,
             self.loop,
             self.link,
             self.life,
             self.scaler,
             state,
-            rows=self.voice.rows,
+            rows=self.reporter.rows,
             say=self.say,
             forget=lambda agent_id: self.roster.forget(agent_id),
         )
@@ -97,27 +97,29 @@ class Supervisor:
             plan, state, self.life, self.scaler, self.link, self.presences, restart=self.operators.restart
         )
         self.adoption = Adoption(self.roster, self.life)
-        self.lookout = Lookout(self.life, self.link, self.presences, self.voice, looked=self._looked)
+        self.lookout = PeriodicChecks(self.life, self.link, self.presences, self.reporter, looked=self._looked)
         port = plan.embedded_port
-        self.broker = None if port is None else BrokerPane(self.loop, self.crew, port, layout.supervisor, self.say)
+        self.broker = (
+            None if port is None else BrokerPane(self.loop, self.agent_panes, port, layout.supervisor, self.say)
+        )
 
     def run(self) -> int:
         """Adopt what runs, start what does not, and keep it so until told to go down."""
-        saved = store.load(self.state)
-        if saved is None and store.store_path(self.state).exists():
-            self.say("state", "", f"{store.store_path(self.state)} makes no sense: restarts are counted anew")
+        saved = state_file.load(self.state)
+        if saved is None and state_file.store_path(self.state).exists():
+            self.say("state", "", f"{state_file.store_path(self.state)} makes no sense: restarts are counted anew")
         saved = saved or Saved()
-        if saved.boot != store.boot_id():
+        if saved.boot != state_file.boot_id():
             saved = Saved(crews=saved.crews, floors=saved.floors)
-        self.voice.go_on(saved.events)
+        self.reporter.go_on(saved.events)
         self.scaler.go_on(saved.floors)
         self.adoption.take_over(saved)
         self.loop.on_signal(signal.SIGTERM, self._asked_to_end)
         self.loop.on_signal(signal.SIGUSR2, self.reload)
         self.loop.on_signal(signal.SIGHUP, self._tmux_lost)
-        self.link.start(self.voice.offline())
-        self.voice.former = saved.former
-        self.voice.write()
+        self.link.start(self.reporter.offline())
+        self.reporter.former = saved.former
+        self.reporter.write()
         if read_down(self.state) is not None:
             self.loop.post(self.go_down)
         else:
@@ -129,10 +131,10 @@ class Supervisor:
             else:
                 self._begin(time.monotonic() + SESSION_WAIT)
         if saved.former is not None:
-            Removal(self.life.ground, self.plan, saved.former, done=self._moved_away).look()
+            RetainedCleanup(self.life.services, self.plan, saved.former, done=self._moved_away).look()
         self.lookout.start()
         self.loop.run()
-        self.voice.write()
+        self.reporter.write()
         # Whoever lost its pane must make another at once, before anything can end it.
         self.link.close(0.1 if self.lost else 2.0)
         self.loop.close()
@@ -166,42 +168,42 @@ class Supervisor:
     def reload(self) -> None:
         """The plan may have changed: apply the difference and nothing else."""
         plan = load_plan(self.state)
-        if plan is None or self._departure is not None:
+        if plan is None or self._shutdown is not None:
             return
         if (plan.layout.broker, plan.embedded_port) != (self.plan.layout.broker, self.plan.embedded_port):
             self.say("change", "", "another broker: a successor takes over with it")
             if plan.layout.broker.url != self.plan.layout.broker.url:
                 alone = not (self.plan.join or self.presences.others())
                 port = self.plan.embedded_port
-                self.voice.former = Former(broker=self.plan.layout.broker, alone=alone, port=port)
+                self.reporter.former = Former(broker=self.plan.layout.broker, alone=alone, port=port)
             self._code = 1
             self.loop.stop()
             return
-        self.plan = self.voice.plan = plan
-        self.life.ground.figures = plan.layout.supervisor
+        self.plan = self.reporter.plan = plan
+        self.life.services.figures = plan.layout.supervisor
         self._fit_figures()
         self.scaler.policy = plan.layout.policy
         self.roster.apply(plan)
 
     def _fit_figures(self) -> None:
-        figures = self.life.ground.figures
-        self.crew.tmux.timeout = figures.tmux_wait
+        figures = self.life.services.figures
+        self.agent_panes.tmux.timeout = figures.tmux_wait
         # Standing still must be noticed before anybody is judged by it.
         self.loop.stall = min(STALL, figures.silent_after / 4)
 
     def _moved_away(self) -> None:
-        former, self.voice.former = self.voice.former, None
+        former, self.reporter.former = self.reporter.former, None
         if former is not None and former.port is not None and former.port != self.plan.embedded_port:
             self._let_go(former.port)
-        self.voice.changed()
+        self.reporter.changed()
 
     def _let_go(self, port: int) -> None:
         """The broker of ours that the swarm was moved away from ends, unless other swarms use it."""
-        broker = BrokerPane(self.loop, self.crew, port, self.life.ground.figures, self.say)
+        broker = BrokerPane(self.loop, self.agent_panes, port, self.life.services.figures, self.say)
         broker.leave(sharing(port, self.plan.swarm, list_running()))
 
     def _looked(self, panes: list[Pane]) -> None:
-        if self._departure is not None:
+        if self._shutdown is not None:
             return
         if self.broker is not None and self.broker.pane(panes) is None:
             self.broker.ensure()
@@ -211,13 +213,13 @@ class Supervisor:
     # The bus.
 
     def _hear(self, event: Event) -> None:
-        if self._departure is not None and self._departure.hear(event):
+        if self._shutdown is not None and self._shutdown.hear(event):
             return
         self.operators.hear(event)
         strangers = len(self.presences.strangers)
         self._moved(self.presences.hear(event, time.monotonic()))
         if len(self.presences.strangers) != strangers:
-            self.voice.changed()
+            self.reporter.changed()
 
     def _hear_foreign(self, agent_id: str) -> None:
         self._moved(self.presences.hear_foreign(agent_id, time.monotonic()))
@@ -231,13 +233,13 @@ class Supervisor:
             self.operators.idle(unit)
         if unit.presence.registered:
             self.loop.post(self.life.advance)
-        self.voice.changed()
+        self.reporter.changed()
 
     def _linked(self, link: Link) -> None:
         self.say("bus", "", "connected" if link.up else f"not connected: {link.reason}")
         if link.up:
             self.presences.stood_still(time.monotonic())
-        self.voice.changed()
+        self.reporter.changed()
 
     def _drain(self, unit: Unit) -> bool:
         if not self.link.is_up or unit.spec.dialect != "swarm":
@@ -258,7 +260,7 @@ class Supervisor:
 
     def _tmux_lost(self) -> None:
         """The server, or our pane in it, is gone: whoever runs us makes a new pane, and our successor all else."""
-        if self._departure is None:
+        if self._shutdown is None:
             self._code, self.lost = 1, True
             self.loop.stop()
 
@@ -266,10 +268,10 @@ class Supervisor:
         """End everything in reverse order, clear what the swarm retained, and leave."""
         request = read_down(self.state)
         now = request is not None and request.now
-        if self._departure is not None:
-            self._departure.hurry(now)
+        if self._shutdown is not None:
+            self._shutdown.hurry(now)
             return
         purge = request is not None and request.purge
-        self._departure = Departure(self, drain=not now, purge=purge, done=self.loop.stop)
-        self.voice.waits_for = self._departure.waits_for
-        self._departure.begin()
+        self._shutdown = OrderlyShutdown(self, drain=not now, purge=purge, done=self.loop.stop)
+        self.reporter.waits_for = self._shutdown.waits_for
+        self._shutdown.begin()

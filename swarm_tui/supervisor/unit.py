@@ -9,7 +9,7 @@ from swarm_tui.config.model import RunSpec
 from swarm_tui.domain.states import AgentState
 from swarm_tui.protocol.bodies import PaneStatus
 from swarm_tui.supervisor.loop import Call, Timer
-from swarm_tui.supervisor.store import SavedUnit
+from swarm_tui.supervisor.state_file import SavedUnit
 
 
 class Phase(StrEnum):
@@ -24,7 +24,7 @@ class Phase(StrEnum):
     CRASHLOOP = "crashloop"
 
 
-class Presence(Struct, kw_only=True):
+class BusPresence(Struct, kw_only=True):
     """What the bus says of it; `heard` is on the monotonic clock."""
 
     heard: float | None = None
@@ -43,7 +43,7 @@ class Unit:
         self.spec = spec
         self.saved = saved or SavedUnit()
         self.phase = Phase.WAITING
-        self.presence = Presence()
+        self.presence = BusPresence()
         self.pane_id: str | None = None
         self.hung = False
         self.restarting = False

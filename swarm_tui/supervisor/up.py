@@ -15,11 +15,11 @@ from swarm_tui.config.paths import StateDir, state_dir
 from swarm_tui.config.resolve import session_name
 from swarm_tui.config.running import Running, load_running, save_running
 from swarm_tui.protocol.bodies import PaneStatus
-from swarm_tui.supervisor import processes, store
-from swarm_tui.supervisor.choose import Choice, NoBrokerError, choose_broker
-from swarm_tui.supervisor.mending import mend, take_notes
+from swarm_tui.supervisor import processes, state_file
+from swarm_tui.supervisor.broker_choice import Choice, NoBrokerError, choose_broker
+from swarm_tui.supervisor.host_access import Say, UpError, server, supervisor_alive, tell
 from swarm_tui.supervisor.plan import Plan, differs, down_path, load_plan, save_plan
-from swarm_tui.supervisor.service import Say, UpError, server, supervisor_alive, tell
+from swarm_tui.supervisor.supervisor_pane import mend, take_notes
 from swarm_tui.tmux.server import check_version
 
 
@@ -133,15 +133,15 @@ def bring_up(ready: Prepared, say: Say) -> None:
 
 def forget_ended(state: StateDir) -> None:
     """A new life of the swarm begins: what the last one wished to stop or had counted no longer holds."""
-    if not supervisor_alive(store.load(state)):
-        remove(store.store_path(state))
+    if not supervisor_alive(state_file.load(state)):
+        remove(state_file.store_path(state))
     remove(down_path(state))
     take_notes(state)
 
 
 def renew_supervisor(state: StateDir) -> str:
     """Have a supervisor of another version followed by one of this; that version, empty when there was none."""
-    saved = store.load(state)
+    saved = state_file.load(state)
     if saved is None or not supervisor_alive(saved) or saved.version == __version__:
         return ""
     processes.signal_one(saved.pid, saved.start_time, signal.SIGTERM)
@@ -150,7 +150,7 @@ def renew_supervisor(state: StateDir) -> str:
 
 def of_another_version(state: StateDir) -> dict[str, str]:
     """The agents that run and are of another version of the package, with theirs."""
-    saved = store.load(state)
+    saved = state_file.load(state)
     units = saved.units.items() if saved is not None else ()
     return {name: unit.version for name, unit in units if unit.pid and unit.version not in ("", __version__)}
 
@@ -166,7 +166,7 @@ class Wait(Struct, kw_only=True):
 
 def progress(plan: Plan, state: StateDir) -> Wait:
     """Read how far it is, as the supervisor of this plan says it."""
-    saved = store.load(state)
+    saved = state_file.load(state)
     if saved is None or not supervisor_alive(saved) or saved.plan != plan.identity():
         return Wait()
     found = Wait(known=bool(saved.rows) or not plan.layout.agents)

@@ -18,7 +18,7 @@ from swarm_tui.bus.mqtt import MqttBus
 from swarm_tui.config.model import Broker, HandlerSpec, RunSpec, TypeRule
 from swarm_tui.config.paths import StateDir
 from swarm_tui.config.spec import write_spec
-from swarm_tui.domain.dispatch import Rule, Settings
+from swarm_tui.domain.dispatch import DispatchSettings, TypePolicy
 from swarm_tui.journal.dispatch import Journal
 from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.codec import Writer, decode
@@ -29,7 +29,7 @@ from tests.bench.reference import pingpong
 from tests.conftest import RealBroker, pick_port
 
 SWARM = "bench"
-RULES = {"noop": Rule(roles=("general",))}
+RULES = {"noop": TypePolicy(roles=("general",))}
 
 
 class Shell:
@@ -40,7 +40,7 @@ class Shell:
         self._ids = 0
         self.writer = Writer(SWARM, "tm", "task-manager", new_id=self._id, clock=time.time)
         self.engine = Engine(
-            Settings(rules=RULES, max_open=10**6), journal, self.writer, self._publish,
+            DispatchSettings(rules=RULES, max_open=10**6), journal, self.writer, self._publish,
             log=print, monotonic=time.monotonic, wall=time.time, chance=lambda: 0.5,
         )  # fmt: skip
 

@@ -19,7 +19,7 @@ from swarm_tui.bus.session import clear_retained
 from swarm_tui.config.model import Broker
 from swarm_tui.config.paths import broker_dir, state_dir
 from swarm_tui.protocol.bodies import PaneStatus
-from swarm_tui.supervisor import processes, store
+from swarm_tui.supervisor import processes, state_file
 from swarm_tui.tmux.errors import TmuxError
 from swarm_tui.tmux.panes import Pane
 from swarm_tui.tmux.server import Tmux
@@ -95,8 +95,8 @@ class Swarm:
 
     # What is.
 
-    def saved(self) -> store.Saved:
-        return store.load(self.state) or store.Saved()
+    def saved(self) -> state_file.Saved:
+        return state_file.load(self.state) or state_file.Saved()
 
     def rows(self) -> dict[str, PaneStatus]:
         return {row.agent_id: row for row in self.saved().rows}

@@ -145,7 +145,7 @@ def test_what_it_says_to_a_command_line(argv: list[str], code: int, words: str) 
 
 
 def test_flag_over_environment_over_file(tmp_path: Path) -> None:
-    from swarm_tui.agent.options import parse
+    from swarm_tui.agent.command_line import parse
     from swarm_tui.agent.settings import resolve
 
     path = tmp_path / "mqtt.yml"

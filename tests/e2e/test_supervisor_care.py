@@ -15,7 +15,7 @@ import pytest
 from swarm_tui import __version__
 from swarm_tui.supervisor import processes
 from swarm_tui.supervisor.plan import plan_path
-from swarm_tui.supervisor.store import store_path
+from swarm_tui.supervisor.state_file import store_path
 from swarm_tui.tmux.commands import agent_tags, tags
 from tests.conftest import RealBroker
 from tests.e2e.supervisor_ground import LIGHT, Swarm, light, own, retained, sleeper

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from swarm_tui.supervisor import processes, store
+from swarm_tui.supervisor import processes, state_file
 from swarm_tui.supervisor.broker_pane import listens
 from swarm_tui.supervisor.plan import DownRequest, ask_down
-from swarm_tui.tmux.outside import agent_panes
+from swarm_tui.tmux.libtmux_view import agent_panes
 from tests.conftest import RealBroker
 from tests.e2e.supervisor_ground import Swarm, light, own, retained, sleeper
 from tests.wait import until
@@ -283,7 +283,7 @@ def test_up_names_agents_of_another_version_and_renews_the_supervisor(make: Make
     swarm.kill(former, signal.SIGSTOP)
     saved = swarm.saved()
     saved.version = saved.units["a"].version = "0.0.1"
-    store.save(swarm.state, saved)
+    state_file.save(swarm.state, saved)
     line = [sys.executable, "-m", "swarm_tui", "up", str(swarm.path), "--detach"]
     with subprocess.Popen(line, stderr=subprocess.PIPE, text=True, cwd=swarm.folder) as process:
         until(lambda: "was of 0.0.1" in (process.stderr.readline() if process.stderr else ""), what="its word")

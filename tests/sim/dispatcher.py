@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from swarm_tui.agent.roles.task_manager.engine import Engine
 from swarm_tui.bus.port import Link
 from swarm_tui.domain.dispatch.core import OWN_SLEEP
+from swarm_tui.domain.dispatch.leadership import Leadership
 from swarm_tui.domain.dispatch.model import LinkDown, LinkUp, Tick
-from swarm_tui.domain.dispatch.reign import Reign
 from swarm_tui.journal.dispatch import Journal
 from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.codec import Writer, decode
@@ -64,7 +64,7 @@ class SimDispatcher:
         )  # fmt: skip
         self.engine.restore()
         self.epoch = max(int(self.journal.meta("epoch") or 0), swarm.retained_epoch()) + 1
-        self.reign = Reign(self.instance, self.epoch)
+        self.leadership = Leadership(self.instance, self.epoch)
         self.bus = SimBus(swarm.broker, dispatcher_client_id(SWARM), clean=False)
         self.bus.set_will(self.presence(online=False))
         for kind in HEARD:
@@ -147,15 +147,15 @@ class SimDispatcher:
             if isinstance(item, Event):
                 body = item.body
                 self.marked = self.marked or (isinstance(body, b.Inbox) and body.reason == self.marker)
-                doubted = self.reign.doubts
-                sifted += self.reign.sift(item, marked=self.marked) if self.leading else [item]
-                if doubted and not self.reign.doubts:
+                doubted = self.leadership.doubts
+                sifted += self.leadership.sift(item, marked=self.marked) if self.leading else [item]
+                if doubted and not self.leadership.doubts:
                     self.bus.publish(self.presence(online=True))
-                if self.reign.over:
+                if self.leadership.over:
                     self.gone = True
                     break
             elif self.leading and isinstance(item, LinkUp):
-                self.reign.doubt(LinkUp())
+                self.leadership.doubt(LinkUp())
             else:
                 sifted.append(item)
         return sifted
@@ -173,7 +173,7 @@ class SimDispatcher:
             return True
         if self.leading and now - self.stopped_at > OWN_SLEEP:
             self._mark()
-            self.reign.doubt()
+            self.leadership.doubt()
         self.goes_on_at = None
         for bus in self.swarm.rng.sample([self.bus, self.ear], 2):
             bus.go_on()
@@ -206,7 +206,7 @@ class SimDispatcher:
         except Died:
             self.kill()
             return
-        if self.reign.doubts:
+        if self.leadership.doubts:
             pass
         elif self.leading and self.engine.open_count() == 0:
             self.bus.publish(self.writer.clear(Kind.DISPATCHER))

@@ -6,18 +6,18 @@ from typing import Any
 from msgspec import Struct
 
 from swarm_tui.bus.memory import MemoryBroker, MemoryBus
-from swarm_tui.domain.dispatch.model import Rule, Settings
+from swarm_tui.domain.dispatch.model import DispatchSettings, TypePolicy
 
 SWARM = "sim"
 START = 1_700_000_000.0
 #: Seconds after which the broker ends the connection of a client of which it hears nothing: one and a half keepalives.
 KEEPALIVE = 22.5
 RULES = {
-    "noop": Rule(roles=("general",), max_attempts=50),
-    "database.migrate": Rule(roles=("general",), idempotent=False, max_attempts=50),
-    "deployment.deploy": Rule(roles=("general",), idempotent=False, approve=True, max_attempts=50),
+    "noop": TypePolicy(roles=("general",), max_attempts=50),
+    "database.migrate": TypePolicy(roles=("general",), idempotent=False, max_attempts=50),
+    "deployment.deploy": TypePolicy(roles=("general",), idempotent=False, approve=True, max_attempts=50),
 }
-SETTINGS = Settings(rules=RULES, approve_within=60.0)
+SETTINGS = DispatchSettings(rules=RULES, approve_within=60.0)
 
 
 class Time:

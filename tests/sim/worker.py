@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from swarm_tui.bus.port import Link
-from swarm_tui.domain.worker import Me, Worker
+from swarm_tui.domain.worker import Worker, WorkerIdentity
 from swarm_tui.domain.worker.actions import Answer, Beat, Ignore, Lease, Listen, Run, Save, Say, Stop
 from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.codec import Writer, decode
@@ -32,7 +32,9 @@ class SimWorker:
         self.life += 1
         self.alive = True
         self.incarnation = f"{self.agent_id}-{self.life}"
-        me = Me(agent_id=self.agent_id, role="general", incarnation=self.incarnation, types=frozenset(RULES))
+        me = WorkerIdentity(
+            agent_id=self.agent_id, role="general", incarnation=self.incarnation, types=frozenset(RULES)
+        )
         self.core = Worker(me, self.swarm.new_id)
         self.core.owe(self.owed.values())
         self.work: dict[str, tuple[float, Lease]] = {}

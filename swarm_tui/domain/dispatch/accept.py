@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from swarm_tui.domain.dispatch.model import Job
 from swarm_tui.domain.dispatch.offer import declared
-from swarm_tui.domain.dispatch.same import same_body
+from swarm_tui.domain.dispatch.sameness import same_body
 from swarm_tui.domain.dispatch.turn import Turn
 from swarm_tui.domain.dispatch.waiting import enqueue, expire, until, wake
 from swarm_tui.domain.states import TaskState

@@ -3,7 +3,7 @@
 from typing import Any
 
 from swarm_tui.domain.dispatch import foreign
-from swarm_tui.domain.dispatch.model import Attempt, Job, Seat
+from swarm_tui.domain.dispatch.model import AgentRecord, Attempt, Job
 from swarm_tui.domain.dispatch.offer import offer_of
 from swarm_tui.domain.dispatch.outcomes import fence, is_current, lost, renew, stop, take_back
 from swarm_tui.domain.dispatch.processes import gone, held
@@ -18,59 +18,59 @@ from swarm_tui.protocol.topics import Kind
 OFFER_AGAIN = 5.0
 
 
-def _seat(turn: Turn, agent_id: str, *, live: bool) -> Seat:
-    seat = turn.state.seats.get(agent_id)
-    if seat is None:
-        seat = turn.state.seats[agent_id] = Seat(agent_id=agent_id, known_since=turn.now)
+def _record(turn: Turn, agent_id: str, *, live: bool) -> AgentRecord:
+    record = turn.state.agents.get(agent_id)
+    if record is None:
+        record = turn.state.agents[agent_id] = AgentRecord(agent_id=agent_id, known_since=turn.now)
     if live:
-        seat.seen = turn.now
-    return seat
+        record.seen = turn.now
+    return record
 
 
 def status(turn: Turn, event: Event) -> None:
     """agents/<id>/status: birth, change, will, or cleared."""
     if isinstance(event.body, Cleared):
-        turn.state.seats.pop(event.key, None)
+        turn.state.agents.pop(event.key, None)
         return
     body = event.body
     assert isinstance(body, Status)
-    seat = _seat(turn, event.key, live=not event.retained and body.status != "offline")
-    back = seat.status == "offline" or seat.greeted < turn.state.linked
+    record = _record(turn, event.key, live=not event.retained and body.status != "offline")
+    back = record.status == "offline" or record.greeted < turn.state.linked
     if body.status == "offline":
-        if body.incarnation in (None, seat.incarnation) or seat.incarnation is None:
-            seat.status, seat.incarnation = "offline", body.incarnation or seat.incarnation
+        if body.incarnation in (None, record.incarnation) or record.incarnation is None:
+            record.status, record.incarnation = "offline", body.incarnation or record.incarnation
         return
-    if event.retained and _is_older(seat, body):
+    if event.retained and _is_older(record, body):
         return
-    seat.status, seat.started_at = body.status, body.started_at
-    seat.types = frozenset(body.capabilities or ())
-    seat.role = canonical_role(body.role or event.role or seat.role)
-    seat.capacity = max(0, body.capacity) if body.capacity is not None else 1
-    if body.incarnation is not None and body.incarnation != seat.incarnation:
-        seat.former = (seat.pid, seat.incarnation)
-        seat.incarnation, seat.known_since = body.incarnation, turn.now
-    seat.pid = body.pid
-    _new_incarnation(turn, seat)
+    record.status, record.started_at = body.status, body.started_at
+    record.types = frozenset(body.capabilities or ())
+    record.role = canonical_role(body.role or event.role or record.role)
+    record.capacity = max(0, body.capacity) if body.capacity is not None else 1
+    if body.incarnation is not None and body.incarnation != record.incarnation:
+        record.former = (record.pid, record.incarnation)
+        record.incarnation, record.known_since = body.incarnation, turn.now
+    record.pid = body.pid
+    _new_incarnation(turn, record)
     if back and not event.retained:
-        seat.greeted = turn.now
-        offer_again(turn, seat.agent_id)
+        record.greeted = turn.now
+        offer_again(turn, record.agent_id)
 
 
-def _is_older(seat: Seat, body: Status) -> bool:
+def _is_older(record: AgentRecord, body: Status) -> bool:
     """Whether a broker that lost its newest words retains a birth of before the one that we know."""
-    if body.incarnation == seat.incarnation or body.started_at is None or seat.started_at is None:
+    if body.incarnation == record.incarnation or body.started_at is None or record.started_at is None:
         return False
-    return body.started_at < seat.started_at
+    return body.started_at < record.started_at
 
 
-def _new_incarnation(turn: Turn, seat: Seat) -> None:
+def _new_incarnation(turn: Turn, record: AgentRecord) -> None:
     """What an older incarnation held is lost: its successor has ended that work before it said online."""
-    if seat.incarnation is None:
+    if record.incarnation is None:
         return
-    for job in held(turn, seat.agent_id):
+    for job in held(turn, record.agent_id):
         attempt = job.current
-        if attempt is not None and attempt.incarnation not in (None, seat.incarnation):
-            gone(turn, job, f"{seat.agent_id} began anew")
+        if attempt is not None and attempt.incarnation not in (None, record.incarnation):
+            gone(turn, job, f"{record.agent_id} began anew")
 
 
 def offer_again(turn: Turn, agent_id: str) -> None:
@@ -86,22 +86,22 @@ def offer_again(turn: Turn, agent_id: str) -> None:
 def heartbeat(turn: Turn, event: Event, body: Heartbeat) -> None:
     """agents/heartbeat: a sign of life, which names the leases held and the results not yet acknowledged."""
     agent_id = body.agent_id
-    seat = _seat(turn, agent_id, live=True)
-    if seat.foreign and body.uptime is not None:
-        foreign.heartbeat(turn, event, seat, body.uptime)
-    if body.incarnation is not None and body.incarnation != seat.incarnation:
-        if seat.incarnation is not None and seat.status != "offline":
+    record = _record(turn, agent_id, live=True)
+    if record.foreign and body.uptime is not None:
+        foreign.heartbeat(turn, event, record, body.uptime)
+    if body.incarnation is not None and body.incarnation != record.incarnation:
+        if record.incarnation is not None and record.status != "offline":
             return
-        seat.former, seat.incarnation = (seat.pid, seat.incarnation), body.incarnation
-        _new_incarnation(turn, seat)
+        record.former, record.incarnation = (record.pid, record.incarnation), body.incarnation
+        _new_incarnation(turn, record)
     if event.role:
-        seat.role = canonical_role(event.role)
+        record.role = canonical_role(event.role)
     if body.capacity is not None:
-        seat.capacity = max(0, body.capacity)
+        record.capacity = max(0, body.capacity)
     if body.state in ("online", "busy", "draining"):
-        seat.status = body.state
-    elif seat.status == "offline" and (seat.incarnation is not None or seat.foreign):
-        seat.status = "online"
+        record.status = body.state
+    elif record.status == "offline" and (record.incarnation is not None or record.foreign):
+        record.status = "online"
     named = {name for entry in body.tasks if (name := _named(turn, agent_id, entry, working=True))}
     named |= {name for entry in body.finished if (name := _named(turn, agent_id, entry, working=False))}
     if body.task_id is not None and body.task_id not in named:
@@ -143,8 +143,8 @@ def _ask_result(turn: Turn, job: Job, attempt: Attempt) -> None:
 def _remind(turn: Turn, job: Job, named: bool) -> None:
     """Say again what the agent seems not to have heard: the offer, or the order to stop."""
     attempt, lease = job.current, turn.state.leases.get(job.task_id)
-    seat = turn.state.seats.get(job.agent_id or "")
-    if attempt is None or lease is None or turn.now - lease.offered < OFFER_AGAIN or (seat and seat.foreign):
+    record = turn.state.agents.get(job.agent_id or "")
+    if attempt is None or lease is None or turn.now - lease.offered < OFFER_AGAIN or (record and record.foreign):
         return
     if job.cancelling is not None:
         stop(turn, job, attempt, job.cancelling)
@@ -154,17 +154,21 @@ def _remind(turn: Turn, job: Job, named: bool) -> None:
 
 def alive(turn: Turn, agent_id: str) -> None:
     """Any other message of an agent that is known: it lives."""
-    seat = turn.state.seats.get(agent_id)
-    if seat is not None:
-        seat.seen = turn.now
+    record = turn.state.agents.get(agent_id)
+    if record is not None:
+        record.seen = turn.now
 
 
 def shutdown(turn: Turn, body: Shutdown) -> None:
     """agents/shutdown: it leaves in order, and what it held is given back."""
-    seat = turn.state.seats.get(body.agent_id)
-    if seat is not None and None not in (body.incarnation, seat.incarnation) and body.incarnation != seat.incarnation:
+    record = turn.state.agents.get(body.agent_id)
+    if (
+        record is not None
+        and None not in (body.incarnation, record.incarnation)
+        and body.incarnation != record.incarnation
+    ):
         return  # Its successor lives.
-    if seat is not None:
-        seat.status = "offline"
+    if record is not None:
+        record.status = "offline"
     for job in held(turn, body.agent_id):
         lost(turn, job, f"{body.agent_id} shut down", left=True)

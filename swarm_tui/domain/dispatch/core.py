@@ -2,8 +2,18 @@
 
 from itertools import islice
 
-from swarm_tui.domain.dispatch import accept, agents, claims, foreign, operators, outcomes, processes, scale, waiting
-from swarm_tui.domain.dispatch.model import Action, Job, LinkDown, LinkUp, Moment, Seat, State, Tick
+from swarm_tui.domain.dispatch import (
+    accept,
+    adopted_claims,
+    agents,
+    demand,
+    foreign,
+    operators,
+    outcomes,
+    processes,
+    waiting,
+)
+from swarm_tui.domain.dispatch.model import Action, AgentRecord, Job, LinkDown, LinkUp, Moment, State, Tick
 from swarm_tui.domain.dispatch.offer import able, is_live, pump
 from swarm_tui.domain.dispatch.outcomes import GIVEN
 from swarm_tui.domain.dispatch.turn import Turn
@@ -66,7 +76,7 @@ def lead(state: State, epoch: int, moment: Moment) -> list[Action]:
     turn = Turn(state, moment)
     state.epoch, state.leading, state.last_now = epoch, True, moment.now
     _grant_all(turn)
-    for agent_id in sorted(state.seats.keys() | state.held_by.keys()):
+    for agent_id in sorted(state.agents.keys() | state.held_by.keys()):
         turn.say(Kind.INBOX, Inbox(command="inventory", dispatcher=state.me), agent_id)
     pump(turn)
     return turn.actions
@@ -122,14 +132,14 @@ def forget(state: State, keep: int = 1000) -> None:
 
 def _hear(turn: Turn, event: Event) -> None:
     kind, body, state = event.kind, event.body, turn.state
-    seat = state.seats.get(event.sender)
-    if seat is not None and seat.foreign and kind not in (Kind.STATUS, Kind.SHUTDOWN):
-        foreign.heard(turn, event, seat)
+    record = state.agents.get(event.sender)
+    if record is not None and record.foreign and kind not in (Kind.STATUS, Kind.SHUTDOWN):
+        foreign.heard(turn, event, record)
     if kind in _TASKS and isinstance(body, Task):
         accept.submit(turn, event, body)
         job = state.jobs.get(body.task_id)
         if job is not None and (state.claims or state.ends):
-            end = claims.claimed_before(turn, job)
+            end = adopted_claims.claimed_before(turn, job)
             if end is not None:
                 _answer(turn, job, end, event.at)
     elif isinstance(body, Started | Progress | Complete | Failed | Declined):
@@ -139,7 +149,7 @@ def _hear(turn: Turn, event: Event) -> None:
             _answer(turn, job, body, event.at)
         elif isinstance(body, Complete | Failed) and event.sender != state.me:
             outcomes.ack(turn, body.task_id, body)
-            claims.ended_before(turn, body)
+            adopted_claims.ended_before(turn, body)
             turn.note(f"{body.agent_id} ended {body.task_id}, of which the journal knows nothing")
     elif kind is Kind.STATUS:
         agents.status(turn, event)
@@ -154,9 +164,9 @@ def _hear(turn: Turn, event: Event) -> None:
     elif kind is Kind.HALT:
         operators.halt(turn, event)
     elif isinstance(body, Assigned):
-        claims.claim(turn, body, event.sender)
+        adopted_claims.claim(turn, body, event.sender)
     elif kind is Kind.SCALE:
-        scale.heard(turn, event, body if isinstance(body, Scale) else None)
+        demand.heard(turn, event, body if isinstance(body, Scale) else None)
 
 
 def _answer(turn: Turn, job: Job, body: Started | Progress | Complete | Failed | Declined, at: float) -> None:
@@ -180,7 +190,7 @@ def _tick(turn: Turn) -> None:
     if not turn.state.leading:
         return
     _alone(turn)
-    scale.look(turn)
+    demand.look(turn)
     shunned = turn.state.shunned
     if len(shunned) > 1000:
         turn.state.shunned = {key: end for key, end in shunned.items() if end > turn.now}
@@ -206,11 +216,11 @@ def _lease(turn: Turn, job: Job) -> None:
 
 def _counts(turn: Turn, job: Job) -> bool:
     """Whether the lease that is over was a try: the work had begun, or an agent that is there did not begin it."""
-    attempt, seat = job.current, turn.state.seats.get(job.agent_id or "")
+    attempt, record = job.current, turn.state.agents.get(job.agent_id or "")
     if attempt is None or attempt.started:
         return True
-    there = seat is not None and seat.seen is not None and turn.now - seat.seen < STALLED
-    return there and seat is not None and not seat.foreign
+    there = record is not None and record.seen is not None and turn.now - record.seen < STALLED
+    return there and record is not None and not record.foreign
 
 
 def _stalled(turn: Turn) -> bool:
@@ -218,7 +228,7 @@ def _stalled(turn: Turn) -> bool:
 
     A broker that does so for longer loses its connections; what says nothing even then is the agents' own silence.
     """
-    own = turn.state.seats.get(turn.state.me)
+    own = turn.state.agents.get(turn.state.me)
     return own is not None and own.seen is not None and STALLED < turn.now - own.seen < STALLED_MOST
 
 
@@ -248,19 +258,19 @@ def _grant_all(turn: Turn) -> None:
     """Every lease lasts at least one more length from now; agents seen lately are believed as long."""
     for task_id in turn.state.leases:
         outcomes.grant(turn, turn.state.jobs[task_id])
-    for seat in turn.state.seats.values():
-        if seat.seen is not None and seat.status != "offline":
-            seat.seen = turn.now
+    for record in turn.state.agents.values():
+        if record.seen is not None and record.status != "offline":
+            record.seen = turn.now
 
 
-def _why_alone(turn: Turn, task_type: str, wanted: str, seats: list[Seat]) -> str:
-    draining = [seat for seat in turn.state.seats.values() if seat.status == "draining"]
-    if drains := sorted(seat.agent_id for seat in able(turn, (task_type, wanted), draining)):
+def _why_alone(turn: Turn, task_type: str, wanted: str, agents: list[AgentRecord]) -> str:
+    draining = [record for record in turn.state.agents.values() if record.status == "draining"]
+    if drains := sorted(record.agent_id for record in able(turn, (task_type, wanted), draining)):
         who = f"{', '.join(drains[:3])}{' …' if len(drains) > 3 else ''} {'drains' if len(drains) == 1 else 'drain'}"
         return f"{who}, and nobody else who does it is there"
     if not wanted:
         return "nobody who does it is there"
-    if any(seat.agent_id == wanted for seat in seats):
+    if any(record.agent_id == wanted for record in agents):
         return f"{wanted}, for whom alone it is meant, does no {task_type}"
     return f"{wanted}, for whom it is meant, is not there"
 
@@ -268,15 +278,15 @@ def _why_alone(turn: Turn, task_type: str, wanted: str, seats: list[Seat]) -> st
 def _alone(turn: Turn) -> None:
     """Tasks that are declared, but nobody is there to do them: they wait, and an alert says so."""
     state = turn.state
-    seats = [seat for seat in state.seats.values() if is_live(turn, seat)]
+    agents = [record for record in state.agents.values() if is_live(turn, record)]
     keys = [*state.queue.shared, *islice((key for named in state.queue.named.values() for key in named), MAX_NAMED)]
     queued = {"nobody:" + ":".join(filter(None, key)): key for key in keys}
-    names = {name: key for name, key in queued.items() if not able(turn, key, seats)}
+    names = {name: key for name, key in queued.items() if not able(turn, key, agents)}
     for name, (task_type, wanted) in names.items():
         since = state.alone.setdefault(name, turn.now)
         if turn.now - since >= ALONE_AFTER:
             state.alone[name] = float("inf")
-            message = f"{task_type} waits: {_why_alone(turn, task_type, wanted, seats)}"
+            message = f"{task_type} waits: {_why_alone(turn, task_type, wanted, agents)}"
             turn.say(Kind.ALERT, Alert(severity="warning", message=message, name=name))
     for name in [name for name in state.alone if name not in names]:
         if state.alone.pop(name) == float("inf"):

@@ -1,6 +1,6 @@
 """Agents of another dialect, which name no incarnation, lease or attempt: what they say of themselves at all."""
 
-from swarm_tui.domain.dispatch.model import Seat
+from swarm_tui.domain.dispatch.model import AgentRecord
 from swarm_tui.domain.dispatch.outcomes import renew
 from swarm_tui.domain.dispatch.processes import gone, held
 from swarm_tui.domain.dispatch.turn import Turn
@@ -13,44 +13,44 @@ OTHER_CLOCK = 5.0
 DOUBT = 2.0
 
 
-def heard(turn: Turn, event: Event, seat: Seat) -> None:
+def heard(turn: Turn, event: Event, record: AgentRecord) -> None:
     """Any message of a foreign agent but those that say that it leaves: it lives, and so does what it took."""
-    seat.seen, seat.status = turn.now, "online"
-    if seat.began is None:
-        seat.began = event.at
-    for job in held(turn, seat.agent_id):
+    record.seen, record.status = turn.now, "online"
+    if record.began is None:
+        record.began = event.at
+    for job in held(turn, record.agent_id):
         lease = turn.state.leases.get(job.task_id)
         if lease is not None and event.kind is Kind.REGISTER:
             lease.registered = True
-        if job.current is not None and (job.current.started or not seat.claims):
+        if job.current is not None and (job.current.started or not record.claims):
             renew(turn, job, job.current)
 
 
-def heartbeat(turn: Turn, event: Event, seat: Seat, uptime: float) -> None:
+def heartbeat(turn: Turn, event: Event, record: AgentRecord, uptime: float) -> None:
     """An agent that names no incarnation is another process than the one that took a task: that task is lost.
 
     By its own clock, where it can be: what it says of its beginning is compared with what it said before.
     """
     began = event.at - uptime
-    another = uptime < seat.uptime or (seat.began is not None and began > seat.began + DOUBT)
-    seat.uptime, seat.began = uptime, began
+    another = uptime < record.uptime or (record.began is not None and began > record.began + DOUBT)
+    record.uptime, record.began = uptime, began
     comparable = abs(turn.wall - event.at) <= OTHER_CLOCK
     cut_off = 1.0 if uptime.is_integer() else 0.0
-    for job in held(turn, seat.agent_id):
+    for job in held(turn, record.agent_id):
         attempt, lease = job.current, turn.state.leases.get(job.task_id)
         if attempt is None or lease is None:
             continue
         taken = attempt.taken_at or (attempt.offered_at if comparable else began)
         if taken + DOUBT < began or (another and (lease.registered or taken < began - cut_off)):
-            gone(turn, job, f"{seat.agent_id} began anew")
+            gone(turn, job, f"{record.agent_id} began anew")
 
 
 def clock_set(turn: Turn, jump: float) -> None:
     """The wall clock went on by `jump` seconds in which no uptime grew: the machine slept, or its clock was set."""
-    for seat in turn.state.seats.values():
-        if not seat.foreign or jump < 0:
+    for record in turn.state.agents.values():
+        if not record.foreign or jump < 0:
             continue
-        seat.began = seat.began + jump if seat.began is not None else None
-        for job in held(turn, seat.agent_id):
+        record.began = record.began + jump if record.began is not None else None
+        for job in held(turn, record.agent_id):
             if job.current is not None and job.current.taken_at:
                 job.current.taken_at += jump

@@ -11,14 +11,14 @@ from typing import Any
 from msgspec import Struct, field
 
 from swarm_tui.domain.dispatch.queue import Queue
-from swarm_tui.domain.dispatch.same import payload_hash
+from swarm_tui.domain.dispatch.sameness import payload_hash
 from swarm_tui.domain.states import ENDED, TaskState
 from swarm_tui.protocol.bodies import Body, Complete, Failed, Task
 from swarm_tui.protocol.rows import Hop
 from swarm_tui.protocol.topics import Kind
 
 
-class Rule(Struct, frozen=True, kw_only=True):
+class TypePolicy(Struct, frozen=True, kw_only=True):
     """What the layout says of one task type."""
 
     roles: tuple[str, ...] = ()
@@ -29,10 +29,10 @@ class Rule(Struct, frozen=True, kw_only=True):
     approve: bool = False
 
 
-class Settings(Struct, frozen=True, kw_only=True):
+class DispatchSettings(Struct, frozen=True, kw_only=True):
     """What does not change while a dispatcher leads. Seconds."""
 
-    rules: dict[str, Rule] = {}
+    rules: dict[str, TypePolicy] = {}
     approve: tuple[str, ...] = ()
     """Patterns of types that need a person, for the types of which only an agent speaks."""
     scale: dict[str, tuple[int, int]] = {}
@@ -127,7 +127,7 @@ class Job(Struct, kw_only=True, omit_defaults=True):
         return self.attempts[-1] if self.attempts else None
 
 
-class Seat(Struct, kw_only=True):
+class AgentRecord(Struct, kw_only=True):
     """An agent as the dispatcher sees it. `seen` and `known_since` are monotonic."""
 
     agent_id: str
@@ -173,7 +173,7 @@ class Lease(Struct, kw_only=True):
 class State(Struct, kw_only=True):
     """All the dispatcher knows. Jobs that ended long ago are not here but in the journal."""
 
-    settings: Settings
+    settings: DispatchSettings
     me: str
     """The dispatcher's agent id."""
     epoch: int = 0
@@ -188,7 +188,7 @@ class State(Struct, kw_only=True):
     """Idempotency key to task id."""
     open: int = 0
     queue: Queue = field(default_factory=Queue)
-    seats: dict[str, Seat] = field(default_factory=dict)
+    agents: dict[str, AgentRecord] = field(default_factory=dict)
     held_by: dict[str, set[str]] = field(default_factory=dict)
     """Agent to the tasks it was given and has not ended."""
     leases: dict[str, Lease] = field(default_factory=dict)
@@ -211,7 +211,7 @@ class State(Struct, kw_only=True):
     last_now: float = 0.0
     clock_gap: float = 0.0
     """wall - now at the last look: a jump of it means that a clock was set."""
-    wishes: "dict[str, Wish]" = field(default_factory=dict)
+    targets: "dict[str, ScaleTarget]" = field(default_factory=dict)
     unwell: set[str] = field(default_factory=set)
     """Agents that crash-loop, as their supervisors say."""
     panes: dict[str, int] = field(default_factory=dict)
@@ -225,7 +225,7 @@ class State(Struct, kw_only=True):
         return job is None or job.ended
 
 
-class Wish(Struct, kw_only=True):
+class ScaleTarget(Struct, kw_only=True):
     """How many agents a role should have, as the dispatcher said it last. Monotonic times."""
 
     desired: int

@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from swarm_tui.domain.dispatch.model import Attempt, Job, Lease, Rule, Seat, State
+from swarm_tui.domain.dispatch.model import AgentRecord, Attempt, Job, Lease, State, TypePolicy
 from swarm_tui.domain.dispatch.queue import Head, LaneKey
 from swarm_tui.domain.dispatch.turn import Turn
 from swarm_tui.domain.dispatch.waiting import expire, wake
@@ -23,70 +23,70 @@ def pump(turn: Turn) -> None:
     state = turn.state
     if not state.leading or state.halted is not None or not state.link_up or not len(state.queue):
         return
-    free = [seat for seat in state.seats.values() if has_room(turn, seat)]
+    free = [record for record in state.agents.values() if has_room(turn, record)]
     while free and len(state.queue) and (pick := _next(turn, free)) is not None:
-        job, seat = pick
+        job, record = pick
         if job.task.expires_at is not None and turn.wall >= job.task.expires_at:
             expire(turn, job, "it was not started in time")
             continue
-        give(turn, job, seat)
-        if not has_room(turn, seat):
-            free.remove(seat)
+        give(turn, job, record)
+        if not has_room(turn, record):
+            free.remove(record)
 
 
-def is_live(turn: Turn, seat: Seat) -> bool:
+def is_live(turn: Turn, record: AgentRecord) -> bool:
     """Whether the agent may be counted on: it is online and has spoken lately."""
-    if seat.status not in ("online", "busy") or (seat.incarnation is None and not seat.foreign):
+    if record.status not in ("online", "busy") or (record.incarnation is None and not record.foreign):
         return False
-    if seat.seen is None:
-        return turn.now - seat.known_since < BELIEVED
-    return turn.now - seat.seen < turn.state.settings.suspect_after
+    if record.seen is None:
+        return turn.now - record.known_since < BELIEVED
+    return turn.now - record.seen < turn.state.settings.suspect_after
 
 
-def has_room(turn: Turn, seat: Seat) -> bool:
-    return len(turn.state.held_by.get(seat.agent_id, ())) < seat.capacity and is_live(turn, seat)
+def has_room(turn: Turn, record: AgentRecord) -> bool:
+    return len(turn.state.held_by.get(record.agent_id, ())) < record.capacity and is_live(turn, record)
 
 
 def declared(turn: Turn, task_type: str) -> bool:
     """Whether the layout, or else an agent that lives, says that the type can be done."""
     if task_type in turn.state.settings.rules:
         return True
-    return any(task_type in seat.types and is_live(turn, seat) for seat in turn.state.seats.values())
+    return any(task_type in record.types and is_live(turn, record) for record in turn.state.agents.values())
 
 
-def can_do(rule: Rule, seat: Seat, task_type: str) -> bool:
+def can_do(rule: TypePolicy, record: AgentRecord, task_type: str) -> bool:
     """Whether the layout lets the agent do the type as its own."""
-    if seat.agent_id in rule.agents:
+    if record.agent_id in rule.agents:
         return True
-    return seat.role in rule.roles and task_type not in FALLBACK_TYPES.get(seat.role, ())
+    return record.role in rule.roles and task_type not in FALLBACK_TYPES.get(record.role, ())
 
 
-def able(turn: Turn, key: LaneKey, seats: list[Seat]) -> list[Seat]:
-    """Those of `seats` that may be given the lane's tasks."""
+def able(turn: Turn, key: LaneKey, agents: list[AgentRecord]) -> list[AgentRecord]:
+    """Those of `agents` that may be given the lane's tasks."""
     task_type, wanted = key
     rule = turn.state.settings.rules.get(task_type)
     if rule is None:
-        return [seat for seat in seats if task_type in seat.types and (not wanted or seat.agent_id == wanted)]
-    own = [seat for seat in seats if (not wanted or seat.agent_id == wanted) and can_do(rule, seat, task_type)]
+        return [record for record in agents if task_type in record.types and (not wanted or record.agent_id == wanted)]
+    own = [record for record in agents if (not wanted or record.agent_id == wanted) and can_do(rule, record, task_type)]
     if own:
         return own
     stand_in = [
-        seat
-        for seat in seats
-        if task_type in FALLBACK_TYPES.get(seat.role, ()) and (not wanted or seat.agent_id == wanted)
+        record
+        for record in agents
+        if task_type in FALLBACK_TYPES.get(record.role, ()) and (not wanted or record.agent_id == wanted)
     ]
-    if stand_in and not any(is_live(turn, s) and can_do(rule, s, task_type) for s in turn.state.seats.values()):
+    if stand_in and not any(is_live(turn, s) and can_do(rule, s, task_type) for s in turn.state.agents.values()):
         return stand_in
     return []
 
 
-def _next(turn: Turn, free: list[Seat]) -> tuple[Job, Seat] | None:
+def _next(turn: Turn, free: list[AgentRecord]) -> tuple[Job, AgentRecord] | None:
     state = turn.state
     keys = list(state.queue.shared)
     if state.queue.named:
-        for seat in free:
-            keys.extend(state.queue.named.get(seat.agent_id, ()))
-    best: tuple[Head, list[Seat]] | None = None
+        for record in free:
+            keys.extend(state.queue.named.get(record.agent_id, ()))
+    best: tuple[Head, list[AgentRecord]] | None = None
     for key in keys:
         takers = able(turn, key, free)
         head = _head(turn, key, takers) if takers else None
@@ -95,33 +95,33 @@ def _next(turn: Turn, free: list[Seat]) -> tuple[Job, Seat] | None:
         best = (head, [s for s in takers if not _shuns(turn, head.task_id, s)] if state.shunned else takers)
     if best is None:
         return None
-    return state.jobs[best[0].task_id], min(best[1], key=lambda seat: _load(state, seat))
+    return state.jobs[best[0].task_id], min(best[1], key=lambda record: _load(state, record))
 
 
-def _head(turn: Turn, key: LaneKey, takers: list[Seat]) -> Head | None:
+def _head(turn: Turn, key: LaneKey, takers: list[AgentRecord]) -> Head | None:
     """The lane's first task that one of them may be given: none idles behind one that all shun for now."""
     if not turn.state.shunned:
         return turn.state.queue.head(key, turn.now)
-    return turn.state.queue.head(key, turn.now, lambda task_id: all(_shuns(turn, task_id, seat) for seat in takers))
+    return turn.state.queue.head(key, turn.now, lambda task_id: all(_shuns(turn, task_id, record) for record in takers))
 
 
-def _shuns(turn: Turn, task_id: str, seat: Seat) -> bool:
-    return turn.state.shunned.get((task_id, seat.agent_id), 0.0) > turn.now
+def _shuns(turn: Turn, task_id: str, record: AgentRecord) -> bool:
+    return turn.state.shunned.get((task_id, record.agent_id), 0.0) > turn.now
 
 
-def _load(state: State, seat: Seat) -> tuple[float, bool, int]:
-    return len(state.held_by.get(seat.agent_id, ())) / seat.capacity, seat.seen is None, seat.used
+def _load(state: State, record: AgentRecord) -> tuple[float, bool, int]:
+    return len(state.held_by.get(record.agent_id, ())) / record.capacity, record.seen is None, record.used
 
 
-def give(turn: Turn, job: Job, seat: Seat) -> Attempt:
+def give(turn: Turn, job: Job, record: AgentRecord) -> Attempt:
     """Offer the job to the agent under a new fence."""
     state = turn.state
-    attempt = assign(turn, job, seat)
-    turn.say(Kind.INBOX, offer_of(turn, job, attempt), seat.agent_id, job=job)
+    attempt = assign(turn, job, record)
+    turn.say(Kind.INBOX, offer_of(turn, job, attempt), record.agent_id, job=job)
     assigned = Assigned(
         task_id=job.task_id,
-        agent_id=seat.agent_id,
-        role=seat.role,
+        agent_id=record.agent_id,
+        role=record.role,
         claimed_at=rfc3339(turn.wall),
         attempt=attempt.number,
         epoch=attempt.epoch,
@@ -131,17 +131,17 @@ def give(turn: Turn, job: Job, seat: Seat) -> Attempt:
     return attempt
 
 
-def assign(turn: Turn, job: Job, seat: Seat, *, claimed: bool = False) -> Attempt:
+def assign(turn: Turn, job: Job, record: AgentRecord, *, claimed: bool = False) -> Attempt:
     """The job is the agent's from now on, for one lease."""
     state = turn.state
     turn.move(job, TaskState.ASSIGNED)
     job.attempt += 1
-    job.agent_id, job.progress, job.message = seat.agent_id, None, ""
+    job.agent_id, job.progress, job.message = record.agent_id, None, ""
     attempt = Attempt(
         number=job.attempt,
         epoch=state.epoch,
-        agent_id=seat.agent_id,
-        incarnation=seat.incarnation,
+        agent_id=record.agent_id,
+        incarnation=record.incarnation,
         offered_at=turn.wall,
         claimed=claimed,
     )
@@ -149,14 +149,14 @@ def assign(turn: Turn, job: Job, seat: Seat, *, claimed: bool = False) -> Attemp
     if len(job.attempts) > MAX_ATTEMPTS:
         _let_one_go(job)
     state.offers += 1
-    seat.used = state.offers
-    state.held_by.setdefault(seat.agent_id, set()).add(job.task_id)
+    record.used = state.offers
+    state.held_by.setdefault(record.agent_id, set()).add(job.task_id)
     lease = Lease(until=turn.now + state.settings.lease, offered=turn.now)
-    if seat.foreign:
+    if record.foreign:
         lease.limit = turn.now + timeout_of(turn, job)
     state.leases[job.task_id] = lease
     wake(turn, job, lease.until)
-    turn.hop(job, "assigned", agent_id=seat.agent_id)
+    turn.hop(job, "assigned", agent_id=record.agent_id)
     return attempt
 
 

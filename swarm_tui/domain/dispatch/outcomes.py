@@ -63,8 +63,8 @@ def started(turn: Turn, job: Job, body: Started | Progress, at: float) -> None:
         return
     if not is_current(job, attempt) and not take_back(turn, job, attempt):
         return
-    seat = turn.state.seats.get(attempt.agent_id)
-    if seat is not None and seat.foreign and not attempt.taken_at:
+    record = turn.state.agents.get(attempt.agent_id)
+    if record is not None and record.foreign and not attempt.taken_at:
         attempt.taken_at = at
     renew(turn, job, attempt)
     if isinstance(body, Progress):
@@ -95,8 +95,8 @@ def grant(turn: Turn, job: Job) -> None:
     lease = turn.state.leases.get(job.task_id)
     if lease is None:
         lease = turn.state.leases[job.task_id] = Lease(until=turn.now, offered=turn.now)
-    seat, attempt = turn.state.seats.get(job.agent_id or ""), job.current
-    if seat is not None and seat.foreign and lease.limit is None and attempt is not None:
+    record, attempt = turn.state.agents.get(job.agent_id or ""), job.current
+    if record is not None and record.foreign and lease.limit is None and attempt is not None:
         lease.limit = until(turn, attempt.offered_at + timeout_of(turn, job))
     end = turn.now + turn.state.settings.lease
     lease.until = max(lease.until, end if lease.limit is None else min(end, lease.limit))
@@ -153,9 +153,9 @@ def failed(turn: Turn, job: Job, body: Failed) -> None:
     job.error, job.duration = clean(message, 4000), body.duration
     if body.result is not None:
         job.result = body.result
-    seat = turn.state.seats.get(attempt.agent_id)
+    record = turn.state.agents.get(attempt.agent_id)
     # An agent that leaves in order is no fault of the task's.
-    leaving = body.cause == "interrupted" and seat is not None and seat.status == "draining"
+    leaving = body.cause == "interrupted" and record is not None and record.status == "draining"
     job.tries += not leaving
     turn.hop(job, "failed", agent_id=attempt.agent_id, detail=message)
     if leaving:

@@ -32,15 +32,15 @@ def host(turn: Turn, body: HostStatus) -> None:
 
 def _ended(turn: Turn, pane: PaneStatus, pid: int) -> None:
     """The process `pid` of the pane's agent is no more."""
-    state, seat = turn.state, turn.state.seats.get(pane.agent_id)
+    state, record = turn.state, turn.state.agents.get(pane.agent_id)
     own = pane.exit_signal in OWN_SIGNALS if pane.exit_signal is not None else pane.exit_status not in (0, None)
-    if seat is None:
+    if record is None:
         return
-    if seat.foreign or seat.pid == pid:
-        incarnation = seat.incarnation
-        seat.status = "offline"
-    elif seat.former[0] == pid:
-        incarnation = seat.former[1]
+    if record.foreign or record.pid == pid:
+        incarnation = record.incarnation
+        record.status = "offline"
+    elif record.former[0] == pid:
+        incarnation = record.former[1]
     else:
         return
     if incarnation is not None:

@@ -1,6 +1,6 @@
 """One turn of the dispatcher: the state, the moment, and what is decided in it."""
 
-from swarm_tui.domain.dispatch.model import Action, Attempt, Job, Moment, Note, Rule, Save, Say, State
+from swarm_tui.domain.dispatch.model import Action, Attempt, Job, Moment, Note, Save, Say, State, TypePolicy
 from swarm_tui.domain.states import ENDED, TaskState
 from swarm_tui.protocol.bodies import Body, TaskVerdict
 from swarm_tui.protocol.names import NOT_IDEMPOTENT, type_matches
@@ -79,7 +79,7 @@ class Turn:
         )
         self.say(kind, body, job=job)
 
-    def rule(self, job: Job) -> Rule:
+    def rule(self, job: Job) -> TypePolicy:
         """What the layout says of the job's type; one that it does not declare has the defaults."""
         settings, task_type = self.state.settings, job.task.type
         return settings.rules.get(task_type) or undeclared(task_type, settings.approve)
@@ -129,9 +129,9 @@ class Turn:
             attempt.outcome, attempt.error, attempt.duration = outcome, clean(error, 1000), duration
 
 
-def undeclared(task_type: str, approve: tuple[str, ...]) -> Rule:
+def undeclared(task_type: str, approve: tuple[str, ...]) -> TypePolicy:
     """The rule of a type of which no layout speaks."""
-    return Rule(
+    return TypePolicy(
         idempotent=not any(type_matches(pattern, task_type) for pattern in NOT_IDEMPOTENT),
         approve=any(type_matches(pattern, task_type) for pattern in approve),
     )

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from swarm_tui.domain import liveness
-from swarm_tui.domain.fleet.presence import BUS_WORDS, Presence, derive, number
+from swarm_tui.domain.fleet.agent_facts import BUS_WORDS, AgentFacts, derive, number
 from swarm_tui.domain.states import LIVE, AgentState
 from swarm_tui.protocol import bodies
 from swarm_tui.protocol.envelope import Event
@@ -28,7 +28,7 @@ class Agents:
     """Every agent that is known, bounded."""
 
     def __init__(self) -> None:
-        self.all: dict[str, Presence] = {}
+        self.all: dict[str, AgentFacts] = {}
         self.held: dict[str, set[str]] = {}
         """Agent id to the tasks it holds; each view shares its set."""
         self.common_silence: str | None = None
@@ -95,19 +95,19 @@ class Agents:
         self.describe(agent, event.role, None)
         return self._alive(agent, event, now)
 
-    def _past_beat(self, agent: Presence, at: float) -> str:
+    def _past_beat(self, agent: AgentFacts, at: float) -> str:
         """A heartbeat out of the record: it fills the strip, and says nothing of now."""
         if at not in agent.beats:
             agent.beats = deque(sorted([*agent.beats, at])[-BEATS_KEPT:], maxlen=BEATS_KEPT)
             agent.last_heartbeat = agent.beats[-1]
         return agent.agent_id
 
-    def _is_back(self, agent: Presence, body: bodies.Heartbeat, at: float) -> bool:
+    def _is_back(self, agent: AgentFacts, body: bodies.Heartbeat, at: float) -> bool:
         """A heartbeat that was on its way when the will was said brings nobody back."""
         same = body.incarnation is not None and body.incarnation == agent.incarnation
         return agent.bus is None or not same or at - agent.bus_at > 2.0
 
-    def _beat_of(self, agent: Presence, incarnation: str, at: float) -> None:
+    def _beat_of(self, agent: AgentFacts, incarnation: str, at: float) -> None:
         first, _ = agent.beats_of.get(incarnation, (at, at))
         agent.beats_of[incarnation] = (first, at)
         if len(agent.beats_of) > MAX_INCARNATIONS:
@@ -115,7 +115,7 @@ class Agents:
         if agent.incarnation is None:
             agent.incarnation = incarnation
 
-    def _measure(self, agent: Presence, body: bodies.Heartbeat, at: float) -> None:
+    def _measure(self, agent: AgentFacts, body: bodies.Heartbeat, at: float) -> None:
         if (cpu := number(body.cpu)) is not None:
             agent.cpu = cpu
             agent.cpu_trail.append(cpu)
@@ -161,7 +161,7 @@ class Agents:
         agent.bus, agent.bus_at, agent.bus_why = word, now, ""
         return self.settle(agent, now) if event.retained else self._alive(agent, event, now)
 
-    def _birth(self, agent: Presence, body: bodies.Status, incarnation: str | None) -> None:
+    def _birth(self, agent: AgentFacts, body: bodies.Status, incarnation: str | None) -> None:
         if incarnation != agent.incarnation and agent.incarnation is not None and agent.bus in _SPEAKS:
             agent.ends.append(f"{agent.incarnation}: followed by {incarnation or 'another'}")
         agent.incarnation = incarnation or agent.incarnation
@@ -175,7 +175,7 @@ class Agents:
         agent.ephemeral = body.ephemeral
         agent.cleared = False
 
-    def _death(self, agent: Presence, incarnation: str | None, event: Event, now: float) -> str:
+    def _death(self, agent: AgentFacts, incarnation: str | None, event: Event, now: float) -> str:
         """A will or a farewell; one that an older incarnation left behind says nothing of the one that lives."""
         if agent.incarnation is not None and incarnation is not None and incarnation != agent.incarnation:
             if agent.bus in _SPEAKS:
@@ -191,20 +191,20 @@ class Agents:
         self.describe(agent, getattr(event.body, "role", None) or event.role, None)
         return self.settle(agent, now)
 
-    def _gone(self, agent: Presence, why: str, now: float) -> None:
+    def _gone(self, agent: AgentFacts, why: str, now: float) -> None:
         if agent.bus is not AgentState.OFFLINE:
             agent.ends.append(f"{agent.incarnation or 'an incarnation'}: {why}")
         agent.bus, agent.bus_at, agent.bus_why = AgentState.OFFLINE, now, why
         agent.silence = None
 
-    def describe(self, agent: Presence, role: str | None, capabilities: list[str] | None) -> None:
+    def describe(self, agent: AgentFacts, role: str | None, capabilities: list[str] | None) -> None:
         """Note what it is, where that was said."""
         if role and role not in (agent.role, "operator"):
             agent.role = canonical_role(clean(role, 64))
         if capabilities:
             agent.capabilities = [clean(item, 128) for item in capabilities[:64]]
 
-    def _alive(self, agent: Presence, event: Event, now: float) -> str:
+    def _alive(self, agent: AgentFacts, event: Event, now: float) -> str:
         agent.last_seen = max(agent.last_seen or 0.0, event.received)
         agent.silence = None
         agent.vanished = agent.vanished and agent.bus is AgentState.OFFLINE
@@ -273,14 +273,14 @@ class Agents:
         """Drop one agent."""
         self.all.pop(agent_id, None)
 
-    def get(self, agent_id: str, now: float) -> Presence | None:
+    def get(self, agent_id: str, now: float) -> AgentFacts | None:
         """The agent, made when it is new; None when there is no room for one more."""
         agent = self.all.get(agent_id)
         if agent is None:
             if len(self.all) >= MAX_AGENTS and not self._make_room():
                 return None
             held = self.held.setdefault(agent_id, set())
-            agent = self.all[agent_id] = Presence(
+            agent = self.all[agent_id] = AgentFacts(
                 agent_id=agent_id, first_seen=now, tasks=held, tail=[], capabilities=[]
             )
         return agent
@@ -288,10 +288,10 @@ class Agents:
     def _make_room(self) -> bool:
         gone = [agent for agent in self.all.values() if agent.state in (AgentState.OFFLINE, AgentState.LOST)]
         if gone:
-            self.forget(min(gone, key=Presence.heard).agent_id)
+            self.forget(min(gone, key=AgentFacts.heard).agent_id)
         return bool(gone)
 
-    def settle(self, agent: Presence, now: float) -> str:
+    def settle(self, agent: AgentFacts, now: float) -> str:
         """Bring the agent's state in line with its facts; its id."""
         agent.state, agent.witness, agent.reason = derive(agent, now, self.supervised)
         return agent.agent_id

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from swarm_tui.domain.fleet.agent_facts import AgentFacts, PaneFacts, number
 from swarm_tui.domain.fleet.agents import Agents
-from swarm_tui.domain.fleet.presence import Pane, Presence, number
 from swarm_tui.domain.views import HostEvent, HostView
 from swarm_tui.domain.witness import ADVICE
 from swarm_tui.protocol import bodies
@@ -99,10 +99,10 @@ def _events(said: list[dict[str, Any]]) -> list[HostEvent]:
     return found
 
 
-def _take_pane(agent: Presence, host: str, row: bodies.PaneStatus, now: float) -> None:
+def _take_pane(agent: AgentFacts, host: str, row: bodies.PaneStatus, now: float) -> None:
     known = agent.pane
     same = known is not None and known.host == host and known.pid == row.pid and known.state == row.state
-    agent.pane = Pane(
+    agent.pane = PaneFacts(
         host=host,
         state=clean(row.state, 32),
         pid=row.pid,

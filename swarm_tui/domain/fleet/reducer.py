@@ -3,9 +3,9 @@
 from collections import deque
 
 from swarm_tui.domain.fleet.agents import Agents
-from swarm_tui.domain.fleet.ended import MAX_ENDED
 from swarm_tui.domain.fleet.hosts import Hosts
-from swarm_tui.domain.fleet.ledger import Ledger
+from swarm_tui.domain.fleet.kept_tasks import MAX_ENDED
+from swarm_tui.domain.fleet.task_facts import TaskFacts
 from swarm_tui.domain.fleet.tasks import Tasks
 from swarm_tui.domain.liveness import PAUSE
 from swarm_tui.domain.outcome import came_badly
@@ -123,7 +123,7 @@ class Fleet:
             changes.header = True
         return changes
 
-    def _moved(self, task: Ledger, before: TaskState | None, holder: str | None) -> None:
+    def _moved(self, task: TaskFacts, before: TaskState | None, holder: str | None) -> None:
         """Keep what agents hold, and how much each has done, in step with the tasks."""
         held = self._agents.held
         if holder is not None and (task.state not in _HOLDS or task.agent_id != holder):

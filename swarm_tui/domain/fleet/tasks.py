@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from swarm_tui.domain.fleet.ended import MAX_ENDED, Ended
-from swarm_tui.domain.fleet.ledger import Answer, Ledger, Word, settle
-from swarm_tui.domain.fleet.past import merge
+from swarm_tui.domain.fleet.backfill import merge
+from swarm_tui.domain.fleet.kept_tasks import MAX_ENDED, KeptTasks
+from swarm_tui.domain.fleet.task_facts import Answer, TaskFacts, Word, settle
 from swarm_tui.domain.outcome import came_badly, verdict_failed
 from swarm_tui.domain.states import ENDED, TaskState
 from swarm_tui.protocol import bodies
@@ -42,12 +42,12 @@ class Tasks:
     ended longer ago than `LATELY` are kept.
     """
 
-    def __init__(self, moved: Callable[[Ledger, TaskState | None, str | None], None], kept: int = MAX_ENDED) -> None:
-        self.all: dict[str, Ledger] = {}
+    def __init__(self, moved: Callable[[TaskFacts, TaskState | None, str | None], None], kept: int = MAX_ENDED) -> None:
+        self.all: dict[str, TaskFacts] = {}
         self.by_state: dict[TaskState, dict[str, None]] = {state: {} for state in TaskState}
         self.dropped = 0
         """Tasks forgotten to stay within the bounds."""
-        self.ended = Ended(kept)
+        self.ended = KeptTasks(kept)
         self._badly: set[str] = set()
         self._aliases: dict[str, str] = {}
         self._moved = moved
@@ -208,7 +208,7 @@ class Tasks:
         self._hop(task, event, _HOP[event.kind], attempt=attempt, detail=body.reason)
         return self._settle(task, event.received)
 
-    def _anew(self, task: Ledger, word: Word) -> None:
+    def _anew(self, task: TaskFacts, word: Word) -> None:
         """The task goes on: why it had stopped says nothing of it any more."""
         if word.newer_than(task.word):
             task.reason, task.retry_at = "", None
@@ -257,10 +257,10 @@ class Tasks:
             self._badly.discard(task_id)
             self.dropped += 1
 
-    def _task(self, task_id: str, at: float) -> Ledger:
+    def _task(self, task_id: str, at: float) -> TaskFacts:
         task = self.all.get(task_id)
         if task is None:
-            task = Ledger(task_id=task_id, created_at=at, updated_at=at)
+            task = TaskFacts(task_id=task_id, created_at=at, updated_at=at)
             self.all[task_id] = task
             self.by_state[task.state][task_id] = None
             if len(self.all) - len(self.ended.ids) > MAX_OPEN:
@@ -268,7 +268,7 @@ class Tasks:
         return task
 
     def _hop(
-        self, task: Ledger, event: Event, what: str, *, agent_id: str = "", attempt: int | None = None,
+        self, task: TaskFacts, event: Event, what: str, *, agent_id: str = "", attempt: int | None = None,
         by: str | None = None, detail: str = "",
     ) -> None:  # fmt: skip
         task.hop(
@@ -276,7 +276,7 @@ class Tasks:
                 detail=clean(detail, 500))
         )  # fmt: skip
 
-    def _settle(self, task: Ledger, at: float) -> str:
+    def _settle(self, task: TaskFacts, at: float) -> str:
         before, holder = task.state, task.agent_id
         settle(task, at)
         (self._badly.add if came_badly(task) else self._badly.discard)(task.task_id)
@@ -286,7 +286,7 @@ class Tasks:
             self._moved(task, before, holder)
         return task.task_id
 
-    def _index(self, task: Ledger, before: TaskState) -> None:
+    def _index(self, task: TaskFacts, before: TaskState) -> None:
         task_id = task.task_id
         if task.state is not before:
             del self.by_state[before][task_id]

@@ -4,9 +4,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 
 from swarm_tui.domain.worker.actions import Action, Answer, Beat, Ignore, Lease, Listen, Note, Say, Stop
-from swarm_tui.domain.worker.claims import Commons
-from swarm_tui.domain.worker.hand import Hand, Me, remember
 from swarm_tui.domain.worker.leader import Lead, Leader, leader_of
+from swarm_tui.domain.worker.unclaimed import Unclaimed
+from swarm_tui.domain.worker.worker_state import WorkerIdentity, WorkerState, remember
 from swarm_tui.protocol.bodies import Assigned, Complete, Dispatcher, Failed, Halt, Inbox, Status, Task
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.topics import Kind
@@ -20,12 +20,12 @@ _SETTLING = frozenset(
 class Worker:
     """The state of one worker; every method gives the actions that follow from what happened."""
 
-    def __init__(self, me: Me, new_id: Callable[[], str]) -> None:
+    def __init__(self, me: WorkerIdentity, new_id: Callable[[], str]) -> None:
         self.me = me
         self.halted: str | None = None
         self.linked = False
-        self.hand = Hand(me, new_id)
-        self.commons = Commons()
+        self.state = WorkerState(me, new_id)
+        self.unclaimed = Unclaimed()
         self._lead = Lead()
         self._links = 0
         self._seen: OrderedDict[str, None] = OrderedDict()
@@ -39,22 +39,22 @@ class Worker:
     @property
     def epoch(self) -> int:
         """The latest dispatcher heard of; an offer of an earlier one is declined."""
-        return self.hand.epoch
+        return self.state.epoch
 
     @property
     def running(self) -> dict[str, Lease]:
         """The tasks in hand, by id."""
-        return self.hand.running
+        return self.state.running
 
     @property
     def draining(self) -> bool:
         """Whether it takes no more tasks."""
-        return self.hand.draining
+        return self.state.draining
 
     @property
     def owed(self) -> list[Answer]:
         """The results that wait for an ack, oldest first."""
-        return self.hand.debts.answers()
+        return self.state.unacked.answers()
 
     @property
     def claim(self) -> str:
@@ -63,7 +63,7 @@ class Worker:
 
     def owe(self, answers: Iterable[Answer]) -> None:
         """Take over the results that an earlier life did not get acknowledged."""
-        self.hand.debts.take_over(answers)
+        self.state.unacked.take_over(answers)
 
     # -- the connection
 
@@ -75,7 +75,7 @@ class Worker:
             # What is retained may be heard before the link is said to be up.
             return []
         self._lead.lose()
-        return [Note(f"{task_id}: the claim is void, the link dropped", "⚠") for task_id in self.commons.void()]
+        return [Note(f"{task_id}: the claim is void, the link dropped", "⚠") for task_id in self.unclaimed.void()]
 
     def settled(self, now: float) -> list[Action]:
         """All that is retained has been heard on this connection."""
@@ -86,15 +86,15 @@ class Worker:
 
     def tick(self, now: float) -> list[Action]:
         """Time has passed: repeat what is owed, drop old claims, claim what has become ready."""
-        again = self.hand.debts.due(now) if self._may_send() else []
-        self.commons.void(now)
+        again = self.state.unacked.due(now) if self._may_send() else []
+        self.unclaimed.void(now)
         return [*again, *self._lead.tell(now), *self._claims(now)]
 
     def wake(self, now: float) -> float | None:
         """When `tick` is next worth a call; None when only an event can change something."""
-        times = [self.hand.debts.wake() if self._may_send() else None, self._lead.tell_at]
+        times = [self.state.unacked.wake() if self._may_send() else None, self._lead.tell_at]
         if self.leader is Leader.NONE:
-            times.append(self.commons.wake(now))
+            times.append(self.unclaimed.wake(now))
         return min((time for time in times if time is not None), default=None)
 
     # -- what is heard
@@ -117,7 +117,7 @@ class Worker:
         task_id = getattr(body, "task_id", None)
         if isinstance(task_id, str):
             if event.kind in _SETTLING:
-                self.commons.settle(task_id)
+                self.unclaimed.settle(task_id)
                 return self._claims(now)
             if event.kind is Kind.TASK_CANCEL:
                 return self._on_cancel(task_id)
@@ -126,13 +126,13 @@ class Worker:
     def _on_dispatcher(self, body: Dispatcher | None, now: float) -> list[Action]:
         before = self._lead.turn(leader_of(body), now)
         if body is not None and self.leader is Leader.ONLINE:
-            self.commons.clear()
-            if before is Leader.ONLINE and body.epoch == self.hand.epoch:
+            self.unclaimed.clear()
+            if before is Leader.ONLINE and body.epoch == self.state.epoch:
                 return []
             # Between two leaders nobody led, or it could not be heard: the one that is retained now is who counts.
             anew = before in (Leader.NONE, Leader.UNKNOWN)
-            self.hand.epoch = body.epoch if anew else max(self.hand.epoch, body.epoch)
-            return [Ignore(), *self.hand.debts.again(self.owed, now)]
+            self.state.epoch = body.epoch if anew else max(self.state.epoch, body.epoch)
+            return [Ignore(), *self.state.unacked.again(self.owed, now)]
         if self.leader is Leader.NONE and before is not Leader.NONE:
             return [Listen(), *self._claims(now)]
         return []
@@ -146,16 +146,16 @@ class Worker:
     def _on_task(self, task: Task, wall: float, now: float) -> list[Action]:
         if self.leader is Leader.ONLINE or not self._ever_mine(task):
             return []
-        if not self.commons.hear(task, now, wall) and self.leader is Leader.NONE:
+        if not self.unclaimed.hear(task, now, wall) and self.leader is Leader.NONE:
             return [Note(f"{task.task_id}: heard before, left alone")]
         return self._claims(now)
 
     def _on_claim(self, body: Assigned, now: float) -> list[Action]:
         mine = body.agent_id == self.me.agent_id and body.claim == self.claim
-        task = self.commons.echo(body.task_id, mine)
+        task = self.unclaimed.echo(body.task_id, mine)
         if task is None or task.task_id in self.running:
             return self._claims(now)
-        return self.hand.begin(Lease(task=task)) + self._claims(now)
+        return self.state.begin(Lease(task=task)) + self._claims(now)
 
     def _on_status(self, agent_id: str, body: object, now: float) -> list[Action]:
         if agent_id == self.me.agent_id:
@@ -167,7 +167,7 @@ class Worker:
         return self._claims(now)
 
     def _on_cancel(self, task_id: str) -> list[Action]:
-        self.commons.settle(task_id)
+        self.unclaimed.settle(task_id)
         lease = self.running.get(task_id)
         return [Stop(task_id)] if lease is not None and lease.epoch is None else []
 
@@ -177,8 +177,8 @@ class Worker:
         if body.command is None:
             if body.task is not None:
                 # What a dispatcher gives away is nobody's to claim any more.
-                self.commons.settle(body.task.task_id)
-            return self.hand.offered(body, now)
+                self.unclaimed.settle(body.task.task_id)
+            return self.state.offered(body, now)
         if event.id in self._seen or (event.expires_at is not None and event.expires_at < event.received):
             return []
         if body.incarnation not in (None, self.me.incarnation):
@@ -193,16 +193,16 @@ class Worker:
                 lease = self.running[body.task_id]
                 return [Stop(body.task_id)] if body.attempt in (None, lease.attempt) else []
             case "ack" if body.task_id is not None:
-                return self.hand.acknowledged(body.task_id, body.attempt)
+                return self.state.acknowledged(body.task_id, body.attempt)
             case "accept" if body.task_id in self.running:
-                return self.hand.adopted(body)
+                return self.state.adopted(body)
         return []
 
     def drain(self, on: bool, now: float, reason: str = "") -> list[Action]:
         """Take no more tasks, or take them again."""
         if on == self.draining:
             return []
-        self.hand.draining = on
+        self.state.draining = on
         word = "draining: it takes no more tasks" if on else "takes tasks again"
         return [Note(f"{word} ({reason})" if reason else word), Beat(), *self._claims(now)]
 
@@ -223,13 +223,13 @@ class Worker:
 
     def finished(self, task_id: str, answer: Complete | Failed, now: float) -> list[Action]:
         """The work of a task ended: save the answer, say it, and look for more."""
-        said = self.hand.finish(task_id, answer, now)
+        said = self.state.finish(task_id, answer, now)
         return [*said, *self._claims(now)] if said else []
 
     def _claims(self, now: float) -> list[Action]:
         actions: list[Action] = []
         while self._free():
-            task = self.commons.choose(now, self.able)
+            task = self.unclaimed.choose(now, self.able)
             if task is None:
                 break
             body = Assigned(task_id=task.task_id, agent_id=self.me.agent_id, role=self.me.role, claim=self.claim)
@@ -239,7 +239,7 @@ class Worker:
     def _free(self) -> bool:
         if self.leader is not Leader.NONE or not self.linked or self.draining or self.halted is not None:
             return False
-        return len(self.running) + len(self.commons.pending) < self.me.capacity
+        return len(self.running) + len(self.unclaimed.pending) < self.me.capacity
 
     def _may_send(self) -> bool:
         return self.linked and self.leader is Leader.ONLINE

@@ -7,7 +7,7 @@ import pytest
 
 from swarm_tui.agent import housekeeping
 from swarm_tui.agent.housekeeping import EVERY, FIRST, NEXT, Housekeeping
-from swarm_tui.agent.work_journal import WorkJournal
+from swarm_tui.agent.worker_journal import WorkerJournal
 from swarm_tui.config.paths import StateDir
 from swarm_tui.domain.worker.actions import Answer, Save
 from swarm_tui.protocol.bodies import Complete
@@ -39,7 +39,7 @@ def keeper(state: StateDir) -> Housekeeping:
 def test_results_go_after_a_week_and_what_an_agent_here_still_owes_stays(state: StateDir) -> None:
     for name, age in (("old-1.json", 8 * DAY), ("young-1.json", 6 * DAY), ("owed-1.json", 8 * DAY)):
         result(state, name, age)
-    journal = WorkJournal(state.worker("another"))
+    journal = WorkerJournal(state.worker("another"))
     journal.open()
     answer = Answer(kind=Kind.TASK_COMPLETE, body=Complete(task_id="owed", agent_id="another"), message_id="m")
     journal.save(Save(what="answer", task_id="owed", attempt=1, epoch=1, answer=answer))

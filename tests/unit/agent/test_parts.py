@@ -15,18 +15,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarm_tui.agent.attempt import Attempt, timeout_of, trace_parent
-from swarm_tui.agent.beats import Heart, Timer
+from swarm_tui.agent.broadcasts import Broadcasts
+from swarm_tui.agent.clock_threads import HeartbeatThread, TimerThread
+from swarm_tui.agent.command_line import UsageError, parse
 from swarm_tui.agent.console import Console
-from swarm_tui.agent.fit import fitted
-from swarm_tui.agent.groups import Guardian, end_left_behind, start_time
+from swarm_tui.agent.large_results import fitted
 from swarm_tui.agent.lock import HeldError, take
-from swarm_tui.agent.notices import Notices
-from swarm_tui.agent.options import UsageError, parse
+from swarm_tui.agent.process_groups import ProcessGroups, end_left_behind, start_time
 from swarm_tui.agent.redact import Redactor
-from swarm_tui.agent.vitals import Pulse
-from swarm_tui.agent.work import Work
-from swarm_tui.agent.work_journal import WorkJournal
+from swarm_tui.agent.running_attempt import RunningAttempt, timeout_of, trace_parent
+from swarm_tui.agent.vitals import UsageMeter
+from swarm_tui.agent.worker_journal import WorkerJournal
+from swarm_tui.agent.worker_shell import WorkerShell
 from swarm_tui.config.model import Broker, HandlerSpec, RunSpec, TypeRule
 from swarm_tui.domain.worker.actions import Answer, Lease, Save
 from swarm_tui.protocol.bodies import Complete, Failed, Task
@@ -55,7 +55,7 @@ def answer(task_id: str = "t", **body: Any) -> Answer:
 
 
 def test_the_journal_gives_back_what_was_not_dealt_with(tmp_path: Path) -> None:
-    journal = WorkJournal(tmp_path / "w.journal")
+    journal = WorkerJournal(tmp_path / "w.journal")
     journal.open()
     journal.save(save("offer", "ran"))
     journal.save(save("offer", "ended", epoch=1))
@@ -67,14 +67,14 @@ def test_the_journal_gives_back_what_was_not_dealt_with(tmp_path: Path) -> None:
     journal.group(lease("ran"), 4712, "boot:2")
     journal.gone(4712)
     # The process dies here: nothing is closed.
-    left = WorkJournal(tmp_path / "w.journal").open()
+    left = WorkerJournal(tmp_path / "w.journal").open()
     assert left.owed == [answer("ended", result={"a": [1]})]
     assert [entry.task_id for entry in left.unfinished] == ["ran"]
     assert [(entry.pid, entry.started) for entry in left.groups] == [(4711, "boot:1")]
 
 
 def test_what_a_full_disk_cut_off_is_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    journal = WorkJournal(tmp_path / "w.journal")
+    journal = WorkerJournal(tmp_path / "w.journal")
     journal.open()
     real, written = os.write, []
 
@@ -91,25 +91,25 @@ def test_what_a_full_disk_cut_off_is_written_again(tmp_path: Path, monkeypatch: 
     journal.save(save("offer", "next"))
     assert journal.failure is None
     journal.close()
-    left = WorkJournal(tmp_path / "w.journal").open()
+    left = WorkerJournal(tmp_path / "w.journal").open()
     assert [entry.task_id for entry in left.unfinished] == ["cut", "next"]
 
 
 @given(st.binary(max_size=200), st.integers(0, 400))
 def test_a_torn_or_foreign_journal_is_read_as_far_as_it_goes(tmp_path_factory: Any, junk: bytes, cut: int) -> None:
     path = tmp_path_factory.mktemp("j") / "w.journal"
-    journal = WorkJournal(path)
+    journal = WorkerJournal(path)
     journal.open()
     journal.save(save("answer", answer=answer()))
     journal.close()
     whole = path.read_bytes()
     path.write_bytes(whole + junk + whole[:cut])
-    assert answer() in WorkJournal(path).open().owed or b"\n" not in junk
+    assert answer() in WorkerJournal(path).open().owed or b"\n" not in junk
 
 
 def test_the_journal_is_compacted_and_stays_private(tmp_path: Path) -> None:
     path = tmp_path / "w.journal"
-    journal = WorkJournal(path)
+    journal = WorkerJournal(path)
     journal.open()
     journal.save(save("answer", "kept", answer=answer("kept")))
     for n in range(30):
@@ -117,11 +117,11 @@ def test_the_journal_is_compacted_and_stays_private(tmp_path: Path) -> None:
         journal.save(save("done", f"t{n}"))
     assert path.stat().st_size < 1_200_000
     assert path.stat().st_mode & 0o777 == 0o600
-    assert [a.body.task_id for a in WorkJournal(path).open().owed] == ["kept"]
+    assert [a.body.task_id for a in WorkerJournal(path).open().owed] == ["kept"]
 
 
 def test_a_full_disk_is_told_and_survived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    journal = WorkJournal(tmp_path / "w.journal")
+    journal = WorkerJournal(tmp_path / "w.journal")
     journal.open()
 
     def full(*_: object) -> int:
@@ -192,7 +192,7 @@ def test_the_console_cleans_and_never_blocks(capsys: pytest.CaptureFixture[str])
 
 def test_what_is_called_out_is_shown_a_few_at_a_time_and_the_rest_is_counted() -> None:
     said: list[str] = []
-    notices = Notices(lambda line, mark: said.append(line))
+    notices = Broadcasts(lambda line, mark: said.append(line))
     due = [notices.show(f"line {number}", 100.0) for number in range(25)]
     assert said == [f"line {number}" for number in range(10)]
     assert due == [None] * 10 + [110.0] * 15
@@ -252,7 +252,7 @@ def test_whose_timeout_counts(tmp_path: Path) -> None:
 
 
 def test_the_task_file_is_written_when_it_is_asked_for(tmp_path: Path) -> None:
-    attempt = Attempt(lease(payload={"a": 1}), spec_of(tmp_path))
+    attempt = RunningAttempt(lease(payload={"a": 1}), spec_of(tmp_path))
     assert not list(tmp_path.rglob("*.json"))
     path = Path({**attempt.environment}["SWARM_TASK_FILE"])
     assert msgspec.json.decode(path.read_bytes())["payload"] == {"a": 1}
@@ -284,8 +284,8 @@ def test_a_group_is_ended_only_if_it_is_still_the_one() -> None:
 def test_the_guardian_ends_what_its_agent_leaves(tmp_path: Path) -> None:
     code = (
         "import subprocess, sys, time\n"
-        "from swarm_tui.agent.groups import Guardian\n"
-        "g = Guardian(); kids = [subprocess.Popen(['sleep', '60'], start_new_session=True) for _ in range(3)]\n"
+        "from swarm_tui.agent.process_groups import ProcessGroups\n"
+        "g = ProcessGroups(); kids = [subprocess.Popen(['sleep', '60'], start_new_session=True) for _ in range(3)]\n"
         "for kid in kids: g.watch(kid.pid)\n"
         "g.release(kids[2].pid); print(*[kid.pid for kid in kids], flush=True); time.sleep(60)\n"
     )
@@ -301,10 +301,10 @@ def test_the_guardian_ends_what_its_agent_leaves(tmp_path: Path) -> None:
 
 
 def test_a_guardian_that_is_not_needed_leaves_in_peace() -> None:
-    guardian = Guardian()
+    groups = ProcessGroups()
     child = subprocess.Popen(["sleep", "60"], start_new_session=True)
-    guardian.watch(child.pid)
-    guardian.close()
+    groups.watch(child.pid)
+    groups.close()
     assert child.poll() is None
     child.kill()
     child.wait()
@@ -323,7 +323,7 @@ def test_the_lock(tmp_path: Path) -> None:
 
 def test_the_heart_beats_whatever_else_hangs() -> None:
     beats = threading.Semaphore(0)
-    heart = Heart(lambda: beats.release(), every=0.01)
+    heart = HeartbeatThread(lambda: beats.release(), every=0.01)
     heart.start()
     for _ in range(3):
         assert beats.acquire(timeout=5)
@@ -332,7 +332,7 @@ def test_the_heart_beats_whatever_else_hangs() -> None:
 
 def test_the_timer_wakes_for_the_earliest_and_not_between() -> None:
     ticks: list[float] = []
-    timer = Timer(lambda now: ticks.append(now))
+    timer = TimerThread(lambda now: ticks.append(now))
     timer.start()
     begun = time.monotonic()
     timer.wake_at(begun + 60)
@@ -344,21 +344,21 @@ def test_the_timer_wakes_for_the_earliest_and_not_between() -> None:
 
 
 def test_vitals() -> None:
-    vitals = Pulse().look()
+    vitals = UsageMeter().look()
     assert vitals.rss is not None
     assert vitals.rss > 5_000_000
     assert vitals.uptime >= 0
 
 
 def test_the_clockwork_goes_on_whatever_a_beat_or_a_tick_raises(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("swarm_tui.agent.beats.AFTER_FAILURE", 0.001)
+    monkeypatch.setattr("swarm_tui.agent.clock_threads.AFTER_FAILURE", 0.001)
     calls = {"beat": 0, "tick": 0}
 
     def fail(what: str) -> Any:
         calls[what] += 1
         raise OSError(what)
 
-    heart, timer = Heart(lambda: fail("beat"), 0.001), Timer(lambda now: fail("tick"))
+    heart, timer = HeartbeatThread(lambda: fail("beat"), 0.001), TimerThread(lambda now: fail("tick"))
     heart.start()
     timer.start()
     timer.wake_at(0.0)
@@ -371,8 +371,8 @@ def test_the_clockwork_goes_on_whatever_a_beat_or_a_tick_raises(monkeypatch: pyt
 
 def test_an_agent_tells_of_work_that_came_out_badly_as_such() -> None:
     told: list[tuple[str, str]] = []
-    work = SimpleNamespace(_voice=SimpleNamespace(note=lambda line, mark: told.append((mark, line))))
+    work = SimpleNamespace(_reporter=SimpleNamespace(note=lambda line, mark: told.append((mark, line))))
     result = {"verdict": "failed", "failed": 1, "passed": 1}
     for came in (result, {"verdict": "passed", "passed": 2}):
-        Work._tell(work, Complete(task_id="t", agent_id="w", attempt=1, duration=1300.0, result=came))  # type: ignore[arg-type]
+        WorkerShell._tell(work, Complete(task_id="t", agent_id="w", attempt=1, duration=1300.0, result=came))  # type: ignore[arg-type]
     assert told == [("❌", "t complete in 1.3 s, its verdict is failed: 1 failed, 1 passed"), ("✅", "t in 1.3 s")]

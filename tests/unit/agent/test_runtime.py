@@ -203,7 +203,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     made.lead()
     yield made
     for agent in made.agents:
-        agent.voice.leave("the test is over", 0)
+        agent.reporter.leave("the test is over", 0)
         agent.close()
     made.pump.close()
 
@@ -318,8 +318,8 @@ def test_a_handler_that_blocks_its_agent_is_reported_and_the_agent_leaves(
     agent = world.agent()
     world.offer("t", "block", timeout=0.1)
     assert world.wait(Kind.TASK_FAILED, task_id="t")["error"]["code"] == "stuck"
-    assert agent.voice.leaving.wait(5)
-    assert agent.voice.exit_code == 1
+    assert agent.reporter.leaving.wait(5)
+    assert agent.reporter.exit_code == 1
     beats = len(world.heard(Kind.HEARTBEAT))
     world.say(Kind.INBOX, Inbox(command="ping"), "w")
     until(lambda: len(world.heard(Kind.HEARTBEAT)) == beats + 1)
@@ -352,7 +352,7 @@ def test_a_dispatcher_that_leaves_and_comes(world: World) -> None:
 
 def test_it_registers_again_after_a_gap(world: World) -> None:
     agent = world.agent()
-    bus: Any = agent.voice.bus
+    bus: Any = agent.reporter.bus
     world.pump.put(bus.drop)
     until(lambda: world.heard(Kind.STATUS, status="offline"))
     world.pump.put(bus.restore)

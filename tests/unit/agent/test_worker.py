@@ -7,9 +7,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swarm_tui.domain.worker import TELL_AFTER, Leader, Me, Worker
+from swarm_tui.domain.worker import TELL_AFTER, Leader, Worker, WorkerIdentity
 from swarm_tui.domain.worker.actions import Action, Ignore, Lease, Listen, Note, Run, Save, Say, Stop
-from swarm_tui.domain.worker.claims import REMEMBERED, Commons
+from swarm_tui.domain.worker.unclaimed import REMEMBERED, Unclaimed
 from swarm_tui.protocol.bodies import (
     Assigned,
     Body,
@@ -40,7 +40,8 @@ def event(kind: Kind, body: Body, *, key: str = "", received: float = 1000.0, **
 def worker(agent_id: str = "w", **me: Any) -> Worker:
     me = {"types": frozenset({"noop"}), **me}
     made = Worker(
-        Me(agent_id=agent_id, role="general", incarnation=f"life-of-{agent_id}", **me), lambda: f"m{next(_ids)}"
+        WorkerIdentity(agent_id=agent_id, role="general", incarnation=f"life-of-{agent_id}", **me),
+        lambda: f"m{next(_ids)}",
     )
     made.on_link(True, 0.0)
     return made
@@ -203,7 +204,7 @@ def test_an_offer_of_what_it_claimed_is_begun_once() -> None:
     w = free()
     w.on_event(new("t"), 1.0)
     assert runs(w.on_event(offer(epoch=5), 2.0)) == ["t"]
-    assert not w.commons.pending
+    assert not w.unclaimed.pending
     echo = event(Kind.TASK_ASSIGNED, Assigned(task_id="t", agent_id="w", claim=w.claim))
     assert runs(w.on_event(echo, 2.0)) == []
     assert len(w.running) == 1
@@ -212,8 +213,8 @@ def test_an_offer_of_what_it_claimed_is_begun_once() -> None:
 def test_the_echo_of_a_claim_begins_nothing_that_is_in_hand() -> None:
     w = free()
     w.on_event(new("t"), 1.0)
-    task, _ = w.commons.pending["t"]
-    w.hand.begin(Lease(task=task, attempt=1, epoch=5))
+    task, _ = w.unclaimed.pending["t"]
+    w.state.begin(Lease(task=task, attempt=1, epoch=5))
     echo = event(Kind.TASK_ASSIGNED, Assigned(task_id="t", agent_id="w", claim=w.claim))
     assert runs(w.on_event(echo, 2.0)) == []
     assert w.running["t"].epoch == 5
@@ -243,7 +244,7 @@ def test_a_claim_of_a_connection_that_dropped_is_void() -> None:
     w.on_event(new("t"), 1.0)
     claim = w.claim
     w.on_link(False, 2.0)
-    assert not w.commons.pending
+    assert not w.unclaimed.pending
     w.on_link(True, 3.0)
     w.settled(3.0)
     assert runs(w.on_event(event(Kind.TASK_ASSIGNED, Assigned(task_id="t", agent_id="w", claim=claim)), 4.0)) == []
@@ -300,12 +301,12 @@ def test_a_cancel_ends_a_claimed_task_and_an_open_one() -> None:
 
 
 def test_what_is_remembered_is_bounded() -> None:
-    commons = Commons()
+    unclaimed = Unclaimed()
     for n in range(REMEMBERED + 10):
-        commons.hear(Task(task_id=f"t{n}", type="noop"), 0.0, 0.0)
-        commons.settle(f"s{n}")
-    assert len(commons) == REMEMBERED
-    assert len(commons.settled) == REMEMBERED
+        unclaimed.hear(Task(task_id=f"t{n}", type="noop"), 0.0, 0.0)
+        unclaimed.settle(f"s{n}")
+    assert len(unclaimed) == REMEMBERED
+    assert len(unclaimed.settled) == REMEMBERED
 
 
 @settings(max_examples=60, deadline=None)

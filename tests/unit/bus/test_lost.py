@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from paho.mqtt.client import Client
 
-from swarm_tui.bus.client import BulkClient, make_client
+from swarm_tui.bus.broker_address import parse_url
+from swarm_tui.bus.bulk_client import BulkClient, make_client
 from swarm_tui.bus.mqtt import MqttBus
-from swarm_tui.bus.outbox import ACK_LINGER, IN_VAIN, LINGER, Outbox
 from swarm_tui.bus.port import Link
-from swarm_tui.bus.urls import parse_url
+from swarm_tui.bus.send_queue import ACK_LINGER, IN_VAIN, LINGER, SendQueue
 from swarm_tui.config.model import Broker
 from swarm_tui.protocol.envelope import Outgoing
 from tests.unit.bus.grounds import Listener
@@ -37,8 +37,8 @@ def client() -> Iterator[BulkClient]:
         client._sock = None
 
 
-def _outbox() -> Outbox:
-    return Outbox(lambda what, error: None, lambda what, call: call())
+def _outbox() -> SendQueue:
+    return SendQueue(lambda what, error: None, lambda what, call: call())
 
 
 def test_a_connection_lost_while_the_filters_are_sent_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,7 +97,7 @@ def test_acknowledgements_for_which_the_broker_waits_do_not_wait_long(
     client: BulkClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 100.0
-    monkeypatch.setattr("swarm_tui.bus.outbox.time.monotonic", lambda: now)
+    monkeypatch.setattr("swarm_tui.bus.send_queue.time.monotonic", lambda: now)
     outbox, waits = _outbox(), []
     for _ in range(6):
         client._said.append(b"\x40\x02\x00\x01")

@@ -8,7 +8,7 @@ import pytest
 
 from swarm_tui.bus.mqtt import MqttBus
 from swarm_tui.bus.port import Link
-from swarm_tui.bus.probe import Probe, probe
+from swarm_tui.bus.probe import BrokerProbe, probe
 from swarm_tui.config.model import Broker, Tls
 from swarm_tui.protocol.envelope import Outgoing
 from tests.conftest import RealBroker, pick_port
@@ -89,7 +89,7 @@ def test_certificates_that_are_not_there(free_port: int) -> None:
     both_say(broker, "url", "/nowhere/ca.crt", "broker.tls")
 
 
-def carries(broker: Broker, size: int = 100_000) -> Probe:
+def carries(broker: Broker, size: int = 100_000) -> BrokerProbe:
     """The broker accepts us, and a message comes back over it."""
     # A broker's second listener opens a moment after its first.
     until(lambda: probe(broker, 5.0).kind != "refused")

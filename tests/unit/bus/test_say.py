@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarm_tui.bus.client import BulkClient, make_client
-from swarm_tui.bus.outbox import Outbox
-from swarm_tui.bus.urls import parse_url
+from swarm_tui.bus.broker_address import parse_url
+from swarm_tui.bus.bulk_client import BulkClient, make_client
+from swarm_tui.bus.send_queue import SendQueue
 from swarm_tui.config.model import Broker
 from swarm_tui.protocol.envelope import Outgoing
 
@@ -35,8 +35,8 @@ def written(client: BulkClient) -> list[bytes]:
     return packets
 
 
-def outbox(client: BulkClient) -> Outbox:
-    box = Outbox(lambda what, error: pytest.fail(f"{what}: {error}"), lambda what, call: call())
+def outbox(client: BulkClient) -> SendQueue:
+    box = SendQueue(lambda what, error: pytest.fail(f"{what}: {error}"), lambda what, call: call())
     client.acked = box.acked
     return box
 

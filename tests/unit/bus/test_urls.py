@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from swarm_tui.bus.broker_address import BrokerAddress, parse_url, safe_url
 from swarm_tui.bus.port import BusError
-from swarm_tui.bus.urls import Address, parse_url, safe_url
 
 
 @pytest.mark.parametrize(
@@ -73,4 +73,4 @@ def test_what_is_near_and_what_is_aws() -> None:
 @given(st.text(max_size=60))
 def test_any_text_is_an_address_or_a_bus_error(text: str) -> None:
     with suppress(BusError):
-        assert isinstance(parse_url(text), Address)
+        assert isinstance(parse_url(text), BrokerAddress)

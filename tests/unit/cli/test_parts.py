@@ -330,7 +330,7 @@ def test_a_layout_with_mistakes_is_not_passed_over(capsys: pytest.CaptureFixture
 
 def test_the_limits_of_a_role_are_those_of_all_hosts_together() -> None:
     told = scaling.scale(
-        scaling.Crew(role="docs", low=1, high=3, running=1), 9,
+        scaling.RoleCount(role="docs", low=1, high=3, running=1), 9,
         now=0.0, fleet=1, cap=64, memory_left=1 << 40, agent_memory=1, asked=True,
     )  # fmt: skip
     assert allowed([f"docs: {told.reason}", "not scaled: the layout gives docs no min and max"]) == (1, 3)

@@ -4,7 +4,7 @@ import json
 import time
 from itertools import cycle
 
-from swarm_tui.bus.client import INFLIGHT
+from swarm_tui.bus.bulk_client import INFLIGHT
 from swarm_tui.bus.mqtt import MqttBus
 from swarm_tui.client.operator import Operator
 from swarm_tui.protocol.bodies import Broadcast

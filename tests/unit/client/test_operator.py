@@ -11,8 +11,8 @@ from swarm_tui.bus.memory import MemoryBroker, MemoryBus
 from swarm_tui.bus.mqtt import MqttBus
 from swarm_tui.bus.port import Bus, BusError
 from swarm_tui.client.operator import Operator
-from swarm_tui.client.outbox import Stage
 from swarm_tui.client.publication import Publication
+from swarm_tui.client.publication_policy import Stage
 from swarm_tui.protocol import codec
 from swarm_tui.protocol.bodies import (
     Assigned,

@@ -5,8 +5,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarm_tui.client import outbox
-from swarm_tui.client.outbox import RANK, SETTLED, UNACCEPTED, Record, Stage
+from swarm_tui.client import publication_policy
+from swarm_tui.client.publication_policy import RANK, SETTLED, UNACCEPTED, Record, Stage
 from swarm_tui.protocol.bodies import Assigned, Body, Complete, Queued, TaskRejected
 
 QUEUED, ASSIGNED, REJECTED = Queued(task_id="t"), Assigned(task_id="t", agent_id="a"), TaskRejected(task_id="t")
@@ -19,19 +19,19 @@ steps = st.lists(
 
 def play(moves: list[tuple[str, float, bool, Body]], chance: float) -> list[tuple[float, Record, bool, Body | None]]:
     """The records after each move, with the time, whether it was sent, and the answer of that move."""
-    now, record = 0.0, outbox.begin("t", 0.0, 30.0)
+    now, record = 0.0, publication_policy.begin("t", 0.0, 30.0)
     trail: list[tuple[float, Record, bool, Body | None]] = []
     for move, wait, up, body in moves:
         now += wait
         sent, heard = False, None
         if move == "turn":
-            record, sent = outbox.turn(record, now, up, chance)
+            record, sent = publication_policy.turn(record, now, up, chance)
         elif move == "ack" and record.sends:
-            record = outbox.acknowledged(record)
+            record = publication_policy.acknowledged(record)
         elif move == "return":
-            record = outbox.returned(record, now, chance)
+            record = publication_policy.returned(record, now, chance)
         elif move == "answer":
-            record, heard = outbox.answered(record, body), body
+            record, heard = publication_policy.answered(record, body), body
         trail.append((now, record, sent, heard))
     return trail
 
@@ -66,40 +66,40 @@ def test_it_never_floods(moves: list[tuple[str, float, bool, Body]], chance: flo
     returns = sum(move == "return" for move, *_ in moves)
     allowed, at = 1, 0.0
     for repeat in range(1, 100):
-        at += min(outbox.LONGEST_REPEAT, outbox.FIRST_REPEAT * 2 ** min(repeat - 1, 8)) / 2
+        at += min(publication_policy.LONGEST_REPEAT, publication_policy.FIRST_REPEAT * 2 ** min(repeat - 1, 8)) / 2
         allowed += at <= (trail[-1][0] if trail else 0.0)
     assert len(sent_at) <= allowed + returns
 
 
 @given(st.floats(0, 0.999))
 def test_left_alone_it_repeats_and_then_gives_up_in_time(chance: float) -> None:
-    record, now, times = outbox.begin("t", 0.0, 30.0), 0.0, []
-    while (due := outbox.due(record, True)) is not None:
+    record, now, times = publication_policy.begin("t", 0.0, 30.0), 0.0, []
+    while (due := publication_policy.due(record, True)) is not None:
         assert due >= now
         now = due
-        record, sent = outbox.turn(record, now, True, chance)
+        record, sent = publication_policy.turn(record, now, True, chance)
         if sent:
             times.append(now)
-            record = outbox.acknowledged(record)
+            record = publication_policy.acknowledged(record)
     assert (record.stage, now) == (Stage.GAVE_UP, 30.0)
     assert times[0] == 0.0
     assert 7 <= len(times) <= 16
-    assert all(later - earlier <= outbox.LONGEST_REPEAT for earlier, later in pairwise(times))
+    assert all(later - earlier <= publication_policy.LONGEST_REPEAT for earlier, later in pairwise(times))
     assert "check that a task-manager" in record.reason
 
 
 def test_while_the_link_is_down_nothing_is_sent_twice_and_the_time_runs() -> None:
-    record, sent = outbox.turn(outbox.begin("t", 0.0, 30.0), 0.0, False, 0.0)
+    record, sent = publication_policy.turn(publication_policy.begin("t", 0.0, 30.0), 0.0, False, 0.0)
     assert sent
-    assert outbox.turn(record, 20.0, False, 0.0) == (record, False)
-    assert outbox.due(record, False) == 30.0
-    assert outbox.turn(outbox.returned(record, 20.0, 0.0), 20.0, True, 0.0)[1]
-    gone, _ = outbox.turn(record, 30.0, False, 0.0)
+    assert publication_policy.turn(record, 20.0, False, 0.0) == (record, False)
+    assert publication_policy.due(record, False) == 30.0
+    assert publication_policy.turn(publication_policy.returned(record, 20.0, 0.0), 20.0, True, 0.0)[1]
+    gone, _ = publication_policy.turn(record, 30.0, False, 0.0)
     assert gone.stage is Stage.GAVE_UP
     assert "the broker did not take it within 30 s" in gone.reason
 
 
 def test_the_task_that_an_idempotency_key_stands_for_is_known() -> None:
-    sent, _ = outbox.turn(outbox.begin("t2", 0.0, 30.0), 0.0, True, 0.5)
-    heard = outbox.answered(sent, Queued(task_id="t2", duplicate=True, state="complete", original="t1"))
+    sent, _ = publication_policy.turn(publication_policy.begin("t2", 0.0, 30.0), 0.0, True, 0.5)
+    heard = publication_policy.answered(sent, Queued(task_id="t2", duplicate=True, state="complete", original="t1"))
     assert (heard.stage, heard.reason, heard.original) == (Stage.QUEUED, "complete", "t1")

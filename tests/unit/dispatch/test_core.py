@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarm_tui.domain.dispatch import Rule, Settings
-from swarm_tui.domain.dispatch.model import Seat
+from swarm_tui.domain.dispatch import DispatchSettings, TypePolicy
+from swarm_tui.domain.dispatch.model import AgentRecord
 from swarm_tui.domain.dispatch.queue import Queue
 from swarm_tui.domain.states import TaskState
 from swarm_tui.protocol import bodies as b
@@ -81,7 +81,7 @@ def test_a_late_success_counts_until_a_newer_attempt_has_started(world: World) -
         assert (world.job(task_id).result == "late") is (not started)
         assert bool(orders(said, "cancel")) is (not started)
         world.complete(second, "second")
-        world.state.seats.pop("b")
+        world.state.agents.pop("b")
 
 
 def test_a_lease_lasts_while_heartbeats_name_it(world: World) -> None:
@@ -142,7 +142,7 @@ def test_a_type_of_which_only_an_agent_speaks_is_given_to_it_while_it_lives(worl
 
 
 def test_a_type_of_which_only_an_agent_speaks_escapes_no_approval() -> None:
-    world = World(Settings(approve=("deployment.*",)))
+    world = World(DispatchSettings(approve=("deployment.*",)))
     world.agent("byhand", types=["deployment.odd"])
     assert not offers(world.submit("u", "deployment.odd"))
     assert world.job("u").state == "awaiting-approval"
@@ -347,7 +347,7 @@ def test_a_slow_agent_keeps_no_work_from_a_fast_one(world: World) -> None:
 @pytest.mark.parametrize("heard_before", [True, False])
 def test_what_a_foreign_agent_held_when_it_began_anew_is_lost(world: World, heard_before: bool) -> None:
     """It names no incarnation: that it runs for less than it has had the task is all there is to go by."""
-    world.state.seats["f"] = Seat(agent_id="f", foreign=True, claims=True)
+    world.state.agents["f"] = AgentRecord(agent_id="f", foreign=True, claims=True)
     if heard_before:
         world.hear(Kind.HEARTBEAT, b.Heartbeat(agent_id="f", uptime=500.0), sender="f")
     else:
@@ -364,7 +364,7 @@ def test_what_a_foreign_agent_held_when_it_began_anew_is_lost(world: World, hear
 
 def foreign(world: World, *, uptime: float = 0.0) -> None:
     """An agent of the seed's, which began `uptime` seconds ago and takes the one task that there is."""
-    world.state.seats["f"] = Seat(agent_id="f", foreign=True, claims=True)
+    world.state.agents["f"] = AgentRecord(agent_id="f", foreign=True, claims=True)
     world.hear(Kind.REGISTER, b.Register(agent_id="f"), sender="f")
     world.tick(uptime)
     if uptime >= 10:
@@ -403,7 +403,7 @@ def test_a_foreign_agent_that_took_a_task_as_it_began_keeps_it(world: World, aft
 
 
 def test_a_foreign_agents_clock_may_be_far_off(world: World) -> None:
-    world.state.seats["f"] = Seat(agent_id="f", foreign=True, claims=True)
+    world.state.agents["f"] = AgentRecord(agent_id="f", foreign=True, claims=True)
     world.hear(Kind.REGISTER, b.Register(agent_id="f"), sender="f")
     world.submit("t")
     world.wall -= 4000.0
@@ -442,7 +442,7 @@ def test_a_foreign_agent_that_connects_again_keeps_its_task(world: World) -> Non
 def test_what_a_foreign_agent_never_ends_is_lost_at_its_timeout_after_a_restart_too(world: World) -> None:
     foreign(world)
     world.crash()
-    world.state.seats["f"] = Seat(agent_id="f", foreign=True, claims=True)
+    world.state.agents["f"] = AgentRecord(agent_id="f", foreign=True, claims=True)
     world.lead()
     for second in range(599, 0, -10):
         assert world.job("t").state is TaskState.RUNNING, second
@@ -494,13 +494,13 @@ def test_a_foreign_agent_is_never_told_twice_of_one_attempt(world: World) -> Non
 
 
 def test_the_wish_for_scale_rises_by_two_and_sinks_slowly() -> None:
-    rules = {"noop": Rule(roles=("general",))}
-    world = World(Settings(rules=rules, scale={"general": (1, 5)}))
+    rules = {"noop": TypePolicy(roles=("general",))}
+    world = World(DispatchSettings(rules=rules, scale={"general": (1, 5)}))
     world.agent("a")
     for n in range(6):
         world.submit(f"t{n}")
-    wishes = [body.desired for body in of(world.tick(61), Kind.SCALE)]
-    assert wishes == [3, 5]
+    targets = [body.desired for body in of(world.tick(61), Kind.SCALE)]
+    assert targets == [3, 5]
     for n in range(6):
         world.act(Kind.TASK_CANCEL, f"t{n}")
     sinking = of(world.tick(700), Kind.SCALE)

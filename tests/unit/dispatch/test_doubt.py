@@ -3,8 +3,8 @@
 import pytest
 from msgspec.structs import replace
 
-from swarm_tui.domain.dispatch import Settings, step
-from swarm_tui.domain.dispatch.model import Say, Seat
+from swarm_tui.domain.dispatch import DispatchSettings, step
+from swarm_tui.domain.dispatch.model import AgentRecord, Say
 from swarm_tui.domain.states import TaskState
 from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.codec import Writer, decode
@@ -113,7 +113,7 @@ def test_a_cancel_is_waited_for_as_long_after_a_restart(world: World) -> None:
     foreign(world)
     world.act(Kind.TASK_CANCEL, "t")
     world.crash()
-    world.state.seats["f"] = Seat(agent_id="f", foreign=True, claims=True)
+    world.state.agents["f"] = AgentRecord(agent_id="f", foreign=True, claims=True)
     for _ in range(4):
         world.tick(10)
         world.hear(Kind.HEARTBEAT, b.Heartbeat(agent_id="f"), sender="f")
@@ -139,9 +139,9 @@ def act_of(world: World) -> Event:
 
 @pytest.mark.parametrize(("role", "pinned"), [("task-manager", False), ("operator", True), ("", True)])
 def test_only_a_persons_wish_stands(role: str, pinned: bool) -> None:
-    world = World(Settings(rules=RULES, scale={"general": (1, 5)}))
+    world = World(DispatchSettings(rules=RULES, scale={"general": (1, 5)}))
     world.hear(Kind.SCALE, b.Scale(desired=3), key="general", sender="other", role=role, retained=True)
-    assert world.state.wishes["general"].pinned is pinned
+    assert world.state.targets["general"].pinned is pinned
 
 
 @pytest.mark.parametrize("jump", [-5000.0, 5000.0])

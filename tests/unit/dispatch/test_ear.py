@@ -2,8 +2,8 @@
 
 import time
 
-from swarm_tui.agent.roles.task_manager.ear import ECHOES, Ear
-from swarm_tui.agent.roles.task_manager.foreign import Foreign
+from swarm_tui.agent.roles.task_manager.dialect_bridge import DialectBridge
+from swarm_tui.agent.roles.task_manager.subscription import ECHOES, Subscription
 from swarm_tui.bus.memory import MemoryBroker, MemoryBus
 from swarm_tui.config.model import Broker, RunSpec
 from swarm_tui.protocol import bodies as b
@@ -29,7 +29,10 @@ def test_the_echo_of_an_assignment_is_not_read_and_the_claim_of_another_is() -> 
             heard.append(item.body.task_id)
 
     broker = MemoryBroker()
-    ear, bus = Ear(spec, writer, Foreign(spec, new_id=lambda: "x", clock=time.time), put), MemoryBus(broker, "tm")
+    ear, bus = (
+        Subscription(spec, writer, DialectBridge(spec, new_id=lambda: "x", clock=time.time), put),
+        MemoryBus(broker, "tm"),
+    )
     ear.open(bus, [topic(SWARM, Kind.TASK_ASSIGNED)])
     until(bus.is_up)
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from swarm_tui.agent.roles.task_manager.engine import ENDS, PRUNE_EVERY, Engine
-from swarm_tui.agent.roles.task_manager.queries import answers
-from swarm_tui.domain.dispatch import Job, Settings, Tick
+from swarm_tui.agent.roles.task_manager.task_queries import answers
+from swarm_tui.domain.dispatch import DispatchSettings, Job, Tick
 from swarm_tui.domain.states import TaskState
 from swarm_tui.journal.db import JournalError, JournalInUseError
-from swarm_tui.journal.dispatch import AT_ONCE, Journal, Letter
+from swarm_tui.journal.dispatch import AT_ONCE, Journal, OutboxRow
 from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.codec import Writer, decode
 from swarm_tui.protocol.envelope import Event, Outgoing
@@ -32,7 +32,7 @@ class Life:
         self.now = 1000.0
         self._ids = 0
         self.engine = Engine(
-            Settings(rules=RULES), journal, self.writer("tm", "task-manager"), self._publish,
+            DispatchSettings(rules=RULES), journal, self.writer("tm", "task-manager"), self._publish,
             log=self.logged.append, monotonic=lambda: self.now, wall=lambda: 1.7e9 + self.now, chance=lambda: 0.5,
         )  # fmt: skip
         self.engine.restore()
@@ -130,7 +130,7 @@ class Full(Journal):
     full = False
 
     def commit(
-        self, jobs: Iterable[Job], letters: Iterable[Letter], sent: Iterable[int] = (), meta: Any = None
+        self, jobs: Iterable[Job], letters: Iterable[OutboxRow], sent: Iterable[int] = (), meta: Any = None
     ) -> None:
         if self.full:
             raise sqlite3.OperationalError("database or disk is full")
@@ -335,7 +335,7 @@ def test_what_is_adopted_before_it_leads_has_a_fence_that_grows() -> None:
     first.hear(Kind.TASK_NEW, b.Task(task_id="t", type="noop"))
     first.rest()
     second = Engine(
-        Settings(rules=RULES), journal, first.writer("tm", "task-manager"), first._publish,
+        DispatchSettings(rules=RULES), journal, first.writer("tm", "task-manager"), first._publish,
         log=first.logged.append, monotonic=lambda: first.now, wall=lambda: 1.7e9 + first.now, chance=lambda: 0.5,
     )  # fmt: skip
     second.restore()

@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 
 from swarm_tui.domain.dispatch.model import Job
 from swarm_tui.journal.dispatch import Journal
-from swarm_tui.journal.ids import Ids
+from swarm_tui.journal.id_filter import IdFilter
 from swarm_tui.protocol.bodies import Task
 
 
 @given(st.sets(st.text(max_size=20), max_size=50))
 def test_what_was_added_is_held(names: set[str]) -> None:
-    ids = Ids()
+    ids = IdFilter()
     assert not any(ids.may_hold(name) for name in names)
     for name in names:
         ids.add(name)
@@ -21,7 +21,7 @@ def test_what_was_added_is_held(names: set[str]) -> None:
 
 
 def test_few_strangers_are_taken_for_its_own() -> None:
-    ids = Ids()
+    ids = IdFilter()
     for number in range(20_000):
         ids.add(f"task-{number}")
     assert sum(ids.may_hold(f"other-{number}") for number in range(20_000)) < 20

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from swarm_tui.domain.dispatch.model import Job
 from swarm_tui.journal import db
-from swarm_tui.journal.dispatch import MIGRATIONS, Journal, Letter
+from swarm_tui.journal.dispatch import MIGRATIONS, Journal, OutboxRow
 from swarm_tui.protocol.bodies import Task
 from swarm_tui.protocol.envelope import Outgoing
 
@@ -23,7 +23,7 @@ def test_what_it_was_to_say_is_still_to_be_said_and_new_rows_follow(tmp_path: Pa
     kept = journal.outbox()
     assert [(letter.row, letter.message) for letter in kept] == [(7, Outgoing("s/tasks/queued", b"{}"))]
     job = Job(task=Task(task_id="t2", type="noop"), digest="", seq=1, created_at=1.0, updated_at=1.0)
-    fresh = Letter(Outgoing("s/tasks/queued", b"{}"), "tasks/queued", "t2", 1)
+    fresh = OutboxRow(Outgoing("s/tasks/queued", b"{}"), "tasks/queued", "t2", 1)
     journal.commit([job], [fresh], sent=[7])
     assert [letter.row for letter in journal.outbox()] == [8]
     journal.close()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from swarm_tui.agent.roles.task_manager.queries import answers
+from swarm_tui.agent.roles.task_manager.task_queries import answers
 from swarm_tui.domain.dispatch import Job
 from swarm_tui.domain.dispatch.model import Attempt
 from swarm_tui.domain.states import TaskState

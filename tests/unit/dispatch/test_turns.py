@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from swarm_tui.agent.roles.task_manager.turns import Turns
+from swarm_tui.agent.roles.task_manager.turn_scheduler import TurnScheduler
 from swarm_tui.bus.port import Bus
 from tests.wait import until
 
@@ -15,7 +15,7 @@ from tests.wait import until
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What somebody must be woken for does not happen by itself."""
-    monkeypatch.setattr("swarm_tui.agent.roles.task_manager.turns.LOOK", 60.0)
+    monkeypatch.setattr("swarm_tui.agent.roles.task_manager.turn_scheduler.LOOK", 60.0)
 
 
 class Turning:
@@ -56,15 +56,15 @@ class Desk:
 
 
 @contextmanager
-def running(bus: Turning, desk: Desk) -> Iterator[Turns]:
-    turns = Turns(cast(Bus, bus), desk.work)
-    thread = threading.Thread(target=turns.run, daemon=True)
+def running(bus: Turning, desk: Desk) -> Iterator[TurnScheduler]:
+    turn_scheduler = TurnScheduler(cast(Bus, bus), desk.work)
+    thread = threading.Thread(target=turn_scheduler.run, daemon=True)
     thread.start()
     until(lambda: bus.call is not None)
-    yield turns
+    yield turn_scheduler
     desk.over = True
     desk.go.set()
-    turns.nudge(surely=True)
+    turn_scheduler.nudge(surely=True)
     thread.join(10)
     assert not thread.is_alive()
     assert bus.call is None
@@ -72,25 +72,25 @@ def running(bus: Turning, desk: Desk) -> Iterator[Turns]:
 
 def test_the_buss_thread_works_and_nobody_is_woken_for_it() -> None:
     bus, desk = Turning(), Desk()
-    with running(bus, desk) as turns:
+    with running(bus, desk) as turn_scheduler:
         assert bus.call is not None
         until(lambda: desk.at_once == 0)
         assert bus.call() == 60.0
         desk.todo = 3
-        turns.nudge()
-        assert not turns._nudge.is_set()
+        turn_scheduler.nudge()
+        assert not turn_scheduler._nudge.is_set()
         bus.call()
         assert desk.done == 3
 
 
 def test_what_is_heard_while_the_other_thread_works_is_done_right_after() -> None:
     bus, desk = Turning(), Desk()
-    with running(bus, desk) as turns:
+    with running(bus, desk) as turn_scheduler:
         call = cast(Any, bus.call)
         until(lambda: desk.at_once == 0)
         call()
         desk.go.clear()
-        turns.nudge(surely=True)
+        turn_scheduler.nudge(surely=True)
         until(lambda: desk.at_once == 1)
         desk.todo = 1
         call()
@@ -101,25 +101,25 @@ def test_what_is_heard_while_the_other_thread_works_is_done_right_after() -> Non
 
 def test_a_bus_without_turns_leaves_the_work_to_the_dispatchers_thread() -> None:
     bus, desk = Turning(shares=False), Desk()
-    with running(bus, desk) as turns:
+    with running(bus, desk) as turn_scheduler:
         desk.todo = 2
-        turns.nudge()
+        turn_scheduler.nudge()
         until(lambda: desk.done == 2)
 
 
 def test_what_the_work_raises_ends_the_dispatcher_and_not_the_bus() -> None:
     bus, desk = Turning(), Desk()
     desk.fails = True
-    turns = Turns(cast(Bus, bus), desk.work)
+    turn_scheduler = TurnScheduler(cast(Bus, bus), desk.work)
     with pytest.raises(OSError, match="the disk is gone"):
-        turns.run()
+        turn_scheduler.run()
     assert bus.call is None
 
 
 def test_the_buss_thread_learns_what_the_other_one_put_off() -> None:
     bus, desk = Turning(), Desk()
-    with running(bus, desk) as turns:
+    with running(bus, desk) as turn_scheduler:
         until(lambda: desk.at_once == 0 and bus.call is not None)
         bus.call = None
-        turns.nudge(surely=True)
+        turn_scheduler.nudge(surely=True)
         until(lambda: bus.call is not None)

@@ -5,7 +5,19 @@ from typing import Any
 
 import msgspec
 
-from swarm_tui.domain.dispatch import Job, Moment, Rule, Save, Say, Settings, State, Tick, lead, restore, step
+from swarm_tui.domain.dispatch import (
+    DispatchSettings,
+    Job,
+    Moment,
+    Save,
+    Say,
+    State,
+    Tick,
+    TypePolicy,
+    lead,
+    restore,
+    step,
+)
 from swarm_tui.domain.dispatch.model import Action, LinkDown, LinkUp
 from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.codec import Writer, decode
@@ -16,11 +28,11 @@ SWARM = "s"
 ME = "task-manager-01"
 OPERATOR = "operator:ann@box"
 RULES = {
-    "noop": Rule(roles=("general",)),
-    "database.migrate": Rule(roles=("database", "general"), idempotent=False),
-    "deployment.deploy": Rule(roles=("general",), idempotent=False, approve=True),
-    "security.scan": Rule(roles=("security",)),
-    "code.review": Rule(roles=("code-review",)),
+    "noop": TypePolicy(roles=("general",)),
+    "database.migrate": TypePolicy(roles=("database", "general"), idempotent=False),
+    "deployment.deploy": TypePolicy(roles=("general",), idempotent=False, approve=True),
+    "security.scan": TypePolicy(roles=("security",)),
+    "code.review": TypePolicy(roles=("code-review",)),
 }
 _ids = itertools.count()
 
@@ -28,8 +40,8 @@ _ids = itertools.count()
 class World:
     """`hear` feeds one message to the core; `said` and `saves` hold what it said and wrote, `journal` the last rows."""
 
-    def __init__(self, settings: Settings | None = None, *, leading: bool = True) -> None:
-        self.settings = settings or Settings(rules=RULES)
+    def __init__(self, settings: DispatchSettings | None = None, *, leading: bool = True) -> None:
+        self.settings = settings or DispatchSettings(rules=RULES)
         self.now, self.wall, self.chance = 1000.0, 1_700_000_000.0, 0.5
         self.journal: dict[str, bytes] = {}
         self.said: list[Say] = []

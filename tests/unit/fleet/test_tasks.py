@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from swarm_tui.domain.fleet import Fleet
-from swarm_tui.domain.fleet.ended import MAX_ENDED
+from swarm_tui.domain.fleet.kept_tasks import MAX_ENDED
 from swarm_tui.domain.fleet.tasks import Tasks
 from swarm_tui.domain.states import TaskState as S
 from swarm_tui.protocol import bodies as b
@@ -159,7 +159,7 @@ def test_the_past_fills_gaps_and_overwrites_nothing_newer(paper: Paper) -> None:
 
 def test_ended_tasks_hops_and_late_answers_are_bounded(paper: Paper, monkeypatch: pytest.MonkeyPatch) -> None:
     assert MAX_ENDED == 10_000
-    monkeypatch.setattr("swarm_tui.domain.fleet.ended.MAX_ENDED", 10)
+    monkeypatch.setattr("swarm_tui.domain.fleet.kept_tasks.MAX_ENDED", 10)
     monkeypatch.setattr("swarm_tui.domain.fleet.tasks.MAX_OPEN", 20)
     for number in range(40):
         paper.say("a1", K.TASK_COMPLETE, b.Complete(task_id=f"e{number}", agent_id="a1"))

@@ -4,7 +4,7 @@ from typing import Any
 
 from swarm_tui.config.model import Broker
 from swarm_tui.config.running import Running
-from swarm_tui.supervisor.departure import sharing
+from swarm_tui.supervisor.shutdown import sharing
 
 
 def running(swarm: str, port: int, **more: Any) -> Running:

@@ -13,7 +13,7 @@ import pytest
 from msgspec import structs
 
 from swarm_tui.config.model import Broker, RestartPolicy, RunSpec
-from swarm_tui.supervisor.ending import ASKS, Ending
+from swarm_tui.supervisor.exits import ASKS, Exits
 from swarm_tui.supervisor.loop import Loop
 from swarm_tui.supervisor.unit import Phase, Unit
 from swarm_tui.tmux.errors import TmuxTimeoutError
@@ -88,18 +88,18 @@ def learn(answers: list[Any], pid: int, folder: Path) -> tuple[Unit, Crew]:
     """What an ending finds out, until it is done."""
     unit = Unit(RunSpec(agent_id="a", role="general", swarm="s", broker=Broker(), workdir="/", state_dir=str(folder)))
     unit.phase, unit.pane_id, unit.saved.pid, unit.saved.wanted = Phase.RUNNING, "%1", pid, False
-    crew, mistakes = Crew(answers), []  # type: ignore[var-annotated]
+    agent_panes, mistakes = Crew(answers), []  # type: ignore[var-annotated]
     loop = Loop(on_error=mistakes.append, on_stall=lambda seconds: None)
-    ground = SimpleNamespace(
-        loop=loop, crew=crew, figures=RestartPolicy(), units={"a": unit}, closing=False,
+    services = SimpleNamespace(
+        loop=loop, agent_panes=agent_panes, figures=RestartPolicy(), units={"a": unit}, closing=False,
         say=lambda what, agent_id, reason: loop.stop() if what == "stop" else None, changed=lambda: None,
     )  # fmt: skip
-    ending = Ending(ground, begin=lambda unit: None, advance=lambda: None)  # type: ignore[arg-type]
+    ending = Exits(services, begin=lambda unit: None, advance=lambda: None)  # type: ignore[arg-type]
     loop.after(0.0, lambda: ending.ended(unit, pid))
     loop.run()
     loop.close()
     assert mistakes == []
-    return unit, crew
+    return unit, agent_panes
 
 
 @pytest.fixture
@@ -112,21 +112,21 @@ def gone() -> int:
 
 def test_a_status_that_comes_late_is_waited_for(gone: int, tmp_path: Path) -> None:
     late = structs.replace(dead(gone), signal=9)
-    unit, crew = learn([structs.replace(dead(gone), dead=False), dead(gone), dead(gone), late], gone, tmp_path)
-    assert (unit.saved.exit_status, unit.saved.exit_signal, crew.reaped) == (None, 9, 3)
+    unit, agent_panes = learn([structs.replace(dead(gone), dead=False), dead(gone), dead(gone), late], gone, tmp_path)
+    assert (unit.saved.exit_status, unit.saved.exit_signal, agent_panes.reaped) == (None, 9, 3)
     assert (unit.saved.reason, unit.saved.tail) == ("ended by signal 9", ["its last words"])
 
 
 def test_a_status_that_never_comes_is_unknown(gone: int, tmp_path: Path) -> None:
-    unit, crew = learn([dead(gone)], gone, tmp_path)
-    assert (unit.saved.exit_status, unit.saved.exit_signal, crew.reaped) == (None, None, ASKS)
+    unit, agent_panes = learn([dead(gone)], gone, tmp_path)
+    assert (unit.saved.exit_status, unit.saved.exit_signal, agent_panes.reaped) == (None, None, ASKS)
     assert unit.saved.reason == "ended, status unknown"
 
 
 def test_a_tmux_that_stands_still_is_asked_until_it_goes_on(
     gone: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("swarm_tui.supervisor.ending.ASK_LATER", 0.001)
+    monkeypatch.setattr("swarm_tui.supervisor.exits.ASK_LATER", 0.001)
     still = [TmuxTimeoutError("no answer")] * (3 * ASKS)
     unit, _ = learn([*still, structs.replace(dead(gone), status=3)], gone, tmp_path)
     assert (unit.saved.exit_status, unit.saved.exit_signal) == (3, None)

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from swarm_tui.config.paths import StateDir
-from swarm_tui.supervisor import crew as crews
-from swarm_tui.supervisor.crew import Crew, Place
-from swarm_tui.supervisor.operators import tail
+from swarm_tui.supervisor import agent_panes as crews
+from swarm_tui.supervisor.agent_panes import AgentPanes, Place
+from swarm_tui.supervisor.host_commands import tail
 from swarm_tui.tmux.panes import Pane
 from swarm_tui.tmux.server import Tmux
 from tests.wait import until
@@ -37,13 +37,13 @@ def test_the_end_of_a_log_is_told_as_it_was_read(tmp_path: Path) -> None:
 
 def test_a_log_is_kept_and_begun_anew(ticking: Tmux, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     state = StateDir(tmp_path / "state").create()
-    crew, log = Crew(ticking, Place(swarm="s", session="s", tiled=True, state=state)), state.log("a")
+    agent_panes, log = AgentPanes(ticking, Place(swarm="s", session="s", tiled=True, state=state)), state.log("a")
 
     def pane() -> Pane:
         return ticking.panes()[0]
 
     def keep() -> None:
-        crew.rotate("a", pane().pane_id, logged=pane().logged)
+        agent_panes.rotate("a", pane().pane_id, logged=pane().logged)
 
     def grows() -> bool:
         return log.exists() and "tick" in log.read_text()

@@ -29,91 +29,93 @@ class Ground:
 
 
 @pytest.fixture
-def ground() -> Iterator[Ground]:
+def services() -> Iterator[Ground]:
     made = Ground()
     yield made
     made.loop.close()
 
 
-def test_timers_run_in_the_order_of_their_time(ground: Ground) -> None:
-    ground.loop.after(0.03, lambda: ground.end("c"))
-    ground.loop.after(0.01, lambda: ground.note("a"))
-    ground.loop.after(0.02, lambda: ground.note("b"))
-    ground.loop.after(0.015, lambda: ground.note("never")).cancel()
-    ground.loop.run()
-    assert ground.seen == ["a", "b", "c"]
+def test_timers_run_in_the_order_of_their_time(services: Ground) -> None:
+    services.loop.after(0.03, lambda: services.end("c"))
+    services.loop.after(0.01, lambda: services.note("a"))
+    services.loop.after(0.02, lambda: services.note("b"))
+    services.loop.after(0.015, lambda: services.note("never")).cancel()
+    services.loop.run()
+    assert services.seen == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize("polled", [False, True])
-def test_an_exit_is_heard_without_being_a_parent(ground: Ground, polled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_exit_is_heard_without_being_a_parent(
+    services: Ground, polled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if polled:
         monkeypatch.delattr(os, "pidfd_open")
     shell = subprocess.Popen(["sh", "-c", "sleep 30 & echo $!; wait"], stdout=subprocess.PIPE, text=True)
     assert shell.stdout is not None
     with shell.stdout, shell:
         pid = int(shell.stdout.readline())
-        ground.loop.watch(pid, lambda: ground.end("ended"))
-        ground.loop.after(0.01, lambda: os.kill(pid, signal.SIGKILL))
-        ground.loop.after(5.0, ground.loop.stop)
-        ground.loop.run()
-    assert ground.seen == ["ended"]
+        services.loop.watch(pid, lambda: services.end("ended"))
+        services.loop.after(0.01, lambda: os.kill(pid, signal.SIGKILL))
+        services.loop.after(5.0, services.loop.stop)
+        services.loop.run()
+    assert services.seen == ["ended"]
 
 
-def test_a_process_that_is_gone_already_is_heard_too(ground: Ground) -> None:
+def test_a_process_that_is_gone_already_is_heard_too(services: Ground) -> None:
     process = subprocess.Popen(["true"])
     process.wait()
-    ground.loop.watch(process.pid, lambda: ground.end("ended"))
-    ground.loop.run()
-    assert ground.seen == ["ended"]
+    services.loop.watch(process.pid, lambda: services.end("ended"))
+    services.loop.run()
+    assert services.seen == ["ended"]
 
 
-def test_another_thread_wakes_it(ground: Ground) -> None:
-    thread = threading.Thread(target=lambda: ground.loop.post(lambda: ground.end("posted")))
-    ground.loop.after(10.0, lambda: ground.end("late"))
+def test_another_thread_wakes_it(services: Ground) -> None:
+    thread = threading.Thread(target=lambda: services.loop.post(lambda: services.end("posted")))
+    services.loop.after(10.0, lambda: services.end("late"))
     thread.start()
-    ground.loop.run()
+    services.loop.run()
     thread.join()
-    assert ground.seen == ["posted"]
+    assert services.seen == ["posted"]
 
 
-def test_one_mistake_does_not_end_it(ground: Ground) -> None:
+def test_one_mistake_does_not_end_it(services: Ground) -> None:
     def mistake() -> None:
         raise ValueError("no")
 
-    ground.loop.post(mistake)
-    ground.loop.post(lambda: ground.end("goes on"))
-    ground.loop.run()
-    assert ground.seen == ["goes on"]
-    assert [str(error) for error in ground.errors] == ["no"]
+    services.loop.post(mistake)
+    services.loop.post(lambda: services.end("goes on"))
+    services.loop.run()
+    assert services.seen == ["goes on"]
+    assert [str(error) for error in services.errors] == ["no"]
 
 
-def test_a_sleep_of_the_machine_is_noticed_before_timers_run(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
-    ground.loop.after(0.01, lambda: ground.end("timer"))
+def test_a_sleep_of_the_machine_is_noticed_before_timers_run(services: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    services.loop.after(0.01, lambda: services.end("timer"))
     monkeypatch.setattr(loops, "_asleep", lambda: 120.0)
-    ground.loop.run()
-    assert len(ground.stalls) == 1
-    assert ground.stalls[0] > 100
+    services.loop.run()
+    assert len(services.stalls) == 1
+    assert services.stalls[0] > 100
 
 
-def test_being_stopped_ourselves_is_noticed(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
-    ground.loop.stall = 0.05
-    select = ground.loop._selector.select
+def test_being_stopped_ourselves_is_noticed(services: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    services.loop.stall = 0.05
+    select = services.loop._selector.select
 
     def late(limit: float | None) -> object:
         time.sleep(0.2)
         return select(0)
 
-    monkeypatch.setattr(ground.loop._selector, "select", late)
-    ground.loop.after(0.01, lambda: ground.end("timer"))
-    ground.loop.run()
-    assert len(ground.stalls) == 1
+    monkeypatch.setattr(services.loop._selector, "select", late)
+    services.loop.after(0.01, lambda: services.end("timer"))
+    services.loop.run()
+    assert len(services.stalls) == 1
 
 
-def test_being_stopped_in_the_middle_of_work_is_noticed(ground: Ground) -> None:
-    ground.loop.stall = 0.05
-    ground.loop.after(0.0, lambda: time.sleep(0.2))
-    ground.loop.after(0.01, lambda: ground.note("on time"))
-    ground.loop.after(0.3, lambda: ground.end("timer"))
-    ground.loop.run()
-    assert len(ground.stalls) == 1
-    assert ground.stalls[0] > 0.1
+def test_being_stopped_in_the_middle_of_work_is_noticed(services: Ground) -> None:
+    services.loop.stall = 0.05
+    services.loop.after(0.0, lambda: time.sleep(0.2))
+    services.loop.after(0.01, lambda: services.note("on time"))
+    services.loop.after(0.3, lambda: services.end("timer"))
+    services.loop.run()
+    assert len(services.stalls) == 1
+    assert services.stalls[0] > 0.1

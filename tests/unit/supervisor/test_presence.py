@@ -1,7 +1,7 @@
 """Silence as the supervisor judges it: nobody is charged with the time that it could not hear."""
 
 from swarm_tui.config.model import Broker, RunSpec
-from swarm_tui.supervisor.presence import Presences
+from swarm_tui.supervisor.bus_presence import Presences
 from swarm_tui.supervisor.unit import Phase, Unit
 
 

@@ -10,10 +10,10 @@ import pytest
 from swarm_tui.config.model import Broker, RestartPolicy, RunSpec
 from swarm_tui.config.paths import StateDir
 from swarm_tui.config.spec import read_spec, write_spec
-from swarm_tui.supervisor.crew import Crew, Place
-from swarm_tui.supervisor.ground import Ground
+from swarm_tui.supervisor.agent_panes import AgentPanes, Place
 from swarm_tui.supervisor.lifecycle import Lifecycle
 from swarm_tui.supervisor.loop import Loop
+from swarm_tui.supervisor.services import Services
 from swarm_tui.supervisor.unit import Unit
 from swarm_tui.tmux.errors import TmuxError
 from swarm_tui.tmux.panes import Pane
@@ -63,9 +63,9 @@ def real() -> Iterator[Tmux]:
 @pytest.mark.parametrize("tiled", [True, False])
 def test_many_panes_are_made_in_lists_that_tmux_takes(real: Tmux, tmp_path: Path, tiled: bool) -> None:
     state = StateDir(tmp_path / ("a-rather-long-name-of-a-folder" * 3)).create()
-    crew = Crew(real, Place(swarm="many", session="s", tiled=tiled, state=state))
+    agent_panes = AgentPanes(real, Place(swarm="many", session="s", tiled=tiled, state=state))
     new = [(spec(number, tmp_path), 1) for number in range(30)]
-    made = crew.create(new, real.panes())
+    made = agent_panes.create(new, real.panes())
     tags = {pane.pane_id: pane.agent for pane in real.panes()}
     assert [tags[pane.pane_id] for pane in made] == [one.agent_id for one, _ in new]
     assert all(state.log(one.agent_id).read_text().count("incarnation 1") == 1 for one, _ in new)
@@ -76,16 +76,16 @@ def test_many_panes_are_made_in_lists_that_tmux_takes(real: Tmux, tmp_path: Path
 def test_whoever_starts_an_agent_first_writes_what_it_is_told(real: Tmux, tmp_path: Path, damage: bytes | None) -> None:
     """The look-out may be earlier than the beginning, and a file may be damaged while the agent runs."""
     state, loop = StateDir(tmp_path / "state").create(), Loop(on_error=_fails, on_stall=lambda seconds: None)
-    crew = Crew(real, Place(swarm="many", session="s", tiled=True, state=state))
+    agent_panes = AgentPanes(real, Place(swarm="many", session="s", tiled=True, state=state))
     one = spec(1, tmp_path)
-    ground = Ground(
-        loop, crew, RestartPolicy(), {one.agent_id: Unit(one)},
+    services = Services(
+        loop, agent_panes, RestartPolicy(), {one.agent_id: Unit(one)},
         say=lambda *words: None, changed=lambda: None, drain=lambda unit: False,
         elsewhere=lambda agent_id: None, lost=lambda: None,
     )  # fmt: skip
     if damage is not None:
         state.spec(one.agent_id).write_bytes(damage)
-    Lifecycle(ground).advance()
+    Lifecycle(services).advance()
     assert read_spec(state.spec(one.agent_id)) == one
     assert [pane.agent for pane in real.panes() if pane.agent] == [one.agent_id]
     loop.close()
@@ -93,15 +93,15 @@ def test_whoever_starts_an_agent_first_writes_what_it_is_told(real: Tmux, tmp_pa
 
 def test_an_id_that_runs_on_another_host_is_not_started_before_that_has_ended(real: Tmux, tmp_path: Path) -> None:
     state, loop = StateDir(tmp_path / "state").create(), Loop(on_error=_fails, on_stall=lambda seconds: None)
-    crew = Crew(real, Place(swarm="many", session="s", tiled=True, state=state))
+    agent_panes = AgentPanes(real, Place(swarm="many", session="s", tiled=True, state=state))
     unit, elsewhere = Unit(spec(1, tmp_path)), {"agent-01": "far"}
     said: list[str] = []
-    ground = Ground(
-        loop, crew, RestartPolicy(), {unit.agent_id: unit},
+    services = Services(
+        loop, agent_panes, RestartPolicy(), {unit.agent_id: unit},
         say=lambda what, agent_id, reason: said.append(what), changed=lambda: None, drain=lambda unit: False,
         elsewhere=elsewhere.get, lost=lambda: None,
     )  # fmt: skip
-    life = Lifecycle(ground)
+    life = Lifecycle(services)
     life.advance()
     life.advance()
     assert said == ["elsewhere"]
@@ -114,26 +114,26 @@ def test_an_id_that_runs_on_another_host_is_not_started_before_that_has_ended(re
 
 
 def test_a_log_outlives_restarts_and_rotations(real: Tmux, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("swarm_tui.supervisor.crew.LOG_LIMIT", 2000)
+    monkeypatch.setattr("swarm_tui.supervisor.agent_panes.LOG_LIMIT", 2000)
     state = StateDir(tmp_path / "state").create()
-    crew = Crew(real, Place(swarm="many", session="s", tiled=True, state=state))
+    agent_panes = AgentPanes(real, Place(swarm="many", session="s", tiled=True, state=state))
     counting = ["sh", "-c", 'n=0; while :; do n=$((n+1)); echo "$0 says $n"; sleep 0.01; done', "{agent_id}"]
     one = msgspec.structs.replace(spec(1, tmp_path), state_dir=str(state.root), command=counting)
     write_spec(state.spec(one.agent_id), one)
-    pane = crew.create([(one, 1)], real.panes())[0].pane_id
+    pane = agent_panes.create([(one, 1)], real.panes())[0].pane_id
     log = state.log(one.agent_id)
     until(lambda: log.stat().st_size > 2000, what="a log that is large")
-    crew.rotate(one.agent_id, pane)
+    agent_panes.rotate(one.agent_id, pane)
     until(lambda: "says" in log.read_text(), what="the pane to go on in a new file")
     older = Path(f"{log}.1").read_text()
     assert older.startswith("──── agent-01 · incarnation 1 · ")
     last = int(older.rsplit("says ", 1)[1].split()[0])
     assert int(log.read_text().split("says ", 1)[1].split()[0]) - last in (0, 1, 2)
-    crew.respawn(pane, one, 2)
+    agent_panes.respawn(pane, one, 2)
     until(lambda: "incarnation 2" in log.read_text() and "says 1\n" in log.read_text(), what="its successor's lines")
     for number in range(4):
         log.write_text("x" * 3000 + str(number))
-        crew.rotate(one.agent_id, pane)
+        agent_panes.rotate(one.agent_id, pane)
     kept = sorted(path.name for path in state.logs.iterdir())
     assert kept == ["agent-01.log", "agent-01.log.1", "agent-01.log.2", "agent-01.log.3"]
 
@@ -141,14 +141,14 @@ def test_a_log_outlives_restarts_and_rotations(real: Tmux, tmp_path: Path, monke
 def test_a_refusal_is_said_once_a_pause(tmp_path: Path) -> None:
     said: list[Sequence[str]] = []
     tmux, loop = Refusing("swarm-test-none"), Loop(on_error=_fails, on_stall=lambda seconds: None)
-    crew = Crew(tmux, Place(swarm="many", session="s", tiled=True, state=StateDir(tmp_path).create()))
+    agent_panes = AgentPanes(tmux, Place(swarm="many", session="s", tiled=True, state=StateDir(tmp_path).create()))
     units = {one.agent_id: Unit(one) for one in [spec(0, tmp_path), spec(1, tmp_path)]}
-    ground = Ground(
-        loop, crew, RestartPolicy(), units,
+    services = Services(
+        loop, agent_panes, RestartPolicy(), units,
         say=lambda *words: said.append(words), changed=lambda: None, drain=lambda unit: False,
         elsewhere=lambda agent_id: None, lost=lambda: None,
     )  # fmt: skip
-    life = Lifecycle(ground)
+    life = Lifecycle(services)
     for _ in range(20):
         life.advance()
         loop.turn(0.0)

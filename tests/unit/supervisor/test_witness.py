@@ -6,23 +6,23 @@ from hypothesis import strategies as st
 from swarm_tui.config.model import Broker, RunSpec
 from swarm_tui.domain import witness
 from swarm_tui.domain.restart import History
-from swarm_tui.domain.witness import Pulse, judge, silent_ones
+from swarm_tui.domain.witness import AgentPulse, judge, silent_ones
 from swarm_tui.protocol.bodies import HostStatus, PaneStatus
 from swarm_tui.protocol.codec import Writer, decode
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.topics import Kind
-from swarm_tui.supervisor.presence import Presences
+from swarm_tui.supervisor.bus_presence import Presences
 from swarm_tui.supervisor.unit import Phase, Unit
 
 
 def silent(
-    pulses: list[Pulse], now: float = 1000.0, bus_since: float | None = 0.0, echo: float | None = 999.0
+    pulses: list[AgentPulse], now: float = 1000.0, bus_since: float | None = 0.0, echo: float | None = 999.0
 ) -> list[str]:
     return silent_ones(pulses, now, silent_after=35.0, bus_since=bus_since, echo=echo)
 
 
-def fleet(*ages: float) -> list[Pulse]:
-    return [Pulse(agent_id=f"a{number}", last=1000.0 - age) for number, age in enumerate(ages)]
+def fleet(*ages: float) -> list[AgentPulse]:
+    return [AgentPulse(agent_id=f"a{number}", last=1000.0 - age) for number, age in enumerate(ages)]
 
 
 def test_one_silent_among_others_is_hung() -> None:

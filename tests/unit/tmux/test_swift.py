@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from swarm_tui.tmux import commands, swift
+from swarm_tui.tmux import commands, control_first
+from swarm_tui.tmux.control_first import ControlFirstTmux
 from swarm_tui.tmux.errors import TmuxError, TmuxTimeoutError
 from swarm_tui.tmux.server import write_config
-from swarm_tui.tmux.swift import SwiftTmux
 from tests.wait import until
 
 
 @pytest.fixture
-def tmux(tmp_path: Path) -> Iterator[SwiftTmux]:
+def tmux(tmp_path: Path) -> Iterator[ControlFirstTmux]:
     config = write_config(tmp_path / "tmux.conf")
-    server = SwiftTmux(f"swarm-test-{uuid.uuid4().hex[:8]}", config=config, timeout=0.3)
+    server = ControlFirstTmux(f"swarm-test-{uuid.uuid4().hex[:8]}", config=config, timeout=0.3)
     server.run_list(commands.new_session("s", "w", ["sleep", "60"], "/"), timeout=5)
     pid = server.panes()[0].server_pid
     server.connect("s")
@@ -31,7 +31,7 @@ def tmux(tmp_path: Path) -> Iterator[SwiftTmux]:
     until(lambda: _gone(server), what="the tmux server to end")
 
 
-def _gone(server: SwiftTmux) -> bool:
+def _gone(server: ControlFirstTmux) -> bool:
     try:
         server.run("kill-server")
     except TmuxTimeoutError:
@@ -42,9 +42,9 @@ def _gone(server: SwiftTmux) -> bool:
 
 
 def test_a_server_that_stands_still_is_left_alone_and_taken_up_again(
-    tmux: SwiftTmux, monkeypatch: pytest.MonkeyPatch
+    tmux: ControlFirstTmux, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(swift, "LEFT_ALONE", 0.2)
+    monkeypatch.setattr(control_first, "LEFT_ALONE", 0.2)
     pid = tmux.panes()[0].server_pid
     os.kill(pid, signal.SIGSTOP)
     began = time.monotonic()
@@ -62,8 +62,8 @@ def test_a_server_that_stands_still_is_left_alone_and_taken_up_again(
     assert tmux.run("display-message", "-p", "in its turn") == ["in its turn"]
 
 
-def test_what_is_not_read_is_not_written(tmux: SwiftTmux, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(swift, "LEFT_ALONE", 0.0)
+def test_what_is_not_read_is_not_written(tmux: ControlFirstTmux, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control_first, "LEFT_ALONE", 0.0)
     tmux.timeout = 0.002
     pid = tmux.panes()[0].server_pid
     os.kill(pid, signal.SIGSTOP)
@@ -76,14 +76,14 @@ def test_what_is_not_read_is_not_written(tmux: SwiftTmux, monkeypatch: pytest.Mo
     assert until(lambda: _quietly(tmux), what="tmux to answer again")
 
 
-def _quietly(tmux: SwiftTmux) -> list[object]:
+def _quietly(tmux: ControlFirstTmux) -> list[object]:
     try:
         return list(tmux.panes())
     except TmuxTimeoutError:
         return []
 
 
-def test_without_its_client_plain_commands_go_on(tmux: SwiftTmux) -> None:
+def test_without_its_client_plain_commands_go_on(tmux: ControlFirstTmux) -> None:
     client = tmux._client
     assert client is not None
     assert client._process is not None

@@ -56,7 +56,7 @@ async def run_step(
     return done
 
 
-class Ledger:
+class ReleaseLog:
     """What was made live at a target that cannot be asked: a JSON file, the newest last."""
 
     def __init__(self, state: Path, target: str, service: str) -> None:
@@ -105,7 +105,7 @@ class Command:
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        self._ledger = Ledger(job.context.state_dir, job.target_name, job.service)
+        self._ledger = ReleaseLog(job.context.state_dir, job.target_name, job.service)
         self._source = inside(job.context.workdir, job.source, what="source") if job.source else job.context.workdir
 
     @contextlib.asynccontextmanager

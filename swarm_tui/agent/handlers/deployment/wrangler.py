@@ -5,7 +5,7 @@ import re
 from collections.abc import AsyncIterator
 
 from swarm_tui.agent.handlers.base import HandlerError
-from swarm_tui.agent.handlers.deployment.command import Ledger, run_step
+from swarm_tui.agent.handlers.deployment.command import ReleaseLog, run_step
 from swarm_tui.agent.handlers.deployment.target import Job
 from swarm_tui.agent.handlers.inputs import inside
 
@@ -20,7 +20,7 @@ class Wrangler:
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        self._ledger = Ledger(job.context.state_dir, job.target_name, job.service)
+        self._ledger = ReleaseLog(job.context.state_dir, job.target_name, job.service)
         self._source = inside(job.context.workdir, job.source, what="source") if job.source else job.context.workdir
         self._known_as: str | None = None
         self._touched = False

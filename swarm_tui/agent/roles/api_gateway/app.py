@@ -8,15 +8,15 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from swarm_tui.agent.roles.api_gateway.facts import Facts
+from swarm_tui.agent.roles.api_gateway.facts import DoorFacts
 from swarm_tui.agent.roles.api_gateway.guard import Knock, refuse
 from swarm_tui.agent.roles.api_gateway.metrics import FleetMetrics
 from swarm_tui.agent.roles.api_gateway.openapi import document
 from swarm_tui.agent.roles.api_gateway.page import PAGE, PAGE_POLICY
-from swarm_tui.agent.roles.api_gateway.settings import Settings
-from swarm_tui.agent.roles.api_gateway.stream import Stream
-from swarm_tui.client.outbox import SETTLED, Stage
+from swarm_tui.agent.roles.api_gateway.settings import DoorSettings
+from swarm_tui.agent.roles.api_gateway.stream import FrameStream
 from swarm_tui.client.publication import Publication
+from swarm_tui.client.publication_policy import SETTLED, Stage
 from swarm_tui.domain.states import TaskState
 from swarm_tui.protocol.bodies import JsonObject, Task
 from swarm_tui.protocol.names import InvalidNameError, is_task_id
@@ -44,7 +44,7 @@ class NewTask(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 class Door:
     """One application over the facts of a swarm."""
 
-    def __init__(self, facts: Facts, stream: Stream, settings: Settings, token: str) -> None:
+    def __init__(self, facts: DoorFacts, stream: FrameStream, settings: DoorSettings, token: str) -> None:
         self._facts = facts
         self._stream = stream
         self._settings = settings

@@ -61,7 +61,7 @@ class Tap:
         self._bus.close(wait)
 
 
-class Facts:
+class DoorFacts:
     """The fleet as this client hears it. All methods are thread-safe."""
 
     def __init__(self, bus: Bus, swarm: str, agent_id: str, host: str, on_raw: Callable[[str, bytes], None]) -> None:

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from swarm_tui.agent.roles.api_gateway.settings import Settings, is_loopback
+from swarm_tui.agent.roles.api_gateway.settings import DoorSettings, is_loopback
 
 #: Served to anybody who reaches the door by its right name: they show nothing of the swarm.
 PUBLIC = frozenset({"/healthz", "/openapi.json"})
@@ -23,7 +23,7 @@ class Knock(Struct, frozen=True, kw_only=True):
     query_token: str | None = None
 
 
-def refuse(knock: Knock, settings: Settings, token: str) -> tuple[int, str] | None:
+def refuse(knock: Knock, settings: DoorSettings, token: str) -> tuple[int, str] | None:
     """The status and the reason of a refusal; None when it may pass."""
     name = _name(knock.host)
     if name not in settings.hosts:
@@ -47,7 +47,7 @@ def _name(host: str) -> str:
         return ""
 
 
-def _own_page(knock: Knock, settings: Settings) -> bool:
+def _own_page(knock: Knock, settings: DoorSettings) -> bool:
     origin = (knock.origin or "").lower()
     return origin in settings.origins or origin in (f"http://{knock.host.lower()}", f"https://{knock.host.lower()}")
 

@@ -6,8 +6,8 @@ from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from swarm_tui.agent.roles.api_gateway.facts import Facts
-from swarm_tui.agent.roles.api_gateway.stream import Stream
+from swarm_tui.agent.roles.api_gateway.facts import DoorFacts
+from swarm_tui.agent.roles.api_gateway.stream import FrameStream
 from swarm_tui.domain.fleet import Fleet
 from swarm_tui.domain.states import AgentState, TaskState
 from swarm_tui.domain.views import TaskView
@@ -21,7 +21,7 @@ _MOST_TYPES = 100
 class FleetMetrics(Collector):
     """Reads the fleet at each scrape; only how long tasks took is kept in between."""
 
-    def __init__(self, facts: Facts, stream: Stream) -> None:
+    def __init__(self, facts: DoorFacts, stream: FrameStream) -> None:
         self._facts = facts
         self._stream = stream
         self._registry = CollectorRegistry()

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from swarm_tui.agent.roles.api_gateway.listen import listen, why_not
-from swarm_tui.agent.roles.api_gateway.settings import Settings, load_token, settings
+from swarm_tui.agent.roles.api_gateway.settings import DoorSettings, load_token, settings
 from swarm_tui.agent.roles.port import RoleLink
 from swarm_tui.bus.port import Bus, Link
 from swarm_tui.config.model import RunSpec
@@ -37,7 +37,7 @@ class ApiGateway:
         self._spec = spec
         self._link = link
         self._make_bus = make_bus or self._real_bus
-        self._settings: Settings | None = None
+        self._settings: DoorSettings | None = None
         self._token = ""
         self._sockets: list[socket.socket] = []
         self._thread: threading.Thread | None = None
@@ -157,17 +157,17 @@ class ApiGateway:
         from aiohttp import web
 
         from swarm_tui.agent.roles.api_gateway.app import Door
-        from swarm_tui.agent.roles.api_gateway.facts import Facts
-        from swarm_tui.agent.roles.api_gateway.stream import Stream
+        from swarm_tui.agent.roles.api_gateway.facts import DoorFacts
+        from swarm_tui.agent.roles.api_gateway.stream import FrameStream
 
         assert self._settings is not None
         closed = asyncio.Event()
         self._stop = lambda: _wake(loop, closed)
         if self._closing:
             return
-        stream = Stream(loop)
+        stream = FrameStream(loop)
         name = f"{client_id(self._spec.swarm, self._spec.agent_id)}.door"
-        facts = Facts(self._make_bus(name), self._spec.swarm, self._spec.agent_id, self._spec.host, stream.raw)
+        facts = DoorFacts(self._make_bus(name), self._spec.swarm, self._spec.agent_id, self._spec.host, stream.raw)
         door = Door(facts, stream, self._settings, self._token)
         await asyncio.to_thread(facts.start)
         runner = web.AppRunner(

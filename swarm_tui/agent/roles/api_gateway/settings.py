@@ -21,7 +21,7 @@ from msgspec import Struct
 from swarm_tui.config.model import RunSpec
 
 
-class Settings(Struct, frozen=True, kw_only=True):
+class DoorSettings(Struct, frozen=True, kw_only=True):
     """The door, resolved. `open_to_loopback`: who comes over loopback needs no token."""
 
     host: str
@@ -32,7 +32,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     open_to_loopback: bool
 
 
-def settings(spec: RunSpec, environ: Mapping[str, str] = os.environ) -> Settings:
+def settings(spec: RunSpec, environ: Mapping[str, str] = os.environ) -> DoorSettings:
     """Read them. Raises ValueError with a sentence."""
 
     def say(name: str, default: str = "") -> str:
@@ -44,7 +44,7 @@ def settings(spec: RunSpec, environ: Mapping[str, str] = os.environ) -> Settings
     host = say("SWARM_HTTP_HOST", "localhost")
     names = {name.strip().lower() for name in say("SWARM_HTTP_HOSTS").split(",") if name.strip()}
     origins = {name.strip().rstrip("/").lower() for name in say("SWARM_HTTP_ORIGINS").split(",") if name.strip()}
-    return Settings(
+    return DoorSettings(
         host=host,
         port=int(port),
         token_file=Path(say("SWARM_HTTP_TOKEN_FILE", f"{spec.state_dir}/gateway.token")).expanduser(),

@@ -45,7 +45,7 @@ class _Reader:
             self.too_slow.set()
 
 
-class Stream:
+class FrameStream:
     """All readers. `raw` may be called from any thread; the rest belongs to the loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from swarm_tui.domain.dispatch.core import forget, lead, remember, restore, step
 from swarm_tui.domain.dispatch.model import (
     Action,
+    DispatchSettings,
     Job,
     LinkDown,
     LinkUp,
@@ -15,12 +16,11 @@ from swarm_tui.domain.dispatch.model import (
     Note,
     Save,
     Say,
-    Settings,
     State,
     Tick,
 )
 from swarm_tui.domain.dispatch.outcomes import GIVEN
-from swarm_tui.journal.dispatch import AT_ONCE, Journal, Letter
+from swarm_tui.journal.dispatch import AT_ONCE, Journal, OutboxRow
 from swarm_tui.protocol.bodies import Alert, Halt, Heartbeat, Task
 from swarm_tui.protocol.codec import Writer
 from swarm_tui.protocol.envelope import Event, Outgoing
@@ -48,7 +48,7 @@ class Engine:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: DispatchSettings,
         journal: Journal,
         writer: Writer,
         publish: Publish,
@@ -116,7 +116,7 @@ class Engine:
         self._take(lead(self.state, epoch, self.moment()))
         self.flush()
 
-    def _still_true(self, letter: Letter) -> bool:
+    def _still_true(self, letter: OutboxRow) -> bool:
         """An offer counts only while its attempt holds the task; anything else that was decided is still to be said."""
         if letter.kind not in (Kind.INBOX, Kind.TASK_ASSIGNED):
             return True
@@ -250,18 +250,18 @@ class Engine:
         self._forgot = self._clocks[0]()
         return [self._sent.popleft() for _ in range(len(self._sent))]
 
-    def _letter(self, say: Say) -> Letter:
+    def _letter(self, say: Say) -> OutboxRow:
         if say.body is None:
             message = self.writer.clear(say.kind, say.key)
         else:
             message = self.writer.message(say.kind, say.body, say.key)
-        return Letter(message, say.kind, say.task_id, say.attempt)
+        return OutboxRow(message, say.kind, say.task_id, say.attempt)
 
-    def _speak(self, letters: list[Letter]) -> None:
+    def _speak(self, letters: list[OutboxRow]) -> None:
         for letter in letters:
             self._post(letter)
 
-    def _post(self, letter: Letter) -> None:
+    def _post(self, letter: OutboxRow) -> None:
         row = letter.row
         self._publish(letter.message, (lambda: self._acked(row)) if row else None)
 

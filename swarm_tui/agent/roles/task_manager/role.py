@@ -12,12 +12,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from swarm_tui.agent.roles.port import RoleLink
-from swarm_tui.agent.roles.task_manager.ear import Ear
+from swarm_tui.agent.roles.task_manager.dialect_bridge import DialectBridge
 from swarm_tui.agent.roles.task_manager.engine import Engine, Heard
-from swarm_tui.agent.roles.task_manager.foreign import Foreign
-from swarm_tui.agent.roles.task_manager.queries import answers
-from swarm_tui.agent.roles.task_manager.rules import settings_of
-from swarm_tui.agent.roles.task_manager.turns import Turns
+from swarm_tui.agent.roles.task_manager.layout_policy import settings_of
+from swarm_tui.agent.roles.task_manager.subscription import Subscription
+from swarm_tui.agent.roles.task_manager.task_queries import answers
+from swarm_tui.agent.roles.task_manager.turn_scheduler import TurnScheduler
 from swarm_tui.bus.mqtt import MqttBus
 from swarm_tui.bus.port import Bus, Link, OnAck
 from swarm_tui.client.dispatcher import session_patterns
@@ -25,8 +25,8 @@ from swarm_tui.client.ids import new_id
 from swarm_tui.config.model import RunSpec
 from swarm_tui.config.paths import StateDir
 from swarm_tui.domain.dispatch.core import OWN_SLEEP
+from swarm_tui.domain.dispatch.leadership import Leadership
 from swarm_tui.domain.dispatch.model import LinkDown, LinkUp, Tick
-from swarm_tui.domain.dispatch.reign import Reign
 from swarm_tui.journal.db import JournalInUseError
 from swarm_tui.journal.dispatch import Journal
 from swarm_tui.protocol.bodies import Dispatcher, Query
@@ -55,12 +55,12 @@ class TaskManager:
         self._make_bus = make_bus or (lambda name, clean: MqttBus(spec.broker, name, clean=clean))
         self._queue: queue.SimpleQueue[Heard | Link | Rejected | None] = queue.SimpleQueue()
         self._writer = Writer(spec.swarm, spec.agent_id, spec.role, new_id=new_id, clock=time.time)
-        self._foreign = Foreign(spec, new_id=new_id, clock=time.time)
-        self._ear = Ear(spec, self._writer, self._foreign, self._put)
+        self._foreign = DialectBridge(spec, new_id=new_id, clock=time.time)
+        self._subscription = Subscription(spec, self._writer, self._foreign, self._put)
         self._stopping = threading.Event()
         self._bus: Bus | None = None
-        self._reign = Reign(self.instance, 0)
-        self._turns: Turns | None = None
+        self._leadership = Leadership(self.instance, 0)
+        self._turn_scheduler: TurnScheduler | None = None
         self._next_tick = 0.0
         self._awake = 0.0
         self._mark_due = 0.0
@@ -71,7 +71,7 @@ class TaskManager:
     @property
     def epoch(self) -> int:
         """0 until it is its turn."""
-        return self._reign.epoch
+        return self._leadership.epoch
 
     # RoleService
 
@@ -99,8 +99,8 @@ class TaskManager:
 
     def _put(self, item: Heard | Link | Rejected | None) -> None:
         self._queue.put(item)
-        if self._turns is not None:
-            self._turns.nudge(surely=isinstance(item, Link))
+        if self._turn_scheduler is not None:
+            self._turn_scheduler.nudge(surely=isinstance(item, Link))
 
     # The dispatcher's thread, and while it leads its bus's.
 
@@ -158,7 +158,7 @@ class TaskManager:
     def _publish(self, message: Outgoing, on_ack: OnAck | None) -> None:
         if self._bus is None:
             return
-        self._ear.said(message)
+        self._subscription.said(message)
         translated = self._foreign.outgoing(message)
         if translated is not None and self._letters is not None:
             self._letters.append((translated, on_ack))
@@ -171,16 +171,16 @@ class TaskManager:
         """Look who leads, over another connection, and wait while it is somebody elsewhere. False: told to stop."""
         look = self._make_bus(client_id(self.spec.swarm, f"{self.spec.agent_id}.look"), True)
         try:
-            self._ear.open(look, [topic(self.spec.swarm, Kind.DISPATCHER)])
+            self._subscription.open(look, [topic(self.spec.swarm, Kind.DISPATCHER)])
             said = False
             while True:
                 item = self._queue.get()
                 if item is None:
                     return False
-                self._ear.note(item, look)
-                if not self._ear.marked:
+                self._subscription.note(item, look)
+                if not self._subscription.marked:
                     continue
-                leader = self._ear.retained
+                leader = self._subscription.retained
                 elsewhere = leader is not None and leader.instance.split("/")[0] != self.spec.host
                 if not elsewhere or self.link.take_over:
                     break
@@ -189,8 +189,8 @@ class TaskManager:
                     self.link.log(f"standing by: {leader.instance} leads; --take-over would end that")
         finally:
             look.close(0.5)
-        epoch = max(int(engine.journal.meta("epoch") or 0), self._ear.highest) + 1
-        self._reign = Reign(self.instance, epoch)
+        epoch = max(int(engine.journal.meta("epoch") or 0), self._subscription.highest) + 1
+        self._leadership = Leadership(self.instance, epoch)
         return True
 
     def _open_session(self, engine: Engine) -> bool:
@@ -198,14 +198,14 @@ class TaskManager:
         engine.restore()
         bus = self._bus = self._make_bus(dispatcher_client_id(self.spec.swarm), False)
         bus.set_will(self._presence(online=False))
-        self._foreign.seat(engine.state, time.monotonic())
-        self._ear.open(bus, session_patterns(self.spec))
-        while not self._ear.marked:
+        self._foreign.record(engine.state, time.monotonic())
+        self._subscription.open(bus, session_patterns(self.spec))
+        while not self._subscription.marked:
             batch = [self._queue.get(), *self._batch(engine, BATCH)]
             if None in batch:
                 return False
             for item in batch:
-                self._ear.note(item, bus)
+                self._subscription.note(item, bus)
             engine.hear([item for item in batch if isinstance(item, Event)])
         engine.begin(self.epoch)
         while engine.troubled is not None:
@@ -229,8 +229,8 @@ class TaskManager:
     def _serve(self, engine: Engine) -> None:
         assert self._bus is not None
         self._awake = time.monotonic()
-        self._turns = Turns(self._bus, lambda: self._work(engine))
-        self._turns.run()
+        self._turn_scheduler = TurnScheduler(self._bus, lambda: self._work(engine))
+        self._turn_scheduler.run()
 
     def _work(self, engine: Engine) -> float | None:
         """One turn; after how many seconds the next one is due, None after the last."""
@@ -287,7 +287,7 @@ class TaskManager:
             elif isinstance(item, Rejected):
                 if (line := self._foreign.refused(item)) is not None:
                     self.link.log(line)
-            elif not isinstance(item, Event) or (not self._reign.doubts and item.kind is not Kind.DISPATCHER):
+            elif not isinstance(item, Event) or (not self._leadership.doubts and item.kind is not Kind.DISPATCHER):
                 heard.append(item)
             else:
                 heard += self._doubted(item)
@@ -300,16 +300,16 @@ class TaskManager:
         slept, self._awake = now - self._awake > OWN_SLEEP, now
         if slept:
             self._doubt(now)
-        elif self._reign.doubts and now >= self._mark_due and self._bus is not None:
+        elif self._leadership.doubts and now >= self._mark_due and self._bus is not None:
             self._mark_due = now + MARK_AGAIN
-            self._ear.mark_again(self._bus)
+            self._subscription.mark_again(self._bus)
 
     def _doubt(self, now: float, *first: LinkUp) -> None:
         """Another may lead: what is retained, and what was to be heard before it, comes before our own word does."""
         assert self._bus is not None
         self._mark_due = now + MARK_AGAIN
-        self._ear.mark(self._bus)
-        self._reign.doubt(*first)
+        self._subscription.mark(self._bus)
+        self._leadership.doubt(*first)
 
     def _linked(self, link: Link) -> list[Heard]:
         if not link.up:
@@ -322,16 +322,16 @@ class TaskManager:
     def _doubted(self, event: Event) -> list[Heard]:
         """Who leads is told, or in doubt."""
         assert self._bus is not None
-        doubted, waited_for = self._reign.doubts, self._reign.newer
-        self._ear.note(event, self._bus)
-        heard = self._reign.sift(event, marked=self._ear.marked)
-        newer = self._reign.newer
-        if self._reign.over:
+        doubted, waited_for = self._leadership.doubts, self._leadership.newer
+        self._subscription.note(event, self._bus)
+        heard = self._leadership.sift(event, marked=self._subscription.marked)
+        newer = self._leadership.newer
+        if self._leadership.over:
             self.leading = False
-            self.link.log(f"standing down: {self._reign.over}")
-            self.link.leave(self._reign.over)
-        elif doubted and not self._reign.doubts:
-            if lost := self._reign.unkept:
+            self.link.log(f"standing down: {self._leadership.over}")
+            self.link.leave(self._leadership.over)
+        elif doubted and not self._leadership.doubts:
+            if lost := self._leadership.unkept:
                 self.link.log(f"{lost:,} messages could not be kept while it was not known who leads")
             self.complaint = ""
             self._bus.publish(self._presence(online=True))
@@ -362,7 +362,7 @@ class TaskManager:
         with suppress(sqlite3.Error):
             engine.flush(now=True)
         if bus is not None:
-            if self.leading and not self._reign.doubts:
+            if self.leading and not self._leadership.doubts:
                 self._farewell(engine, bus)
             bus.close(2.0)
             with suppress(sqlite3.Error):

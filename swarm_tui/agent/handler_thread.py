@@ -1,0 +1,78 @@
+"""The thread in which handlers run: started with the first task, then kept warm."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from swarm_tui.agent.running_attempt import RunningAttempt
+from swarm_tui.config.model import RunSpec
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from swarm_tui.agent.executor import Executor, Reports
+
+
+class HandlerThread:
+    """Takes attempts from any thread. Its thread lasts: the kernel kills what a thread forked when the thread ends."""
+
+    def __init__(self, spec: RunSpec, reports: Reports) -> None:
+        self._spec = spec
+        self._reports = reports
+        self._waiting: list[Callable[[Executor], None]] = []
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._executor: Executor | None = None
+        self.answered = 0.0
+        """When the loop last answered `ping`, in the caller's seconds."""
+
+    def start(self, attempt: RunningAttempt) -> None:
+        """Begin the work of an attempt."""
+        self._call(lambda executor: executor.start(attempt))
+
+    def stop(self, attempt: RunningAttempt, cause: str, wait: float | None = None) -> None:
+        """End the work of an attempt; `wait` is how long it may take to end by itself."""
+        if wait is None:
+            self._call(lambda executor: executor.stop(attempt, cause))
+        else:
+            self._call(lambda executor: executor.stop(attempt, cause, wait))
+
+    def ping(self, now: float) -> None:
+        """Have the loop note that it still turns."""
+
+        def answer(executor: Executor) -> None:
+            self.answered = max(self.answered, now)
+
+        self._call(answer)
+
+    def close(self) -> None:
+        """End the processes that are left."""
+        if self._executor is not None:
+            self._executor.close()
+
+    def _call(self, action: Callable[[Executor], None]) -> None:
+        with self._lock:
+            if self._loop is None or self._executor is None:
+                self._waiting.append(action)
+                if self._thread is None:
+                    self._thread = threading.Thread(target=self._run, name="work", daemon=True)
+                    self._thread.start()
+                return
+        self._loop.call_soon_threadsafe(action, self._executor)
+
+    def _run(self) -> None:
+        import asyncio
+
+        from swarm_tui.agent.executor import Executor
+
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        with self._lock:
+            self._loop, self._executor = loop, Executor(self._spec, self._reports)
+            for action in self._waiting:
+                loop.call_soon(action, self._executor)
+            self._waiting.clear()
+        loop.run_forever()

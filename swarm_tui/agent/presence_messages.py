@@ -1,0 +1,88 @@
+"""Who an agent is on the bus: its presence, as birth, change, will and farewell say it."""
+
+import os
+import socket
+import time
+import uuid
+
+from msgspec import Struct
+
+from swarm_tui import __version__
+from swarm_tui.config.model import RunSpec
+from swarm_tui.protocol.bodies import Heartbeat, Register, Status
+from swarm_tui.protocol.names import FALLBACK_TYPES, ROLE_TYPES
+
+
+class PresenceMessages(Struct, frozen=True, kw_only=True):
+    """One life of one agent. `started_at` is seconds since the epoch."""
+
+    agent_id: str
+    role: str
+    incarnation: str
+    host: str
+    pid: int
+    started_at: float
+    types: tuple[str, ...]
+    capacity: int
+    ephemeral: bool
+
+    def status(self, word: str, active: int = 0, trouble: str = "") -> Status:
+        """What is retained of the agent. `trouble`: why it cannot do its role's part, though it is there."""
+        return Status(
+            status=word,
+            agent_id=self.agent_id,
+            role=self.role,
+            incarnation=self.incarnation,
+            host=self.host,
+            pid=self.pid,
+            started_at=self.started_at,
+            capabilities=list(self.types),
+            capacity=self.capacity,
+            active=active,
+            version=__version__,
+            trouble=trouble or None,
+            ephemeral=self.ephemeral,
+        )
+
+    def register(self) -> Register:
+        """What it says on each connect."""
+        return Register(agent_id=self.agent_id, role=self.role, capabilities=list(self.types))
+
+    def is_younger_than(self, other: Status) -> bool:
+        """Which of two with one id must go: the one that started later."""
+        theirs = other.started_at or 0.0
+        return (self.started_at, self.incarnation) > (theirs, other.incarnation or "")
+
+    def beat(self, **vitals: object) -> Heartbeat:
+        """A heartbeat of this life."""
+        return Heartbeat(agent_id=self.agent_id, incarnation=self.incarnation, capacity=self.capacity, **vitals)  # type: ignore[arg-type]
+
+
+def types_of(spec: RunSpec) -> frozenset[str]:
+    """What our runtime does: its role's types, and those its layout gives it.
+
+    Round another program it only holds the presence, unless the layout gives it handlers of our dialect.
+    """
+    if spec.command is not None:
+        return frozenset(spec.handlers) if spec.dialect == "swarm" else frozenset()
+    return frozenset(ROLE_TYPES.get(spec.role, ())) | frozenset(spec.handlers)
+
+
+def fallback_of(spec: RunSpec) -> frozenset[str]:
+    """What it does while nobody else does."""
+    return frozenset() if spec.command is not None else frozenset(FALLBACK_TYPES.get(spec.role, ()))
+
+
+def identity_of(spec: RunSpec) -> PresenceMessages:
+    """A new life for the agent of the spec."""
+    return PresenceMessages(
+        agent_id=spec.agent_id,
+        role=spec.role,
+        incarnation=uuid.uuid4().hex,
+        host=spec.host or socket.gethostname(),
+        pid=os.getpid(),
+        started_at=round(time.time(), 3),
+        types=tuple(sorted(types_of(spec))),
+        capacity=spec.capacity,
+        ephemeral=spec.ephemeral,
+    )

@@ -1,0 +1,104 @@
+"""The dispatcher's answers to an operator's queries: pages of task rows, each one that every reader takes."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+
+from swarm_tui.domain.dispatch.task_rows import row
+from swarm_tui.domain.states import TaskState
+from swarm_tui.journal.dispatch import Journal
+from swarm_tui.protocol.bodies import Query, Reply
+from swarm_tui.protocol.envelope import Event
+from swarm_tui.protocol.names import is_task_id
+from swarm_tui.protocol.pages import PAGE_BYTES, PAGE_VALUES, ROW_DEPTH, over, pages
+
+MAX_ROWS = 100_000
+#: A result above this is left out of a list; `task` shows it whole.
+LIST_RESULT = 8 * 1024
+#: Parts of a row that hold what others made, and those that grow with the task's history.
+_FREE = ("result", "payload")
+_LISTS = ("hops", "errors", "late")
+#: What is left of one of them when it is not worth cutting, as a part of a page.
+_SMALL = 0.02
+
+
+def answers(event: Event, query: Query, journal: Journal, me: str) -> Iterator[Reply]:
+    """The replies to `tasks` and `task`; nothing for a query that is another's. Raises sqlite3.Error."""
+    if query.query == "tasks":
+        rows = _list(query.args, journal)
+    elif query.query == "task":
+        rows = _one(query.args, journal)
+    else:
+        return
+    for page, more in pages(map(_fitted, rows)):
+        yield Reply(query=query.query, rows=page, more=more, request=event.id, source=me)
+
+
+def _list(args: dict[str, Any], journal: Journal) -> Iterable[Any]:
+    state, task_type = args.get("state"), args.get("type")
+    if state is not None and (not isinstance(state, str) or state not in set(TaskState)):
+        return
+    jobs = journal.search(
+        state,
+        task_type if isinstance(task_type, str) else None,
+        _number(args.get("limit"), 1000, MAX_ROWS),
+        _number(args.get("offset"), 0, 10**9),
+    )
+    for job in jobs:
+        shown = row(job)
+        if len(msgspec.json.encode(shown.result)) > LIST_RESULT:
+            shown.result = None
+        yield msgspec.to_builtins(shown)
+
+
+def _one(args: dict[str, Any], journal: Journal) -> Iterable[Any]:
+    task_id = args.get("task_id")
+    job = journal.find(task_id) if isinstance(task_id, str) and is_task_id(task_id) else None
+    if job is None:
+        return
+    yield msgspec.to_builtins(row(job, whole=True))
+
+
+def _fitted(shown: dict[str, Any]) -> dict[str, Any]:
+    """The row, such that a reply can hold it; what is left out of it says so in its place."""
+    whole = {name: shown[name] for name in _LISTS}
+    kept = {name: len(shown[name]) for name in _LISTS}
+    while (why := over(shown)) is not None:
+        for name in _FREE:
+            if (alone := over(shown[name], ROW_DEPTH - 1)) is not None:
+                shown[name] = _left_out(alone)
+                break
+        else:
+            name = max((*_FREE, *_LISTS), key=lambda field: _weight(shown[field]))
+            if _weight(shown[name]) < _SMALL:
+                break
+            if name in _FREE:
+                shown[name] = _left_out(f"with the rest of the task {why}")
+            else:
+                kept[name] //= 2
+                shown[name] = _ends(name, whole[name], kept[name])
+    return shown
+
+
+def _left_out(why: str) -> dict[str, str]:
+    return {"left_out": f"too much for one reply: {why}"}
+
+
+def _weight(value: Any) -> float:
+    """How much of a page the value takes, by whichever limit it is nearer to."""
+    raw = msgspec.json.encode(value)
+    return max(len(raw) / PAGE_BYTES, (raw.count(b"{") + raw.count(b"[") + raw.count(b",")) / PAGE_VALUES)
+
+
+def _ends(name: str, whole: list[Any], keep: int) -> list[Any]:
+    """The first and the last of `whole`, `keep` of them, with a mark of its kind between them."""
+    first = keep // 2
+    last = len(whole) - (keep - first)
+    told = f"{last - first} of {len(whole)} are left out: too many for one reply"
+    mark = {"at": whole[first]["at"], "what": "left out", "detail": told} if name == "hops" else f"({told})"
+    return [*whole[:first], mark, *whole[last:]]
+
+
+def _number(value: object, default: int, top: int) -> int:
+    return min(top, max(0, value)) if isinstance(value, int) and not isinstance(value, bool) else default

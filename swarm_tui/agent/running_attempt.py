@@ -1,0 +1,125 @@
+"""One attempt at one task on its way through a handler: its clock, its process groups, what it said and used."""
+
+import hashlib
+import re
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import msgspec
+
+from swarm_tui.config.files import write_private
+from swarm_tui.config.model import HandlerSpec, RunSpec
+from swarm_tui.domain.worker.actions import Lease
+
+DEFAULT_TIMEOUT = 900.0
+_TRACE = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+class RunningAttempt:
+    """What the executor, the watchdog and the bus share of one attempt. Times are monotonic seconds."""
+
+    def __init__(self, lease: Lease, spec: RunSpec) -> None:
+        self.lease = lease
+        self.handler = handler_spec(spec, lease.task.type)
+        self.timeout = timeout_of(spec, lease)
+        self.started = time.monotonic()
+        self.last_sign = self.started
+        self.groups: dict[int, str] = {}
+        self.tokens = 0
+        self.cost = 0.0
+        self.progress: tuple[float, str] | None = None
+        self.stop_cause: str | None = None
+        self.environment = TaskEnvironment(lease, spec)
+
+    @property
+    def task_id(self) -> str:
+        return self.lease.task_id
+
+    def duration(self) -> float:
+        """Milliseconds since it began."""
+        return round((time.monotonic() - self.started) * 1000, 1)
+
+    def used(self) -> dict[str, float]:
+        """Tokens and US dollars, empty when none were used."""
+        return {"tokens": self.tokens, "cost": round(self.cost, 6)} if self.tokens or self.cost else {}
+
+
+def handler_spec(spec: RunSpec, task_type: str) -> HandlerSpec:
+    """What the layout says of the type for this agent."""
+    return spec.handlers.get(task_type) or HandlerSpec()
+
+
+def timeout_of(spec: RunSpec, lease: Lease) -> float:
+    """Seconds the attempt may take: the task's own, the layout's, the swarm's rule, a quarter of an hour."""
+    rule = spec.types.get(lease.task.type)
+    of_rule = rule.timeout if rule is not None else None
+    for value in (lease.task.timeout, handler_spec(spec, lease.task.type).timeout, of_rule):
+        if value is not None and value > 0:
+            return float(value)
+    return DEFAULT_TIMEOUT
+
+
+def trace_parent(lease: Lease) -> str:
+    """The W3C trace context of the attempt: the publisher's trace, or one made from the task's id."""
+    given = _TRACE.fullmatch(lease.task.traceparent or "")
+    digest = hashlib.sha256(lease.task_id.encode()).hexdigest()
+    span = hashlib.sha256(f"{lease.task_id} {lease.attempt} {lease.epoch}".encode()).hexdigest()[:16]
+    return f"00-{given.group(1) if given else digest[:32]}-{span}-01"
+
+
+class TaskEnvironment(Mapping[str, str]):
+    """What a handler's processes are told; the task file is written when the first of them is about to start."""
+
+    def __init__(self, lease: Lease, spec: RunSpec) -> None:
+        self._lease = lease
+        self._spec = spec
+        self._values: dict[str, str] = {}
+        self._written: Path | None = None
+
+    def __getitem__(self, name: str) -> str:
+        values = self._made()
+        if name == "SWARM_TASK_FILE" and self._written is None:
+            path = Path(values[name])
+            write_private(path, self.json())
+            self._written = path
+        return values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._made())
+
+    def __len__(self) -> int:
+        return len(self._made())
+
+    def json(self) -> bytes:
+        """The task as processes read it: its id, type, payload and what else its publisher said."""
+        task = msgspec.to_builtins(self._lease.task)
+        return msgspec.json.encode({name: value for name, value in task.items() if value is not None}) + b"\n"
+
+    def remove(self) -> None:
+        """The attempt is over."""
+        if self._written is not None:
+            self._written.unlink(missing_ok=True)
+
+    def _made(self) -> dict[str, str]:
+        """The variables; most attempts start no process and never need them."""
+        if not self._values:
+            task, spec = self._lease.task, self._spec
+            name = hashlib.sha256(f"{task.task_id} {self._lease.attempt}".encode()).hexdigest()[:16]
+            self._values = {
+                "SWARM_TASK_ID": task.task_id,
+                "SWARM_TASK_TYPE": task.type,
+                "SWARM_TASK_FILE": str(Path(spec.state_dir) / "work" / f"{spec.agent_id}.{name}.task.json"),
+                "SWARM_ATTEMPT": str(self._lease.attempt),
+                "SWARM_FENCE": fence(self._lease),
+                "SWARM_IDEMPOTENCY_KEY": task.idempotency_key or task.task_id,
+                "SWARM_AGENT_ID": spec.agent_id,
+                "SWARM_NAME": spec.swarm,
+                "TRACEPARENT": trace_parent(self._lease),
+            }
+        return self._values
+
+
+def fence(lease: Lease) -> str:
+    """`<attempt>.<epoch>`: it only grows."""
+    return f"{lease.attempt}.{lease.epoch or 0}"

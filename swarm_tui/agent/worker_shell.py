@@ -1,0 +1,302 @@
+"""A worker's shell: carries out what the pure worker decides, and tells it what happened."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from swarm_tui.agent.agent_reporter import AgentReporter
+from swarm_tui.agent.answers import answer_of, unfit
+from swarm_tui.agent.handler_thread import HandlerThread
+from swarm_tui.agent.large_results import fitted
+from swarm_tui.agent.presence_messages import fallback_of
+from swarm_tui.agent.process_groups import end_left_behind
+from swarm_tui.agent.running_attempt import RunningAttempt
+from swarm_tui.agent.worker_journal import Left, WorkerJournal
+from swarm_tui.client.ids import new_id
+from swarm_tui.config.model import RunSpec
+from swarm_tui.config.paths import StateDir
+from swarm_tui.domain.outcome import outcome, verdict_failed
+from swarm_tui.domain.worker import Worker, WorkerIdentity
+from swarm_tui.domain.worker.actions import Action, Answer, Beat, Ignore, Lease, Listen, Note, Run, Save, Say, Stop
+from swarm_tui.protocol.bodies import BODY, Complete, ErrorInfo, Failed, Heartbeat, Progress
+from swarm_tui.protocol.envelope import Event
+from swarm_tui.protocol.topics import Kind, topic
+
+if TYPE_CHECKING:
+    from swarm_tui.agent.executor import Outcome
+
+#: What an agent hears while there is no dispatcher.
+COMMONS = (
+    Kind.TASK_NEW,
+    Kind.DEPLOYMENT_REQUEST,
+    Kind.CODE_REVIEW,
+    Kind.TASK_ASSIGNED,
+    Kind.TASK_QUEUED,
+    Kind.TASK_COMPLETE,
+    Kind.TASK_FAILED,
+    Kind.TASK_CANCEL,
+    Kind.TASK_CANCELLED,
+)
+#: What a handler may say besides its result.
+_BESIDES = frozenset({Kind.DEPLOYMENT_STATUS, Kind.ALERT, Kind.TASK_NEW, Kind.BROADCAST})
+
+
+class WorkerShell:
+    """The tasks of one agent. Every method is thread-safe; one lock keeps decisions and their actions in order."""
+
+    def __init__(
+        self, spec: RunSpec, reporter: AgentReporter, beat: Callable[[], Heartbeat], changed: Callable[[], None]
+    ) -> None:
+        self._spec = spec
+        self._reporter = reporter
+        self._beat = beat
+        self._changed = changed
+        state = StateDir(Path(spec.state_dir))
+        self._results = state.results()
+        self._journal = WorkerJournal(state.worker(spec.agent_id))
+        self._handler_thread = HandlerThread(spec, self)
+        self._attempts: dict[str, RunningAttempt] = {}
+        self._listening = False
+        self._lock = threading.RLock()
+        self.core = Worker(
+            WorkerIdentity(
+                agent_id=spec.agent_id,
+                role=spec.role,
+                incarnation=reporter.incarnation,
+                types=frozenset(reporter.me.types),
+                fallback=fallback_of(spec),
+                capacity=spec.capacity,
+            ),
+            new_id,
+        )
+        self._held = self._holds()
+
+    # -- from the agent
+
+    def open(self) -> None:
+        """Read what a predecessor left, and end what it left running. Raises OSError."""
+        left = self._journal.open()
+        ended = sum(end_left_behind(entry.pid, entry.started) for entry in left.groups)
+        if ended:
+            self._reporter.note(f"ended {ended} process groups that a predecessor left", "⚠")
+        with self._lock:
+            self.core.owe(left.owed)
+            self._held = self._holds()
+            self._report_interrupted(left)
+            self._journal.forget(left.groups + left.unfinished)
+
+    def on_link(self, up: bool) -> None:
+        with self._lock:
+            self._carry_out(self.core.on_link(up, time.monotonic()))
+
+    def settled(self) -> None:
+        """What is retained has been heard."""
+        with self._lock:
+            self._carry_out(self.core.settled(time.monotonic()))
+
+    def on_event(self, event: Event) -> None:
+        with self._lock:
+            self._carry_out(self.core.on_event(event, time.monotonic()))
+
+    def tick(self, now: float) -> float | None:
+        """Time has passed; when to call again."""
+        with self._lock:
+            self._carry_out(self.core.tick(now))
+            return self.core.wake(now)
+
+    def wake(self, now: float) -> float | None:
+        """When `tick` is next worth a call."""
+        with self._lock:
+            return self.core.wake(now)
+
+    def state(self) -> tuple[str, int]:
+        """The agent's word for itself, and how many tasks it runs."""
+        active = len(self.core.running)
+        if self.core.draining:
+            return "draining", active
+        return ("busy" if active >= self._spec.capacity else "online"), active
+
+    def held(self) -> dict[str, Any]:
+        """What a heartbeat says of the work. It takes no lock, for the work's is held while the disk is written."""
+        word, running, owed = self._held
+        leases = [lease.names() for lease in running]
+        finished = [answer.names() for answer in owed]
+        first = running[0].task_id if running else None
+        return {"state": word, "active": len(running), "task_id": first, "tasks": leases, "finished": finished}
+
+    def _holds(self) -> tuple[str, tuple[Lease, ...], tuple[Answer, ...]]:
+        return self.state()[0], tuple(self.core.running.values()), tuple(self.core.owed[-200:])
+
+    def attempts(self) -> list[RunningAttempt]:
+        """What runs now."""
+        with self._lock:
+            return list(self._attempts.values())
+
+    def drain(self, reason: str) -> None:
+        """Take no more tasks."""
+        with self._lock:
+            self._carry_out(self.core.drain(True, time.monotonic(), reason))
+
+    def stop(self, attempt: RunningAttempt, cause: str) -> None:
+        """End one attempt."""
+        self._handler_thread.stop(attempt, cause)
+
+    def stop_all(self, cause: str, wait: float) -> None:
+        """End all work."""
+        for attempt in self.attempts():
+            self._handler_thread.stop(attempt, cause, wait)
+
+    def give_up(self, attempt: RunningAttempt) -> None:
+        """The loop does not turn any more: report the attempt without it."""
+        from swarm_tui.agent.executor import Outcome
+
+        self.ended(attempt, Outcome(error="the handler blocks its agent", code="stuck", cause="timeout"))
+
+    def ping(self, now: float) -> float:
+        """Ask the loop for a sign; when it last gave one."""
+        self._handler_thread.ping(now)
+        return self._handler_thread.answered
+
+    def close(self) -> None:
+        """End what is left, and let go of the journal."""
+        self._handler_thread.close()
+        self._journal.close()
+
+    # -- from the executor
+
+    def progress(self, attempt: RunningAttempt, percent: float, message: str) -> None:
+        message = self._reporter.redact.text(message)[:500]
+        attempt.progress = (percent, message)
+        lease = self._lease(attempt)
+        body = Progress(
+            task_id=attempt.task_id,
+            agent_id=self._spec.agent_id,
+            attempt=lease.attempt,
+            epoch=lease.epoch,
+            progress=round(percent, 1),
+            message=message.encode("utf-8", "replace").decode(),
+            usage=dict(attempt.used()),
+        )
+        self._reporter.say(Kind.TASK_PROGRESS, body)
+
+    def log(self, attempt: RunningAttempt, line: str) -> None:
+        attempt.last_sign = time.monotonic()
+        self._reporter.log(f"   {line}")
+
+    def publish(self, attempt: RunningAttempt, kind: str, payload: dict[str, Any]) -> None:
+        attempt.last_sign = time.monotonic()
+        wanted = Kind(kind)
+        if wanted not in _BESIDES:
+            raise ValueError(f"a handler may not say {kind}")
+        payload = {"task_id": attempt.task_id, **payload} if wanted is not Kind.TASK_NEW else payload
+        self._reporter.say(wanted, msgspec.convert(self._reporter.redact.value(payload), BODY[wanted]))
+
+    def group(self, attempt: RunningAttempt, pid: int, started: str) -> None:
+        with self._lock:
+            self._journal.group(attempt.lease, pid, started)
+
+    def group_gone(self, pid: int) -> None:
+        with self._lock:
+            self._journal.gone(pid)
+
+    def ended(self, attempt: RunningAttempt, outcome: "Outcome") -> None:
+        lease = self._lease(attempt)
+        answer: Complete | Failed
+        try:
+            answer = answer_of(attempt, outcome, lease, self._spec.agent_id, self._reporter.redact)
+            answer = fitted(answer, self._reporter.writer, self._results)
+        except Exception as error:  # noqa: BLE001 - whatever a result holds, its task must end
+            answer = unfit(attempt, outcome, lease, self._spec.agent_id, self._reporter.redact, error)
+        with self._lock:
+            if self._attempts.get(attempt.task_id) is not attempt:
+                return
+            del self._attempts[attempt.task_id]
+            self._carry_out(self.core.finished(attempt.task_id, answer, time.monotonic()))
+        self._tell(answer)
+        self._changed()
+
+    # -- carrying out
+
+    def _carry_out(self, actions: Sequence[Action]) -> None:
+        if actions:
+            # Before the first of them: to carry them out may take as long as the disk does.
+            self._held = self._holds()
+        for action in actions:
+            match action:
+                case Say(kind, body, message_id, linger):
+                    self._reporter.say(kind, body, message_id=message_id, linger=linger)
+                case Save():
+                    self._save(action)
+                case Run(lease):
+                    self._run(lease)
+                case Stop(task_id, cause):
+                    self._stop(task_id, cause)
+                case Note(text, mark):
+                    self._reporter.note(text, mark)
+                case Beat():
+                    self._reporter.say(Kind.HEARTBEAT, self._beat(), sure=True)
+                    self._changed()
+                case Listen():
+                    self._listen(True)
+                case Ignore():
+                    self._listen(False)
+
+    def _run(self, lease: Lease) -> None:
+        attempt = self._attempts[lease.task_id] = RunningAttempt(lease, self._spec)
+        again = f", attempt {lease.attempt}" if lease.attempt > 1 else ""
+        self._reporter.note(f"{lease.task.type} {lease.task_id}{again}", "🔨")
+        self._changed()
+        # Last: a thread that is woken while this one goes on only waits for the interpreter.
+        self._handler_thread.start(attempt)
+
+    def _stop(self, task_id: str, cause: str) -> None:
+        attempt = self._attempts.get(task_id)
+        if attempt is not None:
+            self._reporter.note(f"stopping {task_id}", "⏳")
+            self._handler_thread.stop(attempt, cause)
+
+    def _save(self, save: Save) -> None:
+        failure = self._journal.failure
+        self._journal.save(save)
+        if self._journal.failure is not None and failure is None:
+            self._reporter.note(f"the work journal cannot be written: {self._journal.failure}", "⚠")
+
+    def _listen(self, on: bool) -> None:
+        """Hear what is said of tasks, or no more; an agent that can do none has no use for it."""
+        if on is self._listening or not (self.core.me.types or self.core.me.fallback):
+            return
+        self._listening = on
+        swarm, bus = self._spec.swarm, self._reporter.bus
+        for pattern in (*(topic(swarm, kind) for kind in COMMONS), topic(swarm, Kind.STATUS, "+")):
+            if on:
+                bus.subscribe(pattern)
+            elif pattern not in self._spec.extra_topics:
+                bus.unsubscribe(pattern)
+
+    def _lease(self, attempt: RunningAttempt) -> Lease:
+        """The lease that counts: a dispatcher may have taken the task over meanwhile."""
+        return self.core.running.get(attempt.task_id, attempt.lease)
+
+    def _tell(self, answer: Complete | Failed) -> None:
+        took = f"{(answer.duration or 0) / 1000:.1f} s"
+        if isinstance(answer, Complete) and verdict_failed(answer.result):
+            says = f"complete in {took}, its verdict is {outcome(answer.result)}"
+            self._reporter.note(f"{answer.task_id} {says}", "❌")
+        elif isinstance(answer, Complete):
+            self._reporter.note(f"{answer.task_id} in {took}", "✅")
+        else:
+            self._reporter.note(f"{answer.task_id} after {took}: {answer.error.message}", "❌")
+
+    def _report_interrupted(self, left: Left) -> None:
+        """Say of what was claimed without a dispatcher that it will not end; a dispatcher finds out by itself."""
+        for entry in left.unfinished:
+            if entry.epoch is None:
+                error = ErrorInfo(message="its agent died while it ran", code="interrupted", retryable=True)
+                failed = Failed(task_id=entry.task_id, agent_id=self._spec.agent_id, attempt=entry.attempt, error=error)
+                self._reporter.say(
+                    Kind.TASK_FAILED, msgspec.structs.replace(failed, retryable=True, cause="interrupted")
+                )

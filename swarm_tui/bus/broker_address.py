@@ -1,0 +1,98 @@
+"""Broker URLs: which transport, host, port and path they name."""
+
+from urllib.parse import unquote, urlsplit
+
+from msgspec import Struct
+
+from swarm_tui.bus.port import BusError
+from swarm_tui.config.urls import UNIX_MAX
+
+#: What a scheme means, and its port.
+_SCHEMES = {
+    "mqtt": ("mqtt", 1883),
+    "tcp": ("mqtt", 1883),
+    "mqtts": ("mqtts", 8883),
+    "ssl": ("mqtts", 8883),
+    "tls": ("mqtts", 8883),
+    "ws": ("ws", 80),
+    "wss": ("wss", 443),
+    "unix": ("unix", 0),
+}
+_LOOPBACK = frozenset({"localhost", "::1", "ip6-localhost"})
+
+
+class BrokerAddress(Struct, frozen=True):
+    """A broker's place. `scheme` is mqtt, mqtts, ws, wss or unix; `path` of a WebSocket or of a Unix socket."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str = ""
+    username: str | None = None
+    password: str | None = None
+
+    @property
+    def tls(self) -> bool:
+        return self.scheme in ("mqtts", "wss")
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can be meant."""
+        return self.scheme == "unix" or self.host in _LOOPBACK or self.host.startswith("127.")
+
+    @property
+    def aws(self) -> bool:
+        """Whether it is an endpoint of AWS IoT Core."""
+        return ".iot." in self.host and self.host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
+
+    def __str__(self) -> str:
+        if self.scheme == "unix":
+            return f"unix://{self.path}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}{self.path if self.scheme in ('ws', 'wss') else ''}"
+
+
+def parse_url(url: str) -> BrokerAddress:
+    """Understand a broker URL; a bare `host` or `host:port` is mqtt. Raises BusError with what to write instead."""
+    text = url.strip()
+    if "://" not in text:
+        text = f"unix://{text[5:]}" if text.startswith("unix:") else f"mqtt://{text}"
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname or "", parts.port
+    except ValueError as error:
+        raise BusError(f"{safe_url(url)!r} is no broker URL ({error}): write mqtt://host:1883") from None
+    if parts.scheme not in _SCHEMES:
+        raise BusError(f"{safe_url(url)!r} is no broker URL: begin it with mqtt, mqtts, ws, wss or unix")
+    scheme, default = _SCHEMES[parts.scheme]
+    if scheme == "unix":
+        return _unix(parts.netloc + parts.path)
+    if not host or any(c.isspace() or not c.isprintable() for c in host) or port == 0:
+        raise BusError(f"{safe_url(url)!r} names no host and port: write {parts.scheme}://host:{default}")
+    path = (parts.path if parts.path not in ("", "/") else "/mqtt") if scheme in ("ws", "wss") else ""
+    if path and parts.query:
+        path = f"{path}?{parts.query}"
+    user, password = parts.username, parts.password
+    return BrokerAddress(
+        scheme,
+        host,
+        port or default,
+        path,
+        unquote(user) if user else None,
+        unquote(password) if password is not None else None,
+    )
+
+
+def _unix(path: str) -> BrokerAddress:
+    if not path.startswith("/") or len(path.encode()) > UNIX_MAX:
+        raise BusError(f"{path!r} is no Unix socket: write unix:///path of at most {UNIX_MAX} bytes")
+    return BrokerAddress("unix", "", 0, path)
+
+
+def safe_url(url: str) -> str:
+    """The URL without user and password, to show and to log."""
+    scheme, mark, rest = url.partition("://")
+    if not mark:
+        scheme, rest = "", url
+    place, slash, path = rest.partition("/")
+    return f"{scheme}{mark}{place.rpartition('@')[2]}{slash}{path}"

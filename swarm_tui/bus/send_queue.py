@@ -1,0 +1,133 @@
+"""What waits to be sent over one connection, and what the broker has not acknowledged yet."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+
+from swarm_tui.bus.bulk_client import INFLIGHT, BulkClient
+from swarm_tui.bus.port import OnAck, unsendable
+from swarm_tui.protocol.envelope import Outgoing
+
+#: Messages kept while the link is down; beyond it the oldest goes, counted in `dropped`.
+OUTBOX_MAX = 100_000
+#: Seconds that a message which may, or nothing but acknowledgements, wait to be written with the next; how many do.
+LINGER, ACK_LINGER, MOST_LINGER = 0.004, 0.03, 8
+#: Times in a row that acknowledgements waited and nothing came to go with them: from then on they wait less, for the
+#: broker may be one that says nothing more before it has them.
+IN_VAIN = 3
+#: After so many connections that ended before anything was acknowledged, the oldest message is to blame.
+STUCK = 5
+
+
+class SendQueue:
+    """`post` is thread-safe; whoever calls the rest has the connection to himself.
+
+    `failed(what, error)` counts what could not be sent, `guard(what, call)` runs a callback of somebody else's.
+    """
+
+    def __init__(
+        self, failed: Callable[[str, BaseException], None], guard: Callable[[str, Callable[[], None]], None]
+    ) -> None:
+        self.dropped = 0
+        self.write_by: float | None = None
+        """When what lingers is written at the latest, in monotonic seconds."""
+        self._failed = failed
+        self._guard = guard
+        self._waiting: deque[tuple[Outgoing, OnAck | None]] = deque()
+        self._unacked: dict[int, tuple[Outgoing, OnAck | None]] = {}
+        self._hurry = False
+        self._in_vain = 0
+        self._progress = False
+        self._stuck = 0
+
+    def post(self, message: Outgoing, on_ack: OnAck | None, *, up: bool) -> bool:
+        """Take a message; False when it cannot be sent, or not now and it is not worth keeping."""
+        if message.qos == 0 and not up:
+            self.dropped += 1
+            return False
+        if reason := unsendable(message):
+            self._failed("publishing", ValueError(reason))
+            self.dropped += 1
+            return False
+        if len(self._waiting) >= OUTBOX_MAX:
+            self._waiting.popleft()
+            self.dropped += 1
+        self._waiting.append((message, on_ack))
+        return True
+
+    def hurry(self) -> None:
+        """Something waits that may not linger; said after it was posted."""
+        self._hurry = True
+
+    def may_linger(self, client: BulkClient) -> bool:
+        """Whether what there is to write, acknowledgements above all, may wait on for company."""
+        if self._hurry or not 0 < len(self._waiting) + client.unwritten() <= MOST_LINGER:
+            return False
+        now = time.monotonic()
+        by = now + (LINGER if self._waiting or self._in_vain >= IN_VAIN else ACK_LINGER)
+        self.write_by = by if self.write_by is None else min(self.write_by, by)
+        return self.write_by > now
+
+    def settle(self) -> None:
+        """All that lingers is about to be written. What is posted from now on hurries anew."""
+        if self._waiting:
+            self._in_vain = 0
+        elif self.write_by is not None:
+            self._in_vain += 1
+        self._hurry, self.write_by = False, None
+
+    def send(self, client: BulkClient, *, ours: bool) -> None:
+        """Have written what waits; not `ours`: on a caller's thread, where no callback may run."""
+        while self._waiting and len(self._unacked) < INFLIGHT:
+            message, on_ack = self._waiting.popleft()
+            if message.qos == 0 and on_ack is not None and not ours:
+                self._waiting.appendleft((message, on_ack))
+                return
+            if message.qos:
+                mid = client.free_id(self._unacked)
+                self._unacked[mid] = message, on_ack
+                client.say(message, mid)
+                continue
+            client.say(message)
+            if on_ack is not None:
+                self._guard("an acknowledgement", on_ack)
+
+    def repeat(self, client: BulkClient) -> None:
+        """Say again, on a new connection, what the broker did not acknowledge on the last one."""
+        for mid, (message, _) in self._unacked.items():
+            client.say(message, mid, again=True)
+
+    def acked(self, mid: int) -> None:
+        """The broker has it."""
+        found = self._unacked.pop(mid, None)
+        if found is None:
+            return
+        self._progress = True
+        if (on_ack := found[1]) is not None:
+            self._guard("an acknowledgement", on_ack)
+
+    def is_empty(self) -> bool:
+        """Whether all was sent and acknowledged."""
+        return not (self._waiting or self._unacked)
+
+    def is_sent(self) -> bool:
+        """Whether nothing more can be sent now."""
+        return not self._waiting or len(self._unacked) >= INFLIGHT
+
+    def lost(self, *, silent: bool) -> None:
+        """The connection ended, `silent` when the broker just said no more."""
+        # Past, it would keep the next connection from waiting for its CONNACK in peace.
+        self.write_by = None
+        if self._unacked and not silent:
+            self._stuck = 0 if self._progress else self._stuck + 1
+            if self._stuck >= STUCK:
+                self._drop_poison()
+        self._progress = False
+
+    def _drop_poison(self) -> None:
+        """Give up the oldest message: a broker that closes the connection over it never takes it, nor what follows."""
+        self._stuck = 0
+        message, _ = self._unacked.pop(next(iter(self._unacked)))
+        topic = message.topic
+        self.dropped += 1
+        self._failed("publishing", ValueError(f"the broker closed {STUCK} connections over a message on {topic!r}"))

@@ -1,0 +1,74 @@
+"""What a dispatcher adopts from a swarm that worked without one: claims by agents, for tasks heard or not."""
+
+from swarm_tui.domain.dispatch.model import AgentRecord, Job
+from swarm_tui.domain.dispatch.offer import assign
+from swarm_tui.domain.dispatch.outcomes import GIVEN, stop
+from swarm_tui.domain.dispatch.turn import Turn
+from swarm_tui.domain.states import TaskState
+from swarm_tui.protocol.bodies import Assigned, Complete, Failed, Inbox
+from swarm_tui.protocol.topics import Kind
+
+MAX_CLAIMS = 1000
+
+
+def claim(turn: Turn, body: Assigned, sender: str) -> None:
+    """tasks/assigned by an agent: the first claim heard counts, as it does among the agents themselves."""
+    state = turn.state
+    if sender == state.me or body.epoch is not None or not body.agent_id:
+        return
+    job = state.jobs.get(body.task_id)
+    if job is None:
+        if len(state.claims) < MAX_CLAIMS:
+            state.claims.setdefault(body.task_id, body.agent_id)
+    elif job.state in (TaskState.QUEUED, TaskState.RETRY_WAIT):
+        adopt(turn, job, body.agent_id)
+    elif job.agent_id != body.agent_id or job.state not in GIVEN:
+        _contest(turn, job, body.agent_id)
+
+
+def adopt(turn: Turn, job: Job, agent_id: str) -> None:
+    """The claimer has the job, under a lease that its heartbeats renew."""
+    record = turn.state.agents.get(agent_id) or AgentRecord(agent_id=agent_id)
+    attempt = assign(turn, job, record, claimed=True)
+    turn.hop(job, "claimed", agent_id=agent_id, detail=f"attempt {attempt.number}")
+    accept = Inbox(
+        command="accept",
+        task_id=job.task_id,
+        attempt=attempt.number,
+        epoch=attempt.epoch,
+        incarnation=record.incarnation,
+        lease=turn.state.settings.lease,
+        dispatcher=turn.state.me,
+    )
+    turn.say(Kind.INBOX, accept, agent_id)
+
+
+def ended_before(turn: Turn, body: Complete | Failed) -> None:
+    """An agent ended what it had claimed, and the task itself has not been heard: it is not to run again for that."""
+    ends = turn.state.ends
+    if body.epoch is None and body.agent_id and len(ends) < MAX_CLAIMS:
+        ends.setdefault(body.task_id, body)
+
+
+def claimed_before(turn: Turn, job: Job) -> Complete | Failed | None:
+    """The job's claim, or its end, was heard before the job itself; the end, which is now to be applied."""
+    agent_id, end = turn.state.claims.pop(job.task_id, None), turn.state.ends.pop(job.task_id, None)
+    if end is not None:
+        agent_id = end.agent_id
+    if agent_id is None or job.state is not TaskState.QUEUED:
+        return None
+    adopt(turn, job, agent_id)
+    return end
+
+
+def _contest(turn: Turn, job: Job, agent_id: str) -> None:
+    """Somebody else has the job: the claimer is to stop, unless it was never told of attempts at all."""
+    current = job.current
+    if current is not None and current.agent_id == agent_id and current.claimed:
+        stop(turn, job, current, f"the task is {job.state}")
+        return
+    turn.say(
+        Kind.INBOX,
+        Inbox(command="cancel", task_id=job.task_id, reason=f"the task is {job.state}", dispatcher=turn.state.me),
+        agent_id,
+    )

@@ -1,0 +1,81 @@
+"""How many agents a role should have: what waits and runs, within the layout's limits, without flapping."""
+
+from swarm_tui.domain.dispatch.model import DispatchSettings, ScaleTarget, State
+from swarm_tui.domain.dispatch.turn import Turn
+from swarm_tui.domain.states import OPEN, TaskState
+from swarm_tui.protocol.bodies import Scale
+from swarm_tui.protocol.envelope import Event
+from swarm_tui.protocol.names import canonical_role
+from swarm_tui.protocol.topics import Kind
+
+UP_AT_ONCE = 2
+
+
+def heard(turn: Turn, event: Event, body: Scale | None) -> None:
+    """roles/<role>/scale: a number that an operator named stands until it is cleared; another dispatcher's does not."""
+    if event.sender == turn.state.me:
+        return
+    role = canonical_role(event.key)
+    if body is None:
+        turn.state.targets.pop(role, None)
+    else:
+        pinned = canonical_role(event.role or "") != "task-manager"
+        turn.state.targets[role] = ScaleTarget(desired=body.desired, looked=turn.now, lowered=turn.now, pinned=pinned)
+
+
+def look(turn: Turn) -> None:
+    """Every `scale_every` seconds a role: say the wish when it changed."""
+    state, settings = turn.state, turn.state.settings
+    for role, (low, high) in settings.scale.items():
+        if low >= high:
+            continue
+        target = state.targets.get(role)
+        if target is None:
+            target = state.targets[role] = ScaleTarget(
+                desired=_present(state, role) or low, looked=turn.now - settings.scale_every, lowered=turn.now
+            )
+        if target.pinned or turn.now - target.looked < settings.scale_every:
+            continue
+        target.looked = turn.now
+        needed = demand(state, role)
+        wanted = max(low, min(high, needed))
+        desired = decide(target, wanted, turn.now, settings, unwell=_unwell(state, role))
+        if desired != target.desired:
+            if desired < target.desired:
+                target.lowered = turn.now
+            target.desired = desired
+            turn.say(Kind.SCALE, Scale(desired=desired, reason=f"{needed} tasks wait or run"), role)
+
+
+def decide(target: ScaleTarget, wanted: int, now: float, settings: DispatchSettings, *, unwell: bool) -> int:
+    """The next desired number: up by two at most, down by one at a time to the highest wish of late."""
+    target.recent.append((now, wanted))
+    while target.recent and target.recent[0][0] < now - settings.scale_down_after:
+        target.recent.popleft()
+    if wanted > target.desired:
+        return target.desired if unwell else min(wanted, target.desired + UP_AT_ONCE)
+    floor = max(value for _, value in target.recent)
+    if floor < target.desired and now - target.lowered >= settings.scale_down_every:
+        return target.desired - 1
+    return target.desired
+
+
+def demand(state: State, role: str) -> int:
+    """How many tasks wait or run that the role does."""
+    types = {name for name, rule in state.settings.rules.items() if role in rule.roles}
+    waiting = sum(count for name, count in state.queue.by_type().items() if name in types)
+    running = sum(
+        1
+        for task_ids in state.held_by.values()
+        for task_id in task_ids
+        if state.jobs[task_id].task.type in types and state.jobs[task_id].state in OPEN - {TaskState.QUEUED}
+    )
+    return waiting + running
+
+
+def _present(state: State, role: str) -> int:
+    return sum(record.role == role and record.status in ("online", "busy") for record in state.agents.values())
+
+
+def _unwell(state: State, role: str) -> bool:
+    return any(agent_id in state.unwell and record.role == role for agent_id, record in state.agents.items())

@@ -1,0 +1,67 @@
+"""What the dispatcher remembers of a task, merged into what was heard of it: gaps are filled, newer facts stay."""
+
+from swarm_tui.domain.fleet.task_facts import Answer, TaskFacts, Word
+from swarm_tui.domain.states import TaskState
+from swarm_tui.protocol.rows import Hop, TaskRow
+from swarm_tui.protocol.text import clean
+
+
+def merge(task: TaskFacts, row: TaskRow, state: TaskState) -> None:
+    """Take the row, which says that the task was in `state` at `row.updated_at`."""
+    task.accepted = True
+    if task.type == "?":
+        task.type, task.priority = clean(row.type, 128), row.priority
+    task.payload = task.payload or row.payload
+    task.payload_hash = task.payload_hash or row.payload_hash
+    task.max_attempts = task.max_attempts if task.max_attempts is not None else row.max_attempts
+    task.assigned_to = task.assigned_to or row.assigned_to
+    task.created_at = min(task.created_at or row.created_at, row.created_at)
+    task.reason = task.reason or clean(row.reason, 500)
+    task.errors = task.errors or tuple(clean(line, 1000) for line in row.errors)
+    for line in row.late:
+        task.keep_late(clean(line, 500))
+    _hops(task, row)
+    if task.started_at is None:
+        task.started_at = next((hop.at for hop in reversed(row.hops) if hop.what == "started"), None)
+    if task.reported is None and row.progress is not None and row.attempt >= task.attempt:
+        task.progress_of = (row.attempt, row.updated_at)
+        task.reported, task.message = row.progress, clean(row.message, 300)
+    _fact(task, row, state)
+
+
+def _hops(task: TaskFacts, row: TaskRow) -> None:
+    for hop in row.hops:
+        task.hop(
+            Hop(
+                at=hop.at,
+                what=clean(hop.what, 40),
+                agent_id=hop.agent_id,
+                attempt=hop.attempt,
+                by=None if hop.by is None else clean(hop.by, 160),
+                detail=clean(hop.detail, 500),
+            )
+        )
+    if row.hops:
+        task.hops.sort(key=lambda hop: hop.at)
+
+
+def _fact(task: TaskFacts, row: TaskRow, state: TaskState) -> None:
+    """The row's state as the fact that a live message would have brought."""
+    answer = Answer(
+        row.attempt,
+        row.agent_id,
+        row.updated_at,
+        result=row.result,
+        duration=row.duration,
+        error=None if row.error is None else clean(row.error, 2000),
+    )
+    if state is TaskState.COMPLETE:
+        if task.success is None or row.attempt > task.success.attempt:
+            task.success = answer
+        return
+    if row.error is not None and task.failure is None and state is not TaskState.RUNNING:
+        task.failure = answer
+    if state is TaskState.RUNNING:
+        task.begin(row.attempt, row.agent_id or "", row.updated_at, row.updated_at)
+        state = TaskState.ASSIGNED
+    task.hear(Word(row.attempt, row.updated_at, state, row.agent_id))

@@ -1,0 +1,219 @@
+"""One task's facts, and the state that follows from them whatever the order in which they came.
+
+Nothing here says "go from this state to that one": each message adds a fact, and `derive` reads the state off all of
+them. So a message that comes late, twice or before its forerunner cannot lead anywhere its set of facts would not.
+"""
+
+from typing import Any
+
+from msgspec import Struct
+
+from swarm_tui.domain.states import ENDED, TaskState
+from swarm_tui.domain.views import TaskView
+from swarm_tui.protocol.rows import Hop
+
+MAX_HOPS = 64
+KEPT_FIRST_HOPS = 8
+MAX_LATE = 16
+
+_RANK = {state: rank for rank, state in enumerate(TaskState)}
+#: The dispatcher's ends that no worker's success may change: it knew of no success when it said so.
+_VERDICTS = frozenset({TaskState.DEAD, TaskState.CANCELLED, TaskState.EXPIRED, TaskState.FAILED})
+#: Words of the dispatcher under which a worker of the same attempt may be at work.
+_HANDED_OUT = frozenset({TaskState.ASSIGNED, TaskState.RUNNING})
+
+
+#: Words of the dispatcher that a worker of that attempt, heard again, undoes.
+_WAITS = frozenset({TaskState.QUEUED, TaskState.RETRY_WAIT, TaskState.HELD})
+
+
+class Word(Struct, frozen=True, gc=False):
+    """What the dispatcher said last: it speaks with one clock, so `attempt` and then `at` order its words."""
+
+    attempt: int
+    at: float
+    state: TaskState
+    agent_id: str | None = None
+
+    def newer_than(self, other: "Word | None") -> bool:
+        """Whether this word was said after `other`."""
+        if other is None:
+            return True
+        mine = (self.attempt, self.at, _RANK[self.state])
+        return mine > (other.attempt, other.at, _RANK[other.state])
+
+
+class Answer(Struct, frozen=True, gc=False):
+    """A worker's end of one attempt. `duration` milliseconds."""
+
+    attempt: int
+    agent_id: str | None
+    received: float
+    result: Any = None
+    error: str | None = None
+    retryable: bool = False
+    cancelled: bool = False
+    duration: float | None = None
+
+
+class TaskFacts(TaskView, kw_only=True, gc=False):
+    """A task's view together with the facts it is derived from."""
+
+    word: Word | None = None
+    claim: str | None = None
+    """Who claimed it first, where no dispatcher assigns."""
+    ran: int = -1
+    """The newest attempt that is known to have started."""
+    ran_by: str | None = None
+    ran_at: float = 0.0
+    ran_said: float = 0.0
+    """When, by its own clock, the worker of that attempt last said that it works."""
+    declined: tuple[int, str] | None = None
+    success: Answer | None = None
+    failure: Answer | None = None
+    rejected: str | None = None
+    reported: float | None = None
+    """The progress that the newest attempt reported last."""
+    progress_of: tuple[int, float] = (-1, 0.0)
+
+    def newest_start(self) -> int:
+        """The newest attempt that a worker began; -1 when none did. One cancelled before it began does not count."""
+        failure = self.failure
+        return max(self.ran, failure.attempt if failure is not None and not failure.cancelled else -1)
+
+    def at_attempt(self, attempt: int | None) -> int:
+        """`attempt`, or for a dialect without attempts the one that is under way."""
+        return self.attempt if attempt is None else attempt
+
+    def hear(self, word: Word) -> None:
+        """Note the dispatcher's word, unless it said a newer one."""
+        if word.newer_than(self.word):
+            self.word = word
+
+    def begin(self, attempt: int, agent_id: str, received: float, said: float) -> None:
+        """Note that a worker works on an attempt: heard at `received`, said at `said` by its own clock."""
+        if attempt > self.ran:
+            self.ran, self.ran_by, self.ran_at, self.ran_said = attempt, agent_id or None, received, said
+        elif attempt == self.ran:
+            self.ran_said = max(self.ran_said, said)
+
+    def hop(self, hop: Hop) -> None:
+        """Keep one step, once; the middle of a long story is dropped, its beginning and its end stay."""
+        for known in reversed(self.hops):
+            if (known.what, known.agent_id, known.attempt, known.by) == (hop.what, hop.agent_id, hop.attempt, hop.by):
+                if hop.what == "progress":
+                    known.at, known.detail = max(known.at, hop.at), hop.detail
+                elif hop.at < known.at:
+                    known.at = hop.at
+                return
+        self.hops.append(hop)
+        if len(self.hops) > MAX_HOPS:
+            del self.hops[KEPT_FIRST_HOPS]
+
+    def keep_late(self, text: str) -> None:
+        """Keep an answer that does not count."""
+        if text not in self.late and len(self.late) < MAX_LATE:
+            self.late = (*self.late, text)
+
+    def keep_error(self, attempt: int, agent_id: str | None, what: str) -> None:
+        """Keep why an attempt ended, once."""
+        text = f"attempt {attempt} on {agent_id or 'nobody'}: {what}"
+        if text not in self.errors:
+            self.errors = (*self.errors, text)[-MAX_LATE:]
+
+
+def derive(task: TaskFacts) -> TaskState:
+    """The state that all facts together give. Pure: the order in which they came plays no part."""
+    word = task.word
+    start = task.newest_start()
+    if start < 0 and task.failure is not None:
+        start = task.failure.attempt
+    if _counts(task):
+        return TaskState.COMPLETE
+    if word is not None and word.state in _VERDICTS and word.attempt >= start:
+        return word.state
+    if word is None or word.attempt < start:
+        return _by_workers(task) if start >= 0 else _before_any_word(task)
+    if word.attempt == start and (word.state in _HANDED_OUT or (word.attempt == 0 and word.state is TaskState.QUEUED)):
+        return _by_workers(task)
+    if word.attempt == start and word.state in _WAITS and _goes_on(task, word):
+        return TaskState.RUNNING
+    if word.state is TaskState.ASSIGNED and task.declined == (word.attempt, word.agent_id):
+        return TaskState.QUEUED
+    return word.state
+
+
+def _counts(task: TaskFacts) -> bool:
+    """A success counts unless a newer attempt has started, or the dispatcher had ended the task without it."""
+    success, word = task.success, task.word
+    if success is None or success.attempt < task.newest_start():
+        return False
+    return word is None or word.state not in _VERDICTS or word.attempt < success.attempt
+
+
+def _goes_on(task: TaskFacts, word: Word) -> bool:
+    """An attempt that the dispatcher gave up for lost, and whose worker is heard again, is taken back."""
+    failed = task.failure is not None and task.failure.attempt >= word.attempt
+    return task.ran == word.attempt and task.ran_said > word.at and not failed
+
+
+def _by_workers(task: TaskFacts) -> TaskState:
+    failure = task.failure
+    if failure is None or failure.attempt < task.ran:
+        return TaskState.RUNNING
+    if failure.cancelled:
+        return TaskState.CANCELLED
+    return TaskState.RETRY_WAIT if failure.retryable and task.accepted else TaskState.FAILED
+
+
+def _before_any_word(task: TaskFacts) -> TaskState:
+    if task.claim is not None:
+        return TaskState.ASSIGNED
+    return TaskState.FAILED if task.rejected is not None else TaskState.QUEUED
+
+
+def settle(task: TaskFacts, now: float) -> None:
+    """Bring everything that is shown in line with the facts; `now` stamps a change of state."""
+    state = derive(task)
+    word, success, failure = task.word, task.success, task.failure
+    newest = max(task.newest_start(), word.attempt if word else 0, success.attempt if success else 0)
+    if newest > task.attempt and task.progress_of[0] < newest:
+        task.reported, task.message = None, ""
+    task.attempt = newest
+    if state is not task.state:
+        if state not in ENDED:
+            task.ended_at = None
+        task.state = state
+    task.agent_id = _agent(task, state)
+    task.started_at = task.ran_at if task.ran == newest and task.ran_at else task.started_at
+    task.progress = 100.0 if state is TaskState.COMPLETE else task.reported
+    task.result = task.duration = None
+    if state is TaskState.COMPLETE and success is not None:
+        task.result, task.duration, task.error = success.result, success.duration, None
+        task.ended_at = success.received
+    elif failure is not None:
+        at_work = state in _HANDED_OUT and failure.attempt < newest
+        task.error, task.duration = None if at_work else failure.error, failure.duration
+        task.result = failure.result if state is TaskState.FAILED else None
+        if state in (TaskState.FAILED, TaskState.CANCELLED):
+            task.ended_at = failure.received
+    if state is TaskState.FAILED and task.rejected is not None and failure is None:
+        task.error = task.rejected
+    if state in ENDED and task.ended_at is None:
+        task.ended_at = now
+    if success is not None and state is not TaskState.COMPLETE:
+        task.keep_late(f"a success of attempt {success.attempt} by {success.agent_id or 'somebody'}")
+
+
+def _agent(task: TaskFacts, state: TaskState) -> str | None:
+    if state is TaskState.COMPLETE and task.success is not None:
+        return task.success.agent_id
+    if state in (TaskState.QUEUED, TaskState.AWAITING_APPROVAL, TaskState.EXPIRED):
+        return None
+    if task.failure is not None and task.failure.attempt >= task.attempt:
+        return task.failure.agent_id
+    if task.ran >= task.attempt and task.ran_by is not None:
+        return task.ran_by
+    if task.word is not None and task.word.agent_id is not None:
+        return task.word.agent_id
+    return task.claim or task.ran_by

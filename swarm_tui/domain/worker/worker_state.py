@@ -1,0 +1,139 @@
+"""What a worker has in hand: the tasks that run, the offers it takes or declines. Pure; `now` is monotonic seconds."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import TypeVar
+
+from msgspec import Struct
+
+from swarm_tui.domain.worker.actions import Action, Answer, Lease, Note, Run, Save, Say
+from swarm_tui.domain.worker.unacked import Unacked
+from swarm_tui.protocol.bodies import Complete, Declined, Failed, Inbox, Started, Task
+from swarm_tui.protocol.topics import Kind
+
+_SEEN = 1_000
+_K = TypeVar("_K")
+
+
+class WorkerIdentity(Struct, frozen=True, kw_only=True):
+    """Who the worker is and what it can do. `fallback`: types it does while nobody live has them as its own."""
+
+    agent_id: str
+    role: str
+    incarnation: str
+    types: frozenset[str] = frozenset()
+    fallback: frozenset[str] = frozenset()
+    capacity: int = 1
+
+
+class WorkerState:
+    """The leases of one worker, from an offer or a won claim to the acknowledged answer."""
+
+    def __init__(self, me: WorkerIdentity, new_id: Callable[[], str]) -> None:
+        self.me = me
+        self.epoch = 0
+        self.draining = False
+        self.running: dict[str, Lease] = {}
+        self.unacked = Unacked()
+        self._new_id = new_id
+        self._done: OrderedDict[tuple[str, int], None] = OrderedDict()
+        self._declined: OrderedDict[tuple[str, int, int], None] = OrderedDict()
+
+    def offered(self, body: Inbox, now: float) -> list[Action]:
+        """An offer came: begin it, decline it, or say again what became of it."""
+        task, attempt, epoch = body.task, body.attempt or 1, body.epoch or 0
+        if task is None:
+            return []
+        held = self.running.get(task.task_id)
+        if held is not None and (held.attempt, held.epoch) == (attempt, epoch):
+            return [self._started(held)]
+        earlier = self.unacked.of(task.task_id)
+        if self.unacked.holds(task.task_id, attempt):
+            return [*self.unacked.again([each for each in earlier if each.key[1] == attempt], now)]
+        if (task.task_id, attempt) in self._done and epoch <= self.epoch:
+            return []
+        again = (task.task_id, attempt, epoch) in self._declined
+        why = "it was declined before" if again else self._refusal(body, task, held, earlier)
+        if why is None:
+            self.epoch = max(self.epoch, epoch)
+            return self.begin(Lease(task=task, attempt=attempt, epoch=epoch))
+        # Said twice, it would be taken the second time, and by then it may be another's.
+        remember(self._declined, (task.task_id, attempt, epoch))
+        declined = Declined(
+            task_id=task.task_id,
+            agent_id=self.me.agent_id,
+            attempt=attempt,
+            epoch=body.epoch,
+            incarnation=self.me.incarnation,
+            reason=why,
+        )
+        said = self.unacked.again(earlier, now)
+        return [*said, Say(Kind.TASK_DECLINED, declined), Note(f"declined {task.task_id}: {why}", "↩")]
+
+    def _refusal(self, body: Inbox, task: Task, held: Lease | None, earlier: list[Answer]) -> str | None:
+        """Why the offer is not taken."""
+        if body.incarnation not in (None, self.me.incarnation):
+            return "offered to an earlier incarnation"
+        if (body.epoch or 0) < self.epoch:
+            return f"epoch {body.epoch} is over: {self.epoch} leads"
+        if held is not None:
+            return f"still runs attempt {held.attempt}"
+        if any(isinstance(answer.body, Complete) for answer in earlier):
+            return "an earlier attempt ended well and waits for its ack"
+        if self.draining:
+            return "draining"
+        if task.type not in self.me.types and task.type not in self.me.fallback:
+            return f"cannot do {task.type}"
+        if len(self.running) >= self.me.capacity:
+            return f"busy: {len(self.running)} of {self.me.capacity}"
+        return None
+
+    def begin(self, lease: Lease) -> list[Action]:
+        """The task is this worker's: save that, say it, run it."""
+        self.running[lease.task_id] = lease
+        saved = Save(what="offer", task_id=lease.task_id, attempt=lease.attempt, epoch=lease.epoch)
+        return [saved, self._started(lease), Run(lease)]
+
+    def _started(self, lease: Lease) -> Say:
+        body = Started(task_id=lease.task_id, agent_id=self.me.agent_id, attempt=lease.attempt, epoch=lease.epoch)
+        # What takes no longer than the wait is told of in one write.
+        return Say(Kind.TASK_STARTED, body, linger=True)
+
+    def finish(self, task_id: str, answer: Complete | Failed, now: float) -> list[Action]:
+        """The work of a task ended: save the answer and say it. Empty for a task that is not in hand."""
+        lease = self.running.pop(task_id, None)
+        if lease is None:
+            return []
+        kind = Kind.TASK_COMPLETE if isinstance(answer, Complete) else Kind.TASK_FAILED
+        said = Answer(kind=kind, body=answer, message_id=self._new_id())
+        remember(self._done, (task_id, lease.attempt))
+        if lease.epoch is None:
+            saved = Save(what="done", task_id=task_id, attempt=lease.attempt)
+            return [Say(kind, answer, said.message_id), saved]
+        self.unacked.add(said, now)
+        saved = Save(what="answer", task_id=task_id, attempt=lease.attempt, epoch=lease.epoch, answer=said)
+        return [saved, Say(kind, answer, said.message_id)]
+
+    def acknowledged(self, task_id: str, attempt: int | None) -> list[Action]:
+        """The dispatcher has the answer: it is owed no more."""
+        keys = self.unacked.acknowledged(task_id, attempt)
+        return [Save(what="done", task_id=task, attempt=of) for task, of in keys]
+
+    def adopted(self, body: Inbox) -> list[Action]:
+        """A dispatcher that came takes over a task that was claimed without one: it has another fence from now on."""
+        lease = self.running[body.task_id or ""]
+        if lease.epoch is not None or body.epoch is None:
+            return []
+        taken = Lease(task=lease.task, attempt=body.attempt or 1, epoch=body.epoch)
+        self.running[lease.task_id] = taken
+        kept = Save(what="offer", task_id=taken.task_id, attempt=taken.attempt, epoch=taken.epoch)
+        if taken.attempt == lease.attempt:
+            return [kept]
+        return [kept, Save(what="done", task_id=lease.task_id, attempt=lease.attempt)]
+
+
+def remember(seen: "OrderedDict[_K, None]", key: _K) -> None:
+    """Keep the key among the last thousand."""
+    seen[key] = None
+    while len(seen) > _SEEN:
+        seen.popitem(last=False)

@@ -1,0 +1,66 @@
+"""What the commands of a host share: its tmux server, one `up` or `down` at a time, a word to its supervisor."""
+
+import signal
+from collections.abc import Callable
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from swarm_tui.config.paths import StateDir, state_home
+from swarm_tui.supervisor import locks, processes, state_file
+from swarm_tui.supervisor.state_file import Saved
+from swarm_tui.tmux.server import DEFAULT, Tmux, write_config
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Say = Callable[[str], None]
+SUPERVISOR_LOCK = "_supervisor"
+
+
+class UpError(Exception):
+    """`up` or `down` cannot; the text is one sentence."""
+
+
+def server(socket: str) -> Tmux:
+    """The tmux server of that name, with our config."""
+    return Tmux(socket, config=None if socket == DEFAULT else write_config(state_home() / "tmux.conf"))
+
+
+@contextmanager
+def swarm_lock(state: StateDir, waiting: Say, limit: float = 300.0) -> "Iterator[None]":
+    """One `up` or `down` of a swarm at a time. Raises UpError when another holds it too long."""
+    state.create()
+    held = locks.take_within(
+        state.lock("_swarm"), limit, lambda: waiting("another `up` or `down` of this swarm is at work; waiting for it")
+    )
+    if held is None:
+        raise UpError("another `up` or `down` of this swarm does not end: look for it with `ps`")
+    try:
+        yield
+    finally:
+        locks.release(held)
+
+
+def supervisor_alive(saved: Saved | None) -> bool:
+    """Whether the supervisor that wrote the file lives."""
+    if saved is None or saved.boot != state_file.boot_id() or saved.start_time is None:
+        return False
+    return processes.is_alive(saved.pid, saved.start_time)
+
+
+def find_supervisor(state: StateDir) -> tuple[int, float] | None:
+    """(pid, start time) of the supervisor that lives, by its file, or by its lock where that is damaged."""
+    saved = state_file.load(state)
+    if saved is not None and saved.start_time is not None and supervisor_alive(saved):
+        return saved.pid, saved.start_time
+    for pid in locks.holders(state.lock(SUPERVISOR_LOCK)):
+        began = processes.start_time(pid)
+        if began is not None and str(state.root) in processes.words(pid):
+            return pid, began
+    return None
+
+
+def tell(state: StateDir, number: signal.Signals) -> bool:
+    """Signal the supervisor; False when none lives."""
+    found = find_supervisor(state)
+    return found is not None and processes.signal_one(*found, number)

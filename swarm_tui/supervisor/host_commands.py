@@ -1,0 +1,216 @@
+"""What operators ask of a host over the bus: commands, each once, and questions about its panes."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from swarm_tui.config.paths import StateDir
+from swarm_tui.domain.restart import History
+from swarm_tui.protocol import codec
+from swarm_tui.protocol.bodies import HostControl, Inbox, PaneStatus, Query, Reply, Scale
+from swarm_tui.protocol.envelope import Event
+from swarm_tui.protocol.names import canonical_role, is_agent_id
+from swarm_tui.protocol.text import as_read, clean
+from swarm_tui.protocol.topics import Kind
+from swarm_tui.supervisor.host_link import HostLink
+from swarm_tui.supervisor.lifecycle import Lifecycle
+from swarm_tui.supervisor.loop import Loop
+from swarm_tui.supervisor.scaler import Scaler
+from swarm_tui.supervisor.unit import Phase, Unit
+
+REMEMBERED = 4096
+PAGE = 96 * 1024
+MOST_LINES = 5000
+NEXT_OF_ROLE_WITHIN = 30.0
+
+
+class HostCommands:
+    """Carries out `hosts/<host>/control` and answers `status` and `logs`; `rows` gives the rows as they are now."""
+
+    def __init__(
+        self,
+        units: dict[str, Unit],
+        loop: Loop,
+        link: HostLink,
+        life: Lifecycle,
+        scaler: Scaler,
+        state: StateDir,
+        *,
+        rows: Callable[[], list[PaneStatus]],
+        say: Callable[[str, str, str], None],
+        forget: Callable[[str], None],
+    ) -> None:
+        self.units, self.loop, self.link, self.life, self.scaler, self.state = units, loop, link, life, scaler, state
+        self._rows, self._say, self._forget = rows, say, forget
+        self._seen: deque[str] = deque(maxlen=REMEMBERED)
+
+    def hear(self, event: Event) -> None:
+        """Take a message that may be for us."""
+        body = event.body
+        if isinstance(body, Scale):
+            self.scaler.wish(canonical_role(event.key), body.desired, retained=event.retained)
+            return
+        if not isinstance(body, (HostControl, Query)) or event.id in self._seen:
+            return
+        self._seen.append(event.id)
+        if isinstance(body, Query):
+            self._answer(event, body)
+        else:
+            self._command(event, body)
+
+    # Commands.
+
+    def _command(self, event: Event, body: HostControl) -> None:
+        what = " ".join(filter(None, [body.command, body.agent_id or "", *body.agent_ids, body.role or ""]))
+        self._say("asked", body.agent_id or "", f"{what}, by {clean(event.sender, 80)}")
+        if body.command == "scale":
+            reason = self.scaler.ask(canonical_role(body.role or ""), body.count or 0)
+            if reason:
+                self._say("scale", "", f"not scaled: {reason}")
+            return
+        if body.command == "forget":
+            self._forget(body.agent_id or "")
+            return
+        units = self._meant(body)
+        if body.command == "restart" and body.agent_id is None:
+            self._rolling([unit.agent_id for unit in units], when_idle=body.when_idle)
+            return
+        for unit in units:
+            self._act(unit, body)
+
+    def _meant(self, body: HostControl) -> list[Unit]:
+        if body.agent_id is not None:
+            return [unit] if (unit := self.units.get(body.agent_id)) else []
+        if body.agent_ids:
+            return [self.units[name] for name in body.agent_ids if name in self.units]
+        role = canonical_role(body.role or "")
+        return [unit for unit in self.units.values() if unit.spec.role == role]
+
+    def _act(self, unit: Unit, body: HostControl) -> None:
+        match body.command:
+            case "start":
+                self.life.begin(unit, anew=True)
+            case "stop":
+                unit.saved.wanted = False
+                unit.restarting = unit.when_idle = False
+                self.life.stop(unit, drain=True)
+            case "restart":
+                self.restart(unit, when_idle=body.when_idle)
+            case "drain" | "undrain":
+                self.order(unit, body.command, body.reason)
+            case "kill":
+                self.life.kill(unit)
+            case _:
+                pass
+
+    def order(self, unit: Unit, command: str, reason: str = "") -> None:
+        """Put an order into the agent's inbox."""
+        body = msgspec.convert({"command": command, "reason": reason or None}, Inbox)
+        self.link.publish(self.link.writer.message(Kind.INBOX, body, unit.agent_id))
+
+    def restart(self, unit: Unit, *, when_idle: bool = False) -> None:
+        """Stop it and start it again: now, or as soon as it has nothing to do."""
+        unit.saved.wanted = True
+        if unit.phase is not Phase.RUNNING:
+            if unit.phase is Phase.STOPPING:
+                unit.restarting = True
+                unit.then.append(lambda: self.life.begin(unit, anew=True))
+            else:
+                self.life.begin(unit, anew=True)
+            return
+        if when_idle and unit.presence.active > 0:
+            unit.when_idle = True
+            self.order(unit, "drain", "a restart waits for it to be idle")
+            self._say("restart", unit.agent_id, "as soon as it is idle")
+            return
+        unit.when_idle = False
+        unit.restarting = True
+        self.life.stop(unit, drain=True, then=lambda: self._again(unit))
+
+    def _again(self, unit: Unit) -> None:
+        unit.restarting = False
+        history: History = unit.saved.history
+        unit.saved.history = msgspec.structs.replace(history, restarts=history.restarts + 1)
+        self.life.begin(unit, anew=True)
+
+    def idle(self, unit: Unit) -> None:
+        """The bus says that it has nothing to do."""
+        if unit.when_idle and unit.phase is Phase.RUNNING:
+            self.restart(unit)
+
+    def _rolling(self, left: list[str], *, when_idle: bool, since: float | None = None) -> None:
+        """One after another, each when the one before has registered."""
+        if not left:
+            return
+        unit = self.units.get(left[0])
+        if unit is None:
+            self._rolling(left[1:], when_idle=when_idle)
+            return
+        if since is None:
+            self.restart(unit, when_idle=when_idle)
+            since = time.monotonic()
+        waits = unit.when_idle or unit.restarting or not unit.presence.registered
+        if waits and (unit.when_idle or time.monotonic() - since < NEXT_OF_ROLE_WITHIN):
+            self.loop.after(0.1, lambda: self._rolling(left, when_idle=when_idle, since=since))
+        else:
+            self._rolling(left[1:], when_idle=when_idle)
+
+    # Questions.
+
+    def _answer(self, event: Event, body: Query) -> None:
+        if body.query == "status":
+            agent_id = body.args.get("agent_id")
+            rows = [row for row in self._rows() if agent_id in (None, row.agent_id)]
+            self._reply(event, body.query, [codec.builtins(row) for row in rows])
+        elif body.query == "logs":
+            agent_id = body.args.get("agent_id")
+            if not isinstance(agent_id, str) or not is_agent_id(agent_id) or agent_id not in self.units:
+                return
+            wanted = body.args.get("lines")
+            lines = wanted if isinstance(wanted, int) and 0 < wanted <= MOST_LINES else 200
+            self._reply(event, body.query, list(tail(self.state.log(agent_id), lines)))
+
+    def _reply(self, event: Event, query: str, rows: Sequence[Any]) -> None:
+        pages = list(paged(rows))
+        for number, page in enumerate(pages):
+            more = number < len(pages) - 1
+            reply = Reply(query=query, rows=page, more=more, request=event.id, source=f"host:{self.link.host}")
+            self.link.publish(self.link.writer.message(Kind.REPLY, reply, event.key))
+
+
+def paged(rows: Sequence[Any]) -> list[list[Any]]:
+    """The rows in pages that each fit a message; at least one page."""
+    pages: list[list[Any]] = [[]]
+    size = 0
+    for row in rows:
+        weight = len(msgspec.json.encode(row)) + 1
+        if size + weight > PAGE and pages[-1]:
+            pages.append([])
+            size = 0
+        pages[-1].append(row)
+        size += weight
+    return pages
+
+
+def tail(path: Path, lines: int) -> list[str]:
+    """The last lines of a log as text; the file before it is read too when this one is young."""
+    found: list[bytes] = []
+    for source in (path, Path(f"{path}.1")):
+        if len(found) < lines:
+            found = _last(source, lines - len(found)) + found
+    return [clean(as_read(line.decode("utf-8", "replace")), 2000) for line in found]
+
+
+def _last(path: Path, lines: int) -> list[bytes]:
+    try:
+        with path.open("rb") as file:
+            end = file.seek(0, 2)
+            file.seek(max(0, end - lines * 400 - 4096))
+            found = file.read().split(b"\n")
+            return (found if found[-1] else found[:-1])[-lines:]
+    except OSError:
+        return []

@@ -1,0 +1,130 @@
+"""What a host says of itself: events in its pane, the state file, and its retained status on the bus."""
+
+import os
+import sys
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+
+from msgspec import structs
+
+from swarm_tui import __version__
+from swarm_tui.config.paths import StateDir
+from swarm_tui.protocol.bodies import HostStatus, PaneStatus
+from swarm_tui.protocol.text import clean
+from swarm_tui.protocol.topics import Kind
+from swarm_tui.supervisor import processes, state_file
+from swarm_tui.supervisor.bus_presence import Presences
+from swarm_tui.supervisor.host_link import HostLink
+from swarm_tui.supervisor.loop import Loop
+from swarm_tui.supervisor.plan import Plan
+from swarm_tui.supervisor.state_file import Former, Saved
+from swarm_tui.supervisor.unit import Unit
+
+EVENTS_KEPT = 40
+EVENTS_SAID = 12
+TAIL_SAID = 6
+
+
+class HostReporter:
+    """Says each change once a turn of the loop. `crews` are the scaled roles' agents, `floors` what people asked for of
+    them; `waits_for` names whom a departure waits for; while `silent`, nothing is said on the bus; `former` is what is
+    kept for a successor."""
+
+    def __init__(self, plan: Plan, state: StateDir, loop: Loop, link: HostLink, presences: Presences) -> None:
+        self.plan = plan
+        self.units: dict[str, Unit] = presences.units
+        self.crews: dict[str, list[str]] = {}
+        self.floors: dict[str, int] = {}
+        self.waits_for: Callable[[], list[str]] = list
+        self.silent = False
+        self.former: Former | None = None
+        self._state, self._loop, self._link, self._presences = state, loop, link, presences
+        self._events: deque[dict[str, object]] = deque(maxlen=EVENTS_KEPT)
+        self._started_time = processes.start_time(os.getpid())
+        self._dirty = False
+
+    def go_on(self, events: list[dict[str, object]]) -> None:
+        """Take over what a former supervisor recorded."""
+        self._events.extend(events)
+
+    def say(self, what: str, agent_id: str, reason: str) -> None:
+        """Record an event: in the pane, in the state file, in the host's status."""
+        reason = clean(reason, 300)
+        event: dict[str, object] = {"at": round(time.time(), 3), "what": what, "reason": reason}
+        if agent_id:
+            event["agent_id"] = agent_id
+        self._events.append(event)
+        with suppress(OSError, ValueError):
+            print(f"{time.strftime('%H:%M:%S')} {what:<9} {agent_id:<18} {reason}", flush=True)
+        self.changed()
+
+    def mistake(self, error: Exception) -> None:
+        """Record an error of ours; the work goes on."""
+        self.say("mistake", "", f"{type(error).__name__}: {error}")
+        with suppress(OSError, ValueError):
+            traceback.print_exception(error, file=sys.stderr)
+
+    def changed(self) -> None:
+        """Rows differ: write and say them, once for all changes of this turn."""
+        if not self._dirty:
+            self._dirty = True
+            self._loop.post(self._flush)
+
+    def _flush(self) -> None:
+        self._dirty = False
+        self.write()
+        self.publish()
+
+    def rows(self) -> list[PaneStatus]:
+        """Every pane of this host, and who speaks from it without one."""
+        foreign = self._presences.judge(time.monotonic())
+        return [unit.row() for unit in self.units.values()] + foreign
+
+    def offline(self) -> HostStatus:
+        """What the broker says of this host when it vanishes."""
+        return HostStatus(status="offline", session=self.plan.session, socket=self.plan.socket, version=__version__)
+
+    def status(self) -> HostStatus:
+        """What this host says of itself."""
+        return HostStatus(
+            panes=[structs.replace(row, tail=row.tail[-TAIL_SAID:]) for row in self.rows()],
+            session=self.plan.session,
+            socket=self.plan.socket,
+            address=self.plan.layout.address,
+            pid=os.getpid(),
+            version=__version__,
+            broker=self.plan.layout.broker.url,
+            events=list(self._events)[-EVENTS_SAID:],
+        )
+
+    def publish(self) -> None:
+        """Say the host's status, when somebody can hear it."""
+        if self._link.is_up and not self.silent:
+            self._link.publish(self._link.writer.message(Kind.HOST_STATUS, self.status(), self.plan.host))
+
+    def write(self) -> None:
+        """Replace the state file."""
+        saved = Saved(
+            pid=os.getpid(),
+            start_time=self._started_time,
+            boot=state_file.boot_id(),
+            version=__version__,
+            units={name: unit.saved for name, unit in self.units.items()},
+            rows=self.rows(),
+            crews=self.crews,
+            floors=self.floors,
+            bus_up=self._link.is_up,
+            bus_reason=self._link.reason,
+            stopping=self.waits_for(),
+            events=list(self._events),
+            plan=self.plan.identity(),
+            former=self.former,
+        )
+        try:
+            state_file.save(self._state, saved)
+        except OSError as error:
+            with suppress(OSError, ValueError):
+                print(f"the state file cannot be written: {error}", file=sys.stderr, flush=True)

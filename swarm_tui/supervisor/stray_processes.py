@@ -1,0 +1,63 @@
+"""Processes that live on under an agent's id without its pane: ours are ended, others' are named."""
+
+import signal
+import time
+
+from swarm_tui.supervisor import locks, processes
+from swarm_tui.supervisor.loop import Call
+from swarm_tui.supervisor.services import Services
+from swarm_tui.supervisor.unit import Phase, Unit
+
+
+class StrayProcesses:
+    """Keeps a unit from starting while another process lives under its id; `gone` is called when none does."""
+
+    def __init__(self, services: Services, *, gone: Call) -> None:
+        self._services, self._gone = services, gone
+
+    def hold(self, unit: Unit) -> bool:
+        """Whether another process still lives under this id; one of ours is ended, then the start goes on."""
+        saved = unit.saved
+        lock = self._services.agent_panes.place.state.lock(unit.agent_id)
+        found = [(pid, processes.start_time(pid)) for pid in locks.holders(lock)]
+        if saved.pid and processes.is_alive(saved.pid, saved.start_time):
+            found.append((saved.pid, saved.start_time))
+        found = [(pid, began) for pid, began in dict.fromkeys(found) if began is not None]
+        if not found:
+            return False
+        spec = str(self._services.agent_panes.place.state.spec(unit.agent_id))
+        for pid, began in found:
+            if (pid, began) == (saved.pid, saved.start_time) or runs_spec(pid, spec):
+                self._services.say("orphan", unit.agent_id, f"process {pid} has no pane; it is ended")
+                self._end_process(pid, began)
+            else:
+                unit.saved.reason = f"process {pid}, which is not ours, holds this id; end it first"
+        unit.phase = Phase.BACKOFF
+        unit.next_start = time.time() + 1.0
+        pids = [(pid, began) for pid, began in found]
+        unit.set_timer(self._services.loop.after(0.1, lambda: self._when_gone(unit, pids)))
+        return True
+
+    def _end_process(self, pid: int, began: float | None) -> None:
+        processes.signal_group(pid, began, signal.SIGCONT)
+        processes.signal_group(pid, began, signal.SIGTERM)
+
+        def kill() -> None:
+            processes.signal_group(pid, began, signal.SIGKILL)
+
+        self._services.loop.after(self._services.figures.term_wait, kill)
+
+    def _when_gone(self, unit: Unit, pids: list[tuple[int, float | None]]) -> None:
+        if unit.phase is not Phase.BACKOFF:
+            return
+        if any(processes.is_alive(pid, began) for pid, began in pids):
+            unit.set_timer(self._services.loop.after(0.1, lambda: self._when_gone(unit, pids)))
+            return
+        unit.saved.pid = None
+        unit.phase = Phase.WAITING
+        self._gone()
+
+
+def runs_spec(pid: int, spec_path: str) -> bool:
+    """Whether the process was started by us with that spec."""
+    return spec_path in processes.words(pid)
