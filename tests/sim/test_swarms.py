@@ -7,6 +7,8 @@ import pytest
 from tests.sim.swarm import Swarm
 
 SEEDS = 200
+#: The seeds run in so many tests, so that the workers of a test run share them evenly.
+SHARDS = 20
 #: Swarms in which happens what the first ones lack: an offer that was declined comes again; a dispatcher stands still
 #: while another follows.
 RARE = [2390, 2781]
@@ -24,7 +26,7 @@ def live(seed: int) -> Swarm:
 
 
 def _seeds(count: int) -> list[int]:
-    """The seeds to run; SWARM_SIM_SEED=n replays one."""
+    """Return the seeds to run; SWARM_SIM_SEED=n replays one."""
     one = os.environ.get("SWARM_SIM_SEED")
     return [int(one)] if one else [*range(count), *(seed for seed in RARE if seed >= count)]
 
@@ -41,8 +43,9 @@ def _run(seeds: list[int]) -> None:
     print(f"{len(seeds)} swarms, {second_runs} second runs")
 
 
-def test_swarms_under_trouble() -> None:
-    _run(_seeds(SEEDS))
+@pytest.mark.parametrize("shard", range(SHARDS))
+def test_swarms_under_trouble(shard: int) -> None:
+    _run(_seeds(SEEDS)[shard::SHARDS])
 
 
 @pytest.mark.drill
