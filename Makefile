@@ -8,8 +8,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 LAYOUT ?= opencto-dev
-# Two workers: the tests use free ports and tmux servers of their own.
-TEST_ARGS ?= -n 2
+# Workers share what is left at the end, so that none idles behind the longest tests. They may: the tests use free ports
+# and tmux servers of their own.
+TEST_ARGS ?= -n auto --dist worksteal
 
 .PHONY: help
 help:  ## this list
@@ -62,6 +63,10 @@ check: $(VENV)/.installed-dev  ## format, lint, types, direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+.PHONY: quick
+quick: $(VENV)/.installed-dev  ## the unit tests alone, in less than a minute
+	$(BIN)/python -m pytest tests/unit tests/sim $(TEST_ARGS)
 
 .PHONY: test
 test: setup  ## the whole test suite

@@ -15,7 +15,14 @@ from swarm_tui.broker.mosquitto import EmbeddedBroker
 from swarm_tui.config.model import Broker
 from tests.wait import until
 
+#: Workers of a whole run for each processor, and at most: half of the tests' time is spent waiting for other processes.
+WORKERS_A_CORE, MOST_WORKERS = 2, 8
 _OURS = ("MQTT_BROKER", "OPENCTO_SWARM", "MQTT_USERNAME", "MQTT_PASSWORD", "NO_COLOR", "TMUX", "TMUX_PANE")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Return how many workers `-n auto` starts."""
+    return min(MOST_WORKERS, WORKERS_A_CORE * len(os.sched_getaffinity(0)))
 
 
 @pytest.fixture(autouse=True)
