@@ -1,0 +1,73 @@
+"""The agent in another language of docs/PROTOCOL.md, run as it stands there: it takes a task and leaves in order."""
+
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from swarm_tui.protocol.bodies import Task
+from swarm_tui.protocol.topics import Kind
+from tests.conftest import RealBroker
+from tests.e2e.agent_ground import SWARM, Ground, ground
+from tests.unit.house.pages import fences, read
+
+AGENT = "counter"
+Start = Callable[[], subprocess.Popen[bytes]]
+
+
+@pytest.fixture
+def land(real_broker: RealBroker, tmp_path: Path) -> Iterator[Ground]:
+    with ground(real_broker.url, tmp_path) as made:
+        made.start("tm", "task-manager")
+        yield made
+
+
+@pytest.fixture
+def start(real_broker: RealBroker, tmp_path: Path) -> Iterator[Start]:
+    """Starts the page's agent."""
+    ((_, text),) = fences(read("PROTOCOL.md"), "perl")
+    script = tmp_path / "agent.pl"
+    script.write_text(text)
+    made: list[subprocess.Popen[bytes]] = []
+
+    def run() -> subprocess.Popen[bytes]:
+        argv = ["perl", "-w", str(script), "127.0.0.1", str(real_broker.port), SWARM, AGENT]
+        made.append(subprocess.Popen(argv, stderr=subprocess.PIPE))
+        return made[-1]
+
+    yield run
+    for process in made:
+        if process.poll() is None:
+            process.terminate()
+        _, said = process.communicate(timeout=10)
+        assert process.returncode == 0, said
+        assert said == b""
+
+
+def test_it_does_a_task_under_the_promise_and_leaves_in_order(land: Ground, start: Start) -> None:
+    ear = land.ear()
+    agent = start()
+    ear.wait(Kind.STATUS, agent_id=AGENT, status="online")
+    ear.publish("text.count", "c-1", {"text": "what a swarm says"})
+    done = ear.wait(Kind.TASK_COMPLETE, task_id="c-1", agent_id=AGENT)
+    assert done.payload["result"] == {"words": 4}
+    ear.wait(Kind.INBOX, command="ack", task_id="c-1")
+    ear.publish("text.count", "c-1", {"text": "what a swarm says"})
+    assert ear.wait(Kind.TASK_QUEUED, task_id="c-1", duplicate=True).payload["state"] == "complete"
+    agent.terminate()
+    assert agent.wait(10) == 0
+    ear.wait(Kind.SHUTDOWN, agent_id=AGENT)
+    ear.wait(Kind.STATUS, agent_id=AGENT, status="offline")
+    assert not ear.refused
+
+
+def test_what_is_not_for_it_it_declines(land: Ground, start: Start) -> None:
+    ear = land.ear()
+    start()
+    born = ear.wait(Kind.STATUS, agent_id=AGENT, status="online").payload["incarnation"]
+    ear.offer(AGENT, Task(task_id="c-2", type="text.shout"), incarnation=born)
+    ear.wait(Kind.TASK_DECLINED, task_id="c-2", agent_id=AGENT)
+    ear.offer(AGENT, Task(task_id="c-3", type="text.count"), incarnation="another")
+    ear.wait(Kind.TASK_DECLINED, task_id="c-3", agent_id=AGENT)
+    assert not ear.all(Kind.TASK_STARTED)
