@@ -1,6 +1,9 @@
-"""Lists the files of a project: what git would know of it, or what a walk finds where there is no git."""
+"""Lists a project's files, as git knows them or as a walk finds them, and reads their bytes as text."""
 
+import codecs
+import io
 import os
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,10 +19,11 @@ FOREIGN = frozenset(
     }
 )
 MAX_FILES = 50_000
+_MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 
 async def project_files(context: Context, folder: Path, source: str | None = None) -> list[str]:
-    """Paths of regular files relative to `folder`, sorted; never through a symlink.
+    """Return the paths of regular files relative to `folder`, sorted; never through a symlink.
 
     With `source`, a folder or file of it, only those. Raises HandlerError (`outside`, `not-found`, `too-large` beyond
     MAX_FILES: what was not looked at must not pass).
@@ -28,7 +32,7 @@ async def project_files(context: Context, folder: Path, source: str | None = Non
     if not folder.is_dir():
         raise HandlerError(f"repo: {folder} is not a folder", code="not-found")
     argv = ("ls-files", "-z", "--cached", "--others", "--exclude-standard")
-    done = await try_git(context, folder, *argv)
+    done = await try_git(context, folder, *argv, errors="surrogateescape")
     if done.truncated:
         raise HandlerError(f"{folder} holds too many files to list: name a part of it", code="too-large")
     names = done.stdout.split("\0") if done.returncode == 0 else list(_walk(folder))
@@ -60,3 +64,29 @@ def is_test(path: str) -> bool:
         or parts[-1].endswith("_test.py")
         or bool({"tests", "test"} & {*parts[:-1]})
     )
+
+
+def readable(name: str) -> str:
+    """Return a file's name as text that any reader takes: each byte that is no UTF-8 as `\\xe9`."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def encoding_of(path: str, data: bytes) -> str | None:
+    """Return the encoding of a file's bytes, by its mark or Python's rules; None for what is in no encoding known.
+
+    A Python file that declares nothing and is no UTF-8 has none, as for Python itself.
+    """
+    name = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8")
+    try:
+        if path.endswith((".py", ".pyi")):
+            name = tokenize.detect_encoding(io.BytesIO(data).readline)[0]
+        data.decode(name)
+    except (SyntaxError, ValueError, LookupError):
+        return None
+    return name
+
+
+def decoded(path: str, data: bytes) -> str:
+    """Return a file's text, with single newlines; what has no known encoding is read as Windows writes it."""
+    text = data.decode(encoding_of(path, data) or "cp1252", "replace")
+    return text.replace("\r\n", "\n")

@@ -112,13 +112,15 @@ async def run_process(
     install: str = "",
     heed_cancel: bool = True,
     stop: "asyncio.Future[str] | None" = None,
+    errors: str = "replace",
 ) -> Completed:
     """Run `argv` and wait for its end.
 
     `env` is added to the allowed environment, `passed` names further variables of the agent's that it gets, `on_line`
     hears each line of stdout as it comes. With `heed_cancel` off the program is let finish its `timeout` in spite of a
     cancel or the deadline: for what undoes. Else SIGTERM tells it at once, and SIGKILL follows after GRACE. A reason
-    set on `stop` ends it too. The exit status is not judged.
+    set on `stop` ends it too. The exit status is not judged. `errors` is how
+    bytes of stdout that are no UTF-8 are decoded.
 
     Raises MissingToolError when argv[0] is not there, HandlerError with code `timeout`, `cancelled` or `stopped`.
     """
@@ -158,7 +160,7 @@ async def run_process(
     done = Completed(
         argv=list(argv),
         returncode=code if (code := transport.get_returncode()) is not None else -signal.SIGKILL,
-        stdout=program.out.text(),
+        stdout=program.out.text(errors),
         stderr=program.err.text(),
         duration=time.monotonic() - started,
         truncated=program.out.truncated or program.err.truncated,

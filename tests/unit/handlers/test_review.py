@@ -144,6 +144,6 @@ def test_content_that_looks_like_a_head_is_content():
     text = (
         "--- a/x\n+++ b/x\n@@ -0,0 +1,3 @@\n+++ b/evil\n+@@ -1 +1 @@\n+end\n--- a/y\n+++ /dev/null\n@@ -1 +0,0 @@\n-z\n"
     )
-    (change,) = diff.parse(text)
-    assert change.path == "x"
+    change, gone = diff.parse(text)
+    assert (change.path, gone.path, gone.removed, gone.deleted) == ("x", "y", 1, True)
     assert change.added == {1: "++ b/evil", 2: "@@ -1 +1 @@", 3: "end"}

@@ -6,7 +6,7 @@ import inspect
 from msgspec import Struct, field
 
 from swarm_tui.agent.handlers.findings import Finding, Severity
-from swarm_tui.agent.handlers.review.checks import parse_python
+from swarm_tui.agent.handlers.review.syntax import parse_python
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 

@@ -1,18 +1,17 @@
-"""What a reviewer can say of a changed file without running anything: syntax, conflict marks, debt, size."""
+"""Checks of a changed file that run nothing: syntax, conflict marks, debt, size."""
 
 import ast
 import io
-import json
 import re
 import tokenize
-import tomllib
-import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
+from swarm_tui.agent.handlers.files import decoded
 from swarm_tui.agent.handlers.findings import Finding, Severity
 from swarm_tui.agent.handlers.review.diff import FileChange
+from swarm_tui.agent.handlers.review.syntax import parse_python, syntax_error
 
 _DEBT = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b[:( ]?(.*)")
 _COMMENT = re.compile(r"(?:#|//|/\*|--|<!--|;)(.*)")
@@ -28,12 +27,18 @@ class Limits(Struct, frozen=True, kw_only=True):
     change: int = 800
 
 
-def check_file(change: FileChange, text: str, before: str | None, limits: Limits) -> list[Finding]:
-    """All that is wrong with the new lines of one file; `before` is its old text, None for a new file."""
-    found = [*_syntax(change, text, before), *_conflicts(change), *_debt(change, text)]
+def check_file(
+    change: FileChange, data: bytes, before: bytes | None, limits: Limits, with_comments: Iterable[str] = ()
+) -> list[Finding]:
+    """Return all that is wrong with the new lines of one file.
+
+    `before` is its old bytes, None for a new file; `with_comments` further patterns of JSON that allows them.
+    """
+    text, old_text = decoded(change.path, data), decoded(change.path, before or b"")
+    found = [*_syntax(change, data, before, with_comments), *_conflicts(change), *_debt(change, text)]
     if change.path.endswith(".py"):
-        found += _functions(change, text, before, limits.function)
-    lines, old = text.count("\n"), (before or "").count("\n")
+        found += _functions(change, data, before, limits.function)
+    lines, old = text.count("\n"), old_text.count("\n")
     if lines > limits.file and lines > old and change.path.rpartition(".")[2] in {"py", *_CODE}:
         first = min(change.added, default=1)
         found.append(_finding(change, first, "warning", "long-file", f"the file has {lines} lines, over {limits.file}"))
@@ -44,61 +49,13 @@ def _finding(change: FileChange, line: int, severity: Severity, code: str, messa
     return Finding(file=change.path, line=line, severity=severity, code=code, message=message, tool="review")
 
 
-def syntax_error(path: str, text: str) -> tuple[int, str] | None:
-    """(line, reason) where the text cannot be parsed as what its name says; None when it can, or nobody knows."""
-    suffix = path.rpartition(".")[2]
-    try:
-        if suffix in ("py", "pyi"):
-            parse_python(text)
-        elif suffix == "json":
-            json.loads(text)
-        elif suffix == "toml":
-            tomllib.loads(text)
-        elif suffix in ("yml", "yaml") and "{{" not in text and "{%" not in text:
-            return _yaml_error(text)
-    except SyntaxError as error:
-        return error.lineno or 1, error.msg
-    except json.JSONDecodeError as error:
-        return error.lineno, error.msg
-    except tomllib.TOMLDecodeError as error:
-        where = re.search(r"at line (\d+)", str(error))
-        return int(where[1]) if where else text.count("\n") + 1, str(error)
-    except (ValueError, RecursionError, MemoryError) as error:
-        return 1, str(error) or type(error).__name__
-    return None
-
-
-def parse_python(text: str) -> ast.Module:
-    """The tree of `text`, without warnings. Raises SyntaxError, and ValueError for one that nests too deeply."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            return ast.parse(text)
-        except (RecursionError, MemoryError):
-            raise ValueError("it nests too deeply to be read") from None
-
-
-def _yaml_error(text: str) -> tuple[int, str] | None:
-    import yaml
-
-    try:
-        for _ in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
-            pass
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        return (mark.line + 1 if mark else 1), error.problem or "no YAML"
-    except yaml.YAMLError as error:
-        return 1, str(error)
-    return None
-
-
-def _syntax(change: FileChange, text: str, before: str | None) -> Iterator[Finding]:
-    error = syntax_error(change.path, text)
+def _syntax(change: FileChange, data: bytes, before: bytes | None, with_comments: Iterable[str]) -> Iterator[Finding]:
+    error = syntax_error(change.path, data, with_comments)
     if error is None:
         return
     line, reason = error
     # A change may break the file on a line that it did not touch; what was broken before is not its doing.
-    if line in change.added or before is None or syntax_error(change.path, before) is None:
+    if line in change.added or before is None or syntax_error(change.path, before, with_comments) is None:
         yield _finding(change, line, "error", "syntax", f"syntax error: {reason}")
 
 
@@ -116,14 +73,14 @@ def _debt(change: FileChange, text: str) -> Iterator[Finding]:
 
 
 def _comments(change: FileChange, text: str) -> Iterator[tuple[int, str]]:
-    """The comments on new lines; of Python by its own tokens, so that a string is none."""
+    """Give the comments on new lines; of Python by its own tokens, so that a string is none."""
     suffix = change.path.rpartition(".")[2]
     if suffix in ("py", "pyi"):
         try:
             for token in tokenize.generate_tokens(io.StringIO(text).readline):
                 if token.type == tokenize.COMMENT and token.start[0] in change.added:
                     yield token.start[0], token.string
-        except (tokenize.TokenError, SyntaxError):
+        except (tokenize.TokenError, SyntaxError, RecursionError):
             return
     elif suffix in _CODE or suffix in ("yml", "yaml", "toml", "html", "css"):
         for number, line in change.added.items():
@@ -131,9 +88,9 @@ def _comments(change: FileChange, text: str) -> Iterator[tuple[int, str]]:
                 yield number, match[1]
 
 
-def _functions(change: FileChange, text: str, before: str | None, limit: int) -> Iterator[Finding]:
-    sizes = _function_sizes(text)
-    old = {name: last - first + 1 for name, (first, last) in _function_sizes(before or "").items()}
+def _functions(change: FileChange, data: bytes, before: bytes | None, limit: int) -> Iterator[Finding]:
+    sizes = _function_sizes(data)
+    old = {name: last - first + 1 for name, (first, last) in _function_sizes(before or b"").items()}
     for name, (first, last) in sizes.items():
         size = last - first + 1
         touched = [line for line in change.added if first <= line <= last]
@@ -144,8 +101,8 @@ def _functions(change: FileChange, text: str, before: str | None, limit: int) ->
             )
 
 
-def _function_sizes(text: str) -> dict[str, tuple[int, int]]:
-    """Each function's dotted name to its first and last line; nothing for text that does not parse."""
+def _function_sizes(data: bytes) -> dict[str, tuple[int, int]]:
+    """Map each function's dotted name to its first and last line; empty for a file that does not parse."""
     found: dict[str, tuple[int, int]] = {}
 
     def walk(node: ast.AST, prefix: str) -> None:
@@ -158,7 +115,7 @@ def _function_sizes(text: str) -> dict[str, tuple[int, int]]:
             walk(child, name)
 
     try:
-        walk(parse_python(text), "")
+        walk(parse_python(data), "")
     except (SyntaxError, ValueError, RecursionError):
         return {}
     return found

@@ -1,25 +1,27 @@
 """Reviews a change: syntax, ruff, debt and size on the new lines, then the model's opinion where there is one."""
 
-import contextlib
-import tempfile
-import tomllib
-from pathlib import Path
+import asyncio
 from typing import Annotated, Any, ClassVar
 
 from msgspec import Meta, Struct
 
-from swarm_tui.agent.handlers.base import Context, MissingToolError, Result
+from swarm_tui.agent.handlers.base import Context, HandlerError, MissingToolError, Result
+from swarm_tui.agent.handlers.files import encoding_of, readable
 from swarm_tui.agent.handlers.findings import Finding, counts, ordered, rows
 from swarm_tui.agent.handlers.git import require_repository
 from swarm_tui.agent.handlers.inputs import inside, read_options, read_payload
 from swarm_tui.agent.handlers.models.client import ModelOptions, why_not
-from swarm_tui.agent.handlers.review import ruff
+from swarm_tui.agent.handlers.review import languages, ruff
 from swarm_tui.agent.handlers.review.change import Change, read_change
 from swarm_tui.agent.handlers.review.checks import Limits, check_file
+from swarm_tui.agent.handlers.review.languages import Check, Checked
+
+#: Lines of each list in a result.
+_LISTED = 200
 
 
 class Payload(Struct, kw_only=True):
-    """What `code.review` takes. Without `base` and `head` it reviews what the working tree has not committed."""
+    """Payload of `code.review`. Without `base` and `head` it reviews what the working tree has not committed."""
 
     repo: Annotated[str, Meta(description="the git repository, a path within the workdir")] = "."
     base: Annotated[str | None, Meta(description="the commit or branch that the change starts from")] = None
@@ -29,14 +31,17 @@ class Payload(Struct, kw_only=True):
 
 
 class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The layout's options."""
+    """The layout's options: a model to ask, limits, and further tools and names to know files by."""
 
     llm: ModelOptions | None = None
     limits: Limits = Limits()
+    checks: list[Check] = []
+    json_comments: list[str] = []
+    """Further names of JSON files that may hold comments, such as `*.hjson`."""
 
 
 class Review:
-    """Gives `approved`, `comments` with file and line, and `suggestions`."""
+    """Gives `approved`, `comments` with file and line, `suggestions`, and what was `skipped` or is `unchecked`."""
 
     Payload: ClassVar[type[Struct]] = Payload
     Options: ClassVar[type[Struct]] = Options
@@ -48,51 +53,126 @@ class Review:
         await require_repository(context, repo)
         change = await read_change(context, repo, payload.base, payload.head, payload.pr)
         context.progress(20, f"{len(change.files)} files changed")
-        findings = [
-            finding
-            for file in change.files
-            if (text := change.after.get(file.path)) is not None
-            for finding in check_file(file, text, change.before.get(file.path), options.limits)
-        ]
+        findings = [*change.findings, *await asyncio.to_thread(_check_files, change, options)]
         context.progress(40, "syntax, debt and size read")
         try:
-            findings += await _ruff(context, change, {f.file for f in findings if f.code == "syntax"})
+            findings = _with_ruff(change, findings, await ruff.check(context, change))
         except MissingToolError as error:
             error.result = {"comments": rows(ordered(findings))}
             raise
         context.progress(60, "ruff has answered")
-        suggestions = _size(change, options.limits)
-        opinion, agreed = {"used": False, "reason": why_not(options.llm)}, True
-        if options.llm is not None and opinion["reason"] is None and change.files:
-            from swarm_tui.agent.handlers.review.model import review
-
-            said = await review(context, options.llm, change.files)
-            findings, suggestions, agreed = findings + said.findings, suggestions + said.suggestions, said.approved
-            opinion = {"used": True, "model": said.model}
+        checked = await languages.check(context, repo, change, options.checks, options.json_comments)
+        findings += checked.findings
+        context.progress(70, "the tools of other languages have answered")
+        opinion = await _opinion(context, options, change, findings)
         context.progress(100, "reviewed")
-        return _result(change, ordered(findings), suggestions, agreed, payload.strict, opinion)
+        return _result(change, findings, checked, _size(change, options.limits), payload.strict, opinion)
+
+
+class _Opinion(Struct, kw_only=True):
+    """What came of asking the model. `agreed` is None where none is configured, or there was nothing to ask of."""
+
+    said: dict[str, Any]
+    agreed: bool | None = None
+    findings: list[Finding] = []
+    suggestions: list[str] = []
+
+
+async def _opinion(context: Context, options: Options, change: Change, findings: list[Finding]) -> _Opinion:
+    """Ask the model, where there is one. One that is down or answers prose agrees to nothing."""
+    why = why_not(options.llm)
+    if options.llm is None or not change.files:
+        return _Opinion(said={"used": False, "reason": why or "nothing changed"})
+    if why is not None:
+        return _Opinion(said={"used": False, "reason": why}, agreed=False)
+    from swarm_tui.agent.handlers.review.model import review
+
+    try:
+        given = await review(context, options.llm, change.files)
+    except HandlerError as error:
+        if context.cancel.is_set() or error.code in ("cancelled", "timeout"):
+            error.result = {"comments": rows(ordered(findings))}
+            raise
+        return _Opinion(said={"used": False, "reason": str(error)}, agreed=False)
+    said = {"used": not given.prose, "model": given.model}
+    if given.prose:
+        said["reason"] = "the model answered in prose: it is among the suggestions"
+    return _Opinion(said=said, agreed=given.approved, findings=given.findings, suggestions=given.suggestions)
+
+
+def _check_files(change: Change, options: Options) -> list[Finding]:
+    return [
+        finding
+        for file in change.files
+        if (data := change.after.get(file.path)) is not None
+        for finding in check_file(file, data, change.before.get(file.path), options.limits, options.json_comments)
+    ]
+
+
+def _with_ruff(change: Change, findings: list[Finding], found: list[Finding]) -> list[Finding]:
+    """Add ruff's findings on new lines.
+
+    A file that our own Python cannot parse and ruff can is of a newer Python: then it is no error.
+    """
+    lines = {file.path: file.added for file in change.files}
+    invalid = {finding.file for finding in found if finding.code == ruff.INVALID}
+    python = {file.path for file in change.files if file.path.endswith((".py", ".pyi"))}
+    broken = {finding.file for finding in findings if finding.code == "syntax"} & python
+    undecodable = {path for path in broken if encoding_of(path, change.after[path]) is None}
+    newer = broken - invalid - undecodable
+    kept = [f for f in findings if f.code != "syntax" or f.file not in newer]
+    broken -= newer
+    for finding in found:
+        if finding.code == "ruff-config" or (finding.line in lines[finding.file] and finding.file not in broken):
+            kept.append(finding)
+    return kept
 
 
 def _result(
-    change: Change, findings: list[Finding], suggestions: list[str], agreed: bool, strict: bool, model: dict[str, Any]
+    change: Change,
+    findings: list[Finding],
+    checked: Checked,
+    suggestions: list[str],
+    strict: bool,
+    opinion: _Opinion,
 ) -> Result:
+    findings = ordered([*findings, *opinion.findings])
     found = counts(findings)
-    approved = agreed and not found["error"] and not (strict and found["warning"])
+    refused = bool(found["error"]) or (strict and bool(found["warning"]))
+    unread = _why_unknown(change, checked, opinion)
+    disagrees = opinion.agreed is False and unread is None
+    verdict = "failed" if refused or disagrees else "unknown" if unread else "passed"
+    summary = f"{len(change.files)} files, {found['error']} errors, {found['warning']} warnings"
+    left = [f"{len(change.skipped)} not read"] if change.skipped else []
+    left += [f"{len(checked.unchecked)} without a check"] if checked.unchecked else []
+    summary = ", ".join([summary, *left]) + (f"; not approved: {unread}" if unread else "")
     return {
-        "approved": approved,
-        "verdict": "passed" if approved else "failed",
+        "approved": verdict == "passed",
+        "verdict": verdict,
         "comments": rows(findings),
-        "suggestions": suggestions,
-        "summary": f"{len(change.files)} files, {found['error']} errors, {found['warning']} warnings",
+        "suggestions": [*suggestions, *opinion.suggestions],
+        "summary": summary,
         "counts": found,
         "base": change.base,
         "head": change.head,
         "files": len(change.files),
+        "deleted": [readable(file.path) for file in change.files if file.deleted][:_LISTED],
         "lines_added": sum(len(file.added) for file in change.files),
         "lines_removed": sum(file.removed for file in change.files),
-        "skipped": change.skipped,
-        "model": model,
+        "skipped": change.skipped[:_LISTED],
+        "unchecked": languages.unchecked_lines(checked)[:_LISTED],
+        "model": opinion.said,
     }
+
+
+def _why_unknown(change: Change, checked: Checked, opinion: _Opinion) -> str | None:
+    """Return why nobody can say that the change is good; None when somebody could."""
+    if opinion.agreed is False and not opinion.said["used"]:
+        return f"the model gave no opinion: {opinion.said['reason']}"
+    read = any(file.path in checked.read for file in change.files)
+    if not read and opinion.agreed is None and (checked.unchecked or change.skipped):
+        return "nothing in it could be checked"
+    return None
 
 
 def _size(change: Change, limits: Limits) -> list[str]:
@@ -100,33 +180,3 @@ def _size(change: Change, limits: Limits) -> list[str]:
     if added <= limits.change:
         return []
     return [f"the change adds {added} lines, over {limits.change}: split it into changes that can be read"]
-
-
-async def _ruff(context: Context, change: Change, broken: set[str]) -> list[Finding]:
-    """ruff's findings on new lines, of copies with the project's own configuration beside them."""
-    files = [f.path for f in change.files if f.path.endswith((".py", ".pyi")) and f.path in change.after]
-    files = [path for path in files if path not in broken]
-    with tempfile.TemporaryDirectory(prefix="swarm-review-") as folder:
-        root = Path(folder)
-        for path in files:
-            _write(root / path, change.after[path])
-        for path, text in change.configs.items():
-            _write(root / path, text)
-        found = await ruff.check(context, root, files, configured=_configured(change.configs))
-    lines = {file.path: file.added for file in change.files}
-    return [finding for finding in found if finding.line in lines[finding.file]]
-
-
-def _configured(configs: dict[str, str]) -> bool:
-    for path, text in configs.items():
-        if Path(path).name != "pyproject.toml":
-            return True
-        with contextlib.suppress(tomllib.TOMLDecodeError):
-            if "ruff" in tomllib.loads(text).get("tool", {}):
-                return True
-    return False
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(text.encode("utf-8", "surrogateescape"))
