@@ -132,7 +132,8 @@ def test_a_review_takes_the_models_comments_on_new_lines_only(bench):
     assert result["suggestions"] == ["test it", "app.py:1: old line", "other.py:1: elsewhere"]
     assert (result["approved"], result["model"]) == (False, {"used": True, "model": "m"})
     server.text = "I think it is fine."
-    assert run(bench, server, Review(), "code.review", {})["approved"]
+    result = run(bench, server, Review(), "code.review", {})
+    assert (result["approved"], result["verdict"], result["model"]["used"]) == (False, "unknown", False)
 
 
 def test_the_docs_page_gets_the_models_draft(bench):
