@@ -107,7 +107,7 @@ class EmbeddedBroker:
         return pid if self.is_ours(pid) else None
 
     def is_ours(self, pid: int) -> bool:
-        """Whether the process `pid` is a mosquitto that runs with our configuration."""
+        """Return whether the process `pid` is a mosquitto that runs with our configuration."""
         return str(self.config) in _command_line(pid)
 
 

@@ -37,12 +37,12 @@ class BrokerAddress(Struct, frozen=True):
 
     @property
     def loopback(self) -> bool:
-        """Whether only this machine can be meant."""
+        """Return whether only this machine can be meant."""
         return self.scheme == "unix" or self.host in _LOOPBACK or self.host.startswith("127.")
 
     @property
     def aws(self) -> bool:
-        """Whether it is an endpoint of AWS IoT Core."""
+        """Return whether it is an endpoint of AWS IoT Core."""
         return ".iot." in self.host and self.host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
 
     def __str__(self) -> str:

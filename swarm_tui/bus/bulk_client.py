@@ -216,7 +216,7 @@ class BulkClient(Client):
 
     @contextmanager
     def gathered(self) -> Iterator[None]:
-        """What is said within waits for `flush`."""
+        """Let what is said within wait for `flush`."""
         before, self._gathering = self._gathering, True
         try:
             yield

@@ -30,7 +30,7 @@ __all__ = ["Faults", "MemoryBroker", "MemoryBus"]
 
 
 class MemoryBus:
-    """One client of a MemoryBroker; see `bus.port.Bus`. `connection` counts its connections."""
+    """A client of a MemoryBroker; see `bus.port.Bus`. `connection` counts its connections."""
 
     def __init__(self, broker: MemoryBroker, client_id: str, *, clean: bool = True) -> None:
         self.broker = broker
@@ -89,11 +89,11 @@ class MemoryBus:
         return False
 
     def set_will(self, will: Outgoing) -> None:
-        """What the broker says when we vanish; from the next connect on."""
+        """Set the broker's word for when we vanish; from the next connect on."""
         self.will = will
 
     def is_up(self) -> bool:
-        """Whether we are connected."""
+        """Return whether we are connected."""
         return self._session is not None
 
     def close(self, wait: float = 2.0) -> None:

@@ -26,7 +26,7 @@ class Faults(Struct, frozen=True, kw_only=True):
 
 
 class Session:
-    """What the broker knows of one client id."""
+    """The broker's knowledge of one client id."""
 
     def __init__(self, client_id: str, clean: bool) -> None:
         self.client_id = client_id
@@ -68,7 +68,7 @@ class MemoryBroker:
     # Moving it by hand.
 
     def pending(self) -> int:
-        """How many packets travel."""
+        """Return the number of packets that travel."""
         return len(self._travelling)
 
     def step(self) -> bool:

@@ -30,7 +30,7 @@ _log = logging.getLogger("swarm_tui.bus")
 
 
 class MqttBus:
-    """One connection to a broker, kept up for ever; see `bus.port.Bus`.
+    """A connection to a broker, kept up for ever; see `bus.port.Bus`.
 
     QoS 1 messages published while the link is down wait in memory, QoS 0 ones are dropped and counted in `dropped`.
     `failures` counts exceptions of callbacks and messages that could not be sent; `last_failure` says the last one.
@@ -123,11 +123,11 @@ class MqttBus:
         return True
 
     def set_will(self, will: Outgoing) -> None:
-        """What the broker says when we vanish; from the next connect on."""
+        """Set the broker's word for when we vanish; from the next connect on."""
         self._will = will
 
     def is_up(self) -> bool:
-        """Whether the broker accepted us and we have not lost it since."""
+        """Return whether the broker accepted us and we have not lost it since."""
         return self._up
 
     def close(self, wait: float = 2.0) -> None:
@@ -254,7 +254,7 @@ class MqttBus:
         return leaving or bool(code) or client.socket() is None
 
     def _wait(self, poller: select.poll) -> set[int]:
-        """Which of the bell and the socket have something for us; meanwhile others may use paho."""
+        """Return which of the wakeup and the socket have something for us; meanwhile others may use paho."""
         self._turn.release()
         try:
             return {fd for fd, _ in poller.poll(self._timeout())}

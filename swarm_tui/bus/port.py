@@ -1,4 +1,4 @@
-"""What the rest of swarm-tui asks of a bus: a real one over MQTT, and one in memory for tests."""
+"""The bus as the rest of swarm-tui uses it: a real one over MQTT, and one in memory for tests."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -47,7 +47,7 @@ def unsendable(message: Outgoing) -> str | None:
 
 
 class Bus(Protocol):
-    """One connection to a broker. It reconnects by itself for ever, at most 5 s apart, jittered."""
+    """A connection to a broker. It reconnects by itself for ever, at most 5 s apart, jittered."""
 
     def start(self, on_message: OnMessage, on_link: OnLink) -> None:
         """Begin to connect, and return at once."""
@@ -80,11 +80,11 @@ class Bus(Protocol):
         ...
 
     def set_will(self, will: Outgoing) -> None:
-        """What the broker says when we vanish; from the next connect on."""
+        """Set the broker's word for when we vanish; from the next connect on."""
         ...
 
     def is_up(self) -> bool:
-        """Whether the broker accepted us and we have not lost it since."""
+        """Return whether the broker accepted us and we have not lost it since."""
         ...
 
     def close(self, wait: float = 2.0) -> None:

@@ -1,4 +1,4 @@
-"""One blocking try of a broker: can it be used, and if not, why and what to do next."""
+"""A blocking try of a broker: can it be used, and if not, why and what to do next."""
 
 import os
 import select
@@ -15,13 +15,13 @@ from swarm_tui.config.model import Broker
 
 
 class BrokerProbe(Struct, frozen=True):
-    """What one try found; `reason` is a sentence and `kind` a word of `bus.reasons` when `ok` is False."""
+    """Findings of one try; `reason` is a sentence and `kind` a word of `bus.reasons` when `ok` is False."""
 
     ok: bool
     reason: str = ""
     kind: str = ""
     seconds: float = 0.0
-    """How long the broker took to accept us."""
+    """Seconds that the broker took to accept us."""
 
 
 def probe(broker: Broker, timeout: float = 5.0) -> BrokerProbe:

@@ -95,7 +95,7 @@ def lost(silent: bool, at: BrokerAddress) -> Reason:
 
 
 def _alert(error: BaseException) -> str:
-    """What the other side said in its TLS alert, such as `certificate required`."""
+    """Return the words of the other side's TLS alert, such as `certificate required`."""
     reason = str(getattr(error, "reason", None) or error)
     return reason.rpartition("_ALERT_")[2].replace("_", " ").lower()[:120]
 

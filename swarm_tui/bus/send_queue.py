@@ -1,4 +1,4 @@
-"""What waits to be sent over one connection, and what the broker has not acknowledged yet."""
+"""Messages that wait to be sent over one connection, and what the broker has not acknowledged yet."""
 
 import time
 from collections import deque
@@ -60,7 +60,7 @@ class SendQueue:
         self._hurry = True
 
     def may_linger(self, client: BulkClient) -> bool:
-        """Whether what there is to write, acknowledgements above all, may wait on for company."""
+        """Return whether what there is to write, acknowledgements above all, may wait on for company."""
         if self._hurry or not 0 < len(self._waiting) + client.unwritten() <= MOST_LINGER:
             return False
         now = time.monotonic()
@@ -107,11 +107,11 @@ class SendQueue:
             self._guard("an acknowledgement", on_ack)
 
     def is_empty(self) -> bool:
-        """Whether all was sent and acknowledged."""
+        """Return whether all was sent and acknowledged."""
         return not (self._waiting or self._unacked)
 
     def is_sent(self) -> bool:
-        """Whether nothing more can be sent now."""
+        """Return whether nothing more can be sent now."""
         return not self._waiting or len(self._unacked) >= INFLIGHT
 
     def lost(self, *, silent: bool) -> None:

@@ -18,7 +18,7 @@ _FILTERS = 8
 
 
 def retained(broker: Broker, topic: str, timeout: float = 5.0) -> bytes:
-    """What `topic` retains, empty when nothing. Raises BusError."""
+    """Return what `topic` retains, empty when nothing. Raises BusError."""
     heard: list[bytes] = []
 
     def on_message(client: Any, userdata: Any, message: Any) -> None:

@@ -1,4 +1,4 @@
-"""What wakes a thread that waits for a socket: a byte in a pipe, written once however many ring."""
+"""The waking of a thread that waits for a socket: a byte in a pipe, written once however many ring."""
 
 import socket
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""What the dispatcher listens to, and its session: the one persistent session of a swarm."""
+"""The dispatcher's filters, and its session: the one persistent session of a swarm."""
 
 import time
 

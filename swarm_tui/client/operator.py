@@ -173,7 +173,7 @@ class Operator:
 
 
 def sender(user: str, host: str) -> str:
-    """What the messages of an operator say of who sent them."""
+    """Return the name under which an operator's messages are sent."""
     return f"operator:{_word(user)}@{_word(host)}"
 
 

@@ -12,7 +12,7 @@ MAX_ROWS = 200_000
 
 
 class Pending:
-    """One query that waits."""
+    """A query that waits."""
 
     def __init__(self) -> None:
         self._lock = threading.Condition()

@@ -1,4 +1,4 @@
-"""One task on its way, as the one who published it sees it."""
+"""A task on its way, as its publisher sees it."""
 
 import threading
 from collections.abc import Callable
@@ -24,10 +24,12 @@ class Publication:
 
     @property
     def stage(self) -> Stage:
+        """The last stage that was heard of."""
         return self._record.stage
 
     @property
     def reason(self) -> str:
+        """Words for the stage; see the class."""
         return self._record.reason
 
     @property
@@ -37,7 +39,7 @@ class Publication:
 
     @property
     def accepted(self) -> bool:
-        """Whether `tasks/queued` or `tasks/assigned` was heard."""
+        """Return whether `tasks/queued` or `tasks/assigned` was heard."""
         return self.stage in (Stage.QUEUED, Stage.ASSIGNED)
 
     def wait(self, stage: str = Stage.QUEUED, timeout: float | None = None) -> bool:

@@ -17,7 +17,7 @@ RETURN_SPREAD = 0.5
 
 
 class Stage(StrEnum):
-    """How far a publication is; each is said only when it is true."""
+    """The stages of a publication; each is said only when it is true."""
 
     PENDING = "pending"
     """Not yet acknowledged by the broker."""
@@ -35,7 +35,7 @@ SETTLED = frozenset({Stage.ASSIGNED, Stage.REJECTED, Stage.GAVE_UP})
 
 
 class Record(Struct, frozen=True, kw_only=True):
-    """One publication: `next_send` and `give_up` say when to repeat and when to stop."""
+    """A publication: `next_send` and `give_up` say when to repeat and when to stop."""
 
     task_id: str
     next_send: float
@@ -54,7 +54,7 @@ def begin(task_id: str, now: float, accept_timeout: float) -> Record:
 
 
 def accepted(record: Record) -> bool:
-    """Whether somebody answers for the task."""
+    """Return whether somebody answers for the task."""
     return record.stage in (Stage.QUEUED, Stage.ASSIGNED)
 
 
@@ -64,7 +64,7 @@ def acknowledged(record: Record) -> Record:
 
 
 def answered(record: Record, body: Body, *, led: bool = False) -> Record:
-    """What one heard body about this task means for it; an answer never takes an earlier one back.
+    """Return the record after one heard body about its task; an answer never takes an earlier one back.
 
     `led`: the swarm has a dispatcher. A claim that an agent made all the same, while the broker had forgotten it, is no
     promise: only the dispatcher's word counts, or the end of the work.

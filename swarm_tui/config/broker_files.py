@@ -39,7 +39,7 @@ def complete(document: Document, broker: B, path: Path) -> B:
 
 
 def read_password(path: Path) -> str:
-    """What the file holds, without the end of its line; only its owner may read it. Raises ValueError: a sentence."""
+    """Return what the file holds, without its line end; only its owner may read it. Raises ValueError: a sentence."""
     try:
         with open(path, "rb") as file:
             if os.fstat(file.fileno()).st_mode & (stat.S_IRWXG | stat.S_IRWXO):

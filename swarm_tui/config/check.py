@@ -1,4 +1,4 @@
-"""What a layout may not say although its shape is right: ids, dependencies, bounds, addresses."""
+"""Checks of a layout whose shape is right: ids, dependencies, bounds, addresses."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -57,7 +57,7 @@ def check_layout(document: Document, layout: Layout) -> None:
 
 
 def _too_many(document: Document, layout: Layout) -> bool:
-    """Whether more agents are always there than may be, or one role alone may grow beyond that."""
+    """Return whether more agents are always there than may be, or one role alone may grow beyond that."""
     cap = layout.policy.max_agents
     number = sum(entry.min or 0 if bounds(entry) else entry.count or 1 for entry in layout.agents)
     if number > cap:
@@ -195,7 +195,7 @@ def _label(agents: list[Named], entry: int) -> str:
 
 
 def _cycle(needs: dict[int, set[int]]) -> list[int]:
-    """One circle of entries, in order, or nothing."""
+    """Return one circle of entries, in order, or nothing."""
     done: set[int] = set()
 
     def walk(node: int, path: list[int]) -> list[int]:

@@ -190,7 +190,7 @@ def _integer(text: str) -> int | None:
 
 
 def is_too_large(text: str) -> bool:
-    """Whether `text` is written as a number, and as one that is too large to be any."""
+    """Return whether `text` is written as a number, and as one that is too large to be any."""
     if _INT.fullmatch(text):
         return _integer(text) is None
     return _FLOAT.fullmatch(text) is not None and not math.isfinite(float(text))

@@ -21,7 +21,7 @@ def save_environment(path: Path, environ: Mapping[str, str] | None = None) -> No
 
 
 def load_environment(path: Path) -> dict[str, str]:
-    """What `save_environment` wrote; empty when there is none, or it cannot be read."""
+    """Return what `save_environment` wrote; empty when there is none, or it cannot be read."""
     try:
         saved = json.loads(path.read_bytes())
     except (OSError, ValueError):

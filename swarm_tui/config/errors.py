@@ -8,7 +8,7 @@ from swarm_tui.protocol.text import clean
 
 
 class Problem(Struct, frozen=True):
-    """One mistake; `line` and `column` count from 1, 0 where the file as a whole is meant."""
+    """A mistake; `line` and `column` count from 1, 0 where the file as a whole is meant."""
 
     file: str
     line: int

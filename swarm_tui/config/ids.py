@@ -1,4 +1,4 @@
-"""Which agents a layout's entries are: ids and roles, in the order of the file."""
+"""The agents that a layout's entries are: ids and roles, in the order of the file."""
 
 from collections.abc import Mapping
 
@@ -9,7 +9,7 @@ from swarm_tui.protocol.names import canonical_role
 
 
 class Named(Struct, frozen=True):
-    """One agent: its id, its role under the canonical name, and the index of its entry in `agents`."""
+    """An agent: its id, its role under the canonical name, and the index of its entry in `agents`."""
 
     agent_id: str
     role: str

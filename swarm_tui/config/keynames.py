@@ -23,7 +23,7 @@ _SHORT = {
 }  # fmt: skip
 _MODIFIERS = {"ctrl": "ctrl", "control": "ctrl", "alt": "alt", "shift": "shift"}
 _SAME = {"ctrl+i": "tab", "ctrl+m": "enter", "ctrl+left_square_bracket": "escape"}
-"""What a terminal sends for these is what it sends for those."""
+"""Keys for which a terminal sends what it sends for others."""
 
 
 def key_name(text: str) -> str | None:

@@ -1,4 +1,4 @@
-"""What a layout says, and what one agent is told of it: frozen structs, JSON and YAML alike."""
+"""A layout as it is read, and what one agent is told of it: frozen structs, JSON and YAML alike."""
 
 from typing import Any, Literal
 
@@ -23,7 +23,7 @@ class Tls(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Broker(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How to reach the broker. `url` is mqtt, mqtts, ws, wss or unix."""
+    """The way to the broker. `url` is mqtt, mqtts, ws, wss or unix."""
 
     url: str = "mqtt://127.0.0.1:1883"
     username: str | None = None
@@ -42,7 +42,7 @@ class Tmux(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class HandlerSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How an agent does one task type. Without `use` or `command` the type's own handler does it."""
+    """The way in which an agent does one task type. Without `use` or `command` the type's own handler does it."""
 
     use: str | None = None
     """A handler's name, from the entry points `swarm_tui.handlers`."""
@@ -69,14 +69,14 @@ class RestartPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     drain_wait: float = 20.0
     term_wait: float = 10.0
     tmux_wait: float = 4.0
-    """How long one call to tmux may take."""
+    """Seconds that one call to tmux may take."""
     mass_within: float = 2.0
     """When `mass_share` of the agents end within so many seconds it is the machine, not they."""
     mass_share: float = 0.5
 
 
 class Defaults(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What an agent entry gets when it says nothing."""
+    """The values of an agent entry that says nothing."""
 
     restart: Restart = "on-failure"
     capacity: int = 1
@@ -85,7 +85,7 @@ class Defaults(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class AgentEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One row of a layout's `agents`."""
+    """A row of a layout's `agents`."""
 
     role: str
     id: str | None = None
@@ -104,7 +104,7 @@ class AgentEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a person must approve, and the swarm's limits."""
+    """The types that a person must approve, and the swarm's limits."""
 
     approve: list[str] = []
     approve_within: float = 3600.0
@@ -141,7 +141,7 @@ class Layout(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class TypeRule(Struct, frozen=True, kw_only=True):
-    """What the swarm knows of one task type: who does it, and how often."""
+    """The swarm's knowledge of one task type: who does it, and how often."""
 
     roles: list[str] = []
     agents: list[str] = []

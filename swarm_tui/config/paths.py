@@ -79,7 +79,7 @@ def state_dir(swarm: str) -> StateDir:
 
 
 def why_not(error: OSError) -> str:
-    """What the disk says, in words; where it is about the state folder, also what to do."""
+    """Return what the disk says, in words; where it is about the state folder, also what to do."""
     if not isinstance(error.filename, str):
         return error.strerror or str(error)
     named = f"{error.filename}: {error.strerror or error}"

@@ -12,7 +12,7 @@ from swarm_tui.protocol.names import FALLBACK_TYPES, NOT_IDEMPOTENT, ROLE_TYPES,
 
 
 def run_specs(loaded: Loaded, *, state: StateDir, host: str, counts: Mapping[str, int] | None = None) -> list[RunSpec]:
-    """One RunSpec an agent, in the order of the file.
+    """Return a RunSpec for each agent, in the order of the file.
 
     `counts` maps a scaled role to how many agents it has now; without it each has its `min`.
     """

@@ -1,4 +1,4 @@
-"""Which swarms run on this machine: one small file in each one's state folder."""
+"""The swarms that run on this machine: one small file in each one's state folder."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ _FILE = "swarm.json"
 
 
 class Running(Struct, frozen=True, kw_only=True):
-    """What `up` wrote of a swarm; it is there from `up` until `down`.
+    """A swarm as `up` wrote it down; it is there from `up` until `down`.
 
     `cwd` is the folder that relative paths of the layout start from: it stays the one of the first `up`.
     """
@@ -42,12 +42,12 @@ def save_running(running: Running) -> Path:
 
 
 def load_running(swarm: str) -> Running | None:
-    """What runs under that name here; None when nothing does, or its file cannot be read."""
+    """Return what runs under that name here; None when nothing does, or its file cannot be read."""
     return _read(state_dir(swarm).root / _FILE)
 
 
 def is_running(swarm: str) -> bool:
-    """Whether it was brought up here and not down, also when its file is damaged."""
+    """Return whether it was brought up here and not down, also when its file is damaged."""
     return (state_dir(swarm).root / _FILE).exists()
 
 

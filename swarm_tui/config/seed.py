@@ -23,7 +23,7 @@ class SeedBroker(Broker, frozen=True, kw_only=True):
 
 
 class SeedAgent(Struct, frozen=True, kw_only=True):
-    """Who the agent is; `auto` makes an id."""
+    """The agent's names; `auto` makes an id."""
 
     id: str = "auto"
     role: str = "general"

@@ -1,4 +1,4 @@
-"""What a broker's URL and a host's address may be, before anything connects."""
+"""Rules for a broker's URL and a host's address, before anything connects."""
 
 import ipaddress
 import re
@@ -36,7 +36,7 @@ def check_url(url: str) -> str | None:
 
 
 def is_address(text: str) -> bool:
-    """Whether ssh may be told to go to `text`."""
+    """Return whether ssh may be told to go to `text`."""
     return _ADDRESS.fullmatch(text) is not None
 
 
@@ -57,7 +57,7 @@ def shown_url(url: str) -> str:
 
 
 def is_loopback(url: str) -> bool:
-    """Whether the broker is on this machine: loopback, `localhost`, or a socket file."""
+    """Return whether the broker is on this machine: loopback, `localhost`, or a socket file."""
     try:
         parts = urlsplit(_full(url))
     except ValueError:

@@ -18,14 +18,14 @@ Panel = Literal["agents", "tasks", "stream", "pane"]
 
 
 class Panels(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which panels are open, and how much they keep."""
+    """The panels that are open, and how much they keep."""
 
     show: list[Panel] = field(default_factory=lambda: ["agents", "tasks", "stream", "pane"])
     """The panels that are open at the start, in their order."""
     stream_lines: int = 5_000
     """Messages that the stream keeps."""
     heartbeats: bool = True
-    """Whether the stream shows heartbeats too, where no filter is set."""
+    """True where the stream shows heartbeats too, where no filter is set."""
 
 
 class UserConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -69,7 +69,7 @@ class OutboxRow(Struct):
 
 
 class Journal:
-    """One process's hold on one journal. Used by one thread. Methods raise sqlite3.Error when the disk does."""
+    """A process's hold on one journal. Used by one thread. Methods raise sqlite3.Error when the disk does."""
 
     def __init__(self, path: Path | None) -> None:
         """`path` None keeps it in memory, without a lock. Raises JournalError."""
@@ -122,7 +122,7 @@ class Journal:
         sent: Iterable[int] = (),
         meta: dict[str, str] | None = None,
     ) -> None:
-        """One transaction: the jobs as they are, new outbox rows, and those gone that the broker has."""
+        """Write one transaction: the jobs as they are, new outbox rows, and those gone that the broker has."""
         self._db.execute("BEGIN IMMEDIATE")
         try:
             self._db.executemany(_UPSERT, [self._columns(job) for job in jobs])
@@ -156,7 +156,7 @@ class Journal:
         return sorted((_decode(body) for (body,) in rows), key=lambda job: job.seq)
 
     def outbox(self) -> list[OutboxRow]:
-        """What was to be said and may not have been, in order."""
+        """Return what was to be said and may not have been, in order."""
         rows = self._db.execute(
             "SELECT id, task_id, attempt, kind, topic, payload, qos, retain FROM outbox ORDER BY id"
         )

@@ -1,4 +1,4 @@
-"""Which ids a table may hold, without asking it: to look for one that is not there costs each new task a read."""
+"""A filter of the ids that a table may hold: to ask it for one that is not there costs each new task a read."""
 
 _BITS = 2**23
 

@@ -13,7 +13,7 @@ MAX_ROWS = 10_000
 
 
 class Recorded(Struct, frozen=True):
-    """One message: `at` is when it was received, seconds since the epoch; `topic` is whole."""
+    """A message: `at` is when it was received, seconds since the epoch; `topic` is whole."""
 
     at: float
     topic: str
@@ -23,7 +23,7 @@ class Recorded(Struct, frozen=True):
 
 
 class HistoryQuery(Struct, frozen=True, kw_only=True):
-    """Which messages: times in seconds since the epoch, `topic` an MQTT filter. The newest `limit` that match."""
+    """The newest `limit` messages that match: times in seconds since the epoch, `topic` an MQTT filter."""
 
     since: float | None = None
     until: float | None = None
@@ -58,7 +58,7 @@ class Recorder(Protocol):
         ...
 
     def stats(self) -> RecorderStats:
-        """How much is kept."""
+        """Return how much is kept."""
         ...
 
     def close(self) -> None:
@@ -105,7 +105,7 @@ def cut(message: Recorded) -> Recorded:
 
 
 def limit_of(query: HistoryQuery) -> int:
-    """How many messages the query may get."""
+    """Return how many messages the query may get."""
     return max(1, min(query.limit, MAX_ROWS))
 
 

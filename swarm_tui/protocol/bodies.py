@@ -1,4 +1,4 @@
-"""What each topic carries, typed. Times are seconds, `duration` milliseconds, as the seed's agents send them."""
+"""Payloads of all topics, typed. Times are seconds, `duration` milliseconds, as the seed's agents send them."""
 
 from typing import Any, Literal
 
@@ -273,7 +273,7 @@ class Dispatcher(Body, frozen=True, kw_only=True):
 
 
 class PaneStatus(Body, frozen=True, kw_only=True):
-    """One pane of a host."""
+    """A pane of a host."""
 
     agent_id: str
     role: str = "general"

@@ -1,4 +1,4 @@
-"""What a read message is: an Event, or a Rejected that says why it is none."""
+"""Messages as they are read: an Event, or a Rejected that says why it is none."""
 
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -14,7 +14,7 @@ ANONYMOUS = "anonymous"
 
 
 class Event(Struct, frozen=True, kw_only=True, gc=False):
-    """One message of the swarm, normalised. Nothing in it can lead back to it, so the collector need not look.
+    """A message of the swarm, normalised. Nothing in it can lead back to it, so the collector need not look.
 
     `at` is the sender's time and `received` ours, seconds since the epoch. `payload` is the body as it came, with
     snake-case names, unknown fields kept. `expires_at` is set on commands. `warnings` names what the reader mended.

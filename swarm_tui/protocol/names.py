@@ -17,12 +17,12 @@ class InvalidNameError(ValueError):
 
 
 def is_agent_id(text: str) -> bool:
-    """Whether `text` may name an agent."""
+    """Return whether `text` may name an agent."""
     return _AGENT_ID.fullmatch(text) is not None
 
 
 def is_task_id(text: str) -> bool:
-    """Whether `text` may name a task."""
+    """Return whether `text` may name a task."""
     return _TASK_ID.fullmatch(text) is not None
 
 
@@ -125,7 +125,7 @@ def canonical_role(name: str) -> str:
 
 
 def type_matches(pattern: str, task_type: str) -> bool:
-    """Whether a policy's pattern (`deployment.*`, `database.migrate`, `*`) names the type."""
+    """Return whether a policy's pattern (`deployment.*`, `database.migrate`, `*`) names the type."""
     if pattern.endswith("*"):
         return task_type.startswith(pattern[:-1])
     return pattern == task_type

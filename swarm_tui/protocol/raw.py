@@ -48,7 +48,7 @@ def parse_object(raw: bytes, *, long: bool) -> dict[str, Any]:
 
 
 def has_long_number(raw: bytes) -> bool:
-    """Whether so many digits follow each other somewhere that a number of them may need more than 64 bits."""
+    """Return whether so many digits follow each other somewhere that a number of them may need more than 64 bits."""
     return _LONG in raw.translate(_ZEROS)
 
 

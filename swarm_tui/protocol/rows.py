@@ -6,19 +6,19 @@ from msgspec import Struct
 
 
 class Hop(Struct, kw_only=True, gc=False):
-    """One step of a task: `at` is seconds since the epoch, `what` a state or an act (`published`, `queued`)."""
+    """A step of a task: `at` is seconds since the epoch, `what` a state or an act (`published`, `queued`)."""
 
     at: float
     what: str
     agent_id: str | None = None
     attempt: int | None = None
     by: str | None = None
-    """Who did it, where it was a person."""
+    """The person who did it, where it was one."""
     detail: str = ""
 
 
 class TaskRow(Struct, kw_only=True):
-    """One task. Times are seconds since the epoch, `duration` milliseconds of the last attempt."""
+    """A task. Times are seconds since the epoch, `duration` milliseconds of the last attempt."""
 
     task_id: str
     type: str
@@ -41,6 +41,6 @@ class TaskRow(Struct, kw_only=True):
     payload_hash: str | None = None
     """Of a task that waits for approval: what an approval must name."""
     errors: list[str] = []
-    """What each attempt that did not succeed said, oldest first."""
+    """Errors of the attempts that did not succeed, oldest first."""
     late: list[str] = []
     """Answers that came after they counted: kept, never applied."""

@@ -19,7 +19,7 @@ def _picture(match: "re.Match[str]") -> str:
 
 
 def clean(text: str, limit: int | None = None) -> str:
-    """One line of `text`: each control character as its picture (ESC as ␛), at most `limit` characters."""
+    """Return `text` as one line: each control character as its picture (ESC as ␛), at most `limit` characters."""
     if limit is not None and len(text) > limit:
         text = text[: max(0, limit - 1)] + "…"
     return _UNSAFE.sub(_picture, text) if not text.isascii() or not text.isprintable() else text

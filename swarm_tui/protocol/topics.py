@@ -8,7 +8,7 @@ from swarm_tui.protocol.names import check_swarm
 
 
 class Kind(StrEnum):
-    """What a topic says; the value is the topic under the swarm, `+` standing for the name in it."""
+    """The meaning of a topic; the value is the topic under the swarm, `+` standing for the name in it."""
 
     REGISTER = "agents/register"
     HEARTBEAT = "agents/heartbeat"
@@ -85,7 +85,7 @@ def topic(swarm: str, kind: Kind, key: str = "") -> str:
 
 
 def parse(swarm: str, full: str) -> Address | None:
-    """What `full` says within `swarm`; None when it is not the swarm's at all."""
+    """Return what `full` says within `swarm`; None when it is not the swarm's at all."""
     if not full.startswith(swarm + "/"):
         return None
     rest = full[len(swarm) + 1 :]
@@ -100,7 +100,7 @@ def parse(swarm: str, full: str) -> Address | None:
 
 
 def matches(pattern: str, full: str) -> bool:
-    """Whether an MQTT filter (`a/+/b`, `a/#`) takes the topic."""
+    """Return whether an MQTT filter (`a/+/b`, `a/#`) takes the topic."""
     wanted, given = pattern.split("/"), full.split("/")
     if given[0].startswith("$") and wanted[0] in ("+", "#"):
         return False
