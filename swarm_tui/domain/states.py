@@ -1,10 +1,11 @@
 """The states of tasks and agents: one word for each, in code, on the wire and on the screen."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 
 class TaskState(StrEnum):
-    """Where a task is."""
+    """Where a task is on its way from publish to its end."""
 
     AWAITING_APPROVAL = "awaiting-approval"
     QUEUED = "queued"
@@ -32,8 +33,51 @@ OPEN = frozenset(
 ENDED = frozenset(set(TaskState) - OPEN)
 
 
+_REDRIVEN = frozenset({TaskState.QUEUED, TaskState.AWAITING_APPROVAL})
+_GIVEN_BACK = frozenset(
+    {
+        TaskState.QUEUED,
+        TaskState.RETRY_WAIT,
+        TaskState.HELD,
+        TaskState.COMPLETE,
+        TaskState.FAILED,
+        TaskState.DEAD,
+        TaskState.CANCELLED,
+    }
+)
+#: What a task that waits can become whatever it waits for: an attempt counted as lost may still succeed, or turn out to
+#: have crashed its agent.
+_WHILE_IT_WAITS = frozenset({TaskState.COMPLETE, TaskState.DEAD, TaskState.CANCELLED})
+#: Which states a task may take after each; the dispatcher moves it in `Turn.move` alone. A task begins as queued.
+TASK_TRANSITIONS: Mapping[TaskState, frozenset[TaskState]] = {
+    TaskState.AWAITING_APPROVAL: _WHILE_IT_WAITS | {TaskState.QUEUED, TaskState.EXPIRED},
+    TaskState.QUEUED: _WHILE_IT_WAITS
+    | {
+        # Of a type that nobody does.
+        TaskState.FAILED,
+        TaskState.AWAITING_APPROVAL,
+        TaskState.ASSIGNED,
+        # Its agent, which was counted as lost, is heard again.
+        TaskState.RUNNING,
+        TaskState.EXPIRED,
+    },
+    TaskState.ASSIGNED: _GIVEN_BACK | {TaskState.RUNNING},
+    TaskState.RUNNING: _GIVEN_BACK,
+    TaskState.RETRY_WAIT: _WHILE_IT_WAITS | _REDRIVEN | {TaskState.ASSIGNED, TaskState.RUNNING, TaskState.EXPIRED},
+    TaskState.HELD: _WHILE_IT_WAITS | _REDRIVEN | {TaskState.RUNNING},
+    TaskState.COMPLETE: frozenset(),
+    TaskState.FAILED: _REDRIVEN,
+    TaskState.DEAD: _REDRIVEN,
+    TaskState.CANCELLED: _REDRIVEN,
+    TaskState.EXPIRED: _REDRIVEN,
+}
+
+
 class AgentState(StrEnum):
-    """How an agent is."""
+    """How an agent is, as its process, its pane and what it says give it.
+
+    Nothing moves it from one state to the next: each is derived from the facts as they are, so any may follow any.
+    """
 
     STARTING = "starting"
     ONLINE = "online"

@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from tests.sim import truths
 from tests.sim.swarm import Swarm
 
 SEEDS = 200
@@ -19,7 +20,8 @@ def live(seed: int) -> Swarm:
     """One swarm's whole life; what must be true of it is looked at on the way and at its end."""
     swarm = Swarm(seed)
     try:
-        swarm.run()
+        with truths.of_each_move():
+            swarm.run()
     finally:
         swarm.close()
     return swarm

@@ -1,12 +1,15 @@
 """What must be true of a simulated swarm: at every step, of every record, and in the end."""
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from swarm_tui.domain.dispatch.model import Job
 from swarm_tui.domain.dispatch.outcomes import GIVEN
-from swarm_tui.domain.states import TaskState
+from swarm_tui.domain.dispatch.turn import Turn
+from swarm_tui.domain.states import TASK_TRANSITIONS, TaskState
 from tests.sim.parts import RULES
 
 if TYPE_CHECKING:
@@ -39,6 +42,23 @@ NEXT = {
 }
 BESIDE = {"late", "cancelling"}
 ENDS = {TaskState.COMPLETE, TaskState.CANCELLED, TaskState.EXPIRED, TaskState.DEAD}
+
+
+@contextmanager
+def of_each_move() -> Iterator[None]:
+    """Of every change of a task's state while this lasts, whoever makes it."""
+    move = Turn.move
+
+    def watched(turn: Turn, job: Job, state: TaskState, reason: str = "", *, lazy: bool = False) -> None:
+        before = job.state
+        move(turn, job, state, reason, lazy=lazy)
+        assert state is before or state in TASK_TRANSITIONS[before], f"{job.task_id}: {before} to {state}"
+
+    Turn.move = watched  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        Turn.move = move  # type: ignore[method-assign]
 
 
 def at_every_step(dispatcher: "SimDispatcher") -> None:

@@ -50,10 +50,9 @@ def renew(turn: Turn, job: Job, attempt: Attempt) -> None:
             lease.until = min(lease.until, lease.limit)
     if not attempt.started:
         attempt.started = True
-        job.state = TaskState.RUNNING
-        turn.hop(job, "started", agent_id=attempt.agent_id)
         # A foreign agent says only once that it took the task, and its other signs of life count from then on.
-        turn.save(job, lazy=not attempt.taken_at)
+        turn.move(job, TaskState.RUNNING, lazy=not attempt.taken_at)
+        turn.hop(job, "started", agent_id=attempt.agent_id)
 
 
 def started(turn: Turn, job: Job, body: Started | Progress, at: float) -> None:

@@ -87,8 +87,11 @@ class Turn:
     def max_attempts(self, job: Job) -> int:
         return max(1, job.task.max_attempts or self.rule(job).max_attempts)
 
-    def move(self, job: Job, state: TaskState, reason: str = "") -> None:
-        """The one place where a job changes its state: whatever the old one kept up is let go."""
+    def move(self, job: Job, state: TaskState, reason: str = "", *, lazy: bool = False) -> None:
+        """Change the job's state, along `TASK_TRANSITIONS`; nothing else does. What the old state kept up is let go.
+
+        `lazy`: the journal may hold it a moment later.
+        """
         queue, was_open = self.state.queue, job.state not in ENDED
         if state is not TaskState.QUEUED:
             queue.remove(job.task_id)
@@ -109,7 +112,7 @@ class Turn:
         # Nobody but its agent waits for a success to be written. A
         # foreign agent waits for nothing and says it only once.
         foreign = job.current is not None and bool(job.current.taken_at)
-        self.save(job, soon=state is TaskState.COMPLETE and not foreign)
+        self.save(job, lazy=lazy, soon=state is TaskState.COMPLETE and not foreign)
 
     def _release(self, job: Job) -> None:
         self.state.leases.pop(job.task_id, None)
