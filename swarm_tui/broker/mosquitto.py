@@ -1,4 +1,4 @@
-"""The embedded broker: mosquitto with our configuration, one for each user and port, shared by all swarms on it."""
+"""Configure the embedded broker: a mosquitto, one for each user and port, shared by all swarms on it."""
 
 import getpass
 import os
@@ -44,14 +44,14 @@ class EmbeddedBroker:
 
     @staticmethod
     def find() -> str:
-        """The path of mosquitto, from PATH or where systems hide it. Raises BrokerMissingError."""
+        """Return the path of mosquitto, from PATH or where systems hide it. Raises BrokerMissingError."""
         path = shutil.which("mosquitto") or shutil.which("mosquitto", path=os.pathsep.join(_SBIN))
         if path is None:
             raise BrokerMissingError(INSTALL)
         return path
 
     def config_text(self) -> str:
-        """The configuration: loopback only, saved each second, no message dropped before the byte caps."""
+        """Return the configuration: loopback only, saved each second, no message dropped before the byte caps."""
         listeners = [f"listener {self.port} 127.0.0.1"]
         if _has_ipv6_loopback():
             listeners.append(f"listener {self.port} ::1")
@@ -95,11 +95,11 @@ class EmbeddedBroker:
         os.close(os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
 
     def argv(self) -> list[str]:
-        """The command line; run it after `prepare()`. Raises BrokerMissingError."""
+        """Return the command line; run it after `prepare()`. Raises BrokerMissingError."""
         return [self.find(), "-c", str(self.config)]
 
     def pid(self) -> int | None:
-        """The pid of the mosquitto that runs with our configuration; None when none does."""
+        """Return the pid of the mosquitto that runs with our configuration; None when none does."""
         try:
             pid = int(self.pid_file.read_text().strip())
         except (OSError, ValueError):

@@ -91,13 +91,13 @@ def _session(found: Target) -> Iterator[Finding]:
     if found.running is None:
         return
     from swarm_tui.tmux.errors import TmuxError
-    from swarm_tui.tmux.libtmux_view import agent_panes
+    from swarm_tui.tmux.panes import panes_by_libtmux
     from swarm_tui.tmux.server import Tmux
 
     running = found.running
     try:
         Tmux(running.socket).panes()
-        windows = agent_panes(running.socket).get(running.session)
+        windows = panes_by_libtmux(running.socket).get(running.session)
     except TmuxError as error:
         yield warn("session", str(error))
         return

@@ -9,7 +9,7 @@ from swarm_tui.config.paths import why_not
 from swarm_tui.config.running import is_running
 from swarm_tui.supervisor import down
 from swarm_tui.supervisor.host_access import UpError, swarm_lock
-from swarm_tui.supervisor.leftovers import plan_of_remains
+from swarm_tui.supervisor.leftovers import plan_of_leftovers
 from swarm_tui.supervisor.plan import load_plan
 from swarm_tui.tmux.errors import TmuxError
 
@@ -47,7 +47,7 @@ def _nothing_is_there(found: Target) -> bool:
     """Whether nothing of the swarm runs here, asked before the lock of its `down` is made, which would look alive."""
     if is_running(found.swarm) or load_plan(found.state) is not None:
         return False
-    return plan_of_remains(found.swarm, found.state, lambda line: None) is None
+    return plan_of_leftovers(found.swarm, found.state, lambda line: None) is None
 
 
 def _purge(found: Target) -> bool:

@@ -1,4 +1,4 @@
-"""How a supervisor begins: with the units of the plan, and with the panes that a former one left."""
+"""Begin a supervisor's work: make the units of the plan, adopt the panes that a former supervisor left."""
 
 import time
 
@@ -8,7 +8,7 @@ from swarm_tui.config.spec import read_spec
 from swarm_tui.protocol.names import is_agent_id
 from swarm_tui.supervisor import processes
 from swarm_tui.supervisor.lifecycle import Lifecycle
-from swarm_tui.supervisor.roster import Roster
+from swarm_tui.supervisor.reconciler import Reconciler
 from swarm_tui.supervisor.state_file import Saved
 from swarm_tui.supervisor.unit import Phase, Unit
 from swarm_tui.tmux.errors import TmuxError
@@ -21,14 +21,14 @@ ASK_AGAIN = 0.5
 class Adoption:
     """Takes over what runs."""
 
-    def __init__(self, roster: Roster, life: Lifecycle) -> None:
-        self._roster, self._life, self._services = roster, life, life.services
+    def __init__(self, reconciler: Reconciler, lifecycle: Lifecycle) -> None:
+        self._reconciler, self._lifecycle, self._services = reconciler, lifecycle, lifecycle.services
 
     def take_over(self, saved: Saved) -> None:
         """Make the units, and adopt the panes that are there."""
         units = self._services.units
-        self._roster.fit_crews(saved.crews)
-        for name, spec in self._roster.wanted().items():
+        self._reconciler.fit_members(saved.members)
+        for name, spec in self._reconciler.wanted().items():
             units[name] = Unit(spec, saved.units.get(name))
         for unit in units.values():
             if not unit.saved.wanted:
@@ -41,15 +41,15 @@ class Adoption:
         self._services.loop.post(self._finish)
 
     def _finish(self) -> None:
-        """What a former supervisor was about to end when it died is ended."""
-        named = {spec.agent_id for spec in self._roster.plan.specs(self._roster.state)}
+        """End what a former supervisor was about to end when it died."""
+        named = {spec.agent_id for spec in self._reconciler.plan.specs(self._reconciler.state)}
         for unit in [unit for unit in self._services.units.values() if not unit.saved.wanted]:
             if unit.in_layout and unit.phase is Phase.RUNNING:
                 self._services.say("stop", unit.agent_id, "asked before; it goes on")
-                self._life.stop(unit, drain=True)
+                self._lifecycle.stop(unit, drain=True)
             elif not unit.in_layout and unit.agent_id in named:
-                # The layout names it, its role's crew does not: it was let go.
-                self._roster.retire(unit, lambda: None)
+                # The layout names it, its role's members do not: it was let go.
+                self._reconciler.retire(unit, lambda: None)
 
     def notice(self, panes: list[Pane]) -> None:
         """Look for panes tagged as ours that we did not make: of no agent of the plan, or a second one of an agent."""
@@ -61,7 +61,7 @@ class Adoption:
                 self._adopt(pane, Saved())
 
     def _own_panes(self) -> list[Pane]:
-        """Those that live come first: a second pane of an agent is closed."""
+        """Return our panes, those that live first: a second pane of an agent is closed."""
         return sorted(self._services.agent_panes.mine(self._panes_surely()), key=lambda pane: pane.dead)
 
     def _adopt(self, pane: Pane, saved: Saved) -> bool:
@@ -76,13 +76,13 @@ class Adoption:
         elif pane.dead or not processes.is_alive(pane.pid):
             unit.pane_id = pane.pane_id
         else:
-            self._life.adopt(unit, pane)
+            self._lifecycle.adopt(unit, pane)
             return True
         return False
 
     def _stray(self, pane: Pane, saved: Saved) -> Unit:
-        """A pane of ours whose agent the plan does not name."""
-        plan, state = self._roster.plan, self._roster.state
+        """Return a unit for a pane of ours whose agent the plan does not name."""
+        plan, state = self._reconciler.plan, self._reconciler.state
         try:
             spec = read_spec(state.spec(pane.agent))
         except ConfigError:
@@ -101,7 +101,7 @@ class Adoption:
         return unit
 
     def _panes_surely(self) -> list[Pane]:
-        """The panes; asks again while tmux does not answer, because to guess would be to start all twice."""
+        """Return the panes; ask again while tmux does not answer, because to guess would be to start all twice."""
         trouble = ""
         while True:
             try:

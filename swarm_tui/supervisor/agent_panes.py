@@ -1,4 +1,4 @@
-"""The panes of a swarm's agents: made, respawned, closed and logged, all tmux work of the supervisor in one place."""
+"""Make, respawn, close and log the panes of a swarm's agents: all tmux work of the supervisor in one place."""
 
 import os
 import signal
@@ -25,15 +25,15 @@ LOGS_KEPT = 3
 LIST_LIMIT = 12_000
 
 
-class Made(Struct, frozen=True):
+class NewPane(Struct, frozen=True):
     """A pane and the pid of its own process."""
 
     pane_id: str
     pid: int
 
 
-class Place(Struct, frozen=True, kw_only=True):
-    """Where the panes of one swarm go."""
+class PanePlace(Struct, frozen=True, kw_only=True):
+    """Names where the panes of one swarm go."""
 
     swarm: str
     session: str
@@ -42,7 +42,7 @@ class Place(Struct, frozen=True, kw_only=True):
 
 
 def agent_argv(spec: RunSpec, state: StateDir) -> list[str]:
-    """What an agent's pane runs; no secret is in it."""
+    """Return the command line of an agent's pane; no secret is in it."""
     path = str(state.spec(spec.agent_id))
     if spec.command is not None:
         return [sys.executable, "-m", "swarm_tui.agent.launch", "--spec", path]
@@ -53,21 +53,21 @@ def agent_argv(spec: RunSpec, state: StateDir) -> list[str]:
 class AgentPanes:
     """Makes and ends the panes of one swarm. Every method raises TmuxError when tmux does not do it."""
 
-    def __init__(self, tmux: Tmux, place: Place) -> None:
+    def __init__(self, tmux: Tmux, place: PanePlace) -> None:
         self.tmux = tmux
         self.place = place
 
     def mine(self, panes: Sequence[Pane]) -> list[Pane]:
-        """Those of `panes` that are this swarm's."""
+        """Return those of `panes` that are this swarm's."""
         return [pane for pane in panes if pane.swarm == self.place.swarm]
 
-    def create(self, new: Sequence[tuple[RunSpec, int]], panes: Sequence[Pane]) -> list[Made]:
-        """A tagged pane for each (spec, incarnation), in as few command lists as tmux takes; in the same order."""
+    def create(self, new: Sequence[tuple[RunSpec, int]], panes: Sequence[Pane]) -> list[NewPane]:
+        """Make a tagged pane for each (spec, incarnation), in as few command lists as tmux takes; in the same order."""
         there = [pane for pane in self.mine(panes) if pane.agent and pane.session == self.place.session]
         target = next((pane for pane in there if pane.window == AGENTS), there[0] if there else None)
         back = self.focus_back(panes, target) if target is not None else []
         beside = target.pane_id if target is not None else None
-        made: list[Made] = []
+        made: list[NewPane] = []
         try:
             while len(made) < len(new):
                 todo, number = self._list_for(new[len(made) :], beside)
@@ -82,7 +82,7 @@ class AgentPanes:
         return made
 
     def _list_for(self, new: Sequence[tuple[RunSpec, int]], beside: str | None) -> tuple[commands.Commands, int]:
-        """One command list for as many of `new` as fit a message to tmux, at least one; and how many they are."""
+        """Return a list of commands for as many of `new` as fit a message to tmux, at least one, and how many."""
         todo: commands.Commands = []
         for number, (spec, incarnation) in enumerate(new):
             more = self._make(spec, incarnation, beside, first=number == 0)
@@ -104,9 +104,9 @@ class AgentPanes:
         log = commands.log_to(self.place.state.log(spec.agent_id))
         return [*made, *commands.keep_dead(), *commands.tags(None, tags), *log]
 
-    def _one_by_one(self, new: Sequence[tuple[RunSpec, int]]) -> list[Made]:
-        """The window is full, or small because somebody looks at it: the rest get windows of their own."""
-        made = {pane.agent: Made(pane.pane_id, pane.pid) for pane in self.mine(self.tmux.panes()) if pane.agent}
+    def _one_by_one(self, new: Sequence[tuple[RunSpec, int]]) -> list[NewPane]:
+        """Give the rest windows of their own: the window is full, or small because somebody looks at it."""
+        made = {pane.agent: NewPane(pane.pane_id, pane.pid) for pane in self.mine(self.tmux.panes()) if pane.agent}
         for spec, incarnation in new:
             if spec.agent_id in made:
                 continue
@@ -119,7 +119,7 @@ class AgentPanes:
         return [made[spec.agent_id] for spec, _ in new]
 
     def focus_back(self, panes: Sequence[Pane], target: Pane | None) -> list[list[str]]:
-        """Whoever looks at the session goes on looking at what they looked at."""
+        """Return commands by which whoever looks at the session goes on looking at what they looked at."""
         back: list[list[str]] = []
         if target is None:
             return back
@@ -131,8 +131,8 @@ class AgentPanes:
                 back.append(["select-window", "-t", f"={target.session}:{pane.window_id}"])
         return back
 
-    def respawn(self, pane_id: str, spec: RunSpec, incarnation: int) -> Made:
-        """A new process in the same pane."""
+    def respawn(self, pane_id: str, spec: RunSpec, incarnation: int) -> NewPane:
+        """Start a new process in the same pane."""
         todo = commands.respawn(pane_id, agent_argv(spec, self.place.state), _folder(spec.workdir))
         todo += commands.tags(pane_id, commands.agent_tags(self.place.swarm, spec.agent_id, spec.role, incarnation))
         todo.append(["display-message", "-p", "-t", pane_id, commands.IDENTITY])
@@ -146,7 +146,7 @@ class AgentPanes:
                 self.tmux.run("kill-pane", "-t", pane_id)
 
     def reap(self, server_pid: int) -> None:
-        """tmux can miss that a child ended: tell it to look again."""
+        """Tell tmux to look for ended children again: it can miss one."""
         with suppress(ProcessLookupError, PermissionError):
             os.kill(server_pid, signal.SIGCHLD)
 
@@ -216,10 +216,10 @@ def _folder(workdir: str) -> str:
     return workdir if Path(workdir).is_dir() else str(Path.home())
 
 
-def _made(said: list[str], wanted: int) -> list[Made]:
-    """The (pane, pid) pairs that a command list printed."""
+def _made(said: list[str], wanted: int) -> list[NewPane]:
+    """Return the (pane, pid) pairs that a command list printed."""
     pairs = [line.split() for line in said if line.startswith("%")]
-    made = [Made(pair[0], int(pair[1])) for pair in pairs if len(pair) == 2 and pair[1].isdigit()]
+    made = [NewPane(pair[0], int(pair[1])) for pair in pairs if len(pair) == 2 and pair[1].isdigit()]
     if len(made) != wanted:
         raise TmuxError(f"tmux made {len(made)} panes of {wanted}")
     return made

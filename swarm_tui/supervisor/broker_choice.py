@@ -1,4 +1,4 @@
-"""Which broker a swarm uses: the one that is there, or one of our own."""
+"""Choose the broker that a swarm uses: the one that is there, or one of our own."""
 
 from msgspec import Struct
 

@@ -1,4 +1,4 @@
-"""The embedded broker as a pane: of the user and the port, for every swarm on it, gone with the last."""
+"""Keep the embedded broker in a pane: of the user and the port, for every swarm on it, gone with the last."""
 
 import signal
 import socket
@@ -11,7 +11,7 @@ from swarm_tui.config.paths import broker_dir
 from swarm_tui.domain import restart
 from swarm_tui.domain.restart import Exit, History
 from swarm_tui.supervisor import locks, processes
-from swarm_tui.supervisor.agent_panes import CONTROL, AgentPanes, Made
+from swarm_tui.supervisor.agent_panes import CONTROL, AgentPanes, NewPane
 from swarm_tui.supervisor.loop import Call, Loop
 from swarm_tui.tmux import commands
 from swarm_tui.tmux.errors import TmuxError
@@ -24,7 +24,7 @@ MOST_TRIES = 500
 
 
 def listens(port: int) -> bool:
-    """Whether something accepts connections on the loopback's port."""
+    """Return whether something accepts connections on the loopback's port."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.settimeout(0.5)
         return probe.connect_ex(("127.0.0.1", port)) == 0
@@ -75,7 +75,7 @@ class BrokerPane:
         self._loop.after(2.0, self.ensure)
 
     def pane(self, panes: list[Pane]) -> Pane | None:
-        """The broker's pane, in any session of this tmux server."""
+        """Return the broker's pane, in any session of this tmux server."""
         return next((pane for pane in panes if pane.role == BROKER and pane.port == self.port), None)
 
     def _look(self) -> None:
@@ -94,7 +94,7 @@ class BrokerPane:
             self._say(BROKER, "", f"mosquitto on port {self.port}, pid {made.pid}")
             self._follow(made.pid)
 
-    def _spawn(self, pane: Pane | None, panes: list[Pane]) -> Made:
+    def _spawn(self, pane: Pane | None, panes: list[Pane]) -> NewPane:
         argv, folder = self._broker.argv(), str(self._broker.folder)
         if pane is not None:
             todo = commands.respawn(pane.pane_id, argv, folder)
@@ -112,7 +112,7 @@ class BrokerPane:
         said = [line.split() for line in self._agent_panes.tmux.run_list(todo) if line.startswith("%")]
         if not said:
             raise TmuxError("tmux made no pane for the broker")
-        return Made(said[0][0], int(said[0][1]))
+        return NewPane(said[0][0], int(said[0][1]))
 
     def _follow(self, pid: int) -> None:
         if self._pid != pid:

@@ -1,4 +1,4 @@
-"""What the bus says of each agent, set against what its supervisor sees: registered, silent, elsewhere, twice."""
+"""Set what the bus says of each agent against what its supervisor sees: registered, silent, elsewhere, twice."""
 
 from collections.abc import Iterable
 
@@ -13,10 +13,10 @@ from swarm_tui.protocol.topics import Kind
 from swarm_tui.supervisor.unit import Phase, Unit
 
 #: A process that has not spoken for so long is not there as far as the bus knows, seconds.
-FADES = 35.0
+FORGOTTEN_AFTER = 35.0
 
 
-class Stranger(Struct, kw_only=True):
+class ForeignAgent(Struct, kw_only=True):
     """An agent that speaks and is none of this host's units."""
 
     role: str
@@ -25,7 +25,7 @@ class Stranger(Struct, kw_only=True):
     host: str | None = None
 
 
-class Host(Struct, kw_only=True):
+class OtherHost(Struct, kw_only=True):
     """Another host: its agents that run, with their roles, and when its supervisor was last heard."""
 
     roles: dict[str, str]
@@ -38,8 +38,8 @@ class Presences:
 
     def __init__(self, units: dict[str, Unit], host: str) -> None:
         self.units, self.host = units, host
-        self.strangers: dict[str, Stranger] = {}
-        self.elsewhere: dict[str, Host] = {}
+        self.foreign_agents: dict[str, ForeignAgent] = {}
+        self.elsewhere: dict[str, OtherHost] = {}
         """What each other host last said holds for a while: agents run on while their supervisor is away, and what is
         retained can be of a host that is gone for good."""
 
@@ -51,7 +51,7 @@ class Presences:
         agent_id = event.key if event.kind is Kind.STATUS else event.sender
         unit = self.units.get(agent_id)
         if unit is None:
-            self._stranger(agent_id, event, now)
+            self._hear_unknown(agent_id, event, now)
             return None
         before = (unit.presence.registered, unit.presence.status, unit.presence.active)
         self._own(unit, event, now)
@@ -59,7 +59,7 @@ class Presences:
         return unit if before != after else None
 
     def hear_foreign(self, agent_id: str, now: float) -> Unit | None:
-        """One that speaks another dialect said something."""
+        """Take in that an agent of another dialect said something; return the unit whose row changed by it."""
         unit = self.units.get(agent_id)
         if unit is None or unit.phase is not Phase.RUNNING:
             return None
@@ -97,42 +97,44 @@ class Presences:
         unit.saved.history = restart.registered(unit.saved.history, now)
         return True
 
-    def _stranger(self, agent_id: str, event: Event, now: float) -> None:
+    def _hear_unknown(self, agent_id: str, event: Event, now: float) -> None:
         body = event.body
         if event.kind is Kind.SHUTDOWN or (isinstance(body, Status) and body.status == "offline"):
-            self.strangers.pop(agent_id, None)
+            self.foreign_agents.pop(agent_id, None)
         elif isinstance(body, Status) and not event.retained:
-            self.strangers[agent_id] = Stranger(role=body.role or "general", heard=now, pid=body.pid, host=body.host)
+            self.foreign_agents[agent_id] = ForeignAgent(
+                role=body.role or "general", heard=now, pid=body.pid, host=body.host
+            )
         elif isinstance(body, (Register, Heartbeat)) and not event.retained:
-            known = self.strangers.get(agent_id)
+            known = self.foreign_agents.get(agent_id)
             if known is not None:
                 known.heard = now
             else:
-                self.strangers[agent_id] = Stranger(role=event.role or "general", heard=now)
+                self.foreign_agents[agent_id] = ForeignAgent(role=event.role or "general", heard=now)
 
     def _host(self, event: Event, now: float) -> None:
         if event.key == self.host or not isinstance(event.body, HostStatus):
             self.elsewhere.pop(event.key, None)
         elif event.body.status == "online":
             roles = {row.agent_id: row.role for row in event.body.panes if row.pid}
-            self.elsewhere[event.key] = Host(roles=roles, heard=now)
+            self.elsewhere[event.key] = OtherHost(roles=roles, heard=now)
         elif (host := self.elsewhere.get(event.key)) is not None:
             host.online = False
 
     def others(self) -> bool:
-        """Whether the supervisor of another host is there."""
+        """Return whether the supervisor of another host is there."""
         return any(host.online for host in self.elsewhere.values())
 
     def host_of(self, agent_id: str) -> str | None:
-        """The other host on which an agent of that id runs."""
+        """Return the other host on which an agent of that id runs."""
         return next((name for name, host in self.elsewhere.items() if agent_id in host.roles), None)
 
     def number_elsewhere(self) -> int:
-        """How many agents run on other hosts."""
+        """Return how many agents run on other hosts."""
         return sum(len(host.roles) for host in self.elsewhere.values())
 
     def before(self, role: str) -> int:
-        """How many agents of the role run on the hosts that come before this one in the alphabet."""
+        """Return how many agents of the role run on the hosts that come before this one in the alphabet."""
         hosts = (host for name, host in self.elsewhere.items() if name < self.host)
         return sum(1 for host in hosts for other in host.roles.values() if canonical_role(other) == role)
 
@@ -145,7 +147,7 @@ class Presences:
     def silent(self, now: float, *, after: float, bus_since: float | None, echo: float | None) -> list[Unit]:
         """The units that live and say nothing, when it is they and not the bus; hosts that say nothing fade."""
         if bus_since is not None:
-            gone = [name for name, host in self.elsewhere.items() if now - max(host.heard, bus_since) > FADES]
+            gone = [name for name, host in self.elsewhere.items() if now - max(host.heard, bus_since) > FORGOTTEN_AFTER]
             for name in gone:
                 del self.elsewhere[name]
         pulses = [
@@ -169,13 +171,15 @@ class Presences:
         ids_elsewhere = {agent_id for host in self.elsewhere.values() for agent_id in host.roles}
         for unit in self.units.values():
             unit.witness = witness.judge(self._testimony(unit, ids_elsewhere, now))
-        self.strangers = {name: one for name, one in self.strangers.items() if now - one.heard < FADES}
+        self.foreign_agents = {
+            name: one for name, one in self.foreign_agents.items() if now - one.heard < FORGOTTEN_AFTER
+        }
         return list(self._foreign(ids_elsewhere))
 
     def _testimony(self, unit: Unit, ids_elsewhere: set[str], now: float) -> Testimony:
         presence = unit.presence
-        recent = {pid for pid, at in presence.pids.items() if now - at < FADES}
-        heard = presence.heard is not None and now - presence.heard < FADES
+        recent = {pid for pid, at in presence.pids.items() if now - at < FORGOTTEN_AFTER}
+        heard = presence.heard is not None and now - presence.heard < FORGOTTEN_AFTER
         return Testimony(
             pane=unit.pane_id is not None,
             alive=unit.has_process,
@@ -188,7 +192,7 @@ class Presences:
         )
 
     def _foreign(self, ids_elsewhere: set[str]) -> Iterable[PaneStatus]:
-        for agent_id, one in sorted(self.strangers.items()):
+        for agent_id, one in sorted(self.foreign_agents.items()):
             if one.host == self.host and agent_id not in ids_elsewhere:
                 yield PaneStatus(
                     agent_id=agent_id,

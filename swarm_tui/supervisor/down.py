@@ -1,4 +1,4 @@
-"""How a swarm goes down on this host: the command only parses, calls this, and prints."""
+"""Bring a swarm down on this host: the command only parses, calls this, and prints."""
 
 import signal
 import time
@@ -11,11 +11,20 @@ from swarm_tui.config.paths import StateDir, state_dir
 from swarm_tui.config.running import forget_running, is_running
 from swarm_tui.supervisor import locks, state_file
 from swarm_tui.supervisor.broker_pane import SUPERVISOR
-from swarm_tui.supervisor.host_access import Say, UpError, find_supervisor, server, supervisor_alive, tell
-from swarm_tui.supervisor.leftovers import plan_of_remains
-from swarm_tui.supervisor.orphans import end_orphans
-from swarm_tui.supervisor.plan import DownRequest, Plan, ask_down, down_path, load_plan, plan_path, read_down, save_plan
-from swarm_tui.supervisor.supervisor_pane import mend
+from swarm_tui.supervisor.host_access import Say, UpError, find_supervisor, server, signal_supervisor, supervisor_alive
+from swarm_tui.supervisor.leftovers import plan_of_leftovers
+from swarm_tui.supervisor.plan import (
+    DownRequest,
+    Plan,
+    down_path,
+    load_plan,
+    plan_path,
+    read_down,
+    request_down,
+    save_plan,
+)
+from swarm_tui.supervisor.stray_processes import end_orphans
+from swarm_tui.supervisor.supervisor_pane import ensure_supervisor_pane
 from swarm_tui.tmux.errors import NoServerError, TmuxError
 from swarm_tui.tmux.panes import Pane
 from swarm_tui.tmux.server import DEFAULT, Tmux, socket_folder
@@ -32,22 +41,24 @@ def bring_down(swarm: str, *, now: bool, purge: bool, say: Say, waits: Callable[
     state = state_dir(swarm)
     plan = load_plan(state)
     if plan is None or plan.swarm != swarm:
-        plan = plan_of_remains(swarm, state, say)
+        plan = plan_of_leftovers(swarm, state, say)
         if plan is None:
             _forget(swarm, state, purge=purge)
             return False
-        ask_down(state, DownRequest(now=now))
+        request_down(state, DownRequest(now=now))
         remove(plan_path(state))
         save_plan(state, plan)
     tmux = server(plan.socket)
     panes = [pane for pane in tmux.panes() if pane.swarm == swarm]
     was_there = bool(panes) or is_running(swarm)
-    ask_down(state, DownRequest(now=now, purge=purge))
+    request_down(state, DownRequest(now=now, purge=purge))
     if panes or _lock_held(state, plan):
-        if not tell(state, signal.SIGTERM) and not any(pane.role == SUPERVISOR and not pane.dead for pane in panes):
+        if not signal_supervisor(state, signal.SIGTERM) and not any(
+            pane.role == SUPERVISOR and not pane.dead for pane in panes
+        ):
             say("no supervisor is there; one is made to end what it left")
             if panes:
-                mend(tmux, plan, state)
+                ensure_supervisor_pane(tmux, plan, state)
         _await_end(state, tmux, plan, waits)
     _sweep(tmux, plan)
     end_orphans(plan, state)
@@ -66,12 +77,12 @@ def _forget(swarm: str, state: StateDir, *, purge: bool) -> None:
 def hurry(state: StateDir) -> None:
     """A `down` that drains may be at work: let it drain no more."""
     if down_path(state).exists():
-        ask_down(state, DownRequest(now=True))
-        tell(state, signal.SIGTERM)
+        request_down(state, DownRequest(now=True))
+        signal_supervisor(state, signal.SIGTERM)
 
 
 def _lock_held(state: StateDir, plan: Plan) -> bool:
-    """Whether an agent of the plan lives without any pane."""
+    """Return whether an agent of the plan lives without any pane."""
     return any(locks.holders(state.lock(spec.agent_id)) for spec in plan.specs(state))
 
 
@@ -112,14 +123,14 @@ def _await_end(state: StateDir, tmux: Tmux, plan: Plan, waits: Callable[[list[st
 
 
 def _comes_back(tmux: Tmux, plan: Plan) -> bool:
-    """Whether the loop that starts the supervisor again is there."""
+    """Return whether the loop that starts the supervisor again is there."""
     with suppress(TmuxError):
         return any(p.swarm == plan.swarm and p.role == SUPERVISOR and not p.dead for p in tmux.panes())
     return True
 
 
 def _sweep(tmux: Tmux, plan: Plan) -> None:
-    """What is left of the session: panes that people opened in it, and a socket that nobody listens on."""
+    """End what is left of the session: panes that people opened in it, and a socket that nobody listens on."""
     deadline = time.monotonic() + 5.0
     while True:
         panes: list[Pane] = tmux.panes()

@@ -1,4 +1,4 @@
-"""How agents' processes ended, learned from the kernel and from tmux, and what follows by the policy."""
+"""Learn from the kernel and tmux how agents' processes ended, and do what the policy says follows."""
 
 import os
 import random
@@ -30,7 +30,7 @@ class Exits:
 
     def __init__(self, services: Services, *, begin: Callable[[Unit], None], advance: Call) -> None:
         self._services, self._begin, self._advance = services, begin, advance
-        self._deaths: dict[str, float] = {}
+        self._ended_at: dict[str, float] = {}
         self._hold_until = 0.0
 
     def ended(self, unit: Unit, pid: int) -> None:
@@ -124,21 +124,23 @@ class Exits:
             self.stopped(unit, decision.reason)
 
     def _is_mass(self, unit: Unit, now: float) -> bool:
-        """Whether this end is one of so many that it is the machine; said once."""
+        """Return whether this end is one of so many that it is the machine; said once."""
         if now < self._hold_until:
             return True
-        self._deaths = {
-            name: at for name, at in self._deaths.items() if now - at <= self._services.figures.mass_within
+        self._ended_at = {
+            name: at for name, at in self._ended_at.items() if now - at <= self._services.figures.mass_within
         } | {unit.agent_id: now}
         fleet = sum(1 for unit in self._services.units.values() if unit.saved.wanted)
-        if not restart.is_mass_death(self._services.figures, tuple(self._deaths.values()), fleet, now):
+        if not restart.is_mass_death(self._services.figures, tuple(self._ended_at.values()), fleet, now):
             return False
         self._hold_until = now + self._services.figures.backoff_first
         within = f"{self._services.figures.mass_within:g} s"
         self._services.say(
-            "machine", "", f"{len(self._deaths)} of {fleet} agents ended within {within}: the machine or tmux, not they"
+            "machine",
+            "",
+            f"{len(self._ended_at)} of {fleet} agents ended within {within}: the machine or tmux, not they",
         )
-        self._deaths = {}
+        self._ended_at = {}
         return True
 
     def _wait(self, unit: Unit, delay: float, reason: str) -> None:

@@ -1,4 +1,4 @@
-"""What the commands of a host share: its tmux server, one `up` or `down` at a time, a word to its supervisor."""
+"""Give the commands of a host its tmux server, a lock for one `up` or `down`, and signals to its supervisor."""
 
 import signal
 from collections.abc import Callable
@@ -22,13 +22,13 @@ class UpError(Exception):
 
 
 def server(socket: str) -> Tmux:
-    """The tmux server of that name, with our config."""
+    """Return the tmux server of that name, with our config."""
     return Tmux(socket, config=None if socket == DEFAULT else write_config(state_home() / "tmux.conf"))
 
 
 @contextmanager
 def swarm_lock(state: StateDir, waiting: Say, limit: float = 300.0) -> "Iterator[None]":
-    """One `up` or `down` of a swarm at a time. Raises UpError when another holds it too long."""
+    """Hold the lock that lets one `up` or `down` of a swarm work at a time. Raises UpError after `limit` seconds."""
     state.create()
     held = locks.take_within(
         state.lock("_swarm"), limit, lambda: waiting("another `up` or `down` of this swarm is at work; waiting for it")
@@ -42,14 +42,14 @@ def swarm_lock(state: StateDir, waiting: Say, limit: float = 300.0) -> "Iterator
 
 
 def supervisor_alive(saved: Saved | None) -> bool:
-    """Whether the supervisor that wrote the file lives."""
+    """Return whether the supervisor that wrote the file lives."""
     if saved is None or saved.boot != state_file.boot_id() or saved.start_time is None:
         return False
     return processes.is_alive(saved.pid, saved.start_time)
 
 
 def find_supervisor(state: StateDir) -> tuple[int, float] | None:
-    """(pid, start time) of the supervisor that lives, by its file, or by its lock where that is damaged."""
+    """Return (pid, start time) of the supervisor that lives, by its file, or by its lock where that is damaged."""
     saved = state_file.load(state)
     if saved is not None and saved.start_time is not None and supervisor_alive(saved):
         return saved.pid, saved.start_time
@@ -60,7 +60,7 @@ def find_supervisor(state: StateDir) -> tuple[int, float] | None:
     return None
 
 
-def tell(state: StateDir, number: signal.Signals) -> bool:
+def signal_supervisor(state: StateDir, number: signal.Signals) -> bool:
     """Signal the supervisor; False when none lives."""
     found = find_supervisor(state)
     return found is not None and processes.signal_one(*found, number)

@@ -1,4 +1,4 @@
-"""What operators ask of a host over the bus: commands, each once, and questions about its panes."""
+"""Carry out what operators ask of a host over the bus: commands, each once, and questions about its panes."""
 
 import time
 from collections import deque
@@ -36,7 +36,7 @@ class HostCommands:
         units: dict[str, Unit],
         loop: Loop,
         link: HostLink,
-        life: Lifecycle,
+        lifecycle: Lifecycle,
         scaler: Scaler,
         state: StateDir,
         *,
@@ -44,7 +44,14 @@ class HostCommands:
         say: Callable[[str, str, str], None],
         forget: Callable[[str], None],
     ) -> None:
-        self.units, self.loop, self.link, self.life, self.scaler, self.state = units, loop, link, life, scaler, state
+        self.units, self.loop, self.link, self.lifecycle, self.scaler, self.state = (
+            units,
+            loop,
+            link,
+            lifecycle,
+            scaler,
+            state,
+        )
         self._rows, self._say, self._forget = rows, say, forget
         self._seen: deque[str] = deque(maxlen=REMEMBERED)
 
@@ -52,7 +59,7 @@ class HostCommands:
         """Take a message that may be for us."""
         body = event.body
         if isinstance(body, Scale):
-            self.scaler.wish(canonical_role(event.key), body.desired, retained=event.retained)
+            self.scaler.set_desired(canonical_role(event.key), body.desired, retained=event.retained)
             return
         if not isinstance(body, (HostControl, Query)) or event.id in self._seen:
             return
@@ -68,7 +75,7 @@ class HostCommands:
         what = " ".join(filter(None, [body.command, body.agent_id or "", *body.agent_ids, body.role or ""]))
         self._say("asked", body.agent_id or "", f"{what}, by {clean(event.sender, 80)}")
         if body.command == "scale":
-            reason = self.scaler.ask(canonical_role(body.role or ""), body.count or 0)
+            reason = self.scaler.set_minimum(canonical_role(body.role or ""), body.count or 0)
             if reason:
                 self._say("scale", "", f"not scaled: {reason}")
             return
@@ -93,17 +100,17 @@ class HostCommands:
     def _act(self, unit: Unit, body: HostControl) -> None:
         match body.command:
             case "start":
-                self.life.begin(unit, anew=True)
+                self.lifecycle.begin(unit, anew=True)
             case "stop":
                 unit.saved.wanted = False
                 unit.restarting = unit.when_idle = False
-                self.life.stop(unit, drain=True)
+                self.lifecycle.stop(unit, drain=True)
             case "restart":
                 self.restart(unit, when_idle=body.when_idle)
             case "drain" | "undrain":
                 self.order(unit, body.command, body.reason)
             case "kill":
-                self.life.kill(unit)
+                self.lifecycle.kill(unit)
             case _:
                 pass
 
@@ -118,9 +125,9 @@ class HostCommands:
         if unit.phase is not Phase.RUNNING:
             if unit.phase is Phase.STOPPING:
                 unit.restarting = True
-                unit.then.append(lambda: self.life.begin(unit, anew=True))
+                unit.then.append(lambda: self.lifecycle.begin(unit, anew=True))
             else:
-                self.life.begin(unit, anew=True)
+                self.lifecycle.begin(unit, anew=True)
             return
         if when_idle and unit.presence.active > 0:
             unit.when_idle = True
@@ -129,13 +136,13 @@ class HostCommands:
             return
         unit.when_idle = False
         unit.restarting = True
-        self.life.stop(unit, drain=True, then=lambda: self._again(unit))
+        self.lifecycle.stop(unit, drain=True, then=lambda: self._again(unit))
 
     def _again(self, unit: Unit) -> None:
         unit.restarting = False
         history: History = unit.saved.history
         unit.saved.history = msgspec.structs.replace(history, restarts=history.restarts + 1)
-        self.life.begin(unit, anew=True)
+        self.lifecycle.begin(unit, anew=True)
 
     def idle(self, unit: Unit) -> None:
         """The bus says that it has nothing to do."""
@@ -143,7 +150,7 @@ class HostCommands:
             self.restart(unit)
 
     def _rolling(self, left: list[str], *, when_idle: bool, since: float | None = None) -> None:
-        """One after another, each when the one before has registered."""
+        """Restart one after another, each when the one before has registered."""
         if not left:
             return
         unit = self.units.get(left[0])
@@ -183,7 +190,7 @@ class HostCommands:
 
 
 def paged(rows: Sequence[Any]) -> list[list[Any]]:
-    """The rows in pages that each fit a message; at least one page."""
+    """Return the rows in pages that each fit a message; at least one page."""
     pages: list[list[Any]] = [[]]
     size = 0
     for row in rows:
@@ -197,7 +204,7 @@ def paged(rows: Sequence[Any]) -> list[list[Any]]:
 
 
 def tail(path: Path, lines: int) -> list[str]:
-    """The last lines of a log as text; the file before it is read too when this one is young."""
+    """Return the last lines of a log as text; the file before it is read too when this one is young."""
     found: list[bytes] = []
     for source in (path, Path(f"{path}.1")):
         if len(found) < lines:

@@ -1,4 +1,4 @@
-"""The supervisor's end of the bus: what the swarm says, posted to its loop; what it says of its host."""
+"""Connect the supervisor to the bus: post what the swarm says to its loop, say what it reports of its host."""
 
 import time
 from collections.abc import Callable
@@ -32,7 +32,7 @@ _HEARD = (
 
 
 class HostLink:
-    """One connection for one host's supervisor. Callbacks run on the loop's thread.
+    """Keeps one connection for one host's supervisor. Callbacks run on the loop's thread.
 
     `up_since` and `echo` are monotonic: since when the link is up, and when we last heard ourselves.
     """

@@ -1,4 +1,4 @@
-"""What a host says of itself: events in its pane, the state file, and its retained status on the bus."""
+"""Report on a host: events in its pane, the state file, and its retained status on the bus."""
 
 import os
 import sys
@@ -20,7 +20,7 @@ from swarm_tui.supervisor.bus_presence import Presences
 from swarm_tui.supervisor.host_link import HostLink
 from swarm_tui.supervisor.loop import Loop
 from swarm_tui.supervisor.plan import Plan
-from swarm_tui.supervisor.state_file import Former, Saved
+from swarm_tui.supervisor.state_file import FormerBroker, Saved
 from swarm_tui.supervisor.unit import Unit
 
 EVENTS_KEPT = 40
@@ -29,24 +29,26 @@ TAIL_SAID = 6
 
 
 class HostReporter:
-    """Says each change once a turn of the loop. `crews` are the scaled roles' agents, `floors` what people asked for of
-    them; `waits_for` names whom a departure waits for; while `silent`, nothing is said on the bus; `former` is what is
-    kept for a successor."""
+    """Says each change once a turn of the loop.
+
+    `members` are the scaled roles' agents, `minimums` what people asked for of them; `waits_for` names whom a shutdown
+    waits for; while `silent`, nothing is said on the bus; `former` is what is kept for a successor.
+    """
 
     def __init__(self, plan: Plan, state: StateDir, loop: Loop, link: HostLink, presences: Presences) -> None:
         self.plan = plan
         self.units: dict[str, Unit] = presences.units
-        self.crews: dict[str, list[str]] = {}
-        self.floors: dict[str, int] = {}
+        self.members: dict[str, list[str]] = {}
+        self.minimums: dict[str, int] = {}
         self.waits_for: Callable[[], list[str]] = list
         self.silent = False
-        self.former: Former | None = None
+        self.former: FormerBroker | None = None
         self._state, self._loop, self._link, self._presences = state, loop, link, presences
         self._events: deque[dict[str, object]] = deque(maxlen=EVENTS_KEPT)
         self._started_time = processes.start_time(os.getpid())
         self._dirty = False
 
-    def go_on(self, events: list[dict[str, object]]) -> None:
+    def restore(self, events: list[dict[str, object]]) -> None:
         """Take over what a former supervisor recorded."""
         self._events.extend(events)
 
@@ -79,16 +81,16 @@ class HostReporter:
         self.publish()
 
     def rows(self) -> list[PaneStatus]:
-        """Every pane of this host, and who speaks from it without one."""
+        """Return every pane of this host, and who speaks from it without one."""
         foreign = self._presences.judge(time.monotonic())
         return [unit.row() for unit in self.units.values()] + foreign
 
     def offline(self) -> HostStatus:
-        """What the broker says of this host when it vanishes."""
+        """Return what the broker says of this host when it vanishes."""
         return HostStatus(status="offline", session=self.plan.session, socket=self.plan.socket, version=__version__)
 
     def status(self) -> HostStatus:
-        """What this host says of itself."""
+        """Return what this host says of itself."""
         return HostStatus(
             panes=[structs.replace(row, tail=row.tail[-TAIL_SAID:]) for row in self.rows()],
             session=self.plan.session,
@@ -114,8 +116,8 @@ class HostReporter:
             version=__version__,
             units={name: unit.saved for name, unit in self.units.items()},
             rows=self.rows(),
-            crews=self.crews,
-            floors=self.floors,
+            members=self.members,
+            minimums=self.minimums,
             bus_up=self._link.is_up,
             bus_reason=self._link.reason,
             stopping=self.waits_for(),

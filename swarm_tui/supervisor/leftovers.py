@@ -1,4 +1,4 @@
-"""What is left of a swarm whose plan cannot be read: its panes, locks and agents' files tell enough to end it all."""
+"""Find what is left of a swarm whose plan cannot be read: panes, locks and agents' files tell enough to end it all."""
 
 import os
 from contextlib import suppress
@@ -22,8 +22,8 @@ from swarm_tui.tmux.panes import Pane
 from swarm_tui.tmux.server import socket_folder
 
 
-def plan_of_remains(swarm: str, state: StateDir, say: Say) -> Plan | None:
-    """A plan of what is there, good for nothing but to end it; None when nothing is.
+def plan_of_leftovers(swarm: str, state: StateDir, say: Say) -> Plan | None:
+    """Return a plan of what is there, good for nothing but to end it; None when nothing is.
 
     `say` hears what could not be read, and what was found by other means.
     """
@@ -58,7 +58,7 @@ def plan_of_remains(swarm: str, state: StateDir, say: Say) -> Plan | None:
 
 
 def _panes(swarm: str, running: Running | None) -> tuple[str, list[Pane]]:
-    """The tmux server that has panes of the swarm, by their tags, and those."""
+    """Return the tmux server that has panes of the swarm, by their tags, and those panes."""
     known = running.socket if running is not None else TmuxLayout().socket
     others = [path.name for path in _files(socket_folder()) if path.name != known]
     for socket in [known, *others]:

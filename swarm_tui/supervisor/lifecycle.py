@@ -1,4 +1,4 @@
-"""Agents' processes: started in order, watched, restarted by the policy, ended step by step."""
+"""Start agents' processes in order, watch them, restart them by the policy, end them step by step."""
 
 import signal
 from collections.abc import Iterable

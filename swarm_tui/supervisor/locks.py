@@ -1,4 +1,4 @@
-"""File locks: two of anything cannot run, whatever races."""
+"""Lock files: two of anything cannot run, whatever races."""
 
 import fcntl
 import os
@@ -39,7 +39,7 @@ def release(descriptor: int) -> None:
 
 
 def is_held(path: Path) -> bool:
-    """Whether some process holds the lock now."""
+    """Return whether some process holds the lock now."""
     if not path.exists():
         return False
     held = take(path)
@@ -50,7 +50,7 @@ def is_held(path: Path) -> bool:
 
 
 def holders(path: Path) -> list[int]:
-    """The pids that hold the lock, as far as the kernel tells (Linux)."""
+    """Return the pids that hold the lock, as far as the kernel tells (Linux)."""
     with suppress(OSError):
         # The kernel's list can take 10 ms, and a restart waits for this.
         if not is_held(path):

@@ -1,4 +1,4 @@
-"""The supervisor's one thread: exits from the kernel, words from other threads, signals and timers, in turn."""
+"""Run the supervisor's one thread: exits from the kernel, calls from other threads, signals and timers, in turn."""
 
 import heapq
 import os
@@ -86,7 +86,7 @@ class Loop:
         return end
 
     def _poll(self, pid: int, call: Call) -> Call:
-        """Where the kernel offers no pidfd."""
+        """Look again and again, where the kernel offers no pidfd."""
         began = start_time(pid)
         timer: list[Timer] = []
 
@@ -135,7 +135,7 @@ class Loop:
                 self._make(call)
 
     def _notice_stall(self, limit: float | None) -> None:
-        """Whether more time went by since the last look than was waited for: then somebody stood still."""
+        """Tell `on_stall` when more time went by since the last look than was waited for."""
         asleep, now = _asleep(), time.monotonic()
         slept, self._asleep = asleep - self._asleep, asleep
         late = 0.0 if limit is None else now - self._looked - limit
@@ -156,6 +156,6 @@ class Loop:
 
 
 def _asleep() -> float:
-    """How long the machine has been suspended since boot, seconds, where the system tells."""
+    """Return the seconds that the machine has been suspended since boot, where the system tells."""
     clock = getattr(time, "CLOCK_BOOTTIME", None)
     return time.clock_gettime(clock) - time.clock_gettime(time.CLOCK_MONOTONIC) if clock is not None else 0.0

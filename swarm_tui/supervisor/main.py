@@ -1,4 +1,4 @@
-"""What the supervisor's pane runs."""
+"""Run the supervisor in its pane."""
 
 import faulthandler
 import os
@@ -14,7 +14,7 @@ from swarm_tui.supervisor import locks
 from swarm_tui.supervisor.host_access import SUPERVISOR_LOCK
 from swarm_tui.supervisor.plan import Plan, load_plan, plan_path, read_down
 from swarm_tui.supervisor.supervisor import Supervisor
-from swarm_tui.supervisor.supervisor_pane import mend
+from swarm_tui.supervisor.supervisor_pane import ensure_supervisor_pane
 from swarm_tui.tmux.control_first import ControlFirstTmux
 from swarm_tui.tmux.errors import TmuxError
 from swarm_tui.tmux.server import Tmux, write_config
@@ -67,7 +67,7 @@ def rebuild(tmux: Tmux, plan: Plan, state: StateDir) -> None:
         if read_down(state) is not None or not is_running(plan.swarm):
             return
         try:
-            mend(tmux, plan, state)
+            ensure_supervisor_pane(tmux, plan, state)
             return
         except (TmuxError, OSError):
             time.sleep(0.25)

@@ -1,4 +1,4 @@
-"""What a supervisor does by the clock: looks at its panes, judges silences, repeats its status."""
+"""Do by the clock what a supervisor does: look at its panes, judge silences, repeat its status."""
 
 import time
 from collections.abc import Callable
@@ -20,14 +20,14 @@ class PeriodicChecks:
 
     def __init__(
         self,
-        life: Lifecycle,
+        lifecycle: Lifecycle,
         link: HostLink,
         presences: Presences,
         reporter: HostReporter,
         *,
         looked: Callable[[list[Pane]], None],
     ) -> None:
-        self._services, self._life, self._link = life.services, life, link
+        self._services, self._lifecycle, self._link = lifecycle.services, lifecycle, link
         self._presences, self._reporter, self._looked = presences, reporter, looked
         self._trouble = ""
         """Why tmux does not do what it is asked; empty when it does."""
@@ -57,7 +57,7 @@ class PeriodicChecks:
             self._tmux_is("")
         except TmuxError as error:
             self._tmux_is(str(error))
-        self._life.advance()
+        self._lifecycle.advance()
 
     def _look_over(self, panes: list[Pane]) -> None:
         there = {pane.pane_id: pane for pane in self._services.agent_panes.mine(panes)}
@@ -82,7 +82,7 @@ class PeriodicChecks:
             # Its pane was closed and it outlived that: nobody can see it any more.
             self._services.say("orphan", unit.agent_id, "its pane was closed and its process lives on: it is ended")
             unit.pane_id = None
-            self._life.end_process(unit)
+            self._lifecycle.end_process(unit)
         else:
             unit.pane_id = None
 
@@ -105,12 +105,12 @@ class PeriodicChecks:
             echo=self._link.echo,
         )
         for unit in silent:
-            self._life.hung(unit)
+            self._lifecycle.hung(unit)
 
     def _repeat(self) -> None:
         self._services.loop.after(self._echo_every(), self._repeat)
         self._reporter.publish()
 
     def _echo_every(self) -> float:
-        """Often enough that our own voice tells a silent agent from a silent bus."""
+        """Return seconds, few enough that our own voice tells a silent agent from a silent bus."""
         return min(REPEAT, self._services.figures.silent_after / 4)

@@ -1,4 +1,4 @@
-"""What a host is to run: written by `up`, read by the supervisor, so that a layout edited meanwhile changes nothing."""
+"""Keep what a host is to run: `up` writes it, the supervisor reads it, so a layout edited meanwhile changes nothing."""
 
 from hashlib import sha256
 from pathlib import Path
@@ -38,23 +38,23 @@ class Plan(Struct, frozen=True, kw_only=True):
         return self.layout.tmux.socket
 
     def identity(self) -> str:
-        """Two plans with the same are the same."""
+        """Return what two plans have in common when they are the same."""
         return sha256(msgspec.json.encode(self)).hexdigest()[:16]
 
     def specs(self, state: StateDir) -> list[RunSpec]:
-        """Every agent that may run here, those of a scaled role up to its `max`, in the order of the file."""
+        """Return every agent that may run here, those of a scaled role up to its `max`, in the order of the file."""
         counts = {role: high for role, (_, high) in self.scaled().items()}
         loaded = Loaded(layout=self.layout, path=Path(self.path), workdir=Path(self.workdir))
         return run_specs(loaded, state=state, host=self.host, counts=counts)
 
     def scaled(self) -> dict[str, tuple[int, int]]:
-        """Role to (min, max), of the roles that are scaled."""
+        """Return role to (min, max), of the roles that are scaled."""
         limits = ((canonical_role(entry.role), bounds(entry)) for entry in self.layout.agents)
         return {role: limit for role, limit in limits if limit is not None}
 
 
 class DownRequest(Struct, frozen=True, kw_only=True):
-    """What `down` asks of the supervisor; the file outlives a supervisor that dies on the way."""
+    """Says what `down` asks of the supervisor; the file outlives a supervisor that dies on the way."""
 
     now: bool = False
     purge: bool = False
@@ -75,20 +75,20 @@ def save_plan(state: StateDir, plan: Plan) -> None:
 
 
 def load_plan(state: StateDir) -> Plan | None:
-    """The plan; None when there is none, or it cannot be read."""
+    """Return the plan; None when there is none, or it cannot be read."""
     try:
         return msgspec.json.decode(plan_path(state).read_bytes(), type=Plan)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return None
 
 
-def ask_down(state: StateDir, request: DownRequest) -> None:
+def request_down(state: StateDir, request: DownRequest) -> None:
     """Leave the request for the supervisor. Raises OSError."""
     write_private(down_path(state), msgspec.json.encode(request))
 
 
 def read_down(state: StateDir) -> DownRequest | None:
-    """The request to go down, when there is one."""
+    """Return the request to go down; None when there is none."""
     try:
         return msgspec.json.decode(down_path(state).read_bytes(), type=DownRequest)
     except OSError:
@@ -98,7 +98,7 @@ def read_down(state: StateDir) -> DownRequest | None:
 
 
 def differs(old: RunSpec, new: RunSpec) -> bool:
-    """Whether a running agent must be told anew; what only the dispatcher reads does not matter to the others."""
+    """Return whether a running agent must be told; what only the dispatcher reads does not matter to the others."""
     if new.role == "task-manager":
         return old != new
     plain = RunSpec(agent_id="", role="", swarm="", broker=new.broker, workdir="", state_dir="")

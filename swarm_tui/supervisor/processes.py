@@ -1,4 +1,4 @@
-"""Processes by pid and start time, never by name: are they alive, how they are told to end."""
+"""Look at and signal processes by pid and start time, never by name."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ _LINUX = Path("/proc/self/stat").exists()
 
 
 def start_time(pid: int) -> float | None:
-    """When the process started, seconds since boot (elsewhere since the epoch); None when it is gone or a zombie."""
+    """Return when the process started, seconds since boot (elsewhere since the epoch); None when gone or a zombie."""
     if not _LINUX:
         return _by_psutil(pid)
     try:
@@ -31,7 +31,7 @@ def _by_psutil(pid: int) -> float | None:
 
 
 def is_alive(pid: int | None, started: float | None = None) -> bool:
-    """Whether that very process lives; without `started`, whether any of that pid does."""
+    """Return whether that very process lives; without `started`, whether any of that pid does."""
     if not pid:
         return False
     now = start_time(pid)
@@ -62,7 +62,7 @@ def signal_group(pid: int | None, started: float | None, number: signal.Signals)
 
 
 def words(pid: int) -> list[str]:
-    """The process's command line; empty when it is gone, or the system does not tell."""
+    """Return the process's command line; empty when it is gone, or the system does not tell."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")
     except OSError:
@@ -70,7 +70,7 @@ def words(pid: int) -> list[str]:
 
 
 def memory_left() -> int:
-    """Bytes of memory that can still be used."""
+    """Return the bytes of memory that can still be used."""
     try:
         for line in Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):
@@ -83,7 +83,7 @@ def memory_left() -> int:
 
 
 def memory_of(pid: int) -> int:
-    """Bytes of memory the process holds; 0 when it is gone."""
+    """Return the bytes of memory that the process holds; 0 when it is gone."""
     try:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError, IndexError):

@@ -1,11 +1,11 @@
-"""Scaled roles: how many agents each has now, moved towards what the dispatcher or a person wishes."""
+"""Scale roles: move the number of agents that each has towards what the dispatcher or a person wishes."""
 
 import time
 from collections.abc import Callable
 
 from swarm_tui.config.model import Policy
 from swarm_tui.domain import scaling
-from swarm_tui.domain.scaling import RoleCount as CrewFacts
+from swarm_tui.domain.scaling import RoleCount
 from swarm_tui.supervisor import processes
 from swarm_tui.supervisor.loop import Call
 from swarm_tui.supervisor.unit import Phase, Unit
@@ -15,9 +15,9 @@ AGENT_MEMORY = 64 * 1024 * 1024
 
 
 class Scaler:
-    """`candidates` maps a scaled role to its agents' ids in order, up to its `max`; `crews` to those that are in.
+    """`candidates` maps a scaled role to its agents' ids in order, up to its `max`; `members` to those that are in.
 
-    `floors` are the numbers that people asked for; `before(role)` says how many agents of it run on the hosts that
+    `minimums` are the numbers that people asked for; `before(role)` says how many agents of it run on the hosts that
     come first in the alphabet: a wish is for the whole swarm, and each host makes what those leave. `elsewhere` counts
     all agents of the other hosts, because the fleet's cap is for the whole swarm too.
     """
@@ -36,9 +36,9 @@ class Scaler:
         self.units, self.policy = units, policy
         self.limits: dict[str, tuple[int, int]] = {}
         self.candidates: dict[str, list[str]] = {}
-        self.crews: dict[str, list[str]] = {}
-        self.floors: dict[str, int] = {}
-        self._wishes: dict[str, int] = {}
+        self.members: dict[str, list[str]] = {}
+        self.minimums: dict[str, int] = {}
+        self._desired: dict[str, int] = {}
         self._heard: dict[str, int] = {}
         """What was last wished over the bus, also where a person has overruled it since."""
         self._overruled: set[str] = set()
@@ -48,32 +48,32 @@ class Scaler:
         self._start, self._retire, self._say = start, retire, say
         self._before, self._elsewhere = before, elsewhere
 
-    def go_on(self, floors: dict[str, int]) -> None:
+    def restore(self, minimums: dict[str, int]) -> None:
         """Take over what people asked of a former supervisor."""
-        self.floors.update(floors)
-        self._overruled.update(floors)
+        self.minimums.update(minimums)
+        self._overruled.update(minimums)
 
-    def ask(self, role: str, desired: int) -> str:
-        """A person's wish, the least from then on; a sentence when it cannot be."""
+    def set_minimum(self, role: str, desired: int) -> str:
+        """Take a person's wish, the least from then on; return a sentence when it cannot be."""
         if role not in self.limits:
             return f"the layout gives {role} no min and max" if role else "no role is named"
-        self.floors[role] = desired
-        self._wishes.pop(role, None)
+        self.minimums[role] = desired
+        self._desired.pop(role, None)
         self._overruled.add(role)
         self._asked.add(role)
         self._said.pop(role, None)
         self.step(role)
         return ""
 
-    def wish(self, role: str, desired: int, *, retained: bool) -> None:
-        """The dispatcher's. One that only sinks from what a person has overruled brings nobody back."""
+    def set_desired(self, role: str, desired: int, *, retained: bool) -> None:
+        """Take the dispatcher's wish. One that only sinks from what a person has overruled brings nobody back."""
         former = self._heard.get(role)
         self._heard[role] = desired
         old = retained if former is None else desired <= former
         if role not in self.limits or (role in self._overruled and old):
             return
         self._overruled.discard(role)
-        self._wishes[role] = desired
+        self._desired[role] = desired
         self.step(role)
 
     def tick(self) -> None:
@@ -82,10 +82,10 @@ class Scaler:
             self.step(role)
 
     def step(self, role: str) -> None:
-        """One step of one role."""
-        if role not in self._wishes and role not in self.floors:
+        """Take one step towards what is wished of one role."""
+        if role not in self._desired and role not in self.minimums:
             return
-        wished = max(self._wishes.get(role, 0), self.floors.get(role, 0))
+        wished = max(self._desired.get(role, 0), self.minimums.get(role, 0))
         desired = max(0, wished - self._before(role))
         facts = self._facts(role)
         memory = [processes.memory_of(u.saved.pid) for u in self._members(role) if u.saved.pid]
@@ -110,13 +110,13 @@ class Scaler:
             self._asked.discard(role)
 
     def _members(self, role: str) -> list[Unit]:
-        return [self.units[name] for name in self.crews.get(role, []) if name in self.units]
+        return [self.units[name] for name in self.members.get(role, []) if name in self.units]
 
-    def _facts(self, role: str) -> CrewFacts:
+    def _facts(self, role: str) -> RoleCount:
         low, high = self.limits[role]
         members = self._members(role)
         idle = [u.agent_id for u in members if u.presence.active == 0 and not u.hung and u.phase is not Phase.STOPPING]
-        return CrewFacts(
+        return RoleCount(
             role=role,
             low=low,
             high=high,
@@ -128,7 +128,7 @@ class Scaler:
         )
 
     def _up(self, role: str, number: int, desired: int) -> None:
-        members = self.crews.setdefault(role, [])
+        members = self.members.setdefault(role, [])
         free = [name for name in self.candidates.get(role, []) if name not in members][:number]
         members += free
         for name in free:
@@ -138,6 +138,6 @@ class Scaler:
 
     def _down(self, role: str, agent_id: str, desired: int) -> None:
         self._last_down[role] = time.monotonic()
-        self.crews[role] = [name for name in self.crews.get(role, []) if name != agent_id]
-        self._say("scale", agent_id, f"{role}: down to {len(self.crews[role])}; {desired} wished")
+        self.members[role] = [name for name in self.members.get(role, []) if name != agent_id]
+        self._say("scale", agent_id, f"{role}: down to {len(self.members[role])}; {desired} wished")
         self._retire(self.units[agent_id], lambda: self.step(role))

@@ -1,4 +1,4 @@
-"""What the parts that start and end processes share."""
+"""Share what the parts that start and end processes need."""
 
 from collections.abc import Callable
 
@@ -7,11 +7,11 @@ from swarm_tui.supervisor.agent_panes import AgentPanes
 from swarm_tui.supervisor.loop import Call, Loop
 from swarm_tui.supervisor.unit import Unit
 
-Say = Callable[[str, str, str], None]
+SayEvent = Callable[[str, str, str], None]
 
 
 class Services:
-    """One host's units and the means to run them.
+    """Holds one host's units and the means to run them.
 
     `say(what, agent_id, reason)` records an event, `changed` tells that rows differ, `drain(unit)` asks an agent over
     the bus to finish and says whether it was asked, `elsewhere(agent_id)` names the other host on which one of that id
@@ -25,7 +25,7 @@ class Services:
         figures: RestartPolicy,
         units: dict[str, Unit],
         *,
-        say: Say,
+        say: SayEvent,
         changed: Call,
         drain: Callable[[Unit], bool],
         elsewhere: Callable[[str], str | None],

@@ -1,4 +1,4 @@
-"""Agents' processes begin: in the order of what they depend on, each in a pane, never a second one of an id."""
+"""Start agents' processes in the order of what they depend on, each in a pane, never a second one of an id."""
 
 import time
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from contextlib import suppress
 from swarm_tui.config.spec import keep_spec
 from swarm_tui.domain import restart
 from swarm_tui.supervisor import processes
-from swarm_tui.supervisor.agent_panes import Made
+from swarm_tui.supervisor.agent_panes import NewPane
 from swarm_tui.supervisor.services import Services
 from swarm_tui.supervisor.stray_processes import StrayProcesses
 from swarm_tui.supervisor.unit import BusPresence, Phase, Unit
@@ -20,7 +20,7 @@ class Starting:
 
     def __init__(self, services: Services, *, ended: Callable[[Unit, int], None]) -> None:
         self._services, self._ended = services, ended
-        self._squatters = StrayProcesses(services, gone=self.advance)
+        self._strays = StrayProcesses(services, gone=self.advance)
         self._retry = 0.0
         self._pausing = False
         """tmux failed a moment ago, and is left alone for another."""
@@ -48,34 +48,40 @@ class Starting:
         # Made first it is up first, wherever the layout names it.
         due.sort(key=lambda unit: unit.spec.role != "task-manager")
         try:
-            panes = self._services.agent_panes.tmux.panes()
-            if not panes:
-                self._services.lost()
+            if not self._start(due):
                 return
-            for unit in due:
-                # The look-out can be here before whoever writes them at the beginning, and a file can be damaged.
-                keep_spec(self._services.agent_panes.place.state.spec(unit.agent_id), unit.spec)
-                self._find_pane(unit, panes)
-            for unit in [unit for unit in due if unit.pane_id is not None]:
-                unit.saved.incarnation += 1
-                assert unit.pane_id is not None
-                self._started(unit, self._services.agent_panes.respawn(unit.pane_id, unit.spec, unit.saved.incarnation))
-            new = [unit for unit in due if unit.pane_id is None]
-            for unit in new:
-                unit.saved.incarnation += 1
-            if new:
-                made = self._services.agent_panes.create([(unit.spec, unit.saved.incarnation) for unit in new], panes)
-                for unit, pane in zip(new, made, strict=True):
-                    self._started(unit, pane)
-            self._retry = 0.0
         except (TmuxError, OSError) as error:
             self._retry = min(5.0, self._retry * 2 or 0.25)
             self._services.say("tmux", "", f"{error}; again in {self._retry:g} s")
             self._pausing = True
             self._services.loop.after(self._retry, self._look_and_advance)
             return
+        self._retry = 0.0
         self._services.changed()
         self._services.loop.post(self.advance)
+
+    def _start(self, due: list[Unit]) -> bool:
+        """Start them, each in its pane or a new one; False when the tmux server is gone. Raises TmuxError, OSError."""
+        panes = self._services.agent_panes.tmux.panes()
+        if not panes:
+            self._services.lost()
+            return False
+        for unit in due:
+            # A periodic check can be here before whoever writes them at the beginning, and a file can be damaged.
+            keep_spec(self._services.agent_panes.place.state.spec(unit.agent_id), unit.spec)
+            self._find_pane(unit, panes)
+        for unit in due:
+            if unit.pane_id is not None:
+                unit.saved.incarnation += 1
+                self._started(unit, self._services.agent_panes.respawn(unit.pane_id, unit.spec, unit.saved.incarnation))
+        new = [unit for unit in due if unit.pane_id is None]
+        for unit in new:
+            unit.saved.incarnation += 1
+        if new:
+            made = self._services.agent_panes.create([(unit.spec, unit.saved.incarnation) for unit in new], panes)
+            for unit, pane in zip(new, made, strict=True):
+                self._started(unit, pane)
+        return True
 
     def _look_and_advance(self) -> None:
         """After a failure some panes may be there all the same: take those over before making more."""
@@ -101,10 +107,10 @@ class Starting:
                 continue
             if not other.has_process or (condition == "registered" and not other.presence.registered):
                 return False
-        return not (self._lives_elsewhere(unit) or self._squatters.hold(unit))
+        return not (self._lives_elsewhere(unit) or self._strays.hold(unit))
 
     def _lives_elsewhere(self, unit: Unit) -> bool:
-        """Whether another host runs an agent of this id; nothing runs twice, so this one waits for that one's end."""
+        """Return whether another host runs an agent of this id: this one then waits for its end."""
         host = self._services.elsewhere(unit.agent_id)
         if host is None:
             if unit.waits_for_host:
@@ -116,7 +122,7 @@ class Starting:
             self._services.say("elsewhere", unit.agent_id, unit.saved.reason)
         return True
 
-    def _started(self, unit: Unit, made: Made) -> None:
+    def _started(self, unit: Unit, made: NewPane) -> None:
         now = time.monotonic()
         unit.saved.history = restart.started(unit.saved.history, now)
         unit.presence = BusPresence()
@@ -124,7 +130,7 @@ class Starting:
         unit.next_start = None
         self._services.say("start", unit.agent_id, f"pid {made.pid}, incarnation {unit.saved.incarnation}")
 
-    def _watch(self, unit: Unit, made: Made) -> None:
+    def _watch(self, unit: Unit, made: NewPane) -> None:
         unit.pane_id = made.pane_id
         unit.saved.pid = made.pid
         unit.saved.start_time = processes.start_time(made.pid)
@@ -141,7 +147,7 @@ class Starting:
             unit.saved.history = restart.started(unit.saved.history, began or time.monotonic())
             if pane.incarnation.isdigit():
                 unit.saved.incarnation = max(unit.saved.incarnation, int(pane.incarnation))
-        self._watch(unit, Made(pane.pane_id, pane.pid))
+        self._watch(unit, NewPane(pane.pane_id, pane.pid))
 
 
 def _uptime() -> float:

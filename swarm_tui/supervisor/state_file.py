@@ -1,10 +1,10 @@
-"""The supervisor's small state file: what tmux and the layout cannot tell its successor, and what `up` waits on."""
+"""Keep the supervisor's small state file: what tmux and the layout cannot tell its successor, and `up` waits on."""
 
 import os
 from pathlib import Path
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from swarm_tui.config.files import remove
 from swarm_tui.config.model import Broker
@@ -14,7 +14,7 @@ from swarm_tui.protocol.bodies import PaneStatus
 
 
 class SavedUnit(Struct, kw_only=True):
-    """One agent: counters and wishes. Times in `history` are of the boot's monotonic clock."""
+    """Keeps one agent's counters and wishes. Times in `history` are seconds of the boot's monotonic clock."""
 
     history: History = History()
     pid: int | None = None
@@ -30,7 +30,7 @@ class SavedUnit(Struct, kw_only=True):
     """The package's, as its own runtime says it; empty for other programs."""
 
 
-class Former(Struct, frozen=True, kw_only=True):
+class FormerBroker(Struct, frozen=True, kw_only=True):
     """The broker that the swarm was moved away from; `alone`: no other host was seen there. `port`: of one of ours."""
 
     broker: Broker
@@ -47,10 +47,10 @@ class Saved(Struct, kw_only=True):
     version: str = ""
     units: dict[str, SavedUnit] = {}
     rows: list[PaneStatus] = []
-    crews: dict[str, list[str]] = {}
-    """Of scaled roles: who is in now."""
-    floors: dict[str, int] = {}
-    """Of scaled roles: the least that a person asked for."""
+    members: dict[str, list[str]] = field(name="crews", default_factory=dict)
+    """Agents that each scaled role has now; in the file `crews`, as supervisors of other versions read it."""
+    minimums: dict[str, int] = field(name="floors", default_factory=dict)
+    """Least number of agents that a person asked for, of each scaled role; in the file `floors`."""
     bus_up: bool = False
     bus_reason: str = ""
     stopping: list[str] = []
@@ -58,7 +58,7 @@ class Saved(Struct, kw_only=True):
     events: list[dict[str, object]] = []
     plan: str = ""
     """Identifies the plan that it works by."""
-    former: Former | None = None
+    former: FormerBroker | None = None
     """What is retained there is still to be cleared."""
 
 
@@ -78,7 +78,7 @@ def save(state: StateDir, saved: Saved) -> None:
 
 
 def load(state: StateDir) -> Saved | None:
-    """What the last supervisor wrote; None when nothing, or nothing that makes sense."""
+    """Return what the last supervisor wrote; None when nothing, or nothing that makes sense."""
     try:
         return msgspec.json.decode(store_path(state).read_bytes(), type=Saved)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):

@@ -1,10 +1,12 @@
-"""Processes that live on under an agent's id without its pane: ours are ended, others' are named."""
+"""Find processes that live on under an agent's id without its pane: ours are ended, others' are named."""
 
 import signal
 import time
 
-from swarm_tui.supervisor import locks, processes
+from swarm_tui.config.paths import StateDir
+from swarm_tui.supervisor import locks, processes, state_file
 from swarm_tui.supervisor.loop import Call
+from swarm_tui.supervisor.plan import Plan
 from swarm_tui.supervisor.services import Services
 from swarm_tui.supervisor.unit import Phase, Unit
 
@@ -16,7 +18,7 @@ class StrayProcesses:
         self._services, self._gone = services, gone
 
     def hold(self, unit: Unit) -> bool:
-        """Whether another process still lives under this id; one of ours is ended, then the start goes on."""
+        """Return whether another process still lives under this id; one of ours is ended, then the start goes on."""
         saved = unit.saved
         lock = self._services.agent_panes.place.state.lock(unit.agent_id)
         found = [(pid, processes.start_time(pid)) for pid in locks.holders(lock)]
@@ -59,5 +61,35 @@ class StrayProcesses:
 
 
 def runs_spec(pid: int, spec_path: str) -> bool:
-    """Whether the process was started by us with that spec."""
+    """Return whether the process was started by us with that spec."""
     return spec_path in processes.words(pid)
+
+
+def find_orphans(plan: Plan, state: StateDir) -> list[tuple[int, float]]:
+    """Return (pid, start time) of each live process of ours under an id of the plan."""
+    saved = state_file.load(state)
+    found: dict[int, float] = {}
+    for spec in plan.specs(state):
+        for pid in locks.holders(state.lock(spec.agent_id)):
+            began = processes.start_time(pid)
+            if began is not None and runs_spec(pid, str(state.spec(spec.agent_id))):
+                found[pid] = began
+        unit = saved.units.get(spec.agent_id) if saved is not None and saved.boot == state_file.boot_id() else None
+        if unit is not None and unit.pid and unit.start_time and processes.is_alive(unit.pid, unit.start_time):
+            found[unit.pid] = unit.start_time
+    return list(found.items())
+
+
+def end_orphans(plan: Plan, state: StateDir) -> int:
+    """Send TERM, wait, send KILL; return how many there were."""
+    left = found = find_orphans(plan, state)
+    for pid, began in found:
+        processes.signal_group(pid, began, signal.SIGCONT)
+        processes.signal_group(pid, began, signal.SIGTERM)
+    end = time.monotonic() + plan.layout.supervisor.term_wait
+    while left and time.monotonic() < end:
+        time.sleep(0.02)
+        left = [(pid, began) for pid, began in left if processes.is_alive(pid, began)]
+    for pid, began in left:
+        processes.signal_group(pid, began, signal.SIGKILL)
+    return len(found)

@@ -1,4 +1,4 @@
-"""One host's supervisor: makes what runs match the plan, and can die at any time."""
+"""Supervise one host: make what runs match the plan, and be ready to die at any time."""
 
 import signal
 import threading
@@ -9,13 +9,13 @@ from swarm_tui.bus.port import BusError, Link
 from swarm_tui.client.dispatcher import prepare_session
 from swarm_tui.config.model import RunSpec
 from swarm_tui.config.paths import StateDir
-from swarm_tui.config.running import list_running
 from swarm_tui.protocol.bodies import Inbox
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.supervisor import state_file
 from swarm_tui.supervisor.adoption import Adoption
-from swarm_tui.supervisor.agent_panes import AgentPanes, Place
+from swarm_tui.supervisor.agent_panes import AgentPanes, PanePlace
+from swarm_tui.supervisor.broker_move import BrokerMove
 from swarm_tui.supervisor.broker_pane import BrokerPane
 from swarm_tui.supervisor.bus_presence import Presences
 from swarm_tui.supervisor.host_commands import HostCommands
@@ -25,12 +25,11 @@ from swarm_tui.supervisor.lifecycle import Lifecycle
 from swarm_tui.supervisor.loop import STALL, Loop
 from swarm_tui.supervisor.periodic_checks import PeriodicChecks
 from swarm_tui.supervisor.plan import Plan, load_plan, read_down
-from swarm_tui.supervisor.retained_cleanup import RetainedCleanup
-from swarm_tui.supervisor.roster import Roster
+from swarm_tui.supervisor.reconciler import Reconciler
 from swarm_tui.supervisor.scaler import Scaler
 from swarm_tui.supervisor.services import Services
-from swarm_tui.supervisor.shutdown import OrderlyShutdown, sharing
-from swarm_tui.supervisor.state_file import Former, Saved
+from swarm_tui.supervisor.shutdown import OrderlyShutdown
+from swarm_tui.supervisor.state_file import Saved
 from swarm_tui.supervisor.unit import Phase, Unit
 from swarm_tui.tmux.panes import Pane
 from swarm_tui.tmux.server import Tmux
@@ -51,9 +50,9 @@ class Supervisor:
         self._code = 0
         layout = plan.layout
         self.loop = Loop(
-            on_error=lambda error: self.reporter.mistake(error), on_stall=lambda s: self.lookout.stood_still(s)
+            on_error=lambda error: self.reporter.mistake(error), on_stall=lambda s: self.checks.stood_still(s)
         )
-        place = Place(swarm=plan.swarm, session=plan.session, tiled=layout.tmux.arrange == "tiled", state=state)
+        place = PanePlace(swarm=plan.swarm, session=plan.session, tiled=layout.tmux.arrange == "tiled", state=state)
         self.agent_panes = AgentPanes(tmux, place)
         self.presences = Presences(self.units, plan.host)
         self.link = HostLink(plan, self.loop, on_event=self._hear, on_foreign=self._hear_foreign, on_link=self._linked)
@@ -70,34 +69,35 @@ class Supervisor:
             elsewhere=self.presences.host_of,
             lost=self._tmux_lost,
         )
-        self.life = Lifecycle(services)
+        self.lifecycle = Lifecycle(services)
         self._fit_figures()
         self.scaler = Scaler(
             self.units,
             layout.policy,
-            start=lambda agent_id: self.roster.start(agent_id),
-            retire=lambda unit, then: self.roster.retire(unit, then),
+            start=lambda agent_id: self.reconciler.start(agent_id),
+            retire=lambda unit, then: self.reconciler.retire(unit, then),
             before=self.presences.before,
             elsewhere=self.presences.number_elsewhere,
             say=self.say,
         )
-        self.reporter.crews, self.reporter.floors = self.scaler.crews, self.scaler.floors
-        self.operators = HostCommands(
+        self.reporter.members, self.reporter.minimums = self.scaler.members, self.scaler.minimums
+        self.commands = HostCommands(
             self.units,
             self.loop,
             self.link,
-            self.life,
+            self.lifecycle,
             self.scaler,
             state,
             rows=self.reporter.rows,
             say=self.say,
-            forget=lambda agent_id: self.roster.forget(agent_id),
+            forget=lambda agent_id: self.reconciler.forget(agent_id),
         )
-        self.roster = Roster(
-            plan, state, self.life, self.scaler, self.link, self.presences, restart=self.operators.restart
+        self.reconciler = Reconciler(
+            plan, state, self.lifecycle, self.scaler, self.link, self.presences, restart=self.commands.restart
         )
-        self.adoption = Adoption(self.roster, self.life)
-        self.lookout = PeriodicChecks(self.life, self.link, self.presences, self.reporter, looked=self._looked)
+        self.adoption = Adoption(self.reconciler, self.lifecycle)
+        self.checks = PeriodicChecks(self.lifecycle, self.link, self.presences, self.reporter, looked=self._looked)
+        self.move = BrokerMove(services, self.reporter, plan)
         port = plan.embedded_port
         self.broker = (
             None if port is None else BrokerPane(self.loop, self.agent_panes, port, layout.supervisor, self.say)
@@ -110,9 +110,9 @@ class Supervisor:
             self.say("state", "", f"{state_file.store_path(self.state)} makes no sense: restarts are counted anew")
         saved = saved or Saved()
         if saved.boot != state_file.boot_id():
-            saved = Saved(crews=saved.crews, floors=saved.floors)
-        self.reporter.go_on(saved.events)
-        self.scaler.go_on(saved.floors)
+            saved = Saved(members=saved.members, minimums=saved.minimums)
+        self.reporter.restore(saved.events)
+        self.scaler.restore(saved.minimums)
         self.adoption.take_over(saved)
         self.loop.on_signal(signal.SIGTERM, self._asked_to_end)
         self.loop.on_signal(signal.SIGUSR2, self.reload)
@@ -130,9 +130,8 @@ class Supervisor:
                 self.broker.ensure(self._begin_all)
             else:
                 self._begin(time.monotonic() + SESSION_WAIT)
-        if saved.former is not None:
-            RetainedCleanup(self.life.services, self.plan, saved.former, done=self._moved_away).look()
-        self.lookout.start()
+        self.move.clean_up(saved.former)
+        self.checks.start()
         self.loop.run()
         self.reporter.write()
         # Whoever lost its pane must make another at once, before anything can end it.
@@ -152,7 +151,7 @@ class Supervisor:
         waits = (unit for unit in self.units.values() if unit.phase is Phase.WAITING)
         manager = next((unit.spec for unit in waits if unit.spec.role == "task-manager"), None)
         if manager is None:
-            self.roster.begin_all()
+            self.reconciler.begin_all()
         else:
             threading.Thread(target=self._prepare_session, args=(manager,), name="session", daemon=True).start()
 
@@ -163,7 +162,7 @@ class Supervisor:
         except BusError as error:
             self.loop.post(partial(self.say, "session", spec.agent_id, str(error)))
         finally:
-            self.loop.post(self.roster.begin_all)
+            self.loop.post(self.reconciler.begin_all)
 
     def reload(self) -> None:
         """The plan may have changed: apply the difference and nothing else."""
@@ -173,34 +172,21 @@ class Supervisor:
         if (plan.layout.broker, plan.embedded_port) != (self.plan.layout.broker, self.plan.embedded_port):
             self.say("change", "", "another broker: a successor takes over with it")
             if plan.layout.broker.url != self.plan.layout.broker.url:
-                alone = not (self.plan.join or self.presences.others())
-                port = self.plan.embedded_port
-                self.reporter.former = Former(broker=self.plan.layout.broker, alone=alone, port=port)
+                self.move.leave(self.plan, alone=not self._shared())
             self._code = 1
             self.loop.stop()
             return
         self.plan = self.reporter.plan = plan
-        self.life.services.figures = plan.layout.supervisor
+        self.lifecycle.services.figures = plan.layout.supervisor
         self._fit_figures()
         self.scaler.policy = plan.layout.policy
-        self.roster.apply(plan)
+        self.reconciler.apply(plan)
 
     def _fit_figures(self) -> None:
-        figures = self.life.services.figures
+        figures = self.lifecycle.services.figures
         self.agent_panes.tmux.timeout = figures.tmux_wait
         # Standing still must be noticed before anybody is judged by it.
         self.loop.stall = min(STALL, figures.silent_after / 4)
-
-    def _moved_away(self) -> None:
-        former, self.reporter.former = self.reporter.former, None
-        if former is not None and former.port is not None and former.port != self.plan.embedded_port:
-            self._let_go(former.port)
-        self.reporter.changed()
-
-    def _let_go(self, port: int) -> None:
-        """The broker of ours that the swarm was moved away from ends, unless other swarms use it."""
-        broker = BrokerPane(self.loop, self.agent_panes, port, self.life.services.figures, self.say)
-        broker.leave(sharing(port, self.plan.swarm, list_running()))
 
     def _looked(self, panes: list[Pane]) -> None:
         if self._shutdown is not None:
@@ -215,10 +201,10 @@ class Supervisor:
     def _hear(self, event: Event) -> None:
         if self._shutdown is not None and self._shutdown.hear(event):
             return
-        self.operators.hear(event)
-        strangers = len(self.presences.strangers)
+        self.commands.hear(event)
+        foreign_agents = len(self.presences.foreign_agents)
         self._moved(self.presences.hear(event, time.monotonic()))
-        if len(self.presences.strangers) != strangers:
+        if len(self.presences.foreign_agents) != foreign_agents:
             self.reporter.changed()
 
     def _hear_foreign(self, agent_id: str) -> None:
@@ -228,11 +214,11 @@ class Supervisor:
         if unit is None:
             return
         if unit.phase is Phase.STOPPING:
-            self.life.drained(unit)
+            self.lifecycle.drained(unit)
         if unit.presence.active == 0:
-            self.operators.idle(unit)
+            self.commands.idle(unit)
         if unit.presence.registered:
-            self.loop.post(self.life.advance)
+            self.loop.post(self.lifecycle.advance)
         self.reporter.changed()
 
     def _linked(self, link: Link) -> None:
@@ -247,6 +233,10 @@ class Supervisor:
         order = Inbox(command="drain", reason="its supervisor stops it")
         self.link.publish(self.link.writer.message(Kind.INBOX, order, unit.agent_id))
         return True
+
+    def _shared(self) -> bool:
+        """Return whether other hosts are in the swarm."""
+        return self.plan.join or self.presences.others()
 
     # Ending.
 
@@ -272,6 +262,16 @@ class Supervisor:
             self._shutdown.hurry(now)
             return
         purge = request is not None and request.purge
-        self._shutdown = OrderlyShutdown(self, drain=not now, purge=purge, done=self.loop.stop)
+        self._shutdown = OrderlyShutdown(
+            self.state,
+            self.lifecycle,
+            self.link,
+            self.reporter,
+            self.broker,
+            drain=not now,
+            purge=purge,
+            shared=self._shared,
+            done=self.loop.stop,
+        )
         self.reporter.waits_for = self._shutdown.waits_for
         self._shutdown.begin()

@@ -1,30 +1,46 @@
-"""The supervisor's pane, made where it is missing: by `up`, and by a supervisor whose own pane was closed."""
+"""Make the supervisor's pane where it is missing: for `up`, and for a supervisor whose own pane was closed."""
 
+import sys
 from contextlib import suppress
 from pathlib import Path
 
 from swarm_tui.config.files import remove
 from swarm_tui.config.paths import StateDir
-from swarm_tui.supervisor import locks
+from swarm_tui.supervisor import locks, state_file
 from swarm_tui.supervisor.agent_panes import CONTROL
 from swarm_tui.supervisor.broker_pane import BROKER, SUPERVISOR
 from swarm_tui.supervisor.plan import Plan
-from swarm_tui.supervisor.restart_loop import loop_argv
 from swarm_tui.tmux import commands
 from swarm_tui.tmux.server import Tmux
 
+#: Runs its arguments again and again, sooner after a kill than after a failure, until they exit with 0.
+LOOP = """\
+trap '' INT QUIT TSTP
+n=0
+while :; do
+  began=$(date +%s)
+  "$@"
+  code=$?
+  [ $code -eq 0 ] && exit 0
+  [ $code -gt 128 ] && n=0
+  [ $(($(date +%s) - began)) -ge 10 ] && n=0
+  case $n in 0) sleep 0.1 ;; 1) sleep 0.5 ;; 2) sleep 1 ;; *) sleep 3 ;; esac
+  n=$((n + 1))
+done
+"""
 
-def mend(tmux: Tmux, plan: Plan, state: StateDir) -> None:
+
+def ensure_supervisor_pane(tmux: Tmux, plan: Plan, state: StateDir) -> None:
     """Make session, control window and supervisor's pane, where they are missing. Raises TmuxError, OSError."""
     held = locks.take_within(state.lock("_mend"), 20.0)
     try:
-        _mend(tmux, plan, state)
+        _make_missing(tmux, plan, state)
     finally:
         if held is not None:
             locks.release(held)
 
 
-def _mend(tmux: Tmux, plan: Plan, state: StateDir) -> None:
+def _make_missing(tmux: Tmux, plan: Plan, state: StateDir) -> None:
     panes = tmux.panes()
     here = [pane for pane in panes if pane.session == plan.session]
     if any(pane.role == SUPERVISOR and pane.swarm == plan.swarm and not pane.dead for pane in here):
@@ -47,8 +63,6 @@ def _mend(tmux: Tmux, plan: Plan, state: StateDir) -> None:
 
 
 def _started_before(state: StateDir) -> bool:
-    from swarm_tui.supervisor import state_file
-
     return state_file.store_path(state).exists()
 
 
@@ -62,7 +76,7 @@ def _note(state: StateDir, line: str) -> None:
 
 
 def take_notes(state: StateDir) -> list[str]:
-    """What was mended since `up` was last called."""
+    """Return what was mended since `up` was last called."""
     path = _notes(state)
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -70,3 +84,9 @@ def take_notes(state: StateDir) -> list[str]:
         lines = []
     remove(path)
     return list(dict.fromkeys(lines))
+
+
+def loop_argv(swarm: str, state: StateDir) -> list[str]:
+    """Return the command line of the supervisor's pane."""
+    supervise = [sys.executable, "-m", "swarm_tui", "supervise", "--swarm", swarm, "--state", str(state.root)]
+    return ["sh", "-c", LOOP, "swarm-tui", *supervise]

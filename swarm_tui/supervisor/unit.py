@@ -1,4 +1,4 @@
-"""One agent as its supervisor sees it: what it is to be, what its process is, what the bus says."""
+"""Describe one agent as its supervisor sees it: what it is to be, what its process is, what the bus says."""
 
 import time
 from enum import StrEnum
@@ -13,7 +13,7 @@ from swarm_tui.supervisor.state_file import SavedUnit
 
 
 class Phase(StrEnum):
-    """Where its process is."""
+    """Phases of an agent's process."""
 
     WAITING = "waiting"
     """For what it depends on, or for its pane."""
@@ -25,7 +25,7 @@ class Phase(StrEnum):
 
 
 class BusPresence(Struct, kw_only=True):
-    """What the bus says of it; `heard` is on the monotonic clock."""
+    """Holds what the bus says of an agent; `heard` is in seconds of the monotonic clock."""
 
     heard: float | None = None
     registered: bool = False
@@ -37,7 +37,7 @@ class BusPresence(Struct, kw_only=True):
 
 
 class Unit:
-    """One agent of this host."""
+    """Holds one agent of this host."""
 
     def __init__(self, spec: RunSpec, saved: SavedUnit | None = None) -> None:
         self.spec = spec
@@ -62,7 +62,7 @@ class Unit:
 
     @property
     def is_own(self) -> bool:
-        """Whether its process is our runtime, which answers SIGUSR1 with what its threads do."""
+        """Return whether its process is our runtime, which answers SIGUSR1 with what its threads do."""
         return self.spec.command is None or self.spec.wrap
 
     @property
@@ -81,7 +81,7 @@ class Unit:
             self.unwatch = None
 
     def state(self) -> str:
-        """Its state in one word, as people read it."""
+        """Return its state in one word, as people read it."""
         if self.phase is Phase.RUNNING:
             return self._running_state()
         if self.phase is Phase.STOPPING:
@@ -104,7 +104,7 @@ class Unit:
         return AgentState.BUSY if self.presence.active else AgentState.ONLINE
 
     def row(self) -> PaneStatus:
-        """What host status, `up` and `status` show of it."""
+        """Return what host status, `up` and `status` show of it."""
         saved = self.saved
         ended = not self.has_process
         return PaneStatus(
@@ -125,5 +125,5 @@ class Unit:
 
 
 def wall(monotonic: float) -> float:
-    """A monotonic time as seconds since the epoch."""
+    """Return a monotonic time as seconds since the epoch."""
     return time.time() + (monotonic - time.monotonic())

@@ -1,4 +1,4 @@
-"""How a swarm comes up on this host, or goes on: the command only parses, calls this, and prints."""
+"""Bring a swarm up on this host, or adopt it: the command only parses, calls this, and prints."""
 
 import signal
 import time
@@ -17,14 +17,14 @@ from swarm_tui.config.running import Running, load_running, save_running
 from swarm_tui.protocol.bodies import PaneStatus
 from swarm_tui.supervisor import processes, state_file
 from swarm_tui.supervisor.broker_choice import Choice, NoBrokerError, choose_broker
-from swarm_tui.supervisor.host_access import Say, UpError, server, supervisor_alive, tell
+from swarm_tui.supervisor.host_access import Say, UpError, server, signal_supervisor, supervisor_alive
 from swarm_tui.supervisor.plan import Plan, differs, down_path, load_plan, save_plan
-from swarm_tui.supervisor.supervisor_pane import mend, take_notes
+from swarm_tui.supervisor.supervisor_pane import ensure_supervisor_pane, take_notes
 from swarm_tui.tmux.server import check_version
 
 
 class Prepared(Struct, frozen=True, kw_only=True):
-    """What `up` would do. `running`: the swarm is up and is adopted."""
+    """Says what `up` would do. `running`: the swarm is up and is adopted."""
 
     plan: Plan
     state: StateDir
@@ -33,7 +33,7 @@ class Prepared(Struct, frozen=True, kw_only=True):
 
 
 def make_plan(loaded: Loaded, choice: Choice, *, host: str, join: bool) -> Plan:
-    """The plan of a layout."""
+    """Return the plan of a layout."""
     return Plan(
         layout=loaded.layout,
         path=str(loaded.path),
@@ -81,7 +81,7 @@ def _choice(loaded: Loaded, old: Plan | None) -> Choice:
 
 
 def difference(old: Plan | None, new: Plan, state: StateDir) -> list[str]:
-    """What a changed layout changes, a line for each agent."""
+    """Return what a changed layout changes, a line for each agent."""
     if old is None:
         return []
     before = {spec.agent_id: spec for spec in old.specs(state)}
@@ -122,13 +122,13 @@ def bring_up(ready: Prepared, say: Say) -> None:
             cwd=known.cwd if known else str(Path.cwd()),
         )
     )
-    mend(tmux, plan, state)
+    ensure_supervisor_pane(tmux, plan, state)
     for line in take_notes(state):
         say(line)
     if version := renew_supervisor(state):
         say(f"the supervisor was of {version}; one of {__version__} goes on with its agents")
     else:
-        tell(state, signal.SIGUSR2)
+        signal_supervisor(state, signal.SIGUSR2)
 
 
 def forget_ended(state: StateDir) -> None:
@@ -149,14 +149,14 @@ def renew_supervisor(state: StateDir) -> str:
 
 
 def of_another_version(state: StateDir) -> dict[str, str]:
-    """The agents that run and are of another version of the package, with theirs."""
+    """Return the agents that run and are of another version of the package, each with its version."""
     saved = state_file.load(state)
     units = saved.units.items() if saved is not None else ()
     return {name: unit.version for name, unit in units if unit.pid and unit.version not in ("", __version__)}
 
 
 class Wait(Struct, kw_only=True):
-    """How far a start is: who has registered, who has not, and who never will."""
+    """Says how far a start is: who has registered, who has not, and who never will."""
 
     ready: list[str] = []
     missing: list[PaneStatus] = []

@@ -1,4 +1,4 @@
-"""How a person's terminal becomes a pane: zoomed, and theirs again when they detach."""
+"""Turn a person's terminal into a pane: zoomed, and theirs again when they detach."""
 
 import os
 import shlex
@@ -15,7 +15,7 @@ _NOT_REACHED, _NOT_FOUND = 255, 127
 
 
 def is_inside(tmux: Tmux, environ: Mapping[str, str] | None = None) -> bool:
-    """Whether this process runs in a pane of that very server: attaching would nest, so the client switches."""
+    """Return whether this process runs in a pane of that very server: attaching would nest, so the client switches."""
     current = (os.environ if environ is None else environ).get("TMUX", "").partition(",")[0]
     if not current:
         return False
@@ -29,7 +29,7 @@ def is_inside(tmux: Tmux, environ: Mapping[str, str] | None = None) -> bool:
 def attach_argv(
     socket: str, session: str, pane_id: str | None = None, *, inside: bool = False, back: str = "L"
 ) -> list[str]:
-    """The command line that shows the session, or one pane of it zoomed; `inside`: from a pane of the same server.
+    """Return the command line that shows the session, or one pane of it zoomed; `inside`: from a pane of that server.
 
     `back` is the key after the prefix that then goes back: L to another session, l to another window of this one.
     """
@@ -52,7 +52,7 @@ def _key_back(tmux: Tmux, session: str) -> str:
 
 
 def attach_environ(environ: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment for `attach_argv`: without TMUX, or tmux refuses to nest in another server."""
+    """Return the environment for `attach_argv`: without TMUX, or tmux refuses to nest in another server."""
     kept = dict(os.environ if environ is None else environ)
     kept.pop("TMUX", None)
     kept.pop("TMUX_PANE", None)
@@ -72,7 +72,7 @@ def attach(tmux: Tmux, session: str, pane_id: str | None = None) -> int:
 
 
 def far_argv(address: str, swarm: str, agent_id: str) -> list[str]:
-    """The command line that attaches on another host. Raises ValueError for an address that is none."""
+    """Return the command line that attaches on another host. Raises ValueError for an address that is none."""
     if not is_address(address):
         raise ValueError(f"{address[:60]!r} is no address for ssh")
     return ["ssh", "-t", "--", address, shlex.join(["swarm-tui", "attach", "--swarm", swarm, agent_id])]

@@ -1,4 +1,4 @@
-"""tmux commands that make, tag and log panes: each returns a list that one call runs whole."""
+"""Build tmux commands that make, tag and log panes: each function returns a list that one call runs whole."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ Commands = list[list[str]]
 
 
 def program(argv: Sequence[str]) -> list[str]:
-    """`argv` as a pane's own first process: a single word would go through a shell."""
+    """Return `argv` as a pane's own first process: a single word would go through a shell."""
     return list(argv) if len(argv) > 1 else ["env", *argv]
 
 
@@ -23,12 +23,12 @@ def tags(target: str | None, values: Mapping[str, str]) -> Commands:
 
 
 def agent_tags(swarm: str, agent_id: str, role: str, incarnation: int) -> dict[str, str]:
-    """The tags of an agent's pane."""
+    """Return the tags of an agent's pane."""
     return {SWARM: swarm, AGENT: agent_id, ROLE: role, INCARNATION: str(incarnation)}
 
 
 def control_tags(swarm: str, role: str, port: int | None = None) -> dict[str, str]:
-    """The tags of a pane of the control window; `role` is `supervisor` or `broker`."""
+    """Return the tags of a pane of the control window; `role` is `supervisor` or `broker`."""
     return {SWARM: swarm, ROLE: role} | ({PORT: str(port)} if port else {})
 
 
@@ -41,12 +41,12 @@ def log_to(path: Path, target: str | None = None) -> Commands:
 
 
 def keep_dead(target: str | None = None) -> Commands:
-    """The pane stays when its process ends, so that its last words can be read and it can be respawned."""
+    """Keep the pane when its process ends, so that its last words can be read and it can be respawned."""
     return [["set-option", "-p", *(["-t", target] if target else []), "remain-on-exit", "on"]]
 
 
 def new_session(session: str, window: str, argv: Sequence[str], cwd: str) -> Commands:
-    """A detached session whose first window runs `argv`; prints the pane's id and pid."""
+    """Make a detached session whose first window runs `argv`; prints the pane's id and pid."""
     size = ["-x", str(WIDTH), "-y", str(HEIGHT)]
     where = ["-s", session, "-n", window, "-c", cwd]
     return [
@@ -55,13 +55,13 @@ def new_session(session: str, window: str, argv: Sequence[str], cwd: str) -> Com
 
 
 def new_window(session: str, window: str, argv: Sequence[str], cwd: str) -> Commands:
-    """A window that runs `argv`, made the current one of the list; prints the pane's id and pid."""
+    """Make a window that runs `argv`, made the current one of the list; prints the pane's id and pid."""
     return [["new-window", "-t", f"={session}:", "-n", window, "-c", cwd, "-P", "-F", IDENTITY, "--", *program(argv)]]
 
 
 def split(target: str | None, argv: Sequence[str], cwd: str, *, tiled: bool = True, stay: bool = False) -> Commands:
-    """One more pane beside `target` (without one, beside what the same list has just made), tiled again so that the
-    next split finds room (`stay`: left as it is); prints the pane's id and pid."""
+    """Make one more pane beside `target` (without one, beside what the same list has just made), tiled again so that
+    the next split finds room (`stay`: left as it is); prints the pane's id and pid."""
     where = ["-t", target] if target else []
     again = [] if stay else [["select-layout", "tiled" if tiled else "even-vertical"]]
     return [
@@ -71,5 +71,5 @@ def split(target: str | None, argv: Sequence[str], cwd: str, *, tiled: bool = Tr
 
 
 def respawn(pane_id: str, argv: Sequence[str], cwd: str) -> Commands:
-    """The same pane with a new process; what tmux still thinks alive in it is killed."""
+    """Give the same pane a new process; what tmux still thinks alive in it is killed."""
     return [["respawn-pane", "-k", "-t", pane_id, "-c", cwd, "--", *program(argv)]]

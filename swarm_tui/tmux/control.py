@@ -1,4 +1,4 @@
-"""One `tmux -C` client: commands without a process each, and a word for every pane that prints."""
+"""Drive one `tmux -C` client: commands without a process each, and a word for every pane that prints."""
 
 import queue
 import subprocess
@@ -17,7 +17,7 @@ LONGEST_WAIT = 5.0
 GONE = "the control client is gone"
 
 
-class _Asked(Struct):
+class _Pending(Struct):
     """A command on its way: its answer goes into `answer` as (ok, lines)."""
 
     answer: "queue.SimpleQueue[tuple[bool, list[str]]]"
@@ -27,7 +27,7 @@ class _Asked(Struct):
 
 
 def quoted(argument: str) -> str:
-    """An argument as tmux's command language takes it unchanged."""
+    """Return an argument as tmux's command language takes it unchanged."""
     if argument and all(c.isalnum() or c in "-_./:,@%=+" for c in argument) and argument[0] not in "%-=":
         return argument
     escaped = argument.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$")
@@ -55,8 +55,8 @@ class ControlClient:
         self._on_output, self._on_gone = on_output, on_gone
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
-        self._asked: deque[_Asked] = deque()
-        self._overdue: _Asked | None = None
+        self._asked: deque[_Pending] = deque()
+        self._overdue: _Pending | None = None
         """A command whose answer was not waited for any longer."""
         self._closing = threading.Event()
         self._up = threading.Event()
@@ -65,7 +65,7 @@ class ControlClient:
 
     @property
     def is_up(self) -> bool:
-        """Whether the client is connected."""
+        """Return whether the client is connected."""
         return self._up.is_set()
 
     def wait_up(self, timeout: float) -> bool:
@@ -73,14 +73,14 @@ class ControlClient:
         return self._up.wait(timeout)
 
     def command(self, *argv: str, timeout: float = 5.0) -> list[str]:
-        """The lines one command printed. Raises TmuxError, NoServerError (not connected), TmuxTimeoutError."""
+        """Return the lines one command printed. Raises TmuxError, NoServerError (not connected), TmuxTimeoutError."""
         return self.commands([argv], timeout=timeout)[0]
 
     def commands(self, many: Sequence[Sequence[str]], timeout: float = 5.0) -> list[list[str]]:
-        """What several commands printed, sent at once. Raises as `command` does, for the first that failed."""
+        """Return what several commands printed, sent at once. Raises as `command` does, for the first that failed."""
         end = time.monotonic() + timeout
         self._catch_up(end)
-        asked = [_Asked(queue.SimpleQueue()) for _ in many]
+        asked = [_Pending(queue.SimpleQueue()) for _ in many]
         text = "".join(" ".join(quoted(argument) for argument in argv) + "\n" for argv in many)
         with self._lock:
             process = self._process
@@ -104,7 +104,7 @@ class ControlClient:
                 raise TmuxTimeoutError("tmux has not answered for some time") from None
             self._overdue = None
 
-    def _answer(self, one: _Asked, argv: Sequence[str], end: float) -> list[str]:
+    def _answer(self, one: _Pending, argv: Sequence[str], end: float) -> list[str]:
         try:
             ok, lines = one.answer.get(timeout=max(0.0, end - time.monotonic()))
         except queue.Empty:
@@ -117,13 +117,13 @@ class ControlClient:
         return lines
 
     def capture(self, pane_id: str, *, colours: bool = True, history: int = 0, timeout: float = 5.0) -> list[str]:
-        """What the pane shows, a string a row, after `history` rows of what scrolled away. Raises as `command` does."""
+        """Return what a pane shows, a string a row, after `history` rows that scrolled off. Raises as `command`."""
         return self.capture_many([pane_id], colours=colours, history=history, timeout=timeout)[0]
 
     def capture_many(
         self, pane_ids: Sequence[str], *, colours: bool = True, history: int = 0, timeout: float = 5.0
     ) -> list[list[str]]:
-        """What several panes show, asked for at once."""
+        """Return what several panes show, asked for at once."""
         flags = [*(["-e"] if colours else []), *(["-S", f"-{history}"] if history else [])]
         return self.commands([["capture-pane", "-p", *flags, "-t", pane_id] for pane_id in pane_ids], timeout=timeout)
 
@@ -154,7 +154,7 @@ class ControlClient:
             pause = 0.1 if time.monotonic() - began > LONGEST_WAIT else min(LONGEST_WAIT, max(0.1, pause * 2))
 
     def _live(self) -> str:
-        """One connection, from its start to its end; why it ended."""
+        """Keep one connection, from its start to its end; return why it ended."""
         flags = "ignore-size" if self._on_output is not None else "ignore-size,no-output"
         argv = [*self.tmux.base, "-C", "attach-session", "-f", flags, "-t", f"={self.session}"]
         try:
@@ -171,20 +171,20 @@ class ControlClient:
         with self._lock:
             self._process = process
             # The attach itself is answered like a command.
-            self._asked.append(_Asked(queue.SimpleQueue()))
+            self._asked.append(_Pending(queue.SimpleQueue()))
             if self._closing.is_set() and process.stdin is not None:
                 process.stdin.close()
         assert process.stdout is not None
         reason = "the session is gone"
         with process.stdout as stream:
-            current: _Asked | None = None
+            current: _Pending | None = None
             for raw in stream:
                 current, said = self._line(raw.rstrip(b"\n"), current)
                 reason = said or reason
         process.wait()
         return reason
 
-    def _line(self, raw: bytes, current: _Asked | None) -> tuple[_Asked | None, str]:
+    def _line(self, raw: bytes, current: _Pending | None) -> tuple[_Pending | None, str]:
         if current is not None:
             return self._inside(raw, current), ""
         if raw.startswith((b"%output ", b"%extended-output ")):
@@ -193,14 +193,14 @@ class ControlClient:
         elif raw.startswith(b"%begin "):
             # Only answers to this client's own commands carry flag 1.
             ours = raw.endswith(b" 1") or not self._up.is_set()
-            asked = self._asked.popleft() if ours and self._asked else _Asked(queue.SimpleQueue())
+            asked = self._asked.popleft() if ours and self._asked else _Pending(queue.SimpleQueue())
             asked.mark = raw[len(b"%begin ") :]
             return asked, ""
         elif raw.startswith(b"%exit"):
             return None, raw[5:].decode("utf-8", "replace").strip() or "the session is gone"
         return None, ""
 
-    def _inside(self, raw: bytes, current: _Asked) -> _Asked | None:
+    def _inside(self, raw: bytes, current: _Pending) -> _Pending | None:
         if raw in (b"%end " + current.mark, b"%error " + current.mark):
             ok = raw.startswith(b"%end ")
             current.answer.put((ok, current.lines))

@@ -1,4 +1,4 @@
-"""tmux over one control client while it lives, and by plain commands whenever it does not."""
+"""Command tmux over one control client while it lives, and by plain commands whenever it does not."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -46,7 +46,7 @@ class ControlFirstTmux(Tmux):
         return self._in_time(ask, self.timeout if timeout is None else timeout)
 
     def run_each(self, many: Sequence[Sequence[str]]) -> list[str]:
-        """Commands that need not be one list, sent at once; the lines that all of them printed."""
+        """Run commands that need not be one list, sent at once; return the lines that all of them printed."""
 
         def ask(client: ControlClient | None, limit: float) -> list[str]:
             if client is not None:

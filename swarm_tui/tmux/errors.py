@@ -1,4 +1,4 @@
-"""What can go wrong with tmux, told apart: a caller must never read a failure as an empty answer."""
+"""Tell apart what can go wrong with tmux: a caller must never read a failure as an empty answer."""
 
 
 class TmuxError(Exception):

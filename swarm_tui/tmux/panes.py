@@ -1,6 +1,11 @@
-"""What tmux says of its panes: one listing, read without guessing."""
+"""Read what tmux says of its panes: one listing, without guessing."""
+
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
+
+if TYPE_CHECKING:
+    import libtmux
 
 SWARM, AGENT, ROLE, INCARNATION, PORT = "@swarm", "@agent", "@role", "@incarnation", "@port"
 
@@ -32,7 +37,7 @@ FORMAT = (
 
 
 class Pane(Struct, frozen=True, kw_only=True):
-    """One pane. `server_pid` is the tmux server's; `logged`: what it prints is copied to a file.
+    """Describes one pane. `server_pid` is the tmux server's; `logged`: what it prints is copied to a file.
 
     Of a dead pane `status` or `signal` is set, or neither is known.
     """
@@ -98,3 +103,22 @@ def parse_pane(line: str) -> Pane | None:
         role=free[2],
         swarm=rest.decode("utf-8", "replace"),
     )
+
+
+def panes_by_libtmux(socket: str) -> dict[str, dict[str, int]]:
+    """Return session → window → number of its panes that carry an agent's tag, as libtmux sees them.
+
+    Empty when the server has none or is not there. libtmux's calls have no time limit: first ask by one of ours.
+    """
+    import libtmux  # Only `doctor` pays for it.
+
+    return {
+        session.session_name or "": {
+            window.window_name or "": sum(1 for pane in window.panes if _tag(pane)) for window in session.windows
+        }
+        for session in libtmux.Server(socket_name=socket).sessions
+    }
+
+
+def _tag(pane: "libtmux.Pane") -> str:
+    return "".join(pane.cmd("show-options", "-p", "-q", "-v", "@agent").stdout)

@@ -1,4 +1,4 @@
-"""One tmux server, by plain commands: each call has a time limit, and says whether it failed or found nothing."""
+"""Command one tmux server: each call has a time limit, and says whether it failed or found nothing."""
 
 import os
 import re
@@ -49,7 +49,7 @@ _KEEP = re.compile(
 
 
 def version() -> tuple[int, int]:
-    """The installed tmux's version. Raises TmuxMissingError with what to do."""
+    """Return the installed tmux's version. Raises TmuxMissingError with what to do."""
     if shutil.which("tmux") is None:
         raise TmuxMissingError("tmux is not installed: sudo apt-get install tmux (or your system's way)")
     try:
@@ -61,7 +61,7 @@ def version() -> tuple[int, int]:
 
 
 def check_version() -> tuple[int, int]:
-    """The version, when it is new enough. Raises TmuxMissingError with what to do."""
+    """Return the version, when it is new enough. Raises TmuxMissingError with what to do."""
     found = version()
     if found < OLDEST:
         wanted, have = ".".join(map(str, OLDEST)), ".".join(map(str, found))
@@ -70,12 +70,12 @@ def check_version() -> tuple[int, int]:
 
 
 def literal(argument: str) -> str:
-    """An argument as tmux takes it unchanged: a trailing `;` would end the command."""
+    """Return an argument as tmux takes it unchanged: a trailing `;` would end the command."""
     return argument[:-1] + "\\;" if argument.endswith(";") else argument
 
 
 def chain(commands: Iterable[Sequence[str]]) -> list[str]:
-    """Several commands as one list, which tmux runs without anything between."""
+    """Return several commands as one list, which tmux runs without anything between."""
     argv: list[str] = []
     for command in commands:
         if argv:
@@ -113,21 +113,21 @@ class Tmux:
 
     @property
     def argv(self) -> list[str]:
-        """What a person types before a tmux command to reach this server."""
+        """Return what a person types before a tmux command to reach this server."""
         return ["tmux"] if self.socket == DEFAULT else ["tmux", "-L", self.socket]
 
     @property
     def base(self) -> list[str]:
-        """The beginning of every command line, flags included."""
+        """Return the beginning of every command line, flags included."""
         return list(self._base)
 
     @property
     def environ(self) -> dict[str, str]:
-        """The environment its commands run in."""
+        """Return the environment its commands run in."""
         return dict(self._environ)
 
     def run(self, *argv: str, timeout: float | None = None) -> list[str]:
-        """The lines one command printed. Raises TmuxError, NoServerError or TmuxTimeoutError."""
+        """Return the lines one command printed. Raises TmuxError, NoServerError or TmuxTimeoutError."""
         limit = self.timeout if timeout is None else timeout
         try:
             done = subprocess.run(
@@ -151,15 +151,15 @@ class Tmux:
         return done.stdout.decode("utf-8", "surrogateescape").splitlines()
 
     def run_list(self, commands: Iterable[Sequence[str]], timeout: float | None = None) -> list[str]:
-        """Several commands as one list: all of it reaches the server, or nothing does."""
+        """Run several commands as one list: all of it reaches the server, or nothing does."""
         return self.run(*chain(commands), timeout=timeout)
 
     def run_each(self, many: Sequence[Sequence[str]]) -> list[str]:
-        """Commands that need not be one list; the lines that all of them printed."""
+        """Run commands that need not be one list; return the lines that all of them printed."""
         return self.run_list(many)
 
     def panes(self) -> list[Pane]:
-        """Every pane of the server; empty only when no server runs. Raises TmuxError when that is not known."""
+        """Return every pane of the server; empty only when no server runs. Raises TmuxError when that is not known."""
         try:
             lines = self.run("list-panes", "-a", "-F", FORMAT)
         except NoServerError:
@@ -170,11 +170,11 @@ class Tmux:
         return [pane for pane in found if pane is not None]
 
     def has_session(self, name: str) -> bool:
-        """Whether a session of exactly that name is there. Raises TmuxError when that is not known."""
+        """Return whether a session of exactly that name is there. Raises TmuxError when that is not known."""
         return any(pane.session == name for pane in self.panes())
 
     def capture(self, pane_id: str, lines: int = 20) -> list[str]:
-        """The last `lines` lines that are not empty of what the pane shows; empty when it is gone.
+        """Return the last `lines` lines that are not empty of what the pane shows; empty when it is gone.
 
         What scrolled away is left out: a pane that was respawned has there what its former processes printed. One line
         is not, because tmux makes room by it for its word that the process ended.
@@ -187,7 +187,7 @@ class Tmux:
 
 
 def socket_folder() -> Path:
-    """Where this user's tmux servers have their sockets."""
+    """Return the folder of this user's tmux sockets."""
     return Path(os.environ.get("TMUX_TMPDIR") or "/tmp") / f"tmux-{os.getuid()}"
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from swarm_tui.supervisor import processes, state_file
 from swarm_tui.supervisor.broker_pane import listens
-from swarm_tui.supervisor.plan import DownRequest, ask_down
-from swarm_tui.tmux.libtmux_view import agent_panes
+from swarm_tui.supervisor.plan import DownRequest, request_down
+from swarm_tui.tmux.panes import panes_by_libtmux
 from tests.conftest import RealBroker
 from tests.e2e.supervisor_ground import Swarm, light, own, retained, sleeper
 from tests.wait import until
@@ -26,7 +26,7 @@ def test_a_swarm_lives_and_leaves_nothing(make: Make, free_port: int) -> None:
     first, panes = swarm.pids(), swarm.panes()
     assert set(first) == {"boss", "a", "b"}
     assert {name: pane.pid for name, pane in panes.items()} == first
-    assert agent_panes(swarm.socket) == {swarm.name: {"control": 0, "agents": 3}}
+    assert panes_by_libtmux(swarm.socket) == {swarm.name: {"control": 0, "agents": 3}}
 
     assert "goes on" in swarm.up()
     assert swarm.pids() == first
@@ -268,7 +268,7 @@ def test_up_finishes_a_down_that_was_broken_off(make: Make, real_broker: RealBro
     swarm = make(real_broker.port, [sleeper("a")])
     swarm.up(fails=True, wait="0")
     first = swarm.await_row("a", lambda row: row.pid is not None).pid
-    ask_down(swarm.state, DownRequest(now=True))
+    request_down(swarm.state, DownRequest(now=True))
     assert "finished first" in swarm.up(fails=True, wait="0")
     assert swarm.await_row("a", lambda row: row.pid is not None).pid != first
     assert [pane.pid for pane in swarm.panes().values()] == list(swarm.pids().values())

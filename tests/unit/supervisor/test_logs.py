@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from swarm_tui.config.paths import StateDir
-from swarm_tui.supervisor import agent_panes as crews
-from swarm_tui.supervisor.agent_panes import AgentPanes, Place
+from swarm_tui.supervisor import agent_panes as agent_panes_module
+from swarm_tui.supervisor.agent_panes import AgentPanes, PanePlace
 from swarm_tui.supervisor.host_commands import tail
 from swarm_tui.tmux.panes import Pane
 from swarm_tui.tmux.server import Tmux
@@ -37,7 +37,7 @@ def test_the_end_of_a_log_is_told_as_it_was_read(tmp_path: Path) -> None:
 
 def test_a_log_is_kept_and_begun_anew(ticking: Tmux, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     state = StateDir(tmp_path / "state").create()
-    agent_panes, log = AgentPanes(ticking, Place(swarm="s", session="s", tiled=True, state=state)), state.log("a")
+    agent_panes, log = AgentPanes(ticking, PanePlace(swarm="s", session="s", tiled=True, state=state)), state.log("a")
 
     def pane() -> Pane:
         return ticking.panes()[0]
@@ -59,7 +59,7 @@ def test_a_log_is_kept_and_begun_anew(ticking: Tmux, tmp_path: Path, monkeypatch
     log.write_text("")
     keep()
     until(grows, what="ticks although the copier had ended")
-    monkeypatch.setattr(crews, "LOG_LIMIT", 1)
+    monkeypatch.setattr(agent_panes_module, "LOG_LIMIT", 1)
     keep()
     assert "tick" in Path(f"{log}.1").read_text()
     until(grows, what="ticks in a new file where the old one was large")

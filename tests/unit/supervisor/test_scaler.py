@@ -30,7 +30,7 @@ class Host:
         )
         self.scaler.limits = {"testing": (1, 4)}
         self.scaler.candidates = {"testing": NAMES}
-        self.scaler.crews = {"testing": NAMES[:1]}
+        self.scaler.members = {"testing": NAMES[:1]}
         self.start(NAMES[0])
 
     def start(self, agent_id: str) -> None:
@@ -53,33 +53,33 @@ def host(monkeypatch: pytest.MonkeyPatch) -> Host:
 
 
 def test_the_dispatchers_wish_rises_and_sinks(host: Host) -> None:
-    host.scaler.wish("testing", 3, retained=False)
+    host.scaler.set_desired("testing", 3, retained=False)
     assert host.number() == 3
-    host.scaler.wish("testing", 2, retained=False)
+    host.scaler.set_desired("testing", 2, retained=False)
     assert host.number() == 2
     assert ["up by 2" in line or "down to 2" in line for line in host.said] == [True, True]
 
 
 def test_a_wish_that_only_sinks_brings_nobody_back_that_a_person_let_go(host: Host) -> None:
-    host.scaler.wish("testing", 4, retained=False)
-    assert host.scaler.ask("testing", 1) == ""
+    host.scaler.set_desired("testing", 4, retained=False)
+    assert host.scaler.set_minimum("testing", 1) == ""
     assert host.number() == 1
-    host.scaler.wish("testing", 3, retained=False)
+    host.scaler.set_desired("testing", 3, retained=False)
     assert host.number() == 1
-    host.scaler.wish("testing", 4, retained=False)
+    host.scaler.set_desired("testing", 4, retained=False)
     assert host.number() == 4
 
 
 def test_what_a_person_asked_for_outlives_the_supervisor(host: Host) -> None:
-    host.scaler.go_on({"testing": 2})
-    host.scaler.wish("testing", 4, retained=True)
+    host.scaler.restore({"testing": 2})
+    host.scaler.set_desired("testing", 4, retained=True)
     host.scaler.tick()
     assert host.number() == 2
 
 
 def test_hosts_share_a_wish(host: Host) -> None:
     host.others = 3
-    host.scaler.ask("testing", 5)
+    host.scaler.set_minimum("testing", 5)
     assert host.number() == 2
     host.others = 0
     host.scaler.tick()
@@ -87,15 +87,15 @@ def test_hosts_share_a_wish(host: Host) -> None:
 
 
 def test_what_limits_is_said_each_time_a_person_asks(host: Host) -> None:
-    host.scaler.ask("testing", 9)
-    host.scaler.ask("testing", 9)
+    host.scaler.set_minimum("testing", 9)
+    host.scaler.set_minimum("testing", 9)
     assert sum("1 to 4" in line for line in host.said) == 2
-    assert "no min and max" in host.scaler.ask("docs", 2)
+    assert "no min and max" in host.scaler.set_minimum("docs", 2)
 
 
 def test_memory_and_the_fleets_cap_stop_it_and_are_said(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "memory_left", lambda: 300 << 20)
-    host.scaler.wish("testing", 4, retained=False)
+    host.scaler.set_desired("testing", 4, retained=False)
     assert host.number() == 1
     assert "memory" in host.said[-1]
     monkeypatch.setattr(processes, "memory_left", lambda: 8 << 30)

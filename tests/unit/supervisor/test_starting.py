@@ -10,7 +10,7 @@ import pytest
 from swarm_tui.config.model import Broker, RestartPolicy, RunSpec
 from swarm_tui.config.paths import StateDir
 from swarm_tui.config.spec import read_spec, write_spec
-from swarm_tui.supervisor.agent_panes import AgentPanes, Place
+from swarm_tui.supervisor.agent_panes import AgentPanes, PanePlace
 from swarm_tui.supervisor.lifecycle import Lifecycle
 from swarm_tui.supervisor.loop import Loop
 from swarm_tui.supervisor.services import Services
@@ -63,7 +63,7 @@ def real() -> Iterator[Tmux]:
 @pytest.mark.parametrize("tiled", [True, False])
 def test_many_panes_are_made_in_lists_that_tmux_takes(real: Tmux, tmp_path: Path, tiled: bool) -> None:
     state = StateDir(tmp_path / ("a-rather-long-name-of-a-folder" * 3)).create()
-    agent_panes = AgentPanes(real, Place(swarm="many", session="s", tiled=tiled, state=state))
+    agent_panes = AgentPanes(real, PanePlace(swarm="many", session="s", tiled=tiled, state=state))
     new = [(spec(number, tmp_path), 1) for number in range(30)]
     made = agent_panes.create(new, real.panes())
     tags = {pane.pane_id: pane.agent for pane in real.panes()}
@@ -76,7 +76,7 @@ def test_many_panes_are_made_in_lists_that_tmux_takes(real: Tmux, tmp_path: Path
 def test_whoever_starts_an_agent_first_writes_what_it_is_told(real: Tmux, tmp_path: Path, damage: bytes | None) -> None:
     """The look-out may be earlier than the beginning, and a file may be damaged while the agent runs."""
     state, loop = StateDir(tmp_path / "state").create(), Loop(on_error=_fails, on_stall=lambda seconds: None)
-    agent_panes = AgentPanes(real, Place(swarm="many", session="s", tiled=True, state=state))
+    agent_panes = AgentPanes(real, PanePlace(swarm="many", session="s", tiled=True, state=state))
     one = spec(1, tmp_path)
     services = Services(
         loop, agent_panes, RestartPolicy(), {one.agent_id: Unit(one)},
@@ -93,7 +93,7 @@ def test_whoever_starts_an_agent_first_writes_what_it_is_told(real: Tmux, tmp_pa
 
 def test_an_id_that_runs_on_another_host_is_not_started_before_that_has_ended(real: Tmux, tmp_path: Path) -> None:
     state, loop = StateDir(tmp_path / "state").create(), Loop(on_error=_fails, on_stall=lambda seconds: None)
-    agent_panes = AgentPanes(real, Place(swarm="many", session="s", tiled=True, state=state))
+    agent_panes = AgentPanes(real, PanePlace(swarm="many", session="s", tiled=True, state=state))
     unit, elsewhere = Unit(spec(1, tmp_path)), {"agent-01": "far"}
     said: list[str] = []
     services = Services(
@@ -101,13 +101,13 @@ def test_an_id_that_runs_on_another_host_is_not_started_before_that_has_ended(re
         say=lambda what, agent_id, reason: said.append(what), changed=lambda: None, drain=lambda unit: False,
         elsewhere=elsewhere.get, lost=lambda: None,
     )  # fmt: skip
-    life = Lifecycle(services)
-    life.advance()
-    life.advance()
+    lifecycle = Lifecycle(services)
+    lifecycle.advance()
+    lifecycle.advance()
     assert said == ["elsewhere"]
     assert "the host far" in unit.row().reason
     elsewhere.clear()
-    life.advance()
+    lifecycle.advance()
     assert said == ["elsewhere", "start"]
     assert unit.row().reason == ""
     loop.close()
@@ -116,7 +116,7 @@ def test_an_id_that_runs_on_another_host_is_not_started_before_that_has_ended(re
 def test_a_log_outlives_restarts_and_rotations(real: Tmux, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("swarm_tui.supervisor.agent_panes.LOG_LIMIT", 2000)
     state = StateDir(tmp_path / "state").create()
-    agent_panes = AgentPanes(real, Place(swarm="many", session="s", tiled=True, state=state))
+    agent_panes = AgentPanes(real, PanePlace(swarm="many", session="s", tiled=True, state=state))
     counting = ["sh", "-c", 'n=0; while :; do n=$((n+1)); echo "$0 says $n"; sleep 0.01; done', "{agent_id}"]
     one = msgspec.structs.replace(spec(1, tmp_path), state_dir=str(state.root), command=counting)
     write_spec(state.spec(one.agent_id), one)
@@ -141,16 +141,16 @@ def test_a_log_outlives_restarts_and_rotations(real: Tmux, tmp_path: Path, monke
 def test_a_refusal_is_said_once_a_pause(tmp_path: Path) -> None:
     said: list[Sequence[str]] = []
     tmux, loop = Refusing("swarm-test-none"), Loop(on_error=_fails, on_stall=lambda seconds: None)
-    agent_panes = AgentPanes(tmux, Place(swarm="many", session="s", tiled=True, state=StateDir(tmp_path).create()))
+    agent_panes = AgentPanes(tmux, PanePlace(swarm="many", session="s", tiled=True, state=StateDir(tmp_path).create()))
     units = {one.agent_id: Unit(one) for one in [spec(0, tmp_path), spec(1, tmp_path)]}
     services = Services(
         loop, agent_panes, RestartPolicy(), units,
         say=lambda *words: said.append(words), changed=lambda: None, drain=lambda unit: False,
         elsewhere=lambda agent_id: None, lost=lambda: None,
     )  # fmt: skip
-    life = Lifecycle(services)
+    lifecycle = Lifecycle(services)
     for _ in range(20):
-        life.advance()
+        lifecycle.advance()
         loop.turn(0.0)
     assert tmux.refused == len(said) == 1
     loop.close()

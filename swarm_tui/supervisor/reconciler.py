@@ -1,4 +1,4 @@
-"""Which agents a host has: those of the plan that are in, joined and retired as plan and wishes change."""
+"""Keep a host's agents as plan and wishes have them: start who joins, retire who leaves, restart who changed."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,14 +19,14 @@ from swarm_tui.supervisor.unit import Phase, Unit
 from swarm_tui.tmux.errors import TmuxError
 
 
-class Roster:
+class Reconciler:
     """Keeps the units as the plan has them; `restart(unit)` stops one and starts it again."""
 
     def __init__(
         self,
         plan: Plan,
         state: StateDir,
-        life: Lifecycle,
+        lifecycle: Lifecycle,
         scaler: Scaler,
         link: HostLink,
         presences: Presences,
@@ -34,25 +34,27 @@ class Roster:
         restart: Callable[[Unit], None],
     ) -> None:
         self.plan, self.state = plan, state
-        self._services, self._life, self._scaler = life.services, life, scaler
+        self._services, self._lifecycle, self._scaler = lifecycle.services, lifecycle, scaler
         self._link, self._presences, self._restart = link, presences, restart
 
-    def fit_crews(self, former: dict[str, list[str]]) -> None:
-        """Who of each scaled role is in: those who were, within the plan's limits."""
+    def fit_members(self, former: dict[str, list[str]]) -> None:
+        """Choose the agents of each scaled role: those that it had, within the plan's limits."""
         scaler, specs = self._scaler, self.plan.specs(self.state)
         scaler.limits = self.plan.scaled()
         for role, (low, high) in scaler.limits.items():
             named = scaler.candidates[role] = [spec.agent_id for spec in specs if spec.role == role]
             members = [name for name in former.get(role, []) if name in named][: max(high, 0)]
-            scaler.crews[role] = members + [name for name in named if name not in members][: max(0, low - len(members))]
+            scaler.members[role] = (
+                members + [name for name in named if name not in members][: max(0, low - len(members))]
+            )
 
     def wanted(self) -> dict[str, RunSpec]:
-        """The specs of who is in."""
+        """Return the specs of the agents that the host is to have now."""
         scaler = self._scaler
         return {
             spec.agent_id: spec
             for spec in self.plan.specs(self.state)
-            if spec.role not in scaler.limits or spec.agent_id in scaler.crews.get(spec.role, [])
+            if spec.role not in scaler.limits or spec.agent_id in scaler.members.get(spec.role, [])
         }
 
     def begin_all(self) -> None:
@@ -63,7 +65,7 @@ class Roster:
             elif unit.phase is Phase.RUNNING and unit.in_layout and self._runs_old_spec(unit):
                 self._services.say("change", unit.agent_id, "the layout changed while nobody watched: it is restarted")
                 self._restart_changed(unit)
-        self._life.advance()
+        self._lifecycle.advance()
 
     def start(self, agent_id: str) -> None:
         """An agent joins: of a scaled role, or of a layout that changed."""
@@ -74,7 +76,7 @@ class Roster:
                 return
             unit = self._services.units[agent_id] = Unit(spec)
         self._write_spec(unit)
-        self._life.begin(unit, anew=True)
+        self._lifecycle.begin(unit, anew=True)
 
     def retire(self, unit: Unit, then: Call) -> None:
         """An agent leaves for good: drained, ended, its pane closed, its retained status cleared."""
@@ -84,7 +86,7 @@ class Roster:
             self._remove(unit)
             then()
 
-        self._life.stop(unit, drain=True, then=gone)
+        self._lifecycle.stop(unit, drain=True, then=gone)
 
     def forget(self, agent_id: str) -> None:
         """Nothing of an ended agent's past counts or is shown any more."""
@@ -96,14 +98,14 @@ class Roster:
             self._remove(unit)
         elif unit is not None:
             unit.saved = SavedUnit(wanted=unit.saved.wanted)
-        self._presences.strangers.pop(agent_id, None)
+        self._presences.foreign_agents.pop(agent_id, None)
         self._link.publish(self._link.writer.clear(Kind.STATUS, agent_id))
         self._services.changed()
 
     def apply(self, plan: Plan) -> None:
         """Another plan: do the difference and nothing else."""
         self.plan = plan
-        self.fit_crews(self._scaler.crews)
+        self.fit_members(self._scaler.members)
         wanted = self.wanted()
         for unit in [unit for unit in self._services.units.values() if unit.agent_id not in wanted]:
             self._services.say("change", unit.agent_id, "the layout no longer names it")
@@ -122,7 +124,7 @@ class Roster:
         old, unit.spec = unit.spec, spec
         if not unit.in_layout:
             unit.in_layout = True
-            self._life.begin(unit, anew=True)
+            self._lifecycle.begin(unit, anew=True)
         if differs(old, spec) and unit.saved.wanted:
             self._services.say("change", name, "the layout changed what it is told: it is restarted")
             self._restart_changed(unit)
@@ -134,7 +136,7 @@ class Roster:
         for unit in self._services.units.values():
             ended = unit.phase is Phase.STOPPED and unit.saved.wanted
             if unit.in_layout and (ended or unit.phase is Phase.CRASHLOOP):
-                self._life.begin(unit, anew=True)
+                self._lifecycle.begin(unit, anew=True)
 
     def _remove(self, unit: Unit) -> None:
         if unit.pane_id is not None:
