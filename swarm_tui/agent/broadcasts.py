@@ -1,4 +1,4 @@
-"""What others call out to everybody, on the agent's pane: a few lines at a time; what is too much is counted."""
+"""Words that others call out to everybody, on the agent's pane: a few lines at a time; what is too much is counted."""
 
 import threading
 from collections.abc import Callable

@@ -35,7 +35,7 @@ class UsageError(Exception):
 
 
 class AgentOptions(Struct, kw_only=True):
-    """What was said on the command line; None where nothing was."""
+    """Words of the command line; None where nothing was."""
 
     role: str | None = None
     agent_id: str | None = None

@@ -1,4 +1,4 @@
-"""What an agent prints: lines that read well in a pane 60 columns wide, and never hold the agent up."""
+"""An agent's output: lines that read well in a pane 60 columns wide, and never hold the agent up."""
 
 import os
 import sys
@@ -32,7 +32,7 @@ class Console:
         self._thread.start()
 
     def say(self, text: str, mark: str = "") -> None:
-        """One line, cleaned; `mark` goes before it and gives it its colour."""
+        """Print one line, cleaned; `mark` goes before it and gives it its colour."""
         if self._silent:
             return
         if len(self._lines) >= _WAITING:

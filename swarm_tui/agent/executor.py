@@ -27,7 +27,7 @@ _CODES = {"timeout": "timeout", "cancelled": "cancelled", "interrupted": "interr
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
-    """How an attempt ended. `cause` is set when it was not the handler's own end."""
+    """The end of an attempt. `cause` is set when it was not the handler's own end."""
 
     result: Any = None
     error: str | None = None
@@ -37,7 +37,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
 
 class Reports(Protocol):
-    """Who hears of attempts; all thread-safe and quick."""
+    """The listener to attempts; all thread-safe and quick."""
 
     def progress(self, attempt: RunningAttempt, percent: float, message: str) -> None: ...
     def log(self, attempt: RunningAttempt, line: str) -> None: ...
@@ -187,7 +187,7 @@ async def _ends(work: "asyncio.Task[Any]", patience: float) -> bool:
 
 
 def _outcome(work: "asyncio.Task[dict[str, Any]]", attempt: RunningAttempt) -> Outcome:
-    """How the work ended, whatever it raised."""
+    """Return how the work ended, whatever it raised."""
     cause = attempt.stop_cause
     if work.cancelled():
         # Nobody of ours asked for it: the handler cancelled itself, wherever it then was.
@@ -206,7 +206,7 @@ def _outcome(work: "asyncio.Task[dict[str, Any]]", attempt: RunningAttempt) -> O
 
 
 def _words(error: BaseException) -> str:
-    """What the error says; its type where that itself fails."""
+    """Return what the error says; its type where that itself fails."""
     try:
         return str(error)
     except Exception:  # noqa: BLE001 - the words are a handler's own code, and its task must end

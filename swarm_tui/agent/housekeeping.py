@@ -1,4 +1,4 @@
-"""What an agent keeps clean: large results, where no dispatcher's journal is that forgets them with their tasks."""
+"""An agent's cleaning: large results, where no dispatcher's journal is that forgets them with their tasks."""
 
 import random
 import time
@@ -36,7 +36,7 @@ class Housekeeping:
         return self._due
 
     def _sweep(self) -> bool:
-        """Whether the folder has more."""
+        """Return whether the folder has more."""
         wall = self._clock()
         self._results.sweep(wall - KEEP_DAYS * 86400, wall, _Owed(self._state).has, at_once=AT_ONCE)
         return self._results.more

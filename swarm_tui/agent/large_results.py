@@ -40,7 +40,7 @@ def fitted(answer: Complete | Failed, writer: Writer, folder: Path) -> Complete 
 
 
 def _is_plain(data: bytes) -> bool:
-    """Whether a result is far from every limit, with room for the little that is said around it."""
+    """Return whether a result is far from every limit, with room for the little that is said around it."""
     return len(data) <= MAX_VALUES // 2 and data.count(b"{") + data.count(b"[") <= MAX_DEPTH // 2
 
 

@@ -81,7 +81,7 @@ def own_swarm(spec: "Mapping[str, Any]") -> str:
 
 
 def environment_of(spec: "Mapping[str, Any]") -> dict[str, str]:
-    """What the program is told besides its arguments: the broker's secrets go this way only."""
+    """Return what the program is told besides its arguments: the broker's secrets go this way only."""
     told = {
         "OPENCTO_SWARM": own_swarm(spec),
         "MQTT_BROKER": _broker(spec),

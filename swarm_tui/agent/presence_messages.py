@@ -1,4 +1,4 @@
-"""Who an agent is on the bus: its presence, as birth, change, will and farewell say it."""
+"""An agent's messages about itself: its presence, as birth, change, will and farewell say it."""
 
 import os
 import socket
@@ -14,7 +14,7 @@ from swarm_tui.protocol.names import FALLBACK_TYPES, ROLE_TYPES
 
 
 class PresenceMessages(Struct, frozen=True, kw_only=True):
-    """One life of one agent. `started_at` is seconds since the epoch."""
+    """A life of one agent. `started_at` is seconds since the epoch."""
 
     agent_id: str
     role: str
@@ -27,7 +27,7 @@ class PresenceMessages(Struct, frozen=True, kw_only=True):
     ephemeral: bool
 
     def status(self, word: str, active: int = 0, trouble: str = "") -> Status:
-        """What is retained of the agent. `trouble`: why it cannot do its role's part, though it is there."""
+        """Return what is retained of the agent. `trouble`: why it cannot do its role's part, though it is there."""
         return Status(
             status=word,
             agent_id=self.agent_id,
@@ -45,11 +45,11 @@ class PresenceMessages(Struct, frozen=True, kw_only=True):
         )
 
     def register(self) -> Register:
-        """What it says on each connect."""
+        """Return what it says on each connect."""
         return Register(agent_id=self.agent_id, role=self.role, capabilities=list(self.types))
 
     def is_younger_than(self, other: Status) -> bool:
-        """Which of two with one id must go: the one that started later."""
+        """Return which of two with one id must go: the one that started later."""
         theirs = other.started_at or 0.0
         return (self.started_at, self.incarnation) > (theirs, other.incarnation or "")
 
@@ -59,7 +59,7 @@ class PresenceMessages(Struct, frozen=True, kw_only=True):
 
 
 def types_of(spec: RunSpec) -> frozenset[str]:
-    """What our runtime does: its role's types, and those its layout gives it.
+    """Return what our runtime does: its role's types, and those its layout gives it.
 
     Round another program it only holds the presence, unless the layout gives it handlers of our dialect.
     """
@@ -69,7 +69,7 @@ def types_of(spec: RunSpec) -> frozenset[str]:
 
 
 def fallback_of(spec: RunSpec) -> frozenset[str]:
-    """What it does while nobody else does."""
+    """Return what it does while nobody else does."""
     return frozenset() if spec.command is not None else frozenset(FALLBACK_TYPES.get(spec.role, ()))
 
 

@@ -116,7 +116,7 @@ def _stat(pid: int) -> list[str] | None:
 
 
 def _members_since(group: int, started: str) -> bool:
-    """Whether the group, its leader gone, still holds processes that are no older than it."""
+    """Return whether the group, its leader gone, still holds processes that are no older than it."""
     boot, _, ticks = started.partition(":")
     if boot != _boot() or not ticks.isdigit():
         return False

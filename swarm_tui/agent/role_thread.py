@@ -30,7 +30,7 @@ class RoleThread:
 
     @property
     def present(self) -> bool:
-        """Whether there is a service, which hears everything."""
+        """Return whether there is a service, which hears everything."""
         return self._service is not None
 
     def start(self) -> None:

@@ -1,4 +1,4 @@
-"""One attempt at one task on its way through a handler: its clock, its process groups, what it said and used."""
+"""An attempt at one task on its way through a handler: its clock, its process groups, what it said and used."""
 
 import hashlib
 import re
@@ -17,7 +17,7 @@ _TRACE = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class RunningAttempt:
-    """What the executor, the watchdog and the bus share of one attempt. Times are monotonic seconds."""
+    """State of one attempt that the executor, the watchdog and the bus share. Times are monotonic seconds."""
 
     def __init__(self, lease: Lease, spec: RunSpec) -> None:
         self.lease = lease
@@ -46,7 +46,7 @@ class RunningAttempt:
 
 
 def handler_spec(spec: RunSpec, task_type: str) -> HandlerSpec:
-    """What the layout says of the type for this agent."""
+    """Return what the layout says of the type for this agent."""
     return spec.handlers.get(task_type) or HandlerSpec()
 
 
@@ -69,7 +69,7 @@ def trace_parent(lease: Lease) -> str:
 
 
 class TaskEnvironment(Mapping[str, str]):
-    """What a handler's processes are told; the task file is written when the first of them is about to start."""
+    """Environment of a handler's processes; the task file is written when the first of them is about to start."""
 
     def __init__(self, lease: Lease, spec: RunSpec) -> None:
         self._lease = lease

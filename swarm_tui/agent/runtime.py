@@ -1,4 +1,4 @@
-"""One agent: it connects, says who it is, takes tasks, has them done and reports, until it is told to leave."""
+"""An agent: it connects, says who it is, takes tasks, has them done and reports, until it is told to leave."""
 
 import time
 from pathlib import Path

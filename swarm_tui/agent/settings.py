@@ -27,14 +27,14 @@ DEFAULT_BROKER = "mqtt://localhost:1883"
 
 
 class AgentSettings(Struct, frozen=True, kw_only=True):
-    """What an agent runs with, and sentences for the person who started it."""
+    """An agent's settings, and sentences for the person who started it."""
 
     spec: RunSpec
     notes: list[str] = []
 
 
 def resolve(options: AgentOptions, environ: Mapping[str, str]) -> AgentSettings:
-    """What the agent is to be. Raises UsageError, ConfigError, InvalidNameError or OSError, each with its sentence."""
+    """Return the settings. Raises UsageError, ConfigError, InvalidNameError or OSError, each with its sentence."""
     if options.spec is not None:
         return _from_spec(options)
     notes: list[str] = []
@@ -142,7 +142,7 @@ def _capacity(text: str | None) -> int:
 
 
 def _is_filter(pattern: str, notes: list[str]) -> bool:
-    """Whether a broker would take the topic filter."""
+    """Return whether a broker would take the topic filter."""
     levels = pattern.split("/")
     fine = bool(pattern) and "\0" not in pattern and len(pattern.encode("utf-8", "replace")) < 65536
     fine = (

@@ -1,4 +1,4 @@
-"""How the agent's own process is: its age, memory and share of a core."""
+"""The agent's own process: its age, memory and share of a core."""
 
 import os
 import time

@@ -13,7 +13,7 @@ STUCK_AFTER = 30.0
 
 
 class Watchdog:
-    """One look every few seconds while something runs."""
+    """A look every few seconds while something runs."""
 
     def __init__(self, work: WorkerShell, reporter: AgentReporter) -> None:
         self._work = work

@@ -1,4 +1,4 @@
-"""What a worker must not forget when it dies: what it was offered, what it started, what it still has to report."""
+"""The record that outlives a worker: what it was offered, what it started, what it still has to report."""
 
 import contextlib
 import os
@@ -18,7 +18,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class JournaledAttempt(Struct, kw_only=True, omit_defaults=True):
-    """One line. `group` entries name a process group by its leader, and `started` tells it from a later one."""
+    """A line. `group` entries name a process group by its leader, and `started` tells it from a later one."""
 
     what: Literal["offer", "answer", "done", "group", "gone"]
     task_id: str = ""
@@ -32,7 +32,7 @@ class JournaledAttempt(Struct, kw_only=True, omit_defaults=True):
 
 
 class Left(Struct, kw_only=True):
-    """What a predecessor left: results it owed, attempts it had not ended, process groups it had started."""
+    """Remains of a predecessor: results it owed, attempts it had not ended, process groups it had started."""
 
     owed: list[Answer] = []
     unfinished: list[JournaledAttempt] = []

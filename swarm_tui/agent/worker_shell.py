@@ -94,7 +94,7 @@ class WorkerShell:
             self._carry_out(self.core.on_link(up, time.monotonic()))
 
     def settled(self) -> None:
-        """What is retained has been heard."""
+        """All that is retained has been heard."""
         with self._lock:
             self._carry_out(self.core.settled(time.monotonic()))
 
@@ -121,7 +121,7 @@ class WorkerShell:
         return ("busy" if active >= self._spec.capacity else "online"), active
 
     def held(self) -> dict[str, Any]:
-        """What a heartbeat says of the work. It takes no lock, for the work's is held while the disk is written."""
+        """Return a heartbeat's words of the work. It takes no lock: the work's is held while the disk is written."""
         word, running, owed = self._held
         leases = [lease.names() for lease in running]
         finished = [answer.names() for answer in owed]
@@ -132,7 +132,7 @@ class WorkerShell:
         return self.state()[0], tuple(self.core.running.values()), tuple(self.core.owed[-200:])
 
     def attempts(self) -> list[RunningAttempt]:
-        """What runs now."""
+        """Return what runs now."""
         with self._lock:
             return list(self._attempts.values())
 

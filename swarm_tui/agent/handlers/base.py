@@ -1,4 +1,4 @@
-"""What a task's work sees: the context it is given, the result it returns, the error it raises."""
+"""A task as its handler sees it: the context it is given, the result it returns, the error it raises."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -30,7 +30,7 @@ class MissingToolError(HandlerError):
 
 
 class Context(Struct, kw_only=True):
-    """One attempt at one task.
+    """An attempt at one task.
 
     `deadline` is on the event loop's clock. `cancel` is set when the task is to stop: a handler has 10 s to end by
     itself, then its process group gets SIGTERM, then SIGKILL; `run_process` tells its program by SIGTERM at once,

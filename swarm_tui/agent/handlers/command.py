@@ -21,7 +21,7 @@ class Payload(Struct, kw_only=True):
 
 
 class Options(Struct, kw_only=True, forbid_unknown_fields=True):
-    """What the layout may say in `options`."""
+    """The layout's `options`."""
 
     shell: bool = False
     """The command's first element is a shell script; the others are its `$1`, `$2` …"""

@@ -45,7 +45,7 @@ async def project_files(context: Context, folder: Path, source: str | None = Non
 
 
 def is_plain(path: Path) -> bool:
-    """Whether it is a regular file, and no link."""
+    """Return whether it is a regular file, and no link."""
     return path.is_file() and not path.is_symlink()
 
 
@@ -57,7 +57,7 @@ def _walk(folder: Path) -> Iterator[str]:
 
 
 def is_test(path: str) -> bool:
-    """Whether a path is one of tests, by the usual names."""
+    """Return whether a path is one of tests, by the usual names."""
     parts = path.split("/")
     return (
         parts[-1].startswith(("test_", "conftest"))

@@ -19,7 +19,7 @@ class Payload(Struct, kw_only=True):
 
 
 class Probe:
-    """One GET of the door's `/healthz`, or of another URL."""
+    """Sends a GET to the door's `/healthz`, or of another URL."""
 
     Payload: ClassVar[type[Struct]] = Payload
 

@@ -63,7 +63,7 @@ _WITH_VALUE = frozenset({"-c", "-C"})
 
 
 class _Entry(Struct, frozen=True):
-    """One setting. `scope` is git's word: system, global, local, worktree; `value` None for a bare name."""
+    """A setting. `scope` is git's word: system, global, local, worktree; `value` None for a bare name."""
 
     scope: str
     name: str
@@ -71,7 +71,7 @@ class _Entry(Struct, frozen=True):
 
     @property
     def stays(self) -> bool:
-        """Whether it is kept, though it is the user's own."""
+        """Return whether it is kept, though it is the user's own."""
         return self.name in _KEPT or self.name.partition(".")[0] in _KEPT_SECTIONS
 
     @property

@@ -9,7 +9,7 @@ from swarm_tui.agent.handlers.base import Context, Result
 
 
 class Payload(Struct, kw_only=True):
-    """What `noop` takes; further fields are let pass."""
+    """Payload of `noop`; further fields are let pass."""
 
     seconds: Annotated[float, Meta(ge=0, le=86_400, description="how long to do nothing")] = 0.0
     echo: Annotated[Any, Meta(description="comes back in the result")] = None

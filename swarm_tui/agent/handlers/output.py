@@ -30,7 +30,7 @@ class Capped:
         return self._dropped > 0 or len(self._tail) > self._half
 
     def text(self, errors: str = "replace") -> str:
-        """What was kept, as text; bytes that are no UTF-8 are replaced, or kept with `surrogateescape`."""
+        """Return what was kept, as text; bytes that are no UTF-8 are replaced, or kept with `surrogateescape`."""
         tail = self._tail[-self._half :]
         dropped = self._dropped + len(self._tail) - len(tail)
         between = f"\n[… {dropped} bytes left out …]\n".encode() if dropped else b""

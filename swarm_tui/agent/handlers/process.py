@@ -37,7 +37,7 @@ _ALLOWED_PREFIXES = ("LC_", "XDG_")
 
 
 class Completed(Struct, frozen=True, kw_only=True):
-    """How a program ended. `returncode` is negative for a signal; `duration` s; output is text, capped."""
+    """The end of a program. `returncode` is negative for a signal; `duration` s; output is text, capped."""
 
     argv: list[str]
     returncode: int
@@ -48,7 +48,7 @@ class Completed(Struct, frozen=True, kw_only=True):
 
     @property
     def killed(self) -> bool:
-        """Whether a signal ended it that nobody here sent: what it had done by then is not known."""
+        """Return whether a signal ended it that nobody here sent: what it had done by then is not known."""
         return self.returncode < 0 or self.returncode in _BY_SIGNAL
 
     @property

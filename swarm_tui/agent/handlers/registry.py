@@ -27,7 +27,7 @@ def names() -> set[str]:
 
 
 def can_do(task_type: str, spec: HandlerSpec | None = None) -> bool:
-    """Whether a handler for the type is installed, given what the layout says of it."""
+    """Return whether a handler for the type is installed, given what the layout says of it."""
     return _where(task_type, spec or HandlerSpec()) in names()
 
 
@@ -54,7 +54,7 @@ def schema(task_type: str, spec: HandlerSpec | None = None) -> dict[str, Any]:
 
 
 def about(task_type: str, spec: HandlerSpec | None = None) -> str:
-    """What the handler does, in its own first sentence; empty when it says nothing. Never raises."""
+    """Return what the handler does, in its own first sentence; empty when it says nothing. Never raises."""
     spec = spec or HandlerSpec()
     if spec.command:
         return f"Runs {spec.command[0]}, as the layout says."

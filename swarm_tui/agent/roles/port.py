@@ -1,4 +1,4 @@
-"""What a role adds to the agent it lives in: its service, and the link by which the service speaks."""
+"""A role's part in the agent it lives in: its service, and the link by which the service speaks."""
 
 from collections.abc import Callable
 from importlib import import_module

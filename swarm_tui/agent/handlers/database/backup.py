@@ -19,7 +19,7 @@ INSTALL = "sudo apt-get install -y postgresql-client"
 
 
 class Payload(Struct, kw_only=True):
-    """What `database.backup` takes."""
+    """Payload of `database.backup`."""
 
     target: Annotated[
         str | None, Meta(description="an SQLite file within the workdir, or a database of the layout")

@@ -15,7 +15,7 @@ from swarm_tui.agent.handlers.inputs import inside, read_options, read_payload
 
 
 class Payload(Struct, kw_only=True):
-    """What `database.migrate` takes."""
+    """Payload of `database.migrate`."""
 
     target: Annotated[
         str | None, Meta(description="an SQLite file within the workdir, or a database of the layout")

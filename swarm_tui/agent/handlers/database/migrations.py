@@ -22,7 +22,7 @@ _REFUSED = {sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH, sqlite3.SQLITE_TRANSAC
 
 
 class Migration(Struct, frozen=True, kw_only=True):
-    """One file of a migrations folder."""
+    """A file of a migrations folder."""
 
     version: int
     name: str
@@ -52,7 +52,7 @@ def find(folder: Path) -> list[Migration]:
 
 
 def pending(connection: sqlite3.Connection, known: list[Migration], up_to: int | None) -> list[Migration]:
-    """Those not applied yet. Raises HandlerError (`changed`, `out-of-order`) where history and files disagree."""
+    """Return files not applied yet. Raises HandlerError (`changed`, `out-of-order`) where the history disagrees."""
     applied = applied_versions(connection)
     last = max(applied, default=-1)
     for migration in known:

@@ -1,4 +1,4 @@
-"""What backups and migrations do with an SQLite file: copy it while it is in use, and prove a copy whole."""
+"""Copies of SQLite files for backups and migrations: copy it while it is in use, and prove a copy whole."""
 
 import contextlib
 import hashlib
@@ -68,7 +68,7 @@ def schema(path: Path) -> list[tuple[str, str | None]]:
 
 
 def broken_references(connection: sqlite3.Connection) -> int:
-    """How many rows refer to rows that are not there."""
+    """Return how many rows refer to rows that are not there."""
     return sum(1 for _ in connection.execute("PRAGMA foreign_key_check"))
 
 

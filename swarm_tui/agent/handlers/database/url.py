@@ -1,4 +1,4 @@
-"""Which database a task means: an SQLite file within the workdir, or a PostgreSQL server that the layout names."""
+"""The database that a task means: an SQLite file within the workdir, or a PostgreSQL server that the layout names."""
 
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit

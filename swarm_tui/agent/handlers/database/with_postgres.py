@@ -91,7 +91,7 @@ def _quoted(text: str) -> str:
 
 
 async def _psql(context: Context, database: Postgres, script: str, *, lasting: bool = False) -> str:
-    """What it prints. Raises HandlerError: `killed` where it was, or lost its server in the middle of what lasts."""
+    """Return its output. Raises HandlerError: `killed` where it was, or lost its server in the middle of what lasts."""
     argv = ["psql", "--no-psqlrc", "--no-password", "--quiet", "--tuples-only", "--no-align", "-v", "ON_ERROR_STOP=1"]
     done = await run_process(context, argv, env=database.env, stdin=script.encode(), install=INSTALL)
     if done.returncode != 0:

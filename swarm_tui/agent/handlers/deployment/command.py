@@ -57,7 +57,7 @@ async def run_step(
 
 
 class ReleaseLog:
-    """What was made live at a target that cannot be asked: a JSON file, the newest last."""
+    """Versions made live at a target that cannot be asked: a JSON file, the newest last."""
 
     def __init__(self, state: Path, target: str, service: str) -> None:
         self._path = state / "deployments" / f"{target}-{service}.json"

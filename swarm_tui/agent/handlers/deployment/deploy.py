@@ -23,7 +23,7 @@ _PROGRESS = {
 
 
 class DeployPayload(Struct, kw_only=True):
-    """What `deployment.deploy` takes."""
+    """Payload of `deployment.deploy`."""
 
     service: Annotated[str, Meta(description="the service's name: letters, digits, `.`, `_`, `-`")]
     version: Annotated[str, Meta(description="the version to make live")]
@@ -33,7 +33,7 @@ class DeployPayload(Struct, kw_only=True):
 
 
 class RollbackPayload(Struct, kw_only=True):
-    """What `deployment.rollback` takes."""
+    """Payload of `deployment.rollback`."""
 
     service: Annotated[str, Meta(description="the service's name")]
     previous_version: Annotated[
@@ -87,7 +87,7 @@ class Rollback:
 
 
 class _Run:
-    """One deploy: says its steps, and goes back when one fails."""
+    """A deploy: says its steps, and goes back when one fails."""
 
     def __init__(self, context: Context, job: Job, target: Target) -> None:
         self._context, self._job, self._target = context, job, target

@@ -98,7 +98,7 @@ class Directory:
         return self._source if self._source.is_dir() else self._source.parent
 
     async def _list(self) -> list[str]:
-        """What to publish: all of a source that was named; of the workdir itself, what git would know."""
+        """Return what to publish: all of a source that was named; of the workdir itself, what git would know."""
         if self._source.is_file():
             return [self._source.name]
         named = self._job.source is not None

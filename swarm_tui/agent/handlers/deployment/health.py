@@ -20,7 +20,7 @@ class Probe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 async def wait_healthy(context: Context, probe: Probe, values: dict[str, str]) -> str:
-    """What the healthy service answered, in short. Raises HandlerError (`unhealthy`, `cancelled`)."""
+    """Return what the healthy service answered, in short. Raises HandlerError (`unhealthy`, `cancelled`)."""
     loop = asyncio.get_running_loop()
     end = min(loop.time() + probe.within, context.deadline)
     tries = 0

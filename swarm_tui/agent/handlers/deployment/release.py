@@ -51,7 +51,7 @@ class Releases:
         return (self.folder / version).is_dir()
 
     def versions(self) -> list[str]:
-        """What can be gone back to, the last released first."""
+        """Return what can be gone back to, the last released first."""
         known = [entry for entry in self.folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")]
         return [entry.name for entry in sorted(known, key=lambda entry: entry.stat().st_mtime_ns, reverse=True)]
 

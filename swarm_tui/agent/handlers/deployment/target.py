@@ -14,7 +14,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
 
 
 class TargetOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One of the layout's targets. Placeholders in commands: {service} {version} {previous_version} {source} {path}."""
+    """A target of the layout. Placeholders in commands: {service} {version} {previous_version} {source} {path}."""
 
     kind: Literal["directory", "command", "wrangler"] = "directory"
     path: str = "deploy"
@@ -45,7 +45,7 @@ Publish = Callable[[], Awaitable[str | None]]
 
 
 class Target(Protocol):
-    """One place that a service can be deployed to. All may raise HandlerError and OSError."""
+    """A place that a service can be deployed to. All may raise HandlerError and OSError."""
 
     def held(self) -> AbstractAsyncContextManager[None]:
         """Keep others from deploying the same."""
@@ -81,7 +81,7 @@ class Target(Protocol):
 
 
 class Job(Struct):
-    """One deploy. `version` is empty until a rollback knows where it goes."""
+    """A deploy. `version` is empty until a rollback knows where it goes."""
 
     context: Context
     service: str
@@ -97,7 +97,7 @@ class Job(Struct):
         return self.options.probe
 
     def values(self) -> dict[str, str]:
-        """What placeholders stand for."""
+        """Return what placeholders stand for."""
         return {
             "service": self.service,
             "version": self.version,

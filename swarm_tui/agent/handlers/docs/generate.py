@@ -16,7 +16,7 @@ from swarm_tui.agent.handlers.models.client import ModelOptions, ask, why_not
 
 
 class Payload(Struct, kw_only=True):
-    """What `documentation.generate` takes."""
+    """Payload of `documentation.generate`."""
 
     repo: Annotated[str, Meta(description="the project, a path within the workdir")] = "."
     source: Annotated[str | None, Meta(description="the folder of its source, when not all of it")] = None

@@ -12,7 +12,7 @@ Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
 class Entry(Struct):
-    """One public name. `depth` is 0 at the top of a module, 1 within a class."""
+    """A public name. `depth` is 0 at the top of a module, 1 within a class."""
 
     kind: str
     signature: str
@@ -22,7 +22,7 @@ class Entry(Struct):
 
 
 class Module(Struct):
-    """One file. `total` counts what should have a docstring: the module, its public classes and functions."""
+    """A file. `total` counts what should have a docstring: the module, its public classes and functions."""
 
     path: str
     doc: str = ""

@@ -1,1 +1,1 @@
-"""What a model does: agent CLIs, endpoints, code in a worktree of its own."""
+"""Work that models do: agent CLIs, endpoints, code in a worktree of its own."""

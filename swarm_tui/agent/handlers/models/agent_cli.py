@@ -12,7 +12,7 @@ from swarm_tui.agent.handlers.models.cli_table import CLIS
 
 
 class Payload(Struct, kw_only=True):
-    """What `agent-cli` takes."""
+    """Payload of `agent-cli`."""
 
     prompt: Annotated[str, Meta(min_length=1, description="what it shall do")]
     cli: Annotated[str | None, Meta(description="claude, codex, gemini, or one of the layout's `clis`")] = None

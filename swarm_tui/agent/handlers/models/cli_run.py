@@ -24,7 +24,7 @@ class Limits(Struct, frozen=True, kw_only=True):
 
 
 class Said(Struct, kw_only=True):
-    """What a run came to."""
+    """The outcome of a run."""
 
     text: str = ""
     session: str | None = None

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 
 class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What to take from an event that `when` fits: dotted paths, `*` for each item of a list.
+    """The parts to take of an event that `when` fits: dotted paths, `*` for each item of a list.
 
     `text` is the answer (the last one counts; with `append` they are joined), `progress` says what it does, `tokens`
     are added up, `cost` is US dollars, `error` is why it failed, `warning` why it may have.
@@ -28,7 +28,7 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Cli(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One program. In `argv` a lone {mode}, {model}, {max_turns}, {max_cost} stands for the arguments below, or none.
+    """A program. In `argv` a lone {mode}, {model}, {max_turns}, {max_cost} stands for the arguments below, or none.
 
     The prompt comes on stdin, unless {prompt} stands in `argv`. `modes`: what it may do without asking anyone; a
     program that cannot be held to a mode does not offer it. `passed`: variables of the environment that it gets.
@@ -60,5 +60,5 @@ def find(event: Any, path: str) -> list[Any]:
 
 
 def fits(event: Any, when: dict[str, Any]) -> bool:
-    """Whether each path of `when` holds its value in the event."""
+    """Return whether each path of `when` holds its value in the event."""
     return all(value in find(event, path) for path, value in when.items())

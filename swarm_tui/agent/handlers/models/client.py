@@ -1,4 +1,4 @@
-"""One question to a language model: OpenAI-compatible endpoints (Ollama, vLLM, OpenRouter …) and Anthropic's."""
+"""A question to a language model: OpenAI-compatible endpoints (Ollama, vLLM, OpenRouter …) and Anthropic's."""
 
 import asyncio
 import contextlib
@@ -47,7 +47,7 @@ class ModelOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Answer(Struct, frozen=True, kw_only=True):
-    """What the model said, and what that took."""
+    """The model's words, and what they took."""
 
     text: str
     model: str

@@ -18,7 +18,7 @@ from swarm_tui.agent.handlers.models.worktree import Worktree
 
 
 class Payload(Struct, kw_only=True):
-    """What `code.generate` takes."""
+    """Payload of `code.generate`."""
 
     prompt: Annotated[str, Meta(min_length=1, description="what shall be written")]
     repo: Annotated[str, Meta(description="the git repository, a path within the workdir")] = "."

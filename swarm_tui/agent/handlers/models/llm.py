@@ -10,7 +10,7 @@ from swarm_tui.agent.handlers.models.client import ModelOptions, ask, why_not
 
 
 class Payload(Struct, kw_only=True):
-    """What `llm` takes."""
+    """Payload of `llm`."""
 
     prompt: Annotated[str, Meta(min_length=1, description="the question")]
     system: Annotated[str, Meta(description="what the model is told before")] = ""

@@ -40,7 +40,7 @@ class Worktree:
         return (await git(self._context, self.folder, "rev-parse", "HEAD")).strip()
 
     async def is_dirty(self) -> bool:
-        """Whether it holds what no commit holds."""
+        """Return whether it holds what no commit holds."""
         return bool((await git(self._context, self.folder, "status", "--porcelain")).strip())
 
     async def commit(self, subject: str) -> None:

@@ -15,7 +15,7 @@ _Percent = Annotated[float, Meta(ge=0, le=100)]
 
 
 class Check(Struct, kw_only=True):
-    """One probe and its thresholds."""
+    """A probe and its thresholds."""
 
     kind: Annotated[Kind, Meta(description="what to probe")]
     target: Annotated[
@@ -47,7 +47,7 @@ class HealthPayload(Struct, kw_only=True):
 
 
 class AlertsPayload(Struct, kw_only=True):
-    """Which alerts to list."""
+    """The alerts to list."""
 
     severity: Annotated[Literal["critical", "warning", "info"], Meta(description="only these")] | None = None
 

@@ -1,4 +1,4 @@
-"""One probe each for HTTP, TCP, processes, MQTT, disk and memory. Raises OSError or ValueError with the reason."""
+"""Probes of HTTP, TCP, processes, MQTT, disk and memory. Raises OSError or ValueError with the reason."""
 
 import asyncio
 import shutil
@@ -17,7 +17,7 @@ _MOST_BODY = 1024 * 1024
 
 
 class Finding(Struct, frozen=True, kw_only=True):
-    """What a probe found; `value` in `unit` is what its threshold is about, `ms` how long it took."""
+    """A probe's finding; `value` in `unit` is what its threshold is about, `ms` how long it took."""
 
     ok: bool
     value: float | None = None
@@ -69,7 +69,7 @@ async def tcp(check: "Check") -> Finding:
 
 
 async def process(check: "Check") -> Finding:
-    """How many processes of that pid or name run, and what memory they use."""
+    """Return how many processes of that pid or name run, and what memory they use."""
     return await asyncio.to_thread(_processes, check)
 
 

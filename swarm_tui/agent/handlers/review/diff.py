@@ -14,7 +14,7 @@ LINK, SUBMODULE = "120000", "160000"
 
 
 class FileChange(Struct):
-    """One file of a change. `added` maps the new lines' numbers, from 1, to their text.
+    """A file of a change. `added` maps the new lines' numbers, from 1, to their text.
 
     `path` is the old one where the file was deleted, `old_path` None where it is new. `mode` and `blob` are git's of
     the new side, `old_mode` and `old_blob` of the old; empty where there is none. `hidden`: git shows no lines of it.

@@ -126,7 +126,7 @@ class Checked(Struct, kw_only=True):
 
 
 def is_prose(path: str) -> bool:
-    """Whether a file is no code, by its name."""
+    """Return whether a file is no code, by its name."""
     return matches(path, _PROSE)
 
 
@@ -233,7 +233,7 @@ class _Bench:
 
 
 def _is_for(row: Check, path: str, data: bytes) -> bool:
-    """Whether a tool reads a file, by its name or, where that has no suffix, by its first line."""
+    """Return whether a tool reads a file, by its name or, where that has no suffix, by its first line."""
     if matches(path, row.files):
         return True
     if not row.shebangs or "." in path.rpartition("/")[2] or not data.startswith(b"#!"):

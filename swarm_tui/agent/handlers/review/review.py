@@ -70,7 +70,7 @@ class Review:
 
 
 class _Opinion(Struct, kw_only=True):
-    """What came of asking the model. `agreed` is None where none is configured, or there was nothing to ask of."""
+    """The model's opinion. `agreed` is None where none is configured, or there was nothing to ask of."""
 
     said: dict[str, Any]
     agreed: bool | None = None

@@ -133,7 +133,7 @@ def _refused(change: Change, said: str) -> Finding:
 
 
 def _is_configured(configs: dict[str, bytes]) -> bool:
-    """Whether the project says which rules ruff is to use; a file that is no TOML counts, for ruff refuses it."""
+    """Return whether the project says which rules ruff is to use; a file that is no TOML counts: ruff refuses it."""
     for path, data in configs.items():
         table = _table(data)
         if table is None or not path.endswith("pyproject.toml") or "ruff" in _dict(table.get("tool")):

@@ -34,13 +34,13 @@ def kind_of(path: str, with_comments: Iterable[str] = ()) -> str | None:
 
 
 def matches(path: str, patterns: Iterable[str]) -> bool:
-    """Whether a path, or its last part, fits one of the patterns (`*.sh`, `.vscode/*.json`)."""
+    """Return whether a path, or its last part, fits one of the patterns (`*.sh`, `.vscode/*.json`)."""
     name = path.rpartition("/")[2]
     return any(fnmatch(path if "/" in pattern else name, pattern) for pattern in patterns)
 
 
 def is_template(path: str, data: bytes) -> bool:
-    """Whether a YAML file that does not parse is one of a template's language instead."""
+    """Return whether a YAML file that does not parse is one of a template's language instead."""
     return kind_of(path) == "yaml" and _TEMPLATE.search(decoded(path, data)) is not None
 
 

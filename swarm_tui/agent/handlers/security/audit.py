@@ -25,7 +25,7 @@ _NO_NETWORK = (
 
 
 class Payload(Struct, kw_only=True):
-    """What `security.audit` takes."""
+    """Payload of `security.audit`."""
 
     repo: Annotated[str, Meta(description="the project, a path within the workdir")] = "."
     online: Annotated[

@@ -40,7 +40,7 @@ _OTHERS = frozenset(
 
 
 class Pin(Struct, frozen=True, kw_only=True):
-    """One dependency with an exact version, and where it stands."""
+    """A dependency with an exact version, and where it stands."""
 
     name: str
     version: str
@@ -48,13 +48,13 @@ class Pin(Struct, frozen=True, kw_only=True):
     line: int
 
     def is_of(self, name: str, version: str) -> bool:
-        """Whether it is that package, of that version where one is given."""
+        """Return whether it is that package, of that version where one is given."""
         plain = re.sub(r"[-_.]+", "-", self.name).lower()
         return plain == re.sub(r"[-_.]+", "-", name).lower() and version in ("", self.version)
 
 
 class Declared(Struct, kw_only=True):
-    """What a project declares. `unpinned`: files with dependencies of which no exact version is known here."""
+    """A project's dependencies. `unpinned`: files with dependencies of which no exact version is known here."""
 
     findings: list[Finding] = []
     pins: list[Pin] = []

@@ -16,7 +16,7 @@ REFUSED = {"low": ("info", "warning", "error"), "medium": ("warning", "error"), 
 
 
 class Payload(Struct, kw_only=True):
-    """What `security.scan` takes."""
+    """Payload of `security.scan`."""
 
     repo: Annotated[str, Meta(description="the project, a path within the workdir")] = "."
     source: Annotated[str | None, Meta(description="a folder or file of the project, when not all of it")] = None

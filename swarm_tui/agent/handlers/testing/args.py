@@ -1,4 +1,4 @@
-"""Which arguments a task may give to pytest: those that choose and show tests, none that load code or write files."""
+"""Arguments that a task may give to pytest: those that choose and show tests, none that load code or write files."""
 
 import re
 from collections.abc import Sequence

@@ -16,7 +16,7 @@ _LEAST_COVERED = 20
 
 
 class Payload(RunPayload, kw_only=True):
-    """What to test, and how much must be covered."""
+    """The tests to run, and how much they must cover."""
 
     threshold: Annotated[float, Meta(ge=0, le=100, description="percent of lines that must run")] = 80.0
     source: Annotated[str, Meta(max_length=4096, description="folder whose code counts, inside the workdir")] = "."
@@ -29,7 +29,7 @@ class Coverage:
     Options: ClassVar[type[Struct]] = Options
 
     async def run(self, context: Context) -> Result:
-        """What testing.run gives, and `coverage` percent, `threshold`, `files[{file, coverage}]`, worst first.
+        """Return what testing.run gives, and `coverage` percent, `threshold`, `files[{file, coverage}]`, worst first.
 
         The verdict is `failed` when tests fail or the threshold is missed. Raises HandlerError.
         """

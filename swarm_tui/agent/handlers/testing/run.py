@@ -22,14 +22,14 @@ _PASSED, _FAILED, _INTERRUPTED, _INTERNAL, _USAGE, _NOTHING = range(6)
 
 
 class Payload(Struct, kw_only=True):
-    """What to test."""
+    """The tests to run."""
 
     path: Annotated[str, Meta(max_length=4096, description="folder, file or file::test, inside the workdir")] = "."
     args: Annotated[list[str], Meta(max_length=64, description="options of pytest, such as -k or --maxfail")] = []
 
 
 class Options(Struct, kw_only=True, forbid_unknown_fields=True):
-    """What the layout may say in `options`."""
+    """The layout's `options`."""
 
     python: str | None = None
     """The interpreter that has pytest and the project."""
@@ -109,7 +109,7 @@ async def interpreter(context: Context, wanted: str | None, *, also: str | None 
 
 
 async def has_module(context: Context, python: str, name: str) -> bool:
-    """Whether that interpreter could import the module."""
+    """Return whether that interpreter could import the module."""
     code = f"import importlib.util, sys; sys.exit(importlib.util.find_spec({name!r}) is None)"
     try:
         done = await run_process(context, [python, "-c", code], timeout=30.0)

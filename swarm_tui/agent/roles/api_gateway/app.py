@@ -42,7 +42,7 @@ class NewTask(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class Door:
-    """One application over the facts of a swarm."""
+    """The application over the facts of a swarm."""
 
     def __init__(self, facts: DoorFacts, stream: FrameStream, settings: DoorSettings, token: str) -> None:
         self._facts = facts

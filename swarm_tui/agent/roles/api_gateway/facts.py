@@ -1,4 +1,4 @@
-"""What the door knows of the swarm: one client of the bus, one fleet, and the raw messages for those who watch."""
+"""The door's knowledge of the swarm: one client of the bus, one fleet, and the raw messages for those who watch."""
 
 import threading
 import time
@@ -88,7 +88,7 @@ class DoorFacts:
         self.operator.close(1.0)
 
     def read(self, look: Callable[[Fleet, float], Any]) -> Any:
-        """What `look(fleet, now)` makes of the fleet as it is now; it must copy what it keeps."""
+        """Return what `look(fleet, now)` makes of the fleet as it is now; it must copy what it keeps."""
         now = time.time()
         with self._lock:
             if now - self._ticked >= 1.0:
@@ -124,7 +124,7 @@ class DoorFacts:
         return rows
 
     def task(self, task_id: str) -> JsonObject | None:
-        """One task with its hops: the dispatcher's record, else what was heard. Blocks up to two seconds."""
+        """Return one task with its hops: the dispatcher's record, else what was heard. Blocks up to two seconds."""
         reply = self._ask("task", {"task_id": task_id}, 2.0)
         for row in _rows(reply):
             return task_json(row, hops=True)

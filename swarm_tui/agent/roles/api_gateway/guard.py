@@ -1,4 +1,4 @@
-"""Who may pass the door: the right name, no foreign page, and the token. Pure, so that each rule is tested alone."""
+"""The door's rules: the right name, no foreign page, and the token. Pure, so that each rule is tested alone."""
 
 import hmac
 from urllib.parse import urlsplit
@@ -12,7 +12,7 @@ PUBLIC = frozenset({"/healthz", "/openapi.json"})
 
 
 class Knock(Struct, frozen=True, kw_only=True):
-    """What a request says of itself; `peer` is the address it comes from."""
+    """A request's words of itself; `peer` is the address it comes from."""
 
     path: str
     peer: str

@@ -57,7 +57,7 @@ class ApiGateway:
 
     @property
     def serving(self) -> bool:
-        """Whether a visitor has come and the server runs."""
+        """Return whether a visitor has come and the server runs."""
         return self._stop is not None
 
     def start(self) -> None:

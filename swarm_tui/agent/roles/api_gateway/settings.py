@@ -55,7 +55,7 @@ def settings(spec: RunSpec, environ: Mapping[str, str] = os.environ) -> DoorSett
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address (or `localhost`) is this machine's own."""
+    """Return whether an address (or `localhost`) is this machine's own."""
     try:
         address = ip_address(host.strip("[]"))
     except ValueError:

@@ -17,7 +17,7 @@ _decode = msgspec.json.Decoder().decode
 
 
 def frame(topic: str, payload: bytes) -> str:
-    """One frame: a message that is no JSON comes as its text, an empty retained one as null."""
+    """Return one frame: a message that is no JSON comes as its text, an empty retained one as null."""
     message: object = None
     if payload:
         try:
@@ -29,7 +29,7 @@ def frame(topic: str, payload: bytes) -> str:
 
 
 class _Reader:
-    """What waits for one WebSocket."""
+    """Frames that wait for one WebSocket."""
 
     def __init__(self) -> None:
         self.waiting: deque[str] = deque()
@@ -58,11 +58,11 @@ class FrameStream:
 
     @property
     def readers(self) -> int:
-        """How many read now."""
+        """Return how many read now."""
         return len(self._readers)
 
     def raw(self, topic: str, payload: bytes) -> None:
-        """One message of the swarm."""
+        """Take one message of the swarm."""
         if not self._readers:
             return
         self._fresh.append((topic, payload))
@@ -79,7 +79,7 @@ class FrameStream:
                 reader.put(text)
 
     async def serve(self, request: web.Request) -> web.WebSocketResponse:
-        """One reader, from its upgrade to its end."""
+        """Serve one reader, from its upgrade to its end."""
         if self.readers >= MAX_READERS:
             raise web.HTTPServiceUnavailable(text=f"{MAX_READERS} readers are served already")
         socket = web.WebSocketResponse(heartbeat=30.0, max_msg_size=64 * 1024, compress=False, timeout=GOODBYE)
@@ -123,6 +123,6 @@ async def _write(reader: _Reader, socket: web.WebSocketResponse) -> None:
 
 
 async def _read(socket: web.WebSocketResponse) -> None:
-    """What a reader says means nothing; its leaving does."""
+    """Wait until a reader leaves; what it says means nothing."""
     async for _ in socket:
         pass

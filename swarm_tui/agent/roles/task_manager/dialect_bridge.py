@@ -61,11 +61,11 @@ class DialectBridge:
             )
 
     def hears(self, full: str) -> bool:
-        """Whether the topic is one of theirs."""
+        """Return whether the topic is one of theirs."""
         return bool(self._speak) and foreign_agent(self._spec.swarm, full) in self._speak
 
     def decode(self, full: str, raw: bytes, retained: bool, received: float) -> Event | Rejected | None:
-        """What one of them said, as if it spoke our dialect: a claim of theirs is the start of an offered task."""
+        """Return what one of them said in our dialect: a claim of theirs is the start of an offered task."""
         heard = decode_foreign(self._spec.swarm, full, raw, retained, received)
         if isinstance(heard, Event) and isinstance(heard.body, Assigned):
             started = Started(task_id=heard.body.task_id, agent_id=heard.body.agent_id)
@@ -93,7 +93,7 @@ class DialectBridge:
         return self._speak[agent_id].task(offer.task, offer.attempt or 1)
 
     def mirror(self, event: Event, state: State) -> Outgoing | None:
-        """What the swarm is to hear of it; None for what it does not need, or hears already."""
+        """Return what the swarm is to hear of it; None for what it does not need, or hears already."""
         record = state.agents.get(event.sender)
         if record is None or not record.foreign:
             return None

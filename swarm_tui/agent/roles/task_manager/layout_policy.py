@@ -1,4 +1,4 @@
-"""What a layout lets the dispatcher do, as the core reads it."""
+"""The layout's rules for the dispatcher, as the core reads it."""
 
 from swarm_tui.config.model import RunSpec
 from swarm_tui.domain.dispatch.model import DispatchSettings, TypePolicy
@@ -6,7 +6,7 @@ from swarm_tui.protocol.names import NOT_IDEMPOTENT, ROLE_TYPES, type_matches
 
 
 def settings_of(spec: RunSpec) -> DispatchSettings:
-    """What the layout says to the dispatcher; without any types, the roles' own."""
+    """Return what the layout says to the dispatcher; without any types, the roles' own."""
     approve = spec.policy.approve
     rules = {
         name: TypePolicy(

@@ -1,4 +1,4 @@
-"""What the dispatcher hears: its filters, the end of what the broker had kept for it, and who leads."""
+"""The dispatcher's hearing: its filters, the end of what the broker had kept for it, and who leads."""
 
 import time
 import uuid
@@ -18,7 +18,7 @@ ECHOES = 1000
 
 
 class Subscription:
-    """One connection's messages, decoded, into `put`; which it may call from the bus's thread."""
+    """A connection's messages, decoded, into `put`; which it may call from the bus's thread."""
 
     def __init__(
         self, spec: RunSpec, writer: Writer, foreign: DialectBridge, put: Callable[[Event | Rejected | Link], None]

@@ -86,7 +86,7 @@ def _left_out(why: str) -> dict[str, str]:
 
 
 def _weight(value: Any) -> float:
-    """How much of a page the value takes, by whichever limit it is nearer to."""
+    """Return how much of a page the value takes, by whichever limit it is nearer to."""
     raw = msgspec.json.encode(value)
     return max(len(raw) / PAGE_BYTES, (raw.count(b"{") + raw.count(b"[") + raw.count(b",")) / PAGE_VALUES)
 
