@@ -68,7 +68,10 @@ def is_test(path: str) -> bool:
 
 def readable(name: str) -> str:
     """Return a file's name as text that any reader takes: each byte that is no UTF-8 as `\\xe9`."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
+    try:
+        return os.fsencode(name).decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:
+        return name.encode("utf-8", "backslashreplace").decode()
 
 
 def encoding_of(path: str, data: bytes) -> str | None:

@@ -13,10 +13,10 @@ from swarm_tui.agent.handlers.base import HandlerError, MissingToolError
 from swarm_tui.agent.handlers.command import Command
 from swarm_tui.agent.handlers.noop import Noop
 from swarm_tui.agent.handlers.placeholders import fill
-from swarm_tui.agent.handlers.testing.args import allowed
 from swarm_tui.agent.handlers.testing.coverage import Coverage
 from swarm_tui.agent.handlers.testing.report import progress_of, read_junit
-from swarm_tui.agent.handlers.testing.run import Run, interpreter
+from swarm_tui.agent.handlers.testing.run import Run
+from swarm_tui.agent.handlers.testing.with_pytest import allowed, interpreter
 from swarm_tui.config.model import HandlerSpec
 from tests.unit.handlers.conftest import Bench
 

@@ -9,15 +9,23 @@ from msgspec import Meta, Struct
 
 from swarm_tui.agent.handlers.base import Context, HandlerError, MissingToolError, Result
 from swarm_tui.agent.handlers.inputs import inside, read_options, read_payload
-from swarm_tui.agent.handlers.testing.run import Options, has_module, interpreter, run_pytest
-from swarm_tui.agent.handlers.testing.run import Payload as RunPayload
+from swarm_tui.agent.handlers.testing.with_pytest import (
+    ROOT_MARKS,
+    Options,
+    has_module,
+    interpreter,
+    root_of,
+    run_pytest,
+)
 
 _LEAST_COVERED = 20
 
 
-class Payload(RunPayload, kw_only=True):
+class Payload(Struct, kw_only=True):
     """The tests to run, and how much they must cover."""
 
+    path: Annotated[str, Meta(max_length=4096, description="folder, file or file::test, inside the workdir")] = "."
+    args: Annotated[list[str], Meta(max_length=64, description="options of pytest, such as -k or --maxfail")] = []
     threshold: Annotated[float, Meta(ge=0, le=100, description="percent of lines that must run")] = 80.0
     source: Annotated[str, Meta(max_length=4096, description="folder whose code counts, inside the workdir")] = "."
 
@@ -36,7 +44,8 @@ class Coverage:
         payload = read_payload(context, Payload)
         options = read_options(context, Options)
         source = inside(context.workdir, payload.source, what="source")
-        python = await interpreter(context, options.python, also="pytest_cov")
+        root = root_of(context.workdir.resolve(), inside(context.workdir, payload.path.partition("::")[0]), ROOT_MARKS)
+        python = await interpreter(context, options.python, also="pytest_cov", root=root)
         if not await has_module(context, python, "pytest_cov"):
             raise MissingToolError("pytest-cov", f"{python} -m pip install pytest-cov")
         with tempfile.TemporaryDirectory(prefix="swarm-coverage-") as name:
