@@ -8,12 +8,11 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
-from swarm_tui.agent.roles.task_manager.engine import Engine
+from swarm_tui.agent.roles.task_manager.engine import Clocks, Engine, Letter
 from swarm_tui.bus.mqtt import MqttBus
 from swarm_tui.config.model import Broker, HandlerSpec, RunSpec, TypeRule
 from swarm_tui.config.paths import StateDir
@@ -22,7 +21,7 @@ from swarm_tui.domain.dispatch import DispatchSettings, TypePolicy
 from swarm_tui.journal.dispatch import Journal
 from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.codec import Writer, decode
-from swarm_tui.protocol.envelope import Event, Outgoing
+from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.topics import Kind
 from tests.bench.bars import bar
 from tests.bench.reference import pingpong
@@ -39,22 +38,21 @@ class Shell:
         self.offers: list[b.Inbox] = []
         self._ids = 0
         self.writer = Writer(SWARM, "tm", "task-manager", new_id=self._id, clock=time.time)
-        self.engine = Engine(
-            DispatchSettings(rules=RULES, max_open=10**6), journal, self.writer, self._publish,
-            log=print, monotonic=time.monotonic, wall=time.time, chance=lambda: 0.5,
-        )  # fmt: skip
+        clocks = Clocks(time.monotonic, time.time, lambda: 0.5)
+        self.engine = Engine(DispatchSettings(rules=RULES, max_open=10**6), journal, self.writer, clocks, log=print)
 
     def _id(self) -> str:
         self._ids += 1
         return str(self._ids)
 
-    def _publish(self, message: Outgoing, on_ack: Callable[[], None] | None) -> None:
-        if message.topic.endswith("/inbox"):
-            event = decode(SWARM, message.topic, message.payload, False, 0.0)
-            if isinstance(event, Event) and isinstance(event.body, b.Inbox) and event.body.command is None:
-                self.offers.append(event.body)
-        if on_ack is not None:
-            on_ack()
+    def publish(self, letters: list[Letter]) -> None:
+        for message, on_ack in letters:
+            if message.topic.endswith("/inbox"):
+                event = decode(SWARM, message.topic, message.payload, False, 0.0)
+                if isinstance(event, Event) and isinstance(event.body, b.Inbox) and event.body.command is None:
+                    self.offers.append(event.body)
+            if on_ack is not None:
+                on_ack()
 
     def event(self, kind: Kind, body: b.Body, key: str = "", sender: str = "x") -> Event:
         message = self.writer.message(kind, body, key)
@@ -64,12 +62,12 @@ class Shell:
 
     def agents(self, count: int) -> None:
         body = b.Status(status="online", role="general", incarnation="i1")
-        self.engine.hear([self.event(Kind.STATUS, body, f"w{n}", f"w{n}") for n in range(count)])
+        self.publish(self.engine.hear([self.event(Kind.STATUS, body, f"w{n}", f"w{n}") for n in range(count)]))
 
     def fill(self, count: int) -> None:
         for start in range(0, count, 5000):
             tasks = [b.Task(task_id=f"q{n}", type="noop") for n in range(start, min(count, start + 5000))]
-            self.engine.hear([self.event(Kind.TASK_NEW, task) for task in tasks])
+            self.publish(self.engine.hear([self.event(Kind.TASK_NEW, task) for task in tasks]))
 
     def dispatch(self, rounds: int) -> float:
         """Seconds for each (complete, next offer), one at a time."""
@@ -80,7 +78,7 @@ class Shell:
             answer = b.Complete(
                 task_id=offer.task.task_id, agent_id="w0", attempt=offer.attempt, epoch=offer.epoch, result={}
             )
-            self.engine.hear([self.event(Kind.TASK_COMPLETE, answer, sender="w0")])
+            self.publish(self.engine.hear([self.event(Kind.TASK_COMPLETE, answer, sender="w0")]))
         return (time.perf_counter() - begun) / rounds
 
 
@@ -89,7 +87,7 @@ def queue_length(folder: Path) -> None:
     short, long = Journal(folder / "short.db"), Journal(folder / "long.db")
     shells = Shell(short), Shell(long)
     for shell, count in zip(shells, (100, 100_000), strict=True):
-        shell.engine.lead(1)
+        shell.publish(shell.engine.lead(1))
         shell.fill(count)
         shell.agents(1)
     ratios = []
@@ -98,7 +96,7 @@ def queue_length(folder: Path) -> None:
         many = shells[1].dispatch(90)
         ratios.append(many / few)
         tasks = [b.Task(task_id=f"r{uuid.uuid4().hex}", type="noop") for _ in range(90)]
-        shells[0].engine.hear([shells[0].event(Kind.TASK_NEW, task) for task in tasks])
+        shells[0].publish(shells[0].engine.hear([shells[0].event(Kind.TASK_NEW, task) for task in tasks]))
     bar("dispatch at 100,000 queued, against at 100", statistics.median(ratios), 2.0)
     shells[1].engine.flush(now=True)
     long.close()
@@ -106,7 +104,7 @@ def queue_length(folder: Path) -> None:
     again = Journal(folder / "long.db")
     shell = Shell(again)
     shell.engine.restore()
-    shell.engine.lead(2)
+    shell.publish(shell.engine.lead(2))
     bar(f"restart with {len(shell.engine.state.queue):,} queued", time.perf_counter() - begun, 3.0, "s")
     again.close()
     short.close()

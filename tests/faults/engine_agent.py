@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from swarm_tui.agent.main import main
-from swarm_tui.agent.roles.task_manager.engine import Engine
+from swarm_tui.bus.mqtt import MqttBus
 from swarm_tui.journal.dispatch import Journal
 
 
@@ -42,7 +42,7 @@ def arm(point: str, flag: Path) -> None:
     elif point == "before-commit":
         Journal.commit = deadly(flag, Journal.commit, before=True)  # type: ignore[method-assign]
     elif point == "after-publish":
-        Engine._speak = deadly(flag, Engine._speak, before=False)  # type: ignore[method-assign]
+        MqttBus.publish_all = deadly(flag, MqttBus.publish_all, before=False)  # type: ignore[method-assign]
     else:
         raise ValueError(point)
 

@@ -1,29 +1,24 @@
-"""One simulated dispatcher: the engine over the journal that outlives it, and the swarm's only persistent session."""
+"""One simulated dispatcher: the shell, the leadership and the engine of the real one, over the journal that outlives it
+and buses in memory; only time, chance and trouble are the simulation's."""
 
-from collections.abc import Callable
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
-from swarm_tui.agent.roles.task_manager.engine import Engine
-from swarm_tui.bus.port import Link
-from swarm_tui.domain.dispatch.core import OWN_SLEEP
-from swarm_tui.domain.dispatch.leadership import Leadership
-from swarm_tui.domain.dispatch.model import LinkDown, LinkUp, Tick
+from swarm_tui.agent.roles.task_manager.engine import Clocks, Engine
+from swarm_tui.agent.roles.task_manager.shell import DispatcherShell, Inbound
+from swarm_tui.bus.memory import Faults
+from swarm_tui.bus.port import OnAck
+from swarm_tui.config.model import Broker, RunSpec
+from swarm_tui.domain.leadership import Leadership, Phase
 from swarm_tui.journal.dispatch import Journal
 from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.codec import Writer, decode
 from swarm_tui.protocol.envelope import Event, Outgoing
-from swarm_tui.protocol.names import dispatcher_client_id
 from swarm_tui.protocol.topics import Kind, topic
 from tests.sim.parts import SETTINGS, SWARM, Clock, SimBus
 
 if TYPE_CHECKING:
     from tests.sim.swarm import Swarm
-
-HEARD = (
-    Kind.TASK_NEW, Kind.TASK_ASSIGNED, Kind.TASK_STARTED, Kind.TASK_DECLINED, Kind.TASK_PROGRESS, Kind.TASK_COMPLETE,
-    Kind.TASK_FAILED, Kind.TASK_CANCEL, Kind.TASK_REDRIVE, Kind.TASK_APPROVE, Kind.TASK_DENY, Kind.HEARTBEAT,
-    Kind.SHUTDOWN, Kind.HALT, Kind.DISPATCHER,
-)  # fmt: skip
 
 
 class Died(Exception):
@@ -38,56 +33,104 @@ def copy_of(journal: Journal) -> Journal:
     return made
 
 
+class DispatcherBus(SimBus):
+    """A connection of a dispatcher, whose process may die before it says a word."""
+
+    def __init__(self, party: "SimDispatcher", client_id: str, *, clean: bool) -> None:
+        super().__init__(party.swarm.broker, client_id, clean=clean)
+        self.party = party
+        self.to_itself = topic(SWARM, Kind.INBOX, party.name)
+
+    def publish(self, message: Outgoing, on_ack: OnAck | None = None, *, linger: bool = False) -> None:
+        if self.party.dies_at == "before publish":
+            raise Died
+        self.party.mind_fence(message)
+        super().publish(message, on_ack, linger=linger)
+
+    def restore(self) -> bool:
+        return not self.party.cut_off_until and super().restore()
+
+    def _send(self, message: Outgoing, on_ack: OnAck | None) -> None:
+        super()._send(message, on_ack)
+        if message.topic == self.to_itself:
+            # What it proves rests on the order that a broker keeps on one connection: it overtakes nothing.
+            travelling = self.broker._travelling
+            for packet in [packet for packet in travelling if packet.payload == message.payload]:
+                travelling.remove(packet)
+                travelling.append(packet)
+
+
 class SimDispatcher:
-    """A host's dispatcher. `alive` is off between its end and its next life; `gone` when it left the lead for good."""
+    """A host's dispatcher. `alive` is off between its end and its next life, and when it left the lead for good."""
 
     def __init__(self, swarm: "Swarm", name: str, journal: Journal) -> None:
         self.swarm, self.name, self.journal = swarm, name, journal
         self.clock = Clock(swarm.time)
-        self.alive = self.gone = False
+        self.alive = False
         self.dies_at: str | None = None
         self.fences: dict[str, tuple[int, int]] = {}
+        self.made: list[SimBus] = []
         self.begin()
 
     def begin(self) -> None:
         swarm = self.swarm
-        self.alive, self.leading, self.marked, self.marker = True, False, False, ""
+        self.alive = True
         self.cut_off_until = 0.0
         self.goes_on_at: float | None = None
-        self.stopped_at = 0.0
-        self.heard: list[Event | LinkUp | LinkDown] = []
-        self.instance = f"{self.name}/{swarm.new_id()}"
-        self.writer = Writer(SWARM, self.name, "task-manager", new_id=swarm.new_id, clock=self.clock.wall)
-        self.engine = Engine(
-            SETTINGS, self.journal, self.writer, self.publish,
-            log=lambda line: None, monotonic=self.clock.monotonic, wall=self.clock.wall, chance=swarm.rng.random,
+        inbound: SimpleQueue[Inbound] = SimpleQueue()
+        clocks = Clocks(self.clock.monotonic, self.clock.wall, swarm.rng.random)
+        spec = RunSpec(
+            agent_id=self.name, role="task-manager", swarm=SWARM, broker=Broker(), host=self.name, workdir=".",
+            state_dir=".",
         )  # fmt: skip
-        self.engine.restore()
-        self.epoch = max(int(self.journal.meta("epoch") or 0), swarm.retained_epoch()) + 1
-        self.leadership = Leadership(self.instance, self.epoch)
-        self.bus = SimBus(swarm.broker, dispatcher_client_id(SWARM), clean=False)
-        self.bus.set_will(self.presence(online=False))
-        for kind in HEARD:
-            self.bus.subscribe(topic(SWARM, kind))
-        self.bus.subscribe(topic(SWARM, Kind.STATUS, "+"))
-        self.bus.subscribe(topic(SWARM, Kind.INBOX, self.name))
+        writer = Writer(SWARM, self.name, "task-manager", new_id=swarm.new_id, clock=self.clock.wall)
+        self.engine = Engine(SETTINGS, self.journal, writer, clocks, log=lambda line: None)
+        leadership = Leadership(
+            f"{self.name}/{swarm.new_id()}", self.name, written=int(self.journal.meta("epoch") or 0), take_over=True,
+            new_marker=swarm.new_id, now=self.clock.monotonic(),
+        )  # fmt: skip
+        self.shell = DispatcherShell(
+            spec, self.engine, leadership, clocks, self._make_bus, new_id=swarm.new_id, log=lambda line: None,
+            leave=lambda reason: None, complain=lambda sentence: None, inbound=inbound, put=inbound.put,
+        )  # fmt: skip
+        self._look()
         # Its agent's own connection: a rival has the other one when it says that it leads.
         self.ear = SimBus(swarm.broker, f"sim-{self.name}")
+        self.made.append(self.ear)
         self.ear.subscribe(topic(SWARM, Kind.DISPATCHER))
-        self.ear.start(self._hear_rival, lambda link: None)
-        self.bus.start(self._hear, self._link)
 
-    def presence(self, *, online: bool) -> Outgoing:
-        body = b.Dispatcher(instance=self.instance, epoch=self.epoch, online=online, agent_id=self.name)
-        return self.writer.message(Kind.DISPATCHER, body)
+        def hear_rival(full: str, raw: bytes, retained: bool) -> None:
+            event = decode(SWARM, full, raw, retained, self.clock.wall())
+            if isinstance(event, Event):
+                inbound.put(event)
 
-    def publish(self, message: Outgoing, on_ack: Callable[[], None] | None) -> None:
-        if self.dies_at == "before publish":
-            raise Died
-        self._fence(message)
-        self.bus.publish(message, on_ack)
+        self.ear.start(hear_rival, lambda link: None)
 
-    def _fence(self, message: Outgoing) -> None:
+    def _look(self) -> None:
+        """Look who leads: it takes milliseconds, and nothing happens meanwhile."""
+        broker = self.swarm.broker
+        faults, broker.faults = broker.faults, Faults()
+        self.shell.begin()
+        look = self.bus
+        self.shell.work()
+        for packet in [packet for packet in broker._travelling if packet.session is look._session]:
+            broker._travelling.remove(packet)
+            broker._deliver(packet)
+        self.shell.work()
+        assert self.shell.leadership.phase is Phase.ADOPTING
+        broker.faults = faults
+
+    def _make_bus(self, client_id: str, clean: bool) -> SimBus:
+        self.bus = DispatcherBus(self, client_id, clean=clean)
+        self.made.append(self.bus)
+        return self.bus
+
+    @property
+    def leading(self) -> bool:
+        return self.alive and self.shell.leading
+
+    def mind_fence(self, message: Outgoing) -> None:
+        """No fence of a task ever shrinks, whoever offers it."""
         if not message.topic.endswith("/inbox"):
             return
         event = decode(SWARM, message.topic, message.payload, False, self.clock.wall())
@@ -96,69 +139,16 @@ class SimDispatcher:
             assert fence >= self.fences.get(task_id, (0, 0)), f"the fence of {task_id} shrinks to {fence}"
             self.fences[task_id] = fence
 
-    def _link(self, link: Link) -> None:
-        self.heard.append(LinkUp() if link.up else LinkDown())
-        if link.up:
-            self._mark()
-
-    def _mark(self) -> None:
-        self.marker, self.marked = self.swarm.new_id(), False
-        ping = self.writer.message(Kind.INBOX, b.Inbox(command="ping", reason=self.marker), self.name)
-        self.bus.publish(ping)
-        # What it proves rests on the order that a broker keeps on one connection: it overtakes nothing.
-        travelling = self.swarm.broker._travelling
-        for packet in [packet for packet in travelling if packet.payload == ping.payload]:
-            travelling.remove(packet)
-            travelling.append(packet)
-
-    def _hear(self, full: str, raw: bytes, retained: bool) -> None:
-        event = decode(SWARM, full, raw, retained, self.clock.wall())
-        if isinstance(event, Event):
-            self.heard.append(event)
-
-    def _hear_rival(self, full: str, raw: bytes, retained: bool) -> None:
-        event = decode(SWARM, full, raw, retained, self.clock.wall())
-        if isinstance(event, Event):
-            self.heard.append(event)
-
     def tick(self) -> None:
         if not self.alive or self._stands_still():
             return
         if self.bus.evicted and self.swarm.rng.random() < 0.3:
             self.bus.restore()
-        batch, self.heard = self.heard, []
         try:
-            self.engine.hear([*self._sift(batch), Tick()])
-            if self.gone:
-                self._stand_down()
-            elif self.marked and not self.leading:
-                self.leading = True
-                self.engine.begin(self.epoch)
-                self.engine.halt_again()
-                self.bus.publish(self.presence(online=True))
-                self.engine.lead(self.epoch)
+            if self.shell.work() is None:
+                self.leave()
         except Died:
             self.kill()
-
-    def _sift(self, batch: list[Event | LinkUp | LinkDown]) -> list[Event | LinkUp | LinkDown]:
-        """As the role does it: nothing is acted on while another may lead, nor once another does."""
-        sifted: list[Event | LinkUp | LinkDown] = []
-        for item in batch:
-            if isinstance(item, Event):
-                body = item.body
-                self.marked = self.marked or (isinstance(body, b.Inbox) and body.reason == self.marker)
-                doubted = self.leadership.doubts
-                sifted += self.leadership.sift(item, marked=self.marked) if self.leading else [item]
-                if doubted and not self.leadership.doubts:
-                    self.bus.publish(self.presence(online=True))
-                if self.leadership.over:
-                    self.gone = True
-                    break
-            elif self.leading and isinstance(item, LinkUp):
-                self.leadership.doubt(LinkUp())
-            else:
-                sifted.append(item)
-        return sifted
 
     def _stands_still(self) -> bool:
         now = self.clock.monotonic()
@@ -171,9 +161,6 @@ class SimDispatcher:
             self.bus.look(now)
             self.ear.look(now)
             return True
-        if self.leading and now - self.stopped_at > OWN_SLEEP:
-            self._mark()
-            self.leadership.doubt()
         self.goes_on_at = None
         for bus in self.swarm.rng.sample([self.bus, self.ear], 2):
             bus.go_on()
@@ -194,29 +181,18 @@ class SimDispatcher:
 
     def stop(self, seconds: float) -> None:
         """SIGSTOP for so long."""
-        self.stopped_at = self.clock.monotonic()
-        self.goes_on_at = self.stopped_at + seconds
+        self.goes_on_at = self.clock.monotonic() + seconds
         self.bus.stop(self.clock.monotonic())
         self.ear.stop(self.clock.monotonic())
 
     def leave(self) -> None:
-        """SIGTERM: what is decided is written and said, and the topic tells whether anything is open."""
+        """SIGTERM, or another leads: what is decided is written and said, and the topic tells if anything is open."""
         try:
-            self.engine.flush(now=True)
+            self.shell.end()
         except Died:
             self.kill()
             return
-        if self.leadership.doubts:
-            pass
-        elif self.leading and self.engine.open_count() == 0:
-            self.bus.publish(self.writer.clear(Kind.DISPATCHER))
-        elif self.leading:
-            self.bus.publish(self.presence(online=False))
         self._close()
-
-    def _stand_down(self) -> None:
-        self.leading = False
-        self.leave()
 
     def kill(self) -> None:
         """SIGKILL: what was not committed is gone, what was not said is unsaid."""

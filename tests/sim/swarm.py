@@ -8,13 +8,11 @@ from swarm_tui.domain.dispatch.model import Job
 from swarm_tui.domain.states import TaskState
 from swarm_tui.journal.dispatch import Journal
 from swarm_tui.protocol import bodies as b
-from swarm_tui.protocol.codec import decode
-from swarm_tui.protocol.envelope import Event
-from swarm_tui.protocol.topics import Kind, topic
+from swarm_tui.protocol.topics import Kind
 from tests.sim import truths
 from tests.sim.dispatcher import SimDispatcher, copy_of
 from tests.sim.outside import Publisher
-from tests.sim.parts import START, SWARM, Clock, Ran, SimBus, Time
+from tests.sim.parts import Clock, Ran, SimBus, Time
 from tests.sim.worker import SimWorker
 
 #: What befalls a swarm, and how often one among the others.
@@ -58,12 +56,6 @@ class Swarm:
     def new_id(self) -> str:
         self._ids += 1
         return f"{self.seed}-{self._ids}"
-
-    def retained_epoch(self) -> int:
-        """The epoch that whoever begins now finds on the topic."""
-        message = self.broker.retained.get(topic(SWARM, Kind.DISPATCHER))
-        event = None if message is None else decode(SWARM, message.topic, message.payload, True, START)
-        return event.body.epoch if isinstance(event, Event) and isinstance(event.body, b.Dispatcher) else 0
 
     def run(self) -> None:
         """Live through the trouble, then until all has ended; the end must come."""
@@ -171,8 +163,8 @@ class Swarm:
         dispatchers = [self.dispatcher, *self.former]
         return [
             self.publisher.bus,
-            *(party.bus for party in (*dispatchers, *self.workers)),
-            *(d.ear for d in dispatchers),
+            *(worker.bus for worker in self.workers),
+            *(bus for d in dispatchers for bus in d.made),
         ]
 
     def _mend(self) -> None:
@@ -209,7 +201,8 @@ class Swarm:
 
     def is_over(self) -> bool:
         owed = any(worker.owed for worker in self.workers)
-        return not (self.publisher.waiting or self.open_jobs() or owed or self._rivals())
+        left = self.publisher.waiting or self.open_jobs() or owed or self._rivals()
+        return self.dispatcher.leading and not left
 
     def _rivals(self) -> bool:
         """Whether one that led before may come back: once the topic is empty, for the broker forgot it or the leader

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from swarm_tui.agent.roles.task_manager.engine import ENDS, PRUNE_EVERY, Engine
+from swarm_tui.agent.roles.task_manager.engine import ENDS, PRUNE_EVERY, Clocks, Engine, Heard, Letter
 from swarm_tui.agent.roles.task_manager.task_queries import answers
 from swarm_tui.domain.dispatch import DispatchSettings, Job, Tick
 from swarm_tui.domain.states import TaskState
@@ -31,13 +31,15 @@ class Life:
         self.dies = False
         self.now = 1000.0
         self._ids = 0
-        self.engine = Engine(
-            DispatchSettings(rules=RULES), journal, self.writer("tm", "task-manager"), self._publish,
-            log=self.logged.append, monotonic=lambda: self.now, wall=lambda: 1.7e9 + self.now, chance=lambda: 0.5,
-        )  # fmt: skip
+        self.clocks = Clocks(lambda: self.now, lambda: 1.7e9 + self.now, lambda: 0.5)
+        self.engine = self.make(journal)
         self.engine.restore()
-        self.engine.begin(epoch)
-        self.engine.lead(epoch)
+        self.publish(self.engine.begin(epoch))
+        self.publish(self.engine.lead(epoch))
+
+    def make(self, journal: Journal) -> Engine:
+        writer = self.writer("tm", "task-manager")
+        return Engine(DispatchSettings(rules=RULES), journal, writer, self.clocks, log=self.logged.append)
 
     def writer(self, sender: str, role: str) -> Writer:
         return Writer(SWARM, sender, role, new_id=self._id, clock=lambda: 1.7e9 + self.now)
@@ -46,22 +48,27 @@ class Life:
         self._ids += 1
         return f"{id(self)}-{self._ids}"
 
-    def _publish(self, message: Outgoing, on_ack: Callable[[], None] | None) -> None:
-        if self.dies:
-            raise ConnectionAbortedError
-        self.published.append(message)
-        self.acks.append(on_ack)
+    def publish(self, letters: list[Letter]) -> None:
+        for message, on_ack in letters:
+            if self.dies:
+                raise ConnectionAbortedError
+            self.published.append(message)
+            self.acks.append(on_ack)
+
+    def take(self, *batch: Heard) -> None:
+        """Let the engine hear, and publish what it says."""
+        self.publish(self.engine.hear(batch))
 
     def hear(self, kind: Kind, body: b.Body, key: str = "", sender: str = "x") -> None:
         message = self.writer(sender, "general").message(kind, body, key)
         event = decode(SWARM, message.topic, message.payload, False, 1.7e9 + self.now)
         assert isinstance(event, Event)
-        self.engine.hear([event])
+        self.take(event)
 
     def rest(self) -> None:
         """So much time passes in silence that nothing is held back any more."""
         self.now += 1.0
-        self.engine.hear([])
+        self.take()
 
     def agent(self) -> None:
         body = b.Status(status="online", role="general", incarnation="i1")
@@ -146,7 +153,7 @@ def test_a_full_disk_is_said_and_nothing_is_accepted_until_it_is_written() -> No
     assert life.said(Kind.ALERT)
     assert "disk is full" in life.logged[0]
     journal.full = False
-    life.engine.hear([Tick()])
+    life.take(Tick())
     assert life.said(Kind.TASK_QUEUED) == ["t"]
     assert life.engine.troubled is None
     assert journal.find("t") is not None
@@ -195,7 +202,7 @@ def test_an_end_without_company_is_written_and_acked_after_some_milliseconds() -
     life.submit("t")
     life.hear(Kind.TASK_COMPLETE, b.Complete(task_id="t", agent_id="a", attempt=1, epoch=1), sender="a")
     life.now += 2 * ENDS
-    life.engine.hear([])
+    life.take()
     assert journal.open_jobs() == []
     assert life.acked() == ["t"]
 
@@ -244,7 +251,7 @@ def test_a_halt_outlives_a_restart() -> None:
     second = Life(journal, 2)
     second.agent()
     second.submit("t")
-    second.engine.halt_again()
+    second.publish(second.engine.halt_again())
     assert second.engine.state.jobs["t"].state is TaskState.QUEUED
     assert second.said(Kind.HALT) == [""]
 
@@ -307,7 +314,7 @@ def test_a_halt_without_an_id_cancels_once_however_often_the_broker_repeats_it()
         life.now += 1.0
         event = decode(SWARM, f"{SWARM}/halt", b'{"payload": {"reason": "fire"}}', retained, 1.7e9 + life.now)
         assert isinstance(event, Event)
-        life.engine.hear([event])
+        life.take(event)
 
     life.submit("before")
     halt(retained=False)
@@ -324,7 +331,7 @@ def test_a_backlog_of_old_tasks_is_forgotten_within_seconds() -> None:
     journal._db.executemany("INSERT INTO task VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
     life.now += PRUNE_EVERY
     for _ in range(6):
-        life.engine.hear([Tick()])
+        life.take(Tick())
         life.now += 1.0
     assert journal._db.execute("SELECT count(*) FROM task").fetchone()[0] == 0
 
@@ -334,10 +341,7 @@ def test_what_is_adopted_before_it_leads_has_a_fence_that_grows() -> None:
     first = Life(journal, epoch=3)
     first.hear(Kind.TASK_NEW, b.Task(task_id="t", type="noop"))
     first.rest()
-    second = Engine(
-        DispatchSettings(rules=RULES), journal, first.writer("tm", "task-manager"), first._publish,
-        log=first.logged.append, monotonic=lambda: first.now, wall=lambda: 1.7e9 + first.now, chance=lambda: 0.5,
-    )  # fmt: skip
+    second = first.make(journal)
     second.restore()
     first.engine = second
     first.hear(Kind.TASK_ASSIGNED, b.Assigned(task_id="t", agent_id="w"), sender="w")

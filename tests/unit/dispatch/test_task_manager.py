@@ -17,6 +17,7 @@ from swarm_tui.agent.roles.task_manager.role import TaskManager
 from swarm_tui.bus.memory import MemoryBroker, MemoryBus
 from swarm_tui.bus.port import OnAck
 from swarm_tui.config.model import Broker, RunSpec, TypeRule
+from swarm_tui.domain.leadership import core as leadership
 from swarm_tui.journal.dispatch import Journal
 from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.codec import Writer, decode
@@ -113,6 +114,13 @@ class Scene:
         assert isinstance(event, Event)
         assert isinstance(event.body, b.Dispatcher)
         return event.body
+
+
+def connection(dispatcher: TaskManager) -> MemoryBus:
+    assert dispatcher.shell is not None
+    bus = dispatcher.shell.bus
+    assert isinstance(bus, MemoryBus)
+    return bus
 
 
 def log(dispatcher: TaskManager) -> list[str]:
@@ -263,8 +271,7 @@ def test_it_stands_down_only_for_another_that_is_online_and_newer(scene: Scene) 
 def test_after_a_break_it_takes_nothing_that_a_newer_one_would_not_know_of(scene: Scene) -> None:
     first = scene.dispatcher()
     scene.leads(first, 1)
-    bus = first._bus
-    assert isinstance(bus, MemoryBus)
+    bus = connection(first)
     bus.drop()
     scene.say(Kind.DISPATCHER, b.Dispatcher(instance="far/1", epoch=2, online=False))
     bus.restore()
@@ -283,8 +290,7 @@ def test_after_a_break_it_takes_nothing_that_a_newer_one_would_not_know_of(scene
 def test_after_a_break_in_which_nobody_led_it_goes_on_and_says_so(scene: Scene) -> None:
     first = scene.dispatcher()
     scene.leads(first, 1)
-    bus = first._bus
-    assert isinstance(bus, MemoryBus)
+    bus = connection(first)
     bus.drop()
     scene.say(Kind.TASK_NEW, b.Task(task_id="t", type="noop"))
     bus.restore()
@@ -295,11 +301,10 @@ def test_after_a_break_in_which_nobody_led_it_goes_on_and_says_so(scene: Scene) 
 
 def test_its_word_to_itself_is_said_again_where_it_was_lost(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """A broker may take it before it knows our filters: it would wait for ever."""
-    monkeypatch.setattr(role, "MARK_AGAIN", 0.1)
+    monkeypatch.setattr(leadership, "MARK_AGAIN", 0.1)
     first = scene.dispatcher()
     scene.leads(first, 1)
-    bus = first._bus
-    assert isinstance(bus, MemoryBus)
+    bus = connection(first)
     bus.drop()
     whole, lost = bus.publish, 0
 
@@ -317,21 +322,6 @@ def test_its_word_to_itself_is_said_again_where_it_was_lost(scene: Scene, monkey
     assert lost == 1
 
 
-def test_nothing_more_is_taken_once_another_leads(scene: Scene) -> None:
-    """What comes in one go with the other's word is the other's to take."""
-    first = scene.dispatcher()
-    scene.leads(first, 1)
-    first.close()
-    writer = Writer(SWARM, "far", "task-manager", new_id=lambda: str(uuid.uuid4()), clock=time.time)
-    bodies = (b.Dispatcher(instance="far/1", epoch=2, online=True), b.Task(task_id="t", type="noop"))
-    batch: list[Any] = []
-    for kind, body in zip((Kind.DISPATCHER, Kind.TASK_NEW), bodies, strict=True):
-        message = writer.message(kind, body)
-        batch.append(decode(SWARM, message.topic, message.payload, False, time.time()))
-    assert first._sift(batch) == []
-    assert not first.leading
-
-
 def test_its_epoch_is_written_before_anybody_hears_of_it(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where it dies in between, and the broker with it, the next life would take the same."""
 
@@ -347,22 +337,6 @@ def test_its_epoch_is_written_before_anybody_hears_of_it(scene: Scene, monkeypat
     journal = Journal(scene.folder / "box" / "dispatch.db")
     assert journal.meta("epoch") == "1"
     journal.close()
-
-
-def test_what_waited_while_its_process_stood_still_is_not_taken_at_once(scene: Scene) -> None:
-    """Another may have been brought up meanwhile: what lies in its own socket, the broker gave to that one too."""
-    first = scene.dispatcher()
-    scene.leads(first, 1)
-    first.close()
-    writer = Writer(SWARM, "x", "general", new_id=lambda: str(uuid.uuid4()), clock=time.time)
-    message = writer.message(Kind.TASK_NEW, b.Task(task_id="t", type="noop"))
-    task = decode(SWARM, message.topic, message.payload, False, time.time())
-    assert isinstance(task, Event)
-    now = first._awake
-    first._mind_sleep(now + 1.0)
-    assert first._sift([task]) == [task]
-    first._mind_sleep(now + 31.0)
-    assert first._sift([task]) == []
 
 
 def test_it_answers_queries(scene: Scene) -> None:

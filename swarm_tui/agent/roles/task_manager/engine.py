@@ -1,10 +1,13 @@
-"""The dispatcher's shell without threads: hear a batch, decide, journal it in one transaction, then say it."""
+"""The dispatcher's engine: hear a batch, decide, journal it in one transaction, then give out what is to be said."""
 
 import gc
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterable
 
+from msgspec import Struct
+
+from swarm_tui.bus.port import OnAck
 from swarm_tui.domain.dispatch.core import forget, lead, remember, restore, step
 from swarm_tui.domain.dispatch.model import (
     Action,
@@ -27,7 +30,8 @@ from swarm_tui.protocol.envelope import Event, Outgoing
 from swarm_tui.protocol.topics import Kind
 
 Heard = Event | Tick | LinkUp | LinkDown
-Publish = Callable[[Outgoing, Callable[[], None] | None], None]
+#: A message to be published now, and what to call when the broker has it.
+Letter = tuple[Outgoing, OnAck | None]
 #: Seconds that a lazy write, or an outbox row the broker has taken, may wait for company.
 LAZY, LAZY_SENT = 0.25, 1.0
 #: Seconds that tasks' ends and their acks are kept back, to be written and said together; and how many are.
@@ -40,32 +44,33 @@ MANY_SENT, SEQ_AHEAD = 50, 1000
 JOURNAL_ALERT = "journal"
 
 
-class Engine:
-    """One dispatcher: its state, its journal, its voice. Used by one thread.
+class Clocks(Struct, frozen=True):
+    """The time and the chance of one dispatcher: `monotonic` and `wall` in seconds, `chance` uniform in [0, 1)."""
 
-    `monotonic` and `wall` are clocks in seconds, `chance` is uniform in [0, 1).
-    """
+    monotonic: Callable[[], float]
+    wall: Callable[[], float]
+    chance: Callable[[], float]
+
+
+class Engine:
+    """One dispatcher's state and journal. What it is to say it returns, written down first. Used by one thread."""
 
     def __init__(
         self,
         settings: DispatchSettings,
         journal: Journal,
         writer: Writer,
-        publish: Publish,
+        clocks: Clocks,
         *,
         log: Callable[[str], None],
-        monotonic: Callable[[], float],
-        wall: Callable[[], float],
-        chance: Callable[[], float],
     ) -> None:
         self.journal = journal
         self.writer = writer
         self.state = State(settings=settings, me=writer.sender)
         self.troubled: str | None = None
         """Why the journal cannot be written now; nothing is said until it can."""
-        self._publish = publish
         self._log = log
-        self._clocks = (monotonic, wall, chance)
+        self._clocks = clocks
         self._jobs: dict[str, Job] = {}
         self._says: list[Say] = []
         self._meta: dict[str, str] = {}
@@ -81,8 +86,9 @@ class Engine:
         self._seq_kept = 0
 
     def moment(self) -> Moment:
-        monotonic, wall, chance = self._clocks
-        return Moment(monotonic(), wall(), chance)
+        """Return now."""
+        clocks = self._clocks
+        return Moment(clocks.monotonic(), clocks.wall(), clocks.chance)
 
     def restore(self) -> None:
         """Take up what the journal holds. Raises sqlite3.Error."""
@@ -100,31 +106,35 @@ class Engine:
         self.state.halted = self.journal.meta("halted") or None
         self.state.halt_id = self.journal.meta("halt_id") or ""
 
-    def begin(self, epoch: int) -> None:
-        """Write the epoch down before anybody hears of it: none is used again."""
+    def begin(self, epoch: int) -> list[Letter]:
+        """Write the epoch down before anybody hears of it: none is used again. It is, when `troubled` is None then."""
         self._meta["epoch"] = str(epoch)
         self._urgent = True
-        self.flush()
+        return self.flush()
 
-    def lead(self, epoch: int) -> None:
-        """Begin to give tasks away, after saying again what an earlier life may not have said; see `begin`."""
-        for letter in self.journal.outbox():
-            if self._still_true(letter):
-                self._post(letter)
+    def lead(self, epoch: int) -> list[Letter]:
+        """Begin to give tasks away, after saying again what an earlier life may not have said; see `begin`.
+
+        Raises sqlite3.Error.
+        """
+        unsaid = []
+        for row in self.journal.outbox():
+            if self._still_true(row):
+                unsaid.append(self._letter(row))
             else:
-                self._sent.append(letter.row)
+                self._sent.append(row.row)
         self._take(lead(self.state, epoch, self.moment()))
-        self.flush()
+        return unsaid + self.flush()
 
-    def _still_true(self, letter: OutboxRow) -> bool:
+    def _still_true(self, row: OutboxRow) -> bool:
         """An offer counts only while its attempt holds the task; anything else that was decided is still to be said."""
-        if letter.kind not in (Kind.INBOX, Kind.TASK_ASSIGNED):
+        if row.kind not in (Kind.INBOX, Kind.TASK_ASSIGNED):
             return True
-        job = self.state.jobs.get(letter.task_id)
-        return job is not None and job.state in GIVEN and job.attempt == letter.attempt
+        job = self.state.jobs.get(row.task_id)
+        return job is not None and job.state in GIVEN and job.attempt == row.attempt
 
-    def hear(self, batch: Iterable[Heard]) -> None:
-        """Apply a batch of events, write them down in one transaction, and say what follows."""
+    def hear(self, batch: Iterable[Heard]) -> list[Letter]:
+        """Apply a batch of events and write what follows in one transaction. Returns what is to be said of it now."""
         moment = self.moment()
         for event in batch:
             if isinstance(event, Event):
@@ -133,7 +143,7 @@ class Engine:
             if isinstance(event, Event) and event.kind is Kind.HALT:
                 self._meta |= {"halted": self.state.halted or "", "halt_id": self.state.halt_id}
                 self._urgent = True
-        self.flush()
+        return self.flush()
 
     def _recall(self, event: Event) -> None:
         """Bring back from the journal an ended job that the event speaks of."""
@@ -159,7 +169,7 @@ class Engine:
                 self._keep(action)
             elif isinstance(action, Say) and action.patient:
                 self._acks.append(action)
-                self._ends_by = self._ends_by or self._clocks[0]() + ENDS
+                self._ends_by = self._ends_by or self._clocks.monotonic() + ENDS
             elif isinstance(action, Say):
                 self._says.append(action)
                 self._urgent = self._urgent or action.durable
@@ -173,38 +183,44 @@ class Engine:
         if save.soon and not (self._urgent and task_id in self._jobs):
             self._jobs.pop(task_id, None)
             self._ended[task_id] = job
-            self._ends_by = self._ends_by or self._clocks[0]() + ENDS
+            self._ends_by = self._ends_by or self._clocks.monotonic() + ENDS
             return
         self._ended.pop(task_id, None)
         self._jobs[task_id] = job
         if not save.lazy:
             self._urgent = True
         elif self._write_by is None:
-            self._write_by = self._clocks[0]() + LAZY
+            self._write_by = self._clocks.monotonic() + LAZY
 
-    def flush(self, *, now: bool = False) -> None:
-        """Write what is to be written and say what may be said. While the disk refuses, nothing is said."""
+    def flush(self, *, now: bool = False) -> list[Letter]:
+        """Write what is to be written; `now` also what could wait. Returns what may be said then.
+
+        While the disk refuses, `troubled` says why, and nothing is said but an alert.
+        """
+        letters: list[Letter] = []
         ends = now or self._ends_are_due()
-        if self._urgent or ends or self._is_due():
-            if not self._commit(now=now, ends=ends):
-                return
+        if self._urgent or ends or self.troubled is not None or self._is_due():
+            letters = self._commit(now=now, ends=ends)
+            if self.troubled is not None:
+                return letters
         elif self._says:
-            self._speak([self._letter(say) for say in self._says])
+            letters = [self._letter(self._row(say)) for say in self._says]
             self._says = []
         self._prune()
+        return letters
 
     def _ends_are_due(self) -> bool:
-        return self._ends_by is not None and (len(self._acks) >= MANY_ENDS or self._clocks[0]() >= self._ends_by)
+        return self._ends_by is not None and (len(self._acks) >= MANY_ENDS or self._clocks.monotonic() >= self._ends_by)
 
     def _is_due(self) -> bool:
-        now = self._clocks[0]()
+        now = self._clocks.monotonic()
         if self._write_by is not None and now >= self._write_by:
             return True
         return bool(self._sent) and now - self._forgot >= LAZY_SENT
 
     def wait(self, limit: float = 1.0) -> float:
         """How long the shell may wait for the next event, in seconds."""
-        now = self._clocks[0]()
+        now = self._clocks.monotonic()
         if self._write_by is not None:
             limit = min(limit, self._write_by - now)
         if self._ends_by is not None:
@@ -213,92 +229,84 @@ class Engine:
             limit = min(limit, self.state.timers[0][0] - now)
         return max(0.0, limit)
 
-    def _commit(self, *, now: bool, ends: bool) -> bool:
+    def _commit(self, *, now: bool, ends: bool) -> list[Letter]:
         says = self._says
         jobs = [*self._jobs.values(), *(self._ended.values() if ends else ())]
-        letters = [self._letter(say) for say in says]
-        rows = self._sent_rows(now=now)
+        said = [self._row(say) for say in says]
+        sent = self._sent_rows(now=now)
         if self.state.seq > self._seq_kept:
             # Numbers are kept ahead: to write each costs every accept a page.
             self._seq_kept = self.state.seq + SEQ_AHEAD
             self._meta["seq"] = str(self._seq_kept)
         meta = self._meta
-        durable = [letter for letter, say in zip(letters, says, strict=True) if say.durable]
+        durable = [row for row, say in zip(said, says, strict=True) if say.durable]
         try:
-            self.journal.commit(jobs, durable, rows, meta)
+            self.journal.commit(jobs, durable, sent, meta)
         except sqlite3.Error as error:
-            self._sent.extendleft(reversed(rows))
-            self._trouble(f"{type(error).__name__}: {error}")
-            return False
+            self._sent.extendleft(reversed(sent))
+            return self._trouble(f"{type(error).__name__}: {error}")
         self._jobs, self._says, self._meta = {}, [], {}
         self._urgent, self._write_by = False, None
+        # First what an agent waits for: its broker reads one message at a time.
+        letters = [self._letter(row) for row in sorted(said, key=lambda row: row.kind != Kind.INBOX)]
         if self.troubled is not None:
             self.troubled = None
             self._log("the journal can be written again")
-            self._alert("the dispatcher's journal can be written again", active=False)
-        # First what an agent waits for: its broker reads one message at a time.
-        self._speak(sorted(letters, key=lambda letter: letter.kind != Kind.INBOX))
+            letters.insert(0, self._alert("the dispatcher's journal can be written again", active=False))
         if ends:
-            self._speak([self._letter(say) for say in self._acks])
+            letters += [self._letter(self._row(say)) for say in self._acks]
             self._ended, self._acks, self._ends_by = {}, [], None
-        return True
+        return letters
 
     def _sent_rows(self, *, now: bool) -> list[int]:
         """The outbox rows that the broker has, once they are many or it is time."""
-        if not now and len(self._sent) < MANY_SENT and self._clocks[0]() - self._forgot < LAZY_SENT:
+        if not now and len(self._sent) < MANY_SENT and self._clocks.monotonic() - self._forgot < LAZY_SENT:
             return []
-        self._forgot = self._clocks[0]()
+        self._forgot = self._clocks.monotonic()
         return [self._sent.popleft() for _ in range(len(self._sent))]
 
-    def _letter(self, say: Say) -> OutboxRow:
+    def _row(self, say: Say) -> OutboxRow:
         if say.body is None:
             message = self.writer.clear(say.kind, say.key)
         else:
             message = self.writer.message(say.kind, say.body, say.key)
         return OutboxRow(message, say.kind, say.task_id, say.attempt)
 
-    def _speak(self, letters: list[OutboxRow]) -> None:
-        for letter in letters:
-            self._post(letter)
-
-    def _post(self, letter: OutboxRow) -> None:
-        row = letter.row
-        self._publish(letter.message, (lambda: self._acked(row)) if row else None)
+    def _letter(self, row: OutboxRow) -> Letter:
+        number = row.row
+        return row.message, (lambda: self._acked(number)) if number else None
 
     def _acked(self, row: int) -> None:
         # Called on the bus's thread; a deque's append is atomic.
         self._sent.append(row)
 
-    def _trouble(self, reason: str) -> None:
-        if self.troubled is None:
-            self._log(f"the journal cannot be written, so nothing is accepted until it can: {reason}")
-            self._alert(f"the dispatcher's journal cannot be written, nothing is accepted: {reason}", active=True)
-        self.troubled = reason
+    def _trouble(self, reason: str) -> list[Letter]:
+        known, self.troubled = self.troubled, reason
+        if known is not None:
+            return []
+        self._log(f"the journal cannot be written, so nothing is accepted until it can: {reason}")
+        return [self._alert(f"the dispatcher's journal cannot be written, nothing is accepted: {reason}", active=True)]
 
-    def _alert(self, message: str, *, active: bool) -> None:
+    def _alert(self, message: str, *, active: bool) -> Letter:
         severity = "critical" if active else "info"
         alert = Alert(severity=severity, message=message, name=JOURNAL_ALERT, active=active)
-        self._publish(self.writer.message(Kind.ALERT, alert), None)
+        return self.writer.message(Kind.ALERT, alert), None
 
     def _prune(self) -> None:
         forget(self.state)
-        now = self._clocks[0]()
+        now = self._clocks.monotonic()
         if now - self._pruned < PRUNE_EVERY:
             return
         self._pruned = now
         try:
-            if self.journal.prune(self._clocks[1]()) >= AT_ONCE:
+            if self.journal.prune(self._clocks.wall()) >= AT_ONCE:
                 # More may be due: a swarm can end more tasks in a minute than are forgotten in one go.
                 self._pruned = now - PRUNE_EVERY + PRUNE_ON
         except sqlite3.Error as error:
             self._log(f"old tasks could not be removed from the journal: {error}")
 
-    def halt_again(self) -> None:
-        """The journal says halted and the broker forgot it: retain it again."""
-        if self.state.halted is not None:
-            message = self.writer.message(Kind.HALT, Halt(reason=self.state.halted), message_id=self.state.halt_id)
-            self._publish(message, None)
-
-    def open_count(self) -> int:
-        """Tasks that have not ended."""
-        return self.state.open
+    def halt_again(self) -> list[Letter]:
+        """Return the halt that the journal knows of, to be retained again by a broker that forgot it."""
+        if self.state.halted is None:
+            return []
+        return [(self.writer.message(Kind.HALT, Halt(reason=self.state.halted), message_id=self.state.halt_id), None)]

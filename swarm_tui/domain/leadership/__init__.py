@@ -1,0 +1,31 @@
+"""Who leads a swarm's tasks: claim, epoch, doubt, stand-down and farewell of one dispatcher; events in, actions out."""
+
+from swarm_tui.domain.leadership.actions import (
+    Action,
+    Complain,
+    Lead,
+    Note,
+    OpenSession,
+    Pass,
+    RepeatHalt,
+    Say,
+    StandDown,
+    WriteEpoch,
+)
+from swarm_tui.domain.leadership.core import Echoes, Leadership, Phase
+
+__all__ = [
+    "Action",
+    "Complain",
+    "Echoes",
+    "Lead",
+    "Leadership",
+    "Note",
+    "OpenSession",
+    "Pass",
+    "Phase",
+    "RepeatHalt",
+    "Say",
+    "StandDown",
+    "WriteEpoch",
+]
