@@ -49,8 +49,17 @@ class WorkerShell:
     """The tasks of one agent. Every method is thread-safe; one lock keeps decisions and their actions in order."""
 
     def __init__(
-        self, spec: RunSpec, reporter: AgentReporter, beat: Callable[[], Heartbeat], changed: Callable[[], None]
+        self,
+        spec: RunSpec,
+        reporter: AgentReporter,
+        beat: Callable[[], Heartbeat],
+        changed: Callable[[], None],
+        *,
+        make_handlers: "Callable[[RunSpec, WorkerShell], HandlerThread]" = HandlerThread,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """Make it; `beat` gives a heartbeat's body, `changed` is told when work began or ended; `clock` in seconds."""
+        self._clock = clock
         self._spec = spec
         self._reporter = reporter
         self._beat = beat
@@ -58,7 +67,7 @@ class WorkerShell:
         state = StateDir(Path(spec.state_dir))
         self._results = state.results()
         self._journal = WorkerJournal(state.worker(spec.agent_id))
-        self._handler_thread = HandlerThread(spec, self)
+        self._handler_thread = make_handlers(spec, self)
         self._attempts: dict[str, RunningAttempt] = {}
         self._listening = False
         self._lock = threading.RLock()
@@ -91,16 +100,16 @@ class WorkerShell:
 
     def on_link(self, up: bool) -> None:
         with self._lock:
-            self._carry_out(self.core.on_link(up, time.monotonic()))
+            self._carry_out(self.core.on_link(up, self._clock()))
 
     def settled(self) -> None:
         """All that is retained has been heard."""
         with self._lock:
-            self._carry_out(self.core.settled(time.monotonic()))
+            self._carry_out(self.core.settled(self._clock()))
 
     def on_event(self, event: Event) -> None:
         with self._lock:
-            self._carry_out(self.core.on_event(event, time.monotonic()))
+            self._carry_out(self.core.on_event(event, self._clock()))
 
     def tick(self, now: float) -> float | None:
         """Time has passed; when to call again."""
@@ -139,7 +148,7 @@ class WorkerShell:
     def drain(self, reason: str) -> None:
         """Take no more tasks."""
         with self._lock:
-            self._carry_out(self.core.drain(True, time.monotonic(), reason))
+            self._carry_out(self.core.drain(True, self._clock(), reason))
 
     def stop(self, attempt: RunningAttempt, cause: str) -> None:
         """End one attempt."""
@@ -184,11 +193,11 @@ class WorkerShell:
         self._reporter.say(Kind.TASK_PROGRESS, body)
 
     def log(self, attempt: RunningAttempt, line: str) -> None:
-        attempt.last_sign = time.monotonic()
+        attempt.last_sign = self._clock()
         self._reporter.log(f"   {line}")
 
     def publish(self, attempt: RunningAttempt, kind: str, payload: dict[str, Any]) -> None:
-        attempt.last_sign = time.monotonic()
+        attempt.last_sign = self._clock()
         wanted = Kind(kind)
         if wanted not in _BESIDES:
             raise ValueError(f"a handler may not say {kind}")
@@ -215,7 +224,7 @@ class WorkerShell:
             if self._attempts.get(attempt.task_id) is not attempt:
                 return
             del self._attempts[attempt.task_id]
-            self._carry_out(self.core.finished(attempt.task_id, answer, time.monotonic()))
+            self._carry_out(self.core.finished(attempt.task_id, answer, self._clock()))
         self._tell(answer)
         self._changed()
 

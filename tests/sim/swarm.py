@@ -2,6 +2,7 @@
 broker in memory that loses, repeats and reorders. Everything that happens follows from the seed."""
 
 import random
+import tempfile
 
 from swarm_tui.bus.memory import Faults, MemoryBroker
 from swarm_tui.domain.dispatch.model import Job
@@ -41,6 +42,8 @@ class Swarm:
         self.ran: list[Ran] = []
         self.told: set[tuple[str, int]] = set()
         self.log: list[tuple[float, str]] = []
+        self._folder = tempfile.TemporaryDirectory(prefix="swarm-sim-")
+        self.folder = self._folder.name
         self.dispatcher = SimDispatcher(self, "tm", Journal(None))
         self.former: list[SimDispatcher] = []
         self.workers = [SimWorker(self, f"w{n}") for n in range(3)]
@@ -200,7 +203,7 @@ class Swarm:
                 self.publisher.act(Kind.TASK_APPROVE, job.task_id)
 
     def is_over(self) -> bool:
-        owed = any(worker.owed for worker in self.workers)
+        owed = any(worker.owes for worker in self.workers)
         left = self.publisher.waiting or self.open_jobs() or owed or self._rivals()
         return self.dispatcher.leading and not left
 
@@ -220,3 +223,6 @@ class Swarm:
     def close(self) -> None:
         for dispatcher in (self.dispatcher, *self.former):
             dispatcher.journal.close()
+        for worker in self.workers:
+            worker.shell.close()
+        self._folder.cleanup()
