@@ -10,6 +10,7 @@ from swarm_tui.domain.leadership.actions import (
     RepeatHalt,
     Say,
     StandDown,
+    TakeBack,
     WriteEpoch,
 )
 from swarm_tui.domain.leadership.core import Echoes, Leadership, Phase
@@ -27,5 +28,6 @@ __all__ = [
     "RepeatHalt",
     "Say",
     "StandDown",
+    "TakeBack",
     "WriteEpoch",
 ]

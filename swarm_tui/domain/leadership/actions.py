@@ -22,6 +22,10 @@ class Pass(Struct, frozen=True):
     item: Event | LinkUp | LinkDown
 
 
+class TakeBack(Struct, frozen=True):
+    """Let the engine not hear what was passed and is not decided yet: hand it to `Leadership.keep` instead."""
+
+
 class OpenSession(Struct, frozen=True):
     """Close the connection that only looked, take up the journal, and open the swarm's one persistent session.
 
@@ -65,4 +69,4 @@ class Note(Struct, frozen=True):
     line: str
 
 
-Action = Say | Pass | OpenSession | WriteEpoch | RepeatHalt | Lead | StandDown | Complain | Note
+Action = Say | Pass | TakeBack | OpenSession | WriteEpoch | RepeatHalt | Lead | StandDown | Complain | Note

@@ -1,6 +1,6 @@
 """One dispatcher's way to the lead, its time in it, and its end. Pure; `now` is monotonic seconds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 
 from swarm_tui.domain.dispatch.core import OWN_SLEEP
@@ -15,6 +15,7 @@ from swarm_tui.domain.leadership.actions import (
     RepeatHalt,
     Say,
     StandDown,
+    TakeBack,
     WriteEpoch,
 )
 from swarm_tui.protocol.bodies import Dispatcher, Inbox
@@ -93,7 +94,7 @@ class Leadership:
         self._mark_due = 0.0
         self._awake = now
         self._looked = False
-        self._kept: list[Event | LinkUp] = []
+        self._kept: list[Event | LinkUp | LinkDown] = []
         self._unkept = 0
 
     @property
@@ -114,9 +115,13 @@ class Leadership:
         if self.phase is Phase.OVER:
             return []
         if self.phase is Phase.LEADING:
-            if up and renewed:
-                return self._doubt(now, LinkUp())
-            return [Pass(LinkUp() if up else LinkDown())]
+            if up:
+                return self._doubt(now, LinkUp()) if renewed else [Pass(LinkUp())]
+            # What came last was perhaps not acknowledged: who has the session next is given it too. Decided now, it
+            # would be said on the next connection, when another may lead that did not take it.
+            self._begin_doubt()
+            self._marker, self._marked = "", False
+            return [TakeBack(), Pass(LinkDown())]
         if self.phase is Phase.CLAIMING and (renewed or not up):
             self.phase = Phase.ADOPTING
         return [self._mark(now)] if up and renewed else []
@@ -202,20 +207,30 @@ class Leadership:
 
     def _doubt(self, now: float, *first: LinkUp) -> list[Action]:
         """Keep what comes, after `first`, until what is retained was heard once more."""
-        self._unkept = self._unkept if self.doubts else 0
-        self.doubts, self._looked = True, False
+        self._begin_doubt()
         self._kept.extend(first)
         return [self._mark(now)]
+
+    def _begin_doubt(self) -> None:
+        self._unkept = self._unkept if self.doubts else 0
+        self.doubts, self._looked = True, False
+
+    def keep(self, items: Iterable[Event | LinkUp | LinkDown]) -> None:
+        """Keep what came until it is known who leads, but for what is said again anyway, and no more than so much."""
+        for item in items:
+            if isinstance(item, Event) and item.kind in _FLEETING:
+                continue
+            if len(self._kept) < MOST_KEPT:
+                self._kept.append(item)
+            else:
+                self._unkept += 1
 
     def _sift(self, event: Event) -> list[Action]:
         waited_for = self.newer
         if event.kind is Kind.DISPATCHER:
             self._hear_of(event.body if isinstance(event.body, Dispatcher) else None)
-        elif event.kind not in _FLEETING:
-            if len(self._kept) < MOST_KEPT:
-                self._kept.append(event)
-            else:
-                self._unkept += 1
+        else:
+            self.keep([event])
         if self.over:
             return self._stand_down(self.over)
         self._looked = self._looked or self._marked

@@ -19,6 +19,7 @@ from swarm_tui.domain.leadership import (
     RepeatHalt,
     Say,
     StandDown,
+    TakeBack,
     WriteEpoch,
 )
 from swarm_tui.domain.leadership.core import MARK_AGAIN, MOST_ECHOES, MOST_EPOCH, MOST_KEPT
@@ -175,8 +176,13 @@ def test_what_it_leaves_behind() -> None:
 
 def test_a_break_is_passed_on_as_it_is_heard_while_it_leads() -> None:
     leadership = leading()
-    assert leadership.on_link(up=False, renewed=False, now=0.0) == [Pass(LinkDown())]
     assert leadership.on_link(up=True, renewed=False, now=0.0) == [Pass(LinkUp())]
+    assert leadership.on_link(up=False, renewed=False, now=0.0) == [TakeBack(), Pass(LinkDown())]
+    leadership.keep([a_task("before")])
+    assert leadership.hear(a_task("other"), 0.0) == []
+    assert leadership.hear(leader("box/1", 3, online=False), 0.0) == []
+    mark = up(leadership)
+    assert passed(leadership.hear(mark, 0.0)) == [a_task("before"), a_task("other"), LinkUp(), mark]
 
 
 def test_an_echo_is_taken_once_and_those_that_never_came_are_bounded() -> None:

@@ -94,6 +94,23 @@ def test_the_echo_of_an_assignment_is_not_read_and_the_claim_of_another_is(by_ha
     assert [e.body.task_id for e in heard if isinstance(e, Event) and isinstance(e.body, b.Assigned)][-1] == "ours"
 
 
+@pytest.mark.parametrize("another", [True, False])
+def test_what_a_lost_connection_brought_last_is_taken_only_when_nobody_else_had_it(
+    by_hand: ByHand, another: bool
+) -> None:
+    """The broker did not see it acknowledged, and gave it to the one that came: accepted here, nobody would know it."""
+    by_hand.say(Kind.TASK_NEW, b.Task(task_id="t", type="noop"))
+    bus = by_hand.shell.bus
+    assert isinstance(bus, MemoryBus)
+    bus.drop()
+    if another:
+        by_hand.say(Kind.DISPATCHER, b.Dispatcher(instance="far/1", epoch=2, online=True))
+    bus.restore()
+    by_hand.shell.work()
+    assert by_hand.tasks(Kind.TASK_QUEUED) == ([] if another else ["t"])
+    assert by_hand.shell.leading is not another
+
+
 @pytest.mark.parametrize("slept", [True, False])
 def test_what_waited_while_its_process_stood_still_is_not_taken_at_once(by_hand: ByHand, slept: bool) -> None:
     """Another may have been brought up meanwhile: what lies in its own socket, the broker gave to that one too."""

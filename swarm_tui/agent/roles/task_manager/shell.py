@@ -12,7 +12,7 @@ from swarm_tui.agent.roles.task_manager.task_queries import answers
 from swarm_tui.bus.port import Bus, Link
 from swarm_tui.client.dispatcher import session_patterns
 from swarm_tui.config.model import RunSpec
-from swarm_tui.domain.dispatch.model import Tick
+from swarm_tui.domain.dispatch.model import LinkDown, LinkUp, Tick
 from swarm_tui.domain.leadership import (
     Action,
     Complain,
@@ -26,6 +26,7 @@ from swarm_tui.domain.leadership import (
     RepeatHalt,
     Say,
     StandDown,
+    TakeBack,
     WriteEpoch,
 )
 from swarm_tui.protocol.bodies import Query
@@ -78,7 +79,7 @@ class DispatcherShell:
         self._log, self._leave, self._complain = log, leave, complain
         self._inbound = inbound
         self._put = put
-        self._heard: list[Heard] = []
+        self._heard: list[Event | LinkUp | LinkDown] = []
         self._next_tick = 0.0
         self._try_again = 0.0
 
@@ -99,11 +100,11 @@ class DispatcherShell:
         self._carry_out(self.leadership.tick(now))
         self._take_in(now, math.inf if last else BATCH)
         due = now >= self._next_tick or (engine.state.timers and engine.state.timers[0][0] <= now)
-        if due and self.leading:
-            self._heard.append(Tick())
+        ticks = [Tick()] if due and self.leading else []
+        if ticks:
             self._next_tick = now + LOOK
         if self.leadership.phase is not Phase.LOOKING:
-            self._hear()
+            self._hear(*ticks)
         self._try_again = self._clocks.monotonic() + TRY_AGAIN
         if last or self.leadership.phase is Phase.OVER:
             return None
@@ -188,6 +189,9 @@ class DispatcherShell:
             match action:
                 case Pass(item):
                     self._heard.append(item)
+                case TakeBack():
+                    heard, self._heard = self._heard, []
+                    self.leadership.keep(heard)
                 case Say():
                     self._say(action)
                 case Note(line):
@@ -218,9 +222,10 @@ class DispatcherShell:
         self._listen(dispatcher_client_id(self._spec.swarm), False, patterns=session_patterns(self._spec))
         self.leadership.worked(self._clocks.monotonic())
 
-    def _hear(self) -> None:
+    def _hear(self, *ticks: Tick) -> None:
         """Let the engine hear what was passed, and say what follows."""
-        heard, self._heard = self._heard, []
+        heard: list[Heard] = [*self._heard, *ticks]
+        self._heard = []
         self._publish(self.engine.hear(heard))
         if self.leading:
             for event in heard:
