@@ -3,13 +3,13 @@
 import os
 import secrets
 import shlex
-import sys
 from typing import TYPE_CHECKING
 
 import click
 
 from swarm_tui.cli.common import FAILED, USAGE, Failure, broker_option, note, swarm_option, target
 from swarm_tui.cli.numbers import Whole
+from swarm_tui.config.own_process import own_argv
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -51,15 +51,7 @@ def command(name: str | None, swarm: str | None, broker: str | None, port: int, 
 
     # Each page starts a process of its own, which finds the broker in its environment, not on its command line.
     os.environ["MQTT_BROKER"] = found.broker.url
-    words = [
-        sys.executable,
-        "-m",
-        "swarm_tui",
-        "screen",
-        "--swarm",
-        found.swarm,
-        *(["--read-only"] if read_only else []),
-    ]
+    words = own_argv("swarm_tui", "screen", "--swarm", found.swarm, *(["--read-only"] if read_only else []))
     try:
         Guarded(shlex.join(words), host="127.0.0.1", port=port, title=f"swarm {found.swarm}").serve()
     except OSError as error:

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -11,6 +10,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from swarm_tui.config.model import RunSpec
+from swarm_tui.config.own_process import own_argv
 from swarm_tui.config.paths import StateDir
 from swarm_tui.tmux import commands
 from swarm_tui.tmux.errors import TmuxError
@@ -45,9 +45,9 @@ def agent_argv(spec: RunSpec, state: StateDir) -> list[str]:
     """Return the command line of an agent's pane; no secret is in it."""
     path = str(state.spec(spec.agent_id))
     if spec.command is not None:
-        return [sys.executable, "-m", "swarm_tui.agent.launch", "--spec", path]
+        return own_argv("swarm_tui.agent.launch", "--spec", path)
     names = ["--role", spec.role, "--agent-id", spec.agent_id, "--swarm", spec.swarm]
-    return [sys.executable, "-m", "swarm_tui", "agent", *names, "--spec", path]
+    return own_argv("swarm_tui", "agent", *names, "--spec", path)
 
 
 class AgentPanes:

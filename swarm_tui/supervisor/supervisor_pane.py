@@ -1,10 +1,10 @@
 """Make the supervisor's pane where it is missing: for `up`, and for a supervisor whose own pane was closed."""
 
-import sys
 from contextlib import suppress
 from pathlib import Path
 
 from swarm_tui.config.files import remove
+from swarm_tui.config.own_process import own_argv
 from swarm_tui.config.paths import StateDir
 from swarm_tui.supervisor import locks, state_file
 from swarm_tui.supervisor.agent_panes import CONTROL
@@ -88,5 +88,5 @@ def take_notes(state: StateDir) -> list[str]:
 
 def loop_argv(swarm: str, state: StateDir) -> list[str]:
     """Return the command line of the supervisor's pane."""
-    supervise = [sys.executable, "-m", "swarm_tui", "supervise", "--swarm", swarm, "--state", str(state.root)]
+    supervise = own_argv("swarm_tui", "supervise", "--swarm", swarm, "--state", str(state.root))
     return ["sh", "-c", LOOP, "swarm-tui", *supervise]

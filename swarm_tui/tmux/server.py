@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from swarm_tui.config.own_process import import_path
 from swarm_tui.tmux.errors import NoServerError, TmuxError, TmuxMissingError, TmuxTimeoutError
 from swarm_tui.tmux.panes import FORMAT, Pane, parse_pane
 
@@ -105,6 +106,9 @@ class Tmux:
             for name, value in (os.environ if environ is None else environ).items()
             if socket == DEFAULT or _KEEP.fullmatch(name)
         }
+        if socket != DEFAULT:
+            # Panes get the caller's own by file; this one is for our processes until they have read that.
+            self._environ = {k: v for k, v in self._environ.items() if k != "PYTHONPATH"} | import_path(self._environ)
         self._environ.pop("TMUX", None)
         self._environ.pop("TMUX_PANE", None)
         self._base = ["tmux", "-u"]
