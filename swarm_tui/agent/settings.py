@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from swarm_tui.agent.command_line import AgentOptions, UsageError
 from swarm_tui.config.environment import apply_environment
+from swarm_tui.config.home import at_home, home
 from swarm_tui.config.model import AgentEntry, Broker, Layout, RunSpec, TypeRule
 from swarm_tui.config.paths import StateDir, state_dir
 from swarm_tui.config.spec import read_spec
@@ -46,7 +47,7 @@ def resolve(options: AgentOptions, environ: Mapping[str, str]) -> AgentSettings:
     ephemeral = agent_id == "auto"
     if ephemeral:
         agent_id = f"{role[:57]}-{os.urandom(3).hex()}"
-    workdir = Path(options.workdir or ".").expanduser().resolve()
+    workdir = at_home(options.workdir or ".").resolve()
     if not workdir.is_dir():
         raise UsageError(f"--workdir {workdir} is no folder")
     spec = RunSpec(
@@ -90,13 +91,13 @@ class _File(Struct, frozen=True, kw_only=True):
 
 def _file(options: AgentOptions, environ: Mapping[str, str], notes: list[str]) -> _File:
     base = environ.get("XDG_CONFIG_HOME")
-    usual = (Path(base) if base else Path.home() / ".config") / "heysalad" / "mqtt.yml"
+    usual = (Path(base) if base else home() / ".config") / "heysalad" / "mqtt.yml"
     if options.config is None and not usual.is_file():
         # Without a file there is no YAML to import.
         return _File()
     from swarm_tui.config.seed import load_seed
 
-    loaded = load_seed(Path(options.config).expanduser() if options.config else None, environ)
+    loaded = load_seed(at_home(options.config) if options.config else None, environ)
     notes += loaded.notes
     file = loaded.file
     broker = Broker(

@@ -1,6 +1,5 @@
 """Configure the embedded broker: a mosquitto, one for each user and port, shared by all swarms on it."""
 
-import getpass
 import os
 import shutil
 import socket
@@ -59,7 +58,8 @@ class EmbeddedBroker:
             [
                 *listeners,
                 "allow_anonymous true",
-                f"user {getpass.getuser()}",
+                # Started by root it would become another user, who cannot write its files here.
+                *(["user root"] if os.geteuid() == 0 else []),
                 f"pid_file {self.pid_file}",
                 "persistence true",
                 f"persistence_location {self.folder}/",
@@ -105,6 +105,15 @@ class EmbeddedBroker:
         except (OSError, ValueError):
             return None
         return pid if self.is_ours(pid) else None
+
+    def last_words(self) -> list[str]:
+        """Return the last lines of its log, at most three; none when it cannot be read."""
+        try:
+            with self.log.open("rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - 2000))
+                return file.read().decode("utf-8", "replace").splitlines()[-3:]
+        except OSError:
+            return []
 
     def is_ours(self, pid: int) -> bool:
         """Return whether the process `pid` is a mosquitto that runs with our configuration."""

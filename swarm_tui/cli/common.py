@@ -1,6 +1,5 @@
 """What the commands share: exit codes, options, and how a command finds its swarm and its broker."""
 
-import getpass
 import os
 import select
 import socket
@@ -15,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from swarm_tui.cli.complete import swarms
+from swarm_tui.config.home import user_name as user_name
 from swarm_tui.config.model import Broker
 from swarm_tui.config.paths import StateDir, state_dir
 from swarm_tui.config.running import Running, load_running, running_names
@@ -176,14 +176,6 @@ def _advice(found: Target) -> str:
     if found.running is None:
         return f"; no swarm `{found.swarm}` runs here: `swarm-tui up` starts one, --broker names another broker"
     return "; `swarm-tui doctor` looks into it"
-
-
-def user_name() -> str:
-    """Who sits here, as far as the machine knows."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return str(os.getuid())
 
 
 def host_name() -> str:

@@ -22,7 +22,8 @@ from swarm_tui.supervisor.broker_choice import NoBrokerError
 from swarm_tui.supervisor.down import finish_down
 from swarm_tui.supervisor.host_access import UpError, server, swarm_lock
 from swarm_tui.supervisor.plan import load_plan
-from swarm_tui.supervisor.up import Prepared, Wait, bring_up, difference, prepare, progress
+from swarm_tui.supervisor.start_watch import StartWatch, Wait
+from swarm_tui.supervisor.up import Prepared, bring_up, difference, prepare
 from swarm_tui.tmux.errors import TmuxError
 
 
@@ -135,14 +136,14 @@ def _wait(ready: Prepared, limit: float) -> str | None:
     """Until all have registered; else the sentence that names who has not."""
     began, live = time.monotonic(), sys.stderr.isatty()
     shown = ""
+    watch = StartWatch(ready.plan, ready.state, server(ready.plan.socket), adopted=ready.running)
     while True:
-        now = progress(ready.plan, ready.state)
+        now = watch.look()
+        if now.done or now.cause or time.monotonic() - began >= limit:
+            break
         left = [row.agent_id for row in now.missing]
-        if now.known and not left:
-            break
-        if time.monotonic() - began >= limit:
-            break
-        line = f"{len(now.ready)} registered; waiting for {', '.join(left) or 'the supervisor'}"
+        other = "a dispatcher" if now.known else "the supervisor"
+        line = f"{len(now.ready)} registered; waiting for {', '.join(left) or other}"
         if live and line != shown:
             click.echo(f"\r\x1b[2K{line[: _width() - 1]}", nl=False, err=True)
             shown = line
@@ -157,15 +158,19 @@ def _report(ready: Prepared, now: Wait, took: float) -> str | None:
     tmux = " ".join(server(plan.socket).argv)
     bad = [*now.failed, *now.missing]
     fatal = [row for row in bad if not (row.state == "stopped" and ready.running)]
-    if not now.known or fatal:
+    if not now.known or fatal or now.cause:
         for row in bad:
             note(f"{row.agent_id}: {row.state}{': ' + row.reason if row.reason else ''}")
             for line in row.tail[-5:]:
                 note(f"    {line}")
         where = f"`{tmux} attach -t ={plan.session}` shows its pane"
+        if now.cause:
+            return f"{now.cause}; {where}"
         if not fatal:
             return f"the supervisor does not answer within {took:.0f} s, so who registered is not known; {where}"
         return f"did not register within {took:.0f} s: {', '.join(row.agent_id for row in fatal)}; {where}"
+    if not now.led:
+        return f"nobody dispatches after {took:.0f} s: `swarm-tui status` and the task-manager's log say more"
     verb = "goes on" if ready.running else "is up"
     agents = f"{len(now.ready)} agent{'' if len(now.ready) == 1 else 's'}"
     click.echo(f"{plan.swarm} {verb}: {agents} registered ({took:.1f} s)")

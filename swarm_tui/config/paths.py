@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from swarm_tui.config.home import home
+
 
 class StateDir:
     """`$XDG_STATE_HOME/swarm-tui/<swarm>/`; a `/` in the swarm's name becomes `%2F`."""
@@ -63,13 +65,13 @@ class StateDir:
 
 def state_home() -> Path:
     """`$XDG_STATE_HOME/swarm-tui`, by default under `~/.local/state`."""
-    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    base = os.environ.get("XDG_STATE_HOME") or str(home() / ".local" / "state")
     return Path(base) / "swarm-tui"
 
 
 def config_home() -> Path:
     """`$XDG_CONFIG_HOME/swarm-tui`, by default under `~/.config`."""
-    base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+    base = os.environ.get("XDG_CONFIG_HOME") or str(home() / ".config")
     return Path(base) / "swarm-tui"
 
 

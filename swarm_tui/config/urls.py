@@ -5,6 +5,7 @@ import re
 from urllib.parse import urlsplit, urlunsplit
 
 SCHEMES = ("mqtt", "mqtts", "ws", "wss", "unix")
+_PORTS = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443}
 _SAME = {"tcp": "mqtt", "ssl": "mqtts", "tls": "mqtts"}
 #: The longest path that a Unix socket's address holds, on Linux.
 UNIX_MAX = 107
@@ -54,6 +55,26 @@ def shown_url(url: str) -> str:
         return url
     user, _, host = parts.netloc.rpartition("@")
     return urlunsplit(parts._replace(netloc=f"{user.split(':')[0]}@{host}"))
+
+
+def same_broker(one: str, other: str) -> bool:
+    """Return whether two URLs name one broker: spelt another way, or with other credentials, it is the same.
+
+    All names of this machine's loopback count as one; other names are compared as they are.
+    """
+    return one == other or (_place(one) is not None and _place(one) == _place(other))
+
+
+def _place(url: str) -> tuple[str, str, int, str] | None:
+    """Return scheme, host, port and path of a broker; None when the URL names none."""
+    if check_url(url) is not None:
+        return None
+    parts = urlsplit(_full(url))
+    scheme = _SAME.get(parts.scheme, parts.scheme)
+    if scheme == "unix":
+        return scheme, "", 0, parts.netloc + parts.path
+    host = "localhost" if is_loopback(url) else (parts.hostname or "").rstrip(".")
+    return scheme, host, parts.port or _PORTS[scheme], parts.path.rstrip("/") if scheme in ("ws", "wss") else ""
 
 
 def is_loopback(url: str) -> bool:

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from swarm_tui.config.paths import StateDir
+from swarm_tui.config.urls import same_broker
 from swarm_tui.domain.dispatch.model import Job
 from swarm_tui.domain.states import OPEN
 from swarm_tui.journal.db import JournalError, connect, in_memory, lock
@@ -104,7 +105,7 @@ class Journal:
             self.set_meta("host", host)
             self._db.execute("COMMIT")
             return None
-        if bound == (url, host):
+        if bound[1] == host and bound[0] is not None and same_broker(bound[0], url):
             return None
         return f"this journal belongs to {bound[1]} and the broker {bound[0]}: say --take-over to use it here"
 

@@ -7,6 +7,7 @@ from swarm_tui.config.model import RunSpec
 from swarm_tui.config.spec import read_spec
 from swarm_tui.protocol.names import is_agent_id
 from swarm_tui.supervisor import processes
+from swarm_tui.supervisor.host_access import beat
 from swarm_tui.supervisor.lifecycle import Lifecycle
 from swarm_tui.supervisor.reconciler import Reconciler
 from swarm_tui.supervisor.state_file import Saved
@@ -107,6 +108,7 @@ class Adoption:
             try:
                 return self._services.agent_panes.tmux.panes()
             except TmuxError as error:
+                beat(self._reconciler.state)
                 if not trouble:
                     trouble = str(error)
                     self._services.say("tmux", "", f"{trouble}; nobody is adopted or started before it answers")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from swarm_tui.config.home import home
 from swarm_tui.config.model import RunSpec
 from swarm_tui.config.own_process import own_argv
 from swarm_tui.config.paths import StateDir
@@ -213,7 +214,7 @@ def _touch(path: Path) -> None:
 
 def _folder(workdir: str) -> str:
     """tmux starts a pane in `/` when its folder is missing; say home instead."""
-    return workdir if Path(workdir).is_dir() else str(Path.home())
+    return workdir if Path(workdir).is_dir() else str(home())
 
 
 def _made(said: list[str], wanted: int) -> list[NewPane]:

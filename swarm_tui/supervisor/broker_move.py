@@ -1,14 +1,21 @@
 """Move a swarm to another broker: nothing retained, and no broker of ours, is left at the one it had."""
 
+import os
 import threading
+import time
 from functools import partial
 
 from swarm_tui.bus.port import BusError
-from swarm_tui.bus.session import clear_retained
+from swarm_tui.bus.session import clear_retained, retained
 from swarm_tui.config.running import list_running
+from swarm_tui.config.urls import shown_url
+from swarm_tui.protocol import codec
+from swarm_tui.protocol.bodies import HostStatus
+from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.topics import Kind, everything, topic
 from swarm_tui.supervisor import processes
 from swarm_tui.supervisor.broker_pane import BrokerPane
+from swarm_tui.supervisor.host_link import HostLink
 from swarm_tui.supervisor.host_reporter import HostReporter
 from swarm_tui.supervisor.plan import Plan
 from swarm_tui.supervisor.services import Services
@@ -24,8 +31,8 @@ VISIT = 10.0
 class BrokerMove:
     """Notes the broker that a new plan leaves, for the successor who works by that plan and cleans up there."""
 
-    def __init__(self, services: Services, reporter: HostReporter, plan: Plan) -> None:
-        self._services, self._reporter, self._plan = services, reporter, plan
+    def __init__(self, services: Services, link: HostLink, reporter: HostReporter, plan: Plan) -> None:
+        self._services, self._link, self._reporter, self._plan = services, link, reporter, plan
         self._left: list[tuple[int | None, float | None]] = []
 
     def leave(self, old: Plan, *, alone: bool) -> None:
@@ -41,7 +48,8 @@ class BrokerMove:
             self._look(former)
 
     def _look(self, former: FormerBroker) -> None:
-        if any(processes.is_alive(pid, began) for pid, began in self._left):
+        # Only what we ourselves have said at the new broker shows whether the former one is another at all.
+        if self._link.echo is None or any(processes.is_alive(pid, began) for pid, began in self._left):
             self._services.loop.after(LOOK_AGAIN, lambda: self._look(former))
             return
         own = [topic(self._plan.swarm, Kind.STATUS, name) for name in self._services.units]
@@ -52,17 +60,29 @@ class BrokerMove:
     def _clear(self, former: FormerBroker, patterns: list[str]) -> None:
         """On a thread of its own: the broker may be far, or gone."""
         try:
+            if self._is_same(former):
+                said = f"{shown_url(former.broker.url)} is the same broker, spelt another way: nothing is cleared"
+                self._services.loop.post(partial(self._finish, former, said, same=True))
+                return
             number = len(clear_retained(former.broker, patterns, timeout=VISIT))
-            said = f"{number} retained messages of the swarm are cleared at {former.broker.url}"
+            said = f"{number} retained messages of the swarm are cleared at {shown_url(former.broker.url)}"
         except BusError as error:
-            said = f"what the swarm retained at {former.broker.url} stays there: {error}"
-        self._services.loop.post(partial(self._services.say, "change", "", said))
-        self._services.loop.post(partial(self._done, former))
+            said = f"what the swarm retained at {shown_url(former.broker.url)} stays there: {error}"
+        self._services.loop.post(partial(self._finish, former, said))
 
-    def _done(self, former: FormerBroker) -> None:
+    def _is_same(self, former: FormerBroker) -> bool:
+        """Return whether the former broker retains what this very process has said at the new one. Raises BusError."""
+        name = topic(self._plan.swarm, Kind.HOST_STATUS, self._plan.host)
+        raw = retained(former.broker, name, VISIT)
+        event = codec.decode(self._plan.swarm, name, raw, True, time.time()) if raw else None
+        body = event.body if isinstance(event, Event) else None
+        return isinstance(body, HostStatus) and body.status == "online" and body.pid == os.getpid()
+
+    def _finish(self, former: FormerBroker, said: str, *, same: bool = False) -> None:
+        self._services.say("change", "", said)
         self._reporter.former = None
         services = self._services
-        if former.port is not None and former.port != self._plan.embedded_port:
+        if not same and former.port is not None and former.port != self._plan.embedded_port:
             broker = BrokerPane(services.loop, services.agent_panes, former.port, services.figures, services.say)
             broker.leave(sharing(former.port, self._plan.swarm, list_running()))
         self._reporter.changed()

@@ -1,15 +1,18 @@
 """Keep the embedded broker in a pane: of the user and the port, for every swarm on it, gone with the last."""
 
+import re
 import signal
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from swarm_tui.broker.mosquitto import BrokerMissingError, EmbeddedBroker
 from swarm_tui.config.model import RestartPolicy
-from swarm_tui.config.paths import broker_dir
+from swarm_tui.config.paths import broker_dir, why_not
 from swarm_tui.domain import restart
 from swarm_tui.domain.restart import Exit, History
+from swarm_tui.protocol.text import clean
 from swarm_tui.supervisor import locks, processes
 from swarm_tui.supervisor.agent_panes import CONTROL, AgentPanes, NewPane
 from swarm_tui.supervisor.loop import Call, Loop
@@ -19,6 +22,10 @@ from swarm_tui.tmux.panes import Pane
 
 BROKER = "broker"
 SUPERVISOR = "supervisor"
+#: A broker that ends within so many seconds has not come up; the cause is known when it did so that often in a row.
+SHORT_LIFE, SHORT_LIVES = 2.0, 2
+#: The seconds since the epoch before each of mosquitto's lines.
+_STAMP = re.compile(r"^\d{9,11}: ")
 #: How often it is asked whether the broker listens yet: about 40 s in all.
 MOST_TRIES = 500
 
@@ -48,6 +55,18 @@ class BrokerPane:
         self._pid: int | None = None
         self._ready: Call | None = None
         self._closed = False
+        self._began = 0.0
+        self._short_lives = 0
+        """How often in a row it ended as soon as it was started."""
+        self._words = ""
+        """What it said last, or why it could not be started at all."""
+
+    @property
+    def trouble(self) -> str:
+        """Why there is no broker, once that is known; empty while there is one, or may be soon."""
+        if self._short_lives < SHORT_LIVES or (self._pid is not None and time.monotonic() - self._began > SHORT_LIFE):
+            return ""
+        return f"mosquitto on port {self.port} does not start: {self._words or f'see {self._broker.log}'}"
 
     def ensure(self, ready: Call | None = None) -> None:
         """Make it run; `ready` once it listens."""
@@ -58,17 +77,25 @@ class BrokerPane:
         try:
             lock = locks.take(broker_dir(self.port) / "lock")
         except OSError as error:
-            self._again(f"its folder cannot be used: {error}")
+            self._cannot(f"its folder cannot be used: {why_not(error)}")
             return
         if lock is None:
             self._loop.after(0.05, self.ensure)
             return
         try:
             self._look()
-        except (TmuxError, BrokerMissingError, OSError) as error:
+        except TmuxError as error:
             self._again(str(error))
+        except OSError as error:
+            self._cannot(why_not(error))
+        except BrokerMissingError as error:
+            self._cannot(str(error))
         finally:
             locks.release(lock)
+
+    def _cannot(self, reason: str) -> None:
+        self._words, self._short_lives = reason, SHORT_LIVES
+        self._again(reason)
 
     def _again(self, reason: str) -> None:
         self._say(BROKER, "", f"{reason}; again in 2 s")
@@ -92,6 +119,7 @@ class BrokerPane:
             made = self._spawn(pane, panes)
             self._history = restart.started(self._history, time.monotonic())
             self._say(BROKER, "", f"mosquitto on port {self.port}, pid {made.pid}")
+            self._began = time.monotonic()
             self._follow(made.pid)
 
     def _spawn(self, pane: Pane | None, panes: list[Pane]) -> NewPane:
@@ -137,10 +165,27 @@ class BrokerPane:
         if self._pid != pid or self._closed:
             return
         self._pid = None
+        short = time.monotonic() - self._began < SHORT_LIFE
+        self._short_lives = self._short_lives + 1 if short else 0
+        self._words = self._last_words()
         decision, self._history = restart.decide(self._figures, "always", self._history, Exit(), time.monotonic(), 0.5)
         delay = self._figures.backoff_max if decision.act == "crashloop" else decision.delay
-        self._say(BROKER, "", f"the broker ended; again {f'in {delay:.1f} s' if delay else 'at once'}")
+        words = f" ({self._words})" if self._words else ""
+        again = f"in {delay:.1f} s" if delay else "at once"
+        self._say(BROKER, "", f"the broker ended{words}; again {again}")
         self._loop.after(delay, self.ensure)
+
+    def _last_words(self) -> str:
+        """Return what it said last: on its pane, else in its log."""
+        said: list[str] = []
+        with suppress(TmuxError):
+            pane = self.pane(self._agent_panes.tmux.panes())
+            if pane is not None and pane.dead:
+                said = self._agent_panes.tmux.capture(pane.pane_id, 8)
+        said = [line for line in said if not line.startswith("Pane is dead")]
+        if not said and self._short_lives:
+            said = self._broker.last_words()
+        return clean(" / ".join(_STAMP.sub("", line) for line in said[-3:]), 300)
 
     def leave(self, others: list[str]) -> None:
         """This swarm is done with it. `others` are sessions of swarms that still use it: one takes the pane over."""

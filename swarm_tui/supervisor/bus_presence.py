@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from swarm_tui.domain import restart, witness
 from swarm_tui.domain.witness import AgentPulse, Testimony
-from swarm_tui.protocol.bodies import Heartbeat, HostStatus, PaneStatus, Register, Status
+from swarm_tui.protocol.bodies import Dispatcher, Heartbeat, HostStatus, PaneStatus, Register, Status
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.names import canonical_role
 from swarm_tui.protocol.topics import Kind
@@ -39,6 +39,8 @@ class Presences:
     def __init__(self, units: dict[str, Unit], host: str) -> None:
         self.units, self.host = units, host
         self.foreign_agents: dict[str, ForeignAgent] = {}
+        self.dispatcher: Dispatcher | None = None
+        """The swarm's dispatcher, wherever it runs, while it says that it leads."""
         self.elsewhere: dict[str, OtherHost] = {}
         """What each other host last said holds for a while: agents run on while their supervisor is away, and what is
         retained can be of a host that is gone for good."""
@@ -47,6 +49,9 @@ class Presences:
         """Take one message in; the unit whose row changed by it."""
         if event.kind is Kind.HOST_STATUS:
             self._host(event, now)
+            return None
+        if event.kind is Kind.DISPATCHER:
+            self.dispatcher = event.body if isinstance(event.body, Dispatcher) and event.body.online else None
             return None
         agent_id = event.key if event.kind is Kind.STATUS else event.sender
         unit = self.units.get(agent_id)
@@ -77,6 +82,7 @@ class Presences:
             if unit.is_own and body.pid != unit.saved.pid:
                 return
             presence.status, presence.incarnation = body.status, body.incarnation
+            presence.trouble = body.trouble or ""
             unit.saved.version = body.version or ""
             presence.active = body.active or 0
             presence.heard = now
@@ -120,6 +126,13 @@ class Presences:
             self.elsewhere[event.key] = OtherHost(roles=roles, heard=now)
         elif (host := self.elsewhere.get(event.key)) is not None:
             host.online = False
+
+    def leaderless(self) -> str:
+        """Return why nobody dispatches, where a task-manager of this host says so itself; empty else."""
+        if self.dispatcher is not None:
+            return ""
+        troubled = (unit for unit in self.units.values() if unit.spec.role == "task-manager" and unit.presence.trouble)
+        return next((f"nobody dispatches: {unit.agent_id}: {unit.presence.trouble}" for unit in troubled), "")
 
     def others(self) -> bool:
         """Return whether the supervisor of another host is there."""

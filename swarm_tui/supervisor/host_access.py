@@ -1,8 +1,11 @@
 """Give the commands of a host its tmux server, a lock for one `up` or `down`, and signals to its supervisor."""
 
+import os
 import signal
+import time
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from swarm_tui.config.paths import StateDir, state_home
@@ -14,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Say = Callable[[str], None]
+#: A supervisor goes round twice a second, and no single thing that it does takes so long, seconds.
+STUCK_AFTER = 20.0
 SUPERVISOR_LOCK = "_supervisor"
 
 
@@ -46,6 +51,55 @@ def supervisor_alive(saved: Saved | None) -> bool:
     if saved is None or saved.boot != state_file.boot_id() or saved.start_time is None:
         return False
     return processes.is_alive(saved.pid, saved.start_time)
+
+
+def beat(state: StateDir) -> None:
+    """Leave a sign that the supervisor goes round: the file's time is the boot's monotonic clock, in seconds.
+
+    To set a time works on a full disk too.
+    """
+    path, now = _beat_path(state), time.monotonic()
+    with suppress(OSError):
+        try:
+            os.utime(path, (now, now))
+        except FileNotFoundError:
+            path.touch(mode=0o600)
+            os.utime(path, (now, now))
+
+
+def beat_age(state: StateDir) -> float | None:
+    """Return the seconds since the supervisor last went round; None when nothing tells."""
+    try:
+        return max(0.0, time.monotonic() - _beat_path(state).stat().st_mtime)
+    except OSError:
+        return None
+
+
+def _beat_path(state: StateDir) -> Path:
+    return state.root / "supervisor.beat"
+
+
+def supervisor_trouble(state: StateDir) -> str:
+    """Return why the supervisor that lives does nothing, as a sentence that says what to do; empty when it works.
+
+    Empty too when none lives.
+    """
+    found = find_supervisor(state)
+    if found is None:
+        return ""
+    pid = found[0]
+    if processes.is_stopped(pid):
+        return (
+            f"the supervisor (pid {pid}) stands still: a signal stopped it; `kill -CONT {pid}` lets it go on, "
+            "`swarm-tui down --now` ends the swarm"
+        )
+    age = beat_age(state)
+    if age is not None and age > STUCK_AFTER:
+        return (
+            f"the supervisor (pid {pid}) is stuck: it has done nothing for {age:.0f} s; `kill -9 {pid}` has another "
+            "one take over, `swarm-tui down --now` ends the swarm"
+        )
+    return ""
 
 
 def find_supervisor(state: StateDir) -> tuple[int, float] | None:

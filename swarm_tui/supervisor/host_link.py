@@ -1,12 +1,15 @@
 """Connect the supervisor to the bus: post what the swarm says to its loop, say what it reports of its host."""
 
+import os
 import time
 from collections.abc import Callable
 from functools import partial
 
+from swarm_tui.bus import reasons
 from swarm_tui.bus.mqtt import MqttBus
 from swarm_tui.bus.port import Bus, Link
 from swarm_tui.client.ids import new_id
+from swarm_tui.config.urls import shown_url
 from swarm_tui.protocol import codec
 from swarm_tui.protocol.bodies import HostStatus
 from swarm_tui.protocol.envelope import Event, Outgoing, Rejected
@@ -17,6 +20,14 @@ from swarm_tui.supervisor.plan import Plan
 
 #: Agents that know only another dialect live under here, each with a swarm of its own.
 OTHER_DIALECTS = "_a"
+#: A broker brings our own status back within milliseconds; one that has not by then does not, seconds.
+ECHO_WITHIN = 6.0
+#: A connection that is closed within so many seconds was of no use; so many in a row are no accident.
+SHORT_LINK, SHORT_LINKS = 1.0, 6
+#: The word of a link that is up while the broker refuses a subscription.
+FORBIDDEN = "forbidden"
+#: Why a link is down, where waiting mends nothing.
+_LASTING = frozenset({reasons.PASSWORD, reasons.TLS, reasons.URL, reasons.IDENTITY, reasons.NOT_MQTT})
 #: How often the host's status is said even when nothing changed: it is also how we know that the bus carries us.
 REPEAT = 10.0
 
@@ -51,18 +62,47 @@ class HostLink:
         self.up_since: float | None = None
         self.echo: float | None = None
         self.reason = "connecting"
+        self.kind = ""
+        """Why the link is down or half of use, as a word of `bus.reasons`; empty when it is up and whole."""
         self.on_raw: Callable[[str], None] | None = None
         """Hears each topic that came retained."""
         self._loop = loop
         self._on_event, self._on_foreign, self._on_link = on_event, on_foreign, on_link
-        broker = plan.layout.broker
+        self._broker = broker = plan.layout.broker
         self._make = make_bus or (lambda: MqttBus(broker, f"{swarm_hash(plan.swarm)}.supervisor.{plan.host}"))
         self._bus: Bus | None = None
+        self._began: float | None = None
+        self._short = 0
+        """How many connections in a row were closed as soon as they were there."""
         self.writer = codec.Writer(self.swarm, f"supervisor:{self.host}", "supervisor", new_id=new_id, clock=time.time)
 
     @property
     def is_up(self) -> bool:
         return self.up_since is not None
+
+    def cause(self, now: float) -> str:
+        """Return why the broker is of no use to the swarm before a person mends that; empty while it may be of use."""
+        holds = self._began is not None and now - self._began > SHORT_LINK
+        if self._short >= SHORT_LINKS and not holds:
+            return (
+                f"{shown_url(self._broker.url)} takes the connection and closes it at once, again and again: allow "
+                f"`{self.swarm}/#` to {self._who()} in the broker's ACL, and see that no other client has our id"
+            )
+        if self.up_since is None:
+            return self.reason if self.kind in _LASTING else ""
+        if self.kind == FORBIDDEN:
+            return f"{self.reason}: allow `{self.swarm}/#` to {self._who()} in the broker's ACL"
+        silent = self.echo is None or self.echo < self.up_since
+        if silent and now - self.up_since > ECHO_WITHIN:
+            return (
+                f"{shown_url(self._broker.url)} takes what we say and brings nothing of it back: "
+                f"allow `{self.swarm}/#` to {self._who()} in the broker's ACL"
+            )
+        return ""
+
+    def _who(self) -> str:
+        name = self._broker.username
+        return f"the user {name!r}" if name else "clients without a user name"
 
     def start(self, offline: HostStatus) -> None:
         """Begin to connect; `offline` is what the broker says of this host when we vanish."""
@@ -70,6 +110,7 @@ class HostLink:
         bus.set_will(self.writer.message(Kind.HOST_STATUS, offline, self.host))
         for kind in _HEARD:
             bus.subscribe(topic(self.swarm, kind, "+"))
+        bus.subscribe(topic(self.swarm, Kind.DISPATCHER))
         bus.subscribe(topic(self.swarm, Kind.HOST_CONTROL, self.host))
         bus.subscribe(f"{self.swarm}/{OTHER_DIALECTS}/#")
         bus.start(self._message, lambda link: self._loop.post(partial(self._link, link)))
@@ -108,11 +149,15 @@ class HostLink:
             self._loop.post(partial(self._event, event))
 
     def _event(self, event: Event) -> None:
-        if event.kind is Kind.HOST_STATUS and event.key == self.host:
+        if isinstance(event.body, HostStatus) and event.key == self.host and event.body.pid == os.getpid():
             self.echo = time.monotonic()
         self._on_event(event)
 
     def _link(self, link: Link) -> None:
-        self.up_since = time.monotonic() if link.up else None
-        self.reason = link.reason
+        now = time.monotonic()
+        if not link.up and self._began is not None:
+            self._short = self._short + 1 if now - self._began < SHORT_LINK else 0
+        self._began = (now if self._began is None else self._began) if link.up else None
+        self.up_since = now if link.up else None
+        self.reason, self.kind = link.reason, link.kind
         self._on_link(link)

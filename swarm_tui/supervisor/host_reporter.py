@@ -32,7 +32,8 @@ class HostReporter:
     """Says each change once a turn of the loop.
 
     `members` are the scaled roles' agents, `minimums` what people asked for of them; `waits_for` names whom a shutdown
-    waits for; while `silent`, nothing is said on the bus; `former` is what is kept for a successor.
+    waits for; while `silent`, nothing is said on the bus; `former` is what is kept for a successor;
+    `cause` says why the swarm cannot come up.
     """
 
     def __init__(self, plan: Plan, state: StateDir, loop: Loop, link: HostLink, presences: Presences) -> None:
@@ -42,8 +43,9 @@ class HostReporter:
         self.minimums: dict[str, int] = {}
         self.waits_for: Callable[[], list[str]] = list
         self.silent = False
+        self.cause = ""
         self.former: FormerBroker | None = None
-        self._state, self._loop, self._link, self._presences = state, loop, link, presences
+        self.state, self._loop, self._link, self._presences = state, loop, link, presences
         self._events: deque[dict[str, object]] = deque(maxlen=EVENTS_KEPT)
         self._started_time = processes.start_time(os.getpid())
         self._dirty = False
@@ -85,6 +87,11 @@ class HostReporter:
         foreign = self._presences.judge(time.monotonic())
         return [unit.row() for unit in self.units.values()] + foreign
 
+    def dispatcher(self) -> str:
+        """Return the id of the agent that dispatches; empty while nobody does."""
+        found = self._presences.dispatcher
+        return "" if found is None else found.agent_id or found.instance
+
     def offline(self) -> HostStatus:
         """Return what the broker says of this host when it vanishes."""
         return HostStatus(status="offline", session=self.plan.session, socket=self.plan.socket, version=__version__)
@@ -123,10 +130,12 @@ class HostReporter:
             stopping=self.waits_for(),
             events=list(self._events),
             plan=self.plan.identity(),
+            dispatcher=self.dispatcher(),
+            cause=self.cause,
             former=self.former,
         )
         try:
-            state_file.save(self._state, saved)
+            state_file.save(self.state, saved)
         except OSError as error:
             with suppress(OSError, ValueError):
                 print(f"the state file cannot be written: {error}", file=sys.stderr, flush=True)

@@ -5,6 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from swarm_tui.config.errors import ConfigError
+from swarm_tui.config.home import home
 from swarm_tui.config.model import AgentEntry, Broker, Layout, RunSpec
 from swarm_tui.config.model import Tmux as TmuxLayout
 from swarm_tui.config.paths import StateDir
@@ -50,7 +51,7 @@ def plan_of_leftovers(swarm: str, state: StateDir, say: Say) -> Plan | None:
     return Plan(
         layout=layout,
         path=running.layout_path if running is not None else "",
-        workdir=str(Path.home()),
+        workdir=str(home()),
         host=running.host if running is not None else next((spec.host for spec in specs.values() if spec.host), "here"),
         session=session,
         embedded_port=_embedded(panes, running, broker),

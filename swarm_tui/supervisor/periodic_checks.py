@@ -3,7 +3,9 @@
 import time
 from collections.abc import Callable
 
+from swarm_tui.supervisor.broker_pane import BrokerPane
 from swarm_tui.supervisor.bus_presence import Presences
+from swarm_tui.supervisor.host_access import beat
 from swarm_tui.supervisor.host_link import REPEAT, HostLink
 from swarm_tui.supervisor.host_reporter import HostReporter
 from swarm_tui.supervisor.lifecycle import Lifecycle
@@ -25,10 +27,12 @@ class PeriodicChecks:
         presences: Presences,
         reporter: HostReporter,
         *,
+        broker: BrokerPane | None,
         looked: Callable[[list[Pane]], None],
     ) -> None:
         self._services, self._lifecycle, self._link = lifecycle.services, lifecycle, link
         self._presences, self._reporter, self._looked = presences, reporter, looked
+        self._broker = broker
         self._trouble = ""
         """Why tmux does not do what it is asked; empty when it does."""
         self._unlogged: set[str] = set()
@@ -98,6 +102,7 @@ class PeriodicChecks:
 
     def _judge(self) -> None:
         self._services.loop.after(JUDGE_EVERY, self._judge)
+        beat(self._reporter.state)
         silent = self._presences.silent(
             time.monotonic(),
             after=self._services.figures.silent_after,
@@ -106,6 +111,15 @@ class PeriodicChecks:
         )
         for unit in silent:
             self._lifecycle.hung(unit)
+        self._find_cause()
+
+    def _find_cause(self) -> None:
+        """Say why the swarm cannot come up, as soon as that is known, and once that it can."""
+        cause = self._broker.trouble if self._broker is not None else ""
+        cause = cause or self._link.cause(time.monotonic()) or self._presences.leaderless()
+        if cause != self._reporter.cause:
+            self._services.say("cause", "", cause or "what kept the swarm from coming up is mended")
+            self._reporter.cause = cause
 
     def _repeat(self) -> None:
         self._services.loop.after(self._echo_every(), self._repeat)

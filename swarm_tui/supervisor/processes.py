@@ -38,6 +38,21 @@ def is_alive(pid: int | None, started: float | None = None) -> bool:
     return now is not None and (started is None or abs(now - started) < 0.05)
 
 
+def is_stopped(pid: int) -> bool:
+    """Return whether the process stands still by a signal (SIGSTOP, SIGTSTP) or a debugger."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[:1] in ([b"T"], [b"t"])
+    except OSError:
+        if _LINUX:
+            return False
+    import psutil  # Only systems without /proc pay for it.
+
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_STOPPED)
+    except psutil.Error:
+        return False
+
+
 def signal_one(pid: int | None, started: float | None, number: signal.Signals) -> bool:
     """Signal that very process; False when it is gone."""
     if not pid or not is_alive(pid, started):

@@ -58,6 +58,10 @@ class Saved(Struct, kw_only=True):
     events: list[dict[str, object]] = []
     plan: str = ""
     """Identifies the plan that it works by."""
+    dispatcher: str = ""
+    """Id of the agent that dispatches, on whichever host; empty while nobody does."""
+    cause: str = ""
+    """Why the swarm cannot come up before somebody mends that, in a sentence; empty while it may."""
     former: FormerBroker | None = None
     """What is retained there is still to be cleared."""
 

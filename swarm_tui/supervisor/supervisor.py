@@ -9,6 +9,7 @@ from swarm_tui.bus.port import BusError, Link
 from swarm_tui.client.dispatcher import prepare_session
 from swarm_tui.config.model import RunSpec
 from swarm_tui.config.paths import StateDir
+from swarm_tui.config.urls import same_broker
 from swarm_tui.protocol.bodies import Inbox
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.topics import Kind
@@ -18,6 +19,7 @@ from swarm_tui.supervisor.agent_panes import AgentPanes, PanePlace
 from swarm_tui.supervisor.broker_move import BrokerMove
 from swarm_tui.supervisor.broker_pane import BrokerPane
 from swarm_tui.supervisor.bus_presence import Presences
+from swarm_tui.supervisor.host_access import beat
 from swarm_tui.supervisor.host_commands import HostCommands
 from swarm_tui.supervisor.host_link import HostLink
 from swarm_tui.supervisor.host_reporter import HostReporter
@@ -96,15 +98,18 @@ class Supervisor:
             plan, state, self.lifecycle, self.scaler, self.link, self.presences, restart=self.commands.restart
         )
         self.adoption = Adoption(self.reconciler, self.lifecycle)
-        self.checks = PeriodicChecks(self.lifecycle, self.link, self.presences, self.reporter, looked=self._looked)
-        self.move = BrokerMove(services, self.reporter, plan)
+        self.move = BrokerMove(services, self.link, self.reporter, plan)
         port = plan.embedded_port
         self.broker = (
             None if port is None else BrokerPane(self.loop, self.agent_panes, port, layout.supervisor, self.say)
         )
+        self.checks = PeriodicChecks(
+            self.lifecycle, self.link, self.presences, self.reporter, broker=self.broker, looked=self._looked
+        )
 
     def run(self) -> int:
         """Adopt what runs, start what does not, and keep it so until told to go down."""
+        beat(self.state)
         saved = state_file.load(self.state)
         if saved is None and state_file.store_path(self.state).exists():
             self.say("state", "", f"{state_file.store_path(self.state)} makes no sense: restarts are counted anew")
@@ -171,7 +176,7 @@ class Supervisor:
             return
         if (plan.layout.broker, plan.embedded_port) != (self.plan.layout.broker, self.plan.embedded_port):
             self.say("change", "", "another broker: a successor takes over with it")
-            if plan.layout.broker.url != self.plan.layout.broker.url:
+            if not same_broker(plan.layout.broker.url, self.plan.layout.broker.url):
                 self.move.leave(self.plan, alone=not self._shared())
             self._code = 1
             self.loop.stop()
@@ -202,9 +207,9 @@ class Supervisor:
         if self._shutdown is not None and self._shutdown.hear(event):
             return
         self.commands.hear(event)
-        foreign_agents = len(self.presences.foreign_agents)
+        before = (len(self.presences.foreign_agents), self.reporter.dispatcher())
         self._moved(self.presences.hear(event, time.monotonic()))
-        if len(self.presences.foreign_agents) != foreign_agents:
+        if (len(self.presences.foreign_agents), self.reporter.dispatcher()) != before:
             self.reporter.changed()
 
     def _hear_foreign(self, agent_id: str) -> None:

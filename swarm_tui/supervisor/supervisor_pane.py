@@ -13,6 +13,8 @@ from swarm_tui.supervisor.plan import Plan
 from swarm_tui.tmux import commands
 from swarm_tui.tmux.server import Tmux
 
+#: The beginning of the line by which the pane shows that a supervisor has ended.
+ENDED = "the supervisor ended with"
 #: Runs its arguments again and again, sooner after a kill than after a failure, until they exit with 0.
 LOOP = """\
 trap '' INT QUIT TSTP
@@ -22,12 +24,13 @@ while :; do
   "$@"
   code=$?
   [ $code -eq 0 ] && exit 0
+  echo "ENDED $code; it is started again"
   [ $code -gt 128 ] && n=0
   [ $(($(date +%s) - began)) -ge 10 ] && n=0
   case $n in 0) sleep 0.1 ;; 1) sleep 0.5 ;; 2) sleep 1 ;; *) sleep 3 ;; esac
   n=$((n + 1))
 done
-"""
+""".replace("ENDED", ENDED)
 
 
 def ensure_supervisor_pane(tmux: Tmux, plan: Plan, state: StateDir) -> None:

@@ -32,6 +32,8 @@ class BusPresence(Struct, kw_only=True):
     status: str = ""
     active: int = 0
     incarnation: str | None = None
+    trouble: str = ""
+    """Why it cannot do its role's part, as it says itself."""
     pids: dict[int, float] = {}
     """Which processes of this host spoke for it, and when."""
 

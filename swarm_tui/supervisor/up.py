@@ -14,7 +14,6 @@ from swarm_tui.config.load import Loaded
 from swarm_tui.config.paths import StateDir, state_dir
 from swarm_tui.config.resolve import session_name
 from swarm_tui.config.running import Running, load_running, save_running
-from swarm_tui.protocol.bodies import PaneStatus
 from swarm_tui.supervisor import processes, state_file
 from swarm_tui.supervisor.broker_choice import Choice, NoBrokerError, choose_broker
 from swarm_tui.supervisor.host_access import Say, UpError, server, signal_supervisor, supervisor_alive
@@ -153,31 +152,3 @@ def of_another_version(state: StateDir) -> dict[str, str]:
     saved = state_file.load(state)
     units = saved.units.items() if saved is not None else ()
     return {name: unit.version for name, unit in units if unit.pid and unit.version not in ("", __version__)}
-
-
-class Wait(Struct, kw_only=True):
-    """Says how far a start is: who has registered, who has not, and who never will."""
-
-    ready: list[str] = []
-    missing: list[PaneStatus] = []
-    failed: list[PaneStatus] = []
-    known: bool = False
-
-
-def progress(plan: Plan, state: StateDir) -> Wait:
-    """Read how far it is, as the supervisor of this plan says it."""
-    saved = state_file.load(state)
-    if saved is None or not supervisor_alive(saved) or saved.plan != plan.identity():
-        return Wait()
-    found = Wait(known=bool(saved.rows) or not plan.layout.agents)
-    named = {spec.agent_id for spec in plan.specs(state)}
-    for row in saved.rows:
-        if row.witness in ("foreign", "stray") or row.agent_id not in named:
-            continue
-        if row.state in ("online", "busy", "draining") and row.pid:
-            found.ready.append(row.agent_id)
-        elif row.state in ("crashloop", "stopped"):
-            found.failed.append(row)
-        else:
-            found.missing.append(row)
-    return found

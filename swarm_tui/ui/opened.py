@@ -1,6 +1,5 @@
 """The real source of a swarm: its bus, its panes, its task types, made from what is known of it."""
 
-import getpass
 import socket
 from contextlib import suppress
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 from swarm_tui.bus.mqtt import MqttBus
 from swarm_tui.client.operator import Operator
 from swarm_tui.config.errors import ConfigError
+from swarm_tui.config.home import user_name
 from swarm_tui.config.model import Broker, Layout
 from swarm_tui.config.paths import state_dir
 from swarm_tui.config.running import Running
@@ -19,7 +19,7 @@ from swarm_tui.ui.source import Facts, Panes
 
 def open_source(swarm: str, broker: Broker, running: Running | None, layout: Layout | None) -> LiveSource:
     """The source; nothing connects before it is started."""
-    user, host = _user(), (running.host if running else socket.gethostname().split(".")[0])
+    user, host = user_name(), (running.host if running else socket.gethostname().split(".")[0])
     bus = MqttBus(broker, client_id=f"screen-{user}-{host}-{id(broker) & 0xFFFFFF:06x}"[:64])
     operator = Operator(bus, swarm, user=user, host=host)
     facts = Facts(
@@ -33,12 +33,6 @@ def open_source(swarm: str, broker: Broker, running: Running | None, layout: Lay
         layout=running.layout_path if running else None,
     )
     return LiveSource(operator, facts, _panes(running), state_dir(swarm))
-
-
-def _user() -> str:
-    with suppress(OSError, KeyError):
-        return getpass.getuser()
-    return "operator"
 
 
 def _layout(running: Running | None) -> Layout | None:

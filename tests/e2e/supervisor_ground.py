@@ -17,6 +17,7 @@ import yaml
 from swarm_tui.broker.mosquitto import EmbeddedBroker
 from swarm_tui.bus.session import clear_retained
 from swarm_tui.config.model import Broker
+from swarm_tui.config.own_process import own_argv
 from swarm_tui.config.paths import broker_dir, state_dir
 from swarm_tui.protocol.bodies import PaneStatus
 from swarm_tui.supervisor import processes, state_file
@@ -72,7 +73,7 @@ class Swarm:
     def run(self, *argv: str, limit: float = 60.0) -> "subprocess.CompletedProcess[str]":
         """One command, to its end."""
         return subprocess.run(
-            [sys.executable, "-m", "swarm_tui", *argv],
+            own_argv("swarm_tui", *argv),
             capture_output=True,
             text=True,
             timeout=limit,
