@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from swarm_tui.agent.handlers.base import Context, HandlerError
-from swarm_tui.agent.handlers.testing.report import Failure, Tally, Tap, place_in, read_junit, relative
+from swarm_tui.agent.handlers.testing.report import Failure, Tally, Tap, place_in, read_junit, relative, without_frames
 from swarm_tui.protocol.text import as_read
 
 #: Bytes of a file of a project's own that says how it is tested.
@@ -62,10 +62,7 @@ class Reader:
 
     def place(self, text: str) -> tuple[str | None, int | None]:
         """Return the first file and line that a text names, relative to the workdir."""
-        here = place_in(text, self.root)
-        if here[0] is None:
-            return place_in(text, self.workdir)
-        return relative(str(self.root / here[0]), self.workdir), here[1]
+        return place_in(text, self.workdir, self.root)
 
 
 class _Npm(Reader):
@@ -73,7 +70,7 @@ class _Npm(Reader):
         script = npm_script(self.root)
         if script is None:
             raise HandlerError(f"{self.root / 'package.json'} has no `test` script", code="no-tests")
-        self._tap = Tap(self.workdir)
+        self._tap = Tap(self.workdir, self.root)
         self._report = self.folder / "report"
         words = _words(script)
         tool = next((word for word in reversed(words) if word in _NPM_REPORTS), None)
@@ -96,7 +93,7 @@ class _Npm(Reader):
         if self._report.exists():
             if self._kind == "jest":
                 return self._jest()
-            return read_junit(self._report, "npm test", self.workdir)
+            return read_junit(self._report, "npm test", self.workdir, self.root)
         return self._tap.end() if self._tap.seen else self.tally
 
     def _jest(self) -> Tally:
@@ -114,7 +111,7 @@ class _Npm(Reader):
                 if case.status == "failed":
                     file, line = self.place(message)
                     own = relative(suite.name, self.workdir)
-                    failure = Failure(test=case.fullName, file=file or own, line=line, message=message)
+                    failure = Failure(test=case.fullName, file=file or own, line=line, message=without_frames(message))
                     self.tally.count("failed", failure)
                 else:
                     self.tally.count("passed" if case.status == "passed" else "skipped")
@@ -289,11 +286,12 @@ class _Environments(Reader):
         return rows
 
     def _of_nox(self, report: Any) -> list[Any]:
-        kinds = {"success": "passed", "skipped": "skipped"}
-        return [
-            (entry.get("signature") or entry["name"], kinds.get(str(entry["result"]).lower(), "failed"), "")
-            for entry in report["sessions"]
-        ]
+        rows = []
+        for entry in report["sessions"]:
+            ended = str(entry["result"]).lower()
+            kind = {"success": "passed", "skipped": "skipped"}.get(ended, "failed")
+            rows.append((entry.get("signature") or entry["name"], kind, f"the session {ended}"))
+        return rows
 
 
 class _Nox(_Environments):

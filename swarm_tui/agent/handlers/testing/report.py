@@ -95,8 +95,11 @@ def progress_of(line: str) -> tuple[float, str] | None:
     return float(number), head[left:].split(" ", 1)[0][:200]
 
 
-def read_junit(path: Path, tool: str = "the test tool", workdir: Path | None = None) -> Tally:
-    """Return what a JUnit report holds. Raises HandlerError (`no-report`) when there is none that can be read."""
+def read_junit(path: Path, tool: str = "the test tool", workdir: Path | None = None, base: Path | None = None) -> Tally:
+    """Return what a JUnit report holds; names in it are relative to `base`.
+
+    Raises HandlerError (`no-report`) when there is none that can be read.
+    """
     try:
         if path.stat().st_size > _LARGEST:
             raise HandlerError(f"the report of {tool} is too large to read", code="no-report")
@@ -110,7 +113,7 @@ def read_junit(path: Path, tool: str = "the test tool", workdir: Path | None = N
     for case in root.iter("testcase"):
         for tag, kind in _TAGS:
             if (detail := case.find(tag)) is not None:
-                tally.count(kind, _failure(case, detail, workdir) if kind != "skipped" else None)
+                tally.count(kind, _failure(case, detail, workdir, base) if kind != "skipped" else None)
                 break
         else:
             tally.count("passed")
@@ -120,18 +123,30 @@ def read_junit(path: Path, tool: str = "the test tool", workdir: Path | None = N
 _TAGS: tuple[tuple[str, Kind], ...] = (("error", "errors"), ("failure", "failed"), ("skipped", "skipped"))
 
 
-def _failure(case: ElementTree.Element, detail: ElementTree.Element, workdir: Path | None) -> Failure:
+def _failure(
+    case: ElementTree.Element, detail: ElementTree.Element, workdir: Path | None, base: Path | None
+) -> Failure:
     text = (detail.text or "").strip()
     name = " > ".join(part for part in (case.get("classname", ""), case.get("name", "")) if part)
-    file, line = place_in(text, workdir)
+    file, line = place_in(text, workdir, base)
     own = case.get("file")
     if file is None and own:
         file = relative(own, workdir)
-    return Failure(test=name, file=file, line=line, message=detail.get("message") or text)
+    return Failure(test=name, file=file, line=line, message=without_frames(detail.get("message") or text))
 
 
-def place_in(text: str, workdir: Path | None) -> tuple[str | None, int | None]:
-    """Return the first `file:line` of a traceback that lies in the workdir, relative to it; (None, None) without."""
+def without_frames(text: str) -> str:
+    """Return an error's words without the frames that follow them in a trace of JavaScript's."""
+    lines = text.splitlines()
+    first = next((number for number, line in enumerate(lines) if number and line.lstrip().startswith("at ")), None)
+    return "\n".join(lines[:first]).strip()
+
+
+def place_in(text: str, workdir: Path | None, base: Path | None = None) -> tuple[str | None, int | None]:
+    """Return the first `file:line` of a traceback that lies in the workdir, relative to it; (None, None) without.
+
+    Names in it are relative to `base`, or to the workdir.
+    """
     if workdir is None:
         return None, None
     for line in text.splitlines()[:200]:
@@ -140,7 +155,7 @@ def place_in(text: str, workdir: Path | None) -> tuple[str | None, int | None]:
             number = rest.partition(":")[0].strip(",")
             if not (mark and number.isascii() and number.isdigit() and len(number) < 9):
                 continue
-            full = os.path.normpath(os.path.join(workdir, name))
+            full = os.path.normpath(os.path.join(base or workdir, name))
             if full.startswith(f"{workdir}{os.sep}") and "node_modules" not in full and os.path.isfile(full):
                 return os.path.relpath(full, workdir), int(number)
     return None, None
@@ -156,10 +171,10 @@ def relative(name: str, workdir: Path | None) -> str:
 class Tap:
     """Reads TAP line by line, with subtests; a point that others of a deeper level precede is their sum, no test."""
 
-    def __init__(self, workdir: Path) -> None:
+    def __init__(self, workdir: Path, base: Path | None = None) -> None:
         self.tally = Tally()
         self.seen = False
-        self._workdir = workdir
+        self._workdir, self._base = workdir, base
         self._depth = 0
         self._failing: tuple[str, list[str]] | None = None
 
@@ -200,10 +215,13 @@ class Tap:
         self._failing = None
         # Where the test begins says less than where it failed.
         ordered = sorted(lines, key=lambda text: text.startswith("location:"))
-        file, line = place_in("\n".join(ordered).replace("'", " ").replace('"', " "), self._workdir)
+        file, line = place_in("\n".join(ordered).replace("'", " ").replace('"', " "), self._workdir, self._base)
         said = [text.partition(":")[2].strip(" '\"|-") for text in lines if text.startswith(("error:", "message:"))]
         message = next((text for text in said if text), "")
         if not message:
-            at = next((n for n, text in enumerate(lines) if text.startswith(("error:", "message:"))), -1)
-            message = lines[at + 1] if 0 <= at < len(lines) - 1 else ""
+            # A block of lines follows, or the tool says it in words of its own.
+            at = next((n for n, text in enumerate(lines) if text.startswith(("error:", "message:"))), None)
+            shown = lines[at + 1 : at + 4] if at is not None else lines[:8]
+            end = next((n for n, text in enumerate(shown) if text.startswith(("at:", "stack:"))), None)
+            message = "\n".join(text for text in shown[:end] if text.strip() not in ("", "---", "..."))
         self.tally.count("failed", Failure(test=name, file=file, line=line, message=message))
