@@ -138,6 +138,14 @@ def test_a_source_folder_of_packages(bench):
     assert run(bench)["verdict"] == "passed"
 
 
+def test_another_release_that_is_installed_is_not_tested(bench):
+    """PATH's Python has `click`; the project's own `src/click` is what its tests are of."""
+    bench.write("pyproject.toml", "")
+    bench.write("src/click/__init__.py", "MINE = 3\n")
+    bench.write("tests/test_it.py", "import click\n\n\ndef test_it():\n    assert click.MINE == 3\n")
+    assert run(bench)["verdict"] == "passed"
+
+
 def test_a_file_named_as_pytest_is_no_pytest(bench):
     bench.write("nothing.txt", "")
     bench.write("sub/xdist.py", "raise SystemExit(3)\n")
@@ -172,12 +180,12 @@ def test_a_report_of_junit(tmp_path):
     report = tmp_path / "report.xml"
     report.write_text(
         '<testsuites><testcase name="a" time="nan"/><testsuite><testcase name="b" classname="s" time="1e400">'
-        f'<failure message="no">Error: no\n at x ({tmp_path}/a.js:3:1)</failure></testcase>'
+        "<failure>Error: no\n    at x (node:internal/x:9:1)\n    at y (a.js:3:1)</failure></testcase>"
         '<testcase name="c"><skipped/></testcase></testsuite></testsuites>'
     )
-    result = read_junit(report, "x", tmp_path).result("npm")
+    result = read_junit(report, "x", tmp_path.parent, tmp_path).result("npm")
     assert (result["passed"], result["failed"], result["skipped"]) == (1, 1, 1)
-    assert only(result) == {"test": "s > b", "file": "a.js", "line": 3, "message": "no"}
+    assert only(result) == {"test": "s > b", "file": f"{tmp_path.name}/a.js", "line": 3, "message": "Error: no"}
 
 
 def test_tap_and_its_subtests(tmp_path):

@@ -142,7 +142,8 @@ def _result(
     unread = _why_unknown(change, checked, opinion)
     disagrees = opinion.agreed is False and unread is None
     verdict = "failed" if refused or disagrees else "unknown" if unread else "passed"
-    summary = f"{len(change.files)} files, {found['error']} errors, {found['warning']} warnings"
+    told = ((len(change.files), "file"), (found["error"], "error"), (found["warning"], "warning"))
+    summary = ", ".join(f"{number} {word}{'' if number == 1 else 's'}" for number, word in told)
     left = [f"{len(change.skipped)} not read"] if change.skipped else []
     left += [f"{len(checked.unchecked)} without a check"] if checked.unchecked else []
     summary = ", ".join([summary, *left]) + (f"; not approved: {unread}" if unread else "")

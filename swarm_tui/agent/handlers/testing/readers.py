@@ -76,7 +76,7 @@ class _Npm(Reader):
         tool = next((word for word in reversed(words) if word in _NPM_REPORTS), None)
         argv = ["npm", "test"]
         self._kind = tool
-        if tool is not None and not set(words) & {"--reporter", "--json"}:
+        if tool is not None:
             extra = [part.format(report=self._report) for part in _NPM_REPORTS[tool]]
             return [*argv, *(["--", *extra] if extra else [])], {}
         if "--test" in words and not any(word.startswith("--test-reporter") for word in words):

@@ -108,7 +108,8 @@ async def run_pytest(
     shutil.copyfile(pytest_plugin.__file__, plugin / "swarm_test_report.py")
     argv = [python, "-m", "pytest", "-v", "--color=no", "-o", "console_output_style=progress"]
     argv += ["-p", "swarm_test_report", *extra, *chosen, f"{target}{mark}{test}"]
-    sources = [str(plugin), *await _sources(context, python, root)]
+    own = options.python is not None or Path(python).is_relative_to(context.workdir.resolve())
+    sources = [str(plugin), *await _sources(context, python, root, own=own)]
     env = {"PYTHONUNBUFFERED": "1", "COLUMNS": "200", "NO_COLOR": "1", **options.env}
     env["PYTHONPATH"] = ":".join(filter(None, [*sources, env.get("PYTHONPATH", os.environ.get("PYTHONPATH", ""))]))
     env |= {"SWARM_TEST_REPORT": str(report), "SWARM_TEST_WORKDIR": str(context.workdir.resolve())}
@@ -191,17 +192,19 @@ async def has_module(context: Context, python: str, name: str) -> bool:
     return done.returncode == 0
 
 
-async def _sources(context: Context, python: str, root: Path) -> list[str]:
-    """Return `src`, where the project keeps its packages there and that Python has none of them installed."""
+async def _sources(context: Context, python: str, root: Path, *, own: bool) -> list[str]:
+    """Return `src`, where the project keeps its packages there and that Python would not test those.
+
+    The project's own Python may have them installed, built; in any other, what is installed is another release.
+    """
     source = root / "src"
     if not source.is_dir():
         return []
     names = [path.name for path in source.iterdir() if (path / "__init__.py").exists()]
     names += [path.stem for path in source.glob("*.py")]
-    for name in names:
-        if await has_module(context, python, name):
-            return []
-    return [str(source)]
+    if own and names and all([await has_module(context, python, name) for name in names]):
+        return []
+    return [str(source)] if names else []
 
 
 def _read(path: Path) -> tuple[Tally, bool]:
