@@ -93,3 +93,21 @@ def decoded(path: str, data: bytes) -> str:
     """Return a file's text, with single newlines; what has no known encoding is read as Windows writes it."""
     text = data.decode(encoding_of(path, data) or "cp1252", "replace")
     return text.replace("\r\n", "\n")
+
+
+def write_whole(target: Path, text: str, *, what: str) -> None:
+    """Replace a file as a whole, so that a reader never sees half of it.
+
+    Raises HandlerError (`not-written`) that names it as `what`.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        draft = target.with_name(f".{target.name}.new")
+        # Made anew: a link of that name in the project would lead the writing elsewhere.
+        draft.unlink(missing_ok=True)
+        handle = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
+            file.write(text)
+        draft.replace(target)
+    except OSError as error:
+        raise HandlerError(f"{what}: {target} cannot be written: {error}", code="not-written") from error

@@ -109,3 +109,103 @@ def test_links_out_of_the_project_are_not_followed(clean, tmp_path):
     assert clean.run(Scan(), "security.scan")["findings"] == []
     with pytest.raises(HandlerError, match="outside"):
         clean.run(Scan(), "security.scan", {"repo": "../outside.py"})
+
+
+def secrets_in(result):
+    return {
+        (f["file"], f["line"], f["code"], f["severity"]) for f in result["findings"] if f["tool"] == "detect-secrets"
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "line"),
+    [
+        ("latin.py", b"# coding: latin-1\nx = '\xe9'\nAWS = '%s'\n", 3),
+        ("undeclared.txt", b"caf\xe9\nAWS = '%s'\n", 2),
+        ("utf16.txt", None, 2),
+        ("icon.svg", b"<svg>\n<!-- AWS = '%s' -->\n</svg>\n", 2),
+        ("style.css", b"/*\nAWS = '%s' */\n", 2),
+        ("caf\udce9.txt", b"AWS = '%s'\n", 1),
+        ("min.js", b"x\n" + b"var a = 1;" * 30_000 + b"AWS = '%s';" + b"y" * 30_000 + b"\nz\n", 2),
+    ],
+    ids=["declared", "undeclared", "utf16", "svg", "css", "name", "long-line"],
+)
+def test_no_file_is_passed_over_in_silence(clean, name, data, line):
+    text = data.replace(b"%s", KEY.encode()) if data else f"x\nAWS = '{KEY}'\n".encode("utf-16")
+    (clean.workdir / name).write_bytes(text)
+    result = clean.run(Scan(), "security.scan")
+    shown = name.replace("\udce9", "\\xe9")
+    assert ("aws-access-key", "error") in {(c, s) for f, n, c, s in secrets_in(result) if (f, n) == (shown, line)}
+    assert result["skipped"] == []
+
+
+def test_what_cannot_be_looked_into_is_named(clean, monkeypatch):
+    (clean.workdir / "tool.bin").write_bytes(b"\0\1")
+    monkeypatch.setattr("swarm_tui.agent.handlers.security.secrets.LARGEST", 1000)
+    clean.write("large.txt", "x" * 2000)
+    result = clean.run(Scan(), "security.scan")
+    assert result["skipped"] == ["large.txt: larger than 0 MB", "tool.bin: binary"]
+    assert "2 files not looked into" in result["summary"]
+
+
+def test_one_secret_is_one_finding_that_weighs_what_it_is(clean):
+    long = "aGVsbG8gd29ybGQgdGhpcyBpcyBsb25n" + "Zx9Q"
+    clean.write("conf.py", f'api_key = "{KEY}"\npassword = "{long}"\n')
+    clean.write("tests/test_conf.py", f'password = "{long}"\n')
+    assert secrets_in(clean.run(Scan(), "security.scan")) == {
+        ("conf.py", 1, "aws-access-key", "error"),
+        ("conf.py", 2, "secret-keyword", "warning"),
+        ("tests/test_conf.py", 1, "secret-keyword", "info"),
+    }
+
+
+def test_an_example_of_an_environment_is_no_secret(clean):
+    clean.write(".env.example", "DB_PASSWORD=change-me-please\nAPI_KEY=abcdefabcdef\n").chmod(0o644)
+    assert clean.run(Scan(), "security.scan")["findings"] == []
+    clean.write(".env.example", f"AWS={KEY}\n")
+    assert secrets_in(clean.run(Scan(), "security.scan")) == {(".env.example", 1, "aws-access-key", "error")}
+
+
+def test_a_change_only(clean):
+    clean.write("old.py", HOLES)
+    clean.commit()
+    clean.write("old.py", HOLES + "\n\ndef more(text: str) -> None:\n    subprocess.call(text, shell=True)\n")
+    clean.write("new.py", f'AWS = "{KEY}"\n')
+    result = clean.run(Scan(), "security.scan", {"diff": True})
+    assert {(f["file"], f["line"], f["code"]) for f in result["findings"] if f["severity"] == "error"} == {
+        ("old.py", 12, "B602"),
+        ("new.py", 1, "aws-access-key"),
+    }
+    assert result["files"] == 2
+    clean.commit()
+    assert clean.run(Scan(), "security.scan", {"diff": True})["findings"] == []
+    since = clean.run(Scan(), "security.scan", {"diff": True, "base": "HEAD~1"})
+    assert {f["file"] for f in since["findings"]} == {"old.py", "new.py"}
+
+
+def test_what_was_accepted_is_not_told_again(clean):
+    clean.write("old.py", HOLES)
+    result = clean.run(Scan(), "security.scan", {"accept": True})
+    assert (result["verdict"], result["findings"], result["accepted"]) == ("passed", [], 2)
+    clean.write(
+        "old.py", "\n\n" + HOLES + "    subprocess.call(text, shell=True)\n    subprocess.call(['a'], shell=True)\n"
+    )
+    result = clean.run(Scan(), "security.scan")
+    assert {f["line"] for f in result["findings"]} == {11, 12}
+    assert result["accepted"] == 2
+    for payload in ({"accept": True, "baseline": "app.py"}, {"accept": True, "diff": True}):
+        with pytest.raises(HandlerError):
+            clean.run(Scan(), "security.scan", payload)
+    assert "def add" in (clean.workdir / "app.py").read_text()
+
+
+def test_bandit_heeds_what_the_project_leaves_out(clean):
+    clean.write("pyproject.toml", '[tool.bandit]\nskips = ["B602"]\n')
+    clean.write("holes.py", HOLES)
+    assert "B602" not in {f["code"] for f in clean.run(Scan(), "security.scan")["findings"]}
+
+
+def test_a_file_that_goes_meanwhile_is_no_failure(clean):
+    from swarm_tui.agent.handlers.security.tools import permissions
+
+    assert list(permissions(clean.workdir, ["gone.py"])) == []

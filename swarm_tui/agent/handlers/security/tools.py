@@ -1,9 +1,10 @@
-"""Asks bandit and detect-secrets, and looks at permissions: each gives findings with file and line."""
+"""Asks bandit about Python files, and looks at permissions: each gives findings with file and line."""
 
 import json
 import posixpath
 import re
 import stat
+import tomllib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -14,18 +15,21 @@ from swarm_tui.agent.handlers.base import Context, HandlerError
 from swarm_tui.agent.handlers.files import is_test
 from swarm_tui.agent.handlers.findings import Finding, Severity
 from swarm_tui.agent.handlers.process import run_process
+from swarm_tui.agent.handlers.review.syntax import matches
 
 T = TypeVar("T")
 INSTALL = "python -m pip install 'swarm-tui[tools]'"
 #: Files in one command line, and bytes of one answer.
 CHUNK = 400
 LIMIT = 20_000_000
-BASELINE = ".secrets.baseline"
 _GRAVE: dict[str, Severity] = {"HIGH": "error", "MEDIUM": "warning", "LOW": "info", "UNDEFINED": "info"}
-_LOCKS = ("package-lock.json", "yarn.lock", "pnpm-lock.yaml", "poetry.lock", "uv.lock", "Cargo.lock", "go.sum")
 _SECRET_NAME = re.compile(
-    r"(^|/)(\.env(\..+)?|id_(rsa|dsa|ecdsa|ed25519)|.+\.(pem|key|p12|pfx|keystore)|\.netrc|\.pgpass)$"
+    r"(?:^|/)(?:\.env(?:\.[^/]+)?|id_(?:rsa|dsa|ecdsa|ed25519)|[^/]+\.(?:pem|key|p12|pfx|keystore)|\.netrc|\.pgpass)$"
 )
+
+
+#: Files that show how others are to be filled: a guess in one is what it should hold.
+_EXAMPLES = ("*.example", "*.sample", "*.template", "*.tmpl", "*.dist", "*.defaults", "*.example.*", "*.sample.*")
 
 
 class _Issue(msgspec.Struct):
@@ -46,105 +50,98 @@ class _Bandit(msgspec.Struct):
     errors: list[_Error] = []
 
 
-class _Secret(msgspec.Struct):
-    type: str
-    line_number: int = 0
-    hashed_secret: str = ""
-
-
-class _Secrets(msgspec.Struct):
-    results: dict[str, list[_Secret]] = {}
-
-
 async def bandit(context: Context, folder: Path, files: list[str]) -> list[Finding]:
-    """bandit's findings of the Python files among `files`; one that it cannot read is a finding too."""
+    """Return bandit's findings of the Python files among `files`; one that it cannot read is a finding too."""
     found: list[Finding] = []
-    for chunk in _chunks(name for name in files if name.endswith((".py", ".pyi"))):
-        argv = ["bandit", "-f", "json", "-q", "--exit-zero", *(f"./{name}" for name in chunk)]
-        done = await run_process(context, argv, cwd=folder, limit=LIMIT, install=INSTALL)
-        if done.returncode != 0:
-            raise HandlerError(f"bandit failed: {done.tail}", code="bandit")
-        answer = _read(done.stdout, _Bandit, "bandit")
+    own = ["-c", "pyproject.toml"] if _configures_bandit(folder) else []
+    for chunk in chunks(name for name in files if name.endswith((".py", ".pyi"))):
+        argv = ["bandit", *own, "-f", "json", "-q", "--exit-zero", *(f"./{name}" for name in chunk)]
+        answer = await ask(context, folder, argv, _Bandit)
         for issue in answer.results:
             # An assert is what a test is made of.
-            if not (issue.test_id == "B101" and is_test(_plain(issue.filename))):
+            if not (issue.test_id == "B101" and is_test(plain(issue.filename))):
                 found.append(_of_bandit(issue))
         for error in answer.errors:
             message = f"could not be checked: {error.reason}"
-            found.append(_finding(_plain(error.filename), 0, "warning", "unreadable", message, "bandit"))
+            found.append(finding(plain(error.filename), 0, "warning", "unreadable", message, "bandit"))
     return found
+
+
+def _configures_bandit(folder: Path) -> bool:
+    """Whether the project says which tests bandit is to leave out."""
+    try:
+        return "bandit" in tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))["tool"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return False
 
 
 def _of_bandit(issue: _Issue) -> Finding:
     severity = _GRAVE.get(issue.issue_severity, "warning")
-    return _finding(_plain(issue.filename), issue.line_number, severity, issue.test_id, issue.issue_text, "bandit")
-
-
-async def secrets(context: Context, folder: Path, files: list[str]) -> list[Finding]:
-    """detect-secrets' findings, without those of the project's own baseline; nothing is verified over a network."""
-    known = _baseline(folder)
-    found: list[Finding] = []
-    names = (name for name in files if not name.endswith(_LOCKS) and name != BASELINE)
-    for chunk in _chunks(names):
-        argv = ["detect-secrets", "-c", "1", "scan", "--no-verify", "--all-files", *(f"./{name}" for name in chunk)]
-        done = await run_process(context, argv, cwd=folder, limit=LIMIT, install=INSTALL)
-        if done.returncode != 0:
-            raise HandlerError(f"detect-secrets failed: {done.tail}", code="detect-secrets")
-        for name, items in _read(done.stdout, _Secrets, "detect-secrets").results.items():
-            for item in items:
-                if (_plain(name), item.hashed_secret) not in known:
-                    code = re.sub(r"[^a-z0-9]+", "-", item.type.lower()).strip("-")
-                    found.append(_finding(_plain(name), item.line_number, "error", code, item.type, "detect-secrets"))
-    return found
+    return finding(plain(issue.filename), issue.line_number, severity, issue.test_id, issue.issue_text, "bandit")
 
 
 def permissions(folder: Path, files: Iterable[str]) -> Iterator[Finding]:
-    """Files that anyone may write, that run as their owner, and secrets that others may read."""
+    """Give files that anyone may write, that run as their owner, and secrets that others may read."""
     for name in files:
-        mode = (folder / name).lstat().st_mode
+        try:
+            mode = (folder / name).lstat().st_mode
+        except OSError:
+            continue
         bits = f"{stat.S_IMODE(mode):04o}"
         if mode & (stat.S_ISUID | stat.S_ISGID):
-            yield _finding(name, 0, "error", "setuid", f"mode {bits}: it runs as its owner", "permissions")
+            yield finding(name, 0, "error", "setuid", f"mode {bits}: it runs as its owner", "permissions")
         if mode & stat.S_IWOTH:
-            yield _finding(name, 0, "error", "world-writable", f"mode {bits}: anyone may change it", "permissions")
-        elif _SECRET_NAME.search(name) and mode & (stat.S_IRGRP | stat.S_IROTH) and _holds_secret(folder / name):
+            yield finding(name, 0, "error", "world-writable", f"mode {bits}: anyone may change it", "permissions")
+        elif (
+            _SECRET_NAME.search(name)
+            and not is_example(name)
+            and mode & (stat.S_IRGRP | stat.S_IROTH)
+            and _holds_secret(folder / name)
+        ):
             message = f"mode {bits}: others may read this secret; chmod 600"
-            yield _finding(name, 0, "warning", "readable-secret", message, "permissions")
+            yield finding(name, 0, "warning", "readable-secret", message, "permissions")
+
+
+def is_example(name: str) -> bool:
+    """Whether a file shows how another is to be filled, by its name: `.env.example`."""
+    return matches(name, _EXAMPLES)
 
 
 def _holds_secret(path: Path) -> bool:
-    """A certificate may be read by all; what else has a secret's name may not."""
+    """Whether it holds what only its owner may read: a certificate may be read by all."""
     try:
-        head = path.read_bytes()[:65536]
+        with path.open("rb") as file:
+            head = file.read(65536)
     except OSError:
         return True
     return bool(head.strip()) and not (b"BEGIN" in head and b"PRIVATE KEY" not in head)
 
 
-def _finding(file: str, line: int, severity: Severity, code: str, message: str, tool: str) -> Finding:
+def finding(file: str, line: int, severity: Severity, code: str, message: str, tool: str) -> Finding:
+    """Return a finding."""
     return Finding(file=file, line=line, severity=severity, code=code, message=message, tool=tool)
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
+    """Return a tool's name of a file as the project's: without `./`."""
     return posixpath.normpath(name)
 
 
-def _chunks(names: Iterable[str]) -> Iterator[list[str]]:
+def chunks(names: Iterable[str]) -> Iterator[list[str]]:
+    """Give the names in groups that fit a command line."""
     rest = list(names)
     for start in range(0, len(rest), CHUNK):
         yield rest[start : start + CHUNK]
 
 
-def _read(text: str, shape: type[T], tool: str) -> T:
+async def ask(context: Context, folder: Path, argv: list[str], shape: type[T]) -> T:
+    """Return a tool's JSON answer as `shape`. Raises MissingToolError, HandlerError when it fails."""
+    tool = argv[0]
+    done = await run_process(context, argv, cwd=folder, limit=LIMIT, install=INSTALL)
+    if done.returncode != 0:
+        raise HandlerError(f"{tool} failed: {done.tail}", code=tool)
     try:
-        return msgspec.json.decode(text, type=shape)
-    except msgspec.MsgspecError as error:
+        # Not msgspec's own: a name that is no UTF-8 comes as half of a surrogate pair.
+        return msgspec.convert(json.loads(done.stdout), shape)
+    except (ValueError, RecursionError) as error:
         raise HandlerError(f"{tool}'s answer cannot be read: {error}", code=tool) from error
-
-
-def _baseline(folder: Path) -> set[tuple[str, str]]:
-    try:
-        known = json.loads((folder / BASELINE).read_text())["results"]
-        return {(name, item["hashed_secret"]) for name, items in known.items() for item in items}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return set()
