@@ -141,3 +141,130 @@ def test_a_missing_tool_is_no_pass(project, monkeypatch):
     with pytest.raises(MissingToolError, match="pip install"):
         project.run(Audit(), "security.audit")
     assert project.run(Audit(), "security.audit", {"online": "never"})["verdict"] == "unknown"
+
+
+POETRY = """[tool.poetry]
+name = "x"
+
+[tool.poetry.dependencies]
+python = "^3.11"
+flask = "0.5"
+httpx = "^0.27"
+mine = {path = "../mine"}
+insecure = {url = "http://x.invalid/a.whl"}
+
+[tool.poetry.group.dev.dependencies]
+urlib3 = "*"
+forge = {git = "https://forge.invalid/a.git", rev = "main"}
+"""
+LOCK = """[[package]]
+name = "flask"
+version = "0.5"
+
+[[package]]
+name = "httpx"
+version = "0.27.2"
+
+[[package]]
+name = "urlib3"
+version = "1.0"
+
+[[package]]
+name = "mine"
+version = "0"
+[package.source]
+type = "directory"
+url = "../mine"
+"""
+
+
+def nothing_known(pip_audit):
+    return pip_audit(json.dumps({"dependencies": []}))
+
+
+def test_poetry_is_read(bench, pip_audit):
+    asked = nothing_known(pip_audit)
+    bench.write("pyproject.toml", POETRY)
+    result = bench.run(Audit(), "security.audit")
+    assert places(result) == {
+        ("pyproject.toml", 9, "no-tls", "error"),
+        ("pyproject.toml", 12, "impostor", "error"),
+        ("pyproject.toml", 13, "unpinned", "warning"),
+    }
+    assert (asked.read_text(), result["not_looked_up"]) == ("flask==0.5\n", ["pyproject.toml"])
+
+
+def test_a_lock_makes_its_projects_ranges_exact(bench, pip_audit):
+    asked = nothing_known(pip_audit)
+    bench.write("pyproject.toml", '[project]\ndependencies = ["httpx>=0.27", "Flask"]\n')
+    bench.write("poetry.lock", LOCK)
+    result = bench.run(Audit(), "security.audit")
+    assert asked.read_text() == "flask==0.5\nhttpx==0.27.2\nurlib3==1.0\n"
+    assert (result["not_looked_up"], result["verdict"], result["looked_up"]) == ([], "passed", True)
+    bench.write("pyproject.toml", '[project]\ndependencies = ["httpx>=0.27", "other"]\n')
+    result = bench.run(Audit(), "security.audit")
+    assert (result["not_looked_up"], result["verdict"]) == (["pyproject.toml"], "unknown")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (
+            "uv.lock",
+            '[[package]]\nname = "own"\nversion = "1"\nsource = { editable = "." }\n\n[[package]]\n'
+            'name = "flask"\nversion = "0.5"\nsource = { registry = "https://pypi.org/simple" }\n',
+        ),
+        ("pdm.lock", '[[package]]\nname = "flask"\nversion = "0.5"\n'),
+        ("pylock.toml", 'lock-version = "1.0"\n[[packages]]\nname = "flask"\nversion = "0.5"\n'),
+        ("Pipfile.lock", '{"default": {"flask": {"version": "==0.5"}}, "develop": {}}'),
+        ("sub/requirements/base.txt", "flask==0.5\n"),
+        ("setup.cfg", "[options]\ninstall_requires =\n    flask==0.5\n"),
+        ("pyproject.toml", '[dependency-groups]\nall = [{include-group = "test"}]\ntest = ["flask==0.5"]\n'),
+        ("pyproject.toml", '[tool.uv]\ndev-dependencies = ["flask==0.5"]\n'),
+        ("pyproject.toml", '[tool.hatch.envs.test]\ndependencies = ["flask==0.5"]\n'),
+    ],
+)
+def test_every_way_to_say_an_exact_version(bench, pip_audit, name, text):
+    asked = nothing_known(pip_audit)
+    bench.write(name, text)
+    result = bench.run(Audit(), "security.audit")
+    assert (asked.read_text(), result["verdict"], result["not_looked_up"]) == ("flask==0.5\n", "passed", [])
+
+
+@pytest.mark.parametrize(
+    ("files", "why"),
+    [
+        ({}, "no dependency is declared"),
+        ({"pyproject.toml": '[project]\nname = "x"\n'}, "no dependency is declared"),
+        ({"pyproject.toml": '[dependency-groups]\ndev = ["click>=8"]\n'}, "no exact version of any dependency"),
+        ({"pyproject.toml": "[broken"}, "no exact version of any dependency"),
+        ({"poetry.lock": "[broken"}, "no exact version of any dependency"),
+        ({"uv.lock": '[[package]]\nname = "x"\nversion = "1"\nsource = {git = "https://x.invalid"}\n'}, "no exact"),
+        ({"Pipfile": "[packages]\n"}, "no exact version of any dependency"),
+    ],
+)
+def test_nothing_passes_that_nobody_looked_up(bench, pip_audit, files, why):
+    pip_audit("", "never to be asked", 1)
+    for name, text in files.items():
+        bench.write(name, text)
+    result = bench.run(Audit(), "security.audit")
+    assert (result["verdict"], result["looked_up"]) == ("unknown", False)
+    assert why in result["summary"]
+    with pytest.raises(HandlerError) as caught:
+        bench.run(Audit(), "security.audit", {"online": "always"})
+    assert (caught.value.code, caught.value.retryable) == ("nothing-to-look-up", False)
+
+
+def test_odd_values_are_no_crash(bench):
+    for name in ("pyproject.toml", "poetry.lock", "package.json", "Pipfile.lock", "setup.cfg"):
+        for text in (
+            "[project]\ndependencies = 3\n",
+            "tool = 3\n",
+            '{"dependencies": 3, "default": 3}',
+            "[[package]]\n",
+            "[tool.poetry]\ndependencies = {a = 3, b = [1, {version = 2}]}\n",
+            "package = [3]\n",
+            "\ufeff\0",
+        ):
+            bench.write(name, text)
+            bench.run(Audit(), "security.audit", {"online": "never"})

@@ -1,5 +1,6 @@
 """Audits a project's dependencies: known vulnerabilities where there is a network, bad declarations always."""
 
+import asyncio
 import tempfile
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -46,11 +47,13 @@ class Audit:
         payload = read_payload(context, Payload)
         folder = inside(context.workdir, payload.repo, what="repo")
         files = await project_files(context, folder)
-        declared = read_declarations(folder, files)
+        declared = await asyncio.to_thread(read_declarations, folder, files)
         findings, pins = declared.findings, declared.pins
         context.progress(30, f"{len(declared.read)} files with dependencies read")
         looked_up, why = False, "the task says online: never"
-        if payload.online != "never":
+        if not pins:
+            why = "no exact version of any dependency is known" if declared.unpinned else "no dependency is declared"
+        elif payload.online != "never":
             try:
                 found, why = await _look_up(context, pins)
             except MissingToolError as error:
@@ -59,7 +62,8 @@ class Audit:
             looked_up = why == ""
             findings += found
         if payload.online == "always" and not looked_up:
-            raise HandlerError(f"known vulnerabilities were not looked up: {why}", code="offline", retryable=True)
+            code = "offline" if pins else "nothing-to-look-up"
+            raise HandlerError(f"known vulnerabilities were not looked up: {why}", code=code, retryable=bool(pins))
         context.progress(100, "audited")
         result = scan_result(ordered(findings), payload.threshold, files=declared.read, dependencies=len(pins))
         return {**result, "not_looked_up": declared.unpinned, **_said(result, looked_up, why, declared)}
@@ -74,7 +78,7 @@ def _said(result: Result, looked_up: bool, why: str, declared: Declared) -> dict
         left = ", ".join(declared.unpinned[:10])
         note = f"no exact version is known of all in {left}: those were NOT looked up"
         return {**known, "verdict": verdict, "summary": f"{known['summary']}; {note}"}
-    note = f"offline checks only, known vulnerabilities were NOT looked up: {why}"
+    note = f"known vulnerabilities were NOT looked up: {why}"
     return {"verdict": verdict, "looked_up": False, "summary": f"{result['summary']}; {note}"}
 
 
@@ -97,8 +101,6 @@ class _Answer(msgspec.Struct):
 
 async def _look_up(context: Context, pins: list[Pin]) -> tuple[list[Finding], str]:
     """(findings, why nobody could be asked: empty when it went well). Nothing is installed, resolved or run."""
-    if not pins:
-        return [], ""
     wanted = sorted({f"{pin.name}=={pin.version}" for pin in pins})
     with tempfile.TemporaryDirectory(prefix="swarm-audit-") as scratch:
         listing = Path(scratch) / "requirements.txt"

@@ -77,6 +77,8 @@ def _configures_bandit(folder: Path) -> bool:
 
 def _of_bandit(issue: _Issue) -> Finding:
     severity = _GRAVE.get(issue.issue_severity, "warning")
+    if severity == "warning" and is_test(plain(issue.filename)):
+        severity = "info"
     return finding(plain(issue.filename), issue.line_number, severity, issue.test_id, issue.issue_text, "bandit")
 
 
