@@ -1,4 +1,4 @@
-"""Copies of SQLite files for backups and migrations: copy it while it is in use, and prove a copy whole."""
+"""Opens SQLite files: copies them while they are in use, and proves a copy whole."""
 
 import contextlib
 import hashlib
@@ -15,56 +15,106 @@ BUSY = 15.0
 
 
 @contextlib.contextmanager
-def opened(path: Path, *, write: bool = False) -> Iterator[sqlite3.Connection]:
-    """A connection without implicit transactions; a file that is not there is never made. Raises HandlerError."""
-    mode = "rw" if write else "ro"
+def opened(
+    path: Path, *, write: bool = False, shown: Path | None = None, wait: float = BUSY
+) -> Iterator[sqlite3.Connection]:
+    """Yield a connection without implicit transactions; a file that is not there is never made.
+
+    Raises HandlerError for all that SQLite raises within, naming `shown` (the file that a copy is of): `locked`, which
+    is retryable, after `wait` s, `not-written`, or `not-a-database`.
+    """
     try:
         connection = sqlite3.connect(
-            f"{path.resolve().as_uri()}?mode={mode}", uri=True, timeout=BUSY, isolation_level=None
+            f"{path.resolve().as_uri()}?mode={'rw' if write else 'ro'}", uri=True, timeout=wait, isolation_level=None
         )
+        with contextlib.closing(connection):
+            yield connection
     except sqlite3.Error as error:
-        raise HandlerError(f"{path} cannot be opened: {error}", code="not-found") from error
-    with contextlib.closing(connection):
-        yield connection
+        raise _failure(shown or path, error, wait) from error
 
 
-def copy(source: Path, target: Path, stop: Callable[[], bool], said: Callable[[float], None] = lambda _: None) -> None:
+def _failure(path: Path, error: sqlite3.Error, wait: float) -> HandlerError:
+    kind = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if kind in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        message = f"{path} is locked by another program, for over {wait:g} s"
+        return HandlerError(message, code="locked", retryable=True)
+    if kind in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_PERM):
+        return HandlerError(f"{path} cannot be written: {error}", code="not-written")
+    if kind == sqlite3.SQLITE_CANTOPEN:
+        return HandlerError(f"{path} cannot be opened: {error}", code="not-found")
+    if kind == sqlite3.SQLITE_CORRUPT:
+        return HandlerError(f"{path} is damaged: {error}", code="damaged")
+    return HandlerError(f"{path}: {error}", code="not-a-database")
+
+
+def copy(
+    source: Path,
+    target: Path,
+    stop: Callable[[], bool],
+    said: Callable[[float], None] = lambda _: None,
+    *,
+    wait: float = BUSY,
+) -> None:
     """Copy a database that may be in use to a new file, 0600.
 
-    Raises HandlerError: `cancelled`, or `not-a-database` with SQLite's own words.
+    Raises HandlerError: `cancelled`, `locked`, or `not-a-database` with SQLite's own words.
     """
 
-    def step(_: int, remaining: int, total: int) -> None:
+    def step(status: int, remaining: int, total: int) -> None:
         if stop():
             raise HandlerError("cancelled while it was copied", code="cancelled")
+        if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            # Left alone, the copy would try again for ever; SQLite has waited its `wait` seconds by now.
+            message = f"{source} is locked by another program, for over {wait:g} s"
+            raise HandlerError(message, code="locked", retryable=True)
         said(100 * (total - remaining) / total if total else 100)
 
     target.touch(mode=0o600)
-    try:
-        with opened(source) as from_, opened(target, write=True) as to:
-            from_.backup(to, pages=PAGES, progress=step, sleep=0.01)
-            # A copy stands alone: it must not need a write-ahead log beside it.
-            to.execute("PRAGMA journal_mode=DELETE")
-    except sqlite3.Error as error:
-        raise HandlerError(f"{source} cannot be copied: {error}", code="not-a-database") from error
+    with opened(source, wait=wait) as from_, opened(target, write=True, shown=source) as to:
+        from_.backup(to, pages=PAGES, progress=step, sleep=0.01)
+        # A copy stands alone: it must not need a write-ahead log beside it.
+        to.execute("PRAGMA journal_mode=DELETE")
 
 
-def prove(path: Path) -> dict[str, int]:
-    """The rows of each table of a database that SQLite finds whole. Raises HandlerError (`damaged`)."""
-    try:
-        with opened(path) as connection:
-            problems = [row[0] for row in connection.execute("PRAGMA integrity_check(5)")]
-            if problems != ["ok"]:
-                raise HandlerError(f"{path} is damaged: {'; '.join(problems)}", code="damaged")
-            return {name: _count(connection, name) for name in _tables(connection)}
-    except sqlite3.Error as error:
-        raise HandlerError(f"{path} is damaged: {error}", code="damaged") from error
+def prove(path: Path, shown: Path | None = None) -> dict[str, int]:
+    """Return the rows of each table of a database that SQLite finds whole.
+
+    Raises HandlerError (`damaged`) that names `shown`, the file that `path` is a copy of.
+    """
+    with opened(path, shown=shown) as connection:
+        problems = [row[0] for row in connection.execute("PRAGMA integrity_check(5)")]
+        if problems != ["ok"]:
+            raise HandlerError(f"{shown or path} is damaged: {'; '.join(problems)}", code="damaged")
+        return {name: _count(connection, name) for name in _tables(connection)}
 
 
 def schema(path: Path) -> list[tuple[str, str | None]]:
-    """The names and definitions in a database, in order."""
+    """Return the names and definitions in a database, in order."""
     with opened(path) as connection:
         return list(connection.execute("SELECT name, sql FROM sqlite_master ORDER BY type, name"))
+
+
+@contextlib.contextmanager
+def required(path: Path, *, create: bool) -> Iterator[None]:
+    """Raise HandlerError (`not-found`) unless the file is there, or may be made (0600).
+
+    A file that was made goes again when what is done within fails before it holds anything.
+    """
+    made = not path.is_file()
+    if made and not create:
+        raise HandlerError(f"target: {path} is not there; `create` makes it", code="not-found")
+    try:
+        if made:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch(mode=0o600)
+    except OSError as error:
+        raise HandlerError(f"target: {path} cannot be made: {error}", code="not-written") from error
+    try:
+        yield
+    except BaseException:
+        if made and path.is_file() and path.stat().st_size == 0:
+            path.unlink()
+        raise
 
 
 def broken_references(connection: sqlite3.Connection) -> int:
@@ -73,7 +123,7 @@ def broken_references(connection: sqlite3.Connection) -> int:
 
 
 def sha256(path: Path) -> str:
-    """A file's SHA-256, in hexadecimal."""
+    """Return a file's SHA-256, in hexadecimal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
