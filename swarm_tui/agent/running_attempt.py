@@ -10,7 +10,7 @@ import msgspec
 
 from swarm_tui.config.files import write_private
 from swarm_tui.config.model import HandlerSpec, RunSpec
-from swarm_tui.domain.worker.actions import Lease
+from swarm_tui.domain.worker.actions import HeldLease
 
 DEFAULT_TIMEOUT = 900.0
 _TRACE = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -19,7 +19,7 @@ _TRACE = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 class RunningAttempt:
     """State of one attempt that the executor, the watchdog and the bus share. Times are monotonic seconds."""
 
-    def __init__(self, lease: Lease, spec: RunSpec) -> None:
+    def __init__(self, lease: HeldLease, spec: RunSpec) -> None:
         self.lease = lease
         self.handler = handler_spec(spec, lease.task.type)
         self.timeout = timeout_of(spec, lease)
@@ -50,7 +50,7 @@ def handler_spec(spec: RunSpec, task_type: str) -> HandlerSpec:
     return spec.handlers.get(task_type) or HandlerSpec()
 
 
-def timeout_of(spec: RunSpec, lease: Lease) -> float:
+def timeout_of(spec: RunSpec, lease: HeldLease) -> float:
     """Seconds the attempt may take: the task's own, the layout's, the swarm's rule, a quarter of an hour."""
     rule = spec.types.get(lease.task.type)
     of_rule = rule.timeout if rule is not None else None
@@ -60,7 +60,7 @@ def timeout_of(spec: RunSpec, lease: Lease) -> float:
     return DEFAULT_TIMEOUT
 
 
-def trace_parent(lease: Lease) -> str:
+def trace_parent(lease: HeldLease) -> str:
     """The W3C trace context of the attempt: the publisher's trace, or one made from the task's id."""
     given = _TRACE.fullmatch(lease.task.traceparent or "")
     digest = hashlib.sha256(lease.task_id.encode()).hexdigest()
@@ -71,7 +71,7 @@ def trace_parent(lease: Lease) -> str:
 class TaskEnvironment(Mapping[str, str]):
     """Environment of a handler's processes; the task file is written when the first of them is about to start."""
 
-    def __init__(self, lease: Lease, spec: RunSpec) -> None:
+    def __init__(self, lease: HeldLease, spec: RunSpec) -> None:
         self._lease = lease
         self._spec = spec
         self._values: dict[str, str] = {}
@@ -120,6 +120,6 @@ class TaskEnvironment(Mapping[str, str]):
         return self._values
 
 
-def fence(lease: Lease) -> str:
+def fence(lease: HeldLease) -> str:
     """`<attempt>.<epoch>`: it only grows."""
     return f"{lease.attempt}.{lease.epoch or 0}"

@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from swarm_tui.domain.worker.actions import Answer, Lease, Save
+from swarm_tui.domain.worker.actions import Answer, HeldLease, Save
 from swarm_tui.protocol.bodies import Complete, Failed, JsonObject
 from swarm_tui.protocol.topics import Kind
 
@@ -85,7 +85,7 @@ class WorkerJournal:
             )
         self._append(entry)
 
-    def group(self, lease: Lease, pid: int, started: str) -> None:
+    def group(self, lease: HeldLease, pid: int, started: str) -> None:
         """A process group was started for the task."""
         self._append(
             JournaledAttempt(what="group", task_id=lease.task_id, attempt=lease.attempt, pid=pid, started=started)

@@ -21,7 +21,7 @@ from swarm_tui.config.model import RunSpec
 from swarm_tui.config.paths import StateDir
 from swarm_tui.domain.outcome import outcome, verdict_failed
 from swarm_tui.domain.worker import Worker, WorkerIdentity
-from swarm_tui.domain.worker.actions import Action, Answer, Beat, Ignore, Lease, Listen, Note, Run, Save, Say, Stop
+from swarm_tui.domain.worker.actions import Action, Answer, Beat, HeldLease, Ignore, Listen, Note, Run, Save, Say, Stop
 from swarm_tui.protocol.bodies import BODY, Complete, ErrorInfo, Failed, Heartbeat, Progress
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.topics import Kind, topic
@@ -137,7 +137,7 @@ class WorkerShell:
         first = running[0].task_id if running else None
         return {"state": word, "active": len(running), "task_id": first, "tasks": leases, "finished": finished}
 
-    def _holds(self) -> tuple[str, tuple[Lease, ...], tuple[Answer, ...]]:
+    def _holds(self) -> tuple[str, tuple[HeldLease, ...], tuple[Answer, ...]]:
         return self.state()[0], tuple(self.core.running.values()), tuple(self.core.owed[-200:])
 
     def attempts(self) -> list[RunningAttempt]:
@@ -254,7 +254,7 @@ class WorkerShell:
                 case Ignore():
                     self._listen(False)
 
-    def _run(self, lease: Lease) -> None:
+    def _run(self, lease: HeldLease) -> None:
         attempt = self._attempts[lease.task_id] = RunningAttempt(lease, self._spec)
         again = f", attempt {lease.attempt}" if lease.attempt > 1 else ""
         self._reporter.note(f"{lease.task.type} {lease.task_id}{again}", "🔨")
@@ -286,7 +286,7 @@ class WorkerShell:
             elif pattern not in self._spec.extra_topics:
                 bus.unsubscribe(pattern)
 
-    def _lease(self, attempt: RunningAttempt) -> Lease:
+    def _lease(self, attempt: RunningAttempt) -> HeldLease:
         """The lease that counts: a dispatcher may have taken the task over meanwhile."""
         return self.core.running.get(attempt.task_id, attempt.lease)
 

@@ -21,7 +21,7 @@ _NEAR = 5.0
 """Seconds within which two who tell of the same thing may say that it was."""
 
 
-def story(hops: Iterable[Hop]) -> list[Hop]:
+def timeline(hops: Iterable[Hop]) -> list[Hop]:
     """The steps in their order: what the dispatcher remembers and what was heard of one thing are one step."""
     told: list[Hop] = []
     for hop in hops:

@@ -3,19 +3,18 @@
 import sqlite3
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from swarm_tui.config.paths import StateDir
 from swarm_tui.config.urls import same_broker
 from swarm_tui.domain.dispatch.model import Job
 from swarm_tui.domain.states import OPEN
 from swarm_tui.journal.db import JournalError, connect, in_memory, lock
-from swarm_tui.journal.id_filter import IdFilter
 from swarm_tui.journal.results import KEEP_DAYS, Results
-from swarm_tui.journal.storable import encoded
 from swarm_tui.protocol.envelope import Outgoing
 
 MIGRATIONS = (
@@ -50,7 +49,14 @@ KEEP_TASKS = 100_000
 #: Tasks that are forgotten in one go, and files of results that are looked at.
 AT_ONCE = 2000
 
+#: Levels of what is kept of a payload or a result: far above what any message nests, far below what the stack takes.
+MAX_DEPTH = 64
+#: Bits of the filter of ids.
+_BITS = 2**23
+
 _decode = msgspec.msgpack.Decoder(Job).decode
+_encode = msgspec.msgpack.Encoder().encode
+_UNFIT = (OverflowError, RecursionError, TypeError, ValueError)
 _OPEN = tuple(sorted(state.value for state in OPEN))
 _UPSERT = (
     "INSERT INTO task (task_id, state, type, key, created, ended, body) VALUES (?, ?, ?, ?, ?, ?, ?) "
@@ -67,6 +73,25 @@ class OutboxRow(Struct):
     task_id: str
     attempt: int
     row: int = 0
+
+
+class IdFilter:
+    """A Bloom filter of a mebibyte, for to ask the table for an id that is not there costs each new task a read.
+
+    What it does not hold was never added; of a million ids, it takes one other in twenty for one of them.
+    """
+
+    def __init__(self) -> None:
+        self._bits = bytearray(_BITS // 8)
+
+    def add(self, name: str) -> None:
+        """Hold the id from now on."""
+        for at in _places(name):
+            self._bits[at >> 3] |= 1 << (at & 7)
+
+    def may_hold(self, name: str) -> bool:
+        """Return whether the id may have been added; False: it never was."""
+        return all(self._bits[at >> 3] & 1 << (at & 7) for at in _places(name))
 
 
 class Journal:
@@ -230,3 +255,42 @@ class Journal:
         self._db.close()
         if self._lock is not None:
             self._lock.close()
+
+
+def _places(name: str) -> tuple[int, int]:
+    number = hash(name)
+    return number % _BITS, (number >> 32) % _BITS
+
+
+def encoded(job: Job) -> bytes:
+    """The job in bytes; what cannot be kept of its payload and its result is replaced by a text that says so.
+
+    Raises sqlite3.DataError when it cannot be kept even so.
+    """
+    try:
+        return _encode(job)
+    except _UNFIT:
+        # One such job may not keep the others of its transaction from being written.
+        pass
+    try:
+        task = replace(job.task, payload=storable(job.task.payload))
+        return _encode(replace(job, task=task, result=storable(job.result), usage=storable(job.usage)))
+    except _UNFIT as error:
+        raise sqlite3.DataError(f"task {job.task_id} cannot be kept: {error}") from error
+
+
+def storable(value: Any, depth: int = 0) -> Any:
+    """`value` with a text in place of each part that the journal cannot keep; what it can keep stays as it is."""
+    if value is None or isinstance(value, bool | float):
+        return value
+    if isinstance(value, int):
+        return value if -(2**63) <= value < 2**64 else f"(an integer of {value.bit_length()} bits was left out)"
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, dict | list | tuple) and depth >= MAX_DEPTH:
+        return f"(what nests over {MAX_DEPTH} deep was left out)"
+    if isinstance(value, dict):
+        return {storable(str(name)): storable(inner, depth + 1) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [storable(inner, depth + 1) for inner in value]
+    return f"(a value of type {type(value).__name__} was left out)"

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from swarm_tui.domain.dispatch.sameness import payload_hash
+from swarm_tui.domain.dispatch.digests import payload_hash
 from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.codec import Writer, decode
 from swarm_tui.protocol.envelope import Event

@@ -5,9 +5,9 @@ from hashlib import sha256
 import msgspec
 from msgspec.structs import replace
 
+from swarm_tui.domain.dispatch.digests import canonical_json
 from swarm_tui.domain.dispatch.model import Job
 from swarm_tui.domain.dispatch.offer import declared
-from swarm_tui.domain.dispatch.sameness import same_body
 from swarm_tui.domain.dispatch.turn import Turn
 from swarm_tui.domain.dispatch.waiting import enqueue, expire, until, wake
 from swarm_tui.domain.states import TaskState
@@ -29,7 +29,7 @@ def submit(turn: Turn, event: Event, task: Task) -> None:
     """tasks/new, deployment/request, code/review."""
     state = turn.state
     # Equal for bodies that ask for the same, whatever their task id.
-    body = same_body(replace(task, task_id="", traceparent=None))
+    body = canonical_json(replace(task, task_id="", traceparent=None))
     mark = sha256(body).hexdigest()
     known = state.jobs.get(task.task_id)
     if known is None and task.idempotency_key is not None:

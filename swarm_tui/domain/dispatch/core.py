@@ -5,7 +5,7 @@ from itertools import islice
 from swarm_tui.domain.dispatch import (
     accept,
     adopted_claims,
-    agents,
+    agent_reports,
     demand,
     foreign,
     operators,
@@ -42,7 +42,7 @@ OWN_SLEEP = 5.0
 CLOCK_SET = 1.0
 #: Seconds without a heartbeat of our own agent, which beats every ten, that mean that the broker stands still.
 STALLED, STALLED_MOST = 15.0, 90.0
-ALONE_AFTER = 3.0
+UNSERVED_AFTER = 3.0
 #: Alerts for tasks that wait for one absent agent: not more than this at a time.
 MAX_NAMED = 50
 #: Seconds for which a silent agent is not offered the same task again: it may be heard, and then goes on with it.
@@ -64,7 +64,7 @@ def step(state: State, event: Event | Tick | LinkUp | LinkDown, moment: Moment) 
         state.link_up, state.linked = True, turn.now
         _grant_all(turn)
         for agent_id in sorted(state.held_by):
-            agents.offer_again(turn, agent_id)
+            agent_reports.offer_again(turn, agent_id)
     else:
         state.link_up = False
     pump(turn)
@@ -131,38 +131,54 @@ def forget(state: State, keep: int = 1000) -> None:
 
 
 def _hear(turn: Turn, event: Event) -> None:
-    kind, body, state = event.kind, event.body, turn.state
-    record = state.agents.get(event.sender)
+    kind, body = event.kind, event.body
+    record = turn.state.agents.get(event.sender)
     if record is not None and record.foreign and kind not in (Kind.STATUS, Kind.SHUTDOWN):
         foreign.heard(turn, event, record)
     if kind in _TASKS and isinstance(body, Task):
-        accept.submit(turn, event, body)
-        job = state.jobs.get(body.task_id)
-        if job is not None and (state.claims or state.ends):
-            end = adopted_claims.claimed_before(turn, job)
-            if end is not None:
-                _answer(turn, job, end, event.at)
+        _published(turn, event, body)
     elif isinstance(body, Started | Progress | Complete | Failed | Declined):
-        agents.alive(turn, body.agent_id)
-        job = state.jobs.get(body.task_id)
-        if job is not None:
-            _answer(turn, job, body, event.at)
-        elif isinstance(body, Complete | Failed) and event.sender != state.me:
-            outcomes.ack(turn, body.task_id, body)
-            adopted_claims.ended_before(turn, body)
-            turn.note(f"{body.agent_id} ended {body.task_id}, of which the journal knows nothing")
-    elif kind is Kind.STATUS:
-        agents.status(turn, event)
-    elif isinstance(body, Heartbeat):
-        agents.heartbeat(turn, event, body)
-    elif isinstance(body, Shutdown):
-        agents.shutdown(turn, body)
-    elif isinstance(body, HostStatus):
-        processes.host(turn, body)
+        _told(turn, event, body)
     elif kind in _ACTS and isinstance(body, TaskAct):
         operators.act(turn, event, body)
     elif kind is Kind.HALT:
         operators.halt(turn, event)
+    else:
+        _hear_of_agents(turn, event)
+
+
+def _published(turn: Turn, event: Event, body: Task) -> None:
+    state = turn.state
+    accept.submit(turn, event, body)
+    job = state.jobs.get(body.task_id)
+    if job is not None and (state.claims or state.ends):
+        end = adopted_claims.claimed_before(turn, job)
+        if end is not None:
+            _answer(turn, job, end, event.at)
+
+
+def _told(turn: Turn, event: Event, body: Started | Progress | Complete | Failed | Declined) -> None:
+    """A worker speaks of an attempt."""
+    agent_reports.alive(turn, body.agent_id)
+    job = turn.state.jobs.get(body.task_id)
+    if job is not None:
+        _answer(turn, job, body, event.at)
+    elif isinstance(body, Complete | Failed) and event.sender != turn.state.me:
+        outcomes.ack(turn, body.task_id, body)
+        adopted_claims.ended_before(turn, body)
+        turn.note(f"{body.agent_id} ended {body.task_id}, of which the journal knows nothing")
+
+
+def _hear_of_agents(turn: Turn, event: Event) -> None:
+    kind, body = event.kind, event.body
+    if isinstance(body, Heartbeat):
+        agent_reports.heartbeat(turn, event, body)
+    elif kind is Kind.STATUS:
+        agent_reports.status(turn, event)
+    elif isinstance(body, Shutdown):
+        agent_reports.shutdown(turn, body)
+    elif isinstance(body, HostStatus):
+        processes.host(turn, body)
     elif isinstance(body, Assigned):
         adopted_claims.claim(turn, body, event.sender)
     elif kind is Kind.SCALE:
@@ -189,7 +205,7 @@ def _tick(turn: Turn) -> None:
             waiting.look(turn, job)
     if not turn.state.leading:
         return
-    _alone(turn)
+    _unserved(turn)
     demand.look(turn)
     shunned = turn.state.shunned
     if len(shunned) > 1000:
@@ -263,7 +279,7 @@ def _grant_all(turn: Turn) -> None:
             record.seen = turn.now
 
 
-def _why_alone(turn: Turn, task_type: str, wanted: str, agents: list[AgentRecord]) -> str:
+def _why_unserved(turn: Turn, task_type: str, wanted: str, agents: list[AgentRecord]) -> str:
     draining = [record for record in turn.state.agents.values() if record.status == "draining"]
     if drains := sorted(record.agent_id for record in able(turn, (task_type, wanted), draining)):
         who = f"{', '.join(drains[:3])}{' …' if len(drains) > 3 else ''} {'drains' if len(drains) == 1 else 'drain'}"
@@ -275,7 +291,7 @@ def _why_alone(turn: Turn, task_type: str, wanted: str, agents: list[AgentRecord
     return f"{wanted}, for whom it is meant, is not there"
 
 
-def _alone(turn: Turn) -> None:
+def _unserved(turn: Turn) -> None:
     """Tasks that are declared, but nobody is there to do them: they wait, and an alert says so."""
     state = turn.state
     agents = [record for record in state.agents.values() if is_live(turn, record)]
@@ -283,13 +299,13 @@ def _alone(turn: Turn) -> None:
     queued = {"nobody:" + ":".join(filter(None, key)): key for key in keys}
     names = {name: key for name, key in queued.items() if not able(turn, key, agents)}
     for name, (task_type, wanted) in names.items():
-        since = state.alone.setdefault(name, turn.now)
-        if turn.now - since >= ALONE_AFTER:
-            state.alone[name] = float("inf")
-            message = f"{task_type} waits: {_why_alone(turn, task_type, wanted, agents)}"
+        since = state.unserved.setdefault(name, turn.now)
+        if turn.now - since >= UNSERVED_AFTER:
+            state.unserved[name] = float("inf")
+            message = f"{task_type} waits: {_why_unserved(turn, task_type, wanted, agents)}"
             turn.say(Kind.ALERT, Alert(severity="warning", message=message, name=name))
-    for name in [name for name in state.alone if name not in names]:
-        if state.alone.pop(name) == float("inf"):
+    for name in [name for name in state.unserved if name not in names]:
+        if state.unserved.pop(name) == float("inf"):
             over = "somebody is there again" if name in queued else "no such task is queued any more"
             over = f"{name.removeprefix('nobody:')}: {over}"
             turn.say(Kind.ALERT, Alert(severity="info", message=over, name=name, active=False))

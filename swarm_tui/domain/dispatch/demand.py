@@ -39,7 +39,7 @@ def look(turn: Turn) -> None:
         target.looked = turn.now
         needed = demand(state, role)
         wanted = max(low, min(high, needed))
-        desired = decide(target, wanted, turn.now, settings, unwell=_unwell(state, role))
+        desired = decide(target, wanted, turn.now, settings, crashlooping=_crashloops(state, role))
         if desired != target.desired:
             if desired < target.desired:
                 target.lowered = turn.now
@@ -47,13 +47,13 @@ def look(turn: Turn) -> None:
             turn.say(Kind.SCALE, Scale(desired=desired, reason=f"{needed} tasks wait or run"), role)
 
 
-def decide(target: ScaleTarget, wanted: int, now: float, settings: DispatchSettings, *, unwell: bool) -> int:
+def decide(target: ScaleTarget, wanted: int, now: float, settings: DispatchSettings, *, crashlooping: bool) -> int:
     """The next desired number: up by two at most, down by one at a time to the highest wish of late."""
     target.recent.append((now, wanted))
     while target.recent and target.recent[0][0] < now - settings.scale_down_after:
         target.recent.popleft()
     if wanted > target.desired:
-        return target.desired if unwell else min(wanted, target.desired + UP_AT_ONCE)
+        return target.desired if crashlooping else min(wanted, target.desired + UP_AT_ONCE)
     floor = max(value for _, value in target.recent)
     if floor < target.desired and now - target.lowered >= settings.scale_down_every:
         return target.desired - 1
@@ -77,5 +77,5 @@ def _present(state: State, role: str) -> int:
     return sum(record.role == role and record.status in ("online", "busy") for record in state.agents.values())
 
 
-def _unwell(state: State, role: str) -> bool:
-    return any(agent_id in state.unwell and record.role == role for agent_id, record in state.agents.items())
+def _crashloops(state: State, role: str) -> bool:
+    return any(agent_id in state.crashlooping and record.role == role for agent_id, record in state.agents.items())

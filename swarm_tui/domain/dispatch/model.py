@@ -10,8 +10,8 @@ from typing import Any
 
 from msgspec import Struct, field
 
+from swarm_tui.domain.dispatch.digests import payload_hash
 from swarm_tui.domain.dispatch.queue import Queue
-from swarm_tui.domain.dispatch.sameness import payload_hash
 from swarm_tui.domain.states import ENDED, TaskState
 from swarm_tui.protocol.bodies import Body, Complete, Failed, Task
 from swarm_tui.protocol.rows import Hop
@@ -206,13 +206,13 @@ class State(Struct, kw_only=True):
     """Ids of the operators' acts that were carried out."""
     ended: deque[str] = field(default_factory=deque)
     """Ended jobs that are still in `jobs`, oldest first."""
-    alone: dict[str, float] = field(default_factory=dict)
+    unserved: dict[str, float] = field(default_factory=dict)
     """Task type to since when nobody live does it; the alert was said when the value is infinite."""
     last_now: float = 0.0
     clock_gap: float = 0.0
     """wall - now at the last look: a jump of it means that a clock was set."""
     targets: "dict[str, ScaleTarget]" = field(default_factory=dict)
-    unwell: set[str] = field(default_factory=set)
+    crashlooping: set[str] = field(default_factory=set)
     """Agents that crash-loop, as their supervisors say."""
     panes: dict[str, int] = field(default_factory=dict)
     """Agent to the pid that its supervisor named last."""

@@ -20,9 +20,9 @@ def host(turn: Turn, body: HostStatus) -> None:
     """hosts/<host>/status: a supervisor's word on which processes run, and how the last one ended."""
     for pane in body.panes:
         if pane.state == "crashloop":
-            turn.state.unwell.add(pane.agent_id)
+            turn.state.crashlooping.add(pane.agent_id)
         else:
-            turn.state.unwell.discard(pane.agent_id)
+            turn.state.crashlooping.discard(pane.agent_id)
         before = turn.state.panes.pop(pane.agent_id, None)
         if pane.pid is not None:
             turn.state.panes[pane.agent_id] = pane.pid

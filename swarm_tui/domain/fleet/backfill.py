@@ -1,6 +1,6 @@
 """What the dispatcher remembers of a task, merged into what was heard of it: gaps are filled, newer facts stay."""
 
-from swarm_tui.domain.fleet.task_facts import Answer, TaskFacts, Word
+from swarm_tui.domain.fleet.task_facts import AttemptEnd, DispatcherWord, TaskFacts
 from swarm_tui.domain.states import TaskState
 from swarm_tui.protocol.rows import Hop, TaskRow
 from swarm_tui.protocol.text import clean
@@ -47,7 +47,7 @@ def _hops(task: TaskFacts, row: TaskRow) -> None:
 
 def _fact(task: TaskFacts, row: TaskRow, state: TaskState) -> None:
     """The row's state as the fact that a live message would have brought."""
-    answer = Answer(
+    answer = AttemptEnd(
         row.attempt,
         row.agent_id,
         row.updated_at,
@@ -64,4 +64,4 @@ def _fact(task: TaskFacts, row: TaskRow, state: TaskState) -> None:
     if state is TaskState.RUNNING:
         task.begin(row.attempt, row.agent_id or "", row.updated_at, row.updated_at)
         state = TaskState.ASSIGNED
-    task.hear(Word(row.attempt, row.updated_at, state, row.agent_id))
+    task.hear(DispatcherWord(row.attempt, row.updated_at, state, row.agent_id))

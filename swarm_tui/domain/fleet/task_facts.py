@@ -27,7 +27,7 @@ _HANDED_OUT = frozenset({TaskState.ASSIGNED, TaskState.RUNNING})
 _WAITS = frozenset({TaskState.QUEUED, TaskState.RETRY_WAIT, TaskState.HELD})
 
 
-class Word(Struct, frozen=True, gc=False):
+class DispatcherWord(Struct, frozen=True, gc=False):
     """What the dispatcher said last: it speaks with one clock, so `attempt` and then `at` order its words."""
 
     attempt: int
@@ -35,7 +35,7 @@ class Word(Struct, frozen=True, gc=False):
     state: TaskState
     agent_id: str | None = None
 
-    def newer_than(self, other: "Word | None") -> bool:
+    def newer_than(self, other: "DispatcherWord | None") -> bool:
         """Whether this word was said after `other`."""
         if other is None:
             return True
@@ -43,7 +43,7 @@ class Word(Struct, frozen=True, gc=False):
         return mine > (other.attempt, other.at, _RANK[other.state])
 
 
-class Answer(Struct, frozen=True, gc=False):
+class AttemptEnd(Struct, frozen=True, gc=False):
     """A worker's end of one attempt. `duration` milliseconds."""
 
     attempt: int
@@ -59,7 +59,7 @@ class Answer(Struct, frozen=True, gc=False):
 class TaskFacts(TaskView, kw_only=True, gc=False):
     """A task's view together with the facts it is derived from."""
 
-    word: Word | None = None
+    word: DispatcherWord | None = None
     claim: str | None = None
     """Who claimed it first, where no dispatcher assigns."""
     ran: int = -1
@@ -69,8 +69,8 @@ class TaskFacts(TaskView, kw_only=True, gc=False):
     ran_said: float = 0.0
     """When, by its own clock, the worker of that attempt last said that it works."""
     declined: tuple[int, str] | None = None
-    success: Answer | None = None
-    failure: Answer | None = None
+    success: AttemptEnd | None = None
+    failure: AttemptEnd | None = None
     rejected: str | None = None
     reported: float | None = None
     """The progress that the newest attempt reported last."""
@@ -85,7 +85,7 @@ class TaskFacts(TaskView, kw_only=True, gc=False):
         """`attempt`, or for a dialect without attempts the one that is under way."""
         return self.attempt if attempt is None else attempt
 
-    def hear(self, word: Word) -> None:
+    def hear(self, word: DispatcherWord) -> None:
         """Note the dispatcher's word, unless it said a newer one."""
         if word.newer_than(self.word):
             self.word = word
@@ -151,7 +151,7 @@ def _counts(task: TaskFacts) -> bool:
     return word is None or word.state not in _VERDICTS or word.attempt < success.attempt
 
 
-def _goes_on(task: TaskFacts, word: Word) -> bool:
+def _goes_on(task: TaskFacts, word: DispatcherWord) -> bool:
     """An attempt that the dispatcher gave up for lost, and whose worker is heard again, is taken back."""
     failed = task.failure is not None and task.failure.attempt >= word.attempt
     return task.ran == word.attempt and task.ran_said > word.at and not failed
@@ -187,6 +187,18 @@ def settle(task: TaskFacts, now: float) -> None:
     task.agent_id = _agent(task, state)
     task.started_at = task.ran_at if task.ran == newest and task.ran_at else task.started_at
     task.progress = 100.0 if state is TaskState.COMPLETE else task.reported
+    _settle_end(task, state, newest)
+    if state is TaskState.FAILED and task.rejected is not None and failure is None:
+        task.error = task.rejected
+    if state in ENDED and task.ended_at is None:
+        task.ended_at = now
+    if success is not None and state is not TaskState.COMPLETE:
+        task.keep_late(f"a success of attempt {success.attempt} by {success.agent_id or 'somebody'}")
+
+
+def _settle_end(task: TaskFacts, state: TaskState, newest: int) -> None:
+    """Bring result, error, duration and the time of the end in line with the workers' answers."""
+    success, failure = task.success, task.failure
     task.result = task.duration = None
     if state is TaskState.COMPLETE and success is not None:
         task.result, task.duration, task.error = success.result, success.duration, None
@@ -197,12 +209,6 @@ def settle(task: TaskFacts, now: float) -> None:
         task.result = failure.result if state is TaskState.FAILED else None
         if state in (TaskState.FAILED, TaskState.CANCELLED):
             task.ended_at = failure.received
-    if state is TaskState.FAILED and task.rejected is not None and failure is None:
-        task.error = task.rejected
-    if state in ENDED and task.ended_at is None:
-        task.ended_at = now
-    if success is not None and state is not TaskState.COMPLETE:
-        task.keep_late(f"a success of attempt {success.attempt} by {success.agent_id or 'somebody'}")
 
 
 def _agent(task: TaskFacts, state: TaskState) -> str | None:

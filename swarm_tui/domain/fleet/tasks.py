@@ -5,7 +5,7 @@ from typing import Any
 
 from swarm_tui.domain.fleet.backfill import merge
 from swarm_tui.domain.fleet.kept_tasks import MAX_ENDED, KeptTasks
-from swarm_tui.domain.fleet.task_facts import Answer, TaskFacts, Word, settle
+from swarm_tui.domain.fleet.task_facts import AttemptEnd, DispatcherWord, TaskFacts, settle
 from swarm_tui.domain.outcome import came_badly, verdict_failed
 from swarm_tui.domain.states import ENDED, TaskState
 from swarm_tui.protocol import bodies
@@ -101,10 +101,10 @@ class Tasks:
         stated = STATES.get(body.state or "")
         if body.duplicate:
             if stated is not None and stated not in (TaskState.COMPLETE, TaskState.RUNNING):
-                task.hear(Word(body.attempt, event.at, stated))
+                task.hear(DispatcherWord(body.attempt, event.at, stated))
         else:
             state = stated or TaskState.QUEUED
-            self._anew(task, Word(body.attempt, event.at, state))
+            self._anew(task, DispatcherWord(body.attempt, event.at, state))
             self._hop(task, event, state.value, attempt=body.attempt)
         return self._settle(task, event.received)
 
@@ -128,7 +128,7 @@ class Tasks:
         task = self._task(body.task_id, event.received)
         if body.epoch is not None:
             task.accepted = True
-            self._anew(task, Word(task.at_attempt(body.attempt), event.at, TaskState.ASSIGNED, body.agent_id))
+            self._anew(task, DispatcherWord(task.at_attempt(body.attempt), event.at, TaskState.ASSIGNED, body.agent_id))
         elif task.claim is None:
             task.claim = body.agent_id
         self._hop(task, event, "assigned", agent_id=body.agent_id, attempt=body.attempt)
@@ -162,7 +162,7 @@ class Tasks:
     def _complete(self, event: Event, body: bodies.Complete) -> str:
         task = self._task(body.task_id, event.received)
         attempt = task.at_attempt(body.attempt)
-        answer = Answer(
+        answer = AttemptEnd(
             attempt, body.agent_id or None, event.received, result=body.result, duration=_number(body.duration)
         )
         known = task.success
@@ -179,7 +179,7 @@ class Tasks:
         attempt = task.at_attempt(body.attempt)
         retryable = body.error.retryable if body.retryable is None else body.retryable
         worker = None if attempt == 0 and task.accepted else body.agent_id or None
-        answer = Answer(
+        answer = AttemptEnd(
             attempt,
             worker,
             event.received,
@@ -199,7 +199,7 @@ class Tasks:
         task = self._task(body.task_id, event.received)
         attempt = task.at_attempt(body.attempt)
         state = STATES.get(body.state or "", _VERDICT[event.kind])
-        word = Word(attempt, event.at, state)
+        word = DispatcherWord(attempt, event.at, state)
         if word.newer_than(task.word):
             task.reason = clean(body.reason, 500)
             task.retry_at = event.received + body.delay if body.delay is not None else None
@@ -208,7 +208,7 @@ class Tasks:
         self._hop(task, event, _HOP[event.kind], attempt=attempt, detail=body.reason)
         return self._settle(task, event.received)
 
-    def _anew(self, task: TaskFacts, word: Word) -> None:
+    def _anew(self, task: TaskFacts, word: DispatcherWord) -> None:
         """The task goes on: why it had stopped says nothing of it any more."""
         if word.newer_than(task.word):
             task.reason, task.retry_at = "", None

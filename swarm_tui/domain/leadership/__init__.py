@@ -13,7 +13,7 @@ from swarm_tui.domain.leadership.actions import (
     TakeBack,
     WriteEpoch,
 )
-from swarm_tui.domain.leadership.core import Echoes, Leadership, Phase
+from swarm_tui.domain.leadership.leadership import Echoes, Leadership, Phase
 
 __all__ = [
     "Action",

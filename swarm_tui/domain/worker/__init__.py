@@ -1,7 +1,7 @@
 """What one worker decides: which offers it takes, whom it answers, and which task it claims where nobody leads."""
 
-from swarm_tui.domain.worker.core import Worker
 from swarm_tui.domain.worker.leader import TELL_AFTER, Leader
+from swarm_tui.domain.worker.worker import Worker
 from swarm_tui.domain.worker.worker_state import WorkerIdentity
 
 __all__ = ["TELL_AFTER", "Leader", "Worker", "WorkerIdentity"]

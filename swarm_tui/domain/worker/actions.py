@@ -8,7 +8,7 @@ from swarm_tui.protocol.bodies import Body, Complete, Failed, Task
 from swarm_tui.protocol.topics import Kind
 
 
-class Lease(Struct, frozen=True, kw_only=True):
+class HeldLease(Struct, frozen=True, kw_only=True):
     """One attempt at one task that is this worker's. `epoch` is None for one that it claimed without a dispatcher."""
 
     task: Task
@@ -70,7 +70,7 @@ class Ignore(Struct, frozen=True):
 class Run(Struct, frozen=True):
     """Start the work; the record of it is already saved."""
 
-    lease: Lease
+    lease: HeldLease
 
 
 class Stop(Struct, frozen=True):

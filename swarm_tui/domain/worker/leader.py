@@ -32,7 +32,7 @@ def leader_of(body: Dispatcher | None) -> Leader:
     return Leader.ONLINE if body.online else Leader.AWAY
 
 
-class Lead:
+class LeaderWatch:
     """Who leads now, and what of it was told."""
 
     def __init__(self) -> None:

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from msgspec import Struct
 
-from swarm_tui.domain.worker.actions import Action, Answer, Lease, Note, Run, Save, Say
+from swarm_tui.domain.worker.actions import Action, Answer, HeldLease, Note, Run, Save, Say
 from swarm_tui.domain.worker.unacked import Unacked
 from swarm_tui.protocol.bodies import Complete, Declined, Failed, Inbox, Started, Task
 from swarm_tui.protocol.topics import Kind
@@ -33,7 +33,7 @@ class WorkerState:
         self.me = me
         self.epoch = 0
         self.draining = False
-        self.running: dict[str, Lease] = {}
+        self.running: dict[str, HeldLease] = {}
         self.unacked = Unacked()
         self._new_id = new_id
         self._done: OrderedDict[tuple[str, int], None] = OrderedDict()
@@ -56,7 +56,7 @@ class WorkerState:
         why = "it was declined before" if again else self._refusal(body, task, held, earlier)
         if why is None:
             self.epoch = max(self.epoch, epoch)
-            return self.begin(Lease(task=task, attempt=attempt, epoch=epoch))
+            return self.begin(HeldLease(task=task, attempt=attempt, epoch=epoch))
         # Said twice, it would be taken the second time, and by then it may be another's.
         remember(self._declined, (task.task_id, attempt, epoch))
         declined = Declined(
@@ -70,7 +70,7 @@ class WorkerState:
         said = self.unacked.again(earlier, now)
         return [*said, Say(Kind.TASK_DECLINED, declined), Note(f"declined {task.task_id}: {why}", "↩")]
 
-    def _refusal(self, body: Inbox, task: Task, held: Lease | None, earlier: list[Answer]) -> str | None:
+    def _refusal(self, body: Inbox, task: Task, held: HeldLease | None, earlier: list[Answer]) -> str | None:
         """Why the offer is not taken."""
         if body.incarnation not in (None, self.me.incarnation):
             return "offered to an earlier incarnation"
@@ -88,13 +88,13 @@ class WorkerState:
             return f"busy: {len(self.running)} of {self.me.capacity}"
         return None
 
-    def begin(self, lease: Lease) -> list[Action]:
+    def begin(self, lease: HeldLease) -> list[Action]:
         """The task is this worker's: save that, say it, run it."""
         self.running[lease.task_id] = lease
         saved = Save(what="offer", task_id=lease.task_id, attempt=lease.attempt, epoch=lease.epoch)
         return [saved, self._started(lease), Run(lease)]
 
-    def _started(self, lease: Lease) -> Say:
+    def _started(self, lease: HeldLease) -> Say:
         body = Started(task_id=lease.task_id, agent_id=self.me.agent_id, attempt=lease.attempt, epoch=lease.epoch)
         # What takes no longer than the wait is told of in one write.
         return Say(Kind.TASK_STARTED, body, linger=True)
@@ -124,7 +124,7 @@ class WorkerState:
         lease = self.running[body.task_id or ""]
         if lease.epoch is not None or body.epoch is None:
             return []
-        taken = Lease(task=lease.task, attempt=body.attempt or 1, epoch=body.epoch)
+        taken = HeldLease(task=lease.task, attempt=body.attempt or 1, epoch=body.epoch)
         self.running[lease.task_id] = taken
         kept = Save(what="offer", task_id=taken.task_id, attempt=taken.attempt, epoch=taken.epoch)
         if taken.attempt == lease.attempt:

@@ -52,7 +52,7 @@ def _runs(context: Context, tasks: list[TaskView]) -> str | None:
 
 def _hash(task: TaskView) -> str:
     # The first frame does not wait for the dispatcher's code.
-    from swarm_tui.domain.dispatch.sameness import payload_hash
+    from swarm_tui.domain.dispatch.digests import payload_hash
 
     return payload_hash(task.type, task.payload)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.segment import Segment
 
-from swarm_tui.domain.hops import story
+from swarm_tui.domain.hops import timeline
 from swarm_tui.domain.outcome import outcome, particulars, verdict_failed
 from swarm_tui.domain.states import ENDED, OPEN
 from swarm_tui.domain.views import TaskView
@@ -213,7 +213,7 @@ class TaskScreen(PageScreen):
     def _hops(self, task: TaskView, width: int) -> list[Line]:
         lines = [rule("hops", width, self.page)]
         before: Hop | None = None
-        for hop in story(task.hops):
+        for hop in timeline(task.hops):
             lines.append((self._hop(hop, before, width), hop.agent_id))
             before = hop
         if not task.hops:

@@ -28,7 +28,7 @@ from swarm_tui.agent.vitals import UsageMeter
 from swarm_tui.agent.worker_journal import WorkerJournal
 from swarm_tui.agent.worker_shell import WorkerShell
 from swarm_tui.config.model import Broker, HandlerSpec, RunSpec, TypeRule
-from swarm_tui.domain.worker.actions import Answer, Lease, Save
+from swarm_tui.domain.worker.actions import Answer, HeldLease, Save
 from swarm_tui.protocol.bodies import Complete, Failed, Task
 from swarm_tui.protocol.codec import Writer, decode
 from swarm_tui.protocol.envelope import Event
@@ -38,8 +38,8 @@ from tests.wait import until
 WRITER = Writer("s", "w", "general", new_id=lambda: "m", clock=lambda: 0.0)
 
 
-def lease(task_id: str = "t", **task: Any) -> Lease:
-    return Lease(task=Task(task_id=task_id, type="noop", **task), attempt=1, epoch=1)
+def lease(task_id: str = "t", **task: Any) -> HeldLease:
+    return HeldLease(task=Task(task_id=task_id, type="noop", **task), attempt=1, epoch=1)
 
 
 def save(what: Any, task_id: str = "t", attempt: int = 1, **more: Any) -> Save:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swarm_tui.domain.worker import TELL_AFTER, Leader, Worker, WorkerIdentity
-from swarm_tui.domain.worker.actions import Action, Ignore, Lease, Listen, Note, Run, Save, Say, Stop
+from swarm_tui.domain.worker.actions import Action, HeldLease, Ignore, Listen, Note, Run, Save, Say, Stop
 from swarm_tui.domain.worker.unclaimed import REMEMBERED, Unclaimed
 from swarm_tui.protocol.bodies import (
     Assigned,
@@ -214,7 +214,7 @@ def test_the_echo_of_a_claim_begins_nothing_that_is_in_hand() -> None:
     w = free()
     w.on_event(new("t"), 1.0)
     task, _ = w.unclaimed.pending["t"]
-    w.state.begin(Lease(task=task, attempt=1, epoch=5))
+    w.state.begin(HeldLease(task=task, attempt=1, epoch=5))
     echo = event(Kind.TASK_ASSIGNED, Assigned(task_id="t", agent_id="w", claim=w.claim))
     assert runs(w.on_event(echo, 2.0)) == []
     assert w.running["t"].epoch == 5

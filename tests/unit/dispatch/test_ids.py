@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarm_tui.domain.dispatch.model import Job
-from swarm_tui.journal.dispatch import Journal
-from swarm_tui.journal.id_filter import IdFilter
+from swarm_tui.journal.dispatch import IdFilter, Journal
 from swarm_tui.protocol.bodies import Task
 
 

@@ -22,7 +22,7 @@ from swarm_tui.domain.leadership import (
     TakeBack,
     WriteEpoch,
 )
-from swarm_tui.domain.leadership.core import MARK_AGAIN, MOST_ECHOES, MOST_EPOCH, MOST_KEPT
+from swarm_tui.domain.leadership.leadership import MARK_AGAIN, MOST_ECHOES, MOST_EPOCH, MOST_KEPT
 from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.codec import Writer, decode
 from swarm_tui.protocol.envelope import Event, Outgoing

@@ -7,8 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swarm_tui.domain.dispatch import Job
-from swarm_tui.journal.dispatch import Journal
-from swarm_tui.journal.storable import storable
+from swarm_tui.journal.dispatch import Journal, storable
 from swarm_tui.protocol.bodies import Task
 
 LONG = st.sampled_from([2**63, 2**64 - 1, 2**64, -(2**63), -(2**63) - 1, 10**40, 10**400])

@@ -17,7 +17,7 @@ from swarm_tui.agent.roles.task_manager.role import TaskManager
 from swarm_tui.bus.memory import MemoryBroker, MemoryBus
 from swarm_tui.bus.port import OnAck
 from swarm_tui.config.model import Broker, RunSpec, TypeRule
-from swarm_tui.domain.leadership import core as leadership
+from swarm_tui.domain.leadership import leadership as leadership
 from swarm_tui.journal.dispatch import Journal
 from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.codec import Writer, decode

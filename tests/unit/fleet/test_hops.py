@@ -1,11 +1,11 @@
 """A task's steps as people read them."""
 
-from swarm_tui.domain.hops import story
+from swarm_tui.domain.hops import timeline
 from swarm_tui.protocol.rows import Hop
 
 
 def read(*hops: Hop) -> list[str]:
-    return [" ".join(filter(None, (hop.what, hop.by and f"by {hop.by}", hop.detail))) for hop in story(hops)]
+    return [" ".join(filter(None, (hop.what, hop.by and f"by {hop.by}", hop.detail))) for hop in timeline(hops)]
 
 
 def test_a_cancel_is_told_once_by_who_did_it_and_then_its_effect() -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from swarm_tui.agent.roles.port import RoleLink
 from swarm_tui.agent.roles.task_manager.engine import Clocks, Engine
-from swarm_tui.agent.roles.task_manager.layout_policy import settings_of
 from swarm_tui.agent.roles.task_manager.shell import DispatcherShell, Inbound, MakeBus
 from swarm_tui.agent.roles.task_manager.turn_scheduler import TurnScheduler
 from swarm_tui.bus.mqtt import MqttBus
@@ -18,11 +17,13 @@ from swarm_tui.bus.port import Link
 from swarm_tui.client.ids import new_id
 from swarm_tui.config.model import RunSpec
 from swarm_tui.config.paths import StateDir
+from swarm_tui.domain.dispatch.model import DispatchSettings, TypePolicy
 from swarm_tui.domain.leadership import Leadership
 from swarm_tui.journal.db import JournalInUseError
 from swarm_tui.journal.dispatch import Journal
 from swarm_tui.protocol.codec import Writer
 from swarm_tui.protocol.envelope import Event, Rejected
+from swarm_tui.protocol.names import NOT_IDEMPOTENT, ROLE_TYPES, type_matches
 from swarm_tui.protocol.topics import Kind
 
 #: Seconds between two looks whether the journal is free.
@@ -168,3 +169,47 @@ class TaskManager:
 
     def _complain(self, sentence: str) -> None:
         self.complaint = sentence
+
+
+def settings_of(spec: RunSpec) -> DispatchSettings:
+    """Return what the layout says to the dispatcher; without any types, the roles' own."""
+    approve = spec.policy.approve
+    rules = {
+        name: TypePolicy(
+            roles=tuple(rule.roles),
+            agents=tuple(rule.agents),
+            timeout=rule.timeout,
+            max_attempts=rule.max_attempts,
+            idempotent=rule.idempotent,
+            approve=rule.approve or any(type_matches(pattern, name) for pattern in approve),
+        )
+        for name, rule in spec.types.items()
+    }
+    if not rules:
+        rules = _plain_rules(approve)
+    return DispatchSettings(
+        rules=rules,
+        approve=tuple(approve),
+        scale=dict(spec.scale),
+        approve_within=spec.policy.approve_within,
+        max_open=spec.policy.max_open_tasks,
+        scale_every=spec.policy.scale_every,
+        scale_down_after=spec.policy.scale_down_after,
+        scale_down_every=spec.policy.scale_down_every,
+    )
+
+
+def _plain_rules(approve: list[str]) -> dict[str, TypePolicy]:
+    owners: dict[str, list[str]] = {}
+    for role, types in ROLE_TYPES.items():
+        for name in types:
+            owners.setdefault(name, []).append(role)
+    owners["noop"] = list(ROLE_TYPES)
+    return {
+        name: TypePolicy(
+            roles=tuple(roles),
+            idempotent=not any(type_matches(pattern, name) for pattern in NOT_IDEMPOTENT),
+            approve=any(type_matches(pattern, name) for pattern in approve),
+        )
+        for name, roles in owners.items()
+    }

@@ -89,11 +89,8 @@ def heartbeat(turn: Turn, event: Event, body: Heartbeat) -> None:
     record = _record(turn, agent_id, live=True)
     if record.foreign and body.uptime is not None:
         foreign.heartbeat(turn, event, record, body.uptime)
-    if body.incarnation is not None and body.incarnation != record.incarnation:
-        if record.incarnation is not None and record.status != "offline":
-            return
-        record.former, record.incarnation = (record.pid, record.incarnation), body.incarnation
-        _new_incarnation(turn, record)
+    if not _is_current(turn, record, body.incarnation):
+        return
     if event.role:
         record.role = canonical_role(event.role)
     if body.capacity is not None:
@@ -108,6 +105,17 @@ def heartbeat(turn: Turn, event: Event, body: Heartbeat) -> None:
         named.add(_named(turn, agent_id, {"task_id": body.task_id}, working=True) or body.task_id)
     for job in held(turn, agent_id):
         _remind(turn, job, job.task_id in named)
+
+
+def _is_current(turn: Turn, record: AgentRecord, incarnation: str | None) -> bool:
+    """Whether a heartbeat is of the incarnation that is known, or of one that follows it."""
+    if incarnation is None or incarnation == record.incarnation:
+        return True
+    if record.incarnation is not None and record.status != "offline":
+        return False
+    record.former, record.incarnation = (record.pid, record.incarnation), incarnation
+    _new_incarnation(turn, record)
+    return True
 
 
 def _named(turn: Turn, agent_id: str, entry: dict[str, Any], *, working: bool) -> str | None:

@@ -3,8 +3,8 @@
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 
-from swarm_tui.domain.worker.actions import Action, Answer, Beat, Ignore, Lease, Listen, Note, Say, Stop
-from swarm_tui.domain.worker.leader import Lead, Leader, leader_of
+from swarm_tui.domain.worker.actions import Action, Answer, Beat, HeldLease, Ignore, Listen, Note, Say, Stop
+from swarm_tui.domain.worker.leader import Leader, LeaderWatch, leader_of
 from swarm_tui.domain.worker.unclaimed import Unclaimed
 from swarm_tui.domain.worker.worker_state import WorkerIdentity, WorkerState, remember
 from swarm_tui.protocol.bodies import Assigned, Complete, Dispatcher, Failed, Halt, Inbox, Status, Task
@@ -26,7 +26,7 @@ class Worker:
         self.linked = False
         self.state = WorkerState(me, new_id)
         self.unclaimed = Unclaimed()
-        self._lead = Lead()
+        self._lead = LeaderWatch()
         self._links = 0
         self._seen: OrderedDict[str, None] = OrderedDict()
         self._abilities: dict[str, frozenset[str]] = {}
@@ -42,7 +42,7 @@ class Worker:
         return self.state.epoch
 
     @property
-    def running(self) -> dict[str, Lease]:
+    def running(self) -> dict[str, HeldLease]:
         """The tasks in hand, by id."""
         return self.state.running
 
@@ -155,7 +155,7 @@ class Worker:
         task = self.unclaimed.echo(body.task_id, mine)
         if task is None or task.task_id in self.running:
             return self._claims(now)
-        return self.state.begin(Lease(task=task)) + self._claims(now)
+        return self.state.begin(HeldLease(task=task)) + self._claims(now)
 
     def _on_status(self, agent_id: str, body: object, now: float) -> list[Action]:
         if agent_id == self.me.agent_id:
