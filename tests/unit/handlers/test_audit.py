@@ -38,7 +38,7 @@ def pip_audit(tmp_path, monkeypatch):
         tool = folder / "pip-audit"
         tool.write_text(
             f"#!{sys.executable}\nimport sys\n"
-            f"open({str(asked)!r}, 'w').write(open(sys.argv[2]).read())\n"
+            f"open({str(asked)!r}, 'a').write(open(sys.argv[2]).read())\n"
             f"sys.stdout.write({stdout!r}); sys.stderr.write({stderr!r}); sys.exit({code})\n"
         )
         tool.chmod(0o755)
@@ -253,6 +253,30 @@ def test_nothing_passes_that_nobody_looked_up(bench, pip_audit, files, why):
     with pytest.raises(HandlerError) as caught:
         bench.run(Audit(), "security.audit", {"online": "always"})
     assert (caught.value.code, caught.value.retryable) == ("nothing-to-look-up", False)
+
+
+def test_two_versions_of_a_package_are_asked_one_after_the_other(bench, pip_audit):
+    asked = nothing_known(pip_audit)
+    bench.write("a/requirements.txt", "Flask==0.5\nclick==8.1.7\n")
+    bench.write("b/requirements.txt", "flask==3.0\nclick==8.1.7\n")
+    assert bench.run(Audit(), "security.audit")["verdict"] == "passed"
+    assert asked.read_text() == "Flask==0.5\nclick==8.1.7\nflask==3.0\n"
+
+
+def test_an_index_that_knows_nothing_is_no_look_up(project, pip_audit):
+    skipped = [{"name": name, "skip_reason": "Dependency not found"} for name in ("flask", "click")]
+    pip_audit(json.dumps({"dependencies": skipped}))
+    result = project.run(Audit(), "security.audit")
+    assert (result["findings"], result["looked_up"], result["verdict"]) == ([], False, "unknown")
+    assert "none of 2 packages could be" in result["summary"]
+
+
+def test_a_tool_that_breaks_loses_no_finding(bench, pip_audit):
+    pip_audit("", "Traceback: KeyError", 1)
+    bench.write("requirements.txt", "flask==0.5\nurlib3\n")
+    with pytest.raises(HandlerError) as caught:
+        bench.run(Audit(), "security.audit")
+    assert "impostor" in {f["code"] for f in caught.value.result["findings"]}
 
 
 def test_odd_values_are_no_crash(bench):

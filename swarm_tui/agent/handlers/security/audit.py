@@ -8,12 +8,12 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from swarm_tui.agent.handlers.base import Context, HandlerError, MissingToolError, Result
+from swarm_tui.agent.handlers.base import Context, HandlerError, Result
 from swarm_tui.agent.handlers.files import project_files
 from swarm_tui.agent.handlers.findings import Finding, ordered, rows
 from swarm_tui.agent.handlers.inputs import inside, read_payload
 from swarm_tui.agent.handlers.process import Completed, run_process
-from swarm_tui.agent.handlers.security.audit_files import Declared, Pin, read_declarations
+from swarm_tui.agent.handlers.security.audit_files import Declared, Pin, plain_name, read_declarations
 from swarm_tui.agent.handlers.security.scan import Threshold, scan_result
 
 INSTALL = "python -m pip install 'swarm-tui[tools]'"
@@ -56,7 +56,7 @@ class Audit:
         elif payload.online != "never":
             try:
                 found, why = await _look_up(context, pins)
-            except MissingToolError as error:
+            except HandlerError as error:
                 error.result = {"findings": rows(ordered(findings))}
                 raise
             looked_up = why == ""
@@ -100,11 +100,39 @@ class _Answer(msgspec.Struct):
 
 
 async def _look_up(context: Context, pins: list[Pin]) -> tuple[list[Finding], str]:
-    """(findings, why nobody could be asked: empty when it went well). Nothing is installed, resolved or run."""
-    wanted = sorted({f"{pin.name}=={pin.version}" for pin in pins})
+    """Return findings, and why nobody could be asked: empty when it went well. Nothing is installed or resolved."""
+    found: list[Finding] = []
+    for group in _groups(pins):
+        more, why = await _ask(context, group)
+        found += more
+        if why:
+            return found, why
+    return found, ""
+
+
+def _groups(pins: list[Pin]) -> list[list[Pin]]:
+    """Return the pins such that no group holds two versions of a package, which pip-audit refuses.
+
+    A lock for several platforms, or two projects in one repository, have several.
+    """
+    versions: dict[str, list[str]] = {}
+    groups: list[list[Pin]] = []
+    for pin in sorted(pins, key=lambda pin: (pin.name.lower(), pin.version)):
+        known = versions.setdefault(plain_name(pin.name), [])
+        if pin.version not in known:
+            known.append(pin.version)
+        at = known.index(pin.version)
+        if at == len(groups):
+            groups.append([])
+        groups[at].append(pin)
+    return groups
+
+
+async def _ask(context: Context, pins: list[Pin]) -> tuple[list[Finding], str]:
+    wanted = {f"{plain_name(pin.name)}=={pin.version}": f"{pin.name}=={pin.version}" for pin in reversed(pins)}
     with tempfile.TemporaryDirectory(prefix="swarm-audit-") as scratch:
         listing = Path(scratch) / "requirements.txt"
-        listing.write_text("\n".join(wanted) + "\n")
+        listing.write_text("\n".join(sorted(wanted.values())) + "\n")
         argv = ["pip-audit", "--requirement", str(listing), "--no-deps", "--disable-pip", "--format", "json"]
         try:
             done = await run_process(
@@ -129,6 +157,9 @@ def _read(done: Completed, pins: list[Pin]) -> tuple[list[Finding], str]:
         if any(mark in done.stderr for mark in _NO_NETWORK):
             return [], (done.tail.splitlines() or ["no network"])[-1][:300]
         raise HandlerError(f"pip-audit ended with {done.returncode}: {done.tail}", code="pip-audit") from error
+    if answer.dependencies and all(dependency.skip_reason for dependency in answer.dependencies):
+        # An index of one's own, or a proxy, need not know of vulnerabilities at all.
+        return [], f"none of {len(answer.dependencies)} packages could be: {answer.dependencies[0].skip_reason}"
     found = []
     for dependency in answer.dependencies:
         # One that was skipped comes back without its version.
