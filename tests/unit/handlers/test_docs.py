@@ -107,3 +107,59 @@ def test_it_writes_only_within_the_project(project, tmp_path):
 
 def test_anchors_are_those_of_forges():
     assert anchors("# A `b` c!\n\n## A b c\n\n<a id='Here'></a>\n") == {"a-b-c", "a-b-c-1", "here"}
+
+
+HTML = """# A
+
+<p align="center">
+  <img alt="x > y"
+       src="logo.png"> <!-- <img src="hidden.png"> -->
+</p>
+
+Text <img src='gone.png'/> and <a href="#here">here</a> and
+<a href="#nowhere">there</a>, <picture><source srcset="a.png 1x, b.png 2x"></picture>
+
+<h2 id="here">Here</h2>
+
+## <span id="deep"></span>Deep
+
+[to](#deep) [by words](#deep) <a name=plain></a> [p](#plain)
+
+`<img src="code.png">`
+"""
+
+
+def test_html_in_a_page_counts(bench):
+    bench.write("docs/more.md", HTML)
+    bench.write("docs/a.png", "")
+    bench.write("other.md", "[x](docs/more.md#here) [y](docs/more.md#HERE) [z](docs/more.md#gone)\n")
+    result = bench.run(Generate(), "documentation.generate")
+    links = {(f["file"], f["line"], f["message"]) for f in result["findings"] if f["code"] == "broken-link"}
+    assert links == {
+        ("docs/more.md", 4, "logo.png is not there"),
+        ("docs/more.md", 8, "gone.png is not there"),
+        ("docs/more.md", 9, "#nowhere: no heading of that name"),
+        ("docs/more.md", 9, "b.png is not there"),
+        ("other.md", 1, "docs/more.md#gone: no heading of that name"),
+    }
+
+
+def test_a_page_of_anothers_is_never_written_over(project):
+    project.write("docs/api.md", "# By hand\n")
+    with pytest.raises(HandlerError, match=r"docs/api\.md is there and was not written by") as caught:
+        project.run(Generate(), "documentation.generate")
+    assert caught.value.code == "not-ours"
+    assert (project.workdir / "docs/api.md").read_text() == "# By hand\n"
+    (project.workdir / "docs/api.md").unlink()
+    for _ in range(2):
+        assert project.run(Generate(), "documentation.generate")["output"] == "docs/api.md"
+    assert project.run(Generate(), "documentation.generate", {"output": None})["output"] is None
+
+
+def test_source_is_decoded_as_python_does(bench):
+    bench.write("app.py", "")
+    (bench.workdir / "app.py").write_bytes(b'# coding: latin-1\n"""Caf\xe9."""\n')
+    (bench.workdir / "mark.py").write_bytes(b'\xef\xbb\xbf"""Mark."""\n')
+    result = bench.run(Generate(), "documentation.generate")
+    assert result["findings"] == []
+    assert "Café." in (bench.workdir / "docs/api.md").read_text()

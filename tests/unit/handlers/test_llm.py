@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 
 from swarm_tui.agent.handlers.base import HandlerError
-from swarm_tui.agent.handlers.docs.generate import Generate
+from swarm_tui.agent.handlers.docs.generate import MARK, Generate
 from swarm_tui.agent.handlers.models.llm import Llm
 from swarm_tui.agent.handlers.review.review import Review
 
@@ -142,4 +142,4 @@ def test_the_docs_page_gets_the_models_draft(bench):
     server.text = "It does things."
     run(bench, server, Generate(), "documentation.generate", {})
     page = (bench.workdir / "docs/api.md").read_text()
-    assert page.startswith("# API\n\nIt does things.\n\n*Drafted by m.*\n\n## `app.py`")
+    assert page.startswith(f"{MARK}\n\n# API\n\nIt does things.\n\n*Drafted by m.*\n\n## `app.py`")

@@ -1,6 +1,6 @@
 """Writes an outline of a project's API in Markdown, and says what is undocumented and which links are broken."""
 
-import os
+import asyncio
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -9,10 +9,13 @@ from msgspec import Meta, Struct
 from swarm_tui.agent.handlers.base import Context, HandlerError, Result
 from swarm_tui.agent.handlers.docs.links import broken_links
 from swarm_tui.agent.handlers.docs.outline import Module, outline, read_module
-from swarm_tui.agent.handlers.files import is_test, project_files
+from swarm_tui.agent.handlers.files import decoded, is_test, project_files, write_whole
 from swarm_tui.agent.handlers.findings import Finding, ordered, rows
 from swarm_tui.agent.handlers.inputs import inside, read_options, read_payload
 from swarm_tui.agent.handlers.models.client import ModelOptions, ask, why_not
+
+#: The first line of a page that was written here, by which it is known again.
+MARK = "<!-- Written by swarm-tui, documentation.generate: it is written anew, so changes to it are lost. -->"
 
 
 class Payload(Struct, kw_only=True):
@@ -42,9 +45,12 @@ class Generate:
         payload, options = read_payload(context, Payload), read_options(context, Options)
         repo = inside(context.workdir, payload.repo, what="repo")
         target = inside(repo, payload.output, what="output", must_exist=False) if payload.output else None
+        if target is not None and not _is_ours(target):
+            there = f"output: {target.relative_to(repo.resolve())} is there and was not written by {context.type}"
+            raise HandlerError(f"{there}: name another file, or remove it", code="not-ours")
         files = await project_files(context, repo, payload.source)
         sources = [name for name in files if name.endswith(".py") and not is_test(name)]
-        modules = [read_module(name, _text(repo / name)) for name in sources]
+        modules = await asyncio.to_thread(lambda: [read_module(name, _bytes(repo / name)) for name in sources])
         context.progress(40, f"{len(modules)} modules read")
         page = outline(payload.title, modules)
         said = {"used": False, "reason": why_not(options.llm)}
@@ -52,11 +58,11 @@ class Generate:
             draft, model = await _draft(context, options.llm, page)
             page, said = page.replace("\n", f"\n\n{draft}\n", 1), {"used": True, "model": model}
         if target is not None:
-            _write(target, page)
+            write_whole(target, f"{MARK}\n\n{page}", what="output")
         context.progress(70, "outline written")
         # After the page is there, so that links to it and in it count.
         pages = sorted({*(name for name in files if name.endswith(".md")), *_name_of(target, repo)})
-        links = [finding for name in pages for finding in broken_links(repo, name, _text(repo / name))]
+        links = await asyncio.to_thread(lambda: [broken for name in pages for broken in _broken(repo, name)])
         context.progress(100, "links checked")
         output = target.relative_to(repo.resolve()).as_posix() if target is not None else None
         return _result(payload, modules, links, output, said)
@@ -95,27 +101,27 @@ async def _draft(context: Context, options: ModelOptions, page: str) -> tuple[st
     return f"{answer.text.strip()}\n\n*Drafted by {answer.model}.*", answer.model
 
 
-def _text(path: Path) -> str:
+def _bytes(path: Path) -> bytes:
     try:
-        return path.read_text("utf-8", "replace")
+        return path.read_bytes()
     except OSError as error:
         raise HandlerError(f"{path} cannot be read: {error}", code="not-found") from error
 
 
+def _broken(repo: Path, name: str) -> list[Finding]:
+    return list(broken_links(repo, name, decoded(name, _bytes(repo / name))))
+
+
+def _is_ours(target: Path) -> bool:
+    """Whether it is not there, or a page that this handler wrote: any other is somebody's work."""
+    try:
+        with target.open("rb") as file:
+            return file.read(len(MARK)) == MARK.encode()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+
+
 def _name_of(target: Path | None, repo: Path) -> list[str]:
     return [target.relative_to(repo.resolve()).as_posix()] if target is not None and target.suffix == ".md" else []
-
-
-def _write(target: Path, page: str) -> None:
-    """Replace the page as a whole, so that a reader never sees half of it."""
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        draft = target.with_name(f".{target.name}.new")
-        # Made anew: a link of that name in the project would lead the writing elsewhere.
-        draft.unlink(missing_ok=True)
-        handle = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(page)
-        draft.replace(target)
-    except OSError as error:
-        raise HandlerError(f"output: {target} cannot be written: {error}", code="not-written") from error

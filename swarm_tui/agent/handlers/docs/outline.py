@@ -31,11 +31,11 @@ class Module(Struct):
     total: int = 0
 
 
-def read_module(path: str, text: str) -> Module:
+def read_module(path: str, data: bytes) -> Module:
     """The outline of one file; a syntax error is a finding, and then nothing of the file counts."""
     module = Module(path)
     try:
-        tree = parse_python(text)
+        tree = parse_python(data)
     except SyntaxError as error:
         module.findings.append(_finding(path, error.lineno or 1, "error", "syntax", f"syntax error: {error.msg}"))
         return module

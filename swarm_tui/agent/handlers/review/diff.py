@@ -69,23 +69,23 @@ def _listed(listing: str) -> tuple[list[FileChange], dict[str, tuple[int, int]]]
     counted: dict[str, tuple[int, int]] = {}
     fields = iter(listing.split("\0"))
     for head in fields:
-        if head.startswith(":"):
+        if head.startswith(":") and head.count(" ") == 4:
             old_mode, mode, old_blob, blob, status = head[1:].split(" ")
             old = path = next(fields, "")
-            if status[0] in "RC":
+            if status[:1] in ("R", "C"):
                 path = next(fields, "")
-            known = changes.setdefault(path, FileChange(path, old_path=None if status[0] == "A" else old))
+            known = changes.setdefault(path, FileChange(path, old_path=None if status[:1] == "A" else old))
             # A file in conflict is listed twice: as such, without modes, and as what stands there.
-            if status[0] != "U":
+            if status[:1] != "U":
                 known.mode, known.old_mode = mode.replace("000000", ""), old_mode.replace("000000", "")
                 known.blob, known.old_blob = blob.strip("0") and blob, old_blob.strip("0") and old_blob
-                known.deleted = status[0] == "D"
+                known.deleted = status[:1] == "D"
         elif head.count("\t") >= 2:
             added, removed, path = head.split("\t", 2)
             if not path:
                 next(fields, "")
                 path = next(fields, "")
-            if added != "-":
+            if added.isdigit() and removed.isdigit():
                 before = counted.get(path, (0, 0))
                 counted[path] = (before[0] + int(added), before[1] + int(removed))
     return list(changes.values()), counted
