@@ -1,1 +1,1 @@
-"""Every decision of a swarm, as functions of state, event and `now`. Pure: no I/O, no clock."""
+"""Decisions of a swarm, as functions of state, event and `now`. Pure: no I/O, no clock."""

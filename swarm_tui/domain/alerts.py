@@ -1,4 +1,4 @@
-"""What a swarm should be warned of: rules over the fleet and its recent past, and when to raise, repeat and clear."""
+"""Warnings about a swarm: rules over the fleet and its recent past, and when to raise, repeat and clear them."""
 
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ MAX_STANDING = 200
 
 
 class Limits(Struct, frozen=True, kw_only=True):
-    """When to warn. Times are seconds."""
+    """Bounds beyond which the rules warn. Times are seconds."""
 
     queue_age: float = 300.0
     """A task has waited this long for an agent."""
@@ -36,7 +36,7 @@ class Limits(Struct, frozen=True, kw_only=True):
 
 
 class Past:
-    """What the rules remember of the last minutes; fed with each message, bounded by its windows."""
+    """The last minutes as the rules remember them; fed with each message, bounded by its windows."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
@@ -97,7 +97,7 @@ class Past:
 
 
 def findings(fleet: Fleet, past: Past, now: float) -> dict[str, Alert]:
-    """Everything that is to be warned of now, by the alert's name."""
+    """Return everything that is to be warned of now, by the alert's name."""
     rules: tuple[Callable[[Fleet, Past, float], Iterator[Alert]], ...] = (
         _silence, _agents, _queue, _failures, _restarts, _clocks, _refusals, _dispatcher,
     )  # fmt: skip
@@ -203,11 +203,11 @@ class Alarm:
         self._standing: dict[str, _Standing] = {}
 
     def now(self) -> list[Alert]:
-        """The alerts that stand."""
+        """Return the alerts that stand."""
         return [standing.alert for standing in self._standing.values()]
 
     def step(self, found: dict[str, Alert], now: float) -> list[Alert]:
-        """What is to be published now."""
+        """Return what is to be published now: each alert that is new, due again, or over."""
         say = []
         for name, alert in found.items():
             known = self._standing.get(name)
@@ -226,7 +226,7 @@ class Alarm:
         return say
 
     def clear_all(self) -> list[Alert]:
-        """What to say when nobody watches any more."""
+        """Return the words that end every alert: nobody watches any more."""
         over = [_over(alert) for alert in self.now()]
         self._standing.clear()
         return over

@@ -22,7 +22,7 @@ _NEAR = 5.0
 
 
 def timeline(hops: Iterable[Hop]) -> list[Hop]:
-    """The steps in their order: what the dispatcher remembers and what was heard of one thing are one step."""
+    """Return the steps in order: what the dispatcher remembers and what was heard of one thing are one step."""
     told: list[Hop] = []
     for hop in hops:
         fresh = msgspec.structs.replace(hop, what=_WORD.get(hop.what, hop.what))

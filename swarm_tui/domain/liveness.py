@@ -1,4 +1,4 @@
-"""Who is alive: what silence means, and what it does not. Times are seconds."""
+"""The meaning of an agent's silence: suspect, lost, or the broker's own. Times are seconds."""
 
 from collections.abc import Iterable
 
@@ -17,7 +17,7 @@ OFFLINE_KEPT = 24 * 3600.0
 
 
 class Silence(Struct, frozen=True):
-    """What the silences mean: agents to call suspect, agents to call lost, and why nobody is called anything."""
+    """A judgement of silences: agents to call suspect, agents to call lost, and why nobody is called anything."""
 
     suspect: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""What a result says of itself in few words: work can be done, and have come out badly."""
+"""A result's own verdict in few words: work can be done, and have come out badly."""
 
 from typing import Any
 
@@ -10,12 +10,12 @@ _COUNTS = ("failed", "errors", "passed", "skipped")
 
 
 def verdict_failed(result: Any) -> bool:
-    """Whether a result says itself that the work came out badly."""
+    """Return whether a result says itself that the work came out badly."""
     return isinstance(result, dict) and result.get("verdict") == "failed"
 
 
 def came_badly(task: TaskView) -> bool:
-    """Whether the task ran to its end, and its own verdict is that it came out badly."""
+    """Return whether the task ran to its end, and its own verdict is that it came out badly."""
     return task.state is TaskState.COMPLETE and verdict_failed(task.result)
 
 
@@ -31,7 +31,7 @@ def outcome(result: Any) -> str:
 
 
 def particulars(result: Any, most: int) -> list[str]:
-    """What a result names as wrong, a line each, cleaned, at most so many: failing tests, findings, checks."""
+    """Return what a result names as wrong, a line each, cleaned, at most so many: failing tests, findings, checks."""
     if not isinstance(result, dict):
         return []
     found = [line for name in ("failures", "findings", "checks") for line in _named(result.get(name))]
@@ -45,7 +45,7 @@ def _named(rows: Any) -> list[str]:
 
 
 def _wrong(row: Any) -> str:
-    """One row in a line: where, and what; empty for one that is well."""
+    """Tell a row in a line: where, and what; empty for one that is well."""
     if not isinstance(row, dict) or row.get("ok") is True or row.get("severity") == "info":
         return ""
     where = next((text for name in ("test", "file", "target", "name") if isinstance(text := row.get(name), str)), "")

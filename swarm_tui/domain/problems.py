@@ -1,4 +1,4 @@
-"""What is wrong with a fleet now, the worst first, each with what to do."""
+"""Problems of a fleet now, the worst first, each with what to do."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -13,7 +13,7 @@ from swarm_tui.domain.views import AgentView, TaskView
 
 
 class Problem(Struct, frozen=True, kw_only=True):
-    """One thing that is wrong: `subject` is `broker`, `dispatcher`, `swarm`, `agent`, `task`, `host` or `alert`."""
+    """A thing that is wrong: `subject` is `broker`, `dispatcher`, `swarm`, `agent`, `task`, `host` or `alert`."""
 
     severity: str
     """`critical`, `warning` or `info`."""
@@ -22,7 +22,7 @@ class Problem(Struct, frozen=True, kw_only=True):
     what: str
     todo: str
     kind: str = ""
-    """What sort of trouble, in a word: a state, a witness, an alert's name."""
+    """The sort of trouble, in a word: a state, a witness, an alert's name."""
     at: float | None = None
     """When it became so, in seconds since the epoch, where that is known."""
     others: tuple[str, ...] = ()
@@ -57,7 +57,7 @@ NOBODY = "nobody:"
 
 
 def problems(fleet: Fleet, now: float) -> list[Problem]:
-    """What is wrong now, the worst first, each with what to do."""
+    """Return what is wrong now, the worst first, each with what to do."""
     barred = list(_barred(fleet))
     found = [*_swarm(fleet, now), *_agents(fleet, now), *_tasks(fleet, now), *(problem for _, problem in barred)]
     found += _alerts(fleet, {name for name, _ in barred})
@@ -130,14 +130,14 @@ def _agents(fleet: Fleet, now: float) -> list[Problem]:
 
 
 def died(agent: AgentView, now: float) -> str | None:
-    """How the last process of an agent that lives again ended lately; None where it ended well, or long ago."""
+    """Tell how the last process of an agent that lives again ended lately; None where it ended well, or long ago."""
     if agent.state not in LIVE or not agent.restarts or now - (agent.started_at or 0.0) > _DIED_FRESH:
         return None
     return ended_badly(agent)
 
 
 def ended_badly(agent: AgentView) -> str | None:
-    """How the agent's last process ended, in words; None for a good end, or none that is known."""
+    """Tell how the agent's last process ended, in words; None for a good end, or none that is known."""
     if agent.exit_signal:
         try:
             return f"was killed by {Signals(agent.exit_signal).name}"
@@ -194,12 +194,12 @@ def _barred(fleet: Fleet) -> Iterator[tuple[str, Problem]]:
 
 
 def why_it_waits(problem: Problem) -> str:
-    """Why the task of a `barred` problem waits, without its id."""
+    """Tell why the task of a `barred` problem waits, without its id."""
     return problem.what.removeprefix(f"{problem.id} waits: ")
 
 
 def _draining(fleet: Fleet, task_type: str, wanted: str | None) -> tuple[str, ...]:
-    """Who could do it, where all of them drain; else nobody."""
+    """Return the agents that could do it, where all of them drain; else nobody."""
     able = [
         agent
         for agent in fleet.agents.values()
@@ -236,7 +236,7 @@ def _who_drains(fleet: Fleet, name: str) -> tuple[str, ...]:
 
 
 def _alert_todo(name: str, drains: tuple[str, ...]) -> str:
-    """What to do about an alert, where more is known of it than its words."""
+    """Tell what to do about an alert, where more is known of it than its words."""
     if not name.startswith(NOBODY):
         return ""
     if drains:

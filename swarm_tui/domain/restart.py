@@ -1,4 +1,4 @@
-"""When an agent that ended is started again: from its history and its end to a decision."""
+"""The restart of an agent that ended: from its history and its end to a decision."""
 
 from typing import Literal, Protocol
 
@@ -17,25 +17,48 @@ class Figures(Protocol):
     """The seconds and counts of the policy, as a layout's `supervisor` gives them."""
 
     @property
-    def backoff_first(self) -> float: ...
+    def backoff_first(self) -> float:
+        """Seconds before the second start in a row."""
+        ...
+
     @property
-    def backoff_max(self) -> float: ...
+    def backoff_max(self) -> float:
+        """Seconds between two starts at most."""
+        ...
+
     @property
-    def healthy_after(self) -> float: ...
+    def healthy_after(self) -> float:
+        """Seconds on the bus after which an agent counts as well."""
+        ...
+
     @property
-    def crash_within(self) -> float: ...
+    def crash_within(self) -> float:
+        """Seconds after its first word, or of unheard life, within which an end counts as a crash."""
+        ...
+
     @property
-    def crash_count(self) -> int: ...
+    def crash_count(self) -> int:
+        """Crashes after which it is left alone."""
+        ...
+
     @property
-    def crash_window(self) -> float: ...
+    def crash_window(self) -> float:
+        """Seconds within which those crashes are counted."""
+        ...
+
     @property
-    def mass_within(self) -> float: ...
+    def mass_within(self) -> float:
+        """Seconds within which ends count as one event."""
+        ...
+
     @property
-    def mass_share(self) -> float: ...
+    def mass_share(self) -> float:
+        """Share of the fleet, 0 to 1, whose end at once is the machine's doing."""
+        ...
 
 
 class Exit(Struct, frozen=True, kw_only=True):
-    """How a process ended; with neither status nor signal nobody knows.
+    """A process's end; with neither status nor signal nobody knows how.
 
     `pane_lost`: its pane was taken from it. `told`: it left in order, which it does only when somebody tells it to.
     """
@@ -47,6 +70,7 @@ class Exit(Struct, frozen=True, kw_only=True):
 
     @property
     def cause(self) -> Cause:
+        """Return why it ended, as far as its status and signal tell."""
         if self.pane_lost or self.told or (self.signal is not None and self.signal not in _OWN_FAULT):
             return "killed"
         if self.signal is not None:
@@ -59,7 +83,7 @@ class Exit(Struct, frozen=True, kw_only=True):
 
 
 class History(Struct, frozen=True, kw_only=True):
-    """What the policy remembers of one agent; times are seconds of one monotonic clock.
+    """An agent's past, as the policy remembers it; times are seconds of one monotonic clock.
 
     `failures` counts restarts since it was last healthy; `crashes` are the exits that count towards a crash loop,
     `kills` the ends from outside of a process that had hardly begun.
@@ -82,24 +106,24 @@ class Decision(Struct, frozen=True, kw_only=True):
 
 
 def started(history: History, now: float) -> History:
-    """A process of the agent was started."""
+    """Note that a process of the agent was started."""
     return structs.replace(history, started_at=now, registered_at=None)
 
 
 def registered(history: History, now: float) -> History:
-    """Its process was first heard on the bus."""
+    """Note that its process was first heard on the bus."""
     return history if history.registered_at is not None else structs.replace(history, registered_at=now)
 
 
 def cleared(history: History) -> History:
-    """A person starts it anew: what it did before no longer counts against it."""
+    """Note that a person starts it anew: what it did before no longer counts against it."""
     return structs.replace(history, failures=0, crashes=(), kills=())
 
 
 def decide(
     policy: Figures, rule: Rule, history: History, end: Exit, now: float, jitter: float
 ) -> tuple[Decision, History]:
-    """What to do about an end, and the history that goes with it. `jitter` is uniform in 0 … 1."""
+    """Decide what to do about an end; also the history that goes with it. `jitter` is uniform in 0 … 1."""
     if _was_healthy(policy, history, now):
         history = cleared(history)
     if (stay := _stays(rule, end)) is not None:
@@ -127,18 +151,18 @@ def backoff(policy: Figures, failures: int, jitter: float) -> float:
 
 
 def may_be_mass(rule: Rule, end: Exit) -> bool:
-    """Whether an end can be the machine's doing: not one in order, not one by a fault of its own."""
+    """Return whether an end can be the machine's doing: not one in order, not one by a fault of its own."""
     return rule != "never" and end.cause in ("killed", "unknown")
 
 
 def is_mass_death(policy: Figures, deaths: tuple[float, ...], fleet: int, now: float) -> bool:
-    """Whether so many ended at once that it is the machine or tmux: `mass_share` of the fleet, and more than two."""
+    """Return whether so many ended at once that it is the machine or tmux: `mass_share` of the fleet, more than two."""
     recent = sum(1 for at in deaths if now - at <= policy.mass_within)
     return recent >= 3 and recent >= policy.mass_share * fleet
 
 
 def sentence(end: Exit) -> str:
-    """An end in a few words."""
+    """Tell of an end in a few words."""
     if end.pane_lost:
         return "its pane was closed"
     if end.told:

@@ -1,4 +1,4 @@
-"""How many agents a role gets: the dispatcher's wanted within what the layout and the machine allow."""
+"""The number of agents that a role gets: the dispatcher's wish within what layout and machine allow."""
 
 from msgspec import Struct
 
@@ -7,7 +7,7 @@ SPARE_MEMORY = 256 * 1024 * 1024
 
 
 class RoleCount(Struct, frozen=True, kw_only=True):
-    """One role as it is: `idle` are ids that do nothing, the first to be let go first."""
+    """A role as it is: `idle` are ids that do nothing, the first to be let go first."""
 
     role: str
     low: int
@@ -31,7 +31,7 @@ class Scaling(Struct, frozen=True, kw_only=True):
 def scale(
     role: RoleCount, desired: int, *, now: float, fleet: int, cap: int, memory_left: int, agent_memory: int, asked: bool
 ) -> Scaling:
-    """One step towards `desired`.
+    """Return the next step towards `desired`.
 
     `fleet` is how many agents run in all and `cap` how many may; memory is bytes. `asked`: a person asked, so that
     more than one may go at a time (the caller asks again until it is done).

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 
 class TaskState(StrEnum):
-    """Where a task is on its way from publish to its end."""
+    """A task's place on its way from publish to its end."""
 
     AWAITING_APPROVAL = "awaiting-approval"
     QUEUED = "queued"
@@ -74,7 +74,7 @@ TASK_TRANSITIONS: Mapping[TaskState, frozenset[TaskState]] = {
 
 
 class AgentState(StrEnum):
-    """How an agent is, as its process, its pane and what it says give it.
+    """An agent's condition, as its process, its pane and what it says give it.
 
     Nothing moves it from one state to the next: each is derived from the facts as they are, so any may follow any.
     """

@@ -1,4 +1,4 @@
-"""What is said of a fleet in few words: the header, `status --json`, rows of tasks."""
+"""A fleet in few words: the header, `status --json`, rows of tasks."""
 
 from typing import Any
 
@@ -34,12 +34,12 @@ _DETAILS = ("message", "reason", "assigned_to", "max_attempts", "payload", "payl
 
 
 def task_counts(fleet: Fleet) -> dict[str, int]:
-    """How many tasks are in each state, every state named."""
+    """Return how many tasks are in each state, every state named."""
     return {state.value: len(ids) for state, ids in fleet.by_state.items()}
 
 
 def status_json(fleet: Fleet, *, now: float, session: str | None = None, url: str = "") -> JsonObject:
-    """The shape of `status --json`. `url` is the broker's, without its password."""
+    """Return what `status --json` prints. `url` is the broker's, without its password."""
     leader = fleet.dispatcher
     return {
         "swarm": fleet.swarm,
@@ -65,7 +65,7 @@ def status_json(fleet: Fleet, *, now: float, session: str | None = None, url: st
 
 
 def agent_json(agent: AgentView, now: float) -> JsonObject:
-    """One agent's row of `status --json`. `uptime` and ages in seconds; `task_id` is what it does now."""
+    """Return an agent's row of `status --json`. `uptime` and ages in seconds; `task_id` is what it does now."""
     gone = agent.state in _GONE
     return {
         "agent_id": agent.agent_id,
@@ -102,7 +102,7 @@ def uptime(agent: AgentView, now: float) -> float | None:
 
 
 def task_row(task: TaskView) -> TaskRow:
-    """The view as the row that a query answers."""
+    """Return the view as the row that a query answers."""
     return TaskRow(
         task_id=task.task_id,
         type=task.type,
@@ -129,14 +129,14 @@ def task_row(task: TaskView) -> TaskRow:
 
 
 def task_json(row: TaskRow, *, hops: bool = False) -> JsonObject:
-    """A row as `tasks --json` prints it; with `hops`, one task whole: its hops, payload and reason too."""
+    """Return a row as `tasks --json` prints it; with `hops`, one task whole: its hops, payload and reason too."""
     plain: JsonObject = msgspec.to_builtins(row)
     names = (*_FIELDS, *_DETAILS) if hops else _FIELDS
     return {name: plain[name] for name in names}
 
 
 class Header(Struct, frozen=True, kw_only=True):
-    """What a glance must answer. `rate` is messages a second."""
+    """The answers to a glance. `rate` is messages a second."""
 
     broker_up: bool
     broker_reason: str
@@ -153,7 +153,7 @@ class Header(Struct, frozen=True, kw_only=True):
 
 
 def header(fleet: Fleet, now: float) -> Header:
-    """The header's facts."""
+    """Return the header's facts."""
     found = problems(fleet, now)
     return Header(
         broker_up=fleet.broker_up,
@@ -172,7 +172,7 @@ def header(fleet: Fleet, now: float) -> Header:
 
 
 def dispatcher_words(fleet: Fleet) -> str:
-    """The dispatcher in a few words."""
+    """Tell of the dispatcher in a few words."""
     leader = fleet.dispatcher
     if leader is None:
         return "no dispatcher: best effort"

@@ -1,4 +1,4 @@
-"""What is known of a swarm, as the reducer keeps it and every reader shows it. Times: seconds since the epoch."""
+"""Views of a swarm, as the reducer keeps them and every reader shows them. Times: seconds since the epoch."""
 
 from collections import deque
 from typing import Any
@@ -11,7 +11,7 @@ from swarm_tui.protocol.topics import Kind
 
 
 class AgentView(Struct, kw_only=True):
-    """One agent. `memory_rss` bytes, `cpu` percent of a core, `last_seen` the last message of any kind."""
+    """An agent. `memory_rss` bytes, `cpu` percent of a core, `last_seen` the last message of any kind."""
 
     agent_id: str
     role: str = "general"
@@ -51,7 +51,7 @@ class AgentView(Struct, kw_only=True):
     """Why it cannot do its role's part, as it says itself, though it is there."""
     tail: list[str] = []
     ends: deque[str] = field(default_factory=lambda: deque(maxlen=16))
-    """How its incarnations ended, a sentence each, oldest first."""
+    """Ends of its incarnations, a sentence each, oldest first."""
     done: int = 0
     """Tasks that ran to their end, those too that came out badly."""
     badly: int = 0
@@ -59,7 +59,7 @@ class AgentView(Struct, kw_only=True):
 
 
 class TaskView(Struct, kw_only=True, gc=False):
-    """One task. `duration` milliseconds of the last attempt.
+    """A task. `duration` milliseconds of the last attempt.
 
     There may be ten thousand: what most do not have costs nothing, and the collector need not look at any.
     """
@@ -116,7 +116,7 @@ class HostEvent(Struct, frozen=True, kw_only=True):
 
 
 class HostView(Struct, kw_only=True):
-    """One supervisor's word of its host. `events` are its last few, the oldest first."""
+    """A host, by its supervisor's word. `events` are its last few, the oldest first."""
 
     host: str
     online: bool
@@ -130,7 +130,7 @@ class HostView(Struct, kw_only=True):
 
 
 class ScaleView(Struct, kw_only=True):
-    """How many agents of a role are wished for, by whom, and why."""
+    """The number of agents of a role that are wished for, by whom, and why."""
 
     role: str
     desired: int
@@ -140,7 +140,7 @@ class ScaleView(Struct, kw_only=True):
 
 
 class Counts(Struct, kw_only=True):
-    """What came over the bus since the start. `kinds` counts good messages by their topic."""
+    """Counts of what came over the bus since the start. `kinds` counts good messages by their topic."""
 
     received: int = 0
     """All messages of the swarm, refused ones too."""
@@ -151,7 +151,7 @@ class Counts(Struct, kw_only=True):
 
 
 class Changes(Struct, kw_only=True):
-    """What one step of the reducer touched: ids of agents and tasks, and whether the header's facts moved."""
+    """Marks of what a step of the reducer touched: ids of agents and tasks, and whether the header's facts moved."""
 
     agents: set[str] = field(default_factory=set)
     tasks: set[str] = field(default_factory=set)
@@ -168,7 +168,7 @@ class Changes(Struct, kw_only=True):
 
 
 class AlertView(Struct, kw_only=True):
-    """One alert that stands; `seen` is when it was last said."""
+    """An alert that stands; `seen` is when it was last said."""
 
     name: str
     severity: str

@@ -16,7 +16,7 @@ ADVICE: Mapping[str, str] = {
 
 
 class Testimony(Struct, frozen=True, kw_only=True):
-    """What is seen of one agent id. `bus_pids` are the processes of this host that spoke for it lately."""
+    """The sightings of one agent id. `bus_pids` are the processes of this host that spoke for it lately."""
 
     pane: bool
     alive: bool
@@ -30,7 +30,7 @@ class Testimony(Struct, frozen=True, kw_only=True):
 
 
 def judge(seen: Testimony) -> Witness | None:
-    """Where the witnesses disagree; None when they do not."""
+    """Name where the witnesses disagree; None when they do not."""
     if seen.pane and not seen.in_layout:
         return "stray"
     if seen.alive and seen.heard and (seen.elsewhere or seen.bus_pids - {seen.pid}):
@@ -43,7 +43,7 @@ def judge(seen: Testimony) -> Witness | None:
 
 
 class AgentPulse(Struct, frozen=True, kw_only=True):
-    """One live process that should speak: when it was last heard (or started), on one monotonic clock."""
+    """A live process that should speak: when it was last heard (or started), on one monotonic clock."""
 
     agent_id: str
     last: float
@@ -52,7 +52,7 @@ class AgentPulse(Struct, frozen=True, kw_only=True):
 def silent_ones(
     pulses: list[AgentPulse], now: float, *, silent_after: float, bus_since: float | None, echo: float | None
 ) -> list[str]:
-    """Who is hung. Nobody, when the bus itself may be at fault.
+    """Return the ids of those that are hung; none, when the bus itself may be at fault.
 
     `bus_since` is when the link came up (None: it is down), `echo` when our own voice was last heard over it. When all
     of several fell silent together it is the broker.

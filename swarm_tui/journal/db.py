@@ -33,7 +33,7 @@ def connect(path: Path, migrations: Sequence[str], *, synchronous: str = "FULL")
 
 
 def in_memory(migrations: Sequence[str]) -> sqlite3.Connection:
-    """A database that lasts as long as its connection, for tests and simulations."""
+    """Open a database that lasts as long as its connection, for tests and simulations."""
     db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
     migrate(db, migrations)
     return db

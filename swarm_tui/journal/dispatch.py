@@ -135,10 +135,12 @@ class Journal:
         return f"this journal belongs to {bound[1]} and the broker {bound[0]}: say --take-over to use it here"
 
     def meta(self, name: str) -> str | None:
+        """Return the value kept under `name`; None when there is none."""
         found = self._db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
         return None if found is None else str(found[0])
 
     def set_meta(self, name: str, value: str) -> None:
+        """Keep `value` under `name`."""
         self._db.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", (name, value))
 
     def commit(
@@ -176,7 +178,7 @@ class Journal:
         return (task.task_id, job.state, task.type, task.idempotency_key, job.created_at, ended, encoded(job))
 
     def open_jobs(self) -> list[Job]:
-        """Every job that has not ended, oldest first."""
+        """Return every job that has not ended, oldest first."""
         marks = ",".join("?" * len(_OPEN))
         rows = self._db.execute(f"SELECT body FROM task WHERE state IN ({marks})", _OPEN)
         return sorted((_decode(body) for (body,) in rows), key=lambda job: job.seq)
@@ -192,7 +194,7 @@ class Journal:
         ]
 
     def find(self, task_id: str, key: str | None = None) -> Job | None:
-        """The job of that id, or else of that idempotency key."""
+        """Return the job of that id, or else of that idempotency key."""
         row = None
         if self._ids.may_hold(task_id):
             row = self._db.execute("SELECT body FROM task WHERE task_id = ?", (task_id,)).fetchone()
@@ -201,10 +203,11 @@ class Journal:
         return None if row is None else _decode(row[0])
 
     def last_seq(self) -> int:
+        """Return a number that no task has passed."""
         return int(self.meta("seq") or 0)
 
     def search(self, state: str | None, task_type: str | None, limit: int, offset: int) -> Iterator[Job]:
-        """Jobs, newest first."""
+        """Yield jobs, newest first."""
         where, values = [], []
         for column, value in (("state", state), ("type", task_type)):
             if value is not None:
@@ -263,7 +266,7 @@ def _places(name: str) -> tuple[int, int]:
 
 
 def encoded(job: Job) -> bytes:
-    """The job in bytes; what cannot be kept of its payload and its result is replaced by a text that says so.
+    """Return the job in bytes; what cannot be kept of its payload and its result is replaced by a text that says so.
 
     Raises sqlite3.DataError when it cannot be kept even so.
     """
@@ -280,7 +283,7 @@ def encoded(job: Job) -> bytes:
 
 
 def storable(value: Any, depth: int = 0) -> Any:
-    """`value` with a text in place of each part that the journal cannot keep; what it can keep stays as it is."""
+    """Return `value` with a text in place of each part that the journal cannot keep; the rest stays as it is."""
     if value is None or isinstance(value, bool | float):
         return value
     if isinstance(value, int):

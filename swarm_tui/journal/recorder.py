@@ -80,6 +80,7 @@ class SqliteRecorder:
         self._thread.start()
 
     def add(self, message: Recorded) -> None:
+        """Keep one message, from the next commit on; returns at once."""
         message = cut(message)
         size = len(message.payload) + len(message.topic) + _OVERHEAD
         with self._wake:
@@ -93,6 +94,7 @@ class SqliteRecorder:
                 self._wake.notify_all()
 
     def flush(self) -> None:
+        """Return when all that was added is kept, or it is known that it cannot be."""
         with self._wake:
             target = self._added
             self._hurry = True
@@ -100,6 +102,7 @@ class SqliteRecorder:
             self._wake.wait_for(lambda: self._written >= target or not self._thread.is_alive(), 10.0)
 
     def history(self, query: HistoryQuery) -> list[Recorded]:
+        """Return the newest messages that match, oldest first."""
         where, values = _where(query)
         sql = f"SELECT at, topic, payload, agent, task FROM message WHERE {where} ORDER BY at DESC, id DESC LIMIT ?"
         with self._read_lock:
@@ -111,6 +114,7 @@ class SqliteRecorder:
         return [Recorded(*row) for row in reversed(rows)]
 
     def stats(self) -> RecorderStats:
+        """Return how much is kept."""
         with self._read_lock:
             try:
                 stored, oldest = self._reader.execute("SELECT count(*), min(at) FROM message").fetchone()
@@ -119,7 +123,7 @@ class SqliteRecorder:
         return RecorderStats(stored=stored, dropped=self._dropped, size=self.size(), oldest=oldest)
 
     def size(self) -> int:
-        """Bytes on disk, the write-ahead log and its index included."""
+        """Return the bytes on disk, the write-ahead log and its index included."""
         total = 0
         for suffix in ("", "-wal", "-shm"):
             with contextlib.suppress(OSError):
@@ -127,6 +131,7 @@ class SqliteRecorder:
         return total
 
     def close(self) -> None:
+        """Keep what is pending and let go."""
         with self._wake:
             self._closing = True
             self._wake.notify_all()

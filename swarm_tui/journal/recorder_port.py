@@ -54,7 +54,7 @@ class Recorder(Protocol):
         ...
 
     def history(self, query: HistoryQuery) -> list[Recorded]:
-        """The newest messages that match, oldest first; payloads are cut at 128 KiB."""
+        """Return the newest messages that match, oldest first; payloads are cut at 128 KiB."""
         ...
 
     def stats(self) -> RecorderStats:
@@ -74,6 +74,7 @@ class MemoryRecorder:
         self._lock = threading.Lock()
 
     def add(self, message: Recorded) -> None:
+        """Keep one message."""
         with self._lock:
             self._kept.append(cut(message))
 
@@ -81,12 +82,14 @@ class MemoryRecorder:
         """All is kept already."""
 
     def history(self, query: HistoryQuery) -> list[Recorded]:
+        """Return the newest messages that match, oldest first."""
         with self._lock:
             found = [message for message in self._kept if _takes(query, message)]
         found.sort(key=lambda message: message.at)
         return found[-limit_of(query) :]
 
     def stats(self) -> RecorderStats:
+        """Return how much is kept."""
         with self._lock:
             oldest = min((message.at for message in self._kept), default=None)
             return RecorderStats(
@@ -98,7 +101,7 @@ class MemoryRecorder:
 
 
 def cut(message: Recorded) -> Recorded:
-    """The message with no more payload than is kept."""
+    """Return the message with no more payload than is kept."""
     if len(message.payload) <= MAX_PAYLOAD:
         return message
     return Recorded(message.at, message.topic, message.payload[:MAX_PAYLOAD], message.agent_id, message.task_id)

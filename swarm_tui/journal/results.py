@@ -24,7 +24,7 @@ class Results:
         self._folder = folder
         self._names: Iterator[str] = iter(())
         self.more = False
-        """Whether the last sweep ended before the last file."""
+        """True when the last sweep ended before the last file."""
 
     def sweep(self, before: float, now: float, known: Callable[[str], bool], *, at_once: int) -> int:
         """Look at `at_once` files more, and remove those written before `before` whose task is not `known`.

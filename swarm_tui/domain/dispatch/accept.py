@@ -26,7 +26,7 @@ FAR = 8
 
 
 def submit(turn: Turn, event: Event, task: Task) -> None:
-    """tasks/new, deployment/request, code/review."""
+    """Hear tasks/new, deployment/request, code/review: take the task, answer it again, or refuse it with a reason."""
     state = turn.state
     # Equal for bodies that ask for the same, whatever their task id.
     body = canonical_json(replace(task, task_id="", traceparent=None))
@@ -133,7 +133,7 @@ def _undeclared(turn: Turn, job: Job) -> None:
 
 
 def await_approval(turn: Turn, job: Job, reason: str) -> None:
-    """The job waits for a person, who approves of this payload and no other."""
+    """Let the job wait for a person, who approves of this payload and no other."""
     job.approve_by = turn.wall + turn.state.settings.approve_within
     turn.move(job, TaskState.AWAITING_APPROVAL, reason)
     wake(turn, job, until(turn, job.approve_by))

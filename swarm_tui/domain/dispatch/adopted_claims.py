@@ -1,4 +1,4 @@
-"""What a dispatcher adopts from a swarm that worked without one: claims by agents, for tasks heard or not."""
+"""Claims that a dispatcher adopts from a swarm that worked without one, for tasks heard or not."""
 
 from swarm_tui.domain.dispatch.model import AgentRecord, Job
 from swarm_tui.domain.dispatch.offer import assign
@@ -12,7 +12,7 @@ MAX_CLAIMS = 1000
 
 
 def claim(turn: Turn, body: Assigned, sender: str) -> None:
-    """tasks/assigned by an agent: the first claim heard counts, as it does among the agents themselves."""
+    """Hear tasks/assigned by an agent: the first claim heard counts, as it does among the agents themselves."""
     state = turn.state
     if sender == state.me or body.epoch is not None or not body.agent_id:
         return
@@ -27,7 +27,7 @@ def claim(turn: Turn, body: Assigned, sender: str) -> None:
 
 
 def adopt(turn: Turn, job: Job, agent_id: str) -> None:
-    """The claimer has the job, under a lease that its heartbeats renew."""
+    """Give the job to its claimer, under a lease that its heartbeats renew."""
     record = turn.state.agents.get(agent_id) or AgentRecord(agent_id=agent_id)
     attempt = assign(turn, job, record, claimed=True)
     turn.hop(job, "claimed", agent_id=agent_id, detail=f"attempt {attempt.number}")
@@ -44,14 +44,14 @@ def adopt(turn: Turn, job: Job, agent_id: str) -> None:
 
 
 def ended_before(turn: Turn, body: Complete | Failed) -> None:
-    """An agent ended what it had claimed, and the task itself has not been heard: it is not to run again for that."""
+    """Remember the end of a task that was claimed and has not itself been heard: it is not to run again for that."""
     ends = turn.state.ends
     if body.epoch is None and body.agent_id and len(ends) < MAX_CLAIMS:
         ends.setdefault(body.task_id, body)
 
 
 def claimed_before(turn: Turn, job: Job) -> Complete | Failed | None:
-    """The job's claim, or its end, was heard before the job itself; the end, which is now to be applied."""
+    """Adopt a job whose claim, or end, was heard before it. Returns the end, which is now to be applied."""
     agent_id, end = turn.state.claims.pop(job.task_id, None), turn.state.ends.pop(job.task_id, None)
     if end is not None:
         agent_id = end.agent_id

@@ -1,4 +1,4 @@
-"""What agents say of themselves, and what it means for the tasks they hold."""
+"""Agents' words of themselves, and what follows for the tasks that they hold."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ def _record(turn: Turn, agent_id: str, *, live: bool) -> AgentRecord:
 
 
 def status(turn: Turn, event: Event) -> None:
-    """agents/<id>/status: birth, change, will, or cleared."""
+    """Hear agents/<id>/status: birth, change, will, or cleared."""
     if isinstance(event.body, Cleared):
         turn.state.agents.pop(event.key, None)
         return
@@ -57,14 +57,14 @@ def status(turn: Turn, event: Event) -> None:
 
 
 def _is_older(record: AgentRecord, body: Status) -> bool:
-    """Whether a broker that lost its newest words retains a birth of before the one that we know."""
+    """Tell whether a broker that lost its newest words retains a birth of before the one that we know."""
     if body.incarnation == record.incarnation or body.started_at is None or record.started_at is None:
         return False
     return body.started_at < record.started_at
 
 
 def _new_incarnation(turn: Turn, record: AgentRecord) -> None:
-    """What an older incarnation held is lost: its successor has ended that work before it said online."""
+    """Count as lost what an older incarnation held: its successor has ended that work before it said online."""
     if record.incarnation is None:
         return
     for job in held(turn, record.agent_id):
@@ -74,7 +74,7 @@ def _new_incarnation(turn: Turn, record: AgentRecord) -> None:
 
 
 def offer_again(turn: Turn, agent_id: str) -> None:
-    """A connection began anew, the agent's or ours: an offer said before may be lost with the old one."""
+    """Say offers again after a connection began anew, the agent's or ours: the first may be lost with the old one."""
     for job in held(turn, agent_id):
         attempt = job.current
         if attempt is None or attempt.incarnation is None or attempt.claimed:
@@ -84,7 +84,7 @@ def offer_again(turn: Turn, agent_id: str) -> None:
 
 
 def heartbeat(turn: Turn, event: Event, body: Heartbeat) -> None:
-    """agents/heartbeat: a sign of life, which names the leases held and the results not yet acknowledged."""
+    """Hear agents/heartbeat: a sign of life, which names the leases held and the results not yet acknowledged."""
     agent_id = body.agent_id
     record = _record(turn, agent_id, live=True)
     if record.foreign and body.uptime is not None:
@@ -108,7 +108,7 @@ def heartbeat(turn: Turn, event: Event, body: Heartbeat) -> None:
 
 
 def _is_current(turn: Turn, record: AgentRecord, incarnation: str | None) -> bool:
-    """Whether a heartbeat is of the incarnation that is known, or of one that follows it."""
+    """Tell whether a heartbeat is of the incarnation that is known, or of one that follows it."""
     if incarnation is None or incarnation == record.incarnation:
         return True
     if record.incarnation is not None and record.status != "offline":
@@ -119,7 +119,7 @@ def _is_current(turn: Turn, record: AgentRecord, incarnation: str | None) -> boo
 
 
 def _named(turn: Turn, agent_id: str, entry: dict[str, Any], *, working: bool) -> str | None:
-    """One lease or one waiting result of a heartbeat. Returns its task id when it is one of ours."""
+    """Take in a lease or a waiting result of a heartbeat. Returns its task id when it is one of ours."""
     task_id, number, epoch = entry.get("task_id"), entry.get("attempt"), entry.get("epoch")
     job = turn.state.jobs.get(task_id) if isinstance(task_id, str) else None
     if job is None:
@@ -161,14 +161,14 @@ def _remind(turn: Turn, job: Job, named: bool) -> None:
 
 
 def alive(turn: Turn, agent_id: str) -> None:
-    """Any other message of an agent that is known: it lives."""
+    """Note a sign of life of an agent that is known."""
     record = turn.state.agents.get(agent_id)
     if record is not None:
         record.seen = turn.now
 
 
 def shutdown(turn: Turn, body: Shutdown) -> None:
-    """agents/shutdown: it leaves in order, and what it held is given back."""
+    """Hear agents/shutdown: it leaves in order, and what it held is given back."""
     record = turn.state.agents.get(body.agent_id)
     if (
         record is not None

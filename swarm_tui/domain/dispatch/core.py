@@ -231,7 +231,7 @@ def _lease(turn: Turn, job: Job) -> None:
 
 
 def _counts(turn: Turn, job: Job) -> bool:
-    """Whether the lease that is over was a try: the work had begun, or an agent that is there did not begin it."""
+    """Tell whether the lease that is over was a try: the work had begun, or an agent that is there did not begin it."""
     attempt, record = job.current, turn.state.agents.get(job.agent_id or "")
     if attempt is None or attempt.started:
         return True
@@ -240,7 +240,7 @@ def _counts(turn: Turn, job: Job) -> bool:
 
 
 def _stalled(turn: Turn) -> bool:
-    """Whether our own agent's heartbeats, which go the same way, do not come either: the broker stands still.
+    """Tell whether our own agent's heartbeats, which go the same way, do not come either: the broker stands still.
 
     A broker that does so for longer loses its connections; what says nothing even then is the agents' own silence.
     """
@@ -271,7 +271,7 @@ def _clocks(turn: Turn) -> None:
 
 
 def _grant_all(turn: Turn) -> None:
-    """Every lease lasts at least one more length from now; agents seen lately are believed as long."""
+    """Let every lease last at least one more length from now, and believe agents seen lately as long."""
     for task_id in turn.state.leases:
         outcomes.grant(turn, turn.state.jobs[task_id])
     for record in turn.state.agents.values():

@@ -1,4 +1,4 @@
-"""How many agents a role should have: what waits and runs, within the layout's limits, without flapping."""
+"""The number of agents that a role should have: what waits and runs, within the layout's limits, without flapping."""
 
 from swarm_tui.domain.dispatch.model import DispatchSettings, ScaleTarget, State
 from swarm_tui.domain.dispatch.turn import Turn
@@ -12,7 +12,7 @@ UP_AT_ONCE = 2
 
 
 def heard(turn: Turn, event: Event, body: Scale | None) -> None:
-    """roles/<role>/scale: a number that an operator named stands until it is cleared; another dispatcher's does not."""
+    """Hear roles/<role>/scale: an operator's number stands until it is cleared; another dispatcher's does not."""
     if event.sender == turn.state.me:
         return
     role = canonical_role(event.key)
@@ -24,7 +24,7 @@ def heard(turn: Turn, event: Event, body: Scale | None) -> None:
 
 
 def look(turn: Turn) -> None:
-    """Every `scale_every` seconds a role: say the wish when it changed."""
+    """Say each role's desired number when it changed, looking every `scale_every` seconds."""
     state, settings = turn.state, turn.state.settings
     for role, (low, high) in settings.scale.items():
         if low >= high:
@@ -48,7 +48,7 @@ def look(turn: Turn) -> None:
 
 
 def decide(target: ScaleTarget, wanted: int, now: float, settings: DispatchSettings, *, crashlooping: bool) -> int:
-    """The next desired number: up by two at most, down by one at a time to the highest wish of late."""
+    """Return the next desired number: up by two at most, down by one at a time to the highest wish of late."""
     target.recent.append((now, wanted))
     while target.recent and target.recent[0][0] < now - settings.scale_down_after:
         target.recent.popleft()
@@ -61,7 +61,7 @@ def decide(target: ScaleTarget, wanted: int, now: float, settings: DispatchSetti
 
 
 def demand(state: State, role: str) -> int:
-    """How many tasks wait or run that the role does."""
+    """Return the number of tasks that wait or run and that the role does."""
     types = {name for name, rule in state.settings.rules.items() if role in rule.roles}
     waiting = sum(count for name, count in state.queue.by_type().items() if name in types)
     running = sum(

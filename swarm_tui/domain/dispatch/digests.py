@@ -1,4 +1,4 @@
-"""When two tasks ask for the same: bytes that are equal then, and what stands for them."""
+"""Bytes that are equal when two tasks ask for the same, and the digest that stands for them."""
 
 from hashlib import sha256
 from typing import Any
@@ -7,10 +7,10 @@ import msgspec
 
 
 def canonical_json(value: object) -> bytes:
-    """Bytes that are equal for equal values, whatever order their fields came in."""
+    """Return bytes that are equal for equal values, whatever order their fields came in."""
     return msgspec.json.encode(value, order="deterministic")
 
 
 def payload_hash(task_type: str, payload: dict[str, Any]) -> str:
-    """What an approval is bound to: 64 hex digits of the type and the payload."""
+    """Return the 64 hex digits, of the type and the payload, to which an approval is bound."""
     return sha256(canonical_json([task_type, payload])).hexdigest()

@@ -14,7 +14,7 @@ DOUBT = 2.0
 
 
 def heard(turn: Turn, event: Event, record: AgentRecord) -> None:
-    """Any message of a foreign agent but those that say that it leaves: it lives, and so does what it took."""
+    """Note that a foreign agent lives, and so does what it took; not for the messages by which it leaves."""
     record.seen, record.status = turn.now, "online"
     if record.began is None:
         record.began = event.at
@@ -27,7 +27,7 @@ def heard(turn: Turn, event: Event, record: AgentRecord) -> None:
 
 
 def heartbeat(turn: Turn, event: Event, record: AgentRecord, uptime: float) -> None:
-    """An agent that names no incarnation is another process than the one that took a task: that task is lost.
+    """Find out whether an agent that names no incarnation is another process than took its tasks: those are lost.
 
     By its own clock, where it can be: what it says of its beginning is compared with what it said before.
     """
@@ -46,7 +46,7 @@ def heartbeat(turn: Turn, event: Event, record: AgentRecord, uptime: float) -> N
 
 
 def clock_set(turn: Turn, jump: float) -> None:
-    """The wall clock went on by `jump` seconds in which no uptime grew: the machine slept, or its clock was set."""
+    """Take in that the wall clock went on by `jump` seconds in which no uptime grew: a sleep, or it was set."""
     for record in turn.state.agents.values():
         if not record.foreign or jump < 0:
             continue

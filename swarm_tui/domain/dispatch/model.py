@@ -1,4 +1,4 @@
-"""What the dispatcher knows, what may happen to it, and what it decides to do.
+"""The dispatcher's state, the events that it hears, and the actions that it decides.
 
 Two clocks: `now` is monotonic and rules leases and delays; `wall` is seconds since the epoch and is only written down,
 or compared with the times that a publisher named.
@@ -19,7 +19,7 @@ from swarm_tui.protocol.topics import Kind
 
 
 class TypePolicy(Struct, frozen=True, kw_only=True):
-    """What the layout says of one task type."""
+    """A task type's rule, as the layout gives it. `timeout` in seconds."""
 
     roles: tuple[str, ...] = ()
     agents: tuple[str, ...] = ()
@@ -30,7 +30,7 @@ class TypePolicy(Struct, frozen=True, kw_only=True):
 
 
 class DispatchSettings(Struct, frozen=True, kw_only=True):
-    """What does not change while a dispatcher leads. Seconds."""
+    """Settings that stand while a dispatcher leads. Times are seconds."""
 
     rules: dict[str, TypePolicy] = {}
     approve: tuple[str, ...] = ()
@@ -51,7 +51,7 @@ class DispatchSettings(Struct, frozen=True, kw_only=True):
 
 
 class Attempt(Struct, kw_only=True, omit_defaults=True):
-    """One time that a task was given away; (number, epoch) is its fence. `offered_at` is wall time."""
+    """A time that a task was given away; (number, epoch) is its fence. `offered_at` is wall time, `duration` ms."""
 
     number: int
     epoch: int
@@ -72,7 +72,7 @@ class Attempt(Struct, kw_only=True, omit_defaults=True):
 
 
 class Job(Struct, kw_only=True, omit_defaults=True):
-    """One task's record, as the journal keeps it. Times are wall times, `duration` milliseconds."""
+    """A task's record, as the journal keeps it. Times are wall times, `duration` milliseconds."""
 
     task: Task
     digest: str
@@ -111,19 +111,22 @@ class Job(Struct, kw_only=True, omit_defaults=True):
 
     @property
     def task_id(self) -> str:
+        """Return the task's id."""
         return self.task.task_id
 
     @property
     def payload_hash(self) -> str:
-        """What an approval of it is bound to."""
+        """Return the hash to which an approval of it is bound."""
         return payload_hash(self.task.type, self.task.payload)
 
     @property
     def ended(self) -> bool:
+        """Return whether nothing more is to be done for it."""
         return self.state in ENDED
 
     @property
     def current(self) -> Attempt | None:
+        """Return the last attempt, which holds the job while it is open; None before the first."""
         return self.attempts[-1] if self.attempts else None
 
 
@@ -148,7 +151,7 @@ class AgentRecord(Struct, kw_only=True):
     former: tuple[int | None, str | None] = (None, None)
     """Process and incarnation before this one: its supervisor's word may come after its successor's birth."""
     types: frozenset[str] = frozenset()
-    """What it says that it can do."""
+    """Types that it says it can do."""
     foreign: bool = False
     uptime: float = 0.0
     """Of a foreign agent: how long it had run when it last said so, seconds."""
@@ -159,7 +162,7 @@ class AgentRecord(Struct, kw_only=True):
 
 
 class Lease(Struct, kw_only=True):
-    """How long a task that was given away is not given to another. Monotonic; never journaled."""
+    """The time for which a task that was given away is not given to another. Monotonic; never journaled."""
 
     until: float
     offered: float
@@ -171,7 +174,7 @@ class Lease(Struct, kw_only=True):
 
 
 class State(Struct, kw_only=True):
-    """All the dispatcher knows. Jobs that ended long ago are not here but in the journal."""
+    """The dispatcher's knowledge; jobs that ended long ago are not here but in the journal."""
 
     settings: DispatchSettings
     me: str
@@ -199,7 +202,7 @@ class State(Struct, kw_only=True):
     claims: dict[str, str] = field(default_factory=dict)
     """Task to agent: claims heard for tasks not heard yet."""
     ends: dict[str, Complete | Failed] = field(default_factory=dict)
-    """What agents said they ended without a dispatcher, of tasks not heard yet."""
+    """Ends that agents told of without a dispatcher, of tasks not heard yet."""
     halted: str | None = None
     halt_id: str = ""
     acts: deque[str] = field(default_factory=lambda: deque(maxlen=1000))
@@ -220,13 +223,13 @@ class State(Struct, kw_only=True):
     """Incarnation to whether it ended by a fault of its own, for those that ended lately."""
 
     def is_over(self, task_id: str) -> bool:
-        """Whether nothing more can happen to the task by itself."""
+        """Return whether nothing more can happen to the task by itself."""
         job = self.jobs.get(task_id)
         return job is None or job.ended
 
 
 class ScaleTarget(Struct, kw_only=True):
-    """How many agents a role should have, as the dispatcher said it last. Monotonic times."""
+    """The number of agents that a role should have, as it was said last. Monotonic times."""
 
     desired: int
     looked: float
@@ -237,7 +240,7 @@ class ScaleTarget(Struct, kw_only=True):
 
 
 class Moment(Struct, frozen=True):
-    """When something happens: monotonic and wall seconds, and where chance comes from (uniform in [0, 1))."""
+    """The moment of an event: monotonic and wall seconds, and where chance comes from (uniform in [0, 1))."""
 
     now: float
     wall: float

@@ -35,7 +35,7 @@ def pump(turn: Turn) -> None:
 
 
 def is_live(turn: Turn, record: AgentRecord) -> bool:
-    """Whether the agent may be counted on: it is online and has spoken lately."""
+    """Return whether the agent may be counted on: it is online and has spoken lately."""
     if record.status not in ("online", "busy") or (record.incarnation is None and not record.foreign):
         return False
     if record.seen is None:
@@ -44,25 +44,26 @@ def is_live(turn: Turn, record: AgentRecord) -> bool:
 
 
 def has_room(turn: Turn, record: AgentRecord) -> bool:
+    """Return whether the agent may be counted on and has a slot free."""
     return len(turn.state.held_by.get(record.agent_id, ())) < record.capacity and is_live(turn, record)
 
 
 def declared(turn: Turn, task_type: str) -> bool:
-    """Whether the layout, or else an agent that lives, says that the type can be done."""
+    """Return whether the layout, or else an agent that lives, says that the type can be done."""
     if task_type in turn.state.settings.rules:
         return True
     return any(task_type in record.types and is_live(turn, record) for record in turn.state.agents.values())
 
 
 def can_do(rule: TypePolicy, record: AgentRecord, task_type: str) -> bool:
-    """Whether the layout lets the agent do the type as its own."""
+    """Return whether the layout lets the agent do the type as its own."""
     if record.agent_id in rule.agents:
         return True
     return record.role in rule.roles and task_type not in FALLBACK_TYPES.get(record.role, ())
 
 
 def able(turn: Turn, key: LaneKey, agents: list[AgentRecord]) -> list[AgentRecord]:
-    """Those of `agents` that may be given the lane's tasks."""
+    """Return those of `agents` that may be given the lane's tasks."""
     task_type, wanted = key
     rule = turn.state.settings.rules.get(task_type)
     if rule is None:
@@ -132,7 +133,7 @@ def give(turn: Turn, job: Job, record: AgentRecord) -> Attempt:
 
 
 def assign(turn: Turn, job: Job, record: AgentRecord, *, claimed: bool = False) -> Attempt:
-    """The job is the agent's from now on, for one lease."""
+    """Give the job to the agent for one lease. Returns the attempt."""
     state = turn.state
     turn.move(job, TaskState.ASSIGNED)
     job.attempt += 1
@@ -169,11 +170,12 @@ def _let_one_go(job: Job) -> None:
 
 
 def timeout_of(turn: Turn, job: Job) -> float:
+    """Return the seconds that an attempt may take: the task's own, or its type's."""
     return job.task.timeout or turn.rule(job).timeout
 
 
 def offer_of(turn: Turn, job: Job, attempt: Attempt) -> Inbox:
-    """The offer that the agent's inbox gets; said again, it is the same."""
+    """Return the offer that the agent's inbox gets; said again, it is the same."""
     task = replace(job.task, timeout=timeout_of(turn, job), max_attempts=turn.max_attempts(job))
     return Inbox(
         task_id=job.task_id,

@@ -1,4 +1,4 @@
-"""What people do: cancel, redrive, approve, deny, halt, resume. Who and when is in the record."""
+"""People's acts: cancel, redrive, approve, deny, halt, resume. The record says whose they were, and when."""
 
 from swarm_tui.domain.dispatch.accept import await_approval
 from swarm_tui.domain.dispatch.model import Job
@@ -23,7 +23,7 @@ _AGAIN = frozenset(
 
 
 def act(turn: Turn, event: Event, body: TaskAct) -> None:
-    """tasks/cancel, tasks/redrive, tasks/approve, tasks/deny: each carried out once, by its id."""
+    """Carry out tasks/cancel, tasks/redrive, tasks/approve, tasks/deny: each once, by its id."""
     if event.id in turn.state.acts:
         return
     turn.state.acts.append(event.id)
@@ -68,7 +68,7 @@ def cancel(turn: Turn, job: Job, reason: str, by: str | None) -> None:
 
 
 def await_end(turn: Turn, job: Job) -> None:
-    """The job's agent has so long to end it; then it is cancelled without its word."""
+    """Give the job's agent `cancel_wait` seconds to end it; then it is cancelled without its word."""
     lease = turn.state.leases[job.task_id]
     lease.cancel_until = turn.now + turn.state.settings.cancel_wait
     wake(turn, job, lease.cancel_until)
@@ -110,7 +110,7 @@ def _approve(turn: Turn, event: Event, body: TaskAct, job: Job) -> None:
 
 
 def halt(turn: Turn, event: Event) -> None:
-    """halt, retained: nothing is given away and everything open is cancelled, once for each halt; empty lifts it."""
+    """Hear halt: nothing is given away and everything open is cancelled, once for each halt; empty lifts it."""
     state = turn.state
     if isinstance(event.body, Cleared):
         if state.halted is not None:

@@ -1,4 +1,4 @@
-"""What workers answer: started, progress, complete, failed, declined; and what the silence of one means."""
+"""Workers' answers: started, progress, complete, failed, declined; and what the silence of one means."""
 
 from swarm_tui.domain.dispatch.model import Attempt, Job, Lease
 from swarm_tui.domain.dispatch.offer import timeout_of
@@ -23,7 +23,7 @@ UNKNOWN = frozenset({"timeout", "interrupted", "killed", "crashed", "silent"})
 
 
 def fence(job: Job, agent_id: str, number: int | None, epoch: int | None) -> Attempt | None:
-    """The attempt that an answer is about; None when it is not one that was given to that agent under that epoch."""
+    """Return the attempt that an answer is about; None when no such one was given to that agent under that epoch."""
     current = job.current
     if epoch is None and current is not None and current.claimed:
         return current if current.agent_id == agent_id else None
@@ -37,12 +37,12 @@ def fence(job: Job, agent_id: str, number: int | None, epoch: int | None) -> Att
 
 
 def is_current(job: Job, attempt: Attempt | None) -> bool:
-    """Whether the attempt is the one that now holds the job."""
+    """Return whether the attempt is the one that now holds the job."""
     return attempt is not None and attempt is job.current and job.state in GIVEN and not attempt.outcome
 
 
 def renew(turn: Turn, job: Job, attempt: Attempt) -> None:
-    """A sign that the attempt goes on: its lease begins again."""
+    """Begin the attempt's lease again: there is a sign that it goes on."""
     lease = turn.state.leases.get(job.task_id)
     if lease is not None:
         lease.until = turn.now + turn.state.settings.lease
@@ -56,7 +56,7 @@ def renew(turn: Turn, job: Job, attempt: Attempt) -> None:
 
 
 def started(turn: Turn, job: Job, body: Started | Progress, at: float) -> None:
-    """tasks/started, tasks/progress; `at` is the sender's time."""
+    """Hear tasks/started, tasks/progress; `at` is the sender's time."""
     attempt = fence(job, body.agent_id, body.attempt, body.epoch)
     if attempt is None:
         return
@@ -75,7 +75,7 @@ def started(turn: Turn, job: Job, body: Started | Progress, at: float) -> None:
 
 
 def take_back(turn: Turn, job: Job, attempt: Attempt) -> bool:
-    """An attempt that was counted as lost is heard again, and nothing newer was begun: it goes on."""
+    """Let an attempt go on that was counted as lost and is heard again; False when something newer was begun."""
     waits = job.state in (TaskState.QUEUED, TaskState.RETRY_WAIT, TaskState.HELD)
     if attempt is not job.current or attempt.outcome != "lost" or attempt.crash or not waits:
         return False
@@ -90,7 +90,7 @@ def take_back(turn: Turn, job: Job, attempt: Attempt) -> bool:
 
 
 def grant(turn: Turn, job: Job) -> None:
-    """The job is not given to another for one lease from now."""
+    """Keep the job from being given to another for one lease from now."""
     lease = turn.state.leases.get(job.task_id)
     if lease is None:
         lease = turn.state.leases[job.task_id] = Lease(until=turn.now, offered=turn.now)
@@ -103,14 +103,14 @@ def grant(turn: Turn, job: Job) -> None:
 
 
 def ack(turn: Turn, job_id: str, body: Complete | Failed) -> None:
-    """The answer is journaled, or will never count: its agent may forget it."""
+    """Tell the agent that its answer is journaled, or will never count: it may forget it."""
     if body.agent_id and body.attempt is not None:
         order = Inbox(command="ack", task_id=job_id, attempt=body.attempt, epoch=body.epoch, dispatcher=turn.state.me)
         turn.say(Kind.INBOX, order, body.agent_id, patient=True)
 
 
 def complete(turn: Turn, job: Job, body: Complete) -> None:
-    """tasks/complete. A late success counts unless a newer attempt has started."""
+    """Hear tasks/complete. A late success counts unless a newer attempt has started."""
     ack(turn, job.task_id, body)
     attempt = fence(job, body.agent_id, body.attempt, body.epoch)
     if attempt is None or not _may_complete(job, attempt):
@@ -140,7 +140,7 @@ def _may_complete(job: Job, attempt: Attempt) -> bool:
 
 
 def failed(turn: Turn, job: Job, body: Failed) -> None:
-    """tasks/failed. Only the current attempt can fail the job."""
+    """Hear tasks/failed. Only the current attempt can fail the job."""
     ack(turn, job.task_id, body)
     attempt = fence(job, body.agent_id, body.attempt, body.epoch)
     if attempt is None or not is_current(job, attempt):
@@ -171,7 +171,7 @@ def failed(turn: Turn, job: Job, body: Failed) -> None:
 
 
 def given_back(turn: Turn, job: Job, reason: str) -> str:
-    """An agent left in order with the job in hand: no fault of the job's, unless it happens again and again.
+    """Count that an agent left in order with the job in hand: no fault of the job's, unless it happens often.
 
     Returns the reason, with what is to be said of it besides.
     """
@@ -185,7 +185,7 @@ def given_back(turn: Turn, job: Job, reason: str) -> str:
 
 
 def declined(turn: Turn, job: Job, body: Declined) -> None:
-    """tasks/declined: the agent may not or cannot; the attempt does not count."""
+    """Hear tasks/declined: the agent may not or cannot; the attempt does not count."""
     attempt = fence(job, body.agent_id, body.attempt, body.epoch)
     if attempt is None or not is_current(job, attempt):
         return
@@ -215,7 +215,7 @@ def _often_declined(turn: Turn, job: Job, reason: str) -> None:
 
 
 def lost(turn: Turn, job: Job, reason: str, *, counts: bool = True, left: bool = False) -> None:
-    """The attempt that holds the job will not be heard again, or not in time; `left`: its agent said that it leaves."""
+    """Give up the attempt that holds the job: it will not be heard in time; `left`: its agent said that it leaves."""
     attempt = job.current
     turn.close_attempt(attempt, "lost", reason)
     if counts and not left:
@@ -233,7 +233,7 @@ def lost(turn: Turn, job: Job, reason: str, *, counts: bool = True, left: bool =
 
 
 def again(turn: Turn, job: Job, reason: str, *, delayed: bool) -> None:
-    """Another attempt, after a delay with full jitter; or none, when they are spent."""
+    """Let the job wait for another attempt, after a delay with full jitter; or for none, when they are spent."""
     settings = turn.state.settings
     if job.tries >= turn.max_attempts(job):
         dead(turn, job, f"{job.tries} of {turn.max_attempts(job)} attempts are spent; the last: {reason}")
@@ -252,18 +252,21 @@ def again(turn: Turn, job: Job, reason: str, *, delayed: bool) -> None:
 
 
 def dead(turn: Turn, job: Job, reason: str) -> None:
+    """Give the job up: its attempts are spent, or it takes its agents with it."""
     turn.move(job, TaskState.DEAD, reason)
     turn.hop(job, "dead", detail=reason)
     turn.verdict(Kind.TASK_DEAD, job, reason)
 
 
 def hold(turn: Turn, job: Job, reason: str) -> None:
+    """Let the job wait for a person: it is not known what was done."""
     turn.move(job, TaskState.HELD, reason)
     turn.hop(job, "held", detail=reason)
     turn.verdict(Kind.TASK_HELD, job, reason)
 
 
 def cancelled(turn: Turn, job: Job, reason: str, by: str | None = None) -> None:
+    """End the job as cancelled; `by` is the person who asked."""
     turn.close_attempt(job.current, "cancelled")
     turn.move(job, TaskState.CANCELLED, reason)
     turn.hop(job, "cancelled", by=by, detail=reason)

@@ -12,12 +12,12 @@ OWN_SIGNALS = frozenset({4, 5, 6, 7, 8, 11, 31})
 
 
 def held(turn: Turn, agent_id: str) -> list[Job]:
-    """What the agent was given and has not ended."""
+    """Return the jobs that the agent was given and has not ended."""
     return [turn.state.jobs[task_id] for task_id in sorted(turn.state.held_by.get(agent_id, ()))]
 
 
 def host(turn: Turn, body: HostStatus) -> None:
-    """hosts/<host>/status: a supervisor's word on which processes run, and how the last one ended."""
+    """Hear hosts/<host>/status: a supervisor's word on which processes run, and how the last one ended."""
     for pane in body.panes:
         if pane.state == "crashloop":
             turn.state.crashlooping.add(pane.agent_id)
@@ -57,7 +57,7 @@ def _ended(turn: Turn, pane: PaneStatus, pid: int) -> None:
 
 
 def gone(turn: Turn, job: Job, reason: str) -> None:
-    """The process that held the job is no more."""
+    """Take in that the process that held the job is no more."""
     attempt = job.current
     if attempt is not None:
         attempt.crash = attempt.started and turn.state.exits.get(attempt.incarnation or "", False)

@@ -84,7 +84,7 @@ class Queue:
                     del self.named[key[1]]
 
     def head(self, key: LaneKey, now: float, passed: Callable[[str], bool] | None = None) -> Head | None:
-        """The lane's next task: priority, one level more for each 5 minutes waited, then age.
+        """Return the lane's next task: priority, one level more for each 5 minutes waited, then age.
 
         Those that are `passed` over, by id, are left out; so far behind the first as it is worth a look.
         """
@@ -114,7 +114,7 @@ class Queue:
         return found is None or found[1] != entry
 
     def by_type(self) -> dict[str, int]:
-        """How many wait, for each task type."""
+        """Return how many wait, for each task type."""
         counts: dict[str, int] = {}
         for (task_type, _), lane in self.lanes.items():
             counts[task_type] = counts.get(task_type, 0) + lane.size

@@ -1,4 +1,4 @@
-"""A job as operators are shown it."""
+"""A job's row, as operators are shown it."""
 
 from swarm_tui.domain.dispatch.model import Job
 from swarm_tui.domain.states import TaskState
@@ -6,7 +6,7 @@ from swarm_tui.protocol.rows import TaskRow
 
 
 def row(job: Job, *, whole: bool = False) -> TaskRow:
-    """The job's row; `whole` adds the payload and every hop."""
+    """Return the job's row; `whole` adds the payload and every hop."""
     return TaskRow(
         task_id=job.task_id,
         type=job.task.type,

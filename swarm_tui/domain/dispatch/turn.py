@@ -1,4 +1,4 @@
-"""One turn of the dispatcher: the state, the moment, and what is decided in it."""
+"""A turn of the dispatcher: the state, the moment, and the actions that are decided in it."""
 
 from swarm_tui.domain.dispatch.model import Action, Attempt, Job, Moment, Note, Save, Say, State, TypePolicy
 from swarm_tui.domain.states import ENDED, TaskState
@@ -80,11 +80,12 @@ class Turn:
         self.say(kind, body, job=job)
 
     def rule(self, job: Job) -> TypePolicy:
-        """What the layout says of the job's type; one that it does not declare has the defaults."""
+        """Return the layout's rule of the job's type; one that it does not declare has the defaults."""
         settings, task_type = self.state.settings, job.task.type
         return settings.rules.get(task_type) or undeclared(task_type, settings.approve)
 
     def max_attempts(self, job: Job) -> int:
+        """Return how many attempts the job may spend, at least 1."""
         return max(1, job.task.max_attempts or self.rule(job).max_attempts)
 
     def move(self, job: Job, state: TaskState, reason: str = "", *, lazy: bool = False) -> None:

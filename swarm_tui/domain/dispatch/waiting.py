@@ -18,7 +18,7 @@ def wake(turn: Turn, job: Job, when: float) -> None:
 
 
 def due(turn: Turn) -> list[Job]:
-    """The jobs whose time has come, each once."""
+    """Return the jobs whose time has come, each once."""
     timers, found = turn.state.timers, {}
     while timers and timers[0][0] <= turn.now:
         _, task_id = heappop(timers)
@@ -33,12 +33,12 @@ def due(turn: Turn) -> list[Job]:
 
 
 def until(turn: Turn, wall: float) -> float:
-    """The monotonic time at which the wall clock should show `wall`."""
+    """Return the monotonic time at which the wall clock should show `wall`."""
     return turn.now + max(0.0, wall - turn.wall)
 
 
 def enqueue(turn: Turn, job: Job, reason: str = "") -> int:
-    """The job waits for an agent, or first for its `not_before`. Returns its position in its lane, 0 before that."""
+    """Let the job wait for an agent, or first for its `not_before`. Returns its place in its lane, 0 before that."""
     due = job.task.not_before
     turn.move(job, TaskState.QUEUED, reason or (f"not before {rfc3339(due)}" if due and due > turn.wall else ""))
     return arm(turn, job)
@@ -58,14 +58,14 @@ def arm(turn: Turn, job: Job) -> int:
 
 
 def expire(turn: Turn, job: Job, reason: str) -> None:
-    """The job's time is over before anyone did it."""
+    """End a job whose time is over before anyone did it."""
     turn.move(job, TaskState.EXPIRED, reason)
     turn.hop(job, "expired", detail=reason)
     turn.verdict(Kind.TASK_CANCELLED, job, reason, state=TaskState.EXPIRED)
 
 
 def look(turn: Turn, job: Job) -> None:
-    """A timer of a waiting job has fired: is it time?"""
+    """Look at a waiting job whose timer has fired: is it time?"""
     if job.state is TaskState.AWAITING_APPROVAL:
         if job.approve_by is not None and turn.wall >= job.approve_by:
             expire(turn, job, "nobody approved it in time")

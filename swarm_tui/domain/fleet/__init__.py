@@ -1,4 +1,4 @@
-"""What is true of a swarm now: the one reducer that screen, `status`, web page and replay all read."""
+"""The one reducer of a swarm, which screen, `status`, web page and replay all read."""
 
 from swarm_tui.domain.fleet.reducer import Fleet
 from swarm_tui.domain.views import Changes

@@ -1,4 +1,4 @@
-"""One agent's facts from three witnesses (process, pane, bus), and the state that follows from them."""
+"""An agent's facts from three witnesses (process, pane, bus), and the state that follows from them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -38,7 +38,7 @@ _LIVE = (AgentState.ONLINE, AgentState.BUSY, AgentState.DRAINING)
 
 
 class PaneFacts(Struct, kw_only=True):
-    """What its supervisor last said of an agent's pane. `since`: it has had this pid and state from then on."""
+    """An agent's pane as its supervisor told of it last. `since`: it has had this pid and state from then on."""
 
     host: str
     state: str
@@ -49,7 +49,7 @@ class PaneFacts(Struct, kw_only=True):
     witness: str | None = None
 
     def runs(self) -> bool:
-        """Whether a process runs in it, as far as its supervisor says."""
+        """Return whether a process runs in it, as far as its supervisor says."""
         return self.pid is not None if self.state == "starting" else self.state not in PANE_WORDS
 
 
@@ -74,12 +74,12 @@ class AgentFacts(AgentView, kw_only=True):
     """Incarnation to its first and last heartbeat, for the newest few."""
 
     def heard(self) -> float:
-        """When it last gave a sign of life, or when we first knew of it."""
+        """Return when it last gave a sign of life, or when we first knew of it."""
         return max(self.last_seen or 0.0, self.bus_at, self.first_seen)
 
 
 def derive(agent: AgentFacts, now: float, supervised: bool) -> tuple[AgentState, str | None, str]:
-    """State, witness and reason. `supervised`: a supervisor is online, so that an agent without pane is foreign."""
+    """Return state, witness and reason. `supervised`: a supervisor is online, so an agent without pane is foreign."""
     pane, bus = agent.pane, agent.bus
     if bus in _LIVE and agent.silence is not AgentState.LOST:
         return _speaking(agent, now, supervised)
@@ -118,7 +118,7 @@ def _speaking(agent: AgentFacts, now: float, supervised: bool) -> tuple[AgentSta
 
 
 def _disagreement(agent: AgentFacts, now: float, supervised: bool) -> str | None:
-    """Where bus and panes disagree about an agent that speaks: the supervisor's word first, then what we see."""
+    """Name where bus and panes disagree about an agent that speaks: the supervisor's word first, then ours."""
     pane = agent.pane
     if is_split(agent, now):
         return "split"
@@ -129,7 +129,7 @@ def _disagreement(agent: AgentFacts, now: float, supervised: bool) -> str | None
 
 
 def is_split(agent: AgentFacts, now: float) -> bool:
-    """Whether an older incarnation has gone on beating after a newer one began."""
+    """Return whether an older incarnation has gone on beating after a newer one began."""
     if len(agent.beats_of) < 2:
         return False
     *older, (began, _) = sorted(span for span in agent.beats_of.values() if now - span[1] < SPLIT_WITHIN) or [
@@ -139,7 +139,7 @@ def is_split(agent: AgentFacts, now: float) -> bool:
 
 
 def number(value: Any) -> float | None:
-    """`value` as a finite number, or None."""
+    """Return `value` as a finite number, or None."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     return float(value) if abs(value) < 1e18 else None

@@ -1,4 +1,4 @@
-"""All agents of a swarm: what the bus says of each, and what follows with time."""
+"""The agents of a swarm: what the bus says of each, and what follows with time."""
 
 from collections import deque
 from collections.abc import Callable
@@ -25,7 +25,7 @@ _SPEAKS = frozenset({AgentState.ONLINE, AgentState.BUSY, AgentState.DRAINING})
 
 
 class Agents:
-    """Every agent that is known, bounded."""
+    """The agents that are known, bounded."""
 
     def __init__(self) -> None:
         self.all: dict[str, AgentFacts] = {}
@@ -45,7 +45,7 @@ class Agents:
         }
 
     def apply(self, event: Event, now: float) -> set[str]:
-        """Take one message; the ids of the agents it touched."""
+        """Take one message. Returns the ids of the agents it touched."""
         self.latest = max(self.latest, now)
         step = self._steps.get(event.kind)
         if step is None:
@@ -211,7 +211,7 @@ class Agents:
         return self.settle(agent, now)
 
     def _foreign(self, event: Event, now: float) -> set[str]:
-        """One that knows only another dialect speaks in a swarm of its own, `_a/<id>/…`: that too proves life."""
+        """Take what an agent of another dialect says in a swarm of its own, `_a/<id>/…`: that too proves life."""
         _, agent_id, topic = [*event.key.split("/", 2), "", ""][:3]
         if not is_agent_id(agent_id) or not topic.startswith("agents/") or event.retained:
             return set()
@@ -274,7 +274,7 @@ class Agents:
         self.all.pop(agent_id, None)
 
     def get(self, agent_id: str, now: float) -> AgentFacts | None:
-        """The agent, made when it is new; None when there is no room for one more."""
+        """Return the agent, made when it is new; None when there is no room for one more."""
         agent = self.all.get(agent_id)
         if agent is None:
             if len(self.all) >= MAX_AGENTS and not self._make_room():
@@ -292,6 +292,6 @@ class Agents:
         return bool(gone)
 
     def settle(self, agent: AgentFacts, now: float) -> str:
-        """Bring the agent's state in line with its facts; its id."""
+        """Bring the agent's state in line with its facts. Returns its id."""
         agent.state, agent.witness, agent.reason = derive(agent, now, self.supervised)
         return agent.agent_id

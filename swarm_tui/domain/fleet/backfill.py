@@ -1,4 +1,4 @@
-"""What the dispatcher remembers of a task, merged into what was heard of it: gaps are filled, newer facts stay."""
+"""The dispatcher's record of a task, merged into what was heard of it: gaps are filled, newer facts stay."""
 
 from swarm_tui.domain.fleet.task_facts import AttemptEnd, DispatcherWord, TaskFacts
 from swarm_tui.domain.states import TaskState

@@ -16,7 +16,7 @@ MAX_EVENTS = 20
 
 
 class Hosts:
-    """Every host that is known; its panes become facts of their agents."""
+    """The hosts that are known; their panes become facts of their agents."""
 
     def __init__(self, agents: Agents) -> None:
         self.all: dict[str, HostView] = {}
@@ -24,7 +24,7 @@ class Hosts:
         self._panes: dict[str, set[str]] = {}
 
     def apply(self, event: Event, now: float) -> set[str]:
-        """Take one hosts/<host>/status; the ids of the agents it touched."""
+        """Take one hosts/<host>/status. Returns the ids of the agents it touched."""
         host, body = clean(event.key, 128), event.body
         if isinstance(body, bodies.HostStatus):
             if host not in self.all and len(self.all) >= MAX_HOSTS:
@@ -89,7 +89,7 @@ def _view(host: str, body: bodies.HostStatus, old: HostView | None, seen: float)
 
 
 def _events(said: list[dict[str, Any]]) -> list[HostEvent]:
-    """What a host says that happened, as far as it makes sense."""
+    """Read a host's events, as far as they make sense."""
     found = []
     for event in said[-MAX_EVENTS:]:
         at, words = number(event.get("at")), [event.get(name, "") for name in ("what", "agent_id", "reason")]

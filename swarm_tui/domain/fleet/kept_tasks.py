@@ -1,4 +1,4 @@
-"""Which of the tasks that ended are still kept, and how many of those that are not there were."""
+"""The ended tasks that are still kept, and the counts of those that are not."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -20,12 +20,12 @@ class KeptTasks:
         self.past: Counter[TaskState] = Counter()
         """In which states those were that are not kept any more."""
         self.past_badly = 0
-        """How many of those had come out badly, by their own verdict."""
+        """Those of them that had come out badly, by their own verdict."""
         self._past_until = 0.0
         self._kept = kept
 
     def too_many(self, tasks: Mapping[str, TaskFacts], now: float) -> Iterator[str]:
-        """What to forget, one by one: all beyond the bound, and of what ended long ago all but the newest."""
+        """Yield what to forget, one by one: all beyond the bound, and of what ended long ago all but the newest."""
         while len(self.ids) > min(self._kept, MAX_ENDED):
             first = tasks[next(iter(self.ids))]
             if len(self.ids) <= MAX_ENDED and first.updated_at > now - LATELY:
@@ -36,7 +36,7 @@ class KeptTasks:
             yield first.task_id
 
     def known_again(self, state: TaskState, at: float, *, badly: bool = False) -> None:
-        """One that is not kept, and was last heard of at `at`, is told anew: it does not count twice."""
+        """Take in that one which is not kept, last heard of at `at`, is told anew: it does not count twice."""
         if at <= self._past_until and self.past[state]:
             self.past[state] -= 1
             self.past_badly -= badly and self.past_badly > 0

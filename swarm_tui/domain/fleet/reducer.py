@@ -29,7 +29,7 @@ NOT_YET = "not connected yet"
 
 
 class Fleet:
-    """What is known of one swarm. Feed it with `apply`, `tick`, `link` and `load`; read its attributes.
+    """The knowledge of one swarm. Feed it with `apply`, `tick`, `link` and `load`; read its attributes.
 
     All text that is meant for people is safe to show, but for the payloads and results of tasks, which stay as they
     came. Not thread-safe: one thread feeds and reads, or the caller locks. `kept` is how many tasks it keeps that ended
@@ -41,7 +41,7 @@ class Fleet:
         self.broker_up = False
         self.broker_reason = NOT_YET
         self.was_linked = False
-        """Whether our own connection was ever up."""
+        """True once our own connection was up."""
         self.link_changed: float | None = None
         """When it last came or went."""
         self.dispatcher: DispatcherView | None = None
@@ -69,12 +69,12 @@ class Fleet:
         return self._tasks.by_state
 
     def counts_by_state(self) -> dict[TaskState, int]:
-        """How many tasks are in each state, or ended in it and were forgotten since."""
+        """Return how many tasks are in each state, or ended in it and were forgotten since."""
         return {state: len(ids) + self._tasks.ended.past[state] for state, ids in self.by_state.items()}
 
     @property
     def came_badly(self) -> int:
-        """How many of the complete tasks came out badly by their own verdict."""
+        """Return how many of the complete tasks came out badly by their own verdict."""
         return self._tasks.came_badly
 
     @property
@@ -213,7 +213,7 @@ class Fleet:
         return Changes(agents=agents, header=bool(agents or stale or silent != self.common_silence))
 
     def link(self, up: bool, reason: str, now: float) -> Changes:
-        """Our own connection came or went: while it is down nobody's silence counts."""
+        """Take in that our own connection came or went: while it is down nobody's silence counts."""
         if up and not self.broker_up:
             self._listening_since = now
         if up != self.broker_up or self.link_changed is None:

@@ -1,4 +1,4 @@
-"""One task's facts, and the state that follows from them whatever the order in which they came.
+"""A task's facts, and the state that follows from them whatever the order in which they came.
 
 Nothing here says "go from this state to that one": each message adds a fact, and `derive` reads the state off all of
 them. So a message that comes late, twice or before its forerunner cannot lead anywhere its set of facts would not.
@@ -28,7 +28,7 @@ _WAITS = frozenset({TaskState.QUEUED, TaskState.RETRY_WAIT, TaskState.HELD})
 
 
 class DispatcherWord(Struct, frozen=True, gc=False):
-    """What the dispatcher said last: it speaks with one clock, so `attempt` and then `at` order its words."""
+    """The dispatcher's last word: it speaks with one clock, so `attempt` and then `at` order its words."""
 
     attempt: int
     at: float
@@ -36,7 +36,7 @@ class DispatcherWord(Struct, frozen=True, gc=False):
     agent_id: str | None = None
 
     def newer_than(self, other: "DispatcherWord | None") -> bool:
-        """Whether this word was said after `other`."""
+        """Return whether this word was said after `other`."""
         if other is None:
             return True
         mine = (self.attempt, self.at, _RANK[self.state])
@@ -61,7 +61,7 @@ class TaskFacts(TaskView, kw_only=True, gc=False):
 
     word: DispatcherWord | None = None
     claim: str | None = None
-    """Who claimed it first, where no dispatcher assigns."""
+    """The agent that claimed it first, where no dispatcher assigns."""
     ran: int = -1
     """The newest attempt that is known to have started."""
     ran_by: str | None = None
@@ -77,12 +77,12 @@ class TaskFacts(TaskView, kw_only=True, gc=False):
     progress_of: tuple[int, float] = (-1, 0.0)
 
     def newest_start(self) -> int:
-        """The newest attempt that a worker began; -1 when none did. One cancelled before it began does not count."""
+        """Return the newest attempt that a worker began, -1 for none. One cancelled before it began does not count."""
         failure = self.failure
         return max(self.ran, failure.attempt if failure is not None and not failure.cancelled else -1)
 
     def at_attempt(self, attempt: int | None) -> int:
-        """`attempt`, or for a dialect without attempts the one that is under way."""
+        """Return `attempt`, or for a dialect without attempts the one that is under way."""
         return self.attempt if attempt is None else attempt
 
     def hear(self, word: DispatcherWord) -> None:
@@ -123,7 +123,7 @@ class TaskFacts(TaskView, kw_only=True, gc=False):
 
 
 def derive(task: TaskFacts) -> TaskState:
-    """The state that all facts together give. Pure: the order in which they came plays no part."""
+    """Return the state that all facts together give. Pure: the order in which they came plays no part."""
     word = task.word
     start = task.newest_start()
     if start < 0 and task.failure is not None:

@@ -1,4 +1,4 @@
-"""All tasks of a swarm: each message of `tasks/…` becomes a fact of its task, and the indices follow."""
+"""The tasks of a swarm: each message of `tasks/…` becomes a fact of its task, and the indices follow."""
 
 from collections.abc import Callable
 from typing import Any
@@ -36,7 +36,7 @@ _HOP = {
 
 
 class Tasks:
-    """Every task that is known, bounded, with an index by state that is kept as they move.
+    """The tasks that are known, bounded, with an index by state that is kept as they move.
 
     `moved(task, old_state, old_agent)` is told of each change of state or of holder. `kept` is how many tasks that
     ended longer ago than `LATELY` are kept.
@@ -70,11 +70,11 @@ class Tasks:
 
     @property
     def came_badly(self) -> int:
-        """How many tasks ran to their end and came out badly, those forgotten since too."""
+        """Return how many tasks ran to their end and came out badly, those forgotten since too."""
         return len(self._badly) + self.ended.past_badly
 
     def apply(self, event: Event) -> str | None:
-        """Take one message; the id of the task it touched, or None."""
+        """Take one message. Returns the id of the task it touched, or None."""
         step = self._steps.get(event.kind)
         return None if step is None else step(event, event.body)
 

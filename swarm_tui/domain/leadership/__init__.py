@@ -1,4 +1,4 @@
-"""Who leads a swarm's tasks: claim, epoch, doubt, stand-down and farewell of one dispatcher; events in, actions out."""
+"""The lead of a swarm's tasks: claim, epoch, doubt, stand-down and farewell; events in, actions out."""
 
 from swarm_tui.domain.leadership.actions import (
     Action,

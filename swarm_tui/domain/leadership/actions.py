@@ -1,4 +1,4 @@
-"""What a dispatcher's leadership decides to do, as data: its shell carries the actions out in order."""
+"""Actions that a dispatcher's leadership decides, as data: its shell carries them out in order."""
 
 from msgspec import Struct
 

@@ -1,4 +1,4 @@
-"""One dispatcher's way to the lead, its time in it, and its end. Pure; `now` is monotonic seconds."""
+"""A dispatcher's way to the lead, its time in it, and its end. Pure; `now` is monotonic seconds."""
 
 from collections.abc import Callable, Iterable
 from enum import StrEnum
@@ -34,7 +34,7 @@ MOST_ECHOES = 1000
 
 
 class Phase(StrEnum):
-    """How far a dispatcher is on its way."""
+    """A dispatcher's step on its way to the lead and out of it."""
 
     LOOKING = "looking"
     """Hears who leads, over a connection of its own; stands by while that is somebody elsewhere."""
@@ -99,7 +99,7 @@ class Leadership:
 
     @property
     def settled(self) -> bool:
-        """Whether it leads without doubt: then all but the kind `dispatcher` may go straight to the engine."""
+        """True while it leads without doubt: all but the kind `dispatcher` may go straight to the engine then."""
         return self.phase is Phase.LEADING and not self.doubts
 
     def presence(self, *, online: bool, open_tasks: int | None = None) -> Dispatcher:

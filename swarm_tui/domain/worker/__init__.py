@@ -1,4 +1,4 @@
-"""What one worker decides: which offers it takes, whom it answers, and which task it claims where nobody leads."""
+"""A worker's decisions: the offers it takes, its answers, and the tasks it claims where nobody leads."""
 
 from swarm_tui.domain.worker.leader import TELL_AFTER, Leader
 from swarm_tui.domain.worker.worker import Worker

@@ -1,4 +1,4 @@
-"""What a worker decides to do, as data: its shell carries the actions out in order."""
+"""Actions that a worker decides, as data: its shell carries them out in order."""
 
 from typing import Literal
 
@@ -9,7 +9,7 @@ from swarm_tui.protocol.topics import Kind
 
 
 class HeldLease(Struct, frozen=True, kw_only=True):
-    """One attempt at one task that is this worker's. `epoch` is None for one that it claimed without a dispatcher."""
+    """An attempt at a task that is this worker's. `epoch` is None for one that it claimed without a dispatcher."""
 
     task: Task
     attempt: int = 1
@@ -17,10 +17,11 @@ class HeldLease(Struct, frozen=True, kw_only=True):
 
     @property
     def task_id(self) -> str:
+        """Return the task's id."""
         return self.task.task_id
 
     def names(self) -> dict[str, object]:
-        """As heartbeats name it."""
+        """Return it as heartbeats name it."""
         named: dict[str, object] = {"task_id": self.task.task_id, "attempt": self.attempt}
         if self.epoch is not None:
             named["epoch"] = self.epoch
@@ -36,10 +37,11 @@ class Answer(Struct, frozen=True, kw_only=True):
 
     @property
     def key(self) -> tuple[str, int]:
+        """Return (task id, attempt)."""
         return self.body.task_id, self.body.attempt or 0
 
     def names(self) -> dict[str, object]:
-        """As heartbeats name it."""
+        """Return it as heartbeats name it."""
         named: dict[str, object] = {"task_id": self.body.task_id, "attempt": self.body.attempt}
         if self.body.epoch is not None:
             named["epoch"] = self.body.epoch

@@ -1,4 +1,4 @@
-"""Who gives tasks out, and when a change of that is worth telling. Pure; `now` is monotonic seconds."""
+"""The leader as a worker knows it, and when a change is worth telling. Pure; `now` is monotonic seconds."""
 
 from enum import StrEnum
 
@@ -10,7 +10,7 @@ TELL_AFTER = 1.0
 
 
 class Leader(StrEnum):
-    """Who gives tasks out: `unknown` until the retained `dispatcher` had its chance to be heard."""
+    """The giver of tasks: `unknown` until the retained `dispatcher` had its chance to be heard."""
 
     UNKNOWN = "unknown"
     ONLINE = "online"
@@ -26,14 +26,14 @@ _TELL = {
 
 
 def leader_of(body: Dispatcher | None) -> Leader:
-    """What the retained `dispatcher` says; None where it was cleared."""
+    """Read the retained `dispatcher`; None where it was cleared."""
     if body is None:
         return Leader.NONE
     return Leader.ONLINE if body.online else Leader.AWAY
 
 
 class LeaderWatch:
-    """Who leads now, and what of it was told."""
+    """The leader now, and what of it was told."""
 
     def __init__(self) -> None:
         self.now = Leader.UNKNOWN
@@ -41,14 +41,14 @@ class LeaderWatch:
         self._told: Leader | None = None
 
     def turn(self, leader: Leader, now: float) -> Leader:
-        """Somebody else leads, or nobody; who led before."""
+        """Take in that somebody else leads, or nobody. Returns who led before."""
         before, self.now = self.now, leader
         if leader is not before:
             self.tell_at = now + TELL_AFTER
         return before
 
     def lose(self) -> None:
-        """The link is gone: nobody knows who leads, and there is nothing to tell of it."""
+        """Take in that the link is gone: nobody knows who leads, and there is nothing to tell of it."""
         self.now = Leader.UNKNOWN
 
     def tell(self, now: float) -> list[Note]:

@@ -23,7 +23,7 @@ class Unacked:
         self._owed: dict[tuple[str, int], _Owed] = {}
 
     def answers(self) -> list[Answer]:
-        """All that wait for an ack, oldest first."""
+        """Return all that wait for an ack, oldest first."""
         return [entry.answer for entry in self._owed.values()]
 
     def take_over(self, answers: Iterable[Answer]) -> None:
@@ -42,11 +42,11 @@ class Unacked:
         return keys
 
     def holds(self, task_id: str, attempt: int) -> bool:
-        """Whether the answer of this attempt is owed."""
+        """Return whether the answer of this attempt is owed."""
         return (task_id, attempt) in self._owed
 
     def of(self, task_id: str) -> list[Answer]:
-        """What is owed of a task."""
+        """Return what is owed of a task."""
         return [answer for answer in self.answers() if answer.body.task_id == task_id]
 
     def again(self, answers: Iterable[Answer], now: float) -> list[Say]:
@@ -64,5 +64,5 @@ class Unacked:
         return self.again([entry.answer for entry in self._owed.values() if entry.next_at <= now], now)
 
     def wake(self) -> float | None:
-        """When the next is due."""
+        """Return when the next is due; None when none is owed."""
         return min((entry.next_at for entry in self._owed.values()), default=None)

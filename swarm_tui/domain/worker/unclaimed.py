@@ -1,4 +1,4 @@
-"""Tasks without a dispatcher: who is free claims what it hears, and the first claim heard decides."""
+"""Tasks without a dispatcher: a free agent claims what it hears, and the first claim heard decides."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -70,13 +70,13 @@ class Unclaimed:
         return None
 
     def echo(self, task_id: str, mine: bool) -> Task | None:
-        """A claim was heard: the task, when it is won by this worker; it is nobody's to claim any more."""
+        """Hear a claim: nobody may claim that task any more. Returns the task when this worker has won it."""
         claimed = self.pending.pop(task_id, None)
         self.settle(task_id)
         return claimed[0] if mine and claimed is not None else None
 
     def settle(self, task_id: str) -> None:
-        """The task is claimed, ended or in a dispatcher's hands."""
+        """Let go of a task that is claimed, ended or in a dispatcher's hands."""
         self._drop(task_id)
         self.pending.pop(task_id, None)
         self.settled[task_id] = None
@@ -92,7 +92,7 @@ class Unclaimed:
         return gone
 
     def clear(self) -> None:
-        """A dispatcher is there: nothing is anybody's."""
+        """Forget all: a dispatcher is there, and nothing is anybody's."""
         for queue in self._ready.values():
             queue.clear()
         self._later.clear()
@@ -100,7 +100,7 @@ class Unclaimed:
         self.pending.clear()
 
     def wake(self, now: float) -> float | None:
-        """When something changes by itself next."""
+        """Return when something changes by itself next; None when nothing will."""
         times = [since + CLAIM_LIFE for _, since in self.pending.values()]
         times += [entry.ready for entry in self._later.values()]
         return min(times, default=None)

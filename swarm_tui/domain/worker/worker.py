@@ -1,4 +1,4 @@
-"""What a worker does about what it hears: offers, claims, results and acks. Pure; `now` is monotonic seconds."""
+"""A worker's answer to all that it hears: offers, claims, acks. Pure; `now` is monotonic seconds."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
@@ -33,7 +33,7 @@ class Worker:
 
     @property
     def leader(self) -> Leader:
-        """Who gives tasks out."""
+        """The giver of tasks."""
         return self._lead.now
 
     @property
@@ -48,7 +48,7 @@ class Worker:
 
     @property
     def draining(self) -> bool:
-        """Whether it takes no more tasks."""
+        """True when it takes no more tasks."""
         return self.state.draining
 
     @property
@@ -58,7 +58,7 @@ class Worker:
 
     @property
     def claim(self) -> str:
-        """How it knows its own claims: those of an earlier connection are void."""
+        """The mark of its own claims: those of an earlier connection are void."""
         return f"{self.me.incarnation}/{self._links}"
 
     def owe(self, answers: Iterable[Answer]) -> None:
@@ -68,7 +68,7 @@ class Worker:
     # -- the connection
 
     def on_link(self, up: bool, now: float) -> list[Action]:
-        """The connection came up or went down."""
+        """Take in that the connection came up or went down."""
         self.linked = up
         self._links += up
         if up:
@@ -78,20 +78,20 @@ class Worker:
         return [Note(f"{task_id}: the claim is void, the link dropped", "⚠") for task_id in self.unclaimed.void()]
 
     def settled(self, now: float) -> list[Action]:
-        """All that is retained has been heard on this connection."""
+        """Take in that all which is retained has been heard on this connection."""
         if self.leader is not Leader.UNKNOWN or not self.linked:
             return []
         self._lead.turn(Leader.NONE, now)
         return [Listen(), *self._claims(now)]
 
     def tick(self, now: float) -> list[Action]:
-        """Time has passed: repeat what is owed, drop old claims, claim what has become ready."""
+        """Let time pass: repeat what is owed, drop old claims, claim what has become ready."""
         again = self.state.unacked.due(now) if self._may_send() else []
         self.unclaimed.void(now)
         return [*again, *self._lead.tell(now), *self._claims(now)]
 
     def wake(self, now: float) -> float | None:
-        """When `tick` is next worth a call; None when only an event can change something."""
+        """Return when `tick` is next worth a call; None when only an event can change something."""
         times = [self.state.unacked.wake() if self._may_send() else None, self._lead.tell_at]
         if self.leader is Leader.NONE:
             times.append(self.unclaimed.wake(now))
@@ -100,7 +100,7 @@ class Worker:
     # -- what is heard
 
     def on_event(self, event: Event, now: float) -> list[Action]:
-        """A message of the swarm."""
+        """Take in a message of the swarm."""
         body = event.body
         if isinstance(body, Inbox):
             return self._on_inbox(event, body, now)
@@ -209,7 +209,7 @@ class Worker:
     # -- work
 
     def able(self, task: Task) -> bool:
-        """Whether a task that is anybody's may be this worker's now."""
+        """Return whether a task that is anybody's may be this worker's now."""
         if not self._ever_mine(task):
             return False
         if task.assigned_to is not None or task.type in self.me.types:
@@ -222,7 +222,7 @@ class Worker:
         return task.type in self.me.types or task.type in self.me.fallback
 
     def finished(self, task_id: str, answer: Complete | Failed, now: float) -> list[Action]:
-        """The work of a task ended: save the answer, say it, and look for more."""
+        """End the work of a task: save the answer, say it, and look for more."""
         said = self.state.finish(task_id, answer, now)
         return [*said, *self._claims(now)] if said else []
 

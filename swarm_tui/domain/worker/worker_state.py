@@ -1,4 +1,4 @@
-"""What a worker has in hand: the tasks that run, the offers it takes or declines. Pure; `now` is monotonic seconds."""
+"""The work in a worker's hands: tasks that run, offers it takes or declines. Pure; `now` is monotonic seconds."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -16,7 +16,7 @@ _K = TypeVar("_K")
 
 
 class WorkerIdentity(Struct, frozen=True, kw_only=True):
-    """Who the worker is and what it can do. `fallback`: types it does while nobody live has them as its own."""
+    """A worker's name and abilities. `fallback`: types it does while nobody live has them as its own."""
 
     agent_id: str
     role: str
@@ -40,7 +40,7 @@ class WorkerState:
         self._declined: OrderedDict[tuple[str, int, int], None] = OrderedDict()
 
     def offered(self, body: Inbox, now: float) -> list[Action]:
-        """An offer came: begin it, decline it, or say again what became of it."""
+        """Hear an offer: begin it, decline it, or say again what became of it."""
         task, attempt, epoch = body.task, body.attempt or 1, body.epoch or 0
         if task is None:
             return []
@@ -71,7 +71,7 @@ class WorkerState:
         return [*said, Say(Kind.TASK_DECLINED, declined), Note(f"declined {task.task_id}: {why}", "↩")]
 
     def _refusal(self, body: Inbox, task: Task, held: HeldLease | None, earlier: list[Answer]) -> str | None:
-        """Why the offer is not taken."""
+        """Tell why the offer is not taken; None when it is."""
         if body.incarnation not in (None, self.me.incarnation):
             return "offered to an earlier incarnation"
         if (body.epoch or 0) < self.epoch:
@@ -89,7 +89,7 @@ class WorkerState:
         return None
 
     def begin(self, lease: HeldLease) -> list[Action]:
-        """The task is this worker's: save that, say it, run it."""
+        """Make the task this worker's: save that, say it, run it."""
         self.running[lease.task_id] = lease
         saved = Save(what="offer", task_id=lease.task_id, attempt=lease.attempt, epoch=lease.epoch)
         return [saved, self._started(lease), Run(lease)]
@@ -100,7 +100,7 @@ class WorkerState:
         return Say(Kind.TASK_STARTED, body, linger=True)
 
     def finish(self, task_id: str, answer: Complete | Failed, now: float) -> list[Action]:
-        """The work of a task ended: save the answer and say it. Empty for a task that is not in hand."""
+        """End the work of a task: save the answer and say it. Empty for a task that is not in hand."""
         lease = self.running.pop(task_id, None)
         if lease is None:
             return []
@@ -115,12 +115,12 @@ class WorkerState:
         return [saved, Say(kind, answer, said.message_id)]
 
     def acknowledged(self, task_id: str, attempt: int | None) -> list[Action]:
-        """The dispatcher has the answer: it is owed no more."""
+        """Take in that the dispatcher has the answer: it is owed no more."""
         keys = self.unacked.acknowledged(task_id, attempt)
         return [Save(what="done", task_id=task, attempt=of) for task, of in keys]
 
     def adopted(self, body: Inbox) -> list[Action]:
-        """A dispatcher that came takes over a task that was claimed without one: it has another fence from now on."""
+        """Let a dispatcher that came take over a task that was claimed without one, under another fence."""
         lease = self.running[body.task_id or ""]
         if lease.epoch is not None or body.epoch is None:
             return []

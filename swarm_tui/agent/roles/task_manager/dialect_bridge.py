@@ -73,7 +73,7 @@ class DialectBridge:
         return heard
 
     def refused(self, said: Rejected) -> str | None:
-        """Count it; the line for the log, when it is the first of its topic and reason, or one of very many."""
+        """Count it. Returns a line for the log when it is the first of its topic and reason, or one of very many."""
         if len(self._refused) >= MAX_REFUSED:
             self._refused.clear()
         self._refused[said.topic, said.reason] += 1
@@ -83,7 +83,7 @@ class DialectBridge:
         return f"refused {times} on {said.topic}: {said.reason}: {said.first}"
 
     def outgoing(self, message: Outgoing) -> Outgoing | None:
-        """The message as its reader understands it; None for an order that these agents do not know."""
+        """Return the message as its reader understands it; None for an order that these agents do not know."""
         agent_id = self._inboxes.get(message.topic)
         if agent_id is None:
             return message

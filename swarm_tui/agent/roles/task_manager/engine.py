@@ -53,7 +53,7 @@ class Clocks(Struct, frozen=True):
 
 
 class Engine:
-    """One dispatcher's state and journal. What it is to say it returns, written down first. Used by one thread."""
+    """A dispatcher's state and journal; it returns what is to be said, written down first. Used by one thread."""
 
     def __init__(
         self,
@@ -219,7 +219,7 @@ class Engine:
         return bool(self._sent) and now - self._forgot >= LAZY_SENT
 
     def wait(self, limit: float = 1.0) -> float:
-        """How long the shell may wait for the next event, in seconds."""
+        """Return the seconds that the shell may wait for the next event, at most `limit`."""
         now = self._clocks.monotonic()
         if self._write_by is not None:
             limit = min(limit, self._write_by - now)

@@ -48,7 +48,7 @@ class TaskManager:
 
     @property
     def leading(self) -> bool:
-        """Whether it gives tasks away."""
+        """True while it gives tasks away."""
         return self.shell is not None and self.shell.leading
 
     @property
@@ -63,7 +63,7 @@ class TaskManager:
         self._thread.start()
 
     def on_event(self, event: Event | Rejected) -> None:
-        """Who leads: a rival takes our own connection's client id, so that only the agent's hears of it."""
+        """Hear who leads: a rival takes our own connection's client id, so that only the agent's hears of it."""
         if isinstance(event, Event) and event.kind is Kind.DISPATCHER:
             self._put(event)
 

@@ -45,7 +45,7 @@ Inbound = Event | Rejected | Link
 
 
 class DispatcherShell:
-    """One dispatcher between its first look and its farewell.
+    """A dispatcher between its first look and its farewell.
 
     Every method is called by one thread at a time. `leave` is called with why another leads,
     `complain` with why nothing is dispatched now (empty: it is again). What the journal raises comes through.
@@ -85,7 +85,7 @@ class DispatcherShell:
 
     @property
     def leading(self) -> bool:
-        """Whether it gives tasks away, or would if it were not in doubt."""
+        """True while it gives tasks away, or would if it were not in doubt."""
         return self.leadership.phase is Phase.LEADING
 
     def begin(self) -> None:

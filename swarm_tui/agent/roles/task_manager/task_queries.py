@@ -24,7 +24,7 @@ _SMALL = 0.02
 
 
 def answers(event: Event, query: Query, journal: Journal, me: str) -> Iterator[Reply]:
-    """The replies to `tasks` and `task`; nothing for a query that is another's. Raises sqlite3.Error."""
+    """Yield the replies to `tasks` and `task`; nothing for a query that is another's. Raises sqlite3.Error."""
     if query.query == "tasks":
         rows = _list(query.args, journal)
     elif query.query == "task":

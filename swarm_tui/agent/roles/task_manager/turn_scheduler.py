@@ -1,4 +1,4 @@
-"""Whose turn it is: the dispatcher's work is done on its bus's thread, and on its own when that one has no turns."""
+"""The dispatcher's turns: its work is done on its bus's thread, and on its own when that one has no turns."""
 
 import threading
 from collections.abc import Callable
@@ -26,7 +26,7 @@ class TurnScheduler:
         self._bus_thread = 0
 
     def run(self) -> None:
-        """Until there is no more to do; on the dispatcher's own thread. Raises what `work` raised."""
+        """Work until there is no more to do, on the dispatcher's own thread. Raises what `work` raised."""
         shared = self._bus.on_turn(self._turn)
         while not self._over:
             with self._mine:
@@ -43,7 +43,7 @@ class TurnScheduler:
             raise self._failure
 
     def nudge(self, *, surely: bool = False) -> None:
-        """There is something to do: unless it is `surely` needed, nothing on the bus's thread, whose turn comes."""
+        """Wake the dispatcher; on the bus's thread, whose turn comes anyway, only when it is `surely` needed."""
         if surely or threading.get_ident() != self._bus_thread:
             self._nudge.set()
 
