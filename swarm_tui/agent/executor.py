@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from swarm_tui.agent.handlers import registry
 from swarm_tui.agent.handlers.base import Context, HandlerError
+from swarm_tui.agent.handlers.output import as_shown
 from swarm_tui.agent.process_groups import ProcessGroups, signal_group, start_time
 from swarm_tui.agent.running_attempt import RunningAttempt, fence
 from swarm_tui.config.model import RunSpec
@@ -206,9 +207,9 @@ def _outcome(work: "asyncio.Task[dict[str, Any]]", attempt: RunningAttempt) -> O
 
 
 def _words(error: BaseException) -> str:
-    """Return what the error says; its type where that itself fails."""
+    """Return what the error says, as a person reads it; its type where that itself fails."""
     try:
-        return str(error)
+        return as_shown(str(error))
     except Exception:  # noqa: BLE001 - the words are a handler's own code, and its task must end
         return type(error).__name__
 

@@ -14,7 +14,7 @@ from typing import Any
 from msgspec import Struct
 
 from swarm_tui.agent.handlers.base import Context, HandlerError, MissingToolError
-from swarm_tui.agent.handlers.output import Capped, Lines
+from swarm_tui.agent.handlers.output import Capped, Lines, quoted
 
 #: Bytes kept of each of stdout and stderr: the first half and the last.
 OUTPUT_LIMIT = 1_000_000
@@ -59,8 +59,7 @@ class Completed(Struct, frozen=True, kw_only=True):
     @property
     def tail(self) -> str:
         """The last lines of what it said, stderr first: what an error message quotes."""
-        text = (self.stderr.strip() or self.stdout.strip())[-2000:]
-        return "\n".join(text.splitlines()[-12:])
+        return quoted(self.stderr) or quoted(self.stdout)
 
 
 def allowed_environment(extra: Sequence[str] = ()) -> dict[str, str]:
