@@ -8,13 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
+import msgspec
 from msgspec import Struct
 
 from swarm_tui.agent.handlers import registry
 from swarm_tui.agent.handlers.base import Context, HandlerError
-from swarm_tui.agent.handlers.output import as_shown
-from swarm_tui.agent.process_groups import ProcessGroups, signal_group, start_time
+from swarm_tui.agent.process_groups import signal_group
 from swarm_tui.agent.running_attempt import RunningAttempt, fence
+from swarm_tui.agent.task_processes import TaskProcesses
 from swarm_tui.config.model import RunSpec
 from swarm_tui.config.urls import shown_url
 
@@ -64,13 +65,16 @@ class Executor:
         self._workdir, self._state_dir = Path(spec.workdir), Path(spec.state_dir)
         self._broker_url = shown_url(spec.broker.url)
         self._reports = reports
-        self._groups = ProcessGroups()
         self._running: dict[str, _Running] = {}
+        self._processes = TaskProcesses(
+            spec.state_dir, spec.agent_id, lambda: [running.attempt for running in list(self._running.values())]
+        )
 
     def start(self, attempt: RunningAttempt) -> None:
         """Begin the work of an attempt."""
         loop = asyncio.get_running_loop()
         cancel = asyncio.Event()
+        attempt.environment.prepare = self._processes.prepare
         running = self._running[attempt.task_id] = _Running(
             attempt=attempt,
             cancel=cancel,
@@ -89,7 +93,7 @@ class Executor:
 
     def close(self) -> None:
         """No more work: end every process that is left."""
-        self._groups.close()
+        self._processes.close()
 
     async def _work(self, attempt: RunningAttempt, cancel: asyncio.Event, now: float) -> dict[str, Any]:
         handler = registry.load(attempt.lease.task.type, attempt.handler)
@@ -132,8 +136,7 @@ class Executor:
         del self._running[attempt.task_id]
         running.timer.cancel()
         try:
-            for pid in list(attempt.groups):
-                self._end_group(attempt, pid)
+            outcome = self._end_processes(attempt, outcome)
             with contextlib.suppress(OSError):
                 attempt.environment.remove()
         finally:
@@ -167,19 +170,28 @@ class Executor:
         )
 
     def _spawned(self, attempt: RunningAttempt, pid: int) -> None:
-        started = start_time(pid)
-        attempt.groups[pid] = started
+        started = self._processes.began(attempt, pid)
         attempt.last_sign = time.monotonic()
-        self._groups.watch(pid)
         self._reports.group(attempt, pid, started)
         if attempt.stop_cause is not None:
             signal_group(pid, signal.SIGTERM)
 
-    def _end_group(self, attempt: RunningAttempt, pid: int) -> None:
-        signal_group(pid, signal.SIGKILL)
-        attempt.groups.pop(pid, None)
-        self._groups.release(pid)
-        self._reports.group_gone(pid)
+    def _end_processes(self, attempt: RunningAttempt, outcome: Outcome) -> Outcome:
+        """End what the attempt left running, or keep it where the layout says so and the task ended well.
+
+        Returns the outcome; its result then names what was kept, as `kept`: `{"pid", "command"}` of each.
+        """
+        kept = self._processes.end(attempt, keep=attempt.keeps_children and outcome.error is None)
+        for pid in attempt.groups:
+            self._reports.group_gone(pid)
+        if not kept:
+            return outcome
+        for info in kept:
+            self._reports.log(attempt, f"keeps process {info.pid}: {info.command}")
+        if not isinstance(outcome.result, dict):
+            return outcome
+        named = [{"pid": info.pid, "command": info.command[:200]} for info in kept]
+        return msgspec.structs.replace(outcome, result={**outcome.result, "kept": named})
 
 
 async def _ends(work: "asyncio.Task[Any]", patience: float) -> bool:
@@ -207,9 +219,9 @@ def _outcome(work: "asyncio.Task[dict[str, Any]]", attempt: RunningAttempt) -> O
 
 
 def _words(error: BaseException) -> str:
-    """Return what the error says, as a person reads it; its type where that itself fails."""
+    """Return what the error says; its type where that itself fails."""
     try:
-        return as_shown(str(error))
+        return str(error)
     except Exception:  # noqa: BLE001 - the words are a handler's own code, and its task must end
         return type(error).__name__
 

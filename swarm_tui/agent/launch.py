@@ -13,6 +13,7 @@ from pathlib import Path
 from swarm_tui.agent.lock import HeldError, take
 from swarm_tui.config.environment import apply_environment
 from swarm_tui.config.paths import StateDir
+from swarm_tui.processes import marks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ def environment_of(spec: "Mapping[str, Any]") -> dict[str, str]:
         "OPENCTO_SWARM": own_swarm(spec),
         "MQTT_BROKER": _broker(spec),
         "SWARM_AGENT_ID": spec["agent_id"],
+        marks.VARIABLE: marks.mark(spec["state_dir"], spec["agent_id"], marks.PROGRAM),
     }
     if spec["broker"]["username"] is not None:
         told["MQTT_USERNAME"] = spec["broker"]["username"]

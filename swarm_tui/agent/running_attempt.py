@@ -3,7 +3,8 @@
 import hashlib
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 
 import msgspec
@@ -11,8 +12,11 @@ import msgspec
 from swarm_tui.config.files import write_private
 from swarm_tui.config.model import HandlerSpec, RunSpec
 from swarm_tui.domain.worker.actions import HeldLease
+from swarm_tui.processes import marks
 
 DEFAULT_TIMEOUT = 900.0
+#: The clock by which the kernel tells when a process started, where there is one.
+_BOOT_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 _TRACE = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -31,6 +35,11 @@ class RunningAttempt:
         self.progress: tuple[float, str] | None = None
         self.stop_cause: str | None = None
         self.environment = TaskEnvironment(lease, spec)
+
+    @property
+    def keeps_children(self) -> bool:
+        """Return whether what its programs leave behind may live on."""
+        return self.handler.children == "keep"
 
     @property
     def task_id(self) -> str:
@@ -76,6 +85,10 @@ class TaskEnvironment(Mapping[str, str]):
         self._spec = spec
         self._values: dict[str, str] = {}
         self._written: Path | None = None
+        self.given_at: float | None = None
+        """When a process first got it, seconds since boot; None while none did."""
+        self.prepare: Callable[[], None] = lambda: None
+        """Called before the first process gets it."""
 
     def __getitem__(self, name: str) -> str:
         values = self._made()
@@ -91,6 +104,11 @@ class TaskEnvironment(Mapping[str, str]):
     def __len__(self) -> int:
         return len(self._made())
 
+    @cached_property
+    def token(self) -> str:
+        """What stands for the attempt in the mark of its processes."""
+        return attempt_token(self._lease.task_id, self._lease.attempt, self._lease.epoch)
+
     def json(self) -> bytes:
         """The task as processes read it: its id, type, payload and what else its publisher said."""
         task = msgspec.to_builtins(self._lease.task)
@@ -104,6 +122,8 @@ class TaskEnvironment(Mapping[str, str]):
     def _made(self) -> dict[str, str]:
         """The variables; most attempts start no process and never need them."""
         if not self._values:
+            self.given_at = time.clock_gettime(_BOOT_CLOCK)
+            self.prepare()
             task, spec = self._lease.task, self._spec
             name = hashlib.sha256(f"{task.task_id} {self._lease.attempt}".encode()).hexdigest()[:16]
             self._values = {
@@ -116,8 +136,19 @@ class TaskEnvironment(Mapping[str, str]):
                 "SWARM_AGENT_ID": spec.agent_id,
                 "SWARM_NAME": spec.swarm,
                 "TRACEPARENT": trace_parent(self._lease),
+                marks.VARIABLE: marks.mark(
+                    spec.state_dir,
+                    spec.agent_id,
+                    self.token,
+                    keep=handler_spec(spec, task.type).children == "keep",
+                ),
             }
         return self._values
+
+
+def attempt_token(task_id: str, attempt: int, epoch: int | None) -> str:
+    """Return 16 hex digits that stand for an attempt in the mark of its processes."""
+    return hashlib.sha256(f"{task_id} {attempt} {epoch}".encode()).hexdigest()[:16]
 
 
 def fence(lease: HeldLease) -> str:

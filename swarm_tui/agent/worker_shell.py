@@ -14,7 +14,7 @@ from swarm_tui.agent.handler_thread import HandlerThread
 from swarm_tui.agent.large_results import fitted
 from swarm_tui.agent.presence_messages import fallback_of
 from swarm_tui.agent.process_groups import end_left_behind
-from swarm_tui.agent.running_attempt import RunningAttempt
+from swarm_tui.agent.running_attempt import RunningAttempt, attempt_token
 from swarm_tui.agent.worker_journal import Left, WorkerJournal
 from swarm_tui.client.ids import new_id
 from swarm_tui.config.model import RunSpec
@@ -22,6 +22,7 @@ from swarm_tui.config.paths import StateDir
 from swarm_tui.domain.outcome import outcome, verdict_failed
 from swarm_tui.domain.worker import Worker, WorkerIdentity
 from swarm_tui.domain.worker.actions import Action, Answer, Beat, HeldLease, Ignore, Listen, Note, Run, Save, Say, Stop
+from swarm_tui.processes.marks import end_marked
 from swarm_tui.protocol.bodies import BODY, Complete, ErrorInfo, Failed, Heartbeat, Progress
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.topics import Kind, topic
@@ -89,14 +90,26 @@ class WorkerShell:
     def open(self) -> None:
         """Read what a predecessor left, and end what it left running. Raises OSError."""
         left = self._journal.open()
-        ended = sum(end_left_behind(entry.pid, entry.started) for entry in left.groups)
-        if ended:
-            self._reporter.note(f"ended {ended} process groups that a predecessor left", "⚠")
+        self._end_left_running(left)
         with self._lock:
             self.core.owe(left.owed)
             self._held = self._holds()
             self._report_interrupted(left)
             self._journal.forget(left.groups + left.unfinished)
+
+    def _end_left_running(self, left: Left) -> None:
+        """End what a predecessor had running: the groups it wrote down, and what left them, by its mark."""
+        ended = sum(end_left_behind(entry.pid, entry.started) for entry in left.groups)
+        if ended:
+            self._reporter.note(f"ended {ended} process groups that a predecessor left", "⚠")
+        if left.groups or left.unfinished:
+            cut_off = {attempt_token(entry.task_id, entry.attempt, entry.epoch) for entry in left.unfinished}
+            mine = self._spec.agent_id
+            more = end_marked(
+                self._spec.state_dir, lambda one: one.agent_id == mine and (not one.keep or one.token in cut_off)
+            )
+            if more:
+                self._reporter.note(f"ended {more} processes that a predecessor left", "⚠")
 
     def on_link(self, up: bool) -> None:
         with self._lock:

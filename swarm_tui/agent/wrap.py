@@ -6,6 +6,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from swarm_tui.agent.console import Console
@@ -14,7 +15,12 @@ from swarm_tui.agent.runtime import AgentRuntime
 from swarm_tui.bus.mqtt import MqttBus
 from swarm_tui.config.errors import ConfigError
 from swarm_tui.config.spec import read_spec
+from swarm_tui.processes.descendants import dying_with_us
+from swarm_tui.processes.marks import PROGRAM, end_marked
 from swarm_tui.protocol.names import client_id
+
+#: Seconds that the program has to end by itself when the agent leaves.
+_TERM_WAIT = 10.0
 
 
 def wrapped(path: Path, command: Sequence[str]) -> int:
@@ -44,6 +50,10 @@ def wrapped(path: Path, command: Sequence[str]) -> int:
     if child.poll() is None:
         child.terminate()
     agent.close()
+    with suppress(subprocess.TimeoutExpired):
+        child.wait(_TERM_WAIT)
+    # What it started in sessions of their own has nobody any more.
+    end_marked(spec.state_dir, lambda one: (one.agent_id, one.token) == (spec.agent_id, PROGRAM))
     console.close()
     return agent.reporter.exit_code
 
@@ -53,5 +63,4 @@ def _dying_with_us(command: Sequence[str]) -> list[str]:
     program = shutil.which(command[0])
     if program is None:
         raise FileNotFoundError(command[0])
-    setpriv = shutil.which("setpriv")
-    return [*([setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []), program, *command[1:]]
+    return dying_with_us([program, *command[1:]], "TERM")

@@ -51,6 +51,9 @@ class HandlerSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     timeout: float | None = None
     max_attempts: int | None = None
     idempotent: bool | None = None
+    children: Literal["end", "keep"] = "end"
+    """`keep`: processes that its programs leave behind live on when the task has ended well, a server that it started
+    for one; the result names them."""
     options: dict[str, Any] = {}
     templates: dict[str, dict[str, Any]] = {}
     """Named payloads that the publish form offers."""

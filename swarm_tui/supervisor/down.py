@@ -23,7 +23,7 @@ from swarm_tui.supervisor.plan import (
     request_down,
     save_plan,
 )
-from swarm_tui.supervisor.stray_processes import end_orphans
+from swarm_tui.supervisor.stray_processes import end_left_behind, end_orphans
 from swarm_tui.supervisor.supervisor_pane import ensure_supervisor_pane
 from swarm_tui.tmux.errors import NoServerError, TmuxError
 from swarm_tui.tmux.panes import Pane
@@ -62,6 +62,7 @@ def bring_down(swarm: str, *, now: bool, purge: bool, say: Say, waits: Callable[
         _await_end(state, tmux, plan, waits)
     _sweep(tmux, plan)
     end_orphans(plan, state)
+    end_left_behind(state)
     _forget(swarm, state, purge=purge)
     return was_there
 

@@ -4,6 +4,7 @@ import signal
 import time
 
 from swarm_tui.config.paths import StateDir
+from swarm_tui.processes.marks import end_marked
 from swarm_tui.supervisor import locks, processes, state_file
 from swarm_tui.supervisor.loop import Call
 from swarm_tui.supervisor.plan import Plan
@@ -78,6 +79,15 @@ def find_orphans(plan: Plan, state: StateDir) -> list[tuple[int, float]]:
         if unit is not None and unit.pid and unit.start_time and processes.is_alive(unit.pid, unit.start_time):
             found[unit.pid] = unit.start_time
     return list(found.items())
+
+
+def end_left_behind(state: StateDir) -> int:
+    """Kill what tasks and programs of ended agents left in sessions of their own; return how many there were.
+
+    What a handler may keep stays, and so does what an agent that lives on works with.
+    """
+    root = str(state.root.absolute())
+    return end_marked(root, lambda one: not one.keep and not locks.is_held(state.lock(one.agent_id)))
 
 
 def end_orphans(plan: Plan, state: StateDir) -> int:

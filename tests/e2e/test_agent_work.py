@@ -219,8 +219,9 @@ def test_a_successor_ends_what_its_predecessor_left(land: Ground, ear: Ear) -> N
     agent, life = leading(land, ear, handlers=shell("setpriv --pdeathsig clear sh -c 'echo $$ > pid; exec sleep 600'"))
     ear.offer("worker-1", Task(task_id="t1", type="job"), incarnation=life)
     pid = pids_in(land.workdir / "pid", 1)[0]
+    guards = f"{state_dir(SWARM).root} worker-1"
     guardians = until(
-        lambda: [child for child in _children(agent.pid) if child != pid and "read -r" in _cmdline(child)],
+        lambda: [other for other in _pids() if guards in _cmdline(other) and "read -r" in _cmdline(other)],
         what="the guardian of the group",
     )
     for guardian in guardians:
@@ -249,7 +250,7 @@ print(json.dumps({"result": {"names": sorted(names), "task": task["task_id"], "s
     assert result == {
         "names": [
             *("SWARM_AGENT_ID", "SWARM_ATTEMPT", "SWARM_FENCE", "SWARM_IDEMPOTENCY_KEY", "SWARM_NAME"),
-            *("SWARM_TASK_FILE", "SWARM_TASK_ID", "SWARM_TASK_TYPE", "TRACEPARENT"),
+            *("SWARM_TASK_FILE", "SWARM_TASK_ID", "SWARM_TASK_MARK", "SWARM_TASK_TYPE", "TRACEPARENT"),
         ],
         "task": "t1",
         "same": {"a": 1},
@@ -302,17 +303,8 @@ def test_a_cancel_without_a_dispatcher(land: Ground, ear: Ear) -> None:
     assert ear.wait(Kind.TASK_FAILED, task_id="t1").payload["cause"] == "cancelled"
 
 
-def _children(pid: int) -> list[int]:
-    found = []
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            try:
-                with open(f"/proc/{name}/stat") as file:
-                    if int(file.read().rpartition(")")[2].split()[1]) == pid:
-                        found.append(int(name))
-            except OSError:
-                continue
-    return found
+def _pids() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
 
 
 def _cmdline(pid: int) -> str:

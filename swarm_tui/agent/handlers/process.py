@@ -14,7 +14,8 @@ from typing import Any
 from msgspec import Struct
 
 from swarm_tui.agent.handlers.base import Context, HandlerError, MissingToolError
-from swarm_tui.agent.handlers.output import Capped, Lines, quoted
+from swarm_tui.agent.handlers.output import Capped, Lines
+from swarm_tui.processes.descendants import dying_with_us
 
 #: Bytes kept of each of stdout and stderr: the first half and the last.
 OUTPUT_LIMIT = 1_000_000
@@ -59,7 +60,8 @@ class Completed(Struct, frozen=True, kw_only=True):
     @property
     def tail(self) -> str:
         """The last lines of what it said, stderr first: what an error message quotes."""
-        return quoted(self.stderr) or quoted(self.stdout)
+        text = (self.stderr.strip() or self.stdout.strip())[-2000:]
+        return "\n".join(text.splitlines()[-12:])
 
 
 def allowed_environment(extra: Sequence[str] = ()) -> dict[str, str]:
@@ -131,7 +133,7 @@ async def run_process(
     try:
         transport, program = await loop.subprocess_exec(
             lambda: _Program(limit, Lines(on_line) if on_line else None),
-            *_dying_with_us([path, *argv[1:]]),
+            *dying_with_us([path, *argv[1:]]),
             cwd=folder,
             env=environment,
             stdin=asyncio.subprocess.PIPE if stdin is not None else asyncio.subprocess.DEVNULL,
@@ -152,7 +154,9 @@ async def run_process(
         # Something the program left behind may hold the pipes open: it goes with it.
         await asyncio.wait({program.closed}, timeout=LINGER)
     finally:
-        _signal_group(pid, signal.SIGKILL)
+        # What it leaves behind and the layout keeps is the runtime's to end, should the task fail.
+        if not program.ended.done() or context.spec.children != "keep":
+            _signal_group(pid, signal.SIGKILL)
         await asyncio.wait({program.ended, program.closed}, timeout=LINGER)
         transport.close()
     program.finish()
@@ -182,12 +186,6 @@ def _find(name: str, environment: Mapping[str, str], folder: Path, install: str)
     if found is None:
         raise MissingToolError(name, install or f"command -v {name}")
     return found
-
-
-def _dying_with_us(argv: list[str]) -> list[str]:
-    """`argv`, such that the kernel kills it when the agent dies; without setpriv the agent's successor does."""
-    setpriv = shutil.which("setpriv")
-    return [setpriv, "--pdeathsig", "KILL", "--", *argv] if setpriv else argv
 
 
 async def _wait(

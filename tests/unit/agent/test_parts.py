@@ -285,8 +285,9 @@ def test_the_guardian_ends_what_its_agent_leaves(tmp_path: Path) -> None:
     code = (
         "import subprocess, sys, time\n"
         "from swarm_tui.agent.process_groups import ProcessGroups\n"
-        "g = ProcessGroups(); kids = [subprocess.Popen(['sleep', '60'], start_new_session=True) for _ in range(3)]\n"
-        "for kid in kids: g.watch(kid.pid)\n"
+        "g = ProcessGroups('/s', 'w')\n"
+        "kids = [subprocess.Popen(['sleep', '60'], start_new_session=True) for _ in range(3)]\n"
+        "for kid in kids: g.watch(kid.pid, 'a1')\n"
         "g.release(kids[2].pid); print(*[kid.pid for kid in kids], flush=True); time.sleep(60)\n"
     )
     agent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
@@ -301,9 +302,9 @@ def test_the_guardian_ends_what_its_agent_leaves(tmp_path: Path) -> None:
 
 
 def test_a_guardian_that_is_not_needed_leaves_in_peace() -> None:
-    groups = ProcessGroups()
+    groups = ProcessGroups("/s", "w")
     child = subprocess.Popen(["sleep", "60"], start_new_session=True)
-    groups.watch(child.pid)
+    groups.watch(child.pid, "a1")
     groups.close()
     assert child.poll() is None
     child.kill()
