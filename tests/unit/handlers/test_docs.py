@@ -163,3 +163,9 @@ def test_source_is_decoded_as_python_does(bench):
     result = bench.run(Generate(), "documentation.generate")
     assert result["findings"] == []
     assert "Café." in (bench.workdir / "docs/api.md").read_text()
+
+
+def test_nothing_to_document_is_no_pass(bench):
+    bench.write("README.md", "# App\n")
+    result = bench.run(Generate(), "documentation.generate")
+    assert (result["verdict"], result["summary"]) == ("unknown", "no Python source to document, 0 broken links")

@@ -75,9 +75,12 @@ def _result(
     missing = [finding for module in modules for finding in module.findings if finding.code == "undocumented"]
     coverage = round(100 * (total - len(missing)) / total, 1) if total else 100.0
     findings = ordered([*links, *(finding for module in modules for finding in module.findings)])
-    passed = coverage >= payload.threshold and not links
+    failed = coverage < payload.threshold or bool(links)
+    # Where there is nothing to document, nobody can say that it is.
+    verdict = "failed" if failed else "passed" if modules else "unknown"
+    documented = f"{coverage:g}% of {total} documented" if modules else "no Python source to document"
     return {
-        "verdict": "passed" if passed else "failed",
+        "verdict": verdict,
         "output": output,
         "coverage": coverage,
         "threshold": payload.threshold,
@@ -86,7 +89,7 @@ def _result(
         "modules": len(modules),
         "broken_links": len(links),
         "findings": rows(findings),
-        "summary": f"{coverage:g}% of {total} documented, {len(links)} broken links",
+        "summary": f"{documented}, {len(links)} broken links",
         "model": model,
     }
 
