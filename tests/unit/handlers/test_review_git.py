@@ -170,7 +170,7 @@ def test_what_is_not_read_is_named(bench):
         assert "link.py: a symbolic link to kept.py" in said
         assert result["deleted"] == ["gone.py"]
         assert (result["lines_removed"], result["files"]) == (5, 5)
-        assert comments(result) == {("out.py", 0, "link-outside")}
+        assert comments(result) == {("out.py", 0, "link-outside"), ("hidden.py", 0, "hidden")}
         assert "4 not read" in result["summary"]
 
 

@@ -5,12 +5,14 @@ import stat
 
 import pytest
 
+from swarm_tui.agent.handlers import registry
 from swarm_tui.agent.handlers.base import HandlerError
 from swarm_tui.agent.handlers.models.client import Answer
 from swarm_tui.agent.handlers.review import languages
 from swarm_tui.agent.handlers.review.model import parse
 from swarm_tui.agent.handlers.review.review import Review
 from swarm_tui.agent.handlers.review.syntax import syntax_error, without_comments
+from swarm_tui.config.model import HandlerSpec
 
 LLM = {"llm": {"model": "m", "base_url": "http://127.0.0.1:9/v1"}}
 
@@ -243,7 +245,7 @@ def test_a_tool_that_breaks_is_named(project):
     project.commit()
     project.write("a.cfg", "x\n")
     check = {"name": "mine", "language": "cfg", "files": ["*.cfg"], "command": [f"{project.workdir}/lint", "{file}"]}
-    result = review(project, options={"checks": [{**check, "finding": "^$"}]})
+    result = review(project, options={"checks": [{**check, "finding": "^(?P<line>)(?P<message>)$"}]})
     assert result["unchecked"] == ["a.cfg: mine did not answer: exit status 3: no licence"]
 
 
@@ -301,3 +303,25 @@ def test_what_no_parser_can_take():
     assert syntax_error("x.json", b"[" * 200_000) is not None
     assert syntax_error("x.py", b"(" * 9000) is not None
     assert syntax_error("x.toml", b"a = " + b"[" * 9000) is not None
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ({"finding": "("}, "`finding` is no pattern"),
+        ({"command": ["lint"]}, "names neither {file} nor {files}"),
+        ({"finding": "x"}, "names no group `line`"),
+        ({"nonsense": 1}, "unknown field"),
+    ],
+)
+def test_a_layouts_check_that_cannot_be_used_is_refused(row, words):
+    check = {
+        "name": "mine",
+        "language": "cfg",
+        "files": ["*.cfg"],
+        "command": ["lint", "{file}"],
+        "finding": r"(?P<line>\d+): (?P<message>.+)",
+    }
+    assert registry.check_options("code.review", HandlerSpec(options={"checks": [check]})) is None
+    said = registry.check_options("code.review", HandlerSpec(options={"checks": [{**check, **row}]}))
+    assert words in said

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from swarm_tui.agent.handlers.base import HandlerError
+from swarm_tui.agent.handlers.testing.coverage import Coverage
 from swarm_tui.agent.handlers.testing.report import Tap, place_in, progress_of, read_junit
 from swarm_tui.agent.handlers.testing.run import Run
 
@@ -290,3 +291,27 @@ def test_another_tools_arguments_and_missing_tools(bench, monkeypatch):
     bench.write("package.json", "{}")
     with pytest.raises(HandlerError, match="has no `test` script"):
         run(bench, {"runner": "npm"})
+
+
+def test_a_run_that_crashes_keeps_what_had_come(bench):
+    bench.write("test_it.py", "import os\n\n\ndef test_a():\n    assert 0\n\n\ndef test_b():\n    os.abort()\n")
+    with pytest.raises(HandlerError) as caught:
+        run(bench)
+    assert (caught.value.result["verdict"], caught.value.result["failed"]) == ("failed", 1)
+
+
+@have("npm")
+def test_what_was_not_installed_is_said(bench):
+    bench.write("package.json", '{"scripts": {"test": "mocha"}, "devDependencies": {"mocha": "*"}}')
+    result = run(bench)
+    assert (result["verdict"], "run `npm ci` first" in result["message"]) == ("failed", True)
+
+
+def test_coverage_is_told_by_names_in_the_workdir(bench):
+    pytest.importorskip("pytest_cov")
+    bench.write("shop/pyproject.toml", "")
+    bench.write("shop/pkg.py", "def used():\n    return 1\n")
+    bench.write("shop/test_pkg.py", "import pkg\n\n\ndef test_used():\n    assert pkg.used() == 1\n")
+    payload = {"path": "shop", "source": "shop"}
+    result = bench.run(Coverage(), "testing.coverage", payload, options={"python": sys.executable})
+    assert {"file": "shop/pkg.py", "coverage": 100.0} in result["files"]

@@ -116,7 +116,7 @@ def _broken(repo: Path, name: str) -> list[Finding]:
 
 
 def _is_ours(target: Path) -> bool:
-    """Whether it is not there, or a page that this handler wrote: any other is somebody's work."""
+    """Return whether it is not there, or a page that this handler wrote: any other is somebody's work."""
     try:
         with target.open("rb") as file:
             return file.read(len(MARK)) == MARK.encode()

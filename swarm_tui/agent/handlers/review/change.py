@@ -22,6 +22,13 @@ MAX_BYTES = 1_000_000
 #: Files that say how ruff is to judge.
 RUFF_CONFIGS = frozenset({"pyproject.toml", "ruff.toml", ".ruff.toml"})
 WORKING_TREE = "working tree"
+#: Suffixes of what people write as code.
+CODE = frozenset(
+    {
+        *("c", "cc", "cpp", "go", "h", "java", "js", "jsx", "kt", "php", "py", "rb", "rs", "sh", "sql", "swift", "ts"),
+        "tsx",
+    }
+)
 _DIFF = (
     *("diff", "--no-ext-diff", "--no-textconv", "--no-color", "--src-prefix=a/", "--dst-prefix=b/", "-M"),
     *("--inter-hunk-context=0", "--ignore-submodules=dirty", f"-O{os.devnull}", "--relative"),
@@ -148,7 +155,13 @@ def _take(change: Change, file: FileChange, after: bytes | None, before: bytes |
     elif b"\0" in after:
         change.skipped.append(f"{readable(file.path)}: binary")
     elif file.hidden and not new:
-        change.skipped.append(f"{readable(file.path)}: an attribute of git's (`-diff`, `binary`) hides its lines")
+        why = "an attribute of git's (`-diff`, `binary`) hides its lines"
+        change.skipped.append(f"{readable(file.path)}: {why}")
+        if file.path.rpartition(".")[2] in CODE:
+            message = f"{why}: nothing and nobody reviewed them"
+            change.findings.append(
+                Finding(file=file.path, line=0, severity="warning", code="hidden", message=message, tool="review")
+            )
     else:
         if new:
             file.added = diff.whole(file.path, decoded(file.path, after)).added

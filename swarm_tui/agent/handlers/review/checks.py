@@ -10,13 +10,13 @@ from msgspec import Struct
 
 from swarm_tui.agent.handlers.files import decoded
 from swarm_tui.agent.handlers.findings import Finding, Severity
+from swarm_tui.agent.handlers.review.change import CODE
 from swarm_tui.agent.handlers.review.diff import FileChange
 from swarm_tui.agent.handlers.review.syntax import parse_python, syntax_error
 
 _DEBT = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b[:( ]?(.*)")
 _COMMENT = re.compile(r"(?:#|//|/\*|--|<!--|;)(.*)")
 _CONFLICT = re.compile(r"^(<{7} |>{7} |\|{7} )")
-_CODE = {"c", "cc", "cpp", "go", "h", "java", "js", "jsx", "kt", "php", "rb", "rs", "sh", "sql", "swift", "ts", "tsx"}
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -39,7 +39,7 @@ def check_file(
     if change.path.endswith(".py"):
         found += _functions(change, data, before, limits.function)
     lines, old = text.count("\n"), old_text.count("\n")
-    if lines > limits.file and lines > old and change.path.rpartition(".")[2] in {"py", *_CODE}:
+    if lines > limits.file and lines > old and change.path.rpartition(".")[2] in CODE:
         first = min(change.added, default=1)
         found.append(_finding(change, first, "warning", "long-file", f"the file has {lines} lines, over {limits.file}"))
     return found
@@ -82,7 +82,7 @@ def _comments(change: FileChange, text: str) -> Iterator[tuple[int, str]]:
                     yield token.start[0], token.string
         except (tokenize.TokenError, SyntaxError, RecursionError):
             return
-    elif suffix in _CODE or suffix in ("yml", "yaml", "toml", "html", "css"):
+    elif suffix in CODE or suffix in ("yml", "yaml", "toml", "html", "css"):
         for number, line in change.added.items():
             if match := _COMMENT.search(line):
                 yield number, match[1]

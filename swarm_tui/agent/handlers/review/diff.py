@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from msgspec import Struct, field
 
 from swarm_tui.agent.handlers.base import HandlerError
+from swarm_tui.agent.handlers.files import readable
 
 _HUNK = re.compile(r"@@ -\d+(?:,(\d{1,9}))? \+(\d{1,9})(?:,(\d{1,9}))? @@")
 #: git's modes of what is no plain file.
@@ -48,7 +49,7 @@ def read(listing: str, patch: str) -> list[FileChange]:
         change.hidden = numbers is None
         if numbers is not None and numbers != (len(change.added), change.removed):
             found = f"{len(change.added)} and {change.removed} lines of {numbers[0]} and {numbers[1]}"
-            raise HandlerError(f"git's diff of {change.path} cannot be read: {found}", code="git")
+            raise HandlerError(f"git's diff of {readable(change.path)} cannot be read: {found}", code="git")
     return changes
 
 

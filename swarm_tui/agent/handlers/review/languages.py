@@ -47,6 +47,17 @@ class Check(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     where: Literal["copy", "project"] = "copy"
     """`project`: it runs in the repository itself, and only when the working tree is reviewed."""
 
+    def __post_init__(self) -> None:
+        """Raise ValueError for what no tool could be called or read by."""
+        try:
+            groups = re.compile(self.finding).groupindex
+        except re.error as error:
+            raise ValueError(f"the check {self.name}: `finding` is no pattern: {error}") from error
+        if not self.command or not (self.stdin or {"{file}", "{files}"} & {*self.command}):
+            raise ValueError(f"the check {self.name}: `command` names neither {{file}} nor {{files}}")
+        if not {"line", "message"} <= groups.keys():
+            raise ValueError(f"the check {self.name}: `finding` names no group `line`, or none `message`")
+
 
 _PLACED = r"^(?P<file>.+?):(?P<line>\d+):\d+: (?P<message>.+)$"
 CHECKS = (
@@ -142,8 +153,8 @@ async def check(
     with tempfile.TemporaryDirectory(prefix="swarm-review-") as folder:
         for language in dict.fromkeys(row.language for row in table):
             rows = [row for row in table if row.language == language]
-            bench = _Bench(context, repo, change, Path(folder).resolve(), done)
-            await bench.language(rows)
+            run = _ToolRun(context, repo, change, Path(folder).resolve(), done)
+            await run.language(rows)
     for file in change.files:
         if file.path in change.after and file.path not in done.read and file.path not in done.unchecked:
             kind = kind_of(file.path, with_comments)
@@ -156,7 +167,7 @@ async def check(
     return done
 
 
-class _Bench:
+class _ToolRun:
     """Runs the tools on copies of the change's files, and keeps what they say."""
 
     def __init__(self, context: Context, repo: Path, change: Change, root: Path, done: Checked) -> None:
@@ -215,6 +226,7 @@ class _Bench:
         pattern = re.compile(row.finding)
         found: list[Finding] = []
         for call in [[*names]] if at_once else [[name] for name in names]:
+            self._context.progress(65, f"{row.name} reads {len(data)} files of {row.language}")
             argv = [part for word in row.command for part in (call if word == "{files}" else [_filled(word, call[0])])]
             done = await run_process(
                 self._context,

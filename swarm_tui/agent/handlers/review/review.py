@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar
 
 from msgspec import Meta, Struct
 
-from swarm_tui.agent.handlers.base import Context, HandlerError, MissingToolError, Result
+from swarm_tui.agent.handlers.base import Context, HandlerError, Result
 from swarm_tui.agent.handlers.files import encoding_of, readable
 from swarm_tui.agent.handlers.findings import Finding, counts, ordered, rows
 from swarm_tui.agent.handlers.git import require_repository
@@ -57,7 +57,7 @@ class Review:
         context.progress(40, "syntax, debt and size read")
         try:
             findings = _with_ruff(change, findings, await ruff.check(context, change))
-        except MissingToolError as error:
+        except HandlerError as error:
             error.result = {"comments": rows(ordered(findings))}
             raise
         context.progress(60, "ruff has answered")

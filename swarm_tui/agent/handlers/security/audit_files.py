@@ -114,7 +114,7 @@ def _reader_of(name: str) -> "Callable[[str, str, Declared], set[str]] | None":
 
 
 def _is_locked(name: str, left: set[str], names: list[str], found: Declared) -> bool:
-    """Whether a lock beside the file makes each of the packages exact that it leaves open."""
+    """Return whether a lock beside the file makes each of the packages exact that it leaves open."""
     folder, slash, base = name.rpartition("/")
     locks = {f"{folder}{slash}{lock}" for lock in _LOCKED_BY.get(base, ())}
     if base.endswith(".in"):

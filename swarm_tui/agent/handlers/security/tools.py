@@ -68,7 +68,7 @@ async def bandit(context: Context, folder: Path, files: list[str]) -> list[Findi
 
 
 def _configures_bandit(folder: Path) -> bool:
-    """Whether the project says which tests bandit is to leave out."""
+    """Return whether the project says which tests bandit is to leave out."""
     try:
         return "bandit" in tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))["tool"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
@@ -105,12 +105,12 @@ def permissions(folder: Path, files: Iterable[str]) -> Iterator[Finding]:
 
 
 def is_example(name: str) -> bool:
-    """Whether a file shows how another is to be filled, by its name: `.env.example`."""
+    """Return whether a file shows how another is to be filled, by its name: `.env.example`."""
     return matches(name, _EXAMPLES)
 
 
 def _holds_secret(path: Path) -> bool:
-    """Whether it holds what only its owner may read: a certificate may be read by all."""
+    """Return whether it holds what only its owner may read: a certificate may be read by all."""
     try:
         with path.open("rb") as file:
             head = file.read(65536)

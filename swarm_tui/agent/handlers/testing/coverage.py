@@ -1,6 +1,7 @@
 """testing.coverage: a project's tests, and how much of its code they run."""
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, ClassVar
 
@@ -9,6 +10,7 @@ from msgspec import Meta, Struct
 
 from swarm_tui.agent.handlers.base import Context, HandlerError, MissingToolError, Result
 from swarm_tui.agent.handlers.inputs import inside, read_options, read_payload
+from swarm_tui.agent.handlers.testing.report import relative
 from swarm_tui.agent.handlers.testing.with_pytest import (
     ROOT_MARKS,
     Options,
@@ -55,7 +57,9 @@ class Coverage:
                 options, python=python, env={"COVERAGE_FILE": f"{folder / 'data'}"} | options.env
             )
             result = await run_pytest(context, payload.path, payload.args, chosen, folder, extra)
-            return _judged(result, folder / "coverage.json", payload.threshold)
+            return _judged(
+                result, folder / "coverage.json", payload.threshold, lambda name: _named(context, root, name)
+            )
 
 
 class _Summary(Struct, frozen=True, kw_only=True):
@@ -71,7 +75,12 @@ class _Report(Struct, kw_only=True):
     files: dict[str, _File] = {}
 
 
-def _judged(result: Result, path: Path, threshold: float) -> Result:
+def _named(context: Context, root: Path, name: str) -> str:
+    """Return a file's name, which is relative to where pytest ran, relative to the workdir."""
+    return relative(str(root / name), context.workdir.resolve())
+
+
+def _judged(result: Result, path: Path, threshold: float, named: Callable[[str], str]) -> Result:
     try:
         report = msgspec.json.decode(path.read_bytes(), type=_Report)
     except (OSError, msgspec.DecodeError) as error:
@@ -83,5 +92,5 @@ def _judged(result: Result, path: Path, threshold: float) -> Result:
         "verdict": "passed" if result["verdict"] == "passed" and covered >= threshold else "failed",
         "coverage": covered,
         "threshold": threshold,
-        "files": [{"file": name, "coverage": percent} for percent, name in files[:_LEAST_COVERED]],
+        "files": [{"file": named(name), "coverage": percent} for percent, name in files[:_LEAST_COVERED]],
     }

@@ -8,8 +8,8 @@ import json
 import os
 from typing import IO, Any
 
-#: Characters of one message, and of one traceback.
-MESSAGE, TRACE = 2000, 20000
+#: Characters of one message.
+MESSAGE = 2000
 Place = tuple[str, int]
 
 
@@ -38,7 +38,6 @@ class Report:
             file=self._relative(places[-1][0] if places else own),
             line=places[-1][1] if places else None,
             message=(str(crash.message) if crash is not None else _cause(text))[:MESSAGE],
-            trace=text[-TRACE:],
         )
 
     def _places(self, told: Any, crash: Any) -> list[Place]:

@@ -60,6 +60,10 @@ class Reader:
         """Return the counts, once it has ended."""
         return self.tally
 
+    def hint(self) -> str:
+        """Return what may be amiss besides, when it failed and nothing could be counted."""
+        return ""
+
     def place(self, text: str) -> tuple[str | None, int | None]:
         """Return the first file and line that a text names, relative to the workdir."""
         return place_in(text, self.workdir, self.root)
@@ -88,6 +92,14 @@ class _Npm(Reader):
 
     def line(self, text: str) -> None:
         self._tap.line(text)
+
+    def hint(self) -> str:
+        missing = not any((folder / "node_modules").is_dir() for folder in (self.root, *self.root.parents))
+        return "node_modules is not there: run `npm ci` first; " if missing and self._needs() else ""
+
+    def _needs(self) -> bool:
+        text = (self.root / "package.json").read_text("utf-8", "replace")
+        return '"dependencies"' in text or '"devDependencies"' in text
 
     def end(self, stderr: str) -> Tally:
         if self._report.exists():

@@ -1,6 +1,7 @@
 """Runs the tests of projects that are not pytest's: which tool a project uses, how it is called and read."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -128,10 +129,10 @@ async def run_other(context: Context, name: str, root: Path, target: Path, optio
         raise
     tally = reader.end(done.stderr)
     result = {**tally.result(name), "duration": round(1000 * done.duration, 1)}
-    return result | _verdict(name, tally, done)
+    return result | _verdict(name, tally, done, reader.hint)
 
 
-def _verdict(name: str, tally: Tally, done: Completed) -> dict[str, Any]:
+def _verdict(name: str, tally: Tally, done: Completed, hint: Callable[[], str]) -> dict[str, Any]:
     """Return what the exit status adds: it decides where nothing could be counted, and no failing one is a pass."""
     bad = tally.counts["failed"] + tally.counts["errors"]
     if done.returncode == 0 and tally.total:
@@ -141,7 +142,7 @@ def _verdict(name: str, tally: Tally, done: Completed) -> dict[str, Any]:
         return {"verdict": "passed", "counted": False, "message": said}
     if bad:
         return {"verdict": "failed"}
-    said = f"{name} ended with {done.how}: {as_read_lines(done.tail)}"
+    said = f"{'' if tally.total else hint()}{name} ended with {done.how}: {as_read_lines(done.tail)}"
     return {"verdict": "failed", "counted": bool(tally.total), "message": said[:2000]}
 
 

@@ -63,7 +63,6 @@ class _Row(Struct):
     file: str = ""
     line: int | None = None
     message: str = ""
-    trace: str = ""
 
 
 def allowed(args: Sequence[str]) -> list[str]:
@@ -127,7 +126,9 @@ async def run_pytest(
         raise
     tally, whole = _read(report)
     if done.returncode not in (_PASSED, _FAILED, _INTERRUPTED, _NOTHING) or not whole:
-        raise _failure(done)
+        failure = _failure(done)
+        failure.result = {**tally.result("pytest"), "verdict": "failed"} if tally.total else None
+        raise failure
     result = {**tally.result("pytest"), "duration": round(1000 * done.duration, 1), "python": python}
     if done.returncode != _PASSED and result["verdict"] == "passed":
         # One that was broken off lists only the tests until then.
@@ -180,7 +181,7 @@ async def interpreter(
 
 
 async def has_module(context: Context, python: str, name: str) -> bool:
-    """Whether that interpreter could import the module."""
+    """Return whether that interpreter could import the module."""
     code = f"import importlib.util, sys; sys.exit(importlib.util.find_spec({name!r}) is None)"
     try:
         # Not in the project: a folder `pytest` of its own is none.
