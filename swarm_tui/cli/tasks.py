@@ -23,6 +23,7 @@ from swarm_tui.cli.known import check_swarm_is_there
 from swarm_tui.cli.local import has_journal, journal_rows, journal_task, whole_id
 from swarm_tui.cli.numbers import Whole
 from swarm_tui.cli.steps import LOOKED_AT, Heard, recorded, with_progress
+from swarm_tui.domain.hops import timeline
 from swarm_tui.domain.outcome import outcome, verdict_failed
 from swarm_tui.domain.states import OPEN, TaskState
 from swarm_tui.domain.summary import task_json, task_row
@@ -75,6 +76,7 @@ def _one(found: Target, task_id: str, remote: bool, as_json: bool) -> int:
     row = row or _ask_one(found, task_id)
     if row is None:
         raise Failure(f"no task `{task_id}` in {found.swarm}; `swarm-tui tasks` lists those known", NO_SUCH)
+    row = msgspec.structs.replace(row, hops=timeline(row.hops))
     if as_json:
         print_json(task_json(row, hops=True))
     else:
@@ -170,12 +172,23 @@ def _print_list(rows: list[TaskRow]) -> None:
 
 def _how(row: TaskRow) -> str:
     """How far it is while it is open; what came of it, or why it went wrong, once it has ended."""
+    if row.cancel_requested_at is not None:
+        return clean(_cancelling(row, time.time()))
     if row.state == TaskState.COMPLETE:
         text = outcome(row.result) or "done"
         return style(text, fg="red") if verdict_failed(row.result) else text
     if row.error or row.reason:
         return clean(row.error or row.reason)
     return clean(_far(row)) or "-"
+
+
+def _cancelling(row: TaskRow, now: float) -> str:
+    """Since when a task is asked to stop, and how long that may take; empty for one that is not."""
+    if row.cancel_requested_at is None:
+        return ""
+    within = "" if row.cancel_within is None else f", ends within {row.cancel_within:.0f} s of that"
+    again = "; it runs again once it has stopped" if row.runs_again else ""
+    return f"cancelling: asked to stop {max(0.0, now - row.cancel_requested_at):.0f} s ago{within}{again}"
 
 
 def _far(row: TaskRow) -> str:
@@ -194,6 +207,7 @@ def _print_one(row: TaskRow) -> None:
         ("attempt", str(row.attempt) if row.attempt else None),
         ("for", row.assigned_to),
         ("progress", _far(row)),
+        ("stopping", _cancelling(row, time.time())),
         ("reason", row.reason),
         ("error", row.error),
         ("outcome", outcome(row.result)),

@@ -9,6 +9,7 @@ from swarm_tui.protocol.rows import Hop
 #: What the dispatcher remembers under a word of its own, by the word of the act or message that told it.
 _WORD = {
     "redriven": "retry",
+    "withdrawn": "retry",
     "cancelling": "cancel",
     "denied": "deny",
     "approved": "approve",

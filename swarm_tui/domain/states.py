@@ -31,6 +31,8 @@ OPEN = frozenset(
     }
 )
 ENDED = frozenset(set(TaskState) - OPEN)
+#: In an agent's hands, under a lease.
+GIVEN = (TaskState.ASSIGNED, TaskState.RUNNING)
 
 
 _REDRIVEN = frozenset({TaskState.QUEUED, TaskState.AWAITING_APPROVAL})
@@ -71,6 +73,11 @@ TASK_TRANSITIONS: Mapping[TaskState, frozenset[TaskState]] = {
     TaskState.CANCELLED: _REDRIVEN,
     TaskState.EXPIRED: _REDRIVEN,
 }
+
+
+#: Seconds that a running task may take to be cancelled: 10 to stop by itself, then SIGTERM and SIGKILL, and some more;
+#: after that it is cancelled without its agent's word.
+CANCEL_WITHIN = 25.0
 
 
 class AgentState(StrEnum):

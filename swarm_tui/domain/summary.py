@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from swarm_tui.domain.fleet import Fleet
 from swarm_tui.domain.problems import problems
-from swarm_tui.domain.states import LIVE, AgentState
+from swarm_tui.domain.states import CANCEL_WITHIN, LIVE, AgentState
 from swarm_tui.domain.views import AgentView, TaskView
 from swarm_tui.protocol.rows import TaskRow
 
@@ -29,6 +29,9 @@ _FIELDS = (
     "progress",
     "result",
     "error",
+    "cancel_requested_at",
+    "cancel_within",
+    "runs_again",
 )
 _DETAILS = ("message", "reason", "assigned_to", "max_attempts", "payload", "payload_hash", "errors", "late", "hops")
 
@@ -125,6 +128,9 @@ def task_row(task: TaskView) -> TaskRow:
         payload_hash=task.payload_hash,
         errors=list(task.errors),
         late=list(task.late),
+        cancel_requested_at=task.cancel_requested_at,
+        cancel_within=CANCEL_WITHIN if task.cancel_requested_at is not None else None,
+        runs_again=task.runs_again,
     )
 
 

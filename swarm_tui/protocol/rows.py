@@ -42,5 +42,11 @@ class TaskRow(Struct, kw_only=True):
     """Of a task that waits for approval: what an approval must name."""
     errors: list[str] = []
     """Errors of the attempts that did not succeed, oldest first."""
+    cancel_requested_at: float | None = None
+    """When it was asked to stop, while it is in an agent's hands and has not."""
+    cancel_within: float | None = None
+    """Seconds from then after which it is cancelled at the latest."""
+    runs_again: bool = False
+    """That was taken back: it runs again once it has stopped."""
     late: list[str] = []
     """Answers that came after they counted: kept, never applied."""

@@ -83,5 +83,5 @@ class Undo:
         """Take the last act back."""
         entry = self._stack.pop()
         self._passed = True
-        entry.back()
-        context.say(f"undone: {entry.what}")
+        said = entry.back()
+        context.say(said if isinstance(said, str) else f"undone: {entry.what}")

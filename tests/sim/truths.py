@@ -7,9 +7,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from swarm_tui.domain.dispatch.model import Job
-from swarm_tui.domain.dispatch.outcomes import GIVEN
 from swarm_tui.domain.dispatch.turn import Turn
-from swarm_tui.domain.states import TASK_TRANSITIONS, TaskState
+from swarm_tui.domain.states import GIVEN, TASK_TRANSITIONS, TaskState
 from tests.sim.parts import RULES
 
 if TYPE_CHECKING:
@@ -24,10 +23,10 @@ NEXT = {
     "approved": {"queued"},
     "denied": {"cancelled"},
     "queued": {"assigned", "claimed", "running", "complete", "cancelled", "expired", "dead"},
-    "assigned": {"started", "claimed", "declined", "lost", "failed", "complete", "cancelled", "assigned"},
-    "claimed": {"started", "declined", "lost", "failed", "complete", "cancelled"},
-    "started": {"lost", "failed", "complete", "cancelled"},
-    "running": {"lost", "failed", "complete", "cancelled"},
+    "assigned": {"started", "held", "claimed", "declined", "lost", "failed", "complete", "cancelled", "assigned"},
+    "claimed": {"started", "held", "declined", "lost", "failed", "complete", "cancelled"},
+    "started": {"held", "lost", "failed", "complete", "cancelled"},
+    "running": {"held", "lost", "failed", "complete", "cancelled"},
     "declined": {"assigned", "claimed", "running", "complete", "cancelled", "expired"},
     "lost": {*WAITS, "counted", "assigned", "claimed", "running", "complete", "redriven", "expired"},
     "failed": {*WAITS, "counted", "assigned", "claimed", "complete", "redriven", "expired"},
@@ -40,7 +39,7 @@ NEXT = {
     "dead": {"redriven"},
     "complete": set(),
 }
-BESIDE = {"late", "cancelling"}
+BESIDE = {"late", "cancelling", "withdrawn"}
 ENDS = {TaskState.COMPLETE, TaskState.CANCELLED, TaskState.EXPIRED, TaskState.DEAD}
 
 

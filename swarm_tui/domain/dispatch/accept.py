@@ -139,6 +139,20 @@ def await_approval(turn: Turn, job: Job, reason: str) -> None:
     wake(turn, job, until(turn, job.approve_by))
 
 
+def run_again(turn: Turn, job: Job, reason: str) -> None:
+    """Let a job that ended, or waits, be done anew: its attempts count from 0. It must not have expired."""
+    for attempt in job.attempts:
+        attempt.crash = False
+    job.tries, job.given_back, job.error, job.result, job.queued_at = 0, 0, None, None, turn.wall
+    if turn.rule(job).approve and job.approved_by is None:
+        await_approval(turn, job, "redriven; a person must approve it")
+        turn.verdict(Kind.TASK_HELD, job, job.reason, state=TaskState.AWAITING_APPROVAL)
+        return
+    position = enqueue(turn, job, reason)
+    turn.hop(job, "queued")
+    turn.say(Kind.TASK_QUEUED, Queued(task_id=job.task_id, attempt=job.attempt, position=position or None), job=job)
+
+
 def _ask(turn: Turn, job: Job) -> None:
     reason = f"{job.task.type} needs a person's approval within {turn.state.settings.approve_within:.0f} s"
     await_approval(turn, job, reason)

@@ -2,9 +2,9 @@
 
 from swarm_tui.domain.dispatch.model import AgentRecord, Job
 from swarm_tui.domain.dispatch.offer import assign
-from swarm_tui.domain.dispatch.outcomes import GIVEN, stop
+from swarm_tui.domain.dispatch.outcomes import stop
 from swarm_tui.domain.dispatch.turn import Turn
-from swarm_tui.domain.states import TaskState
+from swarm_tui.domain.states import GIVEN, TaskState
 from swarm_tui.protocol.bodies import Assigned, Complete, Failed, Inbox
 from swarm_tui.protocol.topics import Kind
 

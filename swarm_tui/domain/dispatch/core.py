@@ -15,9 +15,8 @@ from swarm_tui.domain.dispatch import (
 )
 from swarm_tui.domain.dispatch.model import Action, AgentRecord, Job, LinkDown, LinkUp, Moment, State, Tick
 from swarm_tui.domain.dispatch.offer import able, is_live, pump
-from swarm_tui.domain.dispatch.outcomes import GIVEN
 from swarm_tui.domain.dispatch.turn import Turn
-from swarm_tui.domain.states import TaskState
+from swarm_tui.domain.states import GIVEN, TaskState
 from swarm_tui.protocol.bodies import (
     Alert,
     Assigned,

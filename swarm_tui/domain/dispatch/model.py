@@ -12,7 +12,7 @@ from msgspec import Struct, field
 
 from swarm_tui.domain.dispatch.digests import payload_hash
 from swarm_tui.domain.dispatch.queue import Queue
-from swarm_tui.domain.states import ENDED, TaskState
+from swarm_tui.domain.states import CANCEL_WITHIN, ENDED, TaskState
 from swarm_tui.protocol.bodies import Body, Complete, Failed, Task
 from swarm_tui.protocol.rows import Hop
 from swarm_tui.protocol.topics import Kind
@@ -46,8 +46,7 @@ class DispatchSettings(Struct, frozen=True, kw_only=True):
     scale_down_after: float = 300.0
     scale_down_every: float = 60.0
     suspect_after: float = 35.0
-    cancel_wait: float = 25.0
-    """10 s for the work to stop by itself, then SIGTERM and SIGKILL, and some for the road."""
+    cancel_wait: float = CANCEL_WITHIN
 
 
 class Attempt(Struct, kw_only=True, omit_defaults=True):
@@ -105,6 +104,10 @@ class Job(Struct, kw_only=True, omit_defaults=True):
     duration: float | None = None
     cancelling: str | None = None
     """Why the running attempt is asked to stop."""
+    cancel_at: float | None = None
+    """When it was."""
+    rerun_by: str = ""
+    """The person who took that back: it runs again once it has stopped."""
     late: list[str] = field(default_factory=list)
     """Answers that came after they counted: kept, never applied."""
     hops: list[Hop] = field(default_factory=list)

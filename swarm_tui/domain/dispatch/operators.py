@@ -1,11 +1,11 @@
 """People's acts: cancel, redrive, approve, deny, halt, resume. The record says whose they were, and when."""
 
-from swarm_tui.domain.dispatch.accept import await_approval
+from swarm_tui.domain.dispatch.accept import run_again
 from swarm_tui.domain.dispatch.model import Job
-from swarm_tui.domain.dispatch.outcomes import GIVEN, cancelled, stop
+from swarm_tui.domain.dispatch.outcomes import cancelled, stop
 from swarm_tui.domain.dispatch.turn import Turn
 from swarm_tui.domain.dispatch.waiting import enqueue, wake
-from swarm_tui.domain.states import TaskState
+from swarm_tui.domain.states import GIVEN, TaskState
 from swarm_tui.protocol.bodies import Alert, Cleared, Halt, Queued, TaskAct
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.topics import Kind
@@ -54,13 +54,18 @@ def _refuse(turn: Turn, event: Event, body: TaskAct, why: str) -> None:
 
 def cancel(turn: Turn, job: Job, reason: str, by: str | None) -> None:
     """End the job: at once when it waits, by an order to its agent when it runs."""
+    if job.cancelling is not None and job.rerun_by:
+        # It is being ended, and was to run again: no more.
+        job.rerun_by = ""
+        turn.hop(job, "cancelling", agent_id=job.agent_id, by=by, detail=reason)
+        turn.save(job)
     if job.ended or job.cancelling is not None:
         return
     attempt = job.current
     if job.state not in GIVEN or attempt is None:
         cancelled(turn, job, reason, by)
         return
-    job.cancelling = reason
+    job.cancelling, job.cancel_at = reason, turn.wall
     turn.hop(job, "cancelling", agent_id=job.agent_id, by=by, detail=reason)
     turn.save(job)
     await_end(turn, job)
@@ -75,6 +80,9 @@ def await_end(turn: Turn, job: Job) -> None:
 
 
 def _redrive(turn: Turn, event: Event, body: TaskAct, job: Job) -> None:
+    if job.cancelling is not None:
+        _withdraw(turn, event, job)
+        return
     if job.state not in _AGAIN:
         _refuse(turn, event, body, f"it is {job.state}")
         return
@@ -82,16 +90,14 @@ def _redrive(turn: Turn, event: Event, body: TaskAct, job: Job) -> None:
     if job.task.expires_at is not None and job.task.expires_at <= turn.wall:
         _refuse(turn, event, body, "its expires_at has passed: publish it anew")
         return
-    for attempt in job.attempts:
-        attempt.crash = False
-    job.tries, job.given_back, job.error, job.result, job.queued_at = 0, 0, None, None, turn.wall
-    if turn.rule(job).approve and job.approved_by is None:
-        await_approval(turn, job, "redriven; a person must approve it")
-        turn.verdict(Kind.TASK_HELD, job, job.reason, state=TaskState.AWAITING_APPROVAL)
-        return
-    position = enqueue(turn, job, body.reason)
-    turn.hop(job, "queued")
-    turn.say(Kind.TASK_QUEUED, Queued(task_id=job.task_id, attempt=job.attempt, position=position or None), job=job)
+    run_again(turn, job, body.reason)
+
+
+def _withdraw(turn: Turn, event: Event, job: Job) -> None:
+    """Take back a cancel that is on its way: the order cannot be called back, but the job can run again after it."""
+    job.rerun_by = event.sender
+    turn.hop(job, "withdrawn", by=event.sender, detail="it runs again once it has stopped")
+    turn.save(job)
 
 
 def _approve(turn: Turn, event: Event, body: TaskAct, job: Job) -> None:

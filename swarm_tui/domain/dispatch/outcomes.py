@@ -1,15 +1,15 @@
 """Workers' answers: started, progress, complete, failed, declined; and what the silence of one means."""
 
+from swarm_tui.domain.dispatch.accept import run_again
 from swarm_tui.domain.dispatch.model import Attempt, Job, Lease
 from swarm_tui.domain.dispatch.offer import timeout_of
 from swarm_tui.domain.dispatch.turn import Turn
 from swarm_tui.domain.dispatch.waiting import enqueue, until, wake
-from swarm_tui.domain.states import TaskState
+from swarm_tui.domain.states import GIVEN, TaskState
 from swarm_tui.protocol.bodies import Alert, Complete, Declined, Failed, Inbox, Progress, Started
 from swarm_tui.protocol.text import clean
 from swarm_tui.protocol.topics import Kind
 
-GIVEN = (TaskState.ASSIGNED, TaskState.RUNNING)
 MAX_LATE = 20
 SHUN = 5.0
 #: Seconds between two words of progress that are written: whoever asks reads the journal.
@@ -267,10 +267,18 @@ def hold(turn: Turn, job: Job, reason: str) -> None:
 
 def cancelled(turn: Turn, job: Job, reason: str, by: str | None = None) -> None:
     """End the job as cancelled; `by` is the person who asked."""
-    turn.close_attempt(job.current, "cancelled")
+    rerun_by, attempt = job.rerun_by, job.current
+    turn.close_attempt(attempt, "cancelled")
+    if rerun_by and attempt is not None and attempt.started and not turn.rule(job).idempotent:
+        why = f"the cancel was taken back, but it had begun: {job.task.type} must not run twice by itself"
+        hold(turn, job, f"{reason}; {why}")
+        return
     turn.move(job, TaskState.CANCELLED, reason)
     turn.hop(job, "cancelled", by=by, detail=reason)
     turn.verdict(Kind.TASK_CANCELLED, job, reason)
+    if rerun_by and not (job.task.expires_at is not None and job.task.expires_at <= turn.wall):
+        turn.hop(job, "redriven", by=rerun_by, detail="the cancel was taken back")
+        run_again(turn, job, "")
 
 
 def stop(turn: Turn, job: Job, attempt: Attempt, reason: str) -> None:

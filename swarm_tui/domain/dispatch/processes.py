@@ -1,8 +1,9 @@
 """The processes behind the agents: how they ended, and what becomes of the tasks that they took with them."""
 
 from swarm_tui.domain.dispatch.model import Job
-from swarm_tui.domain.dispatch.outcomes import GIVEN, dead, lost
+from swarm_tui.domain.dispatch.outcomes import dead, lost
 from swarm_tui.domain.dispatch.turn import Turn
+from swarm_tui.domain.states import GIVEN
 from swarm_tui.protocol.bodies import HostStatus, PaneStatus
 
 CRASHES = 2

@@ -1,7 +1,7 @@
 """A job's row, as operators are shown it."""
 
 from swarm_tui.domain.dispatch.model import Job
-from swarm_tui.domain.states import TaskState
+from swarm_tui.domain.states import CANCEL_WITHIN, TaskState
 from swarm_tui.protocol.rows import TaskRow
 
 
@@ -32,5 +32,8 @@ def row(job: Job, *, whole: bool = False) -> TaskRow:
             for attempt in job.attempts
             if attempt.error and whole
         ],
+        cancel_requested_at=job.cancel_at,
+        cancel_within=CANCEL_WITHIN if job.cancel_at is not None else None,
+        runs_again=bool(job.rerun_by),
         late=job.late if whole else [],
     )

@@ -1,6 +1,6 @@
 """The dispatcher's record of a task, merged into what was heard of it: gaps are filled, newer facts stay."""
 
-from swarm_tui.domain.fleet.task_facts import AttemptEnd, DispatcherWord, TaskFacts
+from swarm_tui.domain.fleet.task_facts import KEPT_FIRST_HOPS, MAX_HOPS, AttemptEnd, DispatcherWord, TaskFacts
 from swarm_tui.domain.states import TaskState
 from swarm_tui.protocol.rows import Hop, TaskRow
 from swarm_tui.protocol.text import clean
@@ -20,6 +20,8 @@ def merge(task: TaskFacts, row: TaskRow, state: TaskState) -> None:
     task.errors = task.errors or tuple(clean(line, 1000) for line in row.errors)
     for line in row.late:
         task.keep_late(clean(line, 500))
+    task.cancel_requested_at = task.cancel_requested_at or row.cancel_requested_at
+    task.runs_again = task.runs_again or row.runs_again
     _hops(task, row)
     if task.started_at is None:
         task.started_at = next((hop.at for hop in reversed(row.hops) if hop.what == "started"), None)
@@ -30,19 +32,27 @@ def merge(task: TaskFacts, row: TaskRow, state: TaskState) -> None:
 
 
 def _hops(task: TaskFacts, row: TaskRow) -> None:
-    for hop in row.hops:
-        task.hop(
-            Hop(
-                at=hop.at,
-                what=clean(hop.what, 40),
-                agent_id=hop.agent_id,
-                attempt=hop.attempt,
-                by=None if hop.by is None else clean(hop.by, 160),
-                detail=clean(hop.detail, 500),
-            )
+    """Put the record's steps, with their times, in place of what was heard of them; what came since stays."""
+    if not row.hops:
+        return
+    told = [
+        Hop(
+            at=hop.at,
+            what=clean(hop.what, 40),
+            agent_id=hop.agent_id,
+            attempt=hop.attempt,
+            by=None if hop.by is None else clean(hop.by, 160),
+            detail=clean(hop.detail, 500),
         )
-    if row.hops:
-        task.hops.sort(key=lambda hop: hop.at)
+        for hop in row.hops
+    ]
+    since = [hop for hop in task.hops if hop.what == "progress" or hop.at > told[-1].at]
+    if len(told) > MAX_HOPS:
+        del told[KEPT_FIRST_HOPS : len(told) - MAX_HOPS + KEPT_FIRST_HOPS]
+    task.hops = told
+    for hop in since:
+        task.hop(hop)
+    task.hops.sort(key=lambda hop: hop.at)
 
 
 def _fact(task: TaskFacts, row: TaskRow, state: TaskState) -> None:

@@ -8,19 +8,21 @@ from typing import Any
 
 from msgspec import Struct
 
-from swarm_tui.domain.states import ENDED, TaskState
+from swarm_tui.domain.states import ENDED, GIVEN, TaskState
 from swarm_tui.domain.views import TaskView
 from swarm_tui.protocol.rows import Hop
 
 MAX_HOPS = 64
 KEPT_FIRST_HOPS = 8
 MAX_LATE = 16
+#: Seconds within which a step that is told twice is one: what is heard, and what the dispatcher remembers of it.
+SAME_WITHIN = 5.0
+#: Steps that happen once to a task, or to one attempt of it; any other may come again, and looks the same then.
+_ONCE = frozenset({"published", "rejected", "assigned", "claimed", "started", "declined", "complete", "failed", "lost"})
 
 _RANK = {state: rank for rank, state in enumerate(TaskState)}
 #: The dispatcher's ends that no worker's success may change: it knew of no success when it said so.
 _VERDICTS = frozenset({TaskState.DEAD, TaskState.CANCELLED, TaskState.EXPIRED, TaskState.FAILED})
-#: Words of the dispatcher under which a worker of the same attempt may be at work.
-_HANDED_OUT = frozenset({TaskState.ASSIGNED, TaskState.RUNNING})
 
 
 #: Words of the dispatcher that a worker of that attempt, heard again, undoes.
@@ -100,12 +102,15 @@ class TaskFacts(TaskView, kw_only=True, gc=False):
     def hop(self, hop: Hop) -> None:
         """Keep one step, once; the middle of a long story is dropped, its beginning and its end stay."""
         for known in reversed(self.hops):
-            if (known.what, known.agent_id, known.attempt, known.by) == (hop.what, hop.agent_id, hop.attempt, hop.by):
-                if hop.what == "progress":
-                    known.at, known.detail = max(known.at, hop.at), hop.detail
-                elif hop.at < known.at:
-                    known.at = hop.at
-                return
+            if (known.what, known.agent_id, known.attempt, known.by) != (hop.what, hop.agent_id, hop.attempt, hop.by):
+                continue
+            if hop.what == "progress":
+                known.at, known.detail = max(known.at, hop.at), hop.detail
+            elif hop.what not in _ONCE and abs(hop.at - known.at) > SAME_WITHIN:
+                continue
+            elif hop.at < known.at:
+                known.at = hop.at
+            return
         self.hops.append(hop)
         if len(self.hops) > MAX_HOPS:
             del self.hops[KEPT_FIRST_HOPS]
@@ -134,7 +139,7 @@ def derive(task: TaskFacts) -> TaskState:
         return word.state
     if word is None or word.attempt < start:
         return _by_workers(task) if start >= 0 else _before_any_word(task)
-    if word.attempt == start and (word.state in _HANDED_OUT or (word.attempt == 0 and word.state is TaskState.QUEUED)):
+    if word.attempt == start and (word.state in GIVEN or (word.attempt == 0 and word.state is TaskState.QUEUED)):
         return _by_workers(task)
     if word.attempt == start and word.state in _WAITS and _goes_on(task, word):
         return TaskState.RUNNING
@@ -179,6 +184,8 @@ def settle(task: TaskFacts, now: float) -> None:
     newest = max(task.newest_start(), word.attempt if word else 0, success.attempt if success else 0)
     if newest > task.attempt and task.progress_of[0] < newest:
         task.reported, task.message = None, ""
+    if state not in GIVEN or newest > task.attempt:
+        task.cancel_requested_at, task.runs_again = None, False
     task.attempt = newest
     if state is not task.state:
         if state not in ENDED:
@@ -204,7 +211,7 @@ def _settle_end(task: TaskFacts, state: TaskState, newest: int) -> None:
         task.result, task.duration, task.error = success.result, success.duration, None
         task.ended_at = success.received
     elif failure is not None:
-        at_work = state in _HANDED_OUT and failure.attempt < newest
+        at_work = state in GIVEN and failure.attempt < newest
         task.error, task.duration = None if at_work else failure.error, failure.duration
         task.result = failure.result if state is TaskState.FAILED else None
         if state in (TaskState.FAILED, TaskState.CANCELLED):

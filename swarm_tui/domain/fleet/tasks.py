@@ -7,7 +7,7 @@ from swarm_tui.domain.fleet.backfill import merge
 from swarm_tui.domain.fleet.kept_tasks import MAX_ENDED, KeptTasks
 from swarm_tui.domain.fleet.task_facts import AttemptEnd, DispatcherWord, TaskFacts, settle
 from swarm_tui.domain.outcome import came_badly, verdict_failed
-from swarm_tui.domain.states import ENDED, TaskState
+from swarm_tui.domain.states import ENDED, GIVEN, TaskState
 from swarm_tui.protocol import bodies
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.rows import Hop, TaskRow
@@ -219,6 +219,10 @@ class Tasks:
         if task is None:
             return None
         self._hop(task, event, _HOP[event.kind], by=event.sender, detail=body.reason)
+        if task.state in GIVEN and event.kind is Kind.TASK_CANCEL:
+            task.cancel_requested_at, task.runs_again = task.cancel_requested_at or event.received, False
+        elif event.kind is Kind.TASK_REDRIVE:
+            task.runs_again = task.cancel_requested_at is not None
         task.updated_at = max(task.updated_at, event.received)
         return task.task_id
 

@@ -26,11 +26,21 @@ def _tell(context: Context, kind: Kind, tasks: list[TaskView], reason: str = "")
 def cancel(context: Context) -> None:
     tasks = [task for task in context.tasks if task.state in OPEN]
     _tell(context, Kind.TASK_CANCEL, tasks)
-    context.app.undo.push(f"cancel {names(tasks)}", lambda: _tell(context, Kind.TASK_REDRIVE, tasks))
+    context.app.undo.push(f"cancel {names(tasks)}", lambda: _uncancel(context, tasks))
     context.say(
         f"asked to cancel {names(tasks)}; {key(context, 'undo')} runs {'it' if len(tasks) == 1 else 'them'} again"
     )
     context.unmark()
+
+
+def _uncancel(context: Context, tasks: list[TaskView]) -> str | None:
+    """Ask for them to run again. Returns what will come of it where one has not stopped yet: that cannot be undone."""
+    known = (context.model.task(task.task_id) for task in tasks)
+    stopping = [task.task_id for task in known if task and task.cancel_requested_at is not None]
+    _tell(context, Kind.TASK_REDRIVE, tasks)
+    if not stopping:
+        return None
+    return f"asked: {listed(stopping, 'tasks')} cannot be kept from stopping, and run again once stopped"
 
 
 def retry(context: Context) -> None:

@@ -1,5 +1,6 @@
 """A task's progress among its hops: out of the record, thinned, and in order with what the dispatcher noted."""
 
+import re
 import time
 
 import msgspec
@@ -111,3 +112,20 @@ def test_a_record_that_cannot_be_read_costs_nothing_else(capsys: pytest.CaptureF
     state.recorder.write_bytes(b"no database at all" * 100)
     assert run(["tasks", "t"]) == 0
     assert "hops" in capsys.readouterr().out
+
+
+def test_a_task_that_is_asked_to_stop_is_told_as_that(capsys: pytest.CaptureFixture[str]) -> None:
+    now = time.time()
+    job = Job(
+        task=Task(task_id="t", type="x"), digest="", seq=1, created_at=now, updated_at=now, state=TaskState.RUNNING,
+        cancelling="an operator cancelled it", cancel_at=now - 7.0, rerun_by="operator:ann",
+        hops=[Hop(at=now - 9.0, what="published"), Hop(at=now - 7.0, what="cancelling", by="operator:ann")],
+    )  # fmt: skip
+    journal = Journal(state_dir(SWARM).create().dispatch)
+    journal.commit([job], [])
+    journal.close()
+    for argv in (["tasks"], ["tasks", "t"]):
+        assert run(argv) == 0
+        out = capsys.readouterr().out
+        assert re.search(r"cancelling: asked to stop [78] s ago, ends within 25 s of that; it runs again", out)
+    assert re.search(r"cancel  by operator:ann", out)

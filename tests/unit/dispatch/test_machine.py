@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from swarm_tui.domain.dispatch import Job, Say
-from swarm_tui.domain.dispatch.outcomes import GIVEN
 from swarm_tui.domain.dispatch.turn import Turn
-from swarm_tui.domain.states import ENDED, TASK_TRANSITIONS, TaskState
+from swarm_tui.domain.states import ENDED, GIVEN, TASK_TRANSITIONS, TaskState
 from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.topics import Kind
 from tests.unit.dispatch.world import World, offers, orders

@@ -257,3 +257,52 @@ def test_when_a_task_of_the_past_started_is_read_off_its_hops(paper: Paper) -> N
     row = TaskRow(task_id="t", type="x", state="complete", created_at=10.0, updated_at=15.0, attempt=1, hops=hops)
     paper.fleet.load([row], paper.now)
     assert paper.fleet.tasks["t"].started_at == 12.0
+
+
+def test_a_task_that_is_asked_to_stop_says_since_when_until_it_has(paper: Paper) -> None:
+    paper.say("o", K.TASK_NEW, b.Task(task_id="t", type="noop"))
+    paper.say("tm", K.TASK_QUEUED, b.Queued(task_id="t"))
+    paper.say("o", K.TASK_CANCEL, b.TaskAct(task_id="t"))
+    task = paper.fleet.tasks["t"]
+    assert task.cancel_requested_at is None, "what waits is cancelled at once"
+    paper.say("tm", K.TASK_ASSIGNED, b.Assigned(task_id="t", agent_id="a", attempt=1, epoch=1))
+    paper.say("a", K.TASK_STARTED, b.Started(task_id="t", agent_id="a", attempt=1, epoch=1))
+    paper.say("o", K.TASK_CANCEL, b.TaskAct(task_id="t"))
+    asked = paper.now
+    paper.say("o", K.TASK_REDRIVE, b.TaskAct(task_id="t"))
+    assert (task.cancel_requested_at, task.runs_again) == (asked, True)
+    paper.say("o", K.TASK_CANCEL, b.TaskAct(task_id="t"))
+    assert (task.cancel_requested_at, task.runs_again) == (asked, False)
+    failed = b.Failed(task_id="t", agent_id="a", attempt=1, epoch=1, cause="cancelled")
+    paper.say("a", K.TASK_FAILED, failed)
+    assert task.state is S.CANCELLED
+    assert (task.cancel_requested_at, task.runs_again) == (None, False)
+
+
+def test_what_happens_to_a_task_again_is_a_step_of_its_own(paper: Paper) -> None:
+    paper.say("o", K.TASK_NEW, b.Task(task_id="t", type="noop"))
+    for _ in range(2):
+        paper.say("tm", K.TASK_QUEUED, b.Queued(task_id="t"))
+        paper.now += 10.0
+        paper.say("o", K.TASK_CANCEL, b.TaskAct(task_id="t"))
+        paper.say("tm", K.TASK_CANCELLED, b.TaskVerdict(task_id="t", attempt=0))
+        paper.now += 10.0
+        paper.say("o", K.TASK_REDRIVE, b.TaskAct(task_id="t"))
+    round_ = ["queued", "cancel", "cancelled", "retry"]
+    assert [hop.what for hop in paper.fleet.tasks["t"].hops] == ["published", *round_, *round_]
+
+
+def test_the_record_of_a_task_stands_in_place_of_what_was_heard_of_it(paper: Paper) -> None:
+    """A page and `swarm-tui tasks` tell the same steps, in one order, with the times at which they happened."""
+    paper.say("o", K.TASK_NEW, b.Task(task_id="t", type="noop"))
+    paper.say("tm", K.TASK_QUEUED, b.Queued(task_id="t"))
+    at = paper.now
+    hops = [Hop(at=at - 9.0, what="published", by="o"), Hop(at=at - 8.0, what="queued")]
+    hops += [Hop(at=at - 7.0, what="cancelled", by="o"), Hop(at=at - 6.0, what="redriven", by="o")]
+    hops += [Hop(at=at - 5.0, what="queued")]
+    paper.fleet.load([TaskRow(task_id="t", type="noop", state="queued", updated_at=at - 5.0, hops=hops)], at)
+    paper.now += 1.0
+    paper.say("tm", K.TASK_ASSIGNED, b.Assigned(task_id="t", agent_id="a", attempt=1, epoch=1))
+    task = paper.fleet.tasks["t"]
+    assert [(hop.at, hop.what) for hop in task.hops[:-1]] == [(hop.at, hop.what) for hop in hops]
+    assert task.hops[-1].what == "assigned"

@@ -22,7 +22,7 @@ from swarm_tui.domain.dispatch.model import (
     State,
     Tick,
 )
-from swarm_tui.domain.dispatch.outcomes import GIVEN
+from swarm_tui.domain.states import GIVEN
 from swarm_tui.journal.dispatch import AT_ONCE, Journal, OutboxRow
 from swarm_tui.protocol.bodies import Alert, Halt, Heartbeat, Task
 from swarm_tui.protocol.codec import Writer
