@@ -15,7 +15,10 @@ from swarm_tui.agent.handlers.testing.run import Run
 
 
 def run(bench, payload=None, **more):
-    return bench.run(Run(), "testing.run", payload or {}, **more)
+    """The result of a run in our own Python without plugins, unless `options` say else: to look for them takes time."""
+    bare = {} if "-n" in (payload or {}).get("args", ()) else {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    options = {"python": sys.executable, "env": bare}
+    return bench.run(Run(), "testing.run", payload or {}, **{"options": options, **more})
 
 
 def only(result):
@@ -104,7 +107,7 @@ def test_whatever_is_shown_the_result_is_the_same(bench, args):
     if "-n" in args:
         pytest.importorskip("xdist")
     bench.write("test_it.py", "def test_a(): ...\n\n\ndef test_b():\n    assert 1 == 2\n")
-    result = run(bench, {"args": args}, options={"python": sys.executable})
+    result = run(bench, {"args": args})
     failure = only(result)
     assert (result["passed"], failure["test"], failure["line"]) == (1, "test_it.py::test_b", 5)
 
@@ -123,10 +126,10 @@ def test_the_projects_own_python_beside_its_files(bench):
     )
     own = bench.write("services/shop/.venv/bin/python", f'#!/bin/sh\nOWN=1 exec {sys.executable} "$@"\n')
     own.chmod(0o755)
-    result = run(bench, {"path": "services/shop/tests"})
+    result = run(bench, {"path": "services/shop/tests"}, options={})
     assert (result["verdict"], result["python"]) == ("passed", str(own))
     own.write_text("#!/bin/sh\nexit 1\n")
-    assert run(bench, {"path": "services/shop"})["verdict"] == "failed"
+    assert run(bench, {"path": "services/shop"}, options={})["verdict"] == "failed"
     assert any("has no pytest" in line for line in bench.heard.log)
 
 
@@ -144,7 +147,7 @@ def test_another_release_that_is_installed_is_not_tested(bench):
     bench.write("pyproject.toml", "")
     bench.write("src/click/__init__.py", "MINE = 3\n")
     bench.write("tests/test_it.py", "import click\n\n\ndef test_it():\n    assert click.MINE == 3\n")
-    assert run(bench)["verdict"] == "passed"
+    assert run(bench, options={})["verdict"] == "passed"
 
 
 def test_a_file_named_as_pytest_is_no_pytest(bench):

@@ -1,7 +1,6 @@
 """testing.coverage: a project's tests, and how much of its code they run."""
 
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, ClassVar
 
@@ -57,9 +56,7 @@ class Coverage:
                 options, python=python, env={"COVERAGE_FILE": f"{folder / 'data'}"} | options.env
             )
             result = await run_pytest(context, payload.path, payload.args, chosen, folder, extra)
-            return _judged(
-                result, folder / "coverage.json", payload.threshold, lambda name: _named(context, root, name)
-            )
+            return _judged(result, folder / "coverage.json", payload.threshold, context.workdir.resolve(), root)
 
 
 class _Summary(Struct, frozen=True, kw_only=True):
@@ -75,12 +72,7 @@ class _Report(Struct, kw_only=True):
     files: dict[str, _File] = {}
 
 
-def _named(context: Context, root: Path, name: str) -> str:
-    """Return a file's name, which is relative to where pytest ran, relative to the workdir."""
-    return relative(str(root / name), context.workdir.resolve())
-
-
-def _judged(result: Result, path: Path, threshold: float, named: Callable[[str], str]) -> Result:
+def _judged(result: Result, path: Path, threshold: float, workdir: Path, root: Path) -> Result:
     try:
         report = msgspec.json.decode(path.read_bytes(), type=_Report)
     except (OSError, msgspec.DecodeError) as error:
@@ -92,5 +84,8 @@ def _judged(result: Result, path: Path, threshold: float, named: Callable[[str],
         "verdict": "passed" if result["verdict"] == "passed" and covered >= threshold else "failed",
         "coverage": covered,
         "threshold": threshold,
-        "files": [{"file": named(name), "coverage": percent} for percent, name in files[:_LEAST_COVERED]],
+        "files": [
+            {"file": relative(str(root / name), workdir), "coverage": percent}
+            for percent, name in files[:_LEAST_COVERED]
+        ],
     }
