@@ -1,5 +1,6 @@
 """Reads the change to review from git: its new lines, and its files before and after."""
 
+import asyncio
 import os
 import posixpath
 import stat
@@ -111,7 +112,7 @@ async def _diff(context: Context, repo: Path, *commits: str) -> list[FileChange]
     # Quoted, each name keeps to its line; a name of one line less could not be told from a head.
     quoted = ("-c", "core.quotePath=true", *_DIFF, "--unified=0", *commits, "--")
     patch = await git(context, repo, *quoted, errors="surrogateescape")
-    return diff.read(listing, patch)
+    return await asyncio.to_thread(diff.read, listing, patch)
 
 
 async def _start(context: Context, repo: Path, base: str, head: str, *, given: bool) -> str:

@@ -34,7 +34,8 @@ class Check(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     files: list[str]
     """Patterns of names (`*.sh`) or paths (`web/*.js`)."""
     command: list[str]
-    """`{file}` is one file, and the tool runs once for each; `{files}` is all of them."""
+    """`{file}` is one file, and the tool runs once for each; `{files}` is all of them. With neither, a check that is
+    `where: project` runs once and finds them itself."""
     finding: str
     shebangs: list[str] = []
     """Shells and the like whose scripts have no suffix: `bash` for `#!/usr/bin/env bash`."""
@@ -53,7 +54,8 @@ class Check(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             groups = re.compile(self.finding).groupindex
         except re.error as error:
             raise ValueError(f"the check {self.name}: `finding` is no pattern: {error}") from error
-        if not self.command or not (self.stdin or {"{file}", "{files}"} & {*self.command}):
+        named = self.stdin or self.where == "project" or {"{file}", "{files}"} & {*self.command}
+        if not self.command or not named:
             raise ValueError(f"the check {self.name}: `command` names neither {{file}} nor {{files}}")
         if not {"line", "message"} <= groups.keys():
             raise ValueError(f"the check {self.name}: `finding` names no group `line`, or none `message`")
@@ -222,7 +224,7 @@ class _ToolRun:
         if row.where == "copy":
             folder = self._root / side
             names = {str(_written(row, folder, path, content)): path for path, content in data.items()}
-        at_once = "{files}" in row.command
+        at_once = not row.stdin and "{file}" not in row.command
         pattern = re.compile(row.finding)
         found: list[Finding] = []
         for call in [[*names]] if at_once else [[name] for name in names]:

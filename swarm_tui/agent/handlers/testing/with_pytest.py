@@ -1,5 +1,6 @@
 """Runs pytest in the project's own Python, and reads what a plugin of ours writes there."""
 
+import asyncio
 import json
 import os
 import re
@@ -124,7 +125,7 @@ async def run_pytest(
         tally, _ = _read(report)
         error.result = {**(error.result or {}), **tally.result("pytest"), "verdict": "failed"}
         raise
-    tally, whole = _read(report)
+    tally, whole = await asyncio.to_thread(_read, report)
     if done.returncode not in (_PASSED, _FAILED, _INTERRUPTED, _NOTHING) or not whole:
         failure = _failure(done)
         failure.result = {**tally.result("pytest"), "verdict": "failed"} if tally.total else None
