@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 from types import FrameType
 
+from swarm_tui.agent.attempt_output import keep_prints
 from swarm_tui.agent.console import Console
 from swarm_tui.agent.lock import take
 from swarm_tui.agent.runtime import AgentRuntime
@@ -30,6 +31,7 @@ def live(settings: AgentSettings, *, take_over: bool = False) -> int:
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
     console = Console()
+    keep_prints()
     try:
         _banner(console, settings)
         bus = MqttBus(spec.broker, client_id(spec.swarm, spec.agent_id))

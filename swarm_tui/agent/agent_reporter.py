@@ -33,6 +33,8 @@ class AgentReporter:
         self.redact = Redactor(os.environ, [spec.broker.password])
         self.trouble = ""
         """Why the agent cannot do its role's part, for its retained status."""
+        self.outdated = ""
+        """Why it should be started anew: the package on disk is another than the one that runs."""
         self.exit_code = 0
         self.reason = ""
         self.quietly = False
@@ -64,6 +66,10 @@ class AgentReporter:
             body = msgspec.structs.replace(body, claimed_at=rfc3339(time.time()))
         message = self.writer.message(kind, body, key, message_id=message_id)
         self.bus.publish(msgspec.structs.replace(message, qos=1) if sure else message, linger=linger)
+
+    def complaints(self) -> str:
+        """Return what its retained status says is wrong with it, a sentence or two; empty when nothing is."""
+        return "; ".join(filter(None, (self.trouble, self.outdated)))
 
     def now(self) -> float:
         """Seconds since the epoch."""

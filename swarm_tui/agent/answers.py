@@ -6,19 +6,18 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from swarm_tui.agent.redact import Redactor
-from swarm_tui.agent.running_attempt import RunningAttempt
+from swarm_tui.agent.running_attempt import Outcome, RunningAttempt
 from swarm_tui.protocol.bodies import Complete, ErrorInfo, Failed
 from swarm_tui.protocol.envelope import rfc3339
 
 if TYPE_CHECKING:
-    from swarm_tui.agent.executor import Outcome
     from swarm_tui.domain.worker.actions import HeldLease
 
 _LONGEST_ERROR = 4_000
 
 
 def answer_of(
-    attempt: RunningAttempt, outcome: "Outcome", lease: "HeldLease", agent_id: str, redact: Redactor
+    attempt: RunningAttempt, outcome: Outcome, lease: "HeldLease", agent_id: str, redact: Redactor
 ) -> Complete | Failed:
     """The body of `tasks/complete` or `tasks/failed`; `lease` is the one that counts now."""
     common: dict[str, Any] = {
@@ -46,7 +45,7 @@ def answer_of(
 
 
 def unfit(
-    attempt: RunningAttempt, outcome: "Outcome", lease: "HeldLease", agent_id: str, redact: Redactor, why: Exception
+    attempt: RunningAttempt, outcome: Outcome, lease: "HeldLease", agent_id: str, redact: Redactor, why: Exception
 ) -> Complete | Failed:
     """The end of a task whose result cannot be said at all; a failure keeps its own words and cause."""
     if outcome.error is not None:

@@ -5,6 +5,7 @@ import contextlib
 import signal
 import time
 from collections.abc import Callable
+from math import isfinite
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,7 +15,7 @@ from msgspec import Struct
 from swarm_tui.agent.handlers import registry
 from swarm_tui.agent.handlers.base import Context, HandlerError
 from swarm_tui.agent.process_groups import signal_group
-from swarm_tui.agent.running_attempt import RunningAttempt, fence
+from swarm_tui.agent.running_attempt import Outcome, RunningAttempt, fence
 from swarm_tui.agent.task_processes import TaskProcesses
 from swarm_tui.config.model import RunSpec
 from swarm_tui.config.urls import shown_url
@@ -26,16 +27,6 @@ _PROGRESS_EVERY = 0.2
 #: Codes of failures that may have come in the middle of the work: what it had done by then is not known.
 _HALFWAY = frozenset({"crashed", "killed"})
 _CODES = {"timeout": "timeout", "cancelled": "cancelled", "interrupted": "interrupted"}
-
-
-class Outcome(Struct, frozen=True, kw_only=True):
-    """The end of an attempt. `cause` is set when it was not the handler's own end."""
-
-    result: Any = None
-    error: str | None = None
-    code: str | None = None
-    retryable: bool = False
-    cause: str | None = None
 
 
 class Reports(Protocol):
@@ -81,7 +72,7 @@ class Executor:
             work=loop.create_task(self._work(attempt, cancel, loop.time())),
             timer=loop.call_later(attempt.timeout, self.stop, attempt, "timeout"),
         )
-        running.work.add_done_callback(lambda work: self._end(running, _outcome(work, attempt)))
+        running.work.add_done_callback(lambda work: self._settle(running))
 
     def stop(self, attempt: RunningAttempt, cause: str, wait: float = CANCEL_WAIT) -> None:
         """End the work: ask, then SIGTERM, then SIGKILL to its process groups."""
@@ -96,6 +87,8 @@ class Executor:
         self._processes.close()
 
     async def _work(self, attempt: RunningAttempt, cancel: asyncio.Event, now: float) -> dict[str, Any]:
+        if attempt.output is not None:
+            attempt.output.make_current()
         handler = registry.load(attempt.lease.task.type, attempt.handler)
         why = registry.check(attempt.lease.task.type, attempt.handler, attempt.lease.task.payload)
         if why is not None:
@@ -128,6 +121,16 @@ class Executor:
         if not await _ends(work, KILL_WAIT):
             words = "the handler does not end, it was given up"
             self._end(running, Outcome(error=words, code="stuck", cause=attempt.stop_cause))
+
+    def _settle(self, running: _Running) -> None:
+        """Tell how the work ended, whatever it raised and whatever that raises when it is looked at."""
+        attempt = running.attempt
+        try:
+            outcome = _outcome(running.work, attempt)
+            _keep_traceback(running.work, attempt)
+        except Exception as error:  # noqa: BLE001 - an exception is a handler's own code, and its task must end
+            outcome = _crashed(f"the handler's error cannot be told: {type(error).__name__}")
+        self._end(running, outcome)
 
     def _end(self, running: _Running, outcome: Outcome) -> None:
         attempt = running.attempt
@@ -167,6 +170,7 @@ class Executor:
             _log=lambda line: self._reports.log(attempt, line),
             _publish=lambda kind, payload: self._reports.publish(attempt, kind, payload),
             _spawned=lambda pid: self._spawned(attempt, pid),
+            _output=attempt.output.write if attempt.output is not None else lambda text: None,
         )
 
     def _spawned(self, attempt: RunningAttempt, pid: int) -> None:
@@ -212,10 +216,22 @@ def _outcome(work: "asyncio.Task[dict[str, Any]]", attempt: RunningAttempt) -> O
         return _stopped(attempt, cause, getattr(error, "result", None))
     if isinstance(error, HandlerError):
         # Handlers of others are not checked for types, and readers refuse a code or a retryable of another.
-        code, retryable = str(error.code), bool(error.retryable)
+        code, retryable = str(getattr(error, "code", None) or "failed"), bool(getattr(error, "retryable", False))
         unknown = code if code in _HALFWAY else None
-        return Outcome(error=_words(error), code=code, retryable=retryable, result=error.result, cause=unknown)
+        return Outcome(
+            error=_words(error), code=code, retryable=retryable, result=getattr(error, "result", None), cause=unknown
+        )
     return _crashed(f"{type(error).__name__}: {_words(error)}")
+
+
+def _keep_traceback(work: "asyncio.Task[Any]", attempt: RunningAttempt) -> None:
+    """Write into the task's output where an error was raised that its handler did not mean to."""
+    error = None if work.cancelled() else work.exception()
+    if attempt.output is None or error is None or isinstance(error, HandlerError):
+        return
+    from traceback import format_exception
+
+    attempt.output.write("".join(format_exception(error)))
 
 
 def _words(error: BaseException) -> str:
@@ -255,6 +271,8 @@ def _throttled(attempt: RunningAttempt, reports: Reports) -> Callable[[float, st
 
 
 def _add_usage(attempt: RunningAttempt, tokens: int, cost: float) -> None:
-    attempt.tokens += tokens
-    attempt.cost += cost
+    # What is no number that can be added would spoil what was added before.
+    with contextlib.suppress(TypeError, ValueError, OverflowError):
+        attempt.tokens += tokens if 0 <= tokens < 2**53 else 0
+        attempt.cost += cost if isfinite(cost) else 0.0
     attempt.last_sign = time.monotonic()

@@ -7,7 +7,7 @@ from functools import cached_property
 
 from swarm_tui.agent.worker_journal import read_entries
 from swarm_tui.config.paths import StateDir
-from swarm_tui.journal.results import KEEP_DAYS, Results
+from swarm_tui.journal.results import KEEP_DAYS, swept
 
 #: Seconds until the first look, between two, and between two parts of one; files of one part.
 FIRST, EVERY, NEXT = 60.0, 3600.0, 1.0
@@ -23,7 +23,7 @@ class Housekeeping:
     def __init__(self, state: StateDir, now: float, clock: Callable[[], float] = time.time) -> None:
         self._state = state
         self._clock = clock
-        self._results = Results(state.results())
+        self._swept = swept(state)
         # Those that were started together do not all look at once.
         self._due = now + FIRST * (1 + random.random())
 
@@ -38,8 +38,10 @@ class Housekeeping:
     def _sweep(self) -> bool:
         """Return whether the folder has more."""
         wall = self._clock()
-        self._results.sweep(wall - KEEP_DAYS * 86400, wall, _Owed(self._state).has, at_once=AT_ONCE)
-        return self._results.more
+        owed = _Owed(self._state)
+        for files in self._swept:
+            files.sweep(wall - KEEP_DAYS * 86400, wall, owed.has, at_once=AT_ONCE)
+        return any(files.more for files in self._swept)
 
 
 class _Owed:

@@ -1,6 +1,7 @@
 """Results as the wire takes them: what is too large goes into a file, and the message names it."""
 
 import hashlib
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ def fitted(answer: Complete | Failed, writer: Writer, folder: Path) -> Complete 
     """
     try:
         data = msgspec.json.encode(answer.result)
+        if _has_odd_number(answer.result):
+            return _failed(answer, f"the handler's result holds {_odd_number(answer.result)}")
         if _is_plain(data) or _readable(answer, writer):
             return answer
     except (TypeError, ValueError, UnicodeEncodeError, RecursionError) as error:
@@ -37,6 +40,41 @@ def fitted(answer: Complete | Failed, writer: Writer, folder: Path) -> Complete 
     if isinstance(answer.result, dict):
         named |= {k: v for k in _KEPT if isinstance(v := answer.result.get(k), (str, int, float)) and len(str(v)) < 500}
     return msgspec.structs.replace(answer, result=named)
+
+
+def _is_odd(value: object) -> bool:
+    """Return whether it is a number that readers of JSON cannot take: not finite, or of more than 64 bits."""
+    if type(value) is float:
+        return not isfinite(value)
+    return type(value) is int and not -(2**63) <= value < 2**64
+
+
+def _has_odd_number(value: Any) -> bool:
+    waiting = [value]
+    while waiting:
+        inner = waiting.pop()
+        if isinstance(inner, dict):
+            waiting += inner.values()
+        elif isinstance(inner, list | tuple):
+            waiting += inner
+        elif _is_odd(inner):
+            return True
+    return False
+
+
+def _odd_number(value: Any) -> str:
+    """Return which the first such number is, and where, in words."""
+    waiting = [("result", value)]
+    while waiting:
+        place, inner = waiting.pop()
+        if isinstance(inner, dict):
+            waiting += [(f"{place}.{name}"[:200], part) for name, part in reversed(inner.items())]
+        elif isinstance(inner, list | tuple):
+            waiting += [(f"{place}[{number}]", part) for number, part in reversed(list(enumerate(inner)))]
+        elif _is_odd(inner):
+            what = "an integer of more than 64 bits" if type(inner) is int else str(inner)
+            return f"{what} at `{place}`, which JSON's readers cannot take: give it as text"
+    return "a number that cannot be told"
 
 
 def _is_plain(data: bytes) -> bool:
@@ -56,7 +94,8 @@ def _readable(answer: Complete | Failed, writer: Writer) -> bool:
 def _failed(answer: Complete | Failed, message: str) -> Failed:
     if isinstance(answer, Failed):
         # What it failed of, and who stopped it, count for more than the part of a result that it left.
-        return msgspec.structs.replace(answer, result=None)
+        error = msgspec.structs.replace(answer.error, message=f"{answer.error.message} ({message[:300]})")
+        return msgspec.structs.replace(answer, result=None, error=error)
     return Failed(
         task_id=answer.task_id,
         agent_id=answer.agent_id,

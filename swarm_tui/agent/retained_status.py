@@ -96,7 +96,7 @@ class RetainedStatus:
             self._say()
 
     def _now(self) -> tuple[str, int, str]:
-        return (*self._state(), self._reporter.trouble)
+        return (*self._state(), self._reporter.complaints())
 
     def _say(self) -> None:
         self._said = self._now()

@@ -6,18 +6,33 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import msgspec
+from msgspec import Struct
 
+from swarm_tui.agent.attempt_output import AttemptOutput
 from swarm_tui.config.files import write_private
 from swarm_tui.config.model import HandlerSpec, RunSpec
 from swarm_tui.domain.worker.actions import HeldLease
 from swarm_tui.processes import marks
 
 DEFAULT_TIMEOUT = 900.0
+#: The code of a failure to import what does the task.
+NOT_LOADED = "broken-handler"
 #: The clock by which the kernel tells when a process started, where there is one.
 _BOOT_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 _TRACE = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
+    """The end of an attempt. `cause` is set when it was not the handler's own end."""
+
+    result: Any = None
+    error: str | None = None
+    code: str | None = None
+    retryable: bool = False
+    cause: str | None = None
 
 
 class RunningAttempt:
@@ -35,6 +50,8 @@ class RunningAttempt:
         self.progress: tuple[float, str] | None = None
         self.stop_cause: str | None = None
         self.environment = TaskEnvironment(lease, spec)
+        self.output: AttemptOutput | None = None
+        """Where what its programs print is kept."""
 
     @property
     def keeps_children(self) -> bool:

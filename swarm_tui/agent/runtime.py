@@ -169,12 +169,21 @@ class AgentRuntime:
 
     # -- the clockwork
 
+    def _look_at_installation(self) -> None:
+        """Say, once, that the package was installed anew."""
+        changed = self.work.installation.changed()
+        if changed != self.reporter.outdated:
+            self.reporter.outdated = changed
+            self.reporter.note(changed or "the installation is the old one again", "⚠")
+            self._timer.wake_at(self.presence.changed())
+
     def _beat_body(self) -> Heartbeat:
         vitals = self._pulse.look()
         memory = {} if vitals.rss is None else {"rss": vitals.rss}
         return self.me.beat(uptime=vitals.uptime, memory=memory, cpu=vitals.cpu, **self.work.held())
 
     def _beat(self) -> None:
+        self._look_at_installation()
         if self._bus.is_up():
             self.reporter.say(Kind.HEARTBEAT, self._beat_body())
 

@@ -4,17 +4,19 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from swarm_tui.agent.agent_reporter import AgentReporter
 from swarm_tui.agent.answers import answer_of, unfit
+from swarm_tui.agent.attempt_output import AttemptOutput
 from swarm_tui.agent.handler_thread import HandlerThread
+from swarm_tui.agent.installation import Installation
 from swarm_tui.agent.large_results import fitted
 from swarm_tui.agent.presence_messages import fallback_of
 from swarm_tui.agent.process_groups import end_left_behind
-from swarm_tui.agent.running_attempt import RunningAttempt, attempt_token
+from swarm_tui.agent.running_attempt import NOT_LOADED, Outcome, RunningAttempt, attempt_token
 from swarm_tui.agent.worker_journal import Left, WorkerJournal
 from swarm_tui.client.ids import new_id
 from swarm_tui.config.model import RunSpec
@@ -22,13 +24,11 @@ from swarm_tui.config.paths import StateDir
 from swarm_tui.domain.outcome import outcome, verdict_failed
 from swarm_tui.domain.worker import Worker, WorkerIdentity
 from swarm_tui.domain.worker.actions import Action, Answer, Beat, HeldLease, Ignore, Listen, Note, Run, Save, Say, Stop
+from swarm_tui.journal.task_output import OutputFile
 from swarm_tui.processes.marks import end_marked
 from swarm_tui.protocol.bodies import BODY, Complete, ErrorInfo, Failed, Heartbeat, Progress
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.topics import Kind, topic
-
-if TYPE_CHECKING:
-    from swarm_tui.agent.executor import Outcome
 
 #: What an agent hears while there is no dispatcher.
 COMMONS = (
@@ -67,6 +67,8 @@ class WorkerShell:
         self._changed = changed
         state = StateDir(Path(spec.state_dir))
         self._results = state.results()
+        self._outputs = state.tasks()
+        self.installation = Installation()
         self._journal = WorkerJournal(state.worker(spec.agent_id))
         self._handler_thread = make_handlers(spec, self)
         self._attempts: dict[str, RunningAttempt] = {}
@@ -174,7 +176,6 @@ class WorkerShell:
 
     def give_up(self, attempt: RunningAttempt) -> None:
         """The loop does not turn any more: report the attempt without it."""
-        from swarm_tui.agent.executor import Outcome
 
         self.ended(attempt, Outcome(error="the handler blocks its agent", code="stuck", cause="timeout"))
 
@@ -225,8 +226,16 @@ class WorkerShell:
         with self._lock:
             self._journal.gone(pid)
 
-    def ended(self, attempt: RunningAttempt, outcome: "Outcome") -> None:
+    def ended(self, attempt: RunningAttempt, outcome: Outcome) -> None:
         lease = self._lease(attempt)
+        if attempt.output is not None:
+            attempt.output.close()
+            if attempt.output.failure:
+                self._reporter.note(f"{attempt.task_id}: its output is not kept whole: {attempt.output.failure}", "⚠")
+        outdated = self.installation.changed() if outcome.code == NOT_LOADED else ""
+        if outdated:
+            # Another agent, or this one started anew, can do it.
+            outcome = msgspec.structs.replace(outcome, error=f"{outcome.error}; {outdated}", retryable=True)
         answer: Complete | Failed
         try:
             answer = answer_of(attempt, outcome, lease, self._spec.agent_id, self._reporter.redact)
@@ -240,6 +249,8 @@ class WorkerShell:
             self._carry_out(self.core.finished(attempt.task_id, answer, self._clock()))
         self._tell(answer)
         self._changed()
+        if outdated:
+            self._reporter.leave(outdated, 1)
 
     # -- carrying out
 
@@ -269,6 +280,8 @@ class WorkerShell:
 
     def _run(self, lease: HeldLease) -> None:
         attempt = self._attempts[lease.task_id] = RunningAttempt(lease, self._spec)
+        output = OutputFile(self._outputs, lease.task_id, lease.attempt)
+        attempt.output = AttemptOutput(output, self._reporter.redact.text)
         again = f", attempt {lease.attempt}" if lease.attempt > 1 else ""
         self._reporter.note(f"{lease.task.type} {lease.task_id}{again}", "🔨")
         self._changed()

@@ -12,17 +12,35 @@ from swarm_tui.cli.follow import Follower, follow
 from swarm_tui.cli.ids import check_agents
 from swarm_tui.cli.logfile import last_lines, plain
 from swarm_tui.cli.numbers import Whole
+from swarm_tui.cli.task_output import show_output
 
 
-@click.command(epilog="Example: swarm-tui logs -f testing-01")
-@click.argument("agent")
+@click.command(epilog="Example: swarm-tui logs -f testing-01; swarm-tui logs --task t-17")
+@click.argument("agent", required=False)
+@click.option("--task", "task_id", metavar="ID", help="What a task's programs printed, wherever it ran.")
+@click.option("--attempt", type=Whole(min=0), help="Of its attempt N; the last one by default.")
 @click.option("-f", "--follow", "keep", is_flag=True, help="Go on as it is written.")
 @click.option("-n", "count", type=Whole(min=0), default=200, show_default=True, help="The last N lines.")
 @click.option("--raw", is_flag=True, help="As the pane got it, colours and all (only of an agent on this machine).")
 @swarm_option
 @broker_option
-def command(agent: str, keep: bool, count: int, raw: bool, swarm: str | None, broker: str | None) -> int:
-    """What AGENT printed, over all its restarts; a line marks where each begins."""
+def command(
+    agent: str | None,
+    task_id: str | None,
+    attempt: int | None,
+    keep: bool,
+    count: int,
+    raw: bool,
+    swarm: str | None,
+    broker: str | None,
+) -> int:
+    """What AGENT printed, over all its restarts; a line marks where each begins. With --task, a task's own output."""
+    if (agent is None) == (task_id is None):
+        raise click.UsageError("name an AGENT, or a task: --task ID")
+    if task_id is not None:
+        show_output(target(swarm, broker), task_id, attempt, count, keep=keep, raw=raw, here=not broker)
+        return 0
+    assert agent is not None
     check_agents((agent,))
     found = target(swarm, broker)
     path = found.state.log(agent)
@@ -36,10 +54,10 @@ def command(agent: str, keep: bool, count: int, raw: bool, swarm: str | None, br
 def _local(path: Path, count: int, keep: bool, raw: bool) -> None:
     show = (lambda line: line.decode("utf-8", "replace")) if raw else plain
     for line in last_lines(path, count):
-        click.echo(show(line))
+        click.echo(show(line), color=raw or None)
     if keep:
         for line in _grow(path):
-            click.echo(show(line))
+            click.echo(show(line), color=raw or None)
 
 
 def _grow(path: Path) -> Iterator[bytes]:

@@ -49,6 +49,10 @@ class StateDir:
         """Results too large for a message."""
         return self.root / "results"
 
+    def tasks(self) -> Path:
+        """What the programs of tasks printed, a few files an attempt."""
+        return self.root / "tasks"
+
     def create(self) -> "StateDir":
         """Make the folders, 0700. Raises OSError."""
         for folder in (

@@ -14,7 +14,7 @@ from swarm_tui.config.urls import same_broker
 from swarm_tui.domain.dispatch.model import Job
 from swarm_tui.domain.states import OPEN
 from swarm_tui.journal.db import JournalError, connect, in_memory, lock
-from swarm_tui.journal.results import KEEP_DAYS, Results
+from swarm_tui.journal.results import KEEP_DAYS, swept
 from swarm_tui.protocol.envelope import Outgoing
 
 MIGRATIONS = (
@@ -102,7 +102,7 @@ class Journal:
         self._lock: IO[str] | None = None
         self._last_row = 0
         self._ids = IdFilter()
-        self._results = None if path is None else Results(StateDir(path.parent).results())
+        self._swept = () if path is None else swept(StateDir(path.parent))
         if path is None:
             self._db = in_memory(MIGRATIONS)
             return
@@ -245,9 +245,9 @@ class Journal:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise
-        if self._results is not None:
-            # A task that the journal never had, for it was done without a dispatcher, keeps its result as long.
-            gone += self._results.sweep(oldest, now, self._has, at_once=at_once)
+        for files in self._swept:
+            # A task that the journal never had, for it was done without a dispatcher, keeps its files as long.
+            gone += files.sweep(oldest, now, self._has, at_once=at_once)
         return int(gone)
 
     def _has(self, task_id: str) -> bool:

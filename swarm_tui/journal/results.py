@@ -1,4 +1,4 @@
-"""Removing results too large for a message, once the tasks that they are of are forgotten."""
+"""Remove files that belong to tasks, results too large for a message and output, once those are forgotten."""
 
 import os
 import re
@@ -6,6 +6,9 @@ import stat
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
+
+from swarm_tui.config.paths import StateDir
+from swarm_tui.journal.task_output import NAME
 
 #: Days for which what has ended is kept.
 KEEP_DAYS = 7.0
@@ -17,11 +20,15 @@ _UNFINISHED = re.compile(r"\.([A-Za-z0-9_.:-]{1,128})-[0-9]{1,20}\.json\.[A-Za-z
 _FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-class Results:
-    """The folder of results. A sweep goes on where the last one ended, and from the beginning after the last file."""
+class TaskFiles:
+    """Sweeps a folder of files that are named by their tasks; the first group of `names` is a task's id.
 
-    def __init__(self, folder: Path) -> None:
+    A sweep goes on where the last one ended, and from the beginning after the last file.
+    """
+
+    def __init__(self, folder: Path, *names: re.Pattern[str]) -> None:
         self._folder = folder
+        self._patterns = names or (_NAME, _UNFINISHED)
         self._names: Iterator[str] = iter(())
         self.more = False
         """True when the last sweep ended before the last file."""
@@ -44,21 +51,25 @@ class Results:
                 names = list(islice(self._names, at_once))
             self.more = len(names) == at_once
             limit = min(before, now - LEAVE_ALONE)
-            return sum(_remove(folder, name, limit, known) for name in names)
+            return sum(self._remove(folder, name, limit, known) for name in names)
         finally:
             os.close(folder)
 
+    def _remove(self, folder: int, name: str, before: float, known: Callable[[str], bool]) -> bool:
+        named = next(filter(None, (pattern.fullmatch(name) for pattern in self._patterns)), None)
+        try:
+            if named is None:
+                return False
+            found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            # Who knows the task is asked last: it may have to read for it.
+            if not stat.S_ISREG(found.st_mode) or found.st_mtime >= before or known(named[1]):
+                return False
+            os.unlink(name, dir_fd=folder)
+        except OSError:
+            return False
+        return True
 
-def _remove(folder: int, name: str, before: float, known: Callable[[str], bool]) -> bool:
-    named = _NAME.fullmatch(name) or _UNFINISHED.fullmatch(name)
-    try:
-        if named is None:
-            return False
-        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
-        # Who knows the task is asked last: it may have to read for it.
-        if not stat.S_ISREG(found.st_mode) or found.st_mtime >= before or known(named[1]):
-            return False
-        os.unlink(name, dir_fd=folder)
-    except OSError:
-        return False
-    return True
+
+def swept(state: StateDir) -> tuple[TaskFiles, TaskFiles]:
+    """Return the folders that are swept with a swarm's tasks: of large results, and of output."""
+    return TaskFiles(state.results()), TaskFiles(state.tasks(), NAME)

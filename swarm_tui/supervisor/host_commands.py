@@ -10,6 +10,7 @@ import msgspec
 
 from swarm_tui.config.paths import StateDir
 from swarm_tui.domain.restart import History
+from swarm_tui.journal.task_output import output_rows
 from swarm_tui.protocol import codec
 from swarm_tui.protocol.bodies import HostControl, Inbox, PaneStatus, Query, Reply, Scale
 from swarm_tui.protocol.envelope import Event
@@ -180,6 +181,8 @@ class HostCommands:
             wanted = body.args.get("lines")
             lines = wanted if isinstance(wanted, int) and 0 < wanted <= MOST_LINES else 200
             self._reply(event, body.query, list(tail(self.state.log(agent_id), lines)))
+        elif body.query == "output":
+            self._reply(event, body.query, output_rows(self.state.tasks(), body.args))
 
     def _reply(self, event: Event, query: str, rows: Sequence[Any]) -> None:
         pages = list(paged(rows))

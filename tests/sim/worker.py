@@ -5,10 +5,9 @@ from typing import TYPE_CHECKING, cast
 
 from swarm_tui.agent.agent_reporter import AgentReporter
 from swarm_tui.agent.console import Console
-from swarm_tui.agent.executor import Outcome
 from swarm_tui.agent.handler_thread import HandlerThread
 from swarm_tui.agent.presence_messages import PresenceMessages
-from swarm_tui.agent.running_attempt import RunningAttempt
+from swarm_tui.agent.running_attempt import Outcome, RunningAttempt
 from swarm_tui.agent.worker_shell import WorkerShell
 from swarm_tui.bus.port import Link
 from swarm_tui.config.model import Broker, RunSpec

@@ -59,6 +59,7 @@ class Context(Struct, kw_only=True):
     _log: Callable[[str], None]
     _publish: Callable[[str, dict[str, Any]], None]
     _spawned: Callable[[int], None]
+    _output: Callable[[str], None] = lambda text: None
 
     def progress(self, percent: float, message: str = "") -> None:
         """Say how far the work is, 0 to 100; also renews the lease. Thread-safe."""
@@ -68,9 +69,15 @@ class Context(Struct, kw_only=True):
         """Add to what the task has used: tokens, and US dollars."""
         self._usage(tokens, cost)
 
-    def log(self, line: str) -> None:
-        """Write a line on the agent's pane (and so into its log)."""
+    def log(self, line: str, *, kept: bool = False) -> None:
+        """Write a line on the agent's pane (and so into its log), and into the task's output unless that has it."""
         self._log(line)
+        if not kept:
+            self._output(f"{line}\n")
+
+    def output(self, text: str) -> None:
+        """Write whole lines into the task's output, which is kept with the task; its programs' own is there already."""
+        self._output(text)
 
     def publish(self, kind: str, payload: dict[str, Any]) -> None:
         """Say something besides, such as `deployment/status`."""

@@ -99,9 +99,9 @@ class _Lines:
     def _show(self, line: str) -> None:
         self._shown += 1
         if self._shown <= _LINES_SHOWN and line.strip():
-            self._context.log(line.rstrip()[:400])
+            self._context.log(line.rstrip()[:400], kept=True)
         elif self._shown == _LINES_SHOWN + 1:
-            self._context.log("… (further lines are not shown)")
+            self._context.log("… (further lines are not shown)", kept=True)
 
 
 def _number(value: object) -> Any:

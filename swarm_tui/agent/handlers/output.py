@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 #: Bytes of one line; a longer one is passed on cut.
 LINE_LIMIT = 4_000_000
+#: Bytes of one line beyond which a block ends before the line does.
+BLOCK_LIMIT = 64 * 1024
 
 
 class Capped:
@@ -58,4 +60,29 @@ class Lines:
     def end(self) -> None:
         if self._rest:
             self._on_line(self._rest.decode("utf-8", "replace"))
+            self._rest.clear()
+
+
+class LineBlocks:
+    """Cuts a stream of bytes after its last whole line, and hands on blocks of lines as text."""
+
+    def __init__(self, on_text: Callable[[str], None]) -> None:
+        self._on_text = on_text
+        self._rest = bytearray()
+
+    def add(self, chunk: bytes) -> None:
+        """Take bytes; a line of more than 64 KiB is handed on before it ends."""
+        self._rest += chunk
+        end = self._rest.rfind(b"\n") + 1
+        if not end and len(self._rest) > BLOCK_LIMIT:
+            end = len(self._rest)
+        if end:
+            block = bytes(self._rest[:end])
+            del self._rest[:end]
+            self._on_text(block.decode("utf-8", "replace"))
+
+    def end(self) -> None:
+        """Hand on the last line, which has no end."""
+        if self._rest:
+            self._on_text(self._rest.decode("utf-8", "replace") + "\n")
             self._rest.clear()

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -14,13 +15,15 @@ from typing import Any
 from msgspec import Struct
 
 from swarm_tui.agent.handlers.base import Context, HandlerError, MissingToolError
-from swarm_tui.agent.handlers.output import Capped, Lines
+from swarm_tui.agent.handlers.output import Capped, LineBlocks, Lines
 from swarm_tui.processes.descendants import dying_with_us
 
 #: Bytes kept of each of stdout and stderr: the first half and the last.
 OUTPUT_LIMIT = 1_000_000
 #: Seconds between SIGTERM, by which alone a program hears that it is to stop, and SIGKILL.
 GRACE = 10.0
+#: Characters of a command line that the task's output shows.
+_SHOWN = 500
 #: Seconds that the pipes may stay open after the program itself has ended.
 LINGER = 1.0
 #: The exit statuses by which a shell says that a signal ended its command (128 + number).
@@ -73,15 +76,17 @@ def allowed_environment(extra: Sequence[str] = ()) -> dict[str, str]:
 class _Program(asyncio.SubprocessProtocol):
     """Hears one program: `ended` when it exits, `closed` when nothing holds its pipes any more."""
 
-    def __init__(self, limit: int, lines: Lines | None) -> None:
+    def __init__(self, limit: int, lines: Lines | None, keep: Callable[[str], None]) -> None:
         loop = asyncio.get_running_loop()
         self.out, self.err = Capped(limit), Capped(limit)
         self.ended: asyncio.Future[None] = loop.create_future()
         self.closed: asyncio.Future[None] = loop.create_future()
         self._lines = lines
+        self._kept = (LineBlocks(keep), LineBlocks(keep))
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         (self.out if fd == 1 else self.err).add(data)
+        self._kept[fd != 1].add(data)
         if fd == 1 and self._lines is not None:
             self._lines.add(data)
 
@@ -97,6 +102,8 @@ class _Program(asyncio.SubprocessProtocol):
         """Pass on a last line without a newline."""
         if self._lines is not None:
             self._lines.end()
+        for blocks in self._kept:
+            blocks.end()
 
 
 async def run_process(
@@ -128,11 +135,12 @@ async def run_process(
     environment = {**allowed_environment(passed), **context.environment, **(env or {})}
     folder = cwd or context.workdir
     path = _find(argv[0], environment, folder, install)
+    context.output(f"$ {shlex.join(argv)[:_SHOWN]}\n")
     started = time.monotonic()
     loop = asyncio.get_running_loop()
     try:
         transport, program = await loop.subprocess_exec(
-            lambda: _Program(limit, Lines(on_line) if on_line else None),
+            lambda: _Program(limit, Lines(on_line) if on_line else None, context.output),
             *dying_with_us([path, *argv[1:]]),
             cwd=folder,
             env=environment,
@@ -142,6 +150,7 @@ async def run_process(
             start_new_session=True,
         )
     except (OSError, ValueError) as error:
+        context.output(f"({error})\n")
         raise HandlerError(f"{argv[0]} did not start: {error}", code="not-started") from error
     pid = transport.get_pid()
     # A group that the runtime knows is ended when the task is cancelled, which is when an undoing one must run on.
@@ -168,6 +177,8 @@ async def run_process(
         duration=time.monotonic() - started,
         truncated=program.out.truncated or program.err.truncated,
     )
+    if stopped or done.returncode:
+        context.output(f"({stopped[1] if stopped else done.how}, after {done.duration:.1f} s)\n")
     if stopped:
         raise HandlerError(f"{Path(argv[0]).name} {stopped[1]}", code=stopped[0], result={"output": done.tail})
     return done

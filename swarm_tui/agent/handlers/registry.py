@@ -1,7 +1,9 @@
 """From a task type to the handler that does it, and to the schema of its payload."""
 
+import sys
 from functools import cache
 from importlib import import_module
+from types import CodeType, FunctionType, ModuleType
 from typing import Any, cast
 
 import msgspec
@@ -37,7 +39,9 @@ def load(task_type: str, spec: HandlerSpec | None = None) -> Handler:
     Raises UnknownHandlerError, or HandlerError when its module does not import.
     """
     name = _where(task_type, spec or HandlerSpec())
-    return _class_of(name)()
+    kind = _class_of(name)
+    _load_whole(name, kind.__module__)
+    return kind()
 
 
 def schema(task_type: str, spec: HandlerSpec | None = None) -> dict[str, Any]:
@@ -114,6 +118,40 @@ def _class_of(name: str) -> type[Handler]:
     except Exception as error:
         raise HandlerError(f"the handler {name!r} does not load: {error}", code="broken-handler") from error
     raise UnknownHandlerError(name)
+
+
+@cache
+def _load_whole(name: str, module: str) -> None:
+    """Import now what the handler's modules import only when they run. Raises HandlerError.
+
+    The package may be installed anew under a running agent: what comes to a task half loaded never ends well.
+    """
+    package, top = f"{module.rpartition('.')[0]}.", f"{module.partition('.')[0]}."
+    try:
+        for loaded in [
+            found for known, found in list(sys.modules.items()) if f"{known}.".startswith((package, f"{module}."))
+        ]:
+            for deferred in sorted(_deferred_imports(loaded)):
+                if deferred.startswith(top):
+                    import_module(deferred)
+    except Exception as error:
+        raise HandlerError(f"the handler {name!r} does not load: {error}", code="broken-handler") from error
+
+
+def _deferred_imports(module: ModuleType) -> set[str]:
+    """Return the dotted names that functions and methods of the module hold, which only imports do."""
+    codes = [
+        function.__code__
+        for holder in (module, *(value for value in vars(module).values() if isinstance(value, type)))
+        for function in list(vars(holder).values())
+        if isinstance(function, FunctionType) and function.__module__ == module.__name__
+    ]
+    found: set[str] = set()
+    while codes:
+        code = codes.pop()
+        found.update(name for name in code.co_names if "." in name)
+        codes += [inner for inner in code.co_consts if isinstance(inner, CodeType)]
+    return found
 
 
 @cache

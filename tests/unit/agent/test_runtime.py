@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,15 +14,19 @@ import pytest
 from msgspec import Struct
 
 from swarm_tui.agent import housekeeping, role_thread, watchdog
+from swarm_tui.agent.attempt_output import keep_prints
 from swarm_tui.agent.console import Console
 from swarm_tui.agent.handlers import registry
 from swarm_tui.agent.handlers.base import Context, HandlerError, Result
+from swarm_tui.agent.handlers.process import run_process
+from swarm_tui.agent.installation import Installation
 from swarm_tui.agent.roles import port
 from swarm_tui.agent.runtime import AgentRuntime
 from swarm_tui.bus.memory import MemoryBroker, MemoryBus
 from swarm_tui.bus.port import OnAck, OnLink, OnMessage
 from swarm_tui.config.model import Broker, HandlerSpec, RunSpec
 from swarm_tui.domain.worker import Leader
+from swarm_tui.journal.task_output import read_output
 from swarm_tui.protocol.bodies import Body, Dispatcher, Inbox, Task
 from swarm_tui.protocol.codec import Writer, decode
 from swarm_tui.protocol.envelope import Event, Outgoing
@@ -47,6 +52,23 @@ class Stuck:
         raise PermissionError(30, "read-only")
 
 
+class Wordless(HandlerError):
+    """An error whose author forgot the base class, and that fails to tell its result."""
+
+    def __init__(self) -> None:
+        Exception.__init__(self, "forgot")
+
+
+class Touchy(HandlerError):
+    @property  # type: ignore[override]
+    def result(self) -> Result | None:
+        raise RuntimeError("do not look")
+
+    @result.setter
+    def result(self, value: Result | None) -> None:
+        pass
+
+
 class OddHandler:
     """Does what its payload says, all of it wrong."""
 
@@ -69,6 +91,8 @@ class OddHandler:
             raise Mute
         if what == "odd words":
             raise HandlerError("odd", code=404, retryable="yes")  # type: ignore[arg-type]
+        if what in ("wordless", "touchy", "odd numbers", "long number", "prints"):
+            return await self._more(context, what)
         if what == "stuck file":
             context.environment._written = Stuck()  # type: ignore[attr-defined]
         if what in ("half", "half and deep"):
@@ -94,6 +118,24 @@ class OddHandler:
             await context.cancel.wait()
             raise HandlerError("stopped", result={"half": 1})
         return {"done": what}
+
+    async def _more(self, context: Context, what: str) -> Result:
+        if what == "wordless":
+            raise Wordless
+        if what == "touchy":
+            raise Touchy("touchy")
+        if what == "odd numbers":
+            return {"loss": [1.0, {"last": float("nan")}], "n": 1}
+        if what == "long number":
+            return {"n": 10**400}
+        if what == "prints":
+            print("printed, and a not-to-be-told", end="")
+            print(" secret")
+            await asyncio.to_thread(print, "from a thread")
+            context.log("logged")
+            done = await run_process(context, ["sh", "-c", "echo out not-to-be-told; echo err >&2; exit 3"])
+            raise KeyError(done.returncode)
+        raise AssertionError(what)
 
 
 class Pump:
@@ -219,6 +261,10 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         ("cancels itself", "crashed"),
         ("mute", "crashed"),
         ("odd words", "404"),
+        ("wordless", "failed"),
+        ("touchy", "crashed"),
+        ("odd numbers", "bad-result"),
+        ("long number", "bad-result"),
     ],
 )
 def test_a_handler_that_misbehaves_fails_its_task_and_nothing_else(
@@ -237,6 +283,78 @@ def test_a_handler_that_misbehaves_fails_its_task_and_nothing_else(
     assert not world.heard(Kind.HALT)
     if what == "say":
         assert world.wait(Kind.DEPLOYMENT_STATUS)["task_id"] == "bad"
+
+
+@pytest.mark.parametrize(
+    ("what", "place"), [("odd numbers", "nan at `result.loss[1].last`"), ("long number", "`result.n`")]
+)
+def test_a_number_that_no_reader_takes_is_refused_with_its_place(world: World, what: str, place: str) -> None:
+    world.agent()
+    world.offer("t", what)
+    assert place in world.wait(Kind.TASK_FAILED, task_id="t")["error"]["message"]
+
+
+def test_all_that_is_printed_for_a_task_is_kept_without_secrets(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SOME_TOKEN", "not-to-be-told")
+    monkeypatch.setattr(sys, "stdout", sys.stdout)
+    monkeypatch.setattr(sys, "stderr", sys.stderr)
+    keep_prints()
+    world.agent()
+    world.offer("t", "prints")
+    world.wait(Kind.TASK_FAILED, task_id="t")
+    page = read_output(world.tmp_path / "state" / "tasks", "t")
+    assert page is not None
+    assert page.ended
+    lines = page.text.splitlines()
+    assert lines[:3] == ["printed, and a *** secret", "from a thread", "logged"]
+    assert lines[3].startswith("$ sh -c ")
+    assert {"out ***", "err"} <= set(lines)
+    assert "KeyError: 3" in lines
+    assert any("(exit status 3" in line for line in lines)
+    assert "from a thread" in capsys.readouterr().out
+    # A task that prints nothing has no file.
+    world.offer("u", "nothing")
+    world.wait(Kind.TASK_COMPLETE, task_id="u")
+    assert read_output(world.tmp_path / "state" / "tasks", "u") is None
+
+
+def test_an_agent_of_an_old_installation_says_so_and_leaves_what_it_cannot_load(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "init.py"
+    package.write_text('__version__ = "0.1.0"\n')
+    registry._class_of.cache_clear()
+    monkeypatch.setitem(registry.BUILTIN, "odd", "swarm_tui.no_such_module:Handler")
+    agent = world.agent()
+    agent.work.installation = Installation(package)
+    world.offer("young", "nothing")
+    failed = world.wait(Kind.TASK_FAILED, task_id="young")
+    assert (failed["error"]["code"], failed["retryable"]) == ("broken-handler", False)
+    assert not agent.reporter.leaving.is_set()
+    package.write_text('__version__ = "0.2.0"\n\n')
+    agent._beat()
+    until(lambda: "0.2.0 is installed" in (world.heard(Kind.STATUS)[-1].payload.get("trouble") or ""), what="its word")
+    world.offer("old", "nothing")
+    failed = world.wait(Kind.TASK_FAILED, task_id="old")
+    assert "0.2.0 is installed" in failed["error"]["message"]
+    assert failed["retryable"] is True
+    assert agent.reporter.leaving.wait(5)
+    assert agent.reporter.exit_code == 1
+
+
+def test_a_task_ends_though_the_agents_own_modules_do_not_load(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    agent = world.agent()
+    monkeypatch.setitem(sys.modules, "swarm_tui.agent.executor", None)
+    world.offer("t", "nothing")
+    failed = world.wait(Kind.TASK_FAILED, task_id="t")
+    assert "do not load" in failed["error"]["message"]
+    monkeypatch.undo()
+    monkeypatch.setitem(registry.BUILTIN, "odd", f"{__name__}:OddHandler")
+    assert not agent.work.attempts()
+    world.offer("u", "nothing")
+    world.wait(Kind.TASK_COMPLETE, task_id="u")
 
 
 def test_a_disk_that_stands_still_holds_no_heartbeat_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

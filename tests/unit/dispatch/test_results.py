@@ -8,7 +8,7 @@ import pytest
 from swarm_tui.domain.dispatch import Job
 from swarm_tui.domain.states import TaskState
 from swarm_tui.journal.dispatch import Journal
-from swarm_tui.journal.results import Results
+from swarm_tui.journal.results import TaskFiles
 from swarm_tui.protocol.bodies import Task
 
 NOW = 1.7e9
@@ -72,7 +72,7 @@ def test_what_is_younger_than_an_hour_or_no_file_or_no_result_stays(tmp_path: Pa
     (results / "folder-1.json").mkdir()
     os.utime(results / "folder-1.json", (1.0, 1.0))
     before = left(results)
-    assert Results(results).sweep(NOW, NOW, lambda _: False, at_once=100) == 0
+    assert TaskFiles(results).sweep(NOW, NOW, lambda _: False, at_once=100) == 0
     assert left(results) == before
     assert outside.exists()
 
@@ -81,7 +81,7 @@ def test_a_folder_that_is_a_link_or_missing_is_left(tmp_path: Path) -> None:
     path = file(tmp_path / "elsewhere", "t-1.json", 99 * DAY)
     (tmp_path / "results").symlink_to(path.parent)
     for folder in (tmp_path / "results", tmp_path / "none"):
-        assert Results(folder).sweep(NOW, NOW, lambda _: False, at_once=100) == 0
+        assert TaskFiles(folder).sweep(NOW, NOW, lambda _: False, at_once=100) == 0
     assert path.exists()
 
 
@@ -96,7 +96,7 @@ def test_each_call_looks_at_so_many_and_the_next_goes_on(tmp_path: Path, at_once
         looked.append(task_id)
         return task_id == "t3"
 
-    swept = Results(results)
+    swept = TaskFiles(results)
     removed = [swept.sweep(NOW, NOW, known, at_once=at_once) for _ in range(7)]
     assert max(removed) <= at_once
     assert left(results) == {"t3-1.json"}

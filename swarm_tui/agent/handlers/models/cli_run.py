@@ -110,7 +110,7 @@ class Listener:
             event = None
         if not isinstance(event, dict):
             if line.strip():
-                self._context.log(line[:500])
+                self._context.log(line[:500], kept=True)
             return
         self.said.events += 1
         for rule in self._cli.events:

@@ -1,0 +1,87 @@
+"""A task's own output, for `swarm-tui logs --task`: from this machine's files, or from the host that has them."""
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+import click
+import msgspec
+
+from swarm_tui.cli.common import NO_SUCH, Failure, Target, reader_is_gone
+from swarm_tui.cli.follow import Follower, follow
+from swarm_tui.cli.logfile import plain
+from swarm_tui.journal.task_output import OutputPage, output_rows
+from swarm_tui.protocol.names import is_task_id
+
+#: Gets the arguments of a query `output`; returns its pages, none where nothing is kept.
+Ask = Callable[[dict[str, object]], list[OutputPage]]
+#: Seconds between two looks of `-f`, on this machine and over the bus.
+_HERE, _REMOTE = 0.1, 1.0
+
+
+def show_output(
+    found: Target, task_id: str, attempt: int | None, lines: int, *, keep: bool, raw: bool, here: bool
+) -> None:
+    """Print the last `lines` lines; with `keep` go on until the attempt has ended. Raises Failure for no output.
+
+    With `here`, this machine's files come first, and the bus is asked only when they have nothing.
+    """
+    if not is_task_id(task_id):
+        raise Failure(f"{task_id!r} is no task id: `swarm-tui tasks` lists those known", NO_SUCH)
+    asked: dict[str, object] = {"task_id": task_id, "attempt": attempt}
+    with ExitStack() as stack:
+        ask, pause = of_files(found.state.tasks()), _HERE
+        pages = ask({**asked, "lines": lines}) if here else []
+        if not pages:
+            ask, pause = _of_hosts(stack.enter_context(follow(found))), _REMOTE
+            pages = ask({**asked, "lines": lines})
+        if not pages:
+            which = "" if attempt is None else f" of its attempt {attempt}"
+            raise Failure(f"no output of {task_id}{which} is kept: it started no program, or it is not known", NO_SUCH)
+        position = show(pages, raw, pages[0].start)
+        while keep and not (pages[-1].ended and position >= pages[-1].size):
+            if reader_is_gone():
+                raise BrokenPipeError
+            time.sleep(pause)
+            if new := ask({"task_id": task_id, "attempt": pages[-1].attempt, "since": position}):
+                pages, position = new, show(new, raw, position)
+
+
+def show(pages: list[OutputPage], raw: bool, position: int) -> int:
+    """Print what the pages hold from `position` on, and say what is missing; the position after it."""
+    for page in pages:
+        if page.start > position:
+            click.echo(f"[… {page.start - position:,} bytes left out …]")
+        click.echo(page.text if raw else _plain(page.text), nl=False, color=raw or None)
+        position = page.next
+    return position
+
+
+def _plain(text: str) -> str:
+    return "\n".join(plain(line.encode("utf-8", "replace")) for line in text.split("\n"))
+
+
+def of_files(folder: Path) -> Ask:
+    """Ask this machine's files."""
+    return lambda args: [msgspec.convert(row, OutputPage) for row in output_rows(folder, args)]
+
+
+def _of_hosts(follower: Follower) -> Ask:
+    """Ask every host's supervisor; where several had the task, the last attempt counts."""
+    follower.settle()
+
+    def ask(args: dict[str, object]) -> list[OutputPage]:
+        with follower.lock:
+            hosts = len(follower.fleet.hosts)
+        best: list[OutputPage] = []
+        for reply in follower.operator.query_all("output", dict(args), 2.0, enough=hosts) if hosts else []:
+            try:
+                pages = msgspec.convert(reply.rows, list[OutputPage])
+            except msgspec.ValidationError:
+                continue
+            if pages and (not best or pages[-1].attempt > best[-1].attempt):
+                best = pages
+        return best
+
+    return ask
