@@ -2,7 +2,9 @@
 
 import os
 import select
+import socket
 import time
+from collections.abc import Callable
 from typing import Any
 
 from msgspec import Struct
@@ -24,8 +26,11 @@ class BrokerProbe(Struct, frozen=True):
     """Seconds that the broker took to accept us."""
 
 
-def probe(broker: Broker, timeout: float = 5.0) -> BrokerProbe:
-    """Connect once, hear the broker's answer, disconnect. Never raises."""
+def probe(broker: Broker, timeout: float = 5.0, hold: Callable[[socket.socket], None] | None = None) -> BrokerProbe:
+    """Connect once, hear the broker's answer, disconnect. Never raises.
+
+    `hold` gets the socket before anything is said over it, for who wants to end what a peer that drips draws out.
+    """
     began = time.monotonic()
     try:
         at = parse_url(broker.url)
@@ -40,6 +45,9 @@ def probe(broker: Broker, timeout: float = 5.0) -> BrokerProbe:
         verdict.append(refusal(code.value, at, credentials(broker, at)[0]) if code.is_failure else None)
 
     client.on_connect = connected
+    if hold is not None:
+        connect: Callable[[], socket.socket] = client._create_socket_connection
+        setattr(client, "_create_socket_connection", lambda: _held(connect(), hold))  # noqa: B010 - a method of paho's
     try:
         client.reconnect()
         pump(client, began + timeout, lambda: bool(verdict))
@@ -58,6 +66,15 @@ def probe(broker: Broker, timeout: float = 5.0) -> BrokerProbe:
         kind, reason = verdict[0]
         return BrokerProbe(False, reason, kind)
     return BrokerProbe(True, seconds=time.monotonic() - began)
+
+
+def _held(made: socket.socket, hold: Callable[[socket.socket], None]) -> socket.socket:
+    try:
+        hold(made)
+    except OSError:
+        made.close()
+        raise
+    return made
 
 
 def pump(client: BulkClient, until: float, done: Any) -> bool:

@@ -6,7 +6,8 @@ import msgspec
 from msgspec import Meta, Struct
 
 from swarm_tui.agent.handlers.base import Context, HandlerError, Result
-from swarm_tui.agent.handlers.monitoring.health import Check, probe
+from swarm_tui.agent.handlers.monitoring.health import probe
+from swarm_tui.agent.handlers.monitoring.probes import Check
 
 
 class Payload(Struct, kw_only=True):

@@ -1,20 +1,25 @@
 """`monitoring.health` and `monitoring.alerts`: each probe finds what is planted, and gives no false alarm."""
 
 import asyncio
+import contextlib
 import http.server
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from swarm_tui.agent.handlers.base import Context, HandlerError
 from swarm_tui.agent.handlers.monitoring.health import Alerts, Health
 from swarm_tui.agent.handlers.registry import load, schema
 from swarm_tui.config.model import HandlerSpec
+from tests.wait import until
 
 
 def context(payload: dict[str, Any], workdir: Path, *, broker: str = "mqtt://127.0.0.1:1") -> Context:
@@ -120,6 +125,119 @@ def test_one_that_never_answers_is_given_up(tmp_path: Path) -> None:
         target = f"http://127.0.0.1:{mute.getsockname()[1]}"
         found = health({"checks": [{"kind": "http", "target": target, "timeout": 0.2}]}, tmp_path)
     assert not found["healthy"]
+
+
+def _hanging() -> int:
+    return sum(thread.name == "probe" for thread in threading.enumerate())
+
+
+@pytest.fixture
+def dripping() -> Iterator[int]:
+    """A port where somebody says a byte now and then, and never ends."""
+    over = threading.Event()
+
+    def drip(made: socket.socket) -> None:
+        with made, contextlib.suppress(OSError):
+            # A page's head, and the head of a TLS record, as far as they get.
+            first = made.recv(1)
+            whole = b"\x16\x03\x03\x3f\xff" if first == b"\x16" else b"HTTP/1.0 200 OK\r\n\r\n"
+            made.sendall(whole)
+            while not over.wait(0.02):
+                made.sendall(b"x")
+
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(200)
+        made: list[threading.Thread] = []
+
+        def serve() -> None:
+            while not over.is_set():
+                with contextlib.suppress(OSError):
+                    made.append(threading.Thread(target=drip, args=(listener.accept()[0],), daemon=True))
+                    made[-1].start()
+
+        server = threading.Thread(target=serve)
+        server.start()
+        yield listener.getsockname()[1]
+        over.set()
+        listener.shutdown(socket.SHUT_RDWR)
+        for thread in [server, *made]:
+            thread.join(5)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https", "mqtt", "mqtts"])
+def test_a_page_that_drips_ends_and_takes_no_thread(dripping: int, tmp_path: Path, scheme: str) -> None:
+    kind = scheme.rstrip("s") if "http" in scheme else "mqtt"
+    check = {"kind": kind, "target": f"{scheme}://127.0.0.1:{dripping}", "timeout": 0.3}
+    begun = time.monotonic()
+    found = health({"checks": [check] * 40}, tmp_path)
+    assert time.monotonic() - begun < 5
+    assert not found["healthy"]
+    until(lambda: _hanging() == 0, 5, "no thread hangs")
+
+
+def test_names_that_nobody_resolves_end_and_leave_threads_to_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over = threading.Event()
+
+    def never(*_: object, **__: object) -> None:
+        over.wait(20)
+        raise socket.gaierror("over")
+
+    monkeypatch.setattr(socket, "getaddrinfo", never)
+    checks = [{"kind": "tcp", "target": f"h{n}.example:1", "timeout": 0.2} for n in range(50)]
+    checks += [{"kind": "http", "target": f"http://h{n}.example/", "timeout": 0.2} for n in range(50)]
+    try:
+        rows = health({"checks": [*checks[:99], {"kind": "memory", "min_free": 0}]}, tmp_path)["checks"]
+        assert rows[-1]["ok"]
+        assert "no answer within 0.2 s" in rows[0]["detail"]
+        assert "64 probes before this one still hang" in rows[98]["detail"]
+    finally:
+        over.set()
+    until(lambda: _hanging() == 0, 5, "no thread hangs")
+
+
+@pytest.mark.parametrize("said", [b"SSH-2.0-OpenSSH_9\r\n", b"HTTP/1.1 99999 OK\r\n\r\n", b"", b"\xff\n"])
+def test_what_speaks_no_http_is_a_finding(tmp_path: Path, said: bytes) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+
+        def answer() -> None:
+            made = listener.accept()[0]
+            with made:
+                made.recv(1000)
+                made.sendall(said)
+
+        server = threading.Thread(target=answer)
+        server.start()
+        row = health({"target": f"http://127.0.0.1:{listener.getsockname()[1]}"}, tmp_path)["checks"][0]
+        server.join()
+    assert not row["ok"]
+    assert row["detail"]
+
+
+_SCHEMES = st.sampled_from(["http://", "https://[", "tcp://", "mqtt://", "mqtts://", "ws://", ""])
+_PLACES = st.sampled_from(
+    ["[::1", "127.0.0.1:99999999999", "127.0.0.1:0/\0", "a b", "x:", "@:1", "%zz", "h:٣", "1" * 999]
+)
+
+
+@given(
+    kind=st.sampled_from(["http", "tcp", "process", "mqtt", "disk"]),
+    target=st.one_of(st.text(max_size=40), st.tuples(_SCHEMES, _PLACES).map("".join)),
+)
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_target_fails_the_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, target: str) -> None:
+    monkeypatch.setattr(socket, "create_connection", _refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", _refuse)
+    found = health({"checks": [{"kind": kind, "target": target, "timeout": 0.2}]}, tmp_path)
+    assert isinstance(found["checks"][0]["ok"], bool)
+
+
+def _refuse(*_: object, **__: object) -> None:
+    raise ConnectionRefusedError("nobody")
 
 
 def test_processes(tmp_path: Path) -> None:

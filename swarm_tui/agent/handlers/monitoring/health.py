@@ -8,32 +8,8 @@ import msgspec
 from msgspec import Meta, Struct
 
 from swarm_tui.agent.handlers.base import Context, HandlerError, Result
-from swarm_tui.agent.handlers.monitoring.probes import PROBES, Finding
-
-Kind = Literal["http", "tcp", "process", "mqtt", "disk", "memory"]
-_Percent = Annotated[float, Meta(ge=0, le=100)]
-
-
-class Check(Struct, kw_only=True):
-    """A probe and its thresholds."""
-
-    kind: Annotated[Kind, Meta(description="what to probe")]
-    target: Annotated[
-        str,
-        Meta(
-            max_length=2000,
-            description="http: a URL; tcp: host:port; process: a pid or a name; mqtt: a broker's URL; disk: a path",
-        ),
-    ] = ""
-    timeout: Annotated[float, Meta(gt=0, le=300, description="seconds")] = 5.0
-    max_ms: Annotated[float, Meta(gt=0, description="the slowest answer that is still healthy")] | None = None
-    status: Annotated[int, Meta(ge=100, le=599, description="http: the status wanted; else any below 400")] | None = (
-        None
-    )
-    contains: Annotated[str, Meta(max_length=1000, description="http: text that the body must hold")] | None = None
-    min_count: Annotated[int, Meta(ge=1, description="process: how many must run")] = 1
-    max_rss: Annotated[int, Meta(ge=1, description="process: bytes of memory that all of them may use")] | None = None
-    min_free: Annotated[_Percent, Meta(description="disk, memory: percent that must be free")] = 10.0
+from swarm_tui.agent.handlers.monitoring.probes import PROBES, Check, Finding, Kind
+from swarm_tui.protocol.text import clean
 
 
 class HealthPayload(Struct, kw_only=True):
@@ -146,8 +122,8 @@ async def probe(check: Check) -> Finding:
         found = Finding(ok=False, detail=f"no answer within {check.timeout:g} s")
     except ConnectionRefusedError:
         found = Finding(ok=False, detail="connection refused: nothing listens there")
-    except (OSError, ValueError) as error:
-        found = Finding(ok=False, detail=str(error) or type(error).__name__)
+    except (OSError, ValueError, OverflowError) as error:
+        found = Finding(ok=False, detail=clean(str(error) or type(error).__name__, 300))
     ms = round((loop.time() - began) * 1000, 1)
     found = msgspec.structs.replace(found, ms=ms)
     if found.ok and check.max_ms is not None and ms > check.max_ms:

@@ -1,19 +1,48 @@
-"""Probes of HTTP, TCP, processes, MQTT, disk and memory. Raises OSError or ValueError with the reason."""
+"""Probes HTTP, TCP, processes, MQTT, disk and memory. Each raises OSError or ValueError with the reason."""
 
 import asyncio
+import contextlib
 import shutil
+import socket
+import threading
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import Annotated, Any, Literal, TypeVar
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
-from swarm_tui.agent.handlers.monitoring.fetch import opener, refuse_link_local
+from swarm_tui.agent.handlers.monitoring.fetch import Ending, opener, refuse_link_local
 from swarm_tui.protocol.text import clean
 
-if TYPE_CHECKING:
-    from swarm_tui.agent.handlers.monitoring.health import Check
-
+T = TypeVar("T")
 _MOST_BODY = 1024 * 1024
+#: Threads of probes that may hang at the same time, in a name server or a file system that does not answer.
+MOST_HANGING = 64
+_hanging = threading.BoundedSemaphore(MOST_HANGING)
+
+Kind = Literal["http", "tcp", "process", "mqtt", "disk", "memory"]
+_Percent = Annotated[float, Meta(ge=0, le=100)]
+
+
+class Check(Struct, kw_only=True):
+    """A probe and its thresholds."""
+
+    kind: Annotated[Kind, Meta(description="what to probe")]
+    target: Annotated[
+        str,
+        Meta(
+            max_length=2000,
+            description="http: a URL; tcp: host:port; process: a pid or a name; mqtt: a broker's URL; disk: a path",
+        ),
+    ] = ""
+    timeout: Annotated[float, Meta(gt=0, le=300, description="seconds")] = 5.0
+    max_ms: Annotated[float, Meta(gt=0, description="the slowest answer that is still healthy")] | None = None
+    status: Annotated[int, Meta(ge=100, le=599, description="http: the status wanted; else any below 400")] | None = (
+        None
+    )
+    contains: Annotated[str, Meta(max_length=1000, description="http: text that the body must hold")] | None = None
+    min_count: Annotated[int, Meta(ge=1, description="process: how many must run")] = 1
+    max_rss: Annotated[int, Meta(ge=1, description="process: bytes of memory that all of them may use")] | None = None
+    min_free: Annotated[_Percent, Meta(description="disk, memory: percent that must be free")] = 10.0
 
 
 class Finding(Struct, frozen=True, kw_only=True):
@@ -26,12 +55,52 @@ class Finding(Struct, frozen=True, kw_only=True):
     detail: str = ""
 
 
-async def http(check: "Check") -> Finding:
-    """A GET; redirects are followed, to http and https only."""
-    return await asyncio.to_thread(_get, check)
+async def apart(call: Callable[[], T]) -> T:
+    """Return what a blocking call gives, on a thread of its own.
+
+    Who is cancelled waits no more, and a call that hangs takes no thread that others need, nor keeps the agent from
+    its end. Raises OSError when MOST_HANGING of them hang already.
+    """
+    if not _hanging.acquire(blocking=False):
+        raise OSError(f"{MOST_HANGING} probes before this one still hang")
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[T] = loop.create_future()
+
+    def settle(result: Any, error: BaseException | None) -> None:
+        if done.done():
+            return
+        if error is None:
+            done.set_result(result)
+        else:
+            done.set_exception(error)
+
+    def work() -> None:
+        result, error = None, None
+        try:
+            result = call()
+        except BaseException as caught:  # noqa: BLE001 - it is raised where it is waited for
+            # A StopIteration cannot be set on a future.
+            error = RuntimeError(repr(caught)) if isinstance(caught, StopIteration) else caught
+        finally:
+            _hanging.release()
+        with contextlib.suppress(RuntimeError):  # The loop has ended meanwhile.
+            loop.call_soon_threadsafe(settle, result, error)
+
+    threading.Thread(target=work, name="probe", daemon=True).start()
+    return await done
 
 
-def _get(check: "Check") -> Finding:
+async def http(check: Check) -> Finding:
+    """GET a page; redirects are followed, to http and https only."""
+    ending = Ending(check.timeout)
+    try:
+        return await apart(lambda: _get(check, ending))
+    finally:
+        ending.end()
+
+
+def _get(check: Check, ending: Ending) -> Finding:
+    from http.client import HTTPException
     from urllib.error import HTTPError, URLError
     from urllib.request import Request
 
@@ -39,13 +108,15 @@ def _get(check: "Check") -> Finding:
         raise ValueError(f"{check.target!r} is no http or https URL")
     request = Request(check.target, headers={"User-Agent": "swarm-tui"})
     try:
-        with opener().open(request, timeout=check.timeout) as reply:
+        with opener(ending).open(request, timeout=check.timeout) as reply:
             status, body = int(reply.status), reply.read(_MOST_BODY)
     except HTTPError as error:
-        status, body = error.code, error.read(_MOST_BODY)
-        error.close()
+        with error:
+            status, body = error.code, error.read(_MOST_BODY)
     except URLError as error:
         raise OSError(str(error.reason)) from None
+    except HTTPException as error:
+        raise OSError(f"no HTTP is spoken there: {type(error).__name__}: {error}") from None
     ok = status == check.status if check.status is not None else status < 400
     detail = f"status {status}"
     if not ok:
@@ -55,25 +126,33 @@ def _get(check: "Check") -> Finding:
     return Finding(ok=ok, value=status, unit="status", detail=detail)
 
 
-async def tcp(check: "Check") -> Finding:
-    """A connection that is accepted."""
+async def tcp(check: Check) -> Finding:
+    """Open a connection, by the first of a name's addresses that accepts one."""
     host, _, port = check.target.removeprefix("tcp://").rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+    if not host or not (port.isascii() and port.isdecimal() and len(port) < 6) or not 0 < int(port) < 65536:
         raise ValueError(f"{check.target!r} is not host:port")
-    _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
-    peer = writer.get_extra_info("peername")
-    writer.close()
-    if peer is not None:
-        refuse_link_local(str(peer[0]))
-    return Finding(ok=True, detail="accepts connections")
+    loop = asyncio.get_running_loop()
+    found = await apart(lambda: socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM))
+    failed: OSError = OSError(f"{host} has no address")
+    for family, kind, protocol, _, address in found:
+        refuse_link_local(str(address[0]))
+        with socket.socket(family, kind, protocol) as made:
+            made.setblocking(False)
+            try:
+                await loop.sock_connect(made, address)
+            except OSError as error:
+                failed = error
+            else:
+                return Finding(ok=True, detail="accepts connections")
+    raise failed
 
 
-async def process(check: "Check") -> Finding:
+async def process(check: Check) -> Finding:
     """Return how many processes of that pid or name run, and what memory they use."""
-    return await asyncio.to_thread(_processes, check)
+    return await apart(lambda: _processes(check))
 
 
-def _processes(check: "Check") -> Finding:
+def _processes(check: Check) -> Finding:
     import psutil
 
     if not check.target:
@@ -91,13 +170,17 @@ def _processes(check: "Check") -> Finding:
     return Finding(ok=ok, value=count, unit="processes", detail=detail)
 
 
-async def mqtt(check: "Check") -> Finding:
-    """Something that speaks MQTT. One that asks for a password that we were not given is alive all the same."""
+async def mqtt(check: Check) -> Finding:
+    """Connect by MQTT. A broker that asks for a password which we were not given is alive all the same."""
     from swarm_tui.bus.probe import probe
     from swarm_tui.bus.reasons import IDENTITY, PASSWORD
     from swarm_tui.config.model import Broker
 
-    found = await asyncio.to_thread(probe, Broker(url=check.target), check.timeout)
+    ending = Ending(check.timeout)
+    try:
+        found = await apart(lambda: probe(Broker(url=check.target), check.timeout, ending.hold))
+    finally:
+        ending.end()
     if found.ok:
         return Finding(ok=True, detail="accepts MQTT clients")
     if found.kind in (PASSWORD, IDENTITY):
@@ -105,28 +188,28 @@ async def mqtt(check: "Check") -> Finding:
     return Finding(ok=False, detail=clean(found.reason, 300))
 
 
-async def disk(check: "Check") -> Finding:
-    """The free share of the file system that holds a path."""
-    usage = await asyncio.to_thread(shutil.disk_usage, check.target or "/")
+async def disk(check: Check) -> Finding:
+    """Measure the free share of the file system that holds a path."""
+    usage = await apart(lambda: shutil.disk_usage(check.target or "/"))
     # What is free to us: the share that is kept for root is not.
     return _share(100 * usage.free / max(1, usage.used + usage.free), check)
 
 
-async def memory(check: "Check") -> Finding:
-    """The share of this host's memory that is available."""
+async def memory(check: Check) -> Finding:
+    """Measure the share of this host's memory that is available."""
     import psutil
 
     seen = psutil.virtual_memory()
     return _share(100 * seen.available / seen.total, check)
 
 
-def _share(free: float, check: "Check") -> Finding:
+def _share(free: float, check: Check) -> Finding:
     ok = free >= check.min_free
     detail = f"{free:.1f}% free" + ("" if ok else f", at least {check.min_free:g}% wanted")
     return Finding(ok=ok, value=round(free, 1), unit="% free", detail=detail)
 
 
-PROBES: Mapping[str, Callable[["Check"], Awaitable[Finding]]] = {
+PROBES: Mapping[str, Callable[[Check], Awaitable[Finding]]] = {
     "http": http,
     "tcp": tcp,
     "process": process,
