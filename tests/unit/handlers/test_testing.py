@@ -1,14 +1,17 @@
 """testing.run: names that can be run again, failing lines, causes, the project's own Python, other projects' tools."""
 
+import ast
 import json
 import os
 import shutil
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from swarm_tui.agent.handlers.base import HandlerError
+from swarm_tui.agent.handlers.testing import pytest_plugin
 from swarm_tui.agent.handlers.testing.coverage import Coverage
 from swarm_tui.agent.handlers.testing.report import Tap, place_in, progress_of, read_junit
 from swarm_tui.agent.handlers.testing.run import Run
@@ -204,6 +207,15 @@ def test_tap_and_its_subtests(tmp_path):
     result = tap.end().result("npm")
     assert (result["passed"], result["failed"], result["skipped"]) == (2, 1, 2)
     assert only(result) == {"test": "inner", "file": "a.js", "line": 3, "message": "boom"}
+
+
+def test_the_plugin_is_of_every_python():
+    """Its annotations too, which are looked at when it is loaded."""
+    tree = ast.parse(Path(pytest_plugin.__file__).read_text(), feature_version=(3, 6))
+    annotations = [node.annotation for node in ast.walk(tree) if isinstance(node, ast.arg | ast.AnnAssign)]
+    annotations += [node.returns for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    for annotation in filter(None, annotations):
+        assert isinstance(annotation, ast.Name | ast.Constant) or ast.unparse(annotation) == "IO[str]"
 
 
 # -- other projects

@@ -1,7 +1,7 @@
 """Writes what pytest finds, a JSON object a line, for `testing.run`.
 
 It is copied into a folder of its own and loaded by the project's pytest, of whatever version, in the project's Python:
-it needs nothing but the standard library, and the syntax of Python 3.6.
+it needs nothing but the standard library, and the syntax of Python 3.6, whose annotations are plain names.
 """
 
 import json
@@ -10,7 +10,6 @@ from typing import IO, Any
 
 #: Characters of one message.
 MESSAGE = 2000
-Place = tuple[str, int]
 
 
 class Report:
@@ -40,13 +39,13 @@ class Report:
             message=(str(crash.message) if crash is not None else _cause(text))[:MESSAGE],
         )
 
-    def _places(self, told: Any, crash: Any) -> list[Place]:
+    def _places(self, told: Any, crash: Any) -> Any:
         """Return the (file, line) of each entry of a traceback, the outermost first."""
         entries = getattr(getattr(told, "reprtraceback", None), "reprentries", None) or []
         found = [getattr(entry, "reprfileloc", None) for entry in entries]
         return [(self._absolute(place.path), place.lineno) for place in [*found, crash] if place is not None]
 
-    def _places_in(self, text: str) -> list[Place]:
+    def _places_in(self, text: str) -> Any:
         """Return the same of one that came as text: `tests/test_a.py:3: in <module>`, `E     File "…", line 3`."""
         found = []
         for line in text.splitlines():
@@ -70,7 +69,8 @@ class Report:
         return os.path.relpath(path, self.workdir) if path.startswith(self.workdir + os.sep) else path
 
 
-_report: Report | None = None
+#: A Report, from pytest's beginning to its end.
+_report: Any = None
 
 
 def pytest_configure(config: Any) -> None:
