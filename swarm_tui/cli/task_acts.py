@@ -20,13 +20,14 @@ from swarm_tui.cli.follow import Follower, follow
 from swarm_tui.cli.ids import check_tasks
 from swarm_tui.cli.known import check_swarm_is_there
 from swarm_tui.cli.local import has_journal, whole_id
-from swarm_tui.domain.states import ENDED, TaskState
+from swarm_tui.domain.states import CANCEL_WITHIN, ENDED, TaskState
 from swarm_tui.domain.views import TaskView
 from swarm_tui.protocol.bodies import TaskAct
 from swarm_tui.protocol.topics import Kind
 
 _PATIENCE = 5.0
-_CANCEL_PATIENCE = 15.0
+#: A running task may take so long to be cancelled, and that must be heard.
+_CANCEL_PATIENCE = CANCEL_WITHIN + 5.0
 
 
 class Act:
@@ -92,7 +93,7 @@ def _run(act: Act, task_ids: tuple[str, ...], reason: str, swarm: str | None, br
             worst = max(worst, code)
             results.append({"task_id": task_id, "ok": code == 0, "state": state, "reason": text})
             if not as_json:
-                (note if code else click.echo)(f"{task_id}: {show.state(state) if not code and state else text}")
+                (note if code else click.echo)(f"{task_id}: {text or show.state(state)}")
     if as_json:
         print_json(results)
     return worst
@@ -106,11 +107,14 @@ def _one(follower: Follower, act: Act, task_id: str, reason: str) -> tuple[int, 
     if not rows:
         return NO_SUCH, "", "no such task; `swarm-tui tasks` lists those known"
     before = rows[0]
-    if before.state not in act.possible:
+    stopping = act is RETRY and before.cancel_requested_at is not None
+    if before.state not in act.possible and not stopping:
         wanted = ", ".join(sorted(act.possible)) if len(act.possible) < 6 else "open"
         return FAILED, before.state, f"is {before.state}: `{act.verb}` is for tasks that are {wanted}"
     hash_shown = before.payload_hash if act is APPROVE else None
     follower.operator.act(act.kind, TaskAct(task_id=task_id, reason=reason, payload_hash=hash_shown))
+    if stopping:
+        return _runs_again(follower, task_id)
     patience = _CANCEL_PATIENCE if act is CANCEL else _PATIENCE
     if follower.wait_for(lambda: _done(follower.fleet.tasks.get(task_id), act), patience):
         return 0, follower.fleet.tasks[task_id].state.value, ""
@@ -122,6 +126,18 @@ def _one(follower: Follower, act: Act, task_id: str, reason: str) -> tuple[int, 
         rows[0].state,
         f"is still {rows[0].state} after {patience:g} s; `swarm-tui tasks {task_id}` shows why",
     )
+
+
+def _runs_again(follower: Follower, task_id: str) -> tuple[int, str, str]:
+    """What the dispatcher made of a cancel that is taken back before it has landed; it hears this after the act."""
+    rows = follower.load_tasks("task", {"task_id": task_id})
+    if not rows:
+        return FAILED, "", "the dispatcher does not answer; `swarm-tui status` shows it"
+    if rows[0].runs_again:
+        return 0, rows[0].state, "is asked to stop already, and runs again once it has"
+    if rows[0].state in RETRY.done and rows[0].cancel_requested_at is None:
+        return 0, rows[0].state, ""
+    return FAILED, rows[0].state, f"is {rows[0].state}; `swarm-tui tasks {task_id}` shows why"
 
 
 def _done(view: TaskView | None, act: Act) -> bool:

@@ -57,6 +57,8 @@ def _settled(hop: Hop, told: list[Hop]) -> Hop:
     if hop.what in _ENDING:
         ends = [end.at for end in told if end.what == "cancelled" and abs(end.at - hop.at) <= _NEAR]
         return msgspec.structs.replace(hop, at=min([hop.at, *ends]))
-    if hop.what == "cancelled" and any(act.what in _ENDING and act.by == hop.by for act in told):
+    if hop.what == "cancelled" and any(
+        act.what in _ENDING and act.by == hop.by and abs(act.at - hop.at) <= _NEAR for act in told
+    ):
         return msgspec.structs.replace(hop, by=None)
     return hop

@@ -162,7 +162,7 @@ def test_an_idle_agent_imports_only_what_it_needs(land: Ground) -> None:
         "beat = runtime.AgentRuntime._settled\n"
         "def settled(self):\n"
         "    beat(self); heavy = 'textual libtmux click pytest yaml asyncio psutil aiohttp sqlite3 rich'.split()\n"
-        "    print('LOADED', [m for m in heavy if m in sys.modules], flush=True); self.voice.leave('done', 0)\n"
+        "    print('LOADED', [m for m in heavy if m in sys.modules], flush=True); self.reporter.leave('done', 0)\n"
         "runtime.AgentRuntime._settled = settled\n"
         "sys.exit(main.main(['--role', 'testing', '--agent-id', 'slim']))\n"
     )

@@ -91,6 +91,8 @@ async def test_tasks_are_cancelled_retried_approved() -> None:
             ("tasks/redrive", "task_77aa01"),
         ]
         assert seat.source.acts[0][1].payload_hash  # type: ignore[attr-defined]
+        # It runs, and its cancel has not landed: that is not undone by a word.
+        assert seat.has("task_77aa01 cannot be kept from stopping, and runs again once it has stopped")
 
 
 @pytest.mark.asyncio

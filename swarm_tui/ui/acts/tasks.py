@@ -36,11 +36,12 @@ def cancel(context: Context) -> None:
 def _uncancel(context: Context, tasks: list[TaskView]) -> str | None:
     """Ask for them to run again. Returns what will come of it where one has not stopped yet: that cannot be undone."""
     known = (context.model.task(task.task_id) for task in tasks)
-    stopping = [task.task_id for task in known if task and task.cancel_requested_at is not None]
+    stopping = [task.task_id for task in known if task and task.state in _AT]
     _tell(context, Kind.TASK_REDRIVE, tasks)
     if not stopping:
         return None
-    return f"asked: {listed(stopping, 'tasks')} cannot be kept from stopping, and run again once stopped"
+    again = "runs again once it has stopped" if len(stopping) == 1 else "run again once they have"
+    return f"{listed(stopping, 'tasks')} cannot be kept from stopping, and {again}"
 
 
 def retry(context: Context) -> None:

@@ -28,3 +28,6 @@ def test_a_retry_has_one_word_and_what_happens_twice_stays_twice() -> None:
         Hop(at=60.0, what="cancelled", by="o"),
     ]
     assert read(*hops) == ["queued", "cancelled by o", "retry by o", "queued", "cancelled by o"]
+    # Another cancel of the same person, which it took a while to carry out, is not this one's.
+    later = Hop(at=90.0, what="cancelling", by="o")
+    assert read(*hops, later)[-2:] == ["cancelled by o", "cancel by o"]
