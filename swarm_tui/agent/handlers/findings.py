@@ -6,6 +6,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
+from swarm_tui.agent.handlers.base import Context
 from swarm_tui.agent.handlers.files import readable
 from swarm_tui.protocol.text import as_read, clean
 
@@ -50,6 +51,14 @@ def counts(findings: Iterable[Finding]) -> dict[str, int]:
     for finding in findings:
         found[finding.severity] += 1
     return found
+
+
+def tell(context: Context, result: dict[str, Any], findings: Iterable[Finding]) -> None:
+    """Write every finding into the task's output, a line each, and the result's summary into the agent's log."""
+    for finding in ordered(findings):
+        said = _plain(finding)
+        context.output(f"{said['file']}:{finding.line}: {finding.severity}: {said['message']} [{finding.code}]\n")
+    context.log(str(result["summary"]))
 
 
 def _plain(finding: Finding) -> dict[str, str]:

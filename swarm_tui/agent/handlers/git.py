@@ -104,7 +104,9 @@ async def try_git(
     known = await _settings(context, repo)
     line = ["git", *_SET, *argv]
     env = {**_QUIET, **known.env, "GIT_CONFIG_GLOBAL": str(known.file)}
-    return await run_process(context, line, cwd=repo, env=env, stdin=stdin, limit=LIMIT, install=INSTALL, errors=errors)
+    return await run_process(
+        context, line, cwd=repo, env=env, stdin=stdin, limit=LIMIT, install=INSTALL, errors=errors, kept=False
+    )
 
 
 async def git(context: Context, repo: Path, *argv: str, stdin: bytes | None = None, errors: str = "replace") -> str:
@@ -180,7 +182,9 @@ async def _settings(context: Context, repo: Path) -> _Known:
     if _last is not None and _last[0] == key and _last[1].file.exists():
         return _last[1]
     argv = ["git", "config", "--list", "-z", "--includes", "--show-scope"]
-    done = await run_process(context, argv, cwd=repo, limit=LIMIT, install=INSTALL, errors="surrogateescape")
+    done = await run_process(
+        context, argv, cwd=repo, limit=LIMIT, install=INSTALL, errors="surrogateescape", kept=False
+    )
     fields = done.stdout.split("\0") if done.returncode == 0 and not done.truncated else []
     entries = [_Entry(scope, *_divided(item)) for scope, item in zip(fields[::2], fields[1::2], strict=False)]
     known = _Known(_written(context.state_dir, entries), _without_filters(entries))

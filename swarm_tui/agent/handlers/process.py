@@ -121,26 +121,28 @@ async def run_process(
     heed_cancel: bool = True,
     stop: "asyncio.Future[str] | None" = None,
     errors: str = "replace",
+    kept: bool = True,
 ) -> Completed:
     """Run `argv` and wait for its end.
 
     `env` is added to the allowed environment, `passed` names further variables of the agent's that it gets, `on_line`
     hears each line of stdout as it comes. With `heed_cancel` off the program is let finish its `timeout` in spite of a
     cancel or the deadline: for what undoes. Else SIGTERM tells it at once, and SIGKILL follows after GRACE. A reason
-    set on `stop` ends it too. The exit status is not judged. `errors` is how
-    bytes of stdout that are no UTF-8 are decoded.
+    set on `stop` ends it too. The exit status is not judged. `errors` is how bytes of stdout that are no UTF-8 are
+    decoded. What it prints is kept with the task, but for `kept` off: an answer that only the handler reads.
 
     Raises MissingToolError when argv[0] is not there, HandlerError with code `timeout`, `cancelled` or `stopped`.
     """
     environment = {**allowed_environment(passed), **context.environment, **(env or {})}
     folder = cwd or context.workdir
     path = _find(argv[0], environment, folder, install)
-    context.output(f"$ {shlex.join(argv)[:_SHOWN]}\n")
+    keep = context.output if kept else _nowhere
+    keep(f"$ {shlex.join(argv)[:_SHOWN]}\n")
     started = time.monotonic()
     loop = asyncio.get_running_loop()
     try:
         transport, program = await loop.subprocess_exec(
-            lambda: _Program(limit, Lines(on_line) if on_line else None, context.output),
+            lambda: _Program(limit, Lines(on_line) if on_line else None, keep),
             *dying_with_us([path, *argv[1:]]),
             cwd=folder,
             env=environment,
@@ -150,7 +152,7 @@ async def run_process(
             start_new_session=True,
         )
     except (OSError, ValueError) as error:
-        context.output(f"({error})\n")
+        keep(f"({error})\n")
         raise HandlerError(f"{argv[0]} did not start: {error}", code="not-started") from error
     pid = transport.get_pid()
     # A group that the runtime knows is ended when the task is cancelled, which is when an undoing one must run on.
@@ -178,10 +180,14 @@ async def run_process(
         truncated=program.out.truncated or program.err.truncated,
     )
     if stopped or done.returncode:
-        context.output(f"({stopped[1] if stopped else done.how}, after {done.duration:.1f} s)\n")
+        keep(f"({stopped[1] if stopped else done.how}, after {done.duration:.1f} s)\n")
     if stopped:
         raise HandlerError(f"{Path(argv[0]).name} {stopped[1]}", code=stopped[0], result={"output": done.tail})
     return done
+
+
+def _nowhere(_: str) -> None:
+    """Keep nothing."""
 
 
 def _find(name: str, environment: Mapping[str, str], folder: Path, install: str) -> str:

@@ -32,6 +32,7 @@ class Heard(Struct):
     log: list[str] = field(default_factory=list)
     published: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     spawned: list[int] = field(default_factory=list)
+    output: list[str] = field(default_factory=list)
 
 
 class Bench:
@@ -77,6 +78,7 @@ class Bench:
             _log=heard.log.append,
             _publish=lambda kind, body: heard.published.append((kind, body)),
             _spawned=heard.spawned.append,
+            _output=heard.output.append,
         )
 
     def run(self, handler: Handler, type_: str, payload: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:

@@ -147,3 +147,12 @@ def test_content_that_looks_like_a_head_is_content():
     change, gone = diff.parse(text)
     assert (change.path, gone.path, gone.removed, gone.deleted) == ("x", "y", 1, True)
     assert change.added == {1: "++ b/evil", 2: "@@ -1 +1 @@", 3: "end"}
+
+
+def test_the_tasks_output_tells_the_findings_and_no_files(project):
+    project.write("new.py", BUGGY)
+    project.run(Review(), "code.review")
+    output = "".join(project.heard.output)
+    assert "new.py:11: error: Undefined name `undefined_name` [F821]\n" in output
+    assert "1 file, 2 errors, 0 warnings\n" in output
+    assert "def double" not in output

@@ -209,3 +209,11 @@ def test_a_file_that_goes_meanwhile_is_no_failure(clean):
     from swarm_tui.agent.handlers.security.tools import permissions
 
     assert list(permissions(clean.workdir, ["gone.py"])) == []
+
+
+def test_the_tasks_output_holds_no_secret(clean):
+    clean.write("conf.py", f'AWS = "{KEY}"\n')
+    clean.run(Scan(), "security.scan")
+    output = "".join(clean.heard.output)
+    assert "conf.py:1: error: AWS Access Key [aws-access-key]\n" in output
+    assert KEY not in output

@@ -209,6 +209,14 @@ def test_tap_and_its_subtests(tmp_path):
     assert only(result) == {"test": "inner", "file": "a.js", "line": 3, "message": "boom"}
 
 
+def test_the_whole_traceback_is_in_the_tasks_output(bench):
+    bench.write("test_it.py", "def test_it():\n    total = 1 + 1\n    assert total == 3\n")
+    run(bench)
+    output = "".join(bench.heard.output)
+    assert ">       assert total == 3" in output
+    assert "find_spec" not in output
+
+
 def test_the_plugin_is_of_every_python():
     """Its annotations too, which are looked at when it is loaded."""
     tree = ast.parse(Path(pytest_plugin.__file__).read_text(), feature_version=(3, 6))

@@ -10,7 +10,7 @@ from swarm_tui.agent.handlers.base import Context, HandlerError, Result
 from swarm_tui.agent.handlers.docs.links import broken_links
 from swarm_tui.agent.handlers.docs.outline import Module, outline, read_module
 from swarm_tui.agent.handlers.files import decoded, is_test, project_files, write_whole
-from swarm_tui.agent.handlers.findings import Finding, ordered, rows
+from swarm_tui.agent.handlers.findings import Finding, ordered, rows, tell
 from swarm_tui.agent.handlers.inputs import inside, read_options, read_payload
 from swarm_tui.agent.handlers.models.client import ModelOptions, ask, why_not
 
@@ -65,7 +65,9 @@ class Generate:
         links = await asyncio.to_thread(lambda: [broken for name in pages for broken in _broken(repo, name)])
         context.progress(100, "links checked")
         output = target.relative_to(repo.resolve()).as_posix() if target is not None else None
-        return _result(payload, modules, links, output, said)
+        result = _result(payload, modules, links, output, said)
+        tell(context, result, links)
+        return result
 
 
 def _result(

@@ -7,7 +7,7 @@ from msgspec import Meta, Struct
 
 from swarm_tui.agent.handlers.base import Context, HandlerError, Result
 from swarm_tui.agent.handlers.files import encoding_of, readable
-from swarm_tui.agent.handlers.findings import Finding, counts, ordered, rows
+from swarm_tui.agent.handlers.findings import Finding, counts, ordered, rows, tell
 from swarm_tui.agent.handlers.git import require_repository
 from swarm_tui.agent.handlers.inputs import inside, read_options, read_payload
 from swarm_tui.agent.handlers.models.client import ModelOptions, why_not
@@ -66,7 +66,9 @@ class Review:
         context.progress(70, "the tools of other languages have answered")
         opinion = await _opinion(context, options, change, findings)
         context.progress(100, "reviewed")
-        return _result(change, findings, checked, _size(change, options.limits), payload.strict, opinion)
+        result = _result(change, findings, checked, _size(change, options.limits), payload.strict, opinion)
+        tell(context, result, [*findings, *opinion.findings])
+        return result
 
 
 class _Opinion(Struct, kw_only=True):

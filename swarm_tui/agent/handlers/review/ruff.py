@@ -90,7 +90,7 @@ async def _findings(context: Context, root: Path, options: list[str], files: lis
 
 async def _run(context: Context, root: Path, options: list[str], files: list[str]) -> Completed:
     argv = [*_ARGV, *options, "--", *(readable(path) for path in files)]
-    return await run_process(context, argv, cwd=root, limit=LIMIT, install=INSTALL)
+    return await run_process(context, argv, cwd=root, limit=LIMIT, install=INSTALL, kept=False)
 
 
 def _read(done: Completed, root: Path, files: list[str]) -> list[Finding]:

@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 
 from swarm_tui.agent.handlers.base import Context, HandlerError, Result
 from swarm_tui.agent.handlers.files import project_files
-from swarm_tui.agent.handlers.findings import Finding, ordered, rows
+from swarm_tui.agent.handlers.findings import Finding, ordered, rows, tell
 from swarm_tui.agent.handlers.inputs import inside, read_payload
 from swarm_tui.agent.handlers.process import Completed, run_process
 from swarm_tui.agent.handlers.security.audit_files import Declared, Pin, plain_name, read_declarations
@@ -66,7 +66,9 @@ class Audit:
             raise HandlerError(f"known vulnerabilities were not looked up: {why}", code=code, retryable=bool(pins))
         context.progress(100, "audited")
         result = scan_result(ordered(findings), payload.threshold, files=declared.read, dependencies=len(pins))
-        return {**result, "not_looked_up": declared.unpinned, **_said(result, looked_up, why, declared)}
+        result |= {"not_looked_up": declared.unpinned, **_said(result, looked_up, why, declared)}
+        tell(context, result, findings)
+        return result
 
 
 def _said(result: Result, looked_up: bool, why: str, declared: Declared) -> dict[str, Any]:
@@ -141,6 +143,7 @@ async def _ask(context: Context, pins: list[Pin]) -> tuple[list[Finding], str]:
                 timeout=TIMEOUT,
                 install=INSTALL,
                 env={"XDG_CACHE_HOME": scratch},
+                kept=False,
             )
         except HandlerError as error:
             if error.code == "timeout":

@@ -7,7 +7,7 @@ from msgspec import Meta, Struct
 
 from swarm_tui.agent.handlers.base import Context, HandlerError, MissingToolError, Result
 from swarm_tui.agent.handlers.files import is_plain, project_files
-from swarm_tui.agent.handlers.findings import Finding, counts, ordered, rows
+from swarm_tui.agent.handlers.findings import Finding, counts, ordered, rows, tell
 from swarm_tui.agent.handlers.git import require_repository
 from swarm_tui.agent.handlers.inputs import inside, read_payload
 from swarm_tui.agent.handlers.review.change import read_change
@@ -70,6 +70,7 @@ class Scan:
         result["skipped"] = skipped[:_LISTED]
         if skipped:
             result["summary"] += f"; {len(skipped)} files not looked into for secrets"
+        tell(context, result, left)
         return result
 
 

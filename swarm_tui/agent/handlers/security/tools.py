@@ -139,7 +139,7 @@ def chunks(names: Iterable[str]) -> Iterator[list[str]]:
 async def ask(context: Context, folder: Path, argv: list[str], shape: type[T]) -> T:
     """Return a tool's JSON answer as `shape`. Raises MissingToolError, HandlerError when it fails."""
     tool = argv[0]
-    done = await run_process(context, argv, cwd=folder, limit=LIMIT, install=INSTALL)
+    done = await run_process(context, argv, cwd=folder, limit=LIMIT, install=INSTALL, kept=False)
     if done.returncode != 0:
         raise HandlerError(f"{tool} failed: {done.tail}", code=tool)
     try:

@@ -105,7 +105,13 @@ class _Npm(Reader):
         if self._report.exists():
             if self._kind == "jest":
                 return self._jest()
-            return read_junit(self._report, "npm test", self.workdir, self.root)
+            tally = read_junit(self._report, "npm test", self.workdir, self.root)
+            if self._kind == "mocha":
+                # Its one reporter wrote the report, and nothing for people.
+                for failure in tally.failures:
+                    place = f"{failure.file}:{failure.line}" if failure.line else failure.file
+                    self.context.output(f"{failure.test} ({place}): {failure.message}\n")
+            return tally
         return self._tap.end() if self._tap.seen else self.tally
 
     def _jest(self) -> Tally:

@@ -186,7 +186,7 @@ async def has_module(context: Context, python: str, name: str) -> bool:
     code = f"import importlib.util, sys; sys.exit(importlib.util.find_spec({name!r}) is None)"
     try:
         # Not in the project: a folder `pytest` of its own is none.
-        done = await run_process(context, [python, "-c", code], cwd=Path("/"), timeout=30.0)
+        done = await run_process(context, [python, "-c", code], cwd=Path("/"), timeout=30.0, kept=False)
     except HandlerError as error:
         if error.code in ("cancelled", "timeout"):
             raise
