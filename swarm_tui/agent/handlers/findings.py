@@ -63,4 +63,4 @@ def tell(context: Context, result: dict[str, Any], findings: Iterable[Finding]) 
 
 def _plain(finding: Finding) -> dict[str, str]:
     message = " ".join(as_read(line) for line in finding.message.splitlines())
-    return {"file": readable(finding.file), "message": clean(message, MESSAGE)}
+    return {"file": readable(finding.file), "message": clean(message, MESSAGE), "tool": clean(finding.tool, 100)}

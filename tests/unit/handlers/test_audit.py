@@ -279,6 +279,14 @@ def test_a_tool_that_breaks_loses_no_finding(bench, pip_audit):
     assert "impostor" in {f["code"] for f in caught.value.result["findings"]}
 
 
+@pytest.mark.parametrize("text", ["1\\n--index-url=https://evil.invalid", "1 --x", "-r x", "\\ud800"])
+def test_a_lock_cannot_give_options_to_pip(bench, pip_audit, text):
+    pip_audit("", "never to be asked", 1)
+    bench.write("Pipfile.lock", f'{{"default": {{"flask": {{"version": "=={text}"}}, "-r x": {{"version": "==1"}}}}}}')
+    result = bench.run(Audit(), "security.audit")
+    assert (result["dependencies"], result["not_looked_up"]) == (0, ["Pipfile.lock"])
+
+
 def test_odd_values_are_no_crash(bench):
     for name in ("pyproject.toml", "poetry.lock", "package.json", "Pipfile.lock", "setup.cfg"):
         for text in (

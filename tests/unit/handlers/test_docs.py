@@ -169,3 +169,14 @@ def test_nothing_to_document_is_no_pass(bench):
     bench.write("README.md", "# App\n")
     result = bench.run(Generate(), "documentation.generate")
     assert (result["verdict"], result["summary"]) == ("unknown", "no Python source to document, 0 broken links")
+
+
+def test_a_model_that_is_down_costs_the_draft_only(project, monkeypatch):
+    async def ask(*_):
+        raise HandlerError("it did not answer", code="llm", retryable=True)
+
+    monkeypatch.setattr("swarm_tui.agent.handlers.docs.generate.ask", ask)
+    options = {"llm": {"model": "m", "base_url": "http://127.0.0.1:9/v1"}}
+    result = project.run(Generate(), "documentation.generate", options=options)
+    assert result["model"] == {"used": False, "reason": "it did not answer"}
+    assert (project.workdir / "docs/api.md").exists()

@@ -1,8 +1,10 @@
 """code.review judges each file as the program that reads it does, and names what nothing here can read."""
 
+import json
 import shutil
 import stat
 
+import msgspec
 import pytest
 
 from swarm_tui.agent.handlers import registry
@@ -325,3 +327,20 @@ def test_a_layouts_check_that_cannot_be_used_is_refused(row, words):
     assert registry.check_options("code.review", HandlerSpec(options={"checks": [check]})) is None
     said = registry.check_options("code.review", HandlerSpec(options={"checks": [{**check, **row}]}))
     assert words in said
+
+
+def test_no_answer_of_a_model_breaks_the_result(project, monkeypatch):
+    comments = [
+        {"file": "new.py", "line": 1, "message": "\ud800 \x1b[31mred\x1b[0m"},
+        {"file": "\udfff", "line": 1, "message": "x"},
+    ]
+    text = json.dumps({"approved": True, "comments": comments, "suggestions": ["\ud800\x1b[1m"]})
+
+    async def ask(*_):
+        return Answer(text=text, model="m\x1b[31m", tokens_in=1, tokens_out=1, cost=0.0)
+
+    monkeypatch.setattr("swarm_tui.agent.handlers.review.model.ask", ask)
+    project.write("new.py", "x = 1\n")
+    result = review(project, options=LLM)
+    assert b"\\u001b" not in msgspec.json.encode(result)
+    assert [c["message"] for c in result["comments"]] == ["\ufffd red"]

@@ -15,6 +15,7 @@ from swarm_tui.agent.handlers.review import languages, ruff
 from swarm_tui.agent.handlers.review.change import Change, read_change
 from swarm_tui.agent.handlers.review.checks import Limits, check_file
 from swarm_tui.agent.handlers.review.languages import Check, Checked
+from swarm_tui.protocol.text import clean_block
 
 #: Lines of each list in a result.
 _LISTED = 200
@@ -95,8 +96,8 @@ async def _opinion(context: Context, options: Options, change: Change, findings:
         if context.cancel.is_set() or error.code in ("cancelled", "timeout"):
             error.result = {"comments": rows(ordered(findings))}
             raise
-        return _Opinion(said={"used": False, "reason": str(error)}, agreed=False)
-    said = {"used": not given.prose, "model": given.model}
+        return _Opinion(said={"used": False, "reason": clean_block(str(error))}, agreed=False)
+    said: dict[str, Any] = {"used": not given.prose, "model": clean_block(given.model)}
     if given.prose:
         said["reason"] = "the model answered in prose: it is among the suggestions"
     return _Opinion(said=said, agreed=given.approved, findings=given.findings, suggestions=given.suggestions)
@@ -153,7 +154,7 @@ def _result(
         "approved": verdict == "passed",
         "verdict": verdict,
         "comments": rows(findings),
-        "suggestions": [*suggestions, *opinion.suggestions],
+        "suggestions": [clean_block(text) for text in (*suggestions, *opinion.suggestions)],
         "summary": summary,
         "counts": found,
         "base": change.base,

@@ -19,6 +19,8 @@ _REQUIREMENTS = re.compile(
 )
 _PIN = re.compile(r"^([A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])?\s*===?\s*([\w.!+-]+)\s*(?:;.*|--hash.*|\\)?$")
 _NAME = re.compile(r"^([A-Za-z0-9][\w.-]*)")
+_PACKAGE = re.compile(r"[A-Za-z0-9](?:[\w.-]{0,200}[A-Za-z0-9])?", re.ASCII)
+_VERSION = re.compile(r"[0-9vV][\w.!+-]{0,200}", re.ASCII)
 _COMMIT = re.compile(r"@[0-9a-f]{40}\b")
 #: Names under which malware was published, each a slip of the fingers away from a real package.
 _IMPOSTORS = {
@@ -182,7 +184,7 @@ def _requirement(file: str, line: int, entry: str, findings: list[Finding], pins
         say("error", "impostor", f"{match[1]} was malware; {_IMPOSTORS[name]} is the real one")
     if pin := _PIN.match(entry):
         if "*" not in entry:
-            pins.append(Pin(name=pin[1], version=pin[2], file=file, line=line))
+            pins += _pins(pin[1], pin[2], file, line)
     elif not loose and " @ " not in entry:
         say("warning", "unpinned", f"{match[1]} has no exact version: what is installed can change")
 
@@ -270,9 +272,9 @@ def _lock(name: str, text: str, found: Declared) -> set[str]:
         kinds |= {key for key in ("vcs", "directory", "archive") if _get(package, key)}
         if kinds & {"editable", "virtual", "directory"} and not kinds & {"git", "vcs"}:
             continue
-        if title and isinstance(version, str) and not kinds & _NO_INDEX:
-            found.pins.append(Pin(name=title, version=version, file=name, line=rows.get(title, 1)))
-        else:
+        pins = [] if kinds & _NO_INDEX else _pins(title, str(version), name, rows.get(title, 1))
+        found.pins += pins
+        if not pins:
             left.add(plain_name(title))
     return left
 
@@ -287,12 +289,19 @@ def _pipfile_lock(name: str, text: str, found: Declared) -> set[str]:
     left: set[str] = set()
     for package, entry in (item for group in groups for item in group.items()):
         version = str(_get(entry, "version") or "")
-        if version.startswith("=="):
-            pin = Pin(name=package, version=version.lstrip("="), file=name, line=places.get(package, 1))
-            found.pins.append(pin)
-        else:
+        exact = version.startswith("==")
+        pins = _pins(package, version.lstrip("="), name, places.get(package, 1)) if exact else []
+        found.pins += pins
+        if not pins:
             left.add(plain_name(package))
     return left
+
+
+def _pins(name: str, version: str, file: str, line: int) -> list[Pin]:
+    """Return one pin; none for a name or a version that is no such thing: the list of them is read as pip's options."""
+    if _PACKAGE.fullmatch(name) is None or _VERSION.fullmatch(version) is None:
+        return []
+    return [Pin(name=name, version=version, file=file, line=line)]
 
 
 def _places(text: str) -> dict[str, int]:
