@@ -5,6 +5,8 @@ import shutil
 import socket
 from pathlib import Path
 
+from swarm_tui.config.files import named
+
 #: Debian keeps it where a user's PATH does not look.
 _SBIN = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin", "/usr/local/opt/mosquitto/sbin")
 INSTALL = "mosquitto is not installed: run `sudo apt-get install mosquitto` (macOS: `brew install mosquitto`)"
@@ -88,7 +90,7 @@ class EmbeddedBroker:
         self.folder.chmod(0o700)
         text = self.config_text()
         partial = self.config.with_suffix(".new")
-        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        with named(self.config), os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             file.write(text)
         partial.replace(self.config)
         # mosquitto makes its log with the umask of whoever starts it; one that is there keeps its mode.

@@ -4,7 +4,6 @@ import os
 import shlex
 import sys
 import time
-from collections import Counter
 from pathlib import Path
 
 import click
@@ -117,14 +116,12 @@ def _show(ready: Prepared) -> None:
     click.echo(f"broker   {plan.layout.broker.url}  ({own})")
     for line in ready.notes:
         click.echo(f"note     {line}")
-    limits = plan.scaled()
-    seen: Counter[str] = Counter()
+    limits, (always, spare) = plan.scaled(), plan.scaled_agents()
     for spec in plan.specs(ready.state):
-        seen[spec.role] += 1
         scaled = ""
-        if spec.role in limits:
+        if spec.agent_id in always | spare:
             low, high = limits[spec.role]
-            when = "" if seen[spec.role] <= low else "; only when its role has more work"
+            when = "" if spec.agent_id in always else "; only when its role has more work"
             scaled = f"  ({low} to {high} of them{when})"
         program = f"  {shlex.join(filled(msgspec.to_builtins(spec)))}" if spec.command else ""
         click.echo(f"agent    {spec.agent_id:<20} {spec.role:<14}{scaled}{program}")

@@ -24,6 +24,28 @@ def bounds(entry: AgentEntry) -> tuple[int, int] | None:
     return low, entry.max if entry.max is not None else max(1, low)
 
 
+def role_limits(layout: Layout) -> dict[str, tuple[int, int]]:
+    """Return role to (min, max) of its entries that have them, together; entries of a fixed number do not count."""
+    found: dict[str, tuple[int, int]] = {}
+    for entry in layout.agents:
+        if (limits := bounds(entry)) is not None:
+            low, high = found.get(canonical_role(entry.role), (0, 0))
+            found[canonical_role(entry.role)] = low + limits[0], high + limits[1]
+    return found
+
+
+def spare_agents(layout: Layout, agents: list[Named]) -> tuple[set[str], set[str]]:
+    """Return the ids of those of `agents` that are of entries with `min` and `max`: the first `min`, and the rest."""
+    always: set[str] = set()
+    spare: set[str] = set()
+    for index, entry in enumerate(layout.agents):
+        if (limits := bounds(entry)) is not None:
+            own = [agent.agent_id for agent in agents if agent.entry == index]
+            always.update(own[: limits[0]])
+            spare.update(own[limits[0] :])
+    return always, spare
+
+
 def name_agents(layout: Layout, counts: Mapping[str, int] | None = None) -> list[Named]:
     """Every agent of the layout.
 

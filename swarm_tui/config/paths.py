@@ -1,6 +1,7 @@
 """Where a swarm keeps its state; every folder is 0700."""
 
 import os
+from errno import EDQUOT, ENOSPC
 from pathlib import Path
 
 from swarm_tui.config.home import home
@@ -89,6 +90,8 @@ def why_not(error: OSError) -> str:
     if not isinstance(error.filename, str):
         return error.strerror or str(error)
     named = f"{error.filename}: {error.strerror or error}"
+    if error.errno in (ENOSPC, EDQUOT):
+        return f"{named}: make room on that disk"
     path, home = Path(error.filename), state_home()
     if path.is_relative_to(home) or home.is_relative_to(path):
         return f"{named}; the state folder must be yours to write: set XDG_STATE_HOME to another"

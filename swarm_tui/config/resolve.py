@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from swarm_tui.config.home import at_home
-from swarm_tui.config.ids import Named, bounds, name_agents
+from swarm_tui.config.ids import Named, name_agents, role_limits
 from swarm_tui.config.load import Loaded
 from swarm_tui.config.model import Dialect, HandlerSpec, Layout, RunSpec, TypeRule
 from swarm_tui.config.paths import StateDir
@@ -19,7 +19,7 @@ def run_specs(loaded: Loaded, *, state: StateDir, host: str, counts: Mapping[str
     layout = loaded.layout
     agents = name_agents(layout, counts)
     types = type_rules(layout, agents)
-    scale = {canonical_role(entry.role): limits for entry in layout.agents if (limits := bounds(entry))}
+    scale = role_limits(layout)
     foreign: dict[str, Dialect] = {
         agent.agent_id: layout.agents[agent.entry].dialect
         for agent in agents

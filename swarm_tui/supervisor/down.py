@@ -11,7 +11,8 @@ from swarm_tui.config.paths import StateDir, state_dir
 from swarm_tui.config.running import forget_running, is_running
 from swarm_tui.supervisor import locks, state_file
 from swarm_tui.supervisor.broker_pane import SUPERVISOR
-from swarm_tui.supervisor.host_access import Say, UpError, find_supervisor, server, signal_supervisor, supervisor_alive
+from swarm_tui.supervisor.down_alone import ALONE_WAIT, SupervisorWatch, end_alone
+from swarm_tui.supervisor.host_access import Say, UpError, find_supervisor, server, signal_supervisor
 from swarm_tui.supervisor.leftovers import plan_of_leftovers
 from swarm_tui.supervisor.plan import (
     DownRequest,
@@ -29,14 +30,12 @@ from swarm_tui.tmux.errors import NoServerError, TmuxError
 from swarm_tui.tmux.panes import Pane
 from swarm_tui.tmux.server import DEFAULT, Tmux, socket_folder
 
-#: How long a `down` goes on without a supervisor that lives before it does the work itself, seconds.
-ALONE_AFTER = 10.0
-
 
 def bring_down(swarm: str, *, now: bool, purge: bool, say: Say, waits: Callable[[list[str]], None]) -> bool:
     """End the swarm on this host; nothing of it is left. False when nothing of it was there.
 
-    `waits` hears whom it waits for, whenever that changes. Call it under `swarm_lock`. Raises UpError, TmuxError.
+    `waits` hears whom it waits for, whenever that changes. Call it under `swarm_lock`. Raises UpError, TmuxError,
+    OSError.
     """
     state = state_dir(swarm)
     plan = load_plan(state)
@@ -53,15 +52,18 @@ def bring_down(swarm: str, *, now: bool, purge: bool, say: Say, waits: Callable[
     was_there = bool(panes) or is_running(swarm)
     request_down(state, DownRequest(now=now, purge=purge))
     if panes or _lock_held(state, plan):
+        going = SupervisorWatch(state, tmux, plan, now=now, say=say)
+        going.go_on()
         if not signal_supervisor(state, signal.SIGTERM) and not any(
             pane.role == SUPERVISOR and not pane.dead for pane in panes
         ):
             say("no supervisor is there; one is made to end what it left")
             if panes:
                 ensure_supervisor_pane(tmux, plan, state)
-        _await_end(state, tmux, plan, waits)
+        if not _await_end(state, going, plan, waits):
+            end_alone(state, tmux, plan, say)
     _sweep(tmux, plan)
-    end_orphans(plan, state)
+    end_orphans(plan, state, limit=ALONE_WAIT if now else None)
     end_left_behind(state)
     _forget(swarm, state, purge=purge)
     return was_there
@@ -100,12 +102,14 @@ def finish_down(swarm: str, *, say: Say) -> None:
     bring_down(swarm, now=request.now, purge=False, say=say, waits=lambda names: None)
 
 
-def _await_end(state: StateDir, tmux: Tmux, plan: Plan, waits: Callable[[list[str]], None]) -> None:
-    """Until the supervisor has done it. It may die on the way: its loop starts it again, and it goes on."""
+def _await_end(state: StateDir, going: SupervisorWatch, plan: Plan, waits: Callable[[list[str]], None]) -> bool:
+    """Wait until the supervisor has done it; False when it is to be done without one.
+
+    It may die on the way: its loop starts it again, and it goes on. Raises UpError.
+    """
     figures = plan.layout.supervisor
     end = time.monotonic() + figures.drain_wait * 2 + figures.term_wait * 3 + 30.0
     last: list[str] = []
-    seen = time.monotonic()
     while down_path(state).exists():
         saved = state_file.load(state)
         left = saved.stopping if saved is not None else []
@@ -114,19 +118,11 @@ def _await_end(state: StateDir, tmux: Tmux, plan: Plan, waits: Callable[[list[st
             waits(left)
         if time.monotonic() > end:
             raise UpError(f"{', '.join(left) or 'the supervisor'} does not end: `swarm-tui down --now`")
-        if supervisor_alive(saved) or find_supervisor(state) is not None:
-            seen = time.monotonic()
-        elif time.monotonic() - seen > ALONE_AFTER or not _comes_back(tmux, plan):
-            break
+        if going.gave_up():
+            return False
         time.sleep(0.02)
-    while find_supervisor(state) is not None and time.monotonic() < end:
+    while find_supervisor(state) is not None and time.monotonic() < end and not going.gave_up():
         time.sleep(0.01)
-
-
-def _comes_back(tmux: Tmux, plan: Plan) -> bool:
-    """Return whether the loop that starts the supervisor again is there."""
-    with suppress(TmuxError):
-        return any(p.swarm == plan.swarm and p.role == SUPERVISOR and not p.dead for p in tmux.panes())
     return True
 
 

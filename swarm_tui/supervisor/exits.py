@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -11,7 +12,9 @@ from msgspec import structs
 
 from swarm_tui.domain import restart
 from swarm_tui.domain.restart import Exit
+from swarm_tui.processes.marks import MarkedProcess, end_marked, may_end
 from swarm_tui.protocol.text import clean
+from swarm_tui.supervisor import processes
 from swarm_tui.supervisor.loop import Call
 from swarm_tui.supervisor.services import Services
 from swarm_tui.supervisor.unit import BusPresence, Phase, Unit, wall
@@ -23,6 +26,8 @@ TAIL_LINES = 12
 ASKS, ASK_AGAIN = 8, 0.002
 #: And how far apart while it answers nothing at all, seconds.
 ASK_LATER = 0.5
+#: Seconds by which a process must be older than its agent's end to be of it, and not of the next one.
+YOUNGER = 0.02
 
 
 class Exits:
@@ -77,6 +82,7 @@ class Exits:
         if pid is not None:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(pid, signal.SIGKILL)
+        self._end_left_behind(unit)
         saved.exit_status, saved.exit_signal = end.status, end.signal
         saved.pid = saved.start_time = None
         unit.presence = BusPresence()
@@ -90,6 +96,22 @@ class Exits:
         else:
             self._after_end(unit, end)
         self._services.changed()
+
+    def _end_left_behind(self, unit: Unit) -> None:
+        """End what it left running in sessions and groups of its own; aside, because to look can take long."""
+        root, agent_id = str(self._services.agent_panes.place.state.root.absolute()), unit.agent_id
+        latest = processes.now() - YOUNGER
+
+        def is_left(one: MarkedProcess) -> bool:
+            began = processes.start_time(one.info.pid)
+            return one.agent_id == agent_id and may_end(one) and began is not None and began <= latest
+
+        def end() -> None:
+            if number := end_marked(root, is_left):
+                text = f"it left {number} process{'' if number == 1 else 'es'} behind: ended"
+                self._services.loop.post(lambda: self._services.say("orphan", agent_id, text))
+
+        threading.Thread(target=end, name="left-behind", daemon=True).start()
 
     def stopped(self, unit: Unit, reason: str) -> None:
         unit.phase = Phase.STOPPED

@@ -1,18 +1,19 @@
 """Keep what a host is to run: `up` writes it, the supervisor reads it, so a layout edited meanwhile changes nothing."""
 
+import os
+from errno import EDQUOT, ENOSPC
 from hashlib import sha256
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
-from swarm_tui.config.files import write_private
-from swarm_tui.config.ids import bounds
+from swarm_tui.config.files import named, write_private
+from swarm_tui.config.ids import name_agents, role_limits, spare_agents
 from swarm_tui.config.load import Loaded
 from swarm_tui.config.model import Layout, RunSpec
 from swarm_tui.config.paths import StateDir
 from swarm_tui.config.resolve import run_specs
-from swarm_tui.protocol.names import canonical_role
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -49,8 +50,12 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     def scaled(self) -> dict[str, tuple[int, int]]:
         """Return role to (min, max), of the roles that are scaled."""
-        limits = ((canonical_role(entry.role), bounds(entry)) for entry in self.layout.agents)
-        return {role: limit for role, limit in limits if limit is not None}
+        return role_limits(self.layout)
+
+    def scaled_agents(self) -> tuple[set[str], set[str]]:
+        """Return the ids of the agents of scaled entries: those that are always there, and those that come and go."""
+        counts = {role: high for role, (_, high) in self.scaled().items()}
+        return spare_agents(self.layout, name_agents(self.layout, counts))
 
 
 class DownRequest(Struct, frozen=True, kw_only=True):
@@ -59,6 +64,10 @@ class DownRequest(Struct, frozen=True, kw_only=True):
     now: bool = False
     purge: bool = False
     """Its state goes too."""
+
+
+#: Time of an empty request that asks not to drain, seconds since the epoch.
+_NOW = 1.0
 
 
 def plan_path(state: StateDir) -> Path:
@@ -83,18 +92,28 @@ def load_plan(state: StateDir) -> Plan | None:
 
 
 def request_down(state: StateDir, request: DownRequest) -> None:
-    """Leave the request for the supervisor. Raises OSError."""
-    write_private(down_path(state), msgspec.json.encode(request))
+    """Leave the request for the supervisor; on a full disk an empty file, whose time tells the rest. Raises OSError."""
+    path = down_path(state)
+    try:
+        write_private(path, msgspec.json.encode(request))
+    except OSError as error:
+        if error.errno not in (ENOSPC, EDQUOT):
+            raise
+        with named(path):
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
+            os.utime(path, (_NOW, _NOW) if request.now else None)
 
 
 def read_down(state: StateDir) -> DownRequest | None:
     """Return the request to go down; None when there is none."""
     try:
-        return msgspec.json.decode(down_path(state).read_bytes(), type=DownRequest)
+        raw, at = down_path(state).read_bytes(), down_path(state).stat().st_mtime
     except OSError:
         return None
+    try:
+        return msgspec.json.decode(raw, type=DownRequest)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return DownRequest()
+        return DownRequest(now=at == _NOW)
 
 
 def differs(old: RunSpec, new: RunSpec) -> bool:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -28,6 +29,24 @@ def _by_psutil(pid: int) -> float | None:
         return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
     except psutil.Error:
         return None
+
+
+def now() -> float:
+    """Return the time that a process which starts now has as its start time."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.time() if clock is None or not _LINUX else time.clock_gettime(clock)
+
+
+def parent(pid: int) -> int:
+    """Return the pid of the process's parent; 0 when it is gone."""
+    try:
+        if _LINUX:
+            return int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[1])
+        import psutil  # Only systems without /proc pay for it.
+
+        return psutil.Process(pid).ppid()
+    except Exception:  # noqa: BLE001 - psutil's errors are known only once it is imported
+        return 0
 
 
 def is_alive(pid: int | None, started: float | None = None) -> bool:

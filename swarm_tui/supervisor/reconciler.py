@@ -41,9 +41,14 @@ class Reconciler:
         """Choose the agents of each scaled role: those that it had, within the plan's limits."""
         scaler, specs = self._scaler, self.plan.specs(self.state)
         scaler.limits = self.plan.scaled()
+        scaler.always, spare = self.plan.scaled_agents()
         for role, (low, high) in scaler.limits.items():
-            named = scaler.candidates[role] = [spec.agent_id for spec in specs if spec.role == role]
-            members = [name for name in former.get(role, []) if name in named][: max(high, 0)]
+            named = scaler.candidates[role] = [
+                spec.agent_id for spec in specs if spec.role == role and spec.agent_id in scaler.always | spare
+            ]
+            members = [name for name in named if name in scaler.always]
+            members += [name for name in former.get(role, []) if name in named and name not in members]
+            members = members[: max(high, 0)]
             scaler.members[role] = (
                 members + [name for name in named if name not in members][: max(0, low - len(members))]
             )
@@ -51,11 +56,10 @@ class Reconciler:
     def wanted(self) -> dict[str, RunSpec]:
         """Return the specs of the agents that the host is to have now."""
         scaler = self._scaler
-        return {
-            spec.agent_id: spec
-            for spec in self.plan.specs(self.state)
-            if spec.role not in scaler.limits or spec.agent_id in scaler.members.get(spec.role, [])
-        }
+        scaled = {name for role in scaler.limits for name in scaler.candidates[role]}
+        members = {name for role in scaler.limits for name in scaler.members[role]}
+        specs = self.plan.specs(self.state)
+        return {spec.agent_id: spec for spec in specs if spec.agent_id not in scaled or spec.agent_id in members}
 
     def begin_all(self) -> None:
         """Start what waits; what was adopted with an older spec is restarted."""

@@ -35,6 +35,8 @@ class Scaler:
     ) -> None:
         self.units, self.policy = units, policy
         self.limits: dict[str, tuple[int, int]] = {}
+        self.always: set[str] = set()
+        """Ids of those candidates that are never let go: the first `min` of each entry."""
         self.candidates: dict[str, list[str]] = {}
         self.members: dict[str, list[str]] = {}
         self.minimums: dict[str, int] = {}
@@ -115,7 +117,8 @@ class Scaler:
     def _facts(self, role: str) -> RoleCount:
         low, high = self.limits[role]
         members = self._members(role)
-        idle = [u.agent_id for u in members if u.presence.active == 0 and not u.hung and u.phase is not Phase.STOPPING]
+        free = [u for u in members if u.agent_id not in self.always and u.phase is not Phase.STOPPING]
+        idle = [u.agent_id for u in free if u.presence.active == 0 and not u.hung]
         return RoleCount(
             role=role,
             low=low,

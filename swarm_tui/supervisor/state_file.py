@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct, field
 
-from swarm_tui.config.files import remove
+from swarm_tui.config.files import named, remove
 from swarm_tui.config.model import Broker
 from swarm_tui.config.paths import StateDir
 from swarm_tui.domain.restart import History
@@ -74,7 +74,7 @@ def save(state: StateDir, saved: Saved) -> None:
     """Replace the file in one step. No fsync: what it holds is worth nothing after a crash of the machine."""
     path = store_path(state)
     partial = path.with_suffix(".new")
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+    with named(path), os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.write(msgspec.json.encode(saved))
     if path.is_dir():
         remove(path)

@@ -2,6 +2,7 @@
 
 import signal
 import time
+from collections.abc import Sequence
 
 from swarm_tui.config.paths import StateDir
 from swarm_tui.processes.marks import end_marked
@@ -90,13 +91,17 @@ def end_left_behind(state: StateDir) -> int:
     return end_marked(root, lambda one: not one.keep and not locks.is_held(state.lock(one.agent_id)))
 
 
-def end_orphans(plan: Plan, state: StateDir) -> int:
-    """Send TERM, wait, send KILL; return how many there were."""
-    left = found = find_orphans(plan, state)
+def end_orphans(plan: Plan, state: StateDir, *, limit: float | None = None, also: Sequence[int] = ()) -> int:
+    """Send TERM, wait, send KILL; return how many there were.
+
+    `limit`: seconds to wait, as the layout has it by default; `also`: further pids to end.
+    """
+    more = [(pid, began) for pid in also if (began := processes.start_time(pid)) is not None]
+    left = found = list(dict.fromkeys([*find_orphans(plan, state), *more]))
     for pid, began in found:
         processes.signal_group(pid, began, signal.SIGCONT)
         processes.signal_group(pid, began, signal.SIGTERM)
-    end = time.monotonic() + plan.layout.supervisor.term_wait
+    end = time.monotonic() + (plan.layout.supervisor.term_wait if limit is None else limit)
     while left and time.monotonic() < end:
         time.sleep(0.02)
         left = [(pid, began) for pid, began in left if processes.is_alive(pid, began)]

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from swarm_tui.config.files import named
 from swarm_tui.config.own_process import import_path
 from swarm_tui.tmux.errors import NoServerError, TmuxError, TmuxMissingError, TmuxTimeoutError
 from swarm_tui.tmux.panes import FORMAT, Pane, parse_pane
@@ -199,5 +200,6 @@ def write_config(path: Path) -> Path:
     """Write the config of our own server. Raises OSError."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not path.exists() or path.read_text() != CONFIG:
-        path.write_text(CONFIG)
+        with named(path):
+            path.write_text(CONFIG)
     return path

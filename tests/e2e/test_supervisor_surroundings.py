@@ -1,12 +1,17 @@
 """Where a swarm is started does not matter, or `up` says at once what is in the way."""
 
 import json
+import signal
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from swarm_tui.broker.mosquitto import EmbeddedBroker
 from swarm_tui.config.paths import broker_dir
+from swarm_tui.supervisor import processes
+from swarm_tui.supervisor.broker_pane import listens
+from swarm_tui.supervisor.host_access import find_supervisor, supervisor_trouble
 from tests.conftest import RealBroker, pick_port
 from tests.e2e.supervisor_ground import Swarm, light, own
 from tests.wait import until
@@ -77,3 +82,70 @@ def test_another_name_of_the_broker_clears_nothing_of_it(make: Make, make_broker
     swarm.up()
     until(lambda: swarm.saved().former is None, what="the former broker is looked at")
     assert any("is the same broker" in str(event["reason"]) for event in swarm.events("change"))
+
+
+def test_down_now_ends_a_swarm_whose_supervisor_stands_still(make: Make, free_port: int) -> None:
+    swarm = make(free_port, [own("boss", "task-manager"), light("a")])
+    swarm.up()
+    pid = swarm.supervisor()
+    swarm.kill(pid, signal.SIGSTOP)
+    until(lambda: processes.is_stopped(pid))
+    assert f"kill -CONT {pid}" in supervisor_trouble(swarm.state)
+    began = time.monotonic()
+    assert "it is told to go on" in swarm.down("--now")
+    assert time.monotonic() - began < 15
+    assert swarm.processes() == []
+    assert not listens(free_port)
+
+
+def test_down_now_does_without_a_supervisor_that_does_nothing(make: Make, free_port: int) -> None:
+    """Stopped as often as it is told to go on, it can do nothing, as one that is stuck."""
+    swarm = make(free_port, [own("boss", "task-manager"), light("a")])
+    swarm.up()
+    swarm.kill(swarm.supervisor(), signal.SIGUSR2)
+    done = threading.Event()
+
+    def stop() -> None:
+        while not done.wait(0.005):
+            if (found := find_supervisor(swarm.state)) is not None:
+                processes.signal_one(*found, signal.SIGSTOP)
+
+    thread = threading.Thread(target=stop)
+    thread.start()
+    try:
+        began = time.monotonic()
+        swarm.down("--now")
+        took = time.monotonic() - began
+    finally:
+        done.set()
+        thread.join()
+    assert took < 20, "15 s and what a busy machine takes"
+    assert swarm.processes() == []
+    assert not listens(free_port)
+    assert swarm.run("down", swarm.name).returncode == 4
+
+
+def test_what_ran_away_from_an_agent_ends_with_it(make: Make, real_broker: RealBroker) -> None:
+    away = "setsid sh -c 'echo $$ > {}; exec sleep 100123' & exec sleep 100000"
+    first, second = Path("a.pid"), Path("b.pid")
+    swarm = make(
+        real_broker.port,
+        [
+            {"role": "general", "id": "a", "command": ["sh", "-c", away.format(first)]},
+            {"role": "general", "id": "b", "command": ["sh", "-c", away.format(second)]},
+        ],
+    )
+    swarm.run("up", str(swarm.path), "--detach", "--wait", "1")
+
+    def left(name: Path) -> int:
+        text = (swarm.folder / name).read_text() if (swarm.folder / name).exists() else ""
+        return int(text) if text.strip() else 0
+
+    pids = {name: until(lambda name=name: left(name), what="one that runs away") for name in (first, second)}  # type: ignore[misc]
+    assert all(processes.is_alive(pid) for pid in pids.values())
+    swarm.kill(swarm.pids()["a"])
+    until(lambda: not processes.is_alive(pids[first]), what="the end of what ran away from a")
+    assert processes.is_alive(pids[second])
+    swarm.down("--now")
+    assert not processes.is_alive(pids[second])
+    assert not processes.is_alive(left(first)), "what the next one of a left"

@@ -107,3 +107,16 @@ def test_memory_and_the_fleets_cap_stop_it_and_are_said(host: Host, monkeypatch:
     host.scaler.tick()
     assert host.number() == 2
     assert any("cap" in line for line in host.said)
+
+
+def test_the_first_of_each_entry_is_never_let_go(host: Host) -> None:
+    host.scaler.limits = {"testing": (2, 4)}
+    host.scaler.candidates = {"testing": [*NAMES[:3], "other-01"]}
+    host.scaler.always = {NAMES[0], "other-01"}
+    host.scaler.members = {"testing": [NAMES[0], "other-01"]}
+    host.start("other-01")
+    host.scaler.set_desired("testing", 4, retained=False)
+    assert set(host.units) == {"other-01", *NAMES[:3]}
+    host.scaler.set_minimum("testing", 0)
+    host.scaler.set_desired("testing", 1, retained=False)
+    assert set(host.units) == {"other-01", NAMES[0]}
