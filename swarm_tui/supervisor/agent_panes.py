@@ -16,7 +16,7 @@ from swarm_tui.config.paths import StateDir
 from swarm_tui.tmux import commands
 from swarm_tui.tmux.errors import TmuxError
 from swarm_tui.tmux.panes import Pane
-from swarm_tui.tmux.server import Tmux
+from swarm_tui.tmux.server import Tmux, session_target
 
 AGENTS = "agents"
 CONTROL = "control"
@@ -57,6 +57,8 @@ class AgentPanes:
     def __init__(self, tmux: Tmux, place: PanePlace) -> None:
         self.tmux = tmux
         self.place = place
+        self._home = f"={place.session}"
+        """The session as tmux is told of it now."""
 
     def mine(self, panes: Sequence[Pane]) -> list[Pane]:
         """Return those of `panes` that are this swarm's."""
@@ -68,6 +70,7 @@ class AgentPanes:
         target = next((pane for pane in there if pane.window == AGENTS), there[0] if there else None)
         back = self.focus_back(panes, target) if target is not None else []
         beside = target.pane_id if target is not None else None
+        self._home = session_target(panes, self.place.session)
         made: list[NewPane] = []
         try:
             while len(made) < len(new):
@@ -96,9 +99,9 @@ class AgentPanes:
         argv = agent_argv(spec, self.place.state)
         cwd = _folder(spec.workdir)
         if not self.place.tiled:
-            made = commands.new_window(self.place.session, spec.agent_id, argv, cwd)
+            made = commands.new_window(self._home, spec.agent_id, argv, cwd)
         elif first and beside is None:
-            made = commands.new_window(self.place.session, AGENTS, argv, cwd)
+            made = commands.new_window(self._home, AGENTS, argv, cwd)
         else:
             made = commands.split(beside if first else None, argv, cwd)
         tags = commands.agent_tags(self.place.swarm, spec.agent_id, spec.role, incarnation)
@@ -114,7 +117,7 @@ class AgentPanes:
             argv, cwd = agent_argv(spec, self.place.state), _folder(spec.workdir)
             tags = commands.agent_tags(self.place.swarm, spec.agent_id, spec.role, incarnation)
             log = commands.log_to(self._begin_log(spec.agent_id, incarnation))
-            todo = commands.new_window(self.place.session, spec.agent_id, argv, cwd)
+            todo = commands.new_window(self._home, spec.agent_id, argv, cwd)
             todo += [*commands.keep_dead(), *commands.tags(None, tags), *log]
             made[spec.agent_id] = _made(self.tmux.run_list(todo), 1)[0]
         return [made[spec.agent_id] for spec, _ in new]
@@ -129,7 +132,7 @@ class AgentPanes:
                 back.append(["select-pane", "-t", pane.pane_id])
         for pane in panes:
             if pane.session_id == target.session_id and pane.active and pane.window_active:
-                back.append(["select-window", "-t", f"={target.session}:{pane.window_id}"])
+                back.append(["select-window", "-t", f"{target.session_id}:{pane.window_id}"])
         return back
 
     def respawn(self, pane_id: str, spec: RunSpec, incarnation: int) -> NewPane:

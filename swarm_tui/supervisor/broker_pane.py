@@ -19,6 +19,7 @@ from swarm_tui.supervisor.loop import Call, Loop
 from swarm_tui.tmux import commands
 from swarm_tui.tmux.errors import TmuxError
 from swarm_tui.tmux.panes import Pane
+from swarm_tui.tmux.server import session_target
 
 BROKER = "broker"
 SUPERVISOR = "supervisor"
@@ -133,7 +134,9 @@ class BrokerPane:
             if beside is not None:
                 todo = commands.split(beside.pane_id, argv, folder, tiled=False, stay=True)
             else:
-                todo = commands.new_window(self._agent_panes.place.session, CONTROL, argv, folder)
+                todo = commands.new_window(
+                    session_target(panes, self._agent_panes.place.session), CONTROL, argv, folder
+                )
             todo += commands.keep_dead()
             todo += commands.tags(None, commands.control_tags(self._agent_panes.place.swarm, BROKER, self.port))
             todo += self._agent_panes.focus_back(panes, beside)

@@ -10,7 +10,7 @@ from swarm_tui.config.files import remove
 from swarm_tui.config.paths import StateDir, state_dir
 from swarm_tui.config.running import forget_running, is_running
 from swarm_tui.supervisor import locks, state_file
-from swarm_tui.supervisor.broker_pane import SUPERVISOR
+from swarm_tui.supervisor.broker_pane import BROKER, SUPERVISOR
 from swarm_tui.supervisor.down_alone import ALONE_WAIT, SupervisorWatch, end_alone
 from swarm_tui.supervisor.host_access import Say, UpError, find_supervisor, server, signal_supervisor
 from swarm_tui.supervisor.leftovers import plan_of_leftovers
@@ -26,6 +26,7 @@ from swarm_tui.supervisor.plan import (
 )
 from swarm_tui.supervisor.stray_processes import end_left_behind, end_orphans
 from swarm_tui.supervisor.supervisor_pane import ensure_supervisor_pane
+from swarm_tui.tmux.commands import STAYS
 from swarm_tui.tmux.errors import NoServerError, TmuxError
 from swarm_tui.tmux.panes import Pane
 from swarm_tui.tmux.server import DEFAULT, Tmux, socket_folder
@@ -62,7 +63,7 @@ def bring_down(swarm: str, *, now: bool, purge: bool, say: Say, waits: Callable[
                 ensure_supervisor_pane(tmux, plan, state)
         if not _await_end(state, going, plan, waits):
             end_alone(state, tmux, plan, say)
-    _sweep(tmux, plan)
+    _sweep(tmux, plan, _sessions(panes, plan))
     end_orphans(plan, state, limit=ALONE_WAIT if now else None)
     end_left_behind(state)
     _forget(swarm, state, purge=purge)
@@ -126,21 +127,30 @@ def _await_end(state: StateDir, going: SupervisorWatch, plan: Plan, waits: Calla
     return True
 
 
-def _sweep(tmux: Tmux, plan: Plan) -> None:
+def _sessions(panes: list[Pane], plan: Plan) -> set[str]:
+    """Return the ids of the swarm's sessions; one that only its broker has moved into is another swarm's."""
+    return {pane.session_id for pane in panes if pane.swarm == plan.swarm and pane.role != BROKER}
+
+
+def _sweep(tmux: Tmux, plan: Plan, sessions: set[str]) -> None:
     """End what is left of the session: panes that people opened in it, and a socket that nobody listens on."""
     deadline = time.monotonic() + 5.0
     while True:
         panes: list[Pane] = tmux.panes()
-        here = [pane for pane in panes if pane.session == plan.session]
+        sessions |= _sessions(panes, plan)
+        here = [pane for pane in panes if pane.session_id in sessions]
         if not here:
             break
         if any(pane.swarm == plan.swarm for pane in here) or time.monotonic() > deadline:
             # A session that other swarms' broker has moved into is theirs by now.
             with suppress(TmuxError):
-                tmux.run("kill-session", "-t", f"={plan.session}")
+                tmux.run("kill-session", "-t", here[0].session_id)
         time.sleep(0.01)
     if plan.socket != DEFAULT:
         _remove_socket(tmux)
+    elif not any(pane.swarm for pane in tmux.panes()):
+        with suppress(TmuxError):
+            tmux.run("if-shell", "-F", f"#{{{STAYS}}}", f"set-option -s -u {STAYS} ; set-option -s exit-unattached on")
 
 
 def _remove_socket(tmux: Tmux) -> None:

@@ -37,18 +37,6 @@ def now() -> float:
     return time.time() if clock is None or not _LINUX else time.clock_gettime(clock)
 
 
-def parent(pid: int) -> int:
-    """Return the pid of the process's parent; 0 when it is gone."""
-    try:
-        if _LINUX:
-            return int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[1])
-        import psutil  # Only systems without /proc pay for it.
-
-        return psutil.Process(pid).ppid()
-    except Exception:  # noqa: BLE001 - psutil's errors are known only once it is imported
-        return 0
-
-
 def is_alive(pid: int | None, started: float | None = None) -> bool:
     """Return whether that very process lives; without `started`, whether any of that pid does."""
     if not pid:

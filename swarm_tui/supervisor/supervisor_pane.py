@@ -11,7 +11,7 @@ from swarm_tui.supervisor.agent_panes import CONTROL
 from swarm_tui.supervisor.broker_pane import BROKER, SUPERVISOR
 from swarm_tui.supervisor.plan import Plan
 from swarm_tui.tmux import commands
-from swarm_tui.tmux.server import Tmux
+from swarm_tui.tmux.server import Tmux, session_target
 
 #: The beginning of the line by which the pane shows that a supervisor has ended.
 ENDED = "the supervisor ended with"
@@ -56,7 +56,9 @@ def _make_missing(tmux: Tmux, plan: Plan, state: StateDir) -> None:
         _note(state, "mended: the supervisor's pane was gone; it runs again in a new one")
         return
     if here:
-        tmux.run_list([*commands.new_window(plan.session, CONTROL, argv, "/"), *commands.tags(None, tags)])
+        tmux.run_list(
+            [*commands.new_window(session_target(panes, plan.session), CONTROL, argv, "/"), *commands.tags(None, tags)]
+        )
         _note(state, "mended: the control window was gone; the supervisor runs again in a new one")
         return
     made = commands.new_session(plan.session, CONTROL, argv, "/")

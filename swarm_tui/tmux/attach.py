@@ -38,14 +38,19 @@ def attach_argv(
         argv += ["select-window", "-t", pane_id, ";", "select-pane", "-t", pane_id, ";"]
         argv += ["if-shell", "-F", "-t", pane_id, "#{window_zoomed_flag}", "", f"resize-pane -Z -t {pane_id}", ";"]
     if not inside:
-        return [*argv, "attach-session", "-t", f"={session}"]
+        return [*argv, "attach-session", "-t", _exactly(session)]
     says = ["display-message", "-d", "4000", f"prefix {back} goes back to where you came from"]
-    return [*argv, "switch-client", "-t", f"={session}", ";", *says]
+    return [*argv, "switch-client", "-t", _exactly(session), ";", *says]
+
+
+def _exactly(session: str) -> str:
+    """Return a session, by id or by name, as a target that means no other."""
+    return session if session.startswith(("$", "=")) else f"={session}"
 
 
 def _key_back(tmux: Tmux, session: str) -> str:
     try:
-        here = tmux.run("display-message", "-p", "-t", os.environ.get("TMUX_PANE", ""), "#{session_name}")
+        here = tmux.run("display-message", "-p", "-t", os.environ.get("TMUX_PANE", ""), "#{session_id}")
     except TmuxError:
         return "L"
     return "l" if here == [session] else "L"
@@ -62,12 +67,13 @@ def attach_environ(environ: Mapping[str, str] | None = None) -> dict[str, str]:
 def attach(tmux: Tmux, session: str, pane_id: str | None = None) -> int:
     """Attach this terminal, and return when the person detaches; tmux's exit code. Inside, return at once."""
     inside = is_inside(tmux)
-    back = _key_back(tmux, session) if inside else ""
-    argv = attach_argv(tmux.socket, session, pane_id, inside=inside, back=back)
+    back = _key_back(tmux, tmux.target(session)) if inside else ""
+    target = tmux.target(session)
+    argv = attach_argv(tmux.socket, target, pane_id, inside=inside, back=back)
     environ = dict(os.environ) if inside else attach_environ()
     code = subprocess.run(argv, env=environ, check=False).returncode
     if not inside:
-        restore(tmux, session)
+        restore(tmux, target)
     return code
 
 
@@ -97,9 +103,10 @@ def restore(tmux: Tmux, session: str) -> None:
     Else what agents print stays folded at the width of the last terminal. Control clients do not look.
     """
     try:
-        if "0" in tmux.run("list-clients", "-t", f"={session}", "-F", "#{client_control_mode}"):
+        target = _exactly(session)
+        if "0" in tmux.run("list-clients", "-t", target, "-F", "#{client_control_mode}"):
             return
-        for line in tmux.run("list-windows", "-t", f"={session}", "-F", "#{window_id} #{window_zoomed_flag}"):
+        for line in tmux.run("list-windows", "-t", target, "-F", "#{window_id} #{window_zoomed_flag}"):
             window, zoomed = line.split()
             unzoom = [["resize-pane", "-Z", "-t", window]] if zoomed == "1" else []
             size = ["resize-window", "-t", window, "-x", str(WIDTH), "-y", str(HEIGHT)]

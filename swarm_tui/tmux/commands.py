@@ -4,8 +4,10 @@ import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from swarm_tui.tmux.panes import AGENT, INCARNATION, PORT, ROLE, SWARM
+from swarm_tui.tmux.panes import AGENT, HOME, INCARNATION, PORT, ROLE, SWARM
 
+#: Set on a server whose `exit-unattached` is off for us; the user has it on.
+STAYS = "@swarm-exit-unattached"
 WIDTH, HEIGHT = 200, 60
 IDENTITY = "#{pane_id} #{pane_pid}"
 Commands = list[list[str]]
@@ -49,14 +51,19 @@ def new_session(session: str, window: str, argv: Sequence[str], cwd: str) -> Com
     """Make a detached session whose first window runs `argv`; prints the pane's id and pid."""
     size = ["-x", str(WIDTH), "-y", str(HEIGHT)]
     where = ["-s", session, "-n", window, "-c", cwd]
+    own = f"={session}:"
     return [
         ["new-session", "-d", *size, *where, "-P", "-F", IDENTITY, "--", *program(argv)],
+        ["set-option", "-t", own, HOME, session],
+        # With these in the user's own config it would vanish as soon as nobody looks at it.
+        ["set-option", "-t", own, "destroy-unattached", "off"],
+        ["if-shell", "-F", "#{exit-unattached}", f"set-option -s exit-unattached off ; set-option -s {STAYS} on"],
     ]
 
 
-def new_window(session: str, window: str, argv: Sequence[str], cwd: str) -> Commands:
-    """Make a window that runs `argv`, made the current one of the list; prints the pane's id and pid."""
-    return [["new-window", "-t", f"={session}:", "-n", window, "-c", cwd, "-P", "-F", IDENTITY, "--", *program(argv)]]
+def new_window(target: str, window: str, argv: Sequence[str], cwd: str) -> Commands:
+    """Make a window in a session that runs `argv`, made the current one of the list; prints the pane's id and pid."""
+    return [["new-window", "-t", f"{target}:", "-n", window, "-c", cwd, "-P", "-F", IDENTITY, "--", *program(argv)]]
 
 
 def split(target: str | None, argv: Sequence[str], cwd: str, *, tiled: bool = True, stay: bool = False) -> Commands:

@@ -156,7 +156,7 @@ class ControlClient:
     def _live(self) -> str:
         """Keep one connection, from its start to its end; return why it ended."""
         flags = "ignore-size" if self._on_output is not None else "ignore-size,no-output"
-        argv = [*self.tmux.base, "-C", "attach-session", "-f", flags, "-t", f"={self.session}"]
+        argv = [*self.tmux.base, "-C", "attach-session", "-f", flags, "-t", self.tmux.target(self.session)]
         try:
             process = subprocess.Popen(
                 argv,

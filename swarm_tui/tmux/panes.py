@@ -7,6 +7,8 @@ from msgspec import Struct
 if TYPE_CHECKING:
     import libtmux
 
+#: Of a session: the name it was made with, whatever people call it since.
+HOME = "@home"
 SWARM, AGENT, ROLE, INCARNATION, PORT = "@swarm", "@agent", "@role", "@incarnation", "@port"
 
 _SAFE = (
@@ -26,18 +28,22 @@ _SAFE = (
     INCARNATION,
     AGENT,
 )
-_FREE = ("session_name", "window_name", ROLE)
+_SESSION = f"#{{?{HOME},#{{X{HOME}}},#{{Xsession_name}}}}"
+#: The formats of free text; `X` is nothing, or makes it the text's length.
+_FREE = (_SESSION, "#{Xwindow_name}", f"#{{X{ROLE}}}")
 #: Free text goes last with its length before it, so that no separator in it can mislead.
 FORMAT = (
-    "|".join([*(f"#{{{name}}}" for name in _SAFE), *(f"#{{n:{name}}}" for name in _FREE)])
+    "|".join([*(f"#{{{name}}}" for name in _SAFE), *(free.replace("X", "n:") for free in _FREE)])
     + "|"
-    + "".join(f"#{{{name}}}" for name in _FREE)
+    + "".join(free.replace("X", "") for free in _FREE)
     + f"#{{{SWARM}}}"
 )
 
 
 class Pane(Struct, frozen=True, kw_only=True):
     """Describes one pane. `server_pid` is the tmux server's; `logged`: what it prints is copied to a file.
+
+    `session` is the name that its session was made with, which `session_id` finds whatever it is called since.
 
     Of a dead pane `status` or `signal` is set, or neither is known.
     """

@@ -76,6 +76,13 @@ def literal(argument: str) -> str:
     return argument[:-1] + "\\;" if argument.endswith(";") else argument
 
 
+def session_target(panes: Iterable[Pane], session: str) -> str:
+    """Return the id of the session that was made with that name; its name where no pane is in it."""
+    there = [pane for pane in panes if pane.session == session]
+    # Another session may have been given the name since; that one has no pane of ours.
+    return next((pane.session_id for pane in [*filter(lambda pane: pane.swarm, there), *there]), f"={session}")
+
+
 def chain(commands: Iterable[Sequence[str]]) -> list[str]:
     """Return several commands as one list, which tmux runs without anything between."""
     argv: list[str] = []
@@ -175,8 +182,15 @@ class Tmux:
         return [pane for pane in found if pane is not None]
 
     def has_session(self, name: str) -> bool:
-        """Return whether a session of exactly that name is there. Raises TmuxError when that is not known."""
+        """Return whether a session made with exactly that name is there. Raises TmuxError when that is not known."""
         return any(pane.session == name for pane in self.panes())
+
+    def target(self, session: str) -> str:
+        """Return how the session that was made with that name is addressed now: by its id, which no rename changes."""
+        try:
+            return session_target(self.panes(), session)
+        except TmuxError:
+            return f"={session}"
 
     def capture(self, pane_id: str, lines: int = 20) -> list[str]:
         """Return the last `lines` lines that are not empty of what the pane shows; empty when it is gone.

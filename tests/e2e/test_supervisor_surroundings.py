@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from swarm_tui.broker.mosquitto import EmbeddedBroker
 from swarm_tui.config.paths import broker_dir
 from swarm_tui.supervisor import processes
@@ -149,3 +151,27 @@ def test_what_ran_away_from_an_agent_ends_with_it(make: Make, real_broker: RealB
     swarm.down("--now")
     assert not processes.is_alive(pids[second])
     assert not processes.is_alive(left(first)), "what the next one of a left"
+
+
+def test_a_users_own_tmux_keeps_a_swarm_under_any_name(
+    make: Make, free_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / ".tmux.conf").write_text("set -g destroy-unattached on\nset -s exit-unattached on\n")
+    monkeypatch.setenv("HOME", str(home))
+    # The default server of this test's own TMUX_TMPDIR.
+    swarm = make(free_port, [own("boss", "task-manager"), own("a")], socket="default")
+    swarm.socket = f"none-{swarm.name}"
+    swarm.up()
+    panes = {name: pane.pane_id for name, pane in swarm.panes().items()}
+    swarm.tmux.run("rename-session", "-t", f"={swarm.name}", "mine now")
+    swarm.kill(swarm.pids()["a"])
+    assert swarm.await_row("a", lambda row: row.restarts == 1 and row.state == "online").pane_id == panes["a"]
+    swarm.kill(swarm.supervisor())
+    swarm.write(agents=[own("boss", "task-manager"), own("a"), own("b")])
+    assert "goes on: 3 agents" in swarm.up()
+    assert {pane.session_id for pane in swarm.tmux.panes()} == {swarm.panes()["boss"].session_id}
+    swarm.down("--now")
+    until(lambda: not swarm.tmux.panes(), what="the end of its session")
+    assert swarm.processes() == []

@@ -196,3 +196,43 @@ def test_plain_words_are_not_quoted() -> None:
     assert quoted("list-panes") == "list-panes"
     assert quoted("") == '""'
     assert quoted("%1") == '"%1"'
+
+
+def test_a_session_is_found_under_any_name(tmux: Tmux) -> None:
+    tmux.run_list(commands.new_session("ours", "control", ["sleep", "60"], "/"))
+    tmux.run("set-option", "-p", "-t", "=ours:", "@swarm", "s")
+    (pane,) = tmux.panes()
+    tmux.run("rename-session", "-t", "=ours", "as people like it")
+    assert [(p.session, p.session_id) for p in tmux.panes()] == [("ours", pane.session_id)]
+    tmux.run("new-session", "-d", "-s", "ours", "--", "sleep", "60")
+    assert tmux.target("ours") == pane.session_id
+    made = tmux.run_list(commands.new_window(tmux.target("ours"), "agents", ["sleep", "60"], "/"))
+    assert {p.session_id for p in tmux.panes() if p.pane_id in made[0]} == {pane.session_id}
+    client = ControlClient(tmux, "ours")
+    try:
+        assert client.wait_up(5)
+        assert client.command("display-message", "-p", "#{session_id}") == [pane.session_id]
+    finally:
+        client.close()
+
+
+@pytest.mark.parametrize("setting", ["set -g destroy-unattached on", "set -s exit-unattached on"])
+def test_a_session_of_ours_stays_where_the_user_has_them_vanish(
+    setting: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / ".tmux.conf").write_text(f"{setting}\n")
+    monkeypatch.setenv("HOME", str(home))
+    theirs = Tmux("default")  # Of this test alone, by its TMUX_TMPDIR.
+    theirs.run("new-session", "-d", "-s", "theirs", "--", "sleep", "60")
+    until(lambda: not theirs.panes(), what="that the user's own session vanishes")
+    theirs.run_list(commands.new_session("ours", "control", ["sleep", "60"], "/"))
+    try:
+        other = Tmux("default")
+        for _ in range(3):
+            assert [pane.session for pane in other.panes()] == ["ours"]
+        other.run_list([["list-sessions"], ["list-windows", "-a"]])
+        assert other.has_session("ours")
+    finally:
+        theirs.run("kill-server")
