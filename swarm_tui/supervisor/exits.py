@@ -99,7 +99,7 @@ class Exits:
 
     def _end_left_behind(self, unit: Unit) -> None:
         """End what it left running in sessions and groups of its own; aside, because to look can take long."""
-        root, agent_id = str(self._services.agent_panes.place.state.root.absolute()), unit.agent_id
+        root, agent_id = unit.spec.state_dir, unit.agent_id
         latest = processes.now() - YOUNGER
 
         def is_left(one: MarkedProcess) -> bool:
