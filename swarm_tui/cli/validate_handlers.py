@@ -52,7 +52,8 @@ def _template(why: str | None, task_type: str, spec: HandlerSpec, payload: dict[
     """A template may leave fields to whoever fills it in: what it says must be fields, and fit."""
     from swarm_tui.agent.handlers import registry
 
-    known = registry.schema(task_type, spec).get("properties", {})
+    schema = registry.schema(task_type, spec)
+    known = {} if schema.get("additionalProperties") else schema.get("properties", {})
     unknown = [name for name in payload if known and name not in known]
     if unknown:
         return f"there is no field `{unknown[0]}`; there are: {', '.join(known)}"

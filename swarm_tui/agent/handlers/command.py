@@ -1,5 +1,6 @@
 """Does a task by a program that the layout names: the JSON task on its stdin, its lines as progress and result."""
 
+import re
 from typing import Any, ClassVar
 
 import msgspec
@@ -9,9 +10,13 @@ from swarm_tui.agent.handlers.base import Context, HandlerError, Result
 from swarm_tui.agent.handlers.inputs import read_options
 from swarm_tui.agent.handlers.placeholders import fill
 from swarm_tui.agent.handlers.process import Completed, run_process
+from swarm_tui.protocol.raw import RefusedError, check_numbers
 
 #: Lines of a program that are no messages, shown on the pane; what comes beyond is only counted.
 _LINES_SHOWN = 500
+#: How a line of ours begins, and one that says a result.
+_OURS = re.compile(r"""\s*\{\s*["'](?:result|progress|usage)["']\s*:""")
+_RESULT = re.compile(r"""\s*\{(?:.{0,400},)?\s*["']result["']\s*:""", re.DOTALL)
 #: The exit status by which programs say "try again later" (EX_TEMPFAIL).
 _TRY_AGAIN = 75
 
@@ -68,33 +73,48 @@ class Command:
         )
         if done.returncode != 0:
             raise _failure(done, options, heard.result)
+        if heard.refused:
+            raise HandlerError(heard.refused, code="bad-result")
         if heard.result is None:
             return {"exit_code": 0, "output": done.stdout.strip()[-4000:]}
         return heard.result if isinstance(heard.result, dict) else {"value": heard.result}
 
 
 class _Lines:
-    """Hears the program's stdout, a line at a time."""
+    """Hears the program's stdout, a line at a time. `refused` says why the last result is none, and its line."""
 
     def __init__(self, context: Context) -> None:
         self.result: Any = None
+        self.refused = ""
         self._context = context
-        self._shown = 0
+        self._shown = self._number = 0
 
     def line(self, line: str) -> None:
-        message = _message(line)
+        self._number += 1
+        try:
+            message = _message(line)
+        except ValueError as error:
+            self._refuse(line, error)
+            return
         if message is None:
             self._show(line)
             return
         if "result" in message:
-            self.result = message["result"]
+            self.result, self.refused = message["result"], ""
         if "progress" in message:
             percent, text = message["progress"], message.get("message", "")
             if isinstance(percent, (int, float)) and not isinstance(percent, bool):
-                self._context.progress(percent, str(text))
+                self._context.progress(_number(percent), str(text))
         usage = message.get("usage")
         if isinstance(usage, dict):
-            self._context.usage(_number(usage.get("tokens")), float(_number(usage.get("cost"))))
+            self._context.usage(int(_number(usage.get("tokens"))), _number(usage.get("cost")))
+
+    def _refuse(self, line: str, error: ValueError) -> None:
+        """A line that says a result and cannot be read must not pass for mere output: the result would be lost."""
+        why = f"line {self._number} of its output is no {{...}} line that can be read: {error}: {line.strip()[:200]}"
+        self._context.log(f"⚠ {why}", kept=True)
+        if _RESULT.match(line):
+            self.refused = why
 
     def _show(self, line: str) -> None:
         self._shown += 1
@@ -104,19 +124,32 @@ class _Lines:
             self._context.log("… (further lines are not shown)", kept=True)
 
 
-def _number(value: object) -> Any:
-    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else 0
+def _number(value: object) -> float:
+    """Return a number that can be counted with, and 0 for anything else."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < 1e15:
+        return 0.0
+    return float(value)
 
 
 def _message(line: str) -> dict[str, Any] | None:
-    """The line as a message of ours, or None when it is anything else."""
+    """Return the line as a message of ours, or None when it is anything else.
+
+    Raises ValueError when it begins as one of ours, and cannot be read, or holds a number that no reader takes.
+    """
     if not line.lstrip().startswith("{"):
         return None
     try:
         value = msgspec.json.decode(line)
-    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+        if not isinstance(value, dict) or not value.keys() & {"progress", "result", "usage"}:
+            return None
+        check_numbers(value)
+    except RefusedError as error:
+        raise ValueError(str(error)) from None
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
+        if _OURS.match(line):
+            raise ValueError(str(error) or type(error).__name__) from None
         return None
-    return value if isinstance(value, dict) and value.keys() & {"progress", "result", "usage"} else None
+    return value
 
 
 def _failure(done: Completed, options: Options, result: Any) -> HandlerError:

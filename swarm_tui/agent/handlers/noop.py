@@ -1,11 +1,12 @@
 """Does nothing, at once or after a while: for benchmarks, and to try a swarm out."""
 
 import asyncio
+import contextlib
 from typing import Annotated, Any, ClassVar
 
 from msgspec import Meta, Struct
 
-from swarm_tui.agent.handlers.base import Context, Result
+from swarm_tui.agent.handlers.base import Context, HandlerError, Result
 
 
 class Payload(Struct, kw_only=True):
@@ -23,11 +24,11 @@ class Noop:
     async def run(self, context: Context) -> Result:
         """The result is `{}` or `{"echo": …}`."""
         seconds = float(context.payload.get("seconds") or 0.0)
-        steps = min(10, int(seconds * 2))
+        steps = min(10, int(seconds * 2)) or int(seconds > 0)
         for step in range(steps):
-            await asyncio.sleep(seconds / steps)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(context.cancel.wait(), seconds / steps)
+                raise HandlerError("cancelled", code="cancelled")
             context.progress((step + 1) * 100 / steps)
-        if not steps and seconds:
-            await asyncio.sleep(seconds)
         echo = context.payload.get("echo")
         return {} if echo is None else {"echo": echo}

@@ -50,7 +50,7 @@ def _argument(path: str, payload: Mapping[str, Any]) -> str:
     for name in path.split(".")[1:]:
         value = value.get(name) if isinstance(value, Mapping) else None
     if value is None:
-        raise HandlerError(f"the payload lacks {path}", code="bad-payload")
+        raise HandlerError(f"the payload lacks {path} (missing required field)", code="bad-payload")
     if isinstance(value, (Mapping, list)):
         raise HandlerError(f"{path} is not one value: it cannot be an argument", code="bad-payload")
     text = {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)
@@ -59,3 +59,41 @@ def _argument(path: str, payload: Mapping[str, Any]) -> str:
     if "\0" in text or len(text) > _LONGEST or any("\ud800" <= c <= "\udfff" for c in text):
         raise HandlerError(f"{path} cannot be an argument", code="bad-payload")
     return text
+
+
+def fields(command: Sequence[str]) -> dict[str, Any]:
+    """Return the JSON schema of what a command takes: its `{payload.x}`, all of them required, and anything besides."""
+    top = _object()
+    for place, element in enumerate(command[1:], 1):
+        whole = _WHOLE.fullmatch(element)
+        if whole is None:
+            continue
+        *path, last = whole.group(1).split(".")[1:]
+        inner = top
+        for name in path:
+            inner["required"] = sorted({*inner["required"], name})
+            inner = inner["properties"].setdefault(name, _object())
+            if "properties" not in inner:
+                break
+        else:
+            inner["required"] = sorted({*inner["required"], last})
+            about = f"argument {place} of {command[0].rpartition('/')[2][:40]}"
+            inner["properties"].setdefault(last, {"type": "string", "description": about})
+    return top
+
+
+def _object() -> dict[str, Any]:
+    # A command hears the whole payload on its stdin, whatever it holds.
+    return {"type": "object", "properties": {}, "required": [], "additionalProperties": True}
+
+
+def misfit(command: Sequence[str], payload: Mapping[str, Any]) -> str | None:
+    """Return why a payload cannot fill a command, or None when it can."""
+    for element in command[1:]:
+        whole = _WHOLE.fullmatch(element)
+        try:
+            if whole is not None:
+                _argument(whole.group(1), payload)
+        except HandlerError as error:
+            return str(error)
+    return None

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import msgspec
 
+from swarm_tui.agent.handlers import placeholders
 from swarm_tui.agent.handlers.base import Handler, HandlerError
 from swarm_tui.agent.handlers.table import BUILTIN
 from swarm_tui.config.model import HandlerSpec
@@ -47,8 +48,10 @@ def load(task_type: str, spec: HandlerSpec | None = None) -> Handler:
 def schema(task_type: str, spec: HandlerSpec | None = None) -> dict[str, Any]:
     """The JSON schema of the type's payload, without references where one object says all.
 
-    A type that nobody here can do takes any object. Never raises.
+    A type that nobody here can do takes any object, one that a `command` does what its placeholders say. Never raises.
     """
+    if spec is not None and spec.command is not None:
+        return placeholders.fields(spec.command)
     try:
         payload = _class_of(_where(task_type, spec or HandlerSpec())).Payload
         whole = msgspec.json.schema(payload)
@@ -72,6 +75,8 @@ def about(task_type: str, spec: HandlerSpec | None = None) -> str:
 
 def check(task_type: str, spec: HandlerSpec | None, payload: dict[str, Any]) -> str | None:
     """Why the payload cannot be done (a sentence with the field's path), or None when it fits."""
+    if spec is not None and spec.command is not None:
+        return placeholders.misfit(spec.command, payload)
     try:
         kind = _class_of(_where(task_type, spec or HandlerSpec())).Payload
     except (HandlerError, AttributeError):

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,79 @@ def test_schema_and_check_name_the_field() -> None:
     assert registry.schema("no.such") == {"type": "object"}
     assert "$.seconds" in (registry.check("noop", None, {"seconds": -1}) or "")
     assert registry.check("noop", None, {"seconds": 1, "more": []}) is None
+
+
+def test_a_commands_placeholders_are_its_fields() -> None:
+    spec = HandlerSpec(
+        command=["bin/build", "{payload.dir}", "--to={agent_id}", "{payload.to.host}", "{payload.to.port}"]
+    )
+    schema = registry.schema("site.build", spec)
+    assert schema["required"] == ["dir", "to"]
+    assert schema["properties"]["dir"] == {"type": "string", "description": "argument 1 of build"}
+    assert schema["properties"]["to"]["required"] == ["host", "port"]
+    fits = {"dir": "a", "to": {"host": "h", "port": 1}, "more": [1]}
+    assert registry.check("site.build", spec, fits) is None
+    assert "lacks payload.dir" in (registry.check("site.build", spec, {"to": {"host": "h", "port": 1}}) or "")
+    assert "read as an option" in (registry.check("site.build", spec, {**fits, "dir": "-rf"}) or "")
+    assert "not one value" in (registry.check("site.build", spec, {**fits, "dir": ["a"]}) or "")
+    odd = HandlerSpec(command=["x", "{payload.a}", "{payload.a.b}"])
+    assert registry.schema("odd", odd)["properties"]["a"]["type"] == "string"
+    assert registry.schema("free", HandlerSpec(command=["make"])) == {
+        "type": "object",
+        "properties": {},
+        "required": [],
+        "additionalProperties": True,
+    }
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        '{"result": NaN}',
+        '{"result": {"x": -Infinity}}',
+        '{"result": ' + "9" * 400 + "}",
+        '{"result": 1e999}',
+        '{"message": "x", "result": {"a": ' + "7" * 30 + "}}",
+        '{"result": {"a": "\\ud800"}}',
+        '{"result": ' + "[" * 5000 + "]" * 5000 + "}",
+        '{"result": {"a": 1}',
+        "{'result': 1}",
+    ],
+)
+def test_a_result_that_cannot_be_read_is_refused_with_its_line(bench: Bench, said: str) -> None:
+    (bench.workdir / "said").write_text(f"hello\n{said}\n")
+    spec = HandlerSpec(command=["cat", "said"])
+    with pytest.raises(HandlerError, match="line 2 of its output") as caught:
+        _run_command(bench, spec)
+    assert (caught.value.code, caught.value.retryable) == ("bad-result", False)
+    (bench.workdir / "said").write_text(f'{said}\n{{"result": {{"a": 1}}}}\n')
+    assert _run_command(bench, spec) == {"a": 1}, "the last result counts"
+    assert any("line 1" in line for line in bench.heard.log)
+
+
+def test_what_is_no_message_stays_output(bench: Bench) -> None:
+    lines = ['{"level": "info", "result": "x"', "{not json}", '{"progress": "half"}', '{"progress": ' + "9" * 400 + "}"]
+    lines.append('{"usage": {"tokens": 1e300, "cost": "much"}, "progress": 50}')
+    (bench.workdir / "said").write_text("\n".join(lines[1:]))
+    assert _run_command(bench, HandlerSpec(command=["cat", "said"]))["exit_code"] == 0
+    assert bench.heard.progress == [(50.0, "")]
+    assert bench.heard.usage == [(0, 0.0)]
+
+
+def _run_command(bench: Bench, spec: HandlerSpec) -> dict[str, Any]:
+    async def go() -> dict[str, Any]:
+        context = bench.context("x")
+        context.spec = spec
+        return await Command().run(context)
+
+    return asyncio.run(go())
+
+
+def test_noop_ends_at_once_when_it_is_cancelled(bench: Bench) -> None:
+    begun = time.monotonic()
+    with pytest.raises(HandlerError, match="cancelled"):
+        bench.cancel_when(Noop(), "noop", lambda: True, payload={"seconds": 60})
+    assert time.monotonic() - begun < 5
 
 
 def test_a_broken_handler_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
