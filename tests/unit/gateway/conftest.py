@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from swarm_tui.agent.roles.api_gateway.role import ApiGateway
 from swarm_tui.bus.memory import MemoryBroker, MemoryBus
@@ -57,6 +58,7 @@ class Dispatcher(Voice):
     def __init__(self, broker: MemoryBroker) -> None:
         super().__init__(broker, "tm")
         self.known: dict[str, b.Task] = {}
+        self.keys: dict[str, str] = {}
         self.silent = False
         self.bus.subscribe(everything(SWARM))
         self.bus.start(self._heard, lambda _: None)
@@ -78,8 +80,11 @@ class Dispatcher(Voice):
             self.say(K.REPLY, reply, event.key)
 
     def _task(self, task: b.Task) -> None:
-        known = self.known.setdefault(task.task_id, task)
-        if known != task:
+        first = self.keys.setdefault(task.idempotency_key or task.task_id, task.task_id)
+        known = self.known.setdefault(first, task)
+        if first != task.task_id and replace(known, task_id=task.task_id) == task:
+            self.say(K.TASK_QUEUED, b.Queued(task_id=task.task_id, duplicate=True, original=first))
+        elif known != task:
             reason = "this task id is taken by a task with another body"
             self.say(K.TASK_REJECTED, b.TaskRejected(task_id=task.task_id, reason=reason))
         elif task.type == "refused.type":

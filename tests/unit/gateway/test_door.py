@@ -1,5 +1,6 @@
 """The door: what each route answers, and that nobody comes in who should not."""
 
+import json
 import re
 import socket
 import subprocess
@@ -10,6 +11,8 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from swarm_tui.agent.handlers.base import HandlerError
 from swarm_tui.agent.handlers.gateway import Probe
@@ -21,7 +24,7 @@ from swarm_tui.bus.memory import MemoryBroker, MemoryBus
 from swarm_tui.domain.states import AgentState, TaskState
 from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.topics import Kind as K
-from tests.unit.gateway.conftest import SWARM, Dispatcher, Visitor
+from tests.unit.gateway.conftest import SWARM, Dispatcher, Visitor, Voice
 from tests.unit.monitoring.test_handlers import context
 from tests.wait import until
 
@@ -49,6 +52,122 @@ def test_the_same_key_is_the_same_task(open_door: Opener, visitor: Visitor, disp
     assert (first.status, again.status, other.status) == (202, 202, 409)
     assert first.json == again.json
     assert len(dispatcher.known) == 1
+
+
+def test_a_key_that_was_published_elsewhere_is_the_first_task(
+    open_door: Opener, visitor: Visitor, dispatcher: Dispatcher, broker: MemoryBroker
+) -> None:
+    open_door()
+    assert visitor.get("/healthz").status == 200
+    other = Voice(broker, "somebody")
+    other.bus.start(lambda *_: None, lambda _: None)
+    other.say(K.TASK_NEW, b.Task(task_id="first", type="noop", idempotency_key="k1"))
+    until(lambda: "first" in dispatcher.known, what="it is journaled")
+    answer = visitor.post({"type": "noop"}, Idempotency_Key="k1")
+    assert (answer.status, answer.json["task_id"]) == (202, "first")
+    assert answer.headers["Location"] == "/tasks/first"
+    assert visitor.get("/tasks/first").status == 200
+    other.bus.close()
+
+
+def test_what_would_be_read_by_nobody_is_refused_before_it_is_published(
+    open_door: Opener, visitor: Visitor, dispatcher: Dispatcher
+) -> None:
+    open_door()
+    deep = b'{"type": "noop", "payload": {"a": ' + b"[" * 29 + b"]" * 29 + b"}}"
+    endless = b'{"type": "noop", "payload": {"a": ' + b"[" * 50_000
+    many = b'{"type": "noop", "payload": {"a": [0' + b",0" * 10_000 + b"]}}"
+    huge = b'{"type": "noop", "payload": {"a": ' + b"9" * 400 + b"}}"
+    for body, status, reason in (
+        (deep, 400, "deep"),
+        (endless, 400, "deep"),
+        (many, 400, "values"),
+        (huge, 422, "64 bits"),
+        (b'{"type": "noop", "payload": {"a": NaN}}', 422, "JSON"),
+        (b'{"type": "noop", "payload": {"a": 1e999}}', 422, "range"),
+        (b'{"type": "noop", "payload": {"a": "\\ud800"}}', 422, "JSON"),
+        (b'{"type": "noop", "payload": {"a": "\xff"}}', 422, "UTF-8"),
+        (b'{"type": "noop", "payload": {"a": "' + b'\\"' * 59_000 + b'"}}', 202, ""),
+        (b'{"type": "noop", "payload": {"a": "' + b"x" * 122_000 + b'"}}', 202, ""),
+    ):
+        begun = time.monotonic()
+        answer = visitor.post(body)
+        assert answer.status == status, (body[:60], answer.body)
+        assert reason in answer.json.get("error", "")
+        assert time.monotonic() - begun < 5, "nobody is waited for"
+    assert len(dispatcher.known) == 2
+    assert visitor.get(f"/tasks?limit={'9' * 5000}").status == 422
+    assert visitor.get("/tasks?limit=%D9%A3").status == 422
+
+
+def test_a_token_in_the_query_is_for_the_websocket_alone(open_door: Opener, visitor: Visitor, tmp_path: Path) -> None:
+    open_door("opencto-prod")
+    token = (tmp_path / "state" / "gateway.token").read_text().strip()
+    assert visitor.get(f"/agents?token={token}", Upgrade="websocket", Connection="Upgrade").status == 401
+
+
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just(10**400),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+_NAMES = [
+    "type",
+    "payload",
+    "task_id",
+    "priority",
+    "assigned_to",
+    "timeout",
+    "max_attempts",
+    "not_before",
+    "expires_at",
+]
+_BODIES = st.one_of(
+    st.binary(max_size=40),
+    st.dictionaries(st.sampled_from([*_NAMES, "x"]), _VALUES, max_size=5).map(lambda body: json.dumps(body).encode()),
+    st.dictionaries(st.sampled_from(_NAMES), _VALUES, max_size=3).map(
+        lambda body: json.dumps({**body, "type": "noop", "payload": {"a": body.get("payload")}}).encode()
+    ),
+)
+_HEADERS = st.dictionaries(
+    st.sampled_from(
+        ["Idempotency-Key", "Content-Encoding", "Content-Type", "Origin", "Host", "Authorization", "Upgrade"]
+    ),
+    st.sampled_from(["gzip", "deflate", "br", "application/json", "application/json; charset=x", "websocket", "null"])
+    | st.text(st.characters(min_codepoint=0x20, max_codepoint=0xFF, exclude_characters="\x7f"), max_size=9),
+    max_size=2,
+)
+_PATHS = st.sampled_from(
+    ["/tasks", "/tasks/", "/agents", "/status", "/", "/nowhere", "/tasks/%ff", "/tasks/a%2fb", "//"]
+)
+_QUERIES = st.lists(
+    st.tuples(
+        st.sampled_from(["state", "limit", "type", "token"]),
+        st.sampled_from(["1", "-1", "1e9", "%ff", "%00", "queued", ""]),
+    ).map("=".join),
+    max_size=3,
+).map("&".join)
+
+
+@given(data=st.data())
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_a_visitor_says_the_door_has_an_answer(fuzzed_door: Visitor, data: st.DataObject) -> None:
+    """Nothing is a server's error, and each refusal has its reason."""
+    method = data.draw(st.sampled_from(["POST", "POST", "POST", "GET", "PUT"]))
+    path = "/tasks" if method == "POST" else f"{data.draw(_PATHS)}?{data.draw(_QUERIES)}"
+    body = data.draw(_BODIES) if method == "POST" else None
+    headers = data.draw(_HEADERS)
+    answer = fuzzed_door.ask(method, path, body, **{name.replace("-", "_"): value for name, value in headers.items()})
+    assert answer.status < 500, answer.body
+    if answer.status >= 400:
+        # What is no HTTP at all is answered before it is a request.
+        assert answer.json["error"] if answer.headers["Content-Type"].startswith("application/json") else answer.body
+
+
+@pytest.fixture
+def fuzzed_door(open_door: Opener, visitor: Visitor, dispatcher: Dispatcher) -> Visitor:
+    open_door()
+    return visitor
 
 
 def test_what_is_no_task_is_refused_with_the_reason(

@@ -1,8 +1,8 @@
 """The door itself: routes and answers. Imported when the first visitor comes, not before."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
-from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -15,30 +15,19 @@ from swarm_tui.agent.roles.api_gateway.openapi import document
 from swarm_tui.agent.roles.api_gateway.page import PAGE, PAGE_POLICY
 from swarm_tui.agent.roles.api_gateway.settings import DoorSettings
 from swarm_tui.agent.roles.api_gateway.stream import FrameStream
+from swarm_tui.agent.roles.api_gateway.task_request import NewTask, UnfitTaskError, task_of
 from swarm_tui.client.publication import Publication
 from swarm_tui.client.publication_policy import SETTLED, Stage
 from swarm_tui.domain.states import TaskState
-from swarm_tui.protocol.bodies import JsonObject, Task
+from swarm_tui.protocol.bodies import JsonObject
 from swarm_tui.protocol.names import InvalidNameError, is_task_id
 
 MAX_BODY = 120 * 1024
 ACCEPT_TIMEOUT = 10.0
+#: Seconds that the body of a request may take to come.
+BODY_TIMEOUT = 15.0
 _SAFE = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-class NewTask(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """The body of POST /tasks; see `protocol.bodies.Task`."""
-
-    type: str
-    payload: dict[str, Any] = {}
-    task_id: str | None = None
-    priority: str = "medium"
-    assigned_to: str | None = None
-    timeout: float | None = None
-    max_attempts: int | None = None
-    not_before: float | None = None
-    expires_at: float | None = None
 
 
 class Door:
@@ -74,7 +63,7 @@ class Door:
             upgrade=_is_upgrade(request),
             origin=request.headers.get("Origin"),
             authorization=request.headers.get("Authorization"),
-            query_token=request.query.get("token") if _is_upgrade(request) else None,
+            query_token=request.query.get("token") if request.path == "/" and _is_upgrade(request) else None,
         )
         refusal = refuse(knock, self._settings, self._token)
         if refusal is not None:
@@ -96,30 +85,25 @@ class Door:
         if request.content_type != "application/json":
             return _error(415, "send Content-Type: application/json")
         try:
-            body = msgspec.json.decode(await request.read(), type=NewTask)
-            task = self._to_task(body, request.headers.get("Idempotency-Key"))
+            body = await asyncio.wait_for(request.read(), BODY_TIMEOUT)
+            task = task_of(body, request.headers.get("Idempotency-Key"), self._facts.operator)
             publication = self._facts.operator.submit(task, accept_timeout=ACCEPT_TIMEOUT)
-        except (msgspec.DecodeError, msgspec.ValidationError, InvalidNameError, ValueError) as error:
+        except TimeoutError:
+            return _error(408, f"the body took longer than {BODY_TIMEOUT:g} s")
+        except web.RequestPayloadError as error:
+            return _error(400, f"the body is not what its headers say: {' '.join(str(error).split())}")
+        except UnfitTaskError as error:
+            return _error(error.status, str(error))
+        except InvalidNameError as error:
             return _error(422, str(error))
         await _settled(publication)
         return _published(publication)
-
-    def _to_task(self, body: NewTask, key: str | None) -> Task:
-        if key is not None and not 0 < len(key) <= 255:
-            raise ValueError("Idempotency-Key: 1 to 255 characters")
-        task_id = body.task_id
-        if task_id is None and key is not None:
-            # The same key gives the same id, so that a repeat is the same task even where nobody dispatches.
-            task_id = "task_" + sha256(f"{self._facts.operator.swarm}\0{key}".encode()).hexdigest()[:24]
-        plain = {name: value for name, value in msgspec.structs.asdict(body).items() if value is not None}
-        plain["task_id"] = task_id or self._facts.operator.new_task_id()
-        return msgspec.convert({**plain, "idempotency_key": key} if key else plain, Task)
 
     async def _tasks(self, request: web.Request) -> web.Response:
         state, limit = request.query.get("state"), request.query.get("limit", "100")
         if state is not None and state not in [known.value for known in TaskState]:
             return _error(422, f"state: one of {', '.join(TaskState)}")
-        if not limit.isdecimal() or not 1 <= int(limit) <= 10_000:
+        if not re.fullmatch("[0-9]{1,5}", limit) or not 1 <= int(limit) <= 10_000:
             return _error(422, "limit: 1 to 10000")
         return _json(self._facts.tasks(state, request.query.get("type"), int(limit)))
 
@@ -169,7 +153,7 @@ async def _settled(publication: Publication) -> None:
 
 
 def _published(publication: Publication) -> web.Response:
-    task_id, stage, reason = publication.task_id, publication.stage, publication.reason
+    task_id, stage, reason = publication.original or publication.task_id, publication.stage, publication.reason
     if publication.accepted:
         answer = {"task_id": task_id, "state": stage.value}
         return _json(answer, status=202, headers={"Location": f"/tasks/{task_id}"})

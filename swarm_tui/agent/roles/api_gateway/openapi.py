@@ -25,8 +25,14 @@ def document(new_task: JsonObject) -> JsonObject:
                     "parameters": [_parameter("Idempotency-Key", "header", "a repeat with the same key is one task")],
                     "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
                     "responses": {
-                        "202": {"description": "accepted: `task_id` and `state`"},
+                        "202": {
+                            "description": "accepted: `task_id` (of the first, where the key is known) and `state`"
+                        },
+                        "400": _problem("the body is too deep, of too many values, or not what its headers say"),
+                        "408": _problem("the body took too long to come"),
                         "409": _problem("the key or the id is taken by a task with another body"),
+                        "413": _problem("the task is too large for a message"),
+                        "415": _problem("the body is not said to be JSON"),
                         "422": _problem("the task is not one"),
                         "503": _problem("nobody accepted it in time"),
                     },
