@@ -13,6 +13,7 @@ from swarm_tui.config.environment import apply_environment
 from swarm_tui.config.home import at_home, home
 from swarm_tui.config.model import AgentEntry, Broker, Layout, RunSpec, TypeRule
 from swarm_tui.config.paths import StateDir, state_dir
+from swarm_tui.config.running import running_names
 from swarm_tui.config.spec import read_spec
 from swarm_tui.config.urls import check_url
 from swarm_tui.protocol.names import (
@@ -63,7 +64,17 @@ def resolve(options: AgentOptions, environ: Mapping[str, str]) -> AgentSettings:
         ephemeral=ephemeral,
         extra_topics=file.topics,
     )
+    notes += _other_swarms(swarm)
     return AgentSettings(spec=spec, notes=notes)
+
+
+def _other_swarms(swarm: str) -> list[str]:
+    """Return a sentence when swarms run on this machine and the one that is joined is none of them."""
+    names = running_names()
+    if not names or swarm in names:
+        return []
+    first = names[0] if len(names) == 1 else "NAME"
+    return [f"no swarm {swarm} runs here, but {', '.join(names[:5])}: `--swarm {first}` joins it"]
 
 
 def _from_spec(options: AgentOptions) -> AgentSettings:

@@ -141,10 +141,12 @@ async def blobs(context: Context, repo: Path, oids: list[str], most: int) -> dic
 
 
 async def require_repository(context: Context, repo: Path) -> None:
-    """Raises HandlerError (`no-repository`) unless `repo` lies in a git work tree."""
+    """Raise HandlerError unless `repo` lies in a git work tree: `no-repository`, or `git` where git itself fails."""
     if not repo.is_dir():
         raise HandlerError(f"repo: {repo} is not a folder", code="no-repository")
     done = await try_git(context, repo, "rev-parse", "--is-inside-work-tree")
+    if done.returncode not in (0, 128):
+        raise HandlerError(f"git does not run here ({done.how}): {done.tail}", code="git")
     if done.returncode != 0 or done.stdout.strip() != "true":
         raise HandlerError(f"repo: {repo} is not a git repository: {done.tail}", code="no-repository")
 

@@ -1,6 +1,7 @@
 """Programs that handlers run: capped, cancelled, timed out, and never left behind."""
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 
@@ -9,9 +10,11 @@ import pytest
 from swarm_tui.agent.executor import CANCEL_WAIT
 from swarm_tui.agent.handlers import process
 from swarm_tui.agent.handlers.base import HandlerError, MissingToolError
+from swarm_tui.agent.handlers.git import require_repository
 from swarm_tui.agent.handlers.inputs import inside
 from swarm_tui.agent.handlers.output import Capped, Lines
 from swarm_tui.agent.handlers.process import run_process
+from tests.unit.handlers.conftest import Bench
 
 SLEEPER = "import subprocess,sys; subprocess.Popen([sys.executable,'-c','import time;time.sleep(60)'])"
 
@@ -137,3 +140,20 @@ def test_paths_stay_inside(tmp_path: Path, path: str):
     with pytest.raises(HandlerError):
         inside(work, path, must_exist=False)
     assert inside(work, "./sub/../new", must_exist=False) == work / "new"
+
+
+def test_a_git_that_does_not_run_is_not_called_a_missing_repository(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = tmp_path / "bin" / "git"
+    fake.parent.mkdir()
+    fake.write_text("#!/bin/sh\necho 'cannot execute' >&2; exit 1\n")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{fake.parent}:{os.environ['PATH']}")
+
+    async def go() -> None:
+        await require_repository(bench.context("code.review"), bench.workdir)
+
+    with pytest.raises(HandlerError, match=r"git does not run here \(exit status 1\): cannot execute") as caught:
+        asyncio.run(go())
+    assert caught.value.code == "git"
