@@ -5,23 +5,33 @@ import time
 from collections.abc import Callable
 
 from swarm_tui.agent.agent_reporter import AgentReporter
-from swarm_tui.agent.roles.port import RoleService, service_for
+from swarm_tui.agent.roles.port import RoleLink, RoleService, service_for
 from swarm_tui.bus.port import Link
 from swarm_tui.config.model import RunSpec
 from swarm_tui.protocol.envelope import Event, Rejected
 
+MakeService = Callable[[RunSpec, RoleLink], RoleService]
 TICK_EVERY = 1.0
 MENDED = 60.0
 """Seconds without a failure after which what failed is no longer told."""
 
 
 class RoleThread:
-    """The service of the agent's role, if that role has one. `changed` hears when its trouble is another."""
+    """The service of the agent's role, if that role has one. `changed` hears when its trouble is another.
 
-    def __init__(self, spec: RunSpec, reporter: AgentReporter, changed: Callable[[], None]) -> None:
+    `make` makes the service instead of the role's own class.
+    """
+
+    def __init__(
+        self,
+        spec: RunSpec,
+        reporter: AgentReporter,
+        changed: Callable[[], None],
+        make: MakeService | None = None,
+    ) -> None:
         self._reporter = reporter
         self._changed = changed
-        factory = service_for(spec.role)
+        factory = make or service_for(spec.role)
         self._service: RoleService | None = factory(spec, reporter) if factory is not None else None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="role", daemon=True)

@@ -10,7 +10,7 @@ from swarm_tui.agent.console import Console
 from swarm_tui.agent.housekeeping import Housekeeping
 from swarm_tui.agent.presence_messages import identity_of
 from swarm_tui.agent.retained_status import RetainedStatus
-from swarm_tui.agent.role_thread import RoleThread
+from swarm_tui.agent.role_thread import MakeService, RoleThread
 from swarm_tui.agent.vitals import UsageMeter
 from swarm_tui.agent.watchdog import Watchdog
 from swarm_tui.agent.worker_shell import COMMONS, WorkerShell
@@ -32,10 +32,17 @@ _REFUSALS_SHOWN = 20
 
 
 class AgentRuntime:
-    """Everything one agent process does, over any bus. `run` is its life; `voice.leave` ends it from any thread."""
+    """Everything one agent process does, over any bus. `run` is its life; `reporter.leave` ends it from any thread."""
 
     def __init__(
-        self, spec: RunSpec, bus: Bus, console: Console, *, take_over: bool = False, beat_every: float = BEAT_EVERY
+        self,
+        spec: RunSpec,
+        bus: Bus,
+        console: Console,
+        *,
+        take_over: bool = False,
+        beat_every: float = BEAT_EVERY,
+        service: MakeService | None = None,
     ) -> None:
         self._spec = spec
         self._bus = bus
@@ -46,7 +53,7 @@ class AgentRuntime:
         self.presence = RetainedStatus(self.reporter, self.work.state, self._settled)
         self._notices = Broadcasts(self.reporter.note)
         self._watchdog = Watchdog(self.work, self.reporter)
-        self._role = RoleThread(spec, self.reporter, self._changed)
+        self._role = RoleThread(spec, self.reporter, self._changed, service)
         self._heart = HeartbeatThread(self._beat, beat_every)
         self._timer = TimerThread(self._tick)
         self._housekeeping = Housekeeping(StateDir(Path(spec.state_dir)), time.monotonic())

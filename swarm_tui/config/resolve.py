@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from swarm_tui.config.home import at_home
 from swarm_tui.config.ids import Named, name_agents, role_limits
 from swarm_tui.config.load import Loaded
@@ -66,14 +68,11 @@ def _folder(base: Path, own: str | None) -> Path:
 
 def _handlers(handlers: dict[str, HandlerSpec], layout: Layout) -> dict[str, HandlerSpec]:
     return {
-        task_type: HandlerSpec(
-            use=handler.use,
-            command=handler.command,
+        task_type: replace(
+            handler,
             timeout=handler.timeout or layout.defaults.timeout,
             max_attempts=handler.max_attempts or layout.defaults.max_attempts,
             idempotent=_idempotent(task_type) if handler.idempotent is None else handler.idempotent,
-            options=handler.options,
-            templates=handler.templates,
         )
         for task_type, handler in handlers.items()
     }

@@ -1,6 +1,8 @@
 """From a task type to the handler that does it, and to the schema of its payload."""
 
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from types import CodeType, FunctionType, ModuleType
@@ -26,7 +28,7 @@ class UnknownHandlerError(HandlerError):
 
 def names() -> set[str]:
     """The task types and names that have a handler on this machine."""
-    return set(BUILTIN) | set(_extras())
+    return {*BUILTIN, *_extras(), *_provided}
 
 
 def can_do(task_type: str, spec: HandlerSpec | None = None) -> bool:
@@ -40,7 +42,7 @@ def load(task_type: str, spec: HandlerSpec | None = None) -> Handler:
     Raises UnknownHandlerError, or HandlerError when its module does not import.
     """
     name = _where(task_type, spec or HandlerSpec())
-    kind = _class_of(name)
+    kind = _kind(name)
     _load_whole(name, kind.__module__)
     return kind()
 
@@ -53,7 +55,7 @@ def schema(task_type: str, spec: HandlerSpec | None = None) -> dict[str, Any]:
     if spec is not None and spec.command is not None:
         return placeholders.fields(spec.command)
     try:
-        payload = _class_of(_where(task_type, spec or HandlerSpec())).Payload
+        payload = _kind(_where(task_type, spec or HandlerSpec())).Payload
         whole = msgspec.json.schema(payload)
     except (HandlerError, AttributeError, TypeError):
         return {"type": "object"}
@@ -66,7 +68,7 @@ def about(task_type: str, spec: HandlerSpec | None = None) -> str:
     if spec.command:
         return f"Runs {spec.command[0]}, as the layout says."
     try:
-        text = " ".join((_class_of(_where(task_type, spec)).__doc__ or "").partition("\n\n")[0].split())
+        text = " ".join((_kind(_where(task_type, spec)).__doc__ or "").partition("\n\n")[0].split())
     except HandlerError:
         return ""
     sentence, stop, _ = text.replace("`", "").partition(". ")
@@ -78,7 +80,7 @@ def check(task_type: str, spec: HandlerSpec | None, payload: dict[str, Any]) -> 
     if spec is not None and spec.command is not None:
         return placeholders.misfit(spec.command, payload)
     try:
-        kind = _class_of(_where(task_type, spec or HandlerSpec())).Payload
+        kind = _kind(_where(task_type, spec or HandlerSpec())).Payload
     except (HandlerError, AttributeError):
         return None
     try:
@@ -94,7 +96,7 @@ def check_options(task_type: str, spec: HandlerSpec) -> str | None:
     A handler that says no `Options`, or is not installed here, takes any.
     """
     try:
-        kind = getattr(_class_of(_where(task_type, spec)), "Options", None)
+        kind = getattr(_kind(_where(task_type, spec)), "Options", None)
         if kind is not None:
             msgspec.convert(spec.options, kind, strict=False)
     except HandlerError:
@@ -108,6 +110,29 @@ def _where(task_type: str, spec: HandlerSpec) -> str:
     if spec.command is not None:
         return "command"
     return spec.use or task_type
+
+
+#: Classes that stand for names before all others, in this process.
+_provided: dict[str, type[Handler]] = {}
+
+
+@contextmanager
+def provided(handlers: Mapping[str, type[Handler]]) -> Iterator[None]:
+    """Let these names stand for these classes meanwhile: how a test has its own handler done by the real runtime."""
+    before = {name: _provided.get(name) for name in handlers}
+    _provided.update(handlers)
+    try:
+        yield
+    finally:
+        for name, kind in before.items():
+            if kind is None:
+                _provided.pop(name, None)
+            else:
+                _provided[name] = kind
+
+
+def _kind(name: str) -> type[Handler]:
+    return _provided.get(name) or _class_of(name)
 
 
 @cache

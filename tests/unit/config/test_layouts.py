@@ -397,3 +397,15 @@ def test_a_placeholder_that_nothing_fills_is_told_at_its_place(tmp_path: Path) -
     assert [(note.split(": ")[0], note.split("`")[1]) for note in found] == [
         ("3:45", "{nope}"), ("3:79", "{payload.a}"), ("6:26", "{taskid}"), ("6:53", "{payload.c}"),
     ]  # fmt: skip
+
+
+def test_all_that_a_layout_says_of_a_handler_reaches_its_agent(tmp_path: Path) -> None:
+    path = tmp_path / "l.yml"
+    path.write_text("swarm: s\nagents:\n  - {role: general, handlers: {serve: {command: [./serve], children: keep}}}\n")
+    (spec,) = run_specs(load_layout(path, {}), state=state_dir("s"), host="h")
+    assert spec.handlers["serve"].children == "keep"
+    path.write_text(
+        "swarm: s\nagents:\n  - {role: general, handlers: {serve: {command: [./serve], children: maybe}}}\n"
+    )
+    with pytest.raises(ConfigError, match="maybe"):
+        load_layout(path, {})
