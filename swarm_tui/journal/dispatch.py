@@ -65,7 +65,7 @@ _UPSERT = (
 _INSERT = "INSERT INTO outbox (id, task_id, attempt, kind, topic, payload, qos, retain) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 
 
-class OutboxRow(Struct):
+class OutboxRow(Struct, gc=False):
     """A message that must be said, as an outbox row; `row` is 0 until it is journaled."""
 
     message: Outgoing

@@ -44,7 +44,7 @@ class Rejected(Struct, frozen=True, kw_only=True):
     received: float
 
 
-class Outgoing(Struct, frozen=True):
+class Outgoing(Struct, frozen=True, gc=False):
     """A message to publish."""
 
     topic: str

@@ -10,8 +10,9 @@ from tests.sim.swarm import Swarm
 SEEDS = 200
 #: The seeds run in so many tests, so that the workers of a test run share them evenly.
 SHARDS = 20
-#: Swarms in which happens what the first ones lack: an offer that was declined comes again.
-RARE = [2920]
+#: Swarms in which happens what the first ones lack: an offer that was declined comes again; a dispatcher stands still
+#: while another follows.
+RARE = [2920, 3060]
 DRILL_SEEDS = 10_000
 
 

@@ -103,7 +103,8 @@ class Turn:
         job.state, job.reason = state, clean(reason, 1000)
         if state in ENDED:
             job.ended_at = self.wall
-            job.cancelling, job.cancel_at, job.rerun_by = None, None, ""
+            if job.cancelling is not None:
+                job.cancelling, job.cancel_at, job.rerun_by = None, None, ""
             if was_open:
                 self.state.open -= 1
                 self.state.ended.append(job.task_id)
@@ -117,7 +118,8 @@ class Turn:
 
     def _release(self, job: Job) -> None:
         self.state.leases.pop(job.task_id, None)
-        job.cancelling, job.cancel_at, job.rerun_by = None, None, ""
+        if job.cancelling is not None:
+            job.cancelling, job.cancel_at, job.rerun_by = None, None, ""
         if job.agent_id is not None and job.state in (TaskState.ASSIGNED, TaskState.RUNNING):
             held = self.state.held_by.get(job.agent_id)
             if held is not None:

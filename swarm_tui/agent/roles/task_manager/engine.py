@@ -52,6 +52,16 @@ class Clocks(Struct, frozen=True):
     chance: Callable[[], float]
 
 
+class _Taken(Struct, frozen=True, gc=False):
+    """Notes that the broker has an outbox row; called on the bus's thread, where a deque's append is atomic."""
+
+    sent: deque[int]
+    row: int
+
+    def __call__(self) -> None:
+        self.sent.append(self.row)
+
+
 class Engine:
     """A dispatcher's state and journal; it returns what is to be said, written down first. Used by one thread."""
 
@@ -273,12 +283,7 @@ class Engine:
         return OutboxRow(message, say.kind, say.task_id, say.attempt)
 
     def _letter(self, row: OutboxRow) -> Letter:
-        number = row.row
-        return row.message, (lambda: self._acked(number)) if number else None
-
-    def _acked(self, row: int) -> None:
-        # Called on the bus's thread; a deque's append is atomic.
-        self._sent.append(row)
+        return row.message, _Taken(self._sent, row.row) if row.row else None
 
     def _trouble(self, reason: str) -> list[Letter]:
         known, self.troubled = self.troubled, reason
