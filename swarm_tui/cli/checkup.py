@@ -1,4 +1,4 @@
-"""One line of `doctor`: what was tried, and how it came out."""
+"""A line of `doctor`: what was tried, and how it came out."""
 
 from typing import Literal
 

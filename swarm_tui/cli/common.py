@@ -1,4 +1,4 @@
-"""What the commands share: exit codes, options, and how a command finds its swarm and its broker."""
+"""The commands' common parts: exit codes, options, and how a command finds its swarm and its broker."""
 
 import os
 import select
@@ -192,7 +192,7 @@ def print_json(value: object) -> None:
 
 
 def colour() -> bool:
-    """Whether to colour: only on a terminal, and without NO_COLOR."""
+    """Return whether to colour: only on a terminal, and without NO_COLOR."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
@@ -207,7 +207,7 @@ def note(text: str) -> None:
 
 
 def reader_is_gone() -> bool:
-    """Whether whoever read our output has left, which a command that waits for more would else never notice."""
+    """Return whether whoever read our output has left, which a command that waits for more would else never notice."""
     try:
         poll = select.poll()
         poll.register(sys.stdout.fileno(), 0)
@@ -217,5 +217,5 @@ def reader_is_gone() -> bool:
 
 
 def is_terminal() -> bool:
-    """Whether a person looks at our output."""
+    """Return whether a person looks at our output."""
     return sys.stdout.isatty()

@@ -1,4 +1,4 @@
-"""What a shell offers for the values of our arguments. Nothing here may fail: a key press would show it."""
+"""Values that a shell offers for our arguments. Nothing here may fail: a key press would show it."""
 
 from pathlib import Path
 

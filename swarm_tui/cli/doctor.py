@@ -87,7 +87,7 @@ def _tmux() -> Finding:
 
 
 def _session(found: Target) -> Iterator[Finding]:
-    """Whether tmux still has the session that our state folder says is up."""
+    """Return whether tmux still has the session that our state folder says is up."""
     if found.running is None:
         return
     from swarm_tui.tmux.errors import TmuxError
@@ -126,7 +126,7 @@ def _broker(found: Target) -> Iterator[Finding]:
 
 
 def _clock(found: Target) -> Iterator[Finding]:
-    """How far the clocks of those who answer are from ours."""
+    """Return how far the clocks of those who answer are from ours."""
     from swarm_tui.cli.common import Failure
     from swarm_tui.cli.follow import follow
     from swarm_tui.protocol.envelope import Event

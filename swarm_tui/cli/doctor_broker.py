@@ -24,7 +24,7 @@ _SLOW = 0.03
 
 
 class _Try:
-    """One blocking client; `heard` are (topic, payload, retained)."""
+    """A blocking client; `heard` are (topic, payload, retained)."""
 
     def __init__(self, broker: Broker, name: str, *, clean: bool = True, will: str | None = None) -> None:
         self.heard: list[tuple[str, bytes, bool]] = []
@@ -153,7 +153,7 @@ def _large(broker: Broker, topic: str, name: str) -> Finding:
 
 
 def _offline(broker: Broker, topic: str, name: str) -> Finding:
-    """Whether the broker holds what comes while the dispatcher is away."""
+    """Return whether the broker holds what comes while the dispatcher is away."""
     away = f"doctor-{os.urandom(4).hex()}"
     first = _Try(broker, away, clean=False)
     first.subscribe(topic)

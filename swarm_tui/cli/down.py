@@ -44,7 +44,7 @@ def command(swarm: str | None, named: str | None, now: bool, purge: bool) -> Non
 
 
 def _nothing_is_there(found: Target) -> bool:
-    """Whether nothing of the swarm runs here, asked before the lock of its `down` is made, which would look alive."""
+    """Return whether nothing of the swarm runs here; ask before the lock of its `down` is made, which looks alive."""
     if is_running(found.swarm) or load_plan(found.state) is not None:
         return False
     return plan_of_leftovers(found.swarm, found.state, lambda line: None) is None

@@ -1,4 +1,4 @@
-"""What `drain` and `undrain` share: tell agents over the bus, however they were started, and hear that they do it."""
+"""Drain and undrain: tell agents over the bus, however they were started, and hear that they do it."""
 
 from typing import Literal
 
@@ -45,7 +45,7 @@ def order(found: Target, names: tuple[str, ...], command: Literal["drain", "undr
 
 
 def _agents(follower: Follower, names: tuple[str, ...], command: str) -> list[str]:
-    """Those that the names mean, an agent's own or a role's. Raises Failure for one that cannot be told anything."""
+    """Return the agents that the names, or roles, mean. Raises Failure for one that cannot be told anything."""
     follower.wait_for(lambda: all(_meant(follower, name) for name in names), HEAR)
     agents: list[str] = []
     for name in names:

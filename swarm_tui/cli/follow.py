@@ -67,7 +67,7 @@ class Follower:
 
 
 def has_record(follower: Follower) -> bool:
-    """Whether somebody is there who keeps the record and answers for the past."""
+    """Return whether somebody is there who keeps the record and answers for the past."""
     with follower.lock:
         agents = follower.fleet.agents.values()
         return any(agent.role == "monitoring" and agent.state is not AgentState.OFFLINE for agent in agents)

@@ -1,4 +1,4 @@
-"""What the commands on agents share: which host has an agent, what it is told, and when that has become true."""
+"""The base of the commands on agents: which host has an agent, what it is told, and when that has become true."""
 
 import threading
 import time
@@ -114,7 +114,7 @@ class Hosts:
         return [row.agent_id for status in self.statuses.values() for row in status.panes if row.role == role]
 
     def is_role(self, name: str) -> bool:
-        """Whether the name means a role here, and no agent."""
+        """Return whether the name means a role here, and no agent."""
         return self.row(name) is None and bool(self._meant(name))
 
     def ask(self, host: str, body: HostControl) -> None:

@@ -71,7 +71,7 @@ policy:
 
 
 def _is_plain(name: str) -> bool:
-    """Whether YAML reads the name, as the template has it, as that name and as nothing else."""
+    """Return whether YAML reads the name, as the template has it, as that name and as nothing else."""
     try:
         return bool(parse_document(f"swarm: {name}  # x".encode(), "name", None).value == {"swarm": name})
     except ConfigError:

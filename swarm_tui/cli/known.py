@@ -1,4 +1,4 @@
-"""Whether there is such a swarm at all, and such an agent in it: what a command asks before it says anything there."""
+"""Checks that a swarm is there, and an agent in it, before a command says anything to them."""
 
 from collections.abc import Iterator
 
@@ -25,7 +25,7 @@ def check_swarm_is_there(follower: Follower, found: Target) -> None:
 
 
 def is_heard_of(follower: Follower, found: Target) -> bool:
-    """Whether this machine or the broker knows of the swarm, as far as could be heard in time."""
+    """Return whether this machine or the broker knows of the swarm, as far as could be heard in time."""
     if not follower.settle() or found.running is not None or has_journal(found.state):
         return True
     fleet = follower.fleet
@@ -61,7 +61,7 @@ def _specs(found: Target) -> Iterator[RunSpec]:
 
 
 def _can_do(view: AgentView | None, spec: RunSpec | None, task_type: str) -> bool:
-    """Whether it says that it does the type, or the layout does; one of whom nothing is said may do all."""
+    """Return whether it says that it does the type, or the layout does; one of whom nothing is said may do all."""
     said = list(view.capabilities) if view is not None else []
     if spec is None:
         return not said or any(type_matches(pattern, task_type) for pattern in said)

@@ -1,4 +1,4 @@
-"""What this machine's state folder tells of a swarm, read without disturbing who writes it."""
+"""Facts of a swarm from this machine's state folder, read without disturbing who writes it."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ _decode = msgspec.msgpack.Decoder(Job).decode
 
 
 def has_journal(state: StateDir) -> bool:
-    """Whether the dispatcher's journal is on this machine."""
+    """Return whether the dispatcher's journal is on this machine."""
     return state.dispatch.is_file()
 
 
@@ -45,7 +45,7 @@ def journal_rows(
 
 
 def journal_task(state: StateDir, task_id: str) -> TaskRow | None:
-    """One task of the journal with all its hops, or None. Raises Failure."""
+    """Return one task of the journal with all its hops, or None. Raises Failure."""
     with reading(state.dispatch) as db:
         found = db.execute("SELECT body FROM task WHERE task_id = ?", (task_id,)).fetchone()
         return row(_decode(found[0]), whole=True) if found else None
@@ -70,6 +70,6 @@ def whole_id(state: StateDir, text: str) -> str:
 
 
 def journal_counts(state: StateDir) -> dict[str, int]:
-    """How many tasks of the journal are in each state. Raises Failure."""
+    """Return how many tasks of the journal are in each state. Raises Failure."""
     with reading(state.dispatch) as db:
         return dict(db.execute("SELECT state, count(*) FROM task GROUP BY state").fetchall())

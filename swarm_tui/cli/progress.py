@@ -45,7 +45,7 @@ class Following:
                     return self.follower.fleet.tasks[self.task_id]
 
     def _explained(self) -> bool:
-        """Whether nothing more has to be heard of the ended task. Called under the lock."""
+        """Return whether nothing more has to be heard of the ended task. Called under the lock."""
         view = self.follower.fleet.tasks[self.task_id]
         return view.state is TaskState.COMPLETE or bool(view.error or view.reason)
 

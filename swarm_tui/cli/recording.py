@@ -24,7 +24,7 @@ _BINARY = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 
 
 class Line(Struct, frozen=True, kw_only=True):
-    """One message: `at` seconds since the epoch."""
+    """A message: `at` seconds since the epoch."""
 
     at: float
     topic: str
@@ -144,5 +144,5 @@ def _place(raw: bytes, reason: str) -> tuple[int, str]:
 
 
 def _binary(raw: bytes) -> str:
-    """That the line is no text at all; empty when it is one."""
+    """Return the complaint that the line is no text at all; empty when it is one."""
     return "binary data" if _BINARY.search(raw) else ""

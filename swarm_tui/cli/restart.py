@@ -22,5 +22,5 @@ def command(agents: tuple[str, ...], when_idle: bool, wait: float, swarm: str | 
 
 
 def is_new(before: PaneStatus | None, now: PaneStatus | None) -> bool:
-    """Whether another process of it has registered."""
+    """Return whether another process of it has registered."""
     return is_up(before, now) and (before is None or now is None or now.pid != before.pid)

@@ -32,7 +32,7 @@ def command(role: str, number: int, wait: float, swarm: str | None) -> None:
             return sum(1 for row in rows if row.role == name and row.pid is not None and row.state != "draining")
 
         def refusals() -> list[str]:
-            """What each host says against it, those last that give the role no limits at all."""
+            """Return what each host says against it, those last that give the role no limits at all."""
             said = [_refusal(status, name, known.get(host, [])) for host, status in hosts.statuses.items()]
             against = sorted((reason for reason in said if reason), key=lambda reason: reason.startswith(UNSCALED))
             return against if len(against) == len(said) else []

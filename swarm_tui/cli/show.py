@@ -1,4 +1,4 @@
-"""How facts are written for people: ages, sizes, tables; text from outside is cleaned."""
+"""Facts written for people: ages, sizes, tables; text from outside is cleaned."""
 
 import shutil
 import time

@@ -22,5 +22,5 @@ def command(agents: tuple[str, ...], wait: float, swarm: str | None) -> None:
 
 
 def is_up(_before: PaneStatus | None, now: PaneStatus | None) -> bool:
-    """Whether it has registered."""
+    """Return whether it has registered."""
     return now is not None and now.state in UP and now.pid is not None

@@ -118,7 +118,7 @@ def hear_beats(follower: Follower) -> None:
 
 
 def _recorded(follower: Follower, kind: Kind) -> list[Event]:
-    """What the record has of the last seconds, the oldest first."""
+    """Return what the record has of the last seconds, the oldest first."""
     swarm = follower.fleet.swarm
     asked = {"topic": topic(swarm, kind), "since": time.time() - _BEATS, "limit": 1000}
     reply = follower.operator.query("history", asked, 1.0)
@@ -141,7 +141,7 @@ def _ask_tasks(follower: Follower) -> None:
 
 
 def _from_disk(found: Target, reason: str) -> Fleet:
-    """What the supervisor last wrote of its panes, while the broker is away."""
+    """Return what the supervisor last wrote of its panes, while the broker is away."""
     from swarm_tui.supervisor.state_file import load
 
     fleet = Fleet(found.swarm)
@@ -215,7 +215,7 @@ def _print(facts: dict[str, Any]) -> None:
 
 
 def _print_lately(hosts: list[dict[str, Any]]) -> None:
-    """What the supervisors did of their own accord within the last hour, and why."""
+    """Print what the supervisors did of their own accord within the last hour, and why."""
     since = time.time() - _LATELY
     told = [(event, host["host"]) for host in hosts for event in host["events"] if event["what"] in _TOLD]
     # A wish goes to every host; that one of them does not scale the role is no news.

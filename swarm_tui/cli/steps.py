@@ -23,7 +23,7 @@ Heard = tuple[float, bytes]
 
 
 def recorded(state: StateDir, swarm: str, task_id: str) -> list[Heard]:
-    """What the record on this machine has of the task's progress, the oldest first; nothing where there is none."""
+    """Return the task's progress from the record on this machine, the oldest first; nothing where there is none."""
     if not state.recorder.is_file():
         return []
     try:

@@ -20,5 +20,5 @@ def command(agents: tuple[str, ...], wait: float, swarm: str | None) -> None:
 
 
 def is_down(_before: PaneStatus | None, now: PaneStatus | None) -> bool:
-    """Whether it has ended."""
+    """Return whether it has ended."""
     return now is None or (now.state == "stopped" and now.pid is None)

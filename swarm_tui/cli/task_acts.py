@@ -1,4 +1,4 @@
-"""What `cancel`, `retry`, `approve` and `deny` share: say it to the dispatcher, and hear what it made of it."""
+"""The common part of `cancel`, `retry`, `approve` and `deny`: say it to the dispatcher, and hear what it made of it."""
 
 from collections.abc import Iterable
 
@@ -31,7 +31,7 @@ _CANCEL_PATIENCE = CANCEL_WITHIN + 5.0
 
 
 class Act:
-    """One act: in which states it makes sense, and in which the dispatcher has carried it out."""
+    """An act: in which states it makes sense, and in which the dispatcher has carried it out."""
 
     def __init__(self, kind: Kind, verb: str, possible: Iterable[TaskState], done: Iterable[TaskState]) -> None:
         self.kind = kind

@@ -112,7 +112,7 @@ def _ask_one(found: Target, task_id: str) -> TaskRow | None:
 
 
 def _heard(follower: Follower, task_id: str) -> list[Heard]:
-    """What whoever keeps the record has of the task's progress."""
+    """Return what whoever keeps the record has of the task's progress."""
     if not has_record(follower):
         return []
     asked = {"task_id": task_id, "topic": topic(follower.fleet.swarm, Kind.TASK_PROGRESS), "limit": LOOKED_AT}
@@ -171,7 +171,7 @@ def _print_list(rows: list[TaskRow]) -> None:
 
 
 def _how(row: TaskRow) -> str:
-    """How far it is while it is open; what came of it, or why it went wrong, once it has ended."""
+    """Return how far it is while it is open; what came of it, or why it went wrong, once it has ended."""
     if row.cancel_requested_at is not None:
         return clean(_cancelling(row, time.time()))
     if row.state == TaskState.COMPLETE:
@@ -192,7 +192,7 @@ def _cancelling(row: TaskRow, now: float) -> str:
 
 
 def _far(row: TaskRow) -> str:
-    """How far a task that has not ended is; empty when that is not known."""
+    """Return how far a task that has not ended is; empty when that is not known."""
     if row.progress is None or row.state not in OPEN:
         return ""
     return f"{row.progress:.0f}% {row.message}".rstrip()

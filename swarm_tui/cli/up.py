@@ -108,7 +108,7 @@ def _confirm(questions: list[str]) -> None:
 
 
 def _show(ready: Prepared) -> None:
-    """What would run, a line an agent."""
+    """Print what would run, a line an agent."""
     plan = ready.plan
     click.echo(f"swarm    {plan.swarm}{' (runs: it would be adopted)' if ready.running else ''}")
     click.echo(f"session  {plan.session}  (tmux {'' if plan.socket == 'default' else '-L ' + plan.socket})")

@@ -1,4 +1,4 @@
-"""What a layout says to handlers, held against the handlers that are installed here."""
+"""A layout's words to handlers, held against the handlers that are installed here."""
 
 import re
 from pathlib import Path
