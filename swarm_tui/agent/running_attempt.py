@@ -123,7 +123,7 @@ class TaskEnvironment(Mapping[str, str]):
 
     @cached_property
     def token(self) -> str:
-        """What stands for the attempt in the mark of its processes."""
+        """Return the attempt's part of the mark of its processes."""
         return attempt_token(self._lease.task_id, self._lease.attempt, self._lease.epoch)
 
     def json(self) -> bytes:

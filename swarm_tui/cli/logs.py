@@ -34,7 +34,7 @@ def command(
     swarm: str | None,
     broker: str | None,
 ) -> int:
-    """Print what AGENT printed, over all its restarts; a line marks where each begins. With --task, a task's own output."""
+    """Print what AGENT printed, over all its restarts; a line marks where each begins. With --task, a task's output."""
     if (agent is None) == (task_id is None):
         raise click.UsageError("name an AGENT, or a task: --task ID")
     if task_id is not None:

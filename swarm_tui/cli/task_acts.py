@@ -129,7 +129,7 @@ def _one(follower: Follower, act: Act, task_id: str, reason: str) -> tuple[int, 
 
 
 def _runs_again(follower: Follower, task_id: str) -> tuple[int, str, str]:
-    """What the dispatcher made of a cancel that is taken back before it has landed; it hears this after the act."""
+    """Return what the dispatcher made of a cancel taken back before it has landed; it hears this after the act."""
     rows = follower.load_tasks("task", {"task_id": task_id})
     if not rows:
         return FAILED, "", "the dispatcher does not answer; `swarm-tui status` shows it"

@@ -51,7 +51,7 @@ class StateDir:
         return self.root / "results"
 
     def tasks(self) -> Path:
-        """What the programs of tasks printed, a few files an attempt."""
+        """Return what the programs of tasks printed, a few files an attempt."""
         return self.root / "tasks"
 
     def create(self) -> "StateDir":

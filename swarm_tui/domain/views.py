@@ -88,7 +88,7 @@ class TaskView(Struct, kw_only=True, gc=False):
     cancel_requested_at: float | None = None
     """When it was asked to stop, while an agent has it; it takes `CANCEL_WITHIN` seconds from then at most."""
     runs_again: bool = False
-    """That was taken back: it runs again once it has stopped."""
+    """True where the cancel was taken back: it runs again once it has stopped."""
     accepted: bool = False
     """`tasks/queued` was heard."""
     late: tuple[str, ...] = ()

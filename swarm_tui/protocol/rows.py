@@ -47,6 +47,6 @@ class TaskRow(Struct, kw_only=True):
     cancel_within: float | None = None
     """Seconds from then after which it is cancelled at the latest."""
     runs_again: bool = False
-    """That was taken back: it runs again once it has stopped."""
+    """True where the cancel was taken back: it runs again once it has stopped."""
     late: list[str] = []
     """Answers that came after they counted: kept, never applied."""

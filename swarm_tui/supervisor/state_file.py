@@ -63,7 +63,7 @@ class Saved(Struct, kw_only=True):
     cause: str = ""
     """Why the swarm cannot come up before somebody mends that, in a sentence; empty while it may."""
     former: FormerBroker | None = None
-    """What is retained there is still to be cleared."""
+    """Broker where what is retained is still to be cleared."""
 
 
 def store_path(state: StateDir) -> Path:

@@ -35,7 +35,7 @@ class BusPresence(Struct, kw_only=True):
     trouble: str = ""
     """Why it cannot do its role's part, as it says itself."""
     pids: dict[int, float] = {}
-    """Which processes of this host spoke for it, and when."""
+    """Processes of this host that spoke for it, with the time of each."""
 
 
 class Unit:

@@ -23,7 +23,7 @@ class _Pending(Struct):
     answer: "queue.SimpleQueue[tuple[bool, list[str]]]"
     lines: list[str] = []
     mark: bytes = b""
-    """What its answer's first and last lines have in common; a pane can show a line that only looks like the last."""
+    """The common part of its answer's first and last lines; a pane can show a line that only looks like the last."""
 
 
 def quoted(argument: str) -> str:

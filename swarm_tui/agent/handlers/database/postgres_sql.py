@@ -40,7 +40,7 @@ class ScriptError(HandlerError):
 
 
 class Statement(Struct, frozen=True, kw_only=True):
-    """One statement: its first line of code, its last line, its words in lower case (not those in quotes)."""
+    """A statement: its first line of code, its last line, its words in lower case (not those in quotes)."""
 
     line: int
     last: int
@@ -48,7 +48,7 @@ class Statement(Struct, frozen=True, kw_only=True):
 
     @property
     def alone(self) -> bool:
-        """Whether PostgreSQL refuses it within a transaction."""
+        """Return whether PostgreSQL refuses it within a transaction."""
         match self.words[:2]:
             case ("vacuum", *_) | ("alter", "system") | ("create" | "drop", "database" | "tablespace"):
                 return True
@@ -62,7 +62,7 @@ class Statement(Struct, frozen=True, kw_only=True):
 
     @property
     def beside(self) -> bool:
-        """Whether it may stand in one file with those: it can be run again, or changes only the session."""
+        """Return whether it may stand in one file with those: it can be run again, or changes only the session."""
         return self.words[:1] in (("set",), ("reset",), ("select",), ("analyze",)) or self.words[:2] == (
             "drop",
             "index",

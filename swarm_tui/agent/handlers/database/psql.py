@@ -39,7 +39,7 @@ class SqlProblem(Struct, frozen=True, kw_only=True):
 
     @property
     def passing(self) -> bool:
-        """Whether it may be gone at another attempt."""
+        """Return whether it may be gone at another attempt."""
         return self.state.startswith(_PASSING_STATES) if self.state else passes(self.words)
 
 

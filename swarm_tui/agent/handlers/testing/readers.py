@@ -42,7 +42,7 @@ def npm_script(folder: Path) -> str | None:
 
 
 class Reader:
-    """How one tool is called, and what its lines and files say."""
+    """The way one tool is called, and what its lines and files say."""
 
     def __init__(self, context: Context, root: Path, target: Path, folder: Path) -> None:
         self.context, self.root, self.target, self.folder = context, root, target, folder
