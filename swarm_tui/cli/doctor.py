@@ -161,8 +161,8 @@ def _clock(found: Target) -> Iterator[Finding]:
 
 def _config() -> Iterator[Finding]:
     # The screen's names: its modules are slow to import, and only this check needs them.
-    from swarm_tui.ui import theme
     from swarm_tui.ui.acts import ALL
+    from swarm_tui.ui.look import theme
 
     cwd = Path.cwd()
     layouts = known_layouts(cwd)

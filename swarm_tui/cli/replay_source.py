@@ -12,8 +12,8 @@ from swarm_tui.protocol.bodies import Body, Reply, Task
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.acts import ALL
 from swarm_tui.ui.app import SwarmApp
-from swarm_tui.ui.live import NoPanes
-from swarm_tui.ui.source import MOST, Facts, Item, Panes, Sent
+from swarm_tui.ui.live.live_source import NoPanes
+from swarm_tui.ui.model.source import MOST, Facts, Item, Panes, Sent
 
 
 class ReplayClock:

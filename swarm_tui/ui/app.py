@@ -14,39 +14,38 @@ from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
 
 from swarm_tui.config.user import UserConfig
-from swarm_tui.ui import theme as themes
-from swarm_tui.ui.actions import Action, Registry
 from swarm_tui.ui.acts import ALL
-from swarm_tui.ui.alarms import Alarms
-from swarm_tui.ui.asking import Asked
-from swarm_tui.ui.attaching import Attaching
-from swarm_tui.ui.context import Context
-from swarm_tui.ui.deaths import Deaths
-from swarm_tui.ui.keymap import types
-from swarm_tui.ui.look import Look
-from swarm_tui.ui.model import Delta, Model
-from swarm_tui.ui.notices import Notices
-from swarm_tui.ui.opening import Opening
-from swarm_tui.ui.returns import Returns
+from swarm_tui.ui.desk.actions import Action, Registry
+from swarm_tui.ui.desk.alarms import Alarms
+from swarm_tui.ui.desk.context import Context
+from swarm_tui.ui.desk.keymap import types
+from swarm_tui.ui.desk.notices import Notices
+from swarm_tui.ui.desk.question import Question
+from swarm_tui.ui.desk.undo import Undo
+from swarm_tui.ui.input.typeahead import TypeAhead
+from swarm_tui.ui.live.attach import Attach
+from swarm_tui.ui.live.visible_panes import VisiblePanes
+from swarm_tui.ui.look import theme as themes
+from swarm_tui.ui.look.glyphs import ThemeStyles
+from swarm_tui.ui.model.model import Delta, Model
+from swarm_tui.ui.model.pending_scales import PendingScales
+from swarm_tui.ui.model.restarts import AwaitedRestarts, UnwantedExits
+from swarm_tui.ui.model.saved_state import StateFile, load_state
+from swarm_tui.ui.model.source import Source
+from swarm_tui.ui.model.stream import Stream
+from swarm_tui.ui.model.troubles import Troubles
+from swarm_tui.ui.navigator import Navigator
 from swarm_tui.ui.screens.base import SwarmScreen
 from swarm_tui.ui.screens.dialog import Dialog
 from swarm_tui.ui.screens.main import MainScreen
-from swarm_tui.ui.source import Source
-from swarm_tui.ui.state import Keeper, load_state
-from swarm_tui.ui.stream import Stream
-from swarm_tui.ui.taking import Taking
-from swarm_tui.ui.troubles import Troubles
-from swarm_tui.ui.typeahead import TypeAhead
-from swarm_tui.ui.undo import Undo
-from swarm_tui.ui.watching import Watching
-from swarm_tui.ui.widgets.standing import StandingStrip
-from swarm_tui.ui.wishes import Wishes
+from swarm_tui.ui.update_loop import UpdateLoop
+from swarm_tui.ui.widgets.alert_strip import AlertStrip
 
 DRAIN = 0.1
 """Seconds between two looks at what came."""
 
 
-class SwarmApp(TypeAhead, Opening, Watching, Taking, App[int]):
+class SwarmApp(TypeAhead, Navigator, VisiblePanes, UpdateLoop, App[int]):
     """The screen of one swarm. `source` is the world, `clock` the time in seconds since the epoch."""
 
     ENABLE_COMMAND_PALETTE = False
@@ -71,7 +70,7 @@ class SwarmApp(TypeAhead, Opening, Watching, Taking, App[int]):
         self.config = config or UserConfig()
         self.state_path = state_path
         self.state = load_state(state_path)
-        self._keeper = Keeper(state_path, self.state)
+        self._keeper = StateFile(state_path, self.state)
         self.read_only = read_only
         self.can_bring_down = can_bring_down
         self.clock = clock
@@ -84,16 +83,16 @@ class SwarmApp(TypeAhead, Opening, Watching, Taking, App[int]):
         self._bind_leave()
         self.notices = Notices(clock)
         self.alarms = Alarms(self.model, self._to_terminal, bell=self.config.bell)
-        self.deaths = Deaths(self.registry.told)
-        self.returns = Returns(self.registry.told)
+        self.deaths = UnwantedExits(self.registry.told)
+        self.returns = AwaitedRestarts(self.registry.told)
         self.undo: Undo = Undo(clock)
-        self.attaching: Attaching = Attaching(self)
+        self.attaching: Attach = Attach(self)
         self.down_wanted = False
         self.kept: dict[type[SwarmScreen], Any] = {}
         """The screen of each kind that is mounted and may be closed: mounting another takes several times as long."""
-        self.look: Look = themes.look(themes.DEFAULT)
+        self.look: ThemeStyles = themes.look(themes.DEFAULT)
         self._undrawn = Delta()
-        self.wishes: Wishes = Wishes(self.model.fleet)
+        self.wishes: PendingScales = PendingScales(self.model.fleet)
         for each in themes.themes():
             self.register_theme(each)
         self._use_theme(self.state.theme or self.config.theme or themes.DEFAULT)
@@ -149,7 +148,7 @@ class SwarmApp(TypeAhead, Opening, Watching, Taking, App[int]):
 
     def renew_standing(self) -> None:
         """The page on top says what is wrong with the swarm as a whole."""
-        for strip in self.front.query(StandingStrip) if self.front is not None else ():
+        for strip in self.front.query(AlertStrip) if self.front is not None else ():
             strip.show()
 
     def _renew_question(self) -> None:
@@ -189,7 +188,7 @@ class SwarmApp(TypeAhead, Opening, Watching, Taking, App[int]):
         if action.confirm(context) is None:
             self._run(action, context)
         else:
-            self.confirm(Asked(action, context), lambda: self._run(action, context))
+            self.confirm(Question(action, context), lambda: self._run(action, context))
 
     def _run(self, action: Action, context: Context) -> None:
         reason = action.why_not(context)
@@ -253,7 +252,7 @@ class SwarmApp(TypeAhead, Opening, Watching, Taking, App[int]):
         while self.screen is not screen and len(self.screen_stack) > 1:
             self.pop_screen()
 
-    # Leaving and looks.
+    # Leaving and glyphs.
 
     def _bind_leave(self) -> None:
         """The keys of leaving that are no text work over dialogs and where one types too."""

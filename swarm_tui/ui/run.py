@@ -2,18 +2,20 @@
 
 import re
 import sys
+import termios
 from collections.abc import Callable
+from contextlib import suppress
 from shutil import get_terminal_size
 from textwrap import wrap
+from typing import IO
 
 from swarm_tui.config.model import Broker, Layout
 from swarm_tui.config.paths import state_dir
 from swarm_tui.config.running import Running
 from swarm_tui.config.user import load_user_config
 from swarm_tui.ui.acts import ALL
-from swarm_tui.ui.ahead import drop_typed_ahead
 from swarm_tui.ui.app import SwarmApp
-from swarm_tui.ui.opened import open_source
+from swarm_tui.ui.live.connect import open_source
 
 
 def run_screen(
@@ -58,3 +60,9 @@ def farewell(swarm: str, width: int) -> str:
     held = re.sub(r"`[^`]*`", lambda found: found[0].replace(" ", "\0"), text)
     lines = wrap(held, max(20, width - 1), break_long_words=False, break_on_hyphens=False)
     return "\n".join(lines).replace("\0", " ")
+
+
+def drop_typed_ahead(terminal: IO[str] | None = None) -> None:
+    """Forget what waits to be read from `terminal` (stdin); nothing happens when it is none."""
+    with suppress(termios.error, OSError, ValueError):
+        termios.tcflush(terminal or sys.stdin, termios.TCIFLUSH)

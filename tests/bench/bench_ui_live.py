@@ -17,7 +17,7 @@ from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol import codec
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.app import SwarmApp
-from swarm_tui.ui.opened import open_source
+from swarm_tui.ui.live.connect import open_source
 from tests.bench.bars import bar
 from tests.bench.bench_ui import one, p95
 from tests.conftest import RealBroker, pick_port

@@ -11,7 +11,7 @@ from swarm_tui.bus.port import Link
 from swarm_tui.protocol import codec
 from swarm_tui.protocol.bodies import Body, Reply, Task
 from swarm_tui.protocol.topics import Kind
-from swarm_tui.ui.source import MOST, Facts, Item, TaskType
+from swarm_tui.ui.model.source import MOST, Facts, Item, TaskType
 
 SWARM = "opencto-dev"
 START = 1_767_225_600.0

@@ -2,7 +2,7 @@
 
 from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.topics import Kind
-from swarm_tui.ui.source import TaskType
+from swarm_tui.ui.model.source import TaskType
 from tests.ui.fake import Clock, FakeSource
 
 AGENTS = [

@@ -16,7 +16,7 @@ def cells(seat: Seat, agent: str, head: str) -> list[Segment]:
     return column.draw(seat.app.model.fleet.agents[agent], table.scene(), width)
 
 
-def looks(seat: Seat, agent: str, head: str) -> tuple[object, bool]:
+def glyphs(seat: Seat, agent: str, head: str) -> tuple[object, bool]:
     style = cells(seat, agent, head)[0].style
     assert style is not None
     return style.color, bool(style.dim)
@@ -29,16 +29,16 @@ def told(seat: Seat, agent: str, head: str) -> str:
 @pytest.mark.asyncio
 async def test_what_was_measured_fades_with_its_age() -> None:
     async with seated("calm") as seat:
-        new = looks(seat, "docs-01", "MEM")
+        new = glyphs(seat, "docs-01", "MEM")
         seen = {new}
         for _ in range(6):
             await seat.pass_(9.0)
             scenes.beat(seat.source, seat.clock, seat.clock(), without=("docs-01",))
             await seat.settle()
-            seen.add(looks(seat, "docs-01", "MEM"))
+            seen.add(glyphs(seat, "docs-01", "MEM"))
         assert len(seen) == 3, "new, old, very old"
-        assert looks(seat, "docs-01", "CPU")[1]
-        assert looks(seat, "testing-01", "MEM") == new
+        assert glyphs(seat, "docs-01", "CPU")[1]
+        assert glyphs(seat, "testing-01", "MEM") == new
 
 
 @pytest.mark.asyncio
@@ -58,11 +58,11 @@ async def test_a_lost_broker_is_charged_to_nobody_then_and_afterwards() -> None:
         await seat.settle()
         await seat.pass_(70.0)
         assert "×" not in told(seat, "docs-01", "BEATS")
-        assert looks(seat, "docs-01", "SEEN")[0] == seat.app.look["quiet"].color
+        assert glyphs(seat, "docs-01", "SEEN")[0] == seat.app.look["quiet"].color
         seat.source.link(True)
         await seat.settle()
         await seat.pass_(8.0)
-        assert looks(seat, "docs-01", "SEEN")[0] == seat.app.look["quiet"].color
+        assert glyphs(seat, "docs-01", "SEEN")[0] == seat.app.look["quiet"].color
         scenes.beat(seat.source, seat.clock, seat.clock())
         await seat.settle()
         assert "×" not in told(seat, "docs-01", "BEATS")

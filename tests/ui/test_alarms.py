@@ -2,8 +2,8 @@
 
 from swarm_tui.bus.port import Link
 from swarm_tui.domain.problems import Problem
-from swarm_tui.ui.alarms import Alarms
-from swarm_tui.ui.model import Model
+from swarm_tui.ui.desk.alarms import Alarms
+from swarm_tui.ui.model.model import Model
 from tests.ui.fake import Clock
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from swarm_tui.ui.state import load_state
+from swarm_tui.ui.model.saved_state import load_state
 from tests.ui.harness import seated
 
 

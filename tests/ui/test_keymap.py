@@ -11,9 +11,9 @@ from swarm_tui.config.user import UserConfig
 from swarm_tui.domain.states import AgentState, TaskState
 from swarm_tui.protocol.bodies import HostStatus
 from swarm_tui.protocol.topics import Kind
-from swarm_tui.ui.actions import pretty
 from swarm_tui.ui.acts import ALL
-from swarm_tui.ui.keymap import types
+from swarm_tui.ui.desk.actions import pretty
+from swarm_tui.ui.desk.keymap import types
 from swarm_tui.ui.screens.confirm import ConfirmScreen
 from tests.ui.harness import seated
 
@@ -116,7 +116,7 @@ async def test_no_page_names_a_key_that_was_taken_from_its_act() -> None:
         assert seat.app.registry.notes == []
         app, panes, agents = seat.app, seat.source.panes, seat.app.model.fleet.agents
 
-        async def looks(name: str, *, typing: bool = False) -> None:
+        async def glyphs(name: str, *, typing: bool = False) -> None:
             await seat.settle()
             assert old_keys(seat.text(), typing=typing) == set(), name
 
@@ -124,46 +124,46 @@ async def test_no_page_names_a_key_that_was_taken_from_its_act() -> None:
         for state in AgentState:
             agents["testing-01"].state = state
             app.tick()
-            await looks(f"agent {state}")
+            await glyphs(f"agent {state}")
         app.to_main()
         app.open_task("task_77aa01")
         for each in TaskState:
             app.model.fleet.tasks["task_77aa01"].state = each
             app.screen.renew()  # type: ignore[attr-defined]
-            await looks(f"task {each}")
+            await glyphs(f"task {each}")
         app.to_main()
         for act in ("logs", "help", "notices", "refused", "wall", "problems", "pause", "zoom"):
             app.main.act(act)
-            await looks(act)
+            await glyphs(act)
             if act != "wall":
                 app.main.act(act) if act in ("problems", "zoom") else app.to_main()
                 continue
             app.screen.act("open")  # type: ignore[attr-defined]
             await seat.settle()
             app.screen.lines.tail = False  # type: ignore[attr-defined]
-            await looks("a zoomed tile that is held")
+            await glyphs("a zoomed tile that is held")
             app.to_main()
         for panel in ("agents", "tasks", "stream", "pane"):
             app.main.focus_panel(panel)
             if panel in ("stream", "pane"):
                 app.main.lines.tail = False  # type: ignore[union-attr]
-            await looks(f"{panel} held")
+            await glyphs(f"{panel} held")
             app.main.set_filter("nothing has this")
-            await looks(f"{panel} filtered")
+            await glyphs(f"{panel} filtered")
             app.main.act("clear")
         app.main.focus_panel("tasks")
         app.main.tasks.set_tab(3)
-        await looks("a tab")
+        await glyphs("a tab")
         app.main.focus_panel("agents")
         app.main.act("halt")
-        await looks("confirm", typing=True)
+        await glyphs("confirm", typing=True)
         assert isinstance(app.screen, ConfirmScreen)
         await seat.press("n")
         for open_, name in ((app.open_palette, "palette"), (app.open_form, "form")):
             open_()
-            await looks(name, typing=True)
+            await glyphs(name, typing=True)
             await seat.press("q", "q", "q")
-            await looks(f"{name}, typed", typing=True)
+            await glyphs(f"{name}, typed", typing=True)
             app.to_main()
         panes.reason = None
         agents["testing-01"].state = AgentState.ONLINE
@@ -172,10 +172,10 @@ async def test_no_page_names_a_key_that_was_taken_from_its_act() -> None:
         seat.source.say("supervisor:far", Kind.HOST_STATUS, host, "far")
         await seat.settle()
         app.main.agents.select("testing-01")
-        await looks("a pane of another host")
+        await glyphs("a pane of another host")
         app.returns.expect([agents["docs-01"]], seat.clock() - 100)
         app.tick()
-        await looks("one that is not back")
+        await glyphs("one that is not back")
 
 
 @pytest.mark.asyncio

@@ -7,7 +7,7 @@ import pytest
 from swarm_tui.domain.states import AgentState
 from swarm_tui.protocol.bodies import HostStatus, PaneStatus, Reply
 from swarm_tui.protocol.topics import Kind
-from swarm_tui.ui.live import end_of
+from swarm_tui.ui.live.live_source import end_of
 from tests.ui.fake import START
 from tests.ui.harness import Seat, seated
 

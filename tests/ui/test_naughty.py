@@ -8,10 +8,10 @@ from rich.cells import cell_len
 
 from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.topics import Kind
-from swarm_tui.ui.actions import Action
-from swarm_tui.ui.asking import Asked
-from swarm_tui.ui.sgr import parse, plain
-from swarm_tui.ui.text import fit, flat
+from swarm_tui.ui.desk.actions import Action
+from swarm_tui.ui.desk.question import Question
+from swarm_tui.ui.look.sgr import parse, plain
+from swarm_tui.ui.look.text import fit, flat
 from tests.ui.harness import Seat, seated
 
 pytestmark = pytest.mark.drawn
@@ -128,7 +128,7 @@ async def test_naughty_strings_everywhere(size: tuple[int, int]) -> None:
         for text in NAUGHTY:
             seat.app.say(text)
         act = Action(name="x", keys=(), label="[/x]", help="", group="swarm", run=lambda _: None, confirm=vile)
-        seat.app.confirm(Asked(act, main.context()), lambda: None)
+        seat.app.confirm(Question(act, main.context()), lambda: None)
         await seat.settle()
         clean_lines(seat)
 

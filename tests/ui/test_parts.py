@@ -12,16 +12,25 @@ from hypothesis import strategies as st
 from swarm_tui.agent.handlers import registry
 from swarm_tui.config.model import HandlerSpec
 from swarm_tui.protocol.codec import decode
-from swarm_tui.ui.ahead import drop_typed_ahead
-from swarm_tui.ui.catalogue import types_of
-from swarm_tui.ui.columns import Column, lay_out
-from swarm_tui.ui.draft import Draft, as_text, fields_of, parse_text, payload_of, read_value, task_of, values_from
-from swarm_tui.ui.drafts import field_help
-from swarm_tui.ui.logs import within
-from swarm_tui.ui.rows import SortedRows
-from swarm_tui.ui.source import TaskType
-from swarm_tui.ui.text import ago, amount, bar, beats, lateness, span, spark
+from swarm_tui.ui.live.connect import types_of
+from swarm_tui.ui.look.text import ago, amount, bar, beats, lateness, span, spark
+from swarm_tui.ui.model.draft import (
+    Draft,
+    as_text,
+    field_help,
+    fields_of,
+    parse_text,
+    payload_of,
+    read_value,
+    task_of,
+    values_from,
+)
+from swarm_tui.ui.model.sorted_rows import SortedRows
+from swarm_tui.ui.model.source import TaskType
+from swarm_tui.ui.model.task_log import within
+from swarm_tui.ui.run import drop_typed_ahead
 from swarm_tui.ui.widgets.agents import natural
+from swarm_tui.ui.widgets.columns import Column, lay_out
 from swarm_tui.ui.widgets.streamlist import summary
 from swarm_tui.ui.widgets.table import passes
 from tests.ui.scenes import TYPES

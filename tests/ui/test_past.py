@@ -7,8 +7,8 @@ from msgspec import structs
 
 from swarm_tui.protocol.bodies import Reply
 from swarm_tui.ui.app import SwarmApp
-from swarm_tui.ui.past import HOUR, NEWEST, OVERLAP, TRIES, messages_since
-from swarm_tui.ui.stream import Stream
+from swarm_tui.ui.live.past import HOUR, NEWEST, OVERLAP, TRIES, messages_since
+from swarm_tui.ui.model.stream import Stream
 from tests.ui import scenes
 from tests.ui.fake import START, SWARM, Clock
 from tests.ui.harness import Seat, seated

@@ -2,9 +2,9 @@
 
 import pytest
 
-from swarm_tui.ui.actions import LISTS, SCOPES, Registry, pretty
 from swarm_tui.ui.acts import ALL
-from swarm_tui.ui.context import Context
+from swarm_tui.ui.desk.actions import LISTS, SCOPES, Registry, pretty
+from swarm_tui.ui.desk.context import Context
 from swarm_tui.ui.screens.base import SwarmScreen
 from tests.ui.harness import Seat, seated
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from swarm_tui.ui.live import LiveSource, NoPanes
-from swarm_tui.ui.source import MOST, Item
+from swarm_tui.ui.live.live_source import LiveSource, NoPanes
+from swarm_tui.ui.model.source import MOST, Item
 from tests.ui import scenes
 from tests.ui.fake import Clock
 from tests.ui.harness import Seat, seated

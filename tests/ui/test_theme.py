@@ -3,7 +3,7 @@
 import pytest
 from rich.color import Color
 
-from swarm_tui.ui.theme import NAMES, look, themes
+from swarm_tui.ui.look.theme import NAMES, look, themes
 from tests.ui import scenes
 from tests.ui.harness import seated
 

@@ -11,7 +11,7 @@ from swarm_tui.supervisor.processes import is_alive
 from swarm_tui.tmux import commands
 from swarm_tui.tmux.errors import TmuxError
 from swarm_tui.tmux.server import Tmux, write_config
-from swarm_tui.ui.tmuxpanes import TmuxPanes
+from swarm_tui.ui.live.tmux_panes import TmuxPanes
 from tests.wait import until
 
 ECHO = ["sh", "-c", "echo here; while read -r line; do echo got $line; done"]

@@ -8,7 +8,7 @@ from swarm_tui.domain.problems import Problem
 from swarm_tui.protocol.bodies import Alert, HostStatus, PaneStatus, Reply, Status, TaskAct
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.app import SwarmApp
-from swarm_tui.ui.troubles import NEWS, Troubles
+from swarm_tui.ui.model.troubles import NEWS, Troubles
 from tests.ui import scenes
 from tests.ui.fake import Clock
 from tests.ui.harness import Seat, seated

@@ -6,7 +6,7 @@ import pytest
 
 from swarm_tui.protocol.bodies import HostControl, Status
 from swarm_tui.protocol.topics import Kind
-from swarm_tui.ui.undo import FRESH, KEEP, Undo
+from swarm_tui.ui.desk.undo import FRESH, KEEP, Undo
 from tests.ui.harness import seated
 
 

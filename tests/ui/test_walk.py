@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from swarm_tui.ui.actions import Action
 from swarm_tui.ui.acts import ALL
-from swarm_tui.ui.keymap import types
+from swarm_tui.ui.desk.actions import Action
+from swarm_tui.ui.desk.keymap import types
 from swarm_tui.ui.screens.form import FormScreen
 from swarm_tui.ui.widgets.prompt import Prompt
 from tests.ui.harness import Seat, seated

@@ -6,10 +6,10 @@ from swarm_tui.domain.states import LIVE, AgentState
 from swarm_tui.domain.views import AgentView
 from swarm_tui.protocol.bodies import HostControl, Inbox
 from swarm_tui.protocol.topics import Kind
-from swarm_tui.ui.actions import AGENTS, Action
 from swarm_tui.ui.acts.subjects import key, names, some
 from swarm_tui.ui.acts.work import busy, is_busy, stop_if_busy, stop_question, who
-from swarm_tui.ui.context import Context
+from swarm_tui.ui.desk.actions import AGENTS, Action
+from swarm_tui.ui.desk.context import Context
 
 Command = Literal["start", "stop", "restart"]
 _DOWN = frozenset({AgentState.OFFLINE, AgentState.STOPPED, AgentState.CRASHLOOP, AgentState.BACKOFF, AgentState.LOST})

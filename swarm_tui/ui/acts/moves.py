@@ -2,9 +2,9 @@
 
 from functools import partial
 
-from swarm_tui.ui.actions import MAIN, Action, Run
 from swarm_tui.ui.acts.subjects import rows
-from swarm_tui.ui.context import Context
+from swarm_tui.ui.desk.actions import MAIN, Action, Run
+from swarm_tui.ui.desk.context import Context
 
 
 def _move(context: Context, by: int) -> None:

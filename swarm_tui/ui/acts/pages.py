@@ -1,8 +1,8 @@
 """Acts that open something: a page, a log, the wall."""
 
-from swarm_tui.ui.actions import AGENTS, LISTS, TASKS, Action
 from swarm_tui.ui.acts.subjects import not_there, one_agent, rows, shown
-from swarm_tui.ui.context import Context
+from swarm_tui.ui.desk.actions import AGENTS, LISTS, TASKS, Action
+from swarm_tui.ui.desk.context import Context
 
 
 def _can_log(context: Context) -> str | None:

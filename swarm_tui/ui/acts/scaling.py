@@ -2,10 +2,10 @@
 
 from swarm_tui.protocol.bodies import HostControl
 from swarm_tui.protocol.topics import Kind
-from swarm_tui.ui.actions import AGENTS, Action
 from swarm_tui.ui.acts.agents import host_of, minded
 from swarm_tui.ui.acts.subjects import key
-from swarm_tui.ui.context import Context
+from swarm_tui.ui.desk.actions import AGENTS, Action
+from swarm_tui.ui.desk.context import Context
 
 
 def _one_role(context: Context) -> str | None:

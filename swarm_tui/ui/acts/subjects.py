@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 
 from swarm_tui.domain.views import AgentView, TaskView
-from swarm_tui.ui.actions import MAIN, TASKS, Can
-from swarm_tui.ui.context import Context
+from swarm_tui.ui.desk.actions import MAIN, TASKS, Can
+from swarm_tui.ui.desk.context import Context
 
 
 def linked(context: Context) -> str | None:

@@ -2,9 +2,9 @@
 
 from swarm_tui.protocol.bodies import Halt
 from swarm_tui.protocol.topics import Kind
-from swarm_tui.ui.actions import AGENTS, LISTS, TASKS, Action
 from swarm_tui.ui.acts.subjects import key, linked, one_agent
-from swarm_tui.ui.context import Context
+from swarm_tui.ui.desk.actions import AGENTS, LISTS, TASKS, Action
+from swarm_tui.ui.desk.context import Context
 
 
 def halt(context: Context) -> None:

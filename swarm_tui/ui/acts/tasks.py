@@ -1,15 +1,22 @@
 """Acts on tasks: an operator's word to the dispatcher."""
 
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
 from swarm_tui.domain.outcome import verdict_failed
 from swarm_tui.domain.states import OPEN, TaskState
 from swarm_tui.domain.views import TaskView
 from swarm_tui.protocol.bodies import TaskAct
 from swarm_tui.protocol.topics import Kind
-from swarm_tui.ui.actions import TASKS, Action, Can
-from swarm_tui.ui.acts.payloads import LINES, payload_lines
 from swarm_tui.ui.acts.subjects import key, listed, names, some
-from swarm_tui.ui.context import Context
+from swarm_tui.ui.desk.actions import TASKS, Action, Can
+from swarm_tui.ui.desk.context import Context
+from swarm_tui.ui.look.text import fit, flat
 
+LINES = 6
+WIDTH = 54
+"""What a question's box has room for at 80 columns."""
 _AT = frozenset({TaskState.RUNNING, TaskState.ASSIGNED})
 _AGAIN = frozenset({TaskState.FAILED, TaskState.DEAD, TaskState.HELD, TaskState.CANCELLED, TaskState.EXPIRED})
 
@@ -158,6 +165,24 @@ def _approve_question(context: Context) -> str:
     tasks = [task for task in context.tasks if task.state in _ASKING]
     question = f"Approve {_which(context, _ASKING)}, {_types(context, _ASKING)}?"
     return "\n".join([question, *payload_lines(tasks, key(context, "open"))])
+
+
+def payload_lines(tasks: Sequence[TaskView], opens: str) -> list[str]:
+    """One task's payload a name to a line, several tasks a line each; what does not show is counted or marked …."""
+    if len(tasks) == 1:
+        lines = [f"{name}: {_short(value)}" for name, value in tasks[0].payload.items()]
+        return _cut(lines or ["an empty payload"], f"{opens} on the task shows all")
+    return _cut((f"{task.task_id}: {_short(task.payload)}" for task in tasks), "their payloads do not show here")
+
+
+def _short(value: object) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def _cut(lines: Iterable[str], rest: str) -> list[str]:
+    shown = [f"  {fit(flat(line, 200), WIDTH).rstrip()}" for line in lines]
+    more = len(shown) - LINES
+    return shown if more <= 0 else [*shown[:LINES], f"  and {more} more: {rest}"]
 
 
 TASK_ACTS = (

@@ -1,10 +1,10 @@
 """Acts on what is wrong: go there, and put aside what has been seen."""
 
 from swarm_tui.domain.problems import Problem
-from swarm_tui.ui.actions import AGENTS, LISTS, TASKS, Action
 from swarm_tui.ui.acts.subjects import key, shown
-from swarm_tui.ui.context import Context
-from swarm_tui.ui.troubles import STANDING, counted
+from swarm_tui.ui.desk.actions import AGENTS, LISTS, TASKS, Action
+from swarm_tui.ui.desk.context import Context
+from swarm_tui.ui.model.troubles import STANDING, counted
 
 
 def _at_hand(context: Context) -> set[str]:

@@ -1,8 +1,8 @@
 """Acts that change only what is seen: filters, marks, panels."""
 
-from swarm_tui.ui.actions import LISTS, MAIN, Action
 from swarm_tui.ui.acts.subjects import key, rows
-from swarm_tui.ui.context import Context
+from swarm_tui.ui.desk.actions import LISTS, MAIN, Action
+from swarm_tui.ui.desk.context import Context
 
 _PANELS = ("agents", "tasks")
 _FILTERED = ("agents", "tasks", "stream")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from swarm_tui.domain.states import LIVE
 from swarm_tui.domain.views import AgentView
 from swarm_tui.ui.acts.subjects import listed
-from swarm_tui.ui.context import Context
+from swarm_tui.ui.desk.context import Context
 
 
 def who(agents: Sequence[AgentView]) -> str:

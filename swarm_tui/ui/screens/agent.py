@@ -9,17 +9,16 @@ from swarm_tui.domain.views import AgentView, TaskView
 from swarm_tui.protocol.bodies import Reply
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.topics import Kind, topic
-from swarm_tui.ui import look as looks
-from swarm_tui.ui.lines import Parts
-from swarm_tui.ui.lives import ends_of
-from swarm_tui.ui.model import Delta
-from swarm_tui.ui.past import answer, history
+from swarm_tui.ui.live.past import answer, history
+from swarm_tui.ui.look import glyphs
+from swarm_tui.ui.look.sgr import plain
+from swarm_tui.ui.look.text import BEAT, Parts, ago, amount, bar, beats, clock, fit, flat, lateness, spark, wrapped
+from swarm_tui.ui.look.words import of_agent
+from swarm_tui.ui.model.exit_history import ends_of
+from swarm_tui.ui.model.model import Delta
 from swarm_tui.ui.screens.page import PageScreen
-from swarm_tui.ui.sgr import plain
-from swarm_tui.ui.text import BEAT, ago, amount, bar, beats, clock, fit, flat, lateness, spark, wrapped
 from swarm_tui.ui.widgets.agents import QUIET, fresh
 from swarm_tui.ui.widgets.page import Line, Value, beside, rule
-from swarm_tui.ui.words import of_agent
 
 READ_AGAIN = 3.0
 """Seconds between two looks at its log while the page is open."""
@@ -99,7 +98,7 @@ class AgentScreen(PageScreen):
         agent, look = self.model.agent(self.agent_id), self.swarm_app.look
         if agent is None:
             return self.titled("AGENT", flat(self.agent_id), [Segment("is not known", look["warn"])])
-        glyph, style = looks.AGENT[agent.state]
+        glyph, style = glyphs.AGENT[agent.state]
         return self.titled("AGENT", flat(agent.agent_id), [Segment(f"{glyph} {agent.state.value}", look[style])])
 
     def lay(self, width: int) -> list[Line]:
@@ -119,7 +118,7 @@ class AgentScreen(PageScreen):
 
     def _facts(self, agent: AgentView, width: int) -> list[Line]:
         look, now = self.swarm_app.look, self.model.clock()
-        glyph, style = looks.AGENT[agent.state]
+        glyph, style = glyphs.AGENT[agent.state]
         rows: list[tuple[str, list[Segment]]] = [
             (
                 "role",
@@ -221,7 +220,7 @@ class AgentScreen(PageScreen):
 
     def _row(self, task: TaskView, width: int, sizes: tuple[int, int]) -> Parts:
         look, now = self.swarm_app.look, self.model.clock()
-        glyph, style = looks.of_task(task)
+        glyph, style = glyphs.of_task(task)
         how = (
             bar(task.progress, 10) + f" {task.progress:.0f}%"
             if task.progress is not None and task.state in OPEN

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 from textual.binding import Binding
 from textual.screen import Screen
 
-from swarm_tui.ui.context import Context
-from swarm_tui.ui.lines import Lines
-from swarm_tui.ui.model import Delta, Model
+from swarm_tui.ui.desk.context import Context
+from swarm_tui.ui.model.model import Delta, Model
 from swarm_tui.ui.widgets.footer import Footer
+from swarm_tui.ui.widgets.lines import Lines
 from swarm_tui.ui.widgets.prompt import Prompt
 
 if TYPE_CHECKING:

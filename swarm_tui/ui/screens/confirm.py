@@ -8,9 +8,9 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Button, Static
 
-from swarm_tui.ui.asking import Asked
+from swarm_tui.ui.desk.question import Question
+from swarm_tui.ui.look.text import flat
 from swarm_tui.ui.screens.dialog import Dialog
-from swarm_tui.ui.text import flat
 from swarm_tui.ui.widgets.footer import Hint
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class ConfirmScreen(Dialog[bool]):
     ]
     AUTO_FOCUS = "#no"
 
-    def __init__(self, app: "SwarmApp", asked: Asked) -> None:
+    def __init__(self, app: "SwarmApp", asked: Question) -> None:
         super().__init__(app)
         self.bind_acts("answer(False)", "back")
         self.asked = asked

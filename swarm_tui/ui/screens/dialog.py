@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, TypeVar
 from textual.binding import Binding
 from textual.screen import ModalScreen
 
-from swarm_tui.ui.actions import pretty
-from swarm_tui.ui.keymap import types
+from swarm_tui.ui.desk.actions import pretty
+from swarm_tui.ui.desk.keymap import types
 from swarm_tui.ui.widgets.footer import Hint, KeyLine
 
 if TYPE_CHECKING:

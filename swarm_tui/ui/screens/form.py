@@ -11,16 +11,26 @@ from textual.content import Content
 from textual.events import Key, Resize
 from textual.widgets import Input, Static, TextArea
 
-from swarm_tui.ui.draft import Field, as_text, fields_of, payload_of, shown, task_of, values_from
-from swarm_tui.ui.drafts import draft_from, field_help, kept
-from swarm_tui.ui.model import Delta
+from swarm_tui.ui.look.text import flat
+from swarm_tui.ui.model.draft import (
+    Field,
+    as_text,
+    draft_from,
+    field_help,
+    fields_of,
+    kept,
+    payload_of,
+    shown,
+    task_of,
+    values_from,
+)
+from swarm_tui.ui.model.model import Delta
+from swarm_tui.ui.model.source import TaskType
 from swarm_tui.ui.screens.base import SwarmScreen
-from swarm_tui.ui.source import TaskType
-from swarm_tui.ui.text import flat
+from swarm_tui.ui.widgets.alert_strip import AlertStrip
 from swarm_tui.ui.widgets.field import FieldRow
 from swarm_tui.ui.widgets.footer import Footer
 from swarm_tui.ui.widgets.progress import SentLine
-from swarm_tui.ui.widgets.standing import StandingStrip
 from swarm_tui.ui.widgets.typelist import TypeList
 
 if TYPE_CHECKING:
@@ -72,7 +82,7 @@ class FormScreen(SwarmScreen):
 
     def compose(self) -> ComposeResult:
         yield Static(Content("NEW TASK"), id="title")
-        yield StandingStrip(self.model, self.swarm_app.registry.told, id="trouble")
+        yield AlertStrip(self.model, self.swarm_app.registry.told, id="trouble")
         with VerticalScroll(id="scroll", can_focus=False):
             yield self._row("type", TYPE_HELP, self.draft.type, "type", filled=f"{TYPE_HELP}, ^U clears it")
             yield TypeList(id="types")

@@ -2,13 +2,12 @@
 
 from rich.segment import Segment
 
-from swarm_tui.ui import look as looks
-from swarm_tui.ui.actions import pretty
-from swarm_tui.ui.lines import Parts
+from swarm_tui.ui.desk.actions import pretty
+from swarm_tui.ui.look import glyphs
+from swarm_tui.ui.look.text import Parts, fit, wrapped
+from swarm_tui.ui.look.words import AGENT_STATE, TASK_STATE, WORDS, keyed
 from swarm_tui.ui.screens.page import PageScreen
-from swarm_tui.ui.text import fit, wrapped
 from swarm_tui.ui.widgets.page import Line, rule
-from swarm_tui.ui.words import AGENT_STATE, TASK_STATE, WORDS, keyed
 
 _GROUPS = {
     "pages": "Open", "tasks": "Tasks", "agents": "Agents", "swarm": "Swarm", "view": "View", "move": "Move",
@@ -69,8 +68,8 @@ class HelpScreen(PageScreen):
     def _states(self, width: int) -> list[Line]:
         look, lines = self.swarm_app.look, []
         for title, table, meaning in (
-            ("Agent states", looks.AGENT, AGENT_STATE),
-            ("Task states", looks.TASK, TASK_STATE),
+            ("Agent states", glyphs.AGENT, AGENT_STATE),
+            ("Task states", glyphs.TASK, TASK_STATE),
         ):
             rows: list[Line] = []
             for state, (glyph, style) in table.items():

@@ -3,9 +3,9 @@
 from rich.segment import Segment
 from rich.style import Style
 
-from swarm_tui.ui.lines import Parts
+from swarm_tui.ui.look.sgr import parse
+from swarm_tui.ui.look.text import Parts
 from swarm_tui.ui.screens.page import PageScreen
-from swarm_tui.ui.sgr import parse
 from swarm_tui.ui.widgets.page import Line
 
 LINES = 2_000

@@ -3,8 +3,8 @@
 from collections.abc import Set
 from typing import TYPE_CHECKING, NamedTuple
 
-from swarm_tui.ui.actions import Action
-from swarm_tui.ui.model import Delta
+from swarm_tui.ui.desk.actions import Action
+from swarm_tui.ui.model.model import Delta
 from swarm_tui.ui.screens.panels import PanelScreen
 from swarm_tui.ui.widgets.header import Header
 from swarm_tui.ui.widgets.pane import PaneView

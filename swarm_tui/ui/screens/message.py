@@ -4,13 +4,12 @@ from rich.segment import Segment
 
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.topics import Kind
-from swarm_tui.ui.lines import Parts
+from swarm_tui.ui.look.text import Parts, clock, flat
+from swarm_tui.ui.look.words import units_of
+from swarm_tui.ui.model.stream import Message, body_text
 from swarm_tui.ui.screens.page import PageScreen
-from swarm_tui.ui.stream import Message, body_text
-from swarm_tui.ui.text import clock, flat
-from swarm_tui.ui.tree import Path, tree
 from swarm_tui.ui.widgets.page import Line, rule
-from swarm_tui.ui.words import units_of
+from swarm_tui.ui.widgets.tree import Path, tree
 
 
 class MessageScreen(PageScreen):

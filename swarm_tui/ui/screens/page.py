@@ -5,20 +5,20 @@ from typing import TYPE_CHECKING, Any
 from rich.segment import Segment
 from textual.app import ComposeResult
 
-from swarm_tui.ui.finding import Finding
-from swarm_tui.ui.lines import Parts
+from swarm_tui.ui.look.text import Parts
 from swarm_tui.ui.screens.base import SwarmScreen
+from swarm_tui.ui.screens.page_search import PageSearch
+from swarm_tui.ui.widgets.alert_strip import AlertStrip
 from swarm_tui.ui.widgets.footer import Footer
 from swarm_tui.ui.widgets.page import Line, PageLines
 from swarm_tui.ui.widgets.prompt import Prompt
-from swarm_tui.ui.widgets.standing import StandingStrip
-from swarm_tui.ui.widgets.still import Still
+from swarm_tui.ui.widgets.static_lines import StaticLines
 
 if TYPE_CHECKING:
     from swarm_tui.ui.app import SwarmApp
 
 
-class TitleLine(Still):
+class TitleLine(StaticLines):
     """The page's name, and what is so of it."""
 
     DEFAULT_CSS = "TitleLine { height: 1; background: $panel; }"
@@ -28,7 +28,7 @@ class TitleLine(Still):
         return [screen.title_parts(width)]
 
 
-class PageScreen(Finding, SwarmScreen):
+class PageScreen(PageSearch, SwarmScreen):
     """Subclasses give `title_parts` and `lay`.
 
     One that was closed is kept and turned to what the next is about: mounting another takes several times as long. So
@@ -48,7 +48,7 @@ class PageScreen(Finding, SwarmScreen):
 
     def compose(self) -> ComposeResult:
         yield TitleLine(id="title")
-        yield StandingStrip(self.model, self.swarm_app.registry.told, id="trouble")
+        yield AlertStrip(self.model, self.swarm_app.registry.told, id="trouble")
         yield self.page
         yield Prompt()
         yield Footer(id="footer")

@@ -10,10 +10,10 @@ from textual.containers import Vertical
 from textual.fuzzy import Matcher
 from textual.widgets import Input
 
-from swarm_tui.ui.actions import Action
-from swarm_tui.ui.context import Context
+from swarm_tui.ui.desk.actions import Action
+from swarm_tui.ui.desk.context import Context
+from swarm_tui.ui.look.text import fit, flat
 from swarm_tui.ui.screens.dialog import Dialog
-from swarm_tui.ui.text import fit, flat
 from swarm_tui.ui.widgets.footer import Hint
 from swarm_tui.ui.widgets.line import Line as InputLine
 from swarm_tui.ui.widgets.page import Line, PageLines

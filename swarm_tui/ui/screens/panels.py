@@ -6,13 +6,13 @@ from textual.app import ComposeResult
 from textual.containers import Container
 from textual.events import Resize
 
-from swarm_tui.ui import look as looks
-from swarm_tui.ui.lines import Lines
+from swarm_tui.ui.look import glyphs
 from swarm_tui.ui.screens.arrangement import PANELS, Arrangement
 from swarm_tui.ui.screens.base import SwarmScreen
 from swarm_tui.ui.widgets.agents import AgentTable
 from swarm_tui.ui.widgets.footer import Footer
 from swarm_tui.ui.widgets.header import Header, TroubleStrip
+from swarm_tui.ui.widgets.lines import Lines
 from swarm_tui.ui.widgets.pane import PaneView
 from swarm_tui.ui.widgets.prompt import Prompt
 from swarm_tui.ui.widgets.streamlist import StreamList
@@ -158,7 +158,7 @@ class PanelScreen(SwarmScreen):
             why = ["No agent is in trouble, so none is selected"] if self.only_problems else ["No agent is selected"]
             self.pane.follow_agent(None, None, ("", "plain"), why)
         else:
-            glyph, style = looks.AGENT[agent.state]
+            glyph, style = glyphs.AGENT[agent.state]
             local = self.swarm_app.local_pane(agent)
             why = self.swarm_app.why_no_pane(agent)
             self.pane.follow_agent(agent.agent_id, local, (f"{glyph} {agent.state.value}", style), why)

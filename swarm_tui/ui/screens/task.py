@@ -11,16 +11,15 @@ from swarm_tui.domain.states import ENDED, OPEN
 from swarm_tui.domain.views import TaskView
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.rows import Hop
-from swarm_tui.ui import look as looks
-from swarm_tui.ui.lines import Parts
-from swarm_tui.ui.model import Delta
-from swarm_tui.ui.past import answer, history, task_rows
+from swarm_tui.ui.live.past import answer, history, task_rows
+from swarm_tui.ui.look import glyphs
+from swarm_tui.ui.look.text import Parts, ago, bar, clock, fit, flat, span, wrapped
+from swarm_tui.ui.look.words import of_task, units_of
+from swarm_tui.ui.model.model import Delta
 from swarm_tui.ui.screens.page import PageScreen
-from swarm_tui.ui.text import ago, bar, clock, fit, flat, span, wrapped
-from swarm_tui.ui.tree import Path, tree
 from swarm_tui.ui.widgets.page import Line, Value, rule
 from swarm_tui.ui.widgets.streamlist import summary
-from swarm_tui.ui.words import of_task, units_of
+from swarm_tui.ui.widgets.tree import Path, tree
 
 PARTICULARS = 4
 """How much of what a result names as wrong stands above the hops, to be seen without a key; each is told whole."""
@@ -120,7 +119,7 @@ class TaskScreen(PageScreen):
         if task is None:
             word = "opening" if self.waits else "is not known here"
             return self.titled("TASK", flat(self.task_id), [Segment(word, look["warn"])])
-        glyph, style = looks.of_task(task)
+        glyph, style = glyphs.of_task(task)
         asks = [Segment(f"   asking {' and '.join(self.waits)}…", look["quiet"])] if self.waits else []
         return self.titled("TASK", flat(self.task_id, 60), [Segment(f"{glyph} {task.state.value}", look[style]), *asks])
 
@@ -143,7 +142,7 @@ class TaskScreen(PageScreen):
 
     def _facts(self, task: TaskView, width: int) -> list[Line]:
         look, now = self.swarm_app.look, self.model.clock()
-        glyph, style = looks.of_task(task)
+        glyph, style = glyphs.of_task(task)
         lines: list[Line] = []
 
         def row(name: str, *parts: Segment, about: object = None, says: str = "") -> None:
@@ -264,8 +263,8 @@ class TaskScreen(PageScreen):
         return [rule(f"messages ({self.told('open')} opens one)", width, self.page), *rows] if rows else []
 
     def _output(self, task: TaskView, width: int) -> list[Line]:
-        from swarm_tui.ui.logs import told_of, within
-        from swarm_tui.ui.sgr import plain
+        from swarm_tui.ui.look.sgr import plain
+        from swarm_tui.ui.model.task_log import told_of, within
 
         if not self.written or task.agent_id is None:
             return []

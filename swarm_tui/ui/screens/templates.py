@@ -7,8 +7,8 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 
+from swarm_tui.ui.look.text import fit, flat
 from swarm_tui.ui.screens.dialog import Dialog
-from swarm_tui.ui.text import fit, flat
 from swarm_tui.ui.widgets.footer import Hint
 from swarm_tui.ui.widgets.page import Line, PageLines
 

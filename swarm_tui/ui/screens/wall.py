@@ -7,13 +7,13 @@ from textual.app import ComposeResult
 from textual.containers import Grid
 from textual.events import DescendantFocus
 
-from swarm_tui.ui import look as looks
-from swarm_tui.ui.lines import Lines
-from swarm_tui.ui.model import Delta
+from swarm_tui.ui.look import glyphs
+from swarm_tui.ui.model.model import Delta
 from swarm_tui.ui.screens.base import SwarmScreen
 from swarm_tui.ui.widgets.agents import natural
 from swarm_tui.ui.widgets.footer import Footer
 from swarm_tui.ui.widgets.header import Header, TroubleStrip
+from swarm_tui.ui.widgets.lines import Lines
 from swarm_tui.ui.widgets.prompt import Prompt
 from swarm_tui.ui.widgets.tile import Nobody, Tile
 
@@ -130,7 +130,7 @@ class WallScreen(SwarmScreen):
             tile.alone = tile.agent_id == self.zoomed
             agent = self.model.agent(tile.agent_id)
             if agent is not None:
-                glyph, style = looks.AGENT[agent.state]
+                glyph, style = glyphs.AGENT[agent.state]
                 pane = self.swarm_app.local_pane(agent)
                 tile.follow_agent(
                     agent.agent_id, pane, (f"{glyph} {agent.state.value}", style), self.swarm_app.why_no_pane(agent)

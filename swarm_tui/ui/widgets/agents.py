@@ -8,11 +8,10 @@ from rich.segment import Segment
 
 from swarm_tui.domain.states import LIVE
 from swarm_tui.domain.views import AgentView
-from swarm_tui.ui import look as looks
-from swarm_tui.ui.columns import Column, Scene, id_cell, text_cell
-from swarm_tui.ui.lines import Parts
-from swarm_tui.ui.rows import Key
-from swarm_tui.ui.text import BEAT, ago, amount, bar, beats, fit_id, flat, heard_parts, spark
+from swarm_tui.ui.look import glyphs
+from swarm_tui.ui.look.text import BEAT, Parts, ago, amount, bar, beats, fit_id, flat, heard_parts, spark
+from swarm_tui.ui.model.sorted_rows import Key
+from swarm_tui.ui.widgets.columns import Column, Scene, id_cell, text_cell
 from swarm_tui.ui.widgets.table import Table
 
 _DIGITS = re.compile(r"(\d+)")
@@ -24,7 +23,7 @@ def natural(text: str) -> Key:
 
 
 def _state(agent: AgentView, scene: Scene, width: int) -> Parts:
-    glyph, style = looks.AGENT[agent.state]
+    glyph, style = glyphs.AGENT[agent.state]
     word = agent.witness or agent.state.value
     return text_cell(f"{glyph} {flat(word, 12)}", style, scene, width)
 
@@ -115,7 +114,7 @@ def columns() -> list[Column[AgentView]]:
 def does(agent: AgentView, scene: Scene, width: int) -> Parts:
     """Its task with a bar, or why it has none."""
     if agent.reason and agent.state not in LIVE:
-        return text_cell(flat(agent.reason), looks.AGENT[agent.state][1], scene, width)
+        return text_cell(flat(agent.reason), glyphs.AGENT[agent.state][1], scene, width)
     if not agent.task_id or agent.state in QUIET:
         lacks = flat(agent.trouble) if agent.state in LIVE else ""
         return text_cell(lacks, "warn" if lacks else "plain", scene, width)

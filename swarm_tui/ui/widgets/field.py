@@ -5,8 +5,8 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Input, Static
 
-from swarm_tui.ui.draft import Field
-from swarm_tui.ui.text import flat
+from swarm_tui.ui.look.text import flat
+from swarm_tui.ui.model.draft import Field
 from swarm_tui.ui.widgets.line import Line
 
 

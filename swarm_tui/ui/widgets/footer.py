@@ -8,12 +8,11 @@ from rich.segment import Segment
 from rich.style import Style
 
 from swarm_tui.config.keynames import key_name
-from swarm_tui.ui.actions import AGENTS, TASKS, Action, pretty
-from swarm_tui.ui.context import Context
-from swarm_tui.ui.lines import Parts
-from swarm_tui.ui.look import Look
-from swarm_tui.ui.text import fit_id
-from swarm_tui.ui.widgets.still import Still, clicking
+from swarm_tui.ui.desk.actions import AGENTS, TASKS, Action, pretty
+from swarm_tui.ui.desk.context import Context
+from swarm_tui.ui.look.glyphs import ThemeStyles
+from swarm_tui.ui.look.text import Parts, fit_id
+from swarm_tui.ui.widgets.static_lines import StaticLines, clicking
 
 if TYPE_CHECKING:
     from swarm_tui.ui.screens.base import SwarmScreen
@@ -22,7 +21,7 @@ Hint = tuple[str, str]
 """A key as people write it, and what it does."""
 
 
-class Footer(Still):
+class Footer(StaticLines):
     """One line: what acts on the thing at hand first. What cannot act is left out; help always has its place."""
 
     DEFAULT_CSS = "Footer { height: 1; background: $panel; dock: bottom; }"
@@ -63,7 +62,7 @@ def _place(act: Action, own: str, context: Context) -> float:
     return act.rank / 10 + 5 if act.group == own else act.rank
 
 
-class KeyLine(Still):
+class KeyLine(StaticLines):
     """The last line of a dialog."""
 
     DEFAULT_CSS = "KeyLine { height: 1; background: $panel; dock: bottom; }"
@@ -83,7 +82,12 @@ def _typed(key: str) -> str:
 
 
 def keys_line(
-    hints: Sequence[Hint], look: Look, width: int, clicks: Mapping[str, str], last: Hint | None = None, note: str = ""
+    hints: Sequence[Hint],
+    look: ThemeStyles,
+    width: int,
+    clicks: Mapping[str, str],
+    last: Hint | None = None,
+    note: str = "",
 ) -> Parts:
     """As many hints as fit, each whole, or a `verb: object` with less of it; `note` and `last` at the right end.
 
@@ -106,7 +110,7 @@ def keys_line(
     return [*parts, Segment(" " * max(0, room - used)), *end]
 
 
-def _hint(hint: Hint, look: Look, clicks: Mapping[str, str]) -> Parts:
+def _hint(hint: Hint, look: ThemeStyles, clicks: Mapping[str, str]) -> Parts:
     key, label = hint
     does = clicking(clicks[key]) if key in clicks else Style()
     return [Segment(key, look["key"] + does), Segment(f" {label}  ", look["quiet"] + does)]

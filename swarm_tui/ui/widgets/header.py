@@ -8,14 +8,13 @@ from rich.style import Style
 
 from swarm_tui.domain.problems import Problem
 from swarm_tui.domain.states import LIVE, TaskState
-from swarm_tui.ui import look as looks
-from swarm_tui.ui.actions import Registry
-from swarm_tui.ui.lines import Parts
-from swarm_tui.ui.model import Model
-from swarm_tui.ui.source import Facts
-from swarm_tui.ui.text import fit, flat, wrapped
-from swarm_tui.ui.troubles import STANDING, counted
-from swarm_tui.ui.widgets.still import Still, clicking
+from swarm_tui.ui.desk.actions import Registry
+from swarm_tui.ui.look import glyphs
+from swarm_tui.ui.look.text import Parts, fit, flat, wrapped
+from swarm_tui.ui.model.model import Model
+from swarm_tui.ui.model.source import Facts
+from swarm_tui.ui.model.troubles import STANDING, counted
+from swarm_tui.ui.widgets.static_lines import StaticLines, clicking
 
 _SHOWN = [
     (TaskState.AWAITING_APPROVAL, "to approve", "ask"),
@@ -38,7 +37,7 @@ _PLAIN_WORDS = frozenset({"agents", "run", "wait", "retry", "done", "asgd"})
 LIKE = 3
 
 
-class Header(Still):
+class Header(StaticLines):
     """Two lines that answer at a glance."""
 
     DEFAULT_CSS = "Header { height: 2; background: $panel; }"
@@ -126,10 +125,10 @@ class Header(Still):
             count = counts[state]
             if state is TaskState.COMPLETE and badly:
                 count = max(0, count - badly)
-                parts.append(Segment(f"{looks.DONE_BADLY[0]} {badly:,}", look[looks.DONE_BADLY[1]]))
+                parts.append(Segment(f"{glyphs.DONE_BADLY[0]} {badly:,}", look[glyphs.DONE_BADLY[1]]))
                 parts.append(Segment(" bad  ", look["quiet"]))
             if count or state in (TaskState.RUNNING, TaskState.QUEUED):
-                glyph, style = looks.TASK[state]
+                glyph, style = glyphs.TASK[state]
                 style = style if count else "quiet"
                 parts.append(Segment(f"{glyph} {count:,}", look[style]))
                 parts.append(Segment(f" {brief if short else long}  ", look["quiet"]))
@@ -144,7 +143,7 @@ class Header(Still):
         return [Segment(f"{refused:,} refused: {self._registry.told('refused')} ", self.look["warn"] + click)]
 
 
-class TroubleStrip(Still):
+class TroubleStrip(StaticLines):
     """The loudest lines of the screen, there only when something is wrong: one, or, spread, each with what to do."""
 
     DEFAULT_CSS = "TroubleStrip { height: 1; }"

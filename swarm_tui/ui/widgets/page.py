@@ -7,8 +7,9 @@ import msgspec
 from msgspec import Struct
 from rich.segment import Segment
 
-from swarm_tui.ui.finding import standing_out
-from swarm_tui.ui.lines import Lines, Parts
+from swarm_tui.ui.look.text import Parts
+from swarm_tui.ui.screens.page_search import standing_out
+from swarm_tui.ui.widgets.lines import Lines
 
 #: A line of a page, and what it is about: something to open, or to copy.
 Line = tuple[Parts, object]

@@ -5,18 +5,17 @@ from rich.segment import Segment
 from swarm_tui.domain.outcome import outcome
 from swarm_tui.domain.states import ENDED, TaskState
 from swarm_tui.domain.views import TaskView
-from swarm_tui.ui import look as looks
-from swarm_tui.ui.lines import Parts
-from swarm_tui.ui.model import Model
-from swarm_tui.ui.source import Sent
-from swarm_tui.ui.text import fit, flat
+from swarm_tui.ui.look import glyphs
+from swarm_tui.ui.look.text import Parts, fit, flat
+from swarm_tui.ui.model.model import Model
+from swarm_tui.ui.model.source import Sent
 from swarm_tui.ui.widgets.header import ends
-from swarm_tui.ui.widgets.still import Still, clicking
+from swarm_tui.ui.widgets.static_lines import StaticLines, clicking
 
 _STAGES = ("sent", "queued", "assigned", "done")
 
 
-class SentLine(Still):
+class SentLine(StaticLines):
     """Says how to send until something was sent."""
 
     DEFAULT_CSS = "SentLine { height: 1; background: $panel; }"
@@ -57,7 +56,7 @@ class SentLine(Still):
         if sent.stage in ("rejected", "gave-up"):
             return [*parts, Segment(f"✗ {sent.stage}: {flat(sent.reason)}", self.look["bad"])]
         if task is not None and task.state in ENDED:
-            glyph, style = looks.of_task(task)
+            glyph, style = glyphs.of_task(task)
             came = task.error or task.reason or outcome(task.result)
             return [*parts, Segment(f"{glyph} {task.state.value}  {flat(came)}", self.look[style])]
         reached = _reached(sent, task)

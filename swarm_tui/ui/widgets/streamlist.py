@@ -8,10 +8,10 @@ from rich.segment import Segment
 from swarm_tui.domain.outcome import outcome, verdict_failed
 from swarm_tui.protocol.envelope import Event, Rejected
 from swarm_tui.protocol.topics import Kind
-from swarm_tui.ui.lines import Lines, Parts
-from swarm_tui.ui.model import Model
-from swarm_tui.ui.stream import Message, body_text
-from swarm_tui.ui.text import ago, amount, clock, fit, flat, span
+from swarm_tui.ui.look.text import Parts, ago, amount, clock, fit, flat, span
+from swarm_tui.ui.model.model import Model
+from swarm_tui.ui.model.stream import Message, body_text
+from swarm_tui.ui.widgets.lines import Lines
 
 _STYLE = {
     "tasks/complete": "ok", "tasks/failed": "bad", "tasks/dead": "bad", "tasks/held": "warn", "tasks/rejected": "bad",

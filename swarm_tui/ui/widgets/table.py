@@ -7,11 +7,11 @@ from typing import Any, Generic, TypeVar
 from rich.segment import Segment
 from rich.style import Style
 
-from swarm_tui.ui.columns import Column, Scene, lay_out
-from swarm_tui.ui.lines import Lines, Parts
-from swarm_tui.ui.model import Model
-from swarm_tui.ui.rows import Key, SortedRows
-from swarm_tui.ui.text import fit, flat
+from swarm_tui.ui.look.text import Parts, fit, flat
+from swarm_tui.ui.model.model import Model
+from swarm_tui.ui.model.sorted_rows import Key, SortedRows
+from swarm_tui.ui.widgets.columns import Column, Scene, lay_out
+from swarm_tui.ui.widgets.lines import Lines
 
 Row = TypeVar("Row")
 FLASH = 1.5

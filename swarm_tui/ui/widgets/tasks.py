@@ -10,11 +10,10 @@ from rich.style import Style
 from swarm_tui.domain.outcome import outcome, verdict_failed
 from swarm_tui.domain.states import ENDED, TaskState
 from swarm_tui.domain.views import TaskView
-from swarm_tui.ui import look as looks
-from swarm_tui.ui.columns import Column, Scene, id_cell, text_cell
-from swarm_tui.ui.lines import Parts
-from swarm_tui.ui.rows import Key
-from swarm_tui.ui.text import ago, bar, flat
+from swarm_tui.ui.look import glyphs
+from swarm_tui.ui.look.text import Parts, ago, bar, flat
+from swarm_tui.ui.model.sorted_rows import Key
+from swarm_tui.ui.widgets.columns import Column, Scene, id_cell, text_cell
 from swarm_tui.ui.widgets.table import FLASH, Table
 
 #: What each tab shows; None is everything.
@@ -41,8 +40,8 @@ _PRIORITY = {"high": "▲", "low": "▽"}
 
 
 def _state(task: TaskView, scene: Scene, width: int) -> Parts:
-    glyph, style = looks.of_task(task)
-    text = f"{glyph} {looks.WORD.get(task.state, task.state.value)}"
+    glyph, style = glyphs.of_task(task)
+    text = f"{glyph} {glyphs.WORD.get(task.state, task.state.value)}"
     parts = text_cell(text, style, scene, width)
     if scene.now - scene.changed.get(task.task_id, 0.0) < FLASH:
         return [Segment(s.text, (s.style or Style()) + Style(reverse=True)) for s in parts]

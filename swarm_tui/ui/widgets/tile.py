@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 from rich.segment import Segment
 from textual.events import Click
 
-from swarm_tui.ui.lines import Lines, Parts
-from swarm_tui.ui.model import Model
-from swarm_tui.ui.text import fit_id, flat
+from swarm_tui.ui.look.text import Parts, fit_id, flat
+from swarm_tui.ui.model.model import Model
+from swarm_tui.ui.widgets.lines import Lines
 from swarm_tui.ui.widgets.pane import PaneView
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 from rich.segment import Segment
 from textual.fuzzy import Matcher
 
-from swarm_tui.ui.lines import Lines, Parts
-from swarm_tui.ui.source import TaskType
-from swarm_tui.ui.text import fit, flat
+from swarm_tui.ui.look.text import Parts, fit, flat
+from swarm_tui.ui.model.source import TaskType
+from swarm_tui.ui.widgets.lines import Lines
 
 if TYPE_CHECKING:
     from swarm_tui.ui.screens.form import FormScreen

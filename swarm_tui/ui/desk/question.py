@@ -1,0 +1,45 @@
+"""A question before an act: about exactly those it was asked for, and only while they are what they were."""
+
+from swarm_tui.ui.desk.actions import Action
+from swarm_tui.ui.desk.context import Context
+
+
+class Question:
+    """One open question. `question` and `why_not` follow the state while the person thinks."""
+
+    def __init__(self, action: Action, context: Context) -> None:
+        self.action = action
+        self.context = context
+        self._lives = {agent.agent_id: agent.incarnation for agent in context.agents}
+        self._tasks = [task.task_id for task in context.tasks]
+        self._last = action.confirm(context) or ""
+
+    @property
+    def verb(self) -> str:
+        """What yes does."""
+        return self.action.yes(self.context) or self.action.label
+
+    def question(self) -> str:
+        """What is asked, as things stand."""
+        if self.why_not() is None:
+            self._last = self.action.confirm(self.context) or self._last
+        return self._last
+
+    def why_not(self) -> str | None:
+        """Why it is not to be done any more; None while it is."""
+        return self._gone() or self.action.why_not(self.context)
+
+    def _gone(self) -> str | None:
+        fleet = self.context.model.fleet
+        if self.action.group == "tasks":
+            lost = next((task_id for task_id in self._tasks if task_id not in fleet.tasks), None)
+            return f"{lost} is gone" if lost else None
+        if self.action.group != "agents":
+            return None
+        for agent_id, incarnation in self._lives.items():
+            agent = fleet.agents.get(agent_id)
+            if agent is None:
+                return f"{agent_id} is gone"
+            if self.action.of_life and agent.incarnation != incarnation:
+                return f"{agent_id} was started again while this stood here: look at it, and ask anew"
+        return None

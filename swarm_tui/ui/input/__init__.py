@@ -1,0 +1,1 @@
+"""Keys and typed lines on their way to an act."""

@@ -1,0 +1,1 @@
+"""The running swarm behind the screen: bus, panes, the past, attach."""

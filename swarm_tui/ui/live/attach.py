@@ -1,0 +1,90 @@
+"""Attach: the terminal becomes a pane, and the screen is as it was afterwards, whatever failed in between."""
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from textual.app import SuspendNotSupported
+
+from swarm_tui.ui.desk.context import Context
+from swarm_tui.ui.model.model import Delta
+
+if TYPE_CHECKING:
+    from swarm_tui.ui.app import SwarmApp
+
+
+LOOK = 0.1
+"""Seconds between two looks at what came meanwhile."""
+
+
+class Attach:
+    """Runs what tmux says turns this terminal into the pane."""
+
+    def __init__(self, app: "SwarmApp") -> None:
+        self._app = app
+
+    def why_not(self, context: Context) -> str | None:
+        """Why it cannot attach to the agent at hand."""
+        agent = context.agent
+        if agent is None:
+            return "no agent is selected"
+        if self._app.is_web:
+            return "attach needs a terminal, and this is a browser"
+        if self._app.local_pane(agent) is None and self._app.address_of(agent) is None:
+            return ": ".join(self._app.why_no_pane(agent))
+        return None
+
+    def attach(self, context: Context) -> None:
+        """Give the terminal away, and take it back."""
+        agent = context.agent
+        if agent is None:
+            return
+        pane, address = self._app.local_pane(agent), self._app.address_of(agent)
+        panes, swarm, agent_id = self._app.source.panes, self._app.source.facts.swarm, agent.agent_id
+        if pane is not None:
+            problem = self._run(lambda: _status(panes.attach(pane)))
+        elif address is not None:
+            problem = self._run(lambda: panes.attach_far(address, swarm, agent_id))
+        else:
+            return
+        self._app.refresh(layout=True)
+        self._app.watch_panes(anew=True)
+        context.say(problem or f"back from {agent.agent_id}", bad=problem is not None)
+
+    def _run(self, call: Callable[[], str | None]) -> str | None:
+        """Give the terminal away for `call`; why it failed, a sentence. Nothing may leave `suspend` by an exception."""
+        outcome: list[str | None] = []
+        failed: str | None = None
+        waiter = threading.Thread(target=lambda: outcome.append(_safely(call)), name="attach", daemon=True)
+        changed = Delta()
+        try:
+            with self._app.suspend():
+                waiter.start()
+                while waiter.is_alive():
+                    failed = self._wait(waiter, changed) or failed
+        except SuspendNotSupported:
+            return "this terminal cannot be given away here"
+        self._app.show_changes(changed)
+        return (outcome[0] if outcome else "attach failed") or failed
+
+    def _wait(self, waiter: threading.Thread, changed: Delta) -> str | None:
+        """A moment in which what comes is taken in, so that it does not pile up; why it was not, a sentence."""
+        try:
+            waiter.join(LOOK)
+            self._app.keep_up(changed)
+        except KeyboardInterrupt:
+            return None
+        except Exception as error:  # noqa: BLE001 - inside `suspend` it would leave a dead screen
+            return f"not all that came meanwhile was taken in: {error or type(error).__name__}"
+        return None
+
+
+def _safely(call: Callable[[], str | None]) -> str | None:
+    try:
+        return call()
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - inside `suspend` it would leave a dead screen
+        return f"attach failed: {error or type(error).__name__}"
+
+
+def _status(code: int) -> str | None:
+    return None if code == 0 else f"attach ended with status {code}"

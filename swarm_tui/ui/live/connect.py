@@ -1,0 +1,90 @@
+"""The real source of a swarm: its bus, its panes, its task types, made from what is known of it."""
+
+import socket
+from contextlib import suppress
+from pathlib import Path
+
+from swarm_tui.agent.handlers import registry
+from swarm_tui.bus.mqtt import MqttBus
+from swarm_tui.client.operator import Operator
+from swarm_tui.config.errors import ConfigError
+from swarm_tui.config.home import user_name
+from swarm_tui.config.model import Broker, HandlerSpec, Layout
+from swarm_tui.config.paths import state_dir
+from swarm_tui.config.running import Running
+from swarm_tui.config.urls import shown_url
+from swarm_tui.protocol.names import ROLE_TYPES, canonical_role, type_matches
+from swarm_tui.ui.live.live_source import LiveSource, NoPanes
+from swarm_tui.ui.model.source import Facts, Panes, TaskType
+
+
+def open_source(swarm: str, broker: Broker, running: Running | None, layout: Layout | None) -> LiveSource:
+    """The source; nothing connects before it is started."""
+    user, host = user_name(), (running.host if running else socket.gethostname().split(".")[0])
+    bus = MqttBus(broker, client_id=f"screen-{user}-{host}-{id(broker) & 0xFFFFFF:06x}"[:64])
+    operator = Operator(bus, swarm, user=user, host=host)
+    facts = Facts(
+        swarm=swarm,
+        broker=shown_url(broker.url),
+        embedded=bool(running and running.embedded),
+        session=running.session if running else None,
+        host=host,
+        user=user,
+        types=types_of(layout if layout is not None else _layout(running)),
+        layout=running.layout_path if running else None,
+    )
+    return LiveSource(operator, facts, _panes(running), state_dir(swarm))
+
+
+def _layout(running: Running | None) -> Layout | None:
+    if running is None:
+        return None
+    import os
+
+    from swarm_tui.config.load import load_layout
+
+    with suppress(ConfigError, OSError):
+        return load_layout(Path(running.layout_path), os.environ).layout
+    return None
+
+
+def _panes(running: Running | None) -> Panes:
+    """This host's panes, where the swarm was brought up here."""
+    if running is None:
+        return NoPanes()
+    from swarm_tui.tmux.server import Tmux
+    from swarm_tui.ui.live.tmux_panes import TmuxPanes
+
+    return TmuxPanes(Tmux(running.socket), running.session)
+
+
+def types_of(layout: Layout | None) -> list[TaskType]:
+    """Every type with its schema, templates and the roles that do it, by name."""
+    roles: dict[str, list[str]] = {}
+    specs: dict[str, HandlerSpec] = {}
+    present = {canonical_role(entry.role) for entry in layout.agents} if layout else set(ROLE_TYPES)
+    for role, names in ROLE_TYPES.items():
+        if role in present:
+            for name in names:
+                roles.setdefault(name, []).append(role)
+    for entry in layout.agents if layout else []:
+        for name, spec in entry.handlers.items():
+            roles.setdefault(name, [])
+            if entry.role not in roles[name]:
+                roles[name].append(entry.role)
+            specs[name] = spec
+    approve = layout.policy.approve if layout else []
+    return [_type(name, roles[name], specs.get(name), approve) for name in sorted(roles)]
+
+
+def _type(name: str, roles: list[str], spec: HandlerSpec | None, approve: list[str]) -> TaskType:
+    schema = registry.schema(name, spec)
+    return TaskType(
+        name=name,
+        summary=registry.about(name, spec),
+        schema=schema,
+        templates=dict(spec.templates) if spec else {},
+        timeout=spec.timeout if spec else None,
+        roles=roles,
+        approve=any(type_matches(pattern, name) for pattern in approve),
+    )

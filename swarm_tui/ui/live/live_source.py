@@ -1,0 +1,118 @@
+"""The real source: the bus through an Operator, the panes through tmux, logs from this host or the supervisor."""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from swarm_tui.bus.port import Link
+from swarm_tui.client.operator import Operator
+from swarm_tui.client.publication import Publication
+from swarm_tui.config.paths import StateDir
+from swarm_tui.protocol.bodies import Body, Reply, Task
+from swarm_tui.protocol.topics import Kind
+from swarm_tui.tmux.attach import attach_far
+from swarm_tui.ui.model.source import MOST, Facts, Item, Panes
+
+
+class NoPanes:
+    """There is no tmux of this swarm here; with `only`, nor anywhere else."""
+
+    def __init__(self, reason: str = "this swarm was not brought up on this host", *, only: bool = False) -> None:
+        self._reason = reason
+        self._only = only
+
+    def watch(self, panes: frozenset[str]) -> None:
+        """Nothing to capture."""
+
+    def changed(self) -> Mapping[str, list[str]]:
+        """Nothing changes."""
+        return {}
+
+    def history(self, pane_id: str, lines: int) -> list[str]:
+        """Nothing to show."""
+        return []
+
+    def attach(self, pane_id: str) -> int:
+        """Nowhere to attach."""
+        return 1
+
+    def attach_far(self, address: str, swarm: str, agent_id: str) -> str | None:
+        """Another host can be reached from anywhere."""
+        return self._reason if self._only else attach_far(address, swarm, agent_id)
+
+    def why_not(self) -> str | None:
+        return self._reason
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+class LiveSource:
+    """Messages are put in a queue on the bus's thread and taken by the screen ten times a second."""
+
+    def __init__(self, operator: Operator, facts: Facts, panes: Panes, state: StateDir | None) -> None:
+        self.operator = operator
+        self.facts = facts
+        self.panes = panes
+        self._state = state
+        self._items: deque[Item] = deque()
+        self._started = threading.Event()
+
+    def start(self) -> None:
+        self.operator.on_event(self._items.append)
+        self.operator.on_link(self._link)
+        self.operator.start()
+
+    def _link(self, link: Link) -> None:
+        self._items.append(link)
+
+    def close(self) -> None:
+        self.operator.close(0.5)
+        close = getattr(self.panes, "close", None)
+        if close is not None:
+            close()
+
+    def take(self) -> list[Item]:
+        items = self._items
+        return [items.popleft() for _ in range(min(len(items), MOST))]
+
+    def waiting(self) -> bool:
+        return bool(self._items)
+
+    def act(self, kind: Kind, body: Body, key: str = "") -> None:
+        self.operator.act(kind, body, key)
+
+    def clear(self, kind: Kind, key: str = "") -> None:
+        self.operator.clear(kind, key)
+
+    def submit(self, task: Task, on_change: Callable[[], None]) -> Publication:
+        publication = self.operator.submit(task)
+        publication.on_change(lambda _: on_change())
+        return publication
+
+    def query(self, query: str, args: dict[str, Any]) -> Reply | None:
+        return self.operator.query(query, args)
+
+    def log(self, agent_id: str, lines: int) -> list[str] | None:
+        """From the file where it is here, else from the supervisor that has it."""
+        path = self._state.log(agent_id) if self._state is not None else None
+        if path is not None and path.is_file():
+            return tail(end_of(path), lines)
+        reply = self.query("logs", {"agent_id": agent_id, "lines": min(lines, 500)})
+        if reply is None or reply.error:
+            return None
+        return [row.get("line", "") if isinstance(row, dict) else str(row) for row in reply.rows]
+
+
+def end_of(path: Path, most: int = 512 * 1024) -> bytes:
+    """The last bytes of a file; no more of it is read."""
+    with path.open("rb") as file:
+        file.seek(max(0, file.seek(0, 2) - most))
+        return file.read()
+
+
+def tail(raw: bytes, lines: int) -> list[str]:
+    """The last lines of a log."""
+    return raw.decode("utf-8", "replace").splitlines()[-lines:]

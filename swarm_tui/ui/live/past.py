@@ -1,0 +1,157 @@
+"""The past: asked for when the link comes up, and merged into what is known."""
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from swarm_tui.bus.port import BusError
+from swarm_tui.domain.views import AgentView
+from swarm_tui.protocol import codec
+from swarm_tui.protocol.bodies import Heartbeat, Reply
+from swarm_tui.protocol.envelope import Event
+from swarm_tui.protocol.rows import TaskRow
+from swarm_tui.ui.model.source import Source
+from swarm_tui.ui.model.stream import Message
+
+if TYPE_CHECKING:
+    from swarm_tui.ui.app import SwarmApp
+
+TASKS = 2_000
+HOUR = 3600.0
+NEWEST = 500
+"""Messages of all kinds: most are heartbeats, which fill the strips of beats."""
+NEWS = 1_000
+"""Messages of each topic below from before those."""
+TOPICS = (
+    "tasks/#", "alerts", "halt", "broadcast", "dispatcher", "agents/+/status", "agents/register", "agents/shutdown",
+    "hosts/+/control", "roles/#", "deployment/#", "code/#",
+)  # fmt: skip
+OVERLAP = 15.0
+"""Seconds before we knew that the link was lost in which messages may have been lost already."""
+TRIES = 4
+"""Questions after a lost broker: who would answer has to find it again too."""
+
+
+def ask_past(app: "SwarmApp") -> None:
+    """Ask the dispatcher for its tasks and monitoring for the last messages; nobody need answer.
+
+    The first time for those of an hour, then for those of the time in which the broker was lost.
+    """
+    model = app.model
+    if not model.fleet.broker_up:
+        return
+    source, now, tries = app.source, app.clock(), TRIES if model.again else 1
+    model.waits["tasks"] = "the dispatcher's list of tasks"
+    app.in_thread(lambda: answer(source, "tasks", {"limit": TASKS}, tries), lambda reply: _tasks(app, reply))
+    if not model.past_loaded:
+        model.waits["history"] = "monitoring's last hour"
+        since = now - HOUR
+    elif model.away:
+        model.waits["history"] = "what monitoring heard meanwhile"
+        since = model.away[-1][0] - OVERLAP
+    else:
+        return
+    app.in_thread(
+        lambda: messages_since(source, model.swarm, since, now, tries), lambda found: _messages(app, found, now)
+    )
+
+
+def messages_since(source: Source, swarm: str, since: float, until: float, tries: int = 1) -> list[Message]:
+    """The newest messages of all kinds, and of what is news also the older ones: heartbeats would crowd them out."""
+    reply = answer(source, "history", {"since": since, "limit": NEWEST}, tries)
+    found = history(swarm, reply, until)
+    if reply is None or len(reply.rows) < NEWEST or not found:
+        return found
+    before = found[0].received
+    for name in TOPICS:
+        asked = {"since": since, "until": before, "topic": f"{swarm}/{name}", "limit": NEWS}
+        found += history(swarm, answer(source, "history", asked), before)
+    return found
+
+
+def answer(source: Source, query: str, args: dict[str, Any], tries: int = 1) -> Reply | None:
+    """What was answered; None when nobody did after so many tries, or the question could not be put."""
+    for _ in range(tries):
+        try:
+            if (reply := source.query(query, args)) is not None:
+                return reply
+        except (BusError, OSError):
+            return None
+    return None
+
+
+def _came(app: "SwarmApp", name: str) -> None:
+    app.model.waits.pop(name, None)
+    if not app.model.waits:
+        app.main.all_changed()
+
+
+def _tasks(app: "SwarmApp", reply: Reply | None) -> None:
+    _came(app, "tasks")
+    rows = task_rows(reply)
+    if rows:
+        app.model.load(rows, app.clock())
+        app.main.all_changed()
+
+
+def task_rows(reply: Reply | None) -> list[TaskRow]:
+    """The rows of an answer; one that is none is left out."""
+    rows: list[TaskRow] = []
+    for row in reply.rows if reply else []:
+        try:
+            rows.append(msgspec.convert(row, TaskRow, strict=False))
+        except msgspec.ValidationError:
+            continue
+    return rows
+
+
+def _messages(app: "SwarmApp", found: list[Message], before: float) -> None:
+    _came(app, "history")
+    if found:
+        _pulses(app, found)
+        app.model.past_loaded = True
+        app.main.stream.narrow(lambda: app.model.stream.load(found))
+        app.main.all_changed()
+
+
+def _pulses(app: "SwarmApp", messages: list[Message]) -> None:
+    """Give agents the heartbeats that came before the screen opened."""
+    for message in sorted(messages, key=lambda message: message.received, reverse=True):
+        body = message.body if isinstance(message, Event) else None
+        if not isinstance(body, Heartbeat) or (agent := app.model.agent(body.agent_id)) is None:
+            continue
+        if (agent.started_at or 0.0) > message.received or (agent.beats and agent.beats[0] <= message.received):
+            continue
+        if len(agent.beats) < (agent.beats.maxlen or 0):
+            agent.beats.appendleft(message.received)
+            agent.last_heartbeat = agent.last_heartbeat or message.received
+            _vitals(agent, body)
+
+
+def _vitals(agent: AgentView, body: Heartbeat) -> None:
+    rss = body.memory.get("rss") if isinstance(body.memory, dict) else None
+    if isinstance(rss, int):
+        agent.memory_trail.appendleft(rss)
+        agent.memory_rss = agent.memory_rss or rss
+    if body.cpu is not None:
+        agent.cpu_trail.appendleft(body.cpu)
+        agent.cpu = body.cpu if agent.cpu is None else agent.cpu
+
+
+def history(swarm: str, reply: Reply | None, before: float) -> list[Message]:
+    """The messages of an answer, oldest first, those from before our own listening."""
+    found: list[tuple[float, Message]] = []
+    for row in reply.rows if reply else []:
+        if not isinstance(row, dict):
+            continue
+        at, topic, payload = row.get("at"), row.get("topic"), row.get("payload")
+        if not isinstance(at, (int, float)) or at > before or not isinstance(topic, str):
+            continue
+        message = codec.decode(swarm, topic, _bytes(payload), False, float(at))
+        if message is not None:
+            found.append((float(at), message))
+    return [message for _, message in sorted(found, key=lambda pair: pair[0])]
+
+
+def _bytes(payload: Any) -> bytes:
+    return payload.encode("utf-8", "replace") if isinstance(payload, str) else msgspec.json.encode(payload)

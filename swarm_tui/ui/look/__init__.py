@@ -1,0 +1,1 @@
+"""Theme, glyphs and text: how facts are drawn, without any widget."""

@@ -1,0 +1,1 @@
+"""The facts that the screen shows, without any drawing."""

@@ -1,0 +1,244 @@
+"""What the screen knows: the fleet, the stream and the tallies, fed in batches."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Set
+from math import inf
+
+from msgspec import Struct, field
+
+from swarm_tui.bus.port import Link
+from swarm_tui.domain.fleet import Fleet
+from swarm_tui.domain.fleet.reducer import NOT_YET
+from swarm_tui.domain.problems import NOBODY, Problem, problems, why_it_waits
+from swarm_tui.domain.states import TaskState
+from swarm_tui.domain.views import AgentView, TaskView
+from swarm_tui.protocol.envelope import Event
+from swarm_tui.protocol.rows import TaskRow
+from swarm_tui.ui.model.source import Item
+from swarm_tui.ui.model.stream import Stream
+from swarm_tui.ui.model.troubles import Troubles
+
+#: Tasks that are listed though they ended over an hour ago; the dispatcher knows of more.
+ENDED_KEPT = 500
+#: More than this in one batch, and the stream lists only the end of it.
+LISTED = 1_000
+
+#: Seconds that an agent may need after us to find the broker again.
+BACK_AFTER = 5.0
+
+#: Seconds in which a connection that is not there yet is no trouble.
+PATIENCE = 3.0
+
+
+class Delta(Struct):
+    """What one batch changed."""
+
+    agents: set[str] = field(default_factory=set)
+    tasks: set[str] = field(default_factory=set)
+    header: bool = False
+    stream: bool = False
+
+    def add(self, other: "Delta") -> None:
+        """Take the other's marks too."""
+        self.agents |= other.agents
+        self.tasks |= other.tasks
+        self.header |= other.header
+        self.stream |= other.stream
+
+    def __bool__(self) -> bool:
+        return bool(self.agents or self.tasks or self.header or self.stream)
+
+
+class Model:
+    """The fleet and what the screen adds to it. `clock` gives seconds since the epoch.
+
+    The end of a `recording` is no loss of the broker: time stands still at the last message.
+    """
+
+    def __init__(
+        self, swarm: str, clock: Callable[[], float], stream: Stream | None = None, *, recording: bool = False
+    ) -> None:
+        self.swarm = swarm
+        self._clock = clock
+        self._recording = recording
+        self.ended: float | None = None
+        """When the recording ended, by its own time; None while it goes on, and of a swarm that runs."""
+        self._last = self.began = clock()
+        self.fleet = Fleet(swarm, kept=ENDED_KEPT)
+        self.stream = stream or Stream(swarm)
+        self.marks: dict[str, set[str]] = {"agents": set(), "tasks": set()}
+        self.past_loaded = False
+        self.again = False
+        """Whether the link came back, not up for the first time."""
+        self.link_turns = 0
+        """How often the link came or went."""
+        self.away: deque[tuple[float, float]] = deque(maxlen=32)
+        """When we had no link, with the moment that agents take to come back too; the last one may last still."""
+        self.troubles = Troubles()
+        self.waits: dict[str, str] = {}
+        """What was asked for and has not come: its name, and in words."""
+        self._problems: list[Problem] | None = None
+        self._wrong: dict[str, Set[str]] = {"agents": set(), "tasks": set()}
+        self._barred: dict[str, Problem] = {}
+        """Of each task that waits because all who could do it drain."""
+        self._nobody: dict[str, Problem] = {}
+        """Of each alert, by its name, about tasks that nobody can be given."""
+
+    def clock(self) -> float:
+        """What time it is in the swarm."""
+        return self._clock() if self.ended is None else self.ended
+
+    def feed(self, items: Iterable[Item], now: float) -> Delta:
+        """Apply a batch in order."""
+        batch = list(items)
+        delta = Delta()
+        self._problems = None
+        skip = max(0, len(batch) - LISTED)
+        for number, item in enumerate(batch):
+            if isinstance(item, Link):
+                if self._recording and not item.up:
+                    self.ended = now = self._last
+                self.again = self.fleet.was_linked
+                self._turn(item.up, now)
+                self.fleet.link(item.up, item.reason, now)
+                delta.header = True
+                continue
+            self._last = item.received
+            changes = self.fleet.apply(item, now)
+            delta.agents |= changes.agents
+            delta.tasks |= changes.tasks
+            delta.header |= changes.header
+            if number < skip:
+                self.stream.skipped += 1
+                delta.stream = True
+            elif self.stream.add(item):
+                delta.stream = True
+        return delta
+
+    def _turn(self, up: bool, now: float) -> None:
+        """Our link comes or goes."""
+        if up == self.fleet.broker_up:
+            return
+        self.link_turns += 1
+        if not up:
+            self.away.append((now, inf))
+        elif self.away:
+            self.away[-1] = (self.away[-1][0], now + BACK_AFTER)
+
+    def tick(self, now: float) -> Delta:
+        """Let time pass: once a second."""
+        if self.ended is not None:
+            return Delta()
+        self._problems = None
+        changes = self.fleet.tick(now)
+        return Delta(agents=set(changes.agents), tasks=set(changes.tasks), header=changes.header)
+
+    def load(self, rows: list[TaskRow], now: float) -> Delta:
+        """Merge tasks of the past."""
+        self._problems = None
+        changes = self.fleet.load(rows, now)
+        return Delta(agents=set(changes.agents), tasks=set(changes.tasks), header=changes.header)
+
+    def problems(self) -> list[Problem]:
+        """What is wrong, the worst first; counted anew when something changed."""
+        if self._problems is None:
+            now = self.clock()
+            self._problems = [self._ending(problem) for problem in problems(self.fleet, now)]
+            self.troubles.hear(self._problems, now)
+            ids = {problem.id for problem in self._problems}
+            about = ids.union(*(problem.others for problem in self._problems))
+            self._wrong = {"agents": about & self.fleet.agents.keys(), "tasks": ids & self.fleet.tasks.keys()}
+            self._barred = {problem.id: problem for problem in self._problems if problem.kind == "barred"}
+            self._nobody = {p.kind: p for p in self._problems if p.subject == "alert" and p.kind.startswith(NOBODY)}
+        return self._problems
+
+    def _ending(self, problem: Problem) -> Problem:
+        """The problem; where it is that nothing comes of a recording that ended, that."""
+        if self.ended is None or problem.subject != "broker":
+            return problem
+        what, todo = "THE RECORDING ENDED: all is as it was then", "leave, or `swarm-tui replay` plays it again"
+        return Problem(severity="info", subject="broker", id="", what=what, todo=todo, kind="ended")
+
+    @property
+    def connecting(self) -> bool:
+        """Whether nothing was heard yet of the first connection, good or bad."""
+        return not self.fleet.was_linked and self.fleet.broker_reason == NOT_YET
+
+    def waiting(self) -> str:
+        """What the screen waits for before it shows all there is, in words; empty when for nothing."""
+        return "the broker's answer" if self.connecting else " and ".join(self.waits.values())
+
+    def calling(self) -> list[Problem]:
+        """Those problems that nobody has seen and that are not old news, the worst first."""
+        now = self.clock()
+        if self.connecting and now - self.began < PATIENCE:
+            return []
+        return [problem for problem in self.problems() if self.troubles.calls(problem, now)]
+
+    def loud(self) -> tuple[list[Problem], list[Problem]]:
+        """What calls, parted into what is to be told in full and what is only counted."""
+        now, calling = self.clock(), self.calling()
+        parted: tuple[list[Problem], list[Problem]] = [], []
+        for problem in calling:
+            parted[self.troubles.old(problem, now)].append(problem)
+        return parted
+
+    def wrong(self, noun: str) -> Set[str]:
+        """The ids of the `agents` or `tasks` that are a problem."""
+        self.problems()
+        return self._wrong[noun]
+
+    def bar(self, task: TaskView) -> tuple[str, str]:
+        """Why the task waits for more than its turn, and what to do; empty where it does not. As of the last count."""
+        if task.state not in (TaskState.QUEUED, TaskState.RETRY_WAIT):
+            return "", ""
+        if (problem := self._barred.get(task.task_id)) is not None:
+            return why_it_waits(problem), problem.todo
+        alert = self._nobody.get(NOBODY + ":".join(filter(None, (task.type, task.assigned_to))))
+        return (alert.what, alert.todo) if alert is not None and task.state is TaskState.QUEUED else ("", "")
+
+    def place(self, problem: Problem) -> str | None:
+        """Where the problem shows: `agents`, `tasks`, or None."""
+        return next((noun for noun in ("agents", "tasks") if problem.id in self._wrong[noun]), None)
+
+    @property
+    def received(self) -> int:
+        """All messages so far, refused ones too."""
+        return self.fleet.counts.received
+
+    def counts(self) -> dict[TaskState, int]:
+        """How many tasks are in each state."""
+        return self.fleet.counts_by_state()
+
+    def running(self) -> int:
+        """How many tasks an agent has in hand."""
+        counts = self.counts()
+        return counts[TaskState.RUNNING] + counts[TaskState.ASSIGNED]
+
+    @property
+    def stale(self) -> bool:
+        """Whether facts cannot be trusted to be of now."""
+        return not self.fleet.broker_up and self.ended is None
+
+    def agent(self, agent_id: str | None) -> AgentView | None:
+        """The agent of that id."""
+        return self.fleet.agents.get(agent_id) if agent_id else None
+
+    def task(self, task_id: str | None) -> TaskView | None:
+        """The task of that id."""
+        return self.fleet.tasks.get(task_id) if task_id else None
+
+    def messages(self, *, task_id: str | None = None, agent_id: str | None = None) -> list[Event]:
+        """The messages kept that name the task, or come from the agent, oldest first."""
+        found = []
+        for message in self.stream.all:
+            if not isinstance(message, Event):
+                continue
+            if task_id is not None and message.payload.get("task_id") != task_id:
+                inner = message.payload.get("task")
+                if not (isinstance(inner, dict) and inner.get("task_id") == task_id):
+                    continue
+            if agent_id is not None and message.sender != agent_id and message.key != agent_id:
+                continue
+            found.append(message)
+        return found

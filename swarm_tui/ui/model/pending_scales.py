@@ -1,0 +1,44 @@
+"""How many agents of a role a person has just asked for, as long as that is the best that is known."""
+
+from msgspec import Struct
+
+from swarm_tui.domain.fleet import Fleet
+from swarm_tui.domain.states import AgentState
+
+STAYS = 15.0
+"""Seconds after which a wish that nobody answered counts no more: what runs is what counts then."""
+_GONE = frozenset({AgentState.STOPPED, AgentState.OFFLINE})
+
+
+class PendingScale(Struct, frozen=True):
+    """So many, asked for then."""
+
+    count: int
+    at: float
+
+
+class PendingScales:
+    """Told of each wish; a key pressed twice at once counts on from the first."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+        self._wishes: dict[str, PendingScale] = {}
+
+    def runs(self, role: str) -> int:
+        """How many agents of the role are there, or are kept there."""
+        return sum(1 for agent in self._fleet.agents.values() if agent.role == role and agent.state not in _GONE)
+
+    def now(self, role: str, now: float, by: int) -> int:
+        """The number that one more or one less is counted from.
+
+        The swarm's own wish counts only for one more: it may be older than what a person asked for since, and one less
+        than that could be more than what runs.
+        """
+        known, wish = self._fleet.scale.get(role), self._wishes.get(role)
+        if wish is not None and now - wish.at < STAYS and (known is None or known.since < wish.at):
+            return wish.count
+        return max(self.runs(role), known.desired if known is not None and by > 0 else 0)
+
+    def set(self, role: str, count: int, now: float) -> None:
+        """A person asked for so many."""
+        self._wishes[role] = PendingScale(count, now)

@@ -1,0 +1,83 @@
+"""Restarts as a person is told of them: those asked for, until each is back, and those after a death."""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from msgspec import Struct
+
+from swarm_tui.domain.problems import ended_badly
+from swarm_tui.domain.states import LIVE
+from swarm_tui.domain.views import AgentView
+
+PATIENCE = 45.0
+"""Seconds after which it is said that an agent is not back: one at work may take half of that to end."""
+
+
+class AwaitedRestart(Struct, frozen=True):
+    """The life that is to end, and when that was asked for."""
+
+    incarnation: str | None
+    asked: float
+
+
+class AwaitedRestarts:
+    """Told whom a person restarted, and then of every change and second. `told` gives the key of an act."""
+
+    def __init__(self, told: Callable[[str], str]) -> None:
+        self._told = told
+        self._awaited: dict[str, AwaitedRestart] = {}
+
+    def expect(self, agents: Iterable[AgentView], now: float) -> None:
+        """These were asked to start again."""
+        self._awaited.update({agent.agent_id: AwaitedRestart(agent.incarnation, now) for agent in agents})
+
+    def awaits(self, agent_id: str) -> bool:
+        """Whether its end is what a person asked for."""
+        return agent_id in self._awaited
+
+    def hear(self, agents: Mapping[str, AgentView], now: float) -> tuple[str, bool] | None:
+        """A sentence about those that are back, or overdue (True); None when there is nothing to say."""
+        back = [name for name, was in self._awaited.items() if _is_back(agents.get(name), was)]
+        late = [name for name, was in self._awaited.items() if name not in back and now - was.asked > PATIENCE]
+        took = max((now - self._awaited[name].asked for name in back), default=0.0)
+        for name in (*back, *late):
+            del self._awaited[name]
+        if late:
+            return f"{_names(late)} not back after {PATIENCE:.0f} s: {self._told('logs')} shows the log", True
+        return (f"{_names(back)} back with a new process, {took:.1f} s after it was asked for", False) if back else None
+
+
+def _is_back(agent: AgentView | None, was: AwaitedRestart) -> bool:
+    return agent is not None and agent.state in LIVE and agent.incarnation not in (None, was.incarnation)
+
+
+def _names(names: list[str]) -> str:
+    return f"{names[0]} is" if len(names) == 1 else f"{len(names)} agents are"
+
+
+class UnwantedExits:
+    """Told which agents changed; says who was started again after an end that nobody wanted.
+
+    `told` gives the key of an act.
+    """
+
+    def __init__(self, told: Callable[[str], str]) -> None:
+        self._told = told
+        self._restarts: dict[str, int] = {}
+
+    def hear(
+        self, touched: Iterable[str], agents: Mapping[str, AgentView], wanted: Callable[[str], bool]
+    ) -> str | None:
+        """A sentence about those who died since the last call, or None. `wanted`: a person asked for its end."""
+        died = []
+        for agent_id in sorted(touched):
+            agent = agents.get(agent_id)
+            if agent is None or agent.pid is None:
+                continue
+            before = self._restarts.get(agent_id)
+            self._restarts[agent_id] = agent.restarts
+            if before is not None and agent.restarts > before and not wanted(agent_id) and (how := ended_badly(agent)):
+                died.append(f"{agent_id} {how}")
+        if not died:
+            return None
+        more = f", and {len(died) - 2} more" if len(died) > 2 else ""
+        return f"{', '.join(died[:2])}{more}: started again; {self._told('logs')} shows the log"

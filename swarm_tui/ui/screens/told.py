@@ -1,0 +1,70 @@
+"""Pages of what the screen has told and of the messages that were refused, the newest first."""
+
+from rich.segment import Segment
+
+from swarm_tui.protocol.envelope import Rejected
+from swarm_tui.ui.look.text import Parts, clock, fit, flat
+from swarm_tui.ui.model.model import Delta
+from swarm_tui.ui.screens.page import PageScreen
+from swarm_tui.ui.widgets.page import Line
+
+
+class NoticesScreen(PageScreen):
+    """The notices, with their times."""
+
+    SCOPE = "message"
+    PAGE = "notices"
+    ASIDE = True
+
+    def title_parts(self, width: int) -> Parts:
+        return self.titled("NOTICES", str(len(self.swarm_app.notices.all)), [])
+
+    def lay(self, width: int) -> list[Line]:
+        look = self.swarm_app.look
+        lines: list[Line] = [
+            (
+                [
+                    Segment(f"  {clock(n.at)}  ", look["quiet"]),
+                    Segment(fit(n.text, width - 14), look["bad" if n.bad else "plain"]),
+                ],
+                None,
+            )
+            for n in reversed(self.swarm_app.notices.all)
+        ]
+        return lines or [([Segment("  Nothing was told yet", look["quiet"])], None)]
+
+
+class RefusalsScreen(PageScreen):
+    """The last ones that are kept; enter opens one."""
+
+    SCOPE = "problems"
+    PAGE = "refused"
+    ASIDE = True
+
+    def title_parts(self, width: int) -> Parts:
+        fleet = self.model.fleet
+        kept = f"the last {len(fleet.refusals)} are kept" if fleet.counts.refused > len(fleet.refusals) else ""
+        return self.titled("REFUSED", f"{fleet.counts.refused:,}", [Segment(kept, self.swarm_app.look["quiet"])])
+
+    def lay(self, width: int) -> list[Line]:
+        look = self.swarm_app.look
+        lines: list[Line] = []
+        for refused in reversed(self.model.fleet.refusals):
+            topic = flat(refused.topic.removeprefix(self.model.swarm + "/"))
+            parts = [
+                Segment(f"  {clock(refused.received, ms=True)} ", look["quiet"]),
+                Segment(fit(topic, 28) + " ", look["topic"]),
+            ]
+            used = sum(part.cell_length for part in parts)
+            reason = fit(flat(refused.reason), max(0, width - used))
+            lines.append(([*parts, Segment(reason, look["bad"])], refused))
+        return lines or [([Segment("  No message was refused", look["quiet"])], None)]
+
+    def take(self, delta: Delta, now: float) -> None:
+        if delta.stream and len(self.model.fleet.refusals) != len(self.page.laid):
+            self.renew()
+
+    def open(self) -> None:
+        subject = self.page.subject()
+        if isinstance(subject, Rejected):
+            self.swarm_app.open_message(subject)

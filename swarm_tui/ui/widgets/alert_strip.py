@@ -1,0 +1,22 @@
+"""What goes wrong with the swarm as a whole, on each page: whoever reads one must not take it for what is so now."""
+
+from swarm_tui.domain.problems import Problem
+from swarm_tui.ui.model.troubles import STANDING
+from swarm_tui.ui.widgets.header import TroubleStrip
+
+
+class AlertStrip(TroubleStrip):
+    """The trouble strip of a page: there only while the broker, the dispatcher or the swarm is in trouble."""
+
+    @property
+    def found(self) -> list[Problem]:
+        return [problem for problem in self._model.calling() if problem.subject in STANDING]
+
+    def on_mount(self) -> None:
+        self.show()
+
+    def more(self, found: list[Problem], left: int) -> str:
+        """Where people type, its key is a letter of theirs."""
+        if self.screen.scope == "form":  # type: ignore[attr-defined]
+            return f" +{left} more" if left else ""
+        return super().more(found, left)
