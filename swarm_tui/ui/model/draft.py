@@ -268,7 +268,7 @@ def draft_from(kept: dict[str, object]) -> Draft:
 def field_help(each: Field) -> str:
     """What to write there: the kind where it is not plain text, and what is taken when nothing is written."""
     kind = _KINDS.get(each.kind, each.kind)
-    what = " or ".join(map(str, each.choices)) if each.choices else kind
+    what = (" or " if len(each.choices) <= 4 else ", ").join(map(str, each.choices)) if each.choices else kind
     default = f"empty: {shown(each.default)}" if each.default not in (None, "", [], {}) else ""
     more = "; ".join(part for part in (what, default) if part)
     if not each.help:

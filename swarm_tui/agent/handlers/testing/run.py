@@ -19,7 +19,7 @@ class Payload(Struct, kw_only=True):
 
     path: Annotated[str, Meta(max_length=4096, description="folder, file or file::test, inside the workdir")] = "."
     args: Annotated[list[str], Meta(max_length=64, description="options of pytest, such as -k or --maxfail")] = []
-    runner: Annotated[Runner, Meta(description="the tool, where not what the project's files say")] = "auto"
+    runner: Annotated[Runner, Meta(description="the tool")] = "auto"
 
 
 class Run:
