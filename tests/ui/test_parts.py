@@ -158,7 +158,9 @@ def test_what_was_typed_before_the_screen_is_no_act() -> None:
 def test_a_type_says_what_its_handler_does() -> None:
     types = {each.name: each.summary for each in types_of(None)}
     assert types["testing.run"] == "Runs a project's tests: pytest, npm test, go test, cargo test, tox or nox."
-    assert types["code.review"] == "Gives approved, comments with file and line, and suggestions."
+    assert types["code.review"] == (
+        "Gives approved, comments with file and line, suggestions, and what was skipped or is unchecked."
+    )
     assert registry.about("site.build", HandlerSpec(command=["make", "site"])) == "Runs make, as the layout says."
     assert registry.about("nobody.does-it") == ""
 
