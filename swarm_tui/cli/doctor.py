@@ -54,6 +54,7 @@ def _all(found: Target) -> Iterator[Finding]:
     yield _versions()
     yield _tmux()
     yield from _session(found)
+    yield from _supervisor(found)
     yield from _broker(found)
     yield from _clock(found)
     yield from _config()
@@ -105,6 +106,21 @@ def _session(found: Target) -> Iterator[Finding]:
         yield warn("session", f"{running.session} is gone from tmux: `swarm-tui up` starts it again")
     else:
         yield ok("session", f"{running.session} has {sum(windows.values())} agents' panes")
+
+
+def _supervisor(found: Target) -> Iterator[Finding]:
+    """Yield whether the supervisor of a swarm that runs here does its work."""
+    if found.running is None:
+        return
+    from swarm_tui.supervisor.host_access import find_supervisor, supervisor_trouble
+
+    trouble, living = supervisor_trouble(found.state), find_supervisor(found.state)
+    if trouble:
+        yield bad("supervisor", trouble)
+    elif living is None:
+        yield bad("supervisor", f"none lives: `swarm-tui up` lets one go on with what runs of {found.swarm}")
+    else:
+        yield ok("supervisor", f"pid {living[0]} goes round")
 
 
 def _broker(found: Target) -> Iterator[Finding]:

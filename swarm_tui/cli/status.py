@@ -15,6 +15,7 @@ from swarm_tui.cli.common import (
     broker_option,
     host_name,
     json_option,
+    note,
     print_json,
     style,
     swarm_option,
@@ -67,7 +68,18 @@ def command(name: str | None, swarm: str | None, broker: str | None, as_json: bo
         print_json(facts)
     else:
         _print(facts)
+    _say_trouble(found)
     return 0
+
+
+def _say_trouble(found: Target) -> None:
+    """Say on stderr what keeps the supervisor of this host from its work."""
+    if found.running is None:
+        return
+    from swarm_tui.supervisor.host_access import supervisor_trouble
+
+    if trouble := supervisor_trouble(found.state):
+        note(trouble)
 
 
 def gather(found: Target) -> dict[str, Any]:

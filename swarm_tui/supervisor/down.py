@@ -12,7 +12,7 @@ from swarm_tui.config.running import forget_running, is_running
 from swarm_tui.supervisor import locks, state_file
 from swarm_tui.supervisor.broker_pane import BROKER, SUPERVISOR
 from swarm_tui.supervisor.down_alone import ALONE_WAIT, SupervisorWatch, end_alone
-from swarm_tui.supervisor.host_access import Say, UpError, find_supervisor, server, signal_supervisor
+from swarm_tui.supervisor.host_access import Say, UpError, beat_path, find_supervisor, server, signal_supervisor
 from swarm_tui.supervisor.leftovers import plan_of_leftovers
 from swarm_tui.supervisor.plan import (
     DownRequest,
@@ -72,7 +72,13 @@ def bring_down(swarm: str, *, now: bool, purge: bool, say: Say, waits: Callable[
 
 def _forget(swarm: str, state: StateDir, *, purge: bool) -> None:
     forget_running(swarm)
-    for path in (down_path(state), plan_path(state), state_file.store_path(state), state.environment()):
+    for path in (
+        beat_path(state),
+        down_path(state),
+        plan_path(state),
+        state_file.store_path(state),
+        state.environment(),
+    ):
         remove(path)
     if purge:
         rmtree(state.root, ignore_errors=True)

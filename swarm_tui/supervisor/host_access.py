@@ -58,7 +58,7 @@ def beat(state: StateDir) -> None:
 
     To set a time works on a full disk too.
     """
-    path, now = _beat_path(state), time.monotonic()
+    path, now = beat_path(state), time.monotonic()
     with suppress(OSError):
         try:
             os.utime(path, (now, now))
@@ -70,12 +70,13 @@ def beat(state: StateDir) -> None:
 def beat_age(state: StateDir) -> float | None:
     """Return the seconds since the supervisor last went round; None when nothing tells."""
     try:
-        return max(0.0, time.monotonic() - _beat_path(state).stat().st_mtime)
+        return max(0.0, time.monotonic() - beat_path(state).stat().st_mtime)
     except OSError:
         return None
 
 
-def _beat_path(state: StateDir) -> Path:
+def beat_path(state: StateDir) -> Path:
+    """Return the file whose time says when the supervisor last went round."""
     return state.root / "supervisor.beat"
 
 

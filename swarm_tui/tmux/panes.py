@@ -119,7 +119,7 @@ def panes_by_libtmux(socket: str) -> dict[str, dict[str, int]]:
     import libtmux  # Only `doctor` pays for it.
 
     return {
-        session.session_name or "": {
+        "".join(session.cmd("show-options", "-q", "-v", HOME).stdout) or session.session_name or "": {
             window.window_name or "": sum(1 for pane in window.panes if _tag(pane)) for window in session.windows
         }
         for session in libtmux.Server(socket_name=socket).sessions

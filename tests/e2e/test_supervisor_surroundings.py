@@ -13,7 +13,7 @@ from swarm_tui.broker.mosquitto import EmbeddedBroker
 from swarm_tui.config.paths import broker_dir
 from swarm_tui.supervisor import processes
 from swarm_tui.supervisor.broker_pane import listens
-from swarm_tui.supervisor.host_access import find_supervisor, supervisor_trouble
+from swarm_tui.supervisor.host_access import find_supervisor
 from tests.conftest import RealBroker, pick_port
 from tests.e2e.supervisor_ground import Swarm, light, own
 from tests.wait import until
@@ -92,7 +92,9 @@ def test_down_now_ends_a_swarm_whose_supervisor_stands_still(make: Make, free_po
     pid = swarm.supervisor()
     swarm.kill(pid, signal.SIGSTOP)
     until(lambda: processes.is_stopped(pid))
-    assert f"kill -CONT {pid}" in supervisor_trouble(swarm.state)
+    for command in ("status", "doctor"):
+        done = swarm.run(command, "--swarm", swarm.name)
+        assert f"kill -CONT {pid}" in done.stdout + done.stderr, command
     began = time.monotonic()
     assert "it is told to go on" in swarm.down("--now")
     assert time.monotonic() - began < 15

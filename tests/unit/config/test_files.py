@@ -1,5 +1,7 @@
 """The small files: what runs, an agent's spec, the seed's file, one person's settings."""
 
+import errno
+import os
 import stat
 from pathlib import Path
 
@@ -8,11 +10,11 @@ import pytest
 from swarm_tui.config.errors import ConfigError
 from swarm_tui.config.files import write_private
 from swarm_tui.config.model import Broker, RunSpec
-from swarm_tui.config.paths import state_dir
+from swarm_tui.config.paths import state_dir, why_not
 from swarm_tui.config.running import Running, forget_running, list_running, load_running, running_names, save_running
 from swarm_tui.config.seed import load_seed, seed_path
 from swarm_tui.config.spec import read_spec, write_spec
-from swarm_tui.config.urls import check_url, is_loopback, shown_url
+from swarm_tui.config.urls import check_url, is_loopback, same_broker, shown_url
 from swarm_tui.config.user import load_user_config, user_config_path
 
 SEED = """\
@@ -190,3 +192,31 @@ def test_loopback(url: str, here: bool) -> None:
 def test_no_more_of_a_file_is_read_than_a_configuration_has() -> None:
     with pytest.raises(ConfigError, match="more than 1,048,576 bytes"):
         load_seed(Path("/dev/zero"))
+
+
+def test_a_full_disk_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*words: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left") as raised:
+        write_private(tmp_path / "plan.json", b"{}")
+    assert why_not(raised.value) == f"{tmp_path}/plan.json: No space left on device: make room on that disk"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("mqtt://localhost:1883", "mqtt://127.0.0.1", True),
+        ("mqtt://[::1]:1883", "tcp://localhost", True),
+        ("mqtt://ada:x@Broker.example.", "broker.example:1883", True),
+        ("mqtts://broker.example", "mqtt://broker.example", False),
+        ("mqtt://localhost:1883", "mqtt://localhost:1884", False),
+        ("ws://h/mqtt", "ws://h/other", False),
+        ("unix:///a", "unix:/a", True),
+        ("nonsense://x", "nonsense://y", False),
+    ],
+)
+def test_a_broker_is_the_same_however_it_is_spelt(one: str, other: str, same: bool) -> None:
+    assert same_broker(one, other) is same_broker(other, one) is same
