@@ -1,4 +1,4 @@
-"""Keep a host's agents as plan and wishes have them: start who joins, retire who leaves, restart who changed."""
+"""Keep a host's agents as plan and scaling have them: start who joins, retire who leaves, restart who changed."""
 
 from collections.abc import Callable
 from contextlib import suppress

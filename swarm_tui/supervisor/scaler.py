@@ -1,4 +1,4 @@
-"""Scale roles: move the number of agents that each has towards what the dispatcher or a person wishes."""
+"""Scale roles: move the number of agents that each has towards what the dispatcher or a person wants."""
 
 import time
 from collections.abc import Callable
@@ -79,7 +79,7 @@ class Scaler:
         self.step(role)
 
     def tick(self) -> None:
-        """Go on towards the wishes."""
+        """Go on towards the numbers that are desired."""
         for role in self.limits:
             self.step(role)
 

@@ -14,7 +14,7 @@ from swarm_tui.protocol.bodies import PaneStatus
 
 
 class SavedUnit(Struct, kw_only=True):
-    """Keeps one agent's counters and wishes. Times in `history` are seconds of the boot's monotonic clock."""
+    """Keeps what is counted of one agent. Times in `history` are seconds of the boot's monotonic clock."""
 
     history: History = History()
     pid: int | None = None

@@ -22,7 +22,7 @@ from tests.bench.bars import bar
 from tests.bench.bench_supervisor import private_folder
 from tests.conftest import RealBroker, pick_port
 from tests.e2e.agent_ground import Ear
-from tests.e2e.supervisor_ground import LIGHT, Swarm
+from tests.e2e.supervised_swarm import LIGHT, Swarm
 from tests.wait import until
 
 GONE = (AgentState.LOST, AgentState.OFFLINE)

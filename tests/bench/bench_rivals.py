@@ -25,7 +25,7 @@ import yaml
 
 from tests.bench.bars import bar
 from tests.conftest import RealBroker
-from tests.e2e.supervisor_ground import Swarm
+from tests.e2e.supervised_swarm import Swarm
 from tests.wait import until
 
 NAMES = [f"rival-{uuid.uuid4().hex[:8]}" for _ in range(9)]

@@ -16,7 +16,7 @@ from swarm_tui.domain.liveness import BEAT
 from tests.bench.bars import bar
 from tests.bench.bench_supervisor import idle_cpu, private_folder, restart
 from tests.conftest import RealBroker, pick_port
-from tests.e2e.supervisor_ground import Swarm, light
+from tests.e2e.supervised_swarm import Swarm, light
 
 MANY, FEW, RESTARTS = 60, 9, 5
 

@@ -21,7 +21,7 @@ from swarm_tui.broker.mosquitto import EmbeddedBroker
 from swarm_tui.supervisor import processes
 from tests.bench.bars import bar
 from tests.conftest import pick_port
-from tests.e2e.supervisor_ground import Swarm
+from tests.e2e.supervised_swarm import Swarm
 from tests.wait import until
 
 PAIRS = 5

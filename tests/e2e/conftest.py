@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.supervisor_ground import Swarm
+from tests.e2e.supervised_swarm import Swarm
 
 
 @pytest.fixture

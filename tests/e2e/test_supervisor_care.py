@@ -18,7 +18,7 @@ from swarm_tui.supervisor.plan import plan_path
 from swarm_tui.supervisor.state_file import store_path
 from swarm_tui.tmux.commands import agent_tags, tags
 from tests.conftest import RealBroker
-from tests.e2e.supervisor_ground import LIGHT, Swarm, light, own, retained, sleeper
+from tests.e2e.supervised_swarm import LIGHT, Swarm, light, own, retained, sleeper
 from tests.wait import until
 
 Make = Callable[..., Swarm]

@@ -13,7 +13,7 @@ from swarm_tui.supervisor.broker_pane import listens
 from swarm_tui.supervisor.plan import DownRequest, request_down
 from swarm_tui.tmux.panes import panes_by_libtmux
 from tests.conftest import RealBroker
-from tests.e2e.supervisor_ground import Swarm, light, own, retained, sleeper
+from tests.e2e.supervised_swarm import Swarm, light, own, retained, sleeper
 from tests.wait import until
 
 Make = Callable[..., Swarm]

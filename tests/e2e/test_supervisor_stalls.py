@@ -13,7 +13,7 @@ import pytest
 
 from swarm_tui.supervisor import processes
 from tests.conftest import RealBroker
-from tests.e2e.supervisor_ground import Swarm, light
+from tests.e2e.supervised_swarm import Swarm, light
 from tests.wait import until
 
 #: Seconds of the long sleep.

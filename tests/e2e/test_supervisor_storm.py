@@ -21,7 +21,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 from swarm_tui.supervisor import processes
 from swarm_tui.tmux.errors import TmuxError
 from tests.conftest import RealBroker, pick_port
-from tests.e2e.supervisor_ground import Swarm, sleeper
+from tests.e2e.supervised_swarm import Swarm, sleeper
 from tests.wait import until
 
 NAMES = ["a", "b", "c"]

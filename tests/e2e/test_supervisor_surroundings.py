@@ -15,7 +15,7 @@ from swarm_tui.supervisor import processes
 from swarm_tui.supervisor.broker_pane import listens
 from swarm_tui.supervisor.host_access import find_supervisor
 from tests.conftest import RealBroker, pick_port
-from tests.e2e.supervisor_ground import Swarm, light, own
+from tests.e2e.supervised_swarm import Swarm, light, own
 from tests.wait import until
 
 Make = Callable[..., Swarm]

@@ -16,7 +16,7 @@ from swarm_tui.config.paths import broker_dir
 from swarm_tui.domain.dispatch import Job
 from swarm_tui.domain.states import TaskState
 from tests.conftest import pick_port
-from tests.e2e.supervisor_ground import Swarm, own
+from tests.e2e.supervised_swarm import Swarm, own
 from tests.faults.producer import Producer, pause
 from tests.wait import until
 

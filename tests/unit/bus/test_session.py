@@ -2,7 +2,7 @@
 
 from swarm_tui.bus.session import clear_retained, retained
 from tests.conftest import RealBroker
-from tests.e2e.supervisor_ground import retained as topics_of
+from tests.e2e.supervised_swarm import retained as topics_of
 
 
 def test_what_is_retained_is_emptied_but_for_what_is_kept(real_broker: RealBroker) -> None:

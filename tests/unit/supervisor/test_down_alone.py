@@ -21,7 +21,7 @@ from swarm_tui.tmux.server import Tmux
 from tests.wait import until
 
 
-class Ground:
+class StuckSwarm:
     def __init__(self, folder: Path) -> None:
         self.state = StateDir(folder).create()
         layout = Layout(swarm="s", broker=Broker(url="mqtt://127.0.0.1:1"), agents=[])
@@ -47,55 +47,55 @@ class Ground:
 
 
 @pytest.fixture
-def ground(tmp_path: Path) -> Iterator[Ground]:
-    ground = Ground(tmp_path)
-    yield ground
-    ground.process.kill()
-    ground.process.wait()
+def stuck(tmp_path: Path) -> Iterator[StuckSwarm]:
+    stuck = StuckSwarm(tmp_path)
+    yield stuck
+    stuck.process.kill()
+    stuck.process.wait()
 
 
-def test_one_that_stands_still_goes_on(ground: Ground) -> None:
-    beat(ground.state)
-    ground.process.send_signal(signal.SIGSTOP)
-    until(lambda: processes.is_stopped(ground.process.pid))
-    ground.watch(now=False).go_on()
-    until(lambda: not processes.is_stopped(ground.process.pid))
-    assert "stood still; it is told to go on" in ground.said[0]
+def test_one_that_stands_still_goes_on(stuck: StuckSwarm) -> None:
+    beat(stuck.state)
+    stuck.process.send_signal(signal.SIGSTOP)
+    until(lambda: processes.is_stopped(stuck.process.pid))
+    stuck.watch(now=False).go_on()
+    until(lambda: not processes.is_stopped(stuck.process.pid))
+    assert "stood still; it is told to go on" in stuck.said[0]
 
 
-def test_one_that_is_stuck_is_said_and_with_now_killed(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_that_is_stuck_is_said_and_with_now_killed(stuck: StuckSwarm, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(down_alone, "ALONE_AFTER_NOW", 0.2)
-    ground.beat_long_ago()
+    stuck.beat_long_ago()
     with pytest.raises(UpError, match="is stuck"):
-        ground.watch(now=False).go_on()
-    watch = ground.watch(now=True)
+        stuck.watch(now=False).go_on()
+    watch = stuck.watch(now=True)
     watch.go_on()
     assert not watch.gave_up()
-    until(lambda: watch.gave_up() or ground.dead(), what="its end")
-    assert until(ground.dead)
-    assert any("is killed" in line for line in ground.said)
+    until(lambda: watch.gave_up() or stuck.dead(), what="its end")
+    assert until(stuck.dead)
+    assert any("is killed" in line for line in stuck.said)
     until(watch.gave_up, what="that nobody comes back")
 
 
-def test_one_that_goes_round_is_let_do_its_work(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_that_goes_round_is_let_do_its_work(stuck: StuckSwarm, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(down_alone, "ALONE_AFTER_NOW", 0.2)
-    watch = ground.watch(now=True)
+    watch = stuck.watch(now=True)
     end = time.monotonic() + 0.6
     while time.monotonic() < end:
-        beat(ground.state)
+        beat(stuck.state)
         assert not watch.gave_up()
         time.sleep(0.02)
-    assert not ground.dead()
+    assert not stuck.dead()
 
 
-def test_now_may_be_said_later(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_now_may_be_said_later(stuck: StuckSwarm, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("ALONE_AFTER_NOW", 0.2), ("LOOK_EVERY", 0.0)):
         monkeypatch.setattr(down_alone, name, value)
-    ground.beat_long_ago()
-    watch = ground.watch(now=False)
+    stuck.beat_long_ago()
+    watch = stuck.watch(now=False)
     assert not watch.gave_up()
-    request_down(ground.state, DownRequest(now=True))
-    until(lambda: watch.gave_up() or ground.dead(), what="its end")
+    request_down(stuck.state, DownRequest(now=True))
+    until(lambda: watch.gave_up() or stuck.dead(), what="its end")
 
 
 @pytest.mark.parametrize("now", [True, False])

@@ -74,7 +74,7 @@ def test_many_panes_are_made_in_lists_that_tmux_takes(real: Tmux, tmp_path: Path
 
 @pytest.mark.parametrize("damage", [None, b"\xff{"])
 def test_whoever_starts_an_agent_first_writes_what_it_is_told(real: Tmux, tmp_path: Path, damage: bytes | None) -> None:
-    """The look-out may be earlier than the beginning, and a file may be damaged while the agent runs."""
+    """A periodic check may be earlier than the beginning, and a file may be damaged while the agent runs."""
     state, loop = StateDir(tmp_path / "state").create(), Loop(on_error=_fails, on_stall=lambda seconds: None)
     agent_panes = AgentPanes(real, PanePlace(swarm="many", session="s", tiled=True, state=state))
     one = spec(1, tmp_path)
