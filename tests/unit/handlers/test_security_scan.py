@@ -193,7 +193,7 @@ def test_what_was_accepted_is_not_told_again(clean):
     result = clean.run(Scan(), "security.scan")
     assert {f["line"] for f in result["findings"]} == {11, 12}
     assert result["accepted"] == 2
-    for payload in ({"accept": True, "baseline": "app.py"}, {"accept": True, "diff": True}):
+    for payload in ({"accept": True, "baseline": "app.py"}, {"accept": True, "diff": True}, {"base": "HEAD"}):
         with pytest.raises(HandlerError):
             clean.run(Scan(), "security.scan", payload)
     assert "def add" in (clean.workdir / "app.py").read_text()

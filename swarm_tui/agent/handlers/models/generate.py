@@ -1,6 +1,5 @@
 """Writes code in a git worktree of its own, by an agent CLI or a model; the user's tree is never touched."""
 
-import re
 from pathlib import Path
 from typing import Annotated, ClassVar
 
@@ -113,14 +112,19 @@ async def _by_model(context: Context, options: ModelOptions, prompt: str, tree: 
         '{"files": [{"path": str, "content": str}], "summary": str}. Each file is whole. Paths are relative.'
     )
     answer = await ask(context, options, f"{prompt}\n\nFiles:\n{listing}", system)
-    match = re.search(r"\{.*\}", answer.text, re.DOTALL)
     try:
-        written = msgspec.json.decode(match[0] if match else "", type=_Written)
+        written = msgspec.json.decode(_json_in(answer.text), type=_Written)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise HandlerError(f"the model answered in another shape: {answer.text[:500]}", code="llm-refused") from error
     for file in written.files:
         _write(tree.folder, file)
     return written.summary
+
+
+def _json_in(text: str) -> str:
+    """Return from the first brace of an answer to its last: models put words and fences round their JSON."""
+    first = text.find("{")
+    return text[first : text.rfind("}") + 1] if first >= 0 else ""
 
 
 def _write(folder: Path, file: _File) -> None:

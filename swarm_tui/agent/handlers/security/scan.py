@@ -45,6 +45,8 @@ class Scan:
         accepted = inside(folder, payload.baseline, what="baseline", must_exist=False)
         if payload.accept and (payload.diff or payload.source):
             raise HandlerError("accept: a baseline is of the whole project, not of a part", code="bad-payload")
+        if payload.base is not None and not payload.diff:
+            raise HandlerError("base: it says since when lines are new, so give diff: true too", code="bad-payload")
         files, lines = await _scope(context, folder, payload)
         files = [name for name in files if folder / name != accepted]
         found: list[Finding] = list(tools.permissions(folder, files))
