@@ -56,6 +56,7 @@ class StartWatch:
         specs = plan.specs(state)
         self._named = {spec.agent_id: set(spec.depends_on) for spec in specs}
         self._dispatchers = {spec.agent_id for spec in specs if spec.role == "task-manager" and spec.command is None}
+        self._adopted = adopted
         self._ended_before = self._ends(self._supervisor_pane()) if adopted else 0
         self._looked = 0.0
         self._cause = ""
@@ -66,7 +67,8 @@ class StartWatch:
         saved = state_file.load(self._state)
         alive = saved is not None and supervisor_alive(saved) and saved.plan == self._plan.identity()
         found = self._progress(saved) if saved is not None and alive else Wait()
-        if not found.done and not found.cause:
+        # What a supervisor once wrote of a swarm that ran before says nothing of whether it still works.
+        if not found.cause and (self._adopted or not found.done):
             found.cause = self._look_around(working=alive)
         return found
 

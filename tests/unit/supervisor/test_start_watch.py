@@ -161,6 +161,8 @@ def test_a_supervisor_that_stands_still_is_said(tmp_path: Path, frozen: int) -> 
     start = Start(tmp_path, AgentEntry(role="general", id="a"))
     start.say(pid=frozen, rows=[row("a", "starting", 7)])
     assert f"kill -CONT {frozen}" in start.watch().look().cause
+    start.say(pid=frozen, rows=[row("a", "online", 7)])
+    assert f"kill -CONT {frozen}" in start.watch(adopted=True).look().cause, "though all had registered"
 
 
 def test_a_supervisor_that_goes_round_no_more_is_stuck(tmp_path: Path) -> None:
