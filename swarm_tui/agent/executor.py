@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from swarm_tui.agent.handlers import registry
 from swarm_tui.agent.handlers.base import Context, HandlerError
+from swarm_tui.agent.handlers.output import as_shown
 from swarm_tui.agent.process_groups import signal_group
 from swarm_tui.agent.running_attempt import Outcome, RunningAttempt, fence
 from swarm_tui.agent.task_processes import TaskProcesses
@@ -235,9 +236,9 @@ def _keep_traceback(work: "asyncio.Task[Any]", attempt: RunningAttempt) -> None:
 
 
 def _words(error: BaseException) -> str:
-    """Return what the error says; its type where that itself fails."""
+    """Return what the error says, as a person reads it; its type where that itself fails."""
     try:
-        return str(error)
+        return as_shown(str(error))
     except Exception:  # noqa: BLE001 - the words are a handler's own code, and its task must end
         return type(error).__name__
 

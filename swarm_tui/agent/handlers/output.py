@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from swarm_tui.protocol.text import as_read, clean_block
+
 #: Bytes of one line; a longer one is passed on cut.
 LINE_LIMIT = 4_000_000
 #: Bytes of one line beyond which a block ends before the line does.
@@ -86,3 +88,15 @@ class LineBlocks:
         if self._rest:
             self._on_text(self._rest.decode("utf-8", "replace") + "\n")
             self._rest.clear()
+
+
+def as_shown(text: str) -> str:
+    """Return a program's output as a person reads it on a terminal: no colours, no orders, no control characters."""
+    return clean_block("\n".join(as_read(line).rstrip() for line in text.split("\n")))
+
+
+def quoted(text: str, *, lines: int = 12, limit: int = 2000) -> str:
+    """Return the last `lines` of a program's output, at most `limit` characters, as an error message quotes them."""
+    # Orders to a terminal are many characters that nobody sees: it is cut behind them.
+    shown = as_shown(text[-16 * limit :]).strip()[-limit:]
+    return "\n".join([line for line in shown.split("\n") if line.strip()][-lines:])

@@ -15,7 +15,7 @@ from typing import Any
 from msgspec import Struct
 
 from swarm_tui.agent.handlers.base import Context, HandlerError, MissingToolError
-from swarm_tui.agent.handlers.output import Capped, LineBlocks, Lines
+from swarm_tui.agent.handlers.output import Capped, LineBlocks, Lines, quoted
 from swarm_tui.processes.descendants import dying_with_us
 
 #: Bytes kept of each of stdout and stderr: the first half and the last.
@@ -63,8 +63,7 @@ class Completed(Struct, frozen=True, kw_only=True):
     @property
     def tail(self) -> str:
         """The last lines of what it said, stderr first: what an error message quotes."""
-        text = (self.stderr.strip() or self.stdout.strip())[-2000:]
-        return "\n".join(text.splitlines()[-12:])
+        return quoted(self.stderr) or quoted(self.stdout)
 
 
 def allowed_environment(extra: Sequence[str] = ()) -> dict[str, str]:

@@ -233,3 +233,11 @@ def test_paths_into_events():
     assert find(event, "c.d.e") == []
     assert fits(event, {"c.d": "x"})
     assert not fits(event, {"c.d": "y"})
+
+
+def test_colours_get_into_no_error(bench, fake):
+    loud = r"sys.stderr.write('\x1b[31mError:\x1b[0m \x1b]0;title\x07no \x1b[1mkey\x1b[0m\n')"
+    fake("gemini", [{"type": "init", "session_id": "g"}], code=1, then=loud)
+    with pytest.raises(HandlerError, match=r"^gemini: Error: no key \(") as caught:
+        ask(bench, "gemini")
+    assert "\x1b" not in str(caught.value)

@@ -4,14 +4,17 @@ import asyncio
 import itertools
 import json
 import os
+import re
 import shutil
 import signal
 import sys
+import time
 
 import pytest
 
 from swarm_tui.agent.handlers.base import HandlerError, MissingToolError
 from swarm_tui.agent.handlers.deployment.deploy import Deploy, Rollback
+from swarm_tui.agent.handlers.deployment.release_log import ReleaseLog
 
 HEALTHY = {"command": [sys.executable, "-c", "import sys; sys.exit(0)"], "within": 5}
 SICK = {"command": [sys.executable, "-c", "import sys; sys.exit('sick')"], "within": 0.3, "interval": 0.1}
@@ -289,6 +292,44 @@ def test_wrangler_is_called_as_its_manual_says(bench, tmp_path, monkeypatch):
     assert calls[-1] == ["rollback", first, *name, "--message", "swarm-tui task t-1", "--yes"]
 
 
+def test_two_targets_of_one_worker_know_of_each_other(bench, tmp_path, monkeypatch):
+    tool = tmp_path / "bin/wrangler"
+    tool.parent.mkdir()
+    tool.write_text(WRANGLER.format(python=sys.executable))
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tool.parent}:{os.environ['PATH']}")
+    kind = {"kind": "wrangler"}
+    targets = {"a": kind, "b": {**kind, "environment": "prod"}, "c": {**kind, "worker": "{service}-staging"}}
+
+    def go(version, target, handler=Deploy):
+        payload = {"service": "shop", "previous_version" if handler is Rollback else "version": version}
+        return bench.run(handler(), "deployment.x", {**payload, "target": target}, options={"targets": targets})
+
+    go("1", "a")
+    assert go("2", "b")["previous_version"] == "1"
+    assert go("3", "c")["previous_version"] is None
+    assert go(None, "a", Rollback)["live"] == "1"
+    assert go("2", "a", Rollback)["previous_version"] == "1"
+    calls = [json.loads(line) for line in (bench.workdir / "calls.jsonl").read_text().splitlines()]
+    assert calls[5][:3] == ["deploy", "--name", "shop-staging"]
+    assert [call[1] for call in calls if call[0] == "rollback"] == [
+        "00000001-0000-0000-0000-000000000000",
+        "00000002-0000-0000-0000-000000000000",
+    ]
+
+
+def test_what_is_remembered_of_targets_does_not_mix(tmp_path):
+    first, second = ReleaseLog(tmp_path, "a-b", "c"), ReleaseLog(tmp_path, "a", "b-c")
+    out = ReleaseLog(tmp_path, "../../out", "c")
+    for log, version in ((first, "1"), (second, "2"), (out, "3")):
+        with log.locked():
+            log.add(version, None)
+    assert (first.live(), second.live(), out.live()) == ("1", "2", "3")
+    assert sorted(os.listdir(tmp_path)) == ["deployments"]
+    (tmp_path / "deployments/old-c.json").write_text('[{"version": "0", "id": null}]')
+    assert ReleaseLog(tmp_path, "old", "c").live() == "0"
+
+
 def test_without_wrangler_it_says_how_to_install_it(bench):
     with pytest.raises(MissingToolError, match="npm install"):
         bench.run(
@@ -299,15 +340,99 @@ def test_without_wrangler_it_says_how_to_install_it(bench):
         )
 
 
+NAMES = [b"caf\xe9.html", "é.html".encode(), b"a\nb.html"]
+
+
+def test_names_that_are_no_utf8_are_published(shop):
+    """They raised through, and git's own list lost them."""
+    for name in NAMES:
+        (shop.workdir / "dist" / os.fsdecode(name)).write_bytes(name)
+    payload = {**PAYLOAD, "version": "1"}
+    done = shop.run(Deploy(), "deployment.deploy", payload, options=options())
+    current = os.fsencode(shop.workdir / "srv/shop/current")
+    assert {*NAMES} < {*os.listdir(current)}
+    assert json.dumps(done)
+    again = shop.run(Deploy(), "deployment.deploy", payload, options=options())
+    assert again["live"] == "1", "the same content is the same release"
+    (shop.workdir / "dist" / os.fsdecode(NAMES[0])).unlink()
+    (shop.workdir / "dist" / os.fsdecode(NAMES[0])).symlink_to("/etc/passwd")
+    with pytest.raises(HandlerError, match=r"caf\\xe9.html leads out"):
+        shop.run(Deploy(), "deployment.deploy", {**payload, "version": "2"}, options=options())
+
+
+def test_without_a_source_it_takes_what_git_tracks_and_says_how_much(bench):
+    bench.write("index.html", "hello")
+    (bench.workdir / os.fsdecode(NAMES[0])).write_text("x")
+    bench.write(".gitignore", "*.log\n.venv\n")
+    bench.commit()
+    for name in ("server.log", ".venv/bin/python", "notes.txt"):
+        bench.write(name, "not ours")
+    done = bench.run(Deploy(), "deployment.deploy", {"service": "shop", "version": "1"})
+    release = bench.workdir / "deploy/shop/releases/1"
+    assert sorted(os.listdir(os.fsencode(release))) == sorted([b".gitignore", NAMES[0], b"index.html"])
+    assert (done["files"], done["bytes"], done["untracked"]) == (3, 18, 1)
+    assert (done["path"], done["source"]) == (str(release), str(bench.workdir))
+    said = [body["message"] for _, body in bench.heard.published if body["status"] == "publishing"]
+    assert said == [f"publishing shop 1: 3 files, 18 bytes, to {release}; 1 files that git does not track stay out"]
+    again = bench.run(Deploy(), "deployment.deploy", {"service": "shop", "version": "2", "source": "."})
+    assert (again["files"], again["untracked"]) == (3, 1), "the workdir by another name"
+
+
+def test_a_workdir_that_is_no_repository_is_not_published_whole(shop):
+    with pytest.raises(HandlerError, match="name the folder to publish") as caught:
+        shop.run(Deploy(), "deployment.deploy", {"service": "shop", "version": "1"}, options=options())
+    assert caught.value.code == "preflight"
+
+
+def test_tools_of_a_named_source_stay_out(shop):
+    shop.write("dist/env/pyvenv.cfg", "")
+    shop.write("dist/.git/config", "")
+    assert shop.run(Deploy(), "deployment.deploy", {**PAYLOAD, "version": "1"}, options=options())["files"] == 3
+
+
+def test_a_rollback_says_rolled_back(shop):
+    deploy(shop, "1")
+    deploy(shop, "2")
+    back = shop.run(Rollback(), "deployment.rollback", {"service": "shop"}, options=options(HEALTHY))
+    assert (back["status"], back["live"], back["previous_version"]) == ("rolled-back", "1", "2")
+    said = [body["status"] for _, body in shop.heard.published]
+    assert said == ["preflight", "publishing", "probing", "rolled-back"]
+
+
+@pytest.mark.parametrize("handler", [Deploy, Rollback])
+def test_what_the_system_refuses_before_is_no_unknown_end(shop, handler):
+    shop.write("srv", "a file where a folder should be")
+    payload = {"service": "shop", "previous_version": None}
+    payload |= {"source": "dist", "version": "1"} if handler is Deploy else {}
+    with pytest.raises(HandlerError, match="nothing was changed") as caught:
+        shop.run(handler(), "deployment.x", payload, options=options())
+    assert caught.value.code == "preflight"
+
+
+def test_colours_get_into_no_error(bench):
+    loud = [
+        "/bin/sh",
+        "-c",
+        r"printf '\033[31m\342\234\230 \033[1m[ERROR]\033[0m no\033]0;title\007 way\r\n\n\302\205' >&2; exit 1",
+    ]
+    targets = {"x": {"kind": "command", "publish": ["true"], "rollback": ["true"], "preflight": loud}}
+    with pytest.raises(HandlerError, match=r"ended with exit status 1: ✘ \[ERROR\] no way") as caught:
+        bench.run(Deploy(), "deployment.deploy", {"service": "shop", "version": "1"}, options={"targets": targets})
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", str(caught.value))
+
+
 def test_a_url_is_probed(shop):
     from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
     from threading import Thread
 
     class Page(BaseHTTPRequestHandler):
         def do_GET(self):
-            self.send_response(200 if self.path == "/shop/1" else 503)
+            self.send_response(200 if self.path in ("/shop/1", "/shop/4") else 503)
             self.end_headers()
-            self.wfile.write(b"all is well")
+            self.wfile.write(b"all is ")
+            self.wfile.flush()
+            time.sleep(0.05)  # The page comes in two parts.
+            self.wfile.write(b"well, " + self.path.encode())
 
         def log_message(self, *_):
             pass
@@ -321,9 +446,12 @@ def test_a_url_is_probed(shop):
         assert deploy(shop, "1", probe)["health"] == "healthy at try 1"
         with pytest.raises(HandlerError, match="answers 503, not 200"):
             deploy(shop, "2", probe)
+        assert deploy(shop, "4", {**probe, "contains": "{service}/{version}"})["live"] == "4"
+        with pytest.raises(HandlerError, match="without 'shop-4'"):
+            deploy(shop, "4", {**probe, "contains": "{service}-{version}"})
     finally:
         server.shutdown()
         thread.join()
         server.server_close()
-    with pytest.raises(HandlerError, match="rolled back: 1 is live"):
+    with pytest.raises(HandlerError, match="rolled back: 4 is live"):
         deploy(shop, "3", {**probe, "within": 0.2})

@@ -9,11 +9,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from swarm_tui.agent.handlers.base import HandlerError
-from swarm_tui.agent.handlers.deployment.command import run_step
-from swarm_tui.agent.handlers.deployment.release import CURRENT, Releases
-from swarm_tui.agent.handlers.deployment.target import Job
-from swarm_tui.agent.handlers.files import project_files
+from swarm_tui.agent.handlers.deployment.release import CURRENT, Releases, shown
+from swarm_tui.agent.handlers.deployment.target import Job, run_step
+from swarm_tui.agent.handlers.git import try_git
 from swarm_tui.agent.handlers.inputs import inside
+
+#: Folders of a named source that are never part of what is published.
+_TOOLS = frozenset({".git", ".hg", ".svn"})
 
 
 class Directory:
@@ -49,6 +51,8 @@ class Directory:
         if not self._files:
             raise HandlerError(f"source: {self._source} holds no files to publish", code="preflight")
         size = sum((self._folder() / name).lstat().st_size for name in self._files)
+        job.facts |= {"source": str(self._source), "files": len(self._files), "bytes": size}
+        job.facts["path"] = str(self._releases.folder / job.version)
         free = shutil.disk_usage(self._releases.root).free
         if size * 1.1 + 1_000_000 > free:
             raise HandlerError(f"{size} bytes to publish, {free} free in {self._releases.root}", code="preflight")
@@ -98,24 +102,57 @@ class Directory:
         return self._source if self._source.is_dir() else self._source.parent
 
     async def _list(self) -> list[str]:
-        """Return what to publish: all of a source that was named; of the workdir itself, what git would know."""
+        """Return what to publish: all of a source that was named; of the workdir itself, what git tracks."""
         if self._source.is_file():
             return [self._source.name]
-        named = self._job.source is not None
-        files = _walk(self._source) if named else await project_files(self._job.context, self._source)
+        workdir = self._job.context.workdir.resolve()
+        whole = self._source.resolve() == workdir
+        files = await self._tracked() if whole else _walk(self._source)
+        return self._foreign(files)
+
+    def _foreign(self, files: list[str]) -> list[str]:
+        """Return those that are no releases of ours."""
         own = os.path.relpath(self._releases.root.parent.resolve(), self._source.resolve())
         return [name for name in files if own == "." or not name.startswith(f"{own}/")]
 
+    async def _tracked(self) -> list[str]:
+        """Return the files that git tracks in the source, and note how many others stay out."""
+        listed = []
+        for which in (["--cached"], ["--others", "--exclude-standard"]):
+            argv = ("ls-files", "-z", *which)
+            done = await try_git(self._job.context, self._source, *argv, errors="surrogateescape")
+            if done.returncode != 0 or done.truncated:
+                message = (
+                    f"source: name the folder to publish: {self._source} is no git repository that tells what belongs "
+                    "to it, and all of it would go out"
+                )
+                raise HandlerError(message, code="preflight")
+            listed.append(self._foreign([name for name in done.stdout.split("\0") if name]))
+        tracked, others = listed
+        if others:
+            self._job.facts["untracked"] = len(others)
+        return sorted({name for name in tracked if _is_part(self._source / name, self._source)})
+
 
 def _walk(folder: Path) -> list[str]:
-    """All files, and the links that stay within. Raises HandlerError (`preflight`) for a link that leads out."""
+    """Return all files, and the links that stay within. Raises HandlerError (`preflight`) for one that leads out."""
     found = []
     for root, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if name != ".git"]
+        folders[:] = [name for name in folders if name not in _TOOLS and not _is_environment(Path(root, name))]
         for name in [*files, *(name for name in folders if os.path.islink(os.path.join(root, name)))]:
             path = Path(root, name)
-            if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
-                raise HandlerError(f"source: {path} leads out of {folder}", code="preflight")
-            if path.is_symlink() or path.is_file():
+            if _is_part(path, folder):
                 found.append(path.relative_to(folder).as_posix())
     return sorted(found)
+
+
+def _is_part(path: Path, folder: Path) -> bool:
+    """Return whether it is a file or a link. Raises HandlerError (`preflight`) for a link that leads out."""
+    if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
+        raise HandlerError(f"source: {shown(path)} leads out of {shown(folder)}", code="preflight")
+    return path.is_symlink() or path.is_file()
+
+
+def _is_environment(path: Path) -> bool:
+    """Return whether it is a virtual environment of Python's, which works nowhere else."""
+    return (path / "pyvenv.cfg").is_file()

@@ -7,6 +7,9 @@ from msgspec import Struct
 from swarm_tui.agent.handlers.base import Context, HandlerError
 from swarm_tui.agent.handlers.process import run_process
 
+#: Bytes of a page that are looked at.
+_MOST_BODY = 1_000_000
+
 
 class Probe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The layout's `probe`. Placeholders: {service} {version} {path}. `within` and `interval` s."""
@@ -48,22 +51,28 @@ async def _once(context: Context, probe: Probe, values: dict[str, str], left: fl
             return str(error)
         if done.returncode != 0:
             return f"{argv[0]} ended with {done.returncode}: {done.tail}"
-    return await _fetch(probe, fill(probe.url, values), left) if probe.url is not None else None
+    return await _fetch(probe, values, left) if probe.url is not None else None
 
 
-async def _fetch(probe: Probe, url: str, left: float) -> str | None:
+async def _fetch(probe: Probe, values: dict[str, str], left: float) -> str | None:
     import aiohttp
 
+    url = fill(probe.url or "", values)
+    wanted = None if probe.contains is None else fill(probe.contains, values)
     try:
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=min(10.0, left))) as session,
             session.get(url, allow_redirects=False) as response,
         ):
-            body = (await response.content.read(1_000_000)).decode("utf-8", "replace")
+            body = bytearray()
+            async for chunk in response.content.iter_chunked(65_536):
+                body += chunk
+                if len(body) > _MOST_BODY:
+                    break
             if response.status != probe.status:
                 return f"{url} answers {response.status}, not {probe.status}"
-            if probe.contains is not None and fill(probe.contains, {}) not in body:
-                return f"{url} answers without {probe.contains!r}"
+            if wanted is not None and wanted not in body.decode("utf-8", "replace"):
+                return f"{url} answers without {wanted!r}"
             return None
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
         return f"{url}: {error or type(error).__name__}"

@@ -124,14 +124,25 @@ class Releases:
 
 
 def digest(folder: Path, files: list[str]) -> str:
-    """The SHA-256 of names, modes and content."""
+    """Return the SHA-256 of names, modes and content."""
     whole = hashlib.sha256()
-    for name in sorted(files):
+    for name in sorted(files, key=os.fsencode):
         path = folder / name
         mode = path.lstat().st_mode & 0o111
-        data = os.readlink(path).encode() if path.is_symlink() else path.read_bytes()
-        whole.update(f"{name}\0{mode}\0{hashlib.sha256(data).hexdigest()}\n".encode())
+        whole.update(os.fsencode(name) + f"\0{mode}\0{_content(path)}\n".encode())
     return whole.hexdigest()
+
+
+def _content(path: Path) -> str:
+    if path.is_symlink():
+        return hashlib.sha256(os.fsencode(os.readlink(path))).hexdigest()
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def shown(path: Path) -> str:
+    """Return a path as text for people: names on a disk need not be UTF-8."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _copy(source: Path, target: Path) -> None:

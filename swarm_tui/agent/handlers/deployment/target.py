@@ -1,15 +1,21 @@
 """Where a deploy goes: the layout's targets, and what each of them must be able to do."""
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Literal, Protocol
+from pathlib import Path
+from typing import Any, Literal, Protocol
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from swarm_tui.agent.handlers.base import Context, HandlerError
-from swarm_tui.agent.handlers.deployment.health import Probe
+from swarm_tui.agent.handlers.deployment.health import Probe, fill
+from swarm_tui.agent.handlers.process import Completed, run_process
 
+#: Seconds that a rollback's command may take.
+UNDO_TIMEOUT = 120.0
+#: The steps that change what is live.
+LASTING = frozenset({"publish", "rollback"})
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
 
 
@@ -27,7 +33,9 @@ class TargetOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     rollback: list[str] | None = None
     url: str | None = None
     environment: str | None = None
-    """Of `wrangler`: its `--env`."""
+    """Of `wrangler`: its `--env`. Targets of one Worker share what is live, whatever their environment."""
+    worker: str | None = None
+    """Of `wrangler`: the Worker's name, such as `{service}-staging`; the service's by default."""
     passed: list[str] = []
     """Names of variables of the agent's environment that the commands get."""
     timeout: float = 600.0
@@ -91,6 +99,8 @@ class Job(Struct):
     source: str | None = None
     previous: str | None = None
     path: str = ""
+    facts: dict[str, Any] = field(default_factory=dict)
+    """What a target tells of what it publishes, for the result: `source`, `files`, `bytes`, `path`, `untracked`."""
 
     @property
     def probe(self) -> Probe | None:
@@ -107,40 +117,39 @@ class Job(Struct):
         }
 
 
-def plan(
-    context: Context, options: Options, service: str, version: str | None, target: str | None, source: str | None
-) -> tuple[Job, Target]:
-    """The job that a payload asks for. Raises HandlerError (`bad-payload`) for names that are none."""
-    check_name("service", service)
-    if version is not None:
-        check_name("version", version)
-    targets = options.targets or {"directory": TargetOptions()}
-    name = target or next(iter(targets))
-    if name not in targets:
-        raise HandlerError(f"target: no {name!r} in the layout; there are: {', '.join(targets)}", code="bad-payload")
-    job = Job(context, service, version or "", name, targets[name], source=source)
-    return job, _KINDS[job.options.kind](job)
+async def run_step(
+    job: Job,
+    argv: list[str] | None,
+    what: str,
+    *,
+    cwd: Path,
+    undo: bool = False,
+    install: str = "",
+    passed: Sequence[str] = (),
+    **env: str,
+) -> Completed | None:
+    """Run one of a deploy's commands, if there is one.
 
-
-def _directory(job: Job) -> Target:
-    from swarm_tui.agent.handlers.deployment.directory import Directory
-
-    return Directory(job)
-
-
-def _command(job: Job) -> Target:
-    from swarm_tui.agent.handlers.deployment.command import Command
-
-    return Command(job)
-
-
-def _wrangler(job: Job) -> Target:
-    from swarm_tui.agent.handlers.deployment.wrangler import Wrangler
-
-    return Wrangler(job)
-
-
-_KINDS: dict[str, Callable[[Job], Target]] = {"directory": _directory, "command": _command, "wrangler": _wrangler}
+    Raises HandlerError (`what`) unless it ends with 0; `killed` when a signal ended one that changes what is live.
+    """
+    if argv is None:
+        return None
+    done = await run_process(
+        job.context,
+        [fill(part, job.values()) for part in argv],
+        cwd=cwd,
+        env=env,
+        passed=[*job.options.passed, *passed],
+        timeout=UNDO_TIMEOUT if undo else job.options.timeout,
+        heed_cancel=not undo,
+        install=install,
+    )
+    if done.returncode != 0:
+        code = "killed" if done.killed and what in LASTING else what
+        raise HandlerError(
+            f"{what}: {argv[0]} ended with {done.how}: {done.tail}", code=code, retryable=code == "killed"
+        )
+    return done
 
 
 def check_name(what: str, name: str) -> None:

@@ -5,22 +5,27 @@ import re
 from collections.abc import AsyncIterator
 
 from swarm_tui.agent.handlers.base import HandlerError
-from swarm_tui.agent.handlers.deployment.command import ReleaseLog, run_step
-from swarm_tui.agent.handlers.deployment.target import Job
+from swarm_tui.agent.handlers.deployment.health import fill
+from swarm_tui.agent.handlers.deployment.release_log import ReleaseLog
+from swarm_tui.agent.handlers.deployment.target import Job, check_name, run_step
 from swarm_tui.agent.handlers.inputs import inside
+from swarm_tui.agent.handlers.output import as_shown
 
 INSTALL = "npm install --global wrangler"
 _VERSION_ID = re.compile(r"Version ID:\s*([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})", re.IGNORECASE)
-_URL = re.compile(r"https://[^\s\x1b]+")
+_URL = re.compile(r"https://\S+")
 _CREDENTIALS = ["CLOUDFLARE_API_TOKEN", "CLOUDFLARE_ACCOUNT_ID"]
 
 
 class Wrangler:
-    """The `wrangler` target; the service is the Worker's name."""
+    """The `wrangler` target."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        self._ledger = ReleaseLog(job.context.state_dir, job.target_name, job.service)
+        self._worker = fill(job.options.worker or "{service}", job.values())
+        check_name("worker", self._worker)
+        # By the Worker's name: two targets of one Worker make live what the other one then finds.
+        self._ledger = ReleaseLog(job.context.state_dir, "wrangler", self._worker, older=job.target_name)
         self._source = inside(job.context.workdir, job.source, what="source") if job.source else job.context.workdir
         self._known_as: str | None = None
         self._touched = False
@@ -95,8 +100,8 @@ class Wrangler:
             passed=_CREDENTIALS,
             **quiet,
         )
-        return done.stdout if done is not None else ""
+        return as_shown(done.stdout) if done is not None else ""
 
     def _name(self) -> list[str]:
         environment = self._job.options.environment
-        return ["--name", self._job.service, *(["--env", environment] if environment else [])]
+        return ["--name", self._worker, *(["--env", environment] if environment else [])]

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from swarm_tui.agent.handlers.base import Context, HandlerError
 from swarm_tui.agent.handlers.models.cli_spec import Cli, Rule, find, fits
+from swarm_tui.agent.handlers.output import quoted
 from swarm_tui.agent.handlers.process import run_process
 
 _VALUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}")
@@ -62,7 +63,7 @@ async def run_cli(context: Context, cli: Cli, prompt: str, mode: str, limits: Li
     said = listener.said
     if done.returncode != 0 or said.error is not None:
         meaning = cli.exit_codes.get(done.returncode, f"exit status {done.returncode}")
-        why = said.error or said.warning or done.stderr.strip()[-2000:] or meaning
+        why = quoted(said.error or said.warning or "") or quoted(done.stderr) or meaning
         code = "limit" if "max_turns" in why or "max_budget" in why or "limit" in meaning else "agent-cli"
         message = f"{argv[0]}: {why}" if why == meaning else f"{argv[0]}: {why} ({meaning})"
         raise HandlerError(message, code=code, result=listener.result())
