@@ -22,7 +22,7 @@ from swarm_tui.tmux.server import Tmux
 #: How long a `down` goes on without a supervisor that lives before it does the work itself, seconds.
 ALONE_AFTER = 10.0
 #: The same with `--now`, which also gives a supervisor no longer to show that it goes round.
-ALONE_AFTER_NOW = 4.0
+ALONE_AFTER_NOW = 3.0
 #: Seconds between two looks at what was asked meanwhile.
 LOOK_EVERY = 0.5
 #: Seconds that processes have to end by SIGTERM while nobody supervises, and that a broker has to answer.
