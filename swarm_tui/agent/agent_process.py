@@ -18,6 +18,7 @@ from swarm_tui.bus.mqtt import MqttBus
 from swarm_tui.config.model import RunSpec
 from swarm_tui.config.paths import StateDir
 from swarm_tui.config.urls import shown_url
+from swarm_tui.identity.open import open_agent
 from swarm_tui.protocol.names import client_id
 
 
@@ -35,7 +36,8 @@ def live(settings: AgentSettings, *, take_over: bool = False) -> int:
     try:
         _banner(console, settings)
         bus = MqttBus(spec.broker, client_id(spec.swarm, spec.agent_id))
-        agent = AgentRuntime(spec, bus, console, take_over=take_over)
+        keys = open_agent(spec.state_dir, spec.agent_id)
+        agent = AgentRuntime(spec, bus, console, take_over=take_over, keys=keys)
         _catch_signals(agent, console)
         code = agent.run()
         if agent.reporter.reason and code:

@@ -12,6 +12,7 @@ from swarm_tui.agent.redact import Redactor
 from swarm_tui.bus.port import Bus, OnAck
 from swarm_tui.client.ids import new_id
 from swarm_tui.config.model import RunSpec
+from swarm_tui.identity.keyring import GUEST, Keyring
 from swarm_tui.protocol.bodies import Assigned, Body
 from swarm_tui.protocol.codec import Writer
 from swarm_tui.protocol.envelope import Outgoing, rfc3339
@@ -22,14 +23,21 @@ class AgentReporter:
     """Speaks as the agent; it is what a role's service gets as its link. All methods are thread-safe."""
 
     def __init__(
-        self, spec: RunSpec, me: PresenceMessages, bus: Bus, console: Console, *, take_over: bool = False
+        self,
+        spec: RunSpec,
+        me: PresenceMessages,
+        bus: Bus,
+        console: Console,
+        *,
+        take_over: bool = False,
+        keys: Keyring = GUEST,
     ) -> None:
         self.swarm = spec.swarm
         self.bus = bus
         self.me = me
         self.incarnation = me.incarnation
         self.take_over = take_over
-        self.writer = Writer(spec.swarm, me.agent_id, me.role, new_id=new_id, clock=time.time)
+        self.writer = Writer(spec.swarm, me.agent_id, me.role, new_id=new_id, clock=time.time, prove=keys.prove)
         self.redact = Redactor(os.environ, [spec.broker.password])
         self.trouble = ""
         """Why the agent cannot do its role's part, for its retained status."""

@@ -18,6 +18,7 @@ from swarm_tui.bus.port import Bus, Link
 from swarm_tui.config.model import RunSpec
 from swarm_tui.config.paths import StateDir
 from swarm_tui.domain.worker import Leader
+from swarm_tui.identity.keyring import GUEST, Keyring
 from swarm_tui.protocol.bodies import Broadcast, Heartbeat, Shutdown
 from swarm_tui.protocol.codec import decode
 from swarm_tui.protocol.envelope import Event
@@ -43,12 +44,14 @@ class AgentRuntime:
         take_over: bool = False,
         beat_every: float = BEAT_EVERY,
         service: MakeService | None = None,
+        keys: Keyring = GUEST,
     ) -> None:
         self._spec = spec
         self._bus = bus
         self._pulse = UsageMeter()
         self.me = identity_of(spec)
-        self.reporter = AgentReporter(spec, self.me, bus, console, take_over=take_over)
+        self.reporter = AgentReporter(spec, self.me, bus, console, take_over=take_over, keys=keys)
+        self._judge = keys.judge
         self.work = WorkerShell(spec, self.reporter, self._beat_body, self._changed)
         self.presence = RetainedStatus(self.reporter, self.work.state, self._settled)
         self._notices = Broadcasts(self.reporter.note)
@@ -144,7 +147,7 @@ class AgentRuntime:
     def _on_message(self, full: str, raw: bytes, retained: bool) -> None:
         if full in self._quiet and self.work.core.leader is Leader.ONLINE and not self._role.present:
             return
-        event = decode(self._spec.swarm, full, raw, retained, time.time())
+        event = decode(self._spec.swarm, full, raw, retained, time.time(), self._judge)
         if event is None:
             self._on_extra(full, raw)
             return

@@ -82,6 +82,7 @@ class WorkerShell:
                 types=frozenset(reporter.me.types),
                 fallback=fallback_of(spec),
                 capacity=spec.capacity,
+                leaderless=spec.leaderless,
             ),
             new_id,
         )

@@ -23,11 +23,19 @@ from swarm_tui.protocol.names import DEFAULT_SWARM, InvalidNameError, check_swar
 
 if TYPE_CHECKING:
     from swarm_tui.client.operator import Operator
+    from swarm_tui.identity.keyring import Keyring
 
 FAILED = 1
 USAGE = 2
 UNREACHABLE = 3
 NO_SUCH = 4
+
+_IDENTITY = "swarm_tui.identity"
+#: Commands that order somebody; none of them works from inside a task.
+ORDERS = frozenset(
+    {"cancel", "retry", "approve", "deny", "halt", "resume", "start", "stop", "restart", "drain", "undrain"}
+    | {"scale", "forget", "down", "broker"}
+)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -48,16 +56,30 @@ class Target(Struct, frozen=True, kw_only=True):
     broker: Broker
     state: StateDir
     running: Running | None = None
+    identity: Path | None = None
 
 
 def swarm_option(function: F) -> F:
-    """`--swarm NAME`, as `swarm`."""
+    """`--swarm NAME`, as `swarm`, and `--identity FILE`, which `target` finds by itself."""
+    function = click.option(
+        "--identity",
+        metavar="FILE",
+        expose_value=False,
+        callback=_note_identity,
+        is_eager=True,
+        help="A join file of `swarm-tui broker add NAME --as operator`: act as that operator.",
+    )(function)
     return click.option(
         "--swarm",
         metavar="NAME",
         shell_complete=swarms,
         help="The swarm (default: the only one that runs, else opencto-dev).",
     )(function)
+
+
+def _note_identity(context: click.Context, _: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        context.meta[_IDENTITY] = Path(value)
 
 
 def broker_option(function: F) -> F:
@@ -80,6 +102,9 @@ def target(swarm: str | None = None, broker: str | None = None, environ: Mapping
     that is needed has mistakes.
     """
     environ = os.environ if environ is None else environ
+    identity = _identity(environ)
+    if identity is not None:
+        environ = {**_join_lines(identity), **environ}
     if swarm == "":
         # A script's variable that is not set: the only swarm that runs is not what it meant.
         raise Failure("the swarm's name is empty; say which, or leave the name out", USAGE)
@@ -99,7 +124,29 @@ def target(swarm: str | None = None, broker: str | None = None, environ: Mapping
     settings = msgspec.structs.replace(
         settings, username=username or settings.username, password=password or settings.password
     )
-    return Target(swarm=name, broker=settings, state=state_dir(name), running=running)
+    return Target(swarm=name, broker=settings, state=state_dir(name), running=running, identity=identity)
+
+
+def _identity(environ: Mapping[str, str]) -> Path | None:
+    """The join file that was named. Raises Failure for an order from inside a task: who works does not order."""
+    context = click.get_current_context(silent=True)
+    if context is None:
+        return None
+    if context.command_path.split()[1:2] and context.command_path.split()[1] in ORDERS and environ.get("SWARM_TASK_ID"):
+        raise Failure(
+            f"task {environ['SWARM_TASK_ID']} may not `{context.info_name}`: who works does not order", FAILED
+        )
+    found = context.meta.get(_IDENTITY)
+    return found if isinstance(found, Path) else None
+
+
+def _join_lines(file: Path) -> dict[str, str]:
+    from swarm_tui.identity.store import IdentityError, read_join
+
+    try:
+        return read_join(file)[1]
+    except IdentityError as error:
+        raise Failure(str(error), USAGE) from None
 
 
 def _only_one() -> str:
@@ -153,7 +200,7 @@ def connect(
     unique = f"op-{os.getpid():x}-{time.monotonic_ns() & 0xFFFFFF:x}"
     try:
         bus = MqttBus(found.broker, client_id(found.swarm, unique))
-        operator = Operator(bus, found.swarm, user=user_name(), host=host_name())
+        operator = Operator(bus, found.swarm, user=user_name(), host=host_name(), keys=keys_of(found))
         before(operator)
         operator.start()
     except BusError as error:
@@ -170,6 +217,28 @@ def connect(
         reason = link.reason if link.kind else silent
         raise Failure(f"{reason}{_advice(found) if link.kind == 'refused' else ''}", UNREACHABLE)
     return operator
+
+
+def keys_of(found: Target) -> "Keyring":
+    """The keys of whoever calls: those of a join file that was named, else the swarm's where its secret is.
+
+    Raises Failure for an identity that cannot be used.
+    """
+    from swarm_tui.identity.keyring import GUEST
+    from swarm_tui.identity.open import has_identity, open_operator
+    from swarm_tui.identity.store import IdentityError
+
+    try:
+        keys = open_operator(found.state, f"{user_name()}@{host_name()}", found.identity)
+    except IdentityError as error:
+        raise Failure(str(error), FAILED) from None
+    context = click.get_current_context(silent=True)
+    if keys is GUEST and has_identity(found.state) and context is not None and context.info_name in ORDERS:
+        raise Failure(
+            f"this host may not `{context.info_name}` in {found.swarm}: name an operator's join file by --identity "
+            "(`swarm-tui broker add NAME --as operator` makes one on the swarm's own host)"
+        )
+    return keys
 
 
 def _advice(found: Target) -> str:

@@ -39,6 +39,7 @@ COMMANDS: dict[str, str] = {
     "undrain": "Let drained agents take tasks again.",
     "scale": "Set how many agents a role has.",
     "forget": "Forget an agent that is gone.",
+    "broker": "Who may do what: identities and rules.",
     "watch": "Every message, a line each.",
     "replay": "The same screen over a recording.",
     "doctor": "Try all that a swarm needs; say what to do.",

@@ -10,13 +10,15 @@ import click
 import msgspec
 
 from swarm_tui.agent.launch import filled
-from swarm_tui.cli.common import FAILED, UNREACHABLE, Failure, host_name, is_terminal, note
+from swarm_tui.cli.common import FAILED, UNREACHABLE, USAGE, Failure, host_name, is_terminal, note
 from swarm_tui.cli.complete import layouts
 from swarm_tui.cli.numbers import WAIT
 from swarm_tui.cli.renewal import offer
 from swarm_tui.cli.validate_handlers import missing_handlers
 from swarm_tui.config.load import Loaded, find_layout, load_layout
 from swarm_tui.config.paths import state_dir, why_not
+from swarm_tui.identity.open import has_identity, place_join
+from swarm_tui.identity.store import IdentityError
 from swarm_tui.supervisor.broker_choice import NoBrokerError
 from swarm_tui.supervisor.down import finish_down
 from swarm_tui.supervisor.host_access import UpError, server, swarm_lock
@@ -31,7 +33,13 @@ from swarm_tui.tmux.errors import TmuxError
 @click.option("--detach", is_flag=True, help="Return when every agent has registered; open no screen.")
 @click.option("--wait", type=WAIT, default=60.0, show_default=True, help="Seconds to wait for that.")
 @click.option("--dry-run", is_flag=True, help="Show what would run; start nothing.")
-@click.option("--join", is_flag=True, help="Help a swarm that runs elsewhere, as one more host of it.")
+@click.option(
+    "--join",
+    is_flag=False,
+    flag_value="",
+    metavar="[FILE]",
+    help="Help a swarm that runs elsewhere, as the host of a join file (`swarm-tui broker add NAME --as host`).",
+)
 @click.option("--host", metavar="NAME", help="This host's name in the swarm (default: the layout's, else its own).")
 @click.option("--swarm", metavar="NAME", help="Another name than the layout's for the swarm.")
 @click.option("--broker", metavar="URL", help="Another broker than the layout's.")
@@ -42,7 +50,7 @@ def command(
     detach: bool,
     wait: float,
     dry_run: bool,
-    join: bool,
+    join: str | None,
     host: str | None,
     swarm: str | None,
     broker: str | None,
@@ -62,7 +70,9 @@ def command(
         # The screen is drawn on stderr.
         raise Failure("stderr is not a terminal, and the screen is drawn there: leave out the `2>`, or use `--detach`")
     try:
-        ready = _up(loaded, dry_run=dry_run, join=join, host=host or host_name(), force=force)
+        if join and not dry_run:
+            host = _take_join(loaded, Path(join), host)
+        ready = _up(loaded, dry_run=dry_run, join=join is not None, host=host or host_name(), force=force)
         missing = None if ready is None else _wait(ready, wait)
         if ready is not None and missing is None:
             missing = offer(ready, renew=renew, ask=not force, wait=wait if detach else 0.0)
@@ -72,7 +82,7 @@ def command(
         raise
     except OSError as error:
         raise Failure(why_not(error)) from None
-    except (UpError, TmuxError) as error:
+    except (UpError, TmuxError, IdentityError) as error:
         raise Failure(str(error)) from None
     if detach and missing is not None:
         raise Failure(missing)
@@ -81,6 +91,17 @@ def command(
             # Whoever sits here can mend it on the screen, which shows the same reasons.
             note(missing)
         sys.exit(open_screen(ready.plan.swarm))
+
+
+def _take_join(loaded: Loaded, file: Path, host: str | None) -> str:
+    """Keep the join file as this host's identity; the host's name, which is the one that the file gives."""
+    held = place_join(state_dir(loaded.layout.swarm).create(), file)
+    named = host or loaded.layout.host
+    if held.kind != "host":
+        raise Failure(f"{file} is the identity of the {held.kind} {held.name}: a host's is needed", USAGE)
+    if named is not None and named != held.name:
+        raise Failure(f"{file} is the identity of the host {held.name}, and this one is to be {named}", USAGE)
+    return held.name
 
 
 def _up(loaded: Loaded, *, dry_run: bool, join: bool, host: str, force: bool) -> Prepared | None:
@@ -96,6 +117,11 @@ def _up(loaded: Loaded, *, dry_run: bool, join: bool, host: str, force: bool) ->
         for line in ready.notes:
             note(line)
         bring_up(ready, note)
+    if join and not has_identity(state):
+        note(
+            f"this host has no identity in {loaded.layout.swarm}, so its word counts for nothing where words are proved"
+        )
+        note("on the swarm's own host: `swarm-tui broker add NAME --as host`; here: `swarm-tui up LAYOUT --join FILE`")
     return ready
 
 

@@ -13,8 +13,9 @@ from swarm_tui.client.ids import new_id as fresh_id
 from swarm_tui.client.pending_queries import Queries
 from swarm_tui.client.publication import Publication
 from swarm_tui.client.publisher import Publisher
+from swarm_tui.identity.keyring import GUEST, Keyring
 from swarm_tui.protocol import codec
-from swarm_tui.protocol.bodies import Body, Broadcast, JsonObject, Query, Reply, Task
+from swarm_tui.protocol.bodies import Body, Halt, JsonObject, Query, Reply, Task
 from swarm_tui.protocol.envelope import Event, Rejected
 from swarm_tui.protocol.names import check_agent_id, check_task_id, check_task_type
 from swarm_tui.protocol.topics import Kind, everything
@@ -40,6 +41,7 @@ class Operator:
         new_id: Callable[[], str] | None = None,
         clock: Callable[[], float] = time.time,
         qos: int = 1,
+        keys: Keyring = GUEST,
     ) -> None:
         self.bus = bus
         self.swarm = swarm
@@ -53,7 +55,8 @@ class Operator:
         self._new_id = new_id or fresh_id
         self._clock = clock
         self._qos = qos
-        self.writer = codec.Writer(swarm, self.sender, "operator", new_id=self._new_id, clock=clock)
+        self.writer = codec.Writer(swarm, self.sender, "operator", new_id=self._new_id, clock=clock, prove=keys.prove)
+        self._judge = keys.judge
         self._publisher = Publisher(bus, self.writer, self._new_id)
         self._queries = Queries()
         self._on_event: list[Callable[[Event | Rejected], None]] = []
@@ -103,8 +106,8 @@ class Operator:
     def clear(self, kind: Kind, key: str = "") -> None:
         """Clear what `kind` retains (`halt`, a status, a wish for scale)."""
         if kind is Kind.HALT:
-            # The empty message names nobody: this one puts into the record who lifted the halt, and when.
-            self.bus.publish(self.writer.message(Kind.BROADCAST, Broadcast(text="lifts the halt")))
+            # The empty message names nobody: this one says who lifts the halt, and by what right.
+            self.bus.publish(self.writer.message(Kind.HALT, Halt(lifted=True)))
         self.bus.publish(self.writer.clear(kind, key))
 
     def query(self, query: str, args: JsonObject | None = None, timeout: float = 3.0) -> Reply | None:
@@ -138,7 +141,7 @@ class Operator:
     # What the bus calls, on its own thread.
 
     def _message(self, topic: str, payload: bytes, retained: bool) -> None:
-        event = codec.decode(self.swarm, topic, payload, retained, self._clock())
+        event = codec.decode(self.swarm, topic, payload, retained, self._clock(), self._judge)
         if event is None:
             return
         self.received += 1

@@ -121,6 +121,10 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Seconds between two agents of a role that are let go."""
     record_age: float = 7 * 86400.0
     """Seconds after which the monitoring agent's record forgets a message."""
+    guests: Literal["none", "publish", "work"] = "work"
+    """May those without an identity read and publish tasks, or also work on what is offered to them?"""
+    leaderless: bool | None = None
+    """May agents claim tasks by themselves where nobody leads? By default where the layout has no task-manager."""
     record_size: int = 256 * 1024 * 1024
     """Bytes on disk that the record never exceeds; the oldest messages go first."""
 
@@ -186,4 +190,8 @@ class RunSpec(Struct, frozen=True, kw_only=True):
     foreign_roles: dict[str, str] = {}
     """The roles of those agents, by id."""
     extra_topics: list[str] = []
+    leaderless: bool = True
+    """It may claim tasks where nobody leads."""
+    own: list[str] = []
+    """All agents that the layout may start, by id; the dispatcher takes no word of theirs without their proof."""
     """Further topics to listen to, from the seed's mqtt.yml."""

@@ -27,6 +27,11 @@ def run_specs(loaded: Loaded, *, state: StateDir, host: str, counts: Mapping[str
         for agent in agents
         if layout.agents[agent.entry].dialect != "swarm"
     }
+    led = any(canonical_role(entry.role) == "task-manager" for entry in layout.agents)
+    leaderless = not led if layout.policy.leaderless is None else layout.policy.leaderless and not led
+    # A program of its own that speaks MQTT by itself has no keys: it is a guest, by the layout's wish.
+    entries = layout.agents
+    own = [agent.agent_id for agent in agents if not entries[agent.entry].command or entries[agent.entry].wrap]
     specs = []
     for agent in agents:
         entry = layout.agents[agent.entry]
@@ -51,6 +56,8 @@ def run_specs(loaded: Loaded, *, state: StateDir, host: str, counts: Mapping[str
                 restart=entry.restart or layout.defaults.restart,
                 depends_on=_depends(entry.depends_on, agent, agents),
                 foreign=foreign,
+                leaderless=leaderless,
+                own=own if agent.role == "task-manager" else [],
                 foreign_roles={other.agent_id: other.role for other in agents if other.agent_id in foreign},
             )
         )

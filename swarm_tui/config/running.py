@@ -1,6 +1,7 @@
 """The swarms that run on this machine: one small file in each one's state folder."""
 
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
@@ -28,6 +29,8 @@ class Running(Struct, frozen=True, kw_only=True):
     started_at: float
     embedded: bool = False
     cwd: str = "."
+    guests: Literal["none", "publish", "work"] = "work"
+    """What `policy.guests` says."""
 
     @property
     def state(self) -> StateDir:

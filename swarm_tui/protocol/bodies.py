@@ -238,9 +238,10 @@ class TaskVerdict(Body, frozen=True, kw_only=True):
 
 
 class Halt(Body, frozen=True, kw_only=True):
-    """halt, retained"""
+    """halt, retained. One that is `lifted` ends the one before: unlike an empty message it says by whose right."""
 
     reason: str = ""
+    lifted: bool = False
 
 
 class Query(Body, frozen=True, kw_only=True):

@@ -1,6 +1,7 @@
 """Bytes to Event or Rejected, and back: a tolerant reader and a strict writer."""
 
 import re
+from collections.abc import Callable
 from sys import intern
 from typing import Any
 
@@ -15,6 +16,7 @@ from swarm_tui.protocol.raw import (
     MAX_DEPTH,
     MAX_VALUES,
     RefusedError,
+    UnprovedError,
     check_numbers,
     has_long_number,
     parse_object,
@@ -24,6 +26,10 @@ from swarm_tui.protocol.topics import COMMANDS, RETAINED, Kind, parse
 from swarm_tui.protocol.writer import COMMAND_LIFE, Writer, builtins
 
 __all__ = ["COMMAND_LIFE", "MAX_BYTES", "MAX_DEPTH", "MAX_VALUES", "Writer", "builtins", "decode", "refusal"]
+
+#: Tells who proved a message, from its kind, the name in its topic, its topic, its bytes, and whom it speaks for;
+#: `""` where nobody did nor had to. Raises RefusedError.
+Judge = Callable[[Kind, str, str, bytes, str], str]
 
 _SENDER = re.compile(r"[A-Za-z0-9_.:@-]{1,160}")
 #: What many messages say alike: one string of it is kept for all.
@@ -48,10 +54,13 @@ _NAMES = {
 _OTHERS_IN_BODY = frozenset({Kind.HOST_CONTROL, Kind.ALERT})
 
 
-def decode(swarm: str, full: str, raw: bytes, retained: bool, received: float) -> Event | Rejected | None:
+def decode(
+    swarm: str, full: str, raw: bytes, retained: bool, received: float, judge: Judge | None = None
+) -> Event | Rejected | None:
     """Read one message; None when the topic is not the swarm's.
 
-    `received` is the time of receipt, seconds since the epoch. Never raises, whatever the bytes.
+    `received` is the time of receipt, seconds since the epoch. Never raises, whatever the bytes. `judge` refuses what
+    has to be proved and is not; without it nothing has to be.
     """
     address = parse(swarm, full)
     if address is None:
@@ -63,16 +72,17 @@ def decode(swarm: str, full: str, raw: bytes, retained: bool, received: float) -
             raise RefusedError(f"{address.key[:80]!r} in the topic is not a name")
         if not raw and (address.kind in RETAINED or address.kind is Kind.OTHER):
             return _cleared(full, address.kind, address.key, retained, received)
-        return _read(full, address.kind, address.key, raw, retained, received)
+        return _read(full, address.kind, address.key, raw, retained, received, judge)
     except RefusedError as refused:
-        reason = str(refused)
+        reason, unproved = str(refused), isinstance(refused, UnprovedError)
     except (ArithmeticError, RecursionError, TypeError, ValueError) as error:
-        reason = f"not readable ({type(error).__name__}: {error})"
+        reason, unproved = f"not readable ({type(error).__name__}: {error})", False
     return Rejected(
         topic=clean(full, 200),
         reason=clean(reason, 200),
         first=clean(raw[:120].decode("utf-8", "replace")),
         received=received,
+        unproved=unproved,
     )
 
 
@@ -98,7 +108,7 @@ def _cleared(full: str, kind: Kind, key: str, retained: bool, received: float) -
     )
 
 
-def _read(full: str, kind: Kind, key: str, raw: bytes, retained: bool, received: float) -> Event:
+def _read(full: str, kind: Kind, key: str, raw: bytes, retained: bool, received: float, judge: Judge | None) -> Event:
     long = len(raw) <= MAX_BYTES and has_long_number(raw)
     body = parse_object(raw, long=long)
     identity = body.get("id")
@@ -125,6 +135,7 @@ def _read(full: str, kind: Kind, key: str, raw: bytes, retained: bool, received:
     if long:
         # Numbers are taken as text too, of any length.
         check_numbers(typed)
+    speaks_for = getattr(typed, "agent_id", None) or sender
     return Event(
         topic=intern(clean(full)),
         kind=kind,
@@ -137,6 +148,7 @@ def _read(full: str, kind: Kind, key: str, raw: bytes, retained: bool, received:
         body=typed,
         payload=payload,
         retained=retained,
+        proved_by="" if judge is None else judge(kind, key, full, raw, speaks_for),
         expires_at=expires_at,
         warnings=tuple(warnings),
     )

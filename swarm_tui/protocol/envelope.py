@@ -17,7 +17,8 @@ class Event(Struct, frozen=True, kw_only=True, gc=False):
     """A message of the swarm, normalised. Nothing in it can lead back to it, so the collector need not look.
 
     `at` is the sender's time and `received` ours, seconds since the epoch. `payload` is the body as it came, with
-    snake-case names, unknown fields kept. `expires_at` is set on commands. `warnings` names what the reader mended.
+    snake-case names, unknown fields kept. `expires_at` is set on commands. `proved_by` names the
+    identity whose proof was checked. `warnings` names what the reader mended.
     """
 
     topic: str
@@ -31,6 +32,7 @@ class Event(Struct, frozen=True, kw_only=True, gc=False):
     body: Body
     payload: dict[str, Any]
     retained: bool = False
+    proved_by: str = ""
     expires_at: float | None = None
     warnings: tuple[str, ...] = ()
 
@@ -42,6 +44,8 @@ class Rejected(Struct, frozen=True, kw_only=True):
     reason: str
     first: str
     received: float
+    unproved: bool = False
+    """It reads well, and whoever said it did not prove that they may."""
 
 
 class Outgoing(Struct, frozen=True, gc=False):

@@ -23,6 +23,10 @@ class RefusedError(Exception):
     """Why a message is no Event."""
 
 
+class UnprovedError(RefusedError):
+    """Why a message that reads well counts for nothing: whoever said it did not prove that they may."""
+
+
 def parse_object(raw: bytes, *, long: bool) -> dict[str, Any]:
     """The JSON object in `raw`, which `has_long_number` calls `long` or not.
 

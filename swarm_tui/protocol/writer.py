@@ -10,6 +10,8 @@ from swarm_tui.protocol.envelope import Outgoing, rfc3339
 from swarm_tui.protocol.raw import has_long_number
 from swarm_tui.protocol.topics import COMMANDS, QOS_0, RETAINED, Kind, topic
 
+#: Adds the sender's proof to a message: its kind, the name in its topic, its topic, its bytes.
+Prove = Callable[[Kind, str, str, bytes], bytes]
 #: How long a command may act, seconds.
 COMMAND_LIFE = 60.0
 #: Fields of a body that hold another one.
@@ -66,17 +68,26 @@ def _scrubbed(value: Any) -> Any:
 class Writer:
     """Makes the messages that one sender says; ids and times come from its arguments, so that all replays.
 
-    `new_id` gives a fresh uuid4 as text, `clock` the time in seconds since the epoch.
+    `new_id` gives a fresh uuid4 as text, `clock` the time in seconds since the epoch; `prove` adds the sender's proof
+    to a message of a kind, with the name in its topic and the topic.
     """
 
     def __init__(
-        self, swarm: str, sender: str, role: str, *, new_id: Callable[[], str], clock: Callable[[], float]
+        self,
+        swarm: str,
+        sender: str,
+        role: str,
+        *,
+        new_id: Callable[[], str],
+        clock: Callable[[], float],
+        prove: Prove | None = None,
     ) -> None:
         self.swarm = swarm
         self.sender = sender
         self.role = role
         self._new_id = new_id
         self._clock = clock
+        self._prove = prove
 
     def message(self, kind: Kind, body: Body, key: str = "", *, message_id: str | None = None) -> Outgoing:
         """The message of `kind`; `key` fills the topic's `+`. A repeat of a message passes its `message_id`."""
@@ -91,7 +102,10 @@ class Writer:
         }
         if (kind in COMMANDS and kind not in RETAINED) or (kind is Kind.INBOX and "command" in payload):
             envelope["expires_at"] = rfc3339(now + COMMAND_LIFE)
-        return Outgoing(topic(self.swarm, kind, key), encode(envelope), 0 if kind in QOS_0 else 1, kind in RETAINED)
+        full, raw = topic(self.swarm, kind, key), encode(envelope)
+        if self._prove is not None:
+            raw = self._prove(kind, key, full, raw)
+        return Outgoing(full, raw, 0 if kind in QOS_0 else 1, kind in RETAINED)
 
     def clear(self, kind: Kind, key: str = "") -> Outgoing:
         """The empty retained message that clears what `kind` retains."""

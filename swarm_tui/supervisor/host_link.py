@@ -10,6 +10,7 @@ from swarm_tui.bus.mqtt import MqttBus
 from swarm_tui.bus.port import Bus, Link
 from swarm_tui.client.ids import new_id
 from swarm_tui.config.urls import shown_url
+from swarm_tui.identity.keyring import GUEST, Keyring, SwarmKeyring, is_remote_operator
 from swarm_tui.protocol import codec
 from swarm_tui.protocol.bodies import HostStatus
 from swarm_tui.protocol.envelope import Event, Outgoing, Rejected
@@ -57,6 +58,7 @@ class HostLink:
         on_foreign: Callable[[str], None],
         on_link: Callable[[Link], None],
         make_bus: Callable[[], Bus] | None = None,
+        keys: Keyring = GUEST,
     ) -> None:
         self.swarm, self.host = plan.swarm, plan.host
         self.up_since: float | None = None
@@ -74,7 +76,17 @@ class HostLink:
         self._began: float | None = None
         self._short = 0
         """How many connections in a row were closed as soon as they were there."""
-        self.writer = codec.Writer(self.swarm, f"supervisor:{self.host}", "supervisor", new_id=new_id, clock=time.time)
+        self.writer = codec.Writer(
+            self.swarm,
+            f"supervisor:{self.host}",
+            "supervisor",
+            new_id=new_id,
+            clock=time.time,
+            prove=keys.prove,
+        )
+        self._judge = keys.judge
+        self._relays = isinstance(keys, SwarmKeyring)
+        """It holds the swarm's secret: what an operator elsewhere orders another host is passed on with our proof."""
 
     @property
     def is_up(self) -> bool:
@@ -111,7 +123,7 @@ class HostLink:
         for kind in _HEARD:
             bus.subscribe(topic(self.swarm, kind, "+"))
         bus.subscribe(topic(self.swarm, Kind.DISPATCHER))
-        bus.subscribe(topic(self.swarm, Kind.HOST_CONTROL, self.host))
+        bus.subscribe(topic(self.swarm, Kind.HOST_CONTROL, "+" if self._relays else self.host))
         bus.subscribe(f"{self.swarm}/{OTHER_DIALECTS}/#")
         bus.start(self._message, lambda link: self._loop.post(partial(self._link, link)))
 
@@ -144,13 +156,17 @@ class HostLink:
             if not retained:
                 self._loop.post(partial(self._on_foreign, agent_id))
             return
-        event = codec.decode(self.swarm, full, payload, retained, time.time())
+        event = codec.decode(self.swarm, full, payload, retained, time.time(), self._judge)
         if event is not None and not isinstance(event, Rejected):
             self._loop.post(partial(self._event, event))
 
     def _event(self, event: Event) -> None:
         if isinstance(event.body, HostStatus) and event.key == self.host and event.body.pid == os.getpid():
             self.echo = time.monotonic()
+        if event.kind is Kind.HOST_CONTROL and event.key != self.host:
+            if is_remote_operator(event.proved_by):
+                self.publish(self.writer.message(event.kind, event.body, event.key))
+            return
         self._on_event(event)
 
     def _link(self, link: Link) -> None:

@@ -46,7 +46,13 @@ class Plan(Struct, frozen=True, kw_only=True):
         """Return every agent that may run here, those of a scaled role up to its `max`, in the order of the file."""
         counts = {role: high for role, (_, high) in self.scaled().items()}
         loaded = Loaded(layout=self.layout, path=Path(self.path), workdir=Path(self.workdir))
-        return run_specs(loaded, state=state, host=self.host, counts=counts)
+        specs = run_specs(loaded, state=state, host=self.host, counts=counts)
+        return [msgspec.structs.replace(spec, leaderless=False) for spec in specs] if self.join else specs
+
+    def own(self, state: StateDir) -> frozenset[str]:
+        """The agents that prove what they say: all but programs that speak MQTT by themselves."""
+        specs = self.specs(state)
+        return frozenset(spec.agent_id for spec in specs if spec.dialect == "swarm" and (not spec.command or spec.wrap))
 
     def scaled(self) -> dict[str, tuple[int, int]]:
         """Return role to (min, max), of the roles that are scaled."""

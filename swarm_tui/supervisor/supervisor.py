@@ -10,6 +10,7 @@ from swarm_tui.client.dispatcher import prepare_session
 from swarm_tui.config.model import RunSpec
 from swarm_tui.config.paths import StateDir
 from swarm_tui.config.urls import same_broker
+from swarm_tui.identity.open import open_host
 from swarm_tui.protocol.bodies import Inbox
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.topics import Kind
@@ -57,7 +58,14 @@ class Supervisor:
         place = PanePlace(swarm=plan.swarm, session=plan.session, tiled=layout.tmux.arrange == "tiled", state=state)
         self.agent_panes = AgentPanes(tmux, place)
         self.presences = Presences(self.units, plan.host)
-        self.link = HostLink(plan, self.loop, on_event=self._hear, on_foreign=self._hear_foreign, on_link=self._linked)
+        self.link = HostLink(
+            plan,
+            self.loop,
+            on_event=self._hear,
+            on_foreign=self._hear_foreign,
+            on_link=self._linked,
+            keys=open_host(state, own=plan.own(state)),
+        )
         self.reporter = HostReporter(plan, state, self.loop, self.link, self.presences)
         self.say = self.reporter.say
         services = Services(

@@ -14,6 +14,7 @@ from swarm_tui.config.load import Loaded
 from swarm_tui.config.paths import StateDir, state_dir
 from swarm_tui.config.resolve import session_name
 from swarm_tui.config.running import Running, load_running, save_running
+from swarm_tui.identity.store import make_secret
 from swarm_tui.supervisor import processes, state_file
 from swarm_tui.supervisor.broker_choice import Choice, NoBrokerError, choose_broker
 from swarm_tui.supervisor.host_access import Say, UpError, server, signal_supervisor, supervisor_alive
@@ -104,6 +105,8 @@ def bring_up(ready: Prepared, say: Say) -> None:
         say(line)
     if not ready.running:
         forget_ended(state)
+    if not plan.join:
+        make_secret(state, plan.host)
     save_environment(state.environment())
     save_plan(state, plan)
     known = load_running(plan.swarm) if ready.running else None
@@ -118,6 +121,7 @@ def bring_up(ready: Prepared, say: Say) -> None:
             version=__version__,
             started_at=known.started_at if known else time.time(),
             embedded=plan.embedded_port is not None,
+            guests=plan.layout.policy.guests,
             cwd=known.cwd if known else str(Path.cwd()),
         )
     )

@@ -124,10 +124,12 @@ def test_hosts_share_a_role_and_start_no_id_that_runs_on_another(make: Make, rea
     near.write()
     far.write(agents=[light("a"), light("z"), {**light(""), "role": "testing", "id": "f", "min": 1, "max": 2}])
     near.up()
+    file = near.run("broker", "add", "far", "--as", "host", "--swarm", near.name).stdout.strip()
+    person = near.run("broker", "add", "ada", "--as", "operator", "--swarm", near.name).stdout.strip()
     with far_away(far):
-        said = far.up("--join", fails=True, wait="1.5")
+        said = far.up("--join", file, fails=True, wait="1.5")
         assert "a: starting: it runs on the host near" in said
-        assert far.run("scale", "--swarm", far.name, "testing", "3").returncode == 0
+        assert far.run("scale", "--swarm", far.name, "testing", "3", "--identity", person).returncode == 0
         until(lambda: sorted(far.panes()) == ["f-01", "f-02", "z"], what="what comes first in the alphabet to grow")
     until(lambda: sorted(near.panes()) == ["a", "n-01"], what="the other host to do only the rest")
     said = near.run("status", near.name).stdout

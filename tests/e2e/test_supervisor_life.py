@@ -238,13 +238,15 @@ def test_a_second_host_joins_and_is_steered_over_the_bus(make: Make, real_broker
     far.write(session="far")
     near.write()
     near.up()
+    added = near.run("broker", "add", "far", "--as", "host", "--swarm", near.name)
+    assert added.returncode == 0, added.stderr
     import os
 
     home = os.environ["XDG_STATE_HOME"]
     os.environ["XDG_STATE_HOME"] = home + "-far"
     try:
         far.state = type(far.state)(Path(home + "-far") / "swarm-tui" / near.name)
-        far.up("--join")
+        far.up("--join", added.stdout.strip())
         far_pid = far.pids()["z"]
     finally:
         os.environ["XDG_STATE_HOME"] = home

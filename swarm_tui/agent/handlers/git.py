@@ -8,7 +8,6 @@ from msgspec import Struct
 
 from swarm_tui.agent.handlers.base import Context, HandlerError
 from swarm_tui.agent.handlers.process import Completed, run_process
-from swarm_tui.config.files import write_private
 
 INSTALL = "sudo apt-get install -y git"
 #: Bytes of git's answer; more than that is no diff to review in one piece.
@@ -224,14 +223,13 @@ def _written(state_dir: Path, entries: list[_Entry]) -> Path:
     """Write the kept ones of the user's and the system's settings to a file that git reads in their stead."""
     kept = [entry for entry in entries if entry.scope in ("system", "global") and entry.stays]
     data = "".join(entry.text for entry in kept).encode("utf-8", "surrogateescape")
-    path = state_dir / "git" / f"config-{hashlib.sha256(data).hexdigest()[:16]}"
-    try:
-        if not path.exists():
-            # It may hold what a user keeps secret, such as the header of a proxy.
-            write_private(path, data)
-    except OSError:
-        # A full disk: git then goes without the user's settings, and says so where it needs one.
-        return Path(os.devnull)
+    folder = state_dir / "git"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = folder / f"config-{hashlib.sha256(data).hexdigest()[:16]}"
+    if not path.exists():
+        draft = path.with_name(f".{path.name}.{os.getpid()}")
+        draft.write_bytes(data)
+        draft.replace(path)
     return path
 
 

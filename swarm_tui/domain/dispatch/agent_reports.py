@@ -30,7 +30,10 @@ def _record(turn: Turn, agent_id: str, *, live: bool) -> AgentRecord:
 def status(turn: Turn, event: Event) -> None:
     """Hear agents/<id>/status: birth, change, will, or cleared."""
     if isinstance(event.body, Cleared):
-        turn.state.agents.pop(event.key, None)
+        known = turn.state.agents.get(event.key)
+        # Where words are proved an empty one takes nobody away who did not say farewell.
+        if known is not None and (not turn.state.settings.proved or known.status == "offline"):
+            del turn.state.agents[event.key]
         return
     body = event.body
     assert isinstance(body, Status)

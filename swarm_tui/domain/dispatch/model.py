@@ -32,6 +32,9 @@ class TypePolicy(Struct, frozen=True, kw_only=True):
 class DispatchSettings(Struct, frozen=True, kw_only=True):
     """Settings that stand while a dispatcher leads. Times are seconds."""
 
+    proved: bool = False
+    """Orders are proved here: what proves nothing (an empty retained message) decides nothing."""
+
     rules: dict[str, TypePolicy] = {}
     approve: tuple[str, ...] = ()
     """Patterns of types that need a person, for the types of which only an agent speaks."""

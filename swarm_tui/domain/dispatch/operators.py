@@ -118,13 +118,16 @@ def _approve(turn: Turn, event: Event, body: TaskAct, job: Job) -> None:
 def halt(turn: Turn, event: Event) -> None:
     """Hear halt: nothing is given away and everything open is cancelled, once for each halt; empty lifts it."""
     state = turn.state
-    if isinstance(event.body, Cleared):
+    body = event.body
+    if isinstance(body, Cleared) and state.settings.proved and state.halted is not None:
+        # An empty message proves nothing: whoever may lift a halt says so in words.
+        return
+    if isinstance(body, Cleared) or (isinstance(body, Halt) and body.lifted):
         if state.halted is not None:
-            turn.note("the halt is lifted")
+            turn.note("the halt is lifted" + (f" by {event.sender}" if isinstance(body, Halt) else ""))
         # One said again byte for byte is another halt, also without an id of its own.
         state.halted, state.halt_id = None, ""
         return
-    body = event.body
     assert isinstance(body, Halt)
     state.halted = body.reason or "halted"
     if event.id == state.halt_id:

@@ -103,7 +103,9 @@ class Fleet:
         changes = Changes(agents=agents, header=bool(agents))
         body = event.body
         if kind is Kind.HALT:
-            self.halted = clean(body.reason, 300) or "no reason given" if isinstance(body, bodies.Halt) else None
+            self.halted = None
+            if isinstance(body, bodies.Halt) and not body.lifted:
+                self.halted = clean(body.reason, 300) or "no reason given"
         elif kind is Kind.DISPATCHER:
             self._lead(event, now)
         elif kind is Kind.ALERT and isinstance(body, bodies.Alert):

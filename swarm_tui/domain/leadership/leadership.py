@@ -1,5 +1,6 @@
 """A dispatcher's way to the lead, its time in it, and its end. Pure; `now` is monotonic seconds."""
 
+import math
 from collections.abc import Callable, Iterable
 from enum import StrEnum
 
@@ -26,6 +27,8 @@ from swarm_tui.protocol.topics import Kind
 MOST_EPOCH = 2**53
 #: Seconds after which a word to ourselves that does not come is said again.
 MARK_AGAIN = 5.0
+#: Seconds between two repeats of a claim that somebody emptied or overwrote.
+CLAIM_AGAIN = 1.0
 #: What is said again anyway is not kept in doubt, and no more than so many of the rest.
 _FLEETING = frozenset({Kind.HEARTBEAT, Kind.TASK_PROGRESS})
 MOST_KEPT = 10_000
@@ -96,6 +99,8 @@ class Leadership:
         self._looked = False
         self._kept: list[Event | LinkUp | LinkDown] = []
         self._unkept = 0
+        self._claimed = -math.inf
+        self._claim_due = math.inf
 
     @property
     def settled(self) -> bool:
@@ -136,7 +141,7 @@ class Leadership:
             return self._adopt(event)
         if self.phase is Phase.OVER:
             return []
-        return [Pass(event)] if self.settled and event.kind is not Kind.DISPATCHER else self._sift(event)
+        return [Pass(event)] if self.settled and event.kind is not Kind.DISPATCHER else self._sift(event, now)
 
     def tick(self, now: float) -> list[Action]:
         """Take in that time has passed: a pause that was longer than it can be was a sleep of our own process."""
@@ -152,7 +157,17 @@ class Leadership:
         if self._marker and not self._marked and now >= self._mark_due:
             # A broker may have taken the first before it knew our filters.
             return [self._mark_again(now)]
-        return []
+        return self.contested(now) if now >= self._claim_due else []
+
+    def contested(self, now: float) -> list[Action]:
+        """Take in that the topic was emptied or says what is not so: our claim is said again, at most once a second."""
+        if not self.settled:
+            return []
+        if now < self._claimed + CLAIM_AGAIN:
+            self._claim_due = self._claimed + CLAIM_AGAIN
+            return []
+        self._claimed, self._claim_due = now, math.inf
+        return [Say(Kind.DISPATCHER, self.presence(online=True))]
 
     def worked(self, now: float) -> None:
         """Take in that the time until `now` was work of our own, and no sleep."""
@@ -225,7 +240,7 @@ class Leadership:
             else:
                 self._unkept += 1
 
-    def _sift(self, event: Event) -> list[Action]:
+    def _sift(self, event: Event, now: float) -> list[Action]:
         waited_for = self.newer
         if event.kind is Kind.DISPATCHER:
             self._hear_of(event.body if isinstance(event.body, Dispatcher) else None)
@@ -236,7 +251,13 @@ class Leadership:
         self._looked = self._looked or self._marked
         if self.newer is not None:
             return [] if waited_for is not None else self._stand_by(self.newer)
-        return self._go_on() if self.doubts and self._looked else []
+        if self.doubts:
+            return self._go_on() if self._looked else []
+        told = event.body if isinstance(event.body, Dispatcher) else None
+        if event.kind is not Kind.DISPATCHER or (told is not None and self._is_newer(told)):
+            return []
+        ours = told is not None and (told.instance, told.epoch, told.online) == (self.instance, self.epoch, True)
+        return [] if ours else self.contested(now)
 
     def _hear_of(self, body: Dispatcher | None) -> None:
         # What is older says nothing: it may come late, over the other of two connections.

@@ -25,10 +25,8 @@ _TELL = {
 }
 
 
-def leader_of(body: Dispatcher | None) -> Leader:
-    """Read the retained `dispatcher`; None where it was cleared."""
-    if body is None:
-        return Leader.NONE
+def leader_of(body: Dispatcher) -> Leader:
+    """Read the retained `dispatcher`."""
     return Leader.ONLINE if body.online else Leader.AWAY
 
 

@@ -37,6 +37,11 @@ class Worker:
         return self._lead.now
 
     @property
+    def _nobody(self) -> Leader:
+        """Who leads where nobody is said to: a swarm that has a dispatcher waits for it, whatever the broker forgot."""
+        return Leader.NONE if self.me.leaderless else Leader.AWAY
+
+    @property
     def epoch(self) -> int:
         """The latest dispatcher heard of; an offer of an earlier one is declined."""
         return self.state.epoch
@@ -81,7 +86,9 @@ class Worker:
         """Take in that all which is retained has been heard on this connection."""
         if self.leader is not Leader.UNKNOWN or not self.linked:
             return []
-        self._lead.turn(Leader.NONE, now)
+        self._lead.turn(self._nobody, now)
+        if not self.me.leaderless:
+            return []
         return [Listen(), *self._claims(now)]
 
     def tick(self, now: float) -> list[Action]:
@@ -124,7 +131,7 @@ class Worker:
         return []
 
     def _on_dispatcher(self, body: Dispatcher | None, now: float) -> list[Action]:
-        before = self._lead.turn(leader_of(body), now)
+        before = self._lead.turn(self._nobody if body is None else leader_of(body), now)
         if body is not None and self.leader is Leader.ONLINE:
             self.unclaimed.clear()
             if before is Leader.ONLINE and body.epoch == self.state.epoch:
@@ -138,7 +145,7 @@ class Worker:
         return []
 
     def _on_halt(self, body: object, now: float) -> list[Action]:
-        self.halted = body.reason or "halted" if isinstance(body, Halt) else None
+        self.halted = body.reason or "halted" if isinstance(body, Halt) and not body.lifted else None
         if self.halted is None:
             return self._claims(now)
         return [Stop(task_id) for task_id, lease in self.running.items() if lease.epoch is None]

@@ -24,6 +24,8 @@ class WorkerIdentity(Struct, frozen=True, kw_only=True):
     types: frozenset[str] = frozenset()
     fallback: frozenset[str] = frozenset()
     capacity: int = 1
+    leaderless: bool = True
+    """It may claim tasks by itself where nobody leads: its swarm has no dispatcher."""
 
 
 class WorkerState:

@@ -13,6 +13,7 @@ from swarm_tui.config.model import Broker, HandlerSpec, Layout
 from swarm_tui.config.paths import state_dir
 from swarm_tui.config.running import Running
 from swarm_tui.config.urls import shown_url
+from swarm_tui.identity.open import open_operator
 from swarm_tui.protocol.names import ROLE_TYPES, canonical_role, type_matches
 from swarm_tui.ui.live.live_source import LiveSource, NoPanes
 from swarm_tui.ui.model.source import Facts, Panes, TaskType
@@ -22,7 +23,8 @@ def open_source(swarm: str, broker: Broker, running: Running | None, layout: Lay
     """The source; nothing connects before it is started."""
     user, host = user_name(), (running.host if running else socket.gethostname().split(".")[0])
     bus = MqttBus(broker, client_id=f"screen-{user}-{host}-{id(broker) & 0xFFFFFF:06x}"[:64])
-    operator = Operator(bus, swarm, user=user, host=host)
+    keys = open_operator(state_dir(swarm), f"{user}@{host}")
+    operator = Operator(bus, swarm, user=user, host=host, keys=keys)
     facts = Facts(
         swarm=swarm,
         broker=shown_url(broker.url),

@@ -217,7 +217,10 @@ def test_it_goes_for_a_newer_one_that_is_there() -> None:
         leadership = leading(3)
         actions = leadership.hear(leader(instance, epoch, online=online), 0.0)
         assert bool(leadership.over) is goes, (instance, epoch, online)
-        assert actions == ([StandDown(leadership.over)] if goes else [])
+        newer = (epoch, instance) > (3, "box/1") and epoch < MOST_EPOCH
+        # A claim that is none of a newer one's is answered by our own, which agents are to find on the topic.
+        again = [] if newer or instance == "box/1" else [Say(Kind.DISPATCHER, leadership.presence(online=True))]
+        assert actions == ([StandDown(leadership.over)] if goes else again)
         # What comes in one go with the other's word is the other's to take.
         assert passed(leadership.hear(a_task(), 0.0)) == ([] if goes else [a_task()])
 
@@ -269,3 +272,14 @@ def test_what_it_keeps_is_bounded_and_what_it_could_not_is_told() -> None:
     actions = leadership.hear(mark, 0.0)
     assert len(passed(actions)) == MOST_KEPT
     assert Note("12 messages could not be kept while it was not known who leads") in actions
+
+
+def test_a_claim_that_was_emptied_or_forged_is_said_again_at_most_once_a_second() -> None:
+    leadership = leading(3)
+    again = [Say(Kind.DISPATCHER, leadership.presence(online=True))]
+    assert leadership.hear(leader("a/1", 1, online=True), 10.0) == again
+    assert leadership.contested(10.2) == []
+    for now, said in ((10.9, []), (11.0, again), (12.5, [])):
+        leadership.worked(now)
+        assert leadership.tick(now) == said
+    assert leadership.contested(12.6) == again

@@ -234,17 +234,3 @@ def test_a_diff_that_lost_lines_is_an_error():
     listing = ":100644 100644 " + "a" * 40 + " " + "b" * 40 + " M\0x\x002\t1\tx\0"
     with pytest.raises(HandlerError, match="1 and 1 lines of 2 and 1"):
         diff.read(listing, "--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n")
-
-
-def test_the_users_settings_are_kept_privately_or_not_at_all(bench, home):
-    (home / ".gitconfig").write_text("[http]\n\textraHeader = Authorization: secret\n")
-    bench.write("app.py", "x = missing\n")
-    bench.commit()
-    bench.run(Review(), "code.review", {"head": "HEAD"}, task_id="t-private")
-    (kept,) = (bench.state / "git").iterdir()
-    assert (kept.stat().st_mode & 0o777, "secret" in kept.read_text()) == (0o600, True)
-    kept.unlink()
-    (bench.state / "git").rmdir()
-    (bench.state / "git").write_text("no folder")
-    result = bench.run(Review(), "code.review", {"head": "HEAD"}, task_id="t-full")
-    assert comments(result) == {("app.py", 1, "F821")}

@@ -13,6 +13,7 @@ from swarm_tui.domain.fleet import Fleet
 from swarm_tui.domain.states import ENDED
 from swarm_tui.domain.summary import agent_json, status_json, task_json, task_row
 from swarm_tui.domain.views import TaskView
+from swarm_tui.identity.keyring import GUEST, Keyring
 from swarm_tui.protocol.bodies import JsonObject, Reply
 from swarm_tui.protocol.envelope import Event, Outgoing, Rejected
 from swarm_tui.protocol.rows import TaskRow
@@ -25,7 +26,7 @@ _MOST_OPEN = 20_000
 class Tap:
     """A bus whose raw messages are also given to `on_raw`, on the bus's thread."""
 
-    def __init__(self, bus: Bus, on_raw: Callable[[str, bytes], None]) -> None:
+    def __init__(self, bus: Bus, on_raw: Callable[[str, bytes], None], keys: Keyring = GUEST) -> None:
         self._bus = bus
         self._on_raw = on_raw
 
@@ -64,8 +65,16 @@ class Tap:
 class DoorFacts:
     """The fleet as this client hears it. All methods are thread-safe."""
 
-    def __init__(self, bus: Bus, swarm: str, agent_id: str, host: str, on_raw: Callable[[str, bytes], None]) -> None:
-        self.operator = Operator(Tap(bus, on_raw), swarm, user=agent_id, host=host)
+    def __init__(
+        self,
+        bus: Bus,
+        swarm: str,
+        agent_id: str,
+        host: str,
+        on_raw: Callable[[str, bytes], None],
+        keys: Keyring = GUEST,
+    ) -> None:
+        self.operator = Operator(Tap(bus, on_raw), swarm, user=agent_id, host=host, keys=keys)
         self._fleet = Fleet(swarm)
         self._lock = threading.Lock()
         self._ticked = 0.0

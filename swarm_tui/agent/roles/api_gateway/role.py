@@ -15,6 +15,7 @@ from swarm_tui.agent.roles.api_gateway.settings import DoorSettings, load_token,
 from swarm_tui.agent.roles.port import RoleLink
 from swarm_tui.bus.port import Bus, Link
 from swarm_tui.config.model import RunSpec
+from swarm_tui.identity.open import open_agent
 from swarm_tui.protocol.envelope import Event, Rejected
 from swarm_tui.protocol.names import client_id
 
@@ -167,7 +168,14 @@ class ApiGateway:
             return
         stream = FrameStream(loop)
         name = f"{client_id(self._spec.swarm, self._spec.agent_id)}.door"
-        facts = DoorFacts(self._make_bus(name), self._spec.swarm, self._spec.agent_id, self._spec.host, stream.raw)
+        facts = DoorFacts(
+            self._make_bus(name),
+            self._spec.swarm,
+            self._spec.agent_id,
+            self._spec.host,
+            stream.raw,
+            open_agent(self._spec.state_dir, self._spec.agent_id),
+        )
         door = Door(facts, stream, self._settings, self._token)
         await asyncio.to_thread(facts.start)
         runner = web.AppRunner(

@@ -13,6 +13,7 @@ from swarm_tui.protocol.codec import Writer
 from swarm_tui.protocol.dialects import ForeignWriter, decode_foreign, foreign_agent
 from swarm_tui.protocol.envelope import Event, Outgoing, Rejected
 from swarm_tui.protocol.topics import Kind, topic
+from swarm_tui.protocol.writer import Prove
 
 #: What is said again in the swarm itself, so that whoever watches it sees these agents too.
 _SEEN = frozenset({Kind.REGISTER, Kind.HEARTBEAT, Kind.SHUTDOWN})
@@ -30,7 +31,9 @@ _offer = msgspec.json.Decoder(_Envelope).decode
 class DialectBridge:
     """The foreign agents of one swarm. Used by the dispatcher's thread, but for `hears`."""
 
-    def __init__(self, spec: RunSpec, *, new_id: Callable[[], str], clock: Callable[[], float]) -> None:
+    def __init__(
+        self, spec: RunSpec, *, new_id: Callable[[], str], clock: Callable[[], float], prove: Prove | None = None
+    ) -> None:
         self._spec = spec
         self._speak: dict[str, ForeignWriter] = {}
         self._voices: dict[str, Writer] = {}
@@ -42,7 +45,9 @@ class DialectBridge:
             self._speak[agent_id] = ForeignWriter(
                 spec.swarm, agent_id, dialect, sender=spec.agent_id, new_id=new_id, clock=clock
             )
-            self._voices[agent_id] = Writer(spec.swarm, agent_id, self._role(agent_id), new_id=new_id, clock=clock)
+            self._voices[agent_id] = Writer(
+                spec.swarm, agent_id, self._role(agent_id), new_id=new_id, clock=clock, prove=prove
+            )
             self._inboxes[topic(spec.swarm, Kind.INBOX, agent_id)] = agent_id
 
     def _role(self, agent_id: str) -> str:

@@ -8,6 +8,8 @@ import time
 import uuid
 from pathlib import Path
 
+import msgspec
+
 from swarm_tui.agent.roles.port import RoleLink
 from swarm_tui.agent.roles.task_manager.engine import Clocks, Engine
 from swarm_tui.agent.roles.task_manager.shell import DispatcherShell, Inbound, MakeBus
@@ -19,6 +21,8 @@ from swarm_tui.config.model import RunSpec
 from swarm_tui.config.paths import StateDir
 from swarm_tui.domain.dispatch.model import DispatchSettings, TypePolicy
 from swarm_tui.domain.leadership import Leadership
+from swarm_tui.identity.keyring import GUEST
+from swarm_tui.identity.open import open_swarm
 from swarm_tui.journal.db import JournalInUseError
 from swarm_tui.journal.dispatch import Journal
 from swarm_tui.protocol.codec import Writer
@@ -144,7 +148,10 @@ class TaskManager:
 
     def _make_shell(self, journal: Journal) -> DispatcherShell:
         spec, clocks = self.spec, Clocks(time.monotonic, time.time, random.random)
-        writer = Writer(spec.swarm, spec.agent_id, spec.role, new_id=new_id, clock=time.time)
+        own = frozenset(spec.own)
+        keys = open_swarm(StateDir(Path(spec.state_dir)), "swarm", guests=spec.policy.guests, own=own) or GUEST
+        settings = msgspec.structs.replace(settings_of(spec), proved=keys is not GUEST)
+        writer = Writer(spec.swarm, spec.agent_id, spec.role, new_id=new_id, clock=time.time, prove=keys.prove)
         leadership = Leadership(
             f"{spec.host}/{uuid.uuid4().hex[:12]}",
             spec.agent_id,
@@ -155,7 +162,7 @@ class TaskManager:
         )
         return DispatcherShell(
             spec,
-            Engine(settings_of(spec), journal, writer, clocks, log=self.link.log),
+            Engine(settings, journal, writer, clocks, log=self.link.log),
             leadership,
             clocks,
             self._make_bus,
@@ -165,6 +172,7 @@ class TaskManager:
             complain=self._complain,
             inbound=self._inbound,
             put=self._put,
+            keys=keys,
         )
 
     def _complain(self, sentence: str) -> None:

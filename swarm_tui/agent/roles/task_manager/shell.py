@@ -3,6 +3,7 @@
 import math
 import queue
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
@@ -29,7 +30,8 @@ from swarm_tui.domain.leadership import (
     TakeBack,
     WriteEpoch,
 )
-from swarm_tui.protocol.bodies import Query
+from swarm_tui.identity.keyring import GUEST, Keyring
+from swarm_tui.protocol.bodies import Cleared, Query
 from swarm_tui.protocol.codec import decode
 from swarm_tui.protocol.envelope import Event, Rejected
 from swarm_tui.protocol.names import client_id, dispatcher_client_id
@@ -39,6 +41,8 @@ from swarm_tui.protocol.topics import Kind, topic
 BATCH = 512
 #: Seconds between two looks at the time, and between two tries to write the journal.
 LOOK, TRY_AGAIN = 1.0, 1.0
+#: How many refusals of one reason are told: the first, and each time that they are ten times as many.
+TOLD = frozenset(10**power for power in range(10))
 #: client id, clean session → a connection that is not started yet.
 MakeBus = Callable[[str, bool], Bus]
 Inbound = Event | Rejected | Link
@@ -65,6 +69,7 @@ class DispatcherShell:
         complain: Callable[[str], None],
         inbound: "queue.SimpleQueue[Inbound]",
         put: Callable[[Inbound], None],
+        keys: Keyring = GUEST,
     ) -> None:
         """Make it; `put` is how what the bus hears gets into `inbound`, for it may have to wake somebody."""
         self.engine = engine
@@ -73,7 +78,10 @@ class DispatcherShell:
         self._spec = spec
         self._clocks = clocks
         self._make_bus = make_bus
-        self._bridge = DialectBridge(spec, new_id=new_id, clock=clocks.wall)
+        self._bridge = DialectBridge(spec, new_id=new_id, clock=clocks.wall, prove=keys.prove)
+        self._keys = keys
+        self.refused: Counter[str] = Counter()
+        """How often something counted for nothing, by why: it was not proved."""
         self._echoes = Echoes()
         self._assigned = topic(spec.swarm, Kind.TASK_ASSIGNED)
         self._log, self._leave, self._complain = log, leave, complain
@@ -149,6 +157,8 @@ class DispatcherShell:
                 taken += 1
                 if isinstance(item, Link):
                     self._carry_out(leadership.on_link(up=item.up, renewed=item.kind == "", now=now))
+                elif isinstance(item, Rejected) and item.unproved:
+                    self._refused(item, now)
                 elif isinstance(item, Rejected):
                     if (line := self._bridge.refused(item)) is not None:
                         self._log(line)
@@ -156,6 +166,17 @@ class DispatcherShell:
                     self._heard.append(item)
                 else:
                     self._carry_out(leadership.hear(item, now))
+
+    def _refused(self, item: Rejected, now: float) -> None:
+        """Count what proves nothing, and say again what it would have replaced."""
+        self.refused[item.reason] += 1
+        if self.refused[item.reason] in TOLD:
+            self._log(f"refused {item.topic}: {item.reason} ({self.refused[item.reason]:,} so far)")
+        if item.topic == topic(self._spec.swarm, Kind.DISPATCHER):
+            self._carry_out(self.leadership.contested(now))
+        elif item.topic == topic(self._spec.swarm, Kind.HALT) and self.leading:
+            writer = self.engine.writer
+            self._publish(self.engine.halt_again() or [(writer.clear(Kind.HALT), None)])
 
     def _listen(self, name: str, clean: bool, kinds: Iterable[Kind] = (), patterns: Iterable[str] = ()) -> None:
         """Connect, and listen to that and to what is said to ourselves."""
@@ -177,9 +198,9 @@ class DispatcherShell:
         if foreign := self._bridge.hears(full):
             event = self._bridge.decode(full, payload, retained, self._clocks.wall())
         else:
-            event = decode(self._spec.swarm, full, payload, retained, self._clocks.wall())
-        # Others count what is refused in the swarm itself; only we understand what foreign agents say.
-        if isinstance(event, Event) or (event is not None and foreign):
+            event = decode(self._spec.swarm, full, payload, retained, self._clocks.wall(), self._keys.judge)
+        # Others count what cannot be read in the swarm itself; only we understand what foreign agents say.
+        if isinstance(event, Event) or (event is not None and (foreign or event.unproved)):
             self._put(event)
 
     # What is done.
@@ -230,6 +251,9 @@ class DispatcherShell:
         if self.leading:
             for event in heard:
                 if isinstance(event, Event):
+                    if event.kind is Kind.HALT and isinstance(event.body, Cleared):
+                        # An empty message lifts no halt where words are proved.
+                        self._publish(self.engine.halt_again())
                     self._mirror(event)
                     self._answer(event)
 

@@ -1,0 +1,173 @@
+"""`swarm-tui broker`: the identities of a swarm, and what each may do on its broker."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import cast
+
+import click
+
+from swarm_tui.cli.common import FAILED, NO_SUCH, USAGE, Failure, Target, json_option, print_json, swarm_option, target
+from swarm_tui.cli.ids import check_role
+from swarm_tui.config.files import write_private
+from swarm_tui.config.urls import shown_url
+from swarm_tui.identity import acl, registry, store
+from swarm_tui.identity.registry import Identity, IdentityKind, Registry
+from swarm_tui.protocol.names import InvalidNameError, check_agent_id
+
+_KINDS = ("agent", "host", "operator", "guest")
+
+
+@click.group(epilog="Example: swarm-tui broker add helper --as host")
+def command() -> None:
+    """Who may do what in a swarm: show, add, rotate and revoke its identities."""
+
+
+@command.command(epilog="Example: swarm-tui broker show --json")
+@swarm_option
+@json_option
+def show(swarm: str | None, as_json: bool) -> None:
+    """List the identities: the swarm's own host, and those that were added."""
+    found, known = _known(swarm)
+    rows = [
+        {
+            "name": name,
+            "kind": identity.kind,
+            "role": identity.role,
+            "state": "revoked" if identity.revoked is not None else "live",
+            "generation": identity.generation,
+            "added": identity.added or None,
+        }
+        for name, identity in {known.home: Identity(kind="host"), **known.identities}.items()
+    ]
+    guests = found.running.guests if found.running is not None else "work"
+    if as_json:
+        print_json({"swarm": found.swarm, "broker": shown_url(found.broker.url), "guests": guests, "identities": rows})
+        return
+    click.echo(f"{found.swarm} at {shown_url(found.broker.url)}; guests may {acl.GUESTS_MAY[guests]}")
+    for row in rows:
+        about = f" ({row['role']})" if row["role"] else ""
+        own = " this host, holds the swarm's secret" if row["name"] == known.home else ""
+        click.echo(f"  {row['kind']:<9} {row['name']}{about}  {row['state']}, generation {row['generation']}{own}")
+
+
+@command.command(epilog="Example: swarm-tui broker add helper --as host")
+@click.argument("name")
+@click.option("--as", "kind", type=click.Choice(_KINDS), required=True, help="What it is.")
+@click.option("--role", help="Of an agent: its role.")
+@swarm_option
+def add(name: str, kind: str, role: str | None, swarm: str | None) -> None:
+    """Add an identity; print the path of its join file (0600), to be copied to where it is used.
+
+    `up --join FILE`, `sheri-ml --config FILE` and `--identity FILE` of every command take it.
+    """
+    _check_name(name)
+    if role is not None:
+        check_role(role)
+    with _changing(swarm) as (found, known):
+        before = known.identities.get(name)
+        if before is not None and before.revoked is None:
+            raise Failure(f"{name} is there, a {before.kind}: `broker rotate` gives it another key", FAILED)
+        if name == known.home:
+            raise Failure(f"{name} is this host, which holds the swarm's secret", USAGE)
+        identity = Identity(kind=cast(IdentityKind, kind), role=role, added=time.time())
+        known = registry.add(known, name, identity)
+        store.write_registry(found.state, known)
+    click.echo(_write_join(found, name, known.identities[name]))
+
+
+@command.command(epilog="Example: swarm-tui broker rotate helper")
+@click.argument("name")
+@swarm_option
+def rotate(name: str, swarm: str | None) -> None:
+    """Give an identity another key; what it held before is worth nothing. Prints the new join file's path."""
+    with _changing(swarm) as (found, known):
+        _must_be(known, name)
+        known = registry.rotate(known, name)
+        store.write_registry(found.state, known)
+    click.echo(_write_join(found, name, known.identities[name]))
+
+
+@command.command(epilog="Example: swarm-tui broker revoke helper")
+@click.argument("name")
+@swarm_option
+def revoke(name: str, swarm: str | None) -> None:
+    """Take an identity's rights; within a second nobody obeys it."""
+    with _changing(swarm) as (found, known):
+        _must_be(known, name)
+        store.write_registry(found.state, registry.revoke(known, name, time.time()))
+    _join_path(found, name).unlink(missing_ok=True)
+    click.echo(f"{name} is revoked")
+
+
+@command.command("acl", epilog="Example: swarm-tui broker acl --for mosquitto")
+@click.option("--for", "dialect", type=click.Choice(["mosquitto", "aws", "nats"]), default="mosquitto")
+@swarm_option
+def show_acl(dialect: str, swarm: str | None) -> None:
+    """Print the rules of a broker of your own, for each identity."""
+    found, known = _known(swarm)
+    guests: acl.Guests = found.running.guests if found.running is not None else "work"
+    named = [(known.home, Identity(kind="host"))]
+    named += [(name, one) for name, one in known.identities.items() if one.revoked is None and one.kind != "guest"]
+    grants = [(name, acl.grant(found.swarm, "swarm" if name == known.home else one.kind, name)) for name, one in named]
+    open_to_all = acl.grant(found.swarm, "guest", guests=guests)
+    if dialect == "mosquitto":
+        click.echo(acl.mosquitto(grants, open_to_all), nl=False)
+        return
+    for name, granted in grants:
+        click.echo(f"# {name}")
+        click.echo(acl.aws(granted, f"*{name}*") if dialect == "aws" else acl.nats(granted))
+
+
+def _known(swarm: str | None) -> tuple[Target, Registry]:
+    found = target(swarm)
+    try:
+        if store.read_secret(found.state) is None:
+            raise Failure(f"this host holds no secret of {found.swarm}: run this where `swarm-tui up` made it", NO_SUCH)
+        return found, store.read_registry(found.state)
+    except store.IdentityError as error:
+        raise Failure(str(error), FAILED) from None
+
+
+@contextmanager
+def _changing(swarm: str | None) -> Iterator[tuple[Target, Registry]]:
+    """The registry, with nobody else changing it meanwhile."""
+    from swarm_tui.supervisor import locks
+
+    found, _ = _known(swarm)
+    held = locks.take_within(store.folder_of(found.state) / "lock", 5.0)
+    if held is None:
+        raise Failure("another `swarm-tui broker` is at work here: try again", FAILED)
+    try:
+        yield found, store.read_registry(found.state)
+    finally:
+        locks.release(held)
+
+
+def _must_be(known: Registry, name: str) -> None:
+    if name not in known.identities:
+        there = ", ".join(sorted(known.identities)) or "none but this host"
+        raise Failure(f"no identity `{name}`; there are {there}", NO_SUCH)
+
+
+def _check_name(name: str) -> None:
+    try:
+        check_agent_id(name)
+    except InvalidNameError:
+        raise Failure(f"{name!r} is no name of an identity: use 1 to 64 of A-Z a-z 0-9 _ . -", USAGE) from None
+
+
+def _join_path(found: Target, name: str) -> Path:
+    return store.folder_of(found.state) / f"{name}.join"
+
+
+def _write_join(found: Target, name: str, identity: Identity) -> str:
+    secret = store.read_secret(found.state)
+    assert secret is not None
+    lines = {"OPENCTO_SWARM": found.swarm, "MQTT_BROKER": found.broker.url}
+    lines |= {"MQTT_USERNAME": found.broker.username} if found.broker.username else {}
+    lines |= {"MQTT_PASSWORD": found.broker.password} if found.broker.password else {}
+    path = _join_path(found, name)
+    write_private(path, store.join_text(secret, identity.kind, name, identity.generation, lines).encode())
+    return str(path)

@@ -1,0 +1,131 @@
+"""What each identity may say and hear on a broker: one table, which mosquitto, AWS IoT and NATS get in their words."""
+
+import json
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from swarm_tui.protocol.topics import TRIALS, Kind
+
+Guests = Literal["none", "publish", "work"]
+
+#: What guests may do, in words.
+GUESTS_MAY: dict[str, str] = {
+    "none": "do nothing",
+    "publish": "read and publish tasks",
+    "work": "read, publish tasks, and work on what is offered to them",
+}
+
+_PRESENCE = (Kind.REGISTER, Kind.HEARTBEAT, Kind.SHUTDOWN)
+_ANSWERS = (
+    Kind.TASK_ASSIGNED,
+    Kind.TASK_STARTED,
+    Kind.TASK_DECLINED,
+    Kind.TASK_PROGRESS,
+    Kind.TASK_COMPLETE,
+    Kind.TASK_FAILED,
+)
+_TASKS = (Kind.TASK_NEW, Kind.DEPLOYMENT_REQUEST, Kind.CODE_REVIEW)
+_ACTS = (
+    Kind.TASK_CANCEL,
+    Kind.TASK_REDRIVE,
+    Kind.TASK_APPROVE,
+    Kind.TASK_DENY,
+    Kind.HALT,
+    Kind.BROADCAST,
+    Kind.HOST_CONTROL,
+    Kind.SCALE,
+    Kind.INBOX,
+    Kind.STATUS,
+)
+_BESIDES = (Kind.DEPLOYMENT_STATUS, Kind.ALERT)
+
+
+class Grant(Struct, frozen=True):
+    """The MQTT filters, whole topics with their swarm, that somebody may publish to and read."""
+
+    write: tuple[str, ...]
+    read: tuple[str, ...]
+
+
+def _filters(swarm: str, kinds: Sequence[Kind], own: str = "+") -> tuple[str, ...]:
+    return tuple(f"{swarm}/{kind.value.replace('+', own)}" for kind in kinds)
+
+
+def grant(swarm: str, kind: str, name: str = "", *, guests: Guests = "work") -> Grant:
+    """What the identity `name` of `kind` (swarm, host, agent, operator, guest) may do in `swarm`.
+
+    The broker's rules are the outer fence: they know topics, not payloads. Proofs decide within them.
+    """
+    everything = (f"{swarm}/#",)
+    trials = (f"{swarm}/{TRIALS}/#",)
+    if kind == "swarm":
+        return Grant(everything, everything)
+    if kind == "host":
+        own = _filters(swarm, (Kind.HOST_STATUS,), name) + _filters(swarm, (Kind.STATUS, Kind.INBOX, Kind.REPLY))
+        shared = _filters(swarm, (*_PRESENCE, *_ANSWERS, *_TASKS, *_BESIDES))
+        return Grant(own + shared + trials, everything)
+    if kind == "agent":
+        shared = _filters(swarm, (*_PRESENCE, *_ANSWERS, *_TASKS, *_BESIDES))
+        return Grant(_filters(swarm, (Kind.STATUS,), name) + shared, everything)
+    if kind == "operator":
+        return Grant(_filters(swarm, (*_TASKS, *_ACTS, Kind.QUERY)) + trials, everything)
+    if guests == "none":
+        return Grant((), ())
+    if guests == "publish":
+        return Grant(_filters(swarm, (*_TASKS, Kind.QUERY)) + trials, everything)
+    shared = _filters(swarm, (*_TASKS, Kind.QUERY, *_PRESENCE, Kind.STATUS, *_ANSWERS, *_BESIDES))
+    return Grant(shared + trials + (f"{swarm}/_a/#",), everything)
+
+
+def mosquitto(users: Sequence[tuple[str, Grant]], guests: Grant) -> str:
+    """A mosquitto ACL file: what anonymous clients may do first, then each user."""
+    lines = [*_mosquitto_rules(guests)]
+    for user, granted in users:
+        lines += ["", f"user {user}", *_mosquitto_rules(granted)]
+    return "\n".join([*lines, ""])
+
+
+def _mosquitto_rules(granted: Grant) -> list[str]:
+    return [f"topic write {one}" for one in granted.write] + [f"topic read {one}" for one in granted.read]
+
+
+def aws(granted: Grant, client: str, *, region: str = "*", account: str = "*") -> str:
+    """An AWS IoT policy, JSON: `client` may connect under its own id. A policy holds at most 2,048 bytes."""
+    arn = f"arn:aws:iot:{region}:{account}"
+    statements: list[dict[str, Any]] = [
+        {"Effect": "Allow", "Action": "iot:Connect", "Resource": f"{arn}:client/{client}"},
+        {
+            "Effect": "Allow",
+            "Action": ["iot:Publish", "iot:RetainPublish"],
+            "Resource": [f"{arn}:topic/{_aws(one)}" for one in granted.write],
+        },
+        {
+            "Effect": "Allow",
+            "Action": "iot:Subscribe",
+            "Resource": [f"{arn}:topicfilter/{one.removesuffix('#')}*" for one in granted.read],
+        },
+        {"Effect": "Allow", "Action": "iot:Receive", "Resource": [f"{arn}:topic/{_aws(one)}" for one in granted.read]},
+    ]
+    return json.dumps({"Version": "2012-10-17", "Statement": [s for s in statements if s["Resource"]]}, indent=2)
+
+
+def _aws(pattern: str) -> str:
+    """A filter as the wildcard of an AWS resource: its `*` stands for any text, slashes too."""
+    return pattern.replace("+", "*").replace("#", "*")
+
+
+def nats(granted: Grant) -> str:
+    """A NATS `permissions` block; its subjects have dots where topics have slashes."""
+    shown = {
+        "publish": [_nats(one) for one in granted.write],
+        "subscribe": [_nats(one) for one in granted.read],
+    }
+    return "permissions: " + json.dumps(shown, indent=2)
+
+
+def _nats(pattern: str) -> str:
+    # A dot within a level travels as `//` there, as NATS maps topics.
+    levels = [level.replace(".", "//") for level in pattern.split("/")]
+    return ".".join({"+": "*", "#": ">"}.get(level, level) for level in levels)

@@ -1,0 +1,259 @@
+"""How each party proves what it says, and judges what it hears. Pure: keys in, MACs and verdicts out.
+
+An issuer's name says which key to look for: `agent:<id>@<host>`, `host:<host>`, `operator:<name>`, `swarm` (whoever
+holds the swarm's secret).
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from swarm_tui.identity.keys import ACT, ORDER, ORDERS, WORD, agent_key, common_key, host_key, operator_key
+from swarm_tui.identity.registry import Registry
+from swarm_tui.protocol import proof as proofs
+from swarm_tui.protocol.proof import Proof
+from swarm_tui.protocol.raw import UnprovedError
+from swarm_tui.protocol.topics import Kind
+
+#: Orders to everybody: each host has its MAC of them.
+TO_ALL = frozenset({Kind.DISPATCHER, Kind.HALT, Kind.SCALE, Kind.BROADCAST})
+#: Acts of people that decide about tasks.
+ACTS = frozenset(
+    {Kind.TASK_CANCEL, Kind.TASK_REDRIVE, Kind.TASK_APPROVE, Kind.TASK_DENY, Kind.HALT, Kind.SCALE, Kind.HOST_CONTROL}
+)
+#: Words by which an agent answers for itself.
+ANSWERS = frozenset(
+    {
+        Kind.REGISTER,
+        Kind.HEARTBEAT,
+        Kind.SHUTDOWN,
+        Kind.STATUS,
+        Kind.TASK_STARTED,
+        Kind.TASK_DECLINED,
+        Kind.TASK_PROGRESS,
+        Kind.TASK_COMPLETE,
+        Kind.TASK_FAILED,
+    }
+)
+SWARM = "swarm"
+NO_PROOF = "an order without proof"
+
+
+class Keyring(Protocol):
+    """What a party does with its keys."""
+
+    def prove(self, kind: Kind, key: str, topic: str, raw: bytes) -> bytes:
+        """`raw`, a message of this party's own, with its proof; as it is where there is nobody to prove it to."""
+        ...
+
+    def judge(self, kind: Kind, key: str, topic: str, raw: bytes, agent_id: str) -> str:
+        """Who proved the message, as an issuer's name, or `""` when nobody did and nobody had to.
+
+        `agent_id` is whom it speaks for, where its kind is an agent's answer. Raises UnprovedError for what is not
+        proved and has to be.
+        """
+        ...
+
+
+class Guest:
+    """No keys at all: it proves nothing, and has nothing to judge by."""
+
+    def prove(self, kind: Kind, key: str, topic: str, raw: bytes) -> bytes:
+        return raw
+
+    def judge(self, kind: Kind, key: str, topic: str, raw: bytes, agent_id: str) -> str:
+        return ""
+
+
+GUEST = Guest()
+
+
+def _stamp(raw: bytes, issuer: str, topic: str, verifiers: Iterable[tuple[str, bytes, str]]) -> bytes:
+    """`raw` with a proof for each (verifier, key, purpose)."""
+    part = proofs.signed_part(raw)
+    return proofs.attach(raw, issuer, [(who, proofs.mac(key, why, topic, part)) for who, key, why in verifiers])
+
+
+def _speaker(issuer: str) -> tuple[str, str, str]:
+    """An issuer's kind, name and host (`""` where it has none)."""
+    kind, _, rest = issuer.partition(":")
+    name, _, host = rest.partition("@")
+    return kind, name, host
+
+
+def is_remote_operator(issuer: str) -> bool:
+    """Whether the issuer is an operator that was added: whoever holds the secret itself is named `<user>@<host>`."""
+    kind, _, host = _speaker(issuer)
+    return kind == "operator" and not host
+
+
+class AgentKeyring:
+    """An agent's own key, and the common one of its host: it answers for itself and reads what it is ordered."""
+
+    def __init__(self, agent_id: str, host: str, key: bytes, common: bytes) -> None:
+        self._id, self._host, self._key, self._common = agent_id, host, key, common
+        self._issuer = f"agent:{agent_id}@{host}"
+
+    def prove(self, kind: Kind, key: str, topic: str, raw: bytes) -> bytes:
+        return _stamp(raw, self._issuer, topic, [(SWARM, self._key, WORD)])
+
+    def judge(self, kind: Kind, key: str, topic: str, raw: bytes, agent_id: str) -> str:
+        if kind is Kind.INBOX and key == self._id:
+            return _must(proofs.split(raw), self._id, self._key, ORDER, topic)
+        if kind in TO_ALL:
+            return _must(proofs.split(raw), self._host, self._common, ORDERS, topic)
+        return ""
+
+
+class HostKeyring:
+    """A joined host's key: it speaks for itself and for its agents, and obeys the swarm."""
+
+    def __init__(self, host: str, key: bytes) -> None:
+        self._host, self._key, self._common = host, key, common_key(key)
+        self._issuer = f"host:{host}"
+
+    def agent(self, agent_id: str) -> AgentKeyring:
+        """The keys of one of its agents."""
+        return AgentKeyring(agent_id, self._host, agent_key(self._key, agent_id), self._common)
+
+    def prove(self, kind: Kind, key: str, topic: str, raw: bytes) -> bytes:
+        if kind is Kind.INBOX:
+            return _stamp(raw, self._issuer, topic, [(key, agent_key(self._key, key), ORDER)])
+        return _stamp(raw, self._issuer, topic, [(SWARM, self._key, WORD)])
+
+    def judge(self, kind: Kind, key: str, topic: str, raw: bytes, agent_id: str) -> str:
+        proof = proofs.split(raw)
+        if kind is Kind.HOST_CONTROL and key == self._host:
+            return _must(proof, self._host, self._key, ORDER, topic)
+        if kind in TO_ALL:
+            return _must(proof, self._host, self._common, ORDERS, topic)
+        if kind in ANSWERS and proof is not None:
+            issuer, name, host = _speaker(proof.issuer)
+            if issuer == "agent" and host == self._host and name == agent_id:
+                return _must(proof, SWARM, agent_key(self._key, name), WORD, topic)
+        return ""
+
+
+class OperatorKeyring:
+    """An operator's key on another host: the dispatcher judges what it says, and passes orders on."""
+
+    def __init__(self, name: str, key: bytes) -> None:
+        self._issuer, self._key = f"operator:{name}", key
+
+    def prove(self, kind: Kind, key: str, topic: str, raw: bytes) -> bytes:
+        return _stamp(raw, self._issuer, topic, [(SWARM, self._key, ACT)])
+
+    def judge(self, kind: Kind, key: str, topic: str, raw: bytes, agent_id: str) -> str:
+        return ""
+
+
+class SwarmKeyring:
+    """The swarm's secret: it orders everybody and judges everybody. `issuer` is what its own words are signed with.
+
+    `registry` gives the identities as they are now, `guests` what those without one may do, `own` the agents that
+    the layout names: nobody without their key speaks for them, also before they were heard.
+    """
+
+    def __init__(
+        self,
+        secret: bytes,
+        registry: Callable[[], Registry],
+        *,
+        issuer: str,
+        guests: str = "work",
+        own: frozenset[str] = frozenset(),
+    ) -> None:
+        self._secret, self._registry, self._issuer, self._guests = secret, registry, issuer, guests
+        self._homes: dict[str, str] = {}
+        self._own = own
+        self._own_key = proofs.derive(secret, "swarm")
+        self._keys: dict[str, bytes] = {}
+        self._derived_of: Registry | None = None
+
+    def host(self, name: str) -> HostKeyring | None:
+        """The keys of a host; None when it is none of this swarm's."""
+        key = self._host_keys().get(name)
+        return None if key is None else HostKeyring(name, key)
+
+    def prove(self, kind: Kind, key: str, topic: str, raw: bytes) -> bytes:
+        if kind is Kind.INBOX:
+            agent = self._agent_key(key)
+            return raw if agent is None else _stamp(raw, self._issuer, topic, [(key, agent, ORDER)])
+        verifiers = [(SWARM, self._own_key, WORD)]
+        if kind is Kind.HOST_CONTROL and (host := self._host_keys().get(key)) is not None:
+            verifiers.append((key, host, ORDER))
+        elif kind in TO_ALL:
+            verifiers += [(name, common_key(host), ORDERS) for name, host in self._host_keys().items()]
+        return _stamp(raw, self._issuer, topic, verifiers)
+
+    def judge(self, kind: Kind, key: str, topic: str, raw: bytes, agent_id: str) -> str:
+        proof = proofs.split(raw)
+        if proof is None:
+            return self._unproved(kind, agent_id)
+        issuer, name, host = _speaker(proof.issuer)
+        if kind is Kind.INBOX:
+            agent = self._agent_key(key)
+            held = agent is not None and proofs.holds(proof, key, agent, ORDER, topic)
+        else:
+            held = self._held_by(proof, issuer, name, host, topic)
+        if not held:
+            raise UnprovedError(f"a proof of {proof.issuer} that does not hold")
+        if kind is Kind.INBOX:
+            return proof.issuer
+        if issuer == "agent":
+            if kind in ANSWERS and name != agent_id:
+                raise UnprovedError(f"{proof.issuer} speaks for {agent_id}")
+            self._homes[name] = host
+            if kind not in ANSWERS:
+                return self._unproved(kind, agent_id) or proof.issuer
+        elif issuer == "host":
+            return proof.issuer if kind is Kind.HOST_STATUS and key == name else self._unproved(kind, agent_id)
+        elif issuer == "operator" and kind in ANSWERS:
+            return self._unproved(kind, agent_id)
+        return proof.issuer
+
+    def _held_by(self, proof: Proof, issuer: str, name: str, host: str, topic: str) -> bool:
+        hosts = self._host_keys()
+        if issuer == "agent":
+            if name != host and self._registry().live("agent", host) is not None:
+                return False
+            return host in hosts and proofs.holds(proof, SWARM, agent_key(hosts[host], name), WORD, topic)
+        if issuer == "host":
+            return name in hosts and proofs.holds(proof, SWARM, hosts[name], WORD, topic)
+        known = self._registry().live("operator", name) if issuer == "operator" else None
+        if known is None:
+            return proofs.holds(proof, SWARM, self._own_key, WORD, topic)
+        return proofs.holds(proof, SWARM, operator_key(self._secret, name, known.generation), ACT, topic)
+
+    def _unproved(self, kind: Kind, agent_id: str) -> str:
+        """What may be said without a proof: reading, and what `policy.guests` allows. Raises UnprovedError."""
+        if kind in ACTS or kind is Kind.DISPATCHER or kind is Kind.INBOX or kind is Kind.HOST_STATUS:
+            raise UnprovedError(NO_PROOF)
+        if kind in ANSWERS and (self._guests != "work" or agent_id in self._own or agent_id in self._homes):
+            raise UnprovedError(f"an answer of {agent_id or 'nobody'} without its proof")
+        if kind is Kind.TASK_NEW and self._guests == "none":
+            raise UnprovedError("a task of a guest, and this swarm takes none of guests")
+        return ""
+
+    def _agent_key(self, agent_id: str) -> bytes | None:
+        """The key that the agent has; None for a guest, of whom no host that we know has spoken."""
+        if agent_id not in self._homes and agent_id not in self._own:
+            return None
+        host = self._host_keys().get(self._homes.get(agent_id, self._registry().home))
+        return None if host is None else agent_key(host, agent_id)
+
+    def _host_keys(self) -> dict[str, bytes]:
+        """Each live host's key, derived anew only when the registry is another."""
+        registry = self._registry()
+        if registry is not self._derived_of:
+            self._keys = {name: host_key(self._secret, name, number) for name, number in registry.hosts().items()}
+            self._derived_of = registry
+        return self._keys
+
+
+def _must(proof: Proof | None, verifier: str, key: bytes, purpose: str, topic: str) -> str:
+    """The issuer of a proof that holds. Raises UnprovedError for any other, and for none."""
+    if proof is None:
+        raise UnprovedError(NO_PROOF)
+    if not proofs.holds(proof, verifier, key, purpose, topic):
+        raise UnprovedError(f"a proof of {proof.issuer} that does not hold")
+    return proof.issuer

@@ -1,0 +1,182 @@
+"""A small swarm in memory, with the parts that run in production, and an attacker on its bus."""
+
+import asyncio
+import threading
+import time
+import uuid
+from pathlib import Path
+from typing import Any, ClassVar
+
+import msgspec
+
+from swarm_tui.agent.console import Console
+from swarm_tui.agent.handlers.base import Context
+from swarm_tui.agent.roles.task_manager.role import TaskManager
+from swarm_tui.agent.runtime import AgentRuntime
+from swarm_tui.bus.memory import MemoryBroker, MemoryBus
+from swarm_tui.bus.port import OnAck
+from swarm_tui.client.operator import Operator
+from swarm_tui.config.model import Broker, HandlerSpec, Policy, RunSpec, TypeRule
+from swarm_tui.config.paths import StateDir
+from swarm_tui.identity.keyring import GUEST
+from swarm_tui.identity.open import open_agent, open_operator, open_swarm
+from swarm_tui.identity.store import make_secret
+from swarm_tui.protocol import bodies as b
+from swarm_tui.protocol.codec import Writer, decode
+from swarm_tui.protocol.envelope import Event, Outgoing
+from swarm_tui.protocol.topics import Kind, everything, topic
+from tests.unit.agent.test_runtime import Pump, PumpedBus
+from tests.wait import until
+
+SWARM = "opencto-dev"
+WORKER, MANAGER = "worker-01", "task-manager-01"
+
+
+class Payload(msgspec.Struct):
+    hold: bool = False
+
+
+class Work:
+    """Ends at once, or holds until it is cancelled or let go."""
+
+    payload = Payload
+    ran: ClassVar[list[str]] = []
+    let_go = threading.Event()
+
+    async def run(self, context: Context) -> dict[str, Any]:
+        Work.ran.append(context.task_id)
+        hold = msgspec.convert(context.payload, Payload).hold
+        while hold and not Work.let_go.is_set() and not context.cancel.is_set():
+            await asyncio.sleep(0.01)
+        return {"by": "the worker"}
+
+
+class Link:
+    """What the dispatcher's role asks of its agent."""
+
+    swarm = SWARM
+    incarnation = "tm-1"
+    take_over = False
+
+    def __init__(self, bus: MemoryBus, writer: Writer) -> None:
+        self.bus, self.writer = bus, writer
+        self.lines: list[str] = []
+        self.left: list[str] = []
+
+    def publish(self, message: Outgoing, on_ack: OnAck | None = None, *, linger: bool = False) -> None:
+        self.bus.publish(message, on_ack)
+
+    def now(self) -> float:
+        return time.time()
+
+    def log(self, line: str) -> None:
+        self.lines.append(line)
+
+    def leave(self, reason: str, exit_code: int = 1) -> None:
+        self.left.append(reason)
+
+
+class Swarm:
+    """One dispatcher, one worker, one operator; `guarded`: they have keys, as `up` gives them."""
+
+    def __init__(self, folder: Path, *, guarded: bool, guests: str = "work") -> None:
+        self.guarded = guarded
+        self.state = StateDir(folder / "swarm").create()
+        self.root = str(self.state.root)
+        if guarded:
+            make_secret(self.state, "home")
+        Work.ran, Work.let_go = [], threading.Event()
+        self.broker = MemoryBroker()
+        self.pump = Pump()
+        self.heard: list[Event] = []
+        self.raw: list[tuple[str, bytes]] = []
+        self.attacker = self._connect("attacker")
+        self.attacker.subscribe(everything(SWARM))
+        self.guest = Writer(SWARM, "operator:mallory@nowhere", "operator", new_id=_id, clock=time.time)
+        rules = {name: TypeRule(roles=["general"], approve=name == "careful") for name in ("work", "careful")}
+        common: dict[str, Any] = {
+            "swarm": SWARM, "broker": Broker(), "workdir": str(folder), "state_dir": self.root, "host": "home",
+            "policy": msgspec.convert({"guests": guests}, Policy),
+        }  # fmt: skip
+        spec = RunSpec(agent_id=MANAGER, role="task-manager", types=rules, own=[MANAGER, WORKER], **common)
+        keys = open_swarm(self.state, "swarm") or GUEST if guarded else GUEST
+        writer = Writer(SWARM, MANAGER, "task-manager", new_id=_id, clock=time.time, prove=keys.prove)
+        self.link = Link(self._connect("manager"), writer)
+        self.manager = TaskManager(spec, self.link, lambda name, clean: PumpedBus(self.broker, name, self.pump))
+        self.manager.start()
+        until(lambda: self.manager.leading, what=f"it to lead: {self.link.lines}")
+        handlers = {name: HandlerSpec(use="attacked", timeout=60.0, max_attempts=3) for name in rules}
+        spec = RunSpec(agent_id=WORKER, role="general", handlers=handlers, leaderless=not guarded, **common)
+        own = open_agent(self.root, WORKER) if guarded else GUEST
+        self.worker = AgentRuntime(spec, self._bus(WORKER), Console(silent=True), keys=own)
+        self.worker.start()
+        operator_keys = open_operator(self.state, "ada@home") if guarded else GUEST
+        self.operator = Operator(self._bus("operator"), SWARM, user="ada", host="home", keys=operator_keys)
+        self.operator.start()
+        self.done(self.publish("first"))
+
+    def _bus(self, name: str) -> PumpedBus:
+        return PumpedBus(self.broker, name, self.pump)
+
+    def _connect(self, name: str) -> PumpedBus:
+        bus = self._bus(name)
+        bus.start(self._hear if name == "attacker" else lambda *_: None, lambda link: None)
+        return bus
+
+    def _hear(self, full: str, raw: bytes, retained: bool) -> None:
+        self.raw.append((full, raw))
+        event = decode(SWARM, full, raw, retained, time.time())
+        if isinstance(event, Event):
+            self.heard.append(event)
+
+    def forge(self, kind: Kind, body: b.Body, key: str = "", *, sender: str = "") -> None:
+        """Say it as a stranger on the bus may, in anybody's name."""
+        writer = self.guest
+        if sender:
+            writer = Writer(SWARM, sender, "general", new_id=_id, clock=time.time)
+        self.attacker.publish(writer.message(kind, body, key))
+
+    def send(self, full: str, raw: bytes, *, retain: bool = False) -> None:
+        """Send bytes as they are."""
+        self.attacker.publish(Outgoing(full, raw, 1, retain))
+
+    def publish(self, task_id: str, task_type: str = "work", **payload: Any) -> str:
+        """A good task of the operator's; its id."""
+        self.operator.submit(b.Task(task_id=task_id, type=task_type, payload=payload))
+        return task_id
+
+    def of(self, kind: Kind, **fields: Any) -> list[Event]:
+        """All that was said so far of a kind, with these fields in its payload."""
+        return [e for e in list(self.heard) if e.kind is kind and all(e.payload.get(n) == v for n, v in fields.items())]
+
+    def wait(self, kind: Kind, **fields: Any) -> Event:
+        return until(lambda: self.of(kind, **fields), what=f"{kind.value} {fields}; {self.link.lines[-5:]}")[0]
+
+    def done(self, task_id: str) -> None:
+        """Wait until the dispatcher has taken the worker's own result of the task, and said so."""
+        until(
+            lambda: self.of(Kind.INBOX, task_id=task_id, command="ack"),
+            what=f"{task_id} to be acked; {self.link.lines[-5:]} {[e.kind.value for e in self.heard[-20:]]}",
+        )
+
+    def job(self, task_id: str) -> Any:
+        """The dispatcher's own record of a task."""
+        row = self.operator.query("tasks", {"task_id": task_id}, timeout=5.0)
+        rows = row.rows if row is not None else []
+        return rows[0] if rows else None
+
+    def retained(self, kind: Kind) -> bytes:
+        message = self.broker.retained.get(topic(SWARM, kind))
+        return b"" if message is None else message.payload
+
+    def close(self) -> None:
+        Work.let_go.set()
+        self.operator.close(0.2)
+        self.worker.reporter.leave("the test is over", 0)
+        self.worker.close()
+        self.manager.close()
+        self.pump.close()
+
+
+def _id() -> str:
+    return str(uuid.uuid4())
