@@ -115,6 +115,19 @@ def _entry(document: Document, where: Where, entry: AgentEntry) -> None:
     _name(document, (*where, "role"), entry.role, check_agent_id)
     if entry.id is not None:
         _name(document, (*where, "id"), entry.id, check_agent_id)
+    _number_of(document, where, entry)
+    _positive(document, where, entry)
+    _folder(document, (*where, "workdir"), entry.workdir or "")
+    _program(document, where, entry)
+    for name in entry.env:
+        if not name or "=" in name or "\0" in name or name[0].isdigit():
+            document.problem((*where, "env", name), f"`{name}` is no environment variable's name")
+    for task_type, handler in entry.handlers.items():
+        _handler(document, (*where, "handlers", task_type), task_type, handler)
+
+
+def _number_of(document: Document, where: Where, entry: AgentEntry) -> None:
+    """Check how many agents of the entry there are to be."""
     if entry.count is not None and (entry.min is not None or entry.max is not None):
         document.problem((*where, "count"), "`count` is a fixed number, `min` and `max` a range: give one of both")
     for field in ("count", "min", "max"):
@@ -126,19 +139,16 @@ def _entry(document: Document, where: Where, entry: AgentEntry) -> None:
         document.problem((*where, "min"), f"`min` {low} is more than `max` {high}")
     if canonical_role(entry.role) == "task-manager" and (entry.min is not None or entry.max is not None):
         document.problem((*where, "role"), "a task-manager is not scaled by load; one leads, give `count` for standbys")
-    _positive(document, where, entry)
-    _folder(document, (*where, "workdir"), entry.workdir or "")
+
+
+def _program(document: Document, where: Where, entry: AgentEntry) -> None:
+    """Check the program that the entry's agents run, where it is not ours."""
     if entry.command is not None and (not entry.command or not entry.command[0]):
         document.problem((*where, "command"), "`command` is empty: its first element is the program")
     if entry.wrap and entry.command is None:
         document.problem((*where, "wrap"), "`wrap` needs a `command` to wrap")
     if entry.dialect != "swarm" and entry.command is None:
         document.problem((*where, "dialect"), f"dialect `{entry.dialect}` needs a `command`: our agents speak `swarm`")
-    for name in entry.env:
-        if not name or "=" in name or "\0" in name or name[0].isdigit():
-            document.problem((*where, "env", name), f"`{name}` is no environment variable's name")
-    for task_type, handler in entry.handlers.items():
-        _handler(document, (*where, "handlers", task_type), task_type, handler)
 
 
 def _handler(document: Document, where: Where, task_type: str, handler: HandlerSpec) -> None:

@@ -31,14 +31,7 @@ def key_name(text: str) -> str | None:
     text = text.strip() or text[:1]
     if len(text) > 1 and text[0] == "^":
         text = "ctrl+" + text[1:]
-    held: list[str] = []
-    while len(text) > 1:
-        at = next((n for n, each in enumerate(text) if n and each in "+-"), -1)
-        modifier = _MODIFIERS.get(text[:at].lower()) if at > 0 else None
-        if modifier is None or at + 1 == len(text):
-            break
-        held.append(modifier)
-        text = text[at + 1 :]
+    held, text = _modifiers(text)
     name = _plain(text)
     if name is None:
         return None
@@ -48,6 +41,19 @@ def key_name(text: str) -> str | None:
         name = name.lower()
     named = "+".join([*(each for each in ("alt", "ctrl", "shift") if each in held), name])
     return _SAME.get(named, named)
+
+
+def _modifiers(text: str) -> tuple[list[str], str]:
+    """The modifiers at the front of a key's text, and the rest of it."""
+    held: list[str] = []
+    while len(text) > 1:
+        at = next((n for n, each in enumerate(text) if n and each in "+-"), -1)
+        modifier = _MODIFIERS.get(text[:at].lower()) if at > 0 else None
+        if modifier is None or at + 1 == len(text):
+            break
+        held.append(modifier)
+        text = text[at + 1 :]
+    return held, text
 
 
 def _plain(text: str) -> str | None:

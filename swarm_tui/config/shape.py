@@ -64,7 +64,12 @@ def _fit(document: Document, value: Any, kind: Any, where: Where) -> Any:
         return [_blank(item) if fitted is _UNFIT else fitted for fitted in entries]
     if kind is str and isinstance(value, bool | int | float):
         return document.texts.get(where, str(value))
-    if origin is Literal and value not in get_args(kind):
+    return _fit_single(document, value, kind, where)
+
+
+def _fit_single(document: Document, value: Any, kind: Any, where: Where) -> Any:
+    """A value that holds no others, as it is; a mistake is noted."""
+    if get_origin(kind) is Literal and value not in get_args(kind):
         choices = [str(choice) for choice in get_args(kind)]
         shown = document.texts.get(where, _name(value).strip("`"))
         document.problem(where, f"{_named(where)}`{shown}` is none of {', '.join(choices)}{_meant(shown, choices)}")

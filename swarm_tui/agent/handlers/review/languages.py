@@ -194,15 +194,9 @@ class _ToolRun:
 
     async def _tool(self, row: Check, paths: list[str]) -> str | None:
         """Run one tool; return why it could not say anything, None when it did."""
-        change, done = self._change, self._done
-        added = {file.path: file.added for file in change.files}
         try:
-            found = await self._ask(row, {path: change.after[path] for path in paths}, "after")
-            doubtful = {f.file for f in found if f.severity == "error" and f.line not in added[f.file]}
-            old = {path: change.before[path] for path in doubtful if path in change.before}
-            broken = doubtful & change.before.keys()
-            if row.where == "copy":
-                broken = {f.file for f in await self._ask(row, old, "before")} if old else set()
+            found = await self._ask(row, {path: self._change.after[path] for path in paths}, "after")
+            broken = await self._broken_before(row, found)
         except MissingToolError:
             return f"{row.name} is not installed here" + (f": run `{row.install}`" if row.install else "")
         except HandlerError as error:
@@ -210,13 +204,25 @@ class _ToolRun:
                 raise
             return f"{row.name} did not answer: {as_read(str(error).split(chr(10), 1)[0])[:300]}"
         for finding in found:
-            if (why := _other_dialect(row, finding, change.after[finding.file])) is not None:
-                done.unchecked[finding.file] = why
+            if (why := _other_dialect(row, finding, self._change.after[finding.file])) is not None:
+                self._done.unchecked[finding.file] = why
             # A change may break a file on a line that it did not touch; what was broken before is not its doing.
-            elif finding.line in added[finding.file] or (finding.severity == "error" and finding.file not in broken):
-                done.findings.append(finding)
-        done.read |= {path for path in paths if path not in done.unchecked or not found}
+            elif self._is_on_new_line(finding) or (finding.severity == "error" and finding.file not in broken):
+                self._done.findings.append(finding)
+        self._done.read |= {path for path in paths if path not in self._done.unchecked or not found}
         return None
+
+    async def _broken_before(self, row: Check, found: list[Finding]) -> set[str]:
+        """Return the files that, with an error on a line the change did not touch, were broken before it."""
+        doubtful = {f.file for f in found if f.severity == "error" and not self._is_on_new_line(f)}
+        if row.where != "copy":
+            return doubtful & self._change.before.keys()
+        old = {path: self._change.before[path] for path in doubtful if path in self._change.before}
+        return {f.file for f in await self._ask(row, old, "before")} if old else set()
+
+    def _is_on_new_line(self, finding: Finding) -> bool:
+        """Return whether the finding is on a line that the change wrote."""
+        return any(finding.line in file.added for file in self._change.files if file.path == finding.file)
 
     async def _ask(self, row: Check, data: dict[str, bytes], side: str) -> list[Finding]:
         """Return the tool's findings of these files, on whatever line."""
