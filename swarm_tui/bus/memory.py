@@ -108,7 +108,7 @@ class MemoryBus:
 
     def drop(self, reason: str = "the connection was cut") -> None:
         """Lose the connection: the broker says the will, `on_link` hears that it is down."""
-        self._lost(reason, say_will=True)
+        self.lost(reason, say_will=True)
 
     def restore(self) -> bool:
         """Connect again; False while the broker does not run."""
@@ -133,7 +133,8 @@ class MemoryBus:
         if on_ack is not None:
             self._guard(on_ack)
 
-    def _lost(self, reason: str, *, say_will: bool) -> None:
+    def lost(self, reason: str, *, say_will: bool) -> None:
+        """Hear from the broker that the connection is lost; with `say_will` it says our will."""
         if self._session is None:
             return
         session, self._session = self._session, None
@@ -141,7 +142,8 @@ class MemoryBus:
         self.broker.detach(session, connection, say_will)
         self._guard(self._on_link, Link(False, reason, kind="closed"))
 
-    def _receive(self, topic: str, payload: bytes, retained: bool) -> None:
+    def receive(self, topic: str, payload: bytes, retained: bool) -> None:
+        """Hand a message of the broker's to whoever listens."""
         self.received += 1
         self._guard(self._on_message, topic, payload, retained)
 

@@ -4,15 +4,12 @@ import random
 import threading
 from collections import deque
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from msgspec import Struct
 
 from swarm_tui.protocol.envelope import Outgoing
 from swarm_tui.protocol.topics import matches
-
-if TYPE_CHECKING:
-    from swarm_tui.bus.memory import MemoryBus
 
 _matches = lru_cache(maxsize=10_000)(matches)
 
@@ -25,6 +22,23 @@ class Faults(Struct, frozen=True, kw_only=True):
     reorder: float = 0.0
 
 
+class BrokerClient(Protocol):
+    """A client as the broker knows it; `connection` counts its connections."""
+
+    client_id: str
+    clean: bool
+    will: Outgoing | None
+    connection: int
+
+    def lost(self, reason: str, *, say_will: bool) -> None:
+        """Hear that the connection is lost, and why."""
+        ...
+
+    def receive(self, topic: str, payload: bytes, retained: bool) -> None:
+        """Take a message."""
+        ...
+
+
 class Session:
     """The broker's knowledge of one client id."""
 
@@ -32,7 +46,7 @@ class Session:
         self.client_id = client_id
         self.clean = clean
         self.filters: dict[str, int] = {}
-        self.bus: MemoryBus | None = None
+        self.bus: BrokerClient | None = None
         self.will: Outgoing | None = None
         self.kept: deque[tuple[str, bytes, int]] = deque()
         """QoS 1 messages that wait for the client of a persistent session."""
@@ -92,7 +106,7 @@ class MemoryBroker:
         self.running = False
         for session in list(self._sessions.values()):
             if session.bus is not None:
-                session.bus._lost("the broker stopped", say_will=False)
+                session.bus.lost("the broker stopped", say_will=False)
 
     def start(self, *, lose_sessions: bool = False, lose_retained: bool = False) -> None:
         """The broker is back; its clients come when they `restore`."""
@@ -111,13 +125,13 @@ class MemoryBroker:
 
     # What buses call.
 
-    def attach(self, bus: "MemoryBus") -> tuple[Session, bool]:
+    def attach(self, bus: BrokerClient) -> tuple[Session, bool]:
         """Connect `bus`; an older connection of its client id is evicted. Its session, and whether that was there."""
         with self._lock:
             old = self._sessions.get(bus.client_id)
             evicted = old.bus if old is not None else None
         if evicted is not None and evicted is not bus:
-            evicted._lost("another client has our id", say_will=True)
+            evicted.lost("another client has our id", say_will=True)
         with self._lock:
             resumed = old is not None and not bus.clean and not old.clean
             session = old if resumed and old is not None else Session(bus.client_id, bus.clean)
@@ -204,7 +218,7 @@ class MemoryBroker:
         bus = packet.session.bus
         if bus is None or bus.connection != packet.connection:
             return
-        bus._receive(packet.topic, packet.payload, packet.retained)
+        bus.receive(packet.topic, packet.payload, packet.retained)
         if bus.connection != packet.connection or packet.session.bus is not bus:
             # The connection went before the PUBACK: the broker does not know that it arrived.
             with self._lock:

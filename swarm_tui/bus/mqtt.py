@@ -5,7 +5,6 @@ import random
 import select
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ from swarm_tui.bus.bulk_client import BulkClient, credentials, make_client
 from swarm_tui.bus.port import BusError, Link, OnAck, OnLink, OnMessage, OnTurn
 from swarm_tui.bus.reasons import URL, Reason, explain, lost, no_connack, refusal
 from swarm_tui.bus.send_queue import SendQueue
+from swarm_tui.bus.subscriptions import Subscriptions
 from swarm_tui.bus.wakeup import Wakeup
 from swarm_tui.config.model import Broker
 from swarm_tui.protocol.envelope import Outgoing
@@ -24,8 +24,6 @@ CONNACK_WAIT = 10.0
 MISC_EVERY = 0.5
 #: The MQTT 5 reason by which paho tells that no PINGRESP came.
 KEEPALIVE_TIMEOUT = 141
-#: AWS IoT takes eight filters in one SUBSCRIBE.
-_FILTERS = 8
 _log = logging.getLogger("swarm_tui.bus")
 
 
@@ -47,8 +45,7 @@ class MqttBus:
         self._client: BulkClient | None = None
         self._address: BrokerAddress | None = None
         self._will: Outgoing | None = None
-        self._patterns: dict[str, int] = {}
-        self._fresh: deque[str] = deque()
+        self._subscriptions = Subscriptions()
         self._outbox = SendQueue(self._failed, self._guard)
         self._blocked = False
         """The socket takes no more for now."""
@@ -79,14 +76,12 @@ class MqttBus:
 
     def subscribe(self, pattern: str, qos: int = 1) -> None:
         """Listen to a filter, now and after each reconnect."""
-        self._patterns[pattern] = qos
-        self._fresh.append(pattern)
+        self._subscriptions.add(pattern, qos)
         self._wake()
 
     def unsubscribe(self, pattern: str) -> None:
         """Listen to that filter no more."""
-        if self._patterns.pop(pattern, None) is not None:
-            self._fresh.append(pattern)
+        if self._subscriptions.remove(pattern):
             self._wake()
 
     def publish(self, message: Outgoing, on_ack: OnAck | None = None, *, linger: bool = False) -> None:
@@ -295,18 +290,12 @@ class MqttBus:
         self._turn_by = time.monotonic() + wait
 
     def _lingers(self, client: BulkClient) -> bool:
-        return self._up and not self._blocked and not self._fresh and self._outbox.may_linger(client)
+        return self._up and not self._blocked and not self._subscriptions.pending and self._outbox.may_linger(client)
 
     def _send(self, client: BulkClient, *, ours: bool) -> None:
         """Hand to paho what waits; not `ours`: on a caller's thread."""
         self._outbox.settle()
-        while self._fresh:
-            pattern = self._fresh.popleft()
-            qos = self._patterns.get(pattern)
-            if qos is None:
-                client.unsubscribe(pattern)
-            else:
-                client.subscribe(pattern, qos)
+        self._subscriptions.send_changes(client)
         self._outbox.send(client, ours=ours)
 
     def _hang_up(self, client: BulkClient) -> None:
@@ -341,13 +330,7 @@ class MqttBus:
         if code.is_failure:
             self._reason = refusal(code.value, self._address, credentials(self.broker, self._address)[0])
             return
-        # Before the filters are listed: one that comes meanwhile stays fresh, or is among them.
-        fresh = [self._fresh.popleft() for _ in range(len(self._fresh))]
-        patterns = list(self._patterns.items())
-        # A session that the broker kept still has the filters that were given up meanwhile.
-        self._fresh.extend(pattern for pattern in fresh if pattern not in self._patterns)
-        for start in range(0, len(patterns), _FILTERS):
-            client.subscribe(patterns[start : start + _FILTERS])
+        self._subscriptions.send_all(client)
         self._outbox.repeat(client)
         # Who is told that we are up may have somebody speak to us at once. Not `flush`: what finds the connection lost
         # calls back, and paho would wait for ever for the end of the callback it is in.

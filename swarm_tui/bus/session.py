@@ -11,10 +11,8 @@ from swarm_tui.bus.bulk_client import BulkClient, credentials, make_client
 from swarm_tui.bus.port import BusError
 from swarm_tui.bus.probe import pump
 from swarm_tui.bus.reasons import explain, no_connack, refusal
+from swarm_tui.bus.subscriptions import FILTERS
 from swarm_tui.config.model import Broker
-
-#: AWS IoT takes eight filters in one SUBSCRIBE.
-_FILTERS = 8
 
 
 def retained(broker: Broker, topic: str, timeout: float = 5.0) -> bytes:
@@ -86,8 +84,8 @@ def _visit(
 def _listen(client: BulkClient, patterns: Sequence[str], end: float) -> None:
     waiting: set[int | None] = set()
     client.on_subscribe = lambda client, userdata, mid, codes, properties: waiting.discard(mid)
-    for first in range(0, len(patterns), _FILTERS):
-        waiting.add(client.subscribe([(pattern, 1) for pattern in patterns[first : first + _FILTERS]])[1])
+    for first in range(0, len(patterns), FILTERS):
+        waiting.add(client.subscribe([(pattern, 1) for pattern in patterns[first : first + FILTERS]])[1])
     _await(client, end, lambda: not waiting)
 
 

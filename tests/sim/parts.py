@@ -81,13 +81,13 @@ class SimBus(MemoryBus):
         self.evicted = False
         return super().restore()
 
-    def _lost(self, reason: str, *, say_will: bool) -> None:
+    def lost(self, reason: str, *, say_will: bool) -> None:
         self.evicted = self._session is not None and "another client" in reason
         session = self._session
         if self.stopped_at is not None and session is not None and not session.clean:
             # Nothing of it was acknowledged: whoever has the session next gets it too.
             session.kept.extend((c[0], c[1], 1) for _, c in self._socket if len(c) == 3 and not c[2])
-        super()._lost(reason, say_will=say_will)
+        super().lost(reason, say_will=say_will)
 
     def _guard(self, call: Any, *arguments: Any) -> None:
         if self.stopped_at is not None:

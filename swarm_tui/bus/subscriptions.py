@@ -1,0 +1,53 @@
+"""Filters that a connection listens to, and which of them the broker has yet to hear of."""
+
+from collections import deque
+
+from swarm_tui.bus.bulk_client import BulkClient
+
+#: AWS IoT takes eight filters in one SUBSCRIBE.
+FILTERS = 8
+
+
+class Subscriptions:
+    """Topic filters with the QoS asked for. `add` and `remove` are for any thread, the rest for who has the client."""
+
+    def __init__(self) -> None:
+        self._wanted: dict[str, int] = {}
+        self._changed: deque[str] = deque()
+
+    @property
+    def pending(self) -> bool:
+        """Return whether the broker must still be told of a change."""
+        return bool(self._changed)
+
+    def add(self, pattern: str, qos: int) -> None:
+        """Listen to a filter."""
+        self._wanted[pattern] = qos
+        self._changed.append(pattern)
+
+    def remove(self, pattern: str) -> bool:
+        """Listen to that filter no more; False when nobody did."""
+        if self._wanted.pop(pattern, None) is None:
+            return False
+        self._changed.append(pattern)
+        return True
+
+    def send_changes(self, client: BulkClient) -> None:
+        """Tell the broker what changed."""
+        while self._changed:
+            pattern = self._changed.popleft()
+            qos = self._wanted.get(pattern)
+            if qos is None:
+                client.unsubscribe(pattern)
+            else:
+                client.subscribe(pattern, qos)
+
+    def send_all(self, client: BulkClient) -> None:
+        """Tell the broker of a new connection all of them."""
+        # Before the filters are listed: one that comes meanwhile stays changed, or is among them.
+        changed = [self._changed.popleft() for _ in range(len(self._changed))]
+        filters = list(self._wanted.items())
+        # A session that the broker kept still has the filters that were given up meanwhile.
+        self._changed.extend(pattern for pattern in changed if pattern not in self._wanted)
+        for start in range(0, len(filters), FILTERS):
+            client.subscribe(filters[start : start + FILTERS])
