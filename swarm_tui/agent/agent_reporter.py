@@ -80,19 +80,19 @@ class AgentReporter:
         return "; ".join(filter(None, (self.trouble, self.outdated)))
 
     def now(self) -> float:
-        """Seconds since the epoch."""
+        """Return seconds since the epoch."""
         return time.time()
 
     def log(self, line: str) -> None:
-        """A line on the agent's pane, without secrets."""
+        """Print a line on the agent's pane, without secrets."""
         self._console.say(self.redact.text(line))
 
     def note(self, line: str, mark: str = "·") -> None:
-        """A line of the agent's own, with its mark."""
+        """Print a line of the agent's own, with its mark."""
         self._console.say(self.redact.text(line), mark)
 
     def leave(self, reason: str, exit_code: int = 1) -> None:
-        """The agent is to shut down in order, say why, and exit with this code."""
+        """Have the agent shut down in order, say why, and exit with this code."""
         if not self.leaving.is_set():
             self.reason, self.exit_code = reason, exit_code
             self.leaving.set()

@@ -19,7 +19,7 @@ _LONGEST_ERROR = 4_000
 def answer_of(
     attempt: RunningAttempt, outcome: Outcome, lease: "HeldLease", agent_id: str, redact: Redactor
 ) -> Complete | Failed:
-    """The body of `tasks/complete` or `tasks/failed`; `lease` is the one that counts now."""
+    """Return the body of `tasks/complete` or `tasks/failed`; `lease` is the one that counts now."""
     common: dict[str, Any] = {
         "task_id": lease.task_id,
         "agent_id": agent_id,
@@ -47,7 +47,7 @@ def answer_of(
 def unfit(
     attempt: RunningAttempt, outcome: Outcome, lease: "HeldLease", agent_id: str, redact: Redactor, why: Exception
 ) -> Complete | Failed:
-    """The end of a task whose result cannot be said at all; a failure keeps its own words and cause."""
+    """Return the end of a task whose result cannot be said at all; a failure keeps its own words and cause."""
     if outcome.error is not None:
         return answer_of(attempt, msgspec.structs.replace(outcome, result=None), lease, agent_id, redact)
     return Failed(

@@ -50,7 +50,7 @@ class TimerThread:
         self._thread.start()
 
     def wake_at(self, when: float | None) -> None:
-        """Be called no later than `when`, in monotonic seconds."""
+        """Have `tick` called no later than `when`, in monotonic seconds."""
         if when is None or (self._due is not None and self._due <= when):
             return
         with self._changed:
@@ -81,7 +81,7 @@ class TimerThread:
 
 
 def _tried(call: Callable[[], None], otherwise: Callable[[], None] = lambda: None) -> int:
-    """Call, and go on whatever it raises: the clockwork outlives one failure. How many failed."""
+    """Call, and go on whatever it raises: the clockwork outlives one failure. Returns how many failed."""
     try:
         call()
     except Exception:  # noqa: BLE001 - heartbeats and repeats must not end with one exception

@@ -84,7 +84,7 @@ class Executor:
             running.force = asyncio.get_running_loop().create_task(self._force(running, wait))
 
     def close(self) -> None:
-        """No more work: end every process that is left."""
+        """End every process that is left: no more work comes."""
         self._processes.close()
 
     async def _work(self, attempt: RunningAttempt, cancel: asyncio.Event, now: float) -> dict[str, Any]:

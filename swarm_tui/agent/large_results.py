@@ -18,7 +18,7 @@ _KEPT = ("verdict", "summary", "message", "passed", "failed", "status", "url")
 
 
 def fitted(answer: Complete | Failed, writer: Writer, folder: Path) -> Complete | Failed:
-    """The answer, such that every reader takes it.
+    """Return the answer, such that every reader takes it.
 
     A result that is no JSON becomes a failure that says so, and a failure goes without it; one that is too large
     (bytes, depth or values) becomes `{"file", "size", "sha256", …}` with the path of a 0600 file under `folder`.

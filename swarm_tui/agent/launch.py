@@ -64,7 +64,7 @@ def launch(path: Path, spec: "Mapping[str, Any]") -> int:
 
 
 def filled(spec: "Mapping[str, Any]") -> list[str]:
-    """The command with `{agent_id} {role} {swarm} {broker} {workdir}` filled; the broker without its password."""
+    """Return the command with `{agent_id} {role} {swarm} {broker} {workdir}` filled, the broker without password."""
     facts = {
         "agent_id": spec["agent_id"],
         "role": spec["role"],
@@ -76,7 +76,7 @@ def filled(spec: "Mapping[str, Any]") -> list[str]:
 
 
 def own_swarm(spec: "Mapping[str, Any]") -> str:
-    """The swarm as the program knows it: one of its own where it speaks only another dialect."""
+    """Return the swarm as the program knows it: one of its own where it speaks only another dialect."""
     swarm, agent_id = spec["swarm"], spec["agent_id"]
     return str(swarm) if spec["dialect"] == "swarm" else f"{swarm}/_a/{agent_id}"
 

@@ -54,7 +54,7 @@ class PresenceMessages(Struct, frozen=True, kw_only=True):
         return (self.started_at, self.incarnation) > (theirs, other.incarnation or "")
 
     def beat(self, **vitals: object) -> Heartbeat:
-        """A heartbeat of this life."""
+        """Return a heartbeat of this life."""
         return Heartbeat(agent_id=self.agent_id, incarnation=self.incarnation, capacity=self.capacity, **vitals)  # type: ignore[arg-type]
 
 
@@ -74,7 +74,7 @@ def fallback_of(spec: RunSpec) -> frozenset[str]:
 
 
 def identity_of(spec: RunSpec) -> PresenceMessages:
-    """A new life for the agent of the spec."""
+    """Return a new life for the agent of the spec."""
     return PresenceMessages(
         agent_id=spec.agent_id,
         role=spec.role,

@@ -144,7 +144,7 @@ def signal_group(pid: int, number: int) -> None:
 
 
 def _stat(pid: int) -> list[str] | None:
-    """The fields of /proc/<pid>/stat after the name: state, ppid, pgrp, …"""
+    """Return the fields of /proc/<pid>/stat after the name: state, ppid, pgrp, …"""
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
             return file.read().rpartition(")")[2].split()

@@ -19,11 +19,11 @@ class Redactor:
         self._pattern = re.compile("|".join(map(re.escape, known))) if known else None
 
     def text(self, text: str) -> str:
-        """`text` without secrets."""
+        """Return `text` without secrets."""
         return self._pattern.sub("***", text) if self._pattern is not None else text
 
     def value(self, value: Any) -> Any:
-        """A JSON value without secrets in its strings."""
+        """Return a JSON value without secrets in its strings."""
         if self._pattern is None:
             return value
         if isinstance(value, str):

@@ -41,12 +41,12 @@ class RetainedStatus:
         self._reporter.bus.set_will(will)
 
     def on_up(self) -> None:
-        """The link is up: our birth, whose echo tells that all retained messages were heard."""
+        """Say our birth, as the link is up; its echo tells that all retained messages were heard."""
         self._links += 1
         self._birth()
 
     def on_status(self, event: Event) -> None:
-        """Something was said on our own topic."""
+        """Take what was said on our own topic."""
         body = event.body
         if isinstance(body, Status) and body.incarnation == self._me.incarnation:
             if self._settled_links != self._links:
@@ -60,13 +60,13 @@ class RetainedStatus:
         self._defend()
 
     def settle_late(self) -> None:
-        """No echo came in time (an access rule may forbid it): go on without."""
+        """Go on without an echo that did not come in time: an access rule may forbid it."""
         if self._settled_links != self._links:
             self._settled_links = self._links
             self._on_settled()
 
     def changed(self) -> float | None:
-        """Our state, or what is retained of it, may have changed: when to call `tick`, in monotonic seconds."""
+        """Note that our state may have changed; return when to call `tick`, in monotonic seconds."""
         with self._lock:
             if self._due is None and self._said is not None and self._now() != self._said:
                 self._due = time.monotonic() + CHANGE_EVERY
@@ -103,7 +103,7 @@ class RetainedStatus:
         self._reporter.say(Kind.STATUS, self._me.status(*self._said), self._me.agent_id)
 
     def _defend(self) -> None:
-        """A stranger's word stands where ours belongs: say ours again, but do not shout a stranger down."""
+        """Say our word again where a stranger's stands, but do not shout a stranger down."""
         if time.monotonic() - self._last_birth >= _BIRTH_EVERY or self._settled_links != self._links:
             self._birth()
             return

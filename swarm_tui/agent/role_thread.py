@@ -44,7 +44,7 @@ class RoleThread:
         return self._service is not None
 
     def start(self) -> None:
-        """Begin; what the service raises here ends the agent."""
+        """Begin the service; what it raises here ends the agent."""
         if self._service is not None:
             self._service.start()
             self._tell()

@@ -63,7 +63,7 @@ class RunningAttempt:
         return self.lease.task_id
 
     def duration(self) -> float:
-        """Milliseconds since it began."""
+        """Return milliseconds since it began."""
         return round((time.monotonic() - self.started) * 1000, 1)
 
     def used(self) -> dict[str, float]:
@@ -87,7 +87,7 @@ def timeout_of(spec: RunSpec, lease: HeldLease) -> float:
 
 
 def trace_parent(lease: HeldLease) -> str:
-    """The W3C trace context of the attempt: the publisher's trace, or one made from the task's id."""
+    """Return the W3C trace context of the attempt: the publisher's trace, or one made from the task's id."""
     given = _TRACE.fullmatch(lease.task.traceparent or "")
     digest = hashlib.sha256(lease.task_id.encode()).hexdigest()
     span = hashlib.sha256(f"{lease.task_id} {lease.attempt} {lease.epoch}".encode()).hexdigest()[:16]
@@ -127,17 +127,17 @@ class TaskEnvironment(Mapping[str, str]):
         return attempt_token(self._lease.task_id, self._lease.attempt, self._lease.epoch)
 
     def json(self) -> bytes:
-        """The task as processes read it: its id, type, payload and what else its publisher said."""
+        """Return the task as processes read it: its id, type, payload and what else its publisher said."""
         task = msgspec.to_builtins(self._lease.task)
         return msgspec.json.encode({name: value for name, value in task.items() if value is not None}) + b"\n"
 
     def remove(self) -> None:
-        """The attempt is over."""
+        """Remove the task's file: the attempt is over. Raises OSError."""
         if self._written is not None:
             self._written.unlink(missing_ok=True)
 
     def _made(self) -> dict[str, str]:
-        """The variables; most attempts start no process and never need them."""
+        """Return the variables; most attempts start no process and never need them."""
         if not self._values:
             self.given_at = time.clock_gettime(_BOOT_CLOCK)
             self.prepare()
@@ -169,5 +169,5 @@ def attempt_token(task_id: str, attempt: int, epoch: int | None) -> str:
 
 
 def fence(lease: HeldLease) -> str:
-    """`<attempt>.<epoch>`: it only grows."""
+    """Return `<attempt>.<epoch>`, which only grows."""
     return f"{lease.attempt}.{lease.epoch or 0}"

@@ -171,7 +171,7 @@ class AgentRuntime:
         self._timer.wake_at(self.work.wake(time.monotonic()))
 
     def _on_extra(self, full: str, raw: bytes) -> None:
-        """A topic of mqtt.yml that is not the swarm's: shown, as the seed's agents show it."""
+        """Show what came on a topic of mqtt.yml that is not the swarm's, as the seed's agents do."""
         self._call_out(f"{full} {raw[:200].decode('utf-8', 'replace')}")
 
     def _call_out(self, line: str) -> None:
@@ -198,7 +198,7 @@ class AgentRuntime:
             self.reporter.say(Kind.HEARTBEAT, self._beat_body())
 
     def _changed(self) -> None:
-        """Work began or ended, draining or the role's trouble changed."""
+        """Note that work began or ended, or that draining or the role's trouble changed."""
         now = time.monotonic()
         self._timer.wake_at(self.presence.changed())
         if self.work.core.running:

@@ -78,7 +78,7 @@ def _other_swarms(swarm: str) -> list[str]:
 
 
 def _from_spec(options: AgentOptions) -> AgentSettings:
-    """The spec that `up` wrote, in the environment of who called it; flags still count over it."""
+    """Return the spec that `up` wrote, in the environment of who called it; flags still count over it."""
     spec = read_spec(Path(options.spec or ""))
     state = StateDir(Path(spec.state_dir)).create()
     apply_environment(state.environment())

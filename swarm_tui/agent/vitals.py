@@ -22,11 +22,11 @@ class UsageMeter:
         self._spent = time.process_time()
 
     def uptime(self) -> float:
-        """Seconds since the agent started."""
+        """Return seconds since the agent started."""
         return round(time.monotonic() - self._born, 3)
 
     def look(self) -> Vitals:
-        """The vitals now."""
+        """Return the vitals now."""
         now, spent = time.monotonic(), time.process_time()
         share = 100 * (spent - self._spent) / max(now - self._looked, 0.001)
         self._looked, self._spent = now, spent
@@ -34,7 +34,7 @@ class UsageMeter:
 
 
 def rss() -> int | None:
-    """Resident memory of this process in bytes."""
+    """Return the resident memory of this process in bytes; None where it cannot be known."""
     try:
         with open("/proc/self/statm", "rb") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

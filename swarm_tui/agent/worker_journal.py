@@ -64,7 +64,7 @@ class WorkerJournal:
         return left
 
     def forget(self, entries: list[JournaledAttempt]) -> None:
-        """The entries are dealt with."""
+        """Forget entries that are dealt with."""
         for entry in entries:
             self._live.pop(_key(entry), None)
         self._compact()
@@ -86,13 +86,13 @@ class WorkerJournal:
         self._append(entry)
 
     def group(self, lease: HeldLease, pid: int, started: str) -> None:
-        """A process group was started for the task."""
+        """Note a process group that was started for the task."""
         self._append(
             JournaledAttempt(what="group", task_id=lease.task_id, attempt=lease.attempt, pid=pid, started=started)
         )
 
     def gone(self, pid: int) -> None:
-        """The process group has ended."""
+        """Note that the process group has ended."""
         self._append(JournaledAttempt(what="gone", pid=pid))
 
     def close(self) -> None:
@@ -157,7 +157,7 @@ def _key(entry: JournaledAttempt) -> tuple[str, str, int]:
 
 
 def read_entries(path: Path) -> list[JournaledAttempt]:
-    """The entries of the file; a last line cut short by a crash is left out."""
+    """Return the entries of the file; a last line cut short by a crash is left out."""
     try:
         lines = path.read_bytes().split(b"\n")
     except FileNotFoundError:

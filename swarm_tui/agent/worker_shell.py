@@ -128,18 +128,18 @@ class WorkerShell:
             self._carry_out(self.core.on_event(event, self._clock()))
 
     def tick(self, now: float) -> float | None:
-        """Time has passed; when to call again."""
+        """Act on the time that has passed; return when to call again. Both are monotonic seconds."""
         with self._lock:
             self._carry_out(self.core.tick(now))
             return self.core.wake(now)
 
     def wake(self, now: float) -> float | None:
-        """When `tick` is next worth a call."""
+        """Return when `tick` is next worth a call, in monotonic seconds; None when nothing is due."""
         with self._lock:
             return self.core.wake(now)
 
     def state(self) -> tuple[str, int]:
-        """The agent's word for itself, and how many tasks it runs."""
+        """Return the agent's word for itself, and how many tasks it runs."""
         active = len(self.core.running)
         if self.core.draining:
             return "draining", active
@@ -176,7 +176,7 @@ class WorkerShell:
             self._handler_thread.stop(attempt, cause, wait)
 
     def give_up(self, attempt: RunningAttempt) -> None:
-        """The loop does not turn any more: report the attempt without it."""
+        """Report the attempt without its loop, which does not turn any more."""
 
         self.ended(attempt, Outcome(error="the handler blocks its agent", code="stuck", cause="timeout"))
 
@@ -314,7 +314,7 @@ class WorkerShell:
                 bus.unsubscribe(pattern)
 
     def _lease(self, attempt: RunningAttempt) -> HeldLease:
-        """The lease that counts: a dispatcher may have taken the task over meanwhile."""
+        """Return the lease that counts: a dispatcher may have taken the task over meanwhile."""
         return self.core.running.get(attempt.task_id, attempt.lease)
 
     def _tell(self, answer: Complete | Failed) -> None:

@@ -61,7 +61,7 @@ def wrapped(path: Path, command: Sequence[str]) -> int:
 
 
 def _dying_with_us(command: Sequence[str]) -> list[str]:
-    """The command, such that the kernel ends it when we die: a program without presence would be a stray."""
+    """Return the command, such that the kernel ends it when we die: without presence it would be a stray."""
     program = shutil.which(command[0])
     if program is None:
         raise FileNotFoundError(command[0])

@@ -90,7 +90,7 @@ def _unix(path: str) -> BrokerAddress:
 
 
 def safe_url(url: str) -> str:
-    """The URL without user and password, to show and to log."""
+    """Return the URL without user and password, to show and to log."""
     scheme, mark, rest = url.partition("://")
     if not mark:
         scheme, rest = "", url

@@ -182,7 +182,7 @@ class BulkClient(Client):
         return True
 
     def free_id(self, taken: Container[int]) -> int:
-        """An id for a packet that none of `taken` has, nor a request of paho's own."""
+        """Return an id for a packet that none of `taken` has, nor a request of paho's own."""
         while (mid := self._mid_generate()) in taken:
             pass
         return mid
@@ -253,7 +253,7 @@ class BulkClient(Client):
 def make_client(
     broker: Broker, at: BrokerAddress, client_id: str, *, clean: bool, keepalive: int, connect_timeout: float = 5.0
 ) -> BulkClient:
-    """A client that is ready to connect to `at`. Raises BusError for certificates that cannot be read."""
+    """Return a client that is ready to connect to `at`. Raises BusError for certificates that cannot be read."""
     client = BulkClient(
         CallbackAPIVersion.VERSION2,
         client_id,

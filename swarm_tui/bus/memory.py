@@ -85,7 +85,7 @@ class MemoryBus:
             self.publish(message, on_ack)
 
     def on_turn(self, call: OnTurn | None) -> bool:
-        """There is no thread whose turns one could share."""
+        """Return False: there is no thread whose turns one could share."""
         return False
 
     def set_will(self, will: Outgoing) -> None:

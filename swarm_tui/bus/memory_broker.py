@@ -102,14 +102,14 @@ class MemoryBroker:
         return count
 
     def stop(self) -> None:
-        """The broker dies: every connection is lost, no will is said."""
+        """End the broker: every connection is lost, no will is said."""
         self.running = False
         for session in list(self._sessions.values()):
             if session.bus is not None:
                 session.bus.lost("the broker stopped", say_will=False)
 
     def start(self, *, lose_sessions: bool = False, lose_retained: bool = False) -> None:
-        """The broker is back; its clients come when they `restore`."""
+        """Bring the broker back; its clients come when they `restore`."""
         self.running = True
         if lose_sessions:
             self._sessions.clear()
@@ -126,7 +126,7 @@ class MemoryBroker:
     # What buses call.
 
     def attach(self, bus: BrokerClient) -> tuple[Session, bool]:
-        """Connect `bus`; an older connection of its client id is evicted. Its session, and whether that was there."""
+        """Connect `bus`, evicting an older one of its id; return its session, and whether that was there."""
         with self._lock:
             old = self._sessions.get(bus.client_id)
             evicted = old.bus if old is not None else None
@@ -178,7 +178,7 @@ class MemoryBroker:
             session.filters.pop(pattern, None)
 
     def take(self, message: Outgoing) -> None:
-        """A message reaches the broker: retain it, and send it to whom it concerns."""
+        """Take a message: retain it, and send it to whom it concerns."""
         with self._lock:
             self.published.append(message)
             if message.retain and message.payload:

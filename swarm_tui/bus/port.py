@@ -37,7 +37,7 @@ LARGEST = 16 * 1024 * 1024
 
 
 def unsendable(message: Outgoing) -> str | None:
-    """Why no broker takes this message; None when one may. Sent, it would end the connection again and again."""
+    """Return why no broker takes this message, None when one may: sent, it would end each connection."""
     topic = message.topic
     if not topic or not topic.isprintable() or "+" in topic or "#" in topic or len(topic) > 1000:
         return f"{topic[:100]!r} is no topic to publish on"

@@ -30,7 +30,7 @@ _TODO = {
 
 
 def explain(error: BaseException, at: BrokerAddress) -> Reason:
-    """The kind and the sentence for an exception of the connect to `at`."""
+    """Return the kind and the sentence for an exception of the connect to `at`."""
     name = type(error).__name__
     if name in ("SSLCertVerificationError", "CertificateError"):
         why = getattr(error, "verify_message", "") or str(error)
@@ -58,7 +58,7 @@ def explain(error: BaseException, at: BrokerAddress) -> Reason:
 
 
 def refusal(code: int, at: BrokerAddress, username: str | None) -> Reason:
-    """The kind and the sentence for a CONNACK that says no; `code` as paho gives it (MQTT 5 numbers)."""
+    """Return the kind and the sentence for a CONNACK that says no; `code` as paho gives it (MQTT 5 numbers)."""
     if code in (134, 135):
         who = f"the user {username!r}" if username else "a client without a user name"
         return PASSWORD, f"{at} refuses {who}: check MQTT_USERNAME and MQTT_PASSWORD, or the layout's `broker`"
@@ -72,7 +72,7 @@ def refusal(code: int, at: BrokerAddress, username: str | None) -> Reason:
 
 
 def no_connack(at: BrokerAddress, silent: bool, broke: BaseException | None = None) -> Reason:
-    """The other side took the connection and then said nothing (`silent`), or nothing that is MQTT.
+    """Return the kind and the sentence for a side that then said nothing (`silent`), or nothing that is MQTT.
 
     `broke` is what the first read raised, if it did: with TLS 1.3 a certificate of ours is refused only then.
     """
@@ -88,7 +88,7 @@ def no_connack(at: BrokerAddress, silent: bool, broke: BaseException | None = No
 
 
 def lost(silent: bool, at: BrokerAddress) -> Reason:
-    """The kind and the sentence for a link that was up: nothing came any more (`silent`), or it was closed."""
+    """Return the kind and the sentence for a link that was up: nothing came any more (`silent`), or it was closed."""
     if silent:
         return TIMEOUT, f"{at} fell silent: the network or the broker hangs; we try again"
     return CLOSED, f"{at} closed the connection: it stopped, or another client has our id; we try again"

@@ -56,7 +56,7 @@ class SendQueue:
         return True
 
     def hurry(self) -> None:
-        """Something waits that may not linger; said after it was posted."""
+        """Note that something waits that may not linger; to be called after it was posted."""
         self._hurry = True
 
     def may_linger(self, client: BulkClient) -> bool:
@@ -77,7 +77,7 @@ class SendQueue:
         self._hurry, self.write_by = False, None
 
     def send(self, client: BulkClient, *, ours: bool) -> None:
-        """Have written what waits; not `ours`: on a caller's thread, where no callback may run."""
+        """Write what waits; not `ours`: on a caller's thread, where no callback may run."""
         while self._waiting and len(self._unacked) < INFLIGHT:
             message, on_ack = self._waiting.popleft()
             if message.qos == 0 and on_ack is not None and not ours:
@@ -98,7 +98,7 @@ class SendQueue:
             client.say(message, mid, again=True)
 
     def acked(self, mid: int) -> None:
-        """The broker has it."""
+        """Note that the broker has the message of that packet id."""
         found = self._unacked.pop(mid, None)
         if found is None:
             return
@@ -115,7 +115,7 @@ class SendQueue:
         return not self._waiting or len(self._unacked) >= INFLIGHT
 
     def lost(self, *, silent: bool) -> None:
-        """The connection ended, `silent` when the broker just said no more."""
+        """Note that the connection ended, `silent` when the broker just said no more."""
         # Past, it would keep the next connection from waiting for its CONNACK in peace.
         self.write_by = None
         if self._unacked and not silent:

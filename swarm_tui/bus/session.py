@@ -57,7 +57,7 @@ def keep_session(
 def _visit(
     broker: Broker, client_id: str, timeout: float, *, clean: bool, on_message: Callable[..., None]
 ) -> Iterator[tuple[BulkClient, float]]:
-    """A connected client, which acknowledges nothing by itself, and the monotonic time at which the visit must end."""
+    """Yield a connected client, which acknowledges nothing by itself, and the monotonic time of the visit's end."""
     end = time.monotonic() + timeout
     at = parse_url(broker.url)
     client = make_client(broker, at, client_id, clean=clean, keepalive=15, connect_timeout=timeout)

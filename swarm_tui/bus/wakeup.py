@@ -14,7 +14,7 @@ class Wakeup:
         self._rung = False
 
     def fileno(self) -> int:
-        """The number to poll for input; -1 once closed."""
+        """Return the number to poll for input; -1 once closed."""
         return self._read.fileno()
 
     def ring(self) -> None:
@@ -26,13 +26,13 @@ class Wakeup:
                 self._write.send(b"\0")
 
     def quiet(self) -> None:
-        """Be ready to be rung anew."""
+        """Make it ready to be rung anew."""
         with suppress(BlockingIOError):
             self._read.recv(4096)
         # Only now: a ring between the two would leave the flag set over an empty pipe, and nobody would write again.
         self._rung = False
 
     def close(self) -> None:
-        """Nobody waits any more."""
+        """Close both ends: nobody waits any more."""
         self._read.close()
         self._write.close()

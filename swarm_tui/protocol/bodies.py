@@ -24,7 +24,7 @@ class Unknown(Body, frozen=True, kw_only=True):
 
 
 class Register(Body, frozen=True, kw_only=True):
-    """agents/register"""
+    """Body of agents/register: an agent says who it is, on each connect."""
 
     agent_id: str
     status: str = "online"
@@ -33,7 +33,7 @@ class Register(Body, frozen=True, kw_only=True):
 
 
 class Heartbeat(Body, frozen=True, kw_only=True):
-    """agents/heartbeat. `uptime` s; `memory` holds `rss` in bytes; `cpu` percent of a core."""
+    """Body of agents/heartbeat. `uptime` s; `memory` holds `rss` in bytes; `cpu` percent of a core."""
 
     agent_id: str = ""
     status: str = "alive"
@@ -52,7 +52,7 @@ class Heartbeat(Body, frozen=True, kw_only=True):
 
 
 class Shutdown(Body, frozen=True, kw_only=True):
-    """agents/shutdown"""
+    """Body of agents/shutdown: an agent leaves in order. `uptime` s."""
 
     agent_id: str = ""
     reason: str = "graceful"
@@ -61,7 +61,7 @@ class Shutdown(Body, frozen=True, kw_only=True):
 
 
 class Status(Body, frozen=True, kw_only=True):
-    """agents/<id>/status, retained: birth, change and will. `started_at` is seconds since the epoch."""
+    """Body of agents/<id>/status, retained: birth, change and will. `started_at` is seconds since the epoch."""
 
     status: str
     agent_id: str = ""
@@ -81,7 +81,7 @@ class Status(Body, frozen=True, kw_only=True):
 
 
 class Task(Body, frozen=True, kw_only=True):
-    """tasks/new, deployment/request, code/review. `timeout` s; `not_before`, `expires_at` seconds since the epoch."""
+    """Body of tasks/new, deployment/request, code/review. `timeout` s; `not_before`, `expires_at` seconds since the epoch."""
 
     task_id: str
     type: str
@@ -97,7 +97,7 @@ class Task(Body, frozen=True, kw_only=True):
 
 
 class Inbox(Body, frozen=True, kw_only=True):
-    """agents/<id>/inbox: with `command`, an order; without, the offer of a task under a lease of `lease` s."""
+    """Body of agents/<id>/inbox: with `command`, an order; without, the offer of a task under a lease of `lease` s."""
 
     command: Literal["drain", "undrain", "cancel", "ack", "inventory", "ping", "accept"] | None = None
     incarnation: str | None = None
@@ -111,7 +111,7 @@ class Inbox(Body, frozen=True, kw_only=True):
 
 
 class Queued(Body, frozen=True, kw_only=True):
-    """tasks/queued: the proof that the task is journaled."""
+    """Body of tasks/queued: the proof that the task is journaled."""
 
     task_id: str
     attempt: int = 0
@@ -124,14 +124,14 @@ class Queued(Body, frozen=True, kw_only=True):
 
 
 class TaskRejected(Body, frozen=True, kw_only=True):
-    """tasks/rejected"""
+    """Body of tasks/rejected: the dispatcher does not take a task, and says why."""
 
     task_id: str
     reason: str = ""
 
 
 class Assigned(Body, frozen=True, kw_only=True):
-    """tasks/assigned, by the dispatcher (with epoch and lease) or by a claimer (without)."""
+    """Body of tasks/assigned, by the dispatcher (with epoch and lease) or by a claimer (without)."""
 
     task_id: str
     agent_id: str
@@ -145,7 +145,7 @@ class Assigned(Body, frozen=True, kw_only=True):
 
 
 class Started(Body, frozen=True, kw_only=True):
-    """tasks/started"""
+    """Body of tasks/started: the work has begun."""
 
     task_id: str
     agent_id: str = ""
@@ -154,7 +154,7 @@ class Started(Body, frozen=True, kw_only=True):
 
 
 class Declined(Body, frozen=True, kw_only=True):
-    """tasks/declined"""
+    """Body of tasks/declined: an agent does not take an offer, and says why."""
 
     task_id: str
     agent_id: str = ""
@@ -165,7 +165,7 @@ class Declined(Body, frozen=True, kw_only=True):
 
 
 class Progress(Body, frozen=True, kw_only=True):
-    """tasks/progress: 0 to 100."""
+    """Body of tasks/progress: 0 to 100."""
 
     task_id: str
     agent_id: str = ""
@@ -177,7 +177,7 @@ class Progress(Body, frozen=True, kw_only=True):
 
 
 class ErrorInfo(Body, frozen=True, kw_only=True):
-    """Why a task failed; a bare string on the wire becomes the message."""
+    """Reason of a task's failure; a bare string on the wire becomes the message."""
 
     message: str = ""
     code: str | None = None
@@ -185,7 +185,7 @@ class ErrorInfo(Body, frozen=True, kw_only=True):
 
 
 class Complete(Body, frozen=True, kw_only=True):
-    """tasks/complete. `duration` ms."""
+    """Body of tasks/complete. `duration` ms."""
 
     task_id: str
     agent_id: str = ""
@@ -199,7 +199,7 @@ class Complete(Body, frozen=True, kw_only=True):
 
 
 class Failed(Body, frozen=True, kw_only=True):
-    """tasks/failed. `duration` ms."""
+    """Body of tasks/failed. `duration` ms."""
 
     task_id: str
     agent_id: str = ""
@@ -216,7 +216,7 @@ class Failed(Body, frozen=True, kw_only=True):
 
 
 class TaskAct(Body, frozen=True, kw_only=True):
-    """tasks/cancel, tasks/redrive, tasks/approve, tasks/deny: an operator's act on a task."""
+    """Body of tasks/cancel, tasks/redrive, tasks/approve, tasks/deny: an operator's act on a task."""
 
     task_id: str
     reason: str = ""
@@ -225,7 +225,7 @@ class TaskAct(Body, frozen=True, kw_only=True):
 
 
 class TaskVerdict(Body, frozen=True, kw_only=True):
-    """tasks/cancelled, tasks/retrying, tasks/dead, tasks/held: what the dispatcher decided. `delay` s."""
+    """Body of tasks/cancelled, tasks/retrying, tasks/dead, tasks/held: what the dispatcher decided. `delay` s."""
 
     task_id: str
     attempt: int | None = None
@@ -238,21 +238,24 @@ class TaskVerdict(Body, frozen=True, kw_only=True):
 
 
 class Halt(Body, frozen=True, kw_only=True):
-    """halt, retained. One that is `lifted` ends the one before: unlike an empty message it says by whose right."""
+    """Body of halt, retained: all work stops until it is cleared.
+
+    One that is `lifted` ends the one before: unlike an empty message it says by whose right.
+    """
 
     reason: str = ""
     lifted: bool = False
 
 
 class Query(Body, frozen=True, kw_only=True):
-    """operators/<client>/query"""
+    """Body of operators/<client>/query: `query` is `status`, `logs`, `output`, `tasks`, `task`, `history` …"""
 
     query: str
     args: JsonObject = {}
 
 
 class Reply(Body, frozen=True, kw_only=True):
-    """operators/<client>/reply: one page of rows."""
+    """Body of operators/<client>/reply: one page of rows."""
 
     query: str = ""
     rows: list[Any] = []
@@ -264,7 +267,7 @@ class Reply(Body, frozen=True, kw_only=True):
 
 
 class Dispatcher(Body, frozen=True, kw_only=True):
-    """dispatcher, retained, and the dispatcher's will."""
+    """Body of dispatcher, retained, and the dispatcher's will."""
 
     instance: str
     epoch: int = 0
@@ -294,7 +297,7 @@ class PaneStatus(Body, frozen=True, kw_only=True):
 
 
 class HostStatus(Body, frozen=True, kw_only=True):
-    """hosts/<host>/status, retained, and the supervisor's will."""
+    """Body of hosts/<host>/status, retained, and the supervisor's will."""
 
     status: str = "online"
     panes: list[PaneStatus] = []
@@ -308,7 +311,7 @@ class HostStatus(Body, frozen=True, kw_only=True):
 
 
 class HostControl(Body, frozen=True, kw_only=True):
-    """hosts/<host>/control"""
+    """Body of hosts/<host>/control: an order to a host's supervisor."""
 
     command: Literal["start", "stop", "restart", "scale", "drain", "undrain", "kill", "forget"]
     agent_id: str | None = None
@@ -321,14 +324,14 @@ class HostControl(Body, frozen=True, kw_only=True):
 
 
 class Scale(Body, frozen=True, kw_only=True):
-    """roles/<role>/scale, retained"""
+    """Body of roles/<role>/scale, retained: how many agents of the role are wanted."""
 
     desired: int
     reason: str = ""
 
 
 class DeploymentStatus(Body, frozen=True, kw_only=True):
-    """deployment/status"""
+    """Body of deployment/status: how far a deployment is, 0 to 100."""
 
     task_id: str | None = None
     status: str = ""
@@ -337,7 +340,7 @@ class DeploymentStatus(Body, frozen=True, kw_only=True):
 
 
 class Alert(Body, frozen=True, kw_only=True):
-    """alerts"""
+    """Body of alerts: something that a person should look at, or its end."""
 
     severity: str = "warning"
     message: str = ""
@@ -349,7 +352,7 @@ class Alert(Body, frozen=True, kw_only=True):
 
 
 class Broadcast(Body, frozen=True, kw_only=True):
-    """broadcast"""
+    """Body of broadcast: words for every agent's pane."""
 
     text: str = ""
 

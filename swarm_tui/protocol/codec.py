@@ -87,7 +87,7 @@ def decode(
 
 
 def refusal(swarm: str, full: str, raw: bytes, now: float) -> str | None:
-    """Why readers would refuse this message of ours (too big, too deep …); None when they take it."""
+    """Return why readers would refuse this message of ours (too big, too deep …); None when they take it."""
     read = decode(swarm, full, raw, False, now)
     return read.reason if isinstance(read, Rejected) else None
 

@@ -42,12 +42,12 @@ _SPOKEN = ("tasks/assigned", "tasks/progress", "tasks/complete", "tasks/failed",
 
 
 def foreign_swarm(swarm: str, agent_id: str) -> str:
-    """The swarm that the foreign agent has for itself: what `{swarm}` stands for in its command."""
+    """Return the swarm that the foreign agent has for itself: what `{swarm}` stands for in its command."""
     return f"{swarm}/{_SEGMENT}/{agent_id}"
 
 
 def patterns(swarm: str, agent_id: str, dialect: ForeignDialect) -> list[str]:
-    """The filters that take all that the agent says, and nothing that we say to it."""
+    """Return the topic filters that take all that the agent says, and nothing that we say to it."""
     root = foreign_swarm(swarm, agent_id)
     if dialect == "mqtt-v1":
         return [f"{root}/{_WORKSPACE}/+/{spoken}" for spoken in (*_SPOKEN, _RUN_EVENTS)]
@@ -55,7 +55,7 @@ def patterns(swarm: str, agent_id: str, dialect: ForeignDialect) -> list[str]:
 
 
 def foreign_agent(swarm: str, full: str) -> str | None:
-    """The id of the foreign agent whose swarm the topic is of; None when it is nobody's."""
+    """Return the id of the foreign agent whose swarm the topic is of; None when it is nobody's."""
     parts = full[len(swarm) + 1 :].split("/", 2) if full.startswith(swarm + "/") else []
     return parts[1] if len(parts) == 3 and parts[0] == _SEGMENT and is_agent_id(parts[1]) else None
 
@@ -129,7 +129,7 @@ class ForeignWriter:
         self._plain = codec.Writer(self._root, sender, "task-manager", new_id=new_id, clock=clock)
 
     def task(self, task: Task, attempt: int) -> Outgoing:
-        """The task as a `tasks/new` that only this agent hears; a busy agent of these dialects drops it silently."""
+        """Return the task as a `tasks/new` that only this agent hears; a busy one of them drops it silently."""
         if self.dialect == "seed":
             return self._plain.message(Kind.TASK_NEW, replace(task, assigned_to=self.agent_id))
         payload: dict[str, Any] = {
@@ -145,7 +145,7 @@ class ForeignWriter:
     def envelope(
         self, kind: Kind, payload: dict[str, Any], *, correlation: str = "", idempotency: str = ""
     ) -> Outgoing:
-        """A camel-case message of `kind` on the agent's own workspace."""
+        """Return a camel-case message of `kind` on the agent's own workspace."""
         envelope: dict[str, Any] = {
             "id": self._new_id(),
             "protocolVersion": PROTOCOL_VERSION,

@@ -58,7 +58,7 @@ class Outgoing(Struct, frozen=True, gc=False):
 
 
 def rfc3339(seconds: float) -> str:
-    """Seconds since the epoch as RFC 3339 UTC with milliseconds and Z."""
+    """Return `seconds` since the epoch as RFC 3339 text, UTC with milliseconds and Z."""
     whole = floor(seconds)
     micros = round((seconds - whole) * 1e6)
     if micros == 1_000_000:
@@ -68,12 +68,12 @@ def rfc3339(seconds: float) -> str:
 
 @lru_cache(maxsize=8)
 def _second(seconds: int) -> str:
-    """The part that all messages of a second share."""
+    """Return the part that all messages of a second share."""
     return datetime.fromtimestamp(seconds, UTC).isoformat()[:19]
 
 
 def parse_time(value: object) -> float | None:
-    """Seconds since the epoch from RFC 3339 text, seconds or milliseconds; None when it is no time."""
+    """Return seconds since the epoch from RFC 3339 text, seconds or milliseconds; None when it is no time."""
     if isinstance(value, bool):
         return None
     if isinstance(value, (int, float)):

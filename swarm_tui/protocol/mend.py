@@ -39,12 +39,12 @@ _NOT_PAYLOAD = frozenset(
 
 
 def digest(data: bytes) -> str:
-    """32 hex digits that stand for `data`, where it has no id of its own."""
+    """Return 32 hex digits that stand for `data`, where it has no id of its own."""
     return sha256(data).hexdigest()[:32]
 
 
 def snake(kind: Kind, payload: dict[str, Any], identity: str) -> dict[str, Any]:
-    """The payload as the bodies name its fields, unknown ones kept; `identity` is its message's id."""
+    """Return the payload as the bodies name its fields, unknown ones kept; `identity` is its message's id."""
     odd = not _ODD.isdisjoint(payload)
     known = _renamed(payload) if odd else dict(payload)
     if kind in TASKS:

@@ -71,17 +71,17 @@ def check_swarm(text: str) -> str:
 
 
 def swarm_hash(swarm: str) -> str:
-    """Eight hex digits that stand for the swarm in client ids, sockets and locks."""
+    """Return eight hex digits that stand for the swarm in client ids, sockets and locks."""
     return sha256(swarm.encode()).hexdigest()[:8]
 
 
 def client_id(swarm: str, agent_id: str) -> str:
-    """The MQTT client id of an agent: swarms on one broker never evict each other."""
+    """Return the MQTT client id of an agent: swarms on one broker never evict each other."""
     return f"{swarm_hash(swarm)}-{agent_id}"
 
 
 def dispatcher_client_id(swarm: str) -> str:
-    """The client id of the swarm's only persistent session."""
+    """Return the client id of the swarm's only persistent session."""
     return f"{swarm_hash(swarm)}.dispatcher"
 
 
@@ -120,7 +120,7 @@ _ALIASES = {
 
 
 def canonical_role(name: str) -> str:
-    """The role that `name` stands for; an unknown name is its own role."""
+    """Return the role that `name` stands for; an unknown name is its own role."""
     return _ALIASES.get(name, name)
 
 

@@ -15,12 +15,12 @@ ROW_DEPTH = MAX_DEPTH - 3
 
 
 def over(row: Any, depth: int = ROW_DEPTH) -> str | None:
-    """In what the row is too much even for a page of its own; None when it fits one."""
+    """Return in what the row is too much even for a page of its own; None when it fits one."""
     return too_much(msgspec.json.encode(row), size=PAGE_BYTES, depth=depth, values=PAGE_VALUES)
 
 
 def pages(rows: Iterable[Any]) -> Iterator[tuple[list[Any], bool]]:
-    """The rows, which each fit a page, in pages; with each whether another follows. At least one page."""
+    """Yield the rows, which each fit a page, in pages; with each whether another follows. At least one page."""
     page: list[Any] = []
     size = values = 0
     for row in rows:

@@ -20,7 +20,7 @@ _encode_msgpack = msgspec.msgpack.Encoder(enc_hook=str).encode
 
 
 class RefusedError(Exception):
-    """Why a message is no Event."""
+    """Reason why a message is no Event, as a sentence."""
 
 
 class UnprovedError(RefusedError):
@@ -28,7 +28,7 @@ class UnprovedError(RefusedError):
 
 
 def parse_object(raw: bytes, *, long: bool) -> dict[str, Any]:
-    """The JSON object in `raw`, which `has_long_number` calls `long` or not.
+    """Return the JSON object in `raw`, which `has_long_number` calls `long` or not.
 
     Raises RefusedError with the reason, in time linear in the size.
     """
@@ -65,7 +65,7 @@ def check_numbers(value: object) -> None:
 
 
 def too_much(raw: bytes, *, size: int = MAX_BYTES, depth: int = MAX_DEPTH, values: int = MAX_VALUES) -> str | None:
-    """In what this JSON is over a limit; None when it is within all. By default the limits of a whole message."""
+    """Return in what this JSON is over a limit, None when in nothing. By default the limits are a whole message's."""
     try:
         if len(raw) > size:
             raise RefusedError(f"{len(raw):,} bytes; at most {size:,}")

@@ -26,10 +26,10 @@ def clean(text: str, limit: int | None = None) -> str:
 
 
 def as_read(line: str) -> str:
-    """A line meant for a terminal as a person read it there: without orders, and without what a return overwrote."""
+    """Return a line meant for a terminal as a person read it there: without orders and what a return overwrote."""
     return _ORDERS.sub("", line).rstrip("\r\n").rpartition("\r")[2]
 
 
 def clean_block(text: str) -> str:
-    """`text` with its newlines and tabs kept and every other control character as its picture."""
+    """Return `text` with its newlines and tabs kept and every other control character as its picture."""
     return _UNSAFE_BUT_LINES.sub(_picture, text.replace("\r\n", "\n"))

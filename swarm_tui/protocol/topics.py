@@ -80,7 +80,7 @@ class Address(Struct, frozen=True):
 
 
 def topic(swarm: str, kind: Kind, key: str = "") -> str:
-    """The full topic of `kind`; `key` fills its `+`."""
+    """Return the full topic of `kind`; `key` fills its `+`."""
     return f"{swarm}/{_PATTERNS[kind].replace('+', key)}"
 
 
@@ -113,5 +113,5 @@ def matches(pattern: str, full: str) -> bool:
 
 
 def everything(swarm: str) -> str:
-    """The filter that takes all the swarm says."""
+    """Return the topic filter that takes all the swarm says. Raises InvalidNameError for an illegal swarm."""
     return f"{check_swarm(swarm)}/#"

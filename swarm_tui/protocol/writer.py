@@ -20,13 +20,13 @@ _encode_json = msgspec.json.Encoder(enc_hook=str).encode
 
 
 def builtins(body: Body) -> dict[str, Any]:
-    """The body as the wire shows it: fields that are None are left out, `result` never."""
+    """Return the body as the wire shows it: fields that are None are left out, `result` never."""
     plain: dict[str, Any] = msgspec.to_builtins(_shown(body), enc_hook=str)
     return plain
 
 
 def _shown(body: Body) -> dict[str, Any]:
-    """The fields that the wire shows, their values as they are: who encodes them finds the rest by himself."""
+    """Return the fields that the wire shows, their values as they are: who encodes them finds the rest."""
     shown: dict[str, Any] = {}
     for name in body.__struct_fields__:
         value = getattr(body, name)
@@ -41,7 +41,7 @@ def _shown(body: Body) -> dict[str, Any]:
 
 
 def encode(value: dict[str, Any]) -> bytes:
-    """`value` as UTF-8 JSON that readers take: a lone surrogate (from a file's name) becomes U+FFFD, and an integer of
+    """Return `value` as UTF-8 JSON that readers take: a lone surrogate (of a file's name) becomes U+FFFD, an integer of
     more than 64 bits its digits as text."""
     try:
         raw = _encode_json(value)
@@ -90,7 +90,7 @@ class Writer:
         self._prove = prove
 
     def message(self, kind: Kind, body: Body, key: str = "", *, message_id: str | None = None) -> Outgoing:
-        """The message of `kind`; `key` fills the topic's `+`. A repeat of a message passes its `message_id`."""
+        """Return the message of `kind`; `key` fills the topic's `+`. A repeat of a message passes its `message_id`."""
         now = self._clock()
         envelope: dict[str, Any] = {
             "id": message_id or self._new_id(),
@@ -108,5 +108,5 @@ class Writer:
         return Outgoing(full, raw, 0 if kind in QOS_0 else 1, kind in RETAINED)
 
     def clear(self, kind: Kind, key: str = "") -> Outgoing:
-        """The empty retained message that clears what `kind` retains."""
+        """Return the empty retained message that clears what `kind` retains."""
         return Outgoing(topic(self.swarm, kind, key), b"", 1, True)

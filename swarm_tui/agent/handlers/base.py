@@ -13,7 +13,11 @@ Result = dict[str, Any]
 
 
 class HandlerError(Exception):
-    """The task failed; `retryable` says whether another attempt may do better."""
+    """Failure of a task, in the words that its record shows.
+
+    `code` is a short word that tools branch on; `retryable` says whether another attempt may do better; `result` is the
+    part of the result that there is, a JSON object.
+    """
 
     def __init__(self, message: str, *, code: str = "failed", retryable: bool = False, result: Result | None = None):
         super().__init__(message)
@@ -23,16 +27,18 @@ class HandlerError(Exception):
 
 
 class MissingToolError(HandlerError):
-    """A tool is not installed; the text holds the command that installs it."""
+    """Failure for want of a tool; the text holds the command that installs it. Its code is `missing-tool`."""
 
     def __init__(self, tool: str, install: str) -> None:
         super().__init__(f"{tool} is not installed here: run `{install}`", code="missing-tool")
 
 
 class Context(Struct, kw_only=True):
-    """An attempt at one task.
+    """Attempt at one task, as its handler sees it.
 
-    `deadline` is on the event loop's clock. `cancel` is set when the task is to stop: a handler has 10 s to end by
+    `payload` is the task's, as JSON gives it; `spec` what the layout says of the type, its `options` among it.
+    `workdir` is where the agent works, `state_dir` the swarm's own folder, both absolute. `deadline` is in seconds on the
+    event loop's clock. `cancel` is set when the task is to stop: a handler has 10 s to end by
     itself, then its process group gets SIGTERM, then SIGKILL; `run_process` tells its program by SIGTERM at once,
     because a program hears nothing else, and kills it after 10 s. `fence` is `<attempt>.<epoch>`; it only grows.
     `environment` is what a handler's processes get (SWARM_TASK_ID …, TRACEPARENT), on top of the allowed one.
@@ -62,11 +68,11 @@ class Context(Struct, kw_only=True):
     _output: Callable[[str], None] = lambda text: None
 
     def progress(self, percent: float, message: str = "") -> None:
-        """Say how far the work is, 0 to 100; also renews the lease. Thread-safe."""
+        """Say how far the work is, 0 to 100 percent; also renews the lease. Thread-safe, raises nothing."""
         self._progress(percent, message)
 
     def usage(self, tokens: int = 0, cost: float = 0.0) -> None:
-        """Add to what the task has used: tokens, and US dollars."""
+        """Add to what the task has used: tokens, and US dollars. Thread-safe."""
         self._usage(tokens, cost)
 
     def log(self, line: str, *, kept: bool = False) -> None:
@@ -80,7 +86,7 @@ class Context(Struct, kw_only=True):
         self._output(text)
 
     def publish(self, kind: str, payload: dict[str, Any]) -> None:
-        """Say something besides, such as `deployment/status`."""
+        """Publish a message besides the result: `deployment/status`, `alerts`, `tasks/new` or `broadcast`."""
         self._publish(kind, payload)
 
     def spawned(self, pid: int) -> None:
@@ -97,5 +103,9 @@ class Handler(Protocol):
     Payload: ClassVar[type[Struct]]
 
     def run(self, context: Context) -> Awaitable[Result]:
-        """Do the work. Raises HandlerError for a failure that the task's record should name."""
+        """Do the work, and return a JSON object as its result.
+
+        Raises HandlerError for a failure that the task's record should name. Any other exception is a crash: the task
+        fails as `crashed`, which may be tried again, and the traceback is in its output.
+        """
         ...

@@ -22,7 +22,7 @@ class Noop:
     Payload: ClassVar[type[Struct]] = Payload
 
     async def run(self, context: Context) -> Result:
-        """The result is `{}` or `{"echo": …}`."""
+        """Return `{}` or `{"echo": …}`."""
         seconds = float(context.payload.get("seconds") or 0.0)
         steps = min(10, int(seconds * 2)) or int(seconds > 0)
         for step in range(steps):

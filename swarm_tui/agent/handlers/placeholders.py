@@ -15,7 +15,7 @@ _LONGEST = 100_000
 def fill(
     command: Sequence[str], facts: Mapping[str, str], payload: Mapping[str, Any], *, as_script: bool = False
 ) -> list[str]:
-    """The argv of `command`.
+    """Return the argv of `command`.
 
     `{name}` of a fact is filled wherever it stands; `{payload.x}` must be a whole element and never the program. With
     `as_script`, the first element is a shell script and the others are its `$1`, `$2` …; nothing is filled into it.

@@ -67,7 +67,7 @@ class Completed(Struct, frozen=True, kw_only=True):
 
 
 def allowed_environment(extra: Sequence[str] = ()) -> dict[str, str]:
-    """The part of the agent's environment that programs get, and the variables named in `extra`."""
+    """Return the part of the agent's environment that programs get, and the variables named in `extra`."""
     names = ALLOWED | set(extra)
     return {name: value for name, value in os.environ.items() if name in names or name.startswith(_ALLOWED_PREFIXES)}
 

@@ -27,7 +27,7 @@ class UnknownHandlerError(HandlerError):
 
 
 def names() -> set[str]:
-    """The task types and names that have a handler on this machine."""
+    """Return the task types and names that have a handler on this machine."""
     return {*BUILTIN, *_extras(), *_provided}
 
 
@@ -37,7 +37,7 @@ def can_do(task_type: str, spec: HandlerSpec | None = None) -> bool:
 
 
 def load(task_type: str, spec: HandlerSpec | None = None) -> Handler:
-    """A handler for the type: the layout's `command` or `use` first, then the type's own.
+    """Return a handler for the type: the layout's `command` or `use` first, then the type's own.
 
     Raises UnknownHandlerError, or HandlerError when its module does not import.
     """
@@ -48,7 +48,7 @@ def load(task_type: str, spec: HandlerSpec | None = None) -> Handler:
 
 
 def schema(task_type: str, spec: HandlerSpec | None = None) -> dict[str, Any]:
-    """The JSON schema of the type's payload, without references where one object says all.
+    """Return the JSON schema of the type's payload, without references where one object says all.
 
     A type that nobody here can do takes any object, one that a `command` does what its placeholders say. Never raises.
     """
@@ -76,7 +76,7 @@ def about(task_type: str, spec: HandlerSpec | None = None) -> str:
 
 
 def check(task_type: str, spec: HandlerSpec | None, payload: dict[str, Any]) -> str | None:
-    """Why the payload cannot be done (a sentence with the field's path), or None when it fits."""
+    """Return why the payload cannot be done (a sentence with the field's path), or None when it fits."""
     if spec is not None and spec.command is not None:
         return placeholders.misfit(spec.command, payload)
     try:
@@ -91,7 +91,7 @@ def check(task_type: str, spec: HandlerSpec | None, payload: dict[str, Any]) -> 
 
 
 def check_options(task_type: str, spec: HandlerSpec) -> str | None:
-    """Why the layout's `options` do not fit the handler, msgspec's path at the end, or None when they do.
+    """Return why the layout's `options` do not fit the handler, the path at the end, or None when they do.
 
     A handler that says no `Options`, or is not installed here, takes any.
     """

@@ -63,7 +63,7 @@ class AgentCli:
 
 
 def choose(name: str, extra: dict[str, Cli]) -> Cli:
-    """The CLI of that name. Raises HandlerError (`bad-payload`) that names those known."""
+    """Return the CLI of that name. Raises HandlerError (`bad-payload`) that names those known."""
     known = {**CLIS, **extra}
     if name not in known:
         raise HandlerError(f"cli: no {name!r} is known; there are: {', '.join(known)}", code="bad-payload")
@@ -73,7 +73,7 @@ def choose(name: str, extra: dict[str, Cli]) -> Cli:
 def tighten(
     max_turns: int, max_cost: float | None, wished_turns: int | None, wished_cost: float | None, model: str | None
 ) -> Limits:
-    """The layout's limits, or tighter ones that a task asks for; never wider."""
+    """Return the layout's limits, or tighter ones that a task asks for; never wider."""
     turns = min(max_turns, wished_turns or max_turns)
     costs = [cost for cost in (max_cost, wished_cost) if cost is not None]
     return Limits(max_turns=turns, max_cost=min(costs, default=None), model=model)

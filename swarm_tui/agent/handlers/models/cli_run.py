@@ -75,7 +75,7 @@ async def run_cli(context: Context, cli: Cli, prompt: str, mode: str, limits: Li
 
 
 def build_argv(cli: Cli, prompt: str, mode: str, limits: Limits) -> list[str]:
-    """The command line. Raises HandlerError (`bad-payload`) for a mode or a model that cannot be passed on."""
+    """Return the argv. Raises HandlerError (`bad-payload`) for a mode or a model that cannot be passed on."""
     if mode not in cli.modes:
         raise HandlerError(f"mode: {mode!r} is none of {', '.join(cli.modes)}", code="bad-payload")
     if limits.model is not None and not _VALUE.fullmatch(limits.model):
@@ -120,7 +120,7 @@ class Listener:
         self._keep_limits()
 
     def result(self) -> dict[str, Any]:
-        """As far as it came."""
+        """Return the result as far as it came."""
         said = self.said
         return {
             "text": said.text,

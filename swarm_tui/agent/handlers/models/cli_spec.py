@@ -46,7 +46,7 @@ class Cli(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 def find(event: Any, path: str) -> list[Any]:
-    """All values at `path` of an event."""
+    """Return all values at `path` of an event."""
     values = [event]
     for part in path.split("."):
         found: list[Any] = []

@@ -58,7 +58,7 @@ class Answer(Struct, frozen=True, kw_only=True):
 
 
 def why_not(options: ModelOptions | None) -> str | None:
-    """Why no model can be asked, as a sentence; None when one can."""
+    """Return why no model can be asked, as a sentence; None when one can."""
     if options is None:
         return "no model is configured: give the layout's handler `options: {llm: {provider, model}}`"
     if options.key is None and not _local(options.url):
@@ -127,7 +127,7 @@ def _request(options: ModelOptions, prompt: str, system: str) -> tuple[str, dict
 
 
 def _problem(options: ModelOptions, response: "httpx.Response", wait: float) -> tuple[str, float]:
-    """(what is wrong, seconds to wait). Raises HandlerError where another try is of no use."""
+    """Return (what is wrong, seconds to wait). Raises HandlerError where another try is of no use."""
     status, said = response.status_code, response.text[:300]
     if status in (401, 403):
         raise HandlerError(f"{options.url} refuses the key in {options.key_name}: {status}", code="llm-key")

@@ -20,7 +20,7 @@ class Worktree:
 
     @classmethod
     async def add(cls, context: Context, repo: Path, base: str, *, keep: int) -> "Worktree":
-        """A new one at `base`; of older ones beyond `keep`, those without uncommitted work go. Raises HandlerError."""
+        """Return a new one at `base`; of older ones beyond `keep`, those without work go. Raises HandlerError."""
         home = context.state_dir / "worktrees"
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         await _tidy(context, repo, home, keep)
@@ -36,7 +36,7 @@ class Worktree:
         raise HandlerError(f"{home} holds too many worktrees of {name}", code="git")
 
     async def head(self) -> str:
-        """The commit that the branch is at."""
+        """Return the commit that the branch is at."""
         return (await git(self._context, self.folder, "rev-parse", "HEAD")).strip()
 
     async def is_dirty(self) -> bool:
@@ -52,7 +52,7 @@ class Worktree:
         await git(self._context, self.folder, *_IDENTITY, "commit", "--quiet", "--no-verify", "--message", message)
 
     async def describe(self) -> dict[str, Any]:
-        """`branch`, `path`, `commit`, `files` and `diffstat` against the base."""
+        """Return `branch`, `path`, `commit`, `files` and `diffstat` against the base."""
         stat = await git(self._context, self.folder, "diff", "--stat=100", "--no-ext-diff", f"{self.base}..HEAD")
         names = await git(
             self._context, self.folder, "diff", "--name-only", "-z", "--no-ext-diff", f"{self.base}..HEAD"
@@ -67,7 +67,7 @@ class Worktree:
         }
 
     async def listing(self) -> str:
-        """The names of its files, for a model to read."""
+        """Return the names of its files, for a model to read."""
         return (await git(self._context, self.folder, "ls-files"))[:20_000]
 
     async def keep_or_remove(self) -> dict[str, Any]:
