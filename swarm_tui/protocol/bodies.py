@@ -81,7 +81,10 @@ class Status(Body, frozen=True, kw_only=True):
 
 
 class Task(Body, frozen=True, kw_only=True):
-    """Body of tasks/new, deployment/request, code/review. `timeout` s; `not_before`, `expires_at` seconds since the epoch."""
+    """Body of tasks/new, deployment/request and code/review.
+
+    `timeout` is in seconds; `not_before` and `expires_at` are seconds since the epoch.
+    """
 
     task_id: str
     type: str

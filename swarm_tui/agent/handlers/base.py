@@ -37,8 +37,8 @@ class Context(Struct, kw_only=True):
     """Attempt at one task, as its handler sees it.
 
     `payload` is the task's, as JSON gives it; `spec` what the layout says of the type, its `options` among it.
-    `workdir` is where the agent works, `state_dir` the swarm's own folder, both absolute. `deadline` is in seconds on the
-    event loop's clock. `cancel` is set when the task is to stop: a handler has 10 s to end by
+    `workdir` is where the agent works, `state_dir` the swarm's own folder, both absolute. `deadline` is seconds on
+    the event loop's clock. `cancel` is set when the task is to stop: a handler has 10 s to end by
     itself, then its process group gets SIGTERM, then SIGKILL; `run_process` tells its program by SIGTERM at once,
     because a program hears nothing else, and kills it after 10 s. `fence` is `<attempt>.<epoch>`; it only grows.
     `environment` is what a handler's processes get (SWARM_TASK_ID …, TRACEPARENT), on top of the allowed one.
