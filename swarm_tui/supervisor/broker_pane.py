@@ -185,7 +185,6 @@ class BrokerPane:
             pane = self.pane(self._agent_panes.tmux.panes())
             if pane is not None and pane.dead:
                 said = self._agent_panes.tmux.capture(pane.pane_id, 8)
-        said = [line for line in said if not line.startswith("Pane is dead")]
         if not said and self._short_lives:
             said = self._broker.last_words()
         return clean(" / ".join(_STAMP.sub("", line) for line in said[-3:]), 300)

@@ -34,6 +34,9 @@ set -g detach-on-destroy on
 set -g focus-events on
 """
 
+#: What tmux itself writes on the pane of a process that ended.
+_DEAD = "Pane is dead ("
+
 _NO_SERVER = (
     "no server running",
     "error connecting to",
@@ -196,13 +199,13 @@ class Tmux:
         """Return the last `lines` lines that are not empty of what the pane shows; empty when it is gone.
 
         What scrolled away is left out: a pane that was respawned has there what its former processes printed. One line
-        is not, because tmux makes room by it for its word that the process ended.
+        is not, because tmux makes room by it for its word that the process ended, which is left out too.
         """
         try:
             shown = self.run("capture-pane", "-p", "-J", "-t", pane_id, "-S", "-1")
         except TmuxError:
             return []
-        return [line.rstrip() for line in shown if line.strip()][-lines:]
+        return [line.rstrip() for line in shown if line.strip() and not line.startswith(_DEAD)][-lines:]
 
 
 def socket_folder() -> Path:
