@@ -2,7 +2,6 @@
 
 import ast
 import json
-import os
 import shutil
 import sys
 import time
@@ -169,8 +168,8 @@ def test_a_long_line_takes_its_time_only_once():
     for line in ("x" * 5_000_000, "a::" * 1_500_000, "::" * 2_000_000 + " [ 33%]", "[" * 5_000_000, "%]" * 2_500_000):
         began = time.process_time()
         progress_of(line)
-        Tap(os.path).line(line)
-        place_in(line, os.path)
+        Tap(Path("/nowhere")).line(line)
+        place_in(line, Path("/nowhere"))
         assert time.process_time() - began < 1.0
     assert progress_of("::" * 2_000_000 + " [ 33%]")[0] == 33.0
 
