@@ -1,10 +1,11 @@
-"""An agent's output: lines that read well in a pane 60 columns wide, and never hold the agent up."""
+"""Print an agent's lines, which read well in a pane 60 columns wide and never hold the agent up."""
 
 import os
 import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 
 from swarm_tui.protocol.text import clean
@@ -14,6 +15,8 @@ _WAITING = 1_000
 _LONGEST = 400
 #: Seconds after a line in which the next ones are looked for, and between two looks: to be woken for each costs more.
 _WARM, _LOOK = 0.2, 0.05
+#: So many lines that others call out are shown within so many seconds.
+MOST, WITHIN = 10, 10.0
 _COLOURS = {"✅": "32", "❌": "31", "⚠": "33", "⏳": "33", "👋": "36", "🔌": "36"}
 
 
@@ -84,3 +87,38 @@ class Console:
             # When nobody reads any more the agent works on in silence.
             sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
             sys.stdout.flush()
+
+
+class Broadcasts:
+    """Shows lines by `note(line, mark)`; of any thread. Times are monotonic seconds."""
+
+    def __init__(self, note: Callable[[str, str], None]) -> None:
+        self._note = note
+        self._lock = threading.Lock()
+        self._since = float("-inf")
+        self._shown = 0
+        self._skipped = 0
+
+    def show(self, line: str, now: float) -> float | None:
+        """Show the line, or count it; when `tick` must be called to tell how many were skipped."""
+        with self._lock:
+            self._tell(now)
+            if now - self._since >= WITHIN:
+                self._since, self._shown = now, 0
+            if self._shown < MOST:
+                self._shown += 1
+                self._note(line, "📨")
+                return None
+            self._skipped += 1
+            return self._since + WITHIN
+
+    def tick(self, now: float) -> float | None:
+        """Tell what was skipped once its time is over; when to look again."""
+        with self._lock:
+            self._tell(now)
+            return self._since + WITHIN if self._skipped else None
+
+    def _tell(self, now: float) -> None:
+        if self._skipped and now >= self._since + WITHIN:
+            self._note(f"{self._skipped} more like these were not shown: {MOST} in {WITHIN:g} s are the most", "📨")
+            self._skipped = 0

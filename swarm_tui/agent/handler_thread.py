@@ -41,7 +41,7 @@ class HandlerThread:
             self._call(lambda executor: executor.stop(attempt, cause, wait))
 
     def ping(self, now: float) -> None:
-        """Have the loop note that it still turns."""
+        """Have the loop note that it still runs."""
 
         def answer(executor: Executor) -> None:
             self.answered = max(self.answered, now)

@@ -1,4 +1,4 @@
-"""The agent's retained status: said on each connect and change, defended against strangers, mourned by its will."""
+"""Keep the agent's retained status: said on each connect and change, and again where a stranger wrote over it."""
 
 import threading
 import time

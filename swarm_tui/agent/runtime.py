@@ -4,16 +4,15 @@ import time
 from pathlib import Path
 
 from swarm_tui.agent.agent_reporter import AgentReporter
-from swarm_tui.agent.broadcasts import Broadcasts
 from swarm_tui.agent.clock_threads import BEAT_EVERY, HeartbeatThread, TimerThread
-from swarm_tui.agent.console import Console
+from swarm_tui.agent.console import Broadcasts, Console
 from swarm_tui.agent.housekeeping import Housekeeping
+from swarm_tui.agent.own_process import UsageMeter
 from swarm_tui.agent.presence_messages import identity_of
 from swarm_tui.agent.retained_status import RetainedStatus
 from swarm_tui.agent.role_thread import MakeService, RoleThread
-from swarm_tui.agent.vitals import UsageMeter
 from swarm_tui.agent.watchdog import Watchdog
-from swarm_tui.agent.worker_shell import COMMONS, WorkerShell
+from swarm_tui.agent.worker_shell import LEADERLESS_KINDS, WorkerShell
 from swarm_tui.bus.port import Bus, Link
 from swarm_tui.config.model import RunSpec
 from swarm_tui.config.paths import StateDir
@@ -60,7 +59,7 @@ class AgentRuntime:
         self._heart = HeartbeatThread(self._beat, beat_every)
         self._timer = TimerThread(self._tick)
         self._housekeeping = Housekeeping(StateDir(Path(spec.state_dir)), time.monotonic())
-        self._quiet = frozenset(topic(spec.swarm, kind) for kind in COMMONS)
+        self._quiet = frozenset(topic(spec.swarm, kind) for kind in LEADERLESS_KINDS)
         self._own_status = topic(spec.swarm, Kind.STATUS, spec.agent_id)
         self._echo_due: float | None = None
         self._link_reason: str | None = None

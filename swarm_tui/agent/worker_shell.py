@@ -12,8 +12,8 @@ from swarm_tui.agent.agent_reporter import AgentReporter
 from swarm_tui.agent.answers import answer_of, unfit
 from swarm_tui.agent.attempt_output import AttemptOutput
 from swarm_tui.agent.handler_thread import HandlerThread
-from swarm_tui.agent.installation import Installation
 from swarm_tui.agent.large_results import fitted
+from swarm_tui.agent.own_process import Installation
 from swarm_tui.agent.presence_messages import fallback_of
 from swarm_tui.agent.process_groups import end_left_behind
 from swarm_tui.agent.running_attempt import NOT_LOADED, Outcome, RunningAttempt, attempt_token
@@ -30,8 +30,8 @@ from swarm_tui.protocol.bodies import BODY, Complete, ErrorInfo, Failed, Heartbe
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.topics import Kind, topic
 
-#: What an agent hears while there is no dispatcher.
-COMMONS = (
+#: Kinds that an agent hears while there is no dispatcher.
+LEADERLESS_KINDS = (
     Kind.TASK_NEW,
     Kind.DEPLOYMENT_REQUEST,
     Kind.CODE_REVIEW,
@@ -42,7 +42,7 @@ COMMONS = (
     Kind.TASK_CANCEL,
     Kind.TASK_CANCELLED,
 )
-#: What a handler may say besides its result.
+#: Kinds that a handler may publish besides its result.
 _BESIDES = frozenset({Kind.DEPLOYMENT_STATUS, Kind.ALERT, Kind.TASK_NEW, Kind.BROADCAST})
 
 
@@ -307,7 +307,7 @@ class WorkerShell:
             return
         self._listening = on
         swarm, bus = self._spec.swarm, self._reporter.bus
-        for pattern in (*(topic(swarm, kind) for kind in COMMONS), topic(swarm, Kind.STATUS, "+")):
+        for pattern in (*(topic(swarm, kind) for kind in LEADERLESS_KINDS), topic(swarm, Kind.STATUS, "+")):
             if on:
                 bus.subscribe(pattern)
             elif pattern not in self._spec.extra_topics:

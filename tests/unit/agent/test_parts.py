@@ -15,16 +15,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarm_tui.agent.broadcasts import Broadcasts
 from swarm_tui.agent.clock_threads import HeartbeatThread, TimerThread
 from swarm_tui.agent.command_line import UsageError, parse
-from swarm_tui.agent.console import Console
+from swarm_tui.agent.console import Broadcasts, Console
 from swarm_tui.agent.large_results import fitted
 from swarm_tui.agent.lock import HeldError, take
+from swarm_tui.agent.own_process import UsageMeter
 from swarm_tui.agent.process_groups import ProcessGroups, end_left_behind, start_time
 from swarm_tui.agent.redact import Redactor
 from swarm_tui.agent.running_attempt import RunningAttempt, timeout_of, trace_parent
-from swarm_tui.agent.vitals import UsageMeter
 from swarm_tui.agent.worker_journal import WorkerJournal
 from swarm_tui.agent.worker_shell import WorkerShell
 from swarm_tui.config.model import Broker, HandlerSpec, RunSpec, TypeRule

@@ -19,7 +19,7 @@ from swarm_tui.agent.console import Console
 from swarm_tui.agent.handlers import registry
 from swarm_tui.agent.handlers.base import Context, HandlerError, Result
 from swarm_tui.agent.handlers.process import run_process
-from swarm_tui.agent.installation import Installation
+from swarm_tui.agent.own_process import Installation
 from swarm_tui.agent.roles import port
 from swarm_tui.agent.runtime import AgentRuntime
 from swarm_tui.bus.memory import MemoryBroker, MemoryBus

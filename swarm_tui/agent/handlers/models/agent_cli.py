@@ -6,7 +6,7 @@ from msgspec import Meta, Struct
 
 from swarm_tui.agent.handlers.base import Context, HandlerError, Result
 from swarm_tui.agent.handlers.inputs import inside, read_options, read_payload
-from swarm_tui.agent.handlers.models.cli_run import Limits, run_cli
+from swarm_tui.agent.handlers.models.cli_run import RunLimits, run_cli
 from swarm_tui.agent.handlers.models.cli_spec import Cli
 from swarm_tui.agent.handlers.models.cli_table import CLIS
 
@@ -72,8 +72,8 @@ def choose(name: str, extra: dict[str, Cli]) -> Cli:
 
 def tighten(
     max_turns: int, max_cost: float | None, wished_turns: int | None, wished_cost: float | None, model: str | None
-) -> Limits:
+) -> RunLimits:
     """Return the layout's limits, or tighter ones that a task asks for; never wider."""
     turns = min(max_turns, wished_turns or max_turns)
     costs = [cost for cost in (max_cost, wished_cost) if cost is not None]
-    return Limits(max_turns=turns, max_cost=min(costs, default=None), model=model)
+    return RunLimits(max_turns=turns, max_cost=min(costs, default=None), model=model)

@@ -16,7 +16,7 @@ from swarm_tui.agent.handlers.process import run_process
 _VALUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}")
 
 
-class Limits(Struct, frozen=True, kw_only=True):
+class RunLimits(Struct, frozen=True, kw_only=True):
     """Of one run: turns, and US dollars where the program says what it costs."""
 
     max_turns: int
@@ -37,7 +37,7 @@ class Said(Struct, kw_only=True):
     warning: str | None = None
 
 
-async def run_cli(context: Context, cli: Cli, prompt: str, mode: str, limits: Limits, folder: Path) -> Said:
+async def run_cli(context: Context, cli: Cli, prompt: str, mode: str, limits: RunLimits, folder: Path) -> Said:
     """Run to the end. Raises MissingToolError; HandlerError: `agent-cli` with what it said, `limit`, `cancelled`."""
     stop: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     listener = Listener(context, cli, limits, stop)
@@ -74,7 +74,7 @@ async def run_cli(context: Context, cli: Cli, prompt: str, mode: str, limits: Li
     return said
 
 
-def build_argv(cli: Cli, prompt: str, mode: str, limits: Limits) -> list[str]:
+def build_argv(cli: Cli, prompt: str, mode: str, limits: RunLimits) -> list[str]:
     """Return the argv. Raises HandlerError (`bad-payload`) for a mode or a model that cannot be passed on."""
     if mode not in cli.modes:
         raise HandlerError(f"mode: {mode!r} is none of {', '.join(cli.modes)}", code="bad-payload")
@@ -99,7 +99,7 @@ def build_argv(cli: Cli, prompt: str, mode: str, limits: Limits) -> list[str]:
 class Listener:
     """Hears the lines of one run."""
 
-    def __init__(self, context: Context, cli: Cli, limits: Limits, stop: "asyncio.Future[str]") -> None:
+    def __init__(self, context: Context, cli: Cli, limits: RunLimits, stop: "asyncio.Future[str]") -> None:
         self.said = Said()
         self._context, self._cli, self._limits, self._stop = context, cli, limits, stop
 
