@@ -21,7 +21,7 @@ _KINDS = ("agent", "host", "operator", "guest")
 
 @click.group(epilog="Example: swarm-tui broker add helper --as host")
 def command() -> None:
-    """Who may do what in a swarm: show, add, rotate and revoke its identities."""
+    """Name who may do what in a swarm: show, add, rotate and revoke its identities."""
 
 
 @command.command(epilog="Example: swarm-tui broker show --json")

@@ -188,6 +188,20 @@ def _measure(agents: list[dict[str, Any]], here: str) -> None:
 
 
 def _print(facts: dict[str, Any]) -> None:
+    _print_swarm(facts)
+    several = len(facts["hosts"]) > 1
+    if several:
+        hosts = (f"{host['host']}{'' if host['online'] else style(' (away)', fg='yellow')}" for host in facts["hosts"])
+        click.echo(f"hosts: {', '.join(sorted(hosts))}")
+    click.echo()
+    _print_agents(facts["agents"], several=several)
+    ended = {a["agent_id"]: a["tail"][-_MOST_LINES:] for a in facts["agents"] if a["state"] == AgentState.CRASHLOOP}
+    _print_problems([problem for problem in facts["problems"] if problem["subject"] != "swarm"], ended)
+    _print_lately(facts["hosts"])
+
+
+def _print_swarm(facts: dict[str, Any]) -> None:
+    """Print the broker, the dispatcher, the tasks, and what is wrong with the swarm as a whole."""
     broker = facts["broker"]
     link = style("connected", fg="green") if broker["connected"] else style(f"away: {broker['reason']}", fg="red")
     # One that is not ours has the figures of whoever runs it: queues, saving and delays are not as we measured them.
@@ -209,21 +223,17 @@ def _print(facts: dict[str, Any]) -> None:
         click.echo(
             style(f"refused messages: {facts['messages']['refused']}; `swarm-tui watch` shows them", fg="yellow")
         )
-    several = len(facts["hosts"]) > 1
-    if several:
-        hosts = (f"{host['host']}{'' if host['online'] else style(' (away)', fg='yellow')}" for host in facts["hosts"])
-        click.echo(f"hosts: {', '.join(sorted(hosts))}")
-    click.echo()
+
+
+def _print_agents(agents: list[dict[str, Any]], *, several: bool) -> None:
+    """Print a row an agent; `several` hosts have a column."""
     head = ["AGENT", "ROLE", "STATE", "PID", "PANE", "UP", "RESTARTS", "BEAT", "MEM", "TASK", "WHY"]
-    rows = [_row(agent) for agent in facts["agents"]]
+    rows = [_row(agent) for agent in agents]
     if several:
         head.insert(3, "HOST")
-        for row, agent in zip(rows, facts["agents"], strict=True):
+        for row, agent in zip(rows, agents, strict=True):
             row.insert(3, agent["host"] or "-")
     show.table(head, rows)
-    ended = {a["agent_id"]: a["tail"][-_MOST_LINES:] for a in facts["agents"] if a["state"] == AgentState.CRASHLOOP}
-    _print_problems([problem for problem in facts["problems"] if problem["subject"] != "swarm"], ended)
-    _print_lately(facts["hosts"])
 
 
 def _print_lately(hosts: list[dict[str, Any]]) -> None:

@@ -64,11 +64,8 @@ def command(
     loaded = load_layout(find_layout(layout, Path.cwd()), cwd=Path.cwd(), broker=broker, swarm=swarm)
     for line in [*loaded.notes, *missing_handlers(loaded.path, loaded.layout, dict(os.environ))]:
         note(line)
-    if not (detach or dry_run or is_terminal()):
-        raise Failure("this is not a terminal, so no screen can open: use `swarm-tui up --detach`")
-    if not (detach or dry_run or sys.stderr.isatty()):
-        # The screen is drawn on stderr.
-        raise Failure("stderr is not a terminal, and the screen is drawn there: leave out the `2>`, or use `--detach`")
+    if not (detach or dry_run):
+        _check_terminal()
     try:
         if join and not dry_run:
             host = _take_join(loaded, Path(join), host)
@@ -91,6 +88,15 @@ def command(
             # Whoever sits here can mend it on the screen, which shows the same reasons.
             note(missing)
         sys.exit(open_screen(ready.plan.swarm))
+
+
+def _check_terminal() -> None:
+    """Raise Failure where no screen can open."""
+    if not is_terminal():
+        raise Failure("this is not a terminal, so no screen can open: use `swarm-tui up --detach`")
+    if not sys.stderr.isatty():
+        # The screen is drawn on stderr.
+        raise Failure("stderr is not a terminal, and the screen is drawn there: leave out the `2>`, or use `--detach`")
 
 
 def _take_join(loaded: Loaded, file: Path, host: str | None) -> str:

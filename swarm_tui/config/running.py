@@ -30,7 +30,7 @@ class Running(Struct, frozen=True, kw_only=True):
     embedded: bool = False
     cwd: str = "."
     guests: Literal["none", "publish", "work"] = "work"
-    """What `policy.guests` says."""
+    """The layout's `policy.guests`."""
 
     @property
     def state(self) -> StateDir:

@@ -1,1 +1,1 @@
-"""Who may order whom: the swarm's secret, the identities derived from it, and how each party proves and judges."""
+"""The rules of who may order whom: a swarm's secret, its identities, and how each party proves and judges."""

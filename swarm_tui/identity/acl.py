@@ -1,4 +1,4 @@
-"""What each identity may say and hear on a broker: one table, which mosquitto, AWS IoT and NATS get in their words."""
+"""The rights of each identity on a broker: one table, which mosquitto, AWS IoT and NATS get in their words."""
 
 import json
 from collections.abc import Sequence
@@ -54,7 +54,7 @@ def _filters(swarm: str, kinds: Sequence[Kind], own: str = "+") -> tuple[str, ..
 
 
 def grant(swarm: str, kind: str, name: str = "", *, guests: Guests = "work") -> Grant:
-    """What the identity `name` of `kind` (swarm, host, agent, operator, guest) may do in `swarm`.
+    """Return what the identity `name` of `kind` (swarm, host, agent, operator, guest) may do in `swarm`.
 
     The broker's rules are the outer fence: they know topics, not payloads. Proofs decide within them.
     """

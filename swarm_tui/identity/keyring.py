@@ -1,4 +1,4 @@
-"""How each party proves what it says, and judges what it hears. Pure: keys in, MACs and verdicts out.
+"""Proofs of what a party says, and judgements of what it hears. Pure: keys in, MACs and verdicts out.
 
 An issuer's name says which key to look for: `agent:<id>@<host>`, `host:<host>`, `operator:<name>`, `swarm` (whoever
 holds the swarm's secret).
@@ -39,14 +39,14 @@ NO_PROOF = "an order without proof"
 
 
 class Keyring(Protocol):
-    """What a party does with its keys."""
+    """A party's keys, and what it does with them."""
 
     def prove(self, kind: Kind, key: str, topic: str, raw: bytes) -> bytes:
         """`raw`, a message of this party's own, with its proof; as it is where there is nobody to prove it to."""
         ...
 
     def judge(self, kind: Kind, key: str, topic: str, raw: bytes, agent_id: str) -> str:
-        """Who proved the message, as an issuer's name, or `""` when nobody did and nobody had to.
+        """Return who proved the message, as an issuer's name, or `""` when nobody did and nobody had to.
 
         `agent_id` is whom it speaks for, where its kind is an agent's answer. Raises UnprovedError for what is not
         proved and has to be.
@@ -81,7 +81,7 @@ def _speaker(issuer: str) -> tuple[str, str, str]:
 
 
 def is_remote_operator(issuer: str) -> bool:
-    """Whether the issuer is an operator that was added: whoever holds the secret itself is named `<user>@<host>`."""
+    """Return whether the issuer is an added operator: whoever holds the secret itself is named `<user>@<host>`."""
     kind, _, host = _speaker(issuer)
     return kind == "operator" and not host
 
@@ -225,7 +225,7 @@ class SwarmKeyring:
         return proofs.holds(proof, SWARM, operator_key(self._secret, name, known.generation), ACT, topic)
 
     def _unproved(self, kind: Kind, agent_id: str) -> str:
-        """What may be said without a proof: reading, and what `policy.guests` allows. Raises UnprovedError."""
+        """Return what may be said without a proof: reading, and what `policy.guests` allows. Raises UnprovedError."""
         if kind in ACTS or kind is Kind.DISPATCHER or kind is Kind.INBOX or kind is Kind.HOST_STATUS:
             raise UnprovedError(NO_PROOF)
         if kind in ANSWERS and (self._guests != "work" or agent_id in self._own or agent_id in self._homes):

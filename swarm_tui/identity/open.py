@@ -1,4 +1,4 @@
-"""Which keys a process has: those of the swarm where its secret is, else what this host or this person was given."""
+"""The keys that a process has: those of the swarm where its secret is, else what this host or this person was given."""
 
 from pathlib import Path
 
@@ -26,12 +26,12 @@ def place_join(state: StateDir, path: Path) -> Held:
 
 
 def has_identity(state: StateDir) -> bool:
-    """Whether this host has keys of the swarm: its secret, or what another host gave it."""
+    """Return whether this host has keys of the swarm: its secret, or what another host gave it."""
     return any((folder_of(state) / name).exists() for name in ("secret", "join"))
 
 
 def joined(state: StateDir) -> Held | None:
-    """What this host was given by another's `broker add`; None when it was given nothing. Raises IdentityError."""
+    """Return what this host was given by another's `broker add`, or None. Raises IdentityError."""
     path = folder_of(state) / "join"
     if not path.exists():
         return None

@@ -1,4 +1,4 @@
-"""Which identities a swarm has beside its own host: added, rotated and revoked by `swarm-tui broker`."""
+"""Identities that a swarm has beside its own host: added, rotated and revoked by `swarm-tui broker`."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -10,7 +10,7 @@ IdentityKind = Literal["agent", "host", "operator", "guest"]
 
 
 class Identity(Struct, frozen=True, kw_only=True):
-    """One identity. `added` and `revoked` are seconds since the epoch; `generation` counts its rotations."""
+    """An identity. `added` and `revoked` are seconds since the epoch; `generation` counts its rotations."""
 
     kind: IdentityKind
     generation: int = 1

@@ -27,7 +27,7 @@ class IdentityError(Exception):
 
 
 class Held(Struct, frozen=True, kw_only=True):
-    """What a process holds: its kind, its name (an agent's as `id@host`), and its keys."""
+    """The keys that a process holds: its kind, its name (an agent's as `id@host`), and its keys."""
 
     kind: Literal["swarm", "host", "agent", "operator", "guest"]
     name: str

@@ -111,11 +111,7 @@ def _cleared(full: str, kind: Kind, key: str, retained: bool, received: float) -
 def _read(full: str, kind: Kind, key: str, raw: bytes, retained: bool, received: float, judge: Judge | None) -> Event:
     long = len(raw) <= MAX_BYTES and has_long_number(raw)
     body = parse_object(raw, long=long)
-    identity = body.get("id")
-    if not isinstance(identity, str) or not 0 < len(identity) <= 128:
-        # What is retained is heard again at each connect, and is the same message then.
-        when = b"" if kind in RETAINED else b"%f" % received
-        identity = digest(b"%b\0%b\0%b" % (full.encode("utf-8", "replace"), raw, when))
+    identity = _identity(full, kind, body, raw, received)
     bare = not isinstance(body.get("payload"), dict) or "task_id" in body or "taskId" in body
     payload = snake(kind, body if bare else body["payload"], identity)
     if kind in TASKS and isinstance(key_there := body.get("idempotencyKey", body.get("idempotency_key")), str):
@@ -152,6 +148,16 @@ def _read(full: str, kind: Kind, key: str, raw: bytes, retained: bool, received:
         expires_at=expires_at,
         warnings=tuple(warnings),
     )
+
+
+def _identity(full: str, kind: Kind, body: dict[str, Any], raw: bytes, received: float) -> str:
+    """Return the message's id, or a hash that stands for it."""
+    identity = body.get("id")
+    if isinstance(identity, str) and 0 < len(identity) <= 128:
+        return identity
+    # What is retained is heard again at each connect, and is the same message then.
+    when = b"" if kind in RETAINED else b"%f" % received
+    return digest(b"%b\0%b\0%b" % (full.encode("utf-8", "replace"), raw, when))
 
 
 def _sender(kind: Kind, key: str, body: dict[str, Any], payload: dict[str, Any], warnings: list[str]) -> str:

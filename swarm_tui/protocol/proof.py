@@ -68,6 +68,6 @@ def split(raw: bytes) -> Proof | None:
 
 
 def holds(proof: Proof, verifier: str, key: bytes, purpose: str, topic: str) -> bool:
-    """Whether the proof's MAC for `verifier` is the one that `key` gives."""
+    """Return whether the proof's MAC for `verifier` is the one that `key` gives."""
     given = proof.macs.get(verifier)
     return given is not None and hmac.compare_digest(given, mac(key, purpose, topic, proof.signed))

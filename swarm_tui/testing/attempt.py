@@ -1,4 +1,4 @@
-"""One attempt at a task by a handler of yours: the context it gets, and how it ends."""
+"""An attempt at a task by a handler of yours: the context it gets, and how it ends."""
 
 import asyncio
 import time

@@ -45,6 +45,14 @@ def status(turn: Turn, event: Event) -> None:
         return
     if event.retained and _is_older(record, body):
         return
+    _born(turn, event, body, record)
+    if back and not event.retained:
+        record.greeted = turn.now
+        offer_again(turn, record.agent_id)
+
+
+def _born(turn: Turn, event: Event, body: Status, record: AgentRecord) -> None:
+    """Note what an agent that is there says of itself; another incarnation of it ends what the one before held."""
     record.status, record.started_at = body.status, body.started_at
     record.types = frozenset(body.capabilities or ())
     record.role = canonical_role(body.role or event.role or record.role)
@@ -54,9 +62,6 @@ def status(turn: Turn, event: Event) -> None:
         record.incarnation, record.known_since = body.incarnation, turn.now
     record.pid = body.pid
     _new_incarnation(turn, record)
-    if back and not event.retained:
-        record.greeted = turn.now
-        offer_again(turn, record.agent_id)
 
 
 def _is_older(record: AgentRecord, body: Status) -> bool:

@@ -38,7 +38,7 @@ class Worker:
 
     @property
     def _nobody(self) -> Leader:
-        """Who leads where nobody is said to: a swarm that has a dispatcher waits for it, whatever the broker forgot."""
+        """Return who leads where nobody is said to: a swarm that has a dispatcher waits, whatever the broker forgot."""
         return Leader.NONE if self.me.leaderless else Leader.AWAY
 
     @property

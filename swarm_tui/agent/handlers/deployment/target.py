@@ -100,7 +100,7 @@ class Job(Struct):
     previous: str | None = None
     path: str = ""
     facts: dict[str, Any] = field(default_factory=dict)
-    """What a target tells of what it publishes, for the result: `source`, `files`, `bytes`, `path`, `untracked`."""
+    """A target's words for the result, of what it publishes: `source`, `files`, `bytes`, `path`, `untracked`."""
 
     @property
     def probe(self) -> Probe | None:
