@@ -70,9 +70,7 @@ def command(
         if join and not dry_run:
             host = _take_join(loaded, Path(join), host)
         ready = _up(loaded, dry_run=dry_run, join=join is not None, host=host or host_name(), force=force)
-        missing = None if ready is None else _wait(ready, wait)
-        if ready is not None and missing is None:
-            missing = offer(ready, renew=renew, ask=not force, wait=wait if detach else 0.0)
+        missing = None if ready is None else _missing(ready, wait, renew=renew, force=force, detach=detach)
     except NoBrokerError as error:
         raise Failure(str(error), UNREACHABLE if error.unreachable else FAILED) from None
     except BrokenPipeError:
@@ -88,6 +86,12 @@ def command(
             # Whoever sits here can mend it on the screen, which shows the same reasons.
             note(missing)
         sys.exit(open_screen(ready.plan.swarm))
+
+
+def _missing(ready: Prepared, wait: float, *, renew: bool, force: bool, detach: bool) -> str | None:
+    """Wait for the agents, then restart those of another version; what is missing after `wait` seconds, or None."""
+    missing = _wait(ready, wait)
+    return missing if missing is not None else offer(ready, renew=renew, ask=not force, wait=wait if detach else 0.0)
 
 
 def _check_terminal() -> None:

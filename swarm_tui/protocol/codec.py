@@ -113,13 +113,7 @@ def _read(full: str, kind: Kind, key: str, raw: bytes, retained: bool, received:
     body = parse_object(raw, long=long)
     identity = _identity(full, kind, body, raw, received)
     bare = not isinstance(body.get("payload"), dict) or "task_id" in body or "taskId" in body
-    payload = snake(kind, body if bare else body["payload"], identity)
-    if kind in TASKS and isinstance(key_there := body.get("idempotencyKey", body.get("idempotency_key")), str):
-        # The camel-case dialect keys a task in its envelope.
-        payload.setdefault("idempotency_key", key_there)
-    for name in _ALIKE:
-        if type(payload.get(name)) is str:
-            payload[name] = intern(payload[name])
+    payload = _payload(kind, body, identity, bare=bare)
     warnings: list[str] = []
     sender = _sender(kind, key, body, payload, warnings)
     at = parse_time(body.get("timestamp"))
@@ -148,6 +142,18 @@ def _read(full: str, kind: Kind, key: str, raw: bytes, retained: bool, received:
         expires_at=expires_at,
         warnings=tuple(warnings),
     )
+
+
+def _payload(kind: Kind, body: dict[str, Any], identity: str, *, bare: bool) -> dict[str, Any]:
+    """Return the payload under its snake-case names; of a `bare` message the body is the payload."""
+    payload = snake(kind, body if bare else body["payload"], identity)
+    if kind in TASKS and isinstance(key_there := body.get("idempotencyKey", body.get("idempotency_key")), str):
+        # The camel-case dialect keys a task in its envelope.
+        payload.setdefault("idempotency_key", key_there)
+    for name in _ALIKE:
+        if type(payload.get(name)) is str:
+            payload[name] = intern(payload[name])
+    return payload
 
 
 def _identity(full: str, kind: Kind, body: dict[str, Any], raw: bytes, received: float) -> str:
