@@ -35,6 +35,12 @@ from swarm_tui.protocol.topics import Kind, topic
 
 #: How far back heartbeats are asked for, in seconds: three of them and a little.
 _BEATS = 35.0
+#: What guests may do, as `policy.guests` says, in words.
+_GUESTS = {
+    "none": "may do nothing",
+    "publish": "may read and publish tasks",
+    "work": "may read, publish tasks, and work",
+}
 #: How many problems are printed.
 _MOST = 20
 #: Of the last words of one that gave up.
@@ -94,10 +100,11 @@ def gather(found: Target) -> dict[str, Any]:
             with follower.lock:
                 fleet.tick(time.time())
                 facts = _facts(found, fleet)
+            facts |= _guard(follower)
     except Failure as failure:
         if failure.exit_code != UNREACHABLE or found.running is None:
             raise
-        facts = _facts(found, _from_disk(found, failure.reason))
+        facts = {**_facts(found, _from_disk(found, failure.reason)), "guests": None, "refused": {}}
     _measure(facts["agents"], found.running.host if found.running else host_name())
     return facts
 
@@ -109,6 +116,15 @@ def _facts(found: Target, fleet: Fleet) -> dict[str, Any]:
     if has_journal(found.state):
         facts["tasks"] = {**dict.fromkeys(facts["tasks"], 0), **journal_counts(found.state)}
     return facts
+
+
+def _guard(follower: Follower) -> dict[str, Any]:
+    """Return what guests may do (None where nobody says), and how much the dispatcher refused, by why."""
+    leader = follower.fleet.dispatcher
+    reply = follower.operator.query("guard", timeout=1.0) if leader is not None and leader.online else None
+    row = reply.rows[0] if reply is not None and reply.rows and isinstance(reply.rows[0], dict) else {}
+    refused = row.get("refused")
+    return {"guests": row.get("guests"), "refused": refused if isinstance(refused, dict) else {}}
 
 
 def hear_beats(follower: Follower) -> None:
@@ -219,7 +235,12 @@ def _print_swarm(facts: dict[str, Any]) -> None:
     click.echo("tasks: " + (", ".join(f"{count} {show.state(name)}" for name, count in tasks.items()) or "none"))
     if facts["halted"]:
         click.echo(style(f"halted: {facts['halted']}; `swarm-tui resume` lifts it", fg="red"))
-    if facts["messages"]["refused"]:
+    if facts["guests"] is not None:
+        click.echo(f"guests: {_GUESTS.get(facts['guests'], 'may do anything: words are not proved here')}")
+    if facts["refused"]:
+        counts = ", ".join(f"{count:,} × {why}" for why, count in sorted(facts["refused"].items(), key=lambda p: -p[1]))
+        click.echo(style(f"refused by the dispatcher: {counts}", fg="yellow"))
+    elif facts["messages"]["refused"]:
         click.echo(
             style(f"refused messages: {facts['messages']['refused']}; `swarm-tui watch` shows them", fg="yellow")
         )

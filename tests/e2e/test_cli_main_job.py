@@ -63,6 +63,7 @@ def test_nine_agents_come_up_do_work_and_go_without_a_trace(shell: Shell, tmp_pa
     assert "testing.run" in shell.ok("logs", "testing-01")
 
     port = int(status["broker"]["url"].rpartition(":")[2])
+    _attack(shell, port)
     shell.ok("down", limit=90)
     until(lambda: not marked(shell.env["TMUX_TMPDIR"]), limit=5.0, what="every process of the swarm to be gone")
     assert not listening(port)
@@ -70,6 +71,41 @@ def test_nine_agents_come_up_do_work_and_go_without_a_trace(shell: Shell, tmp_pa
     assert shell("status").returncode == 3
     assert "no swarm `nine` runs here" in shell("down", "nine").stderr
     assert shell.json("tasks", "t1", "--swarm", "nine")["state"] == "complete", "the record outlives the swarm"
+
+
+def _attack(shell: Shell, port: int) -> None:
+    """A stranger on the broker orders everybody about with the tools that everybody has; nothing comes of it."""
+    before = shell.json("status")
+    task = {"task_id": "evil", "type": "noop", "payload": {}}
+    orders: dict[str, object] = {
+        "agents/testing-01/inbox": {"task_id": "evil", "attempt": 1, "epoch": 1, "lease": 30, "task": task},
+        "agents/docs-01/inbox": {"command": "drain"},
+        "tasks/cancel": {"task_id": "t1"},
+        "hosts/" + before["hosts"][0]["host"] + "/control": {"command": "stop", "agent_id": "docs-01"},
+        "halt": {"reason": "evil"},
+        "dispatcher": {"instance": "evil/1", "epoch": 2**40, "online": True},
+    }
+    for name, payload in orders.items():
+        retain = ["-r"] if name in ("halt", "dispatcher") else []
+        text = json.dumps({"id": uuid.uuid4().hex, "agent_id": "evil", "payload": payload})
+        line = ["mosquitto_pub", "-p", str(port), "-q", "1", *retain, "-t", f"nine/{name}", "-m", text]
+        subprocess.run(line, check=True, timeout=10)
+    done = shell.ok("publish", "noop", "--task-id", "after", "--wait", limit=30)
+    assert "after" in done
+    after = until(
+        lambda: (s := shell.json("status"))["halted"] is None and s["dispatcher"] is not None and s,
+        limit=15.0,
+        what="what is retained to be true again",
+    )
+    assert {a["agent_id"]: a["state"] for a in after["agents"]} == {a["agent_id"]: a["state"] for a in before["agents"]}
+    assert after["dispatcher"]["instance"] == before["dispatcher"]["instance"]
+    assert after["refused"]["an order without proof"] >= 3
+    assert after["guests"] == "work"
+    assert shell("tasks", "evil").returncode == 4
+    shell.env["SWARM_TASK_ID"] = "t1"
+    inside = shell("approve", "t1")
+    del shell.env["SWARM_TASK_ID"]
+    assert (inside.returncode, "who works does not order" in inside.stderr) == (1, True), inside.stderr
 
 
 def _work(shell: Shell, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ from swarm_tui.domain.leadership import (
     WriteEpoch,
 )
 from swarm_tui.identity.keyring import GUEST, Keyring
-from swarm_tui.protocol.bodies import Cleared, Query
+from swarm_tui.protocol.bodies import Cleared, Query, Reply
 from swarm_tui.protocol.codec import decode
 from swarm_tui.protocol.envelope import Event, Rejected
 from swarm_tui.protocol.names import client_id, dispatcher_client_id
@@ -80,6 +80,7 @@ class DispatcherShell:
         self._make_bus = make_bus
         self._bridge = DialectBridge(spec, new_id=new_id, clock=clocks.wall, prove=keys.prove)
         self._keys = keys
+        self._guests = "anything" if keys is GUEST else spec.policy.guests
         self.refused: Counter[str] = Counter()
         """How often something counted for nothing, by why: it was not proved."""
         self._echoes = Echoes()
@@ -287,6 +288,11 @@ class DispatcherShell:
     def _answer(self, event: Event) -> None:
         """Answer an operator's query."""
         if not isinstance(event.body, Query) or self.bus is None:
+            return
+        if event.body.query == "guard":
+            row = {"guests": self._guests, "refused": dict(self.refused)}
+            reply = Reply(query="guard", rows=[row], request=event.id, source=self._spec.agent_id)
+            self.bus.publish(self.engine.writer.message(Kind.REPLY, reply, event.key))
             return
         try:
             self._publish(self.engine.flush(now=True))
