@@ -66,6 +66,8 @@ class Dispatching(RuleBasedStateMachine):
 
         self.patch.setattr(Turn, "move", watched)
         self.redriven: dict[str, int] = {}
+        self.taken_back: set[str] = set()
+        """Tasks whose cancel was on its way when a person took it back: they run again once they have stopped."""
         self.runs: dict[str, set[tuple[int, int]]] = {}
         self.fences: dict[str, tuple[int, int]] = {}
         self.settled: set[tuple[str, int]] = set()
@@ -87,7 +89,8 @@ class Dispatching(RuleBasedStateMachine):
                 self.accepted.add(say.body.task_id)
         for before, after, task_id in self.moves:
             legal = after in TASK_TRANSITIONS[before] and (before, after) not in NOT_HERE
-            assert before not in ENDED or task_id in self.redriven, f"{task_id}: {before} to {after}, and nobody asked"
+            asked = task_id in self.redriven or task_id in self.taken_back
+            assert before not in ENDED or asked, f"{task_id}: {before} to {after}, and nobody asked"
             assert legal or after is before, f"{task_id}: {before} to {after}"
         self.moves.clear()
         for task_id, state in self.seen.items():
@@ -299,6 +302,8 @@ class Dispatching(RuleBasedStateMachine):
         before, number, redriven = job.state, job.attempt, self.redriven.get(task_id)
         if kind is Kind.TASK_REDRIVE and job.state not in GIVEN and job.state is not S.COMPLETE:
             self.redriven[task_id] = number
+        elif kind is Kind.TASK_REDRIVE and job.cancelling is not None:
+            self.taken_back.add(task_id)
         says = self.world.act(kind, task_id, payload_hash=job.payload_hash if right else "0" * 64)
         self.note(says)
         if kind is Kind.TASK_REDRIVE and any(say.kind is Kind.ALERT for say in says):
