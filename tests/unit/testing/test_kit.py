@@ -38,6 +38,7 @@ class Build:
             raise HandlerError("no such target", code="no-target", retryable=context.attempt < 2)
         if wanted.seconds:
             await asyncio.wait_for(context.cancel.wait(), wanted.seconds)
+            raise HandlerError("told to stop")
         text = wanted.target.upper() if how.shout else wanted.target
         await run_process(context, [sys.executable, "-c", f"print('built {text}')"])
         (context.workdir / "made").write_text(text)
