@@ -170,7 +170,8 @@ class BrokerPane:
         self._pid = None
         short = time.monotonic() - self._began < SHORT_LIFE
         self._short_lives = self._short_lives + 1 if short else 0
-        self._words = self._last_words()
+        # tmux may not have read yet what the last of several lives said.
+        self._words = self._last_words() or self._words
         decision, self._history = restart.decide(self._figures, "always", self._history, Exit(), time.monotonic(), 0.5)
         delay = self._figures.backoff_max if decision.act == "crashloop" else decision.delay
         words = f" ({self._words})" if self._words else ""
@@ -185,7 +186,7 @@ class BrokerPane:
             pane = self.pane(self._agent_panes.tmux.panes())
             if pane is not None and pane.dead:
                 said = self._agent_panes.tmux.capture(pane.pane_id, 8)
-        if not said and self._short_lives:
+        if not any(line.strip() for line in said) and self._short_lives:
             said = self._broker.last_words()
         return clean(" / ".join(_STAMP.sub("", line) for line in said[-3:]), 300)
 

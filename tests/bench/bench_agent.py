@@ -61,12 +61,12 @@ def end(processes: list[subprocess.Popen[bytes]]) -> None:
         process.wait()
 
 
-def nine(ear: Registered, port: int, start: Callable[[int, int], subprocess.Popen[bytes]]) -> float:
+def nine(listener: Registered, port: int, start: Callable[[int, int], subprocess.Popen[bytes]]) -> float:
     """Seconds from the first start to the ninth registration."""
-    ear.seen.clear()
+    listener.seen.clear()
     begun = time.perf_counter()
     processes = [start(port, n) for n in range(9)]
-    until(lambda: len(ear.seen) >= 9, 60)
+    until(lambda: len(listener.seen) >= 9, 60)
     took = time.perf_counter() - begun
     end(processes)
     return took
@@ -91,25 +91,25 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         os.environ["XDG_STATE_HOME"] = os.environ["XDG_CONFIG_HOME"] = name
         broker = RealBroker(pick_port(), Path(name) / "broker").start()
-        ear = Registered(broker.url)
+        listener = Registered(broker.url)
         try:
-            measure(ear, broker.port)
+            measure(listener, broker.port)
         finally:
-            ear.bus.close()
+            listener.bus.close()
             broker.stop()
 
 
-def measure(ear: Registered, port: int) -> None:
+def measure(listener: Registered, port: int) -> None:
     """All three figures on one broker."""
-    nine(ear, port, start_agent)
-    pairs = [(nine(ear, port, start_bare), nine(ear, port, start_agent)) for _ in range(PAIRS)]
+    nine(listener, port, start_agent)
+    pairs = [(nine(listener, port, start_bare), nine(listener, port, start_agent)) for _ in range(PAIRS)]
     bare_s, agent_s = (statistics.median(side) for side in zip(*pairs, strict=True))
     print(f"nine registered: {agent_s * 1000:.0f} ms, bare {bare_s * 1000:.0f} ms")
     bar("nine agents registered, against nine bare paho", agent_s / bare_s, 2.5)
-    ear.seen.clear()
+    listener.seen.clear()
     bare, agent = start_bare(port, 0), start_agent(port, 0)
     try:
-        until(lambda: len(ear.seen) >= 2, 30)
+        until(lambda: len(listener.seen) >= 2, 30)
         time.sleep(2)
         spent = cpu_seconds(agent.pid)
         time.sleep(IDLE_SECONDS)

@@ -21,7 +21,7 @@ from swarm_tui.protocol.topics import Kind
 from tests.bench.bars import bar
 from tests.bench.bench_supervisor import private_folder
 from tests.conftest import RealBroker, pick_port
-from tests.e2e.agent_ground import Ear
+from tests.e2e.agents import Listener
 from tests.e2e.supervised_swarm import LIGHT, Swarm
 from tests.wait import until
 
@@ -49,14 +49,14 @@ def standing_still(pid: int) -> Iterator[None]:
 class Eyes:
     """What an ear heard, as a fleet and as the supervisor's last rows."""
 
-    def __init__(self, ear: Ear) -> None:
-        self.ear, self.fleet, self._seen = ear, Fleet(ear.swarm), 0
+    def __init__(self, listener: Listener) -> None:
+        self.listener, self.fleet, self._seen = listener, Fleet(listener.swarm), 0
         self.fleet.link(True, "", time.time())
         self.rows: dict[str, PaneStatus] = {}
 
     def look(self) -> None:
         """Take in what came since the last look."""
-        new = self.ear.events[self._seen :]
+        new = self.listener.events[self._seen :]
         self._seen += len(new)
         for event in new:
             self.fleet.apply(event, event.received)
@@ -77,7 +77,7 @@ class Eyes:
         """Wait for the agent's next heartbeat."""
 
         def beats() -> int:
-            return sum(1 for event in self.ear.all(Kind.HEARTBEAT) if event.sender == agent_id)
+            return sum(1 for event in self.listener.all(Kind.HEARTBEAT) if event.sender == agent_id)
 
         number = beats()
         until(lambda: beats() > number, 15, f"a heartbeat of {agent_id}")
@@ -87,11 +87,11 @@ def measure(folder: Path) -> dict[str, float]:
     """Seconds until each was seen."""
     broker = RealBroker(pick_port(), folder / "broker").start()
     swarm = Swarm(folder, broker.port, [{"role": "general", "id": name} for name in ("a", "b", "c")])
-    ear = Ear(broker.url, swarm.name)
+    listener = Listener(broker.url, swarm.name)
     hand: dict[str, subprocess.Popen[bytes]] = {}
     try:
         swarm.up()
-        eyes = Eyes(ear)
+        eyes = Eyes(listener)
         hand["light"] = _by_hand([word.format(agent_id="light", swarm=swarm.name, broker=broker.url) for word in LIGHT])
         own = ["agent", "--agent-id", "own", "--swarm", swarm.name, "--broker", broker.url]
         hand["own"] = _by_hand([sys.executable, "-m", "swarm_tui", *own])
@@ -101,7 +101,7 @@ def measure(folder: Path) -> dict[str, float]:
         for process in hand.values():
             process.kill()
             process.wait()
-        ear.bus.close()
+        listener.bus.close()
         swarm.close()
         broker.stop()
 

@@ -59,12 +59,12 @@ def all_pids() -> frozenset[int]:
 def one_kill(name: str, port: int, swarm: str) -> tuple[float, float]:
     """Seconds from a SIGKILL to the new process, and to its registration."""
     listening, registered = threading.Event(), threading.Event()
-    ear = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
-    ear.on_connect = lambda client, *more: client.subscribe(f"{swarm}/agents/register")
-    ear.on_subscribe = lambda *more: listening.set()
-    ear.on_message = lambda _, __, said: registered.set() if name.encode() in said.payload else None
-    ear.connect("127.0.0.1", port)
-    ear.loop_start()
+    listener = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
+    listener.on_connect = lambda client, *more: client.subscribe(f"{swarm}/agents/register")
+    listener.on_subscribe = lambda *more: listening.set()
+    listener.on_message = lambda _, __, said: registered.set() if name.encode() in said.payload else None
+    listener.connect("127.0.0.1", port)
+    listener.loop_start()
     try:
         assert listening.wait(10)
         victim, before = pid_of(name), all_pids()
@@ -75,8 +75,8 @@ def one_kill(name: str, port: int, swarm: str) -> tuple[float, float]:
         assert registered.wait(30)
         return born, time.monotonic() - began
     finally:
-        ear.disconnect()
-        ear.loop_stop()
+        listener.disconnect()
+        listener.loop_stop()
 
 
 def kills(port: int, swarm: str) -> tuple[float, float]:

@@ -81,11 +81,11 @@ def alone(swarm: Swarm, port: int) -> float:
     line = [sys.executable, "-m", "swarm_tui", "agent", "--role", "docs", "--agent-id", f"alone-{os.urandom(3).hex()}"]
     line += ["--swarm", f"{swarm.name}-alone", "--broker", f"mqtt://127.0.0.1:{port}"]
     listen = ["mosquitto_sub", "-p", str(port), "-t", f"{swarm.name}-alone/agents/register", "-C", "1", "-W", "30"]
-    with subprocess.Popen(listen, stdout=subprocess.DEVNULL) as ear:
+    with subprocess.Popen(listen, stdout=subprocess.DEVNULL) as listener:
         time.sleep(0.2)
         began = time.monotonic()
         with subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as agent:
-            ear.wait()
+            listener.wait()
             took = time.monotonic() - began
             agent.terminate()
     return took

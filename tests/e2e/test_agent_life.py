@@ -14,85 +14,85 @@ from swarm_tui.protocol.bodies import Broadcast, Inbox, Status
 from swarm_tui.protocol.codec import Writer
 from swarm_tui.protocol.topics import Kind
 from tests.conftest import RealBroker
-from tests.e2e.agent_ground import SWARM, Ground, ground
+from tests.e2e.agents import SWARM, Agents, ground
 from tests.wait import until
 
 
 @pytest.fixture
-def land(real_broker: RealBroker, tmp_path: Path) -> Iterator[Ground]:
+def land(real_broker: RealBroker, tmp_path: Path) -> Iterator[Agents]:
     workdir = tmp_path / "work"
     workdir.mkdir()
     with ground(real_broker.url, workdir) as made:
         yield made
 
 
-def retained_status(land: Ground, agent_id: str) -> Status | None:
+def retained_status(land: Agents, agent_id: str) -> Status | None:
     """What a newcomer reads of the agent."""
-    ear = land.ear()
-    ear.say(Kind.BROADCAST, Broadcast(text="marker"))
-    ear.wait(Kind.BROADCAST)
-    found = [e.body for e in ear.all(Kind.STATUS) if e.key == agent_id and e.retained]
+    listener = land.listener()
+    listener.say(Kind.BROADCAST, Broadcast(text="marker"))
+    listener.wait(Kind.BROADCAST)
+    found = [e.body for e in listener.all(Kind.STATUS) if e.key == agent_id and e.retained]
     return found[-1] if found and isinstance(found[-1], Status) else None
 
 
-def test_it_is_born_registers_beats_and_says_farewell(land: Ground) -> None:
-    ear = land.ear()
+def test_it_is_born_registers_beats_and_says_farewell(land: Agents) -> None:
+    listener = land.listener()
     agent = land.run("--role", "review", "--agent-id", "review-01")
-    birth = ear.wait(Kind.STATUS, status="online").body
+    birth = listener.wait(Kind.STATUS, status="online").body
     assert isinstance(birth, Status)
     assert (birth.role, birth.pid, birth.capabilities) == ("code-review", agent.pid, ["code.review"])
-    assert ear.wait(Kind.REGISTER).payload["role"] == "code-review"
-    beat = ear.wait(Kind.HEARTBEAT).payload
+    assert listener.wait(Kind.REGISTER).payload["role"] == "code-review"
+    beat = listener.wait(Kind.HEARTBEAT).payload
     assert beat["memory"]["rss"] > 1_000_000
     assert beat["state"] == "online"
     assert agent.stop(signal.SIGINT) == 0
-    assert ear.wait(Kind.SHUTDOWN).payload["reason"] == "graceful"
-    assert ear.wait(Kind.STATUS, status="offline").payload["incarnation"] == birth.incarnation
+    assert listener.wait(Kind.SHUTDOWN).payload["reason"] == "graceful"
+    assert listener.wait(Kind.STATUS, status="offline").payload["incarnation"] == birth.incarnation
     assert "Shutting down gracefully" in agent.text
     assert all(len(line) <= 60 for line in agent.lines), agent.text
 
 
-def test_a_killed_agent_is_mourned_by_its_will(land: Ground) -> None:
-    ear = land.ear()
+def test_a_killed_agent_is_mourned_by_its_will(land: Agents) -> None:
+    listener = land.listener()
     agent = land.start("worker-1")
-    birth = ear.wait(Kind.STATUS, status="online").payload
+    birth = listener.wait(Kind.STATUS, status="online").payload
     agent.kill()
-    will = ear.wait(Kind.STATUS, status="offline").payload
+    will = listener.wait(Kind.STATUS, status="offline").payload
     assert will["incarnation"] == birth["incarnation"]
     status = retained_status(land, "worker-1")
     assert status is not None
     assert status.status == "offline"
 
 
-def test_an_id_made_up_leaves_nothing_retained(land: Ground) -> None:
-    ear = land.ear()
+def test_an_id_made_up_leaves_nothing_retained(land: Agents) -> None:
+    listener = land.listener()
     agent = land.run("--role", "docs")
-    agent_id = ear.wait(Kind.REGISTER).sender
+    agent_id = listener.wait(Kind.REGISTER).sender
     assert agent_id.startswith("docs-")
     assert len(agent_id) == len("docs-") + 6
     assert agent.stop() == 0
     assert retained_status(land, agent_id) is None
 
 
-def test_a_stranger_on_its_topic_is_answered_by_a_birth(land: Ground) -> None:
-    ear = land.ear()
+def test_a_stranger_on_its_topic_is_answered_by_a_birth(land: Agents) -> None:
+    listener = land.listener()
     land.start("worker-1")
-    birth = ear.wait(Kind.STATUS, status="online").payload["incarnation"]
-    ear.say(Kind.STATUS, Status(status="offline", incarnation="someone-else"), "worker-1")
-    until(lambda: len(ear.all(Kind.STATUS, incarnation=birth)) > 1, what="a second birth")
+    birth = listener.wait(Kind.STATUS, status="online").payload["incarnation"]
+    listener.say(Kind.STATUS, Status(status="offline", incarnation="someone-else"), "worker-1")
+    until(lambda: len(listener.all(Kind.STATUS, incarnation=birth)) > 1, what="a second birth")
     status = retained_status(land, "worker-1")
     assert status is not None
     assert status.status == "online"
 
 
-def test_two_of_one_id_cannot_run_on_one_machine(land: Ground) -> None:
+def test_two_of_one_id_cannot_run_on_one_machine(land: Agents) -> None:
     first = land.start("worker-1")
     second = land.run("--agent-id", "worker-1")
     assert second.wait() == 1
     assert f"already runs here (pid {first.pid})" in second.text
 
 
-def test_of_two_with_one_id_elsewhere_the_younger_goes(land: Ground, tmp_path: Path) -> None:
+def test_of_two_with_one_id_elsewhere_the_younger_goes(land: Agents, tmp_path: Path) -> None:
     elder = land.start("worker-1")
     younger = land.run("--agent-id", "worker-1", XDG_STATE_HOME=str(tmp_path / "elsewhere"))
     assert younger.wait(30) == 1
@@ -101,45 +101,45 @@ def test_of_two_with_one_id_elsewhere_the_younger_goes(land: Ground, tmp_path: P
     until(lambda: (status := retained_status(land, "worker-1")) is not None and status.pid == elder.pid, 15)
 
 
-def test_it_comes_back_with_the_broker_and_says_so(land: Ground, real_broker: RealBroker) -> None:
+def test_it_comes_back_with_the_broker_and_says_so(land: Agents, real_broker: RealBroker) -> None:
     agent = land.start("worker-1")
     real_broker.kill()
     agent.says("trying again")
     real_broker.start()
     until(lambda: sum("MQTT connected" in line for line in agent.lines) == 2, 15, "a second connect")
-    ear = land.ear()
-    ear.say(Kind.INBOX, Inbox(command="ping"), "worker-1")
-    ear.wait(Kind.HEARTBEAT)
+    listener = land.listener()
+    listener.say(Kind.INBOX, Inbox(command="ping"), "worker-1")
+    listener.wait(Kind.HEARTBEAT)
     assert agent.stop() == 0
 
 
-def test_it_waits_for_a_broker_that_is_not_there(land: Ground, free_port: int) -> None:
+def test_it_waits_for_a_broker_that_is_not_there(land: Agents, free_port: int) -> None:
     agent = land.run("--agent-id", "early", MQTT_BROKER=f"mqtt://127.0.0.1:{free_port}")
     agent.says("nothing listens on .*; trying again")
     assert agent.stop() == 0
 
 
-def test_orders_in_the_inbox(land: Ground) -> None:
-    ear = land.ear()
+def test_orders_in_the_inbox(land: Agents) -> None:
+    listener = land.listener()
     agent = land.start("worker-1")
-    ear.wait(Kind.REGISTER)
-    ear.say(Kind.INBOX, Inbox(command="drain", reason="test"), "worker-1")
-    ear.wait(Kind.STATUS, status="draining")
-    ear.say(Kind.INBOX, Inbox(command="undrain"), "worker-1")
-    until(lambda: ear.all(Kind.STATUS)[-1].payload["status"] == "online", what="online again")
-    before = len(ear.all(Kind.HEARTBEAT))
-    ear.say(Kind.INBOX, Inbox(command="inventory"), "worker-1")
-    until(lambda: len(ear.all(Kind.HEARTBEAT)) > before, what="an answer to inventory")
+    listener.wait(Kind.REGISTER)
+    listener.say(Kind.INBOX, Inbox(command="drain", reason="test"), "worker-1")
+    listener.wait(Kind.STATUS, status="draining")
+    listener.say(Kind.INBOX, Inbox(command="undrain"), "worker-1")
+    until(lambda: listener.all(Kind.STATUS)[-1].payload["status"] == "online", what="online again")
+    before = len(listener.all(Kind.HEARTBEAT))
+    listener.say(Kind.INBOX, Inbox(command="inventory"), "worker-1")
+    until(lambda: len(listener.all(Kind.HEARTBEAT)) > before, what="an answer to inventory")
     late = Writer(SWARM, "operator:late@here", "operator", new_id=lambda: "late", clock=lambda: time.time() - 120)
-    ear.bus.publish(late.message(Kind.INBOX, Inbox(command="drain"), "worker-1"))
-    ear.say(Kind.INBOX, Inbox(command="drain", incarnation="an-earlier-life"), "worker-1")
-    ear.say(Kind.INBOX, Inbox(command="ping"), "worker-1")
-    until(lambda: len(ear.all(Kind.HEARTBEAT)) > before + 1, what="an answer to ping")
-    assert ear.all(Kind.HEARTBEAT)[-1].payload["state"] == "online"
+    listener.bus.publish(late.message(Kind.INBOX, Inbox(command="drain"), "worker-1"))
+    listener.say(Kind.INBOX, Inbox(command="drain", incarnation="an-earlier-life"), "worker-1")
+    listener.say(Kind.INBOX, Inbox(command="ping"), "worker-1")
+    until(lambda: len(listener.all(Kind.HEARTBEAT)) > before + 1, what="an answer to ping")
+    assert listener.all(Kind.HEARTBEAT)[-1].payload["state"] == "online"
     agent.stop()
 
 
-def test_secrets_stay_off_the_pane_and_out_of_argv(land: Ground) -> None:
+def test_secrets_stay_off_the_pane_and_out_of_argv(land: Agents) -> None:
     agent = land.run("--agent-id", "quiet", MQTT_USERNAME="someone", MQTT_PASSWORD="hunter2-hunter2")
     agent.says("MQTT connected")
     with open(f"/proc/{agent.pid}/cmdline", "rb") as file:
@@ -148,14 +148,14 @@ def test_secrets_stay_off_the_pane_and_out_of_argv(land: Ground) -> None:
     assert "hunter2" not in agent.text
 
 
-def test_a_dump_on_sigusr1(land: Ground) -> None:
+def test_a_dump_on_sigusr1(land: Agents) -> None:
     agent = land.start("worker-1")
     os.kill(agent.pid, signal.SIGUSR1)
     agent.says("most recent call first")
     assert agent.stop() == 0
 
 
-def test_an_idle_agent_imports_only_what_it_needs(land: Ground) -> None:
+def test_an_idle_agent_imports_only_what_it_needs(land: Agents) -> None:
     code = (
         "import sys, threading, time\n"
         "from swarm_tui.agent import main, runtime\n"
@@ -177,8 +177,8 @@ def test_an_idle_agent_imports_only_what_it_needs(land: Ground) -> None:
     assert "LOADED []" in done.stdout, done.stdout + done.stderr
 
 
-def test_the_swarm_of_its_environment(land: Ground) -> None:
-    ear = land.ear("other/swarm")
+def test_the_swarm_of_its_environment(land: Agents) -> None:
+    listener = land.listener("other/swarm")
     land.run("--agent-id", "a", OPENCTO_SWARM="other/swarm")
-    assert ear.wait(Kind.REGISTER).sender == "a"
-    assert SWARM not in ear.events[0].topic
+    assert listener.wait(Kind.REGISTER).sender == "a"
+    assert SWARM not in listener.events[0].topic

@@ -12,7 +12,7 @@ import pytest
 
 from swarm_tui.protocol.topics import Kind
 from tests.conftest import RealBroker
-from tests.e2e.agent_ground import Ground, ground
+from tests.e2e.agents import Agents, ground
 from tests.wait import until
 
 SHERI = "swarm_tui.agent.sheri"
@@ -53,19 +53,19 @@ topics:
 
 
 @pytest.fixture
-def land(real_broker: RealBroker, tmp_path: Path) -> Iterator[Ground]:
+def land(real_broker: RealBroker, tmp_path: Path) -> Iterator[Agents]:
     workdir = tmp_path / "work"
     workdir.mkdir()
     with ground(real_broker.url, workdir) as made:
         yield made
 
 
-def pub(land: Ground, command: str = EXAMPLE) -> None:
+def pub(land: Agents, command: str = EXAMPLE) -> None:
     argv = shlex.split(command.format(port=land.url.rpartition(":")[2]))
     subprocess.run(argv, check=True, timeout=10)
 
 
-def typed(land: Ground, line: str, **env: str) -> None:
+def typed(land: Agents, line: str, **env: str) -> None:
     """Run a `sheri-ml` line; its broker is the test's."""
     words = shlex.split(line.replace("mqtt://localhost:1883", land.url))
     assert words[0] == "sheri-ml"
@@ -73,21 +73,21 @@ def typed(land: Ground, line: str, **env: str) -> None:
 
 
 @pytest.mark.parametrize("led", [False, True], ids=["by claim", "by a task-manager"])
-def test_the_published_task_is_done_once(land: Ground, led: bool) -> None:
-    ear = land.ear()
+def test_the_published_task_is_done_once(land: Agents, led: bool) -> None:
+    listener = land.listener()
     typed(land, "sheri-ml --mqtt --role deployment --agent-id deploy-01")
     typed(land, "sheri-ml --mqtt --role testing --agent-id test-01")
     typed(land, "sheri-ml --mqtt --role review --agent-id review-01")
     if led:
         typed(land, "sheri-ml --mqtt --role task-manager")
-        ear.wait(Kind.DISPATCHER, online=True)
-    until(lambda: len(ear.all(Kind.REGISTER)) >= 3 + led, what="all register")
+        listener.wait(Kind.DISPATCHER, online=True)
+    until(lambda: len(listener.all(Kind.REGISTER)) >= 3 + led, what="all register")
     pub(land)
-    until(lambda: ear.all(Kind.TASK_COMPLETE) or ear.all(Kind.TASK_FAILED), what="an outcome")
-    assert {e.payload["agent_id"] for e in ear.all(Kind.TASK_STARTED)} == {"deploy-01"}
-    assert len(ear.all(Kind.TASK_STARTED, attempt=1)) == 1
+    until(lambda: listener.all(Kind.TASK_COMPLETE) or listener.all(Kind.TASK_FAILED), what="an outcome")
+    assert {e.payload["agent_id"] for e in listener.all(Kind.TASK_STARTED)} == {"deploy-01"}
+    assert len(listener.all(Kind.TASK_STARTED, attempt=1)) == 1
     if led:
-        ear.wait(Kind.TASK_QUEUED, task_id="task_xyz789")
+        listener.wait(Kind.TASK_QUEUED, task_id="task_xyz789")
 
 
 @pytest.mark.parametrize(
@@ -98,10 +98,10 @@ def test_the_published_task_is_done_once(land: Ground, led: bool) -> None:
         ("sheri-ml --mqtt --swarm opencto-prod --broker mqtt://localhost:1883", "general", None, "opencto-prod"),
     ],
 )
-def test_its_command_lines(land: Ground, line: str, role: str, agent_id: str | None, swarm: str) -> None:
-    ear = land.ear(swarm)
+def test_its_command_lines(land: Agents, line: str, role: str, agent_id: str | None, swarm: str) -> None:
+    listener = land.listener(swarm)
     typed(land, line)
-    event = ear.wait(Kind.REGISTER)
+    event = listener.wait(Kind.REGISTER)
     assert event.payload["role"] == role
     assert agent_id in (None, event.sender)
     text = land.agents[0].text
@@ -109,13 +109,13 @@ def test_its_command_lines(land: Ground, line: str, role: str, agent_id: str | N
         assert words in text
 
 
-def test_its_file(land: Ground) -> None:
+def test_its_file(land: Agents) -> None:
     folder = Path(os.environ["XDG_CONFIG_HOME"]) / "heysalad"
     folder.mkdir()
     (folder / "mqtt.yml").write_text(FILE.format(url=land.url))
-    ear = land.ear()
+    listener = land.listener()
     agent = land.run("--mqtt", module=SHERI, MQTT_BROKER="", MQTT_PASSWORD="a-password")
-    assert ear.wait(Kind.REGISTER).payload["role"] == "general"
+    assert listener.wait(Kind.REGISTER).payload["role"] == "general"
     pub(land, "mosquitto_pub -p {port} -t opencto/code/review -m 'from \x1b[31mafar'")
     agent.says("opencto/code/review from ␛.31mafar")
     assert "a-password" not in agent.text

@@ -22,7 +22,7 @@ from swarm_tui.protocol.bodies import Status
 from swarm_tui.protocol.codec import Writer
 from swarm_tui.protocol.topics import Kind
 from tests.conftest import RealBroker, pick_port
-from tests.e2e.cli_ground import Shell, nine, watching
+from tests.e2e.shell import Shell, nine, watching
 
 
 @pytest.fixture

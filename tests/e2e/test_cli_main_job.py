@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from tests.conftest import listening, pick_port
-from tests.e2e.cli_ground import NINE, Shell, nine, watching
+from tests.e2e.shell import NINE, Shell, nine, watching
 from tests.wait import until
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import RealBroker, pick_port
-from tests.e2e.cli_ground import Shell
+from tests.e2e.shell import Shell
 
 LAYOUT = """
 swarm: {name}

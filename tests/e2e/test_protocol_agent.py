@@ -9,7 +9,7 @@ import pytest
 from swarm_tui.protocol.bodies import Task
 from swarm_tui.protocol.topics import Kind
 from tests.conftest import RealBroker
-from tests.e2e.agent_ground import SWARM, Ground, ground
+from tests.e2e.agents import SWARM, Agents, ground
 from tests.unit.house.pages import fences, read
 
 AGENT = "counter"
@@ -17,7 +17,7 @@ Start = Callable[[], subprocess.Popen[bytes]]
 
 
 @pytest.fixture
-def land(real_broker: RealBroker, tmp_path: Path) -> Iterator[Ground]:
+def land(real_broker: RealBroker, tmp_path: Path) -> Iterator[Agents]:
     with ground(real_broker.url, tmp_path) as made:
         made.start("tm", "task-manager")
         yield made
@@ -45,29 +45,29 @@ def start(real_broker: RealBroker, tmp_path: Path) -> Iterator[Start]:
         assert said == b""
 
 
-def test_it_does_a_task_under_the_promise_and_leaves_in_order(land: Ground, start: Start) -> None:
-    ear = land.ear()
+def test_it_does_a_task_under_the_promise_and_leaves_in_order(land: Agents, start: Start) -> None:
+    listener = land.listener()
     agent = start()
-    ear.wait(Kind.STATUS, agent_id=AGENT, status="online")
-    ear.publish("text.count", "c-1", {"text": "what a swarm says"})
-    done = ear.wait(Kind.TASK_COMPLETE, task_id="c-1", agent_id=AGENT)
+    listener.wait(Kind.STATUS, agent_id=AGENT, status="online")
+    listener.publish("text.count", "c-1", {"text": "what a swarm says"})
+    done = listener.wait(Kind.TASK_COMPLETE, task_id="c-1", agent_id=AGENT)
     assert done.payload["result"] == {"words": 4}
-    ear.wait(Kind.INBOX, command="ack", task_id="c-1")
-    ear.publish("text.count", "c-1", {"text": "what a swarm says"})
-    assert ear.wait(Kind.TASK_QUEUED, task_id="c-1", duplicate=True).payload["state"] == "complete"
+    listener.wait(Kind.INBOX, command="ack", task_id="c-1")
+    listener.publish("text.count", "c-1", {"text": "what a swarm says"})
+    assert listener.wait(Kind.TASK_QUEUED, task_id="c-1", duplicate=True).payload["state"] == "complete"
     agent.terminate()
     assert agent.wait(10) == 0
-    ear.wait(Kind.SHUTDOWN, agent_id=AGENT)
-    ear.wait(Kind.STATUS, agent_id=AGENT, status="offline")
-    assert not ear.refused
+    listener.wait(Kind.SHUTDOWN, agent_id=AGENT)
+    listener.wait(Kind.STATUS, agent_id=AGENT, status="offline")
+    assert not listener.refused
 
 
-def test_what_is_not_for_it_it_declines(land: Ground, start: Start) -> None:
-    ear = land.ear()
+def test_what_is_not_for_it_it_declines(land: Agents, start: Start) -> None:
+    listener = land.listener()
     start()
-    born = ear.wait(Kind.STATUS, agent_id=AGENT, status="online").payload["incarnation"]
-    ear.offer(AGENT, Task(task_id="c-2", type="text.shout"), incarnation=born)
-    ear.wait(Kind.TASK_DECLINED, task_id="c-2", agent_id=AGENT)
-    ear.offer(AGENT, Task(task_id="c-3", type="text.count"), incarnation="another")
-    ear.wait(Kind.TASK_DECLINED, task_id="c-3", agent_id=AGENT)
-    assert not ear.all(Kind.TASK_STARTED)
+    born = listener.wait(Kind.STATUS, agent_id=AGENT, status="online").payload["incarnation"]
+    listener.offer(AGENT, Task(task_id="c-2", type="text.shout"), incarnation=born)
+    listener.wait(Kind.TASK_DECLINED, task_id="c-2", agent_id=AGENT)
+    listener.offer(AGENT, Task(task_id="c-3", type="text.count"), incarnation="another")
+    listener.wait(Kind.TASK_DECLINED, task_id="c-3", agent_id=AGENT)
+    assert not listener.all(Kind.TASK_STARTED)

@@ -19,8 +19,8 @@ import yaml
 from swarm_tui.agent.handlers.table import BUILTIN
 from swarm_tui.protocol.topics import Kind
 from tests.conftest import listening, pick_port
-from tests.e2e.agent_ground import Ear, alive
-from tests.e2e.cli_ground import NINE, Shell
+from tests.e2e.agents import Listener, alive
+from tests.e2e.shell import NINE, Shell
 from tests.e2e.test_cli_main_job import marked
 from tests.wait import until
 
@@ -77,18 +77,18 @@ class Swarm:
 
     def __init__(self, shell: Shell, workdir: Path, port: int, http_port: int) -> None:
         self.shell, self.workdir, self.port, self.http_port = shell, workdir, port, http_port
-        self.ear = Ear(f"mqtt://127.0.0.1:{port}", SWARM)
+        self.listener = Listener(f"mqtt://127.0.0.1:{port}", SWARM)
         self.published: set[str] = set()
 
     def publish(self, type_: str, payload: dict[str, Any]) -> str:
         self.published.add(type_)
         task_id = f"{type_}-{uuid.uuid4().hex[:6]}"
-        self.ear.publish(type_, task_id, payload, max_attempts=1)
+        self.listener.publish(type_, task_id, payload, max_attempts=1)
         return task_id
 
     def result(self, task_id: str) -> dict[str, Any]:
         """The result of a task that must succeed."""
-        ears = self.ear
+        ears = self.listener
 
         def ended() -> bool:
             return bool(ears.all(Kind.TASK_COMPLETE, task_id=task_id) or ears.all(Kind.TASK_FAILED, task_id=task_id))
@@ -115,7 +115,7 @@ class Swarm:
     def error(self, type_: str, **payload: Any) -> dict[str, Any]:
         """What a task that must fail said."""
         task_id = self.publish(type_, payload)
-        return dict(self.ear.wait(Kind.TASK_FAILED, 40, task_id=task_id).payload)
+        return dict(self.listener.wait(Kind.TASK_FAILED, 40, task_id=task_id).payload)
 
 
 @pytest.fixture
@@ -131,7 +131,7 @@ def swarm(tmp_path: Path) -> Iterator[Swarm]:
         yield made
     finally:
         if made is not None:
-            made.ear.close()
+            made.listener.close()
         with suppress(subprocess.TimeoutExpired):
             shell("down", SWARM, "--now", limit=40)
         subprocess.run(["tmux", "-L", socket, "kill-server"], capture_output=True, check=False)
@@ -243,7 +243,7 @@ def _cancelled_tests_leave_nothing(swarm: Swarm) -> None:
     group = [int(word) for word in pids.read_text().split()[:2]]
     swarm.shell.ok("cancel", task_id)
     until(lambda: not any(map(alive, group)), 11, f"the end of {group}")
-    assert swarm.ear.wait(Kind.TASK_FAILED, 20, task_id=task_id).payload["cause"] == "cancelled"
+    assert swarm.listener.wait(Kind.TASK_FAILED, 20, task_id=task_id).payload["cause"] == "cancelled"
 
 
 def _database(swarm: Swarm) -> None:
@@ -289,7 +289,7 @@ def _deploys(swarm: Swarm) -> None:
     swarm.do("deployment.deploy", service="shop", version="3.0", source="site")
     back = swarm.do("deployment.rollback", service="shop")
     assert (back["live"], os.readlink(live)) == ("1.0", "releases/1.0")
-    said = [event.payload["status"] for event in swarm.ear.all(Kind.DEPLOYMENT_STATUS)]
+    said = [event.payload["status"] for event in swarm.listener.all(Kind.DEPLOYMENT_STATUS)]
     assert said[:4] == ["preflight", "publishing", "probing", "deployed"]
     assert "rolled-back" in said
 
@@ -315,14 +315,14 @@ def _the_door(swarm: Swarm) -> None:
 
 def _a_deploy_whose_agent_dies_is_held(swarm: Swarm) -> None:
     rows = {agent["agent_id"]: agent for agent in swarm.shell.json("status")["agents"]}
-    before = len(swarm.ear.all(Kind.REGISTER, agent_id="deployment-01"))
+    before = len(swarm.listener.all(Kind.REGISTER, agent_id="deployment-01"))
     task_id = swarm.publish(
         "deployment.deploy", {"service": "shop", "version": "4", "source": "site", "target": "slow"}
     )
-    swarm.ear.wait(Kind.DEPLOYMENT_STATUS, 20, task_id=task_id, status="probing")
+    swarm.listener.wait(Kind.DEPLOYMENT_STATUS, 20, task_id=task_id, status="probing")
     os.kill(rows["deployment-01"]["pid"], signal.SIGKILL)
-    until(lambda: len(swarm.ear.all(Kind.REGISTER, agent_id="deployment-01")) > before, 20, "a new deployment-01")
-    swarm.ear.wait(Kind.TASK_HELD, 45, task_id=task_id)
+    until(lambda: len(swarm.listener.all(Kind.REGISTER, agent_id="deployment-01")) > before, 20, "a new deployment-01")
+    swarm.listener.wait(Kind.TASK_HELD, 45, task_id=task_id)
     assert os.readlink(swarm.workdir / "slow/shop/current") == "releases/4"
-    assert len(swarm.ear.all(Kind.TASK_STARTED, task_id=task_id)) == 1
+    assert len(swarm.listener.all(Kind.TASK_STARTED, task_id=task_id)) == 1
     assert swarm.shell.json("tasks", task_id)["state"] == "held"

@@ -95,16 +95,16 @@ class SimDispatcher:
         )  # fmt: skip
         self._look()
         # Its agent's own connection: a rival has the other one when it says that it leads.
-        self.ear = SimBus(swarm.broker, f"sim-{self.name}")
-        self.made.append(self.ear)
-        self.ear.subscribe(topic(SWARM, Kind.DISPATCHER))
+        self.listener = SimBus(swarm.broker, f"sim-{self.name}")
+        self.made.append(self.listener)
+        self.listener.subscribe(topic(SWARM, Kind.DISPATCHER))
 
         def hear_rival(full: str, raw: bytes, retained: bool) -> None:
             event = decode(SWARM, full, raw, retained, self.clock.wall())
             if isinstance(event, Event):
                 inbound.put(event)
 
-        self.ear.start(hear_rival, lambda link: None)
+        self.listener.start(hear_rival, lambda link: None)
 
     def _look(self) -> None:
         """Look who leads: it takes milliseconds, and nothing happens meanwhile."""
@@ -159,10 +159,10 @@ class SimDispatcher:
             return False
         if now < self.goes_on_at:
             self.bus.look(now)
-            self.ear.look(now)
+            self.listener.look(now)
             return True
         self.goes_on_at = None
-        for bus in self.swarm.rng.sample([self.bus, self.ear], 2):
+        for bus in self.swarm.rng.sample([self.bus, self.listener], 2):
             bus.go_on()
         self.restore()
         return False
@@ -170,20 +170,20 @@ class SimDispatcher:
     def restore(self) -> None:
         """The network is there again."""
         if self.alive and not self.cut_off_until:
-            for bus in self.swarm.rng.sample([self.bus, self.ear], 2):
+            for bus in self.swarm.rng.sample([self.bus, self.listener], 2):
                 bus.restore()
 
     def cut_off(self, seconds: float) -> None:
         """No network for so long."""
         self.cut_off_until = self.clock.monotonic() + seconds
         self.bus.drop()
-        self.ear.drop()
+        self.listener.drop()
 
     def stop(self, seconds: float) -> None:
         """SIGSTOP for so long."""
         self.goes_on_at = self.clock.monotonic() + seconds
         self.bus.stop(self.clock.monotonic())
-        self.ear.stop(self.clock.monotonic())
+        self.listener.stop(self.clock.monotonic())
 
     def leave(self) -> None:
         """SIGTERM, or another leads: what is decided is written and said, and the topic tells if anything is open."""
@@ -202,4 +202,4 @@ class SimDispatcher:
     def _close(self) -> None:
         self.alive, self.dies_at = False, None
         self.bus.close()
-        self.ear.close()
+        self.listener.close()

@@ -14,7 +14,7 @@ from tests.conftest import RealBroker, listening
 from tests.wait import until
 
 
-class Ear:
+class Listener:
     def __init__(self, real: RealBroker, name: str, *patterns: str, clean: bool = True) -> None:
         self.heard: list[bytes] = []
         self.bus = MqttBus(real.broker, name, clean=clean)
@@ -33,7 +33,7 @@ class Ear:
 def test_nothing_of_it_is_readable_by_others(real_broker: RealBroker) -> None:
     folder = real_broker.embedded.folder
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    Ear(real_broker, "x").bus.close()
+    Listener(real_broker, "x").bus.close()
     real_broker.stop()
     for path in folder.iterdir():
         assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
@@ -58,9 +58,9 @@ def test_it_knows_its_own_process(real_broker: RealBroker) -> None:
 
 
 def test_a_killed_broker_keeps_what_was_retained_and_queued_a_second_before(real_broker: RealBroker) -> None:
-    away = Ear(real_broker, "away", "s/#", clean=False)
+    away = Listener(real_broker, "away", "s/#", clean=False)
     away.bus.close()
-    sender = Ear(real_broker, "sender")
+    sender = Listener(real_broker, "sender")
     sender.say(Outgoing("s/halt", b"halt", retain=True), Outgoing("s/task", b"task"))
     saved = real_broker.embedded.folder / "mosquitto.db"
     seen = saved.stat().st_mtime_ns if saved.exists() else 0
@@ -68,18 +68,18 @@ def test_a_killed_broker_keeps_what_was_retained_and_queued_a_second_before(real
     real_broker.kill()
     sender.bus.close(0.0)
     real_broker.start()
-    back = Ear(real_broker, "away", "s/#", clean=False)
+    back = Listener(real_broker, "away", "s/#", clean=False)
     until(lambda: {b"halt", b"task"} <= set(back.heard), what="both came back")
     back.bus.close()
 
 
 def test_three_thousand_messages_wait_for_one_who_is_away(real_broker: RealBroker) -> None:
     """mosquitto's own default keeps a thousand of them, and none of QoS 0."""
-    away = Ear(real_broker, "away", "s/#", clean=False)
+    away = Listener(real_broker, "away", "s/#", clean=False)
     away.bus.close()
-    sender = Ear(real_broker, "sender")
+    sender = Listener(real_broker, "sender")
     sender.say(*(Outgoing("s/n", str(n).encode(), qos=n % 2) for n in range(3000)))
-    back = Ear(real_broker, "away", "s/#", clean=False)
+    back = Listener(real_broker, "away", "s/#", clean=False)
     until(lambda: len(back.heard) >= 3000, what="all 3,000")
     assert back.heard == [str(n).encode() for n in range(3000)]
     back.bus.close()
@@ -87,12 +87,12 @@ def test_three_thousand_messages_wait_for_one_who_is_away(real_broker: RealBroke
 
 
 def test_a_message_over_the_limit_reaches_nobody_and_harms_nobody(real_broker: RealBroker) -> None:
-    ear, sender = Ear(real_broker, "ear", "s/#"), Ear(real_broker, "sender")
+    listener, sender = Listener(real_broker, "ear", "s/#"), Listener(real_broker, "sender")
     sender.bus.publish(Outgoing("s/n", b"x" * 10_000_000))
     sender.bus.publish(Outgoing("s/n", b"after"))
-    until(lambda: bool(ear.heard))
-    assert ear.heard == [b"after"]
-    ear.bus.close()
+    until(lambda: bool(listener.heard))
+    assert listener.heard == [b"after"]
+    listener.bus.close()
     sender.bus.close()
 
 

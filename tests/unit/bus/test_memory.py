@@ -10,7 +10,7 @@ from swarm_tui.bus.port import Link
 from swarm_tui.protocol.envelope import Outgoing
 
 
-class Ear:
+class Listener:
     def __init__(self, broker: MemoryBroker, name: str, *, clean: bool = True) -> None:
         self.heard: list[bytes] = []
         self.links: list[Link] = []
@@ -21,21 +21,21 @@ class Ear:
 
 def test_by_hand_nothing_moves_by_itself() -> None:
     broker = MemoryBroker(step=True)
-    ear, sender = Ear(broker, "ear"), MemoryBus(broker, "sender")
+    listener, sender = Listener(broker, "ear"), MemoryBus(broker, "sender")
     sender.start(lambda *_: None, lambda _: None)
     sender.publish(Outgoing("s/1", b"1"))
     sender.publish(Outgoing("s/2", b"2"))
-    assert (ear.heard, broker.pending()) == ([], 2)
+    assert (listener.heard, broker.pending()) == ([], 2)
     assert broker.step()
-    assert ear.heard == [b"1"]
+    assert listener.heard == [b"1"]
     assert broker.run() == 1
     assert not broker.step()
-    assert ear.heard == [b"1", b"2"]
+    assert listener.heard == [b"1", b"2"]
 
 
 def run(seed: int, faults: Faults) -> tuple[list[bytes], list[bytes], int]:
     broker = MemoryBroker(step=True, faults=faults, rng=random.Random(seed))
-    clean, keeper = Ear(broker, "clean"), Ear(broker, "keeper", clean=False)
+    clean, keeper = Listener(broker, "clean"), Listener(broker, "keeper", clean=False)
     sender = MemoryBus(broker, "sender")
     sender.start(lambda *_: None, lambda _: None)
     chance = random.Random(seed)
@@ -99,7 +99,7 @@ def test_a_client_that_dies_while_it_hears_hears_it_again() -> None:
 
 def test_a_lost_session_holds_nothing() -> None:
     broker = MemoryBroker()
-    keeper, sender = Ear(broker, "keeper", clean=False), MemoryBus(broker, "sender")
+    keeper, sender = Listener(broker, "keeper", clean=False), MemoryBus(broker, "sender")
     sender.start(lambda *_: None, lambda _: None)
     keeper.bus.drop()
     sender.publish(Outgoing("s/n", b"1"))
@@ -110,14 +110,14 @@ def test_a_lost_session_holds_nothing() -> None:
 
 def test_while_the_broker_is_away_messages_wait_and_say_why() -> None:
     broker = MemoryBroker()
-    ear, sender = Ear(broker, "ear"), Ear(broker, "sender")
+    listener, sender = Listener(broker, "ear"), Listener(broker, "sender")
     broker.stop()
     assert not sender.bus.restore()
     assert "nothing listens" in sender.links[-1].reason
     sender.bus.publish(Outgoing("s/n", b"1"))
     sender.bus.publish(Outgoing("s/n", b"0", qos=0))
     broker.start(lose_retained=True, lose_sessions=True)
-    assert ear.bus.restore()
+    assert listener.bus.restore()
     assert sender.bus.restore()
-    assert ear.heard == [b"1"]
+    assert listener.heard == [b"1"]
     assert sender.bus.dropped == 1

@@ -28,7 +28,7 @@ from tests.wait import until
 SWARM = "opencto-dev"
 
 
-class Ear:
+class Listener:
     """Hears all that a swarm says, and speaks as a publisher and as a dispatcher."""
 
     def __init__(self, url: str, swarm: str = SWARM, sender: str = "operator:test@here") -> None:
@@ -144,19 +144,19 @@ class Agent:
         return code
 
 
-class Ground:
+class Agents:
     """A broker's swarm: starts agents and ears, and ends them."""
 
     def __init__(self, url: str, workdir: Path) -> None:
         self.url = url
         self.workdir = workdir
         self.agents: list[Agent] = []
-        self.ears: list[Ear] = []
+        self.ears: list[Listener] = []
 
-    def ear(self, swarm: str = SWARM) -> Ear:
-        ear = Ear(self.url, swarm)
-        self.ears.append(ear)
-        return ear
+    def listener(self, swarm: str = SWARM) -> Listener:
+        listener = Listener(self.url, swarm)
+        self.ears.append(listener)
+        return listener
 
     def spec(self, agent_id: str, role: str = "general", **more: Any) -> Path:
         """A spec file as `up` writes it."""
@@ -191,13 +191,13 @@ class Ground:
             if agent.process.poll() is None:
                 agent.process.kill()
             agent.wait()
-        for ear in self.ears:
-            ear.close()
+        for listener in self.ears:
+            listener.close()
 
 
 @contextmanager
-def ground(url: str, workdir: Path) -> Iterator[Ground]:
-    made = Ground(url, workdir)
+def ground(url: str, workdir: Path) -> Iterator[Agents]:
+    made = Agents(url, workdir)
     try:
         yield made
     finally:
