@@ -1,11 +1,11 @@
 """Broker URLs: which transport, host, port and path they name."""
 
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from msgspec import Struct
 
 from swarm_tui.bus.port import BusError
-from swarm_tui.config.urls import UNIX_MAX
+from swarm_tui.config.urls import UNIX_MAX, shown_url, split_url
 
 #: What a scheme means, and its port.
 _SCHEMES = {
@@ -48,51 +48,38 @@ class BrokerAddress(Struct, frozen=True):
     def __str__(self) -> str:
         if self.scheme == "unix":
             return f"unix://{self.path}"
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        host = f"[{self.host.replace('%', '%25')}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}:{self.port}{self.path if self.scheme in ('ws', 'wss') else ''}"
 
 
 def parse_url(url: str) -> BrokerAddress:
     """Understand a broker URL; a bare `host` or `host:port` is mqtt. Raises BusError with what to write instead."""
-    text = url.strip()
-    if "://" not in text:
-        text = f"unix://{text[5:]}" if text.startswith("unix:") else f"mqtt://{text}"
     try:
-        parts = urlsplit(text)
-        host, port = parts.hostname or "", parts.port
+        found = split_url(url)
     except ValueError as error:
-        raise BusError(f"{safe_url(url)!r} is no broker URL ({error}): write mqtt://host:1883") from None
+        raise BusError(f"{shown_url(url)!r} is no broker URL ({error}): write mqtt://host:1883") from None
+    parts, host, port = found.place, found.host, found.port
     if parts.scheme not in _SCHEMES:
-        raise BusError(f"{safe_url(url)!r} is no broker URL: begin it with mqtt, mqtts, ws, wss or unix")
+        raise BusError(f"{shown_url(url)!r} is no broker URL: begin it with mqtt, mqtts, ws, wss or unix")
     scheme, default = _SCHEMES[parts.scheme]
     if scheme == "unix":
-        return _unix(parts.netloc + parts.path)
+        return _unix(parts.netloc + parts.path, url)
     if not host or any(c.isspace() or not c.isprintable() for c in host) or port == 0:
-        raise BusError(f"{safe_url(url)!r} names no host and port: write {parts.scheme}://host:{default}")
+        raise BusError(f"{shown_url(url)!r} names no host and port: write {parts.scheme}://host:{default}")
     path = (parts.path if parts.path not in ("", "/") else "/mqtt") if scheme in ("ws", "wss") else ""
     if path and parts.query:
         path = f"{path}?{parts.query}"
-    user, password = parts.username, parts.password
     return BrokerAddress(
         scheme,
         host,
         port or default,
         path,
-        unquote(user) if user else None,
-        unquote(password) if password is not None else None,
+        unquote(found.user) if found.user else None,
+        unquote(found.password) if found.password is not None else None,
     )
 
 
-def _unix(path: str) -> BrokerAddress:
+def _unix(path: str, url: str) -> BrokerAddress:
     if not path.startswith("/") or len(path.encode()) > UNIX_MAX:
-        raise BusError(f"{path!r} is no Unix socket: write unix:///path of at most {UNIX_MAX} bytes")
+        raise BusError(f"{shown_url(url)!r} is no Unix socket: write unix:///path of at most {UNIX_MAX} bytes")
     return BrokerAddress("unix", "", 0, path)
-
-
-def safe_url(url: str) -> str:
-    """Return the URL without user and password, to show and to log."""
-    scheme, mark, rest = url.partition("://")
-    if not mark:
-        scheme, rest = "", url
-    place, slash, path = rest.partition("/")
-    return f"{scheme}{mark}{place.rpartition('@')[2]}{slash}{path}"

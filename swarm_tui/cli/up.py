@@ -17,6 +17,7 @@ from swarm_tui.cli.renewal import offer
 from swarm_tui.cli.validate_handlers import missing_handlers
 from swarm_tui.config.load import Loaded, find_layout, load_layout
 from swarm_tui.config.paths import state_dir, why_not
+from swarm_tui.config.urls import shown_url
 from swarm_tui.identity.open import has_identity, place_join
 from swarm_tui.identity.store import IdentityError
 from swarm_tui.supervisor.broker_choice import NoBrokerError
@@ -149,7 +150,7 @@ def _show(ready: Prepared) -> None:
     click.echo(f"swarm    {plan.swarm}{' (runs: it would be adopted)' if ready.running else ''}")
     click.echo(f"session  {plan.session}  (tmux {'' if plan.socket == 'default' else '-L ' + plan.socket})")
     own = f"our own, port {plan.embedded_port}" if plan.embedded_port is not None else "one that is there"
-    click.echo(f"broker   {plan.layout.broker.url}  ({own})")
+    click.echo(f"broker   {shown_url(plan.layout.broker.url)}  ({own})")
     for line in ready.notes:
         click.echo(f"note     {line}")
     limits, (always, spare) = plan.scaled(), plan.scaled_agents()

@@ -2,7 +2,9 @@
 
 import ipaddress
 import re
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import SplitResult, urlsplit
+
+from msgspec import Struct
 
 SCHEMES = ("mqtt", "mqtts", "ws", "wss", "unix")
 _PORTS = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443}
@@ -13,25 +15,72 @@ _MEANT = {"http": "ws", "https": "wss"}
 #: What ssh may be given: `host`, `user@host`, `ssh://host:port`, an alias. Hosts say theirs over the bus, so nothing in
 #: it may read as an option or reach a shell.
 _ADDRESS = re.compile(r"[A-Za-z0-9_\[][A-Za-z0-9_.:@%/\[\]-]{0,252}")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
+#: Characters that end a URL's host, so that a password with one of them would be read as a path.
+_ENDS = re.compile(r"[/?#\\]")
+
+
+class SplitUrl(Struct, frozen=True):
+    """A broker URL in parts: `place` is the URL without its user; `user` and `password` are as written, still encoded.
+
+    `host` is without brackets, an IPv6 zone decoded.
+    """
+
+    place: SplitResult
+    host: str
+    port: int | None
+    user: str | None
+    password: str | None
+
+
+def split_url(url: str) -> SplitUrl:
+    """Split a broker URL, the user and password being all up to the last `@`; a bare `host` or `host:port` is mqtt.
+
+    Raises ValueError with a reason that holds nothing of the password.
+    """
+    scheme, rest = _scheme(url)
+    user, at, place = ("", "", rest) if _is_path(scheme, rest) else rest.rpartition("@")
+    if _ENDS.search(user):
+        raise ValueError(
+            "what stands before its last `@` has a `/`, `#` or `?`: write them in a password as `%2F`, `%23`, `%3F` "
+            "(an `@` in a path as `%40`), or give the password by MQTT_PASSWORD"
+        )
+    parts = urlsplit(f"{scheme or 'mqtt'}://{place}")
+    name, colon, password = user.partition(":")
+    host = (parts.hostname or "").replace("%25", "%", 1)
+    return SplitUrl(parts, host, parts.port, name if at else None, password if colon else None)
+
+
+def _scheme(url: str) -> tuple[str, str]:
+    """Return the scheme, empty where none is written, and what follows it."""
+    text = url.strip()
+    if text.startswith("unix:") and not text.startswith("unix://"):
+        return "unix", text[5:]
+    scheme, mark, rest = text.partition("://")
+    return (scheme.lower(), rest) if mark and _SCHEME.fullmatch(scheme) else ("", text)
+
+
+def _is_path(scheme: str, rest: str) -> bool:
+    return scheme == "unix" and rest.startswith("/")
 
 
 def check_url(url: str) -> str | None:
     """Why `url` names no broker, in a sentence; None when it does. A bare `host` or `host:port` is mqtt."""
     try:
-        parts = urlsplit(_full(url))
-        port = parts.port
+        found = split_url(url)
     except ValueError as error:
         return f"`{shown_url(url)}` is no broker URL: {error}"
+    parts = found.place
     if parts.scheme not in SCHEMES and parts.scheme not in _SAME:
         meant = f"; did you mean `{_MEANT[parts.scheme]}://`?" if parts.scheme in _MEANT else ""
         return f"`{shown_url(url)}` is no broker URL: it begins with one of {', '.join(SCHEMES)}{meant}"
     if parts.scheme == "unix":
         path = parts.netloc + parts.path
         fine = path.startswith("/") and len(path.encode()) <= UNIX_MAX
-        return None if fine else f"`{url}` names no socket: write `unix:///path` of at most {UNIX_MAX} bytes"
-    if not parts.hostname or any(c.isspace() for c in url):
+        return None if fine else f"`{shown_url(url)}` names no socket: write `unix:///path` of at most {UNIX_MAX} bytes"
+    if not found.host or any(c.isspace() for c in url):
         return f"`{shown_url(url)}` names no host: write `{parts.scheme}://host:port`"
-    if port == 0:
+    if found.port == 0:
         return f"`{shown_url(url)}`: port 0 is none that a client can use"
     return None
 
@@ -41,20 +90,14 @@ def is_address(text: str) -> bool:
     return _ADDRESS.fullmatch(text) is not None
 
 
-def _full(url: str) -> str:
-    return url if "://" in url or url.startswith("unix:") else f"mqtt://{url}"
-
-
 def shown_url(url: str) -> str:
-    """The URL without its password."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return url.split("@")[-1]
-    if "@" not in parts.netloc:
+    """Return the URL without its password: all up to the last `@` is hidden, but for a plain user's name."""
+    scheme, rest = _scheme(url)
+    user, at, place = rest.rpartition("@")
+    if not at or _is_path(scheme, rest):
         return url
-    user, _, host = parts.netloc.rpartition("@")
-    return urlunsplit(parts._replace(netloc=f"{user.split(':')[0]}@{host}"))
+    name = "***" if _ENDS.search(user) else user.partition(":")[0]
+    return f"{scheme}{'://' if scheme else ''}{name}@{place}"
 
 
 def same_broker(one: str, other: str) -> bool:
@@ -69,24 +112,19 @@ def _place(url: str) -> tuple[str, str, int, str] | None:
     """Return scheme, host, port and path of a broker; None when the URL names none."""
     if check_url(url) is not None:
         return None
-    parts = urlsplit(_full(url))
+    found = split_url(url)
+    parts = found.place
     scheme = _SAME.get(parts.scheme, parts.scheme)
     if scheme == "unix":
         return scheme, "", 0, parts.netloc + parts.path
-    host = "localhost" if is_loopback(url) else (parts.hostname or "").rstrip(".")
-    return scheme, host, parts.port or _PORTS[scheme], parts.path.rstrip("/") if scheme in ("ws", "wss") else ""
+    host = "localhost" if is_loopback(url) else found.host.rstrip(".")
+    return scheme, host, found.port or _PORTS[scheme], parts.path.rstrip("/") if scheme in ("ws", "wss") else ""
 
 
 def is_loopback(url: str) -> bool:
     """Return whether the broker is on this machine: loopback, `localhost`, or a socket file."""
     try:
-        parts = urlsplit(_full(url))
-    except ValueError:
-        return False
-    if parts.scheme == "unix":
-        return True
-    host = parts.hostname or ""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+        found = split_url(url)
+        return found.place.scheme == "unix" or found.host == "localhost" or ipaddress.ip_address(found.host).is_loopback
     except ValueError:
         return False

@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from swarm_tui.config.paths import StateDir
-from swarm_tui.config.urls import same_broker
+from swarm_tui.config.urls import same_broker, shown_url
 from swarm_tui.domain.dispatch.model import Job
 from swarm_tui.domain.states import OPEN
 from swarm_tui.journal.db import JournalError, connect, in_memory, lock
@@ -132,7 +132,8 @@ class Journal:
             return None
         if bound[1] == host and bound[0] is not None and same_broker(bound[0], url):
             return None
-        return f"this journal belongs to {bound[1]} and the broker {bound[0]}: say --take-over to use it here"
+        where = shown_url(bound[0] or "")
+        return f"this journal belongs to {bound[1]} and the broker {where}: say --take-over to use it here"
 
     def meta(self, name: str) -> str | None:
         """Return the value kept under `name`; None when there is none."""

@@ -12,6 +12,7 @@ from msgspec import structs
 
 from swarm_tui import __version__
 from swarm_tui.config.paths import StateDir
+from swarm_tui.config.urls import shown_url
 from swarm_tui.protocol.bodies import HostStatus, PaneStatus
 from swarm_tui.protocol.text import clean
 from swarm_tui.protocol.topics import Kind
@@ -105,7 +106,7 @@ class HostReporter:
             address=self.plan.layout.address,
             pid=os.getpid(),
             version=__version__,
-            broker=self.plan.layout.broker.url,
+            broker=shown_url(self.plan.layout.broker.url),
             events=list(self._events)[-EVENTS_SAID:],
         )
 
