@@ -83,6 +83,8 @@ def test_what_would_be_read_by_nobody_is_refused_before_it_is_published(
         (endless, 400, "deep"),
         (many, 400, "values"),
         (huge, 422, "64 bits"),
+        (b'{"type": "noop", "max_attempts": ' + b"9" * 400 + b"}", 422, "64 bits"),
+        (b'{"type": "noop", "timeout": ' + b"9" * 400 + b"}", 422, ""),
         (b'{"type": "noop", "payload": {"a": NaN}}', 422, "JSON"),
         (b'{"type": "noop", "payload": {"a": 1e999}}', 422, "range"),
         (b'{"type": "noop", "payload": {"a": "\\ud800"}}', 422, "JSON"),
@@ -150,7 +152,7 @@ _QUERIES = st.lists(
 
 
 @given(data=st.data())
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_a_visitor_says_the_door_has_an_answer(fuzzed_door: Visitor, data: st.DataObject) -> None:
     """Nothing is a server's error, and each refusal has its reason."""
     method = data.draw(st.sampled_from(["POST", "POST", "POST", "GET", "PUT"]))

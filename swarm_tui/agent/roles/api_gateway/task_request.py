@@ -45,7 +45,7 @@ def task_of(body: bytes, key: str | None, operator: Operator) -> Task:
     try:
         new = msgspec.json.decode(body, type=NewTask)
         task = _task(new, key, operator)
-        check_numbers(task.payload)
+        check_numbers(msgspec.structs.asdict(task))
         data = msgspec.json.encode(task)
     except UnicodeDecodeError as error:
         raise UnfitTaskError(
