@@ -51,7 +51,7 @@ class Command:
     Options: ClassVar[type[Struct]] = Options
 
     async def run(self, context: Context) -> Result:
-        """The value of the last `{"result": …}` line, else `{"exit_code", "output"}`. Raises HandlerError."""
+        """Return the value of the last `{"result": …}` line, else `{"exit_code", "output"}`. Raises HandlerError."""
         options = read_options(context, Options)
         heard = _Lines(context)
         facts = {
@@ -110,7 +110,7 @@ class _Lines:
             self._context.usage(int(_number(usage.get("tokens"))), _number(usage.get("cost")))
 
     def _refuse(self, line: str, error: ValueError) -> None:
-        """A line that says a result and cannot be read must not pass for mere output: the result would be lost."""
+        """Tell of a line that cannot be read: a result must not pass for mere output, and be lost."""
         why = f"line {self._number} of its output is no {{...}} line that can be read: {error}: {line.strip()[:200]}"
         self._context.log(f"⚠ {why}", kept=True)
         if _RESULT.match(line):

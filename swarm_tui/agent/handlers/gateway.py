@@ -25,7 +25,7 @@ class Probe:
     Payload: ClassVar[type[Struct]] = Payload
 
     async def run(self, context: Context) -> Result:
-        """`{healthy, verdict, url, status, ms, detail}`: a door that does not answer is a finding, no failed task."""
+        """Return `{healthy, verdict, url, status, ms, detail}`: a silent door is a finding, no failed task."""
         from swarm_tui.agent.roles.api_gateway.role import door_url
 
         try:

@@ -25,7 +25,7 @@ class Command:
             yield
 
     async def live(self) -> str | None:
-        """The version that was deployed last from here."""
+        """Return the version that was deployed last from here."""
         return self._ledger.live()
 
     async def preflight(self) -> None:
@@ -41,7 +41,7 @@ class Command:
         return self._url()
 
     async def older(self, wanted: str | None) -> str:
-        """The version to go back to. Raises HandlerError (`no-release`)."""
+        """Return the version to go back to. Raises HandlerError (`no-release`)."""
         version = wanted or self._ledger.before(self._ledger.live())
         if version is None:
             raise HandlerError("no version was deployed before this one: name it", code="no-release")

@@ -37,7 +37,7 @@ class Directory:
             yield
 
     async def live(self) -> str | None:
-        """The version that `current` names."""
+        """Return the version that `current` names."""
         return self._releases.live()
 
     async def preflight(self) -> None:
@@ -75,7 +75,7 @@ class Directory:
         return self._job.options.url or str(self._releases.root / CURRENT)
 
     async def older(self, wanted: str | None) -> str:
-        """The version to go back to. Raises HandlerError (`no-release`)."""
+        """Return the version to go back to. Raises HandlerError (`no-release`)."""
         version = wanted or self._releases.before(self._releases.live())
         if version is None or not self._releases.has(version):
             there = ", ".join(self._releases.versions()) or "none"

@@ -79,7 +79,7 @@ async def _fetch(probe: Probe, values: dict[str, str], left: float) -> str | Non
 
 
 def fill(text: str, values: dict[str, str]) -> str:
-    """`text` with each known {placeholder} replaced; anything else in braces stays."""
+    """Return `text` with each known {placeholder} replaced; anything else in braces stays."""
     for name, value in values.items():
         text = text.replace(f"{{{name}}}", value)
     return text

@@ -40,7 +40,7 @@ class Releases:
             yield
 
     def live(self) -> str | None:
-        """The version that `current` names, if that release is there."""
+        """Return the version that `current` names, if that release is there."""
         try:
             version = os.path.basename(os.readlink(self.root / CURRENT))
         except OSError:
@@ -98,7 +98,7 @@ class Releases:
             file.write(json.dumps({"version": version, "at": at, "task_id": task_id}) + "\n")
 
     def before(self, version: str | None) -> str | None:
-        """The version that was healthy before `version`, of those that are still there."""
+        """Return the version that was healthy before `version`, of those that are still there."""
         known: list[str] = []
         with contextlib.suppress(OSError):
             for line in (self.root / _HISTORY).read_text().splitlines():

@@ -35,7 +35,7 @@ class ReleaseLog:
             yield
 
     def rows(self) -> list[dict[str, Any]]:
-        """Each `version`, `id` and `at`; nothing when the file cannot be read."""
+        """Return each `version`, `id` and `at`; nothing when the file cannot be read."""
         try:
             path = self._path if self._path.exists() else self._older
             rows = json.loads(path.read_text())
@@ -54,9 +54,9 @@ class ReleaseLog:
         return str(rows[-1]["version"]) if rows else None
 
     def before(self, version: str | None) -> str | None:
-        """The version that was live before `version`."""
+        """Return the version that was live before `version`."""
         return next((str(row["version"]) for row in reversed(self.rows()) if row["version"] != version), None)
 
     def known_as(self, version: str | None) -> str | None:
-        """The target's own name for a version."""
+        """Return the target's own name for a version."""
         return next((row.get("id") for row in reversed(self.rows()) if row["version"] == version), None)

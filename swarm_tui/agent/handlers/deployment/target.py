@@ -1,4 +1,4 @@
-"""Where a deploy goes: the layout's targets, and what each of them must be able to do."""
+"""Targets of a deploy, as the layout names them, and what each of them must be able to do."""
 
 import re
 from collections.abc import Awaitable, Callable, Sequence
@@ -60,7 +60,7 @@ class Target(Protocol):
         ...
 
     async def live(self) -> str | None:
-        """The version that is live, where that can be known."""
+        """Return the version that is live, where that can be known."""
         ...
 
     async def preflight(self) -> None:
@@ -72,7 +72,7 @@ class Target(Protocol):
         ...
 
     async def older(self, wanted: str | None) -> str:
-        """The version to go back to. Raises HandlerError (`no-release`)."""
+        """Return the version to go back to. Raises HandlerError (`no-release`)."""
         ...
 
     async def publish_again(self) -> str | None:
@@ -84,7 +84,7 @@ class Target(Protocol):
         ...
 
     async def settled(self) -> None:
-        """The version is live and healthy: remember it, and clear up."""
+        """Remember that the version is live and healthy, and clear up."""
         ...
 
 

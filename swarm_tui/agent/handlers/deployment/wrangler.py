@@ -37,7 +37,7 @@ class Wrangler:
             yield
 
     async def live(self) -> str | None:
-        """The version that was deployed last from here."""
+        """Return the version that was deployed last from here."""
         return self._ledger.live()
 
     async def preflight(self) -> None:
@@ -59,7 +59,7 @@ class Wrangler:
         return self._job.options.url or (url[0] if url else None)
 
     async def older(self, wanted: str | None) -> str:
-        """The version to go back to. Raises HandlerError (`no-release`)."""
+        """Return the version to go back to. Raises HandlerError (`no-release`)."""
         version = wanted or self._ledger.before(self._ledger.live())
         if version is None or self._ledger.known_as(version) is None:
             raise HandlerError(f"version {wanted or 'before'} was not deployed from here", code="no-release")

@@ -34,7 +34,7 @@ class Health:
     Payload: ClassVar[type[Struct]] = HealthPayload
 
     async def run(self, context: Context) -> Result:
-        """`{healthy, verdict, checks: [{kind, target, ok, value, unit, ms, detail}]}`; a bad probe fails no task."""
+        """Return `{healthy, verdict, checks: [{kind, target, ok, value, unit, ms, detail}]}`; a probe fails no task."""
         payload = _payload(context, HealthPayload)
         checks = payload.checks or _default_checks(context, payload)
         done = 0
@@ -70,7 +70,7 @@ class Alerts:
     Payload: ClassVar[type[Struct]] = AlertsPayload
 
     async def run(self, context: Context) -> Result:
-        """`{alerts: [{name, severity, message, agent_id?, task_id?}], count}`."""
+        """Return `{alerts: [{name, severity, message, agent_id?, task_id?}], count}`."""
         from swarm_tui.agent.roles.monitoring.role import standing_alerts
 
         payload = _payload(context, AlertsPayload)

@@ -41,7 +41,7 @@ class Door:
         self._metrics = FleetMetrics(facts, stream)
 
     def app(self) -> web.Application:
-        """The aiohttp application."""
+        """Return the aiohttp application."""
         app = web.Application(client_max_size=MAX_BODY, middlewares=[self._guard])
         app.router.add_get("/", self._root)
         app.router.add_post("/tasks", self._post)

@@ -106,19 +106,19 @@ class DoorFacts:
             return look(self._fleet, now)
 
     def status(self) -> JsonObject:
-        """The swarm as `status --json` has it, but for what only its host knows; with the messages of each second."""
+        """Return the swarm as `status --json` has it, without what only its host knows, with messages a second."""
         found: JsonObject = self.read(lambda fleet, now: {**status_json(fleet, now=now), "rate": round(fleet.rate, 1)})
         return found
 
     def agents(self) -> list[JsonObject]:
-        """Rows as `status --json` has them."""
+        """Return rows as `status --json` has them."""
         rows: list[JsonObject] = self.read(
             lambda fleet, now: [agent_json(fleet.agents[agent_id], now) for agent_id in sorted(fleet.agents)]
         )
         return rows
 
     def tasks(self, state: str | None, task_type: str | None, limit: int) -> list[JsonObject]:
-        """Rows as `tasks --json` has them, the newest first."""
+        """Return rows as `tasks --json` has them, the newest first."""
 
         def look(fleet: Fleet, now: float) -> list[JsonObject]:
             found = [

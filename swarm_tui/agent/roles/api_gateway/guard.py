@@ -24,7 +24,7 @@ class Knock(Struct, frozen=True, kw_only=True):
 
 
 def refuse(knock: Knock, settings: DoorSettings, token: str) -> tuple[int, str] | None:
-    """The status and the reason of a refusal; None when it may pass."""
+    """Return the status and the reason of a refusal; None when it may pass."""
     name = _name(knock.host)
     if name not in settings.hosts:
         # A page of another site whose name now points here (DNS rebinding) comes with its own name.

@@ -45,15 +45,15 @@ class FleetMetrics(Collector):
         self._took.labels(known, task.state.value).observe(task.duration / 1000)
 
     def text(self) -> bytes:
-        """The whole page."""
+        """Return the whole page."""
         return generate_latest(self._registry)
 
     def describe(self) -> list[Metric]:
-        """Nothing in advance: the fleet may not be known yet."""
+        """Return nothing in advance: the fleet may not be known yet."""
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """All metrics of this moment."""
+        """Yield all metrics of this moment."""
         yield from self._facts.read(_metrics)
         readers = GaugeMetricFamily("swarm_gateway_websocket_readers", "WebSocket readers that are connected.")
         readers.add_metric([], self._stream.readers)

@@ -6,7 +6,7 @@ JsonObject = dict[str, Any]
 
 
 def document(new_task: JsonObject) -> JsonObject:
-    """The OpenAPI document; `new_task` is the JSON schema of POST /tasks' body."""
+    """Return the OpenAPI document; `new_task` is the JSON schema of POST /tasks' body."""
     schemas: JsonObject = dict(new_task.get("$defs", {}))
     body = {"$ref": new_task["$ref"].replace("#/$defs/", "#/components/schemas/")} if "$ref" in new_task else new_task
     schemas["Error"] = {

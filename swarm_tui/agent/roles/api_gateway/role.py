@@ -4,13 +4,13 @@ Until the first visitor comes it is listening sockets and a thread that waits: t
 bus and what it knows of the swarm begin with that visitor.
 """
 
+import errno
 import select
 import socket
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from swarm_tui.agent.roles.api_gateway.listen import listen, why_not
 from swarm_tui.agent.roles.api_gateway.settings import DoorSettings, load_token, settings
 from swarm_tui.agent.roles.port import RoleLink
 from swarm_tui.bus.port import Bus, Link
@@ -23,11 +23,15 @@ if TYPE_CHECKING:
     import asyncio
 
 RETRY_EVERY = 5.0
+#: Clients look up `localhost` as ::1 or as 127.0.0.1, so the door is open on both.
+LOOPBACKS = ("127.0.0.1", "::1")
+#: What a machine without IPv6, or with IPv6 and no ::1, says.
+_NO_IPV6 = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT})
 _current: "ApiGateway | None" = None
 
 
 def door_url() -> str | None:
-    """Where the door of this process is; None when this agent has none."""
+    """Return the URL of this process's door; None when this agent has none."""
     return None if _current is None else _current.url
 
 
@@ -50,7 +54,7 @@ class ApiGateway:
 
     @property
     def url(self) -> str | None:
-        """Where the door is, once it is open."""
+        """URL of the door, once it is open."""
         if self._settings is None or not self._sockets:
             return None
         host = "127.0.0.1" if self._settings.host in ("0.0.0.0", "::", "", "localhost") else self._settings.host
@@ -73,10 +77,10 @@ class ApiGateway:
         self._open()
 
     def on_event(self, event: Event | Rejected) -> None:
-        """Nothing: the door's own connection hears the swarm, when somebody is there to be told."""
+        """Do nothing: the door's own connection hears the swarm, when somebody is there to be told."""
 
     def on_link(self, link: Link) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def tick(self, now: float) -> None:
         """Try the port again when it was taken, or the server when it fell."""
@@ -200,3 +204,48 @@ def _wake(loop: "asyncio.AbstractEventLoop", closed: "asyncio.Event") -> None:
         loop.call_soon_threadsafe(closed.set)
     except RuntimeError:
         return
+
+
+def listen(host: str, port: int) -> tuple[list[socket.socket], list[str]]:
+    """Return sockets that listen, and a sentence for each loopback that another program has.
+
+    `localhost` is every loopback that the machine has, any other host its first address. Raises OSError when there is
+    no socket at all.
+    """
+    if host.lower() != "localhost":
+        return [_listening(host, port)], []
+    opened: list[socket.socket] = []
+    taken: list[str] = []
+    failed: OSError | None = None
+    for address in LOOPBACKS:
+        try:
+            opened.append(_listening(address, port))
+        except OSError as error:
+            if error.errno in _NO_IPV6 or isinstance(error, socket.gaierror):
+                continue
+            failed = failed or error
+            taken.append(f"the door is not open on {address} port {port}: {why_not(error)}")
+    if not opened:
+        raise failed or OSError(errno.EADDRNOTAVAIL, "this machine has no loopback")
+    return opened, taken
+
+
+def why_not(error: OSError) -> str:
+    """Return why a port cannot be had."""
+    return "another program has it" if error.errno == errno.EADDRINUSE else error.strerror or str(error)
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(128)
+        listener.setblocking(False)
+    except OSError:
+        listener.close()
+        raise
+    return listener

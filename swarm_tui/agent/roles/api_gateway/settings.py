@@ -1,4 +1,4 @@
-"""Where the HTTP door is and who may come in.
+"""Settings of the HTTP door: its address, and who may come in.
 
 A layout says it in the agent's `env`; each has a default:
 
@@ -65,7 +65,7 @@ def is_loopback(host: str) -> bool:
 
 
 def load_token(path: Path) -> str:
-    """The token; a file that is not there is made. Raises OSError or ValueError with a sentence."""
+    """Return the token; a file that is not there is made. Raises OSError or ValueError with a sentence."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:

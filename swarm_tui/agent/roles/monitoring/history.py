@@ -18,7 +18,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def args_of(args: JsonObject) -> HistoryQuery:
-    """The query that the arguments mean. Raises ValueError with a sentence for one that means nothing."""
+    """Return the query that the arguments mean. Raises ValueError with a sentence for one that means nothing."""
     return HistoryQuery(
         since=_time(args, "since"),
         until=_time(args, "until"),
@@ -46,7 +46,7 @@ def _text(args: JsonObject, name: str) -> str | None:
 
 
 def answer(rows: list[Recorded], error: str | None, *, request: str, source: str) -> Iterator[Reply]:
-    """The replies, in order, `more` on all but the last; rows `{at, topic, payload}`, the oldest first."""
+    """Yield the replies, in order, `more` on all but the last; rows `{at, topic, payload}`, the oldest first."""
     pages = _pages(rows)
     for number, page in enumerate(pages, 1):
         yield Reply(query="history", rows=page, error=error, more=number < len(pages), request=request, source=source)

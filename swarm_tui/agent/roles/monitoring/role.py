@@ -31,7 +31,7 @@ _current: "Monitoring | None" = None
 
 
 def standing_alerts() -> list[Alert] | None:
-    """The alerts that stand, as this agent's own watch knows them; None when this agent does not watch."""
+    """Return the alerts that stand, as this agent's own watch knows them; None when this agent does not watch."""
     return None if _current is None else _current.alerts()
 
 
@@ -70,7 +70,7 @@ class Monitoring:
         self._thread = threading.Thread(target=self._run, name="monitor", daemon=True)
 
     def alerts(self) -> list[Alert]:
-        """The alerts that stand; thread-safe."""
+        """Return the alerts that stand; thread-safe."""
         return list(self._alerts)
 
     def start(self) -> None:
@@ -85,10 +85,10 @@ class Monitoring:
         _current = self
 
     def on_event(self, event: Event | Rejected) -> None:
-        """Nothing: the connection of our own hears this too, with the bytes that are to be recorded."""
+        """Do nothing: the connection of our own hears this too, with the bytes that are to be recorded."""
 
     def on_link(self, link: Link) -> None:
-        """Nothing: our own connection counts."""
+        """Do nothing: our own connection counts."""
 
     def tick(self, now: float) -> None:
         """Let time pass."""
@@ -167,7 +167,7 @@ class Monitoring:
             self._answer(event, event.body)
 
     def _answer(self, event: Event, body: Query) -> None:
-        """Only who keeps the record answers, so that a second monitoring agent stays silent."""
+        """Answer, if we keep the record: a second monitoring agent stays silent."""
         if self._recorder is None:
             return
         self._recorder.flush()
