@@ -34,8 +34,15 @@ ANSWERS = frozenset(
         Kind.TASK_FAILED,
     }
 )
+#: All that somebody judges; the rest is told to whoever looks, and nobody acts on it.
+_JUDGED = TO_ALL | ACTS | ANSWERS | {Kind.INBOX, Kind.HOST_STATUS}
 SWARM = "swarm"
+#: Why something counts for nothing. They name nobody: whoever forges chooses the names, and each is counted.
 NO_PROOF = "an order without proof"
+NOT_HOLDING = "a proof that does not hold"
+FOR_ANOTHER = "a word for another agent"
+NO_ANSWER = "an agent's word without its proof"
+NO_GUESTS = "a task of a guest, and this swarm takes none of guests"
 
 
 class Keyring(Protocol):
@@ -175,6 +182,8 @@ class SwarmKeyring:
         return None if key is None else HostKeyring(name, key)
 
     def prove(self, kind: Kind, key: str, topic: str, raw: bytes) -> bytes:
+        if kind not in _JUDGED:
+            return raw
         if kind is Kind.INBOX:
             agent = self._agent_key(key)
             return raw if agent is None else _stamp(raw, self._issuer, topic, [(key, agent, ORDER)])
@@ -196,12 +205,12 @@ class SwarmKeyring:
         else:
             held = self._held_by(proof, issuer, name, host, topic)
         if not held:
-            raise UnprovedError(f"a proof of {proof.issuer} that does not hold")
+            raise UnprovedError(NOT_HOLDING)
         if kind is Kind.INBOX:
             return proof.issuer
         if issuer == "agent":
             if kind in ANSWERS and name != agent_id:
-                raise UnprovedError(f"{proof.issuer} speaks for {agent_id}")
+                raise UnprovedError(FOR_ANOTHER)
             self._homes[name] = host
             if kind not in ANSWERS:
                 return self._unproved(kind, agent_id) or proof.issuer
@@ -229,9 +238,9 @@ class SwarmKeyring:
         if kind in ACTS or kind is Kind.DISPATCHER or kind is Kind.INBOX or kind is Kind.HOST_STATUS:
             raise UnprovedError(NO_PROOF)
         if kind in ANSWERS and (self._guests != "work" or agent_id in self._own or agent_id in self._homes):
-            raise UnprovedError(f"an answer of {agent_id or 'nobody'} without its proof")
+            raise UnprovedError(NO_ANSWER)
         if kind is Kind.TASK_NEW and self._guests == "none":
-            raise UnprovedError("a task of a guest, and this swarm takes none of guests")
+            raise UnprovedError(NO_GUESTS)
         return ""
 
     def _agent_key(self, agent_id: str) -> bytes | None:
@@ -255,5 +264,5 @@ def _must(proof: Proof | None, verifier: str, key: bytes, purpose: str, topic: s
     if proof is None:
         raise UnprovedError(NO_PROOF)
     if not proofs.holds(proof, verifier, key, purpose, topic):
-        raise UnprovedError(f"a proof of {proof.issuer} that does not hold")
+        raise UnprovedError(NOT_HOLDING)
     return proof.issuer

@@ -18,6 +18,7 @@ from swarm_tui.config.model import Broker, HandlerSpec, RunSpec, TypeRule
 from swarm_tui.config.paths import StateDir
 from swarm_tui.config.spec import write_spec
 from swarm_tui.domain.dispatch import DispatchSettings, TypePolicy
+from swarm_tui.identity.store import make_secret
 from swarm_tui.journal.dispatch import Journal
 from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.codec import Writer, decode
@@ -113,8 +114,14 @@ def queue_length(folder: Path) -> None:
 class Live:
     """Nine agents and a dispatcher as processes, and a client that publishes and listens."""
 
-    def __init__(self, broker: RealBroker, folder: Path, workers: int = 9) -> None:
+    def __init__(
+        self, broker: RealBroker, folder: Path, workers: int = 9, *, swarm: str = SWARM, proved: bool = False
+    ) -> None:
+        """Start them, and wait until each is there; `proved`: they have keys, as `up` gives them."""
+        self.swarm = swarm
         state = StateDir(folder / "state").create()
+        if proved:
+            make_secret(state, "box")
         types = {"noop": TypeRule(roles=["general"])}
         self.processes = []
         self.ends: dict[str, float] = {}
@@ -122,21 +129,22 @@ class Live:
         self.ready: set[str] = set()
         self.echo = threading.Event()
         self.ended = threading.Condition()
-        self.writer = Writer(SWARM, "operator:bench@box", "", new_id=lambda: str(uuid.uuid4()), clock=time.time)
-        self.bus = MqttBus(broker.broker, "bench-client")
+        self.writer = Writer(swarm, "operator:bench@box", "", new_id=lambda: str(uuid.uuid4()), clock=time.time)
+        self.bus = MqttBus(broker.broker, f"bench-client-{swarm}")
         for pattern in ("tasks/complete", "dispatcher", "agents/heartbeat", "broadcast"):
-            self.bus.subscribe(f"{SWARM}/{pattern}")
+            self.bus.subscribe(f"{swarm}/{pattern}")
         self.bus.start(self._hear, lambda link: None)
         for agent_id in ["tm", *(f"w{n}" for n in range(workers))]:
             role = "task-manager" if agent_id == "tm" else "general"
             spec = RunSpec(
-                agent_id=agent_id, role=role, swarm=SWARM, broker=Broker(url=broker.url), host="box",
+                agent_id=agent_id, role=role, swarm=swarm, broker=Broker(url=broker.url), host="box",
                 workdir=str(folder), state_dir=str(state.root), types=types,
+                leaderless=not proved, own=["tm", *(f"w{n}" for n in range(workers))] if proved else [],
                 handlers={} if role == "task-manager" else {"noop": HandlerSpec()},
             )  # fmt: skip
             write_spec(state.spec(agent_id), spec)
             argv = [sys.executable, "-m", "swarm_tui", "agent", "--role", role, "--agent-id", agent_id]
-            argv += ["--swarm", SWARM, "--spec", str(state.spec(agent_id))]
+            argv += ["--swarm", swarm, "--spec", str(state.spec(agent_id))]
             quiet = subprocess.DEVNULL
             self.processes.append(subprocess.Popen(argv, stdin=quiet, stdout=quiet, stderr=quiet))
         limit = time.monotonic() + 60
@@ -148,7 +156,7 @@ class Live:
         if full.endswith("/broadcast"):
             self.echo.set()
             return
-        event = decode(SWARM, full, raw, retained, 0.0)
+        event = decode(self.swarm, full, raw, retained, 0.0)
         if not isinstance(event, Event):
             return
         if isinstance(event.body, b.Complete):
