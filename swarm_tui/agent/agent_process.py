@@ -19,7 +19,7 @@ from swarm_tui.config.model import RunSpec
 from swarm_tui.config.paths import StateDir
 from swarm_tui.config.urls import shown_url
 from swarm_tui.identity.open import open_agent
-from swarm_tui.protocol.names import client_id
+from swarm_tui.protocol.client_ids import client_id
 
 
 def live(settings: AgentSettings, *, take_over: bool = False) -> int:

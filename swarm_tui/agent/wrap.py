@@ -18,7 +18,7 @@ from swarm_tui.config.spec import read_spec
 from swarm_tui.identity.open import open_agent
 from swarm_tui.processes.descendants import dying_with_us
 from swarm_tui.processes.marks import PROGRAM, end_marked
-from swarm_tui.protocol.names import client_id
+from swarm_tui.protocol.client_ids import client_id
 
 #: Seconds that the program has to end by itself when the agent leaves.
 _TERM_WAIT = 10.0

@@ -14,6 +14,7 @@ from swarm_tui.bus.bulk_client import BulkClient, credentials, make_client
 from swarm_tui.bus.port import BusError
 from swarm_tui.bus.reasons import URL, Reason, explain, no_connack, refusal
 from swarm_tui.config.model import Broker
+from swarm_tui.protocol.client_ids import Client, client_id_of
 
 
 class BrokerProbe(Struct, frozen=True):
@@ -34,9 +35,8 @@ def probe(broker: Broker, timeout: float = 5.0, hold: Callable[[socket.socket], 
     began = time.monotonic()
     try:
         at = parse_url(broker.url)
-        client = make_client(
-            broker, at, f"probe-{os.urandom(4).hex()}", clean=True, keepalive=15, connect_timeout=max(0.1, timeout)
-        )
+        name = client_id_of(Client.PROBE, unique=os.urandom(6).hex())
+        client = make_client(broker, at, name, clean=True, keepalive=15, connect_timeout=max(0.1, timeout))
     except BusError as error:
         return BrokerProbe(False, str(error), URL)
     verdict: list[Reason | None] = []

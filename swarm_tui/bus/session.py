@@ -13,6 +13,10 @@ from swarm_tui.bus.probe import pump
 from swarm_tui.bus.reasons import explain, no_connack, refusal
 from swarm_tui.bus.subscriptions import FILTERS
 from swarm_tui.config.model import Broker
+from swarm_tui.protocol.client_ids import Client, client_id_of
+
+#: Seconds without a message after which a session is taken to be empty.
+_QUIET = 0.3
 
 
 def retained(broker: Broker, topic: str, timeout: float = 5.0) -> bytes:
@@ -23,7 +27,9 @@ def retained(broker: Broker, topic: str, timeout: float = 5.0) -> bytes:
         if message.retain:
             heard.append(bytes(message.payload))
 
-    with _visit(broker, f"look-{os.urandom(4).hex()}", timeout, clean=True, on_message=on_message) as (client, end):
+    with _visit(
+        broker, client_id_of(Client.LOOK, unique=os.urandom(6).hex()), timeout, clean=True, on_message=on_message
+    ) as (client, end):
         _listen(client, [topic], end)
         # What is retained comes before the answer to the next request.
         _listen(client, [f"{topic}/-"], end)
@@ -51,6 +57,51 @@ def keep_session(
         client.on_publish = on_publish
         _listen(client, patterns, end)
         _await(client, end, lambda: not saying)
+
+
+def empty_session(
+    broker: Broker, client_id: str, patterns: Sequence[str], *, again: Callable[[str], bool], timeout: float = 5.0
+) -> int:
+    """End the persistent session of `client_id`, if the broker has it: how many of its messages were published again.
+
+    `patterns` are what it listens to; what it holds and `again(topic)` names is published anew, so that whoever listens
+    by now has it, and nothing is dropped before. Raises BusError.
+    """
+    said: set[int] = set()
+    early: list[Any] = []
+    heard = [time.monotonic()]
+    moved, listening = 0, True
+
+    def on_message(client: Any, userdata: Any, message: Any) -> None:
+        heard[0] = time.monotonic()
+        # As long as it listens, it would get its own copies.
+        if listening:
+            early.append(message)
+        else:
+            move(client, message)
+
+    def move(client: Any, message: Any) -> None:
+        nonlocal moved
+        if not message.retain and again(message.topic):
+            said.add(client.publish(message.topic, message.payload, 1).mid)
+            moved += 1
+        # On one connection the broker reads the copy before it reads that the original may go.
+        client.ack(message.mid, message.qos)
+
+    with _visit(broker, client_id, timeout, clean=False, on_message=on_message) as (client, end):
+        client.on_publish = lambda client, userdata, mid, *more: said.discard(mid)
+        client.on_unsubscribe = lambda client, userdata, mid, *more: left.discard(mid)
+        left: set[int | None] = set()
+        for first in range(0, len(patterns), FILTERS):
+            left.add(client.unsubscribe(list(patterns[first : first + FILTERS]))[1])
+        _await(client, end, lambda: not left)
+        listening = False
+        for message in early:
+            move(client, message)
+        _await(client, end, lambda: not said and time.monotonic() - heard[0] > _QUIET)
+    with _visit(broker, client_id, timeout, clean=True, on_message=on_message):
+        pass
+    return moved
 
 
 @contextmanager
@@ -81,6 +132,11 @@ def _visit(
         client._sock_close()
 
 
+def _passing(client: Client) -> str:
+    """Return a client id that nobody else has."""
+    return client_id_of(client, unique=os.urandom(6).hex())
+
+
 def _listen(client: BulkClient, patterns: Sequence[str], end: float) -> None:
     waiting: set[int | None] = set()
     client.on_subscribe = lambda client, userdata, mid, codes, properties: waiting.discard(mid)
@@ -108,7 +164,9 @@ def clear_retained(
         if message.retain and message.payload:
             found.add(message.topic)
 
-    with _visit(broker, f"clear-{os.urandom(4).hex()}", timeout, clean=True, on_message=on_message) as (client, end):
+    with _visit(
+        broker, client_id_of(Client.CLEAR, unique=os.urandom(6).hex()), timeout, clean=True, on_message=on_message
+    ) as (client, end):
         client.on_publish = lambda client, userdata, mid, *more: saying.discard(mid)
         _listen(client, patterns, end)
         # What is retained comes before the answer to the next request.

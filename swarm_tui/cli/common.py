@@ -4,7 +4,6 @@ import os
 import select
 import socket
 import sys
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -195,11 +194,10 @@ def connect(
     from swarm_tui.bus.mqtt import MqttBus
     from swarm_tui.bus.port import BusError
     from swarm_tui.client.operator import Operator
-    from swarm_tui.protocol.names import client_id
+    from swarm_tui.protocol.client_ids import Client, client_id_of
 
-    unique = f"op-{os.getpid():x}-{time.monotonic_ns() & 0xFFFFFF:x}"
     try:
-        bus = MqttBus(found.broker, client_id(found.swarm, unique))
+        bus = MqttBus(found.broker, client_id_of(Client.OPERATOR, found.swarm, unique=os.urandom(6).hex()))
         operator = Operator(bus, found.swarm, user=user_name(), host=host_name(), keys=keys_of(found))
         before(operator)
         operator.start()

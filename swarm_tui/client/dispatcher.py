@@ -1,14 +1,15 @@
 """The dispatcher's filters, and its session: the one persistent session of a swarm."""
 
 import time
+from collections.abc import Callable, Sequence
 
-from swarm_tui.bus.session import keep_session, retained
+from swarm_tui.bus.session import empty_session, keep_session, retained
 from swarm_tui.config.model import RunSpec
 from swarm_tui.protocol import codec
 from swarm_tui.protocol.bodies import Dispatcher
+from swarm_tui.protocol.client_ids import dispatcher_client_id, former_dispatcher_client_id
 from swarm_tui.protocol.dialects import patterns
 from swarm_tui.protocol.envelope import Event
-from swarm_tui.protocol.names import dispatcher_client_id
 from swarm_tui.protocol.topics import Kind, topic
 
 #: Exact filters: some brokers send what is retained only to those.
@@ -33,6 +34,15 @@ HEARD = (
 )
 HEARD_OF_ALL = (Kind.STATUS, Kind.HOST_STATUS, Kind.SCALE, Kind.QUERY)
 _TASKS = (Kind.TASK_NEW, Kind.DEPLOYMENT_REQUEST, Kind.CODE_REVIEW)
+#: What is said once about a task, and may be said twice; the rest is said again by itself.
+_SAID_ONCE = (
+    Kind.TASK_COMPLETE,
+    Kind.TASK_FAILED,
+    Kind.TASK_CANCEL,
+    Kind.TASK_REDRIVE,
+    Kind.TASK_APPROVE,
+    Kind.TASK_DENY,
+)
 
 
 def foreign_patterns(spec: RunSpec) -> list[str]:
@@ -63,12 +73,34 @@ def prepare_session(spec: RunSpec, timeout: float = 5.0) -> bool:
     known = codec.decode(spec.swarm, name, raw, True, time.time()) if raw else None
     if isinstance(known, Event) and isinstance(known.body, Dispatcher):
         return False
-    tasks = {topic(spec.swarm, kind) for kind in _TASKS}
+    _keep(spec, timeout)
+    return True
+
+
+def take_former_session(spec: RunSpec, timeout: float = 5.0) -> int:
+    """Take what the broker holds for a dispatcher of an older version, about tasks, into today's session: how many.
+
+    Call it only while no dispatcher is connected, for it would lose its connection. Raises BusError.
+    """
+    _keep(spec, timeout)
+    return empty_session(
+        spec.broker,
+        former_dispatcher_client_id(spec.swarm),
+        session_patterns(spec),
+        again=_is_one_of(spec.swarm, (*_TASKS, *_SAID_ONCE)),
+        timeout=timeout,
+    )
+
+
+def _keep(spec: RunSpec, timeout: float) -> None:
     keep_session(
         spec.broker,
         dispatcher_client_id(spec.swarm),
         session_patterns(spec),
-        again=tasks.__contains__,
+        again=_is_one_of(spec.swarm, _TASKS),
         timeout=timeout,
     )
-    return True
+
+
+def _is_one_of(swarm: str, kinds: Sequence[Kind]) -> Callable[[str], bool]:
+    return {topic(swarm, kind) for kind in kinds}.__contains__

@@ -75,16 +75,6 @@ def swarm_hash(swarm: str) -> str:
     return sha256(swarm.encode()).hexdigest()[:8]
 
 
-def client_id(swarm: str, agent_id: str) -> str:
-    """Return the MQTT client id of an agent: swarms on one broker never evict each other."""
-    return f"{swarm_hash(swarm)}-{agent_id}"
-
-
-def dispatcher_client_id(swarm: str) -> str:
-    """Return the client id of the swarm's only persistent session."""
-    return f"{swarm_hash(swarm)}.dispatcher"
-
-
 #: Each role with the task types it does when the layout says nothing.
 ROLE_TYPES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {

@@ -13,8 +13,8 @@ from swarm_tui.config.urls import shown_url
 from swarm_tui.identity.keyring import GUEST, Keyring, SwarmKeyring, is_remote_operator
 from swarm_tui.protocol import codec
 from swarm_tui.protocol.bodies import HostStatus
+from swarm_tui.protocol.client_ids import Client, client_id_of
 from swarm_tui.protocol.envelope import Event, Outgoing, Rejected
-from swarm_tui.protocol.names import swarm_hash
 from swarm_tui.protocol.topics import Kind, topic
 from swarm_tui.supervisor.loop import Loop
 from swarm_tui.supervisor.plan import Plan
@@ -71,7 +71,7 @@ class HostLink:
         self._loop = loop
         self._on_event, self._on_foreign, self._on_link = on_event, on_foreign, on_link
         self._broker = broker = plan.layout.broker
-        self._make = make_bus or (lambda: MqttBus(broker, f"{swarm_hash(plan.swarm)}.supervisor.{plan.host}"))
+        self._make = make_bus or (lambda: MqttBus(broker, client_id_of(Client.SUPERVISOR, plan.swarm, plan.host)))
         self._bus: Bus | None = None
         self._began: float | None = None
         self._short = 0

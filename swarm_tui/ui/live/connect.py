@@ -1,5 +1,6 @@
 """The real source of a swarm: its bus, its panes, its task types, made from what is known of it."""
 
+import os
 import socket
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +15,7 @@ from swarm_tui.config.paths import state_dir
 from swarm_tui.config.running import Running
 from swarm_tui.config.urls import shown_url
 from swarm_tui.identity.open import open_operator
+from swarm_tui.protocol.client_ids import Client, client_id_of
 from swarm_tui.protocol.names import ROLE_TYPES, canonical_role, type_matches
 from swarm_tui.ui.live.live_source import LiveSource, NoPanes
 from swarm_tui.ui.model.source import Facts, Panes, TaskType
@@ -22,7 +24,7 @@ from swarm_tui.ui.model.source import Facts, Panes, TaskType
 def open_source(swarm: str, broker: Broker, running: Running | None, layout: Layout | None) -> LiveSource:
     """The source; nothing connects before it is started."""
     user, host = user_name(), (running.host if running else socket.gethostname().split(".")[0])
-    bus = MqttBus(broker, client_id=f"screen-{user}-{host}-{id(broker) & 0xFFFFFF:06x}"[:64])
+    bus = MqttBus(broker, client_id_of(Client.SCREEN, swarm, f"{user}@{host}", os.urandom(6).hex()))
     keys = open_operator(state_dir(swarm), f"{user}@{host}")
     operator = Operator(bus, swarm, user=user, host=host, keys=keys)
     facts = Facts(
@@ -41,8 +43,6 @@ def open_source(swarm: str, broker: Broker, running: Running | None, layout: Lay
 def _layout(running: Running | None) -> Layout | None:
     if running is None:
         return None
-    import os
-
     from swarm_tui.config.load import load_layout
 
     with suppress(ConfigError, OSError):

@@ -7,13 +7,13 @@ import pytest
 
 from swarm_tui.bus.mqtt import MqttBus
 from swarm_tui.bus.port import BusError, Link
-from swarm_tui.bus.session import retained
-from swarm_tui.client.dispatcher import HEARD, prepare_session, session_patterns
+from swarm_tui.bus.session import keep_session, retained
+from swarm_tui.client.dispatcher import HEARD, prepare_session, session_patterns, take_former_session
 from swarm_tui.config.model import Broker, RunSpec
 from swarm_tui.protocol.bodies import Dispatcher, Task
+from swarm_tui.protocol.client_ids import dispatcher_client_id, former_dispatcher_client_id
 from swarm_tui.protocol.codec import Writer
 from swarm_tui.protocol.envelope import Outgoing
-from swarm_tui.protocol.names import dispatcher_client_id
 from swarm_tui.protocol.topics import Kind, topic
 from tests.conftest import RealBroker
 from tests.wait import until
@@ -108,3 +108,19 @@ def test_the_session_hears_all_that_the_dispatcher_hears(spec: RunSpec) -> None:
     assert {topic(SWARM, kind) for kind in HEARD} < set(patterns)
     assert f"{SWARM}/agents/+/status" in patterns
     assert f"{SWARM}/_a/f1/tasks/complete" in patterns
+
+
+def test_what_waits_for_a_dispatcher_of_the_former_name_is_not_lost(spec: RunSpec) -> None:
+    former = former_dispatcher_client_id(SWARM)
+    keep_session(spec.broker, former, session_patterns(spec), again=lambda topic: False)
+    person = Person(spec.broker)
+    for number in range(60):
+        person.task(f"old{number}", 1)
+    assert take_former_session(spec) == 60
+    assert take_former_session(spec) == 0, "it is empty, and gone"
+    owner = Owner(spec)
+    try:
+        until(lambda: all(owner.has(f"old{number}") for number in range(60)))
+    finally:
+        owner.bus.close()
+        person.bus.close()

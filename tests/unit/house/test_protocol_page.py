@@ -5,9 +5,10 @@ from importlib import import_module
 import pytest
 
 from swarm_tui.protocol import bodies
+from swarm_tui.protocol.client_ids import client_id, dispatcher_client_id
 from swarm_tui.protocol.codec import decode
 from swarm_tui.protocol.envelope import Event, Rejected
-from swarm_tui.protocol.names import _ALIASES, ROLE_TYPES, client_id, swarm_hash
+from swarm_tui.protocol.names import _ALIASES, ROLE_TYPES, swarm_hash
 from swarm_tui.protocol.topics import COMMANDS, QOS_0, RETAINED, Kind, topic
 from tests.unit.house.pages import fences, read, rows, section
 
@@ -87,3 +88,4 @@ def test_every_example_is_read_as_the_page_says(info: str, body: str) -> None:
 def test_the_clients_id_is_made_as_the_page_says() -> None:
     assert "first 8 hex digits of the SHA-256" in section(PAGE, "## Names").replace("\n", " ")
     assert client_id("opencto-dev", "a") == f"{swarm_hash('opencto-dev')}-a"
+    assert dispatcher_client_id("opencto-dev") == f"dispatcher-{swarm_hash('opencto-dev')}"

@@ -16,8 +16,8 @@ from swarm_tui.agent.roles.port import RoleLink
 from swarm_tui.bus.port import Bus, Link
 from swarm_tui.config.model import RunSpec
 from swarm_tui.identity.open import open_agent
+from swarm_tui.protocol.client_ids import Client, client_id_of
 from swarm_tui.protocol.envelope import Event, Rejected
-from swarm_tui.protocol.names import client_id
 
 if TYPE_CHECKING:
     import asyncio
@@ -171,7 +171,7 @@ class ApiGateway:
         if self._closing:
             return
         stream = FrameStream(loop)
-        name = f"{client_id(self._spec.swarm, self._spec.agent_id)}.door"
+        name = client_id_of(Client.GATEWAY, self._spec.swarm, self._spec.agent_id)
         facts = DoorFacts(
             self._make_bus(name),
             self._spec.swarm,

@@ -18,9 +18,9 @@ from swarm_tui.domain.fleet import Fleet
 from swarm_tui.journal.db import JournalError
 from swarm_tui.journal.recorder_port import Recorded, Recorder
 from swarm_tui.protocol.bodies import Alert, Query
+from swarm_tui.protocol.client_ids import Client, client_id_of
 from swarm_tui.protocol.codec import decode
 from swarm_tui.protocol.envelope import Event, Rejected
-from swarm_tui.protocol.names import client_id
 from swarm_tui.protocol.topics import Kind, everything
 
 MAX_WAITING = 100_000
@@ -77,7 +77,7 @@ class Monitoring:
         """Begin to listen. Raises BusError for a broker's address that cannot be used."""
         global _current
         self._try_recorder()
-        bus = self._make_bus(f"{client_id(self._spec.swarm, self._spec.agent_id)}.watch")
+        bus = self._make_bus(client_id_of(Client.MONITOR, self._spec.swarm, self._spec.agent_id))
         bus.subscribe(everything(self._spec.swarm), 1)
         self._bus = bus
         self._thread.start()

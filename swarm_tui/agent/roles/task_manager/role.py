@@ -15,7 +15,8 @@ from swarm_tui.agent.roles.task_manager.engine import Clocks, Engine
 from swarm_tui.agent.roles.task_manager.shell import DispatcherShell, Inbound, MakeBus
 from swarm_tui.agent.roles.task_manager.turn_scheduler import TurnScheduler
 from swarm_tui.bus.mqtt import MqttBus
-from swarm_tui.bus.port import Link
+from swarm_tui.bus.port import BusError, Link
+from swarm_tui.client.dispatcher import take_former_session
 from swarm_tui.client.ids import new_id
 from swarm_tui.config.model import RunSpec
 from swarm_tui.config.paths import StateDir
@@ -25,6 +26,7 @@ from swarm_tui.identity.keyring import GUEST
 from swarm_tui.identity.open import open_swarm
 from swarm_tui.journal.db import JournalInUseError
 from swarm_tui.journal.dispatch import Journal
+from swarm_tui.protocol.client_ids import dispatcher_client_id
 from swarm_tui.protocol.codec import Writer
 from swarm_tui.protocol.envelope import Event, Rejected
 from swarm_tui.protocol.names import NOT_IDEMPOTENT, ROLE_TYPES, type_matches
@@ -43,6 +45,7 @@ class TaskManager:
         self.complaint = ""
         self.shell: DispatcherShell | None = None
         """None until the journal is ours."""
+        self._has_real_bus = make_bus is None
         self._make_bus = make_bus or (lambda name, clean: MqttBus(spec.broker, name, clean=clean))
         self._inbound: queue.SimpleQueue[Inbound] = queue.SimpleQueue()
         self._came = threading.Event()
@@ -173,7 +176,21 @@ class TaskManager:
             inbound=self._inbound,
             put=self._put,
             keys=keys,
+            before_session=lambda: self._take_former_session(journal),
         )
+
+    def _take_former_session(self, journal: Journal) -> None:
+        """Once for each journal of a version whose session had another name: take what the broker holds in it."""
+        if not self._has_real_bus or journal.meta("session") is not None:
+            return
+        try:
+            moved = take_former_session(self.spec) if journal.meta("epoch") else 0
+        except BusError as error:
+            self.link.log(f"what waits in the session of an older version cannot be taken now: {error}")
+            return
+        journal.set_meta("session", dispatcher_client_id(self.spec.swarm))
+        if moved:
+            self.link.log(f"{moved} messages waited for an older version, and are taken")
 
     def _complain(self, sentence: str) -> None:
         self.complaint = sentence

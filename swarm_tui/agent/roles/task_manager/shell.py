@@ -32,9 +32,9 @@ from swarm_tui.domain.leadership import (
 )
 from swarm_tui.identity.keyring import GUEST, Keyring
 from swarm_tui.protocol.bodies import Cleared, Query, Reply
+from swarm_tui.protocol.client_ids import Client, client_id_of, dispatcher_client_id
 from swarm_tui.protocol.codec import decode
 from swarm_tui.protocol.envelope import Event, Rejected
-from swarm_tui.protocol.names import client_id, dispatcher_client_id
 from swarm_tui.protocol.topics import Kind, topic
 
 #: Messages that are taken in one turn.
@@ -70,8 +70,13 @@ class DispatcherShell:
         inbound: "queue.SimpleQueue[Inbound]",
         put: Callable[[Inbound], None],
         keys: Keyring = GUEST,
+        before_session: Callable[[], None] = lambda: None,
     ) -> None:
-        """Make it; `put` is how what the bus hears gets into `inbound`, for it may have to wake somebody."""
+        """Make it; `put` is how what the bus hears gets into `inbound`, for it may have to wake somebody.
+
+        `before_session` is called once nobody else leads, before the persistent session is opened.
+        """
+        self._before_session = before_session
         self.engine = engine
         self.leadership = leadership
         self.bus: Bus | None = None
@@ -99,7 +104,7 @@ class DispatcherShell:
 
     def begin(self) -> None:
         """Look who leads, over a connection of its own."""
-        self._listen(client_id(self._spec.swarm, f"{self._spec.agent_id}.look"), True, (Kind.DISPATCHER,))
+        self._listen(client_id_of(Client.ELECTION, self._spec.swarm, self._spec.agent_id), True, (Kind.DISPATCHER,))
 
     def work(self, *, last: bool = False) -> float | None:
         """Do one turn. Returns after how many seconds the next is due, None after the `last` and once another leads."""
@@ -239,6 +244,7 @@ class DispatcherShell:
 
     def _open_session(self) -> None:
         """Take up what the journal holds, and hear what the broker kept."""
+        self._before_session()
         self.engine.restore()
         self._bridge.record(self.engine.state, self._clocks.monotonic())
         self._listen(dispatcher_client_id(self._spec.swarm), False, patterns=session_patterns(self._spec))
