@@ -53,6 +53,9 @@ class BulkClient(Client):
     broke: OSError | None = None
     """Why the last read of this connection failed: a broker refuses our certificate only after the TLS handshake."""
 
+    spoke = False
+    """Something came over this connection."""
+
     def __init__(self, *args: Any, **options: Any) -> None:
         self._said = []
         super().__init__(*args, **options)
@@ -86,6 +89,7 @@ class BulkClient(Client):
 
     def reconnect(self) -> MQTTErrorCode:
         self._bulk, self._at, self.broke, self._over = b"", 0, None, False
+        self.spoke = False
         self._said.clear()
         return super().reconnect()
 
@@ -126,6 +130,7 @@ class BulkClient(Client):
             data = b""
         if not data:
             return self._loop_rc_handle(MQTTErrorCode.MQTT_ERR_CONN_LOST)
+        self.spoke = True
         self._bulk, self._at = data, 0
         while self._at < len(self._bulk) and self._sock is not None:
             if self._in_packet["command"] == 0 and (self._take_publish() or self._take_puback()):

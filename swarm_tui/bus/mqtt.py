@@ -233,7 +233,7 @@ class MqttBus:
                 poller.register(self._wakeup, select.POLLIN)
         if self._reason is None:
             silent = client.socket() is not None
-            refused = no_connack(self._address, silent, client.broke)
+            refused = no_connack(self._address, silent, client.spoke, client.broke)
             self._reason = lost(self._fell_silent, self._address) if self._up else refused
         self._hang_up(client)
 

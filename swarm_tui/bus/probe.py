@@ -60,7 +60,7 @@ def probe(broker: Broker, timeout: float = 5.0, hold: Callable[[socket.socket], 
     finally:
         client._sock_close()
     if not verdict:
-        kind, reason = no_connack(at, silent, client.broke)
+        kind, reason = no_connack(at, silent, client.spoke, client.broke)
         return BrokerProbe(False, reason, kind)
     if verdict[0] is not None:
         kind, reason = verdict[0]

@@ -17,6 +17,8 @@ CLOSED = "closed"
 URL = "url"
 IDENTITY = "identity"
 BUSY = "busy"
+#: What may pass by itself, such as while a broker restarts.
+PASSING = frozenset({REFUSED, TIMEOUT, UNREACHABLE, CLOSED, NOT_MQTT, BUSY})
 
 Reason = tuple[str, str]
 
@@ -71,9 +73,10 @@ def refusal(code: int, at: BrokerAddress, username: str | None) -> Reason:
     return REFUSED, f"{at} refuses the connection (code {code}): see the broker's log"
 
 
-def no_connack(at: BrokerAddress, silent: bool, broke: BaseException | None = None) -> Reason:
+def no_connack(at: BrokerAddress, silent: bool, spoke: bool, broke: BaseException | None = None) -> Reason:
     """Return the kind and the sentence for a side that then said nothing (`silent`), or nothing that is MQTT.
 
+    `spoke`: it said something before it closed; a broker that only starts or stops does not.
     `broke` is what the first read raised, if it did: with TLS 1.3 a certificate of ours is refused only then.
     """
     if broke is not None and type(broke).__name__.startswith("SSL"):
@@ -84,6 +87,11 @@ def no_connack(at: BrokerAddress, silent: bool, broke: BaseException | None = No
     if silent:
         return TIMEOUT, f"what listens on {at} says nothing: the broker hangs, or it is no MQTT broker: restart it"
     secure = ", or wants TLS (mqtts)" if at.scheme == "mqtt" else ""
+    if not spoke:
+        return NOT_MQTT, (
+            f"what listens on {at} closes the connection without a word: the broker starts or stops{secure}, "
+            "or it is none: try again, then check host and port"
+        )
     return NOT_MQTT, f"what listens on {at} is not an MQTT broker{secure}: choose another port, or stop what holds it"
 
 

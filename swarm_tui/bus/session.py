@@ -120,7 +120,7 @@ def _visit(
         client.reconnect()
         pump(client, end, lambda: bool(codes))
         if not codes:
-            raise BusError(no_connack(at, client.socket() is not None, client.broke)[1])
+            raise BusError(no_connack(at, client.socket() is not None, client.spoke, client.broke)[1])
         if codes[0].is_failure:
             raise BusError(refusal(codes[0].value, at, credentials(broker, at)[0])[1])
         yield client, end

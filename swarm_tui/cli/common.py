@@ -4,6 +4,7 @@ import os
 import select
 import socket
 import sys
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -21,6 +22,7 @@ from swarm_tui.config.urls import check_url, shown_url
 from swarm_tui.protocol.names import DEFAULT_SWARM, InvalidNameError, check_swarm
 
 if TYPE_CHECKING:
+    from swarm_tui.bus.port import Link
     from swarm_tui.client.operator import Operator
     from swarm_tui.identity.keyring import Keyring
 
@@ -184,10 +186,15 @@ def _broker_of_files(swarm: str, environ: Mapping[str, str], *, strict: bool) ->
 
 
 def connect(
-    found: Target, timeout: float = 5.0, *, before: Callable[["Operator"], None] = lambda operator: None
+    found: Target,
+    timeout: float = 5.0,
+    *,
+    before: Callable[["Operator"], None] = lambda operator: None,
+    patience: float = 0.0,
 ) -> "Operator":
     """An operator that the broker has accepted, within `timeout` s. The caller closes it.
 
+    What may pass by itself, such as that the broker restarts, is waited out for `patience` s, and said.
     `before` is called with it before it starts, so that no message is missed. Raises Failure (exit 3) with the reason
     in a sentence.
     """
@@ -204,7 +211,7 @@ def connect(
     except BusError as error:
         raise Failure(str(error), UNREACHABLE) from None
     try:
-        link = operator.wait_link(timeout)
+        link = _patient_link(operator, timeout, patience)
     except BaseException:
         operator.close(0.0)
         raise
@@ -215,6 +222,19 @@ def connect(
         reason = link.reason if link.kind else silent
         raise Failure(f"{reason}{_advice(found) if link.kind == 'refused' else ''}", UNREACHABLE)
     return operator
+
+
+def _patient_link(operator: "Operator", timeout: float, patience: float) -> "Link":
+    """Wait for the broker's yes, or for a reason that does not pass by itself; say that there is a wait."""
+    from swarm_tui.bus.reasons import PASSING
+
+    began = time.monotonic()
+    link = operator.wait_link(timeout)
+    left = patience - (time.monotonic() - began)
+    if link.up or left <= 0 or (link.kind and link.kind not in PASSING):
+        return link
+    note(f"{link.reason or 'the broker does not answer'}; trying for {patience:g} s")
+    return operator.wait_link(left, PASSING)
 
 
 def keys_of(found: Target) -> "Keyring":

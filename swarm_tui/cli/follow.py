@@ -21,12 +21,12 @@ from swarm_tui.protocol.topics import Kind
 class Follower:
     """Feeds `fleet` with what `operator` hears; read the fleet under `lock`."""
 
-    def __init__(self, found: Target, timeout: float) -> None:
+    def __init__(self, found: Target, timeout: float, *, patience: float = 0.0) -> None:
         self.fleet = Fleet(found.swarm)
         self.lock = threading.Condition()
         self._settled = False
         self.operator: Operator
-        connect(found, timeout, before=self._listen)
+        connect(found, timeout, before=self._listen, patience=patience)
 
     def _listen(self, operator: Operator) -> None:
         self.operator = operator
@@ -85,9 +85,9 @@ def rows_of(values: list[object]) -> list[TaskRow]:
 
 
 @contextmanager
-def follow(found: Target, timeout: float = 5.0) -> Iterator[Follower]:
-    """A connected Follower, closed at the end. Raises Failure (exit 3) when the broker cannot be used."""
-    follower = Follower(found, timeout)
+def follow(found: Target, timeout: float = 5.0, *, patience: float = 0.0) -> Iterator[Follower]:
+    """A connected Follower, closed at the end; see `cli.common.connect`. Raises Failure (exit 3)."""
+    follower = Follower(found, timeout, patience=patience)
     try:
         yield follower
     finally:

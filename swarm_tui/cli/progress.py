@@ -81,7 +81,12 @@ def _line(view: TaskView) -> str:
 
 
 @contextmanager
-def follow_to_end(found: Target, task_id: str, say: Callable[[str], None] | None) -> Iterator[Following]:
-    """A connection that hears the task from its publishing on. Raises Failure (exit 3)."""
-    with follow(found) as follower:
+def follow_to_end(
+    found: Target, task_id: str, say: Callable[[str], None] | None, patience: float = 0.0
+) -> Iterator[Following]:
+    """A connection that hears the task from its publishing on; a broker that restarts is waited for.
+
+    Raises Failure (exit 3) when there is none within `patience` seconds.
+    """
+    with follow(found, patience=patience) as follower:
         yield Following(follower, task_id, say)

@@ -33,6 +33,9 @@ from swarm_tui.domain.views import TaskView
 from swarm_tui.protocol.bodies import Task
 from swarm_tui.protocol.names import InvalidNameError, check_agent_id, check_task_id, check_task_type
 
+#: Seconds that a task gets once the broker is there, however long that took; a shorter wait for it does not count.
+_AT_LEAST = 1.0
+
 
 class PublishCommand(click.Command):
     """Its help, given a TYPE, also shows the fields of that type's payload."""
@@ -75,7 +78,7 @@ class PublishCommand(click.Command):
 def command(task_type: str, wait: bool, swarm: str | None, broker: str | None, as_json: bool, **options: Any) -> int:
     """Publish a task of TYPE and print its id once the swarm has accepted it.
 
-    It is repeated until it is accepted, for at most --accept-timeout seconds.
+    It is repeated until it is accepted, for at most --accept-timeout seconds, also while the broker is away.
     """
     found = target(swarm, broker)
     task = _task(task_type, options)
@@ -110,14 +113,17 @@ def _task(task_type: str, options: dict[str, Any]) -> Task:
 
 
 def _publish(found: Target, task: Task, accept_timeout: float, wait: bool, as_json: bool) -> int:
-    with follow_to_end(found, task.task_id, None if as_json else note) as following:
+    began = time.monotonic()
+    with follow_to_end(found, task.task_id, None if as_json else note, accept_timeout) as following:
         # One of which nothing is heard may be a swarm of agents that retain nothing: it gets its task all the same.
         if task.assigned_to is not None and is_heard_of(following.follower, found):
             doubt = check_agent_is_there(following.follower, found, task.assigned_to, task.type)
             if doubt:
                 note(doubt)
-        publication = following.operator.submit(task, accept_timeout=accept_timeout)
-        publication.wait(Stage.QUEUED, accept_timeout + 5.0)
+        waited = time.monotonic() - began
+        left = accept_timeout if waited < _AT_LEAST else round(max(_AT_LEAST, accept_timeout - waited), 1)
+        publication = following.operator.submit(task, accept_timeout=left)
+        publication.wait(Stage.QUEUED, left + 5.0)
         if not publication.accepted:
             raise Failure(f"{task.task_id}: {_refusal(publication.stage, publication.reason)}", FAILED)
         if publication.original:

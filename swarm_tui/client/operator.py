@@ -6,7 +6,7 @@ import re
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
 from swarm_tui.bus.port import Bus, BusError, Link
 from swarm_tui.client.ids import new_id as fresh_id
@@ -83,10 +83,17 @@ class Operator:
         self._on_link.append(callback)
         callback(self.link)
 
-    def wait_link(self, timeout: float) -> Link:
-        """Wait until the broker has accepted us, or said why not; the link as it is then."""
+    def wait_link(self, timeout: float, through: Container[str] = ()) -> Link:
+        """Wait until the broker has accepted us, or said why not; the link as it is then.
+
+        A reason of a kind in `through` is waited out, for at most `timeout` seconds in all.
+        """
+
+        def settled() -> bool:
+            return self.link.up or bool(self.link.kind and self.link.kind not in through)
+
         with self._linked:
-            self._linked.wait_for(lambda: self.link.up or bool(self.link.kind), timeout)
+            self._linked.wait_for(settled, timeout)
             return self.link
 
     def submit(self, task: Task, *, accept_timeout: float = ACCEPT_TIMEOUT) -> Publication:

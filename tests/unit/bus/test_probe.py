@@ -72,6 +72,8 @@ def test_a_web_server_holds_the_port(listen: Callable[..., int]) -> None:
 def test_something_hangs_up(listen: Callable[..., int]) -> None:
     tried = probe(Broker(url=f"mqtt://127.0.0.1:{listen(hang_up)}"), 2.0)
     assert (tried.ok, tried.kind) == (False, "not-mqtt")
+    assert "the broker starts or stops" in tried.reason
+    assert "is not an MQTT broker" not in tried.reason
 
 
 def test_something_says_nothing(listen: Callable[..., int]) -> None:
