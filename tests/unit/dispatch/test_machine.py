@@ -300,9 +300,7 @@ class Dispatching(RuleBasedStateMachine):
         job = self.world.state.jobs[task_id]
         right = data.draw(st.booleans())
         before, number, redriven = job.state, job.attempt, self.redriven.get(task_id)
-        # One that is asked to stop is taken back by it: it runs again once it has stopped.
-        given = job.state in GIVEN and job.cancelling is None
-        if kind is Kind.TASK_REDRIVE and not given and job.state is not S.COMPLETE:
+        if kind is Kind.TASK_REDRIVE and job.state not in GIVEN and job.state is not S.COMPLETE:
             self.redriven[task_id] = number
         elif kind is Kind.TASK_REDRIVE and job.cancelling is not None:
             self.taken_back.add(task_id)
