@@ -248,7 +248,7 @@ class WorkerShell:
                 return
             del self._attempts[attempt.task_id]
             self._carry_out(self.core.finished(attempt.task_id, answer, self._clock()))
-        self._tell(answer)
+        self._reporter.note(*told(answer))
         self._changed()
         if outdated:
             self._reporter.leave(outdated, 1)
@@ -268,7 +268,9 @@ class WorkerShell:
                 case Run(lease):
                     self._run(lease)
                 case Stop(task_id, cause):
-                    self._stop(task_id, cause)
+                    if (attempt := self._attempts.get(task_id)) is not None:
+                        self._reporter.note(f"stopping {task_id}", "⏳")
+                        self._handler_thread.stop(attempt, cause)
                 case Note(text, mark):
                     self._reporter.note(text, mark)
                 case Beat():
@@ -288,12 +290,6 @@ class WorkerShell:
         self._changed()
         # Last: a thread that is woken while this one goes on only waits for the interpreter.
         self._handler_thread.start(attempt)
-
-    def _stop(self, task_id: str, cause: str) -> None:
-        attempt = self._attempts.get(task_id)
-        if attempt is not None:
-            self._reporter.note(f"stopping {task_id}", "⏳")
-            self._handler_thread.stop(attempt, cause)
 
     def _save(self, save: Save) -> None:
         failure = self._journal.failure
@@ -317,16 +313,6 @@ class WorkerShell:
         """Return the lease that counts: a dispatcher may have taken the task over meanwhile."""
         return self.core.running.get(attempt.task_id, attempt.lease)
 
-    def _tell(self, answer: Complete | Failed) -> None:
-        took = f"{(answer.duration or 0) / 1000:.1f} s"
-        if isinstance(answer, Complete) and verdict_failed(answer.result):
-            says = f"complete in {took}, its verdict is {outcome(answer.result)}"
-            self._reporter.note(f"{answer.task_id} {says}", "❌")
-        elif isinstance(answer, Complete):
-            self._reporter.note(f"{answer.task_id} in {took}", "✅")
-        else:
-            self._reporter.note(f"{answer.task_id} after {took}: {answer.error.message}", "❌")
-
     def _report_interrupted(self, left: Left) -> None:
         """Say of what was claimed without a dispatcher that it will not end; a dispatcher finds out by itself."""
         for entry in left.unfinished:
@@ -336,3 +322,13 @@ class WorkerShell:
                 self._reporter.say(
                     Kind.TASK_FAILED, msgspec.structs.replace(failed, retryable=True, cause="interrupted")
                 )
+
+
+def told(answer: Complete | Failed) -> tuple[str, str]:
+    """Return the line on the pane about a task's end, and its mark."""
+    took = f"{(answer.duration or 0) / 1000:.1f} s"
+    if isinstance(answer, Failed):
+        return f"{answer.task_id} after {took}: {answer.error.message}", "❌"
+    if verdict_failed(answer.result):
+        return f"{answer.task_id} complete in {took}, its verdict is {outcome(answer.result)}", "❌"
+    return f"{answer.task_id} in {took}", "✅"

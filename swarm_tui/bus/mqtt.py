@@ -1,13 +1,13 @@
 """The bus over MQTT 3.1.1: one thread reads and reconnects; while it waits, whoever publishes writes by itself."""
 
 import logging
-import random
 import select
 import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from swarm_tui.bus.backoff import Backoff
 from swarm_tui.bus.broker_address import BrokerAddress, parse_url
 from swarm_tui.bus.bulk_client import BulkClient, credentials, make_client
 from swarm_tui.bus.port import BusError, Link, OnAck, OnLink, OnMessage, OnTurn
@@ -18,7 +18,6 @@ from swarm_tui.bus.wakeup import Wakeup
 from swarm_tui.config.model import Broker
 from swarm_tui.protocol.envelope import Outgoing
 
-LONGEST_WAIT = 5.0
 CONNACK_WAIT = 10.0
 #: Seconds between two looks whether the keepalive asks for a PINGREQ.
 MISC_EVERY = 0.5
@@ -57,9 +56,8 @@ class MqttBus:
         self._up = False
         self._fell_silent = False
         self._reason: Reason | None = None
-        self._attempt = 0
+        self._backoff = Backoff()
         self._close_by: float | None = None
-        self._random = random.Random()
         self._on_message: OnMessage = lambda topic, payload, retained: None
         self._on_link: OnLink = lambda link: None
         self._wakeup = Wakeup()
@@ -77,12 +75,12 @@ class MqttBus:
     def subscribe(self, pattern: str, qos: int = 1) -> None:
         """Listen to a filter, now and after each reconnect."""
         self._subscriptions.add(pattern, qos)
-        self._wake()
+        self._wakeup.ring(unless=self._thread)
 
     def unsubscribe(self, pattern: str) -> None:
         """Listen to that filter no more."""
         if self._subscriptions.remove(pattern):
-            self._wake()
+            self._wakeup.ring(unless=self._thread)
 
     def publish(self, message: Outgoing, on_ack: OnAck | None = None, *, linger: bool = False) -> None:
         """Send, or keep in memory while the link is down; thread-safe, never blocks."""
@@ -114,7 +112,7 @@ class MqttBus:
     def on_turn(self, call: OnTurn | None) -> bool:
         """Have `call` run on the bus's thread after all that was read, while the link is up."""
         self._at_turn = call
-        self._wake()
+        self._wakeup.ring(unless=self._thread)
         return True
 
     def set_will(self, will: Outgoing) -> None:
@@ -129,7 +127,7 @@ class MqttBus:
         """Send what is pending, for at most `wait` seconds, and disconnect in order (no will)."""
         if self._close_by is None:
             self._close_by = time.monotonic() + wait
-            self._wake()
+            self._wakeup.ring(unless=self._thread)
         if self._thread.ident is None:
             self._wakeup.close()
         elif self._thread is not threading.current_thread():
@@ -160,10 +158,6 @@ class MqttBus:
         self._blocked = not client.written()
         return not self._blocked and self._outbox.is_sent()
 
-    def _wake(self) -> None:
-        if self._thread is not threading.current_thread():
-            self._wakeup.ring()
-
     # The bus's own thread.
 
     def _run(self) -> None:
@@ -175,7 +169,7 @@ class MqttBus:
                     self._failed("the bus's loop", error)
                     self._reason = self._reason or ("failure", f"the connection failed: {error}")
                 self._went_down()
-                self._pause()
+                self._backoff.wait(self._wakeup, self._done, closing=self._close_by is not None)
         finally:
             self._wakeup.close()
 
@@ -201,14 +195,26 @@ class MqttBus:
                 self._serve(client)
 
     def _make(self) -> BulkClient:
+        def message_came(client: Any, userdata: Any, message: Any) -> None:
+            taken = True
+            try:
+                taken = self._take(message.topic, bytes(message.payload), message.retain)
+            finally:
+                # One whose topic cannot be read is done with too.
+                if taken:
+                    client.ack(message.mid, message.qos)
+
+        def disconnected(client: Any, userdata: Any, flags: Any, code: Any, properties: Any) -> None:
+            self._fell_silent = code.value == KEEPALIVE_TIMEOUT
+
         self._address = parse_url(self.broker.url)
         client = make_client(self.broker, self._address, self.client_id, clean=self._clean, keepalive=self._keepalive)
         client.on_connect = self._connected
-        client.on_message = self._message
+        client.on_message = message_came
         client.take = self._take
         client.acked = self._outbox.acked
         client.on_subscribe = self._subscribed
-        client.on_disconnect = self._disconnected
+        client.on_disconnect = disconnected
         self._client = client
         return client
 
@@ -223,7 +229,10 @@ class MqttBus:
             if not self._up and (time.monotonic() > answer_by or self._done()):
                 break
             self._take_turn()
-            if (not self._lingers(client) and self._write(client)) or (sock := client.socket()) is None:
+            waits = self._up and not self._blocked and not self._subscriptions.pending
+            if not (waits and self._outbox.may_linger(client)) and self._write(client):
+                break
+            if (sock := client.socket()) is None:
                 break
             poller.register(sock, select.POLLIN | (select.POLLOUT if self._blocked else 0))
             code = self._step(client, sock, self._wait(poller))
@@ -235,7 +244,9 @@ class MqttBus:
             silent = client.socket() is not None
             refused = no_connack(self._address, silent, client.spoke, client.broke)
             self._reason = lost(self._fell_silent, self._address) if self._up else refused
-        self._hang_up(client)
+        if client.socket() is not None:
+            # Without a DISCONNECT, so that our will speaks.
+            client._sock_close()
 
     def _write(self, client: BulkClient) -> bool:
         """Write what waits, with the acknowledgements; whether that was the end of the connection."""
@@ -250,9 +261,13 @@ class MqttBus:
 
     def _wait(self, poller: select.poll) -> set[int]:
         """Return which of the wakeup and the socket have something for us; meanwhile others may use paho."""
+        # Milliseconds until the keepalive, the close, a turn or what lingers must be looked at.
+        limit = 1000.0 if self._close_by is None else 20.0
+        by = min(self._turn_by, self._outbox.write_by or self._turn_by)
+        timeout = min(limit, max(0.0, by - time.monotonic()) * 1000)
         self._turn.release()
         try:
-            return {fd for fd, _ in poller.poll(self._timeout())}
+            return {fd for fd, _ in poller.poll(timeout)}
         finally:
             self._turn.acquire()
 
@@ -270,12 +285,6 @@ class MqttBus:
         self._misc_by = now + MISC_EVERY
         return int(client.loop_misc())
 
-    def _timeout(self) -> float:
-        """Milliseconds until the keepalive, the close, a turn or what lingers must be looked at."""
-        limit = 1000.0 if self._close_by is None else 20.0
-        by = min(self._turn_by, self._outbox.write_by or self._turn_by)
-        return min(limit, max(0.0, by - time.monotonic()) * 1000)
-
     def _take_turn(self) -> None:
         call, wait = self._at_turn, float("inf")
         if call is not None and self._up:
@@ -289,39 +298,20 @@ class MqttBus:
                 self._in_turn = False
         self._turn_by = time.monotonic() + wait
 
-    def _lingers(self, client: BulkClient) -> bool:
-        return self._up and not self._blocked and not self._subscriptions.pending and self._outbox.may_linger(client)
-
     def _send(self, client: BulkClient, *, ours: bool) -> None:
         """Hand to paho what waits; not `ours`: on a caller's thread."""
         self._outbox.settle()
         self._subscriptions.send_changes(client)
         self._outbox.send(client, ours=ours)
 
-    def _hang_up(self, client: BulkClient) -> None:
-        """Close a socket that paho still holds; without a DISCONNECT, so that our will speaks."""
-        sock = client.socket()
-        if sock is not None:
-            client._sock_close()
-
     def _went_down(self) -> None:
         was_up, self._up = self._up, False
         reason = self._reason
         if self._close_by is None and reason is not None:
             self._guard("a link callback", lambda: self._on_link(Link(False, reason[1], kind=reason[0])))
-        self._attempt = 0 if was_up else self._attempt + 1
+        self._backoff.ended(time.monotonic())
         if was_up:
             self._outbox.lost(silent=self._fell_silent)
-
-    def _pause(self) -> None:
-        """Wait before the next try: short at first, never over five seconds, never in step with others."""
-        limit = min(LONGEST_WAIT, 0.2 * 2 ** min(self._attempt, 8))
-        deadline = time.monotonic() + limit * self._random.uniform(0.5, 1.0)
-        while (left := deadline - time.monotonic()) > 0 and not self._done():
-            if self._close_by is not None:
-                left = min(left, 0.02)
-            if select.select([self._wakeup], [], [], left)[0]:
-                self._wakeup.quiet()
 
     # What paho calls, on the bus's thread.
 
@@ -337,17 +327,8 @@ class MqttBus:
         client.written()
         self._up = True
         self._outbox.hurry()
-        self._attempt = 0
+        self._backoff.began(time.monotonic())
         self._guard("a link callback", lambda: self._on_link(Link(True, resumed=bool(flags.session_present))))
-
-    def _message(self, client: Any, userdata: Any, message: Any) -> None:
-        taken = True
-        try:
-            taken = self._take(message.topic, bytes(message.payload), message.retain)
-        finally:
-            # One whose topic cannot be read is done with too.
-            if taken:
-                client.ack(message.mid, message.qos)
 
     def _take(self, topic: str, payload: bytes, retained: bool) -> bool:
         if self._close_by is not None:
@@ -363,9 +344,6 @@ class MqttBus:
         finally:
             self._turn.acquire()
         return True
-
-    def _disconnected(self, client: Any, userdata: Any, flags: Any, code: Any, properties: Any) -> None:
-        self._fell_silent = code.value == KEEPALIVE_TIMEOUT
 
     def _subscribed(self, client: Any, userdata: Any, mid: int, codes: Any, properties: Any) -> None:
         if any(code.is_failure for code in codes):

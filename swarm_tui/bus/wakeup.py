@@ -1,6 +1,7 @@
 """The waking of a thread that waits for a socket: a byte in a pipe, written once however many ring."""
 
 import socket
+import threading
 from contextlib import suppress
 
 
@@ -17,9 +18,9 @@ class Wakeup:
         """Return the number to poll for input; -1 once closed."""
         return self._read.fileno()
 
-    def ring(self) -> None:
-        """Wake the one who waits, now or as soon as it waits again."""
-        if not self._rung:
+    def ring(self, *, unless: threading.Thread | None = None) -> None:
+        """Wake the one who waits, now or as soon as it waits again; not when we are the thread `unless`."""
+        if not self._rung and (unless is None or unless is not threading.current_thread()):
             self._rung = True
             # A full pipe wakes it too; a closed one has nobody to wake.
             with suppress(OSError):
