@@ -7,7 +7,6 @@ import sys
 import threading
 import time
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -25,7 +24,7 @@ from swarm_tui.agent.process_groups import ProcessGroups, end_left_behind, start
 from swarm_tui.agent.redact import Redactor
 from swarm_tui.agent.running_attempt import RunningAttempt, timeout_of, trace_parent
 from swarm_tui.agent.worker_journal import WorkerJournal
-from swarm_tui.agent.worker_shell import WorkerShell
+from swarm_tui.agent.worker_shell import told
 from swarm_tui.config.model import Broker, HandlerSpec, RunSpec, TypeRule
 from swarm_tui.domain.worker.actions import Answer, HeldLease, Save
 from swarm_tui.protocol.bodies import Complete, Failed, Task
@@ -370,9 +369,9 @@ def test_the_clockwork_goes_on_whatever_a_beat_or_a_tick_raises(monkeypatch: pyt
 
 
 def test_an_agent_tells_of_work_that_came_out_badly_as_such() -> None:
-    told: list[tuple[str, str]] = []
-    work = SimpleNamespace(_reporter=SimpleNamespace(note=lambda line, mark: told.append((mark, line))))
     result = {"verdict": "failed", "failed": 1, "passed": 1}
-    for came in (result, {"verdict": "passed", "passed": 2}):
-        WorkerShell._tell(work, Complete(task_id="t", agent_id="w", attempt=1, duration=1300.0, result=came))  # type: ignore[arg-type]
-    assert told == [("❌", "t complete in 1.3 s, its verdict is failed: 1 failed, 1 passed"), ("✅", "t in 1.3 s")]
+    said = [
+        told(Complete(task_id="t", agent_id="w", attempt=1, duration=1300.0, result=came))
+        for came in (result, {"verdict": "passed", "passed": 2})
+    ]
+    assert said == [("t complete in 1.3 s, its verdict is failed: 1 failed, 1 passed", "❌"), ("t in 1.3 s", "✅")]
