@@ -1,6 +1,8 @@
 """A task's payload, from the command line; and what a type's payload may hold."""
 
 import time
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import IO, Any
 
 import msgspec
@@ -10,21 +12,42 @@ from swarm_tui.client.ids import new_id
 from swarm_tui.client.operator import sender
 from swarm_tui.config.document import near
 from swarm_tui.config.home import at_home
+from swarm_tui.config.model import HandlerSpec
 from swarm_tui.protocol.bodies import Task
 from swarm_tui.protocol.codec import MAX_BYTES, Writer, refusal
 from swarm_tui.protocol.text import clean
 from swarm_tui.protocol.topics import Kind
 
 
-def build_payload(whole: str | None, pairs: tuple[str, ...], stdin: IO[bytes]) -> dict[str, Any]:
-    """The payload of `--payload JSON|@file|-` with each `-p key=value` put into it. Raises Failure (exit 2)."""
+def build_payload(
+    whole: str | None, pairs: tuple[str, ...], stdin: IO[bytes], fields: Mapping[str, Any] = MappingProxyType({})
+) -> dict[str, Any]:
+    """The payload of `--payload JSON|@file|-` with each `-p key=value` put into it. Raises Failure (exit 2).
+
+    A value is read as JSON where that can be, but stays text where `fields`, the schema's properties, take only text.
+    """
     payload = _whole(whole, stdin) if whole is not None else {}
     for pair in pairs:
         key, equals, text = pair.partition("=")
         if not equals or not all(key.split(".")):
             raise Failure(f"-p {pair}: write it as key=value, with dots to nest: -p options.depth=2", USAGE)
-        _put(payload, key, _value(text), pair)
+        only_text = _takes_only_text(fields.get(key))
+        _put(payload, key, text if only_text and not text.startswith('"') else _value(text), pair)
     return payload
+
+
+def _takes_only_text(field: Any) -> bool:
+    """Return whether the schema of a field allows text, and nothing else but null."""
+    if not isinstance(field, dict):
+        return False
+    kinds = [kind for kind in field.get("anyOf", [field]) if isinstance(kind, dict) and kind.get("type") != "null"]
+    return bool(kinds) and all(_is_text(kind) for kind in kinds)
+
+
+def _is_text(kind: dict[str, Any]) -> bool:
+    if "enum" in kind:
+        return all(isinstance(choice, str) for choice in kind["enum"])
+    return kind.get("type") == "string"
 
 
 def _whole(text: str, stdin: IO[bytes]) -> dict[str, Any]:
@@ -75,14 +98,14 @@ def _put(payload: dict[str, Any], key: str, value: Any, pair: str) -> None:
     inner[last] = value
 
 
-def slips(task_type: str, payload: dict[str, Any]) -> list[str]:
+def slips(task_type: str, payload: dict[str, Any], spec: HandlerSpec | None = None) -> list[str]:
     """A sentence for each field that the type's handler would miss or pass over: a slip there changes what is done."""
     from swarm_tui.agent.handlers import registry
 
-    if not registry.can_do(task_type):
+    if not registry.can_do(task_type, spec):
         return []
-    known = sorted(registry.schema(task_type).get("properties", {}))
-    why = registry.check(task_type, None, payload)
+    known = sorted(registry.schema(task_type, spec).get("properties", {}))
+    why = registry.check(task_type, spec, payload)
     misfit = [f"the payload does not fit {task_type}: {clean(why, 200)}"] if why else []
     strange = [name for name in payload if known and name not in known]
     return misfit + [

@@ -32,6 +32,7 @@ from swarm_tui.domain.summary import task_json, task_row
 from swarm_tui.domain.views import TaskView
 from swarm_tui.protocol.bodies import Task
 from swarm_tui.protocol.names import InvalidNameError, check_agent_id, check_task_id, check_task_type
+from swarm_tui.protocol.text import clean
 
 #: Seconds that a task gets once the broker is there, however long that took; a shorter wait for it does not count.
 _AT_LEAST = 1.0
@@ -80,15 +81,29 @@ def command(task_type: str, wait: bool, swarm: str | None, broker: str | None, a
 
     It is repeated until it is accepted, for at most --accept-timeout seconds, also while the broker is away.
     """
+    from swarm_tui.agent.handlers import registry
+    from swarm_tui.config.resolve import doers
+    from swarm_tui.supervisor.plan import load_plan
+
     found = target(swarm, broker)
-    task = _task(task_type, options)
+    plan = load_plan(found.state) if found.running is not None else None
+    handlers = doers(plan.layout).get(task_type, []) if plan is not None else []
+    spec = handlers[0] if handlers else None
+    fields = registry.schema(task_type, spec).get("properties", {}) if options["pairs"] else {}
+    task = _task(task_type, options, fields)
     check_message(found.swarm, task)
-    for line in slips(task_type, task.payload):
+    if why := registry.misfit(task_type, handlers, task.payload):
+        raise Failure(
+            f"the payload does not fit {task_type}: {clean(why, 200)}; "
+            f"`swarm-tui publish {task_type} --help` shows its fields",
+            USAGE,
+        )
+    for line in slips(task_type, task.payload, spec):
         note(line)
     return _publish(found, task, options["accept_timeout"], wait, as_json)
 
 
-def _task(task_type: str, options: dict[str, Any]) -> Task:
+def _task(task_type: str, options: dict[str, Any], fields: dict[str, Any]) -> Task:
     now = time.time()
     task_id = options["task_id"] or f"task_{uuid4().hex[:12]}"
     try:
@@ -101,7 +116,7 @@ def _task(task_type: str, options: dict[str, Any]) -> Task:
     return Task(
         task_id=task_id,
         type=task_type,
-        payload=build_payload(options["payload"], options["pairs"], sys.stdin.buffer),
+        payload=build_payload(options["payload"], options["pairs"], sys.stdin.buffer, fields),
         priority=options["priority"],
         assigned_to=options["assigned_to"],
         timeout=options["timeout"],

@@ -192,6 +192,8 @@ class RunSpec(Struct, frozen=True, kw_only=True):
     extra_topics: list[str] = []
     leaderless: bool = True
     """It may claim tasks where nobody leads."""
+    doers: dict[str, list[HandlerSpec | None]] = {}
+    """Handlers of each type in the layout, for the gateway, which refuses what none can do; see `resolve.doers`."""
     own: list[str] = []
     """All agents that the layout may start, by id; the dispatcher takes no word of theirs without their proof."""
     """Further topics to listen to, from the seed's mqtt.yml."""

@@ -58,10 +58,27 @@ def run_specs(loaded: Loaded, *, state: StateDir, host: str, counts: Mapping[str
                 foreign=foreign,
                 leaderless=leaderless,
                 own=own if agent.role == "task-manager" else [],
+                doers=doers(layout) if agent.role == "api-gateway" else {},
                 foreign_roles={other.agent_id: other.role for other in agents if other.agent_id in foreign},
             )
         )
     return specs
+
+
+def doers(layout: Layout) -> dict[str, list[HandlerSpec | None]]:
+    """Return how each entry that does a type does it, by type; None stands for the type's own handler.
+
+    A type that a program of somebody else's does too is left out: nothing is known of what that takes.
+    """
+    found: dict[str, list[HandlerSpec | None]] = {}
+    foreign: set[str] = set()
+    for entry in layout.agents:
+        types = {*entry.handlers, *ROLE_TYPES.get(canonical_role(entry.role), ())}
+        if entry.command is not None or entry.dialect != "swarm":
+            foreign |= types
+        for task_type in types:
+            found.setdefault(task_type, []).append(entry.handlers.get(task_type))
+    return {task_type: specs for task_type, specs in found.items() if task_type not in foreign}
 
 
 def session_name(layout: Layout) -> str:

@@ -1,7 +1,7 @@
 """From a task type to the handler that does it, and to the schema of its payload."""
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
@@ -88,6 +88,19 @@ def check(task_type: str, spec: HandlerSpec | None, payload: dict[str, Any]) -> 
     except (msgspec.ValidationError, RecursionError) as error:
         return str(error)
     return None
+
+
+def misfit(task_type: str, specs: Iterable[HandlerSpec | None], payload: dict[str, Any]) -> str | None:
+    """Return why none of those who do the type, as the layout says in `specs`, can do the payload; None when one can.
+
+    Without any `specs`, and for a type that nobody here can do, nothing is known against it.
+    """
+    why = None
+    for spec in specs:
+        why = check(task_type, spec, payload) if can_do(task_type, spec) else None
+        if why is None:
+            return None
+    return why
 
 
 def check_options(task_type: str, spec: HandlerSpec) -> str | None:

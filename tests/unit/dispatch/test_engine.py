@@ -281,6 +281,9 @@ def test_a_journal_has_one_holder_one_home_and_a_version(tmp_path: Path) -> None
     assert journal.bind("mqtt://a:1", "box", take_over=False) is None
     assert journal.bind("mqtt://b:1", "box", take_over=False) is not None
     assert journal.bind("mqtt://b:1", "box", take_over=True) is None
+    assert journal.bind("mqtt://localhost:1", "box", take_over=True) is None
+    assert journal.bind("mqtt://127.0.0.1:1", "box", take_over=False) is None, "the same broker, spelt anew"
+    assert journal.bind("mqtt://127.0.0.1:2", "box", take_over=False) is not None
     journal.close()
     db = sqlite3.connect(path)
     db.execute("PRAGMA user_version=99")

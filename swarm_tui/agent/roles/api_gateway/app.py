@@ -15,7 +15,7 @@ from swarm_tui.agent.roles.api_gateway.openapi import document
 from swarm_tui.agent.roles.api_gateway.page import PAGE, PAGE_POLICY
 from swarm_tui.agent.roles.api_gateway.settings import DoorSettings
 from swarm_tui.agent.roles.api_gateway.stream import FrameStream
-from swarm_tui.agent.roles.api_gateway.task_request import NewTask, UnfitTaskError, task_of
+from swarm_tui.agent.roles.api_gateway.task_request import Doers, NewTask, UnfitTaskError, task_of
 from swarm_tui.client.publication import Publication
 from swarm_tui.client.publication_policy import SETTLED, Stage
 from swarm_tui.domain.states import TaskState
@@ -33,8 +33,9 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Door:
     """The application over the facts of a swarm."""
 
-    def __init__(self, facts: DoorFacts, stream: FrameStream, settings: DoorSettings, token: str) -> None:
+    def __init__(self, facts: DoorFacts, stream: FrameStream, settings: DoorSettings, token: str, doers: Doers) -> None:
         self._facts = facts
+        self._doers = doers
         self._stream = stream
         self._settings = settings
         self._token = token
@@ -86,7 +87,7 @@ class Door:
             return _error(415, "send Content-Type: application/json")
         try:
             body = await asyncio.wait_for(request.read(), BODY_TIMEOUT)
-            task = task_of(body, request.headers.get("Idempotency-Key"), self._facts.operator)
+            task = task_of(body, request.headers.get("Idempotency-Key"), self._facts.operator, self._doers)
             publication = self._facts.operator.submit(task, accept_timeout=ACCEPT_TIMEOUT)
         except TimeoutError:
             return _error(408, f"the body took longer than {BODY_TIMEOUT:g} s")

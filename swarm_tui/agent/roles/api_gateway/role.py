@@ -180,7 +180,7 @@ class ApiGateway:
             stream.raw,
             open_agent(self._spec.state_dir, self._spec.agent_id),
         )
-        door = Door(facts, stream, self._settings, self._token)
+        door = Door(facts, stream, self._settings, self._token, self._spec.doers)
         await asyncio.to_thread(facts.start)
         runner = web.AppRunner(
             door.app(),

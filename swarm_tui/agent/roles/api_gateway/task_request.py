@@ -1,15 +1,20 @@
 """Reads the body of POST /tasks, and refuses what no reader of the swarm would take before anything is published."""
 
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
 
+from swarm_tui.agent.handlers import registry
 from swarm_tui.client.operator import Operator
+from swarm_tui.config.model import HandlerSpec
 from swarm_tui.domain.dispatch.accept import OFFER_DEPTH, ROOM, ROOM_VALUES
 from swarm_tui.protocol.bodies import Task
 from swarm_tui.protocol.names import InvalidNameError
 from swarm_tui.protocol.raw import MAX_BYTES, MAX_DEPTH, MAX_VALUES, RefusedError, check_numbers, too_much
+from swarm_tui.protocol.text import clean
 
 
 class NewTask(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -34,8 +39,11 @@ class UnfitTaskError(Exception):
         self.status = status
 
 
-def task_of(body: bytes, key: str | None, operator: Operator) -> Task:
-    """Return the task that a body means; `key` is the Idempotency-Key's.
+Doers = Mapping[str, Sequence[HandlerSpec | None]]
+
+
+def task_of(body: bytes, key: str | None, operator: Operator, doers: Doers = MappingProxyType({})) -> Task:
+    """Return the task that a body means; `key` is the Idempotency-Key's, `doers` are those of the layout by type.
 
     Raises UnfitTaskError: 400 for what nests too deep, 413 for what is too large, 422 for anything else.
     """
@@ -58,6 +66,8 @@ def task_of(body: bytes, key: str | None, operator: Operator) -> Task:
         raise UnfitTaskError(422, f"not JSON: {error}" if no_json else str(error)) from None
     if why := too_much(data, size=MAX_BYTES - ROOM):
         raise UnfitTaskError(413, f"the task is too large for a message: {why}")
+    if why := registry.misfit(task.type, doers.get(task.type, ()), task.payload):
+        raise UnfitTaskError(422, f"the payload does not fit {task.type}: {clean(why, 200)}")
     return task
 
 
