@@ -12,41 +12,44 @@ from typing import Any, ClassVar
 from textual.app import App
 from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
+from textual.events import Event
 
 from swarm_tui.config.user import UserConfig
 from swarm_tui.ui.acts import ALL
+from swarm_tui.ui.desk.act_runner import ActRunner
 from swarm_tui.ui.desk.actions import Action, Registry
 from swarm_tui.ui.desk.alarms import Alarms
 from swarm_tui.ui.desk.context import Context
 from swarm_tui.ui.desk.keymap import types
 from swarm_tui.ui.desk.notices import Notices
-from swarm_tui.ui.desk.question import Question
 from swarm_tui.ui.desk.undo import Undo
 from swarm_tui.ui.input.typeahead import TypeAhead
 from swarm_tui.ui.live.attach import Attach
+from swarm_tui.ui.live.past import ask_past
 from swarm_tui.ui.live.visible_panes import VisiblePanes
 from swarm_tui.ui.look import theme as themes
 from swarm_tui.ui.look.glyphs import ThemeStyles
-from swarm_tui.ui.model.model import Delta, Model
+from swarm_tui.ui.model.model import Model
 from swarm_tui.ui.model.pending_scales import PendingScales
-from swarm_tui.ui.model.restarts import AwaitedRestarts, UnwantedExits
+from swarm_tui.ui.model.restarts import AwaitedRestarts
 from swarm_tui.ui.model.saved_state import StateFile, load_state
 from swarm_tui.ui.model.source import Source
 from swarm_tui.ui.model.stream import Stream
 from swarm_tui.ui.model.troubles import Troubles
 from swarm_tui.ui.navigator import Navigator
 from swarm_tui.ui.screens.base import SwarmScreen
-from swarm_tui.ui.screens.dialog import Dialog
 from swarm_tui.ui.screens.main import MainScreen
 from swarm_tui.ui.update_loop import UpdateLoop
-from swarm_tui.ui.widgets.alert_strip import AlertStrip
 
 DRAIN = 0.1
 """Seconds between two looks at what came."""
 
 
-class SwarmApp(TypeAhead, Navigator, VisiblePanes, UpdateLoop, App[int]):
-    """The screen of one swarm. `source` is the world, `clock` the time in seconds since the epoch."""
+class SwarmApp(App[int]):
+    """The screen of one swarm. `source` is the world, `clock` the time in seconds since the epoch.
+
+    It is the desk that all others know: see `Desk`.
+    """
 
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = []
@@ -70,7 +73,7 @@ class SwarmApp(TypeAhead, Navigator, VisiblePanes, UpdateLoop, App[int]):
         self.config = config or UserConfig()
         self.state_path = state_path
         self.state = load_state(state_path)
-        self._keeper = StateFile(state_path, self.state)
+        self._file = StateFile(state_path, self.state)
         self.read_only = read_only
         self.can_bring_down = can_bring_down
         self.clock = clock
@@ -82,17 +85,15 @@ class SwarmApp(TypeAhead, Navigator, VisiblePanes, UpdateLoop, App[int]):
         self.registry = Registry(ALL, self.config.keys)
         self._bind_leave()
         self.notices = Notices(clock)
-        self.alarms = Alarms(self.model, self._to_terminal, bell=self.config.bell)
-        self.deaths = UnwantedExits(self.registry.told)
-        self.returns = AwaitedRestarts(self.registry.told)
-        self.undo: Undo = Undo(clock)
-        self.attaching: Attach = Attach(self)
+        self.restarts = AwaitedRestarts(self.registry.told)
+        self.scales = PendingScales(self.model.fleet)
+        self.undo = Undo(clock)
         self.down_wanted = False
-        self.kept: dict[type[SwarmScreen], Any] = {}
-        """The screen of each kind that is mounted and may be closed: mounting another takes several times as long."""
         self.look: ThemeStyles = themes.look(themes.DEFAULT)
-        self._undrawn = Delta()
-        self.wishes: PendingScales = PendingScales(self.model.fleet)
+        self.pages = Navigator(self, self)
+        self.panes = VisiblePanes(self, self.call_later)
+        self.typed_keys = TypeAhead(self, self)
+        self._acts = ActRunner(self, self.pages.confirm)
         for each in themes.themes():
             self.register_theme(each)
         self._use_theme(self.state.theme or self.config.theme or themes.DEFAULT)
@@ -101,6 +102,9 @@ class SwarmApp(TypeAhead, Navigator, VisiblePanes, UpdateLoop, App[int]):
 
     def on_mount(self) -> None:
         self.main = MainScreen(self)
+        alarms = Alarms(self.model, self._to_terminal, bell=self.config.bell)
+        self.updates = UpdateLoop(self, self, self.main, self.pages, alarms, self._file)
+        self.attaching = Attach(self, self, self.updates)
         self.push_screen(self.main)
         self.source.start()
         with suppress(ValueError, RuntimeError, NotImplementedError):  # Not on another thread than the main one.
@@ -108,98 +112,39 @@ class SwarmApp(TypeAhead, Navigator, VisiblePanes, UpdateLoop, App[int]):
         for note in self.registry.notes:
             self.say(note, bad=True)
         if self.timers:
-            self.set_interval(DRAIN, self.drain)
-            self.set_interval(1.0, self.tick)
+            self.set_interval(DRAIN, self.updates.drain)
+            self.set_interval(1.0, self.updates.tick)
             self.set_timer(1.0, gc.freeze)  # What stands by then stays, and is 40 ms of each full collection.
-        self.load_past()
+        ask_past(self)
 
     def on_unmount(self) -> None:
         self.source.close()
-        self._keeper.keep()
+        self._file.keep()
 
     def _hung_up(self) -> None:
         """The terminal is gone: end as the signal ends others, for a clean exit would wait to draw on it."""
-        self._keeper.keep()
+        self._file.keep()
         asyncio.get_running_loop().remove_signal_handler(signal.SIGHUP)
         signal.raise_signal(signal.SIGHUP)
 
+    async def on_event(self, event: Event) -> None:
+        if not self.typed_keys.takes(event):
+            await super().on_event(event)
+
     @property
     def front(self) -> SwarmScreen | None:
-        """The screen of ours that is on top."""
-        return next((screen for screen in reversed(self.screen_stack) if isinstance(screen, SwarmScreen)), None)
-
-    def tick(self) -> None:
-        """Let a second pass."""
-        now = self.clock()
-        delta = self.model.tick(now)
-        for screen in self.screens_of_ours():
-            if delta:
-                screen.take(delta, now)
-        self.alarms.hear(self.model.calling())
-        if (problem := self._keeper.keep()) is not None:
-            self.say(problem, bad=True)
-        if self.front is not None:
-            self.front.tick(now)
-            self.renew_standing()
-            self.front.renew_footer()
-        self._renew_question()
-        if (back := self.returns.hear(self.model.fleet.agents, now)) is not None:
-            self.say(back[0], bad=back[1])
-
-    def renew_standing(self) -> None:
-        """The page on top says what is wrong with the swarm as a whole."""
-        for strip in self.front.query(AlertStrip) if self.front is not None else ():
-            strip.show()
-
-    def _renew_question(self) -> None:
-        """An open dialog follows the state."""
-        if isinstance(self.screen, Dialog):
-            self.screen.renew()
+        """Return the screen of ours that is on top."""
+        return self.pages.front
 
     def _to_terminal(self, text: str) -> None:
         if self._driver is not None and not self.is_headless:
             self._driver.write(text)
 
-    def screens_of_ours(self) -> list[SwarmScreen]:
-        """All screens of ours that are open, the main one first."""
-        return [s for s in self.screen_stack if isinstance(s, SwarmScreen) and s.is_mounted]
-
-    def _link_changed(self) -> None:
-        fleet = self.model.fleet
-        self.main.all_changed()
-        if fleet.broker_up and self.model.again:
-            self.say("the broker is back; what is below is of now")
-        elif self.model.ended is not None:
-            self.say("the recording ended: all is as it was then")
-        elif not fleet.broker_up:
-            self.say(f"the broker is lost: {fleet.broker_reason or 'the connection ended'}; all is as it was", bad=True)
-        if fleet.broker_up:
-            self.load_past()
-
     # Acts.
 
     def perform(self, action: Action, context: Context) -> None:
         """Do an act: say why not, ask first, or run it."""
-        self.notices.clear()
-        reason = action.why_not(context)
-        if reason is not None:
-            self.say(f"{self.registry.told(action.name)}: {reason}", bad=True)
-            return
-        if action.confirm(context) is None:
-            self._run(action, context)
-        else:
-            self.confirm(Question(action, context), lambda: self._run(action, context))
-
-    def _run(self, action: Action, context: Context) -> None:
-        reason = action.why_not(context)
-        if reason is not None:
-            self.say(reason, bad=True)
-            return
-        before = self.undo.last
-        action.run(context)
-        if action.writes and action.name != "undo" and self.undo.last is before:
-            self.undo.passed()
-        context.screen.renew_footer()
+        self._acts.perform(action, context)
 
     def say(self, text: str, *, bad: bool = False) -> None:
         """Tell the user, in the last line."""
@@ -214,43 +159,10 @@ class SwarmApp(TypeAhead, Navigator, VisiblePanes, UpdateLoop, App[int]):
         lines = f"{count} lines, from " if count > 1 else ""
         self.say(f"copied {lines}{first[:60]}{'…' if len(first) > 60 else ''}")
 
-    def pause(self) -> None:
-        """Hold the stream, or let it go on."""
-        stream = self.model.stream
-        self.main.stream.narrow(lambda: stream.pause(not stream.paused))
-
-    def problems(self, context: Context) -> None:
-        """Go to what is wrong: only that shows, with the cursor at the worst; again on the main screen: all shows."""
-        on = self.screen is not self.main or not self.main.agents.problems
-        found = self.model.problems()
-        if on and not found:
-            self.say("nothing is wrong")
-            return
-        self.to_main()
-        self.main.set_problems(on)
-        worst = next((problem for problem in found if self.model.place(problem)), None)
-        if on and worst is not None and (where := self.model.place(worst)):
-            self.main.lead_to(where)
-            if where == "agents":
-                self.main.agents.lend(worst.id)
-            else:
-                self.main.tasks.lend(None)
-
     def pop_screen(self) -> AwaitComplete:
         """Close what is on top; what stood below it shows the time of now in its first frame already."""
-        below = self.screen_stack[-2] if len(self.screen_stack) > 1 else None
-        if isinstance(below, SwarmScreen) and below.is_mounted:
-            below.on_top(self.model.clock())
+        self.pages.before_close()
         return super().pop_screen()
-
-    def to_main(self) -> None:
-        """Close all pages."""
-        self.close_down_to(self.main)
-
-    def close_down_to(self, screen: SwarmScreen) -> None:
-        """Close what stands over the screen."""
-        while self.screen is not screen and len(self.screen_stack) > 1:
-            self.pop_screen()
 
     # Leaving and glyphs.
 

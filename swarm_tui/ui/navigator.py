@@ -1,137 +1,173 @@
-"""What opens screens: the part of the app that the acts call."""
+"""The navigator: which screens are open, and what opens and closes them."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from swarm_tui.ui.desk.context import Context
+from textual.app import App
+
+from swarm_tui.ui.desk.desk import Desk
 from swarm_tui.ui.desk.question import Question
 from swarm_tui.ui.model.stream import Message
+from swarm_tui.ui.screens.base import SwarmScreen
+from swarm_tui.ui.screens.dialog import Dialog
 
 if TYPE_CHECKING:
-    from swarm_tui.ui.app import SwarmApp
     from swarm_tui.ui.screens.page import PageScreen
 
 
 class Navigator:
-    """Mixed into the app. Screens are imported as they are opened, so that the first frame does not wait for them."""
+    """Screens are imported as they are opened, so that the first frame does not wait for them."""
 
-    def open_page(self: "SwarmApp", kind: type["PageScreen"], *subject: object) -> None:  # type: ignore[misc]
-        """A page of this kind, on the screen that an earlier one left where none is open."""
-        page = self.kept.get(kind)
-        if page is None or page in self.screen_stack:
-            fresh = kind(self, *subject)
+    def __init__(self, app: App[Any], desk: Desk) -> None:
+        self._app = app
+        self._desk = desk
+        self._kept: dict[type[SwarmScreen], Any] = {}
+        """The screen of each kind that is mounted and may be closed: mounting another takes several times as long."""
+
+    # What is open.
+
+    @property
+    def front(self) -> SwarmScreen | None:
+        """Return the screen of ours that is on top, below dialogs."""
+        return next((screen for screen in reversed(self._app.screen_stack) if isinstance(screen, SwarmScreen)), None)
+
+    def screens(self) -> list[SwarmScreen]:
+        """Return all screens of ours that are open, the main one first."""
+        return [s for s in self._app.screen_stack if isinstance(s, SwarmScreen) and s.is_mounted]
+
+    def renew_question(self) -> None:
+        """Let an open dialog follow the state."""
+        if isinstance(self._app.screen, Dialog):
+            self._app.screen.renew()
+
+    # Closing.
+
+    def before_close(self) -> None:
+        """Bring what stands below the top up to now, so that its first frame shows it already."""
+        stack = self._app.screen_stack
+        below = stack[-2] if len(stack) > 1 else None
+        if isinstance(below, SwarmScreen) and below.is_mounted:
+            below.on_top(self._desk.model.clock())
+
+    def close(self) -> None:
+        """Close what is on top."""
+        self._app.pop_screen()
+
+    def to_main(self) -> None:
+        """Close all pages."""
+        self._close_down_to(next(screen for screen in self._app.screen_stack if isinstance(screen, SwarmScreen)))
+
+    def _close_down_to(self, screen: SwarmScreen) -> None:
+        while self._app.screen is not screen and len(self._app.screen_stack) > 1:
+            self._app.pop_screen()
+
+    # Opening.
+
+    def _open_page(self, kind: "type[PageScreen]", *subject: object) -> None:
+        """Open a page of this kind, on the screen that an earlier one left where none is open."""
+        page = self._kept.get(kind)
+        if page is None or page in self._app.screen_stack:
+            fresh = kind(self._desk, *subject)
             if page is None:
-                self.kept[kind] = fresh
-                self.install_screen(fresh, kind.__name__)
-            self.push_screen(fresh)
+                self._kept[kind] = fresh
+                self._app.install_screen(fresh, kind.__name__)
+            self._app.push_screen(fresh)
         else:
             page.page.leave()
             page.turn_to(*subject)
             page.begin()
-            self.push_screen(page)
+            self._app.push_screen(page)
 
-    def _open_aside(self: "SwarmApp", kind: type["PageScreen"], *subject: object) -> None:  # type: ignore[misc]
-        """A page about the screen: in the place of another such one; of the same, that closes."""
-        page = self.screen
+    def _open_aside(self, kind: "type[PageScreen]", *subject: object) -> None:
+        """Open a page about the screen: in the place of another such one; of the same, that closes."""
+        page = self._app.screen
         if getattr(page, "ASIDE", False):
-            self.pop_screen()
+            self._app.pop_screen()
         if not isinstance(page, kind):
-            self.open_page(kind, *subject)
+            self._open_page(kind, *subject)
 
-    def open_message(self: "SwarmApp", message: Message) -> None:  # type: ignore[misc]
-        """One message as a tree."""
+    def open_message(self, message: Message) -> None:
+        """Show one message as a tree."""
         from swarm_tui.ui.screens.message import MessageScreen
 
-        self.open_page(MessageScreen, message)
+        self._open_page(MessageScreen, message)
 
-    def open_task(self: "SwarmApp", task_id: str) -> None:  # type: ignore[misc]
-        """A task's page."""
+    def open_task(self, task_id: str) -> None:
+        """Show a task's page."""
         from swarm_tui.ui.screens.task import TaskScreen
 
-        self.open_page(TaskScreen, task_id)
+        self._open_page(TaskScreen, task_id)
 
-    def open_agent(self: "SwarmApp", agent_id: str) -> None:  # type: ignore[misc]
-        """An agent's page."""
+    def open_agent(self, agent_id: str) -> None:
+        """Show an agent's page."""
         from swarm_tui.ui.screens.agent import AgentScreen
 
-        self.open_page(AgentScreen, agent_id)
+        self._open_page(AgentScreen, agent_id)
 
-    def open_log(self: "SwarmApp", context: Context) -> None:  # type: ignore[misc]
-        """An agent's log."""
+    def open_log(self, agent_id: str) -> None:
+        """Show an agent's log."""
         from swarm_tui.ui.screens.log import LogScreen
 
-        if context.agent is not None and not isinstance(self.screen, LogScreen):
-            self.open_page(LogScreen, context.agent.agent_id)
+        if not isinstance(self._app.screen, LogScreen):
+            self._open_page(LogScreen, agent_id)
 
-    def open_wall(self: "SwarmApp") -> None:  # type: ignore[misc]
-        """All panes; once more comes back."""
+    def open_wall(self) -> None:
+        """Show all panes; once more comes back."""
         from swarm_tui.ui.screens.wall import WallScreen
 
-        if isinstance(self.screen, WallScreen):
-            self.pop_screen()
+        if isinstance(self._app.screen, WallScreen):
+            self._app.pop_screen()
         else:
             self.to_main()
-            self.hold()
-            self.push_screen(WallScreen(self))
+            self._desk.typed_keys.hold()
+            self._app.push_screen(WallScreen(self._desk))
 
-    def open_form(self: "SwarmApp") -> None:  # type: ignore[misc]
-        """The publish form."""
+    def open_form(self) -> None:
+        """Show the publish form."""
         from swarm_tui.ui.screens.form import FormScreen
 
-        form = self.kept.get(FormScreen)
-        if self.screen is form:
+        form = self._kept.get(FormScreen)
+        if self._app.screen is form:
             return
-        self.hold()
+        self._desk.typed_keys.hold()
         if form is None:
-            form = self.kept[FormScreen] = FormScreen(self)
-            self.install_screen(form, "form")
-            self.push_screen(form)
+            form = self._kept[FormScreen] = FormScreen(self._desk)
+            self._app.install_screen(form, "form")
+            self._app.push_screen(form)
             return
-        if form in self.screen_stack:
-            self.close_down_to(form)
+        if form in self._app.screen_stack:
+            self._close_down_to(form)
         else:
-            self.push_screen(form)
+            self._app.push_screen(form)
         form.begin()
 
-    def open_palette(self: "SwarmApp") -> None:  # type: ignore[misc]
+    def open_palette(self) -> None:
         """Find anything by typing a part of it."""
         from swarm_tui.ui.screens.palette import PaletteScreen
 
         if self.front is not None:
-            self.push_screen(PaletteScreen(self, self.front.context()))
+            self._app.push_screen(PaletteScreen(self._desk, self.front.context()))
 
-    def open_help(self: "SwarmApp", scope: str) -> None:  # type: ignore[misc]
-        """What works here."""
+    def open_help(self, scope: str) -> None:
+        """Show what works in `scope`."""
         from swarm_tui.ui.screens.help import HelpScreen
 
         self._open_aside(HelpScreen, scope)
 
-    def open_notices(self: "SwarmApp") -> None:  # type: ignore[misc]
-        """What the screen has told."""
+    def open_notices(self) -> None:
+        """Show what the screen has told."""
         from swarm_tui.ui.screens.told import NoticesScreen
 
         self._open_aside(NoticesScreen)
 
-    def open_refusals(self: "SwarmApp") -> None:  # type: ignore[misc]
-        """The messages that were refused."""
+    def open_refusals(self) -> None:
+        """Show the messages that were refused."""
         from swarm_tui.ui.screens.told import RefusalsScreen
 
         self._open_aside(RefusalsScreen)
 
-    def confirm(self: "SwarmApp", asked: Question, yes: Callable[[], None]) -> None:  # type: ignore[misc]
-        """Ask, No first."""
+    def confirm(self, question: Question, yes: Callable[[], None]) -> None:
+        """Ask, No first; `yes` is called after a yes."""
         from swarm_tui.ui.screens.confirm import ConfirmScreen
 
-        self.push_screen(ConfirmScreen(self, asked), lambda agreed: yes() if agreed else None)
-
-    def command(self: "SwarmApp", text: str) -> None:  # type: ignore[misc]
-        """Run what the user typed after `:`."""
-        from swarm_tui.ui.input.command import run_command
-
-        run_command(self, text)
-
-    def load_past(self: "SwarmApp") -> None:  # type: ignore[misc]
-        """Ask for the tasks and messages of before."""
-        from swarm_tui.ui.live.past import ask_past
-
-        ask_past(self)
+        self._app.push_screen(ConfirmScreen(self._desk, question), lambda agreed: yes() if agreed else None)

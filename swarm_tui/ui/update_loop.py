@@ -1,80 +1,128 @@
-"""What came is folded into the model, and drawn: the part of the app that runs ten times a second."""
+"""The update loop: what came is folded into the model, and drawn, ten times a second."""
 
 import time
-from typing import TYPE_CHECKING
+from typing import Any
 
+from textual.app import App
+
+from swarm_tui.ui.desk.alarms import Alarms
+from swarm_tui.ui.desk.capabilities import ShowsPanes
+from swarm_tui.ui.desk.desk import Desk
+from swarm_tui.ui.live.past import ask_past
 from swarm_tui.ui.model.model import Delta
-
-if TYPE_CHECKING:
-    from swarm_tui.ui.app import SwarmApp
-
+from swarm_tui.ui.model.restarts import UnwantedExits
+from swarm_tui.ui.model.saved_state import StateFile
+from swarm_tui.ui.navigator import Navigator
+from swarm_tui.ui.screens.main import MainScreen
 
 PAUSE = 0.1
 """Seconds between two drawings while more waits than one look takes."""
 
 
 class UpdateLoop:
-    """Mixed into the app."""
+    """Folds what the source has into the model, and tells the open screens."""
 
-    _undrawn: Delta
-    _again = False
-    """Whether another look is due at once."""
-    _ticked = _drawn = 0.0
-    _turns = 0
-    """The turns of the link that were told of."""
+    def __init__(
+        self, app: App[Any], desk: Desk, main: MainScreen, navigator: Navigator, alarms: Alarms, file: StateFile
+    ) -> None:
+        self._app = app
+        self._desk = desk
+        self._main = main
+        self._navigator = navigator
+        self._alarms = alarms
+        self._file = file
+        self._exits = UnwantedExits(desk.registry.told)
+        self._undrawn = Delta()
+        self._again = False
+        """Whether another look is due at once."""
+        self._ticked = self._drawn = 0.0
+        self._turns = 0
+        """The turns of the link that were told of."""
 
-    def drain(self: "SwarmApp") -> None:  # type: ignore[misc]
+    def drain(self) -> None:
         """Take in what came since the last look, and draw what it changed."""
-        if not self.main.is_mounted:
+        if not self._main.is_mounted:
             return  # What has come waits for the widgets that show it.
-        delta, more = self.fold(), self.source.waiting()
+        delta, more = self.fold(), self._desk.source.waiting()
         if delta is not None:
             self._undrawn.add(delta)
         if more and not self._again:
-            self._again = self.call_later(self._rest)  # After the keys that were pressed meanwhile.
+            self._again = self._app.call_later(self._rest)  # After the keys that were pressed meanwhile.
         if more and time.monotonic() - self._drawn < PAUSE:
             return
         self._drawn = time.monotonic()
         if self._undrawn or delta is not None:
             changed, self._undrawn = self._undrawn, Delta()
             self.show_changes(changed)
-        captured = self.source.panes.changed()
+        captured = self._desk.source.panes.changed()
         if captured:
-            for screen in self.screens_of_ours():
-                screen.captured(dict(captured))
+            for screen in self._navigator.screens():
+                if isinstance(screen, ShowsPanes):
+                    screen.captured(dict(captured))
 
-    def _rest(self: "SwarmApp") -> None:  # type: ignore[misc]
+    def _rest(self) -> None:
         self._again = False
         self.drain()
 
-    def fold(self: "SwarmApp") -> Delta | None:  # type: ignore[misc]
+    def fold(self) -> Delta | None:
         """Take in what came, as much as one look may, and draw nothing; what it changed, None when nothing came."""
-        items = self.source.take()
+        items = self._desk.source.take()
         if not items:
             return None
-        delta = self.model.feed(items, self.clock())
-        died = self.deaths.hear(delta.agents, self.model.fleet.agents, self.returns.awaits)
+        model = self._desk.model
+        delta = model.feed(items, self._desk.clock())
+        died = self._exits.hear(delta.agents, model.fleet.agents, self._desk.restarts.awaits)
         if died is not None:
-            self.say(died, bad=True)
+            self._desk.say(died, bad=True)
         return delta
 
-    def keep_up(self: "SwarmApp", changed: Delta) -> None:  # type: ignore[misc]
-        """While another program has the terminal: all that came, and the time that passed; `changed` notes what."""
-        now = self.clock()
+    def keep_up(self, changed: Delta) -> None:
+        """Fold all that came, and the time that passed, while another program has the terminal; `changed` notes it."""
+        now = self._desk.clock()
         while (delta := self.fold()) is not None:
             changed.add(delta)
         if now - self._ticked >= 1.0:
             self._ticked = now
-            changed.add(self.model.tick(now))
+            changed.add(self._desk.model.tick(now))
 
-    def show_changes(self: "SwarmApp", delta: Delta) -> None:  # type: ignore[misc]
+    def show_changes(self, delta: Delta) -> None:
         """Draw what changed."""
-        now = self.clock()
-        for screen in self.screens_of_ours():
+        now, model = self._desk.clock(), self._desk.model
+        for screen in self._navigator.screens():
             screen.take(delta, now)
-        if self.model.link_turns != self._turns:
-            self._turns = self.model.link_turns
+        if model.link_turns != self._turns:
+            self._turns = model.link_turns
             self._link_changed()
-        if delta.header:
-            self.renew_standing()
-        self._renew_question()
+        if delta.header and self._navigator.front is not None:
+            self._navigator.front.renew_alerts()
+        self._navigator.renew_question()
+
+    def tick(self) -> None:
+        """Let a second pass."""
+        now, model = self._desk.clock(), self._desk.model
+        delta = model.tick(now)
+        for screen in self._navigator.screens():
+            if delta:
+                screen.take(delta, now)
+        self._alarms.hear(model.calling())
+        if (problem := self._file.keep()) is not None:
+            self._desk.say(problem, bad=True)
+        if (front := self._navigator.front) is not None:
+            front.tick(now)
+            front.renew_alerts()
+            front.renew_footer()
+        self._navigator.renew_question()
+        if (back := self._desk.restarts.hear(model.fleet.agents, now)) is not None:
+            self._desk.say(back[0], bad=back[1])
+
+    def _link_changed(self) -> None:
+        desk, fleet = self._desk, self._desk.model.fleet
+        self._main.all_changed()
+        if fleet.broker_up and desk.model.again:
+            desk.say("the broker is back; what is below is of now")
+        elif desk.model.ended is not None:
+            desk.say("the recording ended: all is as it was then")
+        elif not fleet.broker_up:
+            desk.say(f"the broker is lost: {fleet.broker_reason or 'the connection ended'}; all is as it was", bad=True)
+        if fleet.broker_up:
+            ask_past(desk)

@@ -67,7 +67,7 @@ async def crowded() -> None:
         crowd(source)
         began = time.perf_counter()
         while source.waiting():
-            app.drain()
+            app.updates.drain()
         print(f"take in {AGENTS + AGENTS + TASKS:,} messages: {time.perf_counter() - began:.2f} s")
         await seat.settle()
         gc.freeze()  # As the app does by itself when its timers run.
@@ -86,19 +86,19 @@ async def crowded() -> None:
             bar(f"filter {panel}, p95", p95(filters), 100, "ms")
         fleet = app.model.fleet
         for name, opens, subjects in (
-            ("a task's page", app.open_task, list(fleet.tasks)),
-            ("an agent's page", app.open_agent, list(fleet.agents)),
+            ("a task's page", app.pages.open_task, list(fleet.tasks)),
+            ("an agent's page", app.pages.open_agent, list(fleet.agents)),
         ):
             took = [await opened(seat, opens, subject) for subject in subjects[:41]]
             bar(f"open {name} for the first time", took[0] * 1000, 300, "ms")
             bar(f"open {name}, p95", p95(took[1:]), 70, "ms")
-        took = [await opened(seat, lambda _: app.open_form(), "NEW TASK") for _ in range(21)]
+        took = [await opened(seat, lambda _: app.pages.open_form(), "NEW TASK") for _ in range(21)]
         bar("open the form, p95", p95(took[1:]), 100, "ms")
         ticks = []
         for _ in range(10):
             clock.pass_(1.0)
             began = time.perf_counter()
-            app.tick()
+            app.updates.tick()
             ticks.append(time.perf_counter() - began)
         print(f"a tick: p95 {p95(ticks):.1f} ms")
 
@@ -125,7 +125,7 @@ async def rate(per_second: int, seconds: int) -> None:
             lags.append(time.perf_counter() - began)
             await asyncio.sleep(max(0.0, sent / per_second - (time.perf_counter() - start)))
         used = (sum(me.cpu_times()[:2]) - before) / (time.perf_counter() - start)
-        app.drain()
+        app.updates.drain()
         bar(f"a key at {per_second:,} messages/s, p95", p95(lags), 100 if per_second <= 2_000 else 200, "ms")
         print(
             f"{per_second:,}/s for {seconds} s: {used * 100:.0f}% of a core, "

@@ -75,7 +75,7 @@ async def rate(broker: RealBroker, per_second: int, seconds: float, limit: float
         while not app.model.fleet.broker_up:
             await asyncio.sleep(0.05)
         lost = await asyncio.to_thread(dropped, broker.port)
-        app.drain()  # What the screen itself asked for when the link came up.
+        app.updates.drain()  # What the screen itself asked for when the link came up.
         before, used = app.model.received, sum(me.cpu_times()[:2])
         argv = [sys.executable, "-m", "tests.bench.bench_ui_live", "storm", str(broker.port)]
         process = subprocess.Popen([*argv, str(per_second), str(seconds)], stdout=subprocess.PIPE, text=True)
@@ -91,7 +91,7 @@ async def rate(broker: RealBroker, per_second: int, seconds: float, limit: float
         published = int(process.communicate()[0])
         lost = await asyncio.to_thread(dropped, broker.port) - lost
         while app.source.waiting():
-            app.drain()
+            app.updates.drain()
         received = app.model.received - before
         print(
             f"{published:,} published, {received:,} received, {lost:,} dropped, {app.model.stream.skipped:,} unlisted"
@@ -149,8 +149,8 @@ async def hours(count: int = 6) -> None:
                 clock.pass_(10.0)
                 scenes.beat(source, clock, clock())
                 scenes.task(source, clock, f"task_{hour}_{step}", "testing.run", "testing-01", ago=8, end="complete")
-                app.drain()
-                app.tick()
+                app.updates.drain()
+                app.updates.tick()
                 await asyncio.sleep(0)
             sizes.append(me.memory_info().rss)
     print("MB after each hour:", ", ".join(str(size >> 20) for size in sizes))

@@ -21,7 +21,7 @@ class Seat:
     async def settle(self) -> None:
         """Let all that was said be drawn."""
         for _ in range(2):
-            self.app.drain()
+            self.app.updates.drain()
             await self.pilot.pause()
         await self.app.workers.wait_for_complete()
         await self.pilot.pause()
@@ -42,7 +42,7 @@ class Seat:
         whole = int(seconds)
         for step in [1.0] * whole + ([seconds - whole] if seconds > whole else []):
             self.clock.pass_(step)
-            self.app.tick()
+            self.app.updates.tick()
         await self.settle()
 
     def text(self) -> list[str]:
@@ -73,6 +73,6 @@ async def seated(
         seat = Seat(app, pilot, source, clock)
         getattr(scenes, scene)(source, clock)
         await seat.settle()
-        app.tick()
+        app.updates.tick()
         await seat.settle()
         yield seat

@@ -29,7 +29,7 @@ async def svg(scene: str, size: tuple[int, int], keys: list[str], passes: float 
         for key in keys:
             await (pilot.press(*key[5:]) if key.startswith("type:") else pilot.press(key))
             await pilot.pause()
-            app.drain()
+            app.updates.drain()
         await settle(app, pilot, clock)
         return app.export_screenshot()
 
@@ -46,10 +46,10 @@ class DrawnApp(SwarmApp):
 
 async def settle(app: SwarmApp, pilot: object, clock: Clock) -> None:
     """Let all that was said be drawn."""
-    app.drain()
-    app.tick()
+    app.updates.drain()
+    app.updates.tick()
     await pilot.pause()  # type: ignore[attr-defined]
-    app.drain()
+    app.updates.drain()
     await pilot.pause()  # type: ignore[attr-defined]
 
 

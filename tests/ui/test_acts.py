@@ -262,20 +262,20 @@ async def test_an_undo_that_would_break_work_begun_since_asks() -> None:
 async def test_a_tasks_page_restarts_its_agent_after_a_yes_that_names_it() -> None:
     async with seated("calm", (80, 24)) as seat:
         for task, words in (("task_77aa01", "It is at task_77aa01"), ("task_10f3a9c1", "Restart code-review-01 now?")):
-            seat.app.open_task(task)
+            seat.app.pages.open_task(task)
             await seat.settle()
             await seat.press("r")
             assert isinstance(seat.app.screen, ConfirmScreen)
             assert words in seat.app.screen.question
             await seat.press("y", "escape")
-        seat.app.open_task("task_77aa01")
+        seat.app.pages.open_task("task_77aa01")
         await seat.settle()
         await seat.press("R")
         assert seat.has("Restart testing-01 as soon as it has no task?")
         await seat.press("y", "escape")
         told = [(body.when_idle, body.agent_id) for _, body, _ in seat.source.acts if isinstance(body, HostControl)]
         assert told == [(False, "testing-01"), (False, "code-review-01"), (True, "testing-01")]
-        seat.app.open_task("task_bb7c12")
+        seat.app.pages.open_task("task_bb7c12")
         await seat.settle()
         await seat.press("r")
         assert "no agent has had this task yet" in seat.footer

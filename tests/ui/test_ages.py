@@ -45,7 +45,7 @@ async def test_what_was_measured_fades_with_its_age() -> None:
 async def test_a_process_that_ended_measures_nothing() -> None:
     async with seated("trouble") as seat:
         assert (told(seat, "deployment-01", "MEM"), told(seat, "deployment-01", "CPU")) == ("-", "-")
-        seat.app.open_agent("deployment-01")
+        seat.app.pages.open_agent("deployment-01")
         await seat.settle()
         assert seat.has("beats", "last 2s ago, before its process ended")
         assert seat.has("memory", "was 31M")
@@ -76,7 +76,7 @@ async def test_the_page_says_how_late_its_heartbeats_are() -> None:
         await seat.pass_(13.0)
         scenes.beat(seat.source, seat.clock, seat.clock())
         await seat.settle()
-        seat.app.open_agent("api-gateway-01")
+        seat.app.pages.open_agent("api-gateway-01")
         await seat.settle()
         assert seat.has("late    last 5.0 s, mean 0.4 s, worst 5.0 s, of 13")
 

@@ -39,7 +39,7 @@ async def test_a_tasks_and_an_agents_facts_are_copied_without_their_names() -> N
     async with seated("calm", (80, 24)) as seat:
         scenes.task(seat.source, seat.clock, "task_x", "code.review", "code-review-01", payload=payload)
         await seat.settle()
-        seat.app.open_task("task_x")
+        seat.app.pages.open_task("task_x")
         await seat.settle()
         await seat.press("Y")
         assert seat.app.clipboard == "task_x"
@@ -56,7 +56,7 @@ async def test_a_tasks_and_an_agents_facts_are_copied_without_their_names() -> N
             assert "Y copy" in seat.footer
             await seat.press("Y")
             assert seat.app.clipboard.startswith(str(copied)), words
-        seat.app.open_agent("testing-01")
+        seat.app.pages.open_agent("testing-01")
         await seat.settle()
         await go_to(seat, "  does ")
         await seat.press("Y")
@@ -71,10 +71,10 @@ async def test_durations_say_their_unit_where_it_is_known() -> None:
         body = Complete(task_id="task_x", agent_id="testing-01", attempt=1, epoch=3, result=result, duration=2345.0)
         seat.source.say("testing-01", Kind.TASK_COMPLETE, body)
         await seat.settle()
-        seat.app.open_task("task_x")
+        seat.app.pages.open_task("task_x")
         await seat.settle()
         assert seat.has("duration: 1830.0 ms")
-        seat.app.open_message(seat.app.model.messages(task_id="task_x")[-1])
+        seat.app.pages.open_message(seat.app.model.messages(task_id="task_x")[-1])
         await seat.settle()
         assert seat.has("duration: 2345.0 ms")
         assert seat.has("duration: 1830.0 ms")

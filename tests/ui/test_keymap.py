@@ -120,29 +120,29 @@ async def test_no_page_names_a_key_that_was_taken_from_its_act() -> None:
             await seat.settle()
             assert old_keys(seat.text(), typing=typing) == set(), name
 
-        app.open_agent("testing-01")
+        app.pages.open_agent("testing-01")
         for state in AgentState:
             agents["testing-01"].state = state
-            app.tick()
+            app.updates.tick()
             await glyphs(f"agent {state}")
-        app.to_main()
-        app.open_task("task_77aa01")
+        app.pages.to_main()
+        app.pages.open_task("task_77aa01")
         for each in TaskState:
             app.model.fleet.tasks["task_77aa01"].state = each
             app.screen.renew()  # type: ignore[attr-defined]
             await glyphs(f"task {each}")
-        app.to_main()
+        app.pages.to_main()
         for act in ("logs", "help", "notices", "refused", "wall", "problems", "pause", "zoom"):
             app.main.act(act)
             await glyphs(act)
             if act != "wall":
-                app.main.act(act) if act in ("problems", "zoom") else app.to_main()
+                app.main.act(act) if act in ("problems", "zoom") else app.pages.to_main()
                 continue
             app.screen.act("open")  # type: ignore[attr-defined]
             await seat.settle()
             app.screen.lines.tail = False  # type: ignore[attr-defined]
             await glyphs("a zoomed tile that is held")
-            app.to_main()
+            app.pages.to_main()
         for panel in ("agents", "tasks", "stream", "pane"):
             app.main.focus_panel(panel)
             if panel in ("stream", "pane"):
@@ -159,12 +159,12 @@ async def test_no_page_names_a_key_that_was_taken_from_its_act() -> None:
         await glyphs("confirm", typing=True)
         assert isinstance(app.screen, ConfirmScreen)
         await seat.press("n")
-        for open_, name in ((app.open_palette, "palette"), (app.open_form, "form")):
+        for open_, name in ((app.pages.open_palette, "palette"), (app.pages.open_form, "form")):
             open_()
             await glyphs(name, typing=True)
             await seat.press("q", "q", "q")
             await glyphs(f"{name}, typed", typing=True)
-            app.to_main()
+            app.pages.to_main()
         panes.reason = None
         agents["testing-01"].state = AgentState.ONLINE
         agents["testing-01"].host = "far"
@@ -173,8 +173,8 @@ async def test_no_page_names_a_key_that_was_taken_from_its_act() -> None:
         await seat.settle()
         app.main.agents.select("testing-01")
         await glyphs("a pane of another host")
-        app.returns.expect([agents["docs-01"]], seat.clock() - 100)
-        app.tick()
+        app.restarts.expect([agents["docs-01"]], seat.clock() - 100)
+        app.updates.tick()
         await glyphs("one that is not back")
 
 

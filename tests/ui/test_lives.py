@@ -39,7 +39,7 @@ async def test_ends_of_before_the_screen_opened_are_told() -> None:
 
         seat.source.query = query  # type: ignore[method-assign]
         await killed(seat)
-        seat.app.open_agent("docs-01")
+        seat.app.pages.open_agent("docs-01")
         await seat.settle()
         assert seat.has("its last process was killed by SIGKILL")
         assert seat.has("exit: killed by SIGKILL; again at once")
@@ -52,7 +52,7 @@ async def test_ends_of_before_the_screen_opened_are_told() -> None:
 async def test_what_the_agent_writes_while_its_page_is_open_shows() -> None:
     async with seated("calm") as seat:
         seat.source.logs["docs-01"] = ["first line"]
-        seat.app.open_agent("docs-01")
+        seat.app.pages.open_agent("docs-01")
         await seat.settle()
         assert seat.has("first line")
         seat.source.logs["docs-01"] = ["first line", "a later one"]
@@ -72,7 +72,7 @@ def test_only_the_end_of_a_long_log_is_read(tmp_path: Path) -> None:
 async def test_a_page_says_of_one_that_drains_whether_it_has_something_in_hand(agent: str, idle: bool) -> None:
     async with seated("calm", (80, 24)) as seat:
         seat.app.model.fleet.agents[agent].state = AgentState.DRAINING
-        seat.app.open_agent(agent)
+        seat.app.pages.open_agent(agent)
         await seat.settle()
         assert seat.has("It has nothing in hand and takes no more tasks.") == idle
         assert seat.has("It finishes what it has in hand") != idle

@@ -132,7 +132,7 @@ async def test_the_problems_view_takes_in_what_becomes_wrong_and_lets_go_of_what
         await seat.settle()
         assert "testing-01" in seat.app.main.agents.rows
         seat.clock.pass_(1000.0)
-        seat.app.tick()
+        seat.app.updates.tick()
         assert "testing-01" not in {problem.id for problem in seat.app.model.problems() if problem.subject == "alert"}
         assert set(seat.app.main.agents.rows.ids()) == seat.app.model.wrong("agents")
 

@@ -112,15 +112,15 @@ async def test_naughty_strings_everywhere(size: tuple[int, int]) -> None:
         ):
             await seat.press(*keys)
             clean_lines(seat)
-        seat.app.to_main()
+        seat.app.pages.to_main()
         for task in ("task_0", "task_12", "task_24"):
-            seat.app.open_task(task)
+            seat.app.pages.open_task(task)
             await seat.settle()
             clean_lines(seat)
-        seat.app.open_agent("docs-01")
+        seat.app.pages.open_agent("docs-01")
         await seat.settle()
         clean_lines(seat)
-        seat.app.to_main()
+        seat.app.pages.to_main()
         main.focus_panel("agents")
         await seat.press("slash")
         await seat.type("[/foo] (")
@@ -128,7 +128,7 @@ async def test_naughty_strings_everywhere(size: tuple[int, int]) -> None:
         for text in NAUGHTY:
             seat.app.say(text)
         act = Action(name="x", keys=(), label="[/x]", help="", group="swarm", run=lambda _: None, confirm=vile)
-        seat.app.confirm(Question(act, main.context()), lambda: None)
+        seat.app.pages.confirm(Question(act, main.context()), lambda: None)
         await seat.settle()
         clean_lines(seat)
 

@@ -48,7 +48,7 @@ async def test_what_was_seen_is_said_to_be_seen_already() -> None:
 async def test_the_log_on_a_tasks_page_is_that_tasks_own() -> None:
     async with seated("trouble", (80, 24)) as seat:
         seat.source.logs["testing-01"] = LOG
-        seat.app.open_task("task_77aa01")
+        seat.app.pages.open_task("task_77aa01")
         await seat.settle()
         await seat.press("G")
         assert seat.has("testing-01 wrote meanwhile")

@@ -14,7 +14,7 @@ from tests.ui.harness import seated
 async def test_a_closed_page_is_turned_to_the_next_and_shows_nothing_of_the_first() -> None:
     async with seated("trouble") as seat:
         seat.source.logs["testing-01"] = ["2026-01-01T00:00:00Z of testing"]
-        seat.app.open_agent("testing-01")
+        seat.app.pages.open_agent("testing-01")
         await seat.settle()
         await seat.press("G")
         assert seat.has("of testing")
@@ -23,7 +23,7 @@ async def test_a_closed_page_is_turned_to_the_next_and_shows_nothing_of_the_firs
         seat.app.next_theme()
         await seat.pilot.resize_terminal(100, 30)
         await seat.settle()
-        seat.app.open_agent("docs-01")
+        seat.app.pages.open_agent("docs-01")
         await seat.settle()
         assert seat.app.screen is first
         assert first.page.cursor == 0  # type: ignore[attr-defined]
@@ -36,7 +36,7 @@ async def test_a_closed_page_is_turned_to_the_next_and_shows_nothing_of_the_firs
 async def test_a_page_over_one_of_its_kind_has_a_screen_of_its_own() -> None:
     async with seated("trouble") as seat:
         for task in ("task_c0ffee", "task_77aa01"):
-            seat.app.open_task(task)
+            seat.app.pages.open_task(task)
             await seat.settle()
             assert seat.has("TASK", task)
         await seat.press("escape")
@@ -63,11 +63,11 @@ async def test_an_answer_to_the_page_before_is_not_shown_on_the_next(then: str) 
             return real(query, args)
 
         seat.source.query = slow  # type: ignore[method-assign]
-        seat.app.open_task("task_c0ffee")
+        seat.app.pages.open_task("task_c0ffee")
         await seat.pilot.pause()
         assert asked.wait(5.0)
         seat.app.pop_screen()
-        seat.app.open_task(then)
+        seat.app.pages.open_task(then)
         answer.set()
         await seat.settle()
         assert seat.has("TASK", then)
@@ -83,7 +83,7 @@ async def test_work_that_came_out_badly_does_not_look_well() -> None:
         assert "task_bad000 came out failed: 1 failed, 41 passed" in trouble
         assert "✗ complete" in line
         assert "failed: 1 failed, 41" in line
-        seat.app.open_task("task_bad000")
+        seat.app.pages.open_task("task_bad000")
         await seat.settle()
         assert seat.has("verdict   failed: 1 failed, 41 passed")
 
@@ -92,7 +92,7 @@ async def test_work_that_came_out_badly_does_not_look_well() -> None:
 async def test_a_log_without_times_is_not_told_as_of_the_task() -> None:
     async with seated("trouble") as seat:
         seat.source.logs["testing-01"] = ["compiling", "done"]
-        seat.app.open_task("task_77aa01")
+        seat.app.pages.open_task("task_77aa01")
         await seat.settle()
         await seat.press("G")
         assert seat.has("testing-01 wrote last; its log tells no times")
@@ -198,6 +198,6 @@ async def test_a_page_says_what_is_true_of_work_that_came_out_badly() -> None:
         for end, words in (("badly", "its own verdict is failed"), ("complete", "Done; its result")):
             scenes.task(seat.source, seat.clock, f"task_{end}", "testing.run", "testing-01", end=end)
             await seat.settle()
-            seat.app.open_task(f"task_{end}")
+            seat.app.pages.open_task(f"task_{end}")
             await seat.settle()
             assert seat.has(words)

@@ -96,7 +96,7 @@ async def test_the_end_of_a_recording_is_told_as_that_and_time_stands_still() ->
         assert seat.text()[3:] == before
         app.main.act("problems")
         await seat.settle()
-        app.open_task("task_77aa01")
+        app.pages.open_task("task_77aa01")
         await seat.settle()
         assert seat.has("THE RECORDING ENDED")
         assert not any("broker" in line.lower() for line in seat.text())

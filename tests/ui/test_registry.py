@@ -180,17 +180,17 @@ async def test_no_key_crashes_any_screen() -> None:
                 assert isinstance(app.screen, SwarmScreen), f"{opens}: {act.name}"
                 app.screen.action_press(app.registry.keys(act.name)[0])
                 await seat.pilot.pause()
-                app.drain()
+                app.updates.drain()
         assert app.is_running
 
 
 async def go(seat: Seat, opens: str) -> None:
     """To a panel, or to a page."""
     app = seat.app
-    app.to_main()
+    app.pages.to_main()
     app.main.focus_panel(opens if opens in ("agents", "tasks", "stream") else "agents")
     if opens == "wall":
-        app.open_wall()
+        app.pages.open_wall()
     elif opens in ("agent", "task"):
-        app.open_agent("testing-01") if opens == "agent" else app.open_task("task_d3adbf")
+        app.pages.open_agent("testing-01") if opens == "agent" else app.pages.open_task("task_d3adbf")
     await seat.pilot.pause()

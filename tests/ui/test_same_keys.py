@@ -50,7 +50,7 @@ async def test_a_log_is_searched_from_its_end_and_enter_goes_on() -> None:
 @pytest.mark.asyncio
 async def test_a_page_that_was_searched_still_opens_what_is_found() -> None:
     async with seated("trouble") as seat:
-        seat.app.open_agent("testing-01")
+        seat.app.pages.open_agent("testing-01")
         await seat.settle()
         await find(seat, "d3adbf")
         await seat.press("enter")
@@ -91,7 +91,7 @@ async def test_the_agent_of_a_task_is_attached_and_its_log_opens_from_the_tasks(
 @pytest.mark.asyncio
 async def test_a_task_on_its_agents_page_is_cancelled_and_run_again_after_a_question() -> None:
     async with seated("trouble") as seat:
-        seat.app.open_agent("testing-01")
+        seat.app.pages.open_agent("testing-01")
         await seat.settle()
         await seat.press("t")
         assert "this line is about no task" in seat.footer
@@ -112,15 +112,15 @@ async def test_a_page_about_the_screen_takes_the_place_of_another_and_its_key_cl
         for key in ("M", "E", "question_mark", "E", "M", "question_mark"):
             await seat.press(key)
             assert seat.has(pages[key])
-            assert len(seat.app.screens_of_ours()) == 2
+            assert len(seat.app.pages.screens()) == 2
         await seat.press("escape")
         for key in pages:
             await seat.press(key, key)
             assert seat.app.screen is seat.app.main
-            seat.app.open_task("task_77aa01")
+            seat.app.pages.open_task("task_77aa01")
             await seat.press(key, key)
             assert seat.has("TASK", "task_77aa01")
-            seat.app.to_main()
+            seat.app.pages.to_main()
         await seat.press("l", "l")
         assert "this is it: Esc goes back" in seat.footer
 
@@ -137,7 +137,7 @@ async def test_the_log_turns_to_another_agents_with_its_number() -> None:
 @pytest.mark.asyncio
 async def test_a_payloads_line_opens_no_agent_of_that_name() -> None:
     async with seated("trouble") as seat:
-        seat.app.open_task("task_d3adbf")
+        seat.app.pages.open_task("task_d3adbf")
         await seat.settle()
         await find(seat, '"."')
         await seat.press("escape", "enter")

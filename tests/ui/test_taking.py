@@ -76,7 +76,7 @@ async def test_one_look_takes_only_so_much_and_the_rest_follows() -> None:
     async with seated("calm") as seat:
         before, came = seat.app.model.received, storm(seat, 600)
         assert came > 2 * MOST
-        assert seat.app.fold() is not None
+        assert seat.app.updates.fold() is not None
         assert seat.app.model.received == before + MOST
         await seat.settle()
         assert seat.app.model.received == before + came

@@ -223,9 +223,9 @@ async def test_an_opening_says_what_it_waits_for_and_is_no_trouble() -> None:
         answered = threading.Event()
         source.query = lambda *_: answered.wait(10.0) and None  # type: ignore[method-assign]
         source.link(True)
-        app.drain()
+        app.updates.drain()
         await pilot.pause()
-        app.tick()
+        app.updates.tick()
         await pilot.pause()
         assert seat.has("opening: waiting for the dispatcher's list of tasks and monitoring's last hour")
         answered.set()

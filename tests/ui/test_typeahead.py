@@ -65,13 +65,13 @@ async def test_a_filter_and_a_command_in_one_burst() -> None:
 @pytest.mark.asyncio
 async def test_keys_go_on_though_nobody_lets_them() -> None:
     async with seated("calm", (120, 40)) as seat:
-        seat.app.hold()
+        seat.app.typed_keys.hold()
         await burst(seat, "j", "j")
         assert seat.app.main.agents.cursor == 0
-        seat.app.release()
+        seat.app.typed_keys.release()
         await seat.settle()
         assert seat.app.main.agents.cursor == 2
-        seat.app.hold()
-        assert seat.app._patience is not None
-        seat.app.release()
-        assert not seat.app.holding
+        seat.app.typed_keys.hold()
+        assert seat.app.typed_keys.patience is not None
+        seat.app.typed_keys.release()
+        assert not seat.app.typed_keys.holding

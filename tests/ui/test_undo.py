@@ -1,7 +1,5 @@
 """What can be taken back, and what was already taken back by hand."""
 
-from typing import Any, cast
-
 import pytest
 
 from swarm_tui.protocol.bodies import HostControl, Status
@@ -25,8 +23,8 @@ def test_the_last_act_is_taken_back_first() -> None:
     assert "nothing to undo" in (undo.why_not() or "")
     for what in [*(f"old {n}" for n in range(KEEP)), "drain a", "halt"]:
         undo.push(what, lambda what=what: done.append(what))  # type: ignore[misc]
-    undo.pop(cast(Any, said))
-    undo.pop(cast(Any, said))
+    undo.pop(said.say)
+    undo.pop(said.say)
     assert done == ["halt", "drain a"]
     assert said.lines == ["undone: halt", "undone: drain a"]
 
@@ -38,9 +36,9 @@ def test_what_was_set_right_by_hand_is_not_done_again_by_an_undo() -> None:
     undo.push("undrain a", lambda: done.append("drained again"), reverses="drain a")
     undo.push("halt", lambda: done.append("resumed"))
     undo.forget("halt")
-    undo.pop(cast(Any, said))
+    undo.pop(said.say)
     assert done == ["drained again"]
-    undo.pop(cast(Any, said))
+    undo.pop(said.say)
     assert done == ["drained again", "scaled back"]
     assert undo.why_not() is not None
 
@@ -57,7 +55,7 @@ def test_what_is_old_or_not_the_last_act_is_taken_back_only_after_a_question_tha
     undo.passed()
     assert undo.question() == "Undo this, of 0 s ago: drain b?"
     undo.push("drain c", lambda: None)
-    undo.pop(cast(Any, said))
+    undo.pop(said.say)
     assert undo.question() == "Undo this, of 0 s ago: drain b?"
 
 

@@ -34,7 +34,7 @@ async def test_an_agents_page_counts_it_apart_and_lists_it_as_bad() -> None:
     async with seated("calm", (80, 24)) as seat:
         scenes.task(seat.source, seat.clock, "task_bad000", "testing.run", "testing-01", end="badly")
         await seat.settle()
-        seat.app.open_agent("testing-01")
+        seat.app.pages.open_agent("testing-01")
         await seat.settle()
         assert seat.has("did     6 done, 1 came out badly, 0 failed")
         await seat.press("G", "g", *["j"] * 16)
@@ -62,7 +62,7 @@ async def test_a_page_tells_the_failing_tests_and_why_to_their_ends() -> None:
         body = Complete(task_id="task_bad000", agent_id="testing-01", attempt=1, epoch=3, result=result)
         seat.source.say("testing-01", Kind.TASK_COMPLETE, body)
         await seat.settle()
-        seat.app.open_task("task_bad000")
+        seat.app.pages.open_task("task_bad000")
         await seat.settle()
         lines = seat.text()
         above = " ".join(line.strip(" │▐▌") for line in lines[: next(i for i, x in enumerate(lines) if "hops" in x)])

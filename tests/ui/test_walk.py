@@ -14,15 +14,15 @@ from tests.ui.harness import Seat, seated
 PANELS = ("agents", "tasks", "stream", "pane")
 MOVES = ("down", "up", "top", "bottom", "page_down", "page_up")
 PAGES: dict[str, Callable[[Seat], object]] = {
-    "agent": lambda seat: seat.app.open_agent("testing-01"),
-    "task": lambda seat: seat.app.open_task("task_d3adbf"),
+    "agent": lambda seat: seat.app.pages.open_agent("testing-01"),
+    "task": lambda seat: seat.app.pages.open_task("task_d3adbf"),
     "log": lambda seat: seat.app.main.act("logs"),
-    "message": lambda seat: seat.app.open_message(seat.app.model.stream.all[-1]),
-    "wall": lambda seat: seat.app.open_wall(),
-    "form": lambda seat: seat.app.open_form(),
-    "help": lambda seat: seat.app.open_help("agents"),
-    "notices": lambda seat: seat.app.open_notices(),
-    "refused": lambda seat: seat.app.open_refusals(),
+    "message": lambda seat: seat.app.pages.open_message(seat.app.model.stream.all[-1]),
+    "wall": lambda seat: seat.app.pages.open_wall(),
+    "form": lambda seat: seat.app.pages.open_form(),
+    "help": lambda seat: seat.app.pages.open_help("agents"),
+    "notices": lambda seat: seat.app.pages.open_notices(),
+    "refused": lambda seat: seat.app.pages.open_refusals(),
 }
 #: There is nothing to open, or it is the same page.
 NOT_WITHOUT_ANYBODY = ("log", "message", "refused", "help", "notices")
@@ -51,7 +51,7 @@ async def test_every_key_does_something_or_says_why_not(scene: str, place: str) 
                 continue
             before = seen(seat, left)
             await seat.pilot.press(key_of(seat, act, place))
-            seat.app.drain()
+            seat.app.updates.drain()
             await seat.pilot.pause()
             if seen(seat, left) == before:
                 await seat.settle()  # A pane's history is read on a thread.
@@ -86,7 +86,7 @@ def seen(seat: Seat, left: list[bool]) -> object:
 async def go(seat: Seat, place: str) -> None:
     """To the place as it is when it was opened, with nothing marked or narrowed, the cursor in the middle."""
     app = seat.app
-    for prompt in [each for screen in app.screens_of_ours() for each in screen.query(Prompt)]:
+    for prompt in [each for screen in app.pages.screens() for each in screen.query(Prompt)]:
         if prompt.display:
             prompt.close()
     while app.screen is not app.main:
@@ -98,7 +98,7 @@ async def go(seat: Seat, place: str) -> None:
     main.set_problems(False)
     main.tasks.set_tab(0)
     if app.model.stream.paused:
-        app.pause()
+        main.narrow_stream(lambda: app.model.stream.pause(False))
     main.focus_panel(place if place in PANELS else "agents")
     main.agents.select("testing-01" if place in PAGES else "api-gateway-01")
     await seat.pilot.pause()

@@ -27,7 +27,7 @@ async def test_waits_and_trails_show(size: tuple[int, int]) -> None:
 @pytest.mark.asyncio
 async def test_the_age_of_an_ended_task_goes_on() -> None:
     async with seated("calm") as seat:
-        seat.app.open_task("task_11f3a9c1")
+        seat.app.pages.open_task("task_11f3a9c1")
         await seat.settle()
         assert seat.has("published", ", 4m ago")
         await seat.pass_(65.0)
@@ -42,7 +42,7 @@ async def test_long_values_are_broken_and_not_cut() -> None:
                         "testing-01", role="testing")  # fmt: skip
         scenes.task(seat.source, seat.clock, "task_x", "testing.run", "testing-01")
         await seat.settle()
-        seat.app.open_agent("testing-01")
+        seat.app.pages.open_agent("testing-01")
         await seat.settle()
         assert seat.has("testing.part-00")
         assert seat.has("testing.part-11")
@@ -64,7 +64,7 @@ async def test_a_large_terminal_is_used_whole() -> None:
         await seat.press("z")
         assert seat.app.main.pane.size.height == 47
         await seat.press("z")
-        seat.app.open_agent("testing-01")
+        seat.app.pages.open_agent("testing-01")
         await seat.settle()
         assert seat.has("role    testing", "── pulse")
         await seat.press("escape", "n")

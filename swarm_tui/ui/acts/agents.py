@@ -7,9 +7,10 @@ from swarm_tui.domain.views import AgentView
 from swarm_tui.protocol.bodies import HostControl, Inbox
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.acts.subjects import key, names, some
-from swarm_tui.ui.acts.work import busy, is_busy, stop_if_busy, stop_question, who
+from swarm_tui.ui.acts.work import busy, stop_if_busy, stop_question, who
 from swarm_tui.ui.desk.actions import AGENTS, Action
 from swarm_tui.ui.desk.context import Context
+from swarm_tui.ui.look.words import is_busy
 
 Command = Literal["start", "stop", "restart"]
 _DOWN = frozenset({AgentState.OFFLINE, AgentState.STOPPED, AgentState.CRASHLOOP, AgentState.BACKOFF, AgentState.LOST})
@@ -52,13 +53,13 @@ def _command(
             alone.append(agent)
         else:
             body = HostControl(command=command, agent_id=agent.agent_id, when_idle=when_idle)
-            context.app.source.act(Kind.HOST_CONTROL, body, host)
+            context.desk.source.act(Kind.HOST_CONTROL, body, host)
     return alone
 
 
 def restart(context: Context) -> None:
     agents = control(context, "restart")
-    context.app.returns.expect(agents, context.model.clock())
+    context.desk.restarts.expect(agents, context.model.clock())
     was = "" if busy(agents) else " (idle)"
     context.say(f"restarting {names(agents)}{was}; this line tells who is back")
 
@@ -79,7 +80,7 @@ def start_stop(context: Context) -> None:
     command: Command = "start" if would_start(context) else "stop"
     agents = control(context, command)
     other: Command = "stop" if command == "start" else "start"
-    context.app.undo.push(
+    context.desk.undo.push(
         f"{command} {names(agents)}",
         lambda: _command(context, other, agents),
         reverses=f"{other} {names(agents)}",
@@ -105,7 +106,7 @@ def drain(context: Context) -> None:
     _drain(context, agents, undrain)
     context.unmark()
     command, other = ("undrain", "drain") if undrain else ("drain", "undrain")
-    context.app.undo.push(
+    context.desk.undo.push(
         f"{command} {names(agents)}",
         lambda: _drain(context, agents, not undrain),
         reverses=f"{other} {names(agents)}",
@@ -122,7 +123,7 @@ def drain(context: Context) -> None:
 def _drain(context: Context, agents: list[AgentView], undrain: bool) -> None:
     command: Literal["drain", "undrain"] = "undrain" if undrain else "drain"
     for agent in _command(context, command, agents):
-        context.app.source.act(Kind.INBOX, Inbox(command=command), agent.agent_id)
+        context.desk.source.act(Kind.INBOX, Inbox(command=command), agent.agent_id)
 
 
 def _forgettable(context: Context) -> str | None:
@@ -134,7 +135,7 @@ def _forgettable(context: Context) -> str | None:
 
 def forget(context: Context) -> None:
     for agent in context.agents:
-        context.app.source.clear(Kind.STATUS, agent.agent_id)
+        context.desk.source.clear(Kind.STATUS, agent.agent_id)
     context.say(f"asked to forget {names(context.agents)}")
     context.unmark()
 

@@ -3,7 +3,8 @@
 from functools import partial
 
 from swarm_tui.ui.acts.subjects import rows
-from swarm_tui.ui.desk.actions import MAIN, Action, Run
+from swarm_tui.ui.desk.actions import MAIN, Action, Run, use
+from swarm_tui.ui.desk.capabilities import HasAgents, Numbered, Panelled
 from swarm_tui.ui.desk.context import Context
 
 
@@ -24,14 +25,20 @@ def _end(context: Context, last: bool) -> None:
 
 def _agent(context: Context, number: int) -> None:
     screen = context.screen
-    before = screen.scope, screen.at_hand()
+    if not isinstance(screen, Numbered):
+        return
+    before = screen.scope, _at_hand(context)
     screen.go_agent(number)
-    if before == (screen.scope, screen.at_hand()):
+    if before == (screen.scope, _at_hand(context)):
         context.say(f"{before[1]} is selected already")
 
 
+def _at_hand(context: Context) -> str | None:
+    return context.screen.at_hand() if isinstance(context.screen, HasAgents) else None
+
+
 def _no_agent(context: Context, number: int) -> str | None:
-    count = context.screen.numbered()
+    count = context.screen.numbered() if isinstance(context.screen, Numbered) else 0
     if number <= count:
         return None
     return f"there is no agent {number} here, only {count}" if count else "there is no agent here"
@@ -57,7 +64,8 @@ MOVE_ACTS = (
         scopes=MAIN,
         rank=10,
         palette=False,
-        run=lambda c: c.screen.turn_panel(1),
+        needs=Panelled,
+        run=use(Panelled, lambda screen: screen.turn_panel(1)),
         help="Go to the next panel.",
     ),
     Action(
@@ -67,7 +75,8 @@ MOVE_ACTS = (
         group="move",
         scopes=MAIN,
         palette=False,
-        run=lambda c: c.screen.turn_panel(-1),
+        needs=Panelled,
+        run=use(Panelled, lambda screen: screen.turn_panel(-1)),
         help="Go to the panel before.",
     ),
     *(
@@ -78,6 +87,7 @@ MOVE_ACTS = (
             group="move",
             scopes=(*MAIN, "wall", "agent"),
             palette=False,
+            needs=Numbered,
             can=partial(_no_agent, number=n),
             run=partial(_agent, number=n),
             help=f"Select agent number {n}.",

@@ -1,7 +1,8 @@
 """Acts that open something: a page, a log, the wall."""
 
 from swarm_tui.ui.acts.subjects import not_there, one_agent, rows, shown
-from swarm_tui.ui.desk.actions import AGENTS, LISTS, TASKS, Action
+from swarm_tui.ui.desk.actions import AGENTS, LISTS, TASKS, Action, ask, use
+from swarm_tui.ui.desk.capabilities import Copies, Opens, Sends
 from swarm_tui.ui.desk.context import Context
 
 
@@ -18,12 +19,13 @@ PAGE_ACTS = (
         name="open",
         keys=("enter",),
         label="open",
-        now=lambda c: c.screen.entering(),
+        now=ask(Opens, lambda screen: screen.entering()),
         group="pages",
         scopes=tuple(scope for scope in LISTS if scope != "pane"),
         rank=5,
-        can=lambda c: c.screen.why_not_open(),
-        run=lambda c: c.screen.enter(),
+        can=ask(Opens, lambda screen: screen.why_not_open()),
+        needs=Opens,
+        run=use(Opens, lambda screen: screen.enter()),
         help="Open its page: an agent's, a task's, a message's; in the wall, zoom. On a page that was searched, go on "
         "to the next line found.",
     ),
@@ -35,7 +37,7 @@ PAGE_ACTS = (
         scopes=(*AGENTS, *TASKS),
         rank=8,
         can=_can_log,
-        run=lambda c: c.app.open_log(c),
+        run=lambda c: c.desk.pages.open_log(c.agent.agent_id) if c.agent is not None else None,
         help="The agent's log, kept over its restarts.",
     ),
     Action(
@@ -44,7 +46,7 @@ PAGE_ACTS = (
         label="wall",
         group="pages",
         rank=35,
-        run=lambda c: c.app.open_wall(),
+        run=lambda c: c.desk.pages.open_wall(),
         help="All panes at once, live; once more comes back.",
     ),
     Action(
@@ -53,7 +55,7 @@ PAGE_ACTS = (
         label="refused",
         group="pages",
         can=lambda c: None if c.model.fleet.counts.refused else "no message was refused",
-        run=lambda c: c.app.open_refusals(),
+        run=lambda c: c.desk.pages.open_refusals(),
         help="The messages that were refused: each with its topic and the reason; once more comes back.",
     ),
     Action(
@@ -63,8 +65,9 @@ PAGE_ACTS = (
         group="view",
         scopes=LISTS,
         can=_can_copy,
-        asked_for=lambda c: c.screen.copies(),
-        run=lambda c: c.screen.copy(),
+        asked_for=lambda c: isinstance(c.screen, Copies) and c.screen.copies(),
+        needs=Copies,
+        run=use(Copies, lambda screen: screen.copy()),
         help="Copy the id, or what the line says, to the clipboard of your terminal; on a message's first line and "
         "its heading, the whole message. The mouse copies what it is dragged over, its right button what is under it.",
     ),
@@ -76,7 +79,8 @@ PAGE_ACTS = (
         scopes=("form",),
         rank=1,
         palette=False,
-        run=lambda c: c.screen.send(),
+        needs=Sends,
+        run=use(Sends, lambda screen: screen.send()),
         help="Publish the task.",
     ),
     Action(
@@ -87,8 +91,9 @@ PAGE_ACTS = (
         scopes=("form",),
         rank=1,
         palette=False,
-        can=lambda c: c.screen.why_not_open(),
-        run=lambda c: c.screen.open(),
+        can=ask(Opens, lambda screen: screen.why_not_open()),
+        needs=Opens,
+        run=use(Opens, lambda screen: screen.open()),
         help="Open the page of the task that was sent from here; back from there is here.",
     ),
     Action(
@@ -99,7 +104,8 @@ PAGE_ACTS = (
         scopes=("form",),
         rank=2,
         palette=False,
-        run=lambda c: c.screen.raw(),
+        needs=Sends,
+        run=use(Sends, lambda screen: screen.raw()),
         help="Write the payload as JSON or YAML, or come back to the fields.",
     ),
     Action(
@@ -110,7 +116,8 @@ PAGE_ACTS = (
         scopes=("form",),
         rank=3,
         palette=False,
-        run=lambda c: c.screen.templates(),
+        needs=Sends,
+        run=use(Sends, lambda screen: screen.templates()),
         help="Take a template of the layout, or one of the last tasks sent.",
     ),
     Action(

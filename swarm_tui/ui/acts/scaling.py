@@ -18,7 +18,7 @@ def _one_role(context: Context) -> str | None:
 
 def _counted(context: Context, by: int) -> int:
     """How many of the role are wished for before the act."""
-    return context.app.wishes.now(context.agents[0].role, context.model.clock(), by)
+    return context.desk.scales.now(context.agents[0].role, context.model.clock(), by)
 
 
 def _scale(context: Context, by: int) -> None:
@@ -27,15 +27,15 @@ def _scale(context: Context, by: int) -> None:
     if host is None:
         return
     _wish(context, agent.role, host, old + by)
-    context.app.undo.push(f"scale {agent.role}", lambda: _wish(context, agent.role, host, old))
+    context.desk.undo.push(f"scale {agent.role}", lambda: _wish(context, agent.role, host, old))
     context.unmark()
     noun = "agent" if old + by == 1 else "agents"
     context.say(f"asked for {old + by} {agent.role} {noun}, not {old}; {key(context, 'undo')} undoes it")
 
 
 def _wish(context: Context, role: str, host: str, count: int) -> None:
-    context.app.wishes.set(role, count, context.model.clock())
-    context.app.source.act(Kind.HOST_CONTROL, HostControl(command="scale", role=role, count=count), host)
+    context.desk.scales.set(role, count, context.model.clock())
+    context.desk.source.act(Kind.HOST_CONTROL, HostControl(command="scale", role=role, count=count), host)
 
 
 def _can_shrink(context: Context) -> str | None:
@@ -46,7 +46,7 @@ def _can_shrink(context: Context) -> str | None:
 
 def _shrink_question(context: Context) -> str:
     role, old = context.agents[0].role, _counted(context, -1)
-    runs = context.app.wishes.runs(role)
+    runs = context.desk.scales.runs(role)
     now = "" if runs == old else f" {runs} run{'s' if runs == 1 else ''} now."
     return f"Run one {role} agent less ({role}: {old} → {old - 1})?{now}"
 

@@ -14,7 +14,7 @@ def linked(context: Context) -> str | None:
 
 def key(context: Context, act: str) -> str:
     """The key of an act, for a sentence."""
-    return context.app.registry.told(act)
+    return context.desk.registry.told(act)
 
 
 def shown(context: Context) -> str | None:

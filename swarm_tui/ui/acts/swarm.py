@@ -9,18 +9,18 @@ from swarm_tui.ui.desk.context import Context
 
 def halt(context: Context) -> None:
     if context.model.fleet.halted is not None:
-        context.app.source.clear(Kind.HALT)
-        context.app.undo.forget("halt")
+        context.desk.source.clear(Kind.HALT)
+        context.desk.undo.forget("halt")
         context.say("asked to resume: dispatch goes on")
     else:
         _halt(context)
-        context.app.undo.push("halt", lambda: context.app.source.clear(Kind.HALT))
+        context.desk.undo.push("halt", lambda: context.desk.source.clear(Kind.HALT))
         context.say(f"halt sent: dispatch stops and all that runs is cancelled; {key(context, 'halt')} lifts it")
 
 
 def _halt(context: Context) -> None:
-    context.app.source.act(
-        Kind.HALT, Halt(reason=f"halted by {context.app.source.facts.user or 'an operator'} from the screen")
+    context.desk.source.act(
+        Kind.HALT, Halt(reason=f"halted by {context.desk.source.facts.user or 'an operator'} from the screen")
     )
 
 
@@ -33,6 +33,11 @@ def _halt_question(context: Context) -> str | None:
     return f"Halt the swarm? Dispatch stops and {running} running task{'' if running == 1 else 's'} will be cancelled."
 
 
+def _attach(context: Context) -> None:
+    if context.agent is not None:
+        context.desk.attaching.attach(context.agent)
+
+
 SWARM_ACTS = (
     Action(
         name="publish",
@@ -41,7 +46,7 @@ SWARM_ACTS = (
         group="swarm",
         writes=True,
         rank=7,
-        run=lambda c: c.app.open_form(),
+        run=lambda c: c.desk.pages.open_form(),
         help="Open the form that publishes a task.",
     ),
     Action(
@@ -65,11 +70,11 @@ SWARM_ACTS = (
         group="swarm",
         writes=True,
         rank=9,
-        run=lambda c: c.app.undo.pop(c),
-        can=lambda c: c.app.undo.why_not(),
-        confirm=lambda c: c.app.undo.question(),
-        now=lambda c: c.app.undo.label(),
-        asked_for=lambda c: c.app.undo.label() is not None,
+        run=lambda c: c.desk.undo.pop(c.say),
+        can=lambda c: c.desk.undo.why_not(),
+        confirm=lambda c: c.desk.undo.question(),
+        now=lambda c: c.desk.undo.label(),
+        asked_for=lambda c: c.desk.undo.label() is not None,
         help="Take back the last act that can be. One of three minutes ago, or before others that cannot be, only "
         "after a yes.",
     ),
@@ -81,8 +86,8 @@ SWARM_ACTS = (
         rank=20,
         writes=True,
         scopes=(*AGENTS, *TASKS),
-        can=lambda c: one_agent(c) or c.app.attaching.why_not(c),
-        run=lambda c: c.app.attaching.attach(c),
+        can=lambda c: one_agent(c) or c.desk.attaching.why_not(c.agent),
+        run=_attach,
         help="Turn this terminal into the agent's pane; detaching (prefix d, as its last line says; the prefix twice "
         "inside another tmux) comes back here.",
     ),
@@ -92,7 +97,7 @@ SWARM_ACTS = (
         label="leave",
         group="swarm",
         rank=90,
-        run=lambda c: c.app.leave(),
+        run=lambda c: c.desk.leave(),
         help="Close the screen. The swarm runs on.",
     ),
     Action(
@@ -101,9 +106,9 @@ SWARM_ACTS = (
         label="bring down",
         group="swarm",
         writes=True,
-        run=lambda c: c.app.leave(down=True),
-        can=lambda c: c.app.why_not_down(),
-        confirm=lambda c: f"Leave, and bring all of {c.app.source.facts.swarm} down?",
+        run=lambda c: c.desk.leave(down=True),
+        can=lambda c: c.desk.why_not_down(),
+        confirm=lambda c: f"Leave, and bring all of {c.desk.source.facts.swarm} down?",
         help="Close the screen and bring the swarm down: agents drain first.",
     ),
     Action(
@@ -114,7 +119,7 @@ SWARM_ACTS = (
         scopes=LISTS,
         rank=80,
         palette=False,
-        run=lambda c: c.app.open_palette(),
+        run=lambda c: c.desk.pages.open_palette(),
         help="Find any act, agent or task by typing a part of it.",
     ),
     Action(
@@ -124,7 +129,7 @@ SWARM_ACTS = (
         group="screen",
         rank=95,
         scopes=(*LISTS, "form"),
-        run=lambda c: c.app.open_help(c.scope),
+        run=lambda c: c.desk.pages.open_help(c.scope),
         help="What works here and now, and what the words mean; once more comes back.",
     ),
     Action(
@@ -132,7 +137,7 @@ SWARM_ACTS = (
         keys=("ctrl+t",),
         label="next theme",
         group="screen",
-        run=lambda c: c.app.next_theme(),
+        run=lambda c: c.desk.next_theme(),
         help="Change the colours: dark, light, high-contrast, colour-blind, ansi.",
     ),
     Action(
@@ -140,7 +145,7 @@ SWARM_ACTS = (
         keys=("M",),
         label="notices",
         group="screen",
-        run=lambda c: c.app.open_notices(),
+        run=lambda c: c.desk.pages.open_notices(),
         help="All that the screen has told, with its time; once more comes back.",
     ),
 )

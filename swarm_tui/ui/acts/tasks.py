@@ -27,13 +27,13 @@ _some = some("task", lambda context: context.tasks)
 def _tell(context: Context, kind: Kind, tasks: list[TaskView], reason: str = "") -> None:
     for task in tasks:
         hashed = _hash(task) if kind is Kind.TASK_APPROVE else None
-        context.app.source.act(kind, TaskAct(task_id=task.task_id, reason=reason, payload_hash=hashed))
+        context.desk.source.act(kind, TaskAct(task_id=task.task_id, reason=reason, payload_hash=hashed))
 
 
 def cancel(context: Context) -> None:
     tasks = [task for task in context.tasks if task.state in OPEN]
     _tell(context, Kind.TASK_CANCEL, tasks)
-    context.app.undo.push(f"cancel {names(tasks)}", lambda: _uncancel(context, tasks))
+    context.desk.undo.push(f"cancel {names(tasks)}", lambda: _uncancel(context, tasks))
     context.say(
         f"asked to cancel {names(tasks)}; {key(context, 'undo')} runs {'it' if len(tasks) == 1 else 'them'} again"
     )
@@ -54,7 +54,7 @@ def _uncancel(context: Context, tasks: list[TaskView]) -> str | None:
 def retry(context: Context) -> None:
     tasks = [task for task in context.tasks if task.state in _AGAIN]
     _tell(context, Kind.TASK_REDRIVE, tasks)
-    context.app.undo.push(
+    context.desk.undo.push(
         f"retry {names(tasks)}", lambda: _tell(context, Kind.TASK_CANCEL, tasks), asks=lambda: _runs(context, tasks)
     )
     context.say(f"asked to run {names(tasks)} again; {key(context, 'undo')} cancels")

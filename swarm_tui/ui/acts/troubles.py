@@ -3,6 +3,7 @@
 from swarm_tui.domain.problems import Problem
 from swarm_tui.ui.acts.subjects import key, shown
 from swarm_tui.ui.desk.actions import AGENTS, LISTS, TASKS, Action
+from swarm_tui.ui.desk.capabilities import ListsProblems
 from swarm_tui.ui.desk.context import Context
 from swarm_tui.ui.model.troubles import STANDING, counted
 
@@ -46,13 +47,27 @@ def see(context: Context) -> None:
         if found[0].severity == "info"
         else f"{len(found)} troubles"
     )
-    context.app.undo.push(f"seen: {what}", lambda: _bring_back(context, found))
+    context.desk.undo.push(f"seen: {what}", lambda: _bring_back(context, found))
     context.say(f"seen: {what}; it calls again when it happens anew, {key(context, 'undo')} brings it back")
     _renew(context)
 
 
 def _only(context: Context) -> bool:
-    return context.screen.only_problems
+    return isinstance(context.screen, ListsProblems) and context.screen.only_problems
+
+
+def _problems(context: Context) -> None:
+    """Go to what is wrong: only that shows, with the cursor at the worst; again on the main screen: all shows."""
+    main, model, on = context.desk.main, context.model, not _only(context)
+    found = model.problems()
+    if on and not found:
+        context.say("nothing is wrong")
+        return
+    context.desk.pages.to_main()
+    main.set_problems(on)
+    worst = next((problem for problem in found if model.place(problem)), None)
+    if on and worst is not None and (where := model.place(worst)):
+        main.lead_to(where, worst.id)
 
 
 def _bring_back(context: Context, found: list[Problem]) -> None:
@@ -62,8 +77,8 @@ def _bring_back(context: Context, found: list[Problem]) -> None:
 
 def _renew(context: Context) -> None:
     context.unmark()
-    context.app.state.seen = context.model.troubles.kept
-    context.app.main.tick(context.model.clock())
+    context.desk.state.seen = context.model.troubles.kept
+    context.desk.main.tick(context.model.clock())
 
 
 TROUBLE_ACTS = (
@@ -75,7 +90,7 @@ TROUBLE_ACTS = (
         asked_for=_only,
         group="view",
         rank=15,
-        run=lambda c: c.app.problems(c),
+        run=_problems,
         help="Only what is wrong, in all panels, and what to do about it; once more shows all again.",
     ),
     Action(

@@ -1,7 +1,8 @@
 """Acts that change only what is seen: filters, marks, panels."""
 
 from swarm_tui.ui.acts.subjects import key, rows
-from swarm_tui.ui.desk.actions import LISTS, MAIN, Action
+from swarm_tui.ui.desk.actions import LISTS, MAIN, Action, ask, use
+from swarm_tui.ui.desk.capabilities import Follows, Markable, Opens, Paged, Panelled, Searchable, Tabbed, Zoomable
 from swarm_tui.ui.desk.context import Context
 
 _PANELS = ("agents", "tasks")
@@ -11,25 +12,25 @@ _FILTERED = ("agents", "tasks", "stream")
 def _follow(context: Context) -> None:
     lines = context.lines
     before = (lines.tail, lines.top, lines.cursor) if lines is not None else None
-    context.screen.follow()
+    if isinstance(context.screen, Follows):
+        context.screen.follow()
     if lines is None or before == (lines.tail, lines.top, lines.cursor):
         context.say("it keeps to the newest line already")
 
 
-def _can_follow(context: Context) -> str | None:
-    if context.scope == "agent" and context.screen.PAGE != "logs":
-        return f"this page has no newest line: {key(context, 'logs')} opens the log, which has"
-    return rows(context)
-
-
 def _pause(context: Context) -> None:
-    context.app.pause()
+    stream = context.model.stream
+    context.desk.main.narrow_stream(lambda: stream.pause(not stream.paused))
     goes_on = f"the stream is held: {key(context, 'pause')} lets it go on, with all that came meanwhile"
-    context.say(goes_on if context.model.stream.paused else "the stream goes on")
+    context.say(goes_on if stream.paused else "the stream goes on")
 
 
 def _can_zoom(context: Context) -> str | None:
-    return context.screen.why_not_open() if context.scope == "wall" else None
+    return ask(Opens, lambda screen: screen.why_not_open())(context) if context.scope == "wall" else None
+
+
+def _zoomed(context: Context) -> bool:
+    return isinstance(context.screen, Zoomable) and bool(context.screen.zoomed)
 
 
 VIEW_ACTS = (
@@ -40,7 +41,8 @@ VIEW_ACTS = (
         group="view",
         scopes=(*_FILTERED, "help"),
         rank=30,
-        run=lambda c: c.screen.ask_filter(),
+        needs=Searchable,
+        run=use(Searchable, lambda screen: screen.ask_filter()),
         help="Show only what has these words (the stream: topic patterns and agent:ID too); ! turns it round.",
     ),
     Action(
@@ -50,7 +52,8 @@ VIEW_ACTS = (
         group="view",
         scopes=("pane", "agent", "task", "message", "problems"),
         rank=6,
-        run=lambda c: c.screen.ask_filter(),
+        needs=Searchable,
+        run=use(Searchable, lambda screen: screen.ask_filter()),
         help="Go to the next line that has these words; a log and a pane are searched upwards. Going back forgets them "
         "first.",
     ),
@@ -69,7 +72,8 @@ VIEW_ACTS = (
         label="mark",
         group="view",
         scopes=_PANELS,
-        run=lambda c: c.screen.mark(),
+        needs=Markable,
+        run=use(Markable, lambda screen: screen.mark()),
         rank=70,
         can=rows,
         help="Mark it, so that an act takes all that are marked.",
@@ -81,7 +85,8 @@ VIEW_ACTS = (
         group="view",
         scopes=_PANELS,
         can=rows,
-        run=lambda c: c.screen.mark_all(),
+        needs=Markable,
+        run=use(Markable, lambda screen: screen.mark_all()),
         help="Mark all that show, or none.",
     ),
     Action(
@@ -91,7 +96,8 @@ VIEW_ACTS = (
         group="view",
         scopes=("tasks",),
         rank=65,
-        run=lambda c: c.screen.turn_tab(1),
+        needs=Tabbed,
+        run=use(Tabbed, lambda screen: screen.turn_tab(1)),
         help="Show the tasks of the next state.",
     ),
     Action(
@@ -100,7 +106,8 @@ VIEW_ACTS = (
         label="tab before",
         group="view",
         scopes=("tasks",),
-        run=lambda c: c.screen.turn_tab(-1),
+        needs=Tabbed,
+        run=use(Tabbed, lambda screen: screen.turn_tab(-1)),
         help="Show the tasks of the state before.",
     ),
     Action(
@@ -110,8 +117,9 @@ VIEW_ACTS = (
         group="view",
         scopes=("wall",),
         rank=24,
-        run=lambda c: c.screen.turn_tab(1),
-        can=lambda c: c.screen.one_page(),
+        needs=Paged,
+        run=use(Paged, lambda screen: screen.turn_page(1)),
+        can=ask(Paged, lambda screen: screen.one_page()),
         help="Show the next agents' panes.",
     ),
     Action(
@@ -120,8 +128,9 @@ VIEW_ACTS = (
         label="page before",
         group="view",
         scopes=("wall",),
-        run=lambda c: c.screen.turn_tab(-1),
-        can=lambda c: c.screen.one_page(),
+        needs=Paged,
+        run=use(Paged, lambda screen: screen.turn_page(-1)),
+        can=ask(Paged, lambda screen: screen.one_page()),
         help="Show the panes of the agents before.",
     ),
     Action(
@@ -131,7 +140,8 @@ VIEW_ACTS = (
         group="view",
         scopes=("stream", "pane", "agent", "wall"),
         rank=25,
-        can=_can_follow,
+        needs=Follows,
+        can=rows,
         run=_follow,
         help="Keep to the newest line.",
     ),
@@ -149,12 +159,13 @@ VIEW_ACTS = (
         name="zoom",
         keys=("z",),
         label="zoom",
-        now=lambda c: "zoom out" if c.screen.zoomed else None,
+        now=lambda c: "zoom out" if _zoomed(c) else None,
         group="view",
         scopes=(*MAIN, "wall"),
         rank=55,
         can=_can_zoom,
-        run=lambda c: c.screen.zoom(),
+        needs=Zoomable,
+        run=use(Zoomable, lambda screen: screen.zoom()),
         help="Give the panel the whole screen; once more gives it back.",
     ),
     Action(
@@ -163,7 +174,8 @@ VIEW_ACTS = (
         label="larger",
         group="view",
         scopes=MAIN,
-        run=lambda c: c.screen.resize_panel(1),
+        needs=Panelled,
+        run=use(Panelled, lambda screen: screen.resize_panel(1)),
         help="Make the panel larger.",
     ),
     Action(
@@ -172,7 +184,8 @@ VIEW_ACTS = (
         label="smaller",
         group="view",
         scopes=MAIN,
-        run=lambda c: c.screen.resize_panel(-1),
+        needs=Panelled,
+        run=use(Panelled, lambda screen: screen.resize_panel(-1)),
         help="Make the panel smaller.",
     ),
     Action(

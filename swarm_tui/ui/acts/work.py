@@ -2,20 +2,15 @@
 
 from collections.abc import Sequence
 
-from swarm_tui.domain.states import LIVE
 from swarm_tui.domain.views import AgentView
 from swarm_tui.ui.acts.subjects import listed
 from swarm_tui.ui.desk.context import Context
+from swarm_tui.ui.look.words import is_busy
 
 
 def who(agents: Sequence[AgentView]) -> str:
     """Whom a question is about."""
     return listed([agent.agent_id for agent in agents], "agents")
-
-
-def is_busy(agent: AgentView) -> bool:
-    """Whether it has work in hand, as far as is known."""
-    return bool(agent.task_id or agent.tasks or (agent.active and agent.state in LIVE))
 
 
 def busy(agents: Sequence[AgentView]) -> str:

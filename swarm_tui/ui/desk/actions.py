@@ -1,13 +1,15 @@
 """The one registry of acts: keys, palette, footer and help all read it."""
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from msgspec import Struct
 
 from swarm_tui.config.keynames import CHARACTERS
+from swarm_tui.ui.desk.capabilities import Capability, capability
 from swarm_tui.ui.desk.context import Context
 from swarm_tui.ui.desk.keymap import Wanted, mapped, types
+from swarm_tui.ui.look.words import keyed
 
 #: Where an act has effect; `anywhere` is every screen that is not a dialog.
 SCOPES = ("agents", "tasks", "stream", "pane", "wall", "agent", "task", "message", "form", "help", "problems")
@@ -16,6 +18,7 @@ MAIN = ("agents", "tasks", "stream", "pane")
 AGENTS = ("agents", "agent", "pane", "wall")
 TASKS = ("tasks", "task")
 
+C = TypeVar("C", bound=Capability)
 Can = Callable[[Context], "str | None"]
 Run = Callable[[Context], Any]
 
@@ -41,6 +44,8 @@ class Action(Struct, frozen=True, kw_only=True):
     yes: Can = lambda _: None
     now: Can = lambda _: None
     asked_for: Callable[[Context], bool] = lambda _: False
+    needs: type[Capability] | None = None
+    """What the screen must be able to do."""
     writes: bool = False
     of_life: bool = False
     rank: int = 0
@@ -52,6 +57,8 @@ class Action(Struct, frozen=True, kw_only=True):
             return f"{self.label} works on {_places(self.scopes)}"
         if self.writes and context.read_only:
             return f"{self.label} is off: the screen was opened with --read-only"
+        if self.needs is not None and not isinstance(context.screen, self.needs):
+            return keyed(self.needs.LACKS, context.desk.registry.told)
         return self.can(context)
 
 
@@ -67,33 +74,56 @@ def _places(scopes: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
 
 
+def use(needs: type[C], does: Callable[[C], Any]) -> Run:
+    """Return what runs `does` with the screen, as far as it has the capability."""
+
+    def run(context: Context) -> None:
+        if (screen := capability(context.screen, needs)) is not None:
+            does(screen)
+
+    return run
+
+
+def ask(needs: type[C], asks: Callable[[C], "str | None"]) -> Can:
+    """Return what asks the screen, as far as it has the capability; None where it has it not."""
+    return lambda context: None if (screen := capability(context.screen, needs)) is None else asks(screen)
+
+
 class Registry:
-    """All acts by name and by key; `keymap` gives acts other keys, and `notes` are what is to be said of it."""
+    """All acts by name, by key and by place, indexed once; `keymap` gives acts other keys, `notes` tells of it."""
 
     def __init__(self, actions: Iterable[Action], keymap: Wanted | None = None) -> None:
         self.actions: dict[str, Action] = {action.name: action for action in actions}
         self._keys, self.notes = mapped(self.actions.values(), keymap or {})
-
-    def keys(self, name: str) -> tuple[str, ...]:
-        """The keys of an act."""
-        return self._keys[name]
-
-    def bound(self) -> dict[str, list[Action]]:
-        """Each key with its acts."""
-        bound: dict[str, list[Action]] = {}
+        self._bound: dict[str, list[Action]] = {}
+        self._here: dict[str, list[Action]] = {scope: [] for scope in SCOPES}
+        self._picked: dict[tuple[str, str], Action] = {}
         for name, keys in self._keys.items():
             for key in keys:
-                bound.setdefault(key, []).append(self.actions[name])
-        return bound
+                self._bound.setdefault(key, []).append(self.actions[name])
+        for action in self.actions.values():
+            for scope in action.scopes:
+                self._here[scope].append(action)
+        for key, acts in self._bound.items():
+            for act in acts:
+                for scope in act.scopes:
+                    self._picked.setdefault((key, scope), act)
+
+    def keys(self, name: str) -> tuple[str, ...]:
+        """Return the keys of an act."""
+        return self._keys[name]
+
+    def bound(self) -> Mapping[str, list[Action]]:
+        """Return each key with its acts."""
+        return self._bound
 
     def pick(self, key: str, scope: str) -> Action | None:
-        """The act of `key` in `scope`; where none has effect there, one that can say so."""
-        acts = self.bound().get(key, [])
-        return next((act for act in acts if scope in act.scopes), acts[0] if acts else None)
+        """Return the act of `key` in `scope`; where none has effect there, one that can say so."""
+        return self._picked.get((key, scope)) or next(iter(self._bound.get(key, ())), None)
 
     def here(self, scope: str) -> list[Action]:
-        """The acts that have effect in `scope`, in their order."""
-        return [act for act in self.actions.values() if scope in act.scopes]
+        """Return the acts that have effect in `scope`, in their order."""
+        return self._here.get(scope, [])
 
     def key_text(self, name: str, *, typing: bool = False) -> str:
         """The act's first key as people write it; while they type, the first that is not a letter of their text."""

@@ -1,22 +1,18 @@
-"""What an act is about: the screen, what has focus, and the agents and tasks it would touch."""
+"""Context of an act: the screen, what has focus, and the agents and tasks it would touch."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from swarm_tui.domain.views import AgentView, TaskView
-
-if TYPE_CHECKING:
-    from swarm_tui.ui.app import SwarmApp
-    from swarm_tui.ui.model.model import Model
-    from swarm_tui.ui.screens.base import SwarmScreen
-    from swarm_tui.ui.widgets.lines import Lines
+from swarm_tui.ui.desk.capabilities import HasAgents, HasTasks, Markable
+from swarm_tui.ui.desk.desk import Desk, ListPort, ScreenPort
+from swarm_tui.ui.model.model import Model
 
 
 class Context:
     """Made for one key press. Whom it is about is settled once: a list that moves under a question changes nothing."""
 
-    def __init__(self, app: "SwarmApp", screen: "SwarmScreen") -> None:
-        self.app = app
+    def __init__(self, desk: Desk, screen: ScreenPort) -> None:
+        self.desk = desk
         self.screen = screen
         self._agent_ids: list[str] | None = None
         self._task_ids: list[str] | None = None
@@ -25,71 +21,74 @@ class Context:
 
     @property
     def scope(self) -> str:
-        """Where the user is: a panel, a page, a dialog."""
+        """Return where the user is: a panel, a page, a dialog."""
         return self.screen.scope
 
     @property
-    def model(self) -> "Model":
-        return self.app.model
+    def model(self) -> Model:
+        """Return the facts that the screen shows."""
+        return self.desk.model
 
     @property
     def read_only(self) -> bool:
-        return self.app.read_only
+        """Tell whether acts that write are off."""
+        return self.desk.read_only
 
     @property
-    def lines(self) -> "Lines | None":
-        """The list that the movement keys move."""
+    def lines(self) -> ListPort | None:
+        """Return the list that the movement keys move."""
         return self.screen.lines
 
     @property
     def agents(self) -> list[AgentView]:
-        """The marked agents, or the one at hand."""
+        """Return the marked agents, or the one at hand."""
         known = self.model.fleet.agents
         if self._agent_ids is None:
-            self._agent_ids = list(self.screen.agent_ids())
+            self._agent_ids = list(self.screen.agent_ids()) if isinstance(self.screen, HasAgents) else []
         return [known[name] for name in self._agent_ids if name in known]
 
     @property
     def tasks(self) -> list[TaskView]:
-        """The marked tasks, or the one at hand."""
+        """Return the marked tasks, or the one at hand."""
         known = self.model.fleet.tasks
         if self._task_ids is None:
-            self._task_ids = list(self.screen.task_ids())
+            self._task_ids = list(self.screen.task_ids()) if isinstance(self.screen, HasTasks) else []
         return [known[name] for name in self._task_ids if name in known]
 
     @property
     def agent(self) -> AgentView | None:
-        """The one agent at hand, whatever is marked: for acts that take no more than one."""
-        if self._at_hand is None:
+        """Return the one agent at hand, whatever is marked: for acts that take no more than one."""
+        if self._at_hand is None and isinstance(self.screen, HasAgents):
             self._at_hand = self.screen.at_hand()
         return self.model.agent(self._at_hand)
 
     @property
     def task(self) -> TaskView | None:
-        """The first of the tasks at hand."""
+        """Return the first of the tasks at hand."""
         return next(iter(self.tasks), None)
 
     @property
     def hidden(self) -> int:
-        """How many of the marked do not show: an act on the marked must not take, or leave out, what nobody sees."""
+        """Count the marked that do not show: an act on the marked must not take, or leave out, what nobody sees."""
         if self._hidden is None:
-            self._hidden = self.screen.hidden()
+            self._hidden = self.screen.hidden() if isinstance(self.screen, Markable) else 0
         return self._hidden
 
     def unmark(self) -> None:
-        """The act took the marked ones: they are marked no more."""
-        self.screen.unmark()
+        """Take the marks away: the act took the marked ones."""
+        if isinstance(self.screen, Markable):
+            self.screen.unmark()
 
     def say(self, text: str, *, bad: bool = False) -> None:
         """Tell the user, in a line."""
-        self.app.say(text, bad=bad)
+        self.desk.say(text, bad=bad)
 
 
 class Named(Context):
     """About exactly those whose ids were typed, wherever the cursor stands and whatever is marked or filtered."""
 
-    def __init__(self, app: "SwarmApp", screen: "SwarmScreen", noun: str, ids: Sequence[str]) -> None:
-        super().__init__(app, screen)
+    def __init__(self, desk: Desk, screen: ScreenPort, noun: str, ids: Sequence[str]) -> None:
+        super().__init__(desk, screen)
         self._noun, self._hidden = noun, 0
         self._agent_ids = list(ids) if noun == "agents" else []
         self._task_ids = list(ids) if noun == "tasks" else []
@@ -101,4 +100,4 @@ class Named(Context):
         return self._noun
 
     def unmark(self) -> None:
-        """The marks were not what it was about."""
+        """Leave the marks: they were not what it was about."""

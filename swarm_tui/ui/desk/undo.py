@@ -2,10 +2,7 @@
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from swarm_tui.ui.desk.context import Context
+from typing import NamedTuple
 
 KEEP = 20
 FRESH = 180.0
@@ -79,9 +76,9 @@ class Undo:
         """Whether the last act on the stack is not what a person has in mind."""
         return not self._stack or self._passed or not 0.0 <= self._clock() - self._stack[-1].at < FRESH
 
-    def pop(self, context: "Context") -> None:
-        """Take the last act back."""
+    def pop(self, say: Callable[[str], None]) -> None:
+        """Take the last act back, and `say` so."""
         entry = self._stack.pop()
         self._passed = True
         said = entry.back()
-        context.say(said if isinstance(said, str) else f"undone: {entry.what}")
+        say(said if isinstance(said, str) else f"undone: {entry.what}")

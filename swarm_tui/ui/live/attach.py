@@ -2,45 +2,53 @@
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
-from textual.app import SuspendNotSupported
+from textual.app import App, SuspendNotSupported
 
-from swarm_tui.ui.desk.context import Context
+from swarm_tui.domain.views import AgentView
+from swarm_tui.ui.desk.desk import Desk
 from swarm_tui.ui.model.model import Delta
-
-if TYPE_CHECKING:
-    from swarm_tui.ui.app import SwarmApp
-
 
 LOOK = 0.1
 """Seconds between two looks at what came meanwhile."""
 
 
+class KeepsUp(Protocol):
+    """The update loop, as attaching needs it."""
+
+    def keep_up(self, changed: Delta) -> None:
+        """Fold what came, and note it in `changed`."""
+        ...
+
+    def show_changes(self, delta: Delta) -> None:
+        """Draw what changed."""
+        ...
+
+
 class Attach:
     """Runs what tmux says turns this terminal into the pane."""
 
-    def __init__(self, app: "SwarmApp") -> None:
+    def __init__(self, app: App[Any], desk: Desk, updates: KeepsUp) -> None:
         self._app = app
+        self._desk = desk
+        self._updates = updates
 
-    def why_not(self, context: Context) -> str | None:
-        """Why it cannot attach to the agent at hand."""
-        agent = context.agent
+    def why_not(self, agent: AgentView | None) -> str | None:
+        """Return why it cannot attach to the agent; None when it can."""
         if agent is None:
             return "no agent is selected"
         if self._app.is_web:
             return "attach needs a terminal, and this is a browser"
-        if self._app.local_pane(agent) is None and self._app.address_of(agent) is None:
-            return ": ".join(self._app.why_no_pane(agent))
+        panes = self._desk.panes
+        if panes.local_pane(agent) is None and panes.address_of(agent) is None:
+            return ": ".join(panes.why_no_pane(agent))
         return None
 
-    def attach(self, context: Context) -> None:
+    def attach(self, agent: AgentView) -> None:
         """Give the terminal away, and take it back."""
-        agent = context.agent
-        if agent is None:
-            return
-        pane, address = self._app.local_pane(agent), self._app.address_of(agent)
-        panes, swarm, agent_id = self._app.source.panes, self._app.source.facts.swarm, agent.agent_id
+        pane, address = self._desk.panes.local_pane(agent), self._desk.panes.address_of(agent)
+        panes, swarm, agent_id = self._desk.source.panes, self._desk.source.facts.swarm, agent.agent_id
         if pane is not None:
             problem = self._run(lambda: _status(panes.attach(pane)))
         elif address is not None:
@@ -48,8 +56,8 @@ class Attach:
         else:
             return
         self._app.refresh(layout=True)
-        self._app.watch_panes(anew=True)
-        context.say(problem or f"back from {agent.agent_id}", bad=problem is not None)
+        self._desk.panes.watch(anew=True)
+        self._desk.say(problem or f"back from {agent.agent_id}", bad=problem is not None)
 
     def _run(self, call: Callable[[], str | None]) -> str | None:
         """Give the terminal away for `call`; why it failed, a sentence. Nothing may leave `suspend` by an exception."""
@@ -64,14 +72,14 @@ class Attach:
                     failed = self._wait(waiter, changed) or failed
         except SuspendNotSupported:
             return "this terminal cannot be given away here"
-        self._app.show_changes(changed)
+        self._updates.show_changes(changed)
         return (outcome[0] if outcome else "attach failed") or failed
 
     def _wait(self, waiter: threading.Thread, changed: Delta) -> str | None:
         """A moment in which what comes is taken in, so that it does not pile up; why it was not, a sentence."""
         try:
             waiter.join(LOOK)
-            self._app.keep_up(changed)
+            self._updates.keep_up(changed)
         except KeyboardInterrupt:
             return None
         except Exception as error:  # noqa: BLE001 - inside `suspend` it would leave a dead screen

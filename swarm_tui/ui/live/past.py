@@ -1,6 +1,6 @@
 """The past: asked for when the link comes up, and merged into what is known."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -10,11 +10,9 @@ from swarm_tui.protocol import codec
 from swarm_tui.protocol.bodies import Heartbeat, Reply
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.rows import TaskRow
+from swarm_tui.ui.desk.desk import Desk
 from swarm_tui.ui.model.source import Source
 from swarm_tui.ui.model.stream import Message
-
-if TYPE_CHECKING:
-    from swarm_tui.ui.app import SwarmApp
 
 TASKS = 2_000
 HOUR = 3600.0
@@ -32,17 +30,17 @@ TRIES = 4
 """Questions after a lost broker: who would answer has to find it again too."""
 
 
-def ask_past(app: "SwarmApp") -> None:
+def ask_past(desk: Desk) -> None:
     """Ask the dispatcher for its tasks and monitoring for the last messages; nobody need answer.
 
     The first time for those of an hour, then for those of the time in which the broker was lost.
     """
-    model = app.model
+    model = desk.model
     if not model.fleet.broker_up:
         return
-    source, now, tries = app.source, app.clock(), TRIES if model.again else 1
+    source, now, tries = desk.source, desk.clock(), TRIES if model.again else 1
     model.waits["tasks"] = "the dispatcher's list of tasks"
-    app.in_thread(lambda: answer(source, "tasks", {"limit": TASKS}, tries), lambda reply: _tasks(app, reply))
+    desk.in_thread(lambda: answer(source, "tasks", {"limit": TASKS}, tries), lambda reply: _tasks(desk, reply))
     if not model.past_loaded:
         model.waits["history"] = "monitoring's last hour"
         since = now - HOUR
@@ -51,8 +49,8 @@ def ask_past(app: "SwarmApp") -> None:
         since = model.away[-1][0] - OVERLAP
     else:
         return
-    app.in_thread(
-        lambda: messages_since(source, model.swarm, since, now, tries), lambda found: _messages(app, found, now)
+    desk.in_thread(
+        lambda: messages_since(source, model.swarm, since, now, tries), lambda found: _messages(desk, found, now)
     )
 
 
@@ -80,18 +78,18 @@ def answer(source: Source, query: str, args: dict[str, Any], tries: int = 1) -> 
     return None
 
 
-def _came(app: "SwarmApp", name: str) -> None:
-    app.model.waits.pop(name, None)
-    if not app.model.waits:
-        app.main.all_changed()
+def _came(desk: Desk, name: str) -> None:
+    desk.model.waits.pop(name, None)
+    if not desk.model.waits:
+        desk.main.all_changed()
 
 
-def _tasks(app: "SwarmApp", reply: Reply | None) -> None:
-    _came(app, "tasks")
+def _tasks(desk: Desk, reply: Reply | None) -> None:
+    _came(desk, "tasks")
     rows = task_rows(reply)
     if rows:
-        app.model.load(rows, app.clock())
-        app.main.all_changed()
+        desk.model.load(rows, desk.clock())
+        desk.main.all_changed()
 
 
 def task_rows(reply: Reply | None) -> list[TaskRow]:
@@ -105,20 +103,20 @@ def task_rows(reply: Reply | None) -> list[TaskRow]:
     return rows
 
 
-def _messages(app: "SwarmApp", found: list[Message], before: float) -> None:
-    _came(app, "history")
+def _messages(desk: Desk, found: list[Message], before: float) -> None:
+    _came(desk, "history")
     if found:
-        _pulses(app, found)
-        app.model.past_loaded = True
-        app.main.stream.narrow(lambda: app.model.stream.load(found))
-        app.main.all_changed()
+        _pulses(desk, found)
+        desk.model.past_loaded = True
+        desk.main.narrow_stream(lambda: desk.model.stream.load(found))
+        desk.main.all_changed()
 
 
-def _pulses(app: "SwarmApp", messages: list[Message]) -> None:
+def _pulses(desk: Desk, messages: list[Message]) -> None:
     """Give agents the heartbeats that came before the screen opened."""
     for message in sorted(messages, key=lambda message: message.received, reverse=True):
         body = message.body if isinstance(message, Event) else None
-        if not isinstance(body, Heartbeat) or (agent := app.model.agent(body.agent_id)) is None:
+        if not isinstance(body, Heartbeat) or (agent := desk.model.agent(body.agent_id)) is None:
             continue
         if (agent.started_at or 0.0) > message.received or (agent.beats and agent.beats[0] <= message.received):
             continue

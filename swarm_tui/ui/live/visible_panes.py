@@ -1,56 +1,61 @@
-"""What is seen of panes: the part of the app that knows which are on this host and which of them show."""
+"""Panes that can be seen: which are on this host, and which of them show."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from swarm_tui.domain.views import AgentView
-from swarm_tui.ui.widgets.pane import PaneView
-
-if TYPE_CHECKING:
-    from swarm_tui.ui.app import SwarmApp
+from swarm_tui.ui.desk.capabilities import ShowsPanes, capability
+from swarm_tui.ui.desk.desk import Desk, HistoryReader
 
 HISTORY = 5000
 """Lines that a pane of ours keeps of what scrolled away."""
 
 
 class VisiblePanes:
-    """Mixed into the app."""
+    """The panes of one desk. `later` calls a function on the screen's thread."""
 
-    _watched: frozenset[str] = frozenset()
+    def __init__(self, desk: Desk, later: Callable[..., object]) -> None:
+        self._desk = desk
+        self._later = later
+        self._watched: frozenset[str] = frozenset()
 
-    def local_pane(self: "SwarmApp", agent: AgentView) -> str | None:  # type: ignore[misc]
-        """The agent's pane, where this host has it."""
-        if self.source.panes.why_not() is not None or agent.pane_id is None:
+    def local_pane(self, agent: AgentView) -> str | None:
+        """Return the agent's pane, where this host has it."""
+        source = self._desk.source
+        if source.panes.why_not() is not None or agent.pane_id is None:
             return None
-        return agent.pane_id if agent.host in (None, self.source.facts.host) else None
+        return agent.pane_id if agent.host in (None, source.facts.host) else None
 
-    def address_of(self: "SwarmApp", agent: AgentView) -> str | None:  # type: ignore[misc]
-        """Where ssh reaches the other host that has the agent's pane."""
-        host = self.model.fleet.hosts.get(agent.host or "")
-        if host is None or agent.pane_id is None or agent.host == self.source.facts.host:
+    def address_of(self, agent: AgentView) -> str | None:
+        """Return where ssh reaches the other host that has the agent's pane."""
+        host = self._desk.model.fleet.hosts.get(agent.host or "")
+        if host is None or agent.pane_id is None or agent.host == self._desk.source.facts.host:
             return None
         return host.address
 
-    def why_no_pane(self: "SwarmApp", agent: AgentView) -> list[str]:  # type: ignore[misc]
-        """Why there is nothing to see of its pane."""
-        reason = self.source.panes.why_not()
+    def why_no_pane(self, agent: AgentView) -> list[str]:
+        """Return why there is nothing to see of its pane, in lines."""
+        source = self._desk.source
+        reason = source.panes.why_not()
         if reason is not None:
             return ["No panes here", reason]
         if agent.pane_id is None:
             return [f"{agent.agent_id} has no pane", "it was not started by `swarm-tui up`, or it is down"]
-        if agent.host not in (None, self.source.facts.host):
+        if agent.host not in (None, source.facts.host):
             if self.address_of(agent) is not None:
-                return [f"It runs on {agent.host}", f"{self.registry.told('attach')} attaches over ssh"]
+                return [f"It runs on {agent.host}", f"{self._desk.registry.told('attach')} attaches over ssh"]
             return [f"It runs on {agent.host}", "whose layout gives no `address` for ssh: log in there and attach"]
         return ["The pane is empty"]
 
-    def watch_panes(self: "SwarmApp", anew: bool = False) -> None:  # type: ignore[misc]
+    def watch(self, anew: bool = False) -> None:
         """Capture what shows, and nothing else; `anew` also what has not changed."""
-        wanted = self.front.panes() if self.front is not None else frozenset()
+        front = self._desk.front
+        shown = capability(front, ShowsPanes)
+        wanted = frozenset[str]() if shown is None else shown.panes()
         if anew or wanted != self._watched:
             self._watched = wanted
-            self.source.panes.watch(wanted)
+            self._desk.source.panes.watch(wanted)
 
-    def load_history(self: "SwarmApp", pane: PaneView) -> None:  # type: ignore[misc]
+    def load_history(self, pane: HistoryReader) -> None:
         """Get all that the pane printed, off the screen's thread; the pane may show another agent when it comes."""
         pane_id = pane.pane_id
         if pane_id is None:
@@ -58,9 +63,9 @@ class VisiblePanes:
 
         def read() -> list[str]:
             try:
-                return self.source.panes.history(pane_id, HISTORY)
+                return self._desk.source.panes.history(pane_id, HISTORY)
             except Exception:
-                self.call_later(pane.history, pane_id, [])
+                self._later(pane.history, pane_id, [])
                 raise
 
-        self.in_thread(read, lambda lines: pane.history(pane_id, lines))
+        self._desk.in_thread(read, lambda lines: pane.history(pane_id, lines))

@@ -4,9 +4,8 @@ import re
 from collections.abc import Callable
 
 from swarm_tui.domain.outcome import came_badly
-from swarm_tui.domain.states import AgentState, TaskState
+from swarm_tui.domain.states import LIVE, AgentState, TaskState
 from swarm_tui.domain.views import AgentView, TaskView
-from swarm_tui.ui.acts.work import is_busy
 
 #: `{act}` stands for the key of an act, as `keyed` puts it in.
 AGENT_STATE = {
@@ -82,3 +81,8 @@ def units_of(task: TaskView) -> dict[tuple[str, ...], str]:
 def of_task(task: TaskView, told: Callable[[str], str]) -> str:
     """What its state means for this task."""
     return keyed(_CAME_BADLY if came_badly(task) else TASK_STATE[task.state], told)
+
+
+def is_busy(agent: AgentView) -> bool:
+    """Whether it has work in hand, as far as is known."""
+    return bool(agent.task_id or agent.tasks or (agent.active and agent.state in LIVE))

@@ -9,6 +9,7 @@ from swarm_tui.domain.views import AgentView, TaskView
 from swarm_tui.protocol.bodies import Reply
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.topics import Kind, topic
+from swarm_tui.ui.desk.capabilities import HasAgents, HasTasks, Numbered
 from swarm_tui.ui.live.past import answer, history
 from swarm_tui.ui.look import glyphs
 from swarm_tui.ui.look.sgr import plain
@@ -27,7 +28,7 @@ WIDE = 150
 """Columns from which what it is and how its heart beats stand side by side."""
 
 
-class AgentScreen(PageScreen):
+class AgentScreen(PageScreen, HasAgents, HasTasks, Numbered):
     """One agent."""
 
     SCOPE = "agent"
@@ -40,15 +41,15 @@ class AgentScreen(PageScreen):
         self._read_at = 0.0
 
     def begin(self) -> None:
-        app, agent = self.swarm_app, self.agent_id
+        desk, agent = self.desk, self.agent_id
         self._read_log(self.model.clock())
-        if app.model.fleet.broker_up:
-            asked = {"agent_id": agent, "topic": topic(app.model.swarm, Kind.STATUS, "+"), "limit": LIVES}
-            app.in_thread(lambda: answer(app.source, "history", asked), lambda came: self._lived(agent, came))
+        if desk.model.fleet.broker_up:
+            asked = {"agent_id": agent, "topic": topic(desk.model.swarm, Kind.STATUS, "+"), "limit": LIVES}
+            desk.in_thread(lambda: answer(desk.source, "history", asked), lambda came: self._lived(agent, came))
 
     def _read_log(self, now: float) -> None:
         agent, self._read_at = self.agent_id, now
-        self.swarm_app.in_thread(lambda: self.swarm_app.source.log(agent, 60), lambda came: self._logged(agent, came))
+        self.desk.in_thread(lambda: self.desk.source.log(agent, 60), lambda came: self._logged(agent, came))
 
     def _logged(self, agent: str, lines: list[str] | None) -> None:
         if agent == self.agent_id and lines != self.written and self.is_mounted:
@@ -77,8 +78,11 @@ class AgentScreen(PageScreen):
             self._read_log(now)
         self.renew()
 
+    def numbered(self) -> int:
+        return len(self.desk.main.agents_listed())
+
     def go_agent(self, number: int) -> None:
-        rows = self.swarm_app.main.agents.rows
+        rows = self.desk.main.agents_listed()
         if number <= len(rows):
             self.turn_to(rows[number - 1])
             self.begin()
@@ -86,16 +90,16 @@ class AgentScreen(PageScreen):
 
     def open(self) -> None:
         if isinstance(subject := self.page.subject(), str):
-            self.swarm_app.open_task(subject)
+            self.desk.pages.open_task(subject)
 
     def copy(self) -> None:
-        self.swarm_app.copy(self.agent_id) if self.page.cursor == 0 else super().copy()
+        self.desk.copy(self.agent_id) if self.page.cursor == 0 else super().copy()
 
     def copies(self) -> bool:
         return False  # Its last line has what is done to the agent.
 
     def title_parts(self, width: int) -> Parts:
-        agent, look = self.model.agent(self.agent_id), self.swarm_app.look
+        agent, look = self.model.agent(self.agent_id), self.desk.look
         if agent is None:
             return self.titled("AGENT", flat(self.agent_id), [Segment("is not known", look["warn"])])
         glyph, style = glyphs.AGENT[agent.state]
@@ -104,7 +108,7 @@ class AgentScreen(PageScreen):
     def lay(self, width: int) -> list[Line]:
         agent = self.model.agent(self.agent_id)
         if agent is None:
-            return [([Segment("  It has not been heard of.", self.swarm_app.look["quiet"])], None)]
+            return [([Segment("  It has not been heard of.", self.desk.look["quiet"])], None)]
         half = width // 2
         top = [*self._facts(agent, width), *self._pulse(agent, width)]
         if width >= WIDE:
@@ -117,7 +121,7 @@ class AgentScreen(PageScreen):
         ]
 
     def _facts(self, agent: AgentView, width: int) -> list[Line]:
-        look, now = self.swarm_app.look, self.model.clock()
+        look, now = self.desk.look, self.model.clock()
         glyph, style = glyphs.AGENT[agent.state]
         rows: list[tuple[str, list[Segment]]] = [
             (
@@ -169,7 +173,7 @@ class AgentScreen(PageScreen):
         ]
 
     def _pulse(self, agent: AgentView, width: int) -> list[Line]:
-        look, now = self.swarm_app.look, self.model.clock()
+        look, now = self.desk.look, self.model.clock()
         room = min(32, width - 40)
         dead = agent.state in QUIET
         seen = f"last {ago(now - agent.last_heartbeat)} ago" if agent.last_heartbeat else "none yet"
@@ -195,7 +199,7 @@ class AgentScreen(PageScreen):
         if not late:
             return []
         text = f"last {late[-1]:.1f} s, mean {sum(late) / len(late):.1f} s, worst {max(late):.1f} s, of {len(late)}"
-        look = self.swarm_app.look
+        look = self.desk.look
         return [
             (
                 [Segment("  late    ", look["quiet"]), Segment(text, look["warn" if late[-1] > BEAT / 4 else "plain"])],
@@ -204,7 +208,7 @@ class AgentScreen(PageScreen):
         ]
 
     def _tasks(self, agent: AgentView, width: int) -> list[Line]:
-        look = self.swarm_app.look
+        look = self.desk.look
         mine = [task for task in self.model.fleet.tasks.values() if task.agent_id == agent.agent_id]
         count = len(mine)
         mine.sort(key=lambda task: (task.state not in OPEN, -task.updated_at))
@@ -219,7 +223,7 @@ class AgentScreen(PageScreen):
         ]  # fmt: skip
 
     def _row(self, task: TaskView, width: int, sizes: tuple[int, int]) -> Parts:
-        look, now = self.swarm_app.look, self.model.clock()
+        look, now = self.desk.look, self.model.clock()
         glyph, style = glyphs.of_task(task)
         how = (
             bar(task.progress, 10) + f" {task.progress:.0f}%"
@@ -235,7 +239,7 @@ class AgentScreen(PageScreen):
         return [*parts, Segment(fit(how, max(0, width - sum(p.cell_length for p in parts))), look["quiet"])]
 
     def _lives(self, agent: AgentView, width: int) -> list[Line]:
-        look = self.swarm_app.look
+        look = self.desk.look
         rows: list[Line] = []
         if how := ended_badly(agent):
             rows.append(([Segment(f"  its last process {how}", look["warn"])], None))

@@ -1,6 +1,6 @@
 """A question before an act that breaks something: No first."""
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -8,13 +8,11 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Button, Static
 
+from swarm_tui.ui.desk.desk import Desk
 from swarm_tui.ui.desk.question import Question
 from swarm_tui.ui.look.text import flat
 from swarm_tui.ui.screens.dialog import Dialog
 from swarm_tui.ui.widgets.footer import Hint
-
-if TYPE_CHECKING:
-    from swarm_tui.ui.app import SwarmApp
 
 
 class ConfirmScreen(Dialog[bool]):
@@ -37,8 +35,8 @@ class ConfirmScreen(Dialog[bool]):
     ]
     AUTO_FOCUS = "#no"
 
-    def __init__(self, app: "SwarmApp", asked: Question) -> None:
-        super().__init__(app)
+    def __init__(self, desk: Desk, asked: Question) -> None:
+        super().__init__(desk)
         self.bind_acts("answer(False)", "back")
         self.asked = asked
         self.void: str | None = None

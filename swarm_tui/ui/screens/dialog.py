@@ -1,16 +1,14 @@
 """What stands over a screen until it is answered: it has the last line too, so that only keys that work show there."""
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from textual.binding import Binding
 from textual.screen import ModalScreen
 
 from swarm_tui.ui.desk.actions import pretty
+from swarm_tui.ui.desk.desk import Desk
 from swarm_tui.ui.desk.keymap import types
 from swarm_tui.ui.widgets.footer import Hint, KeyLine
-
-if TYPE_CHECKING:
-    from swarm_tui.ui.app import SwarmApp
 
 Answer = TypeVar("Answer")
 
@@ -20,15 +18,15 @@ class Dialog(ModalScreen[Answer]):
 
     TYPES = False
 
-    def __init__(self, app: "SwarmApp") -> None:
+    def __init__(self, desk: Desk) -> None:
         super().__init__()
-        self.swarm_app = app
+        self.desk = desk
         self.keys_line = KeyLine(self.hints)
-        app.hold()
+        desk.typed_keys.hold()
 
     def keys_of(self, act: str) -> list[str]:
         """The keys of an act, but for those that are text here."""
-        return [key for key in self.swarm_app.registry.keys(act) if not (self.TYPES and types(key))]
+        return [key for key in self.desk.registry.keys(act) if not (self.TYPES and types(key))]
 
     def bind_acts(self, does: str, *acts: str) -> None:
         """The keys of these acts do it too, where the dialog has no other use for them."""
@@ -43,7 +41,7 @@ class Dialog(ModalScreen[Answer]):
 
     def on_mount(self) -> None:
         # Called after the subclass's own: the focus is where the keys are to go.
-        self.swarm_app.release()
+        self.desk.typed_keys.release()
 
     def hints(self) -> list[Hint]:
         """The keys that work here, each with what it does."""

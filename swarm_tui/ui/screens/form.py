@@ -1,7 +1,7 @@
 """The publish form: a type, its fields or raw text, target, priority, timeout; and what becomes of what was sent."""
 
 import uuid
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -11,6 +11,9 @@ from textual.content import Content
 from textual.events import Key, Resize
 from textual.widgets import Input, Static, TextArea
 
+from swarm_tui.ui.desk.actions import Action
+from swarm_tui.ui.desk.capabilities import Opens, Sends
+from swarm_tui.ui.desk.desk import Desk
 from swarm_tui.ui.look.text import flat
 from swarm_tui.ui.model.draft import (
     Field,
@@ -33,16 +36,13 @@ from swarm_tui.ui.widgets.footer import Footer
 from swarm_tui.ui.widgets.progress import SentLine
 from swarm_tui.ui.widgets.typelist import TypeList
 
-if TYPE_CHECKING:
-    from swarm_tui.ui.app import SwarmApp
-
 KEPT = 20
 TYPE_HELP = "type a part of it, ↓ chooses, enter takes"
 WIDE, TALL = 150, 36
 """Columns from which two fields stand side by side, and lines from which a payload has many."""
 
 
-class FormScreen(SwarmScreen):
+class FormScreen(SwarmScreen, Opens, Sends):
     """One task at a time; the form stays open after it was sent, and says how far the task is."""
 
     SCOPE = "form"
@@ -67,10 +67,10 @@ class FormScreen(SwarmScreen):
     FormScreen #rawhelp, FormScreen .hint { color: $text-muted; margin-left: 12; }
     """
 
-    def __init__(self, app: "SwarmApp") -> None:
-        super().__init__(app)
-        self.types = {each.name: each for each in app.source.facts.types}
-        self.draft = draft_from(app.state.draft)
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk)
+        self.types = {each.name: each for each in desk.source.facts.types}
+        self.draft = draft_from(desk.state.draft)
         self.progress = SentLine(self.model, id="sent")
         self._holds = frozenset((*self.keys(), "enter", "tab", "shift+tab", "up", "down"))
         """The keys after which what is typed is for another place."""
@@ -82,7 +82,7 @@ class FormScreen(SwarmScreen):
 
     def compose(self) -> ComposeResult:
         yield Static(Content("NEW TASK"), id="title")
-        yield AlertStrip(self.model, self.swarm_app.registry.told, id="trouble")
+        yield AlertStrip(self.model, self.desk.registry.told, id="trouble")
         with VerticalScroll(id="scroll", can_focus=False):
             yield self._row("type", TYPE_HELP, self.draft.type, "type", filled=f"{TYPE_HELP}, ^U clears it")
             yield TypeList(id="types")
@@ -104,7 +104,7 @@ class FormScreen(SwarmScreen):
         return FieldRow(name, help, value, holds=self._holds, spec=spec, id=id, filled=filled)
 
     def keys(self) -> list[str]:
-        registry = self.swarm_app.registry
+        registry = self.desk.registry
         return [key for act in registry.here("form") for key in registry.keys(act.name)]
 
     async def on_mount(self) -> None:
@@ -120,11 +120,11 @@ class FormScreen(SwarmScreen):
         # What is typed takes the place of the last one's type; any other key leaves it.
         row.query_one(Input).select_all()
         self.query_one(TypeList).match(self.draft.type, self.types, self._sent_types())
-        self.swarm_app.release()
+        self.desk.typed_keys.release()
 
     def _sent_types(self) -> list[str]:
         """The types of the last tasks sent, the newest first."""
-        return list(dict.fromkeys(str(entry.get("type")) for entry in self.swarm_app.state.sent))
+        return list(dict.fromkeys(str(entry.get("type")) for entry in self.desk.state.sent))
 
     # The fields follow the type.
 
@@ -174,7 +174,7 @@ class FormScreen(SwarmScreen):
         return "part" if part else "raw", name
 
     def _raw_help(self) -> str:
-        key = self.swarm_app.registry.key_text("raw", typing=True)
+        key = self.desk.registry.key_text("raw", typing=True)
         return "payload, as JSON or YAML" + (f" ({key}: fields)" if self.known and fields_of(self.known.schema) else "")
 
     @on(Input.Changed)
@@ -207,7 +207,7 @@ class FormScreen(SwarmScreen):
 
     def _check(self, *, insist: bool = False) -> dict[str, str]:
         """Show what is wrong; `insist`: what is missing too. Kept as it is now, whatever ends the screen."""
-        self.swarm_app.state.draft = kept(self.draft)
+        self.desk.state.draft = kept(self.draft)
         _, wrong = task_of(self.draft, self.known, "x")
         if self.draft.priority not in ("low", "medium", "high"):
             wrong["priority"] = "low, medium or high"
@@ -227,7 +227,7 @@ class FormScreen(SwarmScreen):
             event.prevent_default()
             listed.move(1 if event.key == "down" else -1)
             listed.redraw()
-            self.swarm_app.release()
+            self.desk.typed_keys.release()
         elif event.key in ("up", "down") and isinstance(self.focused, Input):
             event.stop()
             self.action_turn(1 if event.key == "down" else -1)
@@ -238,11 +238,11 @@ class FormScreen(SwarmScreen):
             self.call_later(self._stand)
             return
         self.focus_next() if by > 0 else self.focus_previous()
-        self.swarm_app.release()
+        self.desk.typed_keys.release()
 
-    def action_press(self, key: str) -> None:
-        super().action_press(key)
-        self.swarm_app.release()
+    def press(self, action: Action) -> None:
+        super().press(action)
+        self.desk.typed_keys.release()
 
     @on(Input.Submitted)
     def _entered(self, event: Input.Submitted) -> None:
@@ -251,8 +251,8 @@ class FormScreen(SwarmScreen):
             self.take_type(name)
             return
         if listed.display and self.focused is self.query_one("#type Input"):
-            self.swarm_app.say("type a part of a task type, or choose one with ↓", bad=True)
-            self.swarm_app.release()
+            self.desk.say("type a part of a task type, or choose one with ↓", bad=True)
+            self.desk.typed_keys.release()
         else:
             self.action_turn(1)
 
@@ -262,7 +262,7 @@ class FormScreen(SwarmScreen):
 
     def _settled(self) -> None:
         """The type is chosen: what was said against it is void."""
-        self.swarm_app.notices.clear()
+        self.desk.notices.clear()
         self.renew_footer()
 
     async def _choose(self, name: str) -> None:
@@ -285,7 +285,7 @@ class FormScreen(SwarmScreen):
         first = next(iter(self.query("#fields Input, #fields TextArea")), None)
         if first is not None:
             self.set_focus(first)
-        self.swarm_app.release()
+        self.desk.typed_keys.release()
 
     def _gather(self) -> None:
         """Take what the fields hold now: the word of what was typed last may still be on its way."""
@@ -307,7 +307,7 @@ class FormScreen(SwarmScreen):
         if wrong:
             first = next((row for row in self.query(FieldRow) if row.key in wrong), None)
             name = next(iter(wrong)) if first is None else first.key
-            self.swarm_app.say(f"{name.removeprefix('payload.')}: {wrong[name]}", bad=True)
+            self.desk.say(f"{name.removeprefix('payload.')}: {wrong[name]}", bad=True)
             if first is not None:
                 first.focus_input()
             return
@@ -315,8 +315,8 @@ class FormScreen(SwarmScreen):
         task, _ = task_of(self.draft, self.known, task_id)
         if task is None:
             return
-        app = self.swarm_app
-        self.progress.follow(task_id, app.source.submit(task, self._moved))
+        desk = self.desk
+        self.progress.follow(task_id, desk.source.submit(task, self._moved))
         entry = {
             "type": task.type,
             "payload": task.payload,
@@ -324,7 +324,7 @@ class FormScreen(SwarmScreen):
             "priority": self.draft.priority,
             "timeout": self.draft.timeout,
         }
-        app.state.sent = [entry, *(old for old in app.state.sent if old != entry)][:KEPT]
+        desk.state.sent = [entry, *(old for old in desk.state.sent if old != entry)][:KEPT]
 
     def _part_of(self) -> str:
         """Of which types what was typed is a part, and how to go on."""
@@ -333,17 +333,17 @@ class FormScreen(SwarmScreen):
         return f"a part of {which}: enter takes, tab keeps it"
 
     def _moved(self) -> None:
-        self.swarm_app.call_later(self.progress.renew)
+        self.call_later(self.progress.renew)
 
     def why_not_open(self) -> str | None:
         return None if self.progress.task_id else "nothing was sent yet: there is no task to open"
 
     def open(self) -> None:
         """The page of what was sent."""
-        self.swarm_app.open_task(self.progress.task_id)
+        self.desk.pages.open_task(self.progress.task_id)
 
     def on_top(self, now: float) -> None:
-        self.swarm_app.renew_standing()
+        self.renew_alerts()
 
     def tick(self, now: float) -> None:
         self.progress.renew()
@@ -368,7 +368,7 @@ class FormScreen(SwarmScreen):
         if self.draft.raw is None:
             self.draft.raw = as_text(self.draft, self.known)
         elif self.known is not None and fields_of(self.known.schema) and not self._fit():
-            self.swarm_app.say("the fields cannot hold this payload: it stays raw", bad=True)
+            self.desk.say("the fields cannot hold this payload: it stays raw", bad=True)
             return
         await self._fields()
         self._focus_payload()
@@ -388,10 +388,9 @@ class FormScreen(SwarmScreen):
                 for name, payload in each.templates.items()
             ]
         choices += [
-            ("sent", f"{entry.get('type')}: {shown(entry.get('payload'))}", entry)
-            for entry in self.swarm_app.state.sent
+            ("sent", f"{entry.get('type')}: {shown(entry.get('payload'))}", entry) for entry in self.desk.state.sent
         ]
-        self.swarm_app.push_screen(TemplatesScreen(self.swarm_app, choices), self._use)
+        self.app.push_screen(TemplatesScreen(self.desk, choices), self._use)
 
     def _use(self, entry: dict[str, object] | None) -> None:
         if entry:

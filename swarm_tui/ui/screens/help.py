@@ -28,25 +28,25 @@ class HelpScreen(PageScreen):
 
     def title_parts(self, width: int) -> Parts:
         more = f"/{self.needle}" if self.needle else f"{self.told('filter')} searches, {self.told('back')} closes"
-        return self.titled("HELP", f"what works here: {self.about}", [Segment(more, self.swarm_app.look["quiet"])])
+        return self.titled("HELP", f"what works here: {self.about}", [Segment(more, self.desk.look["quiet"])])
 
     def lay(self, width: int) -> list[Line]:
         lines = [*self._acts(width), *self._states(width), *self._words(width)]
-        return lines or [([Segment(f"  Nothing here has {self.needle!r}", self.swarm_app.look["quiet"])], None)]
+        return lines or [([Segment(f"  Nothing here has {self.needle!r}", self.desk.look["quiet"])], None)]
 
     def _acts(self, width: int) -> list[Line]:
-        app, lines = self.swarm_app, []
+        desk, lines = self.desk, []
         for group, title in _GROUPS.items():
             rows: list[Line] = []
-            for act in app.registry.here(self.about):
-                keys = " ".join(pretty(key) for key in app.registry.keys(act.name))
+            for act in desk.registry.here(self.about):
+                keys = " ".join(pretty(key) for key in desk.registry.keys(act.name))
                 if (
                     act.group == group
                     and self._has(f"{keys} {act.label} {act.help}")
                     and not act.name.startswith("agent_")
                 ):
                     rows += self._row(keys, act.label, act.help, width)
-            ends = f"{app.registry.key_text('agent_1')} … {app.registry.key_text('agent_9')}"
+            ends = f"{desk.registry.key_text('agent_1')} … {desk.registry.key_text('agent_9')}"
             if group == "move" and self._has(f"{ends} agent"):
                 rows += self._row(ends, "agent", "Select agent number 1 to 9.", width)
             if rows:
@@ -54,7 +54,7 @@ class HelpScreen(PageScreen):
         return lines
 
     def _row(self, keys: str, label: str, help: str, width: int) -> list[Line]:
-        look = self.swarm_app.look
+        look = self.desk.look
         room = max(20, width - 32)
         words = wrapped(help, room)
         first = [
@@ -66,7 +66,7 @@ class HelpScreen(PageScreen):
         return [(first, None), *(([Segment(" " * 31 + more)], None) for more in words[1:])]
 
     def _states(self, width: int) -> list[Line]:
-        look, lines = self.swarm_app.look, []
+        look, lines = self.desk.look, []
         for title, table, meaning in (
             ("Agent states", glyphs.AGENT, AGENT_STATE),
             ("Task states", glyphs.TASK, TASK_STATE),
@@ -92,7 +92,7 @@ class HelpScreen(PageScreen):
         return lines
 
     def _words(self, width: int) -> list[Line]:
-        look = self.swarm_app.look
+        look = self.desk.look
         rows: list[Line] = []
         for word, text in WORDS.items():
             if self._has(f"{word} {text}"):

@@ -3,6 +3,7 @@
 from rich.segment import Segment
 from rich.style import Style
 
+from swarm_tui.ui.desk.capabilities import Follows, HasAgents, Numbered
 from swarm_tui.ui.look.sgr import parse
 from swarm_tui.ui.look.text import Parts
 from swarm_tui.ui.screens.page import PageScreen
@@ -11,7 +12,7 @@ from swarm_tui.ui.widgets.page import Line
 LINES = 2_000
 
 
-class LogScreen(PageScreen):
+class LogScreen(PageScreen, HasAgents, Follows, Numbered):
     """The last lines; it follows unless scrolled away from the end."""
 
     SCOPE = "agent"
@@ -26,7 +27,7 @@ class LogScreen(PageScreen):
 
     def begin(self) -> None:
         agent = self.agent_id
-        self.swarm_app.in_thread(lambda: self.swarm_app.source.log(agent, LINES), lambda came: self._got(agent, came))
+        self.desk.in_thread(lambda: self.desk.source.log(agent, LINES), lambda came: self._got(agent, came))
 
     def _got(self, agent: str, lines: list[str] | None) -> None:
         if agent == self.agent_id and self.is_mounted and (lines != self.written or not self.read):
@@ -41,9 +42,12 @@ class LogScreen(PageScreen):
     def follow(self) -> None:
         self.page.last()
 
+    def numbered(self) -> int:
+        return len(self.desk.main.agents_listed())
+
     def go_agent(self, number: int) -> None:
         self.page.leave()
-        self.turn_to(self.swarm_app.main.agents.rows[number - 1])
+        self.turn_to(self.desk.main.agents_listed()[number - 1])
         self.begin()
         self.renew()
 
@@ -52,10 +56,10 @@ class LogScreen(PageScreen):
 
     def title_parts(self, width: int) -> Parts:
         says = f"{self.told('follow')} follows, {self.told('attach')} attaches"
-        return self.titled("LOG", self.agent_id, [Segment(says, self.swarm_app.look["quiet"])])
+        return self.titled("LOG", self.agent_id, [Segment(says, self.desk.look["quiet"])])
 
     def lay(self, width: int) -> list[Line]:
-        look = self.swarm_app.look
+        look = self.desk.look
         if self.written is None:
             return [
                 (

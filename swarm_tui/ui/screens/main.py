@@ -1,18 +1,17 @@
 """The main screen: what its panels show as facts change, and what the keys do in them."""
 
-from collections.abc import Set
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Set
+from typing import NamedTuple
 
 from swarm_tui.ui.desk.actions import Action
+from swarm_tui.ui.desk.capabilities import Copies, Follows, Markable, Opens, Searchable, Tabbed
+from swarm_tui.ui.desk.desk import Desk
 from swarm_tui.ui.model.model import Delta
 from swarm_tui.ui.screens.panels import PanelScreen
 from swarm_tui.ui.widgets.header import Header
 from swarm_tui.ui.widgets.pane import PaneView
 from swarm_tui.ui.widgets.streamlist import StreamList
 from swarm_tui.ui.widgets.table import Table
-
-if TYPE_CHECKING:
-    from swarm_tui.ui.app import SwarmApp
 
 
 class Narrowed(NamedTuple):
@@ -29,11 +28,11 @@ def _takes(action: Action, scope: str) -> bool:
     return scope in action.scopes and (action.name == "open" or action.group in ("agents", "tasks"))
 
 
-class MainScreen(PanelScreen):
+class MainScreen(PanelScreen, Opens, Copies, Follows, Markable, Searchable, Tabbed):
     """Agents, tasks, stream and pane."""
 
-    def __init__(self, app: "SwarmApp") -> None:
-        super().__init__(app)
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk)
         self._wrong: dict[str, Set[str]] = {}
         self._before: Narrowed | None = None
         self._way = ("", "")
@@ -89,35 +88,28 @@ class MainScreen(PanelScreen):
         self._header(self.model.clock())
         self.fit_panels()
 
-    def captured(self, panes: dict[str, list[str]]) -> None:
-        if self.pane.pane_id in panes:
-            self.pane.capture(panes[self.pane.pane_id])
-
     # Acts.
 
-    def action_press(self, key: str) -> None:
-        """What an act takes is chosen: it stays under the cursor. What only just came there is not taken at once."""
-        action = self.swarm_app.registry.pick(key, self.scope)
+    def press(self, action: Action) -> None:
+        """Do the act; what it takes is chosen, and stays under the cursor. What only just came there is not taken."""
         table = self.agents if self.panel == "pane" else self.lines
-        if action is not None and isinstance(table, Table) and _takes(action, self.scope):
+        if isinstance(table, Table) and _takes(action, self.scope):
             slipped = table.slipped() and not self.model.marks[table.NOUN]
             table.choose()
             if slipped:
-                self.swarm_app.notices.clear()
-                told = self.swarm_app.registry.told(action.name)
-                self.swarm_app.say(
-                    f"{told}: {table.chosen} came under the cursor just now; once more takes it", bad=True
-                )
+                self.desk.notices.clear()
+                told = self.desk.registry.told(action.name)
+                self.desk.say(f"{told}: {table.chosen} came under the cursor just now; once more takes it", bad=True)
                 return
-        super().action_press(key)
+        super().press(action)
 
     def open(self) -> None:
         if self.panel == "agents" and (agent := self.agents.current()):
-            self.swarm_app.open_agent(agent)
+            self.desk.pages.open_agent(agent)
         elif self.panel == "tasks" and (task := self.tasks.current()):
-            self.swarm_app.open_task(task)
+            self.desk.pages.open_task(task)
         elif self.panel == "stream" and (message := self.stream.current()) is not None:
-            self.swarm_app.open_message(message)
+            self.desk.pages.open_message(message)
 
     def why_not_open(self) -> str | None:
         noun = {"agents": "agent", "tasks": "task", "stream": "message"}.get(self.panel, "page")
@@ -143,9 +135,9 @@ class MainScreen(PanelScreen):
             table.needle = ""
             table.follow_end()
         elif cleared := self._widen_others():
-            self.swarm_app.say(f"nothing narrowed this panel: {cleared} is cleared")
+            self.desk.say(f"nothing narrowed this panel: {cleared} is cleared")
         else:
-            self.swarm_app.say("nothing narrows the view: there is nothing to clear")
+            self.desk.say("nothing narrows the view: there is nothing to clear")
 
     def _widen_others(self) -> str:
         """Clear what narrows another panel, one thing at a time; what that was, empty where nothing does."""
@@ -181,14 +173,22 @@ class MainScreen(PanelScreen):
         self.tasks.narrow()
         self._redraw()
 
-    def lead_to(self, panel: str) -> None:
-        """The worst of the problems is there; whoever moves no further is led back when all shows again."""
+    def lead_to(self, panel: str, subject_id: str) -> None:
+        """Put the cursor on the worst of the problems; whoever moves no further is led back when all shows again."""
         self._way = (self._way[0] or self.panel, panel)
         self.focus_panel(panel)
+        if panel == "agents":
+            self.agents.lend(subject_id)
+        else:
+            self.tasks.lend(None)
+
+    def narrow_stream(self, change: Callable[[], None]) -> None:
+        """Do what narrows or widens the stream, and draw it anew."""
+        self.stream.narrow(change)
 
     def _keep(self, now: Narrowed) -> None:
         """What is remembered for the next opening: never what narrowed the problems."""
-        state = self.swarm_app.state
+        state = self.desk.state
         state.filters.update(agents=now.agents, tasks=now.tasks, stream=now.stream)
         state.tab = now.tab
 
@@ -221,18 +221,22 @@ class MainScreen(PanelScreen):
 
     def _filter_table(self, table: Table, text: str) -> None:  # type: ignore[type-arg]
         table.pattern = text
-        self.swarm_app.state.filters[table.NOUN] = text
+        self.desk.state.filters[table.NOUN] = text
         table.narrow()
         self.fit_panels()
 
     def _filter_stream(self, text: str) -> None:
         self.stream.narrow(lambda: self.model.stream.filter(text))
-        self.swarm_app.state.filters["stream"] = text
+        self.desk.state.filters["stream"] = text
 
     def turn_tab(self, by: int) -> None:
         """The next tab of the tasks."""
         self.tasks.turn(by)
-        self.swarm_app.state.tab = self.tasks.tab
+        self.desk.state.tab = self.tasks.tab
+
+    def hidden(self) -> int:
+        table = self.lines
+        return table.hidden() if isinstance(table, Table) else 0
 
     def mark(self) -> None:
         """Mark the line, and go on."""
@@ -271,8 +275,8 @@ class MainScreen(PanelScreen):
     def copy(self) -> None:
         panel = self.lines
         if isinstance(panel, Table) and panel.targets():
-            self.swarm_app.copy("\n".join(panel.targets()))
+            self.desk.copy("\n".join(panel.targets()))
         elif isinstance(panel, StreamList) and (message := panel.current()) is not None:
-            self.swarm_app.copy(panel.text_of(message))
+            self.desk.copy(panel.text_of(message))
         elif isinstance(panel, PaneView):
-            self.swarm_app.copy(panel.text())
+            self.desk.copy(panel.text())

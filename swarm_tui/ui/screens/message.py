@@ -24,7 +24,7 @@ class MessageScreen(PageScreen):
         return self.titled("MESSAGE", flat(self.message.topic, 200), [Segment(clock(self.message.received, ms=True))])
 
     def lay(self, width: int) -> list[Line]:
-        look, message = self.swarm_app.look, self.message
+        look, message = self.desk.look, self.message
         lines: list[Line] = []
         if isinstance(message, Event):
             facts = {
@@ -56,7 +56,7 @@ class MessageScreen(PageScreen):
         if self.page.cursor and self.page.value() is not None:
             super().copy()
         else:
-            self.swarm_app.copy(f"{self.message.topic} {body_text(self.message)}")
+            self.desk.copy(f"{self.message.topic} {body_text(self.message)}")
 
     def copies(self) -> bool:
         return True

@@ -1,10 +1,13 @@
 """A full page of lines with a title: the frame of all pages."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.segment import Segment
 from textual.app import ComposeResult
 
+from swarm_tui.protocol.envelope import Event, Rejected
+from swarm_tui.ui.desk.capabilities import Copies, Opens, Searchable
+from swarm_tui.ui.desk.desk import Desk
 from swarm_tui.ui.look.text import Parts
 from swarm_tui.ui.screens.base import SwarmScreen
 from swarm_tui.ui.screens.page_search import PageSearch
@@ -13,9 +16,6 @@ from swarm_tui.ui.widgets.footer import Footer
 from swarm_tui.ui.widgets.page import Line, PageLines
 from swarm_tui.ui.widgets.prompt import Prompt
 from swarm_tui.ui.widgets.static_lines import StaticLines
-
-if TYPE_CHECKING:
-    from swarm_tui.ui.app import SwarmApp
 
 
 class TitleLine(StaticLines):
@@ -28,7 +28,7 @@ class TitleLine(StaticLines):
         return [screen.title_parts(width)]
 
 
-class PageScreen(PageSearch, SwarmScreen):
+class PageScreen(SwarmScreen, Opens, Copies, Searchable):
     """Subclasses give `title_parts` and `lay`.
 
     One that was closed is kept and turned to what the next is about: mounting another takes several times as long. So
@@ -41,14 +41,15 @@ class PageScreen(PageSearch, SwarmScreen):
     UPWARD = False
     """Whether words are looked for from the end."""
 
-    def __init__(self, app: "SwarmApp", *subject: Any) -> None:
-        super().__init__(app)
+    def __init__(self, desk: Desk, *subject: Any) -> None:
+        super().__init__(desk)
         self.page = PageLines(self.lay, id="page")
+        self.search = PageSearch(desk, self.page, upward=self.UPWARD)
         self.turn_to(*subject)
 
     def compose(self) -> ComposeResult:
         yield TitleLine(id="title")
-        yield AlertStrip(self.model, self.swarm_app.registry.told, id="trouble")
+        yield AlertStrip(self.model, self.desk.registry.told, id="trouble")
         yield self.page
         yield Prompt()
         yield Footer(id="footer")
@@ -64,7 +65,7 @@ class PageScreen(PageSearch, SwarmScreen):
         """The page opens: ask for what is not known here."""
 
     def on_top(self, now: float) -> None:
-        self.swarm_app.renew_standing()
+        self.renew_alerts()
         self.renew()
 
     def title_parts(self, width: int) -> Parts:
@@ -85,12 +86,43 @@ class PageScreen(PageSearch, SwarmScreen):
         """What the line under the cursor says; one that is no name with a value, as it stands."""
         if self.page.count():
             value = self.page.value()
-            self.swarm_app.copy(self.page.text(self.page.cursor).strip() if value is None else value)
+            self.desk.copy(self.page.text(self.page.cursor).strip() if value is None else value)
 
     def copies(self) -> bool:
         return self.page.value() is not None
 
+    # Searching and opening.
+
+    def ask_filter(self) -> None:
+        self.ask("find:", self.page.needle, self.search.find)
+        self.query_one(Prompt).select()
+
+    def set_filter(self, text: str) -> bool:
+        self.search.find(text)
+        return True
+
+    def opens(self) -> bool:
+        """Tell whether the line under the cursor is about something that has a page."""
+        subject, fleet = self.page.subject(), self.model.fleet
+        if isinstance(subject, str):
+            return subject in fleet.agents or subject in fleet.tasks
+        return isinstance(subject, Event | Rejected)
+
+    def why_not_open(self) -> str | None:
+        return None if self.page.needle or self.opens() else "this line has no page of its own"
+
+    def enter(self) -> None:
+        """Open what is under the cursor; where nothing is, go on to what is looked for."""
+        self.open() if self.opens() else self.search.find(self.page.needle)
+
+    def back(self) -> None:
+        """Forget what was looked for; with nothing to forget, go back."""
+        if self.page.needle:
+            self.search.find("")
+        else:
+            super().back()
+
     def titled(self, kind: str, name: str, more: Parts) -> Parts:
         """`KIND name more`."""
-        look = self.swarm_app.look
+        look = self.desk.look
         return [Segment(f" {kind} ", look["head-on"]), Segment(f"{name} ", look["strong"]), *more]

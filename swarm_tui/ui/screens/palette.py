@@ -1,6 +1,6 @@
 """The palette: any act, agent or task by a part of its name."""
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from rich.segment import Segment
 from textual import on
@@ -12,14 +12,12 @@ from textual.widgets import Input
 
 from swarm_tui.ui.desk.actions import Action
 from swarm_tui.ui.desk.context import Context
+from swarm_tui.ui.desk.desk import Desk
 from swarm_tui.ui.look.text import fit, flat
 from swarm_tui.ui.screens.dialog import Dialog
 from swarm_tui.ui.widgets.footer import Hint
 from swarm_tui.ui.widgets.line import Line as InputLine
 from swarm_tui.ui.widgets.page import Line, PageLines
-
-if TYPE_CHECKING:
-    from swarm_tui.ui.app import SwarmApp
 
 MOST = 50
 
@@ -45,8 +43,8 @@ class PaletteScreen(Dialog[None]):
     AUTO_FOCUS = ""
     TYPES = True
 
-    def __init__(self, app: "SwarmApp", context: Context) -> None:
-        super().__init__(app)
+    def __init__(self, desk: Desk, context: Context) -> None:
+        super().__init__(desk)
         self.bind_acts("leave", "back", "palette")
         self.context = context
         self.page = PageLines(self.lay)
@@ -71,19 +69,19 @@ class PaletteScreen(Dialog[None]):
             found.append((score, line))
         found.sort(key=lambda pair: -pair[0])
         return [line for _, line in found[:MOST]] or [
-            ([Segment(f"  Nothing matches; {self.leaves} closes", self.swarm_app.look["quiet"])], None)
+            ([Segment(f"  Nothing matches; {self.leaves} closes", self.desk.look["quiet"])], None)
         ]
 
     def _acts(self, query: str, width: int) -> list[tuple[float, Line]]:
-        app, look = self.swarm_app, self.swarm_app.look
+        desk, look = self.desk, self.desk.look
         rows: list[tuple[float, Line]] = []
         matcher = Matcher(query)
-        for act in app.registry.actions.values():
+        for act in desk.registry.actions.values():
             score = matcher.match(f"{act.label} {act.help}") if query else 1.0
             if not act.palette or score <= 0:
                 continue
             why = act.why_not(self.context)
-            key = app.registry.key_text(act.name)
+            key = desk.registry.key_text(act.name)
             parts = [
                 Segment(" " + fit(key, 7), look["key" if why is None else "quiet"]),
                 Segment(fit(act.label, 17) + " ", look["strong" if why is None else "quiet"]),
@@ -96,9 +94,9 @@ class PaletteScreen(Dialog[None]):
     def _names(self, query: str, width: int) -> list[tuple[float, Line]]:
         if not query:
             return []
-        look, matcher = self.swarm_app.look, Matcher(query)
+        look, matcher = self.desk.look, Matcher(query)
         rows: list[tuple[float, Line]] = []
-        fleet = self.swarm_app.model.fleet
+        fleet = self.desk.model.fleet
         for kind, names in (("agent", list(fleet.agents)), ("task", list(fleet.tasks)[-5000:])):
             for name in names:
                 if query.lower() not in name.lower() and len(names) > 500:
@@ -130,11 +128,11 @@ class PaletteScreen(Dialog[None]):
         subject = self.page.subject()
         self.dismiss()
         if isinstance(subject, Action):
-            self.swarm_app.call_later(self.swarm_app.perform, subject, self.context)
+            self.app.call_later(self.desk.perform, subject, self.context)
         elif isinstance(subject, tuple):
             kind, name = subject
-            opens = self.swarm_app.open_agent if kind == "agent" else self.swarm_app.open_task
-            self.swarm_app.call_later(opens, name)
+            opens = self.desk.pages.open_agent if kind == "agent" else self.desk.pages.open_task
+            self.app.call_later(opens, name)
 
     def action_move(self, by: int) -> None:
         """Move the cursor while the user types."""

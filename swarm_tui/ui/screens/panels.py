@@ -1,11 +1,13 @@
 """The four panels of the main screen: how they are composed and arranged, and what is at hand in them."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from textual.app import ComposeResult
 from textual.containers import Container
 from textual.events import Resize
 
+from swarm_tui.ui.desk.capabilities import HasAgents, HasTasks, ListsProblems, Numbered, Panelled, ShowsPanes, Zoomable
+from swarm_tui.ui.desk.desk import Desk
 from swarm_tui.ui.look import glyphs
 from swarm_tui.ui.screens.arrangement import PANELS, Arrangement
 from swarm_tui.ui.screens.base import SwarmScreen
@@ -16,14 +18,10 @@ from swarm_tui.ui.widgets.lines import Lines
 from swarm_tui.ui.widgets.pane import PaneView
 from swarm_tui.ui.widgets.prompt import Prompt
 from swarm_tui.ui.widgets.streamlist import StreamList
-from swarm_tui.ui.widgets.table import Table
 from swarm_tui.ui.widgets.tasks import TaskTable
 
-if TYPE_CHECKING:
-    from swarm_tui.ui.app import SwarmApp
 
-
-class PanelScreen(SwarmScreen):
+class PanelScreen(SwarmScreen, HasAgents, ListsProblems, HasTasks, Numbered, Panelled, ShowsPanes, Zoomable):
     """Four panels, arranged for the screen's size."""
 
     CSS = """
@@ -31,15 +29,15 @@ class PanelScreen(SwarmScreen):
     #body { layout: grid; height: 1fr; grid-gutter: 0 1; }
     """
 
-    def __init__(self, app: "SwarmApp") -> None:
-        super().__init__(app)
-        self.arranged = Arrangement(self, app.config.panels.show, app.state.sizes)
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk)
+        self.arranged = Arrangement(self, desk.config.panels.show, desk.state.sizes)
         self._panel = self.arranged.panels[0]
 
     def compose(self) -> ComposeResult:
-        app = self.swarm_app
-        yield Header(self.model, app.source.facts, app.registry, read_only=app.read_only, id="header")
-        yield TroubleStrip(self.model, app.registry.told, id="trouble")
+        desk = self.desk
+        yield Header(self.model, desk.source.facts, desk.registry, read_only=desk.read_only, id="header")
+        yield TroubleStrip(self.model, desk.registry.told, id="trouble")
         with Container(id="body"):
             yield AgentTable(self.model, id="agents")
             yield TaskTable(self.model, id="tasks")
@@ -52,10 +50,10 @@ class PanelScreen(SwarmScreen):
         self.agents, self.tasks = self.query_one(AgentTable), self.query_one(TaskTable)
         self.stream, self.pane = self.query_one(StreamList), self.query_one(PaneView)
         self.trouble = self.query_one(TroubleStrip)
-        self.tasks.tab = self.swarm_app.state.tab
-        self.agents.pattern = self.swarm_app.state.filters.get("agents", "")
-        self.tasks.pattern = self.swarm_app.state.filters.get("tasks", "")
-        self.model.stream.filter(self.swarm_app.state.filters.get("stream", ""))
+        self.tasks.tab = self.desk.state.tab
+        self.agents.pattern = self.desk.state.filters.get("agents", "")
+        self.tasks.pattern = self.desk.state.filters.get("tasks", "")
+        self.model.stream.filter(self.desk.state.filters.get("stream", ""))
         self.trouble.show()
         self.agents.refill()
         self.tasks.refill()
@@ -70,7 +68,7 @@ class PanelScreen(SwarmScreen):
     def fit_panels(self) -> None:
         """Give each panel its place and size, and capture the pane if it has come into view."""
         self.arranged.fit(self.panel)
-        self.swarm_app.watch_panes()
+        self.desk.panes.watch()
 
     def resize_panel(self, by: int) -> None:
         """Make the panel with the focus larger or smaller; where it cannot be, nothing is kept of it."""
@@ -79,8 +77,8 @@ class PanelScreen(SwarmScreen):
         self.fit_panels()
         if self.arranged.rows == rows:
             self.arranged.sizes = sizes
-            self.swarm_app.say(f"the panel cannot be {'larger' if by > 0 else 'smaller'} here", bad=True)
-        self.swarm_app.state.sizes = dict(self.arranged.sizes)
+            self.desk.say(f"the panel cannot be {'larger' if by > 0 else 'smaller'} here", bad=True)
+        self.desk.state.sizes = dict(self.arranged.sizes)
 
     def zoom(self) -> None:
         """Give the panel all the room, or give it back."""
@@ -116,10 +114,6 @@ class PanelScreen(SwarmScreen):
     def at_hand(self) -> str | None:
         return self.agents.current() if self.panel == "agents" else super().at_hand()
 
-    def hidden(self) -> int:
-        table = self.lines
-        return table.hidden() if isinstance(table, Table) else 0
-
     def task_ids(self) -> list[str]:
         return self.tasks.targets() if self.panel == "tasks" else []
 
@@ -130,7 +124,7 @@ class PanelScreen(SwarmScreen):
         """Focus the next panel."""
         panels = self.arranged.panels
         if len(panels) == 1:
-            self.swarm_app.say("no other panel is open", bad=True)
+            self.desk.say("no other panel is open", bad=True)
         self.focus_panel(panels[(panels.index(self.panel) + by) % len(panels)])
 
     def focus_panel(self, name: str) -> None:
@@ -143,6 +137,17 @@ class PanelScreen(SwarmScreen):
 
     def on_descendant_focus(self) -> None:
         self.fit_panels()
+
+    def agents_listed(self) -> Sequence[str]:
+        """Return the agents in the order of the agents panel: their numbers."""
+        return self.agents.rows.ids()
+
+    def numbered(self) -> int:
+        return len(self.agents.rows)
+
+    def captured(self, panes: dict[str, list[str]]) -> None:
+        if self.pane.pane_id in panes:
+            self.pane.capture(panes[self.pane.pane_id])
 
     def go_agent(self, number: int) -> None:
         if number <= len(self.agents.rows):
@@ -159,11 +164,11 @@ class PanelScreen(SwarmScreen):
             self.pane.follow_agent(None, None, ("", "plain"), why)
         else:
             glyph, style = glyphs.AGENT[agent.state]
-            local = self.swarm_app.local_pane(agent)
-            why = self.swarm_app.why_no_pane(agent)
+            local = self.desk.panes.local_pane(agent)
+            why = self.desk.panes.why_no_pane(agent)
             self.pane.follow_agent(agent.agent_id, local, (f"{glyph} {agent.state.value}", style), why)
         if self.pane.pane_id != before:
-            self.swarm_app.watch_panes()
+            self.desk.panes.watch()
 
     def on_lines_moved(self) -> None:
         self.follow_agent()

@@ -11,6 +11,7 @@ from swarm_tui.domain.states import ENDED, OPEN
 from swarm_tui.domain.views import TaskView
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.rows import Hop
+from swarm_tui.ui.desk.capabilities import HasAgents, HasTasks
 from swarm_tui.ui.live.past import answer, history, task_rows
 from swarm_tui.ui.look import glyphs
 from swarm_tui.ui.look.text import Parts, ago, bar, clock, fit, flat, span, wrapped
@@ -26,7 +27,7 @@ PARTICULARS = 4
 _HOP = {"failed": "bad", "dead": "bad", "rejected": "bad", "held": "warn", "retry-wait": "warn", "complete": "ok"}
 
 
-class TaskScreen(PageScreen):
+class TaskScreen(PageScreen, HasAgents, HasTasks):
     """One task. What the screen did not hear itself it asks of the dispatcher and of monitoring."""
 
     SCOPE = "task"
@@ -43,12 +44,12 @@ class TaskScreen(PageScreen):
         self._ago = ""
 
     def begin(self) -> None:
-        app, task_id = self.swarm_app, self.task_id
-        if app.model.fleet.broker_up:
+        desk, task_id = self.desk, self.task_id
+        if desk.model.fleet.broker_up:
             self.waits = ["the dispatcher", "monitoring"]
-            app.in_thread(lambda: answer(app.source, "task", {"task_id": task_id}), self._still(self._row))
+            desk.in_thread(lambda: answer(desk.source, "task", {"task_id": task_id}), self._still(self._row))
             asked = {"task_id": task_id, "limit": 200}
-            app.in_thread(lambda: answer(app.source, "history", asked), self._still(self._past))
+            desk.in_thread(lambda: answer(desk.source, "history", asked), self._still(self._past))
         self._read_log()
 
     def _still(self, take: Callable[[Any], None]) -> Callable[[Any], None]:
@@ -60,7 +61,7 @@ class TaskScreen(PageScreen):
         self.waits.remove("the dispatcher")
         rows = task_rows(reply)  # type: ignore[arg-type]
         if rows and self.is_mounted:
-            self.swarm_app.main.take(self.model.load(rows, self.model.clock()), self.model.clock())
+            self.desk.main.take(self.model.load(rows, self.model.clock()), self.model.clock())
         if self.is_mounted:
             self.renew()
 
@@ -77,7 +78,7 @@ class TaskScreen(PageScreen):
             return
         agent = self.log_of = task.agent_id
         read = self._still(self._logged)
-        self.swarm_app.in_thread(lambda: self.swarm_app.source.log(agent, 4000), read)
+        self.desk.in_thread(lambda: self.desk.source.log(agent, 4000), read)
 
     def _logged(self, lines: list[str] | None) -> None:
         self.written = lines
@@ -107,15 +108,15 @@ class TaskScreen(PageScreen):
     def open(self) -> None:
         subject = self.page.subject()
         if isinstance(subject, Event):
-            self.swarm_app.open_message(subject)
+            self.desk.pages.open_message(subject)
         elif isinstance(subject, str):
-            self.swarm_app.open_agent(subject)
+            self.desk.pages.open_agent(subject)
 
     def copy(self) -> None:
-        self.swarm_app.copy(self.task_id) if self.page.cursor == 0 else super().copy()
+        self.desk.copy(self.task_id) if self.page.cursor == 0 else super().copy()
 
     def title_parts(self, width: int) -> Parts:
-        task, look = self.model.task(self.task_id), self.swarm_app.look
+        task, look = self.model.task(self.task_id), self.desk.look
         if task is None:
             word = "opening" if self.waits else "is not known here"
             return self.titled("TASK", flat(self.task_id), [Segment(word, look["warn"])])
@@ -129,7 +130,7 @@ class TaskScreen(PageScreen):
             says = "Nobody knows of this task."
             if self.waits:
                 says = f"Opening: waiting for {' and '.join(self.waits)}"
-            return [([Segment(f"  {says}", self.swarm_app.look["quiet"])], None)]
+            return [([Segment(f"  {says}", self.desk.look["quiet"])], None)]
         return [
             *self._facts(task, width),
             *self._hops(task, width),
@@ -141,7 +142,7 @@ class TaskScreen(PageScreen):
         ]
 
     def _facts(self, task: TaskView, width: int) -> list[Line]:
-        look, now = self.swarm_app.look, self.model.clock()
+        look, now = self.desk.look, self.model.clock()
         glyph, style = glyphs.of_task(task)
         lines: list[Line] = []
 
@@ -216,11 +217,11 @@ class TaskScreen(PageScreen):
             lines.append((self._hop(hop, before, width), hop.agent_id))
             before = hop
         if not task.hops:
-            lines.append(([Segment("  none heard", self.swarm_app.look["quiet"])], None))
+            lines.append(([Segment("  none heard", self.desk.look["quiet"])], None))
         return lines
 
     def _hop(self, hop: Hop, before: Hop | None, width: int) -> Parts:
-        look = self.swarm_app.look
+        look = self.desk.look
         gap = f"+{span(hop.at - before.at)}" if before is not None else ""
         parts = [
             Segment(f"  {clock(hop.at, ms=True)} ", look["quiet"]),
@@ -239,16 +240,16 @@ class TaskScreen(PageScreen):
             return []
         return [
             rule(f"{name} ({self.told('copy')} copies)", width, self.page, Value(value)),
-            *tree(value, self.swarm_app.look, width, units=units),
+            *tree(value, self.desk.look, width, units=units),
         ]
 
     def _late(self, task: TaskView, width: int) -> list[Line]:
-        look = self.swarm_app.look
+        look = self.desk.look
         rows: list[Line] = [([Segment(f"  {fit(flat(late), width - 2)}", look["warn"])], None) for late in task.late]
         return [rule("came late: kept, not applied", width, self.page), *rows] if rows else []
 
     def _messages(self, width: int) -> list[Line]:
-        look = self.swarm_app.look
+        look = self.desk.look
         seen: dict[str, Event] = {event.id or str(id(event)): event for event in self.past}
         seen.update({event.id or str(id(event)): event for event in self.model.messages(task_id=self.task_id)})
         rows: list[Line] = []

@@ -1,19 +1,17 @@
 """Templates of the layout and the last tasks sent, to begin from."""
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from rich.segment import Segment
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 
+from swarm_tui.ui.desk.desk import Desk
 from swarm_tui.ui.look.text import fit, flat
 from swarm_tui.ui.screens.dialog import Dialog
 from swarm_tui.ui.widgets.footer import Hint
 from swarm_tui.ui.widgets.page import Line, PageLines
-
-if TYPE_CHECKING:
-    from swarm_tui.ui.app import SwarmApp
 
 Choice = tuple[str, str, dict[str, Any]]
 
@@ -33,8 +31,8 @@ class TemplatesScreen(Dialog[dict[str, Any] | None]):
         Binding("escape,q", "leave"),
     ]
 
-    def __init__(self, app: "SwarmApp", choices: list[Choice]) -> None:
-        super().__init__(app)
+    def __init__(self, desk: Desk, choices: list[Choice]) -> None:
+        super().__init__(desk)
         for does, acts in (("leave", ("back", "template")), ("move(1)", ("down",)), ("move(-1)", ("up",))):
             self.bind_acts(does, *acts)
         self.choices = choices
@@ -53,7 +51,7 @@ class TemplatesScreen(Dialog[dict[str, Any] | None]):
         self.page.focus()
 
     def lay(self, width: int) -> list[Line]:
-        look = self.swarm_app.look
+        look = self.desk.look
         rows: list[Line] = [
             ([Segment(fit(f" {kind}", 10), look["quiet"]), Segment(fit(flat(text), width - 10))], entry)
             for kind, text, entry in self.choices

@@ -17,10 +17,10 @@ class NoticesScreen(PageScreen):
     ASIDE = True
 
     def title_parts(self, width: int) -> Parts:
-        return self.titled("NOTICES", str(len(self.swarm_app.notices.all)), [])
+        return self.titled("NOTICES", str(len(self.desk.notices.all)), [])
 
     def lay(self, width: int) -> list[Line]:
-        look = self.swarm_app.look
+        look = self.desk.look
         lines: list[Line] = [
             (
                 [
@@ -29,7 +29,7 @@ class NoticesScreen(PageScreen):
                 ],
                 None,
             )
-            for n in reversed(self.swarm_app.notices.all)
+            for n in reversed(self.desk.notices.all)
         ]
         return lines or [([Segment("  Nothing was told yet", look["quiet"])], None)]
 
@@ -44,10 +44,10 @@ class RefusalsScreen(PageScreen):
     def title_parts(self, width: int) -> Parts:
         fleet = self.model.fleet
         kept = f"the last {len(fleet.refusals)} are kept" if fleet.counts.refused > len(fleet.refusals) else ""
-        return self.titled("REFUSED", f"{fleet.counts.refused:,}", [Segment(kept, self.swarm_app.look["quiet"])])
+        return self.titled("REFUSED", f"{fleet.counts.refused:,}", [Segment(kept, self.desk.look["quiet"])])
 
     def lay(self, width: int) -> list[Line]:
-        look = self.swarm_app.look
+        look = self.desk.look
         lines: list[Line] = []
         for refused in reversed(self.model.fleet.refusals):
             topic = flat(refused.topic.removeprefix(self.model.swarm + "/"))
@@ -67,4 +67,4 @@ class RefusalsScreen(PageScreen):
     def open(self) -> None:
         subject = self.page.subject()
         if isinstance(subject, Rejected):
-            self.swarm_app.open_message(subject)
+            self.desk.pages.open_message(subject)

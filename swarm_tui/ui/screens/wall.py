@@ -1,12 +1,12 @@
 """The wall: every pane at once, live, three by three or as fits; enter zooms."""
 
-from typing import TYPE_CHECKING
-
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Grid
 from textual.events import DescendantFocus
 
+from swarm_tui.ui.desk.capabilities import Copies, Follows, HasAgents, Numbered, Opens, Paged, ShowsPanes, Zoomable
+from swarm_tui.ui.desk.desk import Desk
 from swarm_tui.ui.look import glyphs
 from swarm_tui.ui.model.model import Delta
 from swarm_tui.ui.screens.base import SwarmScreen
@@ -17,14 +17,11 @@ from swarm_tui.ui.widgets.lines import Lines
 from swarm_tui.ui.widgets.prompt import Prompt
 from swarm_tui.ui.widgets.tile import Nobody, Tile
 
-if TYPE_CHECKING:
-    from swarm_tui.ui.app import SwarmApp
-
 LEAST = (24, 6)
 """Columns and lines that a tile needs at least."""
 
 
-class WallScreen(SwarmScreen):
+class WallScreen(SwarmScreen, HasAgents, Opens, Copies, Follows, Numbered, Paged, ShowsPanes, Zoomable):
     """As many tiles as fit, a page at a time."""
 
     SCOPE = "wall"
@@ -33,8 +30,8 @@ class WallScreen(SwarmScreen):
     #tiles { layout: grid; height: 1fr; grid-gutter: 0 1; }
     """
 
-    def __init__(self, app: "SwarmApp") -> None:
-        super().__init__(app)
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk)
         self.first = 0
         self.zoomed: str | None = None
         self.at: str | None = None
@@ -42,9 +39,9 @@ class WallScreen(SwarmScreen):
         self.tiles: list[Tile] = []
 
     def compose(self) -> ComposeResult:
-        app = self.swarm_app
-        yield Header(self.model, app.source.facts, app.registry, read_only=app.read_only, id="header")
-        yield TroubleStrip(self.model, app.registry.told, id="trouble")
+        desk = self.desk
+        yield Header(self.model, desk.source.facts, desk.registry, read_only=desk.read_only, id="header")
+        yield TroubleStrip(self.model, desk.registry.told, id="trouble")
         yield Grid(id="tiles")
         yield Nobody(self.model, id="nobody")
         yield Prompt()
@@ -81,7 +78,7 @@ class WallScreen(SwarmScreen):
         alone = self.zoomed or len(self.ids()) <= self._fits()
         return "every agent's pane is on this page" if alone else None
 
-    def turn_tab(self, by: int) -> None:
+    def turn_page(self, by: int) -> None:
         fit = self._fits()
         pages = -(-len(self.ids()) // fit)
         self.first = (self.first // fit + by) % max(1, pages) * fit
@@ -101,8 +98,8 @@ class WallScreen(SwarmScreen):
         self.query_one(Nobody).display = not ids
         self._states()
         self._say_page(len(ids))
-        self.swarm_app.watch_panes(anew=fresh)
-        self.swarm_app.release()
+        self.desk.panes.watch(anew=fresh)
+        self.desk.typed_keys.release()
 
     async def _place(self, ids: list[str]) -> None:
         grid = self.query_one("#tiles", Grid)
@@ -131,9 +128,9 @@ class WallScreen(SwarmScreen):
             agent = self.model.agent(tile.agent_id)
             if agent is not None:
                 glyph, style = glyphs.AGENT[agent.state]
-                pane = self.swarm_app.local_pane(agent)
+                pane = self.desk.panes.local_pane(agent)
                 tile.follow_agent(
-                    agent.agent_id, pane, (f"{glyph} {agent.state.value}", style), self.swarm_app.why_no_pane(agent)
+                    agent.agent_id, pane, (f"{glyph} {agent.state.value}", style), self.desk.panes.why_no_pane(agent)
                 )
 
     @on(DescendantFocus)
@@ -203,7 +200,7 @@ class WallScreen(SwarmScreen):
         """The agent that has this number on the main screen, on whichever page."""
         ids = self.ids()
         if number > len(ids):
-            self.swarm_app.say(f"there is no agent {number}: {len(ids)} are known", bad=True)
+            self.desk.say(f"there is no agent {number}: {len(ids)} are known", bad=True)
             return
         self.at = ids[number - 1]
         if self.zoomed:
@@ -218,9 +215,9 @@ class WallScreen(SwarmScreen):
     def copy(self) -> None:
         """All lines of the tile."""
         if (tile := self._tile()) is None or not (text := tile.text()):
-            self.swarm_app.say("there is nothing to copy: the pane is empty", bad=True)
+            self.desk.say("there is nothing to copy: the pane is empty", bad=True)
         else:
-            self.swarm_app.copy(text)
+            self.desk.copy(text)
 
     def numbered(self) -> int:
         return len(self.ids())

@@ -6,6 +6,8 @@ from textual import events
 from textual.strip import Strip
 from textual.widget import Widget
 
+from swarm_tui.ui.desk.desk import desk_of
+
 _LIT = Style(reverse=True)
 
 
@@ -70,7 +72,7 @@ class Dragging(Widget):
         if self._was_drag:
             self.refresh()
         if text:
-            self.app.copy(text)  # type: ignore[attr-defined]
+            desk_of(self).copy(text)
 
     def _dragged(self) -> str:
         lines = [

@@ -1,7 +1,7 @@
 """The last line: what the keys do here and now, or the latest notice."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import cast
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -10,12 +10,10 @@ from rich.style import Style
 from swarm_tui.config.keynames import key_name
 from swarm_tui.ui.desk.actions import AGENTS, TASKS, Action, pretty
 from swarm_tui.ui.desk.context import Context
+from swarm_tui.ui.desk.desk import ScreenPort, desk_of
 from swarm_tui.ui.look.glyphs import ThemeStyles
 from swarm_tui.ui.look.text import Parts, fit_id
 from swarm_tui.ui.widgets.static_lines import StaticLines, clicking
-
-if TYPE_CHECKING:
-    from swarm_tui.ui.screens.base import SwarmScreen
 
 Hint = tuple[str, str]
 """A key as people write it, and what it does."""
@@ -30,12 +28,12 @@ class Footer(StaticLines):
     """What the screen above says of itself, before the last hint."""
 
     def lines(self, width: int) -> list[Parts]:
-        screen: SwarmScreen = self.screen  # type: ignore[assignment]
-        notice = screen.swarm_app.notices.current()
+        screen, desk = cast(ScreenPort, self.screen), desk_of(self)
+        notice = desk.notices.current()
         if notice is not None:
             style = "bad" if notice.bad else "accent"
             return [[Segment(fit_id(f" {'✗' if notice.bad else '›'} {notice.text}", width), self.look[style])]]
-        registry, context = screen.swarm_app.registry, screen.context()
+        registry, context = desk.registry, screen.context()
         typing = screen.scope == "form"
         acts = [
             act

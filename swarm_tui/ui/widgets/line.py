@@ -5,6 +5,8 @@ from textual.events import Key
 from textual.widget import Widget
 from textual.widgets import Input
 
+from swarm_tui.ui.desk.desk import desk_of
+
 #: The keys of Input itself, not those by which whatever it inherits from scrolls.
 _EDITS = {binding.key: binding.action for binding in Binding.make_bindings(Input.BINDINGS)}
 
@@ -22,14 +24,14 @@ class Line(Input):
         self._holds = holds
 
     async def _on_key(self, event: Key) -> None:
-        app = self.app
-        if app.holding:  # type: ignore[attr-defined]
-            app.hold_late(event)  # type: ignore[attr-defined]
+        keys = desk_of(self).typed_keys
+        if keys.holding:
+            keys.hold_late(event)
             event.prevent_default().stop()
             return
         action = _EDITS.get(event.key)
         if event.key in self._holds:
-            app.hold()  # type: ignore[attr-defined]
+            keys.hold()
             if action is None:
                 # Behind the word of what was typed before it, which the line has yet to send on.
                 event.prevent_default().stop()

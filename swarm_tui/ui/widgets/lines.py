@@ -9,6 +9,8 @@ from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 
+from swarm_tui.ui.desk.capabilities import Copies
+from swarm_tui.ui.desk.desk import desk_of
 from swarm_tui.ui.look.glyphs import ThemeStyles
 from swarm_tui.ui.look.text import Parts
 from swarm_tui.ui.widgets.dragging import Dragging
@@ -77,16 +79,14 @@ class Lines(Dragging, can_focus=True):
 
     def told(self, act: str) -> str:
         """The key of an act, for a sentence."""
-        key: str = self.app.registry.told(act)  # type: ignore[attr-defined]
-        return key
+        return desk_of(self).registry.told(act)
 
     # Geometry.
 
     @property
     def look(self) -> ThemeStyles:
         """The styles of the theme."""
-        look: ThemeStyles = self.app.look  # type: ignore[attr-defined]
-        return look
+        return desk_of(self).look
 
     @property
     def room(self) -> int:
@@ -295,8 +295,8 @@ class Lines(Dragging, can_focus=True):
         if 0 <= y - self.HEAD + self.top < self.count():
             self.focus()
             self.go(y - self.HEAD + self.top)
-            if (copy := getattr(self.screen, "copy", None)) is not None:  # A dialog has nothing to copy.
-                copy()
+            if isinstance(self.screen, Copies):  # A dialog has nothing to copy.
+                self.screen.copy()
 
     def on_click(self, event: events.Click) -> None:
         y = event.y - self.HEAD

@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 from rich.segment import Segment
+from rich.style import Style
 
 from swarm_tui.ui.look.text import Parts
-from swarm_tui.ui.screens.page_search import standing_out
 from swarm_tui.ui.widgets.lines import Lines
 
 #: A line of a page, and what it is about: something to open, or to copy.
@@ -101,3 +101,23 @@ def rule(title: str, width: int, page: Lines, about: object = None) -> Line:
     """A heading across the page."""
     text = f"── {title} "
     return [Segment(text, page.look["accent"]), Segment("─" * max(0, width - len(text)), page.look["track"])], about
+
+
+def standing_out(parts: Parts, needle: str, style: Style) -> Parts:
+    """The parts with each `needle` in them in another style."""
+    text, low = "".join(part.text for part in parts).lower(), needle.lower()
+    if not needle or low not in text or len(text) != sum(len(part.text) for part in parts):
+        return parts
+    lit = bytearray(len(text))
+    at = text.find(low)
+    while at >= 0:
+        lit[at : at + len(low)] = b"\1" * len(low)
+        at = text.find(low, at + len(low))
+    drawn: Parts = []
+    start = 0
+    for part in parts:
+        for n, character in enumerate(part.text):
+            base = part.style or Style()
+            drawn.append(Segment(character, base + style if lit[start + n] else base))
+        start += len(part.text)
+    return list(Segment.simplify(drawn))

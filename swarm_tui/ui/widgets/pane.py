@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from rich.segment import Segment
 from rich.style import Style
 
+from swarm_tui.ui.desk.desk import desk_of
 from swarm_tui.ui.look.sgr import parse, plain
 from swarm_tui.ui.look.text import Parts, flat
 from swarm_tui.ui.widgets.lines import Lines
@@ -165,7 +166,7 @@ class PaneView(Lines):
     def _await(self, by: int) -> None:
         """Above the first line: hold still, and get what is older."""
         if not self._moves:
-            self.app.load_history(self)  # type: ignore[attr-defined]
+            desk_of(self).panes.load_history(self)
         self._moves.append(by)
         self.tail = False
         self.redraw_head()
@@ -199,7 +200,7 @@ class PaneView(Lines):
             self.redraw()
             return
         self._sought = words
-        self.app.load_history(self)  # type: ignore[attr-defined]
+        desk_of(self).panes.load_history(self)
 
     def _find(self, words: str) -> None:
         """The next hit above the last one, or above the view's end; from the first on to the last."""
@@ -211,7 +212,7 @@ class PaneView(Lines):
             self.tail = False
             self._scroll(max(0, min(self.hit - self.room // 2, self.count() - self.room)))
             return
-        self.app.say(f"the pane has no {words!r}")  # type: ignore[attr-defined]
+        desk_of(self).say(f"the pane has no {words!r}")
         if self.tail:
             self.follow_end()
 
@@ -256,4 +257,4 @@ class PaneView(Lines):
         line = y - self.HEAD
         if line >= 0 and self.top + line < self.count() and (text := self._back.text_of(self.top + line)):
             self.focus()
-            self.app.copy(text)  # type: ignore[attr-defined]
+            desk_of(self).copy(text)

@@ -5,6 +5,7 @@ from rich.segment import Segment
 from swarm_tui.domain.outcome import outcome
 from swarm_tui.domain.states import ENDED, TaskState
 from swarm_tui.domain.views import TaskView
+from swarm_tui.ui.desk.desk import desk_of
 from swarm_tui.ui.look import glyphs
 from swarm_tui.ui.look.text import Parts, fit, flat
 from swarm_tui.ui.model.model import Model
@@ -38,7 +39,7 @@ class SentLine(StaticLines):
         self.renew()
 
     def lines(self, width: int) -> list[Parts]:
-        registry = self.app.registry  # type: ignore[attr-defined]
+        registry = desk_of(self).registry
         if self._sent is None:
             return [[Segment(f" {registry.key_text('send', typing=True)} sends", self.look["quiet"])]]
         parts, keys = self._told(width, self._sent, self._model.task(self.task_id)), registry.keys("open_sent")

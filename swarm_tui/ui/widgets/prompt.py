@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 from textual.content import Content
 from textual.widget import Widget
 
+from swarm_tui.ui.desk.desk import desk_of
+
 if TYPE_CHECKING:
     from textual.events import Key
     from textual.widgets import Input
@@ -94,7 +96,7 @@ class Prompt(Widget):
             self._go_on()
 
     def _go_on(self) -> None:
-        self.app.release()  # type: ignore[attr-defined]
+        desk_of(self).typed_keys.release()
 
     def on_descendant_blur(self) -> None:
         if self.display and not self.has_focus_within:

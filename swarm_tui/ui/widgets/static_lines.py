@@ -10,6 +10,7 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
+from swarm_tui.ui.desk.desk import desk_of
 from swarm_tui.ui.look.glyphs import ThemeStyles
 from swarm_tui.ui.look.text import Parts
 
@@ -33,8 +34,7 @@ class StaticLines(Widget):
     @property
     def look(self) -> ThemeStyles:
         """The styles of the theme."""
-        look: ThemeStyles = self.app.look  # type: ignore[attr-defined]
-        return look
+        return desk_of(self).look
 
     def renew(self) -> None:
         """Compute the lines again and redraw those that differ."""

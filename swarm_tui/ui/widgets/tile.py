@@ -1,6 +1,6 @@
 """One pane of the wall, and what stands there while it has none."""
 
-from typing import TYPE_CHECKING
+from typing import Protocol, cast
 
 from rich.segment import Segment
 from textual.events import Click
@@ -10,8 +10,15 @@ from swarm_tui.ui.model.model import Model
 from swarm_tui.ui.widgets.lines import Lines
 from swarm_tui.ui.widgets.pane import PaneView
 
-if TYPE_CHECKING:
-    from swarm_tui.ui.screens.wall import WallScreen
+
+class Wall(Protocol):
+    """The screen that a tile stands on."""
+
+    zoomed: str | bool | None
+
+    def move_focus(self, by: int) -> None:
+        """Go to another tile."""
+        ...
 
 
 class Tile(PaneView):
@@ -39,12 +46,12 @@ class Tile(PaneView):
         return [[Segment(name, look["head-on"] if self.has_focus else look["strong"]), *notes]]
 
     def goes(self) -> bool:
-        screen: WallScreen = self.screen  # type: ignore[assignment]
+        screen = cast(Wall, self.screen)
         return not screen.zoomed or super().goes()
 
     def move(self, by: int) -> None:
         """To another tile."""
-        screen: WallScreen = self.screen  # type: ignore[assignment]
+        screen = cast(Wall, self.screen)
         if screen.zoomed:
             super().move(by)
         else:

@@ -1,7 +1,7 @@
 """The types that fit what was typed: the arrows choose, enter takes."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol, cast
 
 from rich.segment import Segment
 from textual.fuzzy import Matcher
@@ -10,8 +10,13 @@ from swarm_tui.ui.look.text import Parts, fit, flat
 from swarm_tui.ui.model.source import TaskType
 from swarm_tui.ui.widgets.lines import Lines
 
-if TYPE_CHECKING:
-    from swarm_tui.ui.screens.form import FormScreen
+
+class TakesType(Protocol):
+    """The form that the list is for."""
+
+    def take_type(self, name: str) -> None:
+        """Take the type that was chosen."""
+        ...
 
 
 class TypeList(Lines):
@@ -67,6 +72,5 @@ class TypeList(Lines):
         return self.found[self.cursor].name if shown else None
 
     def on_lines_opened(self) -> None:
-        screen: FormScreen = self.screen  # type: ignore[assignment]
         if (name := self.chosen()) is not None:
-            screen.take_type(name)
+            cast(TakesType, self.screen).take_type(name)
