@@ -17,7 +17,7 @@ _MEANT = {"http": "ws", "https": "wss"}
 _ADDRESS = re.compile(r"[A-Za-z0-9_\[][A-Za-z0-9_.:@%/\[\]-]{0,252}")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 #: Characters that end a URL's host, so that a password with one of them would be read as a path.
-_ENDS = re.compile(r"[/?#\\]")
+_ENDS = re.compile(r"[/?#]")
 
 
 class SplitUrl(Struct, frozen=True):
