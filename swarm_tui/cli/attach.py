@@ -5,6 +5,7 @@ import sys
 import click
 
 from swarm_tui.cli.common import FAILED, NO_SUCH, Failure, Target, swarm_option, target
+from swarm_tui.cli.complete import agents
 from swarm_tui.cli.ids import check_agents
 from swarm_tui.supervisor import host_access
 from swarm_tui.tmux.attach import attach, attach_far
@@ -12,7 +13,7 @@ from swarm_tui.tmux.errors import TmuxError
 
 
 @click.command(epilog="Example: swarm-tui attach testing-01")
-@click.argument("agent", required=False)
+@click.argument("agent", required=False, shell_complete=agents)
 @swarm_option
 def command(agent: str | None, swarm: str | None) -> None:
     """Show AGENT's pane, zoomed, in this terminal; detaching (Ctrl-b d) comes back. Without AGENT, the session."""

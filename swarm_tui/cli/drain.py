@@ -3,12 +3,13 @@
 import click
 
 from swarm_tui.cli.common import broker_option, swarm_option, target
+from swarm_tui.cli.complete import agents_and_roles
 from swarm_tui.cli.draining import order
 from swarm_tui.cli.ids import check_agents
 
 
 @click.command(epilog="Example: swarm-tui drain testing-01")
-@click.argument("agents", nargs=-1, required=True, metavar="AGENT|ROLE...")
+@click.argument("agents", nargs=-1, required=True, metavar="AGENT|ROLE...", shell_complete=agents_and_roles)
 @swarm_option
 @broker_option
 def command(agents: tuple[str, ...], swarm: str | None, broker: str | None) -> None:

@@ -3,6 +3,7 @@
 import click
 
 from swarm_tui.cli.common import FAILED, NO_SUCH, Failure, swarm_option, target
+from swarm_tui.cli.complete import agents as agents_known
 from swarm_tui.cli.follow import Follower, follow
 from swarm_tui.cli.ids import check_agents
 from swarm_tui.cli.status import hear_beats
@@ -12,7 +13,7 @@ from swarm_tui.protocol.topics import Kind
 
 
 @click.command(epilog="Example: swarm-tui forget testing-07")
-@click.argument("agents", nargs=-1, required=True, metavar="AGENT...")
+@click.argument("agents", nargs=-1, required=True, metavar="AGENT...", shell_complete=agents_known)
 @swarm_option
 def command(agents: tuple[str, ...], swarm: str | None) -> None:
     """Clear what the swarm remembers of AGENTs that are gone: their retained status, their counters."""

@@ -69,6 +69,16 @@ def whole_id(state: StateDir, text: str) -> str:
     return str(found[0][0]) if found else text
 
 
+def newest_ids(state: StateDir, begun: str, limit: int) -> list[tuple[str, str, str]]:
+    """The id, type and state of the newest tasks whose id begins with `begun`. Raises Failure."""
+    with reading(state.dispatch) as db:
+        return db.execute(
+            "SELECT task_id, type, state FROM task WHERE substr(task_id, 1, length(?1)) = ?1 "
+            "ORDER BY created DESC LIMIT ?2",
+            (begun, limit),
+        ).fetchall()
+
+
 def journal_counts(state: StateDir) -> dict[str, int]:
     """Return how many tasks of the journal are in each state. Raises Failure."""
     with reading(state.dispatch) as db:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from swarm_tui.cli.common import NO_SUCH, Failure, Target, broker_option, reader_is_gone, swarm_option, target
+from swarm_tui.cli.complete import agents, task_ids
 from swarm_tui.cli.follow import Follower, follow
 from swarm_tui.cli.ids import check_agents
 from swarm_tui.cli.logfile import last_lines, plain
@@ -16,8 +17,10 @@ from swarm_tui.cli.task_output import show_output
 
 
 @click.command(epilog="Example: swarm-tui logs -f testing-01; swarm-tui logs --task t-17")
-@click.argument("agent", required=False)
-@click.option("--task", "task_id", metavar="ID", help="What a task's programs printed, wherever it ran.")
+@click.argument("agent", required=False, shell_complete=agents)
+@click.option(
+    "--task", "task_id", metavar="ID", shell_complete=task_ids, help="What a task's programs printed, wherever it ran."
+)
 @click.option("--attempt", type=Whole(min=0), help="Of its attempt N; the last one by default.")
 @click.option("-f", "--follow", "keep", is_flag=True, help="Go on as it is written.")
 @click.option("-n", "count", type=Whole(min=0), default=200, show_default=True, help="The last N lines.")

@@ -20,7 +20,7 @@ from swarm_tui.cli.common import (
     swarm_option,
     target,
 )
-from swarm_tui.cli.complete import task_types
+from swarm_tui.cli.complete import agents, fields, task_types
 from swarm_tui.cli.known import check_agent_is_there, is_heard_of
 from swarm_tui.cli.numbers import SPAN, WAIT, Whole
 from swarm_tui.cli.payload import build_payload, check_message, describe_payload, slips
@@ -60,10 +60,15 @@ class PublishCommand(click.Command):
 )
 @click.argument("task_type", metavar="TYPE", shell_complete=task_types)
 @click.option(
-    "-p", "pairs", multiple=True, metavar="KEY=VALUE", help="A field; dots nest, JSON values are read as JSON."
+    "-p",
+    "pairs",
+    multiple=True,
+    metavar="KEY=VALUE",
+    shell_complete=fields,
+    help="A field; dots nest, a value is JSON unless the type says text.",
 )
 @click.option("--payload", metavar="JSON|@FILE|-", help="The whole payload; -p fields are put into it.")
-@click.option("--to", "assigned_to", metavar="AGENT", help="Only this agent may do it.")
+@click.option("--to", "assigned_to", metavar="AGENT", shell_complete=agents, help="Only this agent may do it.")
 @click.option("--priority", type=click.Choice(["low", "medium", "high"]), default="medium", show_default=True)
 @click.option("--timeout", type=SPAN, metavar="S", help="Seconds an attempt may take.")
 @click.option("--max-attempts", type=Whole(min=1), metavar="N", help="How often it may be tried.")
@@ -89,8 +94,8 @@ def command(task_type: str, wait: bool, swarm: str | None, broker: str | None, a
     plan = load_plan(found.state) if found.running is not None else None
     handlers = doers(plan.layout).get(task_type, []) if plan is not None else []
     spec = handlers[0] if handlers else None
-    fields = registry.schema(task_type, spec).get("properties", {}) if options["pairs"] else {}
-    task = _task(task_type, options, fields)
+    properties = registry.schema(task_type, spec).get("properties", {}) if options["pairs"] else {}
+    task = _task(task_type, options, properties)
     check_message(found.swarm, task)
     if why := registry.misfit(task_type, handlers, task.payload):
         raise Failure(
@@ -103,7 +108,7 @@ def command(task_type: str, wait: bool, swarm: str | None, broker: str | None, a
     return _publish(found, task, options["accept_timeout"], wait, as_json)
 
 
-def _task(task_type: str, options: dict[str, Any], fields: dict[str, Any]) -> Task:
+def _task(task_type: str, options: dict[str, Any], properties: dict[str, Any]) -> Task:
     now = time.time()
     task_id = options["task_id"] or f"task_{uuid4().hex[:12]}"
     try:
@@ -116,7 +121,7 @@ def _task(task_type: str, options: dict[str, Any], fields: dict[str, Any]) -> Ta
     return Task(
         task_id=task_id,
         type=task_type,
-        payload=build_payload(options["payload"], options["pairs"], sys.stdin.buffer, fields),
+        payload=build_payload(options["payload"], options["pairs"], sys.stdin.buffer, properties),
         priority=options["priority"],
         assigned_to=options["assigned_to"],
         timeout=options["timeout"],

@@ -3,6 +3,7 @@
 import click
 
 from swarm_tui.cli.common import swarm_option, target
+from swarm_tui.cli.complete import agents_and_roles
 from swarm_tui.cli.hosts import act
 from swarm_tui.cli.ids import check_agents
 from swarm_tui.cli.numbers import WAIT
@@ -11,7 +12,7 @@ from swarm_tui.protocol.bodies import PaneStatus
 
 
 @click.command(epilog="Example: swarm-tui restart testing --when-idle")
-@click.argument("agents", nargs=-1, required=True, metavar="AGENT|ROLE...")
+@click.argument("agents", nargs=-1, required=True, metavar="AGENT|ROLE...", shell_complete=agents_and_roles)
 @click.option("--when-idle", is_flag=True, help="Each as soon as it has nothing to do.")
 @click.option("--wait", type=WAIT, default=90.0, show_default=True, help="Seconds to wait for it.")
 @swarm_option

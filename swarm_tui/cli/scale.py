@@ -6,6 +6,7 @@ import time
 import click
 
 from swarm_tui.cli.common import FAILED, NO_SUCH, Failure, note, swarm_option, target
+from swarm_tui.cli.complete import roles
 from swarm_tui.cli.hosts import HEAR_HOSTS, UNSCALED, Hosts
 from swarm_tui.cli.ids import check_role
 from swarm_tui.cli.numbers import WAIT, Whole
@@ -16,7 +17,7 @@ _ALLOWED = re.compile(r"the layout allows (\d+) to (\d+)")
 
 
 @click.command(epilog="Example: swarm-tui scale testing 3")
-@click.argument("role")
+@click.argument("role", shell_complete=roles)
 @click.argument("number", type=Whole(min=0), metavar="N")
 @click.option("--wait", type=WAIT, default=60.0, show_default=True, help="Seconds to wait for it.")
 @swarm_option

@@ -3,6 +3,7 @@
 import click
 
 from swarm_tui.cli.common import swarm_option, target
+from swarm_tui.cli.complete import agents as agents_known
 from swarm_tui.cli.hosts import act
 from swarm_tui.cli.ids import check_agents
 from swarm_tui.cli.numbers import WAIT
@@ -12,7 +13,7 @@ UP = ("online", "busy", "draining")
 
 
 @click.command(epilog="Example: swarm-tui start testing-01")
-@click.argument("agents", nargs=-1, required=True, metavar="AGENT...")
+@click.argument("agents", nargs=-1, required=True, metavar="AGENT...", shell_complete=agents_known)
 @click.option("--wait", type=WAIT, default=30.0, show_default=True, help="Seconds to wait for it.")
 @swarm_option
 def command(agents: tuple[str, ...], wait: float, swarm: str | None) -> None:

@@ -60,7 +60,8 @@ _MOST_TOLD, _LATELY = 5, 3600.0
 def command(name: str | None, swarm: str | None, broker: str | None, as_json: bool) -> int:
     """The agents of a swarm and how they are.
 
-    What this machine knows is read from its state folder; the rest is asked over the bus.
+    What this machine knows is read from its state folder; the rest is asked over the bus. Exit 3 while the broker is
+    away, also when this machine knows enough to print.
     """
     found = target(swarm if name is None else name, broker)
     facts = gather(found)
@@ -75,7 +76,7 @@ def command(name: str | None, swarm: str | None, broker: str | None, as_json: bo
     else:
         _print(facts)
     _say_trouble(found)
-    return 0
+    return 0 if facts["broker"]["connected"] else UNREACHABLE
 
 
 def _say_trouble(found: Target) -> None:

@@ -16,6 +16,7 @@ from swarm_tui.cli.common import (
     swarm_option,
     target,
 )
+from swarm_tui.cli.complete import task_ids as known_ids
 from swarm_tui.cli.follow import Follower, follow
 from swarm_tui.cli.ids import check_tasks
 from swarm_tui.cli.known import check_swarm_is_there
@@ -61,7 +62,7 @@ def act_command(act: Act, help_text: str, example: str) -> click.Command:
     """The click command of an act."""
 
     @click.command(name=act.verb, help=help_text, epilog=f"Example: {example}")
-    @click.argument("task_ids", metavar="ID...", nargs=-1, required=True)
+    @click.argument("task_ids", metavar="ID...", nargs=-1, required=True, shell_complete=known_ids)
     @click.option("--reason", default="", metavar="TEXT", help="Kept in the record.")
     @swarm_option
     @broker_option

@@ -17,6 +17,7 @@ from swarm_tui.cli.common import (
     swarm_option,
     target,
 )
+from swarm_tui.cli.complete import task_ids, task_types
 from swarm_tui.cli.follow import Follower, follow, has_record
 from swarm_tui.cli.ids import check_tasks
 from swarm_tui.cli.known import check_swarm_is_there
@@ -35,9 +36,9 @@ from swarm_tui.protocol.topics import Kind, topic
 
 
 @click.command(epilog="Example: swarm-tui tasks --state running; swarm-tui tasks task_ab12 shows one with every hop")
-@click.argument("task_id", metavar="[ID]", required=False)
+@click.argument("task_id", metavar="[ID]", required=False, shell_complete=task_ids)
 @click.option("--state", type=click.Choice([state.value for state in TaskState]), help="Only those in this state.")
-@click.option("--type", "task_type", metavar="TYPE", help="Only those of this type.")
+@click.option("--type", "task_type", metavar="TYPE", shell_complete=task_types, help="Only those of this type.")
 @click.option("--limit", type=Whole(min=1, max=100_000), default=50, show_default=True, help="The newest N.")
 @swarm_option
 @broker_option

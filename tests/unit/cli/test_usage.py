@@ -191,7 +191,7 @@ def test_what_is_closed_or_full_is_no_mistake_of_ours() -> None:
 
 def test_while_the_broker_is_away_nothing_is_said_of_the_dispatcher(capsys: pytest.CaptureFixture[str]) -> None:
     save_running(running("mine"))
-    assert run(["status"]) == 0
+    assert run(["status"]) == 3
     said = capsys.readouterr().out
     assert "dispatcher: not known while the broker is away" in said
     assert "best effort" not in said
