@@ -60,15 +60,15 @@ def _command(
 def restart(context: Context) -> None:
     agents = control(context, "restart")
     context.desk.restarts.expect(agents, context.model.clock())
-    was = "" if busy(agents) else " (idle)"
+    was = "" if busy(context, agents) else " (idle)"
     context.say(f"restarting {names(agents)}{was}; this line tells who is back")
 
 
 def _restart_question(context: Context) -> str | None:
     """Always asked on a task's page: there the agent is not looked at, and the key may be meant for the task."""
     agents = context.agents
-    ask = busy(agents) or len(agents) > 1 or context.scope == "task"
-    return f"Restart {who(agents)} now?{busy(agents)}" if ask else None
+    ask = busy(context, agents) or len(agents) > 1 or context.scope == "task"
+    return f"Restart {who(agents)} now?{busy(context, agents)}" if ask else None
 
 
 def restart_idle(context: Context) -> None:
@@ -168,7 +168,7 @@ AGENT_ACTS = (
         run=restart,
         of_life=True,
         help="End the agent and start it again. An idle one at once; one at work, and a task's, only after a yes: it "
-        "has 20 s to finish, else its task goes back to the queue.",
+        "has the layout's `drain_wait` to finish, else its task goes back to the queue.",
         confirm=_restart_question,
     ),
     Action(
@@ -198,7 +198,7 @@ AGENT_ACTS = (
         asked_for=lambda c: bool(c.agents) and would_start(c),
         help="Start an agent that is down, or stop one that runs, after a yes (it stays down).",
         yes=lambda _: "stop",
-        confirm=lambda c: None if would_start(c) else stop_question(c.agents),
+        confirm=lambda c: None if would_start(c) else stop_question(c, c.agents),
     ),
     Action(
         name="forget",

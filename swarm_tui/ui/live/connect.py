@@ -27,6 +27,7 @@ def open_source(swarm: str, broker: Broker, running: Running | None, layout: Lay
     bus = MqttBus(broker, client_id_of(Client.SCREEN, swarm, f"{user}@{host}", os.urandom(6).hex()))
     keys = open_operator(state_dir(swarm), f"{user}@{host}")
     operator = Operator(bus, swarm, user=user, host=host, keys=keys)
+    known = layout if layout is not None else _layout(running)
     facts = Facts(
         swarm=swarm,
         broker=shown_url(broker.url),
@@ -34,7 +35,8 @@ def open_source(swarm: str, broker: Broker, running: Running | None, layout: Lay
         session=running.session if running else None,
         host=host,
         user=user,
-        types=types_of(layout if layout is not None else _layout(running)),
+        types=types_of(known),
+        drain_wait=known.supervisor.drain_wait if known is not None else None,
         layout=running.layout_path if running else None,
     )
     return LiveSource(operator, facts, _panes(running), state_dir(swarm))

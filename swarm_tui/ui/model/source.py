@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from msgspec import Struct, field
 
 from swarm_tui.bus.port import Link
+from swarm_tui.config.model import RestartPolicy
 from swarm_tui.protocol.bodies import Body, Reply, Task
 from swarm_tui.protocol.envelope import Event, Rejected
 from swarm_tui.protocol.topics import Kind
@@ -52,6 +53,8 @@ class Facts(Struct, frozen=True, kw_only=True):
     user: str = ""
     types: list[TaskType] = []
     layout: str | None = None
+    drain_wait: float | None = RestartPolicy().drain_wait
+    """Seconds that the layout gives an agent to finish before it is stopped; None where its layout is not known."""
 
 
 class Panes(Protocol):

@@ -1,6 +1,7 @@
 """An agent's page: what it is, how its heart beats, its tasks, its lives and how they ended, its log."""
 
 from rich.segment import Segment
+from rich.style import Style
 
 from swarm_tui.domain.outcome import outcome
 from swarm_tui.domain.problems import ended_badly
@@ -121,56 +122,36 @@ class AgentScreen(PageScreen, HasAgents, HasTasks, Numbered):
         ]
 
     def _facts(self, agent: AgentView, width: int) -> list[Line]:
-        look, now = self.desk.look, self.model.clock()
+        look = self.desk.look
         glyph, style = glyphs.AGENT[agent.state]
-        rows: list[tuple[str, list[Segment]]] = [
-            (
-                "role",
-                [
-                    Segment(flat(agent.role), look["strong"]),
-                    Segment(f"   {agent.active} of {agent.capacity} at once", look["quiet"]),
-                ],
-            ),
-        ]
         said = f"{glyph} {agent.state.value}  "
+        busy = Segment(f"   {agent.active} of {agent.capacity} at once", look["quiet"])
+        rows: list[tuple[str, list[Segment]]] = [("role", [Segment(flat(agent.role), look["strong"]), busy])]
         for number, text in enumerate(wrapped(of_agent(agent, self.told), width - 11 - len(said))):
             first = Segment(said, look[style]) if number == 0 else Segment(" " * len(said))
             rows.append(("state" if number == 0 else "", [first, Segment(text, look["quiet"])]))
-        for number, text in enumerate(wrapped(flat(agent.reason, 1000), width - 11) if agent.reason else []):
-            rows.append(("why" if number == 0 else "", [Segment(text, look[style])]))
-        for number, text in enumerate(wrapped(flat(agent.trouble, 1000), width - 11) if agent.trouble else []):
-            rows.append(("lacks" if number == 0 else "", [Segment(text, look["warn"])]))
-        up = "not started" if not agent.started_at else f"started {clock(agent.started_at)}"
-        if agent.started_at and agent.state in LIVE:
-            up = f"up {ago(now - agent.started_at)}, since {clock(agent.started_at)}"
-        rows += [
-            ("life", [Segment(f"{up}; {agent.restarts} restarts; incarnation {flat(agent.incarnation or '-')}")]),
-            (
-                "where",
-                [
-                    Segment(
-                        f"host {flat(agent.host or '-')}, pid {agent.pid or '-'}, pane {flat(agent.pane_id or '-')}, "
-                        f"version {flat(agent.version or '-')}"
-                    )
-                ],
-            ),
-        ]
-        able = ", ".join(flat(name) for name in agent.capabilities) or "-"
-        for number, text in enumerate(wrapped(able, width - 11)):
-            rows.append(("does" if number == 0 else "", [Segment(text)]))
-        rows += [
-            (
-                "did",
-                [
-                    Segment(f"{agent.done - agent.badly} done", look["ok"]),
-                    *([Segment(f", {agent.badly} came out badly", look["bad"])] if agent.badly else []),
-                    Segment(f", {agent.failed} failed", look["bad" if agent.failed else "quiet"]),
-                ],
-            ),
-        ]
+        rows += self._wrapped("why", flat(agent.reason, 1000), width, style)
+        rows += self._wrapped("lacks", flat(agent.trouble, 1000), width, "warn")
+        rows += [("life", [Segment(self._life(agent))]), ("where", [Segment(_where(agent))])]
+        rows += self._wrapped("does", ", ".join(flat(name) for name in agent.capabilities) or "-", width, "plain")
+        badly = [Segment(f", {agent.badly} came out badly", look["bad"])] if agent.badly else []
+        failed = Segment(f", {agent.failed} failed", look["bad" if agent.failed else "quiet"])
+        rows.append(("did", [Segment(f"{agent.done - agent.badly} done", look["ok"]), *badly, failed]))
         return [
             ([Segment(f"  {name:<8}", look["quiet"]), *_cut(parts, width - 10)], _said(parts)) for name, parts in rows
         ]
+
+    def _wrapped(self, name: str, text: str, width: int, style: str) -> list[tuple[str, list[Segment]]]:
+        """Lay out a text under its name; nothing where there is none."""
+        lines = wrapped(text, width - 11) if text else []
+        look = Style() if style == "plain" else self.desk.look[style]
+        return [(name if number == 0 else "", [Segment(line, look)]) for number, line in enumerate(lines)]
+
+    def _life(self, agent: AgentView) -> str:
+        up = "not started" if not agent.started_at else f"started {clock(agent.started_at)}"
+        if agent.started_at and agent.state in LIVE:
+            up = f"up {ago(self.model.clock() - agent.started_at)}, since {clock(agent.started_at)}"
+        return f"{up}; {agent.restarts} restarts; incarnation {flat(agent.incarnation or '-')}"
 
     def _pulse(self, agent: AgentView, width: int) -> list[Line]:
         look, now = self.desk.look, self.model.clock()
@@ -277,3 +258,8 @@ def _cut(parts: list[Segment], width: int) -> Parts:
             return [*kept, Segment(fit(part.text, max(0, room)), part.style)]
         kept.append(part)
     return kept
+
+
+def _where(agent: AgentView) -> str:
+    host, pane = flat(agent.host or "-"), flat(agent.pane_id or "-")
+    return f"host {host}, pid {agent.pid or '-'}, pane {pane}, version {flat(agent.version or '-')}"

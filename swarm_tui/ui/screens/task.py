@@ -6,7 +6,6 @@ from typing import Any
 from rich.segment import Segment
 
 from swarm_tui.domain.hops import timeline
-from swarm_tui.domain.outcome import outcome, particulars, verdict_failed
 from swarm_tui.domain.states import ENDED, OPEN
 from swarm_tui.domain.views import TaskView
 from swarm_tui.protocol.envelope import Event
@@ -14,16 +13,15 @@ from swarm_tui.protocol.rows import Hop
 from swarm_tui.ui.desk.capabilities import HasAgents, HasTasks
 from swarm_tui.ui.live.past import answer, history, task_rows
 from swarm_tui.ui.look import glyphs
-from swarm_tui.ui.look.text import Parts, ago, bar, clock, fit, flat, span, wrapped
-from swarm_tui.ui.look.words import of_task, units_of
+from swarm_tui.ui.look.text import Parts, ago, clock, fit, flat, span
+from swarm_tui.ui.look.words import units_of
 from swarm_tui.ui.model.model import Delta
 from swarm_tui.ui.screens.page import PageScreen
+from swarm_tui.ui.screens.task_facts import Seen, facts
 from swarm_tui.ui.widgets.page import Line, Value, rule
 from swarm_tui.ui.widgets.streamlist import summary
 from swarm_tui.ui.widgets.tree import Path, tree
 
-PARTICULARS = 4
-"""How much of what a result names as wrong stands above the hops, to be seen without a key; each is told whole."""
 _HOP = {"failed": "bad", "dead": "bad", "rejected": "bad", "held": "warn", "retry-wait": "warn", "complete": "ok"}
 
 
@@ -143,72 +141,16 @@ class TaskScreen(PageScreen, HasAgents, HasTasks):
 
     def _facts(self, task: TaskView, width: int) -> list[Line]:
         look, now = self.desk.look, self.model.clock()
-        glyph, style = glyphs.of_task(task)
-        lines: list[Line] = []
-
-        def row(name: str, *parts: Segment, about: object = None, says: str = "") -> None:
-            says = says or "".join(part.text for part in parts).strip()
-            lines.append(([Segment(f"  {name:<10}", look["quiet"]), *parts], Value(says, about)))
-
-        row(
-            "type",
-            Segment(flat(task.type), look["strong"]),
-            Segment(f"   priority {flat(task.priority)}", look["quiet"]),
-        )
-        said = f"{glyph} {task.state.value}  "
         bars, todo = self.model.bar(task)
-        means = "Written down by the dispatcher; nobody takes it." if bars else of_task(task, self.told)
-        for number, text in enumerate(wrapped(means, width - 13 - len(said))):
-            first = Segment(said, look[style]) if number == 0 else Segment(" " * len(said))
-            row("state" if number == 0 else "", first, Segment(text, look["quiet"]))
-        for number, text in enumerate(wrapped(flat(bars, 2000), width - 14) if bars else ()):
-            row("waits" if number == 0 else "", Segment(text, look["warn"]))
-        for number, text in enumerate(wrapped(flat(todo, 2000), width - 16) if bars and todo else ()):
-            row("", Segment("→ " if number == 0 else "  ", look["accent"]), Segment(text))
-        if task.error or task.reason:
-            style = "bad" if task.error else "warn"
-            for number, text in enumerate(wrapped(flat(task.error or task.reason, 2000), width - 14)):
-                row("why" if number == 0 else "", Segment(text, look[style]), says=task.error or task.reason)
-        if came := outcome(task.result):
-            came_badly = verdict_failed(task.result)
-            for number, text in enumerate(wrapped(flat(came, 2000), width - 14)):
-                row("verdict" if number == 0 else "", Segment(text, look["bad" if came_badly else "ok"]), says=came)
-            for each in particulars(task.result, PARTICULARS) if came_badly else ():
-                for number, text in enumerate(wrapped(flat(each, 600), width - 16)):
-                    row("", Segment(text if number == 0 else f"  {text}", look["bad"]), says=each)
-        tries = f"{task.attempt}" + (f" of {task.max_attempts}" if task.max_attempts else "")
-        row("attempt", Segment(tries))
-        if task.agent_id or task.assigned_to:
-            wanted = f"  (asked for {flat(task.assigned_to)})" if task.assigned_to else ""
-            row(
-                "agent",
-                Segment(flat(task.agent_id or "none yet"), look["strong"]),
-                Segment(wanted, look["quiet"]),
-                about=task.agent_id,
-                says=task.agent_id or task.assigned_to or "",
-            )
-        waited = (
-            task.started_at or (task.ended_at or task.updated_at if task.state in ENDED else now)
-        ) - task.created_at
-        ran = (
-            task.duration / 1000
-            if task.duration is not None
-            else now - task.started_at
-            if task.started_at and task.state in OPEN
-            else None
-        )
         self._ago = ago(now - task.created_at)
-        row(
-            "time",
-            Segment(f"published {clock(task.created_at)}, {self._ago} ago; waited {span(waited)}; ran {span(ran)}"),
-        )
-        if task.progress is not None and task.state in OPEN:
-            row(
-                "progress",
-                Segment(bar(task.progress, 30), look["bar"] + look["head"]),
-                Segment(f" {task.progress:.0f}%  {flat(task.message)}", look["busy"]),
+        seen = Seen(task, now, width, look, self.told, bars, todo)
+        return [
+            (
+                [Segment(f"  {fact.name:<10}", look["quiet"]), *fact.parts],
+                Value(fact.says or "".join(part.text for part in fact.parts).strip(), fact.about),
             )
-        return lines
+            for fact in facts(seen)
+        ]
 
     def _hops(self, task: TaskView, width: int) -> list[Line]:
         lines = [rule("hops", width, self.page)]

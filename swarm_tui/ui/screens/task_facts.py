@@ -1,0 +1,148 @@
+"""The facts at the head of a task's page: a table of what there is to say, each row from one function."""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from rich.segment import Segment
+
+from swarm_tui.domain.outcome import outcome, particulars, verdict_failed
+from swarm_tui.domain.states import CANCEL_WITHIN, ENDED, OPEN
+from swarm_tui.domain.views import TaskView
+from swarm_tui.ui.look import glyphs
+from swarm_tui.ui.look.glyphs import ThemeStyles
+from swarm_tui.ui.look.text import ago, bar, clock, flat, span, wrapped
+from swarm_tui.ui.look.words import of_task
+
+PARTICULARS = 4
+"""How much of what a result names as wrong stands above the hops, to be seen without a key; each is told whole."""
+
+
+class Fact(NamedTuple):
+    """One row. `about` is the agent that enter opens, `says` what a copy of the row gives."""
+
+    name: str
+    parts: list[Segment]
+    about: str | None = None
+    says: str = ""
+
+
+class Seen(NamedTuple):
+    """What the rows are made from: the task at the time `now`, in so many columns; `bars` is why it waits, `todo` what
+    to do about it."""
+
+    task: TaskView
+    now: float
+    width: int
+    look: ThemeStyles
+    told: Callable[[str], str]
+    bars: str
+    todo: str
+
+
+def facts(seen: Seen) -> Iterator[Fact]:
+    """Yield the rows that have something to say, in their order."""
+    for each in _ROWS:
+        yield from each(seen)
+
+
+def _wrap(
+    name: str, text: str, width: int, segment: Callable[[str], Segment], says: str = "", hang: str = ""
+) -> Iterator[Fact]:
+    """Yield the lines of `text`, the first under its name, the others after `hang`."""
+    for number, line in enumerate(wrapped(flat(text, 2000), width)):
+        yield Fact(name if number == 0 else "", [segment(line if number == 0 else hang + line)], says=says)
+
+
+def _type(s: Seen) -> Iterator[Fact]:
+    priority = Segment(f"   priority {flat(s.task.priority)}", s.look["quiet"])
+    yield Fact("type", [Segment(flat(s.task.type), s.look["strong"]), priority])
+
+
+def _state(s: Seen) -> Iterator[Fact]:
+    glyph, style = glyphs.of_task(s.task)
+    said = f"{glyph} {s.task.state.value}  "
+    means = "Written down by the dispatcher; nobody takes it." if s.bars else of_task(s.task, s.told)
+    for number, text in enumerate(wrapped(means, s.width - 13 - len(said))):
+        first = Segment(said, s.look[style]) if number == 0 else Segment(" " * len(said))
+        yield Fact("state" if number == 0 else "", [first, Segment(text, s.look["quiet"])])
+
+
+def _waits(s: Seen) -> Iterator[Fact]:
+    if not s.bars:
+        return
+    yield from _wrap("waits", s.bars, s.width - 14, lambda text: Segment(text, s.look["warn"]))
+    for number, text in enumerate(wrapped(flat(s.todo, 2000), s.width - 16) if s.todo else ()):
+        yield Fact("", [Segment("→ " if number == 0 else "  ", s.look["accent"]), Segment(text)])
+
+
+def _stopping(s: Seen) -> Iterator[Fact]:
+    asked = s.task.cancel_requested_at
+    if asked is None or s.task.state in ENDED:
+        return
+    left = max(0.0, asked + CANCEL_WITHIN - s.now)
+    says = f"asked to stop {ago(s.now - asked)} ago; ended for it in {left:.0f} s at the latest"
+    says += "; then it runs again" if s.task.runs_again else ""
+    yield from _wrap("stopping", says, s.width - 14, lambda text: Segment(text, s.look["warn"]))
+
+
+def _why(s: Seen) -> Iterator[Fact]:
+    if why := s.task.error or s.task.reason:
+        style = "bad" if s.task.error else "warn"
+        yield from _wrap("why", why, s.width - 14, lambda text: Segment(text, s.look[style]), why)
+
+
+def _verdict(s: Seen) -> Iterator[Fact]:
+    came = outcome(s.task.result)
+    if not came:
+        return
+    badly = verdict_failed(s.task.result)
+    yield from _wrap("verdict", came, s.width - 14, lambda text: Segment(text, s.look["bad" if badly else "ok"]), came)
+    for each in particulars(s.task.result, PARTICULARS) if badly else ():
+        yield from _wrap("", flat(each, 600), s.width - 16, lambda text: Segment(text, s.look["bad"]), each, "  ")
+
+
+def _attempt(s: Seen) -> Iterator[Fact]:
+    most = f" of {s.task.max_attempts}" if s.task.max_attempts else ""
+    yield Fact("attempt", [Segment(f"{s.task.attempt}{most}")])
+
+
+def _agent(s: Seen) -> Iterator[Fact]:
+    task = s.task
+    if not (task.agent_id or task.assigned_to):
+        return
+    wanted = f"  (asked for {flat(task.assigned_to)})" if task.assigned_to else ""
+    parts = [Segment(flat(task.agent_id or "none yet"), s.look["strong"]), Segment(wanted, s.look["quiet"])]
+    yield Fact("agent", parts, task.agent_id, task.agent_id or task.assigned_to or "")
+
+
+def _time(s: Seen) -> Iterator[Fact]:
+    task = s.task
+    begun = task.started_at or ((task.ended_at or task.updated_at) if task.state in ENDED else s.now)
+    ran = None
+    if task.duration is not None:
+        ran = task.duration / 1000
+    elif task.started_at and task.state in OPEN:
+        ran = s.now - task.started_at
+    published = f"published {clock(task.created_at)}, {ago(s.now - task.created_at)} ago"
+    yield Fact("time", [Segment(f"{published}; waited {span(begun - task.created_at)}; ran {span(ran)}")])
+
+
+def _progress(s: Seen) -> Iterator[Fact]:
+    task = s.task
+    if task.progress is not None and task.state in OPEN:
+        drawn = Segment(bar(task.progress, 30), s.look["bar"] + s.look["head"])
+        yield Fact("progress", [drawn, Segment(f" {task.progress:.0f}%  {flat(task.message)}", s.look["busy"])])
+
+
+_ROWS: tuple[Callable[[Seen], Iterator[Fact]], ...] = (
+    _type,
+    _state,
+    _waits,
+    _stopping,
+    _why,
+    _verdict,
+    _attempt,
+    _agent,
+    _time,
+    _progress,
+)
