@@ -99,3 +99,11 @@ def _check_keys(document: "Document", config: UserConfig, actions: list[str] | N
                 found.append(key)
         named[action] = found
     return named
+
+
+def read_user_config(*, actions: list[str], themes: list[str]) -> tuple[UserConfig, list[str]]:
+    """Return the file as far as it can be used, and a sentence for each mistake; a screen opens whatever it holds."""
+    try:
+        return load_user_config(actions=actions, themes=themes), []
+    except ConfigError as error:
+        return UserConfig(), [*str(error).splitlines(), "until that is mended, the defaults hold"]

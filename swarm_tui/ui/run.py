@@ -12,10 +12,11 @@ from typing import IO
 from swarm_tui.config.model import Broker, Layout
 from swarm_tui.config.paths import state_dir
 from swarm_tui.config.running import Running
-from swarm_tui.config.user import load_user_config
+from swarm_tui.config.user import read_user_config
 from swarm_tui.ui.acts import ALL
 from swarm_tui.ui.app import SwarmApp
 from swarm_tui.ui.live.connect import open_source
+from swarm_tui.ui.look import theme as themes
 
 
 def run_screen(
@@ -31,9 +32,9 @@ def run_screen(
 
     `running` is what `up` wrote of a swarm on this host (its tmux gives the panes). `layout` gives the publish form its
     types and templates; it is read from `running.layout_path` when None. `bring_down` is what `Q` does after the screen
-    has closed. Raises ConfigError for a user's config file with mistakes.
+    has closed. Mistakes in the user's config file are told as notices.
     """
-    config = load_user_config(actions=[action.name for action in ALL])
+    config, mistakes = read_user_config(actions=[action.name for action in ALL], themes=list(themes.NAMES))
     state = state_dir(swarm)
     app = SwarmApp(
         open_source(swarm, broker, running, layout),
@@ -42,6 +43,7 @@ def run_screen(
         read_only=read_only,
         can_bring_down=bring_down is not None,
     )
+    app.registry.notes.extend(mistakes)
     drop_typed_ahead()
     if sys.stderr.isatty():
         print("\r\x1b[K", end="", file=sys.stderr, flush=True)

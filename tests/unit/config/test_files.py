@@ -15,7 +15,7 @@ from swarm_tui.config.running import Running, forget_running, list_running, load
 from swarm_tui.config.seed import load_seed, seed_path
 from swarm_tui.config.spec import read_spec, write_spec
 from swarm_tui.config.urls import check_url, is_loopback, same_broker, shown_url
-from swarm_tui.config.user import load_user_config, user_config_path
+from swarm_tui.config.user import UserConfig, load_user_config, read_user_config, user_config_path
 
 SEED = """\
 # ~/.config/heysalad/mqtt.yml
@@ -220,3 +220,15 @@ def test_a_full_disk_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 )
 def test_a_broker_is_the_same_however_it_is_spelt(one: str, other: str, same: bool) -> None:
     assert same_broker(one, other) is same_broker(other, one) is same
+
+
+@pytest.mark.parametrize(
+    "text", ["keys: {publish: F99}\n", "keys: {publsh: x}\n", "theme: pink\n", "keys: [\n", "theme: 5\n"]
+)
+def test_mistakes_in_the_users_file_stop_no_screen(text: str) -> None:
+    path = user_config_path()
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    config, mistakes = read_user_config(actions=["publish"], themes=["dark"])
+    assert config == UserConfig()
+    assert str(path) in mistakes[0]
