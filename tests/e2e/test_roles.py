@@ -304,7 +304,7 @@ def _the_door(swarm: Swarm) -> None:
     task_id = json.loads(answers[0][1])["task_id"]
     assert json.loads(answers[1][1])["task_id"] == task_id
     swarm.result(task_id)
-    assert swarm.visit("POST", "/tasks", {"type": "llm"}, Idempotency_Key="k1")[0] == 409
+    assert swarm.visit("POST", "/tasks", {"type": "llm", "payload": {"prompt": "hi"}}, Idempotency_Key="k1")[0] == 409
     status, row = swarm.visit("GET", f"/tasks/{task_id}")
     assert (status, json.loads(row)["state"]) == (200, "complete")
     until(lambda: online in swarm.visit("GET", "/metrics")[1], 10, "all agents are online at the door")
