@@ -117,7 +117,7 @@ def test_a_broken_recording_names_its_line(tmp_path: Path) -> None:
         (b'{"at":-1,"topic":"a/b"}\n', "1:2", "Expected `float` >= 0"),
         (b'{"at":1}\n', "1:1", "missing required field `topic`"),
         (b"\x1f\x8b\x08\n", "1:1", "binary data"),
-        (b'{"at":1,"topic":"\xff"}\n', "1:1", "can't decode byte 0xff"),
+        (b'{"at":1,"topic":"\xff"}\n', "1:1", "UTF-8"),
         (b"\0" * 20, "1:1", "binary data"),
         (b"no JSON at all", "1:1", "expecting value"),
     ],
@@ -129,7 +129,7 @@ def test_what_is_no_line_of_a_recording_is_named_with_its_place(
     path.write_bytes(raw)
     assert run(["replay", str(path), "--plain", "--speed", "0"]) == 2
     assert f"{path}:{place}: not a line of a recording: " in (said := capsys.readouterr().err)
-    assert says in said
+    assert says.casefold() in said.casefold()
     assert said.count("\n") == 1
 
 
