@@ -19,7 +19,7 @@ def styled(seat: Seat, text: str) -> set[str]:
     """The words that stand out as found, on the lines that show."""
     match = seat.app.look["match"]
     page = seat.app.screen.query_one("#page")
-    strips = [page._strip(index) for index in range(page.count())]  # type: ignore[attr-defined]
+    strips = [page.strip(index) for index in range(page.count())]  # type: ignore[attr-defined]
     return {
         s.text for strip in strips for s in strip if s.style and s.style.bgcolor == match.bgcolor and text in s.text
     }

@@ -17,7 +17,7 @@ class Dragging(Widget):
     ALLOW_SELECT = False
     _from: tuple[int, int] | None = None
     _to: tuple[int, int] | None = None
-    _was_drag = False
+    was_drag = False
 
     def bare_line(self, y: int) -> Strip:
         """Line `y` of the widget as it is without the mouse."""
@@ -49,7 +49,7 @@ class Dragging(Widget):
         return (x1 if y == first else 0), min(x2 + 1 if y == last else self.text_width, self.text_width)
 
     def on_mouse_down(self, event: events.MouseDown) -> None:
-        self._was_drag = False
+        self.was_drag = False
         if event.button == 1:
             self._from, self._to = (event.y, event.x), None
         elif event.button == 3:
@@ -67,9 +67,9 @@ class Dragging(Widget):
 
     def on_mouse_up(self, event: events.MouseUp) -> None:
         self.release_mouse()
-        text, self._was_drag = self._dragged(), self._to is not None
+        text, self.was_drag = self._dragged(), self._to is not None
         self._from = self._to = None
-        if self._was_drag:
+        if self.was_drag:
             self.refresh()
         if text:
             desk_of(self).copy(text)

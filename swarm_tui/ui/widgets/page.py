@@ -44,7 +44,7 @@ class PageLines(Lines):
         self.tail = False
         self.needle = ""
         self.laid = []
-        self._cache.clear()
+        self.forget_drawn()
 
     def renew(self) -> None:
         """Lay the page out again."""

@@ -210,7 +210,7 @@ class PaneView(Lines):
             end = self.top + self.room if before is None else before
             self.hit = max((hit for hit in self._hits if hit < end), default=self._hits[-1])
             self.tail = False
-            self._scroll(max(0, min(self.hit - self.room // 2, self.count() - self.room)))
+            self.scroll_lines(max(0, min(self.hit - self.room // 2, self.count() - self.room)))
             return
         desk_of(self).say(f"the pane has no {words!r}")
         if self.tail:

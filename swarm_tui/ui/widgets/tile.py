@@ -60,7 +60,7 @@ class Tile(PaneView):
     def on_click(self, event: Click) -> None:
         """A click takes the focus, wherever in the tile; a second one zooms."""
         event.prevent_default()
-        if event.button == 1 and event.chain == 2 and not self._was_drag:
+        if event.button == 1 and event.chain == 2 and not self.was_drag:
             self.post_message(self.Opened(self))
 
 
