@@ -102,6 +102,23 @@ def test_history_over_the_bus_with_a_recorder_on_disk(
     assert second._recorder is None
 
 
+def test_answers_to_queries_are_not_recorded_so_that_the_record_grows_with_what_happens(
+    watch: Callable[..., tuple[Monitoring, FakeLink]], operator: Operator
+) -> None:
+    recorder = MemoryRecorder()
+    watch(recorder=recorder)
+    for _ in range(10):
+        operator.bus.publish(operator.writer.message(K.BROADCAST, b.Broadcast(text="x" * 1000)))
+    sizes = []
+    for _ in range(8):
+        reply = operator.query("history", {}, timeout=5.0)
+        assert reply is not None
+        assert not any("/reply" in row["topic"] for row in reply.rows)
+        sizes.append(recorder.stats().size)
+    grew = [later - earlier for earlier, later in itertools.pairwise(sizes)]
+    assert max(grew) == min(grew) < 1000, "each question is kept, at its own size, and no answer"
+
+
 def test_the_layout_bounds_the_record(
     watch: Callable[..., tuple[Monitoring, FakeLink]], operator: Operator, tmp_path: Path
 ) -> None:

@@ -1,4 +1,4 @@
-"""The monitoring role: it hears everything, records it, answers what was, and warns of what goes wrong."""
+"""The monitoring role: it records what is said but for answers to queries, tells what was, and warns of what goes wrong."""
 
 import fcntl
 import os
@@ -157,10 +157,11 @@ class Monitoring:
         event = decode(self._spec.swarm, topic, payload, retained, now)
         if event is None:
             return
+        if isinstance(event, Event) and event.kind is Kind.REPLY:
+            # It quotes what is kept already: recorded, each answer would hold those before it.
+            return
         if self._recorder is not None:
             self._recorder.add(_recorded(event, topic, payload, now))
-        if isinstance(event, Event) and event.kind is Kind.REPLY:
-            return
         changes = self._fleet.apply(event, now)
         self._past.note(self._fleet, event, changes, now)
         if isinstance(event, Event) and isinstance(event.body, Query) and event.body.query == "history":
