@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from swarm_tui.agent.command_line import AgentOptions, UsageError
 from swarm_tui.config.environment import apply_environment
-from swarm_tui.config.home import at_home, home
+from swarm_tui.config.home import at_home, base_folder, ignored_folders
 from swarm_tui.config.model import AgentEntry, Broker, Layout, RunSpec, TypeRule
 from swarm_tui.config.paths import StateDir, state_dir
 from swarm_tui.config.running import running_names
@@ -39,7 +39,7 @@ def resolve(options: AgentOptions, environ: Mapping[str, str]) -> AgentSettings:
     """Return the settings. Raises UsageError, ConfigError, InvalidNameError or OSError, each with its sentence."""
     if options.spec is not None:
         return _from_spec(options)
-    notes: list[str] = []
+    notes = ignored_folders(environ)
     file = _file(options, environ, notes)
     role = canonical_role(check_role(options.role or file.role))
     swarm = check_swarm(options.swarm or environ.get("OPENCTO_SWARM") or file.swarm)
@@ -101,8 +101,7 @@ class _File(Struct, frozen=True, kw_only=True):
 
 
 def _file(options: AgentOptions, environ: Mapping[str, str], notes: list[str]) -> _File:
-    base = environ.get("XDG_CONFIG_HOME")
-    usual = (Path(base) if base else home() / ".config") / "heysalad" / "mqtt.yml"
+    usual = base_folder("XDG_CONFIG_HOME", environ) / "heysalad" / "mqtt.yml"
     if options.config is None and not usual.is_file():
         # Without a file there is no YAML to import.
         return _File()

@@ -14,6 +14,7 @@ import click
 from swarm_tui import __version__
 from swarm_tui.cli.common import Failure
 from swarm_tui.config.errors import ConfigError
+from swarm_tui.config.home import ignored_folders
 from swarm_tui.config.paths import state_home, why_not
 
 #: Each command with the line that `swarm-tui --help` shows, in the order of a day's work.
@@ -118,6 +119,8 @@ def group(ctx: click.Context) -> None:
 
     Without a command, the screen of the swarm that runs here.
     """
+    for ignored in ignored_folders(os.environ):
+        click.echo(ignored, err=True)
     if ctx.invoked_subcommand is None:
         from swarm_tui.cli.bare import open_screen
 

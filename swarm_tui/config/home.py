@@ -1,7 +1,11 @@
 """Ask the kernel who runs us and where that person's home is, whatever USER, LOGNAME and HOME say or do not say."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+
+#: The base folders that we use, and what each of them is in a home where the environment names no other.
+_BASES = {"XDG_STATE_HOME": ".local/state", "XDG_CONFIG_HOME": ".config"}
 
 
 def user_name() -> str:
@@ -12,7 +16,26 @@ def user_name() -> str:
 
 def home() -> Path:
     """Return the home: HOME, else the user's own; `/`, which refuses what is written, where there is none."""
-    return Path(os.environ.get("HOME") or _entry("pw_dir") or "/")
+    said = os.environ.get("HOME", "")
+    return Path(said if said.startswith("/") else _entry("pw_dir") or "/")
+
+
+def base_folder(variable: str, environ: Mapping[str, str] | None = None) -> Path:
+    """Return the folder that `variable` (of XDG's) names; the usual one where it names none, or not from the root on.
+
+    Its specification wants a relative one ignored: it would be another folder wherever a command is called.
+    """
+    said = (os.environ if environ is None else environ).get(variable, "")
+    return Path(said) if said.startswith("/") else home() / _BASES[variable]
+
+
+def ignored_folders(environ: Mapping[str, str]) -> list[str]:
+    """Return a sentence for each base folder that the environment names in vain."""
+    return [
+        f"{variable} is {said[:200]!r}, which is no absolute path, so {base_folder(variable, environ)} is used"
+        for variable in _BASES
+        if (said := environ.get(variable, "")) and not said.startswith("/")
+    ]
 
 
 def at_home(name: str) -> Path:

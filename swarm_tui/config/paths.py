@@ -1,10 +1,9 @@
 """Where a swarm keeps its state; every folder is 0700."""
 
-import os
 from errno import EDQUOT, ENOSPC
 from pathlib import Path
 
-from swarm_tui.config.home import home
+from swarm_tui.config.home import base_folder
 
 
 class StateDir:
@@ -70,14 +69,12 @@ class StateDir:
 
 def state_home() -> Path:
     """`$XDG_STATE_HOME/swarm-tui`, by default under `~/.local/state`."""
-    base = os.environ.get("XDG_STATE_HOME") or str(home() / ".local" / "state")
-    return Path(base) / "swarm-tui"
+    return base_folder("XDG_STATE_HOME") / "swarm-tui"
 
 
 def config_home() -> Path:
     """`$XDG_CONFIG_HOME/swarm-tui`, by default under `~/.config`."""
-    base = os.environ.get("XDG_CONFIG_HOME") or str(home() / ".config")
-    return Path(base) / "swarm-tui"
+    return base_folder("XDG_CONFIG_HOME") / "swarm-tui"
 
 
 def state_dir(swarm: str) -> StateDir:

@@ -10,7 +10,7 @@ from msgspec import Struct
 from swarm_tui.config.broker_files import complete, risks
 from swarm_tui.config.document import read_document
 from swarm_tui.config.errors import ConfigError
-from swarm_tui.config.home import home
+from swarm_tui.config.home import base_folder
 from swarm_tui.config.model import Broker
 from swarm_tui.config.shape import to_struct
 from swarm_tui.config.urls import check_url
@@ -55,8 +55,7 @@ class LoadedSeed(Struct, frozen=True, kw_only=True):
 
 def seed_path(environ: Mapping[str, str] | None = None) -> Path:
     """`$XDG_CONFIG_HOME/heysalad/mqtt.yml`, by default under `~/.config`."""
-    base = (os.environ if environ is None else environ).get("XDG_CONFIG_HOME")
-    return (Path(base) if base else home() / ".config") / "heysalad" / "mqtt.yml"
+    return base_folder("XDG_CONFIG_HOME", environ) / "heysalad" / "mqtt.yml"
 
 
 def load_seed(path: Path | None = None, environ: Mapping[str, str] | None = None) -> LoadedSeed:

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from swarm_tui.agent.handlers.base import Context, HandlerError
+from swarm_tui.config.home import at_home
 
 S = TypeVar("S", bound=Struct)
 
@@ -35,7 +36,7 @@ def inside(workdir: Path, path: str, *, what: str = "path", must_exist: bool = T
     if "\0" in path:
         raise HandlerError(f"{what}: a path holds no NUL", code="bad-payload")
     try:
-        full = (root / Path(path).expanduser()).resolve()
+        full = (root / at_home(path)).resolve()
     except (OSError, RuntimeError) as error:
         raise HandlerError(f"{what}: {path} cannot be resolved: {error}", code="not-found") from error
     if not full.is_relative_to(root):

@@ -42,3 +42,12 @@ def test_a_swarm_of_another_name_that_runs_here_is_told() -> None:
     assert notes("--swarm", "acme") == []
     runs("beta")
     assert notes() == ["no swarm opencto-dev runs here, but acme, beta: `--swarm NAME` joins it"]
+
+
+@pytest.mark.parametrize("said", ["conf", "~/conf"])
+def test_a_config_folder_that_is_not_absolute_is_told(
+    said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    told = resolve(parse(["--role", "testing"]), {"XDG_CONFIG_HOME": said}).notes
+    assert told == [f"XDG_CONFIG_HOME is {said!r}, which is no absolute path, so {tmp_path / '.config'} is used"]

@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 
 from swarm_tui.agent.handlers.base import Context, HandlerError
 from swarm_tui.agent.handlers.inputs import inside
+from swarm_tui.config.home import at_home
 
 #: What a URL or a DSN may say, by libpq's keywords, and the variable by which psql and pg_dump hear it.
 _KEYWORDS = {
@@ -120,7 +121,7 @@ def _read(where: str, text: str) -> Path | Postgres:
 def _sqlite(where: str, path: str) -> Path:
     if path in ("", ":memory:"):
         raise HandlerError(f"{where}: a database in memory is gone with the task: name a file", code="bad-payload")
-    return Path(path).expanduser()
+    return at_home(path)
 
 
 def _url_settings(where: str, rest: str) -> list[tuple[str, str]]:

@@ -13,6 +13,7 @@ from swarm_tui.agent.handlers.deployment.release import CURRENT, Releases, shown
 from swarm_tui.agent.handlers.deployment.target import Job, run_step
 from swarm_tui.agent.handlers.git import try_git
 from swarm_tui.agent.handlers.inputs import inside
+from swarm_tui.config.home import at_home
 
 #: Folders of a named source that are never part of what is published.
 _TOOLS = frozenset({".git", ".hg", ".svn"})
@@ -23,7 +24,7 @@ class Directory:
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        root = job.context.workdir / Path(job.options.path).expanduser() / job.service
+        root = job.context.workdir / at_home(job.options.path) / job.service
         self._releases = Releases(root)
         self._source = job.context.workdir
         self._files: list[str] = []

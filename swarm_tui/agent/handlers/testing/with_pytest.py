@@ -18,6 +18,7 @@ from swarm_tui.agent.handlers.inputs import inside
 from swarm_tui.agent.handlers.process import Completed, run_process
 from swarm_tui.agent.handlers.testing import pytest_plugin
 from swarm_tui.agent.handlers.testing.report import Failure, Tally, progress_of
+from swarm_tui.config.home import at_home
 
 #: Files beside which a project's own tests are run, and the folders of its own Python.
 ROOT_MARKS = ("pytest.ini", "pyproject.toml", "setup.cfg", "setup.py", "tox.ini")
@@ -159,7 +160,7 @@ async def interpreter(
     `also` is a module it must have besides, where one of them does. Raises MissingToolError for the layout's own.
     """
     if wanted is not None:
-        python = str(context.workdir / Path(wanted).expanduser()) if "/" in wanted else wanted
+        python = str(context.workdir / at_home(wanted)) if "/" in wanted else wanted
         if not await has_module(context, python, "pytest"):
             raise MissingToolError("pytest", f"{python} -m pip install pytest")
         return python

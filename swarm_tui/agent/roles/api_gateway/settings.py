@@ -18,6 +18,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from swarm_tui.config.home import at_home
 from swarm_tui.config.model import RunSpec
 
 
@@ -47,7 +48,7 @@ def settings(spec: RunSpec, environ: Mapping[str, str] = os.environ) -> DoorSett
     return DoorSettings(
         host=host,
         port=int(port),
-        token_file=Path(say("SWARM_HTTP_TOKEN_FILE", f"{spec.state_dir}/gateway.token")).expanduser(),
+        token_file=at_home(say("SWARM_HTTP_TOKEN_FILE", f"{spec.state_dir}/gateway.token")),
         origins=frozenset(origins),
         hosts=frozenset(names | {"localhost", "127.0.0.1", "::1", host.lower()} - {"0.0.0.0", "::"}),
         open_to_loopback=is_loopback(host) and spec.swarm.rpartition("/")[2].endswith("dev"),

@@ -1,4 +1,4 @@
-"""The monitoring role: it records what is said but for answers to queries, tells what was, and warns of what goes wrong."""
+"""The monitoring role: it records what is said, tells what was, and warns of what goes wrong."""
 
 import fcntl
 import os
