@@ -5,8 +5,8 @@ import sys
 import click
 
 from swarm_tui.cli.common import FAILED, NO_SUCH, Failure, Target, swarm_option, target
-from swarm_tui.cli.complete import agents
-from swarm_tui.cli.ids import check_agents
+from swarm_tui.cli.completers import agents
+from swarm_tui.cli.name_checks import check_agents
 from swarm_tui.supervisor import host_access
 from swarm_tui.tmux.attach import attach, attach_far
 from swarm_tui.tmux.errors import TmuxError
@@ -45,10 +45,10 @@ def command(agent: str | None, swarm: str | None) -> None:
 
 def _elsewhere(found: Target, agent: str) -> None:
     """On another host: over ssh, where its layout gives an address."""
-    from swarm_tui.cli.hosts import Hosts
+    from swarm_tui.cli.supervisor_client import SupervisorClient
 
-    with Hosts(found) as hosts:
-        host, status = hosts.find(agent)
+    with SupervisorClient(found) as supervisors:
+        host, status = supervisors.find(agent)
     if found.running is not None and host == found.running.host:
         raise Failure(f"{agent} has no pane now; `swarm-tui logs {agent}` shows its last words", FAILED)
     if not status.address:

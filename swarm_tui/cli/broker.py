@@ -9,7 +9,7 @@ from typing import cast
 import click
 
 from swarm_tui.cli.common import FAILED, NO_SUCH, USAGE, Failure, Target, json_option, print_json, swarm_option, target
-from swarm_tui.cli.ids import check_role
+from swarm_tui.cli.name_checks import check_role
 from swarm_tui.config.files import write_private
 from swarm_tui.config.urls import shown_url
 from swarm_tui.identity import acl, registry, store

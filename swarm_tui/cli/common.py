@@ -13,7 +13,7 @@ import click
 import msgspec
 from msgspec import Struct
 
-from swarm_tui.cli.complete import swarms
+from swarm_tui.cli.completers import swarms
 from swarm_tui.config.home import user_name as user_name
 from swarm_tui.config.model import Broker
 from swarm_tui.config.paths import StateDir, state_dir

@@ -13,8 +13,8 @@ from tempfile import TemporaryDirectory
 import click
 
 from swarm_tui import __version__
-from swarm_tui.cli.checkup import Finding, bad, ok, warn
 from swarm_tui.cli.common import Target, broker_option, json_option, print_json, style, swarm_option, target
+from swarm_tui.cli.doctor_findings import Finding, bad, ok, warn
 from swarm_tui.config.errors import ConfigError
 from swarm_tui.config.load import known_layouts, load_layout
 from swarm_tui.config.paths import state_home

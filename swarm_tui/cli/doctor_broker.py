@@ -10,7 +10,7 @@ from swarm_tui.bus.broker_address import parse_url
 from swarm_tui.bus.bulk_client import BulkClient, make_client
 from swarm_tui.bus.port import BusError
 from swarm_tui.bus.probe import probe, pump
-from swarm_tui.cli.checkup import Finding, bad, ok, warn
+from swarm_tui.cli.doctor_findings import Finding, bad, ok, warn
 from swarm_tui.config.model import Broker
 from swarm_tui.config.urls import is_loopback
 from swarm_tui.protocol.topics import TRIALS

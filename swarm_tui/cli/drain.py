@@ -3,9 +3,9 @@
 import click
 
 from swarm_tui.cli.common import broker_option, swarm_option, target
-from swarm_tui.cli.complete import agents_and_roles
+from swarm_tui.cli.completers import agents_and_roles
 from swarm_tui.cli.draining import order
-from swarm_tui.cli.ids import check_agents
+from swarm_tui.cli.name_checks import check_agents
 
 
 @click.command(epilog="Example: swarm-tui drain testing-01")

@@ -5,8 +5,8 @@ from typing import Literal
 import click
 
 from swarm_tui.cli.common import FAILED, NO_SUCH, Failure, Target
+from swarm_tui.cli.existence import check_swarm_exists
 from swarm_tui.cli.follow import Follower, follow
-from swarm_tui.cli.known import check_swarm_is_there
 from swarm_tui.domain.states import LIVE, AgentState
 from swarm_tui.domain.views import AgentView
 from swarm_tui.protocol.bodies import Inbox
@@ -25,7 +25,7 @@ _DONE = {
 def order(found: Target, names: tuple[str, ...], command: Literal["drain", "undrain"], word: str) -> None:
     """Give the order to each agent that the names mean, and print `word` of each. Raises Failure."""
     with follow(found) as follower:
-        check_swarm_is_there(follower, found)
+        check_swarm_exists(follower, found)
         agents = _agents(follower, names, command)
         for agent_id in agents:
             follower.operator.act(Kind.INBOX, Inbox(command=command), agent_id)

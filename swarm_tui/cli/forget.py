@@ -3,9 +3,9 @@
 import click
 
 from swarm_tui.cli.common import FAILED, NO_SUCH, Failure, swarm_option, target
-from swarm_tui.cli.complete import agents as agents_known
+from swarm_tui.cli.completers import agents as agents_known
 from swarm_tui.cli.follow import Follower, follow
-from swarm_tui.cli.ids import check_agents
+from swarm_tui.cli.name_checks import check_agents
 from swarm_tui.cli.status import hear_beats
 from swarm_tui.domain.states import LIVE
 from swarm_tui.protocol.bodies import HostControl

@@ -122,7 +122,7 @@ def group(ctx: click.Context) -> None:
     for ignored in ignored_folders(os.environ):
         click.echo(ignored, err=True)
     if ctx.invoked_subcommand is None:
-        from swarm_tui.cli.bare import open_screen
+        from swarm_tui.cli.screen import open_screen
 
         ctx.exit(open_screen())
 

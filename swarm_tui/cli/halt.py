@@ -3,8 +3,8 @@
 import click
 
 from swarm_tui.cli.common import broker_option, swarm_option, target
+from swarm_tui.cli.existence import check_swarm_exists
 from swarm_tui.cli.follow import follow
-from swarm_tui.cli.known import check_swarm_is_there
 from swarm_tui.protocol.bodies import Halt
 from swarm_tui.protocol.topics import Kind
 
@@ -17,7 +17,7 @@ def command(reason: str, swarm: str | None, broker: str | None) -> int:
     """Stop dispatch and cancel everything that runs, now. It outlives restarts; `resume` lifts it."""
     found = target(swarm, broker)
     with follow(found) as follower:
-        check_swarm_is_there(follower, found)
+        check_swarm_exists(follower, found)
         follower.operator.act(Kind.HALT, Halt(reason=reason))
     click.echo(f"{found.swarm} is halted; `swarm-tui resume` lifts it")
     return 0

@@ -8,11 +8,11 @@ from pathlib import Path
 import click
 
 from swarm_tui.cli.common import NO_SUCH, Failure, Target, broker_option, reader_is_gone, swarm_option, target
-from swarm_tui.cli.complete import agents, task_ids
+from swarm_tui.cli.completers import agents, task_ids
 from swarm_tui.cli.follow import Follower, follow
-from swarm_tui.cli.ids import check_agents
 from swarm_tui.cli.logfile import last_lines, plain
-from swarm_tui.cli.numbers import Whole
+from swarm_tui.cli.name_checks import check_agents
+from swarm_tui.cli.number_types import Whole
 from swarm_tui.cli.task_output import show_output
 
 

@@ -20,11 +20,11 @@ from swarm_tui.cli.common import (
     swarm_option,
     target,
 )
-from swarm_tui.cli.complete import agents, fields, task_types
-from swarm_tui.cli.known import check_agent_is_there, is_heard_of
-from swarm_tui.cli.numbers import SPAN, WAIT, Whole
+from swarm_tui.cli.completers import agents, fields, task_types
+from swarm_tui.cli.existence import check_agent_exists, is_heard_of
+from swarm_tui.cli.number_types import SPAN, WAIT, Whole
 from swarm_tui.cli.payload import build_payload, check_message, describe_payload, slips
-from swarm_tui.cli.progress import Following, follow_to_end
+from swarm_tui.cli.task_follower import TaskFollower, follow_to_end
 from swarm_tui.client.publication_policy import Stage
 from swarm_tui.domain.outcome import outcome, verdict_failed
 from swarm_tui.domain.states import ENDED, TaskState
@@ -134,44 +134,44 @@ def _task(task_type: str, options: dict[str, Any], properties: dict[str, Any]) -
 
 def _publish(found: Target, task: Task, accept_timeout: float, wait: bool, as_json: bool) -> int:
     began = time.monotonic()
-    with follow_to_end(found, task.task_id, None if as_json else note, accept_timeout) as following:
+    with follow_to_end(found, task.task_id, None if as_json else note, accept_timeout) as task_follower:
         # One of which nothing is heard may be a swarm of agents that retain nothing: it gets its task all the same.
-        if task.assigned_to is not None and is_heard_of(following.follower, found):
-            doubt = check_agent_is_there(following.follower, found, task.assigned_to, task.type)
+        if task.assigned_to is not None and is_heard_of(task_follower.follower, found):
+            doubt = check_agent_exists(task_follower.follower, found, task.assigned_to, task.type)
             if doubt:
                 note(doubt)
         waited = time.monotonic() - began
         left = accept_timeout if waited < _AT_LEAST else round(max(_AT_LEAST, accept_timeout - waited), 1)
-        publication = following.operator.submit(task, accept_timeout=left)
+        publication = task_follower.operator.submit(task, accept_timeout=left)
         publication.wait(Stage.QUEUED, left + 5.0)
         if not publication.accepted:
             raise Failure(f"{task.task_id}: {_refusal(publication.stage, publication.reason)}", FAILED)
         if publication.original:
-            following.task_id = publication.original
-            note(f"a task with this idempotency key is known already, so nothing new runs: {following.task_id}")
+            task_follower.task_id = publication.original
+            note(f"a task with this idempotency key is known already, so nothing new runs: {task_follower.task_id}")
         if not as_json:
-            click.echo(following.task_id)
+            click.echo(task_follower.task_id)
         if not wait:
             if as_json:
                 print_json(
-                    {"task_id": following.task_id, "stage": publication.stage.value, "reason": publication.reason}
+                    {"task_id": task_follower.task_id, "stage": publication.stage.value, "reason": publication.reason}
                 )
-            return _accepted(following, publication.reason if publication.stage is Stage.QUEUED else "")
-        view = following.wait(known=publication.stage is Stage.QUEUED and bool(publication.reason))
+            return _accepted(task_follower, publication.reason if publication.stage is Stage.QUEUED else "")
+        view = task_follower.wait(known=publication.stage is Stage.QUEUED and bool(publication.reason))
     return _outcome(view, as_json)
 
 
-def _accepted(following: Following, state: str) -> int:
+def _accepted(task_follower: TaskFollower, state: str) -> int:
     """Say what a person would else wait for in vain; `state` is the one it was accepted in, when that is not the queue.
 
     Raises Failure when the task had ended badly at once, such as one of a type that nobody does.
     """
     if state == TaskState.AWAITING_APPROVAL:
-        note(f"it waits for approval: swarm-tui approve {following.task_id}")
+        note(f"it waits for approval: swarm-tui approve {task_follower.task_id}")
     if state not in ENDED or state == TaskState.COMPLETE:
         return 0
-    following.ask()
-    raise Failure(_ended_badly(following.wait()))
+    task_follower.ask()
+    raise Failure(_ended_badly(task_follower.wait()))
 
 
 def _ended_badly(view: TaskView) -> str:

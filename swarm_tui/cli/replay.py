@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from swarm_tui.cli.common import USAGE, Failure, json_option, note, print_json, style
-from swarm_tui.cli.ids import check_swarm
-from swarm_tui.cli.numbers import SPEED
+from swarm_tui.cli.name_checks import check_swarm
+from swarm_tui.cli.number_types import SPEED
 from swarm_tui.cli.recording import Line, read_lines
 from swarm_tui.cli.watch import as_json_line, as_text_line
 from swarm_tui.domain.fleet import Fleet

@@ -3,11 +3,11 @@
 import click
 
 from swarm_tui.cli.common import swarm_option, target
-from swarm_tui.cli.complete import agents_and_roles
-from swarm_tui.cli.hosts import act
-from swarm_tui.cli.ids import check_agents
-from swarm_tui.cli.numbers import WAIT
+from swarm_tui.cli.completers import agents_and_roles
+from swarm_tui.cli.name_checks import check_agents
+from swarm_tui.cli.number_types import WAIT
 from swarm_tui.cli.start import is_up
+from swarm_tui.cli.supervisor_client import control_agents
 from swarm_tui.protocol.bodies import PaneStatus
 
 
@@ -19,7 +19,7 @@ from swarm_tui.protocol.bodies import PaneStatus
 def command(agents: tuple[str, ...], when_idle: bool, wait: float, swarm: str | None) -> None:
     """Restart AGENTs. A ROLE means all of its agents, one after another, each when the one before is back."""
     check_agents(agents)
-    act(target(swarm), agents, "restart", is_new, word="restarted", limit=wait, when_idle=when_idle)
+    control_agents(target(swarm), agents, "restart", is_new, word="restarted", limit=wait, when_idle=when_idle)
 
 
 def is_new(before: PaneStatus | None, now: PaneStatus | None) -> bool:

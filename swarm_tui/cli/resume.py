@@ -3,8 +3,8 @@
 import click
 
 from swarm_tui.cli.common import broker_option, swarm_option, target
+from swarm_tui.cli.existence import check_swarm_exists
 from swarm_tui.cli.follow import follow
-from swarm_tui.cli.known import check_swarm_is_there
 from swarm_tui.protocol.topics import Kind
 
 
@@ -15,7 +15,7 @@ def command(swarm: str | None, broker: str | None) -> int:
     """Lift a halt: tasks are dispatched again. What the halt cancelled stays cancelled."""
     found = target(swarm, broker)
     with follow(found) as follower:
-        check_swarm_is_there(follower, found)
+        check_swarm_exists(follower, found)
         with follower.lock:
             reason = follower.fleet.halted
         if reason is None:

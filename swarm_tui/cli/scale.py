@@ -6,10 +6,10 @@ import time
 import click
 
 from swarm_tui.cli.common import FAILED, NO_SUCH, Failure, note, swarm_option, target
-from swarm_tui.cli.complete import roles
-from swarm_tui.cli.hosts import HEAR_HOSTS, UNSCALED, Hosts
-from swarm_tui.cli.ids import check_role
-from swarm_tui.cli.numbers import WAIT, Whole
+from swarm_tui.cli.completers import roles
+from swarm_tui.cli.name_checks import check_role
+from swarm_tui.cli.number_types import WAIT, Whole
+from swarm_tui.cli.supervisor_client import HEAR_HOSTS, UNSCALED, SupervisorClient
 from swarm_tui.protocol.bodies import HostControl, HostStatus, JsonObject
 from swarm_tui.protocol.names import canonical_role
 
@@ -25,29 +25,29 @@ def command(role: str, number: int, wait: float, swarm: str | None) -> None:
     """Give ROLE at least N agents, within the layout's min and max; those that go are drained first."""
     check_role(role)
     name = canonical_role(role)
-    with Hosts(target(swarm)) as hosts:
-        hosts.until(lambda: bool(hosts.statuses), HEAR_HOSTS)
+    with SupervisorClient(target(swarm)) as supervisors:
+        supervisors.until(lambda: bool(supervisors.statuses), HEAR_HOSTS)
 
         def count() -> int:
-            rows = (row for status in hosts.statuses.values() for row in status.panes)
+            rows = (row for status in supervisors.statuses.values() for row in status.panes)
             return sum(1 for row in rows if row.role == name and row.pid is not None and row.state != "draining")
 
         def refusals() -> list[str]:
             """Return what each host says against it, those last that give the role no limits at all."""
-            said = [_refusal(status, name, known.get(host, [])) for host, status in hosts.statuses.items()]
+            said = [_refusal(status, name, known.get(host, [])) for host, status in supervisors.statuses.items()]
             against = sorted((reason for reason in said if reason), key=lambda reason: reason.startswith(UNSCALED))
             return against if len(against) == len(said) else []
 
-        if not hosts.statuses:
+        if not supervisors.statuses:
             raise Failure("no supervisor answers; `swarm-tui up` starts the swarm, or mends it", NO_SUCH)
-        if count() == 0 and not any(r.role == name for s in hosts.statuses.values() for r in s.panes):
-            roles = sorted({row.role for status in hosts.statuses.values() for row in status.panes})
+        if count() == 0 and not any(r.role == name for s in supervisors.statuses.values() for r in s.panes):
+            roles = sorted({row.role for status in supervisors.statuses.values() for row in status.panes})
             raise Failure(f"no role `{role}` here; there are {', '.join(roles)}", NO_SUCH)
-        known = {host: status.events for host, status in hosts.statuses.items()}
+        known = {host: status.events for host, status in supervisors.statuses.items()}
         before, end = count(), time.monotonic() + wait
-        for host in list(hosts.statuses):
-            hosts.ask(host, HostControl(command="scale", role=name, count=number))
-        hosts.until(lambda: count() == number or bool(refusals()), wait)
+        for host in list(supervisors.statuses):
+            supervisors.ask(host, HostControl(command="scale", role=name, count=number))
+        supervisors.until(lambda: count() == number or bool(refusals()), wait)
         wanted = number
         if count() != number and (limits := allowed(refusals())) is not None:
             wanted = max(limits[0], min(limits[1], number))
@@ -55,7 +55,7 @@ def command(role: str, number: int, wait: float, swarm: str | None) -> None:
             if wanted == before:
                 raise Failure(f"{what}, and {before} run: nothing is done about {number}", FAILED)
             note(f"{what}; {wanted} asked for instead of {number}")
-            hosts.until(lambda: count() == wanted, max(0.0, end - time.monotonic()))
+            supervisors.until(lambda: count() == wanted, max(0.0, end - time.monotonic()))
         if count() != wanted:
             why = next(iter(refusals()), "") if wanted == number else ""
             raise Failure(f"{name} has {count()} agents, not {wanted}: {why or f'not yet, after {wait:g} s'}", FAILED)

@@ -1,9 +1,12 @@
-"""`swarm-tui screen`: the screen of a swarm, running here or anywhere the broker reaches."""
+"""The screen of a swarm: `swarm-tui screen`, what `up` ends in, and what `swarm-tui` alone opens."""
+
+import os
+import sys
+from collections.abc import Callable
 
 import click
 
-from swarm_tui.cli.bare import open_screen
-from swarm_tui.cli.common import broker_option, swarm_option
+from swarm_tui.cli.common import NO_SUCH, USAGE, Failure, Target, broker_option, note, swarm_option, target
 
 
 @click.command(epilog="Example: swarm-tui screen --swarm opencto-prod --broker mqtts://broker.example:8883")
@@ -14,3 +17,48 @@ from swarm_tui.cli.common import broker_option, swarm_option
 def command(name: str | None, swarm: str | None, broker: str | None, read_only: bool) -> int:
     """Open the screen of a swarm. It is only a client: leaving it changes nothing."""
     return open_screen(swarm if name is None else name, broker, read_only=read_only, anywhere=True)
+
+
+def open_screen(
+    swarm: str | None = None, broker: str | None = None, *, read_only: bool = False, anywhere: bool = False
+) -> int:
+    """Open the screen and stay until the person leaves; its exit code.
+
+    Without `anywhere` only a swarm that was brought up on this machine is meant. Raises Failure when there is none, and
+    without a terminal.
+    """
+    found = target(swarm, broker)
+    if found.running is None and not anywhere:
+        raise Failure(
+            f"no swarm `{found.swarm}` runs here: `swarm-tui up` starts one, `swarm-tui screen --broker URL` looks at "
+            "one elsewhere, `swarm-tui --help` lists the commands",
+            NO_SUCH,
+        )
+    in_browser = bool(os.environ.get("TEXTUAL_DRIVER"))
+    if not in_browser and not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise Failure("this is not a terminal, so no screen can open: `swarm-tui status` prints the facts", USAGE)
+    if not in_browser and not sys.stderr.isatty():
+        # The screen is drawn on stderr.
+        raise Failure("stderr is not a terminal, and the screen is drawn there: leave out the `2>`", USAGE)
+    if not in_browser:
+        # The screen's own code takes a moment to load; the screen covers this line and takes it away.
+        print(f"opening the screen of {found.swarm}…", end="", file=sys.stderr, flush=True)
+    from swarm_tui.ui.run import run_screen
+
+    return run_screen(
+        swarm=found.swarm,
+        broker=found.broker,
+        running=found.running,
+        read_only=read_only,
+        bring_down=None if found.running is None or read_only else _down(found),
+    )
+
+
+def _down(found: Target) -> Callable[[], int]:
+    def bring_down() -> int:
+        from swarm_tui.cli.group import run
+
+        note(f"bringing {found.swarm} down")
+        return run(["down", found.swarm])
+
+    return bring_down

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from swarm_tui.cli.common import FAILED, USAGE, Failure, broker_option, note, swarm_option, target
-from swarm_tui.cli.numbers import Whole
+from swarm_tui.cli.number_types import Whole
 from swarm_tui.config.own_process import own_argv
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import Any
 import click
 import psutil
 
-from swarm_tui.cli import show
+from swarm_tui.cli import formatting
 from swarm_tui.cli.common import (
     NO_SUCH,
     UNREACHABLE,
@@ -22,8 +22,8 @@ from swarm_tui.cli.common import (
     target,
 )
 from swarm_tui.cli.follow import Follower, follow, has_record
-from swarm_tui.cli.hosts import UNSCALED
-from swarm_tui.cli.local import has_journal, journal_counts
+from swarm_tui.cli.journal_reader import has_journal, journal_counts
+from swarm_tui.cli.supervisor_client import UNSCALED
 from swarm_tui.config.urls import shown_url
 from swarm_tui.domain.fleet import Fleet
 from swarm_tui.domain.states import AgentState
@@ -233,7 +233,7 @@ def _print_swarm(facts: dict[str, Any]) -> None:
         where = "" if leader["online"] else style(" away, coming back", fg="yellow")
         click.echo(f"dispatcher: {leader['agent_id'] or leader['instance']} (epoch {leader['epoch']}){where}")
     tasks = {name: count for name, count in facts["tasks"].items() if count}
-    click.echo("tasks: " + (", ".join(f"{count} {show.state(name)}" for name, count in tasks.items()) or "none"))
+    click.echo("tasks: " + (", ".join(f"{count} {formatting.state(name)}" for name, count in tasks.items()) or "none"))
     if facts["halted"]:
         click.echo(style(f"halted: {facts['halted']}; `swarm-tui resume` lifts it", fg="red"))
     if facts["guests"] is not None:
@@ -255,7 +255,7 @@ def _print_agents(agents: list[dict[str, Any]], *, several: bool) -> None:
         head.insert(3, "HOST")
         for row, agent in zip(rows, agents, strict=True):
             row.insert(3, agent["host"] or "-")
-    show.table(head, rows)
+    formatting.table(head, rows)
 
 
 def _print_lately(hosts: list[dict[str, Any]]) -> None:
@@ -289,13 +289,13 @@ def _row(agent: dict[str, Any]) -> list[str]:
     return [
         agent["agent_id"],
         agent["role"],
-        show.state(agent["state"]),
+        formatting.state(agent["state"]),
         str(agent["pid"] or "-"),
         agent["pane_id"] or "-",
-        show.age(agent["uptime"]),
+        formatting.age(agent["uptime"]),
         str(agent["restarts"]),
-        show.age(agent["last_heartbeat_age"]),
-        show.size(agent["memory_rss"]),
+        formatting.age(agent["last_heartbeat_age"]),
+        formatting.size(agent["memory_rss"]),
         agent["task_id"] or "-",
         why,
     ]

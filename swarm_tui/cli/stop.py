@@ -3,10 +3,10 @@
 import click
 
 from swarm_tui.cli.common import swarm_option, target
-from swarm_tui.cli.complete import agents as agents_known
-from swarm_tui.cli.hosts import act
-from swarm_tui.cli.ids import check_agents
-from swarm_tui.cli.numbers import WAIT
+from swarm_tui.cli.completers import agents as agents_known
+from swarm_tui.cli.name_checks import check_agents
+from swarm_tui.cli.number_types import WAIT
+from swarm_tui.cli.supervisor_client import control_agents
 from swarm_tui.protocol.bodies import PaneStatus
 
 
@@ -17,7 +17,7 @@ from swarm_tui.protocol.bodies import PaneStatus
 def command(agents: tuple[str, ...], wait: float, swarm: str | None) -> None:
     """Drain and stop AGENTs; they stay stopped until `start`."""
     check_agents(agents)
-    act(target(swarm), agents, "stop", is_down, word="stopped", limit=wait)
+    control_agents(target(swarm), agents, "stop", is_down, word="stopped", limit=wait)
 
 
 def is_down(_before: PaneStatus | None, now: PaneStatus | None) -> bool:

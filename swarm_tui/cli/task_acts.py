@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import click
 
-from swarm_tui.cli import show
+from swarm_tui.cli import formatting
 from swarm_tui.cli.common import (
     FAILED,
     NO_SUCH,
@@ -16,11 +16,11 @@ from swarm_tui.cli.common import (
     swarm_option,
     target,
 )
-from swarm_tui.cli.complete import task_ids as known_ids
+from swarm_tui.cli.completers import task_ids as known_ids
+from swarm_tui.cli.existence import check_swarm_exists
 from swarm_tui.cli.follow import Follower, follow
-from swarm_tui.cli.ids import check_tasks
-from swarm_tui.cli.known import check_swarm_is_there
-from swarm_tui.cli.local import has_journal, whole_id
+from swarm_tui.cli.journal_reader import has_journal, whole_id
+from swarm_tui.cli.name_checks import check_tasks
 from swarm_tui.domain.states import CANCEL_WITHIN, ENDED, TaskState
 from swarm_tui.domain.views import TaskView
 from swarm_tui.protocol.bodies import TaskAct
@@ -81,7 +81,7 @@ def _run(act: Act, task_ids: tuple[str, ...], reason: str, swarm: str | None, br
     results: list[dict[str, object]] = []
     worst = 0
     with follow(found) as follower:
-        check_swarm_is_there(follower, found)
+        check_swarm_exists(follower, found)
         with follower.lock:
             leader = follower.fleet.dispatcher
         if leader is None or not leader.online:
@@ -94,7 +94,7 @@ def _run(act: Act, task_ids: tuple[str, ...], reason: str, swarm: str | None, br
             worst = max(worst, code)
             results.append({"task_id": task_id, "ok": code == 0, "state": state, "reason": text})
             if not as_json:
-                (note if code else click.echo)(f"{task_id}: {text or show.state(state)}")
+                (note if code else click.echo)(f"{task_id}: {text or formatting.state(state)}")
     if as_json:
         print_json(results)
     return worst

@@ -5,7 +5,7 @@ import time
 import click
 import msgspec
 
-from swarm_tui.cli import show
+from swarm_tui.cli import formatting
 from swarm_tui.cli.common import (
     NO_SUCH,
     Failure,
@@ -17,13 +17,13 @@ from swarm_tui.cli.common import (
     swarm_option,
     target,
 )
-from swarm_tui.cli.complete import task_ids, task_types
+from swarm_tui.cli.completers import task_ids, task_types
+from swarm_tui.cli.existence import check_swarm_exists
 from swarm_tui.cli.follow import Follower, follow, has_record
-from swarm_tui.cli.ids import check_tasks
-from swarm_tui.cli.known import check_swarm_is_there
-from swarm_tui.cli.local import has_journal, journal_rows, journal_task, whole_id
-from swarm_tui.cli.numbers import Whole
-from swarm_tui.cli.steps import LOOKED_AT, Heard, recorded, with_progress
+from swarm_tui.cli.journal_reader import has_journal, journal_rows, journal_task, whole_id
+from swarm_tui.cli.name_checks import check_tasks
+from swarm_tui.cli.number_types import Whole
+from swarm_tui.cli.task_progress import LOOKED_AT, Heard, recorded, with_progress
 from swarm_tui.domain.hops import timeline
 from swarm_tui.domain.outcome import outcome, verdict_failed
 from swarm_tui.domain.states import OPEN, TaskState
@@ -87,7 +87,7 @@ def _one(found: Target, task_id: str, remote: bool, as_json: bool) -> int:
 
 def _ask_list(found: Target, state: str | None, task_type: str | None, limit: int) -> list[TaskRow]:
     with follow(found) as follower:
-        check_swarm_is_there(follower, found)
+        check_swarm_exists(follower, found)
         args: dict[str, object] = {"limit": limit}
         args.update({name: value for name, value in (("state", state), ("type", task_type)) if value})
         rows = follower.load_tasks("tasks", args) if _has_dispatcher(follower) else None
@@ -152,17 +152,17 @@ def _print_list(rows: list[TaskRow]) -> None:
         click.echo("no tasks")
         return
     now = time.time()
-    show.table(
+    formatting.table(
         ["TASK", "TYPE", "STATE", "PRIORITY", "TRY", "AGENT", "AGE", "TOOK", "HOW IT GOES"],
         [
             [
                 clean(row.task_id),
                 clean(row.type, 32),
-                show.state(row.state),
+                formatting.state(row.state),
                 row.priority,
                 str(row.attempt),
                 clean(row.agent_id or "-"),
-                show.age(now - row.created_at),
+                formatting.age(now - row.created_at),
                 "-" if row.duration is None else f"{row.duration / 1000:.1f}s",
                 _how(row),
             ]
@@ -201,7 +201,7 @@ def _far(row: TaskRow) -> str:
 
 def _print_one(row: TaskRow) -> None:
     took = "" if row.duration is None else f", took {row.duration / 1000:.2f}s"
-    click.echo(f"{style(row.task_id, bold=True)}  {clean(row.type)}  {show.state(row.state)}{took}")
+    click.echo(f"{style(row.task_id, bold=True)}  {clean(row.type)}  {formatting.state(row.state)}{took}")
     for name, value in (
         ("priority", row.priority),
         ("agent", row.agent_id),
@@ -224,5 +224,5 @@ def _print_one(row: TaskRow) -> None:
     for hop in row.hops:
         who = " ".join(part for part in (hop.agent_id and f"on {hop.agent_id}", hop.by and f"by {hop.by}") if part)
         attempt = f" #{hop.attempt}" if hop.attempt else ""
-        line = f"{show.moment(hop.at)}  +{hop.at - start:7.3f}s  {hop.what}{attempt}  {who}  {hop.detail}"
+        line = f"{formatting.moment(hop.at)}  +{hop.at - start:7.3f}s  {hop.what}{attempt}  {who}  {hop.detail}"
         click.echo(f"           {clean(line).rstrip()}")

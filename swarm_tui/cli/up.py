@@ -9,24 +9,28 @@ from pathlib import Path
 import click
 import msgspec
 
+from swarm_tui import __version__
 from swarm_tui.agent.launch import filled
-from swarm_tui.cli.common import FAILED, UNREACHABLE, USAGE, Failure, host_name, is_terminal, note
-from swarm_tui.cli.complete import layouts
-from swarm_tui.cli.numbers import WAIT
-from swarm_tui.cli.renewal import offer
+from swarm_tui.cli.common import FAILED, UNREACHABLE, USAGE, Failure, host_name, is_terminal, note, target
+from swarm_tui.cli.completers import layouts
+from swarm_tui.cli.number_types import WAIT
+from swarm_tui.cli.supervisor_client import HEAR_HOSTS, SupervisorClient
 from swarm_tui.cli.validate_handlers import missing_handlers
 from swarm_tui.config.load import Loaded, find_layout, load_layout
 from swarm_tui.config.paths import state_dir, why_not
 from swarm_tui.config.urls import shown_url
 from swarm_tui.identity.open import has_identity, place_join
 from swarm_tui.identity.store import IdentityError
+from swarm_tui.protocol.bodies import HostControl
 from swarm_tui.supervisor.broker_choice import NoBrokerError
 from swarm_tui.supervisor.down import finish_down
 from swarm_tui.supervisor.host_access import UpError, server, swarm_lock
 from swarm_tui.supervisor.plan import load_plan
 from swarm_tui.supervisor.start_watch import StartWatch, Wait
-from swarm_tui.supervisor.up import Prepared, bring_up, difference, prepare
+from swarm_tui.supervisor.up import Prepared, bring_up, difference, of_another_version, prepare
 from swarm_tui.tmux.errors import TmuxError
+
+_QUESTION = "Restart them one after another, each as soon as it is idle?"
 
 
 @click.command(epilog="Example: swarm-tui up opencto-dev --detach")
@@ -91,8 +95,47 @@ def command(
 
 def _missing(ready: Prepared, wait: float, *, renew: bool, force: bool, detach: bool) -> str | None:
     """Wait for the agents, then restart those of another version; what is missing after `wait` seconds, or None."""
-    missing = _wait(ready, wait)
-    return missing if missing is not None else offer(ready, renew=renew, ask=not force, wait=wait if detach else 0.0)
+    if (missing := _wait(ready, wait)) is not None:
+        return missing
+    return _offer_restarts(ready, renew=renew, ask=not force, wait=wait if detach else 0.0)
+
+
+def _offer_restarts(ready: Prepared, *, renew: bool, ask: bool, wait: float) -> str | None:
+    """Name the agents of another version, and have them restarted where that is wished: by `renew`, or a person's yes.
+
+    `ask`: a person may be asked. Waits up to `wait` seconds for the last of them; a sentence when some are left then.
+    """
+    old = of_another_version(ready.state) if ready.running else {}
+    if not old:
+        return None
+    named = ", ".join(f"{name} ({was})" for name, was in sorted(old.items()))
+    note(f"of another version than {__version__}: {named}")
+    if not renew and not (ask and sys.stdin.isatty() and click.confirm(_QUESTION, default=False, err=True)):
+        note(
+            f"    they go on as they are; `swarm-tui up --renew {ready.plan.path}` restarts each as soon as it is idle"
+        )
+        return None
+    _restart(ready, list(old))
+    if not wait:
+        note("    they are restarted one after another, each as soon as it is idle")
+        return None
+    end = time.monotonic() + wait
+    while (left := sorted(of_another_version(ready.state))) and time.monotonic() < end:
+        time.sleep(0.05)
+    if left:
+        return f"still of another version after {wait:g} s: {', '.join(left)}; each is restarted as soon as it is idle"
+    click.echo(f"{len(old)} agents are of {__version__} now")
+    return None
+
+
+def _restart(ready: Prepared, names: list[str]) -> None:
+    """Have the agents restarted; the dispatcher goes last, so that it knows of all the others' restarts."""
+    leaders = {spec.agent_id for spec in ready.plan.specs(ready.state) if spec.role == "task-manager"}
+    names.sort(key=lambda name: (name in leaders, name))
+    with SupervisorClient(target(ready.plan.swarm)) as supervisors:
+        if not supervisors.until(lambda: ready.plan.host in supervisors.statuses, HEAR_HOSTS):
+            raise Failure("the supervisor is not on the bus yet, so nobody can be restarted: run `up` again")
+        supervisors.ask(ready.plan.host, HostControl(command="restart", agent_ids=names, when_idle=True))
 
 
 def _check_terminal() -> None:
@@ -221,6 +264,6 @@ def _width() -> int:
 
 def open_screen(swarm: str) -> int:
     """The screen of the swarm that is up; its exit code."""
-    from swarm_tui.cli.bare import open_screen as opened
+    from swarm_tui.cli.screen import open_screen as opened
 
     return opened(swarm)

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from swarm_tui.cli.common import USAGE, Failure, json_option, note, print_json
-from swarm_tui.cli.complete import layouts
+from swarm_tui.cli.completers import layouts
 from swarm_tui.cli.validate_handlers import handler_problems, missing_handlers
 from swarm_tui.config.errors import ConfigError
 from swarm_tui.config.ids import name_agents

@@ -22,7 +22,7 @@ from swarm_tui.cli.common import (
     swarm_option,
     target,
 )
-from swarm_tui.cli.numbers import Whole
+from swarm_tui.cli.number_types import Whole
 from swarm_tui.cli.recording import Line, opened, write_line
 from swarm_tui.client.operator import Operator
 from swarm_tui.protocol import codec

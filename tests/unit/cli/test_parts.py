@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarm_tui.cli import recording, show
+from swarm_tui.cli import formatting, recording
 from swarm_tui.cli.common import Failure, target
 from swarm_tui.cli.group import run
 from swarm_tui.cli.logfile import last_lines, plain
@@ -232,11 +232,11 @@ def test_only_new_lines_are_told_again() -> None:
     ("seconds", "text"), [(None, "-"), (0.4, "0s"), (59, "59s"), (61, "1m01s"), (3700, "1h01m"), (90_000, "1d01h")]
 )
 def test_spans(seconds: float | None, text: str) -> None:
-    assert show.age(seconds) == text
+    assert formatting.age(seconds) == text
 
 
 def test_a_table_lines_up_with_wide_letters(capsys: pytest.CaptureFixture[str]) -> None:
-    show.table(["A", "B"], [["日本", "x"], ["abc", "y"]])
+    formatting.table(["A", "B"], [["日本", "x"], ["abc", "y"]])
     assert capsys.readouterr().out == "A     B\n日本  x\nabc   y\n"
 
 

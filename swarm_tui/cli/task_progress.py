@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from msgspec.structs import replace
 
 from swarm_tui.cli.common import Failure
-from swarm_tui.cli.local import reading
+from swarm_tui.cli.journal_reader import opened_read_only
 from swarm_tui.config.paths import StateDir
 from swarm_tui.domain.states import TaskState
 from swarm_tui.protocol import codec
@@ -27,7 +27,7 @@ def recorded(state: StateDir, swarm: str, task_id: str) -> list[Heard]:
     if not state.recorder.is_file():
         return []
     try:
-        with reading(state.recorder) as db:
+        with opened_read_only(state.recorder) as db:
             found = db.execute(
                 "SELECT at, payload FROM message WHERE task = ? AND topic = ? ORDER BY at DESC LIMIT ?",
                 (task_id, topic(swarm, Kind.TASK_PROGRESS), LOOKED_AT),

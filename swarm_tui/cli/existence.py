@@ -4,14 +4,14 @@ from collections.abc import Iterator
 
 from swarm_tui.cli.common import NO_SUCH, Failure, Target
 from swarm_tui.cli.follow import Follower
-from swarm_tui.cli.local import has_journal
+from swarm_tui.cli.journal_reader import has_journal
 from swarm_tui.config.model import RunSpec
 from swarm_tui.config.urls import shown_url
 from swarm_tui.domain.views import AgentView
 from swarm_tui.protocol.names import type_matches
 
 
-def check_swarm_is_there(follower: Follower, found: Target) -> None:
+def check_swarm_exists(follower: Follower, found: Target) -> None:
     """Raises Failure (exit 4) when neither this machine nor the broker knows of the swarm.
 
     A broker that does not let us hear our own word in time is given the benefit of the doubt.
@@ -33,7 +33,7 @@ def is_heard_of(follower: Follower, found: Target) -> bool:
         return bool(fleet.agents or fleet.hosts or fleet.scale or fleet.halted) or fleet.dispatcher is not None
 
 
-def check_agent_is_there(follower: Follower, found: Target, agent_id: str, task_type: str) -> str:
+def check_agent_exists(follower: Follower, found: Target, agent_id: str, task_type: str) -> str:
     """A sentence when the agent, as far as is known, does not do the type; else empty. Call it after the swarm's check.
 
     Raises Failure (exit 4) for an agent that neither the layout nor the broker knows.

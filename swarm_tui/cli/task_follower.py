@@ -18,7 +18,7 @@ _NEEDS_PERSON = {
 }
 
 
-class Following:
+class TaskFollower:
     """A task and the lines that tell how it goes on."""
 
     def __init__(self, follower: Follower, task_id: str, say: Callable[[str], None] | None) -> None:
@@ -83,10 +83,10 @@ def _line(view: TaskView) -> str:
 @contextmanager
 def follow_to_end(
     found: Target, task_id: str, say: Callable[[str], None] | None, patience: float = 0.0
-) -> Iterator[Following]:
+) -> Iterator[TaskFollower]:
     """A connection that hears the task from its publishing on; a broker that restarts is waited for.
 
     Raises Failure (exit 3) when there is none within `patience` seconds.
     """
     with follow(found, patience=patience) as follower:
-        yield Following(follower, task_id, say)
+        yield TaskFollower(follower, task_id, say)

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from swarm_tui.cli.group import run
-from swarm_tui.cli.steps import with_progress
+from swarm_tui.cli.task_progress import with_progress
 from swarm_tui.config.paths import StateDir, state_dir
 from swarm_tui.domain.dispatch.model import Job
 from swarm_tui.domain.states import TaskState

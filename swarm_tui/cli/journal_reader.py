@@ -22,7 +22,7 @@ def has_journal(state: StateDir) -> bool:
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[sqlite3.Connection]:
+def opened_read_only(path: Path) -> Iterator[sqlite3.Connection]:
     """A database that somebody else writes. Raises Failure."""
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=2.0)) as db:
@@ -35,7 +35,7 @@ def journal_rows(
     state: StateDir, *, task_state: str | None = None, task_type: str | None = None, limit: int = 50
 ) -> list[TaskRow]:
     """The newest tasks of the journal, newest first. Raises Failure."""
-    with reading(state.dispatch) as db:
+    with opened_read_only(state.dispatch) as db:
         found = db.execute(
             "SELECT body FROM task WHERE (?1 IS NULL OR state = ?1) AND (?2 IS NULL OR type = ?2) "
             "ORDER BY created DESC, task_id LIMIT ?3",
@@ -46,7 +46,7 @@ def journal_rows(
 
 def journal_task(state: StateDir, task_id: str) -> TaskRow | None:
     """Return one task of the journal with all its hops, or None. Raises Failure."""
-    with reading(state.dispatch) as db:
+    with opened_read_only(state.dispatch) as db:
         found = db.execute("SELECT body FROM task WHERE task_id = ?", (task_id,)).fetchone()
         return row(_decode(found[0]), whole=True) if found else None
 
@@ -56,7 +56,7 @@ def whole_id(state: StateDir, text: str) -> str:
 
     Raises Failure (exit 2) when several do.
     """
-    with reading(state.dispatch) as db:
+    with opened_read_only(state.dispatch) as db:
         if db.execute("SELECT 1 FROM task WHERE task_id = ?", (text,)).fetchone():
             return text
         found = db.execute(
@@ -71,7 +71,7 @@ def whole_id(state: StateDir, text: str) -> str:
 
 def newest_ids(state: StateDir, begun: str, limit: int) -> list[tuple[str, str, str]]:
     """The id, type and state of the newest tasks whose id begins with `begun`. Raises Failure."""
-    with reading(state.dispatch) as db:
+    with opened_read_only(state.dispatch) as db:
         return db.execute(
             "SELECT task_id, type, state FROM task WHERE substr(task_id, 1, length(?1)) = ?1 "
             "ORDER BY created DESC LIMIT ?2",
@@ -81,5 +81,5 @@ def newest_ids(state: StateDir, begun: str, limit: int) -> list[tuple[str, str, 
 
 def journal_counts(state: StateDir) -> dict[str, int]:
     """Return how many tasks of the journal are in each state. Raises Failure."""
-    with reading(state.dispatch) as db:
+    with opened_read_only(state.dispatch) as db:
         return dict(db.execute("SELECT state, count(*) FROM task GROUP BY state").fetchall())

@@ -54,7 +54,7 @@ def agents_and_roles(context: click.Context, parameter: click.Parameter, begun: 
 def task_ids(context: click.Context, parameter: click.Parameter, begun: str) -> Offer:
     """The newest tasks that the dispatcher of this machine knows, with their type and state."""
     from swarm_tui.cli.common import Failure
-    from swarm_tui.cli.local import newest_ids
+    from swarm_tui.cli.journal_reader import newest_ids
     from swarm_tui.config.paths import state_dir
 
     state = state_dir(_swarm(context))

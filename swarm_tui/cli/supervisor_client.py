@@ -1,8 +1,9 @@
-"""The base of the commands on agents: which host has an agent, what it is told, and when that has become true."""
+"""Telling supervisors what to do with agents: which host has one, what it is told, and when that has become true."""
 
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 from typing import Literal
 
@@ -21,7 +22,7 @@ UNSCALED = "not scaled: "
 Command = Literal["start", "stop", "restart", "scale", "drain", "undrain", "kill", "forget"]
 
 
-class Hosts:
+class SupervisorClient:
     """The supervisors of a swarm over the bus, as long as the `with` lasts."""
 
     def __init__(self, found: Target) -> None:
@@ -35,7 +36,7 @@ class Hosts:
         for kind in (Kind.STATUS, Kind.HOST_STATUS):
             self.operator.bus.subscribe(topic(found.swarm, kind, "+"))
 
-    def __enter__(self) -> "Hosts":
+    def __enter__(self) -> "SupervisorClient":
         return self
 
     def __exit__(
@@ -122,35 +123,45 @@ class Hosts:
         self.operator.act(Kind.HOST_CONTROL, body, host)
 
 
-def act(
+#: Gets an agent's row before it was told anything, and as it is now; returns whether it does what it was told.
+Done = Callable[[PaneStatus | None, PaneStatus | None], bool]
+
+
+def _is_done(supervisors: SupervisorClient, agent_id: str, before: PaneStatus | None, done: Done) -> bool:
+    return done(before, supervisors.row(agent_id))
+
+
+def control_agents(
     found: Target,
     names: tuple[str, ...],
     command: Command,
-    done: Callable[[PaneStatus | None, PaneStatus | None], bool],
+    done: Done,
     *,
     word: str,
     limit: float,
     when_idle: bool = False,
 ) -> None:
     """Ask for `command` on each agent, and wait until `done(before, now)` holds of its row. Raises Failure."""
-    with Hosts(found) as hosts:
-        agents = hosts.agents(names)
-        before = {agent_id: hosts.row(agent_id) for agent_id in agents}
+    with SupervisorClient(found) as supervisors:
+        agents = supervisors.agents(names)
+        before = {agent_id: supervisors.row(agent_id) for agent_id in agents}
         for agent_id in agents:
-            if any(hosts.is_role(name) and agent_id in hosts.agents((name,)) for name in names):
+            if any(supervisors.is_role(name) and agent_id in supervisors.agents((name,)) for name in names):
                 continue
-            hosts.ask(hosts.find(agent_id)[0], HostControl(command=command, agent_id=agent_id, when_idle=when_idle))
-        for name in [name for name in names if hosts.is_role(name)]:
-            for host in list(hosts.statuses):
-                hosts.ask(host, HostControl(command=command, role=canonical_role(name), when_idle=when_idle))
+            supervisors.ask(
+                supervisors.find(agent_id)[0], HostControl(command=command, agent_id=agent_id, when_idle=when_idle)
+            )
+        for name in [name for name in names if supervisors.is_role(name)]:
+            for host in list(supervisors.statuses):
+                supervisors.ask(host, HostControl(command=command, role=canonical_role(name), when_idle=when_idle))
         end = time.monotonic() + limit
         late = []
         for agent_id in agents:
-            was = before[agent_id]
-            if hosts.until(lambda a=agent_id, w=was: done(w, hosts.row(a)), max(0.0, end - time.monotonic())):  # type: ignore[misc]
+            is_done = partial(_is_done, supervisors, agent_id, before[agent_id], done)
+            if supervisors.until(is_done, max(0.0, end - time.monotonic())):
                 click.echo(f"{agent_id} {word}")
             else:
-                now = hosts.row(agent_id)
+                now = supervisors.row(agent_id)
                 late.append(
                     f"{agent_id} is {now.state if now else 'gone'}{': ' + now.reason if now and now.reason else ''}"
                 )

@@ -1,4 +1,4 @@
-"""Following a task: its end is told with its reason, in whatever order the two are heard."""
+"""TaskFollower a task: its end is told with its reason, in whatever order the two are heard."""
 
 import threading
 import time
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from swarm_tui.cli.follow import Follower
-from swarm_tui.cli.progress import Following
+from swarm_tui.cli.task_follower import TaskFollower
 from swarm_tui.domain.fleet import Fleet
 from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.codec import Writer, decode
@@ -41,12 +41,12 @@ class Ear:
 def test_the_reason_is_waited_for_when_the_end_is_heard_first() -> None:
     failed = b.Failed(task_id="t", agent_id="tm", attempt=0, error=b.ErrorInfo(message="nobody does it"))
     ear = Ear((Kind.TASK_QUEUED, b.Queued(task_id="t", state="failed")), (Kind.TASK_FAILED, failed))
-    view = Following(cast("Follower", ear), "t", None).wait()
+    view = TaskFollower(cast("Follower", ear), "t", None).wait()
     assert (view.state, view.error) == ("failed", "nobody does it")
     assert ear.asked == 0
 
 
 def test_a_reason_that_does_not_come_is_asked_for_once() -> None:
     ear = Ear((Kind.TASK_QUEUED, b.Queued(task_id="t", state="failed")))
-    assert Following(cast("Follower", ear), "t", None).wait().state == "failed"
+    assert TaskFollower(cast("Follower", ear), "t", None).wait().state == "failed"
     assert ear.asked == 1
