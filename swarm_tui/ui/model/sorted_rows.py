@@ -1,10 +1,12 @@
-"""A list kept in order while its members change: what a live table shows."""
+"""A list kept in order while its members change, and which of them the cursor is on: what a live table shows."""
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 Key = tuple[Any, ...]
+LOOK = 1.0
+"""Seconds that a person needs to see that another row came under the cursor."""
 
 
 class SortedRows:
@@ -24,7 +26,7 @@ class SortedRows:
         return row in self._keys
 
     def index(self, row: str) -> int | None:
-        """Where the id is; None when it is not there."""
+        """Return where the id is; None when it is not there."""
         key = self._keys.get(row)
         return None if key is None else bisect_left(self._order, (key, row))
 
@@ -47,5 +49,47 @@ class SortedRows:
         self._order = sorted((key, row) for row, key in self._keys.items())
 
     def ids(self) -> list[str]:
-        """All ids, in order."""
+        """Return all ids, in order."""
         return [row for _, row in self._order]
+
+
+class RowCursor:
+    """The row that the cursor keeps to while rows come, go and move."""
+
+    def __init__(self, rows: SortedRows, clock: Callable[[], float]) -> None:
+        self._rows, self._clock = rows, clock
+        self.chosen: str | None = None
+        """What the user put the cursor on; it may be hidden now."""
+        self._loose = True
+        """Whether the cursor keeps to the first row, whatever that is: nobody has put it anywhere in this view."""
+        self._slipped: float | None = None
+        """When another row came under the cursor without anybody's doing."""
+
+    def choose(self, row: str | None) -> None:
+        """Keep to what is under the cursor, as the user wants it."""
+        if row is not None:
+            self.chosen, self._loose, self._slipped = row, False, None
+
+    def let_go(self) -> None:
+        """Keep to the first row, till the user chooses."""
+        self._loose = True
+
+    def back(self, held: str | None) -> str | None:
+        """Return the row to come back to as the view becomes narrower or wider: what was chosen, or what is `held`."""
+        wanted = next((row for row in (self.chosen, held) if row is not None and row in self._rows), None)
+        self._loose = self.chosen is None or wanted is None
+        return wanted
+
+    def place(self, held: str | None, at: int) -> int:
+        """Return the line of `held`; where that does not show, `at`, or the last line."""
+        stays = held or self.chosen
+        index = 0 if self._loose else self._rows.index(stays) if stays else None
+        return max(0, min(at if index is None else index, len(self._rows) - 1))
+
+    def moved(self, *, slipped: bool) -> None:
+        """Note that another row is under the cursor; `slipped`: nobody wanted that."""
+        self._slipped = self._clock() if slipped else None
+
+    def slipped(self) -> bool:
+        """Tell whether what is under the cursor is so new there that a key may have been meant for what was before."""
+        return self._slipped is not None and 0.0 <= self._clock() - self._slipped < LOOK

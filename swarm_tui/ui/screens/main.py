@@ -94,12 +94,13 @@ class MainScreen(PanelScreen, Opens, Copies, Follows, Markable, Searchable, Tabb
         """Do the act; what it takes is chosen, and stays under the cursor. What only just came there is not taken."""
         table = self.agents if self.panel == "pane" else self.lines
         if isinstance(table, Table) and _takes(action, self.scope):
-            slipped = table.slipped() and not self.model.marks[table.NOUN]
-            table.choose()
-            if slipped:
+            slipped = table.row_cursor.slipped() and not self.model.marks[table.NOUN]
+            row = table.current()
+            table.row_cursor.choose(row)
+            if slipped and row is not None:
                 self.desk.notices.clear()
                 told = self.desk.registry.told(action.name)
-                self.desk.say(f"{told}: {table.chosen} came under the cursor just now; once more takes it", bad=True)
+                self.desk.say(f"{told}: {row} came under the cursor just now; once more takes it", bad=True)
                 return
         super().press(action)
 

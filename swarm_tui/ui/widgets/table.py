@@ -9,15 +9,13 @@ from rich.style import Style
 
 from swarm_tui.ui.look.text import Parts, fit, flat
 from swarm_tui.ui.model.model import Model
-from swarm_tui.ui.model.sorted_rows import Key, SortedRows
+from swarm_tui.ui.model.sorted_rows import Key, RowCursor, SortedRows
 from swarm_tui.ui.widgets.columns import Column, Scene, lay_out
 from swarm_tui.ui.widgets.lines import Lines
 
 Row = TypeVar("Row")
 FLASH = 1.5
 """Seconds that a change stands out."""
-LOOK = 1.0
-"""Seconds that a person needs to see that another row came under the cursor."""
 
 
 class Table(Lines, Generic[Row]):
@@ -33,12 +31,7 @@ class Table(Lines, Generic[Row]):
         self.rows = SortedRows()
         self.pattern = ""
         self.problems = False
-        self.chosen: str | None = None
-        """What the user put the cursor on; it may be hidden now."""
-        self._loose = True
-        """Whether the cursor keeps to the first row, whatever that is: nobody has put it anywhere in this view."""
-        self._slipped: float | None = None
-        """When another row came under the cursor without anybody's doing."""
+        self.row_cursor = RowCursor(self.rows, model.clock)
         self.changed_at: dict[str, float] = {}
         self._laid: tuple[int, list[tuple[Column[Any], int]]] | None = None
 
@@ -98,16 +91,7 @@ class Table(Lines, Generic[Row]):
 
     def go(self, index: int) -> None:
         super().go(index)
-        self.choose()
-
-    def choose(self) -> None:
-        """What is under the cursor is what the user wants."""
-        if (row := self.current()) is not None:
-            self.chosen, self._loose, self._slipped = row, False, None
-
-    def slipped(self) -> bool:
-        """Whether what is under the cursor is so new there that a key may have been meant for what was there before."""
-        return self._slipped is not None and 0.0 <= self.model.clock() - self._slipped < LOOK
+        self.row_cursor.choose(self.current())
 
     def select(self, row: str) -> bool:
         """Put the cursor on the id; False when it does not show."""
@@ -119,11 +103,11 @@ class Table(Lines, Generic[Row]):
 
     def lend(self, row: str | None) -> None:
         """Put the cursor on the id, or at the top, till the view is wide again: what the user chose stays chosen."""
-        chosen = self.chosen
+        chosen = self.row_cursor.chosen
         if row is not None and self.select(row):
-            self.chosen = chosen
+            self.row_cursor.chosen = chosen
         elif row is None:
-            self._loose = True
+            self.row_cursor.let_go()
             self._settle(self.current())
             self.redraw()
 
@@ -138,9 +122,7 @@ class Table(Lines, Generic[Row]):
         """Choose all rows again, as the user narrows or widens the view: the cursor comes back to what they chose."""
         held = self.current()
         self._fill()
-        wanted = next((row for row in (self.chosen, held) if row is not None and row in self.rows), None)
-        self._loose = self.chosen is None or wanted is None
-        self._settle(wanted)
+        self._settle(self.row_cursor.back(held))
         self.redraw()
 
     def _fill(self) -> None:
@@ -167,25 +149,16 @@ class Table(Lines, Generic[Row]):
     def _settle(self, held: str | None, *, slips: bool = False) -> None:
         """Put the cursor on `held`; where that does not show, on what is in its place. `slips`: nobody wanted that."""
         self._laid = None
-        stays = held or self.chosen
-        index = 0 if self._loose else self.rows.index(stays) if stays else None
-        cursor = self.cursor if index is None else index
-        self.cursor = max(0, min(cursor, len(self.rows) - 1))
+        self.cursor = self.row_cursor.place(held, self.cursor)
         self.show(self.cursor)
         if self.current() != held:
-            self._slipped = self.model.clock() if slips and held is not None else None
+            self.row_cursor.moved(slipped=slips and held is not None)
             self.post_message(self.Moved(self))
 
     # Lines.
 
     def count(self) -> int:
         return len(self.rows)
-
-    def identity(self, index: int) -> str:
-        return self.rows[index]
-
-    def marked(self, index: int) -> bool:
-        return self.rows[index] in self.model.marks[self.NOUN]
 
     def scene(self) -> Scene:
         """What the cells need to know."""
@@ -202,11 +175,12 @@ class Table(Lines, Generic[Row]):
         return self._laid[1]
 
     def parts(self, index: int, width: int) -> Parts:
-        row = self.source().get(self.rows[index])
+        name = self.rows[index]
+        row = self.source().get(name)
         if row is None:
             return []
         scene = self.scene()
-        mark = Segment("◆", self.look["mark"]) if self.marked(index) else self.flag(row)
+        mark = Segment("◆", self.look["mark"]) if name in self.model.marks[self.NOUN] else self.flag(row)
         parts: Parts = [Segment(" "), mark]
         for column, size in self.laid(width):
             if len(parts) > 2:
