@@ -15,8 +15,10 @@ import click
 from swarm_tui import __version__
 from swarm_tui.cli.common import Target, broker_option, json_option, print_json, style, swarm_option, target
 from swarm_tui.cli.doctor_findings import Finding, bad, ok, warn
+from swarm_tui.cli.doctor_programs import check_mosquitto, check_programs, check_setpriv, check_tmux, layout_of
 from swarm_tui.config.errors import ConfigError
 from swarm_tui.config.load import known_layouts, load_layout
+from swarm_tui.config.model import Tmux
 from swarm_tui.config.paths import state_home
 from swarm_tui.config.seed import load_seed, seed_path
 from swarm_tui.config.urls import is_loopback, shown_url
@@ -51,10 +53,14 @@ def command(swarm: str | None, broker: str | None, as_json: bool) -> int:
 
 
 def _all(found: Target) -> Iterator[Finding]:
+    loaded = layout_of(found.swarm, found.running)
+    socket = loaded.layout.tmux.socket if loaded else Tmux().socket
     yield _versions()
-    yield _tmux()
+    yield from check_tmux(found.running.socket if found.running else socket)
     yield from _session(found)
     yield from _supervisor(found)
+    yield check_setpriv()
+    yield from check_programs(loaded) if loaded else ()
     yield from _broker(found)
     yield from _clock(found)
     yield from _config()
@@ -71,20 +77,6 @@ def _versions() -> Finding:
         except PackageNotFoundError:
             return bad("versions", f"{package} is not installed: install swarm-tui again (pip install swarm-tui)")
     return ok("versions", f"swarm-tui {__version__}, Python {platform.python_version()}, {', '.join(have)}")
-
-
-def _tmux() -> Finding:
-    from swarm_tui.tmux.errors import TmuxError
-    from swarm_tui.tmux.server import check_version
-
-    try:
-        found = check_version()
-    except TmuxError as error:
-        return bad("tmux", str(error))
-    folder = os.environ.get("TMUX_TMPDIR")
-    if folder and not os.access(folder, os.W_OK):
-        return bad("tmux", f"TMUX_TMPDIR is {folder}, which cannot be written: unset it, or make the folder")
-    return ok("tmux", f"{'.'.join(map(str, found))} at {shutil.which('tmux')}")
 
 
 def _session(found: Target) -> Iterator[Finding]:
@@ -124,18 +116,14 @@ def _supervisor(found: Target) -> Iterator[Finding]:
 
 
 def _broker(found: Target) -> Iterator[Finding]:
-    from swarm_tui.broker.mosquitto import BrokerMissingError, EmbeddedBroker
     from swarm_tui.bus.probe import probe
     from swarm_tui.cli.doctor_broker import check_broker
 
-    local = is_loopback(found.broker.url)
-    try:
-        yield ok("mosquitto", EmbeddedBroker.find())
-        can_start = local and found.broker.embedded != "never"
-    except BrokerMissingError as error:
-        can_start = False
-        yield (bad if local and not probe(found.broker, 2.0).ok else warn)("mosquitto", str(error))
-    if can_start and found.running is None and probe(found.broker, 2.0).kind == "refused":
+    ours = is_loopback(found.broker.url) and found.broker.embedded != "never"
+    tried = check_mosquitto(_first_there(state_home()))
+    needed = ours and (tried.level == "ok" or not probe(found.broker, 2.0).ok)
+    yield tried if needed or tried.level == "ok" else warn(tried.name, tried.text)
+    if ours and tried.level == "ok" and found.running is None and probe(found.broker, 2.0).kind == "refused":
         yield ok("broker", f"nothing listens on {shown_url(found.broker.url)}: `swarm-tui up` starts one there")
         return
     yield from check_broker(found.broker, found.swarm)
@@ -218,7 +206,7 @@ def _state(found: Target) -> Finding:
             return bad("state", f"others may read {folder}: chmod 700 {folder}")
         if not os.access(folder, os.W_OK | os.X_OK):
             return bad("state", f"{folder} cannot be written: chmod 700 {folder}")
-    parent = next(path for path in (state_home(), *state_home().parents) if path.exists())
+    parent = _first_there(state_home())
     try:
         # Tried: what access rights say is not what a file system that is no disk does.
         with TemporaryDirectory(prefix=".swarm-tui-", dir=parent):
@@ -229,9 +217,13 @@ def _state(found: Target) -> Finding:
     return ok("state", f"{found.state.root}{'' if found.state.root.exists() else ' (made by `up`)'}")
 
 
+def _first_there(folder: Path) -> Path:
+    """Return the folder, else the nearest one above it that is there."""
+    return next(path for path in (folder, *folder.parents) if path.exists())
+
+
 def _disk() -> Finding:
-    parent = next(path for path in (state_home(), *state_home().parents) if path.exists())
-    free = shutil.disk_usage(parent).free
+    free = shutil.disk_usage(_first_there(state_home())).free
     if free < _LEAST_FREE:
         return bad("disk", f"{free // 2**20} MB free for {state_home()}: make room, tasks are journaled there")
     return ok("disk", f"{free / 2**30:.1f} GB free")

@@ -19,6 +19,8 @@ _LIMIT = 3.0
 _LARGE = 128 * 1024 - 256
 #: More than mosquitto queues for an absent client unless it is told otherwise.
 _BURST = 1200
+#: A broker says what it kept within so many seconds.
+_KEPT_WITHIN = 2.0
 #: On one machine a ping-pong over two Nagle delays takes 80 ms, without them one or two.
 _SLOW = 0.03
 
@@ -33,7 +35,7 @@ class _Try:
         self._subscribed: set[int] = set()
         self.client: BulkClient = make_client(broker, parse_url(broker.url), name, clean=clean, keepalive=15)
         self.client.on_connect = self._connected
-        self.client.on_message = lambda client, data, m: self.heard.append((m.topic, bytes(m.payload), m.retain))
+        self.client.on_message = self._took
         self.client.on_publish = lambda client, data, mid, code, properties: self.acked.add(mid)
         self.client.on_subscribe = lambda client, data, mid, codes, properties: self._subscribed.add(mid)
         if will is not None:
@@ -43,6 +45,11 @@ class _Try:
 
     def _connected(self, client: Any, data: Any, flags: Any, code: Any, properties: Any) -> None:
         self._up = not code.is_failure
+
+    def _took(self, client: Any, data: Any, message: Any) -> None:
+        self.heard.append((message.topic, bytes(message.payload), message.retain))
+        # A broker sends no more than its window until it hears that we have it.
+        client.ack(message.mid, message.qos)
 
     def wait(self, done: Callable[[], bool], limit: float = _LIMIT) -> bool:
         """Carry traffic until `done` or the limit."""
@@ -168,7 +175,8 @@ def _offline(broker: Broker, topic: str, name: str) -> Finding:
         sender.leave()
     back = _Try(broker, away, clean=False)
     try:
-        back.wait(lambda: len(back.heard) > _BURST, 2.0)
+        back.wait(lambda: len(back.heard) >= _BURST, _KEPT_WITHIN)
+        back.wait(lambda: len(back.heard) > _BURST, 0.2)
         kept = sum(payload == b'{"qos":1}' for _, payload, _ in back.heard)
         qos0 = any(payload == b'{"qos":0}' for _, payload, _ in back.heard)
     finally:

@@ -125,12 +125,13 @@ def dying_with_us(argv: list[str], by: str = "KILL") -> list[str]:
 
     The util-linux `setpriv` does it. That of busybox, and older ones, know no `--pdeathsig`: they are tried once.
     """
-    setpriv = _setpriv()
-    return [setpriv, "--pdeathsig", by, "--", *argv] if setpriv else argv
+    program = setpriv()
+    return [program, "--pdeathsig", by, "--", *argv] if program else argv
 
 
 @cache
-def _setpriv() -> str | None:
+def setpriv() -> str | None:
+    """Return the program that ties another's life to ours; None where none can."""
     from shutil import which
     from subprocess import DEVNULL, run
 

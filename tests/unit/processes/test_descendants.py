@@ -17,9 +17,9 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="on
 
 @pytest.fixture(autouse=True)
 def tried_anew() -> Iterator[None]:
-    module._setpriv.cache_clear()
+    module.setpriv.cache_clear()
     yield
-    module._setpriv.cache_clear()
+    module.setpriv.cache_clear()
 
 
 def test_children_are_found_below_their_parents(tmp_path: Path) -> None:
