@@ -7,6 +7,7 @@ has a key of its own, so that none of them can speak to another.
 """
 
 import hmac
+import re
 from base64 import urlsafe_b64encode
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -16,8 +17,9 @@ MAC_BYTES = 16
 #: The longest proof that is looked at, in bytes: a MAC for each of some 200 hosts.
 MAX_PROOF = 16 * 1024
 _MARK = b',"proof":"'
-#: Characters of a MAC.
-_MAC_TEXT = 22
+#: An issuer, and at least one verifier with its MAC. Nothing else may stand there: a quote would end the proof's text,
+#: and what follows it be read as members that no MAC covers.
+_SAID = re.compile(rb"[A-Za-z0-9_.:@-]+(?: [A-Za-z0-9_.@-]+=[A-Za-z0-9_-]{22})+")
 
 
 class Proof(NamedTuple):
@@ -55,17 +57,11 @@ def split(raw: bytes) -> Proof | None:
     at = raw.rfind(_MARK, max(0, len(raw) - MAX_PROOF))
     if at <= 0 or not raw.endswith(b'"}'):
         return None
-    try:
-        issuer, *pairs = raw[at + len(_MARK) : -2].decode("ascii").split(" ")
-    except UnicodeDecodeError:
+    said = raw[at + len(_MARK) : -2]
+    if _SAID.fullmatch(said) is None:
         return None
-    macs = {}
-    for pair in pairs:
-        verifier, _, value = pair.partition("=")
-        if len(value) != _MAC_TEXT or not verifier:
-            return None
-        macs[verifier] = value
-    return Proof(issuer, macs, raw[:at]) if macs and issuer else None
+    issuer, *pairs = said.decode("ascii").split(" ")
+    return Proof(issuer, dict(pair.split("=") for pair in pairs), raw[:at])
 
 
 def holds(proof: Proof, verifier: str, key: bytes, purpose: str, topic: str) -> bool:

@@ -1,5 +1,6 @@
 """Each attack works where the guard is removed, and does nothing where it is not."""
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -49,6 +50,16 @@ def offer_under_a_copied_proof(swarm: Swarm) -> Callable[[], object]:
     full, raw = next((f, r) for f, r in swarm.raw if f == topic(SWARM, Kind.INBOX, WORKER) and b'"first"' in r)
     swarm.send(full, raw.replace(b'"first"', b'"evil1"'))
     return lambda: "evil1" in Work.ran
+
+
+def offer_with_members_behind_its_proof(swarm: Swarm) -> Callable[[], object]:
+    """An offer that was heard, with another payload behind what its proof covers: the last of two members is read."""
+    full, raw = next((f, r) for f, r in swarm.raw if f == topic(SWARM, Kind.INBOX, WORKER) and b'"first"' in r)
+    payload = json.loads(raw)["payload"] | {"task_id": "evil2", "task": {"task_id": "evil2", "type": "work"}}
+    more = b'"payload":' + json.dumps(payload, separators=(",", ":")).encode()
+    proved = raw[:-2] + b' ",' + more + b',"x":"y=' + b"A" * 22 + b'"}'
+    swarm.send(full, proved if swarm.guarded else raw[:-1] + b"," + more + b"}")
+    return lambda: "evil2" in Work.ran
 
 
 def drain(swarm: Swarm) -> Callable[[], object]:
@@ -162,8 +173,8 @@ def crashed(swarm: Swarm) -> Callable[[], object]:
 
 
 ATTACKS = [
-    offer, offer_under_a_copied_proof, drain, cancel, approve, deny, halt, lift, lead, no_leader, away, complete, fail,
-    gone, crashed,
+    offer, offer_under_a_copied_proof, offer_with_members_behind_its_proof, drain, cancel, approve, deny, halt, lift,
+    lead, no_leader, away, complete, fail, gone, crashed,
 ]  # fmt: skip
 
 

@@ -68,6 +68,19 @@ def test_a_payload_that_ends_like_a_proof_is_signed_as_a_whole() -> None:
     assert proof.split(signed(raw, "t")) is not None
 
 
+@given(objects, topics, st.text(st.characters(codec="ascii"), min_size=1, max_size=40), st.booleans())
+def test_no_member_is_smuggled_in_behind_a_proof(raw: bytes, topic: str, text: str, shaped: bool) -> None:
+    whole = signed(raw, topic)
+    evil = f' ","payload":{text},"x":"y=' if shaped else f" {text}="
+    changed = b'%b%b%b"}' % (whole[:-2], evil.encode(), b"A" * 22)
+    found = proof.split(changed)
+    if found is not None and proof.holds(found, "a", KEY, "order", topic):
+        # It only names another verifier: what is read is what was signed.
+        read = json.loads(changed)
+        assert read.pop("proof")
+        assert read == {name: value for name, value in json.loads(raw).items() if name != "proof"}
+
+
 def test_derived_keys_are_each_their_own() -> None:
     keys = {proof.derive(KEY, *words) for words in (("a",), ("b",), ("a", "b"), ("a\0b",), ("ab",))}
     # A NUL cannot be in a name, which is why the words ("a", "b") may be joined by one.
