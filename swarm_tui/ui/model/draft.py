@@ -1,5 +1,6 @@
 """A task being written: text in, a checked Task or the mistakes of each field out."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -227,6 +228,16 @@ def values_from(payload: dict[str, Any], known: TaskType | None) -> tuple[dict[s
     return {name: shown(value) for name, value in payload.items()}, None
 
 
+def into_fields(draft: Draft, known: TaskType | None) -> bool:
+    """Lay the raw text out in the type's fields; False where they cannot hold all of it."""
+    payload, wrong = payload_of(draft, known)
+    values, rest = values_from(payload, known)
+    if wrong or rest is not None:
+        return False
+    draft.values, draft.raw = values, None
+    return True
+
+
 def shown(value: Any) -> str:
     """A value as a person would type it."""
     if value is None:
@@ -263,6 +274,11 @@ def draft_from(kept: dict[str, object]) -> Draft:
         priority=str(kept.get("priority") or "medium"),
         timeout=str(kept.get("timeout") or ""),
     )
+
+
+def types_of(sent: Iterable[dict[str, Any]]) -> list[str]:
+    """Return the types of the tasks that were sent, each once."""
+    return list(dict.fromkeys(str(entry.get("type")) for entry in sent))
 
 
 def field_help(each: Field) -> str:

@@ -1,5 +1,6 @@
 """Templates of the layout and the last tasks sent, to begin from."""
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from rich.segment import Segment
@@ -9,11 +10,23 @@ from textual.containers import Vertical
 
 from swarm_tui.ui.desk.desk import Desk
 from swarm_tui.ui.look.text import fit, flat
+from swarm_tui.ui.model.draft import shown
+from swarm_tui.ui.model.source import TaskType
 from swarm_tui.ui.screens.dialog import Dialog
 from swarm_tui.ui.widgets.footer import Hint
 from swarm_tui.ui.widgets.page import Line, PageLines
 
 Choice = tuple[str, str, dict[str, Any]]
+
+
+def choices_of(types: Iterable[TaskType], sent: Iterable[dict[str, Any]]) -> list[Choice]:
+    """Return what a task can begin from: the layout's templates, then what was sent, the newest first."""
+    templates = [
+        ("template", f"{each.name}: {name}", {"type": each.name, "payload": payload})
+        for each in types
+        for name, payload in each.templates.items()
+    ]
+    return templates + [("sent", f"{entry.get('type')}: {shown(entry.get('payload'))}", entry) for entry in sent]
 
 
 class TemplatesScreen(Dialog[dict[str, Any] | None]):
@@ -81,5 +94,5 @@ class TemplatesScreen(Dialog[dict[str, Any] | None]):
         self.action_take()
 
     def action_leave(self) -> None:
-        """None of them."""
+        """Take none of them."""
         self.dismiss(None)

@@ -6,7 +6,7 @@ from textual.content import Content
 from textual.widgets import Input, Static
 
 from swarm_tui.ui.look.text import flat
-from swarm_tui.ui.model.draft import Field
+from swarm_tui.ui.model.draft import Draft, Field
 from swarm_tui.ui.widgets.line import Line
 
 
@@ -63,6 +63,13 @@ class FieldRow(Vertical):
         field = self.query_one(Input)
         field.value = text
         field.cursor_position = len(text)
+
+    def put_into(self, draft: Draft, text: str) -> None:
+        """Write into the draft what is typed here."""
+        if self.spec is not None:
+            draft.values[self.spec.name] = text
+        else:
+            setattr(draft, str(self.id), text.strip())
 
     def wrong(self, why: str | None, *, insist: bool = False) -> None:
         """Show the mistake, or the help; of an empty field only where one must `insist`."""

@@ -1,6 +1,6 @@
 """The types that fit what was typed: the arrows choose, enter takes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, cast
 
 from rich.segment import Segment
@@ -24,14 +24,15 @@ class TypeList(Lines):
 
     DEFAULT_CSS = "TypeList { height: 6; display: none; margin-left: 12; background: $surface; }"
 
-    def __init__(self, *, id: str) -> None:
+    def __init__(self, types: Mapping[str, TaskType], sent: Callable[[], Sequence[str]], *, id: str) -> None:
         super().__init__(id=id)
         self.can_focus = False
+        self._types, self._sent = types, sent
         self.found: list[TaskType] = []
 
-    def match(self, text: str, types: Mapping[str, TaskType], sent: Sequence[str] = ()) -> None:
-        """List the types that fit `text`: what has it whole before what has its letters, then what was `sent` last."""
-        matcher = Matcher(text)
+    def match(self, text: str) -> None:
+        """List the types that fit `text`: what has it whole before what has its letters, then what was sent last."""
+        matcher, types, sent = Matcher(text), self._types, self._sent()
         scored = [(matcher.match(name) if text else 1.0, each) for name, each in types.items()]
 
         def place(pair: tuple[float, TaskType]) -> tuple[bool, int, float, int, str]:
@@ -67,9 +68,15 @@ class TypeList(Lines):
         ]
 
     def chosen(self) -> str | None:
-        """The type under the cursor."""
+        """Return the type under the cursor."""
         shown = self.display and self.CURSOR and self.cursor < len(self.found)
         return self.found[self.cursor].name if shown else None
+
+    def part_of(self) -> str:
+        """Return of which types what was typed is a part, and how to go on."""
+        names = [each.name for each in self.found]
+        which = f"{', '.join(names[:2])} and {len(names) - 2} more" if len(names) > 2 else " and ".join(names)
+        return f"a part of {which}: enter takes, tab keeps it"
 
     def on_lines_opened(self) -> None:
         if (name := self.chosen()) is not None:

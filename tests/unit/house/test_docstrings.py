@@ -20,8 +20,6 @@ ASKING = frozenset({"What", "Who", "One", "Those", "How", "Whether", "That", "Wh
 MOST_LINES, MOST_BRANCHES, MOST_METHODS = 400, 20, 30
 #: Still over a limit, with how much: the number may only shrink, and the row goes when it is within.
 OWED = {
-    "swarm_tui/ui/screens/form.py": 422,
-    "swarm_tui/ui/screens/form.py FormScreen": 41,
     "swarm_tui/ui/screens/wall.py WallScreen": 33,
 }
 #: The room whose docstrings are still to be turned.
