@@ -42,6 +42,7 @@ COMMANDS: dict[str, str] = {
     "forget": "Forget an agent that is gone.",
     "broker": "Who may do what: identities and rules.",
     "watch": "Every message, a line each.",
+    "history": "What was said, from the record.",
     "replay": "The same screen over a recording.",
     "doctor": "Try all that a swarm needs; say what to do.",
     "validate": "A layout's mistakes, each with its place.",

@@ -55,7 +55,7 @@ def command(
     What the reader refused is shown on stderr with its reason. A filter may leave out the swarm's name.
     """
     found = target(swarm if name is None else name, broker)
-    wanted = [_full(found.swarm, pattern) for pattern in patterns]
+    wanted = [full_filter(found.swarm, pattern) for pattern in patterns]
     messages: queue.SimpleQueue[tuple[float, str, bytes, bool] | Link] = queue.SimpleQueue()
     operator = connect(found, before=lambda new: _tap(new, messages))
     try:
@@ -66,7 +66,8 @@ def command(
     return 0
 
 
-def _full(swarm: str, pattern: str) -> str:
+def full_filter(swarm: str, pattern: str) -> str:
+    """Return the topic filter with the swarm's name in front. Raises Failure for what is no filter."""
     levels = pattern.split("/")
     if "#" in levels[:-1] or any(len(level) > 1 and set(level) & set("+#") for level in levels):
         raise Failure(f"`{pattern}` is no topic filter: + stands for one level, # for the rest, at the end", USAGE)
@@ -74,14 +75,7 @@ def _full(swarm: str, pattern: str) -> str:
 
 
 def _tap(operator: Operator, messages: "queue.SimpleQueue[tuple[float, str, bytes, bool] | Link]") -> None:
-    """Take the raw bytes besides what the operator makes of them."""
-    heard = operator._message
-
-    def message(topic: str, payload: bytes, retained: bool) -> None:
-        messages.put((time.time(), topic, payload, retained))
-        heard(topic, payload, retained)
-
-    operator._message = message  # type: ignore[method-assign]
+    operator.on_message(lambda *message: messages.put((time.time(), *message)))
     operator.on_link(lambda link: messages.put(link))
 
 

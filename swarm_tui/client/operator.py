@@ -60,6 +60,7 @@ class Operator:
         self._publisher = Publisher(bus, self.writer, self._new_id)
         self._queries = Queries()
         self._on_event: list[Callable[[Event | Rejected], None]] = []
+        self._on_message: list[Callable[[str, bytes, bool], None]] = []
         self._on_link: list[Callable[[Link], None]] = []
         self._linked = threading.Condition()
         self._telling: int | None = None
@@ -77,6 +78,10 @@ class Operator:
     def on_event(self, callback: Callable[[Event | Rejected], None]) -> None:
         """Call back for each message of the swarm, on the bus's thread: it must not block."""
         self._on_event.append(callback)
+
+    def on_message(self, callback: Callable[[str, bytes, bool], None]) -> None:
+        """Call back for each message as it came, with topic, payload and retain flag; else as `on_event`."""
+        self._on_message.append(callback)
 
     def on_link(self, callback: Callable[[Link], None]) -> None:
         """Call back when the link comes and goes, on the bus's thread; at once with what is known."""
@@ -148,6 +153,8 @@ class Operator:
     # What the bus calls, on its own thread.
 
     def _message(self, topic: str, payload: bytes, retained: bool) -> None:
+        for tap in self._on_message:
+            self._tell(tap, topic, payload, retained)
         event = codec.decode(self.swarm, topic, payload, retained, self._clock(), self._judge)
         if event is None:
             return
@@ -170,10 +177,10 @@ class Operator:
         for callback in list(self._on_link):
             self._tell(callback, link)
 
-    def _tell(self, callback: Callable[..., None], argument: object) -> None:
+    def _tell(self, callback: Callable[..., None], *arguments: object) -> None:
         self._telling = threading.get_ident()
         try:
-            callback(argument)
+            callback(*arguments)
         except Exception as error:  # noqa: BLE001 - one listener's mistake must not cost the others their message
             self.failures += 1
             self.last_failure = f"{type(error).__name__}: {error}"

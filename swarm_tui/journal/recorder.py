@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from swarm_tui.journal.db import JournalError, connect
+from swarm_tui.journal.record_reader import prepare, read_history
 from swarm_tui.journal.recorder_port import HistoryQuery, Recorded, RecorderStats, cut, limit_of
-from swarm_tui.protocol.topics import matches
 
 COMMIT_EVERY = 0.5
 MAX_AGE = 7 * 86400.0
@@ -64,9 +64,7 @@ class SqliteRecorder:
         self._db.execute(f"PRAGMA journal_size_limit={self._log_limit}")
         self._db.execute(f"PRAGMA wal_autocheckpoint={max(16, self._log_limit // _PAGE // 2)}")
         self._reader = connect(path, _MIGRATIONS, synchronous="NORMAL")
-        self._reader.create_function(
-            "topic_matches", 2, lambda pattern, topic: matches(pattern, topic), deterministic=True
-        )
+        prepare(self._reader)
         self._read_lock = threading.Lock()
         self._pending: deque[Recorded] = deque()
         self._pending_size = 0
@@ -103,15 +101,12 @@ class SqliteRecorder:
 
     def history(self, query: HistoryQuery) -> list[Recorded]:
         """Return the newest messages that match, oldest first."""
-        where, values = _where(query)
-        sql = f"SELECT at, topic, payload, agent, task FROM message WHERE {where} ORDER BY at DESC, id DESC LIMIT ?"
         with self._read_lock:
             try:
-                rows = self._reader.execute(sql, (*values, limit_of(query))).fetchall()
+                return read_history(self._reader, query, limit_of(query))
             except sqlite3.Error as error:
                 _log.warning("the recorder cannot be read: %s", error)
                 return []
-        return [Recorded(*row) for row in reversed(rows)]
 
     def stats(self) -> RecorderStats:
         """Return how much is kept."""
@@ -257,19 +252,3 @@ def _opened(path: Path) -> sqlite3.Connection:
         with contextlib.suppress(FileNotFoundError):
             path.with_name(path.name + suffix).rename(path.with_name(f"{path.name}{suffix}.damaged"))
     return connect(path, _MIGRATIONS, synchronous="NORMAL")
-
-
-def _where(query: HistoryQuery) -> tuple[str, list[object]]:
-    parts = ["1"]
-    values: list[object] = []
-    for condition, value in (
-        ("at >= ?", query.since),
-        ("at <= ?", query.until),
-        ("agent = ?", query.agent_id),
-        ("task = ?", query.task_id),
-        ("topic_matches(?, topic)", query.topic),
-    ):
-        if value is not None:
-            parts.append(condition)
-            values.append(value)
-    return " AND ".join(parts), values

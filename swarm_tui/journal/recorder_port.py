@@ -6,7 +6,8 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from swarm_tui.protocol.topics import matches
+from swarm_tui.protocol.envelope import Event, Rejected
+from swarm_tui.protocol.topics import Kind, matches
 
 MAX_PAYLOAD = 128 * 1024
 MAX_ROWS = 10_000
@@ -84,7 +85,7 @@ class MemoryRecorder:
     def history(self, query: HistoryQuery) -> list[Recorded]:
         """Return the newest messages that match, oldest first."""
         with self._lock:
-            found = [message for message in self._kept if _takes(query, message)]
+            found = [message for message in self._kept if takes(query, message)]
         found.sort(key=lambda message: message.at)
         return found[-limit_of(query) :]
 
@@ -100,6 +101,27 @@ class MemoryRecorder:
         """Nothing to let go."""
 
 
+def recorded_of(event: Event | Rejected, topic: str, payload: bytes, now: float) -> Recorded:
+    """Return what is kept of a message that was heard at `now`: it is found by the agent and the task that it names."""
+    if isinstance(event, Rejected):
+        return Recorded(now, event.topic, payload)
+    body = event.body
+    agent_id = getattr(body, "agent_id", None) or (event.key if event.kind is Kind.INBOX else None) or event.sender
+    task_id = getattr(body, "task_id", None) or getattr(getattr(body, "task", None), "task_id", None)
+    return Recorded(now, topic, payload, agent_id, task_id)
+
+
+def takes(query: HistoryQuery, message: Recorded) -> bool:
+    """Return whether the message matches, `limit` aside."""
+    return (
+        (query.since is None or message.at >= query.since)
+        and (query.until is None or message.at <= query.until)
+        and (query.agent_id is None or message.agent_id == query.agent_id)
+        and (query.task_id is None or message.task_id == query.task_id)
+        and (query.topic is None or matches(query.topic, message.topic))
+    )
+
+
 def cut(message: Recorded) -> Recorded:
     """Return the message with no more payload than is kept."""
     if len(message.payload) <= MAX_PAYLOAD:
@@ -110,13 +132,3 @@ def cut(message: Recorded) -> Recorded:
 def limit_of(query: HistoryQuery) -> int:
     """Return how many messages the query may get."""
     return max(1, min(query.limit, MAX_ROWS))
-
-
-def _takes(query: HistoryQuery, message: Recorded) -> bool:
-    return (
-        (query.since is None or message.at >= query.since)
-        and (query.until is None or message.at <= query.until)
-        and (query.agent_id is None or message.agent_id == query.agent_id)
-        and (query.task_id is None or message.task_id == query.task_id)
-        and (query.topic is None or matches(query.topic, message.topic))
-    )

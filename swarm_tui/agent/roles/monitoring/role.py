@@ -16,7 +16,7 @@ from swarm_tui.config.paths import StateDir
 from swarm_tui.domain.alerts import Alarm, Limits, Past, findings
 from swarm_tui.domain.fleet import Fleet
 from swarm_tui.journal.db import JournalError
-from swarm_tui.journal.recorder_port import Recorded, Recorder
+from swarm_tui.journal.recorder_port import Recorder, recorded_of
 from swarm_tui.protocol.bodies import Alert, Query
 from swarm_tui.protocol.client_ids import Client, client_id_of
 from swarm_tui.protocol.codec import decode
@@ -161,7 +161,7 @@ class Monitoring:
             # It quotes what is kept already: recorded, each answer would hold those before it.
             return
         if self._recorder is not None:
-            self._recorder.add(_recorded(event, topic, payload, now))
+            self._recorder.add(recorded_of(event, topic, payload, now))
         changes = self._fleet.apply(event, now)
         self._past.note(self._fleet, event, changes, now)
         if isinstance(event, Event) and isinstance(event.body, Query) and event.body.query == "history":
@@ -230,11 +230,3 @@ def _lock(path: Path) -> IO[str] | None:
         handle.close()
         return None
     return handle
-
-
-def _recorded(event: Event | Rejected, topic: str, payload: bytes, now: float) -> Recorded:
-    if isinstance(event, Rejected):
-        return Recorded(now, event.topic, payload)
-    body = event.body
-    agent_id = getattr(body, "agent_id", None) or (event.key if event.kind is Kind.INBOX else None) or event.sender
-    return Recorded(now, topic, payload, agent_id, getattr(body, "task_id", None))

@@ -1,0 +1,152 @@
+"""`swarm-tui history`: messages of the record."""
+
+import queue
+import time
+from collections.abc import Iterable
+
+import click
+
+from swarm_tui.cli import formatting
+from swarm_tui.cli.common import (
+    USAGE,
+    Failure,
+    Target,
+    broker_option,
+    connect,
+    json_option,
+    note,
+    reader_is_gone,
+    style,
+    swarm_option,
+    target,
+)
+from swarm_tui.cli.completers import agents, task_ids
+from swarm_tui.cli.journal_reader import opened_read_only
+from swarm_tui.cli.number_types import Whole
+from swarm_tui.cli.watch import as_json_line, as_text_line, full_filter
+from swarm_tui.client.record import NoRecordError, ask_record
+from swarm_tui.journal.record_reader import prepare, read_history, stream_history
+from swarm_tui.journal.recorder_port import HistoryQuery, Recorded, recorded_of, takes
+from swarm_tui.protocol import codec
+from swarm_tui.protocol.moments import read_moment
+from swarm_tui.protocol.topics import Kind
+
+#: Messages that may be both in the answer and heard live.
+_BOTH = 2000
+
+
+def _moment(context: click.Context, option: click.Parameter, text: str | None) -> float | None:
+    """Return the moment that an option names, as seconds since the epoch."""
+    try:
+        return None if text is None else read_moment(text, time.time())
+    except ValueError as error:
+        raise click.BadParameter(str(error), context, option) from None
+
+
+@click.command(epilog="Example: swarm-tui history --task t-17; swarm-tui history --since 5m --topic 'tasks/#' --json")
+@click.option("--task", "task_id", metavar="ID", shell_complete=task_ids, help="Only what names this task.")
+@click.option("--agent", "agent_id", metavar="ID", shell_complete=agents, help="Only what this agent said or was told.")
+@click.option("--topic", metavar="FILTER", help="Only these topics; + and # as in MQTT.")
+@click.option("--since", callback=_moment, metavar="MOMENT", help="From then on: 5m, 2h, 14:30, 2026-11-29T14:30:00Z.")
+@click.option("--until", callback=_moment, metavar="MOMENT", help="Up to then.")
+@click.option("-n", "count", type=Whole(min=1, max=1_000_000), help="The newest N; 200, or all since --since.")
+@click.option("-f", "--follow", "keep", is_flag=True, help="Go on as messages come.")
+@swarm_option
+@broker_option
+@json_option
+def command(
+    task_id: str | None,
+    agent_id: str | None,
+    topic: str | None,
+    since: float | None,
+    until: float | None,
+    count: int | None,
+    keep: bool,
+    swarm: str | None,
+    broker: str | None,
+    as_json: bool,
+) -> int:
+    """Print what was said, the oldest first: a line each, with its time, topic and payload."""
+    if since is not None and until is not None and since > until:
+        raise Failure("--since is later than --until: nothing can be in between", USAGE)
+    if keep and until is not None:
+        raise Failure("-f goes on without an end, --until sets one: leave one of them out", USAGE)
+    found = target(swarm, broker)
+    query = HistoryQuery(
+        since=since,
+        until=until,
+        topic=None if topic is None else full_filter(found.swarm, topic),
+        agent_id=agent_id,
+        task_id=task_id,
+        limit=count or (200 if since is None else 1_000_000),
+    )
+    if keep or broker or not found.state.recorder.is_file():
+        _by_bus(found, query, as_json, keep)
+    else:
+        with opened_read_only(found.state.recorder) as db:
+            prepare(db)
+            rows = read_history(db, query, query.limit) if count or since is None else stream_history(db, query)
+            _print_all(found, rows, as_json)
+    return 0
+
+
+def _by_bus(found: Target, query: HistoryQuery, as_json: bool, keep: bool) -> None:
+    """Ask whoever keeps the record; where it goes on, what comes meanwhile is gathered before."""
+    live: queue.SimpleQueue[Recorded] = queue.SimpleQueue()
+    operator = connect(found, before=lambda new: new.on_message(lambda *message: _gather(found, live, *message)))
+    try:
+        try:
+            rows = ask_record(operator.query, query)
+        except NoRecordError as error:
+            raise Failure(f"{found.swarm}: {error}; `swarm-tui status` shows who keeps the record") from None
+        _print_all(found, rows, as_json)
+        if keep:
+            _follow(found, query, rows, live, as_json)
+    finally:
+        operator.close(0.5)
+
+
+def _gather(found: Target, live: "queue.SimpleQueue[Recorded]", topic: str, payload: bytes, retained: bool) -> None:
+    now = time.time()
+    event = codec.decode(found.swarm, topic, payload, retained, now)
+    if event is not None and not retained and getattr(event, "kind", None) is not Kind.REPLY:
+        live.put(recorded_of(event, topic, payload, now))
+
+
+def _follow(
+    found: Target, query: HistoryQuery, rows: list[Recorded], live: "queue.SimpleQueue[Recorded]", as_json: bool
+) -> None:
+    shown = {(row.topic, row.payload) for row in rows[-_BOTH:]}
+    while True:
+        try:
+            message = live.get(timeout=1.0)
+        except queue.Empty:
+            if reader_is_gone():
+                raise BrokenPipeError from None
+            continue
+        if takes(query, message) and (message.topic, message.payload) not in shown:
+            _print(found, message, as_json)
+
+
+def _print_all(found: Target, rows: Iterable[Recorded], as_json: bool) -> None:
+    some = False
+    for row in rows:
+        some = True
+        _print(found, row, as_json)
+    if not some:
+        note(f"the record of {found.swarm} has nothing like that")
+
+
+def _print(found: Target, row: Recorded, as_json: bool) -> None:
+    if as_json:
+        event = codec.decode(found.swarm, row.topic, row.payload, False, row.at)
+        click.echo(as_json_line(row.at, row.topic, row.payload, False, event))
+    else:
+        click.echo(f"{style(_when(row.at), dim=True)} {as_text_line(row.topic, row.payload)}")
+
+
+def _when(at: float) -> str:
+    """Return the local time, with its date where that is not today's."""
+    local = time.localtime(at)
+    date = "" if local[:3] == time.localtime()[:3] else time.strftime("%Y-%m-%d ", local)
+    return date + formatting.moment(at)
