@@ -11,6 +11,7 @@ import msgspec
 from swarm_tui.cli.common import NO_SUCH, Failure, Target, reader_is_gone
 from swarm_tui.cli.follow import Follower, follow
 from swarm_tui.cli.logfile import plain
+from swarm_tui.client.hosts_output import hosts_online, joined, output_of_hosts
 from swarm_tui.journal.task_output import OutputPage, output_rows
 from swarm_tui.protocol.names import is_task_id
 
@@ -50,12 +51,9 @@ def show_output(
 
 def show(pages: list[OutputPage], raw: bool, position: int) -> int:
     """Print what the pages hold from `position` on, and say what is missing; the position after it."""
-    for page in pages:
-        if page.start > position:
-            click.echo(f"[… {page.start - position:,} bytes left out …]")
-        click.echo(page.text if raw else _plain(page.text), nl=False, color=raw or None)
-        position = page.next
-    return position
+    text = joined(pages, position)
+    click.echo(text if raw else _plain(text), nl=False, color=raw or None)
+    return pages[-1].next if pages else position
 
 
 def _plain(text: str) -> str:
@@ -73,15 +71,7 @@ def _of_hosts(follower: Follower) -> Ask:
 
     def ask(args: dict[str, object]) -> list[OutputPage]:
         with follower.lock:
-            hosts = len(follower.fleet.hosts)
-        best: list[OutputPage] = []
-        for reply in follower.operator.query_all("output", dict(args), 2.0, enough=hosts) if hosts else []:
-            try:
-                pages = msgspec.convert(reply.rows, list[OutputPage])
-            except msgspec.ValidationError:
-                continue
-            if pages and (not best or pages[-1].attempt > best[-1].attempt):
-                best = pages
-        return best
+            hosts = hosts_online(follower.fleet)
+        return output_of_hosts(follower.operator, args, hosts)
 
     return ask

@@ -22,7 +22,10 @@ from swarm_tui.agent.roles.api_gateway.role import ApiGateway
 from swarm_tui.broker.mosquitto import _has_ipv6_loopback
 from swarm_tui.bus.memory import MemoryBroker, MemoryBus
 from swarm_tui.domain.states import AgentState, TaskState
+from swarm_tui.journal.task_output import OutputFile, output_rows
 from swarm_tui.protocol import bodies as b
+from swarm_tui.protocol.codec import decode
+from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.topics import Kind as K
 from tests.unit.gateway.conftest import SWARM, Dispatcher, Visitor, Voice
 from tests.unit.monitoring.test_handlers import context
@@ -228,13 +231,64 @@ def test_agents_health_metrics_and_openapi(open_door: Opener, visitor: Visitor, 
     ):
         assert line in metrics.body
     document = visitor.get("/openapi.json").json
-    assert set(document["paths"]) == {"/tasks", "/tasks/{task_id}", "/agents", "/status", "/healthz", "/metrics"}
+    tasks = {"/tasks", "/tasks/{task_id}", "/tasks/{task_id}/output"}
+    assert set(document["paths"]) == {*tasks, "/agents", "/status", "/healthz", "/metrics"}
     assert "NewTask" in document["components"]["schemas"]
     page = visitor.get("/")
     assert page.headers["Content-Type"].startswith("text/html")
     assert "script-src 'sha256-" in page.headers["Content-Security-Policy"]
     assert b"innerHTML" not in page.body
     assert page.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_a_tasks_own_output(open_door: Opener, visitor: Visitor, tmp_path: Path) -> None:
+    open_door()
+    output = OutputFile(tmp_path / "state" / "tasks", "t1", 1)
+    output.write(b"one\ntwo\n\xff\n")
+    first = visitor.get("/tasks/t1/output").json
+    assert first == {
+        "task_id": "t1", "attempt": 1, "ended": False, "size": 10, "next": 10,
+        "parts": [{"start": 0, "next": 10, "text": "one\ntwo\n\ufffd\n"}],
+    }  # fmt: skip
+    output.write(b"three\n")
+    output.close()
+    rest = visitor.get("/tasks/t1/output?since=10").json
+    assert (rest["ended"], rest["parts"][0]["text"]) == (True, "three\n")
+    assert visitor.get("/tasks/t1/output?lines=1&attempt=1").json["parts"][0]["text"] == "three\n"
+    plain = visitor.get("/tasks/t1/output", Accept="text/plain")
+    assert plain.headers["Content-Type"].startswith("text/plain")
+    assert plain.body.decode() == "one\ntwo\n\ufffd\nthree\n"
+    assert visitor.get("/tasks/t1/output?attempt=2").json["error"].startswith("no output of its attempt 2 is kept")
+    assert visitor.get("/tasks/t2/output").status == 404
+    for wrong in ("t1/output?attempt=x", "t1/output?since=-1", "t1/output?since=1&lines=1", "a%20b/output"):
+        assert visitor.get(f"/tasks/{wrong}").status == 422, wrong
+
+
+def test_the_output_of_a_task_that_ran_on_another_host(
+    open_door: Opener, visitor: Visitor, broker: MemoryBroker, tmp_path: Path
+) -> None:
+    open_door()
+    OutputFile(tmp_path / "state" / "tasks", "t1", 1).write(b"the first try\n")
+    files = tmp_path / "far"
+    OutputFile(files, "t1", 2).write(b"x" * 40_000 + b"\nthe second\n")
+    far = Voice(broker, "far")
+
+    def answer(topic: str, payload: bytes, retained: bool) -> None:
+        event = decode(SWARM, topic, payload, retained, time.time())
+        if isinstance(event, Event) and isinstance(event.body, b.Query):
+            for more, row in enumerate(rows := output_rows(files, event.body.args), 1 - len(rows)):
+                page = b.Reply(query="output", rows=[row], request=event.id, source="host:far", more=more < 0)
+                far.say(K.REPLY, page, event.key)
+
+    far.bus.subscribe(f"{SWARM}/operators/+/query")
+    far.bus.start(answer, lambda _: None)
+    far.say(K.HOST_STATUS, b.HostStatus(status="online"), "far")
+    found = visitor.get("/tasks/t1/output").json
+    assert found["attempt"] == 2
+    assert "".join(part["text"] for part in found["parts"]) == "x" * 40_000 + "\nthe second\n"
+    far.say(K.HOST_STATUS, b.HostStatus(status="offline"), "far")
+    assert visitor.get("/tasks/t1/output").json["attempt"] == 1
+    far.bus.close()
 
 
 def test_the_page_knows_every_state_and_makes_no_markup_of_words() -> None:

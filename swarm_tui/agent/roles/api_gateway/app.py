@@ -16,6 +16,7 @@ from swarm_tui.agent.roles.api_gateway.page import PAGE, PAGE_POLICY
 from swarm_tui.agent.roles.api_gateway.settings import DoorSettings
 from swarm_tui.agent.roles.api_gateway.stream import FrameStream
 from swarm_tui.agent.roles.api_gateway.task_request import Doers, NewTask, UnfitTaskError, task_of
+from swarm_tui.client.hosts_output import joined
 from swarm_tui.client.publication import Publication
 from swarm_tui.client.publication_policy import SETTLED, Stage
 from swarm_tui.domain.states import TaskState
@@ -48,6 +49,7 @@ class Door:
         app.router.add_post("/tasks", self._post)
         app.router.add_get("/tasks", self._tasks)
         app.router.add_get("/tasks/{task_id}", self._task)
+        app.router.add_get("/tasks/{task_id}/output", self._output)
         app.router.add_get("/agents", self._agents)
         app.router.add_get("/status", self._status)
         app.router.add_get("/healthz", self._health)
@@ -114,6 +116,32 @@ class Door:
             return _error(422, "that is not a task id")
         found = await asyncio.to_thread(self._facts.task, task_id)
         return _error(404, "no such task") if found is None else _json(found)
+
+    async def _output(self, request: web.Request) -> web.Response:
+        """Answer with what a task's programs printed: JSON by positions, or plain text for who accepts that."""
+        task_id, args = request.match_info["task_id"], dict[str, int]()
+        if not is_task_id(task_id):
+            return _error(422, "that is not a task id")
+        for name in ("attempt", "since", "lines"):
+            value = request.query.get(name)
+            if value is None:
+                continue
+            if not re.fullmatch("[0-9]{1,15}", value):
+                return _error(422, f"{name}: a number")
+            args[name] = int(value)
+        if "since" in args and "lines" in args:
+            return _error(422, "since and lines: one of them")
+        pages = await asyncio.to_thread(self._facts.output, task_id, args)
+        if not pages:
+            which = f" of its attempt {args['attempt']}" if "attempt" in args else ""
+            return _error(404, f"no output{which} is kept: it started no program, or it is not known")
+        if "text/plain" in request.headers.get("Accept", ""):
+            begin = pages[0].start if "lines" in args else args.get("since", 0)
+            return web.Response(text=joined(pages, begin), content_type="text/plain")
+        last = pages[-1]
+        parts = [{"start": page.start, "next": page.next, "text": page.text} for page in pages]
+        whole = {"attempt": last.attempt, "next": last.next, "size": last.size, "ended": last.ended}
+        return _json({"task_id": task_id, **whole, "parts": parts})
 
     async def _agents(self, request: web.Request) -> web.Response:
         return _json(self._facts.agents())

@@ -3,17 +3,20 @@
 import threading
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from swarm_tui.bus.port import Bus, BusError, Link, OnAck, OnLink, OnMessage, OnTurn
+from swarm_tui.client.hosts_output import hosts_online, last_attempt, output_of_hosts
 from swarm_tui.client.operator import Operator
 from swarm_tui.domain.fleet import Fleet
 from swarm_tui.domain.states import ENDED
 from swarm_tui.domain.summary import agent_json, status_json, task_json, task_row
 from swarm_tui.domain.views import TaskView
 from swarm_tui.identity.keyring import GUEST, Keyring
+from swarm_tui.journal.task_output import OutputPage, output_rows
 from swarm_tui.protocol.bodies import JsonObject, Reply
 from swarm_tui.protocol.envelope import Event, Outgoing, Rejected
 from swarm_tui.protocol.rows import TaskRow
@@ -73,7 +76,10 @@ class DoorFacts:
         host: str,
         on_raw: Callable[[str, bytes], None],
         keys: Keyring = GUEST,
+        *,
+        outputs: Path,
     ) -> None:
+        self._host, self._outputs = host, outputs
         self.operator = Operator(Tap(bus, on_raw), swarm, user=agent_id, host=host, keys=keys)
         self._fleet = Fleet(swarm)
         self._lock = threading.Lock()
@@ -144,6 +150,17 @@ class DoorFacts:
 
         found: JsonObject | None = self.read(look)
         return found
+
+    def output(self, task_id: str, args: JsonObject) -> list[OutputPage]:
+        """Return what a task's programs printed, from this host's files or another's; blocks up to two seconds."""
+        asked = {"task_id": task_id, **args}
+        here = output_rows(self._outputs, asked)
+        others = self.read(lambda fleet, now: hosts_online(fleet, but=self._host if here else ""))
+        try:
+            there = output_of_hosts(self.operator, asked, others)
+        except BusError:
+            there = []
+        return last_attempt([list(here), [msgspec.to_builtins(page) for page in there]])
 
     def _ask(self, query: str, args: JsonObject, timeout: float) -> Reply | None:
         leader = self.read(lambda fleet, now: fleet.dispatcher)

@@ -50,6 +50,25 @@ def document(new_task: JsonObject) -> JsonObject:
                     "responses": {"200": {"description": "the task"}, "404": _problem("no such task")},
                 }
             },
+            "/tasks/{task_id}/output": {
+                "get": {
+                    "summary": "What a task's programs printed; with `Accept: text/plain` as text",
+                    "parameters": [
+                        {**_parameter("task_id", "path", ""), "required": True},
+                        _parameter("attempt", "query", "by default the last that has output"),
+                        _parameter("since", "query", "the position in bytes to go on from: the last answer's `next`"),
+                        _parameter("lines", "query", "the last so many lines, in place of `since`"),
+                    ],
+                    "responses": {
+                        "200": {
+                            "description": "`attempt`, `ended`, `size`, `next`, and `parts` of `start`, `next`, `text`;"
+                            " what lies between two that do not meet was left out"
+                        },
+                        "404": _problem("no output is kept"),
+                        "422": _problem("a parameter that is no number"),
+                    },
+                }
+            },
             "/agents": _get("Agents", "an array of agents"),
             "/status": _get("The whole swarm, as `swarm-tui status --json` has it", "an object"),
             "/healthz": _get("Whether the gateway reaches the broker (503 when not)", "it does"),

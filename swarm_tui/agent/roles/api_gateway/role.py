@@ -9,12 +9,14 @@ import select
 import socket
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from swarm_tui.agent.roles.api_gateway.settings import DoorSettings, load_token, settings
 from swarm_tui.agent.roles.port import RoleLink
 from swarm_tui.bus.port import Bus, Link
 from swarm_tui.config.model import RunSpec
+from swarm_tui.config.paths import StateDir
 from swarm_tui.identity.open import open_agent
 from swarm_tui.protocol.client_ids import Client, client_id_of
 from swarm_tui.protocol.envelope import Event, Rejected
@@ -179,6 +181,7 @@ class ApiGateway:
             self._spec.host,
             stream.raw,
             open_agent(self._spec.state_dir, self._spec.agent_id),
+            outputs=StateDir(Path(self._spec.state_dir)).tasks(),
         )
         door = Door(facts, stream, self._settings, self._token, self._spec.doers)
         await asyncio.to_thread(facts.start)
