@@ -1,13 +1,13 @@
 """An agent's messages about itself: its presence, as birth, change, will and farewell say it."""
 
 import os
-import socket
 import time
 import uuid
 
 from msgspec import Struct
 
 from swarm_tui import __version__
+from swarm_tui.config.home import host_name
 from swarm_tui.config.model import RunSpec
 from swarm_tui.protocol.bodies import Heartbeat, Register, Status
 from swarm_tui.protocol.names import FALLBACK_TYPES, ROLE_TYPES
@@ -79,7 +79,7 @@ def identity_of(spec: RunSpec) -> PresenceMessages:
         agent_id=spec.agent_id,
         role=spec.role,
         incarnation=uuid.uuid4().hex,
-        host=spec.host or socket.gethostname(),
+        host=spec.host or host_name(),
         pid=os.getpid(),
         started_at=round(time.time(), 3),
         types=tuple(sorted(types_of(spec))),

@@ -1,7 +1,6 @@
 """From flags, environment, file and defaults, in that order, to what one agent is told."""
 
 import os
-import socket
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from msgspec import Struct
 
 from swarm_tui.agent.command_line import AgentOptions, UsageError
 from swarm_tui.config.environment import apply_environment
-from swarm_tui.config.home import at_home, base_folder, ignored_folders
+from swarm_tui.config.home import at_home, base_folder, host_name, ignored_folders
 from swarm_tui.config.model import AgentEntry, Broker, Layout, RunSpec, TypeRule
 from swarm_tui.config.paths import StateDir, state_dir
 from swarm_tui.config.running import running_names
@@ -58,7 +57,7 @@ def resolve(options: AgentOptions, environ: Mapping[str, str]) -> AgentSettings:
         broker=broker,
         workdir=str(workdir),
         state_dir=str(state_dir(swarm).create().root.absolute()),
-        host=socket.gethostname(),
+        host=host_name(),
         capacity=_capacity(options.capacity),
         types=_every_type(swarm) if role == "task-manager" else {},
         ephemeral=ephemeral,

@@ -1,18 +1,47 @@
 """The paho client as we use it: made from a layout's `broker`, reading in bulk, without Nagle's delay."""
 
+import os
 import socket
+import sys
 import time
 from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from swarm_tui.bus.broker_address import BrokerAddress
-from swarm_tui.bus.lazy import defer
 from swarm_tui.bus.port import BusError
 from swarm_tui.config.model import Broker
+from swarm_tui.protocol import client_ids
 from swarm_tui.protocol.envelope import Outgoing
 
-defer("urllib.request")
+
+class _Deferred(ModuleType):
+    """Stands for a module until someone wants something of it; importlib's own lazy module loads at its import."""
+
+    def __getattr__(self, attribute: str) -> Any:
+        if attribute.startswith("__"):
+            raise AttributeError(attribute)
+        if sys.modules.get(self.__name__) is self:
+            del sys.modules[self.__name__]
+        return getattr(import_module(self.__name__), attribute)
+
+
+def _defer(name: str) -> None:
+    """Let the module `name` load at its first use instead of at its import; nothing when it is loaded already."""
+    if name in sys.modules or find_spec(name) is None:
+        return
+    module = _Deferred(name)
+    sys.modules[name] = module
+    parent, _, child = name.rpartition(".")
+    if parent:
+        setattr(sys.modules[parent], child, module)
+
+
+# A third of paho's start, and only for proxies, which it never has here.
+_defer("urllib.request")
 
 from paho.mqtt.client import Client  # noqa: E402
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode  # noqa: E402
@@ -26,6 +55,11 @@ PUBLISH, PUBACK = 0x30, 0x40
 #: How many QoS 1 messages may wait for their PUBACK; AWS IoT allows 100.
 INFLIGHT = 100
 _TRANSPORT = {"ws": "websockets", "wss": "websockets", "unix": "unix"}
+
+
+def unique_client_id(kind: client_ids.Client, swarm: str = "", name: str = "") -> str:
+    """Return a client id of that kind that no other connection has, not even another of ours."""
+    return client_ids.client_id_of(kind, swarm, name, os.urandom(6).hex())
 
 
 class BulkClient(Client):

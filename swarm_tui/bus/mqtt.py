@@ -7,14 +7,13 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from swarm_tui.bus.backoff import Backoff
 from swarm_tui.bus.broker_address import BrokerAddress, parse_url
 from swarm_tui.bus.bulk_client import BulkClient, credentials, make_client
 from swarm_tui.bus.port import BusError, Link, OnAck, OnLink, OnMessage, OnTurn
 from swarm_tui.bus.reasons import URL, Reason, explain, lost, no_connack, refusal
 from swarm_tui.bus.send_queue import SendQueue
 from swarm_tui.bus.subscriptions import Subscriptions
-from swarm_tui.bus.wakeup import Wakeup
+from swarm_tui.bus.wakeup import Backoff, Wakeup
 from swarm_tui.config.model import Broker
 from swarm_tui.protocol.envelope import Outgoing
 

@@ -1,6 +1,5 @@
 """A blocking try of a broker: can it be used, and if not, why and what to do next."""
 
-import os
 import select
 import socket
 import time
@@ -10,11 +9,11 @@ from typing import Any
 from msgspec import Struct
 
 from swarm_tui.bus.broker_address import parse_url
-from swarm_tui.bus.bulk_client import BulkClient, credentials, make_client
+from swarm_tui.bus.bulk_client import BulkClient, credentials, make_client, unique_client_id
 from swarm_tui.bus.port import BusError
 from swarm_tui.bus.reasons import URL, Reason, explain, no_connack, refusal
 from swarm_tui.config.model import Broker
-from swarm_tui.protocol.client_ids import Client, client_id_of
+from swarm_tui.protocol.client_ids import Client
 
 
 class BrokerProbe(Struct, frozen=True):
@@ -35,7 +34,7 @@ def probe(broker: Broker, timeout: float = 5.0, hold: Callable[[socket.socket], 
     began = time.monotonic()
     try:
         at = parse_url(broker.url)
-        name = client_id_of(Client.PROBE, unique=os.urandom(6).hex())
+        name = unique_client_id(Client.PROBE)
         client = make_client(broker, at, name, clean=True, keepalive=15, connect_timeout=max(0.1, timeout))
     except BusError as error:
         return BrokerProbe(False, str(error), URL)

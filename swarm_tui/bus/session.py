@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from typing import Any
 
 from swarm_tui.bus.broker_address import parse_url
-from swarm_tui.bus.bulk_client import BulkClient, credentials, make_client
+from swarm_tui.bus.bulk_client import BulkClient, credentials, make_client, unique_client_id
 from swarm_tui.bus.port import BusError
 from swarm_tui.bus.probe import pump
 from swarm_tui.bus.reasons import explain, no_connack, refusal
-from swarm_tui.bus.subscriptions import FILTERS
+from swarm_tui.bus.subscriptions import in_packets
 from swarm_tui.config.model import Broker
-from swarm_tui.protocol.client_ids import Client, client_id_of
+from swarm_tui.protocol.client_ids import Client
 
 #: Seconds without a message after which a session is taken to be empty.
 _QUIET = 0.3
@@ -27,9 +27,7 @@ def retained(broker: Broker, topic: str, timeout: float = 5.0) -> bytes:
         if message.retain:
             heard.append(bytes(message.payload))
 
-    with _visit(
-        broker, client_id_of(Client.LOOK, unique=os.urandom(6).hex()), timeout, clean=True, on_message=on_message
-    ) as (client, end):
+    with _visit(broker, unique_client_id(Client.LOOK), timeout, clean=True, on_message=on_message) as (client, end):
         _listen(client, [topic], end)
         # What is retained comes before the answer to the next request.
         _listen(client, [f"{topic}/-"], end)
@@ -92,8 +90,8 @@ def empty_session(
         client.on_publish = lambda client, userdata, mid, *more: said.discard(mid)
         client.on_unsubscribe = lambda client, userdata, mid, *more: left.discard(mid)
         left: set[int | None] = set()
-        for first in range(0, len(patterns), FILTERS):
-            left.add(client.unsubscribe(list(patterns[first : first + FILTERS]))[1])
+        for some in in_packets(patterns):
+            left.add(client.unsubscribe(some)[1])
         _await(client, end, lambda: not left)
         listening = False
         for message in early:
@@ -132,16 +130,11 @@ def _visit(
         client._sock_close()
 
 
-def _passing(client: Client) -> str:
-    """Return a client id that nobody else has."""
-    return client_id_of(client, unique=os.urandom(6).hex())
-
-
 def _listen(client: BulkClient, patterns: Sequence[str], end: float) -> None:
     waiting: set[int | None] = set()
     client.on_subscribe = lambda client, userdata, mid, codes, properties: waiting.discard(mid)
-    for first in range(0, len(patterns), FILTERS):
-        waiting.add(client.subscribe([(pattern, 1) for pattern in patterns[first : first + FILTERS]])[1])
+    for some in in_packets(patterns):
+        waiting.add(client.subscribe([(pattern, 1) for pattern in some])[1])
     _await(client, end, lambda: not waiting)
 
 
@@ -164,9 +157,7 @@ def clear_retained(
         if message.retain and message.payload:
             found.add(message.topic)
 
-    with _visit(
-        broker, client_id_of(Client.CLEAR, unique=os.urandom(6).hex()), timeout, clean=True, on_message=on_message
-    ) as (client, end):
+    with _visit(broker, unique_client_id(Client.CLEAR), timeout, clean=True, on_message=on_message) as (client, end):
         client.on_publish = lambda client, userdata, mid, *more: saying.discard(mid)
         _listen(client, patterns, end)
         # What is retained comes before the answer to the next request.

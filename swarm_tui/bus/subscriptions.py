@@ -1,11 +1,20 @@
 """Filters that a connection listens to, and which of them the broker has yet to hear of."""
 
 from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 from swarm_tui.bus.bulk_client import BulkClient
 
 #: AWS IoT takes eight filters in one SUBSCRIBE.
-FILTERS = 8
+_FILTERS = 8
+T = TypeVar("T")
+
+
+def in_packets(filters: Sequence[T]) -> Iterator[list[T]]:
+    """Yield the filters in lists that each fit one SUBSCRIBE, or one UNSUBSCRIBE, of any broker."""
+    for first in range(0, len(filters), _FILTERS):
+        yield list(filters[first : first + _FILTERS])
 
 
 class Subscriptions:
@@ -49,5 +58,5 @@ class Subscriptions:
         filters = list(self._wanted.items())
         # A session that the broker kept still has the filters that were given up meanwhile.
         self._changed.extend(pattern for pattern in changed if pattern not in self._wanted)
-        for start in range(0, len(filters), FILTERS):
-            client.subscribe(filters[start : start + FILTERS])
+        for some in in_packets(filters):
+            client.subscribe(some)

@@ -1,12 +1,25 @@
-"""The waking of a thread that waits for a socket: a byte in a pipe, written once however many ring."""
+"""The waits of the bus's thread: a pipe that wakes it, and a longer wait after each try to connect that failed."""
 
+import random
+import select
 import socket
 import threading
+import time
+from collections.abc import Callable
 from contextlib import suppress
+
+LONGEST_WAIT = 5.0
+#: Seconds that a link must last to count as one, and how many shorter ones in a row are tried again at once.
+SHORT_LINK, MOST_SHORT = 1.0, 8
+#: Seconds between two looks of a bus that closes whether all was sent.
+CLOSING_LOOK = 0.02
 
 
 class Wakeup:
-    """Thread-safe to ring; the one thread that waits polls `fileno()` and then calls `quiet`."""
+    """A byte in a pipe, written once however many ring.
+
+    Thread-safe to ring; the one thread that waits polls `fileno()` and then calls `quiet`.
+    """
 
     def __init__(self) -> None:
         self._read, self._write = socket.socketpair()
@@ -37,3 +50,39 @@ class Wakeup:
         """Close both ends: nobody waits any more."""
         self._read.close()
         self._write.close()
+
+
+class Backoff:
+    """The wait between two tries to connect: short at first, never over five seconds, never in step with others."""
+
+    def __init__(self) -> None:
+        self._attempt = 0
+        """Number of times that the wait was doubled."""
+        self._short = 0
+        """Links in a row that were closed as soon as they were up."""
+        self._up_since: float | None = None
+        self._random = random.Random()
+
+    def began(self, now: float) -> None:
+        """Take in that the link is up."""
+        self._up_since = now
+
+    def ended(self, now: float) -> None:
+        """Take in that a try is over. A broker that again and again closes what it accepted is left in peace."""
+        since, self._up_since = self._up_since, None
+        if since is None:
+            self._attempt += 1
+        elif now - since >= SHORT_LINK:
+            self._attempt = self._short = 0
+        else:
+            self._short += 1
+            self._attempt = max(0, self._short - MOST_SHORT)
+
+    def wait(self, wakeup: Wakeup, done: Callable[[], bool], *, closing: bool) -> None:
+        """Wait before the next try, or until all is `done`; while `closing` it looks often."""
+        # The first time after a link that lasted it tries again almost at once.
+        limit = min(LONGEST_WAIT, 0.2 * 2 ** min(self._attempt, 8))
+        deadline = time.monotonic() + limit * self._random.uniform(0.5, 1.0)
+        while (left := deadline - time.monotonic()) > 0 and not done():
+            if select.select([wakeup], [], [], min(left, CLOSING_LOOK) if closing else left)[0]:
+                wakeup.quiet()

@@ -2,7 +2,6 @@
 
 import os
 import select
-import socket
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -14,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from swarm_tui.cli.completers import swarms
-from swarm_tui.config.home import user_name as user_name
+from swarm_tui.config.home import host_name, user_name
 from swarm_tui.config.model import Broker
 from swarm_tui.config.paths import StateDir, state_dir
 from swarm_tui.config.running import Running, load_running, running_names
@@ -198,13 +197,14 @@ def connect(
     `before` is called with it before it starts, so that no message is missed. Raises Failure (exit 3) with the reason
     in a sentence.
     """
+    from swarm_tui.bus.bulk_client import unique_client_id
     from swarm_tui.bus.mqtt import MqttBus
     from swarm_tui.bus.port import BusError
     from swarm_tui.client.operator import Operator
-    from swarm_tui.protocol.client_ids import Client, client_id_of
+    from swarm_tui.protocol.client_ids import Client
 
     try:
-        bus = MqttBus(found.broker, client_id_of(Client.OPERATOR, found.swarm, unique=os.urandom(6).hex()))
+        bus = MqttBus(found.broker, unique_client_id(Client.OPERATOR, found.swarm))
         operator = Operator(bus, found.swarm, user=user_name(), host=host_name(), keys=keys_of(found))
         before(operator)
         operator.start()
@@ -263,11 +263,6 @@ def _advice(found: Target) -> str:
     if found.running is None:
         return f"; no swarm `{found.swarm}` runs here: `swarm-tui up` starts one, --broker names another broker"
     return "; `swarm-tui doctor` looks into it"
-
-
-def host_name() -> str:
-    """This machine's short name."""
-    return socket.gethostname().split(".")[0] or "localhost"
 
 
 def print_json(value: object) -> None:

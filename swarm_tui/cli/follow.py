@@ -5,8 +5,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import msgspec
-
 from swarm_tui.bus.port import Link
 from swarm_tui.cli.common import Target, connect
 from swarm_tui.client.operator import Operator
@@ -14,7 +12,7 @@ from swarm_tui.domain.fleet import Fleet
 from swarm_tui.domain.states import AgentState
 from swarm_tui.protocol.bodies import Query
 from swarm_tui.protocol.envelope import Event, Rejected
-from swarm_tui.protocol.rows import TaskRow
+from swarm_tui.protocol.rows import TaskRow, task_rows
 from swarm_tui.protocol.topics import Kind
 
 
@@ -60,7 +58,7 @@ class Follower:
         reply = self.operator.query(query, args, timeout)
         if reply is None:
             return None
-        rows = rows_of(reply.rows)
+        rows = task_rows(reply.rows)
         with self.lock:
             self.fleet.load(rows, time.time())
         return rows
@@ -71,17 +69,6 @@ def has_record(follower: Follower) -> bool:
     with follower.lock:
         agents = follower.fleet.agents.values()
         return any(agent.role == "monitoring" and agent.state is not AgentState.OFFLINE for agent in agents)
-
-
-def rows_of(values: list[object]) -> list[TaskRow]:
-    """The rows of an answer that are tasks; what is none is left out."""
-    rows = []
-    for value in values:
-        try:
-            rows.append(msgspec.convert(value, TaskRow))
-        except msgspec.ValidationError:
-            continue
-    return rows
 
 
 @contextmanager

@@ -10,10 +10,10 @@ import click
 from swarm_tui.cli.common import NO_SUCH, Failure, Target, broker_option, reader_is_gone, swarm_option, target
 from swarm_tui.cli.completers import agents, task_ids
 from swarm_tui.cli.follow import Follower, follow
-from swarm_tui.cli.logfile import last_lines, plain
 from swarm_tui.cli.name_checks import check_agents
 from swarm_tui.cli.number_types import Whole
 from swarm_tui.cli.task_output import show_output
+from swarm_tui.journal.pane_log import last_lines, readable
 
 
 @click.command(epilog="Example: swarm-tui logs -f testing-01; swarm-tui logs --task t-17")
@@ -55,7 +55,7 @@ def command(
 
 
 def _local(path: Path, count: int, keep: bool, raw: bool) -> None:
-    show = (lambda line: line.decode("utf-8", "replace")) if raw else plain
+    show = (lambda line: line.decode("utf-8", "replace")) if raw else readable
     for line in last_lines(path, count):
         click.echo(show(line), color=raw or None)
     if keep:
@@ -100,7 +100,7 @@ def _remote(found: Target, agent: str, count: int, keep: bool) -> None:
         if lines is None:
             raise Failure(_unknown(follower, found, agent), NO_SUCH)
         for line in lines:
-            click.echo(plain(line.encode()))
+            click.echo(readable(line.encode()))
         while keep:
             time.sleep(1.0)
             if reader_is_gone():
@@ -108,7 +108,7 @@ def _remote(found: Target, agent: str, count: int, keep: bool) -> None:
             now = _ask(follower, agent, max(count, 200))
             if now is not None:
                 for line in _new(lines, now):
-                    click.echo(plain(line.encode()))
+                    click.echo(readable(line.encode()))
                 lines = now
 
 

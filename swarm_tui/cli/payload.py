@@ -7,11 +7,11 @@ from typing import IO, Any
 
 import msgspec
 
-from swarm_tui.cli.common import USAGE, Failure, host_name, user_name
+from swarm_tui.cli.common import USAGE, Failure
 from swarm_tui.client.ids import new_id
 from swarm_tui.client.operator import sender
 from swarm_tui.config.document import near
-from swarm_tui.config.home import at_home
+from swarm_tui.config.home import at_home, host_name, user_name
 from swarm_tui.config.model import HandlerSpec
 from swarm_tui.protocol.bodies import Task
 from swarm_tui.protocol.codec import MAX_BYTES, Writer, refusal

@@ -13,7 +13,6 @@ from swarm_tui.cli.common import (
     Failure,
     Target,
     broker_option,
-    host_name,
     json_option,
     note,
     print_json,
@@ -24,6 +23,7 @@ from swarm_tui.cli.common import (
 from swarm_tui.cli.follow import Follower, follow, has_record
 from swarm_tui.cli.journal_reader import has_journal, journal_counts
 from swarm_tui.cli.supervisor_client import UNSCALED
+from swarm_tui.config.home import host_name
 from swarm_tui.config.urls import shown_url
 from swarm_tui.domain.fleet import Fleet
 from swarm_tui.domain.states import AgentState

@@ -10,8 +10,8 @@ import msgspec
 
 from swarm_tui.cli.common import NO_SUCH, Failure, Target, reader_is_gone
 from swarm_tui.cli.follow import Follower, follow
-from swarm_tui.cli.logfile import plain
 from swarm_tui.client.hosts_output import hosts_online, joined, output_of_hosts
+from swarm_tui.journal.pane_log import readable
 from swarm_tui.journal.task_output import OutputPage, output_rows
 from swarm_tui.protocol.names import is_task_id
 
@@ -57,7 +57,7 @@ def show(pages: list[OutputPage], raw: bool, position: int) -> int:
 
 
 def _plain(text: str) -> str:
-    return "\n".join(plain(line.encode("utf-8", "replace")) for line in text.split("\n"))
+    return "\n".join(readable(line.encode("utf-8", "replace")) for line in text.split("\n"))
 
 
 def of_files(folder: Path) -> Ask:

@@ -11,11 +11,12 @@ import msgspec
 
 from swarm_tui import __version__
 from swarm_tui.agent.launch import filled
-from swarm_tui.cli.common import FAILED, UNREACHABLE, USAGE, Failure, host_name, is_terminal, note, target
+from swarm_tui.cli.common import FAILED, UNREACHABLE, USAGE, Failure, is_terminal, note, target
 from swarm_tui.cli.completers import layouts
 from swarm_tui.cli.number_types import WAIT
 from swarm_tui.cli.supervisor_client import HEAR_HOSTS, SupervisorClient
 from swarm_tui.cli.validate_handlers import missing_handlers
+from swarm_tui.config.home import host_name
 from swarm_tui.config.load import Loaded, find_layout, load_layout
 from swarm_tui.config.paths import state_dir, why_not
 from swarm_tui.config.urls import shown_url

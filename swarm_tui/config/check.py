@@ -1,5 +1,6 @@
 """Checks of a layout whose shape is right: ids, dependencies, bounds, addresses."""
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -22,6 +23,11 @@ from swarm_tui.protocol.names import (
 
 _POSITIVE = ("capacity", "timeout", "max_attempts", "approve_within", "max_agents", "max_open_tasks", "record_age")
 _LEAST_RECORD = 1024 * 1024
+#: What is filled into an agent's command; a handler's has more, and `{payload.…}`.
+OF_AGENTS = ("agent_id", "role", "swarm", "broker", "workdir")
+OF_HANDLERS = (*OF_AGENTS, "task_id", "attempt")
+#: A word in braces: what `awk '{print $1}'` or `{}` of find says is none, and neither is a shell's `${VAR}`.
+_WORD = re.compile(r"(?<!\$)\{([a-z_][A-Za-z0-9_]*(?:\.[A-Za-z0-9_-]+)*)\}")
 
 
 def check_layout(document: Document, layout: Layout) -> None:
@@ -219,3 +225,37 @@ def _cycle(needs: dict[int, set[int]]) -> list[int]:
         return circle
 
     return next((circle for circle in (walk(node, []) for node in sorted(needs)) if circle), [])
+
+
+def stray_placeholders(document: Document, layout: Layout) -> list[str]:
+    """A sentence with its place for each placeholder in a command that is filled with nothing, or cannot be."""
+    said = []
+    for index, entry in enumerate(layout.agents):
+        where: Where = ("agents", index, "command")
+        said += _strays(document, where, entry.command or [], OF_AGENTS, payload=False)
+        for task_type, handler in entry.handlers.items():
+            script = bool(handler.options.get("shell"))
+            command = ["", *(handler.command or [])[1:]] if script else handler.command or []
+            where = ("agents", index, "handlers", task_type, "command")
+            said += _strays(document, where, command, OF_HANDLERS, payload=True)
+    return said
+
+
+def _strays(
+    document: Document, where: Where, command: list[str], known: tuple[str, ...], *, payload: bool
+) -> list[str]:
+    said = []
+    for position, element in enumerate(command):
+        for word in _WORD.findall(element):
+            if word in known:
+                continue
+            if payload and word.startswith("payload."):
+                if position > 0 and element == f"{{{word}}}":
+                    continue
+                reason = f"`{{{word}}}` fills a whole element of a command, and never its program: its tasks fail"
+            else:
+                more = [*known, "payload.…"] if payload else [*known]
+                reason = f"`{{{word}}}` is no placeholder here, so it stays as it is{near(word, more)}"
+            line, column = document.places.get((*where, position), document.places.get(where, (1, 1)))
+            said.append(f"{document.file}:{line}:{column}: {reason}")
+    return said

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,6 @@ import yaml
 from msgspec import Struct
 
 from swarm_tui.config.errors import ConfigError, Problem, whole_file
-from swarm_tui.config.expand import expand
 
 #: Keys and indices from the top of the document to a value.
 Where = tuple[str | int, ...]
@@ -22,6 +21,8 @@ _INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 #: Digits beyond which Python reads no number, with leading zeros to spare.
 _LONGEST_INT = 1_000
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+#: `${VAR}` and `${VAR:-default}` in a value.
+_REFERENCE = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)(:-((?:[^{}])*))?\}|\$\{")
 _WORDS: dict[str, Any] = {
     "": None,
     "~": None,
@@ -156,7 +157,7 @@ class _Builder:
         mark = node.start_mark
         text = node.value
         if self._environ is not None:
-            text = expand(
+            text = _expand(
                 text,
                 self._environ,
                 lambda reason: self._document.problems.append(
@@ -167,6 +168,31 @@ class _Builder:
         if "${" in node.value:
             self._document.filled.add(where)
         return _word(text) if node.style is None else text
+
+
+def _expand(text: str, environ: Mapping[str, str], mistake: Callable[[str], None]) -> str:
+    """Return `text` with its variables filled in.
+
+    `$VAR` without braces stays as it is, `$${` is a literal `${`; an empty variable takes the default, as in a shell.
+    `mistake` is told of a variable that is not set and has no default, and of a `${` that is no reference.
+    """
+
+    def fill(match: re.Match[str]) -> str:
+        if match.group() == "$${":
+            return "${"
+        name, default = match.group(1), match.group(3)
+        if name is None:
+            mistake("`${` without a variable's name and `}`; write `$${` for a literal `${`")
+            return ""
+        value = environ.get(name)
+        if match.group(2) is not None:
+            return value or default
+        if value is None:
+            mistake(f"${{{name}}} is not set; export {name}, or write ${{{name}:-default}}")
+            return ""
+        return value
+
+    return _REFERENCE.sub(fill, text) if "${" in text else text
 
 
 def _word(text: str) -> Any:

@@ -1,4 +1,7 @@
-"""Ask the kernel who runs us and where that person's home is, whatever USER, LOGNAME and HOME say or do not say."""
+"""Ask the kernel who runs us, on which machine, and where that person's home is.
+
+Whatever USER, LOGNAME and HOME say or do not say.
+"""
 
 import os
 from collections.abc import Mapping
@@ -12,6 +15,13 @@ def user_name() -> str:
     """Return the name of the user whose rights we have; the number where no name belongs to it."""
     name = _entry("pw_name")
     return name or str(os.geteuid())
+
+
+def host_name() -> str:
+    """Return this machine's short name, without its domain."""
+    import socket  # Many processes never ask.
+
+    return socket.gethostname().split(".")[0] or "localhost"
 
 
 def home() -> Path:

@@ -1,7 +1,9 @@
 """Rows of an operator's query: what the dispatcher answers, `tasks --json` prints, and the screen opens with."""
 
+from collections.abc import Iterable
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 
@@ -50,3 +52,14 @@ class TaskRow(Struct, kw_only=True):
     """True where the cancel was taken back: it runs again once it has stopped."""
     late: list[str] = []
     """Answers that came after they counted: kept, never applied."""
+
+
+def task_rows(values: Iterable[object]) -> list[TaskRow]:
+    """Return the tasks among the rows of an answer, as JSON gives them; a value that is no task is left out."""
+    rows: list[TaskRow] = []
+    for value in values:
+        try:
+            rows.append(msgspec.convert(value, TaskRow, strict=False))
+        except msgspec.ValidationError:
+            continue
+    return rows

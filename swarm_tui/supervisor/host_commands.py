@@ -3,19 +3,20 @@
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from swarm_tui.config.paths import StateDir
 from swarm_tui.domain.restart import History
+from swarm_tui.journal.pane_log import last_lines, readable
 from swarm_tui.journal.task_output import output_rows
 from swarm_tui.protocol import codec
 from swarm_tui.protocol.bodies import HostControl, Inbox, PaneStatus, Query, Reply, Scale
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.names import canonical_role, is_agent_id
-from swarm_tui.protocol.text import as_read, clean
+from swarm_tui.protocol.pages import pages
+from swarm_tui.protocol.text import clean
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.supervisor.host_link import HostLink
 from swarm_tui.supervisor.lifecycle import Lifecycle
@@ -24,8 +25,8 @@ from swarm_tui.supervisor.scaler import Scaler
 from swarm_tui.supervisor.unit import Phase, Unit
 
 REMEMBERED = 4096
-PAGE = 96 * 1024
-MOST_LINES = 5000
+#: Lines of a log that are told at once, and characters of each.
+MOST_LINES, _LONGEST_LINE = 5000, 2000
 NEXT_OF_ROLE_WITHIN = 30.0
 
 
@@ -180,47 +181,12 @@ class HostCommands:
                 return
             wanted = body.args.get("lines")
             lines = wanted if isinstance(wanted, int) and 0 < wanted <= MOST_LINES else 200
-            self._reply(event, body.query, list(tail(self.state.log(agent_id), lines)))
+            tail = last_lines(self.state.log(agent_id), lines)
+            self._reply(event, body.query, [clean(readable(line), _LONGEST_LINE) for line in tail])
         elif body.query == "output":
             self._reply(event, body.query, output_rows(self.state.tasks(), body.args))
 
     def _reply(self, event: Event, query: str, rows: Sequence[Any]) -> None:
-        pages = list(paged(rows))
-        for number, page in enumerate(pages):
-            more = number < len(pages) - 1
+        for page, more in pages(rows):
             reply = Reply(query=query, rows=page, more=more, request=event.id, source=f"host:{self.link.host}")
             self.link.publish(self.link.writer.message(Kind.REPLY, reply, event.key))
-
-
-def paged(rows: Sequence[Any]) -> list[list[Any]]:
-    """Return the rows in pages that each fit a message; at least one page."""
-    pages: list[list[Any]] = [[]]
-    size = 0
-    for row in rows:
-        weight = len(msgspec.json.encode(row)) + 1
-        if size + weight > PAGE and pages[-1]:
-            pages.append([])
-            size = 0
-        pages[-1].append(row)
-        size += weight
-    return pages
-
-
-def tail(path: Path, lines: int) -> list[str]:
-    """Return the last lines of a log as text; the file before it is read too when this one is young."""
-    found: list[bytes] = []
-    for source in (path, Path(f"{path}.1")):
-        if len(found) < lines:
-            found = _last(source, lines - len(found)) + found
-    return [clean(as_read(line.decode("utf-8", "replace")), 2000) for line in found]
-
-
-def _last(path: Path, lines: int) -> list[bytes]:
-    try:
-        with path.open("rb") as file:
-            end = file.seek(0, 2)
-            file.seek(max(0, end - lines * 400 - 4096))
-            found = file.read().split(b"\n")
-            return (found if found[-1] else found[:-1])[-lines:]
-    except OSError:
-        return []

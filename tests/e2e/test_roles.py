@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from swarm_tui.agent.handlers.table import BUILTIN
+from swarm_tui.agent.handlers.registry import BUILTIN
 from swarm_tui.protocol.topics import Kind
 from tests.conftest import listening, pick_port
 from tests.e2e.agents import Listener, alive

@@ -1,13 +1,10 @@
 """The agent's page tells how lives ended before the screen opened, and what the agent writes while it is open."""
 
-from pathlib import Path
-
 import pytest
 
 from swarm_tui.domain.states import AgentState
 from swarm_tui.protocol.bodies import HostStatus, PaneStatus, Reply
 from swarm_tui.protocol.topics import Kind
-from swarm_tui.ui.live.live_source import end_of
 from tests.ui.fake import START
 from tests.ui.harness import Seat, seated
 
@@ -58,13 +55,6 @@ async def test_what_the_agent_writes_while_its_page_is_open_shows() -> None:
         seat.source.logs["docs-01"] = ["first line", "a later one"]
         await seat.pass_(4.0)
         assert seat.has("a later one")
-
-
-def test_only_the_end_of_a_long_log_is_read(tmp_path: Path) -> None:
-    path = tmp_path / "a.log"
-    path.write_bytes(b"x" * 100 + b"the end")
-    assert end_of(path, 7) == b"the end"
-    assert end_of(path).startswith(b"xxx")
 
 
 @pytest.mark.asyncio

@@ -1,21 +1,21 @@
 """The real source of a swarm: its bus, its panes, its task types, made from what is known of it."""
 
 import os
-import socket
 from contextlib import suppress
 from pathlib import Path
 
 from swarm_tui.agent.handlers import registry
+from swarm_tui.bus.bulk_client import unique_client_id
 from swarm_tui.bus.mqtt import MqttBus
 from swarm_tui.client.operator import Operator
 from swarm_tui.config.errors import ConfigError
-from swarm_tui.config.home import user_name
+from swarm_tui.config.home import host_name, user_name
 from swarm_tui.config.model import Broker, HandlerSpec, Layout
 from swarm_tui.config.paths import state_dir
 from swarm_tui.config.running import Running
 from swarm_tui.config.urls import shown_url
 from swarm_tui.identity.open import open_operator
-from swarm_tui.protocol.client_ids import Client, client_id_of
+from swarm_tui.protocol.client_ids import Client
 from swarm_tui.protocol.names import ROLE_TYPES, canonical_role, type_matches
 from swarm_tui.ui.live.live_source import LiveSource, NoPanes
 from swarm_tui.ui.model.source import Facts, Panes, TaskType
@@ -23,8 +23,8 @@ from swarm_tui.ui.model.source import Facts, Panes, TaskType
 
 def open_source(swarm: str, broker: Broker, running: Running | None, layout: Layout | None) -> LiveSource:
     """The source; nothing connects before it is started."""
-    user, host = user_name(), (running.host if running else socket.gethostname().split(".")[0])
-    bus = MqttBus(broker, client_id_of(Client.SCREEN, swarm, f"{user}@{host}", os.urandom(6).hex()))
+    user, host = user_name(), (running.host if running else host_name())
+    bus = MqttBus(broker, unique_client_id(Client.SCREEN, swarm, f"{user}@{host}"))
     keys = open_operator(state_dir(swarm), f"{user}@{host}")
     operator = Operator(bus, swarm, user=user, host=host, keys=keys)
     known = layout if layout is not None else _layout(running)

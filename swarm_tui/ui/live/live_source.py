@@ -3,13 +3,13 @@
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from swarm_tui.bus.port import Link
 from swarm_tui.client.operator import Operator
 from swarm_tui.client.publication import Publication
 from swarm_tui.config.paths import StateDir
+from swarm_tui.journal.pane_log import last_lines
 from swarm_tui.protocol.bodies import Body, Reply, Task
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.tmux.attach import attach_far
@@ -99,20 +99,8 @@ class LiveSource:
         """From the file where it is here, else from the supervisor that has it."""
         path = self._state.log(agent_id) if self._state is not None else None
         if path is not None and path.is_file():
-            return tail(end_of(path), lines)
+            return [line.decode("utf-8", "replace") for line in last_lines(path, lines)]
         reply = self.query("logs", {"agent_id": agent_id, "lines": min(lines, 500)})
         if reply is None or reply.error:
             return None
         return [row.get("line", "") if isinstance(row, dict) else str(row) for row in reply.rows]
-
-
-def end_of(path: Path, most: int = 512 * 1024) -> bytes:
-    """The last bytes of a file; no more of it is read."""
-    with path.open("rb") as file:
-        file.seek(max(0, file.seek(0, 2) - most))
-        return file.read()
-
-
-def tail(raw: bytes, lines: int) -> list[str]:
-    """The last lines of a log."""
-    return raw.decode("utf-8", "replace").splitlines()[-lines:]

@@ -9,7 +9,7 @@ from swarm_tui.domain.views import AgentView
 from swarm_tui.protocol import codec
 from swarm_tui.protocol.bodies import Heartbeat, Reply
 from swarm_tui.protocol.envelope import Event
-from swarm_tui.protocol.rows import TaskRow
+from swarm_tui.protocol.rows import task_rows
 from swarm_tui.ui.desk.desk import Desk
 from swarm_tui.ui.model.source import Source
 from swarm_tui.ui.model.stream import Message
@@ -86,21 +86,10 @@ def _came(desk: Desk, name: str) -> None:
 
 def _tasks(desk: Desk, reply: Reply | None) -> None:
     _came(desk, "tasks")
-    rows = task_rows(reply)
+    rows = task_rows(reply.rows if reply else ())
     if rows:
         desk.model.load(rows, desk.clock())
         desk.main.all_changed()
-
-
-def task_rows(reply: Reply | None) -> list[TaskRow]:
-    """The rows of an answer; one that is none is left out."""
-    rows: list[TaskRow] = []
-    for row in reply.rows if reply else []:
-        try:
-            rows.append(msgspec.convert(row, TaskRow, strict=False))
-        except msgspec.ValidationError:
-            continue
-    return rows
 
 
 def _messages(desk: Desk, found: list[Message], before: float) -> None:

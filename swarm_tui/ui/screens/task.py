@@ -8,10 +8,11 @@ from rich.segment import Segment
 from swarm_tui.domain.hops import timeline
 from swarm_tui.domain.states import ENDED, OPEN
 from swarm_tui.domain.views import TaskView
+from swarm_tui.protocol.bodies import Reply
 from swarm_tui.protocol.envelope import Event
-from swarm_tui.protocol.rows import Hop
+from swarm_tui.protocol.rows import Hop, task_rows
 from swarm_tui.ui.desk.capabilities import HasAgents, HasTasks
-from swarm_tui.ui.live.past import answer, history, task_rows
+from swarm_tui.ui.live.past import answer, history
 from swarm_tui.ui.look import glyphs
 from swarm_tui.ui.look.text import Parts, ago, clock, fit, flat, span
 from swarm_tui.ui.look.words import units_of
@@ -55,9 +56,9 @@ class TaskScreen(PageScreen, HasAgents, HasTasks):
         opened = self._opened
         return lambda came: take(came) if opened == self._opened else None
 
-    def _row(self, reply: object) -> None:
+    def _row(self, reply: Reply | None) -> None:
         self.waits.remove("the dispatcher")
-        rows = task_rows(reply)  # type: ignore[arg-type]
+        rows = task_rows(reply.rows if reply else ())
         if rows and self.is_mounted:
             self.desk.main.take(self.model.load(rows, self.model.clock()), self.model.clock())
         if self.is_mounted:

@@ -13,7 +13,8 @@ from typing import Any, ClassVar
 import pytest
 from msgspec import Struct
 
-from swarm_tui.agent import housekeeping, role_thread, watchdog
+from swarm_tui.agent import housekeeping, role_thread
+from swarm_tui.agent import runtime as runtime_module
 from swarm_tui.agent.attempt_output import keep_prints
 from swarm_tui.agent.console import Console
 from swarm_tui.agent.handlers import registry
@@ -431,8 +432,8 @@ def test_a_handler_that_hears_nothing_is_given_up(world: World, monkeypatch: pyt
 def test_a_handler_that_blocks_its_agent_is_reported_and_the_agent_leaves(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watchdog, "STUCK_AFTER", 0.2)
-    monkeypatch.setattr(watchdog, "LOOK_EVERY", 0.1)
+    monkeypatch.setattr(runtime_module, "STUCK_AFTER", 0.2)
+    monkeypatch.setattr(runtime_module, "LOOK_EVERY", 0.1)
     agent = world.agent()
     world.offer("t", "block", timeout=0.1)
     assert world.wait(Kind.TASK_FAILED, task_id="t")["error"]["code"] == "stuck"
@@ -444,7 +445,7 @@ def test_a_handler_that_blocks_its_agent_is_reported_and_the_agent_leaves(
 
 
 def test_silent_work_is_ended_when_the_layout_says_so(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watchdog, "LOOK_EVERY", 0.05)
+    monkeypatch.setattr(runtime_module, "LOOK_EVERY", 0.05)
     world.agent(handler={"options": {"silent_after": 0.2}})
     world.offer("t", "silent")
     failed = world.wait(Kind.TASK_FAILED, task_id="t")

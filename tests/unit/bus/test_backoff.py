@@ -2,8 +2,7 @@
 
 import time
 
-from swarm_tui.bus.backoff import LONGEST_WAIT, MOST_SHORT, SHORT_LINK, Backoff
-from swarm_tui.bus.wakeup import Wakeup
+from swarm_tui.bus.wakeup import LONGEST_WAIT, MOST_SHORT, SHORT_LINK, Backoff, Wakeup
 
 
 def limit(backoff: Backoff) -> float:

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from swarm_tui.bus.broker_address import BrokerAddress, parse_url
 from swarm_tui.bus.port import BusError
+from swarm_tui.config.load import override
 from swarm_tui.config.model import Broker, Layout
-from swarm_tui.config.override import override
 from swarm_tui.config.urls import check_url, is_loopback, shown_url
 
 

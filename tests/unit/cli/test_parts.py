@@ -1,4 +1,4 @@
-"""The small parts of the command line: payloads, recordings, log files, spans and tables."""
+"""The small parts of the command line: payloads, recordings, spans and tables."""
 
 import io
 from pathlib import Path
@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from swarm_tui.cli import formatting, recording
 from swarm_tui.cli.common import Failure, target
 from swarm_tui.cli.group import run
-from swarm_tui.cli.logfile import last_lines, plain
 from swarm_tui.cli.logs import _new
 from swarm_tui.cli.payload import build_payload, slips
 from swarm_tui.cli.recording import Line, opened, read_lines, write_line
@@ -179,46 +178,6 @@ def test_a_recording_is_replayed_as_lines_and_as_facts(tmp_path: Path, capsys: p
     assert '"agent_id":"x-1","role":"testing","state":"online"' in facts
     assert run(["replay", str(path), "--speed", "0", "--json"]) == 0
     assert '"refused":"not UTF-8' in capsys.readouterr().out
-
-
-def test_the_tail_of_a_log_reaches_into_its_predecessor(tmp_path: Path) -> None:
-    path = tmp_path / "a.log"
-    (tmp_path / "a.log.1").write_bytes(b"1\n2\n3\n")
-    path.write_bytes(b"4\n5")
-    assert last_lines(path, 4) == [b"2", b"3", b"4", b"5"]
-    assert last_lines(path, 1) == [b"5"]
-    assert last_lines(path, 0) == []
-    assert last_lines(tmp_path / "none", 3) == []
-
-
-@given(st.lists(st.binary(max_size=5).map(lambda b: b.replace(b"\n", b"")), max_size=50), st.integers(1, 60))
-def test_the_tail_is_the_end(lines: list[bytes], count: int) -> None:
-    import tempfile
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "x"
-        path.write_bytes(b"".join(line + b"\n" for line in lines))
-        assert last_lines(path, count) == lines[-count:]
-
-
-@pytest.mark.parametrize(
-    ("raw", "shown"),
-    [
-        (b"\x1b[1;32mgreen\x1b[0m\r", "green"),
-        (b"10%\r20%\r30%", "30%"),
-        (b"\x1b]0;title\x07text", "text"),
-        (b"a\x07b", "a␇b"),
-        (b"\xff", "�"),
-        ("✅ ok".encode(), "✅ ok"),
-    ],
-)
-def test_a_log_line_gives_no_orders_to_the_terminal(raw: bytes, shown: str) -> None:
-    assert plain(raw) == shown
-
-
-@given(st.binary(max_size=80))
-def test_no_line_keeps_an_escape(raw: bytes) -> None:
-    assert not set(plain(raw)) & set(map(chr, [*range(9), *range(11, 32), 127]))
 
 
 def test_only_new_lines_are_told_again() -> None:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from swarm_tui.agent.handlers.base import HandlerError
 from swarm_tui.agent.handlers.gateway import Probe
 from swarm_tui.agent.roles.api_gateway import app as api_gateway_app
-from swarm_tui.agent.roles.api_gateway.page import PAGE
+from swarm_tui.agent.roles.api_gateway.app import PAGE
 from swarm_tui.agent.roles.api_gateway.role import ApiGateway
 from swarm_tui.broker.mosquitto import _has_ipv6_loopback
 from swarm_tui.bus.memory import MemoryBroker, MemoryBus
@@ -458,7 +458,6 @@ def visitor_socket(port: int) -> None:
 _IDLE = """
 import sys, itertools
 from swarm_tui.agent.roles.api_gateway.role import ApiGateway
-from swarm_tui.agent.roles.api_gateway.page import PAGE
 from swarm_tui.broker.mosquitto import _has_ipv6_loopback
 from swarm_tui.bus.memory import MemoryBroker, MemoryBus
 from swarm_tui.domain.states import AgentState, TaskState

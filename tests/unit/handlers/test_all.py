@@ -9,7 +9,7 @@ import pytest
 
 from swarm_tui.agent.handlers import registry
 from swarm_tui.agent.handlers.base import HandlerError
-from swarm_tui.agent.handlers.table import BUILTIN
+from swarm_tui.agent.handlers.registry import BUILTIN
 from swarm_tui.config.model import HandlerSpec
 
 HEAVY = ("httpx", "aiohttp", "markdown_it", "alembic", "sqlalchemy", "bandit", "detect_secrets", "textual", "pytest")

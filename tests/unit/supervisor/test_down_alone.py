@@ -29,7 +29,7 @@ class StuckSwarm:
         self.tmux = Tmux(f"none-{secrets.token_hex(4)}")
         self.said: list[str] = []
         # Deaf to SIGTERM, as one that is stuck.
-        self.process = subprocess.Popen(["sh", "-c", "trap '' TERM; while :; do sleep 1000; done"])
+        self.process = subprocess.Popen(["sh", "-c", "trap '' TERM; exec sleep 1000"])
         pid = self.process.pid
         saved = Saved(pid=pid, start_time=processes.start_time(pid), boot=state_file.boot_id())
         state_file.save(self.state, saved)

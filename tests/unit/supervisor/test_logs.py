@@ -9,7 +9,6 @@ import pytest
 from swarm_tui.config.paths import StateDir
 from swarm_tui.supervisor import agent_panes as agent_panes_module
 from swarm_tui.supervisor.agent_panes import AgentPanes, PanePlace
-from swarm_tui.supervisor.host_commands import tail
 from swarm_tui.tmux.panes import Pane
 from swarm_tui.tmux.server import Tmux
 from tests.wait import until
@@ -22,17 +21,6 @@ def ticking() -> Iterator[Tmux]:
     tmux.run("new-session", "-d", "-x", "80", "-y", "24", "-s", "s", "--", "sh", "-c", script)
     yield tmux
     tmux.run("kill-server")
-
-
-def test_the_end_of_a_log_is_told_as_it_was_read(tmp_path: Path) -> None:
-    log = tmp_path / "a.log"
-    log.write_bytes(b"\x1b[32mgreen\x1b[0m\r\n10%\r20%\r30%\n\x1b]0;title\x07a\x07b\n")
-    assert tail(log, 10) == ["green", "30%", "a␇b"]
-    assert tail(log, 1) == ["a␇b"]
-    log.write_bytes(b"")
-    (tmp_path / "a.log.1").write_bytes(b"1\n2\n")
-    assert tail(log, 10) == ["1", "2"]
-    assert tail(tmp_path / "none", 10) == []
 
 
 def test_a_log_is_kept_and_begun_anew(ticking: Tmux, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

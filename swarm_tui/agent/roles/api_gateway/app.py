@@ -2,7 +2,10 @@
 
 import asyncio
 import re
+from base64 import b64encode
 from collections.abc import Awaitable, Callable
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -12,7 +15,6 @@ from swarm_tui.agent.roles.api_gateway.facts import DoorFacts
 from swarm_tui.agent.roles.api_gateway.guard import Knock, refuse
 from swarm_tui.agent.roles.api_gateway.metrics import FleetMetrics
 from swarm_tui.agent.roles.api_gateway.openapi import document
-from swarm_tui.agent.roles.api_gateway.page import PAGE, PAGE_POLICY
 from swarm_tui.agent.roles.api_gateway.settings import DoorSettings
 from swarm_tui.agent.roles.api_gateway.stream import FrameStream
 from swarm_tui.agent.roles.api_gateway.task_request import Doers, NewTask, UnfitTaskError, task_of
@@ -28,7 +30,22 @@ ACCEPT_TIMEOUT = 10.0
 #: Seconds that the body of a request may take to come.
 BODY_TIMEOUT = 15.0
 _SAFE = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+_FOLDER = Path(__file__).parent / "assets"
+_STYLE = (_FOLDER / "page.css").read_text("utf-8")
+_SCRIPT = (_FOLDER / "page.js").read_text("utf-8")
+#: What `/` shows: the swarm at a glance, live over the WebSocket; what comes from outside is never markup.
+PAGE = (_FOLDER / "index.html").read_text("utf-8").replace("/*style*/", _STYLE).replace("/*script*/", _SCRIPT)
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def _hash(text: str) -> str:
+    return "'sha256-" + b64encode(sha256(text.encode()).digest()).decode() + "'"
+
+
+PAGE_POLICY = (
+    f"default-src 'none'; script-src {_hash(_SCRIPT)}; style-src {_hash(_STYLE)}; connect-src 'self' ws: wss:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 
 
 class Door:

@@ -19,7 +19,7 @@ from swarm_tui.identity.keyring import GUEST, Keyring
 from swarm_tui.journal.task_output import OutputPage, output_rows
 from swarm_tui.protocol.bodies import JsonObject, Reply
 from swarm_tui.protocol.envelope import Event, Outgoing, Rejected
-from swarm_tui.protocol.rows import TaskRow
+from swarm_tui.protocol.rows import task_rows
 
 PAST = 1000
 """Tasks of the past that are asked for each time the link comes up."""
@@ -141,7 +141,7 @@ class DoorFacts:
     def task(self, task_id: str) -> JsonObject | None:
         """Return one task with its hops: the dispatcher's record, else what was heard. Blocks up to two seconds."""
         reply = self._ask("task", {"task_id": task_id}, 2.0)
-        for row in _rows(reply):
+        for row in task_rows(reply.rows if reply is not None else ()):
             return task_json(row, hops=True)
 
         def look(fleet: Fleet, now: float) -> JsonObject | None:
@@ -181,7 +181,8 @@ class DoorFacts:
         deadline = time.monotonic() + 0.5
         while self.read(lambda fleet, now: fleet.dispatcher) is None and time.monotonic() < deadline:
             time.sleep(0.02)
-        rows = _rows(self._ask("tasks", {"limit": PAST}, 3.0))
+        reply = self._ask("tasks", {"limit": PAST}, 3.0)
+        rows = task_rows(reply.rows if reply is not None else ())
         with self._lock:
             for task_id in self._fleet.load(rows, time.time()).tasks:
                 self._note_end(task_id)
@@ -209,13 +210,3 @@ class DoorFacts:
         if link.up:
             # Not on the bus's thread, which is to hear the answer.
             threading.Thread(target=self._load_past, name="past", daemon=True).start()
-
-
-def _rows(reply: Reply | None) -> list[TaskRow]:
-    rows = []
-    for row in reply.rows if reply is not None else ():
-        try:
-            rows.append(msgspec.convert(row, TaskRow, strict=False))
-        except msgspec.ValidationError:
-            continue
-    return rows

@@ -1,0 +1,45 @@
+"""The end of a log: what an agent printed last, as a person would have read it."""
+
+from pathlib import Path
+
+from swarm_tui.protocol.text import as_read, clean_block
+
+#: Bytes that are read of a log at a time, and in all: more is no end any more.
+_BLOCK, _MOST = 1 << 16, 1 << 24
+
+
+def last_lines(path: Path, count: int) -> list[bytes]:
+    """Return the last `count` lines, those of the log before the last rotation included where this one has fewer.
+
+    A line has no newline. Nothing of a log that is not there, or cannot be read.
+    """
+    found: list[bytes] = []
+    for source in (path, path.with_name(f"{path.name}.1")):
+        if len(found) < count:
+            found = _last(source, count - len(found)) + found
+    return found
+
+
+def readable(line: bytes) -> str:
+    """Return a line as a person would have read it: what a carriage return overwrote is gone, and so are the orders."""
+    return clean_block(as_read(line.decode("utf-8", "replace")))
+
+
+def _last(path: Path, count: int) -> list[bytes]:
+    blocks: list[bytes] = []
+    newlines = size = 0
+    try:
+        with path.open("rb") as file:
+            at = file.seek(0, 2)
+            # One more than is wanted: the last line ends with one, and the line before the first must be over.
+            while at > 0 and newlines <= count and size < _MOST:
+                step = min(_BLOCK, at)
+                at -= step
+                file.seek(at)
+                blocks.append(file.read(step))
+                newlines += blocks[-1].count(b"\n")
+                size += step
+    except OSError:
+        return []
+    lines = b"".join(reversed(blocks)).split(b"\n")
+    return (lines if lines[-1] else lines[:-1])[-count:]
