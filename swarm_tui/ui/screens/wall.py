@@ -1,5 +1,7 @@
 """The wall: every pane at once, live, three by three or as fits; enter zooms."""
 
+from collections.abc import Callable
+
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Grid
@@ -8,7 +10,7 @@ from textual.events import DescendantFocus
 from swarm_tui.ui.desk.capabilities import Copies, Follows, HasAgents, Numbered, Opens, Paged, ShowsPanes, Zoomable
 from swarm_tui.ui.desk.desk import Desk
 from swarm_tui.ui.look import glyphs
-from swarm_tui.ui.model.model import Delta
+from swarm_tui.ui.model.model import Delta, Model
 from swarm_tui.ui.screens.base import SwarmScreen
 from swarm_tui.ui.widgets.agents import natural
 from swarm_tui.ui.widgets.footer import Footer
@@ -19,6 +21,51 @@ from swarm_tui.ui.widgets.tile import Nobody, Tile
 
 LEAST = (24, 6)
 """Columns and lines that a tile needs at least."""
+
+
+class TilePages:
+    """All agents, in the order of the agents panel, as many on a page as there is room for."""
+
+    def __init__(self, model: Model, room: Callable[[], tuple[int, int]]) -> None:
+        self._model, self._room = model, room
+        self._first = 0
+
+    def ids(self) -> list[str]:
+        """Return all agents, in order."""
+        return sorted(self._model.fleet.agents, key=lambda name: (natural(name), name))
+
+    def across(self, most: int = 3) -> int:
+        """Return how many tiles stand side by side."""
+        return max(1, min(3, most, self._room()[0] // LEAST[0]))
+
+    def fits(self) -> int:
+        """Return how many tiles a page has room for."""
+        return self.across() * max(1, min(3, self._room()[1] // LEAST[1]))
+
+    def shown(self) -> list[str]:
+        """Return the agents of this page."""
+        ids, fit = self.ids(), self.fits()
+        self._first = max(0, min(self._first, (len(ids) - 1) // fit * fit))
+        return ids[self._first : self._first + fit]
+
+    def several(self) -> bool:
+        """Tell whether there is more than one page."""
+        return len(self.ids()) > self.fits()
+
+    def turn(self, by: int) -> None:
+        """Turn pages; after the last comes the first."""
+        fit = self.fits()
+        pages = -(-len(self.ids()) // fit)
+        self._first = (self._first // fit + by) % max(1, pages) * fit
+
+    def turn_to(self, number: int) -> None:
+        """Turn to the page that has agent `number`, from 1."""
+        self._first = (number - 1) // self.fits() * self.fits()
+
+    def told(self) -> str:
+        """Return which agents of how many show; nothing where all do."""
+        shown, count = len(self.shown()), len(self.ids())
+        return f"agents {self._first + 1}-{self._first + shown} of {count}" if shown < count else ""
 
 
 class WallScreen(SwarmScreen, HasAgents, Opens, Copies, Follows, Numbered, Paged, ShowsPanes, Zoomable):
@@ -32,7 +79,7 @@ class WallScreen(SwarmScreen, HasAgents, Opens, Copies, Follows, Numbered, Paged
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
-        self.first = 0
+        self.pages = TilePages(self.model, self._room)
         self.zoomed: str | None = None
         self.at: str | None = None
         """The agent of the tile with the focus; it stays while another line is typed in."""
@@ -54,41 +101,23 @@ class WallScreen(SwarmScreen, HasAgents, Opens, Copies, Follows, Numbered, Paged
     def on_resize(self) -> None:
         self.call_later(self.fit_panels)
 
-    # Which agents show.
-
-    def ids(self) -> list[str]:
-        """All agents, in the order of the agents panel and whatever it leaves out."""
-        return sorted(self.model.fleet.agents, key=lambda name: (natural(name), name))
-
-    def shown(self) -> list[str]:
-        """The agents of this page."""
-        ids = self.ids()
-        if self.zoomed in ids:
-            return [self.zoomed]
-        fit = self._fits()
-        self.first = max(0, min(self.first, (len(ids) - 1) // fit * fit))
-        return ids[self.first : self.first + fit]
-
-    def _fits(self) -> int:
-        """How many tiles a page has room for."""
-        columns = max(1, min(3, self.size.width // LEAST[0]))
-        return columns * max(1, min(3, (self.size.height - 3 - self.trouble.tall) // LEAST[1]))
+    def _room(self) -> tuple[int, int]:
+        """Return the columns and lines that tiles have, all together."""
+        return self.size.width, self.size.height - 3 - self.trouble.tall
 
     def one_page(self) -> str | None:
-        alone = self.zoomed or len(self.ids()) <= self._fits()
-        return "every agent's pane is on this page" if alone else None
+        return None if self.pages.several() and not self.zoomed else "every agent's pane is on this page"
 
     def turn_page(self, by: int) -> None:
-        fit = self._fits()
-        pages = -(-len(self.ids()) // fit)
-        self.first = (self.first // fit + by) % max(1, pages) * fit
+        self.pages.turn(by)
         self.call_later(self.fit_panels)
 
     # Tiles.
 
     async def fit_panels(self) -> None:
         """Lay the tiles out anew; those that stay keep what they show."""
-        ids = self.shown()
+        zoomed = self.model.agent(self.zoomed)
+        ids = self.pages.shown() if zoomed is None else [zoomed.agent_id]
         fresh = [tile.agent_id for tile in self.tiles] != ids
         if fresh:
             await self._place(ids)
@@ -97,7 +126,8 @@ class WallScreen(SwarmScreen, HasAgents, Opens, Copies, Follows, Numbered, Paged
         self.query_one("#tiles").display = bool(ids)
         self.query_one(Nobody).display = not ids
         self._states()
-        self._say_page(len(ids))
+        self.query_one(Footer).note = "" if self.zoomed else self.pages.told()
+        self.renew_footer()
         self.desk.panes.watch(anew=fresh)
         self.desk.typed_keys.release()
 
@@ -106,21 +136,15 @@ class WallScreen(SwarmScreen, HasAgents, Opens, Copies, Follows, Numbered, Paged
         kept = {tile.agent_id: tile for tile in self.tiles if tile.agent_id in ids}
         await grid.remove_children([tile for tile in self.tiles if tile.agent_id not in kept])
         self.tiles = [kept.get(name) or Tile(name) for name in ids]
-        columns = max(1, min(3, len(ids), self.size.width // LEAST[0]))
+        columns = self.pages.across(len(ids))
         grid.styles.grid_size_columns = columns
         grid.styles.grid_size_rows = max(1, -(-len(ids) // columns))
         await grid.mount_all([tile for tile in self.tiles if tile.agent_id not in kept])
         grid.sort_children(key=lambda tile: ids.index(tile.agent_id))  # type: ignore[attr-defined]
 
     def _tile(self) -> Tile | None:
-        """The tile at hand: the one with the focus, or the first."""
+        """Return the tile at hand: the one with the focus, or the first."""
         return next((tile for tile in self.tiles if tile.agent_id == self.at), next(iter(self.tiles), None))
-
-    def _say_page(self, shown: int) -> None:
-        count = len(self.ids())
-        more = "" if self.zoomed or shown >= count else f"agents {self.first + 1}-{self.first + shown} of {count}"
-        self.query_one(Footer).note = more
-        self.renew_footer()
 
     def _states(self) -> None:
         for tile in self.tiles:
@@ -181,7 +205,7 @@ class WallScreen(SwarmScreen, HasAgents, Opens, Copies, Follows, Numbered, Paged
     # Acts.
 
     def move_focus(self, by: int) -> None:
-        """To another tile."""
+        """Go to another tile."""
         if (tile := self._tile()) is not None:
             self.set_focus(self.tiles[(self.tiles.index(tile) + by) % len(self.tiles)])
 
@@ -192,20 +216,20 @@ class WallScreen(SwarmScreen, HasAgents, Opens, Copies, Follows, Numbered, Paged
         return "zoom out" if self.zoomed else "zoom"
 
     def zoom(self) -> None:
-        """One tile takes all the room, or gives it back."""
+        """Give one tile all the room, or take it back."""
         self.zoomed = None if self.zoomed else next(iter(self.agent_ids()), None)
         self.call_later(self.fit_panels)
 
     def go_agent(self, number: int) -> None:
-        """The agent that has this number on the main screen, on whichever page."""
-        ids = self.ids()
+        """Go to the agent that has this number on the main screen, on whichever page."""
+        ids = self.pages.ids()
         if number > len(ids):
             self.desk.say(f"there is no agent {number}: {len(ids)} are known", bad=True)
             return
         self.at = ids[number - 1]
         if self.zoomed:
             self.zoomed = self.at
-        self.first = (number - 1) // self._fits() * self._fits()
+        self.pages.turn_to(number)
         self.call_later(self.fit_panels)
 
     def follow(self) -> None:
@@ -213,14 +237,14 @@ class WallScreen(SwarmScreen, HasAgents, Opens, Copies, Follows, Numbered, Paged
             tile.follow_end()
 
     def copy(self) -> None:
-        """All lines of the tile."""
+        """Copy all lines of the tile."""
         if (tile := self._tile()) is None or not (text := tile.text()):
             self.desk.say("there is nothing to copy: the pane is empty", bad=True)
         else:
             self.desk.copy(text)
 
     def numbered(self) -> int:
-        return len(self.ids())
+        return len(self.pages.ids())
 
     def why_not_open(self) -> str | None:
         return None if self._tile() else "there is no pane here"
