@@ -10,12 +10,9 @@ import msgspec
 from swarm_tui.cli.common import USAGE, Failure
 from swarm_tui.client.ids import new_id
 from swarm_tui.client.operator import sender
-from swarm_tui.config.document import near
 from swarm_tui.config.home import at_home, host_name, user_name
-from swarm_tui.config.model import HandlerSpec
 from swarm_tui.protocol.bodies import Task
 from swarm_tui.protocol.codec import MAX_BYTES, Writer, refusal
-from swarm_tui.protocol.text import clean
 from swarm_tui.protocol.topics import Kind
 
 
@@ -96,21 +93,6 @@ def _put(payload: dict[str, Any], key: str, value: Any, pair: str) -> None:
         if not isinstance(inner, dict):
             raise Failure(f"-p {pair}: `{part}` is already a value, so nothing can be put into it", USAGE)
     inner[last] = value
-
-
-def slips(task_type: str, payload: dict[str, Any], spec: HandlerSpec | None = None) -> list[str]:
-    """A sentence for each field that the type's handler would miss or pass over: a slip there changes what is done."""
-    from swarm_tui.agent.handlers import registry
-
-    if not registry.can_do(task_type, spec):
-        return []
-    known = sorted(registry.schema(task_type, spec).get("properties", {}))
-    why = registry.check(task_type, spec, payload)
-    misfit = [f"the payload does not fit {task_type}: {clean(why, 200)}"] if why else []
-    strange = [name for name in payload if known and name not in known]
-    return misfit + [
-        f"{task_type} has no field `{clean(name, 60)}`, so it is passed over{near(name, known)}" for name in strange
-    ]
 
 
 def describe_payload(task_type: str) -> str:

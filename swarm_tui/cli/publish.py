@@ -23,7 +23,7 @@ from swarm_tui.cli.common import (
 from swarm_tui.cli.completers import agents, fields, task_types
 from swarm_tui.cli.existence import check_agent_exists, is_heard_of
 from swarm_tui.cli.number_types import SPAN, WAIT, Whole
-from swarm_tui.cli.payload import build_payload, check_message, describe_payload, slips
+from swarm_tui.cli.payload import build_payload, check_message, describe_payload
 from swarm_tui.cli.task_follower import TaskFollower, follow_to_end
 from swarm_tui.client.publication_policy import Stage
 from swarm_tui.domain.outcome import outcome, verdict_failed
@@ -103,8 +103,9 @@ def command(task_type: str, wait: bool, swarm: str | None, broker: str | None, a
             f"`swarm-tui publish {task_type} --help` shows its fields",
             USAGE,
         )
-    for line in slips(task_type, task.payload, spec):
-        note(line)
+    if not handlers and registry.can_do(task_type) and (why := registry.slip(task_type, None, task.payload)):
+        # Of a swarm elsewhere nobody here knows who does it.
+        note(f"the payload does not fit {task_type} as this machine knows it: {clean(why, 200)}")
     return _publish(found, task, options["accept_timeout"], wait, as_json)
 
 

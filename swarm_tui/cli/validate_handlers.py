@@ -6,6 +6,7 @@ from pathlib import Path
 from swarm_tui.config.document import Where, read_document
 from swarm_tui.config.errors import Problem
 from swarm_tui.config.model import HandlerSpec, Layout
+from swarm_tui.config.payload_fields import unknown_field
 
 _STEP = re.compile(r"\.([^.\[\]`]+)|\[(\d+)\]|\[\.\.\.\]")
 
@@ -52,11 +53,8 @@ def _template(why: str | None, task_type: str, spec: HandlerSpec, payload: dict[
     """A template may leave fields to whoever fills it in: what it says must be fields, and fit."""
     from swarm_tui.agent.handlers import registry
 
-    schema = registry.schema(task_type, spec)
-    known = {} if schema.get("additionalProperties") else schema.get("properties", {})
-    unknown = [name for name in payload if known and name not in known]
-    if unknown:
-        return f"there is no field `{unknown[0]}`; there are: {', '.join(known)}"
+    if unknown := unknown_field(payload, registry.schema(task_type, spec)):
+        return unknown
     return None if why is None or "missing required field" in why else why
 
 

@@ -13,6 +13,7 @@ import msgspec
 from swarm_tui.agent.handlers import placeholders
 from swarm_tui.agent.handlers.base import Handler, HandlerError
 from swarm_tui.config.model import HandlerSpec
+from swarm_tui.config.payload_fields import unknown_field
 
 ENTRY_POINTS = "swarm_tui.handlers"
 #: The handlers that come with swarm-tui, by task type or by the name that a layout's `use` gives. One is imported only
@@ -111,14 +112,22 @@ def check(task_type: str, spec: HandlerSpec | None, payload: dict[str, Any]) -> 
     return None
 
 
+def slip(task_type: str, spec: HandlerSpec | None, payload: dict[str, Any]) -> str | None:
+    """Return why the payload is not what somebody meant who wrote it: it does not fit, or names a field that is none.
+
+    Who does a task passes over fields that it does not know, as readers of this protocol do; who gives one does not.
+    """
+    return check(task_type, spec, payload) or unknown_field(payload, schema(task_type, spec))
+
+
 def misfit(task_type: str, specs: Iterable[HandlerSpec | None], payload: dict[str, Any]) -> str | None:
-    """Return why none of those who do the type, as the layout says in `specs`, can do the payload; None when one can.
+    """Return why the payload is meant for none of those who do the type, as the layout says in `specs`; else None.
 
     Without any `specs`, and for a type that nobody here can do, nothing is known against it.
     """
     why = None
     for spec in specs:
-        why = check(task_type, spec, payload) if can_do(task_type, spec) else None
+        why = slip(task_type, spec, payload) if can_do(task_type, spec) else None
         if why is None:
             return None
     return why

@@ -8,6 +8,7 @@ from msgspec import Struct, field
 
 from swarm_tui.config.document import parse_document
 from swarm_tui.config.errors import ConfigError
+from swarm_tui.config.payload_fields import unknown_field
 from swarm_tui.protocol.bodies import Priority, Task
 from swarm_tui.protocol.codec import MAX_BYTES
 from swarm_tui.protocol.names import InvalidNameError, check_agent_id, check_task_type
@@ -154,6 +155,8 @@ def payload_of(draft: Draft, known: TaskType | None) -> tuple[dict[str, Any], di
         value, problem = parse_text(draft.raw) if draft.raw.strip() else ({}, None)
         if problem is None and not isinstance(value, dict):
             problem = "a payload is an object: names with values"
+        elif problem is None and known is not None:
+            problem = unknown_field(value, known.schema)
         return (value if isinstance(value, dict) else {}), ({"payload": problem} if problem else {})
     payload: dict[str, Any] = {}
     wrong: dict[str, str] = {}

@@ -11,7 +11,7 @@ from swarm_tui.cli import formatting, recording
 from swarm_tui.cli.common import Failure, target
 from swarm_tui.cli.group import run
 from swarm_tui.cli.logs import _new
-from swarm_tui.cli.payload import build_payload, slips
+from swarm_tui.cli.payload import build_payload
 from swarm_tui.cli.recording import Line, opened, read_lines, write_line
 from swarm_tui.cli.scale import allowed
 from swarm_tui.config.model import Broker
@@ -58,18 +58,6 @@ def test_a_pair_is_read_or_refused_with_a_sentence(key: str, value: str) -> None
         assert failure.exit_code == 2  # noqa: PT017  (either outcome is right; what is not is another exception)
     else:
         assert len(payload) == 1
-
-
-def test_a_slip_in_a_fields_name_is_told() -> None:
-    assert slips("testing.run", {"path": "tests", "pth": "x"}) == [
-        "testing.run has no field `pth`, so it is passed over; did you mean `path`?"
-    ]
-    assert slips("no.such-type", {"anything": 1}) == []
-    assert slips("testing.run", {}) == []
-    assert slips("deployment.deploy", {"version": "2"}) == [
-        "the payload does not fit deployment.deploy: Object missing required field `service`"
-    ]
-    assert "Expected `str`, got `int`" in slips("testing.run", {"path": 3})[0]
 
 
 LINES = st.lists(

@@ -1,6 +1,9 @@
 """A payload is read as the type's schema says, and one that cannot fit is refused before anything is sent."""
 
 import io
+import re
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -8,10 +11,16 @@ from swarm_tui.agent.handlers import registry
 from swarm_tui.agent.roles.api_gateway.task_request import UnfitTaskError, task_of
 from swarm_tui.bus.memory import MemoryBus
 from swarm_tui.bus.memory_broker import MemoryBroker
+from swarm_tui.cli.group import run
 from swarm_tui.cli.payload import build_payload
 from swarm_tui.client.operator import Operator
 from swarm_tui.config.model import AgentEntry, HandlerSpec, Layout
 from swarm_tui.config.resolve import doers
+from swarm_tui.config.running import save_running
+from swarm_tui.ui.live.connect import types_of
+from swarm_tui.ui.model.draft import Draft
+from swarm_tui.ui.model.draft import task_of as form_task
+from tests.unit.cli.test_parts import running
 
 EMPTY = io.BytesIO()
 
@@ -62,3 +71,47 @@ def test_what_a_foreign_program_does_is_not_judged() -> None:
     spec = HandlerSpec(use="x.y")
     found = doers(layout(AgentEntry(role="testing", handlers={"testing.run": spec}), AgentEntry(role="testing")))
     assert found["testing.run"] == [spec, None]
+
+
+NESTED = HandlerSpec(command=["run", "{payload.dir}"])
+
+
+@pytest.mark.parametrize(
+    ("task_type", "spec", "payload", "why"),
+    [
+        ("testing.run", None, {"path": "x"}, None),
+        ("testing.run", None, {"pth": "x"}, "there is no field `pth` (did you mean `path`?)"),
+        ("testing.run", None, {"zzz": "x"}, "there is no field `zzz` (there are: path, args, runner)"),
+        ("testing.run", None, {"path": 3}, "Expected `str`, got `int` - at `$.path`"),
+        ("deployment.deploy", None, {"version": "2"}, "Object missing required field `service`"),
+        ("monitoring.health", None, {"checks": [{"kind": "http", "target": "http://x/", "timout": 1}]},
+         "there is no field `checks[0].timout` (did you mean `timeout`?)"),
+        ("noop", None, {"echo": {"any": ["thing"]}}, None),
+        ("site.build", NESTED, {"dir": "x", "heard": "on stdin"}, None),
+        ("no.such", None, {"a": 1}, None),
+    ],
+)  # fmt: skip
+def test_a_field_that_nobody_knows_is_told_with_the_nearest(
+    task_type: str, spec: HandlerSpec | None, payload: dict[str, object], why: str | None
+) -> None:
+    assert registry.slip(task_type, spec, payload) == why
+    if why is not None and "no field" in why:
+        assert registry.check(task_type, spec, payload) is None, "a foreign publisher's further fields are let pass"
+
+
+def test_a_mistyped_field_is_refused_wherever_it_is_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    says = "there is no field `pth` (did you mean `path`?)"
+    operator = Operator(MemoryBus(MemoryBroker(), "o"), "s", user="u", host="h")
+    known = doers(layout(AgentEntry(role="testing")))
+    with pytest.raises(UnfitTaskError, match=re.escape(says)):
+        task_of(b'{"type": "testing.run", "payload": {"pth": "x"}}', None, operator, known)
+    types = {each.name: each for each in types_of(layout(AgentEntry(role="testing")))}
+    task, wrong = form_task(Draft(type="testing.run", raw='{"pth": "x"}'), types["testing.run"], "t")
+    assert (task, wrong) == (None, {"payload": says})
+    plan = SimpleNamespace(layout=layout(AgentEntry(role="testing")))
+    monkeypatch.setattr("swarm_tui.supervisor.plan.load_plan", lambda state: plan)
+    save_running(running("s"))
+    assert run(["publish", "testing.run", "-p", "pth=x", "--swarm", "s"]) == 2
+    assert says in capsys.readouterr().err

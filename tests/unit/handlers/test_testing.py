@@ -121,6 +121,16 @@ def test_a_run_that_is_ended_keeps_what_had_come(bench):
     assert (caught.value.code, caught.value.result["failed"]) == ("cancelled", 1)
 
 
+def test_a_run_that_is_ended_before_its_first_test_does_not_say_that_there_are_none(bench):
+    bench.write(
+        "test_it.py", "import time, pathlib\n\n\ndef test_a():\n    pathlib.Path('begun').touch()\n    time.sleep(60)\n"
+    )
+    with pytest.raises(HandlerError) as caught:
+        bench.cancel_when(Run(), "testing.run", (bench.workdir / "begun").exists)
+    result = caught.value.result
+    assert (result["verdict"], result["message"]) == ("unknown", "broken off: before any test had ended")
+
+
 def test_the_projects_own_python_beside_its_files(bench):
     bench.write("services/shop/pyproject.toml", "")
     bench.write(

@@ -55,6 +55,12 @@ class Tally:
         """Return how many were counted."""
         return sum(self.counts.values())
 
+    def broken_off(self, runner: str) -> Result:
+        """Return what had come of a run that was ended or fell: it failed if a test had, and else nobody knows."""
+        bad = self.counts["failed"] + self.counts["errors"]
+        ended = f"{self.total} of the tests had ended" if self.total else "before any test had ended"
+        return {**self.result(runner), "verdict": "failed" if bad else "unknown", "message": f"broken off: {ended}"}
+
     def result(self, runner: str) -> Result:
         """Return `{verdict, runner, passed, failed, skipped, errors, failures[]}`; without any test it is no pass."""
         bad = self.counts["failed"] + self.counts["errors"]

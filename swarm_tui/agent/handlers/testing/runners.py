@@ -125,7 +125,7 @@ async def run_other(context: Context, name: str, root: Path, target: Path, optio
         )
     except HandlerError as error:
         if reader.tally.total:
-            error.result = {**(error.result or {}), **reader.tally.result(name), "verdict": "failed"}
+            error.result = {**(error.result or {}), **reader.tally.broken_off(name)}
         raise
     tally = reader.end(done.stderr)
     result = {**tally.result(name), "duration": round(1000 * done.duration, 1)}

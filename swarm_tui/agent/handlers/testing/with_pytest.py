@@ -124,12 +124,12 @@ async def run_pytest(
         done = await run_process(context, argv, cwd=root, env=env, passed=options.pass_env, on_line=line)
     except HandlerError as error:
         tally, _ = _read(report)
-        error.result = {**(error.result or {}), **tally.result("pytest"), "verdict": "failed"}
+        error.result = {**(error.result or {}), **tally.broken_off("pytest")}
         raise
     tally, whole = await asyncio.to_thread(_read, report)
     if done.returncode not in (_PASSED, _FAILED, _INTERRUPTED, _NOTHING) or not whole:
         failure = _failure(done)
-        failure.result = {**tally.result("pytest"), "verdict": "failed"} if tally.total else None
+        failure.result = tally.broken_off("pytest") if tally.total else None
         raise failure
     result = {**tally.result("pytest"), "duration": round(1000 * done.duration, 1), "python": python}
     if done.returncode != _PASSED and result["verdict"] == "passed":
