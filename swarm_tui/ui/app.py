@@ -122,7 +122,7 @@ class SwarmApp(App[int]):
         self._file.keep()
 
     def _hung_up(self) -> None:
-        """The terminal is gone: end as the signal ends others, for a clean exit would wait to draw on it."""
+        """End as the signal ends others: the terminal is gone, and a clean exit would wait to draw on it."""
         self._file.keep()
         asyncio.get_running_loop().remove_signal_handler(signal.SIGHUP)
         signal.raise_signal(signal.SIGHUP)
@@ -167,7 +167,7 @@ class SwarmApp(App[int]):
     # Leaving and glyphs.
 
     def _bind_leave(self) -> None:
-        """The keys of leaving that are no text work over dialogs and where one types too."""
+        """Let the keys of leaving that are no text work over dialogs and where one types too."""
         self._bindings.key_to_bindings.pop("ctrl+q", None)
         for key in self.registry.keys("leave"):
             if not types(key):
@@ -182,7 +182,7 @@ class SwarmApp(App[int]):
         self.say(f"{self.registry.told('leave')} leaves; the swarm runs on")
 
     def why_not_down(self) -> str | None:
-        """Why this screen cannot bring the swarm down."""
+        """Return why this screen cannot bring the swarm down."""
         return None if self.can_bring_down else "this swarm was not brought up from here: use swarm-tui down"
 
     def leave(self, down: bool = False) -> None:
@@ -191,7 +191,7 @@ class SwarmApp(App[int]):
         self.exit(0)
 
     def next_theme(self) -> None:
-        """The next set of colours."""
+        """Take the next set of colours."""
         self.set_theme(themes.NAMES[(themes.NAMES.index(self.theme) + 1) % len(themes.NAMES)])
 
     def set_theme(self, name: str) -> None:
@@ -206,7 +206,7 @@ class SwarmApp(App[int]):
         self.theme = known
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
-        """What our styles use, for a theme that is not ours: Textual's own, before ours is there."""
+        """Return what our styles use, for a theme that is not ours: Textual's own, before ours is there."""
         return {"field": "#1f2834", "field-on": "#2b4a6e", "field-text": "#ffffff"}
 
     def in_thread(self, work: Callable[[], Any], done: Callable[[Any], None]) -> None:

@@ -57,7 +57,7 @@ def run_screen(
 
 
 def farewell(swarm: str, width: int) -> str:
-    """What runs on, and how to come back or end it, in lines of at most `width` columns that break no command."""
+    """Return what runs on, and how to come back or end it, at most `width` columns a line, each command on one."""
     text = f"The swarm {swarm} runs on. `swarm-tui` opens the screen again, `swarm-tui down {swarm}` ends the swarm."
     held = re.sub(r"`[^`]*`", lambda found: found[0].replace(" ", "\0"), text)
     lines = wrap(held, max(20, width - 1), break_long_words=False, break_on_hyphens=False)

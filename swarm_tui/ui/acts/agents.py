@@ -17,7 +17,7 @@ _DOWN = frozenset({AgentState.OFFLINE, AgentState.STOPPED, AgentState.CRASHLOOP,
 
 
 def host_of(context: Context, agent: AgentView) -> str | None:
-    """The host whose supervisor minds the agent; None when nobody does."""
+    """Return the host whose supervisor minds the agent; None when nobody does."""
     hosts = context.model.fleet.hosts
     if agent.host in hosts:
         return agent.host
@@ -90,12 +90,12 @@ def start_stop(context: Context) -> None:
 
 
 def would_start(context: Context) -> bool:
-    """Whether all at hand are down, so that the key starts them."""
+    """Tell whether all at hand are down, so that the key starts them."""
     return all(agent.state in _DOWN for agent in context.agents)
 
 
 def drains(context: Context) -> bool:
-    """Whether all at hand drain, so that the key takes them back."""
+    """Tell whether all at hand drain, so that the key takes them back."""
     return bool(context.agents) and all(agent.state is AgentState.DRAINING for agent in context.agents)
 
 

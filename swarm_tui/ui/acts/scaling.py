@@ -1,4 +1,4 @@
-"""One agent of a role more or less: counted from what was asked for or runs, and told from how many to how many."""
+"""More or fewer agents of a role: counted from what was asked for or runs, and told from how many to how many."""
 
 from swarm_tui.protocol.bodies import HostControl
 from swarm_tui.protocol.topics import Kind
@@ -9,7 +9,7 @@ from swarm_tui.ui.desk.context import Context
 
 
 def _one_role(context: Context) -> str | None:
-    """A supervisor, and one role only: more or fewer of which, else?"""
+    """Return why there is no supervisor, or not one role only: more or fewer of which, else?"""
     if reason := minded(context):
         return reason
     roles = sorted({agent.role for agent in context.agents})
@@ -17,7 +17,7 @@ def _one_role(context: Context) -> str | None:
 
 
 def _counted(context: Context, by: int) -> int:
-    """How many of the role are wished for before the act."""
+    """Return how many of the role are asked for before the act."""
     return context.desk.scales.now(context.agents[0].role, context.model.clock(), by)
 
 

@@ -1,4 +1,4 @@
-"""What acts are about, in words, and why none can be done: shared by the acts on agents, tasks and the swarm."""
+"""The things that acts are about, in words, and why none can be done: for agents, tasks and the swarm."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,17 +8,17 @@ from swarm_tui.ui.desk.context import Context
 
 
 def linked(context: Context) -> str | None:
-    """Why nothing can be sent."""
+    """Return why nothing can be sent."""
     return "the broker is away: nothing can be sent" if context.model.stale else None
 
 
 def key(context: Context, act: str) -> str:
-    """The key of an act, for a sentence."""
+    """Return the key of an act, for a sentence."""
     return context.desk.registry.told(act)
 
 
 def shown(context: Context) -> str | None:
-    """Why the marked ones cannot be acted on: some of them do not show."""
+    """Return why the marked ones cannot be acted on: some of them do not show."""
     if not (hidden := context.hidden):
         return None
     marked, them = ("marked is", "it") if hidden == 1 else ("marked are", "them")
@@ -26,7 +26,7 @@ def shown(context: Context) -> str | None:
 
 
 def some(noun: str, found: Callable[[Context], Sequence[object]]) -> Can:
-    """A test that there is an agent, or a task, to act on."""
+    """Return a test that there is an agent, or a task, to act on."""
     return lambda context: shown(context) or (linked(context) if found(context) else _none(context, noun))
 
 
@@ -40,19 +40,19 @@ def _none(context: Context, noun: str) -> str:
 
 
 def one_agent(context: Context) -> str | None:
-    """A test that there is an agent to look at, whatever is marked."""
+    """Return a test that there is an agent to look at, whatever is marked."""
     return None if context.agent is not None else _none(context, "agent")
 
 
 def rows(context: Context) -> str | None:
-    """A test that there is a list, and something in it."""
+    """Return a test that there is a list, and something in it."""
     if context.lines is None:
         return "there is no list here"
     return None if context.lines.goes() else "there is nothing here"
 
 
 def not_there(page: str) -> Can:
-    """A test that the page is not the one that is open."""
+    """Return a test that the page is not the one that is open."""
     return lambda context: f"this is it: {key(context, 'back')} goes back" if page == context.screen.PAGE else None
 
 

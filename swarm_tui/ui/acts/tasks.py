@@ -16,7 +16,7 @@ from swarm_tui.ui.look.text import fit, flat
 
 LINES = 6
 WIDTH = 54
-"""What a question's box has room for at 80 columns."""
+"""Columns that a question's box has room for, on a screen of 80."""
 _AT = frozenset({TaskState.RUNNING, TaskState.ASSIGNED})
 _AGAIN = frozenset({TaskState.FAILED, TaskState.DEAD, TaskState.HELD, TaskState.CANCELLED, TaskState.EXPIRED})
 
@@ -62,7 +62,7 @@ def retry(context: Context) -> None:
 
 
 def _runs(context: Context, tasks: list[TaskView]) -> str | None:
-    """What to ask before these are cancelled again: some have begun."""
+    """Return what to ask before these are cancelled again: some have begun."""
     known = (context.model.task(task.task_id) for task in tasks)
     running = [task.task_id for task in known if task and task.state in _AT]
     return f"Cancel {listed(running, 'tasks')}? What runs is ended." if running else None
@@ -76,7 +76,7 @@ def _hash(task: TaskView) -> str:
 
 
 def unseen(task: TaskView) -> bool:
-    """Whether the screen does not show the payload that an approval would let run."""
+    """Tell whether the screen does not show the payload that an approval would let run."""
     if task.payload_hash is not None:
         return _hash(task) != task.payload_hash
     return not task.payload and all(hop.what != "published" for hop in task.hops)
@@ -123,7 +123,7 @@ def _any(states: frozenset[TaskState], why: str) -> Can:
 
 
 def _which(context: Context, states: frozenset[TaskState]) -> str:
-    """The tasks at hand that the act would take."""
+    """Return the tasks at hand that the act would take."""
     return listed([task.task_id for task in context.tasks if task.state in states], "tasks")
 
 
@@ -132,7 +132,7 @@ def _types(context: Context, states: frozenset[TaskState]) -> str:
 
 
 def _cancel_question(context: Context) -> str:
-    """Which, of what type, how far, and whose: an id alone is nobody's to know."""
+    """Ask which, of what type, how far, and whose: an id alone is nobody's to know."""
     tasks = [task for task in context.tasks if task.state in OPEN]
     lines = [f"  {_told(task)}" for task in tasks] if len(tasks) > 1 else []
     rest = [f"  and {len(tasks) - LINES} more"] if len(tasks) > LINES else []
@@ -141,7 +141,7 @@ def _cancel_question(context: Context) -> str:
 
 
 def _told(task: TaskView) -> str:
-    """A task for a question: its id, type, state, and who has it."""
+    """Return a task for a question: its id, type, state, and who has it."""
     who = f" {'on' if task.state in _AT else 'last on'} {task.agent_id}" if task.agent_id else ""
     return f"{task.task_id}, {task.type}, {task.state.value}{who}"
 
@@ -168,7 +168,7 @@ def _approve_question(context: Context) -> str:
 
 
 def payload_lines(tasks: Sequence[TaskView], opens: str) -> list[str]:
-    """One task's payload a name to a line, several tasks a line each; what does not show is counted or marked …."""
+    """Lay one task's payload out a name to a line, several tasks a line each; what is cut is counted or marked …."""
     if len(tasks) == 1:
         lines = [f"{name}: {_short(value)}" for name, value in tasks[0].payload.items()]
         return _cut(lines or ["an empty payload"], f"{opens} on the task shows all")

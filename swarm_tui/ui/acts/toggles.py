@@ -17,7 +17,7 @@ class Toggle(Struct, frozen=True):
     else_: Callable[[Context], str]
 
     def why_not(self, context: Context) -> str | None:
-        """Why the act would go the other way."""
+        """Return why the act would go the other way."""
         return None if self.holds(context) else self.else_(context)
 
 

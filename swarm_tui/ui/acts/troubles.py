@@ -15,7 +15,7 @@ def _at_hand(context: Context) -> set[str]:
 
 
 def _seeable(context: Context) -> list[Problem]:
-    """The troubles under the cursor or the marks; where there are none, what the trouble line says first."""
+    """Return the troubles under the cursor or the marks; where there are none, what the trouble line says first."""
     loud, old = context.model.loud()
     loud = [problem for problem in loud if problem.subject not in STANDING]
     hand = _at_hand(context)

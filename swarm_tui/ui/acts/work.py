@@ -1,4 +1,4 @@
-"""What agents have in hand, and what an act would break of it, in words."""
+"""The work that agents have in hand, and what an act would break of it, in words."""
 
 from collections.abc import Sequence
 
@@ -33,12 +33,12 @@ def busy(context: Context, agents: Sequence[AgentView]) -> str:
 
 
 def stop_if_busy(context: Context, agents: Sequence[AgentView]) -> str | None:
-    """What to ask before agents that were started are stopped again: they may have begun something since."""
+    """Return what to ask before agents that were started are stopped again: they may have begun something since."""
     known = context.model.fleet.agents
     now = [known[agent.agent_id] for agent in agents if agent.agent_id in known]
     return stop_question(context, now) if busy(context, now) else None
 
 
 def stop_question(context: Context, agents: Sequence[AgentView]) -> str:
-    """What to ask before these are stopped."""
+    """Return what to ask before these are stopped."""
     return f"Stop {who(agents)}?{busy(context, agents)}"

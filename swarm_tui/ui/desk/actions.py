@@ -24,7 +24,7 @@ Run = Callable[[Context], Any]
 
 
 class Action(Struct, frozen=True, kw_only=True):
-    """One act. `can` gives the reason why not, `confirm` the question to ask first, or None, `yes` the verb of its
+    """An act. `can` gives the reason why not, `confirm` the question to ask first, or None, `yes` the verb of its
     answer where that is not the label. `of_life`: it is about the agent's incarnation, and void for the next one.
 
     `label` is for the footer (a word or two), `help` a sentence. `writes` acts are off under `--read-only`.
@@ -45,14 +45,14 @@ class Action(Struct, frozen=True, kw_only=True):
     now: Can = lambda _: None
     asked_for: Callable[[Context], bool] = lambda _: False
     needs: type[Capability] | None = None
-    """What the screen must be able to do."""
+    """The capability that the screen must have."""
     writes: bool = False
     of_life: bool = False
     rank: int = 0
     palette: bool = True
 
     def why_not(self, context: Context) -> str | None:
-        """Why it cannot act here and now, as a sentence; None when it can."""
+        """Return why it cannot act here and now, as a sentence; None when it can."""
         if context.scope not in self.scopes:
             return f"{self.label} works on {_places(self.scopes)}"
         if self.writes and context.read_only:
@@ -126,12 +126,12 @@ class Registry:
         return self._here.get(scope, [])
 
     def key_text(self, name: str, *, typing: bool = False) -> str:
-        """The act's first key as people write it; while they type, the first that is not a letter of their text."""
+        """Return the act's first key as people write it; while they type, the first that is no letter of theirs."""
         keys = [key for key in self._keys[name] if not (typing and types(key))]
         return pretty(keys[0]) if keys else ""
 
     def told(self, name: str) -> str:
-        """The act's key for a sentence; of one that has none, what runs it instead."""
+        """Return the act's key for a sentence; of one that has none, what runs it instead."""
         act = self.actions[name]
         return self.key_text(name) or (f":{name}" if act.palette else act.label)
 
@@ -143,7 +143,7 @@ _PRETTY = {
 
 
 def pretty(key: str) -> str:
-    """A key's name as people write it."""
+    """Return a key's name as people write it."""
     if key in _PRETTY:
         return _PRETTY[key]
     if key[0] == "f" and key[1:].isdecimal():

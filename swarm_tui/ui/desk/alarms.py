@@ -1,4 +1,4 @@
-"""What reaches a person who does not look: the terminal's title, and, where asked for, the bell and a notification."""
+"""Alarms for a person who does not look: the terminal's title, and, where asked for, the bell and a notification."""
 
 import re
 from collections.abc import Callable

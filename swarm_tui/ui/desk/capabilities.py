@@ -178,7 +178,7 @@ class Paged(Capability):
 
 
 class Zoomable(Capability):
-    """One part can have all the room."""
+    """A part can have all the room."""
 
     LACKS = "nothing can be zoomed here"
     zoomed: str | bool | None = None

@@ -124,7 +124,7 @@ class MainView(Protocol):
 
 
 class Pages(Protocol):
-    """What opens and closes pages."""
+    """Opens and closes pages."""
 
     def open_message(self, message: Message) -> None:
         """Show one message as a tree."""

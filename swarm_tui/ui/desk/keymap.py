@@ -12,7 +12,7 @@ Wanted = Mapping[str, str | Sequence[str]]
 
 
 def mapped(actions: Iterable["Action"], wanted: Wanted) -> tuple[dict[str, tuple[str, ...]], list[str]]:
-    """The keys of each act, and what is to be said about it.
+    """Return the keys of each act, and what is to be said about it.
 
     A key that a person gives an act is taken from the others that have it in the same place: what was asked for works,
     and what went for it is told.
@@ -38,7 +38,7 @@ def mapped(actions: Iterable["Action"], wanted: Wanted) -> tuple[dict[str, tuple
 
 
 def _named(act: "Action", texts: str | Sequence[str], notes: list[str]) -> tuple[str, ...] | None:
-    """The keys by their names; None where they cannot be, and the act keeps its own."""
+    """Return the keys by their names; None where they cannot be, and the act keeps its own."""
     found: list[str] = []
     for text in written(texts):
         key = key_name(text)
@@ -57,5 +57,5 @@ def _shown(keys: Iterable[str]) -> str:
 
 
 def types(key: str) -> bool:
-    """Whether the key puts a character into a field that has the focus."""
+    """Tell whether the key puts a character into a field that has the focus."""
     return len(key) == 1 or key in CHARACTERS or key == "space"

@@ -1,4 +1,4 @@
-"""What the screen tells: one line at a time, all of them kept."""
+"""Notices to the person: one line at a time, all of them kept."""
 
 from collections import deque
 from collections.abc import Callable
@@ -12,7 +12,7 @@ STAYS = 5.0
 
 
 class Notice(Struct, frozen=True):
-    """One line, told at `at`."""
+    """A line, told at `at`."""
 
     at: float
     text: str
@@ -35,11 +35,11 @@ class Notices:
         return notice
 
     def current(self) -> Notice | None:
-        """The one to show now."""
+        """Return the one to show now."""
         if not self._shown or not self.all or self._clock() - self.all[-1].at > STAYS:
             return None
         return self.all[-1]
 
     def clear(self) -> None:
-        """The user has gone on."""
+        """Show none any more: the user has gone on."""
         self._shown = False

@@ -5,7 +5,7 @@ from swarm_tui.ui.desk.context import Context
 
 
 class Question:
-    """One open question. `question` and `why_not` follow the state while the person thinks."""
+    """An open question. `question` and `why_not` follow the state while the person thinks."""
 
     def __init__(self, action: Action, context: Context) -> None:
         self.action = action
@@ -16,17 +16,17 @@ class Question:
 
     @property
     def verb(self) -> str:
-        """What yes does."""
+        """Return what yes does."""
         return self.action.yes(self.context) or self.action.label
 
     def question(self) -> str:
-        """What is asked, as things stand."""
+        """Return what is asked, as things stand."""
         if self.why_not() is None:
             self._last = self.action.confirm(self.context) or self._last
         return self._last
 
     def why_not(self) -> str | None:
-        """Why it is not to be done any more; None while it is."""
+        """Return why it is not to be done any more; None while it is."""
         return self._gone() or self.action.why_not(self.context)
 
     def _gone(self) -> str | None:

@@ -38,12 +38,12 @@ class Undo:
         self._passed = False
 
     def forget(self, what: str) -> None:
-        """That act was taken back by hand."""
+        """Drop the act: it was taken back by hand."""
         self._stack = [entry for entry in self._stack if entry.what != what]
 
     @property
     def last(self) -> object:
-        """What would be taken back; another one after each act that can be."""
+        """Return what would be taken back; another one after each act that can be."""
         return self._stack[-1] if self._stack else None
 
     def passed(self) -> None:
@@ -51,18 +51,18 @@ class Undo:
         self._passed = True
 
     def why_not(self) -> str | None:
-        """Why nothing can be taken back."""
+        """Return why nothing can be taken back."""
         return None if self._stack else "nothing to undo: no act of this screen can be taken back"
 
     def label(self) -> str | None:
-        """What the key would take back, for the last line; None where it asks first, and so says it."""
+        """Return what the key would take back, for the last line; None where it asks first, and so says it."""
         if self._old():
             return None
         what = self._stack[-1].what
         return f"undo “{what if len(what) <= BRIEF else what[: BRIEF - 1] + '…'}”"
 
     def question(self) -> str | None:
-        """What to ask before the last act is taken back; None where that breaks nothing and surprises nobody."""
+        """Return what to ask before the last act is taken back; None where that breaks nothing and surprises nobody."""
         if not self._stack:
             return None
         entry = self._stack[-1]
@@ -73,7 +73,7 @@ class Undo:
         return f"Undo this, of {ago} ago: {entry.what}?"
 
     def _old(self) -> bool:
-        """Whether the last act on the stack is not what a person has in mind."""
+        """Tell whether the last act on the stack is not what a person has in mind."""
         return not self._stack or self._passed or not 0.0 <= self._clock() - self._stack[-1].at < FRESH
 
     def pop(self, say: Callable[[str], None]) -> None:

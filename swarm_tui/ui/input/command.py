@@ -51,7 +51,7 @@ def _act(desk: Desk, word: str, action: Action, rest: str) -> None:
 
 
 def _context(desk: Desk, action: Action, rest: str) -> Context | None:
-    """What the act is about: exactly those named, else what is at hand; None when that was said to be wrong."""
+    """Return what the act is about: exactly those named, else what is at hand; None when that was said to be wrong."""
     assert desk.front is not None
     names, fleet = rest.split(), desk.model.fleet
     if not names:
@@ -94,7 +94,7 @@ def _open(desk: Desk, name: str, *, quiet: bool = False) -> bool:
 
 
 def _explained(word: str) -> bool:
-    """Whether help says what the word means."""
+    """Tell whether help says what the word means."""
     low = word.lower()
     return low in WORDS or any(low == state.value for state in (*AgentState, *TaskState))
 

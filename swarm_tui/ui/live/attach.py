@@ -76,7 +76,7 @@ class Attach:
         return (outcome[0] if outcome else "attach failed") or failed
 
     def _wait(self, waiter: threading.Thread, changed: Delta) -> str | None:
-        """A moment in which what comes is taken in, so that it does not pile up; why it was not, a sentence."""
+        """Take in for a moment what comes, so that it does not pile up; return why it was not, a sentence."""
         try:
             waiter.join(LOOK)
             self._updates.keep_up(changed)

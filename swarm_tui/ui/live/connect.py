@@ -22,7 +22,7 @@ from swarm_tui.ui.model.source import Facts, Panes, TaskType
 
 
 def open_source(swarm: str, broker: Broker, running: Running | None, layout: Layout | None) -> LiveSource:
-    """The source; nothing connects before it is started."""
+    """Return the source; nothing connects before it is started."""
     user, host = user_name(), (running.host if running else host_name())
     bus = MqttBus(broker, unique_client_id(Client.SCREEN, swarm, f"{user}@{host}"))
     keys = open_operator(state_dir(swarm), f"{user}@{host}")

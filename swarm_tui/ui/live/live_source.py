@@ -96,7 +96,7 @@ class LiveSource:
         return self.operator.query(query, args)
 
     def log(self, agent_id: str, lines: int) -> list[str] | None:
-        """From the file where it is here, else from the supervisor that has it."""
+        """Return it from the file where that is here, else from the supervisor that has it."""
         path = self._state.log(agent_id) if self._state is not None else None
         if path is not None and path.is_file():
             return [line.decode("utf-8", "replace") for line in last_lines(path, lines)]

@@ -55,7 +55,7 @@ def ask_past(desk: Desk) -> None:
 
 
 def messages_since(source: Source, swarm: str, since: float, until: float, tries: int = 1) -> list[Message]:
-    """The newest messages of all kinds, and of what is news also the older ones: heartbeats would crowd them out."""
+    """Return the newest messages of all kinds, and of what is news also the older ones: heartbeats would drown them."""
     reply = answer(source, "history", {"since": since, "limit": NEWEST}, tries)
     found = history(swarm, reply, until)
     if reply is None or len(reply.rows) < NEWEST or not found:
@@ -68,7 +68,7 @@ def messages_since(source: Source, swarm: str, since: float, until: float, tries
 
 
 def answer(source: Source, query: str, args: dict[str, Any], tries: int = 1) -> Reply | None:
-    """What was answered; None when nobody did after so many tries, or the question could not be put."""
+    """Return what was answered; None when nobody did after so many tries, or the question could not be put."""
     for _ in range(tries):
         try:
             if (reply := source.query(query, args)) is not None:
@@ -126,7 +126,7 @@ def _vitals(agent: AgentView, body: Heartbeat) -> None:
 
 
 def history(swarm: str, reply: Reply | None, before: float) -> list[Message]:
-    """The messages of an answer, oldest first, those from before our own listening."""
+    """Return the messages of an answer, oldest first, those from before our own listening."""
     found: list[tuple[float, Message]] = []
     for row in reply.rows if reply else []:
         if not isinstance(row, dict):

@@ -1,4 +1,4 @@
-"""How each state looks: a glyph, a word and a style's name, so that colour is never alone."""
+"""Looks of each state: a glyph, a word and a style's name, so that colour is never alone."""
 
 from rich.style import Style
 
@@ -40,7 +40,7 @@ WORD = {TaskState.AWAITING_APPROVAL: "approve?", TaskState.RETRY_WAIT: "retry"}
 
 
 def of_task(task: TaskView) -> tuple[str, str]:
-    """The task's glyph and style."""
+    """Return the task's glyph and style."""
     return DONE_BADLY if came_badly(task) else TASK[task.state]
 
 

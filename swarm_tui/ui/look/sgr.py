@@ -22,7 +22,7 @@ _PLAIN = Style()
 
 
 def parse(line: str, state: Style = _PLAIN) -> tuple[list[Segment], Style]:
-    """One line as segments, and the style the next line begins with (tmux carries it over)."""
+    """Return one line as segments, and the style the next line begins with (tmux carries it over)."""
     segments, state = _parse(line, state)
     return list(segments), state
 
@@ -80,5 +80,5 @@ def _colour(numbers: list[int]) -> tuple[Color | None, int]:
 
 
 def plain(line: str) -> str:
-    """The line's text without its codes."""
+    """Return the line's text without its codes."""
     return "".join(segment.text for segment in _parse(line, _PLAIN)[0])

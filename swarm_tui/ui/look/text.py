@@ -45,7 +45,7 @@ def fit(text: str, width: int, right: bool = False) -> str:
 
 
 def ago(seconds: float | None) -> str:
-    """A span in at most four columns: `3s`, `12m`, `5h`, `40d`."""
+    """Return a span in at most four columns: `3s`, `12m`, `5h`, `40d`."""
     if seconds is None:
         return "-"
     seconds = max(0.0, seconds)
@@ -59,7 +59,7 @@ def ago(seconds: float | None) -> str:
 
 
 def span(seconds: float | None) -> str:
-    """A span to read: `12 ms`, `0.4 s`, `12.3 s`, `3 min 20 s`, `2 h 05 min`."""
+    """Return a span to read: `12 ms`, `0.4 s`, `12.3 s`, `3 min 20 s`, `2 h 05 min`."""
     if seconds is None:
         return "-"
     if seconds < 0.1:
@@ -72,7 +72,7 @@ def span(seconds: float | None) -> str:
 
 
 def fit_id(text: str, width: int) -> str:
-    """An id in exactly `width` columns; what is too much goes from its middle, for ids differ at their ends too."""
+    """Return an id in exactly `width` columns; what is too much goes from its middle, as ids differ at their ends."""
     over = len(text) - width
     if over <= 0 or width < 10 or cell_len(text) != len(text):
         return fit(text, width)
@@ -81,7 +81,7 @@ def fit_id(text: str, width: int) -> str:
 
 
 def wrapped(text: str, width: int) -> list[str]:
-    """The text in lines of at most `width` columns, broken between words; at least one line."""
+    """Return the text in lines of at most `width` columns, broken between words; at least one line."""
     from textwrap import wrap
 
     # Wide characters take two columns each, which the standard wrap does not know.
@@ -100,7 +100,7 @@ def amount(value: float | None) -> str:
 
 
 def clock(at: float | None, *, ms: bool = False) -> str:
-    """The local time of day."""
+    """Return the local time of day."""
     if not at:
         return "--:--:--"
     text = time.strftime("%H:%M:%S", time.localtime(at))
@@ -108,7 +108,7 @@ def clock(at: float | None, *, ms: bool = False) -> str:
 
 
 def bar(percent: float | None, width: int) -> str:
-    """A progress bar in eighths of a column."""
+    """Return a progress bar in eighths of a column."""
     part = max(0.0, min(100.0, percent or 0.0)) / 100 * width
     whole = int(part)
     rest = _EIGHTHS[int((part - whole) * 8)] if whole < width else ""
@@ -116,7 +116,7 @@ def bar(percent: float | None, width: int) -> str:
 
 
 def spark(values: Sequence[float], width: int, top: float | None = None) -> str:
-    """The last values as small columns, the newest at the right; full is `top`, or the highest of them.
+    """Return the last values as small columns, the newest at the right; full is `top`, or the highest of them.
 
     Without `top` the columns begin at the lowest value, so that a slow climb shows; and no less than half of the
     highest is their whole height, so that a ripple is no mountain.
@@ -136,7 +136,7 @@ Away = Sequence[tuple[float, float]]
 
 
 def heard_parts(since: float, until: float, away: Away) -> list[float]:
-    """The lengths of what is left of a span without those in which nobody could be heard."""
+    """Return the lengths of what is left of a span without those in which nobody could be heard."""
     parts = []
     for began, ended in away:
         if began < until and ended > since:
@@ -146,12 +146,12 @@ def heard_parts(since: float, until: float, away: Away) -> list[float]:
 
 
 def missed(since: float, until: float, away: Away = ()) -> int:
-    """How many heartbeats should have come in a span, and did not: one is missed when half a beat late."""
+    """Count the heartbeats that should have come in a span, and did not: one is missed when half a beat late."""
     return sum(max(0, int(part / BEAT - 0.5)) for part in heard_parts(since, until, away))
 
 
 def beats(arrivals: Sequence[float], now: float, width: int, away: Away = ()) -> str:
-    """The last heartbeats: `•` in time, `◦` late, `×` missed, the newest at the right; none while we had no link."""
+    """Return the last heartbeats: `•` in time, `◦` late, `×` missed, the newest at the right; none without a link."""
     marks: list[str] = []
     previous: float | None = None
     for at in arrivals:
@@ -166,6 +166,6 @@ def beats(arrivals: Sequence[float], now: float, width: int, away: Away = ()) ->
 
 
 def lateness(arrivals: Sequence[float], away: Away = ()) -> list[float]:
-    """How late each heartbeat was after the one before, where we could hear both and all between."""
+    """Return how late, in seconds, each heartbeat was after the one before, where we could hear all between."""
     pairs = zip(arrivals, list(arrivals)[1:], strict=False)
     return [max(0.0, at - before - BEAT) for before, at in pairs if len(heard_parts(before, at, away)) == 1]

@@ -82,7 +82,7 @@ _WITHOUT_COLOUR = {
 
 
 def look(name: str, *, colour: bool = True) -> ThemeStyles:
-    """The styles of the theme, or of what is left of it without colour; an unknown name is the default."""
+    """Return the styles of the theme, or of what is left of it without colour; an unknown name is the default."""
     styles = _LOOKS.get(name, _LOOKS[DEFAULT])
     return ThemeStyles(styles if colour else {**styles, **_WITHOUT_COLOUR})
 

@@ -1,4 +1,4 @@
-"""What the words of a swarm mean, for the help and for the pages where they stand."""
+"""Meanings of the words of a swarm, for the help and for the pages where they stand."""
 
 import re
 from collections.abc import Callable
@@ -58,12 +58,12 @@ WORDS = {
 
 
 def keyed(text: str, told: Callable[[str], str]) -> str:
-    """The text with the keys of the acts that it names; `told` gives them."""
+    """Return the text with the keys of the acts that it names; `told` gives them."""
     return re.sub(r"\{(\w+)\}", lambda found: told(found[1]), text)
 
 
 def of_agent(agent: AgentView, told: Callable[[str], str]) -> str:
-    """What its state means for this agent."""
+    """Return what its state means for this agent."""
     if agent.state is AgentState.DRAINING:
         return keyed(_BUSY_DRAINS if is_busy(agent) else _IDLE_DRAINS, told)
     return keyed(AGENT_STATE[agent.state], told)
@@ -74,15 +74,15 @@ _TIMED = frozenset({"testing.run", "testing.coverage"})
 
 
 def units_of(task: TaskView) -> dict[tuple[str, ...], str]:
-    """The units of the numbers in its result that have a known one, by their names."""
+    """Return the units of the numbers in its result that have a known one, by their names."""
     return {("duration",): "ms"} if task.type in _TIMED else {}
 
 
 def of_task(task: TaskView, told: Callable[[str], str]) -> str:
-    """What its state means for this task."""
+    """Return what its state means for this task."""
     return keyed(_CAME_BADLY if came_badly(task) else TASK_STATE[task.state], told)
 
 
 def is_busy(agent: AgentView) -> bool:
-    """Whether it has work in hand, as far as is known."""
+    """Tell whether it has work in hand, as far as is known."""
     return bool(agent.task_id or agent.tasks or (agent.active and agent.state in LIVE))

@@ -16,7 +16,7 @@ from swarm_tui.ui.model.source import TaskType
 
 
 class Field(Struct, frozen=True, kw_only=True):
-    """One field of a payload's schema. `kind` is string, integer, number, boolean, array or object."""
+    """A field of a payload's schema. `kind` is string, integer, number, boolean, array or object."""
 
     name: str
     kind: str
@@ -29,7 +29,7 @@ class Field(Struct, frozen=True, kw_only=True):
 
 
 class Draft(Struct, kw_only=True):
-    """What the form holds, as typed."""
+    """Content of the form, as typed."""
 
     type: str = ""
     values: dict[str, str] = field(default_factory=dict)
@@ -41,7 +41,7 @@ class Draft(Struct, kw_only=True):
 
 
 def fields_of(schema: dict[str, Any]) -> list[Field]:
-    """The fields of an object's schema, the required ones first."""
+    """Return the fields of an object's schema, the required ones first."""
     properties = schema.get("properties")
     if not isinstance(properties, dict):
         return []
@@ -89,7 +89,7 @@ def _kind(spec: dict[str, Any]) -> str:
 
 
 def read_value(each: Field, text: str) -> tuple[Any, str | None]:
-    """The field's value, or why the text is none."""
+    """Return the field's value, or why the text is none."""
     text = text.strip()
     if not text:
         return None, "is needed" if each.required else None
@@ -150,7 +150,7 @@ def parse_text(text: str) -> tuple[Any, str | None]:
 
 
 def payload_of(draft: Draft, known: TaskType | None) -> tuple[dict[str, Any], dict[str, str]]:
-    """The payload, and each field's mistake by its name (`payload` for the raw text)."""
+    """Return the payload, and each field's mistake by its name (`payload` for the raw text)."""
     if draft.raw is not None:
         value, problem = parse_text(draft.raw) if draft.raw.strip() else ({}, None)
         if problem is None and not isinstance(value, dict):
@@ -170,14 +170,14 @@ def payload_of(draft: Draft, known: TaskType | None) -> tuple[dict[str, Any], di
 
 
 def as_text(draft: Draft, known: TaskType | None) -> str:
-    """The payload as JSON to write on; what is no value of its field yet stays as it was typed."""
+    """Return the payload as JSON to write on; what is no value of its field yet stays as it was typed."""
     payload, wrong = payload_of(draft, known)
     typed = {name: draft.values[name] for name in wrong if draft.values.get(name)}
     return msgspec.json.format(msgspec.json.encode({**payload, **typed}), indent=2).decode()
 
 
 def task_of(draft: Draft, known: TaskType | None, task_id: str) -> tuple[Task | None, dict[str, str]]:
-    """The task to publish, or the mistakes: of a payload's field under `payload.` and its name."""
+    """Return the task to publish, or the mistakes: of a payload's field under `payload.` and its name."""
     payload, mistakes = payload_of(draft, known)
     wrong = {name if draft.raw is not None else f"payload.{name}": why for name, why in mistakes.items()}
     try:
@@ -224,7 +224,7 @@ def _timeout(text: str, wrong: dict[str, str]) -> float | None:
 
 
 def values_from(payload: dict[str, Any], known: TaskType | None) -> tuple[dict[str, str], str | None]:
-    """The payload as texts of fields; or, where fields cannot hold it, as raw text."""
+    """Return the payload as texts of fields; or, where fields cannot hold it, as raw text."""
     names = {each.name for each in fields_of(known.schema if known else {})}
     if not names or not set(payload) <= names:
         return {}, msgspec.json.format(msgspec.json.encode(payload), indent=2).decode()
@@ -242,7 +242,7 @@ def into_fields(draft: Draft, known: TaskType | None) -> bool:
 
 
 def shown(value: Any) -> str:
-    """A value as a person would type it."""
+    """Return a value as a person would type it."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -254,7 +254,7 @@ _KINDS = {"array": "a, b, c", "object": "an object", "any": "any value", "string
 
 
 def kept(draft: Draft) -> dict[str, object]:
-    """The draft as it is kept until the form opens again."""
+    """Return the draft as it is kept until the form opens again."""
     return {
         "type": draft.type,
         "values": draft.values,
@@ -266,7 +266,7 @@ def kept(draft: Draft) -> dict[str, object]:
 
 
 def draft_from(kept: dict[str, object]) -> Draft:
-    """The draft of what was kept; what is none of its own is left out."""
+    """Return the draft of what was kept; what is none of its own is left out."""
     values = kept.get("values")
     raw = kept.get("raw")
     return Draft(
@@ -285,7 +285,7 @@ def types_of(sent: Iterable[dict[str, Any]]) -> list[str]:
 
 
 def field_help(each: Field) -> str:
-    """What to write there: the kind where it is not plain text, and what is taken when nothing is written."""
+    """Return what to write there: the kind where it is not plain text, and what is taken when nothing is written."""
     kind = _KINDS.get(each.kind, each.kind)
     what = (" or " if len(each.choices) <= 4 else ", ").join(map(str, each.choices)) if each.choices else kind
     default = f"empty: {shown(each.default)}" if each.default not in (None, "", [], {}) else ""

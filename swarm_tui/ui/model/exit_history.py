@@ -1,4 +1,4 @@
-"""How an agent's lives ended, from all who know of it: its supervisor, monitoring's record, and what we heard."""
+"""Ends of an agent's lives, from all who know of it: its supervisor, monitoring's record, and what we heard."""
 
 from collections.abc import Iterable, Iterator
 
@@ -11,7 +11,7 @@ _ENDS = frozenset({"exit", "crashloop", "hung", "stop", "orphan", "double"})
 
 
 def ends_of(agent: AgentView, host: HostView | None, past: Iterable[Event]) -> list[tuple[float, str]]:
-    """When, and how, in a sentence, the last first; what we heard ourselves has no time, and goes before."""
+    """Return when they ended, and how, the last first; what we heard ourselves has no time, and goes before."""
     recorded = dict(_recorded(agent, past))
     events = host.events if host is not None else []
     said = [(e.at, f"{e.what}: {e.reason}") for e in events if e.agent_id == agent.agent_id and e.what in _ENDS]
@@ -21,7 +21,7 @@ def ends_of(agent: AgentView, host: HostView | None, past: Iterable[Event]) -> l
 
 
 def _recorded(agent: AgentView, past: Iterable[Event]) -> Iterator[tuple[str, tuple[float, str]]]:
-    """Each incarnation that the record saw go offline, when, and what it said."""
+    """Yield each incarnation that the record saw go offline, when, and what it said."""
     for event in past:
         body = event.body
         if not isinstance(body, Status) or body.agent_id != agent.agent_id or body.status.lower() != "offline":

@@ -1,4 +1,4 @@
-"""What the screen knows: the fleet, the stream and the tallies, fed in batches."""
+"""All that the screen knows: the fleet, the stream and the tallies, fed in batches."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Set
@@ -31,7 +31,7 @@ PATIENCE = 3.0
 
 
 class Delta(Struct):
-    """What one batch changed."""
+    """Changes that one batch made."""
 
     agents: set[str] = field(default_factory=set)
     tasks: set[str] = field(default_factory=set)
@@ -85,7 +85,7 @@ class Model:
         """Of each alert, by its name, about tasks that nobody can be given."""
 
     def clock(self) -> float:
-        """What time it is in the swarm."""
+        """Return what time it is in the swarm, in seconds since the epoch."""
         return self._clock() if self.ended is None else self.ended
 
     def feed(self, items: Iterable[Item], now: float) -> Delta:
@@ -140,7 +140,7 @@ class Model:
         return Delta(agents=set(changes.agents), tasks=set(changes.tasks), header=changes.header)
 
     def problems(self) -> list[Problem]:
-        """What is wrong, the worst first; counted anew when something changed."""
+        """Return what is wrong, the worst first; counted anew when something changed."""
         if self._problems is None:
             now = self.clock()
             self._problems = [self._ending(problem) for problem in problems(self.fleet, now)]
@@ -153,7 +153,7 @@ class Model:
         return self._problems
 
     def _ending(self, problem: Problem) -> Problem:
-        """The problem; where it is that nothing comes of a recording that ended, that."""
+        """Return the problem; where it is that nothing comes of a recording that ended, that."""
         if self.ended is None or problem.subject != "broker":
             return problem
         what, todo = "THE RECORDING ENDED: all is as it was then", "leave, or `swarm-tui replay` plays it again"
@@ -161,22 +161,22 @@ class Model:
 
     @property
     def connecting(self) -> bool:
-        """Whether nothing was heard yet of the first connection, good or bad."""
+        """Tell whether nothing was heard yet of the first connection, good or bad."""
         return not self.fleet.was_linked and self.fleet.broker_reason == NOT_YET
 
     def waiting(self) -> str:
-        """What the screen waits for before it shows all there is, in words; empty when for nothing."""
+        """Return what the screen waits for before it shows all there is, in words; empty when for nothing."""
         return "the broker's answer" if self.connecting else " and ".join(self.waits.values())
 
     def calling(self) -> list[Problem]:
-        """Those problems that nobody has seen and that are not old news, the worst first."""
+        """Return those problems that nobody has seen and that are not old news, the worst first."""
         now = self.clock()
         if self.connecting and now - self.began < PATIENCE:
             return []
         return [problem for problem in self.problems() if self.troubles.calls(problem, now)]
 
     def loud(self) -> tuple[list[Problem], list[Problem]]:
-        """What calls, parted into what is to be told in full and what is only counted."""
+        """Return what calls, parted into what is to be told in full and what is only counted."""
         now, calling = self.clock(), self.calling()
         parted: tuple[list[Problem], list[Problem]] = [], []
         for problem in calling:
@@ -184,12 +184,12 @@ class Model:
         return parted
 
     def wrong(self, noun: str) -> Set[str]:
-        """The ids of the `agents` or `tasks` that are a problem."""
+        """Return the ids of the `agents` or `tasks` that are a problem."""
         self.problems()
         return self._wrong[noun]
 
     def bar(self, task: TaskView) -> tuple[str, str]:
-        """Why the task waits for more than its turn, and what to do; empty where it does not. As of the last count."""
+        """Return why the task waits for more than its turn, and what to do; empty where not, as last counted."""
         if task.state not in (TaskState.QUEUED, TaskState.RETRY_WAIT):
             return "", ""
         if (problem := self._barred.get(task.task_id)) is not None:
@@ -198,38 +198,38 @@ class Model:
         return (alert.what, alert.todo) if alert is not None and task.state is TaskState.QUEUED else ("", "")
 
     def place(self, problem: Problem) -> str | None:
-        """Where the problem shows: `agents`, `tasks`, or None."""
+        """Return where the problem shows: `agents`, `tasks`, or None."""
         return next((noun for noun in ("agents", "tasks") if problem.id in self._wrong[noun]), None)
 
     @property
     def received(self) -> int:
-        """All messages so far, refused ones too."""
+        """Return all messages so far, refused ones too."""
         return self.fleet.counts.received
 
     def counts(self) -> dict[TaskState, int]:
-        """How many tasks are in each state."""
+        """Count the tasks that are in each state."""
         return self.fleet.counts_by_state()
 
     def running(self) -> int:
-        """How many tasks an agent has in hand."""
+        """Count the tasks that an agent has in hand."""
         counts = self.counts()
         return counts[TaskState.RUNNING] + counts[TaskState.ASSIGNED]
 
     @property
     def stale(self) -> bool:
-        """Whether facts cannot be trusted to be of now."""
+        """Tell whether facts cannot be trusted to be of now."""
         return not self.fleet.broker_up and self.ended is None
 
     def agent(self, agent_id: str | None) -> AgentView | None:
-        """The agent of that id."""
+        """Return the agent of that id."""
         return self.fleet.agents.get(agent_id) if agent_id else None
 
     def task(self, task_id: str | None) -> TaskView | None:
-        """The task of that id."""
+        """Return the task of that id."""
         return self.fleet.tasks.get(task_id) if task_id else None
 
     def messages(self, *, task_id: str | None = None, agent_id: str | None = None) -> list[Event]:
-        """The messages kept that name the task, or come from the agent, oldest first."""
+        """Return the messages kept that name the task, or come from the agent, oldest first."""
         found = []
         for message in self.stream.all:
             if not isinstance(message, Event):

@@ -1,4 +1,4 @@
-"""How many agents of a role a person has just asked for, as long as that is the best that is known."""
+"""Numbers of agents of a role that a person has just asked for, as long as that is the best that is known."""
 
 from msgspec import Struct
 
@@ -25,11 +25,11 @@ class PendingScales:
         self._wishes: dict[str, PendingScale] = {}
 
     def runs(self, role: str) -> int:
-        """How many agents of the role are there, or are kept there."""
+        """Count the agents of the role that are there, or are kept there."""
         return sum(1 for agent in self._fleet.agents.values() if agent.role == role and agent.state not in _GONE)
 
     def now(self, role: str, now: float, by: int) -> int:
-        """The number that one more or one less is counted from.
+        """Return the number that one more or one less is counted from.
 
         The swarm's own wish counts only for one more: it may be older than what a person asked for since, and one less
         than that could be more than what runs.
@@ -40,5 +40,5 @@ class PendingScales:
         return max(self.runs(role), known.desired if known is not None and by > 0 else 0)
 
     def set(self, role: str, count: int, now: float) -> None:
-        """A person asked for so many."""
+        """Note that a person asked for so many."""
         self._wishes[role] = PendingScale(count, now)

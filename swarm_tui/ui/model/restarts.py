@@ -31,11 +31,11 @@ class AwaitedRestarts:
         self._awaited.update({agent.agent_id: AwaitedRestart(agent.incarnation, now) for agent in agents})
 
     def awaits(self, agent_id: str) -> bool:
-        """Whether its end is what a person asked for."""
+        """Tell whether its end is what a person asked for."""
         return agent_id in self._awaited
 
     def hear(self, agents: Mapping[str, AgentView], now: float) -> tuple[str, bool] | None:
-        """A sentence about those that are back, or overdue (True); None when there is nothing to say."""
+        """Return a sentence about those that are back, or overdue (True); None when there is nothing to say."""
         back = [name for name, was in self._awaited.items() if _is_back(agents.get(name), was)]
         late = [name for name, was in self._awaited.items() if name not in back and now - was.asked > PATIENCE]
         took = max((now - self._awaited[name].asked for name in back), default=0.0)
@@ -67,7 +67,7 @@ class UnwantedExits:
     def hear(
         self, touched: Iterable[str], agents: Mapping[str, AgentView], wanted: Callable[[str], bool]
     ) -> str | None:
-        """A sentence about those who died since the last call, or None. `wanted`: a person asked for its end."""
+        """Return a sentence about those who died since the last call, or None. `wanted`: a person asked for its end."""
         died = []
         for agent_id in sorted(touched):
             agent = agents.get(agent_id)

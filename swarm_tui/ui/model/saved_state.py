@@ -1,4 +1,4 @@
-"""What the screen remembers between two openings: filters, sizes, the theme chosen with a key, the last tasks sent."""
+"""Memory of the screen between two openings: filters, sizes, the theme chosen with a key, the last tasks sent."""
 
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ from msgspec import Struct, field
 
 
 class ScreenState(Struct, kw_only=True):
-    """One file a swarm."""
+    """The content of one file a swarm."""
 
     theme: str | None = None
     tab: int = 0

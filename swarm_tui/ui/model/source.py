@@ -1,4 +1,4 @@
-"""What the screen asks of the world: messages in, acts out, rows of the past, panes."""
+"""Ways between the screen and the world: messages in, acts out, rows of the past, panes."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
@@ -28,7 +28,7 @@ class Sent(Protocol):
 
 
 class TaskType(Struct, frozen=True, kw_only=True):
-    """What the publish form knows of a type; `schema` is the JSON Schema of its payload."""
+    """A task type as the publish form knows it; `schema` is the JSON Schema of its payload."""
 
     name: str
     summary: str = ""
@@ -40,13 +40,13 @@ class TaskType(Struct, frozen=True, kw_only=True):
 
 
 class Facts(Struct, frozen=True, kw_only=True):
-    """What stays the same while the screen is open."""
+    """Facts that stay the same while the screen is open."""
 
     swarm: str
     broker: str
     """The broker's URL without its password; of a recording what it is called."""
     recording: bool = False
-    """Whether this is no swarm that runs, but what was written down of one."""
+    """True where this is no swarm that runs, but what was written down of one."""
     embedded: bool = False
     session: str | None = None
     host: str = ""
@@ -65,11 +65,11 @@ class Panes(Protocol):
         ...
 
     def changed(self) -> Mapping[str, list[str]]:
-        """Each watched pane that changed since the last call, as lines with their SGR codes."""
+        """Return each watched pane that changed since the last call, as lines with their SGR codes."""
         ...
 
     def history(self, pane_id: str, lines: int) -> list[str]:
-        """The pane with `lines` of its history; blocks."""
+        """Return the pane with `lines` of its history; blocks."""
         ...
 
     def attach(self, pane_id: str) -> int:
@@ -77,11 +77,11 @@ class Panes(Protocol):
         ...
 
     def attach_far(self, address: str, swarm: str, agent_id: str) -> str | None:
-        """The same on another host, over ssh; why it failed, as a sentence. Raises OSError, ValueError."""
+        """Return the same on another host, over ssh; why it failed, as a sentence. Raises OSError, ValueError."""
         ...
 
     def why_not(self) -> str | None:
-        """Why there are no panes, as a sentence; None when there are."""
+        """Return why there are no panes, as a sentence; None when there are."""
         ...
 
 
@@ -94,11 +94,11 @@ class Source(Protocol):
     def start(self) -> None: ...
     def close(self) -> None: ...
     def take(self) -> list[Item]:
-        """What came since the last call, in order, and no more of it than `MOST`."""
+        """Return what came since the last call, in order, and no more of it than `MOST`."""
         ...
 
     def waiting(self) -> bool:
-        """Whether `take` has left some."""
+        """Tell whether `take` has left some."""
         ...
 
     def act(self, kind: Kind, body: Body, key: str = "") -> None:
@@ -118,5 +118,5 @@ class Source(Protocol):
         ...
 
     def log(self, agent_id: str, lines: int) -> list[str] | None:
-        """The agent's last log lines; None when they are not on this host."""
+        """Return the agent's last log lines; None when they are not on this host."""
         ...

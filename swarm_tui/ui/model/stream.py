@@ -22,7 +22,7 @@ class Pattern(Struct, frozen=True):
     text: str = ""
 
     def test(self, swarm: str, message: Message) -> bool:
-        """Whether the message passes."""
+        """Tell whether the message passes."""
         text = self.text.strip()
         inverse = text.startswith("!")
         words = _words(text[1:] if inverse else text)
@@ -31,7 +31,7 @@ class Pattern(Struct, frozen=True):
         return all(_fits(word, swarm, message) for word in words) != inverse
 
     def names(self, swarm: str, topic: str) -> bool:
-        """Whether a word of it asks for this topic by its name."""
+        """Tell whether a word of it asks for this topic by its name."""
         text = self.text.strip()
         return not text.startswith("!") and any(
             matches(word, topic) or matches(word, topic[len(swarm) + 1 :])
@@ -43,7 +43,7 @@ class Pattern(Struct, frozen=True):
 
 @lru_cache(8)
 def _words(text: str) -> tuple[str, ...]:
-    """The words of a pattern, read once for all messages."""
+    """Return the words of a pattern, read once for all messages."""
     try:
         return tuple(shlex.split(text))
     except ValueError:
@@ -62,7 +62,7 @@ def _fits(word: str, swarm: str, message: Message) -> bool:
 
 
 def body_text(message: Message) -> str:
-    """The message's payload as one line of JSON."""
+    """Return the message's payload as one line of JSON."""
     if isinstance(message, Rejected):
         return message.first
     try:
@@ -72,7 +72,7 @@ def body_text(message: Message) -> str:
 
 
 def _name(message: Message) -> tuple[object, ...]:
-    """What tells a message from all others: its id, or what is there of one that has none."""
+    """Return what tells a message from all others: its id, or what is there of one that has none."""
     if isinstance(message, Event) and message.id:
         return message.topic, message.id
     return message.topic, message.received, body_text(message)
@@ -152,13 +152,13 @@ class Stream:
         self.filter()
 
     def take_dropped(self) -> int:
-        """How many lines left the front since the last call."""
+        """Count the lines that left the front since the last call."""
         dropped, self.dropped = self.dropped, 0
         return dropped
 
 
 def is_problem(message: Message) -> bool:
-    """Whether the message tells of trouble."""
+    """Tell whether the message tells of trouble."""
     if isinstance(message, Rejected):
         return True
     return message.kind.value in _BAD or bool(message.warnings)

@@ -9,7 +9,7 @@ _STAMP = re.compile(r"^\[?(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-
 
 
 def stamp(line: str) -> float | None:
-    """The time a line begins with, seconds since the epoch; None when it begins with none."""
+    """Return the time a line begins with, seconds since the epoch; None when it begins with none."""
     match = _STAMP.match(line)
     if match is None:
         return None
@@ -20,7 +20,7 @@ def stamp(line: str) -> float | None:
 
 
 def told_of(lines: list[str], task_id: str) -> list[str] | None:
-    """The agent's lines from where it says that it begins the task, the last time, to where it says that it ended."""
+    """Return the agent's lines from where it says, the last time, that it begins the task, to where it says its end."""
     texts = [plain(raw).rstrip() for raw in lines]
     named = re.compile(rf"(?<![\w-]){re.escape(task_id)}(?![\w-])")
     begins = [number for number, text in enumerate(texts) if text.startswith("🔨") and named.search(text)]
@@ -32,7 +32,7 @@ def told_of(lines: list[str], task_id: str) -> list[str] | None:
 
 
 def within(lines: list[str], since: float, until: float) -> list[str] | None:
-    """The lines of the span, where a line without a time belongs to the one before it; None: the log tells no times."""
+    """Return the lines of the span, where a line without a time belongs to the one before it; None without times."""
     kept: list[str] = []
     inside = timed = False
     for raw in lines:

@@ -1,4 +1,4 @@
-"""Which of what is wrong still calls: not what a person has seen. What only happened is counted after a minute."""
+"""Problems that still call: not those that a person has seen. What only happened is counted after a minute."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -23,7 +23,7 @@ class Troubles:
 
     @property
     def kept(self) -> list[Key]:
-        """What was seen and is not over, to keep for the next time."""
+        """Return what was seen and is not over, to keep for the next time."""
         return list(self._seen)[-KEEP:]
 
     def hear(self, found: Iterable[Problem], now: float) -> None:
@@ -36,22 +36,22 @@ class Troubles:
             self._since.setdefault(key, now if problem.at is None else problem.at)
 
     def calls(self, problem: Problem, now: float) -> bool:
-        """Whether it is still to be shown without being asked for."""
+        """Tell whether it is still to be shown without being asked for."""
         key = key_of(problem)
         if key in self._seen:
             return False
         return problem.at is not None or not self.old(problem, now)
 
     def old(self, problem: Problem, now: float) -> bool:
-        """Whether it is news no more: something that went wrong once, and calls for nothing at once."""
+        """Tell whether it is news no more: something that went wrong once, and calls for nothing at once."""
         return problem.severity == "info" and now - self._since.get(key_of(problem), now) >= NEWS
 
     def saw(self, problem: Problem) -> bool:
-        """Whether a person has seen it."""
+        """Tell whether a person has seen it."""
         return key_of(problem) in self._seen
 
     def see(self, problems: Iterable[Problem]) -> None:
-        """A person has seen these."""
+        """Note that a person has seen these."""
         self._seen.update(dict.fromkeys(key_of(problem) for problem in problems))
 
     def unsee(self, problems: Iterable[Problem]) -> None:
@@ -61,7 +61,7 @@ class Troubles:
 
 
 def key_of(problem: Problem) -> Key:
-    """What makes it this trouble and no other; its words may change."""
+    """Return what makes it this trouble and no other; its words may change."""
     return problem.subject, problem.id, problem.kind
 
 
@@ -69,6 +69,6 @@ _COUNTED = {"failed": "failed", "complete": "came out badly", "died": "died and 
 
 
 def counted(old: list[Problem]) -> str:
-    """How many of each sort went wrong, in words."""
+    """Count how many of each sort went wrong, in words."""
     sorts = Counter(_COUNTED.get(problem.kind, problem.kind) for problem in old)
     return ", ".join(f"{count} {word}" for word, count in sorts.items())

@@ -30,7 +30,7 @@ WIDE = 150
 
 
 class AgentScreen(PageScreen, HasAgents, HasTasks, Numbered):
-    """One agent."""
+    """The page of an agent."""
 
     SCOPE = "agent"
 
@@ -175,7 +175,7 @@ class AgentScreen(PageScreen, HasAgents, HasTasks, Numbered):
         ]
 
     def _late(self, agent: AgentView) -> list[Line]:
-        """How far its heartbeats, of this life, were from the beat."""
+        """Return how far its heartbeats, of this life, were from the beat."""
         late = lateness([at for at in agent.beats if at >= (agent.started_at or 0.0)], self.model.away)
         if not late:
             return []
@@ -243,7 +243,7 @@ def _said(parts: list[Segment]) -> Value:
 
 
 def memory(agent: AgentView) -> str:
-    """What it takes, and how that moved while we looked."""
+    """Return what memory it takes, and how that moved while we looked."""
     now = amount(agent.memory_rss)
     if len(agent.memory_trail) < 2:
         return now

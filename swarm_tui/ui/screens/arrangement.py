@@ -66,7 +66,7 @@ class Arrangement:
         return shown
 
     def _columns(self, shown: set[str], room: int) -> None:
-        """One column beside another: the stream, or else the pane, at the right."""
+        """Put one column beside another: the stream, or else the pane, at the right."""
         right = next((name for name in ("stream", "pane") if name in shown), None)
         left = [name for name in (*_LISTS, "pane") if name in shown and name != right]
         if right is None or not left:
@@ -75,14 +75,14 @@ class Arrangement:
         self._place([left[0], right, *left[1:]], self._lines(left, room, "pane", room // 3), beside=right)
 
     def _stack(self, shown: set[str], room: int, narrow: bool, focus: str) -> None:
-        """One over another; stream and pane side by side where both show."""
+        """Put one over another; stream and pane side by side where both show."""
         names = [name for name in PANELS if name in shown]
         rows = [name for name in names if name != "pane" or "stream" not in shown]
         bottom = (10 if focus in _LIVE else 3) if narrow else room * 2 // 5
         self._place(names, self._lines(rows, room, self._bottom, bottom), across=shown >= _LIVE)
 
     def _lines(self, rows: list[str], room: int, low: str, size: int) -> list[int]:
-        """The lines of each row; 0 for the one that has what the others leave. `low` has the last, of about `size`."""
+        """Return lines for each row; 0 for the one that has what the others leave. `low` has the last, some `size`."""
         lists = [name for name in rows if name in _LISTS]
         live = rows[-1] if rows and rows[-1] in _LIVE and lists else ""
         last = self._sized(low, size, 2, room - 6) if live else 0

@@ -44,7 +44,7 @@ class ConfirmScreen(Dialog[bool]):
 
     @property
     def question(self) -> str:
-        """What is asked now."""
+        """Return what is asked now."""
         return "\n".join(flat(line, 400) for line in self.asked.question().split("\n"))
 
     def compose(self) -> ComposeResult:
@@ -89,7 +89,7 @@ class ConfirmScreen(Dialog[bool]):
             self.dismiss(yes)
 
     def action_turn(self) -> None:
-        """To the other answer."""
+        """Go to the other answer."""
         if self.void is None:
             self.query_one("#yes" if self.query_one("#no").has_focus else "#no").focus()
 

@@ -1,4 +1,4 @@
-"""What stands over a screen until it is answered: it has the last line too, so that only keys that work show there."""
+"""Dialogs over a screen, until they are answered: one has the last line too, so that only keys that work show there."""
 
 from typing import TypeVar
 
@@ -25,18 +25,18 @@ class Dialog(ModalScreen[Answer]):
         desk.typed_keys.hold()
 
     def keys_of(self, act: str) -> list[str]:
-        """The keys of an act, but for those that are text here."""
+        """Return the keys of an act, but for those that are text here."""
         return [key for key in self.desk.registry.keys(act) if not (self.TYPES and types(key))]
 
     def bind_acts(self, does: str, *acts: str) -> None:
-        """The keys of these acts do it too, where the dialog has no other use for them."""
+        """Let the keys of these acts do it too, where the dialog has no other use for them."""
         for act in acts:
             for key in self.keys_of(act):
                 self._bindings.key_to_bindings.setdefault(key, [Binding(key, does, show=False)])
 
     @property
     def leaves(self) -> str:
-        """The key that closes it: that of going back, or Esc, which always does."""
+        """Return the key that closes it: that of going back, or Esc, which always does."""
         return next((pretty(key) for key in self.keys_of("back")), pretty("escape"))
 
     def on_mount(self) -> None:
@@ -44,8 +44,8 @@ class Dialog(ModalScreen[Answer]):
         self.desk.typed_keys.release()
 
     def hints(self) -> list[Hint]:
-        """The keys that work here, each with what it does."""
+        """Return the keys that work here, each with what it does."""
         raise NotImplementedError
 
     def renew(self) -> None:
-        """What it is about may have changed."""
+        """Ask again what it is about: that may have changed."""

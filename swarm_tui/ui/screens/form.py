@@ -33,7 +33,7 @@ WIDE, TALL = 150, 36
 
 
 class FormScreen(SwarmScreen, Opens, Sends):
-    """One task at a time; the form stays open after it was sent, and says how far the task is."""
+    """The form for one task at a time; it stays open after it was sent, and says how far the task is."""
 
     SCOPE = "form"
     BINDINGS: ClassVar[list[BindingType]] = [

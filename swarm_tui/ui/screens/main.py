@@ -15,7 +15,7 @@ from swarm_tui.ui.widgets.table import Table
 
 
 class Narrowed(NamedTuple):
-    """What narrowed the view before only problems showed."""
+    """Filters that narrowed the view before only problems showed."""
 
     agents: str
     tasks: str
@@ -24,7 +24,7 @@ class Narrowed(NamedTuple):
 
 
 def _takes(action: Action, scope: str) -> bool:
-    """Whether the act takes what is under the cursor."""
+    """Tell whether the act takes what is under the cursor."""
     return scope in action.scopes and (action.name == "open" or action.group in ("agents", "tasks"))
 
 
@@ -74,7 +74,7 @@ class MainScreen(PanelScreen, Opens, Copies, Follows, Markable, Searchable, Tabb
         self.tasks.tick()
 
     def all_changed(self) -> None:
-        """The link came or went, or the past was loaded: draw everything anew."""
+        """Draw everything anew: the link came or went, or the past was loaded."""
         if not self.is_mounted:
             return
         self.agents.refill()
@@ -188,7 +188,7 @@ class MainScreen(PanelScreen, Opens, Copies, Follows, Markable, Searchable, Tabb
         self.stream.narrow(change)
 
     def _keep(self, now: Narrowed) -> None:
-        """What is remembered for the next opening: never what narrowed the problems."""
+        """Remember for the next opening how the view is narrowed: never what narrowed the problems."""
         state = self.desk.state
         state.filters.update(agents=now.agents, tasks=now.tasks, stream=now.stream)
         state.tab = now.tab
@@ -231,7 +231,7 @@ class MainScreen(PanelScreen, Opens, Copies, Follows, Markable, Searchable, Tabb
         self.desk.state.filters["stream"] = text
 
     def turn_tab(self, by: int) -> None:
-        """The next tab of the tasks."""
+        """Show the next tab of the tasks."""
         self.tasks.turn(by)
         self.desk.state.tab = self.tasks.tab
 

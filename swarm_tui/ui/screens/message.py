@@ -1,4 +1,4 @@
-"""One message, as a tree."""
+"""A message, as a tree."""
 
 from rich.segment import Segment
 
@@ -52,7 +52,7 @@ class MessageScreen(PageScreen):
         return {("duration",): "ms", **{("result", *path): unit for path, unit in inner.items()}}
 
     def copy(self) -> None:
-        """What the line says; on the first line and the heading, the message as `watch` prints it."""
+        """Copy what the line says; on the first line and the heading, the message as `watch` prints it."""
         if self.page.cursor and self.page.value() is not None:
             super().copy()
         else:

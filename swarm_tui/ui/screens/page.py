@@ -37,9 +37,9 @@ class PageScreen(SwarmScreen, Opens, Copies, Searchable):
 
     CSS = "PageScreen { layers: below above; }"
     ASIDE = False
-    """Whether it is about the screen, not about the swarm: one such page takes the place of another."""
+    """True where it is about the screen, not about the swarm: one such page takes the place of another."""
     UPWARD = False
-    """Whether words are looked for from the end."""
+    """True where words are looked for from the end."""
 
     def __init__(self, desk: Desk, *subject: Any) -> None:
         super().__init__(desk)
@@ -62,28 +62,28 @@ class PageScreen(SwarmScreen, Opens, Copies, Searchable):
         """Be about this from now on."""
 
     def begin(self) -> None:
-        """The page opens: ask for what is not known here."""
+        """Ask for what is not known here, as the page opens."""
 
     def on_top(self, now: float) -> None:
         self.renew_alerts()
         self.renew()
 
     def title_parts(self, width: int) -> Parts:
-        """The first line."""
+        """Return the first line."""
         raise NotImplementedError
 
     def lay(self, width: int) -> list[Line]:
-        """The page's lines."""
+        """Return the page's lines."""
         raise NotImplementedError
 
     def renew(self) -> None:
-        """The facts changed."""
+        """Draw anew what looks different now that facts changed."""
         for title in self.query(TitleLine):  # None yet where facts come before the page is composed.
             title.renew()
             self.page.renew()
 
     def copy(self) -> None:
-        """What the line under the cursor says; one that is no name with a value, as it stands."""
+        """Copy what the line under the cursor says; one that is no name with a value, as it stands."""
         if self.page.count():
             value = self.page.value()
             self.desk.copy(self.page.text(self.page.cursor).strip() if value is None else value)

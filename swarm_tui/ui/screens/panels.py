@@ -89,7 +89,7 @@ class PanelScreen(SwarmScreen, HasAgents, ListsProblems, HasTasks, Numbered, Pan
 
     @property
     def panel(self) -> str:
-        """The panel with the focus, or the one that had it where a line is typed now."""
+        """Return the panel with the focus, or the one that had it where a line is typed now."""
         focused = self.focused
         if focused is not None and focused.id in PANELS:
             self._panel = focused.id

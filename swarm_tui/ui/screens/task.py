@@ -27,7 +27,7 @@ _HOP = {"failed": "bad", "dead": "bad", "rejected": "bad", "held": "warn", "retr
 
 
 class TaskScreen(PageScreen, HasAgents, HasTasks):
-    """One task. What the screen did not hear itself it asks of the dispatcher and of monitoring."""
+    """The page of a task. What the screen did not hear itself it asks of the dispatcher and of monitoring."""
 
     SCOPE = "task"
     _opened = 0

@@ -14,11 +14,11 @@ from swarm_tui.ui.look.text import ago, bar, clock, flat, span, wrapped
 from swarm_tui.ui.look.words import of_task
 
 PARTICULARS = 4
-"""How much of what a result names as wrong stands above the hops, to be seen without a key; each is told whole."""
+"""Most lines of what a result names as wrong that stand above the hops, to be seen without a key; each whole."""
 
 
 class Fact(NamedTuple):
-    """One row. `about` is the agent that enter opens, `says` what a copy of the row gives."""
+    """A row. `about` is the agent that enter opens, `says` what a copy of the row gives."""
 
     name: str
     parts: list[Segment]
@@ -27,7 +27,7 @@ class Fact(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What the rows are made from: the task at the time `now`, in so many columns; `bars` is why it waits, `todo` what
+    """Material of the rows: the task at the time `now`, in so many columns; `bars` is why it waits, `todo` what
     to do about it."""
 
     task: TaskView

@@ -18,7 +18,7 @@ _DIGITS = re.compile(r"(\d+)")
 
 
 def natural(text: str) -> Key:
-    """An order in which `a-2` comes before `a-10`."""
+    """Return an order in which `a-2` comes before `a-10`."""
     return tuple((int(p), "") if p.isdecimal() else (-1, p) for p in _DIGITS.split(text))
 
 
@@ -52,7 +52,7 @@ def _age(agent: AgentView, scene: Scene, width: int) -> Parts:
 
 
 def fresh(agent: AgentView, now: float, style: str = "plain") -> str:
-    """The style of what its heartbeats say of it: it fades as the last of them grows old."""
+    """Return the style of what its heartbeats say of it: it fades as the last of them grows old."""
     age = now - (agent.last_heartbeat or 0.0)
     return "old" if age > 3.5 * BEAT else "quiet" if age > 1.5 * BEAT else style
 
@@ -94,7 +94,7 @@ QUIET = frozenset({"offline", "stopped", "crashloop", "backoff"})
 
 
 def columns() -> list[Column[AgentView]]:
-    """The columns, in the order they stand."""
+    """Return the columns, in the order they stand."""
     return [
         Column("STATE", 11, 11, 0, _state),
         Column("AGENT", 12, 24, 0, _id),
@@ -112,7 +112,7 @@ def columns() -> list[Column[AgentView]]:
 
 
 def does(agent: AgentView, scene: Scene, width: int) -> Parts:
-    """Its task with a bar, or why it has none."""
+    """Return its task with a bar, or why it has none."""
     if agent.reason and agent.state not in LIVE:
         return text_cell(flat(agent.reason), glyphs.AGENT[agent.state][1], scene, width)
     if not agent.task_id or agent.state in QUIET:

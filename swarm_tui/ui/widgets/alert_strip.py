@@ -1,4 +1,4 @@
-"""What goes wrong with the swarm as a whole, on each page: whoever reads one must not take it for what is so now."""
+"""The trouble of the swarm as a whole, on each page: whoever reads one must not take it for what is so now."""
 
 from swarm_tui.domain.problems import Problem
 from swarm_tui.ui.model.troubles import STANDING
@@ -16,7 +16,7 @@ class AlertStrip(TroubleStrip):
         self.show()
 
     def more(self, found: list[Problem], left: int) -> str:
-        """Where people type, its key is a letter of theirs."""
+        """Leave out the keys where people type: there they are letters of theirs."""
         if self.screen.scope == "form":  # type: ignore[attr-defined]
             return f" +{left} more" if left else ""
         return super().more(found, left)

@@ -15,7 +15,7 @@ Row = TypeVar("Row")
 
 @dataclass(frozen=True)
 class Scene:
-    """What a cell may need besides its row: the styles, the time, whether facts are stale, the tasks by id."""
+    """Things that a cell may need besides its row: the styles, the time, whether facts are stale, the tasks by id."""
 
     look: ThemeStyles
     now: float
@@ -49,7 +49,7 @@ Laid = list[tuple["Column[Row]", int]]
 def lay_out(
     columns: Sequence[Column[Row]], width: int, most: dict[str, int] | None = None
 ) -> "list[tuple[Column[Row], int]]":
-    """Which columns show and how wide, one space between; `most` overrides the widest a column may be."""
+    """Return which columns show and how wide, one space between; `most` overrides the widest a column may be."""
     limits = {c.head: max(c.least, (most or {}).get(c.head, c.most)) for c in columns}
     shown: list[Column[Row]] = []
     used = -1
@@ -67,10 +67,10 @@ def lay_out(
 
 
 def text_cell(text: str, style: str, scene: Scene, width: int, right: bool = False) -> Parts:
-    """One cell of one style."""
+    """Draw a cell of one style."""
     return [Segment(fit(text, width, right), scene.look[style])]
 
 
 def id_cell(text: str, style: str, scene: Scene, width: int) -> Parts:
-    """One cell with an id, which others chose."""
+    """Draw a cell with an id, which others chose."""
     return [Segment(fit_id(flat(text), width), scene.look[style])]

@@ -24,15 +24,15 @@ class Dragging(Widget):
         raise NotImplementedError
 
     def copy_under(self, y: int) -> None:
-        """The right button was pressed on line `y`."""
+        """Copy line `y`: the right button was pressed on it."""
 
     @property
     def text_width(self) -> int:
-        """The columns that hold text."""
+        """Return the columns that hold text."""
         return self.size.width
 
     def lit(self, y: int, strip: Strip) -> Strip:
-        """The line with what is dragged over standing out."""
+        """Return the line with what is dragged over standing out."""
         span = self._span(y)
         if span is None:
             return strip

@@ -42,7 +42,7 @@ class DrawnLines(Dragging):
     HEAD = 0
     """Fixed lines at the top."""
     BAR = True
-    """Whether the scroll bar shows."""
+    """True where the scroll bar shows."""
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)

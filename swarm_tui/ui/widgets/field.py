@@ -1,4 +1,4 @@
-"""One row of a form: a name, a line to type in, its help or its mistake."""
+"""A row of a form: a name, a line to type in, its help or its mistake."""
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical

@@ -20,12 +20,12 @@ Hint = tuple[str, str]
 
 
 class Footer(StaticLines):
-    """One line: what acts on the thing at hand first. What cannot act is left out; help always has its place."""
+    """The last line: what acts on the thing at hand first. What cannot act is left out; help always has its place."""
 
     DEFAULT_CSS = "Footer { height: 1; background: $panel; dock: bottom; }"
 
     note = ""
-    """What the screen above says of itself, before the last hint."""
+    """A word that the screen above says of itself, before the last hint."""
 
     def lines(self, width: int) -> list[Parts]:
         screen, desk = cast(ScreenPort, self.screen), desk_of(self)
@@ -54,7 +54,7 @@ class Footer(StaticLines):
 
 
 def _place(act: Action, own: str, context: Context) -> float:
-    """Where the act stands: what the thing at hand waits for, then what is done to such things, then all else."""
+    """Return where the act stands: what the thing at hand waits for, what is done to such things, then the rest."""
     if act.asked_for(context):
         return 5.1
     return act.rank / 10 + 5 if act.group == own else act.rank
@@ -75,7 +75,7 @@ class KeyLine(StaticLines):
 
 
 def _typed(key: str) -> str:
-    """What a click on a dialog's key does."""
+    """Return what a click on a dialog's key does."""
     return f"app.simulate_key('{key}')"
 
 

@@ -157,12 +157,12 @@ class TroubleStrip(StaticLines):
 
     @property
     def found(self) -> list[Problem]:
-        """What it has to say, the worst first."""
+        """Return what it has to say, the worst first."""
         return self._model.problems() if self.spread else self._model.calling()
 
     @property
     def tall(self) -> int:
-        """The lines it takes."""
+        """Return the lines it takes."""
         if not self.display:
             return 0
         return len(self._spread(self.found, self.screen.size.width)) if self.spread else 1
@@ -178,7 +178,7 @@ class TroubleStrip(StaticLines):
         return tall != before
 
     def on_click(self) -> None:
-        """It goes where its key goes."""
+        """Go where its key goes."""
         self.screen.act("problems")  # type: ignore[attr-defined]
 
     def lines(self, width: int) -> list[Parts]:
@@ -208,14 +208,14 @@ class TroubleStrip(StaticLines):
         return [Segment(fit(text, width - len(tail) - 1) + tail + " ", self.look["alarm" if grave else "caution"])]
 
     def more(self, found: list[Problem], left: int) -> str:
-        """The end of its line: how many there is no room for, and the keys."""
+        """Return the end of its line: how many there is no room for, and the keys."""
         tail = (f" +{left} more:" if left else " ") + f" {self._key_text('problems')} shows"
         if any(problem.subject not in STANDING for problem in found):
             tail += f", {self._key_text('seen')} seen"
         return tail
 
     def _spread(self, found: list[Problem], width: int) -> list[Parts]:
-        """All that is wrong, what nobody has seen first; what to do is said once for several that want the same."""
+        """Return all that is wrong, what nobody has seen first; what to do is said once for all that want the same."""
         lines: list[Parts] = []
         most = max(3, self.screen.size.height * 2 // 5)
         advice: set[str] = set()
@@ -234,7 +234,7 @@ class TroubleStrip(StaticLines):
         return lines
 
     def _alike(self, found: list[Problem]) -> list[list[Problem]]:
-        """Those together that want the same done; what was seen last."""
+        """Put those together that want the same done; what was seen last."""
         groups: dict[tuple[bool, str], list[Problem]] = {}
         for problem in sorted(found, key=self._model.troubles.saw):
             groups.setdefault((self._model.troubles.saw(problem), problem.todo or problem.what), []).append(problem)
@@ -259,7 +259,7 @@ class TroubleStrip(StaticLines):
         return lines
 
     def _told(self, problem: Problem, advice: str, width: int) -> list[Parts]:
-        """What is wrong and what to do: on one line where there is room."""
+        """Tell what is wrong and what to do: on one line where there is room."""
         look, seen = self.look, self._model.troubles.saw(problem)
         style = "quiet" if seen else {"critical": "bad", "warning": "warn"}.get(problem.severity, "plain")
         mark = "‼" if problem.severity == "critical" else "!"
@@ -278,7 +278,7 @@ class TroubleStrip(StaticLines):
 
 
 def _two(text: str, width: int, indent: int) -> list[str]:
-    """The text in two lines at most; the second is shorter by `indent`."""
+    """Return the text in two lines at most; the second is shorter by `indent`."""
     lines = wrapped(text.strip(), width - 1)
     rest = [fit(" ".join(lines[1:]), width - indent).rstrip()] if len(lines) > 1 else []
     return [(" " if indent else "") + lines[0], *rest]

@@ -16,7 +16,7 @@ Line = tuple[Parts, object]
 
 
 class Value(Struct, frozen=True):
-    """What a line says, without its name, and whole where the line shows only a part; `about` is what it opens."""
+    """The saying of a line, without its name, and whole where the line shows only a part; `about` is what it opens."""
 
     said: Any
     about: object = None
@@ -71,17 +71,17 @@ class PageLines(Lines):
         return standing_out(parts, self.needle, self.look["match"]) if self.needle else parts
 
     def subject(self) -> object:
-        """What the line under the cursor is about."""
+        """Return what the line under the cursor is about."""
         about = self.laid[self.cursor][1] if self.cursor < len(self.laid) else None
         return about.about if isinstance(about, Value) else about
 
     def value(self) -> str | None:
-        """What the line under the cursor says; None where it is no name with a value."""
+        """Return what the line under the cursor says; None where it is no name with a value."""
         about = self.laid[self.cursor][1] if self.cursor < len(self.laid) else None
         return about.text if isinstance(about, Value) else None
 
     def text(self, index: int) -> str:
-        """The line as text."""
+        """Return the line as text."""
         return "".join(segment.text for segment in self.laid[index][0]).rstrip()
 
 
@@ -98,13 +98,13 @@ def beside(left: list[Line], right: list[Line], width: int) -> list[Line]:
 
 
 def rule(title: str, width: int, page: Lines, about: object = None) -> Line:
-    """A heading across the page."""
+    """Return a heading across the page."""
     text = f"── {title} "
     return [Segment(text, page.look["accent"]), Segment("─" * max(0, width - len(text)), page.look["track"])], about
 
 
 def standing_out(parts: Parts, needle: str, style: Style) -> Parts:
-    """The parts with each `needle` in them in another style."""
+    """Return the parts with each `needle` in them in another style."""
     text, low = "".join(part.text for part in parts).lower(), needle.lower()
     if not needle or low not in text or len(text) != sum(len(part.text) for part in parts):
         return parts

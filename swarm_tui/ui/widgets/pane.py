@@ -35,23 +35,23 @@ class Scrollback:
             self.lines.append(segments)
 
     def text_of(self, index: int) -> str:
-        """A line without colours."""
+        """Return a line without colours."""
         return plain(self.raw[index]).rstrip()
 
     def text(self) -> str:
-        """All lines, without colours."""
+        """Return all lines, without colours."""
         return "\n".join(self.text_of(index) for index in range(len(self.raw)))
 
     def has(self, index: int, words: str) -> bool:
-        """Whether the line holds the words, in capitals or not."""
+        """Tell whether the line holds the words, in capitals or not."""
         return words.lower() in "".join(segment.text for segment in self.lines[index]).lower()
 
     def hits(self, words: str) -> list[int]:
-        """The lines that hold the words."""
+        """Return the lines that hold the words."""
         return [index for index in range(len(self.lines)) if self.has(index, words)]
 
     def lower_by(self, older: "Scrollback") -> int:
-        """By how many lines what an older reading holds stands lower in this one."""
+        """Return by how many lines what an older reading holds stands lower in this one."""
         most = 0 if older.whole or not self.whole else len(self.raw) - len(older.raw)
         for by in range(most, -len(older.raw), -1):
             here, there = max(0, by), max(0, -by)
@@ -62,7 +62,7 @@ class Scrollback:
 
 
 class PaneView(Lines):
-    """One pane. Only the changed lines are redrawn while it follows.
+    """A pane. Only the changed lines are redrawn while it follows.
 
     What has scrolled is one reading of all the pane printed, so that no line is missing between the history and the
     end; it is read when somebody goes above the first line, and again for each search.
@@ -104,13 +104,13 @@ class PaneView(Lines):
     # What is read.
 
     def capture(self, lines: list[str]) -> None:
-        """The pane as it is now."""
+        """Take in the pane as it is now."""
         self._live = lines
         if self.tail:
             self._set(Scrollback(lines))
 
     def history(self, pane_id: str, lines: list[str]) -> None:
-        """All that the pane printed, as it was asked for; none when it could not be had."""
+        """Take in all that the pane printed, as it was asked for; nothing when it could not be had."""
         if pane_id != self.pane_id or not (self._moves or self._sought):
             return
         moves, sought = self._moves, self._sought
@@ -203,7 +203,7 @@ class PaneView(Lines):
         desk_of(self).panes.load_history(self)
 
     def _find(self, words: str) -> None:
-        """The next hit above the last one, or above the view's end; from the first on to the last."""
+        """Go to the next hit above the last one, or above the view's end; from the first on to the last."""
         before = self.hit if words == self.needle else None
         self.needle, self.hit, self._hits = words, None, self._back.hits(words)
         if self._hits:
@@ -250,7 +250,7 @@ class PaneView(Lines):
     # Copying.
 
     def text(self) -> str:
-        """All lines, without colours."""
+        """Return all lines, without colours."""
         return self._back.text()
 
     def copy_under(self, y: int) -> None:

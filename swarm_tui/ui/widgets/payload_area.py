@@ -14,7 +14,7 @@ from swarm_tui.ui.widgets.field import FieldRow
 
 
 class Shape(NamedTuple):
-    """What a payload is written in (`none`, `part` of a type's name, `raw` or `fields`), and for which known type."""
+    """The way to write a payload (`none`, `part` of a type's name, `raw` or `fields`), and for which known type."""
 
     kind: str
     type: str = ""

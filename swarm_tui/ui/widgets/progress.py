@@ -1,4 +1,4 @@
-"""How far the task is that the form sent: sent, queued, assigned, done, as the bus says so."""
+"""Progress of the task that the form sent: sent, queued, assigned, done, as the bus says so."""
 
 from rich.segment import Segment
 
@@ -52,7 +52,7 @@ class SentLine(StaticLines):
         return [ends(parts, [Segment(opens, self.look["accent"] + clicking(f"screen.press('{keys[0]}')"))], width)]
 
     def _told(self, width: int, sent: Sent, task: TaskView | None) -> Parts:
-        """The task and how far it is."""
+        """Return the task and how far it is."""
         parts: Parts = [Segment(f" {flat(self.task_id)}  ", self.look["strong"])]
         if sent.stage in ("rejected", "gave-up"):
             return [*parts, Segment(f"✗ {sent.stage}: {flat(sent.reason)}", self.look["bad"])]
@@ -78,7 +78,7 @@ class SentLine(StaticLines):
 
 
 def _reached(sent: Sent, task: TaskView | None) -> int:
-    """The last stage that is true; -1 while not even the broker has it."""
+    """Return the last stage that is true; -1 while not even the broker has it."""
     if task is not None and task.state in (TaskState.ASSIGNED, TaskState.RUNNING):
         return 2
     heard = -1 if task is None else 1 if task.accepted else 0

@@ -62,7 +62,7 @@ class Prompt(Widget):
         self.screen.set_focus(field)
 
     def select(self) -> None:
-        """What is typed takes the place of what stands there."""
+        """Let what is typed take the place of what stands there."""
         from textual.widgets import Input
 
         self.query_one(Input).select_all()

@@ -28,12 +28,12 @@ class StaticLines(Widget):
         """What a click at (x, y) does."""
 
     def lines(self, width: int) -> list[Parts]:
-        """What to show."""
+        """Return what to show, in at most `width` columns."""
         raise NotImplementedError
 
     @property
     def look(self) -> ThemeStyles:
-        """The styles of the theme."""
+        """Return the styles of the theme."""
         return desk_of(self).look
 
     def renew(self) -> None:
@@ -55,7 +55,7 @@ class StaticLines(Widget):
         return [Strip(Segment.apply_style(parts, base)).adjust_cell_length(width, base) for parts in lines]
 
     def _drawn(self, y: int, parts: Parts) -> Parts:
-        """The parts without what they do when clicked, which is put down by place: it is no part of the picture."""
+        """Return the parts without what they do when clicked, which is kept by place: it is no part of the picture."""
         drawn: Parts = []
         x = 0
         for part in parts:
@@ -79,12 +79,12 @@ class StaticLines(Widget):
         return self._strips[y] if y < len(self._strips) else Strip.blank(self.size.width, self.rich_style)
 
     def notify_style_update(self) -> None:
-        """The theme changed."""
+        """Draw all in the new theme."""
         self._strips = []
         super().notify_style_update()
 
 
 @lru_cache(64)
 def clicking(action: str) -> Style:
-    """The style of words that do this Textual action when they are clicked."""
+    """Return the style of words that do this Textual action when they are clicked."""
     return Style(meta={"@click": action})

@@ -26,7 +26,7 @@ _DULL = frozenset(
 
 
 def summary(message: Message) -> str:
-    """What the message says, in a line."""
+    """Return what the message says, in a line."""
     if isinstance(message, Rejected):
         return f"refused: {message.reason}  {message.first}"
     payload: Mapping[str, Any] = message.payload
@@ -45,7 +45,7 @@ def summary(message: Message) -> str:
 
 
 def ended_badly(message: Event) -> bool:
-    """Whether it tells of a task that ran to its end and came out badly."""
+    """Tell whether it tells of a task that ran to its end and came out badly."""
     return message.kind is Kind.TASK_COMPLETE and verdict_failed(message.payload.get("result"))
 
 
@@ -54,8 +54,8 @@ def _style(message: Event) -> str:
 
 
 def _measure(kind: Kind, name: str, value: object) -> str:
-    """What agents say of themselves all the time, in the units of the agents panel, and how long tasks took; empty for
-    anything else."""
+    """Return what agents say of themselves all the time, in the units of the agents panel, and how long tasks took;
+    empty for anything else."""
     if name == "duration" and kind in (Kind.TASK_COMPLETE, Kind.TASK_FAILED) and isinstance(value, int | float):
         return span(value / 1000)
     if name == "uptime" and isinstance(value, int | float):
@@ -94,7 +94,7 @@ class StreamList(Lines):
         return len(self.model.stream.shown)
 
     def current(self) -> Message | None:
-        """The message under the cursor."""
+        """Return the message under the cursor."""
         shown = self.model.stream.shown
         return shown[self.cursor] if self.cursor < len(shown) else None
 
@@ -193,10 +193,10 @@ class StreamList(Lines):
         return ["No message yet", "They show here as the swarm speaks"]
 
     def text_of(self, message: Message) -> str:
-        """The message as `watch` prints it, to copy."""
+        """Return the message as `watch` prints it, to copy."""
         return f"{message.topic} {body_text(message)}"
 
 
 def title_of(message: Message) -> str:
-    """The message's name for a page."""
+    """Return the message's name for a page."""
     return f"{message.topic}" if isinstance(message, Event) else f"refused: {message.topic}"

@@ -38,54 +38,54 @@ class Table(Lines, Generic[Row]):
     # What a subclass gives.
 
     def source(self) -> Mapping[str, Row]:
-        """All rows by id."""
+        """Return all rows by id."""
         raise NotImplementedError
 
     def key(self, row: Row) -> Key:
-        """Its place in the order."""
+        """Return its place in the order."""
         raise NotImplementedError
 
     def words(self, row: Row) -> str:
-        """What a filter looks at."""
+        """Return what a filter looks at."""
         raise NotImplementedError
 
     def trouble(self, row: Row) -> bool:
-        """Whether the problems-only view shows it."""
+        """Tell whether the problems-only view shows it."""
         raise NotImplementedError
 
     def title(self) -> list[tuple[str, str]]:
-        """The panel's name and counts, as (text, style)."""
+        """Return the panel's name and counts, as (text, style)."""
         raise NotImplementedError
 
     def faded(self, row: Row, scene: Scene) -> bool:
-        """Whether the row's facts are too old to trust."""
+        """Tell whether the row's facts are too old to trust."""
         return scene.stale
 
     def flag(self, row: Row) -> Segment:
-        """One character before the row, where the user's mark does not stand."""
+        """Return one character before the row, where the user's mark does not stand."""
         return Segment(" ")
 
     # Rows.
 
     def wanted(self, row: Row) -> bool:
-        """Whether the row passes the filter and the problems-only view."""
+        """Tell whether the row passes the filter and the problems-only view."""
         if self.problems and not self.trouble(row):
             return False
         return not self.pattern or passes(self.pattern, self.words(row))
 
     def current(self) -> str | None:
-        """The id under the cursor."""
+        """Return the id under the cursor."""
         return self.rows[self.cursor] if self.cursor < len(self.rows) else None
 
     def targets(self) -> list[str]:
-        """The marked ids that show, or the one under the cursor where none is marked."""
+        """Return the marked ids that show, or the one under the cursor where none is marked."""
         marks = self.model.marks[self.NOUN]
         if marks:
             return [row for row in self.rows.ids() if row in marks]
         return [current] if (current := self.current()) else []
 
     def hidden(self) -> int:
-        """How many marked rows are there and do not show."""
+        """Count the marked rows that are there and do not show."""
         rows = self.source()
         return sum(1 for row in self.model.marks[self.NOUN] if row in rows and row not in self.rows)
 
@@ -161,7 +161,7 @@ class Table(Lines, Generic[Row]):
         return len(self.rows)
 
     def scene(self) -> Scene:
-        """What the cells need to know."""
+        """Return what the cells need to know."""
         return Scene(self.look, self.model.clock(), self.model.stale, self.model.fleet.tasks, self.changed_at)
 
     def limits(self) -> dict[str, int]:
@@ -169,7 +169,7 @@ class Table(Lines, Generic[Row]):
         return {}
 
     def laid(self, width: int) -> list[tuple[Column[Any], int]]:
-        """The columns that fit `width`, less those of the cursor's bar and the marks."""
+        """Return the columns that fit `width`, less those of the cursor's bar and the marks."""
         if self._laid is None or self._laid[0] != width:
             self._laid = (width, lay_out(self.COLUMNS, width - 2, self.limits()))
         return self._laid[1]
@@ -198,7 +198,7 @@ class Table(Lines, Generic[Row]):
         return self.nothing()
 
     def nothing(self) -> list[str]:
-        """What to say when there is no row: what is so, and what to do next."""
+        """Return what to say when there is no row: what is so, and what to do next."""
         return []
 
     def head(self, width: int) -> list[Parts]:
@@ -219,7 +219,7 @@ class Table(Lines, Generic[Row]):
         return [title + heads]
 
     def _narrowed(self) -> Parts:
-        """What keeps rows from showing, and what an act would take."""
+        """Tell what keeps rows from showing, and what an act would take."""
         look, marks = self.look, len(self.model.marks[self.NOUN])
         parts = [Segment(f" {marks} marked", look["mark"])] if marks else []
         if self.problems:
@@ -230,7 +230,7 @@ class Table(Lines, Generic[Row]):
 
 
 def passes(pattern: str, words: str) -> bool:
-    """Whether all words of the pattern are in `words`; a leading `!` turns it round."""
+    """Tell whether all words of the pattern are in `words`; a leading `!` turns it round."""
     inverse, wanted = _read(pattern)
     low = words.lower()
     return not wanted or all(word in low for word in wanted) != inverse
@@ -238,6 +238,6 @@ def passes(pattern: str, words: str) -> bool:
 
 @lru_cache(8)
 def _read(pattern: str) -> tuple[bool, tuple[str, ...]]:
-    """Whether the pattern is turned round, and its words: read once for all rows."""
+    """Return whether the pattern is turned round, and its words: read once for all rows."""
     text = pattern.strip().lower()
     return text.startswith("!"), tuple(text.removeprefix("!").split())

@@ -68,7 +68,7 @@ def _attempt(task: TaskView, scene: Scene, width: int) -> Parts:
 
 
 def _progress(task: TaskView, scene: Scene, width: int) -> Parts:
-    """A bar while it runs; why it waits, or how it ended."""
+    """Return a bar while it runs; why it waits, or how it ended."""
     if task.state in (TaskState.RUNNING, TaskState.ASSIGNED) and task.progress is not None:
         percent = f"{task.progress:4.0f}%"
         gauge = 12 if width >= 28 else max(4, min(16, width - len(percent)))
@@ -98,7 +98,7 @@ def _wait(task: TaskView, scene: Scene, width: int) -> Parts:
 
 
 def _run(task: TaskView, scene: Scene, width: int) -> Parts:
-    """How long its last attempt took; how long one has run so far is said at the end of the row."""
+    """Draw how long its last attempt took; how long one has run so far is said at the end of the row."""
     if task.state in (TaskState.RUNNING, TaskState.ASSIGNED):
         return text_cell("·", "quiet", scene, width, True)
     seconds = task.duration / 1000 if task.duration is not None else None
@@ -108,7 +108,7 @@ def _run(task: TaskView, scene: Scene, width: int) -> Parts:
 
 
 def _age(task: TaskView, scene: Scene, width: int) -> Parts:
-    """How long it has been in its state."""
+    """Draw how long it has been in its state."""
     since = task.started_at if task.state is TaskState.RUNNING and task.started_at else task.updated_at
     if task.state is TaskState.QUEUED and task.attempt <= 1:
         since = task.created_at
@@ -117,7 +117,7 @@ def _age(task: TaskView, scene: Scene, width: int) -> Parts:
 
 
 def columns() -> list[Column[TaskView]]:
-    """The columns, in the order they stand."""
+    """Return the columns, in the order they stand."""
     return [
         Column("STATE", 11, 11, 0, _state),
         Column("TASK", 13, 24, 1, _id),

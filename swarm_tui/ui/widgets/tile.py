@@ -1,4 +1,4 @@
-"""One pane of the wall, and what stands there while it has none."""
+"""A pane of the wall, and what stands there while it has none."""
 
 from typing import Protocol, cast
 
@@ -50,7 +50,7 @@ class Tile(PaneView):
         return not screen.zoomed or super().goes()
 
     def move(self, by: int) -> None:
-        """To another tile."""
+        """Go to another tile."""
         screen = cast(Wall, self.screen)
         if screen.zoomed:
             super().move(by)
@@ -58,7 +58,7 @@ class Tile(PaneView):
             screen.move_focus(by)
 
     def on_click(self, event: Click) -> None:
-        """A click takes the focus, wherever in the tile; a second one zooms."""
+        """Take the focus, wherever in the tile the click is; a second one zooms."""
         event.prevent_default()
         if event.button == 1 and event.chain == 2 and not self.was_drag:
             self.post_message(self.Opened(self))

@@ -18,7 +18,7 @@ Path = tuple[str, ...]
 def tree(
     value: Any, look: ThemeStyles, width: int, indent: int = 1, units: Mapping[Path, str] | None = None
 ) -> list[Line]:
-    """The value's lines, each at most `width` columns where it can be broken, and what each of them says.
+    """Return the value's lines, each at most `width` columns where it can be broken, and what each of them says.
 
     `units` are those of the numbers for which they are known, by the names that lead there.
     """
@@ -34,7 +34,7 @@ def tree(
 def _walk(
     value: Any, look: ThemeStyles, width: int, indent: int, units: Mapping[Path, str], path: Path = ()
 ) -> Iterator[tuple[Parts, Any]]:
-    """Each line, and the value that it is of."""
+    """Yield each line, and the value that it is of."""
     pad, name = "  " * indent, path[-1] if path else None
     key = [Segment(f"{pad}{flat(name, 80)}: ", look["json-key"])] if name is not None else [Segment(pad)]
     if isinstance(value, dict) and value:

@@ -52,7 +52,7 @@ class TypeList(Lines):
         return len(self.found)
 
     def move(self, by: int) -> None:
-        """The first arrow shows the cursor where it is."""
+        """Move the cursor; the first arrow shows it where it is."""
         self.go(self.cursor + by if self.CURSOR else self.cursor)
 
     def go(self, index: int) -> None:
