@@ -13,6 +13,7 @@ import pytest
 
 from swarm_tui.broker.mosquitto import EmbeddedBroker
 from swarm_tui.config.model import Broker
+from swarm_tui.config.paths import broker_dir
 from tests.wait import until
 
 #: Workers of a whole run for each processor, and at most: half of the tests' time is spent waiting for other processes.
@@ -82,9 +83,9 @@ def listening(port: int) -> bool:
 class RealBroker:
     """A mosquitto of the test's own; it can be killed and started again on the same port and files."""
 
-    def __init__(self, port: int, folder: Path, extra: str = "") -> None:
+    def __init__(self, port: int, folder: Path, extra: str = "", *, guarded: bool = False) -> None:
         self.port = port
-        self.embedded = EmbeddedBroker(port, folder)
+        self.embedded = EmbeddedBroker(port, folder, guarded=guarded)
         self.extra = extra
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -135,11 +136,15 @@ class RealBroker:
 
 @pytest.fixture
 def make_broker(tmp_path: Path) -> Iterator[Callable[..., RealBroker]]:
-    """Starts real brokers: `make_broker()`, or `make_broker(extra="allow_anonymous false")`."""
+    """Starts real brokers: `make_broker()`, or `make_broker(extra="max_connections 5")`.
+
+    With `guarded=PORT` it has the rules and the place of the embedded one on that port.
+    """
     made: list[RealBroker] = []
 
-    def make(port: int | None = None, extra: str = "") -> RealBroker:
-        broker = RealBroker(port or pick_port(), tmp_path / f"broker-{len(made)}", extra)
+    def make(port: int | None = None, extra: str = "", guarded: int | None = None) -> RealBroker:
+        folder = tmp_path / f"broker-{len(made)}" if guarded is None else broker_dir(guarded)
+        broker = RealBroker(guarded or port or pick_port(), folder, extra, guarded=guarded is not None)
         made.append(broker)
         return broker.start()
 

@@ -18,6 +18,7 @@ from swarm_tui.bus.mqtt import MqttBus
 from swarm_tui.config.model import RunSpec
 from swarm_tui.config.paths import StateDir
 from swarm_tui.config.urls import shown_url
+from swarm_tui.identity.account import broker_of_agent
 from swarm_tui.identity.open import open_agent
 from swarm_tui.protocol.client_ids import client_id
 
@@ -35,7 +36,8 @@ def live(settings: AgentSettings, *, take_over: bool = False) -> int:
     keep_prints()
     try:
         _banner(console, settings)
-        bus = MqttBus(spec.broker, client_id(spec.swarm, spec.agent_id))
+        way = broker_of_agent(spec.broker, spec.state_dir, spec.agent_id)
+        bus = MqttBus(way, client_id(spec.swarm, spec.agent_id))
         keys = open_agent(spec.state_dir, spec.agent_id)
         agent = AgentRuntime(spec, bus, console, take_over=take_over, keys=keys)
         _catch_signals(agent, console)

@@ -47,7 +47,7 @@ def launch(path: Path, spec: "Mapping[str, Any]") -> int:
     """
     state = StateDir(Path(spec["state_dir"]))
     apply_environment(state.environment())
-    os.environ.update(environment_of(spec))
+    os.environ.update(environment_of(_with_account(spec)))
     command = filled(spec)
     os.chdir(spec["workdir"])
     held = take(state.lock(spec["agent_id"]), spec["agent_id"], keep_over_exec=not spec["wrap"])
@@ -94,6 +94,19 @@ def environment_of(spec: "Mapping[str, Any]") -> dict[str, str]:
     if spec["broker"]["password"] is not None:
         told["MQTT_PASSWORD"] = spec["broker"]["password"]
     return {**told, **spec["env"]}
+
+
+def _with_account(spec: "Mapping[str, Any]") -> "Mapping[str, Any]":
+    """The spec with what an embedded broker wants of a program of another dialect."""
+    if spec["dialect"] == "swarm":
+        return spec
+    import msgspec
+
+    from swarm_tui.config.model import Broker
+    from swarm_tui.identity.account import broker_of_foreign
+
+    way = broker_of_foreign(msgspec.convert(spec["broker"], Broker), spec["state_dir"], spec["agent_id"])
+    return {**spec, "broker": msgspec.to_builtins(way)}
 
 
 def _broker(spec: "Mapping[str, Any]") -> str:

@@ -15,6 +15,7 @@ from swarm_tui.agent.runtime import AgentRuntime
 from swarm_tui.bus.mqtt import MqttBus
 from swarm_tui.config.errors import ConfigError
 from swarm_tui.config.spec import read_spec
+from swarm_tui.identity.account import broker_of_agent
 from swarm_tui.identity.open import open_agent
 from swarm_tui.processes.descendants import dying_with_us
 from swarm_tui.processes.marks import PROGRAM, end_marked
@@ -35,7 +36,8 @@ def wrapped(path: Path, command: Sequence[str]) -> int:
         return complain(str(error), USAGE_ERROR)
     console = Console(silent=True)
     keys = open_agent(spec.state_dir, spec.agent_id)
-    agent = AgentRuntime(spec, MqttBus(spec.broker, client_id(spec.swarm, spec.agent_id)), console, keys=keys)
+    way = broker_of_agent(spec.broker, spec.state_dir, spec.agent_id)
+    agent = AgentRuntime(spec, MqttBus(way, client_id(spec.swarm, spec.agent_id)), console, keys=keys)
     faulthandler.register(signal.SIGUSR1, all_threads=True)
     signal.signal(signal.SIGINT, lambda number, frame: None)  # The terminal gives it to the program as well.
     child = subprocess.Popen(_dying_with_us(command))

@@ -2,10 +2,16 @@
 
 import os
 import shutil
+import signal
 import socket
+from contextlib import suppress
 from pathlib import Path
 
-from swarm_tui.config.files import named
+import msgspec
+
+from swarm_tui.broker.accounts import passwords, rules
+from swarm_tui.config.files import named, write_private
+from swarm_tui.config.own_broker import Admission, admission_path, read_admission, socket_path
 
 #: Debian keeps it where a user's PATH does not look.
 _SBIN = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin", "/usr/local/opt/mosquitto/sbin")
@@ -25,11 +31,13 @@ class EmbeddedBroker:
     """mosquitto on `port` of the loopback, with its files in `folder` (0700, made when needed).
 
     The one who runs it starts `argv()` after `prepare()`; the process stays in the foreground and ends on SIGTERM.
+    Nobody may do anything but those whom `admit` names; not `guarded`, everybody may do everything.
     """
 
-    def __init__(self, port: int, folder: Path) -> None:
+    def __init__(self, port: int, folder: Path, *, guarded: bool = True) -> None:
         self.port = port
         self.folder = folder
+        self.guarded = guarded
 
     @property
     def config(self) -> Path:
@@ -53,13 +61,10 @@ class EmbeddedBroker:
 
     def config_text(self) -> str:
         """Return the configuration: loopback only, saved each second, no message dropped before the byte caps."""
-        listeners = [f"listener {self.port} 127.0.0.1"]
-        if _has_ipv6_loopback():
-            listeners.append(f"listener {self.port} ::1")
         return "\n".join(
             [
-                *listeners,
-                "allow_anonymous true",
+                *self._listeners(),
+                *self._access(),
                 # Started by root it would become another user, who cannot write its files here.
                 *(["user root"] if os.geteuid() == 0 else []),
                 f"pid_file {self.pid_file}",
@@ -75,26 +80,86 @@ class EmbeddedBroker:
                 f"message_size_limit {MESSAGE_LIMIT}",
                 "sys_interval 5",
                 f"log_dest file {self.log}",
+                # No warnings: it gives one for each connection by the Unix socket, which has no delay to be set.
                 "log_type error",
-                "log_type warning",
                 "log_type notice",
                 "connection_messages false",
                 "",
             ]
         )
 
+    def _listeners(self) -> list[str]:
+        listeners = [f"listener {self.port} 127.0.0.1"]
+        if _has_ipv6_loopback():
+            listeners.append(f"listener {self.port} ::1")
+        if self.guarded and (path := socket_path(self.folder)) is not None:
+            listeners.append(f"listener 0 {path}")
+        return listeners
+
+    def _access(self) -> list[str]:
+        if not self.guarded:
+            return ["allow_anonymous true"]
+        guests = any(part.guests for part in self.admissions())
+        return [
+            f"allow_anonymous {'true' if guests else 'false'}",
+            f"password_file {self.folder / 'passwords'}",
+            f"acl_file {self.folder / 'rules'}",
+        ]
+
+    def admissions(self) -> list[Admission]:
+        """Return each swarm's part of the rules."""
+        found = [read_admission(path) for path in sorted((self.folder / "swarms").glob("*.json"))]
+        return [part for part in found if part is not None]
+
+    def admit(self, part: Admission) -> bool:
+        """Take in a swarm's part of the rules; `reload` makes it count. False when it is there. Raises OSError."""
+        path = admission_path(self.folder, part.swarm)
+        if read_admission(path) == part:
+            return False
+        write_private(path, msgspec.json.encode(part))
+        return True
+
+    def dismiss(self, swarm: str) -> None:
+        """Forget a swarm's part of the rules; `reload` makes it count. Raises OSError."""
+        admission_path(self.folder, swarm).unlink(missing_ok=True)
+
+    def reload(self) -> None:
+        """Write the rules, and have a broker that runs obey them: whoever is named no more is cut off at once.
+
+        One that runs with other listeners than ours ends, for whoever keeps it to start it again. Raises OSError,
+        BrokerMissingError.
+        """
+        before = self._kept_listeners()
+        self.prepare()
+        if (pid := self.pid()) is not None:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGHUP if before == set(self._listeners()) else signal.SIGTERM)
+
+    def _kept_listeners(self) -> set[str]:
+        try:
+            return {line for line in self.config.read_text().splitlines() if line.startswith("listener ")}
+        except (OSError, UnicodeDecodeError):
+            return set()
+
     def prepare(self) -> None:
         """Write the configuration, 0600 in a 0700 folder. Raises OSError, BrokerMissingError."""
         self.find()
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.folder.chmod(0o700)
-        text = self.config_text()
-        partial = self.config.with_suffix(".new")
-        with named(self.config), os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            file.write(text)
-        partial.replace(self.config)
+        if self.guarded:
+            parts = self.admissions()
+            self._write(self.folder / "passwords", passwords(parts))
+            self._write(self.folder / "rules", rules(parts))
+        self._write(self.config, self.config_text())
         # mosquitto makes its log with the umask of whoever starts it; one that is there keeps its mode.
         os.close(os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
+
+    @staticmethod
+    def _write(path: Path, text: str) -> None:
+        partial = path.with_suffix(".new")
+        with named(path), os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(text)
+        partial.replace(path)
 
     def argv(self) -> list[str]:
         """Return the command line; run it after `prepare()`. Raises BrokerMissingError."""

@@ -11,8 +11,9 @@ import click
 from swarm_tui.cli.common import FAILED, NO_SUCH, USAGE, Failure, Target, json_option, print_json, swarm_option, target
 from swarm_tui.cli.name_checks import check_role
 from swarm_tui.config.files import write_private
+from swarm_tui.config.own_broker import admission_at
 from swarm_tui.config.urls import shown_url
-from swarm_tui.identity import acl, registry, store
+from swarm_tui.identity import account, acl, registry, store
 from swarm_tui.identity.registry import Identity, IdentityKind, Registry
 from swarm_tui.protocol.names import InvalidNameError, check_agent_id
 
@@ -73,7 +74,7 @@ def add(name: str, kind: str, role: str | None, swarm: str | None) -> None:
             raise Failure(f"{name} is this host, which holds the swarm's secret", USAGE)
         identity = Identity(kind=cast(IdentityKind, kind), role=role, added=time.time())
         known = registry.add(known, name, identity)
-        store.write_registry(found.state, known)
+        _keep(found, known)
     click.echo(_write_join(found, name, known.identities[name]))
 
 
@@ -85,7 +86,7 @@ def rotate(name: str, swarm: str | None) -> None:
     with _changing(swarm) as (found, known):
         _must_be(known, name)
         known = registry.rotate(known, name)
-        store.write_registry(found.state, known)
+        _keep(found, known)
     click.echo(_write_join(found, name, known.identities[name]))
 
 
@@ -93,12 +94,28 @@ def rotate(name: str, swarm: str | None) -> None:
 @click.argument("name")
 @swarm_option
 def revoke(name: str, swarm: str | None) -> None:
-    """Take an identity's rights; within a second nobody obeys it."""
+    """Take an identity's rights; within a second nobody obeys it, and our own broker cuts it off."""
     with _changing(swarm) as (found, known):
         _must_be(known, name)
-        store.write_registry(found.state, registry.revoke(known, name, time.time()))
+        _keep(found, registry.revoke(known, name, time.time()))
     _join_path(found, name).unlink(missing_ok=True)
     click.echo(f"{name} is revoked")
+
+
+def _keep(found: Target, known: Registry) -> None:
+    """Write the registry, and have the embedded broker obey it where there is one. Raises Failure."""
+    from swarm_tui.broker.mosquitto import BrokerMissingError
+    from swarm_tui.supervisor.broker_rules import admit
+    from swarm_tui.supervisor.plan import load_plan
+
+    store.write_registry(found.state, known)
+    plan = load_plan(found.state)
+    if plan is None or found.running is None:
+        return
+    try:
+        admit(plan, found.state)
+    except (BrokerMissingError, store.IdentityError, OSError) as error:
+        raise Failure(f"the identity is changed, but the broker was not told: {error}") from None
 
 
 @command.command("acl", epilog="Example: swarm-tui broker acl --for mosquitto")
@@ -163,11 +180,17 @@ def _join_path(found: Target, name: str) -> Path:
 
 
 def _write_join(found: Target, name: str, identity: Identity) -> str:
+    from swarm_tui.supervisor.broker_rules import key_of
+
     secret = store.read_secret(found.state)
     assert secret is not None
     lines = {"OPENCTO_SWARM": found.swarm, "MQTT_BROKER": found.broker.url}
-    lines |= {"MQTT_USERNAME": found.broker.username} if found.broker.username else {}
-    lines |= {"MQTT_PASSWORD": found.broker.password} if found.broker.password else {}
+    username, password = found.broker.username, found.broker.password
+    if admission_at(found.state.root.parent, found.swarm, found.broker.url) is not None:
+        username = account.user_name(found.swarm, identity.kind, name)
+        password = account.password_of(key_of(secret, name, identity))
+    lines |= {"MQTT_USERNAME": username} if username else {}
+    lines |= {"MQTT_PASSWORD": password} if password else {}
     path = _join_path(found, name)
     write_private(path, store.join_text(secret, identity.kind, name, identity.generation, lines).encode())
     return str(path)

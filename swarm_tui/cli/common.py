@@ -204,7 +204,7 @@ def connect(
     from swarm_tui.protocol.client_ids import Client
 
     try:
-        bus = MqttBus(found.broker, unique_client_id(Client.OPERATOR, found.swarm))
+        bus = MqttBus(way(found), unique_client_id(Client.OPERATOR, found.swarm))
         operator = Operator(bus, found.swarm, user=user_name(), host=host_name(), keys=keys_of(found))
         before(operator)
         operator.start()
@@ -222,6 +222,22 @@ def connect(
         reason = link.reason if link.kind else silent
         raise Failure(f"{reason}{_advice(found) if link.kind == 'refused' else ''}", UNREACHABLE)
     return operator
+
+
+def way(found: Target) -> Broker:
+    """The broker as whoever calls reaches it: of an embedded one by the account that they have there.
+
+    Raises Failure for an identity that cannot be used.
+    """
+    from swarm_tui.identity.account import broker_of_swarm
+    from swarm_tui.identity.store import IdentityError
+
+    if found.identity is not None:
+        return found.broker
+    try:
+        return broker_of_swarm(found.broker, found.state)
+    except IdentityError as error:
+        raise Failure(str(error), FAILED) from None
 
 
 def _patient_link(operator: "Operator", timeout: float, patience: float) -> "Link":

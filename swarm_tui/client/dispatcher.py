@@ -2,9 +2,14 @@
 
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
+from swarm_tui.bus.port import BusError
 from swarm_tui.bus.session import empty_session, keep_session, retained
-from swarm_tui.config.model import RunSpec
+from swarm_tui.config.model import Broker, RunSpec
+from swarm_tui.config.paths import StateDir
+from swarm_tui.identity.account import broker_of_swarm
+from swarm_tui.identity.store import IdentityError
 from swarm_tui.protocol import codec
 from swarm_tui.protocol.bodies import Dispatcher
 from swarm_tui.protocol.client_ids import dispatcher_client_id, former_dispatcher_client_id
@@ -62,6 +67,14 @@ def session_patterns(spec: RunSpec) -> list[str]:
     return [*plain, *named, topic(spec.swarm, Kind.INBOX, spec.agent_id), *foreign_patterns(spec)]
 
 
+def dispatcher_way(spec: RunSpec) -> Broker:
+    """Return the way by which the dispatcher of `spec` reaches the broker. Raises BusError."""
+    try:
+        return broker_of_swarm(spec.broker, StateDir(Path(spec.state_dir)))
+    except IdentityError as error:
+        raise BusError(str(error)) from None
+
+
 def prepare_session(spec: RunSpec, timeout: float = 5.0) -> bool:
     """Make the session of the dispatcher of `spec`, so that the broker keeps what is said before it comes.
 
@@ -69,7 +82,7 @@ def prepare_session(spec: RunSpec, timeout: float = 5.0) -> bool:
     BusError.
     """
     name = topic(spec.swarm, Kind.DISPATCHER)
-    raw = retained(spec.broker, name, timeout)
+    raw = retained(dispatcher_way(spec), name, timeout)
     known = codec.decode(spec.swarm, name, raw, True, time.time()) if raw else None
     if isinstance(known, Event) and isinstance(known.body, Dispatcher):
         return False
@@ -84,7 +97,7 @@ def take_former_session(spec: RunSpec, timeout: float = 5.0) -> int:
     """
     _keep(spec, timeout)
     return empty_session(
-        spec.broker,
+        dispatcher_way(spec),
         former_dispatcher_client_id(spec.swarm),
         session_patterns(spec),
         again=_is_one_of(spec.swarm, (*_TASKS, *_SAID_ONCE)),
@@ -94,7 +107,7 @@ def take_former_session(spec: RunSpec, timeout: float = 5.0) -> int:
 
 def _keep(spec: RunSpec, timeout: float) -> None:
     keep_session(
-        spec.broker,
+        dispatcher_way(spec),
         dispatcher_client_id(spec.swarm),
         session_patterns(spec),
         again=_is_one_of(spec.swarm, _TASKS),

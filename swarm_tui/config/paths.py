@@ -100,6 +100,6 @@ def swarm_of(root: Path) -> str:
     return root.name.replace("%2F", "/").replace("%25", "%")
 
 
-def broker_dir(port: int) -> Path:
-    """The embedded broker's own files: it belongs to the user and the port, not to one swarm."""
-    return state_home() / f"_broker-{port}"
+def broker_dir(port: int, home: Path | None = None) -> Path:
+    """The embedded broker's own files: it belongs to the user and the port, not to one swarm. `home` has all state."""
+    return (home or state_home()) / f"_broker-{port}"

@@ -121,6 +121,12 @@ def _place(url: str) -> tuple[str, str, int, str] | None:
     return scheme, host, found.port or _PORTS[scheme], parts.path.rstrip("/") if scheme in ("ws", "wss") else ""
 
 
+def broker_port(url: str) -> int | None:
+    """Return the TCP port that a broker's URL names; None for a socket file and for what names none."""
+    place = _place(url)
+    return place[2] if place is not None and place[0] != "unix" else None
+
+
 def is_loopback(url: str) -> bool:
     """Return whether the broker is on this machine: loopback, `localhost`, or a socket file."""
     try:

@@ -54,7 +54,9 @@ def _filters(swarm: str, kinds: Sequence[Kind], own: str = "+") -> tuple[str, ..
 
 
 def grant(swarm: str, kind: str, name: str = "", *, guests: Guests = "work") -> Grant:
-    """Return what the identity `name` of `kind` (swarm, host, agent, operator, guest) may do in `swarm`.
+    """Return what the identity `name` of `kind` (swarm, host, agent, foreign, operator, guest) may do in `swarm`.
+
+    A `foreign` one is an agent that knows only another dialect.
 
     The broker's rules are the outer fence: they know topics, not payloads. Proofs decide within them.
     """
@@ -64,10 +66,13 @@ def grant(swarm: str, kind: str, name: str = "", *, guests: Guests = "work") -> 
         return Grant(everything, everything)
     if kind == "host":
         own = _filters(swarm, (Kind.HOST_STATUS,), name) + _filters(swarm, (Kind.STATUS, Kind.INBOX, Kind.REPLY))
-        shared = _filters(swarm, (*_PRESENCE, *_ANSWERS, *_TASKS, *_BESIDES))
-        return Grant(own + shared + trials, everything)
+        shared = _filters(swarm, (*_PRESENCE, *_ANSWERS, *_TASKS, *_BESIDES, Kind.QUERY))
+        return Grant(own + shared + trials + (f"{swarm}/_a/#",), everything)
+    if kind == "foreign":
+        return Grant((f"{swarm}/_a/{name}/#",), (f"{swarm}/_a/{name}/#",))
     if kind == "agent":
-        shared = _filters(swarm, (*_PRESENCE, *_ANSWERS, *_TASKS, *_BESIDES))
+        # Monitoring answers who asks for the past, the gateway asks.
+        shared = _filters(swarm, (*_PRESENCE, *_ANSWERS, *_TASKS, *_BESIDES, Kind.QUERY, Kind.REPLY))
         return Grant(_filters(swarm, (Kind.STATUS,), name) + shared, everything)
     if kind == "operator":
         return Grant(_filters(swarm, (*_TASKS, *_ACTS, Kind.QUERY)) + trials, everything)
@@ -81,13 +86,14 @@ def grant(swarm: str, kind: str, name: str = "", *, guests: Guests = "work") -> 
 
 def mosquitto(users: Sequence[tuple[str, Grant]], guests: Grant) -> str:
     """A mosquitto ACL file: what anonymous clients may do first, then each user."""
-    lines = [*_mosquitto_rules(guests)]
+    lines = [*mosquitto_rules(guests)]
     for user, granted in users:
-        lines += ["", f"user {user}", *_mosquitto_rules(granted)]
+        lines += ["", f"user {user}", *mosquitto_rules(granted)]
     return "\n".join([*lines, ""])
 
 
-def _mosquitto_rules(granted: Grant) -> list[str]:
+def mosquitto_rules(granted: Grant) -> list[str]:
+    """The lines of a mosquitto ACL file for one who has the grant."""
     return [f"topic write {one}" for one in granted.write] + [f"topic read {one}" for one in granted.read]
 
 

@@ -4,7 +4,8 @@ the swarm's secret (the dispatcher's host)
 ├── a host's key (its supervisor)
 │   ├── its agents' keys, one each
 │   └── its common key, with which orders to all reach everybody on that host
-└── an operator's key
+├── an operator's key
+└── an added guest's key, which proves nothing: its password on an embedded broker comes of it
 """
 
 from swarm_tui.protocol.proof import derive
@@ -21,6 +22,11 @@ def host_key(secret: bytes, host: str, generation: int) -> bytes:
 def operator_key(secret: bytes, operator: str, generation: int) -> bytes:
     """The key of an operator; another `generation` after each rotation."""
     return derive(secret, "operator", operator, str(generation))
+
+
+def guest_key(secret: bytes, guest: str, generation: int) -> bytes:
+    """The key of a guest that was added; another `generation` after each rotation."""
+    return derive(secret, "guest", guest, str(generation))
 
 
 def agent_key(host: bytes, agent_id: str) -> bytes:

@@ -7,8 +7,12 @@ from functools import partial
 
 from swarm_tui.bus.port import BusError
 from swarm_tui.bus.session import clear_retained, retained
+from swarm_tui.config.model import Broker
+from swarm_tui.config.paths import state_dir
 from swarm_tui.config.running import list_running
 from swarm_tui.config.urls import shown_url
+from swarm_tui.identity.account import broker_of_swarm
+from swarm_tui.identity.store import IdentityError
 from swarm_tui.protocol import codec
 from swarm_tui.protocol.bodies import HostStatus
 from swarm_tui.protocol.envelope import Event
@@ -64,19 +68,22 @@ class BrokerMove:
                 said = f"{shown_url(former.broker.url)} is the same broker, spelt another way: nothing is cleared"
                 self._services.loop.post(partial(self._finish, former, said, same=True))
                 return
-            number = len(clear_retained(former.broker, patterns, timeout=VISIT))
+            number = len(clear_retained(self._way(former), patterns, timeout=VISIT))
             said = f"{number} retained messages of the swarm are cleared at {shown_url(former.broker.url)}"
-        except BusError as error:
+        except (BusError, IdentityError) as error:
             said = f"what the swarm retained at {shown_url(former.broker.url)} stays there: {error}"
         self._services.loop.post(partial(self._finish, former, said))
 
     def _is_same(self, former: FormerBroker) -> bool:
         """Return whether the former broker retains what this very process has said at the new one. Raises BusError."""
         name = topic(self._plan.swarm, Kind.HOST_STATUS, self._plan.host)
-        raw = retained(former.broker, name, VISIT)
+        raw = retained(self._way(former), name, VISIT)
         event = codec.decode(self._plan.swarm, name, raw, True, time.time()) if raw else None
         body = event.body if isinstance(event, Event) else None
         return isinstance(body, HostStatus) and body.status == "online" and body.pid == os.getpid()
+
+    def _way(self, former: FormerBroker) -> Broker:
+        return broker_of_swarm(former.broker, state_dir(self._plan.swarm))
 
     def _finish(self, former: FormerBroker, said: str, *, same: bool = False) -> None:
         self._services.say("change", "", said)

@@ -12,8 +12,9 @@ from swarm_tui.config.model import RestartPolicy
 from swarm_tui.config.paths import broker_dir, why_not
 from swarm_tui.domain import restart
 from swarm_tui.domain.restart import Exit, History
+from swarm_tui.identity.store import IdentityError
 from swarm_tui.protocol.text import clean
-from swarm_tui.supervisor import locks, processes
+from swarm_tui.supervisor import broker_rules, locks, processes
 from swarm_tui.supervisor.agent_panes import CONTROL, AgentPanes, NewPane
 from swarm_tui.supervisor.loop import Call, Loop
 from swarm_tui.tmux import commands
@@ -48,9 +49,12 @@ class BrokerPane:
         port: int,
         figures: RestartPolicy,
         say: Callable[[str, str, str], None],
+        admit: Callable[[], None] = lambda: None,
     ) -> None:
         self.port = port
         self._loop, self._agent_panes, self._figures, self._say = loop, agent_panes, figures, say
+        self._admit = admit
+        """Writes this swarm's part of the broker's rules."""
         self._broker = EmbeddedBroker(port, broker_dir(port))
         self._history = History()
         self._pid: int | None = None
@@ -85,7 +89,7 @@ class BrokerPane:
             return
         try:
             self._look()
-        except TmuxError as error:
+        except (TmuxError, IdentityError) as error:
             self._again(str(error))
         except OSError as error:
             self._cannot(why_not(error))
@@ -116,6 +120,7 @@ class BrokerPane:
         elif listens(self.port):
             self._await(0)
         else:
+            self._admit()
             self._broker.prepare()
             made = self._spawn(pane, panes)
             self._history = restart.started(self._history, time.monotonic())
@@ -193,6 +198,10 @@ class BrokerPane:
     def leave(self, others: list[str]) -> None:
         """This swarm is done with it. `others` are sessions of swarms that still use it: one takes the pane over."""
         self._closed = True
+        try:
+            broker_rules.dismiss(self.port, self._agent_panes.place.swarm)
+        except (OSError, BrokerMissingError) as error:
+            self._say(BROKER, "", f"its rules still name this swarm: {error}")
         try:
             self._hand_over_or_end(others)
         except TmuxError as error:

@@ -4,14 +4,17 @@ import signal
 import time
 from contextlib import suppress
 
-from swarm_tui.broker.mosquitto import EmbeddedBroker
+from swarm_tui.broker.mosquitto import BrokerMissingError, EmbeddedBroker
 from swarm_tui.bus.port import BusError
 from swarm_tui.bus.session import clear_retained
 from swarm_tui.config.paths import StateDir, broker_dir
 from swarm_tui.config.running import list_running
+from swarm_tui.identity.account import broker_of_swarm
+from swarm_tui.identity.store import IdentityError
 from swarm_tui.protocol.topics import Kind, topic
 from swarm_tui.supervisor import processes
 from swarm_tui.supervisor.broker_pane import SUPERVISOR
+from swarm_tui.supervisor.broker_rules import dismiss
 from swarm_tui.supervisor.host_access import Say, UpError, beat_age, find_supervisor, supervisor_trouble
 from swarm_tui.supervisor.plan import Plan, read_down
 from swarm_tui.supervisor.shutdown import sharing
@@ -111,11 +114,14 @@ def end_alone(state: StateDir, tmux: Tmux, plan: Plan, say: Say) -> None:
     own += [topic(plan.swarm, Kind.HOST_STATUS, plan.host)]
     own += [] if plan.join else [topic(plan.swarm, Kind.DISPATCHER), topic(plan.swarm, Kind.SCALE, "+")]
     try:
-        clear_retained(plan.layout.broker, own, timeout=ALONE_WAIT)
-    except BusError as error:
+        clear_retained(broker_of_swarm(plan.layout.broker, state), own, timeout=ALONE_WAIT)
+    except (BusError, IdentityError) as error:
         say(f"what the swarm retained stays at the broker: {error}")
-    if plan.embedded_port is not None and not sharing(plan.embedded_port, plan.swarm, list_running()):
-        _end_broker(plan.embedded_port)
+    if plan.embedded_port is not None:
+        with suppress(OSError, BrokerMissingError):
+            dismiss(plan.embedded_port, plan.swarm)
+        if not sharing(plan.embedded_port, plan.swarm, list_running()):
+            _end_broker(plan.embedded_port)
 
 
 def _end_broker(port: int) -> None:

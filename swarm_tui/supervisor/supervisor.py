@@ -5,13 +5,16 @@ import threading
 import time
 from functools import partial
 
+from swarm_tui.bus.mqtt import MqttBus
 from swarm_tui.bus.port import BusError, Link
 from swarm_tui.client.dispatcher import prepare_session
 from swarm_tui.config.model import RunSpec
 from swarm_tui.config.paths import StateDir
 from swarm_tui.config.urls import same_broker
+from swarm_tui.identity.account import broker_of_swarm
 from swarm_tui.identity.open import open_host
 from swarm_tui.protocol.bodies import Inbox
+from swarm_tui.protocol.client_ids import Client, client_id_of
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.supervisor import state_file
@@ -19,6 +22,7 @@ from swarm_tui.supervisor.adoption import Adoption
 from swarm_tui.supervisor.agent_panes import AgentPanes, PanePlace
 from swarm_tui.supervisor.broker_move import BrokerMove
 from swarm_tui.supervisor.broker_pane import BrokerPane
+from swarm_tui.supervisor.broker_rules import admit
 from swarm_tui.supervisor.bus_presence import Presences
 from swarm_tui.supervisor.host_access import beat
 from swarm_tui.supervisor.host_commands import HostCommands
@@ -64,6 +68,9 @@ class Supervisor:
             on_event=self._hear,
             on_foreign=self._hear_foreign,
             on_link=self._linked,
+            make_bus=lambda: MqttBus(
+                broker_of_swarm(plan.layout.broker, state), client_id_of(Client.SUPERVISOR, plan.swarm, plan.host)
+            ),
             keys=open_host(state, own=plan.own(state)),
         )
         self.reporter = HostReporter(plan, state, self.loop, self.link, self.presences)
@@ -109,7 +116,11 @@ class Supervisor:
         self.move = BrokerMove(services, self.link, self.reporter, plan)
         port = plan.embedded_port
         self.broker = (
-            None if port is None else BrokerPane(self.loop, self.agent_panes, port, layout.supervisor, self.say)
+            None
+            if port is None
+            else BrokerPane(
+                self.loop, self.agent_panes, port, layout.supervisor, self.say, lambda: admit(self.plan, state)
+            )
         )
         self.checks = PeriodicChecks(
             self.lifecycle, self.link, self.presences, self.reporter, broker=self.broker, looked=self._looked

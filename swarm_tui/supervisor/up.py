@@ -8,6 +8,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from swarm_tui import __version__
+from swarm_tui.broker.mosquitto import BrokerMissingError
 from swarm_tui.config.environment import save_environment
 from swarm_tui.config.files import remove
 from swarm_tui.config.load import Loaded
@@ -15,7 +16,7 @@ from swarm_tui.config.paths import StateDir, state_dir
 from swarm_tui.config.resolve import session_name
 from swarm_tui.config.running import Running, load_running, save_running
 from swarm_tui.identity.store import make_secret
-from swarm_tui.supervisor import processes, state_file
+from swarm_tui.supervisor import broker_rules, processes, state_file
 from swarm_tui.supervisor.broker_choice import Choice, NoBrokerError, choose_broker
 from swarm_tui.supervisor.host_access import Say, UpError, server, signal_supervisor, supervisor_alive
 from swarm_tui.supervisor.plan import Plan, differs, down_path, load_plan, save_plan
@@ -109,6 +110,10 @@ def bring_up(ready: Prepared, say: Say) -> None:
         make_secret(state, plan.host)
     save_environment(state.environment())
     save_plan(state, plan)
+    try:
+        broker_rules.admit(plan, state)
+    except BrokerMissingError as error:
+        raise UpError(str(error)) from None
     known = load_running(plan.swarm) if ready.running else None
     save_running(
         Running(

@@ -84,6 +84,9 @@ def _attack(shell: Shell, port: int) -> None:
         "hosts/" + before["hosts"][0]["host"] + "/control": {"command": "stop", "agent_id": "docs-01"},
         "halt": {"reason": "evil"},
         "dispatcher": {"instance": "evil/1", "epoch": 2**40, "online": True},
+        # The broker keeps the others from everybody; these a guest may say, and they count for nothing.
+        "tasks/failed": {"task_id": "t1", "agent_id": "testing-01", "error": {"message": "evil"}},
+        "agents/docs-01/status": {"agent_id": "docs-01", "status": "offline"},
     }
     for name, payload in orders.items():
         retain = ["-r"] if name in ("halt", "dispatcher") else []
@@ -99,7 +102,8 @@ def _attack(shell: Shell, port: int) -> None:
     )
     assert {a["agent_id"]: a["state"] for a in after["agents"]} == {a["agent_id"]: a["state"] for a in before["agents"]}
     assert after["dispatcher"]["instance"] == before["dispatcher"]["instance"]
-    assert after["refused"]["an order without proof"] >= 3
+    assert after["refused"]["an agent's word without its proof"] >= 2
+    assert "an order without proof" not in after["refused"], "the broker lets none through"
     assert after["guests"] == "work"
     assert shell("tasks", "evil").returncode == 4
     shell.env["SWARM_TASK_ID"] = "t1"

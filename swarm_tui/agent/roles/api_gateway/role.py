@@ -112,8 +112,10 @@ class ApiGateway:
 
     def _real_bus(self, name: str) -> Bus:
         from swarm_tui.bus.mqtt import MqttBus
+        from swarm_tui.identity.account import broker_of_agent
 
-        return MqttBus(self._spec.broker, name)
+        spec = self._spec
+        return MqttBus(broker_of_agent(spec.broker, spec.state_dir, spec.agent_id), name)
 
     def _open(self) -> None:
         assert self._settings is not None

@@ -113,8 +113,10 @@ class Monitoring:
 
     def _real_bus(self, name: str) -> Bus:
         from swarm_tui.bus.mqtt import MqttBus
+        from swarm_tui.identity.account import broker_of_agent
 
-        return MqttBus(self._spec.broker, name)
+        spec = self._spec
+        return MqttBus(broker_of_agent(spec.broker, spec.state_dir, spec.agent_id), name)
 
     def _heard(self, topic: str, payload: bytes, retained: bool) -> None:
         if len(self._items) >= MAX_WAITING or self._waiting_bytes >= MAX_WAITING_BYTES:

@@ -16,7 +16,7 @@ from swarm_tui.agent.roles.task_manager.shell import DispatcherShell, Inbound, M
 from swarm_tui.agent.roles.task_manager.turn_scheduler import TurnScheduler
 from swarm_tui.bus.mqtt import MqttBus
 from swarm_tui.bus.port import BusError, Link
-from swarm_tui.client.dispatcher import take_former_session
+from swarm_tui.client.dispatcher import dispatcher_way, take_former_session
 from swarm_tui.client.ids import new_id
 from swarm_tui.config.model import RunSpec
 from swarm_tui.config.paths import StateDir
@@ -46,7 +46,7 @@ class TaskManager:
         self.shell: DispatcherShell | None = None
         """None until the journal is ours."""
         self._has_real_bus = make_bus is None
-        self._make_bus = make_bus or (lambda name, clean: MqttBus(spec.broker, name, clean=clean))
+        self._make_bus = make_bus or (lambda name, clean: MqttBus(dispatcher_way(spec), name, clean=clean))
         self._inbound: queue.SimpleQueue[Inbound] = queue.SimpleQueue()
         self._came = threading.Event()
         self._stopping = threading.Event()
