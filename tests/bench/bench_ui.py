@@ -13,7 +13,7 @@ from swarm_tui.ui.app import SwarmApp
 from tests.bench.bars import bar
 from tests.ui import scenes
 from tests.ui.fake import Clock, FakeSource
-from tests.ui.harness import Seat
+from tests.ui.harness import UiDriver
 
 AGENTS, TASKS = 1_000, 10_000
 
@@ -43,17 +43,17 @@ async def one(app: SwarmApp, key: str) -> float:
     return time.perf_counter() - began
 
 
-async def opened(seat: Seat, opens: Callable[[str], None], subject: str) -> float:
+async def opened(ui: UiDriver, opens: Callable[[str], None], subject: str) -> float:
     """Seconds until what opens shows its subject."""
     began = time.perf_counter()
     opens(subject)
     shown = False
     while not shown:
-        await seat.pilot.pause(0)
+        await ui.pilot.pause(0)
         took = time.perf_counter() - began
-        shown = seat.has(subject)  # Draws all once more, which is not the screen's to answer for.
-    seat.app.pop_screen()
-    await seat.settle()
+        shown = ui.has(subject)  # Draws all once more, which is not the screen's to answer for.
+    ui.app.pop_screen()
+    await ui.settle()
     return took
 
 
@@ -63,17 +63,17 @@ async def crowded() -> None:
     source = FakeSource(clock)
     app = SwarmApp(source, clock=clock, timers=False)
     async with app.run_test(size=(120, 40)) as pilot:
-        seat = Seat(app, pilot, source, clock)
+        ui = UiDriver(app, pilot, source, clock)
         crowd(source)
         began = time.perf_counter()
         while source.waiting():
             app.updates.drain()
         print(f"take in {AGENTS + AGENTS + TASKS:,} messages: {time.perf_counter() - began:.2f} s")
-        await seat.settle()
+        await ui.settle()
         gc.freeze()  # As the app does by itself when its timers run.
         for panel in ("agents", "tasks"):
             app.main.focus_panel(panel)
-            await seat.settle()
+            await ui.settle()
             moves = [await one(app, key) for key in ["j"] * 60 + ["pagedown"] * 20 + ["G", "g"] * 10]
             bar(f"move in {panel}, p95", p95(moves), 100, "ms")
             filters = []
@@ -89,10 +89,10 @@ async def crowded() -> None:
             ("a task's page", app.pages.open_task, list(fleet.tasks)),
             ("an agent's page", app.pages.open_agent, list(fleet.agents)),
         ):
-            took = [await opened(seat, opens, subject) for subject in subjects[:41]]
+            took = [await opened(ui, opens, subject) for subject in subjects[:41]]
             bar(f"open {name} for the first time", took[0] * 1000, 300, "ms")
             bar(f"open {name}, p95", p95(took[1:]), 70, "ms")
-        took = [await opened(seat, lambda _: app.pages.open_form(), "NEW TASK") for _ in range(21)]
+        took = [await opened(ui, lambda _: app.pages.open_form(), "NEW TASK") for _ in range(21)]
         bar("open the form, p95", p95(took[1:]), 100, "ms")
         ticks = []
         for _ in range(10):

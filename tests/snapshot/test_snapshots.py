@@ -8,7 +8,7 @@ from textual.pilot import Pilot
 
 from tests.ui import scenes
 from tests.ui.fake import Clock
-from tests.ui.harness import Seat
+from tests.ui.harness import UiDriver
 from tests.ui.picture import DrawnApp
 
 SIZES = {"small": (80, 24), "middle": (120, 40), "large": (200, 50)}
@@ -53,10 +53,10 @@ def test_snapshot(name: str, snap_compare: Callable[..., bool]) -> None:
     app = DrawnApp(source, clock=clock, timers=False)
 
     async def told(pilot: Pilot[Any]) -> None:
-        seat = Seat(app, pilot, source, clock)
+        ui = UiDriver(app, pilot, source, clock)
         getattr(scenes, scene)(source, clock)
-        await seat.settle()
-        await seat.pass_(12.0 if scene == "lost" else 1.0)
-        await seat.press(*keys)
+        await ui.settle()
+        await ui.pass_(12.0 if scene == "lost" else 1.0)
+        await ui.press(*keys)
 
     assert snap_compare(app, terminal_size=size, run_before=told)

@@ -1,8 +1,8 @@
 """What the screen's tests leave out, since it costs most of their time and says nothing there.
 
 Styles are parsed once for all apps. Keys are pressed without Textual's wait for an idle processor, 40 ms each; and
-frames that nobody looks at are not painted: `Seat.text` paints what it reads. A test that is about the painting itself
-is marked `drawn`.
+frames that nobody looks at are not painted: `UiDriver.text` paints what it reads. A test that is about the painting
+itself is marked `drawn`.
 """
 
 import asyncio

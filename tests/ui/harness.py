@@ -12,8 +12,8 @@ from tests.ui import scenes
 from tests.ui.fake import Clock, FakeSource
 
 
-class Seat:
-    """A person before the screen."""
+class UiDriver:
+    """Drive the screen as a person does, and read what it shows."""
 
     def __init__(self, app: SwarmApp, pilot: Pilot[Any], source: FakeSource, clock: Clock) -> None:
         self.app, self.pilot, self.source, self.clock = app, pilot, source, clock
@@ -59,20 +59,20 @@ class Seat:
 
 
 @asynccontextmanager
-async def seated(
+async def open_ui(
     scene: str = "calm",
     size: tuple[int, int] = (120, 40),
     config: UserConfig | None = None,
     **options: Any,
-) -> AsyncIterator[Seat]:
+) -> AsyncIterator[UiDriver]:
     """The screen of a scene."""
     clock = Clock()
     source = scenes.build(clock)
     app = SwarmApp(source, config=config, clock=clock, timers=False, **options)
     async with app.run_test(size=size) as pilot:
-        seat = Seat(app, pilot, source, clock)
+        ui = UiDriver(app, pilot, source, clock)
         getattr(scenes, scene)(source, clock)
-        await seat.settle()
+        await ui.settle()
         app.updates.tick()
-        await seat.settle()
-        yield seat
+        await ui.settle()
+        yield ui

@@ -7,19 +7,19 @@ from pathlib import Path
 import pytest
 
 from swarm_tui.ui.model.saved_state import load_state
-from tests.ui.harness import seated
+from tests.ui.harness import open_ui
 
 
 @pytest.mark.asyncio
 async def test_a_change_is_kept_without_a_clean_exit(tmp_path: Path) -> None:
     path = tmp_path / "screen.json"
-    async with seated("calm", state_path=path) as seat:
+    async with open_ui("calm", state_path=path) as ui:
         assert not path.exists()
-        await seat.press("ctrl+t")
-        await seat.pass_(1.0)
+        await ui.press("ctrl+t")
+        await ui.pass_(1.0)
         assert load_state(path).theme == "light"
         written = path.stat().st_mtime_ns
-        await seat.pass_(2.0)
+        await ui.pass_(2.0)
         assert path.stat().st_mtime_ns == written, "written again though nothing changed"
 
 
@@ -29,11 +29,11 @@ async def test_a_closed_terminal_ends_the_screen_and_loses_nothing(
 ) -> None:
     path, raised = tmp_path / "screen.json", list[int]()
     monkeypatch.setattr(signal, "raise_signal", raised.append)
-    async with seated("calm", state_path=path) as seat:
-        await seat.press("ctrl+t")
+    async with open_ui("calm", state_path=path) as ui:
+        await ui.press("ctrl+t")
         os.kill(os.getpid(), signal.SIGHUP)
-        await seat.pilot.pause()
-        await seat.pilot.pause()
+        await ui.pilot.pause()
+        await ui.pilot.pause()
         assert load_state(path).theme == "light"
         assert raised == [signal.SIGHUP], "it would wait for a terminal that is gone"
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
@@ -42,8 +42,8 @@ async def test_a_closed_terminal_ends_the_screen_and_loses_nothing(
 @pytest.mark.asyncio
 async def test_a_state_that_cannot_be_kept_is_told_once(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    async with seated("calm", state_path=tmp_path / "file" / "screen.json") as seat:
-        await seat.press("ctrl+t")
-        await seat.pass_(3.0)
-        told = [notice.text for notice in seat.app.notices.all if "was not saved" in notice.text]
+    async with open_ui("calm", state_path=tmp_path / "file" / "screen.json") as ui:
+        await ui.press("ctrl+t")
+        await ui.pass_(3.0)
+        told = [notice.text for notice in ui.app.notices.all if "was not saved" in notice.text]
         assert len(told) == 1

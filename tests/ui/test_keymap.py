@@ -15,7 +15,7 @@ from swarm_tui.ui.acts import ALL
 from swarm_tui.ui.desk.actions import pretty
 from swarm_tui.ui.desk.keymap import types
 from swarm_tui.ui.screens.confirm import ConfirmScreen
-from tests.ui.harness import seated
+from tests.ui.harness import open_ui
 
 
 def test_characters_have_the_names_that_textual_gives_them() -> None:
@@ -40,56 +40,56 @@ def test_keys_as_people_write_them(text: str, name: str | None) -> None:
 @pytest.mark.asyncio
 async def test_keys_of_ones_own_work_and_are_named() -> None:
     config = UserConfig(keys={"drain": "F5", "undo": "?", "help": "Ctrl+N", "scale_up": "/", "filter": "+"})
-    async with seated("calm", config=config) as seat:
-        await seat.press("f5")
-        assert "? undoes it" in seat.footer
-        await seat.press("question_mark")
-        assert "undone: drain" in seat.footer
-        await seat.press("slash")
-        assert "asked for 2 api-gateway agents" in seat.footer
-        await seat.press("ctrl+n")
-        assert seat.has("HELP")
+    async with open_ui("calm", config=config) as ui:
+        await ui.press("f5")
+        assert "? undoes it" in ui.footer
+        await ui.press("question_mark")
+        assert "undone: drain" in ui.footer
+        await ui.press("slash")
+        assert "asked for 2 api-gateway agents" in ui.footer
+        await ui.press("ctrl+n")
+        assert ui.has("HELP")
 
 
 @pytest.mark.asyncio
 async def test_what_a_key_is_taken_from_is_told_and_stays_quiet() -> None:
-    async with seated("calm", config=UserConfig(keys={"theme": "n"})) as seat:
-        assert any("no more of publish" in notice.text for notice in seat.app.notices.all)
-        before = seat.app.theme
-        await seat.press("n")
-        assert seat.app.theme != before
-        assert seat.app.screen is seat.app.main
+    async with open_ui("calm", config=UserConfig(keys={"theme": "n"})) as ui:
+        assert any("no more of publish" in notice.text for notice in ui.app.notices.all)
+        before = ui.app.theme
+        await ui.press("n")
+        assert ui.app.theme != before
+        assert ui.app.screen is ui.app.main
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(("leave", "pressed", "gone"), [("x", "ctrl+q", False), ("x", "x", True), ("F10", "f10", True)])
 async def test_leaving_has_the_keys_it_was_given_and_no_other(leave: str, pressed: str, gone: bool) -> None:
-    async with seated("calm", config=UserConfig(keys={"leave": leave})) as seat:
-        await seat.press(pressed)
-        assert seat.app._exit is gone
+    async with open_ui("calm", config=UserConfig(keys={"leave": leave})) as ui:
+        await ui.press(pressed)
+        assert ui.app._exit is gone
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("over", ["n", "H", "slash", "ctrl+p"])
 async def test_ctrl_q_leaves_also_over_a_question_and_a_form(over: str) -> None:
-    async with seated("calm") as seat:
-        await seat.press(over)
-        assert over != "H" or isinstance(seat.app.screen, ConfirmScreen)
-        await seat.press("ctrl+q")
-        assert seat.app._exit
+    async with open_ui("calm") as ui:
+        await ui.press(over)
+        assert over != "H" or isinstance(ui.app.screen, ConfirmScreen)
+        await ui.press("ctrl+q")
+        assert ui.app._exit
 
 
 @pytest.mark.asyncio
 async def test_the_form_names_the_keys_it_has() -> None:
-    async with seated("calm", config=UserConfig(keys={"send": "F9", "raw": "F8"})) as seat:
-        await seat.press("n", "r", "e", "v", "enter")
-        assert seat.has("F9 sends")
-        await seat.press("f8")
-        assert seat.has("(F8: fields)")
+    async with open_ui("calm", config=UserConfig(keys={"send": "F9", "raw": "F8"})) as ui:
+        await ui.press("n", "r", "e", "v", "enter")
+        assert ui.has("F9 sends")
+        await ui.press("f8")
+        assert ui.has("(F8: fields)")
 
-    async with seated("lost", config=UserConfig(keys={"clear": "F7"})) as seat:
-        await seat.press("p")
-        assert seat.has("F7 shows all")
+    async with open_ui("lost", config=UserConfig(keys={"clear": "F7"})) as ui:
+        await ui.press("p")
+        assert ui.has("F7 shows all")
 
 
 KEYS = [*string.ascii_lowercase, *string.digits]
@@ -112,13 +112,13 @@ def old_keys(lines: list[str], *, typing: bool = False) -> set[str]:
 
 @pytest.mark.asyncio
 async def test_no_page_names_a_key_that_was_taken_from_its_act() -> None:
-    async with seated("trouble", (160, 50), config=UserConfig(keys=ODD)) as seat:
-        assert seat.app.registry.notes == []
-        app, panes, agents = seat.app, seat.source.panes, seat.app.model.fleet.agents
+    async with open_ui("trouble", (160, 50), config=UserConfig(keys=ODD)) as ui:
+        assert ui.app.registry.notes == []
+        app, panes, agents = ui.app, ui.source.panes, ui.app.model.fleet.agents
 
         async def glyphs(name: str, *, typing: bool = False) -> None:
-            await seat.settle()
-            assert old_keys(seat.text(), typing=typing) == set(), name
+            await ui.settle()
+            assert old_keys(ui.text(), typing=typing) == set(), name
 
         app.pages.open_agent("testing-01")
         for state in AgentState:
@@ -139,7 +139,7 @@ async def test_no_page_names_a_key_that_was_taken_from_its_act() -> None:
                 app.main.act(act) if act in ("problems", "zoom") else app.pages.to_main()
                 continue
             app.screen.act("open")  # type: ignore[attr-defined]
-            await seat.settle()
+            await ui.settle()
             app.screen.lines.tail = False  # type: ignore[attr-defined]
             await glyphs("a zoomed tile that is held")
             app.pages.to_main()
@@ -158,35 +158,35 @@ async def test_no_page_names_a_key_that_was_taken_from_its_act() -> None:
         app.main.act("halt")
         await glyphs("confirm", typing=True)
         assert isinstance(app.screen, ConfirmScreen)
-        await seat.press("n")
+        await ui.press("n")
         for open_, name in ((app.pages.open_palette, "palette"), (app.pages.open_form, "form")):
             open_()
             await glyphs(name, typing=True)
-            await seat.press("q", "q", "q")
+            await ui.press("q", "q", "q")
             await glyphs(f"{name}, typed", typing=True)
             app.pages.to_main()
         panes.reason = None
         agents["testing-01"].state = AgentState.ONLINE
         agents["testing-01"].host = "far"
         host = HostStatus(panes=[], session="x", socket="x", pid=1, address="farbox")
-        seat.source.say("supervisor:far", Kind.HOST_STATUS, host, "far")
-        await seat.settle()
+        ui.source.say("supervisor:far", Kind.HOST_STATUS, host, "far")
+        await ui.settle()
         app.main.agents.select("testing-01")
         await glyphs("a pane of another host")
-        app.restarts.expect([agents["docs-01"]], seat.clock() - 100)
+        app.restarts.expect([agents["docs-01"]], ui.clock() - 100)
         app.updates.tick()
         await glyphs("one that is not back")
 
 
 @pytest.mark.asyncio
 async def test_a_dialog_closes_by_the_key_that_goes_back() -> None:
-    async with seated("calm", config=UserConfig(keys={"back": "F7", "palette": "F6", "template": "F5"})) as seat:
+    async with open_ui("calm", config=UserConfig(keys={"back": "F7", "palette": "F6", "template": "F5"})) as ui:
         for opens, closes in (("s", "f7"), ("f6", "f7"), ("f6", "f6"), ("f6", "escape")):
-            await seat.press(opens)
-            assert "F7 " in seat.footer
-            await seat.press(closes)
-            assert seat.app.screen is seat.app.main
-        await seat.press("n", "f5")
-        assert seat.has("this folder")
-        await seat.press("f5")
-        assert not seat.has("this folder")
+            await ui.press(opens)
+            assert "F7 " in ui.footer
+            await ui.press(closes)
+            assert ui.app.screen is ui.app.main
+        await ui.press("n", "f5")
+        assert ui.has("this folder")
+        await ui.press("f5")
+        assert not ui.has("this folder")

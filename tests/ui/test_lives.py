@@ -6,10 +6,10 @@ from swarm_tui.domain.states import AgentState
 from swarm_tui.protocol.bodies import HostStatus, PaneStatus, Reply
 from swarm_tui.protocol.topics import Kind
 from tests.ui.fake import START
-from tests.ui.harness import Seat, seated
+from tests.ui.harness import UiDriver, open_ui
 
 
-async def killed(seat: Seat) -> None:
+async def killed(ui: UiDriver) -> None:
     """Its supervisor tells of an agent that was killed three times before we looked."""
     pane = PaneStatus(
         agent_id="docs-01", role="docs", pid=5000, pane_id="%4", incarnation="inc-4", restarts=3, exit_signal=9
@@ -19,13 +19,13 @@ async def killed(seat: Seat) -> None:
         {"at": START - 60.0, "what": "exit", "agent_id": "testing-01", "reason": "of another"},
     ]
     status = HostStatus(panes=[pane], session="s", events=events)
-    seat.source.say("supervisor", Kind.HOST_STATUS, status, "devbox")
-    await seat.settle()
+    ui.source.say("supervisor", Kind.HOST_STATUS, status, "devbox")
+    await ui.settle()
 
 
 @pytest.mark.asyncio
 async def test_ends_of_before_the_screen_opened_are_told() -> None:
-    async with seated("calm") as seat:
+    async with open_ui("calm") as ui:
         will = '{"agent_id":"docs-01","payload":{"agent_id":"docs-01","status":"offline","incarnation":"inc-1"}}'
         row = {"at": START - 300.0, "topic": "opencto-dev/agents/docs-01/status", "payload": will}
         asked: list[dict[str, object]] = []
@@ -34,35 +34,35 @@ async def test_ends_of_before_the_screen_opened_are_told() -> None:
             asked.append(args)
             return Reply(query=name, rows=[row]) if args.get("agent_id") == "docs-01" else None
 
-        seat.source.query = query  # type: ignore[method-assign]
-        await killed(seat)
-        seat.app.pages.open_agent("docs-01")
-        await seat.settle()
-        assert seat.has("its last process was killed by SIGKILL")
-        assert seat.has("exit: killed by SIGKILL; again at once")
-        assert seat.has("inc-1: its connection ended without a farewell")
-        assert not seat.has("of another")
+        ui.source.query = query  # type: ignore[method-assign]
+        await killed(ui)
+        ui.app.pages.open_agent("docs-01")
+        await ui.settle()
+        assert ui.has("its last process was killed by SIGKILL")
+        assert ui.has("exit: killed by SIGKILL; again at once")
+        assert ui.has("inc-1: its connection ended without a farewell")
+        assert not ui.has("of another")
         assert asked[-1]["topic"] == "opencto-dev/agents/+/status", "heartbeats would fill the answer"
 
 
 @pytest.mark.asyncio
 async def test_what_the_agent_writes_while_its_page_is_open_shows() -> None:
-    async with seated("calm") as seat:
-        seat.source.logs["docs-01"] = ["first line"]
-        seat.app.pages.open_agent("docs-01")
-        await seat.settle()
-        assert seat.has("first line")
-        seat.source.logs["docs-01"] = ["first line", "a later one"]
-        await seat.pass_(4.0)
-        assert seat.has("a later one")
+    async with open_ui("calm") as ui:
+        ui.source.logs["docs-01"] = ["first line"]
+        ui.app.pages.open_agent("docs-01")
+        await ui.settle()
+        assert ui.has("first line")
+        ui.source.logs["docs-01"] = ["first line", "a later one"]
+        await ui.pass_(4.0)
+        assert ui.has("a later one")
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(("agent", "idle"), [("database-01", True), ("testing-01", False)])
 async def test_a_page_says_of_one_that_drains_whether_it_has_something_in_hand(agent: str, idle: bool) -> None:
-    async with seated("calm", (80, 24)) as seat:
-        seat.app.model.fleet.agents[agent].state = AgentState.DRAINING
-        seat.app.pages.open_agent(agent)
-        await seat.settle()
-        assert seat.has("It has nothing in hand and takes no more tasks.") == idle
-        assert seat.has("It finishes what it has in hand") != idle
+    async with open_ui("calm", (80, 24)) as ui:
+        ui.app.model.fleet.agents[agent].state = AgentState.DRAINING
+        ui.app.pages.open_agent(agent)
+        await ui.settle()
+        assert ui.has("It has nothing in hand and takes no more tasks.") == idle
+        assert ui.has("It finishes what it has in hand") != idle

@@ -12,7 +12,7 @@ from swarm_tui.ui.desk.actions import Action
 from swarm_tui.ui.desk.question import Question
 from swarm_tui.ui.look.sgr import parse, plain
 from swarm_tui.ui.look.text import fit, flat
-from tests.ui.harness import Seat, seated
+from tests.ui.harness import UiDriver, open_ui
 
 pytestmark = pytest.mark.drawn
 NAUGHTY = [
@@ -56,10 +56,10 @@ def vile(_: object) -> str:
     return " ".join(NAUGHTY)
 
 
-def clean_lines(seat: Seat) -> None:
+def clean_lines(ui: UiDriver) -> None:
     """What would be written has no control character, and each line its width."""
-    width = seat.app.size.width
-    for strip in seat.app.screen._compositor.render_strips():
+    width = ui.app.size.width
+    for strip in ui.app.screen._compositor.render_strips():
         for char in strip.text:
             assert ord(char) >= 0x20, repr(strip.text)
             assert not 0x7F <= ord(char) <= 0x9F, repr(strip.text)
@@ -71,8 +71,8 @@ def clean_lines(seat: Seat) -> None:
 @pytest.mark.asyncio
 @pytest.mark.parametrize("size", [(80, 24), (200, 50)])
 async def test_naughty_strings_everywhere(size: tuple[int, int]) -> None:
-    async with seated("calm", size) as seat:
-        source = seat.source
+    async with open_ui("calm", size) as ui:
+        source = ui.source
         for n, text in enumerate(NAUGHTY):
             task = f"task_{n}"
             source.say(
@@ -92,11 +92,11 @@ async def test_naughty_strings_everywhere(size: tuple[int, int]) -> None:
         source.panes.older["%0"] = NAUGHTY
         source.logs["docs-01"] = NAUGHTY
         source.link(False, NAUGHTY[0])
-        await seat.settle()
-        clean_lines(seat)
+        await ui.settle()
+        clean_lines(ui)
         source.link(True)
-        await seat.settle()
-        main = seat.app.main
+        await ui.settle()
+        main = ui.app.main
         for keys in (
             ("tab",),
             ("enter",),
@@ -110,27 +110,27 @@ async def test_naughty_strings_everywhere(size: tuple[int, int]) -> None:
             ("w",),
             ("M",),
         ):
-            await seat.press(*keys)
-            clean_lines(seat)
-        seat.app.pages.to_main()
+            await ui.press(*keys)
+            clean_lines(ui)
+        ui.app.pages.to_main()
         for task in ("task_0", "task_12", "task_24"):
-            seat.app.pages.open_task(task)
-            await seat.settle()
-            clean_lines(seat)
-        seat.app.pages.open_agent("docs-01")
-        await seat.settle()
-        clean_lines(seat)
-        seat.app.pages.to_main()
+            ui.app.pages.open_task(task)
+            await ui.settle()
+            clean_lines(ui)
+        ui.app.pages.open_agent("docs-01")
+        await ui.settle()
+        clean_lines(ui)
+        ui.app.pages.to_main()
         main.focus_panel("agents")
-        await seat.press("slash")
-        await seat.type("[/foo] (")
-        clean_lines(seat)
+        await ui.press("slash")
+        await ui.type("[/foo] (")
+        clean_lines(ui)
         for text in NAUGHTY:
-            seat.app.say(text)
+            ui.app.say(text)
         act = Action(name="x", keys=(), label="[/x]", help="", group="swarm", run=lambda _: None, confirm=vile)
-        seat.app.pages.confirm(Question(act, main.context()), lambda: None)
-        await seat.settle()
-        clean_lines(seat)
+        ui.app.pages.confirm(Question(act, main.context()), lambda: None)
+        await ui.settle()
+        clean_lines(ui)
 
 
 @given(st.text(max_size=60), st.integers(0, 40))

@@ -7,51 +7,51 @@ import pytest
 from swarm_tui.protocol.bodies import Reply, Status
 from swarm_tui.protocol.topics import Kind
 from tests.ui import scenes
-from tests.ui.harness import seated
+from tests.ui.harness import open_ui
 
 
 @pytest.mark.asyncio
 async def test_a_closed_page_is_turned_to_the_next_and_shows_nothing_of_the_first() -> None:
-    async with seated("trouble") as seat:
-        seat.source.logs["testing-01"] = ["2026-01-01T00:00:00Z of testing"]
-        seat.app.pages.open_agent("testing-01")
-        await seat.settle()
-        await seat.press("G")
-        assert seat.has("of testing")
-        first = seat.app.screen
-        await seat.press("escape")
-        seat.app.next_theme()
-        await seat.pilot.resize_terminal(100, 30)
-        await seat.settle()
-        seat.app.pages.open_agent("docs-01")
-        await seat.settle()
-        assert seat.app.screen is first
+    async with open_ui("trouble") as ui:
+        ui.source.logs["testing-01"] = ["2026-01-01T00:00:00Z of testing"]
+        ui.app.pages.open_agent("testing-01")
+        await ui.settle()
+        await ui.press("G")
+        assert ui.has("of testing")
+        first = ui.app.screen
+        await ui.press("escape")
+        ui.app.next_theme()
+        await ui.pilot.resize_terminal(100, 30)
+        await ui.settle()
+        ui.app.pages.open_agent("docs-01")
+        await ui.settle()
+        assert ui.app.screen is first
         assert first.page.cursor == 0  # type: ignore[attr-defined]
-        assert seat.has("AGENT", "docs-01")
-        assert not seat.has("testing")
-        assert {len(line) for line in seat.text()} == {100}
+        assert ui.has("AGENT", "docs-01")
+        assert not ui.has("testing")
+        assert {len(line) for line in ui.text()} == {100}
 
 
 @pytest.mark.asyncio
 async def test_a_page_over_one_of_its_kind_has_a_screen_of_its_own() -> None:
-    async with seated("trouble") as seat:
+    async with open_ui("trouble") as ui:
         for task in ("task_c0ffee", "task_77aa01"):
-            seat.app.pages.open_task(task)
-            await seat.settle()
-            assert seat.has("TASK", task)
-        await seat.press("escape")
-        assert seat.has("TASK", "task_c0ffee")
-        await seat.press("escape")
-        assert seat.app.screen is seat.app.main
+            ui.app.pages.open_task(task)
+            await ui.settle()
+            assert ui.has("TASK", task)
+        await ui.press("escape")
+        assert ui.has("TASK", "task_c0ffee")
+        await ui.press("escape")
+        assert ui.app.screen is ui.app.main
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("then", ["task_77aa01", "task_c0ffee"])
 async def test_an_answer_to_the_page_before_is_not_shown_on_the_next(then: str) -> None:
-    async with seated("trouble") as seat:
+    async with open_ui("trouble") as ui:
         asked, answer = threading.Event(), threading.Event()
         late = [True]
-        real = seat.source.query
+        real = ui.source.query
 
         def slow(query: str, args: dict[str, object]) -> Reply | None:
             if query == "history" and "task_id" in args and late:
@@ -62,142 +62,142 @@ async def test_an_answer_to_the_page_before_is_not_shown_on_the_next(then: str) 
                 return Reply(query="history", rows=[row])
             return real(query, args)
 
-        seat.source.query = slow  # type: ignore[method-assign]
-        seat.app.pages.open_task("task_c0ffee")
-        await seat.pilot.pause()
+        ui.source.query = slow  # type: ignore[method-assign]
+        ui.app.pages.open_task("task_c0ffee")
+        await ui.pilot.pause()
         assert asked.wait(5.0)
-        seat.app.pop_screen()
-        seat.app.pages.open_task(then)
+        ui.app.pop_screen()
+        ui.app.pages.open_task(then)
         answer.set()
-        await seat.settle()
-        assert seat.has("TASK", then)
-        assert not seat.has("of the first")
+        await ui.settle()
+        assert ui.has("TASK", then)
+        assert not ui.has("of the first")
 
 
 @pytest.mark.asyncio
 async def test_work_that_came_out_badly_does_not_look_well() -> None:
-    async with seated("calm") as seat:
-        scenes.task(seat.source, seat.clock, "task_bad000", "testing.run", "testing-01", end="badly")
-        await seat.settle()
-        trouble, line = [line for line in seat.text() if "task_bad000" in line][:2]
+    async with open_ui("calm") as ui:
+        scenes.task(ui.source, ui.clock, "task_bad000", "testing.run", "testing-01", end="badly")
+        await ui.settle()
+        trouble, line = [line for line in ui.text() if "task_bad000" in line][:2]
         assert "task_bad000 came out failed: 1 failed, 41 passed" in trouble
         assert "✗ complete" in line
         assert "failed: 1 failed, 41" in line
-        seat.app.pages.open_task("task_bad000")
-        await seat.settle()
-        assert seat.has("verdict   failed: 1 failed, 41 passed")
+        ui.app.pages.open_task("task_bad000")
+        await ui.settle()
+        assert ui.has("verdict   failed: 1 failed, 41 passed")
 
 
 @pytest.mark.asyncio
 async def test_a_log_without_times_is_not_told_as_of_the_task() -> None:
-    async with seated("trouble") as seat:
-        seat.source.logs["testing-01"] = ["compiling", "done"]
-        seat.app.pages.open_task("task_77aa01")
-        await seat.settle()
-        await seat.press("G")
-        assert seat.has("testing-01 wrote last; its log tells no times")
-        assert not seat.has("meanwhile")
+    async with open_ui("trouble") as ui:
+        ui.source.logs["testing-01"] = ["compiling", "done"]
+        ui.app.pages.open_task("task_77aa01")
+        await ui.settle()
+        await ui.press("G")
+        assert ui.has("testing-01 wrote last; its log tells no times")
+        assert not ui.has("meanwhile")
 
 
 @pytest.mark.asyncio
 async def test_a_message_a_task_and_an_agent_open_and_close() -> None:
-    async with seated("trouble", (80, 24)) as seat:
-        seat.source.logs["testing-01"] = ["2026-01-01T00:00:00Z late", "\x1b[31mred\x1b[0m"]
-        await seat.press("tab", "enter")
-        assert seat.has("TASK", "task_c0ffee", "held")
-        assert seat.has("published", "by operator:ada@devbox")
-        await seat.press("escape", "tab", "enter")
-        assert seat.has("MESSAGE")
-        assert seat.has("payload")
-        await seat.press("escape", "9", "enter")
-        assert seat.has("AGENT", "testing-01")
-        assert seat.has("incarnation inc-8")
-        await seat.press("l")
-        assert seat.has("LOG", "testing-01")
-        assert seat.has("red")
+    async with open_ui("trouble", (80, 24)) as ui:
+        ui.source.logs["testing-01"] = ["2026-01-01T00:00:00Z late", "\x1b[31mred\x1b[0m"]
+        await ui.press("tab", "enter")
+        assert ui.has("TASK", "task_c0ffee", "held")
+        assert ui.has("published", "by operator:ada@devbox")
+        await ui.press("escape", "tab", "enter")
+        assert ui.has("MESSAGE")
+        assert ui.has("payload")
+        await ui.press("escape", "9", "enter")
+        assert ui.has("AGENT", "testing-01")
+        assert ui.has("incarnation inc-8")
+        await ui.press("l")
+        assert ui.has("LOG", "testing-01")
+        assert ui.has("red")
 
 
 @pytest.mark.asyncio
 async def test_the_pane_follows_the_agent_and_the_wall_shows_all() -> None:
-    async with seated("calm") as seat:
-        assert seat.has("api-gateway-01", "ready")
-        await seat.press("j")
-        await seat.settle()
-        assert seat.source.panes.watched == frozenset({"%1"})
-        assert seat.has("line 0 表示 of code-review-01")
-        await seat.press("w")
-        assert len(seat.source.panes.watched) == 9
-        assert seat.has("testing-01")
-        await seat.press("j", "enter")
-        assert seat.source.panes.watched == frozenset({"%1"})
-        await seat.press("escape", "w")
-        assert seat.app.screen is seat.app.main
+    async with open_ui("calm") as ui:
+        assert ui.has("api-gateway-01", "ready")
+        await ui.press("j")
+        await ui.settle()
+        assert ui.source.panes.watched == frozenset({"%1"})
+        assert ui.has("line 0 表示 of code-review-01")
+        await ui.press("w")
+        assert len(ui.source.panes.watched) == 9
+        assert ui.has("testing-01")
+        await ui.press("j", "enter")
+        assert ui.source.panes.watched == frozenset({"%1"})
+        await ui.press("escape", "w")
+        assert ui.app.screen is ui.app.main
 
 
 @pytest.mark.asyncio
 async def test_the_past_is_there_when_the_screen_opens() -> None:
-    async with seated("empty") as seat:
-        seat.source.link(False, "gone")
-        await seat.settle()
-        seat.source.replies["tasks"] = Reply(
+    async with open_ui("empty") as ui:
+        ui.source.link(False, "gone")
+        await ui.settle()
+        ui.source.replies["tasks"] = Reply(
             query="tasks",
             rows=[
                 {"task_id": "task_old", "type": "testing.run", "state": "dead", "created_at": 1.0, "updated_at": 2.0},
                 {"bad": 1},
             ],
         )
-        seat.source.replies["history"] = Reply(
+        ui.source.replies["history"] = Reply(
             query="history",
             rows=[
-                {"at": seat.clock() - 60, "topic": "opencto-dev/broadcast", "payload": '{"payload":{"text":"of old"}}'}
+                {"at": ui.clock() - 60, "topic": "opencto-dev/broadcast", "payload": '{"payload":{"text":"of old"}}'}
             ],
         )
-        seat.source.link(True)
-        await seat.settle()
-        await seat.settle()
-        assert seat.has("task_old", "dead") or seat.has("dead", "testing.run")
-        assert seat.has("of old")
+        ui.source.link(True)
+        await ui.settle()
+        await ui.settle()
+        assert ui.has("task_old", "dead") or ui.has("dead", "testing.run")
+        assert ui.has("of old")
 
 
 @pytest.mark.asyncio
 async def test_what_was_refused_can_be_opened() -> None:
-    async with seated("trouble", (80, 24)) as seat:
-        assert seat.has("1 refused: E")
-        await seat.press("E")
-        assert seat.has("REFUSED", "1")
-        assert seat.has("tasks/complete", "not JSON")
-        await seat.press("enter")
-        assert seat.has("MESSAGE", "tasks/complete")
-        assert seat.has("refused: not JSON")
-        await seat.press("escape", "escape")
-        assert seat.app.screen is seat.app.main
+    async with open_ui("trouble", (80, 24)) as ui:
+        assert ui.has("1 refused: E")
+        await ui.press("E")
+        assert ui.has("REFUSED", "1")
+        assert ui.has("tasks/complete", "not JSON")
+        await ui.press("enter")
+        assert ui.has("MESSAGE", "tasks/complete")
+        assert ui.has("refused: not JSON")
+        await ui.press("escape", "escape")
+        assert ui.app.screen is ui.app.main
 
 
 @pytest.mark.asyncio
 async def test_the_wall_turns_pages_and_says_which() -> None:
-    async with seated("calm", (80, 24)) as seat:
+    async with open_ui("calm", (80, 24)) as ui:
         for n in range(3):
-            seat.source.say(f"zoo-{n}", Kind.STATUS, Status(status="online", role="general"), f"zoo-{n}")
-        await seat.settle()
-        await seat.press("w")
-        assert "agents 1-9 of 12" in seat.footer
-        assert seat.has("broker 127.0.0.1:1883", "task-manager-01")
-        assert not seat.has("zoo-1")
-        await seat.press("right_square_bracket")
-        assert seat.has("agents 10-12 of 12")
-        assert seat.has("zoo-1")
-        await seat.press("right_square_bracket")
-        assert seat.has("agents 1-9 of 12")
-        await seat.press("left_square_bracket", "escape")
-        assert seat.app.screen is seat.app.main
+            ui.source.say(f"zoo-{n}", Kind.STATUS, Status(status="online", role="general"), f"zoo-{n}")
+        await ui.settle()
+        await ui.press("w")
+        assert "agents 1-9 of 12" in ui.footer
+        assert ui.has("broker 127.0.0.1:1883", "task-manager-01")
+        assert not ui.has("zoo-1")
+        await ui.press("right_square_bracket")
+        assert ui.has("agents 10-12 of 12")
+        assert ui.has("zoo-1")
+        await ui.press("right_square_bracket")
+        assert ui.has("agents 1-9 of 12")
+        await ui.press("left_square_bracket", "escape")
+        assert ui.app.screen is ui.app.main
 
 
 @pytest.mark.asyncio
 async def test_a_page_says_what_is_true_of_work_that_came_out_badly() -> None:
-    async with seated("calm", (80, 24)) as seat:
+    async with open_ui("calm", (80, 24)) as ui:
         for end, words in (("badly", "its own verdict is failed"), ("complete", "Done; its result")):
-            scenes.task(seat.source, seat.clock, f"task_{end}", "testing.run", "testing-01", end=end)
-            await seat.settle()
-            seat.app.pages.open_task(f"task_{end}")
-            await seat.settle()
-            assert seat.has(words)
+            scenes.task(ui.source, ui.clock, f"task_{end}", "testing.run", "testing-01", end=end)
+            await ui.settle()
+            ui.app.pages.open_task(f"task_{end}")
+            await ui.settle()
+            assert ui.has(words)

@@ -11,7 +11,7 @@ from swarm_tui.ui.live.past import HOUR, NEWEST, OVERLAP, TRIES, messages_since
 from swarm_tui.ui.model.stream import Stream
 from tests.ui import scenes
 from tests.ui.fake import START, SWARM, Clock
-from tests.ui.harness import Seat, seated
+from tests.ui.harness import UiDriver, open_ui
 
 
 def row(at: float, topic: str, text: str) -> dict[str, object]:
@@ -44,32 +44,32 @@ def test_heartbeats_crowd_out_no_news_of_the_hour() -> None:
 
 @pytest.mark.asyncio
 async def test_what_came_while_the_broker_was_lost_is_asked_for_and_takes_its_place() -> None:
-    async with seated("calm") as seat:
+    async with open_ui("calm") as ui:
         silent = [True, True]
         asked: list[dict[str, Any]] = []
-        seat.source.replies["history"] = Reply(query="history", rows=[row(START - 60, "broadcast", "before")])
+        ui.source.replies["history"] = Reply(query="history", rows=[row(START - 60, "broadcast", "before")])
 
         def query(name: str, args: dict[str, Any]) -> Reply | None:
             if name != "history":
                 return None
             asked.append(args)
-            return None if silent and silent.pop() else seat.source.replies["history"]
+            return None if silent and silent.pop() else ui.source.replies["history"]
 
-        seat.app.model.past_loaded = True
-        seat.source.query = query  # type: ignore[method-assign]
-        seat.source.link(False, "gone")
-        await seat.settle()
-        await seat.pass_(100.0)
-        seat.source.replies["history"] = Reply(query="history", rows=[row(START + 50, "broadcast", "meanwhile")])
-        seat.source.link(True)
-        await seat.settle()
+        ui.app.model.past_loaded = True
+        ui.source.query = query  # type: ignore[method-assign]
+        ui.source.link(False, "gone")
+        await ui.settle()
+        await ui.pass_(100.0)
+        ui.source.replies["history"] = Reply(query="history", rows=[row(START + 50, "broadcast", "meanwhile")])
+        ui.source.link(True)
+        await ui.settle()
         assert asked[0]["since"] == START - OVERLAP
         assert len(asked) == 3 <= TRIES, "who answers may need a moment to come back"
-        scenes.beat(seat.source, seat.clock, seat.clock())
-        await seat.settle()
-        texts = [message.topic.rsplit("/", 1)[1] for message in seat.app.model.stream.all]
+        scenes.beat(ui.source, ui.clock, ui.clock())
+        await ui.settle()
+        texts = [message.topic.rsplit("/", 1)[1] for message in ui.app.model.stream.all]
         assert texts.index("broadcast") < len(texts) - len(scenes.AGENTS)
-        times = [message.received for message in seat.app.model.stream.all][-len(scenes.AGENTS) - 1 :]
+        times = [message.received for message in ui.app.model.stream.all][-len(scenes.AGENTS) - 1 :]
         assert times[0] == START + 50
 
 
@@ -80,24 +80,24 @@ async def test_the_end_of_a_recording_is_told_as_that_and_time_stands_still() ->
     source.facts = structs.replace(source.facts, broker="recording incident.jsonl", recording=True)
     app = SwarmApp(source, clock=clock, timers=False, read_only=True)
     async with app.run_test(size=(80, 24)) as pilot:
-        seat = Seat(app, pilot, source, clock)
+        ui = UiDriver(app, pilot, source, clock)
         scenes.calm(source, clock)
-        await seat.settle()
-        await seat.pass_(1.0)
-        assert seat.has("▶ recording incident.jsonl")
+        await ui.settle()
+        await ui.pass_(1.0)
+        assert ui.has("▶ recording incident.jsonl")
         source.link(False, "the recording is over")
-        await seat.settle()
-        assert "the recording ended" in seat.footer
-        await seat.pass_(7.0)
-        assert seat.has("■ end of recording incident.jsonl")
-        assert seat.has("THE RECORDING ENDED")
-        before = seat.text()[3:]
-        await seat.pass_(50.0)
-        assert seat.text()[3:] == before
+        await ui.settle()
+        assert "the recording ended" in ui.footer
+        await ui.pass_(7.0)
+        assert ui.has("■ end of recording incident.jsonl")
+        assert ui.has("THE RECORDING ENDED")
+        before = ui.text()[3:]
+        await ui.pass_(50.0)
+        assert ui.text()[3:] == before
         app.main.act("problems")
-        await seat.settle()
+        await ui.settle()
         app.pages.open_task("task_77aa01")
-        await seat.settle()
-        assert seat.has("THE RECORDING ENDED")
-        assert not any("broker" in line.lower() for line in seat.text())
+        await ui.settle()
+        assert ui.has("THE RECORDING ENDED")
+        assert not any("broker" in line.lower() for line in ui.text())
     assert not any("broker" in notice.text for notice in app.notices.all)

@@ -6,7 +6,7 @@ from swarm_tui.ui.acts import ALL
 from swarm_tui.ui.desk.actions import LISTS, SCOPES, Registry, pretty
 from swarm_tui.ui.desk.context import Context
 from swarm_tui.ui.screens.base import SwarmScreen
-from tests.ui.harness import Seat, seated
+from tests.ui.harness import UiDriver, open_ui
 
 SEED_KEYS = (
     "j",
@@ -123,10 +123,10 @@ class Elsewhere(Context):
 @pytest.mark.asyncio
 @pytest.mark.parametrize("scene", ["empty", "trouble", "lost"])
 async def test_every_act_can_be_asked_everywhere(scene: str) -> None:
-    async with seated(scene) as seat:
-        assert isinstance(seat.app.screen, SwarmScreen)
+    async with open_ui(scene) as ui:
+        assert isinstance(ui.app.screen, SwarmScreen)
         for scope in LISTS:
-            context = Elsewhere(seat.app, seat.app.screen)
+            context = Elsewhere(ui.app, ui.app.screen)
             context.place = scope
             for act in ALL:
                 why = act.why_not(context)
@@ -140,26 +140,26 @@ async def test_every_act_can_be_asked_everywhere(scene: str) -> None:
 
 @pytest.mark.asyncio
 async def test_read_only_turns_every_act_off_and_says_so() -> None:
-    async with seated("trouble", read_only=True) as seat:
+    async with open_ui("trouble", read_only=True) as ui:
         for act in ALL:
             if not act.writes:
                 continue
-            context = Elsewhere(seat.app, seat.app.screen)
+            context = Elsewhere(ui.app, ui.app.screen)
             context.place = act.scopes[0]
             assert "read-only" in (act.why_not(context) or ""), act.name
-        await seat.press("d", "r", "s", "plus", "H", "n", "c", "t", "tab", "c", "t", "y", "N")
-        assert seat.source.acts == []
-        assert seat.has("read-only")
+        await ui.press("d", "r", "s", "plus", "H", "n", "c", "t", "tab", "c", "t", "y", "N")
+        assert ui.source.acts == []
+        assert ui.has("read-only")
 
 
 @pytest.mark.asyncio
 async def test_a_key_without_effect_says_why() -> None:
-    async with seated("calm") as seat:
-        await seat.press("t")
-        assert "retry works on tasks" in seat.footer
-        await seat.press("tab", "t")
-        assert "running" in seat.footer
-        assert "only one that failed" in seat.footer
+    async with open_ui("calm") as ui:
+        await ui.press("t")
+        assert "retry works on tasks" in ui.footer
+        await ui.press("tab", "t")
+        assert "running" in ui.footer
+        assert "only one that failed" in ui.footer
 
 
 OPENS = ("agents", "tasks", "stream", "agent", "task", "wall")
@@ -167,8 +167,8 @@ OPENS = ("agents", "tasks", "stream", "agent", "task", "wall")
 
 @pytest.mark.asyncio
 async def test_no_key_crashes_any_screen() -> None:
-    async with seated("trouble", size=(80, 24)) as seat:
-        app, pressed = seat.app, set[str]()
+    async with open_ui("trouble", size=(80, 24)) as ui:
+        app, pressed = ui.app, set[str]()
         for opens in OPENS:
             for act in app.registry.here(opens):
                 everywhere = len(act.scopes) >= len(LISTS) and act.name in pressed
@@ -176,21 +176,21 @@ async def test_no_key_crashes_any_screen() -> None:
                     continue
                 pressed.add(act.name)
                 if not isinstance(app.screen, SwarmScreen) or app.screen.scope != opens:
-                    await go(seat, opens)
+                    await go(ui, opens)
                 assert isinstance(app.screen, SwarmScreen), f"{opens}: {act.name}"
                 app.screen.action_press(app.registry.keys(act.name)[0])
-                await seat.pilot.pause()
+                await ui.pilot.pause()
                 app.updates.drain()
         assert app.is_running
 
 
-async def go(seat: Seat, opens: str) -> None:
+async def go(ui: UiDriver, opens: str) -> None:
     """To a panel, or to a page."""
-    app = seat.app
+    app = ui.app
     app.pages.to_main()
     app.main.focus_panel(opens if opens in ("agents", "tasks", "stream") else "agents")
     if opens == "wall":
         app.pages.open_wall()
     elif opens in ("agent", "task"):
         app.pages.open_agent("testing-01") if opens == "agent" else app.pages.open_task("task_d3adbf")
-    await seat.pilot.pause()
+    await ui.pilot.pause()

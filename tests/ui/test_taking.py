@@ -10,27 +10,27 @@ from swarm_tui.ui.live.live_source import LiveSource, NoPanes
 from swarm_tui.ui.model.source import MOST, Item
 from tests.ui import scenes
 from tests.ui.fake import Clock
-from tests.ui.harness import Seat, seated
+from tests.ui.harness import UiDriver, open_ui
 
 
-def storm(seat: Seat, rounds: int) -> int:
+def storm(ui: UiDriver, rounds: int) -> int:
     for _ in range(rounds):
-        scenes.beat(seat.source, seat.clock, seat.clock())
+        scenes.beat(ui.source, ui.clock, ui.clock())
     return rounds * len(scenes.AGENTS)
 
 
 class Person:
     """Who is attached; leaves when the screen has taken in what came."""
 
-    def __init__(self, seat: Seat, fails: Exception | None = None) -> None:
-        self._seat, self._fails = seat, fails
+    def __init__(self, ui: UiDriver, fails: Exception | None = None) -> None:
+        self._seat, self._fails = ui, fails
         self._taken = threading.Event()
-        self._take = seat.source.take
+        self._take = ui.source.take
         self.came = 0
         self.thread: threading.Thread | None = None
-        seat.source.take = self._counted  # type: ignore[method-assign]
-        seat.source.panes.attach = self.attach  # type: ignore[method-assign]
-        seat.app.suspend = nullcontext  # type: ignore[method-assign,assignment]
+        ui.source.take = self._counted  # type: ignore[method-assign]
+        ui.source.panes.attach = self.attach  # type: ignore[method-assign]
+        ui.app.suspend = nullcontext  # type: ignore[method-assign,assignment]
 
     def _counted(self) -> list[Item]:
         if self._fails is not None and self.came:
@@ -52,34 +52,34 @@ class Person:
 
 @pytest.mark.asyncio
 async def test_what_comes_while_attached_is_known_and_shown_afterwards() -> None:
-    async with seated("calm") as seat:
-        before, person = seat.app.model.received, Person(seat)
-        await seat.press("a")
+    async with open_ui("calm") as ui:
+        before, person = ui.app.model.received, Person(ui)
+        await ui.press("a")
         assert person.thread is not threading.main_thread()
-        assert seat.app.model.received >= before + person.came
-        assert not seat.source.items
-        assert seat.has("approve?", "task_while")
-        assert "back from api-gateway-01" in seat.footer
+        assert ui.app.model.received >= before + person.came
+        assert not ui.source.items
+        assert ui.has("approve?", "task_while")
+        assert "back from api-gateway-01" in ui.footer
 
 
 @pytest.mark.asyncio
 async def test_what_fails_while_attached_leaves_the_screen_alive_and_is_told() -> None:
-    async with seated("calm") as seat:
-        Person(seat, ValueError("odd"))
-        await seat.press("a")
-        assert "not all that came meanwhile was taken in: odd" in seat.footer
-        assert seat.has("approve?", "task_while")
+    async with open_ui("calm") as ui:
+        Person(ui, ValueError("odd"))
+        await ui.press("a")
+        assert "not all that came meanwhile was taken in: odd" in ui.footer
+        assert ui.has("approve?", "task_while")
 
 
 @pytest.mark.asyncio
 async def test_one_look_takes_only_so_much_and_the_rest_follows() -> None:
-    async with seated("calm") as seat:
-        before, came = seat.app.model.received, storm(seat, 600)
+    async with open_ui("calm") as ui:
+        before, came = ui.app.model.received, storm(ui, 600)
         assert came > 2 * MOST
-        assert seat.app.updates.fold() is not None
-        assert seat.app.model.received == before + MOST
-        await seat.settle()
-        assert seat.app.model.received == before + came
+        assert ui.app.updates.fold() is not None
+        assert ui.app.model.received == before + MOST
+        await ui.settle()
+        assert ui.app.model.received == before + came
 
 
 def test_the_real_source_gives_portions_in_order() -> None:

@@ -5,7 +5,7 @@ from rich.color import Color
 
 from swarm_tui.ui.look.theme import NAMES, look, themes
 from tests.ui import scenes
-from tests.ui.harness import seated
+from tests.ui.harness import open_ui
 
 READABLE = 4.5
 SAID = ("ok", "busy", "warn", "bad", "wait", "quiet", "accent")
@@ -63,10 +63,10 @@ def test_without_colours_what_is_wrong_is_loudest(name: str) -> None:
 @pytest.mark.asyncio
 async def test_no_color_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
-    async with seated("trouble", (80, 24)) as seat:
-        assert seat.app.look["bad"].reverse
-        await seat.press("ctrl+t")
-        assert seat.app.look["bad"].reverse
+    async with open_ui("trouble", (80, 24)) as ui:
+        assert ui.app.look["bad"].reverse
+        await ui.press("ctrl+t")
+        assert ui.app.look["bad"].reverse
 
 
 def test_sixteen_colours_put_no_colour_of_theirs_under_the_words() -> None:
@@ -77,11 +77,11 @@ def test_sixteen_colours_put_no_colour_of_theirs_under_the_words() -> None:
 
 @pytest.mark.asyncio
 async def test_the_line_under_the_cursor_has_a_bar_on_every_list_and_page() -> None:
-    async with seated("trouble", (120, 40)) as seat:
-        app = seat.app
-        seat.source.logs["testing-01"] = [f"line {n}" for n in range(5)]
-        scenes.task(seat.source, seat.clock, "task_first", "testing.run", priority="high", ago=1)
-        await seat.settle()
+    async with open_ui("trouble", (120, 40)) as ui:
+        app = ui.app
+        ui.source.logs["testing-01"] = [f"line {n}" for n in range(5)]
+        scenes.task(ui.source, ui.clock, "task_first", "testing.run", priority="high", ago=1)
+        await ui.settle()
 
         def bars(place: str) -> str:
             assert app.front is not None
@@ -97,7 +97,7 @@ async def test_the_line_under_the_cursor_has_a_bar_on_every_list_and_page() -> N
 
         for panel in ("agents", "tasks", "stream"):
             app.main.focus_panel(panel)
-            await seat.settle()
+            await ui.settle()
             assert panel != "tasks" or "▲" in bars(panel)
             app.main.act("mark_all")
             assert panel == "stream" or "◆" in bars(panel)
@@ -107,17 +107,17 @@ async def test_the_line_under_the_cursor_has_a_bar_on_every_list_and_page() -> N
         app.main.agents.select("testing-01")
         for place in ("open", "logs", "help", "notices", "refused"):
             app.main.act(place)
-            await seat.settle()
+            await ui.settle()
             bars(place)
             app.pages.to_main()
         app.pages.open_task("task_d3adbf")
-        await seat.settle()
+        await ui.settle()
         bars("task")
         app.pages.open_message(app.model.stream.all[-1])
-        await seat.settle()
+        await ui.settle()
         bars("message")
         app.pages.to_main()
         app.pages.open_form()
-        await seat.settle()
-        await seat.press("ctrl+o")
+        await ui.settle()
+        await ui.press("ctrl+o")
         assert app.screen.page.bare_line(0).text.startswith("▌")  # type: ignore[attr-defined]

@@ -5,7 +5,7 @@ import pytest
 from swarm_tui.protocol.bodies import HostControl, Status
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.desk.undo import FRESH, KEEP, Undo
-from tests.ui.harness import seated
+from tests.ui.harness import open_ui
 
 
 class Said:
@@ -61,19 +61,19 @@ def test_what_is_old_or_not_the_last_act_is_taken_back_only_after_a_question_tha
 
 @pytest.mark.asyncio
 async def test_an_undrain_is_undone_by_a_drain_and_never_by_what_was_before_it() -> None:
-    async with seated("trouble", (80, 24)) as seat:
-        await seat.press("x", "9", "d")
+    async with open_ui("trouble", (80, 24)) as ui:
+        await ui.press("x", "9", "d")
         body = Status(status="draining", role="testing", incarnation="inc-8", capabilities=["testing.run"])
-        seat.source.say("testing-01", Kind.STATUS, body, "testing-01")
-        await seat.settle()
-        await seat.press("d")
-        assert "u undoes it" in seat.footer
-        await seat.pass_(10.0)
-        assert "u undo “undrain testing-01”" in seat.footer
-        await seat.press("u")
-        told = [body.command for _, body, _ in seat.source.acts if isinstance(body, HostControl)]
+        ui.source.say("testing-01", Kind.STATUS, body, "testing-01")
+        await ui.settle()
+        await ui.press("d")
+        assert "u undoes it" in ui.footer
+        await ui.pass_(10.0)
+        assert "u undo “undrain testing-01”" in ui.footer
+        await ui.press("u")
+        told = [body.command for _, body, _ in ui.source.acts if isinstance(body, HostControl)]
         assert told == ["drain", "undrain", "drain"]
-        await seat.press("u")
-        assert seat.has("Undo this, of 10 s ago: seen: deployment-01 crashloop")
-        await seat.press("n")
-        assert "deployment-01 crashloop" not in seat.text()[2]
+        await ui.press("u")
+        assert ui.has("Undo this, of 10 s ago: seen: deployment-01 crashloop")
+        await ui.press("n")
+        assert "deployment-01 crashloop" not in ui.text()[2]
