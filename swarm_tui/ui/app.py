@@ -112,7 +112,7 @@ class SwarmApp(App[int]):
         for note in self.registry.notes:
             self.say(note, bad=True)
         if self.timers:
-            self.set_interval(DRAIN, self.updates.drain)
+            self.set_interval(DRAIN, self.updates.look)
             self.set_interval(1.0, self.updates.tick)
             self.set_timer(1.0, gc.freeze)  # What stands by then stays, and is 40 ms of each full collection.
         ask_past(self)

@@ -19,6 +19,10 @@ PAUSE = 0.1
 """Seconds between two drawings while more waits than one look takes."""
 
 
+FRAME = 0.25
+"""Seconds between two drawings of what the swarm does: a first change shows at once, and no eye follows more."""
+
+
 class UpdateLoop:
     """Folds what the source has into the model, and tells the open screens."""
 
@@ -39,6 +43,15 @@ class UpdateLoop:
         self._turns = 0
         """The turns of the link that were told of."""
 
+    def look(self) -> None:
+        """Take in what came, and draw it unless something was drawn a moment ago."""
+        if time.monotonic() - self._drawn < FRAME and self._main.is_mounted:
+            if (delta := self.fold()) is not None:
+                self._undrawn.add(delta)
+            if not self._desk.source.waiting():
+                return
+        self.drain()
+
     def drain(self) -> None:
         """Take in what came since the last look, and draw what it changed."""
         if not self._main.is_mounted:
@@ -50,12 +63,13 @@ class UpdateLoop:
             self._again = self._app.call_later(self._rest)  # After the keys that were pressed meanwhile.
         if more and time.monotonic() - self._drawn < PAUSE:
             return
-        self._drawn = time.monotonic()
         if self._undrawn or delta is not None:
+            self._drawn = time.monotonic()
             changed, self._undrawn = self._undrawn, Delta()
             self.show_changes(changed)
         captured = self._desk.source.panes.changed()
         if captured:
+            self._drawn = time.monotonic()
             for screen in self._navigator.screens():
                 if isinstance(screen, ShowsPanes):
                     screen.captured(dict(captured))

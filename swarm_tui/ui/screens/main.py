@@ -41,6 +41,7 @@ class MainScreen(PanelScreen, Opens, Copies, Follows, Markable, Searchable, Tabb
     # Changes.
 
     def take(self, delta: Delta, now: float) -> None:
+        changed = ((self.agents, delta.agents), (self.tasks, delta.tasks))
         if delta.agents:
             before = len(self.agents.rows)
             self.agents.apply(delta.agents, now)
@@ -49,13 +50,13 @@ class MainScreen(PanelScreen, Opens, Copies, Follows, Markable, Searchable, Tabb
                 self.fit_panels()
         if delta.tasks:
             self.tasks.apply(delta.tasks, now)
-            if not delta.agents:
-                self.agents.redraw_lines(range(self.agents.top, self.agents.top + self.agents.room))
+            self.agents.redraw_those_with(delta.tasks)
         if delta.stream or self.model.stream.paused:
             self.stream.extend()
         if delta.header:
             self._header(now)
-            self.renew_footer()
+            if any(ids & {table.current(), *self.model.marks[table.NOUN]} for table, ids in changed):
+                self.renew_footer()
 
     def _header(self, now: float) -> None:
         self.query_one(Header).renew()

@@ -1,7 +1,7 @@
 """The agents panel: who is alive, what each does, and how its heart beats."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import replace
 
 from rich.segment import Segment
@@ -151,6 +151,12 @@ class AgentTable(Table[AgentView]):
     def limits(self) -> dict[str, int]:
         longest = max((len(name) for name in self.source()), default=12)
         return {"AGENT": min(longest, 16 if self.size.width < 100 else 28)}
+
+    def redraw_those_with(self, tasks: Set[str]) -> None:
+        """Draw the agents again whose tasks these are."""
+        agents = self.source()
+        showing = range(self.top, min(self.top + self.room, self.count()))
+        self.redraw_lines(index for index in showing if agents[self.rows[index]].task_id in tasks)
 
     def title(self) -> list[tuple[str, str]]:
         shown, total = len(self.rows), len(self.source())

@@ -1,16 +1,21 @@
 """Lines by index, each drawn once and kept; one region is refreshed for a line that changed."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from contextlib import contextmanager
 
 from rich.segment import Segment
 from rich.style import Style
-from textual.geometry import Region
+from textual.geometry import Region, Size
 from textual.strip import Strip
+from textual.widget import Widget
 
 from swarm_tui.ui.desk.desk import desk_of
 from swarm_tui.ui.look.glyphs import ThemeStyles
 from swarm_tui.ui.look.text import Parts
 from swarm_tui.ui.widgets.dragging import Dragging
+
+SPARE = 4
+"""Screenfuls of lines that are kept as drawn."""
 
 
 class ScrollBar:
@@ -36,6 +41,40 @@ class ScrollBar:
         return start <= y < start + size
 
 
+class Frame:
+    """A widget's size and lowest style, which Textual looks up anew whenever it is asked."""
+
+    def __init__(self, widget: Widget) -> None:
+        self._widget = widget
+        self._base: Style | None = None
+        self._box: Size | None = None
+
+    @contextmanager
+    def measured(self) -> Iterator[None]:
+        """Ask for the size once for all that is drawn within."""
+        before, self._box = self._box, self._box or self._widget.size
+        try:
+            yield
+        finally:
+            self._box = before
+
+    @property
+    def box(self) -> Size:
+        """Return the size."""
+        return self._box or self._widget.size
+
+    @property
+    def base(self) -> Style:
+        """Return the style below all others."""
+        if self._base is None:
+            self._base = self._widget.rich_style
+        return self._base
+
+    def restyled(self) -> None:
+        """Ask for the style anew."""
+        self._base = None
+
+
 class DrawnLines(Dragging):
     """Lines of which a part shows, from `top` on. Subclasses say how many there are and what each holds."""
 
@@ -48,7 +87,11 @@ class DrawnLines(Dragging):
         super().__init__(id=id, classes=classes)
         self.top = 0
         self.bar = ScrollBar(self.count, lambda: self.room)
-        self._cache: dict[int, Strip] = {}
+        self._cache: dict[Hashable, tuple[bool, Strip]] = {}
+        """Lines as drawn, without the scroll bar, and whether each stood out."""
+        self._dated: dict[Hashable, tuple[Strip, object]] = {}
+        """Of each line that shows: how it was drawn a second ago, and what of it was of its time."""
+        self._frame = Frame(self)
 
     # What a subclass gives.
 
@@ -63,6 +106,18 @@ class DrawnLines(Dragging):
     def head(self, width: int) -> list[Parts]:
         """Return the fixed lines at the top."""
         return []
+
+    def identity(self, index: int) -> Hashable:
+        """Return what line `index` is about: what was drawn of that is kept, wherever the line moves."""
+        return index
+
+    def dated(self, index: int) -> object:
+        """Return what of line `index` changes as time passes; None has it drawn anew each second."""
+        return None
+
+    def stands_out(self, index: int) -> bool:
+        """Tell whether line `index` is drawn otherwise than others."""
+        return False
 
     def laid_over(self, index: int, parts: Parts) -> tuple[Parts, Style | None]:
         """Return the line as it stands out from others, and the style that is laid over it."""
@@ -86,12 +141,12 @@ class DrawnLines(Dragging):
     @property
     def room(self) -> int:
         """Return how many lines fit."""
-        return max(0, self.size.height - self.HEAD)
+        return max(0, self._frame.box.height - self.HEAD)
 
     @property
     def text_width(self) -> int:
         """Return a line's columns; the last one is the scroll bar's, so that a line keeps its width as others come."""
-        return max(0, self.size.width - 1)
+        return max(0, self._frame.box.width - 1)
 
     @property
     def has_bar(self) -> bool:
@@ -102,13 +157,19 @@ class DrawnLines(Dragging):
         """Show the lines from `top` on."""
         if top != self.top:
             self.top = top
-            self.redraw()
+            if len(self._cache) > SPARE * max(10, self.room):
+                self._cache.clear()
+            self.refresh()
 
     # Redrawing.
 
     def forget_drawn(self) -> None:
         """Draw each line anew when it is asked for."""
         self._cache.clear()
+
+    def forget_line(self, identity: Hashable) -> None:
+        """Draw the line about this anew when it is asked for."""
+        self._cache.pop(identity, None)
 
     def redraw(self) -> None:
         """Draw all that shows again."""
@@ -117,16 +178,17 @@ class DrawnLines(Dragging):
 
     def redraw_line(self, index: int) -> None:
         """Draw one line again, if it shows and has changed."""
+        old = self._cache.pop(self.identity(index), None)
         if not self.top <= index < self.top + self.room:
             return
-        old = self._cache.pop(index, None)
-        if index >= self.count() or old is None or self.strip(index) != old:
+        if index >= self.count() or old is None or self.strip(index) != old[1]:
             self.refresh(Region(0, self.HEAD + index - self.top, self.size.width, 1))
 
     def redraw_lines(self, indices: Iterable[int]) -> None:
         """Draw these lines again."""
-        for index in indices:
-            self.redraw_line(index)
+        with self._frame.measured():
+            for index in indices:
+                self.redraw_line(index)
 
     def redraw_head(self) -> None:
         """Draw the fixed lines again."""
@@ -135,46 +197,60 @@ class DrawnLines(Dragging):
 
     def tick(self) -> None:
         """Let a second pass: draw the lines whose ages changed."""
-        for index in list(self._cache):
-            self.redraw_line(index)
+        before, self._dated = self._dated, {}
+        with self._frame.measured():
+            showing = range(self.top, min(self.top + self.room, self.count()))
+            names = {self.identity(index): index for index in showing}
+            self._cache = {name: drawn for name, drawn in self._cache.items() if name in names}
+            for name, index in names.items():
+                drawn, now = self._cache.get(name), self.dated(index)
+                if drawn is None or now is None or before.get(name) != (drawn[1], now):
+                    self.redraw_line(index)
+                if (drawn := self._cache.get(name)) is not None:
+                    self._dated[name] = (drawn[1], now)
 
     def notify_style_update(self) -> None:
         """Draw all in the new theme."""
         self._cache.clear()
+        self._frame.restyled()
         super().notify_style_update()
 
     # Drawing.
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        with self._frame.measured():
+            return super().render_lines(crop)
 
     def render_line(self, y: int) -> Strip:
         return self.lit(y, self.bare_line(y))
 
     def bare_line(self, y: int) -> Strip:
-        width = self.size.width
-        base = self.rich_style
+        width = self._frame.box.width
         if y < self.HEAD:
             heads = self.head(width)
-            return _finish(heads[y] if y < len(heads) else [], width, base, self.look["head"])
+            return _finish(heads[y] if y < len(heads) else [], width, self._frame.base, self.look["head"])
         index = self.top + y - self.HEAD
         if index >= self.count():
-            return self._blank(y - self.HEAD, width, base)
-        return self.strip(index)
+            return self._blank(y - self.HEAD, width, self._frame.base)
+        strip = self.strip(index)
+        if not self.has_bar:
+            return strip
+        on = self.bar.covers(index - self.top, self.top)
+        bar = Segment("▐" if on else "│", self._frame.base + self.look["accent" if on else "track"])
+        return Strip.join([strip.crop(0, self.text_width), Strip([bar], 1)])
 
     def strip(self, index: int) -> Strip:
-        """Return line `index` as it is drawn, from the cache where it is there."""
-        strip = self._cache.get(index)
-        if strip is None:
-            strip = self._cache[index] = self._draw(index)
-        return strip
+        """Return line `index` as it is drawn, without the scroll bar, from the cache where it is there."""
+        name, out = self.identity(index), self.stands_out(index)
+        kept = self._cache.get(name)
+        if kept is None or kept[0] != out:
+            kept = self._cache[name] = (out, self._draw(index))
+        return kept[1]
 
     def _draw(self, index: int) -> Strip:
         parts, over = self.laid_over(index, self.parts(index, self.text_width))
-        base = self.rich_style
-        strip = _finish(parts, self.text_width, base, over)
-        if not self.has_bar:
-            return strip.adjust_cell_length(self.size.width, base + over if over else base)
-        on = self.bar.covers(index - self.top, self.top)
-        bar = Segment("▐" if on else "│", base + self.look["accent" if on else "track"])
-        return Strip.join([strip, Strip([bar], 1)])
+        strip = _finish(parts, self.text_width, self._frame.base, over)
+        return strip.adjust_cell_length(self._frame.box.width, self._frame.base + over if over else self._frame.base)
 
     def _blank(self, y: int, width: int, base: Style) -> Strip:
         says = self.empty() if self.count() == 0 else []

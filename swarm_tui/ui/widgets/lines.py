@@ -35,8 +35,11 @@ class Lines(DrawnLines, can_focus=True):
         self.cursor = 0
         self.tail = False
 
+    def stands_out(self, index: int) -> bool:
+        return self.CURSOR and index == self.cursor
+
     def laid_over(self, index: int, parts: Parts) -> tuple[Parts, Style | None]:
-        if not self.CURSOR or index != self.cursor:
+        if not self.stands_out(index):
             return parts, None
         if self.has_focus or not self.can_focus:
             parts = _pointed(parts, self.look["accent"])

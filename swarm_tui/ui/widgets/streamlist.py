@@ -89,9 +89,14 @@ class StreamList(Lines):
         self._chosen: Message | None = None
         """What the user put the cursor on, which may be hidden now; None: the end, whatever that is."""
         self._drawn = 0
+        self._gone = 0
+        """Messages that fell off the front: the number of each is kept whatever falls."""
 
     def count(self) -> int:
         return len(self.model.stream.shown)
+
+    def identity(self, index: int) -> int:
+        return self._gone + index
 
     def current(self) -> Message | None:
         """Return the message under the cursor."""
@@ -102,14 +107,16 @@ class StreamList(Lines):
         """New messages came."""
         dropped = self.model.stream.take_dropped()
         count = self.count()
+        self._gone += dropped
         if self.tail:
             self.cursor = max(0, count - 1)
-            self.top = max(0, count - self.room)
-            self.redraw()
+            self.top -= dropped
+            self.scroll_lines(max(0, count - self.room))
+            self.refresh()
         elif dropped:
             self.cursor = max(0, self.cursor - dropped)
-            self.top = max(0, self.top - dropped)
-            self.redraw()
+            self.scroll_lines(max(0, self.top - dropped))
+            self.refresh()
         elif self._drawn < self.top + self.room:
             self.redraw()
         else:

@@ -1,6 +1,6 @@
 """A live table: rows in order, columns that fit the width, marks, a filter, and one line redrawn per change."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
@@ -135,13 +135,17 @@ class Table(Lines, Generic[Row]):
         touched = list(ids)
         for name in touched:
             row = rows.get(name)
+            self.forget_line(name)
             moved |= self.rows.put(name, self.key(row) if row is not None and self.wanted(row) else None)
             if row is None:
                 self.changed_at.pop(name, None)
                 self.model.marks[self.NOUN].discard(name)
         if moved:
+            before = self._laid
             self._settle(held, slips=True)
-            self.redraw()
+            if before is None or self.laid(before[0]) != before[1]:
+                self.forget_drawn()
+            self.refresh()
         else:
             self.redraw_lines(index for name in touched if (index := self.rows.index(name)) is not None)
             self.redraw_head()
@@ -159,6 +163,9 @@ class Table(Lines, Generic[Row]):
 
     def count(self) -> int:
         return len(self.rows)
+
+    def identity(self, index: int) -> Hashable:
+        return self.rows[index] if index < len(self.rows) else index
 
     def scene(self) -> Scene:
         """Return what the cells need to know."""

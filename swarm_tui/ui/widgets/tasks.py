@@ -92,9 +92,13 @@ def _progress(task: TaskView, scene: Scene, width: int) -> Parts:
     return text_cell(flat(task.reason or task.message or ""), style, scene, width)
 
 
+def _waited(task: TaskView, now: float) -> str:
+    until = task.started_at or (task.ended_at or task.updated_at if task.state in ENDED else now)
+    return ago(until - task.created_at) if task.created_at else "-"
+
+
 def _wait(task: TaskView, scene: Scene, width: int) -> Parts:
-    until = task.started_at or (task.ended_at or task.updated_at if task.state in ENDED else scene.now)
-    return text_cell(ago(until - task.created_at) if task.created_at else "-", "quiet", scene, width, True)
+    return text_cell(_waited(task, scene.now), "quiet", scene, width, True)
 
 
 def _run(task: TaskView, scene: Scene, width: int) -> Parts:
@@ -107,13 +111,17 @@ def _run(task: TaskView, scene: Scene, width: int) -> Parts:
     return text_cell(ago(seconds), "plain", scene, width, True)
 
 
-def _age(task: TaskView, scene: Scene, width: int) -> Parts:
-    """Draw how long it has been in its state."""
+def _since(task: TaskView, now: float) -> str:
+    """Return how long it has been in its state."""
     since = task.started_at if task.state is TaskState.RUNNING and task.started_at else task.updated_at
     if task.state is TaskState.QUEUED and task.attempt <= 1:
         since = task.created_at
+    return ago(now - (since or task.created_at))
+
+
+def _age(task: TaskView, scene: Scene, width: int) -> Parts:
     style = "busy" if task.state is TaskState.RUNNING else "quiet"
-    return text_cell(ago(scene.now - (since or task.created_at)), style, scene, width, True)
+    return text_cell(_since(task, scene.now), style, scene, width, True)
 
 
 def columns() -> list[Column[TaskView]]:
@@ -186,6 +194,13 @@ class TaskTable(Table[TaskView]):
 
     def scene(self) -> Scene:
         return replace(super().scene(), bar=self.model.bar)
+
+    def dated(self, index: int) -> object:
+        task, now = self.source().get(self.rows[index]), self.model.clock()
+        if task is None:
+            return None
+        again = ago(task.retry_at - now) if task.state is TaskState.RETRY_WAIT and task.retry_at else ""
+        return _since(task, now), _waited(task, now), again, task.task_id in self.changed_at, self.model.bar(task)
 
     def flag(self, row: TaskView) -> Segment:
         return Segment(_PRIORITY.get(row.priority, " "), self.look["warn" if row.priority == "high" else "quiet"])
