@@ -1,4 +1,4 @@
-"""`swarm-tui down`: drain and stop a swarm; leave nothing behind."""
+"""`swarm-tui down`: drain and stop a swarm; leave nothing running."""
 
 from shutil import rmtree
 
@@ -20,7 +20,7 @@ from swarm_tui.tmux.errors import TmuxError
 @click.option("--now", is_flag=True, help="Do not let agents finish their work first.")
 @click.option("--purge", is_flag=True, help="Delete its state too: journal, record and logs.")
 def command(swarm: str | None, named: str | None, now: bool, purge: bool) -> None:
-    """Drain and stop SWARM in reverse order, and leave nothing of it behind."""
+    """Drain and stop SWARM in reverse order: nothing of it runs on. Its record, journal and logs stay."""
     found = target(named if swarm is None else swarm)
     try:
         if _nothing_is_there(found):

@@ -23,9 +23,9 @@ _COLOURS: dict[str, str] = {
 }
 
 
-def state(word: str) -> str:
-    """A state in its colour."""
-    return style(word, fg=_COLOURS.get(word))
+def state(name: str, word: str = "") -> str:
+    """A state, or the word that people read for it, in its colour."""
+    return style(word or name, fg=_COLOURS.get(name))
 
 
 def age(seconds: float | None) -> str:

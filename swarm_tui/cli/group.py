@@ -20,7 +20,7 @@ from swarm_tui.config.paths import state_home, why_not
 #: Each command with the line that `swarm-tui --help` shows, in the order of a day's work.
 COMMANDS: dict[str, str] = {
     "up": "Start or adopt a swarm, then open the screen.",
-    "down": "Drain and stop a swarm; leave nothing behind.",
+    "down": "Drain and stop a swarm; its record stays.",
     "screen": "Open the screen of a running swarm.",
     "status": "The agents and how they are.",
     "publish": "Give the swarm a task.",

@@ -28,6 +28,7 @@ from swarm_tui.config.urls import shown_url
 from swarm_tui.domain.fleet import Fleet
 from swarm_tui.domain.states import AgentState
 from swarm_tui.domain.summary import status_json
+from swarm_tui.domain.views import state_word
 from swarm_tui.protocol import codec
 from swarm_tui.protocol.bodies import Heartbeat, HostStatus
 from swarm_tui.protocol.envelope import Event
@@ -289,7 +290,7 @@ def _row(agent: dict[str, Any]) -> list[str]:
     return [
         agent["agent_id"],
         agent["role"],
-        formatting.state(agent["state"]),
+        formatting.state(agent["state"], state_word(agent["state"], busy=bool(agent["active"] or agent["task_id"]))),
         str(agent["pid"] or "-"),
         agent["pane_id"] or "-",
         formatting.age(agent["uptime"]),

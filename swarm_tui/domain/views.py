@@ -57,6 +57,16 @@ class AgentView(Struct, kw_only=True):
     badly: int = 0
     failed: int = 0
 
+    @property
+    def word(self) -> str:
+        """Its state in the word that people read."""
+        return state_word(self.state, busy=bool(self.active or self.task_id or self.tasks))
+
+
+def state_word(state: str, *, busy: bool) -> str:
+    """Return an agent's state in the word that people read: `drained` once one that drains has nothing in hand."""
+    return "drained" if state == AgentState.DRAINING and not busy else str(state)
+
 
 class TaskView(Struct, kw_only=True, gc=False):
     """A task. `duration` milliseconds of the last attempt.

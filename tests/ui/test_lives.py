@@ -66,3 +66,5 @@ async def test_a_page_says_of_one_that_drains_whether_it_has_something_in_hand(a
         await ui.settle()
         assert ui.has("It has nothing in hand and takes no more tasks.") == idle
         assert ui.has("It finishes what it has in hand") != idle
+        assert ui.has("drained") == idle
+        assert ui.has("draining") != idle

@@ -104,7 +104,7 @@ class AgentScreen(PageScreen, HasAgents, HasTasks, Numbered):
         if agent is None:
             return self.titled("AGENT", flat(self.agent_id), [Segment("is not known", look["warn"])])
         glyph, style = glyphs.AGENT[agent.state]
-        return self.titled("AGENT", flat(agent.agent_id), [Segment(f"{glyph} {agent.state.value}", look[style])])
+        return self.titled("AGENT", flat(agent.agent_id), [Segment(f"{glyph} {agent.word}", look[style])])
 
     def lay(self, width: int) -> list[Line]:
         agent = self.model.agent(self.agent_id)
@@ -124,7 +124,7 @@ class AgentScreen(PageScreen, HasAgents, HasTasks, Numbered):
     def _facts(self, agent: AgentView, width: int) -> list[Line]:
         look = self.desk.look
         glyph, style = glyphs.AGENT[agent.state]
-        said = f"{glyph} {agent.state.value}  "
+        said = f"{glyph} {agent.word}  "
         busy = Segment(f"   {agent.active} of {agent.capacity} at once", look["quiet"])
         rows: list[tuple[str, list[Segment]]] = [("role", [Segment(flat(agent.role), look["strong"]), busy])]
         for number, text in enumerate(wrapped(of_agent(agent, self.told), width - 11 - len(said))):

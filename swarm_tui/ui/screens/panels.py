@@ -166,7 +166,7 @@ class PanelScreen(SwarmScreen, HasAgents, ListsProblems, HasTasks, Numbered, Pan
             glyph, style = glyphs.AGENT[agent.state]
             local = self.desk.panes.local_pane(agent)
             why = self.desk.panes.why_no_pane(agent)
-            self.pane.follow_agent(agent.agent_id, local, (f"{glyph} {agent.state.value}", style), why)
+            self.pane.follow_agent(agent.agent_id, local, (f"{glyph} {agent.word}", style), why)
         if self.pane.pane_id != before:
             self.desk.panes.watch()
 

@@ -154,7 +154,7 @@ class WallScreen(SwarmScreen, HasAgents, Opens, Copies, Follows, Numbered, Paged
                 glyph, style = glyphs.AGENT[agent.state]
                 pane = self.desk.panes.local_pane(agent)
                 tile.follow_agent(
-                    agent.agent_id, pane, (f"{glyph} {agent.state.value}", style), self.desk.panes.why_no_pane(agent)
+                    agent.agent_id, pane, (f"{glyph} {agent.word}", style), self.desk.panes.why_no_pane(agent)
                 )
 
     @on(DescendantFocus)

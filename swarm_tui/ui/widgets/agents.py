@@ -24,7 +24,7 @@ def natural(text: str) -> Key:
 
 def _state(agent: AgentView, scene: Scene, width: int) -> Parts:
     glyph, style = glyphs.AGENT[agent.state]
-    word = agent.witness or agent.state.value
+    word = agent.witness or agent.word
     return text_cell(f"{glyph} {flat(word, 12)}", style, scene, width)
 
 
@@ -143,7 +143,8 @@ class AgentTable(Table[AgentView]):
         return natural(row.agent_id)
 
     def words(self, row: AgentView) -> str:
-        return f"{row.agent_id} {row.role} {row.state.value} {row.witness or ''} {row.task_id or ''} {row.host or ''}"
+        told = (row.agent_id, row.role, row.state.value, row.word, row.witness, row.task_id, row.host)
+        return " ".join(word or "" for word in told)
 
     def trouble(self, row: AgentView) -> bool:
         return row.agent_id in self.model.wrong("agents")

@@ -37,6 +37,16 @@ def test_birth_busy_draining_and_farewell(paper: Paper) -> None:
     assert (agent.host, agent.pid, agent.version) == ("h", 7, "1")
 
 
+def test_one_that_drains_is_drained_once_it_has_nothing_in_hand(paper: Paper) -> None:
+    paper.birth("a1", status="draining", active=1)
+    agent = paper.fleet.agents["a1"]
+    assert (agent.state, agent.word) == (S.DRAINING, "draining")
+    paper.birth("a1", status="draining", active=0)
+    assert (agent.state, agent.word, agent_json(agent, paper.now)["state"]) == (S.DRAINING, "drained", "draining")
+    paper.birth("a1", status="online")
+    assert agent.word == "online"
+
+
 def test_the_death_of_an_older_incarnation_is_ignored(paper: Paper) -> None:
     paper.birth("a1", "i1")
     paper.birth("a1", "i2")

@@ -39,9 +39,9 @@ function cell(row, text, kind) {
   return made;
 }
 function say(id, text, kind) { byId(id).textContent = text; byId(id).className = kind || ""; }
-function state(row, word) {
-  const [glyph, kind] = WORDS[word] || ["·", ""];
-  cell(row, glyph + " " + word, kind);
+function state(row, name, word) {
+  const [glyph, kind] = WORDS[name] || ["·", ""];
+  cell(row, glyph + " " + (word || name), kind);
 }
 function seconds(value) {
   if (value === null || value === undefined) return "";
@@ -84,7 +84,8 @@ function drawAgents(agents) {
   const body = document.createElement("tbody");
   for (const agent of agents) {
     const row = body.insertRow(), age = agent.last_heartbeat_age;
-    state(row, agent.state); cell(row, agent.agent_id); cell(row, agent.role, "dim"); cell(row, agent.task_id, "busy");
+    const drained = agent.state === "draining" && !agent.active && !agent.task_id;
+    state(row, agent.state, drained ? "drained" : ""); cell(row, agent.agent_id); cell(row, agent.role, "dim"); cell(row, agent.task_id, "busy");
     cell(row, seconds(agent.uptime), "n");
     cell(row, age === null ? "" : seconds(age) + " ago", age !== null && age > 25 ? "warn" : "");
     cell(row, agent.memory_rss ? (agent.memory_rss / 1048576).toFixed(0) + " MB" : "", "n");
