@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,6 +19,10 @@ from tests.wait import until
 
 #: Workers of a whole run for each processor, and at most: half of the tests' time is spent waiting for other processes.
 WORKERS_A_CORE, MOST_WORKERS = 2, 8
+#: A machine that is told to keep no bytecode would compile our modules anew in each of the hundreds of processes that
+#: the tests start.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 _OURS = ("MQTT_BROKER", "OPENCTO_SWARM", "MQTT_USERNAME", "MQTT_PASSWORD", "NO_COLOR", "TMUX", "TMUX_PANE")
 
 
