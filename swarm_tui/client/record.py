@@ -47,4 +47,4 @@ def _row(row: object) -> Recorded | None:
     at, topic, payload = row.get("at"), row.get("topic"), row.get("payload")
     if not isinstance(at, (int, float)) or not isinstance(topic, str) or not isinstance(payload, str):
         return None
-    return Recorded(float(at), topic, payload.encode())
+    return Recorded(float(at), topic, payload.encode(), retained=row.get("retained") is True)

@@ -2,8 +2,9 @@
 
 import sqlite3
 from collections.abc import Iterator
+from itertools import pairwise
 
-from swarm_tui.journal.recorder_port import HistoryQuery, Recorded
+from swarm_tui.journal.recorder_port import MAX_MARKS, HistoryQuery, Keyframe, Mark, Recorded, Timeline, bounded_parts
 from swarm_tui.protocol.topics import matches
 
 
@@ -15,15 +16,59 @@ def prepare(db: sqlite3.Connection) -> None:
 def read_history(db: sqlite3.Connection, query: HistoryQuery, limit: int) -> list[Recorded]:
     """Return the newest `limit` messages that match, oldest first. Raises sqlite3.Error."""
     where, values = _where(query)
-    sql = f"SELECT at, topic, payload, agent, task FROM message WHERE {where} ORDER BY at DESC, id DESC LIMIT ?"
-    return [Recorded(*row) for row in reversed(db.execute(sql, (*values, limit)).fetchall())]
+    sql = (
+        f"SELECT at, topic, payload, agent, task, retained FROM message WHERE {where} ORDER BY at DESC, id DESC LIMIT ?"
+    )
+    return [_recorded(row) for row in reversed(db.execute(sql, (*values, limit)).fetchall())]
 
 
 def stream_history(db: sqlite3.Connection, query: HistoryQuery) -> Iterator[Recorded]:
     """Yield all that matches, however much, oldest first. Raises sqlite3.Error."""
     where, values = _where(query)
-    sql = f"SELECT at, topic, payload, agent, task FROM message WHERE {where} ORDER BY at, id"
-    return (Recorded(*row) for row in db.execute(sql, values))
+    sql = f"SELECT at, topic, payload, agent, task, retained FROM message WHERE {where} ORDER BY at, id"
+    return (_recorded(row) for row in db.execute(sql, values))
+
+
+def read_keyframe(db: sqlite3.Connection, at: float) -> Keyframe | None:
+    """Return the newest keyframe of that moment or before. Raises sqlite3.Error."""
+    found = db.execute("SELECT at, state FROM keyframe WHERE at <= ? ORDER BY at DESC LIMIT 1", (at,)).fetchone()
+    return None if found is None else Keyframe(*found)
+
+
+def read_timeline(db: sqlite3.Connection, since: float, until: float, parts: int) -> Timeline:
+    """Return the span in so many parts. Raises sqlite3.Error.
+
+    Messages are numbered as they come: the first number of each part tells how many are in it, without counting them.
+    """
+    parts = bounded_parts(parts)
+    ends = [since + (until - since) * n / parts for n in range(parts + 1)]
+    newest = int(db.execute("SELECT ifnull(max(id), 0) FROM message").fetchone()[0])
+    first = "SELECT id FROM message WHERE at >= ? ORDER BY at, id LIMIT 1"
+    numbers = [int((db.execute(first, (at,)).fetchone() or (newest + 1,))[0]) for at in ends]
+    marks = db.execute(
+        "SELECT at, mark, agent, task FROM message WHERE mark IS NOT NULL AND mark != 'event' AND at BETWEEN ? AND ? "
+        "ORDER BY at DESC LIMIT ?",
+        (since, until, MAX_MARKS),
+    ).fetchall()
+    return Timeline(
+        since=since,
+        until=until,
+        oldest=db.execute("SELECT min(at) FROM message").fetchone()[0],
+        density=[max(0, after - before) for before, after in pairwise(numbers)],
+        marks=[Mark(at=at, what=what, agent_id=agent, task_id=task) for at, what, agent, task in reversed(marks)],
+    )
+
+
+def read_step(db: sqlite3.Connection, at: float, forward: bool) -> float | None:
+    """Return when the next event after that moment was, or the last one before it. Raises sqlite3.Error."""
+    way = "at > ? ORDER BY at" if forward else "at < ? ORDER BY at DESC"
+    found = db.execute(f"SELECT at FROM message WHERE mark IS NOT NULL AND {way} LIMIT 1", (at,)).fetchone()
+    return None if found is None else float(found[0])
+
+
+def _recorded(row: tuple[float, str, bytes, str | None, str | None, int]) -> Recorded:
+    at, topic, payload, agent_id, task_id, retained = row
+    return Recorded(at, topic, payload, agent_id, task_id, bool(retained))
 
 
 def _where(query: HistoryQuery) -> tuple[str, list[object]]:

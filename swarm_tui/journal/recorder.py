@@ -8,10 +8,20 @@ import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from swarm_tui.journal.db import JournalError, connect
-from swarm_tui.journal.record_reader import prepare, read_history
-from swarm_tui.journal.recorder_port import HistoryQuery, Recorded, RecorderStats, cut, limit_of
+from swarm_tui.journal.record_reader import prepare, read_history, read_keyframe, read_step, read_timeline
+from swarm_tui.journal.recorder_port import (
+    HistoryQuery,
+    Keyframe,
+    Recorded,
+    RecorderStats,
+    Timeline,
+    bounded_parts,
+    cut,
+    limit_of,
+)
 
 COMMIT_EVERY = 0.5
 MAX_AGE = 7 * 86400.0
@@ -20,9 +30,10 @@ MAX_PENDING = 64 * 1024 * 1024
 _TRIM_EVERY = 60.0
 _PAGE = 4096
 _OVERHEAD = 200
+T = TypeVar("T")
 _log = logging.getLogger("swarm_tui.journal")
 
-_MIGRATIONS = (
+MIGRATIONS = (
     """
     CREATE TABLE message (
         id INTEGER PRIMARY KEY, at REAL NOT NULL, topic TEXT NOT NULL, payload BLOB NOT NULL, agent TEXT, task TEXT
@@ -30,6 +41,13 @@ _MIGRATIONS = (
     CREATE INDEX message_at ON message (at);
     CREATE INDEX message_agent ON message (agent, at) WHERE agent IS NOT NULL;
     CREATE INDEX message_task ON message (task, at) WHERE task IS NOT NULL
+    """,
+    """
+    ALTER TABLE message ADD COLUMN retained INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE message ADD COLUMN mark TEXT;
+    CREATE INDEX message_event ON message (at) WHERE mark IS NOT NULL;
+    CREATE INDEX message_mark ON message (at) WHERE mark IS NOT NULL AND mark != 'event';
+    CREATE TABLE keyframe (at REAL PRIMARY KEY, id INTEGER NOT NULL, state BLOB NOT NULL)
     """,
 )
 
@@ -63,10 +81,10 @@ class SqliteRecorder:
         self._db.execute(f"PRAGMA max_page_count={self._max_pages}")
         self._db.execute(f"PRAGMA journal_size_limit={self._log_limit}")
         self._db.execute(f"PRAGMA wal_autocheckpoint={max(16, self._log_limit // _PAGE // 2)}")
-        self._reader = connect(path, _MIGRATIONS, synchronous="NORMAL")
+        self._reader = connect(path, MIGRATIONS, synchronous="NORMAL")
         prepare(self._reader)
         self._read_lock = threading.Lock()
-        self._pending: deque[Recorded] = deque()
+        self._pending: deque[Recorded | Keyframe] = deque()
         self._pending_size = 0
         self._dropped = 0
         self._failed = ""
@@ -80,7 +98,7 @@ class SqliteRecorder:
     def add(self, message: Recorded) -> None:
         """Keep one message, from the next commit on; returns at once."""
         message = cut(message)
-        size = len(message.payload) + len(message.topic) + _OVERHEAD
+        size = _size(message)
         with self._wake:
             if self._closing or self._pending_size + size > MAX_PENDING:
                 self._dropped += 1
@@ -90,6 +108,14 @@ class SqliteRecorder:
             self._added += 1
             if self._pending_size > self._max_batch:
                 self._wake.notify_all()
+
+    def add_keyframe(self, keyframe: Keyframe) -> None:
+        """Keep a keyframe, which holds for all messages that were added before it."""
+        with self._wake:
+            if not self._closing and self._pending_size + len(keyframe.state) <= MAX_PENDING:
+                self._pending.append(keyframe)
+                self._pending_size += _size(keyframe)
+                self._added += 1
 
     def flush(self) -> None:
         """Return when all that was added is kept, or it is known that it cannot be."""
@@ -101,12 +127,29 @@ class SqliteRecorder:
 
     def history(self, query: HistoryQuery) -> list[Recorded]:
         """Return the newest messages that match, oldest first."""
+        nothing: list[Recorded] = []
+        return self._read(lambda db: read_history(db, query, limit_of(query)), nothing)
+
+    def keyframe(self, at: float) -> Keyframe | None:
+        """Return the newest keyframe of that moment or before."""
+        return self._read(lambda db: read_keyframe(db, at), None)
+
+    def timeline(self, since: float, until: float, parts: int) -> Timeline:
+        """Return the span in so many parts."""
+        nothing = Timeline(since=since, until=until, oldest=None, density=[0] * bounded_parts(parts), marks=[])
+        return self._read(lambda db: read_timeline(db, since, until, parts), nothing)
+
+    def step(self, at: float, forward: bool) -> float | None:
+        """Return when the next event after that moment was, or the last one before it; None at the end."""
+        return self._read(lambda db: read_step(db, at, forward), None)
+
+    def _read(self, work: Callable[[sqlite3.Connection], T], otherwise: T) -> T:
         with self._read_lock:
             try:
-                return read_history(self._reader, query, limit_of(query))
+                return work(self._reader)
             except sqlite3.Error as error:
                 _log.warning("the recorder cannot be read: %s", error)
-                return []
+                return otherwise
 
     def stats(self) -> RecorderStats:
         """Return how much is kept."""
@@ -160,16 +203,16 @@ class SqliteRecorder:
     def _must_write(self) -> bool:
         return self._closing or self._hurry or self._pending_size > self._max_batch
 
-    def _take(self) -> tuple[list[Recorded], int]:
-        batch: list[Recorded] = []
+    def _take(self) -> tuple[list[Recorded | Keyframe], int]:
+        batch: list[Recorded | Keyframe] = []
         size = 0
         while self._pending and size < self._max_batch:
             message = self._pending.popleft()
             batch.append(message)
-            size += len(message.payload) + len(message.topic) + _OVERHEAD
+            size += _size(message)
         return batch, size
 
-    def _write(self, batch: list[Recorded]) -> None:
+    def _write(self, batch: list[Recorded | Keyframe]) -> None:
         for _ in range(8):
             try:
                 self._insert(batch)
@@ -184,11 +227,16 @@ class SqliteRecorder:
         self._dropped += len(batch)
         _log.warning("%d messages were not recorded: %s", len(batch), self._failed)
 
-    def _insert(self, batch: list[Recorded]) -> None:
+    def _insert(self, batch: list[Recorded | Keyframe]) -> None:
         self._db.execute("BEGIN IMMEDIATE")
+        messages = (m for m in batch if isinstance(m, Recorded))
         self._db.executemany(
-            "INSERT INTO message (at, topic, payload, agent, task) VALUES (?, ?, ?, ?, ?)",
-            [(m.at, m.topic, m.payload, m.agent_id, m.task_id) for m in batch],
+            "INSERT INTO message (at, topic, payload, agent, task, retained, mark) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [(m.at, m.topic, m.payload, m.agent_id, m.task_id, m.retained, m.mark) for m in messages],
+        )
+        self._db.executemany(
+            "INSERT OR REPLACE INTO keyframe (at, id, state) VALUES (?, (SELECT ifnull(max(id), 0) FROM message), ?)",
+            [(k.at, k.state) for k in batch if isinstance(k, Keyframe)],
         )
         self._db.execute("COMMIT")
 
@@ -209,6 +257,7 @@ class SqliteRecorder:
         step = max(1, (end - oldest) // 8)
         for upto in range(oldest + step, end + step, step):
             self._db.execute("DELETE FROM message WHERE id < ?", (upto,))
+            self._db.execute("DELETE FROM keyframe WHERE id < ?", (upto,))
             self._checkpoint()
         return True
 
@@ -238,11 +287,18 @@ class SqliteRecorder:
                 "DELETE FROM message WHERE id IN (SELECT id FROM message WHERE at < ? LIMIT 2000)", (limit,)
             ).rowcount:
                 self._checkpoint()
+            self._db.execute("DELETE FROM keyframe WHERE at < ?", (limit,))
+
+
+def _size(item: Recorded | Keyframe) -> int:
+    """Return the bytes that the item takes while it waits."""
+    held = item.state if isinstance(item, Keyframe) else item.payload
+    return len(held) + _OVERHEAD + (0 if isinstance(item, Keyframe) else len(item.topic))
 
 
 def _opened(path: Path) -> sqlite3.Connection:
     try:
-        return connect(path, _MIGRATIONS, synchronous="NORMAL")
+        return connect(path, MIGRATIONS, synchronous="NORMAL")
     except JournalError as error:
         damaged = isinstance(error.__cause__, sqlite3.DatabaseError)
         if not damaged or isinstance(error.__cause__, sqlite3.OperationalError):
@@ -251,4 +307,4 @@ def _opened(path: Path) -> sqlite3.Connection:
     for suffix in ("", "-wal", "-shm"):
         with contextlib.suppress(FileNotFoundError):
             path.with_name(path.name + suffix).rename(path.with_name(f"{path.name}{suffix}.damaged"))
-    return connect(path, _MIGRATIONS, synchronous="NORMAL")
+    return connect(path, MIGRATIONS, synchronous="NORMAL")

@@ -4,13 +4,26 @@ import threading
 from collections import deque
 from typing import Protocol
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
+from swarm_tui.protocol import bodies
 from swarm_tui.protocol.envelope import Event, Rejected
 from swarm_tui.protocol.topics import Kind, matches
 
 MAX_PAYLOAD = 128 * 1024
 MAX_ROWS = 10_000
+#: Parts of a timeline, and marks on it, at most.
+MAX_PARTS, MAX_MARKS = 1000, 2000
+_MARKED = {
+    Kind.TASK_FAILED: "failure",
+    Kind.TASK_DEAD: "failure",
+    Kind.DEPLOYMENT_STATUS: "deployment",
+    Kind.HALT: "halt",
+    Kind.ALERT: "alert",
+}
+#: What people look for on a line of time.
+MARKS = frozenset({*_MARKED.values(), "death"})
+_NO_EVENT = frozenset({Kind.HEARTBEAT, Kind.TASK_PROGRESS, Kind.QUERY, Kind.REPLY, Kind.HOST_STATUS})
 
 
 class Recorded(Struct, frozen=True):
@@ -21,6 +34,38 @@ class Recorded(Struct, frozen=True):
     payload: bytes
     agent_id: str | None = None
     task_id: str | None = None
+    retained: bool = False
+    mark: str | None = None
+    """`event` where it changes what is known, or one of `MARKS`; None for beats, progress and talk about the past."""
+
+
+class Keyframe(Struct, frozen=True):
+    """All that was known of the swarm at a moment: `state` is a fleet's snapshot, compressed by zlib."""
+
+    at: float
+    state: bytes
+
+
+class Mark(Struct, frozen=True, kw_only=True):
+    """Something on the line of time that people look for: `what` is one of `MARKS`."""
+
+    at: float
+    what: str
+    agent_id: str | None = None
+    task_id: str | None = None
+
+
+class Timeline(Struct, frozen=True, kw_only=True):
+    """A span of the record: messages in each of its equal parts, and its newest marks, oldest first.
+
+    `oldest` is the record's first moment, None when it is empty.
+    """
+
+    since: float
+    until: float
+    oldest: float | None
+    density: list[int]
+    marks: list[Mark]
 
 
 class HistoryQuery(Struct, frozen=True, kw_only=True):
@@ -58,6 +103,22 @@ class Recorder(Protocol):
         """Return the newest messages that match, oldest first; payloads are cut at 128 KiB."""
         ...
 
+    def add_keyframe(self, keyframe: Keyframe) -> None:
+        """Keep a keyframe, which holds for all messages that were added before it."""
+        ...
+
+    def keyframe(self, at: float) -> Keyframe | None:
+        """Return the newest keyframe of that moment or before."""
+        ...
+
+    def timeline(self, since: float, until: float, parts: int) -> Timeline:
+        """Return the span in so many parts."""
+        ...
+
+    def step(self, at: float, forward: bool) -> float | None:
+        """Return when the next event after that moment was, or the last one before it; None at the end."""
+        ...
+
     def stats(self) -> RecorderStats:
         """Return how much is kept."""
         ...
@@ -72,6 +133,7 @@ class MemoryRecorder:
 
     def __init__(self, capacity: int = 10_000) -> None:
         self._kept: deque[Recorded] = deque(maxlen=capacity)
+        self._keyframes: list[Keyframe] = []
         self._lock = threading.Lock()
 
     def add(self, message: Recorded) -> None:
@@ -88,6 +150,43 @@ class MemoryRecorder:
             found = [message for message in self._kept if takes(query, message)]
         found.sort(key=lambda message: message.at)
         return found[-limit_of(query) :]
+
+    def add_keyframe(self, keyframe: Keyframe) -> None:
+        """Keep a keyframe."""
+        with self._lock:
+            self._keyframes.append(keyframe)
+
+    def keyframe(self, at: float) -> Keyframe | None:
+        """Return the newest keyframe of that moment or before."""
+        with self._lock:
+            return max((one for one in self._keyframes if one.at <= at), key=lambda one: one.at, default=None)
+
+    def timeline(self, since: float, until: float, parts: int) -> Timeline:
+        """Return the span in so many parts."""
+        parts = bounded_parts(parts)
+        density = [0] * parts
+        with self._lock:
+            kept = sorted(self._kept, key=lambda message: message.at)
+        for message in kept:
+            if since <= message.at < until:
+                density[min(parts - 1, int((message.at - since) / (until - since) * parts))] += 1
+        marks = [
+            Mark(at=one.at, what=one.mark, agent_id=one.agent_id, task_id=one.task_id)
+            for one in kept
+            if one.mark in MARKS and since <= one.at <= until
+        ]
+        oldest = kept[0].at if kept else None
+        return Timeline(since=since, until=until, oldest=oldest, density=density, marks=marks[-MAX_MARKS:])
+
+    def step(self, at: float, forward: bool) -> float | None:
+        """Return when the next event after that moment was, or the last one before it."""
+        with self._lock:
+            moments = [one.at for one in self._kept if one.mark is not None]
+        return (
+            min((moment for moment in moments if moment > at), default=None)
+            if forward
+            else max((moment for moment in moments if moment < at), default=None)
+        )
 
     def stats(self) -> RecorderStats:
         """Return how much is kept."""
@@ -108,7 +207,18 @@ def recorded_of(event: Event | Rejected, topic: str, payload: bytes, now: float)
     body = event.body
     agent_id = getattr(body, "agent_id", None) or (event.key if event.kind is Kind.INBOX else None) or event.sender
     task_id = getattr(body, "task_id", None) or getattr(getattr(body, "task", None), "task_id", None)
-    return Recorded(now, topic, payload, agent_id, task_id)
+    return Recorded(now, topic, payload, agent_id, task_id, event.retained, _mark(event))
+
+
+def _mark(event: Event) -> str | None:
+    kind, body = event.kind, event.body
+    if kind in _NO_EVENT or event.retained:
+        return None
+    if kind is Kind.STATUS and isinstance(body, bodies.Status) and body.status == "offline":
+        return "death" if event.payload.get("reason") is None else "event"
+    if kind is Kind.ALERT and isinstance(body, bodies.Alert) and not body.active:
+        return "event"
+    return _MARKED.get(kind, "event")
 
 
 def takes(query: HistoryQuery, message: Recorded) -> bool:
@@ -126,7 +236,12 @@ def cut(message: Recorded) -> Recorded:
     """Return the message with no more payload than is kept."""
     if len(message.payload) <= MAX_PAYLOAD:
         return message
-    return Recorded(message.at, message.topic, message.payload[:MAX_PAYLOAD], message.agent_id, message.task_id)
+    return structs.replace(message, payload=message.payload[:MAX_PAYLOAD])
+
+
+def bounded_parts(parts: int) -> int:
+    """Return in how many parts a timeline is given, as wanted and within bounds."""
+    return max(1, min(parts, MAX_PARTS))
 
 
 def limit_of(query: HistoryQuery) -> int:

@@ -22,6 +22,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "bench_facts": (),
     "bench_supervisor": (),
     "bench_liveness": (),
+    "bench_past": (),
     "bench_sixty": (),
     "bench_rivals": (),
     "bench_ui": (),

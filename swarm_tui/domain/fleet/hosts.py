@@ -21,7 +21,8 @@ class Hosts:
     def __init__(self, agents: Agents) -> None:
         self.all: dict[str, HostView] = {}
         self._agents = agents
-        self._panes: dict[str, set[str]] = {}
+        self.panes: dict[str, set[str]] = {}
+        """Host to the agents whose panes it named last."""
 
     def apply(self, event: Event, now: float) -> set[str]:
         """Take one hosts/<host>/status. Returns the ids of the agents it touched."""
@@ -49,8 +50,8 @@ class Hosts:
                 _take_pane(agent, host, row, now)
                 self._agents.describe(agent, row.role, None)
                 named.add(row.agent_id)
-        gone = self._panes.get(host, set()) - named
-        self._panes[host] = named
+        gone = self.panes.get(host, set()) - named
+        self.panes[host] = named
         for agent_id in gone:
             self._without_pane(agent_id, host)
         for agent_id in gone | named:

@@ -21,7 +21,8 @@ class KeptTasks:
         """In which states those were that are not kept any more."""
         self.past_badly = 0
         """Those of them that had come out badly, by their own verdict."""
-        self._past_until = 0.0
+        self.past_until = 0.0
+        """When the newest of them was last heard of."""
         self._kept = kept
 
     def too_many(self, tasks: Mapping[str, TaskFacts], now: float) -> Iterator[str]:
@@ -32,12 +33,12 @@ class KeptTasks:
                 return
             self.past[first.state] += 1
             self.past_badly += came_badly(first)
-            self._past_until = max(self._past_until, first.updated_at)
+            self.past_until = max(self.past_until, first.updated_at)
             yield first.task_id
 
     def known_again(self, state: TaskState, at: float, *, badly: bool = False) -> None:
         """Take in that one which is not kept, last heard of at `at`, is told anew: it does not count twice."""
-        if at <= self._past_until and self.past[state]:
+        if at <= self.past_until and self.past[state]:
             self.past[state] -= 1
             self.past_badly -= badly and self.past_badly > 0
 

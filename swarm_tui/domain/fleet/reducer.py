@@ -63,6 +63,18 @@ class Fleet:
         self._counted = 0
         self._touched: set[str] = set()
 
+    def parts(self) -> tuple[Agents, Hosts, Tasks]:
+        """Return the keepers of agents, hosts and tasks, for a snapshot."""
+        return self._agents, self._hosts, self._tasks
+
+    def times(self) -> tuple[float, float | None, int]:
+        """Return since when it listens, when it last ticked, and how many messages it had counted then."""
+        return self._listening_since, self._ticked, self._counted
+
+    def set_times(self, since: float, ticked: float | None, counted: int) -> None:
+        """Take what another fleet's `times` gave."""
+        self._listening_since, self._ticked, self._counted = since, ticked, counted
+
     @property
     def by_state(self) -> dict[TaskState, dict[str, None]]:
         """Task ids by state, kept as tasks move; each in the order in which they came to that state."""

@@ -48,8 +48,10 @@ class Tasks:
         self.dropped = 0
         """Tasks forgotten to stay within the bounds."""
         self.ended = KeptTasks(kept)
-        self._badly: set[str] = set()
-        self._aliases: dict[str, str] = {}
+        self.badly: set[str] = set()
+        """The complete ones that came out badly by their own verdict."""
+        self.aliases: dict[str, str] = {}
+        """Ids that were answered with an older task's, to that one's."""
         self._moved = moved
         self._steps: dict[Kind, Callable[[Event, Any], str | None]] = {
             Kind.TASK_NEW: self._new,
@@ -71,7 +73,7 @@ class Tasks:
     @property
     def came_badly(self) -> int:
         """Return how many tasks ran to their end and came out badly, those forgotten since too."""
-        return len(self._badly) + self.ended.past_badly
+        return len(self.badly) + self.ended.past_badly
 
     def apply(self, event: Event) -> str | None:
         """Take one message. Returns the id of the task it touched, or None."""
@@ -81,7 +83,7 @@ class Tasks:
     # Each step: note the fact and its hop, then settle.
 
     def _new(self, event: Event, body: bodies.Task) -> str | None:
-        if body.task_id in self._aliases:
+        if body.task_id in self.aliases:
             return None
         task = self._task(body.task_id, event.received)
         if task.type == "?":
@@ -111,9 +113,9 @@ class Tasks:
     def _same_as(self, event: Event, task_id: str, original: str) -> str:
         """The dispatcher took it for another task published before: it has no life of its own."""
         self.forget(task_id)
-        self._aliases[task_id] = original
-        if len(self._aliases) > MAX_ALIASES:
-            del self._aliases[next(iter(self._aliases))]
+        self.aliases[task_id] = original
+        if len(self.aliases) > MAX_ALIASES:
+            del self.aliases[next(iter(self.aliases))]
         task = self._task(original, event.received)
         task.accepted = True
         return self._settle(task, event.received)
@@ -258,7 +260,7 @@ class Tasks:
         if task is not None:
             self.by_state[task.state].pop(task_id, None)
             self.ended.ids.pop(task_id, None)
-            self._badly.discard(task_id)
+            self.badly.discard(task_id)
             self.dropped += 1
 
     def _task(self, task_id: str, at: float) -> TaskFacts:
@@ -283,7 +285,7 @@ class Tasks:
     def _settle(self, task: TaskFacts, at: float) -> str:
         before, holder = task.state, task.agent_id
         settle(task, at)
-        (self._badly.add if came_badly(task) else self._badly.discard)(task.task_id)
+        (self.badly.add if came_badly(task) else self.badly.discard)(task.task_id)
         task.updated_at = max(task.updated_at, at)
         if task.state is not before or task.agent_id != holder:
             self._index(task, before)

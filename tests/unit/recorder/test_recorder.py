@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from swarm_tui.journal.recorder import SqliteRecorder
-from swarm_tui.journal.recorder_port import HistoryQuery, MemoryRecorder, Recorded, Recorder
+from swarm_tui.journal.db import migrate
+from swarm_tui.journal.recorder import MIGRATIONS, SqliteRecorder
+from swarm_tui.journal.recorder_port import HistoryQuery, Keyframe, Mark, MemoryRecorder, Recorded, Recorder
 from tests.wait import until
 
 
@@ -72,6 +73,33 @@ def test_messages_that_come_out_of_order_are_told_in_order(recorder: Recorder) -
         recorder.add(Recorded(float(n), "s/x", str(n).encode()))
     recorder.flush()
     assert numbers(recorder.history(HistoryQuery())) == [1, 2, 3]
+
+
+def test_the_keyframe_of_a_moment_is_the_newest_before_it(recorder: Recorder) -> None:
+    assert recorder.keyframe(2000.0) is None
+    for at in (1000.0, 1010.0, 1020.0):
+        recorder.add_keyframe(Keyframe(at, str(at).encode()))
+    recorder.flush()
+    assert [recorder.keyframe(at) for at in (999.0, 1000.0, 1019.9)] == [
+        None, Keyframe(1000.0, b"1000.0"), Keyframe(1010.0, b"1010.0")
+    ]  # fmt: skip
+
+
+def test_a_timeline_has_all_messages_in_its_parts_and_what_people_look_for(recorder: Recorder) -> None:
+    assert recorder.timeline(1000.0, 1100.0, 10).oldest is None
+    marks = {10: "failure", 20: "event", 30: "death"}
+    for n in range(100):
+        recorder.add(Recorded(1000.0 + n, "s/x", b"{}", "a1", f"t{n}", mark=marks.get(n)))
+    recorder.flush()
+    found = recorder.timeline(1010.0, 1090.0, 4)
+    assert (found.density, found.oldest) == ([20, 20, 20, 20], 1000.0)
+    assert found.marks == [
+        Mark(at=1010.0, what="failure", agent_id="a1", task_id="t10"),
+        Mark(at=1030.0, what="death", agent_id="a1", task_id="t30"),
+    ]
+    assert sum(recorder.timeline(0.0, 5000.0, 7).density) == 100
+    steps = [(1010.0, True), (1010.0, False), (1011.0, False), (1030.0, True)]
+    assert [recorder.step(at, forward) for at, forward in steps] == [1020.0, None, 1010.0, None]
 
 
 @pytest.fixture
@@ -162,7 +190,8 @@ def test_a_database_that_fails_costs_messages_and_says_so(
 _WRITER = """
 import sys, time
 from pathlib import Path
-from swarm_tui.journal.recorder import SqliteRecorder
+from swarm_tui.journal.db import migrate
+from swarm_tui.journal.recorder import MIGRATIONS, SqliteRecorder
 from swarm_tui.journal.recorder_port import Recorded
 recorder = SqliteRecorder(Path(sys.argv[1]))
 n = 0
@@ -195,3 +224,31 @@ def test_a_sigkill_loses_at_most_the_last_second(tmp_path: Path) -> None:
     assert kept == list(range(len(kept))), "no hole"
     must = max(number for number, at in said if at < said[-1][1] - 1.0)
     assert kept[-1] >= must
+
+
+def test_keyframes_go_with_the_messages_they_stand_before(on_disk: Callable[..., SqliteRecorder]) -> None:
+    recorder = on_disk(max_size=1024 * 1024)
+    for n in range(200):
+        recorder.add_keyframe(Keyframe(float(n), b"k" * 2000))
+        recorder.add(Recorded(float(n), "s/x", bytes(20_000)))
+    recorder.flush()
+    oldest = recorder.stats().oldest
+    assert oldest is not None
+    assert oldest > 100
+    assert recorder.keyframe(oldest - 5) is None
+    assert recorder.keyframe(oldest + 5) is not None
+    assert recorder.size() <= 1024 * 1024
+
+
+def test_a_record_of_the_first_schema_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    db = sqlite3.connect(path)
+    migrate(db, MIGRATIONS[:1])
+    db.execute("INSERT INTO message (at, topic, payload) VALUES (1.0, 's/x', x'7b7d')")
+    db.commit()
+    db.close()
+    recorder = SqliteRecorder(path, max_age=1e12)
+    recorder.add(Recorded(2.0, "s/y", b"{}", retained=True))
+    recorder.flush()
+    assert [(row.topic, row.retained) for row in recorder.history(HistoryQuery())] == [("s/x", False), ("s/y", True)]
+    recorder.close()

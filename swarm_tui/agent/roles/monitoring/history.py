@@ -20,16 +20,17 @@ _encode = msgspec.json.Encoder().encode
 def args_of(args: JsonObject) -> HistoryQuery:
     """Return the query that the arguments mean. Raises ValueError with a sentence for one that means nothing."""
     return HistoryQuery(
-        since=_time(args, "since"),
-        until=_time(args, "until"),
+        since=number_of(args, "since"),
+        until=number_of(args, "until"),
         topic=_text(args, "topic"),
         agent_id=_text(args, "agent_id"),
         task_id=_text(args, "task_id"),
-        limit=int(_time(args, "limit") or 200),
+        limit=int(number_of(args, "limit") or 200),
     )
 
 
-def _time(args: JsonObject, name: str) -> float | None:
+def number_of(args: JsonObject, name: str) -> float | None:
+    """Return the argument as a number; None without it. Raises ValueError with a sentence."""
     value = args.get(name)
     if value is None:
         return None
@@ -46,7 +47,10 @@ def _text(args: JsonObject, name: str) -> str | None:
 
 
 def answer(rows: list[Recorded], error: str | None, *, request: str, source: str) -> Iterator[Reply]:
-    """Yield the replies, in order, `more` on all but the last; rows `{at, topic, payload}`, the oldest first."""
+    """Yield the replies, in order, `more` on all but the last.
+
+    Rows, the oldest first: `{at, topic, payload}`, with `retained` and `cut` where they are true.
+    """
     pages = _pages(rows)
     for number, page in enumerate(pages, 1):
         yield Reply(query="history", rows=page, error=error, more=number < len(pages), request=request, source=source)
@@ -75,6 +79,8 @@ def _pages(rows: list[Recorded]) -> list[list[JsonObject]]:
 def _row(recorded: Recorded) -> tuple[JsonObject, int]:
     text = recorded.payload.decode("utf-8", "replace")
     row: dict[str, Any] = {"at": recorded.at, "topic": recorded.topic, "payload": text}
+    if recorded.retained:
+        row["retained"] = True
     size = len(_encode(row))
     if size > ROW:
         # Escapes make up to six bytes of one character.

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from swarm_tui.agent.roles.monitoring.history import answer, args_of
+from swarm_tui.agent.roles.monitoring.keyframes import QUERIES, Keyframes, time_reply
 from swarm_tui.agent.roles.port import RoleLink
 from swarm_tui.bus.port import Bus, Link
 from swarm_tui.config.model import RunSpec
@@ -17,13 +18,16 @@ from swarm_tui.domain.alerts import Alarm, Limits, Past, findings
 from swarm_tui.domain.fleet import Fleet
 from swarm_tui.journal.db import JournalError
 from swarm_tui.journal.recorder_port import Recorder, recorded_of
-from swarm_tui.protocol.bodies import Alert, Query
+from swarm_tui.protocol.bodies import Alert, Query, Reply
 from swarm_tui.protocol.client_ids import Client, client_id_of
 from swarm_tui.protocol.codec import decode
 from swarm_tui.protocol.envelope import Event, Rejected
+from swarm_tui.protocol.rows import task_rows
 from swarm_tui.protocol.topics import Kind, everything
 
 MAX_WAITING = 100_000
+#: Tasks of before its start that it asks the dispatcher for.
+KNOWN_TASKS = 2_000
 MAX_WAITING_BYTES = 64 * 1024 * 1024
 _Item = tuple[str, bytes, bool, float]
 #: The watcher of this process, for the handler of `monitoring.alerts`.
@@ -60,6 +64,7 @@ class Monitoring:
         self._fleet = Fleet(spec.swarm)
         self._past = Past(limits or Limits())
         self._alarm = Alarm()
+        self._keyframes = Keyframes()
         self._alerts: list[Alert] = []
         self._items: deque[_Item | Link | float] = deque()
         self._wake = threading.Condition()
@@ -151,7 +156,7 @@ class Monitoring:
         if isinstance(item, tuple):
             self._message(*item)
         elif isinstance(item, Link):
-            self._fleet.link(item.up, item.reason, self._link.now())
+            self._link_turned(item)
         else:
             self._pass_time(item)
 
@@ -161,25 +166,47 @@ class Monitoring:
             return
         if isinstance(event, Event) and event.kind is Kind.REPLY:
             # It quotes what is kept already: recorded, each answer would hold those before it.
+            self._load(event, now)
             return
         if self._recorder is not None:
             self._recorder.add(recorded_of(event, topic, payload, now))
         changes = self._fleet.apply(event, now)
         self._past.note(self._fleet, event, changes, now)
-        if isinstance(event, Event) and isinstance(event.body, Query) and event.body.query == "history":
-            self._answer(event, event.body)
-
-    def _answer(self, event: Event, body: Query) -> None:
-        """Answer, if we keep the record: a second monitoring agent stays silent."""
         if self._recorder is None:
             return
-        self._recorder.flush()
-        rows, error = [], None
-        try:
-            rows = self._recorder.history(args_of(body.args))
-        except ValueError as problem:
-            error = str(problem)
-        for page in answer(rows, error, request=event.id, source=self._spec.agent_id):
+        self._keyframes.note(self._fleet, self._recorder, len(payload), now)
+        if isinstance(event, Event) and isinstance(event.body, Query):
+            self._answer(event, event.body, self._recorder)
+
+    def _link_turned(self, link: Link) -> None:
+        """Ask the dispatcher, when the broker is there, for the tasks that were given to it before."""
+        self._fleet.link(link.up, link.reason, self._link.now())
+        if link.up:
+            query = Query(query="tasks", args={"limit": KNOWN_TASKS})
+            self._link.publish(self._link.writer.message(Kind.QUERY, query, self._spec.agent_id))
+
+    def _load(self, event: Event, now: float) -> None:
+        reply = event.body
+        if event.key == self._spec.agent_id and isinstance(reply, Reply) and reply.query == "tasks":
+            self._fleet.load(task_rows(reply.rows), now)
+            self._keyframes.want()
+
+    def _answer(self, event: Event, body: Query, recorder: Recorder) -> None:
+        """Answer, since we keep the record: a second monitoring agent stays silent."""
+        if body.query == "history":
+            recorder.flush()
+            rows, error = [], None
+            try:
+                rows = recorder.history(args_of(body.args))
+            except ValueError as problem:
+                error = str(problem)
+            pages = answer(rows, error, request=event.id, source=self._spec.agent_id)
+        elif body.query in QUERIES:
+            recorder.flush()
+            pages = time_reply(body.query, body.args, recorder, request=event.id, source=self._spec.agent_id)
+        else:
+            return
+        for page in pages:
             self._link.publish(self._link.writer.message(Kind.REPLY, page, event.key))
 
     def _pass_time(self, now: float) -> None:
