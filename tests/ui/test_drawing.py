@@ -9,7 +9,7 @@ from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.widgets.drawn_lines import DrawnLines
 from tests.ui import scenes
-from tests.ui.harness import seated
+from tests.ui.harness import open_ui
 
 pytestmark = pytest.mark.drawn
 
@@ -30,27 +30,27 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
 @pytest.mark.asyncio
 async def test_a_message_draws_its_own_line_and_the_one_that_the_cursor_left(drawn: Counter[str]) -> None:
-    async with seated(size=(200, 50)) as seat:
-        await seat.settle()
-        before = len(seat.app.model.stream.shown)
+    async with open_ui(size=(200, 50)) as ui:
+        await ui.settle()
+        before = len(ui.app.model.stream.shown)
         drawn.clear()
         for number in range(3):
-            seat.source.say("docs-01", Kind.TASK_PROGRESS, b.Progress(task_id=f"x{number}", agent_id="docs-01"))
-            await seat.settle()
-        assert len(seat.app.model.stream.shown) == before + 3
+            ui.source.say("docs-01", Kind.TASK_PROGRESS, b.Progress(task_id=f"x{number}", agent_id="docs-01"))
+            await ui.settle()
+        assert len(ui.app.model.stream.shown) == before + 3
         assert 3 <= drawn["stream"] <= 6
 
 
 @pytest.mark.asyncio
 async def test_a_task_that_moves_in_the_order_draws_no_other(drawn: Counter[str]) -> None:
-    async with seated(size=(200, 50)) as seat:
-        scenes.task(seat.source, seat.clock, "task_mover", "testing.run", "testing-01", ago=3)
-        await seat.settle()
-        tasks, before = seat.app.main.tasks, drawn.copy()
+    async with open_ui(size=(200, 50)) as ui:
+        scenes.task(ui.source, ui.clock, "task_mover", "testing.run", "testing-01", ago=3)
+        await ui.settle()
+        tasks, before = ui.app.main.tasks, drawn.copy()
         place = tasks.rows.index("task_mover")
         done = b.Complete(task_id="task_mover", agent_id="testing-01", attempt=1, status="success")
-        seat.source.say("testing-01", Kind.TASK_COMPLETE, done)
-        await seat.settle()
+        ui.source.say("testing-01", Kind.TASK_COMPLETE, done)
+        await ui.settle()
         assert tasks.rows.index("task_mover") != place
         assert 1 <= drawn["tasks"] - before["tasks"] <= 3
         assert drawn["agents"] - before["agents"] <= 2
@@ -58,27 +58,27 @@ async def test_a_task_that_moves_in_the_order_draws_no_other(drawn: Counter[str]
 
 @pytest.mark.asyncio
 async def test_a_second_draws_only_the_tasks_whose_ages_changed(drawn: Counter[str]) -> None:
-    async with seated() as seat:
-        await seat.pass_(400.0)
-        await seat.pass_(2.0)
+    async with open_ui() as ui:
+        await ui.pass_(400.0)
+        await ui.pass_(2.0)
         drawn.clear()
-        await seat.pass_(3.0)
+        await ui.pass_(3.0)
         assert drawn["agents"] >= 9 > 3 >= drawn["tasks"]
 
 
 @pytest.mark.asyncio
 async def test_what_came_is_drawn_at_once_and_then_not_again_for_a_moment(drawn: Counter[str]) -> None:
-    async with seated() as seat:
-        seat.app.updates._drawn = 0.0
+    async with open_ui() as ui:
+        ui.app.updates._drawn = 0.0
         said = []
         for name in ("first", "second"):
-            seat.source.say("docs-01", Kind.TASK_NEW, b.Task(task_id=f"task_{name}", type="testing.run"))
-            seat.app.updates.look()
-            await seat.pilot.pause()
-            said.append(seat.has(f"task_{name}"))
+            ui.source.say("docs-01", Kind.TASK_NEW, b.Task(task_id=f"task_{name}", type="testing.run"))
+            ui.app.updates.look()
+            await ui.pilot.pause()
+            said.append(ui.has(f"task_{name}"))
         assert said == [True, False]
-        assert seat.app.model.task("task_second") is not None
-        seat.app.updates._drawn = 0.0
-        seat.app.updates.look()
-        await seat.pilot.pause()
-        assert seat.has("task_second")
+        assert ui.app.model.task("task_second") is not None
+        ui.app.updates._drawn = 0.0
+        ui.app.updates.look()
+        await ui.pilot.pause()
+        assert ui.has("task_second")
