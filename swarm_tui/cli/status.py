@@ -285,8 +285,13 @@ def _print_problems(found: list[dict[str, Any]], last_words: dict[str, list[str]
         click.echo(f"and {len(found) - _MOST} more: --json has them all")
 
 
+def _disagreement(agent: dict[str, Any]) -> str:
+    """Return the witnesses' word, but of an agent that was started by hand: its reason says that."""
+    return "" if agent["witness"] in (None, "foreign") else str(agent["witness"])
+
+
 def _row(agent: dict[str, Any]) -> list[str]:
-    why = " ".join(part for part in (agent["witness"], agent["reason"]) if part)
+    why = " ".join(part for part in (_disagreement(agent), agent["reason"]) if part)
     return [
         agent["agent_id"],
         agent["role"],

@@ -38,7 +38,6 @@ _AGENT_TODO = {
     AgentState.CRASHLOOP: ("critical", "read its last lines and its log, mend the cause, then start it"),
 }
 _WITNESS_TODO = {
-    "foreign": ("info", "nothing, when you started it yourself; else stop it where it runs"),
     "stray": ("warning", "stop it, or add it to the layout and run up"),
     "split": ("critical", "stop one of the two"),
 }

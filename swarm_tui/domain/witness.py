@@ -9,7 +9,7 @@ Witness = Literal["hung", "foreign", "stray", "split"]
 
 ADVICE: Mapping[str, str] = {
     "hung": "its process lives but says nothing: it is restarted; its log holds what its threads did",
-    "foreign": "it speaks on the bus but no pane here is its: end it where it runs, or add it to the layout",
+    "foreign": "started by hand: no supervisor minds it; end it where it runs",
     "stray": "it has a pane but the layout does not name it: stop it, or add it to the layout",
     "split": "two processes speak under this id, perhaps on two hosts: end one, and name it in one layout only",
 }

@@ -89,7 +89,7 @@ class HostCommands:
             self._rolling([unit.agent_id for unit in units], when_idle=body.when_idle)
             return
         for unit in units:
-            self._act(unit, body)
+            self._act(unit, body, clean(event.sender, 80))
 
     def _meant(self, body: HostControl) -> list[Unit]:
         if body.agent_id is not None:
@@ -99,7 +99,7 @@ class HostCommands:
         role = canonical_role(body.role or "")
         return [unit for unit in self.units.values() if unit.spec.role == role]
 
-    def _act(self, unit: Unit, body: HostControl) -> None:
+    def _act(self, unit: Unit, body: HostControl, by: str) -> None:
         match body.command:
             case "start":
                 self.lifecycle.begin(unit, anew=True)
@@ -110,7 +110,7 @@ class HostCommands:
             case "restart":
                 self.restart(unit, when_idle=body.when_idle)
             case "drain" | "undrain":
-                self.order(unit, body.command, body.reason)
+                self.order(unit, body.command, body.reason or f"asked by {by}")
             case "kill":
                 self.lifecycle.kill(unit)
             case _:

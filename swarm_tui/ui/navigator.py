@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from textual.app import App
 
+from swarm_tui.ui.desk.context import Context
 from swarm_tui.ui.desk.desk import Desk
 from swarm_tui.ui.desk.question import Question
 from swarm_tui.ui.model.stream import Message
@@ -148,11 +149,13 @@ class Navigator:
         if self.front is not None:
             self._app.push_screen(PaletteScreen(self._desk, self.front.context()))
 
-    def open_help(self, scope: str) -> None:
-        """Show what works in `scope`."""
+    def open_help(self, context: Context) -> None:
+        """Show what works where the context is."""
         from swarm_tui.ui.screens.help import HelpScreen
 
-        self._open_aside(HelpScreen, scope)
+        acts = self._desk.registry.here(context.scope)
+        reasons = {act.name: reason for act in acts if (reason := act.why_not(context)) is not None}
+        self._open_aside(HelpScreen, context.scope, reasons)
 
     def open_notices(self) -> None:
         """Show what the screen has told."""

@@ -131,7 +131,12 @@ async def restarted(ui: UiDriver, agent_id: str, number: int) -> None:
     pane = PaneStatus(
         agent_id=agent_id, role=role, pid=5000, pane_id=f"%{number}", incarnation="inc-new", restarts=1, exit_signal=15
     )
-    ui.source.say("supervisor", Kind.HOST_STATUS, HostStatus(panes=[pane], session="s"), "devbox")
+    others = [
+        PaneStatus(agent_id=name, role=other, pid=4000 + n, pane_id=f"%{n}", incarnation=f"inc-{n}")
+        for n, (name, other) in enumerate(scenes.AGENTS)
+        if name != agent_id
+    ]
+    ui.source.say("supervisor", Kind.HOST_STATUS, HostStatus(panes=[*others, pane], session="s"), "devbox")
     body = scenes.b.Status(status="online", role=role, incarnation="inc-new", host="devbox", pid=5000)
     ui.source.say(agent_id, Kind.STATUS, body, agent_id, role=role)
     await ui.settle()

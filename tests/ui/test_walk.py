@@ -20,7 +20,7 @@ PAGES: dict[str, Callable[[UiDriver], object]] = {
     "message": lambda ui: ui.app.pages.open_message(ui.app.model.stream.all[-1]),
     "wall": lambda ui: ui.app.pages.open_wall(),
     "form": lambda ui: ui.app.pages.open_form(),
-    "help": lambda ui: ui.app.pages.open_help("agents"),
+    "help": lambda ui: ui.app.pages.open_help(ui.app.main.context()),
     "notices": lambda ui: ui.app.pages.open_notices(),
     "refused": lambda ui: ui.app.pages.open_refusals(),
 }

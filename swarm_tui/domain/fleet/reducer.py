@@ -94,6 +94,11 @@ class Fleet:
         """A sentence, while all agents are silent together: the broker's gap or ours, not theirs."""
         return self._agents.common_silence
 
+    def minder(self, agent_id: str) -> str | None:
+        """Return the host whose supervisor has the agent in hand; None for one that was started by hand."""
+        agent = self.agents.get(agent_id)
+        return None if agent is None or agent.stranger or agent.pane is None else agent.pane.host
+
     @property
     def dropped_tasks(self) -> int:
         """Tasks that were forgotten to stay within the bounds."""

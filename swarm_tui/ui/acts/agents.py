@@ -17,11 +17,10 @@ _DOWN = frozenset({AgentState.OFFLINE, AgentState.STOPPED, AgentState.CRASHLOOP,
 
 
 def host_of(context: Context, agent: AgentView) -> str | None:
-    """Return the host whose supervisor minds the agent; None when nobody does."""
-    hosts = context.model.fleet.hosts
-    if agent.host in hosts:
-        return agent.host
-    return next(iter(hosts)) if len(hosts) == 1 and agent.witness != "foreign" else None
+    """Return the host whose supervisor minds the agent; None where none does, or it is away."""
+    fleet = context.model.fleet
+    host = fleet.hosts.get(fleet.minder(agent.agent_id) or "")
+    return host.host if host is not None and host.online else None
 
 
 _some = some("agent", lambda context: context.agents)
@@ -31,8 +30,12 @@ def minded(context: Context) -> str | None:
     """Some agent, and a supervisor for each."""
     if reason := _some(context):
         return reason
-    lost = [agent.agent_id for agent in context.agents if host_of(context, agent) is None]
-    return f"no supervisor minds {lost[0]}: it was not started by `swarm-tui up`" if lost else None
+    lost = next((agent.agent_id for agent in context.agents if host_of(context, agent) is None), None)
+    if lost is None:
+        return None
+    if (host := context.model.fleet.minder(lost)) is not None:
+        return f"the supervisor of {host}, which minds {lost}, is away: `swarm-tui up` there starts it"
+    return f"{lost} was started by hand, and no supervisor minds it: end or start it where it runs"
 
 
 def control(context: Context, command: Command, *, when_idle: bool = False) -> list[AgentView]:

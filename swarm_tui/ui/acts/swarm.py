@@ -129,7 +129,7 @@ SWARM_ACTS = (
         group="screen",
         rank=95,
         scopes=(*LISTS, "form"),
-        run=lambda c: c.desk.pages.open_help(c.scope),
+        run=lambda c: c.desk.pages.open_help(c),
         help="What works here and now, and what the words mean; once more comes back.",
     ),
     Action(

@@ -154,8 +154,8 @@ class Pages(Protocol):
         """Find anything by typing a part of it."""
         ...
 
-    def open_help(self, scope: str) -> None:
-        """Show what works in `scope`."""
+    def open_help(self, context: "Context") -> None:
+        """Show what works where the context is."""
         ...
 
     def open_notices(self) -> None:

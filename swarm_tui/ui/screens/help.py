@@ -1,8 +1,10 @@
 """Help: what works where the user was, from the registry, and what the words mean."""
 
+from collections.abc import Mapping
+
 from rich.segment import Segment
 
-from swarm_tui.ui.desk.actions import pretty
+from swarm_tui.ui.desk.actions import Action, pretty
 from swarm_tui.ui.look import glyphs
 from swarm_tui.ui.look.text import Parts, fit, wrapped
 from swarm_tui.ui.look.words import AGENT_STATE, TASK_STATE, WORDS, keyed
@@ -22,8 +24,10 @@ class HelpScreen(PageScreen):
     PAGE = "help"
     ASIDE = True
 
-    def turn_to(self, about: str) -> None:
+    def turn_to(self, about: str, reasons: Mapping[str, str]) -> None:
         self.about = about
+        self.reasons = reasons
+        """Why acts cannot be done to what was at hand."""
         self.needle = ""
 
     def title_parts(self, width: int) -> Parts:
@@ -45,13 +49,17 @@ class HelpScreen(PageScreen):
                     and self._has(f"{keys} {act.label} {act.help}")
                     and not act.name.startswith("agent_")
                 ):
-                    rows += self._row(keys, act.label, act.help, width)
+                    rows += self._act(act, keys, width)
             ends = f"{desk.registry.key_text('agent_1')} … {desk.registry.key_text('agent_9')}"
             if group == "move" and self._has(f"{ends} agent"):
                 rows += self._row(ends, "agent", "Select agent number 1 to 9.", width)
             if rows:
                 lines += [rule(title, width, self.page), *rows]
         return lines
+
+    def _act(self, act: Action, keys: str, width: int) -> list[Line]:
+        reason = self.reasons.get(act.name)
+        return self._row(keys, act.label, f"{act.help} (not now: {reason})" if reason else act.help, width)
 
     def _row(self, keys: str, label: str, help: str, width: int) -> list[Line]:
         look = self.desk.look

@@ -9,7 +9,7 @@ from rich.segment import Segment
 from swarm_tui.domain.states import LIVE
 from swarm_tui.domain.views import AgentView
 from swarm_tui.ui.look import glyphs
-from swarm_tui.ui.look.text import BEAT, Parts, ago, amount, bar, beats, fit_id, flat, heard_parts, spark
+from swarm_tui.ui.look.text import BEAT, Parts, ago, amount, bar, beats, fit, fit_id, flat, heard_parts, spark
 from swarm_tui.ui.model.sorted_rows import Key
 from swarm_tui.ui.widgets.columns import Column, Scene, id_cell, text_cell
 from swarm_tui.ui.widgets.table import Table
@@ -24,7 +24,7 @@ def natural(text: str) -> Key:
 
 def _state(agent: AgentView, scene: Scene, width: int) -> Parts:
     glyph, style = glyphs.AGENT[agent.state]
-    word = agent.witness or agent.word
+    word = agent.word if agent.witness in (None, "foreign") else agent.witness
     return text_cell(f"{glyph} {flat(word, 12)}", style, scene, width)
 
 
@@ -117,17 +117,26 @@ def does(agent: AgentView, scene: Scene, width: int) -> Parts:
         return text_cell(flat(agent.reason), glyphs.AGENT[agent.state][1], scene, width)
     if not agent.task_id or agent.state in QUIET:
         lacks = flat(agent.trouble) if agent.state in LIVE else ""
+        if not lacks and agent.witness == "foreign":
+            return text_cell("started by hand", "quiet", scene, width)
         return text_cell(lacks, "warn" if lacks else "plain", scene, width)
     task = scene.tasks.get(agent.task_id)
-    if task is None or task.progress is None:
+    busy = scene.look["busy"]
+    if task is None:
         return id_cell(agent.task_id, "busy", scene, width)
-    percent = f"{task.progress:4.0f}%"
-    # The id whole before the bar: the percentage says the same.
-    gauge = min(12, width // 3, width - len(percent) - len(agent.task_id) - 1) if width >= 24 else 0
+    percent = "" if task.progress is None else f"{task.progress:4.0f}%"
+    type_, room = flat(task.type), width - len(percent)
+    # The type and the id whole before the bar: the percentage says the same.
+    gauge = min(12, width // 3, room - len(type_) - len(agent.task_id) - 2) if percent and width >= 24 else 0
     gauge = gauge if gauge >= 3 else 0
-    name = Segment(fit_id(flat(agent.task_id), width - len(percent) - gauge - (1 if gauge else 0)), scene.look["busy"])
+    room -= gauge + 1 if gauge else 0
+    left = room - len(type_) - 1
+    if left < 8:
+        name = [Segment(fit(type_, room), busy)]
+    else:
+        name = [Segment(type_, busy), Segment(" " + fit_id(flat(agent.task_id), left), scene.look["quiet"])]
     drawn = [Segment(" "), Segment(bar(task.progress, gauge), scene.look["bar"] + scene.look["head"])] if gauge else []
-    return [name, *drawn, Segment(percent, scene.look["busy"])]
+    return [*name, *drawn, Segment(percent, busy)]
 
 
 class AgentTable(Table[AgentView]):
