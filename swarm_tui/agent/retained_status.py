@@ -49,6 +49,10 @@ class RetainedStatus:
         """Take what was said on our own topic."""
         body = event.body
         if isinstance(body, Status) and body.incarnation == self._me.incarnation:
+            if body.status == "offline" and not event.retained:
+                # The broker's late word of a connection that is gone, or somebody's who kept it.
+                self.overwritten()
+                return
             if self._settled_links != self._links:
                 self._settled_links = self._links
                 self._on_settled()
@@ -58,6 +62,11 @@ class RetainedStatus:
         if isinstance(body, Status) and self._links > 1 and self._settled_links != self._links:
             self._evicted_by(body)
         self._defend()
+
+    def overwritten(self) -> None:
+        """Take in that our topic says what is not so, and that it tells of no other process of our id."""
+        if not self._reporter.leaving.is_set():
+            self._defend()
 
     def settle_late(self) -> None:
         """Go on without an echo that did not come in time: an access rule may forbid it."""

@@ -160,6 +160,9 @@ class AgentRuntime:
             self._on_event(event)
         else:
             self._refused += 1
+            if full == self._own_status:
+                self.presence.overwritten()
+                self._timer.wake_at(self.presence.changed())
             if self._refused <= _REFUSALS_SHOWN:
                 self.reporter.note(f"refused {event.topic}: {event.reason}", "⚠")
         self._role.on_event(event)

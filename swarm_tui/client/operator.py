@@ -13,7 +13,7 @@ from swarm_tui.client.ids import new_id as fresh_id
 from swarm_tui.client.pending_queries import Queries
 from swarm_tui.client.publication import Publication
 from swarm_tui.client.publisher import Publisher
-from swarm_tui.identity.keyring import GUEST, Keyring
+from swarm_tui.identity.keyring import GUEST, SWARM, Keyring, SwarmKeyring
 from swarm_tui.protocol import codec
 from swarm_tui.protocol.bodies import Body, Halt, JsonObject, Query, Reply, Task
 from swarm_tui.protocol.envelope import Event, Rejected
@@ -21,6 +21,8 @@ from swarm_tui.protocol.names import check_agent_id, check_task_id, check_task_t
 from swarm_tui.protocol.topics import Kind, everything
 
 ACCEPT_TIMEOUT = 30.0
+#: Queries that only the dispatcher answers.
+DISPATCHERS = frozenset({"tasks", "task", "guard"})
 _log = logging.getLogger("swarm_tui.client")
 
 
@@ -56,7 +58,7 @@ class Operator:
         self._clock = clock
         self._qos = qos
         self.writer = codec.Writer(swarm, self.sender, "operator", new_id=self._new_id, clock=clock, prove=keys.prove)
-        self._judge = keys.judge
+        self._judge, self._proved = keys.judge, isinstance(keys, SwarmKeyring)
         self._publisher = Publisher(bus, self.writer, self._new_id)
         self._queries = Queries()
         self._on_event: list[Callable[[Event | Rejected], None]] = []
@@ -162,11 +164,16 @@ class Operator:
         if isinstance(event, Rejected):
             self.refused += 1
         elif event.kind is Kind.REPLY and event.key == self.client and isinstance(event.body, Reply):
-            self._queries.heard(event, event.body)
+            if self._may_answer(event, event.body):
+                self._queries.heard(event, event.body)
         else:
             self._publisher.heard(event.kind, event.body)
         for callback in list(self._on_event):
             self._tell(callback, event)
+
+    def _may_answer(self, event: Event, reply: Reply) -> bool:
+        """Return whether it may: what the dispatcher knows is told by the swarm itself, where words are proved here."""
+        return not self._proved or reply.query not in DISPATCHERS or event.proved_by == SWARM
 
     def _linked_or_lost(self, link: Link) -> None:
         with self._linked:

@@ -4,9 +4,11 @@ An issuer's name says which key to look for: `agent:<id>@<host>`, `host:<host>`,
 holds the swarm's secret).
 """
 
+import time
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
+from swarm_tui.domain.liveness import LOST_AFTER
 from swarm_tui.identity.keys import ACT, ORDER, ORDERS, WORD, agent_key, common_key, host_key, operator_key
 from swarm_tui.identity.registry import Registry
 from swarm_tui.protocol import proof as proofs
@@ -34,15 +36,24 @@ ANSWERS = frozenset(
         Kind.TASK_FAILED,
     }
 )
+#: What anybody may say whom `policy.guests` lets, and who has any key.
+ASKED = frozenset({Kind.TASK_NEW, Kind.DEPLOYMENT_REQUEST, Kind.CODE_REVIEW, Kind.QUERY})
 #: All that somebody judges; the rest is told to whoever looks, and nobody acts on it.
-_JUDGED = TO_ALL | ACTS | ANSWERS | {Kind.INBOX, Kind.HOST_STATUS}
+_JUDGED = TO_ALL | ACTS | ANSWERS | ASKED | {Kind.INBOX, Kind.HOST_STATUS, Kind.REPLY}
+#: What only the swarm says, a host of itself, or a person.
+_ORDERS = ACTS | {Kind.DISPATCHER, Kind.INBOX, Kind.HOST_STATUS}
 SWARM = "swarm"
 #: Why something counts for nothing. They name nobody: whoever forges chooses the names, and each is counted.
 NO_PROOF = "an order without proof"
 NOT_HOLDING = "a proof that does not hold"
 FOR_ANOTHER = "a word for another agent"
 NO_ANSWER = "an agent's word without its proof"
+ELSEWHERE = "a word for an agent that lives on another host"
 NO_GUESTS = "a task of a guest, and this swarm takes none of guests"
+NO_QUESTIONS = "a question of a guest, and this swarm answers none of guests"
+NO_REPLY = "a reply without proof"
+#: Seconds for which a host has an agent's name after its last word: no other host may take it meanwhile.
+HELD_FOR = LOST_AFTER
 
 
 class Keyring(Protocol):
@@ -108,14 +119,18 @@ class AgentKeyring:
             return _must(proofs.split(raw), self._id, self._key, ORDER, topic)
         if kind in TO_ALL:
             return _must(proofs.split(raw), self._host, self._common, ORDERS, topic)
+        if kind is Kind.STATUS and key == self._id:
+            # By another's word of it, it would take itself for a second process of its id.
+            return _must(proofs.split(raw), SWARM, self._key, WORD, topic)
         return ""
 
 
 class HostKeyring:
     """A joined host's key: it speaks for itself and for its agents, and obeys the swarm."""
 
-    def __init__(self, host: str, key: bytes) -> None:
-        self._host, self._key, self._common = host, key, common_key(key)
+    def __init__(self, host: str, key: bytes, own: frozenset[str] = frozenset()) -> None:
+        """`own`: the agents that it runs, for whom nobody speaks without their key."""
+        self._host, self._key, self._common, self._own = host, key, common_key(key), own
         self._issuer = f"host:{host}"
 
     def agent(self, agent_id: str) -> AgentKeyring:
@@ -133,10 +148,12 @@ class HostKeyring:
             return _must(proof, self._host, self._key, ORDER, topic)
         if kind in TO_ALL:
             return _must(proof, self._host, self._common, ORDERS, topic)
-        if kind in ANSWERS and proof is not None:
-            issuer, name, host = _speaker(proof.issuer)
+        if kind in ANSWERS:
+            issuer, name, host = _speaker("" if proof is None else proof.issuer)
             if issuer == "agent" and host == self._host and name == agent_id:
                 return _must(proof, SWARM, agent_key(self._key, name), WORD, topic)
+            if agent_id in self._own:
+                raise UnprovedError(NO_ANSWER)
         return ""
 
 
@@ -168,9 +185,13 @@ class SwarmKeyring:
         issuer: str,
         guests: str = "work",
         own: frozenset[str] = frozenset(),
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._secret, self._registry, self._issuer, self._guests = secret, registry, issuer, guests
+        self._clock = clock
         self._homes: dict[str, str] = {}
+        self._heard: dict[str, float] = {}
+        """When each agent spoke last, with its own proof."""
         self._own = own
         self._own_key = proofs.derive(secret, "swarm")
         self._keys: dict[str, bytes] = {}
@@ -211,14 +232,26 @@ class SwarmKeyring:
         if issuer == "agent":
             if kind in ANSWERS and name != agent_id:
                 raise UnprovedError(FOR_ANOTHER)
-            self._homes[name] = host
-            if kind not in ANSWERS:
-                return self._unproved(kind, agent_id) or proof.issuer
-        elif issuer == "host":
-            return proof.issuer if kind is Kind.HOST_STATUS and key == name else self._unproved(kind, agent_id)
+            self._reside(name, host)
+            if kind in _ORDERS:
+                raise UnprovedError(NO_PROOF)
+        elif issuer == "host" and not (kind is Kind.HOST_STATUS and key == name):
+            return proof.issuer if kind in ASKED or kind is Kind.REPLY else self._unproved(kind, agent_id)
         elif issuer == "operator" and kind in ANSWERS:
             return self._unproved(kind, agent_id)
         return proof.issuer
+
+    def _reside(self, name: str, host: str) -> None:
+        """Note that the agent lives on that host. Raises UnprovedError while another host has an agent of that name.
+
+        The swarm's own host takes the name of an agent of its own back from any other.
+        """
+        now, known = self._clock(), self._homes.get(name)
+        if known is not None and known != host and known in self._host_keys() and now - self._heard[name] < HELD_FOR:
+            at_home = host == self._registry().home and name in self._own
+            if not at_home:
+                raise UnprovedError(ELSEWHERE)
+        self._homes[name], self._heard[name] = host, now
 
     def _held_by(self, proof: Proof, issuer: str, name: str, host: str, topic: str) -> bool:
         hosts = self._host_keys()
@@ -228,19 +261,22 @@ class SwarmKeyring:
             return host in hosts and proofs.holds(proof, SWARM, agent_key(hosts[host], name), WORD, topic)
         if issuer == "host":
             return name in hosts and proofs.holds(proof, SWARM, hosts[name], WORD, topic)
-        known = self._registry().live("operator", name) if issuer == "operator" else None
+        # Whoever sits at the swarm's own host is named with it, and may have an added operator's name.
+        known = self._registry().live("operator", name) if issuer == "operator" and not host else None
         if known is None:
             return proofs.holds(proof, SWARM, self._own_key, WORD, topic)
         return proofs.holds(proof, SWARM, operator_key(self._secret, name, known.generation), ACT, topic)
 
     def _unproved(self, kind: Kind, agent_id: str) -> str:
         """Return what may be said without a proof: reading, and what `policy.guests` allows. Raises UnprovedError."""
-        if kind in ACTS or kind is Kind.DISPATCHER or kind is Kind.INBOX or kind is Kind.HOST_STATUS:
+        if kind in _ORDERS:
             raise UnprovedError(NO_PROOF)
         if kind in ANSWERS and (self._guests != "work" or agent_id in self._own or agent_id in self._homes):
             raise UnprovedError(NO_ANSWER)
-        if kind is Kind.TASK_NEW and self._guests == "none":
-            raise UnprovedError(NO_GUESTS)
+        if kind is Kind.REPLY:
+            raise UnprovedError(NO_REPLY)
+        if self._guests == "none" and kind in ASKED:
+            raise UnprovedError(NO_QUESTIONS if kind is Kind.QUERY else NO_GUESTS)
         return ""
 
     def _agent_key(self, agent_id: str) -> bytes | None:

@@ -50,12 +50,12 @@ def open_swarm(
     return SwarmKeyring(secret, RegistryFile(state).current, issuer=issuer, guests=guests, own=own)
 
 
-def open_host(state: StateDir, *, own: frozenset[str] = frozenset()) -> Keyring:
+def open_host(state: StateDir, *, guests: str = "work", own: frozenset[str] = frozenset()) -> Keyring:
     """A supervisor's keys; a guest's on a host that was given none. Raises IdentityError."""
-    if (keys := open_swarm(state, SWARM, own=own)) is not None:
+    if (keys := open_swarm(state, SWARM, guests=guests, own=own)) is not None:
         return keys
     held = joined(state)
-    return HostKeyring(held.name, held.key) if held is not None and held.kind == "host" else GUEST
+    return HostKeyring(held.name, held.key, own) if held is not None and held.kind == "host" else GUEST
 
 
 def open_agent(state_dir: str, agent_id: str) -> Keyring:

@@ -126,6 +126,9 @@ def _read(full: str, kind: Kind, key: str, raw: bytes, retained: bool, received:
         # Numbers are taken as text too, of any length.
         check_numbers(typed)
     speaks_for = getattr(typed, "agent_id", None) or sender
+    if judge is not None and kind in _SPEAKER_IN_BODY and sender != speaks_for:
+        # Some go by the one name, some by the other: whoever speaks must be allowed to use both.
+        judge(kind, key, full, raw, sender)
     return Event(
         topic=intern(clean(full)),
         kind=kind,

@@ -34,10 +34,10 @@ class OtherHost(Struct, kw_only=True):
 
 
 class Presences:
-    """Keeps the bus's word of each unit; times are monotonic."""
+    """Keeps the bus's word of each unit; times are monotonic. `proved`: what proves nothing takes no host away."""
 
-    def __init__(self, units: dict[str, Unit], host: str) -> None:
-        self.units, self.host = units, host
+    def __init__(self, units: dict[str, Unit], host: str, *, proved: bool = False) -> None:
+        self.units, self.host, self.proved = units, host, proved
         self.foreign_agents: dict[str, ForeignAgent] = {}
         self.dispatcher: Dispatcher | None = None
         """The swarm's dispatcher, wherever it runs, while it says that it leads."""
@@ -119,8 +119,11 @@ class Presences:
                 self.foreign_agents[agent_id] = ForeignAgent(role=event.role or "general", heard=now)
 
     def _host(self, event: Event, now: float) -> None:
-        if event.key == self.host or not isinstance(event.body, HostStatus):
-            self.elsewhere.pop(event.key, None)
+        if event.key == self.host:
+            return
+        if not isinstance(event.body, HostStatus):
+            if not self.proved:
+                self.elsewhere.pop(event.key, None)
         elif event.body.status == "online":
             roles = {row.agent_id: row.role for row in event.body.panes if row.pid}
             self.elsewhere[event.key] = OtherHost(roles=roles, heard=now)

@@ -63,19 +63,17 @@ class HostCommands:
         if isinstance(body, Scale):
             self.scaler.set_desired(canonical_role(event.key), body.desired, retained=event.retained)
             return
-        if not isinstance(body, (HostControl, Query)) or event.id in self._seen:
-            return
-        self._seen.append(event.id)
-        if isinstance(body, Query):
-            self._answer(event, body)
-        else:
+        if isinstance(body, HostControl):
             self._command(event, body)
+        elif isinstance(body, Query) and event.id not in self._seen:
+            self._seen.append(event.id)
+            self._answer(event, body)
 
     # Commands.
 
     def _command(self, event: Event, body: HostControl) -> None:
         what = " ".join(filter(None, [body.command, body.agent_id or "", *body.agent_ids, body.role or ""]))
-        self._say("asked", body.agent_id or "", f"{what}, by {clean(event.sender, 80)}")
+        self._say("asked", body.agent_id or "", f"{what}, by {clean(event.proved_by or event.sender, 80)}")
         if body.command == "scale":
             reason = self.scaler.set_minimum(canonical_role(body.role or ""), body.count or 0)
             if reason:
@@ -118,7 +116,8 @@ class HostCommands:
 
     def order(self, unit: Unit, command: str, reason: str = "") -> None:
         """Put an order into the agent's inbox."""
-        body = msgspec.convert({"command": command, "reason": reason or None}, Inbox)
+        order = {"command": command, "reason": reason or None, "incarnation": unit.presence.incarnation}
+        body = msgspec.convert(order, Inbox)
         self.link.publish(self.link.writer.message(Kind.INBOX, body, unit.agent_id))
 
     def restart(self, unit: Unit, *, when_idle: bool = False) -> None:

@@ -43,6 +43,22 @@ _HEARD = (
 )
 
 
+class OrdersOnce:
+    """The ids of what a host was ordered, each for as long as the order could be carried out; wall time, seconds."""
+
+    def __init__(self) -> None:
+        self.until: dict[str, float] = {}
+
+    def is_first(self, event: Event) -> bool:
+        """Return whether the order is heard for the first time, and remember it."""
+        if event.id in self.until:
+            return False
+        now = event.received
+        self.until = {name: until for name, until in self.until.items() if until > now}
+        self.until[event.id] = max(now, event.expires_at or 0.0) + codec.COMMAND_LIFE
+        return True
+
+
 class HostLink:
     """Keeps one connection for one host's supervisor. Callbacks run on the loop's thread.
 
@@ -85,6 +101,9 @@ class HostLink:
             prove=keys.prove,
         )
         self._judge = keys.judge
+        self.orders = OrdersOnce()
+        self._scales: dict[str, float] = {}
+        """Topic of a scale to the time of the newest one."""
         self._relays = isinstance(keys, SwarmKeyring)
         """It holds the swarm's secret: what an operator elsewhere orders another host is passed on with our proof."""
 
@@ -163,10 +182,18 @@ class HostLink:
     def _event(self, event: Event) -> None:
         if isinstance(event.body, HostStatus) and event.key == self.host and event.body.pid == os.getpid():
             self.echo = time.monotonic()
-        if event.kind is Kind.HOST_CONTROL and event.key != self.host:
-            if is_remote_operator(event.proved_by):
-                self.publish(self.writer.message(event.kind, event.body, event.key))
-            return
+        if event.kind is Kind.HOST_CONTROL:
+            relayed = event.key != self.host
+            if (relayed and not is_remote_operator(event.proved_by)) or not self.orders.is_first(event):
+                return
+            if relayed:
+                # Under the same id: whoever repeats what it heard has it carried out no second time.
+                self.publish(self.writer.message(event.kind, event.body, event.key, message_id=event.id))
+                return
+        elif event.kind is Kind.SCALE and event.proved_by:
+            if event.at < self._scales.get(event.key, 0.0):
+                return
+            self._scales[event.key] = event.at
         self._on_event(event)
 
     def _link(self, link: Link) -> None:

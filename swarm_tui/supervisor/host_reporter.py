@@ -134,6 +134,7 @@ class HostReporter:
             dispatcher=self.dispatcher(),
             cause=self.cause,
             former=self.former,
+            orders=self._link.orders.until,
         )
         try:
             state_file.save(self.state, saved)

@@ -62,6 +62,8 @@ class Saved(Struct, kw_only=True):
     """Id of the agent that dispatches, on whichever host; empty while nobody does."""
     cause: str = ""
     """Why the swarm cannot come up before somebody mends that, in a sentence; empty while it may."""
+    orders: dict[str, float] = {}
+    """Ids of what was ordered over the bus, each with the wall time until when it is not carried out again."""
     former: FormerBroker | None = None
     """Broker where what is retained is still to be cleared."""
 

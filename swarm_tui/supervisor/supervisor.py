@@ -12,6 +12,7 @@ from swarm_tui.config.model import RunSpec
 from swarm_tui.config.paths import StateDir
 from swarm_tui.config.urls import same_broker
 from swarm_tui.identity.account import broker_of_swarm
+from swarm_tui.identity.keyring import GUEST
 from swarm_tui.identity.open import open_host
 from swarm_tui.protocol.bodies import Inbox
 from swarm_tui.protocol.client_ids import Client, client_id_of
@@ -61,7 +62,8 @@ class Supervisor:
         )
         place = PanePlace(swarm=plan.swarm, session=plan.session, tiled=layout.tmux.arrange == "tiled", state=state)
         self.agent_panes = AgentPanes(tmux, place)
-        self.presences = Presences(self.units, plan.host)
+        keys = open_host(state, guests=layout.policy.guests, own=plan.own(state))
+        self.presences = Presences(self.units, plan.host, proved=keys is not GUEST)
         self.link = HostLink(
             plan,
             self.loop,
@@ -71,7 +73,7 @@ class Supervisor:
             make_bus=lambda: MqttBus(
                 broker_of_swarm(plan.layout.broker, state), client_id_of(Client.SUPERVISOR, plan.swarm, plan.host)
             ),
-            keys=open_host(state, own=plan.own(state)),
+            keys=keys,
         )
         self.reporter = HostReporter(plan, state, self.loop, self.link, self.presences)
         self.say = self.reporter.say
@@ -134,9 +136,10 @@ class Supervisor:
             self.say("state", "", f"{state_file.store_path(self.state)} makes no sense: restarts are counted anew")
         saved = saved or Saved()
         if saved.boot != state_file.boot_id():
-            saved = Saved(members=saved.members, minimums=saved.minimums)
+            saved = Saved(members=saved.members, minimums=saved.minimums, orders=saved.orders)
         self.reporter.restore(saved.events)
         self.scaler.restore(saved.minimums)
+        self.link.orders.until.update(saved.orders)
         self.adoption.take_over(saved)
         self.loop.on_signal(signal.SIGTERM, self._asked_to_end)
         self.loop.on_signal(signal.SIGUSR2, self.reload)
@@ -254,7 +257,7 @@ class Supervisor:
     def _drain(self, unit: Unit) -> bool:
         if not self.link.is_up or unit.spec.dialect != "swarm":
             return False
-        order = Inbox(command="drain", reason="its supervisor stops it")
+        order = Inbox(command="drain", reason="its supervisor stops it", incarnation=unit.presence.incarnation)
         self.link.publish(self.link.writer.message(Kind.INBOX, order, unit.agent_id))
         return True
 

@@ -14,13 +14,15 @@ from swarm_tui.agent.handlers.base import Context
 from swarm_tui.agent.roles.task_manager.role import TaskManager
 from swarm_tui.agent.runtime import AgentRuntime
 from swarm_tui.bus.memory import MemoryBroker, MemoryBus
-from swarm_tui.bus.port import OnAck
+from swarm_tui.bus.port import OnAck, OnMessage
 from swarm_tui.client.operator import Operator
 from swarm_tui.config.model import Broker, HandlerSpec, Policy, RunSpec, TypeRule
 from swarm_tui.config.paths import StateDir
-from swarm_tui.identity.keyring import GUEST
+from swarm_tui.identity.keyring import GUEST, HostKeyring, Keyring
+from swarm_tui.identity.keys import host_key
 from swarm_tui.identity.open import open_agent, open_operator, open_swarm
-from swarm_tui.identity.store import make_secret
+from swarm_tui.identity.registry import Identity, Registry, add
+from swarm_tui.identity.store import make_secret, write_registry
 from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.codec import Writer, decode
 from swarm_tui.protocol.envelope import Event, Outgoing
@@ -83,14 +85,18 @@ class Swarm:
         self.guarded = guarded
         self.state = StateDir(folder / "swarm").create()
         self.root = str(self.state.root)
+        self.joined: Keyring = GUEST
+        """The keys of a host that was brought in, `helper`."""
         if guarded:
-            make_secret(self.state, "home")
+            secret = make_secret(self.state, "home")
+            write_registry(self.state, add(Registry(home="home"), "helper", Identity(kind="host")))
+            self.joined = HostKeyring("helper", host_key(secret, "helper", 1))
         Work.ran, Work.let_go = [], threading.Event()
         self.broker = MemoryBroker()
         self.pump = Pump()
         self.heard: list[Event] = []
         self.raw: list[tuple[str, bytes]] = []
-        self.attacker = self._connect("attacker")
+        self.attacker = self.connect("attacker", self._hear)
         self.attacker.subscribe(everything(SWARM))
         self.guest = Writer(SWARM, "operator:mallory@nowhere", "operator", new_id=_id, clock=time.time)
         rules = {name: TypeRule(roles=["general"], approve=name == "careful") for name in ("work", "careful")}
@@ -98,29 +104,63 @@ class Swarm:
             "swarm": SWARM, "broker": Broker(), "workdir": str(folder), "state_dir": self.root, "host": "home",
             "policy": msgspec.convert({"guests": guests}, Policy),
         }  # fmt: skip
-        spec = RunSpec(agent_id=MANAGER, role="task-manager", types=rules, own=[MANAGER, WORKER], **common)
-        keys = open_swarm(self.state, "swarm") or GUEST if guarded else GUEST
-        writer = Writer(SWARM, MANAGER, "task-manager", new_id=_id, clock=time.time, prove=keys.prove)
-        self.link = Link(self._connect("manager"), writer)
-        self.manager = TaskManager(spec, self.link, lambda name, clean: PumpedBus(self.broker, name, self.pump))
-        self.manager.start()
-        until(lambda: self.manager.leading, what=f"it to lead: {self.link.lines}")
+        scaled = {"scale": {"general": (1, 9)}}
+        names = [MANAGER, WORKER]
+        self._leads = RunSpec(agent_id=MANAGER, role="task-manager", types=rules, own=names, **scaled, **common)
+        self.lead()
         handlers = {name: HandlerSpec(use="attacked", timeout=60.0, max_attempts=3) for name in rules}
-        spec = RunSpec(agent_id=WORKER, role="general", handlers=handlers, leaderless=not guarded, **common)
-        own = open_agent(self.root, WORKER) if guarded else GUEST
-        self.worker = AgentRuntime(spec, self._bus(WORKER), Console(silent=True), keys=own)
-        self.worker.start()
+        self._works = RunSpec(agent_id=WORKER, role="general", handlers=handlers, leaderless=not guarded, **common)
+        self.work()
         operator_keys = open_operator(self.state, "ada@home") if guarded else GUEST
         self.operator = Operator(self._bus("operator"), SWARM, user="ada", host="home", keys=operator_keys)
         self.operator.start()
         self.done(self.publish("first"))
 
+    def lead(self) -> None:
+        """Begin a dispatcher, after the one before if there was one."""
+        keys = open_swarm(self.state, "swarm") or GUEST if self.guarded else GUEST
+        writer = Writer(SWARM, MANAGER, "task-manager", new_id=_id, clock=time.time, prove=keys.prove)
+        self.link = Link(self.connect("manager"), writer)
+        self.manager = TaskManager(self._leads, self.link, lambda name, clean: self._bus(name))
+        self.manager.start()
+        until(lambda: self.manager.leading, what=f"it to lead: {self.link.lines}")
+
+    def work(self) -> None:
+        """Begin the worker, another life of it each time."""
+        own = open_agent(self.root, WORKER) if self.guarded else GUEST
+        self.worker = AgentRuntime(self._works, self._bus(WORKER), Console(silent=True), keys=own)
+        self.worker.start()
+
+    def lead_again(self) -> None:
+        """End the dispatcher, and begin the next."""
+        self.manager.close()
+        self.lead()
+
+    def work_again(self) -> None:
+        """End the worker, and begin its next life."""
+        self.worker.reporter.leave("another follows", 0)
+        self.worker.close()
+        self.work()
+
+    def heard_raw(self, kind: Kind, key: str = "", holds: str = "") -> tuple[str, bytes]:
+        """The first message that the attacker heard on the topic with that text in it."""
+        full = topic(SWARM, kind, key)
+        return until(
+            lambda: next(((t, raw) for t, raw in self.raw if t == full and raw and holds in raw.decode()), None),
+            what=f"{full} with {holds}",
+        )
+
+    def signed(self, keys: Keyring, kind: Kind, body: b.Body, key: str = "", *, sender: str = "x") -> None:
+        """Say it with the keys that somebody has."""
+        writer = Writer(SWARM, sender, "general", new_id=_id, clock=time.time, prove=keys.prove)
+        self.attacker.publish(writer.message(kind, body, key))
+
     def _bus(self, name: str) -> PumpedBus:
         return PumpedBus(self.broker, name, self.pump)
 
-    def _connect(self, name: str) -> PumpedBus:
+    def connect(self, name: str, hear: OnMessage = lambda *_: None) -> PumpedBus:
         bus = self._bus(name)
-        bus.start(self._hear if name == "attacker" else lambda *_: None, lambda link: None)
+        bus.start(hear, lambda link: None)
         return bus
 
     def _hear(self, full: str, raw: bytes, retained: bool) -> None:
@@ -161,7 +201,7 @@ class Swarm:
 
     def job(self, task_id: str) -> Any:
         """The dispatcher's own record of a task."""
-        row = self.operator.query("tasks", {"task_id": task_id}, timeout=5.0)
+        row = self.operator.query("task", {"task_id": task_id}, timeout=5.0)
         rows = row.rows if row is not None else []
         return rows[0] if rows else None
 

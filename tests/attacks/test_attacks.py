@@ -2,14 +2,21 @@
 
 import json
 import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from swarm_tui.agent.handlers import registry
+from swarm_tui.domain.dispatch import freshness
 from swarm_tui.domain.leadership import Leadership
+from swarm_tui.domain.worker import worker_state
+from swarm_tui.identity.keyring import GUEST, HostKeyring, Keyring
+from swarm_tui.identity.open import open_host
 from swarm_tui.protocol import bodies as b
+from swarm_tui.protocol.codec import decode
+from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.topics import Kind, topic
 from tests.attacks import swarm as parts
 from tests.attacks.swarm import MANAGER, SWARM, WORKER, Swarm, Work
@@ -23,6 +30,8 @@ def handler(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(registry.BUILTIN, "attacked", f"{parts.__name__}:Work")
     monkeypatch.setattr("swarm_tui.agent.runtime.STOP_WAIT", 0.05)
     monkeypatch.setattr("swarm_tui.agent.runtime.LEAVE_WAIT", 0.5)
+    # As after a thousand others.
+    monkeypatch.setattr(worker_state, "_SEEN", 0)
 
 
 @pytest.fixture
@@ -172,9 +181,180 @@ def crashed(swarm: Swarm) -> Callable[[], object]:
     return lambda: swarm.of(Kind.TASK_RETRYING, task_id="good") or swarm.of(Kind.INBOX, task_id="good", attempt=2)
 
 
+def claim(swarm: Swarm) -> Callable[[], object]:
+    """A claim of a task that was offered to nobody, and its result."""
+    swarm.operator.submit(b.Task(task_id="good", type="work", payload={}, assigned_to="away-01"))
+    swarm.wait(Kind.TASK_QUEUED, task_id="good")
+    swarm.forge(Kind.TASK_ASSIGNED, b.Assigned(task_id="good", agent_id="mallory"), sender="mallory")
+    swarm.forge(Kind.TASK_COMPLETE, b.Complete(task_id="good", agent_id="mallory", result="evil"), sender="mallory")
+    return lambda: (job := swarm.job("good")) is not None and (job["agent_id"] or job["result"])
+
+
+def result_beforehand(swarm: Swarm) -> Callable[[], object]:
+    """A result of a task that nobody has published yet."""
+    swarm.forge(Kind.TASK_COMPLETE, b.Complete(task_id="later", agent_id="mallory", result="evil"), sender="mallory")
+    swarm.job("later")
+    swarm.publish("later")
+    swarm.wait(Kind.TASK_QUEUED, task_id="later")
+    return lambda: (job := swarm.job("later")) is not None and job["result"] == "evil"
+
+
+def halted_and_lifted(swarm: Swarm, reason: str) -> None:
+    swarm.operator.act(Kind.HALT, b.Halt(reason=reason))
+    until(lambda: any(f": {reason}" in line for line in swarm.link.lines), what="the halt")
+    swarm.operator.clear(Kind.HALT)
+    until(lambda: any("is lifted" in line for line in swarm.link.lines), what="it to be lifted")
+
+
+def old_halt(swarm: Swarm) -> Callable[[], object]:
+    """A halt that was lifted, said again by somebody who heard it."""
+    halted_and_lifted(swarm, "bad release")
+    swarm.publish("good", hold=True)
+    swarm.wait(Kind.TASK_STARTED, task_id="good")
+    swarm.send(*swarm.heard_raw(Kind.HALT, holds="bad release"), retain=True)
+    return lambda: swarm.of(Kind.INBOX, task_id="good", command="cancel")
+
+
+def old_lift(swarm: Swarm) -> Callable[[], object]:
+    """The end of an earlier halt, said again while another stands."""
+    halted_and_lifted(swarm, "bad release")
+    swarm.operator.act(Kind.HALT, b.Halt(reason="worse release"))
+    until(lambda: any("worse release" in line for line in swarm.link.lines), what="the halt")
+    swarm.publish("waits")
+    swarm.wait(Kind.TASK_QUEUED, task_id="waits")
+    swarm.send(*swarm.heard_raw(Kind.HALT, holds='"lifted":true'), retain=True)
+    return lambda: "waits" in Work.ran
+
+
+def old_cancel(swarm: Swarm) -> Callable[[], object]:
+    """A cancel that was carried out, said again to the next dispatcher, of a task that a person had run again."""
+    swarm.operator.submit(b.Task(task_id="good", type="work", payload={}, assigned_to="away-01"))
+    swarm.wait(Kind.TASK_QUEUED, task_id="good")
+    swarm.operator.act(Kind.TASK_CANCEL, b.TaskAct(task_id="good"))
+    swarm.wait(Kind.TASK_CANCELLED, task_id="good")
+    swarm.lead_again()
+    swarm.operator.act(Kind.TASK_REDRIVE, b.TaskAct(task_id="good"))
+    until(lambda: (job := swarm.job("good")) and job["state"] == "queued", what="it to be queued again")
+    swarm.send(*swarm.heard_raw(Kind.TASK_CANCEL, holds='"good"'))
+    return lambda: len(swarm.of(Kind.TASK_CANCELLED, task_id="good")) > 1
+
+
+def old_offer(swarm: Swarm) -> Callable[[], object]:
+    """An offer of a task that is done, said again once its worker had a thousand others."""
+    swarm.done(swarm.publish("second"))
+    swarm.send(*swarm.heard_raw(Kind.INBOX, WORKER, '"task_id":"first"'))
+    return lambda: Work.ran.count("first") > 1
+
+
+def old_birth(swarm: Swarm) -> Callable[[], object]:
+    """The birth of a worker's former life, said again: what it does now is given away a second time."""
+    full, raw = swarm.heard_raw(Kind.STATUS, WORKER, '"online"')
+    swarm.work_again()
+    swarm.publish("good", hold=True)
+    swarm.wait(Kind.TASK_STARTED, task_id="good")
+    swarm.send(full, raw)
+    return lambda: swarm.of(Kind.TASK_RETRYING, task_id="good") or swarm.of(Kind.INBOX, task_id="good", attempt=2)
+
+
+def host_says(swarm: Swarm, keys: Keyring, host: str, pid: int | None) -> bytes:
+    own = swarm.worker.me.incarnation
+    pane = b.PaneStatus(agent_id=WORKER, role="general", pid=pid, state="online", incarnation=own, exit_status=1)
+    swarm.signed(keys, Kind.HOST_STATUS, b.HostStatus(status="online", panes=[pane]), host)
+    return swarm.heard_raw(Kind.HOST_STATUS, host, f'"pid":{pid}' if pid else '"exit_status":1')[1]
+
+
+def old_panes(swarm: Swarm) -> Callable[[], object]:
+    """A supervisor's word of before the worker's process, said again: that process seems to have ended."""
+    swarm.publish("good", hold=True)
+    swarm.wait(Kind.TASK_STARTED, task_id="good")
+    keys = open_host(swarm.state) if swarm.guarded else GUEST
+    old = host_says(swarm, keys, "home", 1)
+    time.sleep(0.002)
+    host_says(swarm, keys, "home", os.getpid())
+    swarm.send(topic(SWARM, Kind.HOST_STATUS, "home"), old, retain=True)
+    return lambda: swarm.of(Kind.TASK_RETRYING, task_id="good") or swarm.of(Kind.INBOX, task_id="good", attempt=2)
+
+
+def anothers_pane(swarm: Swarm) -> Callable[[], object]:
+    """The word of a host that was brought in, with its own proof, that the swarm's own worker has ended."""
+    swarm.publish("good", hold=True)
+    swarm.wait(Kind.TASK_STARTED, task_id="good")
+    host_says(swarm, swarm.joined, "helper", os.getpid())
+    host_says(swarm, swarm.joined, "helper", None)
+    return lambda: swarm.of(Kind.TASK_RETRYING, task_id="good") or swarm.of(Kind.INBOX, task_id="good", attempt=2)
+
+
+def anothers_name(swarm: Swarm) -> Callable[[], object]:
+    """The result of the swarm's own worker, said by a host that was brought in: it has a key for that name."""
+    swarm.publish("good", hold=True)
+    swarm.wait(Kind.TASK_STARTED, task_id="good")
+    keys = swarm.joined.agent(WORKER) if isinstance(swarm.joined, HostKeyring) else GUEST
+    forged = b.Complete(task_id="good", agent_id=WORKER, attempt=1, epoch=1, result="evil")
+    swarm.signed(keys, Kind.TASK_COMPLETE, forged, sender=WORKER)
+    return lambda: (job := swarm.job("good")) is not None and job.get("result") == "evil"
+
+
+def guests_share(swarm: Swarm) -> Callable[[], object]:
+    """A guest that waits for what a person approves, and would say that it was done."""
+    swarm.publish("good", hold=True)
+    swarm.wait(Kind.TASK_STARTED, task_id="good")
+    born = b.Status(status="online", role="general", incarnation="evil", capabilities=["careful"], capacity=9)
+    swarm.forge(Kind.STATUS, born, "mallory", sender="mallory")
+    swarm.publish("risky", "careful")
+    held = swarm.wait(Kind.TASK_HELD, task_id="risky").payload["payload_hash"]
+    swarm.operator.act(Kind.TASK_APPROVE, b.TaskAct(task_id="risky", payload_hash=held))
+    return lambda: swarm.of(Kind.INBOX, task_id="risky") and swarm.of(Kind.TASK_ASSIGNED, agent_id="mallory")
+
+
+def pinned(swarm: Swarm, desired: int) -> None:
+    swarm.operator.act(Kind.SCALE, b.Scale(desired=desired), "general")
+    until(lambda: _wished(swarm) == desired, what="the wish to be heard")
+
+
+def _wished(swarm: Swarm) -> int:
+    assert swarm.manager.shell is not None
+    targets = swarm.manager.shell.engine.state.targets
+    return targets["general"].desired if "general" in targets and targets["general"].pinned else 0
+
+
+def old_scale(swarm: Swarm) -> Callable[[], object]:
+    """A person's former number of agents, said again."""
+    pinned(swarm, 7)
+    time.sleep(0.002)
+    pinned(swarm, 2)
+    swarm.send(*swarm.heard_raw(Kind.SCALE, "general", '"desired":7'), retain=True)
+    return lambda: _wished(swarm) == 7
+
+
+def no_scale(swarm: Swarm) -> Callable[[], object]:
+    """A person's number of agents, cleared by an empty message."""
+    pinned(swarm, 7)
+    swarm.send(topic(SWARM, Kind.SCALE, "general"), b"", retain=True)
+    return lambda: _wished(swarm) == 0
+
+
+def reply(swarm: Swarm) -> Callable[[], object]:
+    """An answer to an operator's question, in the dispatcher's name."""
+    said: list[str] = []
+
+    def answer(full: str, raw: bytes, retained: bool) -> None:
+        event = decode(SWARM, full, raw, retained, time.time())
+        if isinstance(event, Event) and isinstance(event.body, b.Query):
+            rows = [{"task_id": "first", "state": "evil"}]
+            body = b.Reply(query="task", rows=rows, request=event.id, source="another")
+            swarm.forge(Kind.REPLY, body, event.key, sender=MANAGER)
+
+    ears = swarm.connect("ears", answer)
+    ears.subscribe(topic(SWARM, Kind.QUERY, "+"))
+    replies = swarm.operator.query_all("task", {"task_id": "first"}, 0.3)
+    said += [row["state"] for each in replies for row in each.rows]
+    return lambda: "evil" in said
+
+
 ATTACKS = [
     offer, offer_under_a_copied_proof, offer_with_members_behind_its_proof, drain, cancel, approve, deny, halt, lift,
-    lead, no_leader, away, complete, fail, gone, crashed,
+    lead, no_leader, away, complete, fail, gone, crashed, claim, result_beforehand, old_halt, old_lift, old_cancel,
+    old_offer, old_birth, old_panes, anothers_pane, anothers_name, guests_share, old_scale, no_scale, reply,
 ]  # fmt: skip
 
 
@@ -184,6 +364,8 @@ def test_an_attack_works_without_the_guard(
 ) -> None:
     # A claim that is emptied or overwritten is said again, which alone ends two of the attacks within milliseconds.
     monkeypatch.setattr(Leadership, "contested", lambda self, now: [])
+    monkeypatch.setattr(freshness, "is_said_again", lambda turn, event: False)
+    monkeypatch.setattr(worker_state.Recent, "__contains__", lambda self, key: False)
     swarm = make(False)
     until(attack(swarm), what=f"{attack.__doc__}; {swarm.link.lines[-4:]}")
 
@@ -193,10 +375,11 @@ def test_an_attack_does_nothing(make: Callable[[bool], Swarm], attack: Attack) -
     swarm = make(True)
     works = attack(swarm)
     swarm.pump.drain()
-    if attack is not lift:
+    if attack not in (lift, old_lift):
         Work.let_go.set()
         # What is good goes on: it comes after the attack on every connection.
-        swarm.done(swarm.publish("after"))
+        swarm.operator.submit(b.Task(task_id="after", type="work", payload={}, assigned_to=WORKER))
+        swarm.done("after")
     else:
         swarm.job("waits")
     assert not works()

@@ -103,12 +103,12 @@ def _take(turn: Turn, event: Event, task: Task, mark: str) -> None:
         created_at=turn.wall,
         updated_at=turn.wall,
         queued_at=turn.wall,
-        by=event.sender,
+        by=turn.who(event),
     )
     state.jobs[task.task_id] = job
     if task.idempotency_key is not None:
         state.keys[task.idempotency_key] = task.task_id
-    turn.hop(job, "published", by=event.sender)
+    turn.hop(job, "published", by=turn.who(event))
     if not declared(turn, task.type):
         _undeclared(turn, job)
     elif turn.rule(job).approve:

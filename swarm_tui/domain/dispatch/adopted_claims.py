@@ -6,17 +6,28 @@ from swarm_tui.domain.dispatch.outcomes import stop
 from swarm_tui.domain.dispatch.turn import Turn
 from swarm_tui.domain.states import GIVEN, TaskState
 from swarm_tui.protocol.bodies import Assigned, Complete, Failed, Inbox
+from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.topics import Kind
 
 MAX_CLAIMS = 1000
+CLAIM_UNPROVED = "a claim of what was offered to nobody"
 
 
-def claim(turn: Turn, body: Assigned, sender: str) -> None:
-    """Hear tasks/assigned by an agent: the first claim heard counts, as it does among the agents themselves."""
+def claim(turn: Turn, event: Event, body: Assigned) -> None:
+    """Hear tasks/assigned by an agent: the first claim heard counts, as it does among the agents themselves.
+
+    Where words are proved it counts from an agent with keys, which claims where nobody leads; a guest has nothing to
+    claim, for what it may do is offered to it.
+    """
     state = turn.state
-    if sender == state.me or body.epoch is not None or not body.agent_id:
+    if event.sender == state.me or body.epoch is not None or not body.agent_id:
         return
     job = state.jobs.get(body.task_id)
+    if state.settings.proved and not event.proved_by.startswith(f"agent:{body.agent_id}@"):
+        turn.refuse(event, CLAIM_UNPROVED)
+        if job is not None and not event.proved_by:
+            _contest(turn, job, body.agent_id)
+        return
     if job is None:
         if len(state.claims) < MAX_CLAIMS:
             state.claims.setdefault(body.task_id, body.agent_id)
@@ -46,6 +57,9 @@ def adopt(turn: Turn, job: Job, agent_id: str) -> None:
 def ended_before(turn: Turn, body: Complete | Failed) -> None:
     """Remember the end of a task that was claimed and has not itself been heard: it is not to run again for that."""
     ends = turn.state.ends
+    if turn.state.settings.proved:
+        # Whoever says now how a task ended that nobody has published, is to decide nothing of it.
+        return
     if body.epoch is None and body.agent_id and len(ends) < MAX_CLAIMS:
         ends.setdefault(body.task_id, body)
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from swarm_tui.domain.dispatch import foreign
+from swarm_tui.domain.dispatch.freshness import is_live, is_new_beat
 from swarm_tui.domain.dispatch.model import AgentRecord, Attempt, Job
 from swarm_tui.domain.dispatch.offer import offer_of
 from swarm_tui.domain.dispatch.outcomes import fence, is_current, lost, renew, stop, take_back
@@ -37,23 +38,24 @@ def status(turn: Turn, event: Event) -> None:
         return
     body = event.body
     assert isinstance(body, Status)
-    record = _record(turn, event.key, live=not event.retained and body.status != "offline")
+    live = is_live(turn, event)
+    record = _record(turn, event.key, live=live and body.status != "offline")
     back = record.status == "offline" or record.greeted < turn.state.linked
     if body.status == "offline":
         if body.incarnation in (None, record.incarnation) or record.incarnation is None:
             record.status, record.incarnation = "offline", body.incarnation or record.incarnation
         return
-    if event.retained and _is_older(record, body):
+    if (event.retained or event.proved_by) and _is_older(record, body):
         return
     _born(turn, event, body, record)
-    if back and not event.retained:
+    if back and live:
         record.greeted = turn.now
         offer_again(turn, record.agent_id)
 
 
 def _born(turn: Turn, event: Event, body: Status, record: AgentRecord) -> None:
     """Note what an agent that is there says of itself; another incarnation of it ends what the one before held."""
-    record.status, record.started_at = body.status, body.started_at
+    record.status, record.started_at, record.home = body.status, body.started_at, _home(event)
     record.types = frozenset(body.capabilities or ())
     record.role = canonical_role(body.role or event.role or record.role)
     record.capacity = max(0, body.capacity) if body.capacity is not None else 1
@@ -62,6 +64,11 @@ def _born(turn: Turn, event: Event, body: Status, record: AgentRecord) -> None:
         record.incarnation, record.known_since = body.incarnation, turn.now
     record.pid = body.pid
     _new_incarnation(turn, record)
+
+
+def _home(event: Event) -> str:
+    """Return the host whose key proved what its agent says; empty where none did."""
+    return event.proved_by.rpartition("@")[2] if event.proved_by.startswith("agent:") else ""
 
 
 def _is_older(record: AgentRecord, body: Status) -> bool:
@@ -94,7 +101,10 @@ def offer_again(turn: Turn, agent_id: str) -> None:
 def heartbeat(turn: Turn, event: Event, body: Heartbeat) -> None:
     """Hear agents/heartbeat: a sign of life, which names the leases held and the results not yet acknowledged."""
     agent_id = body.agent_id
-    record = _record(turn, agent_id, live=True)
+    record = _record(turn, agent_id, live=False)
+    if not is_new_beat(turn, event, record):
+        return
+    record.seen, record.home = turn.now, _home(event)
     if record.foreign and body.uptime is not None:
         foreign.heartbeat(turn, event, record, body.uptime)
     if not _is_current(turn, record, body.incarnation):
@@ -122,6 +132,8 @@ def _is_current(turn: Turn, record: AgentRecord, incarnation: str | None) -> boo
     if record.incarnation is not None and record.status != "offline":
         return False
     record.former, record.incarnation = (record.pid, record.incarnation), incarnation
+    # It is its newest life, whatever the clocks said when it began.
+    record.started_at = None
     _new_incarnation(turn, record)
     return True
 

@@ -8,6 +8,7 @@ from swarm_tui.domain.dispatch import (
     agent_reports,
     demand,
     foreign,
+    freshness,
     operators,
     outcomes,
     processes,
@@ -44,10 +45,12 @@ STALLED, STALLED_MOST = 15.0, 90.0
 UNSERVED_AFTER = 3.0
 #: Alerts for tasks that wait for one absent agent: not more than this at a time.
 MAX_NAMED = 50
+NOT_ASKED = "an answer of one who was not asked"
 #: Seconds for which a silent agent is not offered the same task again: it may be heard, and then goes on with it.
 SHUN_SILENT = 10.0
 
-_ACTS = frozenset({Kind.TASK_CANCEL, Kind.TASK_REDRIVE, Kind.TASK_APPROVE, Kind.TASK_DENY})
+#: What people do to one task.
+ACTS = frozenset({Kind.TASK_CANCEL, Kind.TASK_REDRIVE, Kind.TASK_APPROVE, Kind.TASK_DENY})
 _TASKS = frozenset({Kind.TASK_NEW, Kind.DEPLOYMENT_REQUEST, Kind.CODE_REVIEW})
 
 
@@ -138,7 +141,7 @@ def _hear(turn: Turn, event: Event) -> None:
         _published(turn, event, body)
     elif isinstance(body, Started | Progress | Complete | Failed | Declined):
         _told(turn, event, body)
-    elif kind in _ACTS and isinstance(body, TaskAct):
+    elif kind in ACTS and isinstance(body, TaskAct):
         operators.act(turn, event, body)
     elif kind is Kind.HALT:
         operators.halt(turn, event)
@@ -153,19 +156,28 @@ def _published(turn: Turn, event: Event, body: Task) -> None:
     if job is not None and (state.claims or state.ends):
         end = adopted_claims.claimed_before(turn, job)
         if end is not None:
-            _answer(turn, job, end, event.at)
+            _answer(turn, job, end, event)
 
 
 def _told(turn: Turn, event: Event, body: Started | Progress | Complete | Failed | Declined) -> None:
     """A worker speaks of an attempt."""
-    agent_reports.alive(turn, body.agent_id)
     job = turn.state.jobs.get(body.task_id)
+    if turn.state.settings.proved and not event.proved_by and not _was_asked(turn, job, body.agent_id):
+        turn.refuse(event, NOT_ASKED)
+        return
+    if freshness.is_live(turn, event):
+        agent_reports.alive(turn, body.agent_id)
     if job is not None:
-        _answer(turn, job, body, event.at)
+        _answer(turn, job, body, event)
     elif isinstance(body, Complete | Failed) and event.sender != turn.state.me:
         outcomes.ack(turn, body.task_id, body)
         adopted_claims.ended_before(turn, body)
         turn.note(f"{body.agent_id} ended {body.task_id}, of which the journal knows nothing")
+
+
+def _was_asked(turn: Turn, job: Job | None, agent_id: str) -> bool:
+    """Return whether the task was given to that agent ever."""
+    return job is not None and any(attempt.agent_id == agent_id for attempt in job.attempts)
 
 
 def _hear_of_agents(turn: Turn, event: Event) -> None:
@@ -177,14 +189,14 @@ def _hear_of_agents(turn: Turn, event: Event) -> None:
     elif isinstance(body, Shutdown):
         agent_reports.shutdown(turn, body)
     elif isinstance(body, HostStatus):
-        processes.host(turn, body)
+        processes.host(turn, event, body)
     elif isinstance(body, Assigned):
-        adopted_claims.claim(turn, body, event.sender)
+        adopted_claims.claim(turn, event, body)
     elif kind is Kind.SCALE:
         demand.heard(turn, event, body if isinstance(body, Scale) else None)
 
 
-def _answer(turn: Turn, job: Job, body: Started | Progress | Complete | Failed | Declined, at: float) -> None:
+def _answer(turn: Turn, job: Job, body: Started | Progress | Complete | Failed | Declined, event: Event) -> None:
     if isinstance(body, Complete):
         outcomes.complete(turn, job, body)
     elif isinstance(body, Failed):
@@ -193,7 +205,7 @@ def _answer(turn: Turn, job: Job, body: Started | Progress | Complete | Failed |
     elif isinstance(body, Declined):
         outcomes.declined(turn, job, body)
     else:
-        outcomes.started(turn, job, body, at)
+        outcomes.started(turn, job, body, event)
 
 
 def _tick(turn: Turn) -> None:

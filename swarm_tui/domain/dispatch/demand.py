@@ -1,5 +1,6 @@
 """The number of agents that a role should have: what waits and runs, within the layout's limits, without flapping."""
 
+from swarm_tui.domain.dispatch.freshness import is_old_order
 from swarm_tui.domain.dispatch.model import DispatchSettings, ScaleTarget, State
 from swarm_tui.domain.dispatch.turn import Turn
 from swarm_tui.domain.states import OPEN, TaskState
@@ -13,9 +14,19 @@ UP_AT_ONCE = 2
 
 def heard(turn: Turn, event: Event, body: Scale | None) -> None:
     """Hear roles/<role>/scale: an operator's number stands until it is cleared; another dispatcher's does not."""
+    role = canonical_role(event.key)
+    if (body is None and turn.state.settings.proved) or (body is not None and is_old_order(turn, event)):
+        # Nobody proves an empty message, nor who repeats an old one: what stands is said again.
+        stands = turn.state.targets.get(role)
+        if not turn.state.leading:
+            return
+        if stands is not None:
+            turn.say(Kind.SCALE, Scale(desired=stands.desired, reason="as it was"), role)
+        elif body is not None:
+            turn.clear(Kind.SCALE, role)
+        return
     if event.sender == turn.state.me:
         return
-    role = canonical_role(event.key)
     if body is None:
         turn.state.targets.pop(role, None)
     else:

@@ -69,6 +69,8 @@ class Attempt(Struct, kw_only=True, omit_defaults=True):
     duration: float | None = None
     crash: bool = False
     """It took its agent with it."""
+    heard_at: float = 0.0
+    """The time of the newest word of it that its agent proved, by the agent's clock; 0 before that."""
     claimed: bool = False
     """Not offered by a dispatcher but claimed, by an agent that names no attempt."""
 
@@ -158,6 +160,10 @@ class AgentRecord(Struct, kw_only=True):
     """Process and incarnation before this one: its supervisor's word may come after its successor's birth."""
     types: frozenset[str] = frozenset()
     """Types that it says it can do."""
+    home: str = ""
+    """The host whose key proves its words; empty for one without keys."""
+    beat_at: float = 0.0
+    """The time of its newest proved heartbeat, by its own clock."""
     foreign: bool = False
     uptime: float = 0.0
     """Of a foreign agent: how long it had run when it last said so, seconds."""
@@ -211,8 +217,13 @@ class State(Struct, kw_only=True):
     """Ends that agents told of without a dispatcher, of tasks not heard yet."""
     halted: str | None = None
     halt_id: str = ""
-    acts: deque[str] = field(default_factory=lambda: deque(maxlen=1000))
-    """Ids of the operators' acts that were carried out."""
+    acts: dict[str, float] = field(default_factory=dict)
+    """Ids of people's acts that were carried out, each with the wall time until when it is remembered."""
+    acts_looked: float = 0.0
+    standing: dict[str, tuple[str, float]] = field(default_factory=dict)
+    """Topic of an order that stands (halt, a scale) to the id of the last one and the newest time of any. Wall time."""
+    hosts: dict[str, float] = field(default_factory=dict)
+    """Host to the time of its newest word, by its own clock."""
     ended: deque[str] = field(default_factory=deque)
     """Ended jobs that are still in `jobs`, oldest first."""
     unserved: dict[str, float] = field(default_factory=dict)
@@ -294,4 +305,12 @@ class Note(Struct, frozen=True):
     line: str
 
 
-Action = Save | Say | Note
+class Refuse(Struct, frozen=True):
+    """Count, and show, what was heard and counts for nothing: on which topic, who said it, and why."""
+
+    topic: str
+    who: str
+    why: str
+
+
+Action = Save | Say | Note | Refuse

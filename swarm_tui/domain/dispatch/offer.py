@@ -4,7 +4,7 @@ from msgspec.structs import replace
 
 from swarm_tui.domain.dispatch.model import AgentRecord, Attempt, Job, Lease, State, TypePolicy
 from swarm_tui.domain.dispatch.queue import Head, LaneKey
-from swarm_tui.domain.dispatch.turn import Turn
+from swarm_tui.domain.dispatch.turn import Turn, undeclared
 from swarm_tui.domain.dispatch.waiting import expire, wake
 from swarm_tui.domain.states import TaskState
 from swarm_tui.protocol.bodies import Assigned, Inbox
@@ -66,6 +66,7 @@ def able(turn: Turn, key: LaneKey, agents: list[AgentRecord]) -> list[AgentRecor
     """Return those of `agents` that may be given the lane's tasks."""
     task_type, wanted = key
     rule = turn.state.settings.rules.get(task_type)
+    agents = _trusted(turn, task_type, agents)
     if rule is None:
         return [record for record in agents if task_type in record.types and (not wanted or record.agent_id == wanted)]
     own = [record for record in agents if (not wanted or record.agent_id == wanted) and can_do(rule, record, task_type)]
@@ -79,6 +80,14 @@ def able(turn: Turn, key: LaneKey, agents: list[AgentRecord]) -> list[AgentRecor
     if stand_in and not any(is_live(turn, s) and can_do(rule, s, task_type) for s in turn.state.agents.values()):
         return stand_in
     return []
+
+
+def _trusted(turn: Turn, task_type: str, agents: list[AgentRecord]) -> list[AgentRecord]:
+    """Return those of `agents` that may be given the type at all: what a person had to approve is for no guest."""
+    settings = turn.state.settings
+    if settings.proved and (settings.rules.get(task_type) or undeclared(task_type, settings.approve)).approve:
+        return [record for record in agents if record.home or record.foreign]
+    return agents
 
 
 def _next(turn: Turn, free: list[AgentRecord]) -> tuple[Job, AgentRecord] | None:
@@ -110,8 +119,11 @@ def _shuns(turn: Turn, task_id: str, record: AgentRecord) -> bool:
     return turn.state.shunned.get((task_id, record.agent_id), 0.0) > turn.now
 
 
-def _load(state: State, record: AgentRecord) -> tuple[float, bool, int]:
-    return len(state.held_by.get(record.agent_id, ())) / record.capacity, record.seen is None, record.used
+def _load(state: State, record: AgentRecord) -> tuple[bool, float, bool, int]:
+    held = len(state.held_by.get(record.agent_id, ())) / record.capacity
+    # A guest, who says what capacity it likes, gets what nobody with keys has room for.
+    guest = state.settings.proved and not (record.home or record.foreign)
+    return guest, held, record.seen is None, record.used
 
 
 def give(turn: Turn, job: Job, record: AgentRecord) -> Attempt:

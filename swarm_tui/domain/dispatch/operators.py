@@ -1,5 +1,6 @@
 """People's acts: cancel, redrive, approve, deny, halt, resume. The record says whose they were, and when."""
 
+from swarm_tui.domain.dispatch import freshness
 from swarm_tui.domain.dispatch.accept import run_again
 from swarm_tui.domain.dispatch.model import Job
 from swarm_tui.domain.dispatch.outcomes import cancelled, stop
@@ -24,30 +25,29 @@ _AGAIN = frozenset(
 
 def act(turn: Turn, event: Event, body: TaskAct) -> None:
     """Carry out tasks/cancel, tasks/redrive, tasks/approve, tasks/deny: each once, by its id."""
-    if event.id in turn.state.acts:
+    if freshness.is_said_again(turn, event):
         return
-    turn.state.acts.append(event.id)
     job = turn.state.jobs.get(body.task_id)
     if event.expires_at is not None and event.expires_at < turn.wall:
         _refuse(turn, event, body, f"it expired {turn.wall - event.expires_at:.0f} s ago, before it could be heard")
     elif job is None:
         _refuse(turn, event, body, "no such task")
     elif event.kind is Kind.TASK_CANCEL:
-        cancel(turn, job, body.reason or "an operator cancelled it", event.sender)
+        cancel(turn, job, body.reason or "an operator cancelled it", turn.who(event))
     elif event.kind is Kind.TASK_REDRIVE:
         _redrive(turn, event, body, job)
     elif job.state is not TaskState.AWAITING_APPROVAL:
         _refuse(turn, event, body, f"it is {job.state}, not awaiting-approval")
     elif event.kind is Kind.TASK_DENY:
-        turn.hop(job, "denied", by=event.sender, detail=body.reason)
-        cancelled(turn, job, body.reason or "denied", event.sender)
+        turn.hop(job, "denied", by=turn.who(event), detail=body.reason)
+        cancelled(turn, job, body.reason or "denied", turn.who(event))
     else:
         _approve(turn, event, body, job)
 
 
 def _refuse(turn: Turn, event: Event, body: TaskAct, why: str) -> None:
     what = event.kind.value.removeprefix("tasks/")
-    message = f"{what} of {body.task_id} by {event.sender} was refused: {why}"
+    message = f"{what} of {body.task_id} by {turn.who(event)} was refused: {why}"
     turn.note(message)
     turn.say(Kind.ALERT, Alert(severity="warning", message=message, task_id=body.task_id, name=f"act:{event.id}"))
 
@@ -86,7 +86,7 @@ def _redrive(turn: Turn, event: Event, body: TaskAct, job: Job) -> None:
     if job.state not in _AGAIN:
         _refuse(turn, event, body, f"it is {job.state}")
         return
-    turn.hop(job, "redriven", by=event.sender, detail=body.reason)
+    turn.hop(job, "redriven", by=turn.who(event), detail=body.reason)
     if job.task.expires_at is not None and job.task.expires_at <= turn.wall:
         _refuse(turn, event, body, "its expires_at has passed: publish it anew")
         return
@@ -95,21 +95,21 @@ def _redrive(turn: Turn, event: Event, body: TaskAct, job: Job) -> None:
 
 def _withdraw(turn: Turn, event: Event, job: Job) -> None:
     """Take back a cancel that is on its way: the order cannot be called back, but the job can run again after it."""
-    job.rerun_by = event.sender
-    turn.hop(job, "withdrawn", by=event.sender, detail="it runs again once it has stopped")
+    job.rerun_by = turn.who(event)
+    turn.hop(job, "withdrawn", by=turn.who(event), detail="it runs again once it has stopped")
     turn.save(job)
 
 
 def _approve(turn: Turn, event: Event, body: TaskAct, job: Job) -> None:
-    if not event.sender.startswith("operator:"):
+    if not turn.who(event).startswith("operator:"):
         _refuse(turn, event, body, "only an operator approves")
     elif job.approve_by is not None and turn.wall >= job.approve_by:
         _refuse(turn, event, body, "it came too late")
     elif body.payload_hash != job.payload_hash:
         _refuse(turn, event, body, "it does not name the hash of this task's payload")
     else:
-        job.approved_by, job.approve_by, job.queued_at = event.sender, None, turn.wall
-        turn.hop(job, "approved", by=event.sender, detail=body.reason)
+        job.approved_by, job.approve_by, job.queued_at = turn.who(event), None, turn.wall
+        turn.hop(job, "approved", by=turn.who(event), detail=body.reason)
         position = enqueue(turn, job)
         turn.hop(job, "queued")
         turn.say(Kind.TASK_QUEUED, Queued(task_id=job.task_id, position=position or None), job=job)
@@ -122,9 +122,11 @@ def halt(turn: Turn, event: Event) -> None:
     if isinstance(body, Cleared) and state.settings.proved and state.halted is not None:
         # An empty message proves nothing: whoever may lift a halt says so in words.
         return
+    if not isinstance(body, Cleared) and freshness.is_old_order(turn, event):
+        return
     if isinstance(body, Cleared) or (isinstance(body, Halt) and body.lifted):
         if state.halted is not None:
-            turn.note("the halt is lifted" + (f" by {event.sender}" if isinstance(body, Halt) else ""))
+            turn.note("the halt is lifted" + (f" by {turn.who(event)}" if isinstance(body, Halt) else ""))
         # One said again byte for byte is another halt, also without an id of its own.
         state.halted, state.halt_id = None, ""
         return
@@ -133,6 +135,6 @@ def halt(turn: Turn, event: Event) -> None:
     if event.id == state.halt_id:
         return
     state.halt_id = event.id
-    turn.note(f"halted by {event.sender}: {state.halted}")
+    turn.note(f"halted by {turn.who(event)}: {state.halted}")
     for job in [job for job in state.jobs.values() if not job.ended]:
-        cancel(turn, job, f"halt: {state.halted}", event.sender)
+        cancel(turn, job, f"halt: {state.halted}", turn.who(event))

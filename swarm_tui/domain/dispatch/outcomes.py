@@ -1,12 +1,14 @@
 """Workers' answers: started, progress, complete, failed, declined; and what the silence of one means."""
 
 from swarm_tui.domain.dispatch.accept import run_again
+from swarm_tui.domain.dispatch.freshness import is_new_sign
 from swarm_tui.domain.dispatch.model import Attempt, Job, Lease
 from swarm_tui.domain.dispatch.offer import timeout_of
 from swarm_tui.domain.dispatch.turn import Turn
 from swarm_tui.domain.dispatch.waiting import enqueue, until, wake
 from swarm_tui.domain.states import GIVEN, TaskState
 from swarm_tui.protocol.bodies import Alert, Complete, Declined, Failed, Inbox, Progress, Started
+from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.text import clean
 from swarm_tui.protocol.topics import Kind
 
@@ -55,16 +57,19 @@ def renew(turn: Turn, job: Job, attempt: Attempt) -> None:
         turn.hop(job, "started", agent_id=attempt.agent_id)
 
 
-def started(turn: Turn, job: Job, body: Started | Progress, at: float) -> None:
-    """Hear tasks/started, tasks/progress; `at` is the sender's time."""
+def started(turn: Turn, job: Job, body: Started | Progress, event: Event) -> None:
+    """Hear tasks/started, tasks/progress: a sign that the work goes on, unless somebody says an old one again."""
     attempt = fence(job, body.agent_id, body.attempt, body.epoch)
     if attempt is None:
         return
-    if not is_current(job, attempt) and not take_back(turn, job, attempt):
+    lives = is_new_sign(turn, event, attempt)
+    if not is_current(job, attempt) and not (lives and take_back(turn, job, attempt)):
+        return
+    if not lives and attempt.started:
         return
     record = turn.state.agents.get(attempt.agent_id)
     if record is not None and record.foreign and not attempt.taken_at:
-        attempt.taken_at = at
+        attempt.taken_at = event.at
     renew(turn, job, attempt)
     if isinstance(body, Progress):
         job.progress = body.progress if body.progress is not None else job.progress

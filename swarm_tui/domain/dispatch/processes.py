@@ -1,10 +1,12 @@
 """The processes behind the agents: how they ended, and what becomes of the tasks that they took with them."""
 
+from swarm_tui.domain.dispatch.freshness import is_older_host
 from swarm_tui.domain.dispatch.model import Job
 from swarm_tui.domain.dispatch.outcomes import dead, lost
 from swarm_tui.domain.dispatch.turn import Turn
 from swarm_tui.domain.states import GIVEN
 from swarm_tui.protocol.bodies import HostStatus, PaneStatus
+from swarm_tui.protocol.envelope import Event
 
 CRASHES = 2
 MAX_EXITS = 200
@@ -17,9 +19,17 @@ def held(turn: Turn, agent_id: str) -> list[Job]:
     return [turn.state.jobs[task_id] for task_id in sorted(turn.state.held_by.get(agent_id, ()))]
 
 
-def host(turn: Turn, body: HostStatus) -> None:
-    """Hear hosts/<host>/status: a supervisor's word on which processes run, and how the last one ended."""
+def host(turn: Turn, event: Event, body: HostStatus) -> None:
+    """Hear hosts/<host>/status: a supervisor's word on which processes run, and how the last one ended.
+
+    Where words are proved it tells of agents that live on that host, and of those without keys.
+    """
+    if not body.panes or is_older_host(turn, event):
+        return
     for pane in body.panes:
+        record = turn.state.agents.get(pane.agent_id)
+        if record is not None and record.home not in ("", event.key):
+            continue
         if pane.state == "crashloop":
             turn.state.crashlooping.add(pane.agent_id)
         else:

@@ -1,8 +1,9 @@
 """A turn of the dispatcher: the state, the moment, and the actions that are decided in it."""
 
-from swarm_tui.domain.dispatch.model import Action, Attempt, Job, Moment, Note, Save, Say, State, TypePolicy
+from swarm_tui.domain.dispatch.model import Action, Attempt, Job, Moment, Note, Refuse, Save, Say, State, TypePolicy
 from swarm_tui.domain.states import ENDED, TaskState
 from swarm_tui.protocol.bodies import Body, TaskVerdict
+from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.names import NOT_IDEMPOTENT, type_matches
 from swarm_tui.protocol.rows import Hop
 from swarm_tui.protocol.text import clean
@@ -48,6 +49,21 @@ class Turn:
     def note(self, line: str) -> None:
         """Tell the log."""
         self.actions.append(Note(line))
+
+    def refuse(self, event: Event, why: str) -> None:
+        """Let what was heard count for nothing."""
+        self.actions.append(Refuse(event.topic, event.proved_by or event.sender, why))
+
+    def who(self, event: Event) -> str:
+        """Return who said it, for the record: by proof where words are proved; a guest only says who it is."""
+        kind, _, name = event.proved_by.partition(":")
+        if kind == "agent":
+            return name.partition("@")[0]
+        if kind in ("operator", "host"):
+            return event.proved_by
+        if kind:
+            return kind
+        return f"guest {event.sender}" if self.state.settings.proved else event.sender
 
     def hop(self, job: Job, what: str, *, agent_id: str | None = None, by: str | None = None, detail: str = "") -> None:
         """Write a step into the job's record; the first and the last are kept when there are too many."""

@@ -1,12 +1,11 @@
 """A worker's answer to all that it hears: offers, claims, acks. Pure; `now` is monotonic seconds."""
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
 
 from swarm_tui.domain.worker.actions import Action, Answer, Beat, HeldLease, Ignore, Listen, Note, Say, Stop
 from swarm_tui.domain.worker.leader import Leader, LeaderWatch, leader_of
 from swarm_tui.domain.worker.unclaimed import Unclaimed
-from swarm_tui.domain.worker.worker_state import WorkerIdentity, WorkerState, remember
+from swarm_tui.domain.worker.worker_state import Recent, WorkerIdentity, WorkerState
 from swarm_tui.protocol.bodies import Assigned, Complete, Dispatcher, Failed, Halt, Inbox, Status, Task
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.topics import Kind
@@ -28,7 +27,7 @@ class Worker:
         self.unclaimed = Unclaimed()
         self._lead = LeaderWatch()
         self._links = 0
-        self._seen: OrderedDict[str, None] = OrderedDict()
+        self._seen = Recent[str]()
         self._abilities: dict[str, frozenset[str]] = {}
 
     @property
@@ -112,6 +111,9 @@ class Worker:
         if isinstance(body, Inbox):
             return self._on_inbox(event, body, now)
         if event.kind is Kind.DISPATCHER:
+            if event.proved_by and isinstance(body, Dispatcher) and body.epoch < self.state.epoch:
+                # Of a leader that is followed: somebody says it who had heard it.
+                return []
             return self._on_dispatcher(body if isinstance(body, Dispatcher) else None, now)
         if event.kind is Kind.HALT:
             return self._on_halt(body, now)
@@ -185,12 +187,12 @@ class Worker:
             if body.task is not None:
                 # What a dispatcher gives away is nobody's to claim any more.
                 self.unclaimed.settle(body.task.task_id)
-            return self.state.offered(body, now)
+            return self.state.offered(body, now, event.at if event.proved_by else 0.0)
         if event.id in self._seen or (event.expires_at is not None and event.expires_at < event.received):
             return []
         if body.incarnation not in (None, self.me.incarnation):
             return []
-        remember(self._seen, event.id)
+        self._seen.add(event.id, now)
         match body.command:
             case "drain" | "undrain":
                 return self.drain(body.command == "drain", now, body.reason or f"asked by {event.sender}")

@@ -1,8 +1,8 @@
 """The work in a worker's hands: tasks that run, offers it takes or declines. Pure; `now` is monotonic seconds."""
 
 from collections import OrderedDict
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
 
 from msgspec import Struct
 
@@ -10,9 +10,13 @@ from swarm_tui.domain.worker.actions import Action, Answer, HeldLease, Note, Run
 from swarm_tui.domain.worker.unacked import Unacked
 from swarm_tui.protocol.bodies import Complete, Declined, Failed, Inbox, Started, Task
 from swarm_tui.protocol.topics import Kind
+from swarm_tui.protocol.writer import COMMAND_LIFE
 
 _SEEN = 1_000
-_K = TypeVar("_K")
+#: Seconds for which an offer is one, by the dispatcher's clock: an older one is of somebody who had heard it. What was
+#: done is remembered longer, so that none is done twice.
+OFFER_LIFE = COMMAND_LIFE
+_K = TypeVar("_K", bound=Hashable)
 
 
 class WorkerIdentity(Struct, frozen=True, kw_only=True):
@@ -38,11 +42,16 @@ class WorkerState:
         self.running: dict[str, HeldLease] = {}
         self.unacked = Unacked()
         self._new_id = new_id
-        self._done: OrderedDict[tuple[str, int], None] = OrderedDict()
-        self._declined: OrderedDict[tuple[str, int, int], None] = OrderedDict()
+        self._done = Recent[tuple[str, int]]()
+        self._declined = Recent[tuple[str, int, int]]()
+        self._newest = 0.0
 
-    def offered(self, body: Inbox, now: float) -> list[Action]:
-        """Hear an offer: begin it, decline it, or say again what became of it."""
+    def offered(self, body: Inbox, now: float, at: float = 0.0) -> list[Action]:
+        """Hear an offer: begin it, decline it, or say again what became of it.
+
+        `at` is when it was said, where it is proved, seconds since the epoch by the dispatcher's clock; else 0.
+        """
+        self._newest = max(self._newest, at)
         task, attempt, epoch = body.task, body.attempt or 1, body.epoch or 0
         if task is None:
             return []
@@ -55,12 +64,14 @@ class WorkerState:
         if (task.task_id, attempt) in self._done and epoch <= self.epoch:
             return []
         again = (task.task_id, attempt, epoch) in self._declined
+        old = 0.0 < at < self._newest - OFFER_LIFE
         why = "it was declined before" if again else self._refusal(body, task, held, earlier)
+        why = why or (f"offered {self._newest - at:.0f} s ago" if old else None)
         if why is None:
             self.epoch = max(self.epoch, epoch)
             return self.begin(HeldLease(task=task, attempt=attempt, epoch=epoch))
         # Said twice, it would be taken the second time, and by then it may be another's.
-        remember(self._declined, (task.task_id, attempt, epoch))
+        self._declined.add((task.task_id, attempt, epoch), now)
         declined = Declined(
             task_id=task.task_id,
             agent_id=self.me.agent_id,
@@ -108,7 +119,7 @@ class WorkerState:
             return []
         kind = Kind.TASK_COMPLETE if isinstance(answer, Complete) else Kind.TASK_FAILED
         said = Answer(kind=kind, body=answer, message_id=self._new_id())
-        remember(self._done, (task_id, lease.attempt))
+        self._done.add((task_id, lease.attempt), now)
         if lease.epoch is None:
             saved = Save(what="done", task_id=task_id, attempt=lease.attempt)
             return [Say(kind, answer, said.message_id), saved]
@@ -134,8 +145,18 @@ class WorkerState:
         return [kept, Save(what="done", task_id=lease.task_id, attempt=lease.attempt)]
 
 
-def remember(seen: "OrderedDict[_K, None]", key: _K) -> None:
-    """Keep the key among the last thousand."""
-    seen[key] = None
-    while len(seen) > _SEEN:
-        seen.popitem(last=False)
+class Recent(Generic[_K]):
+    """Keys of the last two lives of a command, and at least the last thousand. Times are monotonic seconds."""
+
+    def __init__(self) -> None:
+        self._since: OrderedDict[_K, float] = OrderedDict()
+
+    def __contains__(self, key: _K) -> bool:
+        return key in self._since
+
+    def add(self, key: _K, now: float) -> None:
+        """Keep the key from now on."""
+        self._since[key] = now
+        self._since.move_to_end(key)
+        while len(self._since) > _SEEN and next(iter(self._since.values())) < now - 2 * COMMAND_LIFE:
+            self._since.popitem(last=False)

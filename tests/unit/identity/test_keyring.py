@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from swarm_tui.identity.keyring import ACTS, ANSWERS, TO_ALL, AgentKeyring, OperatorKeyring, SwarmKeyring
+from swarm_tui.identity.keyring import ACTS, ANSWERS, TO_ALL, AgentKeyring, HostKeyring, OperatorKeyring, SwarmKeyring
 from swarm_tui.identity.keys import host_key, operator_key
 from swarm_tui.identity.registry import Identity, Registry, add, revoke, rotate
 from swarm_tui.protocol.raw import RefusedError
@@ -22,7 +22,12 @@ class World:
         self.registry = add(Registry(home="home"), "helper", Identity(kind="host"))
         self.registry = add(self.registry, "ada", Identity(kind="operator"))
         self.swarm = SwarmKeyring(
-            SECRET, lambda: self.registry, issuer="swarm", guests=guests, own=frozenset({"own-01", "far-01"})
+            SECRET,
+            lambda: self.registry,
+            issuer="swarm",
+            guests=guests,
+            own=frozenset({"own-01", "far-01"}),
+            clock=lambda: self.now,
         )
         home, helper = self.swarm.host("home"), self.swarm.host("helper")
         assert home is not None
@@ -35,6 +40,7 @@ class World:
         self.judge(self.swarm, Kind.STATUS, "far-01", self.said, "far-01")
 
     said = b""
+    now = 100.0
 
     def say(self, party: object, kind: Kind, key: str = "") -> bytes:
         self.said = RAW if party is None else party.prove(kind, key, topic(SWARM, kind, key), RAW)  # type: ignore[attr-defined]
@@ -100,6 +106,46 @@ def test_an_agent_answers_for_itself_alone(world: World, kind: Kind) -> None:
     assert world.judge(world.swarm, kind, "guest-1", world.say(None, kind, "guest-1"), "guest-1") == ""
 
 
+def test_a_host_takes_no_name_of_an_agent_that_lives_elsewhere(world: World) -> None:
+    thief = world.helper.agent("own-01")
+    assert world.judge(world.swarm, Kind.STATUS, "own-01", world.say(world.own, Kind.STATUS, "own-01"), "own-01")
+    stolen = world.say(thief, Kind.TASK_COMPLETE)
+    assert world.judge(world.swarm, Kind.TASK_COMPLETE, "", stolen, "own-01") is None
+    order = world.say(world.swarm, Kind.INBOX, "own-01")
+    assert world.judge(world.own, Kind.INBOX, "own-01", order)
+    # Another host takes it over once it was silent for long; its own host has it back at once.
+    world.now += 36.0
+    assert world.judge(world.swarm, Kind.STATUS, "own-01", world.say(thief, Kind.STATUS, "own-01"), "own-01")
+    assert world.judge(world.swarm, Kind.STATUS, "own-01", world.say(world.own, Kind.STATUS, "own-01"), "own-01")
+    stolen = world.say(thief, Kind.TASK_COMPLETE)
+    assert world.judge(world.swarm, Kind.TASK_COMPLETE, "", stolen, "own-01") is None
+
+
+def test_who_sits_at_the_swarms_own_host_may_have_an_added_operators_name(world: World) -> None:
+    here = SwarmKeyring(SECRET, lambda: world.registry, issuer="operator:ada@home")
+    assert world.judge(world.swarm, Kind.HALT, "", world.say(here, Kind.HALT)) == "operator:ada@home"
+
+
+def test_nobody_speaks_to_a_host_for_its_own_agents_without_their_keys(world: World) -> None:
+    own = HostKeyring("helper", host_key(SECRET, "helper", 1), frozenset({"far-01"}))
+    assert world.judge(own, Kind.HEARTBEAT, "", world.say(world.far, Kind.HEARTBEAT), "far-01")
+    for party in (None, world.own, world.operator, world.helper):
+        assert world.judge(own, Kind.HEARTBEAT, "", world.say(party, Kind.HEARTBEAT), "far-01") is None
+    assert world.judge(own, Kind.HEARTBEAT, "", world.say(None, Kind.HEARTBEAT), "guest-1") == ""
+
+
+def test_an_agent_believes_nobody_else_about_itself(world: World) -> None:
+    assert world.judge(world.own, Kind.STATUS, "own-01", world.say(world.own, Kind.STATUS, "own-01"), "own-01")
+    for party in (None, world.far, world.helper, world.operator):
+        assert world.judge(world.own, Kind.STATUS, "own-01", world.say(party, Kind.STATUS, "own-01"), "own-01") is None
+
+
+def test_only_who_has_a_key_replies(world: World) -> None:
+    for party in (world.swarm, world.own, world.helper):
+        assert world.judge(world.swarm, Kind.REPLY, "c", world.say(party, Kind.REPLY, "c"))
+    assert world.judge(world.swarm, Kind.REPLY, "c", world.say(None, Kind.REPLY, "c")) is None
+
+
 def test_an_order_cannot_be_sent_on_to_another(world: World) -> None:
     raw = world.say(world.swarm, Kind.INBOX, "own-01")
     assert world.judge(world.far, Kind.INBOX, "far-01", raw) is None
@@ -135,7 +181,10 @@ def test_guests_do_what_the_policy_says(guests: str, task: str | None, answer: s
     world = World(guests)
     assert world.judge(world.swarm, Kind.TASK_NEW, "", world.say(None, Kind.TASK_NEW)) == task
     assert world.judge(world.swarm, Kind.TASK_COMPLETE, "", world.say(None, Kind.TASK_COMPLETE), "guest-1") == answer
-    assert world.judge(world.swarm, Kind.QUERY, "", world.say(None, Kind.QUERY)) == ""
+    for kind in (Kind.DEPLOYMENT_REQUEST, Kind.CODE_REVIEW, Kind.QUERY):
+        assert world.judge(world.swarm, kind, "", world.say(None, kind)) == (None if guests == "none" else ""), kind
+    for party in (world.swarm, world.own, world.helper, world.operator):
+        assert world.judge(world.swarm, Kind.TASK_NEW, "", world.say(party, Kind.TASK_NEW)), "it has a key"
 
 
 def test_a_proof_that_does_not_hold_is_worse_than_none(world: World) -> None:

@@ -4,11 +4,13 @@ import gc
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
+import msgspec
 from msgspec import Struct
 
 from swarm_tui.bus.port import OnAck
-from swarm_tui.domain.dispatch.core import forget, lead, remember, restore, step
+from swarm_tui.domain.dispatch.core import ACTS, forget, lead, remember, restore, step
 from swarm_tui.domain.dispatch.model import (
     Action,
     DispatchSettings,
@@ -17,6 +19,7 @@ from swarm_tui.domain.dispatch.model import (
     LinkUp,
     Moment,
     Note,
+    Refuse,
     Save,
     Say,
     State,
@@ -42,6 +45,10 @@ MANY = 1000
 #: Outbox rows that are removed together; numbers of tasks that are kept together.
 MANY_SENT, SEQ_AHEAD = 50, 1000
 JOURNAL_ALERT = "journal"
+#: What people order, and what of it stands.
+_ORDERS = frozenset({*ACTS, Kind.HALT, Kind.SCALE})
+_encode_json = msgspec.json.Encoder().encode
+_decode_orders = msgspec.json.Decoder(tuple[dict[str, float], dict[str, tuple[str, float]]]).decode
 
 
 class Clocks(Struct, frozen=True):
@@ -79,6 +86,8 @@ class Engine:
         self.state = State(settings=settings, me=writer.sender)
         self.troubled: str | None = None
         """Why the journal cannot be written now; nothing is said until it can."""
+        self.refused: list[Refuse] = []
+        """What was heard and counts for nothing, since whoever looks took it away."""
         self._log = log
         self._clocks = clocks
         self._jobs: dict[str, Job] = {}
@@ -115,6 +124,9 @@ class Engine:
         self.state.epoch = int(self.journal.meta("epoch") or 0)
         self.state.halted = self.journal.meta("halted") or None
         self.state.halt_id = self.journal.meta("halt_id") or ""
+        if kept := self.journal.meta("acts"):
+            with suppress(msgspec.DecodeError):
+                self.state.acts, self.state.standing = _decode_orders(kept)
 
     def begin(self, epoch: int) -> list[Letter]:
         """Write the epoch down before anybody hears of it: none is used again. It is, when `troubled` is None then."""
@@ -150,10 +162,18 @@ class Engine:
             if isinstance(event, Event):
                 self._recall(event)
             self._take(step(self.state, event, moment))
-            if isinstance(event, Event) and event.kind is Kind.HALT:
-                self._meta |= {"halted": self.state.halted or "", "halt_id": self.state.halt_id}
-                self._urgent = True
+            if isinstance(event, Event) and event.kind in _ORDERS:
+                self._keep_orders(event)
         return self.flush()
+
+    def _keep_orders(self, event: Event) -> None:
+        """Have it written what people have ordered: no later life is to carry out again what somebody repeats."""
+        state, acts = self.state, (self.state.acts, self.state.standing)
+        if event.kind is Kind.HALT:
+            self._meta |= {"halted": state.halted or "", "halt_id": state.halt_id}
+        if event.id in state.acts:
+            self._meta["acts"] = _encode_json(acts).decode()
+        self._urgent = True
 
     def _recall(self, event: Event) -> None:
         """Bring back from the journal an ended job that the event speaks of."""
@@ -185,6 +205,8 @@ class Engine:
                 self._urgent = self._urgent or action.durable
             elif isinstance(action, Note):
                 self._log(action.line)
+            elif isinstance(action, Refuse):
+                self.refused.append(action)
 
     def _keep(self, save: Save) -> None:
         """Have the job written: with what is urgent, with the next that is, or with other ends."""

@@ -164,7 +164,7 @@ class DispatcherShell:
                 if isinstance(item, Link):
                     self._carry_out(leadership.on_link(up=item.up, renewed=item.kind == "", now=now))
                 elif isinstance(item, Rejected) and item.unproved:
-                    self._refused(item, now)
+                    self._refused(item.topic, item.reason, now)
                 elif isinstance(item, Rejected):
                     if (line := self._bridge.refused(item)) is not None:
                         self._log(line)
@@ -173,14 +173,14 @@ class DispatcherShell:
                 else:
                     self._carry_out(leadership.hear(item, now))
 
-    def _refused(self, item: Rejected, now: float) -> None:
+    def _refused(self, full: str, why: str, now: float) -> None:
         """Count what proves nothing, and say again what it would have replaced."""
-        self.refused[item.reason] += 1
-        if self.refused[item.reason] in TOLD:
-            self._log(f"refused {item.topic}: {item.reason} ({self.refused[item.reason]:,} so far)")
-        if item.topic == topic(self._spec.swarm, Kind.DISPATCHER):
+        self.refused[why] += 1
+        if self.refused[why] in TOLD:
+            self._log(f"refused {full}: {why} ({self.refused[why]:,} so far)")
+        if full == topic(self._spec.swarm, Kind.DISPATCHER):
             self._carry_out(self.leadership.contested(now))
-        elif item.topic == topic(self._spec.swarm, Kind.HALT) and self.leading:
+        elif full == topic(self._spec.swarm, Kind.HALT) and self.leading:
             writer = self.engine.writer
             self._publish(self.engine.halt_again() or [(writer.clear(Kind.HALT), None)])
 
@@ -255,6 +255,9 @@ class DispatcherShell:
         heard: list[Heard] = [*self._heard, *ticks]
         self._heard = []
         self._publish(self.engine.hear(heard))
+        refused, self.engine.refused = self.engine.refused, []
+        for one in refused:
+            self._refused(one.topic, one.why, self._clocks.monotonic())
         if self.leading:
             for event in heard:
                 if isinstance(event, Event):

@@ -1,0 +1,94 @@
+"""Tells what is said now from what somebody says again who had heard it: a proof tells who said it, never when.
+
+All of it is for swarms where words are proved; where they are not, whoever repeats a word could as well make it up.
+"""
+
+from swarm_tui.domain.dispatch.model import AgentRecord, Attempt
+from swarm_tui.domain.dispatch.turn import Turn
+from swarm_tui.protocol.envelope import Event
+from swarm_tui.protocol.writer import COMMAND_LIFE
+
+#: Seconds for which a word is new: as long as a command's life, so that clocks may be off by no more for either.
+LIFE = COMMAND_LIFE
+REPLAYED = "a word that was said before"
+#: Acts that are remembered beyond which those are let go that can no longer be carried out anyway.
+MANY_ACTS = 1000
+
+
+def is_said_again(turn: Turn, event: Event) -> bool:
+    """Return whether an act was carried out already, or its proof does not say until when it is one; refused then."""
+    if event.id in turn.state.acts:
+        turn.refuse(event, REPLAYED)
+        return True
+    if turn.state.settings.proved and event.expires_at is None:
+        turn.refuse(event, "an act that does not say until when it is one")
+        return True
+    _remember(turn, event)
+    return False
+
+
+def is_old_order(turn: Turn, event: Event) -> bool:
+    """Return whether a newer word than this is known on its retained topic (halt, a scale); refused then.
+
+    What comes within its life counts by its id, so that two people's clocks need not agree; what is older, by its time.
+    """
+    state = turn.state
+    if not state.settings.proved:
+        return False
+    last, newest = state.standing.get(event.topic, ("", 0.0))
+    if event.id == last:
+        return False
+    if event.id in state.acts or (event.at <= newest and turn.wall - event.at > LIFE):
+        turn.refuse(event, REPLAYED)
+        return True
+    state.standing[event.topic] = (event.id, max(newest, event.at))
+    _remember(turn, event)
+    return False
+
+
+def _remember(turn: Turn, event: Event) -> None:
+    acts = turn.state.acts
+    acts[event.id] = max(turn.wall, event.at, event.expires_at or 0.0) + LIFE
+    if len(acts) > MANY_ACTS and turn.wall >= turn.state.acts_looked + LIFE:
+        turn.state.acts_looked = turn.wall
+        turn.state.acts = {name: until for name, until in acts.items() if until > turn.wall}
+
+
+def is_new_beat(turn: Turn, event: Event, record: AgentRecord) -> bool:
+    """Return whether a heartbeat is the agent's newest, and said now; one that is said again is refused."""
+    if not event.proved_by:
+        return True
+    if record.beat_at - LIFE <= event.at <= record.beat_at:
+        turn.refuse(event, REPLAYED)
+        return False
+    if turn.wall - event.at > LIFE:
+        return False
+    record.beat_at = event.at
+    return True
+
+
+def is_live(turn: Turn, event: Event) -> bool:
+    """Return whether the event says how things are now: not what the broker or anybody else had kept."""
+    return not event.retained and not (event.proved_by and turn.wall - event.at > LIFE)
+
+
+def is_new_sign(turn: Turn, event: Event, attempt: Attempt) -> bool:
+    """Return whether what is said of the attempt is newer than all that was said of it: a sign that it goes on."""
+    if not event.proved_by:
+        return True
+    if turn.wall - event.at > LIFE or attempt.heard_at - LIFE <= event.at <= attempt.heard_at:
+        return False
+    attempt.heard_at = event.at
+    return True
+
+
+def is_older_host(turn: Turn, event: Event) -> bool:
+    """Return whether a host's word is older than the newest that is known of it; refused then."""
+    newest = turn.state.hosts.get(event.key, 0.0)
+    if not event.proved_by or not newest - LIFE <= event.at < newest:
+        old = bool(event.proved_by) and event.at < newest and turn.wall - event.at > LIFE
+        if not old:
+            turn.state.hosts[event.key] = event.at
+            return False
+    turn.refuse(event, REPLAYED)
+    return True
