@@ -159,13 +159,13 @@ class Navigator:
 
     def open_notices(self) -> None:
         """Show what the screen has told."""
-        from swarm_tui.ui.screens.told import NoticesScreen
+        from swarm_tui.ui.screens.notices import NoticesScreen
 
         self._open_aside(NoticesScreen)
 
     def open_refusals(self) -> None:
         """Show the messages that were refused."""
-        from swarm_tui.ui.screens.told import RefusalsScreen
+        from swarm_tui.ui.screens.notices import RefusalsScreen
 
         self._open_aside(RefusalsScreen)
 

@@ -37,11 +37,11 @@ class UpdateLoop:
         self._file = file
         self._exits = UnwantedExits(desk.registry.told)
         self._undrawn = Delta()
-        self._again = False
+        self._due = False
         """Whether another look is due at once."""
         self._ticked = self._drawn = 0.0
-        self._turns = 0
-        """The turns of the link that were told of."""
+        self._link_changes = 0
+        """The changes of the link that were told of."""
 
     def look(self) -> None:
         """Take in what came, and draw it unless something was drawn a moment ago."""
@@ -59,8 +59,8 @@ class UpdateLoop:
         delta, more = self.fold(), self._desk.source.waiting()
         if delta is not None:
             self._undrawn.add(delta)
-        if more and not self._again:
-            self._again = self._app.call_later(self._rest)  # After the keys that were pressed meanwhile.
+        if more and not self._due:
+            self._due = self._app.call_later(self._rest)  # After the keys that were pressed meanwhile.
         if more and time.monotonic() - self._drawn < PAUSE:
             return
         if self._undrawn or delta is not None:
@@ -75,7 +75,7 @@ class UpdateLoop:
                     screen.captured(dict(captured))
 
     def _rest(self) -> None:
-        self._again = False
+        self._due = False
         self.drain()
 
     def fold(self) -> Delta | None:
@@ -85,7 +85,7 @@ class UpdateLoop:
             return None
         model = self._desk.model
         delta = model.feed(items, self._desk.clock())
-        died = self._exits.hear(delta.agents, model.fleet.agents, self._desk.restarts.awaits)
+        died = self._exits.update(delta.agents, model.fleet.agents, self._desk.restarts.awaits)
         if died is not None:
             self._desk.say(died, bad=True)
         return delta
@@ -104,8 +104,8 @@ class UpdateLoop:
         now, model = self._desk.clock(), self._desk.model
         for screen in self._navigator.screens():
             screen.take(delta, now)
-        if model.link_turns != self._turns:
-            self._turns = model.link_turns
+        if model.link_changes != self._link_changes:
+            self._link_changes = model.link_changes
             self._link_changed()
         if delta.header and self._navigator.front is not None:
             self._navigator.front.renew_alerts()
@@ -118,7 +118,7 @@ class UpdateLoop:
         for screen in self._navigator.screens():
             if delta:
                 screen.take(delta, now)
-        self._alarms.hear(model.calling())
+        self._alarms.update(model.calling())
         if (problem := self._file.keep()) is not None:
             self._desk.say(problem, bad=True)
         if (front := self._navigator.front) is not None:
@@ -126,13 +126,13 @@ class UpdateLoop:
             front.renew_alerts()
             front.renew_footer()
         self._navigator.renew_question()
-        if (back := self._desk.restarts.hear(model.fleet.agents, now)) is not None:
+        if (back := self._desk.restarts.update(model.fleet.agents, now)) is not None:
             self._desk.say(back[0], bad=back[1])
 
     def _link_changed(self) -> None:
         desk, fleet = self._desk, self._desk.model.fleet
         self._main.all_changed()
-        if fleet.broker_up and desk.model.again:
+        if fleet.broker_up and desk.model.relinked:
             desk.say("the broker is back; what is below is of now")
         elif desk.model.ended is not None:
             desk.say("the recording ended: all is as it was then")

@@ -20,38 +20,38 @@ def problem(subject: str = "task", severity: str = "warning", kind: str = "dead"
 
 def test_what_was_seen_is_quiet_until_it_is_over_and_comes_again() -> None:
     troubles, dead = Troubles(), problem()
-    troubles.hear([dead], 0.0)
+    troubles.update([dead], 0.0)
     assert troubles.calls(dead, 0.0)
-    troubles.see([dead])
-    troubles.hear([dead], 1.0)
+    troubles.mark_seen([dead])
+    troubles.update([dead], 1.0)
     assert not troubles.calls(dead, 1.0)
     assert troubles.calls(problem(kind="held"), 1.0), "another trouble of the same task is new"
-    troubles.hear([], 2.0)
-    troubles.hear([dead], 3.0)
+    troubles.update([], 2.0)
+    troubles.update([dead], 3.0)
     assert troubles.calls(dead, 3.0)
 
 
 def test_what_happened_calls_until_it_is_seen_and_what_is_only_so_leaves_by_itself() -> None:
     troubles, failed = Troubles(), problem(severity="info", kind="failed", at=100.0)
     foreign = problem(severity="info", kind="foreign", subject="agent")
-    troubles.hear([failed, foreign], 100.0)
+    troubles.update([failed, foreign], 100.0)
     assert troubles.calls(failed, 130.0)
     assert troubles.calls(foreign, 130.0)
     assert not troubles.old(failed, 130.0)
     assert troubles.old(failed, 100.0 + NEWS)
     assert troubles.calls(failed, 100.0 + NEWS)
     assert not troubles.calls(foreign, 100.0 + NEWS)
-    troubles.see([failed])
+    troubles.mark_seen([failed])
     assert not troubles.calls(failed, 100.0 + NEWS)
 
 
 def test_what_was_seen_stays_so_over_an_opening_of_the_screen() -> None:
     before, dead = Troubles(), problem()
-    before.hear([dead], 0.0)
-    before.see([dead])
+    before.update([dead], 0.0)
+    before.mark_seen([dead])
     after = Troubles(before.kept)
-    after.hear([], 0.0)  # Nothing is known yet.
-    after.hear([dead], 1.0)
+    after.update([], 0.0)  # Nothing is known yet.
+    after.update([dead], 1.0)
     assert not after.calls(dead, 1.0)
 
 

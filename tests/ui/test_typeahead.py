@@ -72,6 +72,6 @@ async def test_keys_go_on_though_nobody_lets_them() -> None:
         await ui.settle()
         assert ui.app.main.agents.cursor == 2
         ui.app.typed_keys.hold()
-        assert ui.app.typed_keys.patience is not None
+        assert ui.app.typed_keys.hold_timer is not None
         ui.app.typed_keys.release()
         assert not ui.app.typed_keys.holding

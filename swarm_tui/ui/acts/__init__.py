@@ -1,7 +1,7 @@
 """Every act of the screen, as the registry lists them."""
 
 from swarm_tui.ui.acts.agents import AGENT_ACTS
-from swarm_tui.ui.acts.moves import MOVE_ACTS
+from swarm_tui.ui.acts.navigation import NAVIGATION_ACTS
 from swarm_tui.ui.acts.pages import PAGE_ACTS
 from swarm_tui.ui.acts.scaling import SCALE_ACTS
 from swarm_tui.ui.acts.swarm import SWARM_ACTS
@@ -9,4 +9,4 @@ from swarm_tui.ui.acts.tasks import TASK_ACTS
 from swarm_tui.ui.acts.troubles import TROUBLE_ACTS
 from swarm_tui.ui.acts.view import VIEW_ACTS
 
-ALL = (*PAGE_ACTS, *TASK_ACTS, *AGENT_ACTS, *SCALE_ACTS, *SWARM_ACTS, *TROUBLE_ACTS, *MOVE_ACTS, *VIEW_ACTS)
+ALL = (*PAGE_ACTS, *TASK_ACTS, *AGENT_ACTS, *SCALE_ACTS, *SWARM_ACTS, *TROUBLE_ACTS, *NAVIGATION_ACTS, *VIEW_ACTS)

@@ -169,7 +169,7 @@ AGENT_ACTS = (
         rank=40,
         can=minded,
         run=restart,
-        of_life=True,
+        of_incarnation=True,
         help="End the agent and start it again. An idle one at once; one at work, and a task's, only after a yes: it "
         "has the layout's `drain_wait` to finish, else its task goes back to the queue.",
         confirm=_restart_question,

@@ -26,14 +26,14 @@ def _scale(context: Context, by: int) -> None:
     host = host_of(context, agent)
     if host is None:
         return
-    _wish(context, agent.role, host, old + by)
-    context.desk.undo.push(f"scale {agent.role}", lambda: _wish(context, agent.role, host, old))
+    _request(context, agent.role, host, old + by)
+    context.desk.undo.push(f"scale {agent.role}", lambda: _request(context, agent.role, host, old))
     context.unmark()
     noun = "agent" if old + by == 1 else "agents"
     context.say(f"asked for {old + by} {agent.role} {noun}, not {old}; {key(context, 'undo')} undoes it")
 
 
-def _wish(context: Context, role: str, host: str, count: int) -> None:
+def _request(context: Context, role: str, host: str, count: int) -> None:
     context.desk.scales.set(role, count, context.model.clock())
     context.desk.source.act(Kind.HOST_CONTROL, HostControl(command="scale", role=role, count=count), host)
 

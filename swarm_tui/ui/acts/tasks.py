@@ -152,8 +152,8 @@ def _retry_question(context: Context) -> str | None:
     if held:
         which = listed([task.task_id for task in held], "tasks")
         return f"{which} may have run already: nobody knows how it ended. Run it again?"
-    moves = context.scope == "agent"  # The lines of an agent's page may move under the cursor as its tasks change.
-    return f"Run {_which(context, _AGAIN)} again?" if moves or len(tasks) > 1 else None
+    shifts = context.scope == "agent"  # The lines of an agent's page may move under the cursor as its tasks change.
+    return f"Run {_which(context, _AGAIN)} again?" if shifts or len(tasks) > 1 else None
 
 
 _PLACES = (*TASKS, "agent")

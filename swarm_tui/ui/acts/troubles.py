@@ -5,41 +5,41 @@ from swarm_tui.ui.acts.subjects import key, shown
 from swarm_tui.ui.desk.actions import AGENTS, LISTS, TASKS, Action
 from swarm_tui.ui.desk.capabilities import ListsProblems
 from swarm_tui.ui.desk.context import Context
-from swarm_tui.ui.model.troubles import STANDING, counted
+from swarm_tui.ui.model.troubles import SWARM_WIDE, counted
 
 
-def _at_hand(context: Context) -> set[str]:
+def _selected(context: Context) -> set[str]:
     if context.scope in TASKS:
         return {task.task_id for task in context.tasks}
     return {agent.agent_id for agent in context.agents} if context.scope in AGENTS else set()
 
 
-def _seeable(context: Context) -> list[Problem]:
+def _unseen(context: Context) -> list[Problem]:
     """Return the troubles under the cursor or the marks; where there are none, what the trouble line says first."""
     loud, old = context.model.loud()
-    loud = [problem for problem in loud if problem.subject not in STANDING]
-    hand = _at_hand(context)
-    return [problem for problem in (*loud, *old) if problem.id in hand] or loud[:1] or old
+    loud = [problem for problem in loud if problem.subject not in SWARM_WIDE]
+    selected = _selected(context)
+    return [problem for problem in (*loud, *old) if problem.id in selected] or loud[:1] or old
 
 
 def _can_see(context: Context) -> str | None:
     if reason := shown(context):
         return reason
-    hand, troubles = _at_hand(context), context.model.troubles
-    mine = [problem for problem in context.model.problems() if problem.id in hand]
-    if mine and all(troubles.saw(problem) for problem in mine):
+    selected, troubles = _selected(context), context.model.troubles
+    mine = [problem for problem in context.model.problems() if problem.id in selected]
+    if mine and all(troubles.is_seen(problem) for problem in mine):
         return f"{mine[0].id} is already seen; it calls again when it happens anew"
-    if _seeable(context):
+    if _unseen(context):
         return None
-    standing = context.model.calling()
-    if standing:
-        return f"{standing[0].what.split(':')[0]}: that stays until it is mended"
+    calling = context.model.calling()
+    if calling:
+        return f"{calling[0].what.split(':')[0]}: that stays until it is mended"
     return "nothing new is wrong"
 
 
 def see(context: Context) -> None:
-    found, model = _seeable(context), context.model
-    model.troubles.see(found)
+    found, model = _unseen(context), context.model
+    model.troubles.mark_seen(found)
     what = (
         found[0].what
         if len(found) == 1
@@ -71,7 +71,7 @@ def _problems(context: Context) -> None:
 
 
 def _bring_back(context: Context, found: list[Problem]) -> None:
-    context.model.troubles.unsee(found)
+    context.model.troubles.mark_unseen(found)
     _renew(context)
 
 

@@ -25,7 +25,7 @@ Run = Callable[[Context], Any]
 
 class Action(Struct, frozen=True, kw_only=True):
     """An act. `can` gives the reason why not, `confirm` the question to ask first, or None, `yes` the verb of its
-    answer where that is not the label. `of_life`: it is about the agent's incarnation, and void for the next one.
+    answer where that is not the label. `of_incarnation`: it is about one incarnation, void for the next.
 
     `label` is for the footer (a word or two), `help` a sentence. `writes` acts are off under `--read-only`.
     `rank` orders the footer: 0 keeps it out. `now` is the label where it does one of two things; `asked_for` tells
@@ -47,7 +47,7 @@ class Action(Struct, frozen=True, kw_only=True):
     needs: type[Capability] | None = None
     """The capability that the screen must have."""
     writes: bool = False
-    of_life: bool = False
+    of_incarnation: bool = False
     rank: int = 0
     palette: bool = True
 

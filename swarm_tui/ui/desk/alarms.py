@@ -24,12 +24,12 @@ class Alarms:
         self._armed = False
         self._title = ""
 
-    def hear(self, found: list[Problem]) -> None:
+    def update(self, found: list[Problem]) -> None:
         """These are the problems now."""
         current = {key_of(problem) for problem in found}
         fresh = [p for p in found if key_of(p) not in self._known] if self._armed else []
         self._known = current
-        self._armed = self._armed or (self._model.fleet.was_linked and not self._model.waits)
+        self._armed = self._armed or (self._model.fleet.was_linked and not self._model.pending)
         mark = f"({len(found)}!) " if found else ""
         title = f"{mark}{_UNSAFE.sub('', self._model.swarm)} - swarm-tui"
         if title != self._title:

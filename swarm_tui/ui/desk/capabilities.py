@@ -29,7 +29,7 @@ class HasAgents(Capability):
         """Return the agents at hand."""
         raise NotImplementedError
 
-    def at_hand(self) -> str | None:
+    def selected_agent(self) -> str | None:
         """Return the one agent at hand, whatever is marked."""
         return next(iter(self.agent_ids()), None)
 

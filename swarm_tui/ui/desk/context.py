@@ -16,7 +16,7 @@ class Context:
         self.screen = screen
         self._agent_ids: list[str] | None = None
         self._task_ids: list[str] | None = None
-        self._at_hand: str | None = None
+        self._selected_agent: str | None = None
         self._hidden: int | None = None
 
     @property
@@ -58,9 +58,9 @@ class Context:
     @property
     def agent(self) -> AgentView | None:
         """Return the one agent at hand, whatever is marked: for acts that take no more than one."""
-        if self._at_hand is None and isinstance(self.screen, HasAgents):
-            self._at_hand = self.screen.at_hand()
-        return self.model.agent(self._at_hand)
+        if self._selected_agent is None and isinstance(self.screen, HasAgents):
+            self._selected_agent = self.screen.selected_agent()
+        return self.model.agent(self._selected_agent)
 
     @property
     def task(self) -> TaskView | None:
@@ -93,7 +93,7 @@ class Named(Context):
         self._agent_ids = list(ids) if noun == "agents" else []
         self._task_ids = list(ids) if noun == "tasks" else []
         task = self.task if noun == "tasks" else None
-        self._at_hand = ids[0] if task is None else task.agent_id
+        self._selected_agent = ids[0] if task is None else task.agent_id
 
     @property
     def scope(self) -> str:

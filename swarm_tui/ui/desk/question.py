@@ -10,7 +10,7 @@ class Question:
     def __init__(self, action: Action, context: Context) -> None:
         self.action = action
         self.context = context
-        self._lives = {agent.agent_id: agent.incarnation for agent in context.agents}
+        self._incarnations = {agent.agent_id: agent.incarnation for agent in context.agents}
         self._tasks = [task.task_id for task in context.tasks]
         self._last = action.confirm(context) or ""
 
@@ -36,10 +36,10 @@ class Question:
             return f"{lost} is gone" if lost else None
         if self.action.group != "agents":
             return None
-        for agent_id, incarnation in self._lives.items():
+        for agent_id, incarnation in self._incarnations.items():
             agent = fleet.agents.get(agent_id)
             if agent is None:
                 return f"{agent_id} is gone"
-            if self.action.of_life and agent.incarnation != incarnation:
+            if self.action.of_incarnation and agent.incarnation != incarnation:
                 return f"{agent_id} was started again while this stood here: look at it, and ask anew"
         return None

@@ -10,7 +10,7 @@ from textual.timer import Timer
 from swarm_tui.ui.desk.desk import Desk
 from swarm_tui.ui.widgets.lines import Lines
 
-PATIENCE = 2.0
+HOLD_TIMEOUT = 2.0
 """Seconds after which held keys go on although nobody said that they may: none is lost, whatever failed."""
 
 
@@ -26,7 +26,7 @@ class TypeAhead:
         self._desk = desk
         self._held: deque[Key] | None = None
         self._late: deque[Key] = deque()
-        self.patience: Timer | None = None
+        self.hold_timer: Timer | None = None
 
     def takes(self, event: Event) -> bool:
         """Tell whether the event was a key that is held now, or an act that is done."""
@@ -41,7 +41,7 @@ class TypeAhead:
         """Keep keys until `release`: what has begun changes where they go."""
         if self._held is None:
             self._held, self._late = deque(), deque()
-            self.patience = self._app.set_timer(PATIENCE, self.release)
+            self.hold_timer = self._app.set_timer(HOLD_TIMEOUT, self.release)
 
     def hold_late(self, event: Key) -> None:
         """Keep a key that had been handed to a widget already: it was typed before all that are held here."""
@@ -51,8 +51,8 @@ class TypeAhead:
         """Let keys go on: first those that were held."""
         if self._held is None:
             return
-        if self.patience is not None:
-            self.patience.stop()
+        if self.hold_timer is not None:
+            self.hold_timer.stop()
         keys, self._held = [*self._late, *self._held], None
         for key in keys:
             if not self._took(key):

@@ -10,7 +10,7 @@ from swarm_tui.domain.views import AgentView
 from swarm_tui.ui.desk.desk import Desk
 from swarm_tui.ui.model.model import Delta
 
-LOOK = 0.1
+POLL = 0.1
 """Seconds between two looks at what came meanwhile."""
 
 
@@ -78,7 +78,7 @@ class Attach:
     def _wait(self, waiter: threading.Thread, changed: Delta) -> str | None:
         """Take in for a moment what comes, so that it does not pile up; return why it was not, a sentence."""
         try:
-            waiter.join(LOOK)
+            waiter.join(POLL)
             self._updates.keep_up(changed)
         except KeyboardInterrupt:
             return None

@@ -38,15 +38,15 @@ def ask_past(desk: Desk) -> None:
     model = desk.model
     if not model.fleet.broker_up:
         return
-    source, now, tries = desk.source, desk.clock(), TRIES if model.again else 1
-    model.waits["tasks"] = "the dispatcher's list of tasks"
+    source, now, tries = desk.source, desk.clock(), TRIES if model.relinked else 1
+    model.pending["tasks"] = "the dispatcher's list of tasks"
     desk.in_thread(lambda: answer(source, "tasks", {"limit": TASKS}, tries), lambda reply: _tasks(desk, reply))
     if not model.past_loaded:
-        model.waits["history"] = "monitoring's last hour"
+        model.pending["history"] = "monitoring's last hour"
         since = now - HOUR
-    elif model.away:
-        model.waits["history"] = "what monitoring heard meanwhile"
-        since = model.away[-1][0] - OVERLAP
+    elif model.outages:
+        model.pending["history"] = "what monitoring heard meanwhile"
+        since = model.outages[-1][0] - OVERLAP
     else:
         return
     desk.in_thread(
@@ -79,8 +79,8 @@ def answer(source: Source, query: str, args: dict[str, Any], tries: int = 1) -> 
 
 
 def _came(desk: Desk, name: str) -> None:
-    desk.model.waits.pop(name, None)
-    if not desk.model.waits:
+    desk.model.pending.pop(name, None)
+    if not desk.model.pending:
         desk.main.all_changed()
 
 

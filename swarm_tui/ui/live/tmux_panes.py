@@ -101,14 +101,14 @@ class TmuxPanes:
         except TmuxError as error:
             self._gone = "" if control.is_up else str(error)
             if not control.is_up:
-                self._again(pane_id)
+                self._retry(pane_id)
             return
         self._gone = ""
         with self._wake:
             if self._last.get(pane_id) != lines:
                 self._last[pane_id] = self._captured[pane_id] = lines
 
-    def _again(self, pane_id: str) -> None:
+    def _retry(self, pane_id: str) -> None:
         """Not connected: try the pane again when the client is back, and wait for that here."""
         assert self._control is not None
         self._control.wait_up(1.0)

@@ -131,41 +131,41 @@ def spark(values: Sequence[float], width: int, top: float | None = None) -> str:
     return "".join(_SPARKS[max(1, min(8, round((v - low) / room * 7) + 1))] for v in last).rjust(width)
 
 
-Away = Sequence[tuple[float, float]]
+Outages = Sequence[tuple[float, float]]
 """The spans in which we had no link, and could hear nobody."""
 
 
-def heard_parts(since: float, until: float, away: Away) -> list[float]:
+def heard_parts(since: float, until: float, outages: Outages) -> list[float]:
     """Return the lengths of what is left of a span without those in which nobody could be heard."""
     parts = []
-    for began, ended in away:
+    for began, ended in outages:
         if began < until and ended > since:
             parts.append(max(0.0, began - since))
             since = ended
     return [*parts, max(0.0, until - since)]
 
 
-def missed(since: float, until: float, away: Away = ()) -> int:
+def missed(since: float, until: float, outages: Outages = ()) -> int:
     """Count the heartbeats that should have come in a span, and did not: one is missed when half a beat late."""
-    return sum(max(0, int(part / BEAT - 0.5)) for part in heard_parts(since, until, away))
+    return sum(max(0, int(part / BEAT - 0.5)) for part in heard_parts(since, until, outages))
 
 
-def beats(arrivals: Sequence[float], now: float, width: int, away: Away = ()) -> str:
+def beats(arrivals: Sequence[float], now: float, width: int, outages: Outages = ()) -> str:
     """Return the last heartbeats: `•` in time, `◦` late, `×` missed, the newest at the right; none without a link."""
     marks: list[str] = []
     previous: float | None = None
     for at in arrivals:
         if previous is not None:
-            marks.extend("×" * min(width, missed(previous, at, away)))
-        whole = previous is not None and len(heard_parts(previous, at, away)) == 1
+            marks.extend("×" * min(width, missed(previous, at, outages)))
+        whole = previous is not None and len(heard_parts(previous, at, outages)) == 1
         marks.append("◦" if whole and BEAT * 1.25 < at - (previous or 0.0) < BEAT * 1.5 else "•")
         previous = at
     if previous is not None:
-        marks.extend("×" * min(width, missed(previous, now, away)))
+        marks.extend("×" * min(width, missed(previous, now, outages)))
     return "".join(marks[-width:]).rjust(width)
 
 
-def lateness(arrivals: Sequence[float], away: Away = ()) -> list[float]:
+def lateness(arrivals: Sequence[float], outages: Outages = ()) -> list[float]:
     """Return how late, in seconds, each heartbeat was after the one before, where we could hear all between."""
     pairs = zip(arrivals, list(arrivals)[1:], strict=False)
-    return [max(0.0, at - before - BEAT) for before, at in pairs if len(heard_parts(before, at, away)) == 1]
+    return [max(0.0, at - before - BEAT) for before, at in pairs if len(heard_parts(before, at, outages)) == 1]

@@ -279,7 +279,7 @@ def draft_from(kept: dict[str, object]) -> Draft:
     )
 
 
-def types_of(sent: Iterable[dict[str, Any]]) -> list[str]:
+def types_sent(sent: Iterable[dict[str, Any]]) -> list[str]:
     """Return the types of the tasks that were sent, each once."""
     return list(dict.fromkeys(str(entry.get("type")) for entry in sent))
 

@@ -27,7 +27,7 @@ LISTED = 1_000
 BACK_AFTER = 5.0
 
 #: Seconds in which a connection that is not there yet is no trouble.
-PATIENCE = 3.0
+CONNECT_GRACE = 3.0
 
 
 class Delta(Struct):
@@ -68,18 +68,18 @@ class Model:
         self.stream = stream or Stream(swarm)
         self.marks: dict[str, set[str]] = {"agents": set(), "tasks": set()}
         self.past_loaded = False
-        self.again = False
+        self.relinked = False
         """Whether the link came back, not up for the first time."""
-        self.link_turns = 0
+        self.link_changes = 0
         """How often the link came or went."""
-        self.away: deque[tuple[float, float]] = deque(maxlen=32)
+        self.outages: deque[tuple[float, float]] = deque(maxlen=32)
         """When we had no link, with the moment that agents take to come back too; the last one may last still."""
         self.troubles = Troubles()
-        self.waits: dict[str, str] = {}
+        self.pending: dict[str, str] = {}
         """What was asked for and has not come: its name, and in words."""
         self._problems: list[Problem] | None = None
         self._wrong: dict[str, Set[str]] = {"agents": set(), "tasks": set()}
-        self._barred: dict[str, Problem] = {}
+        self._blocked: dict[str, Problem] = {}
         """Of each task that waits because all who could do it drain."""
         self._nobody: dict[str, Problem] = {}
         """Of each alert, by its name, about tasks that nobody can be given."""
@@ -98,8 +98,8 @@ class Model:
             if isinstance(item, Link):
                 if self._recording and not item.up:
                     self.ended = now = self._last
-                self.again = self.fleet.was_linked
-                self._turn(item.up, now)
+                self.relinked = self.fleet.was_linked
+                self._link_changed(item.up, now)
                 self.fleet.link(item.up, item.reason, now)
                 delta.header = True
                 continue
@@ -115,15 +115,15 @@ class Model:
                 delta.stream = True
         return delta
 
-    def _turn(self, up: bool, now: float) -> None:
+    def _link_changed(self, up: bool, now: float) -> None:
         """Our link comes or goes."""
         if up == self.fleet.broker_up:
             return
-        self.link_turns += 1
+        self.link_changes += 1
         if not up:
-            self.away.append((now, inf))
-        elif self.away:
-            self.away[-1] = (self.away[-1][0], now + BACK_AFTER)
+            self.outages.append((now, inf))
+        elif self.outages:
+            self.outages[-1] = (self.outages[-1][0], now + BACK_AFTER)
 
     def tick(self, now: float) -> Delta:
         """Let time pass: once a second."""
@@ -144,11 +144,11 @@ class Model:
         if self._problems is None:
             now = self.clock()
             self._problems = [self._ending(problem) for problem in problems(self.fleet, now)]
-            self.troubles.hear(self._problems, now)
+            self.troubles.update(self._problems, now)
             ids = {problem.id for problem in self._problems}
             about = ids.union(*(problem.others for problem in self._problems))
             self._wrong = {"agents": about & self.fleet.agents.keys(), "tasks": ids & self.fleet.tasks.keys()}
-            self._barred = {problem.id: problem for problem in self._problems if problem.kind == "barred"}
+            self._blocked = {problem.id: problem for problem in self._problems if problem.kind == "barred"}
             self._nobody = {p.kind: p for p in self._problems if p.subject == "alert" and p.kind.startswith(NOBODY)}
         return self._problems
 
@@ -166,12 +166,12 @@ class Model:
 
     def waiting(self) -> str:
         """Return what the screen waits for before it shows all there is, in words; empty when for nothing."""
-        return "the broker's answer" if self.connecting else " and ".join(self.waits.values())
+        return "the broker's answer" if self.connecting else " and ".join(self.pending.values())
 
     def calling(self) -> list[Problem]:
         """Return those problems that nobody has seen and that are not old news, the worst first."""
         now = self.clock()
-        if self.connecting and now - self.began < PATIENCE:
+        if self.connecting and now - self.began < CONNECT_GRACE:
             return []
         return [problem for problem in self.problems() if self.troubles.calls(problem, now)]
 
@@ -188,11 +188,11 @@ class Model:
         self.problems()
         return self._wrong[noun]
 
-    def bar(self, task: TaskView) -> tuple[str, str]:
+    def why_waiting(self, task: TaskView) -> tuple[str, str]:
         """Return why the task waits for more than its turn, and what to do; empty where not, as last counted."""
         if task.state not in (TaskState.QUEUED, TaskState.RETRY_WAIT):
             return "", ""
-        if (problem := self._barred.get(task.task_id)) is not None:
+        if (problem := self._blocked.get(task.task_id)) is not None:
             return why_it_waits(problem), problem.todo
         alert = self._nobody.get(NOBODY + ":".join(filter(None, (task.type, task.assigned_to))))
         return (alert.what, alert.todo) if alert is not None and task.state is TaskState.QUEUED else ("", "")

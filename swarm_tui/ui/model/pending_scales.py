@@ -22,7 +22,7 @@ class PendingScales:
 
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
-        self._wishes: dict[str, PendingScale] = {}
+        self._requests: dict[str, PendingScale] = {}
 
     def runs(self, role: str) -> int:
         """Count the agents of the role that are there, or are kept there."""
@@ -31,14 +31,14 @@ class PendingScales:
     def now(self, role: str, now: float, by: int) -> int:
         """Return the number that one more or one less is counted from.
 
-        The swarm's own wish counts only for one more: it may be older than what a person asked for since, and one less
+        The swarm's own count counts only for one more: it may be older than what a person asked for since, and one less
         than that could be more than what runs.
         """
-        known, wish = self._fleet.scale.get(role), self._wishes.get(role)
-        if wish is not None and now - wish.at < STAYS and (known is None or known.since < wish.at):
-            return wish.count
+        known, request = self._fleet.scale.get(role), self._requests.get(role)
+        if request is not None and now - request.at < STAYS and (known is None or known.since < request.at):
+            return request.count
         return max(self.runs(role), known.desired if known is not None and by > 0 else 0)
 
     def set(self, role: str, count: int, now: float) -> None:
         """Note that a person asked for so many."""
-        self._wishes[role] = PendingScale(count, now)
+        self._requests[role] = PendingScale(count, now)

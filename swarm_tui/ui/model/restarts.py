@@ -8,7 +8,7 @@ from swarm_tui.domain.problems import ended_badly
 from swarm_tui.domain.states import LIVE
 from swarm_tui.domain.views import AgentView
 
-PATIENCE = 45.0
+RESTART_TIMEOUT = 45.0
 """Seconds after which it is said that an agent is not back: one at work may take half of that to end."""
 
 
@@ -34,15 +34,15 @@ class AwaitedRestarts:
         """Tell whether its end is what a person asked for."""
         return agent_id in self._awaited
 
-    def hear(self, agents: Mapping[str, AgentView], now: float) -> tuple[str, bool] | None:
+    def update(self, agents: Mapping[str, AgentView], now: float) -> tuple[str, bool] | None:
         """Return a sentence about those that are back, or overdue (True); None when there is nothing to say."""
         back = [name for name, was in self._awaited.items() if _is_back(agents.get(name), was)]
-        late = [name for name, was in self._awaited.items() if name not in back and now - was.asked > PATIENCE]
+        late = [name for name, was in self._awaited.items() if name not in back and now - was.asked > RESTART_TIMEOUT]
         took = max((now - self._awaited[name].asked for name in back), default=0.0)
         for name in (*back, *late):
             del self._awaited[name]
         if late:
-            return f"{_names(late)} not back after {PATIENCE:.0f} s: {self._told('logs')} shows the log", True
+            return f"{_names(late)} not back after {RESTART_TIMEOUT:.0f} s: {self._told('logs')} shows the log", True
         return (f"{_names(back)} back with a new process, {took:.1f} s after it was asked for", False) if back else None
 
 
@@ -64,7 +64,7 @@ class UnwantedExits:
         self._told = told
         self._restarts: dict[str, int] = {}
 
-    def hear(
+    def update(
         self, touched: Iterable[str], agents: Mapping[str, AgentView], wanted: Callable[[str], bool]
     ) -> str | None:
         """Return a sentence about those who died since the last call, or None. `wanted`: a person asked for its end."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 Key = tuple[Any, ...]
-LOOK = 1.0
+SEE_TIME = 1.0
 """Seconds that a person needs to see that another row came under the cursor."""
 
 
@@ -60,7 +60,7 @@ class RowCursor:
         self._rows, self._clock = rows, clock
         self.chosen: str | None = None
         """What the user put the cursor on; it may be hidden now."""
-        self._loose = True
+        self._at_first = True
         """Whether the cursor keeps to the first row, whatever that is: nobody has put it anywhere in this view."""
         self._slipped: float | None = None
         """When another row came under the cursor without anybody's doing."""
@@ -68,22 +68,22 @@ class RowCursor:
     def choose(self, row: str | None) -> None:
         """Keep to what is under the cursor, as the user wants it."""
         if row is not None:
-            self.chosen, self._loose, self._slipped = row, False, None
+            self.chosen, self._at_first, self._slipped = row, False, None
 
     def let_go(self) -> None:
         """Keep to the first row, till the user chooses."""
-        self._loose = True
+        self._at_first = True
 
     def back(self, held: str | None) -> str | None:
         """Return the row to come back to as the view becomes narrower or wider: what was chosen, or what is `held`."""
         wanted = next((row for row in (self.chosen, held) if row is not None and row in self._rows), None)
-        self._loose = self.chosen is None or wanted is None
+        self._at_first = self.chosen is None or wanted is None
         return wanted
 
     def place(self, held: str | None, at: int) -> int:
         """Return the line of `held`; where that does not show, `at`, or the last line."""
         stays = held or self.chosen
-        index = 0 if self._loose else self._rows.index(stays) if stays else None
+        index = 0 if self._at_first else self._rows.index(stays) if stays else None
         return max(0, min(at if index is None else index, len(self._rows) - 1))
 
     def moved(self, *, slipped: bool) -> None:
@@ -92,4 +92,4 @@ class RowCursor:
 
     def slipped(self) -> bool:
         """Tell whether what is under the cursor is so new there that a key may have been meant for what was before."""
-        return self._slipped is not None and 0.0 <= self._clock() - self._slipped < LOOK
+        return self._slipped is not None and 0.0 <= self._clock() - self._slipped < SEE_TIME

@@ -10,7 +10,7 @@ NEWS = 60.0
 itself leaves."""
 KEEP = 500
 #: What goes on until it is mended and makes all else doubtful: it cannot be put aside.
-STANDING = frozenset({"broker", "dispatcher", "swarm"})
+SWARM_WIDE = frozenset({"broker", "dispatcher", "swarm"})
 Key = tuple[str, str, str]
 
 
@@ -26,7 +26,7 @@ class Troubles:
         """Return what was seen and is not over, to keep for the next time."""
         return list(self._seen)[-KEEP:]
 
-    def hear(self, found: Iterable[Problem], now: float) -> None:
+    def update(self, found: Iterable[Problem], now: float) -> None:
         """These are the problems now. What is over and comes again is new."""
         current = {key_of(problem): problem for problem in found}
         for key in self._since.keys() - current.keys():
@@ -46,15 +46,15 @@ class Troubles:
         """Tell whether it is news no more: something that went wrong once, and calls for nothing at once."""
         return problem.severity == "info" and now - self._since.get(key_of(problem), now) >= NEWS
 
-    def saw(self, problem: Problem) -> bool:
+    def is_seen(self, problem: Problem) -> bool:
         """Tell whether a person has seen it."""
         return key_of(problem) in self._seen
 
-    def see(self, problems: Iterable[Problem]) -> None:
+    def mark_seen(self, problems: Iterable[Problem]) -> None:
         """Note that a person has seen these."""
         self._seen.update(dict.fromkeys(key_of(problem) for problem in problems))
 
-    def unsee(self, problems: Iterable[Problem]) -> None:
+    def mark_unseen(self, problems: Iterable[Problem]) -> None:
         """They are to call again."""
         for problem in problems:
             self._seen.pop(key_of(problem), None)

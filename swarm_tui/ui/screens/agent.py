@@ -24,7 +24,7 @@ from swarm_tui.ui.widgets.page import Line, Value, beside, rule
 
 READ_AGAIN = 3.0
 """Seconds between two looks at its log while the page is open."""
-LIVES = 40
+EXITS_LISTED = 40
 WIDE = 150
 """Columns from which what it is and how its heart beats stand side by side."""
 
@@ -45,8 +45,8 @@ class AgentScreen(PageScreen, HasAgents, HasTasks, Numbered):
         desk, agent = self.desk, self.agent_id
         self._read_log(self.model.clock())
         if desk.model.fleet.broker_up:
-            asked = {"agent_id": agent, "topic": topic(desk.model.swarm, Kind.STATUS, "+"), "limit": LIVES}
-            desk.in_thread(lambda: answer(desk.source, "history", asked), lambda came: self._lived(agent, came))
+            asked = {"agent_id": agent, "topic": topic(desk.model.swarm, Kind.STATUS, "+"), "limit": EXITS_LISTED}
+            desk.in_thread(lambda: answer(desk.source, "history", asked), lambda came: self._history_came(agent, came))
 
     def _read_log(self, now: float) -> None:
         agent, self._read_at = self.agent_id, now
@@ -57,7 +57,7 @@ class AgentScreen(PageScreen, HasAgents, HasTasks, Numbered):
             self.written = lines
             self.renew()
 
-    def _lived(self, agent: str, reply: Reply | None) -> None:
+    def _history_came(self, agent: str, reply: Reply | None) -> None:
         if agent == self.agent_id and self.is_mounted:
             found = history(self.model.swarm, reply, self.model.clock())
             self.past = [message for message in found if isinstance(message, Event)]
@@ -117,7 +117,7 @@ class AgentScreen(PageScreen, HasAgents, HasTasks, Numbered):
         return [
             *top,
             *self._tasks(agent, width),
-            *self._lives(agent, width),
+            *self._exits(agent, width),
             *self._written(agent, width),
         ]
 
@@ -132,7 +132,7 @@ class AgentScreen(PageScreen, HasAgents, HasTasks, Numbered):
             rows.append(("state" if number == 0 else "", [first, Segment(text, look["quiet"])]))
         rows += self._wrapped("why", flat(agent.reason, 1000), width, style)
         rows += self._wrapped("lacks", flat(agent.trouble, 1000), width, "warn")
-        rows += [("life", [Segment(self._life(agent))]), ("where", [Segment(_where(agent))])]
+        rows += [("life", [Segment(self._incarnation(agent))]), ("where", [Segment(_where(agent))])]
         rows += self._wrapped("does", ", ".join(flat(name) for name in agent.capabilities) or "-", width, "plain")
         badly = [Segment(f", {agent.badly} came out badly", look["bad"])] if agent.badly else []
         failed = Segment(f", {agent.failed} failed", look["bad" if agent.failed else "quiet"])
@@ -147,7 +147,7 @@ class AgentScreen(PageScreen, HasAgents, HasTasks, Numbered):
         look = Style() if style == "plain" else self.desk.look[style]
         return [(name if number == 0 else "", [Segment(line, look)]) for number, line in enumerate(lines)]
 
-    def _life(self, agent: AgentView) -> str:
+    def _incarnation(self, agent: AgentView) -> str:
         up = "not started" if not agent.started_at else f"started {clock(agent.started_at)}"
         if agent.started_at and agent.state in LIVE:
             up = f"up {ago(self.model.clock() - agent.started_at)}, since {clock(agent.started_at)}"
@@ -168,7 +168,7 @@ class AgentScreen(PageScreen, HasAgents, HasTasks, Numbered):
 
         return [
             rule("pulse", width, self.page),
-            row("beats", beats(agent.beats, now, room, self.model.away), "ok", seen + gone),
+            row("beats", beats(agent.beats, now, room, self.model.outages), "ok", seen + gone),
             *self._late(agent),
             row("cpu", spark(list(agent.cpu_trail), room, 100.0), "busy", f"was {cpu}" if dead else cpu),
             row("memory", spark(list(agent.memory_trail), room), "wait", ("was " if dead else "") + memory(agent)),
@@ -176,7 +176,7 @@ class AgentScreen(PageScreen, HasAgents, HasTasks, Numbered):
 
     def _late(self, agent: AgentView) -> list[Line]:
         """Return how far its heartbeats, of this life, were from the beat."""
-        late = lateness([at for at in agent.beats if at >= (agent.started_at or 0.0)], self.model.away)
+        late = lateness([at for at in agent.beats if at >= (agent.started_at or 0.0)], self.model.outages)
         if not late:
             return []
         text = f"last {late[-1]:.1f} s, mean {sum(late) / len(late):.1f} s, worst {max(late):.1f} s, of {len(late)}"
@@ -219,13 +219,13 @@ class AgentScreen(PageScreen, HasAgents, HasTasks, Numbered):
         ]
         return [*parts, Segment(fit(how, max(0, width - sum(p.cell_length for p in parts))), look["quiet"])]
 
-    def _lives(self, agent: AgentView, width: int) -> list[Line]:
+    def _exits(self, agent: AgentView, width: int) -> list[Line]:
         look = self.desk.look
         rows: list[Line] = []
         if how := ended_badly(agent):
             rows.append(([Segment(f"  its last process {how}", look["warn"])], None))
         host = self.model.fleet.hosts.get(agent.host or "")
-        for at, text in ends_of(agent, host, self.past)[:LIVES]:
+        for at, text in ends_of(agent, host, self.past)[:EXITS_LISTED]:
             when = Segment(f"  {clock(at)} " if at else "  ", look["quiet"])
             rows.append(([when, Segment(fit(flat(text), width - when.cell_length))], None))
         rows += [([Segment(f"    {fit(flat(line), width - 4)}", look["quiet"])], None) for line in agent.tail]

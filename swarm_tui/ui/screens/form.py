@@ -15,7 +15,7 @@ from textual.widgets import Input, Static, TextArea
 from swarm_tui.ui.desk.actions import Action
 from swarm_tui.ui.desk.capabilities import Opens, Sends
 from swarm_tui.ui.desk.desk import Desk
-from swarm_tui.ui.model.draft import as_text, draft_from, fields_of, into_fields, kept, task_of, types_of, values_from
+from swarm_tui.ui.model.draft import as_text, draft_from, fields_of, into_fields, kept, task_of, types_sent, values_from
 from swarm_tui.ui.model.model import Delta
 from swarm_tui.ui.model.source import TaskType
 from swarm_tui.ui.screens.base import SwarmScreen
@@ -64,7 +64,7 @@ class FormScreen(SwarmScreen, Opens, Sends):
         self.progress = SentLine(self.model, id="sent")
         self._holds = frozenset((*self.keys(), "enter", "tab", "shift+tab", "up", "down"))
         """The keys after which what is typed is for another place."""
-        self.listed = TypeList(self.types, lambda: types_of(desk.state.sent), id="types")
+        self.listed = TypeList(self.types, lambda: types_sent(desk.state.sent), id="types")
         self.payload = PayloadArea(holds=self._holds, id="fields")
         self._own = False
         """Whether the type stands as it was typed, though it is a part of one that is known."""

@@ -35,7 +35,7 @@ class MainScreen(PanelScreen, Opens, Copies, Follows, Markable, Searchable, Tabb
         super().__init__(desk)
         self._wrong: dict[str, Set[str]] = {}
         self._before: Narrowed | None = None
-        self._way = ("", "")
+        self._led = ("", "")
         """From which panel the problems were gone to, and to which."""
 
     # Changes.
@@ -164,7 +164,7 @@ class MainScreen(PanelScreen, Opens, Copies, Follows, Markable, Searchable, Tabb
             now = self._before
             self._before = None
             self._keep(now)
-            (came_from, led_to), self._way = self._way, ("", "")
+            (came_from, led_to), self._led = self._led, ("", "")
             if came_from and self.panel == led_to:
                 self.focus_panel(came_from)
         self.agents.pattern, self.tasks.pattern, self.tasks.tab = now.agents, now.tasks, now.tab
@@ -177,7 +177,7 @@ class MainScreen(PanelScreen, Opens, Copies, Follows, Markable, Searchable, Tabb
 
     def lead_to(self, panel: str, subject_id: str) -> None:
         """Put the cursor on the worst of the problems; whoever moves no further is led back when all shows again."""
-        self._way = (self._way[0] or self.panel, panel)
+        self._led = (self._led[0] or self.panel, panel)
         self.focus_panel(panel)
         if panel == "agents":
             self.agents.lend(subject_id)

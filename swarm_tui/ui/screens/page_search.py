@@ -24,8 +24,8 @@ class PageSearch:
             self._desk.say(f"this page has no {text!r}", bad=True)
             return
         up = self._upward
-        ahead = [i for i in hits if (i < page.cursor if up else i > page.cursor) or (i == page.cursor and not again)]
-        found = (ahead or hits)[-1 if up else 0]
+        further = [i for i in hits if (i < page.cursor if up else i > page.cursor) or (i == page.cursor and not again)]
+        found = (further or hits)[-1 if up else 0]
         page.go(found)
         goes_on = self._desk.registry.told("open")
         self._desk.say(f"{text!r}: line {hits.index(found) + 1} of {len(hits)} that have it; {goes_on} goes on")

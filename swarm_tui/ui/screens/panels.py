@@ -111,8 +111,8 @@ class PanelScreen(SwarmScreen, HasAgents, ListsProblems, HasTasks, Numbered, Pan
             return [task.agent_id] if task and task.agent_id else []
         return self.agents.targets()
 
-    def at_hand(self) -> str | None:
-        return self.agents.current() if self.panel == "agents" else super().at_hand()
+    def selected_agent(self) -> str | None:
+        return self.agents.current() if self.panel == "agents" else super().selected_agent()
 
     def task_ids(self) -> list[str]:
         return self.tasks.targets() if self.panel == "tasks" else []

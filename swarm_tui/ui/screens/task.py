@@ -30,34 +30,34 @@ class TaskScreen(PageScreen, HasAgents, HasTasks):
     """The page of a task. What the screen did not hear itself it asks of the dispatcher and of monitoring."""
 
     SCOPE = "task"
-    _opened = 0
+    _generation = 0
 
     def turn_to(self, task_id: str) -> None:
         self.task_id = task_id
-        self._opened += 1
+        self._generation += 1
         self.past: list[Event] = []
         self.written: list[str] | None = None
-        self.waits: list[str] = []
+        self.unanswered: list[str] = []
         """Who was asked and has not answered."""
         self.log_of = ""
-        self._ago = ""
+        self._age_drawn = ""
 
     def begin(self) -> None:
         desk, task_id = self.desk, self.task_id
         if desk.model.fleet.broker_up:
-            self.waits = ["the dispatcher", "monitoring"]
-            desk.in_thread(lambda: answer(desk.source, "task", {"task_id": task_id}), self._still(self._row))
+            self.unanswered = ["the dispatcher", "monitoring"]
+            desk.in_thread(lambda: answer(desk.source, "task", {"task_id": task_id}), self._if_current(self._row))
             asked = {"task_id": task_id, "limit": 200}
-            desk.in_thread(lambda: answer(desk.source, "history", asked), self._still(self._past))
+            desk.in_thread(lambda: answer(desk.source, "history", asked), self._if_current(self._past))
         self._read_log()
 
-    def _still(self, take: Callable[[Any], None]) -> Callable[[Any], None]:
+    def _if_current(self, take: Callable[[Any], None]) -> Callable[[Any], None]:
         """`take`, unless the page was opened anew by then."""
-        opened = self._opened
-        return lambda came: take(came) if opened == self._opened else None
+        generation = self._generation
+        return lambda came: take(came) if generation == self._generation else None
 
     def _row(self, reply: Reply | None) -> None:
-        self.waits.remove("the dispatcher")
+        self.unanswered.remove("the dispatcher")
         rows = task_rows(reply.rows if reply else ())
         if rows and self.is_mounted:
             self.desk.main.take(self.model.load(rows, self.model.clock()), self.model.clock())
@@ -65,7 +65,7 @@ class TaskScreen(PageScreen, HasAgents, HasTasks):
             self.renew()
 
     def _past(self, reply: object) -> None:
-        self.waits.remove("monitoring")
+        self.unanswered.remove("monitoring")
         found = history(self.model.swarm, reply, self.model.clock())  # type: ignore[arg-type]
         self.past = [message for message in found if isinstance(message, Event)]
         if self.is_mounted:
@@ -76,7 +76,7 @@ class TaskScreen(PageScreen, HasAgents, HasTasks):
         if task is None or task.agent_id is None:
             return
         agent = self.log_of = task.agent_id
-        read = self._still(self._logged)
+        read = self._if_current(self._logged)
         self.desk.in_thread(lambda: self.desk.source.log(agent, 4000), read)
 
     def _logged(self, lines: list[str] | None) -> None:
@@ -101,7 +101,7 @@ class TaskScreen(PageScreen, HasAgents, HasTasks):
 
     def tick(self, now: float) -> None:
         task = self.model.task(self.task_id)
-        if task is not None and (task.state in OPEN or ago(now - task.created_at) != self._ago):
+        if task is not None and (task.state in OPEN or ago(now - task.created_at) != self._age_drawn):
             self.renew()
 
     def open(self) -> None:
@@ -117,18 +117,18 @@ class TaskScreen(PageScreen, HasAgents, HasTasks):
     def title_parts(self, width: int) -> Parts:
         task, look = self.model.task(self.task_id), self.desk.look
         if task is None:
-            word = "opening" if self.waits else "is not known here"
+            word = "opening" if self.unanswered else "is not known here"
             return self.titled("TASK", flat(self.task_id), [Segment(word, look["warn"])])
         glyph, style = glyphs.of_task(task)
-        asks = [Segment(f"   asking {' and '.join(self.waits)}…", look["quiet"])] if self.waits else []
+        asks = [Segment(f"   asking {' and '.join(self.unanswered)}…", look["quiet"])] if self.unanswered else []
         return self.titled("TASK", flat(self.task_id, 60), [Segment(f"{glyph} {task.state.value}", look[style]), *asks])
 
     def lay(self, width: int) -> list[Line]:
         task = self.model.task(self.task_id)
         if task is None:
             says = "Nobody knows of this task."
-            if self.waits:
-                says = f"Opening: waiting for {' and '.join(self.waits)}"
+            if self.unanswered:
+                says = f"Opening: waiting for {' and '.join(self.unanswered)}"
             return [([Segment(f"  {says}", self.desk.look["quiet"])], None)]
         return [
             *self._facts(task, width),
@@ -142,9 +142,9 @@ class TaskScreen(PageScreen, HasAgents, HasTasks):
 
     def _facts(self, task: TaskView, width: int) -> list[Line]:
         look, now = self.desk.look, self.model.clock()
-        bars, todo = self.model.bar(task)
-        self._ago = ago(now - task.created_at)
-        seen = Seen(task, now, width, look, self.told, bars, todo)
+        why_waiting, todo = self.model.why_waiting(task)
+        self._age_drawn = ago(now - task.created_at)
+        seen = Seen(task, now, width, look, self.told, why_waiting, todo)
         return [
             (
                 [Segment(f"  {fact.name:<10}", look["quiet"]), *fact.parts],

@@ -27,7 +27,7 @@ class Fact(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """Material of the rows: the task at the time `now`, in so many columns; `bars` is why it waits, `todo` what
+    """Material of the rows: the task at the time `now`, in so many columns; `why_waiting` is why it waits, `todo` what
     to do about it."""
 
     task: TaskView
@@ -35,7 +35,7 @@ class Seen(NamedTuple):
     width: int
     look: ThemeStyles
     told: Callable[[str], str]
-    bars: str
+    why_waiting: str
     todo: str
 
 
@@ -61,16 +61,16 @@ def _type(s: Seen) -> Iterator[Fact]:
 def _state(s: Seen) -> Iterator[Fact]:
     glyph, style = glyphs.of_task(s.task)
     said = f"{glyph} {s.task.state.value}  "
-    means = "Written down by the dispatcher; nobody takes it." if s.bars else of_task(s.task, s.told)
+    means = "Written down by the dispatcher; nobody takes it." if s.why_waiting else of_task(s.task, s.told)
     for number, text in enumerate(wrapped(means, s.width - 13 - len(said))):
         first = Segment(said, s.look[style]) if number == 0 else Segment(" " * len(said))
         yield Fact("state" if number == 0 else "", [first, Segment(text, s.look["quiet"])])
 
 
 def _waits(s: Seen) -> Iterator[Fact]:
-    if not s.bars:
+    if not s.why_waiting:
         return
-    yield from _wrap("waits", s.bars, s.width - 14, lambda text: Segment(text, s.look["warn"]))
+    yield from _wrap("waits", s.why_waiting, s.width - 14, lambda text: Segment(text, s.look["warn"]))
     for number, text in enumerate(wrapped(flat(s.todo, 2000), s.width - 16) if s.todo else ()):
         yield Fact("", [Segment("→ " if number == 0 else "  ", s.look["accent"]), Segment(text)])
 

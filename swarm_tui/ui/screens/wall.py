@@ -17,7 +17,7 @@ from swarm_tui.ui.widgets.footer import Footer
 from swarm_tui.ui.widgets.header import Header, TroubleStrip
 from swarm_tui.ui.widgets.lines import Lines
 from swarm_tui.ui.widgets.prompt import Prompt
-from swarm_tui.ui.widgets.tile import Nobody, Tile
+from swarm_tui.ui.widgets.tile import EmptyWall, Tile
 
 LEAST = (24, 6)
 """Columns and lines that a tile needs at least."""
@@ -81,7 +81,7 @@ class WallScreen(SwarmScreen, HasAgents, Opens, Copies, Follows, Numbered, Paged
         super().__init__(desk)
         self.pages = TilePages(self.model, self._room)
         self.zoomed: str | None = None
-        self.at: str | None = None
+        self.focused_agent: str | None = None
         """The agent of the tile with the focus; it stays while another line is typed in."""
         self.tiles: list[Tile] = []
 
@@ -90,7 +90,7 @@ class WallScreen(SwarmScreen, HasAgents, Opens, Copies, Follows, Numbered, Paged
         yield Header(self.model, desk.source.facts, desk.registry, read_only=desk.read_only, id="header")
         yield TroubleStrip(self.model, desk.registry.told, id="trouble")
         yield Grid(id="tiles")
-        yield Nobody(self.model, id="nobody")
+        yield EmptyWall(self.model, id="nobody")
         yield Prompt()
         yield Footer(id="footer")
 
@@ -103,7 +103,7 @@ class WallScreen(SwarmScreen, HasAgents, Opens, Copies, Follows, Numbered, Paged
 
     def _room(self) -> tuple[int, int]:
         """Return the columns and lines that tiles have, all together."""
-        return self.size.width, self.size.height - 3 - self.trouble.tall
+        return self.size.width, self.size.height - 3 - self.trouble.line_count
 
     def one_page(self) -> str | None:
         return None if self.pages.several() and not self.zoomed else "every agent's pane is on this page"
@@ -124,7 +124,7 @@ class WallScreen(SwarmScreen, HasAgents, Opens, Copies, Follows, Numbered, Paged
         if self.focused is None or isinstance(self.focused, Tile):
             self.set_focus(self._tile())
         self.query_one("#tiles").display = bool(ids)
-        self.query_one(Nobody).display = not ids
+        self.query_one(EmptyWall).display = not ids
         self._states()
         self.query_one(Footer).note = "" if self.zoomed else self.pages.told()
         self.renew_footer()
@@ -144,11 +144,11 @@ class WallScreen(SwarmScreen, HasAgents, Opens, Copies, Follows, Numbered, Paged
 
     def _tile(self) -> Tile | None:
         """Return the tile at hand: the one with the focus, or the first."""
-        return next((tile for tile in self.tiles if tile.agent_id == self.at), next(iter(self.tiles), None))
+        return next((tile for tile in self.tiles if tile.agent_id == self.focused_agent), next(iter(self.tiles), None))
 
     def _states(self) -> None:
         for tile in self.tiles:
-            tile.alone = tile.agent_id == self.zoomed
+            tile.zoomed = tile.agent_id == self.zoomed
             agent = self.model.agent(tile.agent_id)
             if agent is not None:
                 glyph, style = glyphs.AGENT[agent.state]
@@ -160,7 +160,7 @@ class WallScreen(SwarmScreen, HasAgents, Opens, Copies, Follows, Numbered, Paged
     @on(DescendantFocus)
     def _focused(self, event: DescendantFocus) -> None:
         if isinstance(event.widget, Tile):
-            self.at = event.widget.agent_id
+            self.focused_agent = event.widget.agent_id
 
     # What is at hand.
 
@@ -193,7 +193,7 @@ class WallScreen(SwarmScreen, HasAgents, Opens, Copies, Follows, Numbered, Paged
         # One that was closed is mounted still, and its strip has no height to compare with.
         if self.is_mounted and self.is_attached:
             self.query_one(Header).renew()
-            self.query_one(Nobody).redraw()
+            self.query_one(EmptyWall).redraw()
             if self.trouble.show():
                 self.call_later(self.fit_panels)
 
@@ -226,9 +226,9 @@ class WallScreen(SwarmScreen, HasAgents, Opens, Copies, Follows, Numbered, Paged
         if number > len(ids):
             self.desk.say(f"there is no agent {number}: {len(ids)} are known", bad=True)
             return
-        self.at = ids[number - 1]
+        self.focused_agent = ids[number - 1]
         if self.zoomed:
-            self.zoomed = self.at
+            self.zoomed = self.focused_agent
         self.pages.turn_to(number)
         self.call_later(self.fit_panels)
 

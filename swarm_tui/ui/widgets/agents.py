@@ -37,7 +37,7 @@ def _role(agent: AgentView, scene: Scene, width: int) -> Parts:
 
 
 def _beats(agent: AgentView, scene: Scene, width: int) -> Parts:
-    text = beats(agent.beats, scene.now, width, scene.away) if agent.state not in QUIET else " " * width
+    text = beats(agent.beats, scene.now, width, scene.outages) if agent.state not in QUIET else " " * width
     look = scene.look
     style = {"•": look["ok"], "◦": look["warn"], "×": look["bad"], " ": look["plain"]}
     return [Segment(c, style[c]) for c in text]
@@ -46,7 +46,7 @@ def _beats(agent: AgentView, scene: Scene, width: int) -> Parts:
 def _age(agent: AgentView, scene: Scene, width: int) -> Parts:
     if agent.last_heartbeat is None or agent.state in QUIET:
         return text_cell("-", "quiet", scene, width, True)
-    silent = heard_parts(agent.last_heartbeat, scene.now, scene.away)[-1]
+    silent = heard_parts(agent.last_heartbeat, scene.now, scene.outages)[-1]
     style = "bad" if silent > 3 * BEAT else "warn" if silent > 1.5 * BEAT else "quiet"
     return text_cell(ago(scene.now - agent.last_heartbeat), style, scene, width, True)
 
@@ -176,7 +176,7 @@ class AgentTable(Table[AgentView]):
         ]
 
     def scene(self) -> Scene:
-        return replace(super().scene(), away=self.model.away)
+        return replace(super().scene(), outages=self.model.outages)
 
     def faded(self, row: AgentView, scene: Scene) -> bool:
         return scene.stale or row.state.value in ("offline", "stopped")

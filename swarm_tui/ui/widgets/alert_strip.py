@@ -1,7 +1,7 @@
 """The trouble of the swarm as a whole, on each page: whoever reads one must not take it for what is so now."""
 
 from swarm_tui.domain.problems import Problem
-from swarm_tui.ui.model.troubles import STANDING
+from swarm_tui.ui.model.troubles import SWARM_WIDE
 from swarm_tui.ui.widgets.header import TroubleStrip
 
 
@@ -10,7 +10,7 @@ class AlertStrip(TroubleStrip):
 
     @property
     def found(self) -> list[Problem]:
-        return [problem for problem in self._model.calling() if problem.subject in STANDING]
+        return [problem for problem in self._model.calling() if problem.subject in SWARM_WIDE]
 
     def on_mount(self) -> None:
         self.show()

@@ -23,9 +23,9 @@ class Scene:
     tasks: Mapping[str, TaskView] = field(default_factory=dict)
     changed: Mapping[str, float] = field(default_factory=dict)
     """When each row last changed its state."""
-    away: Sequence[tuple[float, float]] = ()
+    outages: Sequence[tuple[float, float]] = ()
     """When we had no link."""
-    bar: Callable[[TaskView], tuple[str, str]] = lambda _: ("", "")
+    why_waiting: Callable[[TaskView], tuple[str, str]] = lambda _: ("", "")
     """Why a task waits for more than its turn, and what to do."""
 
 

@@ -13,7 +13,7 @@ from swarm_tui.ui.look import glyphs
 from swarm_tui.ui.look.text import Parts, fit, flat, wrapped
 from swarm_tui.ui.model.model import Model
 from swarm_tui.ui.model.source import Facts
-from swarm_tui.ui.model.troubles import STANDING, counted
+from swarm_tui.ui.model.troubles import SWARM_WIDE, counted
 from swarm_tui.ui.widgets.static_lines import StaticLines, clicking
 
 _SHOWN = [
@@ -161,7 +161,7 @@ class TroubleStrip(StaticLines):
         return self._model.problems() if self.spread else self._model.calling()
 
     @property
-    def tall(self) -> int:
+    def line_count(self) -> int:
         """Return the lines it takes."""
         if not self.display:
             return 0
@@ -169,9 +169,9 @@ class TroubleStrip(StaticLines):
 
     def show(self) -> bool:
         """Say what is so now; whether its height changed."""
-        before = self.tall if self.is_attached else -1
+        before = self.line_count if self.is_attached else -1
         self.display = bool(self.found)
-        tall = self.tall
+        tall = self.line_count
         if tall:
             self.styles.height = tall
         self.renew()
@@ -210,7 +210,7 @@ class TroubleStrip(StaticLines):
     def more(self, found: list[Problem], left: int) -> str:
         """Return the end of its line: how many there is no room for, and the keys."""
         tail = (f" +{left} more:" if left else " ") + f" {self._key_text('problems')} shows"
-        if any(problem.subject not in STANDING for problem in found):
+        if any(problem.subject not in SWARM_WIDE for problem in found):
             tail += f", {self._key_text('seen')} seen"
         return tail
 
@@ -236,8 +236,8 @@ class TroubleStrip(StaticLines):
     def _alike(self, found: list[Problem]) -> list[list[Problem]]:
         """Put those together that want the same done; what was seen last."""
         groups: dict[tuple[bool, str], list[Problem]] = {}
-        for problem in sorted(found, key=self._model.troubles.saw):
-            groups.setdefault((self._model.troubles.saw(problem), problem.todo or problem.what), []).append(problem)
+        for problem in sorted(found, key=self._model.troubles.is_seen):
+            groups.setdefault((self._model.troubles.is_seen(problem), problem.todo or problem.what), []).append(problem)
         return list(groups.values())
 
     def _told_of(self, alike: list[Problem], todo: str, width: int, most: int) -> list[Parts]:
@@ -248,7 +248,7 @@ class TroubleStrip(StaticLines):
         more = f"+{len(alike) - most} more" if len(alike) > most else ""
         if not todo:
             return [*lines, [Segment(f"   {more}", self.look["quiet"])]] if more else lines
-        quiet = self._model.troubles.saw(alike[0])
+        quiet = self._model.troubles.is_seen(alike[0])
         for number, line in enumerate(_two(f"{more}: {todo}" if more else flat(todo), width - 6, 0)):
             lines.append(
                 [
@@ -260,7 +260,7 @@ class TroubleStrip(StaticLines):
 
     def _told(self, problem: Problem, advice: str, width: int) -> list[Parts]:
         """Tell what is wrong and what to do: on one line where there is room."""
-        look, seen = self.look, self._model.troubles.saw(problem)
+        look, seen = self.look, self._model.troubles.is_seen(problem)
         style = "quiet" if seen else {"critical": "bad", "warning": "warn"}.get(problem.severity, "plain")
         mark = "‼" if problem.severity == "critical" else "!"
         text = f" {mark} {flat(problem.what, 400)}{' (seen)' if seen else ''}"

@@ -68,7 +68,7 @@ class PageLines(Lines):
 
     def parts(self, index: int, width: int) -> Parts:
         parts = self.laid[index][0]
-        return standing_out(parts, self.needle, self.look["match"]) if self.needle else parts
+        return highlighted(parts, self.needle, self.look["match"]) if self.needle else parts
 
     def subject(self) -> object:
         """Return what the line under the cursor is about."""
@@ -103,7 +103,7 @@ def rule(title: str, width: int, page: Lines, about: object = None) -> Line:
     return [Segment(text, page.look["accent"]), Segment("─" * max(0, width - len(text)), page.look["track"])], about
 
 
-def standing_out(parts: Parts, needle: str, style: Style) -> Parts:
+def highlighted(parts: Parts, needle: str, style: Style) -> Parts:
     """Return the parts with each `needle` in them in another style."""
     text, low = "".join(part.text for part in parts).lower(), needle.lower()
     if not needle or low not in text or len(text) != sum(len(part.text) for part in parts):

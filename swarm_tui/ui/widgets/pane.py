@@ -84,11 +84,11 @@ class PaneView(Lines):
         self.top, self.tail = 0, True
         self.hit: int | None = None
         self._hits: list[int] = []
-        self._back = Scrollback()
+        self._scrollback = Scrollback()
         self._live: list[str] = []
-        self._moves: list[int] = []
+        self._pending_scrolls: list[int] = []
         """By how many lines to go once the history is there: the keys that were pressed since it was asked for."""
-        self._sought: str | None = None
+        self._pending_search: str | None = None
 
     def follow_agent(self, agent_id: str | None, pane_id: str | None, state: tuple[str, str], why: list[str]) -> None:
         """Show another agent's pane, or a new state of the same."""
@@ -111,24 +111,24 @@ class PaneView(Lines):
 
     def history(self, pane_id: str, lines: list[str]) -> None:
         """Take in all that the pane printed, as it was asked for; nothing when it could not be had."""
-        if pane_id != self.pane_id or not (self._moves or self._sought):
+        if pane_id != self.pane_id or not (self._pending_scrolls or self._pending_search):
             return
-        moves, sought = self._moves, self._sought
-        self._moves, self._sought = [], None
+        scrolls, sought = self._pending_scrolls, self._pending_search
+        self._pending_scrolls, self._pending_search = [], None
         if lines:
             fresh = Scrollback(lines, whole=True)
-            by = fresh.lower_by(self._back)
+            by = fresh.lower_by(self._scrollback)
             self.hit = None if self.hit is None or self.hit + by < 0 else self.hit + by
             self.top = max(0, self.top + by)
             self._set(fresh)
-        for by in moves:
+        for by in scrolls:
             self.go(max(0, self.top + by))
         if sought is not None:
             self._find(sought)
         self.redraw()
 
     def _set(self, fresh: Scrollback) -> None:
-        before, self._back = self._back.lines, fresh
+        before, self._scrollback = self._scrollback.lines, fresh
         if len(before) != len(fresh.lines):
             if self.tail:
                 self.show_end()
@@ -146,14 +146,14 @@ class PaneView(Lines):
     def follow_end(self) -> None:
         """Keep to the end from now on."""
         self.tail = True
-        self.hit = self._sought = None
-        self._moves = []
+        self.hit = self._pending_search = None
+        self._pending_scrolls = []
         self._set(Scrollback(self._live))
         self.show_end()
         self.redraw()
 
     def go(self, index: int) -> None:
-        if self._moves or (index < 0 and not self._back.whole and self.pane_id is not None):
+        if self._pending_scrolls or (index < 0 and not self._scrollback.whole and self.pane_id is not None):
             self._await(index - self.top)
             return
         super().go(index)
@@ -165,9 +165,9 @@ class PaneView(Lines):
 
     def _await(self, by: int) -> None:
         """Above the first line: hold still, and get what is older."""
-        if not self._moves:
+        if not self._pending_scrolls:
             desk_of(self).panes.load_history(self)
-        self._moves.append(by)
+        self._pending_scrolls.append(by)
         self.tail = False
         self.redraw_head()
 
@@ -199,13 +199,13 @@ class PaneView(Lines):
             self.needle, self.hit = words, None
             self.redraw()
             return
-        self._sought = words
+        self._pending_search = words
         desk_of(self).panes.load_history(self)
 
     def _find(self, words: str) -> None:
         """Go to the next hit above the last one, or above the view's end; from the first on to the last."""
         before = self.hit if words == self.needle else None
-        self.needle, self.hit, self._hits = words, None, self._back.hits(words)
+        self.needle, self.hit, self._hits = words, None, self._scrollback.hits(words)
         if self._hits:
             end = self.top + self.room if before is None else before
             self.hit = max((hit for hit in self._hits if hit < end), default=self._hits[-1])
@@ -219,13 +219,13 @@ class PaneView(Lines):
     # Drawing.
 
     def count(self) -> int:
-        return len(self._back.lines)
+        return len(self._scrollback.lines)
 
     def parts(self, index: int, width: int) -> Parts:
-        if self.needle and self._back.has(index, self.needle):
-            text = "".join(segment.text for segment in self._back.lines[index])
+        if self.needle and self._scrollback.has(index, self.needle):
+            text = "".join(segment.text for segment in self._scrollback.lines[index])
             return [Segment(text, self.look["match"] + _HIT if index == self.hit else self.look["match"])]
-        return self._back.lines[index]
+        return self._scrollback.lines[index]
 
     def head(self, width: int) -> list[Parts]:
         look = self.look
@@ -251,10 +251,10 @@ class PaneView(Lines):
 
     def text(self) -> str:
         """Return all lines, without colours."""
-        return self._back.text()
+        return self._scrollback.text()
 
     def copy_under(self, y: int) -> None:
         line = y - self.HEAD
-        if line >= 0 and self.top + line < self.count() and (text := self._back.text_of(self.top + line)):
+        if line >= 0 and self.top + line < self.count() and (text := self._scrollback.text_of(self.top + line)):
             self.focus()
             desk_of(self).copy(text)

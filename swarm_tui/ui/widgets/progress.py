@@ -64,10 +64,10 @@ class SentLine(StaticLines):
         if reached < 0:
             parts += [Segment("○ sent", self.look["quiet"]), Segment(": waits for the broker", self.look["warn"])]
             return [*parts, Segment(" → ○ queued → ○ assigned", self.look["quiet"])]
-        if task is not None and reached == 1 and (bars := self._model.bar(task)[0]):
+        if task is not None and reached == 1 and (why := self._model.why_waiting(task)[0]):
             parts.append(Segment("● queued: ", self.look["ok"]))
             room = max(0, width - sum(part.cell_length for part in parts))
-            return [*parts, Segment(fit(flat(bars), room).rstrip(), self.look["warn"])]
+            return [*parts, Segment(fit(flat(why), room).rstrip(), self.look["warn"])]
         for number, stage in enumerate(_STAGES):
             done = number <= reached
             parts.append(Segment(f"{'●' if done else '○'} {stage}", self.look["ok" if done else "quiet"]))

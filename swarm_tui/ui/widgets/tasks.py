@@ -78,7 +78,7 @@ def _progress(task: TaskView, scene: Scene, width: int) -> Parts:
         ]
         rest = width - gauge - len(percent)
         return bars + text_cell(" " + flat(task.message), "quiet", scene, rest)
-    if why := scene.bar(task)[0]:
+    if why := scene.why_waiting(task)[0]:
         return text_cell(flat(why), "warn", scene, width)
     if task.state is TaskState.RETRY_WAIT and task.retry_at:
         return text_cell(
@@ -193,14 +193,20 @@ class TaskTable(Table[TaskView]):
         super().tick()
 
     def scene(self) -> Scene:
-        return replace(super().scene(), bar=self.model.bar)
+        return replace(super().scene(), why_waiting=self.model.why_waiting)
 
     def dated(self, index: int) -> object:
         task, now = self.source().get(self.rows[index]), self.model.clock()
         if task is None:
             return None
         again = ago(task.retry_at - now) if task.state is TaskState.RETRY_WAIT and task.retry_at else ""
-        return _since(task, now), _waited(task, now), again, task.task_id in self.changed_at, self.model.bar(task)
+        return (
+            _since(task, now),
+            _waited(task, now),
+            again,
+            task.task_id in self.changed_at,
+            self.model.why_waiting(task),
+        )
 
     def flag(self, row: TaskView) -> Segment:
         return Segment(_PRIORITY.get(row.priority, " "), self.look["warn" if row.priority == "high" else "quiet"])

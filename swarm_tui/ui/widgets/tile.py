@@ -29,14 +29,14 @@ class Tile(PaneView):
     def __init__(self, agent_id: str) -> None:
         super().__init__()
         self.agent_id = agent_id
-        self.alone = False
+        self.zoomed = False
         """Whether it has all the room."""
 
     def head(self, width: int) -> list[Parts]:
         look = self.look
-        held = f" held: {self.told('follow')}" + (" follows" if self.alone else "")
+        held = f" held: {self.told('follow')}" + (" follows" if self.zoomed else "")
         notes: Parts = [] if self.tail else [Segment(held, look["warn"])]
-        if self.alone:
+        if self.zoomed:
             notes.append(Segment(f" {self.told('back')} shows all", look["accent"]))
         notes.append(Segment(" " + self.state[0], look[self.state[1]]))
         while len(notes) > 1 and sum(note.cell_length for note in notes) > width // 2:
@@ -64,7 +64,7 @@ class Tile(PaneView):
             self.post_message(self.Opened(self))
 
 
-class Nobody(Lines):
+class EmptyWall(Lines):
     """The wall of a swarm without agents."""
 
     BAR = CURSOR = False

@@ -27,14 +27,14 @@ def _agent(context: Context, number: int) -> None:
     screen = context.screen
     if not isinstance(screen, Numbered):
         return
-    before = screen.scope, _at_hand(context)
+    before = screen.scope, _selected_agent(context)
     screen.go_agent(number)
-    if before == (screen.scope, _at_hand(context)):
+    if before == (screen.scope, _selected_agent(context)):
         context.say(f"{before[1]} is selected already")
 
 
-def _at_hand(context: Context) -> str | None:
-    return context.screen.at_hand() if isinstance(context.screen, HasAgents) else None
+def _selected_agent(context: Context) -> str | None:
+    return context.screen.selected_agent() if isinstance(context.screen, HasAgents) else None
 
 
 def _no_agent(context: Context, number: int) -> str | None:
@@ -49,7 +49,7 @@ def _act(name: str, keys: tuple[str, ...], help: str, run: Run) -> Action:
     return Action(name=name, keys=keys, help=help, run=run, group="move", label=label, can=rows, palette=False)
 
 
-MOVE_ACTS = (
+NAVIGATION_ACTS = (
     _act("down", ("j", "down"), "Down.", lambda c: _move(c, 1)),
     _act("up", ("k", "up"), "Up.", lambda c: _move(c, -1)),
     _act("top", ("g", "home"), "To the first.", lambda c: _end(c, False)),

@@ -23,7 +23,7 @@ class Person:
     """Who is attached; leaves when the screen has taken in what came."""
 
     def __init__(self, ui: UiDriver, fails: Exception | None = None) -> None:
-        self._seat, self._fails = ui, fails
+        self._ui, self._fails = ui, fails
         self._taken = threading.Event()
         self._take = ui.source.take
         self.came = 0
@@ -43,8 +43,8 @@ class Person:
 
     def attach(self, pane: str) -> int:
         self.thread = threading.current_thread()
-        scenes.task(self._seat.source, self._seat.clock, "task_while", "testing.run", end="approve", error="asks")
-        self.came = storm(self._seat, 600)
+        scenes.task(self._ui.source, self._ui.clock, "task_while", "testing.run", end="approve", error="asks")
+        self.came = storm(self._ui, 600)
         self._taken.clear()
         assert self._taken.wait(10.0)
         return 0
