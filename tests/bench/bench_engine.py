@@ -115,10 +115,21 @@ class Live:
     """Nine agents and a dispatcher as processes, and a client that publishes and listens."""
 
     def __init__(
-        self, broker: RealBroker, folder: Path, workers: int = 9, *, swarm: str = SWARM, proved: bool = False
+        self,
+        broker: RealBroker,
+        folder: Path,
+        workers: int = 9,
+        *,
+        swarm: str = SWARM,
+        proved: bool = False,
+        way: Broker | None = None,
     ) -> None:
-        """Start them, and wait until each is there; `proved`: they have keys, as `up` gives them."""
+        """Start them, and wait until each is there; `proved`: they have keys, as `up` gives them.
+
+        `way`: they reach the broker otherwise than by its URL.
+        """
         self.swarm = swarm
+        way = way or broker.broker
         state = StateDir(folder / "state").create()
         if proved:
             make_secret(state, "box")
@@ -130,14 +141,14 @@ class Live:
         self.echo = threading.Event()
         self.ended = threading.Condition()
         self.writer = Writer(swarm, "operator:bench@box", "", new_id=lambda: str(uuid.uuid4()), clock=time.time)
-        self.bus = MqttBus(broker.broker, f"bench-client-{swarm}")
+        self.bus = MqttBus(way, f"bench-client-{swarm}")
         for pattern in ("tasks/complete", "dispatcher", "agents/heartbeat", "broadcast"):
             self.bus.subscribe(f"{swarm}/{pattern}")
         self.bus.start(self._hear, lambda link: None)
         for agent_id in ["tm", *(f"w{n}" for n in range(workers))]:
             role = "task-manager" if agent_id == "tm" else "general"
             spec = RunSpec(
-                agent_id=agent_id, role=role, swarm=swarm, broker=Broker(url=broker.url), host="box",
+                agent_id=agent_id, role=role, swarm=swarm, broker=way, host="box",
                 workdir=str(folder), state_dir=str(state.root), types=types,
                 leaderless=not proved, own=["tm", *(f"w{n}" for n in range(workers))] if proved else [],
                 handlers={} if role == "task-manager" else {"noop": HandlerSpec()},

@@ -17,7 +17,10 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 
 def pingpong(host: str, port: int, rounds: int = 200, payload: bytes = b"x" * 200, limit: float = 60.0) -> list[float]:
-    """Seconds of each round trip: ping at QoS 1 to another client, pong at QoS 1 back. Raises TimeoutError, OSError."""
+    """Seconds of each round trip: ping at QoS 1 to another client, pong at QoS 1 back. Raises TimeoutError, OSError.
+
+    A `host` that begins with `/` is a Unix socket.
+    """
     base = f"bench/{os.urandom(4).hex()}"
     back = threading.Event()
     asker, answerer = _client(host, port, f"{base}/pong"), _client(host, port, f"{base}/ping")
@@ -43,7 +46,7 @@ def pingpong(host: str, port: int, rounds: int = 200, payload: bytes = b"x" * 20
 def _client(host: str, port: int, pattern: str) -> Client:
     """A connected client that listens to `pattern`."""
     listening = threading.Event()
-    client = Client(CallbackAPIVersion.VERSION2)
+    client = Client(CallbackAPIVersion.VERSION2, transport="unix" if host.startswith("/") else "tcp")
     client.on_socket_open = _no_delay
     client.on_connect = lambda client, *_: client.subscribe(pattern, 1)
     client.on_subscribe = lambda *_: listening.set()
@@ -57,7 +60,8 @@ def _client(host: str, port: int, pattern: str) -> Client:
 
 
 def _no_delay(client: Client, userdata: Any, sock: Any) -> None:
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if sock.family != socket.AF_UNIX:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def main(argv: list[str]) -> int:
