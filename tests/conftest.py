@@ -112,6 +112,7 @@ class RealBroker:
             self.embedded.argv(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         until(lambda: listening(self.port), what=f"mosquitto on {self.port}: {self.embedded.log}")
+        until(self.embedded.pid, what="its pid file, by which it is told of new rules")
         return self
 
     def signal(self, number: int) -> None:

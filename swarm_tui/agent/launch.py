@@ -93,6 +93,8 @@ def environment_of(spec: "Mapping[str, Any]") -> dict[str, str]:
         told["MQTT_USERNAME"] = spec["broker"]["username"]
     if spec["broker"]["password"] is not None:
         told["MQTT_PASSWORD"] = spec["broker"]["password"]
+    if spec["broker"]["tls"]["ca"] is not None:
+        told["MQTT_CA"] = spec["broker"]["tls"]["ca"]
     return {**told, **spec["env"]}
 
 

@@ -128,12 +128,17 @@ def _broker(options: AgentOptions, environ: Mapping[str, str], file: Broker, not
     url = _checked(options.broker or environ.get("MQTT_BROKER") or file.url)
     if options.broker and "@" in options.broker and ":" in options.broker.partition("://")[2].rpartition("@")[0]:
         notes.append("--broker holds a password, which every user of this machine can read: use MQTT_PASSWORD")
-    return msgspec.structs.replace(
+    broker = msgspec.structs.replace(
         file,
         url=url,
         username=environ.get("MQTT_USERNAME") or file.username,
         password=environ.get("MQTT_PASSWORD") or file.password,
     )
+    if not environ.get("MQTT_CA"):
+        return broker
+    from swarm_tui.config.broker_files import with_ca  # Most agents are told by a file, and need none of it.
+
+    return with_ca(broker, environ)
 
 
 def _checked(url: str) -> str:

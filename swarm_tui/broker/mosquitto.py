@@ -5,13 +5,15 @@ import shutil
 import signal
 import socket
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
 from swarm_tui.broker.accounts import passwords, rules
+from swarm_tui.broker.certificates import Certificates, CertificatesError
 from swarm_tui.config.files import named, write_private
-from swarm_tui.config.own_broker import Admission, admission_path, read_admission, socket_path
+from swarm_tui.config.own_broker import Admission, admission_path, authority_path, read_admission, socket_path
 
 #: Debian keeps it where a user's PATH does not look.
 _SBIN = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin", "/usr/local/opt/mosquitto/sbin")
@@ -24,7 +26,7 @@ INFLIGHT = 60_000
 
 
 class BrokerMissingError(Exception):
-    """No mosquitto on this machine; the text says what to install."""
+    """No mosquitto on this machine, or nothing to make its certificates with; the text says what to install."""
 
 
 class EmbeddedBroker:
@@ -89,9 +91,18 @@ class EmbeddedBroker:
         )
 
     def _listeners(self) -> list[str]:
-        listeners = [f"listener {self.port} 127.0.0.1"]
-        if _has_ipv6_loopback():
-            listeners.append(f"listener {self.port} ::1")
+        parts = self.admissions() if self.guarded else []
+        places = [f"listener {self.port} 127.0.0.1"]
+        if any(part.everywhere for part in parts):
+            places = [f"listener {self.port}"]
+        elif _has_ipv6_loopback():
+            places.append(f"listener {self.port} ::1")
+        listeners = []
+        for place in places:
+            listeners.append(place)
+            if any(part.secure for part in parts):
+                made = self.certificates
+                listeners += [f"certfile {made.certificate}", f"keyfile {made.key}"]
         if self.guarded and (path := socket_path(self.folder)) is not None:
             listeners.append(f"listener 0 {path}")
         return listeners
@@ -135,9 +146,28 @@ class EmbeddedBroker:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGHUP if before == set(self._listeners()) else signal.SIGTERM)
 
+    @property
+    def certificates(self) -> Certificates:
+        return Certificates(authority_path(self.folder).parent)
+
+    def renew(self, now: datetime | None = None) -> bool:
+        """Make the certificates that are missing or end soon; whether there are new ones, which `reload` has obeyed.
+
+        Raises OSError, BrokerMissingError where they cannot be made.
+        """
+        parts = [part for part in self.admissions() if part.secure]
+        if not parts:
+            return False
+        names = sorted({name for part in parts for name in part.names})
+        try:
+            return self.certificates.ensure(names, now or datetime.now(UTC))
+        except CertificatesError as error:
+            raise BrokerMissingError(str(error)) from None
+
     def _kept_listeners(self) -> set[str]:
         try:
-            return {line for line in self.config.read_text().splitlines() if line.startswith("listener ")}
+            lines = self.config.read_text().splitlines()
+            return {line for line in lines if line.startswith(("listener ", "certfile ", "keyfile "))}
         except (OSError, UnicodeDecodeError):
             return set()
 
@@ -147,6 +177,7 @@ class EmbeddedBroker:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.folder.chmod(0o700)
         if self.guarded:
+            self.renew()
             parts = self.admissions()
             self._write(self.folder / "passwords", passwords(parts))
             self._write(self.folder / "rules", rules(parts))

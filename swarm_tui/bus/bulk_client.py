@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from swarm_tui.bus.broker_address import BrokerAddress
 from swarm_tui.bus.port import BusError
+from swarm_tui.config.broker_files import is_pem
 from swarm_tui.config.model import Broker
 from swarm_tui.protocol import client_ids
 from swarm_tui.protocol.envelope import Outgoing
@@ -328,14 +329,15 @@ def _context(broker: Broker, at: BrokerAddress, username: str | None) -> "SSLCon
 
     tls = broker.tls
     try:
-        context = ssl.create_default_context(cafile=tls.ca)
+        pem = is_pem(tls.ca)
+        context = ssl.create_default_context(cafile=None if pem else tls.ca, cadata=tls.ca if pem else None)
         if tls.insecure:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         if tls.cert is not None:
             context.load_cert_chain(tls.cert, tls.key)
     except OSError as error:
-        files = ", ".join(name for name in (tls.ca, tls.cert, tls.key) if name)
+        files = ", ".join(name for name in (tls.ca, tls.cert, tls.key) if name and not is_pem(name))
         raise BusError(
             f"the certificates of the broker cannot be used ({files}: {error}): check `broker.tls`"
         ) from None

@@ -1,6 +1,7 @@
 """`swarm-tui broker`: the identities of a swarm, and what each may do on its broker."""
 
 import time
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,8 +12,9 @@ import click
 from swarm_tui.cli.common import FAILED, NO_SUCH, USAGE, Failure, Target, json_option, print_json, swarm_option, target
 from swarm_tui.cli.name_checks import check_role
 from swarm_tui.config.files import write_private
-from swarm_tui.config.own_broker import admission_at
-from swarm_tui.config.urls import shown_url
+from swarm_tui.config.own_broker import Admission, admission_at, authority_path
+from swarm_tui.config.paths import broker_dir
+from swarm_tui.config.urls import broker_port, shown_url
 from swarm_tui.identity import account, acl, registry, store
 from swarm_tui.identity.registry import Identity, IdentityKind, Registry
 from swarm_tui.protocol.names import InvalidNameError, check_agent_id
@@ -179,6 +181,18 @@ def _join_path(found: Target, name: str) -> Path:
     return store.folder_of(found.state) / f"{name}.join"
 
 
+def _authority(admission: Admission, found: Target) -> dict[str, str]:
+    """The line of a join file by which the embedded broker's certificate is known."""
+    port = broker_port(found.broker.url)
+    if not admission.secure or port is None:
+        return {}
+    path = authority_path(broker_dir(port, found.state.root.parent))
+    try:
+        return {"MQTT_CA": b64encode(path.read_bytes()).decode()}
+    except OSError as error:
+        raise Failure(f"{path}: {error.strerror or error}: `swarm-tui up` makes it anew") from None
+
+
 def _write_join(found: Target, name: str, identity: Identity) -> str:
     from swarm_tui.supervisor.broker_rules import key_of
 
@@ -186,9 +200,11 @@ def _write_join(found: Target, name: str, identity: Identity) -> str:
     assert secret is not None
     lines = {"OPENCTO_SWARM": found.swarm, "MQTT_BROKER": found.broker.url}
     username, password = found.broker.username, found.broker.password
-    if admission_at(found.state.root.parent, found.swarm, found.broker.url) is not None:
+    admission = admission_at(found.state.root.parent, found.swarm, found.broker.url)
+    if admission is not None:
         username = account.user_name(found.swarm, identity.kind, name)
         password = account.password_of(key_of(secret, name, identity))
+        lines |= _authority(admission, found)
     lines |= {"MQTT_USERNAME": username} if username else {}
     lines |= {"MQTT_PASSWORD": password} if password else {}
     path = _join_path(found, name)

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from swarm_tui.cli.completers import swarms
+from swarm_tui.config.broker_files import with_ca
 from swarm_tui.config.home import host_name, user_name
 from swarm_tui.config.model import Broker
 from swarm_tui.config.paths import StateDir, state_dir
@@ -124,6 +125,7 @@ def target(swarm: str | None = None, broker: str | None = None, environ: Mapping
     settings = msgspec.structs.replace(
         settings, username=username or settings.username, password=password or settings.password
     )
+    settings = with_ca(settings, environ)
     return Target(swarm=name, broker=settings, state=state_dir(name), running=running, identity=identity)
 
 

@@ -19,6 +19,7 @@ session: {session}                   # the tmux session
 broker:
   url: mqtt://127.0.0.1:1883      # mqtt, mqtts, ws, wss or unix; MQTT_BROKER wins over this
   embedded: auto                  # auto: start mosquitto here when nothing listens; always; never
+  # secure: true                  # with mqtts://…: TLS with an authority of our own, and nobody without a name
   # username: me
   # password: "${{MQTT_PASSWORD}}" # or `password_file: secret`, a file that only you may read (chmod 600)
   # tls: {{ca: ca.pem, cert: me.pem, key: me.key}}  # paths start in the folder of this file

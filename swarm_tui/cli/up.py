@@ -4,6 +4,7 @@ import os
 import shlex
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -19,9 +20,9 @@ from swarm_tui.cli.validate_handlers import missing_handlers
 from swarm_tui.config.home import host_name
 from swarm_tui.config.load import Loaded, find_layout, load_layout
 from swarm_tui.config.paths import state_dir, why_not
-from swarm_tui.config.urls import shown_url
+from swarm_tui.config.urls import is_loopback, shown_url
 from swarm_tui.identity.open import has_identity, place_join
-from swarm_tui.identity.store import IdentityError
+from swarm_tui.identity.store import IdentityError, read_join
 from swarm_tui.protocol.bodies import HostControl
 from swarm_tui.supervisor.broker_choice import NoBrokerError
 from swarm_tui.supervisor.down import finish_down
@@ -67,7 +68,12 @@ def command(
 
     LAYOUT is a name (looked up in ./layouts, your config folder, then those shipped) or a path.
     """
-    loaded = load_layout(find_layout(layout, Path.cwd()), cwd=Path.cwd(), broker=broker, swarm=swarm)
+    environ = dict(os.environ)
+    if join:
+        lines = _join_lines(Path(join))
+        environ = {**lines, **environ}
+        broker, swarm = _meant(broker, "MQTT_BROKER", lines), _meant(swarm, "OPENCTO_SWARM", lines)
+    loaded = load_layout(find_layout(layout, Path.cwd()), environ, cwd=Path.cwd(), broker=broker, swarm=swarm)
     for line in [*loaded.notes, *missing_handlers(loaded.path, loaded.layout, dict(os.environ))]:
         note(line)
     if not (detach or dry_run):
@@ -146,6 +152,22 @@ def _check_terminal() -> None:
     if not sys.stderr.isatty():
         # The screen is drawn on stderr.
         raise Failure("stderr is not a terminal, and the screen is drawn there: leave out the `2>`, or use `--detach`")
+
+
+def _join_lines(file: Path) -> dict[str, str]:
+    try:
+        return read_join(file)[1]
+    except IdentityError as error:
+        raise Failure(str(error), USAGE) from None
+
+
+def _meant(flag: str | None, name: str, lines: Mapping[str, str]) -> str | None:
+    """Return a flag, else what the join file says unless the environment does; of a broker elsewhere only."""
+    said = None if os.environ.get(name) else lines.get(name)
+    if name == "MQTT_BROKER" and said is not None and is_loopback(said):
+        # Loopback there is another machine's than loopback here.
+        said = None
+    return flag or said
 
 
 def _take_join(loaded: Loaded, file: Path, host: str | None) -> str:

@@ -2,6 +2,9 @@
 
 import os
 import stat
+from base64 import b64decode
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -74,5 +77,20 @@ def _is_open(path: Path) -> bool:
         return False
 
 
+def is_pem(text: str | None) -> bool:
+    """Return whether it is a certificate itself rather than a file's name."""
+    return text is not None and text.lstrip().startswith("-----BEGIN ")
+
+
+def with_ca(broker: Broker, environ: Mapping[str, str]) -> Broker:
+    """Return the broker with the authority of MQTT_CA: a file, or the PEM itself in base64, as join files have it."""
+    ca = environ.get("MQTT_CA")
+    if not ca:
+        return broker
+    with suppress(ValueError):
+        ca = b64decode(ca, validate=True).decode()
+    return msgspec.structs.replace(broker, tls=msgspec.structs.replace(broker.tls, ca=ca))
+
+
 def _at(folder: Path, name: str | None) -> str | None:
-    return None if name is None else os.path.abspath(folder / at_home(name))
+    return name if name is None or is_pem(name) else os.path.abspath(folder / at_home(name))

@@ -10,7 +10,7 @@ from swarm_tui.config.document import Document, Where, near
 from swarm_tui.config.home import homeless
 from swarm_tui.config.ids import Named, bounds, name_agents
 from swarm_tui.config.model import LONGEST, AgentEntry, HandlerSpec, Layout
-from swarm_tui.config.urls import check_url, is_address
+from swarm_tui.config.urls import SECURE_SCHEMES, check_url, is_address, split_url
 from swarm_tui.domain.liveness import BEAT
 from swarm_tui.protocol.names import (
     ROLE_TYPES,
@@ -39,12 +39,7 @@ def check_layout(document: Document, layout: Layout) -> None:
         )
     if layout.address is not None and not is_address(layout.address):
         document.problem(("address",), f"`{layout.address}` is no address for ssh: a host, `user@host`, or an alias")
-    if reason := check_url(layout.broker.url):
-        document.problem(("broker", "url"), reason)
-    if layout.broker.password is not None and layout.broker.username is None:
-        document.problem(("broker", "password"), "a password without a `username`")
-    if (layout.broker.tls.cert is None) != (layout.broker.tls.key is None):
-        document.problem(("broker", "tls"), "`cert` and `key` belong together")
+    _broker(document, layout)
     _folder(document, ("workdir",), layout.workdir)
     for section in ("defaults", "policy", "supervisor"):
         _positive(document, (section,), getattr(layout, section), every=section == "supervisor")
@@ -60,6 +55,19 @@ def check_layout(document: Document, layout: Layout) -> None:
     agents = name_agents(layout)
     _unique(document, agents)
     _depends(document, layout, agents)
+
+
+def _broker(document: Document, layout: Layout) -> None:
+    if reason := check_url(layout.broker.url):
+        document.problem(("broker", "url"), reason)
+    elif layout.broker.secure and split_url(layout.broker.url).place.scheme not in SECURE_SCHEMES:
+        document.problem(("broker", "url"), "`secure: true` needs TLS: write `mqtts://host:8883`")
+    if layout.broker.secure and layout.policy.guests != "none" and ("policy", "guests") in document.places:
+        document.problem(("policy", "guests"), "`secure: true` lets nobody in without a name: write `guests: none`")
+    if layout.broker.password is not None and layout.broker.username is None:
+        document.problem(("broker", "password"), "a password without a `username`")
+    if (layout.broker.tls.cert is None) != (layout.broker.tls.key is None):
+        document.problem(("broker", "tls"), "`cert` and `key` belong together")
 
 
 def _too_many(document: Document, layout: Layout) -> bool:

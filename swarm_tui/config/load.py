@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from swarm_tui.config.broker_files import complete, risks
+from swarm_tui.config.broker_files import complete, risks, with_ca
 from swarm_tui.config.check import check_layout, idle_roles, stray_placeholders
 from swarm_tui.config.document import Document, Where, near, read_document
 from swarm_tui.config.errors import ConfigError, Problem, UnknownLayoutError
@@ -16,7 +16,7 @@ from swarm_tui.config.home import at_home
 from swarm_tui.config.model import Layout
 from swarm_tui.config.paths import config_home
 from swarm_tui.config.shape import fit
-from swarm_tui.config.urls import check_url, is_loopback, shown_url
+from swarm_tui.config.urls import SECURE_SCHEMES, check_url, is_loopback, shown_url, split_url
 from swarm_tui.protocol.names import InvalidNameError, check_swarm
 
 #: Where the layouts come from that nobody here wrote.
@@ -118,6 +118,8 @@ def load_layout(
     check_layout(document, layout)
     if document.problems:
         raise ConfigError(document.problems)
+    if layout.broker.secure:
+        layout = msgspec.structs.replace(layout, policy=msgspec.structs.replace(layout.policy, guests="none"))
     overridden = override(layout, environ, broker=broker, swarm=swarm)
     if overridden.mistakes:
         raise ConfigError([Problem(name, 0, 0, reason) for name, reason in overridden.mistakes])
@@ -169,7 +171,7 @@ class Overridden(Struct, frozen=True, kw_only=True):
 def override(
     layout: Layout, environ: Mapping[str, str], *, broker: str | None = None, swarm: str | None = None
 ) -> Overridden:
-    """Apply `--broker`, `--swarm` and MQTT_BROKER, OPENCTO_SWARM, MQTT_USERNAME, MQTT_PASSWORD."""
+    """Apply `--broker`, `--swarm` and MQTT_BROKER, OPENCTO_SWARM, MQTT_USERNAME, MQTT_PASSWORD, MQTT_CA."""
     notes: list[str] = []
     confirm: list[str] = []
     mistakes: list[tuple[str, str]] = []
@@ -188,6 +190,11 @@ def override(
             if getattr(settings, field) is not None:
                 notes.append(f"{variable} changes the broker's {field}")
             settings = msgspec.structs.replace(settings, **{field: value})
+    if settings.secure and url and not mistakes and split_url(url).place.scheme not in SECURE_SCHEMES:
+        mistakes.append(
+            (source, f"the layout says `secure: true`, and {shown_url(url)} is without TLS: write mqtts://")
+        )
+    settings = with_ca(settings, environ)
     name, source = _first((swarm, "--swarm"), (environ.get("OPENCTO_SWARM"), "OPENCTO_SWARM"))
     if name and name != layout.swarm:
         try:

@@ -13,7 +13,7 @@ LONGEST = 10 * 365 * 86_400.0
 class Tls(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Certificates, as paths that start in the folder of the file that names them.
 
-    `insecure` skips the check of the broker's name and is said aloud.
+    `ca` may also be the certificate itself, as PEM. `insecure` skips the check of the broker's name and is said aloud.
     """
 
     ca: str | None = None
@@ -31,6 +31,8 @@ class Broker(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     password_file: str | None = None
     """A file that holds the password and that only its owner may read; loading a layout puts it in `password`."""
     tls: Tls = Tls()
+    secure: bool = False
+    """TLS, and nobody without a name. Where `url` names this machine, the embedded broker has a CA of its own."""
     embedded: Literal["auto", "always", "never"] = "auto"
 
 

@@ -24,6 +24,12 @@ class Admission(Struct, frozen=True, kw_only=True):
     url: str
     guests: list[str] = []
     users: dict[str, Admitted] = {}
+    secure: bool = False
+    """The broker speaks TLS to all but its Unix socket."""
+    names: list[str] = []
+    """Hosts and addresses that its certificate is for."""
+    everywhere: bool = False
+    """It listens on all addresses of this machine, not only on the loopback."""
     agents: list[str] = []
     """Agents of this host that have an account of their own; the others use the host's."""
 
@@ -39,6 +45,11 @@ def read_admission(path: Path) -> Admission | None:
         return msgspec.json.decode(path.read_bytes(), type=Admission)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return None
+
+
+def authority_path(folder: Path) -> Path:
+    """Return the certificate of the broker's own authority, by which others know it."""
+    return folder / "tls" / "ca.pem"
 
 
 def socket_path(folder: Path) -> Path | None:

@@ -11,6 +11,8 @@ _PORTS = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443}
 _SAME = {"tcp": "mqtt", "ssl": "mqtts", "tls": "mqtts"}
 #: The longest path that a Unix socket's address holds, on Linux.
 UNIX_MAX = 107
+#: Those by which nobody on the way reads along; a socket file has no way.
+SECURE_SCHEMES = frozenset({"mqtts", "ssl", "tls", "wss", "unix"})
 _MEANT = {"http": "ws", "https": "wss"}
 #: What ssh may be given: `host`, `user@host`, `ssh://host:port`, an alias. Hosts say theirs over the bus, so nothing in
 #: it may read as an option or reach a shell.

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from msgspec.structs import replace
 
 from swarm_tui.config.model import Broker, Tls
-from swarm_tui.config.own_broker import Admission, admission_at, socket_path
+from swarm_tui.config.own_broker import Admission, admission_at, authority_path, socket_path
 from swarm_tui.config.paths import StateDir, broker_dir, swarm_of
 from swarm_tui.config.urls import broker_port
 from swarm_tui.identity.keys import agent_key, host_key
@@ -54,7 +54,7 @@ def broker_of_foreign(broker: Broker, state_dir: str, agent_id: str) -> Broker:
         return broker
     registry = RegistryFile(state).current()
     host = host_key(secret, registry.home, registry.hosts().get(registry.home, 1))
-    return replace(broker, username=user, password=password_of(agent_key(host, agent_id)))
+    return _over_tcp(broker, state, found, user, password_of(agent_key(host, agent_id)))
 
 
 def broker_of_agent(broker: Broker, state_dir: str, agent_id: str) -> Broker:
@@ -86,5 +86,12 @@ def _through(broker: Broker, state: StateDir, found: Admission, user: str, passw
     assert port is not None
     socket = socket_path(broker_dir(port, state.root.parent))
     if socket is None:
-        return replace(broker, username=user, password=password)
+        return _over_tcp(broker, state, found, user, password)
     return replace(broker, url=f"unix://{socket}", username=user, password=password, tls=Tls())
+
+
+def _over_tcp(broker: Broker, state: StateDir, found: Admission, user: str, password: str) -> Broker:
+    port = broker_port(broker.url)
+    assert port is not None
+    ca = str(authority_path(broker_dir(port, state.root.parent))) if found.secure else broker.tls.ca
+    return replace(broker, username=user, password=password, tls=replace(broker.tls, ca=ca))

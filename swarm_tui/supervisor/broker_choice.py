@@ -1,5 +1,8 @@
 """Choose the broker that a swarm uses: the one that is there, or one of our own."""
 
+import socket
+from contextlib import suppress
+
 from msgspec import Struct
 
 from swarm_tui.broker.mosquitto import BrokerMissingError, EmbeddedBroker
@@ -30,13 +33,14 @@ class Choice(Struct, frozen=True, kw_only=True):
     note: str = ""
 
 
-def choose_broker(broker: Broker, timeout: float = 5.0) -> Choice:
-    """Try the layout's broker, and decide. Raises NoBrokerError, and starts nothing."""
+def choose_broker(broker: Broker, timeout: float = 5.0, *, join: bool = False) -> Choice:
+    """Try the layout's broker, and decide; who joins runs none of its own. Raises NoBrokerError, and starts nothing."""
     try:
         at = parse_url(broker.url)
     except BusError as error:
         raise NoBrokerError(str(error)) from None
-    may_embed = broker.embedded != "never" and at.scheme == "mqtt" and is_loopback(broker.url)
+    here = is_loopback(broker.url) or (broker.secure and _is_here(at.host))
+    may_embed = broker.embedded != "never" and at.scheme == ("mqtts" if broker.secure else "mqtt") and here and not join
     ours = EmbeddedBroker(at.port, broker_dir(at.port)) if may_embed else None
     if ours is not None and ours.pid() is not None:
         return Choice(embedded_port=at.port)
@@ -57,3 +61,16 @@ def choose_broker(broker: Broker, timeout: float = 5.0) -> Choice:
     except BrokerMissingError as error:
         raise NoBrokerError(str(error)) from None
     return Choice(embedded_port=at.port)
+
+
+def _is_here(host: str) -> bool:
+    """Return whether the name is one of this machine's."""
+    try:
+        found = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return False
+    for family, kind, protocol, _, address in found:
+        with suppress(OSError), socket.socket(family, kind, protocol) as probe_socket:
+            probe_socket.bind(address)
+            return True
+    return False

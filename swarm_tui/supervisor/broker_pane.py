@@ -28,6 +28,8 @@ SUPERVISOR = "supervisor"
 SHORT_LIFE, SHORT_LIVES = 2.0, 2
 #: The seconds since the epoch before each of mosquitto's lines.
 _STAMP = re.compile(r"^\d{9,11}: ")
+#: Seconds between two looks at how long the certificates are good: they are renewed weeks before they end.
+RENEW_EVERY = 6 * 3600.0
 #: How often it is asked whether the broker listens yet: about 40 s in all.
 MOST_TRIES = 500
 
@@ -63,6 +65,7 @@ class BrokerPane:
         self._began = 0.0
         self._short_lives = 0
         """How often in a row it ended as soon as it was started."""
+        self._renewed = time.monotonic()
         self._words = ""
         """What it said last, or why it could not be started at all."""
 
@@ -105,6 +108,18 @@ class BrokerPane:
     def _again(self, reason: str) -> None:
         self._say(BROKER, "", f"{reason}; again in 2 s")
         self._loop.after(2.0, self.ensure)
+
+    def renew(self, now: float) -> None:
+        """Once in a while, look whether the broker's certificates end soon; it takes new ones over at once."""
+        if self._closed or now - self._renewed < RENEW_EVERY:
+            return
+        self._renewed = now
+        try:
+            if self._broker.renew():
+                self._broker.reload()
+                self._say(BROKER, "", "its certificates were about to end: there are new ones")
+        except (OSError, BrokerMissingError) as error:
+            self._say(BROKER, "", f"its certificates could not be renewed: {error}")
 
     def pane(self, panes: list[Pane]) -> Pane | None:
         """Return the broker's pane, in any session of this tmux server."""

@@ -1,5 +1,6 @@
 """Say who may use the embedded broker: this swarm's identities and agents, each with a password of its own."""
 
+import socket
 from collections.abc import Callable, Iterator
 
 from swarm_tui.broker.accounts import CHOSEN_ROUNDS, hashed
@@ -8,6 +9,7 @@ from swarm_tui.bus.broker_address import parse_url
 from swarm_tui.bus.bulk_client import credentials
 from swarm_tui.config.own_broker import Admission, Admitted
 from swarm_tui.config.paths import StateDir, broker_dir
+from swarm_tui.config.urls import is_loopback
 from swarm_tui.identity import account
 from swarm_tui.identity.acl import Grant, Guests, grant, mosquitto_rules
 from swarm_tui.identity.keys import agent_key, guest_key, host_key, operator_key
@@ -42,7 +44,7 @@ def dismiss(port: int, swarm: str) -> None:
 
 def admission(plan: Plan, state: StateDir, secret: bytes, registry: Registry) -> Admission:
     """Return what the broker is to know of the swarm."""
-    guests: Guests = plan.layout.policy.guests
+    guests: Guests = "none" if plan.layout.broker.secure else plan.layout.policy.guests
     own = sorted(plan.own(state))
     users = {
         user: Admitted(hashed(user, password), mosquitto_rules(granted))
@@ -54,8 +56,17 @@ def admission(plan: Plan, state: StateDir, secret: bytes, registry: Registry) ->
         rules = mosquitto_rules(grant(plan.swarm, "guest", guests=guests))
         users[chosen] = Admitted(hashed(chosen, password or "", rounds=CHOSEN_ROUNDS), rules)
     open_to_all = grant(plan.swarm, "guest", guests=guests)
+    broker = plan.layout.broker
+    host = parse_url(broker.url).host
     return Admission(
-        swarm=plan.swarm, url=plan.layout.broker.url, guests=mosquitto_rules(open_to_all), users=users, agents=own
+        swarm=plan.swarm,
+        url=broker.url,
+        guests=mosquitto_rules(open_to_all),
+        users=users,
+        secure=broker.secure,
+        names=sorted({host, "localhost", "127.0.0.1", "::1", socket.gethostname()}) if broker.secure else [],
+        everywhere=broker.secure and not is_loopback(broker.url),
+        agents=own,
     )
 
 

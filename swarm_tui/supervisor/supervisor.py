@@ -218,8 +218,10 @@ class Supervisor:
     def _looked(self, panes: list[Pane]) -> None:
         if self._shutdown is not None:
             return
-        if self.broker is not None and self.broker.pane(panes) is None:
-            self.broker.ensure()
+        if self.broker is not None:
+            if self.broker.pane(panes) is None:
+                self.broker.ensure()
+            self.broker.renew(time.monotonic())
         self.adoption.notice(panes)
         self.scaler.tick()
 

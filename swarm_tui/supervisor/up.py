@@ -65,19 +65,19 @@ def prepare(loaded: Loaded, *, host: str, join: bool) -> Prepared:
     moved = old is not None and running and (old.session != session or old.socket != loaded.layout.tmux.socket)
     if old is not None and moved:
         raise UpError(f"the swarm runs in session {old.session}: `swarm-tui down` it before it can move to {session}")
-    choice = _choice(loaded, old if running else None)
+    choice = _choice(loaded, old if running else None, join=join)
     notes = [choice.note] if choice.note else []
     plan = make_plan(loaded, choice, host=host, join=join)
     return Prepared(plan=plan, state=state, running=running, notes=notes)
 
 
-def _choice(loaded: Loaded, old: Plan | None) -> Choice:
+def _choice(loaded: Loaded, old: Plan | None, *, join: bool) -> Choice:
     """The broker; of a swarm that runs, the one it has, unless that was another's and is there no more."""
     if old is None or old.layout.broker != loaded.layout.broker:
-        return choose_broker(loaded.layout.broker)
+        return choose_broker(loaded.layout.broker, join=join)
     if old.embedded_port is None:
         with suppress(NoBrokerError):
-            return choose_broker(loaded.layout.broker)
+            return choose_broker(loaded.layout.broker, join=join)
     return Choice(embedded_port=old.embedded_port)
 
 

@@ -268,11 +268,19 @@ def test_a_swarm_that_was_not_brought_up_here_is_where_files_say(
     assert target().broker.url == "mqtt://own"
 
 
-def test_a_layout_with_mistakes_is_not_passed_over(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["status", "--swarm", "opencto-prod"]) == 2
+def test_a_layout_with_mistakes_is_not_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine = tmp_path / "layouts" / "mine.yml"
+    mine.parent.mkdir()
+    mine.write_text(
+        "swarm: mine\nbroker: {url: mqtt://own, username: me, password: '${A_PASSWORD}'}\nagents: [{role: docs}]\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    assert run(["status", "--swarm", "mine"]) == 2
     said = capsys.readouterr().err
-    assert "opencto-prod.yml:8:13: ${MQTT_PASSWORD} is not set; export MQTT_PASSWORD" in said
-    assert run(["status", "--swarm", "opencto-prod", "--broker", f"mqtt://127.0.0.1:{pick_port()}"]) == 3
+    assert "mine.yml:2:51: ${A_PASSWORD} is not set; export A_PASSWORD" in said
+    assert run(["status", "--swarm", "mine", "--broker", f"mqtt://127.0.0.1:{pick_port()}"]) == 3
 
 
 def test_the_limits_of_a_role_are_those_of_all_hosts_together() -> None:

@@ -1,5 +1,6 @@
 """Layouts: every mistake at its place, all at once, and what a good one means."""
 
+from base64 import b64encode
 from contextlib import suppress
 from pathlib import Path
 
@@ -330,11 +331,31 @@ def test_the_development_layout_is_the_nine() -> None:
 
 
 def test_production_asks_for_approval() -> None:
-    loaded = load_layout(shipped_layouts() / "opencto-prod.yml", {"MQTT_PASSWORD": "x"})
+    loaded = load_layout(shipped_layouts() / "opencto-prod.yml", {})
+    assert loaded.layout.broker.secure
+    assert loaded.layout.policy.guests == "none"
     types = run_specs(loaded, state=state_dir("opencto-prod"), host="h")[0].types
     assert {name for name, rule in types.items() if rule.approve} == {
         "deployment.deploy", "deployment.rollback", "database.migrate",
     }  # fmt: skip
+
+
+def test_a_secure_layout_has_no_guests_and_no_way_without_tls(tmp_path: Path) -> None:
+    path = tmp_path / "layout.yml"
+    head, agents = "swarm: s\nbroker: {url: %s, secure: true}\n", "agents: [{role: docs}]\n"
+    path.write_text(head % "mqtts://localhost:1" + agents)
+    assert load_layout(path, {}).layout.policy.guests == "none"
+    pem = "-----BEGIN CERTIFICATE-----\nx\n"
+    assert load_layout(path, {"MQTT_CA": b64encode(pem.encode()).decode()}).layout.broker.tls.ca == pem
+    assert load_layout(path, {"MQTT_CA": "/a/ca.pem"}).layout.broker.tls.ca == "/a/ca.pem"
+    with pytest.raises(ConfigError, match="MQTT_BROKER: the layout says `secure: true`"):
+        load_layout(path, {"MQTT_BROKER": "mqtt://far.example"})
+    path.write_text(head % "mqtt://localhost:1" + agents)
+    with pytest.raises(ConfigError, match="2:10: `secure: true` needs TLS"):
+        load_layout(path, {})
+    path.write_text(head % "mqtts://localhost:1" + "policy: {guests: work}\n" + agents)
+    with pytest.raises(ConfigError, match="3:10: `secure: true` lets nobody in"):
+        load_layout(path, {})
 
 
 def test_the_environment_wins_over_the_file_and_says_so(tmp_path: Path) -> None:
