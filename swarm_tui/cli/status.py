@@ -23,6 +23,7 @@ from swarm_tui.cli.common import (
 from swarm_tui.cli.follow import Follower, follow, has_record
 from swarm_tui.cli.journal_reader import has_journal, journal_counts
 from swarm_tui.cli.supervisor_client import UNSCALED
+from swarm_tui.client.record import recorded_rows
 from swarm_tui.config.home import host_name
 from swarm_tui.config.urls import shown_url
 from swarm_tui.domain.fleet import Fleet
@@ -151,17 +152,9 @@ def _recorded(follower: Follower, kind: Kind) -> list[Event]:
     """Return what the record has of the last seconds, the oldest first."""
     swarm = follower.fleet.swarm
     asked = {"topic": topic(swarm, kind), "since": time.time() - _BEATS, "limit": 1000}
-    reply = follower.operator.query("history", asked, 1.0)
-    events = []
-    for entry in reply.rows if reply else []:
-        if not isinstance(entry, dict):
-            continue
-        payload, at = entry.get("payload"), entry.get("at")
-        if isinstance(payload, str) and isinstance(at, int | float):
-            event = codec.decode(swarm, topic(swarm, kind), payload.encode(), False, float(at))
-            if isinstance(event, Event):
-                events.append(event)
-    return events
+    rows = recorded_rows(follower.operator.query("history", asked, 1.0))
+    heard = (codec.decode(swarm, topic(swarm, kind), row.payload, False, row.at) for row in rows)
+    return [event for event in heard if isinstance(event, Event)]
 
 
 def _ask_tasks(follower: Follower) -> None:

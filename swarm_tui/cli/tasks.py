@@ -24,6 +24,7 @@ from swarm_tui.cli.journal_reader import has_journal, journal_rows, journal_task
 from swarm_tui.cli.name_checks import check_tasks
 from swarm_tui.cli.number_types import Whole
 from swarm_tui.cli.task_progress import LOOKED_AT, Heard, recorded, with_progress
+from swarm_tui.client.record import recorded_rows
 from swarm_tui.domain.hops import timeline
 from swarm_tui.domain.outcome import outcome, verdict_failed
 from swarm_tui.domain.states import OPEN, TaskState
@@ -117,13 +118,7 @@ def _heard(follower: Follower, task_id: str) -> list[Heard]:
     if not has_record(follower):
         return []
     asked = {"task_id": task_id, "topic": topic(follower.fleet.swarm, Kind.TASK_PROGRESS), "limit": LOOKED_AT}
-    reply = follower.operator.query("history", asked, 3.0)
-    rows = [row for row in reply.rows if isinstance(row, dict)] if reply else []
-    return [
-        (float(row["at"]), row["payload"].encode())
-        for row in rows
-        if isinstance(row.get("at"), int | float) and isinstance(row.get("payload"), str)
-    ]
+    return [(row.at, row.payload) for row in recorded_rows(follower.operator.query("history", asked, 3.0))]
 
 
 def _has_dispatcher(follower: Follower) -> bool:
@@ -136,15 +131,11 @@ def _replay_history(follower: Follower, args: dict[str, object]) -> None:
     """Without a dispatcher, what monitoring recorded tells what became of the tasks."""
     if not has_record(follower):
         return
-    reply = follower.operator.query("history", args, 3.0)
-    for entry in reply.rows if reply else []:
-        if not isinstance(entry, dict) or not isinstance(entry.get("payload"), str):
-            continue
-        at = float(entry.get("at") or 0.0)
-        event = codec.decode(follower.fleet.swarm, str(entry.get("topic")), entry["payload"].encode(), False, at)
+    for row in recorded_rows(follower.operator.query("history", args, 3.0)):
+        event = codec.decode(follower.fleet.swarm, row.topic, row.payload, False, row.at)
         if isinstance(event, Event):
             with follower.lock:
-                follower.fleet.apply(event, at)
+                follower.fleet.apply(event, row.at)
 
 
 def _print_list(rows: list[TaskRow]) -> None:

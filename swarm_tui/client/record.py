@@ -31,7 +31,7 @@ def ask_record(ask: Callable[[str, JsonObject, float], Reply | None], query: His
             raise NoRecordError("nobody who keeps the record answers")
         if reply.error is not None or reply.more:
             raise NoRecordError(reply.error or "the answer came only in part")
-        rows = [row for row in map(_row, reply.rows) if row is not None]
+        rows = recorded_rows(reply)
         fresh = [row for row in rows if (row.at, row.topic, row.payload) not in seen]
         newest_first += reversed(fresh)
         if not fresh or len(newest_first) >= query.limit:
@@ -40,11 +40,15 @@ def ask_record(ask: Callable[[str, JsonObject, float], Reply | None], query: His
         seen = {(row.at, row.topic, row.payload) for row in newest_first if row.at == until}
 
 
+def recorded_rows(reply: Reply | None) -> list[Recorded]:
+    """Return the messages among the rows of an answer, in its order; a row that is none is left out."""
+    return [row for row in map(_row, reply.rows if reply is not None else ()) if row is not None]
+
+
 def _row(row: object) -> Recorded | None:
-    """Return a row of an answer; None for one that is none."""
     if not isinstance(row, dict):
         return None
     at, topic, payload = row.get("at"), row.get("topic"), row.get("payload")
     if not isinstance(at, (int, float)) or not isinstance(topic, str) or not isinstance(payload, str):
         return None
-    return Recorded(float(at), topic, payload.encode(), retained=row.get("retained") is True)
+    return Recorded(float(at), topic, payload.encode("utf-8", "replace"), retained=row.get("retained") is True)

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 from textual.app import App
 
+from swarm_tui.ui.desk.act_runner import Question
 from swarm_tui.ui.desk.context import Context
 from swarm_tui.ui.desk.desk import Desk
-from swarm_tui.ui.desk.question import Question
 from swarm_tui.ui.model.stream import Message
 from swarm_tui.ui.screens.base import SwarmScreen
 from swarm_tui.ui.screens.dialog import Dialog

@@ -8,8 +8,8 @@ from rich.cells import cell_len
 
 from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.topics import Kind
+from swarm_tui.ui.desk.act_runner import Question
 from swarm_tui.ui.desk.actions import Action
-from swarm_tui.ui.desk.question import Question
 from swarm_tui.ui.look.sgr import parse, plain
 from swarm_tui.ui.look.text import fit, flat
 from tests.ui.harness import UiDriver, open_ui

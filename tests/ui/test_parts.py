@@ -27,8 +27,8 @@ from swarm_tui.ui.model.draft import (
 )
 from swarm_tui.ui.model.sorted_rows import SortedRows
 from swarm_tui.ui.model.source import TaskType
-from swarm_tui.ui.model.task_log import within
 from swarm_tui.ui.run import drop_typed_ahead
+from swarm_tui.ui.screens.task import within
 from swarm_tui.ui.widgets.agents import natural
 from swarm_tui.ui.widgets.columns import Column, lay_out
 from swarm_tui.ui.widgets.streamlist import summary

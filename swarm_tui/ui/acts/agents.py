@@ -1,13 +1,13 @@
 """Acts on agents: they go to the supervisor of the agent's host, or to its inbox where it has none."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 from swarm_tui.domain.states import LIVE, AgentState
 from swarm_tui.domain.views import AgentView
 from swarm_tui.protocol.bodies import HostControl, Inbox
 from swarm_tui.protocol.topics import Kind
-from swarm_tui.ui.acts.subjects import key, names, some
-from swarm_tui.ui.acts.work import busy, stop_if_busy, stop_question, who
+from swarm_tui.ui.acts.subjects import key, listed, names, some
 from swarm_tui.ui.desk.actions import AGENTS, Action
 from swarm_tui.ui.desk.context import Context
 from swarm_tui.ui.look.words import is_busy
@@ -141,6 +141,42 @@ def forget(context: Context) -> None:
         context.desk.source.clear(Kind.STATUS, agent.agent_id)
     context.say(f"asked to forget {names(context.agents)}")
     context.unmark()
+
+
+def who(agents: Sequence[AgentView]) -> str:
+    """Whom a question is about."""
+    return listed([agent.agent_id for agent in agents], "agents")
+
+
+def busy(context: Context, agents: Sequence[AgentView]) -> str:
+    """Return what the act would break, as a sentence; empty where it breaks nothing."""
+    wait = context.desk.source.facts.drain_wait
+    time = "some time" if wait is None else f"{wait:g} s"
+    working = [agent for agent in agents if is_busy(agent)]
+    if not working:
+        return ""
+    left = "goes back to the queue, or is held where it must not run twice."
+    if len(working) > 1:
+        return f" {len(working)} of them are at work and have {time} to finish; what they leave {left}"
+    agent = working[0]
+    at = agent.task_id or next(iter(agent.tasks), "a task that is not known here")
+    others = max(len(agent.tasks), agent.active) - 1
+    first = "It is" if len(agents) == 1 else f"{agent.agent_id} is"
+    if others > 0:
+        return f" {first} at {at} and {others} more, and has {time} to finish; what it leaves {left}"
+    return f" {first} at {at}, which it has {time} to finish; else that {left}"
+
+
+def stop_if_busy(context: Context, agents: Sequence[AgentView]) -> str | None:
+    """Return what to ask before agents that were started are stopped again: they may have begun something since."""
+    known = context.model.fleet.agents
+    now = [known[agent.agent_id] for agent in agents if agent.agent_id in known]
+    return stop_question(context, now) if busy(context, now) else None
+
+
+def stop_question(context: Context, agents: Sequence[AgentView]) -> str:
+    """Return what to ask before these are stopped."""
+    return f"Stop {who(agents)}?{busy(context, agents)}"
 
 
 AGENT_ACTS = (

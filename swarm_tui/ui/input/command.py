@@ -1,7 +1,12 @@
 """The `:` line: an act by its name, with the agents or tasks it is to take, a panel, a filter, a theme, or an id."""
 
+from collections.abc import Callable
+
+from msgspec import Struct
+
 from swarm_tui.domain.states import AgentState, TaskState
-from swarm_tui.ui.acts.toggles import TOGGLES
+from swarm_tui.ui.acts.agents import drains, would_start
+from swarm_tui.ui.acts.subjects import names
 from swarm_tui.ui.desk.actions import Action
 from swarm_tui.ui.desk.capabilities import Searchable, capability
 from swarm_tui.ui.desk.context import Context, Named
@@ -12,6 +17,36 @@ from swarm_tui.ui.look.words import WORDS
 _OTHER_NAMES = {"q": "leave", "quit": "leave", "new": "publish", "down": "bring_down"}
 _EXITS = frozenset({"leave", "bring_down"})
 _PANELS = ("agents", "tasks", "stream", "pane")
+
+
+class Toggle(Struct, frozen=True):
+    """The act that goes this way as long as `holds`; `else_` says what is so otherwise."""
+
+    act: str
+    holds: Callable[[Context], bool]
+    else_: Callable[[Context], str]
+
+    def why_not(self, context: Context) -> str | None:
+        """Return why the act would go the other way."""
+        return None if self.holds(context) else self.else_(context)
+
+
+def _halted(context: Context) -> bool:
+    return context.model.fleet.halted is not None
+
+
+def _who(context: Context) -> str:
+    return f"{names(context.agents)} {'is' if len(context.agents) == 1 else 'are'}"
+
+
+TOGGLES = {
+    "start": Toggle("start_stop", would_start, lambda c: f"{_who(c)} not down"),
+    "stop": Toggle("start_stop", lambda c: not would_start(c), lambda c: f"{_who(c)} down already"),
+    "drain": Toggle("drain", lambda c: not drains(c), lambda c: f"{_who(c)} draining already"),
+    "undrain": Toggle("drain", drains, lambda c: f"{_who(c)} not draining"),
+    "halt": Toggle("halt", lambda c: not _halted(c), lambda _: "the swarm is halted already"),
+    "resume": Toggle("halt", _halted, lambda _: "the swarm is not halted"),
+}
 
 
 def run_command(desk: Desk, text: str) -> None:

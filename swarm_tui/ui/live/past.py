@@ -2,9 +2,8 @@
 
 from typing import Any
 
-import msgspec
-
 from swarm_tui.bus.port import BusError
+from swarm_tui.client.record import recorded_rows
 from swarm_tui.domain.views import AgentView
 from swarm_tui.protocol import codec
 from swarm_tui.protocol.bodies import Heartbeat, Reply
@@ -127,18 +126,6 @@ def _vitals(agent: AgentView, body: Heartbeat) -> None:
 
 def history(swarm: str, reply: Reply | None, before: float) -> list[Message]:
     """Return the messages of an answer, oldest first, those from before our own listening."""
-    found: list[tuple[float, Message]] = []
-    for row in reply.rows if reply else []:
-        if not isinstance(row, dict):
-            continue
-        at, topic, payload = row.get("at"), row.get("topic"), row.get("payload")
-        if not isinstance(at, (int, float)) or at > before or not isinstance(topic, str):
-            continue
-        message = codec.decode(swarm, topic, _bytes(payload), False, float(at))
-        if message is not None:
-            found.append((float(at), message))
-    return [message for _, message in sorted(found, key=lambda pair: pair[0])]
-
-
-def _bytes(payload: Any) -> bytes:
-    return payload.encode("utf-8", "replace") if isinstance(payload, str) else msgspec.json.encode(payload)
+    rows = sorted(recorded_rows(reply), key=lambda row: row.at)
+    found = (codec.decode(swarm, row.topic, row.payload, False, row.at) for row in rows if row.at <= before)
+    return [message for message in found if message is not None]

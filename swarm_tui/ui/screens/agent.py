@@ -1,13 +1,15 @@
 """An agent's page: what it is, how its heart beats, its tasks, its lives and how they ended, its log."""
 
+from collections.abc import Iterable, Iterator
+
 from rich.segment import Segment
 from rich.style import Style
 
 from swarm_tui.domain.outcome import outcome
 from swarm_tui.domain.problems import ended_badly
 from swarm_tui.domain.states import LIVE, OPEN
-from swarm_tui.domain.views import AgentView, TaskView
-from swarm_tui.protocol.bodies import Reply
+from swarm_tui.domain.views import AgentView, HostView, TaskView
+from swarm_tui.protocol.bodies import Reply, Status
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.topics import Kind, topic
 from swarm_tui.ui.desk.capabilities import HasAgents, HasTasks, Numbered
@@ -16,7 +18,6 @@ from swarm_tui.ui.look import glyphs
 from swarm_tui.ui.look.sgr import plain
 from swarm_tui.ui.look.text import BEAT, Parts, ago, amount, bar, beats, clock, fit, flat, lateness, spark, wrapped
 from swarm_tui.ui.look.words import of_agent
-from swarm_tui.ui.model.exit_history import ends_of
 from swarm_tui.ui.model.model import Delta
 from swarm_tui.ui.screens.page import PageScreen
 from swarm_tui.ui.widgets.agents import QUIET, fresh
@@ -27,6 +28,8 @@ READ_AGAIN = 3.0
 EXITS_LISTED = 40
 WIDE = 150
 """Columns from which what it is and how its heart beats stand side by side."""
+#: What a supervisor says of one of its processes that tells of an end, or of what led to it.
+_ENDS = frozenset({"exit", "crashloop", "hung", "stop", "orphan", "double"})
 
 
 class AgentScreen(PageScreen, HasAgents, HasTasks, Numbered):
@@ -263,3 +266,25 @@ def _cut(parts: list[Segment], width: int) -> Parts:
 def _where(agent: AgentView) -> str:
     host, pane = flat(agent.host or "-"), flat(agent.pane_id or "-")
     return f"host {host}, pid {agent.pid or '-'}, pane {pane}, version {flat(agent.version or '-')}"
+
+
+def ends_of(agent: AgentView, host: HostView | None, past: Iterable[Event]) -> list[tuple[float, str]]:
+    """Return when they ended, and how, the last first; what we heard ourselves has no time, and goes before."""
+    recorded = dict(_recorded(agent, past))
+    events = host.events if host is not None else []
+    said = [(e.at, f"{e.what}: {e.reason}") for e in events if e.agent_id == agent.agent_id and e.what in _ENDS]
+    timed = sorted([*said, *recorded.values()], reverse=True)
+    heard = [(0.0, end) for end in reversed(agent.ends) if end.split(":")[0] not in recorded]
+    return [*heard, *timed]
+
+
+def _recorded(agent: AgentView, past: Iterable[Event]) -> Iterator[tuple[str, tuple[float, str]]]:
+    """Yield each incarnation that the record saw go offline, when, and what it said."""
+    for event in past:
+        body = event.body
+        if not isinstance(body, Status) or body.agent_id != agent.agent_id or body.status.lower() != "offline":
+            continue
+        life = body.incarnation or "an incarnation"
+        reason = event.payload.get("reason")
+        why = reason if isinstance(reason, str) else "its connection ended without a farewell (will)"
+        yield life, (event.received, f"{life}: {why}")

@@ -8,8 +8,8 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Button, Static
 
+from swarm_tui.ui.desk.act_runner import Question
 from swarm_tui.ui.desk.desk import Desk
-from swarm_tui.ui.desk.question import Question
 from swarm_tui.ui.look.text import flat
 from swarm_tui.ui.screens.dialog import Dialog
 from swarm_tui.ui.widgets.footer import Hint

@@ -1,6 +1,8 @@
 """A task's page: what it is, every hop with its time, how it ended, what was said, what its agent wrote meanwhile."""
 
+import re
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 from rich.segment import Segment
@@ -14,6 +16,7 @@ from swarm_tui.protocol.rows import Hop, task_rows
 from swarm_tui.ui.desk.capabilities import HasAgents, HasTasks
 from swarm_tui.ui.live.past import answer, history
 from swarm_tui.ui.look import glyphs
+from swarm_tui.ui.look.sgr import plain
 from swarm_tui.ui.look.text import Parts, ago, clock, fit, flat, span
 from swarm_tui.ui.look.words import units_of
 from swarm_tui.ui.model.model import Delta
@@ -24,6 +27,7 @@ from swarm_tui.ui.widgets.streamlist import summary
 from swarm_tui.ui.widgets.tree import Path, tree
 
 _HOP = {"failed": "bad", "dead": "bad", "rejected": "bad", "held": "warn", "retry-wait": "warn", "complete": "ok"}
+_STAMP = re.compile(r"^\[?(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?)")
 
 
 class TaskScreen(PageScreen, HasAgents, HasTasks):
@@ -207,9 +211,6 @@ class TaskScreen(PageScreen, HasAgents, HasTasks):
         return [rule(f"messages ({self.told('open')} opens one)", width, self.page), *rows] if rows else []
 
     def _output(self, task: TaskView, width: int) -> list[Line]:
-        from swarm_tui.ui.look.sgr import plain
-        from swarm_tui.ui.model.task_log import told_of, within
-
         if not self.written or task.agent_id is None:
             return []
         start = task.started_at or task.created_at
@@ -220,3 +221,41 @@ class TaskScreen(PageScreen, HasAgents, HasTasks):
             lines, when = [plain(raw).rstrip() for raw in self.written[-50:]], "last; its log tells no times"
         rows: list[Line] = [([Segment(f"  {fit(flat(line, 1000), width - 2)}")], None) for line in lines[-300:]]
         return [rule(f"{flat(task.agent_id)} wrote {when}", width, self.page), *rows] if rows else []
+
+
+def stamp(line: str) -> float | None:
+    """Return the time a line begins with, seconds since the epoch; None when it begins with none."""
+    match = _STAMP.match(line)
+    if match is None:
+        return None
+    try:
+        return datetime.fromisoformat(match.group(1).replace(",", ".")).timestamp()
+    except ValueError:
+        return None
+
+
+def told_of(lines: list[str], task_id: str) -> list[str] | None:
+    """Return the agent's lines from where it says, the last time, that it begins the task, to where it says its end."""
+    texts = [plain(raw).rstrip() for raw in lines]
+    named = re.compile(rf"(?<![\w-]){re.escape(task_id)}(?![\w-])")
+    begins = [number for number, text in enumerate(texts) if text.startswith("🔨") and named.search(text)]
+    if not begins:
+        return None
+    since = begins[-1]
+    ends = (n for n in range(since + 1, len(texts)) if texts[n].startswith(("✅", "❌")) and named.search(texts[n]))
+    return texts[since : next(ends, len(texts)) + 1]
+
+
+def within(lines: list[str], since: float, until: float) -> list[str] | None:
+    """Return the lines of the span, where a line without a time belongs to the one before it; None without times."""
+    kept: list[str] = []
+    inside = timed = False
+    for raw in lines:
+        line = plain(raw).rstrip()
+        at = stamp(line)
+        if at is not None:
+            timed = True
+            inside = since <= at <= until
+        if inside:
+            kept.append(line)
+    return kept if timed else None

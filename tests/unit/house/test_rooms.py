@@ -10,15 +10,6 @@ from tests.unit.house.pages import ROOT
 PACKAGE = ROOT / "swarm_tui"
 #: Lines from which a module may stand alone, whoever uses it.
 LARGE = 60
-#: Small ones that are still to go into their only importer; the list may only shrink.
-OWED = {
-    "swarm_tui.ui.acts.toggles",
-    "swarm_tui.ui.acts.work",
-    "swarm_tui.ui.desk.act_runner",
-    "swarm_tui.ui.model.exit_history",
-    "swarm_tui.ui.model.task_log",
-    "swarm_tui.ui.screens.page_search",
-}
 
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
@@ -70,7 +61,7 @@ def small_rooms() -> set[str]:
 
 
 def test_no_module_is_too_small_to_stand_alone() -> None:
-    assert small_rooms() == OWED & MODULES.keys()
+    assert small_rooms() == set()
 
 
 def test_importers_are_counted() -> None:
