@@ -46,8 +46,15 @@ CANCEL = Act(Kind.TASK_CANCEL, "cancel", _OPEN, ENDED)
 RETRY = Act(
     Kind.TASK_REDRIVE,
     "retry",
-    {TaskState.DEAD, TaskState.FAILED, TaskState.HELD, TaskState.CANCELLED, TaskState.EXPIRED},
-    {TaskState.QUEUED, TaskState.ASSIGNED, TaskState.RUNNING, TaskState.AWAITING_APPROVAL, TaskState.COMPLETE},
+    {TaskState.DEAD, TaskState.FAILED, TaskState.HELD, TaskState.CANCELLED, TaskState.EXPIRED, TaskState.SKIPPED},
+    {
+        TaskState.BLOCKED,
+        TaskState.QUEUED,
+        TaskState.ASSIGNED,
+        TaskState.RUNNING,
+        TaskState.AWAITING_APPROVAL,
+        TaskState.COMPLETE,
+    },
 )
 APPROVE = Act(
     Kind.TASK_APPROVE,

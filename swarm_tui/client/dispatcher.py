@@ -32,13 +32,16 @@ HEARD = (
     Kind.TASK_REDRIVE,
     Kind.TASK_APPROVE,
     Kind.TASK_DENY,
+    Kind.RUN_NEW,
+    Kind.RUN_CANCEL,
+    Kind.RUN_RETRY,
     Kind.HEARTBEAT,
     Kind.SHUTDOWN,
     Kind.HALT,
     Kind.DISPATCHER,
 )
 HEARD_OF_ALL = (Kind.STATUS, Kind.HOST_STATUS, Kind.SCALE, Kind.QUERY)
-_TASKS = (Kind.TASK_NEW, Kind.DEPLOYMENT_REQUEST, Kind.CODE_REVIEW)
+_TASKS = (Kind.TASK_NEW, Kind.DEPLOYMENT_REQUEST, Kind.CODE_REVIEW, Kind.RUN_NEW)
 #: What is said once about a task, and may be said twice; the rest is said again by itself.
 _SAID_ONCE = (
     Kind.TASK_COMPLETE,
@@ -47,6 +50,8 @@ _SAID_ONCE = (
     Kind.TASK_REDRIVE,
     Kind.TASK_APPROVE,
     Kind.TASK_DENY,
+    Kind.RUN_CANCEL,
+    Kind.RUN_RETRY,
 )
 
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 class TaskState(StrEnum):
     """A task's place on its way from publish to its end."""
 
+    BLOCKED = "blocked"
     AWAITING_APPROVAL = "awaiting-approval"
     QUEUED = "queued"
     ASSIGNED = "assigned"
@@ -18,10 +19,12 @@ class TaskState(StrEnum):
     DEAD = "dead"
     CANCELLED = "cancelled"
     EXPIRED = "expired"
+    SKIPPED = "skipped"
 
 
 OPEN = frozenset(
     {
+        TaskState.BLOCKED,
         TaskState.AWAITING_APPROVAL,
         TaskState.QUEUED,
         TaskState.ASSIGNED,
@@ -35,7 +38,8 @@ ENDED = frozenset(set(TaskState) - OPEN)
 GIVEN = (TaskState.ASSIGNED, TaskState.RUNNING)
 
 
-_REDRIVEN = frozenset({TaskState.QUEUED, TaskState.AWAITING_APPROVAL})
+#: Redriven, it waits again for what it needs, where that is open.
+_REDRIVEN = frozenset({TaskState.QUEUED, TaskState.AWAITING_APPROVAL, TaskState.BLOCKED})
 _GIVEN_BACK = frozenset(
     {
         TaskState.QUEUED,
@@ -52,12 +56,26 @@ _GIVEN_BACK = frozenset(
 _WHILE_IT_WAITS = frozenset({TaskState.COMPLETE, TaskState.DEAD, TaskState.CANCELLED})
 #: Which states a task may take after each; the dispatcher moves it in `Turn.move` alone. A task begins as queued.
 TASK_TRANSITIONS: Mapping[TaskState, frozenset[TaskState]] = {
+    TaskState.BLOCKED: frozenset(
+        {
+            TaskState.QUEUED,
+            TaskState.AWAITING_APPROVAL,
+            # Nobody does its type, or what it refers to is not there.
+            TaskState.FAILED,
+            TaskState.CANCELLED,
+            TaskState.EXPIRED,
+            TaskState.SKIPPED,
+        }
+    ),
     TaskState.AWAITING_APPROVAL: _WHILE_IT_WAITS | {TaskState.QUEUED, TaskState.EXPIRED},
     TaskState.QUEUED: _WHILE_IT_WAITS
     | {
         # Of a type that nobody does.
         TaskState.FAILED,
         TaskState.AWAITING_APPROVAL,
+        TaskState.BLOCKED,
+        # One of what it needs had failed before it came.
+        TaskState.SKIPPED,
         TaskState.ASSIGNED,
         # Its agent, which was counted as lost, is heard again.
         TaskState.RUNNING,
@@ -72,6 +90,7 @@ TASK_TRANSITIONS: Mapping[TaskState, frozenset[TaskState]] = {
     TaskState.DEAD: _REDRIVEN,
     TaskState.CANCELLED: _REDRIVEN,
     TaskState.EXPIRED: _REDRIVEN,
+    TaskState.SKIPPED: _REDRIVEN,
 }
 
 

@@ -26,12 +26,14 @@ _ANSWERS = (
     Kind.TASK_COMPLETE,
     Kind.TASK_FAILED,
 )
-_TASKS = (Kind.TASK_NEW, Kind.DEPLOYMENT_REQUEST, Kind.CODE_REVIEW)
+_TASKS = (Kind.TASK_NEW, Kind.DEPLOYMENT_REQUEST, Kind.CODE_REVIEW, Kind.RUN_NEW)
 _ACTS = (
     Kind.TASK_CANCEL,
     Kind.TASK_REDRIVE,
     Kind.TASK_APPROVE,
     Kind.TASK_DENY,
+    Kind.RUN_CANCEL,
+    Kind.RUN_RETRY,
     Kind.HALT,
     Kind.BROADCAST,
     Kind.HOST_CONTROL,
@@ -108,11 +110,14 @@ def aws(granted: Grant, client: str, *, region: str = "*", account: str = "*") -
             "Resource": [f"{arn}:topic/{_aws(one)}" for one in granted.write],
         },
         {
+            # One statement, for the limit: each of the two acts knows its own kind of resource only.
             "Effect": "Allow",
-            "Action": "iot:Subscribe",
-            "Resource": [f"{arn}:topicfilter/{one.removesuffix('#')}*" for one in granted.read],
+            "Action": ["iot:Subscribe", "iot:Receive"],
+            "Resource": [
+                *(f"{arn}:topicfilter/{one.removesuffix('#')}*" for one in granted.read),
+                *(f"{arn}:topic/{_aws(one)}" for one in granted.read),
+            ],
         },
-        {"Effect": "Allow", "Action": "iot:Receive", "Resource": [f"{arn}:topic/{_aws(one)}" for one in granted.read]},
     ]
     return json.dumps({"Version": "2012-10-17", "Statement": [s for s in statements if s["Resource"]]}, indent=2)
 

@@ -20,7 +20,17 @@ from swarm_tui.protocol.topics import Kind
 TO_ALL = frozenset({Kind.DISPATCHER, Kind.HALT, Kind.SCALE, Kind.BROADCAST})
 #: Acts of people that decide about tasks.
 ACTS = frozenset(
-    {Kind.TASK_CANCEL, Kind.TASK_REDRIVE, Kind.TASK_APPROVE, Kind.TASK_DENY, Kind.HALT, Kind.SCALE, Kind.HOST_CONTROL}
+    {
+        Kind.TASK_CANCEL,
+        Kind.TASK_REDRIVE,
+        Kind.TASK_APPROVE,
+        Kind.TASK_DENY,
+        Kind.RUN_CANCEL,
+        Kind.RUN_RETRY,
+        Kind.HALT,
+        Kind.SCALE,
+        Kind.HOST_CONTROL,
+    }
 )
 #: Words by which an agent answers for itself.
 ANSWERS = frozenset(
@@ -37,7 +47,7 @@ ANSWERS = frozenset(
     }
 )
 #: What anybody may say whom `policy.guests` lets, and who has any key.
-ASKED = frozenset({Kind.TASK_NEW, Kind.DEPLOYMENT_REQUEST, Kind.CODE_REVIEW, Kind.QUERY})
+ASKED = frozenset({Kind.TASK_NEW, Kind.DEPLOYMENT_REQUEST, Kind.CODE_REVIEW, Kind.RUN_NEW, Kind.QUERY})
 #: All that somebody judges; the rest is told to whoever looks, and nobody acts on it.
 _JUDGED = TO_ALL | ACTS | ANSWERS | ASKED | {Kind.INBOX, Kind.HOST_STATUS, Kind.REPLY}
 #: What only the swarm says, a host of itself, or a person.

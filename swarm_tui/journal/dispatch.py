@@ -13,8 +13,10 @@ from swarm_tui.config.paths import StateDir
 from swarm_tui.config.urls import same_broker, shown_url
 from swarm_tui.domain.dispatch.model import Job
 from swarm_tui.domain.states import OPEN
+from swarm_tui.domain.workflows.run import Run
 from swarm_tui.journal.db import JournalError, connect, in_memory, lock
 from swarm_tui.journal.results import KEEP_DAYS, swept
+from swarm_tui.journal.runs import RUN_TABLE, RunRows
 from swarm_tui.protocol.envelope import Outgoing
 
 MIGRATIONS = (
@@ -44,6 +46,7 @@ MIGRATIONS = (
     DROP TABLE outbox;
     ALTER TABLE outbox_plain RENAME TO outbox
     """,
+    RUN_TABLE,
 )
 KEEP_TASKS = 100_000
 #: Tasks that are forgotten in one go, and files of results that are looked at.
@@ -59,7 +62,7 @@ _encode = msgspec.msgpack.Encoder().encode
 _UNFIT = (OverflowError, RecursionError, TypeError, ValueError)
 _OPEN = tuple(sorted(state.value for state in OPEN))
 _UPSERT = (
-    "INSERT INTO task (task_id, state, type, key, created, ended, body) VALUES (?, ?, ?, ?, ?, ?, ?) "
+    "INSERT INTO task (task_id, state, type, key, created, ended, body, run) VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
     "ON CONFLICT (task_id) DO UPDATE SET state = excluded.state, ended = excluded.ended, body = excluded.body"
 )
 _INSERT = "INSERT INTO outbox (id, task_id, attempt, kind, topic, payload, qos, retain) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
@@ -105,10 +108,12 @@ class Journal:
         self._swept = () if path is None else swept(StateDir(path.parent))
         if path is None:
             self._db = in_memory(MIGRATIONS)
+            self.runs = RunRows(self._db)
             return
         self._lock = lock(path.with_suffix(".lock"))
         try:
             self._db = connect(path, MIGRATIONS)
+            self.runs = RunRows(self._db)
             self._look()
         except (JournalError, sqlite3.Error):
             self._lock.close()
@@ -150,11 +155,13 @@ class Journal:
         letters: Iterable[OutboxRow],
         sent: Iterable[int] = (),
         meta: dict[str, str] | None = None,
+        runs: Iterable[Run] = (),
     ) -> None:
-        """Write one transaction: the jobs as they are, new outbox rows, and those gone that the broker has."""
+        """Write one transaction: jobs and runs as they are, new outbox rows, and those gone that the broker has."""
         self._db.execute("BEGIN IMMEDIATE")
         try:
             self._db.executemany(_UPSERT, [self._columns(job) for job in jobs])
+            self.runs.write(runs)
             self._db.executemany(_INSERT, [self._row(letter) for letter in letters])
             if gone := [(row,) for row in sent]:
                 self._db.executemany("DELETE FROM outbox WHERE id = ?", gone)
@@ -176,12 +183,26 @@ class Journal:
         task = job.task
         self._ids.add(task.task_id)
         ended = job.ended_at if job.ended else None
-        return (task.task_id, job.state, task.type, task.idempotency_key, job.created_at, ended, encoded(job))
+        return (
+            task.task_id,
+            job.state,
+            task.type,
+            task.idempotency_key,
+            job.created_at,
+            ended,
+            encoded(job),
+            job.run_id or None,
+        )
 
     def open_jobs(self) -> list[Job]:
         """Return every job that has not ended, oldest first."""
         marks = ",".join("?" * len(_OPEN))
         rows = self._db.execute(f"SELECT body FROM task WHERE state IN ({marks})", _OPEN)
+        return sorted((_decode(body) for (body,) in rows), key=lambda job: job.seq)
+
+    def jobs_of(self, run_id: str) -> list[Job]:
+        """Return every job of a run's steps, open or ended, oldest first."""
+        rows = self._db.execute("SELECT body FROM task WHERE run = ?", (run_id,))
         return sorted((_decode(body) for (body,) in rows), key=lambda job: job.seq)
 
     def outbox(self) -> list[OutboxRow]:
@@ -241,6 +262,7 @@ class Journal:
             if count >= keep:
                 found = self._db.execute("SELECT min(ended) FROM task WHERE ended IS NOT NULL").fetchone()[0]
                 oldest = max(oldest, found or oldest)
+            gone += self.runs.prune(oldest, keep, at_once)
             self._db.execute("COMMIT")
         except BaseException:
             if self._db.in_transaction:

@@ -2,25 +2,17 @@
 
 from typing import Any, Literal
 
-from msgspec import Struct, field
+from msgspec import field
 
+from swarm_tui.protocol.base_body import Body as Body
+from swarm_tui.protocol.base_body import Cleared as Cleared
+from swarm_tui.protocol.base_body import JsonObject as JsonObject
+from swarm_tui.protocol.base_body import Unknown as Unknown
+from swarm_tui.protocol.run_bodies import RUN_BODY
 from swarm_tui.protocol.topics import Kind
 
-JsonObject = dict[str, Any]
 Priority = Literal["low", "medium", "high"]
 PresenceStatus = Literal["online", "busy", "draining", "offline"]
-
-
-class Body(Struct, frozen=True, kw_only=True):
-    """Base of all payloads; on the wire a field that is None is left out."""
-
-
-class Cleared(Body, frozen=True, kw_only=True):
-    """An empty retained message: what was retained there is no more."""
-
-
-class Unknown(Body, frozen=True, kw_only=True):
-    """A topic of the swarm that the contract does not name; the payload is kept as it came."""
 
 
 class Register(Body, frozen=True, kw_only=True):
@@ -97,6 +89,8 @@ class Task(Body, frozen=True, kw_only=True):
     expires_at: float | None = None
     idempotency_key: str | None = None
     traceparent: str | None = None
+    needs: list[str] | None = None
+    """Tasks that must have succeeded before this one begins."""
 
 
 class Inbox(Body, frozen=True, kw_only=True):
@@ -124,6 +118,9 @@ class Queued(Body, frozen=True, kw_only=True):
     """Of a duplicate: the state the task is in by now. Else where it went when that is not the queue."""
     original: str | None = None
     """Of a duplicate by idempotency key: the id of the task that does the work."""
+    type: str | None = None
+    """Of a run's step, which nobody published."""
+    run_id: str | None = None
 
 
 class TaskRejected(Body, frozen=True, kw_only=True):
@@ -396,4 +393,5 @@ BODY: dict[Kind, type[Body]] = {
     Kind.ALERT: Alert,
     Kind.BROADCAST: Broadcast,
     Kind.OTHER: Unknown,
+    **RUN_BODY,
 }

@@ -10,7 +10,7 @@ import msgspec
 from swarm_tui.protocol.bodies import BODY, Body, Cleared, Inbox, Unknown
 from swarm_tui.protocol.envelope import ANONYMOUS, Event, Rejected, parse_time
 from swarm_tui.protocol.mend import TASKS, digest, snake
-from swarm_tui.protocol.names import is_agent_id, is_task_id
+from swarm_tui.protocol.names import is_agent_id, is_run_id, is_task_id
 from swarm_tui.protocol.raw import (
     MAX_BYTES,
     MAX_DEPTH,
@@ -47,7 +47,7 @@ _SPEAKER_IN_BODY = _PRESENCE | {
 }
 #: Fields of each body that hold a name.
 _NAMES = {
-    body: tuple(name for name in ("task_id", "agent_id", "assigned_to") if name in body.__struct_fields__)
+    body: tuple(name for name in ("task_id", "agent_id", "assigned_to", "run_id") if name in body.__struct_fields__)
     for body in BODY.values()
 }
 #: Kinds whose body may name an agent that is not the speaker.
@@ -214,6 +214,9 @@ def _check_names(kind: Kind, body: Body) -> None:
             if field == "task_id":
                 if isinstance(name, str) and not is_task_id(name):
                     raise RefusedError(f"{name[:80]!r} is not a task id")
+            elif field == "run_id":
+                if isinstance(name, str) and not is_run_id(name):
+                    raise RefusedError(f"{name[:80]!r} is not a run id")
             elif name and not is_agent_id(name):
                 raise RefusedError(f"{name[:80]!r} is not an agent id")
     if kind in _PRESENCE and not getattr(body, "agent_id", None):

@@ -9,6 +9,8 @@ DEFAULT_SWARM = "opencto-dev"
 
 _AGENT_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _TASK_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
+#: No dot: `<run>.<step>` says which run a task is of.
+_RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TASK_TYPE = re.compile(r"[A-Za-z0-9_.:/-]{1,128}")
 
 
@@ -24,6 +26,11 @@ def is_agent_id(text: str) -> bool:
 def is_task_id(text: str) -> bool:
     """Return whether `text` may name a task."""
     return _TASK_ID.fullmatch(text) is not None
+
+
+def is_run_id(text: str) -> bool:
+    """Return whether `text` may name a run."""
+    return _RUN_ID.fullmatch(text) is not None
 
 
 def check_agent_id(text: str) -> str:
@@ -44,6 +51,13 @@ def check_task_id(text: str) -> str:
     """Return `text`, or raise InvalidNameError."""
     if not is_task_id(text):
         raise InvalidNameError(f"{text[:80]!r} is not a task id: use 1 to 128 of A-Z a-z 0-9 _ . : -")
+    return text
+
+
+def check_run_id(text: str) -> str:
+    """Return `text`, or raise InvalidNameError."""
+    if not is_run_id(text):
+        raise InvalidNameError(f"{text[:80]!r} is not a run id: use 1 to 64 of A-Z a-z 0-9 _ -")
     return text
 
 

@@ -52,6 +52,46 @@ class TaskRow(Struct, kw_only=True):
     """True where the cancel was taken back: it runs again once it has stopped."""
     late: list[str] = []
     """Answers that came after they counted: kept, never applied."""
+    needs: list[str] = []
+    """Tasks that must have succeeded before it begins."""
+    run_id: str = ""
+    """The run whose step it is."""
+    step: str = ""
+
+
+class StepRow(Struct, kw_only=True):
+    """A step of a run. Times are seconds since the epoch; None while it has not begun, or not ended."""
+
+    name: str
+    type: str
+    state: str
+    needs: list[str] = []
+    count: int | None = None
+    """Of a step that is done for each of several items: the number of them."""
+    done: int = 0
+    """Number of its tasks that have ended."""
+    failed: int = 0
+    reason: str = ""
+    began_at: float | None = None
+    ended_at: float | None = None
+    tasks: list[str] = []
+    """Ids of its tasks: one for each item."""
+
+
+class RunRow(Struct, kw_only=True):
+    """A run of a workflow. Times are seconds since the epoch."""
+
+    run_id: str
+    workflow: str
+    state: str
+    """`running`, or its outcome: `complete`, `failed`, `cancelled`."""
+    created_at: float = 0.0
+    updated_at: float = 0.0
+    ended_at: float | None = None
+    by: str = ""
+    reason: str = ""
+    inputs: dict[str, Any] = {}
+    steps: list[StepRow] = []
 
 
 def task_rows(values: Iterable[object]) -> list[TaskRow]:

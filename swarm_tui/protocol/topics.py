@@ -32,6 +32,12 @@ class Kind(StrEnum):
     TASK_RETRYING = "tasks/retrying"
     TASK_DEAD = "tasks/dead"
     TASK_HELD = "tasks/held"
+    RUN_NEW = "runs/new"
+    RUN_STARTED = "runs/started"
+    RUN_REJECTED = "runs/rejected"
+    RUN_ENDED = "runs/ended"
+    RUN_CANCEL = "runs/cancel"
+    RUN_RETRY = "runs/retry"
     HALT = "halt"
     QUERY = "operators/+/query"
     REPLY = "operators/+/reply"
@@ -56,6 +62,8 @@ COMMANDS = frozenset(
         Kind.TASK_REDRIVE,
         Kind.TASK_APPROVE,
         Kind.TASK_DENY,
+        Kind.RUN_CANCEL,
+        Kind.RUN_RETRY,
         Kind.HALT,
         Kind.HOST_CONTROL,
         Kind.SCALE,

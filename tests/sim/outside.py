@@ -6,6 +6,7 @@ from swarm_tui.domain.dispatch.digests import payload_hash
 from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.codec import Writer, decode
 from swarm_tui.protocol.envelope import Event
+from swarm_tui.protocol.run_bodies import RunAct, RunNew, RunStarted
 from swarm_tui.protocol.topics import Kind, topic
 from tests.sim.parts import SWARM, Clock, SimBus
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 class Publisher:
     """Repeats each task until it hears that it is journaled, or refused; and acts on tasks."""
 
-    def __init__(self, swarm: "Swarm", tasks: list[b.Task]) -> None:
+    def __init__(self, swarm: "Swarm", tasks: list[b.Task], runs: list[RunNew]) -> None:
         self.swarm = swarm
         self.clock = Clock(swarm.time)
         self.tasks = {task.task_id: task for task in tasks}
@@ -25,11 +26,18 @@ class Publisher:
         self.accepted: set[str] = set()
         self.writer = Writer(SWARM, "operator:sim@box", "", new_id=swarm.new_id, clock=self.clock.wall)
         self.bus = SimBus(swarm.broker, "sim-publisher")
-        self.bus.subscribe(topic(SWARM, Kind.TASK_QUEUED))
+        self.runs_waiting = {run.run_id: run for run in runs}
+        self.runs_due = {run.run_id: self.clock.monotonic() + swarm.rng.uniform(0, 60) for run in runs}
+        self.runs_accepted: set[str] = set()
+        for kind in (Kind.TASK_QUEUED, Kind.RUN_STARTED):
+            self.bus.subscribe(topic(SWARM, kind))
         self.bus.start(self._hear, lambda link: None)
 
     def _hear(self, full: str, raw: bytes, retained: bool) -> None:
         event = decode(SWARM, full, raw, retained, self.clock.wall())
+        if isinstance(event, Event) and isinstance(event.body, RunStarted):
+            self.runs_waiting.pop(event.body.run_id, None)
+            self.runs_accepted.add(event.body.run_id)
         if isinstance(event, Event) and isinstance(event.body, b.Queued):
             self.waiting.pop(event.body.task_id, None)
             self.accepted.add(event.body.task_id)
@@ -40,13 +48,21 @@ class Publisher:
             if self.due[task_id] <= now:
                 self.due[task_id] = now + self.swarm.rng.uniform(1.0, 3.0)
                 self.bus.publish(self.writer.message(Kind.TASK_NEW, task))
+        for run_id, run in self.runs_waiting.items():
+            if self.runs_due[run_id] <= now:
+                self.runs_due[run_id] = now + self.swarm.rng.uniform(1.0, 3.0)
+                self.bus.publish(self.writer.message(Kind.RUN_NEW, run))
 
     def act(self, kind: Kind, task_id: str, *, right: bool = True) -> None:
         """Cancel, redrive, approve or deny; an approval that is not right names another payload."""
-        task = self.tasks[task_id]
+        task = self.tasks.get(task_id) or self.swarm.dispatcher.engine.state.jobs[task_id].task
         named = payload_hash(task.type, task.payload) if right else "0" * 64
         body = b.TaskAct(task_id=task_id, payload_hash=named if kind is Kind.TASK_APPROVE else None)
         self.bus.publish(self.writer.message(kind, body))
+
+    def act_on_run(self, kind: Kind, run_id: str) -> None:
+        """Cancel or retry a run."""
+        self.bus.publish(self.writer.message(kind, RunAct(run_id=run_id)))
 
     def halt(self, on: bool) -> None:
         """Halt the swarm, or lift that."""

@@ -17,6 +17,18 @@ RULES = {
     "database.migrate": TypePolicy(roles=("general",), idempotent=False, max_attempts=50),
     "deployment.deploy": TypePolicy(roles=("general",), idempotent=False, approve=True, max_attempts=50),
 }
+#: The steps of each run: for items, one that asks a person, by a condition, after a failure, and at last.
+STEPS: dict[str, Any] = {
+    "a": {"type": "noop"},
+    "each": {"type": "noop", "needs": ["a"], "each": "{inputs.items}", "retry": {"max_attempts": 2}},
+    "move": {"type": "database.migrate", "needs": ["a"]},
+    "if": {"type": "noop", "needs": ["a"], "when": "{inputs.go}", "approve": True},
+    "join": {"type": "noop", "needs": ["each", "move"], "payload": {"all": "{each.state}", "run": "{run.id}"}},
+    "undo": {"type": "noop", "needs": ["move"], "on": "failure"},
+    "tell": {"type": "noop", "needs": ["join", "undo", "if"], "on": "always"},
+}
+#: Steps that follow from success alone: what of them succeeded is never done again.
+PLAIN_STEPS = ("a", "each", "move", "if", "join")
 SETTINGS = DispatchSettings(rules=RULES, approve_within=60.0)
 
 

@@ -7,13 +7,15 @@ import tempfile
 from swarm_tui.bus.memory import Faults, MemoryBroker
 from swarm_tui.domain.dispatch.model import Job
 from swarm_tui.domain.states import TaskState
+from swarm_tui.domain.workflows.run import Run
 from swarm_tui.journal.dispatch import Journal
 from swarm_tui.protocol import bodies as b
+from swarm_tui.protocol.run_bodies import RunNew
 from swarm_tui.protocol.topics import Kind
 from tests.sim import truths
 from tests.sim.dispatcher import SimDispatcher, copy_of
 from tests.sim.outside import Publisher
-from tests.sim.parts import Clock, Ran, SimBus, Time
+from tests.sim.parts import STEPS, Clock, Ran, SimBus, Time
 from tests.sim.worker import SimWorker
 
 #: What befalls a swarm, and how often one among the others.
@@ -48,13 +50,29 @@ class Swarm:
         self.former: list[SimDispatcher] = []
         self.workers = [SimWorker(self, f"w{n}") for n in range(3)]
         types = ["noop", "noop", "noop", "database.migrate", "database.migrate", "deployment.deploy"]
-        self.publisher = Publisher(self, [self._task(n, self.rng.choice(types)) for n in range(tasks)])
+        self.runs_rng = random.Random(f"runs of {seed}")
+        """Apart, so that the rest of a seed's life is what it is without runs."""
+        runs = [self._run(n) for n in range(self.runs_rng.choice([0, 1, 2]))]
+        self.publisher = Publisher(self, [self._task(n, self.rng.choice(types)) for n in range(tasks)], runs)
         self.broken_until = 0.0
+        self.clocks_were_set = False
         self.decides_at = self.trouble_ends + 30.0
 
     def _task(self, n: int, task_type: str) -> b.Task:
         tries = self.rng.choice([None, None, None, 2])
         return b.Task(task_id=f"t{n}", type=task_type, payload={"n": n}, max_attempts=tries)
+
+    def _run(self, n: int) -> RunNew:
+        return RunNew(
+            run_id=f"r{n}",
+            workflow={
+                "workflow": "w",
+                "inputs": {"items": {"type": "array"}, "go": {"type": "boolean"}},
+                "steps": STEPS,
+                "on_failure": self.runs_rng.choice(["stop", "continue"]),
+            },
+            inputs={"items": list(range(self.runs_rng.randrange(4))), "go": self.runs_rng.random() < 0.5},
+        )
 
     def new_id(self) -> str:
         self._ids += 1
@@ -75,6 +93,9 @@ class Swarm:
             self._trouble()
         else:
             self._calm()
+        if self.publisher.runs_accepted and troubled and self.runs_rng.random() < 0.01:
+            run_id = self.runs_rng.choice(sorted(self.publisher.runs_accepted))
+            self.publisher.act_on_run(self.runs_rng.choice([Kind.RUN_CANCEL, Kind.RUN_RETRY]), run_id)
         self.publisher.tick()
         for _ in range(3):
             self.broker.run(self.rng.choice([1, 5, 1000]) if troubled else 1000)
@@ -106,6 +127,7 @@ class Swarm:
             forgets = rng.random() < 0.5 and not self._rivals()
             self.broker.start(lose_sessions=rng.random() < 0.5, lose_retained=forgets)
         elif what == "set a clock":
+            self.clocks_were_set = True
             rng.choice(self._clocks()).wrong = rng.choice([-5000.0, -3.0, 3.0, 5000.0])
         elif what == "another leads":
             self._another_leads()
@@ -204,8 +226,18 @@ class Swarm:
 
     def is_over(self) -> bool:
         owed = any(worker.owes for worker in self.workers)
-        left = self.publisher.waiting or self.open_jobs() or owed or self._rivals()
+        left = (
+            self.publisher.waiting
+            or self.publisher.runs_waiting
+            or self._open_runs()
+            or self.open_jobs()
+            or owed
+            or self._rivals()
+        )
         return self.dispatcher.leading and not left
+
+    def _open_runs(self) -> bool:
+        return any(not run.ended for run in self.dispatcher.engine.state.runs.values())
 
     def _rivals(self) -> bool:
         """Whether one that led before may come back: once the topic is empty, for the broker forgot it or the leader
@@ -219,6 +251,10 @@ class Swarm:
         """Every job, as the journal of who leads in the end has it."""
         self.dispatcher.engine.flush(now=True)
         return {job.task_id: job for job in self.dispatcher.journal.search(None, None, 10_000, 0)}
+
+    def run_records(self) -> dict[str, Run]:
+        """Every run, as the journal of who leads in the end has it."""
+        return {run.run_id: run for run in self.dispatcher.journal.runs.search(None, 100, 0)}
 
     def close(self) -> None:
         for dispatcher in (self.dispatcher, *self.former):

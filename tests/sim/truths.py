@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from swarm_tui.domain.dispatch.model import Job
 from swarm_tui.domain.dispatch.turn import Turn
 from swarm_tui.domain.states import GIVEN, TASK_TRANSITIONS, TaskState
-from tests.sim.parts import RULES
+from swarm_tui.domain.workflows.run import OVER, Run
+from tests.sim.parts import PLAIN_STEPS, RULES
 
 if TYPE_CHECKING:
     from tests.sim.dispatcher import SimDispatcher
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 #: Which steps of a task's record may follow which. Beside them, at any time: late answers and a cancel that was asked.
 WAITS = {"queued", "held", "dead", "cancelled", "retry-wait"}
 NEXT = {
-    "published": {"queued", "awaiting-approval", "failed"},
+    "published": {"queued", "awaiting-approval", "failed", "blocked"},
+    "blocked": {"queued", "awaiting-approval", "failed", "cancelled", "skipped"},
+    "skipped": set(),
     "awaiting-approval": {"approved", "denied", "cancelled", "expired"},
     "approved": {"queued"},
     "denied": {"cancelled"},
@@ -40,7 +43,7 @@ NEXT = {
     "complete": set(),
 }
 BESIDE = {"late", "cancelling", "withdrawn"}
-ENDS = {TaskState.COMPLETE, TaskState.CANCELLED, TaskState.EXPIRED, TaskState.DEAD}
+ENDS = {TaskState.COMPLETE, TaskState.CANCELLED, TaskState.EXPIRED, TaskState.DEAD, TaskState.SKIPPED}
 
 
 @contextmanager
@@ -72,6 +75,9 @@ def at_every_step(dispatcher: "SimDispatcher") -> None:
         assert (job.task_id in state.held_by.get(job.agent_id or "", ())) == given, f"{job.task_id} is in no hand"
         assert job.tries <= _most(job), f"{job.task_id}: {job.tries} tries"
 
+    for run in state.runs.values():
+        assert run.ended == all(step.state in OVER for step in run.record.steps.values()), f"{run.run_id} hangs"
+
 
 def _most(job: Job) -> int:
     return job.task.max_attempts or RULES[job.task.type].max_attempts
@@ -101,9 +107,35 @@ def of_an_end(job: Job) -> None:
         by = any(hop.by for hop in job.hops if "cancel" in hop.what)
         assert by or by_itself, f"{job.task_id} was cancelled by nobody"
     if job.state is TaskState.EXPIRED:
-        assert RULES[job.task.type].approve, f"{job.task_id} expired: {job.reason}"
+        assert RULES[job.task.type].approve or job.asks, f"{job.task_id} expired: {job.reason}"
     if job.state is TaskState.DEAD:
         assert job.tries == _most(job), f"{job.task_id} is dead after {job.tries} tries"
+
+
+def of_a_run(swarm: "Swarm", run: Run, records: dict[str, Job]) -> None:
+    """Of a run after all is over: one outcome that its steps give it, which are as its tasks are."""
+    record = run.record
+    assert record.state in ("complete", "failed", "cancelled"), f"{run.run_id}: {record.state}"
+    for name, step in record.steps.items():
+        jobs = [records[task_id] for task_id in run.task_ids(name)]
+        began = [hop.at for job in jobs for hop in job.hops if hop.what == "queued"]
+        assert step.state in OVER, f"{run.run_id}.{name}: {step.state}"
+        assert (step.state == "complete") == (step.ends is not None and set(step.ends) <= {"c"})
+        for need in run.step(name).needs if began else ():
+            ended = record.steps[need].ended_at
+            assert ended is not None, f"{run.run_id}.{name} began before {need} was over"
+            assert ended <= min(began) or swarm.clocks_were_set, f"{run.run_id}.{name} began before {need} was over"
+    bad = [step.state for step in record.steps.values() if step.state in ("failed", "cancelled")]
+    assert record.state == "cancelled" or (record.state == "failed") == bool(bad), (
+        f"{run.run_id}: {record.state}, {bad}"
+    )
+    for name in PLAIN_STEPS:
+        won = Counter(
+            (job.item, job.step)
+            for job in records.values()
+            if job.run_id == run.run_id and job.step == name and job.state is TaskState.COMPLETE
+        )
+        assert all(count == 1 for count in won.values()), f"{run.run_id}.{name} succeeded twice: {won}"
 
 
 def of_runs(swarm: "Swarm", job: Job) -> None:
@@ -131,3 +163,7 @@ def of_the_end(swarm: "Swarm") -> None:
         of_a_record(job)
         of_an_end(job)
         of_runs(swarm, job)
+    runs = swarm.run_records()
+    assert swarm.publisher.runs_accepted <= set(runs), "a run that was accepted is not recorded"
+    for run in runs.values():
+        of_a_run(swarm, run, records)

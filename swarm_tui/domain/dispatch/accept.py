@@ -3,9 +3,9 @@
 from hashlib import sha256
 
 import msgspec
-from msgspec.structs import replace
 
-from swarm_tui.domain.dispatch.digests import canonical_json
+from swarm_tui.domain.dispatch import needs
+from swarm_tui.domain.dispatch.digests import task_body
 from swarm_tui.domain.dispatch.model import Job
 from swarm_tui.domain.dispatch.offer import declared
 from swarm_tui.domain.dispatch.turn import Turn
@@ -28,18 +28,19 @@ FAR = 8
 def submit(turn: Turn, event: Event, task: Task) -> None:
     """Hear tasks/new, deployment/request, code/review: take the task, answer it again, or refuse it with a reason."""
     state = turn.state
-    # Equal for bodies that ask for the same, whatever their task id.
-    body = canonical_json(replace(task, task_id="", traceparent=None))
+    body = task_body(task)
     mark = sha256(body).hexdigest()
     known = state.jobs.get(task.task_id)
     if known is None and task.idempotency_key is not None:
         known = state.jobs.get(state.keys.get(task.idempotency_key, ""))
     if known is not None:
         _again(turn, task, known, mark)
-    elif (refusal := _refusal(turn, task, body)) is not None:
-        turn.say(Kind.TASK_REJECTED, TaskRejected(task_id=task.task_id, reason=refusal))
+    elif (why := refusal(turn, task, body) or needs.refusal(turn, task)) is not None:
+        turn.say(Kind.TASK_REJECTED, TaskRejected(task_id=task.task_id, reason=why))
     else:
-        _take(turn, event, task, mark)
+        job = make(turn, task, mark, turn.who(event))
+        if not needs.hold_back(turn, job):
+            begin(turn, job)
 
 
 def _again(turn: Turn, task: Task, known: Job, mark: str) -> None:
@@ -61,7 +62,8 @@ def _again(turn: Turn, task: Task, known: Job, mark: str) -> None:
     turn.say(Kind.TASK_QUEUED, answer)
 
 
-def _refusal(turn: Turn, task: Task, body: bytes) -> str | None:
+def refusal(turn: Turn, task: Task, body: bytes) -> str | None:
+    """Return why the task, whose bytes `body` are, cannot be taken; None when it can."""
     state = turn.state
     try:
         check_task_type(task.type)
@@ -73,26 +75,27 @@ def _refusal(turn: Turn, task: Task, body: bytes) -> str | None:
         return "timeout: more than 0 and at most 604800 seconds"
     if task.max_attempts is not None and not 1 <= task.max_attempts <= 100:
         return "max_attempts: 1 to 100"
-    return _unreadable(task, body)
+    over = unreadable(task, body)
+    return None if over is None else f"too much for an offer, which holds it whole: {over}"
 
 
-def _unreadable(task: Task, body: bytes) -> str | None:
-    """Why the task's offer, which is larger and nests deeper than the task's own message, would be read by nobody.
+def unreadable(task: Task, body: bytes) -> str | None:
+    """Return in what the task's offer, larger and deeper than its own message, is too much for readers; None: nothing.
 
     `body` is the task but for its id and trace, encoded.
     """
     if len(body) + 6 * len(task.traceparent or "") < MAX_VALUES // 2 and body.count(b"{") + body.count(b"[") < FAR:
         return None
-    over = too_much(
+    return too_much(
         msgspec.json.encode(task),
         size=MAX_BYTES - ROOM,
         depth=MAX_DEPTH - OFFER_DEPTH,
         values=MAX_VALUES - ROOM_VALUES,
     )
-    return None if over is None else f"too much for an offer, which holds it whole: {over}"
 
 
-def _take(turn: Turn, event: Event, task: Task, mark: str) -> None:
+def make(turn: Turn, task: Task, mark: str, by: str) -> Job:
+    """Return a new job of the task, known and open, but not begun; `mark` is its digest."""
     state = turn.state
     state.seq += 1
     state.open += 1
@@ -103,31 +106,48 @@ def _take(turn: Turn, event: Event, task: Task, mark: str) -> None:
         created_at=turn.wall,
         updated_at=turn.wall,
         queued_at=turn.wall,
-        by=turn.who(event),
+        by=by,
     )
     state.jobs[task.task_id] = job
     if task.idempotency_key is not None:
         state.keys[task.idempotency_key] = task.task_id
-    turn.hop(job, "published", by=turn.who(event))
+    turn.hop(job, "published", by=by)
+    return job
+
+
+def begin(turn: Turn, job: Job) -> None:
+    """Let a job be done that waits for nothing else: give it to the queue, or first ask a person."""
+    task = job.task
     if not declared(turn, task.type):
         _undeclared(turn, job)
-    elif turn.rule(job).approve:
+    elif turn.asks(job):
         _ask(turn, job)
     else:
         position = enqueue(turn, job)
         turn.hop(job, "queued")
-        turn.say(Kind.TASK_QUEUED, Queued(task_id=job.task_id, position=position or None), job=job)
+        turn.say(Kind.TASK_QUEUED, _queued(job, position=position or None), job=job)
         if task.expires_at is not None and task.expires_at <= turn.wall:
             expire(turn, job, "it had expired before it came")
 
 
+def _queued(job: Job, *, position: int | None = None, state: TaskState | None = None) -> Queued:
+    """The word that the job is journaled; of a run's step, which nobody published, also what it is."""
+    if not job.run_id:
+        return Queued(task_id=job.task_id, position=position, state=state)
+    return Queued(task_id=job.task_id, position=position, state=state, type=job.task.type, run_id=job.run_id)
+
+
 def _undeclared(turn: Turn, job: Job) -> None:
-    reason = f"neither the layout nor any agent that lives does {job.task.type}"
+    fail(turn, job, f"neither the layout nor any agent that lives does {job.task.type}", "undeclared-type")
+
+
+def fail(turn: Turn, job: Job, reason: str, code: str) -> None:
+    """End a job that cannot begin; `code` says in a word why."""
     job.error = reason
     turn.move(job, TaskState.FAILED, reason)
     turn.hop(job, "failed", detail=reason)
-    turn.say(Kind.TASK_QUEUED, Queued(task_id=job.task_id, state=TaskState.FAILED), job=job)
-    error = ErrorInfo(message=reason, code="undeclared-type", retryable=False)
+    turn.say(Kind.TASK_QUEUED, _queued(job, state=TaskState.FAILED), job=job)
+    error = ErrorInfo(message=reason, code=code, retryable=False)
     failed = Failed(task_id=job.task_id, agent_id=turn.state.me, attempt=0, error=error, retryable=False)
     turn.say(Kind.TASK_FAILED, failed, job=job)
 
@@ -144,7 +164,9 @@ def run_again(turn: Turn, job: Job, reason: str) -> None:
     for attempt in job.attempts:
         attempt.crash = False
     job.tries, job.given_back, job.error, job.result, job.queued_at = 0, 0, None, None, turn.wall
-    if turn.rule(job).approve and job.approved_by is None:
+    if needs.hold_back(turn, job):
+        return
+    if turn.asks(job) and job.approved_by is None:
         await_approval(turn, job, "redriven; a person must approve it")
         turn.verdict(Kind.TASK_HELD, job, job.reason, state=TaskState.AWAITING_APPROVAL)
         return
@@ -157,5 +179,5 @@ def _ask(turn: Turn, job: Job) -> None:
     reason = f"{job.task.type} needs a person's approval within {turn.state.settings.approve_within:.0f} s"
     await_approval(turn, job, reason)
     turn.hop(job, "awaiting-approval", detail=reason)
-    turn.say(Kind.TASK_QUEUED, Queued(task_id=job.task_id, state=TaskState.AWAITING_APPROVAL), job=job)
+    turn.say(Kind.TASK_QUEUED, _queued(job, state=TaskState.AWAITING_APPROVAL), job=job)
     turn.verdict(Kind.TASK_HELD, job, reason, state=TaskState.AWAITING_APPROVAL)

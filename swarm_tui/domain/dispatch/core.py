@@ -1,5 +1,6 @@
 """The one entrance: what happens, in; what must be done for it, out. Nothing here reads a clock or does I/O."""
 
+from collections.abc import Iterable
 from itertools import islice
 
 from swarm_tui.domain.dispatch import (
@@ -9,15 +10,18 @@ from swarm_tui.domain.dispatch import (
     demand,
     foreign,
     freshness,
+    needs,
     operators,
     outcomes,
     processes,
+    runs,
     waiting,
 )
 from swarm_tui.domain.dispatch.model import Action, AgentRecord, Job, LinkDown, LinkUp, Moment, State, Tick
 from swarm_tui.domain.dispatch.offer import able, is_live, pump
 from swarm_tui.domain.dispatch.turn import Turn
 from swarm_tui.domain.states import GIVEN, TaskState
+from swarm_tui.domain.workflows.run import Run
 from swarm_tui.protocol.bodies import (
     Alert,
     Assigned,
@@ -35,6 +39,7 @@ from swarm_tui.protocol.bodies import (
     TaskAct,
 )
 from swarm_tui.protocol.envelope import Event
+from swarm_tui.protocol.run_bodies import RunAct, RunNew
 from swarm_tui.protocol.topics import Kind
 
 #: A pause between two looks that is longer than this was our own: the leases could not be renewed meanwhile.
@@ -49,8 +54,10 @@ NOT_ASKED = "an answer of one who was not asked"
 #: Seconds for which a silent agent is not offered the same task again: it may be heard, and then goes on with it.
 SHUN_SILENT = 10.0
 
-#: What people do to one task.
-ACTS = frozenset({Kind.TASK_CANCEL, Kind.TASK_REDRIVE, Kind.TASK_APPROVE, Kind.TASK_DENY})
+#: What people do to one task, or one run.
+ACTS = frozenset(
+    {Kind.TASK_CANCEL, Kind.TASK_REDRIVE, Kind.TASK_APPROVE, Kind.TASK_DENY, Kind.RUN_CANCEL, Kind.RUN_RETRY}
+)
 _TASKS = frozenset({Kind.TASK_NEW, Kind.DEPLOYMENT_REQUEST, Kind.CODE_REVIEW})
 
 
@@ -69,6 +76,7 @@ def step(state: State, event: Event | Tick | LinkUp | LinkDown, moment: Moment) 
             agent_reports.offer_again(turn, agent_id)
     else:
         state.link_up = False
+    runs.settle(turn)
     pump(turn)
     return turn.actions
 
@@ -84,12 +92,18 @@ def lead(state: State, epoch: int, moment: Moment) -> list[Action]:
     return turn.actions
 
 
-def restore(state: State, jobs: list[Job], moment: Moment) -> None:
-    """Take in the open jobs of the journal. What was given away may still run: it keeps its agent for one lease."""
+def restore(state: State, jobs: list[Job], moment: Moment, open_runs: Iterable[Run] = ()) -> None:
+    """Take in the open jobs and runs of the journal, with the runs' ended jobs.
+
+    What was given away may still run: it keeps its agent for one lease.
+    """
     turn = Turn(state, moment)
     state.last_now, state.clock_gap = moment.now, moment.wall - moment.now
+    for run in open_runs:
+        remember_run(state, run)
     for job in jobs:
         remember(state, job)
+    for job in jobs:
         if job.ended:
             continue
         if job.state in GIVEN and job.agent_id is not None:
@@ -99,6 +113,8 @@ def restore(state: State, jobs: list[Job], moment: Moment) -> None:
                 operators.await_end(turn, job)
         elif job.state is TaskState.QUEUED:
             waiting.arm(turn, job)
+        elif job.state is TaskState.BLOCKED:
+            needs.await_needs(turn, job)
         else:
             # A clock that was set wrong may have written when: nothing waits longer than it ever may.
             if job.retry_at is not None:
@@ -122,11 +138,29 @@ def remember(state: State, job: Job) -> None:
         state.open += 1
 
 
-def forget(state: State, keep: int = 1000) -> None:
-    """Let go of the oldest ended jobs, which the journal has, until at most `keep` are in memory."""
+def remember_run(state: State, run: Run) -> None:
+    """Know a run of the journal (again), open or ended."""
+    if run.run_id not in state.runs:
+        state.runs[run.run_id] = run
+        if run.ended:
+            state.past_runs.append(run.run_id)
+
+
+def forget(state: State, keep: int = 1000, keep_runs: int = 100) -> None:
+    """Let go of the oldest ended jobs and runs, which the journal has, until at most so many are in memory.
+
+    The results of an open run's steps are kept, for others may refer to them.
+    """
+    while len(state.past_runs) > keep_runs:
+        run = state.runs.get(state.past_runs.popleft())
+        if run is not None and run.ended and run.run_id not in state.past_runs:
+            del state.runs[run.run_id]
     while len(state.ended) > keep:
         job = state.jobs.get(state.ended.popleft())
-        if job is not None and job.ended:
+        run = state.runs.get(job.run_id) if job is not None and job.run_id else None
+        if job is not None and run is not None and not run.ended:
+            run.kept.append(job.task_id)
+        elif job is not None and job.ended:
             del state.jobs[job.task_id]
             if job.task.idempotency_key is not None:
                 state.keys.pop(job.task.idempotency_key, None)
@@ -143,8 +177,15 @@ def _hear(turn: Turn, event: Event) -> None:
         _told(turn, event, body)
     elif kind in ACTS and isinstance(body, TaskAct):
         operators.act(turn, event, body)
+    elif isinstance(body, RunNew):
+        runs.submit(turn, event, body)
+    elif isinstance(body, RunAct):
+        runs.act(turn, event, body)
     elif kind is Kind.HALT:
+        before = turn.state.halt_id
         operators.halt(turn, event)
+        if turn.state.halted is not None and turn.state.halt_id != before:
+            runs.halt(turn, f"halt: {turn.state.halted}", turn.who(event))
     else:
         _hear_of_agents(turn, event)
 

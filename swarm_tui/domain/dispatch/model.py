@@ -13,6 +13,7 @@ from msgspec import Struct, field
 from swarm_tui.domain.dispatch.digests import payload_hash
 from swarm_tui.domain.dispatch.queue import Queue
 from swarm_tui.domain.states import CANCEL_WITHIN, ENDED, TaskState
+from swarm_tui.domain.workflows.run import Run
 from swarm_tui.protocol.bodies import Body, Complete, Failed, Task
 from swarm_tui.protocol.rows import Hop
 from swarm_tui.protocol.topics import Kind
@@ -115,6 +116,13 @@ class Job(Struct, kw_only=True, omit_defaults=True):
     """The person who took that back: it runs again once it has stopped."""
     late: list[str] = field(default_factory=list)
     """Answers that came after they counted: kept, never applied."""
+    run_id: str = ""
+    """The run whose step it is."""
+    step: str = ""
+    item: int | None = None
+    """Of a step that is done for each of several items: which one."""
+    asks: bool = False
+    """A person must approve it, whatever the rule of its type."""
     hops: list[Hop] = field(default_factory=list)
 
     @property
@@ -215,6 +223,14 @@ class State(Struct, kw_only=True):
     """Task to agent: claims heard for tasks not heard yet."""
     ends: dict[str, Complete | Failed] = field(default_factory=dict)
     """Ends that agents told of without a dispatcher, of tasks not heard yet."""
+    runs: dict[str, Run] = field(default_factory=dict)
+    """The runs that are open, and those that ended lately."""
+    past_runs: deque[str] = field(default_factory=deque)
+    """Ended runs that are still in `runs`, oldest first."""
+    taken: set[str] = field(default_factory=set)
+    """Names of runs that cannot be: the journal has tasks of such ids."""
+    needed_by: dict[str, set[str]] = field(default_factory=dict)
+    """Open task to the blocked ones that need it."""
     halted: str | None = None
     halt_id: str = ""
     acts: dict[str, float] = field(default_factory=dict)
@@ -285,6 +301,12 @@ class Save(Struct, frozen=True):
     soon: bool = False
 
 
+class SaveRun(Struct, frozen=True):
+    """Write the run as it is now, with the tasks that were decided with it."""
+
+    run_id: str
+
+
 class Say(Struct, frozen=True):
     """Publish. A `durable` one is journaled with what it tells of, and sent until the broker has it."""
 
@@ -313,4 +335,4 @@ class Refuse(Struct, frozen=True):
     why: str
 
 
-Action = Save | Say | Note | Refuse
+Action = Save | SaveRun | Say | Note | Refuse

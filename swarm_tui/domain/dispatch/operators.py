@@ -3,6 +3,7 @@
 from swarm_tui.domain.dispatch import freshness
 from swarm_tui.domain.dispatch.accept import run_again
 from swarm_tui.domain.dispatch.model import Job
+from swarm_tui.domain.dispatch.needs import why_not_again
 from swarm_tui.domain.dispatch.outcomes import cancelled, stop
 from swarm_tui.domain.dispatch.turn import Turn
 from swarm_tui.domain.dispatch.waiting import enqueue, wake
@@ -19,6 +20,7 @@ _AGAIN = frozenset(
         TaskState.DEAD,
         TaskState.CANCELLED,
         TaskState.EXPIRED,
+        TaskState.SKIPPED,
     }
 )
 
@@ -80,6 +82,9 @@ def await_end(turn: Turn, job: Job) -> None:
 
 
 def _redrive(turn: Turn, event: Event, body: TaskAct, job: Job) -> None:
+    if why := why_not_again(turn, job):
+        _refuse(turn, event, body, why)
+        return
     if job.cancelling is not None:
         _withdraw(turn, event, job)
         return
@@ -136,5 +141,7 @@ def halt(turn: Turn, event: Event) -> None:
         return
     state.halt_id = event.id
     turn.note(f"halted by {turn.who(event)}: {state.halted}")
-    for job in [job for job in state.jobs.values() if not job.ended]:
+    # A run's step that waits for others is skipped with its run.
+    waits = TaskState.BLOCKED
+    for job in [job for job in state.jobs.values() if not job.ended and not (job.run_id and job.state is waits)]:
         cancel(turn, job, f"halt: {state.halted}", turn.who(event))

@@ -1,8 +1,9 @@
-"""A job's row, as operators are shown it."""
+"""Rows of jobs and runs, as operators are shown them."""
 
 from swarm_tui.domain.dispatch.model import Job
 from swarm_tui.domain.states import CANCEL_WITHIN, TaskState
-from swarm_tui.protocol.rows import TaskRow
+from swarm_tui.domain.workflows.run import Run
+from swarm_tui.protocol.rows import RunRow, StepRow, TaskRow
 
 
 def row(job: Job, *, whole: bool = False) -> TaskRow:
@@ -36,4 +37,42 @@ def row(job: Job, *, whole: bool = False) -> TaskRow:
         cancel_within=CANCEL_WITHIN if job.cancel_at is not None else None,
         runs_again=bool(job.rerun_by),
         late=job.late if whole else [],
+        needs=(job.task.needs or []) if whole else [],
+        run_id=job.run_id,
+        step=job.step,
+    )
+
+
+def run_row(run: Run, *, whole: bool = False) -> RunRow:
+    """Return the run's row; `whole` adds the inputs, and the ids of each step's tasks."""
+    record = run.record
+    return RunRow(
+        run_id=run.run_id,
+        workflow=run.plan.workflow.workflow,
+        state=record.state,
+        created_at=run.plan.created_at,
+        updated_at=record.updated_at,
+        ended_at=record.ended_at,
+        by=run.plan.by,
+        reason=record.reason or record.cancelling,
+        inputs=run.plan.inputs if whole else {},
+        steps=[_step_row(run, name, whole=whole) for name in record.steps],
+    )
+
+
+def _step_row(run: Run, name: str, *, whole: bool) -> StepRow:
+    step, record = run.step(name), run.record.steps[name]
+    ends = record.ends or ""
+    return StepRow(
+        name=name,
+        type=step.type,
+        state=record.state,
+        needs=step.needs,
+        count=len(ends) if step.each is not None and record.ends is not None else None,
+        done=len(ends) - ends.count("."),
+        failed=ends.count("f") + ends.count("x"),
+        reason=record.reason,
+        began_at=record.began_at,
+        ended_at=record.ended_at,
+        tasks=run.task_ids(name) if whole else [],
     )

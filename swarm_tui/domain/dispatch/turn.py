@@ -1,6 +1,20 @@
 """A turn of the dispatcher: the state, the moment, and the actions that are decided in it."""
 
-from swarm_tui.domain.dispatch.model import Action, Attempt, Job, Moment, Note, Refuse, Save, Say, State, TypePolicy
+from collections import deque
+
+from swarm_tui.domain.dispatch.model import (
+    Action,
+    Attempt,
+    Job,
+    Moment,
+    Note,
+    Refuse,
+    Save,
+    SaveRun,
+    Say,
+    State,
+    TypePolicy,
+)
 from swarm_tui.domain.states import ENDED, TaskState
 from swarm_tui.protocol.bodies import Body, TaskVerdict
 from swarm_tui.protocol.envelope import Event
@@ -21,10 +35,19 @@ class Turn:
         self.wall = moment.wall
         self.random = moment.random
         self.actions: list[Action] = []
+        self._saved_runs: set[str] = set()
+        self.over: deque[str] = deque()
+        """Tasks that ended in this turn, and of which others wait to hear."""
 
     def save(self, job: Job, *, lazy: bool = False, soon: bool = False) -> None:
         """The journal is to hold the job as it is after this turn."""
         self.actions.append(Save(job.task_id, lazy, soon))
+
+    def save_run(self, run_id: str) -> None:
+        """The journal is to hold the run as it is after this turn."""
+        if run_id not in self._saved_runs:
+            self._saved_runs.add(run_id)
+            self.actions.append(SaveRun(run_id))
 
     def say(
         self,
@@ -41,6 +64,10 @@ class Turn:
             self.actions.append(Say(kind, body, key, patient=patient))
         else:
             self.actions.append(Say(kind, body, key, durable, job.task_id, job.attempt))
+
+    def tell(self, kind: Kind, body: Body) -> None:
+        """Publish what is journaled beside what it tells of, a run."""
+        self.actions.append(Say(kind, body, durable=True))
 
     def clear(self, kind: Kind, key: str = "") -> None:
         """Empty what the topic retains."""
@@ -100,6 +127,10 @@ class Turn:
         settings, task_type = self.state.settings, job.task.type
         return settings.rules.get(task_type) or undeclared(task_type, settings.approve)
 
+    def asks(self, job: Job) -> bool:
+        """Return whether a person must approve the job before it begins."""
+        return job.asks or self.rule(job).approve
+
     def max_attempts(self, job: Job) -> int:
         """Return how many attempts the job may spend, at least 1."""
         return max(1, job.task.max_attempts or self.rule(job).max_attempts)
@@ -124,6 +155,8 @@ class Turn:
             if was_open:
                 self.state.open -= 1
                 self.state.ended.append(job.task_id)
+                if job.run_id or job.task_id in self.state.needed_by:
+                    self.over.append(job.task_id)
         elif not was_open:
             job.ended_at = None
             self.state.open += 1

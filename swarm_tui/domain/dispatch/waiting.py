@@ -71,7 +71,7 @@ def look(turn: Turn, job: Job) -> None:
             expire(turn, job, "nobody approved it in time")
         elif job.approve_by is not None:
             wake(turn, job, until(turn, job.approve_by))
-    elif job.state in (TaskState.QUEUED, TaskState.RETRY_WAIT) and _is_over(turn, job):
+    elif job.state in (TaskState.QUEUED, TaskState.RETRY_WAIT, TaskState.BLOCKED) and _is_over(turn, job):
         expire(turn, job, "it was not started in time")
     elif job.state is TaskState.RETRY_WAIT and job.retry_at is not None:
         if turn.wall >= job.retry_at:

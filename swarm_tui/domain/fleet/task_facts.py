@@ -22,9 +22,13 @@ _ONCE = frozenset({"published", "rejected", "assigned", "claimed", "started", "d
 
 _RANK = {state: rank for rank, state in enumerate(TaskState)}
 #: The dispatcher's ends that no worker's success may change: it knew of no success when it said so.
-_VERDICTS = frozenset({TaskState.DEAD, TaskState.CANCELLED, TaskState.EXPIRED, TaskState.FAILED})
+_VERDICTS = frozenset({TaskState.DEAD, TaskState.CANCELLED, TaskState.EXPIRED, TaskState.FAILED, TaskState.SKIPPED})
 
 
+#: States of a task that is in nobody's hands.
+_NOBODYS = frozenset(
+    {TaskState.BLOCKED, TaskState.QUEUED, TaskState.AWAITING_APPROVAL, TaskState.EXPIRED, TaskState.SKIPPED}
+)
 #: Words of the dispatcher that a worker of that attempt, heard again, undoes.
 _WAITS = frozenset({TaskState.QUEUED, TaskState.RETRY_WAIT, TaskState.HELD})
 
@@ -221,7 +225,7 @@ def _settle_end(task: TaskFacts, state: TaskState, newest: int) -> None:
 def _agent(task: TaskFacts, state: TaskState) -> str | None:
     if state is TaskState.COMPLETE and task.success is not None:
         return task.success.agent_id
-    if state in (TaskState.QUEUED, TaskState.AWAITING_APPROVAL, TaskState.EXPIRED):
+    if state in _NOBODYS:
         return None
     if task.failure is not None and task.failure.attempt >= task.attempt:
         return task.failure.agent_id

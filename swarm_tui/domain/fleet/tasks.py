@@ -100,6 +100,8 @@ class Tasks:
             return self._same_as(event, body.task_id, body.original)
         task = self._task(body.task_id, event.received)
         task.accepted = True
+        if task.type == "?" and body.type is not None:
+            task.type = clean(body.type, 128)
         stated = STATES.get(body.state or "")
         if body.duplicate:
             if stated is not None and stated not in (TaskState.COMPLETE, TaskState.RUNNING):

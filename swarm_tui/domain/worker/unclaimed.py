@@ -45,6 +45,9 @@ class Unclaimed:
         """Remember a task; False when it is already spoken for. `wall` is the time of day at `now`."""
         if task.task_id in self.settled:
             return False
+        if task.needs:
+            # Only a dispatcher knows of others' ends for sure: it waits for one.
+            return True
         if task.task_id not in self._where and task.task_id not in self.pending:
             delay = max(0.0, task.not_before - wall) if task.not_before else 0.0
             expires = now + task.expires_at - wall if task.expires_at else None

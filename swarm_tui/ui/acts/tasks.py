@@ -18,7 +18,9 @@ LINES = 6
 WIDTH = 54
 """Columns that a question's box has room for, on a screen of 80."""
 _AT = frozenset({TaskState.RUNNING, TaskState.ASSIGNED})
-_AGAIN = frozenset({TaskState.FAILED, TaskState.DEAD, TaskState.HELD, TaskState.CANCELLED, TaskState.EXPIRED})
+_AGAIN = frozenset(
+    {TaskState.FAILED, TaskState.DEAD, TaskState.HELD, TaskState.CANCELLED, TaskState.EXPIRED, TaskState.SKIPPED}
+)
 
 
 _some = some("task", lambda context: context.tasks)

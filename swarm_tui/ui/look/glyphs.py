@@ -21,6 +21,7 @@ AGENT: dict[AgentState, tuple[str, str]] = {
     AgentState.STOPPED: ("■", "quiet"),
 }
 TASK: dict[TaskState, tuple[str, str]] = {
+    TaskState.BLOCKED: ("◌", "wait"),
     TaskState.AWAITING_APPROVAL: ("?", "warn"),
     TaskState.QUEUED: ("·", "wait"),
     TaskState.ASSIGNED: ("▷", "busy"),
@@ -32,6 +33,7 @@ TASK: dict[TaskState, tuple[str, str]] = {
     TaskState.DEAD: ("‼", "bad"),
     TaskState.CANCELLED: ("⊘", "quiet"),
     TaskState.EXPIRED: ("⌛", "quiet"),
+    TaskState.SKIPPED: ("⊝", "quiet"),
 }
 #: A task that is done, and whose own verdict is that it came out badly.
 DONE_BADLY = ("✗", "warn")

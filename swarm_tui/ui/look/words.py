@@ -25,6 +25,7 @@ AGENT_STATE = {
 }
 TASK_STATE = {
     TaskState.AWAITING_APPROVAL: "The layout wants a person's yes. {approve} approves, {deny} denies; silence is a no.",
+    TaskState.BLOCKED: "It waits until the tasks that it needs have ended.",
     TaskState.QUEUED: "Written down by the dispatcher; it waits for an agent that is free.",
     TaskState.ASSIGNED: "Offered to an agent, which has not said that it began.",
     TaskState.RUNNING: "An agent works on it under a lease.",
@@ -35,6 +36,7 @@ TASK_STATE = {
     TaskState.DEAD: "All its attempts are spent. {retry} gives it new ones.",
     TaskState.CANCELLED: "A person ended it.",
     TaskState.EXPIRED: "Nobody took it in time.",
+    TaskState.SKIPPED: "It is not to be done: what it needs did not succeed, or its condition says no.",
 }
 _IDLE_DRAINS = "It has nothing in hand and takes no more tasks. {drain} takes it back."
 _BUSY_DRAINS = "It finishes what it has in hand and takes no more. {drain} takes it back."

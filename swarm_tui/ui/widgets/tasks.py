@@ -21,10 +21,10 @@ TABS: list[tuple[str, frozenset[TaskState] | None]] = [
     ("all", None),
     ("open", frozenset(set(TaskState) - set(ENDED))),
     ("running", frozenset({TaskState.RUNNING, TaskState.ASSIGNED})),
-    ("waiting", frozenset({TaskState.QUEUED, TaskState.RETRY_WAIT})),
+    ("waiting", frozenset({TaskState.BLOCKED, TaskState.QUEUED, TaskState.RETRY_WAIT})),
     ("asks", frozenset({TaskState.AWAITING_APPROVAL, TaskState.HELD})),
     ("failed", frozenset({TaskState.FAILED, TaskState.DEAD, TaskState.EXPIRED})),
-    ("done", frozenset({TaskState.COMPLETE, TaskState.CANCELLED})),
+    ("done", frozenset({TaskState.COMPLETE, TaskState.CANCELLED, TaskState.SKIPPED})),
 ]
 ASKS = frozenset({TaskState.AWAITING_APPROVAL, TaskState.HELD})
 BAD = frozenset({TaskState.FAILED, TaskState.DEAD})
@@ -35,6 +35,7 @@ _RANK = {
     TaskState.ASSIGNED: 1,
     TaskState.RETRY_WAIT: 2,
     TaskState.QUEUED: 3,
+    TaskState.BLOCKED: 4,
 }
 _PRIORITY = {"high": "▲", "low": "▽"}
 

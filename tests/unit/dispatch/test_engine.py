@@ -136,12 +136,10 @@ class Full(Journal):
 
     full = False
 
-    def commit(
-        self, jobs: Iterable[Job], letters: Iterable[OutboxRow], sent: Iterable[int] = (), meta: Any = None
-    ) -> None:
+    def commit(self, jobs: Iterable[Job], letters: Iterable[OutboxRow], *more: Any) -> None:
         if self.full:
             raise sqlite3.OperationalError("database or disk is full")
-        super().commit(jobs, letters, sent, meta)
+        super().commit(jobs, letters, *more)
 
 
 def test_a_full_disk_is_said_and_nothing_is_accepted_until_it_is_written() -> None:
@@ -330,8 +328,8 @@ def test_a_halt_without_an_id_cancels_once_however_often_the_broker_repeats_it()
 def test_a_backlog_of_old_tasks_is_forgotten_within_seconds() -> None:
     journal = Journal(None)
     life = Life(journal)
-    rows = ((f"o{n}", "complete", "noop", None, 1.0, 1.0 + n, b"") for n in range(5 * AT_ONCE))
-    journal._db.executemany("INSERT INTO task VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+    rows = ((f"o{n}", "complete", "noop", None, 1.0, 1.0 + n, b"", None) for n in range(5 * AT_ONCE))
+    journal._db.executemany("INSERT INTO task VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
     life.now += PRUNE_EVERY
     for _ in range(6):
         life.take(Tick())

@@ -12,7 +12,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from swarm_tui.domain.dispatch import Job, Say
 from swarm_tui.domain.dispatch.turn import Turn
 from swarm_tui.domain.states import ENDED, GIVEN, TASK_TRANSITIONS, TaskState
+from swarm_tui.domain.workflows.run import OVER, Run
 from swarm_tui.protocol import bodies as b
+from swarm_tui.protocol.run_bodies import RunEnded, RunStarted
 from swarm_tui.protocol.topics import Kind
 from tests.unit.dispatch.world import World, offers, orders
 
@@ -21,6 +23,20 @@ S = TaskState
 NOT_HERE = {(S.AWAITING_APPROVAL, S.COMPLETE), (S.AWAITING_APPROVAL, S.DEAD), (S.HELD, S.DEAD)}
 AGENTS = ("a", "b", "c")
 TYPES = ("noop", "database.migrate", "deployment.deploy")
+
+
+#: A run of steps of each sort; the items come from its inputs.
+STEPS: dict[str, Any] = {
+    "a": {"type": "noop"},
+    "each": {"type": "noop", "needs": ["a"], "each": "{inputs.items}", "retry": {"max_attempts": 1}},
+    "move": {"type": "database.migrate", "needs": ["a"]},
+    "if": {"type": "noop", "needs": ["a"], "when": "{inputs.go}", "approve": True},
+    "join": {"type": "noop", "needs": ["each", "move"]},
+    "undo": {"type": "noop", "needs": ["move"], "on": "failure"},
+    "tell": {"type": "noop", "needs": ["join", "undo", "if"], "on": "always"},
+}
+#: Steps that follow from success alone: what of them succeeded is never done again.
+PLAIN = ("a", "each", "move", "if", "join")
 
 
 class Worker:
@@ -65,6 +81,10 @@ class Dispatching(RuleBasedStateMachine):
             move(turn, job, state, reason, **more)
 
         self.patch.setattr(Turn, "move", watched)
+        self.outcomes: dict[str, str] = {}
+        """Run id to how it ended, empty while it is open."""
+        self.given_steps: set[tuple[str, int]] = set()
+        self.succeeded: set[str] = set()
         self.redriven: dict[str, int] = {}
         self.taken_back: set[str] = set()
         """Tasks whose cancel was on its way when a person took it back: they run again once they have stopped."""
@@ -85,8 +105,14 @@ class Dispatching(RuleBasedStateMachine):
                     assert (attempt, epoch) >= self.fences.get(task_id, (0, 0)), "a fence only grows"
                     assert task_id in self.world.journal, "nothing is offered that is not journaled"
                     self.fences[task_id] = (attempt, epoch)
+                    self.step_is_due(task_id)
             elif isinstance(say.body, b.Queued) and say.body.original is None:
                 self.accepted.add(say.body.task_id)
+            elif isinstance(say.body, RunStarted) and not say.body.duplicate:
+                self.outcomes[say.body.run_id] = ""
+            elif isinstance(say.body, RunEnded):
+                assert self.outcomes[say.body.run_id] == "", "a run ends once"
+                self.outcomes[say.body.run_id] = say.body.outcome
         for before, after, task_id in self.moves:
             legal = after in TASK_TRANSITIONS[before] and (before, after) not in NOT_HERE
             asked = task_id in self.redriven or task_id in self.taken_back
@@ -98,6 +124,22 @@ class Dispatching(RuleBasedStateMachine):
             assert job is None or job.state is state, (
                 f"{task_id} became {job.state} past the one function that moves it"
             )
+
+    def step_is_due(self, task_id: str) -> None:
+        """No step is given to anybody before what it needs is over, nor after its run's end; none that succeeded is."""
+        run = self.world.state.runs.get(task_id.partition(".")[0])
+        if run is None or "." not in task_id:
+            return
+        if (task_id, self.world.state.epoch) in self.given_steps:
+            return
+        name = task_id.partition(".")[2].partition(":")[0].partition(".")[0]
+        self.given_steps.add((task_id, self.world.state.epoch))
+        assert not run.ended, f"{task_id} is given after its run's end"
+        for need in run.step(name).needs:
+            assert run.record.steps[need].state in OVER, f"{task_id} is given before {need} is over"
+        if name in PLAIN:
+            done = [other for other in self.succeeded if other.partition(":")[0] == task_id.partition(":")[0]]
+            assert not done, f"{task_id} is given, and {done} succeeded"
 
     def teardown(self) -> None:
         if hasattr(self, "patch"):
@@ -127,6 +169,32 @@ class Dispatching(RuleBasedStateMachine):
                 expires_at=None if life is None else wall + life,
             )
         )
+
+    @rule(n=st.integers(0, 3), m=st.integers(0, 3))
+    def submit_that_needs(self, n: int, m: int) -> None:
+        known = [task_id for task_id in (f"noop:{m}", f"n:{m}") if task_id in self.world.state.jobs]
+        self.note(self.world.submit(f"n:{n}", needs=known, max_attempts=1))
+
+    # Runs
+
+    @rule(n=st.integers(0, 1), stops=st.booleans(), go=st.booleans(), items=st.integers(0, 3))
+    def run(self, n: int, stops: bool, go: bool, items: int) -> None:
+        inputs = {"items": {"type": "array"}, "go": {"type": "boolean"}}
+        given = {"items": list(range(items)), "go": go}
+        policy = "stop" if stops else "continue"
+        self.note(self.world.run(f"r{n}", STEPS, given, inputs=inputs, on_failure=policy))
+
+    @precondition(lambda self: self.world.state.runs)
+    @rule(data=st.data(), kind=st.sampled_from([Kind.RUN_CANCEL, Kind.RUN_RETRY]))
+    def act_on_run(self, data: st.DataObject, kind: Kind) -> None:
+        self.note(self.world.act_on_run(kind, data.draw(st.sampled_from(sorted(self.world.state.runs)))))
+
+    @precondition(lambda self: any(job.state is S.AWAITING_APPROVAL for job in self.world.state.jobs.values()))
+    @rule()
+    def approve_all(self) -> None:
+        for job in list(self.world.state.jobs.values()):
+            if job.state is S.AWAITING_APPROVAL:
+                self.note(self.world.act(Kind.TASK_APPROVE, job.task_id, payload_hash=job.payload_hash))
 
     # The road between dispatcher and agents: any order, lost, twice
 
@@ -196,6 +264,19 @@ class Dispatching(RuleBasedStateMachine):
         if how == "interrupted":
             return world.fail(say, retryable=True, message="interrupted", cause="interrupted")
         return world.fail(say, retryable=how == "retry")
+
+    @rule(how=st.sampled_from(["complete", "complete", "complete", "fail"]))
+    def work_all(self, how: str) -> None:
+        """All is delivered, done and answered, as in a swarm without trouble; and what follows from it."""
+        for _ in range(8):
+            for say in list(self.inboxes):
+                self.inboxes.remove(say)
+                self.receive(self.workers[say.key], say)
+            for worker in self.workers.values():
+                while worker.running:
+                    say = worker.running.pop()
+                    worker.unacked.append((say, how))
+                    self.answer(say, how)
 
     @precondition(lambda self: any(w.unacked for w in self.workers.values()))
     @rule(data=st.data())
@@ -410,6 +491,38 @@ class Dispatching(RuleBasedStateMachine):
         for task_id, raw in self.world.journal.items():
             kept = msgspec.msgpack.decode(raw, type=Job)
             assert kept.state == self.world.state.jobs[task_id].state
+
+    @invariant()
+    def runs_agree_with_their_tasks(self) -> None:
+        state = self.world.state
+        for run in state.runs.values():
+            raw = msgspec.msgpack.encode(run.record)
+            assert self.world.run_rows[run.run_id][1] == raw, "the journal has the run as it is"
+            assert run.ended == bool(self.outcomes[run.run_id]), f"{run.run_id}: {run.record.state}"
+            assert run.ended == all(step.state in OVER for step in run.record.steps.values())
+            fresh = Run(run.plan, run.record)
+            assert (fresh.open, fresh.missing) == (run.open, run.missing)
+            for name, step in run.record.steps.items():
+                for task_id, letter in zip(run.task_ids(name), step.ends or "", strict=True):
+                    job = state.jobs[task_id]
+                    assert job.ended == (letter != "."), f"{task_id} is {job.state}, its run has {letter}"
+                    assert (letter == "c") == (job.state is S.COMPLETE)
+                    if letter == "c":
+                        self.succeeded.add(task_id)
+                assert ("." in (step.ends or "")) == (step.state == "running")
+                alone = state.jobs.get(f"{run.run_id}.{name}" + (f":{step.round}" if step.round > 1 else ""))
+                if alone is not None and run.step(name).each is None:
+                    assert (alone.state is S.BLOCKED) == (step.state == "blocked")
+                    assert (alone.state is S.SKIPPED) == (step.state == "skipped")
+
+    @invariant()
+    def blocked_tasks_are_waited_for(self) -> None:
+        state = self.world.state
+        for job in state.jobs.values():
+            if job.state is S.BLOCKED and not job.run_id:
+                open_needs = [name for name in job.task.needs or () if not state.jobs[name].ended]
+                assert open_needs, f"{job.task_id} waits for nothing"
+                assert all(job.task_id in state.needed_by[name] for name in open_needs)
 
     @invariant()
     def orders_name_attempts(self) -> None:

@@ -10,6 +10,7 @@ from swarm_tui.domain.dispatch import (
     Job,
     Moment,
     Save,
+    SaveRun,
     Say,
     State,
     Tick,
@@ -19,9 +20,12 @@ from swarm_tui.domain.dispatch import (
     step,
 )
 from swarm_tui.domain.dispatch.model import Action, LinkDown, LinkUp
+from swarm_tui.domain.workflows.model import RunPlan, RunRecord
+from swarm_tui.domain.workflows.run import Run
 from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.codec import Writer, decode
 from swarm_tui.protocol.envelope import Event
+from swarm_tui.protocol.run_bodies import RunAct, RunNew
 from swarm_tui.protocol.topics import Kind, topic
 
 SWARM = "s"
@@ -44,6 +48,8 @@ class World:
         self.settings = settings or DispatchSettings(rules=RULES)
         self.now, self.wall, self.chance = 1000.0, 1_700_000_000.0, 0.5
         self.journal: dict[str, bytes] = {}
+        self.run_rows: dict[str, tuple[bytes, bytes]] = {}
+        """Run id to plan and record."""
         self.said: list[Say] = []
         self.saves: list[Save] = []
         self.history: dict[str, list[str]] = {}
@@ -61,6 +67,12 @@ class World:
                 self.saves.append(action)
                 job = self.state.jobs[action.task_id]
                 self.journal[action.task_id] = msgspec.msgpack.encode(job)
+            elif isinstance(action, SaveRun):
+                run = self.state.runs[action.run_id]
+                self.run_rows[action.run_id] = (
+                    msgspec.msgpack.encode(run.plan),
+                    msgspec.msgpack.encode(run.record),
+                )
         self.said.extend(says)
         return says
 
@@ -105,7 +117,11 @@ class World:
         epoch = self.state.epoch
         self.state = State(settings=self.settings, me=ME)
         jobs = [msgspec.msgpack.decode(raw, type=Job) for raw in self.journal.values()]
-        restore(self.state, sorted(jobs, key=lambda job: job.seq), self.moment())
+        runs = [
+            Run(msgspec.msgpack.decode(plan, type=RunPlan), msgspec.msgpack.decode(record, type=RunRecord))
+            for plan, record in self.run_rows.values()
+        ]
+        restore(self.state, sorted(jobs, key=lambda job: job.seq), self.moment(), runs)
         return self.lead(epoch + 1)
 
     # What the parties say.
@@ -128,6 +144,13 @@ class World:
 
     def submit(self, task_id: str, task_type: str = "noop", **more: Any) -> list[Say]:
         return self.hear(Kind.TASK_NEW, b.Task(task_id=task_id, type=task_type, **more), sender="publisher")
+
+    def run(self, run_id: str, steps: dict[str, Any], given: dict[str, Any] | None = None, **more: Any) -> list[Say]:
+        workflow = {"workflow": "w", "steps": steps, **more}
+        return self.hear(Kind.RUN_NEW, RunNew(run_id=run_id, workflow=workflow, inputs=given or {}), sender="publisher")
+
+    def act_on_run(self, kind: Kind, run_id: str) -> list[Say]:
+        return self.hear(kind, RunAct(run_id=run_id), sender=OPERATOR)
 
     def act(self, kind: Kind, task_id: str, **more: Any) -> list[Say]:
         return self.hear(kind, b.TaskAct(task_id=task_id, **more), sender=OPERATOR)

@@ -7,11 +7,12 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swarm_tui.protocol.bodies import BODY, Body, Inbox, Task
+from swarm_tui.protocol.bodies import BODY, Body, Inbox, Queued, Task
 from swarm_tui.protocol.codec import Writer, decode, refusal
 from swarm_tui.protocol.dialects import decode_foreign
 from swarm_tui.protocol.envelope import Event, Rejected, parse_time, rfc3339
 from swarm_tui.protocol.names import is_agent_id, is_task_id
+from swarm_tui.protocol.run_bodies import RunNew
 from swarm_tui.protocol.text import clean, clean_block
 from swarm_tui.protocol.topics import Kind, matches, parse, topic
 
@@ -66,6 +67,7 @@ def test_any_object_on_any_topic_is_answered(kind: Kind, body: dict[str, Any], r
     decode_foreign("s", f"s/_a/x/{kind.value}", raw, retained, NOW)
 
 
+run_ids = st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True)
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | any_text,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(any_text, inner, max_size=3),
@@ -81,6 +83,9 @@ def strategy_for(body: type[Body]) -> st.SearchStrategy[Body]:
         "task_id": task_ids,
         "agent_id": agent_ids,
         "assigned_to": agent_ids | st.none(),
+        "run_id": run_ids,
+        "workflow": json_objects if body is RunNew else any_text,
+        "inputs": json_objects,
         "payload": json_objects,
         "args": json_objects,
         "usage": json_objects,
@@ -94,6 +99,8 @@ def strategy_for(body: type[Body]) -> st.SearchStrategy[Body]:
         "finished": st.lists(json_objects, max_size=2),
         "events": st.lists(json_objects, max_size=2),
     }
+    if body is Queued:
+        named["run_id"] = run_ids | st.none()
     if body is Inbox:
         named |= {"task": st.none() | strategy_for(Task), "task_id": task_ids | st.none()}
     chosen = {name: made for name, made in named.items() if name in body.__struct_fields__}

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from swarm_tui.bus.port import OnAck
-from swarm_tui.domain.dispatch.core import ACTS, forget, lead, remember, restore, step
+from swarm_tui.domain.dispatch.core import ACTS, forget, lead, remember, remember_run, restore, step
 from swarm_tui.domain.dispatch.model import (
     Action,
     DispatchSettings,
@@ -21,15 +21,18 @@ from swarm_tui.domain.dispatch.model import (
     Note,
     Refuse,
     Save,
+    SaveRun,
     Say,
     State,
     Tick,
 )
 from swarm_tui.domain.states import GIVEN
+from swarm_tui.domain.workflows.run import Run
 from swarm_tui.journal.dispatch import AT_ONCE, Journal, OutboxRow
 from swarm_tui.protocol.bodies import Alert, Halt, Heartbeat, Task
 from swarm_tui.protocol.codec import Writer
 from swarm_tui.protocol.envelope import Event, Outgoing
+from swarm_tui.protocol.run_bodies import RunAct, RunNew
 from swarm_tui.protocol.topics import Kind
 
 Heard = Event | Tick | LinkUp | LinkDown
@@ -91,6 +94,7 @@ class Engine:
         self._log = log
         self._clocks = clocks
         self._jobs: dict[str, Job] = {}
+        self._runs: dict[str, Run] = {}
         self._says: list[Say] = []
         self._meta: dict[str, str] = {}
         self._urgent = False
@@ -114,7 +118,11 @@ class Engine:
         # A hundred thousand tasks are no garbage: the collector need not walk them again and again.
         gc.disable()
         try:
-            restore(self.state, self.journal.open_jobs(), self.moment())
+            runs, jobs = self.journal.runs.open(), self.journal.open_jobs()
+            known = {job.task_id for job in jobs}
+            # What ended of an open run is referred to by what did not.
+            jobs += [job for run in runs for job in self.journal.jobs_of(run.run_id) if job.task_id not in known]
+            restore(self.state, jobs, self.moment(), runs)
             if self.state.open > MANY:
                 gc.freeze()
         finally:
@@ -179,7 +187,9 @@ class Engine:
         """Bring back from the journal an ended job that the event speaks of."""
         body = event.body
         jobs, names = self.state.jobs, []
-        if isinstance(body, Heartbeat):
+        if isinstance(body, RunNew | RunAct):
+            self._recall_run(body.run_id)
+        elif isinstance(body, Heartbeat):
             names = [entry.get("task_id") for entry in (*body.tasks, *body.finished)]
         elif event.kind is not Kind.TASK_ASSIGNED:
             names = [getattr(body, "task_id", None)]
@@ -192,11 +202,42 @@ class Engine:
             job = self.journal.find(name, key)
             if job is not None:
                 remember(self.state, job)
+        if (needs := self._needs(event)) is not None:
+            for name in needs:
+                if name not in jobs and (job := self.journal.find(name)) is not None:
+                    remember(self.state, job)
+
+    def _needs(self, event: Event) -> list[str] | None:
+        """The tasks that the event's task needs, where that is to be decided about."""
+        if isinstance(event.body, Task):
+            return event.body.needs
+        if event.kind is Kind.TASK_REDRIVE:
+            job = self.state.jobs.get(getattr(event.body, "task_id", ""))
+            return None if job is None else job.task.needs
+        return None
+
+    def _recall_run(self, run_id: str) -> None:
+        """Bring back an ended run, and its tasks: their results are referred to when it is retried."""
+        state = self.state
+        run = state.runs.get(run_id) or self.journal.runs.find(run_id)
+        if run is not None and run.ended:
+            for job in self.journal.jobs_of(run_id):
+                remember(state, job)
+            remember_run(state, run)
+        elif run is not None:
+            return
+        elif self.journal.runs.has_tasks(run_id):
+            state.taken.add(run_id)
+        else:
+            state.taken.discard(run_id)
 
     def _take(self, actions: list[Action]) -> None:
         for action in actions:
             if isinstance(action, Save):
                 self._keep(action)
+            elif isinstance(action, SaveRun):
+                self._runs[action.run_id] = self.state.runs[action.run_id]
+                self._urgent = True
             elif isinstance(action, Say) and action.patient:
                 self._acks.append(action)
                 self._ends_by = self._ends_by or self._clocks.monotonic() + ENDS
@@ -273,11 +314,11 @@ class Engine:
         meta = self._meta
         durable = [row for row, say in zip(said, says, strict=True) if say.durable]
         try:
-            self.journal.commit(jobs, durable, sent, meta)
+            self.journal.commit(jobs, durable, sent, meta, self._runs.values())
         except sqlite3.Error as error:
             self._sent.extendleft(reversed(sent))
             return self._trouble(f"{type(error).__name__}: {error}")
-        self._jobs, self._says, self._meta = {}, [], {}
+        self._jobs, self._runs, self._says, self._meta = {}, {}, [], {}
         self._urgent, self._write_by = False, None
         # First what an agent waits for: its broker reads one message at a time.
         letters = [self._letter(row) for row in sorted(said, key=lambda row: row.kind != Kind.INBOX)]

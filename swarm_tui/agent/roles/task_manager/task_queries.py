@@ -1,11 +1,11 @@
-"""The dispatcher's answers to an operator's queries: pages of task rows, each one that every reader takes."""
+"""The dispatcher's answers to an operator's queries: pages of rows of tasks and runs, which every reader takes."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
 
-from swarm_tui.domain.dispatch.task_rows import row
+from swarm_tui.domain.dispatch.task_rows import row, run_row
 from swarm_tui.domain.states import TaskState
 from swarm_tui.journal.dispatch import Journal
 from swarm_tui.protocol.bodies import Query, Reply
@@ -13,7 +13,7 @@ from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.names import is_task_id
 from swarm_tui.protocol.pages import PAGE_BYTES, PAGE_VALUES, ROW_DEPTH, over, pages
 
-MAX_ROWS = 100_000
+MAX_ROWS, MAX_RUNS = 100_000, 10_000
 #: A result above this is left out of a list; `task` shows it whole.
 LIST_RESULT = 8 * 1024
 #: Parts of a row that hold what others made, and those that grow with the task's history.
@@ -24,14 +24,19 @@ _SMALL = 0.02
 
 
 def answers(event: Event, query: Query, journal: Journal, me: str) -> Iterator[Reply]:
-    """Yield the replies to `tasks` and `task`; nothing for a query that is another's. Raises sqlite3.Error."""
+    """Yield the replies to `tasks`, `task`, `runs` and `run`; nothing for another's query. Raises sqlite3.Error."""
     if query.query == "tasks":
         rows = _list(query.args, journal)
     elif query.query == "task":
         rows = _one(query.args, journal)
+    elif query.query == "runs":
+        rows = _runs(query.args, journal)
+    elif query.query == "run":
+        rows = _run(query.args, journal)
     else:
         return
-    for page, more in pages(map(_fitted, rows)):
+    fit = _fitted if query.query in ("tasks", "task") else _fitted_run
+    for page, more in pages(map(fit, rows)):
         yield Reply(query=query.query, rows=page, more=more, request=event.id, source=me)
 
 
@@ -58,6 +63,34 @@ def _one(args: dict[str, Any], journal: Journal) -> Iterable[Any]:
     if job is None:
         return
     yield msgspec.to_builtins(row(job, whole=True))
+
+
+def _runs(args: dict[str, Any], journal: Journal) -> Iterable[Any]:
+    state = args.get("state")
+    runs = journal.runs.search(
+        state if isinstance(state, str) else None,
+        _number(args.get("limit"), 100, MAX_RUNS),
+        _number(args.get("offset"), 0, 10**9),
+    )
+    return (msgspec.to_builtins(run_row(run)) for run in runs)
+
+
+def _run(args: dict[str, Any], journal: Journal) -> Iterable[Any]:
+    run_id = args.get("run_id")
+    run = journal.runs.find(run_id) if isinstance(run_id, str) else None
+    return [] if run is None else [msgspec.to_builtins(run_row(run, whole=True))]
+
+
+def _fitted_run(shown: dict[str, Any]) -> dict[str, Any]:
+    """The row, such that a reply can hold it: without its tasks' ids, its inputs, and then all but some steps."""
+    if over(shown) is not None:
+        shown["inputs"] = _left_out("the inputs")
+        for step in shown["steps"]:
+            step["tasks"] = []
+    while (why := over(shown)) is not None and shown["steps"]:
+        kept = shown["steps"][: len(shown["steps"]) // 2]
+        shown["steps"], shown["reason"] = kept, shown["reason"] or f"shown with {len(kept)} steps only: {why}"
+    return shown
 
 
 def _fitted(shown: dict[str, Any]) -> dict[str, Any]:
