@@ -15,6 +15,7 @@ import pytest
 from swarm_tui.broker.mosquitto import EmbeddedBroker
 from swarm_tui.config.model import Broker
 from swarm_tui.config.paths import broker_dir
+from tests import examples as examples  # The profile of `make quick` is known before a test is.
 from tests.wait import until
 
 #: Workers of a whole run for each processor, and at most: half of the tests' time is spent waiting for other processes.

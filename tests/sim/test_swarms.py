@@ -4,10 +4,11 @@ import os
 
 import pytest
 
+from tests.examples import examples
 from tests.sim import truths
 from tests.sim.swarm import Swarm
 
-SEEDS = 200
+SEEDS = examples(200)
 #: The seeds run in so many tests, so that the workers of a test run share them evenly.
 SHARDS = 20
 #: Swarms in which happens what the first ones lack: an offer that was declined comes again; a dispatcher stands still

@@ -26,6 +26,7 @@ from swarm_tui.protocol.bodies import (
 )
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.topics import Kind
+from tests.examples import examples
 
 _ids = itertools.count()
 
@@ -309,7 +310,7 @@ def test_what_is_remembered_is_bounded() -> None:
     assert len(unclaimed.settled) == REMEMBERED
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.integers(1, 4), st.integers(1, 25), st.randoms(use_true_random=False))
 def test_by_the_echo_rule_each_task_runs_once_whatever_the_interleaving(agents: int, tasks: int, rng: Any) -> None:
     """One order for all of what is said on the bus, each agent reading it at its own pace."""

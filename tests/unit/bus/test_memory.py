@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from swarm_tui.bus.memory import Faults, MemoryBroker, MemoryBus
 from swarm_tui.bus.port import Link
 from swarm_tui.protocol.envelope import Outgoing
+from tests.examples import examples
 
 
 class Listener:
@@ -58,7 +59,7 @@ def run(seed: int, faults: Faults) -> tuple[list[bytes], list[bytes], int]:
     return clean.heard, keeper.heard, len(broker.published)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.integers(0, 10_000), st.floats(0, 0.5), st.floats(0, 0.5), st.floats(0, 0.5))
 def test_a_persistent_session_loses_nothing_and_a_seed_replays(
     seed: int, loss: float, duplicate: float, reorder: float

@@ -12,6 +12,7 @@ from swarm_tui.protocol.bodies import BODY
 from swarm_tui.protocol.codec import decode
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.topics import RETAINED, Kind, topic
+from tests.examples import examples
 from tests.unit.dispatch.world import ME, SWARM, World, offers
 
 NAMES = st.sampled_from(["a", "b", "t1", "t2", ME, "", "x" * 200, "é"])
@@ -33,7 +34,7 @@ def free(kind: Kind, **fields: Any) -> tuple[Kind, str, str, dict[str, Any], dic
     return kind, "", "", {}, fields
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @example([free(Kind.TASK_COMPLETE, result=2**64)])
 @example([free(Kind.TASK_NEW, task_id="t3", type="noop", payload={"n": -(2**63) - 1})])
 @given(st.lists(st.tuples(KINDS, NAMES, NAMES, PAYLOADS, FREE), max_size=25))

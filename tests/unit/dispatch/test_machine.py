@@ -16,6 +16,7 @@ from swarm_tui.domain.workflows.run import OVER, Run
 from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.run_bodies import RunEnded, RunStarted
 from swarm_tui.protocol.topics import Kind
+from tests.examples import examples
 from tests.unit.dispatch.world import World, offers, orders
 
 S = TaskState
@@ -533,5 +534,5 @@ class Dispatching(RuleBasedStateMachine):
 
 TestDispatching = Dispatching.TestCase
 TestDispatching.settings = settings(
-    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=examples(60), stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )

@@ -16,6 +16,7 @@ from swarm_tui.protocol.codec import Writer, decode
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.rows import Hop
 from swarm_tui.protocol.topics import Kind
+from tests.examples import examples
 
 ASK = Event(
     topic="s/operators/c/query", kind=Kind.QUERY, key="c", id="q" * 128, at=0.0, received=0.0, sender="operator:a@b",
@@ -70,7 +71,7 @@ JOBS = st.builds(
 )  # fmt: skip
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.lists(JOBS, max_size=6), st.integers(1, 12))
 def test_every_page_is_read(some: list[Job], times: int) -> None:
     jobs = []

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from swarm_tui.domain.dispatch import Job
 from swarm_tui.journal.dispatch import Journal, storable
 from swarm_tui.protocol.bodies import Task
+from tests.examples import examples
 
 LONG = st.sampled_from([2**63, 2**64 - 1, 2**64, -(2**63), -(2**63) - 1, 10**40, 10**400])
 #: Lone surrogates too, which files' names can hold.
@@ -38,7 +39,7 @@ def kept(journal: Journal, task_id: str) -> Job:
     return found
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.dictionaries(TEXT, ANYTHING, max_size=4), ANYTHING)
 def test_any_json_is_kept_beside_other_jobs(payload: dict[str, Any], result: object) -> None:
     journal = Journal(None)

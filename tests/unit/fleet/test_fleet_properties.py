@@ -16,6 +16,7 @@ from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.codec import decode
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.topics import Kind
+from tests.examples import examples
 from tests.unit.fleet.swarm import SWARM, Paper, story
 
 AGENTS = st.sampled_from(["a1", "a2", "slow", "", "bad id", "x" * 70])
@@ -83,7 +84,7 @@ def _json(value: object) -> bytes:
     return json.dumps(value).encode()
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(st.lists(MESSAGE, max_size=30))
 def test_nothing_raises_and_the_counts_are_those_of_a_recount(
     messages: list[tuple[str, dict[str, Any], bool, float]],
@@ -101,7 +102,7 @@ def test_nothing_raises_and_the_counts_are_those_of_a_recount(
     assert fleet.counts.received == len(messages)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.integers(0, 2**32), st.integers(0, 14), st.booleans())
 def test_the_same_facts_in_any_order_with_any_doubles_give_the_same(seed: int, upto: int, cancelled: bool) -> None:
     paper, rng = Paper(), random.Random(seed)
@@ -124,7 +125,7 @@ def test_the_same_facts_in_any_order_with_any_doubles_give_the_same(seed: int, u
     assert outcome(shuffled) == outcome(events)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(st.integers(0, 2**32))
 def test_an_end_absorbs_every_old_message_of_its_story(seed: int) -> None:
     paper, rng = Paper(), random.Random(seed)

@@ -27,6 +27,7 @@ from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.codec import decode
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.topics import Kind as K
+from tests.examples import examples
 from tests.unit.gateway.conftest import SWARM, Dispatcher, Visitor, Voice
 from tests.unit.monitoring.test_handlers import context
 from tests.wait import until
@@ -155,7 +156,7 @@ _QUERIES = st.lists(
 
 
 @given(data=st.data())
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(100), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_a_visitor_says_the_door_has_an_answer(fuzzed_door: Visitor, data: st.DataObject) -> None:
     """Nothing is a server's error, and each refusal has its reason."""
     method = data.draw(st.sampled_from(["POST", "POST", "POST", "GET", "PUT"]))

@@ -1,10 +1,13 @@
-"""The pages under `docs/`, taken apart: sections, tables and fenced blocks."""
+"""The pages under `docs/`, taken apart: sections, tables and fenced blocks; and the code that they are held against."""
 
+import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
 DOCS = ROOT / "docs"
+_STATEMENTS = (ast.stmt, ast.ExceptHandler, ast.match_case)
 
 
 def read(name: str) -> str:
@@ -45,3 +48,12 @@ def fences(text: str, *info: str) -> list[tuple[str, str]]:
     """Return the fenced blocks whose first word is one of `info`: the rest of the line, and what stands in it."""
     blocks = re.findall(r"^```(\S+)([^\n]*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     return [(more.strip(), body) for word, more, body in blocks if word in info]
+
+
+def statements(path: Path) -> Iterator[ast.AST]:
+    """Yield a file's module and all statements in it, and no expressions: those are most of it, and hold none."""
+    todo: list[ast.AST] = [ast.parse(path.read_text())]
+    while todo:
+        node = todo.pop()
+        yield node
+        todo.extend(child for child in ast.iter_child_nodes(node) if isinstance(child, _STATEMENTS))

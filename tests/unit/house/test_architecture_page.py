@@ -45,7 +45,8 @@ def threads() -> set[str]:
     """Return the names of all threads that the code starts; of one that is made, its beginning."""
     found = set()
     for path in (ROOT / "swarm_tui").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+        text = path.read_text()
+        for node in ast.walk(ast.parse(text)) if "threading.Thread(" in text else ():
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "threading.Thread":
                 (name,) = (word.value for word in node.keywords if word.arg == "name")
                 first = name.values[0] if isinstance(name, ast.JoinedStr) else name

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.house.pages import ROOT
+from tests.unit.house.pages import ROOT, statements
 
 FILES = sorted((ROOT / "swarm_tui").rglob("*.py"))
 #: Words that ask instead of saying.
@@ -21,22 +21,13 @@ MOST_LINES, MOST_BRANCHES, MOST_METHODS = 400, 20, 30
 #: Every handler has its own of these, by that name.
 OF_EACH_HANDLER = frozenset({"Payload", "Options"})
 Function = ast.FunctionDef | ast.AsyncFunctionDef
-STATEMENTS = (ast.stmt, ast.ExceptHandler, ast.match_case)
 
 
 @cache
 def nodes() -> list[tuple[Path, ast.AST]]:
     """Return every module, class and function of the package, with the file: read once, and only where a test asks."""
-    found: list[tuple[Path, ast.AST]] = []
-    for path in FILES:
-        # Expressions are most of a tree, and hold none of these.
-        todo: list[ast.AST] = [ast.parse(path.read_text())]
-        while todo:
-            node = todo.pop()
-            if isinstance(node, ast.Module | ast.ClassDef | Function):
-                found.append((path, node))
-            todo.extend(child for child in ast.iter_child_nodes(node) if isinstance(child, STATEMENTS))
-    return found
+    wanted = ast.Module | ast.ClassDef | Function
+    return [(path, node) for path in FILES for node in statements(path) if isinstance(node, wanted)]
 
 
 def over(counts: Iterable[tuple[str, int]], most: int) -> list[tuple[str, int]]:

@@ -3,9 +3,10 @@
 import ast
 import tomllib
 from collections import defaultdict
+from functools import cache
 
 from swarm_tui.cli.group import COMMANDS
-from tests.unit.house.pages import ROOT
+from tests.unit.house.pages import ROOT, statements
 
 PACKAGE = ROOT / "swarm_tui"
 #: Lines from which a module may stand alone, whoever uses it.
@@ -17,11 +18,12 @@ MODULES = {
 }
 
 
+@cache
 def importers() -> dict[str, set[str]]:
     """Return each module with those of ours that name it in an import, wherever in them it stands."""
     found: dict[str, set[str]] = defaultdict(set)
     for name, path in MODULES.items():
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in statements(path):
             if isinstance(node, ast.Import):
                 named = {each.name for each in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module is not None:

@@ -4,6 +4,7 @@ import ast
 from pathlib import Path
 
 import swarm_tui.ui
+from tests.unit.house.pages import statements
 
 ROOT = Path(swarm_tui.ui.__file__).parent
 #: Modules that may lead to each other in a circle, those that are imported for types alone counted too.
@@ -19,7 +20,7 @@ def imports() -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for name, path in names.items():
         named: set[str] = set()
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in statements(path):
             if isinstance(node, ast.ImportFrom) and node.module is not None:
                 named |= {node.module, *(f"{node.module}.{each.name}" for each in node.names)}
             elif isinstance(node, ast.Import):

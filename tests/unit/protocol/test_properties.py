@@ -15,6 +15,7 @@ from swarm_tui.protocol.names import is_agent_id, is_task_id
 from swarm_tui.protocol.run_bodies import RunNew
 from swarm_tui.protocol.text import clean, clean_block
 from swarm_tui.protocol.topics import Kind, matches, parse, topic
+from tests.examples import examples
 
 NOW = 1_771_000_000.0
 KINDS = [kind for kind in Kind if kind is not Kind.OTHER]
@@ -46,7 +47,7 @@ def test_any_bytes_on_any_topic_are_answered(full: str, raw: bytes, retained: bo
     assert (heard is None) == (not full.startswith("s/"))
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(st.sampled_from(KINDS), envelopes, st.booleans())
 def test_any_object_on_any_topic_is_answered(kind: Kind, body: dict[str, Any], retained: bool) -> None:
     raw = json.dumps(body).encode()
@@ -118,7 +119,7 @@ def strategy_for(body: type[Body]) -> st.SearchStrategy[Body]:
     return st.builds(body, **chosen)
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(st.data(), st.sampled_from(KINDS), st.floats(0, 4e9))
 def test_what_the_writer_says_the_reader_reads(data: st.DataObject, kind: Kind, now: float) -> None:
     body = data.draw(strategy_for(BODY[kind]))
