@@ -35,10 +35,10 @@ class Recorded(Struct, frozen=True):
     agent_id: str | None = None
     task_id: str | None = None
     retained: bool = False
-    is_cut: bool = False
-    """True where the answer to a question has only its beginning."""
     mark: str | None = None
     """`event` where it changes what is known, or one of `MARKS`; None for beats, progress and talk about the past."""
+    is_cut: bool = False
+    """True where the answer to a question has only its beginning."""
 
 
 class Keyframe(Struct, frozen=True):
