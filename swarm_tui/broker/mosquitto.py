@@ -204,6 +204,20 @@ class EmbeddedBroker:
             return None
         return pid if self.is_ours(pid) else None
 
+    @property
+    def database(self) -> Path:
+        """Retained messages and sessions, as it saves them."""
+        return self.folder / "mosquitto.db"
+
+    def set_aside_database(self) -> Path | None:
+        """Rename a database that mosquitto cannot read; its new name, or None where there is none. Raises OSError."""
+        kept = self.database.with_name("mosquitto.db.damaged")
+        try:
+            self.database.replace(kept)
+        except FileNotFoundError:
+            return None
+        return kept
+
     def last_words(self) -> list[str]:
         """Return the last lines of its log, at most three; none when it cannot be read."""
         try:

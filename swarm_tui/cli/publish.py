@@ -26,6 +26,7 @@ from swarm_tui.cli.number_types import SPAN, WAIT, Whole
 from swarm_tui.cli.payload import build_payload, check_message, describe_payload
 from swarm_tui.cli.task_follower import TaskFollower, follow_to_end
 from swarm_tui.client.publication_policy import Stage
+from swarm_tui.config.paths import disk_trouble
 from swarm_tui.domain.outcome import outcome, verdict_failed
 from swarm_tui.domain.states import ENDED, TaskState
 from swarm_tui.domain.summary import task_json, task_row
@@ -146,7 +147,9 @@ def _publish(found: Target, task: Task, accept_timeout: float, wait: bool, as_js
         publication = task_follower.operator.submit(task, accept_timeout=left)
         publication.wait(Stage.QUEUED, left + 5.0)
         if not publication.accepted:
-            raise Failure(f"{task.task_id}: {_refusal(publication.stage, publication.reason)}", FAILED)
+            full = disk_trouble() if found.running is not None and publication.stage is not Stage.REJECTED else ""
+            why = "; ".join(filter(None, (_refusal(publication.stage, publication.reason), full)))
+            raise Failure(f"{task.task_id}: {why}", FAILED)
         if publication.original:
             task_follower.task_id = publication.original
             note(f"a task with this idempotency key is known already, so nothing new runs: {task_follower.task_id}")

@@ -25,6 +25,7 @@ from swarm_tui.cli.journal_reader import has_journal, journal_counts
 from swarm_tui.cli.supervisor_client import UNSCALED
 from swarm_tui.client.record import recorded_rows
 from swarm_tui.config.home import host_name
+from swarm_tui.config.paths import disk_trouble
 from swarm_tui.config.urls import shown_url
 from swarm_tui.domain.fleet import Fleet
 from swarm_tui.domain.states import AgentState
@@ -82,13 +83,14 @@ def command(name: str | None, swarm: str | None, broker: str | None, as_json: bo
 
 
 def _say_trouble(found: Target) -> None:
-    """Say on stderr what keeps the supervisor of this host from its work."""
+    """Say on stderr what keeps the supervisor of this host, or the whole swarm's journals, from their work."""
     if found.running is None:
         return
     from swarm_tui.supervisor.host_access import supervisor_trouble
 
-    if trouble := supervisor_trouble(found.state):
-        note(trouble)
+    for trouble in (supervisor_trouble(found.state), disk_trouble()):
+        if trouble:
+            note(trouble)
 
 
 def gather(found: Target) -> dict[str, Any]:

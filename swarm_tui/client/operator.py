@@ -167,7 +167,7 @@ class Operator:
             if self._may_answer(event, event.body):
                 self._queries.heard(event, event.body)
         else:
-            self._publisher.heard(event.kind, event.body)
+            self._publisher.heard(event.kind, event.body, event.key)
         for callback in list(self._on_event):
             self._tell(callback, event)
 

@@ -91,12 +91,15 @@ def returned(record: Record, now: float, chance: float) -> Record:
     return replace(record, next_send=min(record.next_send, now + chance * RETURN_SPREAD))
 
 
-def turn(record: Record, now: float, up: bool, chance: float) -> tuple[Record, bool]:
-    """The record after `now`, and whether to send it now. While the link is down nothing is sent twice."""
+def turn(record: Record, now: float, up: bool, chance: float, trouble: str = "") -> tuple[Record, bool]:
+    """The record after `now`, and whether to send it now. While the link is down nothing is sent twice.
+
+    `trouble` is why nobody accepts anything, as the dispatcher says itself.
+    """
     if record.stage not in UNACCEPTED:
         return record, False
     if now >= record.give_up:
-        return replace(record, stage=Stage.GAVE_UP, reason=_why(record)), False
+        return replace(record, stage=Stage.GAVE_UP, reason=_why(record, trouble)), False
     if now < record.next_send or (record.sends > 0 and not up):
         return record, False
     span = min(LONGEST_REPEAT, FIRST_REPEAT * 2 ** min(record.sends, 8))
@@ -110,9 +113,11 @@ def due(record: Record, up: bool) -> float | None:
     return record.give_up if record.sends > 0 and not up else min(record.next_send, record.give_up)
 
 
-def _why(record: Record) -> str:
+def _why(record: Record, trouble: str) -> str:
     if record.stage is Stage.PENDING:
         return f"the broker did not take it within {record.accept_timeout:g} s: check the broker, then publish it again"
+    if trouble:
+        return f"nobody accepted it within {record.accept_timeout:g} s: {trouble}"
     return (
         f"nobody accepted it within {record.accept_timeout:g} s: check that a task-manager, or an agent for this type, "
         "is up"

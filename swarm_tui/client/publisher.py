@@ -10,13 +10,16 @@ from swarm_tui.bus.port import Bus
 from swarm_tui.client import publication_policy
 from swarm_tui.client.publication import Publication
 from swarm_tui.client.publication_policy import Record
-from swarm_tui.protocol.bodies import Body, Dispatcher, Task
+from swarm_tui.protocol.bodies import Body, Dispatcher, Status, Task
 from swarm_tui.protocol.codec import Writer
 from swarm_tui.protocol.envelope import Outgoing
+from swarm_tui.protocol.names import canonical_role
+from swarm_tui.protocol.text import clean
 from swarm_tui.protocol.topics import Kind
 
 #: Beyond it the oldest accepted ones are no longer followed.
 FOLLOWED = 20_000
+MOST_TROUBLES = 16
 _log = logging.getLogger("swarm_tui.client")
 
 
@@ -42,6 +45,9 @@ class Publisher:
         self._thread: threading.Thread | None = None
         self._closed = False
         self._led = False
+        self._troubles: dict[str, str] = {}
+        """Why a task-manager accepts nothing, by its id, as it says itself."""
+        self._leader = ""
 
     def submit(self, task: Task, accept_timeout: float) -> Publication:
         """Begin to publish; returns at once. The same task id again follows what is already on its way."""
@@ -64,11 +70,16 @@ class Publisher:
             self._lock.notify()
         return publication
 
-    def heard(self, kind: Kind, body: Body) -> None:
-        """A message of the swarm: it may answer one of ours."""
+    def heard(self, kind: Kind, body: Body, key: str = "") -> None:
+        """A message of the swarm, `key` from its topic: it may answer one of ours, or say why nobody does."""
+        if isinstance(body, Status) and canonical_role(body.role or "") == "task-manager":
+            self._troubles.pop(key, None)
+            if body.trouble and body.status != "offline" and len(self._troubles) < MOST_TROUBLES:
+                self._troubles[key] = f"{key}: {clean(body.trouble, 300)}"
         if kind is Kind.DISPATCHER:
             # A dispatcher that left for good cleared its topic; one that a broker forgot did not.
             self._led = isinstance(body, Dispatcher)
+            self._leader = (body.agent_id or "") if isinstance(body, Dispatcher) and body.online else ""
         task_id = getattr(body, "task_id", None)
         known = self._sent.get(task_id) if isinstance(task_id, str) else None
         if known is not None:
@@ -95,7 +106,11 @@ class Publisher:
 
         def step(record: Record) -> Record:
             nonlocal sending
-            record, sending = publication_policy.turn(record, self._monotonic(), self._bus.is_up(), self._chance())
+            # Of one that stands by while another leads it is no reason.
+            trouble = self._troubles.get(self._leader, "") if self._leader else next(iter(self._troubles.values()), "")
+            record, sending = publication_policy.turn(
+                record, self._monotonic(), self._bus.is_up(), self._chance(), trouble
+            )
             return record
 
         self._change(publication, step)

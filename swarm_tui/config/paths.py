@@ -1,9 +1,13 @@
 """Where a swarm keeps its state; every folder is 0700."""
 
+import os
 from errno import EDQUOT, ENOSPC
 from pathlib import Path
 
 from swarm_tui.config.home import base_folder
+
+#: Bytes on the disk with the state below which little goes on: a broker saves, a dispatcher journals.
+LEAST_FREE = 8 * 2**20
 
 
 class StateDir:
@@ -93,6 +97,17 @@ def why_not(error: OSError) -> str:
     if path.is_relative_to(home) or home.is_relative_to(path):
         return f"{named}; the state folder must be yours to write: set XDG_STATE_HOME to another"
     return named
+
+
+def disk_trouble() -> str:
+    """Return a sentence when next to nothing can be written where the state is; empty while there is room."""
+    place = next(path for path in (state_home(), *state_home().parents) if path.exists())
+    try:
+        found = os.statvfs(place)
+    except OSError:
+        return ""
+    free = found.f_bavail * found.f_frsize
+    return f"the disk of {state_home()} has {free // 2**20} MB left: make room on it" if free < LEAST_FREE else ""
 
 
 def swarm_of(root: Path) -> str:

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 import sqlite3
 import threading
 import time
@@ -151,6 +152,11 @@ class SqliteRecorder:
                 _log.warning("the recorder cannot be read: %s", error)
                 return otherwise
 
+    @property
+    def failure(self) -> str:
+        """Why the last messages could not be kept; empty while they can."""
+        return self._failed
+
     def stats(self) -> RecorderStats:
         """Return how much is kept."""
         with self._read_lock:
@@ -217,11 +223,12 @@ class SqliteRecorder:
             try:
                 self._insert(batch)
                 self._checkpoint()
+                self._failed = ""
                 return
             except sqlite3.Error as error:
                 with contextlib.suppress(sqlite3.Error):
                     self._db.execute("ROLLBACK")
-                if "full" not in str(error) or not self._trim_size():
+                if "full" not in str(error) or not self._disk_has_room() or not self._trimmed_to_size():
                     self._failed = str(error)
                     break
         self._dropped += len(batch)
@@ -242,10 +249,25 @@ class SqliteRecorder:
 
     def _checkpoint(self) -> None:
         """A reader can keep the log from being written back by itself: once it is half of what it may be, insist."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, sqlite3.Error):
             if self._path.with_name(self._path.name + "-wal").stat().st_size > self._log_limit // 2:
                 with self._read_lock:
                     self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def _disk_has_room(self) -> bool:
+        """Return whether it is our own bound that was reached: to let the oldest go makes no room on a full disk."""
+        try:
+            disk = os.statvfs(self._path.parent)
+        except OSError:
+            return False
+        return disk.f_bavail * disk.f_frsize > 2 * self._max_batch
+
+    def _trimmed_to_size(self) -> bool:
+        """Let the oldest go; False when that cannot be done either."""
+        try:
+            return self._trim_size()
+        except sqlite3.Error:
+            return False
 
     def _trim_size(self) -> bool:
         """The database is as large as it may be: the oldest eighth goes. False when there is nothing to let go."""

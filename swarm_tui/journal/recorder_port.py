@@ -121,6 +121,11 @@ class Recorder(Protocol):
         """Return when the next event after that moment was, or the last one before it; None at the end."""
         ...
 
+    @property
+    def failure(self) -> str:
+        """Why the last messages could not be kept; empty while they can."""
+        ...
+
     def stats(self) -> RecorderStats:
         """Return how much is kept."""
         ...
@@ -132,6 +137,8 @@ class Recorder(Protocol):
 
 class MemoryRecorder:
     """Keeps messages as long as it lives, at most `capacity` of them."""
+
+    failure = ""
 
     def __init__(self, capacity: int = 10_000) -> None:
         self._kept: deque[Recorded] = deque(maxlen=capacity)

@@ -30,6 +30,8 @@ SHORT_LIFE, SHORT_LIVES = 2.0, 2
 _STAMP = re.compile(r"^\d{9,11}: ")
 #: Seconds between two looks at how long the certificates are good: they are renewed weeks before they end.
 RENEW_EVERY = 6 * 3600.0
+#: What mosquitto says of a database that it cannot read.
+_UNREADABLE = re.compile(r"open database|persistent (?:database|store)|persistence (?:file|data)", re.IGNORECASE)
 #: How often it is asked whether the broker listens yet: about 40 s in all.
 MOST_TRIES = 500
 
@@ -192,12 +194,31 @@ class BrokerPane:
         self._short_lives = self._short_lives + 1 if short else 0
         # tmux may not have read yet what the last of several lives said.
         self._words = self._last_words() or self._words
+        if short and self._set_aside():
+            self._loop.after(0.0, self.ensure)
+            return
         decision, self._history = restart.decide(self._figures, "always", self._history, Exit(), time.monotonic(), 0.5)
         delay = self._figures.backoff_max if decision.act == "crashloop" else decision.delay
         words = f" ({self._words})" if self._words else ""
         again = f"in {delay:.1f} s" if delay else "at once"
         self._say(BROKER, "", f"the broker ended{words}; again {again}")
         self._loop.after(delay, self.ensure)
+
+    def _set_aside(self) -> bool:
+        """Put away a database that a full disk cut short: mosquitto does not start on it, ever. False where it is well.
+
+        What it held is said again: by those who retain, and by publishers whom nobody answered.
+        """
+        if not _UNREADABLE.search(self._words):
+            return False
+        try:
+            kept = self._broker.set_aside_database()
+        except OSError as error:
+            self._say(BROKER, "", f"its database is damaged, and cannot be put aside: {why_not(error)}")
+            return False
+        if kept is not None:
+            self._say(BROKER, "", f"its database is damaged, as a full disk leaves it: put aside as {kept}, begun anew")
+        return kept is not None
 
     def _last_words(self) -> str:
         """Return what it said last: on its pane, else in its log."""

@@ -44,6 +44,16 @@ def test_up_ends_with_the_words_of_a_broker_that_does_not_start(make: Make, free
     swarm.down("--now")
 
 
+def test_a_brokers_database_that_a_full_disk_cut_short_is_put_aside(make: Make, free_port: int) -> None:
+    broker = EmbeddedBroker(free_port, broker_dir(free_port))
+    broker.folder.mkdir(parents=True)
+    broker.database.write_bytes(b"cut short")
+    swarm = make(free_port, [own("a")])
+    swarm.up()
+    assert broker.database.with_name("mosquitto.db.damaged").read_bytes() == b"cut short"
+    assert any("put aside" in str(event["reason"]) for event in swarm.events("broker"))
+
+
 def test_up_ends_where_the_brokers_rules_keep_us_out(
     make: Make, make_broker: Callable[..., RealBroker], tmp_path: Path
 ) -> None:

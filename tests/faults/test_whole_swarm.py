@@ -159,7 +159,10 @@ def test_the_disk_fills_while_tasks_flow(small_disk: Path, make: Make) -> None:
     pause(5.0)
     print(f"{accepted} of 40 accepted when the alert came, {len(producer.queued)} while the disk was full")
     assert len(producer.queued) == accepted
-    assert swarm.run("status", swarm.name).returncode == 0
+    shown = swarm.run("status", swarm.name)
+    assert (shown.returncode, "MB left: make room on it" in shown.stderr) == (0, True)
+    refused = swarm.run("publish", "demo.work", "-p", "seconds=0", "--swarm", swarm.name, "--accept-timeout", "2")
+    assert (refused.returncode, "its journal" in refused.stderr) == (1, True), refused.stderr
     pane = swarm.tmux.run("capture-pane", "-p", "-t", swarm.panes()["tm"].pane_id)
     assert "cannot be written" in " ".join(word for line in pane for word in line.split())
     filler.unlink()

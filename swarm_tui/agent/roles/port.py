@@ -49,8 +49,10 @@ class RoleLink(Protocol):
 class RoleService(Protocol):
     """The part of an agent that only its role has. What it raises is printed on the pane and never kills the agent."""
 
-    complaint: str
-    """Why it cannot do its part now, and what to do, as a sentence for all to see; empty while it can."""
+    @property
+    def complaint(self) -> str:
+        """Why it cannot do its part now, and what to do, as a sentence for all to see; empty while it can."""
+        ...
 
     def start(self) -> None:
         """Begin: the bus is set up but need not be connected yet. Called once, on the main thread.

@@ -5,9 +5,14 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
+from swarm_tui.bus.memory import MemoryBus
+from swarm_tui.bus.memory_broker import MemoryBroker
 from swarm_tui.client import publication_policy
+from swarm_tui.client.operator import Operator
 from swarm_tui.client.publication_policy import RANK, SETTLED, UNACCEPTED, Record, Stage
-from swarm_tui.protocol.bodies import Assigned, Body, Complete, Queued, TaskRejected
+from swarm_tui.protocol.bodies import Assigned, Body, Complete, Dispatcher, Queued, Status, Task, TaskRejected
+from swarm_tui.protocol.topics import Kind
+from tests.wait import until
 
 QUEUED, ASSIGNED, REJECTED = Queued(task_id="t"), Assigned(task_id="t", agent_id="a"), TaskRejected(task_id="t")
 answers = st.sampled_from([QUEUED, ASSIGNED, REJECTED, Complete(task_id="t")])
@@ -103,3 +108,30 @@ def test_the_task_that_an_idempotency_key_stands_for_is_known() -> None:
     sent, _ = publication_policy.turn(publication_policy.begin("t2", 0.0, 30.0), 0.0, True, 0.5)
     heard = publication_policy.answered(sent, Queued(task_id="t2", duplicate=True, state="complete", original="t1"))
     assert (heard.stage, heard.reason, heard.original) == (Stage.QUEUED, "complete", "t1")
+
+
+TROUBLE = "nothing is accepted: the disk is full"
+
+
+def test_who_gives_up_says_what_the_dispatcher_says_of_itself() -> None:
+    broker = MemoryBroker()
+    dispatcher = Operator(MemoryBus(broker, "d"), "s", user="d", host="h")
+    dispatcher.start()
+    for agent, trouble in (("tm-1", TROUBLE), ("tm-2", "it stands by")):
+        status = Status(status="online", role="task-manager", trouble=trouble)
+        dispatcher.bus.publish(dispatcher.writer.message(Kind.STATUS, status, agent))
+    body = Dispatcher(instance="i", epoch=1, online=True, agent_id="tm-1")
+    dispatcher.bus.publish(dispatcher.writer.message(Kind.DISPATCHER, body))
+    operator = Operator(MemoryBus(broker, "o"), "s", user="u", host="h")
+    operator.start()
+    until(lambda: operator._publisher._leader, what="it hears who leads")
+    publication = operator.submit(Task(task_id="t", type="noop"), accept_timeout=0.1)
+    publication.wait(Stage.QUEUED, 5.0)
+    assert publication.reason == f"nobody accepted it within 0.1 s: tm-1: {TROUBLE}"
+    dispatcher.bus.publish(dispatcher.writer.message(Kind.STATUS, Status(status="online", role="task-manager"), "tm-1"))
+    until(lambda: "tm-1" not in operator._publisher._troubles, what="it hears that all is well")
+    again = operator.submit(Task(task_id="t2", type="noop"), accept_timeout=0.1)
+    again.wait(Stage.QUEUED, 5.0)
+    assert "check that a task-manager" in again.reason
+    operator.close()
+    dispatcher.close()

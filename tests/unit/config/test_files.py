@@ -10,7 +10,7 @@ import pytest
 from swarm_tui.config.errors import ConfigError
 from swarm_tui.config.files import write_private
 from swarm_tui.config.model import Broker, RunSpec
-from swarm_tui.config.paths import state_dir, why_not
+from swarm_tui.config.paths import disk_trouble, state_dir, state_home, why_not
 from swarm_tui.config.running import Running, forget_running, list_running, load_running, running_names, save_running
 from swarm_tui.config.seed import load_seed, seed_path
 from swarm_tui.config.spec import read_spec, write_spec
@@ -232,3 +232,10 @@ def test_mistakes_in_the_users_file_stop_no_screen(text: str) -> None:
     config, mistakes = read_user_config(actions=["publish"], themes=["dark"])
     assert config == UserConfig()
     assert str(path) in mistakes[0]
+
+
+def test_next_to_no_room_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert disk_trouble() == ""
+    monkeypatch.setattr("swarm_tui.config.paths.LEAST_FREE", 2**62)
+    assert disk_trouble().startswith(f"the disk of {state_home()} has ")
+    assert disk_trouble().endswith(" MB left: make room on it")

@@ -440,3 +440,24 @@ def test_nobody_hears_of_an_epoch_that_could_not_be_written(scene: Scene, monkey
     full.clear()
     scene.leads(dispatcher, 1)
     until(lambda: scene.retained() is not None)
+
+
+def test_a_journal_that_cannot_be_written_is_its_trouble(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = scene.dispatcher()
+    scene.leads(first, 1)
+    assert first.complaint == ""
+    assert first.shell is not None
+
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(first.shell.engine.journal, "commit", full)
+        scene.say(Kind.TASK_NEW, b.Task(task_id="t", type="noop"))
+        until(lambda: first.complaint, what="it says why")
+        assert first.complaint == (
+            f"nothing is accepted, its journal {scene.folder / 'box' / 'dispatch.db'} cannot be written: "
+            "OperationalError: database or disk is full: make room on that disk"
+        )
+    until(lambda: not first.complaint, what="it goes on")
+    until(lambda: scene.heard(Kind.TASK_QUEUED, task_id="t"), what="t to be journaled")

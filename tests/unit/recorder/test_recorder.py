@@ -252,3 +252,29 @@ def test_a_record_of_the_first_schema_goes_on(tmp_path: Path) -> None:
     recorder.flush()
     assert [(row.topic, row.retained) for row in recorder.history(HistoryQuery())] == [("s/x", False), ("s/y", True)]
     recorder.close()
+
+
+def test_a_full_disk_costs_what_came_meanwhile_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder = SqliteRecorder(tmp_path / "r.db", commit_every=0.01, clock=lambda: 1000.0)
+    fill(recorder)
+    insert = recorder._insert
+
+    def full(*_: object) -> bool:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    for trim in (recorder._trim_size, full):
+        monkeypatch.setattr(recorder, "_insert", full)
+        monkeypatch.setattr(recorder, "_trim_size", trim)
+        monkeypatch.setattr(recorder, "_disk_has_room", lambda trim=trim: trim is full)
+        recorder.add(Recorded(2000.0, "s/x", b"7"))
+        recorder.flush()
+        assert recorder.failure == "database or disk is full"
+        monkeypatch.setattr(recorder, "_insert", insert)
+        recorder.add(Recorded(2001.0, "s/x", b"8"))
+        recorder.flush()
+        assert recorder.failure == ""
+    stats = recorder.stats()
+    assert (stats.stored, stats.dropped, stats.oldest) == (102, 2, 1000.0), "and it let nothing go that it had"
+    recorder.close()

@@ -205,8 +205,7 @@ def _published(publication: Publication) -> web.Response:
         return _json(answer, status=202, headers={"Location": f"/tasks/{task_id}"})
     if stage is Stage.REJECTED:
         return _error(409 if "is taken by" in reason else 422, reason, task_id=task_id)
-    why = f"nobody accepted it within {ACCEPT_TIMEOUT:.0f} s: repeat it with the same Idempotency-Key or task_id"
-    return _error(503, why, task_id=task_id)
+    return _error(503, f"{reason}; repeat it with the same Idempotency-Key or task_id", task_id=task_id)
 
 
 def _is_upgrade(request: web.Request) -> bool:

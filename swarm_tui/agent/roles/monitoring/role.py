@@ -219,6 +219,16 @@ class Monitoring:
             self._link.log(f"{skipped} messages came faster than they could be recorded")
         if self._recorder is None and self._own_recorder:
             self._try_recorder()
+        elif self._recorder is not None:
+            self._look_at_recorder(self._recorder)
+
+    def _look_at_recorder(self, recorder: Recorder) -> None:
+        """Say that messages cannot be kept, and that they can again."""
+        failure = recorder.failure
+        line = f"nothing is recorded until it can be, the watch goes on: {failure}" if failure else ""
+        if line != self.complaint:
+            self.complaint = line
+            self._link.log(line or "messages are recorded again")
 
     def _say(self, alerts: list[Alert]) -> None:
         self._alerts = self._alarm.now()

@@ -42,7 +42,7 @@ class TaskManager:
     def __init__(self, spec: RunSpec, link: RoleLink, make_bus: MakeBus | None = None) -> None:
         self.spec = spec
         self.link = link
-        self.complaint = ""
+        self._complaint = ""
         self.shell: DispatcherShell | None = None
         """None until the journal is ours."""
         self._has_real_bus = make_bus is None
@@ -52,6 +52,16 @@ class TaskManager:
         self._stopping = threading.Event()
         self._turn_scheduler: TurnScheduler | None = None
         self._thread = threading.Thread(target=self._run, name="dispatcher", daemon=True)
+
+    @property
+    def complaint(self) -> str:
+        """Why it does not dispatch now; empty while it does, or another does."""
+        refused = self.shell.engine.troubled if self.shell is not None else None
+        if refused is None:
+            return self._complaint
+        path = StateDir(Path(self.spec.state_dir)).dispatch
+        todo = ": make room on that disk" if "full" in refused else ""
+        return f"nothing is accepted, its journal {path} cannot be written: {refused}{todo}"
 
     @property
     def leading(self) -> bool:
@@ -134,15 +144,15 @@ class TaskManager:
             try:
                 journal = Journal(path)
                 reason = journal.bind(self.spec.broker.url, self.spec.host, take_over=self.link.take_over)
-                self.complaint = f"it does not dispatch: {reason}" if reason else ""
+                self._complaint = f"it does not dispatch: {reason}" if reason else ""
                 if reason is None:
                     return journal
                 journal.close()
             except JournalInUseError as error:
-                reason, self.complaint = str(error), ""  # Another one here leads: standing by is its part.
+                reason, self._complaint = str(error), ""  # Another one here leads: standing by is its part.
             except sqlite3.Error as error:
                 reason = str(error)
-                self.complaint = f"it does not dispatch: {reason}"
+                self._complaint = f"it does not dispatch: {reason}"
             if reason != said:
                 said = reason
                 self.link.log(f"standing by: {reason}")
@@ -193,7 +203,7 @@ class TaskManager:
             self.link.log(f"{moved} messages waited for an older version, and are taken")
 
     def _complain(self, sentence: str) -> None:
-        self.complaint = sentence
+        self._complaint = sentence
 
 
 def settings_of(spec: RunSpec) -> DispatchSettings:
