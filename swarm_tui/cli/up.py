@@ -15,7 +15,7 @@ from swarm_tui.agent.launch import filled
 from swarm_tui.cli.common import FAILED, UNREACHABLE, USAGE, Failure, is_terminal, note, target
 from swarm_tui.cli.completers import layouts
 from swarm_tui.cli.number_types import WAIT
-from swarm_tui.cli.supervisor_client import HEAR_HOSTS, SupervisorClient
+from swarm_tui.cli.supervisor_client import SupervisorClient
 from swarm_tui.cli.validate_handlers import missing_handlers
 from swarm_tui.config.home import host_name
 from swarm_tui.config.load import Loaded, find_layout, load_layout
@@ -23,15 +23,17 @@ from swarm_tui.config.paths import state_dir, why_not
 from swarm_tui.config.urls import is_loopback, shown_url
 from swarm_tui.identity.open import has_identity, place_join
 from swarm_tui.identity.store import IdentityError, read_join
-from swarm_tui.protocol.bodies import HostControl
+from swarm_tui.protocol.bodies import HostControl, HostStatus
 from swarm_tui.supervisor.broker_choice import NoBrokerError
 from swarm_tui.supervisor.down import finish_down
 from swarm_tui.supervisor.host_access import UpError, server, swarm_lock
 from swarm_tui.supervisor.plan import load_plan
 from swarm_tui.supervisor.start_watch import StartWatch, Wait
-from swarm_tui.supervisor.up import Prepared, bring_up, difference, of_another_version, prepare
+from swarm_tui.supervisor.up import Prepared, bring_up, difference, former_agents, of_another_version, prepare
 from swarm_tui.tmux.errors import TmuxError
 
+#: Seconds in which the supervisor of this version is there, after one of another, with its broker.
+HEAR_SUCCESSOR = 20.0
 _QUESTION = "Restart them one after another, each as soon as it is idle?"
 
 
@@ -102,6 +104,8 @@ def command(
 
 def _missing(ready: Prepared, wait: float, *, renew: bool, force: bool, detach: bool) -> str | None:
     """Wait for the agents, then restart those of another version; what is missing after `wait` seconds, or None."""
+    if ready.running and (former := former_agents(ready.state)):
+        _give_keys(ready, former, wait)
     if (missing := _wait(ready, wait)) is not None:
         return missing
     return _offer_restarts(ready, renew=renew, ask=not force, wait=wait if detach else 0.0)
@@ -135,14 +139,47 @@ def _offer_restarts(ready: Prepared, *, renew: bool, ask: bool, wait: float) -> 
     return None
 
 
-def _restart(ready: Prepared, names: list[str]) -> None:
-    """Have the agents restarted; the dispatcher goes last, so that it knows of all the others' restarts."""
+def _give_keys(ready: Prepared, former: list[str], wait: float) -> None:
+    """Restart the agents of a version whose words nobody could prove: they cannot go on beside those of this one."""
+    note(f"{len(former)} agents are of a version without keys: each is restarted as soon as it is idle")
+    _restart(ready, former, first=True)
+    end = time.monotonic() + wait
+    while (left := former_agents(ready.state)) and time.monotonic() < end:
+        time.sleep(0.05)
+    if left and wait:
+        note(f"    still to come after {wait:g} s: {', '.join(left)}; until then they are believed without proof")
+    elif wait:
+        click.echo(f"{len(former)} agents are of {__version__} now, and prove what they say")
+
+
+def _restart(ready: Prepared, names: list[str], *, first: bool = False) -> None:
+    """Have the agents restarted; the dispatcher goes last, so that it knows of all the others' restarts.
+
+    `first`: it goes first, because the others will heed no other.
+    """
     leaders = {spec.agent_id for spec in ready.plan.specs(ready.state) if spec.role == "task-manager"}
-    names.sort(key=lambda name: (name in leaders, name))
-    with SupervisorClient(target(ready.plan.swarm)) as supervisors:
-        if not supervisors.until(lambda: ready.plan.host in supervisors.statuses, HEAR_HOSTS):
+    names.sort(key=lambda name: ((name in leaders) is not first, name))
+    with _supervisors(ready) as supervisors:
+        if not supervisors.until(lambda: _is_of_this(supervisors.statuses.get(ready.plan.host)), HEAR_SUCCESSOR):
             raise Failure("the supervisor is not on the bus yet, so nobody can be restarted: run `up` again")
         supervisors.ask(ready.plan.host, HostControl(command="restart", agent_ids=names, when_idle=True))
+
+
+def _supervisors(ready: Prepared) -> SupervisorClient:
+    """The supervisors over the bus; a broker that is started anew with other rules is waited for."""
+    end = time.monotonic() + HEAR_SUCCESSOR
+    while True:
+        try:
+            return SupervisorClient(target(ready.plan.swarm))
+        except Failure as failure:
+            if failure.exit_code != UNREACHABLE or time.monotonic() >= end:
+                raise
+            time.sleep(0.2)
+
+
+def _is_of_this(said: HostStatus | None) -> bool:
+    """Return whether the supervisor that speaks is of this version."""
+    return said is not None and said.version == __version__
 
 
 def _check_terminal() -> None:

@@ -281,6 +281,8 @@ class SwarmKeyring:
         """Return what may be said without a proof: reading, and what `policy.guests` allows. Raises UnprovedError."""
         if kind in _ORDERS:
             raise UnprovedError(NO_PROOF)
+        if (kind in ANSWERS or kind is Kind.TASK_ASSIGNED) and self._is_former(agent_id):
+            return f"former:{agent_id}"
         if kind in ANSWERS and (self._guests != "work" or agent_id in self._own or agent_id in self._homes):
             raise UnprovedError(NO_ANSWER)
         if kind is Kind.REPLY:
@@ -288,6 +290,10 @@ class SwarmKeyring:
         if self._guests == "none" and kind in ASKED:
             raise UnprovedError(NO_QUESTIONS if kind is Kind.QUERY else NO_GUESTS)
         return ""
+
+    def _is_former(self, agent_id: str) -> bool:
+        """Return whether the agent runs since before there were keys."""
+        return agent_id in self._registry().former and agent_id not in self._homes
 
     def _agent_key(self, agent_id: str) -> bytes | None:
         """The key that the agent has; None for a guest, of whom no host that we know has spoken."""

@@ -20,10 +20,15 @@ class Identity(Struct, frozen=True, kw_only=True):
 
 
 class Registry(Struct, frozen=True, kw_only=True):
-    """All identities of a swarm by name; `home` is the host that holds the swarm's secret."""
+    """All identities of a swarm by name; `home` is the host that holds the swarm's secret.
+
+    `former`: agents that were running, of a version without keys, when the secret was made. What they say is believed
+    without proof until they are restarted, for what they do is the swarm's.
+    """
 
     home: str
     identities: dict[str, Identity] = {}
+    former: tuple[str, ...] = ()
 
     def live(self, kind: IdentityKind, name: str) -> Identity | None:
         """The identity, unless it is unknown, of another kind or revoked. The swarm's own host needs no entry."""

@@ -5,7 +5,7 @@ import secrets
 import stat
 import time
 from base64 import b64decode, b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -56,8 +56,10 @@ def check_private(folder: Path) -> None:
         raise IdentityError(f"others may write to {folder}: run `chmod 700 {folder}`")
 
 
-def make_secret(state: StateDir, home: str) -> bytes:
+def make_secret(state: StateDir, home: str, former: Sequence[str] = ()) -> bytes:
     """The swarm's secret, 32 random bytes; made with an empty registry where there is none yet.
+
+    `former`: the agents that run already, without keys.
 
     Raises IdentityError when the folder is not ours alone, OSError when it cannot be written.
     """
@@ -68,7 +70,7 @@ def make_secret(state: StateDir, home: str) -> bytes:
     if not path.exists():
         write_private(path, b64encode(secrets.token_bytes(32)) + b"\n")
     if not (folder / "registry.json").exists():
-        write_registry(state, Registry(home=home))
+        write_registry(state, Registry(home=home, former=tuple(sorted(former))))
     return _secret(path)
 
 
@@ -104,6 +106,14 @@ def read_registry(state: StateDir) -> Registry:
         return msgspec.json.decode(path.read_bytes(), type=Registry)
     except (OSError, msgspec.DecodeError) as error:
         raise IdentityError(f"{path}: {error}: restore it, or remove it and run `up` again") from None
+
+
+def forget_former(state: StateDir, agent_id: str) -> None:
+    """Let the agent speak by proof alone: it has its keys now. Raises IdentityError, OSError."""
+    registry = read_registry(state)
+    if agent_id in registry.former:
+        left = tuple(name for name in registry.former if name != agent_id)
+        write_registry(state, msgspec.structs.replace(registry, former=left))
 
 
 class RegistryFile:

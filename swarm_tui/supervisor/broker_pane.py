@@ -130,6 +130,9 @@ class BrokerPane:
     def _look(self) -> None:
         panes = self._agent_panes.tmux.panes()
         pane = self.pane(panes)
+        if self._pid is None and (running := self._broker.pid()) is not None and processes.is_alive(running):
+            # One that an older version started has no rules: it ends then, and is started with them.
+            self._admit()
         if pane is not None and not pane.dead and processes.is_alive(pane.pid):
             self._follow(pane.pid)
         elif (pid := self._broker.pid()) is not None and processes.is_alive(pid):

@@ -22,9 +22,10 @@ from swarm_tui.supervisor.plan import Plan
 _LOCK_WAIT = 5.0
 
 
-def admit(plan: Plan, state: StateDir) -> None:
+def admit(plan: Plan, state: StateDir, *, obeyed: bool = True) -> None:
     """Write this swarm's part of the rules of the embedded broker of `plan`, and have them obeyed at once.
 
+    Not `obeyed`, the broker goes on as it is, for who keeps it would start it again without rules.
     Does nothing where the broker is not ours or this host does not hold the swarm's secret. Raises OSError,
     IdentityError, BrokerMissingError.
     """
@@ -33,7 +34,7 @@ def admit(plan: Plan, state: StateDir) -> None:
         return
     broker = EmbeddedBroker(plan.embedded_port, broker_dir(plan.embedded_port))
     part = admission(plan, state, secret, read_registry(state))
-    _change(broker, lambda: broker.admit(part))
+    _change(broker, lambda: broker.admit(part), obeyed=obeyed)
 
 
 def dismiss(port: int, swarm: str) -> None:
@@ -97,12 +98,13 @@ def key_of(secret: bytes, name: str, identity: Identity) -> bytes:
     return make(secret, name, identity.generation)
 
 
-def _change(broker: EmbeddedBroker, change: Callable[[], object]) -> None:
+def _change(broker: EmbeddedBroker, change: Callable[[], object], *, obeyed: bool = True) -> None:
     """Change the rules while nobody else does."""
     held = locks.take_within(broker.folder / "rules.lock", _LOCK_WAIT)
     try:
         change()
-        broker.reload()
+        if obeyed:
+            broker.reload()
     finally:
         if held is not None:
             locks.release(held)

@@ -36,6 +36,8 @@ class Reconciler:
         self.plan, self.state = plan, state
         self._services, self._lifecycle, self._scaler = lifecycle.services, lifecycle, scaler
         self._link, self._presences, self._restart = link, presences, restart
+        self.former: set[str] = set()
+        """Agents of a version without keys: whoever brought the swarm up has each restarted as soon as it is idle."""
 
     def fit_members(self, former: dict[str, list[str]]) -> None:
         """Choose the agents of each scaled role: those that it had, within the plan's limits."""
@@ -66,6 +68,8 @@ class Reconciler:
         for unit in self._services.units.values():
             if unit.phase is Phase.WAITING:
                 self._write_spec(unit)
+            elif unit.agent_id in self.former:
+                continue
             elif unit.phase is Phase.RUNNING and unit.in_layout and self._runs_old_spec(unit):
                 self._services.say("change", unit.agent_id, "the layout changed while nobody watched: it is restarted")
                 self._restart_changed(unit)

@@ -14,6 +14,7 @@ from swarm_tui.config.urls import same_broker
 from swarm_tui.identity.account import broker_of_swarm
 from swarm_tui.identity.keyring import GUEST
 from swarm_tui.identity.open import open_host
+from swarm_tui.identity.store import IdentityError, forget_former, read_registry, read_secret
 from swarm_tui.protocol.bodies import Inbox
 from swarm_tui.protocol.client_ids import Client, client_id_of
 from swarm_tui.protocol.envelope import Event
@@ -56,6 +57,8 @@ class Supervisor:
         """The tmux server, or the pane that we ran in, went away."""
         self._shutdown: OrderlyShutdown | None = None
         self._code = 0
+        self._former = set(read_registry(state).former) if read_secret(state) is not None else set[str]()
+        """Agents of before the swarm had keys, which have not said anything with their own yet."""
         layout = plan.layout
         self.loop = Loop(
             on_error=lambda error: self.reporter.mistake(error), on_stall=lambda s: self.checks.stood_still(s)
@@ -114,6 +117,7 @@ class Supervisor:
         self.reconciler = Reconciler(
             plan, state, self.lifecycle, self.scaler, self.link, self.presences, restart=self.commands.restart
         )
+        self.reconciler.former = self._former
         self.adoption = Adoption(self.reconciler, self.lifecycle)
         self.move = BrokerMove(services, self.link, self.reporter, plan)
         port = plan.embedded_port
@@ -230,11 +234,23 @@ class Supervisor:
     def _hear(self, event: Event) -> None:
         if self._shutdown is not None and self._shutdown.hear(event):
             return
+        if event.kind is Kind.STATUS and event.proved_by.startswith("agent:"):
+            self._has_keys(event.key)
         self.commands.hear(event)
         before = (len(self.presences.foreign_agents), self.reporter.dispatcher())
         self._moved(self.presences.hear(event, time.monotonic()))
         if (len(self.presences.foreign_agents), self.reporter.dispatcher()) != before:
             self.reporter.changed()
+
+    def _has_keys(self, agent_id: str) -> None:
+        """Note that an agent proves what it says: it is of no older version any more."""
+        if agent_id not in self._former:
+            return
+        self._former.discard(agent_id)
+        try:
+            forget_former(self.state, agent_id)
+        except (IdentityError, OSError) as error:
+            self.say("identity", agent_id, str(error))
 
     def _hear_foreign(self, agent_id: str) -> None:
         self._moved(self.presences.hear_foreign(agent_id, time.monotonic()))

@@ -15,7 +15,7 @@ from swarm_tui.config.load import Loaded
 from swarm_tui.config.paths import StateDir, state_dir
 from swarm_tui.config.resolve import session_name
 from swarm_tui.config.running import Running, load_running, save_running
-from swarm_tui.identity.store import make_secret
+from swarm_tui.identity.store import make_secret, read_registry, read_secret
 from swarm_tui.supervisor import broker_rules, processes, state_file
 from swarm_tui.supervisor.broker_choice import Choice, NoBrokerError, choose_broker
 from swarm_tui.supervisor.host_access import Say, UpError, server, signal_supervisor, supervisor_alive
@@ -107,11 +107,12 @@ def bring_up(ready: Prepared, say: Say) -> None:
     if not ready.running:
         forget_ended(state)
     if not plan.join:
-        make_secret(state, plan.host)
+        make_secret(state, plan.host, running_agents(state) if ready.running else ())
     save_environment(state.environment())
     save_plan(state, plan)
     try:
-        broker_rules.admit(plan, state)
+        # One of another version would start the broker again as it was: its successor has the rules obeyed.
+        broker_rules.admit(plan, state, obeyed=not _is_followed(state))
     except BrokerMissingError as error:
         raise UpError(str(error)) from None
     known = load_running(plan.swarm) if ready.running else None
@@ -147,10 +148,27 @@ def forget_ended(state: StateDir) -> None:
     take_notes(state)
 
 
+def running_agents(state: StateDir) -> list[str]:
+    """Return the ids of the agents that the supervisor knows to run."""
+    saved = state_file.load(state)
+    return [] if saved is None else sorted(name for name, unit in saved.units.items() if unit.pid)
+
+
+def former_agents(state: StateDir) -> list[str]:
+    """Return the agents of a version without keys that were not restarted since. Raises IdentityError."""
+    return [] if read_secret(state) is None else list(read_registry(state).former)
+
+
+def _is_followed(state: StateDir) -> bool:
+    """Return whether the supervisor that lives is of another version: its successor sees to the broker."""
+    saved = state_file.load(state)
+    return saved is not None and supervisor_alive(saved) and saved.version != __version__
+
+
 def renew_supervisor(state: StateDir) -> str:
     """Have a supervisor of another version followed by one of this; that version, empty when there was none."""
     saved = state_file.load(state)
-    if saved is None or not supervisor_alive(saved) or saved.version == __version__:
+    if saved is None or not _is_followed(state):
         return ""
     processes.signal_one(saved.pid, saved.start_time, signal.SIGTERM)
     return saved.version or "another version"

@@ -23,7 +23,8 @@ def claim(turn: Turn, event: Event, body: Assigned) -> None:
     if event.sender == state.me or body.epoch is not None or not body.agent_id:
         return
     job = state.jobs.get(body.task_id)
-    if state.settings.proved and not event.proved_by.startswith(f"agent:{body.agent_id}@"):
+    its_own = (f"agent:{body.agent_id}@", f"former:{body.agent_id}")
+    if state.settings.proved and not event.proved_by.startswith(its_own):
         turn.refuse(event, CLAIM_UNPROVED)
         if job is not None and not event.proved_by:
             _contest(turn, job, body.agent_id)

@@ -2,6 +2,7 @@
 
 import itertools
 
+import msgspec
 import pytest
 
 from swarm_tui.identity.keyring import ACTS, ANSWERS, TO_ALL, AgentKeyring, HostKeyring, OperatorKeyring, SwarmKeyring
@@ -138,6 +139,17 @@ def test_an_agent_believes_nobody_else_about_itself(world: World) -> None:
     assert world.judge(world.own, Kind.STATUS, "own-01", world.say(world.own, Kind.STATUS, "own-01"), "own-01")
     for party in (None, world.far, world.helper, world.operator):
         assert world.judge(world.own, Kind.STATUS, "own-01", world.say(party, Kind.STATUS, "own-01"), "own-01") is None
+
+
+def test_who_ran_before_there_were_keys_is_believed_until_it_has_its_own(world: World) -> None:
+    world.registry = msgspec.structs.replace(world.registry, former=("own-01",))
+    here = SwarmKeyring(SECRET, lambda: world.registry, issuer="swarm", guests="none", own=frozenset({"own-01"}))
+    for kind in (Kind.STATUS, Kind.TASK_COMPLETE, Kind.TASK_ASSIGNED):
+        assert world.judge(here, kind, "own-01", world.say(None, kind, "own-01"), "own-01") == "former:own-01"
+    assert world.judge(here, Kind.STATUS, "other", world.say(None, Kind.STATUS, "other"), "other") is None
+    assert world.judge(here, Kind.TASK_APPROVE, "", world.say(None, Kind.TASK_APPROVE)) is None
+    assert world.judge(here, Kind.STATUS, "own-01", world.say(world.own, Kind.STATUS, "own-01"), "own-01")
+    assert world.judge(here, Kind.STATUS, "own-01", world.say(None, Kind.STATUS, "own-01"), "own-01") is None
 
 
 def test_only_who_has_a_key_replies(world: World) -> None:

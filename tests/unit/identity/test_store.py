@@ -93,3 +93,15 @@ def test_an_aws_policy_fits_its_limit() -> None:
     for kind in ("host", "agent", "operator", "guest"):
         text = acl.aws(acl.grant("opencto-dev", kind, "x" * 20), "0badcafe-x", region="eu-central-1", account="1" * 12)
         assert len("".join(text.split())) <= 2048, kind
+
+
+def test_agents_of_before_the_keys_are_named_until_each_has_its_own(tmp_path: Path) -> None:
+    state = StateDir(tmp_path / "swarm").create()
+    store.make_secret(state, "home", ["b-01", "a-01"])
+    assert store.read_registry(state).former == ("a-01", "b-01")
+    store.forget_former(state, "a-01")
+    store.forget_former(state, "c-01")
+    assert store.read_registry(state).former == ("b-01",)
+    # Whoever comes later than the secret has keys.
+    store.make_secret(state, "home", ["d-01"])
+    assert store.read_registry(state).former == ("b-01",)

@@ -15,7 +15,7 @@ def commands(sent: list[Any]) -> HostCommands:
     link = SimpleNamespace(
         publish=sent.append, writer=SimpleNamespace(message=lambda kind, body, key: (kind, body, key))
     )
-    units = {"docs-01": SimpleNamespace(agent_id="docs-01")}
+    units = {"docs-01": SimpleNamespace(agent_id="docs-01", presence=SimpleNamespace(incarnation="i1"))}
     nothing = cast(Any, None)
     return HostCommands(
         cast(Any, units), nothing, cast(Any, link), nothing, nothing, nothing,
@@ -32,4 +32,4 @@ def test_a_drain_says_in_the_inbox_who_asked_where_no_reason_was_given(given: st
         sender="ada@devbox", role="operator", body=body, payload={},
     )  # fmt: skip
     commands(sent).hear(event)
-    assert sent == [(Kind.INBOX, Inbox(command="drain", reason=said), "docs-01")]
+    assert sent == [(Kind.INBOX, Inbox(command="drain", reason=said, incarnation="i1"), "docs-01")]
