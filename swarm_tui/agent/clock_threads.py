@@ -5,16 +5,17 @@ import threading
 import time
 from collections.abc import Callable
 
-BEAT_EVERY = 10.0
+from swarm_tui.domain.liveness import BEAT
+
 #: Seconds after which a tick that failed is tried again.
 AFTER_FAILURE = 1.0
 _log = logging.getLogger("swarm_tui.agent")
 
 
 class HeartbeatThread:
-    """Calls `beat` every ten seconds on a thread of its own: whatever hangs elsewhere, this goes on."""
+    """Calls `beat` every `every` seconds on a thread of its own: whatever hangs elsewhere, this goes on."""
 
-    def __init__(self, beat: Callable[[], None], every: float = BEAT_EVERY) -> None:
+    def __init__(self, beat: Callable[[], None], every: float = BEAT) -> None:
         self._beat = beat
         self._every = every
         self.failures = 0

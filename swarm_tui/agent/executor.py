@@ -20,9 +20,10 @@ from swarm_tui.agent.running_attempt import Outcome, RunningAttempt, fence
 from swarm_tui.agent.task_processes import TaskProcesses
 from swarm_tui.config.model import RunSpec
 from swarm_tui.config.urls import shown_url
+from swarm_tui.domain.states import CANCEL_WAIT
 
-#: Seconds a handler has to stop by itself, then its processes after SIGTERM, then it after SIGKILL.
-CANCEL_WAIT, TERM_WAIT, KILL_WAIT = 10.0, 5.0, 5.0
+#: Seconds that the processes of a handler that did not stop by itself have after SIGTERM, then it after SIGKILL.
+TERM_WAIT, KILL_WAIT = 5.0, 5.0
 #: Seconds between two words of progress: more often only costs.
 _PROGRESS_EVERY = 0.2
 #: Codes of failures that may have come in the middle of the work: what it had done by then is not known.

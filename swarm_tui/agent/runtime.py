@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 from swarm_tui.agent.agent_reporter import AgentReporter
-from swarm_tui.agent.clock_threads import BEAT_EVERY, HeartbeatThread, TimerThread
+from swarm_tui.agent.clock_threads import HeartbeatThread, TimerThread
 from swarm_tui.agent.console import Broadcasts, Console
 from swarm_tui.agent.housekeeping import Housekeeping
 from swarm_tui.agent.own_process import UsageMeter
@@ -16,6 +16,7 @@ from swarm_tui.agent.worker_shell import LEADERLESS_KINDS, WorkerShell
 from swarm_tui.bus.port import Bus, Link
 from swarm_tui.config.model import RunSpec
 from swarm_tui.config.paths import StateDir
+from swarm_tui.domain.liveness import BEAT
 from swarm_tui.domain.worker import Leader
 from swarm_tui.identity.keyring import GUEST, Keyring
 from swarm_tui.protocol.bodies import Broadcast, Heartbeat, Shutdown
@@ -47,7 +48,7 @@ class AgentRuntime:
         console: Console,
         *,
         take_over: bool = False,
-        beat_every: float = BEAT_EVERY,
+        beat_every: float = BEAT,
         service: MakeService | None = None,
         keys: Keyring = GUEST,
     ) -> None:

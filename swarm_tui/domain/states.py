@@ -94,9 +94,11 @@ TASK_TRANSITIONS: Mapping[TaskState, frozenset[TaskState]] = {
 }
 
 
-#: Seconds that a running task may take to be cancelled: 10 to stop by itself, then SIGTERM and SIGKILL, and some more;
+#: Seconds that a running task that is cancelled has to stop by itself.
+CANCEL_WAIT = 10.0
+#: Seconds that a running task may take to be cancelled: to stop by itself, then SIGTERM and SIGKILL, and some more;
 #: after that it is cancelled without its agent's word.
-CANCEL_WITHIN = 25.0
+CANCEL_WITHIN = CANCEL_WAIT + 15.0
 
 
 class AgentState(StrEnum):

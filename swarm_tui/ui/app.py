@@ -87,7 +87,7 @@ class SwarmApp(App[int]):
         self.registry.notes.extend(notes)
         self._bind_leave()
         self.notices = Notices(clock)
-        self.restarts = AwaitedRestarts(self.registry.told)
+        self.restarts = AwaitedRestarts(self.registry.told, source.facts.restart_within)
         self.scales = PendingScales(self.model.fleet)
         self.undo = Undo(clock)
         self.down_wanted = False

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swarm_tui.agent.handlers import registry
-from swarm_tui.config.model import HandlerSpec
+from swarm_tui.config.model import HandlerSpec, RestartPolicy
+from swarm_tui.domain.views import AgentView
 from swarm_tui.protocol.codec import decode
 from swarm_tui.ui.live.connect import types_of
 from swarm_tui.ui.look.text import ago, amount, bar, beats, lateness, span, spark
@@ -25,6 +26,7 @@ from swarm_tui.ui.model.draft import (
     task_of,
     values_from,
 )
+from swarm_tui.ui.model.restarts import AwaitedRestarts, restart_time
 from swarm_tui.ui.model.sorted_rows import SortedRows
 from swarm_tui.ui.model.source import TaskType
 from swarm_tui.ui.run import drop_typed_ahead
@@ -238,3 +240,17 @@ def test_log_lines_of_a_span() -> None:
     assert within(lines, start + 30, start + 90) == ["2026-01-01T00:01:00Z b"]
     assert within(lines, start - 5, start + 5) == lines[:2]
     assert within(["no", "times"], 0, 1) is None
+
+
+def test_a_restart_is_late_after_the_times_that_the_layout_gives() -> None:
+    late_after = restart_time(RestartPolicy(drain_wait=120.0, term_wait=5.0))
+    restarts, agent = (
+        AwaitedRestarts(lambda act: f"<{act}>", late_after),
+        AgentView(agent_id="docs-01", incarnation="one"),
+    )
+    restarts.expect([agent], 0.0)
+    assert restarts.update({"docs-01": agent}, late_after) is None
+    assert restarts.update({"docs-01": agent}, late_after + 1.0) == (
+        "docs-01 is not back after 140 s: <logs> shows the log",
+        True,
+    )

@@ -5,6 +5,7 @@ from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.acts.subjects import key, linked, one_agent
 from swarm_tui.ui.desk.actions import AGENTS, LISTS, TASKS, Action
 from swarm_tui.ui.desk.context import Context
+from swarm_tui.ui.desk.undo import FRESH
 
 
 def halt(context: Context) -> None:
@@ -75,8 +76,8 @@ SWARM_ACTS = (
         confirm=lambda c: c.desk.undo.question(),
         now=lambda c: c.desk.undo.label(),
         asked_for=lambda c: c.desk.undo.label() is not None,
-        help="Take back the last act that can be. One of three minutes ago, or before others that cannot be, only "
-        "after a yes.",
+        help=f"Take back the last act that can be. One of {FRESH / 60:g} minutes ago, or before others that cannot be, "
+        "only after a yes.",
     ),
     Action(
         name="attach",

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from swarm_tui.domain.outcome import verdict_failed
-from swarm_tui.domain.states import OPEN, TaskState
+from swarm_tui.domain.states import CANCEL_WAIT, OPEN, TaskState
 from swarm_tui.domain.views import TaskView
 from swarm_tui.protocol.bodies import TaskAct
 from swarm_tui.protocol.topics import Kind
@@ -223,7 +223,7 @@ TASK_ACTS = (
         run=cancel,
         rank=41,
         can=_any(frozenset(OPEN), "it has ended, nothing is left to cancel"),
-        help="Stop the task: a queued one at once, a running one gets ten seconds to end by itself.",
+        help=f"Stop the task: a queued one at once, a running one gets {CANCEL_WAIT:g} seconds to end by itself.",
         confirm=_cancel_question,
     ),
     Action(

@@ -10,7 +10,7 @@ from swarm_tui.bus.mqtt import MqttBus
 from swarm_tui.client.operator import Operator
 from swarm_tui.config.errors import ConfigError
 from swarm_tui.config.home import host_name, user_name
-from swarm_tui.config.model import Broker, HandlerSpec, Layout
+from swarm_tui.config.model import Broker, HandlerSpec, Layout, RestartPolicy
 from swarm_tui.config.paths import state_dir
 from swarm_tui.config.running import Running
 from swarm_tui.config.urls import shown_url
@@ -19,6 +19,7 @@ from swarm_tui.identity.open import open_operator
 from swarm_tui.protocol.client_ids import Client
 from swarm_tui.protocol.names import ROLE_TYPES, canonical_role, type_matches
 from swarm_tui.ui.live.live_source import LiveSource, NoPanes
+from swarm_tui.ui.model.restarts import restart_time
 from swarm_tui.ui.model.source import Facts, Panes, TaskType
 
 
@@ -38,6 +39,7 @@ def open_source(swarm: str, broker: Broker, running: Running | None, layout: Lay
         user=user,
         types=types_of(known),
         drain_wait=known.supervisor.drain_wait if known is not None else None,
+        restart_within=restart_time(known.supervisor if known is not None else RestartPolicy()),
         layout=running.layout_path if running else None,
     )
     return LiveSource(operator, facts, _panes(running), state_dir(swarm))

@@ -8,6 +8,7 @@ from functools import lru_cache
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 
+from swarm_tui.domain.liveness import BEAT
 from swarm_tui.protocol.text import clean
 
 #: Characters that join or recolour their neighbours: terminals disagree on the width of what comes out.
@@ -17,7 +18,6 @@ _JOINERS = re.compile(
 )
 _SPARKS = " ▁▂▃▄▅▆▇█"
 _EIGHTHS = " ▏▎▍▌▋▊▉"
-BEAT = 10.0
 #: A line's parts before its width is known to fill the widget.
 Parts = list[Segment]
 

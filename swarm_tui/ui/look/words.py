@@ -3,6 +3,9 @@
 import re
 from collections.abc import Callable
 
+from swarm_tui.domain.dispatch.model import DispatchSettings
+from swarm_tui.domain.dispatch.queue import AGEING
+from swarm_tui.domain.liveness import BEAT
 from swarm_tui.domain.outcome import came_badly
 from swarm_tui.domain.states import LIVE, AgentState, TaskState
 from swarm_tui.domain.views import AgentView, TaskView
@@ -42,8 +45,8 @@ _IDLE_DRAINS = "It has nothing in hand and takes no more tasks. {drain} takes it
 _BUSY_DRAINS = "It finishes what it has in hand and takes no more. {drain} takes it back."
 _CAME_BADLY = "It ran to its end, and its own verdict is failed. The result is recorded once."
 WORDS = {
-    "lease": "An agent holds a task for 30 seconds at a time and renews it with each heartbeat. When it runs out, "
-    "the task goes back to the queue.",
+    "lease": f"An agent holds a task for {DispatchSettings().lease:g} seconds at a time and renews it with each "
+    "heartbeat. When it runs out, the task goes back to the queue.",
     "attempt": "One try at a task. A lost lease or a failure that may mend itself makes another.",
     "epoch": "Counts the dispatcher's terms of office. An answer of an older epoch is kept, never applied.",
     "will": "What the broker says for an agent whose connection breaks: offline.",
@@ -51,8 +54,9 @@ WORDS = {
     "retained": "A message that the broker keeps and tells to each who comes later.",
     "dispatcher": "The task-manager that leads: it writes tasks down, offers them and records how they end.",
     "leaderless": "No dispatcher: agents claim tasks among themselves. Best effort: no lease, no retry, no promise.",
-    "priority": "▲ before a task is high, ▽ is low. A task rises by one for each five minutes that it waits.",
-    "heartbeats": "Each agent's, every ten seconds: • in time, ◦ late, × missed.",
+    "priority": "▲ before a task is high, ▽ is low. "
+    f"A task rises by one for each {AGEING / 60:g} minutes that it waits.",
+    "heartbeats": f"Each agent's, every {BEAT:g} seconds: • in time, ◦ late, × missed.",
     "foreign": "It speaks on the bus, but no pane of this swarm holds it.",
     "stray": "It has a pane, but is not in the layout.",
     "split": "Two incarnations speak under one id.",

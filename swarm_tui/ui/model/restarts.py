@@ -4,12 +4,18 @@ from collections.abc import Callable, Iterable, Mapping
 
 from msgspec import Struct
 
+from swarm_tui.config.model import RestartPolicy
 from swarm_tui.domain.problems import ended_badly
 from swarm_tui.domain.states import LIVE
 from swarm_tui.domain.views import AgentView
 
-RESTART_TIMEOUT = 45.0
-"""Seconds after which it is said that an agent is not back: one at work may take half of that to end."""
+COMES_BACK = 15.0
+"""Seconds in which a new process says that it is there."""
+
+
+def restart_time(policy: RestartPolicy) -> float:
+    """Return the seconds after which an agent that was started again is late: one at work has time to end first."""
+    return policy.drain_wait + policy.term_wait + COMES_BACK
 
 
 class AwaitedRestart(Struct, frozen=True):
@@ -20,9 +26,13 @@ class AwaitedRestart(Struct, frozen=True):
 
 
 class AwaitedRestarts:
-    """Told whom a person restarted, and then of every change and second. `told` gives the key of an act."""
+    """Told whom a person restarted, and then of every change and second. `told` gives the key of an act.
 
-    def __init__(self, told: Callable[[str], str]) -> None:
+    `within`: seconds after which one that is not back is late.
+    """
+
+    def __init__(self, told: Callable[[str], str], within: float) -> None:
+        self._within = within
         self._told = told
         self._awaited: dict[str, AwaitedRestart] = {}
 
@@ -37,12 +47,12 @@ class AwaitedRestarts:
     def update(self, agents: Mapping[str, AgentView], now: float) -> tuple[str, bool] | None:
         """Return a sentence about those that are back, or overdue (True); None when there is nothing to say."""
         back = [name for name, was in self._awaited.items() if _is_back(agents.get(name), was)]
-        late = [name for name, was in self._awaited.items() if name not in back and now - was.asked > RESTART_TIMEOUT]
+        late = [name for name, was in self._awaited.items() if name not in back and now - was.asked > self._within]
         took = max((now - self._awaited[name].asked for name in back), default=0.0)
         for name in (*back, *late):
             del self._awaited[name]
         if late:
-            return f"{_names(late)} not back after {RESTART_TIMEOUT:.0f} s: {self._told('logs')} shows the log", True
+            return f"{_names(late)} not back after {self._within:.0f} s: {self._told('logs')} shows the log", True
         return (f"{_names(back)} back with a new process, {took:.1f} s after it was asked for", False) if back else None
 
 

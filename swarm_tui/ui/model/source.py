@@ -10,6 +10,7 @@ from swarm_tui.config.model import RestartPolicy
 from swarm_tui.protocol.bodies import Body, Reply, Task
 from swarm_tui.protocol.envelope import Event, Rejected
 from swarm_tui.protocol.topics import Kind
+from swarm_tui.ui.model.restarts import restart_time
 
 Item = Event | Rejected | Link
 MOST = 1_000
@@ -55,6 +56,8 @@ class Facts(Struct, frozen=True, kw_only=True):
     layout: str | None = None
     drain_wait: float | None = RestartPolicy().drain_wait
     """Seconds that the layout gives an agent to finish before it is stopped; None where its layout is not known."""
+    restart_within: float = restart_time(RestartPolicy())
+    """Seconds after which an agent that was started again is late."""
 
 
 class Panes(Protocol):

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from rich.segment import Segment
 from rich.style import Style
 
+from swarm_tui.domain.liveness import BEAT
 from swarm_tui.domain.outcome import outcome
 from swarm_tui.domain.problems import ended_badly
 from swarm_tui.domain.states import LIVE, OPEN
@@ -16,7 +17,7 @@ from swarm_tui.ui.desk.capabilities import HasAgents, HasTasks, Numbered
 from swarm_tui.ui.live.past import answer, history
 from swarm_tui.ui.look import glyphs
 from swarm_tui.ui.look.sgr import plain
-from swarm_tui.ui.look.text import BEAT, Parts, ago, amount, bar, beats, clock, fit, flat, lateness, spark, wrapped
+from swarm_tui.ui.look.text import Parts, ago, amount, bar, beats, clock, fit, flat, lateness, spark, wrapped
 from swarm_tui.ui.look.words import of_agent
 from swarm_tui.ui.model.model import Delta
 from swarm_tui.ui.screens.page import PageScreen

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 from rich.segment import Segment
 
+from swarm_tui.domain.liveness import BEAT
 from swarm_tui.domain.states import LIVE
 from swarm_tui.domain.views import AgentView
 from swarm_tui.ui.look import glyphs
-from swarm_tui.ui.look.text import BEAT, Parts, ago, amount, bar, beats, fit, fit_id, flat, heard_parts, spark
+from swarm_tui.ui.look.text import Parts, ago, amount, bar, beats, fit, fit_id, flat, heard_parts, spark
 from swarm_tui.ui.model.sorted_rows import Key
 from swarm_tui.ui.widgets.columns import Column, Scene, id_cell, text_cell
 from swarm_tui.ui.widgets.table import Table

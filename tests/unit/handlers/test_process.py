@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from swarm_tui.agent.executor import CANCEL_WAIT
 from swarm_tui.agent.handlers import process
 from swarm_tui.agent.handlers.base import HandlerError, MissingToolError
 from swarm_tui.agent.handlers.git import require_repository
 from swarm_tui.agent.handlers.inputs import inside
 from swarm_tui.agent.handlers.output import Capped, Lines
 from swarm_tui.agent.handlers.process import run_process
+from swarm_tui.domain.states import CANCEL_WAIT
 from tests.unit.handlers.conftest import Bench
 
 SLEEPER = "import subprocess,sys; subprocess.Popen([sys.executable,'-c','import time;time.sleep(60)'])"
