@@ -36,12 +36,12 @@ $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed: make setup PYTHON=python3.12"; exit 1; }
 	@echo "about to install into $(VENV): swarm-tui, what it needs, and the tools of its roles"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[tools,llm]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[tools,llm,acp]'
 	@touch $@
 
 $(VENV)/.installed-dev: $(STAMP)
 	@echo "about to install into $(VENV): what the checks and tests need"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[tools,llm,dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[tools,llm,acp,dev]'
 	@touch $@
 
 .PHONY: setup
@@ -77,7 +77,7 @@ test: setup  ## the whole test suite
 
 $(VENV)/.installed-bench: $(VENV)/.installed-dev
 	@echo "about to install into $(VENV): what the benchmarks compare with"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[tools,llm,dev,bench]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[tools,llm,acp,dev,bench]'
 	@touch $@
 
 .PHONY: bench
@@ -87,6 +87,22 @@ bench: setup $(VENV)/.installed-bench  ## the measured bars
 .PHONY: drill
 drill: setup  ## long random runs: kills, loss, thousands of seeds
 	$(BIN)/python -m pytest -m drill -s
+
+# Theirs is the choice of the node that they need: the first step brings one, by which npm then chooses the newest.
+CLIS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/swarm-tui/clis
+.PHONY: clis
+clis:  ## the agent CLIs Claude, Codex, Gemini and opencode from npm, into a cache folder of ours (about 2 GB)
+	@command -v npm >/dev/null || { echo "npm is needed: install node with your system's package manager"; exit 1; }
+	@echo "about to install into $(CLIS): node 22, and the agent CLIs with their ACP adapters"
+	@mkdir -p "$(CLIS)"
+	@printf '%s' '{"private": true, "allowScripts": {"node": true, "opencode-ai": true, "@anthropic-ai/claude-code": true}}' > "$(CLIS)/package.json"
+	@cd "$(CLIS)" && npm install --no-audit --no-fund --loglevel error node@22
+	@cd "$(CLIS)" && PATH="$$PWD/node_modules/.bin:$$PATH" npm install --no-audit --no-fund --loglevel error \
+		@anthropic-ai/claude-code @agentclientprotocol/claude-agent-acp @openai/codex @agentclientprotocol/codex-acp \
+		@google/gemini-cli opencode-ai
+	@for one in claude claude-agent-acp codex codex-acp gemini opencode; do \
+		test -e "$(CLIS)/node_modules/.bin/$$one" || { echo "$$one was not installed"; exit 1; }; done
+	@echo "installed; agents find them there"
 
 .PHONY: screenshot
 screenshot: setup  ## draw the README's pictures, and accept the screens as they are now as the tests' pictures

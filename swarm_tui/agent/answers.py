@@ -29,7 +29,7 @@ def answer_of(
     }
     at = rfc3339(time.time())
     if outcome.error is None:
-        return Complete(**common, result=redact.value(outcome.result), completed_at=at, usage=dict(attempt.used()))
+        return Complete(**common, result=redact.value(outcome.result), completed_at=at, usage=attempt.used())
     message = redact.text(outcome.error)
     if len(message) > _LONGEST_ERROR:
         message = f"{message[: _LONGEST_ERROR // 2]} … {message[-_LONGEST_ERROR // 2 :]}"
@@ -41,6 +41,7 @@ def answer_of(
         failed_at=at,
         result=redact.value(outcome.result),
         cause=outcome.cause,
+        usage=attempt.used(),
     )
 
 

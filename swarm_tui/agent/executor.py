@@ -21,6 +21,7 @@ from swarm_tui.agent.task_processes import TaskProcesses
 from swarm_tui.config.model import RunSpec
 from swarm_tui.config.urls import shown_url
 from swarm_tui.domain.states import CANCEL_WAIT
+from swarm_tui.domain.usage import Usage
 
 #: Seconds that the processes of a handler that did not stop by itself have after SIGTERM, then it after SIGKILL.
 TERM_WAIT, KILL_WAIT = 5.0, 5.0
@@ -173,6 +174,8 @@ class Executor:
             _publish=lambda kind, payload: self._reports.publish(attempt, kind, payload),
             _spawned=lambda pid: self._spawned(attempt, pid),
             _output=attempt.output.write if attempt.output is not None else lambda text: None,
+            _converse=_conversing(attempt, self._reports),
+            own_names=frozenset(spec.env),
         )
 
     def _spawned(self, attempt: RunningAttempt, pid: int) -> None:
@@ -270,6 +273,20 @@ def _throttled(attempt: RunningAttempt, reports: Reports) -> Callable[[float, st
                 reports.progress(attempt, percent, str(message))
 
     return progress
+
+
+def _conversing(attempt: RunningAttempt, reports: Reports) -> Callable[[Usage, int, str | None], None]:
+    """Note how far a conversation is; its session is said at once, so that another attempt can go on with it."""
+
+    def converse(usage: Usage, turn: int, session: str | None) -> None:
+        known = attempt.session
+        attempt.conversation, attempt.turn, attempt.session = usage, turn, session
+        attempt.last_sign = time.monotonic()
+        if session is not None and session != known:
+            percent, message = attempt.progress or (0.0, "")
+            reports.progress(attempt, percent, message)
+
+    return converse
 
 
 def _add_usage(attempt: RunningAttempt, tokens: int, cost: float) -> None:

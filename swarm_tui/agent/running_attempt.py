@@ -14,6 +14,7 @@ from msgspec import Struct
 from swarm_tui.agent.attempt_output import AttemptOutput
 from swarm_tui.config.files import write_private
 from swarm_tui.config.model import HandlerSpec, RunSpec
+from swarm_tui.domain.usage import Usage
 from swarm_tui.domain.worker.actions import HeldLease
 from swarm_tui.processes import marks
 
@@ -47,6 +48,10 @@ class RunningAttempt:
         self.groups: dict[int, str] = {}
         self.tokens = 0
         self.cost = 0.0
+        self.conversation = Usage()
+        """What a conversation of it has used so far."""
+        self.turn = 0
+        self.session: str | None = None
         self.progress: tuple[float, str] | None = None
         self.stop_cause: str | None = None
         self.environment = TaskEnvironment(lease, spec)
@@ -66,9 +71,12 @@ class RunningAttempt:
         """Return milliseconds since it began."""
         return round((time.monotonic() - self.started) * 1000, 1)
 
-    def used(self) -> dict[str, float]:
-        """Tokens and US dollars, empty when none were used."""
-        return {"tokens": self.tokens, "cost": round(self.cost, 6)} if self.tokens or self.cost else {}
+    def used(self) -> dict[str, Any]:
+        """Tokens and US dollars, empty when none were used; a cost that is not known is left out."""
+        if self.conversation.is_nothing:
+            return {"tokens": self.tokens, "cost": round(self.cost, 6)} if self.tokens or self.cost else {}
+        more = Usage(tokens_in=self.tokens, cost=self.cost)
+        return self.conversation.plus(more).wire()
 
 
 def handler_spec(spec: RunSpec, task_type: str) -> HandlerSpec:

@@ -203,7 +203,9 @@ class WorkerShell:
             epoch=lease.epoch,
             progress=round(percent, 1),
             message=message.encode("utf-8", "replace").decode(),
-            usage=dict(attempt.used()),
+            usage=attempt.used(),
+            turn=attempt.turn or None,
+            session=attempt.session,
         )
         self._reporter.say(Kind.TASK_PROGRESS, body)
 

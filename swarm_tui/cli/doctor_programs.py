@@ -146,8 +146,8 @@ def layout_of(swarm: str, running: Running | None) -> Loaded | None:
 
 def _programs(entry: AgentEntry) -> Iterator[tuple[str, str, bool]]:
     """Yield the programs of an agent: name, how to install it, whether it is an agent CLI, which knows `--version`."""
-    from swarm_tui.agent.handlers.models.cli_spec import Cli
-    from swarm_tui.agent.handlers.models.cli_table import CLIS
+    from swarm_tui.agent.conversation.programs import find
+    from swarm_tui.agent.handlers.models.cli_spec import Cli, known_clis
 
     if entry.command:
         yield entry.command[0], "", False
@@ -158,14 +158,23 @@ def _programs(entry: AgentEntry) -> Iterator[tuple[str, str, bool]]:
         if spec.command:
             yield spec.command[0], "", False
         handler = spec.use or task_type
-        if handler in ("agent-cli", "code.generate"):
+        if handler in ("agent-cli", "code.generate", "code.plan"):
             name = spec.options.get("cli", "claude" if handler == "agent-cli" else None)
             try:
-                known = {**CLIS, **msgspec.convert(spec.options.get("clis", {}), dict[str, Cli])}
+                known = {**known_clis(), **msgspec.convert(spec.options.get("clis", {}), dict[str, Cli])}
             except msgspec.ValidationError:
                 continue
-            if name in known:
-                yield known[name].argv[0], known[name].install, True
+            cli = known.get(str(name))
+            if cli is None:
+                continue
+            headless = cli.acp is None or spec.options.get("protocol") == "headless"
+            adapter = None if cli.acp is None or headless else find(cli.acp.argv[0])
+            if adapter is not None:
+                yield adapter, cli.install, adapter.endswith(f"/{cli.argv[0]}") if cli.argv else False
+            elif cli.argv:
+                yield cli.argv[0], cli.install, True
+            elif cli.acp is not None:
+                yield cli.acp.argv[0], cli.install, False
 
 
 def _program(name: str, install: str, workdir: Path, path: str, *, asked: bool) -> Finding:

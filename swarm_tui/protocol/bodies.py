@@ -165,7 +165,7 @@ class Declined(Body, frozen=True, kw_only=True):
 
 
 class Progress(Body, frozen=True, kw_only=True):
-    """Body of tasks/progress: 0 to 100."""
+    """Body of tasks/progress: 0 to 100. `turn`, `session` are a conversation's; `usage` is of this attempt so far."""
 
     task_id: str
     agent_id: str = ""
@@ -174,6 +174,8 @@ class Progress(Body, frozen=True, kw_only=True):
     progress: float | None = None
     message: str = ""
     usage: JsonObject = {}
+    turn: int | None = None
+    session: str | None = None
 
 
 class ErrorInfo(Body, frozen=True, kw_only=True):
@@ -212,7 +214,8 @@ class Failed(Body, frozen=True, kw_only=True):
     failed_at: str | None = None
     result: Any = None
     cause: str | None = None
-    """`cancelled`, `timeout`, `interrupted`, … where it was not the handler's own failure."""
+    """`cancelled`, `timeout`, … where it was not the handler's own failure."""
+    usage: JsonObject = {}
 
 
 class TaskAct(Body, frozen=True, kw_only=True):
@@ -238,10 +241,7 @@ class TaskVerdict(Body, frozen=True, kw_only=True):
 
 
 class Halt(Body, frozen=True, kw_only=True):
-    """Body of halt, retained: all work stops until it is cleared.
-
-    One that is `lifted` ends the one before: unlike an empty message it says by whose right.
-    """
+    """Body of halt, retained: all work stops until it is cleared; one that is `lifted` ends the one before."""
 
     reason: str = ""
     lifted: bool = False

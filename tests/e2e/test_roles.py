@@ -272,7 +272,8 @@ def _writers(swarm: Swarm) -> None:
     assert (made["files"], made["branch"].startswith("swarm/")) == (["made.py"], True)
     assert not (swarm.workdir / "clean/made.py").exists()
     said = swarm.do("agent-cli", repo="holes", prompt="VALUE = 2\n")
-    assert (said["text"], said["usage"]) == ("made it", {"tokens": 7, "cost": 0.25})
+    used = {"tokens_in": 7, "tokens_out": 0, "tokens_cached": 0, "cost": 0.25}
+    assert (said["text"], said["usage"]) == ("made it", used)
     assert (swarm.workdir / "holes/made.py").read_text() == "VALUE = 2\n"
     assert "no model is configured" in str(swarm.error("llm", prompt="hello")["error"])
 

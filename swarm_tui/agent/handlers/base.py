@@ -8,6 +8,8 @@ from typing import Any, ClassVar, Protocol
 from msgspec import Struct
 
 from swarm_tui.config.model import HandlerSpec
+from swarm_tui.domain.asks.model import AskAnswer, Question
+from swarm_tui.domain.usage import Usage
 
 Result = dict[str, Any]
 
@@ -31,6 +33,16 @@ class MissingToolError(HandlerError):
 
     def __init__(self, tool: str, install: str) -> None:
         super().__init__(f"{tool} is not installed here: run `{install}`", code="missing-tool")
+
+
+class ResumePoint(Struct, frozen=True, kw_only=True):
+    """The place where an earlier attempt left off: its session, its worktree, why it ended, what its session cost."""
+
+    session: str
+    folder: str = ""
+    branch: str = ""
+    why: str = ""
+    cost: float | None = None
 
 
 class Context(Struct, kw_only=True):
@@ -66,6 +78,12 @@ class Context(Struct, kw_only=True):
     _publish: Callable[[str, dict[str, Any]], None]
     _spawned: Callable[[int], None]
     _output: Callable[[str], None] = lambda text: None
+    _converse: Callable[[Usage, int, str | None], None] = lambda usage, turn, session: None
+    _ask: Callable[[Question], Awaitable[AskAnswer]] | None = None
+    own_names: frozenset[str] = frozenset()
+    """Names of the variables that the layout's entry sets under `env`."""
+    resume: ResumePoint | None = None
+    """Where an earlier attempt left off, when it did."""
 
     def progress(self, percent: float, message: str = "") -> None:
         """Say how far the work is, 0 to 100 percent; also renews the lease. Thread-safe, raises nothing."""
@@ -74,6 +92,19 @@ class Context(Struct, kw_only=True):
     def usage(self, tokens: int = 0, cost: float = 0.0) -> None:
         """Add to what the task has used: tokens, and US dollars. Thread-safe."""
         self._usage(tokens, cost)
+
+    def converse(self, usage: Usage, turn: int, session: str | None) -> None:
+        """Say how far a conversation is: what it used in this attempt so far, its turn, the name of its session.
+
+        What it used is said whole each time, where `usage` adds. Thread-safe.
+        """
+        self._converse(usage, turn, session)
+
+    async def ask(self, question: Question) -> AskAnswer:
+        """Ask people whether something may be done, and wait for the answer; silence is a no. Raises nothing."""
+        if self._ask is None:
+            return AskAnswer(outcome="deny", reason="nobody can be asked here")
+        return await self._ask(question)
 
     def log(self, line: str, *, kept: bool = False) -> None:
         """Write a line on the agent's pane (and so into its log), and into the task's output unless that has it."""

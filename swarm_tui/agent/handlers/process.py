@@ -119,6 +119,7 @@ async def run_process(
     install: str = "",
     heed_cancel: bool = True,
     stop: "asyncio.Future[str] | None" = None,
+    stop_signal: int = signal.SIGTERM,
     errors: str = "replace",
     kept: bool = True,
 ) -> Completed:
@@ -127,8 +128,9 @@ async def run_process(
     `env` is added to the allowed environment, `passed` names further variables of the agent's that it gets, `on_line`
     hears each line of stdout as it comes. With `heed_cancel` off the program is let finish its `timeout` in spite of a
     cancel or the deadline: for what undoes. Else SIGTERM tells it at once, and SIGKILL follows after GRACE. A reason
-    set on `stop` ends it too. The exit status is not judged. `errors` is how bytes of stdout that are no UTF-8 are
-    decoded. What it prints is kept with the task, but for `kept` off: an answer that only the handler reads.
+    set on `stop` ends it too. `stop_signal` is what tells it instead of SIGTERM. The exit status is not judged.
+    `errors` is how bytes of stdout that are no UTF-8 are decoded. What it prints is kept with the task, but for `kept`
+    off: an answer that only the handler reads.
 
     Raises MissingToolError when argv[0] is not there, HandlerError with code `timeout`, `cancelled` or `stopped`.
     """
@@ -160,7 +162,7 @@ async def run_process(
     if stdin is not None:
         _feed(transport, stdin)
     try:
-        stopped = await _wait(context, pid, program.ended, timeout, heed_cancel, stop)
+        stopped = await _wait(context, pid, program.ended, timeout, heed_cancel, stop, stop_signal)
         # Something the program left behind may hold the pipes open: it goes with it.
         await asyncio.wait({program.closed}, timeout=LINGER)
     finally:
@@ -211,6 +213,7 @@ async def _wait(
     timeout: float | None,
     heed_cancel: bool,
     stop: "asyncio.Future[str] | None",
+    stop_signal: int,
 ) -> tuple[str, str] | None:
     """Wait for the end; None when it came by itself, else (code, why) after stopping it."""
     left = context.deadline - asyncio.get_running_loop().time()
@@ -227,7 +230,7 @@ async def _wait(
             why = ("cancelled", "was cancelled")
         elif stopped.done():
             why = ("stopped", stopped.result())
-        _signal_group(pid, signal.SIGTERM)
+        _signal_group(pid, stop_signal)
         await asyncio.wait({ended}, timeout=GRACE)
         return why
     finally:

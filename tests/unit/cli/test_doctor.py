@@ -129,7 +129,8 @@ def test_the_programs_of_the_layout_are_there_and_answer(tmp_path: Path, monkeyp
         ("bad", f"{path / 'gemini'} --version ends with 1: no node"),
         (
             "bad",
-            "claude is not there, and the layout's agents start it: npm install --global @anthropic-ai/claude-code",
+            "claude is not there, and the layout's agents start it: npm install --global @anthropic-ai/claude-code "
+            "@agentclientprotocol/claude-agent-acp",
         ),
         ("ok", f"build is {path / 'build'}"),
         ("bad", "./own-agent is not there, and the layout's agents start it"),

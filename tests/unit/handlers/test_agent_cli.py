@@ -89,6 +89,7 @@ def fake(tmp_path, monkeypatch):
 
 
 def ask(bench, cli, options=None, **payload):
+    options = {"protocol": "headless", **(options or {})}
     return bench.run(AgentCli(), "agent-cli", {"prompt": "-do it", "cli": cli, **payload}, options=options)
 
 
@@ -102,12 +103,13 @@ def test_claude(bench, fake, monkeypatch):
         "text": "All is well.",
         "turns": 2,
         "session": "s-1",
-        "usage": {"tokens": 1130, "cost": 0.0125},
+        "usage": {"tokens_in": 1110, "tokens_out": 20, "tokens_cached": 1000, "cost": 0.0125},
+        "refused": [],
+        "stop_reason": "end_turn",
     }
-    assert bench.heard.usage == [(1130, 0.0125)]
     assert bench.heard.progress[:2] == [(25.0, "I look around."), (50.0, "Read")]
     assert given()["argv"] == [
-        *("-p", "--output-format", "stream-json", "--verbose", "--permission-mode", "plan"),
+        *("-p", "--output-format", "stream-json", "--verbose", "--permission-mode", "default"),
         *("--model", "opus", "--max-turns", "4", "--max-budget-usd", "2.5"),
     ]
     assert (given()["stdin"], given()["cwd"]) == ("-do it", str(bench.workdir))
@@ -118,7 +120,7 @@ def test_claude(bench, fake, monkeypatch):
 def test_codex(bench, fake):
     given = fake("codex", CODEX)
     result = ask(bench, "codex", {"modes": ["read", "edit"]}, mode="edit", model="gpt-5")
-    assert (result["text"], result["session"], result["usage"]["tokens"]) == ("Three files.", "th-1", 107)
+    assert (result["text"], result["session"], result["usage"]["tokens_in"]) == ("Three files.", "th-1", 100)
     assert given()["argv"] == [
         *("exec", "--json", "--skip-git-repo-check", "--sandbox", "workspace-write", "--model", "gpt-5", "-"),
     ]
@@ -127,14 +129,20 @@ def test_codex(bench, fake):
 def test_gemini(bench, fake):
     given = fake("gemini", GEMINI)
     result = ask(bench, "gemini")
-    assert (result["text"], result["session"], result["usage"]["tokens"]) == ("It works.", "g-1", 30)
-    assert given()["argv"] == ["--output-format", "stream-json", "--approval-mode", "default"]
+    assert (result["text"], result["session"], result["usage"]["tokens_in"]) == ("It works.", "g-1", 20)
+    assert given()["argv"] == ["--skip-trust", "--output-format", "stream-json", "--approval-mode", "default"]
 
 
 @pytest.mark.parametrize(
     ("cli", "events", "code", "message", "error"),
     [
-        ("claude", [{**CLAUDE[-1], "is_error": True, "result": "Invalid API key"}], 1, "Invalid API key", "agent-cli"),
+        (
+            "claude",
+            [{**CLAUDE[-1], "is_error": True, "result": "Invalid API key"}],
+            1,
+            "Invalid API key",
+            "authentication",
+        ),
         (
             "claude",
             [{"type": "result", "subtype": "error_max_turns", "is_error": False}],
@@ -143,7 +151,7 @@ def test_gemini(bench, fake):
             "limit",
         ),
         ("claude", [{"type": "result", "subtype": "success", "is_error": True, "result": "x"}], 0, "x", "agent-cli"),
-        ("codex", [{"type": "turn.failed", "error": {"message": "no quota"}}], 1, "no quota", "agent-cli"),
+        ("codex", [{"type": "turn.failed", "error": {"message": "no quota"}}], 1, "no quota", "quota"),
         ("codex", [{"type": "error", "message": "stream lost"}], 1, "stream lost", "agent-cli"),
         ("gemini", [], 53, "turn limit is reached", "limit"),
         ("gemini", [{"type": "result", "status": "error", "error": {"message": "bad"}}], 0, "bad", "agent-cli"),
@@ -172,7 +180,13 @@ def test_cancel_ends_it(bench, fake, group_gone):
     fake("claude", CLAUDE[:2], then="time.sleep(60)")
 
     with pytest.raises(HandlerError) as caught:
-        bench.cancel_when(AgentCli(), "agent-cli", lambda: bool(bench.heard.progress), payload={"prompt": "x"})
+        bench.cancel_when(
+            AgentCli(),
+            "agent-cli",
+            lambda: bool(bench.heard.progress),
+            payload={"prompt": "x"},
+            options={"protocol": "headless"},
+        )
     assert caught.value.code == "cancelled"
     assert caught.value.result["session"] == "s-1"
     group_gone(bench.heard.spawned[0])
@@ -194,7 +208,7 @@ clis:
 def test_a_new_cli_is_ten_lines_of_yaml(bench, fake):
     given = fake("mine", [{"kind": "say", "body": "hi"}, {"kind": "bill", "in": 1, "out": 2, "usd": 0.5}, "noise", 3])
     result = ask(bench, None, yaml.safe_load(NEW_CLI))
-    assert (result["text"], result["usage"]) == ("hi", {"tokens": 3, "cost": 0.5})
+    assert (result["text"], result["usage"]["tokens_in"], result["usage"]["cost"]) == ("hi", 3, 0.5)
     assert given()["argv"] == ["--ask", " -do it", "--safe", "--turns", "30"]
 
 

@@ -4,76 +4,80 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta, Struct
 
+from swarm_tui.agent.conversation.permits import Mode
 from swarm_tui.agent.handlers.base import Context, HandlerError, Result
 from swarm_tui.agent.handlers.inputs import inside, read_options, read_payload
-from swarm_tui.agent.handlers.models.cli_run import RunLimits, run_cli
-from swarm_tui.agent.handlers.models.cli_spec import Cli
-from swarm_tui.agent.handlers.models.cli_table import CLIS
+from swarm_tui.agent.handlers.models.talk import TalkOptions, TalkPayload, as_result, talk
 
 
-class Payload(Struct, kw_only=True):
+class Payload(TalkPayload, kw_only=True):
     """Payload of `agent-cli`."""
 
-    prompt: Annotated[str, Meta(min_length=1, description="what it shall do")]
-    cli: Annotated[str | None, Meta(description="claude, codex, gemini, or one of the layout's `clis`")] = None
-    mode: Annotated[str, Meta(description="what it may do unasked: read, or edit where the layout allows it")] = "read"
-    repo: Annotated[str, Meta(description="where it works, a path within the workdir")] = "."
-    model: Annotated[str | None, Meta(description="the model, by the CLI's own name for it")] = None
-    max_turns: Annotated[Annotated[int, Meta(ge=1)] | None, Meta(description="turns; at most the layout's limit")] = (
-        None
-    )
-    max_cost: Annotated[
-        Annotated[float, Meta(gt=0)] | None, Meta(description="US dollars; at most the layout's limit")
+    mode: Annotated[
+        Mode | None, Meta(description="what it may do unasked: read, or edit where the layout allows it")
     ] = None
 
 
-class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The layout's options. `clis` adds programs, or replaces known ones; `modes` are those that tasks may ask for."""
+class Options(TalkOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The layout's options. `mode` is what tasks get that name none, and the most that they may ask for.
+
+    `modes`, where it is given, are those that tasks may ask for.
+    """
 
     cli: str = "claude"
-    clis: dict[str, Cli] = {}
-    modes: tuple[str, ...] = ("read",)
-    model: str | None = None
+    mode: Mode = "read"
+    modes: tuple[Mode, ...] | None = None
     max_turns: int = 30
-    max_cost: float | None = None
+
+
+class PlanPayload(TalkPayload, kw_only=True):
+    """Payload of `code.plan`."""
+
+
+class PlanOptions(TalkOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The layout's options of `code.plan`."""
+
+    cli: str = "claude"
+    max_turns: int = 30
+
+
+_PLAN = (
+    "Plan the following work, and change nothing: read what you need, then answer with the steps in their order, each "
+    "with the files that it touches and how to see that it is done.\n\n"
+)
 
 
 class AgentCli:
-    """Gives the CLI's answer as `text`, with its `turns`, `usage` and `session`."""
+    """Gives the CLI's answer as `text`, with its `turns`, `usage`, `session`, and what was `refused`."""
 
     Payload: ClassVar[type[Struct]] = Payload
     Options: ClassVar[type[Struct]] = Options
 
     async def run(self, context: Context) -> Result:
-        """Raises MissingToolError; HandlerError: `agent-cli`, `limit`, `cancelled`, `bad-payload`, `not-allowed`."""
+        """Raises MissingToolError; HandlerError: a failure's code, `cancelled`, `bad-payload`, `not-allowed`."""
         payload, options = read_payload(context, Payload), read_options(context, Options)
         folder = inside(context.workdir, payload.repo, what="repo")
-        if payload.mode not in options.modes:
-            allowed = ", ".join(options.modes)
-            raise HandlerError(f"mode: the layout allows {allowed}, not {payload.mode}", code="not-allowed")
+        allowed = options.modes or (("read", "edit") if options.mode == "edit" else ("read",))
+        mode = payload.mode or (options.mode if options.mode in allowed else allowed[0])
+        if mode not in allowed:
+            raise HandlerError(f"mode: the layout allows {', '.join(allowed)}, not {mode}", code="not-allowed")
         name = payload.cli or options.cli
-        cli = choose(name, options.clis)
-        limits = tighten(
-            options.max_turns, options.max_cost, payload.max_turns, payload.max_cost, payload.model or options.model
-        )
-        said = await run_cli(context, cli, payload.prompt, payload.mode, limits, folder)
+        told = await talk(context, options, payload, name, mode, folder)
         context.progress(100, f"{name} has answered")
-        usage = {"tokens": said.tokens, "cost": said.cost}
-        return {"cli": name, "text": said.text, "turns": said.turns, "session": said.session, "usage": usage}
+        return as_result(name, told)
 
 
-def choose(name: str, extra: dict[str, Cli]) -> Cli:
-    """Return the CLI of that name. Raises HandlerError (`bad-payload`) that names those known."""
-    known = {**CLIS, **extra}
-    if name not in known:
-        raise HandlerError(f"cli: no {name!r} is known; there are: {', '.join(known)}", code="bad-payload")
-    return known[name]
+class Plan:
+    """Gives a plan for a piece of work as `text`, by a CLI that may only read."""
 
+    Payload: ClassVar[type[Struct]] = PlanPayload
+    Options: ClassVar[type[Struct]] = PlanOptions
 
-def tighten(
-    max_turns: int, max_cost: float | None, wished_turns: int | None, wished_cost: float | None, model: str | None
-) -> RunLimits:
-    """Return the layout's limits, or tighter ones that a task asks for; never wider."""
-    turns = min(max_turns, wished_turns or max_turns)
-    costs = [cost for cost in (max_cost, wished_cost) if cost is not None]
-    return RunLimits(max_turns=turns, max_cost=min(costs, default=None), model=model)
+    async def run(self, context: Context) -> Result:
+        """Raises what `agent-cli` raises."""
+        payload, options = read_payload(context, PlanPayload), read_options(context, PlanOptions)
+        folder = inside(context.workdir, payload.repo, what="repo")
+        name = payload.cli or options.cli
+        told = await talk(context, options, payload, name, "read", folder, f"{_PLAN}{payload.prompt}")
+        context.progress(100, "planned")
+        return as_result(name, told)

@@ -2,16 +2,21 @@
 
 import asyncio
 import re
+import signal
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
+from swarm_tui.agent.conversation.failures import read_error
+from swarm_tui.agent.conversation.run import Told
 from swarm_tui.agent.handlers.base import Context, HandlerError
+from swarm_tui.agent.handlers.git import try_git
 from swarm_tui.agent.handlers.models.cli_spec import Cli, Rule, find, fits
 from swarm_tui.agent.handlers.output import quoted
-from swarm_tui.agent.handlers.process import run_process
+from swarm_tui.agent.handlers.process import Completed, run_process
+from swarm_tui.domain.usage import Usage
 
 _VALUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}")
 
@@ -30,15 +35,26 @@ class Said(Struct, kw_only=True):
     text: str = ""
     session: str | None = None
     turns: int = 0
-    tokens: int = 0
-    cost: float = 0.0
+    usage: Usage = Usage()
+    refused: list[dict[str, Any]] = []
     events: int = 0
     error: str | None = None
     warning: str | None = None
 
+    def told(self, stop_reason: str = "end_turn") -> Told:
+        """Return it as every conversation is told of."""
+        return Told(
+            text=self.text,
+            session=self.session,
+            turns=self.turns,
+            usage=self.usage,
+            refused=self.refused,
+            stop_reason=stop_reason,
+        )
+
 
 async def run_cli(context: Context, cli: Cli, prompt: str, mode: str, limits: RunLimits, folder: Path) -> Said:
-    """Run to the end. Raises MissingToolError; HandlerError: `agent-cli` with what it said, `limit`, `cancelled`."""
+    """Run to the end. Raises MissingToolError; HandlerError: a failure's code with what it said, `cancelled`."""
     stop: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     listener = Listener(context, cli, limits, stop)
     argv = build_argv(cli, prompt, mode, limits)
@@ -49,10 +65,11 @@ async def run_cli(context: Context, cli: Cli, prompt: str, mode: str, limits: Ru
             argv,
             cwd=folder,
             stdin=stdin,
-            passed=cli.passed,
+            passed=[*cli.passed, *context.own_names],
             on_line=listener.hear,
             install=cli.install,
             stop=stop,
+            stop_signal=signal.Signals[cli.stop],
         )
     except HandlerError as error:
         if error.code == "stopped":
@@ -62,16 +79,36 @@ async def run_cli(context: Context, cli: Cli, prompt: str, mode: str, limits: Ru
         raise
     said = listener.said
     if done.returncode != 0 or said.error is not None:
-        meaning = cli.exit_codes.get(done.returncode, f"exit status {done.returncode}")
-        why = quoted(said.error or said.warning or "") or quoted(done.stderr) or meaning
-        code = "limit" if "max_turns" in why or "max_budget" in why or "limit" in meaning else "agent-cli"
-        message = f"{argv[0]}: {why}" if why == meaning else f"{argv[0]}: {why} ({meaning})"
-        raise HandlerError(message, code=code, result=listener.result())
+        raise _failed(argv[0], cli, done, listener)
     if cli.events and not said.events:
         message = f"{argv[0]} said nothing that can be read: {done.tail}"
         raise HandlerError(message, code="agent-cli", result=listener.result())
     said.text = said.text or ("" if cli.events else done.stdout)
+    if said.refused and not await _has_written(context, folder, mode):
+        tools = ", ".join(dict.fromkeys(str(one["tool"]) for one in said.refused))
+        message = f"{argv[0]}: all that it wanted to do was refused, for nobody can be asked headless ({tools})"
+        raise HandlerError(message, code="refused", result=listener.result("refused"))
     return said
+
+
+def _failed(name: str, cli: Cli, done: Completed, listener: "Listener") -> HandlerError:
+    """Return the error of a run that failed, by what it said, else by its exit status."""
+    said = listener.said
+    meaning = cli.exit_codes.get(done.returncode, f"exit status {done.returncode}")
+    why = quoted(said.error or said.warning or "") or quoted(done.stderr) or meaning
+    message = f"{name}: {why}" if why == meaning else f"{name}: {why} ({meaning})"
+    read = read_error(f"{why} ({meaning})" if done.returncode in cli.exit_codes else why)
+    if read.code == "agent-cli" and said.warning:
+        read = read_error(said.warning)
+    return HandlerError(message, code=read.code, retryable=read.retryable, result=listener.result(read.code))
+
+
+async def _has_written(context: Context, folder: Path, mode: str) -> bool:
+    """Return whether a repository shows work besides what was refused."""
+    if mode != "edit":
+        return False
+    done = await try_git(context, folder, "status", "--porcelain")
+    return done.returncode == 0 and bool(done.stdout.strip())
 
 
 def build_argv(cli: Cli, prompt: str, mode: str, limits: RunLimits) -> list[str]:
@@ -119,15 +156,9 @@ class Listener:
                 self._take(rule, event)
         self._keep_limits()
 
-    def result(self) -> dict[str, Any]:
+    def result(self, stop_reason: str = "") -> dict[str, Any]:
         """Return the result as far as it came."""
-        said = self.said
-        return {
-            "text": said.text,
-            "session": said.session,
-            "turns": said.turns,
-            "usage": {"tokens": said.tokens, "cost": said.cost},
-        }
+        return self.said.told(stop_reason).result()
 
     def _take(self, rule: Rule, event: dict[str, Any]) -> None:
         said = self.said
@@ -143,25 +174,41 @@ class Listener:
         failed = not rule.failed_if or fits(event, rule.failed_if)
         if rule.error is not None and failed:
             said.error = next(iter(_strings(event, [rule.error])), said.error or "it failed, and does not say why")
+        if rule.refused is not None:
+            for one in find(event, rule.refused):
+                self._refused(one)
         self._meter(rule, event)
+        if said.session is not None:
+            self._context.converse(said.usage, said.turns, said.session)
         if doing := _strings(event, rule.progress):
             percent = min(99.0, 100 * said.turns / self._limits.max_turns)
             self._context.progress(percent, doing[-1].strip().split("\n")[0][:200])
 
     def _meter(self, rule: Rule, event: dict[str, Any]) -> None:
-        tokens = int(sum(_numbers(event, rule.tokens)))
-        cost = sum(_numbers(event, [rule.cost])) if rule.cost is not None else 0.0
-        if tokens or cost:
-            self.said.tokens += tokens
-            self.said.cost += cost
-            self._context.usage(tokens, cost)
+        costs = _numbers(event, [rule.cost]) if rule.cost is not None else []
+        used = Usage(
+            tokens_in=int(sum(_numbers(event, [*rule.tokens, *rule.tokens_in]))),
+            tokens_out=int(sum(_numbers(event, rule.tokens_out))),
+            tokens_cached=int(sum(_numbers(event, rule.tokens_cached))),
+            cost=sum(costs) if costs else None,
+        )
+        if not used.is_nothing:
+            self.said.usage = self.said.usage.plus(used)
+            self._context.converse(self.said.usage, self.said.turns, self.said.session)
+
+    def _refused(self, uses: Any) -> None:
+        for one in uses if isinstance(uses, list) else [uses]:
+            if isinstance(one, dict):
+                why = "nobody can be asked in a headless run"
+                tool, given = str(one.get("tool_name", "?"))[:100], msgspec.json.encode(one.get("tool_input")).decode()
+                self.said.refused.append({"tool": tool, "input": given[:2000], "why": why})
 
     def _keep_limits(self) -> None:
         """End a run whose program does not keep the limits itself."""
         limits, why = self._limits, None
         if self.said.turns > limits.max_turns and not self._cli.max_turns:
             why = f"took more than {limits.max_turns} turns"
-        elif limits.max_cost is not None and self.said.cost > limits.max_cost and not self._cli.max_cost:
+        elif limits.max_cost is not None and (self.said.usage.cost or 0.0) > limits.max_cost and not self._cli.max_cost:
             why = f"cost more than ${limits.max_cost:g}"
         if why is not None and not self._stop.done():
             self._stop.set_result(why)

@@ -1,15 +1,22 @@
-"""An agent CLI as data: how to call it headless, and what its stream of JSON events means."""
+"""An agent CLI as data: how to talk to it by ACP, how to call it headless, and what its stream of events means."""
 
-from typing import Any
+from functools import cache
+from importlib.resources import files
+from typing import Any, Literal
 
+import msgspec
+import yaml
 from msgspec import Struct
+
+from swarm_tui.agent.conversation.spec import Acp
 
 
 class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The parts to take of an event that `when` fits: dotted paths, `*` for each item of a list.
 
     `text` is the answer (the last one counts; with `append` they are joined), `progress` says what it does, `tokens`
-    are added up, `cost` is US dollars, `error` is why it failed, `warning` why it may have.
+    (and `tokens_in`, `tokens_out`, `tokens_cached`) are added up, `cost` is US dollars, `error` is why it failed,
+    `warning` why it may have, `refused` a list of uses of tools that were not allowed: `tool_name`, `tool_input`.
     """
 
     when: dict[str, Any]
@@ -18,6 +25,10 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     append: bool = False
     progress: list[str] = []
     tokens: list[str] = []
+    tokens_in: list[str] = []
+    tokens_out: list[str] = []
+    tokens_cached: list[str] = []
+    refused: str | None = None
     cost: str | None = None
     turns: str | None = None
     session: str | None = None
@@ -28,14 +39,19 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Cli(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A program. In `argv` a lone {mode}, {model}, {max_turns}, {max_cost} stands for the arguments below, or none.
+    """A program: `acp` is how it is talked to, what follows how it is called headless, without anybody to ask.
+
+    In `argv` a lone {mode}, {model}, {max_turns}, {max_cost} stands for the arguments below, or none.
 
     The prompt comes on stdin, unless {prompt} stands in `argv`. `modes`: what it may do without asking anyone; a
     program that cannot be held to a mode does not offer it. `passed`: variables of the environment that it gets.
     """
 
-    argv: list[str]
-    modes: dict[str, list[str]]
+    argv: list[str] = []
+    modes: dict[str, list[str]] = {}
+    acp: Acp | None = None
+    stop: Literal["SIGTERM", "SIGINT"] = "SIGTERM"
+    """The signal at which it ends in order."""
     events: list[Rule] = []
     model: list[str] = []
     max_turns: list[str] = []
@@ -43,6 +59,13 @@ class Cli(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     exit_codes: dict[int, str] = {}
     passed: list[str] = []
     install: str = ""
+
+
+@cache
+def known_clis() -> dict[str, Cli]:
+    """Return the CLIs that are known without a word in the layout, by name."""
+    text = files("swarm_tui.agent.conversation").joinpath("clis.yaml").read_text(encoding="utf-8")
+    return msgspec.convert(yaml.safe_load(text), dict[str, Cli])
 
 
 def find(event: Any, path: str) -> list[Any]:

@@ -9,38 +9,22 @@ from msgspec import Meta, Struct
 from swarm_tui.agent.handlers.base import Context, HandlerError, Result
 from swarm_tui.agent.handlers.git import commit_of, require_repository
 from swarm_tui.agent.handlers.inputs import inside, read_options, read_payload
-from swarm_tui.agent.handlers.models.agent_cli import choose, tighten
-from swarm_tui.agent.handlers.models.cli_run import run_cli
-from swarm_tui.agent.handlers.models.cli_spec import Cli
 from swarm_tui.agent.handlers.models.client import ModelOptions, ask, why_not
+from swarm_tui.agent.handlers.models.talk import TalkOptions, TalkPayload, as_result, choose, talk
 from swarm_tui.agent.handlers.models.worktree import Worktree
 
 
-class Payload(Struct, kw_only=True):
+class Payload(TalkPayload, kw_only=True):
     """Payload of `code.generate`."""
 
-    prompt: Annotated[str, Meta(min_length=1, description="what shall be written")]
-    repo: Annotated[str, Meta(description="the git repository, a path within the workdir")] = "."
     base: Annotated[str, Meta(description="the commit or branch to start from")] = "HEAD"
-    cli: Annotated[str | None, Meta(description="claude, codex, gemini, or one of the layout's `clis`")] = None
-    model: Annotated[str | None, Meta(description="the CLI's own name of a model")] = None
-    max_turns: Annotated[Annotated[int, Meta(ge=1)] | None, Meta(description="turns; at most the layout's limit")] = (
-        None
-    )
-    max_cost: Annotated[
-        Annotated[float, Meta(gt=0)] | None, Meta(description="US dollars; at most the layout's limit")
-    ] = None
 
 
-class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Options(TalkOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The layout's options: either `cli` or `llm` writes the code. `keep`: worktrees left for people to look at."""
 
-    cli: str | None = None
-    clis: dict[str, Cli] = {}
     llm: ModelOptions | None = None
-    model: str | None = None
-    max_turns: int = 50
-    max_cost: float | None = None
+    branch_prefix: str = "swarm/"
     keep: int = 20
 
 
@@ -60,38 +44,34 @@ class Generate:
         if name is None and (reason := why_not(options.llm)):
             message = f"nobody is there to write code: give the layout's handler `options: {{cli: claude}}`; {reason}"
             raise HandlerError(message, code="not-configured")
-        cli = choose(name, options.clis) if name is not None else None
+        if name is not None:
+            choose(name, options.clis)
         await require_repository(context, repo)
         base = await commit_of(context, repo, payload.base)
-        tree = await Worktree.add(context, repo, base, keep=options.keep)
+        tree = await Worktree.add(context, repo, base, keep=options.keep, prefix=options.branch_prefix)
         context.progress(5, f"working on {tree.branch}")
+        said: Result = {}
         try:
-            if cli is not None:
-                limits = tighten(
-                    options.max_turns,
-                    options.max_cost,
-                    payload.max_turns,
-                    payload.max_cost,
-                    payload.model or options.model,
-                )
-                said = await run_cli(context, cli, payload.prompt, "edit", limits, tree.folder)
-                text = said.text
+            if name is not None:
+                told = await talk(context, options, payload, name, "edit", tree.folder)
+                said = as_result(name, told)
             else:
                 assert options.llm is not None
-                text = await _by_model(context, options.llm, payload.prompt, tree)
+                said = {"text": await _by_model(context, options.llm, payload.prompt, tree)}
         except HandlerError as error:
             error.result = {**(error.result or {}), **await tree.keep_or_remove()}
             raise
-        return await _finish(context, tree, payload.prompt, text)
+        return await _finish(context, tree, payload.prompt, said)
 
 
-async def _finish(context: Context, tree: Worktree, prompt: str, text: str) -> Result:
+async def _finish(context: Context, tree: Worktree, prompt: str, said: Result) -> Result:
+    text = str(said.get("text", ""))
     if not await tree.is_dirty() and await tree.head() == tree.base:
         await tree.keep_or_remove()
-        raise HandlerError(f"nothing was written: {text[:2000]}", code="nothing-written")
+        raise HandlerError(f"nothing was written: {text[:2000]}", code="nothing-written", result=said)
     await tree.commit(prompt.strip().split("\n")[0][:72] or "Generated code")
     context.progress(100, f"on branch {tree.branch}")
-    return {"text": text[:10_000], **await tree.describe()}
+    return {**said, "text": text[:10_000], **await tree.describe()}
 
 
 class _File(Struct):

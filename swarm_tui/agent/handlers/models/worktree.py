@@ -19,7 +19,7 @@ class Worktree:
         self.base, self.folder, self.branch = base, folder, branch
 
     @classmethod
-    async def add(cls, context: Context, repo: Path, base: str, *, keep: int) -> "Worktree":
+    async def add(cls, context: Context, repo: Path, base: str, *, keep: int, prefix: str = "swarm/") -> "Worktree":
         """Return a new one at `base`; of older ones beyond `keep`, those without work go. Raises HandlerError."""
         home = context.state_dir / "worktrees"
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -27,7 +27,7 @@ class Worktree:
         name = re.sub(r"[^A-Za-z0-9_-]+", "-", context.task_id).strip("-")[:64] or "task"
         for number in range(1, 1000):
             suffix = name if number == 1 else f"{name}-{number}"
-            folder, branch = home / suffix, f"swarm/{suffix}"
+            folder, branch = home / suffix, f"{prefix}{suffix}"
             known = await try_git(context, repo, "rev-parse", "--verify", "--quiet", f"refs/heads/{branch}")
             if folder.exists() or known.returncode == 0:
                 continue
@@ -52,13 +52,14 @@ class Worktree:
         await git(self._context, self.folder, *_IDENTITY, "commit", "--quiet", "--no-verify", "--message", message)
 
     async def describe(self) -> dict[str, Any]:
-        """Return `branch`, `path`, `commit`, `files` and `diffstat` against the base."""
+        """Return `branch`, `worktree` (`path` too), `commit`, `files` and `diffstat` against the base."""
         stat = await git(self._context, self.folder, "diff", "--stat=100", "--no-ext-diff", f"{self.base}..HEAD")
         names = await git(
             self._context, self.folder, "diff", "--name-only", "-z", "--no-ext-diff", f"{self.base}..HEAD"
         )
         return {
             "branch": self.branch,
+            "worktree": str(self.folder),
             "path": str(self.folder),
             "base": self.base,
             "commit": await self.head(),
@@ -74,12 +75,15 @@ class Worktree:
         """Remove it when nothing was done in it, its branch too; else leave it, and say where it is."""
         with contextlib.suppress(HandlerError):
             if not await self._undone():
-                return {"branch": self.branch, "path": str(self.folder)}
+                return self._where()
             done = await try_git(self._context, self._repo, "worktree", "remove", "--", str(self.folder))
             if done.returncode == 0:
                 await try_git(self._context, self._repo, "branch", "--quiet", "--delete", "--force", "--", self.branch)
                 return {}
-        return {"branch": self.branch, "path": str(self.folder)}
+        return self._where()
+
+    def _where(self) -> dict[str, Any]:
+        return {"branch": self.branch, "worktree": str(self.folder), "path": str(self.folder)}
 
     async def _undone(self) -> bool:
         return not await self.is_dirty() and await self.head() == self.base

@@ -1,0 +1,289 @@
+"""A conversation over the Agent Client Protocol: prompts, tool calls, permissions, usage, cancel, the end."""
+
+import asyncio
+import contextlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from swarm_tui.agent.conversation.failures import Failure, failure, is_error_text, read_rpc
+from swarm_tui.agent.conversation.listener import Listener, Permit
+from swarm_tui.agent.conversation.settings import Settings
+from swarm_tui.agent.conversation.silence import PROBE_AFTER, too_long
+from swarm_tui.agent.conversation.spec import Acp
+from swarm_tui.agent.conversation.stdio import StdioProgram
+from swarm_tui.agent.conversation.usage_meter import UsageMeter
+from swarm_tui.agent.handlers.base import Context, HandlerError, MissingToolError
+from swarm_tui.agent.handlers.output import quoted
+from swarm_tui.domain.usage import Usage
+
+if TYPE_CHECKING:
+    from acp.connection import Connection
+
+INSTALL = "python -m pip install 'swarm-tui[acp]'"
+#: Seconds for its start and its session, for its word after a cancel, for `session/close`.
+OPEN_WAIT, CANCEL_WAIT, CLOSE_WAIT = 60.0, 1.5, 0.5
+_PROTOCOL = 1
+
+
+class TurnEnd(Struct, frozen=True, kw_only=True):
+    """The end of a prompt: the reason that the CLI gives, and what the answer was."""
+
+    stop_reason: str
+    text: str
+
+
+class FailedTurnError(Exception):
+    """A turn that failed; what was said and used until then is in the conversation."""
+
+    def __init__(self, failed: Failure) -> None:
+        super().__init__(failed.sentence)
+        self.failure = failed
+
+
+class Conversation:
+    """A CLI at the other end of a pipe. Used on the handlers' loop; `close` must follow, whatever was raised."""
+
+    def __init__(
+        self,
+        context: Context,
+        acp: Acp,
+        settings: Settings,
+        folder: Path,
+        permit: Permit,
+        *,
+        spent_before: float | None = 0.0,
+    ) -> None:
+        """Make it; `spent_before` is what its session had cost before, in US dollars, None if that is not known."""
+        self.meter = UsageMeter(acp, spent_before)
+        self.heard = Listener(context, settings, folder, permit, self.meter)
+        self._context, self._acp, self._settings, self._folder = context, acp, settings, folder
+        self._offered: dict[str, Any] = {}
+        self._program: StdioProgram | None = None
+        self._connection: Connection | None = None
+
+    @property
+    def usage(self) -> Usage:
+        """Return what this conversation has used since it was opened here."""
+        return self.meter.total
+
+    # the way in
+
+    async def open(self, argv: Sequence[str], environment: Mapping[str, str], resume: str | None = None) -> bool:
+        """Start the CLI and its session; True when `resume` goes on. Raises MissingToolError, FailedTurnError."""
+        try:
+            from acp.connection import Connection
+        except ImportError as error:
+            raise MissingToolError("agent-client-protocol", INSTALL) from error
+        self._program = await StdioProgram.start(self._context, argv, self._folder, environment)
+        self._connection = Connection(self.heard.serve, self._program)
+        said = await self._call(
+            "initialize",
+            {
+                "protocolVersion": _PROTOCOL,
+                # It works on the files itself; and a terminal of ours would hide its shell's children from it.
+                "clientCapabilities": {"fs": {"readTextFile": False, "writeTextFile": False}, "terminal": False},
+                "clientInfo": {"name": "swarm-tui", "version": "1"},
+            },
+        )
+        resumed = resume is not None and await self._take_up(resume, said)
+        if not resumed:
+            made = await self._call("session/new", {"cwd": str(self._folder), "mcpServers": list(self._settings.mcp)})
+            session = made.get("sessionId")
+            if not isinstance(session, str):
+                raise FailedTurnError(failure("agent-cli", "it opened a session without a name"))
+            self.heard.session = session
+            self._offered = made
+        await self._prepare(self._offered)
+        return resumed
+
+    async def _take_up(self, session: str, said: Mapping[str, Any]) -> bool:
+        """Go on with a session of before; False when it is gone."""
+        able = said.get("agentCapabilities")
+        able = able if isinstance(able, dict) else {}
+        more = able.get("sessionCapabilities")
+        ways = ["session/resume"] if isinstance(more, dict) and more.get("resume") is not None else []
+        ways += ["session/load"] if able.get("loadSession") else []
+        params = {"sessionId": session, "cwd": str(self._folder), "mcpServers": list(self._settings.mcp)}
+        for method in ways:
+            self.heard.replaying = True
+            try:
+                self._offered = await self._call(method, params)
+            except FailedTurnError as error:
+                if error.failure.code in ("authentication", "network", "silent"):
+                    raise
+                self._context.log(f"{method}: {error}")
+                continue
+            finally:
+                self.heard.replaying = False
+            self.heard.session = session
+            return True
+        return False
+
+    async def _prepare(self, offered: Mapping[str, Any]) -> None:
+        """Set the mode that asks, and the model."""
+        modes = offered.get("modes")
+        mode = self._acp.session_mode
+        if mode is not None and isinstance(modes, dict) and modes.get("currentModeId") != mode:
+            known = [one.get("id") for one in modes.get("availableModes") or [] if isinstance(one, dict)]
+            if mode not in known:
+                words = f"it has no mode {mode!r}, in which it asks, but {', '.join(map(str, known)) or 'none'}"
+                raise FailedTurnError(failure("agent-cli", words))
+            await self._call("session/set_mode", {"sessionId": self.heard.session, "modeId": mode})
+        model = self._settings.model
+        if model is not None:
+            if self._acp.model is None:
+                raise FailedTurnError(failure("model-missing", "this CLI takes no model's name over ACP"))
+            try:
+                await self._call(
+                    "session/set_config_option",
+                    {"sessionId": self.heard.session, "configId": self._acp.model, "value": model},
+                )
+            except FailedTurnError as error:
+                if error.failure.code == "agent-cli":
+                    raise FailedTurnError(failure("model-missing", str(error))) from error
+                raise
+
+    # a turn
+
+    async def prompt(self, text: str) -> TurnEnd:
+        """Say `text` and wait for the answer's end. Raises FailedTurnError, HandlerError (`cancelled`, `timeout`)."""
+        assert self._connection is not None
+        assert self._program is not None
+        loop = asyncio.get_running_loop()
+        stop: asyncio.Future[Failure] = loop.create_future()
+        self.heard.begin(stop)
+        params = {"sessionId": self.heard.session, "prompt": [{"type": "text", "text": text}]}
+        answer = asyncio.ensure_future(self._connection.send_request("session/prompt", params))
+        cancelled = asyncio.ensure_future(self._context.cancel.wait())
+        program, heard = self._program, self.heard
+        silence = asyncio.ensure_future(
+            too_long(
+                lambda: program.heard_at,
+                lambda: heard.works,
+                self._settings.silent_after,
+                self._acp.endpoint,
+                heard.narrator.say,
+            )
+        )
+        waits: list[asyncio.Future[Any]] = [answer, cancelled, stop, silence]
+        try:
+            left = max(0.0, self._context.deadline - loop.time())
+            await asyncio.wait(waits, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            if answer.done():
+                return await self._end_of_turn(answer)
+            await self._interrupt(answer)
+            if cancelled.done():
+                raise HandlerError("it was cancelled", code="cancelled")
+            if stop.done():
+                raise FailedTurnError(stop.result())
+            if silence.done():
+                raise FailedTurnError(silence.result())
+            quiet = loop.time() - self._program.heard_at
+            silence_told = f"; it had said nothing for {quiet:.0f} s" if quiet >= PROBE_AFTER else ""
+            words = f"it took longer than {left:.0f} s{silence_told}"
+            raise HandlerError(words, code="timeout", retryable=True)
+        finally:
+            for wait in (cancelled, silence, answer):
+                wait.cancel()
+            with contextlib.suppress(BaseException):
+                # Its outcome is looked at, so that nobody is told that it was not.
+                await answer
+            self.heard.narrator.flush()
+            self.heard.tell()
+
+    async def _end_of_turn(self, answer: "asyncio.Future[Any]") -> TurnEnd:
+        try:
+            said = await answer
+        except ConnectionError as error:
+            raise FailedTurnError(await self._why_it_ended()) from error
+        except Exception as error:
+            raise FailedTurnError(_of_rpc(error)) from error
+        said = said if isinstance(said, dict) else {}
+        # What it said before its answer may still be on its way through the library's tasks.
+        await asyncio.sleep(0)
+        metered = self.meter.prompt_ended(said)
+        reason = str(said.get("stopReason") or "end_turn")
+        text = self.heard.text.strip()
+        if reason == "end_turn" and self._acp.silent_errors and not metered:
+            found = is_error_text(text)
+            if found is not None:
+                raise FailedTurnError(found)
+        if reason == "max_tokens":
+            raise FailedTurnError(failure("context-full", "the answer was cut at the model's limit"))
+        if reason == "max_turn_requests":
+            raise FailedTurnError(failure("limit", "its own limit of turns"))
+        if reason == "refusal":
+            raise FailedTurnError(failure("refused", text[-500:] or "the model refused"))
+        return TurnEnd(stop_reason=reason, text=text)
+
+    async def _interrupt(self, answer: "asyncio.Future[Any]") -> None:
+        """Have the turn ended by the CLI, which then tells what it took; for a moment only."""
+        for asking in list(self.heard.asking):
+            asking.cancel()
+        assert self._connection is not None
+        with contextlib.suppress(Exception):
+            await self._connection.send_notification("session/cancel", {"sessionId": self.heard.session})
+        await asyncio.wait({answer}, timeout=CANCEL_WAIT)
+        if answer.done() and not answer.cancelled() and answer.exception() is None:
+            said = answer.result()
+            self.meter.prompt_ended(said if isinstance(said, dict) else {})
+
+    async def _why_it_ended(self) -> Failure:
+        assert self._program is not None
+        await asyncio.wait({self._program.ended}, timeout=1.0)
+        code = self._program.returncode
+        words = quoted(self._program.err.text())
+        how = f"signal {-code}" if code is not None and code < 0 else f"exit status {code}"
+        found = failure("agent-cli", f"it ended in the middle of the turn, {how}" + (f": {words}" if words else ""))
+        return Failure(code="agent-cli", sentence=found.sentence, retryable=True)
+
+    async def _call(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Ask the CLI before the first turn. Raises FailedTurnError, HandlerError (`cancelled`)."""
+        assert self._connection is not None
+        answer = asyncio.ensure_future(self._connection.send_request(method, dict(params)))
+        cancelled = asyncio.ensure_future(self._context.cancel.wait())
+        try:
+            await asyncio.wait({answer, cancelled}, timeout=OPEN_WAIT, return_when=asyncio.FIRST_COMPLETED)
+            if answer.done():
+                said = await answer
+                return said if isinstance(said, dict) else {}
+        except ConnectionError as error:
+            raise FailedTurnError(await self._why_it_ended()) from error
+        except Exception as error:
+            raise FailedTurnError(_of_rpc(error)) from error
+        finally:
+            cancelled.cancel()
+            if not answer.done():
+                answer.cancel()
+        if self._context.cancel.is_set():
+            raise HandlerError("it was cancelled", code="cancelled")
+        raise FailedTurnError(failure("silent", f"no answer to {method} in {OPEN_WAIT:.0f} s"))
+
+    async def close(self) -> None:
+        """Close the session, end the program, and whatever is left of it."""
+        self.heard.closing = True
+        for asking in list(self.heard.asking):
+            asking.cancel()
+        program, connection = self._program, self._connection
+        if program is None or connection is None:
+            return
+        if not program.ended.done() and self.heard.session is not None:
+            closing = asyncio.ensure_future(connection.send_request("session/close", {"sessionId": self.heard.session}))
+            await asyncio.wait({closing}, timeout=CLOSE_WAIT)
+            if closing.done():
+                closing.cancelled() or closing.exception()
+            else:
+                closing.cancel()
+        await program.end()
+        with contextlib.suppress(Exception):
+            await asyncio.wait_for(connection.close(), 1.0)
+
+
+def _of_rpc(error: Exception) -> Failure:
+    code = getattr(error, "code", None)
+    if isinstance(code, int):
+        return read_rpc(code, str(error), getattr(error, "data", None))
+    return failure("agent-cli", f"{type(error).__name__}: {error}")

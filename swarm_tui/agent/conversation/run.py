@@ -1,0 +1,157 @@
+"""Runs one prompt as a conversation, and tells what came of it: an answer, or an error that says why not."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from swarm_tui.agent.conversation.conversation import Conversation, FailedTurnError
+from swarm_tui.agent.conversation.failures import Failure, failure
+from swarm_tui.agent.conversation.permits import Permits, Rules
+from swarm_tui.agent.conversation.programs import environment, program
+from swarm_tui.agent.conversation.settings import Settings
+from swarm_tui.agent.conversation.spec import Acp
+from swarm_tui.agent.conversation.tool_calls import ToolCall
+from swarm_tui.agent.handlers.base import Context, HandlerError, Result
+from swarm_tui.domain.usage import Usage
+
+_MOST_REFUSED = 50
+
+
+class Told(Struct, frozen=True, kw_only=True):
+    """The outcome of a conversation, also of one that failed on the way."""
+
+    text: str = ""
+    session: str | None = None
+    turns: int = 0
+    usage: Usage = Usage()
+    refused: list[dict[str, Any]] = []
+    stop_reason: str = ""
+    resumed: bool = False
+
+    def result(self) -> Result:
+        """Return it as a task's result."""
+        usage = self.usage
+        return {
+            "text": self.text,
+            "session": self.session,
+            "turns": self.turns,
+            "usage": {
+                "tokens_in": usage.tokens_in,
+                "tokens_out": usage.tokens_out,
+                "tokens_cached": usage.tokens_cached,
+                "cost": None if usage.cost is None else round(usage.cost, 6),
+            },
+            "refused": self.refused,
+            "stop_reason": self.stop_reason,
+        }
+
+
+async def converse(
+    context: Context,
+    name: str,
+    acp: Acp,
+    prompt: str,
+    *,
+    settings: Settings,
+    rules: Rules,
+    folder: Path,
+    passed: Sequence[str] = (),
+    install: str = "",
+) -> Told:
+    """Say the prompt to the CLI and wait for its answer; an earlier attempt's session is gone on with.
+
+    Raises MissingToolError; HandlerError with a failure's code (`conversation/failures.py`), `cancelled`, `timeout`,
+    whose result is as much as there is.
+    """
+    argv = program(acp.argv, acp.install or install)
+    given = environment(context, passed, acp.env, argv[0])
+    return await _run(context, name, acp, prompt, settings, rules, folder, argv, given)
+
+
+async def _run(
+    context: Context,
+    name: str,
+    acp: Acp,
+    prompt: str,
+    settings: Settings,
+    rules: Rules,
+    folder: Path,
+    argv: Sequence[str],
+    given: Mapping[str, str],
+) -> Told:
+    point = context.resume
+    conversation = Conversation(
+        context, acp, settings, folder, Permits(context, rules, folder), spent_before=point.cost if point else 0.0
+    )
+    told = Told()
+    try:
+        resumed = await conversation.open(argv, given, point.session if point else None)
+        if point is not None:
+            prompt = _again(prompt, point.why, resumed)
+            context.log(f"goes on with session {point.session}" if resumed else "its session is gone: it starts anew")
+        end = await conversation.prompt(prompt)
+        told = replace(_told(conversation, folder), text=end.text, stop_reason=end.stop_reason, resumed=resumed)
+        failed = _hollow(conversation, end.stop_reason)
+        if failed is not None:
+            raise FailedTurnError(failed)
+        return told
+    except FailedTurnError as error:
+        result = replace(told if told.session else _told(conversation, folder), stop_reason=error.failure.code).result()
+        raise HandlerError(
+            f"{name}: {error.failure.sentence}",
+            code=error.failure.code,
+            retryable=error.failure.retryable,
+            result=result,
+        ) from error
+    except HandlerError as error:
+        if error.code != "missing-tool":
+            error.result = replace(_told(conversation, folder), stop_reason=error.code).result()
+        raise
+    finally:
+        await conversation.close()
+
+
+def _again(prompt: str, why: str, resumed: bool) -> str:
+    """Return what is said to a conversation that goes on after its attempt ended."""
+    because = f" ({why})" if why else ""
+    if resumed:
+        return (
+            f"Your last turn was cut off{because}. Look at what is done already, then go on with what you were asked:"
+            f"\n\n{prompt}"
+        )
+    return (
+        f"Somebody began this before you and was cut off{because}; nothing of that conversation is left but the files "
+        f"as they are now. Look at them first.\n\n{prompt}"
+    )
+
+
+def _hollow(conversation: Conversation, reason: str) -> Failure | None:
+    """Return why a turn that ended well did not do what it was asked: all that it wanted to do was refused."""
+    if not conversation.heard.refused:
+        return None
+    wrote = any(call.writes for call in conversation.heard.done)
+    # Some end the turn at a refusal, without another word: what was to follow was not done.
+    heard = conversation.heard
+    cut_off = reason == "cancelled" or (not heard.text.strip() and heard.last in heard.refused)
+    if wrote and not cut_off:
+        return None
+    tools = ", ".join(dict.fromkeys(f"{call.tool}: {call.refused}" for call in conversation.heard.refused))
+    return failure("refused", tools[:1000])
+
+
+def _told(conversation: Conversation, folder: Path) -> Told:
+    refused = [_refusal(call, folder) for call in conversation.heard.refused[:_MOST_REFUSED]]
+    return Told(
+        text=conversation.heard.text.strip(),
+        session=conversation.heard.session,
+        turns=conversation.heard.turns,
+        usage=conversation.usage,
+        refused=refused,
+    )
+
+
+def _refusal(call: ToolCall, folder: Path) -> dict[str, Any]:
+    return {"tool": call.tool, "input": call.target(folder)[:2000], "why": call.refused}

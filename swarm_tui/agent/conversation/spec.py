@@ -1,0 +1,36 @@
+"""An agent CLI that speaks ACP, as data: how it is started, which session mode asks, what it does differently."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+
+class Endpoint(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where a CLI's model answers, so that we can look ourselves while it says nothing.
+
+    `base` names variables that may hold the URL, `url` is it where none does; `path` is asked for, with `headers`, in
+    which `{NAME}` stands for a variable: without that variable nothing is asked.
+    """
+
+    url: str
+    path: str
+    base: list[str] = []
+    headers: dict[str, str] = {}
+
+
+class Acp(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The CLI as a partner in the Agent Client Protocol. Differences were measured: see docs/agents.md."""
+
+    argv: list[str]
+    install: str = ""
+    session_mode: str | None = None
+    """The mode in which it asks before it acts; set at once, for some decide by themselves otherwise."""
+    model: str | None = None
+    """The config option by which its model is chosen; None: it takes none."""
+    env: dict[str, str] = {}
+    """Variables that it always gets."""
+    usage: Literal["prompt", "last-call", "quota"] = "prompt"
+    """The prompt's answer tells the usage of this prompt, or of its last model call only, or Google's own counts."""
+    silent_errors: bool = False
+    """A turn that failed may end as a good one: without usage, and with the error as its text."""
+    endpoint: Endpoint | None = None

@@ -1,0 +1,118 @@
+"""The one way in which handlers talk to an agent CLI: their options and payload, and which protocol it is."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct
+
+from swarm_tui.agent.conversation.permits import Mode, Rules
+from swarm_tui.agent.conversation.programs import find
+from swarm_tui.agent.conversation.run import Told, converse
+from swarm_tui.agent.conversation.settings import Settings
+from swarm_tui.agent.handlers.base import Context, HandlerError
+from swarm_tui.agent.handlers.models.cli_run import RunLimits, run_cli
+from swarm_tui.agent.handlers.models.cli_spec import Cli, known_clis
+from swarm_tui.domain.asks.rules import check_rule
+
+Protocol = Literal["acp", "headless"]
+_CLI = "claude, codex, gemini, opencode, or one of the layout's `clis`"
+
+
+class TalkPayload(Struct, kw_only=True):
+    """The part of a payload that every talk to a CLI has."""
+
+    prompt: Annotated[str, Meta(min_length=1, description="what it shall do")]
+    cli: Annotated[str | None, Meta(description=_CLI)] = None
+    repo: Annotated[str, Meta(description="where it works, a path within the workdir")] = "."
+    model: Annotated[str | None, Meta(description="the model, by the CLI's own name for it")] = None
+    max_turns: Annotated[Annotated[int, Meta(ge=1)] | None, Meta(description="turns; at most the layout's limit")] = (
+        None
+    )
+    max_cost: Annotated[
+        Annotated[float, Meta(gt=0)] | None, Meta(description="US dollars; at most the layout's limit")
+    ] = None
+
+
+class TalkOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The layout's options that every talk to a CLI has.
+
+    `clis` adds programs, or replaces known ones. `allow`, `deny`, `ask` are lists of `Tool(pattern)`; what none of them
+    names is asked. `silent_after` is seconds without a word after which a turn is given up.
+    """
+
+    cli: str | None = None
+    clis: dict[str, Cli] = {}
+    protocol: Protocol | None = None
+    model: str | None = None
+    allow: list[str] = []
+    deny: list[str] = []
+    ask: list[str] = []
+    max_turns: int = 50
+    max_cost: float | None = None
+    silent_after: float = 180.0
+    mcp: bool = True
+    resume: bool = True
+
+
+def choose(name: str, extra: dict[str, Cli]) -> Cli:
+    """Return the CLI of that name. Raises HandlerError (`bad-payload`) that names those known."""
+    known = {**known_clis(), **extra}
+    if name not in known:
+        raise HandlerError(f"cli: no {name!r} is known; there are: {', '.join(known)}", code="bad-payload")
+    return known[name]
+
+
+async def talk(
+    context: Context, options: TalkOptions, payload: TalkPayload, name: str, mode: Mode, folder: Path, prompt: str = ""
+) -> Told:
+    """Say the payload's prompt (or `prompt`) to the CLI `name`, in `folder`. Raises HandlerError as `converse` does."""
+    cli = choose(name, options.clis)
+    limits = _tighten(options, payload)
+    for rule in (*options.allow, *options.deny, *options.ask):
+        if (why := check_rule(rule)) is not None:
+            raise HandlerError(why, code="bad-options")
+    words = prompt or payload.prompt
+    if _protocol(context, options.protocol, cli, name) == "headless":
+        said = await run_cli(context, cli, words, mode, limits, folder)
+        return said.told()
+    assert cli.acp is not None
+    settings = Settings(
+        max_turns=limits.max_turns, max_cost=limits.max_cost, model=limits.model, silent_after=options.silent_after
+    )
+    return await converse(
+        context,
+        name,
+        cli.acp,
+        words,
+        settings=settings,
+        rules=Rules(mode=mode, allow=options.allow, deny=options.deny, ask=options.ask),
+        folder=folder,
+        passed=cli.passed,
+        install=cli.install,
+    )
+
+
+def _protocol(context: Context, wanted: Protocol | None, cli: Cli, name: str) -> Protocol:
+    """Return how to talk: by ACP where the CLI has it and its program is here, else headless where that is."""
+    if wanted == "acp" and cli.acp is None:
+        raise HandlerError(f"{name} does not speak ACP: say `protocol: headless`", code="bad-options")
+    if wanted == "headless" or cli.acp is None:
+        if not cli.argv:
+            raise HandlerError(f"{name} has no headless mode: say `protocol: acp`", code="bad-options")
+        return "headless"
+    if wanted is None and cli.argv and find(cli.acp.argv[0]) is None and find(cli.argv[0]) is not None:
+        context.log(f"{cli.acp.argv[0]} is not here: {name} is run headless, where nobody can be asked ({cli.install})")
+        return "headless"
+    return "acp"
+
+
+def _tighten(options: TalkOptions, payload: TalkPayload) -> RunLimits:
+    """Return the layout's limits, or tighter ones that a task asks for; never wider."""
+    turns = min(options.max_turns, payload.max_turns or options.max_turns)
+    costs = [cost for cost in (options.max_cost, payload.max_cost) if cost is not None]
+    return RunLimits(max_turns=turns, max_cost=min(costs, default=None), model=payload.model or options.model)
+
+
+def as_result(name: str, told: Told) -> dict[str, Any]:
+    """Return what came of a talk as a task's result."""
+    return {"cli": name, **told.result()}

@@ -1,0 +1,26 @@
+"""An ask and its answer, as a handler and the dispatcher know them. Pure."""
+
+from typing import Any, Literal
+
+from msgspec import Struct
+
+Outcome = Literal["allow", "deny", "always"]
+
+
+class Question(Struct, frozen=True, kw_only=True):
+    """A wish of an AI agent: the tool, a title, its input, the change as a unified diff where there is one."""
+
+    tool: str
+    title: str
+    input: dict[str, Any] = {}
+    diff: str | None = None
+    rule: str = ""
+    """The rule that an answer of `always` stands for."""
+
+
+class AskAnswer(Struct, frozen=True, kw_only=True):
+    """The answer to an ask: `by` is who gave it, as an identity; empty where nobody did."""
+
+    outcome: Outcome
+    reason: str = ""
+    by: str = ""

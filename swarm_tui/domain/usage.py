@@ -1,0 +1,80 @@
+"""Tokens and money that an attempt takes. Pure. A cost that is not known is None, never 0."""
+
+from collections.abc import Mapping
+from math import isfinite
+from typing import Any
+
+from msgspec import Struct
+
+from swarm_tui.protocol.bodies import JsonObject
+
+
+class Usage(Struct, frozen=True, kw_only=True):
+    """Tokens in, out, and of those in the ones that were read from a cache; `cost` is US dollars, None if unknown."""
+
+    tokens_in: int = 0
+    tokens_out: int = 0
+    tokens_cached: int = 0
+    cost: float | None = None
+
+    def plus(self, other: "Usage") -> "Usage":
+        """Return the sum; its cost is known when both are, or when one of them is of nothing."""
+        if self.is_nothing:
+            return other
+        if other.is_nothing:
+            return self
+        known = self.cost is not None and other.cost is not None
+        return Usage(
+            tokens_in=self.tokens_in + other.tokens_in,
+            tokens_out=self.tokens_out + other.tokens_out,
+            tokens_cached=self.tokens_cached + other.tokens_cached,
+            cost=(self.cost or 0.0) + (other.cost or 0.0) if known else None,
+        )
+
+    @property
+    def tokens(self) -> int:
+        """Return all tokens."""
+        return self.tokens_in + self.tokens_out
+
+    @property
+    def is_nothing(self) -> bool:
+        """Return whether nothing was used, or nothing is known to have been."""
+        return not self.tokens and not self.cost
+
+    def wire(self) -> JsonObject:
+        """Return it as messages carry it; an unknown cost is left out."""
+        if self.is_nothing:
+            return {}
+        said: JsonObject = {
+            "tokens_in": self.tokens_in,
+            "tokens_out": self.tokens_out,
+            "tokens_cached": self.tokens_cached,
+            "tokens": self.tokens,
+        }
+        if self.cost is not None:
+            said["cost"] = round(self.cost, 6)
+        return said
+
+
+def read_usage(said: Mapping[str, Any]) -> Usage:
+    """Return what a message says of usage; what is no number that can be added is passed over.
+
+    Handlers that know only a sum of tokens say `tokens`: it counts as tokens in.
+    """
+    tokens_in, tokens_out = _count(said.get("tokens_in")), _count(said.get("tokens_out"))
+    if not tokens_in and not tokens_out:
+        tokens_in = _count(said.get("tokens"))
+    cost = said.get("cost")
+    priced = isinstance(cost, int | float) and not isinstance(cost, bool) and isfinite(cost) and cost >= 0
+    return Usage(
+        tokens_in=tokens_in,
+        tokens_out=tokens_out,
+        tokens_cached=_count(said.get("tokens_cached")),
+        cost=float(cost) if priced and cost is not None else None,
+    )
+
+
+def _count(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        return 0
+    return min(2**53, max(0, int(value)))

@@ -1,0 +1,225 @@
+"""The conversation machinery does the same with every CLI, however each was measured to behave."""
+
+import json
+import os
+import time
+
+import psutil
+import pytest
+
+from swarm_tui.agent.handlers.base import HandlerError, ResumePoint
+from swarm_tui.domain.asks.model import AskAnswer
+from tests.unit.conversation.conftest import NAMES, Talk
+
+every_cli = pytest.mark.parametrize("name", NAMES)
+
+
+@every_cli
+def test_a_prompt_is_answered_with_its_usage_and_session(talk: Talk, name: str) -> None:
+    told = talk(name, "please [[write a.txt hi]] [[say All done.]]")
+    assert (told.text, told.stop_reason, told.refused) == ("All done.", "end_turn", [])
+    assert (talk.folder / "a.txt").read_text() == "hi"
+    assert told.turns == 2
+    assert told.session
+    assert told.usage.tokens_in == (100 if name == "opencode" else 200)
+    assert told.usage.cost == (0.002 if name == "claude" else None)
+    assert not talk.asked, "an edit in its folder is what the mode allows"
+    assert talk.log == ["✓ Edit a.txt", "  +hi", "All done."]
+
+
+@every_cli
+def test_what_no_rule_names_is_asked_and_done_once_allowed(talk: Talk, name: str) -> None:
+    told = talk(name, "[[run echo hi > b.txt]] [[say Done.]]")
+    assert [(one.tool, one.title) for one in talk.asked] == [("Bash", "echo hi > b.txt")]
+    assert (talk.folder / "b.txt").exists()
+    assert told.text == "Done."
+
+
+@every_cli
+def test_an_always_is_not_asked_again(talk: Talk, name: str) -> None:
+    talk.answer = lambda question: AskAnswer(outcome="always", by="operator:ada@h")
+    talk(name, "[[run true]] [[run true]] [[run false || true]] [[say Done.]]")
+    assert [one.title for one in talk.asked] == ["true", "false || true"]
+    assert talk.asked[0].rule == "Bash(true)"
+
+
+@every_cli
+def test_work_that_was_refused_is_no_success(talk: Talk, name: str) -> None:
+    talk.answer = lambda question: AskAnswer(outcome="deny", reason="not today", by="operator:ada@h")
+    with pytest.raises(HandlerError, match="not today") as caught:
+        talk(name, "[[run touch c.txt]] [[say I did it.]]")
+    assert (caught.value.code, caught.value.retryable) == ("refused", False)
+    assert caught.value.result is not None
+    assert caught.value.result["refused"] == [
+        {"tool": "Bash", "input": "touch c.txt", "why": "refused by operator:ada@h: not today"}
+    ]
+    assert not (talk.folder / "c.txt").exists()
+
+
+@every_cli
+def test_who_may_only_read_writes_nothing_whatever_is_answered(talk: Talk, name: str) -> None:
+    with pytest.raises(HandlerError, match="read only") as caught:
+        talk(name, "[[write a.txt hi]] [[say ok]]", mode="read")
+    assert caught.value.code == "refused"
+    assert not talk.asked
+    assert not (talk.folder / "a.txt").exists()
+
+
+@every_cli
+def test_rules_decide_without_anybody(talk: Talk, name: str) -> None:
+    told = talk(name, "[[run echo a]] [[say Done.]]", allow=["Bash(echo *)"])
+    assert (told.text, talk.asked) == ("Done.", [])
+    with pytest.raises(HandlerError, match=r"the layout denies Bash\(rm \*\)"):
+        talk(name, "[[run echo a; rm -r b]]", allow=["Bash"], deny=["Bash(rm *)"])
+
+
+@every_cli
+def test_a_write_outside_of_the_folder_is_asked(talk: Talk, name: str) -> None:
+    talk.answer = lambda question: AskAnswer(outcome="deny")
+    with pytest.raises(HandlerError):
+        talk(name, "[[write ../out.txt hi]]")
+    assert [one.tool for one in talk.asked] == ["Edit"]
+    assert talk.asked[0].title == str(talk.folder.parent / "out.txt")
+    assert talk.asked[0].diff is not None
+    assert "+hi" in talk.asked[0].diff
+
+
+@every_cli
+@pytest.mark.parametrize(
+    ("status", "code", "retryable"), [(401, "authentication", False), (429, "quota", True), (529, "overload", True)]
+)
+def test_errors_are_told_apart(talk: Talk, name: str, status: int, code: str, retryable: bool) -> None:
+    with pytest.raises(HandlerError) as caught:
+        talk(name, f"[[status {status}]]")
+    assert (caught.value.code, caught.value.retryable) == (code, retryable)
+    assert str(caught.value).startswith(f"{name}: ")
+    assert caught.value.result is not None
+    assert caught.value.result["session"]
+
+
+@every_cli
+def test_a_cancel_ends_the_whole_tree(talk: Talk, name: str) -> None:
+    pids = talk.folder / "pids"
+    began = 0.0
+
+    def ready() -> bool:
+        nonlocal began
+        began = time.monotonic()
+        return pids.exists() and len(pids.read_text().split()) == 2
+
+    with pytest.raises(HandlerError) as caught:
+        talk(name, "[[run sleep 60 & echo $! $$ > pids; wait]]", allow=["Bash"], ready=ready)
+    assert caught.value.code == "cancelled"
+    assert caught.value.result is not None
+    assert caught.value.result["session"]
+    assert time.monotonic() - began < 3.0
+    for pid in [*map(int, pids.read_text().split()), *talk.spawned]:
+        assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+@every_cli
+def test_a_cancel_while_an_ask_waits_ends_it_too(talk: Talk, name: str) -> None:
+    import asyncio
+
+    async def go() -> float:
+        running = asyncio.ensure_future(talk.run(name, "[[run true]]", ready=lambda: bool(talk.asked)))
+        while talk.context is None:
+            await asyncio.sleep(0.01)
+
+        async def never(question: object) -> AskAnswer:
+            talk.asked.append(question)  # type: ignore[arg-type]
+            await asyncio.sleep(60)
+            return AskAnswer(outcome="allow")
+
+        talk.context._ask = never
+        while not talk.asked:
+            await asyncio.sleep(0.01)
+        began = time.monotonic()
+        with pytest.raises(HandlerError, match="cancelled"):
+            await running
+        return time.monotonic() - began
+
+    assert asyncio.run(go()) < 3.0
+
+
+@every_cli
+def test_another_attempt_goes_on_in_the_same_session(talk: Talk, name: str) -> None:
+    with pytest.raises(HandlerError) as caught:
+        talk(name, "remember [[write a.txt hi]] [[die]]")
+    assert caught.value.retryable
+    assert caught.value.result is not None
+    session = caught.value.result["session"]
+    point = ResumePoint(session=session, why="its agent was killed", cost=0.0)
+    told = talk(name, "go on [[say Done.]]", resume=point)
+    assert (told.session, told.resumed, told.text) == (session, True, "Done.")
+    prompts = json.loads((talk.home / f"{session}.json").read_text())["prompts"]
+    assert len(prompts) == 2
+    assert "Your last turn was cut off (its agent was killed)" in prompts[1]
+    assert "an answer of before" not in "\n".join(talk.log), "what is replayed is no news"
+
+
+@every_cli
+def test_a_session_that_is_gone_begins_anew_with_a_word_about_it(talk: Talk, name: str) -> None:
+    told = talk(name, "go on [[say Done.]]", resume=ResumePoint(session="bogus"))
+    assert (told.resumed, told.text) == (False, "Done.")
+    assert told.session != "bogus"
+    (prompt,) = json.loads((talk.home / f"{told.session}.json").read_text())["prompts"]
+    assert prompt.startswith("Somebody began this before you")
+
+
+@every_cli
+def test_more_turns_than_the_layout_allows_are_a_limit(talk: Talk, name: str) -> None:
+    with pytest.raises(HandlerError, match="more than 3 turns") as caught:
+        talk(name, "[[run true]] " * 6, allow=["Bash"], max_turns=3)
+    assert caught.value.code == "limit"
+
+
+@every_cli
+def test_garbage_is_told_and_passed_over(talk: Talk, name: str) -> None:
+    told = talk(name, "[[garbage]] [[say Done.]]")
+    assert told.text == "Done."
+    assert "no JSON" in talk.log
+
+
+def test_a_turn_that_says_nothing_is_given_up(talk: Talk) -> None:
+    with pytest.raises(HandlerError, match="said nothing for too long") as caught:
+        talk("claude", "[[hang]]", silent_after=0.3)
+    assert (caught.value.code, caught.value.retryable) == ("silent", True)
+
+
+def test_a_tool_that_runs_long_is_no_silence(talk: Talk) -> None:
+    assert talk("claude", "[[run sleep 1.2]] [[say Done.]]", allow=["Bash"], silent_after=0.3).text == "Done."
+
+
+def test_the_plan_is_shown_with_ticks(talk: Talk) -> None:
+    talk("claude", "[[plan look; write]] [[say Done.]]")
+    assert talk.log[:2] == ["· look", "· write"]
+
+
+def test_a_cost_over_the_limit_ends_the_turn(talk: Talk) -> None:
+    with pytest.raises(HandlerError, match=r"it cost \$0\.00\d0, more than \$0\.0015") as caught:
+        talk("claude", "[[say a]] [[say b]] [[slow 30]]", max_cost=0.0015)
+    assert caught.value.code == "limit"
+    assert caught.value.result is not None
+    assert caught.value.result["usage"]["cost"] >= 0.002
+
+
+def test_a_model_that_is_not_known_is_named_as_that(talk: Talk) -> None:
+    with pytest.raises(HandlerError) as caught:
+        talk("claude", "[[say a]]", model="missing")
+    assert caught.value.code == "model-missing"
+
+
+def test_the_prompt_may_begin_with_a_slash_or_a_dash(talk: Talk) -> None:
+    told = talk("claude", "/etc is a folder -x [[say Done.]]")
+    (prompt,) = json.loads((talk.home / f"{told.session}.json").read_text())["prompts"]
+    assert prompt.strip() == "/etc is a folder -x [[say Done.]]"
+
+
+def test_keys_come_by_the_allow_list_only(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTHER_SECRET", "s3cret")
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "k3y")
+    talk("claude", "[[run env > env.txt]] [[say Done.]]", allow=["Bash"])
+    given = (talk.folder / "env.txt").read_text()
+    assert "s3cret" not in given
+    assert os.path.basename(given)
