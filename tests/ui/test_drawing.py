@@ -7,6 +7,8 @@ import pytest
 
 from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.topics import Kind
+from swarm_tui.ui.screens.base import SwarmScreen
+from swarm_tui.ui.widgets.alert_strip import AlertStrip
 from swarm_tui.ui.widgets.drawn_lines import DrawnLines
 from tests.ui import scenes
 from tests.ui.harness import open_ui
@@ -82,3 +84,19 @@ async def test_what_came_is_drawn_at_once_and_then_not_again_for_a_moment(drawn:
         ui.app.updates.look()
         await ui.pilot.pause()
         assert ui.has("task_second")
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("scene", ["lost", "calm"])
+async def test_alerts_that_say_the_same_again_draw_nothing(scene: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with open_ui(scene, (80, 24)) as ui:
+        await ui.press("enter")
+        page, asked = ui.app.screen, []
+        assert isinstance(page, SwarmScreen)
+        strip = page.query_one(AlertStrip)
+        assert strip.display == (scene == "lost")
+        for widget in (page, strip):
+            monkeypatch.setattr(widget, "refresh", lambda *_, **__: asked.append("refresh"))
+        for _ in range(10):
+            page.renew_alerts()
+        assert asked == []
