@@ -166,6 +166,7 @@ def _clock(found: Target) -> Iterator[Finding]:
 def _config() -> Iterator[Finding]:
     # The screen's names: its modules are slow to import, and only this check needs them.
     from swarm_tui.ui.acts import ALL
+    from swarm_tui.ui.desk.keymap import mapped
     from swarm_tui.ui.look import theme
 
     cwd = Path.cwd()
@@ -182,8 +183,13 @@ def _config() -> Iterator[Finding]:
     if not broken:
         yield ok("layouts", ", ".join(f"{name} ({where})" for name, (where, _) in sorted(layouts.items())) or "none")
     try:
-        load_user_config(actions=[action.name for action in ALL], themes=list(theme.NAMES))
-        yield ok("config", f"{user_config_path()}{'' if user_config_path().is_file() else ' (none, so the defaults)'}")
+        config = load_user_config(actions=[action.name for action in ALL], themes=list(theme.NAMES))
+        notes = mapped(ALL, config.keys)[1]
+        if notes:
+            yield warn("config", f"{user_config_path()}: {'; '.join(notes)}")
+        else:
+            none = "" if user_config_path().is_file() else " (none, so the defaults)"
+            yield ok("config", f"{user_config_path()}{none}")
     except ConfigError as error:
         yield bad("config", "; ".join(str(error).splitlines()))
     path = seed_path()

@@ -6,13 +6,14 @@ from typing import Any
 
 from swarm_tui.bus.port import BusError, Link
 from swarm_tui.cli.recording import Line
-from swarm_tui.config.user import load_user_config
+from swarm_tui.config.user import read_user_config
 from swarm_tui.protocol import codec
 from swarm_tui.protocol.bodies import Body, Reply, Task
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.acts import ALL
 from swarm_tui.ui.app import SwarmApp
 from swarm_tui.ui.live.live_source import NoPanes
+from swarm_tui.ui.look.theme import NAMES
 from swarm_tui.ui.model.source import MOST, Facts, Item, Panes, Sent
 
 
@@ -85,6 +86,6 @@ def replay_on_screen(swarm: str, lines: list[Line], speed: float, name: str) -> 
     """Show the recording on the screen until the person leaves; the exit code."""
     clock = ReplayClock(lines[0].at, speed or 1e9)
     source = ReplaySource(Facts(swarm=swarm, broker=f"recording {name}", recording=True), lines, clock)
-    config = load_user_config(actions=[action.name for action in ALL])
-    app = SwarmApp(source, config=config, read_only=True, clock=clock)
+    config, mistakes = read_user_config(actions=[action.name for action in ALL], themes=list(NAMES))
+    app = SwarmApp(source, config=config, notes=mistakes, read_only=True, clock=clock)
     return app.run(mouse=config.mouse) or app.return_code or 0

@@ -51,4 +51,5 @@ def _row(row: object) -> Recorded | None:
     at, topic, payload = row.get("at"), row.get("topic"), row.get("payload")
     if not isinstance(at, (int, float)) or not isinstance(topic, str) or not isinstance(payload, str):
         return None
-    return Recorded(float(at), topic, payload.encode("utf-8", "replace"), retained=row.get("retained") is True)
+    retained, is_cut = row.get("retained") is True, row.get("cut") is True
+    return Recorded(float(at), topic, payload.encode("utf-8", "replace"), retained=retained, is_cut=is_cut)

@@ -60,6 +60,8 @@ def _fit(document: Document, value: Any, kind: Any, where: Where) -> Any:
     if origin is list and isinstance(value, list):
         item = get_args(kind)[0]
         entries = (_fit(document, entry, item, (*where, index)) for index, entry in enumerate(value))
+        if get_origin(item) is Literal:  # No blank is one of its words.
+            return [fitted for fitted in entries if fitted is not _UNFIT]
         # An entry stays in its place, so that what is said of those after it names the right line.
         return [_blank(item) if fitted is _UNFIT else fitted for fitted in entries]
     if kind is str and isinstance(value, bool | int | float):

@@ -13,6 +13,7 @@ from swarm_tui.config.paths import config_home
 
 if TYPE_CHECKING:
     from swarm_tui.config.document import Document
+    from swarm_tui.config.errors import Problem
 
 Panel = Literal["agents", "tasks", "stream", "pane"]
 
@@ -24,8 +25,8 @@ class Panels(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The panels that are open at the start, in their order."""
     stream_lines: int = 5_000
     """Messages that the stream keeps."""
-    heartbeats: bool = True
-    """True where the stream shows heartbeats too, where no filter is set."""
+    heartbeats: bool = False
+    """True where the stream lists heartbeats too; a filter that names them always does."""
 
 
 class UserConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -57,29 +58,51 @@ def load_user_config(
 
     `actions` are the names that `keys` may use, where the caller knows them; `themes` those that `theme` may.
     """
+    config, problems = _read(path, environ, actions, themes)
+    if problems:
+        raise ConfigError(problems)
+    return config
+
+
+def read_user_config(*, actions: list[str], themes: list[str]) -> tuple[UserConfig, list[str]]:
+    """Return the file without its mistakes, and a sentence for each; a screen opens whatever it holds."""
+    try:
+        config, problems = _read(None, None, actions, themes)
+    except ConfigError as error:
+        return UserConfig(), [*str(error).splitlines(), "until that is mended, the defaults hold"]
+    mistakes = str(ConfigError(problems)).splitlines() if problems else []
+    if len(mistakes) > 1:
+        mistakes.append(f"{len(mistakes)} mistakes in {user_config_path()}: the rest of it holds; `doctor` names them")
+    return config, mistakes
+
+
+def _read(
+    path: Path | None, environ: Mapping[str, str] | None, actions: list[str] | None, themes: list[str] | None
+) -> tuple[UserConfig, list["Problem"]]:
+    """Return what of the file can be used, and its mistakes. Raises ConfigError where nothing can."""
     chosen = path or user_config_path()
     if path is None and not chosen.is_file():
-        return UserConfig()
+        return UserConfig(), []
     from swarm_tui.config.document import near, read_document  # YAML's parser is slow to import, and most have no file.
-    from swarm_tui.config.shape import to_struct
+    from swarm_tui.config.shape import fit
 
     document = read_document(chosen, os.environ if environ is None else environ)
-    if document.value is None:
-        return UserConfig()
-    config = to_struct(document, UserConfig)
+    if document.value is None and not document.problems:
+        return UserConfig(), []
+    config = fit(document, UserConfig)
     if config.panels.stream_lines < 100:
         document.problem(("panels", "stream_lines"), "`stream_lines` must be at least 100")
+        config = replace(config, panels=replace(config.panels, stream_lines=Panels().stream_lines))
     if themes is not None and config.theme is not None and config.theme not in themes:
         hint = near(config.theme, sorted(themes))
         document.problem(("theme",), f"no theme `{config.theme}`, so the screen takes its own{hint}")
-    keys = _check_keys(document, config, actions)
-    if document.problems:
-        raise ConfigError(document.problems)
-    return replace(config, keys=keys)
+        config = replace(config, theme=None)
+    config = replace(config, keys=_check_keys(document, config, actions))
+    return config, document.problems
 
 
 def _check_keys(document: "Document", config: UserConfig, actions: list[str] | None) -> dict[str, str | list[str]]:
-    """The keys by the screen's names of them."""
+    """Return the keys by the screen's names of them, without those that cannot be."""
     from swarm_tui.config.document import near
     from swarm_tui.config.keynames import key_name, written
 
@@ -88,8 +111,9 @@ def _check_keys(document: "Document", config: UserConfig, actions: list[str] | N
     for action, keys in config.keys.items():
         if actions is not None and action not in actions:
             document.problem(("keys", action), f"no action `{action}`{near(action, sorted(actions))}")
+            continue
         found: list[str] = []
-        for text in written(keys):
+        for text in (texts := written(keys)):
             key = key_name(text)
             if key is None:
                 document.problem(("keys", action), f"no key `{text}`: a character, or such as F5, Ctrl+N, PgUp, space")
@@ -97,13 +121,6 @@ def _check_keys(document: "Document", config: UserConfig, actions: list[str] | N
                 document.problem(("keys", action), f"the key `{text}` is already that of `{taken[key]}`")
             else:
                 found.append(key)
-        named[action] = found
+        if found or not texts:  # Of an act whose keys are all mistakes, those that it comes with hold.
+            named[action] = found
     return named
-
-
-def read_user_config(*, actions: list[str], themes: list[str]) -> tuple[UserConfig, list[str]]:
-    """Return the file as far as it can be used, and a sentence for each mistake; a screen opens whatever it holds."""
-    try:
-        return load_user_config(actions=actions, themes=themes), []
-    except ConfigError as error:
-        return UserConfig(), [*str(error).splitlines(), "until that is mended, the defaults hold"]

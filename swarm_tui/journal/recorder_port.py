@@ -37,6 +37,8 @@ class Recorded(Struct, frozen=True):
     retained: bool = False
     mark: str | None = None
     """`event` where it changes what is known, or one of `MARKS`; None for beats, progress and talk about the past."""
+    is_cut: bool = False
+    """True where the answer to a question has only its beginning."""
 
 
 class Keyframe(Struct, frozen=True):

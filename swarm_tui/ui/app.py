@@ -4,7 +4,7 @@ import asyncio
 import gc
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
@@ -48,7 +48,7 @@ DRAIN = 0.1
 class SwarmApp(App[int]):
     """The screen of one swarm. `source` is the world, `clock` the time in seconds since the epoch.
 
-    It is the desk that all others know: see `Desk`.
+    `notes` are told first. It is the desk that all others know: see `Desk`.
     """
 
     ENABLE_COMMAND_PALETTE = False
@@ -61,6 +61,7 @@ class SwarmApp(App[int]):
         source: Source,
         *,
         config: UserConfig | None = None,
+        notes: Sequence[str] = (),
         state_path: Path | None = None,
         read_only: bool = False,
         can_bring_down: bool = False,
@@ -83,6 +84,7 @@ class SwarmApp(App[int]):
         self.model = Model(swarm, clock, stream, recording=source.facts.recording)
         self.model.troubles = Troubles(self.state.seen)
         self.registry = Registry(ALL, self.config.keys)
+        self.registry.notes.extend(notes)
         self._bind_leave()
         self.notices = Notices(clock)
         self.restarts = AwaitedRestarts(self.registry.told, source.facts.restart_within)
@@ -96,7 +98,8 @@ class SwarmApp(App[int]):
         self._acts = ActRunner(self, self.pages.confirm)
         for each in themes.themes():
             self.register_theme(each)
-        self._use_theme(self.state.theme or self.config.theme or themes.DEFAULT)
+        chosen = self.state.theme if self.state.theme_over == self.config.theme else None
+        self._use_theme(chosen or self.config.theme or themes.DEFAULT)
 
     # Running.
 
@@ -196,7 +199,7 @@ class SwarmApp(App[int]):
 
     def set_theme(self, name: str) -> None:
         """These colours from now on."""
-        self.state.theme = name
+        self.state.theme, self.state.theme_over = name, self.config.theme
         self._use_theme(name)
         self.say(f"theme: {name}")
 

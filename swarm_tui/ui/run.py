@@ -39,11 +39,11 @@ def run_screen(
     app = SwarmApp(
         open_source(swarm, broker, running, layout),
         config=config,
+        notes=mistakes,
         state_path=state.root / "screen.json",
         read_only=read_only,
         can_bring_down=bring_down is not None,
     )
-    app.registry.notes.extend(mistakes)
     drop_typed_ahead()
     if sys.stderr.isatty():
         print("\r\x1b[K", end="", file=sys.stderr, flush=True)

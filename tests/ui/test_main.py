@@ -12,6 +12,9 @@ from swarm_tui.ui.widgets.header import Header
 from tests.ui import scenes
 from tests.ui.harness import open_ui
 
+BEATS = UserConfig(panels=Panels(heartbeats=True))
+"""The stream lists heartbeats too."""
+
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 50)])
@@ -147,8 +150,25 @@ async def test_tabs_turn_through_the_states() -> None:
 
 
 @pytest.mark.asyncio
-async def test_the_stream_pauses_while_counts_go_on() -> None:
+async def test_heartbeats_are_folded_until_a_filter_names_them() -> None:
     async with open_ui("calm") as ui:
+        stream = ui.app.main.stream
+        before = stream.count()
+        scenes.beat(ui.source, ui.clock, ui.clock())
+        await ui.settle()
+        assert stream.count() == before
+        beats = sum(1 for message in ui.app.model.stream.all if message.topic.endswith("/heartbeat"))
+        assert ui.has("STREAM", f"{beats} heartbeats folded")
+        await ui.press("tab", "tab", "slash")
+        await ui.type("heartbeat docs-01")
+        await ui.press("enter")
+        assert 0 < stream.count() < beats
+        assert not ui.has("heartbeats folded")
+
+
+@pytest.mark.asyncio
+async def test_the_stream_pauses_while_counts_go_on() -> None:
+    async with open_ui("calm", config=BEATS) as ui:
         before, shown = ui.app.model.received, ui.app.main.stream.count()
         await ui.press("P")
         scenes.beat(ui.source, ui.clock, ui.clock())
@@ -162,7 +182,7 @@ async def test_the_stream_pauses_while_counts_go_on() -> None:
 
 @pytest.mark.asyncio
 async def test_a_filter_lets_nothing_in_that_came_while_paused() -> None:
-    async with open_ui("calm") as ui:
+    async with open_ui("calm", config=BEATS) as ui:
         stream = ui.app.main.stream
         shown = stream.count()
         await ui.press("tab", "tab", "P")

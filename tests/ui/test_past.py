@@ -6,9 +6,12 @@ import pytest
 from msgspec import structs
 
 from swarm_tui.protocol.bodies import Reply
+from swarm_tui.protocol.envelope import Event
+from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.app import SwarmApp
-from swarm_tui.ui.live.past import HOUR, NEWEST, OVERLAP, TRIES, messages_since
-from swarm_tui.ui.model.stream import Stream
+from swarm_tui.ui.live.past import HOUR, NEWEST, OVERLAP, TRIES, history, messages_since
+from swarm_tui.ui.model.stream import Stream, is_problem
+from swarm_tui.ui.widgets.streamlist import summary
 from tests.ui import scenes
 from tests.ui.fake import START, SWARM, Clock
 from tests.ui.harness import UiDriver, open_ui
@@ -101,3 +104,27 @@ async def test_the_end_of_a_recording_is_told_as_that_and_time_stands_still() ->
         assert ui.has("THE RECORDING ENDED")
         assert not any("broker" in line.lower() for line in ui.text())
     assert not any("broker" in notice.text for notice in app.notices.all)
+
+
+@pytest.mark.parametrize("sender", ["docs-01", "ada@devbox", ""])
+def test_what_the_record_cut_is_its_beginning_and_no_refusal(sender: str) -> None:
+    head = f'"agent_id":"{sender}","payload":' if sender else '"payload":'
+    text = '{"id":"i",' + head + '{"task_id":"task_long","agent_id":"docs-01","result":{"a":"' + "x" * 9000
+    rows = [{"at": START - 5, "topic": f"{SWARM}/tasks/complete", "payload": text, "cut": True}]
+    (message,) = history(SWARM, Reply(query="history", rows=rows), START)
+    assert isinstance(message, Event)
+    assert not is_problem(message)
+    assert (message.sender, message.payload["task_id"], message.kind) == (
+        sender or "docs-01",
+        "task_long",
+        Kind.TASK_COMPLETE,
+    )
+    assert message.payload["beginning"] == text
+    assert f"{len(text):,} characters" in summary(message)
+
+
+@pytest.mark.asyncio
+async def test_no_refusal_is_told_of_since_when() -> None:
+    async with open_ui() as ui:
+        await ui.press("E")
+        assert "no message was refused since this screen opened" in ui.footer

@@ -54,9 +54,10 @@ PAGE_ACTS = (
         keys=("E",),
         label="refused",
         group="pages",
-        can=lambda c: None if c.model.fleet.counts.refused else "no message was refused",
+        can=lambda c: None if c.model.fleet.counts.refused else "no message was refused since this screen opened",
         run=lambda c: c.desk.pages.open_refusals(),
-        help="The messages that were refused: each with its topic and the reason; once more comes back.",
+        help="The messages that were refused since the screen opened, each with its topic and the reason; once more "
+        "comes back.",
     ),
     Action(
         name="copy",

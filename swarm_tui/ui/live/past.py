@@ -1,14 +1,18 @@
 """The past: asked for when the link comes up, and merged into what is known."""
 
+import re
 from typing import Any
 
 from swarm_tui.bus.port import BusError
 from swarm_tui.client.record import recorded_rows
 from swarm_tui.domain.views import AgentView
+from swarm_tui.journal.recorder_port import Recorded
 from swarm_tui.protocol import codec
-from swarm_tui.protocol.bodies import Heartbeat, Reply
-from swarm_tui.protocol.envelope import Event
+from swarm_tui.protocol.bodies import Heartbeat, Reply, Unknown
+from swarm_tui.protocol.envelope import ANONYMOUS, Event
 from swarm_tui.protocol.rows import task_rows
+from swarm_tui.protocol.text import clean
+from swarm_tui.protocol.topics import parse
 from swarm_tui.ui.desk.desk import Desk
 from swarm_tui.ui.model.source import Source
 from swarm_tui.ui.model.stream import Message
@@ -25,6 +29,9 @@ TOPICS = (
 )  # fmt: skip
 OVERLAP = 15.0
 """Seconds before we knew that the link was lost in which messages may have been lost already."""
+#: The first of each in a message's text: the envelope stands before the payload.
+_SENDER = re.compile(r'"agent_id"\s*:\s*"([A-Za-z0-9_.:@-]{1,160})"')
+_TASK = re.compile(r'"task_id"\s*:\s*"([A-Za-z0-9_.:@-]{1,160})"')
 TRIES = 4
 """Questions after a lost broker: who would answer has to find it again too."""
 
@@ -127,5 +134,33 @@ def _vitals(agent: AgentView, body: Heartbeat) -> None:
 def history(swarm: str, reply: Reply | None, before: float) -> list[Message]:
     """Return the messages of an answer, oldest first, those from before our own listening."""
     rows = sorted(recorded_rows(reply), key=lambda row: row.at)
-    found = (codec.decode(swarm, row.topic, row.payload, False, row.at) for row in rows if row.at <= before)
+    found = (_message(swarm, row) for row in rows if row.at <= before)
     return [message for message in found if message is not None]
+
+
+def _message(swarm: str, row: Recorded) -> Message | None:
+    if row.is_cut:
+        return cut_short(swarm, row.topic, row.payload.decode("utf-8", "replace"), row.at)
+    return codec.decode(swarm, row.topic, row.payload, False, row.at)
+
+
+def cut_short(swarm: str, topic: str, text: str, at: float) -> Event | None:
+    """Return what is left of a message that was too long for the record's answer; None of another swarm's."""
+    address = parse(swarm, topic)
+    if address is None:
+        return None
+    sender, task = _SENDER.search(text), _TASK.search(text)
+    payload = {"task_id": task[1]} if task else {}
+    payload |= {"cut": f"the record's answer has its first {len(text):,} characters", "beginning": text}
+    return Event(
+        topic=clean(topic, 200),
+        kind=address.kind,
+        key=clean(address.key),
+        id="",
+        at=at,
+        received=at,
+        sender=sender[1] if sender else ANONYMOUS,
+        role=None,
+        body=Unknown(),
+        payload=payload,
+    )

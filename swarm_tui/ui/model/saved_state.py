@@ -11,6 +11,8 @@ class ScreenState(Struct, kw_only=True):
     """The content of one file a swarm."""
 
     theme: str | None = None
+    theme_over: str | None = None
+    """The theme that the user's file named when another was chosen: that holds until the file names another still."""
     tab: int = 0
     filters: dict[str, str] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)

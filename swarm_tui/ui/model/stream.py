@@ -90,7 +90,7 @@ class Stream:
         self.problems = False
         self.paused = False
         self.missed = 0
-        """Messages that came while paused."""
+        """Messages that came while paused, and would show."""
         self._held: list[Message] = []
         """What was kept when the pause began; nothing else can show until it ends."""
         self.skipped = 0
@@ -101,7 +101,7 @@ class Stream:
         """Keep a message; True when it shows."""
         self.all.append(message)
         if self.paused:
-            self.missed += 1
+            self.missed += self._passes(message)
             return False
         return self._show(message)
 
@@ -117,10 +117,9 @@ class Stream:
         if self.problems and not is_problem(message):
             return False
         if isinstance(message, Event):
-            if message.kind in ASKED and not self.pattern.names(self.swarm, message.topic):
+            folded = message.kind in ASKED or (message.kind is Kind.HEARTBEAT and not self.heartbeats)
+            if folded and not self.pattern.names(self.swarm, message.topic):
                 return False
-            if not self.heartbeats and not self.pattern.text:
-                return message.kind is not Kind.HEARTBEAT
         return not self.pattern.text or self.pattern.test(self.swarm, message)
 
     def filter(self, text: str | None = None, problems: bool | None = None) -> None:

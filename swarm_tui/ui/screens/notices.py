@@ -43,8 +43,9 @@ class RefusalsScreen(PageScreen):
 
     def title_parts(self, width: int) -> Parts:
         fleet = self.model.fleet
-        kept = f"the last {len(fleet.refusals)} are kept" if fleet.counts.refused > len(fleet.refusals) else ""
-        return self.titled("REFUSED", f"{fleet.counts.refused:,}", [Segment(kept, self.desk.look["quiet"])])
+        kept = f"; the last {len(fleet.refusals)} are kept" if fleet.counts.refused > len(fleet.refusals) else ""
+        more = [Segment(f"since this screen opened{kept}", self.desk.look["quiet"])]
+        return self.titled("REFUSED", f"{fleet.counts.refused:,}", more)
 
     def lay(self, width: int) -> list[Line]:
         look = self.desk.look
@@ -58,7 +59,7 @@ class RefusalsScreen(PageScreen):
             used = sum(part.cell_length for part in parts)
             reason = fit(flat(refused.reason), max(0, width - used))
             lines.append(([*parts, Segment(reason, look["bad"])], refused))
-        return lines or [([Segment("  No message was refused", look["quiet"])], None)]
+        return lines or [([Segment("  No message was refused since this screen opened", look["quiet"])], None)]
 
     def take(self, delta: Delta, now: float) -> None:
         if delta.stream and len(self.model.fleet.refusals) != len(self.page.laid):

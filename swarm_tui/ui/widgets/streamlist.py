@@ -186,6 +186,9 @@ class StreamList(Lines):
             parts.append(Segment(f" held here: {self.told('follow')} follows", look["warn"]))
         if stream.pattern.text:
             parts.append(Segment(f" /{flat(stream.pattern.text, 40)} {len(stream.shown):,}", look["accent"]))
+        beats = self.model.fleet.counts.kinds.get(Kind.HEARTBEAT, 0)
+        if beats and not stream.heartbeats and not stream.pattern.text:
+            parts.append(Segment(f" {beats:,} heartbeats folded", look["quiet"]))
         if stream.skipped:
             parts.append(Segment(f" {stream.skipped:,} too fast to list", look["warn"]))
         return [parts]

@@ -149,12 +149,12 @@ def test_the_users_file(tmp_path: Path) -> None:
         (2, "no key `F55`"),
         (4, "no key `hyper+x`"),
     ]
-    path.write_text("keys: {publsh: x, restart: x}\npanels: {stream_lines: 3}\n")
+    path.write_text("keys: {publsh: x, publish: x, restart: x}\npanels: {stream_lines: 3}\n")
     with pytest.raises(ConfigError) as caught:
         load_user_config(actions=["publish", "restart"])
     reasons = str(caught.value)
     assert "no action `publsh`; did you mean `publish`?" in reasons
-    assert "already that of `publsh`" in reasons
+    assert "already that of `publish`" in reasons
     assert "at least 100" in reasons
 
 
