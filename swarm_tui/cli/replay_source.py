@@ -78,6 +78,9 @@ class ReplaySource:
     def query(self, query: str, args: dict[str, Any]) -> Reply | None:
         return None
 
+    def output(self, task_id: str, lines: int, hosts: int) -> list[str]:
+        return []
+
     def log(self, agent_id: str, lines: int) -> list[str] | None:
         return None
 

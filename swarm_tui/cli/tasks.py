@@ -26,7 +26,7 @@ from swarm_tui.cli.number_types import Whole
 from swarm_tui.cli.task_progress import LOOKED_AT, Heard, recorded, with_progress
 from swarm_tui.client.record import recorded_rows
 from swarm_tui.domain.hops import timeline
-from swarm_tui.domain.outcome import outcome, verdict_failed
+from swarm_tui.domain.outcome import outcome, took, verdict_failed
 from swarm_tui.domain.states import OPEN, TaskState
 from swarm_tui.domain.summary import task_json, task_row
 from swarm_tui.protocol import codec
@@ -154,7 +154,7 @@ def _print_list(rows: list[TaskRow]) -> None:
                 str(row.attempt),
                 clean(row.agent_id or "-"),
                 formatting.age(now - row.created_at),
-                "-" if row.duration is None else f"{row.duration / 1000:.1f}s",
+                "-" if (seconds := took(row.state, row.duration)) is None else f"{seconds:.1f}s",
                 _how(row),
             ]
             for row in rows
@@ -191,8 +191,9 @@ def _far(row: TaskRow) -> str:
 
 
 def _print_one(row: TaskRow) -> None:
-    took = "" if row.duration is None else f", took {row.duration / 1000:.2f}s"
-    click.echo(f"{style(row.task_id, bold=True)}  {clean(row.type)}  {formatting.state(row.state)}{took}")
+    seconds = took(row.state, row.duration)
+    for_so_long = "" if seconds is None else f", took {seconds:.2f}s"
+    click.echo(f"{style(row.task_id, bold=True)}  {clean(row.type)}  {formatting.state(row.state)}{for_so_long}")
     for name, value in (
         ("priority", row.priority),
         ("agent", row.agent_id),

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from swarm_tui.domain.states import TaskState
+from swarm_tui.domain.states import OPEN, TaskState
 from swarm_tui.domain.views import TaskView
 from swarm_tui.protocol.text import clean
 
@@ -17,6 +17,12 @@ def verdict_failed(result: Any) -> bool:
 def came_badly(task: TaskView) -> bool:
     """Return whether the task ran to its end, and its own verdict is that it came out badly."""
     return task.state is TaskState.COMPLETE and verdict_failed(task.result)
+
+
+def took(state: str, duration: float | None) -> float | None:
+    """Return the seconds that a task's last attempt took, given milliseconds; None while it is open: they are of an
+    earlier one."""
+    return None if duration is None or state in OPEN else duration / 1000
 
 
 def outcome(result: Any) -> str:

@@ -98,6 +98,7 @@ class FakeSource:
         self.submitted: list[tuple[Task, FakeSent, Callable[[], None]]] = []
         self.replies: dict[str, Reply] = {}
         self.logs: dict[str, list[str]] = {}
+        self.outputs: dict[str, list[str]] = {}
         self.started = self.closed = False
         self._ids = count(1)
 
@@ -148,6 +149,9 @@ class FakeSource:
 
     def query(self, query: str, args: dict[str, Any]) -> Reply | None:
         return self.replies.get(query)
+
+    def output(self, task_id: str, lines: int, hosts: int) -> list[str]:
+        return self.outputs.get(task_id, [])[-lines:]
 
     def log(self, agent_id: str, lines: int) -> list[str] | None:
         return self.logs.get(agent_id)

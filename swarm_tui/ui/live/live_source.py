@@ -5,12 +5,16 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import msgspec
+
 from swarm_tui.bus.port import Link
+from swarm_tui.client.hosts_output import joined, last_attempt, output_of_hosts
 from swarm_tui.client.operator import Operator
 from swarm_tui.client.publication import Publication
 from swarm_tui.config.paths import StateDir
-from swarm_tui.journal.pane_log import last_lines
-from swarm_tui.protocol.bodies import Body, Reply, Task
+from swarm_tui.journal.pane_log import last_lines, readable
+from swarm_tui.journal.task_output import output_rows
+from swarm_tui.protocol.bodies import Body, JsonObject, Reply, Task
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.tmux.attach import attach_far
 from swarm_tui.ui.model.source import MOST, Facts, Item, Panes
@@ -94,6 +98,18 @@ class LiveSource:
 
     def query(self, query: str, args: dict[str, Any]) -> Reply | None:
         return self.operator.query(query, args)
+
+    def output(self, task_id: str, lines: int, hosts: int) -> list[str]:
+        """Read it from this host's files and ask the others: who had the last attempt is not known."""
+        args: JsonObject = {"task_id": task_id, "lines": lines}
+        answers: list[list[object]] = [[*output_rows(self._state.tasks(), args)]] if self._state is not None else []
+        if hosts:
+            answers.append(msgspec.to_builtins(output_of_hosts(self.operator, args, hosts)))
+        pages = last_attempt(answers)
+        text = joined(pages, pages[0].start) if pages else ""
+        return (
+            [readable(line.encode("utf-8", "replace")) for line in text.removesuffix("\n").split("\n")] if text else []
+        )
 
     def log(self, agent_id: str, lines: int) -> list[str] | None:
         """Return it from the file where that is here, else from the supervisor that has it."""

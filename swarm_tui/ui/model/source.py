@@ -89,7 +89,7 @@ class Panes(Protocol):
 
 
 class Source(Protocol):
-    """The swarm, as the screen sees it. Only `query`, `log` and `Panes.history` block: call them off the screen."""
+    """The swarm, as the screen sees it. `query`, `output`, `log`, `Panes.history` block: call them off the screen."""
 
     facts: Facts
     panes: Panes
@@ -118,6 +118,10 @@ class Source(Protocol):
 
     def query(self, query: str, args: dict[str, Any]) -> Reply | None:
         """Ask for what is past; None when nobody answers."""
+        ...
+
+    def output(self, task_id: str, lines: int, hosts: int) -> list[str]:
+        """Return the last lines of what the task's last attempt printed, kept here or on so many other hosts."""
         ...
 
     def log(self, agent_id: str, lines: int) -> list[str] | None:

@@ -7,8 +7,10 @@ from typing import Any
 
 from rich.segment import Segment
 
+from swarm_tui.bus.port import BusError
+from swarm_tui.client.hosts_output import hosts_online
 from swarm_tui.domain.hops import timeline
-from swarm_tui.domain.states import ENDED, OPEN
+from swarm_tui.domain.states import ENDED, GIVEN, OPEN
 from swarm_tui.domain.views import TaskView
 from swarm_tui.protocol.bodies import Reply
 from swarm_tui.protocol.envelope import Event
@@ -20,6 +22,7 @@ from swarm_tui.ui.look.sgr import plain
 from swarm_tui.ui.look.text import Parts, ago, clock, fit, flat, span
 from swarm_tui.ui.look.words import units_of
 from swarm_tui.ui.model.model import Delta
+from swarm_tui.ui.model.source import Source
 from swarm_tui.ui.screens.page import PageScreen
 from swarm_tui.ui.screens.task_facts import Seen, facts
 from swarm_tui.ui.widgets.page import Line, Value, rule
@@ -28,6 +31,12 @@ from swarm_tui.ui.widgets.tree import Path, tree
 
 _HOP = {"failed": "bad", "dead": "bad", "rejected": "bad", "held": "warn", "retry-wait": "warn", "complete": "ok"}
 _STAMP = re.compile(r"^\[?(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?)")
+
+
+PRINTED = 300
+"""Lines of what a task printed that its page shows, the last ones."""
+EVERY = 2
+"""Seconds between two looks at what a running task prints."""
 
 
 class TaskScreen(PageScreen, HasAgents, HasTasks):
@@ -44,6 +53,9 @@ class TaskScreen(PageScreen, HasAgents, HasTasks):
         self.unanswered: list[str] = []
         """Who was asked and has not answered."""
         self.log_of = ""
+        self.printed: list[str] = []
+        """What its last attempt printed."""
+        self._asking = False
         self._age_drawn = ""
 
     def begin(self) -> None:
@@ -54,6 +66,22 @@ class TaskScreen(PageScreen, HasAgents, HasTasks):
             asked = {"task_id": task_id, "limit": 200}
             desk.in_thread(lambda: answer(desk.source, "history", asked), self._if_current(self._past))
         self._read_log()
+        self._read_output()
+
+    def _read_output(self) -> None:
+        if self._asking or self.model.task(self.task_id) is None:
+            return
+        source, task_id, facts = self.desk.source, self.task_id, self.desk.source.facts
+        hosts = hosts_online(self.model.fleet, but=facts.host) if self.model.fleet.broker_up else 0
+        self._asking = True
+        self.desk.in_thread(lambda: _output_of(source, task_id, hosts), self._if_current(self._printed))
+
+    def _printed(self, lines: list[str] | None) -> None:
+        self._asking = False
+        if lines is not None and lines != self.printed:
+            self.printed = lines
+            if self.is_mounted:
+                self.renew()
 
     def _if_current(self, take: Callable[[Any], None]) -> Callable[[Any], None]:
         """`take`, unless the page was opened anew by then."""
@@ -100,11 +128,14 @@ class TaskScreen(PageScreen, HasAgents, HasTasks):
             task = self.model.task(self.task_id)
             if task is not None and (task.agent_id != self.log_of or task.state in ENDED):
                 self._read_log()
+                self._read_output()
             self.renew()
             self.renew_footer()
 
     def tick(self, now: float) -> None:
         task = self.model.task(self.task_id)
+        if task is not None and task.state in GIVEN and int(now) % EVERY == 0:
+            self._read_output()
         if task is not None and (task.state in OPEN or ago(now - task.created_at) != self._age_drawn):
             self.renew()
 
@@ -140,8 +171,9 @@ class TaskScreen(PageScreen, HasAgents, HasTasks):
             *self._value("payload", task.payload, width),
             *self._value("result", task.result, width, units_of(task)),
             *self._late(task, width),
+            *self._output(width),
             *self._messages(width),
-            *self._output(task, width),
+            *([] if self.printed else self._log(task, width)),
         ]
 
     def _facts(self, task: TaskView, width: int) -> list[Line]:
@@ -210,7 +242,12 @@ class TaskScreen(PageScreen, HasAgents, HasTasks):
             rows.append(([*line, Segment(fit(flat(summary(event)), max(0, width - used)))], event))
         return [rule(f"messages ({self.told('open')} opens one)", width, self.page), *rows] if rows else []
 
-    def _output(self, task: TaskView, width: int) -> list[Line]:
+    def _output(self, width: int) -> list[Line]:
+        rows: list[Line] = [([Segment(f"  {fit(flat(line, 1000), width - 2)}")], None) for line in self.printed]
+        more = f"; all of it: swarm-tui logs --task {flat(self.task_id, 60)}" if len(rows) >= PRINTED else ""
+        return [rule(f"it printed{more}", width, self.page), *rows] if rows else []
+
+    def _log(self, task: TaskView, width: int) -> list[Line]:
         if not self.written or task.agent_id is None:
             return []
         start = task.started_at or task.created_at
@@ -221,6 +258,14 @@ class TaskScreen(PageScreen, HasAgents, HasTasks):
             lines, when = [plain(raw).rstrip() for raw in self.written[-50:]], "last; its log tells no times"
         rows: list[Line] = [([Segment(f"  {fit(flat(line, 1000), width - 2)}")], None) for line in lines[-300:]]
         return [rule(f"{flat(task.agent_id)} wrote {when}", width, self.page), *rows] if rows else []
+
+
+def _output_of(source: Source, task_id: str, hosts: int) -> list[str] | None:
+    """Return what it printed; None where that could not be asked."""
+    try:
+        return source.output(task_id, PRINTED, hosts)
+    except (BusError, OSError):
+        return None
 
 
 def stamp(line: str) -> float | None:

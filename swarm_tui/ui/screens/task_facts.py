@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from rich.segment import Segment
 
-from swarm_tui.domain.outcome import outcome, particulars, verdict_failed
-from swarm_tui.domain.states import CANCEL_WITHIN, ENDED, OPEN
+from swarm_tui.domain.outcome import outcome, particulars, took, verdict_failed
+from swarm_tui.domain.states import CANCEL_WITHIN, ENDED, GIVEN, OPEN
 from swarm_tui.domain.views import TaskView
 from swarm_tui.ui.look import glyphs
 from swarm_tui.ui.look.glyphs import ThemeStyles
@@ -101,6 +101,15 @@ def _verdict(s: Seen) -> Iterator[Fact]:
         yield from _wrap("", flat(each, 600), s.width - 16, lambda text: Segment(text, s.look["bad"]), each, "  ")
 
 
+def _kept(s: Seen) -> Iterator[Fact]:
+    """Name what it started and leaves running, as its layout's `children: keep` says."""
+    kept = s.task.result.get("kept") if isinstance(s.task.result, dict) else None
+    for each in kept if isinstance(kept, list) else []:
+        if isinstance(each, dict):
+            says = f"pid {each.get('pid')}: {each.get('command')}"
+            yield from _wrap("runs on", says, s.width - 14, lambda text: Segment(text, s.look["accent"]), says, "  ")
+
+
 def _attempt(s: Seen) -> Iterator[Fact]:
     most = f" of {s.task.max_attempts}" if s.task.max_attempts else ""
     yield Fact("attempt", [Segment(f"{s.task.attempt}{most}")])
@@ -119,10 +128,7 @@ def _time(s: Seen) -> Iterator[Fact]:
     task = s.task
     begun = task.started_at or ((task.ended_at or task.updated_at) if task.state in ENDED else s.now)
     ran = None
-    if task.duration is not None:
-        ran = task.duration / 1000
-    elif task.started_at and task.state in OPEN:
-        ran = s.now - task.started_at
+    ran = s.now - task.started_at if task.state in GIVEN and task.started_at else took(task.state, task.duration)
     published = f"published {clock(task.created_at)}, {ago(s.now - task.created_at)} ago"
     yield Fact("time", [Segment(f"{published}; waited {span(begun - task.created_at)}; ran {span(ran)}")])
 
@@ -141,6 +147,7 @@ _ROWS: tuple[Callable[[Seen], Iterator[Fact]], ...] = (
     _stopping,
     _why,
     _verdict,
+    _kept,
     _attempt,
     _agent,
     _time,

@@ -7,8 +7,8 @@ from itertools import takewhile
 from rich.segment import Segment
 from rich.style import Style
 
-from swarm_tui.domain.outcome import outcome, verdict_failed
-from swarm_tui.domain.states import ENDED, TaskState
+from swarm_tui.domain.outcome import outcome, took, verdict_failed
+from swarm_tui.domain.states import ENDED, OPEN, TaskState
 from swarm_tui.domain.views import TaskView
 from swarm_tui.ui.look import glyphs
 from swarm_tui.ui.look.text import Parts, ago, bar, flat
@@ -104,9 +104,9 @@ def _wait(task: TaskView, scene: Scene, width: int) -> Parts:
 
 def _run(task: TaskView, scene: Scene, width: int) -> Parts:
     """Draw how long its last attempt took; how long one has run so far is said at the end of the row."""
-    if task.state in (TaskState.RUNNING, TaskState.ASSIGNED):
+    if task.state in OPEN:
         return text_cell("·", "quiet", scene, width, True)
-    seconds = task.duration / 1000 if task.duration is not None else None
+    seconds = took(task.state, task.duration)
     if seconds is not None and seconds < 10:
         return text_cell(f"{seconds:.1f}s", "plain", scene, width, True)
     return text_cell(ago(seconds), "plain", scene, width, True)
