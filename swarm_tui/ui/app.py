@@ -26,6 +26,7 @@ from swarm_tui.ui.desk.undo import Undo
 from swarm_tui.ui.input.typeahead import TypeAhead
 from swarm_tui.ui.live.attach import Attach
 from swarm_tui.ui.live.past import ask_past
+from swarm_tui.ui.live.time_travel import TimeTravel
 from swarm_tui.ui.live.visible_panes import VisiblePanes
 from swarm_tui.ui.look import theme as themes
 from swarm_tui.ui.look.glyphs import ThemeStyles
@@ -82,19 +83,20 @@ class SwarmApp(App[int]):
         panels, swarm = self.config.panels, source.facts.swarm
         stream = Stream(swarm, panels.stream_lines, heartbeats=panels.heartbeats)
         self.model = Model(swarm, clock, stream, recording=source.facts.recording)
-        self.model.troubles = Troubles(self.state.seen)
+        self.model.live_troubles = Troubles(self.state.seen)
         self.registry = Registry(ALL, self.config.keys)
         self.registry.notes.extend(notes)
         self._bind_leave()
         self.notices = Notices(clock)
         self.restarts = AwaitedRestarts(self.registry.told, source.facts.restart_within)
-        self.scales = PendingScales(self.model.fleet)
+        self.scales = PendingScales(self.model.live)
         self.undo = Undo(clock)
         self.down_wanted = False
         self.look: ThemeStyles = themes.look(themes.DEFAULT)
         self.pages = Navigator(self, self)
         self.panes = VisiblePanes(self, self.call_later)
         self.typed_keys = TypeAhead(self, self)
+        self.time = TimeTravel(self, self._time_turned)
         self._acts = ActRunner(self, self.pages.confirm)
         for each in themes.themes():
             self.register_theme(each)
@@ -133,6 +135,14 @@ class SwarmApp(App[int]):
     async def on_event(self, event: Event) -> None:
         if not self.typed_keys.takes(event):
             await super().on_event(event)
+
+    def _time_turned(self) -> None:
+        """Draw all anew: another moment shows."""
+        self.main.time_turned()
+        for screen in self.pages.screens():
+            screen.on_top(self.model.clock())
+            screen.renew_footer()
+        self.panes.watch()
 
     @property
     def front(self) -> SwarmScreen | None:

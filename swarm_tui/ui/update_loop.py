@@ -85,7 +85,7 @@ class UpdateLoop:
             return None
         model = self._desk.model
         delta = model.feed(items, self._desk.clock())
-        died = self._exits.update(delta.agents, model.fleet.agents, self._desk.restarts.awaits)
+        died = self._exits.update(delta.agents, model.live.agents, self._desk.restarts.awaits)
         if died is not None:
             self._desk.say(died, bad=True)
         return delta
@@ -118,19 +118,20 @@ class UpdateLoop:
         for screen in self._navigator.screens():
             if delta:
                 screen.take(delta, now)
-        self._alarms.update(model.calling())
+        if model.moment is None:
+            self._alarms.update(model.calling())
         if (problem := self._file.keep()) is not None:
             self._desk.say(problem, bad=True)
         if (front := self._navigator.front) is not None:
-            front.tick(now)
+            front.tick(now if model.moment is None else model.clock())
             front.renew_alerts()
             front.renew_footer()
         self._navigator.renew_question()
-        if (back := self._desk.restarts.update(model.fleet.agents, now)) is not None:
+        if (back := self._desk.restarts.update(model.live.agents, now)) is not None:
             self._desk.say(back[0], bad=back[1])
 
     def _link_changed(self) -> None:
-        desk, fleet = self._desk, self._desk.model.fleet
+        desk, fleet = self._desk, self._desk.model.live
         self._main.all_changed()
         if fleet.broker_up and desk.model.relinked:
             desk.say("the broker is back; what is below is of now")

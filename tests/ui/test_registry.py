@@ -62,7 +62,7 @@ def test_every_act_is_described_and_reachable() -> None:
         assert act.label
         assert act.help.endswith((".", "!")), f"{act.name}: {act.help}"
         assert set(act.scopes) <= set(SCOPES)
-        assert act.group in {"pages", "tasks", "agents", "swarm", "view", "move", "screen", "form"}
+        assert act.group in {"pages", "tasks", "agents", "swarm", "view", "move", "screen", "form", "time"}
 
 
 def test_a_key_means_one_thing_in_one_place() -> None:

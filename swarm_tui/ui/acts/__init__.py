@@ -6,7 +6,18 @@ from swarm_tui.ui.acts.pages import PAGE_ACTS
 from swarm_tui.ui.acts.scaling import SCALE_ACTS
 from swarm_tui.ui.acts.swarm import SWARM_ACTS
 from swarm_tui.ui.acts.tasks import TASK_ACTS
+from swarm_tui.ui.acts.time import TIME_ACTS
 from swarm_tui.ui.acts.troubles import TROUBLE_ACTS
 from swarm_tui.ui.acts.view import VIEW_ACTS
 
-ALL = (*PAGE_ACTS, *TASK_ACTS, *AGENT_ACTS, *SCALE_ACTS, *SWARM_ACTS, *TROUBLE_ACTS, *NAVIGATION_ACTS, *VIEW_ACTS)
+ALL = (
+    *PAGE_ACTS,
+    *TASK_ACTS,
+    *AGENT_ACTS,
+    *SCALE_ACTS,
+    *SWARM_ACTS,
+    *TROUBLE_ACTS,
+    *NAVIGATION_ACTS,
+    *VIEW_ACTS,
+    *TIME_ACTS,
+)

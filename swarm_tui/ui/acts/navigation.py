@@ -25,6 +25,9 @@ def _end(context: Context, last: bool) -> None:
 
 def _agent(context: Context, number: int) -> None:
     screen = context.screen
+    if context.desk.time.on:
+        context.desk.time.jump(number)
+        return
     if not isinstance(screen, Numbered):
         return
     before = screen.scope, _selected_agent(context)
@@ -38,6 +41,8 @@ def _selected_agent(context: Context) -> str | None:
 
 
 def _no_agent(context: Context, number: int) -> str | None:
+    if context.desk.time.on:
+        return None
     count = context.screen.numbered() if isinstance(context.screen, Numbered) else 0
     if number <= count:
         return None

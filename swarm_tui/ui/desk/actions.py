@@ -9,6 +9,7 @@ from swarm_tui.config.keynames import CHARACTERS
 from swarm_tui.ui.desk.capabilities import Capability, capability
 from swarm_tui.ui.desk.context import Context
 from swarm_tui.ui.desk.keymap import Wanted, mapped, types
+from swarm_tui.ui.look.text import clock
 from swarm_tui.ui.look.words import keyed
 
 #: Where an act has effect; `anywhere` is every screen that is not a dialog.
@@ -57,6 +58,9 @@ class Action(Struct, frozen=True, kw_only=True):
             return f"{self.label} works on {_places(self.scopes)}"
         if self.writes and context.read_only:
             return f"{self.label} is off: the screen was opened with --read-only"
+        if self.writes and (moment := context.model.moment) is not None:
+            now = context.desk.registry.told("now")
+            return f"{self.label} is for what is now, and this is how it was at {clock(moment.at)}: {now} goes back"
         if self.needs is not None and not isinstance(context.screen, self.needs):
             return keyed(self.needs.LACKS, context.desk.registry.told)
         return self.can(context)

@@ -8,6 +8,7 @@ from textual.widget import Widget
 
 from swarm_tui.config.user import UserConfig
 from swarm_tui.domain.views import AgentView
+from swarm_tui.journal.recorder_port import Timeline
 from swarm_tui.ui.desk.notices import Notices
 from swarm_tui.ui.desk.undo import Undo
 from swarm_tui.ui.look.glyphs import ThemeStyles
@@ -92,6 +93,10 @@ class MainView(Protocol):
 
     def all_changed(self) -> None:
         """Draw everything anew: the link came or went, or the past was loaded."""
+        ...
+
+    def time_turned(self) -> None:
+        """Draw everything anew: another moment shows."""
         ...
 
     def take(self, delta: Delta, now: float) -> None:
@@ -230,6 +235,54 @@ class PaneAccess(Protocol):
         ...
 
 
+class TimePort(Protocol):
+    """Time travel. `at` is the moment that shows, or was asked for; `span` the ends of the line of time."""
+
+    timeline: Timeline | None
+    span: tuple[float, float]
+    asked: float | None
+
+    @property
+    def on(self) -> bool:
+        """Tell whether the past is looked at."""
+        ...
+
+    @property
+    def at(self) -> float: ...
+
+    def why_not(self) -> str | None:
+        """Return why there is no way back in time; None where there is one."""
+        ...
+
+    def enter(self) -> None:
+        """Hold what shows, and get the line of time."""
+        ...
+
+    def leave(self) -> None:
+        """Show what is so now."""
+        ...
+
+    def go(self, at: float) -> None:
+        """Show the swarm as it was at that moment."""
+        ...
+
+    def step(self, *, forward: bool) -> None:
+        """Go to the next event, or to the one before."""
+        ...
+
+    def minutes(self, count: int) -> None:
+        """Go by so many minutes."""
+        ...
+
+    def jump(self, tenth: int) -> None:
+        """Go to so many tenths of the line of time."""
+        ...
+
+    def widen(self) -> None:
+        """Let the line of time be all that is recorded, or an hour again."""
+        ...
+
+
 class Attaching(Protocol):
     """Attach: the terminal becomes a pane."""
 
@@ -275,6 +328,8 @@ class Desk(Protocol):
     def panes(self) -> PaneAccess: ...
     @property
     def attaching(self) -> Attaching: ...
+    @property
+    def time(self) -> TimePort: ...
     @property
     def typed_keys(self) -> TypedKeys: ...
     @property

@@ -42,7 +42,7 @@ def ask_past(desk: Desk) -> None:
     The first time for those of an hour, then for those of the time in which the broker was lost.
     """
     model = desk.model
-    if not model.fleet.broker_up:
+    if not model.live.broker_up:
         return
     source, now, tries = desk.source, desk.clock(), TRIES if model.relinked else 1
     model.pending["tasks"] = "the dispatcher's list of tasks"
@@ -103,7 +103,7 @@ def _messages(desk: Desk, found: list[Message], before: float) -> None:
     if found:
         _pulses(desk, found)
         desk.model.past_loaded = True
-        desk.main.narrow_stream(lambda: desk.model.stream.load(found))
+        desk.main.narrow_stream(lambda: desk.model.live_stream.load(found))
         desk.main.all_changed()
 
 

@@ -21,20 +21,27 @@ class VisiblePanes:
     def local_pane(self, agent: AgentView) -> str | None:
         """Return the agent's pane, where this host has it."""
         source = self._desk.source
-        if source.panes.why_not() is not None or agent.pane_id is None:
+        if source.panes.why_not() is not None or agent.pane_id is None or self._desk.model.moment is not None:
             return None
         return agent.pane_id if agent.host in (None, source.facts.host) else None
 
     def address_of(self, agent: AgentView) -> str | None:
         """Return where ssh reaches the other host that has the agent's pane."""
         host = self._desk.model.fleet.hosts.get(agent.host or "")
-        if host is None or agent.pane_id is None or agent.host == self._desk.source.facts.host:
+        if (
+            host is None
+            or self._desk.model.moment is not None
+            or agent.pane_id is None
+            or agent.host == self._desk.source.facts.host
+        ):
             return None
         return host.address
 
     def why_no_pane(self, agent: AgentView) -> list[str]:
         """Return why there is nothing to see of its pane, in lines."""
         source = self._desk.source
+        if self._desk.model.moment is not None:
+            return ["Panes are not recorded", f"{self._desk.registry.told('now')} shows what is in it now"]
         reason = source.panes.why_not()
         if reason is not None:
             return ["No panes here", reason]

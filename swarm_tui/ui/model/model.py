@@ -7,6 +7,7 @@ from math import inf
 from msgspec import Struct, field
 
 from swarm_tui.bus.port import Link
+from swarm_tui.client.past import Moment
 from swarm_tui.domain.fleet import Fleet
 from swarm_tui.domain.fleet.reducer import NOT_YET
 from swarm_tui.domain.problems import NOBODY, Problem, problems, why_it_waits
@@ -64,9 +65,14 @@ class Model:
         self.ended: float | None = None
         """When the recording ended, by its own time; None while it goes on, and of a swarm that runs."""
         self._last = self.began = clock()
-        self.fleet = Fleet(swarm, kept=ENDED_KEPT)
-        self.stream = stream or Stream(swarm)
+        self.live = Fleet(swarm, kept=ENDED_KEPT)
+        """What is known now, whatever shows."""
+        self.live_stream = stream or Stream(swarm)
+        self.moment: Moment | None = None
+        """The moment of the past that shows; None while what is now does."""
+        self._past_stream = self.live_stream
         self.marks: dict[str, set[str]] = {"agents": set(), "tasks": set()}
+        self._live_marks = self.marks
         self.past_loaded = False
         self.relinked = False
         """Whether the link came back, not up for the first time."""
@@ -74,7 +80,8 @@ class Model:
         """How often the link came or went."""
         self.outages: deque[tuple[float, float]] = deque(maxlen=32)
         """When we had no link, with the moment that agents take to come back too; the last one may last still."""
-        self.troubles = Troubles()
+        self.live_troubles = Troubles()
+        self._past_troubles = Troubles()
         self.pending: dict[str, str] = {}
         """What was asked for and has not come: its name, and in words."""
         self._problems: list[Problem] | None = None
@@ -84,40 +91,75 @@ class Model:
         self._nobody: dict[str, Problem] = {}
         """Of each alert, by its name, about tasks that nobody can be given."""
 
+    @property
+    def fleet(self) -> Fleet:
+        """Return what shows: what is known now, or was at a moment of the past."""
+        return self.live if self.moment is None else self.moment.fleet
+
+    @property
+    def stream(self) -> Stream:
+        """Return the messages that show."""
+        return self.live_stream if self.moment is None else self._past_stream
+
+    @property
+    def troubles(self) -> Troubles:
+        """Return which problems a person has seen; of the past all are new."""
+        return self.live_troubles if self.moment is None else self._past_troubles
+
     def clock(self) -> float:
-        """Return what time it is in the swarm, in seconds since the epoch."""
+        """Return what time it is in what shows, in seconds since the epoch."""
+        if self.moment is not None:
+            return self.moment.at
         return self._clock() if self.ended is None else self.ended
+
+    def look_back(self, moment: Moment) -> None:
+        """Show the swarm as it was; what happens now is taken in all the same."""
+        if self.moment is None:
+            self._live_marks, self.marks = self.marks, {"agents": set(), "tasks": set()}
+        pattern, problems = self.stream.pattern, self.stream.problems
+        self.moment, self._problems, self._past_troubles = moment, None, Troubles()
+        self._past_stream = Stream(self.swarm, heartbeats=self.live_stream.heartbeats)
+        self._past_stream.all.extend(moment.messages)
+        self._past_stream.filter(pattern.text, problems)
+
+    def look_now(self) -> None:
+        """Show what is so now."""
+        if self.moment is not None:
+            pattern, problems = self.stream.pattern, self.stream.problems
+            self.moment, self._problems, self.marks = None, None, self._live_marks
+            self.live_stream.filter(pattern.text, problems)
 
     def feed(self, items: Iterable[Item], now: float) -> Delta:
         """Apply a batch in order."""
         batch = list(items)
         delta = Delta()
-        self._problems = None
+        if self.moment is None:
+            self._problems = None
         skip = max(0, len(batch) - LISTED)
         for number, item in enumerate(batch):
             if isinstance(item, Link):
                 if self._recording and not item.up:
                     self.ended = now = self._last
-                self.relinked = self.fleet.was_linked
+                self.relinked = self.live.was_linked
                 self._link_changed(item.up, now)
-                self.fleet.link(item.up, item.reason, now)
+                self.live.link(item.up, item.reason, now)
                 delta.header = True
                 continue
             self._last = item.received
-            changes = self.fleet.apply(item, now)
+            changes = self.live.apply(item, now)
             delta.agents |= changes.agents
             delta.tasks |= changes.tasks
             delta.header |= changes.header
             if number < skip:
-                self.stream.skipped += 1
+                self.live_stream.skipped += 1
                 delta.stream = True
-            elif self.stream.add(item):
+            elif self.live_stream.add(item):
                 delta.stream = True
-        return delta
+        return delta if self.moment is None else Delta()
 
     def _link_changed(self, up: bool, now: float) -> None:
         """Our link comes or goes."""
-        if up == self.fleet.broker_up:
+        if up == self.live.broker_up:
             return
         self.link_changes += 1
         if not up:
@@ -129,14 +171,18 @@ class Model:
         """Let time pass: once a second."""
         if self.ended is not None:
             return Delta()
+        changes = self.live.tick(now)
+        if self.moment is not None:
+            return Delta()
         self._problems = None
-        changes = self.fleet.tick(now)
         return Delta(agents=set(changes.agents), tasks=set(changes.tasks), header=changes.header)
 
     def load(self, rows: list[TaskRow], now: float) -> Delta:
         """Merge tasks of the past."""
+        changes = self.live.load(rows, now)
+        if self.moment is not None:
+            return Delta()
         self._problems = None
-        changes = self.fleet.load(rows, now)
         return Delta(agents=set(changes.agents), tasks=set(changes.tasks), header=changes.header)
 
     def problems(self) -> list[Problem]:
@@ -218,7 +264,7 @@ class Model:
     @property
     def stale(self) -> bool:
         """Tell whether facts cannot be trusted to be of now."""
-        return not self.fleet.broker_up and self.ended is None
+        return not self.fleet.broker_up and self.ended is None and self.moment is None
 
     def agent(self, agent_id: str | None) -> AgentView | None:
         """Return the agent of that id."""

@@ -71,6 +71,7 @@ class MainScreen(PanelScreen, Opens, Copies, Follows, Markable, Searchable, Tabb
         if not self.is_mounted:
             return
         self._header(now)
+        self.time_bar.renew()
         self.agents.tick()
         self.tasks.tick()
 
@@ -81,6 +82,13 @@ class MainScreen(PanelScreen, Opens, Copies, Follows, Markable, Searchable, Tabb
         self.agents.refill()
         self.tasks.refill()
         self._redraw()
+
+    def time_turned(self) -> None:
+        """Draw everything anew: another moment shows."""
+        if self.time_bar.show():
+            self.fit_panels()
+        self.all_changed()
+        self.follow_agent()
 
     def _redraw(self) -> None:
         self.stream.extend()

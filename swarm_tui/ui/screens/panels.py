@@ -19,6 +19,7 @@ from swarm_tui.ui.widgets.pane import PaneView
 from swarm_tui.ui.widgets.prompt import Prompt
 from swarm_tui.ui.widgets.streamlist import StreamList
 from swarm_tui.ui.widgets.tasks import TaskTable
+from swarm_tui.ui.widgets.time_bar import TimeBar
 
 
 class PanelScreen(SwarmScreen, HasAgents, ListsProblems, HasTasks, Numbered, Panelled, ShowsPanes, Zoomable):
@@ -43,13 +44,14 @@ class PanelScreen(SwarmScreen, HasAgents, ListsProblems, HasTasks, Numbered, Pan
             yield TaskTable(self.model, id="tasks")
             yield StreamList(self.model, id="stream")
             yield PaneView(id="pane")
+        yield TimeBar(desk.time, desk.clock, desk.registry.told, id="time")
         yield Prompt()
         yield Footer(id="footer")
 
     def on_mount(self) -> None:
         self.agents, self.tasks = self.query_one(AgentTable), self.query_one(TaskTable)
         self.stream, self.pane = self.query_one(StreamList), self.query_one(PaneView)
-        self.trouble = self.query_one(TroubleStrip)
+        self.trouble, self.time_bar = self.query_one(TroubleStrip), self.query_one(TimeBar)
         self.tasks.tab = self.desk.state.tab
         self.agents.pattern = self.desk.state.filters.get("agents", "")
         self.tasks.pattern = self.desk.state.filters.get("tasks", "")

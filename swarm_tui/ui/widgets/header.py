@@ -10,7 +10,7 @@ from swarm_tui.domain.problems import Problem
 from swarm_tui.domain.states import LIVE, TaskState
 from swarm_tui.ui.desk.actions import Registry
 from swarm_tui.ui.look import glyphs
-from swarm_tui.ui.look.text import Parts, fit, flat, wrapped
+from swarm_tui.ui.look.text import Parts, clock, fit, flat, wrapped
 from swarm_tui.ui.model.model import Model
 from swarm_tui.ui.model.source import Facts
 from swarm_tui.ui.model.troubles import SWARM_WIDE, counted
@@ -79,6 +79,8 @@ class Header(StaticLines):
 
     def _link(self) -> Parts:
         look = self.look
+        if (moment := self.model.moment) is not None:
+            return [Segment(f" ◀ {clock(moment.at)} ", look["caution"]), Segment("broker ", look["plain"])]
         if self.model.ended is not None:
             return [Segment(" ■ ", look["warn"]), Segment("end of ", look["warn"])]
         if self.facts.recording:

@@ -176,7 +176,7 @@ def test_a_page_that_drips_ends_and_takes_no_thread(
     check = {"kind": kind, "target": f"{scheme}://127.0.0.1:{dripping}", "timeout": 0.3}
     begun = time.monotonic()
     found = health({"checks": [check] * 40}, tmp_path)
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 20
     assert not found["healthy"]
     until(lambda: _hanging() == 0, 5, "no thread hangs")
 
