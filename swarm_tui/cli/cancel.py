@@ -4,6 +4,6 @@ from swarm_tui.cli.task_acts import CANCEL, act_command
 
 command = act_command(
     CANCEL,
-    "Cancel tasks: queued ones at once, running ones are told to stop, then made to.",
+    "Cancel tasks and runs: queued tasks at once, running ones are told to stop, then made to.",
     "swarm-tui cancel task_ab12",
 )

@@ -65,6 +65,32 @@ def task_ids(context: click.Context, parameter: click.Parameter, begun: str) -> 
     return [CompletionItem(task_id, help=f"{task_type}, {now}") for task_id, task_type, now in found]
 
 
+def workflows(context: click.Context, parameter: click.Parameter, begun: str) -> Offer:
+    """The names of workflows; paths when a path was begun."""
+    from swarm_tui.config.workflows import known_workflows
+
+    if begun.startswith((".", "/", "~")):
+        return [CompletionItem(begun, type="file")]
+    found = known_workflows(Path.cwd())
+    return [CompletionItem(name, help=where) for name, (where, _) in sorted(found.items()) if name.startswith(begun)]
+
+
+def run_ids(context: click.Context, parameter: click.Parameter, begun: str) -> Offer:
+    """The newest runs that the dispatcher of this machine knows, with their workflow and state."""
+    from swarm_tui.cli.common import Failure
+    from swarm_tui.cli.journal_reader import journal_runs
+    from swarm_tui.config.paths import state_dir
+
+    state = state_dir(_swarm(context))
+    try:
+        rows = journal_runs(state, limit=_MOST) if state.dispatch.is_file() else []
+    except Failure:
+        return []
+    return [
+        CompletionItem(row.run_id, help=f"{row.workflow}, {row.state}") for row in rows if row.run_id.startswith(begun)
+    ]
+
+
 def fields(context: click.Context, parameter: click.Parameter, begun: str) -> Offer:
     """The fields of the payload of the type that was typed, as `field=`."""
     from swarm_tui.agent.handlers.registry import schema

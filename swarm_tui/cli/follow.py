@@ -12,7 +12,7 @@ from swarm_tui.domain.fleet import Fleet
 from swarm_tui.domain.states import AgentState
 from swarm_tui.protocol.bodies import Query
 from swarm_tui.protocol.envelope import Event, Rejected
-from swarm_tui.protocol.rows import TaskRow, task_rows
+from swarm_tui.protocol.rows import RunRow, TaskRow, run_rows, task_rows
 from swarm_tui.protocol.topics import Kind
 
 
@@ -61,6 +61,16 @@ class Follower:
         rows = task_rows(reply.rows)
         with self.lock:
             self.fleet.load(rows, time.time())
+        return rows
+
+    def load_runs(self, query: str, args: dict[str, object], timeout: float = 3.0) -> list[RunRow] | None:
+        """Ask the dispatcher for runs and take them in; None when nobody answered."""
+        reply = self.operator.query(query, args, timeout)
+        if reply is None:
+            return None
+        rows = run_rows(reply.rows)
+        with self.lock:
+            self.fleet.load_runs(rows)
         return rows
 
 

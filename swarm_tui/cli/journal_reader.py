@@ -10,8 +10,9 @@ import msgspec
 from swarm_tui.cli.common import USAGE, Failure
 from swarm_tui.config.paths import StateDir
 from swarm_tui.domain.dispatch.model import Job
-from swarm_tui.domain.dispatch.task_rows import row
-from swarm_tui.protocol.rows import TaskRow
+from swarm_tui.domain.dispatch.task_rows import row, run_row
+from swarm_tui.journal.runs import RunRows
+from swarm_tui.protocol.rows import RunRow, TaskRow
 
 _decode = msgspec.msgpack.Decoder(Job).decode
 
@@ -51,6 +52,28 @@ def journal_task(state: StateDir, task_id: str) -> TaskRow | None:
         return row(_decode(found[0]), whole=True) if found else None
 
 
+def journal_runs(
+    state: StateDir, *, run_id: str | None = None, run_state: str | None = None, limit: int = 50
+) -> list[RunRow]:
+    """The newest runs of the journal, newest first; or one, with its tasks. Raises Failure."""
+    with opened_read_only(state.dispatch) as db:
+        if not _has_runs(db):
+            return []
+        rows = RunRows(db)
+        if run_id is None:
+            return [run_row(run) for run in rows.search(run_state, limit, 0)]
+        run = rows.find(run_id)
+        if run is None:
+            return []
+        jobs = [_decode(body) for (body,) in db.execute("SELECT body FROM task WHERE run = ?", (run_id,))]
+        return [run_row(run, jobs, whole=True)]
+
+
+def _has_runs(db: sqlite3.Connection) -> bool:
+    """Return whether the journal is of a version that knows runs."""
+    return db.execute("SELECT 1 FROM sqlite_master WHERE name = 'run'").fetchone() is not None
+
+
 def whole_id(state: StateDir, text: str) -> str:
     """The id that begins with `text`, with or without `task_`; `text` itself when no task of the journal has it.
 
@@ -58,6 +81,9 @@ def whole_id(state: StateDir, text: str) -> str:
     """
     with opened_read_only(state.dispatch) as db:
         if db.execute("SELECT 1 FROM task WHERE task_id = ?", (text,)).fetchone():
+            return text
+        if _has_runs(db) and RunRows(db).find(text) is not None:
+            # A run, whose steps' ids all begin with its own.
             return text
         found = db.execute(
             "SELECT task_id FROM task WHERE substr(task_id, 1, length(?1)) = ?1 "

@@ -23,6 +23,11 @@ def check_tasks(given: Iterable[str]) -> None:
         _check(names.check_task_id, name)
 
 
+def check_run(name: str) -> None:
+    """Raises Failure (exit 2) for an id that no run can have."""
+    _check(names.check_run_id, name)
+
+
 def check_swarm(name: str) -> None:
     """Raises Failure (exit 2) for a name that no swarm can have."""
     _check(names.check_swarm, name)

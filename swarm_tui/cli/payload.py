@@ -11,7 +11,7 @@ from swarm_tui.cli.common import USAGE, Failure
 from swarm_tui.client.ids import new_id
 from swarm_tui.client.operator import sender
 from swarm_tui.config.home import at_home, host_name, user_name
-from swarm_tui.protocol.bodies import Task
+from swarm_tui.protocol.bodies import Body, Task
 from swarm_tui.protocol.codec import MAX_BYTES, Writer, refusal
 from swarm_tui.protocol.topics import Kind
 
@@ -71,11 +71,16 @@ def _whole(text: str, stdin: IO[bytes]) -> dict[str, Any]:
 
 def check_message(swarm: str, task: Task) -> None:
     """Raises Failure (exit 2) for a task whose message no reader takes: too big with its envelope, nested too deep."""
+    check_fits(swarm, Kind.TASK_NEW, task, "task")
+
+
+def check_fits(swarm: str, kind: Kind, body: Body, what: str) -> None:
+    """Raises Failure (exit 2) for a message that no reader takes; `what` is a word for it."""
     now = time.time()
     writer = Writer(swarm, sender(user_name(), host_name()), "operator", new_id=new_id, clock=lambda: now)
-    message = writer.message(Kind.TASK_NEW, task)
+    message = writer.message(kind, body)
     if reason := refusal(swarm, message.topic, message.payload, now):
-        raise Failure(f"no agent would read this task: {reason}; put large data into a file and name that", USAGE)
+        raise Failure(f"no agent would read this {what}: {reason}; put large data into a file and name that", USAGE)
 
 
 def _value(text: str) -> Any:

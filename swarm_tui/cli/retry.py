@@ -4,6 +4,6 @@ from swarm_tui.cli.task_acts import RETRY, act_command
 
 command = act_command(
     RETRY,
-    "Run tasks again that are dead, failed, cancelled, expired or held.",
+    "Run tasks again that are dead, failed, cancelled, expired or held; of a run, what did not succeed.",
     "swarm-tui retry task_ab12",
 )

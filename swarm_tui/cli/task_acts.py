@@ -21,9 +21,11 @@ from swarm_tui.cli.existence import check_swarm_exists
 from swarm_tui.cli.follow import Follower, follow
 from swarm_tui.cli.journal_reader import has_journal, whole_id
 from swarm_tui.cli.name_checks import check_tasks
+from swarm_tui.cli.run_acts import act_on_run
 from swarm_tui.domain.states import CANCEL_WITHIN, ENDED, TaskState
 from swarm_tui.domain.views import TaskView
 from swarm_tui.protocol.bodies import TaskAct
+from swarm_tui.protocol.names import is_run_id
 from swarm_tui.protocol.topics import Kind
 
 _PATIENCE = 5.0
@@ -112,6 +114,8 @@ def _one(follower: Follower, act: Act, task_id: str, reason: str) -> tuple[int, 
     rows = follower.load_tasks("task", {"task_id": task_id})
     if rows is None:
         return FAILED, "", "the dispatcher does not answer; `swarm-tui status` shows it"
+    if not rows and act in (CANCEL, RETRY) and is_run_id(task_id):
+        return act_on_run(follower, "cancel" if act is CANCEL else "retry", task_id, reason)
     if not rows:
         return NO_SUCH, "", "no such task; `swarm-tui tasks` lists those known"
     before = rows[0]

@@ -12,7 +12,7 @@ from swarm_tui.domain.views import TaskView
 #: How long nothing may be heard before the dispatcher is asked: an end may have been said while we were away.
 _ASK_AFTER = 5.0
 #: States in which only a person can move the task on.
-_NEEDS_PERSON = {
+NEEDS_PERSON = {
     TaskState.AWAITING_APPROVAL: "waits for approval: swarm-tui approve {id}",
     TaskState.HELD: "is held, its outcome is unknown: swarm-tui retry {id}, or swarm-tui cancel {id}",
 }
@@ -66,8 +66,8 @@ class TaskFollower:
 
 
 def _line(view: TaskView) -> str:
-    if view.state in _NEEDS_PERSON:
-        return f"  {view.task_id} {_NEEDS_PERSON[view.state].format(id=view.task_id)}"
+    if view.state in NEEDS_PERSON:
+        return f"  {view.task_id} {NEEDS_PERSON[view.state].format(id=view.task_id)}"
     parts = [f"  {view.state}"]
     if view.agent_id:
         parts.append(f"on {view.agent_id}")

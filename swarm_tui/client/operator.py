@@ -18,6 +18,7 @@ from swarm_tui.protocol import codec
 from swarm_tui.protocol.bodies import Body, Halt, JsonObject, Query, Reply, Task
 from swarm_tui.protocol.envelope import Event, Rejected
 from swarm_tui.protocol.names import check_agent_id, check_task_id, check_task_type
+from swarm_tui.protocol.run_bodies import RunNew
 from swarm_tui.protocol.topics import Kind, everything
 
 ACCEPT_TIMEOUT = 30.0
@@ -116,6 +117,12 @@ class Operator:
         message_id = self._new_id()
         self.bus.publish(self.writer.message(kind, body, key, message_id=message_id))
         return message_id
+
+    def run(self, body: RunNew) -> Callable[[], None]:
+        """Ask for a run, once; what is returned asks again, byte for byte, until somebody answers for it."""
+        message = self.writer.message(Kind.RUN_NEW, body)
+        self.bus.publish(message)
+        return lambda: self.bus.publish(message)
 
     def clear(self, kind: Kind, key: str = "") -> None:
         """Clear what `kind` retains (`halt`, a status, a wish for scale)."""

@@ -165,20 +165,22 @@ class Counts(Struct, kw_only=True):
 
 
 class Changes(Struct, kw_only=True):
-    """Marks of what a step of the reducer touched: ids of agents and tasks, and whether the header's facts moved."""
+    """Marks of what a step of the reducer touched: ids of agents, tasks and runs, and whether the header moved."""
 
     agents: set[str] = field(default_factory=set)
     tasks: set[str] = field(default_factory=set)
+    runs: set[str] = field(default_factory=set)
     header: bool = False
 
     def add(self, other: "Changes") -> None:
         """Take the other's marks too: how a screen gathers many steps into one drawing."""
         self.agents |= other.agents
         self.tasks |= other.tasks
+        self.runs |= other.runs
         self.header = self.header or other.header
 
     def __bool__(self) -> bool:
-        return bool(self.header or self.agents or self.tasks)
+        return bool(self.header or self.agents or self.tasks or self.runs)
 
 
 class AlertView(Struct, kw_only=True):

@@ -1,7 +1,7 @@
 """Rows of an operator's query: what the dispatcher answers, `tasks --json` prints, and the screen opens with."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -94,12 +94,24 @@ class RunRow(Struct, kw_only=True):
     steps: list[StepRow] = []
 
 
+Row = TypeVar("Row", TaskRow, RunRow)
+
+
 def task_rows(values: Iterable[object]) -> list[TaskRow]:
     """Return the tasks among the rows of an answer, as JSON gives them; a value that is no task is left out."""
-    rows: list[TaskRow] = []
+    return _rows(values, TaskRow)
+
+
+def run_rows(values: Iterable[object]) -> list[RunRow]:
+    """Return the runs among the rows of an answer; a value that is no run is left out."""
+    return _rows(values, RunRow)
+
+
+def _rows(values: Iterable[object], kind: type[Row]) -> list[Row]:
+    rows: list[Row] = []
     for value in values:
         try:
-            rows.append(msgspec.convert(value, TaskRow, strict=False))
+            rows.append(msgspec.convert(value, kind, strict=False))
         except msgspec.ValidationError:
             continue
     return rows

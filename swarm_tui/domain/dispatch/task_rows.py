@@ -1,9 +1,16 @@
 """Rows of jobs and runs, as operators are shown them."""
 
+from collections.abc import Iterable
+
 from swarm_tui.domain.dispatch.model import Job
 from swarm_tui.domain.states import CANCEL_WITHIN, TaskState
 from swarm_tui.domain.workflows.run import Run
 from swarm_tui.protocol.rows import RunRow, StepRow, TaskRow
+
+_ASKS = {
+    TaskState.AWAITING_APPROVAL: "waits for approval",
+    TaskState.HELD: "is held, its outcome is unknown: retry or cancel it",
+}
 
 
 def row(job: Job, *, whole: bool = False) -> TaskRow:
@@ -43,9 +50,13 @@ def row(job: Job, *, whole: bool = False) -> TaskRow:
     )
 
 
-def run_row(run: Run, *, whole: bool = False) -> RunRow:
-    """Return the run's row; `whole` adds the inputs, and the ids of each step's tasks."""
+def run_row(run: Run, jobs: Iterable[Job] = (), *, whole: bool = False) -> RunRow:
+    """Return the run's row; `whole` adds the inputs, and the ids of each step's tasks.
+
+    Of its `jobs`, those that wait for a person are told of in their step's reason.
+    """
     record = run.record
+    asks = {job.step: f"{job.task_id} {_ASKS[job.state]}" for job in jobs if job.state in _ASKS}
     return RunRow(
         run_id=run.run_id,
         workflow=run.plan.workflow.workflow,
@@ -56,11 +67,11 @@ def run_row(run: Run, *, whole: bool = False) -> RunRow:
         by=run.plan.by,
         reason=record.reason or record.cancelling,
         inputs=run.plan.inputs if whole else {},
-        steps=[_step_row(run, name, whole=whole) for name in record.steps],
+        steps=[_step_row(run, name, asks.get(name, ""), whole=whole) for name in record.steps],
     )
 
 
-def _step_row(run: Run, name: str, *, whole: bool) -> StepRow:
+def _step_row(run: Run, name: str, asks: str, *, whole: bool) -> StepRow:
     step, record = run.step(name), run.record.steps[name]
     ends = record.ends or ""
     return StepRow(
@@ -71,7 +82,7 @@ def _step_row(run: Run, name: str, *, whole: bool) -> StepRow:
         count=len(ends) if step.each is not None and record.ends is not None else None,
         done=len(ends) - ends.count("."),
         failed=ends.count("f") + ends.count("x"),
-        reason=record.reason,
+        reason=record.reason or asks,
         began_at=record.began_at,
         ended_at=record.ended_at,
         tasks=run.task_ids(name) if whole else [],

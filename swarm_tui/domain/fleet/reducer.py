@@ -5,6 +5,7 @@ from collections import deque
 from swarm_tui.domain.fleet.agents import Agents
 from swarm_tui.domain.fleet.hosts import Hosts
 from swarm_tui.domain.fleet.kept_tasks import MAX_ENDED
+from swarm_tui.domain.fleet.runs import Runs
 from swarm_tui.domain.fleet.task_facts import TaskFacts
 from swarm_tui.domain.fleet.tasks import Tasks
 from swarm_tui.domain.liveness import PAUSE
@@ -13,7 +14,7 @@ from swarm_tui.domain.states import ENDED, TaskState
 from swarm_tui.domain.views import AlertView, Changes, Counts, DispatcherView, HostView, ScaleView
 from swarm_tui.protocol import bodies
 from swarm_tui.protocol.envelope import Event, Rejected
-from swarm_tui.protocol.rows import TaskRow
+from swarm_tui.protocol.rows import RunRow, TaskRow
 from swarm_tui.protocol.text import clean
 from swarm_tui.protocol.topics import Kind
 
@@ -55,9 +56,11 @@ class Fleet:
         self._agents = Agents()
         self._hosts = Hosts(self._agents)
         self._tasks = Tasks(self._moved, kept)
+        self._runs = Runs()
         self.agents = self._agents.all
         self.hosts: dict[str, HostView] = self._hosts.all
         self.tasks = self._tasks.all
+        self.runs = self._runs.all
         self._listening_since = 0.0
         self._ticked: float | None = None
         self._counted = 0
@@ -136,11 +139,25 @@ class Fleet:
 
     def _task(self, event: Event, changes: Changes) -> Changes:
         self._touched = changes.agents
+        if (run_id := self._runs.apply(event)) is not None:
+            changes.runs.add(run_id)
+            changes.header = True
+            return changes
         task_id = self._tasks.apply(event)
         if task_id is not None:
             changes.tasks.add(task_id)
+            changes.runs |= self._steps({task_id})
             changes.header = True
         return changes
+
+    def _steps(self, task_ids: set[str]) -> set[str]:
+        """Let the runs know how their steps' tasks are. Returns the runs that this touches."""
+        touched = set()
+        for task_id in task_ids:
+            task = self.tasks.get(task_id) if "." in task_id else None
+            if task is not None and (run_id := self._runs.task_moved(task_id, task.state, task.updated_at)) is not None:
+                touched.add(run_id)
+        return touched
 
     def _moved(self, task: TaskFacts, before: TaskState | None, holder: str | None) -> None:
         """Keep what agents hold, and how much each has done, in step with the tasks."""
@@ -245,4 +262,8 @@ class Fleet:
         """Merge the past, as a query answered it; facts already known that are newer stay."""
         self._touched = set()
         tasks = self._tasks.load(rows, now)
-        return Changes(tasks=tasks, agents=self._touched, header=bool(tasks))
+        return Changes(tasks=tasks, agents=self._touched, runs=self._steps(tasks), header=bool(tasks))
+
+    def load_runs(self, rows: list[RunRow]) -> Changes:
+        """Take what the dispatcher has of runs."""
+        return Changes(runs=self._runs.load(rows), header=bool(rows))

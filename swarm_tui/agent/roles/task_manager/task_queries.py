@@ -78,7 +78,7 @@ def _runs(args: dict[str, Any], journal: Journal) -> Iterable[Any]:
 def _run(args: dict[str, Any], journal: Journal) -> Iterable[Any]:
     run_id = args.get("run_id")
     run = journal.runs.find(run_id) if isinstance(run_id, str) else None
-    return [] if run is None else [msgspec.to_builtins(run_row(run, whole=True))]
+    return [] if run is None else [msgspec.to_builtins(run_row(run, journal.jobs_of(run.run_id), whole=True))]
 
 
 def _fitted_run(shown: dict[str, Any]) -> dict[str, Any]:
