@@ -31,7 +31,7 @@ def command() -> None:
 @swarm_option
 @json_option
 def show(swarm: str | None, as_json: bool) -> None:
-    """List the identities: the swarm's own host, and those that were added."""
+    """List the identities of a swarm: its own host, and those added."""
     found, known = _known(swarm)
     rows = [
         {
@@ -61,9 +61,10 @@ def show(swarm: str | None, as_json: bool) -> None:
 @click.option("--role", help="Of an agent: its role.")
 @swarm_option
 def add(name: str, kind: str, role: str | None, swarm: str | None) -> None:
-    """Add an identity; print the path of its join file (0600), to be copied to where it is used.
+    """Add an identity; print the path of its join file.
 
-    `up --join FILE`, `sheri-ml --config FILE` and `--identity FILE` of every command take it.
+    Copy the file (0600) to where it is used: `up --join FILE`, `sheri-ml --config FILE` and `--identity FILE` of every
+    command take it.
     """
     _check_name(name)
     if role is not None:
@@ -84,7 +85,10 @@ def add(name: str, kind: str, role: str | None, swarm: str | None) -> None:
 @click.argument("name")
 @swarm_option
 def rotate(name: str, swarm: str | None) -> None:
-    """Give an identity another key; what it held before is worth nothing. Prints the new join file's path."""
+    """Give an identity another key; print its new join file's path.
+
+    What it held before is worth nothing from then on.
+    """
     with _changing(swarm) as (found, known):
         _must_be(known, name)
         known = registry.rotate(known, name)
@@ -96,7 +100,10 @@ def rotate(name: str, swarm: str | None) -> None:
 @click.argument("name")
 @swarm_option
 def revoke(name: str, swarm: str | None) -> None:
-    """Take an identity's rights; within a second nobody obeys it, and our own broker cuts it off."""
+    """Take an identity's rights away.
+
+    Within a second nobody obeys it, and our own broker cuts it off.
+    """
     with _changing(swarm) as (found, known):
         _must_be(known, name)
         _keep(found, registry.revoke(known, name, time.time()))

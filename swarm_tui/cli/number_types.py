@@ -15,6 +15,9 @@ class Whole(click.IntRange):
 
     name = "whole number"
 
+    def _describe_range(self) -> str:
+        return _limits(self.min, self.max)
+
 
 class Real(click.FloatRange):
     """A number within limits; click's own range lets `nan` through, since it is neither below nor above anything."""
@@ -27,10 +30,25 @@ class Real(click.FloatRange):
             self.fail(f"{value} is no number to go by", param, ctx)
         return number
 
+    def _describe_range(self) -> str:
+        return _limits(self.min, self.max)
+
+
+class Span(Real):
+    """A span in seconds, to no more than ten years."""
+
+    def _describe_range(self) -> str:
+        return f"{'more than 0 s, up' if self.min_open else '0 s'} to {LONGEST / 365 / 86_400:.0f} years"
+
+
+def _limits(least: float | None, most: float | None) -> str:
+    """Return a range as help, and the complaint about a number outside it, name it."""
+    return f"{least or 0:,g} or more" if most is None else f"{least or 0:,g} to {most:,.0f}"
+
 
 #: A span that may be nothing at all, in seconds.
-WAIT = Real(min=0, max=LONGEST)
+WAIT = Span(min=0, max=LONGEST)
 #: A span that takes some time, in seconds.
-SPAN = Real(min=0, min_open=True, max=LONGEST)
+SPAN = Span(min=0, min_open=True, max=LONGEST)
 #: How many times as fast.
 SPEED = Real(min=0, max=FASTEST)

@@ -53,7 +53,10 @@ def command(
     broker: str | None,
     as_json: bool,
 ) -> int:
-    """The swarm's tasks, newest first; with ID, one task with every hop and its time."""
+    """The swarm's tasks, newest first; with ID, one task with every hop and its time.
+
+    In JSON times are seconds since the epoch, `duration` is milliseconds of the last attempt, `cancel_within` seconds.
+    """
     found = target(swarm, broker)
     if task_id is not None:
         check_tasks((task_id,))

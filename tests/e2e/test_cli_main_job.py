@@ -144,7 +144,7 @@ def _work(shell: Shell, tmp_path: Path) -> None:
     assert shell.json("tasks", bad_id[:12])["task_id"] == bad_id, "the beginning of an id is enough"
     nobody = shell("publish", "no.such-type")
     assert nobody.returncode == 1
-    assert "neither the layout nor any agent that lives does no.such-type" in nobody.stderr
+    assert "neither the layout nor any live agent can do no.such-type" in nobody.stderr
     listed = shell.json("tasks", "--type", "testing.run")
     assert {row["task_id"] for row in listed} >= {"t1"}
     assert "hops" not in listed[0]

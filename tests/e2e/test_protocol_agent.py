@@ -1,5 +1,6 @@
 """The agent in another language of docs/PROTOCOL.md, run as it stands there: it takes a task and leaves in order."""
 
+import json
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from swarm_tui.protocol.bodies import Task
 from swarm_tui.protocol.topics import Kind
 from tests.conftest import RealBroker
 from tests.e2e.agents import SWARM, Agents, ground
-from tests.unit.house.pages import fences, read
+from tests.unit.house.pages import fences, read, section
 
 AGENT = "counter"
 Start = Callable[[], subprocess.Popen[bytes]]
@@ -45,15 +46,22 @@ def start(real_broker: RealBroker, tmp_path: Path) -> Iterator[Start]:
         assert said == b""
 
 
+def example() -> dict[str, str]:
+    """Return the payload that the page shows for its agent."""
+    ((_, text),) = fences(section(read("PROTOCOL.md"), "## An agent in another language"), "json")
+    payload: dict[str, str] = json.loads(text)["payload"]["payload"]
+    return payload
+
+
 def test_it_does_a_task_under_the_promise_and_leaves_in_order(land: Agents, start: Start) -> None:
     listener = land.listener()
     agent = start()
     listener.wait(Kind.STATUS, agent_id=AGENT, status="online")
-    listener.publish("text.count", "c-1", {"text": "what a swarm says"})
+    listener.publish("text.count", "c-1", example())
     done = listener.wait(Kind.TASK_COMPLETE, task_id="c-1", agent_id=AGENT)
     assert done.payload["result"] == {"words": 4}
     listener.wait(Kind.INBOX, command="ack", task_id="c-1")
-    listener.publish("text.count", "c-1", {"text": "what a swarm says"})
+    listener.publish("text.count", "c-1", example())
     assert listener.wait(Kind.TASK_QUEUED, task_id="c-1", duplicate=True).payload["state"] == "complete"
     agent.terminate()
     assert agent.wait(10) == 0

@@ -138,7 +138,7 @@ def _queued(job: Job, *, position: int | None = None, state: TaskState | None = 
 
 
 def _undeclared(turn: Turn, job: Job) -> None:
-    fail(turn, job, f"neither the layout nor any agent that lives does {job.task.type}", "undeclared-type")
+    fail(turn, job, f"neither the layout nor any live agent can do {job.task.type}", "undeclared-type")
 
 
 def fail(turn: Turn, job: Job, reason: str, code: str) -> None:

@@ -83,7 +83,7 @@ def _refusal(turn: Turn, body: RunNew, workflow: Workflow) -> tuple[dict[str, An
         return inputs, "; ".join(wrong)
     for name, step in workflow.steps.items():
         if not declared(turn, step.type):
-            return inputs, f"steps.{name}.type: neither the layout nor any agent that lives does {step.type}"
+            return inputs, f"steps.{name}.type: neither the layout nor any live agent can do {step.type}"
     state = turn.state
     if state.open + len(workflow.steps) > state.settings.max_open:
         return inputs, f"the swarm holds {state.open:,} open tasks and takes {state.settings.max_open:,}: try later"

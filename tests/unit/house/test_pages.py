@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.house.pages import DOCS, ROOT, section
+from swarm_tui.config.load import load_layout
+from tests.unit.house.pages import DOCS, ROOT, fences, section
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
 _PATH = re.compile(r"(?:swarm_tui|tests|docs|layouts)(?:/[\w.-]+)*/[\w.-]+|(?:swarm_tui|tests)/\w+")
@@ -121,3 +122,13 @@ def test_every_page_is_reached_from_the_readme() -> None:
 def test_a_section_ends_where_the_next_begins() -> None:
     text = "# a\n## b\nx\n```\n# no heading\n```\n### c\ny\n## d\nz"
     assert section(text, "## b") == "x\n```\n# no heading\n```\n### c\ny"
+
+
+def test_the_layouts_of_the_readme_are_valid_and_of_two_swarms(tmp_path: Path) -> None:
+    """Who copies both has two layouts; one that helps another swarm would not stand in its place."""
+    swarms = []
+    for _, text in fences((ROOT / "README.md").read_text(), "yaml"):
+        path = tmp_path / "layout.yml"
+        path.write_text(text)
+        swarms.append(load_layout(path, {}, cwd=tmp_path).layout.swarm)
+    assert swarms == ["mine", "farm"]

@@ -43,7 +43,7 @@ class Health:
             nonlocal done
             found = await probe(check)
             done += 1
-            context.progress(done * 100 / len(checks), f"{check.kind} {check.target}: {found.detail}")
+            context.progress(done * 100 / len(checks), f"{f'{check.kind} {check.target}'.strip()}: {found.detail}")
             return {"kind": check.kind, "target": check.target, **msgspec.structs.asdict(found)}
 
         work = asyncio.gather(*(one(check) for check in checks))

@@ -3,6 +3,7 @@
 from typing import Any
 
 JsonObject = dict[str, Any]
+_UNITS = "times are seconds since the epoch, `duration` is milliseconds of the last attempt, `cancel_within` seconds"
 
 
 def document(new_task: JsonObject) -> JsonObject:
@@ -40,14 +41,14 @@ def document(new_task: JsonObject) -> JsonObject:
                 "get": {
                     "summary": "Tasks, the newest first",
                     "parameters": [_parameter(name, "query", "") for name in ("state", "type", "limit")],
-                    "responses": {"200": {"description": "an array of tasks"}},
+                    "responses": {"200": {"description": f"an array of tasks; {_UNITS}"}},
                 },
             },
             "/tasks/{task_id}": {
                 "get": {
                     "summary": "One task with every hop",
                     "parameters": [{**_parameter("task_id", "path", ""), "required": True}],
-                    "responses": {"200": {"description": "the task"}, "404": _problem("no such task")},
+                    "responses": {"200": {"description": f"the task; {_UNITS}"}, "404": _problem("no such task")},
                 }
             },
             "/tasks/{task_id}/output": {
