@@ -68,6 +68,11 @@ class RetainedStatus:
         if not self._reporter.leaving.is_set():
             self._defend()
 
+    def again(self) -> None:
+        """Say our word again, to those who cannot have heard it."""
+        if not self._reporter.leaving.is_set():
+            self._defend()
+
     def settle_late(self) -> None:
         """Go on without an echo that did not come in time: an access rule may forbid it."""
         if self._settled_links != self._links:

@@ -19,7 +19,7 @@ from swarm_tui.config.paths import StateDir
 from swarm_tui.domain.liveness import BEAT
 from swarm_tui.domain.worker import Leader
 from swarm_tui.identity.keyring import GUEST, Keyring
-from swarm_tui.protocol.bodies import Broadcast, Heartbeat, Shutdown
+from swarm_tui.protocol.bodies import Broadcast, Dispatcher, Heartbeat, Inbox, Shutdown
 from swarm_tui.protocol.codec import decode
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.topics import Kind, topic
@@ -71,6 +71,8 @@ class AgentRuntime:
         self._echo_due: float | None = None
         self._link_reason: str | None = None
         self._refused = 0
+        self._leader = ""
+        """The dispatcher that was heard last, as its claim names it."""
 
     def run(self) -> int:
         """Live until told to leave; the exit code. Raises BusError or OSError when it cannot begin."""
@@ -176,8 +178,20 @@ class AgentRuntime:
         if isinstance(event.body, Broadcast):
             self._call_out(f"{event.sender}: {event.body.text}")
             return
+        self._tell_who_asks(event)
         self.work.on_event(event)
         self._timer.wake_at(self.work.wake(time.monotonic()))
+
+    def _tell_who_asks(self, event: Event) -> None:
+        """Say our status again to a dispatcher that begins, and to who asks: not every broker keeps it for them."""
+        body = event.body
+        asked = isinstance(body, Inbox) and body.command == "ping"
+        if isinstance(body, Dispatcher) and body.online and body.instance != self._leader:
+            self._leader = body.instance
+            asked = not event.retained
+        if asked:
+            self.presence.again()
+            self._timer.wake_at(self.presence.changed())
 
     def _on_extra(self, full: str, raw: bytes) -> None:
         """Show what came on a topic of mqtt.yml that is not the swarm's, as the seed's agents do."""

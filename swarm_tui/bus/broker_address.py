@@ -1,10 +1,12 @@
 """Broker URLs: which transport, host, port and path they name."""
 
+from contextlib import suppress
 from urllib.parse import unquote
 
 from msgspec import Struct
 
 from swarm_tui.bus.port import BusError
+from swarm_tui.config.model import Broker
 from swarm_tui.config.urls import UNIX_MAX, shown_url, split_url
 
 #: What a scheme means, and its port.
@@ -83,3 +85,12 @@ def _unix(path: str, url: str) -> BrokerAddress:
     if not path.startswith("/") or len(path.encode()) > UNIX_MAX:
         raise BusError(f"{shown_url(url)!r} is no Unix socket: write unix:///path of at most {UNIX_MAX} bytes")
     return BrokerAddress("unix", "", 0, path)
+
+
+def keeps_aws_limits(broker: Broker) -> bool:
+    """Return whether the limits of AWS IoT Core are to be kept: messages in a second, above all."""
+    if broker.profile != "auto":
+        return broker.profile == "aws"
+    with suppress(BusError):
+        return parse_url(broker.url).aws
+    return False

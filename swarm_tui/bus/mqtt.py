@@ -7,17 +7,20 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from swarm_tui.bus.broker_address import BrokerAddress, parse_url
+from swarm_tui.bus.broker_address import BrokerAddress, keeps_aws_limits, parse_url
 from swarm_tui.bus.bulk_client import BulkClient, credentials, make_client
 from swarm_tui.bus.port import BusError, Link, OnAck, OnLink, OnMessage, OnTurn
 from swarm_tui.bus.reasons import URL, Reason, explain, lost, no_connack, refusal
-from swarm_tui.bus.send_queue import SendQueue
+from swarm_tui.bus.send_queue import Pace, SendQueue
 from swarm_tui.bus.subscriptions import Subscriptions
 from swarm_tui.bus.wakeup import Backoff, Wakeup
 from swarm_tui.config.model import Broker
 from swarm_tui.protocol.envelope import Outgoing
 
 CONNACK_WAIT = 10.0
+#: Messages in so many seconds that are sent to AWS IoT, which drops what is over 100 a second of a connection. What was
+#: sent evenly comes in bunches, so some room is left.
+AWS_RATE = (80, 1.1)
 #: Seconds between two looks whether the keepalive asks for a PINGREQ.
 MISC_EVERY = 0.5
 #: The MQTT 5 reason by which paho tells that no PINGRESP came.
@@ -44,7 +47,7 @@ class MqttBus:
         self._address: BrokerAddress | None = None
         self._will: Outgoing | None = None
         self._subscriptions = Subscriptions()
-        self._outbox = SendQueue(self._failed, self._guard)
+        self._outbox = SendQueue(self._failed, self._guard, Pace(*AWS_RATE) if keeps_aws_limits(broker) else None)
         self._blocked = False
         """The socket takes no more for now."""
         self._at_turn: OnTurn | None = None
@@ -262,7 +265,8 @@ class MqttBus:
         """Return which of the wakeup and the socket have something for us; meanwhile others may use paho."""
         # Milliseconds until the keepalive, the close, a turn or what lingers must be looked at.
         limit = 1000.0 if self._close_by is None else 20.0
-        by = min(self._turn_by, self._outbox.write_by or self._turn_by)
+        outbox = self._outbox
+        by = min(self._turn_by, outbox.write_by or self._turn_by, outbox.paced_by or self._turn_by)
         timeout = min(limit, max(0.0, by - time.monotonic()) * 1000)
         self._turn.release()
         try:
@@ -346,9 +350,12 @@ class MqttBus:
 
     def _subscribed(self, client: Any, userdata: Any, mid: int, codes: Any, properties: Any) -> None:
         if any(code.is_failure for code in codes):
-            reason = "the broker refuses a subscription: its access rules keep us from listening to the whole swarm"
+            named = ", ".join(f"`{pattern}`" for pattern in self._subscriptions.refused(mid, codes)[:3])
+            reason = f"the broker refuses to let us listen to {named or 'the swarm'}: its access rules must allow it"
             self._failed("subscribing", PermissionError(reason))
             self._guard("a link callback", lambda: self._on_link(Link(self._up, reason, kind="forbidden")))
+        else:
+            self._subscriptions.refused(mid, codes)
 
     def _guard(self, what: str, call: Callable[[], None]) -> None:
         """Run a callback of ours; an exception that reached paho would kill the thread and say nothing."""

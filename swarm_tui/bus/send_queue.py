@@ -19,6 +19,24 @@ IN_VAIN = 3
 STUCK = 5
 
 
+class Pace:
+    """A broker's limit of messages in a second, which is kept by waiting: no message is dropped for it."""
+
+    def __init__(self, most: int, seconds: float) -> None:
+        self._sent: deque[float] = deque(maxlen=most)
+        self._seconds = seconds
+
+    def wait(self, now: float) -> float:
+        """Return the seconds until another message may be sent."""
+        if len(self._sent) < (self._sent.maxlen or 0):
+            return 0.0
+        return max(0.0, self._sent[0] + self._seconds - now)
+
+    def sent(self, now: float) -> None:
+        """Count a message."""
+        self._sent.append(now)
+
+
 class SendQueue:
     """`post` is thread-safe; whoever calls the rest has the connection to himself.
 
@@ -26,9 +44,15 @@ class SendQueue:
     """
 
     def __init__(
-        self, failed: Callable[[str, BaseException], None], guard: Callable[[str, Callable[[], None]], None]
+        self,
+        failed: Callable[[str, BaseException], None],
+        guard: Callable[[str, Callable[[], None]], None],
+        pace: Pace | None = None,
     ) -> None:
         self.dropped = 0
+        self.paced_by: float | None = None
+        """When more may be sent to a broker that limits how many, in monotonic seconds."""
+        self._pace = pace
         self.write_by: float | None = None
         """When what lingers is written at the latest, in monotonic seconds."""
         self._failed = failed
@@ -78,7 +102,10 @@ class SendQueue:
 
     def send(self, client: BulkClient, *, ours: bool) -> None:
         """Write what waits; not `ours`: on a caller's thread, where no callback may run."""
+        self.paced_by = None
         while self._waiting and len(self._unacked) < INFLIGHT:
+            if self._pace is not None and self._must_wait(self._pace):
+                return
             message, on_ack = self._waiting.popleft()
             if message.qos == 0 and on_ack is not None and not ours:
                 self._waiting.appendleft((message, on_ack))
@@ -92,8 +119,20 @@ class SendQueue:
             if on_ack is not None:
                 self._guard("an acknowledgement", on_ack)
 
+    def _must_wait(self, pace: Pace) -> bool:
+        now = time.monotonic()
+        if (wait := pace.wait(now)) > 0:
+            self.paced_by = now + wait
+            return True
+        pace.sent(now)
+        return False
+
     def repeat(self, client: BulkClient) -> None:
         """Say again, on a new connection, what the broker did not acknowledge on the last one."""
+        if self._pace is not None:
+            self._waiting.extendleft(reversed(self._unacked.values()))
+            self._unacked.clear()
+            return
         for mid, (message, _) in self._unacked.items():
             client.say(message, mid, again=True)
 
@@ -112,7 +151,7 @@ class SendQueue:
 
     def is_sent(self) -> bool:
         """Return whether nothing more can be sent now."""
-        return not self._waiting or len(self._unacked) >= INFLIGHT
+        return not self._waiting or len(self._unacked) >= INFLIGHT or self.paced_by is not None
 
     def lost(self, *, silent: bool) -> None:
         """Note that the connection ended, `silent` when the broker just said no more."""

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from swarm_tui.bus.bulk_client import BulkClient
 
@@ -23,6 +23,8 @@ class Subscriptions:
     def __init__(self) -> None:
         self._wanted: dict[str, int] = {}
         self._changed: deque[str] = deque()
+        self._asked: dict[int, list[str]] = {}
+        """Filters that the broker was asked for and has not answered, by packet id."""
 
     @property
     def pending(self) -> bool:
@@ -49,7 +51,7 @@ class Subscriptions:
             if qos is None:
                 client.unsubscribe(pattern)
             else:
-                client.subscribe(pattern, qos)
+                self._ask(client, [(pattern, qos)])
 
     def send_all(self, client: BulkClient) -> None:
         """Tell the broker of a new connection all of them."""
@@ -58,5 +60,16 @@ class Subscriptions:
         filters = list(self._wanted.items())
         # A session that the broker kept still has the filters that were given up meanwhile.
         self._changed.extend(pattern for pattern in changed if pattern not in self._wanted)
+        self._asked.clear()
         for some in in_packets(filters):
-            client.subscribe(some)
+            self._ask(client, some)
+
+    def refused(self, mid: int, codes: Sequence[Any]) -> list[str]:
+        """Take a SUBACK in; the filters that it refuses. `codes` as paho gives them."""
+        asked = self._asked.pop(mid, [])
+        return [pattern for pattern, code in zip(asked, codes, strict=False) if code.is_failure]
+
+    def _ask(self, client: BulkClient, some: list[tuple[str, int]]) -> None:
+        mid = client.subscribe(some)[1]
+        if mid is not None:
+            self._asked[mid] = [pattern for pattern, _ in some]

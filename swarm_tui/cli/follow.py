@@ -10,10 +10,11 @@ from swarm_tui.cli.common import Target, connect
 from swarm_tui.client.operator import Operator
 from swarm_tui.domain.fleet import Fleet
 from swarm_tui.domain.states import AgentState
-from swarm_tui.protocol.bodies import Query
 from swarm_tui.protocol.envelope import Event, Rejected
 from swarm_tui.protocol.rows import RunRow, TaskRow, run_rows, task_rows
-from swarm_tui.protocol.topics import Kind
+
+#: Seconds of silence after which all who were asked have answered.
+_QUIET = 0.4
 
 
 class Follower:
@@ -22,7 +23,6 @@ class Follower:
     def __init__(self, found: Target, timeout: float, *, patience: float = 0.0) -> None:
         self.fleet = Fleet(found.swarm)
         self.lock = threading.Condition()
-        self._settled = False
         self.operator: Operator
         connect(found, timeout, before=self._listen, patience=patience)
 
@@ -34,8 +34,6 @@ class Follower:
     def _event(self, event: Event | Rejected) -> None:
         with self.lock:
             self.fleet.apply(event, time.time())
-            if isinstance(event, Event) and event.kind is Kind.QUERY and event.key == self.operator.client:
-                self._settled = True
             self.lock.notify_all()
 
     def _link(self, link: Link) -> None:
@@ -44,9 +42,21 @@ class Follower:
             self.lock.notify_all()
 
     def settle(self, timeout: float = 1.0) -> bool:
-        """Wait until what the broker retains has come: our own word comes back after it."""
-        self.operator.act(Kind.QUERY, Query(query="echo"), self.operator.client)
-        return self.wait_for(lambda: self._settled, timeout)
+        """Wait until what the broker retains has come: our own word comes back after it.
+
+        Where the broker retains nothing for us, those who are there are asked, and waited for until they are silent.
+        """
+        self.operator.look_round()
+        settled = self.wait_for(lambda: self.operator.looked, timeout)
+        if settled and not self.operator.kept:
+            end = time.monotonic() + timeout
+            self.wait_for(lambda: bool(self.fleet.hosts or self.fleet.dispatcher), timeout)
+            while time.monotonic() < end and not self._falls_silent(self.operator.received):
+                pass
+        return settled
+
+    def _falls_silent(self, before: int) -> bool:
+        return not self.wait_for(lambda: self.operator.received != before, _QUIET)
 
     def wait_for(self, condition: Callable[[], bool], timeout: float | None = None) -> bool:
         """Wait until `condition` holds, asked under the lock after each message."""

@@ -56,13 +56,12 @@ _SAID_ONCE = (
 
 
 def foreign_patterns(spec: RunSpec) -> list[str]:
-    """The filters under which the agents of other dialects are heard."""
-    return [
-        pattern
-        for agent_id, dialect in spec.foreign.items()
-        if dialect != "swarm"
-        for pattern in patterns(spec.swarm, agent_id, dialect)
-    ]
+    """The filters under which the agents of other dialects are heard: as many whatever their number.
+
+    A broker may take no more than fifty of one connection.
+    """
+    found = [dialect for dialect in sorted(set(spec.foreign.values())) if dialect != "swarm"]
+    return list(dict.fromkeys(pattern for dialect in found for pattern in patterns(spec.swarm, "+", dialect)))
 
 
 def session_patterns(spec: RunSpec) -> list[str]:

@@ -53,6 +53,10 @@ class Operator:
         self.link = Link(False, "connecting")
         self.received = 0
         self.refused = 0
+        self.looked = False
+        """What `look_round` asks has come back: what the broker retains came before it."""
+        self.kept = False
+        """Something came that the broker retained."""
         self.failures = 0
         self.last_failure = ""
         self._new_id = new_id or fresh_id
@@ -155,6 +159,10 @@ class Operator:
         finally:
             self._queries.close(message_id)
 
+    def look_round(self) -> None:
+        """Hear who is there: ask for it, if the broker has brought nothing retained before our own word comes back."""
+        self.act(Kind.QUERY, Query(query="echo"), self.client)
+
     def new_task_id(self) -> str:
         """A fresh task id."""
         return f"task_{uuid.uuid4().hex[:12]}"
@@ -174,6 +182,11 @@ class Operator:
             if self._may_answer(event, event.body):
                 self._queries.heard(event, event.body)
         else:
+            self.kept = self.kept or event.retained
+            if event.kind is Kind.QUERY and event.key == self.client and isinstance(event.body, Query):
+                self.looked = self.looked or event.body.query == "echo"
+                if event.body.query == "echo" and not self.kept:
+                    self.act(Kind.QUERY, Query(query="who"), self.client)
             self._publisher.heard(event.kind, event.body, event.key)
         for callback in list(self._on_event):
             self._tell(callback, event)

@@ -31,6 +31,8 @@ class Broker(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     password_file: str | None = None
     """A file that holds the password and that only its owner may read; loading a layout puts it in `password`."""
     tls: Tls = Tls()
+    profile: Literal["auto", "plain", "aws"] = "auto"
+    """Limits that are kept: `aws` has those of AWS IoT Core; `auto` has them for an endpoint of AWS."""
     secure: bool = False
     """TLS, and nobody without a name. Where `url` names this machine, the embedded broker has a CA of its own."""
     embedded: Literal["auto", "always", "never"] = "auto"

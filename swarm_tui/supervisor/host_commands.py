@@ -45,6 +45,7 @@ class HostCommands:
         rows: Callable[[], list[PaneStatus]],
         say: Callable[[str, str, str], None],
         forget: Callable[[str], None],
+        tell: Callable[[], None] = lambda: None,
     ) -> None:
         self.units, self.loop, self.link, self.lifecycle, self.scaler, self.state = (
             units,
@@ -54,7 +55,7 @@ class HostCommands:
             scaler,
             state,
         )
-        self._rows, self._say, self._forget = rows, say, forget
+        self._rows, self._say, self._forget, self._tell = rows, say, forget, tell
         self._seen: deque[str] = deque(maxlen=REMEMBERED)
 
     def hear(self, event: Event) -> None:
@@ -174,6 +175,8 @@ class HostCommands:
             agent_id = body.args.get("agent_id")
             rows = [row for row in self._rows() if agent_id in (None, row.agent_id)]
             self._reply(event, body.query, [codec.builtins(row) for row in rows])
+        elif body.query == "who":
+            self._tell()
         elif body.query == "logs":
             agent_id = body.args.get("agent_id")
             if not isinstance(agent_id, str) or not is_agent_id(agent_id) or agent_id not in self.units:

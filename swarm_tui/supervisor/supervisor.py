@@ -113,6 +113,7 @@ class Supervisor:
             rows=self.reporter.rows,
             say=self.say,
             forget=lambda agent_id: self.reconciler.forget(agent_id),
+            tell=self.reporter.publish,
         )
         self.reconciler = Reconciler(
             plan, state, self.lifecycle, self.scaler, self.link, self.presences, restart=self.commands.restart

@@ -71,6 +71,8 @@ class LiveSource:
 
     def _link(self, link: Link) -> None:
         self._items.append(link)
+        if link.up:
+            self.operator.look_round()
 
     def close(self) -> None:
         self.operator.close(0.5)

@@ -31,7 +31,7 @@ from swarm_tui.domain.leadership import (
     WriteEpoch,
 )
 from swarm_tui.identity.keyring import GUEST, Keyring
-from swarm_tui.protocol.bodies import Cleared, Query, Reply
+from swarm_tui.protocol.bodies import Cleared, Inbox, Query, Reply
 from swarm_tui.protocol.client_ids import Client, client_id_of, dispatcher_client_id
 from swarm_tui.protocol.codec import decode
 from swarm_tui.protocol.envelope import Event, Rejected
@@ -294,6 +294,14 @@ class DispatcherShell:
             if message is not None:
                 self.bus.publish(message)
 
+    def _tell_all(self) -> None:
+        """Say again what a broker should keep for whoever comes, and have the agents say it too."""
+        self._carry_out(self.leadership.contested(self._clocks.monotonic()))
+        self._publish(self.engine.halt_again())
+        for agent_id in sorted(self.engine.state.agents):
+            message = self.engine.writer.message(Kind.INBOX, Inbox(command="ping"), agent_id)
+            self._publish([(message, None)])
+
     def _answer(self, event: Event) -> None:
         """Answer an operator's query."""
         if not isinstance(event.body, Query) or self.bus is None:
@@ -302,6 +310,9 @@ class DispatcherShell:
             row = {"guests": self._guests, "refused": dict(self.refused)}
             reply = Reply(query="guard", rows=[row], request=event.id, source=self._spec.agent_id)
             self.bus.publish(self.engine.writer.message(Kind.REPLY, reply, event.key))
+            return
+        if event.body.query == "who":
+            self._tell_all()
             return
         try:
             self._publish(self.engine.flush(now=True))

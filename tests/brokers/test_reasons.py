@@ -1,0 +1,67 @@
+"""Every no of a broker is said: why it does not let us in, and which filter it does not let us listen to."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from swarm_tui.bus.mqtt import MqttBus
+from swarm_tui.bus.port import Link
+from swarm_tui.bus.probe import probe
+from swarm_tui.config.model import Broker
+from tests.unit.bus.grounds import Listener
+from tests.wait import until
+
+WELCOME = b"\x20\x02\x00\x00"
+
+
+@contextmanager
+def saying(*answers: bytes) -> Iterator[Broker]:
+    """A listener that answers each packet that comes, one after another, with these bytes."""
+
+    def answer(connection: socket.socket) -> None:
+        for one in answers:
+            if not connection.recv(65536):
+                return
+            connection.sendall(one)
+
+    listener = Listener(answer)
+    try:
+        yield Broker(url=f"mqtt://127.0.0.1:{listener.port}", username="ann")
+    finally:
+        listener.close()
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "says"),
+    [
+        (1, "not-mqtt", "does not speak MQTT 3.1.1: use a newer broker"),
+        (2, "identity", "refuses our client id: use shorter names"),
+        (3, "busy", "says it is unavailable"),
+        (4, "password", "refuses the user 'ann': check MQTT_USERNAME"),
+        (5, "password", "refuses the user 'ann': check MQTT_USERNAME"),
+        (97, "refused", "refuses the connection"),
+    ],
+)
+def test_each_connack_has_its_sentence(code: int, kind: str, says: str) -> None:
+    with saying(bytes((0x20, 2, 0, code))) as broker:
+        tried = probe(broker, 3.0)
+    assert (tried.ok, tried.kind) == (False, kind), tried
+    assert says in tried.reason
+
+
+def test_a_filter_that_is_refused_is_named() -> None:
+    links: list[Link] = []
+    # Packet ids begin with 1: that is the SUBSCRIBE of both filters, of which the second is refused.
+    with saying(WELCOME, b"\x90\x04\x00\x01\x01\x80") as broker:
+        bus = MqttBus(broker, "x")
+        for pattern in ("s/tasks/new", "s/agents/+/status"):
+            bus.subscribe(pattern)
+        bus.start(lambda *_: None, links.append)
+        until(lambda: any(link.kind == "forbidden" for link in links), what=f"{links}")
+        bus.close(0.0)
+    said = next(link for link in links if link.kind == "forbidden")
+    assert said.up
+    assert "`s/agents/+/status`" in said.reason
+    assert "s/tasks/new" not in said.reason
