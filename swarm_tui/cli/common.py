@@ -206,7 +206,7 @@ def connect(
     from swarm_tui.protocol.client_ids import Client
 
     try:
-        bus = MqttBus(way(found), unique_client_id(Client.OPERATOR, found.swarm))
+        bus = MqttBus(route_to_broker(found), unique_client_id(Client.OPERATOR, found.swarm))
         operator = Operator(bus, found.swarm, user=user_name(), host=host_name(), keys=keys_of(found))
         before(operator)
         operator.start()
@@ -226,7 +226,7 @@ def connect(
     return operator
 
 
-def way(found: Target) -> Broker:
+def route_to_broker(found: Target) -> Broker:
     """The broker as whoever calls reaches it: of an embedded one by the account that they have there.
 
     Raises Failure for an identity that cannot be used.

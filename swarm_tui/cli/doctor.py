@@ -13,7 +13,16 @@ from tempfile import TemporaryDirectory
 import click
 
 from swarm_tui import __version__
-from swarm_tui.cli.common import Target, broker_option, json_option, print_json, style, swarm_option, target, way
+from swarm_tui.cli.common import (
+    Target,
+    broker_option,
+    json_option,
+    print_json,
+    route_to_broker,
+    style,
+    swarm_option,
+    target,
+)
 from swarm_tui.cli.doctor_findings import Finding, bad, ok, warn
 from swarm_tui.cli.doctor_programs import check_mosquitto, check_programs, check_setpriv, check_tmux, layout_of
 from swarm_tui.config.errors import ConfigError
@@ -121,12 +130,12 @@ def _broker(found: Target) -> Iterator[Finding]:
 
     ours = is_loopback(found.broker.url) and found.broker.embedded != "never"
     tried = check_mosquitto(_first_there(state_home()))
-    needed = ours and (tried.level == "ok" or not probe(way(found), 2.0).ok)
+    needed = ours and (tried.level == "ok" or not probe(route_to_broker(found), 2.0).ok)
     yield tried if needed or tried.level == "ok" else warn(tried.name, tried.text)
-    if ours and tried.level == "ok" and found.running is None and probe(way(found), 2.0).kind == "refused":
+    if ours and tried.level == "ok" and found.running is None and probe(route_to_broker(found), 2.0).kind == "refused":
         yield ok("broker", f"nothing listens on {shown_url(found.broker.url)}: `swarm-tui up` starts one there")
         return
-    yield from check_broker(way(found), found.swarm)
+    yield from check_broker(route_to_broker(found), found.swarm)
 
 
 def _clock(found: Target) -> Iterator[Finding]:

@@ -68,7 +68,7 @@ class BrokerMove:
                 said = f"{shown_url(former.broker.url)} is the same broker, spelt another way: nothing is cleared"
                 self._services.loop.post(partial(self._finish, former, said, same=True))
                 return
-            number = len(clear_retained(self._way(former), patterns, timeout=VISIT))
+            number = len(clear_retained(self._route(former), patterns, timeout=VISIT))
             said = f"{number} retained messages of the swarm are cleared at {shown_url(former.broker.url)}"
         except (BusError, IdentityError) as error:
             said = f"what the swarm retained at {shown_url(former.broker.url)} stays there: {error}"
@@ -77,12 +77,12 @@ class BrokerMove:
     def _is_same(self, former: FormerBroker) -> bool:
         """Return whether the former broker retains what this very process has said at the new one. Raises BusError."""
         name = topic(self._plan.swarm, Kind.HOST_STATUS, self._plan.host)
-        raw = retained(self._way(former), name, VISIT)
+        raw = retained(self._route(former), name, VISIT)
         event = codec.decode(self._plan.swarm, name, raw, True, time.time()) if raw else None
         body = event.body if isinstance(event, Event) else None
         return isinstance(body, HostStatus) and body.status == "online" and body.pid == os.getpid()
 
-    def _way(self, former: FormerBroker) -> Broker:
+    def _route(self, former: FormerBroker) -> Broker:
         return broker_of_swarm(former.broker, state_dir(self._plan.swarm))
 
     def _finish(self, former: FormerBroker, said: str, *, same: bool = False) -> None:

@@ -35,13 +35,13 @@ def is_old_order(turn: Turn, event: Event) -> bool:
     state = turn.state
     if not state.settings.proved:
         return False
-    last, newest = state.standing.get(event.topic, ("", 0.0))
+    last, newest = state.last_retained.get(event.topic, ("", 0.0))
     if event.id == last:
         return False
     if event.id in state.acts or (event.at <= newest and turn.wall - event.at > LIFE):
         turn.refuse(event, REPLAYED)
         return True
-    state.standing[event.topic] = (event.id, max(newest, event.at))
+    state.last_retained[event.topic] = (event.id, max(newest, event.at))
     _remember(turn, event)
     return False
 

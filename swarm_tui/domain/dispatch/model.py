@@ -236,7 +236,7 @@ class State(Struct, kw_only=True):
     acts: dict[str, float] = field(default_factory=dict)
     """Ids of people's acts that were carried out, each with the wall time until when it is remembered."""
     acts_looked: float = 0.0
-    standing: dict[str, tuple[str, float]] = field(default_factory=dict)
+    last_retained: dict[str, tuple[str, float]] = field(default_factory=dict)
     """Topic of an order that stands (halt, a scale) to the id of the last one and the newest time of any. Wall time."""
     hosts: dict[str, float] = field(default_factory=dict)
     """Host to the time of its newest word, by its own clock."""

@@ -12,7 +12,7 @@ import msgspec
 from aiohttp import web
 
 from swarm_tui.agent.roles.api_gateway.facts import DoorFacts
-from swarm_tui.agent.roles.api_gateway.guard import Knock, refuse
+from swarm_tui.agent.roles.api_gateway.guard import Visit, refuse
 from swarm_tui.agent.roles.api_gateway.metrics import FleetMetrics
 from swarm_tui.agent.roles.api_gateway.openapi import document
 from swarm_tui.agent.roles.api_gateway.settings import DoorSettings
@@ -76,7 +76,7 @@ class Door:
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
-        knock = Knock(
+        visit = Visit(
             path=request.path,
             peer=request.remote or "",
             host=request.headers.get("Host", ""),
@@ -85,7 +85,7 @@ class Door:
             authorization=request.headers.get("Authorization"),
             query_token=request.query.get("token") if request.path == "/" and _is_upgrade(request) else None,
         )
-        refusal = refuse(knock, self._settings, self._token)
+        refusal = refuse(visit, self._settings, self._token)
         if refusal is not None:
             return _error(*refusal)
         try:

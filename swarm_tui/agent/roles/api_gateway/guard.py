@@ -11,7 +11,7 @@ from swarm_tui.agent.roles.api_gateway.settings import DoorSettings, is_loopback
 PUBLIC = frozenset({"/healthz", "/openapi.json"})
 
 
-class Knock(Struct, frozen=True, kw_only=True):
+class Visit(Struct, frozen=True, kw_only=True):
     """A request's words of itself; `peer` is the address it comes from."""
 
     path: str
@@ -23,19 +23,19 @@ class Knock(Struct, frozen=True, kw_only=True):
     query_token: str | None = None
 
 
-def refuse(knock: Knock, settings: DoorSettings, token: str) -> tuple[int, str] | None:
+def refuse(visit: Visit, settings: DoorSettings, token: str) -> tuple[int, str] | None:
     """Return the status and the reason of a refusal; None when it may pass."""
-    name = _name(knock.host)
+    name = _name(visit.host)
     if name not in settings.hosts:
         # A page of another site whose name now points here (DNS rebinding) comes with its own name.
         return 421, "this door is not reached by that name: list it in SWARM_HTTP_HOSTS"
-    if knock.origin is not None and not _own_page(knock, settings):
+    if visit.origin is not None and not _own_page(visit, settings):
         return 403, "a page of another origin may not call: list its origin in SWARM_HTTP_ORIGINS"
-    if knock.path in PUBLIC or (knock.path == "/" and not knock.upgrade):
+    if visit.path in PUBLIC or (visit.path == "/" and not visit.upgrade):
         return None
-    if settings.open_to_loopback and is_loopback(knock.peer):
+    if settings.open_to_loopback and is_loopback(visit.peer):
         return None
-    if _is_token(_bearer(knock.authorization) or knock.query_token, token):
+    if _is_token(_bearer(visit.authorization) or visit.query_token, token):
         return None
     return 401, "a bearer token is needed: it is in the gateway's token file"
 
@@ -47,9 +47,9 @@ def _name(host: str) -> str:
         return ""
 
 
-def _own_page(knock: Knock, settings: DoorSettings) -> bool:
-    origin = (knock.origin or "").lower()
-    return origin in settings.origins or origin in (f"http://{knock.host.lower()}", f"https://{knock.host.lower()}")
+def _own_page(visit: Visit, settings: DoorSettings) -> bool:
+    origin = (visit.origin or "").lower()
+    return origin in settings.origins or origin in (f"http://{visit.host.lower()}", f"https://{visit.host.lower()}")
 
 
 def _bearer(header: str | None) -> str | None:

@@ -134,7 +134,7 @@ class Engine:
         self.state.halt_id = self.journal.meta("halt_id") or ""
         if kept := self.journal.meta("acts"):
             with suppress(msgspec.DecodeError):
-                self.state.acts, self.state.standing = _decode_orders(kept)
+                self.state.acts, self.state.last_retained = _decode_orders(kept)
 
     def begin(self, epoch: int) -> list[Letter]:
         """Write the epoch down before anybody hears of it: none is used again. It is, when `troubled` is None then."""
@@ -176,7 +176,7 @@ class Engine:
 
     def _keep_orders(self, event: Event) -> None:
         """Have it written what people have ordered: no later life is to carry out again what somebody repeats."""
-        state, acts = self.state, (self.state.acts, self.state.standing)
+        state, acts = self.state, (self.state.acts, self.state.last_retained)
         if event.kind is Kind.HALT:
             self._meta |= {"halted": state.halted or "", "halt_id": state.halt_id}
         if event.id in state.acts:

@@ -5,10 +5,11 @@ const WORDS = {
   stopped: ["○", "dim"], "awaiting-approval": ["✋", "warn"], queued: ["…", "dim"], assigned: ["▷", "busy"],
   running: ["▶", "busy"], "retry-wait": ["↻", "warn"], held: ["■", "bad"], complete: ["✔", "good"],
   failed: ["✖", "bad"], dead: ["✖", "bad"], cancelled: ["⊘", "dim"], expired: ["⊘", "dim"],
+  blocked: ["◌", "dim"], skipped: ["⊝", "dim"],
 };
 const GROUPS = {
-  all: null, open: ["awaiting-approval", "queued", "assigned", "running", "retry-wait", "held"],
-  waiting: ["queued", "retry-wait", "awaiting-approval"], running: ["assigned", "running"],
+  all: null, open: ["blocked", "awaiting-approval", "queued", "assigned", "running", "retry-wait", "held"],
+  waiting: ["blocked", "queued", "retry-wait", "awaiting-approval"], running: ["assigned", "running"],
   done: ["complete"], trouble: ["failed", "dead", "held", "expired"],
 };
 const byId = id => document.getElementById(id);
