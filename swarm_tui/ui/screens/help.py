@@ -13,7 +13,7 @@ from swarm_tui.ui.widgets.page import Line, rule
 
 _GROUPS = {
     "pages": "Open", "tasks": "Tasks", "agents": "Agents", "swarm": "Swarm", "view": "View", "move": "Move",
-    "screen": "Screen", "form": "Form",
+    "screen": "Screen", "form": "Form", "time": "Back in time",
 }  # fmt: skip
 
 
