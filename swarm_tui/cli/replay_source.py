@@ -81,6 +81,9 @@ class ReplaySource:
     def output(self, task_id: str, lines: int, hosts: int) -> list[str]:
         return []
 
+    def pane_at(self, agent_id: str, lines: int, at: float) -> list[str] | None:
+        return None
+
     def log(self, agent_id: str, lines: int) -> list[str] | None:
         return None
 

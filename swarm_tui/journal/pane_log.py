@@ -25,12 +25,23 @@ def readable(line: bytes) -> str:
     return clean_block(as_read(line.decode("utf-8", "replace")))
 
 
-def _last(path: Path, count: int) -> list[bytes]:
+def shown_line(line: bytes) -> str:
+    """Return a line as it stood on the terminal at last, its colours and other orders still in it."""
+    return line.decode("utf-8", "replace").rstrip("\r\n").rpartition("\r")[2]
+
+
+def lines_before(path: Path, end: int, count: int) -> list[bytes]:
+    """Return the last `count` lines of the log's first `end` bytes; nothing of one that cannot be read."""
+    return _last(path, count, end)
+
+
+def _last(path: Path, count: int, end: int | None = None) -> list[bytes]:
     blocks: list[bytes] = []
     newlines = size = 0
     try:
         with path.open("rb") as file:
             at = file.seek(0, 2)
+            at = at if end is None else min(at, end)
             # One more than is wanted: the last line ends with one, and the line before the first must be over.
             while at > 0 and newlines <= count and size < _MOST:
                 step = min(_BLOCK, at)

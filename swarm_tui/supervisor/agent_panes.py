@@ -13,6 +13,7 @@ from swarm_tui.config.home import home
 from swarm_tui.config.model import RunSpec
 from swarm_tui.config.own_process import own_argv
 from swarm_tui.config.paths import StateDir
+from swarm_tui.journal.pane_times import PaneTimes
 from swarm_tui.tmux import commands
 from swarm_tui.tmux.errors import TmuxError
 from swarm_tui.tmux.panes import Pane
@@ -57,6 +58,7 @@ class AgentPanes:
     def __init__(self, tmux: Tmux, place: PanePlace) -> None:
         self.tmux = tmux
         self.place = place
+        self._times = PaneTimes()
         self._home = f"={place.session}"
         """The session as tmux is told of it now."""
 
@@ -168,10 +170,12 @@ class AgentPanes:
         """
         path = self.place.state.log(agent_id)
         size = _size(path)
+        if size is not None:
+            self._times.note(path, size, time.time())
         if logged and size is not None and size <= LOG_LIMIT:
             return
         if size is not None and size > LOG_LIMIT:
-            _shift(path)
+            _shift(path, self._times)
         else:
             _touch(path)
         self.tmux.run_list(commands.log_to(path, pane_id))
@@ -201,12 +205,14 @@ def _size(path: Path) -> int | None:
         return None
 
 
-def _shift(path: Path) -> None:
-    """file → file.1 → file.2 …; the oldest goes."""
+def _shift(path: Path, times: PaneTimes) -> None:
+    """file → file.1 → file.2 …, each with its times; the oldest goes."""
     for number in range(LOGS_KEPT - 1, 0, -1):
         with suppress(FileNotFoundError):
             os.replace(f"{path}.{number}", f"{path}.{number + 1}")
+        times.shift(path, number)
     os.replace(path, f"{path}.1")
+    times.shift(path, 0)
     _touch(path)
 
 

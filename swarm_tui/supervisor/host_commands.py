@@ -9,7 +9,8 @@ import msgspec
 
 from swarm_tui.config.paths import StateDir
 from swarm_tui.domain.restart import History
-from swarm_tui.journal.pane_log import last_lines, readable
+from swarm_tui.journal.pane_log import last_lines, readable, shown_line
+from swarm_tui.journal.pane_times import pane_at
 from swarm_tui.journal.task_output import output_rows
 from swarm_tui.protocol import codec
 from swarm_tui.protocol.bodies import HostControl, Inbox, PaneStatus, Query, Reply, Scale
@@ -183,7 +184,13 @@ class HostCommands:
                 return
             wanted = body.args.get("lines")
             lines = wanted if isinstance(wanted, int) and 0 < wanted <= MOST_LINES else 200
-            tail = last_lines(self.state.log(agent_id), lines)
+            at, log = body.args.get("at"), self.state.log(agent_id)
+            if isinstance(at, (int, float)) and not isinstance(at, bool):
+                # As a terminal would be told: whoever shows it takes the colours and drops the other orders.
+                then = pane_at(log, at, lines)
+                self._reply(event, body.query, [shown_line(line)[:_LONGEST_LINE] for line in then or []])
+                return
+            tail = last_lines(log, lines)
             self._reply(event, body.query, [clean(readable(line), _LONGEST_LINE) for line in tail])
         elif body.query == "output":
             self._reply(event, body.query, output_rows(self.state.tasks(), body.args))

@@ -139,10 +139,10 @@ class SwarmApp(App[int]):
     def _time_turned(self) -> None:
         """Draw all anew: another moment shows."""
         self.main.time_turned()
+        self.panes.watch(anew=True)
         for screen in self.pages.screens():
             screen.on_top(self.model.clock())
             screen.renew_footer()
-        self.panes.watch()
 
     @property
     def front(self) -> SwarmScreen | None:

@@ -98,6 +98,7 @@ class FakeSource:
         self.submitted: list[tuple[Task, FakeSent, Callable[[], None]]] = []
         self.replies: dict[str, Reply] = {}
         self.logs: dict[str, list[str]] = {}
+        self.panes_at: dict[str, list[tuple[float, list[str]]]] = {}
         self.outputs: dict[str, list[str]] = {}
         self.started = self.closed = False
         self._ids = count(1)
@@ -152,6 +153,10 @@ class FakeSource:
 
     def output(self, task_id: str, lines: int, hosts: int) -> list[str]:
         return self.outputs.get(task_id, [])[-lines:]
+
+    def pane_at(self, agent_id: str, lines: int, at: float) -> list[str] | None:
+        then = [shown for moment, shown in self.panes_at.get(agent_id, []) if moment <= at]
+        return then[-1][-lines:] if then else None
 
     def log(self, agent_id: str, lines: int) -> list[str] | None:
         return self.logs.get(agent_id)

@@ -198,3 +198,29 @@ async def test_marks_filters_and_what_was_seen_of_now_stay() -> None:
         assert ui.app.model.stream.pattern.text == "started"
         assert f"{SWARM}/tasks/started" in {message.topic for message in ui.app.model.stream.shown}
         assert f"{SWARM}/tasks/complete" not in {message.topic for message in ui.app.model.stream.shown}
+
+
+@pytest.mark.asyncio
+async def test_panes_show_what_was_in_them_then() -> None:
+    async with open_ui("start", (200, 50)) as ui:
+        keeper = Keeper(ui)
+        pane = b.PaneStatus(agent_id="docs-01", role="docs", pid=1, pane_id="%7", incarnation="i")
+        ui.source.say("supervisor", Kind.HOST_STATUS, b.HostStatus(panes=[pane], session="opencto", pid=2), "devbox")
+        start = ui.clock()
+        ui.source.panes_at["docs-01"] = [(start + 10, ["\x1b[31mof then\x1b[0m"]), (start + 70, ["of later"])]
+        ui.source.panes.screens["%7"] = ["of now"]
+        ui.clock.pass_(100)
+        ui.source.say("ada", Kind.BROADCAST, b.Broadcast(text="x"))
+        await ui.settle()
+        assert keeper.recorder.stats().stored == 2
+        await ui.press("T", "left_parenthesis")
+        assert ui.has("of then")
+        await ui.press("right_parenthesis")
+        assert ui.has("of later")
+        await ui.press("w")
+        assert ui.has("of later")
+        await ui.press("a")
+        assert "how it was at" in ui.footer
+        assert not ui.source.panes.attached
+        await ui.press("escape", "L")
+        assert not ui.has("of later")

@@ -8,6 +8,7 @@ from textual.app import App, SuspendNotSupported
 
 from swarm_tui.domain.views import AgentView
 from swarm_tui.ui.desk.desk import Desk
+from swarm_tui.ui.look.text import clock
 from swarm_tui.ui.model.model import Delta
 
 POLL = 0.1
@@ -40,6 +41,8 @@ class Attach:
             return "no agent is selected"
         if self._app.is_web:
             return "attach needs a terminal, and this is a browser"
+        if (moment := self._desk.model.moment) is not None:
+            return f"this is how it was at {clock(moment.at)}: {self._desk.registry.told('now')} goes back to now"
         panes = self._desk.panes
         if panes.local_pane(agent) is None and panes.address_of(agent) is None:
             return ": ".join(panes.why_no_pane(agent))

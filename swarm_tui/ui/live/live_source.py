@@ -12,7 +12,8 @@ from swarm_tui.client.hosts_output import joined, last_attempt, output_of_hosts
 from swarm_tui.client.operator import Operator
 from swarm_tui.client.publication import Publication
 from swarm_tui.config.paths import StateDir
-from swarm_tui.journal.pane_log import last_lines, readable
+from swarm_tui.journal.pane_log import last_lines, readable, shown_line
+from swarm_tui.journal.pane_times import pane_at
 from swarm_tui.journal.task_output import output_rows
 from swarm_tui.protocol.bodies import Body, JsonObject, Reply, Task
 from swarm_tui.protocol.topics import Kind
@@ -112,6 +113,15 @@ class LiveSource:
         return (
             [readable(line.encode("utf-8", "replace")) for line in text.removesuffix("\n").split("\n")] if text else []
         )
+
+    def pane_at(self, agent_id: str, lines: int, at: float) -> list[str] | None:
+        """Return it from the log where that is here, else from the supervisor that has it."""
+        path = self._state.log(agent_id) if self._state is not None else None
+        if path is not None and path.is_file():
+            then = pane_at(path, at, lines)
+            return None if then is None else [shown_line(line) for line in then]
+        reply = self.query("logs", {"agent_id": agent_id, "lines": min(lines, 500), "at": at})
+        return None if reply is None or reply.error else [row for row in reply.rows if isinstance(row, str)]
 
     def log(self, agent_id: str, lines: int) -> list[str] | None:
         """Return it from the file where that is here, else from the supervisor that has it."""

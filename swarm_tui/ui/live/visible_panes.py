@@ -10,6 +10,12 @@ HISTORY = 5000
 """Lines that a pane of ours keeps of what scrolled away."""
 
 
+SHOWN = 200
+"""Lines of a recorded pane that are read to show its end."""
+_PAST = "past:"
+"""Begins the id of what stands for an agent's recorded pane."""
+
+
 class VisiblePanes:
     """The panes of one desk. `later` calls a function on the screen's thread."""
 
@@ -19,9 +25,11 @@ class VisiblePanes:
         self._watched: frozenset[str] = frozenset()
 
     def local_pane(self, agent: AgentView) -> str | None:
-        """Return the agent's pane, where this host has it."""
+        """Return the agent's pane, where this host has it; of the past what stands for its record."""
         source = self._desk.source
-        if source.panes.why_not() is not None or agent.pane_id is None or self._desk.model.moment is not None:
+        if self._desk.model.moment is not None:
+            return None if agent.pane_id is None else _PAST + agent.agent_id
+        if source.panes.why_not() is not None or agent.pane_id is None:
             return None
         return agent.pane_id if agent.host in (None, source.facts.host) else None
 
@@ -41,7 +49,7 @@ class VisiblePanes:
         """Return why there is nothing to see of its pane, in lines."""
         source = self._desk.source
         if self._desk.model.moment is not None:
-            return ["Panes are not recorded", f"{self._desk.registry.told('now')} shows what is in it now"]
+            return ["Nothing is kept of its pane of then"]
         reason = source.panes.why_not()
         if reason is not None:
             return ["No panes here", reason]
@@ -60,7 +68,28 @@ class VisiblePanes:
         wanted = frozenset[str]() if shown is None else shown.panes()
         if anew or wanted != self._watched:
             self._watched = wanted
-            self._desk.source.panes.watch(wanted)
+            self._desk.source.panes.watch(frozenset(pane for pane in wanted if not pane.startswith(_PAST)))
+            self._show_past(wanted)
+
+    def _show_past(self, wanted: frozenset[str]) -> None:
+        """Get what these panes held at the moment that shows, off the screen's thread."""
+        moment = self._desk.model.moment
+        past = [pane for pane in wanted if pane.startswith(_PAST)]
+        if moment is None or not past:
+            return
+
+        def read() -> dict[str, list[str]]:
+            return {pane: self._lines_of(pane, SHOWN, moment.at) for pane in past}
+
+        def show(panes: dict[str, list[str]]) -> None:
+            screen = capability(self._desk.front, ShowsPanes)
+            if screen is not None and self._desk.model.moment is moment:
+                screen.captured(panes)
+
+        self._desk.in_thread(read, show)
+
+    def _lines_of(self, pane: str, lines: int, at: float) -> list[str]:
+        return self._desk.source.pane_at(pane.removeprefix(_PAST), lines, at) or []
 
     def load_history(self, pane: HistoryReader) -> None:
         """Get all that the pane printed, off the screen's thread; the pane may show another agent when it comes."""
@@ -68,8 +97,12 @@ class VisiblePanes:
         if pane_id is None:
             return
 
+        moment = self._desk.model.moment
+
         def read() -> list[str]:
             try:
+                if moment is not None:
+                    return self._lines_of(pane_id, HISTORY, moment.at)
                 return self._desk.source.panes.history(pane_id, HISTORY)
             except Exception:
                 self._later(pane.history, pane_id, [])

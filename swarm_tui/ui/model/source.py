@@ -124,6 +124,10 @@ class Source(Protocol):
         """Return the last lines of what the task's last attempt printed, kept here or on so many other hosts."""
         ...
 
+    def pane_at(self, agent_id: str, lines: int, at: float) -> list[str] | None:
+        """Return the last lines of the agent's pane as of then, with their SGR codes; None when they are not known."""
+        ...
+
     def log(self, agent_id: str, lines: int) -> list[str] | None:
         """Return the agent's last log lines; None when they are not on this host."""
         ...
