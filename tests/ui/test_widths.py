@@ -88,4 +88,4 @@ async def test_at_120_columns_the_room_is_for_what_tells_more() -> None:
         assert ui.has("running", "task_012…789ab")
         ui.app.model.fleet.agents["testing-01"].task_id = "task_0123456789ab"
         ui.app.main.agents.refill()
-        assert ui.has("testing-01", "task_0123456789ab")
+        assert ui.has("testing-01", "testing.run task_012…89ab")

@@ -23,6 +23,8 @@ class Hosts:
         self._agents = agents
         self.panes: dict[str, set[str]] = {}
         """Host to the agents whose panes it named last."""
+        self._told: dict[str, list[dict[str, Any]]] = {}
+        """Host to the events as it told of them last: most of its messages tell of the same."""
 
     def apply(self, event: Event, now: float) -> set[str]:
         """Take one hosts/<host>/status. Returns the ids of the agents it touched."""
@@ -30,10 +32,14 @@ class Hosts:
         if isinstance(body, bodies.HostStatus):
             if host not in self.all and len(self.all) >= MAX_HOSTS:
                 return set()
-            self.all[host] = _view(host, body, self.all.get(host), event.received)
+            old = self.all.get(host)
+            events = old.events if old is not None and self._told.get(host) == body.events else _events(body.events)
+            self._told[host] = body.events
+            self.all[host] = _view(host, body, old, events, event.received)
             panes = body.panes if body.status != "offline" else None
         else:
             self.all.pop(host, None)
+            self._told.pop(host, None)
             panes = []
         self._agents.supervised = any(view.online for view in self.all.values())
         return set() if panes is None else self._take(host, panes, now)
@@ -70,7 +76,7 @@ class Hosts:
             self._agents.forget(agent_id)
 
 
-def _view(host: str, body: bodies.HostStatus, old: HostView | None, seen: float) -> HostView:
+def _view(host: str, body: bodies.HostStatus, old: HostView | None, events: list[HostEvent], seen: float) -> HostView:
     """The host anew; a will says only that it is offline, so the rest stays as it was."""
 
     def said(text: str | None, before: str | None) -> str | None:
@@ -85,7 +91,7 @@ def _view(host: str, body: bodies.HostStatus, old: HostView | None, seen: float)
         address=said(body.address, old.address if old else None),
         pid=body.pid if body.pid is not None or old is None else old.pid,
         version=said(body.version, old.version if old else None),
-        events=_events(body.events) or (old.events if old else []),
+        events=events or (old.events if old else []),
     )
 
 

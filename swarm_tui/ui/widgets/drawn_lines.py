@@ -89,6 +89,8 @@ class DrawnLines(Dragging):
         self.bar = ScrollBar(self.count, lambda: self.room)
         self._cache: dict[Hashable, tuple[bool, Strip]] = {}
         """Lines as drawn, without the scroll bar, and whether each stood out."""
+        self._whole: dict[Hashable, tuple[Strip, str, Strip]] = {}
+        """Lines as they were shown last: what was drawn, the character of the bar, and both as one."""
         self._dated: dict[Hashable, tuple[Strip, object]] = {}
         """Of each line that shows: how it was drawn a second ago, and what of it was of its time."""
         self._frame = Frame(self)
@@ -218,8 +220,15 @@ class DrawnLines(Dragging):
     # Drawing.
 
     def render_lines(self, crop: Region) -> list[Strip]:
+        # Without Textual's own cache of lines, which knows borders and paddings: we have none, and our cache is better.
         with self._frame.measured():
-            return super().render_lines(crop)
+            strips = [self.render_line(y) for y in crop.line_range]
+            background = self.background_colors[1]
+            for each in self.get_line_filters():
+                strips = [strip.apply_filter(each, background) for strip in strips]
+            if crop.column_span != (0, self._frame.box.width):
+                strips = [strip.crop(*crop.column_span) for strip in strips]
+        return strips
 
     def render_line(self, y: int) -> Strip:
         return self.lit(y, self.bare_line(y))
@@ -232,12 +241,24 @@ class DrawnLines(Dragging):
         index = self.top + y - self.HEAD
         if index >= self.count():
             return self._blank(y - self.HEAD, width, self._frame.base)
-        strip = self.strip(index)
-        if not self.has_bar:
-            return strip
-        on = self.bar.covers(index - self.top, self.top)
-        bar = Segment("▐" if on else "│", self._frame.base + self.look["accent" if on else "track"])
-        return Strip.join([strip.crop(0, self.text_width), Strip([bar], 1)])
+        return self._with_bar(index, self.strip(index))
+
+    def _with_bar(self, index: int, strip: Strip) -> Strip:
+        """Return the line with the bar's part in its last column; one object as long as it looks the same."""
+        name, part = self.identity(index), ""
+        if self.has_bar:
+            part = "▐" if self.bar.covers(index - self.top, self.top) else "│"
+        kept = self._whole.get(name)
+        if kept is None or kept[0] is not strip or kept[1] != part:
+            whole = strip
+            if part:
+                style = self._frame.base + self.look["accent" if part == "▐" else "track"]
+                segments = [*strip.crop(0, self.text_width), Segment(part, style)]
+                whole = Strip(segments, self._frame.box.width)
+            if len(self._whole) > SPARE * max(10, self.room):
+                self._whole.clear()
+            kept = self._whole[name] = (strip, part, whole)
+        return kept[2]
 
     def strip(self, index: int) -> Strip:
         """Return line `index` as it is drawn, without the scroll bar, from the cache where it is there."""
@@ -249,8 +270,7 @@ class DrawnLines(Dragging):
 
     def _draw(self, index: int) -> Strip:
         parts, over = self.laid_over(index, self.parts(index, self.text_width))
-        strip = _finish(parts, self.text_width, self._frame.base, over)
-        return strip.adjust_cell_length(self._frame.box.width, self._frame.base + over if over else self._frame.base)
+        return _finish(parts, self._frame.box.width, self._frame.base, over)
 
     def _blank(self, y: int, width: int, base: Style) -> Strip:
         says = self.empty() if self.count() == 0 else []
@@ -265,5 +285,4 @@ class DrawnLines(Dragging):
 
 def _finish(parts: Parts, width: int, base: Style, over: Style | None) -> Strip:
     style = base + over if over is not None else base
-    strip = Strip(Segment.apply_style(parts, style)).simplify()
-    return strip.adjust_cell_length(width, style)
+    return Strip(Segment.simplify(Segment.apply_style(parts, style))).adjust_cell_length(width, style)
