@@ -56,7 +56,7 @@ _SAID_ONCE = (
 
 
 def foreign_patterns(spec: RunSpec) -> list[str]:
-    """The filters under which the agents of other dialects are heard: as many whatever their number.
+    """Return the filters under which the agents of other dialects are heard: as many whatever their number.
 
     A broker may take no more than fifty of one connection.
     """
@@ -65,7 +65,7 @@ def foreign_patterns(spec: RunSpec) -> list[str]:
 
 
 def session_patterns(spec: RunSpec) -> list[str]:
-    """All that the dispatcher of `spec` listens to."""
+    """Return the topic filters of all that the dispatcher of `spec` listens to."""
     plain = [topic(spec.swarm, kind) for kind in HEARD]
     named = [topic(spec.swarm, kind, "+") for kind in HEARD_OF_ALL]
     return [*plain, *named, topic(spec.swarm, Kind.INBOX, spec.agent_id), *foreign_patterns(spec)]
@@ -82,8 +82,8 @@ def dispatcher_way(spec: RunSpec) -> Broker:
 def prepare_session(spec: RunSpec, timeout: float = 5.0) -> bool:
     """Make the session of the dispatcher of `spec`, so that the broker keeps what is said before it comes.
 
-    False when a dispatcher leads or will be back: it has one, and a second connection would end its own. Raises
-    BusError.
+    Returns False when a dispatcher leads or will be back: it has one, and a second connection would end its own.
+    Blocks up to `timeout` seconds for each of two visits. Raises BusError.
     """
     name = topic(spec.swarm, Kind.DISPATCHER)
     raw = retained(dispatcher_way(spec), name, timeout)
@@ -95,9 +95,10 @@ def prepare_session(spec: RunSpec, timeout: float = 5.0) -> bool:
 
 
 def take_former_session(spec: RunSpec, timeout: float = 5.0) -> int:
-    """Take what the broker holds for a dispatcher of an older version, about tasks, into today's session: how many.
+    """Take what the broker holds for a dispatcher of an older version, about tasks, into today's session.
 
-    Call it only while no dispatcher is connected, for it would lose its connection. Raises BusError.
+    Returns how many messages those were, after at most `timeout` seconds a visit. Call it only while no dispatcher is
+    connected, for it would lose its connection. Raises BusError.
     """
     _keep(spec, timeout)
     return empty_session(

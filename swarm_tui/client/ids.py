@@ -4,7 +4,7 @@ from os import urandom
 
 
 def new_id() -> str:
-    """A uuid4 as text; each message has one, and the uuid module's objects take longer than the rest of it."""
+    """Return a uuid4 as text; each message has one, and the uuid module's objects take longer than the rest of it."""
     raw = bytearray(urandom(16))
     raw[6] = raw[6] & 0x0F | 0x40
     raw[8] = raw[8] & 0x3F | 0x80

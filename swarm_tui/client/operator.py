@@ -96,7 +96,7 @@ class Operator:
         callback(self.link)
 
     def wait_link(self, timeout: float, through: Container[str] = ()) -> Link:
-        """Wait until the broker has accepted us, or said why not; the link as it is then.
+        """Wait until the broker has accepted us, or said why not; return the link as it is then.
 
         A reason of a kind in `through` is waited out, for at most `timeout` seconds in all.
         """
@@ -109,7 +109,10 @@ class Operator:
             return self.link
 
     def submit(self, task: Task, *, accept_timeout: float = ACCEPT_TIMEOUT) -> Publication:
-        """Publish a task, again and again until it is accepted. Raises InvalidNameError for an illegal id or type."""
+        """Publish a task, again and again until it is accepted, for `accept_timeout` seconds; returns at once.
+
+        Raises InvalidNameError for an illegal id or type.
+        """
         check_task_id(task.task_id)
         check_task_type(task.type)
         if task.assigned_to is not None:
@@ -117,7 +120,7 @@ class Operator:
         return self._publisher.submit(task, accept_timeout)
 
     def act(self, kind: Kind, body: Body, key: str = "") -> str:
-        """Give a command, as `kind` says; `key` fills its topic's `+`. Its message id."""
+        """Give a command, as `kind` says; `key` fills its topic's `+`. Returns its message id."""
         message_id = self._new_id()
         self.bus.publish(self.writer.message(kind, body, key, message_id=message_id))
         return message_id
@@ -138,7 +141,8 @@ class Operator:
     def query(self, query: str, args: JsonObject | None = None, timeout: float = 3.0) -> Reply | None:
         """Ask, and wait for the first one who answers with all of its pages, put together; None when nobody did.
 
-        An answer cut off by the time limit comes with `more` set. Raises BusError on the bus's own thread.
+        It waits up to `timeout` seconds; an answer cut off by that comes with `more` set. Raises BusError on the bus's
+        own thread.
         """
         replies = self.query_all(query, args, timeout, enough=1)
         return replies[0] if replies else None
@@ -164,7 +168,7 @@ class Operator:
         self.act(Kind.QUERY, Query(query="echo"), self.client)
 
     def new_task_id(self) -> str:
-        """A fresh task id."""
+        """Return a fresh task id, `task_` and 12 hex digits."""
         return f"task_{uuid.uuid4().hex[:12]}"
 
     # What the bus calls, on its own thread.

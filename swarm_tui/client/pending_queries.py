@@ -12,7 +12,7 @@ MAX_ROWS = 200_000
 
 
 class Pending:
-    """A query that waits."""
+    """A query that waits; one thread waits, another brings the pages."""
 
     def __init__(self) -> None:
         self._lock = threading.Condition()
@@ -20,7 +20,7 @@ class Pending:
         self._seen: set[str] = set()
 
     def heard(self, event: Event, page: Reply) -> None:
-        """A page; one that comes twice counts once."""
+        """Take a page; one that comes twice counts once."""
         source = page.source or event.sender
         with self._lock:
             if event.id in self._seen:
@@ -33,7 +33,7 @@ class Pending:
             self._lock.notify_all()
 
     def wait(self, timeout: float, enough: int | None) -> list[Reply]:
-        """The answers by then, whole ones first."""
+        """Return the answers after `timeout` seconds, or once `enough` are whole; whole ones first."""
         with self._lock:
             self._lock.wait_for(lambda: enough is not None and self._whole() >= enough, timeout)
             return sorted(self._pages.values(), key=lambda reply: reply.more)
@@ -54,11 +54,11 @@ class Queries:
         return pending
 
     def close(self, message_id: str) -> None:
-        """Answers that come now are late."""
+        """Let go of a query: answers that come now are late."""
         self._pending.pop(message_id, None)
 
     def heard(self, event: Event, page: Reply) -> None:
-        """A reply; one that answers nothing of ours is dropped."""
+        """Take a reply; one that answers nothing of ours is dropped."""
         pending = self._pending.get(page.request or "")
         if pending is not None:
             pending.heard(event, page)

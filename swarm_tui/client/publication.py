@@ -24,17 +24,17 @@ class Publication:
 
     @property
     def stage(self) -> Stage:
-        """The last stage that was heard of."""
+        """Return the last stage that was heard of."""
         return self._record.stage
 
     @property
     def reason(self) -> str:
-        """Words for the stage; see the class."""
+        """Return the words for the stage; see the class."""
         return self._record.reason
 
     @property
     def original(self) -> str:
-        """The id of the task that does the work instead, when the idempotency key was known already; else empty."""
+        """Return the id of the task that does the work instead, when the idempotency key was known; else empty."""
         return self._record.original
 
     @property
@@ -43,7 +43,10 @@ class Publication:
         return self.stage in (Stage.QUEUED, Stage.ASSIGNED)
 
     def wait(self, stage: str = Stage.QUEUED, timeout: float | None = None) -> bool:
-        """Wait until `stage` or a later one is reached; False on time out, or when it cannot be any more."""
+        """Wait until `stage` or a later one is reached; False after `timeout` seconds, or when it cannot be any more.
+
+        Without a `timeout` it waits as long as it takes.
+        """
         wanted = Stage(stage)
         with self._changed:
             self._changed.wait_for(lambda: self._reached(wanted) or self.stage in SETTLED, timeout)

@@ -49,7 +49,7 @@ class Record(Struct, frozen=True, kw_only=True):
 
 
 def begin(task_id: str, now: float, accept_timeout: float) -> Record:
-    """A publication that is to be sent at once."""
+    """Return a publication that is to be sent at once, and given up `accept_timeout` seconds after `now`."""
     return Record(task_id=task_id, next_send=now, give_up=now + accept_timeout, accept_timeout=accept_timeout)
 
 
@@ -59,7 +59,7 @@ def accepted(record: Record) -> bool:
 
 
 def acknowledged(record: Record) -> Record:
-    """The broker took it: it is sent, and no more than that."""
+    """Return the record once the broker has taken it: it is sent, and no more than that."""
     return replace(record, stage=Stage.SENT) if record.stage is Stage.PENDING else record
 
 
@@ -85,14 +85,14 @@ def answered(record: Record, body: Body, *, led: bool = False) -> Record:
 
 
 def returned(record: Record, now: float, chance: float) -> Record:
-    """The link is back: repeat soon, not in step with everybody else."""
+    """Return the record once the link is back: repeat soon, not in step with everybody else."""
     if record.stage not in UNACCEPTED or record.sends == 0:
         return record
     return replace(record, next_send=min(record.next_send, now + chance * RETURN_SPREAD))
 
 
 def turn(record: Record, now: float, up: bool, chance: float, trouble: str = "") -> tuple[Record, bool]:
-    """The record after `now`, and whether to send it now. While the link is down nothing is sent twice.
+    """Return the record after `now`, and whether to send it now. While the link is down nothing is sent twice.
 
     `trouble` is why nobody accepts anything, as the dispatcher says itself.
     """
@@ -107,7 +107,7 @@ def turn(record: Record, now: float, up: bool, chance: float, trouble: str = "")
 
 
 def due(record: Record, up: bool) -> float | None:
-    """When `turn` must be asked next; None when never."""
+    """Return when `turn` must be asked next; None when never."""
     if record.stage not in UNACCEPTED:
         return None
     return record.give_up if record.sends > 0 and not up else min(record.next_send, record.give_up)

@@ -71,7 +71,7 @@ class Publisher:
         return publication
 
     def heard(self, kind: Kind, body: Body, key: str = "") -> None:
-        """A message of the swarm, `key` from its topic: it may answer one of ours, or say why nobody does."""
+        """Take a message of the swarm, `key` from its topic: it may answer one of ours, or say why nobody does."""
         if isinstance(body, Status) and canonical_role(body.role or "") == "task-manager":
             self._troubles.pop(key, None)
             if body.trouble and body.status != "offline" and len(self._troubles) < MOST_TROUBLES:
@@ -86,7 +86,7 @@ class Publisher:
             self._change(known[0], lambda record: publication_policy.answered(record, body, led=self._led))
 
     def link_is_up(self) -> None:
-        """The link is back: what nobody accepted is repeated soon."""
+        """Take in that the link is back: what nobody accepted is repeated soon."""
         now = self._monotonic()
         for publication in list(self._waiting.values()):
             self._change(publication, lambda record: publication_policy.returned(record, now, self._chance()))

@@ -53,12 +53,16 @@ class HandlerSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     command: list[str] | None = None
     """Of the `command` handler: argv with placeholders."""
     timeout: float | None = None
+    """Seconds that an attempt may take; by default those of the layout."""
     max_attempts: int | None = None
+    """Attempts before a task of the type is given up; by default those of the layout."""
     idempotent: bool | None = None
+    """False: a task whose outcome is not known waits for a person. By default deploys and migrations are not."""
     children: Literal["end", "keep"] = "end"
     """`keep`: processes that its programs leave behind live on when the task has ended well, a server that it started
     for one; the result names them."""
     options: dict[str, Any] = {}
+    """The handler's own options; `validate` holds them against its schema."""
     templates: dict[str, dict[str, Any]] = {}
     """Named payloads that the publish form offers."""
 
@@ -67,19 +71,29 @@ class RestartPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Seconds and counts of the supervisor."""
 
     backoff_first: float = 1.0
+    """Seconds before the second start in a row."""
     backoff_max: float = 60.0
+    """Seconds between two starts at most."""
     healthy_after: float = 60.0
+    """Seconds on the bus after which an agent counts as well, and what it did before no longer counts."""
     crash_within: float = 10.0
+    """Seconds after its first word within which an end counts as a crash."""
     crash_count: int = 5
+    """Crashes within `crash_window` after which an agent is left to a person."""
     crash_window: float = 120.0
+    """Seconds within which those crashes are counted."""
     silent_after: float = 35.0
+    """Seconds without a word after which an agent whose process lives counts as hung."""
     drain_wait: float = 20.0
+    """Seconds that an agent which is stopped has to end its task."""
     term_wait: float = 10.0
+    """Seconds between SIGTERM and SIGKILL."""
     tmux_wait: float = 4.0
     """Seconds that one call to tmux may take."""
     mass_within: float = 2.0
     """When `mass_share` of the agents end within so many seconds it is the machine, not they."""
     mass_share: float = 0.5
+    """Share of the agents, 0 to 1."""
 
 
 class Defaults(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -87,12 +101,19 @@ class Defaults(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     restart: Restart = "on-failure"
     capacity: int = 1
+    """Tasks that an agent does at once."""
     timeout: float = 900.0
+    """Seconds that an attempt may take."""
     max_attempts: int = 3
+    """Attempts before a task is given up."""
 
 
 class AgentEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A row of a layout's `agents`."""
+    """A row of a layout's `agents`: one agent, or those of a role.
+
+    `id` names one; `count` makes so many, `<id or role>-01` and on; `min` and `max` as many as there is work for,
+    within these. Without a `command` it is an agent of ours. What is not said is as `defaults` has it.
+    """
 
     role: str
     id: str | None = None
@@ -100,23 +121,34 @@ class AgentEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     min: int | None = None
     max: int | None = None
     command: list[str] | None = None
+    """Argv of another program that is the agent."""
     wrap: bool = False
+    """The command runs as a child of ours, which says on the bus that it is there, and how it ended."""
     env: dict[str, str] = {}
+    """Variables that the agent's environment gets besides the caller's."""
     workdir: str | None = None
+    """Its folder; a relative one starts in the layout's `workdir`."""
     restart: Restart | None = None
     depends_on: dict[str, Literal["started", "registered"]] | list[str] = {}
+    """Agents, or roles, that must have been started, or have registered, before it starts."""
     handlers: dict[str, HandlerSpec] = {}
+    """Task types besides those of its role, and how it does each."""
     capacity: int | None = None
     dialect: Dialect = "swarm"
+    """Its way to say things on the wire, where that is not ours."""
 
 
 class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The types that a person must approve, and the swarm's limits."""
 
     approve: list[str] = []
+    """Patterns of task types (`deployment.*`) that need a yes."""
     approve_within: float = 3600.0
+    """Seconds that a task waits for it, before it expires."""
     max_agents: int = 64
+    """Agents of the swarm at most, those that are scaled included."""
     max_open_tasks: int = 100_000
+    """Tasks that may be open; what comes besides is refused."""
     scale_every: float = 15.0
     """Seconds between two looks at how many agents a role needs."""
     scale_down_after: float = 300.0
@@ -134,10 +166,11 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Layout(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A swarm as a file."""
+    """A swarm as a file: `config.load.load_layout` reads, checks and completes it."""
 
     swarm: str
     session: str | None = None
+    """The tmux session; by default it is named after the swarm."""
     host: str | None = None
     """This host's name in the swarm; the machine's own by default."""
     address: str | None = None
@@ -145,6 +178,7 @@ class Layout(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     broker: Broker = Broker()
     tmux: Tmux = Tmux()
     workdir: str = "."
+    """The folder where agents work; a relative one starts where `up` is called."""
     defaults: Defaults = Defaults()
     supervisor: RestartPolicy = RestartPolicy()
     agents: list[AgentEntry] = []
@@ -157,9 +191,13 @@ class TypeRule(Struct, frozen=True, kw_only=True):
     roles: list[str] = []
     agents: list[str] = []
     timeout: float = 900.0
+    """Seconds that an attempt may take."""
     max_attempts: int = 3
+    """Attempts before a task is given up."""
     idempotent: bool = True
+    """False: a task whose outcome is not known is held for a person."""
     approve: bool = False
+    """A person must say yes before it begins."""
 
 
 class RunSpec(Struct, frozen=True, kw_only=True):

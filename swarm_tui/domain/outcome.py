@@ -26,7 +26,7 @@ def took(state: str, duration: float | None) -> float | None:
 
 
 def outcome(result: Any) -> str:
-    """`failed: 1 failed, 2 passed`, or the result's own summary; cleaned, and empty when it says neither."""
+    """Return `failed: 1 failed, 2 passed`, or the result's own summary; cleaned, and empty when it says neither."""
     if not isinstance(result, dict):
         return ""
     verdict = result.get("verdict")

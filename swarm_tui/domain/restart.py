@@ -143,7 +143,7 @@ def decide(
 
 
 def backoff(policy: Figures, failures: int, jitter: float) -> float:
-    """Seconds before the next start: none the first time, then doubling, each between half and the whole of it."""
+    """Return the seconds before the next start: none the first time, then doubling, each from half of it to all."""
     if failures <= 0:
         return 0.0
     whole = min(policy.backoff_max, policy.backoff_first * 2.0 ** min(failures - 1, 60))

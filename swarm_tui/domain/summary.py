@@ -37,12 +37,12 @@ _DETAILS = ("message", "reason", "assigned_to", "max_attempts", "payload", "payl
 
 
 def task_counts(fleet: Fleet) -> dict[str, int]:
-    """Return how many tasks are in each state, every state named."""
+    """Return how many of the tasks that are kept are in each state, every state named."""
     return {state.value: len(ids) for state, ids in fleet.by_state.items()}
 
 
 def status_json(fleet: Fleet, *, now: float, session: str | None = None, url: str = "") -> JsonObject:
-    """Return what `status --json` prints. `url` is the broker's, without its password."""
+    """Return what `status --json` prints at `now`, seconds since the epoch. `url` is the broker's, without password."""
     leader = fleet.dispatcher
     return {
         "swarm": fleet.swarm,
@@ -98,7 +98,7 @@ def agent_json(agent: AgentView, now: float) -> JsonObject:
 
 
 def uptime(agent: AgentView, now: float) -> float | None:
-    """Seconds since the agent's process started; None when it does not run, as far as is known."""
+    """Return the seconds since the agent's process started; None when it does not run, as far as is known."""
     if agent.started_at is None or agent.state not in LIVE | {AgentState.SUSPECT, AgentState.HUNG}:
         return None
     return round(max(0.0, now - agent.started_at), 1)
@@ -135,7 +135,7 @@ def task_row(task: TaskView) -> TaskRow:
 
 
 def task_json(row: TaskRow, *, hops: bool = False) -> JsonObject:
-    """Return a row as `tasks --json` prints it; with `hops`, one task whole: its hops, payload and reason too."""
+    """Return a row as `tasks --json` prints it, in TaskRow's units; with `hops`, its hops, payload and reason too."""
     plain: JsonObject = msgspec.to_builtins(row)
     names = (*_FIELDS, *_DETAILS) if hops else _FIELDS
     return {name: plain[name] for name in names}

@@ -59,7 +59,7 @@ class AgentView(Struct, kw_only=True):
 
     @property
     def word(self) -> str:
-        """Its state in the word that people read."""
+        """Return its state in the word that people read."""
         return state_word(self.state, busy=bool(self.active or self.task_id or self.tasks))
 
 

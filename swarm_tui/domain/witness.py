@@ -30,7 +30,7 @@ class Testimony(Struct, frozen=True, kw_only=True):
 
 
 def judge(seen: Testimony) -> Witness | None:
-    """Name where the witnesses disagree; None when they do not."""
+    """Return the word for how the witnesses disagree (see Witness); None when they do not."""
     if seen.pane and not seen.in_layout:
         return "stray"
     if seen.alive and seen.heard and (seen.elsewhere or seen.bus_pids - {seen.pid}):
@@ -52,7 +52,7 @@ class AgentPulse(Struct, frozen=True, kw_only=True):
 def silent_ones(
     pulses: list[AgentPulse], now: float, *, silent_after: float, bus_since: float | None, echo: float | None
 ) -> list[str]:
-    """Return the ids of those that are hung; none, when the bus itself may be at fault.
+    """Return the ids of those that are hung, silent for `silent_after` s; none, when the bus itself may be at fault.
 
     `bus_since` is when the link came up (None: it is down), `echo` when our own voice was last heard over it. When all
     of several fell silent together it is the broker.

@@ -75,7 +75,8 @@ class Status(Body, frozen=True, kw_only=True):
 class Task(Body, frozen=True, kw_only=True):
     """Body of tasks/new, deployment/request and code/review.
 
-    `timeout` is in seconds; `not_before` and `expires_at` are seconds since the epoch.
+    `timeout` is seconds of an attempt; `not_before` and `expires_at` are seconds since the epoch. A second task of an
+    `idempotency_key` is the first one again.
     """
 
     task_id: str
@@ -131,7 +132,7 @@ class TaskRejected(Body, frozen=True, kw_only=True):
 
 
 class Assigned(Body, frozen=True, kw_only=True):
-    """Body of tasks/assigned, by the dispatcher (with epoch and lease) or by a claimer (without)."""
+    """Body of tasks/assigned, by the dispatcher (with epoch and lease, s) or a claimer. `claimed_at` RFC 3339."""
 
     task_id: str
     agent_id: str
@@ -179,7 +180,7 @@ class Progress(Body, frozen=True, kw_only=True):
 
 
 class ErrorInfo(Body, frozen=True, kw_only=True):
-    """Reason of a task's failure; a bare string on the wire becomes the message."""
+    """Reason of a task's failure: a sentence and a short word; a bare string on the wire becomes the message."""
 
     message: str = ""
     code: str | None = None
@@ -187,7 +188,7 @@ class ErrorInfo(Body, frozen=True, kw_only=True):
 
 
 class Complete(Body, frozen=True, kw_only=True):
-    """Body of tasks/complete. `duration` ms."""
+    """Body of tasks/complete. `duration` ms, `completed_at` RFC 3339; `usage` as `domain.usage.Usage.wire` gives it."""
 
     task_id: str
     agent_id: str = ""
@@ -201,7 +202,7 @@ class Complete(Body, frozen=True, kw_only=True):
 
 
 class Failed(Body, frozen=True, kw_only=True):
-    """Body of tasks/failed. `duration` ms."""
+    """Body of tasks/failed. `duration` ms, `failed_at` RFC 3339; `result` is the part of it that there is."""
 
     task_id: str
     agent_id: str = ""
@@ -255,7 +256,7 @@ class Query(Body, frozen=True, kw_only=True):
 
 
 class Reply(Body, frozen=True, kw_only=True):
-    """Body of operators/<client>/reply: one page of rows."""
+    """Body of operators/<client>/reply: one page of rows, each as `query` has them; `more`: another page follows."""
 
     query: str = ""
     rows: list[Any] = []
@@ -267,7 +268,7 @@ class Reply(Body, frozen=True, kw_only=True):
 
 
 class Dispatcher(Body, frozen=True, kw_only=True):
-    """Body of dispatcher, retained, and the dispatcher's will."""
+    """Body of dispatcher, retained, and the dispatcher's will: `<host>/<life>`, and how many tasks are `open`."""
 
     instance: str
     epoch: int = 0
@@ -277,7 +278,7 @@ class Dispatcher(Body, frozen=True, kw_only=True):
 
 
 class PaneStatus(Body, frozen=True, kw_only=True):
-    """A pane of a host."""
+    """A pane of a host, as its supervisor sees it. `next_start` is seconds since the epoch; it waits until then."""
 
     agent_id: str
     role: str = "general"
@@ -297,7 +298,7 @@ class PaneStatus(Body, frozen=True, kw_only=True):
 
 
 class HostStatus(Body, frozen=True, kw_only=True):
-    """Body of hosts/<host>/status, retained, and the supervisor's will."""
+    """Body of hosts/<host>/status, retained, and its will. `events` are `{"at", "what", "agent_id", "reason"}`."""
 
     status: str = "online"
     panes: list[PaneStatus] = []
@@ -340,7 +341,7 @@ class DeploymentStatus(Body, frozen=True, kw_only=True):
 
 
 class Alert(Body, frozen=True, kw_only=True):
-    """Body of alerts: something that a person should look at, or its end."""
+    """Body of alerts: something that a person should look at (`info`, `warning`, `critical`), or its end."""
 
     severity: str = "warning"
     message: str = ""

@@ -129,7 +129,10 @@ class ForeignWriter:
         self._plain = codec.Writer(self._root, sender, "task-manager", new_id=new_id, clock=clock)
 
     def task(self, task: Task, attempt: int) -> Outgoing:
-        """Return the task as a `tasks/new` that only this agent hears; a busy one of them drops it silently."""
+        """Return the task as a `tasks/new` that only this agent hears; `attempt` makes each id another.
+
+        A busy agent of such a dialect drops it silently.
+        """
         if self.dialect == "seed":
             return self._plain.message(Kind.TASK_NEW, replace(task, assigned_to=self.agent_id))
         payload: dict[str, Any] = {

@@ -124,7 +124,7 @@ _ALIASES = {
 
 
 def canonical_role(name: str) -> str:
-    """Return the role that `name` stands for; an unknown name is its own role."""
+    """Return the role that `name` stands for (`test` is `testing`); an unknown name is its own role."""
     return _ALIASES.get(name, name)
 
 

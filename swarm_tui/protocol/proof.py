@@ -31,29 +31,32 @@ class Proof(NamedTuple):
 
 
 def derive(key: bytes, *words: str) -> bytes:
-    """The 32-byte key that follows from `key` for `words`: it tells nothing of `key`, nor of its siblings."""
+    """Return the 32-byte key that follows from `key` for `words`: it tells nothing of `key`, nor of its siblings."""
     return hmac.digest(key, b"\0".join(word.encode() for word in words), "sha256")
 
 
 def mac(key: bytes, purpose: str, topic: str, signed: bytes) -> str:
-    """The MAC of a message under `key`, 22 characters of base64; `purpose` keeps an answer from passing as an order."""
+    """Return the MAC of a message under `key`, 22 characters of base64.
+
+    `purpose` keeps an answer from passing as an order.
+    """
     whole = hmac.digest(key, b"%b\0%b\0%b" % (purpose.encode(), topic.encode(), signed), "sha256")
     return urlsafe_b64encode(whole[:MAC_BYTES]).rstrip(b"=").decode()
 
 
 def attach(raw: bytes, issuer: str, macs: Iterable[tuple[str, str]]) -> bytes:
-    """`raw`, a JSON object that is not empty, with its proof; the (verifier, MAC) pairs cover `signed_part(raw)`."""
+    """Return `raw`, a JSON object that is not empty, with its proof: (verifier, MAC) pairs of `signed_part(raw)`."""
     said = " ".join([issuer, *(f"{verifier}={value}" for verifier, value in macs)])
     return b'%b%b%b"}' % (raw[:-1], _MARK, said.encode())
 
 
 def signed_part(raw: bytes) -> bytes:
-    """The bytes of an object without a proof that MACs cover: all but its last brace."""
+    """Return the bytes of an object without a proof that MACs cover: all but its last brace."""
     return raw[:-1]
 
 
 def split(raw: bytes) -> Proof | None:
-    """The proof at the end of a message; None when there is none, or nothing that could be one."""
+    """Return the proof at the end of a message; None when there is none, or nothing that could be one."""
     at = raw.rfind(_MARK, max(0, len(raw) - MAX_PROOF))
     if at <= 0 or not raw.endswith(b'"}'):
         return None

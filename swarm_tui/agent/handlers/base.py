@@ -36,7 +36,7 @@ class MissingToolError(HandlerError):
 
 
 class ResumePoint(Struct, frozen=True, kw_only=True):
-    """The place where an earlier attempt left off: its session, its worktree, why it ended, what its session cost."""
+    """The place where an earlier attempt left off: its session, its worktree, why it ended, its cost in US dollars."""
 
     session: str
     folder: str = ""

@@ -42,14 +42,18 @@ class DispatchSettings(Struct, frozen=True, kw_only=True):
     scale: dict[str, tuple[int, int]] = {}
     """Role to (min, max) agents."""
     lease: float = 30.0
+    """A task that was given away is not given to another for so long after the last sign of it."""
     approve_within: float = 3600.0
     max_open: int = 100_000
+    """Tasks that may be open at once."""
     retry_first: float = 5.0
+    """The longest delay before the second attempt; it doubles with each."""
     retry_max: float = 600.0
     scale_every: float = 15.0
     scale_down_after: float = 300.0
     scale_down_every: float = 60.0
     suspect_after: float = 35.0
+    """An agent silent for so long is given nothing."""
     cancel_wait: float = CANCEL_WITHIN
 
 
@@ -205,11 +209,14 @@ class State(Struct, kw_only=True):
     linked: float = 0.0
     """When the connection began. Monotonic."""
     seq: int = 0
+    """Number of the last job; the queue orders by it what came at the same time."""
     offers: int = 0
+    """Offers made so far."""
     jobs: dict[str, Job] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
     """Idempotency key to task id."""
     open: int = 0
+    """Jobs that have not ended."""
     queue: Queue = field(default_factory=Queue)
     agents: dict[str, AgentRecord] = field(default_factory=dict)
     held_by: dict[str, set[str]] = field(default_factory=dict)

@@ -40,11 +40,11 @@ class Turn:
         """Tasks that ended in this turn, and of which others wait to hear."""
 
     def save(self, job: Job, *, lazy: bool = False, soon: bool = False) -> None:
-        """The journal is to hold the job as it is after this turn."""
+        """Have the journal hold the job as it is after this turn."""
         self.actions.append(Save(job.task_id, lazy, soon))
 
     def save_run(self, run_id: str) -> None:
-        """The journal is to hold the run as it is after this turn."""
+        """Have the journal hold the run as it is after this turn."""
         if run_id not in self._saved_runs:
             self._saved_runs.add(run_id)
             self.actions.append(SaveRun(run_id))
@@ -111,7 +111,7 @@ class Turn:
     def verdict(
         self, kind: Kind, job: Job, reason: str, *, delay: float | None = None, state: str | None = None
     ) -> None:
-        """Say what became of the job."""
+        """Say what became of the job; `delay` is seconds until the next attempt."""
         body = TaskVerdict(
             task_id=job.task_id,
             attempt=job.attempt,
@@ -179,13 +179,13 @@ class Turn:
     def close_attempt(
         self, attempt: Attempt | None, outcome: str, error: str = "", duration: float | None = None
     ) -> None:
-        """The attempt ended; an attempt ends once."""
+        """Note that the attempt ended: `outcome` in a word, `duration` in milliseconds. An attempt ends once."""
         if attempt is not None and not attempt.outcome:
             attempt.outcome, attempt.error, attempt.duration = outcome, clean(error, 1000), duration
 
 
 def undeclared(task_type: str, approve: tuple[str, ...]) -> TypePolicy:
-    """The rule of a type of which no layout speaks."""
+    """Return the rule of a type of which no layout speaks; `approve` are patterns of types that need a yes."""
     return TypePolicy(
         idempotent=not any(type_matches(pattern, task_type) for pattern in NOT_IDEMPOTENT),
         approve=any(type_matches(pattern, task_type) for pattern in approve),

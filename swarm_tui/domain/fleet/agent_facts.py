@@ -79,7 +79,10 @@ class AgentFacts(AgentView, kw_only=True):
 
 
 def derive(agent: AgentFacts, now: float, supervised: bool) -> tuple[AgentState, str | None, str]:
-    """Return state, witness and reason. `supervised`: a supervisor is online, so an agent without pane is foreign."""
+    """Return the agent's state, how the witnesses disagree (None where they do not), and a reason for people.
+
+    `supervised`: a supervisor is online, so an agent without pane is foreign.
+    """
     pane, bus = agent.pane, agent.bus
     if bus in _LIVE and agent.silence is not AgentState.LOST:
         return _speaking(agent, now, supervised)

@@ -80,7 +80,7 @@ class Fleet:
 
     @property
     def by_state(self) -> dict[TaskState, dict[str, None]]:
-        """Task ids by state, kept as tasks move; each in the order in which they came to that state."""
+        """Return task ids by state, kept as tasks move; each in the order in which they came to that state."""
         return self._tasks.by_state
 
     def counts_by_state(self) -> dict[TaskState, int]:
@@ -94,7 +94,7 @@ class Fleet:
 
     @property
     def common_silence(self) -> str | None:
-        """A sentence, while all agents are silent together: the broker's gap or ours, not theirs."""
+        """Return a sentence, while all agents are silent together: the broker's gap or ours, not theirs."""
         return self._agents.common_silence
 
     def minder(self, agent_id: str) -> str | None:
@@ -104,11 +104,11 @@ class Fleet:
 
     @property
     def dropped_tasks(self) -> int:
-        """Tasks that were forgotten to stay within the bounds."""
+        """Return how many tasks were forgotten to stay within the bounds."""
         return self._tasks.dropped
 
     def apply(self, event: Event | Rejected, now: float) -> Changes:
-        """Take one message. Never raises."""
+        """Take one message; `now` is seconds since the epoch. Returns what it touched. Never raises."""
         counts = self.counts
         counts.received += 1
         if isinstance(event, Rejected):
@@ -231,7 +231,7 @@ class Fleet:
             )
 
     def tick(self, now: float) -> Changes:
-        """Let time pass; call it about once a second."""
+        """Let time pass; call it about once a second. Returns what changed by it."""
         if self._ticked is not None and not -PAUSE < now - self._ticked < PAUSE:
             self._listening_since = now
         passed = now - self._ticked if self._ticked is not None else 0.0

@@ -32,7 +32,7 @@ class Worker:
 
     @property
     def leader(self) -> Leader:
-        """The giver of tasks."""
+        """Return who gives the tasks out, as far as is known."""
         return self._lead.now
 
     @property
@@ -42,27 +42,27 @@ class Worker:
 
     @property
     def epoch(self) -> int:
-        """The latest dispatcher heard of; an offer of an earlier one is declined."""
+        """Return the epoch of the latest dispatcher heard of; an offer of an earlier one is declined."""
         return self.state.epoch
 
     @property
     def running(self) -> dict[str, HeldLease]:
-        """The tasks in hand, by id."""
+        """Return the leases in hand, by task id."""
         return self.state.running
 
     @property
     def draining(self) -> bool:
-        """True when it takes no more tasks."""
+        """Return whether it takes no more tasks."""
         return self.state.draining
 
     @property
     def owed(self) -> list[Answer]:
-        """The results that wait for an ack, oldest first."""
+        """Return the results that wait for an ack, oldest first."""
         return self.state.unacked.answers()
 
     @property
     def claim(self) -> str:
-        """The mark of its own claims: those of an earlier connection are void."""
+        """Return the mark of its own claims: those of an earlier connection are void."""
         return f"{self.me.incarnation}/{self._links}"
 
     def owe(self, answers: Iterable[Answer]) -> None:
