@@ -20,6 +20,7 @@ from swarm_tui.agent.running_attempt import Outcome, RunningAttempt, fence
 from swarm_tui.agent.task_processes import TaskProcesses
 from swarm_tui.config.model import RunSpec
 from swarm_tui.config.urls import shown_url
+from swarm_tui.domain.asks.model import AskAnswer, Question
 from swarm_tui.domain.states import CANCEL_WAIT
 from swarm_tui.domain.usage import Usage
 
@@ -32,8 +33,18 @@ _HALFWAY = frozenset({"crashed", "killed"})
 _CODES = {"timeout": "timeout", "cancelled": "cancelled", "interrupted": "interrupted"}
 
 
+class AsksPort(Protocol):
+    """The way to people, for what a handler asks."""
+
+    def ask(self, attempt: RunningAttempt, question: Question, done: Callable[[AskAnswer], None]) -> str: ...
+    def drop(self, ask_id: str) -> None: ...
+
+
 class Reports(Protocol):
     """The listener to attempts; all thread-safe and quick."""
+
+    @property
+    def asks(self) -> AsksPort: ...
 
     def progress(self, attempt: RunningAttempt, percent: float, message: str) -> None: ...
     def log(self, attempt: RunningAttempt, line: str) -> None: ...
@@ -48,6 +59,8 @@ class _Running(Struct, kw_only=True):
     cancel: asyncio.Event
     work: "asyncio.Task[dict[str, Any]]"
     timer: asyncio.TimerHandle
+    context: Context | None = None
+    asking: int = 0
     force: "asyncio.Task[None] | None" = None
 
 
@@ -97,7 +110,9 @@ class Executor:
         if why is not None:
             raise HandlerError(f"the payload does not fit: {why}", code="bad-payload")
         try:
-            result = await handler.run(self._context(attempt, cancel, now + attempt.timeout))
+            context = self._context(attempt, cancel, now + attempt.timeout)
+            self._running[attempt.task_id].context = context
+            result = await handler.run(context)
         except (SystemExit, KeyboardInterrupt) as error:
             # asyncio lets these two end the loop, and with it every other task.
             raise HandlerError(f"the handler called for an exit: {error!r}", code="crashed", retryable=True) from error
@@ -107,8 +122,8 @@ class Executor:
             try:
                 self._end(running, Outcome(result=result, cause=attempt.stop_cause))
             except Exception as error:  # noqa: BLE001 - the task's own end must not hide it
-                context = {"message": f"the end of {attempt.task_id} could not be told", "exception": error}
-                asyncio.get_running_loop().call_exception_handler(context)
+                told = {"message": f"the end of {attempt.task_id} could not be told", "exception": error}
+                asyncio.get_running_loop().call_exception_handler(told)
         return result
 
     async def _force(self, running: _Running, wait: float) -> None:
@@ -175,8 +190,45 @@ class Executor:
             _spawned=lambda pid: self._spawned(attempt, pid),
             _output=attempt.output.write if attempt.output is not None else lambda text: None,
             _converse=_conversing(attempt, self._reports),
+            _ask=lambda question: self._ask(attempt, question),
             own_names=frozenset(spec.env),
         )
+
+    async def _ask(self, attempt: RunningAttempt, question: Question) -> AskAnswer:
+        """Ask people, and wait for the answer; that time is none of the attempt's own."""
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[AskAnswer] = loop.create_future()
+
+        def settle(given: AskAnswer) -> None:
+            if not answer.done():
+                answer.set_result(given)
+
+        running, began = self._running.get(attempt.task_id), loop.time()
+        if running is not None:
+            running.asking += 1
+            running.timer.cancel()
+
+        def done(given: AskAnswer) -> None:
+            loop.call_soon_threadsafe(settle, given)
+
+        ask_id = self._reports.asks.ask(attempt, question, done)
+        try:
+            return await answer
+        finally:
+            self._reports.asks.drop(ask_id)
+            if running is not None:
+                self._goes_on(running, loop.time() - began)
+
+    def _goes_on(self, running: _Running, waited: float) -> None:
+        """Let the attempt's clock run again, by so much later."""
+        running.asking -= 1
+        attempt = running.attempt
+        attempt.timeout += waited
+        if running.context is not None:
+            running.context.deadline += waited
+        if not running.asking and self._running.get(attempt.task_id) is running:
+            left = attempt.timeout - attempt.running()
+            running.timer = asyncio.get_running_loop().call_later(max(0.0, left), self.stop, attempt, "timeout")
 
     def _spawned(self, attempt: RunningAttempt, pid: int) -> None:
         started = self._processes.began(attempt, pid)

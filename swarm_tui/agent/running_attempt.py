@@ -67,6 +67,10 @@ class RunningAttempt:
     def task_id(self) -> str:
         return self.lease.task_id
 
+    def running(self) -> float:
+        """Return seconds since it began."""
+        return time.monotonic() - self.started
+
     def duration(self) -> float:
         """Return milliseconds since it began."""
         return round((time.monotonic() - self.started) * 1000, 1)

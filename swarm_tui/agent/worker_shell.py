@@ -10,6 +10,7 @@ import msgspec
 
 from swarm_tui.agent.agent_reporter import AgentReporter
 from swarm_tui.agent.answers import answer_of, unfit
+from swarm_tui.agent.ask_desk import AskDesk
 from swarm_tui.agent.attempt_output import AttemptOutput
 from swarm_tui.agent.handler_thread import HandlerThread
 from swarm_tui.agent.large_results import fitted
@@ -71,6 +72,7 @@ class WorkerShell:
         self.installation = Installation()
         self._journal = WorkerJournal(state.worker(spec.agent_id))
         self._handler_thread = make_handlers(spec, self)
+        self.asks = AskDesk(reporter, spec.agent_id, spec.policy.ask_within, self._lease, clock, changed)
         self._attempts: dict[str, RunningAttempt] = {}
         self._listening = False
         self._lock = threading.RLock()
@@ -115,6 +117,8 @@ class WorkerShell:
                 self._reporter.note(f"ended {more} processes that a predecessor left", "⚠")
 
     def on_link(self, up: bool) -> None:
+        if up:
+            self.asks.again(self._clock())
         with self._lock:
             self._carry_out(self.core.on_link(up, self._clock()))
 
@@ -124,19 +128,26 @@ class WorkerShell:
             self._carry_out(self.core.settled(self._clock()))
 
     def on_event(self, event: Event) -> None:
+        if event.kind is Kind.ASK_RECORDED:
+            self.asks.heard(event)
+            return
+        if event.kind is Kind.DISPATCHER:
+            self.asks.again(self._clock())
         with self._lock:
             self._carry_out(self.core.on_event(event, self._clock()))
 
     def tick(self, now: float) -> float | None:
         """Act on the time that has passed; return when to call again. Both are monotonic seconds."""
+        self.asks.tick(now)
         with self._lock:
             self._carry_out(self.core.tick(now))
-            return self.core.wake(now)
+        return self.wake(now)
 
     def wake(self, now: float) -> float | None:
         """Return when `tick` is next worth a call, in monotonic seconds; None when nothing is due."""
         with self._lock:
-            return self.core.wake(now)
+            times = (self.core.wake(now), self.asks.wake())
+        return min((when for when in times if when is not None), default=None)
 
     def state(self) -> tuple[str, int]:
         """Return the agent's word for itself, and how many tasks it runs."""

@@ -31,6 +31,8 @@ COMMANDS: dict[str, str] = {
     "retry": "Run dead or failed tasks again, or what failed of runs.",
     "approve": "Let held tasks run.",
     "deny": "Refuse held tasks.",
+    "asks": "What AI agents ask, and wait for.",
+    "answer": "Answer what an AI agent asks.",
     "halt": "Stop all work of the swarm at once.",
     "resume": "Lift a halt.",
     "attach": "The terminal becomes an agent's pane.",

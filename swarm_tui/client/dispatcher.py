@@ -40,7 +40,7 @@ HEARD = (
     Kind.HALT,
     Kind.DISPATCHER,
 )
-HEARD_OF_ALL = (Kind.STATUS, Kind.HOST_STATUS, Kind.SCALE, Kind.QUERY)
+HEARD_OF_ALL = (Kind.ASK, Kind.ASK_ANSWER, Kind.STATUS, Kind.HOST_STATUS, Kind.SCALE, Kind.QUERY)
 _TASKS = (Kind.TASK_NEW, Kind.DEPLOYMENT_REQUEST, Kind.CODE_REVIEW, Kind.RUN_NEW)
 #: What is said once about a task, and may be said twice; the rest is said again by itself.
 _SAID_ONCE = (

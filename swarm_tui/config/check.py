@@ -21,7 +21,16 @@ from swarm_tui.protocol.names import (
     check_task_type,
 )
 
-_POSITIVE = ("capacity", "timeout", "max_attempts", "approve_within", "max_agents", "max_open_tasks", "record_age")
+_POSITIVE = (
+    "capacity",
+    "timeout",
+    "max_attempts",
+    "approve_within",
+    "ask_within",
+    "max_agents",
+    "max_open_tasks",
+    "record_age",
+)
 _LEAST_RECORD = 1024 * 1024
 #: What is filled into an agent's command; a handler's has more, and `{payload.…}`.
 OF_AGENTS = ("agent_id", "role", "swarm", "broker", "workdir")

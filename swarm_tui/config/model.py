@@ -145,6 +145,8 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Patterns of task types (`deployment.*`) that need a yes."""
     approve_within: float = 3600.0
     """Seconds that a task waits for it, before it expires."""
+    ask_within: float = 600.0
+    """Seconds within which somebody must answer what an AI agent asks; silence is a no."""
     max_agents: int = 64
     """Agents of the swarm at most, those that are scaled included."""
     max_open_tasks: int = 100_000

@@ -23,6 +23,7 @@ _ANSWERS = (
     Kind.TASK_STARTED,
     Kind.TASK_DECLINED,
     Kind.TASK_PROGRESS,
+    Kind.ASK,
     Kind.TASK_COMPLETE,
     Kind.TASK_FAILED,
 )
@@ -32,6 +33,7 @@ _ACTS = (
     Kind.TASK_REDRIVE,
     Kind.TASK_APPROVE,
     Kind.TASK_DENY,
+    Kind.ASK_ANSWER,
     Kind.RUN_CANCEL,
     Kind.RUN_RETRY,
     Kind.HALT,
@@ -107,7 +109,7 @@ def aws(granted: Grant, client: str, *, region: str = "*", account: str = "*") -
         {
             "Effect": "Allow",
             "Action": ["iot:Publish", "iot:RetainPublish"],
-            "Resource": [f"{arn}:topic/{_aws(one)}" for one in granted.write],
+            "Resource": [f"{arn}:topic/{one}" for one in _short([_aws(one) for one in granted.write])],
         },
         {
             # One statement, for the limit: each of the two acts knows its own kind of resource only.
@@ -120,6 +122,14 @@ def aws(granted: Grant, client: str, *, region: str = "*", account: str = "*") -
         },
     ]
     return json.dumps({"Version": "2012-10-17", "Statement": [s for s in statements if s["Resource"]]}, indent=2)
+
+
+def _short(topics: Sequence[str]) -> list[str]:
+    """The topics; a branch of several, in which any name may stand anyway, becomes one: a policy must be short."""
+    branches = {one[: one.index("/*/") + 1] for one in topics if "/*/" in one}
+    wide = {branch for branch in branches if sum(one.startswith(branch) for one in topics) > 3}
+    kept = [one for one in topics if not any(one.startswith(branch) for branch in wide)]
+    return [*(f"{branch}*" for branch in sorted(wide)), *kept]
 
 
 def _aws(pattern: str) -> str:

@@ -17,7 +17,7 @@ from swarm_tui.protocol.raw import UnprovedError
 from swarm_tui.protocol.topics import Kind
 
 #: Orders to everybody: each host has its MAC of them.
-TO_ALL = frozenset({Kind.DISPATCHER, Kind.HALT, Kind.SCALE, Kind.BROADCAST})
+TO_ALL = frozenset({Kind.DISPATCHER, Kind.HALT, Kind.SCALE, Kind.BROADCAST, Kind.ASK_RECORDED})
 #: Acts of people that decide about tasks.
 ACTS = frozenset(
     {
@@ -25,6 +25,7 @@ ACTS = frozenset(
         Kind.TASK_REDRIVE,
         Kind.TASK_APPROVE,
         Kind.TASK_DENY,
+        Kind.ASK_ANSWER,
         Kind.RUN_CANCEL,
         Kind.RUN_RETRY,
         Kind.HALT,
@@ -42,6 +43,7 @@ ANSWERS = frozenset(
         Kind.TASK_STARTED,
         Kind.TASK_DECLINED,
         Kind.TASK_PROGRESS,
+        Kind.ASK,
         Kind.TASK_COMPLETE,
         Kind.TASK_FAILED,
     }
@@ -51,7 +53,7 @@ ASKED = frozenset({Kind.TASK_NEW, Kind.DEPLOYMENT_REQUEST, Kind.CODE_REVIEW, Kin
 #: All that somebody judges; the rest is told to whoever looks, and nobody acts on it.
 _JUDGED = TO_ALL | ACTS | ANSWERS | ASKED | {Kind.INBOX, Kind.HOST_STATUS, Kind.REPLY}
 #: What only the swarm says, a host of itself, or a person.
-_ORDERS = ACTS | {Kind.DISPATCHER, Kind.INBOX, Kind.HOST_STATUS}
+_ORDERS = ACTS | {Kind.ASK_RECORDED, Kind.DISPATCHER, Kind.INBOX, Kind.HOST_STATUS}
 SWARM = "swarm"
 #: Why something counts for nothing. They name nobody: whoever forges chooses the names, and each is counted.
 NO_PROOF = "an order without proof"

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from msgspec import field
 
+from swarm_tui.protocol.ask_bodies import ASK_BODY
 from swarm_tui.protocol.base_body import Body as Body
 from swarm_tui.protocol.base_body import Cleared as Cleared
 from swarm_tui.protocol.base_body import JsonObject as JsonObject
@@ -395,4 +396,5 @@ BODY: dict[Kind, type[Body]] = {
     Kind.BROADCAST: Broadcast,
     Kind.OTHER: Unknown,
     **RUN_BODY,
+    **ASK_BODY,
 }

@@ -42,6 +42,7 @@ _SPEAKER_IN_BODY = _PRESENCE | {
     Kind.TASK_STARTED,
     Kind.TASK_DECLINED,
     Kind.TASK_PROGRESS,
+    Kind.ASK,
     Kind.TASK_COMPLETE,
     Kind.TASK_FAILED,
 }

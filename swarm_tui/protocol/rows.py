@@ -59,6 +59,34 @@ class TaskRow(Struct, kw_only=True):
     step: str = ""
 
 
+class AskRow(Struct, kw_only=True):
+    """An ask that waits for an answer. Times are seconds since the epoch."""
+
+    ask_id: str
+    task_id: str
+    agent_id: str
+    tool: str
+    title: str
+    since: float
+    expires_at: float
+    attempt: int = 0
+    input: dict[str, Any] = {}
+    diff: str | None = None
+    rule: str = ""
+    """The rule that an answer of `always` stands for."""
+
+
+def ask_rows(rows: Iterable[Any]) -> list[AskRow]:
+    """Return the rows of a reply that are asks; what is of another shape is passed over."""
+    found = []
+    for row in rows:
+        try:
+            found.append(msgspec.convert(row, AskRow))
+        except msgspec.ValidationError:
+            continue
+    return found
+
+
 class StepRow(Struct, kw_only=True):
     """A step of a run. Times are seconds since the epoch; None while it has not begun, or not ended."""
 

@@ -50,6 +50,9 @@ class Kind(StrEnum):
     DEPLOYMENT_STATUS = "deployment/status"
     ALERT = "alerts"
     BROADCAST = "broadcast"
+    ASK = "asks/+"
+    ASK_ANSWER = "asks/+/answer"
+    ASK_RECORDED = "asks/+/recorded"
     OTHER = ""
 
 
@@ -69,11 +72,14 @@ COMMANDS = frozenset(
         Kind.SCALE,
         Kind.QUERY,
         Kind.BROADCAST,
+        Kind.ASK_ANSWER,
     }
 )
 _PATTERNS = {kind: kind.value for kind in Kind}
 _BY_TOPIC = {kind.value: kind for kind in Kind if "+" not in kind.value and kind.value}
-_BY_ENDS = {(parts[0], parts[2]): kind for kind in Kind if "+" in kind.value for parts in [kind.value.split("/")]}
+_BY_ENDS = {
+    (parts[0], parts[2]): kind for kind in Kind for parts in [kind.value.split("/")] if len(parts) == 3 and "+" in parts
+}
 
 
 #: The branch where `doctor` tries the broker out: within the swarm, as its ACL is tried too, and not of its talk.
@@ -102,6 +108,8 @@ def parse(swarm: str, full: str) -> Address | None:
     if (kind := _BY_TOPIC.get(rest)) is not None:
         return Address(kind)
     parts = rest.split("/")
+    if len(parts) == 2 and parts[0] == "asks" and parts[1]:
+        return Address(Kind.ASK, parts[1])
     if len(parts) == 3 and parts[1] and (kind := _BY_ENDS.get((parts[0], parts[2]))) is not None:
         return Address(kind, parts[1])
     return Address(Kind.OTHER, rest)

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from shutil import rmtree
@@ -18,6 +18,7 @@ from swarm_tui.agent.handlers import registry
 from swarm_tui.agent.handlers.base import Context, Handler
 from swarm_tui.agent.running_attempt import Outcome, RunningAttempt
 from swarm_tui.config.model import Broker, HandlerSpec, RunSpec
+from swarm_tui.domain.asks.model import AskAnswer, Question
 from swarm_tui.domain.worker.actions import HeldLease
 from swarm_tui.journal.task_output import OutputFile, read_output
 from swarm_tui.protocol.bodies import Task
@@ -152,10 +153,22 @@ class Attempt:
         return done
 
 
+class _Nobody:
+    """Answers what is asked in a test: with a no."""
+
+    def ask(self, attempt: RunningAttempt, question: Question, done: Callable[[AskAnswer], None]) -> str:
+        done(AskAnswer(outcome="deny", reason="nobody is asked in a test"))
+        return ""
+
+    def drop(self, ask_id: str) -> None:
+        """Nobody keeps a list."""
+
+
 class _Reports:
     """Hears what the executor reports of one attempt."""
 
     def __init__(self) -> None:
+        self.asks = _Nobody()
         self.done = Done()
         self.outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
 

@@ -162,7 +162,7 @@ class Conversation:
         silence = asyncio.ensure_future(
             too_long(
                 lambda: program.heard_at,
-                lambda: heard.works,
+                heard.is_busy,
                 self._settings.silent_after,
                 self._acp.endpoint,
                 heard.narrator.say,
@@ -170,8 +170,12 @@ class Conversation:
         )
         waits: list[asyncio.Future[Any]] = [answer, cancelled, stop, silence]
         try:
-            left = max(0.0, self._context.deadline - loop.time())
-            await asyncio.wait(waits, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            began = loop.time()
+            # The deadline moves while people are asked.
+            while (left := self._context.deadline - loop.time()) > 0 or heard.asking:
+                done, _ = await asyncio.wait(waits, timeout=max(0.2, left), return_when=asyncio.FIRST_COMPLETED)
+                if done:
+                    break
             if answer.done():
                 return await self._end_of_turn(answer)
             await self._interrupt(answer)
@@ -183,7 +187,7 @@ class Conversation:
                 raise FailedTurnError(silence.result())
             quiet = loop.time() - self._program.heard_at
             silence_told = f"; it had said nothing for {quiet:.0f} s" if quiet >= PROBE_AFTER else ""
-            words = f"it took longer than {left:.0f} s{silence_told}"
+            words = f"it took longer than {loop.time() - began:.0f} s{silence_told}"
             raise HandlerError(words, code="timeout", retryable=True)
         finally:
             for wait in (cancelled, silence, answer):

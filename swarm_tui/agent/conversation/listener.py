@@ -39,10 +39,12 @@ class Listener:
         self._meter = meter
         self._calls: dict[str, ToolCall] = {}
 
-    @property
-    def works(self) -> bool:
-        """Return whether a tool runs, or somebody is asked: no word is to be expected."""
-        return bool(self.asking) or any(not call.over for call in self._calls.values())
+    def is_busy(self) -> bool:
+        """Return whether a tool runs, or somebody is asked: no word is to be expected, and it is no silence."""
+        busy = bool(self.asking) or any(not call.over for call in self._calls.values())
+        if busy:
+            self.tell()
+        return busy
 
     def begin(self, stop: "asyncio.Future[Failure]") -> None:
         """Begin a prompt's turn."""

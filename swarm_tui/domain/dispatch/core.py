@@ -7,6 +7,7 @@ from swarm_tui.domain.dispatch import (
     accept,
     adopted_claims,
     agent_reports,
+    asks,
     demand,
     foreign,
     freshness,
@@ -22,6 +23,7 @@ from swarm_tui.domain.dispatch.offer import able, is_live, pump
 from swarm_tui.domain.dispatch.turn import Turn
 from swarm_tui.domain.states import GIVEN, TaskState
 from swarm_tui.domain.workflows.run import Run
+from swarm_tui.protocol.ask_bodies import Ask, AskAnswer
 from swarm_tui.protocol.bodies import (
     Alert,
     Assigned,
@@ -76,6 +78,7 @@ def step(state: State, event: Event | Tick | LinkUp | LinkDown, moment: Moment) 
             agent_reports.offer_again(turn, agent_id)
     else:
         state.link_up = False
+    asks.settle(turn)
     runs.settle(turn)
     pump(turn)
     return turn.actions
@@ -106,6 +109,7 @@ def restore(state: State, jobs: list[Job], moment: Moment, open_runs: Iterable[R
     for job in jobs:
         if job.ended:
             continue
+        asks.restore(state, job)
         if job.state in GIVEN and job.agent_id is not None:
             state.held_by.setdefault(job.agent_id, set()).add(job.task_id)
             outcomes.grant(turn, job)
@@ -177,6 +181,10 @@ def _hear(turn: Turn, event: Event) -> None:
         _told(turn, event, body)
     elif kind in ACTS and isinstance(body, TaskAct):
         operators.act(turn, event, body)
+    elif isinstance(body, Ask):
+        asks.heard(turn, event, body)
+    elif isinstance(body, AskAnswer):
+        asks.answered(turn, event, body)
     elif isinstance(body, RunNew):
         runs.submit(turn, event, body)
     elif isinstance(body, RunAct):

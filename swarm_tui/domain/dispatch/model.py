@@ -44,6 +44,7 @@ class DispatchSettings(Struct, frozen=True, kw_only=True):
     lease: float = 30.0
     """A task that was given away is not given to another for so long after the last sign of it."""
     approve_within: float = 3600.0
+    ask_within: float = 600.0
     max_open: int = 100_000
     """Tasks that may be open at once."""
     retry_first: float = 5.0
@@ -78,6 +79,25 @@ class Attempt(Struct, kw_only=True, omit_defaults=True):
     """The time of the newest word of it that its agent proved, by the agent's clock; 0 before that."""
     claimed: bool = False
     """Not offered by a dispatcher but claimed, by an agent that names no attempt."""
+
+
+class AskRecord(Struct, kw_only=True, omit_defaults=True):
+    """A wish of an AI agent's, and what became of it. Wall times; `outcome` is empty while nobody has answered."""
+
+    ask_id: str
+    agent_id: str
+    attempt: int
+    tool: str
+    title: str
+    input: dict[str, Any] = {}
+    diff: str | None = None
+    rule: str = ""
+    asked_at: float = 0.0
+    expires_at: float = 0.0
+    outcome: str = ""
+    by: str = ""
+    reason: str = ""
+    answered_at: float = 0.0
 
 
 class Job(Struct, kw_only=True, omit_defaults=True):
@@ -118,6 +138,8 @@ class Job(Struct, kw_only=True, omit_defaults=True):
     """When it was."""
     rerun_by: str = ""
     """The person who took that back: it runs again once it has stopped."""
+    questions: list[AskRecord] = field(default_factory=list)
+    """Wishes of its AI agent, oldest first; of those answered only so much is kept."""
     late: list[str] = field(default_factory=list)
     """Answers that came after they counted: kept, never applied."""
     run_id: str = ""
@@ -226,6 +248,8 @@ class State(Struct, kw_only=True):
     """A heap of (monotonic time, task id): when to look at the task again. It may hold times that no longer count."""
     shunned: dict[tuple[str, str], float] = field(default_factory=dict)
     """(task, agent) to the time until which it is not offered to it: it declined."""
+    asks: dict[str, str] = field(default_factory=dict)
+    """Ask to task: those that nobody has answered."""
     claims: dict[str, str] = field(default_factory=dict)
     """Task to agent: claims heard for tasks not heard yet."""
     ends: dict[str, Complete | Failed] = field(default_factory=dict)

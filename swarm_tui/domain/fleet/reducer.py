@@ -1,8 +1,10 @@
 """The one reducer: every message of the swarm, and the passing of time, become what is true now."""
 
 from collections import deque
+from collections.abc import Iterable
 
 from swarm_tui.domain.fleet.agents import Agents
+from swarm_tui.domain.fleet.asks import Asks
 from swarm_tui.domain.fleet.hosts import Hosts
 from swarm_tui.domain.fleet.kept_tasks import MAX_ENDED
 from swarm_tui.domain.fleet.runs import Runs
@@ -14,7 +16,7 @@ from swarm_tui.domain.states import ENDED, TaskState
 from swarm_tui.domain.views import AlertView, Changes, Counts, DispatcherView, HostView, ScaleView
 from swarm_tui.protocol import bodies
 from swarm_tui.protocol.envelope import Event, Rejected
-from swarm_tui.protocol.rows import RunRow, TaskRow
+from swarm_tui.protocol.rows import AskRow, RunRow, TaskRow
 from swarm_tui.protocol.text import clean
 from swarm_tui.protocol.topics import Kind
 
@@ -57,6 +59,7 @@ class Fleet:
         self._hosts = Hosts(self._agents)
         self._tasks = Tasks(self._moved, kept)
         self._runs = Runs()
+        self.asks = Asks()
         self.agents = self._agents.all
         self.hosts: dict[str, HostView] = self._hosts.all
         self.tasks = self._tasks.all
@@ -132,10 +135,25 @@ class Fleet:
             self._alert(event, body, now)
         elif kind is Kind.SCALE:
             self._wish(event)
+        elif kind in (Kind.ASK, Kind.ASK_RECORDED):
+            return self._asked(changes, [self.asks.apply(event)])
         else:
             return self._task(event, changes)
         changes.header = True
         return changes
+
+    def _asked(self, changes: Changes, rows: Iterable[AskRow | None]) -> Changes:
+        """Tell of asks that came or went: their tasks and agents look different."""
+        for row in rows:
+            if row is not None:
+                changes.header = True
+                changes.agents |= {row.agent_id} & self.agents.keys()
+                changes.tasks |= {row.task_id} & self.tasks.keys()
+        return changes
+
+    def load_asks(self, rows: list[AskRow]) -> Changes:
+        """Merge what waits for an answer, as the dispatcher told it."""
+        return self._asked(Changes(), self.asks.load(rows))
 
     def _task(self, event: Event, changes: Changes) -> Changes:
         self._touched = changes.agents
@@ -246,7 +264,8 @@ class Fleet:
         stale = [name for name, alert in self.alerts.items() if now - alert.seen > ALERT_LIFE]
         for name in stale:
             del self.alerts[name]
-        return Changes(agents=agents, header=bool(agents or stale or silent != self.common_silence))
+        changes = Changes(agents=agents, header=bool(agents or stale or silent != self.common_silence))
+        return self._asked(changes, self.asks.tick(now))
 
     def link(self, up: bool, reason: str, now: float) -> Changes:
         """Take in that our own connection came or went: while it is down nobody's silence counts."""

@@ -227,6 +227,7 @@ def settings_of(spec: RunSpec) -> DispatchSettings:
         approve=tuple(approve),
         scale=dict(spec.scale),
         approve_within=spec.policy.approve_within,
+        ask_within=spec.policy.ask_within,
         max_open=spec.policy.max_open_tasks,
         scale_every=spec.policy.scale_every,
         scale_down_after=spec.policy.scale_down_after,

@@ -316,7 +316,8 @@ class DispatcherShell:
             return
         try:
             self._publish(self.engine.flush(now=True))
-            for reply in answers(event, event.body, self.engine.journal, self._spec.agent_id):
+            engine, me = self.engine, self._spec.agent_id
+            for reply in answers(event, event.body, engine.journal, me, engine.state):
                 self.bus.publish(self.engine.writer.message(Kind.REPLY, reply, event.key))
         except sqlite3.Error as error:
             self._log(f"a query could not be answered: {error}")

@@ -5,6 +5,8 @@ from typing import Any
 
 import msgspec
 
+from swarm_tui.domain.dispatch.asks import rows as open_asks
+from swarm_tui.domain.dispatch.model import State
 from swarm_tui.domain.dispatch.task_rows import row, run_row
 from swarm_tui.domain.states import TaskState
 from swarm_tui.journal.dispatch import Journal
@@ -23,8 +25,11 @@ _LISTS = ("hops", "errors", "late")
 _SMALL = 0.02
 
 
-def answers(event: Event, query: Query, journal: Journal, me: str) -> Iterator[Reply]:
-    """Yield the replies to `tasks`, `task`, `runs` and `run`; nothing for another's query. Raises sqlite3.Error."""
+def answers(event: Event, query: Query, journal: Journal, me: str, state: State | None = None) -> Iterator[Reply]:
+    """Yield the replies to `tasks`, `task`, `runs`, `run` and, with the dispatcher's `state`, `asks`.
+
+    Nothing for another's query. Raises sqlite3.Error.
+    """
     if query.query == "tasks":
         rows = _list(query.args, journal)
     elif query.query == "task":
@@ -33,11 +38,18 @@ def answers(event: Event, query: Query, journal: Journal, me: str) -> Iterator[R
         rows = _runs(query.args, journal)
     elif query.query == "run":
         rows = _run(query.args, journal)
+    elif query.query == "asks" and state is not None:
+        rows = map(msgspec.to_builtins, open_asks(state))
     else:
         return
-    fit = _fitted if query.query in ("tasks", "task") else _fitted_run
+    fit = {"tasks": _fitted, "task": _fitted, "asks": _fitted_ask}.get(query.query, _fitted_run)
     for page, more in pages(map(fit, rows)):
         yield Reply(query=query.query, rows=page, more=more, request=event.id, source=me)
+
+
+def _fitted_ask(shown: dict[str, Any]) -> dict[str, Any]:
+    """The row, without what it is about where a reply cannot hold that."""
+    return shown if over(shown) is None else {**shown, "input": {"left_out": "too much for one reply"}, "diff": None}
 
 
 def _list(args: dict[str, Any], journal: Journal) -> Iterable[Any]:
