@@ -34,9 +34,9 @@ from swarm_tui.ui.model.model import Model
 from swarm_tui.ui.model.pending_scales import PendingScales
 from swarm_tui.ui.model.restarts import AwaitedRestarts
 from swarm_tui.ui.model.saved_state import StateFile, load_state
+from swarm_tui.ui.model.seen_problems import SeenProblems
 from swarm_tui.ui.model.source import Source
 from swarm_tui.ui.model.stream import Stream
-from swarm_tui.ui.model.troubles import Troubles
 from swarm_tui.ui.navigator import Navigator
 from swarm_tui.ui.screens.base import SwarmScreen
 from swarm_tui.ui.screens.main import MainScreen
@@ -83,7 +83,7 @@ class SwarmApp(App[int]):
         panels, swarm = self.config.panels, source.facts.swarm
         stream = Stream(swarm, panels.stream_lines, heartbeats=panels.heartbeats)
         self.model = Model(swarm, clock, stream, recording=source.facts.recording)
-        self.model.live_troubles = Troubles(self.state.seen)
+        self.model.live_seen = SeenProblems(self.state.seen)
         self.registry = Registry(ALL, self.config.keys)
         self.registry.notes.extend(notes)
         self._bind_leave()

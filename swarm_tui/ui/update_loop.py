@@ -119,7 +119,7 @@ class UpdateLoop:
             if delta:
                 screen.take(delta, now)
         if model.moment is None:
-            self._alarms.update(model.calling())
+            self._alarms.update(model.current_problems())
         if (problem := self._file.keep()) is not None:
             self._desk.say(problem, bad=True)
         if (front := self._navigator.front) is not None:

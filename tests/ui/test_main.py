@@ -108,7 +108,7 @@ async def test_problems_only_goes_to_the_worst() -> None:
         assert main.agents.current() == "deployment-01"
         assert set(main.agents.rows.ids()) == {"deployment-01", "docs-01"}
         assert set(main.agents.rows.ids()) == ui.app.model.wrong("agents")
-        assert all(main.tasks.trouble(ui.app.model.fleet.tasks[i]) for i in main.tasks.rows.ids())
+        assert all(main.tasks.in_trouble(ui.app.model.fleet.tasks[i]) for i in main.tasks.rows.ids())
         await ui.press("p")
         assert len(main.agents.rows) == 9
 

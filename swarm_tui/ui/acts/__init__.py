@@ -3,11 +3,11 @@
 from swarm_tui.ui.acts.agents import AGENT_ACTS
 from swarm_tui.ui.acts.navigation import NAVIGATION_ACTS
 from swarm_tui.ui.acts.pages import PAGE_ACTS
+from swarm_tui.ui.acts.problems import PROBLEM_ACTS
 from swarm_tui.ui.acts.scaling import SCALE_ACTS
 from swarm_tui.ui.acts.swarm import SWARM_ACTS
 from swarm_tui.ui.acts.tasks import TASK_ACTS
 from swarm_tui.ui.acts.time import TIME_ACTS
-from swarm_tui.ui.acts.troubles import TROUBLE_ACTS
 from swarm_tui.ui.acts.view import VIEW_ACTS
 
 ALL = (
@@ -16,7 +16,7 @@ ALL = (
     *AGENT_ACTS,
     *SCALE_ACTS,
     *SWARM_ACTS,
-    *TROUBLE_ACTS,
+    *PROBLEM_ACTS,
     *NAVIGATION_ACTS,
     *VIEW_ACTS,
     *TIME_ACTS,

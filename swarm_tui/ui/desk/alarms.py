@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from swarm_tui.domain.problems import Problem
 from swarm_tui.ui.model.model import Model
-from swarm_tui.ui.model.troubles import Key, key_of
+from swarm_tui.ui.model.seen_problems import Key, key_of
 
 _UNSAFE = re.compile(r"[^\x20-\x7e]")
 

@@ -15,9 +15,9 @@ from swarm_tui.domain.states import TaskState
 from swarm_tui.domain.views import AgentView, TaskView
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.rows import TaskRow
+from swarm_tui.ui.model.seen_problems import SeenProblems
 from swarm_tui.ui.model.source import Item
 from swarm_tui.ui.model.stream import Stream
-from swarm_tui.ui.model.troubles import Troubles
 
 #: Tasks that are listed though they ended over an hour ago; the dispatcher knows of more.
 ENDED_KEPT = 500
@@ -80,8 +80,8 @@ class Model:
         """How often the link came or went."""
         self.outages: deque[tuple[float, float]] = deque(maxlen=32)
         """When we had no link, with the moment that agents take to come back too; the last one may last still."""
-        self.live_troubles = Troubles()
-        self._past_troubles = Troubles()
+        self.live_seen = SeenProblems()
+        self._past_seen = SeenProblems()
         self.pending: dict[str, str] = {}
         """What was asked for and has not come: its name, and in words."""
         self._problems: list[Problem] | None = None
@@ -102,9 +102,9 @@ class Model:
         return self.live_stream if self.moment is None else self._past_stream
 
     @property
-    def troubles(self) -> Troubles:
+    def seen_problems(self) -> SeenProblems:
         """Return which problems a person has seen; of the past all are new."""
-        return self.live_troubles if self.moment is None else self._past_troubles
+        return self.live_seen if self.moment is None else self._past_seen
 
     def clock(self) -> float:
         """Return what time it is in what shows, in seconds since the epoch."""
@@ -117,7 +117,7 @@ class Model:
         if self.moment is None:
             self._live_marks, self.marks = self.marks, {"agents": set(), "tasks": set()}
         pattern, problems = self.stream.pattern, self.stream.problems
-        self.moment, self._problems, self._past_troubles = moment, None, Troubles()
+        self.moment, self._problems, self._past_seen = moment, None, SeenProblems()
         self._past_stream = Stream(self.swarm, heartbeats=self.live_stream.heartbeats)
         self._past_stream.all.extend(moment.messages)
         self._past_stream.filter(pattern.text, problems)
@@ -190,7 +190,7 @@ class Model:
         if self._problems is None:
             now = self.clock()
             self._problems = [self._ending(problem) for problem in problems(self.fleet, now)]
-            self.troubles.update(self._problems, now)
+            self.seen_problems.update(self._problems, now)
             ids = {problem.id for problem in self._problems}
             about = ids.union(*(problem.others for problem in self._problems))
             self._wrong = {"agents": about & self.fleet.agents.keys(), "tasks": ids & self.fleet.tasks.keys()}
@@ -214,19 +214,19 @@ class Model:
         """Return what the screen waits for before it shows all there is, in words; empty when for nothing."""
         return "the broker's answer" if self.connecting else " and ".join(self.pending.values())
 
-    def calling(self) -> list[Problem]:
+    def current_problems(self) -> list[Problem]:
         """Return those problems that nobody has seen and that are not old news, the worst first."""
         now = self.clock()
         if self.connecting and now - self.began < CONNECT_GRACE:
             return []
-        return [problem for problem in self.problems() if self.troubles.calls(problem, now)]
+        return [problem for problem in self.problems() if self.seen_problems.is_current(problem, now)]
 
-    def loud(self) -> tuple[list[Problem], list[Problem]]:
+    def current_by_age(self) -> tuple[list[Problem], list[Problem]]:
         """Return what calls, parted into what is to be told in full and what is only counted."""
-        now, calling = self.clock(), self.calling()
+        now, current = self.clock(), self.current_problems()
         parted: tuple[list[Problem], list[Problem]] = [], []
-        for problem in calling:
-            parted[self.troubles.old(problem, now)].append(problem)
+        for problem in current:
+            parted[self.seen_problems.is_old(problem, now)].append(problem)
         return parted
 
     def wrong(self, noun: str) -> Set[str]:

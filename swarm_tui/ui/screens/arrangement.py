@@ -51,7 +51,7 @@ class Arrangement:
         shown = self._shown(narrow, focus)
         for name in PANELS:
             screen.query_one(f"#{name}").display = name in shown
-        room = height - 3 - screen.trouble.line_count - screen.time_bar.line_count
+        room = height - 3 - screen.problem_strip.line_count - screen.time_bar.line_count
         if wide:
             self._columns(shown, room)
         else:

@@ -72,7 +72,7 @@ class FormScreen(SwarmScreen, Opens, Sends):
     def compose(self) -> ComposeResult:
         row, draft = partial(FieldRow, holds=self._holds), self.draft
         yield Static(Content("NEW TASK"), id="title")
-        yield AlertStrip(self.model, self.desk.registry.told, id="trouble")
+        yield AlertStrip(self.model, self.desk.registry.told, id="problem-strip")
         with VerticalScroll(id="scroll", can_focus=False):
             yield row("type", TYPE_HELP, draft.type, id="type", filled=f"{TYPE_HELP}, ^U clears it")
             yield self.listed

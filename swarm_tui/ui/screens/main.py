@@ -60,7 +60,7 @@ class MainScreen(PanelScreen, Opens, Copies, Follows, Markable, Searchable, Tabb
 
     def _header(self, now: float) -> None:
         self.query_one(Header).renew()
-        if self.trouble.show():
+        if self.problem_strip.show():
             self.fit_panels()
         for table in (self.agents, self.tasks):
             if table.problems and self._wrong.get(table.NOUN) != (wrong := self.model.wrong(table.NOUN)):
@@ -176,7 +176,7 @@ class MainScreen(PanelScreen, Opens, Copies, Follows, Markable, Searchable, Tabb
             if came_from and self.panel == led_to:
                 self.focus_panel(came_from)
         self.agents.pattern, self.tasks.pattern, self.tasks.tab = now.agents, now.tasks, now.tab
-        self.agents.problems = self.tasks.problems = self.trouble.spread = on
+        self.agents.problems = self.tasks.problems = self.problem_strip.spread = on
         self.only_problems = on
         self.stream.narrow(lambda: self.model.stream.filter(now.stream, problems=on))
         self.agents.narrow()

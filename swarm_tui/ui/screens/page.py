@@ -75,7 +75,7 @@ class PageScreen(SwarmScreen, Opens, Copies, Searchable):
 
     def compose(self) -> ComposeResult:
         yield TitleLine(id="title")
-        yield AlertStrip(self.model, self.desk.registry.told, id="trouble")
+        yield AlertStrip(self.model, self.desk.registry.told, id="problem-strip")
         yield self.page
         yield Prompt()
         yield Footer(id="footer")

@@ -13,7 +13,7 @@ from swarm_tui.ui.screens.arrangement import PANELS, Arrangement
 from swarm_tui.ui.screens.base import SwarmScreen
 from swarm_tui.ui.widgets.agents import AgentTable
 from swarm_tui.ui.widgets.footer import Footer
-from swarm_tui.ui.widgets.header import Header, TroubleStrip
+from swarm_tui.ui.widgets.header import Header, ProblemStrip
 from swarm_tui.ui.widgets.lines import Lines
 from swarm_tui.ui.widgets.pane import PaneView
 from swarm_tui.ui.widgets.prompt import Prompt
@@ -38,7 +38,7 @@ class PanelScreen(SwarmScreen, HasAgents, ListsProblems, HasTasks, Numbered, Pan
     def compose(self) -> ComposeResult:
         desk = self.desk
         yield Header(self.model, desk.source.facts, desk.registry, read_only=desk.read_only, id="header")
-        yield TroubleStrip(self.model, desk.registry.told, id="trouble")
+        yield ProblemStrip(self.model, desk.registry.told, id="problem-strip")
         with Container(id="body"):
             yield AgentTable(self.model, id="agents")
             yield TaskTable(self.model, id="tasks")
@@ -51,12 +51,12 @@ class PanelScreen(SwarmScreen, HasAgents, ListsProblems, HasTasks, Numbered, Pan
     def on_mount(self) -> None:
         self.agents, self.tasks = self.query_one(AgentTable), self.query_one(TaskTable)
         self.stream, self.pane = self.query_one(StreamList), self.query_one(PaneView)
-        self.trouble, self.time_bar = self.query_one(TroubleStrip), self.query_one(TimeBar)
+        self.problem_strip, self.time_bar = self.query_one(ProblemStrip), self.query_one(TimeBar)
         self.tasks.tab = self.desk.state.tab
         self.agents.pattern = self.desk.state.filters.get("agents", "")
         self.tasks.pattern = self.desk.state.filters.get("tasks", "")
         self.model.stream.filter(self.desk.state.filters.get("stream", ""))
-        self.trouble.show()
+        self.problem_strip.show()
         self.agents.refill()
         self.tasks.refill()
         self.follow_agent()

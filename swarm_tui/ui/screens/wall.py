@@ -14,7 +14,7 @@ from swarm_tui.ui.model.model import Delta, Model
 from swarm_tui.ui.screens.base import SwarmScreen
 from swarm_tui.ui.widgets.agents import natural
 from swarm_tui.ui.widgets.footer import Footer
-from swarm_tui.ui.widgets.header import Header, TroubleStrip
+from swarm_tui.ui.widgets.header import Header, ProblemStrip
 from swarm_tui.ui.widgets.lines import Lines
 from swarm_tui.ui.widgets.prompt import Prompt
 from swarm_tui.ui.widgets.tile import EmptyWall, Tile
@@ -88,22 +88,22 @@ class WallScreen(SwarmScreen, HasAgents, Opens, Copies, Follows, Numbered, Paged
     def compose(self) -> ComposeResult:
         desk = self.desk
         yield Header(self.model, desk.source.facts, desk.registry, read_only=desk.read_only, id="header")
-        yield TroubleStrip(self.model, desk.registry.told, id="trouble")
+        yield ProblemStrip(self.model, desk.registry.told, id="problem-strip")
         yield Grid(id="tiles")
         yield EmptyWall(self.model, id="nobody")
         yield Prompt()
         yield Footer(id="footer")
 
     def on_mount(self) -> None:
-        self.trouble = self.query_one(TroubleStrip)
-        self.trouble.show()
+        self.problem_strip = self.query_one(ProblemStrip)
+        self.problem_strip.show()
 
     def on_resize(self) -> None:
         self.call_later(self.fit_panels)
 
     def _room(self) -> tuple[int, int]:
         """Return the columns and lines that tiles have, all together."""
-        return self.size.width, self.size.height - 3 - self.trouble.line_count
+        return self.size.width, self.size.height - 3 - self.problem_strip.line_count
 
     def one_page(self) -> str | None:
         return None if self.pages.several() and not self.zoomed else "every agent's pane is on this page"
@@ -194,7 +194,7 @@ class WallScreen(SwarmScreen, HasAgents, Opens, Copies, Follows, Numbered, Paged
         if self.is_mounted and self.is_attached:
             self.query_one(Header).renew()
             self.query_one(EmptyWall).redraw()
-            if self.trouble.show():
+            if self.problem_strip.show():
                 self.call_later(self.fit_panels)
 
     def captured(self, panes: dict[str, list[str]]) -> None:

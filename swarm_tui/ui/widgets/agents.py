@@ -156,7 +156,7 @@ class AgentTable(Table[AgentView]):
         told = (row.agent_id, row.role, row.state.value, row.word, row.witness, row.task_id, row.host)
         return " ".join(word or "" for word in told)
 
-    def trouble(self, row: AgentView) -> bool:
+    def in_trouble(self, row: AgentView) -> bool:
         return row.agent_id in self.model.wrong("agents")
 
     def limits(self) -> dict[str, int]:

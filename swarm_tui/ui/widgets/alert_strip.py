@@ -1,16 +1,16 @@
 """The trouble of the swarm as a whole, on each page: whoever reads one must not take it for what is so now."""
 
 from swarm_tui.domain.problems import Problem
-from swarm_tui.ui.model.troubles import SWARM_WIDE
-from swarm_tui.ui.widgets.header import TroubleStrip
+from swarm_tui.ui.model.seen_problems import SWARM_WIDE
+from swarm_tui.ui.widgets.header import ProblemStrip
 
 
-class AlertStrip(TroubleStrip):
+class AlertStrip(ProblemStrip):
     """The trouble strip of a page: there only while the broker, the dispatcher or the swarm is in trouble."""
 
     @property
     def found(self) -> list[Problem]:
-        return [problem for problem in self._model.calling() if problem.subject in SWARM_WIDE]
+        return [problem for problem in self._model.current_problems() if problem.subject in SWARM_WIDE]
 
     def on_mount(self) -> None:
         self.show()

@@ -12,8 +12,8 @@ from swarm_tui.ui.desk.actions import Registry
 from swarm_tui.ui.look import glyphs
 from swarm_tui.ui.look.text import Parts, clock, fit, flat, wrapped
 from swarm_tui.ui.model.model import Model
+from swarm_tui.ui.model.seen_problems import SWARM_WIDE, counted
 from swarm_tui.ui.model.source import Facts
-from swarm_tui.ui.model.troubles import SWARM_WIDE, counted
 from swarm_tui.ui.widgets.static_lines import StaticLines, clicking
 
 _SHOWN = [
@@ -145,10 +145,10 @@ class Header(StaticLines):
         return [Segment(f"{refused:,} refused: {self._registry.told('refused')} ", self.look["warn"] + click)]
 
 
-class TroubleStrip(StaticLines):
+class ProblemStrip(StaticLines):
     """The loudest lines of the screen, there only when something is wrong: one, or, spread, each with what to do."""
 
-    DEFAULT_CSS = "TroubleStrip { height: 1; }"
+    DEFAULT_CSS = "ProblemStrip { height: 1; }"
 
     def __init__(self, model: Model, key_text: Callable[[str], str], *, id: str) -> None:
         super().__init__(id=id)
@@ -160,7 +160,7 @@ class TroubleStrip(StaticLines):
     @property
     def found(self) -> list[Problem]:
         """Return what it has to say, the worst first."""
-        return self._model.problems() if self.spread else self._model.calling()
+        return self._model.problems() if self.spread else self._model.current_problems()
 
     @property
     def line_count(self) -> int:
@@ -190,10 +190,10 @@ class TroubleStrip(StaticLines):
         return self._spread(found, width) if self.spread else [self._line(found, width)]
 
     def _line(self, found: list[Problem], width: int) -> Parts:
-        loud, old = self._model.loud()
+        fresh, old = self._model.current_by_age()
         told = {id(problem) for problem in found}
         counts = counted([problem for problem in old if id(problem) in told])
-        found = [problem for problem in loud if id(problem) in told]
+        found = [problem for problem in fresh if id(problem) in told]
         if not found:
             tail = self.more(old, 0)
             return [Segment(fit(f" ! {counts}", width - len(tail) - 1) + tail + " ", self.look["warn"])]
@@ -238,8 +238,10 @@ class TroubleStrip(StaticLines):
     def _alike(self, found: list[Problem]) -> list[list[Problem]]:
         """Put those together that want the same done; what was seen last."""
         groups: dict[tuple[bool, str], list[Problem]] = {}
-        for problem in sorted(found, key=self._model.troubles.is_seen):
-            groups.setdefault((self._model.troubles.is_seen(problem), problem.todo or problem.what), []).append(problem)
+        for problem in sorted(found, key=self._model.seen_problems.is_seen):
+            groups.setdefault((self._model.seen_problems.is_seen(problem), problem.todo or problem.what), []).append(
+                problem
+            )
         return list(groups.values())
 
     def _told_of(self, alike: list[Problem], todo: str, width: int, most: int) -> list[Parts]:
@@ -250,7 +252,7 @@ class TroubleStrip(StaticLines):
         more = f"+{len(alike) - most} more" if len(alike) > most else ""
         if not todo:
             return [*lines, [Segment(f"   {more}", self.look["quiet"])]] if more else lines
-        quiet = self._model.troubles.is_seen(alike[0])
+        quiet = self._model.seen_problems.is_seen(alike[0])
         for number, line in enumerate(_two(f"{more}: {todo}" if more else flat(todo), width - 6, 0)):
             lines.append(
                 [
@@ -262,7 +264,7 @@ class TroubleStrip(StaticLines):
 
     def _told(self, problem: Problem, advice: str, width: int) -> list[Parts]:
         """Tell what is wrong and what to do: on one line where there is room."""
-        look, seen = self.look, self._model.troubles.is_seen(problem)
+        look, seen = self.look, self._model.seen_problems.is_seen(problem)
         style = "quiet" if seen else {"critical": "bad", "warning": "warn"}.get(problem.severity, "plain")
         mark = "‼" if problem.severity == "critical" else "!"
         text = f" {mark} {flat(problem.what, 400)}{' (seen)' if seen else ''}"

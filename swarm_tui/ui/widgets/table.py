@@ -49,7 +49,7 @@ class Table(Lines, Generic[Row]):
         """Return what a filter looks at."""
         raise NotImplementedError
 
-    def trouble(self, row: Row) -> bool:
+    def in_trouble(self, row: Row) -> bool:
         """Tell whether the problems-only view shows it."""
         raise NotImplementedError
 
@@ -69,7 +69,7 @@ class Table(Lines, Generic[Row]):
 
     def wanted(self, row: Row) -> bool:
         """Tell whether the row passes the filter and the problems-only view."""
-        if self.problems and not self.trouble(row):
+        if self.problems and not self.in_trouble(row):
             return False
         return not self.pattern or passes(self.pattern, self.words(row))
 

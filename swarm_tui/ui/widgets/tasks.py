@@ -161,7 +161,7 @@ class TaskTable(Table[TaskView]):
     def words(self, row: TaskView) -> str:
         return f"{row.task_id} {row.type} {row.state.value} {row.agent_id or ''} {row.priority} {row.error or ''}"
 
-    def trouble(self, row: TaskView) -> bool:
+    def in_trouble(self, row: TaskView) -> bool:
         return row.task_id in self.model.wrong("tasks")
 
     def wanted(self, row: TaskView) -> bool:

@@ -14,7 +14,7 @@ SWARM_WIDE = frozenset({"broker", "dispatcher", "swarm"})
 Key = tuple[str, str, str]
 
 
-class Troubles:
+class SeenProblems:
     """Told of all problems again and again; `kept` are the ones seen when the screen was last open."""
 
     def __init__(self, kept: Iterable[Key] = ()) -> None:
@@ -35,14 +35,14 @@ class Troubles:
         for key, problem in current.items():
             self._since.setdefault(key, now if problem.at is None else problem.at)
 
-    def calls(self, problem: Problem, now: float) -> bool:
+    def is_current(self, problem: Problem, now: float) -> bool:
         """Tell whether it is still to be shown without being asked for."""
         key = key_of(problem)
         if key in self._seen:
             return False
-        return problem.at is not None or not self.old(problem, now)
+        return problem.at is not None or not self.is_old(problem, now)
 
-    def old(self, problem: Problem, now: float) -> bool:
+    def is_old(self, problem: Problem, now: float) -> bool:
         """Tell whether it is news no more: something that went wrong once, and calls for nothing at once."""
         return problem.severity == "info" and now - self._since.get(key_of(problem), now) >= NEWS
 

@@ -8,7 +8,7 @@ from swarm_tui.domain.problems import Problem
 from swarm_tui.protocol.bodies import Alert, HostStatus, PaneStatus, Reply, Status, TaskAct
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.app import SwarmApp
-from swarm_tui.ui.model.troubles import NEWS, Troubles
+from swarm_tui.ui.model.seen_problems import NEWS, SeenProblems
 from tests.ui import scenes
 from tests.ui.fake import Clock
 from tests.ui.harness import UiDriver, open_ui
@@ -19,40 +19,40 @@ def problem(subject: str = "task", severity: str = "warning", kind: str = "dead"
 
 
 def test_what_was_seen_is_quiet_until_it_is_over_and_comes_again() -> None:
-    troubles, dead = Troubles(), problem()
-    troubles.update([dead], 0.0)
-    assert troubles.calls(dead, 0.0)
-    troubles.mark_seen([dead])
-    troubles.update([dead], 1.0)
-    assert not troubles.calls(dead, 1.0)
-    assert troubles.calls(problem(kind="held"), 1.0), "another trouble of the same task is new"
-    troubles.update([], 2.0)
-    troubles.update([dead], 3.0)
-    assert troubles.calls(dead, 3.0)
+    seen, dead = SeenProblems(), problem()
+    seen.update([dead], 0.0)
+    assert seen.is_current(dead, 0.0)
+    seen.mark_seen([dead])
+    seen.update([dead], 1.0)
+    assert not seen.is_current(dead, 1.0)
+    assert seen.is_current(problem(kind="held"), 1.0), "another trouble of the same task is new"
+    seen.update([], 2.0)
+    seen.update([dead], 3.0)
+    assert seen.is_current(dead, 3.0)
 
 
 def test_what_happened_calls_until_it_is_seen_and_what_is_only_so_leaves_by_itself() -> None:
-    troubles, failed = Troubles(), problem(severity="info", kind="failed", at=100.0)
+    seen, failed = SeenProblems(), problem(severity="info", kind="failed", at=100.0)
     foreign = problem(severity="info", kind="foreign", subject="agent")
-    troubles.update([failed, foreign], 100.0)
-    assert troubles.calls(failed, 130.0)
-    assert troubles.calls(foreign, 130.0)
-    assert not troubles.old(failed, 130.0)
-    assert troubles.old(failed, 100.0 + NEWS)
-    assert troubles.calls(failed, 100.0 + NEWS)
-    assert not troubles.calls(foreign, 100.0 + NEWS)
-    troubles.mark_seen([failed])
-    assert not troubles.calls(failed, 100.0 + NEWS)
+    seen.update([failed, foreign], 100.0)
+    assert seen.is_current(failed, 130.0)
+    assert seen.is_current(foreign, 130.0)
+    assert not seen.is_old(failed, 130.0)
+    assert seen.is_old(failed, 100.0 + NEWS)
+    assert seen.is_current(failed, 100.0 + NEWS)
+    assert not seen.is_current(foreign, 100.0 + NEWS)
+    seen.mark_seen([failed])
+    assert not seen.is_current(failed, 100.0 + NEWS)
 
 
 def test_what_was_seen_stays_so_over_an_opening_of_the_screen() -> None:
-    before, dead = Troubles(), problem()
+    before, dead = SeenProblems(), problem()
     before.update([dead], 0.0)
     before.mark_seen([dead])
-    after = Troubles(before.kept)
+    after = SeenProblems(before.kept)
     after.update([], 0.0)  # Nothing is known yet.
     after.update([dead], 1.0)
-    assert not after.calls(dead, 1.0)
+    assert not after.is_current(dead, 1.0)
 
 
 @pytest.mark.asyncio

@@ -5,7 +5,7 @@ from swarm_tui.ui.acts.subjects import key, shown
 from swarm_tui.ui.desk.actions import AGENTS, LISTS, TASKS, Action
 from swarm_tui.ui.desk.capabilities import ListsProblems
 from swarm_tui.ui.desk.context import Context
-from swarm_tui.ui.model.troubles import SWARM_WIDE, counted
+from swarm_tui.ui.model.seen_problems import SWARM_WIDE, counted
 
 
 def _selected(context: Context) -> set[str]:
@@ -16,30 +16,30 @@ def _selected(context: Context) -> set[str]:
 
 def _unseen(context: Context) -> list[Problem]:
     """Return the troubles under the cursor or the marks; where there are none, what the trouble line says first."""
-    loud, old = context.model.loud()
-    loud = [problem for problem in loud if problem.subject not in SWARM_WIDE]
+    fresh, old = context.model.current_by_age()
+    fresh = [problem for problem in fresh if problem.subject not in SWARM_WIDE]
     selected = _selected(context)
-    return [problem for problem in (*loud, *old) if problem.id in selected] or loud[:1] or old
+    return [problem for problem in (*fresh, *old) if problem.id in selected] or fresh[:1] or old
 
 
 def _can_see(context: Context) -> str | None:
     if reason := shown(context):
         return reason
-    selected, troubles = _selected(context), context.model.troubles
+    selected, seen = _selected(context), context.model.seen_problems
     mine = [problem for problem in context.model.problems() if problem.id in selected]
-    if mine and all(troubles.is_seen(problem) for problem in mine):
+    if mine and all(seen.is_seen(problem) for problem in mine):
         return f"{mine[0].id} is already seen; it calls again when it happens anew"
     if _unseen(context):
         return None
-    calling = context.model.calling()
-    if calling:
-        return f"{calling[0].what.split(':')[0]}: that stays until it is mended"
+    current = context.model.current_problems()
+    if current:
+        return f"{current[0].what.split(':')[0]}: that stays until it is mended"
     return "nothing new is wrong"
 
 
 def see(context: Context) -> None:
     found, model = _unseen(context), context.model
-    model.troubles.mark_seen(found)
+    model.seen_problems.mark_seen(found)
     what = (
         found[0].what
         if len(found) == 1
@@ -71,17 +71,17 @@ def _problems(context: Context) -> None:
 
 
 def _bring_back(context: Context, found: list[Problem]) -> None:
-    context.model.troubles.mark_unseen(found)
+    context.model.seen_problems.mark_unseen(found)
     _renew(context)
 
 
 def _renew(context: Context) -> None:
     context.unmark()
-    context.desk.state.seen = context.model.troubles.kept
+    context.desk.state.seen = context.model.seen_problems.kept
     context.desk.main.tick(context.model.clock())
 
 
-TROUBLE_ACTS = (
+PROBLEM_ACTS = (
     Action(
         name="problems",
         keys=("p",),
