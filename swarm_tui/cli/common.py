@@ -35,7 +35,7 @@ _IDENTITY = "swarm_tui.identity"
 #: Commands that order somebody; none of them works from inside a task.
 ORDERS = frozenset(
     {"cancel", "retry", "approve", "deny", "halt", "resume", "start", "stop", "restart", "drain", "undrain"}
-    | {"scale", "forget", "down", "broker"}
+    | {"scale", "forget", "down", "broker", "schedules"}
 )
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -11,7 +11,7 @@ from swarm_tui.client.operator import Operator
 from swarm_tui.domain.fleet import Fleet
 from swarm_tui.domain.states import AgentState
 from swarm_tui.protocol.envelope import Event, Rejected
-from swarm_tui.protocol.rows import RunRow, TaskRow, run_rows, task_rows
+from swarm_tui.protocol.rows import RunRow, ScheduleRow, TaskRow, run_rows, schedule_rows, task_rows
 
 #: Seconds of silence after which all who were asked have answered.
 _QUIET = 0.4
@@ -72,6 +72,11 @@ class Follower:
         with self.lock:
             self.fleet.load(rows, time.time())
         return rows
+
+    def schedules(self, timeout: float = 3.0) -> list[ScheduleRow] | None:
+        """Ask the dispatcher for the layout's schedules; None when nobody answered."""
+        reply = self.operator.query("schedules", {}, timeout)
+        return None if reply is None else schedule_rows(reply.rows)
 
     def load_runs(self, query: str, args: dict[str, object], timeout: float = 3.0) -> list[RunRow] | None:
         """Ask the dispatcher for runs and take them in; None when nobody answered."""

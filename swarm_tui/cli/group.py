@@ -27,6 +27,7 @@ COMMANDS: dict[str, str] = {
     "tasks": "The tasks, or one with every hop.",
     "run": "Run a workflow.",
     "runs": "The runs of workflows, or one with its steps.",
+    "schedules": "The layout's schedules; pause, resume or fire one.",
     "cancel": "Cancel tasks or runs.",
     "retry": "Run dead or failed tasks again, or what failed of runs.",
     "approve": "Let held tasks run.",

@@ -11,7 +11,7 @@ from swarm_tui.cli.completers import layouts
 from swarm_tui.cli.validate_handlers import handler_problems, missing_handlers
 from swarm_tui.config.errors import ConfigError, Problem
 from swarm_tui.config.ids import name_agents
-from swarm_tui.config.load import find_layout, layout_schema, load_layout
+from swarm_tui.config.load import find_layout, known_layouts, layout_schema, load_layout
 from swarm_tui.config.urls import shown_url
 from swarm_tui.config.workflows import LoadedWorkflow, load_workflow, workflow_file, workflow_schema
 from swarm_tui.domain.workflows.references import texts
@@ -38,7 +38,7 @@ def command(file: str | None, schema: str | None, as_json: bool) -> int:
         return 0
     if file is None:
         raise Failure("which layout? `swarm-tui validate FILE`, or --schema", USAGE)
-    if (workflow := workflow_file(file)) is not None:
+    if file not in known_layouts(Path.cwd()) and (workflow := workflow_file(file)) is not None:
         return _check_workflow(workflow, file, as_json)
     try:
         path = find_layout(file, Path.cwd())

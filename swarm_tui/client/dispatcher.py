@@ -35,6 +35,7 @@ HEARD = (
     Kind.RUN_NEW,
     Kind.RUN_CANCEL,
     Kind.RUN_RETRY,
+    Kind.SCHEDULE_ACT,
     Kind.HEARTBEAT,
     Kind.SHUTDOWN,
     Kind.HALT,
@@ -52,6 +53,7 @@ _SAID_ONCE = (
     Kind.TASK_DENY,
     Kind.RUN_CANCEL,
     Kind.RUN_RETRY,
+    Kind.SCHEDULE_ACT,
 )
 
 

@@ -14,13 +14,13 @@ from swarm_tui.config.document import Document, Where, near, read_document
 from swarm_tui.config.errors import ConfigError, Problem, UnknownLayoutError
 from swarm_tui.config.home import at_home
 from swarm_tui.config.model import Layout
+from swarm_tui.config.paths import SHIPPED as SHIPPED
 from swarm_tui.config.paths import config_home
+from swarm_tui.config.paths import shipped_layouts as shipped_layouts
+from swarm_tui.config.schedules import with_workflows
 from swarm_tui.config.shape import fit
 from swarm_tui.config.urls import SECURE_SCHEMES, check_url, is_loopback, shown_url, split_url
 from swarm_tui.protocol.names import InvalidNameError, check_swarm
-
-#: Where the layouts come from that nobody here wrote.
-SHIPPED = "shipped"
 
 
 class Loaded(Struct, frozen=True, kw_only=True):
@@ -35,13 +35,6 @@ class Loaded(Struct, frozen=True, kw_only=True):
     workdir: Path
     notes: list[str] = []
     confirm: list[str] = []
-
-
-def shipped_layouts() -> Path:
-    """The folder of the layouts that come with the package, in a wheel and in a checkout alike."""
-    package = Path(__file__).resolve().parent.parent
-    installed = package / "layouts"
-    return installed if installed.is_dir() else package.parent / "layouts"
 
 
 def layout_folders(cwd: Path) -> list[tuple[str, Path]]:
@@ -116,6 +109,7 @@ def load_layout(
     layout = fit(document, Layout)
     layout = msgspec.structs.replace(layout, broker=complete(document, layout.broker, path.absolute()))
     check_layout(document, layout)
+    layout = with_workflows(document, layout, cwd or Path.cwd())
     if document.problems:
         raise ConfigError(document.problems)
     if layout.broker.secure:

@@ -4,6 +4,8 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from swarm_tui.domain.workflows.model import Workflow
+
 Restart = Literal["never", "on-failure", "always"]
 Dialect = Literal["swarm", "seed", "mqtt-v1"]
 #: The longest span that counts, in seconds: ten years, which every clock and every timer can add up.
@@ -167,6 +169,21 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Bytes on disk that the record never exceeds; the oldest messages go first."""
 
 
+class ScheduleEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A row of a layout's `schedules`: a task of `type`, or a run of `workflow`, at the times of `cron`."""
+
+    name: str
+    cron: str
+    timezone: str = "UTC"
+    type: str | None = None
+    workflow: str | Workflow | None = None
+    """A workflow's name or file, or the workflow itself; loading a layout puts it here whole."""
+    payload: dict[str, Any] = {}
+    """The task's payload, or the inputs of the run."""
+    overlap: Literal["skip", "queue", "replace"] = "skip"
+    missed: Literal["one", "none"] = "one"
+
+
 class Layout(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A swarm as a file: `config.load.load_layout` reads, checks and completes it."""
 
@@ -184,6 +201,7 @@ class Layout(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     defaults: Defaults = Defaults()
     supervisor: RestartPolicy = RestartPolicy()
     agents: list[AgentEntry] = []
+    schedules: list[ScheduleEntry] = []
     policy: Policy = Policy()
 
 
@@ -233,6 +251,8 @@ class RunSpec(Struct, frozen=True, kw_only=True):
     """Agents that know only another dialect, by id: the dispatcher speaks for them."""
     foreign_roles: dict[str, str] = {}
     """The roles of those agents, by id."""
+    schedules: list[ScheduleEntry] = []
+    """The layout's, for the dispatcher."""
     extra_topics: list[str] = []
     leaderless: bool = True
     """It may claim tasks where nobody leads."""

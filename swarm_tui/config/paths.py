@@ -118,3 +118,14 @@ def swarm_of(root: Path) -> str:
 def broker_dir(port: int, home: Path | None = None) -> Path:
     """The embedded broker's own files: it belongs to the user and the port, not to one swarm. `home` has all state."""
     return (home or state_home()) / f"_broker-{port}"
+
+
+#: Where the layouts and workflows come from that nobody here wrote.
+SHIPPED = "shipped"
+
+
+def shipped_layouts() -> Path:
+    """The folder of the layouts that come with the package, in a wheel and in a checkout alike."""
+    package = Path(__file__).resolve().parent.parent
+    installed = package / "layouts"
+    return installed if installed.is_dir() else package.parent / "layouts"

@@ -57,6 +57,7 @@ def run_specs(loaded: Loaded, *, state: StateDir, host: str, counts: Mapping[str
                 depends_on=_depends(entry.depends_on, agent, agents),
                 foreign=foreign,
                 leaderless=leaderless,
+                schedules=layout.schedules if agent.role == "task-manager" else [],
                 own=own if agent.role == "task-manager" else [],
                 doers=doers(layout) if agent.role == "api-gateway" else {},
                 foreign_roles={other.agent_id: other.role for other in agents if other.agent_id in foreign},

@@ -10,8 +10,7 @@ import msgspec
 from swarm_tui.config.document import Document, Where, near, parse_document
 from swarm_tui.config.errors import ConfigError, Problem, whole_file
 from swarm_tui.config.home import at_home
-from swarm_tui.config.load import SHIPPED, known_layouts, shipped_layouts
-from swarm_tui.config.paths import config_home
+from swarm_tui.config.paths import SHIPPED, config_home, shipped_layouts
 from swarm_tui.config.shape import fit
 from swarm_tui.domain.workflows.check import mistakes
 from swarm_tui.domain.workflows.model import Workflow
@@ -74,7 +73,7 @@ def workflow_file(name_or_path: str) -> Path | None:
     cwd = Path.cwd()
     if "/" not in name_or_path and not name_or_path.endswith((".yml", ".yaml")):
         known = known_workflows(cwd)
-        return known[name_or_path][1] if name_or_path in known and name_or_path not in known_layouts(cwd) else None
+        return known[name_or_path][1] if name_or_path in known else None
     path = cwd / at_home(name_or_path)
     try:
         if not path.is_file():

@@ -36,6 +36,7 @@ _ACTS = (
     Kind.ASK_ANSWER,
     Kind.RUN_CANCEL,
     Kind.RUN_RETRY,
+    Kind.SCHEDULE_ACT,
     Kind.HALT,
     Kind.BROADCAST,
     Kind.HOST_CONTROL,

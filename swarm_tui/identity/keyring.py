@@ -28,6 +28,7 @@ ACTS = frozenset(
         Kind.ASK_ANSWER,
         Kind.RUN_CANCEL,
         Kind.RUN_RETRY,
+        Kind.SCHEDULE_ACT,
         Kind.HALT,
         Kind.SCALE,
         Kind.HOST_CONTROL,

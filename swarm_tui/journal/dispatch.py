@@ -145,6 +145,11 @@ class Journal:
         found = self._db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
         return None if found is None else str(found[0])
 
+    def metas(self, begin: str) -> list[tuple[str, str]]:
+        """Return what is kept under names that begin so: the rest of the name, and the value."""
+        found = self._db.execute("SELECT name, value FROM meta WHERE name >= ? AND name < ?", (begin, begin + "\x7f"))
+        return [(str(name)[len(begin) :], str(value)) for name, value in found]
+
     def set_meta(self, name: str, value: str) -> None:
         """Keep `value` under `name`."""
         self._db.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", (name, value))

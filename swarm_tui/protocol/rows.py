@@ -122,7 +122,26 @@ class RunRow(Struct, kw_only=True):
     steps: list[StepRow] = []
 
 
-Row = TypeVar("Row", TaskRow, RunRow)
+class ScheduleRow(Struct, kw_only=True):
+    """A schedule of the layout. Times are seconds since the epoch."""
+
+    name: str
+    cron: str
+    timezone: str = "UTC"
+    what: str = ""
+    overlap: str = "skip"
+    missed: str = "one"
+    next_at: float | None = None
+    last_at: float | None = None
+    last: str = ""
+    """The task or run of the last firing."""
+    paused: bool = False
+    fired: int = 0
+    skipped: int = 0
+    reason: str = ""
+
+
+Row = TypeVar("Row", TaskRow, RunRow, ScheduleRow)
 
 
 def task_rows(values: Iterable[object]) -> list[TaskRow]:
@@ -133,6 +152,11 @@ def task_rows(values: Iterable[object]) -> list[TaskRow]:
 def run_rows(values: Iterable[object]) -> list[RunRow]:
     """Return the runs among the rows of an answer; a value that is no run is left out."""
     return _rows(values, RunRow)
+
+
+def schedule_rows(values: Iterable[object]) -> list[ScheduleRow]:
+    """Return the schedules among the rows of an answer; a value that is none is left out."""
+    return _rows(values, ScheduleRow)
 
 
 def _rows(values: Iterable[object], kind: type[Row]) -> list[Row]:

@@ -1,4 +1,6 @@
-"""Payloads about runs of workflows."""
+"""Payloads about runs of workflows, and schedules."""
+
+from typing import Literal
 
 from swarm_tui.protocol.base_body import Body, JsonObject
 from swarm_tui.protocol.topics import Kind
@@ -47,6 +49,14 @@ class RunAct(Body, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class ScheduleAct(Body, frozen=True, kw_only=True):
+    """Body of schedules/act: an operator's act on a schedule."""
+
+    name: str
+    act: Literal["pause", "resume", "fire"]
+    reason: str = ""
+
+
 RUN_BODY: dict[Kind, type[Body]] = {
     Kind.RUN_NEW: RunNew,
     Kind.RUN_STARTED: RunStarted,
@@ -54,4 +64,5 @@ RUN_BODY: dict[Kind, type[Body]] = {
     Kind.RUN_ENDED: RunEnded,
     Kind.RUN_CANCEL: RunAct,
     Kind.RUN_RETRY: RunAct,
+    Kind.SCHEDULE_ACT: ScheduleAct,
 }

@@ -38,6 +38,7 @@ class Kind(StrEnum):
     RUN_ENDED = "runs/ended"
     RUN_CANCEL = "runs/cancel"
     RUN_RETRY = "runs/retry"
+    SCHEDULE_ACT = "schedules/act"
     HALT = "halt"
     QUERY = "operators/+/query"
     REPLY = "operators/+/reply"
@@ -67,6 +68,7 @@ COMMANDS = frozenset(
         Kind.TASK_DENY,
         Kind.RUN_CANCEL,
         Kind.RUN_RETRY,
+        Kind.SCHEDULE_ACT,
         Kind.HALT,
         Kind.HOST_CONTROL,
         Kind.SCALE,

@@ -15,7 +15,7 @@ from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.codec import Writer, decode
 from swarm_tui.protocol.envelope import Event, Outgoing
 from swarm_tui.protocol.topics import Kind, topic
-from tests.sim.parts import SETTINGS, SWARM, Clock, SimBus
+from tests.sim.parts import SWARM, Clock, SimBus
 
 if TYPE_CHECKING:
     from tests.sim.swarm import Swarm
@@ -84,7 +84,7 @@ class SimDispatcher:
             state_dir=".",
         )  # fmt: skip
         writer = Writer(SWARM, self.name, "task-manager", new_id=swarm.new_id, clock=self.clock.wall)
-        self.engine = Engine(SETTINGS, self.journal, writer, clocks, log=lambda line: None)
+        self.engine = Engine(swarm.settings, self.journal, writer, clocks, log=lambda line: None)
         leadership = Leadership(
             f"{self.name}/{swarm.new_id()}", self.name, written=int(self.journal.meta("epoch") or 0), take_over=True,
             new_marker=swarm.new_id, now=self.clock.monotonic(),

@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from swarm_tui.bus.memory import MemoryBroker, MemoryBus
 from swarm_tui.domain.dispatch.model import DispatchSettings, TypePolicy
+from swarm_tui.domain.workflows.schedule import Schedule
 
 SWARM = "sim"
 START = 1_700_000_000.0
@@ -29,6 +30,9 @@ STEPS: dict[str, Any] = {
 }
 #: Steps that follow from success alone: what of them succeeded is never done again.
 PLAIN_STEPS = ("a", "each", "move", "if", "join")
+#: Three firings, a minute apart, from a minute after the beginning on; of a type that must not run twice by itself.
+SCHEDULE = Schedule(name="s", cron="31-33 22 14 11 *", type="database.migrate", overlap="queue")
+FIRINGS = [f"s:20231114T22{minute}00Z" for minute in (31, 32, 33)]
 SETTINGS = DispatchSettings(rules=RULES, approve_within=60.0)
 
 

@@ -4,6 +4,8 @@ broker in memory that loses, repeats and reorders. Everything that happens follo
 import random
 import tempfile
 
+import msgspec
+
 from swarm_tui.bus.memory import Faults, MemoryBroker
 from swarm_tui.domain.dispatch.model import Job
 from swarm_tui.domain.states import TaskState
@@ -15,7 +17,7 @@ from swarm_tui.protocol.topics import Kind
 from tests.sim import truths
 from tests.sim.dispatcher import SimDispatcher, copy_of
 from tests.sim.outside import Publisher
-from tests.sim.parts import STEPS, Clock, Ran, SimBus, Time
+from tests.sim.parts import FIRINGS, SCHEDULE, SETTINGS, STEPS, Clock, Ran, SimBus, Time
 from tests.sim.worker import SimWorker
 
 #: What befalls a swarm, and how often one among the others.
@@ -46,12 +48,14 @@ class Swarm:
         self.log: list[tuple[float, str]] = []
         self._folder = tempfile.TemporaryDirectory(prefix="swarm-sim-")
         self.folder = self._folder.name
+        self.runs_rng = random.Random(f"runs of {seed}")
+        """Apart, so that the rest of a seed's life is what it is without runs."""
+        self.scheduled = self.runs_rng.random() < 0.3
+        self.settings = msgspec.structs.replace(SETTINGS, schedules=(SCHEDULE,)) if self.scheduled else SETTINGS
         self.dispatcher = SimDispatcher(self, "tm", Journal(None))
         self.former: list[SimDispatcher] = []
         self.workers = [SimWorker(self, f"w{n}") for n in range(3)]
         types = ["noop", "noop", "noop", "database.migrate", "database.migrate", "deployment.deploy"]
-        self.runs_rng = random.Random(f"runs of {seed}")
-        """Apart, so that the rest of a seed's life is what it is without runs."""
         runs = [self._run(n) for n in range(self.runs_rng.choice([0, 1, 2]))]
         self.publisher = Publisher(self, [self._task(n, self.rng.choice(types)) for n in range(tasks)], runs)
         self.broken_until = 0.0
@@ -225,6 +229,8 @@ class Swarm:
                 self.publisher.act(Kind.TASK_APPROVE, job.task_id)
 
     def is_over(self) -> bool:
+        if self.scheduled and self.dispatcher.journal.find(FIRINGS[-1]) is None:
+            return False
         owed = any(worker.owes for worker in self.workers)
         left = (
             self.publisher.waiting

@@ -10,7 +10,7 @@ from swarm_tui.domain.dispatch.model import Job
 from swarm_tui.domain.dispatch.turn import Turn
 from swarm_tui.domain.states import GIVEN, TASK_TRANSITIONS, TaskState
 from swarm_tui.domain.workflows.run import OVER, Run
-from tests.sim.parts import PLAIN_STEPS, RULES
+from tests.sim.parts import FIRINGS, PLAIN_STEPS, RULES
 
 if TYPE_CHECKING:
     from tests.sim.dispatcher import SimDispatcher
@@ -163,6 +163,11 @@ def of_the_end(swarm: "Swarm") -> None:
         of_a_record(job)
         of_an_end(job)
         of_runs(swarm, job)
+    fired = [name for name in records if name.startswith("s:")]
+    assert not swarm.scheduled or FIRINGS[-1] in fired, f"the last time of the schedule did not fire: {fired}"
+    assert set(fired) <= set(FIRINGS), f"it fired at no time of its own: {fired}"
+    begun = swarm.dispatcher.engine.state.schedules
+    assert not swarm.scheduled or sorted(begun["s"].times) == sorted(set(begun["s"].times)), "a time fired twice"
     runs = swarm.run_records()
     assert swarm.publisher.runs_accepted <= set(runs), "a run that was accepted is not recorded"
     for run in runs.values():

@@ -16,6 +16,7 @@ from swarm_tui.domain.dispatch import (
     outcomes,
     processes,
     runs,
+    schedules,
     waiting,
 )
 from swarm_tui.domain.dispatch.model import Action, AgentRecord, Job, LinkDown, LinkUp, Moment, State, Tick
@@ -41,7 +42,7 @@ from swarm_tui.protocol.bodies import (
     TaskAct,
 )
 from swarm_tui.protocol.envelope import Event
-from swarm_tui.protocol.run_bodies import RunAct, RunNew
+from swarm_tui.protocol.run_bodies import RunAct, RunNew, ScheduleAct
 from swarm_tui.protocol.topics import Kind
 
 #: A pause between two looks that is longer than this was our own: the leases could not be renewed meanwhile.
@@ -56,9 +57,10 @@ NOT_ASKED = "an answer of one who was not asked"
 #: Seconds for which a silent agent is not offered the same task again: it may be heard, and then goes on with it.
 SHUN_SILENT = 10.0
 
-#: What people do to one task, or one run.
+#: What people do to one task, run or schedule.
 ACTS = frozenset(
-    {Kind.TASK_CANCEL, Kind.TASK_REDRIVE, Kind.TASK_APPROVE, Kind.TASK_DENY, Kind.RUN_CANCEL, Kind.RUN_RETRY}
+    {Kind.TASK_CANCEL, Kind.TASK_REDRIVE, Kind.TASK_APPROVE, Kind.TASK_DENY}
+    | {Kind.RUN_CANCEL, Kind.RUN_RETRY, Kind.SCHEDULE_ACT}
 )
 _TASKS = frozenset({Kind.TASK_NEW, Kind.DEPLOYMENT_REQUEST, Kind.CODE_REVIEW})
 
@@ -189,6 +191,8 @@ def _hear(turn: Turn, event: Event) -> None:
         runs.submit(turn, event, body)
     elif isinstance(body, RunAct):
         runs.act(turn, event, body)
+    elif isinstance(body, ScheduleAct):
+        schedules.act(turn, event, body)
     elif kind is Kind.HALT:
         before = turn.state.halt_id
         operators.halt(turn, event)
@@ -265,6 +269,7 @@ def _tick(turn: Turn) -> None:
             waiting.look(turn, job)
     if not turn.state.leading:
         return
+    schedules.look(turn)
     _unserved(turn)
     demand.look(turn)
     shunned = turn.state.shunned
@@ -316,6 +321,7 @@ def _clocks(turn: Turn) -> None:
         _grant_all(turn)
     if state.last_now and abs(gap - state.clock_gap) > CLOCK_SET:
         foreign.clock_set(turn, gap - state.clock_gap)
+        schedules.clock_set(turn)
         for job in state.jobs.values():
             if job.retry_at is not None:
                 # A delay is a length of time, not a time of day.

@@ -14,6 +14,7 @@ from swarm_tui.domain.dispatch.digests import payload_hash
 from swarm_tui.domain.dispatch.queue import Queue
 from swarm_tui.domain.states import CANCEL_WITHIN, ENDED, TaskState
 from swarm_tui.domain.workflows.run import Run
+from swarm_tui.domain.workflows.schedule import Schedule, ScheduleRecord
 from swarm_tui.protocol.bodies import Body, Complete, Failed, Task
 from swarm_tui.protocol.rows import Hop
 from swarm_tui.protocol.topics import Kind
@@ -41,6 +42,7 @@ class DispatchSettings(Struct, frozen=True, kw_only=True):
     """Patterns of types that need a person, for the types of which only an agent speaks."""
     scale: dict[str, tuple[int, int]] = {}
     """Role to (min, max) agents."""
+    schedules: tuple[Schedule, ...] = ()
     lease: float = 30.0
     """A task that was given away is not given to another for so long after the last sign of it."""
     approve_within: float = 3600.0
@@ -260,6 +262,7 @@ class State(Struct, kw_only=True):
     """Ended runs that are still in `runs`, oldest first."""
     taken: set[str] = field(default_factory=set)
     """Names of runs that cannot be: the journal has tasks of such ids."""
+    schedules: dict[str, ScheduleRecord] = field(default_factory=dict)
     needed_by: dict[str, set[str]] = field(default_factory=dict)
     """Open task to the blocked ones that need it."""
     halted: str | None = None
@@ -338,6 +341,12 @@ class SaveRun(Struct, frozen=True):
     run_id: str
 
 
+class SaveSchedule(Struct, frozen=True):
+    """Write the schedule's record as it is now, with what it began."""
+
+    name: str
+
+
 class Say(Struct, frozen=True):
     """Publish. A `durable` one is journaled with what it tells of, and sent until the broker has it."""
 
@@ -366,4 +375,4 @@ class Refuse(Struct, frozen=True):
     why: str
 
 
-Action = Save | SaveRun | Say | Note | Refuse
+Action = Save | SaveRun | SaveSchedule | Say | Note | Refuse

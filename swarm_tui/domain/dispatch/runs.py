@@ -57,28 +57,33 @@ def submit(turn: Turn, event: Event, body: RunNew) -> None:
     except msgspec.ValidationError as error:
         _reject(turn, body, f"the workflow: {error}")
         return
-    inputs, why = _refusal(turn, body, workflow)
-    if why:
+    if why := begin(turn, body.run_id, workflow, body.inputs, turn.who(event), mark):
         _reject(turn, body, why)
-        return
-    plan = RunPlan(
-        run_id=body.run_id, workflow=workflow, inputs=inputs, digest=mark, by=turn.who(event), created_at=turn.wall
-    )
-    run = turn.state.runs[body.run_id] = Run(plan)
-    _started(turn, run, workflow.steps)
+
+
+def begin(turn: Turn, run_id: str, workflow: Workflow, given: dict[str, Any], by: str, digest: str = "") -> str:
+    """Begin a run, unless there is one of that id. Returns why it cannot be; empty when it can."""
+    if run_id in turn.state.runs:
+        return ""
+    inputs, why = _refusal(turn, run_id, workflow, given)
+    if not why:
+        plan = RunPlan(run_id=run_id, workflow=workflow, inputs=inputs, digest=digest, by=by, created_at=turn.wall)
+        run = turn.state.runs[run_id] = Run(plan)
+        _started(turn, run, workflow.steps)
+    return why
 
 
 def _reject(turn: Turn, body: RunNew, reason: str) -> None:
     turn.say(Kind.RUN_REJECTED, RunRejected(run_id=body.run_id, reason=reason))
 
 
-def _refusal(turn: Turn, body: RunNew, workflow: Workflow) -> tuple[dict[str, Any], str]:
+def _refusal(turn: Turn, run_id: str, workflow: Workflow, given: dict[str, Any]) -> tuple[dict[str, Any], str]:
     """The run's inputs, and why it cannot be; empty when it can."""
     if found := mistakes(workflow):
         first = found[0]
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
         return {}, f"{'.'.join(map(str, first.where))}: {first.reason}{more}"
-    inputs, wrong = inputs_of(workflow, body.inputs)
+    inputs, wrong = inputs_of(workflow, given)
     if wrong:
         return inputs, "; ".join(wrong)
     for name, step in workflow.steps.items():
@@ -87,8 +92,8 @@ def _refusal(turn: Turn, body: RunNew, workflow: Workflow) -> tuple[dict[str, An
     state = turn.state
     if state.open + len(workflow.steps) > state.settings.max_open:
         return inputs, f"the swarm holds {state.open:,} open tasks and takes {state.settings.max_open:,}: try later"
-    if body.run_id in state.taken or any(task_id(body.run_id, name, None, 1) in state.jobs for name in workflow.steps):
-        return inputs, f"there are tasks whose ids begin with `{body.run_id}.`: take another run id"
+    if run_id in state.taken or any(task_id(run_id, name, None, 1) in state.jobs for name in workflow.steps):
+        return inputs, f"there are tasks whose ids begin with `{run_id}.`: take another run id"
     return inputs, ""
 
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable
 
-from swarm_tui.domain.dispatch.model import Job
+from swarm_tui.domain.dispatch.model import Job, State
 from swarm_tui.domain.states import CANCEL_WITHIN, TaskState
 from swarm_tui.domain.workflows.run import Run
-from swarm_tui.protocol.rows import RunRow, StepRow, TaskRow
+from swarm_tui.domain.workflows.schedule import ScheduleRecord
+from swarm_tui.protocol.rows import RunRow, ScheduleRow, StepRow, TaskRow
 
 _ASKS = {
     TaskState.AWAITING_APPROVAL: "waits for approval",
@@ -87,3 +88,28 @@ def _step_row(run: Run, name: str, asks: str, *, whole: bool) -> StepRow:
         ended_at=record.ended_at,
         tasks=run.task_ids(name) if whole else [],
     )
+
+
+def schedule_rows(state: State) -> list[ScheduleRow]:
+    """Return the rows of the layout's schedules, in its order."""
+    rows = []
+    for schedule in state.settings.schedules:
+        record = state.schedules.get(schedule.name) or ScheduleRecord()
+        rows.append(
+            ScheduleRow(
+                name=schedule.name,
+                cron=schedule.cron,
+                timezone=schedule.timezone,
+                what=schedule.type or f"workflow {schedule.workflow.workflow if schedule.workflow else '?'}",
+                overlap=schedule.overlap,
+                missed=schedule.missed,
+                next_at=None if record.paused else record.next_at,
+                last_at=record.last_at,
+                last=record.open,
+                paused=record.paused,
+                fired=record.fired,
+                skipped=record.skipped,
+                reason=record.reason,
+            )
+        )
+    return rows

@@ -11,6 +11,7 @@ from swarm_tui.domain.dispatch.model import (
     Refuse,
     Save,
     SaveRun,
+    SaveSchedule,
     Say,
     State,
     TypePolicy,
@@ -48,6 +49,10 @@ class Turn:
         if run_id not in self._saved_runs:
             self._saved_runs.add(run_id)
             self.actions.append(SaveRun(run_id))
+
+    def save_schedule(self, name: str) -> None:
+        """The journal is to hold the schedule's record as it is after this turn."""
+        self.actions.append(SaveSchedule(name))
 
     def say(
         self,

@@ -11,6 +11,7 @@ from swarm_tui.domain.dispatch import (
     Moment,
     Save,
     SaveRun,
+    SaveSchedule,
     Say,
     State,
     Tick,
@@ -22,6 +23,7 @@ from swarm_tui.domain.dispatch import (
 from swarm_tui.domain.dispatch.model import Action, LinkDown, LinkUp
 from swarm_tui.domain.workflows.model import RunPlan, RunRecord
 from swarm_tui.domain.workflows.run import Run
+from swarm_tui.domain.workflows.schedule import ScheduleRecord
 from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.codec import Writer, decode
 from swarm_tui.protocol.envelope import Event
@@ -50,6 +52,7 @@ class World:
         self.journal: dict[str, bytes] = {}
         self.run_rows: dict[str, tuple[bytes, bytes]] = {}
         """Run id to plan and record."""
+        self.schedule_rows: dict[str, bytes] = {}
         self.said: list[Say] = []
         self.saves: list[Save] = []
         self.history: dict[str, list[str]] = {}
@@ -73,6 +76,8 @@ class World:
                     msgspec.msgpack.encode(run.plan),
                     msgspec.msgpack.encode(run.record),
                 )
+            elif isinstance(action, SaveSchedule):
+                self.schedule_rows[action.name] = msgspec.json.encode(self.state.schedules[action.name])
         self.said.extend(says)
         return says
 
@@ -121,6 +126,8 @@ class World:
             Run(msgspec.msgpack.decode(plan, type=RunPlan), msgspec.msgpack.decode(record, type=RunRecord))
             for plan, record in self.run_rows.values()
         ]
+        for name, raw in self.schedule_rows.items():
+            self.state.schedules[name] = msgspec.json.decode(raw, type=ScheduleRecord)
         restore(self.state, sorted(jobs, key=lambda job: job.seq), self.moment(), runs)
         return self.lead(epoch + 1)
 

@@ -98,7 +98,6 @@ def test_a_workflow_is_found_by_name_in_the_project_first(tmp_path: Path) -> Non
 def test_a_layout_is_not_taken_for_a_workflow() -> None:
     assert workflow_file(str(shipped_layouts() / "small.yml")) is None
     assert workflow_file("ship") is not None
-    assert workflow_file("small") is None
 
 
 def test_the_schema_is_one_that_editors_read() -> None:

@@ -22,12 +22,14 @@ from swarm_tui.domain.dispatch.model import (
     Refuse,
     Save,
     SaveRun,
+    SaveSchedule,
     Say,
     State,
     Tick,
 )
 from swarm_tui.domain.states import GIVEN
 from swarm_tui.domain.workflows.run import Run
+from swarm_tui.domain.workflows.schedule import ScheduleRecord
 from swarm_tui.journal.dispatch import AT_ONCE, Journal, OutboxRow
 from swarm_tui.protocol.bodies import Alert, Halt, Heartbeat, Task
 from swarm_tui.protocol.codec import Writer
@@ -51,6 +53,9 @@ JOURNAL_ALERT = "journal"
 #: What people order, and what of it stands.
 _ORDERS = frozenset({*ACTS, Kind.HALT, Kind.SCALE})
 _encode_json = msgspec.json.Encoder().encode
+#: How the names begin under which the journal keeps the schedules' records.
+_SCHEDULE = "schedule:"
+_decode_schedule = msgspec.json.Decoder(ScheduleRecord).decode
 _decode_orders = msgspec.json.Decoder(tuple[dict[str, float], dict[str, tuple[str, float]]]).decode
 
 
@@ -127,6 +132,8 @@ class Engine:
                 gc.freeze()
         finally:
             gc.enable()
+        for name, raw in self.journal.metas(_SCHEDULE):
+            self.state.schedules[name] = _decode_schedule(raw)
         self.state.seq = self._seq_kept = max(self.state.seq, self.journal.last_seq())
         # What is adopted before we lead has a fence too, and fences only grow.
         self.state.epoch = int(self.journal.meta("epoch") or 0)
@@ -237,6 +244,10 @@ class Engine:
                 self._keep(action)
             elif isinstance(action, SaveRun):
                 self._runs[action.run_id] = self.state.runs[action.run_id]
+                self._urgent = True
+            elif isinstance(action, SaveSchedule):
+                record = _encode_json(self.state.schedules[action.name]).decode()
+                self._meta[_SCHEDULE + action.name] = record
                 self._urgent = True
             elif isinstance(action, Say) and action.patient:
                 self._acks.append(action)

@@ -18,10 +18,12 @@ from swarm_tui.bus.mqtt import MqttBus
 from swarm_tui.bus.port import BusError, Link
 from swarm_tui.client.dispatcher import dispatcher_way, take_former_session
 from swarm_tui.client.ids import new_id
-from swarm_tui.config.model import RunSpec
+from swarm_tui.config.model import RunSpec, ScheduleEntry
 from swarm_tui.config.paths import StateDir
 from swarm_tui.domain.dispatch.model import DispatchSettings, TypePolicy
 from swarm_tui.domain.leadership import Leadership
+from swarm_tui.domain.workflows.model import Workflow
+from swarm_tui.domain.workflows.schedule import Schedule
 from swarm_tui.identity.keyring import GUEST
 from swarm_tui.identity.open import open_swarm
 from swarm_tui.journal.db import JournalInUseError
@@ -226,12 +228,26 @@ def settings_of(spec: RunSpec) -> DispatchSettings:
         rules=rules,
         approve=tuple(approve),
         scale=dict(spec.scale),
+        schedules=tuple(_schedule(entry) for entry in spec.schedules),
         approve_within=spec.policy.approve_within,
         ask_within=spec.policy.ask_within,
         max_open=spec.policy.max_open_tasks,
         scale_every=spec.policy.scale_every,
         scale_down_after=spec.policy.scale_down_after,
         scale_down_every=spec.policy.scale_down_every,
+    )
+
+
+def _schedule(entry: ScheduleEntry) -> Schedule:
+    return Schedule(
+        name=entry.name,
+        cron=entry.cron,
+        timezone=entry.timezone,
+        type=entry.type,
+        workflow=entry.workflow if isinstance(entry.workflow, Workflow) else None,
+        payload=entry.payload,
+        overlap=entry.overlap,
+        missed=entry.missed,
     )
 
 

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
+import msgspec
+
 from swarm_tui.agent.roles.task_manager.dialect_bridge import DialectBridge
 from swarm_tui.agent.roles.task_manager.engine import Clocks, Engine, Heard, Letter
 from swarm_tui.agent.roles.task_manager.task_queries import answers
@@ -14,6 +16,7 @@ from swarm_tui.bus.port import Bus, Link
 from swarm_tui.client.dispatcher import session_patterns
 from swarm_tui.config.model import RunSpec
 from swarm_tui.domain.dispatch.model import LinkDown, LinkUp, Tick
+from swarm_tui.domain.dispatch.task_rows import schedule_rows
 from swarm_tui.domain.leadership import (
     Action,
     Complain,
@@ -313,6 +316,11 @@ class DispatcherShell:
             return
         if event.body.query == "who":
             self._tell_all()
+            return
+        if event.body.query == "schedules":
+            rows = [msgspec.to_builtins(row) for row in schedule_rows(self.engine.state)]
+            reply = Reply(query="schedules", rows=rows, request=event.id, source=self._spec.agent_id)
+            self.bus.publish(self.engine.writer.message(Kind.REPLY, reply, event.key))
             return
         try:
             self._publish(self.engine.flush(now=True))
