@@ -320,7 +320,7 @@ def test_the_same_run_again_is_answered_and_another_of_its_id_refused() -> None:
 @pytest.mark.parametrize(
     ("steps", "inputs", "says"),
     [
-        ({"a": {"type": "nobody.does"}}, {}, "steps.a.type: neither the layout nor any agent"),
+        ({"a": {"type": "nobody.does"}}, {}, "steps.a.type: neither the layout nor any"),
         ({"a": step("b"), "b": step("a")}, {}, "a cycle"),
         ({"a": step("b")}, {}, "no step `b`"),
         ({}, {}, "at least one step"),
