@@ -18,9 +18,9 @@ from swarm_tui.config.model import RunSpec
 from swarm_tui.config.paths import StateDir
 from swarm_tui.domain.liveness import BEAT
 from swarm_tui.domain.worker import Leader
+from swarm_tui.identity.door import OVER, Door
 from swarm_tui.identity.keyring import GUEST, Keyring
 from swarm_tui.protocol.bodies import Broadcast, Dispatcher, Heartbeat, Inbox, Shutdown
-from swarm_tui.protocol.codec import decode
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.topics import Kind, topic
 
@@ -57,7 +57,7 @@ class AgentRuntime:
         self._pulse = UsageMeter()
         self.me = identity_of(spec)
         self.reporter = AgentReporter(spec, self.me, bus, console, take_over=take_over, keys=keys)
-        self._judge = keys.judge
+        self._door = Door(spec.swarm, keys)
         self.work = WorkerShell(spec, self.reporter, self._beat_body, self._changed)
         self.presence = RetainedStatus(self.reporter, self.work.state, self._settled)
         self._notices = Broadcasts(self.reporter.note)
@@ -155,7 +155,9 @@ class AgentRuntime:
     def _on_message(self, full: str, raw: bytes, retained: bool) -> None:
         if full in self._quiet and self.work.core.leader is Leader.ONLINE and not self._role.present:
             return
-        event = decode(self._spec.swarm, full, raw, retained, time.time(), self._judge)
+        event = self._door.read(full, raw, retained, time.time())
+        if event is OVER:
+            return
         if event is None:
             self._on_extra(full, raw)
             return

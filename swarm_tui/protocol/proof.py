@@ -55,6 +55,12 @@ def signed_part(raw: bytes) -> bytes:
     return raw[:-1]
 
 
+def claimed(raw: bytes) -> str:
+    """The issuer that a message names at its end, of a proof or of what looks like one; empty when it names none."""
+    at = raw.rfind(_MARK, max(0, len(raw) - MAX_PROOF))
+    return "" if at <= 0 else raw[at + len(_MARK) : raw.find(b" ", at) % len(raw)].decode("ascii", "replace")
+
+
 def split(raw: bytes) -> Proof | None:
     """Return the proof at the end of a message; None when there is none, or nothing that could be one."""
     at = raw.rfind(_MARK, max(0, len(raw) - MAX_PROOF))

@@ -10,6 +10,7 @@ from swarm_tui.bus.mqtt import MqttBus
 from swarm_tui.bus.port import Bus, Link
 from swarm_tui.client.ids import new_id
 from swarm_tui.config.urls import shown_url
+from swarm_tui.identity.door import Door
 from swarm_tui.identity.keyring import GUEST, Keyring, SwarmKeyring, is_remote_operator
 from swarm_tui.protocol import codec
 from swarm_tui.protocol.bodies import HostStatus
@@ -100,7 +101,7 @@ class HostLink:
             clock=time.time,
             prove=keys.prove,
         )
-        self._judge = keys.judge
+        self.door = Door(self.swarm, keys)
         self.orders = OrdersOnce()
         self._scales: dict[str, float] = {}
         """Topic of a scale to the time of the newest one."""
@@ -175,7 +176,7 @@ class HostLink:
             if not retained:
                 self._loop.post(partial(self._on_foreign, agent_id))
             return
-        event = codec.decode(self.swarm, full, payload, retained, time.time(), self._judge)
+        event = self.door.read(full, payload, retained, time.time())
         if event is not None and not isinstance(event, Rejected):
             self._loop.post(partial(self._event, event))
 

@@ -19,6 +19,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "bench_agent": (),
     "bench_engine": (),
     "bench_proofs": (),
+    "bench_flood": (),
     "bench_transport": (),
     "bench_facts": (),
     "bench_supervisor": (),

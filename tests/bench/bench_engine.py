@@ -18,6 +18,8 @@ from swarm_tui.config.model import Broker, HandlerSpec, RunSpec, TypeRule
 from swarm_tui.config.paths import StateDir
 from swarm_tui.config.spec import write_spec
 from swarm_tui.domain.dispatch import DispatchSettings, TypePolicy
+from swarm_tui.identity.keyring import GUEST, Keyring
+from swarm_tui.identity.open import open_operator
 from swarm_tui.identity.store import make_secret
 from swarm_tui.journal.dispatch import Journal
 from swarm_tui.protocol import bodies as b
@@ -131,8 +133,10 @@ class Live:
         self.swarm = swarm
         way = way or broker.broker
         state = StateDir(folder / "state").create()
+        keys: Keyring = GUEST
         if proved:
             make_secret(state, "box")
+            keys = open_operator(state, "bench@box")
         types = {"noop": TypeRule(roles=["general"])}
         self.processes = []
         self.ends: dict[str, float] = {}
@@ -140,7 +144,9 @@ class Live:
         self.ready: set[str] = set()
         self.echo = threading.Event()
         self.ended = threading.Condition()
-        self.writer = Writer(swarm, "operator:bench@box", "", new_id=lambda: str(uuid.uuid4()), clock=time.time)
+        self.writer = Writer(
+            swarm, "operator:bench@box", "", new_id=lambda: str(uuid.uuid4()), clock=time.time, prove=keys.prove
+        )
         self.bus = MqttBus(way, f"bench-client-{swarm}")
         for pattern in ("tasks/complete", "dispatcher", "agents/heartbeat", "broadcast"):
             self.bus.subscribe(f"{swarm}/{pattern}")

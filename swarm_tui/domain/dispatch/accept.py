@@ -6,7 +6,7 @@ import msgspec
 
 from swarm_tui.domain.dispatch import needs
 from swarm_tui.domain.dispatch.digests import task_body
-from swarm_tui.domain.dispatch.model import Job
+from swarm_tui.domain.dispatch.model import GUEST, Job
 from swarm_tui.domain.dispatch.offer import declared
 from swarm_tui.domain.dispatch.turn import Turn
 from swarm_tui.domain.dispatch.waiting import enqueue, expire, until, wake
@@ -21,6 +21,8 @@ from swarm_tui.protocol.topics import Kind
 ROOM, ROOM_VALUES = 1024, 50
 #: An offer's task stands in its payload, and that in its envelope.
 OFFER_DEPTH = 2
+#: Share of the open tasks up to which guests' are taken.
+GUESTS_SHARE = 0.5
 #: Brackets of a task that is far from every limit.
 FAR = 8
 
@@ -35,7 +37,7 @@ def submit(turn: Turn, event: Event, task: Task) -> None:
         known = state.jobs.get(state.keys.get(task.idempotency_key, ""))
     if known is not None:
         _again(turn, task, known, mark)
-    elif (why := refusal(turn, task, body) or needs.refusal(turn, task)) is not None:
+    elif (why := _full(turn, event) or refusal(turn, task, body) or needs.refusal(turn, task)) is not None:
         turn.say(Kind.TASK_REJECTED, TaskRejected(task_id=task.task_id, reason=why))
     else:
         job = make(turn, task, mark, turn.who(event))
@@ -60,6 +62,14 @@ def _again(turn: Turn, task: Task, known: Job, mark: str) -> None:
         original=known.task_id if known.task_id != task.task_id else None,
     )
     turn.say(Kind.TASK_QUEUED, answer)
+
+
+def _full(turn: Turn, event: Event) -> str | None:
+    """Return why no more tasks are taken of a guest, for whom there is less room than for those with keys."""
+    most = int(turn.state.settings.max_open * GUESTS_SHARE)
+    if turn.state.open < most or not turn.who(event).startswith(GUEST):
+        return None
+    return f"the swarm holds {turn.state.open:,} open tasks, and takes no more of guests beyond {most:,}"
 
 
 def refusal(turn: Turn, task: Task, body: bytes) -> str | None:

@@ -19,6 +19,9 @@ from swarm_tui.protocol.bodies import Body, Complete, Failed, Task
 from swarm_tui.protocol.rows import Hop
 from swarm_tui.protocol.topics import Kind
 
+#: How the record names one without keys, before what it calls itself.
+GUEST = "guest "
+
 
 class TypePolicy(Struct, frozen=True, kw_only=True):
     """A task type's rule, as the layout gives it. `timeout` in seconds."""
@@ -157,6 +160,11 @@ class Job(Struct, kw_only=True, omit_defaults=True):
     def task_id(self) -> str:
         """Return the task's id."""
         return self.task.task_id
+
+    @property
+    def rank(self) -> str:
+        """Return its priority in the queue: a guest's is done when nobody else's waits, whatever it calls it."""
+        return "low" if self.by.startswith(GUEST) else self.task.priority
 
     @property
     def payload_hash(self) -> str:

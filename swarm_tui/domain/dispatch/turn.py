@@ -3,6 +3,7 @@
 from collections import deque
 
 from swarm_tui.domain.dispatch.model import (
+    GUEST,
     Action,
     Attempt,
     Job,
@@ -89,13 +90,13 @@ class Turn:
     def who(self, event: Event) -> str:
         """Return who said it, for the record: by proof where words are proved; a guest only says who it is."""
         kind, _, name = event.proved_by.partition(":")
-        if kind == "agent":
+        if kind in ("agent", "former"):
             return name.partition("@")[0]
         if kind in ("operator", "host"):
             return event.proved_by
         if kind:
             return kind
-        return f"guest {event.sender}" if self.state.settings.proved else event.sender
+        return f"{GUEST}{event.sender}" if self.state.settings.proved else event.sender
 
     def hop(self, job: Job, what: str, *, agent_id: str | None = None, by: str | None = None, detail: str = "") -> None:
         """Write a step into the job's record; the first and the last are kept when there are too many."""

@@ -54,7 +54,7 @@ def arm(turn: Turn, job: Job) -> int:
         wake(turn, job, until(turn, task.not_before))
         return 0
     since = turn.now - max(0.0, turn.wall - job.queued_at)
-    return turn.state.queue.push(job.task_id, (task.type, task.assigned_to or ""), task.priority, since, job.seq)
+    return turn.state.queue.push(job.task_id, (task.type, task.assigned_to or ""), job.rank, since, job.seq)
 
 
 def expire(turn: Turn, job: Job, reason: str) -> None:

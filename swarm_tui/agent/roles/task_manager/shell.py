@@ -33,10 +33,10 @@ from swarm_tui.domain.leadership import (
     TakeBack,
     WriteEpoch,
 )
+from swarm_tui.identity.door import Door
 from swarm_tui.identity.keyring import GUEST, Keyring
 from swarm_tui.protocol.bodies import Cleared, Inbox, Query, Reply
 from swarm_tui.protocol.client_ids import Client, client_id_of, dispatcher_client_id
-from swarm_tui.protocol.codec import decode
 from swarm_tui.protocol.envelope import Event, Rejected
 from swarm_tui.protocol.topics import Kind, topic
 
@@ -87,7 +87,7 @@ class DispatcherShell:
         self._clocks = clocks
         self._make_bus = make_bus
         self._bridge = DialectBridge(spec, new_id=new_id, clock=clocks.wall, prove=keys.prove)
-        self._keys = keys
+        self.door = Door(spec.swarm, keys, clocks.monotonic)
         self._guests = "anything" if keys is GUEST else spec.policy.guests
         self.refused: Counter[str] = Counter()
         """How often something counted for nothing, by why: it was not proved."""
@@ -116,6 +116,7 @@ class DispatcherShell:
             return None if last else max(0.0, self._try_again - now)
         self._carry_out(self.leadership.tick(now))
         self._take_in(now, math.inf if last else BATCH)
+        self._count_dropped()
         due = now >= self._next_tick or (engine.state.timers and engine.state.timers[0][0] <= now)
         ticks = [Tick()] if due and self.leading else []
         if ticks:
@@ -176,6 +177,12 @@ class DispatcherShell:
                 else:
                     self._carry_out(leadership.hear(item, now))
 
+    def _count_dropped(self) -> None:
+        """Take over what the door did not let in."""
+        if self.door.dropped:
+            dropped, self.door.dropped = self.door.dropped, Counter()
+            self.refused += dropped
+
     def _refused(self, full: str, why: str, now: float) -> None:
         """Count what proves nothing, and say again what it would have replaced."""
         self.refused[why] += 1
@@ -207,7 +214,7 @@ class DispatcherShell:
         if foreign := self._bridge.hears(full):
             event = self._bridge.decode(full, payload, retained, self._clocks.wall())
         else:
-            event = decode(self._spec.swarm, full, payload, retained, self._clocks.wall(), self._keys.judge)
+            event = self.door.read(full, payload, retained, self._clocks.wall())
         # Others count what cannot be read in the swarm itself; only we understand what foreign agents say.
         if isinstance(event, Event) or (event is not None and (foreign or event.unproved)):
             self._put(event)
