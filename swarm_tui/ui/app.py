@@ -191,7 +191,7 @@ class SwarmApp(App[int]):
         self.leave()
 
     def action_help_quit(self) -> None:
-        """Ctrl-C ends nothing here."""
+        """End nothing by Ctrl-C: say how to leave."""
         self.say(f"{self.registry.told('leave')} leaves; the swarm runs on")
 
     def why_not_down(self) -> str | None:
@@ -208,7 +208,7 @@ class SwarmApp(App[int]):
         self.set_theme(themes.NAMES[(themes.NAMES.index(self.theme) + 1) % len(themes.NAMES)])
 
     def set_theme(self, name: str) -> None:
-        """These colours from now on."""
+        """Draw in these colours from now on."""
         self.state.theme, self.state.theme_over = name, self.config.theme
         self._use_theme(name)
         self.say(f"theme: {name}")

@@ -27,7 +27,7 @@ _some = some("agent", lambda context: context.agents)
 
 
 def minded(context: Context) -> str | None:
-    """Some agent, and a supervisor for each."""
+    """Return why there is no agent, or no supervisor for one of them."""
     if reason := _some(context):
         return reason
     lost = next((agent.agent_id for agent in context.agents if host_of(context, agent) is None), None)
@@ -68,7 +68,7 @@ def restart(context: Context) -> None:
 
 
 def _restart_question(context: Context) -> str | None:
-    """Always asked on a task's page: there the agent is not looked at, and the key may be meant for the task."""
+    """Ask always on a task's page: there the agent is not looked at, and the key may be meant for the task."""
     agents = context.agents
     ask = busy(context, agents) or len(agents) > 1 or context.scope == "task"
     return f"Restart {who(agents)} now?{busy(context, agents)}" if ask else None
@@ -144,7 +144,7 @@ def forget(context: Context) -> None:
 
 
 def who(agents: Sequence[AgentView]) -> str:
-    """Whom a question is about."""
+    """Return whom a question is about."""
     return listed([agent.agent_id for agent in agents], "agents")
 
 

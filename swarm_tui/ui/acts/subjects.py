@@ -57,14 +57,14 @@ def not_there(page: str) -> Can:
 
 
 def names(subjects: Sequence[AgentView] | Sequence[TaskView]) -> str:
-    """Whom it is about: one by name, more by number."""
+    """Return whom it is about: one by name, more by number."""
     first = subjects[0]
     one, noun = (first.agent_id, "agents") if isinstance(first, AgentView) else (first.task_id, "tasks")
     return one if len(subjects) == 1 else f"{len(subjects)} {noun}"
 
 
 def listed(names: list[str], noun: str) -> str:
-    """Whom a question is about: one by name, more with the first names."""
+    """Return whom a question is about: one by name, more with the first names."""
     if len(names) == 1:
         return names[0]
     more = f", and {len(names) - 3} more" if len(names) > 3 else ""

@@ -163,7 +163,7 @@ _ASKING = frozenset({TaskState.AWAITING_APPROVAL})
 
 
 def _approve_question(context: Context) -> str:
-    """Whom it lets run, and with what: a payload that is cut says how much of it does not show."""
+    """Ask whom it lets run, and with what: a payload that is cut says how much of it does not show."""
     tasks = [task for task in context.tasks if task.state in _ASKING]
     question = f"Approve {_which(context, _ASKING)}, {_types(context, _ASKING)}?"
     return "\n".join([question, *payload_lines(tasks, key(context, "open"))])

@@ -25,7 +25,7 @@ class Alarms:
         self._title = ""
 
     def update(self, found: list[Problem]) -> None:
-        """These are the problems now."""
+        """Ring for those of the problems of now that are new, and count all of them in the title."""
         current = {key_of(problem) for problem in found}
         fresh = [p for p in found if key_of(p) not in self._known] if self._armed else []
         self._known = current

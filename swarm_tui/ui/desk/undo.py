@@ -47,7 +47,7 @@ class Undo:
         return self._stack[-1] if self._stack else None
 
     def passed(self) -> None:
-        """Something else was done that cannot be taken back."""
+        """Note that something else was done, which cannot be taken back."""
         self._passed = True
 
     def why_not(self) -> str | None:

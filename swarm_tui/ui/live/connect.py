@@ -56,7 +56,7 @@ def _layout(running: Running | None) -> Layout | None:
 
 
 def _panes(running: Running | None) -> Panes:
-    """This host's panes, where the swarm was brought up here."""
+    """Return this host's panes, where the swarm was brought up here."""
     if running is None:
         return NoPanes()
     from swarm_tui.tmux.server import Tmux
@@ -66,7 +66,7 @@ def _panes(running: Running | None) -> Panes:
 
 
 def types_of(layout: Layout | None) -> list[TaskType]:
-    """Every type with its schema, templates and the roles that do it, by name."""
+    """Return every type with its schema, templates and the roles that do it, by name."""
     roles: dict[str, list[str]] = {}
     specs: dict[str, HandlerSpec] = {}
     present = {canonical_role(entry.role) for entry in layout.agents} if layout else set(ROLE_TYPES)

@@ -29,29 +29,29 @@ class NoPanes:
         self._only = only
 
     def watch(self, panes: frozenset[str]) -> None:
-        """Nothing to capture."""
+        """Do nothing: there is nothing to capture."""
 
     def changed(self) -> Mapping[str, list[str]]:
-        """Nothing changes."""
+        """Return no pane."""
         return {}
 
     def history(self, pane_id: str, lines: int) -> list[str]:
-        """Nothing to show."""
+        """Return no line."""
         return []
 
     def attach(self, pane_id: str) -> int:
-        """Nowhere to attach."""
+        """Return the exit code of a failure."""
         return 1
 
     def attach_far(self, address: str, swarm: str, agent_id: str) -> str | None:
-        """Another host can be reached from anywhere."""
+        """Attach on another host, which can be reached from anywhere; without any, say why not."""
         return self._reason if self._only else attach_far(address, swarm, agent_id)
 
     def why_not(self) -> str | None:
         return self._reason
 
     def close(self) -> None:
-        """Nothing to close."""
+        """Do nothing: nothing is open."""
 
 
 class LiveSource:

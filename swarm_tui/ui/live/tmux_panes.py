@@ -109,7 +109,7 @@ class TmuxPanes:
                 self._last[pane_id] = self._captured[pane_id] = lines
 
     def _retry(self, pane_id: str) -> None:
-        """Not connected: try the pane again when the client is back, and wait for that here."""
+        """Try the pane again when the client, which is not connected, is back, and wait for that here."""
         assert self._control is not None
         self._control.wait_up(1.0)
         with self._wake:

@@ -23,7 +23,7 @@ Parts = list[Segment]
 
 
 def flat(value: object, limit: int = 400) -> str:
-    """`value` as one safe line: no control or direction character, nothing of a width that terminals dispute."""
+    """Return `value` as one safe line: no control or direction character, nothing of a width that terminals dispute."""
     text = value if isinstance(value, str) else str(value)
     if len(text) > limit:
         text = text[: limit - 1] + "…"
@@ -34,7 +34,7 @@ def flat(value: object, limit: int = 400) -> str:
 
 @lru_cache(2048)
 def fit(text: str, width: int, right: bool = False) -> str:
-    """`text` in exactly `width` columns, cut with … or padded; `text` is safe already."""
+    """Return `text` in exactly `width` columns, cut with … or padded; `text` is safe already."""
     if width <= 0:
         return ""
     size = len(text) if text.isascii() else cell_len(text)
@@ -89,7 +89,7 @@ def wrapped(text: str, width: int) -> list[str]:
 
 
 def amount(value: float | None) -> str:
-    """Bytes in at most four columns: `22M`, `1.2G`."""
+    """Return bytes in at most four columns: `22M`, `1.2G`."""
     if value is None:
         return "-"
     for unit in "BKMGT":

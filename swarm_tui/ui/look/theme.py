@@ -88,7 +88,7 @@ def look(name: str, *, colour: bool = True) -> ThemeStyles:
 
 
 def themes() -> list[Theme]:
-    """Textual's side of each theme."""
+    """Return Textual's side of each theme."""
     return [
         Theme(
             "dark", primary="#6cb6ff", warning="#f0b64f", error="#ff6b6b", success="#7fd88f", accent="#6cb6ff",

@@ -130,7 +130,7 @@ def _structured(each: Field, text: str) -> tuple[Any, str | None]:
 
 
 def parse_text(text: str) -> tuple[Any, str | None]:
-    """JSON first, then YAML as layouts have it (`on` and `12:30` are text); the value, or where it went wrong."""
+    """Read JSON, or else YAML as layouts have it (`on` and `12:30` are text); the value, or where it went wrong."""
     try:
         return msgspec.json.decode(text), None
     except msgspec.DecodeError:

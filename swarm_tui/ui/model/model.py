@@ -158,7 +158,7 @@ class Model:
         return delta if self.moment is None else Delta()
 
     def _link_changed(self, up: bool, now: float) -> None:
-        """Our link comes or goes."""
+        """Note that our link came or went."""
         if up == self.live.broker_up:
             return
         self.link_changes += 1

@@ -37,7 +37,7 @@ class AwaitedRestarts:
         self._awaited: dict[str, AwaitedRestart] = {}
 
     def expect(self, agents: Iterable[AgentView], now: float) -> None:
-        """These were asked to start again."""
+        """Expect these back: they were asked to start again."""
         self._awaited.update({agent.agent_id: AwaitedRestart(agent.incarnation, now) for agent in agents})
 
     def awaits(self, agent_id: str) -> bool:

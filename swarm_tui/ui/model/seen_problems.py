@@ -27,7 +27,7 @@ class SeenProblems:
         return list(self._seen)[-KEEP:]
 
     def update(self, found: Iterable[Problem], now: float) -> None:
-        """These are the problems now. What is over and comes again is new."""
+        """Take in the problems as they are now. What is over and comes again is new."""
         current = {key_of(problem): problem for problem in found}
         for key in self._since.keys() - current.keys():
             del self._since[key]
@@ -55,7 +55,7 @@ class SeenProblems:
         self._seen.update(dict.fromkeys(key_of(problem) for problem in problems))
 
     def mark_unseen(self, problems: Iterable[Problem]) -> None:
-        """They are to call again."""
+        """Let them be told again."""
         for problem in problems:
             self._seen.pop(key_of(problem), None)
 

@@ -164,7 +164,7 @@ class MainScreen(PanelScreen, Opens, Copies, Follows, Markable, Searchable, Tabb
         return ""
 
     def set_problems(self, on: bool) -> None:
-        """Only what is wrong, and all of that whatever filters say; or everything, as narrowed as it was before."""
+        """Show only what is wrong, and all of that whatever filters say; or everything, as narrowed as before."""
         now = Narrowed(self.agents.pattern, self.tasks.pattern, self.model.stream.pattern.text, self.tasks.tab)
         if on and not self.agents.problems:
             self._before, now = now, Narrowed("", "", "", 0)

@@ -149,6 +149,6 @@ class PageScreen(SwarmScreen, Opens, Copies, Searchable):
             super().back()
 
     def titled(self, kind: str, name: str, more: Parts) -> Parts:
-        """`KIND name more`."""
+        """Return `KIND name more`."""
         look = self.desk.look
         return [Segment(f" {kind} ", look["head-on"]), Segment(f"{name} ", look["strong"]), *more]

@@ -84,7 +84,7 @@ class TaskScreen(PageScreen, HasAgents, HasTasks):
                 self.renew()
 
     def _if_current(self, take: Callable[[Any], None]) -> Callable[[Any], None]:
-        """`take`, unless the page was opened anew by then."""
+        """Return `take`, which does nothing where the page was opened anew by then."""
         generation = self._generation
         return lambda came: take(came) if generation == self._generation else None
 

@@ -20,7 +20,7 @@ class Dragging(Widget):
     was_drag = False
 
     def bare_line(self, y: int) -> Strip:
-        """Line `y` of the widget as it is without the mouse."""
+        """Return line `y` of the widget as it is without the mouse."""
         raise NotImplementedError
 
     def copy_under(self, y: int) -> None:

@@ -87,7 +87,7 @@ def keys_line(
     last: Hint | None = None,
     note: str = "",
 ) -> Parts:
-    """As many hints as fit, each whole, or a `verb: object` with less of it; `note` and `last` at the right end.
+    """Return as many hints as fit, each whole, or a `verb: object` with less of it; `note` and `last` at the right end.
 
     `clicks`: what a click on a hint does.
     """

@@ -245,7 +245,7 @@ class ProblemStrip(StaticLines):
         return list(groups.values())
 
     def _told_of(self, alike: list[Problem], todo: str, width: int, most: int) -> list[Parts]:
-        """Some that want the same done, the first few by their words, and then what that is."""
+        """Tell of some that want the same done, the first few by their words, and then what that is."""
         if len(alike) == 1:
             return self._told(alike[0], todo, width)
         lines = [line for problem in alike[:most] for line in self._told(problem, "", width)]
@@ -289,7 +289,7 @@ def _two(text: str, width: int, indent: int) -> list[str]:
 
 
 def ends(left: Parts, right: Parts, width: int) -> Parts:
-    """`left` and `right` at the two ends of a line; what is too much of `left` is cut."""
+    """Return `left` and `right` at the two ends of a line; what is too much of `left` is cut."""
     room = max(0, width - sum(s.cell_length for s in right))
     kept: Parts = []
     used = 0

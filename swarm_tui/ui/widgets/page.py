@@ -23,7 +23,7 @@ class Value(Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """As it is copied: text as it is, anything else as JSON."""
+        """Return it as it is copied: text as it is, anything else as JSON."""
         return self.said if isinstance(self.said, str) else msgspec.json.encode(self.said).decode()
 
 
@@ -86,7 +86,7 @@ class PageLines(Lines):
 
 
 def beside(left: list[Line], right: list[Line], width: int) -> list[Line]:
-    """Two blocks of lines side by side, the left one `width` columns; what a line is about is said by the left one."""
+    """Put two blocks of lines side by side, the left one `width` columns; what a line is about the left one says."""
     lines: list[Line] = []
     for number in range(max(len(left), len(right))):
         parts, about = left[number] if number < len(left) else ([], None)

@@ -164,7 +164,7 @@ class PaneView(Lines):
         self.redraw_head()
 
     def _await(self, by: int) -> None:
-        """Above the first line: hold still, and get what is older."""
+        """Hold still, above the first line, and get what is older."""
         if not self._pending_scrolls:
             desk_of(self).panes.load_history(self)
         self._pending_scrolls.append(by)

@@ -34,7 +34,7 @@ class SentLine(StaticLines):
         self.renew()
 
     def clear(self) -> None:
-        """Nothing was sent."""
+        """Forget what was sent."""
         self.task_id, self._sent = "", None
         self.renew()
 

@@ -87,7 +87,7 @@ class Prompt(Widget):
         self._go_on()
 
     def on_key(self, event: "Key") -> None:
-        """Esc gives up; the screen behind has an act of its own on that key."""
+        """Give up at Esc; the screen behind has an act of its own on that key."""
         if event.key == "escape":
             event.prevent_default().stop()
             self.close()

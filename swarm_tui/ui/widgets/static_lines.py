@@ -69,7 +69,7 @@ class StaticLines(Widget):
 
     @on(Click)
     async def _clicked(self, event: Click) -> None:
-        """Words that say what they do, do it."""
+        """Do what the words say that were clicked."""
         if event.button == 1 and (action := self._clicks.get((event.x, event.y))):
             await self.run_action(action)
 

@@ -104,7 +104,7 @@ class StreamList(Lines):
         return shown[self.cursor] if self.cursor < len(shown) else None
 
     def extend(self) -> None:
-        """New messages came."""
+        """Show the messages that came."""
         dropped = self.model.stream.take_dropped()
         count = self.count()
         self._gone += dropped

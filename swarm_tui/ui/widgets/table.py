@@ -172,7 +172,7 @@ class Table(Lines, Generic[Row]):
         return Scene(self.look, self.model.clock(), self.model.stale, self.model.fleet.tasks, self.changed_at)
 
     def limits(self) -> dict[str, int]:
-        """Columns whose widest depends on what they hold."""
+        """Return the most columns of those heads whose width depends on what they hold."""
         return {}
 
     def laid(self, width: int) -> list[tuple[Column[Any], int]]:
