@@ -48,6 +48,7 @@ COMMANDS: dict[str, str] = {
     "broker": "Who may do what: identities and rules.",
     "watch": "Every message, a line each.",
     "history": "What was said, from the record.",
+    "export": "A span of time in one file.",
     "replay": "The same screen over a recording.",
     "doctor": "Try all that a swarm needs; say what to do.",
     "validate": "A layout's or workflow's mistakes, each with its place.",

@@ -35,7 +35,7 @@ from swarm_tui.protocol.topics import Kind
 _BOTH = 2000
 
 
-def _moment(context: click.Context, option: click.Parameter, text: str | None) -> float | None:
+def moment_option(context: click.Context, option: click.Parameter, text: str | None) -> float | None:
     """Return the moment that an option names, as seconds since the epoch."""
     try:
         return None if text is None else read_moment(text, time.time())
@@ -47,8 +47,10 @@ def _moment(context: click.Context, option: click.Parameter, text: str | None) -
 @click.option("--task", "task_id", metavar="ID", shell_complete=task_ids, help="Only what names this task.")
 @click.option("--agent", "agent_id", metavar="ID", shell_complete=agents, help="Only what this agent said or was told.")
 @click.option("--topic", metavar="FILTER", help="Only these topics; + and # as in MQTT.")
-@click.option("--since", callback=_moment, metavar="MOMENT", help="From then on: 5m, 2h, 14:30, 2026-11-29T14:30:00Z.")
-@click.option("--until", callback=_moment, metavar="MOMENT", help="Up to then.")
+@click.option(
+    "--since", callback=moment_option, metavar="MOMENT", help="From then on: 5m, 2h, 14:30, 2026-11-29T14:30Z."
+)
+@click.option("--until", callback=moment_option, metavar="MOMENT", help="Up to then.")
 @click.option("-n", "count", type=Whole(min=1, max=1_000_000), help="The newest N; 200, or all since --since.")
 @click.option("-f", "--follow", "keep", is_flag=True, help="Go on as messages come.")
 @swarm_option

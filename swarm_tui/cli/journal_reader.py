@@ -45,6 +45,17 @@ def journal_rows(
         return [row(_decode(body)) for (body,) in found]
 
 
+def tasks_between(state: StateDir, since: float, until: float) -> Iterator[TaskRow]:
+    """Yield the tasks that the span touched, oldest first, with all their hops. Raises Failure."""
+    with opened_read_only(state.dispatch) as db:
+        found = db.execute(
+            "SELECT body FROM task WHERE created <= ? AND (ended IS NULL OR ended >= ?) ORDER BY created, task_id",
+            (until, since),
+        )
+        for (body,) in found:
+            yield row(_decode(body), whole=True)
+
+
 def journal_task(state: StateDir, task_id: str) -> TaskRow | None:
     """Return one task of the journal with all its hops, or None. Raises Failure."""
     with opened_read_only(state.dispatch) as db:

@@ -67,11 +67,16 @@ def _private(name: str, flags: int) -> int:
 
 def write_line(file: IO[bytes], line: Line) -> None:
     """Append one message, and let readers see it at once. Of one that no line holds, its beginning is kept."""
+    file.write(line_bytes(line))
+    file.flush()
+
+
+def line_bytes(line: Line) -> bytes:
+    """Return a message as a line of a recording; of one that no line holds, its beginning."""
     raw = _written(line)
     if len(raw) > LONGEST:
         raw = _written(msgspec.structs.replace(line, payload=line.payload[: LONGEST // 8]))
-    file.write(raw)
-    file.flush()
+    return raw
 
 
 def _written(line: Line) -> bytes:
@@ -93,26 +98,31 @@ def read_lines(path: Path) -> Iterator[Line]:
     except OSError as error:
         raise Failure(f"{path} cannot be read: {error.strerror}", USAGE) from None
     with file:
-        number = size = 0
-        while raw := _next(file, path):
-            number += 1
-            size += len(raw) + EACH
-            if len(raw) > LONGEST:
-                why = _binary(raw) or f"a line of more than {LONGEST:,} bytes"
-                raise Failure(f"{path}:{number}:1: not a line of a recording: {why}", USAGE)
-            if size > MOST:
-                why = f"this is more than can be held ({MOST >> 30} GiB); `head -n {number - 1}` cuts off what can"
-                raise Failure(f"{path}:{number}:1: {why}", USAGE)
-            if not raw.strip():
-                continue
-            try:
-                line = _line(raw)
-            except (msgspec.DecodeError, UnicodeError, ValueError) as error:
-                if not raw.endswith(b"\n") and raw.startswith(b"{"):
-                    return
-                column, why = _place(raw, str(error))
-                raise Failure(f"{path}:{number}:{column}: not a line of a recording: {why}", USAGE) from None
-            yield line
+        yield from parse_lines(file, path)
+
+
+def parse_lines(file: IO[bytes], path: Path) -> Iterator[Line]:
+    """Yield the messages of a recording, which errors call `path`; else as `read_lines`."""
+    number = size = 0
+    while raw := _next(file, path):
+        number += 1
+        size += len(raw) + EACH
+        if len(raw) > LONGEST:
+            why = _binary(raw) or f"a line of more than {LONGEST:,} bytes"
+            raise Failure(f"{path}:{number}:1: not a line of a recording: {why}", USAGE)
+        if size > MOST:
+            why = f"this is more than can be held ({MOST >> 30} GiB); `head -n {number - 1}` cuts off what can"
+            raise Failure(f"{path}:{number}:1: {why}", USAGE)
+        if not raw.strip():
+            continue
+        try:
+            line = _line(raw)
+        except (msgspec.DecodeError, UnicodeError, ValueError) as error:
+            if not raw.endswith(b"\n") and raw.startswith(b"{"):
+                return
+            column, why = _place(raw, str(error))
+            raise Failure(f"{path}:{number}:{column}: not a line of a recording: {why}", USAGE) from None
+        yield line
 
 
 def _next(file: IO[bytes], path: Path) -> bytes:

@@ -11,14 +11,18 @@ from swarm_tui.cli.common import USAGE, Failure, json_option, note, print_json, 
 from swarm_tui.cli.name_checks import check_swarm
 from swarm_tui.cli.number_types import SPEED
 from swarm_tui.cli.recording import Line, read_lines
+from swarm_tui.cli.span_file import is_span_file, read_span
 from swarm_tui.cli.watch import as_json_line, as_text_line
 from swarm_tui.domain.fleet import Fleet
+from swarm_tui.domain.fleet.snapshot import SnapshotError, restored
 from swarm_tui.domain.summary import status_json
 from swarm_tui.protocol import codec
 from swarm_tui.protocol.envelope import Rejected
 from swarm_tui.protocol.topics import Kind
 
 _LONGEST_PAUSE = 5.0
+#: Tasks kept that ended over an hour ago, as on the screen.
+ENDED_KEPT = 500
 _KINDS = sorted((kind.value for kind in Kind if kind.value), key=len, reverse=True)
 
 
@@ -30,20 +34,22 @@ _KINDS = sorted((kind.value for kind in Kind if kind.value), key=len, reverse=Tr
 @click.option("--summary", is_flag=True, help="Print what was true at its end, as `status --json`.")
 @json_option
 def command(file: Path, speed: float, swarm: str | None, plain: bool, summary: bool, as_json: bool) -> int:
-    """Play a recording of `watch --record` on the same screen; without a terminal, a line each message."""
+    """Play a recording of `watch --record`, or an export, on the same screen; without a terminal, line by line."""
     if swarm is not None:
         check_swarm(swarm)
-    lines = list(read_lines(file))
+    span = read_span(file) if is_span_file(file) else None
+    lines = span.lines if span is not None else list(read_lines(file))
     if not lines:
         raise Failure(f"{file} holds no message; `swarm-tui watch --record FILE` makes a recording", USAGE)
-    name = swarm or _swarm_of(lines)
+    name = span.swarm if span is not None else swarm or _swarm_of(lines)
+    known = _known(span.snapshot, name) if span is not None else Fleet(name)
     if summary:
-        print_json(_end(name, lines))
+        print_json(_end(known, lines))
         return 0
     if not (plain or as_json) and sys.stdin.isatty() and sys.stdout.isatty():
         from swarm_tui.cli.replay_source import replay_on_screen
 
-        return replay_on_screen(name, lines, speed, str(file))
+        return replay_on_screen(known, lines, speed, str(file), panes=span.panes if span is not None else {})
     for line in lines if speed == 0 else _paced(lines, speed):
         event = codec.decode(name, line.topic, line.payload, line.retained, line.at)
         text = as_json_line(line.at, line.topic, line.payload, line.retained, event) if as_json else None
@@ -80,8 +86,17 @@ def _paced(lines: list[Line], speed: float) -> Iterator[Line]:
         yield line
 
 
-def _end(swarm: str, lines: list[Line]) -> dict[str, object]:
-    fleet = Fleet(swarm)
+def _known(raw: bytes, swarm: str) -> Fleet:
+    """Return what was known when the span began; of an export by another version, nothing, which is said."""
+    try:
+        return restored(raw, kept=ENDED_KEPT)
+    except SnapshotError as error:
+        note(f"what was known when it begins is left out: {error}")
+        return Fleet(swarm, kept=ENDED_KEPT)
+
+
+def _end(fleet: Fleet, lines: list[Line]) -> dict[str, object]:
+    swarm = fleet.swarm
     fleet.link(True, "", lines[0].at)
     for line in lines:
         event = codec.decode(swarm, line.topic, line.payload, line.retained, line.at)

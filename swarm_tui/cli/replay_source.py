@@ -1,12 +1,21 @@
 """A recording as the source of the screen: its messages come when their time has come."""
 
 import time
+import zlib
 from collections.abc import Callable
+from math import nextafter
 from typing import Any
 
+from swarm_tui.agent.roles.monitoring.history import answer as history_reply
+from swarm_tui.agent.roles.monitoring.history import args_of
+from swarm_tui.agent.roles.monitoring.keyframes import QUERIES, Keyframes, time_reply
 from swarm_tui.bus.port import BusError, Link
 from swarm_tui.cli.recording import Line
+from swarm_tui.cli.span_file import Printed
 from swarm_tui.config.user import read_user_config
+from swarm_tui.domain.fleet import Fleet
+from swarm_tui.domain.fleet.snapshot import restored, snapshot
+from swarm_tui.journal.recorder_port import Keyframe, MemoryRecorder, recorded_of
 from swarm_tui.protocol import codec
 from swarm_tui.protocol.bodies import Body, Reply, Task
 from swarm_tui.protocol.topics import Kind
@@ -14,6 +23,7 @@ from swarm_tui.ui.acts import ALL
 from swarm_tui.ui.app import SwarmApp
 from swarm_tui.ui.live.live_source import NoPanes
 from swarm_tui.ui.look.theme import NAMES
+from swarm_tui.ui.model.model import ENDED_KEPT
 from swarm_tui.ui.model.source import MOST, Facts, Item, Panes, Sent
 
 
@@ -32,8 +42,18 @@ class ReplayClock:
 class ReplaySource:
     """Reads only: what would act on the swarm says that this is a recording."""
 
-    def __init__(self, facts: Facts, lines: list[Line], clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        facts: Facts,
+        lines: list[Line],
+        clock: Callable[[], float],
+        *,
+        known: bytes = b"",
+        panes: dict[str, Printed] | None = None,
+    ) -> None:
         self.facts = facts
+        self._record = _Record(facts.swarm, lines, known)
+        self._printed = panes or {}
         self.panes: Panes = NoPanes("this is a recording", only=True)
         self._lines = lines
         self._clock = clock
@@ -76,22 +96,61 @@ class ReplaySource:
         raise BusError("this is a recording: no task can be given to it")
 
     def query(self, query: str, args: dict[str, Any]) -> Reply | None:
-        return None
+        return self._record.answer(query, args)
 
     def output(self, task_id: str, lines: int, hosts: int) -> list[str]:
         return []
 
     def pane_at(self, agent_id: str, lines: int, at: float) -> list[str] | None:
-        return None
+        text = "".join(piece for moment, piece in self._printed.get(agent_id, []) if moment <= at)
+        return [line.rpartition("\r")[2] for line in text.replace("\r\n", "\n").split("\n")][-lines:] if text else None
 
     def log(self, agent_id: str, lines: int) -> list[str] | None:
         return None
 
 
-def replay_on_screen(swarm: str, lines: list[Line], speed: float, name: str) -> int:
-    """Show the recording on the screen until the person leaves; the exit code."""
+class _Record:
+    """A recording asked as the record is: `known` is a snapshot of what was known when it begins."""
+
+    def __init__(self, swarm: str, lines: list[Line], known: bytes) -> None:
+        self._swarm = swarm
+        self._lines = lines
+        self._known = known
+        self._recorder: MemoryRecorder | None = None
+
+    def answer(self, query: str, args: dict[str, Any]) -> Reply | None:
+        """Return the answer to a question about the past; None to any other."""
+        if query == "history":
+            pages = list(history_reply(self._made().history(args_of(args)), None, request="", source="recording"))
+        elif query in QUERIES:
+            pages = list(time_reply(query, args, self._made(), request="", source="recording"))
+        else:
+            return None
+        return Reply(query=query, rows=[row for page in pages for row in page.rows], error=pages[-1].error)
+
+    def _made(self) -> MemoryRecorder:
+        """Return the lines as a record with keyframes, made when it is first asked."""
+        if self._recorder is None:
+            recorder, keyframes = MemoryRecorder(len(self._lines)), Keyframes()
+            fleet = restored(self._known, kept=ENDED_KEPT) if self._known else Fleet(self._swarm, kept=ENDED_KEPT)
+            recorder.add_keyframe(Keyframe(nextafter(self._lines[0].at, 0.0), zlib.compress(snapshot(fleet), 1)))
+            for line in self._lines:
+                event = codec.decode(self._swarm, line.topic, line.payload, line.retained, line.at)
+                if event is not None:
+                    recorder.add(recorded_of(event, line.topic, line.payload, line.at))
+                    fleet.apply(event, line.at)
+                    keyframes.note(fleet, recorder, len(line.payload), line.at)
+            self._recorder = recorder
+        return self._recorder
+
+
+def replay_on_screen(known: Fleet, lines: list[Line], speed: float, name: str, *, panes: dict[str, Printed]) -> int:
+    """Show the recording on the screen until the person leaves; the exit code. `known` is so when it begins."""
     clock = ReplayClock(lines[0].at, speed or 1e9)
-    source = ReplaySource(Facts(swarm=swarm, broker=f"recording {name}", recording=True), lines, clock)
+    facts = Facts(
+        swarm=known.swarm, broker=f"recording {name}", recording=True, recorded=(lines[0].at, lines[-1].at)
+    )  # fmt: skip
+    source = ReplaySource(facts, lines, clock, known=snapshot(known), panes=panes)
     config, mistakes = read_user_config(actions=[action.name for action in ALL], themes=list(NAMES))
-    app = SwarmApp(source, config=config, notes=mistakes, read_only=True, clock=clock)
+    app = SwarmApp(source, config=config, notes=mistakes, read_only=True, clock=clock, known=known)
     return app.run(mouse=config.mouse) or app.return_code or 0

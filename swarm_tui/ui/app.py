@@ -15,6 +15,7 @@ from textual.binding import Binding, BindingType
 from textual.events import Event
 
 from swarm_tui.config.user import UserConfig
+from swarm_tui.domain.fleet import Fleet
 from swarm_tui.ui.acts import ALL
 from swarm_tui.ui.desk.act_runner import ActRunner
 from swarm_tui.ui.desk.actions import Action, Registry
@@ -68,6 +69,7 @@ class SwarmApp(App[int]):
         can_bring_down: bool = False,
         clock: Callable[[], float] = time.time,
         timers: bool = True,
+        known: Fleet | None = None,
     ) -> None:
         super().__init__()
         self.animation_level = "none"
@@ -82,7 +84,7 @@ class SwarmApp(App[int]):
         self.timers = timers
         panels, swarm = self.config.panels, source.facts.swarm
         stream = Stream(swarm, panels.stream_lines, heartbeats=panels.heartbeats)
-        self.model = Model(swarm, clock, stream, recording=source.facts.recording)
+        self.model = Model(swarm, clock, stream, recording=source.facts.recording, known=known)
         self.model.live_seen = SeenProblems(self.state.seen)
         self.registry = Registry(ALL, self.config.keys)
         self.registry.notes.extend(notes)

@@ -47,17 +47,19 @@ class TimeTravel:
     def why_not(self) -> str | None:
         """Return why there is no way back in time; None where there is one."""
         facts, model = self._desk.source.facts, self._desk.model
+        if facts.recorded is not None:
+            return None
         if facts.recording:
-            return "this is a recording: `swarm-tui replay` plays it again"
+            return "this recording cannot be asked"
         return "the broker is away: nobody answers for the past" if not model.live.broker_up and not self.on else None
 
     def enter(self) -> None:
         """Hold what shows, as of now, and get the line of time."""
-        now = self._desk.clock()
+        recorded, now = self._desk.source.facts.recorded, self._latest()
         self._past = Past(self._ask, self._desk.model.swarm, kept=ENDED_KEPT)
-        self.span, self.timeline = (now - HOUR, now), None
+        self.span, self.timeline = recorded or (now - HOUR, now), None
         self._get_timeline()
-        self.go(now)
+        self.go(min(self._desk.clock(), now))
 
     def leave(self) -> None:
         """Show what is so now."""
@@ -70,7 +72,7 @@ class TimeTravel:
         """Show the swarm as it was at that moment."""
         if (past := self._past) is None:
             return
-        at = min(at, self._desk.clock())
+        at = min(at, self._latest())
         if self.timeline is not None and self.timeline.oldest is not None:
             at = max(at, self.timeline.oldest)
         self.asked = at
@@ -96,7 +98,7 @@ class TimeTravel:
     def widen(self) -> None:
         """Let the line of time be all that is recorded, or an hour again."""
         oldest = self.timeline.oldest if self.timeline is not None else None
-        now = self._desk.clock()
+        now = self._latest()
         wide = self.span[1] - self.span[0] > HOUR + 1
         if not wide and (oldest is None or now - oldest <= HOUR):
             self._desk.say("this is all that is recorded")
@@ -104,11 +106,16 @@ class TimeTravel:
         self.span = (max(self.at - HOUR / 2, 0.0), self.at + HOUR / 2) if wide else (oldest or now - HOUR, now)
         self._get_timeline()
 
+    def _latest(self) -> float:
+        """Return the last moment that can be shown: now, or a recording's end, whatever has been played of it."""
+        recorded = self._desk.source.facts.recorded
+        return self._desk.clock() if recorded is None else recorded[1]
+
     def _keep_in_view(self, at: float) -> None:
         since, until = self.span
         if not since <= at <= until:
             half = (until - since) / 2
-            end = min(at + half, self._desk.clock())
+            end = min(at + half, self._latest())
             self.span = (end - 2 * half, end)
             self._get_timeline()
 

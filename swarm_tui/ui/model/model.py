@@ -57,7 +57,13 @@ class Model:
     """
 
     def __init__(
-        self, swarm: str, clock: Callable[[], float], stream: Stream | None = None, *, recording: bool = False
+        self,
+        swarm: str,
+        clock: Callable[[], float],
+        stream: Stream | None = None,
+        *,
+        recording: bool = False,
+        known: Fleet | None = None,
     ) -> None:
         self.swarm = swarm
         self._clock = clock
@@ -65,7 +71,7 @@ class Model:
         self.ended: float | None = None
         """When the recording ended, by its own time; None while it goes on, and of a swarm that runs."""
         self._last = self.began = clock()
-        self.live = Fleet(swarm, kept=ENDED_KEPT)
+        self.live = known or Fleet(swarm, kept=ENDED_KEPT)
         """What is known now, whatever shows."""
         self.live_stream = stream or Stream(swarm)
         self.moment: Moment | None = None

@@ -46,6 +46,8 @@ class Facts(Struct, frozen=True, kw_only=True):
     swarm: str
     broker: str
     """The broker's URL without its password; of a recording what it is called."""
+    recorded: tuple[float, float] | None = None
+    """When a recording begins and ends, in seconds since the epoch."""
     recording: bool = False
     """True where this is no swarm that runs, but what was written down of one."""
     embedded: bool = False

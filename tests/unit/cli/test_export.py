@@ -1,0 +1,139 @@
+"""`swarm-tui export` and what `replay` makes of it: bus, journal and panes of a span, whole."""
+
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from swarm_tui.cli.group import run
+from swarm_tui.cli.span_file import read_span
+from swarm_tui.config.paths import StateDir, state_dir
+from swarm_tui.domain.fleet.snapshot import restored
+from swarm_tui.journal.pane_times import PaneTimes
+from swarm_tui.journal.recorder import SqliteRecorder
+from swarm_tui.protocol import bodies as b
+from swarm_tui.protocol.topics import Kind
+from tests.unit.cli.test_history import NOW, message
+
+HEAD = b'{"format":1,"swarm":"s","since":1,"until":2}'
+WHOLE = {"swarm.json": HEAD, "bus.jsonl": b"", "start.snapshot": b""}
+FIXTURES = Path(__file__).parents[2] / "fixtures"
+
+
+@pytest.fixture
+def state() -> StateDir:
+    state = state_dir("s")
+    state.create()
+    recorder = SqliteRecorder(state.recorder)
+    for n, kind, body in (
+        (600, Kind.STATUS, b.Status(agent_id="a1", status="online", incarnation="i")),
+        (590, Kind.TASK_NEW, b.Task(task_id="t1", type="noop")),
+        (200, Kind.TASK_STARTED, b.Started(task_id="t1", agent_id="a1", attempt=1)),
+        (190, Kind.TASK_COMPLETE, b.Complete(task_id="t1", agent_id="a1", attempt=1, result={"n": 1})),
+        (10, Kind.BROADCAST, b.Broadcast(text="later")),
+    ):
+        recorder.add(message(kind, body, NOW - n, key="a1"))
+    recorder.close()
+    log, times = state.log("a1"), PaneTimes()
+    for at, text in ((500, "before\n"), (195, "half \xe2\x9c"), (192, "\x93 done\n"), (5, "after\n")):
+        with log.open("ab") as file:
+            file.write(text.encode("latin-1"))
+        times.note(log, log.stat().st_size, NOW - at)
+    return state
+
+
+def test_a_span_holds_what_was_known_said_and_printed(
+    state: StateDir, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "x.swarm"
+    assert run(["export", "--swarm", "s", "--from", "5m", "--to", "1m", str(file), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"file": str(file), "messages": 2, "tasks": 0, "panes": 1}
+    assert file.stat().st_mode & 0o777 == 0o600
+    span = read_span(file)
+    assert (span.swarm, [line.topic for line in span.lines]) == ("s", ["s/tasks/started", "s/tasks/complete"])
+    known = restored(span.snapshot, kept=500)
+    assert (known.tasks["t1"].state, list(known.agents)) == ("queued", ["a1"])
+    assert "".join(text for _, text in span.panes["a1"]) == "before\nhalf \u2713 done\n"
+    cast = zipfile.ZipFile(file).read("panes/a1.cast").splitlines()
+    assert json.loads(cast[0])["version"] == 2
+    assert all(len(json.loads(line)) == 3 for line in cast[1:])
+
+
+def test_replay_goes_on_from_what_was_known(
+    state: StateDir, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "x.swarm"
+    assert run(["export", "--swarm", "s", "--from", "5m", str(file)]) == 0
+    assert run(["replay", str(file), "--summary"]) == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert summary["tasks"]["complete"] == 1
+    assert [agent["agent_id"] for agent in summary["agents"]] == ["a1"]
+    assert run(["replay", str(file), "--plain", "--speed", "0"]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == [
+        "s/tasks/started", "s/tasks/complete", "s/broadcast"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in FIXTURES.glob("*.swarm")))
+def test_an_export_of_a_real_swarm_is_read(name: str) -> None:
+    span = read_span(FIXTURES / name)
+    assert len(restored(span.snapshot, kept=500).agents) == 9
+    assert len(span.lines) > 50
+    assert {"testing-01", "monitoring-01"} <= span.panes.keys()
+
+
+@pytest.mark.parametrize(
+    ("words", "says", "code"),
+    [
+        (["--from", "1m", "--to", "5m"], "nothing can be in between", 2),
+        (["--from", "soon"], "no moment", 2),
+        (["--swarm", "none"], "no record of none is here", 4),
+    ],
+)
+def test_bad_usage(
+    state: StateDir, words: list[str], says: str, code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["export", "--swarm", "s", str(tmp_path / "x"), *words]) == code
+    assert says in capsys.readouterr().err
+    assert run(["export", "--swarm", "s", str(tmp_path / "none" / "x")]) == 2
+    assert "cannot be written" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("parts", "says"),
+    [
+        ({}, "has no swarm.json"),
+        ({"swarm.json": b"{}"}, "not the head of an export"),
+        ({"swarm.json": b'{"format":9,"swarm":"s","since":1,"until":2}'}, "of format 9"),
+        ({"swarm.json": HEAD}, "has no bus.jsonl"),
+        ({"swarm.json": HEAD, "bus.jsonl": b"x\n"}, "bus.jsonl:1:1: not a line of a recording"),
+        ({**WHOLE, "panes/a.cast": b"{}\n"}, "a.cast:1:1: not a line of an asciicast"),
+        ({**WHOLE, "panes/a.cast": b'{"timestamp":1}\n[1]\n'}, "a.cast:2:1"),
+        ({**WHOLE, "panes/a.cast": b"[1]\n"}, "a.cast:1:1"),
+    ],
+)
+def test_what_is_no_export_is_named_with_its_place(
+    parts: dict[str, bytes], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "bad.swarm"
+    with zipfile.ZipFile(file, "w") as out:
+        for name, data in parts.items():
+            out.writestr(name, data)
+    assert run(["replay", str(file), "--plain"]) == 2
+    assert says in (said := capsys.readouterr().err)
+    assert said.count("\n") == 1
+
+
+def test_a_start_that_cannot_be_read_costs_only_itself(
+    state: StateDir, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, spoilt = tmp_path / "x.swarm", tmp_path / "y.swarm"
+    assert run(["export", "--swarm", "s", "--from", "5m", str(file)]) == 0
+    with zipfile.ZipFile(file) as source, zipfile.ZipFile(spoilt, "w") as out:
+        for name in source.namelist():
+            out.writestr(name, b"\xc1" if name == "start.snapshot" else source.read(name))
+    assert run(["replay", str(spoilt), "--summary"]) == 0
+    out, err = capsys.readouterr()
+    assert "what was known when it begins is left out" in err
+    assert json.loads(out)["tasks"]["complete"] == 1
