@@ -64,12 +64,12 @@ def launch(path: Path, spec: "Mapping[str, Any]") -> int:
 
 
 def filled(spec: "Mapping[str, Any]") -> list[str]:
-    """Return the command with `{agent_id} {role} {swarm} {broker} {workdir}` filled, the broker without password."""
+    """Return the command with `{agent_id} {role} {swarm} {broker} {workdir}` filled, the broker without its secrets."""
     facts = {
         "agent_id": spec["agent_id"],
         "role": spec["role"],
         "swarm": own_swarm(spec),
-        "broker": _broker(spec),
+        "broker": _broker(spec, shown=True),
         "workdir": spec["workdir"],
     }
     return [_fill(element, facts) for element in spec["command"]]
@@ -111,13 +111,17 @@ def _with_account(spec: "Mapping[str, Any]") -> "Mapping[str, Any]":
     return {**spec, "broker": msgspec.to_builtins(way)}
 
 
-def _broker(spec: "Mapping[str, Any]") -> str:
-    url = str(spec["broker"]["url"])
-    if "@" not in url:
-        return url
-    from swarm_tui.config.urls import shown_url
+def _broker(spec: "Mapping[str, Any]", *, shown: bool = False) -> str:
+    """Return its URL: without the password, which has a variable of its own, and where it is shown without any secret.
 
-    return shown_url(url)
+    What stands in a command line is shown to every user of the machine.
+    """
+    url = str(spec["broker"]["url"])
+    if "@" not in url and "?" not in url:
+        return url
+    from swarm_tui.config.urls import shown_url, without_password
+
+    return shown_url(url) if shown else without_password(url)
 
 
 def _fill(element: str, facts: dict[str, str]) -> str:

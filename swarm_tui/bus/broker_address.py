@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from swarm_tui.bus.port import BusError
 from swarm_tui.config.model import Broker
-from swarm_tui.config.urls import UNIX_MAX, shown_url, split_url
+from swarm_tui.config.urls import UNIX_MAX, hidden_query, shown_url, split_url
 
 #: What a scheme means, and its port.
 _SCHEMES = {
@@ -51,7 +51,7 @@ class BrokerAddress(Struct, frozen=True):
         if self.scheme == "unix":
             return f"unix://{self.path}"
         host = f"[{self.host.replace('%', '%25')}]" if ":" in self.host else self.host
-        return f"{self.scheme}://{host}:{self.port}{self.path if self.scheme in ('ws', 'wss') else ''}"
+        return f"{self.scheme}://{host}:{self.port}{hidden_query(self.path) if self.scheme in ('ws', 'wss') else ''}"
 
 
 def parse_url(url: str) -> BrokerAddress:

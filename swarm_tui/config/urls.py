@@ -93,13 +93,27 @@ def is_address(text: str) -> bool:
 
 
 def shown_url(url: str) -> str:
-    """Return the URL without its password: all up to the last `@` is hidden, but for a plain user's name."""
+    """Return the URL without its secrets: its password, and each value of a query, where a WebSocket's has tokens."""
+    return hidden_query(without_password(url))
+
+
+def without_password(url: str) -> str:
+    """Return the URL with all up to the last `@` hidden, but for a plain user's name."""
     scheme, rest = _scheme(url)
     user, at, place = rest.rpartition("@")
     if not at or _is_path(scheme, rest):
         return url
     name = "***" if _ENDS.search(user) else user.partition(":")[0]
     return f"{scheme}{'://' if scheme else ''}{name}@{place}"
+
+
+def hidden_query(text: str) -> str:
+    """Return a URL or a path with `***` for each value of its query."""
+    before, mark, query = text.partition("?")
+    if not mark:
+        return text
+    names = [part.partition("=")[::2] for part in query.split("&")]
+    return f"{before}?{'&'.join(f'{name}=***' if value else '***' for name, value in names)}"
 
 
 def same_broker(one: str, other: str) -> bool:

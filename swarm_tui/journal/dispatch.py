@@ -131,11 +131,15 @@ class Journal:
         bound = self.meta("url"), self.meta("host")
         if bound == (None, None) or take_over:
             self._db.execute("BEGIN IMMEDIATE")
-            self.set_meta("url", url)
+            self.set_meta("url", shown_url(url))
             self.set_meta("host", host)
             self._db.execute("COMMIT")
             return None
         if bound[1] == host and bound[0] is not None and same_broker(bound[0], url):
+            if bound[0] != shown_url(url):
+                self._db.execute("BEGIN IMMEDIATE")
+                self.set_meta("url", shown_url(url))
+                self._db.execute("COMMIT")
             return None
         where = shown_url(bound[0] or "")
         return f"this journal belongs to {bound[1]} and the broker {where}: say --take-over to use it here"

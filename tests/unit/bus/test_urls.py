@@ -26,7 +26,7 @@ from swarm_tui.config.urls import check_url, is_loopback, shown_url
         ("mqtt://[::1]:1883", "mqtt://[::1]:1883"),
         ("ws://h", "ws://h:80/mqtt"),
         ("ws://h:9001/", "ws://h:9001/mqtt"),
-        ("wss://x.iot.us-east-1.amazonaws.com/mqtt?X-Amz=1", "wss://x.iot.us-east-1.amazonaws.com:443/mqtt?X-Amz=1"),
+        ("wss://x.iot.us-east-1.amazonaws.com/mqtt?X-Amz=1", "wss://x.iot.us-east-1.amazonaws.com:443/mqtt?X-Amz=***"),
         ("wss://h/broker", "wss://h:443/broker"),
         ("unix:///run/m.sock", "unix:///run/m.sock"),
         ("unix:/run/m.sock", "unix:///run/m.sock"),
