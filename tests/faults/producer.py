@@ -49,9 +49,9 @@ class Producer:
         elif isinstance(event, Event) and isinstance(event.body, Started):
             self.started.add((event.body.task_id, event.body.attempt, event.body.epoch))
 
-    def publish(self, task_id: str, seconds: float, **payload: object) -> None:
+    def publish(self, task_id: str, seconds: float, accept_timeout: float = 300.0, **payload: object) -> None:
         task = Task(task_id=task_id, type=self.task_type, payload={"seconds": seconds, **payload})
-        self.publications.append(self.operator.submit(task, accept_timeout=300.0))
+        self.publications.append(self.operator.submit(task, accept_timeout=accept_timeout))
 
     def jobs(self) -> dict[str, Job]:
         """The records, read beside the dispatcher."""

@@ -1,12 +1,16 @@
 """As `up --detach` starts it, with tasks on their way: the supervisor dies, the machine sleeps, the disk fills."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from random import Random
 
 import psutil
 import pytest
@@ -104,6 +108,76 @@ def test_the_supervisor_is_killed_while_tasks_flow(make: Make) -> None:
     check(swarm, producer, producer.settle(120), twice=0)
     assert swarm.pids() == pids
     assert len({pid for pid in pids.values() if pid}) == WORKERS + 1
+
+
+def kill(swarm: Swarm, victim: str) -> None:
+    """Kill a part of the swarm, as it runs now; what is not there at this moment is dead enough."""
+    if victim == "broker":
+        pid = EmbeddedBroker(swarm.port, broker_dir(swarm.port)).pid()
+    else:
+        pid = swarm.supervisor() if victim == "supervisor" else swarm.pids().get(victim)
+    with suppress(ProcessLookupError):
+        if pid:
+            os.kill(pid, signal.SIGKILL)
+
+
+def under_fire(swarm: Swarm, producer: Producer, rng: Random, *, publishes: int, each: int, seconds: float) -> None:
+    """Publish so many, and after each so many kill a part of the swarm: every part once, in any order, again and again.
+
+    A publisher waits as long as the command line does by default.
+    """
+    parts = ["broker", "supervisor", "tm", *(f"w{n}" for n in range(WORKERS))]
+    left: list[str] = []
+    for number in range(publishes):
+        producer.publish(f"t{number}", rng.choice([0.0, 0.1, 0.3]), accept_timeout=30.0)
+        if number % each == each - 1:
+            left = left or rng.sample(parts, len(parts))
+            victim = left.pop()
+            kill(swarm, victim)
+            producer.kills[victim] += 1
+        pause(seconds)
+    jobs = producer.settle(120)
+    given_up = [f"{p.task_id}: {p.reason}" for p in producer.publications if not p.accepted]
+    assert not given_up, f"{len(given_up)} of {publishes} were not accepted: {given_up[:5]}"
+    assert len(jobs) == publishes
+    check(swarm, producer, jobs, twice=sum(producer.kills.values()) * WORKERS)
+
+
+@pytest.mark.drill
+def test_every_publish_is_accepted_while_all_parts_are_killed_at_random(make: Make) -> None:
+    """SWARM_FAULT_SEED draws the order again."""
+    seed = int(os.environ.get("SWARM_FAULT_SEED", str(time.time_ns())))
+    print(f"SWARM_FAULT_SEED={seed}")
+    swarm, producer = make()
+    under_fire(swarm, producer, Random(seed), publishes=200, each=10, seconds=0.3)
+
+
+@pytest.mark.drill
+def test_every_publish_of_the_command_line_is_accepted_while_all_parts_are_killed_at_random(make: Make) -> None:
+    """SWARM_FAULT_SEED draws the order again. Each publish is a process of its own, with its defaults."""
+    seed = int(os.environ.get("SWARM_FAULT_SEED", str(time.time_ns())))
+    print(f"SWARM_FAULT_SEED={seed}")
+    swarm, producer = make()
+    rng, parts = Random(seed), ["broker", "supervisor", "tm", *(f"w{n}" for n in range(WORKERS))]
+
+    def publish(number: int) -> tuple[int, str]:
+        words = ("publish", "demo.work", "-p", "seconds=0.1", "--task-id", f"c{number}", "--swarm", swarm.name)
+        done = swarm.run(*words, limit=120.0)
+        return done.returncode, f"c{number}: {done.stderr.strip()}"
+
+    with ThreadPoolExecutor(3) as pool:
+        waiting = [pool.submit(publish, number) for number in range(200)]
+        while not all(each.done() for each in waiting):
+            victim = rng.choice(parts)
+            kill(swarm, victim)
+            producer.kills[victim] += 1
+            pause(rng.uniform(2.0, 4.0))
+    refused = [said for code, said in (each.result() for each in waiting) if code]
+    assert not refused, f"{len(refused)} of 200 were not accepted: {refused[:5]}"
+    # Whoever only listens misses what is said while the broker is gone.
+    producer.queued = {f"c{number}" for number in range(200)}
+    jobs = producer.settle(120)
+    check(swarm, producer, jobs, twice=sum(producer.kills.values()) * WORKERS)
 
 
 @pytest.mark.drill
