@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from swarm_tui.bus.broker_address import parse_url
+from swarm_tui.bus.broker_address import keeps_aws_limits, parse_url
 from swarm_tui.bus.bulk_client import BulkClient, make_client
 from swarm_tui.bus.port import BusError
 from swarm_tui.bus.probe import probe, pump
@@ -19,6 +19,10 @@ _LIMIT = 3.0
 _LARGE = 128 * 1024 - 256
 #: More than mosquitto queues for an absent client unless it is told otherwise.
 _BURST = 1200
+#: The same for one that takes a hundred messages a second.
+_PACED_BURST = 60
+#: Characters of the longest client id that we use.
+_LONGEST_ID = 64
 #: A broker says what it kept within so many seconds.
 _KEPT_WITHIN = 2.0
 #: On one machine a ping-pong over two Nagle delays takes 80 ms, without them one or two.
@@ -86,6 +90,7 @@ def check_broker(broker: Broker, swarm: str) -> Iterator[Finding]:
         ("retained", _retained),
         ("will", _will),
         ("large message", _large),
+        ("names", _names),
         ("offline queue", _offline),
     ):
         try:
@@ -110,7 +115,9 @@ def _ping(broker: Broker, topic: str, name: str) -> Finding:
             times.append(time.monotonic() - began)
         took = statistics.median(times)
         if took > _SLOW and is_loopback(broker.url):
-            return warn(name, f"{took * 1000:.0f} ms: put `set_tcp_nodelay true` into mosquitto.conf")
+            return warn(
+                name, f"{took * 1000:.0f} ms: each step of a task waits that long (mosquitto: `set_tcp_nodelay true`)"
+            )
         return ok(name, f"QoS 1 there and back in {took * 1000:.1f} ms")
     finally:
         one.leave()
@@ -127,9 +134,12 @@ def _retained(broker: Broker, topic: str, name: str) -> Finding:
         wild = one.wait(lambda: any(kept for _, _, kept in one.heard), 1.0)
         one.publish(topic, b"", retain=True)
         if not exact:
-            return bad(name, "retained messages are not kept: `retain_available true` in mosquitto.conf")
+            return bad(
+                name,
+                "retained messages are not kept (mosquitto: `retain_available true`): who dies or halts is forgotten",
+            )
         if not wild:
-            return warn(name, "kept, but not sent for wildcards: presence is known only after the next heartbeats")
+            return warn(name, "kept, but not sent for wildcards: who comes asks who is there, which takes a second")
         return ok(name, "kept, sent to newcomers, cleared")
     finally:
         one.leave()
@@ -154,7 +164,27 @@ def _large(broker: Broker, topic: str, name: str) -> Finding:
         one.client.publish(topic, b'{"fill":"' + b"x" * (_LARGE - 11) + b'"}', 1)
         if one.wait(lambda: bool(one.heard)):
             return ok(name, "128 KiB pass")
-        return bad(name, "a message of 128 KiB does not pass: raise `message_size_limit` in mosquitto.conf")
+        return bad(
+            name,
+            "a message of 128 KiB does not pass (mosquitto: `message_size_limit`; 2.0.11 by WebSocket: another way): "
+            "large tasks and results never arrive",
+        )
+    finally:
+        one.drop()
+
+
+def _names(broker: Broker, topic: str, name: str) -> Finding:
+    """Return whether a topic with a dot comes as it was said, and a client id of the longest kind is let in."""
+    long = "doctor-" + "x" * (_LONGEST_ID - 7)
+    one = _Try(broker, long)
+    try:
+        if not one.subscribe(f"{topic}/#"):
+            return bad(name, f"a client id of {_LONGEST_ID} characters is refused: use another broker")
+        one.client.publish(f"{topic}/a.b", b"{}", 1)
+        one.wait(lambda: bool(one.heard), 1.0)
+        if [heard for heard, _, _ in one.heard] == [f"{topic}/a.b"]:
+            return ok(name, "a dot in a topic and long client ids pass")
+        return warn(name, "a dot in a topic does not pass: name swarms, agents and hosts without one")
     finally:
         one.drop()
 
@@ -162,32 +192,37 @@ def _large(broker: Broker, topic: str, name: str) -> Finding:
 def _offline(broker: Broker, topic: str, name: str) -> Finding:
     """Return whether the broker holds what comes while the dispatcher is away."""
     away = f"doctor-{os.urandom(4).hex()}"
+    burst = _PACED_BURST if keeps_aws_limits(broker) else _BURST
     first = _Try(broker, away, clean=False)
     first.subscribe(topic)
     first.leave()
     sender = _Try(broker, f"doctor-{os.urandom(4).hex()}")
     try:
         sender.publish(topic, b'{"qos":0}', qos=0)
-        for _ in range(_BURST):
+        for _ in range(burst):
             sender.client.publish(topic, b'{"qos":1}', 1)
-        sender.wait(lambda: len(sender.acked) > _BURST, 5.0)
+        sender.wait(lambda: len(sender.acked) > burst, 5.0)
     finally:
         sender.leave()
     back = _Try(broker, away, clean=False)
     try:
-        back.wait(lambda: len(back.heard) >= _BURST, _KEPT_WITHIN)
-        back.wait(lambda: len(back.heard) > _BURST, 0.2)
+        back.wait(lambda: len(back.heard) >= burst, _KEPT_WITHIN)
+        back.wait(lambda: len(back.heard) > burst, 0.2)
         kept = sum(payload == b'{"qos":1}' for _, payload, _ in back.heard)
         qos0 = any(payload == b'{"qos":0}' for _, payload, _ in back.heard)
     finally:
         back.drop()
         _Try(broker, away, clean=True).leave()
-    if kept < _BURST:
+    if kept < burst:
         return warn(
             name,
-            f"kept {kept} of {_BURST} for a client that was away: `max_queued_messages 0` in mosquitto.conf, "
-            "or tasks published while the dispatcher restarts are repeated by their publishers",
+            f"kept {kept} of {burst} for a client that was away (mosquitto: `max_queued_messages 0`): what is said "
+            "while the dispatcher restarts is said again by whoever waits for an answer",
         )
     if not qos0:
-        return warn(name, f"kept all {_BURST}, but no QoS 0: `queue_qos0_messages true` in mosquitto.conf")
-    return ok(name, f"kept all {_BURST + 1} for a client that was away, QoS 0 too")
+        return warn(
+            name,
+            f"kept all {burst}, but no QoS 0 (mosquitto: `queue_qos0_messages true`): the dispatcher misses tasks that "
+            "were published with QoS 0 while it restarts",
+        )
+    return ok(name, f"kept all {burst + 1} for a client that was away, QoS 0 too")

@@ -35,6 +35,8 @@ class SupervisorClient:
         # What was retained came before we listened; a subscription of its own brings it once more.
         for kind in (Kind.STATUS, Kind.HOST_STATUS):
             self.operator.bus.subscribe(topic(found.swarm, kind, "+"))
+        # Some brokers bring nothing for a wildcard: then the hosts are asked.
+        self.operator.look_round()
 
     def __enter__(self) -> "SupervisorClient":
         return self

@@ -49,7 +49,7 @@ class Operator:
         self.bus = bus
         self.swarm = swarm
         self.sender = sender(user, host)
-        self.client = f"{_word(user)[:24]}.{_word(host)[:24]}.{os.urandom(4).hex()}"
+        self.client = f"{_word(user)[:24]}-{_word(host)[:24]}-{os.urandom(4).hex()}"
         self.link = Link(False, "connecting")
         self.received = 0
         self.refused = 0

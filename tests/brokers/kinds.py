@@ -32,6 +32,8 @@ class Kind(Struct, frozen=True):
     name: str
     run: Callable[[Path], Any]
     keeps: bool = True
+    lacks: frozenset[str] = frozenset()
+    """What `doctor` warns of, by the names of its lines."""
 
 
 @contextmanager
@@ -110,7 +112,8 @@ def rules(folder: Path) -> Iterator[Broker]:
 
 @contextmanager
 def client_certificates(folder: Path) -> Iterator[Broker]:
-    port, made = pick_port(), certificates(folder)
+    made = certificates(folder)
+    port = pick_port()
     files = [f"cafile {made}/ca.crt", f"certfile {made}/server.crt", f"keyfile {made}/server.key"]
     with mosquitto(folder, port, *files, "require_certificate true", "use_identity_as_username true"):
         tls = Tls(ca=f"{made}/ca.crt", cert=f"{made}/client.crt", key=f"{made}/client.key")
@@ -131,7 +134,8 @@ def websocket(folder: Path) -> Iterator[Broker]:
 
 @contextmanager
 def secure_websocket(folder: Path) -> Iterator[Broker]:
-    port, made = pick_port(), certificates(folder)
+    made = certificates(folder)
+    port = pick_port()
     files = [f"certfile {made}/server.crt", f"keyfile {made}/server.key"]
     lines = ["protocol websockets", *files, "allow_anonymous true"]
     with mosquitto(folder, port, *lines, listener=_with_plain(port)):
@@ -159,6 +163,7 @@ def aws_profile(folder: Path) -> Iterator[Broker]:
         assert json.loads(report.read_text())["breaches"] == []
 
 
+AWS = Kind("AWS profile", aws_profile, keeps=False, lacks=frozenset({"retained", "offline queue"}))
 MOSQUITTO = [
     Kind("plain", plain),
     Kind("without persistence", forgetful),
@@ -168,5 +173,5 @@ MOSQUITTO = [
     Kind("ws", websocket),
     Kind("wss", secure_websocket),
     Kind("unix", unix),
-    Kind("AWS profile", aws_profile, keeps=False),
+    AWS,
 ]

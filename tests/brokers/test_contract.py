@@ -1,15 +1,21 @@
 """What every broker must carry: tasks, answers, status, presence; and what is said where one does not."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from swarm_tui.bus.probe import probe
 from swarm_tui.config.model import Broker
-from tests.brokers.kinds import MOSQUITTO, Kind, mosquitto
+from tests.brokers.kinds import AWS, MOSQUITTO, Kind, mosquitto
+from tests.brokers.others import OTHERS
 from tests.brokers.swarm import WORKER, Eye, Swarm
 from tests.conftest import pick_port
+from tests.e2e.shell import Shell
 from tests.wait import until
+
+#: The lines of `doctor` that are about the broker's features.
+DOCTORS = ("ping-pong", "retained", "will", "large message", "names", "offline queue")
 
 
 @pytest.fixture(params=MOSQUITTO, ids=lambda kind: kind.name)
@@ -77,3 +83,41 @@ def test_what_a_broker_forgets_is_said_again(tmp_path: Path) -> None:
 
 def test_it_carries_a_swarm(kind: Kind, tmp_path: Path) -> None:
     carries(kind, tmp_path)
+
+
+@pytest.mark.drill
+@pytest.mark.parametrize("other", OTHERS, ids=lambda other: other.name)
+def test_brokers_of_others_carry_a_swarm(other: Kind, tmp_path: Path) -> None:
+    carries(other, tmp_path)
+
+
+@pytest.mark.drill
+@pytest.mark.parametrize("other", [*OTHERS, AWS], ids=lambda other: other.name)
+def test_a_whole_swarm_lives_on_brokers_of_others(other: Kind, tmp_path: Path) -> None:
+    """Its processes, from `up` to `down`; what the broker lacks is what `doctor` warns of, and nothing is bad."""
+    shell = Shell(tmp_path)
+    with other.run(tmp_path) as broker:
+        (tmp_path / "layouts").mkdir()
+        said = f"{{url: '{broker.url}', profile: {broker.profile}, embedded: never}}"
+        (tmp_path / "layouts" / "there.yml").write_text(
+            f"swarm: there\nbroker: {said}\nagents:\n  - {{role: task-manager, id: boss}}\n"
+            "  - {role: monitoring, id: eye}\n  - {role: general, id: worker, handlers: {noop: {}}}\n"
+        )
+        try:
+            shell.ok("up", "there", "--detach")
+            shell.ok("publish", "noop", "--wait", limit=40)
+            status = shell.json("status")
+            assert {a["agent_id"]: a["state"] for a in status["agents"]} == dict.fromkeys(
+                ("boss", "eye", "worker"), "online"
+            ), status
+            assert status["dispatcher"] is not None
+            assert len(status["hosts"]) == 1
+            assert "noop" in shell.ok("logs", "worker")
+            shell.ok("restart", "boss")
+            shell.ok("publish", "noop", "--wait", limit=60)
+            found = json.loads(shell("doctor", "--json").stdout)["findings"]
+            mine = {one["name"]: one["level"] for one in found if one["name"] in DOCTORS}
+            assert {name for name, level in mine.items() if level == "warn"} == other.lacks, found
+            assert "bad" not in mine.values(), found
+        finally:
+            shell("down", "--now")

@@ -27,7 +27,7 @@ def test_what_a_broker_kept_is_counted_whole(make_broker: Callable[..., RealBrok
     broker = make_broker(extra=window)
     found = {finding.name: finding for finding in check_broker(broker.broker, "s")}
     assert {name: finding.level for name, finding in found.items() if name != "offline queue"} == dict.fromkeys(
-        ("broker", "ping-pong", "retained", "will", "large message"), "ok"
+        ("broker", "ping-pong", "retained", "will", "large message", "names"), "ok"
     )
     assert found["offline queue"].level == level, found["offline queue"].text
     assert "kept all 120" in found["offline queue"].text
