@@ -2,7 +2,18 @@
 
 from swarm_tui.ui.acts.subjects import key, rows
 from swarm_tui.ui.desk.actions import LISTS, MAIN, Action, ask, use
-from swarm_tui.ui.desk.capabilities import Follows, Markable, Opens, Paged, Panelled, Searchable, Tabbed, Zoomable
+from swarm_tui.ui.desk.capabilities import (
+    TURNED,
+    Follows,
+    Markable,
+    Opens,
+    Paged,
+    Panelled,
+    Searchable,
+    Sortable,
+    Tabbed,
+    Zoomable,
+)
 from swarm_tui.ui.desk.context import Context
 
 _PANELS = ("agents", "tasks")
@@ -65,6 +76,29 @@ VIEW_ACTS = (
         run=lambda c: c.screen.ask_command(),
         palette=False,
         help="Type an act, and whom it is to take (drain docs-01); a panel, an id, filter WORDS, theme NAME.",
+    ),
+    Action(
+        name="sort",
+        keys=("o",),
+        label="sort",
+        group="view",
+        scopes=_PANELS,
+        needs=Sortable,
+        can=rows,
+        run=use(Sortable, lambda screen: screen.sort()),
+        help="Sort by the next column, after the last one by none; `:sort mem` names one. A click on a column's name "
+        "sorts by it, another goes the other way.",
+    ),
+    Action(
+        name="sort_back",
+        keys=("O",),
+        label="sort back",
+        group="view",
+        scopes=_PANELS,
+        needs=Sortable,
+        can=rows,
+        run=use(Sortable, lambda screen: screen.sort(TURNED)),
+        help="Sort the other way.",
     ),
     Action(
         name="mark",

@@ -153,6 +153,20 @@ class Panelled(Capability):
         raise NotImplementedError
 
 
+TURNED = "/"
+"""Stands for the column by which rows are sorted: they are to go the other way."""
+
+
+class Sortable(Capability):
+    """Rows can be sorted by a column."""
+
+    LACKS = "only agents and tasks can be sorted"
+
+    def sort(self, column: str | None = None) -> str | None:
+        """Sort by the column of that name, by the next one without a name; return why not, as a sentence."""
+        raise NotImplementedError
+
+
 class Tabbed(Capability):
     """A list has tabs, one for each group of states."""
 

@@ -8,7 +8,7 @@ from swarm_tui.domain.states import AgentState, TaskState
 from swarm_tui.ui.acts.agents import drains, would_start
 from swarm_tui.ui.acts.subjects import names
 from swarm_tui.ui.desk.actions import Action
-from swarm_tui.ui.desk.capabilities import Searchable, capability
+from swarm_tui.ui.desk.capabilities import Searchable, Sortable, capability
 from swarm_tui.ui.desk.context import Context, Named
 from swarm_tui.ui.desk.desk import Desk
 from swarm_tui.ui.look import theme as themes
@@ -61,6 +61,8 @@ def run_command(desk: Desk, text: str) -> None:
         _filter(desk, rest)
     elif name == "theme" and rest:
         _theme(desk, rest)
+    elif name == "sort" and rest:
+        _sort(desk, rest)
     elif name == "open" and rest:
         _open(desk, rest)
     elif action is not None and action.palette:
@@ -113,6 +115,12 @@ def _theme(desk: Desk, name: str) -> None:
         desk.set_theme(name)
     else:
         desk.say(f"there is no theme {name!r}: {', '.join(themes.NAMES)}", bad=True)
+
+
+def _sort(desk: Desk, column: str) -> None:
+    sortable = capability(desk.front, Sortable)
+    if (reason := Sortable.LACKS if sortable is None else sortable.sort(column)) is not None:
+        desk.say(reason, bad=True)
 
 
 def _open(desk: Desk, name: str, *, quiet: bool = False) -> bool:

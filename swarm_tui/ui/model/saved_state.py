@@ -15,6 +15,8 @@ class ScreenState(Struct, kw_only=True):
     """The theme that the user's file named when another was chosen: that holds until the file names another still."""
     tab: int = 0
     filters: dict[str, str] = field(default_factory=dict)
+    sorts: dict[str, str] = field(default_factory=dict)
+    """Column by which each table is sorted, after a minus where the largest comes first."""
     sizes: dict[str, int] = field(default_factory=dict)
     sent: list[dict[str, Any]] = field(default_factory=list)
     """The last tasks sent, the newest first: type, payload, target, priority, timeout."""

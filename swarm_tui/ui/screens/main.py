@@ -4,7 +4,7 @@ from collections.abc import Callable, Set
 from typing import NamedTuple
 
 from swarm_tui.ui.desk.actions import Action
-from swarm_tui.ui.desk.capabilities import Copies, Follows, Markable, Opens, Searchable, Tabbed
+from swarm_tui.ui.desk.capabilities import TURNED, Copies, Follows, Markable, Opens, Searchable, Sortable, Tabbed
 from swarm_tui.ui.desk.desk import Desk
 from swarm_tui.ui.model.model import Delta
 from swarm_tui.ui.screens.panels import PanelScreen
@@ -12,6 +12,7 @@ from swarm_tui.ui.widgets.header import Header
 from swarm_tui.ui.widgets.pane import PaneView
 from swarm_tui.ui.widgets.streamlist import StreamList
 from swarm_tui.ui.widgets.table import Table
+from swarm_tui.ui.widgets.tasks import TABS
 
 
 class Narrowed(NamedTuple):
@@ -28,7 +29,7 @@ def _takes(action: Action, scope: str) -> bool:
     return scope in action.scopes and (action.name == "open" or action.group in ("agents", "tasks"))
 
 
-class MainScreen(PanelScreen, Opens, Copies, Follows, Markable, Searchable, Tabbed):
+class MainScreen(PanelScreen, Opens, Copies, Follows, Markable, Searchable, Sortable, Tabbed):
     """Agents, tasks, stream and pane."""
 
     def __init__(self, desk: Desk) -> None:
@@ -246,7 +247,34 @@ class MainScreen(PanelScreen, Opens, Copies, Follows, Markable, Searchable, Tabb
 
     def hidden(self) -> int:
         table = self.lines
-        return table.hidden() if isinstance(table, Table) else 0
+        if not isinstance(table, Table):
+            return 0
+        known = table.source()
+        return sum(1 for row in self.model.marks[table.NOUN] if row in known and row not in table.rows)
+
+    def sort(self, column: str | None = None) -> str | None:
+        """Sort the rows that have the focus by the column, or the next one; why not, as a sentence."""
+        table = self.lines
+        if not isinstance(table, Table):
+            return self.LACKS
+        if column is None:
+            table.order.next()
+        elif column == TURNED:
+            table.order.turn()
+        elif not table.order.choose(column):
+            return f"{table.NOUN} are sorted by {', '.join(name.lower() for name in table.order.names)}"
+        table.sort()
+        self.desk.state.sorts[table.NOUN] = table.order.saved
+        return None
+
+    def action_show(self, panel: str, pattern: str = "", tab: str = "all") -> None:
+        """Show only those that a figure of the header counts."""
+        self.set_problems(False)
+        self.focus_panel(panel)
+        table = self.agents if panel == "agents" else self.tasks
+        if table is self.tasks:
+            self.turn_tab([name for name, _ in TABS].index(tab) - self.tasks.tab)
+        self._filter_table(table, pattern)
 
     def mark(self) -> None:
         """Mark the line, and go on."""

@@ -55,6 +55,8 @@ class PanelScreen(SwarmScreen, HasAgents, ListsProblems, HasTasks, Numbered, Pan
         self.tasks.tab = self.desk.state.tab
         self.agents.pattern = self.desk.state.filters.get("agents", "")
         self.tasks.pattern = self.desk.state.filters.get("tasks", "")
+        for table in (self.agents, self.tasks):
+            table.order.restore(self.desk.state.sorts.get(table.NOUN, ""))
         self.model.stream.filter(self.desk.state.filters.get("stream", ""))
         self.problem_strip.show()
         self.agents.refill()

@@ -97,18 +97,18 @@ QUIET = frozenset({"offline", "stopped", "crashloop", "backoff"})
 def columns() -> list[Column[AgentView]]:
     """Return the columns, in the order they stand."""
     return [
-        Column("STATE", 11, 11, 0, _state),
-        Column("AGENT", 12, 24, 0, _id),
-        Column("ROLE", 12, 13, 8, _role, False, 112),
-        Column("DOES", 14, 60, 1, does),
+        Column("STATE", 11, 11, 0, _state, sort=lambda a: a.state.value),
+        Column("AGENT", 12, 24, 0, _id, sort=lambda a: natural(a.agent_id)),
+        Column("ROLE", 12, 13, 8, _role, False, 112, sort=lambda a: a.role),
+        Column("DOES", 14, 60, 1, does, sort=lambda a: a.task_id),
         Column("BEATS", 8, 12, 2, _beats),
-        Column("SEEN", 4, 4, 1, _age, True),
-        Column("UP", 4, 4, 4, _uptime, True),
-        Column("MEM", 4, 4, 5, _memory, True),
+        Column("SEEN", 4, 4, 1, _age, True, sort=lambda a: a.last_heartbeat),
+        Column("UP", 4, 4, 4, _uptime, True, sort=lambda a: a.started_at, most_first=True),
+        Column("MEM", 4, 4, 5, _memory, True, sort=lambda a: a.memory_rss, most_first=True),
         Column("", 8, 10, 10, _memory_trail, False, 112),
-        Column("CPU", 4, 4, 6, _cpu, True),
+        Column("CPU", 4, 4, 6, _cpu, True, sort=lambda a: a.cpu, most_first=True),
         Column(" ", 8, 10, 9, _cpu_trail, False, 112),
-        Column("↻", 3, 3, 3, _restarts, True),
+        Column("↻", 3, 3, 3, _restarts, True, sort=lambda a: a.restarts, most_first=True),
     ]
 
 

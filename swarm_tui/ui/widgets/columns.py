@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from rich.segment import Segment
 
@@ -41,6 +41,10 @@ class Column(Generic[Row]):
     right: bool = False
     since: int = 0
     """The table's width from which it may show."""
+    sort: Callable[[Row], Any] | None = None
+    """Value that rows are sorted by; None of a row stands last."""
+    most_first: bool = False
+    """True where the largest comes first when the column is chosen."""
 
 
 Laid = list[tuple["Column[Row]", int]]

@@ -15,6 +15,7 @@ from swarm_tui.ui.model.model import Model
 from swarm_tui.ui.model.seen_problems import SWARM_WIDE, counted
 from swarm_tui.ui.model.source import Facts
 from swarm_tui.ui.widgets.static_lines import StaticLines, clicking
+from swarm_tui.ui.widgets.tasks import BAD, BADLY, TABS, aged
 
 _SHOWN = [
     (TaskState.AWAITING_APPROVAL, "to approve", "ask"),
@@ -28,6 +29,9 @@ _SHOWN = [
     (TaskState.COMPLETE, "done", "done"),
 ]
 
+
+#: The tab that shows the tasks of a state.
+_TAB = {state: next(name for name, states in TABS[2:] if states and state in states) for state, _, _ in _SHOWN}
 
 #: Words that go first where there is no room: their glyphs say enough.
 _PLAIN_WORDS = frozenset({"agents", "run", "wait", "retry", "done", "asgd"})
@@ -117,7 +121,11 @@ class Header(StaticLines):
         look, agents = self.look, self.model.fleet.agents
         up = sum(1 for agent in agents.values() if agent.state in LIVE)
         style = "ok" if agents and up == len(agents) else "warn" if agents else "quiet"
-        return [Segment(f" {up}/{len(agents)}", look[style] + Style(bold=True)), Segment(" agents  ", look["quiet"])]
+        click = clicking("screen.show('agents')")
+        return [
+            Segment(f" {up}/{len(agents)}", look[style] + Style(bold=True) + click),
+            Segment(" agents  ", look["quiet"] + click),
+        ]
 
     def _tasks(self, *, short: bool) -> Parts:
         look, counts = self.look, self.model.counts()
@@ -127,14 +135,22 @@ class Header(StaticLines):
             count = counts[state]
             if state is TaskState.COMPLETE and badly:
                 count = max(0, count - badly)
-                parts.append(Segment(f"{glyphs.DONE_BADLY[0]} {badly:,}", look[glyphs.DONE_BADLY[1]]))
-                parts.append(Segment(" bad  ", look["quiet"]))
+                click = clicking(f"screen.show('tasks', '{BADLY}', 'done')")
+                parts.append(Segment(f"{glyphs.DONE_BADLY[0]} {badly:,}", look[glyphs.DONE_BADLY[1]] + click))
+                parts.append(Segment(" bad  ", look["quiet"] + click))
             if count or state in (TaskState.RUNNING, TaskState.QUEUED):
                 glyph, style = glyphs.TASK[state]
-                style = style if count else "quiet"
-                parts.append(Segment(f"{glyph} {count:,}", look[style]))
-                parts.append(Segment(f" {brief if short else long}  ", look["quiet"]))
+                style = style if count and not (state in BAD and self._all_aged(state)) else "quiet"
+                click = clicking(f"screen.show('tasks', '', '{_TAB[state]}')")
+                parts.append(Segment(f"{glyph} {count:,}", look[style] + click))
+                parts.append(Segment(f" {brief if short else long}  ", look["quiet"] + click))
         return parts
+
+    def _all_aged(self, state: TaskState) -> bool:
+        """Tell whether the last task that came to the state did so long ago."""
+        fleet = self.model.fleet
+        last = next(reversed(fleet.by_state[state]), None)
+        return last is None or aged(fleet.tasks[last], self.model.clock())
 
     def _refused(self) -> Parts:
         refused = self.model.fleet.counts.refused

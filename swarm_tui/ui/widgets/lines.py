@@ -133,11 +133,16 @@ class Lines(DrawnLines, can_focus=True):
             if isinstance(self.screen, Copies):  # A dialog has nothing to copy.
                 self.screen.copy()
 
+    def head_clicked(self, x: int) -> None:
+        """Take a click on the fixed lines."""
+
     def on_click(self, event: events.Click) -> None:
         y = event.y - self.HEAD
-        if self.was_drag or event.button != 1 or y < 0:
+        if self.was_drag or event.button != 1:
             return
-        if self.has_bar and event.x >= self.text_width:
+        if y < 0:
+            self.head_clicked(event.x)
+        elif self.has_bar and event.x >= self.text_width:
             self.wheel(self.bar.top_at(y) - self.top)
         elif self.top + y < self.count():
             if self.CURSOR:

@@ -12,6 +12,7 @@ from swarm_tui.ui.model.model import Model
 from swarm_tui.ui.model.sorted_rows import Key, RowCursor, SortedRows
 from swarm_tui.ui.widgets.columns import Column, Scene, lay_out
 from swarm_tui.ui.widgets.lines import Lines
+from swarm_tui.ui.widgets.order import Order
 
 Row = TypeVar("Row")
 FLASH = 1.5
@@ -29,6 +30,7 @@ class Table(Lines, Generic[Row]):
         super().__init__(id=id)
         self.model = model
         self.rows = SortedRows()
+        self.order = Order(self.COLUMNS)
         self.pattern = ""
         self.problems = False
         self.row_cursor = RowCursor(self.rows, model.clock)
@@ -84,10 +86,19 @@ class Table(Lines, Generic[Row]):
             return [row for row in self.rows.ids() if row in marks]
         return [current] if (current := self.current()) else []
 
-    def hidden(self) -> int:
-        """Count the marked rows that are there and do not show."""
-        rows = self.source()
-        return sum(1 for row in self.model.marks[self.NOUN] if row in rows and row not in self.rows)
+    def sort(self, head: str | None = None) -> None:
+        """Sort by the column of that name, by none where it is empty; without a name, as the order is now."""
+        if head is not None:
+            self.order.choose(head)
+        self.refill()
+
+    def head_clicked(self, x: int) -> None:
+        at = 2
+        for column, size in self.laid(self.text_width):
+            if at <= x < at + size and column.sort is not None:
+                self.order.click(column.head)
+                self.sort()
+            at += size + 1
 
     def go(self, index: int) -> None:
         super().go(index)
@@ -127,7 +138,7 @@ class Table(Lines, Generic[Row]):
 
     def _fill(self) -> None:
         rows = self.source()
-        self.rows.fill((name, self.key(row)) for name, row in rows.items() if self.wanted(row))
+        self.rows.fill((name, self.order.key(row, self.key(row))) for name, row in rows.items() if self.wanted(row))
 
     def apply(self, ids: Iterable[str], now: float) -> None:
         """Take in the rows that changed."""
@@ -136,7 +147,8 @@ class Table(Lines, Generic[Row]):
         for name in touched:
             row = rows.get(name)
             self.forget_line(name)
-            moved |= self.rows.put(name, self.key(row) if row is not None and self.wanted(row) else None)
+            key = self.order.key(row, self.key(row)) if row is not None and self.wanted(row) else None
+            moved |= self.rows.put(name, key)
             if row is None:
                 self.changed_at.pop(name, None)
                 self.model.marks[self.NOUN].discard(name)
@@ -213,27 +225,32 @@ class Table(Lines, Generic[Row]):
         strong = look["head-on"] if self.has_focus else look["strong"]
         title = [Segment("▌" if self.has_focus else " ", look["accent"])]
         title += [Segment(text, strong if style == "title" else look[style]) for text, style in self.title()]
-        title += self._narrowed()
+        title += _narrowed(self)
         used = sum(segment.cell_length for segment in title)
         heads: Parts = []
         at = 2
         for column, size in self.laid(width - 1):
             if at > used + (not heads):
                 heads.append(Segment(" " * (at - used)))
-                heads.append(Segment(fit(column.head, size, column.right), look["quiet"]))
+                sorts = bool(column.head) and column.head == self.order.head
+                text = fit(column.head[: size - sorts] + (self.order.arrow if sorts else ""), size, column.right)
+                heads.append(Segment(text, look["accent" if sorts else "quiet"]))
                 used = at + size
             at += size + 1
         return [title + heads]
 
-    def _narrowed(self) -> Parts:
-        """Tell what keeps rows from showing, and what an act would take."""
-        look, marks = self.look, len(self.model.marks[self.NOUN])
-        parts = [Segment(f" {marks} marked", look["mark"])] if marks else []
-        if self.problems:
-            parts.append(Segment(" !", look["warn"]))
-        if self.pattern:
-            parts.append(Segment(f" /{flat(self.pattern, 20)}", look["accent"]))
-        return parts
+
+def _narrowed(table: Table[Any]) -> Parts:
+    """Return what keeps rows from showing, their order, and what an act would take."""
+    look, marks, order = table.look, len(table.model.marks[table.NOUN]), table.order
+    parts = [Segment(f" {marks} marked", look["mark"])] if marks else []
+    if order.head:
+        parts.append(Segment(f" {order.arrow}{order.head}", look["accent"]))
+    if table.problems:
+        parts.append(Segment(" !", look["warn"]))
+    if table.pattern:
+        parts.append(Segment(f" /{flat(table.pattern, 20)}", look["accent"]))
+    return parts
 
 
 def passes(pattern: str, words: str) -> bool:

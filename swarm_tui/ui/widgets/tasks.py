@@ -7,7 +7,7 @@ from itertools import takewhile
 from rich.segment import Segment
 from rich.style import Style
 
-from swarm_tui.domain.outcome import outcome, took, verdict_failed
+from swarm_tui.domain.outcome import came_badly, outcome, took, verdict_failed
 from swarm_tui.domain.states import ENDED, OPEN, TaskState
 from swarm_tui.domain.views import TaskView
 from swarm_tui.ui.look import glyphs
@@ -28,6 +28,10 @@ TABS: list[tuple[str, frozenset[TaskState] | None]] = [
 ]
 ASKS = frozenset({TaskState.AWAITING_APPROVAL, TaskState.HELD})
 BAD = frozenset({TaskState.FAILED, TaskState.DEAD})
+FRESH = 600.0
+"""Seconds after which a failure is told in a low voice."""
+BADLY = "came-badly"
+"""A word of tasks that were done and came out badly, for a filter."""
 _RANK = {
     TaskState.AWAITING_APPROVAL: 0,
     TaskState.HELD: 0,
@@ -42,6 +46,7 @@ _PRIORITY = {"high": "▲", "low": "▽"}
 
 def _state(task: TaskView, scene: Scene, width: int) -> Parts:
     glyph, style = glyphs.of_task(task)
+    style = "quiet" if style in ("bad", "warn") and aged(task, scene.now) else style
     text = f"{glyph} {glyphs.WORD.get(task.state, task.state.value)}"
     parts = text_cell(text, style, scene, width)
     if scene.now - scene.changed.get(task.task_id, 0.0) < FLASH:
@@ -86,11 +91,19 @@ def _progress(task: TaskView, scene: Scene, width: int) -> Parts:
             f"again in {ago(task.retry_at - scene.now)} {flat(task.error or task.reason)}", "warn", scene, width
         )
     if task.state in BAD:
-        return text_cell(flat(task.error or task.reason), "bad", scene, width)
+        style = "quiet" if aged(task, scene.now) else "bad"
+        return text_cell(flat(task.error or task.reason), style, scene, width)
     if task.state is TaskState.COMPLETE and (came := outcome(task.result)):
-        return text_cell(flat(came), "bad" if verdict_failed(task.result) else "quiet", scene, width)
+        badly = verdict_failed(task.result) and not aged(task, scene.now)
+        return text_cell(flat(came), "bad" if badly else "quiet", scene, width)
     style = "warn" if task.state in ASKS else "quiet"
     return text_cell(flat(task.reason or task.message or ""), style, scene, width)
+
+
+def _wait_place(task: TaskView) -> float:
+    """Return the seconds that it waited, behind those the tasks that wait still: the oldest first."""
+    begun = task.started_at or (task.ended_at or task.updated_at if task.state in ENDED else None)
+    return -task.created_at if begun is None else begun - task.created_at
 
 
 def _waited(task: TaskView, now: float) -> str:
@@ -112,12 +125,22 @@ def _run(task: TaskView, scene: Scene, width: int) -> Parts:
     return text_cell(ago(seconds), "plain", scene, width, True)
 
 
-def _since(task: TaskView, now: float) -> str:
-    """Return how long it has been in its state."""
+def _begun(task: TaskView) -> float:
+    """Return when its state began."""
     since = task.started_at if task.state is TaskState.RUNNING and task.started_at else task.updated_at
     if task.state is TaskState.QUEUED and task.attempt <= 1:
         since = task.created_at
-    return ago(now - (since or task.created_at))
+    return since or task.created_at
+
+
+def _since(task: TaskView, now: float) -> str:
+    """Return how long it has been in its state."""
+    return ago(now - _begun(task))
+
+
+def aged(task: TaskView, now: float) -> bool:
+    """Tell whether it failed so long ago that it is less loud than a new failure."""
+    return task.state in (*BAD, TaskState.COMPLETE) and now - (task.ended_at or task.updated_at) > FRESH
 
 
 def _age(task: TaskView, scene: Scene, width: int) -> Parts:
@@ -128,15 +151,15 @@ def _age(task: TaskView, scene: Scene, width: int) -> Parts:
 def columns() -> list[Column[TaskView]]:
     """Return the columns, in the order they stand."""
     return [
-        Column("STATE", 11, 11, 0, _state),
-        Column("TASK", 13, 24, 1, _id),
-        Column("TYPE", 12, 18, 0, _type),
-        Column("AGENT", 12, 20, 2, _agent),
-        Column("#", 2, 2, 5, _attempt, True, 84),
-        Column("HOW IT GOES", 18, 90, 3, _progress),
-        Column("WAIT", 4, 4, 6, _wait, True, 104),
-        Column("TOOK", 4, 4, 7, _run, True, 104),
-        Column("FOR", 4, 4, 1, _age, True),
+        Column("STATE", 11, 11, 0, _state, sort=lambda t: t.state.value),
+        Column("TASK", 13, 24, 1, _id, sort=lambda t: t.task_id),
+        Column("TYPE", 12, 18, 0, _type, sort=lambda t: t.type),
+        Column("AGENT", 12, 20, 2, _agent, sort=lambda t: t.agent_id or t.assigned_to),
+        Column("#", 2, 2, 5, _attempt, True, 84, sort=lambda t: t.attempt, most_first=True),
+        Column("HOW IT GOES", 18, 90, 3, _progress, sort=lambda t: t.progress if t.state in OPEN else None),
+        Column("WAIT", 4, 4, 6, _wait, True, 104, sort=_wait_place),
+        Column("TOOK", 4, 4, 7, _run, True, 104, sort=lambda t: took(t.state, t.duration), most_first=True),
+        Column("FOR", 4, 4, 1, _age, True, sort=_begun, most_first=True),
     ]
 
 
@@ -159,7 +182,8 @@ class TaskTable(Table[TaskView]):
         return (rank, row.created_at)
 
     def words(self, row: TaskView) -> str:
-        return f"{row.task_id} {row.type} {row.state.value} {row.agent_id or ''} {row.priority} {row.error or ''}"
+        words = (row.task_id, row.type, row.state.value, row.agent_id, row.priority, row.error)
+        return " ".join(filter(None, (*words, BADLY if came_badly(row) else "")))
 
     def in_trouble(self, row: TaskView) -> bool:
         return row.task_id in self.model.wrong("tasks")
@@ -203,6 +227,7 @@ class TaskTable(Table[TaskView]):
         again = ago(task.retry_at - now) if task.state is TaskState.RETRY_WAIT and task.retry_at else ""
         return (
             _since(task, now),
+            aged(task, now),
             _waited(task, now),
             again,
             task.task_id in self.changed_at,
