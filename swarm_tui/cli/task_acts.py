@@ -25,8 +25,10 @@ from swarm_tui.cli.run_acts import act_on_run
 from swarm_tui.domain.states import CANCEL_WITHIN, ENDED, TaskState
 from swarm_tui.domain.views import TaskView
 from swarm_tui.processes.marks import within_task
-from swarm_tui.protocol.bodies import TaskAct
+from swarm_tui.protocol.bodies import Alert, TaskAct
+from swarm_tui.protocol.envelope import Event, Rejected
 from swarm_tui.protocol.names import is_run_id
+from swarm_tui.protocol.rows import TaskRow
 from swarm_tui.protocol.topics import Kind
 
 _PATIENCE = 5.0
@@ -133,12 +135,21 @@ def _one(follower: Follower, act: Act, task_id: str, reason: str) -> tuple[int, 
         wanted = ", ".join(sorted(act.possible)) if len(act.possible) < 6 else "open"
         return FAILED, before.state, f"is {before.state}: `{act.verb}` is for tasks that are {wanted}"
     hash_shown = before.payload_hash if act is APPROVE else None
-    follower.operator.act(act.kind, TaskAct(task_id=task_id, reason=reason, payload_hash=hash_shown))
+    refused = Refusal(follower)
+    refused.of(follower.operator.act(act.kind, TaskAct(task_id=task_id, reason=reason, payload_hash=hash_shown)))
     if stopping:
         return _runs_again(follower, task_id)
     patience = _CANCEL_PATIENCE if act is CANCEL else _PATIENCE
-    if follower.wait_for(lambda: _done(follower.fleet.tasks.get(task_id), act), patience):
-        return 0, follower.fleet.tasks[task_id].state.value, ""
+
+    def answered() -> bool:
+        view = follower.fleet.tasks.get(task_id)
+        return _done(view, act) or bool(refused.why) or (act is APPROVE and _is_further(view, before))
+
+    if follower.wait_for(answered, patience):
+        if refused.why:
+            return FAILED, before.state, refused.why
+        view = follower.fleet.tasks[task_id]
+        return 0, view.state.value, "" if _done(view, act) else view.reason
     rows = follower.load_tasks("task", {"task_id": task_id}) or [before]
     if rows[0].state in act.done:
         return 0, rows[0].state, ""
@@ -159,6 +170,34 @@ def _runs_again(follower: Follower, task_id: str) -> tuple[int, str, str]:
     if rows[0].state in RETRY.done and rows[0].cancel_requested_at is None:
         return 0, rows[0].state, ""
     return FAILED, rows[0].state, f"is {rows[0].state}; `swarm-tui tasks {task_id}` shows why"
+
+
+class Refusal:
+    """The dispatcher's word that it refused an act, by the alert that it raises for it."""
+
+    def __init__(self, follower: Follower) -> None:
+        self.why = ""
+        self._follower = follower
+        self._name = ""
+        self._heard: dict[str, str] = {}
+        follower.operator.on_event(self._hear)
+
+    def of(self, message_id: str) -> None:
+        """Listen for what becomes of the act of that id."""
+        self._name = f"act:{message_id}"
+        self.why = self._heard.get(self._name, "")
+
+    def _hear(self, event: Event | Rejected) -> None:
+        if isinstance(event, Event) and isinstance(event.body, Alert) and (event.body.name or "").startswith("act:"):
+            self._heard[event.body.name or ""] = event.body.message
+            with self._follower.lock:
+                self.why = self._heard.get(self._name, "")
+                self._follower.lock.notify_all()
+
+
+def _is_further(view: TaskView | None, before: TaskRow) -> bool:
+    """Return whether a task that needs several approvals has one more."""
+    return view is not None and view.reason != before.reason and "approved by" in view.reason
 
 
 def _done(view: TaskView | None, act: Act) -> bool:

@@ -25,6 +25,7 @@ _POSITIVE = (
     "capacity",
     "timeout",
     "max_attempts",
+    "approve_by",
     "approve_within",
     "ask_within",
     "max_agents",

@@ -145,6 +145,8 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     approve: list[str] = []
     """Patterns of task types (`deployment.*`) that need a yes."""
+    approve_by: int = 1
+    """Persons who must approve each task of those types, told apart by identity."""
     approve_within: float = 3600.0
     """Seconds that a task waits for it, before it expires."""
     ask_within: float = 600.0

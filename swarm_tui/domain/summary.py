@@ -33,7 +33,18 @@ _FIELDS = (
     "cancel_within",
     "runs_again",
 )
-_DETAILS = ("message", "reason", "assigned_to", "max_attempts", "payload", "payload_hash", "errors", "late", "hops")
+_DETAILS = (
+    "message",
+    "reason",
+    "assigned_to",
+    "max_attempts",
+    "payload",
+    "payload_hash",
+    "approvals",
+    "errors",
+    "late",
+    "hops",
+)
 
 
 def task_counts(fleet: Fleet) -> dict[str, int]:

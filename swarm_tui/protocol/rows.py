@@ -40,6 +40,8 @@ class TaskRow(Struct, kw_only=True):
     max_attempts: int | None = None
     payload: dict[str, Any] = {}
     hops: list[Hop] = []
+    approvals: list[str] = []
+    """Names of those who approved it, as their proofs say."""
     payload_hash: str | None = None
     """Of a task that waits for approval: what an approval must name."""
     errors: list[str] = []

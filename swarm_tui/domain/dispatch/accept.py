@@ -164,7 +164,7 @@ def fail(turn: Turn, job: Job, reason: str, code: str) -> None:
 
 def await_approval(turn: Turn, job: Job, reason: str) -> None:
     """Let the job wait for a person, who approves of this payload and no other."""
-    job.approve_by = turn.wall + turn.state.settings.approve_within
+    job.approve_by, job.approvals = turn.wall + turn.state.settings.approve_within, []
     turn.move(job, TaskState.AWAITING_APPROVAL, reason)
     wake(turn, job, until(turn, job.approve_by))
 
@@ -186,7 +186,9 @@ def run_again(turn: Turn, job: Job, reason: str) -> None:
 
 
 def _ask(turn: Turn, job: Job) -> None:
-    reason = f"{job.task.type} needs a person's approval within {turn.state.settings.approve_within:.0f} s"
+    settings = turn.state.settings
+    who = "a person's approval" if settings.approvers == 1 else f"the approval of {settings.approvers} persons"
+    reason = f"{job.task.type} needs {who} within {settings.approve_within:.0f} s"
     await_approval(turn, job, reason)
     turn.hop(job, "awaiting-approval", detail=reason)
     turn.say(Kind.TASK_QUEUED, _queued(job, state=TaskState.AWAITING_APPROVAL), job=job)

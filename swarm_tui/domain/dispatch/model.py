@@ -48,6 +48,8 @@ class DispatchSettings(Struct, frozen=True, kw_only=True):
     schedules: tuple[Schedule, ...] = ()
     lease: float = 30.0
     """A task that was given away is not given to another for so long after the last sign of it."""
+    approvers: int = 1
+    """Persons who must approve a task of them, told apart by identity."""
     approve_within: float = 3600.0
     ask_within: float = 600.0
     max_open: int = 100_000
@@ -128,7 +130,10 @@ class Job(Struct, kw_only=True, omit_defaults=True):
     agent_id: str | None = None
     retry_at: float | None = None
     approve_by: float | None = None
+    approvals: list[str] = field(default_factory=list)
+    """Names of those who approved it so far, in order."""
     approved_by: str | None = None
+    """Names of all who did, once they were enough."""
     ended_at: float | None = None
     result: Any = None
     usage: dict[str, Any] = {}

@@ -112,12 +112,45 @@ def _approve(turn: Turn, event: Event, body: TaskAct, job: Job) -> None:
         _refuse(turn, event, body, "it came too late")
     elif body.payload_hash != job.payload_hash:
         _refuse(turn, event, body, "it does not name the hash of this task's payload")
+    elif (why := _counts_not(turn, job, turn.who(event))) is not None:
+        _refuse(turn, event, body, why)
     else:
-        job.approved_by, job.approve_by, job.queued_at = turn.who(event), None, turn.wall
-        turn.hop(job, "approved", by=turn.who(event), detail=body.reason)
-        position = enqueue(turn, job)
-        turn.hop(job, "queued")
-        turn.say(Kind.TASK_QUEUED, Queued(task_id=job.task_id, position=position or None), job=job)
+        _yes(turn, job, turn.who(event), body.reason)
+
+
+def _counts_not(turn: Turn, job: Job, who: str) -> str | None:
+    """Return why the approval of `who` is no further one of those that the job needs; None when it is."""
+    if turn.state.settings.approvers < 2:
+        return None
+    if not turn.state.settings.proved:
+        return "two persons are told apart by proof alone, and nothing is proved here"
+    if identity_of(who) not in map(identity_of, job.approvals):
+        return None
+    same = next(other for other in job.approvals if identity_of(other) == identity_of(who))
+    here = "" if same == who else f", and {who} has the same keys"
+    return f"{same} approved it already{here}: another person must, by an identity of their own"
+
+
+def identity_of(who: str) -> str:
+    """Return by which keys an operator proves: all who sit at the swarm's own host have the swarm's."""
+    name, at, host = who.partition("@")
+    return f"@{host}" if at else name
+
+
+def _yes(turn: Turn, job: Job, who: str, reason: str) -> None:
+    """Take in one approval that counts; with the last the job may run."""
+    job.approvals.append(who)
+    turn.hop(job, "approved", by=who, detail=reason)
+    if (left := turn.state.settings.approvers - len(job.approvals)) > 0:
+        told = f"approved by {', '.join(job.approvals)}; {left} more {'person' if left == 1 else 'persons'} must"
+        job.reason = told
+        turn.save(job)
+        turn.verdict(Kind.TASK_HELD, job, told, state=TaskState.AWAITING_APPROVAL)
+        return
+    job.approved_by, job.approve_by, job.queued_at = ", ".join(job.approvals), None, turn.wall
+    position = enqueue(turn, job)
+    turn.hop(job, "queued")
+    turn.say(Kind.TASK_QUEUED, Queued(task_id=job.task_id, position=position or None), job=job)
 
 
 def halt(turn: Turn, event: Event) -> None:

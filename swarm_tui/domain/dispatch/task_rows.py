@@ -35,6 +35,7 @@ def row(job: Job, *, whole: bool = False) -> TaskRow:
         max_attempts=job.task.max_attempts,
         payload=job.task.payload if whole else {},
         hops=job.hops if whole else [],
+        approvals=job.approvals,
         payload_hash=job.payload_hash if job.state is TaskState.AWAITING_APPROVAL else None,
         errors=[
             f"attempt {attempt.number} on {attempt.agent_id}: {attempt.outcome}: {attempt.error}"

@@ -25,8 +25,12 @@ class Dispatcher:
     def load_tasks(self, query: str, args: dict[str, object]) -> list[TaskRow]:
         return [self.rows[bool(self.acts)]]
 
-    def act(self, kind: Kind, body: TaskAct) -> None:
+    def act(self, kind: Kind, body: TaskAct) -> str:
         self.acts.append(kind)
+        return "1"
+
+    def on_event(self, callback: object) -> None:
+        """Nothing else is heard here."""
 
 
 @pytest.mark.parametrize(

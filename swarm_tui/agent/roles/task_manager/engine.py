@@ -177,7 +177,7 @@ class Engine:
             if isinstance(event, Event):
                 self._recall(event)
             self._take(step(self.state, event, moment))
-            if isinstance(event, Event) and event.kind in _ORDERS:
+            if isinstance(event, Event) and (event.kind in _ORDERS or event.id in self.state.acts):
                 self._keep_orders(event)
         return self.flush()
 

@@ -229,6 +229,7 @@ def settings_of(spec: RunSpec) -> DispatchSettings:
         approve=tuple(approve),
         scale=dict(spec.scale),
         schedules=tuple(_schedule(entry) for entry in spec.schedules),
+        approvers=spec.policy.approve_by,
         approve_within=spec.policy.approve_within,
         ask_within=spec.policy.ask_within,
         max_open=spec.policy.max_open_tasks,
