@@ -27,7 +27,7 @@ async def test_a_click_takes_the_focus_and_a_double_click_zooms() -> None:
         ui.source.panes.screens["%1"] = [f"line {n}" for n in range(60)]
         await ui.press("w")
         wall = wall_of(ui)
-        tile = wall.tiles[1]
+        tile = wall.grid.tiles[1]
         top = tile.top
         await ui.pilot.click(tile, offset=(3, 4))
         await ui.settle()
@@ -35,7 +35,7 @@ async def test_a_click_takes_the_focus_and_a_double_click_zooms() -> None:
         assert tile.top == top > 0
         await ui.pilot.click(tile, offset=(3, 4), times=2)
         await ui.settle()
-        assert [tile.agent_id for tile in wall.tiles] == ["code-review-01"]
+        assert [tile.agent_id for tile in wall.grid.tiles] == ["code-review-01"]
         assert ui.has("code-review-01", "Esc shows all")
         assert ui.has("broker 127.0.0.1:1883", "task-manager-01")
 
@@ -47,14 +47,14 @@ async def test_who_joins_without_a_pane_blanks_no_tile() -> None:
         assert ui.has("line 0 表示 of database-01")
         await join(ui, "a-new-one")
         wall = wall_of(ui)
-        assert wall.tiles[0].agent_id == "a-new-one"
+        assert wall.grid.tiles[0].agent_id == "a-new-one"
         assert ui.has("line 0 表示 of database-01")
-        assert [tile.region.x for tile in wall.tiles[:3]] == sorted(tile.region.x for tile in wall.tiles[:3])
-        assert len({tile.region.y for tile in wall.tiles[:3]}) == 1
+        assert [tile.region.x for tile in wall.grid.tiles[:3]] == sorted(tile.region.x for tile in wall.grid.tiles[:3])
+        assert len({tile.region.y for tile in wall.grid.tiles[:3]}) == 1
         await ui.press("right_square_bracket")
         assert ui.has("line 0 表示 of testing-01")
         await join(ui, "zoo-1")
-        assert [tile.agent_id for tile in wall.tiles] == ["testing-01", "zoo-1"]
+        assert [tile.agent_id for tile in wall.grid.tiles] == ["testing-01", "zoo-1"]
         assert ui.has("line 0 表示 of testing-01")
 
 
@@ -64,7 +64,7 @@ async def test_it_shows_all_agents_whatever_the_panel_shows() -> None:
         await ui.press("slash")
         await ui.type("docs")
         await ui.press("enter", "w")
-        assert len(wall_of(ui).tiles) == 9
+        assert len(wall_of(ui).grid.tiles) == 9
 
 
 @pytest.mark.asyncio
@@ -85,9 +85,9 @@ async def test_a_number_is_the_agents_own_on_every_page() -> None:
         await ui.press("w", "right_square_bracket", "3")
         wall = wall_of(ui)
         assert wall.agent_ids() == ["database-01"]
-        assert wall.focused is wall.tiles[2]
+        assert wall.focused is wall.grid.tiles[2]
         await ui.press("enter", "4")
-        assert [tile.agent_id for tile in wall.tiles] == ["deployment-01"]
+        assert [tile.agent_id for tile in wall.grid.tiles] == ["deployment-01"]
     async with open_ui("empty", (80, 24)) as ui:
         await join(ui, "one-01")
         await ui.press("w", "4")

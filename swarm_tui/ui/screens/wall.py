@@ -2,14 +2,10 @@
 
 from collections.abc import Callable
 
-from textual import on
 from textual.app import ComposeResult
-from textual.containers import Grid
-from textual.events import DescendantFocus
 
 from swarm_tui.ui.desk.capabilities import Copies, Follows, HasAgents, Numbered, Opens, Paged, ShowsPanes, Zoomable
 from swarm_tui.ui.desk.desk import Desk
-from swarm_tui.ui.look import glyphs
 from swarm_tui.ui.model.model import Delta, Model
 from swarm_tui.ui.screens.base import SwarmScreen
 from swarm_tui.ui.widgets.agents import natural
@@ -17,7 +13,7 @@ from swarm_tui.ui.widgets.footer import Footer
 from swarm_tui.ui.widgets.header import Header, ProblemStrip
 from swarm_tui.ui.widgets.lines import Lines
 from swarm_tui.ui.widgets.prompt import Prompt
-from swarm_tui.ui.widgets.tile import EmptyWall, Tile
+from swarm_tui.ui.widgets.tile import EmptyWall, Tile, TileGrid
 
 LEAST = (24, 6)
 """Columns and lines that a tile needs at least."""
@@ -81,15 +77,13 @@ class WallScreen(SwarmScreen, HasAgents, Opens, Copies, Follows, Numbered, Paged
         super().__init__(desk)
         self.pages = TilePages(self.model, self._room)
         self.zoomed: str | None = None
-        self.focused_agent: str | None = None
-        """The agent of the tile with the focus; it stays while another line is typed in."""
-        self.tiles: list[Tile] = []
+        self.grid = TileGrid(id="tiles")
 
     def compose(self) -> ComposeResult:
         desk = self.desk
         yield Header(self.model, desk.source.facts, desk.registry, read_only=desk.read_only, id="header")
         yield ProblemStrip(self.model, desk.registry.told, id="problem-strip")
-        yield Grid(id="tiles")
+        yield self.grid
         yield EmptyWall(self.model, id="nobody")
         yield Prompt()
         yield Footer(id="footer")
@@ -118,61 +112,28 @@ class WallScreen(SwarmScreen, HasAgents, Opens, Copies, Follows, Numbered, Paged
         """Lay the tiles out anew; those that stay keep what they show."""
         zoomed = self.model.agent(self.zoomed)
         ids = self.pages.shown() if zoomed is None else [zoomed.agent_id]
-        fresh = [tile.agent_id for tile in self.tiles] != ids
-        if fresh:
-            await self._place(ids)
+        fresh = await self.grid.place(ids, self.pages.across(len(ids)))
         if self.focused is None or isinstance(self.focused, Tile):
-            self.set_focus(self._tile())
-        self.query_one("#tiles").display = bool(ids)
+            self.set_focus(self.grid.tile)
+        self.grid.display = bool(ids)
         self.query_one(EmptyWall).display = not ids
-        self._states()
+        self.grid.tell_states(self.model, self.zoomed)
         self.query_one(Footer).note = "" if self.zoomed else self.pages.told()
         self.renew_footer()
         self.desk.panes.watch(anew=fresh)
         self.desk.typed_keys.release()
 
-    async def _place(self, ids: list[str]) -> None:
-        grid = self.query_one("#tiles", Grid)
-        kept = {tile.agent_id: tile for tile in self.tiles if tile.agent_id in ids}
-        await grid.remove_children([tile for tile in self.tiles if tile.agent_id not in kept])
-        self.tiles = [kept.get(name) or Tile(name) for name in ids]
-        columns = self.pages.across(len(ids))
-        grid.styles.grid_size_columns = columns
-        grid.styles.grid_size_rows = max(1, -(-len(ids) // columns))
-        await grid.mount_all([tile for tile in self.tiles if tile.agent_id not in kept])
-        grid.sort_children(key=lambda tile: ids.index(tile.agent_id))  # type: ignore[attr-defined]
-
-    def _tile(self) -> Tile | None:
-        """Return the tile at hand: the one with the focus, or the first."""
-        return next((tile for tile in self.tiles if tile.agent_id == self.focused_agent), next(iter(self.tiles), None))
-
-    def _states(self) -> None:
-        for tile in self.tiles:
-            tile.zoomed = tile.agent_id == self.zoomed
-            agent = self.model.agent(tile.agent_id)
-            if agent is not None:
-                glyph, style = glyphs.AGENT[agent.state]
-                pane = self.desk.panes.local_pane(agent)
-                tile.follow_agent(
-                    agent.agent_id, pane, (f"{glyph} {agent.word}", style), self.desk.panes.why_no_pane(agent)
-                )
-
-    @on(DescendantFocus)
-    def _focused(self, event: DescendantFocus) -> None:
-        if isinstance(event.widget, Tile):
-            self.focused_agent = event.widget.agent_id
-
     # What is at hand.
 
     def agent_ids(self) -> list[str]:
-        return [tile.agent_id] if (tile := self._tile()) and tile.agent_id else []
+        return [tile.agent_id] if (tile := self.grid.tile) and tile.agent_id else []
 
     def panes(self) -> frozenset[str]:
-        return frozenset(tile.pane_id for tile in self.tiles if tile.pane_id)
+        return frozenset(tile.pane_id for tile in self.grid.tiles if tile.pane_id)
 
     @property
     def lines(self) -> Lines | None:
-        return self._tile()
+        return self.grid.tile
 
     # Changes.
 
@@ -198,7 +159,7 @@ class WallScreen(SwarmScreen, HasAgents, Opens, Copies, Follows, Numbered, Paged
                 self.call_later(self.fit_panels)
 
     def captured(self, panes: dict[str, list[str]]) -> None:
-        for tile in self.tiles:
+        for tile in self.grid.tiles:
             if tile.pane_id in panes:
                 tile.capture(panes[tile.pane_id])
 
@@ -206,8 +167,9 @@ class WallScreen(SwarmScreen, HasAgents, Opens, Copies, Follows, Numbered, Paged
 
     def move_focus(self, by: int) -> None:
         """Go to another tile."""
-        if (tile := self._tile()) is not None:
-            self.set_focus(self.tiles[(self.tiles.index(tile) + by) % len(self.tiles)])
+        if (tile := self.grid.tile) is not None:
+            tiles = self.grid.tiles
+            self.set_focus(tiles[(tiles.index(tile) + by) % len(tiles)])
 
     def open(self) -> None:
         self.zoom()
@@ -226,19 +188,19 @@ class WallScreen(SwarmScreen, HasAgents, Opens, Copies, Follows, Numbered, Paged
         if number > len(ids):
             self.desk.say(f"there is no agent {number}: {len(ids)} are known", bad=True)
             return
-        self.focused_agent = ids[number - 1]
+        self.grid.focused_agent = ids[number - 1]
         if self.zoomed:
-            self.zoomed = self.focused_agent
+            self.zoomed = ids[number - 1]
         self.pages.turn_to(number)
         self.call_later(self.fit_panels)
 
     def follow(self) -> None:
-        if (tile := self._tile()) is not None:
+        if (tile := self.grid.tile) is not None:
             tile.follow_end()
 
     def copy(self) -> None:
         """Copy all lines of the tile."""
-        if (tile := self._tile()) is None or not (text := tile.text()):
+        if (tile := self.grid.tile) is None or not (text := tile.text()):
             self.desk.say("there is nothing to copy: the pane is empty", bad=True)
         else:
             self.desk.copy(text)
@@ -247,7 +209,7 @@ class WallScreen(SwarmScreen, HasAgents, Opens, Copies, Follows, Numbered, Paged
         return len(self.pages.ids())
 
     def why_not_open(self) -> str | None:
-        return None if self._tile() else "there is no pane here"
+        return None if self.grid.tile else "there is no pane here"
 
     def back(self) -> None:
         if self.zoomed:

@@ -1,10 +1,13 @@
-"""A pane of the wall, and what stands there while it has none."""
+"""The panes of the wall, and what stands there while it has none."""
 
 from typing import Protocol, cast
 
 from rich.segment import Segment
-from textual.events import Click
+from textual.containers import Grid
+from textual.events import Click, DescendantFocus
 
+from swarm_tui.ui.desk.desk import desk_of
+from swarm_tui.ui.look import glyphs
 from swarm_tui.ui.look.text import Parts, fit_id, flat
 from swarm_tui.ui.model.model import Model
 from swarm_tui.ui.widgets.lines import Lines
@@ -62,6 +65,49 @@ class Tile(PaneView):
         event.prevent_default()
         if event.button == 1 and event.chain == 2 and not self.was_drag:
             self.post_message(self.Opened(self))
+
+
+class TileGrid(Grid):
+    """The tiles of one page, and which of them has the focus."""
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__(id=id)
+        self.tiles: list[Tile] = []
+        self.focused_agent: str | None = None
+        """The agent of the tile with the focus; it stays while another line is typed in."""
+
+    @property
+    def tile(self) -> Tile | None:
+        """Return the tile with the focus, or the first; None where there is none."""
+        return next((tile for tile in self.tiles if tile.agent_id == self.focused_agent), next(iter(self.tiles), None))
+
+    async def place(self, ids: list[str], across: int) -> bool:
+        """Show these agents, so many side by side; those that stay keep what they show. False: they show already."""
+        if [tile.agent_id for tile in self.tiles] == ids:
+            return False
+        kept = {tile.agent_id: tile for tile in self.tiles if tile.agent_id in ids}
+        await self.remove_children([tile for tile in self.tiles if tile.agent_id not in kept])
+        self.tiles = [kept.get(name) or Tile(name) for name in ids]
+        self.styles.grid_size_columns = across
+        self.styles.grid_size_rows = max(1, -(-len(ids) // across))
+        await self.mount_all([tile for tile in self.tiles if tile.agent_id not in kept])
+        self.sort_children(key=lambda tile: ids.index(tile.agent_id))  # type: ignore[attr-defined]
+        return True
+
+    def tell_states(self, model: Model, zoomed: str | None) -> None:
+        """Say of each tile how its agent is, where its pane is, and whether it is the one that is zoomed."""
+        panes = desk_of(self).panes
+        for tile in self.tiles:
+            tile.zoomed = tile.agent_id == zoomed
+            agent = model.agent(tile.agent_id)
+            if agent is not None:
+                glyph, style = glyphs.AGENT[agent.state]
+                state = f"{glyph} {agent.word}", style
+                tile.follow_agent(agent.agent_id, panes.local_pane(agent), state, panes.why_no_pane(agent))
+
+    def on_descendant_focus(self, event: DescendantFocus) -> None:
+        if isinstance(event.widget, Tile):
+            self.focused_agent = event.widget.agent_id
 
 
 class EmptyWall(Lines):
