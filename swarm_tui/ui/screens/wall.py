@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 
+from textual import on
 from textual.app import ComposeResult
+from textual.events import DescendantFocus
 
 from swarm_tui.ui.desk.capabilities import Copies, Follows, HasAgents, Numbered, Opens, Paged, ShowsPanes, Zoomable
 from swarm_tui.ui.desk.desk import Desk
@@ -122,6 +124,12 @@ class WallScreen(SwarmScreen, HasAgents, Opens, Copies, Follows, Numbered, Paged
         self.renew_footer()
         self.desk.panes.watch(anew=fresh)
         self.desk.typed_keys.release()
+
+    @on(DescendantFocus)
+    def _focused(self, event: DescendantFocus) -> None:
+        # Heard here, not by the grid: what loses the focus while tiles are placed is heard of after that.
+        if isinstance(event.widget, Tile):
+            self.grid.focused_agent = event.widget.agent_id
 
     # What is at hand.
 

@@ -4,7 +4,7 @@ from typing import Protocol, cast
 
 from rich.segment import Segment
 from textual.containers import Grid
-from textual.events import Click, DescendantFocus
+from textual.events import Click
 
 from swarm_tui.ui.desk.desk import desk_of
 from swarm_tui.ui.look import glyphs
@@ -104,10 +104,6 @@ class TileGrid(Grid):
                 glyph, style = glyphs.AGENT[agent.state]
                 state = f"{glyph} {agent.word}", style
                 tile.follow_agent(agent.agent_id, panes.local_pane(agent), state, panes.why_no_pane(agent))
-
-    def on_descendant_focus(self, event: DescendantFocus) -> None:
-        if isinstance(event.widget, Tile):
-            self.focused_agent = event.widget.agent_id
 
 
 class EmptyWall(Lines):
