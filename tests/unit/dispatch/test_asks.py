@@ -9,6 +9,7 @@ from swarm_tui.domain.dispatch.asks import rows
 from swarm_tui.domain.dispatch.model import Say
 from swarm_tui.protocol.ask_bodies import Ask, AskAnswer, AskRecorded
 from swarm_tui.protocol.topics import Kind
+from tests.examples import examples
 from tests.unit.dispatch.world import OPERATOR, World, of, offers
 
 
@@ -133,7 +134,7 @@ STEPS = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(STEPS)
 def test_whatever_happens_each_ask_has_one_outcome_that_an_operator_allowed(steps: list[tuple[Any, ...]]) -> None:
     world = World()

@@ -16,6 +16,7 @@ from swarm_tui.domain.workflows.schedule import Schedule, last_due, next_time, p
 from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.run_bodies import ScheduleAct
 from swarm_tui.protocol.topics import Kind
+from tests.examples import examples
 from tests.unit.dispatch.world import OPERATOR, RULES, World, of, offers
 
 BERLIN = "Europe/Berlin"
@@ -193,7 +194,7 @@ STARTS = st.sampled_from(["2026-03-08", "2026-03-29", "2026-04-05", "2026-10-04"
 
 
 @given(CRONS, ZONES, STARTS, st.lists(st.integers(1, 4000), min_size=1, max_size=30))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_times_grow_whenever_somebody_looks(cron: str, zone: str, start: str, looks: list[int]) -> None:
     schedule = Schedule(name="s", cron=cron, timezone=zone, type="noop")
     at = datetime.fromisoformat(f"{start}T00:00+00:00").timestamp() - 7200
@@ -222,7 +223,7 @@ MOVES = st.lists(
 
 
 @given(MOVES, st.sampled_from(["one", "none"]), st.sampled_from(["UTC", BERLIN]), STARTS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_no_time_fires_twice_whatever_befalls(moves: Any, missed: str, zone: str, start: str) -> None:
     made = world(f"{start}T00:30:00+00:00", timezone=zone, missed=missed, overlap="replace")
     begun: list[str] = []

@@ -11,6 +11,7 @@ from swarm_tui.domain.fleet import Fleet
 from swarm_tui.domain.fleet.snapshot import LARGEST_VALUE, SnapshotError, restored, snapshot
 from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.topics import Kind
+from tests.examples import examples
 from tests.unit.fleet.swarm import SWARM, Paper, story
 from tests.unit.fleet.test_fleet_properties import MESSAGE, feed
 
@@ -27,7 +28,7 @@ def known(fleet: Fleet) -> dict[str, Any]:
     }  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.lists(MESSAGE, max_size=25), st.lists(MESSAGE, max_size=10))
 def test_it_knows_the_same_and_goes_on_the_same(
     before: list[tuple[str, dict[str, Any], bool, float]], after: list[tuple[str, dict[str, Any], bool, float]]

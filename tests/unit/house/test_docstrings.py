@@ -4,6 +4,7 @@ What a linter checks is in pyproject.toml (`C901`, `PLR0912`); here is what none
 """
 
 import ast
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -109,6 +110,16 @@ def test_no_two_classes_of_a_package_share_a_name() -> None:
                 continue
             named[f"{place(path.parent)}: {node.name}"].append(place(path, node))
     assert {name: places for name, places in named.items() if len(places) > 1} == {}
+
+
+def test_the_quick_run_tries_every_property_less_often() -> None:
+    fixed = [
+        place(path)
+        for folder in ("unit", "sim")
+        for path in sorted((ROOT / "tests" / folder).rglob("*.py"))
+        if re.search(r"max_examples=\d", path.read_text())
+    ]
+    assert fixed == [], "write max_examples=examples(100): `make quick` then tries fewer"
 
 
 @pytest.mark.parametrize(

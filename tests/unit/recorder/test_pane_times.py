@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swarm_tui.journal.pane_times import PaneTimes, pane_at, printed, times_of
+from tests.examples import examples
 
 PIECE = st.text(alphabet="ab\n", max_size=12).map(str.encode)
 
@@ -21,7 +22,7 @@ def rotate(log: Path, times: PaneTimes) -> None:
     log.write_bytes(b"")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.lists(st.one_of(PIECE, st.none()), max_size=20), st.integers(1, 6))
 def test_the_pane_of_any_moment(
     tmp_path_factory: pytest.TempPathFactory, story: list[bytes | None], count: int
