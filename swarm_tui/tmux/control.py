@@ -117,7 +117,10 @@ class ControlClient:
         return lines
 
     def capture(self, pane_id: str, *, colours: bool = True, history: int = 0, timeout: float = 5.0) -> list[str]:
-        """Return what a pane shows, a string a row, after `history` rows that scrolled off. Raises as `command`."""
+        """Return what a pane shows, a string a line, after `history` rows that scrolled off. Raises as `command`.
+
+        A line that the pane wrapped is whole again.
+        """
         return self.capture_many([pane_id], colours=colours, history=history, timeout=timeout)[0]
 
     def capture_many(
@@ -125,7 +128,8 @@ class ControlClient:
     ) -> list[list[str]]:
         """Return what several panes show, asked for at once."""
         flags = [*(["-e"] if colours else []), *(["-S", f"-{history}"] if history else [])]
-        return self.commands([["capture-pane", "-p", *flags, "-t", pane_id] for pane_id in pane_ids], timeout=timeout)
+        asked = [["capture-pane", "-p", "-J", *flags, "-t", pane_id] for pane_id in pane_ids]
+        return [[line.rstrip(" ") for line in lines] for lines in self.commands(asked, timeout=timeout)]
 
     def close(self, wait: float = 2.0) -> None:
         """End the client by closing its input, which tmux takes for a detach."""

@@ -1,10 +1,13 @@
 """The wall under a person's hands."""
 
+from types import SimpleNamespace
+from typing import Any, cast
+
 import pytest
 
 from swarm_tui.protocol.bodies import Halt, Status
 from swarm_tui.protocol.topics import Kind
-from swarm_tui.ui.screens.wall import WallScreen
+from swarm_tui.ui.screens.wall import LEAST, TilePages, WallScreen
 from tests.ui.harness import UiDriver, open_ui
 
 
@@ -42,13 +45,13 @@ async def test_a_click_takes_the_focus_and_a_double_click_zooms() -> None:
 
 @pytest.mark.asyncio
 async def test_who_joins_without_a_pane_blanks_no_tile() -> None:
-    async with open_ui("calm") as ui:
+    async with open_ui("calm", (80, 24)) as ui:
         await ui.press("w")
-        assert ui.has("line 0 表示 of database-01")
+        assert ui.has("line 3 表示 of database")
         await join(ui, "a-new-one")
         wall = wall_of(ui)
         assert wall.grid.tiles[0].agent_id == "a-new-one"
-        assert ui.has("line 0 表示 of database-01")
+        assert ui.has("line 3 表示 of database")
         assert [tile.region.x for tile in wall.grid.tiles[:3]] == sorted(tile.region.x for tile in wall.grid.tiles[:3])
         assert len({tile.region.y for tile in wall.grid.tiles[:3]}) == 1
         await ui.press("right_square_bracket")
@@ -131,3 +134,45 @@ async def test_trouble_shows_in_it_and_can_be_put_aside() -> None:
         assert "deployment-01 crashloop" in ui.text()[2]
         await ui.press("x")
         assert "deployment-01 crashloop" not in ui.text()[2]
+
+
+@pytest.mark.asyncio
+async def test_many_agents_fill_what_there_is_and_each_tile_has_the_same_room() -> None:
+    async with open_ui("calm", (200, 50)) as ui:
+        await join(ui, *(f"more-{n:02d}" for n in range(16)))
+        await ui.press("w")
+        await ui.settle()
+        wall = wall_of(ui)
+        assert len(wall.grid.tiles) == 25
+        assert wall.one_page() is not None
+        sizes = {(tile.region.width, tile.region.height) for tile in wall.grid.tiles}
+        assert all(width >= 24 and height >= 6 for width, height in sizes)
+        assert sum(width * height for width, height in [tile.region.size for tile in wall.grid.tiles]) > 200 * 45 * 0.9
+
+
+@pytest.mark.parametrize("size", [(24, 9), (80, 24), (120, 40), (200, 50), (300, 20)])
+@pytest.mark.parametrize("count", [1, 2, 9, 10, 25, 60])
+def test_a_page_never_has_tiles_that_are_too_small(size: tuple[int, int], count: int) -> None:
+    fleet = SimpleNamespace(agents={f"a-{n}": None for n in range(count)})
+    pages = TilePages(cast(Any, SimpleNamespace(fleet=fleet)), lambda: size)
+    shown = pages.shown()
+    across = pages.across(len(shown))
+    rows = -(-len(shown) // across)
+    assert 1 <= len(shown) <= pages.fits()
+    assert size[0] // across >= LEAST[0]
+    assert size[1] // rows >= LEAST[1]
+    assert len(shown) == min(count, pages.fits())
+
+
+@pytest.mark.asyncio
+async def test_a_line_that_is_too_long_for_a_tile_goes_on_below() -> None:
+    async with open_ui("calm", (80, 24)) as ui:
+        ui.source.panes.screens["%1"] = ["\x1b[31m" + "abcdefghij" * 4 + "\x1b[0m"]
+        await ui.press("w")
+        await ui.settle()
+        tile = wall_of(ui).grid.tiles[1]
+        assert tile.count() == 2
+        assert "".join(part.text for row in tile._scrollback.lines for part in row) == "abcdefghij" * 4
+        await ui.press("2", "z")
+        await ui.settle()
+        assert tile.count() == 1, "there is room for it now"

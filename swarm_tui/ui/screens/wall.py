@@ -1,4 +1,4 @@
-"""The wall: every pane at once, live, three by three or as fits; enter zooms."""
+"""The wall: every pane at once, live, as many as there is room for; enter zooms."""
 
 from collections.abc import Callable
 
@@ -19,6 +19,8 @@ from swarm_tui.ui.widgets.tile import EmptyWall, Tile, TileGrid
 
 LEAST = (24, 6)
 """Columns and lines that a tile needs at least."""
+SHAPE = (80, 24)
+"""Columns and lines of a terminal, whose shape suits what panes show."""
 
 
 class TilePages:
@@ -32,13 +34,21 @@ class TilePages:
         """Return all agents, in order."""
         return sorted(self._model.fleet.agents, key=lambda name: (natural(name), name))
 
-    def across(self, most: int = 3) -> int:
-        """Return how many tiles stand side by side."""
-        return max(1, min(3, most, self._room()[0] // LEAST[0]))
+    def most(self) -> tuple[int, int]:
+        """Return how many tiles there is room for side by side, and one above another."""
+        wide, tall = self._room()
+        return max(1, wide // LEAST[0]), max(1, tall // LEAST[1])
+
+    def across(self, count: int) -> int:
+        """Return how many of `count` tiles stand side by side: so that each is as near to a terminal as can be."""
+        (most, rows), (wide, tall) = self.most(), self._room()
+        fitting = [number for number in range(1, most + 1) if -(-count // number) <= rows] or [most]
+        return max(fitting, key=lambda number: min(wide / number / SHAPE[0], tall / -(-count // number) / SHAPE[1]))
 
     def fits(self) -> int:
         """Return how many tiles a page has room for."""
-        return self.across() * max(1, min(3, self._room()[1] // LEAST[1]))
+        most, rows = self.most()
+        return most * rows
 
     def shown(self) -> list[str]:
         """Return the agents of this page."""

@@ -20,19 +20,27 @@ ALIKE = 20
 
 
 class Scrollback:
-    """Lines of one reading. `whole` says that it holds the pane's history, and not only what the terminal shows."""
+    """Lines of one reading, in rows of `width` columns.
 
-    def __init__(self, raw: Sequence[str] = (), *, whole: bool = False) -> None:
+    `whole` says that it holds the pane's history, and not only what the terminal shows.
+    """
+
+    def __init__(self, raw: Sequence[str] = (), *, whole: bool = False, width: int = 0) -> None:
         end = len(raw)
         while end and not raw[end - 1].strip():
             end -= 1
-        self.raw = list(raw[:end])
+        self.read = list(raw[:end])
+        """Its lines, however wide."""
+        self.raw: list[str] = []
+        """Its rows: no wider than there is room for."""
         self.whole = whole
         self.lines: list[Parts] = []
         style = Style()
-        for line in self.raw:
-            segments, style = parse(line, style)
-            self.lines.append(segments)
+        for line in self.read:
+            segments, style = parse(line.rstrip(), style)
+            for number, row in enumerate(_wrapped(segments, width)):
+                self.raw.append(line if number == 0 and row is segments else "".join(part.text for part in row))
+                self.lines.append(row)
 
     def text_of(self, index: int) -> str:
         """Return a line without colours."""
@@ -59,6 +67,14 @@ class Scrollback:
             if self.raw[here : here + size] == older.raw[there : there + size]:
                 return by
         return most
+
+
+def _wrapped(line: Parts, width: int) -> list[Parts]:
+    """Return the line in rows of so many columns; whole where `width` is 0."""
+    size = sum(part.cell_length for part in line)
+    if not width or size <= width:
+        return [line]
+    return [list(row) for row in Segment.divide(line, [*range(width, size, width), size])]
 
 
 class PaneView(Lines):
@@ -107,7 +123,7 @@ class PaneView(Lines):
         """Take in the pane as it is now."""
         self._live = lines
         if self.tail:
-            self._set(Scrollback(lines))
+            self._set(Scrollback(lines, width=self.text_width))
 
     def history(self, pane_id: str, lines: list[str]) -> None:
         """Take in all that the pane printed, as it was asked for; nothing when it could not be had."""
@@ -116,7 +132,7 @@ class PaneView(Lines):
         scrolls, sought = self._pending_scrolls, self._pending_search
         self._pending_scrolls, self._pending_search = [], None
         if lines:
-            fresh = Scrollback(lines, whole=True)
+            fresh = Scrollback(lines, whole=True, width=self.text_width)
             by = fresh.lower_by(self._scrollback)
             self.hit = None if self.hit is None or self.hit + by < 0 else self.hit + by
             self.top = max(0, self.top + by)
@@ -148,7 +164,7 @@ class PaneView(Lines):
         self.tail = True
         self.hit = self._pending_search = None
         self._pending_scrolls = []
-        self._set(Scrollback(self._live))
+        self._set(Scrollback(self._live, width=self.text_width))
         self.show_end()
         self.redraw()
 
@@ -188,6 +204,12 @@ class PaneView(Lines):
 
     def on_resize(self) -> None:
         super().on_resize()
+        if any(sum(part.cell_length for part in row) > self.text_width for row in self._scrollback.lines) or (
+            len(self._scrollback.raw) > len(self._scrollback.read)
+        ):
+            self._set(Scrollback(self._scrollback.read, whole=self._scrollback.whole, width=self.text_width))
+            self.top = max(0, min(self.top, self.count() - self.room))
+            self.redraw()
         if self.tail:
             self.show_end()
 
