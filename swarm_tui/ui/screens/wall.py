@@ -41,7 +41,7 @@ class TilePages:
 
     def across(self, count: int) -> int:
         """Return how many of `count` tiles stand side by side: so that each is as near to a terminal as can be."""
-        (most, rows), (wide, tall) = self.most(), self._room()
+        (most, rows), (wide, tall), count = self.most(), self._room(), max(1, count)
         fitting = [number for number in range(1, most + 1) if -(-count // number) <= rows] or [most]
         return max(fitting, key=lambda number: min(wide / number / SHAPE[0], tall / -(-count // number) / SHAPE[1]))
 
