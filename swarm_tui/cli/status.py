@@ -31,6 +31,8 @@ from swarm_tui.domain.fleet import Fleet
 from swarm_tui.domain.states import AgentState
 from swarm_tui.domain.summary import status_json
 from swarm_tui.domain.views import state_word
+from swarm_tui.identity.acl import GUESTS_MAY
+from swarm_tui.identity.acl import told as guarded
 from swarm_tui.protocol import codec
 from swarm_tui.protocol.bodies import Heartbeat, HostStatus
 from swarm_tui.protocol.envelope import Event
@@ -38,12 +40,6 @@ from swarm_tui.protocol.topics import Kind, topic
 
 #: How far back heartbeats are asked for, in seconds: three of them and a little.
 _BEATS = 35.0
-#: What guests may do, as `policy.guests` says, in words.
-_GUESTS = {
-    "none": "may do nothing",
-    "publish": "may read and publish tasks",
-    "work": "may read, publish tasks, and work",
-}
 #: How many problems are printed.
 _MOST = 20
 #: Of the last words of one that gave up.
@@ -233,7 +229,9 @@ def _print_swarm(facts: dict[str, Any]) -> None:
     if facts["halted"]:
         click.echo(style(f"halted: {facts['halted']}; `swarm-tui resume` lifts it", fg="red"))
     if facts["guests"] is not None:
-        click.echo(f"guests: {_GUESTS.get(facts['guests'], 'may do anything: words are not proved here')}")
+        may = GUESTS_MAY.get(facts["guests"])
+        what = f"who has no identity may {may}" if may else "nothing is proved here, and anybody may do anything"
+        click.echo(f"{guarded(facts['guests'])}; {what}")
     if facts["refused"]:
         counts = ", ".join(f"{count:,} × {why}" for why, count in sorted(facts["refused"].items(), key=lambda p: -p[1]))
         click.echo(style(f"refused by the dispatcher: {counts}", fg="yellow"))

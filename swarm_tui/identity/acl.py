@@ -17,6 +17,14 @@ GUESTS_MAY: dict[str, str] = {
     "work": "read, publish tasks, and work on what is offered to them",
 }
 
+
+def told(guests: str | None) -> str:
+    """Return in a few words how a swarm is guarded: `guests` is its policy, None where nothing is proved in it."""
+    if guests not in GUESTS_MAY:
+        return "unguarded"
+    return "closed" if guests == "none" else f"open to guests: {guests}"
+
+
 _PRESENCE = (Kind.REGISTER, Kind.HEARTBEAT, Kind.SHUTDOWN)
 _ANSWERS = (
     Kind.TASK_ASSIGNED,

@@ -11,6 +11,7 @@ from swarm_tui.protocol.bodies import BODY, Body, Cleared, Inbox, Unknown
 from swarm_tui.protocol.envelope import ANONYMOUS, Event, Rejected, parse_time
 from swarm_tui.protocol.mend import TASKS, digest, snake
 from swarm_tui.protocol.names import is_agent_id, is_run_id, is_task_id
+from swarm_tui.protocol.proof import claimed
 from swarm_tui.protocol.raw import (
     MAX_BYTES,
     MAX_DEPTH,
@@ -31,6 +32,7 @@ __all__ = ["COMMAND_LIFE", "MAX_BYTES", "MAX_DEPTH", "MAX_VALUES", "Writer", "bu
 #: `""` where nobody did nor had to. Raises RefusedError.
 Judge = Callable[[Kind, str, str, bytes, str], str]
 
+_NAMED = re.compile(rb'"agent_?[iI]d" ?: ?"([A-Za-z0-9_.:@-]{1,160})"')
 _SENDER = re.compile(r"[A-Za-z0-9_.:@-]{1,160}")
 #: What many messages say alike: one string of it is kept for all.
 _ALIKE = ("agent_id", "type", "role")
@@ -83,8 +85,17 @@ def decode(
         reason=clean(reason, 200),
         first=clean(raw[:120].decode("utf-8", "replace")),
         received=received,
+        who=_claimed(raw),
         unproved=unproved,
     )
+
+
+def _claimed(raw: bytes) -> str:
+    """Return whom a message that was refused names as its sender, by its proof or near its beginning."""
+    if issuer := claimed(raw):
+        return clean(issuer, 160)
+    named = _NAMED.search(raw, 0, 500)
+    return "" if named is None else named[1].decode()
 
 
 def refusal(swarm: str, full: str, raw: bytes, now: float) -> str | None:

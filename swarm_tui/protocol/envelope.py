@@ -44,6 +44,8 @@ class Rejected(Struct, frozen=True, kw_only=True):
     reason: str
     first: str
     received: float
+    who: str = ""
+    """Sender that it names, which nobody has proved; empty where it names none."""
     unproved: bool = False
     """It reads well, and whoever said it did not prove that they may."""
 

@@ -1,7 +1,11 @@
 """What is wrong is seen on every page, `p` goes there from anywhere, and no word of it is false."""
 
 import pytest
+from msgspec.structs import replace
+from rich.cells import cell_len
 
+from swarm_tui.protocol.envelope import Rejected
+from swarm_tui.ui.widgets.header import Header
 from tests.ui import scenes
 from tests.ui.harness import UiDriver, open_ui
 
@@ -109,3 +113,32 @@ async def test_without_a_broker_nobody_is_said_to_be_well() -> None:
         scenes.task(ui.source, ui.clock, "task_x", "testing.run", end="approve", error="asks")
         await ui.settle()
         assert ui.has("task_x")
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(("width", "said"), [(80, "guests: work"), (200, "open to guests: work")])
+async def test_the_header_says_how_the_swarm_is_guarded_and_the_stream_what_was_refused(width: int, said: str) -> None:
+    async with open_ui("calm", (width, 24)) as ui:
+        main = ui.app.main
+        header = main.query_one(Header)
+        for guard, words in (("open to guests: work", said), ("closed", "closed"), ("unguarded", "unguarded")):
+            header.facts = replace(header.facts, guard=guard)
+            first = "".join(part.text for part in header.lines(width)[0])
+            assert f"  {words} " in first
+            assert cell_len(first) == width
+        forged = b'{"id":"1","agent_id":"operator:mallory@x"}'
+        ui.source.items.append(
+            Rejected(
+                topic=f"{ui.source.facts.swarm}/tasks/approve",
+                reason="an order without proof",
+                first=forged.decode(),
+                received=ui.clock(),
+                who="operator:mallory@x",
+                unproved=True,
+            )
+        )
+        await ui.settle()
+        await ui.pass_(1.0)
+        assert ui.has("tasks/approve", "refused: an order without proof")
+        assert ui.has("1 refused")
+        assert ui.has("mallory@x")

@@ -15,6 +15,8 @@ from swarm_tui.config.paths import state_dir
 from swarm_tui.config.running import Running
 from swarm_tui.config.urls import shown_url
 from swarm_tui.identity.account import broker_of_swarm
+from swarm_tui.identity.acl import told
+from swarm_tui.identity.keyring import SwarmKeyring
 from swarm_tui.identity.open import open_operator
 from swarm_tui.protocol.client_ids import Client
 from swarm_tui.protocol.names import ROLE_TYPES, canonical_role, type_matches
@@ -34,6 +36,7 @@ def open_source(swarm: str, broker: Broker, running: Running | None, layout: Lay
         swarm=swarm,
         broker=shown_url(broker.url),
         embedded=bool(running and running.embedded),
+        guard="" if running is None else told(running.guests if isinstance(keys, SwarmKeyring) else None),
         session=running.session if running else None,
         host=host,
         user=user,

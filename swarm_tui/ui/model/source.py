@@ -51,6 +51,8 @@ class Facts(Struct, frozen=True, kw_only=True):
     recording: bool = False
     """True where this is no swarm that runs, but what was written down of one."""
     embedded: bool = False
+    guard: str = ""
+    """Words of how the swarm is guarded; empty where that is not known."""
     session: str | None = None
     host: str = ""
     user: str = ""

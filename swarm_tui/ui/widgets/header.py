@@ -68,7 +68,16 @@ class Header(StaticLines):
             second = ends(counts, [Segment(f"opening: waiting for {waiting} ", self.look["accent"])], width)
         if self.model.stale and not self.model.connecting:
             second = [Segment(part.text, (part.style or Style()) + Style(dim=True, bold=False)) for part in second]
-        return [ends(self._where(width), self._flow(), width), second]
+        where, flow = self._where(width), self._flow()
+        room = width - sum(part.cell_length for part in (*where, *flow))
+        return [ends([*where, *self._guard(room)], flow, width), second]
+
+    def _guard(self, room: int) -> Parts:
+        """Tell how the swarm is guarded, in as many words as there is room for."""
+        guard = self.facts.guard
+        style = self.look["warn" if guard == "unguarded" else "quiet"]
+        said = next((text for text in (guard, guard.removeprefix("open to ")) if cell_len(text) + 3 <= room), "")
+        return [Segment(f"  {said}", style)] if said and not self.facts.recording else []
 
     def _where(self, width: int) -> Parts:
         look = self.look

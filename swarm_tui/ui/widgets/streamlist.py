@@ -154,7 +154,7 @@ class StreamList(Lines):
         look = self.look
         topic = flat(message.topic.removeprefix(self.model.swarm + "/"), 200)
         if isinstance(message, Rejected):
-            style, sender = "bad", "?"
+            style, sender = "bad", message.who.removeprefix("operator:") or "?"
         else:
             style, sender = _style(message), message.sender.removeprefix("operator:")
         room = max(14, min(30, width // 4))

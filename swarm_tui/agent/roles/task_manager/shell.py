@@ -11,6 +11,7 @@ import msgspec
 
 from swarm_tui.agent.roles.task_manager.dialect_bridge import DialectBridge
 from swarm_tui.agent.roles.task_manager.engine import Clocks, Engine, Heard, Letter
+from swarm_tui.agent.roles.task_manager.refusals import Refusals
 from swarm_tui.agent.roles.task_manager.task_queries import answers
 from swarm_tui.bus.port import Bus, Link
 from swarm_tui.client.dispatcher import session_patterns
@@ -35,7 +36,7 @@ from swarm_tui.domain.leadership import (
 )
 from swarm_tui.identity.door import Door
 from swarm_tui.identity.keyring import GUEST, Keyring
-from swarm_tui.protocol.bodies import Cleared, Inbox, Query, Reply
+from swarm_tui.protocol.bodies import Alert, Cleared, Inbox, Query, Reply
 from swarm_tui.protocol.client_ids import Client, client_id_of, dispatcher_client_id
 from swarm_tui.protocol.envelope import Event, Rejected
 from swarm_tui.protocol.topics import Kind, topic
@@ -44,8 +45,6 @@ from swarm_tui.protocol.topics import Kind, topic
 BATCH = 512
 #: Seconds between two looks at the time, and between two tries to write the journal.
 LOOK, TRY_AGAIN = 1.0, 1.0
-#: How many refusals of one reason are told: the first, and each time that they are ten times as many.
-TOLD = frozenset(10**power for power in range(10))
 #: client id, clean session → a connection that is not started yet.
 MakeBus = Callable[[str, bool], Bus]
 Inbound = Event | Rejected | Link
@@ -89,8 +88,7 @@ class DispatcherShell:
         self._bridge = DialectBridge(spec, new_id=new_id, clock=clocks.wall, prove=keys.prove)
         self.door = Door(spec.swarm, keys, clocks.monotonic)
         self._guests = "anything" if keys is GUEST else spec.policy.guests
-        self.refused: Counter[str] = Counter()
-        """How often something counted for nothing, by why: it was not proved."""
+        self.refusals = Refusals(log, self._alert)
         self._echoes = Echoes()
         self._assigned = topic(spec.swarm, Kind.TASK_ASSIGNED)
         self._log, self._leave, self._complain = log, leave, complain
@@ -116,7 +114,7 @@ class DispatcherShell:
             return None if last else max(0.0, self._try_again - now)
         self._carry_out(self.leadership.tick(now))
         self._take_in(now, math.inf if last else BATCH)
-        self._count_dropped()
+        self._look_at_refusals(now)
         due = now >= self._next_tick or (engine.state.timers and engine.state.timers[0][0] <= now)
         ticks = [Tick()] if due and self.leading else []
         if ticks:
@@ -168,7 +166,7 @@ class DispatcherShell:
                 if isinstance(item, Link):
                     self._carry_out(leadership.on_link(up=item.up, renewed=item.kind == "", now=now))
                 elif isinstance(item, Rejected) and item.unproved:
-                    self._refused(item.topic, item.reason, now)
+                    self._refused(item.topic, item.reason, now, item.who)
                 elif isinstance(item, Rejected):
                     if (line := self._bridge.refused(item)) is not None:
                         self._log(line)
@@ -177,17 +175,21 @@ class DispatcherShell:
                 else:
                     self._carry_out(leadership.hear(item, now))
 
-    def _count_dropped(self) -> None:
-        """Take over what the door did not let in."""
+    def _look_at_refusals(self, now: float) -> None:
+        """Take over what the door did not let in, and say what is over."""
         if self.door.dropped:
             dropped, self.door.dropped = self.door.dropped, Counter()
-            self.refused += dropped
+            for why, times in dropped.items():
+                self.refusals.add(why, now, times=times)
+        self.refusals.tick(now)
 
-    def _refused(self, full: str, why: str, now: float) -> None:
+    def _alert(self, alert: Alert) -> None:
+        if self.bus is not None:
+            self.bus.publish(self.engine.writer.message(Kind.ALERT, alert))
+
+    def _refused(self, full: str, why: str, now: float, who: str) -> None:
         """Count what proves nothing, and say again what it would have replaced."""
-        self.refused[why] += 1
-        if self.refused[why] in TOLD:
-            self._log(f"refused {full}: {why} ({self.refused[why]:,} so far)")
+        self.refusals.add(why, now, place=full, who=who)
         if full == topic(self._spec.swarm, Kind.DISPATCHER):
             self._carry_out(self.leadership.contested(now))
         elif full == topic(self._spec.swarm, Kind.HALT) and self.leading:
@@ -267,7 +269,7 @@ class DispatcherShell:
         self._publish(self.engine.hear(heard))
         refused, self.engine.refused = self.engine.refused, []
         for one in refused:
-            self._refused(one.topic, one.why, self._clocks.monotonic())
+            self._refused(one.topic, one.why, self._clocks.monotonic(), one.who)
         if self.leading:
             for event in heard:
                 if isinstance(event, Event):
@@ -317,8 +319,9 @@ class DispatcherShell:
         if not isinstance(event.body, Query) or self.bus is None:
             return
         if event.body.query == "guard":
-            row = {"guests": self._guests, "refused": dict(self.refused)}
-            reply = Reply(query="guard", rows=[row], request=event.id, source=self._spec.agent_id)
+            reply = Reply(
+                query="guard", rows=[self.refusals.row(self._guests)], request=event.id, source=self._spec.agent_id
+            )
             self.bus.publish(self.engine.writer.message(Kind.REPLY, reply, event.key))
             return
         if event.body.query == "who":

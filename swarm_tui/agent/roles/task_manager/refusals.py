@@ -1,0 +1,62 @@
+"""Count what the dispatcher heard and let count for nothing, by why: told in the log, an alert while it repeats."""
+
+from collections import Counter, deque
+from collections.abc import Callable
+
+from msgspec import Struct, field
+
+from swarm_tui.protocol.bodies import Alert
+from swarm_tui.protocol.text import clean
+
+#: How many refusals of one reason are told in the log: the first, and each time that they are ten times as many.
+TOLD = frozenset(10**power for power in range(10))
+#: So many of one reason within so many seconds are no accident; so long after the last of them it is over.
+MANY, WITHIN, OVER_AFTER = 5, 60.0, 120.0
+
+
+class _Reason(Struct):
+    """Refusals of one reason: when the last few were, in monotonic seconds."""
+
+    times: deque[float] = field(default_factory=lambda: deque(maxlen=MANY))
+    alerted: bool = False
+
+
+class Refusals:
+    """Counts refusals; `log` gets a line for the first ones, `say` an alert when they repeat and when that is over."""
+
+    def __init__(self, log: Callable[[str], None], say: Callable[[Alert], None]) -> None:
+        """Begin with nothing refused."""
+        self.counts: Counter[str] = Counter()
+        """Refusals of each reason."""
+        self._log, self._say = log, say
+        self._reasons: dict[str, _Reason] = {}
+
+    def add(self, why: str, now: float, *, place: str = "", who: str = "", times: int = 1) -> None:
+        """Count a refusal, of what `who` said on the topic `place`, or so many of them at once.
+
+        `now` is monotonic seconds.
+        """
+        before = self.counts[why]
+        self.counts[why] = count = before + times
+        on = f" on {place}" if place else ""
+        by = f" by {who}" if who else ""
+        if any(before < told <= count for told in TOLD):
+            self._log(f"refused{on}{by}: {why} ({count:,} so far)")
+        reason = self._reasons.setdefault(why, _Reason())
+        reason.times.extend([now] * min(times, MANY))
+        if not reason.alerted and len(reason.times) == MANY and now - reason.times[0] <= WITHIN:
+            reason.alerted = True
+            message = f"refused again and again: {why}; the last{on}{by}"
+            self._say(Alert(severity="warning", message=clean(message, 400), name=f"refused:{why}"))
+
+    def row(self, guests: str) -> dict[str, object]:
+        """Return the answer to the query `guard`: what guests may do, and how often what was refused."""
+        return {"guests": guests, "refused": dict(self.counts)}
+
+    def tick(self, now: float) -> None:
+        """Say of what has not been heard for long that it is over."""
+        for why, reason in self._reasons.items():
+            if reason.alerted and now - reason.times[-1] >= OVER_AFTER:
+                reason.alerted = False
+                message = f"not refused any more: {why} ({self.counts[why]:,} in all)"
+                self._say(Alert(severity="info", message=message, name=f"refused:{why}", active=False))
