@@ -1,4 +1,4 @@
-"""Answers to `history`: what the arguments mean, and rows cut into pages that fit a message."""
+"""Answers to `history`: what the arguments mean, and the rows that an answer has."""
 
 import math
 from collections.abc import Iterator
@@ -8,9 +8,8 @@ import msgspec
 
 from swarm_tui.journal.recorder_port import HistoryQuery, Recorded
 from swarm_tui.protocol.bodies import JsonObject, Reply
+from swarm_tui.protocol.pages import pages
 
-PAGE = 96 * 1024
-"""Bytes of rows in one reply, so that it stays below 128 KiB with its envelope."""
 TOTAL = 8 * 1024 * 1024
 """Bytes of one whole answer: the newest rows are kept."""
 ROW = 64 * 1024
@@ -51,29 +50,21 @@ def answer(rows: list[Recorded], error: str | None, *, request: str, source: str
 
     Rows, the oldest first: `{at, topic, payload}`, with `retained` and `cut` where they are true.
     """
-    pages = _pages(rows)
-    for number, page in enumerate(pages, 1):
-        yield Reply(query="history", rows=page, error=error, more=number < len(pages), request=request, source=source)
+    for page, more in pages(_newest(rows)):
+        yield Reply(query="history", rows=page, error=error, more=more, request=request, source=source)
 
 
-def _pages(rows: list[Recorded]) -> list[list[JsonObject]]:
-    shown: list[tuple[JsonObject, int]] = []
+def _newest(rows: list[Recorded]) -> list[JsonObject]:
+    """Return the newest rows that one whole answer may have, the oldest of them first."""
+    shown: list[JsonObject] = []
     total = 0
     for recorded in reversed(rows):
         row, size = _row(recorded)
         total += size
         if total > TOTAL:
             break
-        shown.append((row, size))
-    pages: list[list[JsonObject]] = [[]]
-    room = PAGE
-    for row, size in reversed(shown):
-        if size > room and pages[-1]:
-            pages.append([])
-            room = PAGE
-        pages[-1].append(row)
-        room -= size
-    return pages
+        shown.append(row)
+    return shown[::-1]
 
 
 def _row(recorded: Recorded) -> tuple[JsonObject, int]:
