@@ -58,9 +58,30 @@ NOBODY = "nobody:"
 def problems(fleet: Fleet, now: float) -> list[Problem]:
     """Return what is wrong now, the worst first, each with what to do."""
     barred = list(_barred(fleet))
-    found = [*_swarm(fleet, now), *_agents(fleet, now), *_tasks(fleet, now), *(problem for _, problem in barred)]
+    found = [
+        *_asks(fleet),
+        *_swarm(fleet, now),
+        *_agents(fleet, now),
+        *_tasks(fleet, now),
+        *(problem for _, problem in barred),
+    ]
     found += _alerts(fleet, {name for name, _ in barred})
     return sorted(found, key=lambda problem: _ORDER[problem.severity])
+
+
+def _asks(fleet: Fleet) -> list[Problem]:
+    """What AI agents ask: nothing is louder, for somebody stands still until it is answered."""
+    found = []
+    for row in fleet.asks.open.values():
+        what = f"{row.agent_id} ASKS: {row.tool} {row.title}"
+        todo = "answer it on its row: yes or no; silence is a no"
+        found.append(
+            Problem(
+                severity="critical", subject="task", id=row.task_id, what=what, todo=todo, kind=f"ask:{row.ask_id}",
+                at=row.since, others=(row.agent_id,),
+            )
+        )  # fmt: skip
+    return found
 
 
 def _no_broker(fleet: Fleet, now: float) -> str:

@@ -66,6 +66,15 @@ class Asks:
         """Return what waits of one agent."""
         return [row for row in self.open.values() if row.agent_id == agent_id]
 
+    def told_of(self, *, task_id: str | None = None, agent_id: str | None = None) -> str:
+        """Return in a line what waits of a task, or of an agent; empty where nothing does."""
+        if not self.open:
+            return ""
+        rows = self.of_task(task_id) if task_id is not None else self.of_agent(agent_id or "")
+        return (
+            f"ASKS {rows[0].tool} {rows[0].title}" + (f" (+{len(rows) - 1})" if len(rows) > 1 else "") if rows else ""
+        )
+
     def _keep(self, row: AskRow) -> AskRow:
         row = msgspec.structs.replace(
             row,

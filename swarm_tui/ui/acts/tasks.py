@@ -9,6 +9,7 @@ from swarm_tui.domain.states import CANCEL_WAIT, OPEN, TaskState
 from swarm_tui.domain.views import TaskView
 from swarm_tui.protocol.bodies import TaskAct
 from swarm_tui.protocol.topics import Kind
+from swarm_tui.ui.acts import asks
 from swarm_tui.ui.acts.subjects import key, listed, names, some
 from swarm_tui.ui.desk.actions import TASKS, Action, Can
 from swarm_tui.ui.desk.context import Context
@@ -85,6 +86,8 @@ def unseen(task: TaskView) -> bool:
 
 
 def _approvable(context: Context) -> str | None:
+    if asks.at_hand(context):
+        return asks.why_not(context)
     if reason := _any(_ASKING, "only one that waits for approval can be approved")(context):
         return reason
     blind = [task.task_id for task in context.tasks if task.state is TaskState.AWAITING_APPROVAL and unseen(task)]
@@ -96,6 +99,9 @@ def _approvable(context: Context) -> str | None:
 
 
 def approve(context: Context) -> None:
+    if asks.at_hand(context):
+        asks.answer(context, "allow")
+        return
     tasks = [task for task in context.tasks if task.state is TaskState.AWAITING_APPROVAL]
     _tell(context, Kind.TASK_APPROVE, tasks)
     context.say(f"asked to approve {names(tasks)}")
@@ -103,6 +109,9 @@ def approve(context: Context) -> None:
 
 
 def deny(context: Context) -> None:
+    if asks.at_hand(context):
+        asks.answer(context, "deny")
+        return
     tasks = [task for task in context.tasks if task.state is TaskState.AWAITING_APPROVAL]
     _tell(context, Kind.TASK_DENY, tasks)
     context.say(f"asked to deny {names(tasks)}")
@@ -122,6 +131,12 @@ def _any(states: frozenset[TaskState], why: str) -> Can:
         )
 
     return can
+
+
+def _deniable(context: Context) -> str | None:
+    if asks.at_hand(context):
+        return asks.why_not(context)
+    return _any(_ASKING, "only one that waits for approval can be denied")(context)
 
 
 def _which(context: Context, states: frozenset[TaskState]) -> str:
@@ -159,11 +174,14 @@ def _retry_question(context: Context) -> str | None:
 
 
 _PLACES = (*TASKS, "agent")
+_ANSWERED = (*_PLACES, "agents", "pane", "wall")
 _ASKING = frozenset({TaskState.AWAITING_APPROVAL})
 
 
 def _approve_question(context: Context) -> str:
     """Ask whom it lets run, and with what: a payload that is cut says how much of it does not show."""
+    if asks.at_hand(context):
+        return asks.question(context)
     tasks = [task for task in context.tasks if task.state in _ASKING]
     question = f"Approve {_which(context, _ASKING)}, {_types(context, _ASKING)}?"
     return "\n".join([question, *payload_lines(tasks, key(context, "open"))])
@@ -192,12 +210,15 @@ TASK_ACTS = (
         name="approve",
         keys=("y",),
         label="approve",
+        now=lambda c: "allow" if asks.at_hand(c) else None,
+        yes=lambda c: "allow" if asks.at_hand(c) else None,
+        asked_for=lambda c: bool(asks.at_hand(c)),
         group="tasks",
-        scopes=_PLACES,
+        scopes=_ANSWERED,
         writes=True,
         run=approve,
         can=_approvable,
-        help="Let the task run, with exactly the payload shown.",
+        help="Let the task run, with exactly the payload shown; or say yes to what its AI agent asks.",
         rank=31,
         confirm=_approve_question,
     ),
@@ -205,13 +226,27 @@ TASK_ACTS = (
         name="deny",
         keys=("N",),
         label="deny",
+        asked_for=lambda c: bool(asks.at_hand(c)),
         group="tasks",
-        scopes=_PLACES,
+        scopes=_ANSWERED,
         writes=True,
         run=deny,
-        can=_any(_ASKING, "only one that waits for approval can be denied"),
-        help="Refuse the task; it ends cancelled.",
-        confirm=lambda c: f"Deny {_which(c, _ASKING)}?",
+        can=_deniable,
+        help="Refuse the task; it ends cancelled. Or say no to what its AI agent asks.",
+        # A no to an ask breaks nothing.
+        confirm=lambda c: None if asks.at_hand(c) else f"Deny {_which(c, _ASKING)}?",
+    ),
+    Action(
+        name="always",
+        keys=("A",),
+        label="always allow",
+        group="tasks",
+        scopes=_ANSWERED,
+        writes=True,
+        run=lambda c: asks.answer(c, "always"),
+        can=asks.why_not,
+        help="Say yes to what an AI agent asks, and to all that is like it for the rest of its task.",
+        confirm=lambda c: asks.question(c, always=True) if asks.at_hand(c) else None,
     ),
     Action(
         name="cancel",

@@ -10,7 +10,7 @@ from swarm_tui.journal.recorder_port import Recorded
 from swarm_tui.protocol import codec
 from swarm_tui.protocol.bodies import Heartbeat, Reply, Unknown
 from swarm_tui.protocol.envelope import ANONYMOUS, Event
-from swarm_tui.protocol.rows import task_rows
+from swarm_tui.protocol.rows import ask_rows, task_rows
 from swarm_tui.protocol.text import clean
 from swarm_tui.protocol.topics import parse
 from swarm_tui.ui.desk.desk import Desk
@@ -47,6 +47,7 @@ def ask_past(desk: Desk) -> None:
     source, now, tries = desk.source, desk.clock(), TRIES if model.relinked else 1
     model.pending["tasks"] = "the dispatcher's list of tasks"
     desk.in_thread(lambda: answer(source, "tasks", {"limit": TASKS}, tries), lambda reply: _tasks(desk, reply))
+    desk.in_thread(lambda: answer(source, "asks", {}, tries), lambda reply: _asks(desk, reply))
     if not model.past_loaded:
         model.pending["history"] = "monitoring's last hour"
         since = now - HOUR
@@ -95,6 +96,12 @@ def _tasks(desk: Desk, reply: Reply | None) -> None:
     rows = task_rows(reply.rows if reply else ())
     if rows:
         desk.model.load(rows, desk.clock())
+        desk.main.all_changed()
+
+
+def _asks(desk: Desk, reply: Reply | None) -> None:
+    if rows := ask_rows(reply.rows if reply else ()):
+        desk.model.load_asks(rows)
         desk.main.all_changed()
 
 

@@ -14,7 +14,7 @@ from swarm_tui.domain.problems import NOBODY, Problem, problems, why_it_waits
 from swarm_tui.domain.states import TaskState
 from swarm_tui.domain.views import AgentView, TaskView
 from swarm_tui.protocol.envelope import Event
-from swarm_tui.protocol.rows import TaskRow
+from swarm_tui.protocol.rows import AskRow, TaskRow
 from swarm_tui.ui.model.seen_problems import SeenProblems
 from swarm_tui.ui.model.source import Item
 from swarm_tui.ui.model.stream import Stream
@@ -190,6 +190,11 @@ class Model:
             return Delta()
         self._problems = None
         return Delta(agents=set(changes.agents), tasks=set(changes.tasks), header=changes.header)
+
+    def load_asks(self, rows: list[AskRow]) -> None:
+        """Merge what waits for an answer."""
+        self.live.load_asks(rows)
+        self._problems = None
 
     def problems(self) -> list[Problem]:
         """Return what is wrong, the worst first; counted anew when something changed."""

@@ -180,7 +180,8 @@ class TaskScreen(PageScreen, HasAgents, HasTasks):
         look, now = self.desk.look, self.model.clock()
         why_waiting, todo = self.model.why_waiting(task)
         self._age_drawn = ago(now - task.created_at)
-        seen = Seen(task, now, width, look, self.told, why_waiting, todo)
+        asks = tuple(self.model.fleet.asks.of_task(self.task_id))
+        seen = Seen(task, now, width, look, self.told, why_waiting, todo, asks)
         return [
             (
                 [Segment(f"  {fact.name:<10}", look["quiet"]), *fact.parts],

@@ -8,11 +8,14 @@ from rich.segment import Segment
 from swarm_tui.domain.outcome import outcome, particulars, took, verdict_failed
 from swarm_tui.domain.states import CANCEL_WITHIN, ENDED, GIVEN, OPEN
 from swarm_tui.domain.views import TaskView
+from swarm_tui.protocol.rows import AskRow
 from swarm_tui.ui.look import glyphs
 from swarm_tui.ui.look.glyphs import ThemeStyles
 from swarm_tui.ui.look.text import ago, bar, clock, flat, span, wrapped
 from swarm_tui.ui.look.words import of_task
 
+DIFF_LINES = 40
+"""Lines of the change that an ask is about."""
 PARTICULARS = 4
 """Most lines of what a result names as wrong that stand above the hops, to be seen without a key; each whole."""
 
@@ -37,6 +40,7 @@ class Seen(NamedTuple):
     told: Callable[[str], str]
     why_waiting: str
     todo: str
+    asks: tuple[AskRow, ...] = ()
 
 
 def facts(seen: Seen) -> Iterator[Fact]:
@@ -73,6 +77,21 @@ def _waits(s: Seen) -> Iterator[Fact]:
     yield from _wrap("waits", s.why_waiting, s.width - 14, lambda text: Segment(text, s.look["warn"]))
     for number, text in enumerate(wrapped(flat(s.todo, 2000), s.width - 16) if s.todo else ()):
         yield Fact("", [Segment("→ " if number == 0 else "  ", s.look["accent"]), Segment(text)])
+
+
+def _asks(s: Seen) -> Iterator[Fact]:
+    """Tell what its AI agent asks, with the change that it is about."""
+    for row in s.asks:
+        left = f"{span(max(0.0, row.expires_at - s.now))} left, then it is a no"
+        yield from _wrap("ASKS", f"{row.tool} {row.title}", s.width - 14, lambda text: Segment(text, s.look["alarm"]))
+        says = f"→ {s.told('approve')} allows, {s.told('deny')} denies; {left}"
+        yield Fact("", [Segment(flat(says), s.look["accent"])], says=row.title)
+        lines = [line for line in (row.diff or "").split("\n") if line]
+        for line in lines[:DIFF_LINES]:
+            style = {"+": "ok", "-": "bad", "@": "accent"}.get(line[:1], "quiet")
+            yield Fact("", [Segment(flat(line, s.width - 14), s.look[style])], says=row.diff or "")
+        if len(lines) > DIFF_LINES:
+            yield Fact("", [Segment(f"… {len(lines) - DIFF_LINES} more lines", s.look["quiet"])], says=row.diff or "")
 
 
 def _stopping(s: Seen) -> Iterator[Fact]:
@@ -143,6 +162,7 @@ def _progress(s: Seen) -> Iterator[Fact]:
 _ROWS: tuple[Callable[[Seen], Iterator[Fact]], ...] = (
     _type,
     _state,
+    _asks,
     _waits,
     _stopping,
     _why,

@@ -113,7 +113,9 @@ def columns() -> list[Column[AgentView]]:
 
 
 def does(agent: AgentView, scene: Scene, width: int) -> Parts:
-    """Return its task with a bar, or why it has none."""
+    """Return what it asks; its task with a bar; or why it has none."""
+    if asked := scene.asked_by(agent):
+        return text_cell(f"? {flat(asked)}", "alarm", scene, width)
     if agent.reason and agent.state not in LIVE:
         return text_cell(flat(agent.reason), glyphs.AGENT[agent.state][1], scene, width)
     if not agent.task_id or agent.state in QUIET:
@@ -177,7 +179,10 @@ class AgentTable(Table[AgentView]):
         ]
 
     def scene(self) -> Scene:
-        return replace(super().scene(), outages=self.model.outages)
+        asks = self.model.fleet.asks
+        return replace(
+            super().scene(), outages=self.model.outages, asked_by=lambda agent: asks.told_of(agent_id=agent.agent_id)
+        )
 
     def faded(self, row: AgentView, scene: Scene) -> bool:
         return scene.stale or row.state.value in ("offline", "stopped")

@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar
 
 from rich.segment import Segment
 
-from swarm_tui.domain.views import TaskView
+from swarm_tui.domain.views import AgentView, TaskView
 from swarm_tui.ui.look.glyphs import ThemeStyles
 from swarm_tui.ui.look.text import Parts, fit, fit_id, flat
 
@@ -27,6 +27,10 @@ class Scene:
     """When we had no link."""
     why_waiting: Callable[[TaskView], tuple[str, str]] = lambda _: ("", "")
     """Why a task waits for more than its turn, and what to do."""
+    asks: Callable[[TaskView], str] = lambda _: ""
+    """What a task's AI agent asks, in a line."""
+    asked_by: Callable[[AgentView], str] = lambda _: ""
+    """What an agent asks."""
 
 
 @dataclass(frozen=True)

@@ -56,9 +56,9 @@ class Header(StaticLines):
     def lines(self, width: int) -> list[Parts]:
         refused = self._refused()
         room = width - sum(segment.cell_length for segment in refused)
-        counts = self._agents() + self._tasks(short=False)
+        counts = self._agents() + self._asks() + self._tasks(short=False)
         if sum(segment.cell_length for segment in counts) > room:
-            counts = self._agents() + self._tasks(short=True)
+            counts = self._agents() + self._asks() + self._tasks(short=True)
         if sum(segment.cell_length for segment in counts) > room:
             counts = [Segment("  ", part.style) if part.text.strip() in _PLAIN_WORDS else part for part in counts]
         if sum(segment.cell_length for segment in counts) > room:
@@ -135,6 +135,12 @@ class Header(StaticLines):
             Segment(f" {up}/{len(agents)}", look[style] + Style(bold=True) + click),
             Segment(" agents  ", look["quiet"] + click),
         ]
+
+    def _asks(self) -> Parts:
+        waiting = len(self.model.fleet.asks.open)
+        if not waiting:
+            return []
+        return [Segment(f" ? {waiting} ask{'' if waiting == 1 else 's'} ", self.look["alarm"]), Segment("  ")]
 
     def _tasks(self, *, short: bool) -> Parts:
         look, counts = self.look, self.model.counts()

@@ -74,7 +74,9 @@ def _attempt(task: TaskView, scene: Scene, width: int) -> Parts:
 
 
 def _progress(task: TaskView, scene: Scene, width: int) -> Parts:
-    """Return a bar while it runs; why it waits, or how it ended."""
+    """Return what it asks; a bar while it runs; why it waits, or how it ended."""
+    if asked := scene.asks(task):
+        return text_cell(f"? {flat(asked)}", "alarm", scene, width)
     if task.state in (TaskState.RUNNING, TaskState.ASSIGNED) and task.progress is not None:
         percent = f"{task.progress:4.0f}%"
         gauge = 12 if width >= 28 else max(4, min(16, width - len(percent)))
@@ -175,6 +177,8 @@ class TaskTable(Table[TaskView]):
 
     def key(self, row: TaskView) -> Key:
         rank = _RANK.get(row.state, 4)
+        if self.model.fleet.asks.open and self.model.fleet.asks.of_task(row.task_id):
+            return (-1, row.created_at)
         if rank == 4:
             return (rank, -(row.ended_at or row.updated_at))
         if rank == 3:
@@ -218,7 +222,12 @@ class TaskTable(Table[TaskView]):
         super().tick()
 
     def scene(self) -> Scene:
-        return replace(super().scene(), why_waiting=self.model.why_waiting)
+        asks = self.model.fleet.asks
+        return replace(
+            super().scene(),
+            why_waiting=self.model.why_waiting,
+            asks=lambda task: asks.told_of(task_id=task.task_id),
+        )
 
     def dated(self, index: int) -> object:
         task, now = self.source().get(self.rows[index]), self.model.clock()
@@ -232,6 +241,7 @@ class TaskTable(Table[TaskView]):
             again,
             task.task_id in self.changed_at,
             self.model.why_waiting(task),
+            self.model.fleet.asks.told_of(task_id=task.task_id),
         )
 
     def flag(self, row: TaskView) -> Segment:
