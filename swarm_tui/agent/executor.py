@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from swarm_tui.agent.handlers import registry
-from swarm_tui.agent.handlers.base import Context, HandlerError
+from swarm_tui.agent.handlers.base import Context, HandlerError, ResumePoint
 from swarm_tui.agent.handlers.output import as_shown
 from swarm_tui.agent.process_groups import signal_group
 from swarm_tui.agent.running_attempt import Outcome, RunningAttempt, fence
@@ -23,6 +23,7 @@ from swarm_tui.config.urls import shown_url
 from swarm_tui.domain.asks.model import AskAnswer, Question
 from swarm_tui.domain.states import CANCEL_WAIT
 from swarm_tui.domain.usage import Usage
+from swarm_tui.protocol.bodies import JsonObject
 
 #: Seconds that the processes of a handler that did not stop by itself have after SIGTERM, then it after SIGKILL.
 TERM_WAIT, KILL_WAIT = 5.0, 5.0
@@ -192,6 +193,8 @@ class Executor:
             _converse=_conversing(attempt, self._reports),
             _ask=lambda question: self._ask(attempt, question),
             own_names=frozenset(spec.env),
+            resume=_resume_point(lease.resume),
+            budget=lease.budget,
         )
 
     async def _ask(self, attempt: RunningAttempt, question: Question) -> AskAnswer:
@@ -325,6 +328,14 @@ def _throttled(attempt: RunningAttempt, reports: Reports) -> Callable[[float, st
                 reports.progress(attempt, percent, str(message))
 
     return progress
+
+
+def _resume_point(said: JsonObject | None) -> ResumePoint | None:
+    """Return where an earlier attempt left off; None where nothing that can be read says so."""
+    try:
+        return None if said is None else msgspec.convert(said, ResumePoint)
+    except msgspec.ValidationError:
+        return None
 
 
 def _conversing(attempt: RunningAttempt, reports: Reports) -> Callable[[Usage, int, str | None], None]:

@@ -140,6 +140,14 @@ class AgentEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Its way to say things on the wire, where that is not ours."""
 
 
+class Budget(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """US dollars for a task, on a day, in a month (UTC). What would pass it is held for a person."""
+
+    task: float | None = None
+    day: float | None = None
+    month: float | None = None
+
+
 class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The types that a person must approve, and the swarm's limits."""
 
@@ -151,6 +159,8 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Seconds that a task waits for it, before it expires."""
     ask_within: float = 600.0
     """Seconds within which somebody must answer what an AI agent asks; silence is a no."""
+    budget: Budget = Budget()
+    """US dollars that AI agents may take; none set: as much as they do."""
     max_agents: int = 64
     """Agents of the swarm at most, those that are scaled included."""
     max_open_tasks: int = 100_000

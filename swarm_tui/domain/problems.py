@@ -70,7 +70,7 @@ def problems(fleet: Fleet, now: float) -> list[Problem]:
 
 
 def _asks(fleet: Fleet) -> list[Problem]:
-    """What AI agents ask: nothing is louder, for somebody stands still until it is answered."""
+    """Asks of AI agents: nothing is louder, for somebody stands still until it is answered."""
     found = []
     for row in fleet.asks.open.values():
         what = f"{row.agent_id} ASKS: {row.tool} {row.title}"

@@ -56,6 +56,14 @@ class Usage(Struct, frozen=True, kw_only=True):
         return said
 
 
+class Budget(Struct, frozen=True, kw_only=True):
+    """US dollars that may be spent: for a task, on a day, in a month (UTC)."""
+
+    task: float | None = None
+    day: float | None = None
+    month: float | None = None
+
+
 def read_usage(said: Mapping[str, Any]) -> Usage:
     """Return what a message says of usage; what is no number that can be added is passed over.
 

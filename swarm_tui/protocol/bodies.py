@@ -67,8 +67,7 @@ class Status(Body, frozen=True, kw_only=True):
     capacity: int | None = None
     active: int | None = None
     version: str | None = None
-    trouble: str | None = None
-    """Why it cannot do its role's part now, though it is there."""
+    trouble: str | None = None  # Why it cannot do its role's part now, though it is there.
     ephemeral: bool = False
     """An `auto` id: its retained status is cleared when it leaves."""
 
@@ -96,7 +95,10 @@ class Task(Body, frozen=True, kw_only=True):
 
 
 class Inbox(Body, frozen=True, kw_only=True):
-    """Body of agents/<id>/inbox: with `command`, an order; without, the offer of a task under a lease of `lease` s."""
+    """Body of agents/<id>/inbox: with `command`, an order; without, the offer of a task under a lease of `lease` s.
+
+    `resume` is where an earlier attempt left off, `budget` US dollars that this one may take.
+    """
 
     command: Literal["drain", "undrain", "cancel", "ack", "inventory", "ping", "accept"] | None = None
     incarnation: str | None = None
@@ -107,6 +109,8 @@ class Inbox(Body, frozen=True, kw_only=True):
     task: Task | None = None
     reason: str | None = None
     dispatcher: str | None = None
+    resume: JsonObject | None = None
+    budget: float | None = None
 
 
 class Queued(Body, frozen=True, kw_only=True):
@@ -142,8 +146,7 @@ class Assigned(Body, frozen=True, kw_only=True):
     attempt: int | None = None
     epoch: int | None = None
     lease: float | None = None
-    claim: str | None = None
-    """Of a leaderless claim: the claimer's incarnation, by which it knows its own echo."""
+    claim: str | None = None  # Of a leaderless claim: the claimer's incarnation, by which it knows its own echo.
 
 
 class Started(Body, frozen=True, kw_only=True):
@@ -264,7 +267,6 @@ class Reply(Body, frozen=True, kw_only=True):
     error: str | None = None
     more: bool = False
     request: str | None = None
-    """The `id` of the query's envelope."""
     source: str | None = None
 
 
@@ -292,10 +294,8 @@ class PaneStatus(Body, frozen=True, kw_only=True):
     exit_signal: int | None = None
     incarnation: str | None = None
     reason: str = ""
-    tail: list[str] = []
-    """The pane's last lines, of one that ended badly."""
-    witness: str | None = None
-    """`hung`, `foreign`, `stray` or `split`, where process, pane and bus disagree."""
+    tail: list[str] = []  # The pane's last lines, of one that ended badly.
+    witness: str | None = None  # `hung`, `foreign`, `stray` or `split`, where process, pane and bus disagree.
 
 
 class HostStatus(Body, frozen=True, kw_only=True):

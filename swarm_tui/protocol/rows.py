@@ -56,6 +56,10 @@ class TaskRow(Struct, kw_only=True):
     """Answers that came after they counted: kept, never applied."""
     needs: list[str] = []
     """Tasks that must have succeeded before it begins."""
+    usage: dict[str, Any] = {}
+    """Of all attempts: `tokens_in`, `tokens_out`, `tokens_cached`, `tokens`, and `cost` (US dollars) if it is known."""
+    spent: list[dict[str, Any]] = []
+    """The same by attempt, with `attempt`, `agent_id`, `turn` and `session`."""
     run_id: str = ""
     """The run whose step it is."""
     step: str = ""

@@ -36,11 +36,10 @@ class MissingToolError(HandlerError):
 
 
 class ResumePoint(Struct, frozen=True, kw_only=True):
-    """The place where an earlier attempt left off: its session, its worktree, why it ended, its cost in US dollars."""
+    """Place where an earlier attempt left off: its session, the task, why it ended, what its session cost."""
 
     session: str
-    folder: str = ""
-    branch: str = ""
+    task_id: str = ""
     why: str = ""
     cost: float | None = None
 
@@ -84,6 +83,8 @@ class Context(Struct, kw_only=True):
     """Names of the variables that the layout's entry sets under `env`."""
     resume: ResumePoint | None = None
     """Where an earlier attempt left off, when it did."""
+    budget: float | None = None
+    """US dollars that the swarm's budget leaves for this attempt."""
 
     def progress(self, percent: float, message: str = "") -> None:
         """Say how far the work is, 0 to 100 percent; also renews the lease. Thread-safe, raises nothing."""

@@ -24,3 +24,22 @@ class AskAnswer(Struct, frozen=True, kw_only=True):
     outcome: Outcome
     reason: str = ""
     by: str = ""
+
+
+class AskRecord(Struct, kw_only=True, omit_defaults=True):
+    """A wish of an AI agent's, and what became of it. Wall times; `outcome` is empty while nobody has answered."""
+
+    ask_id: str
+    agent_id: str
+    attempt: int
+    tool: str
+    title: str
+    input: dict[str, Any] = {}
+    diff: str | None = None
+    rule: str = ""
+    asked_at: float = 0.0
+    expires_at: float = 0.0
+    outcome: str = ""
+    by: str = ""
+    reason: str = ""
+    answered_at: float = 0.0

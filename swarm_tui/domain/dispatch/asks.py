@@ -4,8 +4,9 @@ Whatever dies meanwhile, an ask has at most one outcome, and nothing is allowed 
 the attempt and an answer in doubt are a no.
 """
 
+from swarm_tui.domain.asks.model import AskRecord
 from swarm_tui.domain.dispatch import freshness
-from swarm_tui.domain.dispatch.model import AskRecord, Attempt, Job, State
+from swarm_tui.domain.dispatch.model import Attempt, Job, State
 from swarm_tui.domain.dispatch.outcomes import fence, is_current, renew
 from swarm_tui.domain.dispatch.turn import Turn
 from swarm_tui.protocol.ask_bodies import Ask, AskAnswer, AskRecorded, Outcome

@@ -11,6 +11,7 @@ from swarm_tui.domain.dispatch import (
     demand,
     foreign,
     freshness,
+    metering,
     needs,
     operators,
     outcomes,
@@ -250,6 +251,10 @@ def _hear_of_agents(turn: Turn, event: Event) -> None:
 
 
 def _answer(turn: Turn, job: Job, body: Started | Progress | Complete | Failed | Declined, event: Event) -> None:
+    if isinstance(body, Progress | Complete | Failed):
+        attempt = outcomes.fence(job, body.agent_id, body.attempt, body.epoch)
+        if attempt is not None:
+            metering.note(turn, job, attempt, body)
     if isinstance(body, Complete):
         outcomes.complete(turn, job, body)
     elif isinstance(body, Failed):
@@ -259,6 +264,9 @@ def _answer(turn: Turn, job: Job, body: Started | Progress | Complete | Failed |
         outcomes.declined(turn, job, body)
     else:
         outcomes.started(turn, job, body, event)
+        current = job.current
+        if current is not None and job.state in GIVEN and (why := metering.is_over(turn, job, current)) is not None:
+            operators.cancel(turn, job, why, None)
 
 
 def _tick(turn: Turn) -> None:

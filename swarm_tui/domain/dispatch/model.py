@@ -10,9 +10,11 @@ from typing import Any
 
 from msgspec import Struct, field
 
+from swarm_tui.domain.asks.model import AskRecord
 from swarm_tui.domain.dispatch.digests import payload_hash
 from swarm_tui.domain.dispatch.queue import Queue
 from swarm_tui.domain.states import CANCEL_WITHIN, ENDED, TaskState
+from swarm_tui.domain.usage import Budget
 from swarm_tui.domain.workflows.run import Run
 from swarm_tui.domain.workflows.schedule import Schedule, ScheduleRecord
 from swarm_tui.protocol.bodies import Body, Complete, Failed, Task
@@ -52,6 +54,9 @@ class DispatchSettings(Struct, frozen=True, kw_only=True):
     """Persons who must approve a task of them, told apart by identity."""
     approve_within: float = 3600.0
     ask_within: float = 600.0
+    budget: Budget | None = None
+    costly: frozenset[str] = frozenset()
+    """Types whose tasks cost money."""
     max_open: int = 100_000
     """Tasks that may be open at once."""
     retry_first: float = 5.0
@@ -84,27 +89,16 @@ class Attempt(Struct, kw_only=True, omit_defaults=True):
     """It took its agent with it."""
     heard_at: float = 0.0
     """The time of the newest word of it that its agent proved, by the agent's clock; 0 before that."""
+    session: str = ""
+    """Of a conversation: its name, by which another attempt goes on with it."""
+    turn: int = 0
+    usage: dict[str, Any] = {}
+    """What it has used so far, as its messages tell."""
+    budgeted: bool = False
+    reserved: float = 0.0
+    """Of one that is `budgeted`: what it may take, in US dollars."""
     claimed: bool = False
     """Not offered by a dispatcher but claimed, by an agent that names no attempt."""
-
-
-class AskRecord(Struct, kw_only=True, omit_defaults=True):
-    """A wish of an AI agent's, and what became of it. Wall times; `outcome` is empty while nobody has answered."""
-
-    ask_id: str
-    agent_id: str
-    attempt: int
-    tool: str
-    title: str
-    input: dict[str, Any] = {}
-    diff: str | None = None
-    rule: str = ""
-    asked_at: float = 0.0
-    expires_at: float = 0.0
-    outcome: str = ""
-    by: str = ""
-    reason: str = ""
-    answered_at: float = 0.0
 
 
 class Job(Struct, kw_only=True, omit_defaults=True):
@@ -263,6 +257,8 @@ class State(Struct, kw_only=True):
     """A heap of (monotonic time, task id): when to look at the task again. It may hold times that no longer count."""
     shunned: dict[tuple[str, str], float] = field(default_factory=dict)
     """(task, agent) to the time until which it is not offered to it: it declined."""
+    spent: dict[str, float] = field(default_factory=dict)
+    """Day (2026-11-29, UTC) to the US dollars that the attempts offered on it took."""
     asks: dict[str, str] = field(default_factory=dict)
     """Ask to task: those that nobody has answered."""
     claims: dict[str, str] = field(default_factory=dict)

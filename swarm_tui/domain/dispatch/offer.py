@@ -2,6 +2,7 @@
 
 from msgspec.structs import replace
 
+from swarm_tui.domain.dispatch.metering import Refused, grant, resume_point
 from swarm_tui.domain.dispatch.model import AgentRecord, Attempt, Job, Lease, State, TypePolicy
 from swarm_tui.domain.dispatch.queue import Head, LaneKey
 from swarm_tui.domain.dispatch.turn import Turn, undeclared
@@ -29,9 +30,20 @@ def pump(turn: Turn) -> None:
         if job.task.expires_at is not None and turn.wall >= job.task.expires_at:
             expire(turn, job, "it was not started in time")
             continue
-        give(turn, job, record)
+        allowed = grant(turn, job)
+        if isinstance(allowed, Refused):
+            _hold(turn, job, allowed.why)
+            continue
+        give(turn, job, record, allowed)
         if not has_room(turn, record):
             free.remove(record)
+
+
+def _hold(turn: Turn, job: Job, why: str) -> None:
+    """Let the job wait for a person: there is no money for it now."""
+    turn.move(job, TaskState.HELD, why)
+    turn.hop(job, "held", detail=why)
+    turn.verdict(Kind.TASK_HELD, job, why)
 
 
 def is_live(turn: Turn, record: AgentRecord) -> bool:
@@ -126,10 +138,12 @@ def _load(state: State, record: AgentRecord) -> tuple[bool, float, bool, int]:
     return guest, held, record.seen is None, record.used
 
 
-def give(turn: Turn, job: Job, record: AgentRecord) -> Attempt:
-    """Offer the job to the agent under a new fence."""
+def give(turn: Turn, job: Job, record: AgentRecord, allowed: float | None = None) -> Attempt:
+    """Offer the job to the agent under a new fence; `allowed` is what it may take, in US dollars."""
     state = turn.state
     attempt = assign(turn, job, record)
+    if allowed is not None:
+        attempt.budgeted, attempt.reserved = True, allowed
     turn.say(Kind.INBOX, offer_of(turn, job, attempt), record.agent_id, job=job)
     assigned = Assigned(
         task_id=job.task_id,
@@ -197,4 +211,6 @@ def offer_of(turn: Turn, job: Job, attempt: Attempt) -> Inbox:
         task=task,
         incarnation=attempt.incarnation,
         dispatcher=turn.state.me,
+        resume=resume_point(turn, job),
+        budget=attempt.reserved if attempt.budgeted else None,
     )

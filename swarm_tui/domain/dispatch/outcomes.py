@@ -130,7 +130,7 @@ def complete(turn: Turn, job: Job, body: Complete) -> None:
     attempt.started = True
     turn.move(job, TaskState.COMPLETE)
     job.agent_id, job.result, job.error, job.progress = attempt.agent_id, body.result, None, 100.0
-    job.duration, job.usage = body.duration, body.usage
+    job.duration = body.duration
     turn.hop(job, "complete", agent_id=attempt.agent_id)
     if newer is not None:
         # Written at once, before its agent can hear the order to stop: a successor that knew nothing of the success

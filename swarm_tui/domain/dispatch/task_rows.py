@@ -47,6 +47,12 @@ def row(job: Job, *, whole: bool = False) -> TaskRow:
         runs_again=bool(job.rerun_by),
         late=job.late if whole else [],
         needs=(job.task.needs or []) if whole else [],
+        usage=job.usage,
+        spent=[
+            {"attempt": one.number, "agent_id": one.agent_id, "turn": one.turn, "session": one.session, **one.usage}
+            for one in job.attempts
+            if whole and (one.usage or one.session)
+        ],
         run_id=job.run_id,
         step=job.step,
     )

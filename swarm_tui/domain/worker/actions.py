@@ -4,7 +4,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from swarm_tui.protocol.bodies import Body, Complete, Failed, Task
+from swarm_tui.protocol.bodies import Body, Complete, Failed, JsonObject, Task
 from swarm_tui.protocol.topics import Kind
 
 
@@ -14,6 +14,10 @@ class HeldLease(Struct, frozen=True, kw_only=True):
     task: Task
     attempt: int = 1
     epoch: int | None = None
+    resume: JsonObject | None = None
+    """Where an earlier attempt left off."""
+    budget: float | None = None
+    """US dollars that it may take."""
 
     @property
     def task_id(self) -> str:

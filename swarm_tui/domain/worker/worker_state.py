@@ -69,7 +69,8 @@ class WorkerState:
         why = why or (f"offered {self._newest - at:.0f} s ago" if old else None)
         if why is None:
             self.epoch = max(self.epoch, epoch)
-            return self.begin(HeldLease(task=task, attempt=attempt, epoch=epoch))
+            lease = HeldLease(task=task, attempt=attempt, epoch=epoch, resume=body.resume, budget=body.budget)
+            return self.begin(lease)
         # Said twice, it would be taken the second time, and by then it may be another's.
         self._declined.add((task.task_id, attempt, epoch), now)
         declined = Declined(
@@ -137,7 +138,9 @@ class WorkerState:
         lease = self.running[body.task_id or ""]
         if lease.epoch is not None or body.epoch is None:
             return []
-        taken = HeldLease(task=lease.task, attempt=body.attempt or 1, epoch=body.epoch)
+        taken = HeldLease(
+            task=lease.task, attempt=body.attempt or 1, epoch=body.epoch, resume=lease.resume, budget=lease.budget
+        )
         self.running[lease.task_id] = taken
         kept = Save(what="offer", task_id=taken.task_id, attempt=taken.attempt, epoch=taken.epoch)
         if taken.attempt == lease.attempt:

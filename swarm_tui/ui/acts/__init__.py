@@ -1,6 +1,7 @@
 """Every act of the screen, as the registry lists them."""
 
 from swarm_tui.ui.acts.agents import AGENT_ACTS
+from swarm_tui.ui.acts.asks import ASK_ACTS
 from swarm_tui.ui.acts.navigation import NAVIGATION_ACTS
 from swarm_tui.ui.acts.pages import PAGE_ACTS
 from swarm_tui.ui.acts.problems import PROBLEM_ACTS
@@ -13,6 +14,7 @@ from swarm_tui.ui.acts.view import VIEW_ACTS
 ALL = (
     *PAGE_ACTS,
     *TASK_ACTS,
+    *ASK_ACTS,
     *AGENT_ACTS,
     *SCALE_ACTS,
     *SWARM_ACTS,

@@ -4,10 +4,12 @@ from swarm_tui.protocol.ask_bodies import AskAnswer, Outcome
 from swarm_tui.protocol.rows import AskRow
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.acts.subjects import key, linked
-from swarm_tui.ui.desk.actions import AGENTS, TASKS
+from swarm_tui.ui.desk.actions import AGENTS, TASKS, Action
 from swarm_tui.ui.desk.context import Context
 from swarm_tui.ui.look.text import fit, flat
 
+PLACES = (*TASKS, *AGENTS)
+"""Where an ask can be answered."""
 LINES, WIDTH = 12, 54
 """Most lines of a change that a question shows, and their columns: the box has room for no more on 80."""
 
@@ -47,3 +49,19 @@ def answer(context: Context, outcome: Outcome) -> None:
     rest = f"; {len(more)} more {'asks' if len(more) == 1 else 'ask'}" if more else ""
     context.say(f"said {word} to {flat(row.agent_id)}: {flat(row.tool)} {flat(row.title, 80)}{rest}")
     context.unmark()
+
+
+ASK_ACTS = (
+    Action(
+        name="always",
+        keys=("A",),
+        label="always allow",
+        group="tasks",
+        scopes=PLACES,
+        writes=True,
+        run=lambda c: answer(c, "always"),
+        can=why_not,
+        help="Say yes to what an AI agent asks, and to all that is like it for the rest of its task.",
+        confirm=lambda c: question(c, always=True) if at_hand(c) else None,
+    ),
+)

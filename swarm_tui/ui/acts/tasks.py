@@ -174,7 +174,6 @@ def _retry_question(context: Context) -> str | None:
 
 
 _PLACES = (*TASKS, "agent")
-_ANSWERED = (*_PLACES, "agents", "pane", "wall")
 _ASKING = frozenset({TaskState.AWAITING_APPROVAL})
 
 
@@ -214,7 +213,7 @@ TASK_ACTS = (
         yes=lambda c: "allow" if asks.at_hand(c) else None,
         asked_for=lambda c: bool(asks.at_hand(c)),
         group="tasks",
-        scopes=_ANSWERED,
+        scopes=asks.PLACES,
         writes=True,
         run=approve,
         can=_approvable,
@@ -228,25 +227,13 @@ TASK_ACTS = (
         label="deny",
         asked_for=lambda c: bool(asks.at_hand(c)),
         group="tasks",
-        scopes=_ANSWERED,
+        scopes=asks.PLACES,
         writes=True,
         run=deny,
         can=_deniable,
         help="Refuse the task; it ends cancelled. Or say no to what its AI agent asks.",
         # A no to an ask breaks nothing.
         confirm=lambda c: None if asks.at_hand(c) else f"Deny {_which(c, _ASKING)}?",
-    ),
-    Action(
-        name="always",
-        keys=("A",),
-        label="always allow",
-        group="tasks",
-        scopes=_ANSWERED,
-        writes=True,
-        run=lambda c: asks.answer(c, "always"),
-        can=asks.why_not,
-        help="Say yes to what an AI agent asks, and to all that is like it for the rest of its task.",
-        confirm=lambda c: asks.question(c, always=True) if asks.at_hand(c) else None,
     ),
     Action(
         name="cancel",

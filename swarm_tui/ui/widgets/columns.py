@@ -28,9 +28,9 @@ class Scene:
     why_waiting: Callable[[TaskView], tuple[str, str]] = lambda _: ("", "")
     """Why a task waits for more than its turn, and what to do."""
     asks: Callable[[TaskView], str] = lambda _: ""
-    """What a task's AI agent asks, in a line."""
+    """Ask of a task's AI agent, in a line."""
     asked_by: Callable[[AgentView], str] = lambda _: ""
-    """What an agent asks."""
+    """Ask of an agent, in a line."""
 
 
 @dataclass(frozen=True)

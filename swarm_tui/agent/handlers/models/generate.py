@@ -47,8 +47,7 @@ class Generate:
         if name is not None:
             choose(name, options.clis)
         await require_repository(context, repo)
-        base = await commit_of(context, repo, payload.base)
-        tree = await Worktree.add(context, repo, base, keep=options.keep, prefix=options.branch_prefix)
+        tree = await _tree(context, options, payload, repo)
         context.progress(5, f"working on {tree.branch}")
         said: Result = {}
         try:
@@ -62,6 +61,19 @@ class Generate:
             error.result = {**(error.result or {}), **await tree.keep_or_remove()}
             raise
         return await _finish(context, tree, payload.prompt, said)
+
+
+async def _tree(context: Context, options: Options, payload: Payload, repo: Path) -> Worktree:
+    """Return the worktree that is gone on in, of an attempt before or of the task that is named; else a new one."""
+    point = context.resume if options.resume else None
+    earlier = (point.task_id or context.task_id) if point is not None else payload.resume
+    if earlier is not None:
+        tree = await Worktree.reopen(context, repo, earlier, prefix=options.branch_prefix)
+        if tree is not None:
+            context.log(f"goes on in {tree.folder}")
+            return tree
+    base = await commit_of(context, repo, payload.base)
+    return await Worktree.add(context, repo, base, keep=options.keep, prefix=options.branch_prefix)
 
 
 async def _finish(context: Context, tree: Worktree, prompt: str, said: Result) -> Result:

@@ -31,6 +31,7 @@ class TalkPayload(Struct, kw_only=True):
     max_cost: Annotated[
         Annotated[float, Meta(gt=0)] | None, Meta(description="US dollars; at most the layout's limit")
     ] = None
+    resume: Annotated[str | None, Meta(description="go on with the conversation of this task")] = None
 
 
 class TalkOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -67,7 +68,7 @@ async def talk(
 ) -> Told:
     """Say the payload's prompt (or `prompt`) to the CLI `name`, in `folder`. Raises HandlerError as `converse` does."""
     cli = choose(name, options.clis)
-    limits = _tighten(options, payload)
+    limits = _tighten(options, payload, context.budget)
     for rule in (*options.allow, *options.deny, *options.ask):
         if (why := check_rule(rule)) is not None:
             raise HandlerError(why, code="bad-options")
@@ -76,6 +77,8 @@ async def talk(
         said = await run_cli(context, cli, words, mode, limits, folder)
         return said.told()
     assert cli.acp is not None
+    if not options.resume:
+        context.resume = None
     settings = Settings(
         max_turns=limits.max_turns, max_cost=limits.max_cost, model=limits.model, silent_after=options.silent_after
     )
@@ -106,10 +109,10 @@ def _protocol(context: Context, wanted: Protocol | None, cli: Cli, name: str) ->
     return "acp"
 
 
-def _tighten(options: TalkOptions, payload: TalkPayload) -> RunLimits:
-    """Return the layout's limits, or tighter ones that a task asks for; never wider."""
+def _tighten(options: TalkOptions, payload: TalkPayload, budget: float | None) -> RunLimits:
+    """Return the layout's limits, or tighter ones that a task or the swarm's budget asks for; never wider."""
     turns = min(options.max_turns, payload.max_turns or options.max_turns)
-    costs = [cost for cost in (options.max_cost, payload.max_cost) if cost is not None]
+    costs = [cost for cost in (options.max_cost, payload.max_cost, budget) if cost is not None]
     return RunLimits(max_turns=turns, max_cost=min(costs, default=None), model=payload.model or options.model)
 
 

@@ -24,7 +24,7 @@ class Worktree:
         home = context.state_dir / "worktrees"
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         await _tidy(context, repo, home, keep)
-        name = re.sub(r"[^A-Za-z0-9_-]+", "-", context.task_id).strip("-")[:64] or "task"
+        name = _name_of(context.task_id)
         for number in range(1, 1000):
             suffix = name if number == 1 else f"{name}-{number}"
             folder, branch = home / suffix, f"{prefix}{suffix}"
@@ -34,6 +34,21 @@ class Worktree:
             await git(context, repo, "worktree", "add", "--quiet", "-b", branch, "--", str(folder), base)
             return cls(context, repo, base, folder, branch)
         raise HandlerError(f"{home} holds too many worktrees of {name}", code="git")
+
+    @classmethod
+    async def reopen(cls, context: Context, repo: Path, task_id: str, *, prefix: str = "swarm/") -> "Worktree | None":
+        """Return the one in which an earlier attempt at `task_id` worked; None where it is gone."""
+        name = _name_of(task_id)
+        folder, branch = context.state_dir / "worktrees" / name, f"{prefix}{name}"
+        if not folder.is_dir():
+            return None
+        found = await try_git(context, folder, "rev-parse", "--abbrev-ref", "HEAD")
+        if found.returncode != 0 or found.stdout.strip() != branch:
+            return None
+        # Where it began: the oldest entry in the branch's own log.
+        begun = await try_git(context, folder, "log", "--walk-reflogs", "--format=%H", branch, "--")
+        commits = begun.stdout.split() if begun.returncode == 0 else []
+        return cls(context, repo, commits[-1], folder, branch) if commits else None
 
     async def head(self) -> str:
         """Return the commit that the branch is at."""
@@ -87,6 +102,10 @@ class Worktree:
 
     async def _undone(self) -> bool:
         return not await self.is_dirty() and await self.head() == self.base
+
+
+def _name_of(task_id: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", task_id).strip("-")[:64] or "task"
 
 
 async def _tidy(context: Context, repo: Path, home: Path, keep: int) -> None:

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from swarm_tui.bus.port import OnAck
 from swarm_tui.domain.dispatch.core import ACTS, forget, lead, remember, remember_run, restore, step
+from swarm_tui.domain.dispatch.metering import take_in_all
 from swarm_tui.domain.dispatch.model import (
     Action,
     DispatchSettings,
@@ -30,7 +31,7 @@ from swarm_tui.domain.dispatch.model import (
 from swarm_tui.domain.states import GIVEN
 from swarm_tui.domain.workflows.run import Run
 from swarm_tui.domain.workflows.schedule import ScheduleRecord
-from swarm_tui.journal.dispatch import AT_ONCE, Journal, OutboxRow
+from swarm_tui.journal.dispatch import AT_ONCE, KEEP_TASKS, Journal, OutboxRow
 from swarm_tui.protocol.bodies import Alert, Halt, Heartbeat, Task
 from swarm_tui.protocol.codec import Writer
 from swarm_tui.protocol.envelope import Event, Outgoing
@@ -134,6 +135,8 @@ class Engine:
             gc.enable()
         for name, raw in self.journal.metas(_SCHEDULE):
             self.state.schedules[name] = _decode_schedule(raw)
+        if self.state.settings.budget is not None:
+            take_in_all(self.state, self.journal.search(None, None, KEEP_TASKS, 0), self._clocks.wall())
         self.state.seq = self._seq_kept = max(self.state.seq, self.journal.last_seq())
         # What is adopted before we lead has a fence too, and fences only grow.
         self.state.epoch = int(self.journal.meta("epoch") or 0)

@@ -22,6 +22,7 @@ from swarm_tui.config.model import RunSpec, ScheduleEntry
 from swarm_tui.config.paths import StateDir
 from swarm_tui.domain.dispatch.model import DispatchSettings, TypePolicy
 from swarm_tui.domain.leadership import Leadership
+from swarm_tui.domain.usage import Budget
 from swarm_tui.domain.workflows.model import Workflow
 from swarm_tui.domain.workflows.schedule import Schedule
 from swarm_tui.identity.keyring import GUEST
@@ -232,6 +233,8 @@ def settings_of(spec: RunSpec) -> DispatchSettings:
         approvers=spec.policy.approve_by,
         approve_within=spec.policy.approve_within,
         ask_within=spec.policy.ask_within,
+        budget=_budget(spec),
+        costly=frozenset(name for name in {*rules, *COSTLY} if _costs(spec, name)),
         max_open=spec.policy.max_open_tasks,
         scale_every=spec.policy.scale_every,
         scale_down_after=spec.policy.scale_down_after,
@@ -250,6 +253,23 @@ def _schedule(entry: ScheduleEntry) -> Schedule:
         overlap=entry.overlap,
         missed=entry.missed,
     )
+
+
+#: Handlers that ask a model, and so cost money.
+COSTLY = frozenset({"agent-cli", "code.generate", "code.plan", "llm"})
+
+
+def _budget(spec: RunSpec) -> Budget | None:
+    """Return the layout's budget; None where it sets none."""
+    given = spec.policy.budget
+    return Budget(task=given.task, day=given.day, month=given.month) if given != type(given)() else None
+
+
+def _costs(spec: RunSpec, name: str) -> bool:
+    """Return whether tasks of the type cost money, by the handlers that the layout gives it."""
+    known = spec.doers.get(name) or [spec.handlers.get(name)]
+    used = [(one.use or name, one.options) if one is not None else (name, {}) for one in known]
+    return any(use in COSTLY or "llm" in options for use, options in used)
 
 
 def _plain_rules(approve: list[str]) -> dict[str, TypePolicy]:

@@ -1,0 +1,167 @@
+"""Usage and sessions of attempts, as their progress tells; what may still be spent; where another attempt goes on.
+
+All of it is derived from the attempts that the journal holds, so that no crash loses a cent or counts one twice.
+"""
+
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+from swarm_tui.domain.dispatch.model import Attempt, Job, State
+from swarm_tui.domain.dispatch.turn import Turn
+from swarm_tui.domain.states import GIVEN
+from swarm_tui.domain.usage import Usage, read_usage
+from swarm_tui.protocol.bodies import Complete, Failed, JsonObject, Progress
+from swarm_tui.protocol.envelope import rfc3339
+from swarm_tui.protocol.text import clean
+
+#: The part of what is left of a day or a month that an attempt may take for which nobody set a limit.
+SHARE = 0.1
+#: Seconds of tasks whose cost may count against a month's budget.
+MONTH = 32 * 86_400.0
+#: The least that is worth beginning with, in US dollars.
+LEAST = 0.000001
+#: Outcomes after which another attempt goes on where one left off.
+_CUT_OFF = frozenset({"lost", "failed", "overtaken", "cancelled"})
+
+
+class Refused(Struct, frozen=True):
+    """The reason why an attempt may not be begun: there is no money for it."""
+
+    why: str
+
+
+def take_in_all(state: State, newest_first: Iterable[Job], wall: float) -> None:
+    """Count what the jobs of the last month have spent; before anything is given away."""
+    for job in newest_first:
+        if job.created_at < wall - MONTH:
+            break
+        take_in(state, job)
+
+
+def take_in(state: State, job: Job) -> None:
+    """Count what a job of the journal has spent; once for each job, before anything is given away."""
+    for attempt in job.attempts:
+        _spend(state, attempt, cost_of(attempt))
+
+
+def note(turn: Turn, job: Job, attempt: Attempt, body: Progress | Complete | Failed) -> None:
+    """Hear what an attempt has used so far, and the name of its session; more than before counts, less does not."""
+    if isinstance(body, Progress):
+        attempt.turn = max(attempt.turn, body.turn or 0)
+        if body.session and body.session != attempt.session:
+            attempt.session = clean(body.session, 200)
+            # The next attempt goes on with it, whatever dies before the next word.
+            turn.save(job)
+    if body.usage:
+        used, known = read_usage(body.usage), read_usage(attempt.usage)
+        if used.tokens >= known.tokens and (used.cost or 0.0) >= (known.cost or 0.0):
+            before = cost_of(attempt)
+            if used != known:
+                attempt.usage = used.wire()
+                turn.save(job, lazy=True)
+            _spend(turn.state, attempt, cost_of(attempt) - before)
+    job.usage = total(job).wire()
+
+
+def total(job: Job) -> Usage:
+    """Return what all attempts of the job used."""
+    whole = Usage()
+    for attempt in job.attempts:
+        whole = whole.plus(read_usage(attempt.usage))
+    return whole
+
+
+def cost_of(attempt: Attempt) -> float:
+    """Return what the attempt has cost; one whose cost nobody knows counts as all that it might take."""
+    used = read_usage(attempt.usage)
+    if used.cost is not None:
+        return used.cost
+    return 0.0 if used.is_nothing else attempt.reserved
+
+
+def _spend(state: State, attempt: Attempt, cost: float) -> None:
+    if cost:
+        day = rfc3339(attempt.offered_at)[:10]
+        state.spent[day] = state.spent.get(day, 0.0) + cost
+
+
+def reserved(state: State) -> float:
+    """Return what the attempts that are open may still take."""
+    whole = 0.0
+    for task_id in state.leases:
+        job = state.jobs.get(task_id)
+        attempt = job.current if job is not None and job.state in GIVEN else None
+        if attempt is not None and not attempt.outcome:
+            whole += max(0.0, attempt.reserved - cost_of(attempt))
+    return whole
+
+
+def spent(state: State, wall: float) -> tuple[float, float]:
+    """Return what was spent on this day and in this month, UTC."""
+    day = rfc3339(wall)[:10]
+    month = sum(cost for name, cost in state.spent.items() if name.startswith(day[:7]))
+    return state.spent.get(day, 0.0), month
+
+
+def grant(turn: Turn, job: Job) -> float | Refused | None:
+    """Return what a new attempt may take, in US dollars; None where no budget is set or its type costs nothing."""
+    budget = turn.state.settings.budget
+    if budget is None or job.task.type not in turn.state.settings.costly:
+        return None
+    day, month = spent(turn.state, turn.wall)
+    open_now = reserved(turn.state)
+    mine = sum(cost_of(attempt) for attempt in job.attempts)
+    wish = job.task.payload.get("max_cost")
+    caps = [float(wish)] if isinstance(wish, int | float) and not isinstance(wish, bool) and wish > 0 else []
+    if budget.task is not None:
+        caps.append(budget.task - mine)
+        if budget.task - mine < LEAST:
+            return Refused(f"the task has taken ${mine:.4f} of its budget of ${budget.task:g} (policy.budget.task)")
+    lefts = []
+    for name, limit, used in (("day", budget.day, day), ("month", budget.month, month)):
+        if limit is None:
+            continue
+        left = limit - used - open_now
+        if left < LEAST:
+            what = f"${used:.4f} is spent and ${open_now:.4f} reserved of ${limit:g}"
+            return Refused(f"the budget of the {name} is used up: {what} (policy.budget.{name})")
+        lefts.append(left)
+    if not caps and lefts:
+        caps = [max(LEAST, SHARE * min(lefts))]
+    return min([*caps, *lefts]) if caps or lefts else None
+
+
+def is_over(turn: Turn, job: Job, attempt: Attempt) -> str | None:
+    """Return why a running attempt must be stopped: it took more than it was given."""
+    if attempt.budgeted and cost_of(attempt) > attempt.reserved + LEAST:
+        return f"it took ${cost_of(attempt):.4f}, more than the ${attempt.reserved:.4f} that policy.budget left for it"
+    return None
+
+
+def resume_point(turn: Turn, job: Job) -> JsonObject | None:
+    """Return where the next attempt goes on: this task's last session, or that of the task that it names."""
+    found = _last(job, job.attempts[:-1])
+    if found is None and isinstance(named := job.task.payload.get("resume"), str):
+        other = turn.state.jobs.get(named)
+        found = None if other is None else _last(other, other.attempts)
+        if found is not None:
+            found["task_id"] = named
+            found["why"] = ""
+    return found
+
+
+def _last(job: Job, attempts: list[Attempt]) -> JsonObject | None:
+    for attempt in reversed(attempts):
+        if not attempt.session:
+            continue
+        session = [one for one in attempts if one.session == attempt.session]
+        costs = [read_usage(one.usage) for one in session]
+        known = all(used.cost is not None or used.is_nothing for used in costs)
+        return {
+            "session": attempt.session,
+            "task_id": job.task_id,
+            "why": attempt.error,
+            "cost": sum(used.cost or 0.0 for used in costs) if known else None,
+        }
+    return None

@@ -1,0 +1,188 @@
+"""Usage, sessions and budgets: derived from the journaled attempts, so that no crash loses or counts twice."""
+
+from typing import Any
+
+import hypothesis.strategies as st
+import msgspec
+import pytest
+from hypothesis import given, settings
+
+from swarm_tui.domain.dispatch import DispatchSettings, Job
+from swarm_tui.domain.dispatch.metering import cost_of, reserved, spent, take_in, total
+from swarm_tui.domain.dispatch.model import Say
+from swarm_tui.domain.states import TaskState
+from swarm_tui.domain.usage import Budget
+from swarm_tui.protocol.bodies import Progress
+from swarm_tui.protocol.topics import Kind
+from tests.unit.dispatch.world import RULES, World, offers
+
+#: What a turn may cost beyond what was left, in the random runs.
+TURN = 0.5
+
+
+def budgeted(**limits: float) -> World:
+    return World(DispatchSettings(rules=RULES, budget=Budget(**limits), costly=frozenset({"noop"})))
+
+
+def crash(world: World) -> None:
+    """Begin anew from the journal alone, as the engine does."""
+    world.crash()
+    for row in world.journal.values():
+        take_in(world.state, msgspec.msgpack.decode(row, type=Job))
+
+
+def progress(world: World, offer: Say, cost: float | None, session: str | None = None, turn: int = 1) -> list[Say]:
+    body: Any = offer.body
+    usage = {"tokens_in": 100, "tokens_out": 10, **({} if cost is None else {"cost": cost})}
+    return world.hear(
+        Kind.TASK_PROGRESS,
+        Progress(
+            task_id=body.task_id, agent_id=offer.key, attempt=body.attempt, epoch=body.epoch, progress=1.0,
+            usage=usage, session=session, turn=turn,
+        ),
+        sender=offer.key,
+    )  # fmt: skip
+
+
+def test_an_attempts_usage_and_session_are_journaled_as_they_go() -> None:
+    world = World()
+    world.agent("a1")
+    (offer,) = offers(world.submit("t1"))
+    progress(world, offer, 0.25, session="s-1", turn=3)
+    world.crash()
+    attempt = world.job("t1").current
+    assert attempt is not None
+    assert (attempt.session, attempt.turn, attempt.usage["cost"]) == ("s-1", 3, 0.25)
+
+
+def test_the_next_attempt_is_told_where_the_last_one_left_off() -> None:
+    world = World()
+    world.agent("a1")
+    (offer,) = offers(world.submit("t1"))
+    assert offer.body.resume is None  # type: ignore[union-attr]
+    progress(world, offer, 0.25, session="s-1")
+    again = offers(world.fail(offer, cause="interrupted", message="its agent was told to stop"))
+    (offer,) = again or offers(world.tick(30.0))
+    assert offer.body.resume == {  # type: ignore[union-attr]
+        "session": "s-1", "task_id": "t1", "why": "its agent was told to stop", "cost": 0.25,
+    }  # fmt: skip
+
+
+def test_a_task_may_go_on_with_anothers_conversation() -> None:
+    world = World()
+    world.agent("a1")
+    (offer,) = offers(world.submit("t1"))
+    progress(world, offer, None, session="s-1")
+    world.complete(offer)
+    (offer,) = offers(world.submit("t2", payload={"resume": "t1"}))
+    assert offer.body.resume == {"session": "s-1", "task_id": "t1", "why": "", "cost": None}  # type: ignore[union-attr]
+
+
+def test_a_cost_that_is_not_known_makes_the_sum_unknown_and_counts_as_all_that_was_reserved() -> None:
+    world = budgeted(day=10.0)
+    world.agent("a1")
+    (offer,) = offers(world.submit("t1"))
+    progress(world, offer, None)
+    world.complete(offer)
+    job = world.job("t1")
+    assert total(job).cost is None
+    assert "cost" not in job.usage
+    assert spent(world.state, world.wall) == (pytest.approx(1.0), pytest.approx(1.0)), "a tenth of the day was reserved"
+
+
+def test_what_would_pass_the_budget_is_held_with_a_sentence() -> None:
+    world = budgeted(day=1.0)
+    world.agent("a1", capacity=3)
+    (offer,) = offers(world.submit("t1", payload={"max_cost": 0.8}))
+    assert offer.body.budget == pytest.approx(0.8)  # type: ignore[union-attr]
+    (second,) = offers(world.submit("t2", payload={"max_cost": 0.8}))
+    assert second.body.budget == pytest.approx(0.2), "what is left besides the reservation"  # type: ignore[union-attr]
+    assert offers(world.submit("t3")) == []
+    assert world.job("t3").state is TaskState.HELD
+    assert "the budget of the day is used up: $0.0000 is spent and $1.0000 reserved of $1" in world.job("t3").reason
+    progress(world, offer, 0.1)
+    world.complete(offer)
+    (third,) = offers(world.act(Kind.TASK_REDRIVE, "t3"))
+    assert 0 < third.body.budget <= 0.7  # type: ignore[operator,union-attr]
+
+
+def test_a_budget_of_nothing_lets_nothing_begin_and_other_types_go_on() -> None:
+    world = budgeted(day=0.0)
+    world.agent("a1")
+    world.submit("t1")
+    assert world.job("t1").state is TaskState.HELD
+    world.agent("sec", role="security")
+    assert offers(world.submit("s1", "security.scan"))
+
+
+def test_a_task_that_takes_more_than_it_was_given_is_stopped() -> None:
+    world = budgeted(task=0.5)
+    world.agent("a1")
+    (offer,) = offers(world.submit("t1"))
+    progress(world, offer, 0.6)
+    assert "it took $0.6000, more than the $0.5000" in (world.job("t1").cancelling or "")
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("submit"), st.floats(0.01, 3.0)),
+        st.tuples(st.just("spend"), st.integers(0, 50).map(lambda cents: cents / 100)),
+        st.tuples(st.just("end"), st.booleans()),
+        st.tuples(st.just("crash")),
+        st.tuples(st.just("pass"), st.floats(0.5, 40.0)),
+    ),
+    max_size=40,
+)
+
+
+@settings(max_examples=80, deadline=None)
+@given(STEPS, st.floats(0.2, 4.0))
+def test_no_crash_loses_a_cent_and_each_attempt_passes_its_part_by_a_turn_at_most(
+    steps: list[tuple[Any, ...]], day: float
+) -> None:
+    world = budgeted(day=day)
+    world.agent("a1", capacity=3)
+    billed: dict[tuple[str, int], float] = {}
+    open_offers: dict[str, Say] = {}
+    names = iter(f"t{n}" for n in range(1000))
+
+    def take(says: list[Say]) -> None:
+        for offer in offers(says):
+            open_offers[offer.body.task_id] = offer  # type: ignore[union-attr,index]
+
+    for step in steps:
+        open_offers = {name: offer for name, offer in open_offers.items() if _runs(world, name, offer)}
+        match step:
+            case ("submit", wish):
+                take(world.submit(next(names), payload={"max_cost": wish}))
+            case ("spend", cost) if open_offers:
+                name, offer = next(iter(open_offers.items()))
+                key, allowed = (name, offer.body.attempt), offer.body.budget  # type: ignore[union-attr]
+                # The worker ends a turn that passed what it was given; no turn begins after that.
+                if billed.get(key, 0.0) <= allowed:
+                    billed[key] = billed.get(key, 0.0) + cost
+                    take(progress(world, offer, billed[key]))
+            case ("end", well) if open_offers:
+                name, offer = next(iter(open_offers.items()))
+                take(world.complete(offer) if well else world.fail(offer, cause="interrupted"))
+            case ("crash",):
+                crash(world)
+            case ("pass", seconds):
+                take(world.tick(seconds))
+    assert spent(world.state, world.wall)[0] == pytest.approx(sum(billed.values()))
+    attempts = [attempt for name in world.journal for attempt in world.job(name).attempts]
+    assert sum(map(cost_of, attempts)) == pytest.approx(sum(billed.values()))
+    assert sum(billed.values()) <= day + TURN * max(1, len(billed)) + 1e-6
+    for name, offer in open_offers.items():
+        if _runs(world, name, offer):
+            world.complete(offer)
+    for name in world.journal:
+        if world.job(name).state not in (TaskState.COMPLETE, TaskState.HELD):
+            world.act(Kind.TASK_CANCEL, name)
+    world.tick(60.0)
+    assert reserved(world.state) == 0.0
+
+
+def _runs(world: World, name: str, offer: Say) -> bool:
+    current = world.job(name).current
+    return current is not None and not current.outcome and current.number == offer.body.attempt  # type: ignore[union-attr]
