@@ -93,7 +93,7 @@ class Attempt(Struct, kw_only=True, omit_defaults=True):
     """Of a conversation: its name, by which another attempt goes on with it."""
     turn: int = 0
     usage: dict[str, Any] = {}
-    """What it has used so far, as its messages tell."""
+    """Tokens and money so far, as its messages tell."""
     budgeted: bool = False
     reserved: float = 0.0
     """Of one that is `budgeted`: what it may take, in US dollars."""

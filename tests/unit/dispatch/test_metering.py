@@ -14,6 +14,7 @@ from swarm_tui.domain.states import TaskState
 from swarm_tui.domain.usage import Budget
 from swarm_tui.protocol.bodies import Progress
 from swarm_tui.protocol.topics import Kind
+from tests.examples import examples
 from tests.unit.dispatch.world import RULES, World, offers
 
 #: What a turn may cost beyond what was left, in the random runs.
@@ -135,7 +136,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(STEPS, st.floats(0.2, 4.0))
 def test_no_crash_loses_a_cent_and_each_attempt_passes_its_part_by_a_turn_at_most(
     steps: list[tuple[Any, ...]], day: float
