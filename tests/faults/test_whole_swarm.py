@@ -143,6 +143,12 @@ def under_fire(swarm: Swarm, producer: Producer, rng: Random, *, publishes: int,
     check(swarm, producer, jobs, twice=sum(producer.kills.values()) * WORKERS)
 
 
+def test_every_publish_is_accepted_though_each_part_is_killed(make: Make) -> None:
+    """The short form of the drills below."""
+    swarm, producer = make()
+    under_fire(swarm, producer, Random(1), publishes=24, each=4, seconds=0.1)
+
+
 @pytest.mark.drill
 def test_every_publish_is_accepted_while_all_parts_are_killed_at_random(make: Make) -> None:
     """SWARM_FAULT_SEED draws the order again."""
