@@ -12,9 +12,11 @@ from swarm_tui.bus.bulk_client import BulkClient, credentials, make_client
 from swarm_tui.bus.port import BusError, Link, OnAck, OnLink, OnMessage, OnTurn
 from swarm_tui.bus.reasons import URL, Reason, explain, lost, no_connack, refusal
 from swarm_tui.bus.send_queue import Pace, SendQueue
+from swarm_tui.bus.side_connections import SideConnections, is_order
 from swarm_tui.bus.subscriptions import Subscriptions
 from swarm_tui.bus.wakeup import Backoff, Wakeup
 from swarm_tui.config.model import Broker
+from swarm_tui.protocol.client_ids import side_id
 from swarm_tui.protocol.envelope import Outgoing
 
 CONNACK_WAIT = 10.0
@@ -35,7 +37,10 @@ class MqttBus:
     `failures` counts exceptions of callbacks and messages that could not be sent; `last_failure` says the last one.
     """
 
-    def __init__(self, broker: Broker, client_id: str, *, clean: bool = True, keepalive: int = 15) -> None:
+    def __init__(
+        self, broker: Broker, client_id: str, *, clean: bool = True, keepalive: int = 15, side: bool = False
+    ) -> None:
+        """`side`: it speaks for another connection, and has none of its own to help it."""
         self.broker = broker
         self.client_id = client_id
         self.failures = 0
@@ -47,7 +52,14 @@ class MqttBus:
         self._address: BrokerAddress | None = None
         self._will: Outgoing | None = None
         self._subscriptions = Subscriptions()
-        self._outbox = SendQueue(self._failed, self._guard, Pace(*AWS_RATE) if keeps_aws_limits(broker) else None)
+        paced = keeps_aws_limits(broker)
+        self._outbox = SendQueue(self._failed, self._guard, Pace(*AWS_RATE) if paced else None)
+        self.backlog = self._outbox.backlog
+        self._sides: SideConnections | None = None
+        if paced and not side:
+            self._sides = SideConnections(
+                lambda number: MqttBus(broker, side_id(client_id, number), side=True), lambda: self._wakeup.ring()
+            )
         self._blocked = False
         """The socket takes no more for now."""
         self._at_turn: OnTurn | None = None
@@ -104,6 +116,9 @@ class MqttBus:
         if self._close_by is not None:
             self._outbox.dropped += 1
             return False
+        if self._sides is not None and message.qos and not is_order(message) and self._outbox.is_full():
+            self._sides.publish(message, on_ack)
+            return False
         return self._outbox.post(message, on_ack, up=self._up)
 
     @property
@@ -134,6 +149,8 @@ class MqttBus:
             self._wakeup.close()
         elif self._thread is not threading.current_thread():
             self._thread.join(wait + 1.0)
+        if self._sides is not None:
+            self._sides.close(wait)
 
     def _push(self, *, at_once: bool = True) -> None:
         """Write what waits: a thread that must first be woken for it costs more than the message."""
@@ -178,7 +195,8 @@ class MqttBus:
     def _done(self) -> bool:
         if self._close_by is None:
             return False
-        return self._outbox.is_empty() or time.monotonic() >= self._close_by
+        said = self._outbox.is_empty() and (self._sides is None or self._sides.is_empty())
+        return said or time.monotonic() >= self._close_by
 
     def _connect_and_serve(self) -> None:
         self._reason, self._fell_silent = None, False
@@ -277,6 +295,8 @@ class MqttBus:
     def _step(self, client: BulkClient, sock: Any, ready: set[int]) -> int:
         if self._wakeup.fileno() in ready:
             self._wakeup.quiet()
+            for on_ack in self._sides.acked() if self._sides is not None else ():
+                self._guard("an acknowledgement", on_ack)
         if sock.fileno() in ready:
             code = client.loop_read()
             while not code and getattr(sock, "pending", int)() and client.socket() is sock:

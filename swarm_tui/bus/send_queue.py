@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from swarm_tui.bus.bulk_client import INFLIGHT, BulkClient
 from swarm_tui.bus.port import OnAck, unsendable
+from swarm_tui.bus.side_connections import is_order
 from swarm_tui.protocol.envelope import Outgoing
 
 #: Messages kept while the link is down; beyond it the oldest goes, counted in `dropped`.
@@ -58,6 +59,8 @@ class SendQueue:
         self._failed = failed
         self._guard = guard
         self._waiting: deque[tuple[Outgoing, OnAck | None]] = deque()
+        self._orders: deque[tuple[Outgoing, OnAck | None]] = deque()
+        """What goes ahead of the rest where a pace is kept."""
         self._unacked: dict[int, tuple[Outgoing, OnAck | None]] = {}
         self._hurry = False
         self._in_vain = 0
@@ -76,7 +79,10 @@ class SendQueue:
         if len(self._waiting) >= OUTBOX_MAX:
             self._waiting.popleft()
             self.dropped += 1
-        self._waiting.append((message, on_ack))
+        if self._pace is not None and is_order(message):
+            self._orders.append((message, on_ack))
+        else:
+            self._waiting.append((message, on_ack))
         return True
 
     def hurry(self) -> None:
@@ -85,7 +91,7 @@ class SendQueue:
 
     def may_linger(self, client: BulkClient) -> bool:
         """Return whether what there is to write, acknowledgements above all, may wait on for company."""
-        if self._hurry or not 0 < len(self._waiting) + client.unwritten() <= MOST_LINGER:
+        if self._hurry or not 0 < self.backlog() + client.unwritten() <= MOST_LINGER:
             return False
         now = time.monotonic()
         by = now + (LINGER if self._waiting or self._in_vain >= IN_VAIN else ACK_LINGER)
@@ -103,13 +109,13 @@ class SendQueue:
     def send(self, client: BulkClient, *, ours: bool) -> None:
         """Write what waits; not `ours`: on a caller's thread, where no callback may run."""
         self.paced_by = None
-        while self._waiting and len(self._unacked) < INFLIGHT:
+        while (waiting := self._orders or self._waiting) and len(self._unacked) < INFLIGHT:
+            message, on_ack = waiting[0]
+            if message.qos == 0 and on_ack is not None and not ours:
+                return
             if self._pace is not None and self._must_wait(self._pace):
                 return
-            message, on_ack = self._waiting.popleft()
-            if message.qos == 0 and on_ack is not None and not ours:
-                self._waiting.appendleft((message, on_ack))
-                return
+            waiting.popleft()
             if message.qos:
                 mid = client.free_id(self._unacked)
                 self._unacked[mid] = message, on_ack
@@ -118,6 +124,14 @@ class SendQueue:
             client.say(message)
             if on_ack is not None:
                 self._guard("an acknowledgement", on_ack)
+
+    def backlog(self) -> int:
+        """Return how many messages wait to be said."""
+        return len(self._waiting) + len(self._orders)
+
+    def is_full(self) -> bool:
+        """Return whether a message more would have to wait for the pace."""
+        return self._pace is not None and (self.backlog() > 0 or self._pace.wait(time.monotonic()) > 0)
 
     def _must_wait(self, pace: Pace) -> bool:
         now = time.monotonic()
@@ -147,11 +161,11 @@ class SendQueue:
 
     def is_empty(self) -> bool:
         """Return whether all was sent and acknowledged."""
-        return not (self._waiting or self._unacked)
+        return not (self._waiting or self._orders or self._unacked)
 
     def is_sent(self) -> bool:
         """Return whether nothing more can be sent now."""
-        return not self._waiting or len(self._unacked) >= INFLIGHT or self.paced_by is not None
+        return not self.backlog() or len(self._unacked) >= INFLIGHT or self.paced_by is not None
 
     def lost(self, *, silent: bool) -> None:
         """Note that the connection ended, `silent` when the broker just said no more."""

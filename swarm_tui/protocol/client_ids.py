@@ -33,6 +33,8 @@ class Client(StrEnum):
     """A short visit to what is retained."""
     CLEAR = "clear"
     PROBE = "probe"
+    SIDE = "side"
+    """A further connection of one that has more to say than the broker takes of one."""
 
 
 def client_id(swarm: str, agent_id: str) -> str:
@@ -50,6 +52,11 @@ def client_id_of(client: Client, swarm: str = "", name: str = "", unique: str = 
         raise ValueError(f"{unique[:40]!r} cannot end a client id: use 1 to 16 letters and digits")
     parts = [client.value, *([swarm_hash(swarm)] if swarm else [])]
     return _joined("-".join(parts), name, unique)
+
+
+def side_id(first: str, number: int) -> str:
+    """Return the id of the further connection `number` of the client whose id is `first`."""
+    return _joined(f"{Client.SIDE.value}-{number}", first)
 
 
 def dispatcher_client_id(swarm: str) -> str:
