@@ -18,6 +18,7 @@ from tests.bench.bars import NOTES, Bar, read
 MODULES: dict[str, tuple[str, ...]] = {
     "bench_agent": (),
     "bench_engine": (),
+    "bench_runs": (),
     "bench_proofs": (),
     "bench_flood": (),
     "bench_transport": (),
