@@ -99,6 +99,21 @@ class Navigator:
 
         self._open_page(TaskScreen, task_id)
 
+    def open_runs(self) -> None:
+        """Show the runs of workflows; once more comes back."""
+        from swarm_tui.ui.screens.runs import RunsScreen
+
+        if isinstance(self._app.screen, RunsScreen):
+            self._app.pop_screen()
+        else:
+            self._open_page(RunsScreen)
+
+    def open_run(self, run_id: str) -> None:
+        """Show a run with its graph."""
+        from swarm_tui.ui.screens.runs import RunScreen
+
+        self._open_page(RunScreen, run_id)
+
     def open_agent(self, agent_id: str) -> None:
         """Show an agent's page."""
         from swarm_tui.ui.screens.agent import AgentScreen

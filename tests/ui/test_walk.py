@@ -4,12 +4,27 @@ from collections.abc import Callable
 
 import pytest
 
+from swarm_tui.protocol.bodies import Queued
+from swarm_tui.protocol.run_bodies import RunEnded, RunNew, RunStarted
+from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.acts import ALL
 from swarm_tui.ui.desk.actions import Action
 from swarm_tui.ui.desk.keymap import types
 from swarm_tui.ui.screens.form import FormScreen
 from swarm_tui.ui.widgets.prompt import Prompt
 from tests.ui.harness import UiDriver, open_ui
+
+
+def say_a_run(ui: UiDriver) -> None:
+    """A run with a step that failed, as the bus would say it."""
+    steps = {"a": {"type": "noop"}, "b": {"type": "noop", "needs": ["a"]}, "c": {"type": "noop", "needs": ["b"]}}
+    ui.source.say("op", Kind.RUN_NEW, RunNew(run_id="r1", workflow={"workflow": "w", "steps": steps}))
+    ui.source.say("tm", Kind.RUN_STARTED, RunStarted(run_id="r1", workflow="w", steps=dict.fromkeys(steps, "noop")))
+    ui.source.say("tm", Kind.TASK_QUEUED, Queued(task_id="r1.a", type="noop", run_id="r1"))
+    states = {"a": "failed", "b": "skipped", "c": "skipped"}
+    ui.source.say("tm", Kind.RUN_ENDED, RunEnded(run_id="r1", workflow="w", outcome="failed", steps=states))
+    ui.app.updates.drain()
+
 
 PANELS = ("agents", "tasks", "stream", "pane")
 MOVES = ("down", "up", "top", "bottom", "page_down", "page_up")
@@ -22,6 +37,8 @@ PAGES: dict[str, Callable[[UiDriver], object]] = {
     "form": lambda ui: ui.app.pages.open_form(),
     "help": lambda ui: ui.app.pages.open_help(ui.app.main.context()),
     "notices": lambda ui: ui.app.pages.open_notices(),
+    "runs": lambda ui: (say_a_run(ui), ui.app.pages.open_runs()),
+    "run": lambda ui: (say_a_run(ui), ui.app.pages.open_run("r1")),
     "refused": lambda ui: ui.app.pages.open_refusals(),
 }
 #: There is nothing to open, or it is the same page.

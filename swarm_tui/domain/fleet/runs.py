@@ -30,6 +30,8 @@ class StepView(Struct, kw_only=True):
     began_at: float | None = None
     ended_at: float | None = None
     tasks: dict[str, TaskState] = field(default_factory=dict)
+    ids: tuple[str, ...] = ()
+    """Ids of all of its tasks, as the dispatcher told them."""
 
 
 class RunView(Struct, kw_only=True):
@@ -97,7 +99,7 @@ class Runs:
         view.state, view.reason, view.ended_at = RUNNING, "", None
         for name, task_type in body.steps.items():
             step = self._step(view, name, task_type, None)
-            step.state, step.reason, step.ended_at = "blocked", "", None
+            step.state, step.reason, step.began_at, step.ended_at = "blocked", "", None, None
 
     def _ended(self, event: Event, body: RunEnded) -> None:
         view = self._run(body.run_id, event.received)
@@ -152,6 +154,7 @@ class Runs:
                 step = self._step(view, told.name, told.type, told.needs)
                 step.state, step.reason, step.count = clean(told.state, 40), clean(told.reason, 500), told.count
                 step.began_at, step.ended_at = told.began_at, told.ended_at
+                step.ids = tuple(clean(task_id, 128) for task_id in told.tasks) or step.ids
         return {row.run_id for row in rows}
 
 

@@ -5,6 +5,7 @@ from swarm_tui.ui.acts.asks import ASK_ACTS
 from swarm_tui.ui.acts.navigation import NAVIGATION_ACTS
 from swarm_tui.ui.acts.pages import PAGE_ACTS
 from swarm_tui.ui.acts.problems import PROBLEM_ACTS
+from swarm_tui.ui.acts.runs import RUN_ACTS
 from swarm_tui.ui.acts.scaling import SCALE_ACTS
 from swarm_tui.ui.acts.swarm import SWARM_ACTS
 from swarm_tui.ui.acts.tasks import TASK_ACTS
@@ -15,6 +16,7 @@ ALL = (
     *PAGE_ACTS,
     *TASK_ACTS,
     *ASK_ACTS,
+    *RUN_ACTS,
     *AGENT_ACTS,
     *SCALE_ACTS,
     *SWARM_ACTS,

@@ -13,11 +13,11 @@ from swarm_tui.ui.look.text import clock
 from swarm_tui.ui.look.words import keyed
 
 #: Where an act has effect; `anywhere` is every screen that is not a dialog.
-SCOPES = ("agents", "tasks", "stream", "pane", "wall", "agent", "task", "message", "form", "help", "problems")
-LISTS = ("agents", "tasks", "stream", "pane", "wall", "agent", "task", "message", "help", "problems")
+SCOPES = ("agents", "tasks", "stream", "pane", "wall", "agent", "task", "message", "form", "help", "problems", "run")
+LISTS = ("agents", "tasks", "stream", "pane", "wall", "agent", "task", "message", "help", "problems", "run")
 MAIN = ("agents", "tasks", "stream", "pane")
 AGENTS = ("agents", "agent", "pane", "wall")
-TASKS = ("tasks", "task")
+TASKS = ("tasks", "task", "run")
 
 C = TypeVar("C", bound=Capability)
 Can = Callable[[Context], "str | None"]
@@ -69,7 +69,7 @@ class Action(Struct, frozen=True, kw_only=True):
 _PLACE = {
     "agents": "agents", "tasks": "tasks", "stream": "the stream", "pane": "the pane", "wall": "the wall",
     "agent": "an agent's page", "task": "a task's page", "message": "a message", "form": "the form", "help": "help",
-    "problems": "the problems",
+    "problems": "the problems", "run": "the runs",
 }  # fmt: skip
 
 

@@ -44,6 +44,16 @@ class HasTasks(Capability):
         raise NotImplementedError
 
 
+class HasRuns(Capability):
+    """A run is at hand."""
+
+    LACKS = "there is no run here"
+
+    def run_id(self) -> str | None:
+        """Return the run at hand."""
+        raise NotImplementedError
+
+
 class Markable(Capability):
     """Rows can be marked, so that an act takes all of them."""
 

@@ -163,6 +163,14 @@ class Pages(Protocol):
         """Show what works where the context is."""
         ...
 
+    def open_runs(self) -> None:
+        """Show the runs of workflows; once more comes back."""
+        ...
+
+    def open_run(self, run_id: str) -> None:
+        """Show a run with its graph."""
+        ...
+
     def open_notices(self) -> None:
         """Show what the screen has told."""
         ...

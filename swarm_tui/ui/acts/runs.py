@@ -1,0 +1,80 @@
+"""Acts on runs of workflows."""
+
+from swarm_tui.domain.fleet.runs import RunView
+from swarm_tui.protocol.run_bodies import RunAct
+from swarm_tui.protocol.topics import Kind
+from swarm_tui.ui.desk.actions import Action
+from swarm_tui.ui.desk.capabilities import HasRuns
+from swarm_tui.ui.desk.context import Context
+
+
+def _run(context: Context) -> RunView | None:
+    run_id = context.screen.run_id() if isinstance(context.screen, HasRuns) else None
+    return context.model.fleet.runs.get(run_id or "")
+
+
+def _can_cancel(context: Context) -> str | None:
+    run = _run(context)
+    if run is None:
+        return "there is no run here"
+    return f"{run.run_id} is {run.state} already" if run.is_over else None
+
+
+def _can_retry(context: Context) -> str | None:
+    run = _run(context)
+    if run is None:
+        return "there is no run here"
+    if run.state in ("failed", "cancelled"):
+        return None
+    return f"{run.run_id} is {run.state}: only a run that failed or was cancelled is done again"
+
+
+def _tell(context: Context, kind: Kind, said: str) -> None:
+    run = _run(context)
+    if run is not None:
+        context.desk.source.act(kind, RunAct(run_id=run.run_id))
+        context.say(f"asked to {said} {run.run_id}")
+
+
+def _question(context: Context) -> str | None:
+    run = _run(context)
+    return None if run is None else f"Cancel the run {run.run_id}? What runs of it is ended, and nothing more begins."
+
+
+RUN_ACTS = (
+    Action(
+        name="runs",
+        keys=("W",),
+        label="runs",
+        group="pages",
+        run=lambda c: c.desk.pages.open_runs(),
+        help="The runs of workflows, a glyph for each step; enter opens one with its graph. Once more comes back.",
+    ),
+    Action(
+        name="retry_run",
+        keys=("R",),
+        label="retry run",
+        group="tasks",
+        scopes=("run",),
+        rank=1,
+        writes=True,
+        needs=HasRuns,
+        can=_can_retry,
+        run=lambda c: _tell(c, Kind.RUN_RETRY, "do again what failed of"),
+        help="Do again what did not succeed of the run; what succeeded stays as it is.",
+    ),
+    Action(
+        name="cancel_run",
+        keys=("X",),
+        label="cancel run",
+        group="tasks",
+        scopes=("run",),
+        rank=2,
+        writes=True,
+        needs=HasRuns,
+        can=_can_cancel,
+        confirm=_question,
+        run=lambda c: _tell(c, Kind.RUN_CANCEL, "cancel"),
+        help="Cancel the run: what runs of it is ended, and nothing more of it begins.",
+    ),
+)

@@ -1,0 +1,261 @@
+"""Pages of the runs of workflows: all of them, and one with its graph."""
+
+from typing import Any
+
+from rich.segment import Segment
+
+from swarm_tui.domain.fleet.runs import RunView, StepView
+from swarm_tui.domain.states import TaskState
+from swarm_tui.protocol.bodies import Reply
+from swarm_tui.protocol.rows import run_rows
+from swarm_tui.ui.desk.capabilities import HasRuns, HasTasks
+from swarm_tui.ui.live.past import answer
+from swarm_tui.ui.look.text import Parts, ago, clock, fit, flat
+from swarm_tui.ui.model.model import Delta
+from swarm_tui.ui.screens.page import PageScreen
+from swarm_tui.ui.widgets.page import Line, rule
+
+#: Glyph and style of a step's and a run's state.
+GLYPHS = {
+    "asked": ("·", "wait"),
+    "rejected": ("✗", "bad"),
+    "blocked": ("◌", "wait"),
+    "running": ("▶", "busy"),
+    "complete": ("✓", "ok"),
+    "failed": ("✗", "bad"),
+    "cancelled": ("⊘", "quiet"),
+    "skipped": ("⊝", "quiet"),
+}
+_ASKS = {TaskState.AWAITING_APPROVAL: "waits for approval", TaskState.HELD: "is held"}
+_BAD = frozenset({TaskState.FAILED, TaskState.DEAD, TaskState.CANCELLED, TaskState.EXPIRED})
+#: Steps that a line of the list shows as glyphs, and columns that a deeper step is set in, at most.
+MOST_GLYPHS, DEEPEST = 24, 6
+#: Columns of the picture of time, where there is room for it beside the rest.
+TIME_WIDTH, ROOM_FOR_TIME = 30, 118
+
+
+class _RunPage(PageScreen, HasRuns):
+    """A page about runs, which the dispatcher is asked about as it opens."""
+
+    SCOPE = "run"
+
+    def ask_dispatcher(self, query: str, args: dict[str, Any]) -> None:
+        """Ask the dispatcher; what it says is taken in, and drawn."""
+        desk = self.desk
+        if desk.model.fleet.broker_up:
+            desk.in_thread(lambda: answer(desk.source, query, args), self._answered)
+
+    def _answered(self, reply: Reply | None) -> None:
+        self.model.fleet.load_runs(run_rows(reply.rows if reply else ()))
+        self.renew()
+
+    def take(self, delta: Delta, now: float) -> None:
+        if delta.header:
+            self.renew()
+
+    def tick(self, now: float) -> None:
+        self.renew()
+
+    def glyph(self, state: str) -> Segment:
+        """Return a state's glyph in its colour."""
+        glyph, style = GLYPHS.get(state, ("?", "quiet"))
+        return Segment(glyph, self.desk.look[style])
+
+
+class RunsScreen(_RunPage):
+    """A line for each run, the newest first; enter opens one."""
+
+    PAGE = "runs"
+
+    def begin(self) -> None:
+        self.ask_dispatcher("runs", {"limit": 100})
+
+    def title_parts(self, width: int) -> Parts:
+        runs = self.model.fleet.runs.values()
+        open_ones = sum(not run.is_over for run in runs)
+        return self.titled("RUNS", str(len(runs)), [Segment(f"{open_ones} running", self.desk.look["quiet"])])
+
+    def lay(self, width: int) -> list[Line]:
+        runs = sorted(self.model.fleet.runs.values(), key=lambda run: run.created_at, reverse=True)
+        empty = "  No run is known; `swarm-tui run NAME` begins one"
+        return [self._line(run, width) for run in runs] or [([Segment(empty, self.desk.look["quiet"])], None)]
+
+    def _line(self, run: RunView, width: int) -> Line:
+        look = self.desk.look
+        steps = list(run.steps.values())
+        took = ago((run.ended_at or self.model.clock()) - run.created_at)
+        parts = [
+            Segment("  "),
+            self.glyph(run.state),
+            Segment(" " + fit(flat(run.run_id), 24) + " ", look["id"]),
+            Segment(fit(flat(run.workflow), 12) + " ", look["plain"]),
+            *(self.glyph(step.state) for step in steps[:MOST_GLYPHS]),
+            Segment("…" if len(steps) > MOST_GLYPHS else ""),
+            Segment(f" {took} ", look["quiet"]),
+        ]
+        used = sum(part.cell_length for part in parts)
+        style = "bad" if run.state in ("failed", "rejected") else "quiet"
+        return [*parts, Segment(fit(_word(run), max(0, width - used)), look[style])], run.run_id
+
+    def opens(self) -> bool:
+        return self.page.subject() in self.model.fleet.runs
+
+    def open(self) -> None:
+        subject = self.page.subject()
+        if isinstance(subject, str) and self.opens():
+            self.desk.pages.open_run(subject)
+
+    def run_id(self) -> str | None:
+        subject = self.page.subject()
+        return subject if isinstance(subject, str) else None
+
+
+class RunScreen(_RunPage, HasTasks):
+    """A run's graph: a step stands right of what it needs. Enter opens the task of the step under the cursor."""
+
+    PAGE = "run"
+
+    def turn_to(self, run_id: str) -> None:
+        self.about = run_id
+
+    def begin(self) -> None:
+        self.ask_dispatcher("run", {"run_id": self.about})
+
+    @property
+    def run(self) -> RunView | None:
+        """Return the run, as far as it is known."""
+        return self.model.fleet.runs.get(self.about)
+
+    def title_parts(self, width: int) -> Parts:
+        run = self.run
+        if run is None:
+            return self.titled("RUN", flat(self.about), [Segment("nothing is known of it", self.desk.look["quiet"])])
+        took = ago((run.ended_at or self.model.clock()) - run.created_at)
+        more = [self.glyph(run.state), Segment(f" {run.state} {flat(run.workflow)}, {took}", self.desk.look["plain"])]
+        return self.titled("RUN", flat(run.run_id), more)
+
+    def lay(self, width: int) -> list[Line]:
+        run, look = self.run, self.desk.look
+        if run is None:
+            return [([Segment("  The dispatcher has not answered", look["quiet"])], None)]
+        lines: list[Line] = [
+            ([Segment(f"  {name:<9}", look["quiet"]), Segment(fit(flat(value), max(0, width - 12)))], None)
+            for name, value in (("by", run.by), ("began", clock(run.created_at)), ("reason", run.reason))
+            if value
+        ]
+        lines.append(rule("steps; the longest way stands out", width, self.page))
+        depths, longest = _depths(run), _longest(run)
+        room = min(30, max((len(name) + 3 * min(depth, DEEPEST) for name, depth in depths.items()), default=8))
+        for name in sorted(depths, key=lambda name: depths[name]):
+            lines.append((self._step(run, run.steps[name], depths[name], room, width, name in longest), name))
+        return lines
+
+    def _step(self, run: RunView, step: StepView, depth: int, room: int, width: int, long: bool) -> Parts:
+        look, now = self.desk.look, self.model.clock()
+        indent = "   " * (min(depth, DEEPEST) - 1) + "└─▸" if depth else ""
+        took = "" if step.began_at is None else ago((step.ended_at or now) - step.began_at)
+        parts: Parts = [
+            Segment("  "),
+            Segment(indent, look["track"]),
+            self.glyph(step.state),
+            Segment(" " + fit(flat(step.name), max(4, room - len(indent))) + " ", look["strong" if long else "plain"]),
+            Segment(fit(flat(step.type), 20) + " ", look["quiet"]),
+            Segment(fit(_done(step), 10) + " ", look[GLYPHS.get(step.state, ("", "quiet"))[1]]),
+            Segment(fit(took, 7, right=True) + " ", look["quiet"]),
+        ]
+        used = sum(part.cell_length for part in parts)
+        left = width - used - (TIME_WIDTH + 1 if width >= ROOM_FOR_TIME else 0)
+        why = _why(step) if step.state != "failed" else self._error(step) or _why(step)
+        parts.append(Segment(fit(why, max(0, left)), look["warn" if step.state == "running" else "quiet"]))
+        if width >= ROOM_FOR_TIME:
+            parts.append(Segment(" " + _time(run, step, now), look[GLYPHS.get(step.state, ("", "quiet"))[1]]))
+        return parts
+
+    def _error(self, step: StepView) -> str:
+        known = (self.model.task(task_id) for task_id, state in step.tasks.items() if state in _BAD)
+        return flat(step.reason or next((task.error or task.reason for task in known if task is not None), ""))
+
+    def task_ids(self) -> list[str]:
+        """Return the open tasks of the step under the cursor, or its only one."""
+        run, subject = self.run, self.page.subject()
+        step = run.steps.get(subject) if run is not None and isinstance(subject, str) else None
+        if step is None:
+            return []
+        known = [task_id for task_id in step.tasks if task_id in self.model.fleet.tasks]
+        asking = [task_id for task_id in known if step.tasks[task_id] in _ASKS]
+        bad = [task_id for task_id in known if step.tasks[task_id] in _BAD]
+        return asking or bad[:1] or known[-1:]
+
+    def _opened_task(self) -> str | None:
+        """The task of the step under the cursor that enter opens; one that was never heard of is asked for there."""
+        run, subject = self.run, self.page.subject()
+        step = run.steps.get(subject) if run is not None and isinstance(subject, str) else None
+        return next(iter(self.task_ids()), next(iter(step.ids), None) if step is not None else None)
+
+    def opens(self) -> bool:
+        return self._opened_task() is not None
+
+    def open(self) -> None:
+        if (task_id := self._opened_task()) is not None:
+            self.desk.pages.open_task(task_id)
+
+    def run_id(self) -> str | None:
+        return self.about
+
+
+def _word(run: RunView) -> str:
+    asking = next((f"{step.name} {word}" for step in run.steps.values() if (word := _asking(step))), "")
+    return flat(run.reason or asking or run.state)
+
+
+def _asking(step: StepView) -> str:
+    return next((_ASKS[state] for state in step.tasks.values() if state in _ASKS), "")
+
+
+def _done(step: StepView) -> str:
+    ended = sum(state not in (TaskState.RUNNING, TaskState.ASSIGNED, TaskState.QUEUED) for state in step.tasks.values())
+    many = step.count or (len(step.tasks) if len(step.tasks) > 1 else None)
+    return f"{ended}/{many}" if many and step.state == "running" else step.state
+
+
+def _why(step: StepView) -> str:
+    return flat(step.reason or _asking(step) or (f"← {', '.join(step.needs)}" if step.needs else ""))
+
+
+def _depths(run: RunView) -> dict[str, int]:
+    """Return how far right each step stands: one further than the last of what it needs."""
+    depths: dict[str, int] = {}
+    for first in run.steps:
+        stack = [first]
+        while stack:
+            name = stack[-1]
+            needs = [need for need in run.steps[name].needs if need in run.steps]
+            todo = [need for need in needs if need not in depths and need not in stack]
+            if todo and name not in depths:
+                stack.append(todo[0])
+                continue
+            depths[name] = 1 + max((depths.get(need, -1) for need in needs), default=-1)
+            stack.pop()
+    return depths
+
+
+def _longest(run: RunView) -> set[str]:
+    """Return the steps that decided how long the run took so far: the last, and back along the last of its needs."""
+    begun = {name: step.ended_at or float("inf") for name, step in run.steps.items() if step.began_at is not None}
+    name = max(begun, key=lambda name: begun[name], default="")
+    found: set[str] = set()
+    while name and name not in found:
+        found.add(name)
+        needs = [need for need in run.steps[name].needs if need in begun]
+        name = max(needs, key=lambda need: begun[need], default="")
+    return found
+
+
+def _time(run: RunView, step: StepView, now: float) -> str:
+    """Return when in the run the step was done, as a bar."""
+    whole = max(0.001, (run.ended_at or now) - run.created_at)
+    if step.began_at is None:
+        return " " * TIME_WIDTH
+    begin = min(TIME_WIDTH - 1, max(0, int((step.began_at - run.created_at) / whole * TIME_WIDTH)))
+    end = min(TIME_WIDTH, max(begin + 1, round(((step.ended_at or now) - run.created_at) / whole * TIME_WIDTH)))
+    return " " * begin + "━" * (end - begin) + " " * (TIME_WIDTH - end)
