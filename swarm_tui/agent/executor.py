@@ -15,6 +15,7 @@ from msgspec import Struct
 from swarm_tui.agent.handlers import registry
 from swarm_tui.agent.handlers.base import Context, HandlerError, ResumePoint
 from swarm_tui.agent.handlers.output import as_shown
+from swarm_tui.agent.handlers.sandbox import Sandbox
 from swarm_tui.agent.process_groups import signal_group
 from swarm_tui.agent.running_attempt import Outcome, RunningAttempt, fence
 from swarm_tui.agent.task_processes import TaskProcesses
@@ -72,6 +73,9 @@ class Executor:
         self._spec = spec
         self._workdir, self._state_dir = Path(spec.workdir), Path(spec.state_dir)
         self._broker_url = shown_url(spec.broker.url)
+        self._sandbox = (
+            Sandbox(state=self._state_dir, writable=tuple(spec.writable)) if spec.sandbox == "bwrap" else None
+        )
         self._reports = reports
         self._running: dict[str, _Running] = {}
         self._processes = TaskProcesses(
@@ -195,6 +199,7 @@ class Executor:
             own_names=frozenset(spec.env),
             resume=_resume_point(lease.resume),
             budget=lease.budget,
+            sandbox=self._sandbox,
         )
 
     async def _ask(self, attempt: RunningAttempt, question: Question) -> AskAnswer:

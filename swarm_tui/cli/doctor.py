@@ -74,6 +74,7 @@ def _all(found: Target) -> Iterator[Finding]:
     yield from _clock(found)
     yield from _config()
     yield _state(found)
+    yield _sandbox(found)
     yield _disk()
     yield _terminal()
 
@@ -235,6 +236,23 @@ def _state(found: Target) -> Finding:
 def _first_there(folder: Path) -> Path:
     """Return the folder, else the nearest one above it that is there."""
     return next(path for path in (folder, *folder.parents) if path.exists())
+
+
+def _sandbox(found: Target) -> Finding:
+    """Return whether programs of tasks can be kept from the swarm's secret here."""
+    from swarm_tui.agent.handlers.sandbox import why_not as why_no_sandbox
+    from swarm_tui.supervisor.plan import load_plan
+
+    plan = load_plan(found.state)
+    wanted = sorted(spec.agent_id for spec in plan.specs(found.state) if spec.sandbox == "bwrap") if plan else []
+    why = why_no_sandbox()
+    if why and wanted:
+        return bad("sandbox", f"{', '.join(wanted[:5])} {'do' if len(wanted) > 1 else 'does'} nothing: {why}")
+    if why:
+        return ok("sandbox", f"none, so a task's program could read this swarm's secret ({why})")
+    if wanted:
+        return ok("sandbox", f"bubblewrap works; {len(wanted)} agents run their programs in it")
+    return ok("sandbox", "bubblewrap works, and the layout asks for none: `sandbox: bwrap` under `defaults`")
 
 
 def _disk() -> Finding:

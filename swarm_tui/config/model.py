@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from swarm_tui.domain.workflows.model import Workflow
 
+Sandboxes = Literal["none", "bwrap"]
 Restart = Literal["never", "on-failure", "always"]
 Dialect = Literal["swarm", "seed", "mqtt-v1"]
 #: The longest span that counts, in seconds: ten years, which every clock and every timer can add up.
@@ -108,6 +109,10 @@ class Defaults(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Seconds that an attempt may take."""
     max_attempts: int = 3
     """Attempts before a task is given up."""
+    sandbox: Sandboxes = "none"
+    """`bwrap`: programs of handlers run in bubblewrap, and see neither the swarm's state nor its secret."""
+    writable: list[str] = []
+    """Folders that they may write to inside, besides the agent's own: `~/.claude`."""
 
 
 class AgentEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -136,6 +141,8 @@ class AgentEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     handlers: dict[str, HandlerSpec] = {}
     """Task types besides those of its role, and how it does each."""
     capacity: int | None = None
+    sandbox: Sandboxes | None = None
+    writable: list[str] | None = None
     dialect: Dialect = "swarm"
     """Its way to say things on the wire, where that is not ours."""
 
@@ -253,6 +260,8 @@ class RunSpec(Struct, frozen=True, kw_only=True):
     scale: dict[str, tuple[int, int]] = {}
     """Role to (min, max)."""
     dialect: Dialect = "swarm"
+    sandbox: Sandboxes = "none"
+    writable: list[str] = []
     command: list[str] | None = None
     wrap: bool = False
     env: dict[str, str] = {}

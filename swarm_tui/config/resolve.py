@@ -50,6 +50,8 @@ def run_specs(loaded: Loaded, *, state: StateDir, host: str, counts: Mapping[str
                 policy=layout.policy,
                 scale=scale,
                 dialect=entry.dialect,
+                sandbox=entry.sandbox or layout.defaults.sandbox,
+                writable=layout.defaults.writable if entry.writable is None else entry.writable,
                 command=entry.command,
                 wrap=entry.wrap,
                 env=entry.env,

@@ -11,7 +11,7 @@ from typing import Any
 
 from swarm_tui.agent.handlers.base import Context, HandlerError
 from swarm_tui.agent.handlers.output import Capped, Lines
-from swarm_tui.agent.handlers.process import OUTPUT_LIMIT
+from swarm_tui.agent.handlers.process import OUTPUT_LIMIT, sandboxed
 from swarm_tui.processes.descendants import dying_with_us
 
 #: Seconds that a program may take to end by itself once its input is closed, and then after SIGTERM.
@@ -42,10 +42,11 @@ class StdioProgram(asyncio.SubprocessProtocol):
         cls, context: Context, argv: Sequence[str], cwd: Path, environment: Mapping[str, str]
     ) -> "StdioProgram":
         """Start it in a process group of its own, which dies with the task. Raises HandlerError (`not-started`)."""
+        words = sandboxed(context, argv, cwd)
         try:
             _, program = await asyncio.get_running_loop().subprocess_exec(
                 lambda: cls(context.log),
-                *dying_with_us(list(argv)),
+                *dying_with_us(words),
                 cwd=cwd,
                 env=environment,
                 stdin=asyncio.subprocess.PIPE,

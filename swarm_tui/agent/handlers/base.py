@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Protocol
 
 from msgspec import Struct
 
+from swarm_tui.agent.handlers.sandbox import Sandbox
 from swarm_tui.config.model import HandlerSpec
 from swarm_tui.domain.asks.model import AskAnswer, Question
 from swarm_tui.domain.usage import Usage
@@ -79,6 +80,8 @@ class Context(Struct, kw_only=True):
     _output: Callable[[str], None] = lambda text: None
     _converse: Callable[[Usage, int, str | None], None] = lambda usage, turn, session: None
     _ask: Callable[[Question], Awaitable[AskAnswer]] | None = None
+    sandbox: Sandbox | None = None
+    """Where the layout wants its programs to run; None: as the agent does."""
     own_names: frozenset[str] = frozenset()
     """Names of the variables that the layout's entry sets under `env`."""
     resume: ResumePoint | None = None

@@ -14,6 +14,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from swarm_tui.agent.handlers import sandbox
 from swarm_tui.agent.handlers.base import Context, HandlerError, MissingToolError
 from swarm_tui.agent.handlers.output import Capped, LineBlocks, Lines, quoted
 from swarm_tui.processes.descendants import dying_with_us
@@ -138,13 +139,14 @@ async def run_process(
     folder = cwd or context.workdir
     path = _find(argv[0], environment, folder, install)
     keep = context.output if kept else _nowhere
+    words = sandboxed(context, [path, *argv[1:]], folder)
     keep(f"$ {shlex.join(argv)[:_SHOWN]}\n")
     started = time.monotonic()
     loop = asyncio.get_running_loop()
     try:
         transport, program = await loop.subprocess_exec(
             lambda: _Program(limit, Lines(on_line) if on_line else None, keep),
-            *dying_with_us([path, *argv[1:]]),
+            *dying_with_us(words),
             cwd=folder,
             env=environment,
             stdin=asyncio.subprocess.PIPE if stdin is not None else asyncio.subprocess.DEVNULL,
@@ -185,6 +187,18 @@ async def run_process(
     if stopped:
         raise HandlerError(f"{Path(argv[0]).name} {stopped[1]}", code=stopped[0], result={"output": done.tail})
     return done
+
+
+def sandboxed(context: Context, argv: Sequence[str], folder: Path) -> list[str]:
+    """Return the words by which `argv` is run in `folder`: in the sandbox, where the layout wants one.
+
+    Raises HandlerError (`sandbox`) where there is none: what is meant for one is not run without.
+    """
+    if context.sandbox is None:
+        return list(argv)
+    if why := sandbox.why_not():
+        raise HandlerError(f"the layout says `sandbox: bwrap`, and {why}", code="sandbox")
+    return context.sandbox.around(argv, context.workdir, folder)
 
 
 def _nowhere(_: str) -> None:
@@ -230,7 +244,8 @@ async def _wait(
             why = ("cancelled", "was cancelled")
         elif stopped.done():
             why = ("stopped", stopped.result())
-        _signal_group(pid, stop_signal)
+        if context.sandbox is None or not sandbox.tell(pid, stop_signal):
+            _signal_group(pid, stop_signal)
         await asyncio.wait({ended}, timeout=GRACE)
         return why
     finally:
