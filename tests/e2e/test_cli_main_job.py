@@ -134,6 +134,9 @@ def _work(shell: Shell, tmp_path: Path) -> None:
     assert "Traceback" not in err
     assert out.startswith("nine/tasks/new {")
 
+    url = shell.json("status")["broker"]["url"]
+    printed = shell.ok("logs", "--task", "t1", "--broker", url)
+    assert "2 passed" in printed, "asked over the bus, as from another host"
     one = shell.json("tasks", "t1")
     assert (one["state"], one["agent_id"], one["result"]["passed"]) == ("complete", "testing-01", 2)
     steps = [hop["what"] for hop in one["hops"]]
