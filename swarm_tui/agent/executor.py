@@ -344,13 +344,13 @@ def _resume_point(said: JsonObject | None) -> ResumePoint | None:
 
 
 def _conversing(attempt: RunningAttempt, reports: Reports) -> Callable[[Usage, int, str | None], None]:
-    """Note how far a conversation is; its session is said at once, so that another attempt can go on with it."""
+    """Note how far a conversation is; a session and what it used are said at once: whoever dies next cannot."""
 
     def converse(usage: Usage, turn: int, session: str | None) -> None:
-        known = attempt.session
+        known, spent = attempt.session, attempt.conversation
         attempt.conversation, attempt.turn, attempt.session = usage, turn, session
         attempt.last_sign = time.monotonic()
-        if session is not None and session != known:
+        if (session is not None and session != known) or usage != spent:
             percent, message = attempt.progress or (0.0, "")
             reports.progress(attempt, percent, message)
 

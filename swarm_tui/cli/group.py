@@ -34,6 +34,7 @@ COMMANDS: dict[str, str] = {
     "deny": "Refuse held tasks.",
     "asks": "What AI agents ask, and wait for.",
     "answer": "Answer what an AI agent asks.",
+    "usage": "Tokens and money that tasks took.",
     "halt": "Stop all work of the swarm at once.",
     "resume": "Lift a halt.",
     "attach": "The terminal becomes an agent's pane.",

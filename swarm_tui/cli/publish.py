@@ -70,6 +70,7 @@ class PublishCommand(click.Command):
 )
 @click.option("--payload", metavar="JSON|@FILE|-", help="The whole payload; -p fields are put into it.")
 @click.option("--to", "assigned_to", metavar="AGENT", shell_complete=agents, help="Only this agent may do it.")
+@click.option("--resume", metavar="TASK", help="Go on with the conversation of this task (AI agents).")
 @click.option("--priority", type=click.Choice(["low", "medium", "high"]), default="medium", show_default=True)
 @click.option("--timeout", type=SPAN, metavar="S", help="Seconds an attempt may take.")
 @click.option("--max-attempts", type=Whole(min=1), metavar="N", help="How often it may be tried.")
@@ -110,6 +111,11 @@ def command(task_type: str, wait: bool, swarm: str | None, broker: str | None, a
     return _publish(found, task, options["accept_timeout"], wait, as_json)
 
 
+def _resuming(payload: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+    """Return the payload, with the task whose conversation it goes on with."""
+    return payload if options["resume"] is None else {**payload, "resume": check_task_id(options["resume"])}
+
+
 def _task(task_type: str, options: dict[str, Any], properties: dict[str, Any]) -> Task:
     now = time.time()
     task_id = options["task_id"] or f"task_{uuid4().hex[:12]}"
@@ -123,7 +129,7 @@ def _task(task_type: str, options: dict[str, Any], properties: dict[str, Any]) -
     return Task(
         task_id=task_id,
         type=task_type,
-        payload=build_payload(options["payload"], options["pairs"], sys.stdin.buffer, properties),
+        payload=_resuming(build_payload(options["payload"], options["pairs"], sys.stdin.buffer, properties), options),
         priority=options["priority"],
         assigned_to=options["assigned_to"],
         timeout=options["timeout"],

@@ -29,6 +29,7 @@ from swarm_tui.domain.hops import timeline
 from swarm_tui.domain.outcome import outcome, took, verdict_failed
 from swarm_tui.domain.states import OPEN, TaskState
 from swarm_tui.domain.summary import task_json, task_row
+from swarm_tui.domain.usage import read_usage, told
 from swarm_tui.protocol import codec
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.rows import TaskRow
@@ -207,6 +208,7 @@ def _print_one(row: TaskRow) -> None:
         ("reason", row.reason),
         ("error", row.error),
         ("outcome", outcome(row.result)),
+        ("usage", told(read_usage(row.usage)) if row.usage else ""),
     ):
         if value:
             click.echo(f"{name:>9}  {clean(str(value))}")

@@ -42,6 +42,8 @@ _DETAILS = (
     "payload_hash",
     "approvals",
     "errors",
+    "usage",
+    "spent",
     "late",
     "hops",
 )

@@ -5,6 +5,7 @@ from math import isfinite
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from swarm_tui.protocol.bodies import JsonObject
 
@@ -86,3 +87,35 @@ def _count(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
         return 0
     return min(2**53, max(0, int(value)))
+
+
+class Price(
+    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"tokens_in": "in", "tokens_out": "out"}
+):
+    """US dollars for a million tokens in and out; `cached` for those in that a cache had, as much as others if None."""
+
+    tokens_in: float
+    tokens_out: float
+    cached: float | None = None
+
+
+def priced(used: Usage, model: str | None, prices: Mapping[str, Price]) -> Usage:
+    """Return the usage with the cost that the model's price gives; as it is where its cost is known or no price is."""
+    if used.cost is not None or used.is_nothing or not model:
+        return used
+    name = model.rpartition("/")[2].lower()
+    fitting = [known for known in prices if name.startswith(known.lower())]
+    if not fitting:
+        return used
+    price = prices[max(fitting, key=len)]
+    cached = price.tokens_in if price.cached is None else price.cached
+    fresh = max(0, used.tokens_in - used.tokens_cached)
+    cost = (fresh * price.tokens_in + used.tokens_cached * cached + used.tokens_out * price.tokens_out) / 1_000_000
+    return replace(used, cost=cost)
+
+
+def told(used: Usage) -> str:
+    """Return the usage in words; a cost that is not known is said."""
+    cached = f" ({used.tokens_cached:,} cached)" if used.tokens_cached else ""
+    money = "cost not known" if used.cost is None else f"${used.cost:.4f}"
+    return f"{used.tokens_in:,} tokens in{cached}, {used.tokens_out:,} out, {money}"

@@ -108,6 +108,10 @@ class TaskView(Struct, kw_only=True, gc=False):
     errors: tuple[str, ...] = ()
     """The error of each attempt that ended in one, oldest first."""
     hops: list[Hop] = []
+    usage: dict[str, Any] = {}
+    """Of all attempts as far as they were heard; see `domain/usage.py`."""
+    turn: int = 0
+    session: str = ""
 
 
 class DispatcherView(Struct, kw_only=True):

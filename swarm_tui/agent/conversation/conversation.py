@@ -57,7 +57,7 @@ class Conversation:
         spent_before: float | None = 0.0,
     ) -> None:
         """Make it; `spent_before` is what its session had cost before, in US dollars, None if that is not known."""
-        self.meter = UsageMeter(acp, spent_before)
+        self.meter = UsageMeter(acp, spent_before, settings.prices)
         self.heard = Listener(context, settings, folder, permit, self.meter)
         self._context, self._acp, self._settings, self._folder = context, acp, settings, folder
         self._offered: dict[str, Any] = {}
@@ -133,6 +133,7 @@ class Conversation:
                 raise FailedTurnError(failure("agent-cli", words))
             await self._call("session/set_mode", {"sessionId": self.heard.session, "modeId": mode})
         model = self._settings.model
+        self.meter.model = model or _model_of(offered)
         if model is not None:
             if self._acp.model is None:
                 raise FailedTurnError(failure("model-missing", "this CLI takes no model's name over ACP"))
@@ -284,6 +285,16 @@ class Conversation:
         await program.end()
         with contextlib.suppress(Exception):
             await asyncio.wait_for(connection.close(), 1.0)
+
+
+def _model_of(offered: Mapping[str, Any]) -> str | None:
+    """Return the model that a session says it begins with."""
+    for option in offered.get("configOptions") or []:
+        if isinstance(option, dict) and option.get("id") == "model" and isinstance(option.get("currentValue"), str):
+            return str(option["currentValue"])
+    models = offered.get("models")
+    current = models.get("currentModelId") if isinstance(models, dict) else None
+    return current if isinstance(current, str) else None
 
 
 def _of_rpc(error: Exception) -> Failure:

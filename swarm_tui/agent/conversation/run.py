@@ -14,7 +14,7 @@ from swarm_tui.agent.conversation.programs import environment, program
 from swarm_tui.agent.conversation.settings import Settings
 from swarm_tui.agent.conversation.spec import Acp
 from swarm_tui.agent.conversation.tool_calls import ToolCall
-from swarm_tui.agent.handlers.base import Context, HandlerError, Result
+from swarm_tui.agent.handlers.base import Context, HandlerError, Result, ResumePoint
 from swarm_tui.domain.usage import Usage
 
 _MOST_REFUSED = 50
@@ -90,7 +90,7 @@ async def _run(
     try:
         resumed = await conversation.open(argv, given, point.session if point else None)
         if point is not None:
-            prompt = _again(prompt, point.why, resumed)
+            prompt = _again(prompt, point, resumed, mine=point.task_id in ("", context.task_id))
             context.log(f"goes on with session {point.session}" if resumed else "its session is gone: it starts anew")
         end = await conversation.prompt(prompt)
         told = replace(_told(conversation, folder), text=end.text, stop_reason=end.stop_reason, resumed=resumed)
@@ -114,9 +114,11 @@ async def _run(
         await conversation.close()
 
 
-def _again(prompt: str, why: str, resumed: bool) -> str:
-    """Return what is said to a conversation that goes on after its attempt ended."""
-    because = f" ({why})" if why else ""
+def _again(prompt: str, point: ResumePoint, resumed: bool, *, mine: bool) -> str:
+    """Return what is said to one that goes on: after its attempt ended, or for another task (not `mine`)."""
+    because = f" ({point.why})" if point.why else ""
+    if resumed and not mine:
+        return prompt
     if resumed:
         return (
             f"Your last turn was cut off{because}. Look at what is done already, then go on with what you were asked:"

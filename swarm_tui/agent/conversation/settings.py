@@ -1,9 +1,15 @@
 """The settings of one conversation."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files
 from typing import Any
 
+import msgspec
+import yaml
 from msgspec import Struct
+
+from swarm_tui.domain.usage import Price
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -13,4 +19,12 @@ class Settings(Struct, frozen=True, kw_only=True):
     max_cost: float | None = None
     model: str | None = None
     silent_after: float = 180.0
+    prices: Mapping[str, Price] = {}
     mcp: Sequence[Mapping[str, Any]] = ()
+
+
+@cache
+def list_prices() -> dict[str, Price]:
+    """Return the prices that are known without a word in the layout, by the beginning of a model's name."""
+    text = files("swarm_tui.agent.conversation").joinpath("prices.yaml").read_text(encoding="utf-8")
+    return msgspec.convert(yaml.safe_load(text), dict[str, Price])

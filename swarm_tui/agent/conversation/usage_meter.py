@@ -3,15 +3,22 @@
 from collections.abc import Mapping
 from typing import Any
 
+from msgspec.structs import replace
+
 from swarm_tui.agent.conversation.spec import Acp
-from swarm_tui.domain.usage import Usage
+from swarm_tui.domain.usage import Price, Usage, priced
 
 
 class UsageMeter:
     """Adds up what the prompts of a conversation took; its cost is what the CLI says, less what was spent before."""
 
-    def __init__(self, acp: Acp, spent_before: float | None) -> None:
-        """Make it; `spent_before` is what the session had cost before, None where nobody knows."""
+    def __init__(self, acp: Acp, spent_before: float | None, prices: Mapping[str, Price]) -> None:
+        """Make it; `spent_before` is what the session had cost before, None where nobody knows.
+
+        `prices` give the cost where the CLI says none and its `model` is known.
+        """
+        self._prices = prices
+        self.model: str | None = None
         self._acp = acp
         self._before = spent_before
         self._tokens = Usage()
@@ -25,9 +32,7 @@ class UsageMeter:
         if self.session_cost is not None and self._before is not None:
             cost = max(0.0, self.session_cost - self._before)
         tokens = self._tokens
-        return Usage(
-            tokens_in=tokens.tokens_in, tokens_out=tokens.tokens_out, tokens_cached=tokens.tokens_cached, cost=cost
-        )
+        return priced(replace(tokens, cost=cost), self.model, self._prices)
 
     def updated(self, update: Mapping[str, Any]) -> None:
         """Hear a `usage_update`: its cost is of the whole session."""

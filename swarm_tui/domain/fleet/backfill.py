@@ -22,6 +22,7 @@ def merge(task: TaskFacts, row: TaskRow, state: TaskState) -> None:
         task.keep_late(clean(line, 500))
     task.cancel_requested_at = task.cancel_requested_at or row.cancel_requested_at
     task.runs_again = task.runs_again or row.runs_again
+    _usage(task, row)
     _hops(task, row)
     if task.started_at is None:
         task.started_at = next((hop.at for hop in reversed(row.hops) if hop.what == "started"), None)
@@ -29,6 +30,14 @@ def merge(task: TaskFacts, row: TaskRow, state: TaskState) -> None:
         task.progress_of = (row.attempt, row.updated_at)
         task.reported, task.message = row.progress, clean(row.message, 300)
     _fact(task, row, state)
+
+
+def _usage(task: TaskFacts, row: TaskRow) -> None:
+    for one in row.spent:
+        if isinstance(attempt := one.get("attempt"), int):
+            task.use(attempt, one)
+    if not row.spent and task.uses is None:
+        task.use(row.attempt, row.usage)
 
 
 def _hops(task: TaskFacts, row: TaskRow) -> None:

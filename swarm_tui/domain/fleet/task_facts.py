@@ -4,11 +4,13 @@ Nothing here says "go from this state to that one": each message adds a fact, an
 them. So a message that comes late, twice or before its forerunner cannot lead anywhere its set of facts would not.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct
 
 from swarm_tui.domain.states import ENDED, GIVEN, TaskState
+from swarm_tui.domain.usage import Usage, read_usage
 from swarm_tui.domain.views import TaskView
 from swarm_tui.protocol.rows import Hop
 
@@ -81,6 +83,8 @@ class TaskFacts(TaskView, kw_only=True, gc=False):
     reported: float | None = None
     """The progress that the newest attempt reported last."""
     progress_of: tuple[int, float] = (-1, 0.0)
+    uses: dict[int, Usage] | None = None
+    """Usage of each attempt, of a task that has any."""
 
     def newest_start(self) -> int:
         """Return the newest attempt that a worker began, -1 for none. One cancelled before it began does not count."""
@@ -90,6 +94,19 @@ class TaskFacts(TaskView, kw_only=True, gc=False):
     def at_attempt(self, attempt: int | None) -> int:
         """Return `attempt`, or for a dialect without attempts the one that is under way."""
         return self.attempt if attempt is None else attempt
+
+    def use(self, attempt: int, usage: Mapping[str, Any]) -> None:
+        """Take in what an attempt has used: its own words grow, and attempts add up."""
+        if not usage:
+            return
+        self.uses = self.uses if self.uses is not None else {}
+        used = read_usage(usage)
+        if used.tokens >= self.uses.get(attempt, Usage()).tokens:
+            self.uses[attempt] = used
+            whole = Usage()
+            for each in self.uses.values():
+                whole = whole.plus(each)
+            self.usage = whole.wire()
 
     def hear(self, word: DispatcherWord) -> None:
         """Note the dispatcher's word, unless it said a newer one."""

@@ -159,6 +159,8 @@ class Tasks:
             if body.progress is not None:
                 task.reported = min(100.0, max(0.0, body.progress))
             task.message = clean(body.message, 300)
+            task.turn, task.session = body.turn or task.turn, clean(body.session or task.session, 200)
+        task.use(attempt, body.usage)
         detail = f"{body.progress or 0:.0f}% {body.message}"
         self._hop(task, event, "progress", agent_id=body.agent_id, attempt=attempt, detail=detail)
         return self._settle(task, event.received)
@@ -169,6 +171,7 @@ class Tasks:
         answer = AttemptEnd(
             attempt, body.agent_id or None, event.received, result=body.result, duration=_number(body.duration)
         )
+        task.use(attempt, body.usage)
         known = task.success
         if known is not None and known.agent_id != answer.agent_id:
             loser = known if attempt > known.attempt else answer
@@ -193,6 +196,7 @@ class Tasks:
             cancelled=body.cause == "cancelled",
             duration=_number(body.duration),
         )
+        task.use(attempt, body.usage)
         if task.failure is None or attempt > task.failure.attempt:
             task.failure = answer
         task.keep_error(attempt, worker, answer.error or "")

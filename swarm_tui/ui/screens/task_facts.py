@@ -7,6 +7,7 @@ from rich.segment import Segment
 
 from swarm_tui.domain.outcome import outcome, particulars, took, verdict_failed
 from swarm_tui.domain.states import CANCEL_WITHIN, ENDED, GIVEN, OPEN
+from swarm_tui.domain.usage import read_usage, told
 from swarm_tui.domain.views import TaskView
 from swarm_tui.protocol.rows import AskRow
 from swarm_tui.ui.look import glyphs
@@ -152,6 +153,17 @@ def _time(s: Seen) -> Iterator[Fact]:
     yield Fact("time", [Segment(f"{published}; waited {span(begun - task.created_at)}; ran {span(ran)}")])
 
 
+def _usage(s: Seen) -> Iterator[Fact]:
+    task = s.task
+    if not task.usage and not task.session:
+        return
+    turn = f"   turn {task.turn}" if task.turn and task.state in OPEN else ""
+    parts = [Segment(told(read_usage(task.usage)) if task.usage else "none told yet"), Segment(turn, s.look["quiet"])]
+    yield Fact("usage", parts)
+    if task.session:
+        yield Fact("session", [Segment(flat(task.session, 80), s.look["quiet"])], says=task.session)
+
+
 def _progress(s: Seen) -> Iterator[Fact]:
     task = s.task
     if task.progress is not None and task.state in OPEN:
@@ -171,5 +183,6 @@ _ROWS: tuple[Callable[[Seen], Iterator[Fact]], ...] = (
     _attempt,
     _agent,
     _time,
+    _usage,
     _progress,
 )

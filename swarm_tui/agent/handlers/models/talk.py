@@ -8,11 +8,12 @@ from msgspec import Meta, Struct
 from swarm_tui.agent.conversation.permits import Mode, Rules
 from swarm_tui.agent.conversation.programs import find
 from swarm_tui.agent.conversation.run import Told, converse
-from swarm_tui.agent.conversation.settings import Settings
+from swarm_tui.agent.conversation.settings import Settings, list_prices
 from swarm_tui.agent.handlers.base import Context, HandlerError
 from swarm_tui.agent.handlers.models.cli_run import RunLimits, run_cli
 from swarm_tui.agent.handlers.models.cli_spec import Cli, known_clis
 from swarm_tui.domain.asks.rules import check_rule
+from swarm_tui.domain.usage import Price
 
 Protocol = Literal["acp", "headless"]
 _CLI = "claude, codex, gemini, opencode, or one of the layout's `clis`"
@@ -51,6 +52,7 @@ class TalkOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     max_turns: int = 50
     max_cost: float | None = None
     silent_after: float = 180.0
+    prices: dict[str, Price] = {}
     mcp: bool = True
     resume: bool = True
 
@@ -80,7 +82,11 @@ async def talk(
     if not options.resume:
         context.resume = None
     settings = Settings(
-        max_turns=limits.max_turns, max_cost=limits.max_cost, model=limits.model, silent_after=options.silent_after
+        max_turns=limits.max_turns,
+        max_cost=limits.max_cost,
+        model=limits.model,
+        silent_after=options.silent_after,
+        prices={**list_prices(), **options.prices},
     )
     return await converse(
         context,

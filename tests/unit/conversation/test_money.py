@@ -1,0 +1,49 @@
+"""What a conversation costs: as its CLI says, else by its model's price, else not known, which is never 0."""
+
+import pytest
+
+from swarm_tui.agent.conversation.settings import list_prices
+from swarm_tui.agent.conversation.spec import Acp
+from swarm_tui.agent.conversation.usage_meter import UsageMeter
+from swarm_tui.domain.usage import Price, Usage, priced, read_usage, told
+
+
+def test_the_longest_beginning_of_a_models_name_gives_its_price() -> None:
+    used = Usage(tokens_in=1_000_000, tokens_out=100_000, tokens_cached=500_000)
+    assert priced(used, "fake/gpt-5-mini-2026", list_prices()).cost == pytest.approx(0.125 + 0.0125 + 0.2)
+    assert priced(used, "gpt-5.1", list_prices()).cost == pytest.approx(0.625 + 0.0625 + 1.0)
+
+
+@pytest.mark.parametrize("model", [None, "", "llama-9"])
+def test_a_model_without_a_price_has_no_cost(model: str | None) -> None:
+    used = priced(Usage(tokens_in=10, tokens_out=1), model, list_prices())
+    assert used.cost is None
+    assert told(used) == "10 tokens in, 1 out, cost not known"
+    assert "cost" not in used.wire()
+
+
+def test_what_the_cli_says_counts_before_any_price() -> None:
+    meter = UsageMeter(Acp(argv=["x"]), 0.25, {"m": Price(tokens_in=1000.0, tokens_out=1000.0)})
+    meter.model = "m"
+    meter.prompt_ended({"usage": {"inputTokens": 100, "outputTokens": 10, "cachedReadTokens": 50}})
+    assert meter.total.cost == pytest.approx(0.16), "by the price while the CLI says none"
+    meter.updated({"cost": {"amount": 0.75, "currency": "USD"}})
+    assert meter.total == Usage(tokens_in=150, tokens_out=10, tokens_cached=50, cost=0.5), "less what came before"
+
+
+def test_a_sum_with_an_unknown_cost_is_unknown() -> None:
+    known, unknown = Usage(tokens_in=1, cost=0.5), Usage(tokens_in=1)
+    assert known.plus(unknown).cost is None
+    assert known.plus(Usage()).cost == 0.5
+    assert Usage().plus(unknown).cost is None
+
+
+@pytest.mark.parametrize("said", [{}, {"cost": float("nan")}, {"tokens": -5}, {"tokens_in": "many"}, {"cost": True}])
+def test_usage_that_is_none_is_passed_over(said: dict[str, object]) -> None:
+    assert read_usage(said).is_nothing
+
+
+def test_prices_are_positive_and_named() -> None:
+    for name, price in list_prices().items():
+        assert name == name.lower()
+        assert 0 < (price.cached or 1) <= price.tokens_in < price.tokens_out
