@@ -14,7 +14,7 @@ Runs one agent: it joins the swarm, takes the tasks of its role, and leaves in o
   --agent-id ID     its name in the swarm; `auto` (the default) makes one
   --swarm NAME      the swarm, a topic prefix (default opencto-dev)
   --broker URL      mqtt, mqtts, ws, wss or unix URL (default mqtt://localhost:1883)
-  --config FILE     a file like ~/.config/heysalad/mqtt.yml
+  --config FILE     a file like ~/.config/heysalad/mqtt.yml, or what `swarm-tui broker add NAME --as agent` wrote
   --workdir DIR     where its tasks work (default: here)
   --capacity N      how many tasks at once (default 1)
   --spec FILE       all of that, as `swarm-tui up` writes it

@@ -12,7 +12,7 @@ from swarm_tui.config.environment import apply_environment
 from swarm_tui.config.home import at_home, base_folder, host_name, ignored_folders
 from swarm_tui.config.model import AgentEntry, Broker, Layout, RunSpec, TypeRule
 from swarm_tui.config.paths import StateDir, state_dir
-from swarm_tui.config.running import running_names
+from swarm_tui.config.running import load_running, running_names
 from swarm_tui.config.spec import read_spec
 from swarm_tui.config.urls import check_url
 from swarm_tui.protocol.names import (
@@ -62,9 +62,16 @@ def resolve(options: AgentOptions, environ: Mapping[str, str]) -> AgentSettings:
         types=_every_type(swarm) if role == "task-manager" else {},
         ephemeral=ephemeral,
         extra_topics=file.topics,
+        leaderless=not file.led and not _is_led(swarm),
     )
     notes += _other_swarms(swarm)
     return AgentSettings(spec=spec, notes=notes)
+
+
+def _is_led(swarm: str) -> bool:
+    """Return whether the swarm was brought up here with a task-manager: nobody claims by himself in it."""
+    running = load_running(swarm)
+    return running is not None and running.led
 
 
 def _other_swarms(swarm: str) -> list[str]:
@@ -97,6 +104,8 @@ class _File(Struct, frozen=True, kw_only=True):
     role: str = "general"
     swarm: str = DEFAULT_SWARM
     topics: list[str] = []
+    led: bool = False
+    """The swarm has a task-manager."""
 
 
 def _file(options: AgentOptions, environ: Mapping[str, str], notes: list[str]) -> _File:
@@ -104,6 +113,8 @@ def _file(options: AgentOptions, environ: Mapping[str, str], notes: list[str]) -
     if options.config is None and not usual.is_file():
         # Without a file there is no YAML to import.
         return _File()
+    if options.config is not None and _is_join(at_home(options.config)):
+        return _joined(at_home(options.config), options, notes)
     from swarm_tui.config.seed import load_seed
 
     loaded = load_seed(at_home(options.config) if options.config else None, environ)
@@ -121,6 +132,48 @@ def _file(options: AgentOptions, environ: Mapping[str, str], notes: list[str]) -
         role=file.agent.role,
         swarm=file.agent.swarm,
         topics=[pattern for pattern in file.topics.subscribe if _is_filter(pattern, notes)],
+    )
+
+
+def _is_join(path: Path) -> bool:
+    """Return whether it is what `swarm-tui broker add` wrote, and no YAML."""
+    try:
+        with path.open("rb") as file:
+            return any(line.startswith(b"SWARM_IDENTITY=") for line in file.read(64 * 1024).splitlines())
+    except OSError:
+        return False
+
+
+def _joined(path: Path, options: AgentOptions, notes: list[str]) -> _File:
+    """Return what a join file says, and keep its identity as this host's in that swarm. Raises UsageError, OSError."""
+    from swarm_tui.config.broker_files import with_ca
+    from swarm_tui.identity.open import place_join
+    from swarm_tui.identity.store import IdentityError, read_join, read_secret
+
+    try:
+        held, lines = read_join(path)
+        if held.kind == "operator":
+            raise UsageError(f"{path} is the operator {held.name}'s: `swarm-tui broker add NAME --as agent` makes one")
+        swarm = check_swarm(options.swarm or lines.get("OPENCTO_SWARM") or DEFAULT_SWARM)
+        state = state_dir(swarm).create()
+        if read_secret(state) is not None:
+            notes.append(f"this host holds the secret of {swarm}: the agent has its own keys here, not those of {path}")
+        elif held.kind != "guest":
+            place_join(state, path)
+    except IdentityError as error:
+        raise UsageError(str(error)) from None
+    broker = Broker(
+        url=lines.get("MQTT_BROKER") or DEFAULT_BROKER,
+        username=lines.get("MQTT_USERNAME") or None,
+        password=lines.get("MQTT_PASSWORD") or None,
+    )
+    name = held.name.partition("@")[0] if held.kind == "agent" else "auto"
+    return _File(
+        broker=with_ca(broker, lines),
+        agent_id=name,
+        swarm=swarm,
+        role=lines.get("SWARM_ROLE") or "general",
+        led=lines.get("SWARM_LED") == "yes",
     )
 
 

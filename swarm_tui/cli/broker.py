@@ -206,6 +206,8 @@ def _write_join(found: Target, name: str, identity: Identity) -> str:
     secret = store.read_secret(found.state)
     assert secret is not None
     lines = {"OPENCTO_SWARM": found.swarm, "MQTT_BROKER": found.broker.url}
+    lines |= {"SWARM_ROLE": identity.role} if identity.role else {}
+    lines |= {"SWARM_LED": "yes"} if found.running is None or found.running.led else {}
     username, password = found.broker.username, found.broker.password
     admission = admission_at(found.state.root.parent, found.swarm, found.broker.url)
     if admission is not None:

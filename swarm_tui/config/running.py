@@ -31,6 +31,8 @@ class Running(Struct, frozen=True, kw_only=True):
     cwd: str = "."
     guests: Literal["none", "publish", "work"] = "work"
     """The layout's `policy.guests`."""
+    led: bool = False
+    """The layout has a task-manager, and no agent claims by itself."""
 
     @property
     def state(self) -> StateDir:

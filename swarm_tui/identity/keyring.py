@@ -210,6 +210,10 @@ class SwarmKeyring:
         self._keys: dict[str, bytes] = {}
         self._derived_of: Registry | None = None
 
+    def hosts(self) -> dict[str, int]:
+        """Return each live host with its generation: whom orders to all have a MAC for."""
+        return dict(self._registry().hosts())
+
     def host(self, name: str) -> HostKeyring | None:
         """The keys of a host; None when it is none of this swarm's."""
         key = self._host_keys().get(name)

@@ -16,6 +16,7 @@ from swarm_tui.config.paths import StateDir, state_dir
 from swarm_tui.config.resolve import session_name
 from swarm_tui.config.running import Running, load_running, save_running
 from swarm_tui.identity.store import make_secret, read_registry, read_secret
+from swarm_tui.protocol.names import canonical_role
 from swarm_tui.supervisor import broker_rules, processes, state_file
 from swarm_tui.supervisor.broker_choice import Choice, NoBrokerError, choose_broker
 from swarm_tui.supervisor.host_access import Say, UpError, server, signal_supervisor, supervisor_alive
@@ -128,6 +129,7 @@ def bring_up(ready: Prepared, say: Say) -> None:
             started_at=known.started_at if known else time.time(),
             embedded=plan.embedded_port is not None,
             guests=plan.layout.policy.guests,
+            led=any(canonical_role(entry.role) == "task-manager" for entry in plan.layout.agents),
             cwd=known.cwd if known else str(Path.cwd()),
         )
     )

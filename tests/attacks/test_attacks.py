@@ -13,7 +13,10 @@ from swarm_tui.domain.dispatch import freshness
 from swarm_tui.domain.leadership import Leadership
 from swarm_tui.domain.worker import worker_state
 from swarm_tui.identity.keyring import GUEST, HostKeyring, Keyring
+from swarm_tui.identity.keys import host_key
 from swarm_tui.identity.open import open_host
+from swarm_tui.identity.registry import Identity, add
+from swarm_tui.identity.store import read_registry, read_secret, write_registry
 from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.codec import decode
 from swarm_tui.protocol.envelope import Event
@@ -383,3 +386,20 @@ def test_an_attack_does_nothing(make: Callable[[bool], Swarm], attack: Attack) -
     else:
         swarm.job("waits")
     assert not works()
+
+
+def test_a_host_that_is_added_believes_the_dispatcher_at_once(make: Callable[[bool], Swarm]) -> None:
+    swarm = make(True)
+    registry = read_registry(swarm.state)
+    write_registry(swarm.state, add(registry, "late", Identity(kind="host")))
+    secret = read_secret(swarm.state)
+    assert secret is not None
+    keys = HostKeyring("late", host_key(secret, "late", 1))
+
+    def believes() -> bool:
+        raw = swarm.retained(Kind.DISPATCHER)
+        heard = decode(SWARM, topic(SWARM, Kind.DISPATCHER), raw, True, time.time(), keys.judge)
+        return isinstance(heard, Event)
+
+    assert not believes()
+    until(believes, what="the claim to be proved to it")

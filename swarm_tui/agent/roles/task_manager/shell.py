@@ -35,8 +35,8 @@ from swarm_tui.domain.leadership import (
     WriteEpoch,
 )
 from swarm_tui.identity.door import Door
-from swarm_tui.identity.keyring import GUEST, Keyring
-from swarm_tui.protocol.bodies import Alert, Cleared, Inbox, Query, Reply
+from swarm_tui.identity.keyring import GUEST, Keyring, SwarmKeyring
+from swarm_tui.protocol.bodies import Alert, Cleared, Inbox, Query, Reply, Scale
 from swarm_tui.protocol.client_ids import Client, client_id_of, dispatcher_client_id
 from swarm_tui.protocol.envelope import Event, Rejected
 from swarm_tui.protocol.topics import Kind, topic
@@ -87,6 +87,8 @@ class DispatcherShell:
         self._make_bus = make_bus
         self._bridge = DialectBridge(spec, new_id=new_id, clock=clocks.wall, prove=keys.prove)
         self.door = Door(spec.swarm, keys, clocks.monotonic)
+        self._hosts = keys.hosts if isinstance(keys, SwarmKeyring) else dict
+        self._told_hosts = self._hosts()
         self._guests = "anything" if keys is GUEST else spec.policy.guests
         self.refusals = Refusals(log, self._alert)
         self._echoes = Echoes()
@@ -119,6 +121,7 @@ class DispatcherShell:
         ticks = [Tick()] if due and self.leading else []
         if ticks:
             self._next_tick = now + LOOK
+            self._tell_new_hosts(now)
         if self.leadership.phase is not Phase.LOOKING:
             self._hear(*ticks)
         self._try_again = self._clocks.monotonic() + TRY_AGAIN
@@ -182,6 +185,17 @@ class DispatcherShell:
             for why, times in dropped.items():
                 self.refusals.add(why, now, times=times)
         self.refusals.tick(now)
+
+    def _tell_new_hosts(self, now: float) -> None:
+        """Say again what stands once there are other hosts: it was proved to those alone that were there."""
+        hosts = self._hosts()
+        if hosts == self._told_hosts:
+            return
+        self._told_hosts = hosts
+        writer, targets = self.engine.writer, self.engine.state.targets
+        self._carry_out(self.leadership.contested(now))
+        scales = [writer.message(Kind.SCALE, Scale(desired=t.desired), role) for role, t in targets.items()]
+        self._publish([*self.engine.halt_again(), *((message, None) for message in scales)])
 
     def _alert(self, alert: Alert) -> None:
         if self.bus is not None:
