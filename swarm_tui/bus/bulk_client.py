@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from swarm_tui.bus.aws import region_of, signed_path
 from swarm_tui.bus.broker_address import BrokerAddress
 from swarm_tui.bus.port import BusError
 from swarm_tui.config.broker_files import is_pem
@@ -88,6 +89,8 @@ class BulkClient(Client):
     broke: OSError | None = None
     """Why the last read of this connection failed: a broker refuses our certificate only after the TLS handshake."""
 
+    sign: Callable[[], str] | None = None
+    """Gives the path of a WebSocket's request, which is good for one connect. Raises BusError."""
     spoke = False
     """Something came over this connection."""
 
@@ -125,6 +128,8 @@ class BulkClient(Client):
     def reconnect(self) -> MQTTErrorCode:
         self._bulk, self._at, self.broke, self._over = b"", 0, None, False
         self.spoke = False
+        if self.sign is not None:
+            self.ws_set_options(path=self.sign())
         self._said.clear()
         return super().reconnect()
 
@@ -312,6 +317,8 @@ def make_client(
         client.tls_insecure_set(broker.tls.insecure)
     if at.scheme in ("ws", "wss"):
         client.ws_set_options(path=at.path)
+        if (region := region_of(broker, at)) is not None:
+            client.sign = lambda: signed_path(at, region)
     client.on_socket_open = _no_delay
     client.connect_async(at.path if at.scheme == "unix" else at.host, at.port or 1883, keepalive)
     return client

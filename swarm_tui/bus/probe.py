@@ -53,6 +53,8 @@ def probe(broker: Broker, timeout: float = 5.0, hold: Callable[[socket.socket], 
         silent = client.socket() is not None
         client.disconnect()
         client.loop_write()
+    except BusError as error:
+        return BrokerProbe(False, str(error), URL)
     except (OSError, ValueError) as error:
         kind, reason = explain(error, at)
         return BrokerProbe(False, reason, kind)

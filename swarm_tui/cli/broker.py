@@ -143,7 +143,7 @@ def show_acl(dialect: str, swarm: str | None) -> None:
         return
     for name, granted in grants:
         click.echo(f"# {name}")
-        click.echo(acl.aws(granted, f"*{name}*") if dialect == "aws" else acl.nats(granted))
+        click.echo(acl.aws(granted, found.swarm) if dialect == "aws" else acl.nats(granted))
 
 
 def _known(swarm: str | None) -> tuple[Target, Registry]:

@@ -100,7 +100,7 @@ def check_broker(broker: Broker, swarm: str) -> Iterator[Finding]:
 
 
 def _ping(broker: Broker, topic: str, name: str) -> Finding:
-    one = _Try(broker, f"doctor-{os.urandom(4).hex()}")
+    one = _Try(broker, f"visit-doctor-{os.urandom(4).hex()}")
     try:
         if not one.subscribe(topic):
             return bad(name, f"no SUBACK for {topic}: allow the swarm's topics in the broker's ACL")
@@ -124,7 +124,7 @@ def _ping(broker: Broker, topic: str, name: str) -> Finding:
 
 
 def _retained(broker: Broker, topic: str, name: str) -> Finding:
-    one = _Try(broker, f"doctor-{os.urandom(4).hex()}")
+    one = _Try(broker, f"visit-doctor-{os.urandom(4).hex()}")
     try:
         one.publish(topic, b'{"retained":true}', retain=True)
         one.subscribe(topic)
@@ -146,10 +146,10 @@ def _retained(broker: Broker, topic: str, name: str) -> Finding:
 
 
 def _will(broker: Broker, topic: str, name: str) -> Finding:
-    one = _Try(broker, f"doctor-{os.urandom(4).hex()}")
+    one = _Try(broker, f"visit-doctor-{os.urandom(4).hex()}")
     try:
         one.subscribe(topic)
-        _Try(broker, f"doctor-{os.urandom(4).hex()}", will=topic).drop()
+        _Try(broker, f"visit-doctor-{os.urandom(4).hex()}", will=topic).drop()
         if one.wait(lambda: bool(one.heard)):
             return ok(name, "a vanished client's last word is said")
         return bad(name, "a vanished client's last word is not said: agents that die are noticed late")
@@ -158,7 +158,7 @@ def _will(broker: Broker, topic: str, name: str) -> Finding:
 
 
 def _large(broker: Broker, topic: str, name: str) -> Finding:
-    one = _Try(broker, f"doctor-{os.urandom(4).hex()}")
+    one = _Try(broker, f"visit-doctor-{os.urandom(4).hex()}")
     try:
         one.subscribe(topic)
         one.client.publish(topic, b'{"fill":"' + b"x" * (_LARGE - 11) + b'"}', 1)
@@ -175,7 +175,7 @@ def _large(broker: Broker, topic: str, name: str) -> Finding:
 
 def _names(broker: Broker, topic: str, name: str) -> Finding:
     """Return whether a topic with a dot comes as it was said, and a client id of the longest kind is let in."""
-    long = "doctor-" + "x" * (_LONGEST_ID - 7)
+    long = "visit-doctor-" + os.urandom(32).hex()[: _LONGEST_ID - 13]
     one = _Try(broker, long)
     try:
         if not one.subscribe(f"{topic}/#"):
@@ -191,12 +191,12 @@ def _names(broker: Broker, topic: str, name: str) -> Finding:
 
 def _offline(broker: Broker, topic: str, name: str) -> Finding:
     """Return whether the broker holds what comes while the dispatcher is away."""
-    away = f"doctor-{os.urandom(4).hex()}"
+    away = f"visit-doctor-{os.urandom(4).hex()}"
     burst = _PACED_BURST if keeps_aws_limits(broker) else _BURST
     first = _Try(broker, away, clean=False)
     first.subscribe(topic)
     first.leave()
-    sender = _Try(broker, f"doctor-{os.urandom(4).hex()}")
+    sender = _Try(broker, f"visit-doctor-{os.urandom(4).hex()}")
     try:
         sender.publish(topic, b'{"qos":0}', qos=0)
         for _ in range(burst):

@@ -4,9 +4,12 @@ from pathlib import Path
 
 import click
 
+from swarm_tui.bus.broker_address import parse_url
+from swarm_tui.bus.port import BusError
 from swarm_tui.cli.common import USAGE, Failure, note
 from swarm_tui.config.document import parse_document
 from swarm_tui.config.errors import ConfigError
+from swarm_tui.identity import acl
 from swarm_tui.protocol.names import InvalidNameError, check_swarm
 from swarm_tui.protocol.text import clean
 
@@ -17,12 +20,7 @@ swarm: {name}                     # the prefix of every topic on the broker
 session: {session}                   # the tmux session
 
 broker:
-  url: mqtt://127.0.0.1:1883      # mqtt, mqtts, ws, wss or unix; MQTT_BROKER wins over this
-  embedded: auto                  # auto: start mosquitto here when nothing listens; always; never
-  # secure: true                  # with mqtts://…: TLS with an authority of our own, and nobody without a name
-  # username: me
-  # password: "${{MQTT_PASSWORD}}" # or `password_file: secret`, a file that only you may read (chmod 600)
-  # tls: {{ca: ca.pem, cert: me.pem, key: me.key}}  # paths start in the folder of this file
+{broker}
 
 tmux:
   socket: swarm-tui               # a tmux server of our own; `default` is yours
@@ -70,6 +68,52 @@ policy:
   record_size: 268435456          # bytes that its record never exceeds
 """
 
+#: The broker's part of a layout: one of our own, or an endpoint of AWS IoT Core.
+HERE = """\
+  url: mqtt://127.0.0.1:1883      # mqtt, mqtts, ws, wss or unix; MQTT_BROKER wins over this
+  embedded: auto                  # auto: start mosquitto here when nothing listens; always; never
+  # secure: true                  # with mqtts://…: TLS with an authority of our own, and nobody without a name
+  # username: me
+  # password: "${MQTT_PASSWORD}" # or `password_file: secret`, a file that only you may read (chmod 600)
+  # tls: {ca: ca.pem, cert: me.pem, key: me.key}  # paths start in the folder of this file"""
+AWS = """\
+  # A certificate of AWS IoT Core, on 8883, or on 443 where the network lets nothing else out (`…:443`). Other ways in,
+  # by a custom authorizer or signed with your AWS credentials: docs/aws.md.
+  url: mqtts://ENDPOINT:8883
+  embedded: never
+  tls: {cert: SESSION-aws/cert.pem, key: SESSION-aws/private.key}"""
+#: The identities that a policy is written for.
+POLICIES = ("swarm", "host", "agent", "operator", "guest")
+#: Characters that AWS takes in a policy, spaces aside.
+LONGEST_POLICY = 2048
+
+
+def _aws_broker(endpoint: str, session: str) -> str:
+    """Return the layout's part for the endpoint. Raises Failure for what is none."""
+    try:
+        at = parse_url(f"mqtts://{endpoint}")
+    except BusError as error:
+        raise Failure(str(error), USAGE) from None
+    if not at.aws or at.port != 8883:
+        raise Failure(
+            f"`{clean(endpoint, 100)}` is no endpoint of AWS IoT Core: `aws iot describe-endpoint --endpoint-type "
+            "iot:Data-ATS` says yours, as ID-ats.iot.REGION.amazonaws.com",
+            USAGE,
+        )
+    return AWS.replace("ENDPOINT", at.host).replace("SESSION", session)
+
+
+def _write_policies(folder: Path, swarm: str, force: bool) -> None:
+    """Write a policy for each kind of identity. Raises Failure, OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for kind in POLICIES:
+        granted = acl.grant(swarm, kind, "*" if kind in ("host", "agent") else "")
+        text = acl.aws(granted, swarm)
+        if len("".join(text.split())) > LONGEST_POLICY:
+            raise Failure(f"the policy of a {kind} is longer than AWS takes: give the swarm a shorter name", USAGE)
+        with open(folder / f"{kind}.json", "w" if force else "x", encoding="utf-8") as file:
+            file.write(text + "\n")
+
 
 def _is_plain(name: str) -> bool:
     """Return whether YAML reads the name, as the template has it, as that name and as nothing else."""
@@ -82,9 +126,13 @@ def _is_plain(name: str) -> bool:
 @click.command(epilog="Example: swarm-tui init my-swarm")
 @click.argument("name", required=False, default="my-swarm")
 @click.option("--output", "-o", metavar="FILE", help="Where to write (default: layouts/NAME.yml; - for stdout).")
+@click.option("--aws", "endpoint", metavar="ENDPOINT", help="For AWS IoT Core: also write its policies, beside it.")
 @click.option("--force", is_flag=True, help="Overwrite a file that is there.")
-def command(name: str, output: str | None, force: bool) -> int:
-    """Write a layout with comments to layouts/NAME.yml."""
+def command(name: str, output: str | None, endpoint: str | None, force: bool) -> int:
+    """Write a layout with comments to layouts/NAME.yml.
+
+    With --aws its broker is that endpoint, and NAME-aws/ beside it gets a policy for each kind of identity.
+    """
     try:
         check_swarm(name)
     except InvalidNameError as error:
@@ -92,7 +140,8 @@ def command(name: str, output: str | None, force: bool) -> int:
     if "${" in name or not _is_plain(name):
         raise Failure(f"`{clean(name, 60)}` is no name for a layout: write letters, digits and - _ . / only", USAGE)
     session = "".join(c if c.isalnum() or c in "-_" else "-" for c in name)
-    text = TEMPLATE.format(name=name, session=session)
+    broker = HERE if endpoint is None else _aws_broker(endpoint, session)
+    text = TEMPLATE.format(name=name, session=session, broker=broker)
     if output == "-":
         click.echo(text, nl=False)
         return 0
@@ -101,10 +150,16 @@ def command(name: str, output: str | None, force: bool) -> int:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(path, "w" if force else "x", encoding="utf-8") as file:
             file.write(text)
-    except FileExistsError:
-        raise Failure(f"{path} is there already; --force overwrites it, -o names another file", USAGE) from None
+        if endpoint is not None:
+            _write_policies(path.parent / f"{session}-aws", name, force)
+    except FileExistsError as error:
+        raise Failure(
+            f"{error.filename} is there already; --force overwrites it, -o names another file", USAGE
+        ) from None
     except OSError as error:
         raise Failure(f"{path} cannot be written: {error.strerror}") from None
     click.echo(str(path))
+    if endpoint is not None:
+        note(f"next: attach {session}-aws/swarm.json to a certificate, whose files go beside it: see docs/aws.md")
     note(f"next: swarm-tui validate {path}; swarm-tui up {path}")
     return 0

@@ -36,6 +36,8 @@ class Broker(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     tls: Tls = Tls()
     profile: Literal["auto", "plain", "aws"] = "auto"
     """Limits that are kept: `aws` has those of AWS IoT Core; `auto` has them for an endpoint of AWS."""
+    sigv4: str | None = None
+    """The AWS region for which a WebSocket's request is signed on each connect; of itself for an endpoint of AWS."""
     secure: bool = False
     """TLS, and nobody without a name. Where `url` names this machine, the embedded broker has a CA of its own."""
     embedded: Literal["auto", "always", "never"] = "auto"

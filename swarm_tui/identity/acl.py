@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from swarm_tui.protocol.names import swarm_hash
 from swarm_tui.protocol.topics import TRIALS, Kind
 
 Guests = Literal["none", "publish", "work"]
@@ -110,35 +111,36 @@ def mosquitto_rules(granted: Grant) -> list[str]:
     return [f"topic write {one}" for one in granted.write] + [f"topic read {one}" for one in granted.read]
 
 
-def aws(granted: Grant, client: str, *, region: str = "*", account: str = "*") -> str:
-    """An AWS IoT policy, JSON: `client` may connect under its own id. A policy holds at most 2,048 bytes."""
+def aws(granted: Grant, swarm: str, *, region: str = "*", account: str = "*") -> str:
+    """An AWS IoT policy of `swarm`, JSON: connecting under our client ids, and what is granted.
+
+    A policy holds at most 2,048 characters that are no space.
+    """
     arn = f"arn:aws:iot:{region}:{account}"
+    # The ids of short visits hold no swarm.
+    clients = [f"*{swarm_hash(swarm)}*", "visit-*"]
     statements: list[dict[str, Any]] = [
-        {"Effect": "Allow", "Action": "iot:Connect", "Resource": f"{arn}:client/{client}"},
+        {"Effect": "Allow", "Action": "iot:Connect", "Resource": [f"{arn}:client/{one}" for one in clients]},
         {
             "Effect": "Allow",
             "Action": ["iot:Publish", "iot:RetainPublish"],
-            "Resource": [f"{arn}:topic/{one}" for one in _short([_aws(one) for one in granted.write])],
+            "Resource": [f"{arn}:topic/{_aws(one)}" for one in _brief(granted.write, f"{swarm}/agents/")],
         },
         {
-            # One statement, for the limit: each of the two acts knows its own kind of resource only.
             "Effect": "Allow",
-            "Action": ["iot:Subscribe", "iot:Receive"],
-            "Resource": [
-                *(f"{arn}:topicfilter/{one.removesuffix('#')}*" for one in granted.read),
-                *(f"{arn}:topic/{_aws(one)}" for one in granted.read),
-            ],
+            "Action": "iot:Subscribe",
+            "Resource": [f"{arn}:topicfilter/{one.removesuffix('#')}*" for one in granted.read],
         },
+        {"Effect": "Allow", "Action": "iot:Receive", "Resource": [f"{arn}:topic/{_aws(one)}" for one in granted.read]},
     ]
     return json.dumps({"Version": "2012-10-17", "Statement": [s for s in statements if s["Resource"]]}, indent=2)
 
 
-def _short(topics: Sequence[str]) -> list[str]:
-    """The topics; a branch of several, in which any name may stand anyway, becomes one: a policy must be short."""
-    branches = {one[: one.index("/*/") + 1] for one in topics if "/*/" in one}
-    wide = {branch for branch in branches if sum(one.startswith(branch) for one in topics) > 3}
-    kept = [one for one in topics if not any(one.startswith(branch) for branch in wide)]
-    return [*(f"{branch}*" for branch in sorted(wide)), *kept]
+def _brief(patterns: Sequence[str], branch: str) -> list[str]:
+    """The filters, with one for the whole `branch` in place of all that there is in it."""
+    inside = {pattern for pattern in patterns if pattern.startswith(branch)}
+    every = {branch + kind.value.partition("/")[2] for kind in Kind if kind.value.startswith("agents/")}
+    return [*(one for one in patterns if one not in inside), f"{branch}#"] if every <= inside else list(patterns)
 
 
 def _aws(pattern: str) -> str:

@@ -29,10 +29,10 @@ class Client(StrEnum):
     GATEWAY = "gateway"
     OPERATOR = "operator"
     SCREEN = "screen"
-    LOOK = "look"
+    LOOK = "visit-look"
     """A short visit to what is retained."""
-    CLEAR = "clear"
-    PROBE = "probe"
+    CLEAR = "visit-clear"
+    PROBE = "visit-probe"
     SIDE = "side"
     """A further connection of one that has more to say than the broker takes of one."""
 

@@ -91,7 +91,7 @@ def test_the_registry_is_read_again_when_it_changed(state: StateDir, monkeypatch
 
 def test_an_aws_policy_fits_its_limit() -> None:
     for kind in ("host", "agent", "operator", "guest"):
-        text = acl.aws(acl.grant("opencto-dev", kind, "x" * 20), "0badcafe-x", region="eu-central-1", account="1" * 12)
+        text = acl.aws(acl.grant("opencto-dev", kind, "x" * 20), "opencto-dev", region="eu-central-1", account="1" * 12)
         assert len("".join(text.split())) <= 2048, kind
 
 
