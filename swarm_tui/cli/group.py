@@ -54,6 +54,7 @@ COMMANDS: dict[str, str] = {
     "doctor": "Try all that a swarm needs; say what to do.",
     "validate": "A layout's or workflow's mistakes, each with its place.",
     "init": "Write a layout with comments.",
+    "mcp": "The swarm as tools for an MCP client.",
     "agent": "Run one agent in this terminal.",
     "serve": "The screen in a browser.",
     "completion": "Shell completion for bash, zsh or fish.",

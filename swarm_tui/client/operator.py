@@ -125,6 +125,11 @@ class Operator:
         self.bus.publish(self.writer.message(kind, body, key, message_id=message_id))
         return message_id
 
+    def speak_by(self, writer: codec.Writer) -> None:
+        """Say all from now on as whoever the writer speaks for."""
+        self.sender, self.writer = writer.sender, writer
+        self._publisher.writer = writer
+
     def run(self, body: RunNew) -> Callable[[], None]:
         """Ask for a run, once; what is returned asks again, byte for byte, until somebody answers for it."""
         message = self.writer.message(Kind.RUN_NEW, body)

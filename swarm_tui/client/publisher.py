@@ -35,7 +35,7 @@ class Publisher:
         chance: Callable[[], float] | None = None,
     ) -> None:
         self._bus = bus
-        self._writer = writer
+        self.writer = writer
         self._new_id = new_id
         self._monotonic = monotonic
         self._chance = chance or random.Random().random
@@ -52,7 +52,7 @@ class Publisher:
     def submit(self, task: Task, accept_timeout: float) -> Publication:
         """Begin to publish; returns at once. The same task id again follows what is already on its way."""
         message_id = self._new_id()
-        message = self._writer.message(Kind.TASK_NEW, task, message_id=message_id)
+        message = self.writer.message(Kind.TASK_NEW, task, message_id=message_id)
         record = publication_policy.begin(task.task_id, self._monotonic(), accept_timeout)
         publication = Publication(task, message_id, record)
         with self._lock:

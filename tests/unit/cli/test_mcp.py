@@ -1,0 +1,120 @@
+"""`swarm-tui mcp` as a client of the official SDK sees it: tools, refusals in sentences, waits that end in time."""
+
+from typing import Any
+
+import pytest
+
+pytest.importorskip("mcp", reason="the extra mcp is not installed here")
+
+from mcp import Client
+from mcp.server.mcpserver.exceptions import ToolError
+
+from swarm_tui.cli import mcp_server
+from swarm_tui.cli.common import Target
+from swarm_tui.cli.mcp_server import caller, make_server
+from swarm_tui.config.model import Broker
+from swarm_tui.config.paths import state_dir
+from swarm_tui.protocol.bodies import Task
+from swarm_tui.protocol.rows import RunRow, TaskRow
+
+#: What an agent may never be given.
+ORDERS = ("approve", "deny", "cancel", "retry", "halt", "scale", "stop")
+
+
+class FakeTools:
+    """A swarm of one task, which ends at the third look."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+        self.published: list[Task] = []
+
+    def task(self, task_id: str) -> TaskRow:
+        if task_id != "t":
+            raise ToolError(f"no task `{task_id}`; list_tasks shows those known")
+        self.looks += 1
+        done = self.looks > 2
+        return TaskRow(task_id="t", type="noop", state="complete" if done else "running", result={"n": 1})
+
+    def publish(self, task: Task) -> dict[str, Any]:
+        self.published.append(task)
+        return {"task_id": "t", "state": "queued"}
+
+    def run(self, run_id: str) -> RunRow:
+        return RunRow(run_id=run_id, workflow="w", state="failed")
+
+
+@pytest.fixture
+def tools(monkeypatch: pytest.MonkeyPatch) -> FakeTools:
+    monkeypatch.setattr(mcp_server, "TELL_EVERY", 0.01)
+    return FakeTools()
+
+
+async def call(tools: FakeTools, name: str, **arguments: Any) -> tuple[bool, Any, list[str | None]]:
+    """Whether it is an error, what came, and the words of progress on the way."""
+    told: list[str | None] = []
+
+    async def hear(progress: float, total: float | None, message: str | None) -> None:
+        told.append(message)
+
+    async with Client(make_server(tools)) as client:  # type: ignore[arg-type]
+        result = await client.call_tool(name, arguments, progress_callback=hear)
+    text = getattr(result.content[0], "text", "") if result.content else ""
+    return bool(result.is_error), result.structured_content or text, told
+
+
+@pytest.mark.asyncio
+async def test_it_offers_what_an_agent_may_do_and_nothing_that_only_a_person_may(tools: FakeTools) -> None:
+    async with Client(make_server(tools)) as client:  # type: ignore[arg-type]
+        names = [tool.name for tool in (await client.list_tools()).tools]
+    assert {"swarm_status", "publish_task", "wait_task", "run_workflow", "report_progress"} <= set(names)
+    assert not [name for name in names for order in ORDERS if order in name]
+
+
+@pytest.mark.asyncio
+async def test_a_wait_tells_progress_and_ends_with_the_task(tools: FakeTools) -> None:
+    error, result, told = await call(tools, "wait_task", task_id="t", seconds=10)
+    assert (error, result["ended"], result["result"]) == (False, True, {"n": 1})
+    assert told == ["running", "running"]
+
+
+@pytest.mark.asyncio
+async def test_a_long_wait_ends_before_the_client_gives_up_and_says_so(
+    tools: FakeTools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mcp_server, "LONGEST_WAIT", 0.0)
+    _, result, _ = await call(tools, "wait_task", task_id="t", seconds=10_000)
+    assert (result["ended"], result["state"]) == (False, "running")
+    assert "still running" in result["note"]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("name", "arguments", "says"),
+    [
+        ("get_task", {"task_id": "x"}, "no task `x`"),
+        ("publish_task", {"type": "noop", "priority": "huge"}, "priority"),
+        ("publish_task", {"type": "noop", "payload": [1]}, "payload"),
+        ("wait_task", {}, "task_id"),
+    ],
+)
+async def test_what_cannot_be_is_an_error_with_a_sentence(
+    tools: FakeTools, name: str, arguments: dict[str, Any], says: str
+) -> None:
+    error, result, _ = await call(tools, name, **arguments)
+    assert error
+    assert says in str(result)
+
+
+@pytest.mark.asyncio
+async def test_a_task_is_published_as_it_was_asked_for(tools: FakeTools) -> None:
+    await call(tools, "publish_task", type="noop", payload={"a": 1}, needs=["x"], task_id="mine")
+    (task,) = tools.published
+    assert (task.task_id, task.payload, task.needs) == ("mine", {"a": 1}, ["x"])
+
+
+def test_a_tasks_program_speaks_as_its_agent_and_a_person_as_themselves() -> None:
+    found = Target(swarm="s", broker=Broker(), state=state_dir("s"))
+    assert caller(found, {}).agent_id is None
+    who = caller(found, {"SWARM_AGENT_ID": "a", "SWARM_TASK_ID": "t", "SWARM_FENCE": "2.5"})
+    assert (who.agent_id, who.task_id, who.attempt, who.epoch) == ("a", "t", 2, 5)
+    assert caller(found, {"SWARM_AGENT_ID": "a b", "SWARM_TASK_ID": "t"}).agent_id is None
