@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -35,7 +36,8 @@ def pytest_xdist_auto_num_workers() -> int:
 @pytest.fixture(autouse=True)
 def private_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """State, config and tmux sockets of this test alone; none of the caller's settings reach it."""
-    base = tmp_path_factory.mktemp("xdg")
+    # A numbered one would be searched for among all before it.
+    base = Path(tempfile.mkdtemp(prefix="x", dir=tmp_path_factory.getbasetemp()))
     for name in ("XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR", "TMUX_TMPDIR"):
         folder = base / name.lower()
         folder.mkdir(mode=0o700)
