@@ -54,7 +54,8 @@ VIEW_ACTS = (
         rank=30,
         needs=Searchable,
         run=use(Searchable, lambda screen: screen.ask_filter()),
-        help="Show only what has these words (the stream: topic patterns and agent:ID too); ! turns it round.",
+        help="Show only what has these words (the stream: topic patterns too), or these facts: state:failed "
+        "type:testing.* agent: task: role: since:5m until:14:30; ! turns it round.",
     ),
     Action(
         name="find",

@@ -74,6 +74,7 @@ class Model:
         self.live = known or Fleet(swarm, kept=ENDED_KEPT)
         """What is known now, whatever shows."""
         self.live_stream = stream or Stream(swarm)
+        self.live_stream.type_of = self._type_of
         self.moment: Moment | None = None
         """The moment of the past that shows; None while what is now does."""
         self._past_stream = self.live_stream
@@ -118,6 +119,10 @@ class Model:
             return self.moment.at
         return self._clock() if self.ended is None else self.ended
 
+    def _type_of(self, task_id: str) -> str | None:
+        task = self.fleet.tasks.get(task_id)
+        return None if task is None else task.type
+
     def look_back(self, moment: Moment) -> None:
         """Show the swarm as it was; what happens now is taken in all the same."""
         if self.moment is None:
@@ -125,6 +130,7 @@ class Model:
         pattern, problems = self.stream.pattern, self.stream.problems
         self.moment, self._problems, self._past_seen = moment, None, SeenProblems()
         self._past_stream = Stream(self.swarm, heartbeats=self.live_stream.heartbeats)
+        self._past_stream.type_of = self._type_of
         self._past_stream.all.extend(moment.messages)
         self._past_stream.filter(pattern.text, problems)
 

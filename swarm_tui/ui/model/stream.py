@@ -1,14 +1,14 @@
 """The messages the screen keeps: a bounded tail, a filter over it, and a pause that loses nothing but the view."""
 
-import shlex
 from collections import deque
-from functools import lru_cache
+from collections.abc import Callable
 
 import msgspec
 from msgspec import Struct
 
 from swarm_tui.protocol.envelope import Event, Rejected
 from swarm_tui.protocol.topics import Kind, matches
+from swarm_tui.ui.model.filters import read_filter
 
 KEEP = 5_000
 #: What screens and commands ask of the swarm, and are answered: counted, and no news.
@@ -17,48 +17,62 @@ Message = Event | Rejected
 
 
 class Pattern(Struct, frozen=True):
-    """A filter as the user typed it: words, MQTT patterns and `agent:ID`, all of which must fit; `!` turns it round."""
+    """A filter as the user typed it: words, MQTT patterns and facts by name, all of which must fit; `!` turns it round.
+
+    `now` is when it was typed, in seconds since the epoch: spans of time are counted from then.
+    """
 
     text: str = ""
+    now: float = 0.0
 
-    def test(self, swarm: str, message: Message) -> bool:
-        """Tell whether the message passes."""
-        text = self.text.strip()
-        inverse = text.startswith("!")
-        words = _words(text[1:] if inverse else text)
-        if not words:
-            return True
-        return all(_fits(word, swarm, message) for word in words) != inverse
+    def test(self, swarm: str, message: Message, type_of: Callable[[str], str | None] = lambda _: None) -> bool:
+        """Tell whether the message passes; `type_of` knows the types of tasks."""
+        return read_filter(self.text).passes(
+            lambda word: _fits(word, swarm, message),
+            lambda: _facts(swarm, message, type_of),
+            message.received,
+            self.now,
+        )
 
     def names(self, swarm: str, topic: str) -> bool:
         """Tell whether a word of it asks for this topic by its name."""
-        text = self.text.strip()
-        return not text.startswith("!") and any(
+        found = read_filter(self.text)
+        return not found.inverse and any(
             matches(word, topic) or matches(word, topic[len(swarm) + 1 :])
             if "+" in word or "#" in word
             else len(word) > 2 and word.lower() in topic[len(swarm) :].lower()
-            for word in _words(text)
+            for word in found.words
         )
-
-
-@lru_cache(8)
-def _words(text: str) -> tuple[str, ...]:
-    """Return the words of a pattern, read once for all messages."""
-    try:
-        return tuple(shlex.split(text))
-    except ValueError:
-        return tuple(text.split())
 
 
 def _fits(word: str, swarm: str, message: Message) -> bool:
     topic = message.topic
-    if word.startswith("agent:"):
-        sender = message.sender if isinstance(message, Event) else ""
-        return word[6:].lower() in sender.lower() or f"/agents/{word[6:]}/" in topic
     if "+" in word or "#" in word:
         return matches(word, topic) or matches(word, topic[len(swarm) + 1 :]) or (word in body_text(message))
     low = word.lower()
     return low in topic.lower() or low in body_text(message).lower()
+
+
+def _facts(swarm: str, message: Message, type_of: Callable[[str], str | None]) -> dict[str, str | None]:
+    """Return what a message says by name; one that was refused only its topic's."""
+    levels = message.topic[len(swarm) + 1 :].split("/")
+    about = levels[1] if levels[0] == "agents" and len(levels) == 3 else ""
+    if isinstance(message, Rejected):
+        return {"agent": about}
+    said = message.payload
+    task = said["task"] if isinstance(said.get("task"), dict) else said
+    task_id, kind = task.get("task_id"), task.get("type")
+    state = said.get("state") or said.get("status")
+    if levels[0] == "tasks":
+        state = f"{state or ''} {levels[-1]}"
+    return {
+        "agent": f"{message.sender} {about}",
+        "task": task_id if isinstance(task_id, str) else None,
+        "type": kind if isinstance(kind, str) else type_of(task_id) if isinstance(task_id, str) else None,
+        "state": state if isinstance(state, str) else None,
+        "role": message.role,
+        "host": levels[1] if levels[0] == "hosts" and len(levels) == 3 else None,
+    }
 
 
 def body_text(message: Message) -> str:
@@ -87,6 +101,8 @@ class Stream:
         self.all: deque[Message] = deque(maxlen=keep)
         self.shown: deque[Message] = deque(maxlen=keep)
         self.pattern = Pattern()
+        self.type_of: Callable[[str], str | None] = lambda _: None
+        """Returns the type of a task, where it is known."""
         self.problems = False
         self.paused = False
         self.missed = 0
@@ -120,12 +136,12 @@ class Stream:
             folded = message.kind in ASKED or (message.kind is Kind.HEARTBEAT and not self.heartbeats)
             if folded and not self.pattern.names(self.swarm, message.topic):
                 return False
-        return not self.pattern.text or self.pattern.test(self.swarm, message)
+        return not self.pattern.text or self.pattern.test(self.swarm, message, self.type_of)
 
     def filter(self, text: str | None = None, problems: bool | None = None) -> None:
         """Show only what passes from now on, of what is kept too."""
         if text is not None:
-            self.pattern = Pattern(text)
+            self.pattern = Pattern(text, self.all[-1].received if self.all else 0.0)
         if problems is not None:
             self.problems = problems
         self.shown.clear()

@@ -11,6 +11,7 @@ from swarm_tui.domain.states import LIVE
 from swarm_tui.domain.views import AgentView
 from swarm_tui.ui.look import glyphs
 from swarm_tui.ui.look.text import Parts, ago, amount, bar, beats, fit, fit_id, flat, heard_parts, spark
+from swarm_tui.ui.model.filters import Searched
 from swarm_tui.ui.model.sorted_rows import Key
 from swarm_tui.ui.widgets.columns import Column, Scene, id_cell, text_cell
 from swarm_tui.ui.widgets.table import Table
@@ -154,9 +155,11 @@ class AgentTable(Table[AgentView]):
     def key(self, row: AgentView) -> Key:
         return natural(row.agent_id)
 
-    def words(self, row: AgentView) -> str:
+    def searched(self, row: AgentView) -> Searched:
         told = (row.agent_id, row.role, row.state.value, row.word, row.witness, row.task_id, row.host)
-        return " ".join(word or "" for word in told)
+        state = f"{row.state.value} {row.word}"
+        facts = {"agent": row.agent_id, "role": row.role, "state": state, "task": row.task_id, "host": row.host}
+        return Searched(" ".join(word or "" for word in told), facts, row.last_seen)
 
     def in_trouble(self, row: AgentView) -> bool:
         return row.agent_id in self.model.wrong("agents")

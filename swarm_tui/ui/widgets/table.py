@@ -1,13 +1,13 @@
 """A live table: rows in order, columns that fit the width, marks, a filter, and one line redrawn per change."""
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 from rich.segment import Segment
 from rich.style import Style
 
 from swarm_tui.ui.look.text import Parts, fit, flat
+from swarm_tui.ui.model.filters import Searched, read_filter
 from swarm_tui.ui.model.model import Model
 from swarm_tui.ui.model.sorted_rows import Key, RowCursor, SortedRows
 from swarm_tui.ui.widgets.columns import Column, Scene, lay_out
@@ -47,8 +47,8 @@ class Table(Lines, Generic[Row]):
         """Return its place in the order."""
         raise NotImplementedError
 
-    def words(self, row: Row) -> str:
-        """Return what a filter looks at."""
+    def searched(self, row: Row) -> Searched:
+        """Return what the filter looks at."""
         raise NotImplementedError
 
     def in_trouble(self, row: Row) -> bool:
@@ -73,7 +73,9 @@ class Table(Lines, Generic[Row]):
         """Tell whether the row passes the filter and the problems-only view."""
         if self.problems and not self.in_trouble(row):
             return False
-        return not self.pattern or passes(self.pattern, self.words(row))
+        if not self.pattern:
+            return True
+        return read_filter(self.pattern).takes(self.searched(row), self.model.clock())
 
     def current(self) -> str | None:
         """Return the id under the cursor."""
@@ -251,17 +253,3 @@ def _narrowed(table: Table[Any]) -> Parts:
     if table.pattern:
         parts.append(Segment(f" /{flat(table.pattern, 20)}", look["accent"]))
     return parts
-
-
-def passes(pattern: str, words: str) -> bool:
-    """Tell whether all words of the pattern are in `words`; a leading `!` turns it round."""
-    inverse, wanted = _read(pattern)
-    low = words.lower()
-    return not wanted or all(word in low for word in wanted) != inverse
-
-
-@lru_cache(8)
-def _read(pattern: str) -> tuple[bool, tuple[str, ...]]:
-    """Return whether the pattern is turned round, and its words: read once for all rows."""
-    text = pattern.strip().lower()
-    return text.startswith("!"), tuple(text.removeprefix("!").split())

@@ -12,6 +12,7 @@ from swarm_tui.domain.states import ENDED, OPEN, TaskState
 from swarm_tui.domain.views import TaskView
 from swarm_tui.ui.look import glyphs
 from swarm_tui.ui.look.text import Parts, ago, bar, flat
+from swarm_tui.ui.model.filters import Searched
 from swarm_tui.ui.model.sorted_rows import Key
 from swarm_tui.ui.widgets.columns import Column, Scene, id_cell, text_cell
 from swarm_tui.ui.widgets.table import FLASH, Table
@@ -185,9 +186,11 @@ class TaskTable(Table[TaskView]):
             return (rank, {"high": 0, "low": 2}.get(row.priority, 1), row.created_at)
         return (rank, row.created_at)
 
-    def words(self, row: TaskView) -> str:
+    def searched(self, row: TaskView) -> Searched:
         words = (row.task_id, row.type, row.state.value, row.agent_id, row.priority, row.error)
-        return " ".join(filter(None, (*words, BADLY if came_badly(row) else "")))
+        told = " ".join(filter(None, (*words, BADLY if came_badly(row) else "")))
+        facts = {"task": row.task_id, "type": row.type, "state": row.state.value, "agent": row.agent_id}
+        return Searched(told, facts, row.updated_at)
 
     def in_trouble(self, row: TaskView) -> bool:
         return row.task_id in self.model.wrong("tasks")
