@@ -18,6 +18,7 @@ from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.codec import Writer, decode
 from swarm_tui.protocol.envelope import Event, Outgoing
 from swarm_tui.protocol.rows import Hop, TaskRow
+from swarm_tui.protocol.run_bodies import RunNew, RunRejected, RunStarted
 from swarm_tui.protocol.topics import Kind as K
 from swarm_tui.protocol.topics import everything
 
@@ -64,14 +65,26 @@ class Dispatcher(Voice):
         self.bus.start(self._heard, lambda _: None)
         self.say(K.DISPATCHER, b.Dispatcher(instance="x", epoch=1, agent_id="tm"))
 
+    def _run(self, body: RunNew) -> None:
+        if body.workflow.get("steps"):
+            self.say(K.RUN_STARTED, RunStarted(run_id=body.run_id, workflow="w", steps={"a": "noop"}))
+        else:
+            self.say(K.RUN_REJECTED, RunRejected(run_id=body.run_id, reason="steps: a workflow has at least one step"))
+
     def _heard(self, topic: str, payload: bytes, retained: bool) -> None:
         event = decode(SWARM, topic, payload, retained, time.time())
         if not isinstance(event, Event) or self.silent:
             return
         if isinstance(event.body, b.Task):
             self._task(event.body)
+        elif isinstance(event.body, RunNew):
+            self._run(event.body)
         elif isinstance(event.body, b.Query):
-            rows: list[Any] = [TaskRow(task_id="old", type="past.task", state="complete", updated_at=5.0)]
+            rows: list[Any] = (
+                []
+                if event.body.query in ("run", "runs")
+                else [TaskRow(task_id="old", type="past.task", state="complete", updated_at=5.0)]
+            )
             if event.body.query == "task":
                 wanted = event.body.args["task_id"]
                 rows = [TaskRow(task_id=wanted, type="t", state="queued", hops=[Hop(at=1.0, what="journaled")])]

@@ -15,6 +15,7 @@ from swarm_tui.agent.roles.api_gateway.facts import DoorFacts
 from swarm_tui.agent.roles.api_gateway.guard import Visit, refuse
 from swarm_tui.agent.roles.api_gateway.metrics import FleetMetrics
 from swarm_tui.agent.roles.api_gateway.openapi import document
+from swarm_tui.agent.roles.api_gateway.runs import NewRun, RunRoutes
 from swarm_tui.agent.roles.api_gateway.settings import DoorSettings
 from swarm_tui.agent.roles.api_gateway.stream import FrameStream
 from swarm_tui.agent.roles.api_gateway.task_request import Doers, NewTask, UnfitTaskError, task_of
@@ -67,6 +68,7 @@ class Door:
         app.router.add_get("/tasks", self._tasks)
         app.router.add_get("/tasks/{task_id}", self._task)
         app.router.add_get("/tasks/{task_id}/output", self._output)
+        RunRoutes(self._facts).add_to(app)
         app.router.add_get("/agents", self._agents)
         app.router.add_get("/status", self._status)
         app.router.add_get("/healthz", self._health)
@@ -183,7 +185,7 @@ class Door:
         return web.Response(body=self._metrics.text(), headers={"Content-Type": "text/plain; version=0.0.4"})
 
     async def _openapi(self, request: web.Request) -> web.Response:
-        return _json(document(msgspec.json.schema(NewTask)))
+        return _json(document(msgspec.json.schema(NewTask), msgspec.json.schema(NewRun)))
 
 
 async def _settled(publication: Publication) -> None:

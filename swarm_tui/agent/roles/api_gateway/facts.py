@@ -19,7 +19,7 @@ from swarm_tui.identity.keyring import GUEST, Keyring
 from swarm_tui.journal.task_output import OutputPage, output_rows
 from swarm_tui.protocol.bodies import JsonObject, Reply
 from swarm_tui.protocol.envelope import Event, Outgoing, Rejected
-from swarm_tui.protocol.rows import task_rows
+from swarm_tui.protocol.rows import run_rows, task_rows
 
 PAST = 1000
 """Tasks of the past that are asked for each time the link comes up."""
@@ -140,7 +140,7 @@ class DoorFacts:
 
     def task(self, task_id: str) -> JsonObject | None:
         """Return one task with its hops: the dispatcher's record, else what was heard. Blocks up to two seconds."""
-        reply = self._ask("task", {"task_id": task_id}, 2.0)
+        reply = self.ask("task", {"task_id": task_id}, 2.0)
         for row in task_rows(reply.rows if reply is not None else ()):
             return task_json(row, hops=True)
 
@@ -162,7 +162,8 @@ class DoorFacts:
             there = []
         return last_attempt([list(here), [msgspec.to_builtins(page) for page in there]])
 
-    def _ask(self, query: str, args: JsonObject, timeout: float) -> Reply | None:
+    def ask(self, query: str, args: JsonObject, timeout: float) -> Reply | None:
+        """Ask the dispatcher; None where none leads, or none answered in time. Blocks."""
         leader = self.read(lambda fleet, now: fleet.dispatcher)
         if leader is None or not leader.online:
             return None
@@ -181,9 +182,11 @@ class DoorFacts:
         deadline = time.monotonic() + 0.5
         while self.read(lambda fleet, now: fleet.dispatcher) is None and time.monotonic() < deadline:
             time.sleep(0.02)
-        reply = self._ask("tasks", {"limit": PAST}, 3.0)
+        reply = self.ask("tasks", {"limit": PAST}, 3.0)
         rows = task_rows(reply.rows if reply is not None else ())
+        runs = self.ask("runs", {"limit": 100}, 3.0)
         with self._lock:
+            self._fleet.load_runs(run_rows(runs.rows if runs is not None else ()))
             for task_id in self._fleet.load(rows, time.time()).tasks:
                 self._note_end(task_id)
 

@@ -6,10 +6,10 @@ JsonObject = dict[str, Any]
 _UNITS = "times are seconds since the epoch, `duration` is milliseconds of the last attempt, `cancel_within` seconds"
 
 
-def document(new_task: JsonObject) -> JsonObject:
-    """Return the OpenAPI document; `new_task` is the JSON schema of POST /tasks' body."""
-    schemas: JsonObject = dict(new_task.get("$defs", {}))
-    body = {"$ref": new_task["$ref"].replace("#/$defs/", "#/components/schemas/")} if "$ref" in new_task else new_task
+def document(new_task: JsonObject, new_run: JsonObject) -> JsonObject:
+    """Return the OpenAPI document; the JSON schemas are those of the bodies of POST /tasks and POST /runs."""
+    schemas: JsonObject = {**new_task.get("$defs", {}), **new_run.get("$defs", {})}
+    body, run = _body(new_task), _body(new_run)
     schemas["Error"] = {
         "type": "object",
         "required": ["error"],
@@ -70,6 +70,31 @@ def document(new_task: JsonObject) -> JsonObject:
                     },
                 }
             },
+            "/runs": {
+                "post": {
+                    "summary": "Run a workflow; answered when the swarm has taken it, or refused it whole",
+                    "requestBody": {"required": True, "content": {"application/json": {"schema": run}}},
+                    "responses": {
+                        "202": {"description": "taken: `run_id` and `state`"},
+                        "400": _problem("the body is too deep, or of too many values"),
+                        "409": _problem("the id is taken by a run of another workflow, or with other inputs"),
+                        "422": _problem("the run is none: the place of the first mistake, and a sentence"),
+                        "503": _problem("nobody took it in time"),
+                    },
+                },
+                "get": {
+                    "summary": "Runs with their steps, the newest first",
+                    "parameters": [_parameter(name, "query", "") for name in ("state", "limit")],
+                    "responses": {"200": {"description": "an array of runs"}},
+                },
+            },
+            "/runs/{run_id}": {
+                "get": {
+                    "summary": "One run with its inputs and its tasks' ids",
+                    "parameters": [{**_parameter("run_id", "path", ""), "required": True}],
+                    "responses": {"200": {"description": "the run"}, "404": _problem("no such run")},
+                }
+            },
             "/agents": _get("Agents", "an array of agents"),
             "/status": _get("The whole swarm, as `swarm-tui status --json` has it", "an object"),
             "/healthz": _get("Whether the gateway reaches the broker (503 when not)", "it does"),
@@ -80,6 +105,10 @@ def document(new_task: JsonObject) -> JsonObject:
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
         },
     }
+
+
+def _body(schema: JsonObject) -> JsonObject:
+    return {"$ref": schema["$ref"].replace("#/$defs/", "#/components/schemas/")} if "$ref" in schema else schema
 
 
 def _parameter(name: str, where: str, text: str) -> JsonObject:

@@ -29,6 +29,7 @@ class NewTask(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     max_attempts: int | None = None
     not_before: float | None = None
     expires_at: float | None = None
+    needs: list[str] | None = None
 
 
 class UnfitTaskError(Exception):

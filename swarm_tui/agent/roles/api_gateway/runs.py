@@ -1,0 +1,151 @@
+"""Runs of workflows over HTTP: begun, listed, shown."""
+
+import asyncio
+import re
+import time
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from swarm_tui.agent.roles.api_gateway.facts import DoorFacts
+from swarm_tui.client.ids import new_id
+from swarm_tui.domain.fleet import Fleet
+from swarm_tui.domain.fleet.runs import ASKED, REJECTED, RunView
+from swarm_tui.protocol import codec
+from swarm_tui.protocol.bodies import JsonObject
+from swarm_tui.protocol.names import is_run_id
+from swarm_tui.protocol.raw import MAX_DEPTH, MAX_VALUES, too_much
+from swarm_tui.protocol.rows import run_rows
+from swarm_tui.protocol.run_bodies import RunNew
+from swarm_tui.protocol.topics import Kind
+
+#: Seconds for which a run is asked for, and between two times.
+ACCEPT_WITHIN, AGAIN = 10.0, 1.0
+#: Levels of JSON around a run in its message.
+_AROUND = 2
+
+
+class NewRun(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """The body of POST /runs: a workflow, whole as its file has it, and its inputs."""
+
+    workflow: dict[str, Any]
+    inputs: dict[str, Any] = {}
+    run_id: str | None = None
+
+
+class UnfitRunError(Exception):
+    """A body that is no run, or a run that nobody took; `status` is HTTP's."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+def run_of(body: bytes) -> RunNew:
+    """Return the run that a body means. Raises UnfitRunError."""
+    if why := too_much(body, size=len(body), depth=MAX_DEPTH - _AROUND, values=MAX_VALUES):
+        raise UnfitRunError(400, f"the run {why}")
+    try:
+        new = msgspec.json.decode(body, type=NewRun)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UnfitRunError(422, f"not a run: {error}") from None
+    run_id = new.run_id or f"run-{new_id()[:8]}"
+    if not is_run_id(run_id):
+        raise UnfitRunError(422, "run_id: 1 to 64 of A-Z a-z 0-9 _ -")
+    return RunNew(run_id=run_id, workflow=new.workflow, inputs=new.inputs)
+
+
+def begin(facts: DoorFacts, run: RunNew) -> JsonObject:
+    """Ask for the run until the dispatcher answers; blocks up to ten seconds. Raises UnfitRunError."""
+    operator = facts.operator
+    message = operator.writer.message(Kind.RUN_NEW, run)
+    if why := codec.refusal(operator.swarm, message.topic, message.payload, time.time()):
+        raise UnfitRunError(413 if "bytes" in why else 422, f"the run cannot be said: {why}")
+    again = operator.run(run)
+    end, repeat = time.monotonic() + ACCEPT_WITHIN, time.monotonic() + AGAIN
+    while time.monotonic() < end:
+        state, reason = facts.read(lambda fleet, now: _state(fleet, run.run_id))
+        if state == REJECTED:
+            raise UnfitRunError(409 if "is taken by" in reason else 422, reason)
+        if state != ASKED:
+            return {"run_id": run.run_id, "state": state}
+        if time.monotonic() >= repeat:
+            again()
+            repeat += AGAIN
+        time.sleep(0.02)
+    raise UnfitRunError(503, "no dispatcher took it in time; repeat it with the same run_id")
+
+
+def _state(fleet: Fleet, run_id: str) -> tuple[str, str]:
+    view = fleet.runs.get(run_id)
+    return (ASKED, "") if view is None else (view.state, view.reason)
+
+
+def row(view: RunView) -> JsonObject:
+    """Return a run as it was heard of."""
+    steps = [
+        {"name": step.name, "type": step.type, "state": step.state, "needs": list(step.needs)}
+        for step in view.steps.values()
+    ]
+    names = ("run_id", "workflow", "state", "reason", "by", "created_at", "updated_at", "ended_at")
+    return {**{name: getattr(view, name) for name in names}, "steps": steps}
+
+
+class RunRoutes:
+    """The routes of runs."""
+
+    def __init__(self, facts: DoorFacts) -> None:
+        self._facts = facts
+
+    def add_to(self, app: web.Application) -> None:
+        """Add them to the application."""
+        app.router.add_post("/runs", self._post)
+        app.router.add_get("/runs", self._list)
+        app.router.add_get("/runs/{run_id}", self._one)
+
+    async def _post(self, request: web.Request) -> web.Response:
+        if request.content_type != "application/json":
+            return _answer({"error": "send Content-Type: application/json"}, 415)
+        try:
+            found = await asyncio.to_thread(begin, self._facts, run_of(await asyncio.wait_for(request.read(), 15.0)))
+        except TimeoutError:
+            return _answer({"error": "the body took longer than 15 s"}, 408)
+        except UnfitRunError as error:
+            return _answer({"error": str(error)}, error.status)
+        return _answer(found, 202)
+
+    async def _list(self, request: web.Request) -> web.Response:
+        limit = request.query.get("limit", "100")
+        if not re.fullmatch("[0-9]{1,5}", limit) or not 1 <= int(limit) <= 1000:
+            return _answer({"error": "limit: 1 to 1000"}, 422)
+        state = request.query.get("state")
+
+        def look(fleet: Fleet, now: float) -> list[JsonObject]:
+            runs = [run for run in fleet.runs.values() if state in (None, run.state)]
+            runs.sort(key=lambda run: run.created_at, reverse=True)
+            return [row(run) for run in runs[: int(limit)]]
+
+        return _answer(self._facts.read(look), 200)
+
+    async def _one(self, request: web.Request) -> web.Response:
+        run_id = request.match_info["run_id"]
+        if not is_run_id(run_id):
+            return _answer({"error": "that is not a run id"}, 422)
+        found = await asyncio.to_thread(self._ask, run_id)
+        return _answer({"error": "no such run"}, 404) if found is None else _answer(found, 200)
+
+    def _ask(self, run_id: str) -> JsonObject | None:
+        """The dispatcher's record of a run, else what was heard of it; blocks up to two seconds."""
+        reply = self._facts.ask("run", {"run_id": run_id}, 2.0)
+        for known in run_rows(reply.rows if reply is not None else ()):
+            whole: JsonObject = msgspec.to_builtins(known)
+            return whole
+        view: JsonObject | None = self._facts.read(
+            lambda fleet, now: row(fleet.runs[run_id]) if run_id in fleet.runs else None
+        )
+        return view
+
+
+def _answer(value: object, status: int) -> web.Response:
+    return web.Response(body=msgspec.json.encode(value), status=status, content_type="application/json")
