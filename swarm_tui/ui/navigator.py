@@ -138,8 +138,8 @@ class Navigator:
             self._desk.typed_keys.hold()
             self._app.push_screen(WallScreen(self._desk))
 
-    def open_form(self) -> None:
-        """Show the publish form."""
+    def open_form(self, entry: dict[str, Any] | None = None) -> None:
+        """Show the publish form: empty, or with what a task is to begin from."""
         from swarm_tui.ui.screens.form import FormScreen
 
         form = self._kept.get(FormScreen)
@@ -147,7 +147,7 @@ class Navigator:
             return
         self._desk.typed_keys.hold()
         if form is None:
-            form = self._kept[FormScreen] = FormScreen(self._desk)
+            form = self._kept[FormScreen] = FormScreen(self._desk, entry)
             self._app.install_screen(form, "form")
             self._app.push_screen(form)
             return
@@ -155,7 +155,7 @@ class Navigator:
             self._close_down_to(form)
         else:
             self._app.push_screen(form)
-        form.begin()
+        form.begin(entry)
 
     def open_palette(self) -> None:
         """Find anything by typing a part of it."""

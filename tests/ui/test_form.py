@@ -1,5 +1,7 @@
 """The publish form: from a template under ten strokes, checked while typing, and true about what became of it."""
 
+from pathlib import Path
+
 import pytest
 
 from swarm_tui.protocol.bodies import Complete
@@ -110,7 +112,96 @@ async def test_raw_and_fields_turn_into_each_other_and_the_draft_stays() -> None
         await ui.press("escape")
         assert ui.app.screen is ui.app.main
         await ui.press("n")
+        assert not ui.has("path*"), "new is empty"
+        assert ui.has("NEW TASK", "^B takes up the draft: code.review")
+        await ui.press("ctrl+b")
         assert ui.has("path*", "lib")
+        assert not ui.has("takes up the draft")
+
+
+@pytest.mark.asyncio
+async def test_one_key_empties_the_form_and_what_was_sent_is_no_draft() -> None:
+    async with open_ui("calm", (80, 24)) as ui:
+        await ui.press("n", "ctrl+b")
+        assert "there is no draft" in ui.footer
+        await ui.type("code.review")
+        await ui.press("tab")
+        await ui.type("lib")
+        await ui.press("ctrl+n")
+        assert ui.app.screen.draft.type == ""  # type: ignore[attr-defined]
+        assert ui.has("^B takes up the draft: code.review")
+        await ui.press("ctrl+b", "ctrl+s")
+        assert ui.source.submitted[0][0].payload == {"path": "lib"}
+        ui.app.state.drafts.clear()
+        await ui.press("ctrl+n")
+        assert not ui.has("takes up the draft")
+        await ui.press("ctrl+o")
+        assert not ui.has(" draft ")
+
+
+@pytest.mark.asyncio
+async def test_drafts_are_offered_in_the_next_screen_too_and_several_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "screen.json"
+    async with open_ui("calm", (80, 24), state_path=path) as ui:
+        for kind in ("testing.run", "code.review"):
+            await ui.press("n")
+            await ui.type(kind)
+            await ui.press("escape")
+        await ui.press("n")
+        await ui.type("my.own")
+        await ui.pass_(1)
+    async with open_ui("calm", (80, 24), state_path=path) as ui:
+        await ui.press("n")
+        assert ui.app.screen.draft.type == ""  # type: ignore[attr-defined]
+        assert ui.has("^B takes up the draft: my.own")
+        await ui.press("ctrl+o")
+        for kind in ("testing.run", "code.review", "my.own"):
+            assert ui.has("draft", kind)
+
+
+@pytest.mark.asyncio
+async def test_a_broken_raw_payload_can_be_left_and_taken_up_again() -> None:
+    async with open_ui("calm", (80, 24)) as ui:
+        await ui.press("n")
+        await ui.type("code.review")
+        await ui.press("tab", "ctrl+r", "ctrl+end")
+        await ui.type("{{{")
+        await ui.press("ctrl+r")
+        assert "it stays raw; ^R once more leaves it, ^B takes it up" in ui.footer
+        await ui.press("ctrl+r")
+        assert ui.has("path*")
+        await ui.press("ctrl+b")
+        assert "{{{" in str(ui.app.screen.draft.raw)  # type: ignore[attr-defined]
+
+
+@pytest.mark.asyncio
+async def test_the_hint_below_the_type_tells_of_the_list_only_while_that_shows() -> None:
+    async with open_ui("calm", (80, 24)) as ui:
+        await ui.press("n")
+        await ui.type("code.rev")
+        assert ui.has("↓ chooses, enter takes")
+        await ui.press("enter")
+        assert not ui.has("↓ chooses, enter takes")
+        assert ui.has("^U clears it, and lists all types")
+        await ui.press("shift+tab", "ctrl+u")
+        assert ui.has("↓ chooses, enter takes")
+        assert ui.has("testing.coverage")
+
+
+@pytest.mark.asyncio
+async def test_a_task_is_edited_and_sent_again_from_its_page_and_the_list() -> None:
+    async with open_ui("calm", (80, 24)) as ui:
+        payload = {"path": "lib", "depth": "deep"}
+        scenes.task(ui.source, ui.clock, "task_once", "code.review", "docs-01", ago=5, priority="high", payload=payload)
+        await ui.settle()
+        ui.app.pages.open_task("task_once")
+        await ui.press("e")
+        assert ui.has("path*", "lib")
+        await ui.type("2")
+        await ui.press("ctrl+s")
+        task = ui.source.submitted[0][0]
+        assert (task.type, task.payload, task.priority) == ("code.review", {"path": "lib2", "depth": "deep"}, "high")
+        assert task.task_id != "task_once"
 
 
 @pytest.mark.asyncio
@@ -139,7 +230,7 @@ async def test_what_was_written_for_an_unknown_type_goes_into_the_fields_of_a_kn
         await ui.press("enter")
         await ui.type('{"path": "lib"}')
         assert ui.has('{"path": "lib"}')
-        await ui.press("escape", "n")
+        await ui.press("escape", "n", "ctrl+b", "shift+tab")
         for _ in "my.own":
             await ui.press("backspace")
         await ui.type("code.review")
@@ -200,7 +291,7 @@ async def test_a_type_of_another_program_can_be_sent_though_it_is_a_part_of_a_kn
         await ui.press(on)
         await ui.type('{"a": 1}')
         assert ui.has('{"a": 1}')
-        await ui.press("escape", "n")
+        await ui.press("escape", "n", "ctrl+b")
         assert ui.has('{"a": 1}'), "what was written is not hidden"
         await ui.press("ctrl+s")
         task = ui.source.submitted[0][0]

@@ -1,8 +1,10 @@
 """Acts that open something: a page, a log, the wall."""
 
+from typing import Any
+
 from swarm_tui.ui.acts.subjects import not_there, one_agent, rows, shown
 from swarm_tui.ui.desk.actions import AGENTS, LISTS, TASKS, Action, ask, use
-from swarm_tui.ui.desk.capabilities import Copies, Opens, Sends
+from swarm_tui.ui.desk.capabilities import Copies, Opens, Sends, capability
 from swarm_tui.ui.desk.context import Context
 
 
@@ -12,6 +14,11 @@ def _can_log(context: Context) -> str | None:
 
 def _can_copy(context: Context) -> str | None:
     return shown(context) or rows(context)
+
+
+def _begin(context: Context, entry: dict[str, Any] | None) -> None:
+    if (screen := capability(context.screen, Sends)) is not None:
+        screen.begin(entry)
 
 
 PAGE_ACTS = (
@@ -122,6 +129,31 @@ PAGE_ACTS = (
         help="Take a template of the layout, or one of the last tasks sent.",
     ),
     Action(
+        name="draft",
+        keys=("ctrl+b",),
+        label="draft",
+        group="form",
+        scopes=("form",),
+        rank=5,
+        palette=False,
+        needs=Sends,
+        can=lambda c: None if c.desk.state.drafts else "there is no draft: what was begun and not sent is one",
+        run=lambda c: _begin(c, c.desk.state.drafts[0]),
+        help="Take up what was begun last and not sent; older ones are among the templates.",
+    ),
+    Action(
+        name="empty",
+        keys=("ctrl+n",),
+        label="empty",
+        group="form",
+        scopes=("form",),
+        rank=6,
+        palette=False,
+        needs=Sends,
+        run=lambda c: _begin(c, None),
+        help="Empty the form; what was in it is a draft then.",
+    ),
+    Action(
         name="close",
         keys=("escape",),
         label="close",
@@ -130,6 +162,6 @@ PAGE_ACTS = (
         rank=4,
         palette=False,
         run=lambda c: c.screen.back(),
-        help="Close the form; what is in it stays for the next time.",
+        help="Close the form; what is in it and was not sent is a draft for the next time.",
     ),
 )

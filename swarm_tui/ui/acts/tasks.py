@@ -33,6 +33,12 @@ def _tell(context: Context, kind: Kind, tasks: list[TaskView], reason: str = "")
         context.desk.source.act(kind, TaskAct(task_id=task.task_id, reason=reason, payload_hash=hashed))
 
 
+def _edit(context: Context) -> None:
+    task = context.tasks[0]
+    entry = {"type": task.type, "payload": task.payload, "target": task.assigned_to, "priority": task.priority}
+    context.desk.pages.open_form(entry)
+
+
 def cancel(context: Context) -> None:
     tasks = [task for task in context.tasks if task.state in OPEN]
     _tell(context, Kind.TASK_CANCEL, tasks)
@@ -260,5 +266,17 @@ TASK_ACTS = (
         can=_any(_AGAIN, "only one that failed, is held, or was cancelled can run again"),
         help="Run the task again with its attempts counted anew.",
         confirm=_retry_question,
+    ),
+    Action(
+        name="edit",
+        keys=("e",),
+        label="edit and send",
+        group="tasks",
+        scopes=TASKS,
+        writes=True,
+        rank=75,
+        run=_edit,
+        can=lambda c: _some(c) or ("mark no more than one" if len(c.tasks) > 1 else None),
+        help="Write a new task that begins as this one: its type, payload, agent and priority.",
     ),
 )

@@ -3,7 +3,7 @@
 They are plain classes, not protocols: Textual's screens have a metaclass of their own.
 """
 
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 
 class Capability:
@@ -227,6 +227,10 @@ class Sends(Capability):
 
     def send(self) -> None:
         """Send what the form holds."""
+        raise NotImplementedError
+
+    def begin(self, entry: dict[str, Any] | None = None) -> None:
+        """Begin a task anew, from this; what was written is put aside."""
         raise NotImplementedError
 
     def raw(self) -> None:

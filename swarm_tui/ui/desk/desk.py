@@ -151,7 +151,7 @@ class Pages(Protocol):
         """Show all panes; once more comes back."""
         ...
 
-    def open_form(self) -> None:
+    def open_form(self, entry: "dict[str, Any] | None" = None) -> None:
         """Show the publish form."""
         ...
 

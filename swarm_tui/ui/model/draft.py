@@ -12,7 +12,11 @@ from swarm_tui.config.payload_fields import unknown_field
 from swarm_tui.protocol.bodies import Priority, Task
 from swarm_tui.protocol.codec import MAX_BYTES
 from swarm_tui.protocol.names import InvalidNameError, check_agent_id, check_task_type
+from swarm_tui.ui.model.saved_state import ScreenState
 from swarm_tui.ui.model.source import TaskType
+
+DRAFTS = 5
+"""Drafts that are kept."""
 
 
 class Field(Struct, frozen=True, kw_only=True):
@@ -263,6 +267,41 @@ def kept(draft: Draft) -> dict[str, object]:
         "priority": draft.priority,
         "timeout": draft.timeout,
     }
+
+
+def is_blank(kept: dict[str, object]) -> bool:
+    """Tell whether nobody has written anything into the draft."""
+    values = kept.get("values")
+    typed = any(values.values()) if isinstance(values, dict) else False
+    return not (kept.get("type") or kept.get("raw") or kept.get("target") or typed)
+
+
+class Drafts:
+    """Tasks that were begun in the form and not sent, kept in the screen's state."""
+
+    def __init__(self, state: ScreenState) -> None:
+        self._state = state
+        self._sent: dict[str, object] = {}
+
+    def keep(self, content: dict[str, Any]) -> None:
+        """Keep what is written now, whatever ends the screen; what was sent as it is needs no keeping."""
+        self._state.draft = {} if content == self._sent or is_blank(content) else content
+
+    def sent(self, content: dict[str, object]) -> None:
+        """Take what was sent for no draft."""
+        self._sent, self._state.draft = content, {}
+
+    def put_aside(self, content: dict[str, Any]) -> None:
+        """Make a draft of what is written, the newest; the last few are kept."""
+        state = self._state
+        if content != self._sent and not is_blank(content):
+            state.drafts = [content, *(old for old in state.drafts if old != content)][:DRAFTS]
+        state.draft = {}
+
+    def offered(self, content: dict[str, object]) -> str:
+        """Return the type of the draft that is offered while nothing is written; empty for none."""
+        drafts = self._state.drafts
+        return str(drafts[0].get("type") or "no type yet") if drafts and is_blank(content) else ""
 
 
 def draft_from(kept: dict[str, object]) -> Draft:

@@ -21,6 +21,8 @@ class ScreenState(Struct, kw_only=True):
     sent: list[dict[str, Any]] = field(default_factory=list)
     """The last tasks sent, the newest first: type, payload, target, priority, timeout."""
     draft: dict[str, Any] = field(default_factory=dict)
+    drafts: list[dict[str, Any]] = field(default_factory=list)
+    """Tasks that were begun and not sent, the newest first."""
     seen: list[tuple[str, str, str]] = field(default_factory=list)
     """The troubles that a person has seen: subject, id, kind."""
 

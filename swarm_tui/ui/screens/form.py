@@ -2,7 +2,7 @@
 
 import uuid
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -15,7 +15,18 @@ from textual.widgets import Input, Static, TextArea
 from swarm_tui.ui.desk.actions import Action
 from swarm_tui.ui.desk.capabilities import Opens, Sends
 from swarm_tui.ui.desk.desk import Desk
-from swarm_tui.ui.model.draft import as_text, draft_from, fields_of, into_fields, kept, task_of, types_sent, values_from
+from swarm_tui.ui.look.text import flat
+from swarm_tui.ui.model.draft import (
+    Drafts,
+    as_text,
+    draft_from,
+    fields_of,
+    into_fields,
+    kept,
+    task_of,
+    types_sent,
+    values_from,
+)
 from swarm_tui.ui.model.model import Delta
 from swarm_tui.ui.model.source import TaskType
 from swarm_tui.ui.screens.base import SwarmScreen
@@ -28,6 +39,7 @@ from swarm_tui.ui.widgets.typelist import TypeList
 
 KEPT = 20
 TYPE_HELP = "type a part of it, ↓ chooses, enter takes"
+CHOSEN = "^U clears it, and lists all types"
 WIDE, TALL = 150, 36
 """Columns from which two fields stand side by side, and lines from which a payload has many."""
 
@@ -57,10 +69,14 @@ class FormScreen(SwarmScreen, Opens, Sends):
     FormScreen #rawhelp, FormScreen .hint { color: $text-muted; margin-left: 12; }
     """
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, entry: dict[str, Any] | None = None) -> None:
         super().__init__(desk)
         self.types = {each.name: each for each in desk.source.facts.types}
-        self.draft = draft_from(desk.state.draft)
+        self.draft = draft_from(desk.state.draft)  # Of an earlier screen: it is put aside.
+        self._first = entry
+        self.drafts = Drafts(desk.state)
+        self._leaves = ""
+        """Raw text that was told to fit no fields: asked for once more, it is left."""
         self.progress = SentLine(self.model, id="sent")
         self._holds = frozenset((*self.keys(), "enter", "tab", "shift+tab", "up", "down"))
         """The keys after which what is typed is for another place."""
@@ -74,7 +90,7 @@ class FormScreen(SwarmScreen, Opens, Sends):
         yield Static(Content("NEW TASK"), id="title")
         yield AlertStrip(self.model, self.desk.registry.told, id="problem-strip")
         with VerticalScroll(id="scroll", can_focus=False):
-            yield row("type", TYPE_HELP, draft.type, id="type", filled=f"{TYPE_HELP}, ^U clears it")
+            yield row("type", TYPE_HELP, draft.type, id="type", filled=CHOSEN)
             yield self.listed
             yield self.payload
             with Vertical(id="how"):
@@ -93,19 +109,12 @@ class FormScreen(SwarmScreen, Opens, Sends):
         return [key for act in registry.here("form") for key in registry.keys(act.name)]
 
     async def on_mount(self) -> None:
-        self.listed.match(self.draft.type)
-        await self._lay_payload()
-        self.begin()
+        self.begin(self._first)
 
-    def begin(self) -> None:
-        """Open the form: it holds what it held, and nothing of it is sent."""
+    def begin(self, entry: dict[str, Any] | None = None) -> None:
         self.progress.clear()
-        row = self.query_one("#type", FieldRow)
-        row.focus_input()
-        # What is typed takes the place of the last one's type; any other key leaves it.
-        row.query_one(Input).select_all()
-        self.listed.match(self.draft.type)
-        self.desk.typed_keys.release()
+        self.drafts.put_aside(kept(self.draft))
+        self.call_later(self._fill, entry or {})
 
     # The payload's place follows the type.
 
@@ -145,7 +154,12 @@ class FormScreen(SwarmScreen, Opens, Sends):
 
     def _check(self, *, insist: bool = False) -> dict[str, str]:
         """Show what is wrong; `insist`: what is missing too. Kept as it is now, whatever ends the screen."""
-        self.desk.state.draft = kept(self.draft)
+        content = kept(self.draft)
+        self.drafts.keep(content)
+        offer = self.drafts.offered(content)
+        offer = f"   {self.told('draft')} takes up the draft: {flat(offer, 40)}" if offer else ""
+        self.query_one("#title", Static).update(Content(f"NEW TASK{offer}"))
+        self.query_one("#type", FieldRow).say(TYPE_HELP if self.listed.display else CHOSEN)
         _, wrong = task_of(self.draft, self.known, "x")
         if self.draft.priority not in ("low", "medium", "high"):
             wrong["priority"] = "low, medium or high"
@@ -239,6 +253,7 @@ class FormScreen(SwarmScreen, Opens, Sends):
             "priority": self.draft.priority,
             "timeout": self.draft.timeout,
         }
+        self.drafts.sent(kept(self.draft))
         desk.state.sent = [entry, *(old for old in desk.state.sent if old != entry)][:KEPT]
 
     def _moved(self) -> None:
@@ -273,8 +288,13 @@ class FormScreen(SwarmScreen, Opens, Sends):
         if draft.raw is None:
             draft.raw = as_text(draft, known)
         elif known is not None and fields_of(known.schema) and not into_fields(draft, known):
-            self.desk.say("the fields cannot hold this payload: it stays raw", bad=True)
-            return
+            if self._leaves != draft.raw:
+                self._leaves = draft.raw
+                again, back = self.told("raw"), self.told("draft")
+                self.desk.say(f"no fields can hold this: it stays raw; {again} once more leaves it, {back} takes it up")
+                return
+            self.drafts.put_aside(kept(draft))
+            draft.raw = None
         await self._lay_payload()
         self.payload.focus_first()
 
@@ -286,18 +306,24 @@ class FormScreen(SwarmScreen, Opens, Sends):
             if entry:
                 self.call_later(self._fill, entry)
 
-        choices = choices_of(self.types.values(), self.desk.state.sent)
+        choices = choices_of(self.types.values(), self.desk.state.sent, self.desk.state.drafts)
         self.app.push_screen(TemplatesScreen(self.desk, choices), begin_from)
 
     async def _fill(self, entry: dict[str, object]) -> None:
-        draft = self.draft = draft_from(entry)
-        payload = entry.get("payload")
-        draft.values, draft.raw = values_from(payload if isinstance(payload, dict) else {}, self.known)
+        draft, self._own = draft_from(entry), False
+        self.draft = draft
+        if isinstance(payload := entry.get("payload"), dict):
+            draft.values, draft.raw = values_from(payload, self.known)
         for name in ("type", "target", "priority", "timeout"):
             self.query_one(f"#{name}", FieldRow).set(getattr(draft, name))
-        self.listed.display = False
+        self.listed.match(draft.type)
         await self._lay_payload()
-        self.payload.focus_first()
+        if draft.type:
+            self.listed.display = False
+            self.payload.focus_first()
+        else:
+            self.query_one("#type", FieldRow).focus_input()
+            self.desk.typed_keys.release()
 
     def back(self) -> None:
         if self.listed.chosen() is not None:

@@ -19,14 +19,21 @@ from swarm_tui.ui.widgets.page import Line, PageLines
 Choice = tuple[str, str, dict[str, Any]]
 
 
-def choices_of(types: Iterable[TaskType], sent: Iterable[dict[str, Any]]) -> list[Choice]:
-    """Return what a task can begin from: the layout's templates, then what was sent, the newest first."""
+def choices_of(
+    types: Iterable[TaskType], sent: Iterable[dict[str, Any]], drafts: Iterable[dict[str, Any]] = ()
+) -> list[Choice]:
+    """Return what a task can begin from: the layout's templates, then drafts and what was sent, the newest first."""
     templates = [
         ("template", f"{each.name}: {name}", {"type": each.name, "payload": payload})
         for each in types
         for name, payload in each.templates.items()
     ]
-    return templates + [("sent", f"{entry.get('type')}: {shown(entry.get('payload'))}", entry) for entry in sent]
+    begun = [
+        ("draft", f"{draft.get('type') or 'no type'}: {draft.get('raw') or shown(draft.get('values'))}", draft)
+        for draft in drafts
+    ]
+    before = [("sent", f"{entry.get('type')}: {shown(entry.get('payload'))}", entry) for entry in sent]
+    return [*templates, *begun, *before]
 
 
 class TemplatesScreen(Dialog[dict[str, Any] | None]):

@@ -64,6 +64,10 @@ class FieldRow(Vertical):
         field.value = text
         field.cursor_position = len(text)
 
+    def say(self, help: str) -> None:
+        """Say this while something is typed."""
+        self._filled = flat(help, 300)
+
     def put_into(self, draft: Draft, text: str) -> None:
         """Write into the draft what is typed here."""
         if self.spec is not None:
