@@ -10,6 +10,7 @@ import msgspec
 
 from swarm_tui.cli.common import NO_SUCH, Failure, Target, reader_is_gone
 from swarm_tui.cli.follow import Follower, follow
+from swarm_tui.cli.journal_reader import has_journal, journal_task
 from swarm_tui.client.hosts_output import hosts_online, joined, output_of_hosts
 from swarm_tui.journal.pane_log import readable
 from swarm_tui.journal.task_output import OutputPage, output_rows
@@ -26,7 +27,7 @@ def show_output(
 ) -> None:
     """Print the last `lines` lines; with `keep` go on until the attempt has ended. Raises Failure for no output.
 
-    With `here`, this machine's files come first, and the bus is asked only when they have nothing.
+    With `here`, this machine's files come first, and the bus is asked only when they have not the last attempt.
     """
     if not is_task_id(task_id):
         raise Failure(f"{task_id!r} is no task id: `swarm-tui tasks` lists those known", NO_SUCH)
@@ -34,9 +35,11 @@ def show_output(
     with ExitStack() as stack:
         ask, pause = of_files(found.state.tasks()), _HERE
         pages = ask({**asked, "lines": lines}) if here else []
-        if not pages:
-            ask, pause = _of_hosts(stack.enter_context(follow(found))), _REMOTE
-            pages = ask({**asked, "lines": lines})
+        if not pages or (attempt is None and _has_later(found, task_id, pages[-1].attempt)):
+            remote = _of_hosts(stack.enter_context(follow(found)))
+            elsewhere = remote({**asked, "lines": lines})
+            if elsewhere and (not pages or elsewhere[-1].attempt > pages[-1].attempt):
+                ask, pause, pages = remote, _REMOTE, elsewhere
         if not pages:
             which = "" if attempt is None else f" of its attempt {attempt}"
             raise Failure(f"no output of {task_id}{which} is kept: it started no program, or it is not known", NO_SUCH)
@@ -47,6 +50,15 @@ def show_output(
             time.sleep(pause)
             if new := ask({"task_id": task_id, "attempt": pages[-1].attempt, "since": position}):
                 pages, position = new, show(new, raw, position)
+
+
+def _has_later(found: Target, task_id: str, attempt: int) -> bool:
+    """Return whether the journal here knows of a later attempt, which then ran elsewhere or printed nothing."""
+    try:
+        task = journal_task(found.state, task_id) if has_journal(found.state) else None
+    except Failure:
+        return False
+    return task is not None and (task.attempt or 0) > attempt
 
 
 def show(pages: list[OutputPage], raw: bool, position: int) -> int:

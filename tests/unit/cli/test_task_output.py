@@ -1,13 +1,16 @@
 """`swarm-tui logs --task`: what a task's programs printed, while it is written and after."""
 
 import threading
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
+from swarm_tui.cli import task_output as module
 from swarm_tui.cli.group import run
 from swarm_tui.config.paths import state_dir
 from swarm_tui.journal.task_output import OutputFile
+from swarm_tui.protocol.rows import TaskRow
 from tests.wait import until
 
 
@@ -55,3 +58,24 @@ def test_following_ends_with_the_attempt(folder: Path, capsys: pytest.CaptureFix
 def test_bad_usage(words: list[str], folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["logs", *words, "--swarm", "s"]) in (2, 4)
     assert capsys.readouterr().err
+
+
+def test_a_later_attempt_on_another_host_counts(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for attempt, where in ((1, folder), (2, folder / "far")):
+        output = OutputFile(where, "t", attempt)
+        output.write(b"attempt %d\n" % attempt)
+        output.close()
+    last = 1
+    monkeypatch.setattr(module, "has_journal", lambda state: True)
+    monkeypatch.setattr(
+        module, "journal_task", lambda state, task_id: TaskRow(task_id="t", type="x", state="running", attempt=last)
+    )
+    monkeypatch.setattr(module, "follow", lambda found: nullcontext())
+    monkeypatch.setattr(module, "_of_hosts", lambda follower: module.of_files(folder / "far"))
+    for last, said in ((1, "attempt 1\n"), (2, "attempt 2\n")):  # noqa: B007 - the journal's answer
+        assert run(["logs", "--task", "t", "--swarm", "s"]) == 0
+        assert capsys.readouterr().out == said
+    assert run(["logs", "--task", "t", "--swarm", "s", "--attempt", "1"]) == 0
+    assert capsys.readouterr().out == "attempt 1\n"
