@@ -51,10 +51,24 @@ ANSWERS = frozenset(
 )
 #: What anybody may say whom `policy.guests` lets, and who has any key.
 ASKED = frozenset({Kind.TASK_NEW, Kind.DEPLOYMENT_REQUEST, Kind.CODE_REVIEW, Kind.RUN_NEW, Kind.QUERY})
+#: What the dispatcher alone says of tasks and runs: a publisher goes by it, and a person.
+VERDICTS = frozenset(
+    {
+        Kind.TASK_QUEUED,
+        Kind.TASK_REJECTED,
+        Kind.TASK_CANCELLED,
+        Kind.TASK_RETRYING,
+        Kind.TASK_DEAD,
+        Kind.TASK_HELD,
+        Kind.RUN_STARTED,
+        Kind.RUN_REJECTED,
+        Kind.RUN_ENDED,
+    }
+)
 #: All that somebody judges; the rest is told to whoever looks, and nobody acts on it.
-_JUDGED = TO_ALL | ACTS | ANSWERS | ASKED | {Kind.INBOX, Kind.HOST_STATUS, Kind.REPLY}
+_JUDGED = TO_ALL | ACTS | ANSWERS | ASKED | VERDICTS | {Kind.INBOX, Kind.HOST_STATUS, Kind.REPLY}
 #: What only the swarm says, a host of itself, or a person.
-_ORDERS = ACTS | {Kind.ASK_RECORDED, Kind.DISPATCHER, Kind.INBOX, Kind.HOST_STATUS}
+_ORDERS = ACTS | VERDICTS | {Kind.ASK_RECORDED, Kind.DISPATCHER, Kind.INBOX, Kind.HOST_STATUS}
 SWARM = "swarm"
 #: Why something counts for nothing. They name nobody: whoever forges chooses the names, and each is counted.
 NO_PROOF = "an order without proof"
@@ -64,6 +78,7 @@ NO_ANSWER = "an agent's word without its proof"
 ELSEWHERE = "a word for an agent that lives on another host"
 NO_GUESTS = "a task of a guest, and this swarm takes none of guests"
 NO_QUESTIONS = "a question of a guest, and this swarm answers none of guests"
+NO_VERDICT = "a verdict on a task that is not the dispatcher's"
 NO_REPLY = "a reply without proof"
 #: Seconds for which a host has an agent's name after its last word: no other host may take it meanwhile.
 HELD_FOR = LOST_AFTER
@@ -254,7 +269,7 @@ class SwarmKeyring:
                 raise UnprovedError(NO_PROOF)
         elif issuer == "host" and not (kind is Kind.HOST_STATUS and key == name):
             return proof.issuer if kind in ASKED or kind is Kind.REPLY else self._unproved(kind, agent_id)
-        elif issuer == "operator" and kind in ANSWERS:
+        elif issuer == "operator" and (kind in ANSWERS or kind in VERDICTS):
             return self._unproved(kind, agent_id)
         return proof.issuer
 
@@ -287,7 +302,7 @@ class SwarmKeyring:
     def _unproved(self, kind: Kind, agent_id: str) -> str:
         """Return what may be said without a proof: reading, and what `policy.guests` allows. Raises UnprovedError."""
         if kind in _ORDERS:
-            raise UnprovedError(NO_PROOF)
+            raise UnprovedError(NO_VERDICT if kind in VERDICTS else NO_PROOF)
         if (kind in ANSWERS or kind is Kind.TASK_ASSIGNED) and self._is_former(agent_id):
             return f"former:{agent_id}"
         if kind in ANSWERS and (self._guests != "work" or agent_id in self._own or agent_id in self._homes):

@@ -354,10 +354,20 @@ def reply(swarm: Swarm) -> Callable[[], object]:
     return lambda: "evil" in said
 
 
+def rejected(swarm: Swarm) -> Callable[[], object]:
+    """The word that a task was rejected, said to its publisher while the dispatcher was away."""
+    swarm.manager.close()
+    sent = swarm.operator.submit(b.Task(task_id="good", type="work", payload={}))
+    swarm.forge(Kind.TASK_REJECTED, b.TaskRejected(task_id="good", reason="evil"), sender=MANAGER)
+    swarm.pump.drain()
+    swarm.lead()
+    return lambda: sent.reason == "evil"
+
+
 ATTACKS = [
     offer, offer_under_a_copied_proof, offer_with_members_behind_its_proof, drain, cancel, approve, deny, halt, lift,
     lead, no_leader, away, complete, fail, gone, crashed, claim, result_beforehand, old_halt, old_lift, old_cancel,
-    old_offer, old_birth, old_panes, anothers_pane, anothers_name, guests_share, old_scale, no_scale, reply,
+    old_offer, old_birth, old_panes, anothers_pane, anothers_name, guests_share, old_scale, no_scale, reply, rejected,
 ]  # fmt: skip
 
 
@@ -403,3 +413,13 @@ def test_a_host_that_is_added_believes_the_dispatcher_at_once(make: Callable[[bo
 
     assert not believes()
     until(believes, what="the claim to be proved to it")
+
+
+def test_a_claim_in_a_workers_name_makes_nobody_stop_it(make: Callable[[bool], Swarm]) -> None:
+    swarm = make(True)
+    swarm.publish("good", hold=True)
+    swarm.wait(Kind.TASK_STARTED, task_id="good")
+    for claimer in (WORKER, MANAGER):
+        swarm.forge(Kind.TASK_ASSIGNED, b.Assigned(task_id="good", agent_id=claimer), sender="mallory")
+    swarm.job("good")
+    assert not [event for event in swarm.of(Kind.INBOX, task_id="good", command="cancel") if event.key == WORKER]

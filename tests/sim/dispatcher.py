@@ -83,7 +83,8 @@ class SimDispatcher:
             agent_id=self.name, role="task-manager", swarm=SWARM, broker=Broker(), host=self.name, workdir=".",
             state_dir=".",
         )  # fmt: skip
-        writer = Writer(SWARM, self.name, "task-manager", new_id=swarm.new_id, clock=self.clock.wall)
+        keys = self.keys = swarm.keys.of_swarm("swarm")
+        writer = Writer(SWARM, self.name, "task-manager", new_id=swarm.new_id, clock=self.clock.wall, prove=keys.prove)
         self.engine = Engine(swarm.settings, self.journal, writer, clocks, log=lambda line: None)
         leadership = Leadership(
             f"{self.name}/{swarm.new_id()}", self.name, written=int(self.journal.meta("epoch") or 0), take_over=True,
@@ -92,6 +93,7 @@ class SimDispatcher:
         self.shell = DispatcherShell(
             spec, self.engine, leadership, clocks, self._make_bus, new_id=swarm.new_id, log=lambda line: None,
             leave=lambda reason: None, complain=lambda sentence: None, inbound=inbound, put=inbound.put,
+            keys=keys,
         )  # fmt: skip
         self._look()
         # Its agent's own connection: a rival has the other one when it says that it leads.
@@ -100,7 +102,7 @@ class SimDispatcher:
         self.listener.subscribe(topic(SWARM, Kind.DISPATCHER))
 
         def hear_rival(full: str, raw: bytes, retained: bool) -> None:
-            event = decode(SWARM, full, raw, retained, self.clock.wall())
+            event = decode(SWARM, full, raw, retained, self.clock.wall(), keys.judge)
             if isinstance(event, Event):
                 inbound.put(event)
 

@@ -24,7 +24,10 @@ class Publisher:
         self.waiting = dict(self.tasks)
         self.due = {task.task_id: self.clock.monotonic() + swarm.rng.uniform(0, 60) for task in tasks}
         self.accepted: set[str] = set()
-        self.writer = Writer(SWARM, "operator:sim@box", "", new_id=swarm.new_id, clock=self.clock.wall)
+        keys = self.keys = swarm.keys.of_swarm("operator:sim@box")
+        self.writer = Writer(
+            SWARM, "operator:sim@box", "", new_id=swarm.new_id, clock=self.clock.wall, prove=keys.prove
+        )
         self.bus = SimBus(swarm.broker, "sim-publisher")
         self.runs_waiting = {run.run_id: run for run in runs}
         self.runs_due = {run.run_id: self.clock.monotonic() + swarm.rng.uniform(0, 60) for run in runs}
@@ -34,7 +37,7 @@ class Publisher:
         self.bus.start(self._hear, lambda link: None)
 
     def _hear(self, full: str, raw: bytes, retained: bool) -> None:
-        event = decode(SWARM, full, raw, retained, self.clock.wall())
+        event = decode(SWARM, full, raw, retained, self.clock.wall(), self.keys.judge)
         if isinstance(event, Event) and isinstance(event.body, RunStarted):
             self.runs_waiting.pop(event.body.run_id, None)
             self.runs_accepted.add(event.body.run_id)
@@ -66,5 +69,7 @@ class Publisher:
 
     def halt(self, on: bool) -> None:
         """Halt the swarm, or lift that."""
+        if self.swarm.keys.proved and not on:
+            self.bus.publish(self.writer.message(Kind.HALT, b.Halt(lifted=True)))
         halt = self.writer.message(Kind.HALT, b.Halt(reason="stop")) if on else self.writer.clear(Kind.HALT)
         self.bus.publish(halt)

@@ -16,6 +16,7 @@ from swarm_tui.protocol.run_bodies import RunNew
 from swarm_tui.protocol.topics import Kind
 from tests.sim import truths
 from tests.sim.dispatcher import SimDispatcher, copy_of
+from tests.sim.liar import Liar, SimKeys
 from tests.sim.outside import Publisher
 from tests.sim.parts import FIRINGS, SCHEDULE, SETTINGS, STEPS, Clock, Ran, SimBus, Time
 from tests.sim.worker import SimWorker
@@ -32,7 +33,8 @@ OFTEN = 0.08
 class Swarm:
     """Everything, and the faults that befall it for the first `trouble` seconds."""
 
-    def __init__(self, seed: int, *, tasks: int = 10, trouble: float = 90.0) -> None:
+    def __init__(self, seed: int, *, tasks: int = 10, trouble: float = 90.0, liar: bool = False) -> None:
+        """`liar`: everybody has keys, but for one who says what it likes."""
         self.seed = seed
         self.rng = random.Random(seed)
         self.time = Time()
@@ -43,6 +45,7 @@ class Swarm:
         )  # fmt: skip
         self.broker = MemoryBroker(step=True, faults=faults, rng=self.rng)
         self._ids = 0
+        self.keys = SimKeys(self, proved=liar)
         self.ran: list[Ran] = []
         self.told: set[tuple[str, int]] = set()
         self.log: list[tuple[float, str]] = []
@@ -51,13 +54,15 @@ class Swarm:
         self.runs_rng = random.Random(f"runs of {seed}")
         """Apart, so that the rest of a seed's life is what it is without runs."""
         self.scheduled = self.runs_rng.random() < 0.3
-        self.settings = msgspec.structs.replace(SETTINGS, schedules=(SCHEDULE,)) if self.scheduled else SETTINGS
+        settings = msgspec.structs.replace(SETTINGS, proved=liar)
+        self.settings = msgspec.structs.replace(settings, schedules=(SCHEDULE,)) if self.scheduled else settings
         self.dispatcher = SimDispatcher(self, "tm", Journal(None))
         self.former: list[SimDispatcher] = []
         self.workers = [SimWorker(self, f"w{n}") for n in range(3)]
         types = ["noop", "noop", "noop", "database.migrate", "database.migrate", "deployment.deploy"]
         runs = [self._run(n) for n in range(self.runs_rng.choice([0, 1, 2]))]
         self.publisher = Publisher(self, [self._task(n, self.rng.choice(types)) for n in range(tasks)], runs)
+        self.liar = Liar(self) if liar else None
         self.broken_until = 0.0
         self.clocks_were_set = False
         self.decides_at = self.trouble_ends + 30.0
@@ -101,6 +106,8 @@ class Swarm:
             run_id = self.runs_rng.choice(sorted(self.publisher.runs_accepted))
             self.publisher.act_on_run(self.runs_rng.choice([Kind.RUN_CANCEL, Kind.RUN_RETRY]), run_id)
         self.publisher.tick()
+        if troubled and self.liar is not None:
+            self.liar.tick()
         for _ in range(3):
             self.broker.run(self.rng.choice([1, 5, 1000]) if troubled else 1000)
             self.dispatcher.tick()
@@ -192,6 +199,7 @@ class Swarm:
         dispatchers = [self.dispatcher, *self.former]
         return [
             self.publisher.bus,
+            *([self.liar.bus] if self.liar is not None else []),
             *(worker.bus for worker in self.workers),
             *(bus for d in dispatchers for bus in d.made),
         ]
@@ -208,6 +216,8 @@ class Swarm:
         for former in self.former:
             former.restore()
         self.publisher.bus.restore()
+        if self.liar is not None:
+            self.liar.bus.restore()
 
     def _calm(self) -> None:
         """All is well from now on, and a person decides about what is held, asks for approval or was halted."""

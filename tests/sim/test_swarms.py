@@ -9,6 +9,8 @@ from tests.sim import truths
 from tests.sim.swarm import Swarm
 
 SEEDS = examples(200)
+#: Swarms with a liar, and the tests that share them.
+LIARS, LIARS_SHARDS = examples(40), 4
 #: The seeds run in so many tests, so that the workers of a test run share them evenly.
 SHARDS = 20
 #: Swarms in which happens what the first ones lack: an offer that was declined comes again; a dispatcher stands still
@@ -17,9 +19,9 @@ RARE = [2920, 3060]
 DRILL_SEEDS = 10_000
 
 
-def live(seed: int) -> Swarm:
+def live(seed: int, *, liar: bool = False) -> Swarm:
     """One swarm's whole life; what must be true of it is looked at on the way and at its end."""
-    swarm = Swarm(seed)
+    swarm = Swarm(seed, liar=liar)
     try:
         with truths.of_each_move():
             swarm.run()
@@ -34,11 +36,11 @@ def _seeds(count: int) -> list[int]:
     return [int(one)] if one else [*range(count), *(seed for seed in RARE if seed >= count)]
 
 
-def _run(seeds: list[int]) -> None:
+def _run(seeds: list[int], *, liar: bool = False) -> None:
     second_runs = 0
     for seed in seeds:
         try:
-            swarm = live(seed)
+            swarm = live(seed, liar=liar)
         except Exception as error:  # noqa: BLE001 - any failure must name its seed
             pytest.fail(f"seed {seed} (replay it with SWARM_SIM_SEED={seed}): {type(error).__name__}: {error}")
         tasks = {ran.task_id for ran in swarm.ran}
@@ -49,6 +51,16 @@ def _run(seeds: list[int]) -> None:
 @pytest.mark.parametrize("shard", range(SHARDS))
 def test_swarms_under_trouble(shard: int) -> None:
     _run(_seeds(SEEDS)[shard::SHARDS])
+
+
+@pytest.mark.parametrize("shard", range(LIARS_SHARDS))
+def test_swarms_with_a_liar(shard: int) -> None:
+    _run(_seeds(LIARS)[shard::LIARS_SHARDS], liar=True)
+
+
+@pytest.mark.drill
+def test_many_swarms_with_a_liar() -> None:
+    _run(_seeds(DRILL_SEEDS // 5), liar=True)
 
 
 @pytest.mark.drill

@@ -152,6 +152,19 @@ def of_runs(swarm: "Swarm", job: Job) -> None:
     assert all(count <= 1 for count in between.values()), f"{job.task_id} ran twice by itself: {sorted(runs, key=str)}"
 
 
+def of_lies(swarm: "Swarm", records: dict[str, Job]) -> None:
+    """Of a swarm with a liar: nothing ran but what was given out, nothing is recorded but what its agents did."""
+    names = {worker.agent_id for worker in swarm.workers}
+    for ran in swarm.ran:
+        assert ran.epoch is not None, f"{ran.task_id} ran without a dispatcher"
+        assert ran.task_id in records, f"{ran.task_id} ran and nobody has it"
+    for job in records.values():
+        assert all(attempt.agent_id in names for attempt in job.attempts), f"{job.task_id} was given to a stranger"
+        assert job.state is not TaskState.COMPLETE or job.result == {"by": job.agent_id}, f"{job.task_id}: {job.result}"
+        acts = [hop for hop in job.hops if hop.what in ("approved", "denied", "redriven", "cancelling", "cancelled")]
+        assert all((hop.by or "operator:").startswith("operator:") for hop in acts), f"{job.task_id}: {acts}"
+
+
 def of_the_end(swarm: "Swarm") -> None:
     """Of the whole swarm after all is over."""
     for bus in swarm.buses():
@@ -165,6 +178,8 @@ def of_the_end(swarm: "Swarm") -> None:
         of_a_record(job)
         of_an_end(job)
         of_runs(swarm, job)
+    if swarm.liar is not None:
+        of_lies(swarm, records)
     fired = [name for name in records if name.startswith("s:")]
     assert not swarm.scheduled or FIRINGS[-1] in fired, f"the last time of the schedule did not fire: {fired}"
     assert set(fired) <= set(FIRINGS), f"it fired at no time of its own: {fired}"

@@ -26,7 +26,9 @@ class SimReporter(AgentReporter):
 
     def __init__(self, worker: "SimWorker", spec: RunSpec, me: PresenceMessages, bus: SimBus) -> None:
         super().__init__(spec, me, bus, cast("Console", None))
-        self.writer = Writer(SWARM, me.agent_id, me.role, new_id=worker.swarm.new_id, clock=worker.clock.wall)
+        self.writer = Writer(
+            SWARM, me.agent_id, me.role, new_id=worker.swarm.new_id, clock=worker.clock.wall, prove=worker.keys.prove
+        )
 
     def note(self, line: str, mark: str = "·") -> None:
         """Nobody watches."""
@@ -74,9 +76,10 @@ class SimWorker:
     def __init__(self, swarm: "Swarm", agent_id: str) -> None:
         self.swarm, self.agent_id, self.rng = swarm, agent_id, swarm.rng
         self.clock = Clock(swarm.time)
+        self.keys = swarm.keys.of_agent(agent_id)
         self.spec = RunSpec(
             agent_id=agent_id, role="general", swarm=SWARM, broker=Broker(), host="sim", workdir=".",
-            state_dir=str(Path(swarm.folder) / agent_id),
+            state_dir=str(Path(swarm.folder) / agent_id), leaderless=not swarm.keys.proved,
         )  # fmt: skip
         self.life = 0
         self.alive = False
@@ -126,7 +129,7 @@ class SimWorker:
             self.settle_at, self.next_beat = now + 2.0, now
 
     def _hear(self, full: str, raw: bytes, retained: bool) -> None:
-        event = decode(SWARM, full, raw, retained, self.clock.wall())
+        event = decode(SWARM, full, raw, retained, self.clock.wall(), self.keys.judge)
         if isinstance(event, Event) and self.alive:
             self.shell.on_event(event)
 

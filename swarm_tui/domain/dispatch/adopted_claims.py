@@ -26,7 +26,10 @@ def claim(turn: Turn, event: Event, body: Assigned) -> None:
     its_own = (f"agent:{body.agent_id}@", f"former:{body.agent_id}")
     if state.settings.proved and not event.proved_by.startswith(its_own):
         turn.refuse(event, CLAIM_UNPROVED)
-        if job is not None and not event.proved_by:
+        record = state.agents.get(body.agent_id)
+        keyless = record is None or not record.home
+        if job is not None and not event.proved_by and keyless and job.agent_id != body.agent_id:
+            # One that has the task, or keys, said nothing of the kind: to stop it would be a stranger's order.
             _contest(turn, job, body.agent_id)
         return
     if job is None:

@@ -5,7 +5,16 @@ import itertools
 import msgspec
 import pytest
 
-from swarm_tui.identity.keyring import ACTS, ANSWERS, TO_ALL, AgentKeyring, HostKeyring, OperatorKeyring, SwarmKeyring
+from swarm_tui.identity.keyring import (
+    ACTS,
+    ANSWERS,
+    TO_ALL,
+    VERDICTS,
+    AgentKeyring,
+    HostKeyring,
+    OperatorKeyring,
+    SwarmKeyring,
+)
 from swarm_tui.identity.keys import host_key, operator_key
 from swarm_tui.identity.registry import Identity, Registry, add, revoke, rotate
 from swarm_tui.protocol.raw import RefusedError
@@ -150,6 +159,13 @@ def test_who_ran_before_there_were_keys_is_believed_until_it_has_its_own(world: 
     assert world.judge(here, Kind.TASK_APPROVE, "", world.say(None, Kind.TASK_APPROVE)) is None
     assert world.judge(here, Kind.STATUS, "own-01", world.say(world.own, Kind.STATUS, "own-01"), "own-01")
     assert world.judge(here, Kind.STATUS, "own-01", world.say(None, Kind.STATUS, "own-01"), "own-01") is None
+
+
+@pytest.mark.parametrize("kind", sorted(VERDICTS))
+def test_what_the_dispatcher_says_of_a_task_is_believed_of_it_alone(world: World, kind: Kind) -> None:
+    assert world.judge(world.swarm, kind, "", world.say(world.swarm, kind)) == "swarm"
+    for party in (None, world.own, world.far, world.helper, world.operator):
+        assert world.judge(world.swarm, kind, "", world.say(party, kind)) is None
 
 
 def test_only_who_has_a_key_replies(world: World) -> None:

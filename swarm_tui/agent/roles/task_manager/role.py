@@ -164,7 +164,8 @@ class TaskManager:
 
     def _make_shell(self, journal: Journal) -> DispatcherShell:
         spec, clocks = self.spec, Clocks(time.monotonic, time.time, random.random)
-        own = frozenset(spec.own)
+        # One that was started by hand is named by no layout, and must hear its own word.
+        own = frozenset({*spec.own, spec.agent_id})
         keys = open_swarm(StateDir(Path(spec.state_dir)), "swarm", guests=spec.policy.guests, own=own) or GUEST
         settings = msgspec.structs.replace(settings_of(spec), proved=keys is not GUEST)
         writer = Writer(spec.swarm, spec.agent_id, spec.role, new_id=new_id, clock=time.time, prove=keys.prove)
