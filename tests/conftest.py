@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from swarm_tui.broker.mosquitto import EmbeddedBroker
+from swarm_tui.bus.probe import probe
 from swarm_tui.config.model import Broker
 from swarm_tui.config.paths import broker_dir
 from tests import examples as examples  # The profile of `make quick` is known before a test is.
@@ -115,7 +116,10 @@ class RealBroker:
             self.embedded.argv(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         until(lambda: listening(self.port), what=f"mosquitto on {self.port}: {self.embedded.log}")
-        until(self.embedded.pid, what="its pid file, by which it is told of new rules")
+        if self.embedded.guarded:
+            # It listens before it heeds signals: until it answers, the one that tells of new rules would end it.
+            until(self.embedded.pid, what="its pid file")
+            until(lambda: probe(self.broker, 1.0).kind not in ("refused", "timeout"), what="an answer")
         return self
 
     def signal(self, number: int) -> None:

@@ -47,7 +47,7 @@ def launch(path: Path, spec: "Mapping[str, Any]") -> int:
     """
     state = StateDir(Path(spec["state_dir"]))
     apply_environment(state.environment())
-    os.environ.update(environment_of(_with_account(spec)))
+    os.environ.update(environment_of(with_account(spec)))
     command = filled(spec)
     os.chdir(spec["workdir"])
     held = take(state.lock(spec["agent_id"]), spec["agent_id"], keep_over_exec=not spec["wrap"])
@@ -98,8 +98,8 @@ def environment_of(spec: "Mapping[str, Any]") -> dict[str, str]:
     return {**told, **spec["env"]}
 
 
-def _with_account(spec: "Mapping[str, Any]") -> "Mapping[str, Any]":
-    """The spec with what an embedded broker wants of a program of another dialect."""
+def with_account(spec: "Mapping[str, Any]") -> "Mapping[str, Any]":
+    """Return the spec with what an embedded broker wants of a program of another dialect."""
     if spec["dialect"] == "swarm":
         return spec
     import msgspec

@@ -9,7 +9,7 @@ from swarm_tui.bus.broker_address import parse_url
 from swarm_tui.bus.bulk_client import credentials
 from swarm_tui.config.own_broker import Admission, Admitted
 from swarm_tui.config.paths import StateDir, broker_dir
-from swarm_tui.config.urls import is_loopback
+from swarm_tui.config.urls import broker_port, is_loopback
 from swarm_tui.identity import account
 from swarm_tui.identity.acl import Grant, Guests, grant, mosquitto_rules
 from swarm_tui.identity.keys import agent_key, guest_key, host_key, operator_key
@@ -35,6 +35,13 @@ def admit(plan: Plan, state: StateDir, *, obeyed: bool = True) -> None:
     broker = EmbeddedBroker(plan.embedded_port, broker_dir(plan.embedded_port))
     part = admission(plan, state, secret, read_registry(state))
     _change(broker, lambda: broker.admit(part), obeyed=obeyed)
+
+
+def forget_own(plan: Plan) -> None:
+    """Where the broker of `plan` is not ours, forget that one of ours had its place. Raises OSError."""
+    port = broker_port(plan.layout.broker.url)
+    if plan.embedded_port is None and port is not None:
+        EmbeddedBroker(port, broker_dir(port)).dismiss(plan.swarm)
 
 
 def dismiss(port: int, swarm: str) -> None:

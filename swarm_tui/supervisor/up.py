@@ -113,6 +113,7 @@ def bring_up(ready: Prepared, say: Say) -> None:
     save_plan(state, plan)
     try:
         # One of another version would start the broker again as it was: its successor has the rules obeyed.
+        broker_rules.forget_own(plan)
         broker_rules.admit(plan, state, obeyed=not _is_followed(state))
     except BrokerMissingError as error:
         raise UpError(str(error)) from None

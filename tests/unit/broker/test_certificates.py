@@ -11,9 +11,12 @@ import pytest
 from swarm_tui.broker import certificates
 from swarm_tui.broker.certificates import Certificates, CertificatesError
 from swarm_tui.bus.probe import probe
+from swarm_tui.cli.group import run
 from swarm_tui.config.model import Broker, Tls
 from swarm_tui.config.own_broker import authority_path
+from swarm_tui.config.running import Running, save_running
 from swarm_tui.identity.account import broker_of_swarm
+from swarm_tui.supervisor import plan as plans
 from swarm_tui.supervisor.broker_rules import admit
 from tests.conftest import RealBroker, pick_port
 from tests.unit.broker.test_rules import Swarm, client
@@ -98,3 +101,25 @@ def test_a_renewed_certificate_is_shown_at_once_and_cuts_nobody_off(
         assert len(one.links) == 1
     admit(swarm.plan, swarm.state)
     assert real.embedded.pid() is not None
+
+
+def test_a_join_file_is_all_that_another_host_needs(
+    make_broker: Callable[..., RealBroker],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    port = pick_port()
+    url = f"mqtts://127.0.0.1:{port}"
+    swarm = Swarm(port, broker=Broker(url=url, secure=True))
+    make_broker(guarded=port)
+    plans.save_plan(swarm.state, swarm.plan)
+    known = {"swarm": "s", "session": "s", "socket": "s", "layout_path": "", "host": "home", "version": "0"}
+    save_running(Running(broker=swarm.plan.layout.broker, started_at=0.0, embedded=True, **known))
+    assert run(["broker", "add", "helper", "--as", "host", "--swarm", "s"]) == 0
+    join = Path(capsys.readouterr().out.strip())
+    layout = tmp_path / "far.yml"
+    layout.write_text(f"swarm: s\nbroker: {{url: '{url}', secure: true}}\nagents: [{{role: docs}}]\n")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "elsewhere"))
+    assert run(["up", str(layout), "--join", "", "--dry-run"]) != 0, "without it the broker's certificate is not known"
+    assert run(["up", str(layout), "--join", str(join), "--dry-run"]) == 0, capsys.readouterr().err

@@ -6,8 +6,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from swarm_tui.agent.launch import environment_of, with_account
 from swarm_tui.broker.mosquitto import EmbeddedBroker
 from swarm_tui.bus.mqtt import MqttBus
 from swarm_tui.bus.port import Link
@@ -18,7 +20,7 @@ from swarm_tui.identity import registry, store
 from swarm_tui.identity.account import broker_of_agent, broker_of_foreign, broker_of_swarm, password_of, user_name
 from swarm_tui.identity.registry import Identity, IdentityKind
 from swarm_tui.protocol.envelope import Outgoing
-from swarm_tui.supervisor.broker_rules import admit, dismiss, key_of
+from swarm_tui.supervisor.broker_rules import admit, dismiss, forget_own, key_of
 from swarm_tui.supervisor.plan import Plan
 from tests.conftest import RealBroker, pick_port
 from tests.wait import until
@@ -231,6 +233,23 @@ def test_an_open_broker_of_an_earlier_version_ends_to_come_back_guarded(
     assert real.process is not None
     assert real.process.wait(5) == 0
     real.process = None
+
+
+def test_a_broker_that_took_our_ones_place_is_reached_as_the_layout_says(port: int) -> None:
+    swarm = Swarm(port)
+    assert swarm.own.url.startswith("unix://")
+    forget_own(msgspec.structs.replace(swarm.plan, embedded_port=None))
+    assert swarm.own == swarm.guest
+
+
+def test_a_program_of_another_dialect_is_told_its_own_account(port: int) -> None:
+    swarm = Swarm(port, policy=Policy(guests="none"))
+    by_id = {spec.agent_id: spec for spec in swarm.plan.specs(swarm.state)}
+    told = environment_of(with_account(msgspec.to_builtins(by_id["old"])))
+    assert (told["MQTT_BROKER"], told["MQTT_USERNAME"]) == (swarm.url, "foreign.old@s")
+    assert told["MQTT_PASSWORD"]
+    ours = msgspec.to_builtins(by_id["worker"])
+    assert with_account(ours) is ours
 
 
 def test_where_the_broker_is_another_the_layouts_way_counts(tmp_path: Path) -> None:
