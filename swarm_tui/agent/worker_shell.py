@@ -44,7 +44,10 @@ LEADERLESS_KINDS = (
     Kind.TASK_CANCELLED,
 )
 #: Kinds that a handler may publish besides its result.
-_BESIDES = frozenset({Kind.DEPLOYMENT_STATUS, Kind.ALERT, Kind.TASK_NEW, Kind.BROADCAST})
+_BESIDES = frozenset({Kind.DEPLOYMENT_STATUS, Kind.ALERT, Kind.TASK_NEW, Kind.RUN_NEW, Kind.BROADCAST})
+
+#: Those of them that ask for something of its own, with an id of its own.
+_ASKED = frozenset({Kind.TASK_NEW, Kind.RUN_NEW})
 
 
 class WorkerShell:
@@ -229,7 +232,7 @@ class WorkerShell:
         wanted = Kind(kind)
         if wanted not in _BESIDES:
             raise ValueError(f"a handler may not say {kind}")
-        payload = {"task_id": attempt.task_id, **payload} if wanted is not Kind.TASK_NEW else payload
+        payload = {"task_id": attempt.task_id, **payload} if wanted not in _ASKED else payload
         self._reporter.say(wanted, msgspec.convert(self._reporter.redact.value(payload), BODY[wanted]))
 
     def group(self, attempt: RunningAttempt, pid: int, started: str) -> None:

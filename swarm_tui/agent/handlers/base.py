@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -121,8 +122,19 @@ class Context(Struct, kw_only=True):
         self._output(text)
 
     def publish(self, kind: str, payload: dict[str, Any]) -> None:
-        """Publish a message besides the result: `deployment/status`, `alerts`, `tasks/new` or `broadcast`."""
+        """Publish a message besides the result: `deployment/status`, `alerts`, `tasks/new`, `runs/new`, `broadcast`."""
         self._publish(kind, payload)
+
+    def run(self, workflow: dict[str, Any], inputs: dict[str, Any] | None = None, run_id: str | None = None) -> str:
+        """Begin a run of a workflow, whole as its file has it. Returns the run's id.
+
+        By default the id follows from the task and the workflow, so that another attempt begins no second run. Nobody
+        waits for it here: a step that needs the run's end belongs into the workflow.
+        """
+        mark = sha256(f"{self.idempotency_key}\0{workflow.get('workflow')}".encode()).hexdigest()[:16]
+        known = run_id or f"run-{mark}"
+        self._publish("runs/new", {"run_id": known, "workflow": workflow, "inputs": inputs or {}})
+        return known
 
     def spawned(self, pid: int) -> None:
         """Record the leader of a new process group, so that it dies with the task and the agent."""
