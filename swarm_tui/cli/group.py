@@ -171,7 +171,7 @@ def _say(reason: str) -> None:
 
 
 def _drop_stdout() -> None:
-    """Keep the interpreter from writing to the broken pipe once more at exit."""
+    """Keep the interpreter from writing to what takes no more once again at exit, which ends it with 120."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
@@ -179,6 +179,8 @@ def _drop_stdout() -> None:
 def _unexpected(error: Exception) -> int:
     if isinstance(error, OSError) and error.errno in _FULL:
         _say(f"{error.filename or 'the output'} cannot be written: {error.strerror}; make room, then try again")
+        if error.filename is None:
+            _drop_stdout()
         return 1
     if isinstance(error, OSError) and "XDG_STATE_HOME" in (reason := why_not(error)):
         _say(reason)
