@@ -75,3 +75,67 @@ async def test_the_arrows_move_in_the_list_whose_filter_is_typed() -> None:
         before = main.tasks.cursor
         await ui.press("down", "down")
         assert (main.agents.cursor, main.tasks.cursor) == (0, before + 2)
+
+
+async def completed(ui: UiDriver, text: str) -> str:
+    """Type a part of a command, press Tab, and give back what stands there then."""
+    await ui.press("colon")
+    await ui.type(text)
+    await ui.press("tab")
+    value = ui.app.screen.query_one("Prompt Input").value  # type: ignore[attr-defined]
+    await ui.settle()
+    return str(value)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("typed", "stands", "told"),
+    [
+        ("undr", "undrain ", ""),
+        ("drain test", "drain testing", "testing-01  testing"),
+        ("drain docs-01 monit", "drain docs-01 monitoring", "monitoring-01"),
+        ("restart docs-", "restart docs-01 ", ""),
+        ("cancel task_d3", "cancel task_d3adbf ", ""),
+        ("open task_d3", "open task_d3adbf ", ""),
+        ("publish code.", "publish code.review ", ""),
+        ("new testing.", "new testing.", "testing.run  testing.coverage"),
+        ("publish code.review de", "publish code.review depth=", ""),
+        ("publish code.review path=x -p ", "publish code.review path=x -p ", "base=  depth=  limit="),
+        ("theme col", "theme colour-blind ", ""),
+        ("publish nothing.known x", "publish nothing.known x", ""),
+        ("wall ", "wall ", ""),
+        ("zzz", "zzz", ""),
+    ],
+)
+async def test_tab_completes_acts_and_what_they_take(typed: str, stands: str, told: str) -> None:
+    async with open_ui("trouble") as ui:
+        assert await completed(ui, typed) == stands
+        if told:
+            assert told in ui.footer
+
+
+@pytest.mark.asyncio
+async def test_a_role_stands_for_its_agents() -> None:
+    async with open_ui("calm") as ui:
+        await command(ui, "drain docs monitoring-01")
+        await ui.press("y")
+        assert commanded(ui) == [("drain", "docs-01"), ("drain", "monitoring-01")]
+
+
+@pytest.mark.asyncio
+async def test_publish_opens_the_form_with_what_was_given() -> None:
+    async with open_ui("calm") as ui:
+        for typed, says in (
+            ("publish code.review path", "'path' gives no field a value"),
+            ("publish code.review nope=1", "code.review has no field 'nope'"),
+            ("publish code.review path='a", "close the quotes"),
+        ):
+            await command(ui, typed)
+            assert says in ui.footer
+        await command(ui, "publish code.review path='a b' -p depth=deep")
+        await ui.press("ctrl+s")
+        task = ui.source.submitted[0][0]
+        assert (task.type, task.payload) == ("code.review", {"path": "a b", "depth": "deep"})
+    async with open_ui("calm", read_only=True) as ui:
+        await command(ui, "publish code.review path=x")
+        assert "--read-only" in ui.footer

@@ -1,6 +1,8 @@
 """The `:` line: an act by its name, with the agents or tasks it is to take, a panel, a filter, a theme, or an id."""
 
+import shlex
 from collections.abc import Callable
+from typing import Any
 
 from msgspec import Struct
 
@@ -13,10 +15,11 @@ from swarm_tui.ui.desk.context import Context, Named
 from swarm_tui.ui.desk.desk import Desk
 from swarm_tui.ui.look import theme as themes
 from swarm_tui.ui.look.words import WORDS
+from swarm_tui.ui.model.draft import fields_of
 
-_OTHER_NAMES = {"q": "leave", "quit": "leave", "new": "publish", "down": "bring_down"}
+OTHER_NAMES = {"q": "leave", "quit": "leave", "new": "publish", "down": "bring_down"}
 _EXITS = frozenset({"leave", "bring_down"})
-_PANELS = ("agents", "tasks", "stream", "pane")
+PANELS = ("agents", "tasks", "stream", "pane")
 
 
 class Toggle(Struct, frozen=True):
@@ -49,16 +52,24 @@ TOGGLES = {
 }
 
 
+def act_name(word: str) -> str:
+    """Return the name of the act that a word of the line means."""
+    name = word.lower().replace("-", "_")
+    way = TOGGLES.get(name)
+    return way.act if way else OTHER_NAMES.get(name, name)
+
+
 def run_command(desk: Desk, text: str) -> None:
     """Do what was typed, or say what could have been."""
     word, _, rest = text.strip().partition(" ")
     if not word or desk.front is None:
         return
     name, rest = word.lower().replace("-", "_"), rest.strip()
-    way = TOGGLES.get(name)
-    action = desk.registry.actions.get(way.act if way else _OTHER_NAMES.get(name, name))
+    action = desk.registry.actions.get(act_name(name))
     if name in ("filter", "find") and rest:
         _filter(desk, rest)
+    elif act_name(name) == "publish" and rest:
+        _publish(desk, rest)
     elif name == "theme" and rest:
         _theme(desk, rest)
     elif name == "sort" and rest:
@@ -69,7 +80,7 @@ def run_command(desk: Desk, text: str) -> None:
         _act(desk, word, action, rest)
     elif rest:
         _unknown(desk, word, name)
-    elif name in _PANELS:
+    elif name in PANELS:
         desk.pages.to_main()
         desk.main.focus_panel(name)
     elif not _open(desk, word, quiet=True):
@@ -90,7 +101,8 @@ def _act(desk: Desk, word: str, action: Action, rest: str) -> None:
 def _context(desk: Desk, action: Action, rest: str) -> Context | None:
     """Return what the act is about: exactly those named, else what is at hand; None when that was said to be wrong."""
     assert desk.front is not None
-    names, fleet = rest.split(), desk.model.fleet
+    fleet = desk.model.fleet
+    names = _of_roles(desk, rest.split()) if action.group == "agents" else rest.split()
     if not names:
         return desk.front.context()
     if not (action.group in ("agents", "tasks") or action.name in ("logs", "seen")):
@@ -104,6 +116,14 @@ def _context(desk: Desk, action: Action, rest: str) -> Context | None:
     return None
 
 
+def _of_roles(desk: Desk, names: list[str]) -> list[str]:
+    """Return the names, in the place of a role all agents that have it."""
+    agents = desk.model.fleet.agents
+    of_role = {name: [each for each in sorted(agents) if agents[each].role == name] for name in names}
+    found = (each for name in names for each in (of_role[name] if of_role[name] and name not in agents else [name]))
+    return list(dict.fromkeys(found))
+
+
 def _filter(desk: Desk, text: str) -> None:
     searchable = capability(desk.front, Searchable)
     if searchable is None or not searchable.set_filter(text):
@@ -115,6 +135,35 @@ def _theme(desk: Desk, name: str) -> None:
         desk.set_theme(name)
     else:
         desk.say(f"there is no theme {name!r}: {', '.join(themes.NAMES)}", bad=True)
+
+
+def _publish(desk: Desk, text: str) -> None:
+    """Open the form with a type and the fields that were given: `TYPE FIELD=VALUE …`."""
+    assert desk.front is not None
+    entry = _entry(desk, text)
+    reason = desk.registry.actions["publish"].why_not(desk.front.context())
+    if isinstance(entry, str) or reason is not None:
+        desk.say(reason or str(entry), bad=True)
+    else:
+        desk.pages.open_form(entry)
+
+
+def _entry(desk: Desk, text: str) -> dict[str, Any] | str:
+    """Return what the form begins from; why it cannot, as a sentence."""
+    try:
+        name, *given = (word for word in shlex.split(text) if word != "-p")
+    except ValueError as error:
+        return f"{error}: close the quotes"
+    if wrong := next((word for word in given if "=" not in word), None):
+        return f"{wrong!r} gives no field a value: write FIELD=VALUE"
+    values = dict(word.split("=", 1) for word in given)
+    known = {each.name: each for each in desk.source.facts.types}.get(name)
+    fields = [each.name for each in fields_of(known.schema)] if known is not None else []
+    if not fields:
+        return {"type": name, "payload": values}
+    if lost := next((field for field in values if field not in fields), None):
+        return f"{name} has no field {lost!r}: it has {', '.join(fields)}"
+    return {"type": name, "values": values}
 
 
 def _sort(desk: Desk, column: str) -> None:

@@ -13,7 +13,7 @@ from swarm_tui.ui.model.model import Delta, Model
 from swarm_tui.ui.widgets.alert_strip import AlertStrip
 from swarm_tui.ui.widgets.footer import Footer
 from swarm_tui.ui.widgets.lines import Lines
-from swarm_tui.ui.widgets.prompt import Prompt
+from swarm_tui.ui.widgets.prompt import Complete, Prompt
 
 
 class SwarmScreen(Screen[Any]):
@@ -93,17 +93,19 @@ class SwarmScreen(Screen[Any]):
         self.desk.perform(self.desk.registry.actions[name], self.context())
 
     def ask(self, label: str, text: str, done: Callable[[str], None], typed: Callable[[str], None] | None = None,
-            left: Callable[[], None] | None = None) -> None:  # fmt: skip
+            left: Callable[[], None] | None = None, complete: Complete | None = None) -> None:  # fmt: skip
         """Let the user type a line at the bottom. `typed` hears each change, `left` that they gave up."""
         prompts = self.query(Prompt)
         if prompts:
-            prompts.first().ask(label, text, done, typed, left)
+            prompts.first().ask(label, text, done, typed, left, complete)
 
     def ask_command(self) -> None:
         """Let the user type a command."""
         from swarm_tui.ui.input.command import run_command
+        from swarm_tui.ui.input.completion import complete
 
-        self.ask(":", "", lambda text: run_command(self.desk, text))
+        desk = self.desk
+        self.ask(":", "", lambda text: run_command(desk, text), complete=lambda text: complete(desk, text))
 
     def renew_footer(self) -> None:
         """Draw anew what the keys do."""

@@ -7,10 +7,15 @@ from textual.content import Content
 from textual.widget import Widget
 
 from swarm_tui.ui.desk.desk import desk_of
+from swarm_tui.ui.look.text import flat
 
 if TYPE_CHECKING:
     from textual.events import Key
     from textual.widgets import Input
+
+
+Complete = Callable[[str], tuple[str, list[str]]]
+"""Returns the line as far as it can mean only one thing, and all that its last word may become."""
 
 
 class Prompt(Widget):
@@ -19,6 +24,7 @@ class Prompt(Widget):
     DEFAULT_CSS = """
     Prompt { layout: horizontal; height: 1; dock: bottom; display: none; background: $panel; layer: above; }
     Prompt Static { width: auto; padding: 0 1; color: $accent; text-style: bold; }
+    Prompt #options { max-width: 60%; color: $text-muted; text-style: none; }
     Prompt Input { width: 1fr; border: none; height: 1; padding: 0; background: $panel; }
     Prompt Input:focus { border: none; }
     """
@@ -29,6 +35,7 @@ class Prompt(Widget):
         self._done: Callable[[str], None] | None = None
         self._typed: Callable[[str], None] | None = None
         self._left: Callable[[], None] | None = None
+        self._complete: Complete | None = None
 
     def _field(self, label: str) -> "Input":
         from textual.widgets import Input, Static
@@ -37,9 +44,9 @@ class Prompt(Widget):
 
         if not self.children:
             field = Line(holds=frozenset(("enter", "escape")))
-            self.mount(Static(Content(label)), field)
+            self.mount(Static(Content(label), id="label"), field, Static(id="options"))
             return field
-        self.query_one(Static).update(Content(label))
+        self.query_one("#label", Static).update(Content(label))
         return self.query_one(Input)
 
     def ask(
@@ -49,8 +56,10 @@ class Prompt(Widget):
         done: Callable[[str], None],
         typed: Callable[[str], None] | None,
         left: Callable[[], None] | None,
+        complete: Complete | None = None,
     ) -> None:
         """Open, and call back."""
+        self._complete = complete
         self._before = self.screen.focused
         self._done, self._typed, self._left = done, None, left
         field = self._field(label)
@@ -76,6 +85,7 @@ class Prompt(Widget):
 
     def on_input_changed(self, event: "Input.Changed") -> None:
         event.stop()
+        self._tell([])
         if self.display and self._typed is not None:
             self._typed(event.value)
 
@@ -87,13 +97,35 @@ class Prompt(Widget):
         self._go_on()
 
     def on_key(self, event: "Key") -> None:
-        """Give up at Esc; the screen behind has an act of its own on that key."""
+        """Give up at Esc, complete at Tab; the screen behind has acts of its own on these keys."""
+        if event.key == "tab":
+            event.prevent_default().stop()
+            self._fill()
         if event.key == "escape":
             event.prevent_default().stop()
             self.close()
             if self._left is not None:
                 self._left()
             self._go_on()
+
+    def _fill(self) -> None:
+        """Complete what is typed, and tell what it may become."""
+        from textual.widgets import Input
+
+        field = self.query_one(Input)
+        if self._complete is None:
+            return
+        text, found = self._complete(field.value)
+        with self.prevent(field.Changed):
+            field.value = text
+        field.cursor_position = len(text)
+        self._tell(found if len(found) > 1 else [])
+
+    def _tell(self, options: list[str]) -> None:
+        from textual.widgets import Static
+
+        for told in self.query("#options").results(Static):
+            told.update(Content(flat("  ".join(options), 300)))
 
     def _go_on(self) -> None:
         desk_of(self).typed_keys.release()
