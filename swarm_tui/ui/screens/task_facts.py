@@ -147,7 +147,6 @@ def _agent(s: Seen) -> Iterator[Fact]:
 def _time(s: Seen) -> Iterator[Fact]:
     task = s.task
     begun = task.started_at or ((task.ended_at or task.updated_at) if task.state in ENDED else s.now)
-    ran = None
     ran = s.now - task.started_at if task.state in GIVEN and task.started_at else took(task.state, task.duration)
     published = f"published {clock(task.created_at)}, {ago(s.now - task.created_at)} ago"
     yield Fact("time", [Segment(f"{published}; waited {span(begun - task.created_at)}; ran {span(ran)}")])
