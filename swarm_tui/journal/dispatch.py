@@ -61,6 +61,8 @@ _decode = msgspec.msgpack.Decoder(Job).decode
 _encode = msgspec.msgpack.Encoder().encode
 _UNFIT = (OverflowError, RecursionError, TypeError, ValueError)
 _OPEN = tuple(sorted(state.value for state in OPEN))
+#: Of an open run, what ended is referred to by what has not.
+_NOT_REFERRED_TO = "(run IS NULL OR run NOT IN (SELECT run_id FROM run WHERE state = 'running'))"
 _UPSERT = (
     "INSERT INTO task (task_id, state, type, key, created, ended, body, run) VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
     "ON CONFLICT (task_id) DO UPDATE SET state = excluded.state, ended = excluded.ended, body = excluded.body"
@@ -258,14 +260,15 @@ class Journal:
         self._db.execute("BEGIN IMMEDIATE")
         try:
             gone = self._db.execute(
-                "DELETE FROM task WHERE task_id IN (SELECT task_id FROM task WHERE ended < ? ORDER BY ended LIMIT ?)",
+                f"DELETE FROM task WHERE task_id IN "
+                f"(SELECT task_id FROM task WHERE ended < ? AND {_NOT_REFERRED_TO} ORDER BY ended LIMIT ?)",
                 (oldest, at_once),
             ).rowcount
             count = self._db.execute("SELECT count(*) FROM task WHERE ended IS NOT NULL").fetchone()[0]
             if count > keep:
                 gone += self._db.execute(
-                    "DELETE FROM task WHERE task_id IN "
-                    "(SELECT task_id FROM task WHERE ended IS NOT NULL ORDER BY ended LIMIT ?)",
+                    f"DELETE FROM task WHERE task_id IN "
+                    f"(SELECT task_id FROM task WHERE ended IS NOT NULL AND {_NOT_REFERRED_TO} ORDER BY ended LIMIT ?)",
                     (min(count - keep, at_once),),
                 ).rowcount
             if count >= keep:

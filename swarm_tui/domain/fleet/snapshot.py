@@ -10,6 +10,7 @@ from msgspec import Struct, structs
 from swarm_tui.domain.fleet.agent_facts import AgentFacts
 from swarm_tui.domain.fleet.kept_tasks import MAX_ENDED
 from swarm_tui.domain.fleet.reducer import Fleet
+from swarm_tui.domain.fleet.runs import RunView
 from swarm_tui.domain.fleet.task_facts import AttemptEnd, TaskFacts
 from swarm_tui.domain.states import TaskState
 from swarm_tui.domain.views import AlertView, Counts, DispatcherView, HostView, ScaleView
@@ -54,6 +55,11 @@ class _Snapshot(Struct, array_like=True):
     dropped: int
     badly: set[str]
     aliases: dict[str, str]
+    runs: list[RunView] = []
+
+
+#: Runs that a snapshot holds, the newest.
+MAX_RUNS = 200
 
 
 def _listed(value: Any) -> Any:
@@ -112,6 +118,7 @@ def snapshot(fleet: Fleet, *, ended_tasks: int = MAX_ENDED) -> bytes:
             dropped=tasks.dropped + len(old),
             badly=tasks.badly - old,
             aliases=tasks.aliases,
+            runs=list(fleet.runs.values())[-MAX_RUNS:],
         )
     )
 
@@ -147,6 +154,7 @@ def restored(raw: bytes, *, kept: int) -> Fleet:
     tasks.dropped = saved.dropped
     tasks.badly |= saved.badly
     tasks.aliases.update(saved.aliases)
+    fleet.runs.update((run.run_id, run) for run in saved.runs)
     return fleet
 
 

@@ -7,7 +7,7 @@ from rich.segment import Segment
 from swarm_tui.domain.fleet.runs import RunView, StepView
 from swarm_tui.domain.states import TaskState
 from swarm_tui.protocol.bodies import Reply
-from swarm_tui.protocol.rows import run_rows
+from swarm_tui.protocol.rows import ScheduleRow, run_rows, schedule_rows
 from swarm_tui.ui.desk.capabilities import HasRuns, HasTasks
 from swarm_tui.ui.live.past import answer
 from swarm_tui.ui.look.text import Parts, ago, clock, fit, flat
@@ -67,8 +67,18 @@ class RunsScreen(_RunPage):
 
     PAGE = "runs"
 
+    def turn_to(self) -> None:
+        self.schedules: list[ScheduleRow] = []
+
     def begin(self) -> None:
         self.ask_dispatcher("runs", {"limit": 100})
+        desk = self.desk
+        if desk.model.fleet.broker_up:
+            desk.in_thread(lambda: answer(desk.source, "schedules", {}), self._scheduled)
+
+    def _scheduled(self, reply: Reply | None) -> None:
+        self.schedules = schedule_rows(reply.rows if reply else ())
+        self.renew()
 
     def title_parts(self, width: int) -> Parts:
         runs = self.model.fleet.runs.values()
@@ -78,7 +88,23 @@ class RunsScreen(_RunPage):
     def lay(self, width: int) -> list[Line]:
         runs = sorted(self.model.fleet.runs.values(), key=lambda run: run.created_at, reverse=True)
         empty = "  No run is known; `swarm-tui run NAME` begins one"
-        return [self._line(run, width) for run in runs] or [([Segment(empty, self.desk.look["quiet"])], None)]
+        lines = [self._line(run, width) for run in runs] or [([Segment(empty, self.desk.look["quiet"])], None)]
+        if self.schedules:
+            lines.append(rule("schedules", width, self.page))
+        return lines + [self._schedule(row, width) for row in self.schedules]
+
+    def _schedule(self, row: ScheduleRow, width: int) -> Line:
+        look = self.desk.look
+        until = "never" if row.next_at is None else f"in {ago(row.next_at - self.model.clock())}"
+        parts = [
+            Segment("  " + fit(flat(row.name), 20) + " ", look["id"]),
+            Segment(fit("paused" if row.paused else until, 10) + " ", look["warn" if row.paused else "plain"]),
+            Segment(fit(flat(row.cron), 16) + " ", look["quiet"]),
+            Segment(fit(flat(row.what), 22) + " ", look["plain"]),
+        ]
+        used = sum(part.cell_length for part in parts)
+        why = row.reason or f"fired {row.fired}, skipped {row.skipped}; {row.timezone}"
+        return [*parts, Segment(fit(flat(why), max(0, width - used)), look["quiet"])], None
 
     def _line(self, run: RunView, width: int) -> Line:
         look = self.desk.look

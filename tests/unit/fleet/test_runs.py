@@ -1,5 +1,6 @@
 """Runs as the fleet sees them: from what is said of them, and of their steps' tasks."""
 
+from swarm_tui.domain.fleet.snapshot import restored, snapshot
 from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.rows import RunRow, StepRow
 from swarm_tui.protocol.run_bodies import RunEnded, RunNew, RunRejected, RunStarted
@@ -71,3 +72,10 @@ def test_a_workflow_that_is_none_is_seen_and_breaks_nothing() -> None:
     for steps in (None, 3, [1], {"a": 1}, {"a": {"needs": [1, "b\x1b[2J"], "type": 4}}):
         paper.say("op", Kind.RUN_NEW, RunNew(run_id="r", workflow={"workflow": ["x"], "steps": steps}))
     assert "\x1b" not in str(paper.fleet.runs["r"].steps)
+
+
+def test_a_snapshot_has_the_runs() -> None:
+    paper = begun()
+    step(paper, "r.a")
+    again = restored(snapshot(paper.fleet), kept=100)
+    assert again.runs == paper.fleet.runs
