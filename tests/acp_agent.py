@@ -24,7 +24,8 @@ KINDS: dict[str, dict[str, Any]] = {
         "modes": ["auto", "default", "plan"], "mode": "auto", "resume": True, "cost": 0.001, "usage": "prompt",
     },
     "codex": {
-        "modes": ["read-only", "agent"], "mode": "agent", "resume": True, "usage": "prompt", "reject": "cancelled",
+        "modes": ["read-only", "workspace-write", "agent"], "mode": "agent",
+        "resume": True, "usage": "prompt", "reject": "cancelled",
         "diff_in_ask": False, "errors_as_text": True, "child_outlives_cancel": True,
     },
     "gemini": {"modes": ["default", "yolo"], "mode": "default", "resume": False, "usage": "quota", "call_first": False,

@@ -115,6 +115,69 @@ def _write_policies(folder: Path, swarm: str, force: bool) -> None:
             file.write(text + "\n")
 
 
+AI_TEMPLATE = """\
+# A swarm of AI agents: docs/agents.md. `swarm-tui validate {session}` checks it, `swarm-tui up {session}` starts it.
+swarm: {name}
+session: {session}
+
+broker:
+{broker}
+
+workdir: .                        # the repository; `up` is called in it
+
+agents:
+  - {{role: task-manager, id: task-manager-01}}
+
+  # Writes code, each task on a branch in a worktree of its own: `publish code.generate -p prompt='…'`.
+  - role: general
+    id: builder
+    handlers:
+      code.generate:
+        timeout: 3600             # seconds; the time in which people are asked does not count
+        options: {{cli: {builder}, allow: {allow}}}
+      agent-cli:
+        timeout: 3600
+        options: {{cli: {builder}, mode: edit, allow: {allow}}}
+
+  # Reads, reviews and plans; it changes nothing.
+  - role: code-review
+    id: reviewer
+    handlers:
+      code.review: {{}}
+      code.plan:
+        options: {{cli: {reviewer}}}
+
+  - {{role: testing, id: tester}}
+
+policy:
+  ask_within: 600                 # seconds that an AI agent waits for a yes; silence is a no
+  # budget: {{task: 2, day: 20}}    # US dollars
+"""
+#: Commands that nobody need be asked about.
+_HARMLESS = '["Bash(git status)", "Bash(git diff*)", "Bash(git log*)", "Bash(ls*)", "Bash(pytest*)"]'
+
+
+def _ai_clis() -> list[str]:
+    """Return the agent CLIs that are installed and logged in; what is missing of the others is said."""
+    from swarm_tui.agent.conversation.programs import find
+    from swarm_tui.agent.handlers.models.cli_spec import known_clis
+
+    ready, missing = [], []
+    for name, cli in known_clis().items():
+        programs = [argv[0] for argv in (cli.acp.argv if cli.acp is not None else [], cli.argv) if argv]
+        if not any(map(find, programs)):
+            missing.append(f"{name} is not installed: {cli.install}, or `make clis`")
+        elif not cli.is_logged_in():
+            missing.append(f"{name} is not logged in: {cli.login}")
+        else:
+            ready.append(name)
+            if cli.acp is not None and find(cli.acp.argv[0]) is None:
+                missing.append(f"{name} cannot ask without {cli.acp.argv[0]}: {cli.install}")
+    for line in missing:
+        note(line)
+    return ready
+
+
 def _is_plain(name: str) -> bool:
     """Return whether YAML reads the name, as the template has it, as that name and as nothing else."""
     try:
@@ -127,8 +190,9 @@ def _is_plain(name: str) -> bool:
 @click.argument("name", required=False, default="my-swarm")
 @click.option("--output", "-o", metavar="FILE", help="Where to write (default: layouts/NAME.yml; - for stdout).")
 @click.option("--aws", "endpoint", metavar="ENDPOINT", help="For AWS IoT Core: also write its policies, beside it.")
+@click.option("--ai", is_flag=True, help="With AI agents, of the CLIs that are installed and logged in here.")
 @click.option("--force", is_flag=True, help="Overwrite a file that is there.")
-def command(name: str, output: str | None, endpoint: str | None, force: bool) -> int:
+def command(name: str, output: str | None, endpoint: str | None, ai: bool, force: bool) -> int:
     """Write a layout with comments to layouts/NAME.yml.
 
     With --aws its broker is that endpoint, and NAME-aws/ beside it gets a policy for each kind of identity.
@@ -141,7 +205,15 @@ def command(name: str, output: str | None, endpoint: str | None, force: bool) ->
         raise Failure(f"`{clean(name, 60)}` is no name for a layout: write letters, digits and - _ . / only", USAGE)
     session = "".join(c if c.isalnum() or c in "-_" else "-" for c in name)
     broker = HERE if endpoint is None else _aws_broker(endpoint, session)
-    text = TEMPLATE.format(name=name, session=session, broker=broker)
+    if ai:
+        found = _ai_clis()
+        if not found:
+            raise Failure("no agent CLI is installed and logged in here: do one of these, then try again")
+        # Another pair of eyes sees more: the reviewer is of another make where there is one.
+        names = {"builder": found[0], "reviewer": found[-1], "allow": _HARMLESS}
+        text = AI_TEMPLATE.format(name=name, session=session, broker=broker, **names)
+    else:
+        text = TEMPLATE.format(name=name, session=session, broker=broker)
     if output == "-":
         click.echo(text, nl=False)
         return 0

@@ -125,7 +125,7 @@ class Conversation:
     async def _prepare(self, offered: Mapping[str, Any]) -> None:
         """Set the mode that asks, and the model."""
         modes = offered.get("modes")
-        mode = self._acp.session_mode
+        mode = self._acp.session_modes.get(self._settings.mode, self._acp.session_mode)
         if mode is not None and isinstance(modes, dict) and modes.get("currentModeId") != mode:
             known = [one.get("id") for one in modes.get("availableModes") or [] if isinstance(one, dict)]
             if mode not in known:

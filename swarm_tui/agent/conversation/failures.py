@@ -59,7 +59,8 @@ def read_error(words: str, *, code: int | None = None, kind: str = "") -> Failur
         return failure("authentication", said)
     if code in (429, 529, 502, 503, 504):
         return failure("quota" if code == 429 else "overload", said)
-    for text in (kind, said):
+    # Its own words say more than the kind under which it files them.
+    for text in (said, kind):
         for sign, name in _COMPILED:
             if text and sign.search(text):
                 return failure(name, said)

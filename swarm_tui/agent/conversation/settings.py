@@ -15,6 +15,7 @@ from swarm_tui.domain.usage import Price
 class Settings(Struct, frozen=True, kw_only=True):
     """The limits of one conversation. `silent_after`: seconds without a word while no tool runs, nobody is asked."""
 
+    mode: str = "edit"
     max_turns: int = 50
     max_cost: float | None = None
     model: str | None = None

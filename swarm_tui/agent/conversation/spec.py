@@ -25,6 +25,8 @@ class Acp(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     install: str = ""
     session_mode: str | None = None
     """The mode in which it asks before it acts; set at once, for some decide by themselves otherwise."""
+    session_modes: dict[str, str] = {}
+    """The same by our mode (read, edit), for a CLI whose asking mode can do nothing but read."""
     model: str | None = None
     """The config option by which its model is chosen; None: it takes none."""
     env: dict[str, str] = {}

@@ -71,7 +71,7 @@ class Talk:
                 name,
                 acp,
                 prompt,
-                settings=Settings(**settings),
+                settings=Settings(mode=mode, **settings),
                 rules=Rules(mode=mode, allow=allow or [], deny=deny or []),
                 folder=self.folder,
             )

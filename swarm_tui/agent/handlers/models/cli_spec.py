@@ -1,7 +1,9 @@
 """An agent CLI as data: how to talk to it by ACP, how to call it headless, and what its stream of events means."""
 
+import os
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
@@ -58,7 +60,19 @@ class Cli(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_cost: list[str] = []
     exit_codes: dict[int, str] = {}
     passed: list[str] = []
+    login_env: list[str] = []
+    """Variables of which one is a login."""
+    login_files: list[str] = []
+    """Files of which one is there once somebody has logged in."""
+    login: str = ""
+    """Sentence that tells how one logs in."""
     install: str = ""
+
+    def is_logged_in(self) -> bool:
+        """Return whether it looks as if somebody had logged in: only a prompt would tell for sure."""
+        if any(os.environ.get(name) for name in self.login_env):
+            return True
+        return any(Path(name).expanduser().exists() for name in self.login_files)
 
 
 @cache

@@ -82,6 +82,7 @@ async def talk(
     if not options.resume:
         context.resume = None
     settings = Settings(
+        mode=mode,
         max_turns=limits.max_turns,
         max_cost=limits.max_cost,
         model=limits.model,

@@ -1,0 +1,52 @@
+"""The agent CLIs that `make clis` installed do what docs/agents.md says of them: `make drill`, off the network."""
+
+import json
+import shutil
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from swarm_tui.agent.conversation.programs import find
+from swarm_tui.agent.handlers.models.cli_spec import known_clis
+from tests.real_clis import NAMES
+from tests.unit.house.pages import ROOT
+
+pytestmark = pytest.mark.drill
+
+
+def came_of(name: str) -> dict[str, dict[str, Any]]:
+    """Return what each case came to, in a network namespace of its own."""
+    acp = known_clis()[name].acp
+    if acp is None or find(acp.argv[0]) is None:
+        pytest.skip(f"{name} is not installed: make clis")
+    if shutil.which("unshare") is None or subprocess.run(["unshare", "-n", "true"], check=False).returncode != 0:
+        pytest.skip("no network namespace can be made here")
+    inner = f"ip link set lo up; exec {sys.executable} -m tests.real_clis {name}"
+    done = subprocess.run(
+        ["unshare", "-n", "bash", "-c", inner], cwd=ROOT, capture_output=True, text=True, timeout=900, check=False
+    )
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    print(done.stdout)
+    assert rows, done.stderr[-2000:]
+    return {row["case"]: row for row in rows}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_real_cli_works_asks_heeds_and_resumes(name: str) -> None:
+    came = came_of(name)
+    work = came["write and run"]
+    assert (work["code"], work["text"], work["written"]) == ("", "All done.", True)
+    assert work["usage"]["tokens_in"] >= 100
+    assert (came["refused"]["code"], came["refused"]["done"]) == ("refused", False)
+    assert (came["read only"]["code"], came["read only"]["done"]) == ("refused", False)
+    # Codex's own sandbox does not start in every container: its command then fails at once, and the turn ends well.
+    assert came["deadline"]["code"] in (("timeout", "") if name == "codex" else ("timeout",))
+    assert came["deadline"]["left"] == []
+    assert came["deadline"]["alive after"] <= 3.0
+    assert (came["resume"]["code"], came["resume"]["same"]) == ("", True)
+    assert came["401"]["code"] == "authentication"
+    for case in ("429", "529", "network down"):
+        assert came[case]["code"] in ("quota", "overload", "network", "silent", "timeout"), came[case]
+        assert came[case]["retryable"]

@@ -1,0 +1,175 @@
+"""Talks to the real agent CLIs against a scripted model server: `python -m tests.real_clis [NAME…]`, in JSON lines.
+
+To be run where nothing but loopback is (`unshare -n bash -c 'ip link set lo up; …'`): the CLIs call home.
+"""
+
+import asyncio
+import json
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from swarm_tui.agent.conversation.permits import Rules
+from swarm_tui.agent.conversation.programs import find
+from swarm_tui.agent.conversation.run import Told, converse
+from swarm_tui.agent.conversation.settings import Settings
+from swarm_tui.agent.handlers.base import HandlerError, ResumePoint
+from swarm_tui.agent.handlers.models.cli_spec import known_clis
+from swarm_tui.domain.asks.model import AskAnswer, Question
+from swarm_tui.testing.attempt import context
+from tests.fake_model import serve
+
+NAMES = ("claude", "codex", "gemini", "opencode")
+DEADLINE = 100.0
+
+
+def home_of(folder: Path, base: str, key: str) -> dict[str, str]:
+    """Return the environment of all four, with their settings written into a home of their own."""
+    home = folder / "home"
+    for name in (".codex", ".gemini", ".config/opencode"):
+        (home / name).mkdir(parents=True, exist_ok=True)
+    (home / ".codex/config.toml").write_text(
+        'model = "fake"\nmodel_provider = "fake"\n[model_providers.fake]\nname = "fake"\n'
+        f'base_url = "{base}/v1"\nwire_api = "responses"\nenv_key = "OPENAI_API_KEY"\nsupports_websockets = false\n'
+    )
+    (home / ".gemini/settings.json").write_text('{"security": {"auth": {"selectedType": "gemini-api-key"}}}')
+    fake = {"npm": "@ai-sdk/openai-compatible", "options": {"baseURL": f"{base}/v1", "apiKey": key}}
+    provider = {"provider": {"fake": {**fake, "models": {"fake": {}}}}, "model": "fake/fake"}
+    (home / ".config/opencode/opencode.json").write_text(json.dumps(provider))
+    return {
+        "HOME": str(home), "CODEX_HOME": str(home / ".codex"), "ANTHROPIC_BASE_URL": base, "ANTHROPIC_API_KEY": key,
+        "OPENAI_API_KEY": key, "GEMINI_API_KEY": key, "GOOGLE_GEMINI_BASE_URL": base,
+    }  # fmt: skip
+
+
+class Run:
+    """Runs the cases of one CLI, one after another."""
+
+    def __init__(self, name: str, folder: Path, base: str) -> None:
+        self.name, self.folder, self.base = name, folder, base
+        self.asked: list[Question] = []
+        self.asked_at: list[float] = []
+        self.pids: list[int] = []
+
+    async def talk(
+        self, prompt: str, *, key: str = "k", mode: Any = "edit", base: str | None = None, answer: str = "allow",
+        cancel: float | None = None, resume: ResumePoint | None = None, deadline: float = DEADLINE, **settings: Any,
+    ) -> dict[str, Any]:  # fmt: skip
+        """Return how it went: `code` (`""` for a success), `seconds`, and what came of it."""
+        work = self.folder / "work"
+        work.mkdir(exist_ok=True)
+        for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
+            os.environ.pop(name, None)
+        os.environ.update(home_of(self.folder, base or self.base, key))
+        cli = known_clis()[self.name]
+        assert cli.acp is not None
+        made = context({}, workdir=work)
+        loop = asyncio.get_running_loop()
+        made.deadline = loop.time() + deadline
+        made.resume = resume
+        made._spawned = self.pids.append
+        self.asked, self.asked_at, peak = [], [], 0
+
+        async def ask(question: Question) -> AskAnswer:
+            self.asked.append(question)
+            return AskAnswer(outcome=answer, by="operator:ada@here")  # type: ignore[arg-type]
+
+        made._ask = ask
+        if cancel is not None:
+            loop.call_later(cancel, made.cancel.set)
+        began = time.monotonic()
+        talking = asyncio.ensure_future(
+            converse(
+                made, self.name, cli.acp, prompt, settings=Settings(mode=mode, **settings), rules=Rules(mode=mode),
+                folder=work,
+                passed=cli.passed, install=cli.install,
+            )
+        )  # fmt: skip
+        while not talking.done():
+            await asyncio.wait({talking}, timeout=0.2)
+            peak = max(peak, tree_memory(self.pids))
+        out: dict[str, Any] = {"seconds": round(time.monotonic() - began, 1), "mb": peak // 1_000_000}
+        out["asked"] = [question.tool for question in self.asked]
+        try:
+            told: Told = await talking
+            out |= {"code": "", **told.result()}
+        except HandlerError as error:
+            out |= {"code": error.code, "retryable": error.retryable, "why": str(error)[:300], **(error.result or {})}
+        return out
+
+
+def tree_memory(pids: list[int]) -> int:
+    """Return bytes that the trees of these processes hold."""
+    whole = 0
+    for pid in pids:
+        try:
+            process = psutil.Process(pid)
+            whole += sum(one.memory_info().rss for one in [process, *process.children(recursive=True)])
+        except psutil.Error:
+            continue
+    return whole
+
+
+def left_alive(work: str) -> list[str]:
+    """Return the commands that still run in the folder."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.pid != os.getpid() and process.cwd().startswith(work):
+                found.append(" ".join(process.cmdline())[:80])
+        except psutil.Error:
+            continue
+    return found
+
+
+async def cases(run: Run) -> dict[str, dict[str, Any]]:
+    """Return what each case came to."""
+    out: dict[str, dict[str, Any]] = {}
+    work = run.folder / "work"
+    out["write and run"] = await run.talk("please [[write a.txt hi]] [[run touch b.txt]] [[say All done.]]")
+    out["write and run"]["written"] = (work / "a.txt").exists()
+    out["refused"] = await run.talk("now [[write ../c.txt hi]] [[say I did it.]]", answer="deny")
+    out["refused"]["done"] = (run.folder / "c.txt").exists()
+    out["read only"] = await run.talk("then [[write d.txt hi]] [[say ok]]", mode="read")
+    out["read only"]["done"] = (work / "d.txt").exists()
+    first = await run.talk("remember [[write e.txt hi]] [[run tail -f /dev/null]]", cancel=None, deadline=14.0)
+    begun = time.monotonic()
+    out["deadline"] = first
+    while left_alive(str(work)) and time.monotonic() - begun < 10:
+        await asyncio.sleep(0.1)
+    out["deadline"]["alive after"] = round(time.monotonic() - begun, 1)
+    out["deadline"]["left"] = left_alive(str(work))
+    session = first.get("session")
+    if session:
+        point = ResumePoint(session=session, why="it took too long", cost=None)
+        out["resume"] = await run.talk("and then [[say Hello again.]]", resume=point)
+        out["resume"]["same"] = out["resume"].get("session") == session
+    out["401"] = await run.talk("bad key [[say hello]]", key="bad")
+    for status in (429, 529):
+        out[str(status)] = await run.talk(
+            f"fails {status} {run.name} [[status {status}]]", deadline=60.0, silent_after=45.0
+        )
+    out["network down"] = await run.talk("nobody there", base="http://127.0.0.1:9", deadline=60.0, silent_after=45.0)
+    return out
+
+
+async def main(names: list[str]) -> None:
+    with tempfile.TemporaryDirectory(prefix="real-clis-", ignore_cleanup_errors=True) as folder, serve() as base:
+        for name in names:
+            acp = known_clis()[name].acp
+            if acp is None or find(acp.argv[0]) is None:
+                print(json.dumps({"cli": name, "missing": True}), flush=True)
+                continue
+            place = Path(folder) / name
+            place.mkdir()
+            for case, came in (await cases(Run(name, place, base))).items():
+                print(json.dumps({"cli": name, "case": case, **came}), flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1:] or list(NAMES)))
