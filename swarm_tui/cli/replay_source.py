@@ -144,7 +144,9 @@ class _Record:
         return self._recorder
 
 
-def replay_on_screen(known: Fleet, lines: list[Line], speed: float, name: str, *, panes: dict[str, Printed]) -> int:
+def replay_on_screen(
+    known: Fleet, lines: list[Line], speed: float, name: str, *, panes: dict[str, Printed] | None = None
+) -> int:
     """Show the recording on the screen until the person leaves; the exit code. `known` is so when it begins."""
     clock = ReplayClock(lines[0].at, speed or 1e9)
     facts = Facts(

@@ -6,19 +6,21 @@ from base64 import b64decode
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from swarm_tui.config.document import Document
 from swarm_tui.config.home import at_home, homeless
 from swarm_tui.config.model import Broker
+
+if TYPE_CHECKING:
+    from swarm_tui.config.document import Document  # An idle agent needs no YAML.
 
 B = TypeVar("B", bound=Broker)
 _LONGEST = 4096
 
 
-def complete(document: Document, broker: B, path: Path) -> B:
+def complete(document: "Document", broker: B, path: Path) -> B:
     """`broker`, of the file `path`, with absolute paths and the password that its `password_file` holds.
 
     `~` is home; what is relative starts in the folder of `path`. Mistakes are noted in `document.problems`.
@@ -59,7 +61,7 @@ def read_password(path: Path) -> str:
     return password
 
 
-def risks(document: Document, broker: Broker, path: Path) -> list[str]:
+def risks(document: "Document", broker: Broker, path: Path) -> list[str]:
     """Sentences about what the file `path` lays open: a password that others may read, a broker that may be anyone."""
     found = []
     where = ("broker", "password")

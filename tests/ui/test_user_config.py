@@ -7,6 +7,7 @@ import pytest
 from swarm_tui.cli import doctor, replay_source
 from swarm_tui.cli.recording import Line
 from swarm_tui.config.user import UserConfig, read_user_config, user_config_path
+from swarm_tui.domain.fleet import Fleet
 from swarm_tui.ui.acts import ALL
 from swarm_tui.ui.app import SwarmApp
 from swarm_tui.ui.look.theme import NAMES
@@ -54,7 +55,9 @@ def test_no_file_stops_a_recording(text: str, monkeypatch: pytest.MonkeyPatch) -
     write(text)
     opened: list[SwarmApp] = []
     monkeypatch.setattr(SwarmApp, "run", lambda app, **_: opened.append(app))
-    assert replay_source.replay_on_screen(SWARM, [Line(at=START, topic=f"{SWARM}/x", payload=b"{}")], 1.0, "r") == 0
+    assert (
+        replay_source.replay_on_screen(Fleet(SWARM), [Line(at=START, topic=f"{SWARM}/x", payload=b"{}")], 1.0, "r") == 0
+    )
     assert any(str(user_config_path()) in note for note in opened[0].registry.notes)
 
 

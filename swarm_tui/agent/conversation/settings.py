@@ -6,7 +6,6 @@ from importlib.resources import files
 from typing import Any
 
 import msgspec
-import yaml
 from msgspec import Struct
 
 from swarm_tui.domain.usage import Price
@@ -27,5 +26,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 @cache
 def list_prices() -> dict[str, Price]:
     """Return the prices that are known without a word in the layout, by the beginning of a model's name."""
+    import yaml  # An idle agent needs none of it.
+
     text = files("swarm_tui.agent.conversation").joinpath("prices.yaml").read_text(encoding="utf-8")
     return msgspec.convert(yaml.safe_load(text), dict[str, Price])

@@ -1,6 +1,7 @@
 """`swarm-tui export` and what `replay` makes of it: bus, journal and panes of a span, whole."""
 
 import json
+import time
 import zipfile
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from swarm_tui.journal.pane_times import PaneTimes
 from swarm_tui.journal.recorder import SqliteRecorder
 from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.topics import Kind
-from tests.unit.cli.test_history import NOW, message
+from tests.unit.cli.test_history import message
 
 HEAD = b'{"format":1,"swarm":"s","since":1,"until":2}'
 WHOLE = {"swarm.json": HEAD, "bus.jsonl": b"", "start.snapshot": b""}
@@ -25,7 +26,7 @@ FIXTURES = Path(__file__).parents[2] / "fixtures"
 def state() -> StateDir:
     state = state_dir("s")
     state.create()
-    recorder = SqliteRecorder(state.recorder)
+    recorder, now = SqliteRecorder(state.recorder), time.time()
     for n, kind, body in (
         (600, Kind.STATUS, b.Status(agent_id="a1", status="online", incarnation="i")),
         (590, Kind.TASK_NEW, b.Task(task_id="t1", type="noop")),
@@ -33,13 +34,13 @@ def state() -> StateDir:
         (190, Kind.TASK_COMPLETE, b.Complete(task_id="t1", agent_id="a1", attempt=1, result={"n": 1})),
         (10, Kind.BROADCAST, b.Broadcast(text="later")),
     ):
-        recorder.add(message(kind, body, NOW - n, key="a1"))
+        recorder.add(message(kind, body, now - n, key="a1"))
     recorder.close()
     log, times = state.log("a1"), PaneTimes()
     for at, text in ((500, "before\n"), (195, "half \xe2\x9c"), (192, "\x93 done\n"), (5, "after\n")):
         with log.open("ab") as file:
             file.write(text.encode("latin-1"))
-        times.note(log, log.stat().st_size, NOW - at)
+        times.note(log, log.stat().st_size, now - at)
     return state
 
 

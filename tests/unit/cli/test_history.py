@@ -16,8 +16,7 @@ from swarm_tui.protocol.bodies import JsonObject, Reply
 from swarm_tui.protocol.codec import Writer, decode
 from swarm_tui.protocol.topics import Kind
 
-NOW = time.time()
-WRITER = Writer("s", "tm", "task-manager", new_id=lambda: "id", clock=lambda: NOW)
+WRITER = Writer("s", "tm", "task-manager", new_id=lambda: "id", clock=time.time)
 
 
 def message(kind: Kind, body: b.Body, at: float, key: str = "") -> Recorded:
@@ -32,13 +31,13 @@ def record() -> Path:
     state = state_dir("s")
     state.create()
     recorder = SqliteRecorder(state.recorder)
-    task = b.Task(task_id="t1", type="noop")
+    task, now = b.Task(task_id="t1", type="noop"), time.time()
     for row in (
-        message(Kind.BROADCAST, b.Broadcast(text="old"), NOW - 7200),
-        message(Kind.TASK_NEW, task, NOW - 100),
-        message(Kind.INBOX, b.Inbox(task=task, attempt=1, epoch=1), NOW - 99, key="a1"),
-        message(Kind.TASK_COMPLETE, b.Complete(task_id="t1", agent_id="a1", result={}), NOW - 90),
-        Recorded(NOW - 80, "s/tasks/new", b"\xff none"),
+        message(Kind.BROADCAST, b.Broadcast(text="old"), now - 7200),
+        message(Kind.TASK_NEW, task, now - 100),
+        message(Kind.INBOX, b.Inbox(task=task, attempt=1, epoch=1), now - 99, key="a1"),
+        message(Kind.TASK_COMPLETE, b.Complete(task_id="t1", agent_id="a1", result={}), now - 90),
+        Recorded(now - 80, "s/tasks/new", b"\xff none"),
     ):
         recorder.add(row)
     recorder.close()

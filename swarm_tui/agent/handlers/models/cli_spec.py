@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
-import yaml
 from msgspec import Struct
 
 from swarm_tui.agent.conversation.spec import Acp
@@ -78,6 +77,8 @@ class Cli(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 @cache
 def known_clis() -> dict[str, Cli]:
     """Return the CLIs that are known without a word in the layout, by name."""
+    import yaml  # An idle agent needs none of it.
+
     text = files("swarm_tui.agent.conversation").joinpath("clis.yaml").read_text(encoding="utf-8")
     return msgspec.convert(yaml.safe_load(text), dict[str, Cli])
 
