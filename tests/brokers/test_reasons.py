@@ -3,13 +3,17 @@
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from swarm_tui.bus.mqtt import MqttBus
 from swarm_tui.bus.port import Link
 from swarm_tui.bus.probe import probe
+from swarm_tui.cli.group import run
 from swarm_tui.config.model import Broker
+from tests.brokers.kinds import mosquitto
+from tests.conftest import pick_port
 from tests.unit.bus.grounds import Listener
 from tests.wait import until
 
@@ -65,3 +69,15 @@ def test_a_filter_that_is_refused_is_named() -> None:
     assert said.up
     assert "`s/agents/+/status`" in said.reason
     assert "s/tasks/new" not in said.reason
+
+
+def test_status_says_of_a_broker_that_hides_all_what_its_rules_lack(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """mosquitto grants a filter whatever its rules say, and then brings nothing."""
+    port, rules = pick_port(), tmp_path / "acl"
+    rules.write_text("topic write s/#\n")
+    rules.chmod(0o600)
+    with mosquitto(tmp_path, port, "allow_anonymous true", f"acl_file {rules}"):
+        assert run(["status", "--swarm", "s", "--broker", f"mqtt://127.0.0.1:{port}"]) == 4
+    assert "brings nothing of what we say back: its access rules must let us read `s/#`" in capsys.readouterr().err
