@@ -82,6 +82,7 @@ NO_VERDICT = "a verdict on a task that is not the dispatcher's"
 NO_REPLY = "a reply without proof"
 #: Seconds for which a host has an agent's name after its last word: no other host may take it meanwhile.
 HELD_FOR = LOST_AFTER
+MANY_KEYS = 10_000
 
 
 class Keyring(Protocol):
@@ -223,6 +224,8 @@ class SwarmKeyring:
         self._own = own
         self._own_key = proofs.derive(secret, "swarm")
         self._keys: dict[str, bytes] = {}
+        self._agent_keys: dict[tuple[str, str], bytes] = {}
+        """Keys of agents by (host, agent): to derive one costs as much as to prove with it."""
         self._derived_of: Registry | None = None
 
     def hosts(self) -> dict[str, int]:
@@ -290,7 +293,7 @@ class SwarmKeyring:
         if issuer == "agent":
             if name != host and self._registry().live("agent", host) is not None:
                 return False
-            return host in hosts and proofs.holds(proof, SWARM, agent_key(hosts[host], name), WORD, topic)
+            return host in hosts and proofs.holds(proof, SWARM, self._key_on(host, name), WORD, topic)
         if issuer == "host":
             return name in hosts and proofs.holds(proof, SWARM, hosts[name], WORD, topic)
         # Whoever sits at the swarm's own host is named with it, and may have an added operator's name.
@@ -321,14 +324,25 @@ class SwarmKeyring:
         """The key that the agent has; None for a guest, of whom no host that we know has spoken."""
         if agent_id not in self._homes and agent_id not in self._own:
             return None
-        host = self._host_keys().get(self._homes.get(agent_id, self._registry().home))
-        return None if host is None else agent_key(host, agent_id)
+        host = self._homes.get(agent_id) or self._registry().home
+        return self._key_on(host, agent_id) if host in self._host_keys() else None
+
+    def _key_on(self, host: str, agent_id: str) -> bytes:
+        """The key that an agent of that name has on a live host."""
+        key = self._agent_keys.get((host, agent_id))
+        if key is None:
+            if len(self._agent_keys) >= MANY_KEYS:
+                # Names of agents are whoever's who has a host's key.
+                self._agent_keys.clear()
+            key = self._agent_keys[host, agent_id] = agent_key(self._keys[host], agent_id)
+        return key
 
     def _host_keys(self) -> dict[str, bytes]:
         """Each live host's key, derived anew only when the registry is another."""
         registry = self._registry()
         if registry is not self._derived_of:
             self._keys = {name: host_key(self._secret, name, number) for name, number in registry.hosts().items()}
+            self._agent_keys = {}
             self._derived_of = registry
         return self._keys
 

@@ -7,19 +7,22 @@ has a key of its own, so that none of them can speak to another.
 """
 
 import hmac
-import re
 from base64 import urlsafe_b64encode
 from collections.abc import Iterable
-from typing import NamedTuple
+from functools import lru_cache
+from hashlib import sha256
+from typing import Any, NamedTuple
 
 #: Bytes of a MAC: 128 bits cannot be guessed, and a heartbeat stays short.
 MAC_BYTES = 16
 #: The longest proof that is looked at, in bytes: a MAC for each of some 200 hosts.
 MAX_PROOF = 16 * 1024
 _MARK = b',"proof":"'
-#: An issuer, and at least one verifier with its MAC. Nothing else may stand there: a quote would end the proof's text,
-#: and what follows it be read as members that no MAC covers.
-_SAID = re.compile(rb"[A-Za-z0-9_.:@-]+(?: [A-Za-z0-9_.@-]+=[A-Za-z0-9_-]{22})+")
+#: Characters of a MAC.
+_MAC_TEXT = 22
+#: A block of SHA-256, and what HMAC mixes into the key for its two rounds.
+_BLOCK = 64
+_INNER, _OUTER = (bytes(byte ^ mixed for byte in range(256)) for mixed in (0x36, 0x5C))
 
 
 class Proof(NamedTuple):
@@ -40,8 +43,18 @@ def mac(key: bytes, purpose: str, topic: str, signed: bytes) -> str:
 
     `purpose` keeps an answer from passing as an order.
     """
-    whole = hmac.digest(key, b"%b\0%b\0%b" % (purpose.encode(), topic.encode(), signed), "sha256")
-    return urlsafe_b64encode(whole[:MAC_BYTES]).rstrip(b"=").decode()
+    inner, outer = _rounds(key)
+    inner, outer = inner.copy(), outer.copy()
+    inner.update(b"%b\0%b\0%b" % (purpose.encode(), topic.encode(), signed))
+    outer.update(inner.digest())
+    return urlsafe_b64encode(outer.digest()[:MAC_BYTES])[:_MAC_TEXT].decode()
+
+
+@lru_cache(maxsize=4096)
+def _rounds(key: bytes) -> tuple[Any, Any]:
+    """HMAC's two hashes once they have taken the key: `hmac.digest` takes it anew, five times as long as the rest."""
+    block = key.ljust(_BLOCK, b"\0")
+    return sha256(block.translate(_INNER)), sha256(block.translate(_OUTER))
 
 
 def attach(raw: bytes, issuer: str, macs: Iterable[tuple[str, str]]) -> bytes:
@@ -67,10 +80,17 @@ def split(raw: bytes) -> Proof | None:
     if at <= 0 or not raw.endswith(b'"}'):
         return None
     said = raw[at + len(_MARK) : -2]
-    if _SAID.fullmatch(said) is None:
+    if b'"' in said or b"\\" in said or not said.isascii():
+        # A quote would end the proof's text, and what follows it be read as members that no MAC covers.
         return None
-    issuer, *pairs = said.decode("ascii").split(" ")
-    return Proof(issuer, dict(pair.split("=") for pair in pairs), raw[:at])
+    issuer, *pairs = said.decode().split(" ")
+    macs = {}
+    for pair in pairs:
+        verifier, _, value = pair.partition("=")
+        if len(value) != _MAC_TEXT or not verifier:
+            return None
+        macs[verifier] = value
+    return Proof(issuer, macs, raw[:at]) if macs and issuer else None
 
 
 def holds(proof: Proof, verifier: str, key: bytes, purpose: str, topic: str) -> bool:
