@@ -48,7 +48,7 @@ RUN_ACTS = (
         label="runs",
         group="pages",
         run=lambda c: c.desk.pages.open_runs(),
-        help="The runs of workflows, a glyph for each step; enter opens one with its graph. Once more comes back.",
+        help="The runs of workflows, a glyph for each step; open one to see its graph. Once more comes back.",
     ),
     Action(
         name="retry_run",
