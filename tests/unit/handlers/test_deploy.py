@@ -421,6 +421,12 @@ def test_colours_get_into_no_error(bench):
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", str(caught.value))
 
 
+def test_a_last_try_that_the_time_cuts_off_hides_no_reason(shop):
+    argv = ["sh", "-c", "[ -e tried ] && exec sleep 5; touch tried; echo sick >&2; exit 1"]
+    with pytest.raises(HandlerError, match="unhealthy after 2 tries: sh ended with 1: sick"):
+        deploy(shop, "1", {"command": argv, "within": 2.0, "interval": 0.1})
+
+
 def test_a_url_is_probed(shop):
     from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
     from threading import Thread

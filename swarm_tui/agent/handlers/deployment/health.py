@@ -26,13 +26,17 @@ async def wait_healthy(context: Context, probe: Probe, values: dict[str, str]) -
     """Return what the healthy service answered, in short. Raises HandlerError (`unhealthy`, `cancelled`)."""
     loop = asyncio.get_running_loop()
     end = min(loop.time() + probe.within, context.deadline)
-    tries = 0
+    tries, said = 0, ""
     while True:
         tries += 1
         left = max(0.1, end - loop.time())
         reason = await _once(context, probe, values, left)
         if reason is None:
             return f"healthy at try {tries}"
+        if said and loop.time() >= end:
+            # It had only what was left of the time: an earlier one, which had its own, says more.
+            reason = said
+        said = reason
         if context.cancel.is_set():
             raise HandlerError("cancelled while it was probed", code="cancelled")
         if loop.time() + probe.interval >= end:
