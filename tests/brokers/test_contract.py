@@ -14,6 +14,8 @@ from tests.conftest import pick_port
 from tests.e2e.shell import Shell
 from tests.wait import until
 
+#: Seconds within which all is known that somebody says when asked; the next heartbeat tells it after ten.
+AT_ONCE = 6.0
 #: The lines of `doctor` that are about the broker's features.
 DOCTORS = ("ping-pong", "retained", "will", "large message", "names", "offline queue")
 
@@ -31,13 +33,14 @@ def carries(kind: Kind, folder: Path) -> None:
         assert tried.ok, tried.reason
         swarm = Swarm(broker, folder)
         try:
-            row = swarm.task()
+            row = swarm.task(AT_ONCE)
             assert (row["state"], row["agent_id"], row["result"]["echo"]) == ("complete", WORKER, row["task_id"])
             late = Eye(broker, swarm.state)
             try:
                 late.operator.look_round()
                 until(
                     lambda: late.fleet.dispatcher is not None and late.state_of(WORKER) == "online",
+                    limit=AT_ONCE,
                     what=f"who comes late to know who is there: {late.fleet.agents.keys()}",
                 )
                 assert late.operator.kept == kind.keeps
