@@ -47,6 +47,10 @@ DRAIN = 0.1
 """Seconds between two looks at what came."""
 
 
+SETTLED = (1.0, 15.0)
+"""Seconds after which the widgets are there, and after which the past is."""
+
+
 class SwarmApp(App[int]):
     """The screen of one swarm. `source` is the world, `clock` the time in seconds since the epoch.
 
@@ -121,7 +125,9 @@ class SwarmApp(App[int]):
         if self.timers:
             self.set_interval(DRAIN, self.updates.look)
             self.set_interval(1.0, self.updates.tick)
-            self.set_timer(1.0, gc.freeze)  # What stands by then stays, and is 40 ms of each full collection.
+            gc.set_threshold(20_000, 20, 50)
+            for after in SETTLED:  # What stands by then stays, and is up to 0.4 s of each full collection.
+                self.set_timer(after, gc.freeze)
         ask_past(self)
 
     def on_unmount(self) -> None:

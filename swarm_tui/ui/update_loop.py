@@ -19,7 +19,7 @@ PAUSE = 0.1
 """Seconds between two drawings while more waits than one look takes."""
 
 
-FRAME = 0.25
+FRAME = 0.33
 """Seconds between two drawings of what the swarm does: a first change shows at once, and no eye follows more."""
 
 

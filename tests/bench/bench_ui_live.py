@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import count
 from pathlib import Path
 
 import paho.mqtt.client as mqtt
@@ -53,6 +54,61 @@ def storm(port: int, per_second: int, seconds: float) -> None:
     print(sent)
     client.disconnect()
     client.loop_stop()
+
+
+def lives(port: int, per_second: float, seconds: float) -> None:
+    """Publish the whole lives of tasks at a rate, twelve messages each, as a swarm does; print how many tasks."""
+    client = _client(port)
+    ids = (f"m{n}" for n in count())
+    says = {
+        name: codec.Writer(SWARM, name, role, new_id=lambda: next(ids), clock=time.time)
+        for name, role in (("ada", "operator"), ("boss", "task-manager"), *scenes.AGENTS)
+    }
+
+    def say(who: str, kind: Kind, body: b.Body, key: str = "") -> None:
+        out = says[who].message(kind, body, key)
+        client.publish(out.topic, out.payload, qos=1)
+
+    start, done, turn = time.perf_counter(), 0, 0
+    while (passed := time.perf_counter() - start) < seconds:
+        if done >= passed * per_second:
+            time.sleep(0.01)
+            continue
+        turn = (turn + 1) % len(scenes.AGENTS)
+        task, (agent, role), done = f"life_{done}", scenes.AGENTS[turn], done + 1
+        say("ada", Kind.TASK_NEW, b.Task(task_id=task, type="testing.run", payload={"path": "."}))
+        say("boss", Kind.TASK_QUEUED, b.Queued(task_id=task, attempt=1))
+        say("boss", Kind.TASK_ASSIGNED, b.Assigned(task_id=task, agent_id=agent, attempt=1, epoch=1, lease=30.0))
+        say("boss", Kind.INBOX, b.Inbox(task_id=task, attempt=1, epoch=1, lease=30.0), agent)
+        say(agent, Kind.TASK_STARTED, b.Started(task_id=task, agent_id=agent, attempt=1, epoch=1))
+        say(agent, Kind.STATUS, b.Status(status="busy", role=role), agent)
+        for progress in (30.0, 60.0, 90.0):
+            say(agent, Kind.TASK_PROGRESS, b.Progress(task_id=task, agent_id=agent, progress=progress))
+        say(agent, Kind.TASK_COMPLETE, b.Complete(task_id=task, agent_id=agent, attempt=1, status="success"))
+        say("boss", Kind.INBOX, b.Inbox(task_id=task, command="ack"), agent)
+        say(agent, Kind.STATUS, b.Status(status="online", role=role), agent)
+    print(done)
+    client.disconnect()
+    client.loop_stop()
+
+
+async def worked(broker: RealBroker, seconds: float, size: tuple[int, int]) -> None:
+    """Five tasks a second, and nobody presses a key."""
+    app, me = SwarmApp(open_source(SWARM, broker.broker, None, None)), psutil.Process()
+    async with app.run_test(size=size):
+        while not app.model.fleet.broker_up:
+            await asyncio.sleep(0.05)
+        argv = [sys.executable, "-m", "tests.bench.bench_ui_live", "lives", str(broker.port), "5", str(seconds + 6.0)]
+        process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
+        await asyncio.sleep(4.0)
+        used, start, before = sum(me.cpu_times()[:2]), time.perf_counter(), app.model.received
+        await asyncio.sleep(seconds)
+        used = (sum(me.cpu_times()[:2]) - used) / (time.perf_counter() - start)
+        heard = (app.model.received - before) / (time.perf_counter() - start)
+        await asyncio.to_thread(process.communicate)
+    where = f"{size[0]}x{size[1]}"
+    bar(f"five tasks a second at {where}: messages heard", heard, 50, "msg/s", at_least=True)
+    bar(f"five tasks a second at {where}, of a core", used * 100, 6, "%")
 
 
 def dropped(port: int) -> int:
@@ -134,7 +190,7 @@ async def idle(size: tuple[int, int], seconds: float = 8.0) -> None:
         used, start = sum(me.cpu_times()[:2]), time.perf_counter()
         await asyncio.sleep(seconds)
         used = (sum(me.cpu_times()[:2]) - used) / (time.perf_counter() - start)
-    bar(f"idle with nine agents at {size[0]}x{size[1]}, of a core", used * 100, 3, "%")
+    bar(f"idle with nine agents at {size[0]}x{size[1]}, of a core", used * 100, 1, "%")
 
 
 async def hours(count: int = 6) -> None:
@@ -182,6 +238,9 @@ def main(argv: list[str]) -> None:
     if argv[:1] == ["storm"]:
         storm(int(argv[1]), int(argv[2]), float(argv[3]))
         return
+    if argv[:1] == ["lives"]:
+        lives(int(argv[1]), float(argv[2]), float(argv[3]))
+        return
     seconds = float(argv[0]) if argv else 60.0
     first_frame()
     for size in SIZES:
@@ -190,6 +249,8 @@ def main(argv: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         broker = RealBroker(pick_port(), Path(folder) / "broker").start()
         try:
+            for size in ((120, 40), (200, 50)):
+                asyncio.run(worked(broker, seconds / 2, size))
             asyncio.run(seen(broker))
             asyncio.run(rate(broker, 2_000, seconds, 100))
             asyncio.run(rate(broker, 5_000, seconds, 200))

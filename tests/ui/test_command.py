@@ -129,6 +129,7 @@ async def test_publish_opens_the_form_with_what_was_given() -> None:
             ("publish code.review path", "'path' gives no field a value"),
             ("publish code.review nope=1", "code.review has no field 'nope'"),
             ("publish code.review path='a", "close the quotes"),
+            ("publish -p", "which type?"),
         ):
             await command(ui, typed)
             assert says in ui.footer

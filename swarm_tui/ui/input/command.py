@@ -151,9 +151,12 @@ def _publish(desk: Desk, text: str) -> None:
 def _entry(desk: Desk, text: str) -> dict[str, Any] | str:
     """Return what the form begins from; why it cannot, as a sentence."""
     try:
-        name, *given = (word for word in shlex.split(text) if word != "-p")
+        words = [word for word in shlex.split(text) if word != "-p"]
     except ValueError as error:
         return f"{error}: close the quotes"
+    if not words:
+        return "which type? :publish TYPE FIELD=VALUE …"
+    name, *given = words
     if wrong := next((word for word in given if "=" not in word), None):
         return f"{wrong!r} gives no field a value: write FIELD=VALUE"
     values = dict(word.split("=", 1) for word in given)
