@@ -3,6 +3,7 @@
 They are plain classes, not protocols: Textual's screens have a metaclass of their own.
 """
 
+from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
 
 
@@ -51,6 +52,10 @@ class HasRuns(Capability):
 
     def run_id(self) -> str | None:
         """Return the run at hand."""
+        raise NotImplementedError
+
+    def ask_line(self, label: str, done: Callable[[str], None]) -> None:
+        """Let the user type a line."""
         raise NotImplementedError
 
 

@@ -1,5 +1,6 @@
 """Pages of the runs of workflows: all of them, and one with its graph."""
 
+from collections.abc import Callable
 from typing import Any
 
 from rich.segment import Segment
@@ -38,6 +39,9 @@ class _RunPage(PageScreen, HasRuns):
     """A page about runs, which the dispatcher is asked about as it opens."""
 
     SCOPE = "run"
+
+    def ask_line(self, label: str, done: Callable[[str], None]) -> None:
+        self.ask(label, "", done)
 
     def ask_dispatcher(self, query: str, args: dict[str, Any]) -> None:
         """Ask the dispatcher; what it says is taken in, and drawn."""
