@@ -64,7 +64,7 @@ def layout(port: int, socket: str, http_port: int) -> dict[str, Any]:
         "deployment": {"handlers": {"deployment.deploy": deploying, "deployment.rollback": deploying}},
         "api-gateway": {"env": {"SWARM_HTTP_PORT": str(http_port)}},
     }
-    general = {"code.generate": by_cli, "agent-cli": by_cli, "llm": {}, "noop": {}}
+    general = {"code.generate": by_cli, "code.plan": by_cli, "agent-cli": by_cli, "llm": {}, "noop": {}}
     general["command"] = {"command": [sys.executable, "-c", COMMAND]}
     made["agents"] = [{**agent, **extra.get(agent["role"], {})} for agent in made["agents"]]
     made["agents"].append({"role": "general", "id": "general-01", "handlers": general})
@@ -271,6 +271,7 @@ def _writers(swarm: Swarm) -> None:
     made = swarm.do("code.generate", repo="clean", prompt="VALUE = 1\n")
     assert (made["files"], made["branch"].startswith("swarm/")) == (["made.py"], True)
     assert not (swarm.workdir / "clean/made.py").exists()
+    assert swarm.do("code.plan", repo="holes", prompt="VALUE = 3\n")["text"] == "made it"
     said = swarm.do("agent-cli", repo="holes", prompt="VALUE = 2\n")
     used = {"tokens_in": 7, "tokens_out": 0, "tokens_cached": 0, "cost": 0.25}
     assert (said["text"], said["usage"]) == ("made it", used)

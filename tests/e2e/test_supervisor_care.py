@@ -171,7 +171,7 @@ def test_one_that_joins_by_itself_is_foreign_and_is_forgotten_once_it_is_gone(
     with subprocess.Popen(line, env={**os.environ, "LIGHT_AGENT_STATUS": str(said)}) as process, ended(process):
         assert swarm.await_row("stranger", lambda row: row.witness == "foreign").pid == process.pid
         until(lambda: agent(swarm, "stranger").get("witness") == "foreign", what="its witness in `status`")
-        assert "no pane here is its" in agent(swarm, "stranger")["reason"]
+        assert "started by hand" in agent(swarm, "stranger")["reason"]
         refused = swarm.run("forget", "--swarm", swarm.name, "stranger")
         assert (refused.returncode, "still speaks" in refused.stderr) == (1, True)
     bye = json.dumps({"agent_id": "stranger", "payload": {"agent_id": "stranger", "status": "offline"}})
