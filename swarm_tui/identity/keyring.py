@@ -256,8 +256,7 @@ class SwarmKeyring:
             return self._unproved(kind, agent_id)
         issuer, name, host = _speaker(proof.issuer)
         if kind is Kind.INBOX:
-            agent = self._agent_key(key)
-            held = agent is not None and proofs.holds(proof, key, agent, ORDER, topic)
+            held = self._is_ordered(proof, key, topic)
         else:
             held = self._held_by(proof, issuer, name, host, topic)
         if not held:
@@ -319,6 +318,12 @@ class SwarmKeyring:
     def _is_former(self, agent_id: str) -> bool:
         """Return whether the agent runs since before there were keys."""
         return agent_id in self._registry().former and agent_id not in self._homes
+
+    def _is_ordered(self, proof: Proof, agent_id: str, topic: str) -> bool:
+        """Return whether an order to an agent holds; to one that was not heard of yet, by the key that any host has."""
+        known = self._agent_key(agent_id)
+        keys = [agent_key(host, agent_id) for host in self._host_keys().values()] if known is None else [known]
+        return any(proofs.holds(proof, agent_id, one, ORDER, topic) for one in keys)
 
     def _agent_key(self, agent_id: str) -> bytes | None:
         """The key that the agent has; None for a guest, of whom no host that we know has spoken."""

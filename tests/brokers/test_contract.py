@@ -44,6 +44,7 @@ def carries(kind: Kind, folder: Path) -> None:
                     what=f"who comes late to know who is there: {late.fleet.agents.keys()}",
                 )
                 assert late.operator.kept == kind.keeps
+                assert late.operator.refused == 0, "who comes late refuses nothing of the swarm's own"
                 # As a process that is killed: no farewell, so that the broker says the will.
                 vanish(swarm)
                 until(lambda: late.state_of(WORKER) == "offline", what="the will to be said")

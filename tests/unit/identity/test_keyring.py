@@ -81,6 +81,14 @@ def test_only_the_swarm_and_its_own_host_order_an_agent(world: World, agent: str
         assert world.judge(judge, Kind.INBOX, agent, world.say(party, Kind.INBOX, agent)) is None, who
 
 
+@pytest.mark.parametrize("agent", ["own-01", "far-01"])
+def test_who_comes_late_knows_an_order_to_an_agent_that_it_has_not_heard_of(world: World, agent: str) -> None:
+    late = SwarmKeyring(SECRET, lambda: world.registry, issuer="operator:ada@home")
+    assert world.judge(late, Kind.INBOX, agent, world.say(world.swarm, Kind.INBOX, agent)) == "swarm"
+    for party in (None, world.own, world.far, world.operator):
+        assert world.judge(late, Kind.INBOX, agent, world.say(party, Kind.INBOX, agent)) is None
+
+
 @pytest.mark.parametrize("kind", sorted(TO_ALL))
 def test_orders_to_all_reach_each_host_and_come_from_the_swarm_alone(world: World, kind: Kind) -> None:
     raw = world.say(world.swarm, kind)
