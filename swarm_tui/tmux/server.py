@@ -209,8 +209,9 @@ class Tmux:
 
 
 def socket_folder() -> Path:
-    """Return the folder of this user's tmux sockets."""
-    return Path(os.environ.get("TMUX_TMPDIR") or "/tmp") / f"tmux-{os.getuid()}"
+    """Return the folder of this user's tmux sockets: tmux takes /tmp where TMUX_TMPDIR is not there."""
+    said = os.environ.get("TMUX_TMPDIR")
+    return Path(said if said and os.path.exists(said) else "/tmp") / f"tmux-{os.getuid()}"
 
 
 def write_config(path: Path) -> Path:

@@ -19,7 +19,7 @@ from swarm_tui.tmux.attach import attach_argv, attach_environ, far_argv, is_insi
 from swarm_tui.tmux.control import ControlClient, quoted
 from swarm_tui.tmux.errors import NoServerError, TmuxError, TmuxMissingError, TmuxTimeoutError
 from swarm_tui.tmux.panes import AGENT
-from swarm_tui.tmux.server import Tmux, check_version, write_config
+from swarm_tui.tmux.server import Tmux, check_version, socket_folder, write_config
 from tests.wait import until
 
 
@@ -238,3 +238,9 @@ def test_a_session_of_ours_stays_where_the_user_has_them_vanish(
         assert other.has_session("ours")
     finally:
         theirs.run("kill-server")
+
+
+def test_sockets_are_where_tmux_puts_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for said, folder in ((str(tmp_path), tmp_path), (str(tmp_path / "none"), Path("/tmp")), ("", Path("/tmp"))):
+        monkeypatch.setenv("TMUX_TMPDIR", said)
+        assert socket_folder() == folder / f"tmux-{os.getuid()}"
