@@ -60,6 +60,7 @@ def test_nine_agents_come_up_do_work_and_go_without_a_trace(shell: Shell, tmp_pa
     assert {agent["agent_id"]: agent["pid"] for agent in shell.json("status")["agents"]} == pids
 
     _work(shell, tmp_path)
+    _run(shell, tmp_path)
     assert "testing.run" in shell.ok("logs", "testing-01")
 
     port = int(status["broker"]["url"].rpartition(":")[2])
@@ -71,6 +72,39 @@ def test_nine_agents_come_up_do_work_and_go_without_a_trace(shell: Shell, tmp_pa
     assert shell("status").returncode == 3
     assert "no swarm `nine` runs here" in shell("down", "nine").stderr
     assert shell.json("tasks", "t1", "--swarm", "nine")["state"] == "complete", "the record outlives the swarm"
+
+
+#: Steps that follow from one another: what fails is undone, and the last one is told of all.
+WORKFLOW = """
+workflow: check
+inputs: {items: {type: array, default: [1, 2]}}
+steps:
+  each: {type: noop, each: "{inputs.items}", payload: {echo: "{item}"}}
+  test: {type: testing.run, needs: [each], payload: {path: proj/test_bad.py}}
+  ship: {type: noop, needs: [test]}
+  undo: {type: noop, needs: [test], on: failure, payload: {echo: "{each.result.echo}"}}
+"""
+
+
+def _run(shell: Shell, tmp_path: Path) -> None:
+    """A workflow of one's own: what fails in it is undone, and a retry does that again and no more."""
+    (tmp_path / "workflows").mkdir()
+    (tmp_path / "workflows" / "check.yml").write_text(WORKFLOW)
+    assert "ok, workflow check, 4 steps" in shell.ok("validate", "check")
+    failed = shell("run", "check", "--run-id", "r1", "--wait")
+    assert (failed.returncode, failed.stdout) == (1, "r1\n"), failed.stderr
+    assert "r1 is failed: test" in failed.stderr
+    states = {step["name"]: step["state"] for step in shell.json("runs", "r1")["steps"]}
+    assert states == {"each": "complete", "test": "failed", "ship": "skipped", "undo": "complete"}
+    assert shell.json("tasks", "r1.undo")["payload"] == {"echo": [1, 2]}
+    (tmp_path / "proj" / "test_bad.py").write_text("def test_c():\n    assert 1\n")
+    assert "r1: running" in shell.ok("retry", "r1")
+    until(lambda: shell.json("runs", "r1")["state"] == "complete", limit=30.0, what="the retried run to be complete")
+    ids = {task["task_id"] for task in shell.json("tasks") if task["task_id"].startswith("r1.")}
+    assert ids == {"r1.each.0", "r1.each.1", "r1.test", "r1.ship", "r1.undo", "r1.test:2", "r1.ship:2", "r1.undo:2"}
+    (tmp_path / "workflows" / "check.yml").write_text(WORKFLOW.replace("type: noop, needs", "type: nobody.does, needs"))
+    refused = shell("run", "check")
+    assert (refused.returncode, "check.yml:7:10: " in refused.stderr) == (2, True), refused.stderr
 
 
 def _attack(shell: Shell, port: int) -> None:
