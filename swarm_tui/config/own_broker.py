@@ -52,6 +52,13 @@ def authority_path(folder: Path) -> Path:
     return folder / "tls" / "ca.pem"
 
 
+def own_authority(url: str) -> str | None:
+    """Return the file by which the embedded broker at `url` is known; None where none of ours speaks TLS there."""
+    port = broker_port(url)
+    path = None if port is None else authority_path(broker_dir(port))
+    return str(path) if path is not None and path.exists() else None
+
+
 def socket_path(folder: Path) -> Path | None:
     """Return the broker's Unix socket; None where the path is longer than an address holds."""
     path = folder / "mqtt.sock"

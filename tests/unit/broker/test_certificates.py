@@ -1,5 +1,6 @@
 """The embedded broker's certificates: made, known by their authority, and renewed before they end."""
 
+import asyncio
 import ssl
 import stat
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from swarm_tui.agent.handlers.monitoring.probes import Check, mqtt
 from swarm_tui.broker import certificates
 from swarm_tui.broker.certificates import Certificates, CertificatesError
 from swarm_tui.bus.probe import probe
@@ -79,6 +81,8 @@ def test_a_secure_broker_lets_in_who_has_a_name_and_knows_its_authority(
     assert probe(Broker(url=url.replace("mqtts", "mqtt"))).kind == "not-mqtt"
     assert probe(swarm.own).ok
     assert swarm.own.url.startswith("unix:///")
+    found = asyncio.run(mqtt(Check(kind="mqtt", target=url)))
+    assert found.ok, f"monitoring.health knows our own authority: {found.detail}"
     monkeypatch.setattr("swarm_tui.identity.account.socket_path", lambda folder: None)
     assert probe(broker_of_swarm(swarm.plan.layout.broker, swarm.state)).ok, "over TCP too, by the authority's file"
 

@@ -174,11 +174,13 @@ async def mqtt(check: Check) -> Finding:
     """Connect by MQTT. A broker that asks for a password which we were not given is alive all the same."""
     from swarm_tui.bus.probe import probe
     from swarm_tui.bus.reasons import IDENTITY, PASSWORD
-    from swarm_tui.config.model import Broker
+    from swarm_tui.config.model import Broker, Tls
+    from swarm_tui.config.own_broker import own_authority
 
+    there = Broker(url=check.target, tls=Tls(ca=own_authority(check.target)))
     ending = Ending(check.timeout)
     try:
-        found = await apart(lambda: probe(Broker(url=check.target), check.timeout, ending.hold))
+        found = await apart(lambda: probe(there, check.timeout, ending.hold))
     finally:
         ending.end()
     if found.ok:
