@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from swarm_tui.domain.dispatch import Job, Say
+from swarm_tui.domain.dispatch import DispatchSettings, Job, Say
 from swarm_tui.domain.dispatch.turn import Turn
 from swarm_tui.domain.states import ENDED, GIVEN, TASK_TRANSITIONS, TaskState
 from swarm_tui.domain.workflows.run import OVER, Run
@@ -17,7 +17,7 @@ from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.run_bodies import RunEnded, RunStarted
 from swarm_tui.protocol.topics import Kind
 from tests.examples import examples
-from tests.unit.dispatch.world import World, offers, orders
+from tests.unit.dispatch.world import RULES, World, offers, orders
 
 S = TaskState
 #: Legal, but for tasks alone that a machine with one layout and without crash reports does not make.
@@ -63,9 +63,12 @@ def fence(say: Say) -> tuple[str, int, int]:
 
 
 class Dispatching(RuleBasedStateMachine):
+    proved = False
+    """Words are proved, and a party may say again what it heard."""
+
     @initialize()
     def begin(self) -> None:
-        self.world = World()
+        self.world = World(DispatchSettings(rules=RULES, proved=self.proved))
         self.workers = {agent_id: Worker(agent_id) for agent_id in AGENTS}
         self.inboxes: list[Say] = []
         self.accepted: set[str] = set()
@@ -398,7 +401,8 @@ class Dispatching(RuleBasedStateMachine):
 
     @rule(on=st.booleans())
     def halt(self, on: bool) -> None:
-        self.note(self.world.hear(Kind.HALT, b.Halt(reason="stop") if on else None, sender="operator:ann@box"))
+        lift = b.Halt(lifted=True) if self.proved else None
+        self.note(self.world.hear(Kind.HALT, b.Halt(reason="stop") if on else lift, sender="operator:ann@box"))
         if on:
             assert not len(self.world.state.queue), "a halt leaves nothing queued"
 
@@ -532,6 +536,26 @@ class Dispatching(RuleBasedStateMachine):
             assert say.body.task_id in self.world.state.jobs
 
 
+class WithALiar(Dispatching):
+    """The same where words are proved, with one who repeats them and claims what is nobody's."""
+
+    proved = True
+
+    @precondition(lambda self: self.world.heard)
+    @rule(data=st.data())
+    def say_again(self, data: st.DataObject) -> None:
+        event = data.draw(st.sampled_from(self.world.heard[-200:]))
+        before = {task_id: (job.state, job.attempt) for task_id, job in self.world.state.jobs.items()}
+        self.note(self.world.hear_again(event))
+        if event.kind in (Kind.TASK_CANCEL, Kind.TASK_REDRIVE, Kind.TASK_APPROVE, Kind.TASK_DENY):
+            after = {task_id: (job.state, job.attempt) for task_id, job in self.world.state.jobs.items()}
+            assert after == before, "an act is carried out once"
+
+
+TestWithALiar = WithALiar.TestCase
+TestWithALiar.settings = settings(
+    max_examples=examples(30), stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+)
 TestDispatching = Dispatching.TestCase
 TestDispatching.settings = settings(
     max_examples=examples(60), stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)

@@ -54,6 +54,8 @@ class World:
         """Run id to plan and record."""
         self.schedule_rows: dict[str, bytes] = {}
         self.said: list[Say] = []
+        self.heard: list[Event] = []
+        """Where words are proved: all that was."""
         self.saves: list[Save] = []
         self.history: dict[str, list[str]] = {}
         self.state = State(settings=self.settings, me=ME)
@@ -95,7 +97,21 @@ class World:
             raw, full = message.payload, message.topic
         event = decode(SWARM, full, raw, retained, self.wall)
         assert isinstance(event, Event), event
+        if self.settings.proved:
+            event = msgspec.structs.replace(event, proved_by=self._issuer(sender))
+            self.heard.append(event)
         return self._carry_out(step(self.state, event, self.moment()))
+
+    def hear_again(self, event: Event) -> list[Say]:
+        """Whoever had heard a word says it again, byte for byte."""
+        again = msgspec.structs.replace(event, received=self.wall)
+        return self._carry_out(step(self.state, again, self.moment()))
+
+    @staticmethod
+    def _issuer(sender: str) -> str:
+        if sender.startswith("operator:"):
+            return sender
+        return {"publisher": "operator:publisher@box", "sup": "host:box"}.get(sender, f"agent:{sender}@box")
 
     @staticmethod
     def _id() -> str:
@@ -119,8 +135,8 @@ class World:
 
     def crash(self) -> list[Say]:
         """The dispatcher dies and another begins from the journal."""
-        epoch = self.state.epoch
-        self.state = State(settings=self.settings, me=ME)
+        epoch, acts, last = self.state.epoch, self.state.acts, self.state.last_retained
+        self.state = State(settings=self.settings, me=ME, acts=dict(acts), last_retained=dict(last))
         jobs = [msgspec.msgpack.decode(raw, type=Job) for raw in self.journal.values()]
         runs = [
             Run(msgspec.msgpack.decode(plan, type=RunPlan), msgspec.msgpack.decode(record, type=RunRecord))
