@@ -42,7 +42,7 @@ class Talk:
         prompt: str,
         *,
         mode: Any = "edit",
-        timeout: float = 20.0,
+        timeout: float = 60.0,
         allow: list[str] | None = None,
         deny: list[str] | None = None,
         resume: Any = None,
