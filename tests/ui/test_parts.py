@@ -26,6 +26,7 @@ from swarm_tui.ui.model.draft import (
     task_of,
     values_from,
 )
+from swarm_tui.ui.model.filters import Searched, read_filter
 from swarm_tui.ui.model.restarts import AwaitedRestarts, restart_time
 from swarm_tui.ui.model.sorted_rows import SortedRows
 from swarm_tui.ui.model.source import TaskType
@@ -34,10 +35,13 @@ from swarm_tui.ui.screens.task import within
 from swarm_tui.ui.widgets.agents import natural
 from swarm_tui.ui.widgets.columns import Column, lay_out
 from swarm_tui.ui.widgets.streamlist import summary
-from swarm_tui.ui.widgets.table import passes
 from tests.ui.scenes import TYPES
 
 REVIEW = TYPES[0]
+
+
+def passes(text: str, words: str) -> bool:
+    return read_filter(text).takes(Searched(words, {}, None), 0.0)
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcdefgh"), st.one_of(st.none(), st.integers(0, 5)))))
