@@ -93,3 +93,23 @@ def test_output_comes_from_this_host_or_from_the_one_with_the_last_attempt(tmp_p
     assert source.output("task_a", 1, 0) == ["three"]
     assert source.output("task_a", 300, 2) == ["later"]
     assert source.output("task_b", 300, 0) == []
+
+
+@pytest.mark.asyncio
+async def test_a_task_that_is_asked_to_stop_says_so_with_its_seconds_in_the_list_and_on_its_page() -> None:
+    async with open_ui(size=(200, 50)) as ui:
+        scenes.task(ui.source, ui.clock, "task_slow", "testing.run", "testing-01", ago=5, progress=40)
+        await ui.settle()
+        row = TaskRow(
+            task_id="task_slow", type="testing.run", state="running", attempt=1, agent_id="testing-01",
+            created_at=ui.clock() - 5, updated_at=ui.clock(), cancel_requested_at=ui.clock(),
+        )  # fmt: skip
+        ui.app.model.load([row], ui.clock())
+        ui.app.main.all_changed()
+        await ui.pass_(3)
+        assert ui.has("task_slow", "stopping", "asked to stop 3s ago, over in 22s")
+        await ui.pass_(1)
+        assert ui.has("task_slow", "asked to stop 4s ago, over in 21s")
+        ui.app.pages.open_task("task_slow")
+        await ui.settle()
+        assert ui.has("stopping", "asked to stop 4s ago")

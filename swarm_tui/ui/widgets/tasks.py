@@ -8,7 +8,7 @@ from rich.segment import Segment
 from rich.style import Style
 
 from swarm_tui.domain.outcome import came_badly, outcome, took, verdict_failed
-from swarm_tui.domain.states import ENDED, OPEN, TaskState
+from swarm_tui.domain.states import CANCEL_WITHIN, ENDED, GIVEN, OPEN, TaskState
 from swarm_tui.domain.views import TaskView
 from swarm_tui.ui.look import glyphs
 from swarm_tui.ui.look.text import Parts, ago, bar, flat
@@ -48,7 +48,10 @@ _PRIORITY = {"high": "▲", "low": "▽"}
 def _state(task: TaskView, scene: Scene, width: int) -> Parts:
     glyph, style = glyphs.of_task(task)
     style = "quiet" if style in ("bad", "warn") and aged(task, scene.now) else style
-    text = f"{glyph} {glyphs.WORD.get(task.state, task.state.value)}"
+    word = glyphs.WORD.get(task.state, task.state.value)
+    if task.cancel_requested_at is not None and task.state in GIVEN:
+        word, style = "stopping", "warn"
+    text = f"{glyph} {word}"
     parts = text_cell(text, style, scene, width)
     if scene.now - scene.changed.get(task.task_id, 0.0) < FLASH:
         return [Segment(s.text, (s.style or Style()) + Style(reverse=True)) for s in parts]
@@ -74,10 +77,21 @@ def _attempt(task: TaskView, scene: Scene, width: int) -> Parts:
     return text_cell(text, "warn" if task.attempt > 1 else "quiet", scene, width, True)
 
 
+def _stopping(task: TaskView, now: float) -> str:
+    """Return since when it is asked to stop, and for how long it may take; empty for one that is not."""
+    asked = task.cancel_requested_at
+    if asked is None or task.state not in GIVEN:
+        return ""
+    again = ", then again" if task.runs_again else ""
+    return f"asked to stop {ago(now - asked)} ago, over in {ago(asked + CANCEL_WITHIN - now)}{again}"
+
+
 def _progress(task: TaskView, scene: Scene, width: int) -> Parts:
     """Return what it asks; a bar while it runs; why it waits, or how it ended."""
     if asked := scene.asks(task):
         return text_cell(f"? {flat(asked)}", "alarm", scene, width)
+    if stopping := _stopping(task, scene.now):
+        return text_cell(stopping, "warn", scene, width)
     if task.state in (TaskState.RUNNING, TaskState.ASSIGNED) and task.progress is not None:
         percent = f"{task.progress:4.0f}%"
         gauge = 12 if width >= 28 else max(4, min(16, width - len(percent)))
@@ -240,6 +254,7 @@ class TaskTable(Table[TaskView]):
         return (
             _since(task, now),
             aged(task, now),
+            _stopping(task, now),
             _waited(task, now),
             again,
             task.task_id in self.changed_at,
