@@ -123,8 +123,9 @@ async def test_a_part_of_a_type_is_refused_by_names_until_one_is_chosen() -> Non
         assert not ui.has("^U clears it")
         await ui.press(*"test", "ctrl+s")
         assert "type: a part of testing.run and testing.coverage: enter takes, tab keeps it" in ui.footer
-        assert ui.has("^U clears it")
+        assert ui.has("↓ chooses, enter takes")
         await ui.press("enter")
         assert "part of" not in ui.footer
+        assert ui.has("^U clears it")
         await ui.press("shift+tab", "ctrl+u")
         assert not ui.has("^U clears it")
