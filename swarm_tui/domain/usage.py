@@ -1,5 +1,6 @@
 """Tokens and money that an attempt takes. Pure. A cost that is not known is None, never 0."""
 
+import re
 from collections.abc import Mapping
 from math import isfinite
 from typing import Any
@@ -99,15 +100,18 @@ class Price(
     cached: float | None = None
 
 
+#: The date of a model's name, which is no other model: anything else behind it may cost several times more.
+_DATED = re.compile(r"[-@](?:\d{8}|\d{4}-\d{2}-\d{2}|latest)$")
+
+
 def priced(used: Usage, model: str | None, prices: Mapping[str, Price]) -> Usage:
     """Return the usage with the cost that the model's price gives; as it is where its cost is known or no price is."""
     if used.cost is not None or used.is_nothing or not model:
         return used
-    name = model.rpartition("/")[2].lower()
-    fitting = [known for known in prices if name.startswith(known.lower())]
-    if not fitting:
+    name = _DATED.sub("", model.rpartition("/")[2].lower())
+    price = next((price for known, price in prices.items() if known.lower() == name), None)
+    if price is None:
         return used
-    price = prices[max(fitting, key=len)]
     cached = price.tokens_in if price.cached is None else price.cached
     fresh = max(0, used.tokens_in - used.tokens_cached)
     cost = (fresh * price.tokens_in + used.tokens_cached * cached + used.tokens_out * price.tokens_out) / 1_000_000

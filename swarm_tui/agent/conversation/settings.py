@@ -25,7 +25,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 @cache
 def list_prices() -> dict[str, Price]:
-    """Return the prices that are known without a word in the layout, by the beginning of a model's name."""
+    """Return the prices that are known without a word in the layout, by a model's name without its date."""
     import yaml  # An idle agent needs none of it.
 
     text = files("swarm_tui.agent.conversation").joinpath("prices.yaml").read_text(encoding="utf-8")
