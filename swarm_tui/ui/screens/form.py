@@ -159,7 +159,7 @@ class FormScreen(SwarmScreen, Opens, Sends):
         offer = self.drafts.offered(content)
         offer = f"   {self.told('draft')} takes up the draft: {flat(offer, 40)}" if offer else ""
         self.query_one("#title", Static).update(Content(f"NEW TASK{offer}"))
-        self.query_one("#type", FieldRow).say(TYPE_HELP if self.listed.display else CHOSEN)
+        self.query_one("#type", FieldRow).say(f"{TYPE_HELP}, ^U clears it" if self.listed.display else CHOSEN)
         _, wrong = task_of(self.draft, self.known, "x")
         if self.draft.priority not in ("low", "medium", "high"):
             wrong["priority"] = "low, medium or high"
