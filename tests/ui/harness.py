@@ -23,8 +23,15 @@ class UiDriver:
         for _ in range(2):
             self.app.updates.drain()
             await self.pilot.pause()
-        await self.app.workers.wait_for_complete()
-        await self.pilot.pause()
+        await self.answered()
+
+    async def answered(self) -> None:
+        """Let all that was asked be answered, and what an answer leads to."""
+        quiet = 0
+        while quiet < 2:
+            quiet = 0 if list(self.app.workers) or self.app.time.busy else quiet + 1
+            await self.app.workers.wait_for_complete()
+            await self.pilot.pause()
 
     async def press(self, *keys: str) -> None:
         """Press keys, one after another."""

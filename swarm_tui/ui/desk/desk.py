@@ -249,6 +249,8 @@ class TimePort(Protocol):
     timeline: Timeline | None
     span: tuple[float, float]
     asked: float | None
+    busy: bool
+    """Whether an answer is on its way."""
 
     @property
     def on(self) -> bool:

@@ -32,6 +32,11 @@ class TimeTravel:
         """The ends of the line of time, seconds since the epoch."""
         self.asked: float | None = None
         """The moment that is on its way."""
+        self.busy = False
+        """Whether an answer is on its way."""
+        self._steps = 0
+        """Events to go on by, back where negative."""
+        self._stepping = False
 
     @property
     def on(self) -> bool:
@@ -64,6 +69,8 @@ class TimeTravel:
     def leave(self) -> None:
         """Show what is so now."""
         self._turn += 1
+        self.busy = self._stepping = False
+        self._steps = 0
         self._past = self.timeline = self.asked = None
         self._desk.model.look_now()
         self._shown()
@@ -72,6 +79,7 @@ class TimeTravel:
         """Show the swarm as it was at that moment."""
         if (past := self._past) is None:
             return
+        self._steps, self._stepping = 0, False
         at = min(at, self._latest())
         if self.timeline is not None and self.timeline.oldest is not None:
             at = max(at, self.timeline.oldest)
@@ -81,10 +89,17 @@ class TimeTravel:
 
     def step(self, *, forward: bool) -> None:
         """Go to the next event, or to the one before."""
-        if (past := self._past) is None:
+        self._steps += 1 if forward else -1
+        if not self._stepping:
+            self._step_from(self.at)
+
+    def _step_from(self, at: float) -> None:
+        """Take one of the steps that were asked for; keys come faster than answers."""
+        if (past := self._past) is None or not self._steps:
+            self.go(at)
             return
-        at = self.at
-        self._in_turn(lambda: past.step(at, forward=forward), lambda found: self._stepped(found, forward))
+        self._stepping, forward = True, self._steps > 0
+        self._in_turn(lambda: past.step(at, forward=forward), lambda found: self._stepped(at, found, forward))
 
     def minutes(self, count: int) -> None:
         """Go by so many minutes, back where negative."""
@@ -141,11 +156,12 @@ class TimeTravel:
 
     def _in_turn(self, work: Callable[[], T], done: Callable[[T], None]) -> None:
         self._turn += 1
-        turn = self._turn
+        turn, self.busy = self._turn, True
 
         def arrived(found: T | str) -> None:
             if turn != self._turn:
                 return
+            self.busy = False
             if isinstance(found, str):
                 self._failed(found)
             else:
@@ -155,6 +171,7 @@ class TimeTravel:
 
     def _failed(self, why: str) -> None:
         self.asked = None
+        self._steps, self._stepping = 0, False
         self._desk.say(f"no way back in time: {why}", bad=True)
         if self._desk.model.moment is None:
             self.leave()
@@ -164,11 +181,15 @@ class TimeTravel:
         self._desk.model.look_back(moment)
         self._shown()
 
-    def _stepped(self, at: float | None, forward: bool) -> None:
-        if at is None:
-            self._desk.say("nothing happened after that" if forward else "the record begins here")
-        else:
-            self.go(at)
+    def _stepped(self, before: float, at: float | None, forward: bool) -> None:
+        self._steps -= 1 if forward else -1
+        if at is not None:
+            self._step_from(at)
+            return
+        if before != self.at:
+            self.go(before)
+        self._steps, self._stepping = 0, False
+        self._desk.say("nothing happened after that" if forward else "the record begins here")
 
     def _ask(self, query: str, args: dict[str, Any], _: float) -> Any:
         return self._desk.source.query(query, args)

@@ -68,7 +68,7 @@ class TimeBar(StaticLines):
         travel, look, told = self._travel, self.look, self._told
         at, now = travel.at, self._clock()
         moment = f" {_when(at, now)} · {ago(now - at)} ago" if now - at >= 1 else f" {_when(at, now)} · held"
-        wait = " …" if travel.asked is not None else "  "
+        wait = " …" if travel.busy else "  "
         since, until = (_when(end, now)[:-3] for end in travel.span)
         keys = (
             f"{told('event_before')} {told('next_event')} event  {told('minute_before')} {told('next_minute')} minute  "
