@@ -250,7 +250,7 @@ class TimePort(Protocol):
     span: tuple[float, float]
     asked: float | None
     busy: bool
-    """Whether an answer is on its way."""
+    """True while an answer is on its way."""
 
     @property
     def on(self) -> bool:

@@ -33,7 +33,7 @@ class TimeTravel:
         self.asked: float | None = None
         """The moment that is on its way."""
         self.busy = False
-        """Whether an answer is on its way."""
+        """True while an answer is on its way."""
         self._steps = 0
         """Events to go on by, back where negative."""
         self._stepping = False

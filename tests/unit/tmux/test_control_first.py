@@ -64,8 +64,8 @@ def test_a_server_that_stands_still_is_left_alone_and_taken_up_again(
 
 def test_what_is_not_read_is_not_written(tmux: ControlFirstTmux, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(control_first, "LEFT_ALONE", 0.0)
-    tmux.timeout = 0.002
     pid = tmux.panes()[0].server_pid
+    tmux.timeout = 0.002
     os.kill(pid, signal.SIGSTOP)
     # Together more than a pipe holds: a write that nobody reads would never return.
     for _ in range(100):
