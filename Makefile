@@ -65,11 +65,11 @@ check: $(VENV)/.installed-dev  ## format, lint, types, direction of imports
 	$(BIN)/lint-imports
 
 .PHONY: quick
-# Handlers are tested with the tools that they call, which takes longer than all else here. A property is tried with fewer
+# Handlers and conversations are tested with the programs that they call, which takes longer than all else here. A property is tried with fewer
 # examples, and fewer simulated swarms live, than in `make test`.
-quick: $(VENV)/.installed-dev  ## the unit tests but for handlers, in less than a minute
+quick: $(VENV)/.installed-dev  ## the unit tests but for handlers and conversations, in less than a minute
 	$(BIN)/python -m pytest tests/unit tests/sim $(TEST_ARGS) --hypothesis-profile=quick \
-		--ignore tests/unit/handlers --ignore tests/unit/agent/test_handlers.py
+		--ignore tests/unit/handlers --ignore tests/unit/agent/test_handlers.py --ignore tests/unit/conversation
 
 .PHONY: test
 test: setup  ## the whole test suite
