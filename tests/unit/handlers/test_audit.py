@@ -212,7 +212,7 @@ def test_a_lock_makes_its_projects_ranges_exact(bench, pip_audit):
         (
             "uv.lock",
             '[[package]]\nname = "own"\nversion = "1"\nsource = { editable = "." }\n\n[[package]]\n'
-            'name = "flask"\nversion = "0.5"\nsource = { registry = "https://pypi.org/simple" }\n',
+            'name = "flask"\nversion = "0.5"\nsource = { registry = "https://index.example/simple" }\n',
         ),
         ("pdm.lock", '[[package]]\nname = "flask"\nversion = "0.5"\n'),
         ("pylock.toml", 'lock-version = "1.0"\n[[packages]]\nname = "flask"\nversion = "0.5"\n'),
