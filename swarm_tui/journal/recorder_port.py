@@ -20,6 +20,7 @@ _MARKED = {
     Kind.DEPLOYMENT_STATUS: "deployment",
     Kind.HALT: "halt",
     Kind.ALERT: "alert",
+    Kind.ASK: "ask",
 }
 #: What people look for on a line of time.
 MARKS = frozenset({*_MARKED.values(), "death"})

@@ -15,6 +15,7 @@ from swarm_tui.domain.fleet.task_facts import AttemptEnd, TaskFacts
 from swarm_tui.domain.states import TaskState
 from swarm_tui.domain.views import AlertView, Counts, DispatcherView, HostView, ScaleView
 from swarm_tui.protocol.envelope import Rejected
+from swarm_tui.protocol.rows import AskRow
 
 #: Bytes of a task's payload or result, encoded, up to which it is part of a snapshot.
 LARGEST_VALUE = 16 * 1024
@@ -56,6 +57,7 @@ class _Snapshot(Struct, array_like=True):
     badly: set[str]
     aliases: dict[str, str]
     runs: list[RunView] = []
+    asks: list[AskRow] = []
 
 
 #: Runs that a snapshot holds, the newest.
@@ -119,6 +121,7 @@ def snapshot(fleet: Fleet, *, ended_tasks: int = MAX_ENDED) -> bytes:
             badly=tasks.badly - old,
             aliases=tasks.aliases,
             runs=list(fleet.runs.values())[-MAX_RUNS:],
+            asks=[_small_ask(ask) for ask in fleet.asks.open.values()],
         )
     )
 
@@ -155,6 +158,7 @@ def restored(raw: bytes, *, kept: int) -> Fleet:
     tasks.badly |= saved.badly
     tasks.aliases.update(saved.aliases)
     fleet.runs.update((run.run_id, run) for run in saved.runs)
+    fleet.asks.open.update((ask.ask_id, ask) for ask in saved.asks)
     return fleet
 
 
@@ -167,6 +171,10 @@ def _small(task: TaskFacts) -> TaskFacts:
         success=_small_end(task.success),
         failure=_small_end(task.failure),
     )
+
+
+def _small_ask(ask: AskRow) -> AskRow:
+    return structs.replace(ask, input=_bounded(ask.input), diff=None if ask.diff is None else ask.diff[:LARGEST_VALUE])
 
 
 def _small_end(end: AttemptEnd | None) -> AttemptEnd | None:

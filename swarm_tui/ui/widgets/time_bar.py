@@ -17,6 +17,7 @@ MARKS = {
     "halt": ("■", "bad"),
     "death": ("†", "bad"),
     "failure": ("✗", "bad"),
+    "ask": ("?", "warn"),
     "alert": ("!", "warn"),
     "deployment": ("▲", "accent"),
 }

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from swarm_tui.domain.fleet import Fleet
 from swarm_tui.domain.fleet.snapshot import LARGEST_VALUE, SnapshotError, restored, snapshot
 from swarm_tui.protocol import bodies as b
+from swarm_tui.protocol.ask_bodies import Ask, AskRecorded
 from swarm_tui.protocol.topics import Kind
 from tests.examples import examples
 from tests.unit.fleet.swarm import SWARM, Paper, story
@@ -24,6 +25,7 @@ def known(fleet: Fleet) -> dict[str, Any]:
         "by_state": {state: list(ids) for state, ids in tasks.by_state.items()}, "ended": list(tasks.ended.ids),
         "past": dict(tasks.ended.past), "counts": fleet.counts, "refusals": fleet.refusals, "alerts": fleet.alerts,
         "dispatcher": fleet.dispatcher, "halted": fleet.halted, "scale": fleet.scale, "times": fleet.times(),
+        "asks": fleet.asks.open,
         "lengths": {agent.agent_id: agent.beats.maxlen for agent in agents.all.values()},
     }  # fmt: skip
 
@@ -55,6 +57,18 @@ def test_a_large_result_is_left_out_and_a_small_one_is_not() -> None:
         found = restored(snapshot(paper.fleet), kept=500).tasks["t"].result
         assert (found == done.result) is whole
         assert whole or "left_out" in found
+
+
+def test_what_waits_for_an_answer_is_kept_and_what_was_answered_is_not() -> None:
+    paper = Paper()
+    for n in range(2):
+        ask = Ask(ask_id=f"q{n}", task_id="t", agent_id="a1", tool="Bash", title="ls", diff="x" * LARGEST_VALUE * 2)
+        paper.fleet.apply(paper.event("a1", Kind.ASK, ask, f"q{n}"), paper.now)
+    recorded = AskRecorded(ask_id="q0", task_id="t", outcome="deny")
+    paper.fleet.apply(paper.event("tm", Kind.ASK_RECORDED, recorded, "q0"), paper.now)
+    again = restored(snapshot(paper.fleet), kept=500)
+    assert list(again.asks.open) == ["q1"]
+    assert len(again.asks.open["q1"].diff or "") == LARGEST_VALUE
 
 
 def test_of_ended_tasks_the_newest_are_kept_and_the_others_counted() -> None:
