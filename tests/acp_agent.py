@@ -119,6 +119,7 @@ class Agent:
     def session_new(self, params: dict[str, Any]) -> dict[str, Any]:
         self.session, self.folder = uuid.uuid4().hex, Path(params["cwd"])
         (self.home / f"{self.session}.json").write_text(json.dumps({"cost": 0.0, "prompts": []}))
+        (self.home / "servers.json").write_text(json.dumps(params["mcpServers"]))
         return {"sessionId": self.session, **self._modes()}
 
     def session_resume(self, params: dict[str, Any]) -> dict[str, Any]:

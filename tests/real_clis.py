@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 
 from swarm_tui.agent.conversation.permits import Rules
-from swarm_tui.agent.conversation.programs import find
+from swarm_tui.agent.conversation.programs import find, swarm_server
 from swarm_tui.agent.conversation.run import Told, converse
 from swarm_tui.agent.conversation.settings import Settings
 from swarm_tui.agent.handlers.base import HandlerError, ResumePoint
@@ -85,7 +85,8 @@ class Run:
         began = time.monotonic()
         talking = asyncio.ensure_future(
             converse(
-                made, self.name, cli.acp, prompt, settings=Settings(mode=mode, **settings), rules=Rules(mode=mode),
+                made, self.name, cli.acp, prompt, settings=Settings(mode=mode, mcp=swarm_server(made), **settings),
+                rules=Rules(mode=mode),
                 folder=work,
                 passed=cli.passed, install=cli.install,
             )

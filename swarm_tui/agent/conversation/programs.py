@@ -3,10 +3,13 @@
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from swarm_tui.agent.handlers.base import Context, MissingToolError
 from swarm_tui.agent.handlers.process import allowed_environment
+from swarm_tui.config.own_process import own_argv
 
 
 def cache_folder() -> Path:
@@ -36,6 +39,20 @@ def program(argv: Sequence[str], install: str) -> list[str]:
     if found is None:
         raise MissingToolError(argv[0], install or f"command -v {argv[0]}")
     return [found, *argv[1:]]
+
+
+def swarm_server(context: Context) -> list[dict[str, Any]]:
+    """Return the swarm's own tools as an MCP server, as ACP names one; none where the MCP SDK is not installed.
+
+    It speaks as the agent of this task, by the variables that a task's program gets.
+    """
+    if find_spec("mcp") is None:
+        context.log("it gets no tools of the swarm: `pip install 'swarm-tui[mcp]'` brings what they need")
+        return []
+    command, *args = own_argv("swarm_tui", "mcp")
+    given = {**allowed_environment(), **context.environment}
+    env = [{"name": name, "value": value} for name, value in given.items()]
+    return [{"name": "swarm", "command": command, "args": args, "env": env}]
 
 
 def environment(context: Context, passed: Sequence[str], fixed: Mapping[str, str], path: str) -> dict[str, str]:

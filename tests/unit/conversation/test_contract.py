@@ -3,15 +3,28 @@
 import json
 import os
 import time
+from pathlib import Path
 
 import psutil
 import pytest
 
+from swarm_tui.agent.conversation import programs
+from swarm_tui.agent.conversation.programs import swarm_server
 from swarm_tui.agent.handlers.base import HandlerError, ResumePoint
+from swarm_tui.config.own_process import own_argv
 from swarm_tui.domain.asks.model import AskAnswer
+from swarm_tui.testing.attempt import context
 from tests.unit.conversation.conftest import NAMES, Talk
+from tests.wait import until
 
 every_cli = pytest.mark.parametrize("name", NAMES)
+
+
+def lives(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 @every_cli
@@ -112,9 +125,8 @@ def test_a_cancel_ends_the_whole_tree(talk: Talk, name: str) -> None:
     assert caught.value.code == "cancelled"
     assert caught.value.result is not None
     assert caught.value.result["session"]
-    assert time.monotonic() - began < 3.0
-    for pid in [*map(int, pids.read_text().split()), *talk.spawned]:
-        assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    tree = [*map(int, pids.read_text().split()), *talk.spawned]
+    until(lambda: not any(map(lives, tree)), began + 3.0 - time.monotonic(), "the whole tree to end")
 
 
 @every_cli
@@ -223,3 +235,23 @@ def test_keys_come_by_the_allow_list_only(talk: Talk, monkeypatch: pytest.Monkey
     given = (talk.folder / "env.txt").read_text()
     assert "s3cret" not in given
     assert os.path.basename(given)
+
+
+@every_cli
+def test_the_swarms_own_tools_are_handed_to_it(talk: Talk, name: str) -> None:
+    servers = [{"name": "swarm", "command": "/bin/x", "args": ["mcp"], "env": []}]
+    talk(name, "[[say Done.]]", mcp=servers)
+    assert json.loads((talk.home / "servers.json").read_text()) == servers
+
+
+def test_the_swarms_tools_speak_as_the_agent_of_the_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("A_SECRET_OF_THE_AGENT", "x")
+    (server,) = swarm_server(context({}, workdir=tmp_path))
+    given = {each["name"]: each["value"] for each in server["env"]}
+    assert given["SWARM_TASK_ID"]
+    assert "A_SECRET_OF_THE_AGENT" not in given
+    assert [server["command"], *server["args"]] == own_argv("swarm_tui", "mcp")
+    monkeypatch.setattr(programs, "find_spec", lambda name: None)
+    told = context({}, workdir=tmp_path)
+    assert swarm_server(told) == []
+    assert "swarm-tui[mcp]" in told.done.log[-1]

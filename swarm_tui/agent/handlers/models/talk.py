@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 
 from swarm_tui.agent.conversation.permits import Mode, Rules
-from swarm_tui.agent.conversation.programs import find
+from swarm_tui.agent.conversation.programs import find, swarm_server
 from swarm_tui.agent.conversation.run import Told, converse
 from swarm_tui.agent.conversation.settings import Settings, list_prices
 from swarm_tui.agent.handlers.base import Context, HandlerError
@@ -39,7 +39,8 @@ class TalkOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """The layout's options that every talk to a CLI has.
 
     `clis` adds programs, or replaces known ones. `allow`, `deny`, `ask` are lists of `Tool(pattern)`; what none of them
-    names is asked. `silent_after` is seconds without a word after which a turn is given up.
+    names is asked. `mcp` hands it the swarm's own tools, as a server named `swarm`. `silent_after` is seconds without a
+    word after which a turn is given up.
     """
 
     cli: str | None = None
@@ -88,6 +89,7 @@ async def talk(
         model=limits.model,
         silent_after=options.silent_after,
         prices={**list_prices(), **options.prices},
+        mcp=swarm_server(context) if options.mcp else (),
     )
     return await converse(
         context,
