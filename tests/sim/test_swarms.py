@@ -14,8 +14,8 @@ LIARS, LIARS_SHARDS = examples(40), 4
 #: The seeds run in so many tests, so that the workers of a test run share them evenly.
 SHARDS = 20
 #: Swarms in which happens what the first ones lack: an offer that was declined comes again; a dispatcher stands still
-#: while another follows.
-RARE = [2920, 3060]
+#: while another follows; one that was followed comes back while its follower is dead.
+RARE = [2920, 3060, 1917]
 DRILL_SEEDS = 10_000
 
 

@@ -26,6 +26,10 @@ class TakeBack(Struct, frozen=True):
     """Let the engine not hear what was passed and is not decided yet: hand it to `Leadership.keep` instead."""
 
 
+class LeaveSession(Struct, frozen=True):
+    """Leave the swarm's session with a farewell, so that its will is not said, and look on over a connection apart."""
+
+
 class OpenSession(Struct, frozen=True):
     """Close the connection that only looked, take up the journal, and open the swarm's one persistent session.
 
@@ -69,4 +73,6 @@ class Note(Struct, frozen=True):
     line: str
 
 
-Action = Say | Pass | TakeBack | OpenSession | WriteEpoch | RepeatHalt | Lead | StandDown | Complain | Note
+Action = (
+    Say | Pass | TakeBack | LeaveSession | OpenSession | WriteEpoch | RepeatHalt | Lead | StandDown | Complain | Note
+)

@@ -10,6 +10,7 @@ from swarm_tui.domain.leadership.actions import (
     Action,
     Complain,
     Lead,
+    LeaveSession,
     Note,
     OpenSession,
     Pass,
@@ -289,6 +290,8 @@ class Leadership:
         return [
             Complain(f"it does not dispatch: {newer.instance} led after it, with epoch {newer.epoch}"),
             Note(f"standing by: {newer.instance} led meanwhile, with epoch {newer.epoch}, and may come back"),
+            # What is said to the swarm waits in its session for who leads next; and our will would take the claim away.
+            LeaveSession(),
         ]
 
     def _stand_down(self, reason: str) -> list[Action]:

@@ -12,6 +12,7 @@ from swarm_tui.domain.leadership import (
     Echoes,
     Lead,
     Leadership,
+    LeaveSession,
     Note,
     OpenSession,
     Pass,
@@ -242,7 +243,7 @@ def test_it_acts_no_more_once_a_newer_one_led_though_that_is_away() -> None:
     leadership = leading()
     mark = up(leadership)
     actions = leadership.hear(leader("far/1", 4, online=False), 0.0)
-    assert [type(action) for action in actions] == [Complain, Note]
+    assert [type(action) for action in actions] == [Complain, Note, LeaveSession]
     assert leadership.hear(mark, 0.0) == []
     assert leadership.hear(a_task(), 0.0) == []
     # Said before that, and heard later over the other of its two connections.

@@ -24,6 +24,7 @@ from swarm_tui.domain.leadership import (
     Echoes,
     Lead,
     Leadership,
+    LeaveSession,
     Note,
     OpenSession,
     Pass,
@@ -107,6 +108,9 @@ class DispatcherShell:
 
     def begin(self) -> None:
         """Look who leads, over a connection of its own."""
+        self._look()
+
+    def _look(self) -> None:
         self._listen(client_id_of(Client.ELECTION, self._spec.swarm, self._spec.agent_id), True, (Kind.DISPATCHER,))
 
     def work(self, *, last: bool = False) -> float | None:
@@ -258,6 +262,8 @@ class DispatcherShell:
                     self._publish(self.engine.halt_again())
                 case OpenSession():
                     self._open_session()
+                case LeaveSession():
+                    self._look()
                 case WriteEpoch(epoch):
                     self._hear()
                     self._publish(self.engine.begin(epoch))
