@@ -32,8 +32,9 @@ BUGGY = (
 SWARM = "opencto-dev"
 KEY = "AKIA" + "Z7QPLMWXNV3RT5YB"
 WRITER = (
-    "import json; open('made.py', 'w').write(open(0).read()); "
-    "print(json.dumps({'kind': 'say', 'text': 'made it', 'in': 3, 'out': 4, 'usd': 0.25}))"
+    "import json; told = open(0).read(); open('made.py', 'w').write(told); "
+    "text = told.partition('Goal: ')[2] or 'made it'; "
+    "print(json.dumps({'kind': 'say', 'text': text, 'in': 3, 'out': 4, 'usd': 0.25}))"
 )
 COMMAND = 'import json; print(json.dumps({"result": {"path": json.load(open(0))["payload"]["path"]}}))'
 SHIPPED = Path(__file__).parents[2] / "layouts" / "opencto-dev.yml"
@@ -271,7 +272,8 @@ def _writers(swarm: Swarm) -> None:
     made = swarm.do("code.generate", repo="clean", prompt="VALUE = 1\n")
     assert (made["files"], made["branch"].startswith("swarm/")) == (["made.py"], True)
     assert not (swarm.workdir / "clean/made.py").exists()
-    assert swarm.do("code.plan", repo="holes", prompt="VALUE = 3\n")["text"] == "made it"
+    parts = [{"title": "a", "prompt": "VALUE = 3", "files": [], "done": ""}]
+    assert swarm.do("code.plan", repo="holes", goal=json.dumps({"parts": parts}))["parts"] == parts
     said = swarm.do("agent-cli", repo="holes", prompt="VALUE = 2\n")
     used = {"tokens_in": 7, "tokens_out": 0, "tokens_cached": 0, "cost": 0.25}
     assert (said["text"], said["usage"]) == ("made it", used)

@@ -24,7 +24,7 @@ BUILTIN: dict[str, str] = {
     "testing.run": "swarm_tui.agent.handlers.testing.run:Run",
     "testing.coverage": "swarm_tui.agent.handlers.testing.coverage:Coverage",
     "agent-cli": "swarm_tui.agent.handlers.models.agent_cli:AgentCli",
-    "code.plan": "swarm_tui.agent.handlers.models.agent_cli:Plan",
+    "code.plan": "swarm_tui.agent.handlers.models.plan:Plan",
     "llm": "swarm_tui.agent.handlers.models.llm:Llm",
     "code.generate": "swarm_tui.agent.handlers.models.generate:Generate",
     "code.review": "swarm_tui.agent.handlers.review.review:Review",

@@ -30,23 +30,6 @@ class Options(TalkOptions, frozen=True, kw_only=True, forbid_unknown_fields=True
     max_turns: int = 30
 
 
-class PlanPayload(TalkPayload, kw_only=True):
-    """Payload of `code.plan`."""
-
-
-class PlanOptions(TalkOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The layout's options of `code.plan`."""
-
-    cli: str = "claude"
-    max_turns: int = 30
-
-
-_PLAN = (
-    "Plan the following work, and change nothing: read what you need, then answer with the steps in their order, each "
-    "with the files that it touches and how to see that it is done.\n\n"
-)
-
-
 class AgentCli:
     """Gives the CLI's answer as `text`, with its `turns`, `usage`, `session`, and what was `refused`."""
 
@@ -64,20 +47,4 @@ class AgentCli:
         name = payload.cli or options.cli
         told = await talk(context, options, payload, name, mode, folder)
         context.progress(100, f"{name} has answered")
-        return as_result(name, told)
-
-
-class Plan:
-    """Gives a plan for a piece of work as `text`, by a CLI that may only read."""
-
-    Payload: ClassVar[type[Struct]] = PlanPayload
-    Options: ClassVar[type[Struct]] = PlanOptions
-
-    async def run(self, context: Context) -> Result:
-        """Raises what `agent-cli` raises."""
-        payload, options = read_payload(context, PlanPayload), read_options(context, PlanOptions)
-        folder = inside(context.workdir, payload.repo, what="repo")
-        name = payload.cli or options.cli
-        told = await talk(context, options, payload, name, "read", folder, f"{_PLAN}{payload.prompt}")
-        context.progress(100, "planned")
         return as_result(name, told)

@@ -158,5 +158,11 @@ def _answer(options: ModelOptions, response: "httpx.Response") -> Answer:
     return Answer(text=text, model=model, tokens_in=tokens[0], tokens_out=tokens[1], cost=cost, finish=finish)
 
 
+def json_in(text: str) -> str:
+    """Return from the first brace of an answer to its last: models put words and fences round their JSON."""
+    first = text.find("{")
+    return text[first : text.rfind("}") + 1] if first >= 0 else ""
+
+
 def _local(url: str) -> bool:
     return urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")

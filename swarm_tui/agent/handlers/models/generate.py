@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 from swarm_tui.agent.handlers.base import Context, HandlerError, Result
 from swarm_tui.agent.handlers.git import commit_of, require_repository
 from swarm_tui.agent.handlers.inputs import inside, read_options, read_payload
-from swarm_tui.agent.handlers.models.client import ModelOptions, ask, why_not
+from swarm_tui.agent.handlers.models.client import ModelOptions, ask, json_in, why_not
 from swarm_tui.agent.handlers.models.talk import TalkOptions, TalkPayload, as_result, choose, talk
 from swarm_tui.agent.handlers.models.worktree import Worktree
 
@@ -105,18 +105,12 @@ async def _by_model(context: Context, options: ModelOptions, prompt: str, tree: 
     )
     answer = await ask(context, options, f"{prompt}\n\nFiles:\n{listing}", system)
     try:
-        written = msgspec.json.decode(_json_in(answer.text), type=_Written)
+        written = msgspec.json.decode(json_in(answer.text), type=_Written)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise HandlerError(f"the model answered in another shape: {answer.text[:500]}", code="llm-refused") from error
     for file in written.files:
         _write(tree.folder, file)
     return written.summary
-
-
-def _json_in(text: str) -> str:
-    """Return from the first brace of an answer to its last: models put words and fences round their JSON."""
-    first = text.find("{")
-    return text[first : text.rfind("}") + 1] if first >= 0 else ""
 
 
 def _write(folder: Path, file: _File) -> None:
