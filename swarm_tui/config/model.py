@@ -239,6 +239,8 @@ class TypeRule(Struct, frozen=True, kw_only=True):
     """False: a task whose outcome is not known is held for a person."""
     approve: bool = False
     """A person must say yes before it begins."""
+    keyless: list[str] = []
+    """Agents of another dialect, which prove nothing, to whom the layout gives it by name all the same."""
 
 
 class RunSpec(Struct, frozen=True, kw_only=True):

@@ -147,9 +147,18 @@ def type_rules(layout: Layout, agents: list[Named]) -> dict[str, TypeRule]:
                 own = {agent.agent_id for agent in agents if agent.entry == index}
                 by_agent.setdefault(task_type, set()).update(own)
     return {
-        task_type: _rule(layout, task_type, by_role, by_agent, given.get(task_type, []))
+        task_type: replace(
+            _rule(layout, task_type, by_role, by_agent, given.get(task_type, [])),
+            keyless=_keyless(layout, agents, task_type),
+        )
         for task_type in sorted(by_role.keys() | by_agent.keys())
     }
+
+
+def _keyless(layout: Layout, agents: list[Named], task_type: str) -> list[str]:
+    """Return the agents of other dialects whose own entry names the type among its `handlers`."""
+    entries = [entry.dialect != "swarm" and task_type in entry.handlers for entry in layout.agents]
+    return sorted(agent.agent_id for agent in agents if entries[agent.entry])
 
 
 def _rule(

@@ -22,6 +22,7 @@ from swarm_tui.domain.dispatch import (
 )
 from swarm_tui.domain.dispatch.model import Action, AgentRecord, Job, LinkDown, LinkUp, Moment, State, Tick
 from swarm_tui.domain.dispatch.offer import able, is_live, pump
+from swarm_tui.domain.dispatch.queue import LaneKey
 from swarm_tui.domain.dispatch.turn import Turn
 from swarm_tui.domain.states import GIVEN, TaskState
 from swarm_tui.domain.workflows.run import Run
@@ -353,9 +354,12 @@ def _grant_all(turn: Turn) -> None:
             record.seen = turn.now
 
 
-def _why_unserved(turn: Turn, task_type: str, wanted: str, agents: list[AgentRecord]) -> str:
+def _why_unserved(turn: Turn, key: LaneKey, agents: list[AgentRecord]) -> str:
+    task_type, wanted = key.task_type, key.wanted
     draining = [record for record in turn.state.agents.values() if record.status == "draining"]
-    if drains := sorted(record.agent_id for record in able(turn, (task_type, wanted), draining)):
+    if key.asked and (keyless := sorted(record.agent_id for record in able(turn, key._replace(asked=False), agents))):
+        return f"a person approved it, so only an agent with keys may do it; {', '.join(keyless[:3])} has none"
+    if drains := sorted(record.agent_id for record in able(turn, key, draining)):
         who = f"{', '.join(drains[:3])}{' …' if len(drains) > 3 else ''} {'drains' if len(drains) == 1 else 'drain'}"
         return f"{who}, and nobody else who does it is there"
     if not wanted:
@@ -365,18 +369,23 @@ def _why_unserved(turn: Turn, task_type: str, wanted: str, agents: list[AgentRec
     return f"{wanted}, for whom it is meant, is not there"
 
 
+def _name_of(key: LaneKey) -> str:
+    """The name of the alert that nobody does the lane's tasks."""
+    return ":".join(filter(None, ("nobody", key.task_type, key.wanted)))
+
+
 def _unserved(turn: Turn) -> None:
     """Tasks that are declared, but nobody is there to do them: they wait, and an alert says so."""
     state = turn.state
     agents = [record for record in state.agents.values() if is_live(turn, record)]
     keys = [*state.queue.shared, *islice((key for named in state.queue.named.values() for key in named), MAX_NAMED)]
-    queued = {"nobody:" + ":".join(filter(None, key)): key for key in keys}
-    names = {name: key for name, key in queued.items() if not able(turn, key, agents)}
-    for name, (task_type, wanted) in names.items():
+    queued = {_name_of(key) for key in keys}
+    names = {_name_of(key): key for key in keys if not able(turn, key, agents)}
+    for name, key in names.items():
         since = state.unserved.setdefault(name, turn.now)
         if turn.now - since >= UNSERVED_AFTER:
             state.unserved[name] = float("inf")
-            message = f"{task_type} waits: {_why_unserved(turn, task_type, wanted, agents)}"
+            message = f"{key.task_type} waits: {_why_unserved(turn, key, agents)}"
             turn.say(Kind.ALERT, Alert(severity="warning", message=message, name=name))
     for name in [name for name in state.unserved if name not in names]:
         if state.unserved.pop(name) == float("inf"):

@@ -34,6 +34,8 @@ class TypePolicy(Struct, frozen=True, kw_only=True):
     max_attempts: int = 3
     idempotent: bool = True
     approve: bool = False
+    keyless: tuple[str, ...] = ()
+    """Agents of another dialect that may do it though a person had to approve it."""
 
 
 class DispatchSettings(Struct, frozen=True, kw_only=True):

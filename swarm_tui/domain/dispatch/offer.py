@@ -5,7 +5,7 @@ from msgspec.structs import replace
 from swarm_tui.domain.dispatch.metering import Refused, grant, resume_point
 from swarm_tui.domain.dispatch.model import AgentRecord, Attempt, Job, Lease, State, TypePolicy
 from swarm_tui.domain.dispatch.queue import Head, LaneKey
-from swarm_tui.domain.dispatch.turn import Turn, undeclared
+from swarm_tui.domain.dispatch.turn import Turn
 from swarm_tui.domain.dispatch.waiting import expire, wake
 from swarm_tui.domain.states import TaskState
 from swarm_tui.protocol.bodies import Assigned, Inbox
@@ -76,9 +76,9 @@ def can_do(rule: TypePolicy, record: AgentRecord, task_type: str) -> bool:
 
 def able(turn: Turn, key: LaneKey, agents: list[AgentRecord]) -> list[AgentRecord]:
     """Return those of `agents` that may be given the lane's tasks."""
-    task_type, wanted = key
+    task_type, wanted = key.task_type, key.wanted
     rule = turn.state.settings.rules.get(task_type)
-    agents = _trusted(turn, task_type, agents)
+    agents = _trusted(turn, key, agents)
     if rule is None:
         return [record for record in agents if task_type in record.types and (not wanted or record.agent_id == wanted)]
     own = [record for record in agents if (not wanted or record.agent_id == wanted) and can_do(rule, record, task_type)]
@@ -94,12 +94,17 @@ def able(turn: Turn, key: LaneKey, agents: list[AgentRecord]) -> list[AgentRecor
     return []
 
 
-def _trusted(turn: Turn, task_type: str, agents: list[AgentRecord]) -> list[AgentRecord]:
-    """Return those of `agents` that may be given the type at all: what a person had to approve is for no guest."""
-    settings = turn.state.settings
-    if settings.proved and (settings.rules.get(task_type) or undeclared(task_type, settings.approve)).approve:
-        return [record for record in agents if record.home or record.foreign]
-    return agents
+def _trusted(turn: Turn, key: LaneKey, agents: list[AgentRecord]) -> list[AgentRecord]:
+    """Return those of `agents` that may be given the lane's tasks at all.
+
+    What a person had to approve is for who proves itself: another's word would pass for the dispatcher's, and for its
+    answer. Of the other dialects those may do it to whom the layout itself gives the type.
+    """
+    if not turn.state.settings.proved or not key.asked:
+        return agents
+    rule = turn.state.settings.rules.get(key.task_type)
+    keyless = rule.keyless if rule is not None else ()
+    return [record for record in agents if record.home or (record.foreign and record.agent_id in keyless)]
 
 
 def _next(turn: Turn, free: list[AgentRecord]) -> tuple[Job, AgentRecord] | None:

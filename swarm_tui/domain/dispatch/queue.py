@@ -1,4 +1,4 @@
-"""The queue: a lane for each (type, wanted agent), three buckets a lane; its cost does not grow with its length.
+"""The queue: a lane for each LaneKey, three buckets a lane; its cost does not grow with its length.
 
 Within a bucket the oldest is also the most urgent, so the best of a lane is the best of its three oldest.
 """
@@ -6,6 +6,7 @@ Within a bucket the oldest is also the most urgent, so the best of a lane is the
 from collections.abc import Callable, Iterator
 from heapq import heappop, heappush
 from itertools import islice
+from typing import NamedTuple
 
 from msgspec import Struct, field
 
@@ -14,7 +15,17 @@ AGEING = 300.0
 LOOK_BEHIND = 50
 LEVEL = {"low": 0, "medium": 1, "high": 2}
 
-LaneKey = tuple[str, str]
+
+class LaneKey(NamedTuple):
+    """Whatever tasks of a lane have in common, by which they are given away."""
+
+    task_type: str
+    wanted: str
+    """The one agent that may do them; empty where any may."""
+    asked: bool = False
+    """A person had to approve them."""
+
+
 #: Since when it waits, its number, its id.
 Entry = tuple[float, int, str]
 Rank = tuple[int, float, int]
@@ -28,7 +39,7 @@ class Head(Struct, frozen=True):
 
 
 class Lane(Struct):
-    """Tasks of one type (for one agent, where it was named), by priority and then age."""
+    """Tasks of one key, by priority and then age."""
 
     buckets: list[list[Entry]] = field(default_factory=lambda: [[], [], []])
     size: int = 0
@@ -56,8 +67,8 @@ class Queue:
         lane = self.lanes.get(key)
         if lane is None:
             lane = self.lanes[key] = Lane()
-            if key[1]:
-                self.named.setdefault(key[1], set()).add(key)
+            if key.wanted:
+                self.named.setdefault(key.wanted, set()).add(key)
             else:
                 self.shared.add(key)
         entry = (since, seq, task_id)
@@ -77,11 +88,11 @@ class Queue:
         if lane.size == 0:
             del self.lanes[key]
             self.shared.discard(key)
-            if key[1]:
-                keys = self.named[key[1]]
+            if key.wanted:
+                keys = self.named[key.wanted]
                 keys.discard(key)
                 if not keys:
-                    del self.named[key[1]]
+                    del self.named[key.wanted]
 
     def head(self, key: LaneKey, now: float, passed: Callable[[str], bool] | None = None) -> Head | None:
         """Return the lane's next task: priority, one level more for each 5 minutes waited, then age.
@@ -116,8 +127,8 @@ class Queue:
     def by_type(self) -> dict[str, int]:
         """Return how many wait, for each task type."""
         counts: dict[str, int] = {}
-        for (task_type, _), lane in self.lanes.items():
-            counts[task_type] = counts.get(task_type, 0) + lane.size
+        for key, lane in self.lanes.items():
+            counts[key.task_type] = counts.get(key.task_type, 0) + lane.size
         return counts
 
 

@@ -3,6 +3,7 @@
 from heapq import heapify, heappop, heappush
 
 from swarm_tui.domain.dispatch.model import Job
+from swarm_tui.domain.dispatch.queue import LaneKey
 from swarm_tui.domain.dispatch.turn import Turn
 from swarm_tui.domain.states import TaskState
 from swarm_tui.protocol.envelope import rfc3339
@@ -54,7 +55,8 @@ def arm(turn: Turn, job: Job) -> int:
         wake(turn, job, until(turn, task.not_before))
         return 0
     since = turn.now - max(0.0, turn.wall - job.queued_at)
-    return turn.state.queue.push(job.task_id, (task.type, task.assigned_to or ""), job.rank, since, job.seq)
+    key = LaneKey(task.type, task.assigned_to or "", turn.asks(job))
+    return turn.state.queue.push(job.task_id, key, job.rank, since, job.seq)
 
 
 def expire(turn: Turn, job: Job, reason: str) -> None:

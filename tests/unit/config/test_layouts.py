@@ -258,6 +258,7 @@ def test_the_types_of_a_swarm_follow_from_roles_handlers_and_policy(tmp_path: Pa
     assert types["code.review"].timeout == 60
     assert "testing.run" not in types
     assert spec.foreign == {"f": "seed"}
+    assert (types["code.review"].keyless, types["security.scan"].keyless) == (["f"], [])
 
 
 def test_dependencies_become_ids(tmp_path: Path) -> None:

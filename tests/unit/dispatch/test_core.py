@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from swarm_tui.domain.dispatch import DispatchSettings, TypePolicy
 from swarm_tui.domain.dispatch.model import AgentRecord
-from swarm_tui.domain.dispatch.queue import Queue
+from swarm_tui.domain.dispatch.queue import LaneKey, Queue
 from swarm_tui.domain.states import TaskState
 from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.topics import Kind
@@ -527,14 +527,14 @@ def test_dates_follow_the_wall_clock_when_it_is_set(world: World) -> None:
 def test_the_queue_orders_by_priority_aged_and_then_age(waiting: list[tuple[str, float]], now: float) -> None:
     queue = Queue()
     for seq, (priority, since) in enumerate(waiting):
-        queue.push(f"t{seq}", ("noop", ""), priority, since, seq)
+        queue.push(f"t{seq}", LaneKey("noop", ""), priority, since, seq)
     level = {"low": 0, "medium": 1, "high": 2}
     expected = sorted(
         range(len(waiting)),
         key=lambda n: (-(level[waiting[n][0]] + (now - waiting[n][1]) // 300), waiting[n][1], n),
     )
     taken = []
-    while (head := queue.head(("noop", ""), now)) is not None:
+    while (head := queue.head(LaneKey("noop", ""), now)) is not None:
         taken.append(head.task_id)
         queue.remove(head.task_id)
     assert taken == [f"t{n}" for n in expected]

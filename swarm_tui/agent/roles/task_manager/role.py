@@ -221,6 +221,7 @@ def settings_of(spec: RunSpec) -> DispatchSettings:
             max_attempts=rule.max_attempts,
             idempotent=rule.idempotent,
             approve=rule.approve or any(type_matches(pattern, name) for pattern in approve),
+            keyless=tuple(rule.keyless),
         )
         for name, rule in spec.types.items()
     }
