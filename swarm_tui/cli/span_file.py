@@ -138,6 +138,7 @@ def _part(path: Path, packed: zipfile.ZipFile, name: str) -> bytes:
 
 
 def _cast(path: Path, name: str, raw: bytes) -> Iterator[tuple[float, str]]:
+    start = 0.0
     for number, line in enumerate(raw.splitlines(), 1):
         try:
             found = json.loads(line)
@@ -145,5 +146,5 @@ def _cast(path: Path, name: str, raw: bytes) -> Iterator[tuple[float, str]]:
                 start = float(found["timestamp"])
             elif found[1] == "o":
                 yield start + float(found[0]), str(found[2])
-        except (ValueError, TypeError, LookupError, UnboundLocalError, RecursionError) as error:
+        except (ValueError, TypeError, LookupError, RecursionError) as error:
             raise Failure(f"{path}/{name}:{number}:1: not a line of an asciicast: {error}", USAGE) from None
