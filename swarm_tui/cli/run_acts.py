@@ -42,9 +42,11 @@ def wait_for_end(follower: Follower, run_id: str, say: Callable[[str], None]) ->
         if view is None:
             return False
         for name, step in view.steps.items():
-            if said.get(name, "blocked") != step.state:
+            waits = step.state == RUNNING and step.tasks and all(state in NEEDS_PERSON for state in step.tasks.values())
+            if not waits and said.get(name, "blocked") != step.state:
                 say(f"  {name} {formatting.state(step.state)}{f': {step.reason}' if step.reason else ''}")
-            said[name] = step.state
+            if not waits:
+                said[name] = step.state
             for task_id, state in step.tasks.items():
                 if state in NEEDS_PERSON and said.get(task_id) != state:
                     say(f"  {task_id} {NEEDS_PERSON[state].format(id=task_id)}")

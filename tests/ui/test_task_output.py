@@ -95,6 +95,14 @@ def test_output_comes_from_this_host_or_from_the_one_with_the_last_attempt(tmp_p
     assert source.output("task_b", 300, 0) == []
 
 
+def test_a_log_that_tmux_wrote_is_read_without_its_returns(tmp_path: Path) -> None:
+    state = StateDir(tmp_path)
+    state.log("testing-01").parent.mkdir(parents=True)
+    state.log("testing-01").write_bytes(b"one\r\n10%\r\x1b[31mdone\x1b[0m\r\n")
+    source = LiveSource(cast(Any, Hosts()), cast(Any, SimpleNamespace()), NoPanes(), state)
+    assert source.log("testing-01", 60) == ["one", "\x1b[31mdone\x1b[0m"]
+
+
 @pytest.mark.asyncio
 async def test_a_task_that_is_asked_to_stop_says_so_with_its_seconds_in_the_list_and_on_its_page() -> None:
     async with open_ui(size=(200, 50)) as ui:

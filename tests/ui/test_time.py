@@ -97,10 +97,11 @@ async def test_a_page_shows_what_was_known_then() -> None:
     async with told() as (ui, _):
         await ui.press("T", "left_curly_bracket", "left_curly_bracket", "tab", "enter")
         assert ui.has(TASK)
-        assert ui.has("running")
+        assert ui.has("running", "◀")
         assert not ui.has("complete")
         await ui.press("L")
         assert ui.has("complete")
+        assert not ui.has("◀")
 
 
 @pytest.mark.asyncio

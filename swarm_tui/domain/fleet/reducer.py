@@ -285,4 +285,4 @@ class Fleet:
 
     def load_runs(self, rows: list[RunRow]) -> Changes:
         """Take what the dispatcher has of runs."""
-        return Changes(runs=self._runs.load(rows), header=bool(rows))
+        return Changes(runs=self._runs.load(rows, self.tasks), header=bool(rows))

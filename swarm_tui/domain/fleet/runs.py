@@ -1,10 +1,12 @@
 """The runs of a swarm: what is said of them, and of their steps' tasks."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct, field
 
 from swarm_tui.domain.states import ENDED, TaskState
+from swarm_tui.domain.views import TaskView
 from swarm_tui.domain.workflows.model import RUNNING
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.rows import RunRow
@@ -143,8 +145,8 @@ class Runs:
         step.ended_at = at if step.state not in ("blocked", RUNNING) else None
         return run_id
 
-    def load(self, rows: list[RunRow]) -> set[str]:
-        """Take what the dispatcher has of runs: it knows best."""
+    def load(self, rows: list[RunRow], tasks: Mapping[str, TaskView]) -> set[str]:
+        """Take what the dispatcher has of runs: it knows best. `tasks` are those that are known."""
         for row in rows:
             view = self._run(row.run_id, row.created_at)
             view.workflow, view.state = clean(row.workflow, 128), clean(row.state, 40)
@@ -155,6 +157,7 @@ class Runs:
                 step.state, step.reason, step.count = clean(told.state, 40), clean(told.reason, 500), told.count
                 step.began_at, step.ended_at = told.began_at, told.ended_at
                 step.ids = tuple(clean(task_id, 128) for task_id in told.tasks) or step.ids
+                step.tasks.update({task_id: tasks[task_id].state for task_id in step.ids if task_id in tasks})
         return {row.run_id for row in rows}
 
 

@@ -127,7 +127,7 @@ class LiveSource:
         """Return it from the file where that is here, else from the supervisor that has it."""
         path = self._state.log(agent_id) if self._state is not None else None
         if path is not None and path.is_file():
-            return [line.decode("utf-8", "replace") for line in last_lines(path, lines)]
+            return [shown_line(line) for line in last_lines(path, lines)]
         reply = self.query("logs", {"agent_id": agent_id, "lines": min(lines, 500)})
         if reply is None or reply.error:
             return None

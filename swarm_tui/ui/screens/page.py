@@ -8,7 +8,7 @@ from textual.app import ComposeResult
 from swarm_tui.protocol.envelope import Event, Rejected
 from swarm_tui.ui.desk.capabilities import Copies, Opens, Searchable
 from swarm_tui.ui.desk.desk import Desk
-from swarm_tui.ui.look.text import Parts
+from swarm_tui.ui.look.text import Parts, clock
 from swarm_tui.ui.screens.base import SwarmScreen
 from swarm_tui.ui.widgets.alert_strip import AlertStrip
 from swarm_tui.ui.widgets.footer import Footer
@@ -24,7 +24,10 @@ class TitleLine(StaticLines):
 
     def lines(self, width: int) -> list[Parts]:
         screen: PageScreen = self.screen  # type: ignore[assignment]
-        return [screen.title_parts(width)]
+        parts, moment = screen.title_parts(width), screen.model.moment
+        if moment is None or screen.ASIDE:
+            return [parts]
+        return [[Segment(f" ◀ {clock(moment.at)} ", screen.desk.look["caution"]), *parts]]
 
 
 class PageSearch:

@@ -22,6 +22,7 @@ GLYPHS = {
     "rejected": ("✗", "bad"),
     "blocked": ("◌", "wait"),
     "running": ("▶", "busy"),
+    "asking": ("?", "warn"),
     "complete": ("✓", "ok"),
     "failed": ("✗", "bad"),
     "cancelled": ("⊘", "quiet"),
@@ -119,7 +120,7 @@ class RunsScreen(_RunPage):
             self.glyph(run.state),
             Segment(" " + fit(flat(run.run_id), 24) + " ", look["id"]),
             Segment(fit(flat(run.workflow), 12) + " ", look["plain"]),
-            *(self.glyph(step.state) for step in steps[:MOST_GLYPHS]),
+            *(self.glyph(_state(step)) for step in steps[:MOST_GLYPHS]),
             Segment("…" if len(steps) > MOST_GLYPHS else ""),
             Segment(f" {took} ", look["quiet"]),
         ]
@@ -187,7 +188,7 @@ class RunScreen(_RunPage, HasTasks):
         parts: Parts = [
             Segment("  "),
             Segment(indent, look["track"]),
-            self.glyph(step.state),
+            self.glyph(_state(step)),
             Segment(" " + fit(flat(step.name), max(4, room - len(indent))) + " ", look["strong" if long else "plain"]),
             Segment(fit(flat(step.type), 20) + " ", look["quiet"]),
             Segment(fit(_done(step), 10) + " ", look[GLYPHS.get(step.state, ("", "quiet"))[1]]),
@@ -240,6 +241,10 @@ def _word(run: RunView) -> str:
 
 def _asking(step: StepView) -> str:
     return next((_ASKS[state] for state in step.tasks.values() if state in _ASKS), "")
+
+
+def _state(step: StepView) -> str:
+    return "asking" if step.state == "running" and _asking(step) else step.state
 
 
 def _done(step: StepView) -> str:

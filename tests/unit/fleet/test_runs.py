@@ -1,6 +1,7 @@
 """Runs as the fleet sees them: from what is said of them, and of their steps' tasks."""
 
 from swarm_tui.domain.fleet.snapshot import restored, snapshot
+from swarm_tui.domain.states import TaskState
 from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.rows import RunRow, StepRow
 from swarm_tui.protocol.run_bodies import RunEnded, RunNew, RunRejected, RunStarted
@@ -79,3 +80,11 @@ def test_a_snapshot_has_the_runs() -> None:
     step(paper, "r.a")
     again = restored(snapshot(paper.fleet), kept=100)
     assert again.runs == paper.fleet.runs
+
+
+def test_what_the_dispatcher_tells_of_a_run_keeps_how_its_tasks_are() -> None:
+    paper = Paper()
+    paper.say("tm", Kind.TASK_HELD, b.TaskVerdict(task_id="r.a", state="awaiting-approval"))
+    told = StepRow(name="a", type="noop", state="running", tasks=["r.a"])
+    paper.fleet.load_runs([RunRow(run_id="r", workflow="w", state="running", steps=[told])])
+    assert paper.fleet.runs["r"].steps["a"].tasks == {"r.a": TaskState.AWAITING_APPROVAL}
