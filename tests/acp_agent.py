@@ -1,8 +1,9 @@
 """A small agent that speaks ACP and behaves as each real CLI was measured to: `python acp_agent.py NAME`.
 
 It obeys directives in the prompt, one model turn each, as the real ones do against a scripted model server:
-`[[write PATH TEXT]]`, `[[run COMMAND]]`, `[[say TEXT]]`, `[[slow SECONDS]]`, `[[status CODE]]`, `[[down]]`, `[[die]]`,
-`[[garbage]]`, `[[plan A; B]]`, `[[hang]]` (says nothing and heeds nothing but its end), `[[forget]]` (a bogus session).
+`[[write PATH TEXT]]`, `[[run COMMAND]]`, `[[say TEXT]]`, `[[slow SECONDS]]`, `[[status CODE]]`, `[[down]]`,
+`[[limit WORDS]]` (told as the answer), `[[die]]`, `[[garbage]]`, `[[plan A; B]]`, `[[forget]]` (a bogus session),
+`[[hang]]` (says nothing and heeds nothing but its end).
 Sessions are files of the folder that `ACP_AGENT_HOME` names; every prompt is written there, as a server would see it.
 """
 
@@ -205,6 +206,10 @@ class Agent:
             self.cancelled.wait(float(rest))
         elif word == "status":
             raise RuntimeError(rest)
+        elif word == "limit":
+            self.calls = 0
+            self.update("agent_message_chunk", content={"type": "text", "text": rest})
+            return "end_turn"
         elif word == "die":
             os._exit(3)
         elif word == "garbage":

@@ -36,7 +36,7 @@ def answer_of(
     message = message.encode("utf-8", "replace").decode()
     return Failed(
         **common,
-        error=ErrorInfo(message=message, code=outcome.code, retryable=outcome.retryable),
+        error=ErrorInfo(message=message, code=outcome.code, retryable=outcome.retryable, retry_at=outcome.retry_at),
         retryable=outcome.retryable,
         failed_at=at,
         result=redact.value(outcome.result),

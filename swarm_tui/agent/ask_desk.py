@@ -80,7 +80,7 @@ class AskDesk:
     def heard(self, event: Event) -> None:
         """Hear asks/<id>/recorded: the answer counts."""
         body = event.body
-        if not isinstance(body, AskRecorded) or body.agent_id not in ("", self._me):
+        if not isinstance(body, AskRecorded) or body.agent_id not in ("", self._me) or body.kept:
             return
         if (one := self._take(event.key)) is not None:
             self._reporter.note(f"{'denied' if body.outcome == 'deny' else 'allowed'} by {body.by or 'nobody'}", "❗")

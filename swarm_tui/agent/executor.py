@@ -199,6 +199,7 @@ class Executor:
             own_names=frozenset(spec.env),
             resume=_resume_point(lease.resume),
             budget=lease.budget,
+            granted=lease.granted,
             sandbox=self._sandbox,
         )
 
@@ -283,8 +284,14 @@ def _outcome(work: "asyncio.Task[dict[str, Any]]", attempt: RunningAttempt) -> O
         # Handlers of others are not checked for types, and readers refuse a code or a retryable of another.
         code, retryable = str(getattr(error, "code", None) or "failed"), bool(getattr(error, "retryable", False))
         unknown = code if code in _HALFWAY else None
+        at = getattr(error, "retry_at", None)
         return Outcome(
-            error=_words(error), code=code, retryable=retryable, result=getattr(error, "result", None), cause=unknown
+            error=_words(error),
+            code=code,
+            retryable=retryable,
+            result=getattr(error, "result", None),
+            cause=unknown,
+            retry_at=float(at) if isinstance(at, int | float) and isfinite(at) else None,
         )
     return _crashed(f"{type(error).__name__}: {_words(error)}")
 

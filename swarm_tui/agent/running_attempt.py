@@ -34,6 +34,8 @@ class Outcome(Struct, frozen=True, kw_only=True):
     code: str | None = None
     retryable: bool = False
     cause: str | None = None
+    retry_at: float | None = None
+    """Seconds since the epoch before which another attempt would fail too."""
 
 
 class RunningAttempt:

@@ -47,6 +47,8 @@ class AskRecorded(Body, frozen=True, kw_only=True):
     reason: str = ""
     by: str = ""
     """The identity of who answered; empty where nobody did."""
+    kept: bool = False
+    """No attempt waits for it: it is for the next one that asks the same, not for the one that asked."""
 
 
 ASK_BODY: dict[Kind, type[Body]] = {

@@ -97,7 +97,7 @@ class Task(Body, frozen=True, kw_only=True):
 class Inbox(Body, frozen=True, kw_only=True):
     """Body of agents/<id>/inbox: with `command`, an order; without, the offer of a task under a lease of `lease` s.
 
-    `resume` is where an earlier attempt left off, `budget` US dollars that this one may take.
+    `resume` is where an earlier attempt left off, `budget` US dollars for this one, `granted` what people always allow.
     """
 
     command: Literal["drain", "undrain", "cancel", "ack", "inventory", "ping", "accept"] | None = None
@@ -111,6 +111,7 @@ class Inbox(Body, frozen=True, kw_only=True):
     dispatcher: str | None = None
     resume: JsonObject | None = None
     budget: float | None = None
+    granted: tuple[str, ...] = ()
 
 
 class Queued(Body, frozen=True, kw_only=True):
@@ -124,8 +125,7 @@ class Queued(Body, frozen=True, kw_only=True):
     """Of a duplicate: the state the task is in by now. Else where it went when that is not the queue."""
     original: str | None = None
     """Of a duplicate by idempotency key: the id of the task that does the work."""
-    type: str | None = None
-    """Of a run's step, which nobody published."""
+    type: str | None = None  # Of a run's step, which nobody published.
     run_id: str | None = None
 
 
@@ -189,6 +189,7 @@ class ErrorInfo(Body, frozen=True, kw_only=True):
     message: str = ""
     code: str | None = None
     retryable: bool | None = None
+    retry_at: float | None = None  # Seconds since the epoch: a usage limit is reset then, and not before.
 
 
 class Complete(Body, frozen=True, kw_only=True):
@@ -349,8 +350,7 @@ class Alert(Body, frozen=True, kw_only=True):
     agent_id: str | None = None
     task_id: str | None = None
     name: str | None = None
-    active: bool = True
-    """False when the alert of that `name` is over."""
+    active: bool = True  # False when the alert of that `name` is over.
 
 
 class Broadcast(Body, frozen=True, kw_only=True):

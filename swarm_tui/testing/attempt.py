@@ -33,7 +33,8 @@ class Done(Struct, kw_only=True):
 
     `error` is None when the task was done, else the sentence that its record shows; `cause` is set where it was not the
     handler's own end (`timeout`, `cancelled`, `crashed`). `output` is what the task's programs and the handler printed.
-    `progress` holds (percent, message), `published` (kind, payload), `cost` is in US dollars.
+    `retry_at` is when a limit is reset, in seconds since the epoch. `progress` holds (percent, message), `published`
+    (kind, payload), `cost` is in US dollars.
     """
 
     result: Any = None
@@ -41,6 +42,7 @@ class Done(Struct, kw_only=True):
     code: str | None = None
     retryable: bool = False
     cause: str | None = None
+    retry_at: float | None = None
     output: str = ""
     progress: list[tuple[float, str]] = []
     log: list[str] = []

@@ -212,9 +212,10 @@ class Conversation:
         metered = self.meter.prompt_ended(said)
         reason = str(said.get("stopReason") or "end_turn")
         text = self.heard.text.strip()
-        if reason == "end_turn" and self._acp.silent_errors and not metered:
+        if reason == "end_turn" and not metered:
             found = is_error_text(text)
-            if found is not None:
+            # A limit that is used up is told as an answer by others too, which then took no token.
+            if found is not None and (self._acp.silent_errors or found.code == "quota"):
                 raise FailedTurnError(found)
         if reason == "max_tokens":
             raise FailedTurnError(failure("context-full", "the answer was cut at the model's limit"))
@@ -270,6 +271,7 @@ class Conversation:
     async def close(self) -> None:
         """Close the session, end the program, and whatever is left of it."""
         self.heard.closing = True
+        self.heard.end()
         for asking in list(self.heard.asking):
             asking.cancel()
         program, connection = self._program, self._connection

@@ -5,6 +5,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from swarm_tui.agent.conversation.reset_times import reset_time
+
 
 class Failure(Struct, frozen=True, kw_only=True):
     """A failure's code, its sentence, and whether another attempt may do better."""
@@ -12,6 +14,10 @@ class Failure(Struct, frozen=True, kw_only=True):
     code: str
     sentence: str
     retryable: bool = False
+
+    def retry_at(self, now: float) -> float | None:
+        """Return when the limit is reset that is used up, in seconds since the epoch; None where it does not say."""
+        return reset_time(self.sentence, now) if self.code == "quota" else None
 
 
 #: Code to what a person is told to do, and whether a retry helps.
@@ -24,6 +30,7 @@ _CODES: dict[str, tuple[str, bool]] = {
     "limit": ("a limit that the layout or the task sets is reached", False),
     "context-full": ("the conversation no longer fits the model: begin a new one with less", False),
     "network": ("the model's server cannot be reached: look at the network and the proxy", True),
+    "loop": ("it goes round in circles", False),
     "silent": ("it said nothing for too long", True),
     "agent-cli": ("it failed", False),
 }
@@ -37,8 +44,8 @@ _SIGNS: tuple[tuple[str, str], ...] = (
      r"|\b404\b", "model-missing"),
     (r"\b529\b|overloaded|server_error|\b50[0-4]\b|internal server|service unavailable|high demand|bad gateway",
      "overload"),
-    (r"\b429\b|rate.?limit|quota|usage limit|too many requests|resource.?exhausted|credit balance|insufficient",
-     "quota"),
+    (r"\b429\b|rate.?limit|quota|usage limit|hit your .{0,20}limit|limit reached|limit will reset|too many requests"
+     r"|resource.?exhausted|credit balance|insufficient", "quota"),
     (r"econn|enotfound|etimedout|eai_again|network|fetch failed|connection (error|refused|reset|closed)|socket"
      r"|dns|unable to connect|error sending request|disconnected|stream (closed|ended|error)|^terminated$"
      r"|timed? ?out", "network"),
@@ -99,7 +106,8 @@ def is_error_text(text: str) -> Failure | None:
         return None
     begins = re.search(
         r"(^|\n)\s*(?:⚠️?|■|API Error|Error:|error:|unexpected status|exceeded retry|stream (?:error|disconnected)"
-        r"|We're currently|Request failed|Selected model is|You(?:'ve| have) hit)",
+        r"|We're currently|(?:Claude (?:AI )?|Your |[0-9]+-hour )(?:usage )?limit|Request failed|Selected model is"
+        r"|You(?:'ve| have) hit)",
         short,
     )
     if begins is None:

@@ -1,11 +1,13 @@
 """The client's end of a conversation: what the CLI says becomes calls, words and usage, what it asks is answered."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 from swarm_tui.agent.conversation.failures import Failure, failure
+from swarm_tui.agent.conversation.loop_guard import Finding, LoopGuard
 from swarm_tui.agent.conversation.narrator import Narrator
 from swarm_tui.agent.conversation.settings import Settings
 from swarm_tui.agent.conversation.tool_calls import ToolCall, take
@@ -38,6 +40,8 @@ class Listener:
         self._context, self._settings, self._folder, self._permit = context, settings, folder, permit
         self._meter = meter
         self._calls: dict[str, ToolCall] = {}
+        self._guard = LoopGuard(folder, settings.same_calls, settings.idle_turns, time.time())
+        self._loops = False
 
     def is_busy(self) -> bool:
         """Return whether a tool runs, or somebody is asked: no word is to be expected, and it is no silence."""
@@ -95,6 +99,7 @@ class Listener:
                 self.done.append(call)
             self.narrator.tool_ended(call)
             self.tell(call.target(self._folder))
+            self._mind(self._guard.ended(call, self.turns, time.time()))
         elif not known:
             self.narrator.tool_began(call)
             self.tell(call.target(self._folder))
@@ -175,6 +180,26 @@ class Listener:
         limit, cost = self._settings.max_cost, self._meter.total.cost
         if limit is not None and cost is not None and cost > limit:
             self._give_up(failure("limit", f"it cost ${cost:.4f}, more than ${limit:g}"))
+
+    def _mind(self, found: Finding | None) -> None:
+        """Tell that it goes round in circles, with what shows it; end the turn when it was told before."""
+        if found is None:
+            return
+        self._loops = True
+        self.narrator.say(f"🔁 {found.words}")
+        message = f"{self._context.task_id} goes round in circles: {found.words}"
+        self._alert(message + ("; its turn is ended" if found.stop else ""), active=True)
+        if found.stop:
+            self._give_up(failure("loop", found.words))
+
+    def _alert(self, message: str, *, active: bool) -> None:
+        name = f"loop:{self._context.task_id}"
+        self._context.publish("alerts", {"severity": "warning", "message": message, "name": name, "active": active})
+
+    def end(self) -> None:
+        """Let what was told of a loop be over: the conversation is."""
+        if self._loops:
+            self._alert("the conversation has ended", active=False)
 
     def _give_up(self, why: Failure) -> None:
         if self.stop is not None and not self.stop.done():

@@ -24,17 +24,21 @@ class Rules(Struct, frozen=True, kw_only=True):
 
 
 class Permits:
-    """Decides about the tool calls of one conversation; `always` answers count to its end."""
+    """Decides about the tool calls of one conversation; `always` answers count for the whole task."""
 
     def __init__(self, context: Context, rules: Rules, folder: Path) -> None:
         self._context, self._rules, self._folder = context, rules, folder
-        self._granted: list[str] = []
+        self._granted = list(context.granted)
 
     async def __call__(self, call: ToolCall) -> str:
         """Return `""` when the call may be done, else why not, as a sentence."""
         use, rules = call.use(self._folder), self._rules
         within = bool(use.what) and not any(path.startswith("/") for path in use.what)
-        verdict = judge(use, allow=[*rules.allow, *self._granted], deny=rules.deny, ask=rules.ask)
+        verdict = judge(use, allow=rules.allow, deny=rules.deny, ask=rules.ask)
+        if verdict.decision == "ask" and self._granted:
+            # What a person allowed for the whole task is asked no more, though the layout wants it asked.
+            known = judge(use, allow=[*rules.allow, *self._granted], deny=(), ask=())
+            verdict = known if known.decision == "allow" else verdict
         if verdict.decision == "deny":
             return f"the layout denies {verdict.rule}"
         if call.tool == "Edit" and rules.mode == "read":

@@ -1,5 +1,6 @@
 """Runs one prompt as a conversation, and tells what came of it: an answer, or an error that says why not."""
 
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -88,10 +89,11 @@ async def _run(
     )
     told = Told()
     try:
-        resumed = await conversation.open(argv, given, point.session if point else None)
+        resumed = await conversation.open(argv, given, point.session or None if point else None)
         if point is not None:
             prompt = _again(prompt, point, resumed, mine=point.task_id in ("", context.task_id))
-            context.log(f"goes on with session {point.session}" if resumed else "its session is gone: it starts anew")
+            gone = "its session is gone: it starts anew" if point.session else "its session is full: it starts anew"
+            context.log(f"goes on with session {point.session}" if resumed else gone)
         end = await conversation.prompt(prompt)
         told = replace(_told(conversation, folder), text=end.text, stop_reason=end.stop_reason, resumed=resumed)
         failed = _hollow(conversation, end.stop_reason)
@@ -105,6 +107,7 @@ async def _run(
             code=error.failure.code,
             retryable=error.failure.retryable,
             result=result,
+            retry_at=error.failure.retry_at(time.time()),
         ) from error
     except HandlerError as error:
         if error.code != "missing-tool":
@@ -124,9 +127,10 @@ def _again(prompt: str, point: ResumePoint, resumed: bool, *, mine: bool) -> str
             f"Your last turn was cut off{because}. Look at what is done already, then go on with what you were asked:"
             f"\n\n{prompt}"
         )
+    said = f" The last that was said in it:\n\n{point.summary}\n\n(end of that.)" if point.summary else ""
     return (
         f"Somebody began this before you and was cut off{because}; nothing of that conversation is left but the files "
-        f"as they are now. Look at them first.\n\n{prompt}"
+        f"as they are now. Look at them first.{said}\n\n{prompt}"
     )
 
 

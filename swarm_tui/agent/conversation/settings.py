@@ -12,13 +12,18 @@ from swarm_tui.domain.usage import Price
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """The limits of one conversation. `silent_after`: seconds without a word while no tool runs, nobody is asked."""
+    """The limits of one conversation. `silent_after`: seconds without a word while no tool runs, nobody is asked.
+
+    `same_calls` and `idle_turns` are the loop guard's.
+    """
 
     mode: str = "edit"
     max_turns: int = 50
     max_cost: float | None = None
     model: str | None = None
     silent_after: float = 180.0
+    same_calls: int = 6
+    idle_turns: int = 40
     prices: Mapping[str, Price] = {}
     mcp: Sequence[Mapping[str, Any]] = ()
 

@@ -20,11 +20,21 @@ class HandlerError(Exception):
     """Failure of a task, in the words that its record shows.
 
     `code` is a short word that tools branch on; `retryable` says whether another attempt may do better; `result` is the
-    part of the result that there is, a JSON object.
+    part of the result that there is, a JSON object; `retry_at` is when a limit is reset, in seconds since the epoch:
+    another attempt before that would fail too.
     """
 
-    def __init__(self, message: str, *, code: str = "failed", retryable: bool = False, result: Result | None = None):
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str = "failed",
+        retryable: bool = False,
+        result: Result | None = None,
+        retry_at: float | None = None,
+    ) -> None:
         super().__init__(message)
+        self.retry_at = retry_at
         self.code = code
         self.retryable = retryable
         self.result = result
@@ -38,12 +48,16 @@ class MissingToolError(HandlerError):
 
 
 class ResumePoint(Struct, frozen=True, kw_only=True):
-    """Place where an earlier attempt left off: its session, the task, why it ended, what its session cost."""
+    """Place where an earlier attempt left off: its session, the task, why it ended, what its session cost.
 
-    session: str
+    `session` is empty where nothing can be gone on with; `summary` is the last that was said in it, as far as is known.
+    """
+
+    session: str = ""
     task_id: str = ""
     why: str = ""
     cost: float | None = None
+    summary: str = ""
 
 
 class Context(Struct, kw_only=True):
@@ -89,6 +103,8 @@ class Context(Struct, kw_only=True):
     """Where an earlier attempt left off, when it did."""
     budget: float | None = None
     """US dollars that the swarm's budget leaves for this attempt."""
+    granted: tuple[str, ...] = ()
+    """Rules for an AI agent's tools that people allowed for this task."""
 
     def progress(self, percent: float, message: str = "") -> None:
         """Say how far the work is, 0 to 100 percent; also renews the lease. Thread-safe, raises nothing."""

@@ -43,3 +43,7 @@ class AskRecord(Struct, kw_only=True, omit_defaults=True):
     by: str = ""
     reason: str = ""
     answered_at: float = 0.0
+    digest: str = ""
+    """Of tool, title, input and diff: the same wish has the same."""
+    kept: bool = False
+    """Answered while no attempt waited for it: the next one that wishes the same has this answer, once."""

@@ -1,14 +1,20 @@
 """Asks: an AI agent's wish is written down, waits for a person, and its answer counts once it is written down too.
 
 Whatever dies meanwhile, an ask has at most one outcome, and nothing is allowed that nobody allowed: silence, the end of
-the attempt and an answer in doubt are a no.
+the task and an answer in doubt are a no. One whose attempt died waits on for the next, which asks the same again: a
+person answers once, before that or after, and the answer is for one attempt alone.
 """
+
+import hashlib
+
+import msgspec
 
 from swarm_tui.domain.asks.model import AskRecord
 from swarm_tui.domain.dispatch import freshness
 from swarm_tui.domain.dispatch.model import Attempt, Job, State
 from swarm_tui.domain.dispatch.outcomes import fence, is_current, renew
 from swarm_tui.domain.dispatch.turn import Turn
+from swarm_tui.domain.states import TaskState
 from swarm_tui.protocol.ask_bodies import Ask, AskAnswer, AskRecorded, Outcome
 from swarm_tui.protocol.bodies import Alert
 from swarm_tui.protocol.envelope import Event
@@ -16,8 +22,12 @@ from swarm_tui.protocol.rows import AskRow
 from swarm_tui.protocol.text import clean, clean_block
 from swarm_tui.protocol.topics import Kind
 
-#: Answered asks that a task's record keeps, and asks of a task that may be open at a time.
-MAX_ANSWERED, MAX_OPEN = 100, 20
+#: Answered asks that a task's record keeps, rules allowed for the task among them, and asks that may be open at a time.
+MAX_ANSWERED, MAX_ALWAYS, MAX_OPEN = 100, 100, 20
+#: Seconds for which an attempt that follows may take to ask again what one that died had asked.
+ASKED_AGAIN_WITHIN = 180.0
+#: States in which a job whose attempt died will have another by itself.
+_GOES_ON = frozenset({TaskState.QUEUED, TaskState.RETRY_WAIT, TaskState.ASSIGNED, TaskState.RUNNING})
 #: Characters of a diff, of a title and of a reason that are kept.
 MOST_DIFF, MOST_TITLE, MOST_REASON = 64_000, 2000, 500
 
@@ -31,7 +41,12 @@ def heard(turn: Turn, event: Event, body: Ask) -> None:
     elif known is not None:
         if known.agent_id != body.agent_id:
             turn.refuse(event, "an ask of another agent's name")
-        elif known.outcome:
+        elif known.kept and is_current(job, fence(job, body.agent_id, body.attempt, body.epoch)):
+            # It was taken for dead and waits still: the answer is its own.
+            known.kept = False
+            turn.save(job)
+            _say_again(turn, job, known)
+        elif known.outcome and not known.kept:
             _say_again(turn, job, known)
     else:
         attempt = fence(job, body.agent_id, body.attempt, body.epoch)
@@ -59,13 +74,37 @@ def _write(turn: Turn, job: Job, attempt: Attempt, ask_id: str, body: Ask) -> No
         rule=body.rule[:MOST_TITLE],
         asked_at=turn.wall,
         expires_at=until,
+        digest=_digest(body),
     )
+    former = _asked_before(job, record)
     job.questions.append(record)
     turn.state.asks[ask_id] = job.task_id
     turn.hop(job, "asked", agent_id=body.agent_id, detail=f"{record.tool}: {record.title}")
     turn.save(job)
     if job.cancelling is not None:
         _decide(turn, job, record, "deny", "the task is being cancelled", "")
+    elif former is not None and former.outcome:
+        former.kept = False
+        _decide(turn, job, record, former.outcome, former.reason, former.by)
+    elif former is not None:
+        _decide(turn, job, former, "deny", f"the next attempt asks it again, as {ask_id}", "")
+
+
+def _digest(body: Ask) -> str:
+    """Return what is the same for the same wish."""
+    whole = msgspec.json.encode([body.tool, body.title, body.input, body.diff, body.rule], order="sorted")
+    return hashlib.sha256(whole).hexdigest()[:32]
+
+
+def _asked_before(job: Job, record: AskRecord) -> AskRecord | None:
+    """Return the same wish of an attempt before, which nobody answered, or whose answer no attempt has had yet.
+
+    One that was allowed for the whole task is of every attempt.
+    """
+    same = [one for one in job.questions if one.digest == record.digest]
+    always = (one for one in same if one.outcome == "always")
+    before = (one for one in same if one.attempt < record.attempt and (one.kept or not one.outcome))
+    return next(always, None) or next(before, None)
 
 
 def answered(turn: Turn, event: Event, body: AskAnswer) -> None:
@@ -86,6 +125,7 @@ def answered(turn: Turn, event: Event, body: AskAnswer) -> None:
         _refuse(turn, event, "it came too late")
     else:
         by = f"{who} ({clean(body.by, 100)})" if body.by and body.by not in who else who
+        record.kept = not _is_waiting(job, record)
         _decide(turn, job, record, body.outcome, body.reason, by)
 
 
@@ -113,20 +153,36 @@ def _is_over(turn: Turn, job: Job, record: AskRecord) -> str | None:
         return f"nobody answered within {record.expires_at - record.asked_at:.0f} s"
     if job.cancelling is not None:
         return "the task is being cancelled"
-    if current is None or current.number != record.attempt:
-        return "its attempt is over: another asks anew"
+    if job.ended or current is None:
+        return "its task is over"
     # One that was lost may yet be heard again, and then waits for its answer still.
-    return None if current.outcome in ("", "lost") and not job.ended else "its attempt is over"
+    if current.number == record.attempt and current.outcome in ("", "lost"):
+        return None
+    if job.state not in _GOES_ON:
+        return "its attempt is over"
+    if current.number == record.attempt:
+        return None
+    since = turn.wall - current.offered_at
+    return "the next attempt did not ask it again" if current.outcome or since > ASKED_AGAIN_WITHIN else None
 
 
-def _decide(turn: Turn, job: Job, record: AskRecord, outcome: Outcome, reason: str, by: str) -> None:
+def _is_waiting(job: Job, record: AskRecord) -> bool:
+    """Return whether the attempt that asked is there to have the answer."""
+    current = job.current
+    return current is not None and current.number == record.attempt and is_current(job, current)
+
+
+def _decide(turn: Turn, job: Job, record: AskRecord, outcome: str, reason: str, by: str) -> None:
     """Write the outcome down, which is said only once it is."""
     record.outcome, record.reason, record.by = outcome, clean(reason, MOST_REASON), by
+    record.kept = record.kept and outcome != "always"
     record.answered_at = turn.wall
     # What it was about is in the task's output; the record says who decided what.
     record.input, record.diff = {}, None
     turn.state.asks.pop(record.ask_id, None)
-    gone = [one for one in job.questions if one.outcome][:-MAX_ANSWERED]
+    settled = [one for one in job.questions if one.outcome and not one.kept]
+    gone = [one for one in settled if one.outcome != "always"][:-MAX_ANSWERED]
+    gone += [one for one in settled if one.outcome == "always"][:-MAX_ALWAYS]
     if gone:
         job.questions = [one for one in job.questions if one not in gone]
     what = "denied" if outcome == "deny" else "allowed"
@@ -145,6 +201,7 @@ def _say_again(turn: Turn, job: Job, record: AskRecord) -> None:
         outcome=outcome,
         reason=record.reason,
         by=record.by,
+        kept=record.kept,
     )
     turn.say(Kind.ASK_RECORDED, body, record.ask_id, job=job)
 

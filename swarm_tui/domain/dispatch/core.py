@@ -126,7 +126,8 @@ def restore(state: State, jobs: list[Job], moment: Moment, open_runs: Iterable[R
         else:
             # A clock that was set wrong may have written when: nothing waits longer than it ever may.
             if job.retry_at is not None:
-                job.retry_at = min(job.retry_at, turn.wall + state.settings.retry_max)
+                most = outcomes.MOST_RESET if job.resets else state.settings.retry_max
+                job.retry_at = min(job.retry_at, turn.wall + most)
             if job.approve_by is not None:
                 job.approve_by = min(job.approve_by, turn.wall + state.settings.approve_within)
             waiting.wake(turn, job, moment.now)
@@ -332,7 +333,7 @@ def _clocks(turn: Turn) -> None:
         foreign.clock_set(turn, gap - state.clock_gap)
         schedules.clock_set(turn)
         for job in state.jobs.values():
-            if job.retry_at is not None:
+            if job.retry_at is not None and not job.resets:
                 # A delay is a length of time, not a time of day.
                 job.retry_at += gap - state.clock_gap
                 turn.save(job, lazy=True)

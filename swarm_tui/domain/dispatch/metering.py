@@ -21,8 +21,8 @@ SHARE = 0.1
 MONTH = 32 * 86_400.0
 #: The least that is worth beginning with, in US dollars.
 LEAST = 0.000001
-#: Outcomes after which another attempt goes on where one left off.
-_CUT_OFF = frozenset({"lost", "failed", "overtaken", "cancelled"})
+#: Code of a failure after which a session is not gone on with.
+CONTEXT_FULL = "context-full"
 
 
 class Refused(Struct, frozen=True):
@@ -155,6 +155,9 @@ def _last(job: Job, attempts: list[Attempt]) -> JsonObject | None:
     for attempt in reversed(attempts):
         if not attempt.session:
             continue
+        if attempt.code == CONTEXT_FULL:
+            # Its conversation has no room for another word: another begins, and is told how far this one came.
+            return {"task_id": job.task_id, "why": attempt.error, "cost": 0.0, "summary": attempt.said}
         session = [one for one in attempts if one.session == attempt.session]
         costs = [read_usage(one.usage) for one in session]
         known = all(used.cost is not None or used.is_nothing for used in costs)
@@ -163,5 +166,6 @@ def _last(job: Job, attempts: list[Attempt]) -> JsonObject | None:
             "task_id": job.task_id,
             "why": attempt.error,
             "cost": sum(used.cost or 0.0 for used in costs) if known else None,
+            "summary": attempt.said,
         }
     return None

@@ -86,6 +86,10 @@ class Attempt(Struct, kw_only=True, omit_defaults=True):
     outcome: str = ""
     """`""` while it is open; else complete, failed, lost, declined, cancelled, overtaken."""
     error: str = ""
+    code: str = ""
+    """The short word of its failure, where its agent gave one."""
+    said: str = ""
+    """Of a conversation that failed: the last that it said."""
     duration: float | None = None
     crash: bool = False
     """It took its agent with it."""
@@ -125,6 +129,8 @@ class Job(Struct, kw_only=True, omit_defaults=True):
     attempts: list[Attempt] = field(default_factory=list)
     agent_id: str | None = None
     retry_at: float | None = None
+    resets: bool = False
+    """`retry_at` is a time of day, at which a limit is reset, and no delay of ours."""
     approve_by: float | None = None
     approvals: list[str] = field(default_factory=list)
     """Names of those who approved it so far, in order."""
@@ -176,6 +182,11 @@ class Job(Struct, kw_only=True, omit_defaults=True):
     def ended(self) -> bool:
         """Return whether nothing more is to be done for it."""
         return self.state in ENDED
+
+    @property
+    def granted(self) -> tuple[str, ...]:
+        """Return the rules that people allowed for the whole task."""
+        return tuple(dict.fromkeys(one.rule for one in self.questions if one.outcome == "always" and one.rule))
 
     @property
     def current(self) -> Attempt | None:

@@ -218,4 +218,5 @@ def offer_of(turn: Turn, job: Job, attempt: Attempt) -> Inbox:
         dispatcher=turn.state.me,
         resume=resume_point(turn, job),
         budget=attempt.reserved if attempt.budgeted else None,
+        granted=job.granted,
     )

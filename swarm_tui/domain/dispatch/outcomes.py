@@ -1,5 +1,7 @@
 """Workers' answers: started, progress, complete, failed, declined; and what the silence of one means."""
 
+from typing import Any
+
 from swarm_tui.domain.dispatch.accept import run_again
 from swarm_tui.domain.dispatch.freshness import is_new_sign
 from swarm_tui.domain.dispatch.model import Attempt, Job, Lease
@@ -8,8 +10,8 @@ from swarm_tui.domain.dispatch.turn import Turn
 from swarm_tui.domain.dispatch.waiting import enqueue, until, wake
 from swarm_tui.domain.states import GIVEN, TaskState
 from swarm_tui.protocol.bodies import Alert, Complete, Declined, Failed, Inbox, Progress, Started
-from swarm_tui.protocol.envelope import Event
-from swarm_tui.protocol.text import clean
+from swarm_tui.protocol.envelope import Event, rfc3339
+from swarm_tui.protocol.text import clean, clean_block
 from swarm_tui.protocol.topics import Kind
 
 MAX_LATE = 20
@@ -21,6 +23,10 @@ OFTEN = 5
 #: Times that an agent may leave with a task in hand before each further time is a try: it may be the task that ends it.
 GIVE_BACKS = 5
 #: Failures after which nobody knows what was done.
+#: Characters of the last words of a conversation that are kept.
+MOST_SAID = 2000
+#: Seconds for which a limit may be said to last, and within which those who wait for its reset begin again.
+MOST_RESET, RESET_SPREAD = 32 * 86_400.0, 20.0
 UNKNOWN = frozenset({"timeout", "interrupted", "killed", "crashed", "silent"})
 
 
@@ -154,13 +160,16 @@ def failed(turn: Turn, job: Job, body: Failed) -> None:
     message = body.error.message or "failed without a reason"
     attempt.started = True
     turn.close_attempt(attempt, "failed", message, body.duration)
+    attempt.code, attempt.said = clean(body.error.code or "", 100), _last_words(body.result)
     job.error, job.duration = clean(message, 4000), body.duration
     if body.result is not None:
         job.result = body.result
     record = turn.state.agents.get(attempt.agent_id)
     # An agent that leaves in order is no fault of the task's.
     leaving = body.cause == "interrupted" and record is not None and record.status == "draining"
-    job.tries += not leaving
+    resets = _reset_of(turn, body)
+    # What a limit ended was no fault of the task's either, and it may meet several before it is done.
+    job.tries += not leaving and resets is None
     turn.hop(job, "failed", agent_id=attempt.agent_id, detail=message)
     if leaving:
         message = given_back(turn, job, message)
@@ -169,10 +178,35 @@ def failed(turn: Turn, job: Job, body: Failed) -> None:
         cancelled(turn, job, job.cancelling or message)
     elif body.cause in UNKNOWN and not turn.rule(job).idempotent:
         hold(turn, job, f"{message}: what it did is not known, and {job.task.type} must not run twice by itself")
+    elif resets is not None:
+        _wait_for_reset(turn, job, message, resets)
     elif retryable or body.cause == "interrupted":
         again(turn, job, message, delayed=body.cause != "interrupted")
     else:
         turn.move(job, TaskState.FAILED, message)
+
+
+def _last_words(result: Any) -> str:
+    """Return the end of what a conversation said, for the one that goes on in its place."""
+    said = result.get("text") if isinstance(result, dict) else None
+    return clean_block(said[-MOST_SAID:]) if isinstance(said, str) else ""
+
+
+def _reset_of(turn: Turn, body: Failed) -> float | None:
+    """Return when the limit that ended it is reset; None where none did, or it takes no longer than a usual delay."""
+    at = body.error.retry_at
+    if at is None or not body.error.retryable or at <= turn.wall + turn.state.settings.retry_first:
+        return None
+    return min(at, turn.wall + MOST_RESET)
+
+
+def _wait_for_reset(turn: Turn, job: Job, reason: str, at: float) -> None:
+    """Let the job wait until a limit is reset; those who wait for the same begin one after another."""
+    turn.move(job, TaskState.RETRY_WAIT, reason)
+    job.retry_at, job.resets = at + turn.random() * RESET_SPREAD, True
+    wake(turn, job, until(turn, job.retry_at))
+    turn.hop(job, "retry-wait", detail=f"until {rfc3339(at)}, when the limit is reset")
+    turn.verdict(Kind.TASK_RETRYING, job, reason, delay=round(job.retry_at - turn.wall, 3))
 
 
 def given_back(turn: Turn, job: Job, reason: str) -> str:

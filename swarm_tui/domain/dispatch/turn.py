@@ -152,7 +152,7 @@ class Turn:
         if state not in (TaskState.ASSIGNED, TaskState.RUNNING):
             self._release(job)
         if state is not TaskState.RETRY_WAIT:
-            job.retry_at = None
+            job.retry_at, job.resets = None, False
         job.state, job.reason = state, clean(reason, 1000)
         if state in ENDED:
             job.ended_at = self.wall

@@ -18,6 +18,8 @@ class HeldLease(Struct, frozen=True, kw_only=True):
     """Where an earlier attempt left off."""
     budget: float | None = None
     """US dollars that it may take."""
+    granted: tuple[str, ...] = ()
+    """Rules that people allowed for the rest of the task."""
 
     @property
     def task_id(self) -> str:

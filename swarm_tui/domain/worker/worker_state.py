@@ -5,6 +5,7 @@ from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from swarm_tui.domain.worker.actions import Action, Answer, HeldLease, Note, Run, Save, Say
 from swarm_tui.domain.worker.unacked import Unacked
@@ -69,7 +70,14 @@ class WorkerState:
         why = why or (f"offered {self._newest - at:.0f} s ago" if old else None)
         if why is None:
             self.epoch = max(self.epoch, epoch)
-            lease = HeldLease(task=task, attempt=attempt, epoch=epoch, resume=body.resume, budget=body.budget)
+            lease = HeldLease(
+                task=task,
+                attempt=attempt,
+                epoch=epoch,
+                resume=body.resume,
+                budget=body.budget,
+                granted=body.granted,
+            )
             return self.begin(lease)
         # Said twice, it would be taken the second time, and by then it may be another's.
         self._declined.add((task.task_id, attempt, epoch), now)
@@ -138,9 +146,7 @@ class WorkerState:
         lease = self.running[body.task_id or ""]
         if lease.epoch is not None or body.epoch is None:
             return []
-        taken = HeldLease(
-            task=lease.task, attempt=body.attempt or 1, epoch=body.epoch, resume=lease.resume, budget=lease.budget
-        )
+        taken = replace(lease, attempt=body.attempt or 1, epoch=body.epoch)
         self.running[lease.task_id] = taken
         kept = Save(what="offer", task_id=taken.task_id, attempt=taken.attempt, epoch=taken.epoch)
         if taken.attempt == lease.attempt:

@@ -46,6 +46,8 @@ class Talk:
         allow: list[str] | None = None,
         deny: list[str] | None = None,
         resume: Any = None,
+        granted: tuple[str, ...] = (),
+        ask: list[str] | None = None,
         ready: Callable[[], bool] | None = None,
         **settings: Any,
     ) -> Told:
@@ -57,14 +59,14 @@ class Talk:
         acp = msgspec.structs.replace(known.acp, argv=argv, env=env, endpoint=None)
         made = self.context = context({}, workdir=self.folder, timeout=timeout)
         made.deadline = asyncio.get_running_loop().time() + timeout
-        made.resume = resume
+        made.resume, made.granted = resume, granted
         made._spawned = self.spawned.append
 
-        async def ask(question: Question) -> AskAnswer:
+        async def asks(question: Question) -> AskAnswer:
             self.asked.append(question)
             return self.answer(question)
 
-        made._ask = ask
+        made._ask = asks
         talking = asyncio.ensure_future(
             converse(
                 made,
@@ -72,7 +74,7 @@ class Talk:
                 acp,
                 prompt,
                 settings=Settings(mode=mode, **settings),
-                rules=Rules(mode=mode, allow=allow or [], deny=deny or []),
+                rules=Rules(mode=mode, allow=allow or [], deny=deny or [], ask=ask or []),
                 folder=self.folder,
             )
         )

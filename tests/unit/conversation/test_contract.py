@@ -56,6 +56,13 @@ def test_an_always_is_not_asked_again(talk: Talk, name: str) -> None:
     assert talk.asked[0].rule == "Bash(true)"
 
 
+def test_what_an_earlier_attempt_was_always_allowed_is_not_asked_though_the_layout_asks_it(talk: Talk) -> None:
+    talk("claude", "[[run true]] [[say Done.]]", granted=("Bash(true)",), ask=["Bash"])
+    assert not talk.asked
+    with pytest.raises(HandlerError, match=r"the layout denies Bash\(true\)"):
+        talk("claude", "[[run true]] [[say Done.]]", granted=("Bash(true)",), deny=["Bash(true)"])
+
+
 @every_cli
 def test_work_that_was_refused_is_no_success(talk: Talk, name: str) -> None:
     talk.answer = lambda question: AskAnswer(outcome="deny", reason="not today", by="operator:ada@h")
@@ -177,6 +184,39 @@ def test_a_session_that_is_gone_begins_anew_with_a_word_about_it(talk: Talk, nam
     assert told.session != "bogus"
     (prompt,) = json.loads((talk.home / f"{told.session}.json").read_text())["prompts"]
     assert prompt.startswith("Somebody began this before you")
+
+
+def test_a_session_that_was_full_begins_anew_with_the_last_that_was_said(talk: Talk) -> None:
+    told = talk("claude", "go on [[say Done.]]", resume=ResumePoint(why="full", summary="I have read it all."))
+    (prompt,) = json.loads((talk.home / f"{told.session}.json").read_text())["prompts"]
+    assert "I have read it all." in prompt
+    assert talk.log[0] == "its session is full: it starts anew"
+
+
+def test_a_usage_limit_says_when_it_is_reset(talk: Talk) -> None:
+    with pytest.raises(HandlerError) as caught:
+        talk("claude", "[[limit You've hit your limit · resets in 2h]]")
+    assert (caught.value.code, caught.value.retryable) == ("quota", True)
+    assert caught.value.retry_at == pytest.approx(time.time() + 7200, abs=60)
+
+
+@every_cli
+def test_the_same_call_again_and_again_is_told_then_ended(talk: Talk, name: str) -> None:
+    with pytest.raises(HandlerError, match="goes round in circles") as caught:
+        talk(name, "[[run true]] " * 9, allow=["Bash"], same_calls=4, max_turns=50)
+    assert (caught.value.code, caught.value.retryable) == ("loop", False)
+    alerts = [(payload["active"], payload["message"]) for _, payload in talk.context.done.published]  # type: ignore[union-attr]
+    assert [active for active, _ in alerts] == [True, True, False]
+    assert alerts[0][1] == "t-1 goes round in circles: 4 times Bash true, with nothing new"
+    assert "🔁 4 times Bash true, with nothing new" in talk.log
+
+
+def test_the_same_call_after_a_change_is_no_loop(talk: Talk) -> None:
+    prompt = "[[run true]] [[run true]] [[write a.txt {}]] [[run true]] [[run true]] [[run echo x > b{}]] "
+    whole = "".join(prompt.format(n, n) for n in range(3))
+    assert talk("claude", f"{whole} [[say Done.]]", allow=["Bash"], same_calls=3, idle_turns=4).text == "Done."
+    with pytest.raises(HandlerError, match="9 turns without a change"):
+        talk("claude", "".join(f"[[run echo {n}]] " for n in range(12)), allow=["Bash"], idle_turns=6)
 
 
 @every_cli

@@ -1,5 +1,6 @@
 """Asks: each has one outcome, written down before it is said, and nothing is allowed that no operator allowed."""
 
+from collections import Counter
 from typing import Any
 
 import hypothesis.strategies as st
@@ -23,9 +24,11 @@ def begun(world: World, task_id: str = "t1", agent_id: str = "a1") -> Say:
 def ask(
     world: World, ask_id: str, *, task_id: str = "t1", agent_id: str = "a1", attempt: int = 1, **more: Any
 ) -> list[Say]:
+    job = world.state.jobs.get(task_id)
+    epoch = next((one.epoch for one in job.attempts if one.number == attempt), 1) if job is not None else 1
     body = Ask(
-        ask_id=ask_id, task_id=task_id, agent_id=agent_id, attempt=attempt, epoch=world.state.epoch, tool="Bash",
-        title="make", rule="Bash(make)", **more,
+        ask_id=ask_id, task_id=task_id, agent_id=agent_id, attempt=attempt, epoch=epoch, tool="Bash",
+        **{"title": "make", "rule": "Bash(make)", **more},
     )  # fmt: skip
     return world.hear(Kind.ASK, body, key=ask_id, sender=agent_id)
 
@@ -98,14 +101,65 @@ def test_it_survives_the_death_of_the_dispatcher() -> None:
     assert recorded(ask(world, "q1")) == [("q1", "allow", OPERATOR)]
 
 
-def test_an_ask_of_an_attempt_that_is_over_is_denied_and_the_next_asks_anew() -> None:
+def test_an_ask_waits_on_for_the_next_attempt_which_asks_it_again_and_is_answered_once() -> None:
     world = World()
     offer = begun(world)
     ask(world, "q1")
-    says = world.fail(offer, cause="interrupted")
-    assert recorded(says) == [("q1", "deny", "")]
-    assert recorded(answer(world, "q1")) == []
-    assert recorded(ask(world, "q2", attempt=9)) == [("q2", "deny", "")], "an attempt that holds nothing asks nothing"
+    (offer,) = offers(world.fail(offer, cause="interrupted"))
+    assert [row.ask_id for row in rows(world.state)] == ["q1"]
+    world.start(offer)
+    assert recorded(ask(world, "q2", attempt=2)) == [("q1", "deny", "")]
+    assert [row.ask_id for row in rows(world.state)] == ["q2"]
+    assert recorded(answer(world, "q2")) == [("q2", "allow", OPERATOR)]
+    assert recorded(ask(world, "q3", attempt=9)) == [("q3", "deny", "")], "an attempt that holds nothing asks nothing"
+
+
+def test_an_answer_that_came_between_two_attempts_is_the_next_ones_and_for_once() -> None:
+    world = World()
+    offer = begun(world)
+    ask(world, "q1")
+    (offer,) = offers(world.fail(offer, cause="interrupted"))
+    world.start(offer)
+    (kept,) = of(answer(world, "q1"), Kind.ASK_RECORDED)
+    assert isinstance(kept, AskRecorded)
+    assert (kept.outcome, kept.kept) == ("allow", True)
+    assert recorded(ask(world, "q1")) == [], "the attempt that asked holds the task no more"
+    world.crash()
+    assert recorded(ask(world, "other", attempt=2, title="make all")) == []
+    (given,) = of(ask(world, "q2", attempt=2), Kind.ASK_RECORDED)
+    assert isinstance(given, AskRecorded)
+    assert (given.ask_id, given.outcome, given.by, given.kept) == ("q2", "allow", OPERATOR, False)
+    assert recorded(ask(world, "q3", attempt=2)) == [], "one yes is for one time"
+
+
+def test_what_the_next_attempt_does_not_ask_again_is_a_no_after_a_while() -> None:
+    world = World()
+    offer = begun(world)
+    ask(world, "q1")
+    (offer,) = offers(world.fail(offer, cause="interrupted"))
+    world.start(offer)
+    for _ in range(20):
+        world.tick(10.0)
+        world.beat("a1", offer)
+    assert rows(world.state) == []
+    assert world.job("t1").questions[0].reason == "the next attempt did not ask it again"
+
+
+def test_an_always_holds_for_every_attempt_of_the_task_and_for_no_other() -> None:
+    world = World()
+    offer = begun(world)
+    ask(world, "q1")
+    answer(world, "q1", "always")
+    world.crash()
+    (offer,) = offers(world.fail(offer, cause="interrupted")) or offers(world.agent("a1", incarnation="i2"))
+    assert offer.body.granted == ("Bash(make)",)  # type: ignore[union-attr]
+    world.start(offer)
+    assert recorded(ask(world, "q2", attempt=2)) == [("q2", "always", OPERATOR)]
+    world.agent("a2")
+    (other,) = offers(world.submit("t2"))
+    assert other.body.granted == ()  # type: ignore[union-attr]
+    world.start(other)
+    assert recorded(ask(world, "q3", task_id="t2", agent_id=other.key)) == []
 
 
 def test_an_ask_of_no_task_is_denied() -> None:
@@ -136,30 +190,47 @@ STEPS = st.lists(
 
 @settings(max_examples=examples(60), deadline=None)
 @given(STEPS)
-def test_whatever_happens_each_ask_has_one_outcome_that_an_operator_allowed(steps: list[tuple[Any, ...]]) -> None:
+def test_whatever_happens_each_ask_has_one_outcome_and_each_yes_is_for_one_ask(steps: list[tuple[Any, ...]]) -> None:
     world = World()
-    offer = begun(world)
-    allowed: set[str] = set()
+    begun(world)
+    yes: Counter[str] = Counter()
+    always: set[str] = set()
+
+    def wish(number: int) -> str:
+        return f"make {number % 2}"
+
     for step in steps:
+        attempt = world.job("t1").attempt
         match step:
             case ("ask", number):
-                ask(world, f"q{number}", attempt=world.job("t1").attempt)
+                ask(world, f"{attempt}q{number}", attempt=attempt, title=wish(number), rule=wish(number))
             case ("answer", number, outcome, sender):
-                before = {row.ask_id for row in rows(world.state)}
-                answer(world, f"q{number}", outcome, sender=sender)
-                if outcome != "deny" and sender.startswith("operator:") and f"q{number}" in before:
-                    allowed.add(f"q{number}")
+                found = [row for row in rows(world.state) if row.title == wish(number)]
+                for row in found[:1]:
+                    answer(world, row.ask_id, outcome, sender=sender)
+                    if outcome == "allow" and sender.startswith("operator:"):
+                        yes[row.title] += 1
+                    elif outcome == "always" and sender.startswith("operator:"):
+                        always.add(row.title)
             case ("crash",):
                 world.crash()
             case ("pass", seconds):
                 world.tick(seconds)
             case ("fail",):
-                world.fail(offer, cause="interrupted")
+                if said := offers(world.said):
+                    for offer in offers(world.fail(said[-1], cause="interrupted")):
+                        world.start(offer)
             case ("cancel",):
                 world.act(Kind.TASK_CANCEL, "t1")
     outcomes: dict[str, set[str]] = {}
+    allowed: Counter[str] = Counter()
     for body in of(world.said, Kind.ASK_RECORDED):
-        outcomes.setdefault(body.ask_id, set()).add(body.outcome)
-        assert body.outcome == "deny" or body.ask_id in allowed
+        assert isinstance(body, AskRecorded)
+        if not body.kept:
+            outcomes.setdefault(body.ask_id, set()).add(body.outcome)
     for ask_id, said in outcomes.items():
         assert len(said) == 1, (ask_id, said)
+        title = wish(int(ask_id.partition("q")[2]))
+        allowed[title] += said == {"allow"}
+        assert said != {"always"} or title in always
+    assert all(count <= yes[title] for title, count in allowed.items()), (allowed, yes)

@@ -65,8 +65,50 @@ def test_the_next_attempt_is_told_where_the_last_one_left_off() -> None:
     again = offers(world.fail(offer, cause="interrupted", message="its agent was told to stop"))
     (offer,) = again or offers(world.tick(30.0))
     assert offer.body.resume == {  # type: ignore[union-attr]
-        "session": "s-1", "task_id": "t1", "why": "its agent was told to stop", "cost": 0.25,
+        "session": "s-1", "task_id": "t1", "why": "its agent was told to stop", "cost": 0.25, "summary": "",
     }  # fmt: skip
+
+
+def test_a_conversation_that_is_full_is_not_gone_on_with_but_told_of() -> None:
+    world = World()
+    world.agent("a1")
+    (offer,) = offers(world.submit("t1"))
+    progress(world, offer, 0.25, session="s-1")
+    world.fail(offer, retryable=False, code="context-full", result={"text": "I have read it all."})
+    (offer,) = offers(world.act(Kind.TASK_REDRIVE, "t1"))
+    assert offer.body.resume == {  # type: ignore[union-attr]
+        "task_id": "t1", "why": "boom", "cost": 0.0, "summary": "I have read it all.",
+    }  # fmt: skip
+
+
+def test_a_usage_limit_is_waited_for_until_its_reset_whoever_dies_meanwhile() -> None:
+    world = World()
+    world.agent("a1")
+    (offer,) = offers(world.submit("t1", max_attempts=1))
+    reset = world.wall + 4 * 3600
+    world.fail(offer, code="quota", retry_at=reset)
+    job = world.job("t1")
+    assert (job.state, job.tries) == (TaskState.RETRY_WAIT, 0), "a limit is no fault of the task's"
+    world.crash()
+    world.wall += 60.0  # Somebody sets the clock: a time of day stays what it is.
+    world.tick(1.0)
+    assert reset <= (world.job("t1").retry_at or 0.0) <= reset + 20.0
+    world.agent("a1")
+    world.now, world.wall = world.now + 3 * 3600, world.wall + 3 * 3600
+    assert not offers(world.tick(1.0))
+    world.now, world.wall = world.now + 3600, world.wall + 3600
+    world.agent("a1", incarnation="i2")
+    assert offers(world.tick(30.0))
+
+
+@pytest.mark.parametrize("at", [None, -1e9, 0.0, 2.0])
+def test_a_limit_whose_reset_is_not_known_or_near_is_tried_again_as_any_failure(at: float | None) -> None:
+    world = World()
+    world.agent("a1")
+    (offer,) = offers(world.submit("t1", max_attempts=2))
+    world.fail(offer, code="quota", retry_at=None if at is None else world.wall + at)
+    job = world.job("t1")
+    assert (job.state, job.tries, job.resets) == (TaskState.RETRY_WAIT, 1, False)
 
 
 def test_a_task_may_go_on_with_anothers_conversation() -> None:
@@ -76,7 +118,7 @@ def test_a_task_may_go_on_with_anothers_conversation() -> None:
     progress(world, offer, None, session="s-1")
     world.complete(offer)
     (offer,) = offers(world.submit("t2", payload={"resume": "t1"}))
-    assert offer.body.resume == {"session": "s-1", "task_id": "t1", "why": "", "cost": None}  # type: ignore[union-attr]
+    assert offer.body.resume == {"session": "s-1", "task_id": "t1", "why": "", "cost": None, "summary": ""}  # type: ignore
 
 
 def test_a_cost_that_is_not_known_makes_the_sum_unknown_and_counts_as_all_that_was_reserved() -> None:

@@ -190,16 +190,27 @@ class World:
         )
         return self.hear(Kind.TASK_COMPLETE, body, sender=offer.key)
 
-    def fail(self, offer: Say, *, retryable: bool = True, message: str = "boom", cause: str | None = None) -> list[Say]:
+    def fail(
+        self,
+        offer: Say,
+        *,
+        retryable: bool = True,
+        message: str = "boom",
+        cause: str | None = None,
+        result: Any = None,
+        code: str | None = None,
+        retry_at: float | None = None,
+    ) -> list[Say]:
         o = _offer(offer)
         body = b.Failed(
             task_id=o.task_id or "",
             agent_id=offer.key,
             attempt=o.attempt,
             epoch=o.epoch,
-            error=b.ErrorInfo(message=message),
+            error=b.ErrorInfo(message=message, code=code, retryable=retryable, retry_at=retry_at),
             retryable=retryable,
             cause=cause,
+            result=result,
         )
         return self.hear(Kind.TASK_FAILED, body, sender=offer.key)
 

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,13 @@ def _failed(name: str, cli: Cli, done: Completed, listener: "Listener") -> Handl
     read = read_error(f"{why} ({meaning})" if done.returncode in cli.exit_codes else why)
     if read.code == "agent-cli" and said.warning:
         read = read_error(said.warning)
-    return HandlerError(message, code=read.code, retryable=read.retryable, result=listener.result(read.code))
+    return HandlerError(
+        message,
+        code=read.code,
+        retryable=read.retryable,
+        result=listener.result(read.code),
+        retry_at=read.retry_at(time.time()),
+    )
 
 
 async def _has_written(context: Context, folder: Path, mode: str) -> bool:

@@ -40,7 +40,8 @@ class TalkOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
     `clis` adds programs, or replaces known ones. `allow`, `deny`, `ask` are lists of `Tool(pattern)`; what none of them
     names is asked. `mcp` hands it the swarm's own tools, as a server named `swarm`. `silent_after` is seconds without a
-    word after which a turn is given up.
+    word after which a turn is given up. `same_calls` and `idle_turns` are how often the same call, and how many turns
+    without a change, are a loop: that is told, and half as many more end the turn; 0 is never.
     """
 
     cli: str | None = None
@@ -53,6 +54,8 @@ class TalkOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     max_turns: int = 50
     max_cost: float | None = None
     silent_after: float = 180.0
+    same_calls: Annotated[int, Meta(ge=0)] = 6
+    idle_turns: Annotated[int, Meta(ge=0)] = 40
     prices: dict[str, Price] = {}
     mcp: bool = True
     resume: bool = True
@@ -88,6 +91,8 @@ async def talk(
         max_cost=limits.max_cost,
         model=limits.model,
         silent_after=options.silent_after,
+        same_calls=options.same_calls,
+        idle_turns=options.idle_turns if mode == "edit" else 0,
         prices={**list_prices(), **options.prices},
         mcp=swarm_server(context) if options.mcp else (),
     )
