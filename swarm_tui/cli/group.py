@@ -34,6 +34,7 @@ COMMANDS: dict[str, str] = {
     "deny": "Refuse tasks that wait for approval.",
     "asks": "What AI agents ask, and wait for.",
     "answer": "Answer what an AI agent asks.",
+    "diff": "What a task changed in its worktree.",
     "usage": "Tokens and money that tasks took.",
     "halt": "Stop all work of the swarm at once.",
     "resume": "Lift a halt.",

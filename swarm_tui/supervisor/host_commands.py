@@ -1,5 +1,6 @@
 """Carry out what operators ask of a host over the bus: commands, each once, and questions about its panes."""
 
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -24,6 +25,7 @@ from swarm_tui.supervisor.lifecycle import Lifecycle
 from swarm_tui.supervisor.loop import Loop
 from swarm_tui.supervisor.scaler import Scaler
 from swarm_tui.supervisor.unit import Phase, Unit
+from swarm_tui.worktrees.rows import answer
 
 REMEMBERED = 4096
 #: Lines of a log that are told at once, and characters of each.
@@ -58,6 +60,8 @@ class HostCommands:
         )
         self._rows, self._say, self._forget, self._tell = rows, say, forget, tell
         self._seen: deque[str] = deque(maxlen=REMEMBERED)
+        self._one_diff = threading.Lock()
+        """One at a time is read: whoever asks for many must not take the host's memory."""
 
     def hear(self, event: Event) -> None:
         """Take a message that may be for us."""
@@ -194,6 +198,14 @@ class HostCommands:
             self._reply(event, body.query, [clean(readable(line), _LONGEST_LINE) for line in tail])
         elif body.query == "output":
             self._reply(event, body.query, output_rows(self.state.tasks(), body.args))
+        elif body.query == "diff":
+            threading.Thread(target=self._diff, args=(event, body), name="diff", daemon=True).start()
+
+    def _diff(self, event: Event, body: Query) -> None:
+        """Ask git, which takes its time."""
+        with self._one_diff:
+            rows = answer(self.state.root, body.args)
+        self.loop.post(lambda: self._reply(event, body.query, rows))
 
     def _reply(self, event: Event, query: str, rows: Sequence[Any]) -> None:
         for page, more in pages(rows):

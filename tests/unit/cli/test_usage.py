@@ -45,6 +45,7 @@ from tests.unit.cli.test_parts import running
         (["tasks", "a b"], "is not a task id"),
         (["tasks", "--state", "odd"], "is not one of"),
         (["cancel", "a b"], "is not a task id"),
+        (["diff", "a b"], "is not a task id"),
         (["run"], "Missing argument 'FILE|NAME'"),
         (["run", "none.yml"], "none.yml: no such file"),
         (["run", "shipp"], "no workflow of that name; did you mean `ship`?"),

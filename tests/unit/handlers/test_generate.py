@@ -56,7 +56,7 @@ def test_a_failure_keeps_what_was_written(repo):
     assert os.path.exists(f"{folder}/half.py")
     for number in range(5):
         generate(repo, "open('new.py','w').write('y')", task_id=f"u-{number}")
-    left = sorted(os.listdir(repo.state / "worktrees"))
+    left = sorted(path.name for path in (repo.state / "worktrees").iterdir() if path.is_dir())
     assert "t-1" in left, "a dirty worktree is never removed"
     assert len(left) == 4
     assert "u-0" not in left
@@ -103,3 +103,23 @@ def test_a_model_writes_whole_files_and_only_within(repo):
         with pytest.raises(HandlerError) as caught:
             run(repo, server, Generate(), "code.generate", {"prompt": "make it"})
         assert caught.value.code == "outside"
+
+
+@pytest.mark.parametrize(("taken", "prefix", "branch"), [("swarm", "swarm/", "swarm-t-1"), ("a", "a/b/", "a-b-t-1")])
+def test_a_branch_named_as_the_prefix_is_no_obstacle(repo, taken, prefix, branch):
+    repo.git("branch", taken)
+    options = {"cli": "writer", "clis": {"writer": WRITER}, "branch_prefix": prefix}
+    payload = {"prompt": "open('new.py','w').write('y')"}
+    assert repo.run(Generate(), "code.generate", payload, options=options)["branch"] == branch
+
+
+def test_a_branch_below_its_name_is_no_obstacle(repo):
+    repo.git("branch", "swarm/t-1/other")
+    assert generate(repo, "open('new.py','w').write('y')")["branch"] == "swarm/t-1-2"
+
+
+def test_a_repository_without_commits_is_told_what_to_do(bench):
+    bench.git("init", "-q", "-b", "main")
+    with pytest.raises(HandlerError, match="has no commit yet: make the first one") as caught:
+        generate(bench, "open('new.py','w')")
+    assert caught.value.code == "no-commit"

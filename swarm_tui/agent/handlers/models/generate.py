@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from swarm_tui.agent.handlers.base import Context, HandlerError, Result
-from swarm_tui.agent.handlers.git import commit_of, require_repository
+from swarm_tui.agent.handlers.git import branch_of, commit_of, require_repository
 from swarm_tui.agent.handlers.inputs import inside, read_options, read_payload
 from swarm_tui.agent.handlers.models.client import ModelOptions, ask, json_in, why_not
 from swarm_tui.agent.handlers.models.talk import TalkOptions, TalkPayload, as_result, choose, talk
@@ -68,12 +68,13 @@ async def _tree(context: Context, options: Options, payload: Payload, repo: Path
     point = context.resume if options.resume else None
     earlier = (point.task_id or context.task_id) if point is not None else payload.resume
     if earlier is not None:
-        tree = await Worktree.reopen(context, repo, earlier, prefix=options.branch_prefix)
+        tree = await Worktree.reopen(context, repo, earlier)
         if tree is not None:
             context.log(f"goes on in {tree.folder}")
             return tree
     base = await commit_of(context, repo, payload.base)
-    return await Worktree.add(context, repo, base, keep=options.keep, prefix=options.branch_prefix)
+    target = await branch_of(context, repo, payload.base)
+    return await Worktree.add(context, repo, base, keep=options.keep, prefix=options.branch_prefix, target=target)
 
 
 async def _finish(context: Context, tree: Worktree, prompt: str, said: Result) -> Result:

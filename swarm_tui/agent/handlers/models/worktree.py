@@ -1,14 +1,18 @@
 """A git worktree for one task, under the state folder: the user's tree is never touched, no work is thrown away."""
 
 import contextlib
-import re
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from swarm_tui.agent.handlers.base import Context, HandlerError
 from swarm_tui.agent.handlers.git import git, try_git
+from swarm_tui.worktrees import records
+from swarm_tui.worktrees.records import WorktreeRecord, folder_name, worktrees_of
 
-_IDENTITY = ("-c", "user.name=swarm-tui", "-c", "user.email=swarm-tui@localhost", "-c", "commit.gpgsign=false")
+#: Who commits where nobody is named, and what must not run then.
+IDENTITY = ("-c", "user.name=swarm-tui", "-c", "user.email=swarm-tui@localhost", "-c", "commit.gpgsign=false")
 
 
 class Worktree:
@@ -19,36 +23,44 @@ class Worktree:
         self.base, self.folder, self.branch = base, folder, branch
 
     @classmethod
-    async def add(cls, context: Context, repo: Path, base: str, *, keep: int, prefix: str = "swarm/") -> "Worktree":
-        """Return a new one at `base`; of older ones beyond `keep`, those without work go. Raises HandlerError."""
-        home = context.state_dir / "worktrees"
+    async def add(
+        cls, context: Context, repo: Path, base: str, *, keep: int, prefix: str = "swarm/", target: str = ""
+    ) -> "Worktree":
+        """Return a new one at `base`, to be merged into `target`; of older ones beyond `keep`, those without work go.
+
+        Raises HandlerError.
+        """
+        home = worktrees_of(context.state_dir)
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         await _tidy(context, repo, home, keep)
-        name = _name_of(context.task_id)
+        prefix = await _free_prefix(context, repo, prefix)
+        name = folder_name(context.task_id)
         for number in range(1, 1000):
             suffix = name if number == 1 else f"{name}-{number}"
             folder, branch = home / suffix, f"{prefix}{suffix}"
-            known = await try_git(context, repo, "rev-parse", "--verify", "--quiet", f"refs/heads/{branch}")
-            if folder.exists() or known.returncode == 0:
+            # A branch below one of this name takes the name as well.
+            known = await git(context, repo, "for-each-ref", "--count=1", f"refs/heads/{branch}")
+            if folder.exists() or known.strip():
                 continue
             await git(context, repo, "worktree", "add", "--quiet", "-b", branch, "--", str(folder), base)
+            top = Path((await git(context, repo, "rev-parse", "--show-toplevel")).strip())
+            records.keep(context.state_dir, records.made(context.task_id, top, folder, branch, base, target))
             return cls(context, repo, base, folder, branch)
         raise HandlerError(f"{home} holds too many worktrees of {name}", code="git")
 
     @classmethod
-    async def reopen(cls, context: Context, repo: Path, task_id: str, *, prefix: str = "swarm/") -> "Worktree | None":
-        """Return the one in which an earlier attempt at `task_id` worked; None where it is gone."""
-        name = _name_of(task_id)
-        folder, branch = context.state_dir / "worktrees" / name, f"{prefix}{name}"
-        if not folder.is_dir():
+    async def reopen(cls, context: Context, repo: Path, task_id: str) -> "Worktree | None":
+        """Return the one in which `task_id` worked, an earlier attempt or another task; None where it is gone."""
+        record = records.find(context.state_dir, task_id)
+        folder = Path(record.folder) if record is not None else Path()
+        if record is None or not record.is_open or not folder.is_dir():
             return None
         found = await try_git(context, folder, "rev-parse", "--abbrev-ref", "HEAD")
-        if found.returncode != 0 or found.stdout.strip() != branch:
+        if found.returncode != 0 or found.stdout.strip() != record.branch:
             return None
-        # Where it began: the oldest entry in the branch's own log.
-        begun = await try_git(context, folder, "log", "--walk-reflogs", "--format=%H", branch, "--")
-        commits = begun.stdout.split() if begun.returncode == 0 else []
-        return cls(context, repo, commits[-1], folder, branch) if commits else None
+        if task_id != context.task_id:
+            records.keep(context.state_dir, _of_another(record, context.task_id))
+        return cls(context, repo, record.base, folder, record.branch)
 
     async def head(self) -> str:
         """Return the commit that the branch is at."""
@@ -64,7 +76,7 @@ class Worktree:
             return
         await git(self._context, self.folder, "add", "--all")
         message = f"{subject}\n\nTask: {self._context.task_id}"
-        await git(self._context, self.folder, *_IDENTITY, "commit", "--quiet", "--no-verify", "--message", message)
+        await git(self._context, self.folder, *IDENTITY, "commit", "--quiet", "--no-verify", "--message", message)
 
     async def describe(self) -> dict[str, Any]:
         """Return `branch`, `worktree` (`path` too), `commit`, `files` and `diffstat` against the base."""
@@ -94,6 +106,7 @@ class Worktree:
             done = await try_git(self._context, self._repo, "worktree", "remove", "--", str(self.folder))
             if done.returncode == 0:
                 await try_git(self._context, self._repo, "branch", "--quiet", "--delete", "--force", "--", self.branch)
+                records.forget(self._context.state_dir, self._context.task_id)
                 return {}
         return self._where()
 
@@ -104,13 +117,30 @@ class Worktree:
         return not await self.is_dirty() and await self.head() == self.base
 
 
-def _name_of(task_id: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", task_id).strip("-")[:64] or "task"
+def _of_another(record: WorktreeRecord, task_id: str) -> WorktreeRecord:
+    """Return the same worktree as that of a task which goes on in it."""
+    return replace(record, task_id=task_id)
+
+
+async def _free_prefix(context: Context, repo: Path, prefix: str) -> str:
+    """Return the prefix, with `-` where its `/` cannot be: git has no branch `swarm/x` beside one named `swarm`."""
+    parts = prefix.split("/")
+    for count in range(1, len(parts)):
+        taken = "/".join(parts[:count])
+        known = await try_git(context, repo, "rev-parse", "--verify", "--quiet", f"refs/heads/{taken}")
+        if known.returncode == 0:
+            context.log(f"a branch is named {taken}: this one begins with {prefix.replace('/', '-')}")
+            return prefix.replace("/", "-")
+    return prefix
 
 
 async def _tidy(context: Context, repo: Path, home: Path, keep: int) -> None:
     """Remove the oldest beyond `keep`; git itself refuses one with work in it, and branches stay."""
-    folders = sorted((path for path in home.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime)
+    folders = sorted(
+        (path for path in home.iterdir() if path.is_dir() and not path.name.startswith(".")),
+        key=lambda path: path.stat().st_mtime,
+    )
+    records.tidy(context.state_dir)
     for folder in folders[: max(0, len(folders) - keep + 1)]:
         done = await try_git(context, repo, "worktree", "remove", "--", str(folder))
         if done.returncode != 0:
