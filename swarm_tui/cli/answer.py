@@ -6,13 +6,14 @@ from swarm_tui.cli.asks import one_of, open_asks
 from swarm_tui.cli.common import FAILED, broker_option, json_option, note, print_json, swarm_option, target
 from swarm_tui.cli.existence import check_swarm_exists
 from swarm_tui.cli.follow import Follower, follow
-from swarm_tui.cli.task_acts import check_is_person
+from swarm_tui.cli.task_acts import Refusal, check_is_person
 from swarm_tui.protocol.ask_bodies import AskAnswer, AskRecorded, Outcome
 from swarm_tui.protocol.envelope import Event, Rejected
 from swarm_tui.protocol.rows import AskRow
 from swarm_tui.protocol.topics import Kind
 
-_PATIENCE = 5.0
+#: Seconds within which an answer is written down, and after another's within which ours is refused.
+_PATIENCE, _A_MOMENT = 5.0, 0.7
 
 
 @click.command(epilog="Example: swarm-tui answer 3f2a yes; swarm-tui answer 3f2a no --reason 'not on main'")
@@ -63,16 +64,22 @@ def _answer(follower: Follower, row: AskRow, outcome: Outcome, reason: str) -> d
                 follower.lock.notify_all()
 
     follower.operator.on_event(listen)
-    follower.operator.act(Kind.ASK_ANSWER, AskAnswer(outcome=outcome, reason=reason), row.ask_id)
-    follower.wait_for(lambda: bool(heard), _PATIENCE)
+    refused = Refusal(follower)
+    body = AskAnswer(outcome=outcome, reason=reason)
+    refused.of(follower.operator.act(Kind.ASK_ANSWER, body, row.ask_id))
+    follower.wait_for(lambda: bool(heard or refused.why), _PATIENCE)
+    if heard and heard[0].by != follower.operator.sender:
+        # Somebody else's answer, or ours under a name that a join file gives: the dispatcher says when it is not ours.
+        follower.wait_for(lambda: bool(refused.why), _A_MOMENT)
     said = {"ask_id": row.ask_id, "task_id": row.task_id}
+    if not heard and refused.why:
+        return {**said, "ok": False, "outcome": "", "told": refused.why}
     if not heard:
         told = f"no answer was written down within {_PATIENCE:g} s; `swarm-tui asks` shows whether it still waits"
         return {**said, "ok": False, "outcome": "", "told": told}
     kept = heard[0]
     word = "denied" if kept.outcome == "deny" else "allowed"
-    ours = kept.outcome == outcome and kept.by.startswith("operator:")
-    told = (
-        f"{word}: {row.tool} {row.title}" if ours else f"it was {word} already by {kept.by or 'nobody'}: {kept.reason}"
-    )
+    ours = kept.outcome == outcome and kept.by.startswith("operator:") and not refused.why
+    why = f": {kept.reason}" if kept.reason else ""
+    told = f"{word}: {row.tool} {row.title}" if ours else f"it was {word} already by {kept.by or 'nobody'}{why}"
     return {**said, "ok": ours, "outcome": kept.outcome, "told": told}

@@ -20,17 +20,18 @@ class Asks:
 
     def __init__(self) -> None:
         self.open: dict[str, AskRow] = {}
-        self._answered: dict[str, None] = {}
+        self.answered: dict[str, AskRecorded] = {}
+        """The last answers, by ask."""
 
     def apply(self, event: Event) -> AskRow | None:
         """Take one message of an ask. Returns the ask that came or went, None where nothing changed."""
         body = event.body
         if isinstance(body, AskRecorded):
-            self._answered[event.key] = None
-            if len(self._answered) > MAX_ANSWERED:
-                del self._answered[next(iter(self._answered))]
+            self.answered[event.key] = body
+            if len(self.answered) > MAX_ANSWERED:
+                del self.answered[next(iter(self.answered))]
             return self.open.pop(event.key, None)
-        if not isinstance(body, Ask) or event.key in self.open or event.key in self._answered:
+        if not isinstance(body, Ask) or event.key in self.open or event.key in self.answered:
             return None
         row = AskRow(
             ask_id=clean(event.key),
@@ -49,7 +50,7 @@ class Asks:
 
     def load(self, rows: Iterable[AskRow]) -> list[AskRow]:
         """Merge what the dispatcher says waits; returns those that were not known."""
-        return [self._keep(row) for row in rows if row.ask_id not in self.open and row.ask_id not in self._answered]
+        return [self._keep(row) for row in rows if row.ask_id not in self.open and row.ask_id not in self.answered]
 
     def tick(self, now: float) -> list[AskRow]:
         """Let go of those whose time was over long ago; returns them."""

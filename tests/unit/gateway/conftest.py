@@ -15,6 +15,7 @@ from swarm_tui.agent.roles.api_gateway.role import ApiGateway
 from swarm_tui.bus.memory import MemoryBroker, MemoryBus
 from swarm_tui.config.model import Broker, RunSpec
 from swarm_tui.protocol import bodies as b
+from swarm_tui.protocol.ask_bodies import AskAnswer, AskRecorded
 from swarm_tui.protocol.codec import Writer, decode
 from swarm_tui.protocol.envelope import Event, Outgoing
 from swarm_tui.protocol.rows import Hop, TaskRow
@@ -61,6 +62,7 @@ class Dispatcher(Voice):
         self.known: dict[str, b.Task] = {}
         self.keys: dict[str, str] = {}
         self.silent = False
+        self.answered: dict[str, AskRecorded] = {}
         self.bus.subscribe(everything(SWARM))
         self.bus.start(self._heard, lambda _: None)
         self.say(K.DISPATCHER, b.Dispatcher(instance="x", epoch=1, agent_id="tm"))
@@ -79,10 +81,12 @@ class Dispatcher(Voice):
             self._task(event.body)
         elif isinstance(event.body, RunNew):
             self._run(event.body)
+        elif isinstance(event.body, AskAnswer):
+            self._answered(event)
         elif isinstance(event.body, b.Query):
             rows: list[Any] = (
                 []
-                if event.body.query in ("run", "runs")
+                if event.body.query in ("run", "runs", "asks")
                 else [TaskRow(task_id="old", type="past.task", state="complete", updated_at=5.0)]
             )
             if event.body.query == "task":
@@ -91,6 +95,22 @@ class Dispatcher(Voice):
                 rows = rows if wanted in self.known else []
             reply = b.Reply(query=event.body.query, rows=rows, request=event.id, source="tm")
             self.say(K.REPLY, reply, event.key)
+
+    def _answered(self, event: Event) -> None:
+        """The first answer counts, and only an operator's."""
+        body = event.body
+        assert isinstance(body, AskAnswer)
+        if event.key in self.answered or not event.sender.startswith("operator:"):
+            alert = b.Alert(
+                message=f"the answer to {event.key} was refused: nobody waits for it", name=f"act:{event.id}"
+            )
+            self.say(K.ALERT, alert)
+            return
+        by = f"{event.sender} ({body.by})" if body.by else event.sender
+        self.answered[event.key] = AskRecorded(
+            ask_id=event.key, task_id="t1", outcome=body.outcome, reason=body.reason, by=by
+        )
+        self.say(K.ASK_RECORDED, self.answered[event.key], event.key)
 
     def _task(self, task: b.Task) -> None:
         first = self.keys.setdefault(task.idempotency_key or task.task_id, task.task_id)

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from swarm_tui.agent.roles.api_gateway.asks import AskRoutes, NewAnswer, PersonsVoice
 from swarm_tui.agent.roles.api_gateway.facts import DoorFacts
 from swarm_tui.agent.roles.api_gateway.guard import Visit, refuse
 from swarm_tui.agent.roles.api_gateway.metrics import FleetMetrics
@@ -52,8 +53,17 @@ PAGE_POLICY = (
 class Door:
     """The application over the facts of a swarm."""
 
-    def __init__(self, facts: DoorFacts, stream: FrameStream, settings: DoorSettings, token: str, doers: Doers) -> None:
+    def __init__(
+        self,
+        facts: DoorFacts,
+        stream: FrameStream,
+        settings: DoorSettings,
+        token: str,
+        doers: Doers,
+        voice: PersonsVoice,
+    ) -> None:
         self._facts = facts
+        self._voice = voice
         self._doers = doers
         self._stream = stream
         self._settings = settings
@@ -69,6 +79,7 @@ class Door:
         app.router.add_get("/tasks/{task_id}", self._task)
         app.router.add_get("/tasks/{task_id}/output", self._output)
         RunRoutes(self._facts).add_to(app)
+        AskRoutes(self._facts, self._voice).add_to(app)
         app.router.add_get("/agents", self._agents)
         app.router.add_get("/status", self._status)
         app.router.add_get("/healthz", self._health)
@@ -83,6 +94,7 @@ class Door:
             peer=request.remote or "",
             host=request.headers.get("Host", ""),
             upgrade=_is_upgrade(request),
+            answers=request.path.startswith("/asks/") and request.method not in ("GET", "HEAD"),
             origin=request.headers.get("Origin"),
             authorization=request.headers.get("Authorization"),
             query_token=request.query.get("token") if request.path == "/" and _is_upgrade(request) else None,
@@ -185,7 +197,7 @@ class Door:
         return web.Response(body=self._metrics.text(), headers={"Content-Type": "text/plain; version=0.0.4"})
 
     async def _openapi(self, request: web.Request) -> web.Response:
-        return _json(document(msgspec.json.schema(NewTask), msgspec.json.schema(NewRun)))
+        return _json(document(*map(msgspec.json.schema, (NewTask, NewRun, NewAnswer))))
 
 
 async def _settled(publication: Publication) -> None:

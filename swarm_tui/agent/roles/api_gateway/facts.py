@@ -19,7 +19,7 @@ from swarm_tui.identity.keyring import GUEST, Keyring
 from swarm_tui.journal.task_output import OutputPage, output_rows
 from swarm_tui.protocol.bodies import JsonObject, Reply
 from swarm_tui.protocol.envelope import Event, Outgoing, Rejected
-from swarm_tui.protocol.rows import run_rows, task_rows
+from swarm_tui.protocol.rows import ask_rows, run_rows, task_rows
 
 PAST = 1000
 """Tasks of the past that are asked for each time the link comes up."""
@@ -185,7 +185,9 @@ class DoorFacts:
         reply = self.ask("tasks", {"limit": PAST}, 3.0)
         rows = task_rows(reply.rows if reply is not None else ())
         runs = self.ask("runs", {"limit": 100}, 3.0)
+        asks = self.ask("asks", {}, 3.0)
         with self._lock:
+            self._fleet.load_asks(ask_rows(asks.rows if asks is not None else ()))
             self._fleet.load_runs(run_rows(runs.rows if runs is not None else ()))
             for task_id in self._fleet.load(rows, time.time()).tasks:
                 self._note_end(task_id)

@@ -18,6 +18,8 @@ class Visit(Struct, frozen=True, kw_only=True):
     peer: str
     host: str
     upgrade: bool = False
+    answers: bool = False
+    """It speaks for a person: what an AI agent asks is answered."""
     origin: str | None = None
     authorization: str | None = None
     query_token: str | None = None
@@ -33,11 +35,13 @@ def refuse(visit: Visit, settings: DoorSettings, token: str) -> tuple[int, str] 
         return 403, "a page of another origin may not call: list its origin in SWARM_HTTP_ORIGINS"
     if visit.path in PUBLIC or (visit.path == "/" and not visit.upgrade):
         return None
-    if settings.open_to_loopback and is_loopback(visit.peer):
+    if settings.open_to_loopback and is_loopback(visit.peer) and not visit.answers:
         return None
     if _is_token(_bearer(visit.authorization) or visit.query_token, token):
         return None
-    return 401, "a bearer token is needed: it is in the gateway's token file"
+    # An AI agent reaches this door over loopback as anybody does, and must not say yes to itself.
+    why = " to answer for a person" if visit.answers else ""
+    return 401, f"a bearer token is needed{why}: it is in the gateway's token file"
 
 
 def _name(host: str) -> str:

@@ -92,6 +92,7 @@ def _metrics(fleet: Fleet, now: float) -> list[Metric]:
     gauge("queue_oldest_seconds", "How long the task has waited that waits longest.", [], [([], age)])
     up = [([state.value], float(sum(agent.state is state for agent in agents))) for state in AgentState]
     gauge("agents", "Agents that are known, by state.", ["state"], up)
+    gauge("asks", "Asks of AI agents that wait for a person.", [], [([], float(len(fleet.asks.open)))])
     gauge("alerts", "Alerts that stand.", [], [([], float(len(fleet.alerts)))])
     for name, text, values in (
         ("agent_memory_bytes", "Resident memory.", {a.agent_id: a.memory_rss for a in agents}),

@@ -6,10 +6,12 @@ JsonObject = dict[str, Any]
 _UNITS = "times are seconds since the epoch, `duration` is milliseconds of the last attempt, `cancel_within` seconds"
 
 
-def document(new_task: JsonObject, new_run: JsonObject) -> JsonObject:
-    """Return the OpenAPI document; the JSON schemas are those of the bodies of POST /tasks and POST /runs."""
-    schemas: JsonObject = {**new_task.get("$defs", {}), **new_run.get("$defs", {})}
-    body, run = _body(new_task), _body(new_run)
+def document(new_task: JsonObject, new_run: JsonObject, new_answer: JsonObject) -> JsonObject:
+    """Return the OpenAPI document; the schemas are those of the bodies of POST /tasks, /runs and /asks/{ask_id}."""
+    schemas: JsonObject = {}
+    for given in (new_task, new_run, new_answer):
+        schemas |= given.get("$defs", {})
+    body, run, answer = map(_body, (new_task, new_run, new_answer))
     schemas["Error"] = {
         "type": "object",
         "required": ["error"],
@@ -94,6 +96,28 @@ def document(new_task: JsonObject, new_run: JsonObject) -> JsonObject:
                     "parameters": [{**_parameter("run_id", "path", ""), "required": True}],
                     "responses": {"200": {"description": "the run"}, "404": _problem("no such run")},
                 }
+            },
+            "/asks": _get("What AI agents ask, oldest first", "an array, with `ask_id`, `tool`, `title`, `diff`"),
+            "/asks/{ask_id}": {
+                "get": {
+                    "summary": "One ask, with its input and its diff",
+                    "parameters": [{**_parameter("ask_id", "path", ""), "required": True}],
+                    "responses": {"200": {"description": "the ask"}, "404": _problem("nothing waits by that id")},
+                },
+                "post": {
+                    "summary": "Answer for a person, who is named by `by`; always with the token",
+                    "parameters": [{**_parameter("ask_id", "path", ""), "required": True}],
+                    "requestBody": {"required": True, "content": {"application/json": {"schema": answer}}},
+                    "responses": {
+                        "200": {"description": "it is written down, and counts"},
+                        "401": _problem("no token, or a wrong one"),
+                        "403": _problem("the dispatcher refused it"),
+                        "404": _problem("nothing waits by that id"),
+                        "409": _problem("somebody else answered before: `outcome` and `by` say who and what"),
+                        "503": _problem("the broker does not let us in as an operator"),
+                        "504": _problem("nobody wrote it down in time"),
+                    },
+                },
             },
             "/agents": _get("Agents", "an array of agents"),
             "/status": _get("The whole swarm, as `swarm-tui status --json` has it", "an object"),

@@ -17,12 +17,14 @@ from swarm_tui.agent.roles.port import RoleLink
 from swarm_tui.bus.port import Bus, Link
 from swarm_tui.config.model import RunSpec
 from swarm_tui.config.paths import StateDir
-from swarm_tui.identity.open import open_agent
+from swarm_tui.identity.open import open_agent, open_operator
 from swarm_tui.protocol.client_ids import Client, client_id_of
 from swarm_tui.protocol.envelope import Event, Rejected
 
 if TYPE_CHECKING:
     import asyncio
+
+    from swarm_tui.client.operator import Operator
 
 RETRY_EVERY = 5.0
 #: Clients look up `localhost` as ::1 or as 127.0.0.1, so the door is open on both.
@@ -44,6 +46,7 @@ class ApiGateway:
         self._spec = spec
         self._link = link
         self._make_bus = make_bus or self._real_bus
+        self._make_person_bus = make_bus or self._persons_bus
         self._settings: DoorSettings | None = None
         self._token = ""
         self._sockets: list[socket.socket] = []
@@ -117,6 +120,22 @@ class ApiGateway:
         spec = self._spec
         return MqttBus(broker_of_agent(spec.broker, spec.state_dir, spec.agent_id), name)
 
+    def _person(self) -> "Operator":
+        """Return an operator of this host, who is known as `web`; its keys are those that the host has."""
+        from swarm_tui.bus.bulk_client import unique_client_id
+        from swarm_tui.client.operator import Operator
+
+        state = StateDir(Path(self._spec.state_dir))
+        keys = open_operator(state, f"web@{self._spec.host}")
+        bus = self._make_person_bus(unique_client_id(Client.OPERATOR, self._spec.swarm))
+        return Operator(bus, self._spec.swarm, user="web", host=self._spec.host, keys=keys)
+
+    def _persons_bus(self, name: str) -> Bus:
+        from swarm_tui.bus.mqtt import MqttBus
+        from swarm_tui.identity.account import broker_of_swarm
+
+        return MqttBus(broker_of_swarm(self._spec.broker, StateDir(Path(self._spec.state_dir))), name)
+
     def _open(self) -> None:
         assert self._settings is not None
         at = self._settings
@@ -166,6 +185,7 @@ class ApiGateway:
         from aiohttp import web
 
         from swarm_tui.agent.roles.api_gateway.app import Door
+        from swarm_tui.agent.roles.api_gateway.asks import PersonsVoice
         from swarm_tui.agent.roles.api_gateway.facts import DoorFacts
         from swarm_tui.agent.roles.api_gateway.stream import FrameStream
 
@@ -185,7 +205,8 @@ class ApiGateway:
             open_agent(self._spec.state_dir, self._spec.agent_id),
             outputs=StateDir(Path(self._spec.state_dir)).tasks(),
         )
-        door = Door(facts, stream, self._settings, self._token, self._spec.doers)
+        voice = PersonsVoice(self._person)
+        door = Door(facts, stream, self._settings, self._token, self._spec.doers, voice)
         await asyncio.to_thread(facts.start)
         runner = web.AppRunner(
             door.app(),
@@ -202,6 +223,7 @@ class ApiGateway:
         finally:
             await runner.cleanup()
             await asyncio.to_thread(facts.close)
+            await asyncio.to_thread(voice.close)
 
 
 def _wake(loop: "asyncio.AbstractEventLoop", closed: "asyncio.Event") -> None:

@@ -13,17 +13,24 @@ const GROUPS = {
   done: ["complete"], trouble: ["failed", "dead", "held", "expired"],
 };
 const byId = id => document.getElementById(id);
+// A link that ends in #token=… opens the page on a phone: what stands behind # is never sent to anybody.
+const given = new URLSearchParams(location.hash.slice(1)).get("token");
+if (given) { sessionStorage.setItem("token", given); history.replaceState(null, "", location.pathname); }
 let token = sessionStorage.getItem("token") || "";
+let shownAsks = "";
 let group = "all", paused = false, dirty = true, loading = false, retry = 500;
 const lines = [];
 
+async function call(path, how) {
+  const headers = {...how.headers, ...(token ? {Authorization: "Bearer " + token} : {})};
+  const reply = await fetch(path, {...how, headers});
+  if (reply.status !== 401) return reply;
+  token = prompt("Token (it is in the gateway's token file)") || "";
+  sessionStorage.setItem("token", token);
+  return token ? call(path, how) : reply;
+}
 async function get(path) {
-  const reply = await fetch(path, {headers: token ? {Authorization: "Bearer " + token} : {}});
-  if (reply.status === 401) {
-    token = prompt("Token (it is in the gateway's token file)") || "";
-    sessionStorage.setItem("token", token);
-    if (token) return get(path);
-  }
+  const reply = await call(path, {});
   if (!reply.ok) throw new Error(reply.status + " " + reply.statusText);
   return reply.json();
 }
@@ -80,6 +87,64 @@ function drawHead(status) {
     item.textContent = alert.severity + ": " + alert.message;
     return item;
   }));
+}
+async function answer(ask, outcome, card) {
+  for (const button of card.querySelectorAll("button")) button.disabled = true;
+  const body = {outcome, reason: card.querySelector("input").value, by: byId("who").value.trim()};
+  localStorage.setItem("who", body.by);
+  try {
+    const reply = await call("/asks/" + encodeURIComponent(ask.ask_id),
+      {method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify(body)});
+    const told = await reply.json();
+    const what = ask.tool + " " + ask.title;
+    if (reply.ok) say("askword", (told.outcome === "deny" ? "✖ denied: " : "✔ allowed: ") + what, told.outcome === "deny" ? "bad" : "good");
+    else say("askword", "⚠ " + told.error, "warn");
+    if (reply.ok || reply.status === 409 || reply.status === 404) { card.remove(); shownAsks = ""; }
+  } catch (error) { say("askword", "✖ " + error.message, "bad"); }
+  for (const button of card.querySelectorAll("button")) button.disabled = false;
+  dirty = true;
+  refresh();
+}
+function drawDiff(text) {
+  const shown = make("pre");
+  shown.tabIndex = 0;
+  for (const line of text.split("\n")) {
+    const kind = line.startsWith("+") ? "add" : line.startsWith("-") ? "del" : line.startsWith("@@") ? "hunk" : "";
+    shown.append(make("span", line + "\n", kind));
+  }
+  return shown;
+}
+function drawAsk(ask) {
+  const card = make("div", null, "ask"), row = make("div", null, "row"), reason = make("input");
+  card.append(make("div", ask.agent_id + " asks, for " + ask.task_id, "dim"), make("div", ask.tool + "  " + ask.title, "what"));
+  if (ask.diff) card.append(drawDiff(ask.diff));
+  else if (Object.keys(ask.input || {}).length) card.append(make("pre", JSON.stringify(ask.input, null, 1)));
+  card.append(make("div", "", "dim left"));
+  card.lastChild.dataset.until = ask.expires_at;
+  reason.placeholder = "a reason, which the agent reads (optional)";
+  reason.setAttribute("aria-label", "Reason");
+  reason.maxLength = 500;
+  for (const [word, outcome, kind] of [["Allow", "allow", "yes"], ["Deny", "deny", "no"], ["Always", "always", ""]]) {
+    const button = make("button", word, kind);
+    button.type = "button";
+    if (outcome === "always") button.title = "for the rest of this task: " + ask.rule;
+    button.addEventListener("click", () => answer(ask, outcome, card));
+    row.append(button);
+  }
+  row.append(reason);
+  card.append(row);
+  return card;
+}
+function drawAsks(asks) {
+  byId("askbox").hidden = !asks.length && !byId("askword").textContent;
+  byId("askhead").textContent = asks.length ? "✋ " + asks.length + (asks.length > 1 ? " asks wait" : " ask waits") + " for you" : "";
+  byId("whobox").hidden = !asks.length;
+  if (asks.length) document.title = "(" + asks.length + ") " + document.title;
+  const ids = asks.map(ask => ask.ask_id).join();
+  // Cards are kept while the same asks wait: somebody may be writing a reason.
+  if (ids !== shownAsks) { shownAsks = ids; byId("asks").replaceChildren(...asks.map(drawAsk)); }
+  for (const left of document.querySelectorAll(".ask .left"))
+    left.textContent = seconds(Math.max(0, left.dataset.until - Date.now() / 1000)) + " are left, then it is a no";
 }
 function drawAgents(agents) {
   const body = document.createElement("tbody");
@@ -147,8 +212,8 @@ async function refresh() {
   dirty = false; loading = true;
   try {
     const asked = group;
-    const [status, rows] = await Promise.all([get("/status"), wantedTasks()]);
-    drawHead(status); drawTiles(status); drawAgents(status.agents);
+    const [status, rows, asks] = await Promise.all([get("/status"), wantedTasks(), get("/asks")]);
+    drawHead(status); drawAsks(asks); drawTiles(status); drawAgents(status.agents);
     if (asked === group) drawTasks(rows);
   } catch (error) { say("link", "✖ " + error.message, "bad"); }
   loading = false;
@@ -182,6 +247,7 @@ for (const name of Object.keys(GROUPS)) {
   });
   byId("filters").append(button, " ");
 }
+byId("who").value = localStorage.getItem("who") || "";
 byId("pause").addEventListener("click", () => {
   paused = !paused;
   byId("pause").setAttribute("aria-pressed", paused);
