@@ -1,7 +1,6 @@
 """`swarm-tui export`: a span of the swarm's life in one file."""
 
 import time
-import zlib
 from collections.abc import Iterator
 from math import inf, nextafter
 from pathlib import Path
@@ -9,23 +8,21 @@ from typing import Any
 
 import click
 
+from swarm_tui.cli.changes import KEPT, known_at
 from swarm_tui.cli.common import NO_SUCH, USAGE, Failure, Target, json_option, note, print_json, swarm_option, target
 from swarm_tui.cli.history import moment_option
 from swarm_tui.cli.journal_reader import has_journal, opened_read_only, tasks_between
 from swarm_tui.cli.recording import Line
 from swarm_tui.cli.span_file import Excerpt, write_span
 from swarm_tui.config.paths import StateDir
-from swarm_tui.domain.fleet import Fleet
-from swarm_tui.domain.fleet.snapshot import SnapshotError, restored, snapshot
+from swarm_tui.domain.fleet.snapshot import snapshot
 from swarm_tui.domain.summary import task_json
 from swarm_tui.journal.pane_times import pane_at, printed
-from swarm_tui.journal.record_reader import prepare, read_keyframe, stream_history
+from swarm_tui.journal.record_reader import prepare, stream_history
 from swarm_tui.journal.recorder_port import HistoryQuery
-from swarm_tui.protocol import codec
 
 #: Lines of each pane as it was when the span began.
 _FIRST_LINES = 60
-_KEPT = 500
 
 
 @click.command(epilog="Example: swarm-tui export --from 14:00 --to 14:30 night.swarm; swarm-tui replay night.swarm")
@@ -47,7 +44,9 @@ def command(file: Path, since: float, until: float, swarm: str | None, as_json: 
             f"no record of {found.swarm} is here: export on the host whose agent of role monitoring keeps it",
             NO_SUCH,
         )
-    span = Excerpt(swarm=found.swarm, since=since, until=until, snapshot=_known(found, since))
+    span = Excerpt(
+        swarm=found.swarm, since=since, until=until, snapshot=snapshot(known_at(found, since), ended_tasks=KEPT)
+    )
     said, tasks, panes = write_span(
         file, span, lines=_lines(found, since, until), tasks=_tasks(found.state, since, until),
         panes=_panes(found.state, since, until),
@@ -57,24 +56,6 @@ def command(file: Path, since: float, until: float, swarm: str | None, as_json: 
     else:
         note(f"{file}: {said} messages, {tasks} tasks, {panes} panes; it holds payloads and results as they were")
     return 0
-
-
-def _known(found: Target, at: float) -> bytes:
-    """Return what was known at that moment, as a snapshot; nothing before the first keyframe."""
-    with opened_read_only(found.state.recorder) as db:
-        prepare(db)
-        keyframe = read_keyframe(db, at)
-        fleet, since = Fleet(found.swarm), 0.0
-        if keyframe is not None:
-            try:
-                fleet, since = restored(zlib.decompress(keyframe.state), kept=_KEPT), nextafter(keyframe.at, inf)
-            except (SnapshotError, zlib.error):
-                since = 0.0
-        for row in stream_history(db, HistoryQuery(since=since, until=nextafter(at, -inf))):
-            event = codec.decode(found.swarm, row.topic, row.payload, row.retained, row.at)
-            if event is not None:
-                fleet.apply(event, row.at)
-    return snapshot(fleet, ended_tasks=_KEPT)
 
 
 def _lines(found: Target, since: float, until: float) -> Iterator[Line]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import click
 
 from swarm_tui.cli import formatting
+from swarm_tui.cli.changes import print_changes
 from swarm_tui.cli.common import (
     USAGE,
     Failure,
@@ -43,7 +44,7 @@ def moment_option(context: click.Context, option: click.Parameter, text: str | N
         raise click.BadParameter(str(error), context, option) from None
 
 
-@click.command(epilog="Example: swarm-tui history --task t-17; swarm-tui history --since 5m --topic 'tasks/#' --json")
+@click.command(epilog="Example: swarm-tui history --task t-17; swarm-tui history --since 5m --changes")
 @click.option("--task", "task_id", metavar="ID", shell_complete=task_ids, help="Only what names this task.")
 @click.option("--agent", "agent_id", metavar="ID", shell_complete=agents, help="Only what this agent said or was told.")
 @click.option("--topic", metavar="FILTER", help="Only these topics; + and # as in MQTT.")
@@ -53,6 +54,7 @@ def moment_option(context: click.Context, option: click.Parameter, text: str | N
 @click.option("--until", callback=moment_option, metavar="MOMENT", help="Up to then.")
 @click.option("-n", "count", type=Whole(min=1, max=1_000_000), help="The newest N; 200, or all since --since.")
 @click.option("-f", "--follow", "keep", is_flag=True, help="Go on as messages come.")
+@click.option("--changes", is_flag=True, help="What is other at --until (now) than it was at --since.")
 @swarm_option
 @broker_option
 @json_option
@@ -64,25 +66,35 @@ def command(
     until: float | None,
     count: int | None,
     keep: bool,
+    changes: bool,
     swarm: str | None,
     broker: str | None,
     as_json: bool,
 ) -> int:
-    """Print what was said, the oldest first: a line each, with its time, topic and payload."""
+    """Print what was said, the oldest first: a line each, with its time, topic and payload.
+
+    With --changes: what changed of agents, tasks, runs, asks, versions and layout between two moments.
+    """
     if since is not None and until is not None and since > until:
         raise Failure("--since is later than --until: nothing can be in between", USAGE)
     if keep and until is not None:
         raise Failure("-f goes on without an end, --until sets one: leave one of them out", USAGE)
     found = target(swarm, broker)
+    by_bus = keep or bool(broker) or not found.state.recorder.is_file()
+    if changes:
+        if since is None or keep or count or task_id or agent_id or topic:
+            raise Failure("--changes is about the whole swarm: it takes --since MOMENT, --until and no filter", USAGE)
+        print_changes(found, since, until, by_bus=by_bus, as_json=as_json)
+        return 0
     query = HistoryQuery(
         since=since,
         until=until,
         topic=None if topic is None else full_filter(found.swarm, topic),
         agent_id=agent_id,
         task_id=task_id,
-        limit=count or (200 if since is None else 1_000_000),
+        limit=_limit(count, since),
     )
-    if keep or broker or not found.state.recorder.is_file():
+    if by_bus:
         _by_bus(found, query, as_json, keep)
     else:
         with opened_read_only(found.state.recorder) as db:
@@ -90,6 +102,10 @@ def command(
             rows = read_history(db, query, query.limit) if count or since is None else stream_history(db, query)
             _print_all(found, rows, as_json)
     return 0
+
+
+def _limit(count: int | None, since: float | None) -> int:
+    return count or (200 if since is None else 1_000_000)
 
 
 def _by_bus(found: Target, query: HistoryQuery, as_json: bool, keep: bool) -> None:

@@ -114,6 +114,15 @@ class Navigator:
 
         self._open_page(RunScreen, run_id)
 
+    def open_changes(self) -> None:
+        """Show what changed between two moments; once more comes back."""
+        from swarm_tui.ui.screens.changes import ChangesScreen
+
+        if isinstance(self._app.screen, ChangesScreen):
+            self._app.pop_screen()
+        else:
+            self._open_page(ChangesScreen)
+
     def open_agent(self, agent_id: str) -> None:
         """Show an agent's page."""
         from swarm_tui.ui.screens.agent import AgentScreen

@@ -225,3 +225,46 @@ async def test_panes_show_what_was_in_them_then() -> None:
         assert not ui.source.panes.attached
         await ui.press("escape", "L")
         assert not ui.has("of later")
+
+
+@pytest.mark.asyncio
+async def test_what_changed_between_two_moments_is_a_page() -> None:
+    async with told() as (ui, _):
+        await ui.press("C")
+        assert "goes back in time" in ui.footer, "now alone is not two moments"
+        await ui.press("T", *["left_curly_bracket"] * 4)
+        await ui.press("C")
+        assert ui.has("CHANGES", "→ now")
+        assert ui.has("tasks 1")
+        assert ui.has(TASK, "testing.run: queued → complete by testing-01")
+        await ui.press("escape", "m")
+        assert ui.has("◆"), "the mark is on the line of time"
+        await ui.press("right_curly_bracket", "right_curly_bracket")
+        await ui.press("C")
+        assert ui.has(TASK, "queued → running by testing-01")
+        await ui.press("left_curly_bracket")
+        assert ui.has(TASK, "queued → assigned by testing-01"), "the page follows the moment that shows"
+        await ui.press("G", "enter")
+        assert ui.has(" TASK ", TASK)
+
+
+@pytest.mark.asyncio
+async def test_a_mark_outlives_the_way_back_to_now_and_can_be_taken_away() -> None:
+    async with told() as (ui, _):
+        await ui.press("m")
+        assert "this is now" in ui.footer
+        await ui.press("T", *["left_curly_bracket"] * 3)
+        await ui.press("m", "L", "C")
+        assert ui.has("CHANGES", "→ now")
+        assert ui.has(TASK, "assigned by testing-01 → complete by testing-01")
+        ui.source.say("ada", Kind.TASK_NEW, b.Task(task_id="task_new", type="testing.run"))
+        await ui.settle()
+        await ui.pass_(1)
+        assert ui.has("task_new", "new testing.run: queued"), "now goes on"
+        await ui.press("C")
+        assert not ui.has("CHANGES"), "once more comes back"
+        await ui.press("T")
+        await ui.press("m")
+        await ui.press("m")
+        assert "no moment is marked" in ui.footer
+        assert not ui.has("◆")

@@ -2,6 +2,7 @@
 
 from swarm_tui.ui.desk.actions import LISTS, Action, Can
 from swarm_tui.ui.desk.context import Context
+from swarm_tui.ui.look.text import clock
 
 
 def _travels(context: Context) -> str | None:
@@ -12,6 +13,26 @@ def _travels(context: Context) -> str | None:
 def _turn(context: Context) -> None:
     time = context.desk.time
     time.leave() if time.on else time.enter()
+
+
+def _marks(context: Context) -> str | None:
+    return _travels(context) or ("that moment is on its way" if context.model.moment is None else None)
+
+
+def _mark(context: Context) -> None:
+    time, told = context.desk.time, context.desk.registry.told
+    time.mark()
+    if time.marked is None:
+        context.say("no moment is marked")
+    else:
+        context.say(f"{clock(time.marked)} is marked: {told('changes')} shows what changed between it and what shows")
+
+
+def _compares(context: Context) -> str | None:
+    told = context.desk.registry.told
+    if context.desk.time.between() is not None:
+        return None
+    return f"nothing to compare with now: {told('time')} goes back in time, {told('mark_moment')} marks a moment there"
 
 
 _ON: Can = lambda context: "now" if context.desk.time.on else None  # noqa: E731
@@ -79,6 +100,27 @@ TIME_ACTS = (
         can=_travels,
         run=lambda c: c.desk.time.minutes(1),
         help="Back in time: a minute later.",
+    ),
+    Action(
+        name="mark_moment",
+        keys=("m",),
+        label="mark",
+        group="time",
+        scopes=LISTS,
+        can=_marks,
+        run=_mark,
+        help="Back in time: mark the moment, to compare another with it, or now; once more takes the mark away.",
+    ),
+    Action(
+        name="changes",
+        keys=("C",),
+        label="changes",
+        group="time",
+        scopes=LISTS,
+        can=_compares,
+        run=lambda c: c.desk.pages.open_changes(),
+        help="What changed between the marked moment and the one that shows, or now: agents, tasks, runs, asks, "
+        "versions, layout. Without a mark, since the moment that shows; once more comes back.",
     ),
     Action(
         name="whole_record",

@@ -8,8 +8,8 @@ from textual.widget import Widget
 
 from swarm_tui.config.user import UserConfig
 from swarm_tui.domain.views import AgentView
-from swarm_tui.journal.recorder_port import Timeline
 from swarm_tui.ui.desk.notices import Notices
+from swarm_tui.ui.desk.time_port import TimePort
 from swarm_tui.ui.desk.undo import Undo
 from swarm_tui.ui.look.glyphs import ThemeStyles
 from swarm_tui.ui.model.model import Delta, Model
@@ -171,6 +171,10 @@ class Pages(Protocol):
         """Show a run with its graph."""
         ...
 
+    def open_changes(self) -> None:
+        """Show what changed between two moments; once more comes back."""
+        ...
+
     def open_notices(self) -> None:
         """Show what the screen has told."""
         ...
@@ -240,56 +244,6 @@ class PaneAccess(Protocol):
 
     def load_history(self, pane: HistoryReader) -> None:
         """Get all that the pane printed, off the screen's thread."""
-        ...
-
-
-class TimePort(Protocol):
-    """Time travel. `at` is the moment that shows, or was asked for; `span` the ends of the line of time."""
-
-    timeline: Timeline | None
-    span: tuple[float, float]
-    asked: float | None
-    busy: bool
-    """True while an answer is on its way."""
-
-    @property
-    def on(self) -> bool:
-        """Tell whether the past is looked at."""
-        ...
-
-    @property
-    def at(self) -> float: ...
-
-    def why_not(self) -> str | None:
-        """Return why there is no way back in time; None where there is one."""
-        ...
-
-    def enter(self) -> None:
-        """Hold what shows, and get the line of time."""
-        ...
-
-    def leave(self) -> None:
-        """Show what is so now."""
-        ...
-
-    def go(self, at: float) -> None:
-        """Show the swarm as it was at that moment."""
-        ...
-
-    def step(self, *, forward: bool) -> None:
-        """Go to the next event, or to the one before."""
-        ...
-
-    def minutes(self, count: int) -> None:
-        """Go by so many minutes."""
-        ...
-
-    def jump(self, tenth: int) -> None:
-        """Go to so many tenths of the line of time."""
-        ...
-
-    def widen(self) -> None:
-        """Let the line of time be all that is recorded, or an hour again."""
         ...
 
 

@@ -37,6 +37,7 @@ class TimeTravel:
         self._steps = 0
         """Events to go on by, back where negative."""
         self._stepping = False
+        self._marked: Moment | None = None
 
     @property
     def on(self) -> bool:
@@ -100,6 +101,27 @@ class TimeTravel:
             return
         self._stepping, forward = True, self._steps > 0
         self._in_turn(lambda: past.step(at, forward=forward), lambda found: self._stepped(at, found, forward))
+
+    @property
+    def marked(self) -> float | None:
+        """Return the moment that is marked."""
+        return None if self._marked is None else self._marked.at
+
+    def mark(self) -> None:
+        """Mark the moment that shows, so that others can be compared with it; once more takes the mark away."""
+        shown = self._desk.model.moment
+        self._marked = None if shown is None or self.marked == shown.at else shown
+        self._shown()
+
+    def between(self) -> tuple[Moment, Moment] | None:
+        """Return the two moments to compare, the earlier first: the mark, what shows, or now; None of one alone."""
+        model = self._desk.model
+        now = Moment(self._desk.clock() if model.ended is None else model.ended, model.live, [])
+        marked, shown = self._marked, model.moment
+        if marked is not None and shown is not None and marked.at != shown.at:
+            return (marked, shown) if marked.at < shown.at else (shown, marked)
+        one = marked or shown
+        return None if one is None else (one, now)
 
     def minutes(self, count: int) -> None:
         """Go by so many minutes, back where negative."""

@@ -107,6 +107,13 @@ def clock(at: float | None, *, ms: bool = False) -> str:
     return f"{text}.{int(at % 1 * 1000):03d}" if ms else text
 
 
+def when(at: float, now: float) -> str:
+    """Return the local time, with its date where that is not today's."""
+    local = time.localtime(at)
+    date = "" if local[:3] == time.localtime(now)[:3] else time.strftime("%d %b ", local)
+    return date + time.strftime("%H:%M:%S", local)
+
+
 def bar(percent: float | None, width: int) -> str:
     """Return a progress bar in eighths of a column."""
     part = max(0.0, min(100.0, percent or 0.0)) / 100 * width

@@ -1,14 +1,13 @@
 """The line of time: how much was said when, what people look for, and which moment shows."""
 
-import time
 from collections.abc import Callable
 
 from rich.segment import Segment
 from textual.events import Click
 
 from swarm_tui.journal.recorder_port import Timeline
-from swarm_tui.ui.desk.desk import TimePort
-from swarm_tui.ui.look.text import Parts, ago, fit
+from swarm_tui.ui.desk.time_port import TimePort
+from swarm_tui.ui.look.text import Parts, ago, fit, when
 from swarm_tui.ui.widgets.static_lines import StaticLines
 
 _HEIGHTS = "·▁▂▃▄▅▆▇█"
@@ -61,6 +60,10 @@ class TimeBar(StaticLines):
         drawn = [("·", "quiet")] * width if travel.timeline is None else _columns(travel.timeline, width)
         here = round((travel.at - since) / max(1e-9, until - since) * (width - 1))
         parts = [Segment(glyph, look[style]) for glyph, style in drawn]
+        if travel.marked is not None:
+            there = round((travel.marked - since) / max(1e-9, until - since) * (width - 1))
+            if 0 <= there < width:
+                parts[there] = Segment("◆", look["accent"])
         if 0 <= here < width:
             parts[here] = Segment(drawn[here][0] if drawn[here][0] != "·" else "│", look["head-on"])
         return parts
@@ -68,14 +71,18 @@ class TimeBar(StaticLines):
     def _words(self, width: int) -> Parts:
         travel, look, told = self._travel, self.look, self._told
         at, now = travel.at, self._clock()
-        moment = f" {_when(at, now)} · {ago(now - at)} ago" if now - at >= 1 else f" {_when(at, now)} · held"
+        moment = f" {when(at, now)} · {ago(now - at)} ago" if now - at >= 1 else f" {when(at, now)} · held"
         wait = " …" if travel.busy else "  "
-        since, until = (_when(end, now)[:-3] for end in travel.span)
+        since, until = (when(end, now)[:-3] for end in travel.span)
+        marked = "" if travel.marked is None else f"◆ {when(travel.marked, now)}  {told('changes')} changes  "
         keys = (
             f"{told('event_before')} {told('next_event')} event  {told('minute_before')} {told('next_minute')} minute  "
-            f"1–9 jump  {told('whole_record')} all  {told('now')} live "
+            f"1–9 jump  {told('whole_record')} all  {told('mark_moment')} mark  "
+            f"{told('now')} live "
         )
         span = f"  {since}–{until}  "
+        if marked:
+            keys = marked + f"{told('now')} live "
         if len(moment) + len(wait) + len(span) + len(keys) > width:
             span = "  "
         left = moment + wait + span
@@ -102,10 +109,3 @@ def _columns(timeline: Timeline, width: int) -> list[tuple[str, str]]:
     for column, what in gravest.items():
         drawn[column] = MARKS[what]
     return drawn
-
-
-def _when(at: float, now: float) -> str:
-    """Return the local time, with its date where that is not today's."""
-    local = time.localtime(at)
-    date = "" if local[:3] == time.localtime(now)[:3] else time.strftime("%d %b ", local)
-    return date + time.strftime("%H:%M:%S", local)

@@ -122,3 +122,18 @@ def test_more_than_one_answer_holds_is_asked_for_bit_by_bit(limit: int) -> None:
 def test_no_answer_is_said(reply: Reply | None, says: str) -> None:
     with pytest.raises(NoRecordError, match=says):
         ask_record(lambda *_: reply, HistoryQuery())
+
+
+def test_what_changed_between_two_moments(record: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["history", "--swarm", "s", "--since", "95s", "--changes"]) == 0
+    assert capsys.readouterr().out.split() == ["tasks", "t1", "noop:", "queued", "→", "complete", "by", "a1"]
+    assert run(["history", "--swarm", "s", "--since", "1h", "--until", "95s", "--changes", "--json"]) == 0
+    (change,) = json.loads(capsys.readouterr().out)["changes"]
+    assert (change["about"], change["id"], change["before"], change["after"]) == ("tasks", "t1", None, "queued")
+    assert run(["history", "--swarm", "s", "--since", "5s", "--changes"]) == 0
+    assert "nothing changed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["--changes"], ["--since", "1h", "--changes", "--task", "t1"]])
+def test_changes_are_of_the_whole_swarm_between_two_moments(words: list[str]) -> None:
+    assert run(["history", "--swarm", "s", *words]) == 2
