@@ -93,6 +93,8 @@ def lead(state: State, epoch: int, moment: Moment) -> list[Action]:
     turn = Turn(state, moment)
     state.epoch, state.leading, state.last_now = epoch, True, moment.now
     _grant_all(turn)
+    # Whoever led before may have had another time of day.
+    schedules.clock_set(turn)
     for agent_id in sorted(state.agents.keys() | state.held_by.keys()):
         turn.say(Kind.INBOX, Inbox(command="inventory", dispatcher=state.me), agent_id)
     pump(turn)

@@ -31,10 +31,12 @@ def look(turn: Turn) -> None:
         return
     for schedule in turn.state.settings.schedules:
         record = _record(turn, schedule)
+        if record.paused:
+            continue
         if record.waiting is not None and not _is_open(turn, record.open):
             at, record.waiting = record.waiting, None
             _fire(turn, schedule, record, at)
-        if not record.paused and record.next_at is not None and record.next_at <= turn.wall:
+        if record.next_at is not None and record.next_at <= turn.wall:
             _due(turn, schedule, record, record.next_at)
 
 
@@ -71,7 +73,7 @@ def _record(turn: Turn, schedule: Schedule) -> ScheduleRecord:
 
 
 def clock_set(turn: Turn) -> None:
-    """The wall clock was set: one that is back finds its times again; those that were fired are remembered."""
+    """The time of day may be another than it was: an earlier one finds its times again; fired ones are remembered."""
     for schedule in turn.state.settings.schedules:
         record = _record(turn, schedule)
         following = next_time(schedule, turn.wall)
@@ -143,15 +145,22 @@ def act(turn: Turn, event: Event, body: ScheduleAct) -> None:
         return
     schedule = next((found for found in turn.state.settings.schedules if found.name == body.name), None)
     if schedule is None:
-        message = f"{body.act} of the schedule {body.name} by {turn.who(event)} was refused: the layout has none of it"
-        turn.note(message)
-        turn.say(Kind.ALERT, Alert(severity="warning", message=message, name=f"act:{event.id}"))
+        _refuse(turn, event, body, "the layout has none of it")
         return
-    record = _record(turn, schedule)
+    record, now = _record(turn, schedule), float(int(turn.wall))
+    if body.act == "fire" and now in record.times:
+        _refuse(turn, event, body, f"it has fired at {rfc3339(now)}, and a firing is known by its second")
+        return
     if body.act == "fire":
-        _fire(turn, schedule, record, float(int(turn.wall)))
+        _fire(turn, schedule, record, now)
         return
     record.paused = body.act == "pause"
     record.next_at = next_time(schedule, turn.wall)
     record.reason = f"paused by {turn.who(event)}" if record.paused else ""
     turn.save_schedule(schedule.name)
+
+
+def _refuse(turn: Turn, event: Event, body: ScheduleAct, why: str) -> None:
+    message = f"{body.act} of the schedule {body.name} by {turn.who(event)} was refused: {why}"
+    turn.note(message)
+    turn.say(Kind.ALERT, Alert(severity="warning", message=message, name=f"act:{event.id}"))

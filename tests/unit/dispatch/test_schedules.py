@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from swarm_tui.domain.dispatch import DispatchSettings
 from swarm_tui.domain.states import TaskState
 from swarm_tui.domain.workflows.model import Workflow
-from swarm_tui.domain.workflows.schedule import Schedule, last_due, next_time, problem
+from swarm_tui.domain.workflows.schedule import Schedule, last_due, next_time, problem, stamp
 from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.run_bodies import ScheduleAct
 from swarm_tui.protocol.topics import Kind
@@ -83,6 +83,18 @@ def test_a_firing_while_the_one_before_is_open(overlap: str, states: list[str], 
         assert fired(made) == ["s:20261129T040000Z", "s:20261129T050000Z"]
 
 
+def test_a_firing_that_waits_for_the_one_before_waits_for_the_end_of_a_pause_too() -> None:
+    made = world(overlap="queue")
+    pass_to(made, "2026-11-29T05:00:01+00:00")
+    act(made, "pause")
+    made.act(Kind.TASK_CANCEL, "s:20261129T040000Z")
+    made.tick(1.0)
+    assert fired(made) == ["s:20261129T040000Z"]
+    act(made, "resume")
+    made.tick(1.0)
+    assert fired(made) == ["s:20261129T040000Z", "s:20261129T050000Z"]
+
+
 @pytest.mark.parametrize(("missed", "count"), [("one", 1), ("none", 0)])
 def test_times_that_were_missed_are_made_up_for_once_or_not_at_all(missed: str, count: int) -> None:
     made = world(missed=missed)
@@ -93,6 +105,14 @@ def test_times_that_were_missed_are_made_up_for_once_or_not_at_all(missed: str, 
     assert fired(made) == ["s:20261129T080000Z"][:count]
     pass_to(made, "2026-11-29T09:00:01+00:00")
     assert len(fired(made)) == count + (missed == "none")
+
+
+def test_who_leads_with_the_right_time_finds_the_times_of_a_clock_that_was_ahead() -> None:
+    made = world("2027-11-29T03:00:10+00:00", cron="0 4 29 11 *")
+    made.wall = datetime.fromisoformat("2026-11-29T03:59:00+00:00").timestamp()
+    made.crash()
+    pass_to(made, "2026-11-29T04:00:01+00:00")
+    assert fired(made) == ["s:20261129T040000Z"]
 
 
 def test_a_halted_swarm_fires_nothing_and_makes_up_for_it() -> None:
@@ -120,6 +140,8 @@ def test_one_is_paused_resumed_and_fired_by_hand() -> None:
     assert fired(made) == []
     act(made, "fire")
     assert fired(made) == ["s:20261129T043000Z"]
+    assert "it has fired at 2026-11-29T04:30:00" in act(made, "fire")[0].message
+    assert made.state.schedules["s"].fired == 1
     assert "the layout has none" in act(made, "fire", "other")[0].message
 
 
@@ -216,7 +238,7 @@ MOVES = st.lists(
     st.one_of(
         st.tuples(st.just("pass"), st.sampled_from([1.0, 59.0, 600.0, 3600.0, 7300.0])),
         st.tuples(st.just("clock"), st.sampled_from([-7200.0, -3600.0, -61.0, 61.0, 3600.0, 90000.0])),
-        st.tuples(st.just("crash"), st.just(0.0)),
+        st.tuples(st.just("crash"), st.sampled_from([0.0, 0.0, 3600.0, -90000.0, -400 * 86400.0])),
     ),
     max_size=25,
 )
@@ -229,6 +251,8 @@ def test_no_time_fires_twice_whatever_befalls(moves: Any, missed: str, zone: str
     begun: list[str] = []
     for what, seconds in moves:
         if what == "crash":
+            # Who leads next has another clock, maybe.
+            made.wall += seconds
             made.crash()
             made.tick()
         elif what == "clock":
@@ -243,3 +267,9 @@ def test_no_time_fires_twice_whatever_befalls(moves: Any, missed: str, zone: str
     assert len(begun) == len(set(begun)), "a time fired twice"
     open_ones = [name for name in fired(made) if made.job(name).state is not TaskState.CANCELLED]
     assert len(open_ones) <= 1
+    following = next_time(made.settings.schedules[0], made.wall)
+    assert following is not None
+    made.now += following - made.wall
+    made.wall = following
+    made.tick()
+    assert f"s:{stamp(following)}" in made.state.jobs, "the next time is not left out"
