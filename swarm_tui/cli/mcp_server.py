@@ -34,7 +34,7 @@ from swarm_tui.protocol.bodies import Progress, Task
 from swarm_tui.protocol.codec import Writer
 from swarm_tui.protocol.names import InvalidNameError, is_agent_id, is_task_id
 from swarm_tui.protocol.rows import RunRow, TaskRow
-from swarm_tui.protocol.run_bodies import RunNew
+from swarm_tui.protocol.run_bodies import new_run
 from swarm_tui.protocol.topics import Kind
 
 #: Seconds that a call waits at most: clients give a call up after sixty by default.
@@ -147,7 +147,7 @@ class Tools:
         """Begin a run, and wait until the swarm has taken it."""
         whole = _from_file(workflow) if isinstance(workflow, str) else workflow
         stem = re.sub(r"[^A-Za-z0-9_-]", "-", str(whole.get("workflow", "run")))[:40].strip("-") or "run"
-        body = RunNew(run_id=run_id or f"{stem}-{new_id()[:8]}", workflow=whole, inputs=inputs)
+        body = new_run(run_id or f"{stem}-{new_id()[:8]}", whole, inputs)
         view = submit(self._follower, body, ACCEPT_WITHIN)
         if view is None:
             raise ToolError("no dispatcher took the run: is one there?")

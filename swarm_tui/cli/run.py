@@ -28,12 +28,12 @@ from swarm_tui.cli.number_types import SPAN
 from swarm_tui.cli.payload import build_payload, check_fits
 from swarm_tui.cli.run_acts import submit, wait_for_end
 from swarm_tui.client.ids import new_id
-from swarm_tui.config.errors import ConfigError
+from swarm_tui.config.errors import ConfigError, Problem
 from swarm_tui.config.workflows import LoadedWorkflow, find_workflow, load_workflow
 from swarm_tui.domain.fleet.runs import REJECTED, RunView
 from swarm_tui.domain.workflows.check import inputs_of
 from swarm_tui.protocol.names import InvalidNameError, check_run_id
-from swarm_tui.protocol.run_bodies import RunNew
+from swarm_tui.protocol.run_bodies import RunNew, new_run
 from swarm_tui.protocol.topics import Kind
 
 
@@ -74,9 +74,13 @@ def command(
             click.echo(run.run_id)
         if wait:
             view = wait_for_end(follower, run.run_id, (lambda line: None) if as_json else note)
+            if view.state == "failed":
+                follower.load_runs("run", {"run_id": run.run_id}, 2.0)
     if as_json:
         print_json({"run_id": run.run_id, "state": view.state, "reason": view.reason})
     if wait and view.state != "complete":
+        for problem in _failed(loaded, view):
+            note(str(problem))
         why = f": {view.reason}" if view.reason else ""
         raise Failure(f"{run.run_id} is {view.state}{why}; `swarm-tui runs {run.run_id}` shows each step", FAILED)
     return 0
@@ -94,7 +98,16 @@ def _run(loaded: LoadedWorkflow, given: dict[str, Any]) -> RunNew:
         check_run_id(run_id)
     except InvalidNameError as error:
         raise Failure(str(error), USAGE) from None
-    return RunNew(run_id=run_id, workflow=msgspec.to_builtins(workflow), inputs=inputs)
+    return new_run(run_id, msgspec.to_builtins(workflow), inputs)
+
+
+def _failed(loaded: LoadedWorkflow, view: RunView) -> list[Problem]:
+    """Return why each failed step failed, with where it stands in the file."""
+    return [
+        loaded.problem(f"steps.{step.name}: `{step.name}` failed: {step.reason}")
+        for step in view.steps.values()
+        if step.state == "failed" and step.reason
+    ]
 
 
 def _rejected(loaded: LoadedWorkflow, view: RunView) -> Exception:

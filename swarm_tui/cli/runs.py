@@ -113,7 +113,7 @@ def _print_one(row: RunRow) -> None:
 def _step(step: StepRow, now: float) -> list[str]:
     took = "-" if step.began_at is None else formatting.age((step.ended_at or now) - step.began_at)
     return [
-        f"{GLYPHS.get(step.state, '?')} {clean(step.name)}",
+        f"{GLYPHS.get(step.state, '?')} {clean(step.step)}",
         clean(step.type, 32),
         formatting.state(step.state),
         clean(", ".join(step.needs), 60) or "-",

@@ -61,5 +61,6 @@ def _workflow(document: Document, where: Where, entry: ScheduleEntry, cwd: Path)
         return load_workflow(find_workflow(entry.workflow or "", cwd)).workflow
     except ConfigError as error:
         for found in error.problems:
-            document.problem(where, f"{found.file}: {found.reason}" if found.line else found.reason)
+            place = f"{found.file}:{found.line}:{found.column}: " if found.line else ""
+            document.problem(where, f"{place}{found.reason}")
         return None

@@ -96,9 +96,11 @@ def ask_rows(rows: Iterable[Any]) -> list[AskRow]:
 class StepRow(Struct, kw_only=True):
     """A step of a run. Times are seconds since the epoch; None while it has not begun, or not ended."""
 
-    name: str
+    step: str
     type: str
     state: str
+    task_id: str | None = None
+    """Of a step that is done once: its task, which is `blocked` before its turn."""
     needs: list[str] = []
     count: int | None = None
     """Of a step that is done for each of several items: the number of them."""
@@ -109,7 +111,10 @@ class StepRow(Struct, kw_only=True):
     began_at: float | None = None
     ended_at: float | None = None
     tasks: list[str] = []
-    """Ids of its tasks: one for each item."""
+    """Ids of its tasks, as far as there are any: one for each item."""
+    result: Any = None
+    """Its task's result, of several a list; of one run alone."""
+    error: str | None = None
 
 
 class RunRow(Struct, kw_only=True):

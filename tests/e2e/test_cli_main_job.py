@@ -94,7 +94,8 @@ def _run(shell: Shell, tmp_path: Path) -> None:
     failed = shell("run", "check", "--run-id", "r1", "--wait")
     assert (failed.returncode, failed.stdout) == (1, "r1\n"), failed.stderr
     assert "r1 is failed: test" in failed.stderr
-    states = {step["name"]: step["state"] for step in shell.json("runs", "r1")["steps"]}
+    assert "check.yml:6:3: `test` failed: " in failed.stderr
+    states = {step["step"]: step["state"] for step in shell.json("runs", "r1")["steps"]}
     assert states == {"each": "complete", "test": "failed", "ship": "skipped", "undo": "complete"}
     assert shell.json("tasks", "r1.undo")["payload"] == {"echo": [1, 2]}
     (tmp_path / "proj" / "test_bad.py").write_text("def test_c():\n    assert 1\n")

@@ -6,12 +6,14 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
+import msgspec
 from msgspec import Struct
 
 from swarm_tui.agent.handlers.sandbox import Sandbox
 from swarm_tui.config.model import HandlerSpec
 from swarm_tui.domain.asks.model import AskAnswer, Question
 from swarm_tui.domain.usage import Usage
+from swarm_tui.protocol.run_bodies import new_run
 
 Result = dict[str, Any]
 
@@ -149,7 +151,8 @@ class Context(Struct, kw_only=True):
         """
         mark = sha256(f"{self.idempotency_key}\0{workflow.get('workflow')}".encode()).hexdigest()[:16]
         known = run_id or f"run-{mark}"
-        self._publish("runs/new", {"run_id": known, "workflow": workflow, "inputs": inputs or {}})
+        body = msgspec.to_builtins(new_run(known, workflow, inputs or {}))
+        self._publish("runs/new", {name: value for name, value in body.items() if value is not None})
         return known
 
     def spawned(self, pid: int) -> None:

@@ -29,8 +29,8 @@ from swarm_tui.domain.workflows.references import (
 from swarm_tui.domain.workflows.run import COMPLETE, FAILED, SKIPPED, Run, task_id
 from swarm_tui.protocol.bodies import Alert, Task
 from swarm_tui.protocol.envelope import Event
-from swarm_tui.protocol.raw import MAX_BYTES
-from swarm_tui.protocol.run_bodies import RunAct, RunEnded, RunNew, RunRejected, RunStarted
+from swarm_tui.protocol.raw import RefusedError
+from swarm_tui.protocol.run_bodies import RunAct, RunEnded, RunNew, RunRejected, RunStarted, workflow_of
 from swarm_tui.protocol.topics import Kind
 
 #: Steps whose types, or states, are told in one message: more would not fit one.
@@ -39,7 +39,12 @@ MAX_TOLD = 1000
 
 def submit(turn: Turn, event: Event, body: RunNew) -> None:
     """Hear runs/new: take the run, answer it again, or refuse it with a reason. Nothing is half started."""
-    mark = sha256(canonical_json([body.workflow, body.inputs])).hexdigest()
+    try:
+        given = workflow_of(body)
+    except RefusedError as error:
+        _reject(turn, body, f"the workflow: {error}")
+        return
+    mark = sha256(canonical_json([given, body.inputs])).hexdigest()
     known = turn.state.runs.get(body.run_id)
     if known is not None and known.plan.digest == mark:
         turn.say(
@@ -53,7 +58,7 @@ def submit(turn: Turn, event: Event, body: RunNew) -> None:
         _reject(turn, body, "this run id is taken by a run of another workflow, or with other inputs")
         return
     try:
-        workflow = msgspec.convert(body.workflow, Workflow)
+        workflow = msgspec.convert(given, Workflow)
     except msgspec.ValidationError as error:
         _reject(turn, body, f"the workflow: {error}")
         return
@@ -86,9 +91,11 @@ def _refusal(turn: Turn, run_id: str, workflow: Workflow, given: dict[str, Any])
     inputs, wrong = inputs_of(workflow, given)
     if wrong:
         return inputs, "; ".join(wrong)
-    for name, step in workflow.steps.items():
-        if not declared(turn, step.type):
-            return inputs, f"steps.{name}.type: neither the layout nor any live agent can do {step.type}"
+    undone = [name for name, step in workflow.steps.items() if not declared(turn, step.type)]
+    if undone:
+        why = f"neither the layout nor any live agent can do {workflow.steps[undone[0]].type}"
+        more = f" (and {len(undone) - 1} more)" if len(undone) > 1 else ""
+        return inputs, f"steps.{undone[0]}.type: {why}{more}"
     state = turn.state
     if state.open + len(workflow.steps) > state.settings.max_open:
         return inputs, f"the swarm holds {state.open:,} open tasks and takes {state.settings.max_open:,}: try later"
@@ -203,11 +210,7 @@ def _check(turn: Turn, task: Task, *, anew: bool) -> None:
         raise ReferenceMistake(f"there is another task {task.task_id}")
     over = accept.unreadable(task, task_body(task))
     if over:
-        size = len(msgspec.json.encode(task.payload))
-        raise ReferenceMistake(
-            f"its payload, references resolved, is {size:,} bytes and {over}; "
-            f"an offer holds it whole, at most {MAX_BYTES - accept.ROOM:,} bytes: hand large data on in a file"
-        )
+        raise ReferenceMistake(f"its payload, references resolved, fits no offer ({over}): hand on a file")
 
 
 def _is_not_so(turn: Turn, run: Run, when: str) -> str:

@@ -1,10 +1,12 @@
 """Rows of jobs and runs, as operators are shown them."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from swarm_tui.domain.dispatch.model import Job, State
+from swarm_tui.domain.dispatch.needs import succeeded
 from swarm_tui.domain.states import CANCEL_WITHIN, TaskState
-from swarm_tui.domain.workflows.run import Run
+from swarm_tui.domain.workflows.run import BADLY, Run, task_id
 from swarm_tui.domain.workflows.schedule import ScheduleRecord
 from swarm_tui.protocol.rows import RunRow, ScheduleRow, StepRow, TaskRow
 
@@ -59,12 +61,12 @@ def row(job: Job, *, whole: bool = False) -> TaskRow:
 
 
 def run_row(run: Run, jobs: Iterable[Job] = (), *, whole: bool = False) -> RunRow:
-    """Return the run's row; `whole` adds the inputs, and the ids of each step's tasks.
+    """Return the run's row; `whole` adds the inputs, the ids of each step's tasks, and their results.
 
     Of its `jobs`, those that wait for a person are told of in their step's reason.
     """
-    record = run.record
-    asks = {job.step: f"{job.task_id} {_ASKS[job.state]}" for job in jobs if job.state in _ASKS}
+    record, known = run.record, {job.task_id: job for job in jobs}
+    asks = {job.step: f"{job.task_id} {_ASKS[job.state]}" for job in known.values() if job.state in _ASKS}
     return RunRow(
         run_id=run.run_id,
         workflow=run.plan.workflow.workflow,
@@ -75,26 +77,40 @@ def run_row(run: Run, jobs: Iterable[Job] = (), *, whole: bool = False) -> RunRo
         by=run.plan.by,
         reason=record.reason or record.cancelling,
         inputs=run.plan.inputs if whole else {},
-        steps=[_step_row(run, name, asks.get(name, ""), whole=whole) for name in record.steps],
+        steps=[_step_row(run, name, asks.get(name, ""), known, whole=whole) for name in record.steps],
     )
 
 
-def _step_row(run: Run, name: str, asks: str, *, whole: bool) -> StepRow:
+def _step_row(run: Run, name: str, asks: str, known: dict[str, Job], *, whole: bool) -> StepRow:
     step, record = run.step(name), run.record.steps[name]
-    ends = record.ends or ""
+    ends, alone = record.ends or "", step.each is None
+    ids = run.task_ids(name)
+    jobs = [known[each] for each in ids if each in known] if whole else []
     return StepRow(
-        name=name,
+        step=name,
         type=step.type,
         state=record.state,
+        task_id=(ids[0] if ids else task_id(run.run_id, name, None, record.round)) if alone else None,
         needs=step.needs,
-        count=len(ends) if step.each is not None and record.ends is not None else None,
+        count=len(ends) if not alone and record.ends is not None else None,
         done=len(ends) - ends.count("."),
         failed=ends.count("f") + ends.count("x"),
         reason=record.reason or asks,
         began_at=record.began_at,
         ended_at=record.ended_at,
-        tasks=run.task_ids(name) if whole else [],
+        tasks=ids if whole else [],
+        result=_result(jobs, alone=alone),
+        error=(_wrong(jobs) or record.reason) if record.state in BADLY else None,
     )
+
+
+def _result(jobs: list[Job], *, alone: bool) -> Any:
+    results = [job.result for job in jobs]
+    return next(iter(results), None) if alone else results
+
+
+def _wrong(jobs: list[Job]) -> str:
+    return next((job.error or job.reason for job in jobs if job.ended and not succeeded(job)), "")
 
 
 def schedule_rows(state: State) -> list[ScheduleRow]:

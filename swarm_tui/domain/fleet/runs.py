@@ -9,8 +9,9 @@ from swarm_tui.domain.states import ENDED, TaskState
 from swarm_tui.domain.views import TaskView
 from swarm_tui.domain.workflows.model import RUNNING
 from swarm_tui.protocol.envelope import Event
+from swarm_tui.protocol.raw import RefusedError
 from swarm_tui.protocol.rows import RunRow
-from swarm_tui.protocol.run_bodies import RunEnded, RunNew, RunRejected, RunStarted
+from swarm_tui.protocol.run_bodies import RunEnded, RunNew, RunRejected, RunStarted, workflow_of
 from swarm_tui.protocol.text import clean
 
 #: Runs that are kept, the newest.
@@ -84,7 +85,11 @@ class Runs:
     def _asked(self, event: Event, body: RunNew) -> None:
         view = self._run(body.run_id, event.received)
         view.by = view.by or clean(event.sender, 160)
-        name, steps = body.workflow.get("workflow"), body.workflow.get("steps")
+        try:
+            workflow = workflow_of(body)
+        except RefusedError:
+            return
+        name, steps = workflow.get("workflow"), workflow.get("steps")
         if view.workflow == "?" and isinstance(name, str):
             view.workflow = clean(name, 128)
         for step_name, step in steps.items() if isinstance(steps, dict) else ():
@@ -153,7 +158,7 @@ class Runs:
             view.reason, view.by = clean(row.reason, 1000), clean(row.by, 160)
             view.created_at, view.updated_at, view.ended_at = row.created_at, row.updated_at, row.ended_at
             for told in row.steps:
-                step = self._step(view, told.name, told.type, told.needs)
+                step = self._step(view, told.step, told.type, told.needs)
                 step.state, step.reason, step.count = clean(told.state, 40), clean(told.reason, 500), told.count
                 step.began_at, step.ended_at = told.began_at, told.ended_at
                 step.ids = tuple(clean(task_id, 128) for task_id in told.tasks) or step.ids

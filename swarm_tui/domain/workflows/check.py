@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from swarm_tui.domain.workflows.model import InputType, Step, Workflow
+from swarm_tui.domain.workflows.model import MAX_STEPS, InputType, Step, Workflow
 from swarm_tui.domain.workflows.references import (
     INPUTS,
     ITEM,
@@ -44,8 +44,9 @@ class Mistake(Struct, frozen=True):
 def mistakes(workflow: Workflow) -> list[Mistake]:
     """Return all that is wrong with a workflow whose shape is right."""
     found = list(_of_inputs(workflow))
-    if not workflow.steps:
-        found.append(Mistake(("steps",), "a workflow has at least one step"))
+    if not 1 <= len(workflow.steps) <= MAX_STEPS:
+        some = f"at most {MAX_STEPS:,} steps, not {len(workflow.steps):,}" if workflow.steps else "at least one step"
+        found.append(Mistake(("steps",), f"a workflow has {some}"))
     for name, step in workflow.steps.items():
         found += _of_step(workflow, name, step)
     cycle = _cycle(workflow)

@@ -7,6 +7,7 @@ from msgspec import Struct, field
 InputType = Literal["string", "integer", "number", "boolean", "object", "array"]
 #: Items for each of which a step is done: not more than this.
 MAX_ITEMS = 100
+MAX_STEPS = 10_000
 RUNNING = "running"
 
 

@@ -10,7 +10,7 @@ import msgspec
 from swarm_tui.client.ids import new_id
 from swarm_tui.domain.fleet.runs import RunView
 from swarm_tui.domain.workflows.check import inputs_of
-from swarm_tui.protocol.run_bodies import RunAct, RunNew
+from swarm_tui.protocol.run_bodies import RunAct, RunNew, new_run
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.desk.actions import Action
 from swarm_tui.ui.desk.capabilities import HasRuns
@@ -41,7 +41,7 @@ def run_of(line: str) -> RunNew:
         raise ValueError("; ".join(wrong))
     stem = re.sub(r"[^A-Za-z0-9_-]", "-", workflow.workflow)[:40].strip("-") or "run"
     run_id = f"{stem}-{new_id()[:8]}"
-    return RunNew(run_id=run_id, workflow=msgspec.to_builtins(workflow), inputs=inputs)
+    return new_run(run_id, msgspec.to_builtins(workflow), inputs)
 
 
 def _value(text: str) -> Any:

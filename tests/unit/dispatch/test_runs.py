@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 
 from swarm_tui.domain.dispatch import DispatchSettings, Say
+from swarm_tui.domain.dispatch.task_rows import run_row
 from swarm_tui.domain.states import TaskState
 from swarm_tui.protocol import bodies as b
+from swarm_tui.protocol.run_bodies import RunNew
 from swarm_tui.protocol.topics import Kind
 from tests.unit.dispatch.world import RULES, World, of, offers
 
@@ -149,7 +151,7 @@ def test_a_list_that_cannot_be_is_said_and_nothing_of_the_step_begins(result: An
     ("payload", "says"),
     [
         ({"x": "{plan.result.gone}"}, "has no `gone`"),
-        ({"x": "{plan.result.big}"}, "references resolved, is 130,0"),
+        ({"x": "{plan.result.big}"}, "references resolved, fits no offer (130,"),
     ],
 )
 def test_a_reference_to_nothing_or_to_too_much_fails_its_step(payload: Any, says: str) -> None:
@@ -160,6 +162,37 @@ def test_a_reference_to_nothing_or_to_too_much_fails_its_step(payload: Any, says
     assert runs.states() == {"plan": "complete", "code": "failed", "undo": "complete"}
     assert says in (runs.world.job("r.code").error or "")
     assert (runs.world.job("r.code").state, runs.outcome()) == (S.FAILED, "failed")
+
+
+def test_a_run_of_more_steps_than_a_message_holds_is_said_in_one_message_and_ends() -> None:
+    runs = Runs(agents=2)
+    runs.world.agent("many", capacity=100)
+    runs.world.run("r", {f"s{n}": step(*([f"s{n - 100}"] if n >= 100 else [])) for n in range(1500)})
+    runs.work()
+    assert runs.outcome() == "complete"
+    assert len(runs.offered) == 1500
+
+
+def test_a_packed_workflow_that_is_none_is_refused_in_a_sentence() -> None:
+    runs = Runs()
+    (said,) = of(runs.world.hear(Kind.RUN_NEW, RunNew(run_id="r", packed="no"), sender="x"), Kind.RUN_REJECTED)
+    assert said.reason.startswith("the workflow: `packed` is no workflow: ")
+    assert not runs.world.state.runs
+
+
+def test_a_runs_row_has_each_steps_task_its_result_and_its_error() -> None:
+    runs = Runs()
+    runs.results, runs.fails = {"a": {"n": 1}, "all.0": {"n": 2}, "all.1": {"n": 3}}, {"bad"}
+    runs.world.run("r", {"a": NOOP, "all": step("a", each="{inputs.l}"), "bad": step("all"), "end": step("bad")},
+                   {"l": [1, 2]}, inputs={"l": {"type": "array"}})  # fmt: skip
+    runs.work()
+    whole = run_row(runs.world.state.runs["r"], runs.world.state.jobs.values(), whole=True)
+    assert [(row.step, row.task_id, row.result, row.error) for row in whole.steps] == [
+        ("a", "r.a", {"n": 1}, None),
+        ("all", None, [{"n": 2}, {"n": 3}], None),
+        ("bad", "r.bad", None, "bad broke"),
+        ("end", "r.end", None, None),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from swarm_tui.domain.workflows.schedule import ScheduleRecord
 from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.codec import Writer, decode
 from swarm_tui.protocol.envelope import Event
-from swarm_tui.protocol.run_bodies import RunAct, RunNew
+from swarm_tui.protocol.run_bodies import RunAct, new_run
 from swarm_tui.protocol.topics import Kind, topic
 
 SWARM = "s"
@@ -170,7 +170,7 @@ class World:
 
     def run(self, run_id: str, steps: dict[str, Any], given: dict[str, Any] | None = None, **more: Any) -> list[Say]:
         workflow = {"workflow": "w", "steps": steps, **more}
-        return self.hear(Kind.RUN_NEW, RunNew(run_id=run_id, workflow=workflow, inputs=given or {}), sender="publisher")
+        return self.hear(Kind.RUN_NEW, new_run(run_id, workflow, given or {}), sender="publisher")
 
     def act_on_run(self, kind: Kind, run_id: str) -> list[Say]:
         return self.hear(kind, RunAct(run_id=run_id), sender=OPERATOR)

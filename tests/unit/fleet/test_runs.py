@@ -63,7 +63,7 @@ def test_a_run_that_is_refused_says_why_and_one_that_runs_is_not_refused_late() 
 
 def test_what_the_dispatcher_has_of_a_run_is_taken_as_it_is() -> None:
     paper = Paper()
-    row = RunRow(run_id="r", workflow="w", state="failed", steps=[StepRow(name="a", type="noop", state="failed")])
+    row = RunRow(run_id="r", workflow="w", state="failed", steps=[StepRow(step="a", type="noop", state="failed")])
     changes = paper.fleet.load_runs([row])
     assert (changes.runs, paper.fleet.runs["r"].steps["a"].state) == ({"r"}, "failed")
 
@@ -85,6 +85,6 @@ def test_a_snapshot_has_the_runs() -> None:
 def test_what_the_dispatcher_tells_of_a_run_keeps_how_its_tasks_are() -> None:
     paper = Paper()
     paper.say("tm", Kind.TASK_HELD, b.TaskVerdict(task_id="r.a", state="awaiting-approval"))
-    told = StepRow(name="a", type="noop", state="running", tasks=["r.a"])
+    told = StepRow(step="a", type="noop", state="running", tasks=["r.a"])
     paper.fleet.load_runs([RunRow(run_id="r", workflow="w", state="running", steps=[told])])
     assert paper.fleet.runs["r"].steps["a"].tasks == {"r.a": TaskState.AWAITING_APPROVAL}

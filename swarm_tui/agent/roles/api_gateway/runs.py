@@ -17,7 +17,7 @@ from swarm_tui.protocol.bodies import JsonObject
 from swarm_tui.protocol.names import is_run_id
 from swarm_tui.protocol.raw import MAX_DEPTH, MAX_VALUES, too_much
 from swarm_tui.protocol.rows import run_rows
-from swarm_tui.protocol.run_bodies import RunNew
+from swarm_tui.protocol.run_bodies import RunNew, new_run
 from swarm_tui.protocol.topics import Kind
 
 #: Seconds for which a run is asked for, and between two times.
@@ -53,7 +53,7 @@ def run_of(body: bytes) -> RunNew:
     run_id = new.run_id or f"run-{new_id()[:8]}"
     if not is_run_id(run_id):
         raise UnfitRunError(422, "run_id: 1 to 64 of A-Z a-z 0-9 _ -")
-    return RunNew(run_id=run_id, workflow=new.workflow, inputs=new.inputs)
+    return new_run(run_id, new.workflow, new.inputs)
 
 
 def begin(facts: DoorFacts, run: RunNew) -> JsonObject:
@@ -85,7 +85,7 @@ def _state(fleet: Fleet, run_id: str) -> tuple[str, str]:
 def row(view: RunView) -> JsonObject:
     """Return a run as it was heard of."""
     steps = [
-        {"name": step.name, "type": step.type, "state": step.state, "needs": list(step.needs)}
+        {"step": step.name, "type": step.type, "state": step.state, "needs": list(step.needs)}
         for step in view.steps.values()
     ]
     names = ("run_id", "workflow", "state", "reason", "by", "created_at", "updated_at", "ended_at")

@@ -94,7 +94,10 @@ def _run(args: dict[str, Any], journal: Journal) -> Iterable[Any]:
 
 
 def _fitted_run(shown: dict[str, Any]) -> dict[str, Any]:
-    """The row, such that a reply can hold it: without its tasks' ids, its inputs, and then all but some steps."""
+    """The row, such that a reply can hold it: without results, inputs and tasks' ids, and then all but some steps."""
+    if (why := over(shown)) is not None:
+        for step in shown["steps"]:
+            step["result"] = _left_out(why) if step["result"] else step["result"]
     if over(shown) is not None:
         shown["inputs"] = _left_out("the inputs")
         for step in shown["steps"]:
