@@ -6,7 +6,7 @@ from swarm_tui.cli.asks import one_of, open_asks
 from swarm_tui.cli.common import FAILED, broker_option, json_option, note, print_json, swarm_option, target
 from swarm_tui.cli.existence import check_swarm_exists
 from swarm_tui.cli.follow import Follower, follow
-from swarm_tui.cli.task_acts import Refusal, check_is_person
+from swarm_tui.cli.task_acts import Refusal
 from swarm_tui.protocol.ask_bodies import AskAnswer, AskRecorded, Outcome
 from swarm_tui.protocol.envelope import Event, Rejected
 from swarm_tui.protocol.rows import AskRow
@@ -37,7 +37,6 @@ def command(
     allowed = word in ("yes", "allow")
     if always and not allowed:
         raise click.UsageError("--always is for a yes; a rule under `deny` in the layout is an always no")
-    check_is_person()
     outcome: Outcome = ("always" if always else "allow") if allowed else "deny"
     found = target(swarm, broker)
     with follow(found) as follower:

@@ -4,6 +4,7 @@ import errno
 import os
 import sys
 from contextlib import suppress
+from copy import copy
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
@@ -12,10 +13,11 @@ from typing import Any
 import click
 
 from swarm_tui import __version__
-from swarm_tui.cli.common import Failure
+from swarm_tui.cli.common import ORDERS, Failure
 from swarm_tui.config.errors import ConfigError
 from swarm_tui.config.home import ignored_folders
 from swarm_tui.config.paths import state_home, why_not
+from swarm_tui.processes.workers import works
 
 #: Each command with the line that `swarm-tui --help` shows, in the order of a day's work.
 COMMANDS: dict[str, str] = {
@@ -74,6 +76,23 @@ class ClosedPipeError(Exception):
     """Whoever read our output has left: no failure of the command, so click must not make an exit 1 of it."""
 
 
+def _for_people(command: click.Command) -> click.Command:
+    """Return the command as one that refuses whoever works: an AI agent must not say yes to itself."""
+    carry_out, guarded = command.callback, copy(command)
+    assert carry_out is not None
+
+    def callback(*arguments: Any, **options: Any) -> Any:
+        if works():
+            raise Failure(
+                f"this runs within a task of a swarm, and may not `{command.name}`: who works does not order; "
+                "people do, from a terminal of theirs"
+            )
+        return carry_out(*arguments, **options)
+
+    guarded.callback = callback
+    return guarded
+
+
 class LazyGroup(click.Group):
     """Looks commands up by name; an unknown one is answered with those near it."""
 
@@ -85,7 +104,7 @@ class LazyGroup(click.Group):
             return None
         name = f"swarm_tui.cli.{cmd_name.replace('-', '_')}"
         command: click.Command = import_module(name).command
-        return command
+        return _for_people(command) if cmd_name in ORDERS else command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

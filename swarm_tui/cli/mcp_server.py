@@ -30,9 +30,10 @@ from swarm_tui.domain.summary import status_json, task_json
 from swarm_tui.domain.workflows.model import RUNNING
 from swarm_tui.identity.open import open_agent
 from swarm_tui.identity.store import IdentityError
+from swarm_tui.processes.workers import TASK, worker_of
 from swarm_tui.protocol.bodies import Progress, Task
 from swarm_tui.protocol.codec import Writer
-from swarm_tui.protocol.names import InvalidNameError, is_agent_id, is_task_id
+from swarm_tui.protocol.names import InvalidNameError, is_task_id
 from swarm_tui.protocol.rows import RunRow, TaskRow
 from swarm_tui.protocol.run_bodies import new_run
 from swarm_tui.protocol.topics import Kind
@@ -46,7 +47,7 @@ Row = TypeVar("Row")
 
 
 class Caller(Struct, frozen=True, kw_only=True):
-    """The caller, and the attempt whose program it is; `task_id` is None for a person."""
+    """The caller: the agent whose program it is, None for a person, and the attempt that it serves."""
 
     found: Target
     agent_id: str | None = None
@@ -70,15 +71,13 @@ class Caller(Struct, frozen=True, kw_only=True):
 
 
 def caller(found: Target, environ: Mapping[str, str] = os.environ) -> Caller:
-    """Return who calls, by the variables that a task's program gets."""
-    agent_id, task_id = environ.get("SWARM_AGENT_ID", ""), environ.get("SWARM_TASK_ID", "")
-    if not is_agent_id(agent_id) or not is_task_id(task_id):
-        return Caller(found=found)
+    """Return who calls: by the marks of the processes around, and which attempt by the variables that it gets."""
+    agent_id, task_id = worker_of(str(found.state.root.absolute())), environ.get(TASK, "")
     attempt, _, epoch = environ.get("SWARM_FENCE", "").partition(".")
     return Caller(
         found=found,
-        agent_id=agent_id,
-        task_id=task_id,
+        agent_id=agent_id or None,
+        task_id=task_id if agent_id and is_task_id(task_id) else None,
         attempt=int(attempt) if attempt.isdecimal() else None,
         epoch=int(epoch) if epoch.isdecimal() else None,
     )

@@ -24,7 +24,6 @@ from swarm_tui.cli.name_checks import check_tasks
 from swarm_tui.cli.run_acts import act_on_run
 from swarm_tui.domain.states import CANCEL_WITHIN, ENDED, TaskState
 from swarm_tui.domain.views import TaskView
-from swarm_tui.processes.marks import within_task
 from swarm_tui.protocol.bodies import Alert, TaskAct
 from swarm_tui.protocol.envelope import Event, Rejected
 from swarm_tui.protocol.names import is_run_id
@@ -34,12 +33,6 @@ from swarm_tui.protocol.topics import Kind
 _PATIENCE = 5.0
 #: A running task may take so long to be cancelled, and that must be heard.
 _CANCEL_PATIENCE = CANCEL_WITHIN + 5.0
-
-
-def check_is_person() -> None:
-    """Refuse to answer for people from within a task: an AI agent must not say yes to itself. Raises Failure."""
-    if within_task():
-        raise Failure("this runs within a task of the swarm: only people approve and answer, from a terminal of theirs")
 
 
 class Act:
@@ -93,8 +86,6 @@ def act_command(act: Act, help_text: str, example: str) -> click.Command:
 
 def _run(act: Act, task_ids: tuple[str, ...], reason: str, swarm: str | None, broker: str | None, as_json: bool) -> int:
     check_tasks(task_ids)
-    if act is APPROVE:
-        check_is_person()
     found = target(swarm, broker)
     if has_journal(found.state) and not broker:
         task_ids = tuple(whole_id(found.state, task_id) for task_id in task_ids)

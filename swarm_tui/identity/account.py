@@ -16,6 +16,7 @@ from swarm_tui.config.paths import StateDir, broker_dir, swarm_of
 from swarm_tui.config.urls import broker_port
 from swarm_tui.identity.keys import agent_key, host_key
 from swarm_tui.identity.store import RegistryFile, read_secret
+from swarm_tui.processes.workers import worker_of, works
 from swarm_tui.protocol.proof import derive
 
 SWARM = "swarm"
@@ -40,6 +41,17 @@ def broker_of_swarm(broker: Broker, state: StateDir) -> Broker:
     if found is None or secret is None:
         return broker
     return _through(broker, state, found, user_name(found.swarm, SWARM), password_of(secret))
+
+
+def broker_of_person(broker: Broker, state: StateDir) -> Broker:
+    """Return the way to the broker for whoever calls a command: whoever works for an agent comes as that agent.
+
+    Raises IdentityError as above.
+    """
+    if not works():
+        return broker_of_swarm(broker, state)
+    works_for = worker_of(str(state.root.absolute()))
+    return broker_of_agent(broker, str(state.root), works_for) if works_for else broker
 
 
 def broker_of_foreign(broker: Broker, state_dir: str, agent_id: str) -> Broker:

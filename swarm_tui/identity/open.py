@@ -15,6 +15,7 @@ from swarm_tui.identity.store import (
     read_join,
     read_secret,
 )
+from swarm_tui.processes.workers import worker_of, works
 
 
 def place_join(state: StateDir, path: Path) -> Held:
@@ -59,8 +60,14 @@ def open_host(state: StateDir, *, guests: str = "work", own: frozenset[str] = fr
 
 
 def open_agent(state_dir: str, agent_id: str) -> Keyring:
-    """An agent's keys, from the state folder `state_dir`; a guest's where there are none. Raises IdentityError."""
+    """An agent's keys, from the state folder `state_dir`; a guest's where there are none.
+
+    Raises IdentityError, also in a process that works for another agent of the swarm.
+    """
     state = StateDir(Path(state_dir))
+    works_for = worker_of(str(state.root.absolute()))
+    if works_for and works_for != agent_id:
+        raise IdentityError(f"this process works for {works_for}, and does not speak as {agent_id}")
     secret = read_secret(state)
     if secret is not None:
         registry = RegistryFile(state).current()
@@ -80,10 +87,16 @@ def open_agent(state_dir: str, agent_id: str) -> Keyring:
 
 
 def open_operator(state: StateDir, person: str, file: Path | None = None) -> Keyring:
-    """A person's keys: of the join file named, else the swarm's where its secret is. Raises IdentityError.
+    """A person's keys: of the join file named, else the swarm's where its secret is.
 
-    `person` is who sits here, as the record shall name them where they hold the secret itself.
+    Whoever works for an agent is no person, and gets that agent's keys; whoever works in another swarm, a guest's.
+    `person` is who sits here, as the record shall name them where they hold the secret itself. Raises IdentityError.
     """
+    if works():
+        if file is not None:
+            raise IdentityError(f"this runs within a task: it may not use {file}, for who works does not order")
+        works_for = worker_of(str(state.root.absolute()))
+        return open_agent(str(state.root), works_for) if works_for else GUEST
     if file is not None:
         held, _ = read_join(file)
         if held.kind != "operator":

@@ -28,6 +28,23 @@ class MarkedProcess:
         self.info, self.agent_id, self.token, self.keep = info, agent_id, token, keep
 
 
+class Mark:
+    """A mark, read: the swarm's state folder, the agent, the token of its attempt, and whether the process may stay."""
+
+    __slots__ = ("agent_id", "keep", "root", "token")
+
+    def __init__(self, root: str, agent_id: str, token: str, *, keep: bool) -> None:
+        self.root, self.agent_id, self.token, self.keep = root, agent_id, token, keep
+
+
+def read_mark(value: str) -> Mark | None:
+    """Return the variable's value in its parts; None for what is no mark of a task or of an agent's program."""
+    parts = value.split(":")
+    if len(parts) != 4 or parts[0] not in ("end", "keep"):
+        return None
+    return Mark(_unquoted(parts[1]), parts[2], parts[3], keep=parts[0] == "keep")
+
+
 def mark(root: str, agent_id: str, token: str, *, keep: bool = False) -> str:
     """Return the value of the variable for the processes of one attempt.
 
@@ -50,34 +67,18 @@ def mark_of(pid: int) -> str:
     return environment[at + len(name) :].partition(b"\0")[0].decode("utf-8", "replace")
 
 
-def within_task() -> bool:
-    """Return whether this process was started by a task's program, however deep: then no person speaks through it."""
-    pid, looked = os.getpid(), 0
-    while pid > 1 and looked < 100:
-        value = mark_of(pid)
-        if value.startswith(("end:", "keep:")) and value.rpartition(":")[2] != PROGRAM:
-            return True
-        info = process_info(pid)
-        if info is None:
-            return False
-        pid, looked = info.parent, looked + 1
-    return False
-
-
 def find_marked(root: str) -> list[MarkedProcess]:
     """Return the live processes of ours that carry a mark of the swarm whose state folder is `root`."""
     found = []
     for pid in _pids():
         value = mark_of(pid)
-        kind, _, rest = value.partition(":")
-        place, _, rest = rest.partition(":")
-        agent_id, _, token = rest.partition(":")
-        if kind not in ("end", "keep") or place != _quoted(root) or pid == os.getpid():
+        read = read_mark(value)
+        if read is None or read.root != root or pid == os.getpid():
             continue
         info = process_info(pid)
         # Read again: the pid may be another's by now.
         if info is not None and not info.zombie and mark_of(pid) == value:
-            found.append(MarkedProcess(info, agent_id, token, keep=kind == "keep"))
+            found.append(MarkedProcess(info, read.agent_id, read.token, keep=read.keep))
     return found
 
 
@@ -105,6 +106,10 @@ def end_marked(root: str, meant: Callable[[MarkedProcess], bool] = may_end, *, w
 
 def _quoted(root: str) -> str:
     return root.replace("%", "%25").replace(":", "%3A")
+
+
+def _unquoted(text: str) -> str:
+    return text.replace("%3A", ":").replace("%25", "%")
 
 
 def _pids() -> list[int]:

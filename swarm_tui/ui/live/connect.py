@@ -14,9 +14,9 @@ from swarm_tui.config.model import Broker, HandlerSpec, Layout, RestartPolicy
 from swarm_tui.config.paths import state_dir
 from swarm_tui.config.running import Running
 from swarm_tui.config.urls import shown_url
-from swarm_tui.identity.account import broker_of_swarm
+from swarm_tui.identity.account import broker_of_person
 from swarm_tui.identity.acl import told
-from swarm_tui.identity.keyring import SwarmKeyring
+from swarm_tui.identity.keyring import GUEST
 from swarm_tui.identity.open import open_operator
 from swarm_tui.protocol.client_ids import Client
 from swarm_tui.protocol.names import ROLE_TYPES, canonical_role, type_matches
@@ -28,7 +28,7 @@ from swarm_tui.ui.model.source import Facts, Panes, TaskType
 def open_source(swarm: str, broker: Broker, running: Running | None, layout: Layout | None) -> LiveSource:
     """Return the source; nothing connects before it is started."""
     user, host = user_name(), (running.host if running else host_name())
-    bus = MqttBus(broker_of_swarm(broker, state_dir(swarm)), unique_client_id(Client.SCREEN, swarm, f"{user}@{host}"))
+    bus = MqttBus(broker_of_person(broker, state_dir(swarm)), unique_client_id(Client.SCREEN, swarm, f"{user}@{host}"))
     keys = open_operator(state_dir(swarm), f"{user}@{host}")
     operator = Operator(bus, swarm, user=user, host=host, keys=keys)
     known = layout if layout is not None else _layout(running)
@@ -36,7 +36,7 @@ def open_source(swarm: str, broker: Broker, running: Running | None, layout: Lay
         swarm=swarm,
         broker=shown_url(broker.url),
         embedded=bool(running and running.embedded),
-        guard="" if running is None else told(running.guests if isinstance(keys, SwarmKeyring) else None),
+        guard="" if running is None else told(running.guests if keys is not GUEST else None),
         session=running.session if running else None,
         host=host,
         user=user,

@@ -10,10 +10,13 @@ from mcp import Client
 from mcp.server.mcpserver.exceptions import ToolError
 
 from swarm_tui.cli import mcp_server
-from swarm_tui.cli.common import Target
+from swarm_tui.cli.common import Target, keys_of
 from swarm_tui.cli.mcp_server import caller, make_server
 from swarm_tui.config.model import Broker
 from swarm_tui.config.paths import state_dir
+from swarm_tui.identity.keyring import GUEST
+from swarm_tui.identity.store import make_secret
+from swarm_tui.processes.marks import VARIABLE, mark
 from swarm_tui.protocol.bodies import Task
 from swarm_tui.protocol.rows import RunRow, TaskRow
 
@@ -112,9 +115,21 @@ async def test_a_task_is_published_as_it_was_asked_for(tools: FakeTools) -> None
     assert (task.task_id, task.payload, task.needs) == ("mine", {"a": 1}, ["x"])
 
 
-def test_a_tasks_program_speaks_as_its_agent_and_a_person_as_themselves() -> None:
+def test_a_tasks_program_speaks_as_its_agent_and_a_person_as_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
     found = Target(swarm="s", broker=Broker(), state=state_dir("s"))
     assert caller(found, {}).agent_id is None
-    who = caller(found, {"SWARM_AGENT_ID": "a", "SWARM_TASK_ID": "t", "SWARM_FENCE": "2.5"})
+    monkeypatch.setenv(VARIABLE, mark(str(found.state.root.absolute()), "a", "0123"))
+    who = caller(found, {"SWARM_TASK_ID": "t", "SWARM_FENCE": "2.5", "SWARM_AGENT_ID": "boss"})
     assert (who.agent_id, who.task_id, who.attempt, who.epoch) == ("a", "t", 2, 5)
-    assert caller(found, {"SWARM_AGENT_ID": "a b", "SWARM_TASK_ID": "t"}).agent_id is None
+    assert caller(found, {"SWARM_TASK_ID": "t t"}).task_id is None
+
+
+@pytest.mark.parametrize("named", [{"SWARM_AGENT_ID": "boss"}, {"SWARM_AGENT_ID": ""}, {}])
+def test_a_task_whose_agent_is_not_known_speaks_with_nobodys_keys(
+    named: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = Target(swarm="s", broker=Broker(), state=state_dir("s").create())
+    make_secret(found.state, "home")
+    for name, value in {"SWARM_TASK_ID": "t", **named}.items():
+        monkeypatch.setenv(name, value)
+    assert (caller(found).agent_id, keys_of(found)) == (None, GUEST)
