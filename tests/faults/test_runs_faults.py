@@ -2,18 +2,21 @@
 
 import os
 import sqlite3
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import psutil
 import pytest
 
+from swarm_tui.config.model import Dialect
 from swarm_tui.domain.states import TaskState
 from swarm_tui.domain.workflows.model import RunRecord
 from swarm_tui.protocol.envelope import Event
-from swarm_tui.protocol.run_bodies import RunEnded, RunNew, RunStarted
+from swarm_tui.protocol.run_bodies import RunEnded, RunNew, RunStarted, new_run
 from tests.conftest import RealBroker
 from tests.faults.engine_swarm import FaultySwarm
 from tests.faults.producer import pause
@@ -36,6 +39,11 @@ def swarm(make_broker: Callable[..., RealBroker], tmp_path: Path) -> Iterator[Fa
     made.close()
 
 
+def age(pid: int) -> float:
+    """Seconds since the process began."""
+    return time.time() - psutil.Process(pid).create_time()
+
+
 def records(swarm: FaultySwarm) -> dict[str, RunRecord]:
     """The runs, read beside the dispatcher."""
     db = sqlite3.connect(f"file:{swarm.dispatch}?mode=ro", uri=True, timeout=5)
@@ -44,6 +52,45 @@ def records(swarm: FaultySwarm) -> dict[str, RunRecord]:
     finally:
         db.close()
     return {run_id: msgspec.msgpack.decode(raw, type=RunRecord) for run_id, raw in rows}
+
+
+@pytest.mark.parametrize(("dialect", "result"), [("seed", {"done": True}), ("mqtt-v1", {"by": "s0", "type": "noop"})])
+def test_an_agent_of_another_dialect_does_steps(
+    make_broker: Callable[..., RealBroker], tmp_path: Path, dialect: Dialect, result: dict[str, Any]
+) -> None:
+    """What it says is referred to; it fails a step; it is killed with one in hand, and does that again."""
+    swarm = FaultySwarm(make_broker(), tmp_path, workers=1, foreign=1, dialect=dialect, heartbeat=0.5)
+    theirs = {"type": "noop", "assigned_to": "s0"}
+    steps = {
+        "before": {"type": "noop", "assigned_to": "w0", "payload": {"echo": [0.0, 0.1]}},
+        "each": {**theirs, "needs": ["before"], "each": "{before.result.echo}", "payload": {"seconds": "{item}"}},
+        "after": {"type": "noop", "assigned_to": "w0", "needs": ["each"], "payload": {"echo": "{each.result}"}},
+        "killed": {**theirs, "needs": ["after"], "payload": {"seconds": 8.0}},
+        "bad": {**theirs, "needs": ["killed"], "payload": {"fail": True}, "retry": {"max_attempts": 1}},
+        "undo": {**theirs, "needs": ["bad"], "on": "failure"},
+    }
+    try:
+        until(lambda: swarm.led, 30, "the dispatcher to lead")
+        until(lambda: age(swarm.processes["s0"].pid) > 3.0, 30, "an agent that is not new")
+        swarm.operator.run(new_run("r", {"workflow": "w", "steps": steps}, {}))
+        until(lambda: swarm.runs()["r.killed"] == 1, 30, f"the step that is to be cut off; {swarm.story()}")
+        # One that names no process, and is back within two seconds of taking it, may be the one that took it.
+        offered = swarm.jobs()["r.killed"].attempts[-1].offered_at
+        until(lambda: time.time() > offered + 2.5, 5, "the step to be old enough")
+        swarm.kill("s0")
+        swarm.revive()
+        until(lambda: records(swarm)["r"].state != "running", 60, "the run's end")
+        jobs, run = swarm.jobs(), records(swarm)["r"]
+        states = {name: step.state for name, step in run.steps.items()}
+        # The seed knows of no failure that a payload asks for.
+        bad, undo = ("failed", "complete") if dialect == "mqtt-v1" else ("complete", "skipped")
+        wanted = dict.fromkeys(("before", "each", "after", "killed"), "complete")
+        assert states == {**wanted, "bad": bad, "undo": undo}, swarm.story()
+        assert jobs["r.after"].result == {"echo": [result, result]}
+        assert swarm.runs()["r.killed"] == 2
+        assert all(times == 1 for task_id, times in swarm.runs().items() if task_id != "r.killed")
+    finally:
+        swarm.close()
 
 
 @pytest.mark.drill
