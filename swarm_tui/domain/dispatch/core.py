@@ -331,6 +331,9 @@ def _clocks(turn: Turn) -> None:
     gap = turn.wall - turn.now
     if state.last_now and turn.now - state.last_now > OWN_SLEEP:
         _grant_all(turn)
+        for task_id, lease in state.leases.items():
+            if lease.cancel_until is not None:
+                operators.await_end(turn, state.jobs[task_id])
     if state.last_now and abs(gap - state.clock_gap) > CLOCK_SET:
         foreign.clock_set(turn, gap - state.clock_gap)
         schedules.clock_set(turn)

@@ -307,9 +307,12 @@ def hold(turn: Turn, job: Job, reason: str) -> None:
 def cancelled(turn: Turn, job: Job, reason: str, by: str | None = None) -> None:
     """End the job as cancelled; `by` is the person who asked."""
     rerun_by, attempt = job.rerun_by, job.current
+    # Only its agent's no proves that it has not begun: what it said may be lost, or on its way.
+    unknown = attempt is not None and attempt.outcome != "declined"
     turn.close_attempt(attempt, "cancelled")
-    if rerun_by and attempt is not None and attempt.started and not turn.rule(job).idempotent:
-        why = f"the cancel was taken back, but it had begun: {job.task.type} must not run twice by itself"
+    if rerun_by and attempt is not None and unknown and not turn.rule(job).idempotent:
+        begun = "it had begun" if attempt.started else "it may have begun"
+        why = f"the cancel was taken back, but {begun}: {job.task.type} must not run twice by itself"
         hold(turn, job, f"{reason}; {why}")
         return
     turn.move(job, TaskState.CANCELLED, reason)

@@ -81,3 +81,25 @@ def test_what_must_not_run_twice_by_itself_waits_for_a_person_once_it_had_begun(
         world.hear(Kind.TASK_DECLINED, declined, sender="a")
     assert world.job("t").state is state
     assert ("must not run twice" in world.job("t").reason) is started
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_a_sleep_of_the_dispatchers_own_takes_none_of_the_time_to_stop(back: bool) -> None:
+    world = cancelling()
+    if back:
+        world.act(Kind.TASK_REDRIVE, "t")
+    world.now += 400.0
+    world.wall += 400.0
+    world.tick()
+    assert world.job("t").state is TaskState.RUNNING
+    world.tick(CANCEL_WITHIN + 1.0)
+    assert world.job("t").attempts[0].outcome == "cancelled"
+
+
+def test_what_may_have_begun_unheard_waits_for_a_person_too() -> None:
+    world = cancelling("database.migrate", started=False)
+    world.act(Kind.TASK_REDRIVE, "t")
+    world.tick(CANCEL_WITHIN + 1.0)
+    job = world.job("t")
+    assert (job.state, len(offers(world.said))) == (TaskState.HELD, 1)
+    assert "it may have begun" in job.reason
