@@ -27,6 +27,8 @@ class Panels(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Messages that the stream keeps."""
     heartbeats: bool = False
     """True where the stream lists heartbeats too; a filter that names them always does."""
+    resize_panes: bool = True
+    """True where panes take the size at which the screen shows them."""
 
 
 class UserConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

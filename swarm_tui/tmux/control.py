@@ -15,6 +15,7 @@ from swarm_tui.tmux.server import Tmux
 
 LONGEST_WAIT = 5.0
 GONE = "the control client is gone"
+_CHANGES = (b"%layout-change ", b"%client-session-changed ", b"%client-detached ")
 
 
 class _Pending(Struct):
@@ -39,8 +40,8 @@ class ControlClient:
     """A control-mode client of one session, with a thread of its own; it connects again by itself.
 
     `on_output(pane_id)` is called on that thread for each pane that printed, and must return at once; `None` for it
-    asks tmux to send no output at all. `on_gone(reason)` hears of each loss of the connection. Sizes of windows are
-    left alone. End it with `close`.
+    asks tmux to send no output at all. `on_change()` hears that a window was laid out or a client came or went,
+    `on_gone(reason)` of each loss of the connection. Windows do not take its size. End it with `close`.
     """
 
     def __init__(
@@ -49,10 +50,12 @@ class ControlClient:
         session: str,
         *,
         on_output: Callable[[str], None] | None = None,
+        on_change: Callable[[], None] = lambda: None,
         on_gone: Callable[[str], None] = lambda reason: None,
     ) -> None:
         self.tmux, self.session = tmux, session
-        self._on_output, self._on_gone = on_output, on_gone
+        self._on_output, self._on_change, self._on_gone = on_output, on_change, on_gone
+        self._target = f"={session}"
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
         self._asked: deque[_Pending] = deque()
@@ -67,6 +70,17 @@ class ControlClient:
     def is_up(self) -> bool:
         """Return whether the client is connected."""
         return self._up.is_set()
+
+    @property
+    def name(self) -> str | None:
+        """Return what tmux calls this client; None while it is not connected."""
+        process = self._process
+        return None if process is None or not self._up.is_set() else f"client-{process.pid}"
+
+    @property
+    def session_target(self) -> str:
+        """Return how the session that it is a client of is addressed."""
+        return f"{self._target}:"
 
     def wait_up(self, timeout: float) -> bool:
         """Wait until it is connected."""
@@ -160,7 +174,8 @@ class ControlClient:
     def _live(self) -> str:
         """Keep one connection, from its start to its end; return why it ended."""
         flags = "ignore-size" if self._on_output is not None else "ignore-size,no-output"
-        argv = [*self.tmux.base, "-C", "attach-session", "-f", flags, "-t", self.tmux.target(self.session)]
+        self._target = self.tmux.target(self.session)
+        argv = [*self.tmux.base, "-C", "attach-session", "-f", flags, "-t", self._target]
         try:
             process = subprocess.Popen(
                 argv,
@@ -200,6 +215,8 @@ class ControlClient:
             asked = self._asked.popleft() if ours and self._asked else _Pending(queue.SimpleQueue())
             asked.mark = raw[len(b"%begin ") :]
             return asked, ""
+        elif raw.startswith(_CHANGES):
+            self._on_change()
         elif raw.startswith(b"%exit"):
             return None, raw[5:].decode("utf-8", "replace").strip() or "the session is gone"
         return None, ""

@@ -35,6 +35,7 @@ class FakePanes:
 
     def __init__(self) -> None:
         self.watched: frozenset[str] = frozenset()
+        self.size: tuple[int, int] | None = None
         self.screens: dict[str, list[str]] = {}
         self.older: dict[str, list[str]] = {}
         self.reason: str | None = None
@@ -42,8 +43,8 @@ class FakePanes:
         self.attach_fails: Exception | None = None
         self._told: dict[str, list[str]] = {}
 
-    def watch(self, panes: frozenset[str]) -> None:
-        self.watched = panes
+    def watch(self, panes: frozenset[str], size: tuple[int, int] | None = None) -> None:
+        self.watched, self.size = panes, size
         self._told = {}
 
     def changed(self) -> Mapping[str, list[str]]:

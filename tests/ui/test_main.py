@@ -1,5 +1,7 @@
 """The main screen under a person's hands."""
 
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -9,6 +11,7 @@ from swarm_tui.protocol.bodies import Alert, Halt, Status
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.screens.confirm import ConfirmScreen
 from swarm_tui.ui.widgets.header import Header
+from swarm_tui.ui.widgets.tile import Tile
 from tests.ui import scenes
 from tests.ui.harness import open_ui
 
@@ -253,6 +256,32 @@ async def test_a_pane_that_comes_into_view_by_a_resize_is_captured() -> None:
                 break
         assert ui.source.panes.watched == frozenset({"%0"})
         assert ui.has("api-gateway-01", "ready")
+
+
+@pytest.mark.asyncio
+async def test_panes_are_wanted_at_the_size_at_which_they_show() -> None:
+    async with open_ui("calm", (120, 40)) as ui:
+        pane, panes = ui.app.main.pane, ui.source.panes
+        assert panes.size == (pane.size.width - 1, pane.size.height - 1)
+        await ui.press("w")
+        wide, tall = panes.size or (0, 0)
+        tiles = list(ui.app.screen.query(Tile))
+        assert min(tile.size.width for tile in tiles) - 1 == wide < pane.size.width
+        assert min(tile.size.height for tile in tiles) - 1 == tall
+        await ui.press("enter")
+        assert panes.size is not None
+        assert panes.size[0] == 119, "the one that is zoomed has not its size"
+        await ui.press("escape", "w", "n")
+        assert (panes.watched, panes.size) == (frozenset(), None)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "options", [{"read_only": True}, {"config": UserConfig(panels=Panels(resize_panes=False))}], ids=["only", "config"]
+)
+async def test_who_may_only_read_or_wants_none_changed_wants_no_size(options: dict[str, Any]) -> None:
+    async with open_ui("calm", (120, 40), **options) as ui:
+        assert (ui.source.panes.watched, ui.source.panes.size) == (frozenset({"%0"}), None)
 
 
 @pytest.mark.asyncio

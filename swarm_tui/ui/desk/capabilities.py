@@ -256,6 +256,10 @@ class ShowsPanes(Capability):
         """Return the ids of the panes that show now."""
         raise NotImplementedError
 
+    def pane_size(self) -> tuple[int, int] | None:
+        """Return the columns and lines that each of them has at least; None while that is not known."""
+        raise NotImplementedError
+
     def captured(self, panes: dict[str, list[str]]) -> None:
         """Take in panes that changed: lines with their SGR codes, by pane id."""
         raise NotImplementedError

@@ -28,7 +28,7 @@ class NoPanes:
         self._reason = reason
         self._only = only
 
-    def watch(self, panes: frozenset[str]) -> None:
+    def watch(self, panes: frozenset[str], size: tuple[int, int] | None = None) -> None:
         """Do nothing: there is nothing to capture."""
 
     def changed(self) -> Mapping[str, list[str]]:

@@ -3,10 +3,12 @@
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 
 from swarm_tui.tmux.attach import attach, attach_far
 from swarm_tui.tmux.control import ControlClient
 from swarm_tui.tmux.errors import TmuxError
+from swarm_tui.tmux.pane_sizes import PaneSizes
 from swarm_tui.tmux.server import Tmux
 
 PAUSE = 0.1
@@ -20,6 +22,7 @@ class TmuxPanes:
         self._tmux = tmux
         self._session = session
         self._wake = threading.Condition()
+        self._sizes = PaneSizes(time.monotonic)
         self._watched: frozenset[str] = frozenset()
         self._dirty: set[str] = set()
         self._captured: dict[str, list[str]] = {}
@@ -29,8 +32,9 @@ class TmuxPanes:
         self._control: ControlClient | None = None
         self._thread: threading.Thread | None = None
 
-    def watch(self, panes: frozenset[str]) -> None:
+    def watch(self, panes: frozenset[str], size: tuple[int, int] | None = None) -> None:
         with self._wake:
+            self._sizes.want(panes, size)
             self._watched = panes
             self._dirty = set(panes)
             self._last = {}
@@ -75,25 +79,41 @@ class TmuxPanes:
                 self._dirty.add(pane_id)
                 self._wake.notify()
 
+    def _changed(self) -> None:
+        with self._wake:
+            self._sizes.heard()
+            self._wake.notify()
+
     def _lost(self, reason: str) -> None:
         self._gone = reason
 
     # The capturing thread.
 
     def _run(self) -> None:
-        self._control = ControlClient(self._tmux, self._session, on_output=self._printed, on_gone=self._lost)
+        self._control = ControlClient(
+            self._tmux, self._session, on_output=self._printed, on_change=self._changed, on_gone=self._lost
+        )
         self._control.wait_up(5.0)
         while True:
             with self._wake:
-                self._wake.wait_for(lambda: self._closing or bool(self._dirty & self._watched))
+                if not self._closing and not self._dirty & self._watched:
+                    self._wake.wait(self._patience())
                 if self._closing:
-                    return
+                    break
                 wanted = sorted(self._dirty & self._watched)
                 self._dirty.clear()
             began = time.monotonic()
+            with suppress(TmuxError):  # That tmux is gone is heard of by capturing.
+                self._sizes.work(self._control)
             for pane_id in wanted:
                 self._capture(self._control, pane_id)
             time.sleep(max(0.02, PAUSE - (time.monotonic() - began)))
+        with suppress(TmuxError):
+            self._sizes.give_back(self._control)
+
+    def _patience(self) -> float | None:
+        """Return for how long to wait for a pane to print: until sizes are to be seen to."""
+        return None if (due := self._sizes.due) is None else max(0.0, due - time.monotonic())
 
     def _capture(self, control: ControlClient, pane_id: str) -> None:
         try:

@@ -23,6 +23,7 @@ class VisiblePanes:
         self._desk = desk
         self._later = later
         self._watched: frozenset[str] = frozenset()
+        self._size: tuple[int, int] | None = None
 
     def local_pane(self, agent: AgentView) -> str | None:
         """Return the agent's pane, where this host has it; of the past what stands for its record."""
@@ -62,14 +63,21 @@ class VisiblePanes:
         return ["The pane is empty"]
 
     def watch(self, anew: bool = False) -> None:
-        """Capture what shows, and nothing else; `anew` also what has not changed."""
+        """Capture what shows, and nothing else, at the size at which it shows; `anew` also what has not changed.
+
+        Who may only read, or wants none changed, changes no size.
+        """
         front = self._desk.front
         shown = capability(front, ShowsPanes)
         wanted = frozenset[str]() if shown is None else shown.panes()
-        if anew or wanted != self._watched:
-            self._watched = wanted
-            self._desk.source.panes.watch(frozenset(pane for pane in wanted if not pane.startswith(_PAST)))
-            self._show_past(wanted)
+        keep = self._desk.read_only or not self._desk.config.panels.resize_panes
+        size = None if shown is None or keep else shown.pane_size()
+        if anew or (wanted, size) != (self._watched, self._size):
+            past_too = anew or wanted != self._watched
+            self._watched, self._size = wanted, size
+            self._desk.source.panes.watch(frozenset(pane for pane in wanted if not pane.startswith(_PAST)), size)
+            if past_too:
+                self._show_past(wanted)
 
     def _show_past(self, wanted: frozenset[str]) -> None:
         """Get what these panes held at the moment that shows, off the screen's thread."""

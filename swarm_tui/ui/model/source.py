@@ -67,8 +67,8 @@ class Facts(Struct, frozen=True, kw_only=True):
 class Panes(Protocol):
     """The panes of this host's tmux."""
 
-    def watch(self, panes: frozenset[str]) -> None:
-        """Capture these when they change, and no others."""
+    def watch(self, panes: frozenset[str], size: tuple[int, int] | None = None) -> None:
+        """Capture these when they change, and no others; they show in so many columns and lines, where that is said."""
         ...
 
     def changed(self) -> Mapping[str, list[str]]:

@@ -124,6 +124,9 @@ class PanelScreen(SwarmScreen, HasAgents, ListsProblems, HasTasks, Numbered, Pan
     def panes(self) -> frozenset[str]:
         return frozenset({self.pane.pane_id}) if self.pane.pane_id and self.pane.display else frozenset()
 
+    def pane_size(self) -> tuple[int, int] | None:
+        return self.pane.room_for_text()
+
     def turn_panel(self, by: int) -> None:
         """Focus the next panel."""
         panels = self.arranged.panels

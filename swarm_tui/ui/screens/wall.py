@@ -149,6 +149,10 @@ class WallScreen(SwarmScreen, HasAgents, Opens, Copies, Follows, Numbered, Paged
     def panes(self) -> frozenset[str]:
         return frozenset(tile.pane_id for tile in self.grid.tiles if tile.pane_id)
 
+    def pane_size(self) -> tuple[int, int] | None:
+        rooms = [room for tile in self.grid.tiles if (room := tile.room_for_text()) is not None]
+        return (min(wide for wide, _ in rooms), min(tall for _, tall in rooms)) if rooms else None
+
     @property
     def lines(self) -> Lines | None:
         return self.grid.tile

@@ -202,8 +202,13 @@ class PaneView(Lines):
     def wheel(self, by: int) -> None:
         self.go(self.top + by)
 
+    def room_for_text(self) -> tuple[int, int] | None:
+        """Return the columns and lines that its text has; None before it was laid out."""
+        return (self.text_width, self.room) if self.text_width and self.room else None
+
     def on_resize(self) -> None:
         super().on_resize()
+        desk_of(self).panes.watch()
         if any(sum(part.cell_length for part in row) > self.text_width for row in self._scrollback.lines) or (
             len(self._scrollback.raw) > len(self._scrollback.read)
         ):
