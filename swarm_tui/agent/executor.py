@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from swarm_tui.agent.handlers import registry
 from swarm_tui.agent.handlers.base import Context, HandlerError, ResumePoint
+from swarm_tui.agent.handlers.mail import Mail
 from swarm_tui.agent.handlers.output import as_shown
 from swarm_tui.agent.handlers.sandbox import Sandbox
 from swarm_tui.agent.process_groups import signal_group
@@ -42,11 +43,19 @@ class AsksPort(Protocol):
     def drop(self, ask_id: str) -> None: ...
 
 
+class MailPort(Protocol):
+    """The way to other agents, for what a handler sends and reads."""
+
+    def of(self, attempt: RunningAttempt, running: Callable[[], list[str]]) -> Mail: ...
+
+
 class Reports(Protocol):
     """The listener to attempts; all thread-safe and quick."""
 
     @property
     def asks(self) -> AsksPort: ...
+    @property
+    def mail(self) -> MailPort: ...
 
     def progress(self, attempt: RunningAttempt, percent: float, message: str) -> None: ...
     def log(self, attempt: RunningAttempt, line: str) -> None: ...
@@ -196,6 +205,7 @@ class Executor:
             _output=attempt.output.write if attempt.output is not None else lambda text: None,
             _converse=_conversing(attempt, self._reports),
             _ask=lambda question: self._ask(attempt, question),
+            _mail=self._reports.mail.of(attempt, lambda: list(self._running)),
             own_names=frozenset(spec.env),
             resume=_resume_point(lease.resume),
             budget=lease.budget,

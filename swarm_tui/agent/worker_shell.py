@@ -14,6 +14,8 @@ from swarm_tui.agent.ask_desk import AskDesk
 from swarm_tui.agent.attempt_output import AttemptOutput
 from swarm_tui.agent.handler_thread import HandlerThread
 from swarm_tui.agent.large_results import fitted
+from swarm_tui.agent.mail_desk import COMMANDS as MAIL
+from swarm_tui.agent.mail_desk import MailDesk
 from swarm_tui.agent.own_process import Installation
 from swarm_tui.agent.presence_messages import fallback_of
 from swarm_tui.agent.process_groups import end_left_behind
@@ -25,9 +27,10 @@ from swarm_tui.config.paths import StateDir
 from swarm_tui.domain.outcome import outcome, verdict_failed
 from swarm_tui.domain.worker import Worker, WorkerIdentity
 from swarm_tui.domain.worker.actions import Action, Answer, Beat, HeldLease, Ignore, Listen, Note, Run, Save, Say, Stop
+from swarm_tui.journal.mailbox import Mailbox
 from swarm_tui.journal.task_output import OutputFile
 from swarm_tui.processes.marks import end_marked
-from swarm_tui.protocol.bodies import BODY, Complete, ErrorInfo, Failed, Heartbeat, Progress
+from swarm_tui.protocol.bodies import BODY, Complete, ErrorInfo, Failed, Heartbeat, Inbox, Progress
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.topics import Kind, topic
 
@@ -76,6 +79,9 @@ class WorkerShell:
         self._journal = WorkerJournal(state.worker(spec.agent_id))
         self._handler_thread = make_handlers(spec, self)
         self.asks = AskDesk(reporter, spec.agent_id, spec.policy.ask_within, self._lease, clock, changed)
+        self.mail = MailDesk(
+            reporter, spec.agent_id, Mailbox(state.mailbox(spec.agent_id)), self._lease, clock, changed
+        )
         self._attempts: dict[str, RunningAttempt] = {}
         self._listening = False
         self._lock = threading.RLock()
@@ -98,6 +104,7 @@ class WorkerShell:
     def open(self) -> None:
         """Read what a predecessor left, and end what it left running. Raises OSError."""
         left = self._journal.open()
+        self.mail.open()
         self._end_left_running(left)
         with self._lock:
             self.core.owe(left.owed)
@@ -122,6 +129,7 @@ class WorkerShell:
     def on_link(self, up: bool) -> None:
         if up:
             self.asks.again(self._clock())
+            self.mail.again(self._clock())
         with self._lock:
             self._carry_out(self.core.on_link(up, self._clock()))
 
@@ -134,14 +142,19 @@ class WorkerShell:
         if event.kind is Kind.ASK_RECORDED:
             self.asks.heard(event)
             return
+        if isinstance(event.body, Inbox) and event.body.command in MAIL:
+            self.mail.heard(event)
+            return
         if event.kind is Kind.DISPATCHER:
             self.asks.again(self._clock())
+            self.mail.again(self._clock())
         with self._lock:
             self._carry_out(self.core.on_event(event, self._clock()))
 
     def tick(self, now: float) -> float | None:
         """Act on the time that has passed; return when to call again. Both are monotonic seconds."""
         self.asks.tick(now)
+        self.mail.tick(now)
         with self._lock:
             self._carry_out(self.core.tick(now))
         return self.wake(now)
@@ -149,7 +162,7 @@ class WorkerShell:
     def wake(self, now: float) -> float | None:
         """Return when `tick` is next worth a call, in monotonic seconds; None when nothing is due."""
         with self._lock:
-            times = (self.core.wake(now), self.asks.wake())
+            times = (self.core.wake(now), self.asks.wake(), self.mail.wake())
         return min((when for when in times if when is not None), default=None)
 
     def state(self) -> tuple[str, int]:
@@ -203,6 +216,7 @@ class WorkerShell:
         """End what is left, and let go of the journal."""
         self._handler_thread.close()
         self._journal.close()
+        self.mail.close()
 
     # -- from the executor
 

@@ -36,13 +36,18 @@ HEARD = (
     Kind.RUN_CANCEL,
     Kind.RUN_RETRY,
     Kind.SCHEDULE_ACT,
+    Kind.MESSAGE_NEW,
+    Kind.MESSAGE_DELIVERED,
+    Kind.MESSAGE_READ,
+    Kind.PATHS_CLAIM,
+    Kind.PATHS_RELEASE,
     Kind.HEARTBEAT,
     Kind.SHUTDOWN,
     Kind.HALT,
     Kind.DISPATCHER,
 )
 HEARD_OF_ALL = (Kind.ASK, Kind.ASK_ANSWER, Kind.STATUS, Kind.HOST_STATUS, Kind.SCALE, Kind.QUERY)
-_TASKS = (Kind.TASK_NEW, Kind.DEPLOYMENT_REQUEST, Kind.CODE_REVIEW, Kind.RUN_NEW)
+_TASKS = (Kind.TASK_NEW, Kind.DEPLOYMENT_REQUEST, Kind.CODE_REVIEW, Kind.RUN_NEW, Kind.MESSAGE_NEW)
 #: What is said once about a task, and may be said twice; the rest is said again by itself.
 _SAID_ONCE = (
     Kind.TASK_COMPLETE,

@@ -23,7 +23,7 @@ from swarm_tui.protocol.topics import Kind, everything
 
 ACCEPT_TIMEOUT = 30.0
 #: Queries that only the dispatcher answers.
-DISPATCHERS = frozenset({"tasks", "task", "runs", "run", "asks", "schedules", "guard"})
+DISPATCHERS = frozenset({"tasks", "task", "runs", "run", "messages", "asks", "schedules", "guard"})
 _log = logging.getLogger("swarm_tui.client")
 
 

@@ -49,6 +49,10 @@ class StateDir:
         """The worker's journal: what it was offered, what it must still report."""
         return self.root / "work" / f"{agent_id}.journal"
 
+    def mailbox(self, agent_id: str) -> Path:
+        """The agent's mail: what came, what was read, what it sent."""
+        return self.root / "mail" / f"{agent_id}.db"
+
     def results(self) -> Path:
         """Results too large for a message."""
         return self.root / "results"

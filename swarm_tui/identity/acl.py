@@ -35,8 +35,12 @@ _ANSWERS = (
     Kind.ASK,
     Kind.TASK_COMPLETE,
     Kind.TASK_FAILED,
+    Kind.MESSAGE_DELIVERED,
+    Kind.MESSAGE_READ,
+    Kind.PATHS_CLAIM,
+    Kind.PATHS_RELEASE,
 )
-_TASKS = (Kind.TASK_NEW, Kind.DEPLOYMENT_REQUEST, Kind.CODE_REVIEW, Kind.RUN_NEW)
+_TASKS = (Kind.TASK_NEW, Kind.DEPLOYMENT_REQUEST, Kind.CODE_REVIEW, Kind.RUN_NEW, Kind.MESSAGE_NEW)
 _ACTS = (
     Kind.TASK_CANCEL,
     Kind.TASK_REDRIVE,
@@ -124,7 +128,7 @@ def aws(granted: Grant, swarm: str, *, region: str = "*", account: str = "*") ->
         {
             "Effect": "Allow",
             "Action": ["iot:Publish", "iot:RetainPublish"],
-            "Resource": [f"{arn}:topic/{_aws(one)}" for one in _brief(granted.write, f"{swarm}/agents/")],
+            "Resource": [f"{arn}:topic/{_aws(one)}" for one in _brief(granted.write, swarm)],
         },
         {
             "Effect": "Allow",
@@ -136,11 +140,19 @@ def aws(granted: Grant, swarm: str, *, region: str = "*", account: str = "*") ->
     return json.dumps({"Version": "2012-10-17", "Statement": [s for s in statements if s["Resource"]]}, indent=2)
 
 
-def _brief(patterns: Sequence[str], branch: str) -> list[str]:
-    """The filters, with one for the whole `branch` in place of all that there is in it."""
-    inside = {pattern for pattern in patterns if pattern.startswith(branch)}
-    every = {branch + kind.value.partition("/")[2] for kind in Kind if kind.value.startswith("agents/")}
-    return [*(one for one in patterns if one not in inside), f"{branch}#"] if every <= inside else list(patterns)
+def _brief(patterns: Sequence[str], swarm: str) -> list[str]:
+    """The filters, with one for a whole branch in place of all that there is in it; of mail's branches in any case.
+
+    What of those is another's word is told from it by its proof.
+    """
+    found = list(patterns)
+    for name, whole in (("agents", True), ("deployment", True), ("messages", False), ("paths", False)):
+        branch = f"{swarm}/{name}/"
+        inside = {pattern for pattern in found if pattern.startswith(branch)}
+        every = {f"{swarm}/{kind.value}" for kind in Kind if f"{swarm}/{kind.value}".startswith(branch)}
+        if every <= inside or (len(inside) > 1 and not whole):
+            found = [*(one for one in found if one not in inside), f"{branch}#"]
+    return found
 
 
 def _aws(pattern: str) -> str:

@@ -47,11 +47,17 @@ ANSWERS = frozenset(
         Kind.ASK,
         Kind.TASK_COMPLETE,
         Kind.TASK_FAILED,
+        Kind.MESSAGE_DELIVERED,
+        Kind.MESSAGE_READ,
+        Kind.PATHS_CLAIM,
+        Kind.PATHS_RELEASE,
     }
 )
 #: What anybody may say whom `policy.guests` lets, and who has any key.
-ASKED = frozenset({Kind.TASK_NEW, Kind.DEPLOYMENT_REQUEST, Kind.CODE_REVIEW, Kind.RUN_NEW, Kind.QUERY})
-#: What the dispatcher alone says of tasks and runs: a publisher goes by it, and a person.
+ASKED = frozenset(
+    {Kind.TASK_NEW, Kind.DEPLOYMENT_REQUEST, Kind.CODE_REVIEW, Kind.RUN_NEW, Kind.MESSAGE_NEW, Kind.QUERY}
+)
+#: What the dispatcher alone says of tasks, runs and mail: a publisher goes by it, and a person.
 VERDICTS = frozenset(
     {
         Kind.TASK_QUEUED,
@@ -63,6 +69,13 @@ VERDICTS = frozenset(
         Kind.RUN_STARTED,
         Kind.RUN_REJECTED,
         Kind.RUN_ENDED,
+        Kind.MESSAGE_ACCEPTED,
+        Kind.MESSAGE_REJECTED,
+        Kind.MESSAGE_ANSWERED,
+        Kind.MESSAGE_DEAD,
+        Kind.PATHS_CLAIMED,
+        Kind.PATHS_REFUSED,
+        Kind.PATHS_RELEASED,
     }
 )
 #: All that somebody judges; the rest is told to whoever looks, and nobody acts on it.
@@ -76,7 +89,7 @@ NOT_HOLDING = "a proof that does not hold"
 FOR_ANOTHER = "a word for another agent"
 NO_ANSWER = "an agent's word without its proof"
 ELSEWHERE = "a word for an agent that lives on another host"
-NO_GUESTS = "a task of a guest, and this swarm takes none of guests"
+NO_GUESTS = "a task or a message of a guest, and this swarm takes none of guests"
 NO_QUESTIONS = "a question of a guest, and this swarm answers none of guests"
 NO_VERDICT = "a verdict on a task that is not the dispatcher's"
 NO_REPLY = "a reply without proof"

@@ -12,9 +12,11 @@ from msgspec.structs import replace
 from swarm_tui.config.paths import StateDir
 from swarm_tui.config.urls import same_broker, shown_url
 from swarm_tui.domain.dispatch.model import Job
+from swarm_tui.domain.mail.model import Mail
 from swarm_tui.domain.states import OPEN
 from swarm_tui.domain.workflows.run import Run
 from swarm_tui.journal.db import JournalError, connect, in_memory, lock
+from swarm_tui.journal.mails import MAIL_TABLE, MailRows
 from swarm_tui.journal.results import KEEP_DAYS, swept
 from swarm_tui.journal.runs import RUN_TABLE, RunRows
 from swarm_tui.protocol.envelope import Outgoing
@@ -47,6 +49,7 @@ MIGRATIONS = (
     ALTER TABLE outbox_plain RENAME TO outbox
     """,
     RUN_TABLE,
+    MAIL_TABLE,
 )
 KEEP_TASKS = 100_000
 #: Tasks that are forgotten in one go, and files of results that are looked at.
@@ -110,12 +113,12 @@ class Journal:
         self._swept = () if path is None else swept(StateDir(path.parent))
         if path is None:
             self._db = in_memory(MIGRATIONS)
-            self.runs = RunRows(self._db)
+            self.runs, self.mails = RunRows(self._db), MailRows(self._db)
             return
         self._lock = lock(path.with_suffix(".lock"))
         try:
             self._db = connect(path, MIGRATIONS)
-            self.runs = RunRows(self._db)
+            self.runs, self.mails = RunRows(self._db), MailRows(self._db)
             self._look()
         except (JournalError, sqlite3.Error):
             self._lock.close()
@@ -167,12 +170,14 @@ class Journal:
         sent: Iterable[int] = (),
         meta: dict[str, str] | None = None,
         runs: Iterable[Run] = (),
+        mails: Iterable[Mail] = (),
     ) -> None:
-        """Write one transaction: jobs and runs as they are, new outbox rows, and those gone that the broker has."""
+        """Write one transaction: jobs, runs, mail as they are, new outbox rows, and those gone that the broker has."""
         self._db.execute("BEGIN IMMEDIATE")
         try:
             self._db.executemany(_UPSERT, [self._columns(job) for job in jobs])
             self.runs.write(runs)
+            self.mails.write(mails)
             self._db.executemany(_INSERT, [self._row(letter) for letter in letters])
             if gone := [(row,) for row in sent]:
                 self._db.executemany("DELETE FROM outbox WHERE id = ?", gone)
@@ -275,6 +280,7 @@ class Journal:
                 found = self._db.execute("SELECT min(ended) FROM task WHERE ended IS NOT NULL").fetchone()[0]
                 oldest = max(oldest, found or oldest)
             gone += self.runs.prune(oldest, keep, at_once)
+            gone += self.mails.prune(now - days * 86400, keep, at_once)
             self._db.execute("COMMIT")
         except BaseException:
             if self._db.in_transaction:

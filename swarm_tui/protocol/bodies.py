@@ -9,11 +9,20 @@ from swarm_tui.protocol.base_body import Body as Body
 from swarm_tui.protocol.base_body import Cleared as Cleared
 from swarm_tui.protocol.base_body import JsonObject as JsonObject
 from swarm_tui.protocol.base_body import Unknown as Unknown
+from swarm_tui.protocol.host_bodies import HOST_BODY
+from swarm_tui.protocol.host_bodies import HostControl as HostControl
+from swarm_tui.protocol.host_bodies import HostStatus as HostStatus
+from swarm_tui.protocol.host_bodies import PaneStatus as PaneStatus
+from swarm_tui.protocol.host_bodies import Scale as Scale
+from swarm_tui.protocol.mail_bodies import MAIL_BODY, MessageNew
 from swarm_tui.protocol.run_bodies import RUN_BODY
 from swarm_tui.protocol.topics import Kind
 
 Priority = Literal["low", "medium", "high"]
 PresenceStatus = Literal["online", "busy", "draining", "offline"]
+InboxCommand = Literal[
+    "drain", "undrain", "cancel", "ack", "inventory", "ping", "accept", "message", "receipt", "paths"
+]
 
 
 class Register(Body, frozen=True, kw_only=True):
@@ -98,9 +107,10 @@ class Inbox(Body, frozen=True, kw_only=True):
     """Body of agents/<id>/inbox: with `command`, an order; without, the offer of a task under a lease of `lease` s.
 
     `resume` is where an earlier attempt left off, `budget` US dollars for this one, `granted` what people always allow.
+    `message` is mail for the agent, `answer` what became of mail that it sent or read, or of a claim on paths.
     """
 
-    command: Literal["drain", "undrain", "cancel", "ack", "inventory", "ping", "accept"] | None = None
+    command: InboxCommand | None = None
     incarnation: str | None = None
     task_id: str | None = None
     attempt: int | None = None
@@ -112,6 +122,8 @@ class Inbox(Body, frozen=True, kw_only=True):
     resume: JsonObject | None = None
     budget: float | None = None
     granted: tuple[str, ...] = ()
+    message: MessageNew | None = None
+    answer: JsonObject | None = None
 
 
 class Queued(Body, frozen=True, kw_only=True):
@@ -281,58 +293,6 @@ class Dispatcher(Body, frozen=True, kw_only=True):
     open: int | None = None
 
 
-class PaneStatus(Body, frozen=True, kw_only=True):
-    """A pane of a host, as its supervisor sees it. `next_start` is seconds since the epoch; it waits until then."""
-
-    agent_id: str
-    role: str = "general"
-    pid: int | None = None
-    pane_id: str | None = None
-    state: str = "running"
-    restarts: int = 0
-    next_start: float | None = None
-    exit_status: int | None = None
-    exit_signal: int | None = None
-    incarnation: str | None = None
-    reason: str = ""
-    tail: list[str] = []  # The pane's last lines, of one that ended badly.
-    witness: str | None = None  # `hung`, `foreign`, `stray` or `split`, where process, pane and bus disagree.
-
-
-class HostStatus(Body, frozen=True, kw_only=True):
-    """Body of hosts/<host>/status, retained, and its will. `events` are `{"at", "what", "agent_id", "reason"}`."""
-
-    status: str = "online"
-    panes: list[PaneStatus] = []
-    session: str | None = None
-    socket: str | None = None
-    address: str | None = None
-    pid: int | None = None
-    version: str | None = None
-    broker: str | None = None
-    events: list[JsonObject] = []
-
-
-class HostControl(Body, frozen=True, kw_only=True):
-    """Body of hosts/<host>/control: an order to a host's supervisor."""
-
-    command: Literal["start", "stop", "restart", "scale", "drain", "undrain", "kill", "forget"]
-    agent_id: str | None = None
-    agent_ids: list[str] = []
-    """Instead of one: these, in a restart one after another."""
-    role: str | None = None
-    count: int | None = None
-    when_idle: bool = False
-    reason: str = ""
-
-
-class Scale(Body, frozen=True, kw_only=True):
-    """Body of roles/<role>/scale, retained: how many agents of the role are wanted."""
-
-    desired: int
-    reason: str = ""
-
-
 class DeploymentStatus(Body, frozen=True, kw_only=True):
     """Body of deployment/status: how far a deployment is, 0 to 100."""
 
@@ -386,15 +346,14 @@ BODY: dict[Kind, type[Body]] = {
     Kind.QUERY: Query,
     Kind.REPLY: Reply,
     Kind.DISPATCHER: Dispatcher,
-    Kind.HOST_STATUS: HostStatus,
-    Kind.HOST_CONTROL: HostControl,
-    Kind.SCALE: Scale,
     Kind.DEPLOYMENT_REQUEST: Task,
     Kind.CODE_REVIEW: Task,
     Kind.DEPLOYMENT_STATUS: DeploymentStatus,
     Kind.ALERT: Alert,
     Kind.BROADCAST: Broadcast,
     Kind.OTHER: Unknown,
+    **HOST_BODY,
     **RUN_BODY,
+    **MAIL_BODY,
     **ASK_BODY,
 }

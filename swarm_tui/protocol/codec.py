@@ -47,14 +47,22 @@ _SPEAKER_IN_BODY = _PRESENCE | {
     Kind.ASK,
     Kind.TASK_COMPLETE,
     Kind.TASK_FAILED,
+    Kind.MESSAGE_DELIVERED,
+    Kind.MESSAGE_READ,
+    Kind.PATHS_CLAIM,
+    Kind.PATHS_RELEASE,
 }
+#: Fields that hold an id of the sort that tasks have.
+_IDS = {"task_id": "task", "message_id": "message", "reply_to": "message", "answer_id": "message", "claim_id": "claim"}
 #: Fields of each body that hold a name.
 _NAMES = {
-    body: tuple(name for name in ("task_id", "agent_id", "assigned_to", "run_id") if name in body.__struct_fields__)
+    body: tuple(name for name in (*_IDS, "agent_id", "assigned_to", "run_id") if name in body.__struct_fields__)
     for body in BODY.values()
 }
 #: Kinds whose body may name an agent that is not the speaker.
-_OTHERS_IN_BODY = frozenset({Kind.HOST_CONTROL, Kind.ALERT})
+_OTHERS_IN_BODY = frozenset(
+    {Kind.HOST_CONTROL, Kind.ALERT, Kind.MESSAGE_DEAD, Kind.PATHS_CLAIMED, Kind.PATHS_REFUSED, Kind.PATHS_RELEASED}
+)
 
 
 def decode(
@@ -223,9 +231,9 @@ def _check_names(kind: Kind, body: Body) -> None:
     for holder in (body, body.task) if isinstance(body, Inbox) and body.task is not None else (body,):
         for field in _NAMES[type(holder)]:
             name = getattr(holder, field)
-            if field == "task_id":
+            if field in _IDS:
                 if isinstance(name, str) and not is_task_id(name):
-                    raise RefusedError(f"{name[:80]!r} is not a task id")
+                    raise RefusedError(f"{name[:80]!r} is not a {_IDS[field]} id")
             elif field == "run_id":
                 if isinstance(name, str) and not is_run_id(name):
                     raise RefusedError(f"{name[:80]!r} is not a run id")

@@ -152,7 +152,32 @@ class ScheduleRow(Struct, kw_only=True):
     reason: str = ""
 
 
-Row = TypeVar("Row", TaskRow, RunRow, ScheduleRow)
+class MailReceipt(Struct, kw_only=True):
+    """A receiver's part of a message: `waiting`, `delivered`, `read`, `answered` or `dead`, since when."""
+
+    agent_id: str
+    state: str
+    at: float = 0.0
+    answer_id: str | None = None
+    reason: str = ""
+
+
+class MailRow(Struct, kw_only=True, rename={"sender": "from"}):
+    """A message. Times are seconds since the epoch."""
+
+    message_id: str
+    sender: str
+    to: str
+    text: str
+    reply_to: str | None = None
+    expects_answer: bool = False
+    task_id: str | None = None
+    accepted_at: float = 0.0
+    expires_at: float | None = None
+    receipts: list[MailReceipt] = []
+
+
+Row = TypeVar("Row", TaskRow, RunRow, ScheduleRow, MailRow)
 
 
 def task_rows(values: Iterable[object]) -> list[TaskRow]:
@@ -168,6 +193,11 @@ def run_rows(values: Iterable[object]) -> list[RunRow]:
 def schedule_rows(values: Iterable[object]) -> list[ScheduleRow]:
     """Return the schedules among the rows of an answer; a value that is none is left out."""
     return _rows(values, ScheduleRow)
+
+
+def mail_rows(values: Iterable[object]) -> list[MailRow]:
+    """Return the messages among the rows of an answer; a value that is none is left out."""
+    return _rows(values, MailRow)
 
 
 def _rows(values: Iterable[object], kind: type[Row]) -> list[Row]:

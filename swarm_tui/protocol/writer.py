@@ -15,7 +15,7 @@ Prove = Callable[[Kind, str, str, bytes], bytes]
 #: How long a command may act, seconds.
 COMMAND_LIFE = 60.0
 #: Fields of a body that hold another one.
-_NESTED = ("error", "task")
+_NESTED = ("error", "task", "message")
 _encode_json = msgspec.json.Encoder(enc_hook=str).encode
 
 
@@ -28,8 +28,8 @@ def builtins(body: Body) -> dict[str, Any]:
 def _shown(body: Body) -> dict[str, Any]:
     """Return the fields that the wire shows, their values as they are: who encodes them finds the rest."""
     shown: dict[str, Any] = {}
-    for name in body.__struct_fields__:
-        value = getattr(body, name)
+    for field, name in zip(body.__struct_fields__, body.__struct_encode_fields__, strict=True):
+        value = getattr(body, field)
         if value is None:
             if name == "result":
                 shown[name] = None

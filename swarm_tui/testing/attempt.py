@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from shutil import rmtree
@@ -16,6 +16,7 @@ from swarm_tui.agent.attempt_output import AttemptOutput
 from swarm_tui.agent.executor import Executor
 from swarm_tui.agent.handlers import registry
 from swarm_tui.agent.handlers.base import Context, Handler
+from swarm_tui.agent.handlers.mail import Claimed, MailError, Message
 from swarm_tui.agent.running_attempt import Outcome, RunningAttempt
 from swarm_tui.config.model import Broker, HandlerSpec, RunSpec
 from swarm_tui.domain.asks.model import AskAnswer, Question
@@ -34,7 +35,8 @@ class Done(Struct, kw_only=True):
     `error` is None when the task was done, else the sentence that its record shows; `cause` is set where it was not the
     handler's own end (`timeout`, `cancelled`, `crashed`). `output` is what the task's programs and the handler printed.
     `retry_at` is when a limit is reset, in seconds since the epoch. `progress` holds (percent, message), `published`
-    (kind, payload), `cost` is in US dollars.
+    (kind, payload), `sent` (to, text),
+    `claimed` paths; `cost` is in US dollars.
     """
 
     result: Any = None
@@ -47,8 +49,41 @@ class Done(Struct, kw_only=True):
     progress: list[tuple[float, str]] = []
     log: list[str] = []
     published: list[tuple[str, dict[str, Any]]] = []
+    sent: list[tuple[str, str]] = []
+    claimed: list[str] = []
     tokens: float = 0
     cost: float = 0.0
+
+
+class KitMail:
+    """Mail of an attempt in a test: `messages` wait for it, `answers` are what agents say when they are asked."""
+
+    def __init__(self, done: Done, messages: Sequence[Message], answers: Mapping[str, str]) -> None:
+        self._done, self._messages, self._answers = done, list(messages), answers
+
+    def of(self, attempt: RunningAttempt, running: Callable[[], list[str]]) -> "KitMail":
+        return self
+
+    def read(self) -> list[Message]:
+        found, self._messages = self._messages, []
+        return found
+
+    def send(self, to: str, text: str, *, reply_to: str | None, expects_answer: bool, message_id: str | None) -> str:
+        self._done.sent.append((to, text))
+        return message_id or f"m-{len(self._done.sent)}"
+
+    async def ask(self, to: str, text: str, within: float) -> Message:
+        asked = self.send(to, text, reply_to=None, expects_answer=True, message_id=None)
+        if to not in self._answers:
+            raise MailError(f"{to} did not answer within {within:g} s")
+        return Message(message_id=f"{asked}-answer", sender=to, text=self._answers[to], reply_to=asked)
+
+    async def claim(self, paths: list[str], within: float) -> Claimed:
+        self._done.claimed += paths
+        return Claimed(claim_id="c", granted=True, paths=paths)
+
+    def release(self, claim_id: str | None) -> None:
+        self._done.claimed.clear()
 
 
 class RecordingContext(Context, kw_only=True):
@@ -76,6 +111,8 @@ def context(
     timeout: float = 60.0,
     task_id: str = "t-1",
     attempt: int = 1,
+    messages: Sequence[Message] = (),
+    answers: Mapping[str, str] | None = None,
 ) -> RecordingContext:
     """Return what the runtime would give a handler, for to call its `run` yourself; `run` and `start` do more.
 
@@ -117,20 +154,30 @@ def context(
         _publish=lambda kind, body: done.published.append((kind, body)),
         _spawned=lambda pid: None,
         _output=output,
+        _mail=KitMail(done, messages, answers or {}),
     )
 
 
 class Attempt:
     """A handler at work in the real executor. Made by `start`, on the running event loop."""
 
-    def __init__(self, handler: type[Handler], spec: RunSpec, task: Task, number: int, stack: ExitStack) -> None:
+    def __init__(
+        self,
+        handler: type[Handler],
+        spec: RunSpec,
+        task: Task,
+        number: int,
+        stack: ExitStack,
+        messages: Sequence[Message],
+        answers: Mapping[str, str],
+    ) -> None:
         self._stack = stack
         stack.enter_context(registry.provided({TYPE: handler}))
         self._running = RunningAttempt(HeldLease(task=task, attempt=number, epoch=1), spec)
         self._folder = Path(spec.state_dir) / "tasks"
         file = OutputFile(self._folder, task.task_id, number)
         self._running.output = AttemptOutput(file, lambda text: text)
-        self._reports = _Reports()
+        self._reports = _Reports(messages, answers)
         self._executor = Executor(spec, self._reports)
         self._executor.start(self._running)
 
@@ -169,9 +216,10 @@ class _Nobody:
 class _Reports:
     """Hears what the executor reports of one attempt."""
 
-    def __init__(self) -> None:
+    def __init__(self, messages: Sequence[Message], answers: Mapping[str, str]) -> None:
         self.asks = _Nobody()
         self.done = Done()
+        self.mail = KitMail(self.done, messages, answers)
         self.outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
 
     def progress(self, attempt: RunningAttempt, percent: float, message: str) -> None:
@@ -204,11 +252,14 @@ def start(
     task_id: str = "t-1",
     attempt: int = 1,
     keep_children: bool = False,
+    messages: Sequence[Message] = (),
+    answers: Mapping[str, str] | None = None,
 ) -> Attempt:
     """Begin an attempt as an agent would: payload checked, time limited (s), errors turned into the task's end.
 
     `options` are the layout's. With `keep_children` the layout says `children: keep`. Without `workdir` it is an empty
-    folder that is removed at the end. Raises ValueError for options that `validate` would refuse.
+    folder that is removed at the end. `messages` is mail that waits for it, `answers` what agents say to what it asks.
+    Raises ValueError for options that `validate` would refuse.
     """
     stack = ExitStack()
     folder = Path(stack.enter_context(TemporaryDirectory(prefix="swarm-test-", ignore_cleanup_errors=True)))
@@ -231,7 +282,7 @@ def start(
     # As it would come over the wire: what is no JSON is found here.
     plain = msgspec.json.decode(msgspec.json.encode(dict(payload or {})))
     task = Task(task_id=task_id, type=TYPE, payload=plain, timeout=timeout)
-    return Attempt(handler, spec, task, attempt, stack)
+    return Attempt(handler, spec, task, attempt, stack, messages, answers or {})
 
 
 async def run(
@@ -244,6 +295,8 @@ async def run(
     task_id: str = "t-1",
     attempt: int = 1,
     keep_children: bool = False,
+    messages: Sequence[Message] = (),
+    answers: Mapping[str, str] | None = None,
 ) -> Done:
     """Run a handler to its end, as `start` says, and return how it ended."""
     begun = start(
@@ -255,5 +308,7 @@ async def run(
         task_id=task_id,
         attempt=attempt,
         keep_children=keep_children,
+        messages=messages,
+        answers=answers,
     )
     return await begun.ended()

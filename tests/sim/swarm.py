@@ -8,6 +8,7 @@ import msgspec
 
 from swarm_tui.bus.memory import Faults, MemoryBroker
 from swarm_tui.domain.dispatch.model import Job
+from swarm_tui.domain.mail.model import Mail
 from swarm_tui.domain.states import TaskState
 from swarm_tui.domain.workflows.run import Run
 from swarm_tui.journal.dispatch import Journal
@@ -17,6 +18,7 @@ from swarm_tui.protocol.topics import Kind
 from tests.sim import truths
 from tests.sim.dispatcher import SimDispatcher, copy_of
 from tests.sim.liar import Liar, SimKeys
+from tests.sim.mail import Correspondence
 from tests.sim.outside import Publisher
 from tests.sim.parts import FIRINGS, SCHEDULE, SETTINGS, STEPS, Clock, Ran, SimBus, Time
 from tests.sim.worker import SimWorker
@@ -63,6 +65,8 @@ class Swarm:
         runs = [self._run(n) for n in range(self.runs_rng.choice([0, 1, 2]))]
         self.publisher = Publisher(self, [self._task(n, self.rng.choice(types)) for n in range(tasks)], runs)
         self.liar = Liar(self) if liar else None
+        # Not in every one: mail is more for the broker to lose, and the rest of a seed's life another by it.
+        self.mail = Correspondence(self, 15) if seed % 4 >= 2 else None
         self.broken_until = 0.0
         self.clocks_were_set = False
         self.decides_at = self.trouble_ends + 30.0
@@ -106,6 +110,8 @@ class Swarm:
             run_id = self.runs_rng.choice(sorted(self.publisher.runs_accepted))
             self.publisher.act_on_run(self.runs_rng.choice([Kind.RUN_CANCEL, Kind.RUN_RETRY]), run_id)
         self.publisher.tick()
+        if self.mail is not None:
+            self.mail.tick(troubled=troubled)
         if troubled and self.liar is not None:
             self.liar.tick()
         for _ in range(3):
@@ -200,6 +206,7 @@ class Swarm:
         return [
             self.publisher.bus,
             *([self.liar.bus] if self.liar is not None else []),
+            *([self.mail.bus] if self.mail is not None else []),
             *(worker.bus for worker in self.workers),
             *(bus for d in dispatchers for bus in d.made),
         ]
@@ -216,6 +223,8 @@ class Swarm:
         for former in self.former:
             former.restore()
         self.publisher.bus.restore()
+        if self.mail is not None:
+            self.mail.bus.restore()
         if self.liar is not None:
             self.liar.bus.restore()
 
@@ -249,6 +258,7 @@ class Swarm:
             or self.open_jobs()
             or owed
             or self._rivals()
+            or (self.mail is not None and not self.mail.is_over())
         )
         return self.dispatcher.leading and not left
 
@@ -271,6 +281,10 @@ class Swarm:
     def run_records(self) -> dict[str, Run]:
         """Every run, as the journal of who leads in the end has it."""
         return {run.run_id: run for run in self.dispatcher.journal.runs.search(None, 100, 0)}
+
+    def mail_records(self) -> dict[str, Mail]:
+        """Every message, as the journal of who leads in the end has it."""
+        return {mail.message_id: mail for mail in self.dispatcher.journal.mails.search(None, None, 10_000, 0)}
 
     def close(self) -> None:
         for dispatcher in (self.dispatcher, *self.former):

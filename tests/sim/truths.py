@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 from swarm_tui.domain.dispatch.model import Job
 from swarm_tui.domain.dispatch.turn import Turn
+from swarm_tui.domain.mail.paths import overlap
 from swarm_tui.domain.states import GIVEN, TASK_TRANSITIONS, TaskState
 from swarm_tui.domain.workflows.run import OVER, Run
 from tests.sim.parts import FIRINGS, PLAIN_STEPS, RULES
 
 if TYPE_CHECKING:
     from tests.sim.dispatcher import SimDispatcher
+    from tests.sim.mail import Correspondence
     from tests.sim.swarm import Swarm
 
 #: Which steps of a task's record may follow which. Beside them, at any time: late answers and a cancel that was asked.
@@ -42,7 +44,7 @@ NEXT = {
     "dead": {"redriven"},
     "complete": set(),
 }
-BESIDE = {"late", "cancelling", "withdrawn"}
+BESIDE = {"late", "cancelling", "withdrawn", "claimed-paths"}
 ENDS = {TaskState.COMPLETE, TaskState.CANCELLED, TaskState.EXPIRED, TaskState.DEAD, TaskState.SKIPPED}
 
 
@@ -75,8 +77,42 @@ def at_every_step(dispatcher: "SimDispatcher") -> None:
         assert (job.task_id in state.held_by.get(job.agent_id or "", ())) == given, f"{job.task_id} is in no hand"
         assert job.tries <= _most(job), f"{job.task_id}: {job.tries} tries"
 
+    of_paths(state.jobs)
     for run in state.runs.values():
         assert run.ended == all(step.state in OVER for step in run.record.steps.values()), f"{run.run_id} hangs"
+
+
+def of_paths(jobs: dict[str, Job]) -> None:
+    """Of claims on paths: an attempt that lasts has each, and no two have what may be one file."""
+    holders = [job for job in jobs.values() if job.paths]
+    held = [(job, claim, path) for job in holders for claim in job.paths for path in claim.paths]
+    for job, claim, path in held:
+        assert job.state in GIVEN, f"{job.task_id} is {job.state} and holds {path}"
+        assert claim.attempt == job.attempt, f"{job.task_id}: {path} is held by an attempt that is over"
+        for other, _, theirs in held:
+            assert other is job or not overlap(path, theirs), f"{job.task_id} and {other.task_id} hold {path}, {theirs}"
+
+
+def of_mail(swarm: "Swarm", post: "Correspondence") -> None:
+    """Of mail after all is over: what was accepted is read once by each whom it is for, or was given up and told."""
+    records = swarm.mail_records()
+    assert post.accepted <= set(records), f"{post.accepted - set(records)} were accepted and are not recorded"
+    twice = [one for one, count in Counter(post.read).items() if count > 1]
+    assert not twice, f"read twice: {twice}"
+    read = set(post.read)
+    for mail in records.values():
+        for agent_id, receipt in mail.receivers.items():
+            was_read = (agent_id, mail.message_id) in read
+            assert (receipt.state in ("read", "answered")) == was_read, f"{mail.message_id} to {agent_id}: {receipt}"
+            assert was_read or mail.message_id in post.short, f"{agent_id} never read {mail.message_id}: {receipt}"
+            if mail.expects_answer and was_read and not mail.reply_to:
+                answered = f"a-{mail.message_id}-{agent_id}" in records
+                assert answered == (receipt.state == "answered"), f"{mail.message_id} to {agent_id}: {receipt}"
+    strangers = {message_id for _, message_id in read} - set(records)
+    assert not strangers, f"{strangers} were read, and nobody has them"
+    # An agent that is told of a rejection says no more.
+    settled = set(records) | post.rejected | post.short
+    assert post.by_agents <= settled, f"{post.by_agents - settled} of agents were lost"
 
 
 def _most(job: Job) -> int:
@@ -181,6 +217,8 @@ def of_the_end(swarm: "Swarm") -> None:
     fired = [name for name in records if name.startswith("s:")]
     assert not swarm.scheduled or FIRINGS[-1] in fired, f"the last time of the schedule did not fire: {fired}"
     assert set(fired) <= set(FIRINGS), f"it fired at no time of its own: {fired}"
+    if swarm.mail is not None:
+        of_mail(swarm, swarm.mail)
     begun = swarm.dispatcher.engine.state.schedules
     assert not swarm.scheduled or sorted(begun["s"].times) == sorted(set(begun["s"].times)), "a time fired twice"
     runs = swarm.run_records()

@@ -26,9 +26,13 @@ class SimReporter(AgentReporter):
 
     def __init__(self, worker: "SimWorker", spec: RunSpec, me: PresenceMessages, bus: SimBus) -> None:
         super().__init__(spec, me, bus, cast("Console", None))
+        self._clock = worker.clock
         self.writer = Writer(
             SWARM, me.agent_id, me.role, new_id=worker.swarm.new_id, clock=worker.clock.wall, prove=worker.keys.prove
         )
+
+    def now(self) -> float:
+        return self._clock.wall()
 
     def note(self, line: str, mark: str = "·") -> None:
         """Nobody watches."""

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Protocol
 import msgspec
 from msgspec import Struct
 
+from swarm_tui.agent.handlers.mail import Claimed, Mail, MailError, Message
 from swarm_tui.agent.handlers.sandbox import Sandbox
 from swarm_tui.config.model import HandlerSpec
 from swarm_tui.domain.asks.model import AskAnswer, Question
@@ -97,6 +98,7 @@ class Context(Struct, kw_only=True):
     _output: Callable[[str], None] = lambda text: None
     _converse: Callable[[Usage, int, str | None], None] = lambda usage, turn, session: None
     _ask: Callable[[Question], Awaitable[AskAnswer]] | None = None
+    _mail: Mail | None = None
     sandbox: Sandbox | None = None
     """Where the layout wants its programs to run; None: as the agent does."""
     own_names: frozenset[str] = frozenset()
@@ -154,6 +156,61 @@ class Context(Struct, kw_only=True):
         body = msgspec.to_builtins(new_run(known, workflow, inputs or {}))
         self._publish("runs/new", {name: value for name, value in body.items() if value is not None})
         return known
+
+    def messages(self) -> list[Message]:
+        """Return the agent's mail that nobody has read, oldest first; each message is given once, and counts as read.
+
+        What is about another task that the agent is at is left to that. Thread-safe, raises nothing.
+        """
+        return [] if self._mail is None else self._mail.read()
+
+    def send(
+        self,
+        to: str,
+        text: str,
+        *,
+        reply_to: str | None = None,
+        expects_answer: bool = False,
+        message_id: str | None = None,
+    ) -> str:
+        """Send a message to an agent, a role, `all` or a person; the swarm's dispatcher brings it. Returns its id.
+
+        It is sent until it is accepted, also when this agent dies. By default the id follows from the task and the
+        words, so that another attempt tells nobody the same twice. Thread-safe. Raises HandlerError.
+        """
+        if self._mail is None:
+            raise HandlerError("there is no mail here", code="no-mail")
+        try:
+            return self._mail.send(to, text, reply_to=reply_to, expects_answer=expects_answer, message_id=message_id)
+        except MailError as error:
+            raise HandlerError(str(error), code="no-mail") from error
+
+    def reply(self, message: Message, text: str) -> str:
+        """Answer a message. Returns the answer's id. Raises HandlerError."""
+        return self.send(message.sender, text, reply_to=message.message_id)
+
+    async def ask_agent(self, to: str, text: str, within: float = 300.0) -> Message:
+        """Send a message and wait for the answer, so many seconds. Raises HandlerError (`no-answer`)."""
+        if self._mail is None:
+            raise HandlerError("there is no mail here", code="no-mail")
+        try:
+            return await self._mail.ask(to, text, within)
+        except MailError as error:
+            raise HandlerError(str(error), code="no-answer", retryable=True) from error
+
+    async def claim(self, paths: list[str], within: float = 30.0) -> Claimed:
+        """Claim paths or globs of the workdir until the attempt ends, and return whether it has them. Raises nothing.
+
+        No two tasks hold what may be one file. Others are told who holds it; nobody is kept from writing.
+        """
+        if self._mail is None:
+            return Claimed(claim_id="", granted=False, reason="nobody keeps claims here")
+        return await self._mail.claim(paths, within)
+
+    def release(self, claimed: Claimed | None = None) -> None:
+        """Let go of a claim before the attempt ends, or of all of them. Thread-safe."""
+        if self._mail is not None:
+            self._mail.release(None if claimed is None else claimed.claim_id)
 
     def spawned(self, pid: int) -> None:
         """Record the leader of a new process group, so that it dies with the task and the agent."""

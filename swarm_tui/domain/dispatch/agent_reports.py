@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from swarm_tui.domain.dispatch import foreign
+from swarm_tui.domain.dispatch import foreign, mail
 from swarm_tui.domain.dispatch.freshness import is_live, is_new_beat
 from swarm_tui.domain.dispatch.model import AgentRecord, Attempt, Job
 from swarm_tui.domain.dispatch.offer import offer_of
@@ -89,7 +89,8 @@ def _new_incarnation(turn: Turn, record: AgentRecord) -> None:
 
 
 def offer_again(turn: Turn, agent_id: str) -> None:
-    """Say offers again after a connection began anew, the agent's or ours: the first may be lost with the old one."""
+    """Say offers and mail again after a connection began anew, the agent's or ours: the old one may have lost them."""
+    mail.again(turn, agent_id)
     for job in held(turn, agent_id):
         attempt = job.current
         if attempt is None or attempt.incarnation is None or attempt.claimed:

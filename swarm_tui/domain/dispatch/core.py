@@ -1,7 +1,6 @@
 """The one entrance: what happens, in; what must be done for it, out. Nothing here reads a clock or does I/O."""
 
 from collections.abc import Iterable
-from itertools import islice
 
 from swarm_tui.domain.dispatch import (
     accept,
@@ -11,24 +10,24 @@ from swarm_tui.domain.dispatch import (
     demand,
     foreign,
     freshness,
+    mail,
     metering,
     needs,
     operators,
     outcomes,
+    path_claims,
     processes,
     runs,
     schedules,
     waiting,
 )
-from swarm_tui.domain.dispatch.model import Action, AgentRecord, Job, LinkDown, LinkUp, Moment, State, Tick
-from swarm_tui.domain.dispatch.offer import able, is_live, pump
-from swarm_tui.domain.dispatch.queue import LaneKey
+from swarm_tui.domain.dispatch.model import Action, Job, LinkDown, LinkUp, Moment, State, Tick
+from swarm_tui.domain.dispatch.offer import pump
 from swarm_tui.domain.dispatch.turn import Turn
 from swarm_tui.domain.states import GIVEN, TaskState
 from swarm_tui.domain.workflows.run import Run
 from swarm_tui.protocol.ask_bodies import Ask, AskAnswer
 from swarm_tui.protocol.bodies import (
-    Alert,
     Assigned,
     Complete,
     Declined,
@@ -44,6 +43,7 @@ from swarm_tui.protocol.bodies import (
     TaskAct,
 )
 from swarm_tui.protocol.envelope import Event
+from swarm_tui.protocol.mail_bodies import MessageNew, MessageReceipt, PathsClaim, PathsRelease
 from swarm_tui.protocol.run_bodies import RunAct, RunNew, ScheduleAct
 from swarm_tui.protocol.topics import Kind
 
@@ -52,9 +52,6 @@ OWN_SLEEP = 5.0
 CLOCK_SET = 1.0
 #: Seconds without a heartbeat of our own agent, which beats every ten, that mean that the broker stands still.
 STALLED, STALLED_MOST = 15.0, 90.0
-UNSERVED_AFTER = 3.0
-#: Alerts for tasks that wait for one absent agent: not more than this at a time.
-MAX_NAMED = 50
 NOT_ASKED = "an answer of one who was not asked"
 #: Seconds for which a silent agent is not offered the same task again: it may be heard, and then goes on with it.
 SHUN_SILENT = 10.0
@@ -78,11 +75,12 @@ def step(state: State, event: Event | Tick | LinkUp | LinkDown, moment: Moment) 
     elif isinstance(event, LinkUp):
         state.link_up, state.linked = True, turn.now
         _grant_all(turn)
-        for agent_id in sorted(state.held_by):
+        for agent_id in sorted({*state.held_by, *state.post.boxes}):
             agent_reports.offer_again(turn, agent_id)
     else:
         state.link_up = False
     asks.settle(turn)
+    path_claims.settle(turn)
     runs.settle(turn)
     pump(turn)
     return turn.actions
@@ -116,6 +114,7 @@ def restore(state: State, jobs: list[Job], moment: Moment, open_runs: Iterable[R
         if job.ended:
             continue
         asks.restore(state, job)
+        path_claims.restore(state, job)
         if job.state in GIVEN and job.agent_id is not None:
             state.held_by.setdefault(job.agent_id, set()).add(job.task_id)
             outcomes.grant(turn, job)
@@ -192,6 +191,10 @@ def _hear(turn: Turn, event: Event) -> None:
         asks.heard(turn, event, body)
     elif isinstance(body, AskAnswer):
         asks.answered(turn, event, body)
+    elif isinstance(body, MessageNew):
+        mail.submit(turn, event, body)
+    elif isinstance(body, MessageReceipt | PathsClaim | PathsRelease):
+        _of_mail(turn, event, body)
     elif isinstance(body, RunNew):
         runs.submit(turn, event, body)
     elif isinstance(body, RunAct):
@@ -205,6 +208,18 @@ def _hear(turn: Turn, event: Event) -> None:
             runs.halt(turn, f"halt: {turn.state.halted}", turn.who(event))
     else:
         _hear_of_agents(turn, event)
+
+
+def _of_mail(turn: Turn, event: Event, body: MessageReceipt | PathsClaim | PathsRelease) -> None:
+    """An agent has a message, or wants paths for itself."""
+    if freshness.is_live(turn, event):
+        agent_reports.alive(turn, body.agent_id)
+    if isinstance(body, MessageReceipt):
+        mail.heard(turn, event, body)
+    elif isinstance(body, PathsClaim):
+        path_claims.claim(turn, event, body)
+    else:
+        path_claims.release(turn, event, body)
 
 
 def _published(turn: Turn, event: Event, body: Task) -> None:
@@ -282,7 +297,8 @@ def _tick(turn: Turn) -> None:
     if not turn.state.leading:
         return
     schedules.look(turn)
-    _unserved(turn)
+    mail.look(turn)
+    demand.unserved(turn)
     demand.look(turn)
     shunned = turn.state.shunned
     if len(shunned) > 1000:
@@ -358,43 +374,3 @@ def _grant_all(turn: Turn) -> None:
     for record in turn.state.agents.values():
         if record.seen is not None and record.status != "offline":
             record.seen = turn.now
-
-
-def _why_unserved(turn: Turn, key: LaneKey, agents: list[AgentRecord]) -> str:
-    task_type, wanted = key.task_type, key.wanted
-    draining = [record for record in turn.state.agents.values() if record.status == "draining"]
-    if key.asked and (keyless := sorted(record.agent_id for record in able(turn, key._replace(asked=False), agents))):
-        return f"a person approved it, so only an agent with keys may do it; {', '.join(keyless[:3])} has none"
-    if drains := sorted(record.agent_id for record in able(turn, key, draining)):
-        who = f"{', '.join(drains[:3])}{' …' if len(drains) > 3 else ''} {'drains' if len(drains) == 1 else 'drain'}"
-        return f"{who}, and nobody else who does it is there"
-    if not wanted:
-        return "nobody who does it is there"
-    if any(record.agent_id == wanted for record in agents):
-        return f"{wanted}, for whom alone it is meant, does no {task_type}"
-    return f"{wanted}, for whom it is meant, is not there"
-
-
-def _name_of(key: LaneKey) -> str:
-    """The name of the alert that nobody does the lane's tasks."""
-    return ":".join(filter(None, ("nobody", key.task_type, key.wanted)))
-
-
-def _unserved(turn: Turn) -> None:
-    """Tasks that are declared, but nobody is there to do them: they wait, and an alert says so."""
-    state = turn.state
-    agents = [record for record in state.agents.values() if is_live(turn, record)]
-    keys = [*state.queue.shared, *islice((key for named in state.queue.named.values() for key in named), MAX_NAMED)]
-    queued = {_name_of(key) for key in keys}
-    names = {_name_of(key): key for key in keys if not able(turn, key, agents)}
-    for name, key in names.items():
-        since = state.unserved.setdefault(name, turn.now)
-        if turn.now - since >= UNSERVED_AFTER:
-            state.unserved[name] = float("inf")
-            message = f"{key.task_type} waits: {_why_unserved(turn, key, agents)}"
-            turn.say(Kind.ALERT, Alert(severity="warning", message=message, name=name))
-    for name in [name for name in state.unserved if name not in names]:
-        if state.unserved.pop(name) == float("inf"):
-            over = "somebody is there again" if name in queued else "no such task is queued any more"
-            over = f"{name.removeprefix('nobody:')}: {over}"
-            turn.say(Kind.ALERT, Alert(severity="info", message=over, name=name, active=False))

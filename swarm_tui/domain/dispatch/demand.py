@@ -1,15 +1,22 @@
 """The number of agents that a role should have: what waits and runs, within the layout's limits, without flapping."""
 
+from itertools import islice
+
 from swarm_tui.domain.dispatch.freshness import is_old_order
-from swarm_tui.domain.dispatch.model import DispatchSettings, ScaleTarget, State
+from swarm_tui.domain.dispatch.model import AgentRecord, DispatchSettings, ScaleTarget, State
+from swarm_tui.domain.dispatch.offer import able, is_live
+from swarm_tui.domain.dispatch.queue import LaneKey
 from swarm_tui.domain.dispatch.turn import Turn
 from swarm_tui.domain.states import OPEN, TaskState
-from swarm_tui.protocol.bodies import Scale
+from swarm_tui.protocol.bodies import Alert, Scale
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.names import canonical_role
 from swarm_tui.protocol.topics import Kind
 
 UP_AT_ONCE = 2
+UNSERVED_AFTER = 3.0
+#: Alerts for tasks that wait for one absent agent: not more than this at a time.
+MAX_NAMED = 50
 
 
 def heard(turn: Turn, event: Event, body: Scale | None) -> None:
@@ -90,3 +97,43 @@ def _present(state: State, role: str) -> int:
 
 def _crashloops(state: State, role: str) -> bool:
     return any(agent_id in state.crashlooping and record.role == role for agent_id, record in state.agents.items())
+
+
+def _why_unserved(turn: Turn, key: LaneKey, agents: list[AgentRecord]) -> str:
+    task_type, wanted = key.task_type, key.wanted
+    draining = [record for record in turn.state.agents.values() if record.status == "draining"]
+    if key.asked and (keyless := sorted(record.agent_id for record in able(turn, key._replace(asked=False), agents))):
+        return f"a person approved it, so only an agent with keys may do it; {', '.join(keyless[:3])} has none"
+    if drains := sorted(record.agent_id for record in able(turn, key, draining)):
+        who = f"{', '.join(drains[:3])}{' …' if len(drains) > 3 else ''} {'drains' if len(drains) == 1 else 'drain'}"
+        return f"{who}, and nobody else who does it is there"
+    if not wanted:
+        return "nobody who does it is there"
+    if any(record.agent_id == wanted for record in agents):
+        return f"{wanted}, for whom alone it is meant, does no {task_type}"
+    return f"{wanted}, for whom it is meant, is not there"
+
+
+def _name_of(key: LaneKey) -> str:
+    """The name of the alert that nobody does the lane's tasks."""
+    return ":".join(filter(None, ("nobody", key.task_type, key.wanted)))
+
+
+def unserved(turn: Turn) -> None:
+    """Tasks that are declared, but nobody is there to do them: they wait, and an alert says so."""
+    state = turn.state
+    agents = [record for record in state.agents.values() if is_live(turn, record)]
+    keys = [*state.queue.shared, *islice((key for named in state.queue.named.values() for key in named), MAX_NAMED)]
+    queued = {_name_of(key) for key in keys}
+    names = {_name_of(key): key for key in keys if not able(turn, key, agents)}
+    for name, key in names.items():
+        since = state.unserved.setdefault(name, turn.now)
+        if turn.now - since >= UNSERVED_AFTER:
+            state.unserved[name] = float("inf")
+            message = f"{key.task_type} waits: {_why_unserved(turn, key, agents)}"
+            turn.say(Kind.ALERT, Alert(severity="warning", message=message, name=name))
+    for name in [name for name in state.unserved if name not in names]:
+        if state.unserved.pop(name) == float("inf"):
+            over = "somebody is there again" if name in queued else "no such task is queued any more"
+            over = f"{name.removeprefix('nobody:')}: {over}"
+            turn.say(Kind.ALERT, Alert(severity="info", message=over, name=name, active=False))

@@ -13,63 +13,19 @@ from msgspec import Struct, field
 from swarm_tui.domain.asks.model import AskRecord
 from swarm_tui.domain.dispatch.digests import payload_hash
 from swarm_tui.domain.dispatch.queue import Queue
-from swarm_tui.domain.states import CANCEL_WITHIN, ENDED, TaskState
-from swarm_tui.domain.usage import Budget
+from swarm_tui.domain.dispatch.settings import DispatchSettings as DispatchSettings
+from swarm_tui.domain.dispatch.settings import TypePolicy as TypePolicy
+from swarm_tui.domain.mail.model import Post
+from swarm_tui.domain.mail.paths import HeldPaths
+from swarm_tui.domain.states import ENDED, TaskState
 from swarm_tui.domain.workflows.run import Run
-from swarm_tui.domain.workflows.schedule import Schedule, ScheduleRecord
+from swarm_tui.domain.workflows.schedule import ScheduleRecord
 from swarm_tui.protocol.bodies import Body, Complete, Failed, Task
 from swarm_tui.protocol.rows import Hop
 from swarm_tui.protocol.topics import Kind
 
 #: How the record names one without keys, before what it calls itself.
 GUEST = "guest "
-
-
-class TypePolicy(Struct, frozen=True, kw_only=True):
-    """A task type's rule, as the layout gives it. `timeout` in seconds."""
-
-    roles: tuple[str, ...] = ()
-    agents: tuple[str, ...] = ()
-    timeout: float = 900.0
-    max_attempts: int = 3
-    idempotent: bool = True
-    approve: bool = False
-    keyless: tuple[str, ...] = ()
-    """Agents of another dialect that may do it though a person had to approve it."""
-
-
-class DispatchSettings(Struct, frozen=True, kw_only=True):
-    """Settings that stand while a dispatcher leads. Times are seconds."""
-
-    proved: bool = False
-    """Orders are proved here: what proves nothing (an empty retained message) decides nothing."""
-
-    rules: dict[str, TypePolicy] = {}
-    approve: tuple[str, ...] = ()
-    """Patterns of types that need a person, for the types of which only an agent speaks."""
-    scale: dict[str, tuple[int, int]] = {}
-    """Role to (min, max) agents."""
-    schedules: tuple[Schedule, ...] = ()
-    lease: float = 30.0
-    """A task that was given away is not given to another for so long after the last sign of it."""
-    approvers: int = 1
-    """Persons who must approve a task of them, told apart by identity."""
-    approve_within: float = 3600.0
-    ask_within: float = 600.0
-    budget: Budget | None = None
-    costly: frozenset[str] = frozenset()
-    """Types whose tasks cost money."""
-    max_open: int = 100_000
-    """Tasks that may be open at once."""
-    retry_first: float = 5.0
-    """The longest delay before the second attempt; it doubles with each."""
-    retry_max: float = 600.0
-    scale_every: float = 15.0
-    scale_down_after: float = 300.0
-    scale_down_every: float = 60.0
-    suspect_after: float = 35.0
-    """An agent silent for so long is given nothing."""
-    cancel_wait: float = CANCEL_WITHIN
 
 
 class Attempt(Struct, kw_only=True, omit_defaults=True):
@@ -161,6 +117,8 @@ class Job(Struct, kw_only=True, omit_defaults=True):
     """Of a step that is done for each of several items: which one."""
     asks: bool = False
     """A person must approve it, whatever the rule of its type."""
+    paths: list[HeldPaths] = field(default_factory=list)
+    """The claims of its attempt on paths of the workdir."""
     hops: list[Hop] = field(default_factory=list)
 
     @property
@@ -285,6 +243,9 @@ class State(Struct, kw_only=True):
     taken: set[str] = field(default_factory=set)
     """Names of runs that cannot be: the journal has tasks of such ids."""
     schedules: dict[str, ScheduleRecord] = field(default_factory=dict)
+    post: Post = field(default_factory=Post)
+    paths: dict[str, None] = field(default_factory=dict)
+    """Tasks that hold paths of the workdir."""
     needed_by: dict[str, set[str]] = field(default_factory=dict)
     """Open task to the blocked ones that need it."""
     halted: str | None = None
@@ -369,6 +330,13 @@ class SaveSchedule(Struct, frozen=True):
     name: str
 
 
+class SaveMail(Struct, frozen=True):
+    """Write the message's record as it is now; a `lazy` one may wait for the next write that cannot."""
+
+    message_id: str
+    lazy: bool = False
+
+
 class Say(Struct, frozen=True):
     """Publish. A `durable` one is journaled with what it tells of, and sent until the broker has it."""
 
@@ -397,4 +365,4 @@ class Refuse(Struct, frozen=True):
     why: str
 
 
-Action = Save | SaveRun | SaveSchedule | Say | Note | Refuse
+Action = Save | SaveRun | SaveSchedule | SaveMail | Say | Note | Refuse

@@ -1,14 +1,15 @@
-"""Rows of jobs and runs, as operators are shown them."""
+"""Rows of jobs, runs and mail, as operators are shown them."""
 
 from collections.abc import Iterable
 from typing import Any
 
 from swarm_tui.domain.dispatch.model import Job, State
 from swarm_tui.domain.dispatch.needs import succeeded
+from swarm_tui.domain.mail.model import Mail
 from swarm_tui.domain.states import CANCEL_WITHIN, TaskState
 from swarm_tui.domain.workflows.run import BADLY, Run, task_id
 from swarm_tui.domain.workflows.schedule import ScheduleRecord
-from swarm_tui.protocol.rows import RunRow, ScheduleRow, StepRow, TaskRow
+from swarm_tui.protocol.rows import MailReceipt, MailRow, RunRow, ScheduleRow, StepRow, TaskRow
 
 _ASKS = {
     TaskState.AWAITING_APPROVAL: "waits for approval",
@@ -136,3 +137,28 @@ def schedule_rows(state: State) -> list[ScheduleRow]:
             )
         )
     return rows
+
+
+def mail_row(mail: Mail) -> MailRow:
+    """Return a message's row, with a receipt of each receiver."""
+    return MailRow(
+        message_id=mail.message_id,
+        sender=mail.sender,
+        to=mail.to,
+        text=mail.text,
+        reply_to=mail.reply_to or None,
+        expects_answer=mail.expects_answer,
+        task_id=mail.task_id or None,
+        accepted_at=mail.accepted_at,
+        expires_at=mail.expires_at,
+        receipts=[
+            MailReceipt(
+                agent_id=agent_id,
+                state=one.state.value,
+                at=one.at,
+                answer_id=one.answer_id or None,
+                reason=one.reason,
+            )
+            for agent_id, one in mail.receivers.items()
+        ],
+    )

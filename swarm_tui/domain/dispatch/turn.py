@@ -11,12 +11,13 @@ from swarm_tui.domain.dispatch.model import (
     Note,
     Refuse,
     Save,
+    SaveMail,
     SaveRun,
     SaveSchedule,
     Say,
     State,
-    TypePolicy,
 )
+from swarm_tui.domain.dispatch.settings import TypePolicy
 from swarm_tui.domain.states import ENDED, TaskState
 from swarm_tui.protocol.bodies import Body, TaskVerdict
 from swarm_tui.protocol.envelope import Event
@@ -55,6 +56,10 @@ class Turn:
         """The journal is to hold the schedule's record as it is after this turn."""
         self.actions.append(SaveSchedule(name))
 
+    def save_mail(self, message_id: str, *, lazy: bool = False) -> None:
+        """Have the journal hold the message as it is after this turn."""
+        self.actions.append(SaveMail(message_id, lazy))
+
     def say(
         self,
         kind: Kind,
@@ -72,7 +77,7 @@ class Turn:
             self.actions.append(Say(kind, body, key, durable, job.task_id, job.attempt))
 
     def tell(self, kind: Kind, body: Body) -> None:
-        """Publish what is journaled beside what it tells of, a run."""
+        """Publish what is journaled beside what it tells of, a run or mail."""
         self.actions.append(Say(kind, body, durable=True))
 
     def clear(self, kind: Kind, key: str = "") -> None:

@@ -11,19 +11,22 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from swarm_tui.domain.dispatch import DispatchSettings, Job, Say
 from swarm_tui.domain.dispatch.turn import Turn
+from swarm_tui.domain.mail.paths import overlap
 from swarm_tui.domain.states import ENDED, GIVEN, TASK_TRANSITIONS, TaskState
 from swarm_tui.domain.workflows.run import OVER, Run
 from swarm_tui.protocol import bodies as b
+from swarm_tui.protocol.mail_bodies import MessageNew, MessageReceipt, PathsClaim, PathsRelease
 from swarm_tui.protocol.run_bodies import RunEnded, RunStarted
 from swarm_tui.protocol.topics import Kind
 from tests.examples import examples
-from tests.unit.dispatch.world import RULES, World, offers, orders
+from tests.unit.dispatch.world import OPERATOR, RULES, World, offers, orders
 
 S = TaskState
 #: Legal, but for tasks alone that a machine with one layout and without crash reports does not make.
 NOT_HERE = {(S.AWAITING_APPROVAL, S.COMPLETE), (S.AWAITING_APPROVAL, S.DEAD), (S.HELD, S.DEAD)}
 AGENTS = ("a", "b", "c")
 TYPES = ("noop", "database.migrate", "deployment.deploy")
+GLOBS = ("src", "src/*.py", "docs/**", "**/a.py")
 
 
 #: A run of steps of each sort; the items come from its inputs.
@@ -51,6 +54,9 @@ class Worker:
         self.running: list[Say] = []
         self.unacked: list[tuple[Say, str]] = []
         self.known: set[tuple[str, int, int]] = set()
+        self.unread: list[str] = []
+        self.read: list[str] = []
+        """Messages, each once: it is on its disk which it has and which it has read."""
 
     @property
     def incarnation(self) -> str:
@@ -233,8 +239,18 @@ class Dispatching(RuleBasedStateMachine):
                 worker.running.remove(held)
                 worker.unacked.append((held, "cancelled"))
                 self.note(self.world.fail(held, retryable=False, message="cancelled", cause="cancelled"))
+        elif body.command == "message" and body.message is not None:
+            name = body.message.message_id
+            if name not in worker.unread and name not in worker.read:
+                worker.unread.append(name)
+            self.tell_of_mail(worker, name)
         elif body.command == "ack":
             worker.unacked = [u for u in worker.unacked if fence(u[0])[:2] != (body.task_id, body.attempt)]
+
+    def tell_of_mail(self, worker: Worker, message_id: str) -> None:
+        kind = Kind.MESSAGE_READ if message_id in worker.read else Kind.MESSAGE_DELIVERED
+        body = MessageReceipt(message_id=message_id, agent_id=worker.agent_id)
+        self.note(self.world.hear(kind, body, sender=worker.agent_id))
 
     def ran(self, task_id: str, attempt: int, epoch: int) -> None:
         self.runs.setdefault(task_id, set()).add((attempt, epoch))
@@ -242,6 +258,55 @@ class Dispatching(RuleBasedStateMachine):
             since = self.redriven.get(task_id, 0)
             unknown = [run for run in self.runs[task_id] if run[0] > since and (task_id, run[0]) not in self.settled]
             assert len(unknown) <= 1 or attempt <= since, f"{task_id} ran twice by itself: attempts {unknown}"
+
+    # Mail, and claims on paths
+
+    @rule(
+        n=st.integers(0, 5),
+        sender=st.sampled_from([*AGENTS, OPERATOR]),
+        to=st.sampled_from([*AGENTS, "general", "all", "nobody", OPERATOR]),
+        life=st.sampled_from([None, None, 20.0]),
+        answers=st.sampled_from([None, None, "m:0", "m:1"]),
+    )
+    def send(self, n: int, sender: str, to: str, life: float | None, answers: str | None) -> None:
+        expires_at = None if life is None else self.world.wall + life
+        body = MessageNew(message_id=f"m:{n}", to=to, text="x", reply_to=answers, expires_at=expires_at)
+        self.note(self.world.hear(Kind.MESSAGE_NEW, body, sender=sender))
+
+    @precondition(lambda self: any(w.unread for w in self.workers.values()))
+    @rule(data=st.data(), told=st.booleans())
+    def read(self, data: st.DataObject, told: bool) -> None:
+        worker = data.draw(st.sampled_from([w for w in self.workers.values() if w.unread]))
+        worker.read.append(worker.unread.pop(0))
+        if told:
+            self.tell_of_mail(worker, worker.read[-1])
+
+    @precondition(lambda self: any(w.read for w in self.workers.values()))
+    @rule(data=st.data())
+    def tell_again(self, data: st.DataObject) -> None:
+        worker = data.draw(st.sampled_from([w for w in self.workers.values() if w.read]))
+        self.tell_of_mail(worker, data.draw(st.sampled_from(worker.read)))
+
+    @precondition(lambda self: any(w.running for w in self.workers.values()))
+    @rule(data=st.data(), n=st.integers(0, 3), paths=st.lists(st.sampled_from(GLOBS), min_size=1, max_size=2))
+    def claim_paths(self, data: st.DataObject, n: int, paths: list[str]) -> None:
+        worker = data.draw(st.sampled_from([w for w in self.workers.values() if w.running]))
+        task_id, attempt, epoch = fence(data.draw(st.sampled_from(worker.running)))
+        body = PathsClaim(
+            claim_id=f"c{n}", task_id=task_id, agent_id=worker.agent_id, attempt=attempt, epoch=epoch, paths=paths
+        )
+        says = self.world.hear(Kind.PATHS_CLAIM, body, sender=worker.agent_id)
+        self.note(says)
+        answers = [say for say in says if say.kind in (Kind.PATHS_CLAIMED, Kind.PATHS_REFUSED)]
+        assert len(answers) == 1, "a claim has one answer"
+
+    @precondition(lambda self: self.world.state.paths)
+    @rule(data=st.data())
+    def release_paths(self, data: st.DataObject) -> None:
+        job = self.world.state.jobs[data.draw(st.sampled_from(sorted(self.world.state.paths)))]
+        held = job.paths[0]
+        body = PathsRelease(task_id=job.task_id, agent_id=held.agent_id, attempt=held.attempt, claim_id=held.claim_id)
+        self.note(self.world.hear(Kind.PATHS_RELEASE, body, sender=held.agent_id))
 
     # Agents
 
@@ -528,6 +593,37 @@ class Dispatching(RuleBasedStateMachine):
                 open_needs = [name for name in job.task.needs or () if not state.jobs[name].ended]
                 assert open_needs, f"{job.task_id} waits for nothing"
                 assert all(job.task_id in state.needed_by[name] for name in open_needs)
+
+    @invariant()
+    def no_file_is_held_by_two(self) -> None:
+        state = self.world.state
+        holders = {job.task_id: job for job in state.jobs.values() if job.paths}
+        assert set(state.paths) == set(holders)
+        for job in holders.values():
+            assert job.state in GIVEN, f"{job.task_id} is {job.state} and holds paths"
+            assert {held.attempt for held in job.paths} == {job.attempt}
+            mine = [path for held in job.paths for path in held.paths]
+            theirs = [path for other in holders.values() if other is not job for h in other.paths for path in h.paths]
+            assert not any(overlap(a, b) for a in mine for b in theirs), f"{job.task_id}: {mine} {theirs}"
+        for task_id, raw in self.world.journal.items():
+            assert msgspec.msgpack.decode(raw, type=Job).paths == state.jobs[task_id].paths, "the journal has them too"
+
+    @invariant()
+    def mail_is_where_its_receipts_say(self) -> None:
+        post = self.world.state.post
+        assert set(post.mails) == set(self.world.mail_rows)
+        waits = {(a, m.message_id) for m in post.mails.values() for a, r in m.receivers.items() if r.state == "waiting"}
+        has = {(a, m.message_id) for m in post.mails.values() for a, r in m.receivers.items() if r.state == "delivered"}
+        assert waits == {(agent_id, name) for agent_id, box in post.boxes.items() for name in box.waiting}
+        assert has == {(agent_id, name) for agent_id, box in post.boxes.items() for name in box.delivered}
+        for mail in post.mails.values():
+            assert msgspec.msgpack.encode(mail) == self.world.mail_rows[mail.message_id], "the journal has it as it is"
+            assert mail.ended == (mail.message_id in post.past)
+            for agent_id, receipt in mail.receivers.items():
+                if receipt.state == "read":
+                    assert mail.message_id in self.workers[agent_id].read, f"{agent_id} never read {mail.message_id}"
+        for worker in self.workers.values():
+            assert len(set(worker.read)) == len(worker.read), "each is read once"
 
     @invariant()
     def orders_name_attempts(self) -> None:

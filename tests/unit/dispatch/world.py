@@ -10,6 +10,7 @@ from swarm_tui.domain.dispatch import (
     Job,
     Moment,
     Save,
+    SaveMail,
     SaveRun,
     SaveSchedule,
     Say,
@@ -21,6 +22,7 @@ from swarm_tui.domain.dispatch import (
     step,
 )
 from swarm_tui.domain.dispatch.model import Action, LinkDown, LinkUp
+from swarm_tui.domain.mail.model import Mail
 from swarm_tui.domain.workflows.model import RunPlan, RunRecord
 from swarm_tui.domain.workflows.run import Run
 from swarm_tui.domain.workflows.schedule import ScheduleRecord
@@ -53,6 +55,7 @@ class World:
         self.run_rows: dict[str, tuple[bytes, bytes]] = {}
         """Run id to plan and record."""
         self.schedule_rows: dict[str, bytes] = {}
+        self.mail_rows: dict[str, bytes] = {}
         self.said: list[Say] = []
         self.heard: list[Event] = []
         """Where words are proved: all that was."""
@@ -78,6 +81,8 @@ class World:
                     msgspec.msgpack.encode(run.plan),
                     msgspec.msgpack.encode(run.record),
                 )
+            elif isinstance(action, SaveMail):
+                self.mail_rows[action.message_id] = msgspec.msgpack.encode(self.state.post.mails[action.message_id])
             elif isinstance(action, SaveSchedule):
                 self.schedule_rows[action.name] = msgspec.json.encode(self.state.schedules[action.name])
         self.said.extend(says)
@@ -144,6 +149,8 @@ class World:
         ]
         for name, raw in self.schedule_rows.items():
             self.state.schedules[name] = msgspec.json.decode(raw, type=ScheduleRecord)
+        for raw in self.mail_rows.values():
+            self.state.post.remember(msgspec.msgpack.decode(raw, type=Mail), self.now)
         restore(self.state, sorted(jobs, key=lambda job: job.seq), self.moment(), runs)
         return self.lead(epoch + 1)
 

@@ -11,6 +11,14 @@ from swarm_tui.protocol.bodies import BODY, Body, Inbox, Queued, Task
 from swarm_tui.protocol.codec import Writer, decode, refusal
 from swarm_tui.protocol.dialects import decode_foreign
 from swarm_tui.protocol.envelope import Event, Rejected, parse_time, rfc3339
+from swarm_tui.protocol.mail_bodies import (
+    MessageDead,
+    MessageNew,
+    MessageReceipt,
+    PathsClaimed,
+    PathsRefused,
+    PathsRelease,
+)
 from swarm_tui.protocol.names import is_agent_id, is_task_id
 from swarm_tui.protocol.run_bodies import RunNew
 from swarm_tui.protocol.text import clean, clean_block
@@ -82,6 +90,9 @@ def strategy_for(body: type[Body]) -> st.SearchStrategy[Body]:
     """Bodies as our own writers make them: legal names, times of this epoch, JSON in the free fields."""
     named: dict[str, st.SearchStrategy[Any]] = {
         "task_id": task_ids,
+        "message_id": task_ids,
+        "answer_id": task_ids,
+        "claim_id": task_ids,
         "agent_id": agent_ids,
         "assigned_to": agent_ids | st.none(),
         "run_id": run_ids,
@@ -104,6 +115,15 @@ def strategy_for(body: type[Body]) -> st.SearchStrategy[Body]:
         named["run_id"] = run_ids | st.none()
     if body is Inbox:
         named |= {"task": st.none() | strategy_for(Task), "task_id": task_ids | st.none()}
+        named |= {"message": st.none() | strategy_for(MessageNew), "answer": st.none() | json_objects}
+    if body is PathsRelease:
+        named["claim_id"] = task_ids | st.none()
+    if body in (MessageNew, MessageReceipt):
+        named |= {"task_id": task_ids | st.none(), "reply_to": task_ids | st.none(), "at": times | st.none()}
+    if body is MessageDead:
+        named["agent_id"] = agent_ids | st.none()
+    if body in (PathsClaimed, PathsRefused):
+        named["since"] = times
     chosen = {name: made for name, made in named.items() if name in body.__struct_fields__}
     for field in msgspec.structs.fields(body):
         if field.name in ("claimed_at", "completed_at", "failed_at"):

@@ -9,8 +9,9 @@ from contextlib import suppress
 import msgspec
 from msgspec import Struct
 
+from swarm_tui.agent.roles.task_manager.recollection import recall
 from swarm_tui.bus.port import OnAck
-from swarm_tui.domain.dispatch.core import ACTS, forget, lead, remember, remember_run, restore, step
+from swarm_tui.domain.dispatch.core import ACTS, forget, lead, restore, step
 from swarm_tui.domain.dispatch.metering import take_in_all
 from swarm_tui.domain.dispatch.model import (
     Action,
@@ -22,20 +23,21 @@ from swarm_tui.domain.dispatch.model import (
     Note,
     Refuse,
     Save,
+    SaveMail,
     SaveRun,
     SaveSchedule,
     Say,
     State,
     Tick,
 )
+from swarm_tui.domain.mail.model import Mail
 from swarm_tui.domain.states import GIVEN
 from swarm_tui.domain.workflows.run import Run
 from swarm_tui.domain.workflows.schedule import ScheduleRecord
 from swarm_tui.journal.dispatch import AT_ONCE, KEEP_TASKS, Journal, OutboxRow
-from swarm_tui.protocol.bodies import Alert, Halt, Heartbeat, Task
+from swarm_tui.protocol.bodies import Alert, Halt
 from swarm_tui.protocol.codec import Writer
 from swarm_tui.protocol.envelope import Event, Outgoing
-from swarm_tui.protocol.run_bodies import RunAct, RunNew
 from swarm_tui.protocol.topics import Kind
 
 Heard = Event | Tick | LinkUp | LinkDown
@@ -101,6 +103,7 @@ class Engine:
         self._clocks = clocks
         self._jobs: dict[str, Job] = {}
         self._runs: dict[str, Run] = {}
+        self._mails: dict[str, Mail] = {}
         self._says: list[Say] = []
         self._meta: dict[str, str] = {}
         self._urgent = False
@@ -133,6 +136,9 @@ class Engine:
                 gc.freeze()
         finally:
             gc.enable()
+        for mail in self.journal.mails.open():
+            self.state.post.remember(mail, self._clocks.monotonic())
+        self.state.post.seq = max(self.state.post.seq, self.journal.mails.last_seq())
         for name, raw in self.journal.metas(_SCHEDULE):
             self.state.schedules[name] = _decode_schedule(raw)
         if self.state.settings.budget is not None:
@@ -178,7 +184,7 @@ class Engine:
         moment = self.moment()
         for event in batch:
             if isinstance(event, Event):
-                self._recall(event)
+                recall(self.state, self.journal, event)
             self._take(step(self.state, event, moment))
             if isinstance(event, Event) and (event.kind in _ORDERS or event.id in self.state.acts):
                 self._keep_orders(event)
@@ -193,54 +199,6 @@ class Engine:
             self._meta["acts"] = _encode_json(acts).decode()
         self._urgent = True
 
-    def _recall(self, event: Event) -> None:
-        """Bring back from the journal an ended job that the event speaks of."""
-        body = event.body
-        jobs, names = self.state.jobs, []
-        if isinstance(body, RunNew | RunAct):
-            self._recall_run(body.run_id)
-        elif isinstance(body, Heartbeat):
-            names = [entry.get("task_id") for entry in (*body.tasks, *body.finished)]
-        elif event.kind is not Kind.TASK_ASSIGNED:
-            names = [getattr(body, "task_id", None)]
-        for name in names:
-            if not isinstance(name, str) or name in jobs:
-                continue
-            key = body.idempotency_key if isinstance(body, Task) else None
-            if key is not None and key in self.state.keys:
-                continue
-            job = self.journal.find(name, key)
-            if job is not None:
-                remember(self.state, job)
-        if (needs := self._needs(event)) is not None:
-            for name in needs:
-                if name not in jobs and (job := self.journal.find(name)) is not None:
-                    remember(self.state, job)
-
-    def _needs(self, event: Event) -> list[str] | None:
-        """The tasks that the event's task needs, where that is to be decided about."""
-        if isinstance(event.body, Task):
-            return event.body.needs
-        if event.kind is Kind.TASK_REDRIVE:
-            job = self.state.jobs.get(getattr(event.body, "task_id", ""))
-            return None if job is None else job.task.needs
-        return None
-
-    def _recall_run(self, run_id: str) -> None:
-        """Bring back an ended run, and its tasks: their results are referred to when it is retried."""
-        state = self.state
-        run = state.runs.get(run_id) or self.journal.runs.find(run_id)
-        if run is not None and run.ended:
-            for job in self.journal.jobs_of(run_id):
-                remember(state, job)
-            remember_run(state, run)
-        elif run is not None:
-            return
-        elif self.journal.runs.has_tasks(run_id):
-            state.taken.add(run_id)
-        else:
-            state.taken.discard(run_id)
-
     def _take(self, actions: list[Action]) -> None:
         for action in actions:
             if isinstance(action, Save):
@@ -248,6 +206,8 @@ class Engine:
             elif isinstance(action, SaveRun):
                 self._runs[action.run_id] = self.state.runs[action.run_id]
                 self._urgent = True
+            elif isinstance(action, SaveMail):
+                self._keep_mail(action)
             elif isinstance(action, SaveSchedule):
                 record = _encode_json(self.state.schedules[action.name]).decode()
                 self._meta[_SCHEDULE + action.name] = record
@@ -274,6 +234,13 @@ class Engine:
             return
         self._ended.pop(task_id, None)
         self._jobs[task_id] = job
+        if not save.lazy:
+            self._urgent = True
+        elif self._write_by is None:
+            self._write_by = self._clocks.monotonic() + LAZY
+
+    def _keep_mail(self, save: SaveMail) -> None:
+        self._mails[save.message_id] = self.state.post.mails[save.message_id]
         if not save.lazy:
             self._urgent = True
         elif self._write_by is None:
@@ -328,11 +295,11 @@ class Engine:
         meta = self._meta
         durable = [row for row, say in zip(said, says, strict=True) if say.durable]
         try:
-            self.journal.commit(jobs, durable, sent, meta, self._runs.values())
+            self.journal.commit(jobs, durable, sent, meta, self._runs.values(), self._mails.values())
         except sqlite3.Error as error:
             self._sent.extendleft(reversed(sent))
             return self._trouble(f"{type(error).__name__}: {error}")
-        self._jobs, self._runs, self._says, self._meta = {}, {}, [], {}
+        self._jobs, self._runs, self._mails, self._says, self._meta = {}, {}, {}, [], {}
         self._urgent, self._write_by = False, None
         # First what an agent waits for: its broker reads one message at a time.
         letters = [self._letter(row) for row in sorted(said, key=lambda row: row.kind != Kind.INBOX)]
@@ -376,6 +343,7 @@ class Engine:
 
     def _prune(self) -> None:
         forget(self.state)
+        self.state.post.forget()
         now = self._clocks.monotonic()
         if now - self._pruned < PRUNE_EVERY:
             return

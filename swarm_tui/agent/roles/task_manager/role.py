@@ -241,6 +241,7 @@ def settings_of(spec: RunSpec) -> DispatchSettings:
         scale_every=spec.policy.scale_every,
         scale_down_after=spec.policy.scale_down_after,
         scale_down_every=spec.policy.scale_down_every,
+        agents=frozenset(spec.own),
     )
 
 

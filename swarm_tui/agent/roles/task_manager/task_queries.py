@@ -7,7 +7,7 @@ import msgspec
 
 from swarm_tui.domain.dispatch.asks import rows as open_asks
 from swarm_tui.domain.dispatch.model import State
-from swarm_tui.domain.dispatch.task_rows import row, run_row
+from swarm_tui.domain.dispatch.task_rows import mail_row, row, run_row
 from swarm_tui.domain.states import TaskState
 from swarm_tui.journal.dispatch import Journal
 from swarm_tui.protocol.bodies import Query, Reply
@@ -15,7 +15,7 @@ from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.names import is_task_id
 from swarm_tui.protocol.pages import PAGE_BYTES, PAGE_VALUES, ROW_DEPTH, over, pages
 
-MAX_ROWS, MAX_RUNS = 100_000, 10_000
+MAX_ROWS, MAX_RUNS, MAX_MESSAGES = 100_000, 10_000, 10_000
 #: A result above this is left out of a list; `task` shows it whole.
 LIST_RESULT = 8 * 1024
 #: Parts of a row that hold what others made, and those that grow with the task's history.
@@ -26,7 +26,7 @@ _SMALL = 0.02
 
 
 def answers(event: Event, query: Query, journal: Journal, me: str, state: State | None = None) -> Iterator[Reply]:
-    """Yield the replies to `tasks`, `task`, `runs`, `run` and, with the dispatcher's `state`, `asks`.
+    """Yield the replies to `tasks`, `task`, `runs`, `run`, `messages` and, with the dispatcher's `state`, `asks`.
 
     Nothing for another's query. Raises sqlite3.Error.
     """
@@ -38,11 +38,15 @@ def answers(event: Event, query: Query, journal: Journal, me: str, state: State 
         rows = _runs(query.args, journal)
     elif query.query == "run":
         rows = _run(query.args, journal)
+    elif query.query == "messages":
+        rows = _messages(query.args, journal)
     elif query.query == "asks" and state is not None:
         rows = map(msgspec.to_builtins, open_asks(state))
     else:
         return
-    fit = {"tasks": _fitted, "task": _fitted, "asks": _fitted_ask}.get(query.query, _fitted_run)
+    fit = {"tasks": _fitted, "task": _fitted, "asks": _fitted_ask, "messages": _fitted_mail}.get(
+        query.query, _fitted_run
+    )
     for page, more in pages(map(fit, rows)):
         yield Reply(query=query.query, rows=page, more=more, request=event.id, source=me)
 
@@ -50,6 +54,13 @@ def answers(event: Event, query: Query, journal: Journal, me: str, state: State 
 def _fitted_ask(shown: dict[str, Any]) -> dict[str, Any]:
     """The row, without what it is about where a reply cannot hold that."""
     return shown if over(shown) is None else {**shown, "input": {"left_out": "too much for one reply"}, "diff": None}
+
+
+def _fitted_mail(shown: dict[str, Any]) -> dict[str, Any]:
+    """The row, with as many of its receipts as a reply can hold."""
+    while over(shown) is not None and len(shown["receipts"]) > 1:
+        shown["receipts"] = shown["receipts"][: len(shown["receipts"]) // 2]
+    return shown
 
 
 def _list(args: dict[str, Any], journal: Journal) -> Iterable[Any]:
@@ -91,6 +102,20 @@ def _run(args: dict[str, Any], journal: Journal) -> Iterable[Any]:
     run_id = args.get("run_id")
     run = journal.runs.find(run_id) if isinstance(run_id, str) else None
     return [] if run is None else [msgspec.to_builtins(run_row(run, journal.jobs_of(run.run_id), whole=True))]
+
+
+def _messages(args: dict[str, Any], journal: Journal) -> Iterable[Any]:
+    if isinstance(message_id := args.get("message_id"), str):
+        found = journal.mails.find(message_id)
+        return [] if found is None else [msgspec.to_builtins(mail_row(found))]
+    party, task_id = args.get("agent_id"), args.get("task_id")
+    mails = journal.mails.search(
+        party if isinstance(party, str) else None,
+        task_id if isinstance(task_id, str) else None,
+        _number(args.get("limit"), 100, MAX_MESSAGES),
+        _number(args.get("offset"), 0, 10**9),
+    )
+    return (msgspec.to_builtins(mail_row(mail)) for mail in mails)
 
 
 def _fitted_run(shown: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,393 @@
+"""An agent's mail: taken into its mailbox and confirmed, sent until it is accepted; and its claims on paths.
+
+What it owes (a message to be accepted, a receipt, a claim) is said again until the dispatcher answers in the inbox.
+"""
+
+import asyncio
+import sqlite3
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+
+from swarm_tui.agent.agent_reporter import AgentReporter
+from swarm_tui.agent.handlers.mail import Claimed, MailError, Message
+from swarm_tui.agent.running_attempt import RunningAttempt
+from swarm_tui.domain.mail.model import MAX_TEXT
+from swarm_tui.domain.mail.owed import OwedWords
+from swarm_tui.domain.worker.actions import HeldLease
+from swarm_tui.journal.db import JournalError
+from swarm_tui.journal.mailbox import Mailbox
+from swarm_tui.protocol.bodies import Inbox
+from swarm_tui.protocol.envelope import Event
+from swarm_tui.protocol.mail_bodies import MessageNew, MessageReceipt, PathsClaim, PathsRelease
+from swarm_tui.protocol.text import clean
+from swarm_tui.protocol.topics import Kind
+
+#: Commands of an inbox that are about mail.
+COMMANDS = frozenset({"message", "receipt", "paths"})
+#: Messages that may wait to be accepted.
+MAX_UNSENT = 1000
+#: Seconds between two looks for what a task's program has read itself.
+LOOK_EVERY = 5.0
+_BROKEN = (sqlite3.Error, JournalError)
+
+
+class MailDesk:
+    """Mail and claims of one agent. Thread-safe; times are monotonic seconds."""
+
+    def __init__(
+        self,
+        reporter: AgentReporter,
+        agent_id: str,
+        box: Mailbox,
+        lease_of: Callable[[RunningAttempt], HeldLease],
+        clock: Callable[[], float],
+        changed: Callable[[], None],
+    ) -> None:
+        """Make it; `lease_of` gives the lease that counts for an attempt, `changed` is told when something is due."""
+        self._reporter, self._me, self.box = reporter, agent_id, box
+        self._lease_of, self._clock, self._changed = lease_of, clock, changed
+        self._owed = OwedWords()
+        self._asking: dict[str, tuple[RunningAttempt, Callable[[Message | str], None]]] = {}
+        self._claiming: dict[str, tuple[RunningAttempt, Callable[[Claimed], None]]] = {}
+        self._unread = False
+        self._look_at = 0.0
+        self._broken = ""
+        self._lock = threading.RLock()
+
+    def open(self) -> None:
+        """Take up what an earlier life of the agent left to be said."""
+        try:
+            self.box.prune(self._reporter.now())
+            unsent, self._unread = self.box.unsent(), self.box.has_unread()
+        except _BROKEN as error:
+            self._complain(error)
+            return
+        with self._lock:
+            for message in unsent:
+                self._owed.owe(_sent(message.message_id), Kind.MESSAGE_NEW, message, self._clock())
+        self._look_for_read()
+
+    def close(self) -> None:
+        """Let go of the mailbox."""
+        self.box.close()
+
+    # what the inbox says
+
+    def heard(self, event: Event) -> None:
+        """Hear an order about mail or a claim."""
+        body = event.body
+        if not isinstance(body, Inbox) or (event.expires_at is not None and event.expires_at < event.received):
+            return
+        if body.message is not None:
+            self._message(body.message)
+        elif body.command == "receipt" and body.answer is not None:
+            self._receipt(body.answer)
+        elif body.command == "paths" and body.answer is not None:
+            self._claimed(body.answer)
+
+    def _message(self, message: MessageNew) -> None:
+        """Keep a message, and confirm it once it is kept; an answer that is waited for is handed over at once."""
+        try:
+            read = self.box.take(message, self._reporter.now())
+        except _BROKEN as error:
+            # Not confirmed: it comes again.
+            self._complain(error)
+            return
+        self._broken = ""
+        waits = None
+        with self._lock:
+            if not read:
+                waits = self._asking.pop(message.reply_to or "", None)
+                self._unread = self._unread or waits is None
+        if waits is not None:
+            attempt, done = waits
+            self.read_one(message.message_id, attempt.task_id)
+            done(_message(message))
+        elif read:
+            self._say_read(message.message_id, None)
+        else:
+            self._reporter.note(f"mail from {clean(message.sender or '', 100)}: {clean(message.text, 100)}", "✉")
+            self._reporter.say(Kind.MESSAGE_DELIVERED, MessageReceipt(message_id=message.message_id, agent_id=self._me))
+        self._changed()
+
+    def _receipt(self, answer: dict[str, Any]) -> None:
+        message_id, state = str(answer.get("message_id")), answer.get("state")
+        reason = str(answer.get("reason") or "")
+        try:
+            if state == "read":
+                self.box.told(message_id)
+            elif state in ("accepted", "rejected"):
+                self.box.settled(message_id)
+        except _BROKEN as error:
+            self._complain(error)
+        with self._lock:
+            self._owed.settle(_read(message_id) if state == "read" else _sent(message_id))
+            waits = self._asking.pop(message_id, None) if state in ("rejected", "dead") else None
+        if state in ("rejected", "dead"):
+            self._reporter.note(f"message {message_id}: {reason}", "⚠")
+        if waits is not None:
+            waits[1](reason)
+
+    def _claimed(self, answer: dict[str, Any]) -> None:
+        try:
+            told = msgspec.convert(answer, Claimed)
+        except msgspec.ValidationError:
+            return
+        with self._lock:
+            self._owed.settle(_claim(told.claim_id))
+            waits = self._claiming.pop(told.claim_id, None)
+        if waits is not None:
+            waits[1](told)
+
+    # what a task wants
+
+    def of(self, attempt: RunningAttempt, running: Callable[[], list[str]]) -> "TaskMail":
+        """Return the mail of an attempt; `running` gives the ids of all tasks that the agent is at."""
+        return TaskMail(self, attempt, running)
+
+    def read(self, task_id: str, running: Iterable[str]) -> list[Message]:
+        """Take out what nobody has read; what is about another task of this agent that runs is left to that."""
+        try:
+            found = self.box.read(self._reporter.now(), task_id, running)
+        except _BROKEN as error:
+            self._complain(error)
+            return []
+        for message in found:
+            self._say_read(message.message_id, task_id)
+        with self._lock:
+            self._unread = bool(found)
+        self._changed()
+        return [_message(message) for message in found]
+
+    def read_one(self, message_id: str, task_id: str | None) -> None:
+        """Count one message as read."""
+        try:
+            self.box.read_one(message_id, self._reporter.now(), task_id)
+        except _BROKEN as error:
+            self._complain(error)
+        self._say_read(message_id, task_id)
+
+    def send(self, message: MessageNew) -> None:
+        """Send a message until it is accepted, over restarts of the agent too. Raises MailError."""
+        text = self._reporter.redact.text(message.text)
+        if len(text.encode("utf-8", "replace")) > MAX_TEXT:
+            raise MailError(f"a message has at most {MAX_TEXT:,} bytes: hand a file on, and say where it is")
+        message = msgspec.structs.replace(message, sender=self._me, text=text)
+        with self._lock:
+            if self._owed.count(Kind.MESSAGE_NEW) >= MAX_UNSENT:
+                raise MailError(f"{MAX_UNSENT:,} messages wait for a dispatcher to accept them")
+        try:
+            self.box.keep_sent(message, self._reporter.now())
+        except _BROKEN as error:
+            raise MailError(f"the mailbox cannot be written: {error}") from error
+        with self._lock:
+            self._owed.owe(_sent(message.message_id), Kind.MESSAGE_NEW, message, self._clock())
+        self._say_due()
+
+    def await_answer(self, attempt: RunningAttempt, message_id: str, done: Callable[[Message | str], None]) -> None:
+        """Have `done` called with the answer to a message, or why none will come, on whatever thread it comes."""
+        with self._lock:
+            self._asking[message_id] = (attempt, done)
+        try:
+            came = self.box.read_answer(message_id, self._reporter.now(), attempt.task_id)
+        except _BROKEN as error:
+            self._complain(error)
+            return
+        if came is not None:
+            self.drop_answer(message_id)
+            self._say_read(came.message_id, attempt.task_id)
+            done(_message(came))
+
+    def drop_answer(self, message_id: str) -> None:
+        """Wait for the answer no more; if it comes, it is mail as any other."""
+        with self._lock:
+            self._asking.pop(message_id, None)
+
+    def claim(self, attempt: RunningAttempt, claim_id: str, paths: list[str], done: Callable[[Claimed], None]) -> None:
+        """Claim paths for the attempt, and have `done` called with the answer, on whatever thread it comes."""
+        lease = self._lease_of(attempt)
+        if lease.epoch is None:
+            done(Claimed(claim_id=claim_id, granted=False, reason="no dispatcher is there that could keep a claim"))
+            return
+        body = PathsClaim(
+            claim_id=claim_id,
+            task_id=lease.task_id,
+            agent_id=self._me,
+            attempt=lease.attempt,
+            epoch=lease.epoch,
+            paths=paths,
+        )
+        with self._lock:
+            self._claiming[claim_id] = (attempt, done)
+            self._owed.owe(_claim(claim_id), Kind.PATHS_CLAIM, body, self._clock())
+        self._say_due()
+
+    def drop_claim(self, claim_id: str) -> None:
+        """Wait for the answer to a claim no more."""
+        with self._lock:
+            self._claiming.pop(claim_id, None)
+            self._owed.settle(_claim(claim_id))
+
+    def release(self, attempt: RunningAttempt, claim_id: str | None) -> None:
+        """Let go of a claim, or of all that the attempt has."""
+        lease = self._lease_of(attempt)
+        body = PathsRelease(
+            task_id=lease.task_id, agent_id=self._me, attempt=lease.attempt, epoch=lease.epoch, claim_id=claim_id
+        )
+        self._reporter.say(Kind.PATHS_RELEASE, body)
+
+    # time
+
+    def again(self, now: float) -> None:
+        """Say all that is owed: a link or a dispatcher is new."""
+        with self._lock:
+            self._owed.again(now)
+
+    def tick(self, now: float) -> None:
+        """Say again what is due; look what a task's program has read."""
+        with self._lock:
+            for attempt, _ in [*self._asking.values(), *self._claiming.values()]:
+                attempt.last_sign = max(attempt.last_sign, now)
+            looks = self._unread and now >= self._look_at
+        if looks:
+            self._look_for_read()
+        self._say_due()
+
+    def wake(self) -> float | None:
+        """Return when `tick` is next worth a call; None while nothing is owed and nothing waits."""
+        with self._lock:
+            times = (self._owed.wake(), self._look_at if self._unread else None)
+            return min((when for when in times if when is not None), default=None)
+
+    def _look_for_read(self) -> None:
+        """Owe the receipts of what was read by others than this process, or in an earlier life of it."""
+        self._look_at = self._clock() + LOOK_EVERY
+        try:
+            untold, self._unread = self.box.untold(), self.box.has_unread()
+        except _BROKEN as error:
+            self._complain(error)
+            return
+        with self._lock:
+            for message_id, task_id in untold:
+                if _read(message_id) not in self._owed:
+                    body = MessageReceipt(message_id=message_id, agent_id=self._me, task_id=task_id)
+                    self._owed.owe(_read(message_id), Kind.MESSAGE_READ, body, self._clock())
+
+    def _say_read(self, message_id: str, task_id: str | None) -> None:
+        with self._lock:
+            body = MessageReceipt(message_id=message_id, agent_id=self._me, task_id=task_id)
+            self._owed.owe(_read(message_id), Kind.MESSAGE_READ, body, self._clock())
+        self._say_due()
+
+    def _say_due(self) -> None:
+        with self._lock:
+            due = self._owed.due(self._clock())
+        for kind, body in due:
+            self._reporter.say(kind, body)
+        if due:
+            self._changed()
+
+    def _complain(self, error: Exception) -> None:
+        """Say what is wrong with the mailbox, once."""
+        if str(error) != self._broken:
+            self._broken = str(error)
+            self._reporter.note(f"the mailbox cannot be used: {error}", "⚠")
+
+
+def _sent(message_id: str) -> str:
+    return f"sent {message_id}"
+
+
+def _read(message_id: str) -> str:
+    return f"read {message_id}"
+
+
+def _claim(claim_id: str) -> str:
+    return f"claim {claim_id}"
+
+
+def _message(body: MessageNew) -> Message:
+    said = msgspec.structs.asdict(body) | {"sender": body.sender or "", "at": body.at or 0.0}
+    return Message(**{name: said[name] for name in Message.__struct_fields__})
+
+
+class TaskMail:
+    """A `Mail` over the agent's desk; see `swarm_tui.agent.handlers.mail`."""
+
+    def __init__(self, desk: MailDesk, attempt: RunningAttempt, running: Callable[[], list[str]]) -> None:
+        self._desk, self._attempt, self._running = desk, attempt, running
+        self._said: Counter[str] = Counter()
+
+    def read(self) -> list[Message]:
+        return self._desk.read(self._attempt.task_id, self._running())
+
+    def send(self, to: str, text: str, *, reply_to: str | None, expects_answer: bool, message_id: str | None) -> str:
+        known = message_id or self._id(to, text, reply_to)
+        message = MessageNew(
+            message_id=known,
+            to=to,
+            text=text,
+            reply_to=reply_to,
+            expects_answer=expects_answer,
+            task_id=self._attempt.task_id,
+        )
+        self._desk.send(message)
+        return known
+
+    def _id(self, to: str, text: str, reply_to: str | None) -> str:
+        """Return an id that another attempt at the task gives to the same message: it is not told twice."""
+        task = self._attempt.lease.task
+        mark = "\0".join((task.idempotency_key or task.task_id, to, text, reply_to or ""))
+        self._said[mark] += 1
+        return "m-" + sha256(f"{mark}\0{self._said[mark]}".encode("utf-8", "replace")).hexdigest()[:24]
+
+    async def ask(self, to: str, text: str, within: float) -> Message:
+        known = self.send(to, text, reply_to=None, expects_answer=True, message_id=None)
+        wait, done = _waiter()
+        self._desk.await_answer(self._attempt, known, done)
+        try:
+            answer = await asyncio.wait_for(wait, within)
+        except TimeoutError:
+            raise MailError(f"{to} did not answer within {within:g} s") from None
+        finally:
+            self._desk.drop_answer(known)
+        if isinstance(answer, Message):
+            return answer
+        raise MailError(str(answer))
+
+    async def claim(self, paths: list[str], within: float) -> Claimed:
+        mark = "\0".join((self._attempt.task_id, str(self._attempt.lease.attempt), *paths))
+        self._said[mark] += 1
+        claim_id = "c-" + sha256(f"{mark}\0{self._said[mark]}".encode("utf-8", "replace")).hexdigest()[:24]
+        wait, done = _waiter()
+        self._desk.claim(self._attempt, claim_id, paths, done)
+        try:
+            answer: Claimed = await asyncio.wait_for(wait, within)
+            return answer
+        except TimeoutError:
+            return Claimed(claim_id=claim_id, granted=False, reason=f"nobody answered within {within:g} s")
+        finally:
+            self._desk.drop_claim(claim_id)
+
+    def release(self, claim_id: str | None) -> None:
+        self._desk.release(self._attempt, claim_id)
+
+
+def _waiter() -> tuple["asyncio.Future[Any]", Callable[[Any], None]]:
+    """Return a future of this loop, and what sets it from any thread."""
+    loop = asyncio.get_running_loop()
+    wait: asyncio.Future[Any] = loop.create_future()
+
+    def settle(value: Any) -> None:
+        if not wait.done():
+            wait.set_result(value)
+
+    def done(value: Any) -> None:
+        loop.call_soon_threadsafe(settle, value)
+
+    return wait, done

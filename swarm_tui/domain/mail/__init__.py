@@ -1,0 +1,1 @@
+"""Mail between agents and people, and claims on paths. Pure."""
