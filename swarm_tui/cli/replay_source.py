@@ -12,6 +12,7 @@ from swarm_tui.agent.roles.monitoring.keyframes import QUERIES, Keyframes, time_
 from swarm_tui.bus.port import BusError, Link
 from swarm_tui.cli.recording import Line
 from swarm_tui.cli.span_file import Printed
+from swarm_tui.config.saved_filters import SavedFilters, filters_path
 from swarm_tui.config.user import read_user_config
 from swarm_tui.domain.fleet import Fleet
 from swarm_tui.domain.fleet.snapshot import restored, snapshot
@@ -154,5 +155,8 @@ def replay_on_screen(
     )  # fmt: skip
     source = ReplaySource(facts, lines, clock, known=snapshot(known), panes=panes)
     config, mistakes = read_user_config(actions=[action.name for action in ALL], themes=list(NAMES))
-    app = SwarmApp(source, config=config, notes=mistakes, read_only=True, clock=clock, known=known)
+    filters = SavedFilters(filters_path())
+    app = SwarmApp(
+        source, config=config, notes=mistakes, filters=filters, read_only=True, clock=clock, known=known
+    )  # fmt: skip
     return app.run(mouse=config.mouse) or app.return_code or 0

@@ -14,6 +14,7 @@ from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
 from textual.events import Event
 
+from swarm_tui.config.saved_filters import SavedFilters
 from swarm_tui.config.user import UserConfig
 from swarm_tui.domain.fleet import Fleet
 from swarm_tui.ui.acts import ALL
@@ -71,6 +72,7 @@ class SwarmApp(App[int]):
         state_path: Path | None = None,
         read_only: bool = False,
         can_bring_down: bool = False,
+        filters: SavedFilters | None = None,
         clock: Callable[[], float] = time.time,
         timers: bool = True,
         known: Fleet | None = None,
@@ -82,6 +84,7 @@ class SwarmApp(App[int]):
         self.state_path = state_path
         self.state = load_state(state_path)
         self._file = StateFile(state_path, self.state)
+        self.filters = filters or SavedFilters()
         self.read_only = read_only
         self.can_bring_down = can_bring_down
         self.clock = clock
@@ -120,7 +123,7 @@ class SwarmApp(App[int]):
         self.source.start()
         with suppress(ValueError, RuntimeError, NotImplementedError):  # Not on another thread than the main one.
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._hung_up)
-        for note in self.registry.notes:
+        for note in (*self.registry.notes, *self.filters.read()[1]):
             self.say(note, bad=True)
         if self.timers:
             self.set_interval(DRAIN, self.updates.look)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from textual.app import App
 
+from swarm_tui.ui.acts.filters import apply_filter
 from swarm_tui.ui.desk.act_runner import Question
 from swarm_tui.ui.desk.context import Context
 from swarm_tui.ui.desk.desk import Desk
@@ -172,6 +173,16 @@ class Navigator:
 
         if self.front is not None:
             self._app.push_screen(PaletteScreen(self._desk, self.front.context()))
+
+    def open_filters(self) -> None:
+        """Show the filters that are kept by name; the one that is taken is applied."""
+        from swarm_tui.ui.screens.filters import FiltersScreen
+
+        def taken(name: str | None) -> None:
+            if name is not None:
+                apply_filter(self._desk, name)
+
+        self._app.push_screen(FiltersScreen(self._desk), taken)
 
     def open_help(self, context: Context) -> None:
         """Show what works where the context is."""

@@ -12,6 +12,7 @@ from typing import IO
 from swarm_tui.config.model import Broker, Layout
 from swarm_tui.config.paths import state_dir
 from swarm_tui.config.running import Running
+from swarm_tui.config.saved_filters import SavedFilters, filters_path
 from swarm_tui.config.user import read_user_config
 from swarm_tui.ui.acts import ALL
 from swarm_tui.ui.app import SwarmApp
@@ -43,6 +44,7 @@ def run_screen(
         state_path=state.root / "screen.json",
         read_only=read_only,
         can_bring_down=bring_down is not None,
+        filters=SavedFilters(filters_path()),
     )
     drop_typed_ahead()
     if sys.stderr.isatty():

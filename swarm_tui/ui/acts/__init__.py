@@ -2,6 +2,7 @@
 
 from swarm_tui.ui.acts.agents import AGENT_ACTS
 from swarm_tui.ui.acts.asks import ASK_ACTS
+from swarm_tui.ui.acts.filters import FILTER_ACTS
 from swarm_tui.ui.acts.navigation import NAVIGATION_ACTS
 from swarm_tui.ui.acts.pages import PAGE_ACTS
 from swarm_tui.ui.acts.problems import PROBLEM_ACTS
@@ -23,5 +24,6 @@ ALL = (
     *PROBLEM_ACTS,
     *NAVIGATION_ACTS,
     *VIEW_ACTS,
+    *FILTER_ACTS,
     *TIME_ACTS,
 )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from textual.events import Key
 from textual.widget import Widget
 
+from swarm_tui.config.saved_filters import SavedFilters
 from swarm_tui.config.user import UserConfig
 from swarm_tui.domain.views import AgentView
 from swarm_tui.ui.desk.notices import Notices
@@ -75,6 +76,10 @@ class ScreenPort(Protocol):
         """Go back."""
         ...
 
+    def ask(self, label: str, text: str, done: Callable[[str], None]) -> None:
+        """Let the user type a line at the bottom."""
+        ...
+
     def ask_command(self) -> None:
         """Let the user type a command."""
         ...
@@ -90,6 +95,9 @@ class ScreenPort(Protocol):
 
 class MainView(Protocol):
     """The main screen: agents, tasks, stream and pane."""
+
+    only_problems: bool
+    """Tell whether all panels are narrowed to what is wrong."""
 
     def all_changed(self) -> None:
         """Draw everything anew: the link came or went, or the past was loaded."""
@@ -173,6 +181,10 @@ class Pages(Protocol):
 
     def open_changes(self) -> None:
         """Show what changed between two moments; once more comes back."""
+        ...
+
+    def open_filters(self) -> None:
+        """Show the filters that are kept by name."""
         ...
 
     def open_notices(self) -> None:
@@ -274,6 +286,8 @@ class Desk(Protocol):
     def config(self) -> UserConfig: ...
     @property
     def state(self) -> ScreenState: ...
+    @property
+    def filters(self) -> SavedFilters: ...
     @property
     def look(self) -> ThemeStyles: ...
     @property

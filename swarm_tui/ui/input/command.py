@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from swarm_tui.domain.states import AgentState, TaskState
 from swarm_tui.ui.acts.agents import drains, would_start
+from swarm_tui.ui.acts.filters import apply_filter, keep_filter
 from swarm_tui.ui.acts.subjects import names
 from swarm_tui.ui.desk.actions import Action
 from swarm_tui.ui.desk.capabilities import Searchable, Sortable, capability
@@ -66,16 +67,8 @@ def run_command(desk: Desk, text: str) -> None:
         return
     name, rest = word.lower().replace("-", "_"), rest.strip()
     action = desk.registry.actions.get(act_name(name))
-    if name in ("filter", "find") and rest:
-        _filter(desk, rest)
-    elif act_name(name) == "publish" and rest:
-        _publish(desk, rest)
-    elif name == "theme" and rest:
-        _theme(desk, rest)
-    elif name == "sort" and rest:
-        _sort(desk, rest)
-    elif name == "open" and rest:
-        _open(desk, rest)
+    if rest and (takes := TAKES.get(act_name(name))) is not None:
+        takes(desk, rest)
     elif action is not None and action.palette:
         _act(desk, word, action, rest)
     elif rest:
@@ -128,6 +121,15 @@ def _filter(desk: Desk, text: str) -> None:
     searchable = capability(desk.front, Searchable)
     if searchable is None or not searchable.set_filter(text):
         desk.say(Searchable.LACKS, bad=True)
+
+
+def _keep_filter(desk: Desk, name: str) -> None:
+    assert desk.front is not None
+    context = desk.front.context()
+    if (reason := desk.registry.actions["keep_filter"].why_not(context)) is not None:
+        desk.say(reason, bad=True)
+    else:
+        keep_filter(desk, context.scope, name)
 
 
 def _theme(desk: Desk, name: str) -> None:
@@ -186,6 +188,19 @@ def _open(desk: Desk, name: str, *, quiet: bool = False) -> bool:
             desk.say(f"there is no agent and no task {name!r}", bad=True)
         return False
     return True
+
+
+#: What takes the rest of the line as it stands.
+TAKES: dict[str, Callable[[Desk, str], object]] = {
+    "filter": _filter,
+    "find": _filter,
+    "filters": apply_filter,
+    "keep_filter": _keep_filter,
+    "publish": _publish,
+    "theme": _theme,
+    "sort": _sort,
+    "open": _open,
+}
 
 
 def _explained(word: str) -> bool:

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator
 from itertools import takewhile
 
-from swarm_tui.ui.desk.actions import Registry
 from swarm_tui.ui.desk.desk import Desk
 from swarm_tui.ui.input.command import OTHER_NAMES, PANELS, TOGGLES, act_name
 from swarm_tui.ui.look import theme as themes
@@ -19,11 +18,7 @@ def complete(desk: Desk, text: str) -> tuple[str, list[str]]:
     """Return the line as far as it can mean only one thing, and all that its last word may become."""
     before, _, begun = text.rpartition(" ")
     words = before.split()
-    found = [
-        word
-        for word in dict.fromkeys(_options(desk.model, desk.registry, desk.source.facts.types, words))
-        if word.startswith(begun) and word not in words
-    ]
+    found = [word for word in dict.fromkeys(_options(desk, words)) if word.startswith(begun) and word not in words]
     if not found:
         return text, []
     alike = takewhile(lambda letters: len(set(letters)) == 1, zip(*found, strict=False))
@@ -32,8 +27,9 @@ def complete(desk: Desk, text: str) -> tuple[str, list[str]]:
     return f"{before} {word}{end}" if before else word + end, found
 
 
-def _options(model: Model, registry: Registry, types: Iterable[TaskType], words: list[str]) -> Iterator[str]:
+def _options(desk: Desk, words: list[str]) -> Iterator[str]:
     """Yield what may come after these words."""
+    model, registry = desk.model, desk.registry
     if not words:
         yield from (name for name, act in registry.actions.items() if act.palette)
         yield from (*TOGGLES, *OTHER_NAMES, *PANELS)
@@ -42,9 +38,11 @@ def _options(model: Model, registry: Registry, types: Iterable[TaskType], words:
     name = act_name(words[0])
     action = registry.actions.get(name)
     if name == "publish":
-        yield from _of_publish(types, words[1:])
+        yield from _of_publish(desk.source.facts.types, words[1:])
     elif name == "theme":
         yield from themes.NAMES
+    elif name in ("filters", "keep_filter"):
+        yield from sorted(desk.filters.read()[0])
     elif name == "open":
         yield from (*_agents(model, roles=False), *_tasks(model))
     elif action is not None:

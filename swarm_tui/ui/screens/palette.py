@@ -10,6 +10,7 @@ from textual.containers import Vertical
 from textual.fuzzy import Matcher
 from textual.widgets import Input
 
+from swarm_tui.ui.acts.filters import apply_filter
 from swarm_tui.ui.desk.actions import Action
 from swarm_tui.ui.desk.context import Context
 from swarm_tui.ui.desk.desk import Desk
@@ -47,12 +48,13 @@ class PaletteScreen(Dialog[None]):
         super().__init__(desk)
         self.bind_acts("leave", "back", "palette")
         self.context = context
+        self._filters = desk.filters.read()[0]
         self.page = PageLines(self.lay)
         self.page.can_focus = False
 
     def compose(self) -> ComposeResult:
         with Vertical():
-            yield InputLine(placeholder="type a part of an act, an agent, a task")
+            yield InputLine(placeholder="type a part of an act, an agent, a task, a kept filter")
             yield self.page
         yield self.keys_line
 
@@ -97,7 +99,9 @@ class PaletteScreen(Dialog[None]):
         look, matcher = self.desk.look, Matcher(query)
         rows: list[tuple[float, Line]] = []
         fleet = self.desk.model.fleet
-        for kind, names in (("agent", list(fleet.agents)), ("task", list(fleet.tasks)[-5000:])):
+        for kind, names in (
+            ("agent", list(fleet.agents)), ("task", list(fleet.tasks)[-5000:]), ("filter", list(self._filters)),
+        ):  # fmt: skip
             for name in names:
                 if query.lower() not in name.lower() and len(names) > 500:
                     continue
@@ -131,8 +135,12 @@ class PaletteScreen(Dialog[None]):
             self.app.call_later(self.desk.perform, subject, self.context)
         elif isinstance(subject, tuple):
             kind, name = subject
-            opens = self.desk.pages.open_agent if kind == "agent" else self.desk.pages.open_task
-            self.app.call_later(opens, name)
+            pages = self.desk.pages
+            opens = {"agent": pages.open_agent, "task": pages.open_task}.get(kind)
+            if opens is not None:
+                self.app.call_later(opens, name)
+            else:
+                self.app.call_later(apply_filter, self.desk, name)
 
     def action_move(self, by: int) -> None:
         """Move the cursor while the user types."""
