@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from collections.abc import Callable
 
 import msgspec
 
@@ -64,16 +65,16 @@ class AgentReporter:
         *,
         message_id: str | None = None,
         sure: bool = False,
-        linger: bool = False,
     ) -> None:
-        """Publish a body as the agent.
-
-        `sure` asks the broker to acknowledge what is else sent once; `linger` waits some milliseconds for the next.
-        """
+        """Publish a body as the agent; `sure` asks the broker to acknowledge what is else sent once."""
         if isinstance(body, Assigned) and body.claimed_at is None:
             body = msgspec.structs.replace(body, claimed_at=rfc3339(time.time()))
         message = self.writer.message(kind, body, key, message_id=message_id)
-        self.bus.publish(msgspec.structs.replace(message, qos=1) if sure else message, linger=linger)
+        self.bus.publish(msgspec.structs.replace(message, qos=1) if sure else message)
+
+    def say_late(self, kind: Kind, body: Callable[[], Body | None]) -> None:
+        """Publish what `body` gives in some milliseconds, or just before the next message; nothing for None."""
+        self.bus.publish_late(lambda: None if (given := body()) is None else self.writer.message(kind, given))
 
     def complaints(self) -> str:
         """Return what its retained status says is wrong with it, a sentence or two; empty when nothing is."""

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,20 @@ from swarm_tui.config.model import RunSpec
 from swarm_tui.config.paths import StateDir
 from swarm_tui.domain.outcome import outcome, verdict_failed
 from swarm_tui.domain.worker import Worker, WorkerIdentity
-from swarm_tui.domain.worker.actions import Action, Answer, Beat, HeldLease, Ignore, Listen, Note, Run, Save, Say, Stop
+from swarm_tui.domain.worker.actions import (
+    Action,
+    Answer,
+    Beat,
+    HeldLease,
+    Ignore,
+    Listen,
+    Note,
+    Run,
+    Save,
+    Say,
+    SayStarted,
+    Stop,
+)
 from swarm_tui.journal.mailbox import Mailbox
 from swarm_tui.journal.task_output import OutputFile
 from swarm_tui.processes.marks import end_marked
@@ -291,8 +305,10 @@ class WorkerShell:
             self._held = self._holds()
         for action in actions:
             match action:
-                case Say(kind, body, message_id, linger):
-                    self._reporter.say(kind, body, message_id=message_id, linger=linger)
+                case Say(kind, body, message_id):
+                    self._reporter.say(kind, body, message_id=message_id)
+                case SayStarted(task_id):
+                    self._reporter.say_late(Kind.TASK_STARTED, partial(self.core.state.started, task_id))
                 case Save():
                     self._save(action)
                 case Run(lease):

@@ -77,6 +77,8 @@ class BulkClient(Client):
     """The socket of a connect under way: paho leaves it open when the handshake fails."""
     _said: list[bytes]
     """Packets of ours that wait to be written together."""
+    _acks: list[bytes]
+    """Acknowledgements, which go after them: a broker reads one packet at a time, and nobody waits for these."""
     _gathering = False
     _over = False
     """A write failed; nothing that comes counts any more."""
@@ -95,7 +97,7 @@ class BulkClient(Client):
     """Something came over this connection."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        self._said = []
+        self._said, self._acks = [], []
         super().__init__(*args, **options)
 
     def _create_socket(self) -> Any:
@@ -131,6 +133,7 @@ class BulkClient(Client):
         if self.sign is not None:
             self.ws_set_options(path=self.sign())
         self._said.clear()
+        self._acks.clear()
         return super().reconnect()
 
     def _sock_recv(self, bufsize: int) -> bytes:
@@ -213,7 +216,7 @@ class BulkClient(Client):
         self._last_msg_in = self._last_bytes_received = time.monotonic()
         taken = self.take(topic, data[body:end], bool(head & 1))
         if qos and taken:
-            self._said.append(b"\x40\x02" + data[name:body])
+            self._acks.append(b"\x40\x02" + data[name:body])
         return True
 
     def _take_puback(self) -> bool:
@@ -252,9 +255,10 @@ class BulkClient(Client):
 
     def _join(self) -> None:
         """Make one packet of what was said, about whose writing paho does nothing more."""
-        if self._said:
-            data = b"".join(self._said)
+        if self._said or self._acks:
+            data = b"".join((*self._said, *self._acks))
             self._said.clear()
+            self._acks.clear()
             self._out_packet.append(
                 {"command": PUBACK, "mid": 0, "qos": 0, "pos": 0, "to_process": len(data), "packet": data, "info": None}
             )
@@ -289,7 +293,7 @@ class BulkClient(Client):
 
     def unwritten(self) -> int:
         """Packets that wait to be written."""
-        return len(self._out_packet) + len(self._said)
+        return len(self._out_packet) + len(self._said) + len(self._acks)
 
     def want_write(self) -> bool:
         return self.unwritten() > 0

@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from swarm_tui.bus.memory_broker import Faults, MemoryBroker, Session
-from swarm_tui.bus.port import Link, OnAck, OnLink, OnMessage, OnTurn, unsendable
+from swarm_tui.bus.port import Link, MakeLate, OnAck, OnLink, OnMessage, OnTurn, unsendable
 from swarm_tui.protocol.envelope import Outgoing
 
 __all__ = ["Faults", "MemoryBroker", "MemoryBus"]
@@ -66,7 +66,7 @@ class MemoryBus:
         if self._session is not None:
             self.broker.unsubscribe(self._session, pattern)
 
-    def publish(self, message: Outgoing, on_ack: OnAck | None = None, *, linger: bool = False) -> None:
+    def publish(self, message: Outgoing, on_ack: OnAck | None = None) -> None:
         """Send, or keep in memory while the link is down (QoS 0 is dropped then)."""
         if self._closed or (message.qos == 0 and self._session is None):
             self.dropped += 1
@@ -78,6 +78,11 @@ class MemoryBus:
             self._waiting.append((message, on_ack))
         else:
             self._send(message, on_ack)
+
+    def publish_late(self, make: MakeLate) -> None:
+        """Send what `make` gives."""
+        if (message := make()) is not None:
+            self.publish(message)
 
     def publish_all(self, messages: Sequence[tuple[Outgoing, OnAck | None]]) -> None:
         """Publish them in order."""

@@ -9,12 +9,12 @@ from typing import Any
 
 from swarm_tui.bus.broker_address import BrokerAddress, keeps_aws_limits, parse_url
 from swarm_tui.bus.bulk_client import BulkClient, credentials, make_client
-from swarm_tui.bus.port import BusError, Link, OnAck, OnLink, OnMessage, OnTurn
+from swarm_tui.bus.port import BusError, Link, MakeLate, OnAck, OnLink, OnMessage, OnTurn
 from swarm_tui.bus.reasons import URL, Reason, explain, lost, no_connack, refusal
 from swarm_tui.bus.send_queue import Pace, SendQueue
 from swarm_tui.bus.side_connections import SideConnections, is_order
 from swarm_tui.bus.subscriptions import Subscriptions
-from swarm_tui.bus.wakeup import Backoff, Wakeup
+from swarm_tui.bus.wakeup import Backoff, Turns, Wakeup
 from swarm_tui.config.model import Broker
 from swarm_tui.protocol.client_ids import side_id
 from swarm_tui.protocol.envelope import Outgoing
@@ -62,10 +62,8 @@ class MqttBus:
             )
         self._blocked = False
         """The socket takes no more for now."""
-        self._at_turn: OnTurn | None = None
-        self._turn_by = float("inf")
-        self._in_turn = False
-        """The bus's thread is in `on_turn`'s call, where it holds the connection and paho is not at work."""
+        self._turns = Turns(self._failed)
+        """While one runs, the bus's thread holds the connection and paho is not at work."""
         self._misc_by = 0.0
         self._up = False
         self._fell_silent = False
@@ -96,10 +94,16 @@ class MqttBus:
         if self._subscriptions.remove(pattern):
             self._wakeup.ring(unless=self._thread)
 
-    def publish(self, message: Outgoing, on_ack: OnAck | None = None, *, linger: bool = False) -> None:
+    def publish(self, message: Outgoing, on_ack: OnAck | None = None) -> None:
         """Send, or keep in memory while the link is down; thread-safe, never blocks."""
         if self._post(message, on_ack):
-            self._push(at_once=not linger)
+            self._push()
+
+    def publish_late(self, make: MakeLate) -> None:
+        """Send what `make` gives with the next message, or in some milliseconds when none comes."""
+        if self._close_by is None:
+            self._outbox.post_late(make)
+            self._push(at_once=False)
 
     def publish_all(self, messages: Sequence[tuple[Outgoing, OnAck | None]]) -> None:
         """Publish them in order, with one write."""
@@ -107,7 +111,12 @@ class MqttBus:
             return
         self._push()
         client = self._client
-        if self._in_turn and self._thread is threading.current_thread() and client is not None and not self._blocked:
+        if (
+            self._turns.running
+            and self._thread is threading.current_thread()
+            and client is not None
+            and not self._blocked
+        ):
             # Others wait for it, and what else the turn does can go on meanwhile.
             self._send(client, ours=True)
             self._blocked = not client.written()
@@ -128,7 +137,7 @@ class MqttBus:
 
     def on_turn(self, call: OnTurn | None) -> bool:
         """Have `call` run on the bus's thread after all that was read, while the link is up."""
-        self._at_turn = call
+        self._turns.call, self._turns.due = call, True
         self._wakeup.ring(unless=self._thread)
         return True
 
@@ -248,7 +257,8 @@ class MqttBus:
         while client.socket() is not None and code == 0:
             if not self._up and (time.monotonic() > answer_by or self._done()):
                 break
-            self._take_turn()
+            if self._up:
+                self._turns.give()
             waits = self._up and not self._blocked and not self._subscriptions.pending
             if not (waits and self._outbox.may_linger(client)) and self._write(client):
                 break
@@ -283,8 +293,8 @@ class MqttBus:
         """Return which of the wakeup and the socket have something for us; meanwhile others may use paho."""
         # Milliseconds until the keepalive, the close, a turn or what lingers must be looked at.
         limit = 1000.0 if self._close_by is None else 20.0
-        outbox = self._outbox
-        by = min(self._turn_by, outbox.write_by or self._turn_by, outbox.paced_by or self._turn_by)
+        outbox, turn_by = self._outbox, self._turns.by if self._up else float("inf")
+        by = min(turn_by, outbox.write_by or turn_by, outbox.paced_by or turn_by)
         timeout = min(limit, max(0.0, by - time.monotonic()) * 1000)
         self._turn.release()
         try:
@@ -295,6 +305,7 @@ class MqttBus:
     def _step(self, client: BulkClient, sock: Any, ready: set[int]) -> int:
         if self._wakeup.fileno() in ready:
             self._wakeup.quiet()
+            self._turns.due = True
             for on_ack in self._sides.acked() if self._sides is not None else ():
                 self._guard("an acknowledgement", on_ack)
         if sock.fileno() in ready:
@@ -307,19 +318,6 @@ class MqttBus:
             return 0
         self._misc_by = now + MISC_EVERY
         return int(client.loop_misc())
-
-    def _take_turn(self) -> None:
-        call, wait = self._at_turn, float("inf")
-        if call is not None and self._up:
-            self._in_turn = True
-            try:
-                wait = call()
-            except Exception as error:  # noqa: BLE001 - nothing may end this thread but close()
-                self._failed("a turn", error)
-                wait = 1.0
-            finally:
-                self._in_turn = False
-        self._turn_by = time.monotonic() + wait
 
     def _send(self, client: BulkClient, *, ours: bool) -> None:
         """Hand to paho what waits; not `ours`: on a caller's thread."""
@@ -348,7 +346,7 @@ class MqttBus:
         # Who is told that we are up may have somebody speak to us at once. Not `flush`: what finds the connection lost
         # calls back, and paho would wait for ever for the end of the callback it is in.
         client.written()
-        self._up = True
+        self._up = self._turns.due = True
         self._outbox.hurry()
         self._backoff.began(time.monotonic())
         self._guard("a link callback", lambda: self._on_link(Link(True, resumed=bool(flags.session_present))))
@@ -358,6 +356,7 @@ class MqttBus:
             # Whom it was for handles nothing any more.
             return False
         self.received += 1
+        self._turns.due = True
         # Whoever hears it may wait for a disk, and a heartbeat may not wait with it.
         self._turn.release()
         try:

@@ -28,6 +28,8 @@ OnMessage = Callable[[str, bytes, bool], None]
 OnLink = Callable[[Link], None]
 #: Called on the bus's thread when it has heard all there was; returns after how many seconds it wants to be again.
 OnTurn = Callable[[], float]
+#: Gives a message when it is about to be sent, on whatever thread does that; None once it need not be said any more.
+MakeLate = Callable[[], Outgoing | None]
 #: Called when the broker has acknowledged (QoS 1), or when a QoS 0 message has been handed over.
 OnAck = Callable[[], None]
 
@@ -61,11 +63,12 @@ class Bus(Protocol):
         """Listen to that filter no more."""
         ...
 
-    def publish(self, message: Outgoing, on_ack: OnAck | None = None, *, linger: bool = False) -> None:
-        """Send, or keep in memory while the link is down; thread-safe, never blocks.
+    def publish(self, message: Outgoing, on_ack: OnAck | None = None) -> None:
+        """Send, or keep in memory while the link is down; thread-safe, never blocks."""
+        ...
 
-        One that may `linger` waits some milliseconds for the next, to be sent with it.
-        """
+    def publish_late(self, make: MakeLate) -> None:
+        """Send what `make` gives with the next message, or in some milliseconds when none comes."""
         ...
 
     def publish_all(self, messages: Sequence[tuple[Outgoing, OnAck | None]]) -> None:

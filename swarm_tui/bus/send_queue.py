@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable
 
 from swarm_tui.bus.bulk_client import INFLIGHT, BulkClient
-from swarm_tui.bus.port import OnAck, unsendable
+from swarm_tui.bus.port import MakeLate, OnAck, unsendable
 from swarm_tui.bus.side_connections import is_order
 from swarm_tui.protocol.envelope import Outgoing
 
@@ -58,8 +58,8 @@ class SendQueue:
         """When what lingers is written at the latest, in monotonic seconds."""
         self._failed = failed
         self._guard = guard
-        self._waiting: deque[tuple[Outgoing, OnAck | None]] = deque()
-        self._orders: deque[tuple[Outgoing, OnAck | None]] = deque()
+        self._waiting: deque[tuple[Outgoing | MakeLate, OnAck | None]] = deque()
+        self._orders: deque[tuple[Outgoing | MakeLate, OnAck | None]] = deque()
         """What goes ahead of the rest where a pace is kept."""
         self._unacked: dict[int, tuple[Outgoing, OnAck | None]] = {}
         self._hurry = False
@@ -84,6 +84,10 @@ class SendQueue:
         else:
             self._waiting.append((message, on_ack))
         return True
+
+    def post_late(self, make: MakeLate) -> None:
+        """Take who makes a message once it is about to be sent."""
+        self._waiting.append((make, None))
 
     def hurry(self) -> None:
         """Note that something waits that may not linger; to be called after it was posted."""
@@ -111,11 +115,16 @@ class SendQueue:
         self.paced_by = None
         while (waiting := self._orders or self._waiting) and len(self._unacked) < INFLIGHT:
             message, on_ack = waiting[0]
-            if message.qos == 0 and on_ack is not None and not ours:
+            if on_ack is not None and not ours and isinstance(message, Outgoing) and message.qos == 0:
                 return
             if self._pace is not None and self._must_wait(self._pace):
                 return
             waiting.popleft()
+            if not isinstance(message, Outgoing):
+                made = self._made(message)
+                if made is None:
+                    continue
+                message = made
             if message.qos:
                 mid = client.free_id(self._unacked)
                 self._unacked[mid] = message, on_ack
@@ -132,6 +141,18 @@ class SendQueue:
     def is_full(self) -> bool:
         """Return whether a message more would have to wait for the pace."""
         return self._pace is not None and (self.backlog() > 0 or self._pace.wait(time.monotonic()) > 0)
+
+    def _made(self, make: MakeLate) -> Outgoing | None:
+        try:
+            message = make()
+        except Exception as error:  # noqa: BLE001 - it is somebody else's, and others wait behind it
+            self._failed("publishing", error)
+            return None
+        if message is not None and (reason := unsendable(message)):
+            self._failed("publishing", ValueError(reason))
+            self.dropped += 1
+            return None
+        return message
 
     def _must_wait(self, pace: Pace) -> bool:
         now = time.monotonic()

@@ -1,4 +1,4 @@
-"""The waits of the bus's thread: a pipe that wakes it, and a longer wait after each try to connect that failed."""
+"""The waits of the bus's thread: what wakes it, what it then does for others, and how long it waits to try again."""
 
 import random
 import select
@@ -8,11 +8,15 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
+from swarm_tui.bus.port import OnTurn
+
 LONGEST_WAIT = 5.0
 #: Seconds that a link must last to count as one, and how many shorter ones in a row are tried again at once.
 SHORT_LINK, MOST_SHORT = 1.0, 8
 #: Seconds between two looks of a bus that closes whether all was sent.
 CLOSING_LOOK = 0.02
+#: Seconds after which a turn that failed is tried again.
+_AFTER_FAILURE = 1.0
 
 
 class Wakeup:
@@ -86,3 +90,37 @@ class Backoff:
         while (left := deadline - time.monotonic()) > 0 and not done():
             if select.select([wakeup], [], [], min(left, CLOSING_LOOK) if closing else left)[0]:
                 wakeup.quiet()
+
+
+class Turns:
+    """Calls back when something came that the work may have to do with, or when it asked to be called again.
+
+    `due` is for any thread to set, `give` for the connection's thread. `failed(what, error)` counts what it raised.
+    """
+
+    def __init__(self, failed: Callable[[str, BaseException], None]) -> None:
+        self.call: OnTurn | None = None
+        self.due = False
+        """Something came; a broker's acknowledgement is nothing of the kind."""
+        self.by = float("inf")
+        """When it wants to be called again, in monotonic seconds."""
+        self.running = False
+        self._failed = failed
+
+    def give(self) -> None:
+        """Call back, if it is time."""
+        if not self.due and time.monotonic() < self.by:
+            return
+        # Before it is read who is called: somebody else may be by the next look.
+        self.due = False
+        call, wait = self.call, float("inf")
+        if call is not None:
+            self.running = True
+            try:
+                wait = call()
+            except Exception as error:  # noqa: BLE001 - nothing may end the connection's thread but close()
+                self._failed("a turn", error)
+                wait = _AFTER_FAILURE
+            finally:
+                self.running = False
+        self.by = time.monotonic() + wait

@@ -15,7 +15,7 @@ from swarm_tui.domain.dispatch.model import Job
 from swarm_tui.domain.mail.model import Mail
 from swarm_tui.domain.states import OPEN
 from swarm_tui.domain.workflows.run import Run
-from swarm_tui.journal.db import JournalError, connect, in_memory, lock
+from swarm_tui.journal.db import JournalError, connect, grow_log, in_memory, lock
 from swarm_tui.journal.mails import MAIL_TABLE, MailRows
 from swarm_tui.journal.results import KEEP_DAYS, swept
 from swarm_tui.journal.runs import RUN_TABLE, RunRows
@@ -120,6 +120,7 @@ class Journal:
             self._db = connect(path, MIGRATIONS)
             self.runs, self.mails = RunRows(self._db), MailRows(self._db)
             self._look()
+            grow_log(path)
         except (JournalError, sqlite3.Error):
             self._lock.close()
             raise

@@ -216,7 +216,7 @@ class _QueuedBus(MemoryBus):
         super().__init__(broker, client_id, clean=clean)
         self._delivery = delivery
 
-    def publish(self, message: Outgoing, on_ack: OnAck | None = None, *, linger: bool = False) -> None:
+    def publish(self, message: Outgoing, on_ack: OnAck | None = None) -> None:
         self._delivery.put(lambda: MemoryBus.publish(self, message, on_ack))
 
     def subscribe(self, pattern: str, qos: int = 1) -> None:

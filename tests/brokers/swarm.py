@@ -35,7 +35,7 @@ class Link:
         self.bus, self.writer = bus, writer
         self.lines: list[str] = []
 
-    def publish(self, message: Outgoing, on_ack: Any = None, *, linger: bool = False) -> None:
+    def publish(self, message: Outgoing, on_ack: Any = None) -> None:
         self.bus.publish(message, on_ack)
 
     def now(self) -> float:

@@ -41,11 +41,11 @@ class DispatcherBus(SimBus):
         self.party = party
         self.to_itself = topic(SWARM, Kind.INBOX, party.name)
 
-    def publish(self, message: Outgoing, on_ack: OnAck | None = None, *, linger: bool = False) -> None:
+    def publish(self, message: Outgoing, on_ack: OnAck | None = None) -> None:
         if self.party.dies_at == "before publish":
             raise Died
         self.party.mind_fence(message)
-        super().publish(message, on_ack, linger=linger)
+        super().publish(message, on_ack)
 
     def restore(self) -> bool:
         return not self.party.cut_off_until and super().restore()

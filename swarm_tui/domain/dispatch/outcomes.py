@@ -133,7 +133,7 @@ def complete(turn: Turn, job: Job, body: Complete) -> None:
         turn.close_attempt(newer, "overtaken")
     attempt.outcome = ""
     turn.close_attempt(attempt, "complete", duration=body.duration)
-    attempt.started = True
+    _begun(turn, job, attempt, body)
     turn.move(job, TaskState.COMPLETE)
     job.agent_id, job.result, job.error, job.progress = attempt.agent_id, body.result, None, 100.0
     job.duration = body.duration
@@ -142,6 +142,14 @@ def complete(turn: Turn, job: Job, body: Complete) -> None:
         # Written at once, before its agent can hear the order to stop: a successor that knew nothing of the success
         # would take that agent's "cancelled" for the end.
         turn.save(job)
+
+
+def _begun(turn: Turn, job: Job, attempt: Attempt, body: Complete | Failed) -> None:
+    """Note that the attempt had begun: of one that was over at once the end is the first that is heard."""
+    if not attempt.started and body.duration is not None:
+        lasted = min(max(0.0, body.duration / 1000), max(0.0, turn.wall - attempt.offered_at))
+        turn.hop(job, "started", agent_id=attempt.agent_id, before=lasted)
+    attempt.started = True
 
 
 def _may_complete(job: Job, attempt: Attempt) -> bool:
@@ -158,7 +166,7 @@ def failed(turn: Turn, job: Job, body: Failed) -> None:
         _late(turn, job, body, "failed", attempt)
         return
     message = body.error.message or "failed without a reason"
-    attempt.started = True
+    _begun(turn, job, attempt, body)
     turn.close_attempt(attempt, "failed", message, body.duration)
     attempt.code, attempt.said = clean(body.error.code or "", 100), _last_words(body.result)
     job.error, job.duration = clean(message, 4000), body.duration

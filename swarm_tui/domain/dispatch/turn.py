@@ -103,12 +103,21 @@ class Turn:
             return kind
         return f"{GUEST}{event.sender}" if self.state.settings.proved else event.sender
 
-    def hop(self, job: Job, what: str, *, agent_id: str | None = None, by: str | None = None, detail: str = "") -> None:
-        """Write a step into the job's record; the first and the last are kept when there are too many."""
+    def hop(
+        self,
+        job: Job,
+        what: str,
+        *,
+        agent_id: str | None = None,
+        by: str | None = None,
+        detail: str = "",
+        before: float = 0.0,
+    ) -> None:
+        """Write a step, `before` seconds ago, into the job's record; of too many the first and the last are kept."""
         job.updated_at = self.wall
         job.hops.append(
             Hop(
-                at=self.wall,
+                at=self.wall - before,
                 what=what,
                 agent_id=agent_id,
                 attempt=job.attempt or None,

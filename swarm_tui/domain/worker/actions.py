@@ -55,12 +55,17 @@ class Answer(Struct, frozen=True, kw_only=True):
 
 
 class Say(Struct, frozen=True):
-    """Publish `body`; a repeat carries the id of the first. One that lingers waits some milliseconds for the next."""
+    """Publish `body`; a repeat carries the id of the first."""
 
     kind: Kind
     body: Body
     message_id: str | None = None
-    linger: bool = False
+
+
+class SayStarted(Struct, frozen=True):
+    """Publish that the work has begun, unless it ends within some milliseconds: then its answer says that too."""
+
+    task_id: str
 
 
 class Beat(Struct, frozen=True):
@@ -105,4 +110,4 @@ class Note(Struct, frozen=True):
     mark: str = "·"
 
 
-Action = Say | Beat | Listen | Ignore | Run | Stop | Save | Note
+Action = Say | SayStarted | Beat | Listen | Ignore | Run | Stop | Save | Note

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from swarm_tui.domain.worker.actions import Action, Answer, HeldLease, Note, Run, Save, Say
+from swarm_tui.domain.worker.actions import Action, Answer, HeldLease, Note, Run, Save, Say, SayStarted
 from swarm_tui.domain.worker.unacked import Unacked
 from swarm_tui.protocol.bodies import Complete, Declined, Failed, Inbox, Started, Task
 from swarm_tui.protocol.topics import Kind
@@ -58,7 +58,7 @@ class WorkerState:
             return []
         held = self.running.get(task.task_id)
         if held is not None and (held.attempt, held.epoch) == (attempt, epoch):
-            return [self._started(held)]
+            return [Say(Kind.TASK_STARTED, self._started(held))]
         earlier = self.unacked.of(task.task_id)
         if self.unacked.holds(task.task_id, attempt):
             return [*self.unacked.again([each for each in earlier if each.key[1] == attempt], now)]
@@ -114,12 +114,18 @@ class WorkerState:
         """Make the task this worker's: save that, say it, run it."""
         self.running[lease.task_id] = lease
         saved = Save(what="offer", task_id=lease.task_id, attempt=lease.attempt, epoch=lease.epoch)
-        return [saved, self._started(lease), Run(lease)]
+        if lease.epoch is None:
+            # Where nobody leads, others watch who does what.
+            return [saved, Say(Kind.TASK_STARTED, self._started(lease)), Run(lease)]
+        return [saved, SayStarted(lease.task_id), Run(lease)]
 
-    def _started(self, lease: HeldLease) -> Say:
-        body = Started(task_id=lease.task_id, agent_id=self.me.agent_id, attempt=lease.attempt, epoch=lease.epoch)
-        # What takes no longer than the wait is told of in one write.
-        return Say(Kind.TASK_STARTED, body, linger=True)
+    def started(self, task_id: str) -> Started | None:
+        """Return the word that the task's work has begun; None once it is over."""
+        lease = self.running.get(task_id)
+        return None if lease is None else self._started(lease)
+
+    def _started(self, lease: HeldLease) -> Started:
+        return Started(task_id=lease.task_id, agent_id=self.me.agent_id, attempt=lease.attempt, epoch=lease.epoch)
 
     def finish(self, task_id: str, answer: Complete | Failed, now: float) -> list[Action]:
         """End the work of a task: save the answer and say it. Empty for a task that is not in hand."""

@@ -171,7 +171,7 @@ class PumpedBus(MemoryBus):
         super().__init__(broker, client_id)
         self.pump = pump
 
-    def publish(self, message: Outgoing, on_ack: OnAck | None = None, *, linger: bool = False) -> None:
+    def publish(self, message: Outgoing, on_ack: OnAck | None = None) -> None:
         self.pump.put(lambda: MemoryBus.publish(self, message, on_ack))
 
     def subscribe(self, pattern: str, qos: int = 1) -> None:

@@ -132,12 +132,13 @@ def test_many_at_once_keep_their_order_and_their_acknowledgements(world: World) 
     until(lambda: listener.payloads()[-49:] == [b"%d" % n for n in range(1, 50)])
 
 
-def test_what_lingers_is_sent_by_itself_and_before_what_follows_it(world: World) -> None:
+def test_what_is_said_late_is_sent_by_itself_and_before_what_follows_it(world: World) -> None:
     listener, sender = world.listener("ear", "s/#"), world.listener("sender")
     until(lambda: bool(listener.links) and bool(sender.links))
-    sender.bus.publish(Outgoing("s/n", b"alone"), linger=True)
+    sender.bus.publish_late(lambda: Outgoing("s/n", b"alone"))
     until(lambda: listener.payloads() == [b"alone"])
-    sender.bus.publish(Outgoing("s/n", b"first"), linger=True)
+    sender.bus.publish_late(lambda: None)
+    sender.bus.publish_late(lambda: Outgoing("s/n", b"first"))
     sender.bus.publish(Outgoing("s/n", b"second"))
     until(lambda: listener.payloads() == [b"alone", b"first", b"second"])
 
@@ -161,6 +162,29 @@ def test_turns_come_after_what_was_heard_and_when_they_are_wanted(world: World) 
     until(lambda: seen[-1] == 1)
     assert threads == {"bus-ear"}
     assert listener.bus.on_turn(None)
+
+
+def test_an_acknowledgement_is_no_reason_for_a_turn(world: World) -> None:
+    listener, sender = world.listener("ear", "s/#"), world.listener("sender")
+    until(lambda: bool(listener.links) and bool(sender.links))
+    turns: list[float] = []
+    acked: list[int] = []
+
+    def turn() -> float:
+        turns.append(time.monotonic())
+        return 60.0
+
+    if not sender.bus.on_turn(turn):
+        return
+    until(lambda: bool(turns))
+    before = len(turns)
+    for number in range(20):
+        sender.bus.publish(Outgoing("s/n", b"x"), lambda: acked.append(1))
+        until(lambda number=number: len(acked) == number + 1)  # type: ignore[misc]
+    assert len(turns) < before + 10
+    listener.bus.publish(Outgoing("to/sender", b"x"))
+    sender.bus.subscribe("to/sender")
+    until(lambda: listener.bus.publish(Outgoing("to/sender", b"x")) is None and len(turns) > before + 1)
 
 
 def test_what_a_turn_says_is_on_its_way_before_the_turn_ends(world: World) -> None:

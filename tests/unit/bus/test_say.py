@@ -70,6 +70,35 @@ def test_what_was_not_acknowledged_is_said_again_on_the_next_connection(client: 
     assert written(client) == [bytes([packet[0] | 8]) + packet[1:] for packet in (first[0], first[2])]
 
 
+def test_what_is_said_goes_before_acknowledgements(client: BulkClient) -> None:
+    client.take = lambda topic, payload, retained: True
+    client._bulk, client._at = b"\x32\x06\x00\x01a\x00\x07x", 0
+    assert client._take_publish()
+    client.say(Outgoing("b", b"", 0, False))
+    client._join()
+    assert written(client) == [b"\x30\x03\x00\x01b\x40\x02\x00\x07"]
+
+
+def test_what_is_said_late_is_made_when_it_is_written(client: BulkClient) -> None:
+    failures: list[str] = []
+    box = SendQueue(lambda what, error: failures.append(f"{what}: {error}"), lambda what, call: call())
+    wanted = ["first"]
+
+    def fails() -> Outgoing:
+        raise ValueError("its maker's own mistake")
+
+    box.post_late(lambda: Outgoing(wanted[0], b"", 0, False))
+    box.post_late(lambda: None)
+    box.post_late(fails)
+    box.post_late(lambda: Outgoing("no/+", b"", 0, False))
+    box.post(Outgoing("last", b"", 0, False), None, up=True)
+    wanted[0] = "changed"
+    box.send(client, ours=True)
+    assert [packet[4:] for packet in written(client)] == [b"changed", b"last"]
+    assert box.is_empty()
+    assert failures == ["publishing: its maker's own mistake", "publishing: 'no/+' is no topic to publish on"]
+
+
 def test_an_acknowledgement_that_is_not_here_whole_is_left_for_the_next_read(client: BulkClient) -> None:
     outbox(client)
     for piece in (b"\x40", b"\x40\x02", b"\x40\x02\x00"):

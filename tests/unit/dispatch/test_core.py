@@ -38,6 +38,26 @@ def test_a_task_is_journaled_offered_done_and_acked(world: World) -> None:
     assert (world.job("t").state, world.job("t").result) == (TaskState.COMPLETE, {"n": 1})
 
 
+def test_an_end_that_comes_first_tells_when_the_work_began(world: World) -> None:
+    world.agent("a")
+    (offer,) = offers(world.submit("t"))
+    world.tick(10)
+    world.complete(offer)
+    steps = [(hop.what, hop.at) for hop in world.job("t").hops[-2:]]
+    assert steps == [("started", world.wall - 0.005), ("complete", world.wall)]
+    (offer,) = offers(world.submit("u"))
+    body = b.Failed(task_id="u", agent_id="a", attempt=1, epoch=1, duration=1e300, retryable=False)
+    world.hear(Kind.TASK_FAILED, body, sender="a")
+    began, ended = world.job("u").hops[-2:]
+    assert (began.what, ended.what) == ("started", "failed")
+    # Before it was offered it cannot have begun.
+    assert began.at == world.wall
+    (offer,) = offers(world.submit("v"))
+    world.start(offer)
+    world.complete(offer)
+    assert [hop.what for hop in world.job("v").hops].count("started") == 1
+
+
 def test_the_same_body_again_is_a_duplicate_and_another_body_is_refused(world: World) -> None:
     world.submit("t", payload={"n": 1})
     again = of(world.submit("t", payload={"n": 1}), Kind.TASK_QUEUED)

@@ -9,6 +9,28 @@ from swarm_tui.protocol.bodies import Task
 from swarm_tui.protocol.envelope import Outgoing
 
 
+def test_its_log_has_its_size_from_the_beginning_and_a_copy_of_it_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "dispatch.db"
+    journal = Journal(path)
+    log = path.with_name("dispatch.db-wal")
+    assert log.stat().st_size == db.LOG_BYTES
+    jobs = [
+        Job(task=Task(task_id=f"t{n}", type="noop"), digest="", seq=n, created_at=n, updated_at=n) for n in range(9)
+    ]
+    for job in jobs:
+        journal.commit([job], [])
+    assert log.stat().st_size == db.LOG_BYTES
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for file in (path, log):
+        # As a crash leaves them.
+        (copy / file.name).write_bytes(file.read_bytes())
+    again = Journal(copy / "dispatch.db")
+    assert [job.task_id for job in again.open_jobs()] == [job.task_id for job in jobs]
+    again.close()
+    journal.close()
+
+
 def test_what_it_was_to_say_is_still_to_be_said_and_new_rows_follow(tmp_path: Path) -> None:
     path = tmp_path / "dispatch.db"
     old = db.connect(path, MIGRATIONS[:1])

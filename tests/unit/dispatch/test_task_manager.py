@@ -41,7 +41,7 @@ class Link:
         self.lines: list[str] = []
         self.left: list[str] = []
 
-    def publish(self, message: Outgoing, on_ack: OnAck | None = None, *, linger: bool = False) -> None:
+    def publish(self, message: Outgoing, on_ack: OnAck | None = None) -> None:
         self.bus.publish(message, on_ack)
 
     def now(self) -> float:

@@ -41,7 +41,7 @@ class Voice:
 
     # The agent as its role sees it.
 
-    def publish(self, message: Outgoing, on_ack: Any = None, *, linger: bool = False) -> None:
+    def publish(self, message: Outgoing, on_ack: Any = None) -> None:
         self.bus.publish(message, on_ack)
 
     def now(self) -> float:

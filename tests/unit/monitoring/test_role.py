@@ -37,7 +37,7 @@ class FakeLink:
         self.lines: list[str] = []
         self.bus.start(lambda *_: None, lambda _: None)
 
-    def publish(self, message: Outgoing, on_ack: Any = None, *, linger: bool = False) -> None:
+    def publish(self, message: Outgoing, on_ack: Any = None) -> None:
         self.bus.publish(message, on_ack)
 
     def now(self) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from swarm_tui.bus.port import Bus, BusError, Link, OnAck, OnLink, OnMessage, OnTurn
+from swarm_tui.bus.port import Bus, BusError, Link, MakeLate, OnAck, OnLink, OnMessage, OnTurn
 from swarm_tui.client.hosts_output import hosts_online, last_attempt, output_of_hosts
 from swarm_tui.client.operator import Operator
 from swarm_tui.domain.fleet import Fleet
@@ -46,8 +46,11 @@ class Tap:
     def unsubscribe(self, pattern: str) -> None:
         self._bus.unsubscribe(pattern)
 
-    def publish(self, message: Outgoing, on_ack: OnAck | None = None, *, linger: bool = False) -> None:
-        self._bus.publish(message, on_ack, linger=linger)
+    def publish(self, message: Outgoing, on_ack: OnAck | None = None) -> None:
+        self._bus.publish(message, on_ack)
+
+    def publish_late(self, make: MakeLate) -> None:
+        self._bus.publish_late(make)
 
     def publish_all(self, messages: Sequence[tuple[Outgoing, OnAck | None]]) -> None:
         self._bus.publish_all(messages)
