@@ -23,16 +23,19 @@ DIRECTIVE = re.compile(r"\[\[(\w+)(?:\s+(.*?))?\]\]", re.DOTALL)
 KINDS: dict[str, dict[str, Any]] = {
     "claude": {
         "modes": ["auto", "default", "plan"], "mode": "auto", "resume": True, "cost": 0.001, "usage": "prompt",
+        "steering": True,
     },
     "codex": {
         "modes": ["read-only", "workspace-write", "agent"], "mode": "agent",
         "resume": True, "usage": "prompt", "reject": "cancelled",
+        "steering": True,
         "diff_in_ask": False, "errors_as_text": True, "child_outlives_cancel": True,
     },
     "gemini": {"modes": ["default", "yolo"], "mode": "default", "resume": False, "usage": "quota", "call_first": False,
+               "steering": False,
                "hangs_while_asking": True},
     "opencode": {"modes": [], "mode": None,
-        "resume": True, "usage": "last", "reject": "end_turn", "writes_by_fs": True},
+        "resume": True, "usage": "last", "steering": False, "reject": "end_turn", "writes_by_fs": True},
 }  # fmt: skip
 ERRORS = {401: (-32000, "Authentication required"), 429: (-32603, "API Error: 429"), 529: (-32603, "529 Overloaded")}
 
@@ -54,6 +57,7 @@ class Agent:
         self.mode = self.kind["mode"]
         self.cost = 0.0
         self.calls = 0
+        self.steered: list[str] = []
 
     def send(self, message: dict[str, Any]) -> None:
         with self.lock:
@@ -98,7 +102,7 @@ class Agent:
                 self.end_child()
             return
         handler = getattr(self, method.replace("/", "_"), None)
-        if handler is None:
+        if handler is None or (method == "_session/steering" and not self.kind["steering"]):
             self.send({"id": message["id"], "error": {"code": -32601, "message": "Method not found"}})
             return
         try:
@@ -151,15 +155,25 @@ class Agent:
         self.end_child()
         return {}
 
+    def _session_steering(self, params: dict[str, Any]) -> dict[str, Any]:
+        text = params["prompt"][0]["text"]
+        self.keep(text)
+        self.steered.append(text)
+        return {"outcome": "injected"}
+
+    def keep(self, text: str) -> dict[str, Any]:
+        file = self.home / f"{self.session}.json"
+        known: dict[str, Any] = json.loads(file.read_text())
+        known["prompts"].append(text)
+        file.write_text(json.dumps(known))
+        return known
+
     # a turn
 
     def prompt(self, message: dict[str, Any]) -> None:
         self.cancelled.clear()
         text = message["params"]["prompt"][0]["text"]
-        file = self.home / f"{self.session}.json"
-        known = json.loads(file.read_text())
-        known["prompts"].append(text)
-        file.write_text(json.dumps(known))
+        self.keep(text)
         self.calls = 1
         try:
             answer = self.turn(text)
@@ -171,6 +185,8 @@ class Agent:
             else:
                 self.send({"id": message["id"], "error": {"code": code, "message": words}})
             return
+        file = self.home / f"{self.session}.json"
+        known = json.loads(file.read_text())
         known["cost"] = self.cost
         file.write_text(json.dumps(known))
         self.send({"id": message["id"], "result": {"stopReason": answer, **self.used()}})
@@ -184,7 +200,14 @@ class Agent:
         return {"usage": {"inputTokens": 100 * calls, "outputTokens": 10 * calls, "totalTokens": 110 * calls}}
 
     def turn(self, text: str) -> str:
-        for word, rest in DIRECTIVE.findall(text):
+        steps = DIRECTIVE.findall(text)
+        while steps or self.steered:
+            # A word said in the middle of the turn is what it does next.
+            steps = [*(step for said in self.steered for step in DIRECTIVE.findall(said)), *steps]
+            self.steered.clear()
+            if not steps:
+                break
+            word, rest = steps.pop(0)
             if self.cancelled.is_set():
                 return "cancelled"
             stop = self.step(word, rest)

@@ -6,6 +6,7 @@ import queue
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 from types import FrameType
 
@@ -73,7 +74,9 @@ def _catch_signals(agent: AgentRuntime, console: Console) -> None:
     asked: queue.SimpleQueue[int] = queue.SimpleQueue()
 
     def heed() -> None:
-        while asked.get():
+        while number := asked.get():
+            if number == signal.SIGINT and sys.stdin.isatty() and agent.person.interrupt(time.monotonic()):
+                continue
             if not agent.reporter.leaving.is_set():
                 console.say("Shutting down gracefully...", "👋")
             agent.reporter.leave("graceful", 0)

@@ -16,6 +16,8 @@ from swarm_tui.protocol.topics import Kind, topic
 
 #: Seconds after which an ask is said again, and by which its time is over here later than at the dispatcher.
 AGAIN, GRACE = 10.0, 15.0
+#: Lines of a change that the pane shows of an ask, and their characters.
+SHOWN, WIDTH = 12, 54
 #: Characters of an ask's parts that travel.
 MOST_TITLE, MOST_DIFF = 2000, 64_000
 NOBODY = "no dispatcher is there that could write an answer down"
@@ -72,10 +74,20 @@ class AskDesk:
         with self._lock:
             self._open[ask_id] = one
         self._reporter.bus.subscribe(topic(self._reporter.swarm, Kind.ASK_RECORDED, ask_id))
-        self._reporter.note(f"asks: {body.tool} {body.title}", "❓")
+        self._show(body)
         self._reporter.say(Kind.ASK, body, ask_id)
         self._changed()
         return ask_id
+
+    def _show(self, body: Ask) -> None:
+        """Show on the pane what is asked, and how it is answered there."""
+        self._reporter.note(f"asks: {body.tool} {body.title}", "❓")
+        lines = [line for line in (body.diff or "").split("\n") if line and not line.startswith(("---", "+++"))]
+        for line in lines[:SHOWN]:
+            self._reporter.log(f"     ┊{line[:WIDTH]}")
+        if len(lines) > SHOWN:
+            self._reporter.log(f"     … {len(lines) - SHOWN} more lines: `swarm-tui asks {body.ask_id[:8]}`")
+        self._reporter.log("   type y, n REASON or a (always), then enter")
 
     def heard(self, event: Event) -> None:
         """Hear asks/<id>/recorded: the answer counts."""
@@ -85,6 +97,11 @@ class AskDesk:
         if (one := self._take(event.key)) is not None:
             self._reporter.note(f"{'denied' if body.outcome == 'deny' else 'allowed'} by {body.by or 'nobody'}", "❗")
             one.done(AskAnswer(outcome=body.outcome, reason=body.reason, by=body.by))
+
+    def oldest(self) -> str | None:
+        """Return the ask that has waited longest; None where none waits."""
+        with self._lock:
+            return next(iter(self._open), None)
 
     def drop(self, ask_id: str) -> None:
         """Wait for the answer no more."""

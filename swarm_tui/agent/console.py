@@ -44,7 +44,7 @@ class Console:
         line = clean(text, _LONGEST)
         if mark:
             line = f"{mark} {line}"
-        code = _COLOURS.get(mark) if self._colour else None
+        code = (_COLOURS.get(mark) or _of_diff(line)) if self._colour else None
         self._lines.append(f"\x1b[{code}m{line}\x1b[0m\n" if code else f"{line}\n")
         if self._asleep:
             self._wake.set()
@@ -87,6 +87,11 @@ class Console:
             # When nobody reads any more the agent works on in silence.
             sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
             sys.stdout.flush()
+
+
+def _of_diff(line: str) -> str | None:
+    """Return the colour of a diff's line, as a conversation shows it; None for any other."""
+    return {"┊+": "32", "┊-": "31", "┊@": "36"}.get(line.lstrip(" ")[:2])
 
 
 class Broadcasts:

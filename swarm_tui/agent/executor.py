@@ -206,6 +206,7 @@ class Executor:
             _converse=_conversing(attempt, self._reports),
             _ask=lambda question: self._ask(attempt, question),
             _mail=self._reports.mail.of(attempt, lambda: list(self._running)),
+            _attend=lambda hear, interrupt: _attend(attempt, hear, interrupt),
             own_names=frozenset(spec.env),
             resume=_resume_point(lease.resume),
             budget=lease.budget,
@@ -335,6 +336,17 @@ def _stopped(attempt: RunningAttempt, cause: str, result: Any = None) -> Outcome
     }.get(cause, "it was cancelled")
     retryable = cause in ("timeout", "interrupted")
     return Outcome(error=sentence, code=_CODES.get(cause, cause), retryable=retryable, cause=cause, result=result)
+
+
+def _attend(attempt: RunningAttempt, hear: Callable[[str], None] | None, interrupt: Callable[[], None] | None) -> None:
+    """Let whoever types on the agent's terminal reach the work, from any thread."""
+    loop = asyncio.get_running_loop()
+    attempt.interrupt = None if interrupt is None else lambda: _soon(loop, interrupt)
+    attempt.hear = None if hear is None else lambda line: _soon(loop, hear, line)
+
+
+def _soon(loop: asyncio.AbstractEventLoop, call: Callable[..., None], *given: str) -> None:
+    loop.call_soon_threadsafe(call, *given)
 
 
 def _throttled(attempt: RunningAttempt, reports: Reports) -> Callable[[float, str], None]:

@@ -56,6 +56,10 @@ class RunningAttempt:
         self.session: str | None = None
         self.progress: tuple[float, str] | None = None
         self.stop_cause: str | None = None
+        self.hear: Callable[[str], None] | None = None
+        """Takes a line that a person typed on the agent's terminal; None while nothing of it listens."""
+        self.interrupt: Callable[[], None] | None = None
+        """Has its conversation's turn end, and wait for what the person says next."""
         self.environment = TaskEnvironment(lease, spec)
         self.output: AttemptOutput | None = None
         """Where what its programs print is kept."""

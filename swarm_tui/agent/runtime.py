@@ -8,6 +8,7 @@ from swarm_tui.agent.clock_threads import HeartbeatThread, TimerThread
 from swarm_tui.agent.console import Broadcasts, Console
 from swarm_tui.agent.housekeeping import Housekeeping
 from swarm_tui.agent.own_process import UsageMeter
+from swarm_tui.agent.person_desk import PersonDesk
 from swarm_tui.agent.presence_messages import identity_of
 from swarm_tui.agent.retained_status import RetainedStatus
 from swarm_tui.agent.role_thread import MakeService, RoleThread
@@ -60,6 +61,7 @@ class AgentRuntime:
         self._door = Door(spec.swarm, keys)
         self.work = WorkerShell(spec, self.reporter, self._beat_body, self._changed)
         self.presence = RetainedStatus(self.reporter, self.work.state, self._settled)
+        self.person = PersonDesk(spec.swarm, self.work.attempts, self.work.asks, self.reporter.note)
         self._notices = Broadcasts(self.reporter.note)
         self._watchdog = Watchdog(self.work, self.reporter)
         self._role = RoleThread(spec, self.reporter, self._changed, service)
@@ -97,6 +99,7 @@ class AgentRuntime:
         self._timer.wake_at(self._housekeeping.tick(time.monotonic()))
         self._timer.start()
         self._heart.start()
+        self.person.start()
         self._bus.start(self._on_message, self._on_link)
 
     def close(self) -> None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from swarm_tui.agent.conversation.failures import Failure, failure, is_error_text, read_rpc
+from swarm_tui.agent.conversation.failures import Failure, failure, is_error_text, read_rpc, told_failure
 from swarm_tui.agent.conversation.listener import Listener, Permit
+from swarm_tui.agent.conversation.person import INTERRUPTED, Person
 from swarm_tui.agent.conversation.settings import Settings
 from swarm_tui.agent.conversation.silence import PROBE_AFTER, too_long
 from swarm_tui.agent.conversation.spec import Acp
@@ -25,7 +26,11 @@ if TYPE_CHECKING:
 INSTALL = "python -m pip install 'swarm-tui[acp]'"
 #: Seconds for its start and its session, for its word after a cancel, for `session/close`.
 OPEN_WAIT, CANCEL_WAIT, CLOSE_WAIT = 60.0, 1.5, 0.5
+#: Seconds for its word that it took a person's into its turn.
+STEER_WAIT = 10.0
 _PROTOCOL = 1
+#: What a client says that understands typed failures; without it they come as text, or not at all while it retries.
+TELL_FAILURES = {"jetbrains": {"air": {"version": 1, "capabilities": ["sessionFailure"]}}}
 
 
 class TurnEnd(Struct, frozen=True, kw_only=True):
@@ -63,6 +68,7 @@ class Conversation:
         self._offered: dict[str, Any] = {}
         self._program: StdioProgram | None = None
         self._connection: Connection | None = None
+        self.person = Person(context, self._steer)
 
     @property
     def usage(self) -> Usage:
@@ -77,6 +83,7 @@ class Conversation:
             from acp.connection import Connection
         except ImportError as error:
             raise MissingToolError("agent-client-protocol", INSTALL) from error
+        self.person.open()
         self._program = await StdioProgram.start(self._context, argv, self._folder, environment)
         self._connection = Connection(self.heard.serve, self._program)
         said = await self._call(
@@ -84,7 +91,11 @@ class Conversation:
             {
                 "protocolVersion": _PROTOCOL,
                 # It works on the files itself; and a terminal of ours would hide its shell's children from it.
-                "clientCapabilities": {"fs": {"readTextFile": False, "writeTextFile": False}, "terminal": False},
+                "clientCapabilities": {
+                    "fs": {"readTextFile": False, "writeTextFile": False},
+                    "terminal": False,
+                    **({"_meta": TELL_FAILURES} if self._acp.tells_failures else {}),
+                },
                 "clientInfo": {"name": "swarm-tui", "version": "1"},
             },
         )
@@ -169,7 +180,8 @@ class Conversation:
                 heard.narrator.say,
             )
         )
-        waits: list[asyncio.Future[Any]] = [answer, cancelled, stop, silence]
+        interrupted = self.person.begin()
+        waits: list[asyncio.Future[Any]] = [answer, cancelled, stop, silence, interrupted]
         try:
             began = loop.time()
             # The deadline moves while people are asked.
@@ -180,6 +192,8 @@ class Conversation:
             if answer.done():
                 return await self._end_of_turn(answer)
             await self._interrupt(answer)
+            if interrupted.done() and not cancelled.done():
+                return TurnEnd(stop_reason=INTERRUPTED, text=self.heard.text.strip())
             if cancelled.done():
                 raise HandlerError("it was cancelled", code="cancelled")
             if stop.done():
@@ -191,12 +205,13 @@ class Conversation:
             words = f"it took longer than {loop.time() - began:.0f} s{silence_told}"
             raise HandlerError(words, code="timeout", retryable=True)
         finally:
+            self.person.end()
             for wait in (cancelled, silence, answer):
                 wait.cancel()
             with contextlib.suppress(BaseException):
                 # Its outcome is looked at, so that nobody is told that it was not.
                 await answer
-            self.heard.narrator.flush()
+            self.heard.narrator.used(self.usage)
             self.heard.tell()
 
     async def _end_of_turn(self, answer: "asyncio.Future[Any]") -> TurnEnd:
@@ -212,6 +227,9 @@ class Conversation:
         metered = self.meter.prompt_ended(said)
         reason = str(said.get("stopReason") or "end_turn")
         text = self.heard.text.strip()
+        told = told_failure(said.get("_meta"))
+        if told is not None and not told[1]:
+            raise FailedTurnError(told[2])
         if reason == "end_turn" and not metered:
             found = is_error_text(text)
             # A limit that is used up is told as an answer by others too, which then took no token.
@@ -224,6 +242,18 @@ class Conversation:
         if reason == "refusal":
             raise FailedTurnError(failure("refused", text[-500:] or "the model refused"))
         return TurnEnd(stop_reason=reason, text=text)
+
+    async def _steer(self, text: str) -> bool:
+        """Say `text` in the middle of the turn; False where that cannot be."""
+        if not self._acp.steering or self._connection is None:
+            return False
+        params = {"sessionId": self.heard.session, "prompt": [{"type": "text", "text": text}]}
+        try:
+            said = await asyncio.wait_for(self._connection.send_request("_session/steering", params), STEER_WAIT)
+        except Exception as error:  # noqa: BLE001 - whatever it answers, the words are said in the next turn then
+            self._context.log(f"it does not take that now: {type(error).__name__}: {error}"[:200])
+            return False
+        return isinstance(said, dict) and said.get("outcome") == "injected"
 
     async def _interrupt(self, answer: "asyncio.Future[Any]") -> None:
         """Have the turn ended by the CLI, which then tells what it took; for a moment only."""
@@ -271,6 +301,7 @@ class Conversation:
     async def close(self) -> None:
         """Close the session, end the program, and whatever is left of it."""
         self.heard.closing = True
+        self.person.close()
         self.heard.end()
         for asking in list(self.heard.asking):
             asking.cancel()

@@ -30,6 +30,7 @@ _CODES: dict[str, tuple[str, bool]] = {
     "limit": ("a limit that the layout or the task sets is reached", False),
     "context-full": ("the conversation no longer fits the model: begin a new one with less", False),
     "network": ("the model's server cannot be reached: look at the network and the proxy", True),
+    "stopped": ("a person interrupted it at its terminal, and said nothing more", False),
     "loop": ("it goes round in circles", False),
     "silent": ("it said nothing for too long", True),
     "agent-cli": ("it failed", False),
@@ -73,6 +74,32 @@ def read_error(words: str, *, code: int | None = None, kind: str = "") -> Failur
                 return failure(name, said)
     # Some say 500 of whatever went wrong: their words count before it does.
     return failure("overload" if code == 500 else "agent-cli", said)
+
+
+#: What the adapters of some CLIs file a failure under, in words that say the same here.
+_FILED = {"limit": "rate limit", "access": "unauthorized", "service": "overloaded", "connection": "network"}
+
+
+def told_failure(meta: Any) -> tuple[str, bool, Failure] | None:
+    """Return what `_meta` of an update or an answer tells of a failure: its words, whether it is tried again, its code.
+
+    None where it tells of none.
+    """
+    for part in meta.values() if isinstance(meta, dict) else ():
+        if not isinstance(part, dict):
+            continue
+        error, air = part.get("error"), part.get("air")
+        failed = air.get("sessionFailure") if isinstance(air, dict) else None
+        if isinstance(failed, dict) and isinstance(title := failed.get("title"), str):
+            filed = _FILED.get(str(failed.get("category")))
+            if filed is None:
+                continue
+            words = "; ".join(filter(None, (title, str(failed.get("details") or ""))))
+            return words, failed.get("severity") == "warning", read_error(words, kind=filed)
+        if isinstance(error, dict) and isinstance(message := error.get("message"), str):
+            words = "; ".join(filter(None, (message, str(error.get("additionalDetails") or ""))))
+            return words, bool(error.get("willRetry")), read_error(words)
+    return None
 
 
 def read_rpc(code: int, message: str, data: Any) -> Failure:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from swarm_tui.agent.conversation.failures import Failure, failure
+from swarm_tui.agent.conversation.failures import Failure, failure, told_failure
 from swarm_tui.agent.conversation.loop_guard import Finding, LoopGuard
 from swarm_tui.agent.conversation.narrator import Narrator
 from swarm_tui.agent.conversation.settings import Settings
@@ -87,6 +87,10 @@ class Listener:
             self._tool(update)
         elif kind == "plan":
             self.narrator.plan(update.get("entries"))
+        elif kind == "session_info_update":
+            told = told_failure(update.get("_meta"))
+            if told is not None and told[1]:
+                self.narrator.retrying(told[0], told[2].code)
         elif kind == "usage_update":
             self._meter.updated(update)
             self.tell()

@@ -7,8 +7,11 @@ from typing import Any
 from swarm_tui.agent.conversation.tool_calls import ToolCall
 from swarm_tui.agent.handlers.base import Context
 from swarm_tui.agent.handlers.output import as_shown
+from swarm_tui.domain.usage import Usage, told
 
 WIDTH = 57
+#: Stands before each line of a change, by which the pane knows to colour it.
+EDGE = "┊"
 #: Lines of a diff, and of what a tool printed, that the pane shows.
 _DIFF, _OUTPUT = 12, 3
 _TICKS = {"completed": "✓", "in_progress": "▸", "pending": "·"}
@@ -21,6 +24,7 @@ class Narrator:
         self._context, self._folder = context, folder
         self._rest = ""
         self._thinks = False
+        self._retry = ""
 
     def say(self, line: str) -> None:
         """Say one thing."""
@@ -65,7 +69,7 @@ class Narrator:
             lines = [line for line in as_shown(call.output).strip().split("\n")[-_OUTPUT:] if line.strip()]
         most = _DIFF if diff else _OUTPUT
         for line in lines[:most]:
-            self._context.log(f"  {line[:WIDTH]}")
+            self._context.log(f"  {EDGE if diff else ''}{line[:WIDTH]}")
         if len(lines) > most:
             self._context.log(f"  … {len(lines) - most} more lines")
 
@@ -74,6 +78,19 @@ class Narrator:
         self.say(f"⛔ {self._head(call)}")
         for part in textwrap.wrap(call.refused, WIDTH):
             self._context.log(f"  {part}")
+
+    def retrying(self, words: str, code: str) -> None:
+        """Say that the CLI tries again, and why, once for each time."""
+        line = f"⏳ {code}: {as_shown(words).replace(chr(10), ' ')}"[: WIDTH * 2]
+        if line != self._retry:
+            self._retry = line
+            self.say(line)
+
+    def used(self, usage: Usage) -> None:
+        """Say what was used so far, at the end of a turn."""
+        self.flush()
+        if not usage.is_nothing:
+            self._context.log(f"Σ {told(usage)}")
 
     def plan(self, entries: Any) -> None:
         """Say the plan, with ticks."""

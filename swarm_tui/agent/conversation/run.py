@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from swarm_tui.agent.conversation.conversation import Conversation, FailedTurnError
 from swarm_tui.agent.conversation.failures import Failure, failure
 from swarm_tui.agent.conversation.permits import Permits, Rules
+from swarm_tui.agent.conversation.person import INTERRUPTED
 from swarm_tui.agent.conversation.programs import environment, program
 from swarm_tui.agent.conversation.settings import Settings
 from swarm_tui.agent.conversation.spec import Acp
@@ -95,6 +96,10 @@ async def _run(
             gone = "its session is gone: it starts anew" if point.session else "its session is full: it starts anew"
             context.log(f"goes on with session {point.session}" if resumed else gone)
         end = await conversation.prompt(prompt)
+        while (said := await conversation.person.next(end.stop_reason)) is not None:
+            end = await conversation.prompt(said)
+        if end.stop_reason == INTERRUPTED:
+            raise _after_interrupt(context)
         told = replace(_told(conversation, folder), text=end.text, stop_reason=end.stop_reason, resumed=resumed)
         failed = _hollow(conversation, end.stop_reason)
         if failed is not None:
@@ -115,6 +120,12 @@ async def _run(
         raise
     finally:
         await conversation.close()
+
+
+def _after_interrupt(context: Context) -> Exception:
+    if context.cancel.is_set():
+        return HandlerError("it was cancelled", code="cancelled")
+    return FailedTurnError(failure("stopped"))
 
 
 def _again(prompt: str, point: ResumePoint, resumed: bool, *, mine: bool) -> str:

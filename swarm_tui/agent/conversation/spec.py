@@ -36,3 +36,7 @@ class Acp(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     silent_errors: bool = False
     """A turn that failed may end as a good one: without usage, and with the error as its text."""
     endpoint: Endpoint | None = None
+    tells_failures: bool = False
+    """It tells of its retries, and of a turn's failure, once its client says that it understands that."""
+    steering: bool = False
+    """A word said in the middle of a turn reaches it then (`_session/steering`)."""

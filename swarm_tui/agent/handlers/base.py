@@ -97,6 +97,7 @@ class Context(Struct, kw_only=True):
     _spawned: Callable[[int], None]
     _output: Callable[[str], None] = lambda text: None
     _converse: Callable[[Usage, int, str | None], None] = lambda usage, turn, session: None
+    _attend: Callable[[Callable[[str], None] | None, Callable[[], None] | None], None] = lambda hear, interrupt: None
     _ask: Callable[[Question], Awaitable[AskAnswer]] | None = None
     _mail: Mail | None = None
     sandbox: Sandbox | None = None
@@ -130,6 +131,13 @@ class Context(Struct, kw_only=True):
         if self._ask is None:
             return AskAnswer(outcome="deny", reason="nobody can be asked here")
         return await self._ask(question)
+
+    def attend(self, hear: Callable[[str], None] | None, interrupt: Callable[[], None] | None) -> None:
+        """Let a person at the agent's terminal speak to this work: lines go to `hear`, a Ctrl-C calls `interrupt`.
+
+        Both are called on the event loop; None for both ends it.
+        """
+        self._attend(hear, interrupt)
 
     def log(self, line: str, *, kept: bool = False) -> None:
         """Write a line on the agent's pane (and so into its log), and into the task's output unless that has it."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,28 @@ AGENT = Path(__file__).parents[2] / "acp_agent.py"
 NAMES = ("claude", "codex", "gemini", "opencode")
 
 
+class Person:
+    """Somebody at the terminal of the agent."""
+
+    def __init__(self, talk: "Talk") -> None:
+        self._talk = talk
+
+    async def sees(self, words: str) -> None:
+        """Wait until the pane shows it."""
+        for _ in range(1000):
+            if any(words in line for line in self._talk.log):
+                return
+            await asyncio.sleep(0.01)
+        raise AssertionError(f"{words!r} is not in {self._talk.log}")
+
+    def types(self, line: str) -> None:
+        self._talk.hear(line)
+
+    def interrupts(self) -> None:
+        assert self._talk.interrupt is not None
+        self._talk.interrupt()
+
+
 class Talk:
     """Talks to a CLI in a folder, and keeps what was said and asked."""
 
@@ -32,6 +54,8 @@ class Talk:
         self.answer: Callable[[Question], AskAnswer] = lambda question: AskAnswer(outcome="allow", by="operator:ada@h")
         self.context: RecordingContext | None = None
         self.spawned: list[int] = []
+        self.hear: Callable[[str], None] = lambda line: None
+        self.interrupt: Callable[[], None] | None = None
 
     def __call__(self, name: str, prompt: str, **more: Any) -> Told:
         return asyncio.run(self.run(name, prompt, **more))
@@ -49,6 +73,7 @@ class Talk:
         granted: tuple[str, ...] = (),
         ask: list[str] | None = None,
         ready: Callable[[], bool] | None = None,
+        person: "Callable[[Person], Awaitable[None]] | None" = None,
         **settings: Any,
     ) -> Told:
         """Talk to the end; cancelled once `ready` says so."""
@@ -67,6 +92,8 @@ class Talk:
             return self.answer(question)
 
         made._ask = asks
+        made._attend = self._attend
+        self.person = Person(self)
         talking = asyncio.ensure_future(
             converse(
                 made,
@@ -82,7 +109,16 @@ class Talk:
             await asyncio.sleep(0.01)
         if ready is not None:
             made.cancel.set()
-        return await talking
+        acts = asyncio.ensure_future(person(self.person)) if person is not None else None
+        try:
+            return await talking
+        finally:
+            if acts is not None:
+                await acts
+
+    def _attend(self, hear: Callable[[str], None] | None, interrupt: Callable[[], None] | None) -> None:
+        if hear is not None:
+            self.hear, self.interrupt = hear, interrupt
 
     @property
     def log(self) -> list[str]:

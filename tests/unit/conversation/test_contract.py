@@ -37,7 +37,9 @@ def test_a_prompt_is_answered_with_its_usage_and_session(talk: Talk, name: str) 
     assert told.usage.tokens_in == (100 if name == "opencode" else 200)
     assert told.usage.cost == (0.002 if name == "claude" else None)
     assert not talk.asked, "an edit in its folder is what the mode allows"
-    assert talk.log == ["✓ Edit a.txt", "  +hi", "All done."]
+    assert talk.log[:3] == ["✓ Edit a.txt", "  ┊+hi", "All done."]
+    money = "$0.0020" if name == "claude" else "cost not known"
+    assert talk.log[3] == f"Σ {told.usage.tokens_in} tokens in, {told.usage.tokens_out} out, {money}"
 
 
 @every_cli
