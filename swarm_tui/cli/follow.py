@@ -11,7 +11,16 @@ from swarm_tui.client.operator import Operator
 from swarm_tui.domain.fleet import Fleet
 from swarm_tui.domain.states import AgentState
 from swarm_tui.protocol.envelope import Event, Rejected
-from swarm_tui.protocol.rows import RunRow, ScheduleRow, TaskRow, run_rows, schedule_rows, task_rows
+from swarm_tui.protocol.rows import (
+    MailRow,
+    RunRow,
+    ScheduleRow,
+    TaskRow,
+    mail_rows,
+    run_rows,
+    schedule_rows,
+    task_rows,
+)
 
 #: Seconds of silence after which all who were asked have answered.
 _QUIET = 0.4
@@ -77,6 +86,16 @@ class Follower:
         """Ask the dispatcher for the layout's schedules; None when nobody answered."""
         reply = self.operator.query("schedules", {}, timeout)
         return None if reply is None else schedule_rows(reply.rows)
+
+    def load_mails(self, args: dict[str, object], timeout: float = 3.0) -> list[MailRow] | None:
+        """Ask the dispatcher for mail and take it in; None when nobody answered."""
+        reply = self.operator.query("messages", args, timeout)
+        if reply is None:
+            return None
+        rows = mail_rows(reply.rows)
+        with self.lock:
+            self.fleet.load_mails(rows)
+        return rows
 
     def load_runs(self, query: str, args: dict[str, object], timeout: float = 3.0) -> list[RunRow] | None:
         """Ask the dispatcher for runs and take them in; None when nobody answered."""

@@ -10,9 +10,10 @@ import msgspec
 from swarm_tui.cli.common import USAGE, Failure
 from swarm_tui.config.paths import StateDir
 from swarm_tui.domain.dispatch.model import Job
-from swarm_tui.domain.dispatch.task_rows import row, run_row
+from swarm_tui.domain.dispatch.task_rows import mail_row, row, run_row
+from swarm_tui.journal.mails import MailRows
 from swarm_tui.journal.runs import RunRows
-from swarm_tui.protocol.rows import RunRow, TaskRow
+from swarm_tui.protocol.rows import MailRow, RunRow, TaskRow
 
 _decode = msgspec.msgpack.Decoder(Job).decode
 
@@ -83,6 +84,25 @@ def journal_runs(
 def _has_runs(db: sqlite3.Connection) -> bool:
     """Return whether the journal is of a version that knows runs."""
     return db.execute("SELECT 1 FROM sqlite_master WHERE name = 'run'").fetchone() is not None
+
+
+def journal_mail(
+    state: StateDir,
+    *,
+    message_id: str | None = None,
+    agent: str | None = None,
+    task: str | None = None,
+    limit: int = 50,
+) -> list[MailRow]:
+    """The newest messages of the journal, newest first; or one. Raises Failure."""
+    with opened_read_only(state.dispatch) as db:
+        if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'mail'").fetchone() is None:
+            return []
+        rows = MailRows(db)
+        if message_id is None:
+            return [mail_row(mail) for mail in rows.search(agent, task, limit, 0)]
+        found = rows.find(message_id)
+        return [] if found is None else [mail_row(found)]
 
 
 def whole_id(state: StateDir, text: str) -> str:

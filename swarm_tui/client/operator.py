@@ -17,6 +17,7 @@ from swarm_tui.identity.keyring import GUEST, SWARM, Keyring, SwarmKeyring
 from swarm_tui.protocol import codec
 from swarm_tui.protocol.bodies import Body, Halt, JsonObject, Query, Reply, Task
 from swarm_tui.protocol.envelope import Event, Rejected
+from swarm_tui.protocol.mail_bodies import MessageNew, PathsClaim
 from swarm_tui.protocol.names import check_agent_id, check_task_id, check_task_type
 from swarm_tui.protocol.run_bodies import RunNew
 from swarm_tui.protocol.topics import Kind, everything
@@ -132,7 +133,18 @@ class Operator:
 
     def run(self, body: RunNew) -> Callable[[], None]:
         """Ask for a run, once; what is returned asks again, byte for byte, until somebody answers for it."""
-        message = self.writer.message(Kind.RUN_NEW, body)
+        return self._again(Kind.RUN_NEW, body)
+
+    def send(self, body: MessageNew) -> Callable[[], None]:
+        """Send mail, once; what is returned sends it again, byte for byte, until the dispatcher answers for it."""
+        return self._again(Kind.MESSAGE_NEW, body)
+
+    def claim(self, body: PathsClaim) -> Callable[[], None]:
+        """Claim paths for an agent's task, once; what is returned does it again, until the dispatcher answers."""
+        return self._again(Kind.PATHS_CLAIM, body)
+
+    def _again(self, kind: Kind, body: Body) -> Callable[[], None]:
+        message = self.writer.message(kind, body)
         self.bus.publish(message)
         return lambda: self.bus.publish(message)
 

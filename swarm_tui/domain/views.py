@@ -169,11 +169,12 @@ class Counts(Struct, kw_only=True):
 
 
 class Changes(Struct, kw_only=True):
-    """Marks of what a step of the reducer touched: ids of agents, tasks and runs, and whether the header moved."""
+    """Marks of what a step of the reducer touched: ids of agents, tasks, runs and mail; whether the header moved."""
 
     agents: set[str] = field(default_factory=set)
     tasks: set[str] = field(default_factory=set)
     runs: set[str] = field(default_factory=set)
+    mails: set[str] = field(default_factory=set)
     header: bool = False
 
     def add(self, other: "Changes") -> None:
@@ -181,10 +182,11 @@ class Changes(Struct, kw_only=True):
         self.agents |= other.agents
         self.tasks |= other.tasks
         self.runs |= other.runs
+        self.mails |= other.mails
         self.header = self.header or other.header
 
     def __bool__(self) -> bool:
-        return bool(self.header or self.agents or self.tasks or self.runs)
+        return bool(self.header or self.agents or self.tasks or self.runs or self.mails)
 
 
 class AlertView(Struct, kw_only=True):

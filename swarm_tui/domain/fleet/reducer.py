@@ -7,6 +7,7 @@ from swarm_tui.domain.fleet.agents import Agents
 from swarm_tui.domain.fleet.asks import Asks
 from swarm_tui.domain.fleet.hosts import Hosts
 from swarm_tui.domain.fleet.kept_tasks import MAX_ENDED
+from swarm_tui.domain.fleet.mails import Mails, MailView
 from swarm_tui.domain.fleet.runs import Runs
 from swarm_tui.domain.fleet.task_facts import TaskFacts
 from swarm_tui.domain.fleet.tasks import Tasks
@@ -16,7 +17,7 @@ from swarm_tui.domain.states import ENDED, TaskState
 from swarm_tui.domain.views import AlertView, Changes, Counts, DispatcherView, HostView, ScaleView
 from swarm_tui.protocol import bodies
 from swarm_tui.protocol.envelope import Event, Rejected
-from swarm_tui.protocol.rows import AskRow, RunRow, TaskRow
+from swarm_tui.protocol.rows import AskRow, MailRow, RunRow, TaskRow
 from swarm_tui.protocol.text import clean
 from swarm_tui.protocol.topics import Kind
 
@@ -59,6 +60,7 @@ class Fleet:
         self._hosts = Hosts(self._agents)
         self._tasks = Tasks(self._moved, kept)
         self._runs = Runs()
+        self._mails = Mails()
         self.asks = Asks()
         self.agents = self._agents.all
         self.hosts: dict[str, HostView] = self._hosts.all
@@ -68,6 +70,11 @@ class Fleet:
         self._ticked: float | None = None
         self._counted = 0
         self._touched: set[str] = set()
+
+    @property
+    def mails(self) -> dict[str, MailView]:
+        """Return the messages between agents and people, the newest last."""
+        return self._mails.all
 
     def parts(self) -> tuple[Agents, Hosts, Tasks]:
         """Return the keepers of agents, hosts and tasks, for a snapshot."""
@@ -161,12 +168,26 @@ class Fleet:
             changes.runs.add(run_id)
             changes.header = True
             return changes
+        if (mail := self._mails.apply(event)) is not None:
+            return self._written(changes, [mail])
         task_id = self._tasks.apply(event)
         if task_id is not None:
             changes.tasks.add(task_id)
             changes.runs |= self._steps({task_id})
             changes.header = True
         return changes
+
+    def _written(self, changes: Changes, mails: Iterable[MailView]) -> Changes:
+        """Tell of mail that came or moved: its parties look different."""
+        for mail in mails:
+            changes.mails.add(mail.message_id)
+            parties = {mail.sender.removeprefix("guest "), mail.to, *mail.receipts}
+            changes.agents |= parties & self.agents.keys()
+        return changes
+
+    def load_mails(self, rows: list[MailRow]) -> Changes:
+        """Take what the dispatcher has of mail."""
+        return self._written(Changes(), self._mails.load(rows))
 
     def _steps(self, task_ids: set[str]) -> set[str]:
         """Let the runs know how their steps' tasks are. Returns the runs that this touches."""

@@ -9,6 +9,7 @@ from msgspec import Struct, structs
 
 from swarm_tui.domain.fleet.agent_facts import AgentFacts
 from swarm_tui.domain.fleet.kept_tasks import MAX_ENDED
+from swarm_tui.domain.fleet.mails import MailView
 from swarm_tui.domain.fleet.reducer import Fleet
 from swarm_tui.domain.fleet.runs import RunView
 from swarm_tui.domain.fleet.task_facts import AttemptEnd, TaskFacts
@@ -58,10 +59,11 @@ class _Snapshot(Struct, array_like=True):
     aliases: dict[str, str]
     runs: list[RunView] = []
     asks: list[AskRow] = []
+    mails: list[MailView] = []
 
 
-#: Runs that a snapshot holds, the newest.
-MAX_RUNS = 200
+#: Runs and messages that a snapshot holds, the newest; characters of a message.
+MAX_RUNS, MAX_MAILS, MAX_TEXT = 200, 200, 2000
 
 
 def _listed(value: Any) -> Any:
@@ -122,6 +124,7 @@ def snapshot(fleet: Fleet, *, ended_tasks: int = MAX_ENDED) -> bytes:
             aliases=tasks.aliases,
             runs=list(fleet.runs.values())[-MAX_RUNS:],
             asks=[_small_ask(ask) for ask in fleet.asks.open.values()],
+            mails=[_small_mail(mail) for mail in list(fleet.mails.values())[-MAX_MAILS:]],
         )
     )
 
@@ -158,6 +161,7 @@ def restored(raw: bytes, *, kept: int) -> Fleet:
     tasks.badly |= saved.badly
     tasks.aliases.update(saved.aliases)
     fleet.runs.update((run.run_id, run) for run in saved.runs)
+    fleet.mails.update((mail.message_id, mail) for mail in saved.mails)
     fleet.asks.open.update((ask.ask_id, ask) for ask in saved.asks)
     return fleet
 
@@ -171,6 +175,10 @@ def _small(task: TaskFacts) -> TaskFacts:
         success=_small_end(task.success),
         failure=_small_end(task.failure),
     )
+
+
+def _small_mail(mail: MailView) -> MailView:
+    return structs.replace(mail, text=mail.text[:MAX_TEXT], answer=mail.answer[:MAX_TEXT])
 
 
 def _small_ask(ask: AskRow) -> AskRow:
