@@ -51,6 +51,12 @@ def agents_and_roles(context: click.Context, parameter: click.Parameter, begun: 
     return agents(context, parameter, begun) + roles(context, parameter, begun)
 
 
+def receivers(context: click.Context, parameter: click.Parameter, begun: str) -> Offer:
+    """Who may get mail: agents, roles, and all."""
+    everybody = [CompletionItem("all", help="every agent")] if "all".startswith(begun) else []
+    return agents_and_roles(context, parameter, begun) + everybody
+
+
 def task_ids(context: click.Context, parameter: click.Parameter, begun: str) -> Offer:
     """The newest tasks that the dispatcher of this machine knows, with their type and state."""
     from swarm_tui.cli.common import Failure

@@ -36,6 +36,8 @@ COMMANDS: dict[str, str] = {
     "deny": "Refuse tasks that wait for approval.",
     "asks": "What AI agents ask, and wait for.",
     "answer": "Answer what an AI agent asks.",
+    "send": "Write to an agent, a role, or all.",
+    "messages": "Mail between agents and people, with receipts.",
     "diff": "What a task changed in its worktree.",
     "usage": "Tokens and money that tasks took.",
     "halt": "Stop all work of the swarm at once.",

@@ -1,10 +1,9 @@
 """The MCP server: tools and resources over a connection to the swarm. Needs the extra `mcp`."""
 
 import asyncio
-import os
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,15 +11,15 @@ import msgspec
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
-from msgspec import Struct
 
 from swarm_tui import __version__
-from swarm_tui.cli.common import FAILED, Failure, Target
+from swarm_tui.cli.caller import Caller, caller
+from swarm_tui.cli.common import Failure, Target
 from swarm_tui.cli.follow import Follower, follow
+from swarm_tui.cli.mail_acts import PathClaims, answer_of, read_own, send
 from swarm_tui.cli.run_acts import submit
 from swarm_tui.client.hosts_output import hosts_online, joined, last_attempt, output_of_hosts
 from swarm_tui.client.ids import new_id
-from swarm_tui.client.operator import Operator
 from swarm_tui.client.publication_policy import Stage
 from swarm_tui.config.errors import ConfigError
 from swarm_tui.config.workflows import find_workflow, load_workflow
@@ -28,12 +27,9 @@ from swarm_tui.domain.fleet.runs import REJECTED
 from swarm_tui.domain.states import ENDED
 from swarm_tui.domain.summary import status_json, task_json
 from swarm_tui.domain.workflows.model import RUNNING
-from swarm_tui.identity.open import open_agent
-from swarm_tui.identity.store import IdentityError
-from swarm_tui.processes.workers import TASK, worker_of
 from swarm_tui.protocol.bodies import Progress, Task
-from swarm_tui.protocol.codec import Writer
-from swarm_tui.protocol.names import InvalidNameError, is_task_id
+from swarm_tui.protocol.mail_bodies import MessageNew, PathsClaimed
+from swarm_tui.protocol.names import InvalidNameError
 from swarm_tui.protocol.rows import RunRow, TaskRow
 from swarm_tui.protocol.run_bodies import new_run
 from swarm_tui.protocol.topics import Kind
@@ -46,47 +42,12 @@ _ENDED = frozenset(state.value for state in ENDED)
 Row = TypeVar("Row")
 
 
-class Caller(Struct, frozen=True, kw_only=True):
-    """The caller: the agent whose program it is, None for a person, and the attempt that it serves."""
-
-    found: Target
-    agent_id: str | None = None
-    task_id: str | None = None
-    attempt: int | None = None
-    epoch: int | None = None
-
-    def speak_as_agent(self, operator: Operator) -> None:
-        """Let all that is said be the agent's own word, with its proof; nothing where a person is the caller.
-
-        An agent's word is no order: its key proves none, so nothing that only a person may do counts. Raises Failure.
-        """
-        if self.agent_id is None:
-            return
-        try:
-            keys = open_agent(str(self.found.state.root), self.agent_id)
-        except IdentityError as error:
-            raise Failure(str(error), FAILED) from None
-        writer = Writer(operator.swarm, self.agent_id, "agent", new_id=new_id, clock=time.time, prove=keys.prove)
-        operator.speak_by(writer)
-
-
-def caller(found: Target, environ: Mapping[str, str] = os.environ) -> Caller:
-    """Return who calls: by the marks of the processes around, and which attempt by the variables that it gets."""
-    agent_id, task_id = worker_of(str(found.state.root.absolute())), environ.get(TASK, "")
-    attempt, _, epoch = environ.get("SWARM_FENCE", "").partition(".")
-    return Caller(
-        found=found,
-        agent_id=agent_id or None,
-        task_id=task_id if agent_id and is_task_id(task_id) else None,
-        attempt=int(attempt) if attempt.isdecimal() else None,
-        epoch=int(epoch) if epoch.isdecimal() else None,
-    )
-
-
 INSTRUCTIONS = """\
 A swarm of agents that do tasks. publish_task gives it a task, run_workflow several that follow one another; wait_task
 and wait_run wait for the end, and answer "still running" before your client gives the call up: call them again then.
-describe_type shows a type's payload. Nothing here approves: what waits for approval waits for a person."""
+describe_type shows a type's payload. send_message writes to other agents, ask_agent waits for an answer, read_messages
+gives what others wrote to you, each message once: look now and then, and answer with reply_to what wants an answer.
+claim_files before you change what others may be at. Nothing here approves: that waits for a person."""
 
 
 class Tools:
@@ -94,6 +55,7 @@ class Tools:
 
     def __init__(self, follower: Follower, who: Caller) -> None:
         self._follower, self._who = follower, who
+        self._claims = PathClaims(follower, who)
 
     def swarm_status(self) -> dict[str, Any]:
         with self._follower.lock:
@@ -175,12 +137,67 @@ class Tools:
         self._follower.operator.act(Kind.TASK_PROGRESS, body)
         return "said"
 
+    def send(self, message: MessageNew) -> dict[str, Any]:
+        """Send mail, and wait until the swarm has written it down."""
+        view = _told(lambda: send(self._follower, message, ACCEPT_WITHIN))
+        return {"message_id": view.message_id, "state": view.state, "receivers": sorted(view.receipts)}
+
+    def answer(self, message_id: str) -> dict[str, Any]:
+        """Return the answer to a message of the caller's, where there is one by now."""
+        came = _told(lambda: answer_of(self._follower, self._who, message_id, 0.0))
+        if came is None:
+            with self._follower.lock:
+                view = self._follower.fleet.mails.get(message_id)
+            return {"message_id": message_id, "state": "waiting", "message": view.state if view is not None else "sent"}
+        text, sender = (came.text, came.sender) if isinstance(came, MessageNew) else (came.answer, came.answered_by)
+        return {"message_id": message_id, "state": "answered", "from": sender, "text": text}
+
+    def read(self) -> list[dict[str, Any]]:
+        """Take out what the caller's agent has not read; for a person, list the mail of his own."""
+        if self._who.agent_id is None:
+            args: dict[str, object] = {"agent_id": self._follower.operator.sender, "limit": 50}
+            return [msgspec.to_builtins(row) for row in self._ask(self._follower.load_mails(args))]
+        found = _told(lambda: read_own(self._follower, self._who))
+        return [{k: v for k, v in msgspec.to_builtins(one).items() if v is not None} for one in found]
+
+    def claim(self, paths: list[str]) -> dict[str, Any]:
+        """Claim paths for the caller's task."""
+        answer = _told(lambda: self._claims.claim(paths, ACCEPT_WITHIN))
+        if answer is None:
+            raise ToolError("no dispatcher answered the claim: try again in a moment")
+        told: dict[str, Any] = msgspec.to_builtins(answer)
+        return {"granted": isinstance(answer, PathsClaimed), **{k: v for k, v in told.items() if v is not None}}
+
+    def release(self) -> str:
+        """Let go of the paths that the caller's task holds."""
+        if self._who.task_id is None:
+            raise ToolError("only a task holds paths: this session serves none")
+        self._claims.release()
+        return "said"
+
+    def message(self, to: str, text: str, **more: Any) -> MessageNew:
+        """Return a message of the caller's. Raises ToolError for one that cannot be."""
+        try:
+            return msgspec.convert(
+                {"message_id": new_id(), "to": to, "text": text, "task_id": self._who.task_id, **more}, MessageNew
+            )
+        except msgspec.ValidationError as error:
+            raise ToolError(str(error)) from None
+
     def output(self, task_id: str) -> str:
         with self._follower.lock:
             hosts = hosts_online(self._follower.fleet)
         args: dict[str, Any] = {"task_id": task_id, "lines": 1000}
         pages = last_attempt([msgspec.to_builtins(output_of_hosts(self._follower.operator, args, hosts))])
         return joined(pages, pages[0].start) if pages else ""
+
+
+def _told(act: Callable[[], Row]) -> Row:
+    """Return what `act` does. Raises ToolError with its reason where it fails."""
+    try:
+        return act()
+    except Failure as failure:
+        raise ToolError(failure.reason) from None
 
 
 def _from_file(name_or_path: str) -> dict[str, Any]:
@@ -303,7 +320,57 @@ def make_server(tools: Tools) -> MCPServer:
         """Lines that a task's last attempt printed."""
         return await blocking(tools.output, task_id)
 
+    _add_mail(server, tools)
     return server
+
+
+def _add_mail(server: MCPServer, tools: Tools) -> None:
+    """Add the tools of mail and of claims on paths."""
+    blocking = asyncio.to_thread
+
+    @server.tool()
+    async def send_message(
+        to: str, text: str, reply_to: str | None = None, task_id: str | None = None
+    ) -> dict[str, Any]:
+        """Write to an agent, each agent of a role, `all`, or who wrote to you; with reply_to it answers that."""
+        more = {"reply_to": reply_to, **({"task_id": task_id} if task_id else {})}
+        return await blocking(tools.send, tools.message(to, text, **more))
+
+    @server.tool()
+    async def ask_agent(
+        context: Context[Any, Any],
+        to: str = "",
+        text: str = "",
+        message_id: str | None = None,
+        seconds: float = LONGEST_WAIT,
+    ) -> dict[str, Any]:
+        """Ask an agent and wait for its answer; with the message_id of an earlier question, wait for that one's."""
+        asked = message_id
+        if asked is None:
+            sent = await blocking(tools.send, tools.message(to, text, expects_answer=True))
+            asked = str(sent["message_id"])
+        known = asked
+        return await _wait(context, seconds, lambda: tools.answer(known), lambda state: state == "answered")
+
+    @server.tool()
+    async def read_messages(context: Context[Any, Any], wait_seconds: float = 0.0) -> dict[str, Any]:
+        """What others wrote to you and you have not read, each message once; waits for some, if you say how long."""
+
+        def look() -> dict[str, Any]:
+            messages = tools.read()
+            return {"state": "read" if messages or wait_seconds <= 0 else "none yet", "messages": messages}
+
+        return await _wait(context, wait_seconds, look, lambda state: state == "read")
+
+    @server.tool()
+    async def claim_files(paths: list[str]) -> dict[str, Any]:
+        """Claim paths or globs of the workdir for your task, until it ends; if refused, it says who has them."""
+        return await blocking(tools.claim, paths)
+
+    @server.tool()
+    async def release_files() -> str:
+        """Let go of all files that your task has claimed."""
+        return await blocking(tools.release)
 
 
 def serve(found: Target) -> None:

@@ -10,8 +10,9 @@ from mcp import Client
 from mcp.server.mcpserver.exceptions import ToolError
 
 from swarm_tui.cli import mcp_server
+from swarm_tui.cli.caller import caller
 from swarm_tui.cli.common import Target, keys_of
-from swarm_tui.cli.mcp_server import caller, make_server
+from swarm_tui.cli.mcp_server import make_server
 from swarm_tui.config.model import Broker
 from swarm_tui.config.paths import state_dir
 from swarm_tui.identity.keyring import GUEST
