@@ -19,7 +19,7 @@ from swarm_tui.cli.follow import Follower, follow
 from swarm_tui.cli.mail_acts import PathClaims, answer_of, read_own, send
 from swarm_tui.cli.run_acts import submit
 from swarm_tui.client.hosts_output import hosts_online, joined, last_attempt, output_of_hosts
-from swarm_tui.client.ids import new_id
+from swarm_tui.client.ids import new_id, new_message_id
 from swarm_tui.client.publication_policy import Stage
 from swarm_tui.config.errors import ConfigError
 from swarm_tui.config.workflows import find_workflow, load_workflow
@@ -178,9 +178,8 @@ class Tools:
     def message(self, to: str, text: str, **more: Any) -> MessageNew:
         """Return a message of the caller's. Raises ToolError for one that cannot be."""
         try:
-            return msgspec.convert(
-                {"message_id": new_id(), "to": to, "text": text, "task_id": self._who.task_id, **more}, MessageNew
-            )
+            said = {"to": to, "text": text, "task_id": self._who.task_id, **more}
+            return msgspec.convert({"message_id": new_message_id(), **said}, MessageNew)
         except msgspec.ValidationError as error:
             raise ToolError(str(error)) from None
 

@@ -23,7 +23,7 @@ from swarm_tui.cli.existence import check_swarm_exists
 from swarm_tui.cli.follow import follow
 from swarm_tui.cli.mail_acts import answer_of, send, wait_read
 from swarm_tui.cli.number_types import SPAN
-from swarm_tui.client.ids import new_id
+from swarm_tui.client.ids import new_message_id
 from swarm_tui.domain.fleet.mails import MailView
 from swarm_tui.domain.mail.model import MAX_TEXT
 from swarm_tui.protocol.mail_bodies import MessageNew
@@ -76,7 +76,7 @@ def command(
     found = target(swarm or os.environ.get("SWARM_NAME"), broker)
     who = caller(found)
     message = MessageNew(
-        message_id=message_id or new_id(),
+        message_id=message_id or new_message_id(),
         to=to,
         text=words,
         reply_to=reply_to,

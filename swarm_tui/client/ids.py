@@ -3,6 +3,11 @@
 from os import urandom
 
 
+def new_message_id() -> str:
+    """Return a fresh id of a message that people may have to type: `m-` and 12 hex digits."""
+    return f"m-{urandom(6).hex()}"
+
+
 def new_id() -> str:
     """Return a uuid4 as text; each message has one, and the uuid module's objects take longer than the rest of it."""
     raw = bytearray(urandom(16))

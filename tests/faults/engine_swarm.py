@@ -20,6 +20,7 @@ from tests.faults.producer import Producer
 SWARM = "faults"
 POINTS = ("after-commit", "before-commit", "after-publish")
 TYPES = {"noop": TypeRule(roles=["general"], max_attempts=100)}
+HANDLERS = {"noop": HandlerSpec()}
 
 
 class FaultySwarm(Producer):
@@ -35,8 +36,11 @@ class FaultySwarm(Producer):
         dialect: Dialect = "seed",
         heartbeat: float = 10.0,
         seed: int = 0,
+        types: dict[str, TypeRule] = TYPES,
+        handlers: dict[str, HandlerSpec] = HANDLERS,
     ) -> None:
         """`dialect` is the foreign agents', `heartbeat` the seconds between two of theirs."""
+        self.types, self.handlers = types, handlers
         self.broker = broker
         self.dialect: Dialect = dialect
         self.heartbeat = heartbeat
@@ -57,8 +61,8 @@ class FaultySwarm(Producer):
         role = "task-manager" if agent_id == "tm" else "general"
         spec = RunSpec(
             agent_id=agent_id, role=role, swarm=SWARM, broker=Broker(url=self.broker.url), host="box",
-            workdir=str(self.folder), state_dir=str(self.state.root), types=TYPES,
-            handlers={"noop": HandlerSpec()} if role == "general" else {},
+            workdir=str(self.folder), state_dir=str(self.state.root), types=self.types,
+            handlers=self.handlers if role == "general" else {},
             foreign=dict.fromkeys(self.foreign, self.dialect), foreign_roles=dict.fromkeys(self.foreign, "general"),
         )  # fmt: skip
         write_spec(self.state.spec(agent_id), spec)
