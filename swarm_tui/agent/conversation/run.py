@@ -8,7 +8,8 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from swarm_tui.agent.conversation.conversation import Conversation, FailedTurnError
+from swarm_tui.agent.conversation import mail
+from swarm_tui.agent.conversation.conversation import Conversation, FailedTurnError, TurnEnd
 from swarm_tui.agent.conversation.failures import Failure, failure
 from swarm_tui.agent.conversation.permits import Permits, Rules
 from swarm_tui.agent.conversation.person import INTERRUPTED
@@ -95,16 +96,15 @@ async def _run(
             prompt = _again(prompt, point, resumed, mine=point.task_id in ("", context.task_id))
             gone = "its session is gone: it starts anew" if point.session else "its session is full: it starts anew"
             context.log(f"goes on with session {point.session}" if resumed else gone)
-        end = await conversation.prompt(prompt)
-        while (said := await conversation.person.next(end.stop_reason)) is not None:
-            end = await conversation.prompt(said)
-        if end.stop_reason == INTERRUPTED:
-            raise _after_interrupt(context)
+        waiting, tools = context.messages(), bool(settings.mcp)
+        end = await _turn(context, conversation, mail.with_mail(prompt, waiting, tools=tools))
         told = replace(_told(conversation, folder), text=end.text, stop_reason=end.stop_reason, resumed=resumed)
         failed = _hollow(conversation, end.stop_reason)
         if failed is not None:
             raise FailedTurnError(failed)
-        return told
+        if not tools:
+            mail.answer(context, waiting, end.text)
+        return await _read_on(context, conversation, told, folder, tools=tools)
     except FailedTurnError as error:
         result = replace(told if told.session else _told(conversation, folder), stop_reason=error.failure.code).result()
         raise HandlerError(
@@ -122,10 +122,43 @@ async def _run(
         await conversation.close()
 
 
+async def _turn(context: Context, conversation: Conversation, said: str) -> TurnEnd:
+    """Say it, then what a person at its pane says; the end of the last of them. Raises as `Conversation.prompt`."""
+    end = await conversation.prompt(said)
+    while (more := await conversation.person.next(end.stop_reason)) is not None:
+        end = await conversation.prompt(more)
+    if end.stop_reason == INTERRUPTED:
+        raise _after_interrupt(context)
+    return end
+
+
 def _after_interrupt(context: Context) -> Exception:
     if context.cancel.is_set():
         return HandlerError("it was cancelled", code="cancelled")
     return FailedTurnError(failure("stopped"))
+
+
+async def _read_on(context: Context, conversation: Conversation, told: Told, folder: Path, *, tools: bool) -> Told:
+    """Let the agent have the mail that came while it was at work, a turn at a time; its last answer counts.
+
+    A turn that fails takes nothing back of what was done before. Raises HandlerError (`cancelled`, `timeout`).
+    """
+    for _ in range(mail.MOST_TURNS):
+        if told.stop_reason != "end_turn" or not (came := context.messages()):
+            break
+        context.log(f"reads mail of {', '.join(dict.fromkeys(message.sender for message in came))}")
+        try:
+            end = await _turn(context, conversation, mail.at_next_turn(came, tools=tools))
+        except FailedTurnError as error:
+            if error.failure.code == "stopped":
+                raise
+            context.log(f"it could not read its mail: {error}")
+            break
+        said = _told(conversation, folder)
+        told = replace(said, text=end.text or told.text, stop_reason=end.stop_reason, resumed=told.resumed)
+        if not tools:
+            mail.answer(context, came, end.text)
+    return told
 
 
 def _again(prompt: str, point: ResumePoint, resumed: bool, *, mine: bool) -> str:

@@ -98,6 +98,8 @@ def _refusal(turn: Turn, body: MessageNew, who: str) -> str:
         return "it says nothing: `text` is empty"
     if size > MAX_TEXT:
         return f"its text has {size:,} bytes, at most {MAX_TEXT:,}: hand a file on, and say where it is"
+    if body.reply_to == body.message_id:
+        return "it answers itself: `reply_to` is the message that it answers"
     if body.sender not in (None, who, who.removeprefix(GUEST)):
         return f"it says it is from {clean(body.sender or '', 100)}, and {who} sent it: each speaks as itself only"
     if body.expires_at is not None and body.expires_at <= turn.wall:
@@ -228,8 +230,10 @@ def _answers(turn: Turn, answer: Mail) -> None:
         return
     receipt = asked.receivers.get(name)
     if receipt is not None:
+        if receipt.state is not MailState.ANSWERED:
+            # The first answer counts; others are mail too.
+            receipt.answer_id = answer.message_id
         _move(turn, asked, name, MailState.ANSWERED, lazy=False)
-        receipt.answer_id = answer.message_id
     elif asked.to != answer.sender:
         # Nobody whose answer was asked for: it is a message as any other.
         return

@@ -12,9 +12,10 @@ import pytest
 from swarm_tui.agent.conversation.permits import Rules
 from swarm_tui.agent.conversation.run import Told, converse
 from swarm_tui.agent.conversation.settings import Settings
+from swarm_tui.agent.handlers.mail import Message
 from swarm_tui.agent.handlers.models.cli_spec import known_clis
 from swarm_tui.domain.asks.model import AskAnswer, Question
-from swarm_tui.testing.attempt import RecordingContext, context
+from swarm_tui.testing.attempt import KitMail, RecordingContext, context
 
 AGENT = Path(__file__).parents[2] / "acp_agent.py"
 NAMES = ("claude", "codex", "gemini", "opencode")
@@ -74,9 +75,10 @@ class Talk:
         ask: list[str] | None = None,
         ready: Callable[[], bool] | None = None,
         person: "Callable[[Person], Awaitable[None]] | None" = None,
+        mail: list[list[Message]] | None = None,
         **settings: Any,
     ) -> Told:
-        """Talk to the end; cancelled once `ready` says so."""
+        """Talk to the end; cancelled once `ready` says so. `mail` is what comes before each turn."""
         known = known_clis()[name]
         assert known.acp is not None
         argv = [sys.executable, "-I", "-S", str(AGENT), name]
@@ -86,6 +88,10 @@ class Talk:
         made.deadline = asyncio.get_running_loop().time() + timeout
         made.resume, made.granted = resume, granted
         made._spawned = self.spawned.append
+
+        waiting = list(mail or [])
+        assert isinstance(made._mail, KitMail)
+        made._mail.read = lambda: waiting.pop(0) if waiting else []  # type: ignore[method-assign]
 
         async def asks(question: Question) -> AskAnswer:
             self.asked.append(question)

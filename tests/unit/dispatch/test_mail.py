@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from swarm_tui.domain.dispatch import DispatchSettings, Say
@@ -177,6 +178,16 @@ def test_an_answer_is_a_message_to_who_asked_and_the_question_is_answered() -> N
     assert world.state.post.mails["m"].receivers["b"].answer_id == "n"
 
 
+def test_the_first_answer_counts_and_is_kept_so() -> None:
+    world = two()
+    new(world, "m", "b", expects_answer=True)
+    new(world, "n", "", sender="b", reply_to="m", text="yes")
+    says = new(world, "o", "", sender="b", reply_to="m", text="no")
+    assert inbox(says) == [("a", "o")]
+    assert world.state.post.mails["m"].receivers["b"].answer_id == "n"
+    assert msgspec.msgpack.encode(world.state.post.mails["m"]) == world.mail_rows["m"]
+
+
 def test_nobody_answers_for_another() -> None:
     world = two()
     world.agent("c")
@@ -215,6 +226,7 @@ def test_each_speaks_as_itself_only() -> None:
         ("b", "ä" * 9000, {}, "18,000 bytes, at most 16,384"),
         ("nobody", "x", {}, "no agent and no role 'nobody'"),
         ("", "x", {}, "not to whom"),
+        ("b", "x", {"reply_to": "m"}, "answers itself"),
         ("b", "x", {"expires_at": 1_600_000_000.0}, "expired"),
         ("s0", "x", {}, "speaks another dialect"),
     ],

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
+from swarm_tui.agent.conversation import mail
 from swarm_tui.agent.conversation.permits import Mode, Rules
 from swarm_tui.agent.conversation.programs import find, swarm_server
 from swarm_tui.agent.conversation.run import Told, converse
@@ -80,7 +81,9 @@ async def talk(
             raise HandlerError(why, code="bad-options")
     words = prompt or payload.prompt
     if _protocol(context, options.protocol, cli, name) == "headless":
-        said = await run_cli(context, cli, words, mode, limits, folder)
+        waiting = context.messages()
+        said = await run_cli(context, cli, mail.with_mail(words, waiting, tools=False), mode, limits, folder)
+        mail.answer(context, waiting, said.text)
         return said.told()
     assert cli.acp is not None
     if not options.resume:
