@@ -19,6 +19,7 @@ from swarm_tui.identity.keyring import GUEST
 from swarm_tui.identity.store import make_secret
 from swarm_tui.processes.marks import VARIABLE, mark
 from swarm_tui.protocol.bodies import Task
+from swarm_tui.protocol.mail_bodies import MessageNew
 from swarm_tui.protocol.rows import RunRow, TaskRow
 
 #: What an agent may never be given.
@@ -31,6 +32,7 @@ class FakeTools:
     def __init__(self) -> None:
         self.looks = 0
         self.published: list[Task] = []
+        self.sent: list[MessageNew] = []
 
     def task(self, task_id: str) -> TaskRow:
         if task_id != "t":
@@ -42,6 +44,22 @@ class FakeTools:
     def publish(self, task: Task) -> dict[str, Any]:
         self.published.append(task)
         return {"task_id": "t", "state": "queued"}
+
+    def message(self, to: str, text: str, **more: Any) -> MessageNew:
+        return MessageNew(message_id="m", to=to, text=text, **more)
+
+    def send(self, message: MessageNew) -> dict[str, Any]:
+        self.sent.append(message)
+        return {"message_id": message.message_id, "state": "accepted"}
+
+    def answer(self, message_id: str) -> dict[str, Any]:
+        self.looks += 1
+        done = self.looks > 2
+        return {"message_id": message_id, "state": "answered" if done else "waiting", "text": "yes" if done else None}
+
+    def read(self) -> list[dict[str, Any]]:
+        self.looks += 1
+        return [{"message_id": "m", "text": "hello"}] if self.looks > 2 else []
 
     def run(self, run_id: str) -> RunRow:
         return RunRow(run_id=run_id, workflow="w", state="failed")
@@ -107,6 +125,34 @@ async def test_what_cannot_be_is_an_error_with_a_sentence(
     error, result, _ = await call(tools, name, **arguments)
     assert error
     assert says in str(result)
+
+
+@pytest.mark.asyncio
+async def test_a_question_is_sent_once_and_waited_for_again_by_its_id(
+    tools: FakeTools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mcp_server, "LONGEST_WAIT", 0.0)
+    _, result, _ = await call(tools, "ask_agent", to="b", text="ready?", seconds=1000)
+    assert (result["ended"], result["state"], result["message_id"]) == (False, "waiting", "m")
+    assert "call this again" in result["note"]
+    monkeypatch.setattr(mcp_server, "LONGEST_WAIT", 10.0)
+    _, result, told = await call(tools, "ask_agent", message_id="m", seconds=10)
+    assert (result["ended"], result["text"], told) == (True, "yes", ["waiting"])
+    assert [(one.to, one.text, one.expects_answer) for one in tools.sent] == [("b", "ready?", True)]
+
+
+@pytest.mark.asyncio
+async def test_mail_is_read_and_waited_for(tools: FakeTools) -> None:
+    _, result, _ = await call(tools, "read_messages")
+    assert (result["messages"], result["ended"]) == ([], True)
+    _, result, _ = await call(tools, "read_messages", wait_seconds=10)
+    assert [one["text"] for one in result["messages"]] == ["hello"]
+
+
+@pytest.mark.asyncio
+async def test_a_message_is_sent_as_it_was_asked_for(tools: FakeTools) -> None:
+    await call(tools, "send_message", to="testing", text="done", reply_to="m9")
+    assert [(one.to, one.text, one.reply_to) for one in tools.sent] == [("testing", "done", "m9")]
 
 
 @pytest.mark.asyncio
