@@ -1,4 +1,4 @@
-"""Who calls a command or a tool: a person, or the agent whose task's program this is."""
+"""The caller of a command or a tool: a person, or the agent whose task's program this is."""
 
 import os
 import time

@@ -52,7 +52,7 @@ def agents_and_roles(context: click.Context, parameter: click.Parameter, begun: 
 
 
 def receivers(context: click.Context, parameter: click.Parameter, begun: str) -> Offer:
-    """Who may get mail: agents, roles, and all."""
+    """The agents and roles that may get mail, and all."""
     everybody = [CompletionItem("all", help="every agent")] if "all".startswith(begun) else []
     return agents_and_roles(context, parameter, begun) + everybody
 

@@ -353,7 +353,7 @@ def _add_mail(server: MCPServer, tools: Tools) -> None:
 
     @server.tool()
     async def read_messages(context: Context[Any, Any], wait_seconds: float = 0.0) -> dict[str, Any]:
-        """What others wrote to you and you have not read, each message once; waits for some, if you say how long."""
+        """Read what others wrote to you, each message once; waits for some, if you say how long."""
 
         def look() -> dict[str, Any]:
             messages = tools.read()

@@ -45,7 +45,7 @@ class MailView(Struct, kw_only=True):
     task_id: str | None = None
     at: float = 0.0
     stage: str = SENT
-    """How far it is on its way to the dispatcher: sent, accepted, rejected."""
+    """The part of its way that leads to the dispatcher: sent, accepted, rejected."""
     reason: str = ""
     receipts: dict[str, ReceiptView] = field(default_factory=dict)
     answer: str = ""
