@@ -149,6 +149,10 @@ agents:
 
   - {{role: testing, id: tester}}
 
+  # Keeps the record, for `history` and the screen's way back in time; a page at http://localhost:8080, for a phone too.
+  - {{role: monitoring, id: monitoring}}
+  - {{role: api-gateway, id: gateway}}
+
 policy:
   ask_within: 600                 # seconds that an AI agent waits for a yes; silence is a no
   # budget: {{task: 2, day: 20}}    # US dollars

@@ -81,6 +81,7 @@ def _fact(task: TaskFacts, row: TaskRow, state: TaskState) -> None:
     if row.error is not None and task.failure is None and state is not TaskState.RUNNING:
         task.failure = answer
     if state is TaskState.RUNNING:
-        task.begin(row.attempt, row.agent_id or "", row.updated_at, row.updated_at)
+        hops = [hop.at for hop in row.hops if hop.what == "started" and hop.attempt == row.attempt]
+        task.begin(row.attempt, row.agent_id or "", min([row.updated_at, *hops]), row.updated_at)
         state = TaskState.ASSIGNED
     task.hear(DispatcherWord(row.attempt, row.updated_at, state, row.agent_id))

@@ -118,7 +118,7 @@ class TaskFacts(TaskView, kw_only=True, gc=False):
         if attempt > self.ran:
             self.ran, self.ran_by, self.ran_at, self.ran_said = attempt, agent_id or None, received, said
         elif attempt == self.ran:
-            self.ran_said = max(self.ran_said, said)
+            self.ran_at, self.ran_said = min(self.ran_at, received), max(self.ran_said, said)
 
     def hop(self, hop: Hop) -> None:
         """Keep one step, once; the middle of a long story is dropped, its beginning and its end stay."""

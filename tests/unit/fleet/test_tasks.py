@@ -306,3 +306,15 @@ def test_the_record_of_a_task_stands_in_place_of_what_was_heard_of_it(paper: Pap
     task = paper.fleet.tasks["t"]
     assert [(hop.at, hop.what) for hop in task.hops[:-1]] == [(hop.at, hop.what) for hop in hops]
     assert task.hops[-1].what == "assigned"
+
+
+def test_a_task_runs_since_it_was_started_whatever_was_said_of_it_since(paper: Paper) -> None:
+    began, now = paper.now - 60.0, paper.now
+    row = TaskRow(task_id="t", type="x", state="running", attempt=1, agent_id="a1", created_at=began, updated_at=now)
+    paper.fleet.load([row], now)
+    hops = [
+        Hop(at=began, what="started", agent_id="a1", attempt=1),
+        Hop(at=now, what="asked", agent_id="a1", attempt=1),
+    ]
+    paper.fleet.load([msgspec.structs.replace(row, hops=hops)], now)
+    assert paper.fleet.tasks["t"].started_at == began
