@@ -259,7 +259,14 @@ def keys_of(found: Target) -> "Keyring":
     from swarm_tui.identity.store import IdentityError
 
     try:
-        keys = open_operator(found.state, f"{user_name()}@{host_name()}", found.identity)
+        here = found.running
+        keys = open_operator(
+            found.state,
+            f"{user_name()}@{host_name()}",
+            found.identity,
+            guests="work" if here is None else here.guests,
+            own=frozenset(() if here is None else here.own),
+        )
     except IdentityError as error:
         raise Failure(str(error), FAILED) from None
     context = click.get_current_context(silent=True)

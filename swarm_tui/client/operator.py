@@ -208,7 +208,9 @@ class Operator:
                 self.looked = self.looked or event.body.query == "echo"
                 if event.body.query == "echo" and not self.kept:
                     self.act(Kind.QUERY, Query(query="who"), self.client)
-            self._publisher.heard(event.kind, event.body, event.key)
+            if event.proved_by or not self._proved:
+                # Whoever may say anything could else end the repeats of a task that nobody has.
+                self._publisher.heard(event.kind, event.body, event.key)
         for callback in list(self._on_event):
             self._tell(callback, event)
 

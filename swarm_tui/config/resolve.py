@@ -60,12 +60,16 @@ def run_specs(loaded: Loaded, *, state: StateDir, host: str, counts: Mapping[str
                 foreign=foreign,
                 leaderless=leaderless,
                 schedules=layout.schedules if agent.role == "task-manager" else [],
-                own=own if agent.role == "task-manager" else [],
+                own=own if agent.role in _JUDGES else [],
                 doers=doers(layout) if agent.role == "api-gateway" else {},
                 foreign_roles={other.agent_id: other.role for other in agents if other.agent_id in foreign},
             )
         )
     return specs
+
+
+#: Roles of agents that judge what the others say.
+_JUDGES = frozenset({"task-manager", "monitoring", "api-gateway"})
 
 
 def doers(layout: Layout) -> dict[str, list[HandlerSpec | None]]:

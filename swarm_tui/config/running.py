@@ -31,6 +31,8 @@ class Running(Struct, frozen=True, kw_only=True):
     cwd: str = "."
     guests: Literal["none", "publish", "work"] = "work"
     """The layout's `policy.guests`."""
+    own: tuple[str, ...] = ()
+    """The layout's agents that prove what they say."""
     led: bool = False
     """The layout has a task-manager, and no agent claims by itself."""
 

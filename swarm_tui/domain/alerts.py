@@ -178,7 +178,7 @@ def _clocks(fleet: Fleet, past: Past, now: float) -> Iterator[Alert]:
 
 def _refusals(fleet: Fleet, past: Past, now: float) -> Iterator[Alert]:
     if len(past.refused) >= past.limits.refused_least:
-        message = f"{len(past.refused)} unreadable messages within {past.limits.refused_window:.0f} s, the last on "
+        message = f"{len(past.refused)} refused messages within {past.limits.refused_window:.0f} s, the last on "
         yield Alert(name="refused", severity="warning", message=message + past.refused[-1][1])
 
 

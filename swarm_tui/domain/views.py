@@ -6,6 +6,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from swarm_tui.domain.states import AgentState, TaskState
+from swarm_tui.protocol.envelope import Rejected
 from swarm_tui.protocol.rows import Hop
 from swarm_tui.protocol.topics import Kind
 
@@ -176,6 +177,8 @@ class Changes(Struct, kw_only=True):
     runs: set[str] = field(default_factory=set)
     mails: set[str] = field(default_factory=set)
     header: bool = False
+    refused: Rejected | None = None
+    """The message itself, where it counts for nothing."""
 
     def add(self, other: "Changes") -> None:
         """Take the other's marks too: how a screen gathers many steps into one drawing."""
@@ -199,3 +202,5 @@ class AlertView(Struct, kw_only=True):
     agent_id: str | None = None
     task_id: str | None = None
     seen: float = 0.0
+    by: str = ""
+    """The identity that raised it, by proof."""

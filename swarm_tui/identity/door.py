@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from swarm_tui.identity.keyring import ACTS, GUEST, SWARM, Keyring
+from swarm_tui.identity.keyring import GUEST, SWARM, Keyring
+from swarm_tui.identity.kinds import ACTS
 from swarm_tui.protocol import proof as proofs
 from swarm_tui.protocol.codec import decode
 from swarm_tui.protocol.envelope import Event, Rejected

@@ -10,79 +10,14 @@ from typing import Protocol
 
 from swarm_tui.domain.liveness import LOST_AFTER
 from swarm_tui.identity.keys import ACT, ORDER, ORDERS, WORD, agent_key, common_key, host_key, operator_key
+from swarm_tui.identity.kinds import ANSWERS, ASKED, IN_OWN_NAME, JUDGED, NO_PERSONS, ORDERED, TO_ALL, TOLD, VERDICTS
 from swarm_tui.identity.registry import Registry
 from swarm_tui.protocol import proof as proofs
 from swarm_tui.protocol.proof import Proof
 from swarm_tui.protocol.raw import UnprovedError
 from swarm_tui.protocol.topics import Kind
 
-#: Orders to everybody: each host has its MAC of them.
-TO_ALL = frozenset({Kind.DISPATCHER, Kind.HALT, Kind.SCALE, Kind.BROADCAST, Kind.ASK_RECORDED})
-#: Acts of people that decide about tasks.
-ACTS = frozenset(
-    {
-        Kind.TASK_CANCEL,
-        Kind.TASK_REDRIVE,
-        Kind.TASK_APPROVE,
-        Kind.TASK_DENY,
-        Kind.ASK_ANSWER,
-        Kind.RUN_CANCEL,
-        Kind.RUN_RETRY,
-        Kind.SCHEDULE_ACT,
-        Kind.HALT,
-        Kind.SCALE,
-        Kind.HOST_CONTROL,
-    }
-)
-#: Words by which an agent answers for itself.
-ANSWERS = frozenset(
-    {
-        Kind.REGISTER,
-        Kind.HEARTBEAT,
-        Kind.SHUTDOWN,
-        Kind.STATUS,
-        Kind.TASK_STARTED,
-        Kind.TASK_DECLINED,
-        Kind.TASK_PROGRESS,
-        Kind.ASK,
-        Kind.TASK_COMPLETE,
-        Kind.TASK_FAILED,
-        Kind.MESSAGE_DELIVERED,
-        Kind.MESSAGE_READ,
-        Kind.PATHS_CLAIM,
-        Kind.PATHS_RELEASE,
-    }
-)
-#: What anybody may say whom `policy.guests` lets, and who has any key.
-ASKED = frozenset(
-    {Kind.TASK_NEW, Kind.DEPLOYMENT_REQUEST, Kind.CODE_REVIEW, Kind.RUN_NEW, Kind.MESSAGE_NEW, Kind.QUERY}
-)
-#: What the dispatcher alone says of tasks, runs and mail: a publisher goes by it, and a person.
-VERDICTS = frozenset(
-    {
-        Kind.TASK_QUEUED,
-        Kind.TASK_REJECTED,
-        Kind.TASK_CANCELLED,
-        Kind.TASK_RETRYING,
-        Kind.TASK_DEAD,
-        Kind.TASK_HELD,
-        Kind.RUN_STARTED,
-        Kind.RUN_REJECTED,
-        Kind.RUN_ENDED,
-        Kind.MESSAGE_ACCEPTED,
-        Kind.MESSAGE_REJECTED,
-        Kind.MESSAGE_ANSWERED,
-        Kind.MESSAGE_DEAD,
-        Kind.PATHS_CLAIMED,
-        Kind.PATHS_REFUSED,
-        Kind.PATHS_RELEASED,
-    }
-)
-#: All that somebody judges; the rest is told to whoever looks, and nobody acts on it.
-_JUDGED = TO_ALL | ACTS | ANSWERS | ASKED | VERDICTS | {Kind.INBOX, Kind.HOST_STATUS, Kind.REPLY}
-#: What only the swarm says, a host of itself, or a person.
-_ORDERS = ACTS | VERDICTS | {Kind.ASK_RECORDED, Kind.DISPATCHER, Kind.INBOX, Kind.HOST_STATUS}
-SWARM = "swarm"
+SWARM = proofs.SWARM
 #: Why something counts for nothing. They name nobody: whoever forges chooses the names, and each is counted.
 NO_PROOF = "an order without proof"
 NOT_HOLDING = "a proof that does not hold"
@@ -93,6 +28,7 @@ NO_GUESTS = "a task or a message of a guest, and this swarm takes none of guests
 NO_QUESTIONS = "a question of a guest, and this swarm answers none of guests"
 NO_VERDICT = "a verdict on a task that is not the dispatcher's"
 NO_REPLY = "a reply without proof"
+NOT_TOLD = "an alert or a broadcast without proof"
 #: Seconds for which a host has an agent's name after its last word: no other host may take it meanwhile.
 HELD_FOR = LOST_AFTER
 MANY_KEYS = 10_000
@@ -108,8 +44,8 @@ class Keyring(Protocol):
     def judge(self, kind: Kind, key: str, topic: str, raw: bytes, agent_id: str) -> str:
         """Return who proved the message, as an issuer's name, or `""` when nobody did and nobody had to.
 
-        `agent_id` is whom it speaks for, where its kind is an agent's answer. Raises UnprovedError for what is not
-        proved and has to be.
+        `agent_id` is the agent for which it speaks, or in whose name; of `tasks/assigned` empty where it is the
+        dispatcher's word, no claim. Raises UnprovedError for what is not proved and has to be.
         """
         ...
 
@@ -251,7 +187,7 @@ class SwarmKeyring:
         return None if key is None else HostKeyring(name, key)
 
     def prove(self, kind: Kind, key: str, topic: str, raw: bytes) -> bytes:
-        if kind not in _JUDGED:
+        if kind not in JUDGED:
             return raw
         if kind is Kind.INBOX:
             agent = self._agent_key(key)
@@ -277,14 +213,14 @@ class SwarmKeyring:
         if kind is Kind.INBOX:
             return proof.issuer
         if issuer == "agent":
-            if kind in ANSWERS and name != agent_id:
-                raise UnprovedError(FOR_ANOTHER)
+            if kind in IN_OWN_NAME and name != agent_id:
+                raise UnprovedError(FOR_ANOTHER if agent_id else NO_VERDICT)
             self._reside(name, host)
-            if kind in _ORDERS:
+            if kind in ORDERED:
                 raise UnprovedError(NO_PROOF)
         elif issuer == "host" and not (kind is Kind.HOST_STATUS and key == name):
             return proof.issuer if kind in ASKED or kind is Kind.REPLY else self._unproved(kind, agent_id)
-        elif issuer == "operator" and (kind in ANSWERS or kind in VERDICTS):
+        elif issuer == "operator" and kind in NO_PERSONS:
             return self._unproved(kind, agent_id)
         return proof.issuer
 
@@ -316,11 +252,16 @@ class SwarmKeyring:
 
     def _unproved(self, kind: Kind, agent_id: str) -> str:
         """Return what may be said without a proof: reading, and what `policy.guests` allows. Raises UnprovedError."""
-        if kind in _ORDERS:
+        if kind in ORDERED:
             raise UnprovedError(NO_VERDICT if kind in VERDICTS else NO_PROOF)
-        if (kind in ANSWERS or kind is Kind.TASK_ASSIGNED) and self._is_former(agent_id):
+        if kind in IN_OWN_NAME and self._is_former(agent_id):
             return f"former:{agent_id}"
-        if kind in ANSWERS and (self._guests != "work" or agent_id in self._own or agent_id in self._homes):
+        if kind is Kind.TASK_ASSIGNED and not agent_id:
+            raise UnprovedError(NO_VERDICT)
+        if kind in TOLD:
+            raise UnprovedError(NOT_TOLD)
+        is_theirs = self._guests == "work" and agent_id not in self._own and agent_id not in self._homes
+        if kind in IN_OWN_NAME and not is_theirs:
             raise UnprovedError(NO_ANSWER)
         if kind is Kind.REPLY:
             raise UnprovedError(NO_REPLY)
@@ -363,6 +304,22 @@ class SwarmKeyring:
             self._agent_keys = {}
             self._derived_of = registry
         return self._keys
+
+
+class WatcherKeyring(SwarmKeyring):
+    """The keys of an agent of ours on the swarm's own host that tells others what it hears: it judges all of it.
+
+    What it says itself is an agent's word.
+    """
+
+    def __init__(
+        self, own: AgentKeyring, secret: bytes, registry: Callable[[], Registry], *, guests: str, agents: frozenset[str]
+    ) -> None:
+        super().__init__(secret, registry, issuer="", guests=guests, own=agents)
+        self._speaks = own
+
+    def prove(self, kind: Kind, key: str, topic: str, raw: bytes) -> bytes:
+        return self._speaks.prove(kind, key, topic, raw)
 
 
 def _must(proof: Proof | None, verifier: str, key: bytes, purpose: str, topic: str) -> str:

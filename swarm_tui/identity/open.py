@@ -4,7 +4,16 @@ from pathlib import Path
 
 from swarm_tui.config.files import write_private
 from swarm_tui.config.paths import StateDir
-from swarm_tui.identity.keyring import GUEST, SWARM, AgentKeyring, HostKeyring, Keyring, OperatorKeyring, SwarmKeyring
+from swarm_tui.identity.keyring import (
+    GUEST,
+    SWARM,
+    AgentKeyring,
+    HostKeyring,
+    Keyring,
+    OperatorKeyring,
+    SwarmKeyring,
+    WatcherKeyring,
+)
 from swarm_tui.identity.store import (
     Held,
     IdentityError,
@@ -86,7 +95,21 @@ def open_agent(state_dir: str, agent_id: str) -> Keyring:
     return AgentKeyring(agent_id, held.name.partition("@")[2], held.key, held.common)
 
 
-def open_operator(state: StateDir, person: str, file: Path | None = None) -> Keyring:
+def open_watcher(state_dir: str, agent_id: str, *, guests: str, own: frozenset[str]) -> Keyring:
+    """The keys of monitoring or the gateway: where the swarm's secret is, they judge all that they hear.
+
+    Elsewhere they are any agent's. Raises IdentityError.
+    """
+    keys, state = open_agent(state_dir, agent_id), StateDir(Path(state_dir))
+    secret = read_secret(state)
+    if secret is None or not isinstance(keys, AgentKeyring):
+        return keys
+    return WatcherKeyring(keys, secret, RegistryFile(state).current, guests=guests, agents=own)
+
+
+def open_operator(
+    state: StateDir, person: str, file: Path | None = None, *, guests: str = "work", own: frozenset[str] = frozenset()
+) -> Keyring:
     """A person's keys: of the join file named, else the swarm's where its secret is.
 
     Whoever works for an agent is no person, and gets that agent's keys; whoever works in another swarm, a guest's.
@@ -102,7 +125,7 @@ def open_operator(state: StateDir, person: str, file: Path | None = None) -> Key
         if held.kind != "operator":
             raise IdentityError(f"{file} is the identity of the {held.kind} {held.name}: an operator's is needed")
         return OperatorKeyring(held.name, held.key)
-    if (keys := open_swarm(state, f"operator:{person}")) is not None:
+    if (keys := open_swarm(state, f"operator:{person}", guests=guests, own=own)) is not None:
         return keys
     given = joined(state)
     return OperatorKeyring(given.name, given.key) if given is not None and given.kind == "operator" else GUEST

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from swarm_tui.protocol.bodies import BODY, Body, Cleared, Inbox, Unknown
+from swarm_tui.protocol.bodies import BODY, Assigned, Body, Cleared, Inbox, Unknown
 from swarm_tui.protocol.envelope import ANONYMOUS, Event, Rejected, parse_time
 from swarm_tui.protocol.mend import TASKS, digest, snake
 from swarm_tui.protocol.names import is_agent_id, is_run_id, is_task_id
@@ -145,7 +145,7 @@ def _read(full: str, kind: Kind, key: str, raw: bytes, retained: bool, received:
     if long:
         # Numbers are taken as text too, of any length.
         check_numbers(typed)
-    speaks_for = getattr(typed, "agent_id", None) or sender
+    speaks_for = _speaks_for(kind, typed, sender)
     if judge is not None and kind in _SPEAKER_IN_BODY and sender != speaks_for:
         # Some go by the one name, some by the other: whoever speaks must be allowed to use both.
         judge(kind, key, full, raw, sender)
@@ -165,6 +165,13 @@ def _read(full: str, kind: Kind, key: str, raw: bytes, retained: bool, received:
         expires_at=expires_at,
         warnings=tuple(warnings),
     )
+
+
+def _speaks_for(kind: Kind, body: Body, sender: str) -> str:
+    """Return for whom it is said; empty where it is the dispatcher's word on who does a task."""
+    if isinstance(body, Assigned) and body.epoch is not None:
+        return ""
+    return sender if kind in _OTHERS_IN_BODY else getattr(body, "agent_id", None) or sender
 
 
 def _payload(kind: Kind, body: dict[str, Any], identity: str, *, bare: bool) -> dict[str, Any]:

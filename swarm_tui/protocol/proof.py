@@ -13,6 +13,8 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import Any, NamedTuple
 
+#: Issuer of what the swarm itself says, and verifier of what is said to it.
+SWARM = "swarm"
 #: Bytes of a MAC: 128 bits cannot be guessed, and a heartbeat stays short.
 MAC_BYTES = 16
 #: The longest proof that is looked at, in bytes: a MAC for each of some 200 hosts.

@@ -130,6 +130,7 @@ def bring_up(ready: Prepared, say: Say) -> None:
             started_at=known.started_at if known else time.time(),
             embedded=plan.embedded_port is not None,
             guests=plan.layout.policy.guests,
+            own=tuple(sorted(plan.own(state))),
             led=any(canonical_role(entry.role) == "task-manager" for entry in plan.layout.agents),
             cwd=known.cwd if known else str(Path.cwd()),
         )

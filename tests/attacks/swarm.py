@@ -18,8 +18,9 @@ from swarm_tui.bus.port import OnAck, OnMessage
 from swarm_tui.client.operator import Operator
 from swarm_tui.config.model import Broker, HandlerSpec, Policy, RunSpec, TypeRule
 from swarm_tui.config.paths import StateDir
-from swarm_tui.identity.keyring import GUEST, HostKeyring, Keyring
-from swarm_tui.identity.keys import host_key
+from swarm_tui.domain.fleet import Fleet
+from swarm_tui.identity.keyring import GUEST, HostKeyring, Keyring, OperatorKeyring
+from swarm_tui.identity.keys import host_key, operator_key
 from swarm_tui.identity.open import open_agent, open_operator, open_swarm
 from swarm_tui.identity.registry import Identity, Registry, add
 from swarm_tui.identity.store import make_secret, write_registry
@@ -87,10 +88,14 @@ class Swarm:
         self.root = str(self.state.root)
         self.joined: Keyring = GUEST
         """The keys of a host that was brought in, `helper`."""
+        self.person: Keyring = GUEST
+        """The keys of an operator elsewhere, `ann`."""
         if guarded:
             secret = make_secret(self.state, "home")
-            write_registry(self.state, add(Registry(home="home"), "helper", Identity(kind="host")))
+            registry = add(Registry(home="home"), "helper", Identity(kind="host"))
+            write_registry(self.state, add(registry, "ann", Identity(kind="operator")))
             self.joined = HostKeyring("helper", host_key(secret, "helper", 1))
+            self.person = OperatorKeyring("ann", operator_key(secret, "ann", 1))
         Work.ran, Work.let_go = [], threading.Event()
         self.broker = MemoryBroker()
         self.pump = Pump()
@@ -113,6 +118,9 @@ class Swarm:
         self.work()
         operator_keys = open_operator(self.state, "ada@home") if guarded else GUEST
         self.operator = Operator(self._bus("operator"), SWARM, user="ada", host="home", keys=operator_keys)
+        self.seen = Fleet(SWARM)
+        """What the screen and the commands make of what they hear."""
+        self.operator.on_event(lambda event: self.seen.apply(event, time.time()))
         self.operator.start()
         self.done(self.publish("first"))
 

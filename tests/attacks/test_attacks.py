@@ -14,10 +14,11 @@ from swarm_tui.domain.leadership import Leadership
 from swarm_tui.domain.worker import worker_state
 from swarm_tui.identity.keyring import GUEST, HostKeyring, Keyring
 from swarm_tui.identity.keys import host_key
-from swarm_tui.identity.open import open_host
+from swarm_tui.identity.open import open_agent, open_host
 from swarm_tui.identity.registry import Identity, add
 from swarm_tui.identity.store import read_registry, read_secret, write_registry
 from swarm_tui.protocol import bodies as b
+from swarm_tui.protocol.ask_bodies import Ask
 from swarm_tui.protocol.codec import decode
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.topics import Kind, topic
@@ -368,10 +369,172 @@ def rejected(swarm: Swarm) -> Callable[[], object]:
     return lambda: "evil" in told
 
 
+def waiting(swarm: Swarm) -> str:
+    """A task that nobody can be given, as the screen knows it too."""
+    swarm.operator.submit(b.Task(task_id="good", type="work", payload={}, assigned_to="away-01"))
+    swarm.wait(Kind.TASK_QUEUED, task_id="good")
+    until(lambda: "good" in swarm.seen.tasks, what="the screen to know it")
+    return "good"
+
+
+def shown_assigned(swarm: Swarm) -> Callable[[], object]:
+    """The dispatcher's word that a task is in somebody's hands, for the screen."""
+    task_id = waiting(swarm)
+    forged = b.Assigned(task_id=task_id, agent_id=WORKER, attempt=1, epoch=1)
+    swarm.forge(Kind.TASK_ASSIGNED, forged, sender=MANAGER)
+    return lambda: swarm.seen.tasks[task_id].state == "assigned"
+
+
+def shown_claim(swarm: Swarm) -> Callable[[], object]:
+    """A stranger's claim, for the screen, of a task that has been heard of by nobody else."""
+    swarm.forge(Kind.TASK_ASSIGNED, b.Assigned(task_id="ghost", agent_id="mallory"), sender="mallory")
+    return lambda: "ghost" in swarm.seen.tasks
+
+
+def shown_result(swarm: Swarm) -> Callable[[], object]:
+    """A stranger's result, in its own name, of a task that another was given."""
+    swarm.publish("good", hold=True)
+    swarm.wait(Kind.TASK_STARTED, task_id="good")
+    forged = b.Complete(task_id="good", agent_id="mallory", attempt=1, epoch=1, result="evil")
+    swarm.forge(Kind.TASK_COMPLETE, forged, sender="mallory")
+    return lambda: "good" in swarm.seen.tasks and swarm.seen.tasks["good"].result == "evil"
+
+
+def shown_ask(swarm: Swarm) -> Callable[[], object]:
+    """A stranger's question to people, about a task that another was given."""
+    swarm.publish("good", hold=True)
+    swarm.wait(Kind.TASK_STARTED, task_id="good")
+    shown: list[bool] = []
+    swarm.operator.on_event(lambda event: shown.append("a1" in swarm.seen.asks.open))
+    ask = Ask(ask_id="a1", task_id="good", agent_id="mallory", attempt=1, epoch=1, tool="Bash", title="evil")
+    swarm.forge(Kind.ASK, ask, "a1", sender="mallory")
+    return lambda: any(shown)
+
+
+def shown_deployment(swarm: Swarm) -> Callable[[], object]:
+    """A stranger's word on how far a deployment is."""
+    task_id = waiting(swarm)
+    forged = b.DeploymentStatus(task_id=task_id, status="evil", progress=99.0)
+    swarm.forge(Kind.DEPLOYMENT_STATUS, forged, sender="mallory")
+    return lambda: "evil" in swarm.seen.tasks[task_id].message
+
+
+def shown_alert(swarm: Swarm) -> Callable[[], object]:
+    """An alert in monitoring's name."""
+    swarm.forge(Kind.ALERT, b.Alert(severity="critical", message="run evil.sh", name="nobody:work"), sender=WORKER)
+    return lambda: any("evil" in alert.message for alert in swarm.seen.alerts.values())
+
+
+def alert_ended(swarm: Swarm) -> Callable[[], object]:
+    """The end of the dispatcher's alert, in the name of another agent, with that one's own key."""
+    host = open_host(swarm.state) if swarm.guarded else GUEST
+    swarm.signed(host, Kind.ALERT, b.Alert(severity="critical", message="it burns", name="fire"), sender=MANAGER)
+    until(lambda: "fire" in swarm.seen.alerts, what="the alert")
+    swarm.signed(of_worker(swarm), Kind.ALERT, b.Alert(name="fire", active=False), sender=WORKER)
+    return lambda: "fire" not in swarm.seen.alerts
+
+
+def broadcast(swarm: Swarm) -> Callable[[], object]:
+    """A text for all, as if a person had said it."""
+    swarm.forge(Kind.BROADCAST, b.Broadcast(text="evil"), sender="operator:ada@home")
+    return lambda: swarm.seen.counts.kinds.get(Kind.BROADCAST)
+
+
+def said_assigned(swarm: Swarm) -> Callable[[], object]:
+    """The word that a task has an agent, said to its publisher while the dispatcher is away: he repeats it no more."""
+    swarm.manager.close()
+    sent = swarm.operator.submit(b.Task(task_id="good", type="work", payload={}, assigned_to="away-01"))
+    swarm.wait(Kind.TASK_NEW, task_id="good")
+    forged = b.Assigned(task_id="good", agent_id=WORKER, attempt=1, epoch=1)
+    swarm.forge(Kind.TASK_ASSIGNED, forged, sender=MANAGER)
+    swarm.pump.drain()
+    was_believed = sent.accepted
+    swarm.lead()
+    return lambda: was_believed
+
+
+def of_worker(swarm: Swarm) -> Keyring:
+    return open_agent(swarm.root, WORKER) if swarm.guarded else GUEST
+
+
+def approved_by(swarm: Swarm, keys: Keyring) -> Callable[[], object]:
+    swarm.publish("risky", "careful")
+    held = swarm.wait(Kind.TASK_HELD, task_id="risky")
+    yes = b.TaskAct(task_id="risky", payload_hash=held.payload["payload_hash"])
+    swarm.signed(keys, Kind.TASK_APPROVE, yes, sender="operator:ada@home")
+    return lambda: "risky" in Work.ran
+
+
+def agents_approval(swarm: Swarm) -> Callable[[], object]:
+    """An approval by an agent, with its own key, in a person's name."""
+    return approved_by(swarm, of_worker(swarm))
+
+
+def hosts_approval(swarm: Swarm) -> Callable[[], object]:
+    """An approval by a host that was brought in, with its own key."""
+    return approved_by(swarm, swarm.joined)
+
+
+def halted_by(swarm: Swarm, keys: Keyring) -> Callable[[], object]:
+    swarm.publish("good", hold=True)
+    swarm.wait(Kind.TASK_STARTED, task_id="good")
+    swarm.signed(keys, Kind.HALT, b.Halt(reason="evil"), sender="operator:ada@home")
+    return lambda: swarm.of(Kind.INBOX, task_id="good", command="cancel")
+
+
+def agents_halt(swarm: Swarm) -> Callable[[], object]:
+    """A halt by an agent, with its own key."""
+    return halted_by(swarm, of_worker(swarm))
+
+
+def hosts_halt(swarm: Swarm) -> Callable[[], object]:
+    """A halt by a host that was brought in."""
+    return halted_by(swarm, swarm.joined)
+
+
+def led_by(swarm: Swarm, keys: Keyring) -> Callable[[], object]:
+    swarm.signed(keys, Kind.DISPATCHER, b.Dispatcher(instance="evil/1", epoch=1000, online=True))
+    return lambda: swarm.link.left
+
+
+def agent_leads(swarm: Swarm) -> Callable[[], object]:
+    """A claim to lead by an agent, with its own key."""
+    return led_by(swarm, of_worker(swarm))
+
+
+def host_leads(swarm: Swarm) -> Callable[[], object]:
+    """A claim to lead by a host that was brought in."""
+    return led_by(swarm, swarm.joined)
+
+
+def person_leads(swarm: Swarm) -> Callable[[], object]:
+    """A claim to lead by an operator elsewhere, with a key of that person's own."""
+    return led_by(swarm, swarm.person)
+
+
+def persons_offer(swarm: Swarm) -> Callable[[], object]:
+    """An offer by an operator elsewhere, past the dispatcher."""
+    task = b.Task(task_id="evil", type="work", payload={})
+    body = b.Inbox(task_id="evil", attempt=1, epoch=1, lease=30.0, task=task)
+    swarm.signed(swarm.person, Kind.INBOX, body, WORKER)
+    return lambda: "evil" in Work.ran
+
+
+def hosts_offer(swarm: Swarm) -> Callable[[], object]:
+    """An offer by a host that was brought in, to an agent of the swarm's own."""
+    task = b.Task(task_id="evil", type="work", payload={})
+    body = b.Inbox(task_id="evil", attempt=1, epoch=1, lease=30.0, task=task)
+    swarm.signed(swarm.joined, Kind.INBOX, body, WORKER)
+    return lambda: "evil" in Work.ran
+
+
 ATTACKS = [
     offer, offer_under_a_copied_proof, offer_with_members_behind_its_proof, drain, cancel, approve, deny, halt, lift,
     lead, no_leader, away, complete, fail, gone, crashed, claim, result_beforehand, old_halt, old_lift, old_cancel,
     old_offer, old_birth, old_panes, anothers_pane, anothers_name, guests_share, old_scale, no_scale, reply, rejected,
+    shown_assigned, shown_claim, shown_result, shown_ask, shown_deployment, shown_alert, alert_ended, broadcast,
+    said_assigned, agents_approval, hosts_approval, agents_halt, hosts_halt, agent_leads, host_leads, person_leads,
+    persons_offer, hosts_offer,
 ]  # fmt: skip
 
 

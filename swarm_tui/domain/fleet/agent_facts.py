@@ -73,6 +73,11 @@ class AgentFacts(AgentView, kw_only=True):
     beats_of: dict[str, tuple[float, float]] = field(default_factory=dict)
     """Incarnation to its first and last heartbeat, for the newest few."""
 
+    @property
+    def is_there(self) -> bool:
+        """Tell whether it said that it is there, and was not silent since."""
+        return self.bus in _LIVE and self.silence is None
+
     def heard(self) -> float:
         """Return when it last gave a sign of life, or when we first knew of it."""
         return max(self.last_seen or 0.0, self.bus_at, self.first_seen)

@@ -9,6 +9,7 @@ from swarm_tui.protocol.text import clean
 def merge(task: TaskFacts, row: TaskRow, state: TaskState) -> None:
     """Take the row, which says that the task was in `state` at `row.updated_at`."""
     task.accepted = True
+    task.give(row.agent_id)
     if task.type == "?":
         task.type, task.priority = clean(row.type, 128), row.priority
     task.payload = task.payload or row.payload

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from swarm_tui.domain.fleet.agents import Agents
 from swarm_tui.domain.fleet.asks import Asks
+from swarm_tui.domain.fleet.doubts import Doubts
 from swarm_tui.domain.fleet.hosts import Hosts
 from swarm_tui.domain.fleet.kept_tasks import MAX_ENDED
 from swarm_tui.domain.fleet.mails import Mails, MailView
@@ -17,6 +18,7 @@ from swarm_tui.domain.states import ENDED, TaskState
 from swarm_tui.domain.views import AlertView, Changes, Counts, DispatcherView, HostView, ScaleView
 from swarm_tui.protocol import bodies
 from swarm_tui.protocol.envelope import Event, Rejected
+from swarm_tui.protocol.proof import SWARM
 from swarm_tui.protocol.rows import AskRow, MailRow, RunRow, TaskRow
 from swarm_tui.protocol.text import clean
 from swarm_tui.protocol.topics import Kind
@@ -42,6 +44,9 @@ class Fleet:
 
     def __init__(self, swarm: str, *, kept: int = MAX_ENDED) -> None:
         self.swarm = swarm
+        self.guarded = False
+        """Words are proved to us here: the dispatcher's own was."""
+        self._doubts = Doubts()
         self.broker_up = False
         self.broker_reason = NOT_YET
         self.was_linked = False
@@ -129,6 +134,9 @@ class Fleet:
         counts.kinds[kind] = counts.kinds.get(kind, 0) + 1
         if event.warnings:
             counts.warned += 1
+        self.guarded = self.guarded or event.proved_by == SWARM
+        if self.guarded and not event.proved_by and (why := self._doubts.why_not(event, self)):
+            return self._refuse(event, why)
         agents = (self._hosts if kind is Kind.HOST_STATUS else self._agents).apply(event, now)
         changes = Changes(agents=agents, header=bool(agents))
         body = event.body
@@ -148,6 +156,15 @@ class Fleet:
             return self._task(event, changes)
         changes.header = True
         return changes
+
+    def _refuse(self, event: Event, why: str) -> Changes:
+        """Let what was heard count for nothing."""
+        refused = Rejected(
+            topic=event.topic, reason=why, first="", received=event.received, who=event.sender, unproved=True
+        )
+        self.counts.refused += 1
+        self.refusals.append(refused)
+        return Changes(header=True, refused=refused)
 
     def _asked(self, changes: Changes, rows: Iterable[AskRow | None]) -> Changes:
         """Tell of asks that came or went: their tasks and agents look different."""
@@ -170,11 +187,14 @@ class Fleet:
             return changes
         if (mail := self._mails.apply(event)) is not None:
             return self._written(changes, [mail])
-        task_id = self._tasks.apply(event)
-        if task_id is not None:
-            changes.tasks.add(task_id)
-            changes.runs |= self._steps({task_id})
-            changes.header = True
+        for each in [event, *self._doubts.take(event)]:
+            task_id = self._tasks.apply(each)
+            if task_id is not None:
+                changes.tasks.add(task_id)
+                changes.runs |= self._steps({task_id})
+                changes.header = True
+            elif each.kind is Kind.ASK:
+                self._asked(changes, [self.asks.apply(each)])
         return changes
 
     def _written(self, changes: Changes, mails: Iterable[MailView]) -> Changes:
@@ -245,6 +265,10 @@ class Fleet:
         message = clean(body.message, 500)
         name = clean(body.name or f"{body.agent_id or body.task_id or event.sender}: {message}", 200)
         known = self.alerts.get(name)
+        if known is not None and event.proved_by not in (known.by, SWARM):
+            # Another's of that name: to replace or to end it is for who raised it.
+            name = clean(f"{event.sender}: {name}", 200)
+            known = self.alerts.get(name)
         if not body.active:
             self.alerts.pop(name, None)
             return
@@ -258,6 +282,7 @@ class Fleet:
             agent_id=body.agent_id,
             task_id=body.task_id,
             seen=now,
+            by=event.proved_by,
         )
 
     def _wish(self, event: Event) -> None:

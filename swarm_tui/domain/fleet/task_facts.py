@@ -68,6 +68,8 @@ class TaskFacts(TaskView, kw_only=True, gc=False):
     """A task's view together with the facts it is derived from."""
 
     word: DispatcherWord | None = None
+    given: tuple[str, ...] = ()
+    """The agents to which the dispatcher gave it, as far as that was heard."""
     claim: str | None = None
     """The agent that claimed it first, where no dispatcher assigns."""
     ran: int = -1
@@ -107,6 +109,11 @@ class TaskFacts(TaskView, kw_only=True, gc=False):
             for each in self.uses.values():
                 whole = whole.plus(each)
             self.usage = whole.wire()
+
+    def give(self, agent_id: str | None) -> None:
+        """Note that the dispatcher gave it to the agent."""
+        if agent_id and agent_id not in self.given:
+            self.given = (*self.given, agent_id)[-MAX_LATE:]
 
     def hear(self, word: DispatcherWord) -> None:
         """Note the dispatcher's word, unless it said a newer one."""

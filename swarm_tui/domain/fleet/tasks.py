@@ -132,6 +132,7 @@ class Tasks:
         task = self._task(body.task_id, event.received)
         if body.epoch is not None:
             task.accepted = True
+            task.give(body.agent_id)
             self._anew(task, DispatcherWord(task.at_attempt(body.attempt), event.at, TaskState.ASSIGNED, body.agent_id))
         elif task.claim is None:
             task.claim = body.agent_id

@@ -29,7 +29,12 @@ def open_source(swarm: str, broker: Broker, running: Running | None, layout: Lay
     """Return the source; nothing connects before it is started."""
     user, host = user_name(), (running.host if running else host_name())
     bus = MqttBus(broker_of_person(broker, state_dir(swarm)), unique_client_id(Client.SCREEN, swarm, f"{user}@{host}"))
-    keys = open_operator(state_dir(swarm), f"{user}@{host}")
+    keys = open_operator(
+        state_dir(swarm),
+        f"{user}@{host}",
+        guests="work" if running is None else running.guests,
+        own=frozenset(() if running is None else running.own),
+    )
     operator = Operator(bus, swarm, user=user, host=host, keys=keys)
     known = layout if layout is not None else _layout(running)
     facts = Facts(

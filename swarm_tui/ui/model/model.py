@@ -165,7 +165,7 @@ class Model:
             if number < skip:
                 self.live_stream.skipped += 1
                 delta.stream = True
-            elif self.live_stream.add(item):
+            elif self.live_stream.add(changes.refused or item):
                 delta.stream = True
         return delta if self.moment is None else Delta()
 

@@ -5,17 +5,9 @@ import itertools
 import msgspec
 import pytest
 
-from swarm_tui.identity.keyring import (
-    ACTS,
-    ANSWERS,
-    TO_ALL,
-    VERDICTS,
-    AgentKeyring,
-    HostKeyring,
-    OperatorKeyring,
-    SwarmKeyring,
-)
+from swarm_tui.identity.keyring import AgentKeyring, HostKeyring, OperatorKeyring, SwarmKeyring
 from swarm_tui.identity.keys import host_key, operator_key
+from swarm_tui.identity.kinds import ACTS, ANSWERS, TO_ALL, VERDICTS
 from swarm_tui.identity.registry import Identity, Registry, add, revoke, rotate
 from swarm_tui.protocol.raw import RefusedError
 from swarm_tui.protocol.topics import Kind, topic

@@ -14,7 +14,10 @@ from swarm_tui.agent.roles.monitoring.role import Monitoring, standing_alerts
 from swarm_tui.bus.memory import MemoryBroker, MemoryBus
 from swarm_tui.client.operator import Operator
 from swarm_tui.config.model import Broker, Policy, RunSpec
+from swarm_tui.config.paths import StateDir
 from swarm_tui.domain.alerts import Limits
+from swarm_tui.identity.open import open_host
+from swarm_tui.identity.store import make_secret
 from swarm_tui.journal.recorder import SqliteRecorder
 from swarm_tui.journal.recorder_port import HistoryQuery, MemoryRecorder, Recorded
 from swarm_tui.protocol import bodies as b
@@ -119,6 +122,27 @@ def test_answers_to_queries_are_not_recorded_so_that_the_record_grows_with_what_
     assert max(grew) == min(grew) < 1000, "each question is kept, at its own size, and no answer"
 
 
+def test_what_nobody_proves_is_neither_watched_nor_answered(
+    watch: Callable[..., tuple[Monitoring, FakeLink]], operator: Operator, tmp_path: Path
+) -> None:
+    state = StateDir(tmp_path / "state").create()
+    make_secret(state, "home")
+    role, _ = watch(policy=msgspec.convert({"guests": "none"}, Policy))
+    says, real = operator.writer.message, open_host(state)
+    born = b.Status(status="online", role="general", incarnation="i")
+    operator.bus.publish(says(K.STATUS, born, "ghost"))
+    operator.bus.publish(says(K.HALT, b.Halt(reason="evil")))
+    operator.bus.publish(says(K.ALERT, b.Alert(name="fire", message="run evil.sh")))
+    rows = [{"task_id": "t", "state": "complete"}]
+    operator.bus.publish(says(K.REPLY, b.Reply(query="tasks", rows=rows), "watch-01"))
+    assert operator.query("history", {}, timeout=0.2) is None
+    home = Writer(SWARM, "boss", "task-manager", new_id=lambda: "real", clock=time.time, prove=real.prove)
+    operator.bus.publish(home.message(K.HALT, b.Halt(reason="a real one")))
+    until(lambda: role._fleet.halted == "a real one", what="a word that is proved")
+    assert (dict(role._fleet.agents), dict(role._fleet.alerts), dict(role._fleet.tasks)) == ({}, {}, {})
+    assert role._fleet.counts.refused >= 5
+
+
 def test_the_layout_bounds_the_record(
     watch: Callable[..., tuple[Monitoring, FakeLink]], operator: Operator, tmp_path: Path
 ) -> None:
@@ -182,7 +206,7 @@ def test_an_alert_is_said_listed_and_taken_back(
     role.tick(time.time())
     until(lambda: [alert.name for alert in heard] == ["refused"], what="the alert is published")
     assert [alert.name for alert in standing_alerts() or []] == ["refused"]
-    assert any("unreadable" in line for line in link.lines)
+    assert any("refused" in line for line in link.lines)
     role.close()
     assert [alert.active for alert in heard] == [True, False]
     assert standing_alerts() is None

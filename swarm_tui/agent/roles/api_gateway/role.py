@@ -17,7 +17,7 @@ from swarm_tui.agent.roles.port import RoleLink
 from swarm_tui.bus.port import Bus, Link
 from swarm_tui.config.model import RunSpec
 from swarm_tui.config.paths import StateDir
-from swarm_tui.identity.open import open_agent, open_operator
+from swarm_tui.identity.open import open_operator, open_watcher
 from swarm_tui.protocol.client_ids import Client, client_id_of
 from swarm_tui.protocol.envelope import Event, Rejected
 
@@ -126,7 +126,8 @@ class ApiGateway:
         from swarm_tui.client.operator import Operator
 
         state = StateDir(Path(self._spec.state_dir))
-        keys = open_operator(state, f"web@{self._spec.host}")
+        spec = self._spec
+        keys = open_operator(state, f"web@{spec.host}", guests=spec.policy.guests, own=frozenset(spec.own))
         bus = self._make_person_bus(unique_client_id(Client.OPERATOR, self._spec.swarm))
         return Operator(bus, self._spec.swarm, user="web", host=self._spec.host, keys=keys)
 
@@ -202,7 +203,12 @@ class ApiGateway:
             self._spec.agent_id,
             self._spec.host,
             stream.raw,
-            open_agent(self._spec.state_dir, self._spec.agent_id),
+            open_watcher(
+                self._spec.state_dir,
+                self._spec.agent_id,
+                guests=self._spec.policy.guests,
+                own=frozenset(self._spec.own),
+            ),
             outputs=StateDir(Path(self._spec.state_dir)).tasks(),
         )
         voice = PersonsVoice(self._person)

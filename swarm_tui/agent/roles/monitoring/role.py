@@ -16,12 +16,14 @@ from swarm_tui.config.model import RunSpec
 from swarm_tui.config.paths import StateDir
 from swarm_tui.domain.alerts import Alarm, Limits, Past, findings
 from swarm_tui.domain.fleet import Fleet
+from swarm_tui.identity.open import open_watcher
 from swarm_tui.journal.db import JournalError
 from swarm_tui.journal.recorder_port import Recorder, recorded_of
 from swarm_tui.protocol.bodies import Alert, Query, Reply
 from swarm_tui.protocol.client_ids import Client, client_id_of
 from swarm_tui.protocol.codec import decode
 from swarm_tui.protocol.envelope import Event, Rejected
+from swarm_tui.protocol.proof import SWARM
 from swarm_tui.protocol.rows import task_rows
 from swarm_tui.protocol.topics import Kind, everything
 
@@ -61,6 +63,7 @@ class Monitoring:
         self._recorder = recorder
         self._own_recorder = recorder is None
         self._lock: IO[str] | None = None
+        self._keys = open_watcher(spec.state_dir, spec.agent_id, guests=spec.policy.guests, own=frozenset(spec.own))
         self._fleet = Fleet(spec.swarm)
         self._past = Past(limits or Limits())
         self._alarm = Alarm()
@@ -161,7 +164,7 @@ class Monitoring:
             self._pass_time(item)
 
     def _message(self, topic: str, payload: bytes, retained: bool, now: float) -> None:
-        event = decode(self._spec.swarm, topic, payload, retained, now)
+        event = decode(self._spec.swarm, topic, payload, retained, now, self._keys.judge)
         if event is None:
             return
         if isinstance(event, Event) and event.kind is Kind.REPLY:
@@ -187,6 +190,8 @@ class Monitoring:
 
     def _load(self, event: Event, now: float) -> None:
         reply = event.body
+        if event.proved_by not in ("", SWARM):
+            return
         if event.key == self._spec.agent_id and isinstance(reply, Reply) and reply.query == "tasks":
             self._fleet.load(task_rows(reply.rows), now)
             self._keyframes.want()
