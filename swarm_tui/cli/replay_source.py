@@ -25,7 +25,7 @@ from swarm_tui.ui.app import SwarmApp
 from swarm_tui.ui.live.live_source import NoPanes
 from swarm_tui.ui.look.theme import NAMES
 from swarm_tui.ui.model.model import ENDED_KEPT
-from swarm_tui.ui.model.source import MOST, Facts, Item, Panes, Sent
+from swarm_tui.ui.model.source import MOST, Facts, Item, Neighbours, Panes, Sent
 
 
 class ReplayClock:
@@ -55,6 +55,7 @@ class ReplaySource:
         self.facts = facts
         self._record = _Record(facts.swarm, lines, known)
         self._printed = panes or {}
+        self.neighbours: Neighbours | None = None
         self.panes: Panes = NoPanes("this is a recording", only=True)
         self._lines = lines
         self._clock = clock

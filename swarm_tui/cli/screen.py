@@ -5,8 +5,12 @@ import sys
 from collections.abc import Callable
 
 import click
+from msgspec.structs import replace
 
 from swarm_tui.cli.common import NO_SUCH, USAGE, Failure, Target, broker_option, note, swarm_option, target
+from swarm_tui.config.paths import state_dir
+from swarm_tui.config.running import is_running, running_names
+from swarm_tui.protocol.names import DEFAULT_SWARM
 
 
 @click.command(epilog="Example: swarm-tui screen --swarm opencto-prod --broker mqtts://broker.example:8883")
@@ -15,7 +19,10 @@ from swarm_tui.cli.common import NO_SUCH, USAGE, Failure, Target, broker_option,
 @broker_option
 @click.option("--read-only", is_flag=True, help="Look, and touch nothing.")
 def command(name: str | None, swarm: str | None, broker: str | None, read_only: bool) -> int:
-    """Open the screen of a swarm. It is only a client: leaving it changes nothing."""
+    """Open the screen of a swarm. It is only a client: leaving it changes nothing.
+
+    Where several run here and none is named, the page of all swarms comes first.
+    """
     return open_screen(swarm if name is None else name, broker, read_only=read_only, anywhere=True)
 
 
@@ -27,7 +34,8 @@ def open_screen(
     Without `anywhere` only a swarm that was brought up on this machine is meant. Raises Failure when there is none, and
     without a terminal.
     """
-    found = target(swarm, broker)
+    choose = swarm is None and broker is None and "OPENCTO_SWARM" not in os.environ and len(running_names()) > 1
+    found = target(_first() if choose else swarm, broker)
     if found.running is None and not anywhere:
         raise Failure(
             f"no swarm `{found.swarm}` runs here: `swarm-tui up` starts one, `swarm-tui screen --broker URL` looks at "
@@ -40,18 +48,36 @@ def open_screen(
     if not in_browser and not sys.stderr.isatty():
         # The screen is drawn on stderr.
         raise Failure("stderr is not a terminal, and the screen is drawn there: leave out the `2>`", USAGE)
-    if not in_browser:
-        # The screen's own code takes a moment to load; the screen covers this line and takes it away.
-        print(f"opening the screen of {found.swarm}…", end="", file=sys.stderr, flush=True)
-    from swarm_tui.ui.run import run_screen
+    while True:
+        if not in_browser:
+            # The screen's own code takes a moment to load; the screen covers this line and takes it away.
+            print(f"opening the screen of {found.swarm}…", end="", file=sys.stderr, flush=True)
+        from swarm_tui.ui.run import run_screen
 
-    return run_screen(
-        swarm=found.swarm,
-        broker=found.broker,
-        running=found.running,
-        read_only=read_only,
-        bring_down=None if found.running is None or read_only else _down(found),
-    )
+        code, wanted = run_screen(
+            swarm=found.swarm,
+            broker=found.broker,
+            running=found.running,
+            read_only=read_only,
+            bring_down=None if found.running is None or read_only else _down(found),
+            choose=choose,
+        )
+        if wanted is None:
+            return code
+        choose, found = False, _other(wanted, found)
+
+
+def _first() -> str:
+    """Return the swarm that stands behind the page of all when there are several, and none was named."""
+    names = running_names()
+    return DEFAULT_SWARM if DEFAULT_SWARM in names else sorted(names)[0]
+
+
+def _other(name: str, shown: Target) -> Target:
+    """Return another swarm: one that was brought up here by what is known of it, else as one on the same broker."""
+    if is_running(name):
+        return target(name)
+    return replace(shown, swarm=name, state=state_dir(name), running=None)
 
 
 def _down(found: Target) -> Callable[[], int]:

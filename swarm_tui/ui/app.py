@@ -53,7 +53,8 @@ SETTLED = (1.0, 15.0)
 
 
 class SwarmApp(App[int]):
-    """The screen of one swarm. `source` is the world, `clock` the time in seconds since the epoch.
+    """The screen of one swarm. `source` is the world, `clock` the time in seconds since the epoch. Where one is to
+    `choose`, the page of all swarms is on top first.
 
     `notes` are told first. It is the desk that all others know: see `Desk`.
     """
@@ -73,6 +74,7 @@ class SwarmApp(App[int]):
         read_only: bool = False,
         can_bring_down: bool = False,
         filters: SavedFilters | None = None,
+        choose: bool = False,
         clock: Callable[[], float] = time.time,
         timers: bool = True,
         known: Fleet | None = None,
@@ -101,6 +103,8 @@ class SwarmApp(App[int]):
         self.scales = PendingScales(self.model.live)
         self.undo = Undo(clock)
         self.down_wanted = False
+        self.swarm_wanted: str | None = None
+        self._choose = choose
         self.look: ThemeStyles = themes.look(themes.DEFAULT)
         self.pages = Navigator(self, self)
         self.panes = VisiblePanes(self, self.call_later)
@@ -132,6 +136,8 @@ class SwarmApp(App[int]):
             for after in SETTLED:  # What stands by then stays, and is up to 0.4 s of each full collection.
                 self.set_timer(after, gc.freeze)
         ask_past(self)
+        if self._choose:
+            self.pages.open_swarms()
 
     def on_unmount(self) -> None:
         self.source.close()
@@ -212,6 +218,11 @@ class SwarmApp(App[int]):
     def leave(self, down: bool = False) -> None:
         """Close the screen."""
         self.down_wanted = down
+        self.exit(0)
+
+    def open_swarm(self, name: str) -> None:
+        """Close the screen, and open that of another swarm."""
+        self.swarm_wanted = name
         self.exit(0)
 
     def next_theme(self) -> None:

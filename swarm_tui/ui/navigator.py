@@ -124,6 +124,15 @@ class Navigator:
         else:
             self._open_page(ChangesScreen)
 
+    def open_swarms(self) -> None:
+        """Show all swarms, here and on this broker; once more comes back."""
+        from swarm_tui.ui.screens.swarms import SwarmsScreen
+
+        if isinstance(self._app.screen, SwarmsScreen):
+            self._app.pop_screen()
+        else:
+            self._open_page(SwarmsScreen)
+
     def open_agent(self, agent_id: str) -> None:
         """Show an agent's page."""
         from swarm_tui.ui.screens.agent import AgentScreen

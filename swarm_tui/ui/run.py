@@ -1,5 +1,6 @@
 """Open the screen in this terminal, and say afterwards what runs on."""
 
+import gc
 import re
 import sys
 import termios
@@ -28,12 +29,14 @@ def run_screen(
     layout: Layout | None = None,
     read_only: bool = False,
     bring_down: Callable[[], int] | None = None,
-) -> int:
-    """Open the screen on a swarm and stay until the user leaves; the exit code.
+    choose: bool = False,
+) -> tuple[int, str | None]:
+    """Open the screen on a swarm and stay until the user leaves; the exit code, and the swarm that is wanted next.
 
     `running` is what `up` wrote of a swarm on this host (its tmux gives the panes). `layout` gives the publish form its
     types and templates; it is read from `running.layout_path` when None. `bring_down` is what `Q` does after the screen
-    has closed. Mistakes in the user's config file are told as notices.
+    has closed. With `choose` the page of all swarms is on top first. Mistakes in the user's config file are told as
+    notices.
     """
     config, mistakes = read_user_config(actions=[action.name for action in ALL], themes=list(themes.NAMES))
     state = state_dir(swarm)
@@ -45,17 +48,20 @@ def run_screen(
         read_only=read_only,
         can_bring_down=bring_down is not None,
         filters=SavedFilters(filters_path()),
+        choose=choose,
     )
     drop_typed_ahead()
     if sys.stderr.isatty():
         print("\r\x1b[K", end="", file=sys.stderr, flush=True)
     code = app.run(mouse=config.mouse) or 0
+    gc.unfreeze()  # Else all of this screen would stay as long as the next ones.
     if app.return_code:
-        return app.return_code
+        return app.return_code, None
     if app.down_wanted and bring_down is not None:
-        return bring_down()
-    print(farewell(swarm, get_terminal_size().columns))
-    return code
+        return bring_down(), None
+    if app.swarm_wanted is None:
+        print(farewell(swarm, get_terminal_size().columns))
+    return code, app.swarm_wanted
 
 
 def farewell(swarm: str, width: int) -> str:

@@ -100,3 +100,32 @@ def test_it_draws_no_screen_into_a_file(shell: Shell, tmp_path: Path) -> None:
         said = (tmp_path / "errors").read_text()
         assert "stderr is not a terminal" in said
         assert "\x1b" not in said
+
+
+def test_of_several_swarms_one_is_chosen_and_the_screen_turns_to_another(shell: Shell, tmp_path: Path) -> None:
+    names = sorted(f"swarm-test-{os.urandom(3).hex()}" for _ in range(2))
+    port = (tmp_path / "l.yml").read_text().split("127.0.0.1:")[1].split('"')[0]
+    for name in names:
+        layout = LAYOUT.format(name=name, port=port).replace("id: here", f"id: of-{name[-6:]}")
+        (tmp_path / f"{name}.yml").write_text("".join(layout.splitlines(keepends=True)[:-1]))
+    try:
+        for name in names:
+            shell.ok("up", f"./{name}.yml", "--detach")
+        terminal = Terminal(shell)
+        try:
+            for wanted in (b"SWARMS", b"1/1", names[1].encode()):
+                terminal.read_until(wanted)
+            terminal.seen = b""
+            os.write(terminal.leader, f":swarm {names[1]}\r".encode())
+            terminal.read_until(f"opening the screen of {names[1]}".encode())
+            terminal.seen = b""
+            terminal.read_until(f"of-{names[1][-6:]}".encode())
+            assert f"of-{names[0][-6:]}".encode() not in terminal.seen, "nothing of the other is shown"
+            os.write(terminal.leader, b"q")
+            terminal.read_until(f"The swarm {names[1]} runs on".encode())
+            assert terminal.process.wait(10) == 0
+        finally:
+            terminal.close()
+    finally:
+        for name in names:
+            shell("down", name, "--now")

@@ -11,7 +11,7 @@ from swarm_tui.bus.port import Link
 from swarm_tui.protocol import codec
 from swarm_tui.protocol.bodies import Body, Reply, Task
 from swarm_tui.protocol.topics import Kind
-from swarm_tui.ui.model.source import MOST, Facts, Item, TaskType
+from swarm_tui.ui.model.source import MOST, Facts, Item, Neighbours, TaskType
 
 SWARM = "opencto-dev"
 START = 1_767_225_600.0
@@ -93,6 +93,7 @@ class FakeSource:
             types=types or [],
         )
         self.panes = FakePanes()
+        self.neighbours: Neighbours | None = None
         self.items: deque[Item] = deque()
         self.acts: list[tuple[Kind, Body, str]] = []
         self.cleared: list[tuple[Kind, str]] = []

@@ -38,6 +38,7 @@ PAGES: dict[str, Callable[[UiDriver], object]] = {
     "help": lambda ui: ui.app.pages.open_help(ui.app.main.context()),
     "notices": lambda ui: ui.app.pages.open_notices(),
     "changes": lambda ui: ui.app.pages.open_changes(),
+    "swarms": lambda ui: ui.app.pages.open_swarms(),
     "runs": lambda ui: (say_a_run(ui), ui.app.pages.open_runs()),
     "run": lambda ui: (say_a_run(ui), ui.app.pages.open_run("r1")),
     "refused": lambda ui: ui.app.pages.open_refusals(),

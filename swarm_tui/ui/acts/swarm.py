@@ -93,6 +93,16 @@ SWARM_ACTS = (
         "inside another tmux) comes back here.",
     ),
     Action(
+        name="swarms",
+        keys=("S",),
+        label="swarms",
+        group="swarm",
+        can=lambda c: None if c.desk.source.neighbours is not None else "this is a recording: there is no other swarm",
+        run=lambda c: c.desk.pages.open_swarms(),
+        help="All swarms that run here and on this broker, with their troubles; enter turns the screen to one, as "
+        "`:swarm NAME` does. Once more comes back.",
+    ),
+    Action(
         name="leave",
         keys=("q", "ctrl+q"),
         label="leave",

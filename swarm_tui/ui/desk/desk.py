@@ -183,6 +183,10 @@ class Pages(Protocol):
         """Show what changed between two moments; once more comes back."""
         ...
 
+    def open_swarms(self) -> None:
+        """Show all swarms, here and on this broker; once more comes back."""
+        ...
+
     def open_filters(self) -> None:
         """Show the filters that are kept by name."""
         ...
@@ -333,6 +337,10 @@ class Desk(Protocol):
 
     def leave(self, down: bool = False) -> None:
         """Close the screen; `down` brings the swarm down afterwards."""
+        ...
+
+    def open_swarm(self, name: str) -> None:
+        """Close the screen, and open that of another swarm."""
         ...
 
     def why_not_down(self) -> str | None:

@@ -18,7 +18,7 @@ from swarm_tui.ui.look import theme as themes
 from swarm_tui.ui.look.words import WORDS
 from swarm_tui.ui.model.draft import fields_of
 
-OTHER_NAMES = {"q": "leave", "quit": "leave", "new": "publish", "down": "bring_down"}
+OTHER_NAMES = {"q": "leave", "quit": "leave", "new": "publish", "down": "bring_down", "swarm": "swarms"}
 _EXITS = frozenset({"leave", "bring_down"})
 PANELS = ("agents", "tasks", "stream", "pane")
 
@@ -190,6 +190,24 @@ def _open(desk: Desk, name: str, *, quiet: bool = False) -> bool:
     return True
 
 
+def _swarm(desk: Desk, name: str) -> None:
+    """Turn the screen to another swarm, or say that there is none of that name."""
+    neighbours, shown = desk.source.neighbours, desk.source.facts.swarm
+    if neighbours is None or name == shown:
+        desk.say("this is a recording: there is no other swarm" if neighbours is None else f"this is {shown}", bad=True)
+        return
+
+    def found(there: bool) -> None:
+        if there:
+            desk.open_swarm(name)
+        else:
+            known = ", ".join(each for each in neighbours.names() if each != shown) or "no other"
+            desk.say(f"no swarm {name!r} is heard of here or on this broker: there is {known}", bad=True)
+
+    desk.say(f"looking for the swarm {name}")
+    desk.in_thread(lambda: neighbours.find(name), found)
+
+
 #: What takes the rest of the line as it stands.
 TAKES: dict[str, Callable[[Desk, str], object]] = {
     "filter": _filter,
@@ -199,6 +217,7 @@ TAKES: dict[str, Callable[[Desk, str], object]] = {
     "publish": _publish,
     "theme": _theme,
     "sort": _sort,
+    "swarms": _swarm,
     "open": _open,
 }
 

@@ -43,6 +43,8 @@ def _options(desk: Desk, words: list[str]) -> Iterator[str]:
         yield from themes.NAMES
     elif name in ("filters", "keep_filter"):
         yield from sorted(desk.filters.read()[0])
+    elif name == "swarms":
+        yield from desk.source.neighbours.names() if desk.source.neighbours is not None else ()
     elif name == "open":
         yield from (*_agents(model, roles=False), *_tasks(model))
     elif action is not None:

@@ -21,6 +21,7 @@ from swarm_tui.identity.open import open_operator
 from swarm_tui.protocol.client_ids import Client
 from swarm_tui.protocol.names import ROLE_TYPES, canonical_role, type_matches
 from swarm_tui.ui.live.live_source import LiveSource, NoPanes
+from swarm_tui.ui.live.neighbours import Neighbours
 from swarm_tui.ui.model.restarts import restart_time
 from swarm_tui.ui.model.source import Facts, Panes, TaskType
 
@@ -50,7 +51,7 @@ def open_source(swarm: str, broker: Broker, running: Running | None, layout: Lay
         restart_within=restart_time(known.supervisor if known is not None else RestartPolicy()),
         layout=running.layout_path if running else None,
     )
-    return LiveSource(operator, facts, _panes(running), state_dir(swarm))
+    return LiveSource(operator, facts, _panes(running), state_dir(swarm), Neighbours(swarm, broker))
 
 
 def _layout(running: Running | None) -> Layout | None:

@@ -18,7 +18,7 @@ from swarm_tui.journal.task_output import output_rows
 from swarm_tui.protocol.bodies import Body, JsonObject, Reply, Task
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.tmux.attach import attach_far
-from swarm_tui.ui.model.source import MOST, Facts, Item, Panes
+from swarm_tui.ui.model.source import MOST, Facts, Item, Neighbours, Panes
 
 
 class NoPanes:
@@ -57,10 +57,13 @@ class NoPanes:
 class LiveSource:
     """Messages are put in a queue on the bus's thread and taken by the screen ten times a second."""
 
-    def __init__(self, operator: Operator, facts: Facts, panes: Panes, state: StateDir | None) -> None:
+    def __init__(
+        self, operator: Operator, facts: Facts, panes: Panes, state: StateDir | None, neighbours: Neighbours
+    ) -> None:
         self.operator = operator
         self.facts = facts
         self.panes = panes
+        self.neighbours: Neighbours | None = neighbours
         self._state = state
         self._items: deque[Item] = deque()
         self._started = threading.Event()
@@ -77,6 +80,8 @@ class LiveSource:
 
     def close(self) -> None:
         self.operator.close(0.5)
+        if self.neighbours is not None:
+            self.neighbours.close()
         close = getattr(self.panes, "close", None)
         if close is not None:
             close()

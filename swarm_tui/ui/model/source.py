@@ -7,8 +7,10 @@ from msgspec import Struct, field
 
 from swarm_tui.bus.port import Link
 from swarm_tui.config.model import RestartPolicy
+from swarm_tui.domain.fleet import Fleet
 from swarm_tui.protocol.bodies import Body, Reply, Task
 from swarm_tui.protocol.envelope import Event, Rejected
+from swarm_tui.protocol.rows import TaskRow
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.model.restarts import restart_time
 
@@ -64,6 +66,54 @@ class Facts(Struct, frozen=True, kw_only=True):
     """Seconds after which an agent that was started again is late."""
 
 
+class Neighbour(Struct, kw_only=True):
+    """Another swarm, as far as it is known; `here` tells that it was brought up on this host."""
+
+    swarm: str
+    broker: str
+    here: bool
+    fleet: Fleet
+
+
+class Neighbours(Protocol):
+    """The swarms beside the one that shows. `find`, `ask` and `close` block: call them off the screen."""
+
+    untold: int
+    """Number of swarms that are known and not heard."""
+
+    def names(self) -> list[str]:
+        """Return the names that are known now."""
+        ...
+
+    def find(self, name: str) -> bool:
+        """Tell whether there is such a swarm, here or on the broker."""
+        ...
+
+    def open(self) -> None:
+        """Begin to hear them."""
+        ...
+
+    def look(self) -> list[Neighbour]:
+        """Return what is known of each, by name."""
+        ...
+
+    def unasked(self) -> list[str]:
+        """Return those whose dispatcher can be asked for its tasks and was not."""
+        ...
+
+    def ask(self, name: str) -> list[TaskRow]:
+        """Ask one's dispatcher for its tasks."""
+        ...
+
+    def load(self, name: str, rows: list[TaskRow]) -> None:
+        """Merge the tasks of one."""
+        ...
+
+    def close(self) -> None:
+        """Hear nothing more."""
+        ...
+
+
 class Panes(Protocol):
     """The panes of this host's tmux."""
 
@@ -97,6 +147,8 @@ class Source(Protocol):
 
     facts: Facts
     panes: Panes
+    neighbours: Neighbours | None
+    """The other swarms; None of a recording."""
 
     def start(self) -> None: ...
     def close(self) -> None: ...
