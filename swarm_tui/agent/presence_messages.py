@@ -10,7 +10,7 @@ from swarm_tui import __version__
 from swarm_tui.config.home import host_name
 from swarm_tui.config.model import RunSpec
 from swarm_tui.protocol.bodies import Heartbeat, Register, Status
-from swarm_tui.protocol.names import FALLBACK_TYPES, ROLE_TYPES
+from swarm_tui.protocol.names import FALLBACK_TYPES, ROLE_TYPES, with_companions
 
 
 class PresenceMessages(Struct, frozen=True, kw_only=True):
@@ -64,8 +64,8 @@ def types_of(spec: RunSpec) -> frozenset[str]:
     Round another program it only holds the presence, unless the layout gives it handlers of our dialect.
     """
     if spec.command is not None:
-        return frozenset(spec.handlers) if spec.dialect == "swarm" else frozenset()
-    return frozenset(ROLE_TYPES.get(spec.role, ())) | frozenset(spec.handlers)
+        return with_companions(spec.handlers) if spec.dialect == "swarm" else frozenset()
+    return with_companions({*ROLE_TYPES.get(spec.role, ()), *spec.handlers})
 
 
 def fallback_of(spec: RunSpec) -> frozenset[str]:

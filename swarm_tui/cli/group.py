@@ -38,6 +38,8 @@ COMMANDS: dict[str, str] = {
     "answer": "Answer what an AI agent asks.",
     "send": "Write to an agent, a role, or all.",
     "messages": "Mail between agents and people, with receipts.",
+    "merge": "Merge a task's work after the checks, or see the queue.",
+    "discard": "Throw a task's work away.",
     "diff": "What a task changed in its worktree.",
     "usage": "Tokens and money that tasks took.",
     "halt": "Stop all work of the swarm at once.",

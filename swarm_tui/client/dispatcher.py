@@ -41,6 +41,7 @@ HEARD = (
     Kind.MESSAGE_READ,
     Kind.PATHS_CLAIM,
     Kind.PATHS_RELEASE,
+    Kind.MERGE_ACT,
     Kind.HEARTBEAT,
     Kind.SHUTDOWN,
     Kind.HALT,
@@ -59,6 +60,7 @@ _SAID_ONCE = (
     Kind.RUN_CANCEL,
     Kind.RUN_RETRY,
     Kind.SCHEDULE_ACT,
+    Kind.MERGE_ACT,
 )
 
 

@@ -168,6 +168,9 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Seconds that a task waits for it, before it expires."""
     ask_within: float = 600.0
     """Seconds within which somebody must answer what an AI agent asks; silence is a no."""
+    merge_checks: list[str] | None = None
+    """Types of tasks that check a merge's result before it lands; by default `testing.run` and `code.review`, of them
+    those that the layout gives somebody."""
     budget: Budget = Budget()
     """US dollars that AI agents may take; none set: as much as they do."""
     max_agents: int = 64

@@ -10,7 +10,14 @@ from swarm_tui.config.ids import Named, name_agents, role_limits
 from swarm_tui.config.load import Loaded
 from swarm_tui.config.model import Dialect, HandlerSpec, Layout, RunSpec, TypeRule
 from swarm_tui.config.paths import StateDir
-from swarm_tui.protocol.names import FALLBACK_TYPES, NOT_IDEMPOTENT, ROLE_TYPES, canonical_role, type_matches
+from swarm_tui.protocol.names import (
+    COMPANIONS,
+    FALLBACK_TYPES,
+    NOT_IDEMPOTENT,
+    ROLE_TYPES,
+    canonical_role,
+    type_matches,
+)
 
 
 def run_specs(loaded: Loaded, *, state: StateDir, host: str, counts: Mapping[str, int] | None = None) -> list[RunSpec]:
@@ -150,6 +157,8 @@ def type_rules(layout: Layout, agents: list[Named]) -> dict[str, TypeRule]:
             elif role not in by_role.get(task_type, ()):
                 own = {agent.agent_id for agent in agents if agent.entry == index}
                 by_agent.setdefault(task_type, set()).update(own)
+    by_role |= _companions(by_role)
+    by_agent |= _companions(by_agent)
     return {
         task_type: replace(
             _rule(layout, task_type, by_role, by_agent, given.get(task_type, [])),
@@ -157,6 +166,11 @@ def type_rules(layout: Layout, agents: list[Named]) -> dict[str, TypeRule]:
         )
         for task_type in sorted(by_role.keys() | by_agent.keys())
     }
+
+
+def _companions(who: dict[str, set[str]]) -> dict[str, set[str]]:
+    """Return who does the types that come with those of `who`."""
+    return {other: set(who[name]) for name, others in COMPANIONS.items() if name in who for other in others}
 
 
 def _keyless(layout: Layout, agents: list[Named], task_type: str) -> list[str]:

@@ -45,6 +45,7 @@ _DETAILS = (
     "usage",
     "spent",
     "late",
+    "merge",
     "hops",
 )
 
@@ -144,6 +145,7 @@ def task_row(task: TaskView) -> TaskRow:
         cancel_requested_at=task.cancel_requested_at,
         cancel_within=CANCEL_WITHIN if task.cancel_requested_at is not None else None,
         runs_again=task.runs_again,
+        merge=task.merge,
     )
 
 

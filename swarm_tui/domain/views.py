@@ -7,6 +7,7 @@ from msgspec import Struct, field
 
 from swarm_tui.domain.states import AgentState, TaskState
 from swarm_tui.protocol.envelope import Rejected
+from swarm_tui.protocol.merge_bodies import MergeState
 from swarm_tui.protocol.rows import Hop
 from swarm_tui.protocol.topics import Kind
 
@@ -113,6 +114,8 @@ class TaskView(Struct, kw_only=True, gc=False):
     """Of all attempts as far as they were heard; see `domain/usage.py`."""
     turn: int = 0
     session: str = ""
+    merge: MergeState | None = None
+    """The merge of its work, once somebody asked for one."""
 
 
 class DispatcherView(Struct, kw_only=True):

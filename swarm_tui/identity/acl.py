@@ -50,6 +50,7 @@ _ACTS = (
     Kind.RUN_CANCEL,
     Kind.RUN_RETRY,
     Kind.SCHEDULE_ACT,
+    Kind.MERGE_ACT,
     Kind.HALT,
     Kind.BROADCAST,
     Kind.HOST_CONTROL,
@@ -141,12 +142,12 @@ def aws(granted: Grant, swarm: str, *, region: str = "*", account: str = "*") ->
 
 
 def _brief(patterns: Sequence[str], swarm: str) -> list[str]:
-    """The filters, with one for a whole branch in place of all that there is in it; of mail's branches in any case.
+    """The filters, with one for a whole branch in place of all that is in it; of mail and runs in any case.
 
     What of those is another's word is told from it by its proof.
     """
     found = list(patterns)
-    for name, whole in (("agents", True), ("deployment", True), ("messages", False), ("paths", False)):
+    for name, whole in (("agents", True), ("deployment", True), ("messages", False), ("paths", False), ("runs", False)):
         branch = f"{swarm}/{name}/"
         inside = {pattern for pattern in found if pattern.startswith(branch)}
         every = {f"{swarm}/{kind.value}" for kind in Kind if f"{swarm}/{kind.value}".startswith(branch)}

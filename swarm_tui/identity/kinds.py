@@ -15,6 +15,7 @@ ACTS = frozenset(
         Kind.RUN_CANCEL,
         Kind.RUN_RETRY,
         Kind.SCHEDULE_ACT,
+        Kind.MERGE_ACT,
         Kind.HALT,
         Kind.SCALE,
         Kind.HOST_CONTROL,
@@ -65,6 +66,7 @@ VERDICTS = frozenset(
         Kind.PATHS_CLAIMED,
         Kind.PATHS_REFUSED,
         Kind.PATHS_RELEASED,
+        Kind.MERGE_STATE,
     }
 )
 #: All that somebody judges, which is all that means anything to us.

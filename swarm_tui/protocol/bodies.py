@@ -15,6 +15,7 @@ from swarm_tui.protocol.host_bodies import HostStatus as HostStatus
 from swarm_tui.protocol.host_bodies import PaneStatus as PaneStatus
 from swarm_tui.protocol.host_bodies import Scale as Scale
 from swarm_tui.protocol.mail_bodies import MAIL_BODY, MessageNew
+from swarm_tui.protocol.merge_bodies import MERGE_BODY
 from swarm_tui.protocol.run_bodies import RUN_BODY
 from swarm_tui.protocol.topics import Kind
 
@@ -356,4 +357,5 @@ BODY: dict[Kind, type[Body]] = {
     **RUN_BODY,
     **MAIL_BODY,
     **ASK_BODY,
+    **MERGE_BODY,
 }

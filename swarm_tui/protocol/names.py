@@ -1,7 +1,7 @@
 """Names of swarms, agents, tasks, clients and roles: what is legal, and what it is also called."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from types import MappingProxyType
 
@@ -108,6 +108,11 @@ ROLE_TYPES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 #: Types a role does only while no live agent has them as its own.
 FALLBACK_TYPES: Mapping[str, tuple[str, ...]] = MappingProxyType({"code-review": ("security.scan",)})
 
+#: The type of the steps by which a merge changes a repository: only the merge queue begins such.
+MERGE_TYPE = "code.merge"
+#: Types that come with another: whoever does that one does them too.
+COMPANIONS: Mapping[str, tuple[str, ...]] = MappingProxyType({"code.generate": (MERGE_TYPE,)})
+
 #: What must not run twice by itself when its outcome is unknown.
 NOT_IDEMPOTENT: tuple[str, ...] = ("deployment.*", "database.migrate")
 
@@ -126,6 +131,12 @@ _ALIASES = {
 def canonical_role(name: str) -> str:
     """Return the role that `name` stands for (`test` is `testing`); an unknown name is its own role."""
     return _ALIASES.get(name, name)
+
+
+def with_companions(types: Iterable[str]) -> frozenset[str]:
+    """Return the types, with those that come with them."""
+    known = frozenset(types)
+    return known.union(*(COMPANIONS[name] for name in known & COMPANIONS.keys()))
 
 
 def type_matches(pattern: str, task_type: str) -> bool:

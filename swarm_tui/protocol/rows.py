@@ -6,6 +6,8 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct
 
+from swarm_tui.protocol.merge_bodies import MergeState
+
 
 class Hop(Struct, kw_only=True, gc=False):
     """A step of a task: `at` is seconds since the epoch, `what` a state or an act (`published`, `queued`)."""
@@ -63,6 +65,8 @@ class TaskRow(Struct, kw_only=True):
     run_id: str = ""
     """The run whose step it is."""
     step: str = ""
+    merge: MergeState | None = None
+    """The merge of its work, once somebody asked for one."""
 
 
 class AskRow(Struct, kw_only=True):

@@ -51,6 +51,8 @@ class Kind(StrEnum):
     PATHS_REFUSED = "paths/refused"
     PATHS_RELEASE = "paths/release"
     PATHS_RELEASED = "paths/released"
+    MERGE_ACT = "merges/act"
+    MERGE_STATE = "merges/state"
     HALT = "halt"
     QUERY = "operators/+/query"
     REPLY = "operators/+/reply"
@@ -81,6 +83,7 @@ COMMANDS = frozenset(
         Kind.RUN_CANCEL,
         Kind.RUN_RETRY,
         Kind.SCHEDULE_ACT,
+        Kind.MERGE_ACT,
         Kind.HALT,
         Kind.HOST_CONTROL,
         Kind.SCALE,

@@ -20,6 +20,8 @@ class WorktreeRecord(Struct, frozen=True, kw_only=True):
     task_id: str
     repo: str
     """The repository's own folder."""
+    asked: str = ""
+    """The folder of it that the task was given."""
     folder: str
     branch: str
     base: str
@@ -113,11 +115,14 @@ def tidy(root: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def made(task_id: str, repo: Path, folder: Path, branch: str, base: str, target: str) -> WorktreeRecord:
+def made(
+    task_id: str, repo: Path, folder: Path, branch: str, base: str, target: str, asked: Path | None = None
+) -> WorktreeRecord:
     """Return the record of a worktree that begins now."""
     return WorktreeRecord(
         task_id=task_id,
         repo=str(repo),
+        asked=str(asked or repo),
         folder=str(folder),
         branch=branch,
         base=base,

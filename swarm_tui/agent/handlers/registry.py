@@ -27,6 +27,7 @@ BUILTIN: dict[str, str] = {
     "code.plan": "swarm_tui.agent.handlers.models.plan:Plan",
     "llm": "swarm_tui.agent.handlers.models.llm:Llm",
     "code.generate": "swarm_tui.agent.handlers.models.generate:Generate",
+    "code.merge": "swarm_tui.agent.handlers.models.merge:Merge",
     "code.review": "swarm_tui.agent.handlers.review.review:Review",
     "database.migrate": "swarm_tui.agent.handlers.database.migrate:Migrate",
     "database.backup": "swarm_tui.agent.handlers.database.backup:Backup",

@@ -13,7 +13,7 @@ from swarm_tui.domain.dispatch.waiting import enqueue, expire, until, wake
 from swarm_tui.domain.states import TaskState
 from swarm_tui.protocol.bodies import ErrorInfo, Failed, Queued, Task, TaskRejected
 from swarm_tui.protocol.envelope import Event
-from swarm_tui.protocol.names import InvalidNameError, check_task_type
+from swarm_tui.protocol.names import MERGE_TYPE, InvalidNameError, check_task_type
 from swarm_tui.protocol.raw import MAX_BYTES, MAX_DEPTH, MAX_VALUES, too_much
 from swarm_tui.protocol.topics import Kind
 
@@ -37,7 +37,7 @@ def submit(turn: Turn, event: Event, task: Task) -> None:
         known = state.jobs.get(state.keys.get(task.idempotency_key, ""))
     if known is not None:
         _again(turn, task, known, mark)
-    elif (why := _full(turn, event) or refusal(turn, task, body) or needs.refusal(turn, task)) is not None:
+    elif (why := _why_not(turn, event, task, body)) is not None:
         turn.say(Kind.TASK_REJECTED, TaskRejected(task_id=task.task_id, reason=why))
     else:
         job = make(turn, task, mark, turn.who(event))
@@ -62,6 +62,13 @@ def _again(turn: Turn, task: Task, known: Job, mark: str) -> None:
         original=known.task_id if known.task_id != task.task_id else None,
     )
     turn.say(Kind.TASK_QUEUED, answer)
+
+
+def _why_not(turn: Turn, event: Event, task: Task, body: bytes) -> str | None:
+    """Return why a task that somebody publishes is not taken; None when it is."""
+    if task.type == MERGE_TYPE:
+        return f"{MERGE_TYPE} is a step of a merge: `swarm-tui merge TASK` asks for one"
+    return _full(turn, event) or refusal(turn, task, body) or needs.refusal(turn, task)
 
 
 def _full(turn: Turn, event: Event) -> str | None:

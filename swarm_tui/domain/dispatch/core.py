@@ -11,6 +11,7 @@ from swarm_tui.domain.dispatch import (
     foreign,
     freshness,
     mail,
+    merges,
     metering,
     needs,
     operators,
@@ -44,6 +45,7 @@ from swarm_tui.protocol.bodies import (
 )
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.mail_bodies import MessageNew, MessageReceipt, PathsClaim, PathsRelease
+from swarm_tui.protocol.merge_bodies import MergeAct
 from swarm_tui.protocol.run_bodies import RunAct, RunNew, ScheduleAct
 from swarm_tui.protocol.topics import Kind
 
@@ -59,7 +61,7 @@ SHUN_SILENT = 10.0
 #: What people do to one task, run or schedule.
 ACTS = frozenset(
     {Kind.TASK_CANCEL, Kind.TASK_REDRIVE, Kind.TASK_APPROVE, Kind.TASK_DENY}
-    | {Kind.RUN_CANCEL, Kind.RUN_RETRY, Kind.SCHEDULE_ACT}
+    | {Kind.RUN_CANCEL, Kind.RUN_RETRY, Kind.SCHEDULE_ACT, Kind.MERGE_ACT}
 )
 _TASKS = frozenset({Kind.TASK_NEW, Kind.DEPLOYMENT_REQUEST, Kind.CODE_REVIEW})
 
@@ -82,6 +84,7 @@ def step(state: State, event: Event | Tick | LinkUp | LinkDown, moment: Moment) 
     asks.settle(turn)
     path_claims.settle(turn)
     runs.settle(turn)
+    merges.settle(turn)
     pump(turn)
     return turn.actions
 
@@ -165,8 +168,12 @@ def forget(state: State, keep: int = 1000, keep_runs: int = 100) -> None:
         run = state.runs.get(state.past_runs.popleft())
         if run is not None and run.ended and run.run_id not in state.past_runs:
             del state.runs[run.run_id]
+    merging = []
     while len(state.ended) > keep:
         job = state.jobs.get(state.ended.popleft())
+        if job is not None and job.task_id in state.merges:
+            merging.append(job.task_id)
+            continue
         run = state.runs.get(job.run_id) if job is not None and job.run_id else None
         if job is not None and run is not None and not run.ended:
             run.kept.append(job.task_id)
@@ -174,6 +181,7 @@ def forget(state: State, keep: int = 1000, keep_runs: int = 100) -> None:
             del state.jobs[job.task_id]
             if job.task.idempotency_key is not None:
                 state.keys.pop(job.task.idempotency_key, None)
+    state.ended.extendleft(reversed(merging))
 
 
 def _hear(turn: Turn, event: Event) -> None:
@@ -201,6 +209,8 @@ def _hear(turn: Turn, event: Event) -> None:
         runs.act(turn, event, body)
     elif isinstance(body, ScheduleAct):
         schedules.act(turn, event, body)
+    elif isinstance(body, MergeAct):
+        merges.act(turn, event, body)
     elif kind is Kind.HALT:
         before = turn.state.halt_id
         operators.halt(turn, event)

@@ -12,6 +12,7 @@ from msgspec import Struct, field
 
 from swarm_tui.domain.asks.model import AskRecord
 from swarm_tui.domain.dispatch.digests import payload_hash
+from swarm_tui.domain.dispatch.merge_record import MergeRecord
 from swarm_tui.domain.dispatch.queue import Queue
 from swarm_tui.domain.dispatch.settings import DispatchSettings as DispatchSettings
 from swarm_tui.domain.dispatch.settings import TypePolicy as TypePolicy
@@ -119,6 +120,7 @@ class Job(Struct, kw_only=True, omit_defaults=True):
     """A person must approve it, whatever the rule of its type."""
     paths: list[HeldPaths] = field(default_factory=list)
     """The claims of its attempt on paths of the workdir."""
+    merge: MergeRecord | None = None
     hops: list[Hop] = field(default_factory=list)
 
     @property
@@ -248,6 +250,8 @@ class State(Struct, kw_only=True):
     """Tasks that hold paths of the workdir."""
     needed_by: dict[str, set[str]] = field(default_factory=dict)
     """Open task to the blocked ones that need it."""
+    merges: list[str] = field(default_factory=list)
+    """Tasks whose merges are under way."""
     halted: str | None = None
     halt_id: str = ""
     acts: dict[str, float] = field(default_factory=dict)
@@ -337,6 +341,10 @@ class SaveMail(Struct, frozen=True):
     lazy: bool = False
 
 
+class SaveMerges(Struct, frozen=True):
+    """Write down which tasks' merges are under way."""
+
+
 class Say(Struct, frozen=True):
     """Publish. A `durable` one is journaled with what it tells of, and sent until the broker has it."""
 
@@ -365,4 +373,4 @@ class Refuse(Struct, frozen=True):
     why: str
 
 
-Action = Save | SaveRun | SaveSchedule | SaveMail | Say | Note | Refuse
+Action = Save | SaveRun | SaveSchedule | SaveMerges | SaveMail | Say | Note | Refuse

@@ -29,6 +29,7 @@ from swarm_tui.domain.workflows.references import (
 from swarm_tui.domain.workflows.run import COMPLETE, FAILED, SKIPPED, Run, task_id
 from swarm_tui.protocol.bodies import Alert, Task
 from swarm_tui.protocol.envelope import Event
+from swarm_tui.protocol.names import MERGE_TYPE
 from swarm_tui.protocol.raw import RefusedError
 from swarm_tui.protocol.run_bodies import RunAct, RunEnded, RunNew, RunRejected, RunStarted, workflow_of
 from swarm_tui.protocol.topics import Kind
@@ -62,8 +63,15 @@ def submit(turn: Turn, event: Event, body: RunNew) -> None:
     except msgspec.ValidationError as error:
         _reject(turn, body, f"the workflow: {error}")
         return
-    if why := begin(turn, body.run_id, workflow, body.inputs, turn.who(event), mark):
+    if _merges(workflow):
+        _reject(turn, body, f"{MERGE_TYPE} is a step of a merge: `swarm-tui merge TASK` asks for one")
+    elif why := begin(turn, body.run_id, workflow, body.inputs, turn.who(event), mark):
         _reject(turn, body, why)
+
+
+def _merges(workflow: Workflow) -> bool:
+    """Return whether it changes a repository, as runs of the merge queue alone may."""
+    return any(step.type == MERGE_TYPE for step in workflow.steps.values())
 
 
 def begin(turn: Turn, run_id: str, workflow: Workflow, given: dict[str, Any], by: str, digest: str = "") -> str:
@@ -312,6 +320,8 @@ def act(turn: Turn, event: Event, body: RunAct) -> None:
             stop(turn, run, body.reason or "an operator cancelled it", turn.who(event))
     elif not run.ended or run.record.state == COMPLETE:
         _refuse(turn, event, body, f"it is {run.record.state}: only one that failed or was cancelled can be retried")
+    elif _merges(run.plan.workflow):
+        _refuse(turn, event, body, "it is over, and what it was to merge may be elsewhere: merge the task again")
     else:
         _retry(turn, run)
 

@@ -39,6 +39,8 @@ class DispatchSettings(Struct, frozen=True, kw_only=True):
     """Persons who must approve a task of them, told apart by identity."""
     approve_within: float = 3600.0
     ask_within: float = 600.0
+    merge_checks: tuple[str, ...] | None = None
+    """Types of what is asked of a merge's result; None: of the usual ones those that somebody does."""
     budget: Budget | None = None
     costly: frozenset[str] = frozenset()
     """Types whose tasks cost money."""

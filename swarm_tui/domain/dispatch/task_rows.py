@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from swarm_tui.domain.dispatch.merge_record import merge_state
 from swarm_tui.domain.dispatch.model import Job, State
 from swarm_tui.domain.dispatch.needs import succeeded
 from swarm_tui.domain.mail.model import Mail
@@ -58,6 +59,7 @@ def row(job: Job, *, whole: bool = False) -> TaskRow:
         ],
         run_id=job.run_id,
         step=job.step,
+        merge=None if job.merge is None else merge_state(job.task_id, job.merge),
     )
 
 

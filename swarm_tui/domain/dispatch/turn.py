@@ -12,6 +12,7 @@ from swarm_tui.domain.dispatch.model import (
     Refuse,
     Save,
     SaveMail,
+    SaveMerges,
     SaveRun,
     SaveSchedule,
     Say,
@@ -59,6 +60,11 @@ class Turn:
     def save_mail(self, message_id: str, *, lazy: bool = False) -> None:
         """Have the journal hold the message as it is after this turn."""
         self.actions.append(SaveMail(message_id, lazy))
+
+    def save_merges(self) -> None:
+        """Have the journal hold which merges are under way."""
+        if SaveMerges() not in self.actions:
+            self.actions.append(SaveMerges())
 
     def say(
         self,

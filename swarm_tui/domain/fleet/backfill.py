@@ -1,7 +1,10 @@
 """The dispatcher's record of a task, merged into what was heard of it: gaps are filled, newer facts stay."""
 
+from msgspec.structs import replace
+
 from swarm_tui.domain.fleet.task_facts import KEPT_FIRST_HOPS, MAX_HOPS, AttemptEnd, DispatcherWord, TaskFacts
 from swarm_tui.domain.states import TaskState
+from swarm_tui.protocol.merge_bodies import MergeState
 from swarm_tui.protocol.rows import Hop, TaskRow
 from swarm_tui.protocol.text import clean
 
@@ -24,6 +27,7 @@ def merge(task: TaskFacts, row: TaskRow, state: TaskState) -> None:
     task.cancel_requested_at = task.cancel_requested_at or row.cancel_requested_at
     task.runs_again = task.runs_again or row.runs_again
     _usage(task, row)
+    _merge(task, row)
     _hops(task, row)
     if task.started_at is None:
         task.started_at = next((hop.at for hop in reversed(row.hops) if hop.what == "started"), None)
@@ -31,6 +35,23 @@ def merge(task: TaskFacts, row: TaskRow, state: TaskState) -> None:
         task.progress_of = (row.attempt, row.updated_at)
         task.reported, task.message = row.progress, clean(row.message, 300)
     _fact(task, row, state)
+
+
+def _merge(task: TaskFacts, row: TaskRow) -> None:
+    if task.merge is None and row.merge is not None:
+        task.merge = clean_merge(row.merge)
+
+
+def clean_merge(merge: MergeState) -> MergeState:
+    """Return it with no word that speaks to a terminal."""
+    return replace(
+        merge,
+        state=clean(merge.state, 40),
+        target=clean(merge.target, 300),
+        reason=clean(merge.reason, 2000),
+        commit=clean(merge.commit, 64),
+        checks={clean(name, 128): clean(said, 300) for name, said in list(merge.checks.items())[:50]},
+    )
 
 
 def _usage(task: TaskFacts, row: TaskRow) -> None:

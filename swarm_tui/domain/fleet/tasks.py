@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from typing import Any
 
-from swarm_tui.domain.fleet.backfill import merge
+from swarm_tui.domain.fleet.backfill import clean_merge, merge
 from swarm_tui.domain.fleet.kept_tasks import MAX_ENDED, KeptTasks
 from swarm_tui.domain.fleet.task_facts import AttemptEnd, DispatcherWord, TaskFacts, settle
 from swarm_tui.domain.outcome import came_badly, verdict_failed
 from swarm_tui.domain.states import ENDED, GIVEN, TaskState
 from swarm_tui.protocol import bodies
 from swarm_tui.protocol.envelope import Event
+from swarm_tui.protocol.merge_bodies import MergeState
 from swarm_tui.protocol.rows import Hop, TaskRow
 from swarm_tui.protocol.text import clean
 from swarm_tui.protocol.topics import Kind
@@ -66,6 +67,7 @@ class Tasks:
             Kind.TASK_COMPLETE: self._complete,
             Kind.TASK_FAILED: self._failed,
             Kind.DEPLOYMENT_STATUS: self._deployment,
+            Kind.MERGE_STATE: self._merge,
             **dict.fromkeys(_VERDICT, self._verdict),
             **dict.fromkeys((Kind.TASK_CANCEL, Kind.TASK_REDRIVE, Kind.TASK_APPROVE, Kind.TASK_DENY), self._act),
         }
@@ -234,6 +236,12 @@ class Tasks:
             task.runs_again = task.cancel_requested_at is not None
         task.updated_at = max(task.updated_at, event.received)
         return task.task_id
+
+    def _merge(self, event: Event, body: MergeState) -> str:
+        task = self._task(body.task_id, event.received)
+        task.merge = clean_merge(body)
+        self._hop(task, event, f"merge {body.state}", by=body.by or None, detail=body.reason)
+        return self._settle(task, event.received)
 
     def _deployment(self, event: Event, body: bodies.DeploymentStatus) -> str | None:
         task = self.all.get(body.task_id or "")

@@ -8,6 +8,7 @@ from swarm_tui.domain.worker.unclaimed import Unclaimed
 from swarm_tui.domain.worker.worker_state import Recent, WorkerIdentity, WorkerState
 from swarm_tui.protocol.bodies import Assigned, Complete, Dispatcher, Failed, Halt, Inbox, Status, Task
 from swarm_tui.protocol.envelope import Event
+from swarm_tui.protocol.names import MERGE_TYPE
 from swarm_tui.protocol.topics import Kind
 
 _TASK_KINDS = frozenset({Kind.TASK_NEW, Kind.DEPLOYMENT_REQUEST, Kind.CODE_REVIEW})
@@ -226,7 +227,8 @@ class Worker:
         return not any(task.type in types for types in self._abilities.values())
 
     def _ever_mine(self, task: Task) -> bool:
-        if task.assigned_to not in (None, self.me.agent_id):
+        if task.assigned_to not in (None, self.me.agent_id) or task.type == MERGE_TYPE:
+            # What changes a repository is decided by a dispatcher, which then gives it away.
             return False
         return task.type in self.me.types or task.type in self.me.fallback
 

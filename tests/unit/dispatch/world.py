@@ -21,7 +21,7 @@ from swarm_tui.domain.dispatch import (
     restore,
     step,
 )
-from swarm_tui.domain.dispatch.model import Action, LinkDown, LinkUp
+from swarm_tui.domain.dispatch.model import Action, LinkDown, LinkUp, SaveMerges
 from swarm_tui.domain.mail.model import Mail
 from swarm_tui.domain.workflows.model import RunPlan, RunRecord
 from swarm_tui.domain.workflows.run import Run
@@ -56,6 +56,7 @@ class World:
         """Run id to plan and record."""
         self.schedule_rows: dict[str, bytes] = {}
         self.mail_rows: dict[str, bytes] = {}
+        self.merges: list[str] = []
         self.said: list[Say] = []
         self.heard: list[Event] = []
         """Where words are proved: all that was."""
@@ -83,6 +84,8 @@ class World:
                 )
             elif isinstance(action, SaveMail):
                 self.mail_rows[action.message_id] = msgspec.msgpack.encode(self.state.post.mails[action.message_id])
+            elif isinstance(action, SaveMerges):
+                self.merges = list(self.state.merges)
             elif isinstance(action, SaveSchedule):
                 self.schedule_rows[action.name] = msgspec.json.encode(self.state.schedules[action.name])
         self.said.extend(says)
@@ -151,6 +154,7 @@ class World:
             self.state.schedules[name] = msgspec.json.decode(raw, type=ScheduleRecord)
         for raw in self.mail_rows.values():
             self.state.post.remember(msgspec.msgpack.decode(raw, type=Mail), self.now)
+        self.state.merges = list(self.merges)
         restore(self.state, sorted(jobs, key=lambda job: job.seq), self.moment(), runs)
         return self.lead(epoch + 1)
 

@@ -1,5 +1,6 @@
 """Writes code in a git worktree of its own, by an agent CLI or a model; the user's tree is never touched."""
 
+import asyncio
 from pathlib import Path
 from typing import Annotated, ClassVar
 
@@ -12,12 +13,18 @@ from swarm_tui.agent.handlers.inputs import inside, read_options, read_payload
 from swarm_tui.agent.handlers.models.client import ModelOptions, ask, json_in, why_not
 from swarm_tui.agent.handlers.models.talk import TalkOptions, TalkPayload, as_result, choose, talk
 from swarm_tui.agent.handlers.models.worktree import Worktree
+from swarm_tui.worktrees import records
+from swarm_tui.worktrees.change import overlaps
+from swarm_tui.worktrees.git import GitError
 
 
 class Payload(TalkPayload, kw_only=True):
     """Payload of `code.generate`."""
 
     base: Annotated[str, Meta(description="the commit or branch to start from")] = "HEAD"
+    onto: Annotated[
+        str | None, Meta(description="a branch to bring into its worktree first; what conflicts is its to resolve")
+    ] = None
 
 
 class Options(TalkOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -50,17 +57,27 @@ class Generate:
         tree = await _tree(context, options, payload, repo)
         context.progress(5, f"working on {tree.branch}")
         said: Result = {}
+        begun, marked = tree.base, list[str]()
         try:
+            if payload.onto is not None:
+                marked = await tree.take_in(payload.onto)
+                # An earlier attempt may have done all of it already.
+                begun = await tree.head() if context.attempt == 1 else tree.base
+                context.log(
+                    f"{payload.onto} is brought in" + (f", with conflicts in {', '.join(marked)}" if marked else "")
+                )
             if name is not None:
                 told = await talk(context, options, payload, name, "edit", tree.folder)
                 said = as_result(name, told)
             else:
                 assert options.llm is not None
                 said = {"text": await _by_model(context, options.llm, payload.prompt, tree)}
+            if left := await tree.still_marked(marked):
+                raise HandlerError(f"conflict marks are left in {', '.join(left)}", code="conflict", result=said)
         except HandlerError as error:
             error.result = {**(error.result or {}), **await tree.keep_or_remove()}
             raise
-        return await _finish(context, tree, payload.prompt, said)
+        return await _finish(context, tree, payload.prompt, said, begun)
 
 
 async def _tree(context: Context, options: Options, payload: Payload, repo: Path) -> Worktree:
@@ -77,14 +94,28 @@ async def _tree(context: Context, options: Options, payload: Payload, repo: Path
     return await Worktree.add(context, repo, base, keep=options.keep, prefix=options.branch_prefix, target=target)
 
 
-async def _finish(context: Context, tree: Worktree, prompt: str, said: Result) -> Result:
+async def _finish(context: Context, tree: Worktree, prompt: str, said: Result, begun: str) -> Result:
     text = str(said.get("text", ""))
-    if not await tree.is_dirty() and await tree.head() == tree.base:
+    if not await tree.is_dirty() and await tree.head() == begun:
         await tree.keep_or_remove()
         raise HandlerError(f"nothing was written: {text[:2000]}", code="nothing-written", result=said)
     await tree.commit(prompt.strip().split("\n")[0][:72] or "Generated code")
     context.progress(100, f"on branch {tree.branch}")
-    return {**said, "text": text[:10_000], **await tree.describe()}
+    return {**said, "text": text[:10_000], **await tree.describe(), "overlaps": await _overlaps(context)}
+
+
+async def _overlaps(context: Context) -> list[str]:
+    """Return which open worktrees change the same lines, each as a sentence; and warn of them."""
+    record = records.find(context.state_dir, context.task_id)
+    try:
+        found = await asyncio.to_thread(overlaps, context.state_dir, record) if record is not None else []
+    except GitError as error:
+        context.log(f"other worktrees could not be looked at: {error}")
+        return []
+    said = [f"{one.task_id} changes the same lines: {', '.join(one.where[:5])}" for one in found[:20]]
+    for line in said:
+        context.log(line)
+    return said
 
 
 class _File(Struct):

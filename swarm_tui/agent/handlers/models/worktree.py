@@ -7,7 +7,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from swarm_tui.agent.handlers.base import Context, HandlerError
-from swarm_tui.agent.handlers.git import git, try_git
+from swarm_tui.agent.handlers.git import commit_of, git, try_git
 from swarm_tui.worktrees import records
 from swarm_tui.worktrees.records import WorktreeRecord, folder_name, worktrees_of
 
@@ -44,7 +44,7 @@ class Worktree:
                 continue
             await git(context, repo, "worktree", "add", "--quiet", "-b", branch, "--", str(folder), base)
             top = Path((await git(context, repo, "rev-parse", "--show-toplevel")).strip())
-            records.keep(context.state_dir, records.made(context.task_id, top, folder, branch, base, target))
+            records.keep(context.state_dir, records.made(context.task_id, top, folder, branch, base, target, repo))
             return cls(context, repo, base, folder, branch)
         raise HandlerError(f"{home} holds too many worktrees of {name}", code="git")
 
@@ -80,19 +80,55 @@ class Worktree:
 
     async def describe(self) -> dict[str, Any]:
         """Return `branch`, `worktree` (`path` too), `commit`, `files` and `diffstat` against the base."""
-        stat = await git(self._context, self.folder, "diff", "--stat=100", "--no-ext-diff", f"{self.base}..HEAD")
-        names = await git(
-            self._context, self.folder, "diff", "--name-only", "-z", "--no-ext-diff", f"{self.base}..HEAD"
-        )
+        record = records.find(self._context.state_dir, self._context.task_id)
+        base = await self._began(record.target if record is not None else "")
+        stat = await git(self._context, self.folder, "diff", "--stat=100", "--no-ext-diff", f"{base}..HEAD")
+        names = await git(self._context, self.folder, "diff", "--name-only", "-z", "--no-ext-diff", f"{base}..HEAD")
         return {
             "branch": self.branch,
             "worktree": str(self.folder),
             "path": str(self.folder),
             "base": self.base,
+            "repo": record.repo if record is not None else str(self._repo),
             "commit": await self.head(),
             "files": [name for name in names.split("\0") if name][:500],
             "diffstat": stat[-10_000:],
         }
+
+    async def _began(self, target: str) -> str:
+        """Return where the work begins: where it left the target last, which it may have taken in since."""
+        done = await try_git(self._context, self.folder, "merge-base", "HEAD", f"refs/heads/{target}")
+        left = done.stdout.strip() if done.returncode == 0 else ""
+        if not left or left == await self.head():
+            return self.base
+        newer = await try_git(self._context, self.folder, "merge-base", "--is-ancestor", self.base, left)
+        return left if newer.returncode == 0 else self.base
+
+    async def take_in(self, target: str) -> list[str]:
+        """Merge the branch as it is now, and return the files in which both changed the same lines.
+
+        These hold conflict marks, and the next commit ends the merge. Raises HandlerError (`no-commit`).
+        """
+        marked = ("diff", "--name-only", "--diff-filter=U", "-z")
+        open_merge = await try_git(self._context, self.folder, "rev-parse", "--verify", "--quiet", "MERGE_HEAD")
+        if open_merge.returncode != 0:
+            commit = await commit_of(self._context, self.folder, f"refs/heads/{target}")
+            argv = (*IDENTITY, "merge", "--quiet", "--no-edit", "--no-verify", commit)
+            done = await try_git(self._context, self.folder, *argv)
+            if done.returncode == 0:
+                return []
+        files = [name for name in (await git(self._context, self.folder, *marked)).split("\0") if name]
+        if not files and open_merge.returncode != 0:
+            raise HandlerError(f"{target} cannot be brought into {self.folder}: {done.tail}", code="git")
+        return files
+
+    async def still_marked(self, files: list[str]) -> list[str]:
+        """Return those of the files that hold conflict marks."""
+        if not files:
+            return []
+        pattern = r"^(<{7}|>{7}) "
+        done = await try_git(self._context, self.folder, "grep", "--no-index", "-lzE", "-e", pattern, "--", *files)
+        return [name for name in done.stdout.split("\0") if name]
 
     async def listing(self) -> str:
         """Return the names of its files, for a model to read."""

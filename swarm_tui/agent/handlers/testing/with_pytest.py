@@ -92,11 +92,19 @@ def allowed(args: Sequence[str]) -> list[str]:
 
 
 async def run_pytest(
-    context: Context, path: str, args: Sequence[str], options: Options, folder: Path, extra: Sequence[str] = ()
+    context: Context,
+    path: str,
+    args: Sequence[str],
+    options: Options,
+    folder: Path,
+    extra: Sequence[str] = (),
+    *,
+    apart: bool = False,
 ) -> Result:
     """Run pytest on `path` and return `{verdict, passed, failed, skipped, errors, duration, failures[]}`.
 
-    `extra` are arguments of our own, `folder` holds what it writes. Raises HandlerError, with what had come by then.
+    `extra` are arguments of our own, `folder` holds what it writes; `apart`: the Python is another tree's. Raises
+    HandlerError, with what had come by then.
     """
     file, mark, test = path.partition("::")
     target = inside(context.workdir, file)
@@ -109,7 +117,7 @@ async def run_pytest(
     shutil.copyfile(pytest_plugin.__file__, plugin / "swarm_test_report.py")
     argv = [python, "-m", "pytest", "-v", "--color=no", "-o", "console_output_style=progress"]
     argv += ["-p", "swarm_test_report", *extra, *chosen, f"{target}{mark}{test}"]
-    own = options.python is not None or Path(python).is_relative_to(context.workdir.resolve())
+    own = not apart and (options.python is not None or Path(python).is_relative_to(context.workdir.resolve()))
     sources = [str(plugin), *await _sources(context, python, root, own=own)]
     env = {"PYTHONUNBUFFERED": "1", "COLUMNS": "200", "NO_COLOR": "1", **options.env}
     env["PYTHONPATH"] = ":".join(filter(None, [*sources, env.get("PYTHONPATH", os.environ.get("PYTHONPATH", ""))]))

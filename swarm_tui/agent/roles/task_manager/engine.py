@@ -9,7 +9,7 @@ from contextlib import suppress
 import msgspec
 from msgspec import Struct
 
-from swarm_tui.agent.roles.task_manager.recollection import recall
+from swarm_tui.agent.roles.task_manager.recollection import MERGES, recall, recall_merges
 from swarm_tui.bus.port import OnAck
 from swarm_tui.domain.dispatch.core import ACTS, forget, lead, restore, step
 from swarm_tui.domain.dispatch.metering import take_in_all
@@ -24,6 +24,7 @@ from swarm_tui.domain.dispatch.model import (
     Refuse,
     Save,
     SaveMail,
+    SaveMerges,
     SaveRun,
     SaveSchedule,
     Say,
@@ -141,6 +142,7 @@ class Engine:
         self.state.post.seq = max(self.state.post.seq, self.journal.mails.last_seq())
         for name, raw in self.journal.metas(_SCHEDULE):
             self.state.schedules[name] = _decode_schedule(raw)
+        recall_merges(self.state, self.journal)
         if self.state.settings.budget is not None:
             take_in_all(self.state, self.journal.search(None, None, KEEP_TASKS, 0), self._clocks.wall())
         self.state.seq = self._seq_kept = max(self.state.seq, self.journal.last_seq())
@@ -211,6 +213,9 @@ class Engine:
             elif isinstance(action, SaveSchedule):
                 record = _encode_json(self.state.schedules[action.name]).decode()
                 self._meta[_SCHEDULE + action.name] = record
+                self._urgent = True
+            elif isinstance(action, SaveMerges):
+                self._meta[MERGES] = _encode_json(self.state.merges).decode()
                 self._urgent = True
             elif isinstance(action, Say) and action.patient:
                 self._acks.append(action)

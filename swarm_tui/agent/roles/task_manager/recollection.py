@@ -1,5 +1,7 @@
 """Brings back from the dispatcher's journal what it has let go of and an event speaks of, before it decides."""
 
+import msgspec
+
 from swarm_tui.domain.dispatch.core import remember, remember_run
 from swarm_tui.domain.dispatch.model import State
 from swarm_tui.journal.dispatch import Journal
@@ -8,6 +10,17 @@ from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.mail_bodies import MessageNew, MessageReceipt
 from swarm_tui.protocol.run_bodies import RunAct, RunNew
 from swarm_tui.protocol.topics import Kind
+
+#: The name under which the journal keeps which tasks' merges are under way.
+MERGES = "merges"
+
+
+def recall_merges(state: State, journal: Journal) -> None:
+    """Take up the merges that were under way, with the tasks whose work it is. Raises sqlite3.Error."""
+    state.merges = msgspec.json.decode(journal.meta(MERGES) or "[]", type=list[str])
+    for name in state.merges:
+        if (job := journal.find(name)) is not None:
+            remember(state, job)
 
 
 def recall(state: State, journal: Journal, event: Event) -> None:

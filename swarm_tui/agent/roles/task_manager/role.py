@@ -32,7 +32,7 @@ from swarm_tui.journal.dispatch import Journal
 from swarm_tui.protocol.client_ids import dispatcher_client_id
 from swarm_tui.protocol.codec import Writer
 from swarm_tui.protocol.envelope import Event, Rejected
-from swarm_tui.protocol.names import NOT_IDEMPOTENT, ROLE_TYPES, type_matches
+from swarm_tui.protocol.names import COMPANIONS, NOT_IDEMPOTENT, ROLE_TYPES, type_matches
 from swarm_tui.protocol.topics import Kind
 
 #: Seconds between two looks whether the journal is free.
@@ -235,6 +235,7 @@ def settings_of(spec: RunSpec) -> DispatchSettings:
         approvers=spec.policy.approve_by,
         approve_within=spec.policy.approve_within,
         ask_within=spec.policy.ask_within,
+        merge_checks=None if spec.policy.merge_checks is None else tuple(spec.policy.merge_checks),
         budget=_budget(spec),
         costly=frozenset(name for name in {*rules, *COSTLY} if _costs(spec, name)),
         max_open=spec.policy.max_open_tasks,
@@ -281,6 +282,8 @@ def _plain_rules(approve: list[str]) -> dict[str, TypePolicy]:
         for name in types:
             owners.setdefault(name, []).append(role)
     owners["noop"] = list(ROLE_TYPES)
+    for name, others in COMPANIONS.items():
+        owners |= {other: owners[name] for other in others if name in owners}
     return {
         name: TypePolicy(
             roles=tuple(roles),
