@@ -14,6 +14,15 @@ from typing import TYPE_CHECKING, Any
 from swarm_tui.bus.aws import region_of, signed_path
 from swarm_tui.bus.broker_address import BrokerAddress
 from swarm_tui.bus.port import BusError
+from swarm_tui.bus.versions import (
+    FIVE,
+    THREE,
+    choose,
+    connect_properties,
+    puback_words,
+    publish_properties,
+    read_length,
+)
 from swarm_tui.config.broker_files import is_pem
 from swarm_tui.config.model import Broker
 from swarm_tui.protocol import client_ids
@@ -46,7 +55,7 @@ def _defer(name: str) -> None:
 _defer("urllib.request")
 
 from paho.mqtt.client import Client  # noqa: E402
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode  # noqa: E402
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion  # noqa: E402
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -82,9 +91,13 @@ class BulkClient(Client):
     _gathering = False
     _over = False
     """A write failed; nothing that comes counts any more."""
+    version = THREE
+    """The version of MQTT that it speaks."""
     take: Callable[[str, bytes, bool], bool] | None = None
     """Gets topic, payload and retain flag of what is received; it does not raise. What it does not take, the broker
     keeps for a session that lasts."""
+    refused: Callable[[int, str], None] = lambda mid, why: None
+    """Gets the id of each packet that the broker of MQTT 5 does not take, and why, before `acked` does."""
     acked: Callable[[int], None] | None = None
     """Gets the id of each packet that the broker acknowledges; it does not raise. None leaves it to paho, which knows
     only of its own `publish`."""
@@ -207,6 +220,12 @@ class BulkClient(Client):
         body = name + 2 * qos
         if end > len(data) or body > end:
             return False
+        number = data[name:body]
+        if self.version == FIVE:
+            # Most have none.
+            properties = (0, body + 1) if data[body : body + 1] == b"\0" else read_length(data, body)
+            if properties is None or (body := sum(properties)) > end:
+                return False
         try:
             topic = data[at + 2 : name].decode()
         except UnicodeDecodeError:
@@ -216,17 +235,24 @@ class BulkClient(Client):
         self._last_msg_in = self._last_bytes_received = time.monotonic()
         taken = self.take(topic, data[body:end], bool(head & 1))
         if qos and taken:
-            self._acks.append(b"\x40\x02" + data[name:body])
+            self._acks.append(b"\x40\x02" + number)
         return True
 
     def _take_puback(self) -> bool:
         """Take one PUBACK that is here whole; False leaves the packet to paho."""
         data, at = self._bulk, self._at
-        if data[at : at + 2] != b"\x40\x02" or at + 4 > len(data) or self.acked is None:
+        if data[at] != PUBACK or self.acked is None or (found := read_length(data, at + 1)) is None:
             return False
-        self._at = at + 4
+        length, begin = found
+        end = begin + length
+        if length < 2 or end > len(data) or (length > 2 and self.version != FIVE):
+            return False
+        self._at = end
         self._last_msg_in = self._last_bytes_received = time.monotonic()
-        self.acked(int.from_bytes(data[at + 2 : at + 4], "big"))
+        mid = int.from_bytes(data[begin : begin + 2], "big")
+        if length > 2 and (why := puback_words(data[begin + 2 : end])):
+            self.refused(mid, why)
+        self.acked(mid)
         return True
 
     def free_id(self, taken: Container[int]) -> int:
@@ -239,14 +265,15 @@ class BulkClient(Client):
         """Have a message written; one of QoS 1 has a `mid`, and whoever says it keeps it until it is `acked`."""
         topic = message.topic.encode()
         flags = PUBLISH | (8 if again else 0) | (2 if mid else 0) | (1 if message.retain else 0)
-        length = 2 + len(topic) + (2 if mid else 0) + len(message.payload)
+        properties = publish_properties(message) if self.version == FIVE else b""
+        length = 2 + len(topic) + (2 if mid else 0) + len(properties) + len(message.payload)
         head = bytearray((flags,))
         while length > 0x7F:
             head.append(length & 0x7F | 0x80)
             length >>= 7
         head.append(length)
         number = mid.to_bytes(2, "big") if mid else b""
-        self._said.append(b"".join((head, len(topic).to_bytes(2, "big"), topic, number, message.payload)))
+        self._said.append(b"".join((head, len(topic).to_bytes(2, "big"), topic, number, properties, message.payload)))
 
     def _packet_queue(self, *args: Any, **options: Any) -> MQTTErrorCode:
         # A packet of paho's own goes after what was said before it.
@@ -303,14 +330,17 @@ def make_client(
     broker: Broker, at: BrokerAddress, client_id: str, *, clean: bool, keepalive: int, connect_timeout: float = 5.0
 ) -> BulkClient:
     """Return a client that is ready to connect to `at`. Raises BusError for certificates that cannot be read."""
+    version = choose(broker, at)
     client = BulkClient(
         CallbackAPIVersion.VERSION2,
         client_id,
-        clean_session=clean,
+        clean_session=clean if version == THREE else None,
+        protocol=MQTTProtocolVersion(version),
         transport=_TRANSPORT.get(at.scheme, "tcp"),
         # What nobody took is not acknowledged.
         manual_ack=True,
     )
+    client.version = version
     client.suppress_exceptions = True
     client.connect_timeout = connect_timeout
     username, password = credentials(broker, at)
@@ -324,7 +354,8 @@ def make_client(
         if (region := region_of(broker, at)) is not None:
             client.sign = lambda: signed_path(at, region)
     client.on_socket_open = _no_delay
-    client.connect_async(at.path if at.scheme == "unix" else at.host, at.port or 1883, keepalive)
+    more: dict[str, Any] = {"clean_start": clean, "properties": connect_properties(clean)} if version == FIVE else {}
+    client.connect_async(at.path if at.scheme == "unix" else at.host, at.port or 1883, keepalive, **more)
     return client
 
 

@@ -54,7 +54,7 @@ class MemoryBus:
         self._on_message, self._on_link = on_message, on_link
         self.restore()
 
-    def subscribe(self, pattern: str, qos: int = 1) -> None:
+    def subscribe(self, pattern: str, qos: int = 1, *, own: bool = True) -> None:
         """Listen to a filter, now and after each reconnect."""
         self._patterns[pattern] = qos
         if self._session is not None:

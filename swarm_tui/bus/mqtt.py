@@ -1,4 +1,4 @@
-"""The bus over MQTT 3.1.1: one thread reads and reconnects; while it waits, whoever publishes writes by itself."""
+"""The bus over MQTT: one thread reads and reconnects; while it waits, whoever publishes writes by itself."""
 
 import logging
 import select
@@ -10,10 +10,11 @@ from typing import Any
 from swarm_tui.bus.broker_address import BrokerAddress, keeps_aws_limits, parse_url
 from swarm_tui.bus.bulk_client import BulkClient, credentials, make_client
 from swarm_tui.bus.port import BusError, Link, MakeLate, OnAck, OnLink, OnMessage, OnTurn
-from swarm_tui.bus.reasons import URL, Reason, explain, lost, no_connack, refusal
+from swarm_tui.bus.reasons import URL, BrokerWords, Reason, explain, lost, no_connack
 from swarm_tui.bus.send_queue import Pace, SendQueue
 from swarm_tui.bus.side_connections import SideConnections, is_order
 from swarm_tui.bus.subscriptions import Subscriptions
+from swarm_tui.bus.versions import FIVE, accepted, choose, falls_back
 from swarm_tui.bus.wakeup import Backoff, Turns, Wakeup
 from swarm_tui.config.model import Broker
 from swarm_tui.protocol.client_ids import side_id
@@ -25,8 +26,6 @@ CONNACK_WAIT = 10.0
 AWS_RATE = (80, 1.1)
 #: Seconds between two looks whether the keepalive asks for a PINGREQ.
 MISC_EVERY = 0.5
-#: The MQTT 5 reason by which paho tells that no PINGRESP came.
-KEEPALIVE_TIMEOUT = 141
 _log = logging.getLogger("swarm_tui.bus")
 
 
@@ -66,7 +65,7 @@ class MqttBus:
         """While one runs, the bus's thread holds the connection and paho is not at work."""
         self._misc_by = 0.0
         self._up = False
-        self._fell_silent = False
+        self._words = BrokerWords()
         self._reason: Reason | None = None
         self._backoff = Backoff()
         self._close_by: float | None = None
@@ -84,9 +83,9 @@ class MqttBus:
         self._on_message, self._on_link = on_message, on_link
         self._thread.start()
 
-    def subscribe(self, pattern: str, qos: int = 1) -> None:
-        """Listen to a filter, now and after each reconnect."""
-        self._subscriptions.add(pattern, qos)
+    def subscribe(self, pattern: str, qos: int = 1, *, own: bool = True) -> None:
+        """Listen to a filter, now and after each reconnect; not `own`: where the broker can, not to what we say."""
+        self._subscriptions.add(pattern, qos, own=own)
         self._wakeup.ring(unless=self._thread)
 
     def unsubscribe(self, pattern: str) -> None:
@@ -111,12 +110,8 @@ class MqttBus:
             return
         self._push()
         client = self._client
-        if (
-            self._turns.running
-            and self._thread is threading.current_thread()
-            and client is not None
-            and not self._blocked
-        ):
+        mine = self._turns.running and self._thread is threading.current_thread()
+        if mine and client is not None and not self._blocked:
             # Others wait for it, and what else the turn does can go on meanwhile.
             self._send(client, ours=True)
             self._blocked = not client.written()
@@ -192,7 +187,8 @@ class MqttBus:
         try:
             while not self._done():
                 try:
-                    self._connect_and_serve()
+                    if self._connect_and_serve():
+                        continue
                 except Exception as error:  # noqa: BLE001 - nothing may end this thread but close()
                     self._failed("the bus's loop", error)
                     self._reason = self._reason or ("failure", f"the connection failed: {error}")
@@ -207,10 +203,11 @@ class MqttBus:
         said = self._outbox.is_empty() and (self._sides is None or self._sides.is_empty())
         return said or time.monotonic() >= self._close_by
 
-    def _connect_and_serve(self) -> None:
-        self._reason, self._fell_silent = None, False
+    def _connect_and_serve(self) -> bool:
+        """Carry one connection from its begin to its end; whether to try at once in the other version of MQTT."""
+        self._reason, self._words = None, BrokerWords()
         try:
-            client = self._client or self._make()
+            client = self._made()
             if (will := self._will) is not None:
                 client.will_set(will.topic, will.payload, will.qos, will.retain)
             client.reconnect()
@@ -222,8 +219,18 @@ class MqttBus:
         else:
             with self._turn, client.gathered():
                 self._serve(client)
+            assert self._address is not None
+            if not self._words.answered and self._close_by is None:
+                no = self._words.answered is False
+                return falls_back(self.broker, self._address, client.version, unsupported=no)
+        return False
 
-    def _make(self) -> BulkClient:
+    def _made(self) -> BulkClient:
+        """Return the client, made anew when the broker is to be spoken to in the other version."""
+        known, at = self._client, self._address
+        if known is not None and at is not None and known.version == choose(self.broker, at):
+            return known
+
         def message_came(client: Any, userdata: Any, message: Any) -> None:
             taken = True
             try:
@@ -233,17 +240,15 @@ class MqttBus:
                 if taken:
                     client.ack(message.mid, message.qos)
 
-        def disconnected(client: Any, userdata: Any, flags: Any, code: Any, properties: Any) -> None:
-            self._fell_silent = code.value == KEEPALIVE_TIMEOUT
-
         self._address = parse_url(self.broker.url)
         client = make_client(self.broker, self._address, self.client_id, clean=self._clean, keepalive=self._keepalive)
         client.on_connect = self._connected
         client.on_message = message_came
         client.take = self._take
         client.acked = self._outbox.acked
+        client.refused = self._outbox.refused
         client.on_subscribe = self._subscribed
-        client.on_disconnect = disconnected
+        client.on_disconnect = lambda client, userdata, *told: self._words.disconnected(*told)
         self._client = client
         return client
 
@@ -273,7 +278,7 @@ class MqttBus:
         if self._reason is None:
             silent = client.socket() is not None
             refused = no_connack(self._address, silent, client.spoke, client.broke)
-            self._reason = lost(self._fell_silent, self._address) if self._up else refused
+            self._reason = lost(self._words.fell_silent, self._address, self._words.parting) if self._up else refused
         if client.socket() is not None:
             # Without a DISCONNECT, so that our will speaks.
             client._sock_close()
@@ -332,15 +337,18 @@ class MqttBus:
             self._guard("a link callback", lambda: self._on_link(Link(False, reason[1], kind=reason[0])))
         self._backoff.ended(time.monotonic())
         if was_up:
-            self._outbox.lost(silent=self._fell_silent)
+            self._outbox.lost(silent=self._words.fell_silent)
 
     # What paho calls, on the bus's thread.
 
     def _connected(self, client: Any, userdata: Any, flags: Any, code: Any, properties: Any) -> None:
         assert self._address is not None
-        if code.is_failure:
-            self._reason = refusal(code.value, self._address, credentials(self.broker, self._address)[0])
+        user, five = credentials(self.broker, self._address)[0], client.version == FIVE
+        self._reason = self._words.connack(code, properties, self._address, user, five=five)
+        if self._reason is not None:
             return
+        accepted(self._address, client.version)
+        self._outbox.limits(properties)
         self._subscriptions.send_all(client)
         self._outbox.repeat(client)
         # Who is told that we are up may have somebody speak to us at once. Not `flush`: what finds the connection lost
@@ -369,8 +377,7 @@ class MqttBus:
 
     def _subscribed(self, client: Any, userdata: Any, mid: int, codes: Any, properties: Any) -> None:
         if any(code.is_failure for code in codes):
-            named = ", ".join(f"`{pattern}`" for pattern in self._subscriptions.refused(mid, codes)[:3])
-            reason = f"the broker refuses to let us listen to {named or 'the swarm'}: its access rules must allow it"
+            reason = self._words.filters(self._subscriptions.refused(mid, codes), properties)
             self._failed("subscribing", PermissionError(reason))
             self._guard("a link callback", lambda: self._on_link(Link(self._up, reason, kind="forbidden")))
         else:

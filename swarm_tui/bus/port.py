@@ -55,8 +55,8 @@ class Bus(Protocol):
         """Begin to connect, and return at once."""
         ...
 
-    def subscribe(self, pattern: str, qos: int = 1) -> None:
-        """Listen to a filter, now and after each reconnect."""
+    def subscribe(self, pattern: str, qos: int = 1, *, own: bool = True) -> None:
+        """Listen to a filter, now and after each reconnect; not `own`: where the broker can, not to what we say."""
         ...
 
     def unsubscribe(self, pattern: str) -> None:

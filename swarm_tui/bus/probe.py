@@ -8,10 +8,11 @@ from typing import Any
 
 from msgspec import Struct
 
-from swarm_tui.bus.broker_address import parse_url
+from swarm_tui.bus.broker_address import BrokerAddress, parse_url
 from swarm_tui.bus.bulk_client import BulkClient, credentials, make_client, unique_client_id
 from swarm_tui.bus.port import BusError
-from swarm_tui.bus.reasons import URL, Reason, explain, no_connack, refusal
+from swarm_tui.bus.reasons import URL, BrokerWords, Reason, explain, no_connack
+from swarm_tui.bus.versions import FIVE, accepted, falls_back
 from swarm_tui.config.model import Broker
 from swarm_tui.protocol.client_ids import Client
 
@@ -24,6 +25,8 @@ class BrokerProbe(Struct, frozen=True):
     kind: str = ""
     seconds: float = 0.0
     """Seconds that the broker took to accept us."""
+    version: str = ""
+    """The version of MQTT in which it does."""
 
 
 def probe(broker: Broker, timeout: float = 5.0, hold: Callable[[socket.socket], None] | None = None) -> BrokerProbe:
@@ -32,41 +35,63 @@ def probe(broker: Broker, timeout: float = 5.0, hold: Callable[[socket.socket], 
     `hold` gets the socket before anything is said over it, for who wants to end what a peer that drips draws out.
     """
     began = time.monotonic()
+    found, other = _probe(broker, timeout, hold, began)
+    if other and time.monotonic() < began + timeout:
+        found, _ = _probe(broker, timeout, hold, began)
+    return found
+
+
+def _probe(
+    broker: Broker, timeout: float, hold: Callable[[socket.socket], None] | None, began: float
+) -> tuple[BrokerProbe, bool]:
+    """Try the broker in one version of MQTT; also whether the other one is worth a try."""
     try:
         at = parse_url(broker.url)
         name = unique_client_id(Client.PROBE)
         client = make_client(broker, at, name, clean=True, keepalive=15, connect_timeout=max(0.1, timeout))
     except BusError as error:
-        return BrokerProbe(False, str(error), URL)
-    verdict: list[Reason | None] = []
-
-    def connected(client: Any, userdata: Any, flags: Any, code: Any, properties: Any) -> None:
-        verdict.append(refusal(code.value, at, credentials(broker, at)[0]) if code.is_failure else None)
-
-    client.on_connect = connected
+        return BrokerProbe(False, str(error), URL), False
     if hold is not None:
         connect: Callable[[], socket.socket] = client._create_socket_connection
         setattr(client, "_create_socket_connection", lambda: _held(connect(), hold))  # noqa: B010 - a method of paho's
     try:
-        client.reconnect()
-        pump(client, began + timeout, lambda: bool(verdict))
-        silent = client.socket() is not None
+        refused, other = enter(client, broker, at, began + timeout)
         client.disconnect()
         client.loop_write()
     except BusError as error:
-        return BrokerProbe(False, str(error), URL)
+        return BrokerProbe(False, str(error), URL), False
     except (OSError, ValueError) as error:
         kind, reason = explain(error, at)
-        return BrokerProbe(False, reason, kind)
+        return BrokerProbe(False, reason, kind), False
     finally:
         client._sock_close()
-    if not verdict:
-        kind, reason = no_connack(at, silent, client.spoke, client.broke)
-        return BrokerProbe(False, reason, kind)
-    if verdict[0] is not None:
-        kind, reason = verdict[0]
-        return BrokerProbe(False, reason, kind)
-    return BrokerProbe(True, seconds=time.monotonic() - began)
+    if refused is not None:
+        kind, reason = refused
+        return BrokerProbe(False, reason, kind), other
+    version = "5" if client.version == FIVE else "3.1.1"
+    return BrokerProbe(True, seconds=time.monotonic() - began, version=version), False
+
+
+def enter(client: BulkClient, broker: Broker, at: BrokerAddress, end: float) -> tuple[Reason | None, bool]:
+    """Connect, and hear by the monotonic time `end` why the broker does not accept us, None when it does.
+
+    Also whether to try in the other version of MQTT. Raises BusError, OSError, ValueError.
+    """
+    words, answers = BrokerWords(), list[Reason | None]()
+
+    def connected(client: Any, userdata: Any, flags: Any, code: Any, properties: Any) -> None:
+        user, five = credentials(broker, at)[0], client.version == FIVE
+        answers.append(words.connack(code, properties, at, user, five=five))
+
+    client.on_connect = connected
+    client.reconnect()
+    pump(client, end, lambda: bool(answers))
+    reason = answers[0] if answers else no_connack(at, client.socket() is not None, client.spoke, client.broke)
+    if reason is None:
+        accepted(at, client.version)
+    no = words.answered is False
+    other = not words.answered and falls_back(broker, at, client.version, unsupported=no)
+    return reason, other
 
 
 def _held(made: socket.socket, hold: Callable[[socket.socket], None]) -> socket.socket:

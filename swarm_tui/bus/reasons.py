@@ -2,8 +2,10 @@
 
 import errno
 import socket
+from typing import Any
 
 from swarm_tui.bus.broker_address import BrokerAddress
+from swarm_tui.protocol.text import clean
 
 #: What went wrong, as a word that code can branch on.
 REFUSED = "refused"
@@ -22,6 +24,9 @@ PASSING = frozenset({REFUSED, TIMEOUT, UNREACHABLE, CLOSED, NOT_MQTT, BUSY})
 
 Reason = tuple[str, str]
 
+#: MQTT 5's numbers: a version that the broker does not know, and a client of which it heard nothing for too long.
+UNSUPPORTED, KEEPALIVE_TIMEOUT = 132, 141
+
 #: What to do about a certificate, by OpenSSL's number of what is wrong with it.
 _TODO = {
     9: "set this machine's clock, or have the broker's certificate made anew",
@@ -29,6 +34,41 @@ _TODO = {
     62: "write the host that the certificate names into the broker's URL",
     64: "write the host that the certificate names into the broker's URL",
 }
+
+
+class BrokerWords:
+    """All that the broker tells on one connection. What only one of MQTT 5 tells is empty with others."""
+
+    def __init__(self) -> None:
+        self.answered: bool | None = None
+        """Whether it knows our version of MQTT; None while it has said nothing to our CONNECT."""
+        self.fell_silent = False
+        """Nothing came any more, and so we ended the connection."""
+        self.parting = ""
+        """Why it ended the connection."""
+
+    def connack(self, code: Any, properties: Any, at: BrokerAddress, user: str | None, *, five: bool) -> Reason | None:
+        """Take the answer to our CONNECT; why it is a no."""
+        self.answered = code.value != UNSUPPORTED
+        return refusal(code.value, at, user, own_words(properties), five=five) if code.is_failure else None
+
+    def disconnected(self, flags: Any, code: Any, properties: Any) -> None:
+        """Take in that the connection ended; paho tells us so too when it ends it itself."""
+        told = flags.is_disconnect_packet_from_server
+        self.fell_silent = code.value == KEEPALIVE_TIMEOUT and not told
+        self.parting = ": ".join(filter(None, (str(code), own_words(properties)))) if told else ""
+
+    @staticmethod
+    def filters(patterns: list[str], properties: Any) -> str:
+        """Return the sentence for filters to which it does not let us listen."""
+        named = ", ".join(f"`{pattern}`" for pattern in patterns[:3]) or "the swarm"
+        own = f" ({said!r})" if (said := own_words(properties)) else ""
+        return f"the broker refuses to let us listen to {named}{own}: its access rules must allow it"
+
+
+def own_words(properties: Any) -> str:
+    """Return the broker's own sentence about a reason; empty where it says none."""
+    return clean(str(getattr(properties, "ReasonString", "") or ""), 200)
 
 
 def explain(error: BaseException, at: BrokerAddress) -> Reason:
@@ -59,18 +99,29 @@ def explain(error: BaseException, at: BrokerAddress) -> Reason:
     return UNREACHABLE, f"{at} cannot be reached ({_short(error)}): check the broker's URL"
 
 
-def refusal(code: int, at: BrokerAddress, username: str | None) -> Reason:
-    """Return the kind and the sentence for a CONNACK that says no; `code` as paho gives it (MQTT 5 numbers)."""
-    if code in (134, 135):
+def refusal(code: int, at: BrokerAddress, username: str | None, said: str = "", *, five: bool = False) -> Reason:
+    """Return the kind and the sentence for a CONNACK that says no; `code` as paho gives it (MQTT 5 numbers).
+
+    `said` is a broker's own sentence about it, which one of MQTT 5 may add, and `five` that we asked in that.
+    """
+    own = f" ({said!r})" if said else ""
+    if code in (134, 135, 138):
         who = f"the user {username!r}" if username else "a client without a user name"
-        return PASSWORD, f"{at} refuses {who}: check MQTT_USERNAME and MQTT_PASSWORD, or the layout's `broker`"
+        return PASSWORD, f"{at} refuses {who}{own}: check MQTT_USERNAME and MQTT_PASSWORD, or the layout's `broker`"
     if code == 133:
-        return IDENTITY, f"{at} refuses our client id: use shorter names, or another broker"
-    if code == 136:
-        return BUSY, f"{at} says it is unavailable: it may be starting; we try again"
+        return IDENTITY, f"{at} refuses our client id{own}: use shorter names, or another broker"
+    if code in (136, 137, 159):
+        return BUSY, f"{at} says it is unavailable{own}: it may be starting; we try again"
+    if code == 132 and five:
+        return NOT_MQTT, f"{at} does not speak MQTT 5{own}: leave `broker.protocol` out"
     if code == 132:
-        return NOT_MQTT, f"{at} does not speak MQTT 3.1.1: use a newer broker"
-    return REFUSED, f"{at} refuses the connection (code {code}): see the broker's log"
+        return NOT_MQTT, f"{at} does not speak MQTT 3.1.1{own}: use a newer broker"
+    if code == 154:
+        return REFUSED, f"{at} retains nothing{own}, and a swarm needs that: have its owner allow it"
+    return (
+        REFUSED,
+        f"{at} refuses the connection (code {code}{', ' + repr(said) if said else ''}): see the broker's log",
+    )
 
 
 def no_connack(at: BrokerAddress, silent: bool, spoke: bool, broke: BaseException | None = None) -> Reason:
@@ -95,8 +146,13 @@ def no_connack(at: BrokerAddress, silent: bool, spoke: bool, broke: BaseExceptio
     return NOT_MQTT, f"what listens on {at} is not an MQTT broker{secure}: choose another port, or stop what holds it"
 
 
-def lost(silent: bool, at: BrokerAddress) -> Reason:
-    """Return the kind and the sentence for a link that was up: nothing came any more (`silent`), or it was closed."""
+def lost(silent: bool, at: BrokerAddress, said: str = "") -> Reason:
+    """Return the kind and the sentence for a link that was up: nothing came any more (`silent`), or it was closed.
+
+    `said` is why, of a broker of MQTT 5 that told it.
+    """
+    if said:
+        return CLOSED, f"{at} ended the connection ({said}); we try again"
     if silent:
         return TIMEOUT, f"{at} fell silent: the network or the broker hangs; we try again"
     return CLOSED, f"{at} closed the connection: it stopped, or another client has our id; we try again"

@@ -3,9 +3,10 @@
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 from swarm_tui.bus.bulk_client import INFLIGHT, BulkClient
-from swarm_tui.bus.port import MakeLate, OnAck, unsendable
+from swarm_tui.bus.port import LARGEST, MakeLate, OnAck, unsendable
 from swarm_tui.bus.side_connections import is_order
 from swarm_tui.protocol.envelope import Outgoing
 
@@ -16,6 +17,8 @@ LINGER, ACK_LINGER, MOST_LINGER = 0.004, 0.03, 8
 #: Times in a row that acknowledgements waited and nothing came to go with them: from then on they wait less, for the
 #: broker may be one that says nothing more before it has them.
 IN_VAIN = 3
+#: Bytes of a packet beside its topic and payload, at most.
+ROOM = 600
 #: After so many connections that ended before anything was acknowledged, the oldest message is to blame.
 STUCK = 5
 
@@ -62,6 +65,8 @@ class SendQueue:
         self._orders: deque[tuple[Outgoing | MakeLate, OnAck | None]] = deque()
         """What goes ahead of the rest where a pace is kept."""
         self._unacked: dict[int, tuple[Outgoing, OnAck | None]] = {}
+        self._window, self._largest = INFLIGHT, LARGEST
+        self._told: set[str] = set()
         self._hurry = False
         self._in_vain = 0
         self._progress = False
@@ -113,7 +118,7 @@ class SendQueue:
     def send(self, client: BulkClient, *, ours: bool) -> None:
         """Write what waits; not `ours`: on a caller's thread, where no callback may run."""
         self.paced_by = None
-        while (waiting := self._orders or self._waiting) and len(self._unacked) < INFLIGHT:
+        while (waiting := self._orders or self._waiting) and len(self._unacked) < self._window:
             message, on_ack = waiting[0]
             if on_ack is not None and not ours and isinstance(message, Outgoing) and message.qos == 0:
                 return
@@ -125,6 +130,11 @@ class SendQueue:
                 if made is None:
                     continue
                 message = made
+            if len(message.payload) + len(message.topic) + ROOM > self._largest:
+                size = f"{len(message.payload):,} bytes on {message.topic!r}"
+                self._failed("publishing", ValueError(f"{size}: this broker takes {self._largest:,} at most"))
+                self.dropped += 1
+                continue
             if message.qos:
                 mid = client.free_id(self._unacked)
                 self._unacked[mid] = message, on_ack
@@ -171,6 +181,19 @@ class SendQueue:
         for mid, (message, _) in self._unacked.items():
             client.say(message, mid, again=True)
 
+    def limits(self, properties: Any) -> None:
+        """Keep the limits that a broker of MQTT 5 told as it accepted us: what is over them ends the connection."""
+        self._window = min(INFLIGHT, getattr(properties, "ReceiveMaximum", INFLIGHT))
+        self._largest = getattr(properties, "MaximumPacketSize", None) or LARGEST
+        self._told.clear()
+
+    def refused(self, mid: int, why: str) -> None:
+        """Tell, once of each topic and connection, that the broker takes nothing on it from us."""
+        topic = found[0].topic if (found := self._unacked.get(mid)) is not None else ""
+        if topic not in self._told:
+            self._told.add(topic)
+            self._failed("publishing", PermissionError(f"the broker does not take what we say on `{topic}`: {why}"))
+
     def acked(self, mid: int) -> None:
         """Note that the broker has the message of that packet id."""
         found = self._unacked.pop(mid, None)
@@ -186,7 +209,7 @@ class SendQueue:
 
     def is_sent(self) -> bool:
         """Return whether nothing more can be sent now."""
-        return not self.backlog() or len(self._unacked) >= INFLIGHT or self.paced_by is not None
+        return not self.backlog() or len(self._unacked) >= self._window or self.paced_by is not None
 
     def lost(self, *, silent: bool) -> None:
         """Note that the connection ended, `silent` when the broker just said no more."""

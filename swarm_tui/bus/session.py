@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from swarm_tui.bus.broker_address import parse_url
-from swarm_tui.bus.bulk_client import BulkClient, credentials, make_client, unique_client_id
+from swarm_tui.bus.broker_address import BrokerAddress, parse_url
+from swarm_tui.bus.bulk_client import BulkClient, make_client, unique_client_id
 from swarm_tui.bus.port import BusError
-from swarm_tui.bus.probe import pump
-from swarm_tui.bus.reasons import explain, no_connack, refusal
-from swarm_tui.bus.subscriptions import in_packets
+from swarm_tui.bus.probe import enter, pump
+from swarm_tui.bus.reasons import explain
+from swarm_tui.bus.subscriptions import asked, in_packets
 from swarm_tui.config.model import Broker
 from swarm_tui.protocol.client_ids import Client
 
@@ -109,18 +109,15 @@ def _visit(
     """Yield a connected client, which acknowledges nothing by itself, and the monotonic time of the visit's end."""
     end = time.monotonic() + timeout
     at = parse_url(broker.url)
-    client = make_client(broker, at, client_id, clean=clean, keepalive=15, connect_timeout=timeout)
-    client.manual_ack_set(True)
-    client.on_message = on_message
-    codes: list[Any] = []
-    client.on_connect = lambda client, userdata, flags, code, properties: codes.append(code)
+    client = _client(broker, at, client_id, timeout, clean=clean, on_message=on_message)
     try:
-        client.reconnect()
-        pump(client, end, lambda: bool(codes))
-        if not codes:
-            raise BusError(no_connack(at, client.socket() is not None, client.spoke, client.broke)[1])
-        if codes[0].is_failure:
-            raise BusError(refusal(codes[0].value, at, credentials(broker, at)[0])[1])
+        refused, other = enter(client, broker, at, end)
+        if other:
+            client._sock_close()
+            client = _client(broker, at, client_id, timeout, clean=clean, on_message=on_message)
+            refused, _ = enter(client, broker, at, end)
+        if refused is not None:
+            raise BusError(refused[1])
         yield client, end
         client.disconnect()
         client.loop_write()
@@ -130,11 +127,20 @@ def _visit(
         client._sock_close()
 
 
+def _client(
+    broker: Broker, at: BrokerAddress, client_id: str, timeout: float, *, clean: bool, on_message: Callable[..., None]
+) -> BulkClient:
+    client = make_client(broker, at, client_id, clean=clean, keepalive=15, connect_timeout=timeout)
+    client.manual_ack_set(True)
+    client.on_message = on_message
+    return client
+
+
 def _listen(client: BulkClient, patterns: Sequence[str], end: float) -> None:
     waiting: set[int | None] = set()
     client.on_subscribe = lambda client, userdata, mid, codes, properties: waiting.discard(mid)
     for some in in_packets(patterns):
-        waiting.add(client.subscribe([(pattern, 1) for pattern in some])[1])
+        waiting.add(client.subscribe(asked(client, [(pattern, 1, True) for pattern in some]))[1])
     _await(client, end, lambda: not waiting)
 
 

@@ -4,7 +4,10 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
 from swarm_tui.bus.bulk_client import BulkClient
+from swarm_tui.bus.versions import FIVE
 
 #: AWS IoT takes eight filters in one SUBSCRIBE.
 _FILTERS = 8
@@ -17,11 +20,18 @@ def in_packets(filters: Sequence[T]) -> Iterator[list[T]]:
         yield list(filters[first : first + _FILTERS])
 
 
+def asked(client: BulkClient, some: Sequence[tuple[str, int, bool]]) -> Any:
+    """Return filters, each with its QoS and whether to what we say too, as the client's version of MQTT has them."""
+    if client.version != FIVE:
+        return [(pattern, qos) for pattern, qos, _ in some]
+    return [(pattern, SubscribeOptions(qos=qos, noLocal=not own)) for pattern, qos, own in some]
+
+
 class Subscriptions:
     """Topic filters with the QoS asked for. `add` and `remove` are for any thread, the rest for who has the client."""
 
     def __init__(self) -> None:
-        self._wanted: dict[str, int] = {}
+        self._wanted: dict[str, tuple[int, bool]] = {}
         self._changed: deque[str] = deque()
         self._asked: dict[int, list[str]] = {}
         """Filters that the broker was asked for and has not answered, by packet id."""
@@ -31,9 +41,9 @@ class Subscriptions:
         """Return whether the broker must still be told of a change."""
         return bool(self._changed)
 
-    def add(self, pattern: str, qos: int) -> None:
-        """Listen to a filter."""
-        self._wanted[pattern] = qos
+    def add(self, pattern: str, qos: int, *, own: bool = True) -> None:
+        """Listen to a filter; not `own`: but not to what we say, where the broker knows how."""
+        self._wanted[pattern] = qos, own
         self._changed.append(pattern)
 
     def remove(self, pattern: str) -> bool:
@@ -47,17 +57,17 @@ class Subscriptions:
         """Tell the broker what changed."""
         while self._changed:
             pattern = self._changed.popleft()
-            qos = self._wanted.get(pattern)
-            if qos is None:
+            wanted = self._wanted.get(pattern)
+            if wanted is None:
                 client.unsubscribe(pattern)
             else:
-                self._ask(client, [(pattern, qos)])
+                self._ask(client, [(pattern, *wanted)])
 
     def send_all(self, client: BulkClient) -> None:
         """Tell the broker of a new connection all of them."""
         # Before the filters are listed: one that comes meanwhile stays changed, or is among them.
         changed = [self._changed.popleft() for _ in range(len(self._changed))]
-        filters = list(self._wanted.items())
+        filters = [(pattern, *wanted) for pattern, wanted in list(self._wanted.items())]
         # A session that the broker kept still has the filters that were given up meanwhile.
         self._changed.extend(pattern for pattern in changed if pattern not in self._wanted)
         self._asked.clear()
@@ -69,7 +79,7 @@ class Subscriptions:
         asked = self._asked.pop(mid, [])
         return [pattern for pattern, code in zip(asked, codes, strict=False) if code.is_failure]
 
-    def _ask(self, client: BulkClient, some: list[tuple[str, int]]) -> None:
-        mid = client.subscribe(some)[1]
+    def _ask(self, client: BulkClient, some: list[tuple[str, int, bool]]) -> None:
+        mid = client.subscribe(asked(client, some))[1]
         if mid is not None:
-            self._asked[mid] = [pattern for pattern, _ in some]
+            self._asked[mid] = [pattern for pattern, *_ in some]

@@ -83,7 +83,7 @@ def check_broker(broker: Broker, swarm: str) -> Iterator[Finding]:
     if not tried.ok:
         yield bad("broker", tried.reason)
         return
-    yield ok("broker", f"{parse_url(broker.url)} accepts us in {tried.seconds * 1000:.0f} ms")
+    yield ok("broker", f"{parse_url(broker.url)} accepts us in {tried.seconds * 1000:.0f} ms, MQTT {tried.version}")
     base = f"{swarm}/{TRIALS}/{os.urandom(4).hex()}"
     for name, check in (
         ("ping-pong", _ping),

@@ -34,6 +34,8 @@ class Broker(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     password_file: str | None = None
     """A file that holds the password and that only its owner may read; loading a layout puts it in `password`."""
     tls: Tls = Tls()
+    protocol: Literal["auto", "3.1.1", "5"] = "auto"
+    """The version of MQTT; `auto` is 5 where the broker speaks it."""
     profile: Literal["auto", "plain", "aws"] = "auto"
     """Limits that are kept: `aws` has those of AWS IoT Core; `auto` has them for an endpoint of AWS."""
     sigv4: str | None = None

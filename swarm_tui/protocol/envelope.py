@@ -51,12 +51,15 @@ class Rejected(Struct, frozen=True, kw_only=True):
 
 
 class Outgoing(Struct, frozen=True, gc=False):
-    """A message to publish."""
+    """A message to publish. A broker of MQTT 5 gives it to nobody after `expires_at`, seconds since the epoch."""
 
     topic: str
     payload: bytes
     qos: int = 1
     retain: bool = False
+    expires_at: float | None = None
+    traceparent: str = ""
+    """The trace that its payload names, for brokers and tools that look at no payload."""
 
 
 def rfc3339(seconds: float) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from swarm_tui.protocol.bodies import Body
+from swarm_tui.protocol.bodies import Body, Inbox, Task
 from swarm_tui.protocol.envelope import Outgoing, rfc3339
 from swarm_tui.protocol.raw import has_long_number
 from swarm_tui.protocol.topics import COMMANDS, QOS_0, RETAINED, Kind, topic
@@ -65,6 +65,12 @@ def _scrubbed(value: Any) -> Any:
     return value
 
 
+def _trace(body: Body) -> str:
+    """Return the trace that the body belongs to; empty when it names none."""
+    task = body.task if isinstance(body, Inbox) else body
+    return task.traceparent or "" if isinstance(task, Task) else ""
+
+
 class Writer:
     """Makes the messages that one sender says; ids and times come from its arguments, so that all replays.
 
@@ -100,12 +106,17 @@ class Writer:
             "v": 1,
             "payload": (payload := _shown(body)),
         }
+        expires_at = None
         if (kind in COMMANDS and kind not in RETAINED) or (kind is Kind.INBOX and "command" in payload):
-            envelope["expires_at"] = rfc3339(now + COMMAND_LIFE)
+            expires_at = now + COMMAND_LIFE
+            envelope["expires_at"] = rfc3339(expires_at)
+        elif isinstance(body, Inbox):
+            # The dispatcher says an offer anew, or gives the task to another, before its lease ends.
+            expires_at = now + (body.lease or COMMAND_LIFE)
         full, raw = topic(self.swarm, kind, key), encode(envelope)
         if self._prove is not None:
             raw = self._prove(kind, key, full, raw)
-        return Outgoing(full, raw, 0 if kind in QOS_0 else 1, kind in RETAINED)
+        return Outgoing(full, raw, 0 if kind in QOS_0 else 1, kind in RETAINED, expires_at, _trace(body))
 
     def clear(self, kind: Kind, key: str = "") -> Outgoing:
         """Return the empty retained message that clears what `kind` retains."""

@@ -219,7 +219,7 @@ class _QueuedBus(MemoryBus):
     def publish(self, message: Outgoing, on_ack: OnAck | None = None) -> None:
         self._delivery.put(lambda: MemoryBus.publish(self, message, on_ack))
 
-    def subscribe(self, pattern: str, qos: int = 1) -> None:
+    def subscribe(self, pattern: str, qos: int = 1, *, own: bool = True) -> None:
         self._delivery.put(lambda: MemoryBus.subscribe(self, pattern, qos))
 
     def unsubscribe(self, pattern: str) -> None:

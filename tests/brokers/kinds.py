@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from swarm_tui.broker.accounts import hashed
 from swarm_tui.broker.mosquitto import EmbeddedBroker
@@ -77,6 +78,13 @@ def plain(folder: Path) -> Iterator[Broker]:
     port = pick_port()
     with mosquitto(folder, port, "allow_anonymous true", "persistence true", f"persistence_location {folder}/"):
         yield Broker(url=f"mqtt://127.0.0.1:{port}")
+
+
+@contextmanager
+def older(folder: Path) -> Iterator[Broker]:
+    """It is spoken to in MQTT 3.1.1; where nothing else is said, mosquitto takes 5."""
+    with plain(folder) as broker:
+        yield replace(broker, protocol="3.1.1")
 
 
 @contextmanager
@@ -166,6 +174,7 @@ def aws_profile(folder: Path) -> Iterator[Broker]:
 AWS = Kind("AWS profile", aws_profile, keeps=False, lacks=frozenset({"retained", "offline queue"}))
 MOSQUITTO = [
     Kind("plain", plain),
+    Kind("3.1.1", older),
     Kind("without persistence", forgetful),
     Kind("password", password),
     Kind("acl", rules),

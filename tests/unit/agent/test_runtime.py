@@ -174,7 +174,7 @@ class PumpedBus(MemoryBus):
     def publish(self, message: Outgoing, on_ack: OnAck | None = None) -> None:
         self.pump.put(lambda: MemoryBus.publish(self, message, on_ack))
 
-    def subscribe(self, pattern: str, qos: int = 1) -> None:
+    def subscribe(self, pattern: str, qos: int = 1, *, own: bool = True) -> None:
         self.pump.put(lambda: MemoryBus.subscribe(self, pattern, qos))
 
     def start(self, on_message: OnMessage, on_link: OnLink) -> None:

@@ -4,13 +4,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from swarm_tui.bus.memory import MemoryBroker, MemoryBus
 from swarm_tui.bus.mqtt import MqttBus
 from swarm_tui.bus.port import Bus, Link
+from swarm_tui.config.model import Broker
 from swarm_tui.protocol.envelope import Outgoing
 from tests.conftest import RealBroker
 from tests.wait import until
@@ -52,7 +53,7 @@ class World:
         return Listener(bus).start()
 
 
-def _real(broker: RealBroker) -> World:
+def _real(broker: RealBroker, protocol: Literal["3.1.1", "5"]) -> World:
     def cut(bus: MqttBus) -> None:
         # As a network does it: the socket dies under paho's hands.
         client = bus._client
@@ -61,7 +62,8 @@ def _real(broker: RealBroker) -> World:
         assert sock is not None
         sock.shutdown(2)  # type: ignore[attr-defined]
 
-    return World(lambda name, clean: MqttBus(broker.broker, name, clean=clean), cut, lambda: None)
+    way = Broker(url=broker.url, protocol=protocol)
+    return World(lambda name, clean: MqttBus(way, name, clean=clean), cut, lambda: None)
 
 
 def _memory() -> World:
@@ -79,9 +81,10 @@ def _memory() -> World:
     return World(lambda name, clean: MemoryBus(broker, name, clean=clean), drop, heal)
 
 
-@pytest.fixture(params=["memory", "mqtt"])
+@pytest.fixture(params=["memory", "3.1.1", "5"])
 def world(request: pytest.FixtureRequest) -> Iterator[World]:
-    world = _memory() if request.param == "memory" else _real(request.getfixturevalue("real_broker"))
+    kind = request.param
+    world = _memory() if kind == "memory" else _real(request.getfixturevalue("real_broker"), kind)
     yield world
     for bus in world.made:
         bus.close(0.5)

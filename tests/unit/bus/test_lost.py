@@ -27,7 +27,7 @@ def _connack(connection: socket.socket) -> None:
 def client() -> Iterator[BulkClient]:
     """One that is connected, with something to read."""
     url = "mqtt://127.0.0.1:1"
-    client = make_client(Broker(url=url), parse_url(url), "tester", clean=True, keepalive=15)
+    client = make_client(Broker(url=url, protocol="3.1.1"), parse_url(url), "tester", clean=True, keepalive=15)
     here, there = socket.socketpair()
     here.setblocking(False)
     with here, there:
@@ -52,7 +52,7 @@ def test_a_connection_lost_while_the_filters_are_sent_is_made_again(monkeypatch:
         return whole(self, buf)
 
     monkeypatch.setattr(Client, "_sock_send", send)
-    bus = MqttBus(Broker(url=f"mqtt://127.0.0.1:{listener.port}"), "tester")
+    bus = MqttBus(Broker(url=f"mqtt://127.0.0.1:{listener.port}", protocol="3.1.1"), "tester")
     bus.subscribe("a/#")
     bus.start(lambda topic, payload, retained: None, links.append)
     until(lambda: len(links) >= 3)
@@ -133,7 +133,7 @@ def test_what_the_broker_did_not_acknowledge_is_said_again_as_a_duplicate() -> N
         connection.shutdown(socket.SHUT_RDWR)
 
     listener = Listener(once)
-    bus = MqttBus(Broker(url=f"mqtt://127.0.0.1:{listener.port}"), "tester")
+    bus = MqttBus(Broker(url=f"mqtt://127.0.0.1:{listener.port}", protocol="3.1.1"), "tester")
     bus.publish(Outgoing("a", b"{}"))
     bus.start(lambda topic, payload, retained: None, lambda link: None)
     until(lambda: len(got) >= 2)

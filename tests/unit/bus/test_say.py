@@ -1,6 +1,7 @@
 """What our client writes and takes by itself, against paho's own writing of it."""
 
 from collections.abc import Iterator
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -17,9 +18,9 @@ TOPICS = st.text(st.characters(blacklist_categories=("Cs", "Cc"), blacklist_char
 SIZES = st.one_of(st.integers(0, 300), st.integers(16_300, 16_500))
 
 
-def made() -> BulkClient:
+def made(protocol: Literal["3.1.1", "5"] = "3.1.1") -> BulkClient:
     url = "mqtt://127.0.0.1:1"
-    return make_client(Broker(url=url), parse_url(url), "tester", clean=True, keepalive=15)
+    return make_client(Broker(url=url, protocol=protocol), parse_url(url), "tester", clean=True, keepalive=15)
 
 
 @pytest.fixture
@@ -41,11 +42,13 @@ def outbox(client: BulkClient) -> SendQueue:
     return box
 
 
-@given(TOPICS, SIZES, st.booleans(), st.integers(0, 65_535), st.booleans())
-def test_a_message_is_written_as_paho_writes_it(topic: str, size: int, retain: bool, mid: int, again: bool) -> None:
+@given(st.sampled_from(["3.1.1", "5"]), TOPICS, SIZES, st.booleans(), st.integers(0, 65_535), st.booleans())
+def test_a_message_is_written_as_paho_writes_it(
+    protocol: Literal["3.1.1", "5"], topic: str, size: int, retain: bool, mid: int, again: bool
+) -> None:
     message = Outgoing(topic, b"x" * size, 1 if mid else 0, retain)
     again = again and mid > 0
-    client = made()
+    client = made(protocol)
     with client.gathered():
         client.say(message, mid, again=again)
         ours = written(client)

@@ -40,8 +40,8 @@ class Tap:
 
         self._bus.start(both, on_link)
 
-    def subscribe(self, pattern: str, qos: int = 1) -> None:
-        self._bus.subscribe(pattern, qos)
+    def subscribe(self, pattern: str, qos: int = 1, *, own: bool = True) -> None:
+        self._bus.subscribe(pattern, qos, own=own)
 
     def unsubscribe(self, pattern: str) -> None:
         self._bus.unsubscribe(pattern)

@@ -223,7 +223,7 @@ class DispatcherShell:
             will = self.leadership.presence(online=False)
             bus.set_will(self.engine.writer.message(Kind.DISPATCHER, will))
         for pattern in (*(topic(self._spec.swarm, kind) for kind in kinds), *patterns):
-            bus.subscribe(pattern)
+            bus.subscribe(pattern, own=pattern != self._assigned)
         bus.subscribe(topic(self._spec.swarm, Kind.INBOX, self._spec.agent_id))
         bus.start(self._on_message, self._put)
 
