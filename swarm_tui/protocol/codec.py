@@ -16,6 +16,7 @@ from swarm_tui.protocol.raw import (
     MAX_BYTES,
     MAX_DEPTH,
     MAX_VALUES,
+    LateError,
     RefusedError,
     UnprovedError,
     check_numbers,
@@ -86,8 +87,9 @@ def decode(
         return _read(full, address.kind, address.key, raw, retained, received, judge)
     except RefusedError as refused:
         reason, unproved = str(refused), isinstance(refused, UnprovedError)
+        late = refused.message_id if isinstance(refused, LateError) else ""
     except (ArithmeticError, RecursionError, TypeError, ValueError) as error:
-        reason, unproved = f"not readable ({type(error).__name__}: {error})", False
+        reason, unproved, late = f"not readable ({type(error).__name__}: {error})", False, ""
     return Rejected(
         topic=clean(full, 200),
         reason=clean(reason, 200),
@@ -95,6 +97,7 @@ def decode(
         received=received,
         who=_claimed(raw),
         unproved=unproved,
+        late=clean(late),
     )
 
 
@@ -138,8 +141,6 @@ def _read(full: str, kind: Kind, key: str, raw: bytes, retained: bool, received:
     sender = _sender(kind, key, body, payload, warnings)
     at = parse_time(body.get("timestamp"))
     expires_at = None if bare and kind in TASKS else parse_time(body.get("expires_at"))
-    if kind in COMMANDS and kind not in RETAINED and expires_at is not None and expires_at < received:
-        raise RefusedError(f"a command that expired {received - expires_at:.0f} s ago (or a clock is off)")
     role = body.get("role", payload.get("role"))
     typed = _typed(kind, key, sender, payload)
     if long:
@@ -149,6 +150,9 @@ def _read(full: str, kind: Kind, key: str, raw: bytes, retained: bool, received:
     if judge is not None and kind in _SPEAKER_IN_BODY and sender != speaks_for:
         # Some go by the one name, some by the other: whoever speaks must be allowed to use both.
         judge(kind, key, full, raw, sender)
+    proved_by = "" if judge is None else judge(kind, key, full, raw, speaks_for)
+    if kind in COMMANDS and kind not in RETAINED and expires_at is not None and expires_at < received:
+        raise LateError(identity, _how_late(proved_by or sender, at, expires_at, received))
     return Event(
         topic=intern(clean(full)),
         kind=kind,
@@ -161,9 +165,17 @@ def _read(full: str, kind: Kind, key: str, raw: bytes, retained: bool, received:
         body=typed,
         payload=payload,
         retained=retained,
-        proved_by="" if judge is None else judge(kind, key, full, raw, speaks_for),
+        proved_by=proved_by,
         expires_at=expires_at,
         warnings=tuple(warnings),
+    )
+
+
+def _how_late(who: str, at: float | None, expires_at: float, received: float) -> str:
+    """Return why a command comes too late, with whose clock may be off and by how much."""
+    late = f"a command of {clean(who, 160)} that expired {received - expires_at:.0f} s ago"
+    return (
+        late if at is None else f"{late}: that clock is {received - at:.0f} s behind the one here, or it came so late"
     )
 
 

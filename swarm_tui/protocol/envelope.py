@@ -48,6 +48,8 @@ class Rejected(Struct, frozen=True, kw_only=True):
     """Sender that it names, which nobody has proved; empty where it names none."""
     unproved: bool = False
     """It reads well, and whoever said it did not prove that they may."""
+    late: str = ""
+    """The id of a command that came after its time, of one who may give it; empty for anything else."""
 
 
 class Outgoing(Struct, frozen=True, gc=False):

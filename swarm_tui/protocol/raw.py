@@ -27,6 +27,14 @@ class UnprovedError(RefusedError):
     """Why a message that reads well counts for nothing: whoever said it did not prove that they may."""
 
 
+class LateError(RefusedError):
+    """Why a command counts for nothing: it came after its time. `message_id` is its id."""
+
+    def __init__(self, message_id: str, reason: str) -> None:
+        super().__init__(reason)
+        self.message_id = message_id
+
+
 def parse_object(raw: bytes, *, long: bool) -> dict[str, Any]:
     """Return the JSON object in `raw`, which `has_long_number` calls `long` or not.
 

@@ -85,6 +85,8 @@ class HostLink:
         """Why the link is down or half of use, as a word of `bus.reasons`; empty when it is up and whole."""
         self.on_raw: Callable[[str], None] | None = None
         """Hears each topic that came retained."""
+        self.on_late: Callable[[str], None] = lambda reason: None
+        """Hears why an order to this host came too late."""
         self._loop = loop
         self._on_event, self._on_foreign, self._on_link = on_event, on_foreign, on_link
         self._broker = broker = plan.layout.broker
@@ -177,7 +179,10 @@ class HostLink:
                 self._loop.post(partial(self._on_foreign, agent_id))
             return
         event = self.door.read(full, payload, retained, time.time())
-        if event is not None and not isinstance(event, Rejected):
+        if isinstance(event, Rejected):
+            if event.late and event.topic == topic(self.swarm, Kind.HOST_CONTROL, self.host):
+                self._loop.post(partial(self.on_late, event.reason))
+        elif event is not None:
             self._loop.post(partial(self._event, event))
 
     def _event(self, event: Event) -> None:

@@ -80,6 +80,7 @@ class Supervisor:
         )
         self.reporter = HostReporter(plan, state, self.loop, self.link, self.presences)
         self.say = self.reporter.say
+        self.link.on_late = lambda reason: self.say("refused", "", f"an order to this host: {reason}")
         services = Services(
             self.loop,
             self.agent_panes,

@@ -44,6 +44,10 @@ NEXT = {
     "dead": {"redriven"},
     "complete": set(),
 }
+for follows in NEXT.values():
+    if "complete" in follows or "failed" in follows:
+        # What ended at once is heard of by its end alone, which tells that it had begun.
+        follows.add("started")
 BESIDE = {"late", "cancelling", "withdrawn", "claimed-paths"}
 ENDS = {TaskState.COMPLETE, TaskState.CANCELLED, TaskState.EXPIRED, TaskState.DEAD, TaskState.SKIPPED}
 

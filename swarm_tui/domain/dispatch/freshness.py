@@ -5,11 +5,15 @@ All of it is for swarms where words are proved; where they are not, whoever repe
 
 from swarm_tui.domain.dispatch.model import AgentRecord, Attempt
 from swarm_tui.domain.dispatch.turn import Turn
+from swarm_tui.protocol.bodies import Alert
 from swarm_tui.protocol.envelope import Event
+from swarm_tui.protocol.topics import Kind
 from swarm_tui.protocol.writer import COMMAND_LIFE
 
 #: Seconds for which a word is new: as long as a command's life, so that clocks may be off by no more for either.
 LIFE = COMMAND_LIFE
+#: Beats in a row that tell of a clock that is off, and after how many more it is said again.
+OFF_TIMES, OFF_AGAIN = 2, 30
 REPLAYED = "a word that was said before"
 #: Acts that are remembered beyond which those are let go that can no longer be carried out anyway.
 MANY_ACTS = 1000
@@ -58,6 +62,7 @@ def is_new_beat(turn: Turn, event: Event, record: AgentRecord) -> bool:
     """Return whether a heartbeat is the agent's newest, and said now; one that is said again is refused."""
     if not event.proved_by:
         return True
+    _look_at_clock(turn, event, record)
     if record.beat_at - LIFE <= event.at <= record.beat_at:
         turn.refuse(event, REPLAYED)
         return False
@@ -65,6 +70,29 @@ def is_new_beat(turn: Turn, event: Event, record: AgentRecord) -> bool:
         return False
     record.beat_at = event.at
     return True
+
+
+def _look_at_clock(turn: Turn, event: Event, record: AgentRecord) -> None:
+    """Say whose clock is off, and by how much, once two beats in a row tell so; and that it is right again.
+
+    An old beat of an agent that also beats now is one that somebody repeats, and tells nothing.
+    """
+    off, name = event.at - turn.wall, f"off:{record.agent_id}"
+    if abs(off) <= LIFE:
+        if record.off_times >= OFF_TIMES:
+            over = f"the clock of {record.agent_id} is right again"
+            turn.say(Kind.ALERT, Alert(severity="info", message=over, name=name, active=False))
+        record.off_times, record.off_at = 0, 0.0
+        return
+    if event.at <= record.off_at or (off < 0 and turn.wall - record.beat_at <= LIFE):
+        return
+    record.off_times, record.off_at = record.off_times + 1, event.at
+    if record.off_times == OFF_TIMES or record.off_times % OFF_AGAIN == 0:
+        place = f"{record.agent_id} ({event.proved_by.rpartition('@')[2]})"
+        behind = "behind ours: its words are too old to prove that it lives, so it counts as lost"
+        ahead = "ahead of ours: whoever heard what it says could say it again for so long"
+        message = f"the clock of {place} is {abs(off):.0f} s {behind if off < 0 else ahead}; set that clock, or ours"
+        turn.say(Kind.ALERT, Alert(severity="warning", message=message, name=name, agent_id=record.agent_id))
 
 
 def is_live(turn: Turn, event: Event) -> bool:

@@ -180,6 +180,10 @@ class AgentRecord(Struct, kw_only=True):
     """The host whose key proves its words; empty for one without keys."""
     beat_at: float = 0.0
     """The time of its newest proved heartbeat, by its own clock."""
+    off_at: float = 0.0
+    """The time of its newest heartbeat, by its own clock, while that clock is off; else 0."""
+    off_times: int = 0
+    """Heartbeats in a row that said so."""
     foreign: bool = False
     uptime: float = 0.0
     """Of a foreign agent: how long it had run when it last said so, seconds."""

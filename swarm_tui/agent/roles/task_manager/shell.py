@@ -16,6 +16,7 @@ from swarm_tui.agent.roles.task_manager.task_queries import answers
 from swarm_tui.bus.port import Bus, Link
 from swarm_tui.client.dispatcher import session_patterns
 from swarm_tui.config.model import RunSpec
+from swarm_tui.domain.dispatch.freshness import REPLAYED
 from swarm_tui.domain.dispatch.model import LinkDown, LinkUp, Tick
 from swarm_tui.domain.dispatch.task_rows import schedule_rows
 from swarm_tui.domain.leadership import (
@@ -46,6 +47,8 @@ from swarm_tui.protocol.topics import Kind, topic
 BATCH = 512
 #: Seconds between two looks at the time, and between two tries to write the journal.
 LOOK, TRY_AGAIN = 1.0, 1.0
+#: Why a command counts for nothing that would have counted before.
+LATE = "a command that had expired: it came late, or a clock is off"
 #: client id, clean session → a connection that is not started yet.
 MakeBus = Callable[[str, bool], Bus]
 Inbound = Event | Rejected | Link
@@ -174,6 +177,8 @@ class DispatcherShell:
                     self._carry_out(leadership.on_link(up=item.up, renewed=item.kind == "", now=now))
                 elif isinstance(item, Rejected) and item.unproved:
                     self._refused(item.topic, item.reason, now, item.who)
+                elif isinstance(item, Rejected) and item.late:
+                    self._came_late(item, now)
                 elif isinstance(item, Rejected):
                     if (line := self._bridge.refused(item)) is not None:
                         self._log(line)
@@ -200,6 +205,16 @@ class DispatcherShell:
         self._carry_out(self.leadership.contested(now))
         scales = [writer.message(Kind.SCALE, Scale(desired=t.desired), role) for role, t in targets.items()]
         self._publish([*self.engine.halt_again(), *((message, None) for message in scales)])
+
+    def _came_late(self, item: Rejected, now: float) -> None:
+        """Tell whoever gave a command that it came after its time, and whose clock may be off."""
+        if item.late in self.engine.state.acts:
+            self.refusals.add(REPLAYED, now, place=item.topic, who=item.who)
+            return
+        self.refusals.add(LATE, now, place=item.topic, who=item.who)
+        if self.leading:
+            message = f"{item.topic.removeprefix(self._spec.swarm + '/')} was refused: {item.reason}; set the clock"
+            self._alert(Alert(severity="warning", message=message, name=f"act:{item.late}"))
 
     def _alert(self, alert: Alert) -> None:
         if self.bus is not None:
@@ -236,7 +251,7 @@ class DispatcherShell:
         else:
             event = self.door.read(full, payload, retained, self._clocks.wall())
         # Others count what cannot be read in the swarm itself; only we understand what foreign agents say.
-        if isinstance(event, Event) or (event is not None and (foreign or event.unproved)):
+        if isinstance(event, Event) or (event is not None and (foreign or event.unproved or event.late)):
             self._put(event)
 
     # What is done.
