@@ -37,6 +37,7 @@ from swarm_tui.ui.model.pending_scales import PendingScales
 from swarm_tui.ui.model.restarts import AwaitedRestarts
 from swarm_tui.ui.model.saved_state import StateFile, load_state
 from swarm_tui.ui.model.seen_problems import SeenProblems
+from swarm_tui.ui.model.sent_mail import SentMail
 from swarm_tui.ui.model.source import Source
 from swarm_tui.ui.model.stream import Stream
 from swarm_tui.ui.navigator import Navigator
@@ -100,6 +101,7 @@ class SwarmApp(App[int]):
         self._bind_leave()
         self.notices = Notices(clock)
         self.restarts = AwaitedRestarts(self.registry.told, source.facts.restart_within)
+        self.sent_mail = SentMail()
         self.scales = PendingScales(self.model.live)
         self.undo = Undo(clock)
         self.down_wanted = False

@@ -5,6 +5,7 @@ from typing import Any
 
 from textual.app import App
 
+from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.desk.alarms import Alarms
 from swarm_tui.ui.desk.capabilities import ShowsPanes
 from swarm_tui.ui.desk.desk import Desk
@@ -129,6 +130,11 @@ class UpdateLoop:
         self._navigator.renew_question()
         if (back := self._desk.restarts.update(model.live.agents, now)) is not None:
             self._desk.say(back[0], bad=back[1])
+        source = self._desk.source
+        for told, bad in self._desk.sent_mail.update(
+            model.live.mails, now, lambda body: source.act(Kind.MESSAGE_NEW, body)
+        ):
+            self._desk.say(told, bad=bad)
 
     def _link_changed(self) -> None:
         desk, fleet = self._desk, self._desk.model.live

@@ -108,7 +108,7 @@ async def test_naughty_strings_everywhere(size: tuple[int, int]) -> None:
             ("tab",),
             ("w",),
             ("w",),
-            ("M",),
+            ("I",),
         ):
             await ui.press(*keys)
             clean_lines(ui)

@@ -23,7 +23,7 @@ async def test_a_notice_gives_the_keys_back_by_itself_and_is_kept() -> None:
         assert "nothing to undo" in ui.footer
         await ui.pass_(6.0)
         assert "enter open" in ui.footer
-        await ui.press("M")
+        await ui.press("I")
         assert ui.has("nothing to undo")
 
 

@@ -108,8 +108,8 @@ async def test_a_task_on_its_agents_page_is_cancelled_and_run_again_after_a_ques
 @pytest.mark.asyncio
 async def test_a_page_about_the_screen_takes_the_place_of_another_and_its_key_closes_it() -> None:
     async with open_ui("trouble") as ui:
-        pages = {"M": "NOTICES", "E": "REFUSED", "question_mark": "HELP"}
-        for key in ("M", "E", "question_mark", "E", "M", "question_mark"):
+        pages = {"I": "NOTICES", "E": "REFUSED", "question_mark": "HELP"}
+        for key in ("I", "E", "question_mark", "E", "I", "question_mark"):
             await ui.press(key)
             assert ui.has(pages[key])
             assert len(ui.app.pages.screens()) == 2

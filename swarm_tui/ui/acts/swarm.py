@@ -153,7 +153,7 @@ SWARM_ACTS = (
     ),
     Action(
         name="notices",
-        keys=("M",),
+        keys=("I",),
         label="notices",
         group="screen",
         run=lambda c: c.desk.pages.open_notices(),

@@ -17,6 +17,7 @@ from swarm_tui.ui.model.model import Delta, Model
 from swarm_tui.ui.model.pending_scales import PendingScales
 from swarm_tui.ui.model.restarts import AwaitedRestarts
 from swarm_tui.ui.model.saved_state import ScreenState
+from swarm_tui.ui.model.sent_mail import SentMail
 from swarm_tui.ui.model.source import Source
 from swarm_tui.ui.model.stream import Message
 
@@ -304,6 +305,8 @@ class Desk(Protocol):
     def scales(self) -> PendingScales: ...
     @property
     def restarts(self) -> AwaitedRestarts: ...
+    @property
+    def sent_mail(self) -> SentMail: ...
     @property
     def pages(self) -> Pages: ...
     @property

@@ -12,6 +12,7 @@ from swarm_tui.domain.states import LIVE, OPEN
 from swarm_tui.domain.views import AgentView, HostView, TaskView
 from swarm_tui.protocol.bodies import Reply, Status
 from swarm_tui.protocol.envelope import Event
+from swarm_tui.protocol.rows import mail_rows
 from swarm_tui.protocol.topics import Kind, topic
 from swarm_tui.ui.desk.capabilities import HasAgents, HasTasks, Numbered
 from swarm_tui.ui.live.past import answer, history
@@ -21,6 +22,7 @@ from swarm_tui.ui.look.text import Parts, ago, amount, bar, beats, clock, fit, f
 from swarm_tui.ui.look.words import of_agent
 from swarm_tui.ui.model.model import Delta
 from swarm_tui.ui.screens.page import PageScreen
+from swarm_tui.ui.screens.talk import LISTED, talk
 from swarm_tui.ui.widgets.agents import QUIET, fresh
 from swarm_tui.ui.widgets.page import Line, Value, beside, rule
 
@@ -51,6 +53,8 @@ class AgentScreen(PageScreen, HasAgents, HasTasks, Numbered):
         if desk.model.fleet.broker_up:
             asked = {"agent_id": agent, "topic": topic(desk.model.swarm, Kind.STATUS, "+"), "limit": EXITS_LISTED}
             desk.in_thread(lambda: answer(desk.source, "history", asked), lambda came: self._history_came(agent, came))
+            mine = {"agent_id": agent, "limit": LISTED}
+            desk.in_thread(lambda: answer(desk.source, "messages", mine), self._mail_came)
 
     def _read_log(self, now: float) -> None:
         agent, self._read_at = self.agent_id, now
@@ -66,6 +70,12 @@ class AgentScreen(PageScreen, HasAgents, HasTasks, Numbered):
             found = history(self.model.swarm, reply, self.model.clock())
             self.past = [message for message in found if isinstance(message, Event)]
             self.renew()
+
+    def _mail_came(self, reply: Reply | None) -> None:
+        if rows := mail_rows(reply.rows if reply else ()):
+            self.model.live.load_mails(rows)
+            if self.is_mounted:
+                self.renew()
 
     def agent_ids(self) -> list[str]:
         return [self.agent_id]
@@ -121,6 +131,7 @@ class AgentScreen(PageScreen, HasAgents, HasTasks, Numbered):
         return [
             *top,
             *self._tasks(agent, width),
+            *talk(self.model, self.desk.look, agent.agent_id, width, self.told("write"), self.page),
             *self._exits(agent, width),
             *self._written(agent, width),
         ]

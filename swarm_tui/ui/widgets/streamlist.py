@@ -6,7 +6,19 @@ from typing import Any
 from rich.segment import Segment
 
 from swarm_tui.domain.outcome import outcome, verdict_failed
+from swarm_tui.protocol.bodies import Inbox
 from swarm_tui.protocol.envelope import Event, Rejected
+from swarm_tui.protocol.mail_bodies import (
+    MessageAccepted,
+    MessageAnswered,
+    MessageDead,
+    MessageNew,
+    MessageReceipt,
+    PathsClaim,
+    PathsClaimed,
+    PathsRefused,
+    PathsReleased,
+)
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.look.text import Parts, ago, amount, clock, fit, flat, span
 from swarm_tui.ui.model.model import Model
@@ -16,7 +28,8 @@ from swarm_tui.ui.widgets.lines import Lines
 _STYLE = {
     "tasks/complete": "ok", "tasks/failed": "bad", "tasks/dead": "bad", "tasks/held": "warn", "tasks/rejected": "bad",
     "tasks/retrying": "warn", "tasks/cancelled": "warn", "tasks/declined": "warn", "alerts": "warn", "halt": "bad",
-    "agents/heartbeat": "quiet", "tasks/progress": "quiet", "agents/shutdown": "warn",
+    "messages/rejected": "bad", "messages/dead": "warn", "messages/delivered": "quiet", "messages/read": "quiet",
+    "paths/refused": "warn", "agents/heartbeat": "quiet", "tasks/progress": "quiet", "agents/shutdown": "warn",
 }  # fmt: skip
 #: Payload fields that the line says by itself, or that say too little for a line.
 _DULL = frozenset(
@@ -30,6 +43,8 @@ def summary(message: Message) -> str:
     if isinstance(message, Rejected):
         return f"refused: {message.reason}  {message.first}"
     payload: Mapping[str, Any] = message.payload
+    if told := _mail(message):
+        return told
     words = [str(payload["task_id"])] if isinstance(payload.get("task_id"), str) else []
     if ended_badly(message):
         words.append(f"✗ {outcome(payload.get('result'))}")
@@ -42,6 +57,38 @@ def summary(message: Message) -> str:
         if len(words) > 8:
             break
     return " ".join(words)
+
+
+def _mail(message: Event) -> str:
+    """Return what a message of mail or about paths says; empty for any other."""
+    body = message.body
+    match body:
+        case Inbox(message=MessageNew() as mail):
+            return _mail_of("mail from", mail, mail.sender)
+        case MessageNew():
+            return _mail_of("to", body, body.to or "who asked")
+        case MessageAccepted():
+            return f"{body.message_id} from {body.sender} to {body.to}"
+        case MessageReceipt():
+            return f"{body.message_id} {'by' if message.kind is Kind.MESSAGE_READ else 'to'} {body.agent_id}"
+        case MessageAnswered():
+            return f"{body.message_id} by {body.sender}: {body.text}"
+        case MessageDead():
+            return f"{body.message_id} to {body.agent_id or 'nobody'}: {body.reason}"
+        case PathsClaim() | PathsClaimed():
+            return f"{body.task_id} {', '.join(body.paths)}"
+        case PathsReleased():
+            return f"{body.task_id} {', '.join(body.paths)} ({body.reason})"
+        case PathsRefused():
+            return f"{body.task_id} {body.reason}"
+    return ""
+
+
+def _mail_of(word: str, message: MessageNew, who: str | None) -> str:
+    answers = (
+        f" (answers {message.reply_to})" if message.reply_to else " (wants an answer)" if message.expects_answer else ""
+    )
+    return f"{word} {who or '?'}{answers}: {message.text}"
 
 
 def ended_badly(message: Event) -> bool:
