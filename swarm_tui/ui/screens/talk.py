@@ -52,10 +52,8 @@ def _line(view: MailView, look: ThemeStyles, agent_id: str, width: int) -> Line:
 
 
 def state_of(view: MailView) -> str:
-    """Return how far it is in a word, of several receivers with how many of them are so far."""
+    """Return how far it is in a word, of several receivers how many have read it."""
     if len(view.receipts) < 2:
         return view.state
-    counts: dict[str, int] = {}
-    for receipt in view.receipts.values():
-        counts[receipt.state.value] = counts.get(receipt.state.value, 0) + 1
-    return " ".join(f"{count} {state}" for state, count in counts.items())
+    states = [receipt.state.value for receipt in view.receipts.values()]
+    return f"{sum(state in ('read', 'answered') for state in states)} of {len(states)} read"

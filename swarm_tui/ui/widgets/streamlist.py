@@ -14,6 +14,7 @@ from swarm_tui.protocol.mail_bodies import (
     MessageDead,
     MessageNew,
     MessageReceipt,
+    MessageRejected,
     PathsClaim,
     PathsClaimed,
     PathsRefused,
@@ -73,6 +74,8 @@ def _mail(message: Event) -> str:
             return f"{body.message_id} {'by' if message.kind is Kind.MESSAGE_READ else 'to'} {body.agent_id}"
         case MessageAnswered():
             return f"{body.message_id} by {body.sender}: {body.text}"
+        case MessageRejected():
+            return f"{body.message_id} {body.reason}"
         case MessageDead():
             return f"{body.message_id} to {body.agent_id or 'nobody'}: {body.reason}"
         case PathsClaim() | PathsClaimed():

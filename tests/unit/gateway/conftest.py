@@ -18,6 +18,7 @@ from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.ask_bodies import AskAnswer, AskRecorded
 from swarm_tui.protocol.codec import Writer, decode
 from swarm_tui.protocol.envelope import Event, Outgoing
+from swarm_tui.protocol.mail_bodies import MessageAccepted, MessageNew, MessageRejected
 from swarm_tui.protocol.rows import Hop, TaskRow
 from swarm_tui.protocol.run_bodies import RunNew, RunRejected, RunStarted
 from swarm_tui.protocol.topics import Kind as K
@@ -63,6 +64,7 @@ class Dispatcher(Voice):
         self.keys: dict[str, str] = {}
         self.silent = False
         self.answered: dict[str, AskRecorded] = {}
+        self.letters: list[tuple[str, MessageNew]] = []
         self.bus.subscribe(everything(SWARM))
         self.bus.start(self._heard, lambda _: None)
         self.say(K.DISPATCHER, b.Dispatcher(instance="x", epoch=1, agent_id="tm"))
@@ -83,18 +85,35 @@ class Dispatcher(Voice):
             self._run(event.body)
         elif isinstance(event.body, AskAnswer):
             self._answered(event)
+        elif isinstance(event.body, MessageNew):
+            self._mail(event, event.body)
         elif isinstance(event.body, b.Query):
             rows: list[Any] = (
                 []
-                if event.body.query in ("run", "runs", "asks")
+                if event.body.query in ("run", "runs", "asks", "messages")
                 else [TaskRow(task_id="old", type="past.task", state="complete", updated_at=5.0)]
             )
+            if event.body.query == "messages" and self.letters:
+                sender, letter = self.letters[-1]
+                row = {"message_id": letter.message_id, "from": sender, "to": letter.to, "text": letter.text}
+                rows = [row] if event.body.args.get("message_id") in (None, letter.message_id) else []
             if event.body.query == "task":
                 wanted = event.body.args["task_id"]
                 rows = [TaskRow(task_id=wanted, type="t", state="queued", hops=[Hop(at=1.0, what="journaled")])]
                 rows = rows if wanted in self.known else []
             reply = b.Reply(query=event.body.query, rows=rows, request=event.id, source="tm")
             self.say(K.REPLY, reply, event.key)
+
+    def _mail(self, event: Event, body: MessageNew) -> None:
+        self.letters.append((event.sender, body))
+        if body.to == "nobody":
+            reason = "there is no agent and no role 'nobody' in this swarm"
+            self.say(K.MESSAGE_REJECTED, MessageRejected(message_id=body.message_id, reason=reason))
+            return
+        self.say(
+            K.MESSAGE_ACCEPTED,
+            MessageAccepted(message_id=body.message_id, sender=event.sender, to=body.to, receivers=[body.to]),
+        )
 
     def _answered(self, event: Event) -> None:
         """The first answer counts, and only an operator's."""

@@ -98,7 +98,7 @@ def test_who_comes_over_loopback_may_look_but_answers_with_the_token_alone(
     for token in ("", "wrong"):
         refused = asking.answer("q1", token=token)
         assert refused.status == 401
-        assert "to answer for a person" in refused.json["error"]
+        assert "to speak for a person" in refused.json["error"]
     assert not dispatcher.answered
 
 

@@ -14,6 +14,7 @@ from aiohttp import web
 from swarm_tui.agent.roles.api_gateway.asks import AskRoutes, NewAnswer, PersonsVoice
 from swarm_tui.agent.roles.api_gateway.facts import DoorFacts
 from swarm_tui.agent.roles.api_gateway.guard import Visit, refuse
+from swarm_tui.agent.roles.api_gateway.mails import MailRoutes, NewMail
 from swarm_tui.agent.roles.api_gateway.metrics import FleetMetrics
 from swarm_tui.agent.roles.api_gateway.openapi import document
 from swarm_tui.agent.roles.api_gateway.runs import NewRun, RunRoutes
@@ -80,6 +81,7 @@ class Door:
         app.router.add_get("/tasks/{task_id}/output", self._output)
         RunRoutes(self._facts).add_to(app)
         AskRoutes(self._facts, self._voice).add_to(app)
+        MailRoutes(self._facts, self._voice).add_to(app)
         app.router.add_get("/agents", self._agents)
         app.router.add_get("/status", self._status)
         app.router.add_get("/healthz", self._health)
@@ -94,7 +96,7 @@ class Door:
             peer=request.remote or "",
             host=request.headers.get("Host", ""),
             upgrade=_is_upgrade(request),
-            answers=request.path.startswith("/asks/") and request.method not in ("GET", "HEAD"),
+            answers=request.path.startswith(("/asks/", "/messages")) and request.method not in ("GET", "HEAD"),
             origin=request.headers.get("Origin"),
             authorization=request.headers.get("Authorization"),
             query_token=request.query.get("token") if request.path == "/" and _is_upgrade(request) else None,
@@ -197,7 +199,7 @@ class Door:
         return web.Response(body=self._metrics.text(), headers={"Content-Type": "text/plain; version=0.0.4"})
 
     async def _openapi(self, request: web.Request) -> web.Response:
-        return _json(document(*map(msgspec.json.schema, (NewTask, NewRun, NewAnswer))))
+        return _json(document(*map(msgspec.json.schema, (NewTask, NewRun, NewAnswer, NewMail))))
 
 
 async def _settled(publication: Publication) -> None:

@@ -51,7 +51,7 @@ class PersonsVoice:
             if (known := self._recorded.get(ask_id)) is not None:
                 return _told(known, ours=False)
             try:
-                operator = self._connected()
+                operator = self.operator()
             except Exception as error:  # noqa: BLE001 - whatever the broker or the keys are like, somebody waits
                 return 503, {"error": f"no answer can be given from here: {error}"}
             body = AskAnswer(outcome=given.outcome, reason=given.reason[:500], by=given.by[:100])
@@ -68,7 +68,8 @@ class PersonsVoice:
         if self._operator is not None:
             self._operator.close(1.0)
 
-    def _connected(self) -> Operator:
+    def operator(self) -> Operator:
+        """Return the connection. Raises ConnectionError, or what the keys and the broker raise."""
         if self._operator is None:
             made = self._make()
             made.on_event(self._hear)

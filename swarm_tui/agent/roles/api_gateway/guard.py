@@ -19,7 +19,7 @@ class Visit(Struct, frozen=True, kw_only=True):
     host: str
     upgrade: bool = False
     answers: bool = False
-    """It speaks for a person: what an AI agent asks is answered."""
+    """It speaks for a person: what an AI agent asks is answered, or mail is written."""
     origin: str | None = None
     authorization: str | None = None
     query_token: str | None = None
@@ -40,7 +40,7 @@ def refuse(visit: Visit, settings: DoorSettings, token: str) -> tuple[int, str] 
     if _is_token(_bearer(visit.authorization) or visit.query_token, token):
         return None
     # An AI agent reaches this door over loopback as anybody does, and must not say yes to itself.
-    why = " to answer for a person" if visit.answers else ""
+    why = " to speak for a person" if visit.answers else ""
     return 401, f"a bearer token is needed{why}: it is in the gateway's token file"
 
 

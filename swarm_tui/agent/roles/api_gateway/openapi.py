@@ -6,12 +6,12 @@ JsonObject = dict[str, Any]
 _UNITS = "times are seconds since the epoch, `duration` is milliseconds of the last attempt, `cancel_within` seconds"
 
 
-def document(new_task: JsonObject, new_run: JsonObject, new_answer: JsonObject) -> JsonObject:
-    """Return the OpenAPI document; the schemas are those of the bodies of POST /tasks, /runs and /asks/{ask_id}."""
+def document(new_task: JsonObject, new_run: JsonObject, new_answer: JsonObject, new_mail: JsonObject) -> JsonObject:
+    """Return the OpenAPI document; the schemas are of the bodies of POST /tasks, /runs, /asks/{ask_id}, /messages."""
     schemas: JsonObject = {}
-    for given in (new_task, new_run, new_answer):
+    for given in (new_task, new_run, new_answer, new_mail):
         schemas |= given.get("$defs", {})
-    body, run, answer = map(_body, (new_task, new_run, new_answer))
+    body, run, answer, mail = map(_body, (new_task, new_run, new_answer, new_mail))
     schemas["Error"] = {
         "type": "object",
         "required": ["error"],
@@ -118,6 +118,33 @@ def document(new_task: JsonObject, new_run: JsonObject, new_answer: JsonObject) 
                         "504": _problem("nobody wrote it down in time"),
                     },
                 },
+            },
+            "/messages": {
+                "post": {
+                    "summary": "Write to an agent, a role or all for a person; always with the token",
+                    "requestBody": {"required": True, "content": {"application/json": {"schema": mail}}},
+                    "responses": {
+                        "202": {"description": "written down: `message_id`, `state`, `receivers`"},
+                        "401": _problem("no token, or a wrong one"),
+                        "404": _problem("no agent and no role is called that"),
+                        "409": _problem("the id is taken by another message"),
+                        "413": _problem("the message is too large"),
+                        "422": _problem("the message is none, or was refused"),
+                        "503": _problem("nobody took it in time, or the broker does not let us in as an operator"),
+                    },
+                },
+                "get": {
+                    "summary": "Mail with its receipts, the newest first",
+                    "parameters": [_parameter(name, "query", "") for name in ("agent", "task", "limit")],
+                    "responses": {"200": {"description": "an array of messages"}},
+                },
+            },
+            "/messages/{message_id}": {
+                "get": {
+                    "summary": "One message with its receipts",
+                    "parameters": [{**_parameter("message_id", "path", ""), "required": True}],
+                    "responses": {"200": {"description": "the message"}, "404": _problem("no such message")},
+                }
             },
             "/agents": _get("Agents", "an array of agents"),
             "/status": _get("The whole swarm, as `swarm-tui status --json` has it", "an object"),
