@@ -139,6 +139,17 @@ async def test_the_page_asks_the_dispatcher_for_what_was_before() -> None:
 
 
 @pytest.mark.asyncio
+async def test_a_tasks_page_shows_the_talk_about_it() -> None:
+    async with open_ui("calm", (120, 40)) as ui:
+        task_id = next(iter(ui.app.model.fleet.tasks))
+        told(ui, MessageNew(message_id="m1", to=AGENT, text="the port is 8080", task_id=task_id), "read")
+        ui.app.pages.open_task(task_id)
+        await ui.settle()
+        assert ui.has("mail 1 about it")
+        assert ui.has("read", f"ada@devbox to {AGENT}", "the port is 8080")
+
+
+@pytest.mark.asyncio
 async def test_the_past_shows_the_talk_as_it_was() -> None:
     async with open_ui("calm", (120, 40)) as ui:
         body = MessageNew(message_id="m1", to=AGENT, text="the port is 8080")

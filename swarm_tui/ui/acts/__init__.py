@@ -3,7 +3,6 @@
 from swarm_tui.ui.acts.agents import AGENT_ACTS
 from swarm_tui.ui.acts.asks import ASK_ACTS
 from swarm_tui.ui.acts.filters import FILTER_ACTS
-from swarm_tui.ui.acts.mail import MAIL_ACTS
 from swarm_tui.ui.acts.navigation import NAVIGATION_ACTS
 from swarm_tui.ui.acts.pages import PAGE_ACTS
 from swarm_tui.ui.acts.problems import PROBLEM_ACTS
@@ -20,7 +19,6 @@ ALL = (
     *ASK_ACTS,
     *RUN_ACTS,
     *AGENT_ACTS,
-    *MAIL_ACTS,
     *SCALE_ACTS,
     *SWARM_ACTS,
     *PROBLEM_ACTS,

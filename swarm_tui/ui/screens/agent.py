@@ -131,7 +131,7 @@ class AgentScreen(PageScreen, HasAgents, HasTasks, Numbered):
         return [
             *top,
             *self._tasks(agent, width),
-            *talk(self.model, self.desk.look, agent.agent_id, width, self.told("write"), self.page),
+            *self._mail(agent.agent_id, width),
             *self._exits(agent, width),
             *self._written(agent, width),
         ]
@@ -233,6 +233,10 @@ class AgentScreen(PageScreen, HasAgents, HasTasks, Numbered):
             Segment(fit(ago(now - task.updated_at), 5, True) + "  ", look["quiet"]),
         ]
         return [*parts, Segment(fit(how, max(0, width - sum(p.cell_length for p in parts))), look["quiet"])]
+
+    def _mail(self, agent_id: str, width: int) -> list[Line]:
+        mine = (view for view in self.model.fleet.mails.values() if view.is_of(agent_id))
+        return talk(mine, self.desk.look, width, self.page, of=agent_id, about=f" ({self.told('write')} writes)")
 
     def _exits(self, agent: AgentView, width: int) -> list[Line]:
         look = self.desk.look

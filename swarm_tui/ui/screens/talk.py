@@ -1,4 +1,6 @@
-"""An agent's mail as its page shows it: who wrote what to whom, and how far it has come."""
+"""A talk by mail as the pages of agents and tasks show it: who wrote what to whom, and how far it has come."""
+
+from collections.abc import Iterable
 
 from rich.segment import Segment
 
@@ -6,7 +8,6 @@ from swarm_tui.domain.fleet.mails import MailView
 from swarm_tui.domain.mail.model import PERSON
 from swarm_tui.ui.look.glyphs import ThemeStyles
 from swarm_tui.ui.look.text import Parts, clock, fit, flat
-from swarm_tui.ui.model.model import Model
 from swarm_tui.ui.widgets.page import Line, PageLines, Value, rule
 
 LISTED = 30
@@ -23,32 +24,35 @@ GLYPHS = {
 }
 
 
-def talk(model: Model, look: ThemeStyles, agent_id: str, width: int, key: str, page: PageLines) -> list[Line]:
-    """Return the lines of the agent's mail, oldest first; `key` writes to it."""
-    mine = [view for view in model.fleet.mails.values() if view.is_of(agent_id)]
-    if not mine:
+def talk(
+    views: Iterable[MailView], look: ThemeStyles, width: int, page: PageLines, *, of: str, about: str
+) -> list[Line]:
+    """Return the lines of a talk, oldest first: `of` an agent, whose name the lines leave out, or of a task's ("")."""
+    found = list(views)
+    if not found:
         return []
-    return [
-        rule(f"mail {len(mine)} ({key} writes)", width, page),
-        *(_line(view, look, agent_id, width) for view in mine[-LISTED:]),
-    ]
+    rows = [_line(view, look, of, width) for view in found[-LISTED:]]
+    return [rule(f"mail {len(found)}{about}", width, page), *rows]
 
 
-def _line(view: MailView, look: ThemeStyles, agent_id: str, width: int) -> Line:
+def _line(view: MailView, look: ThemeStyles, of: str, width: int) -> Line:
     glyph, style = GLYPHS.get(view.state, ("?", "plain"))
-    sender, to = view.sender.removeprefix(PERSON), view.to.removeprefix(PERSON)
-    who = f"to {to or '?'}" if view.sender.removeprefix("guest ") == agent_id else f"from {sender or '?'}"
-    if view.is_of(agent_id) and agent_id not in (view.to, view.sender):
-        who = f"from {sender}, to {to}"
     marks = ("↩ " if view.reply_to else "") + ("? " if view.expects_answer else "")
     parts: Parts = [
         Segment(f"  {clock(view.at)} ", look["quiet"]),
         Segment(fit(f"{glyph} {state_of(view)}", 16) + " ", look[style]),
-        Segment(fit(flat(who, 80), max(14, min(32, width // 4))) + " ", look["strong"]),
+        Segment(fit(flat(_who(view, of), 80), max(14, min(32, width // 4))) + " ", look["strong"]),
     ]
     said = f"{marks}{flat(view.text, 2000)}" + (f"  ({view.reason})" if view.reason else "")
     room = max(0, width - sum(part.cell_length for part in parts))
     return [*parts, Segment(fit(said, room), look["plain"])], Value(view.text or view.message_id)
+
+
+def _who(view: MailView, of: str) -> str:
+    sender, to = view.sender.removeprefix(PERSON), view.to.removeprefix(PERSON) or "?"
+    if of and of == view.sender.removeprefix("guest "):
+        return f"to {to}"
+    return f"from {sender or '?'}" if of and of == view.to else f"{sender or '?'} to {to}"
 
 
 def state_of(view: MailView) -> str:

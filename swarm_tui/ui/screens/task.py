@@ -24,6 +24,7 @@ from swarm_tui.ui.look.words import units_of
 from swarm_tui.ui.model.model import Delta
 from swarm_tui.ui.model.source import Source
 from swarm_tui.ui.screens.page import PageScreen
+from swarm_tui.ui.screens.talk import talk
 from swarm_tui.ui.screens.task_facts import Seen, facts
 from swarm_tui.ui.widgets.page import Line, Value, rule
 from swarm_tui.ui.widgets.streamlist import summary
@@ -171,6 +172,7 @@ class TaskScreen(PageScreen, HasAgents, HasTasks):
             *self._value("payload", task.payload, width),
             *self._value("result", task.result, width, units_of(task)),
             *self._late(task, width),
+            *self._mail(width),
             *self._output(width),
             *self._messages(width),
             *([] if self.printed else self._log(task, width)),
@@ -189,6 +191,10 @@ class TaskScreen(PageScreen, HasAgents, HasTasks):
             )
             for fact in facts(seen)
         ]
+
+    def _mail(self, width: int) -> list[Line]:
+        mine = (view for view in self.model.fleet.mails.values() if view.task_id == self.task_id)
+        return talk(mine, self.desk.look, width, self.page, of="", about=" about it")
 
     def _hops(self, task: TaskView, width: int) -> list[Line]:
         lines = [rule("hops", width, self.page)]
