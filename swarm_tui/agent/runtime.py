@@ -172,7 +172,8 @@ class AgentRuntime:
                 self.presence.overwritten()
                 self._timer.wake_at(self.presence.changed())
             if self._refused <= _REFUSALS_SHOWN:
-                self.reporter.note(f"refused {event.topic}: {event.reason}", "⚠")
+                why = f"{event.reason} ({event.hint})" if event.hint else event.reason
+                self.reporter.note(f"refused {event.topic}: {why}", "⚠")
         self._role.on_event(event)
 
     def _on_event(self, event: Event) -> None:

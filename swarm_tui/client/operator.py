@@ -21,6 +21,7 @@ from swarm_tui.protocol.mail_bodies import MessageNew, PathsClaim
 from swarm_tui.protocol.names import check_agent_id, check_task_id, check_task_type
 from swarm_tui.protocol.run_bodies import RunNew
 from swarm_tui.protocol.topics import Kind, everything
+from swarm_tui.protocol.topics import topic as topic_of
 
 ACCEPT_TIMEOUT = 30.0
 #: Queries that only the dispatcher answers.
@@ -66,6 +67,7 @@ class Operator:
         self.writer = codec.Writer(swarm, self.sender, "operator", new_id=self._new_id, clock=clock, prove=keys.prove)
         self._judge, self._proved = keys.judge, isinstance(keys, SwarmKeyring)
         self._publisher = Publisher(bus, self.writer, self._new_id)
+        self._claim = topic_of(swarm, Kind.DISPATCHER)
         self._queries = Queries()
         self._on_event: list[Callable[[Event | Rejected], None]] = []
         self._on_message: list[Callable[[str, bytes, bool], None]] = []
@@ -199,6 +201,8 @@ class Operator:
         self.received += 1
         if isinstance(event, Rejected):
             self.refused += 1
+            if event.hint and event.topic == self._claim:
+                self._publisher.trouble = event.hint
         elif event.kind is Kind.REPLY and event.key == self.client and isinstance(event.body, Reply):
             if self._may_answer(event, event.body):
                 self._queries.heard(event, event.body)

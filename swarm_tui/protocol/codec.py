@@ -25,6 +25,7 @@ from swarm_tui.protocol.raw import (
 )
 from swarm_tui.protocol.text import clean
 from swarm_tui.protocol.topics import COMMANDS, RETAINED, Kind, parse
+from swarm_tui.protocol.versions import other_version
 from swarm_tui.protocol.writer import COMMAND_LIFE, Writer, builtins
 
 __all__ = ["COMMAND_LIFE", "MAX_BYTES", "MAX_DEPTH", "MAX_VALUES", "Writer", "builtins", "decode", "refusal"]
@@ -88,8 +89,9 @@ def decode(
     except RefusedError as refused:
         reason, unproved = str(refused), isinstance(refused, UnprovedError)
         late = refused.message_id if isinstance(refused, LateError) else ""
+        hint = refused.hint if isinstance(refused, UnprovedError) else ""
     except (ArithmeticError, RecursionError, TypeError, ValueError) as error:
-        reason, unproved, late = f"not readable ({type(error).__name__}: {error})", False, ""
+        reason, unproved, late, hint = f"not readable ({type(error).__name__}: {error})", False, "", ""
     return Rejected(
         topic=clean(full, 200),
         reason=clean(reason, 200),
@@ -98,6 +100,7 @@ def decode(
         who=_claimed(raw),
         unproved=unproved,
         late=clean(late),
+        hint=clean(hint, 300),
     )
 
 
@@ -149,8 +152,8 @@ def _read(full: str, kind: Kind, key: str, raw: bytes, retained: bool, received:
     speaks_for = _speaks_for(kind, typed, sender)
     if judge is not None and kind in _SPEAKER_IN_BODY and sender != speaks_for:
         # Some go by the one name, some by the other: whoever speaks must be allowed to use both.
-        judge(kind, key, full, raw, sender)
-    proved_by = "" if judge is None else judge(kind, key, full, raw, speaks_for)
+        _judged(judge, kind, key, full, raw, sender, body, payload)
+    proved_by = "" if judge is None else _judged(judge, kind, key, full, raw, speaks_for, body, payload)
     if kind in COMMANDS and kind not in RETAINED and expires_at is not None and expires_at < received:
         raise LateError(identity, _how_late(proved_by or sender, at, expires_at, received))
     return Event(
@@ -169,6 +172,16 @@ def _read(full: str, kind: Kind, key: str, raw: bytes, retained: bool, received:
         expires_at=expires_at,
         warnings=tuple(warnings),
     )
+
+
+def _judged(
+    judge: Judge, kind: Kind, key: str, full: str, raw: bytes, who: str, body: dict[str, Any], payload: dict[str, Any]
+) -> str:
+    """Return who proved it. Raises UnprovedError, with what tells of another version where something does."""
+    try:
+        return judge(kind, key, full, raw, who)
+    except UnprovedError as error:
+        raise UnprovedError(str(error), other_version(kind, key or who, raw, body, payload)) from None
 
 
 def _how_late(who: str, at: float | None, expires_at: float, received: float) -> str:

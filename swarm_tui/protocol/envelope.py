@@ -48,6 +48,8 @@ class Rejected(Struct, frozen=True, kw_only=True):
     """Sender that it names, which nobody has proved; empty where it names none."""
     unproved: bool = False
     """It reads well, and whoever said it did not prove that they may."""
+    hint: str = ""
+    """A sentence where it seems to be of another version of swarm-tui: which, where, and what to do."""
     late: str = ""
     """The id of a command that came after its time, of one who may give it; empty for anything else."""
 

@@ -76,6 +76,11 @@ def claimed(raw: bytes) -> str:
     return "" if at <= 0 else raw[at + len(_MARK) : raw.find(b" ", at) % len(raw)].decode("ascii", "replace")
 
 
+def looks_proved(raw: bytes) -> bool:
+    """Return whether a message ends in a proof, or in what looks like one."""
+    return raw.rfind(_MARK, max(0, len(raw) - MAX_PROOF)) > 0
+
+
 def split(raw: bytes) -> Proof | None:
     """Return the proof at the end of a message; None when there is none, or nothing that could be one."""
     at = raw.rfind(_MARK, max(0, len(raw) - MAX_PROOF))

@@ -24,7 +24,14 @@ class RefusedError(Exception):
 
 
 class UnprovedError(RefusedError):
-    """Why a message that reads well counts for nothing: whoever said it did not prove that they may."""
+    """Why a message that reads well counts for nothing: whoever said it did not prove that they may.
+
+    `hint` is a sentence where it seems to be of another version of swarm-tui.
+    """
+
+    def __init__(self, reason: str, hint: str = "") -> None:
+        super().__init__(reason)
+        self.hint = hint
 
 
 class LateError(RefusedError):

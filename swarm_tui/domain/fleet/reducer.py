@@ -22,6 +22,7 @@ from swarm_tui.protocol.proof import SWARM
 from swarm_tui.protocol.rows import AskRow, MailRow, RunRow, TaskRow
 from swarm_tui.protocol.text import clean
 from swarm_tui.protocol.topics import Kind
+from swarm_tui.protocol.versions import OTHER_VERSION
 
 MAX_REFUSALS = 200
 MAX_ALERTS = 500
@@ -129,6 +130,9 @@ class Fleet:
         if isinstance(event, Rejected):
             counts.refused += 1
             self.refusals.append(event)
+            if event.hint:
+                # One for all: whoever forges may name whom they like.
+                self._stand(AlertView(name=OTHER_VERSION, severity="warning", message=event.hint, since=now, seen=now))
             return Changes(header=True)
         kind = event.kind
         counts.kinds[kind] = counts.kinds.get(kind, 0) + 1
@@ -272,18 +276,27 @@ class Fleet:
         if not body.active:
             self.alerts.pop(name, None)
             return
-        if known is None and len(self.alerts) >= MAX_ALERTS:
-            del self.alerts[next(iter(self.alerts))]
-        self.alerts[name] = AlertView(
-            name=name,
-            severity=clean(body.severity, 32),
-            message=message,
-            since=known.since if known else now,
-            agent_id=body.agent_id,
-            task_id=body.task_id,
-            seen=now,
-            by=event.proved_by,
+        self._stand(
+            AlertView(
+                name=name,
+                severity=clean(body.severity, 32),
+                message=message,
+                since=now,
+                agent_id=body.agent_id,
+                task_id=body.task_id,
+                seen=now,
+                by=event.proved_by,
+            )
         )
+
+    def _stand(self, alert: AlertView) -> None:
+        """Let an alert stand in place of the one of its name."""
+        known = self.alerts.get(alert.name)
+        if known is not None:
+            alert.since = known.since
+        elif len(self.alerts) >= MAX_ALERTS:
+            del self.alerts[next(iter(self.alerts))]
+        self.alerts[alert.name] = alert
 
     def _wish(self, event: Event) -> None:
         role, body = clean(event.key, 64), event.body

@@ -78,7 +78,7 @@ def _facts(swarm: str, message: Message, type_of: Callable[[str], str | None]) -
 def body_text(message: Message) -> str:
     """Return the message's payload as one line of JSON."""
     if isinstance(message, Rejected):
-        return message.first
+        return message.hint or message.first
     try:
         return msgspec.json.encode(message.payload).decode()
     except (msgspec.MsgspecError, TypeError, ValueError, UnicodeError):

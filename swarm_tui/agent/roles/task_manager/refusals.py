@@ -13,6 +13,9 @@ TOLD = frozenset(10**power for power in range(10))
 #: So many of one reason within so many seconds are no accident; so long after the last of them it is over.
 MANY, WITHIN, OVER_AFTER = 5, 60.0, 120.0
 
+#: Seconds between two lines that tell what a refusal may come of: those whom it names choose their names.
+HINT_EVERY = 10.0
+
 
 class _Reason(Struct):
     """Refusals of one reason: when the last few were, in monotonic seconds."""
@@ -30,12 +33,16 @@ class Refusals:
         """Refusals of each reason."""
         self._log, self._say = log, say
         self._reasons: dict[str, _Reason] = {}
+        self._hint, self._hint_again = "", 0.0
 
-    def add(self, why: str, now: float, *, place: str = "", who: str = "", times: int = 1) -> None:
+    def add(self, why: str, now: float, *, place: str = "", who: str = "", times: int = 1, hint: str = "") -> None:
         """Count a refusal, of what `who` said on the topic `place`, or so many of them at once.
 
-        `now` is monotonic seconds.
+        `hint` is told when it is another than the last. `now` is monotonic seconds.
         """
+        if hint and hint != self._hint and now >= self._hint_again:
+            self._hint, self._hint_again = hint, now + HINT_EVERY
+            self._log(hint)
         before = self.counts[why]
         self.counts[why] = count = before + times
         on = f" on {place}" if place else ""

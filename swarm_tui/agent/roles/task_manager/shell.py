@@ -176,7 +176,7 @@ class DispatcherShell:
                 if isinstance(item, Link):
                     self._carry_out(leadership.on_link(up=item.up, renewed=item.kind == "", now=now))
                 elif isinstance(item, Rejected) and item.unproved:
-                    self._refused(item.topic, item.reason, now, item.who)
+                    self._refused(item.topic, item.reason, now, item.who, item.hint)
                 elif isinstance(item, Rejected) and item.late:
                     self._came_late(item, now)
                 elif isinstance(item, Rejected):
@@ -220,9 +220,9 @@ class DispatcherShell:
         if self.bus is not None:
             self.bus.publish(self.engine.writer.message(Kind.ALERT, alert))
 
-    def _refused(self, full: str, why: str, now: float, who: str) -> None:
+    def _refused(self, full: str, why: str, now: float, who: str, hint: str = "") -> None:
         """Count what proves nothing, and say again what it would have replaced."""
-        self.refusals.add(why, now, place=full, who=who)
+        self.refusals.add(why, now, place=full, who=who, hint=hint)
         if full == topic(self._spec.swarm, Kind.DISPATCHER):
             self._carry_out(self.leadership.contested(now))
         elif full == topic(self._spec.swarm, Kind.HALT) and self.leading:
