@@ -11,6 +11,7 @@ from swarm_tui.identity.registry import Registry
 from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.codec import Writer
 from swarm_tui.protocol.envelope import Outgoing
+from swarm_tui.protocol.mail_bodies import MessageAccepted, MessageNew, MessageReceipt, PathsClaim
 from swarm_tui.protocol.topics import RETAINED, Kind, everything, parse, topic
 from tests.sim.parts import SWARM, Clock, SimBus
 
@@ -136,6 +137,7 @@ class Liar:
                 (Kind.HEARTBEAT, b.Heartbeat(agent_id=agent, incarnation="evil"), ""),
                 (Kind.SHUTDOWN, b.Shutdown(agent_id=agent), ""),
                 (Kind.TASK_NEW, evil, ""),
+                *(self._mail(agent) if self._swarm.mail is not None else []),
             ]
         )
         if kind is Kind.TASK_NEW:
@@ -143,6 +145,19 @@ class Liar:
                 return None
             self._tasks += 1
         return writer.message(kind, body, key)
+
+    def _mail(self, agent: str) -> list[tuple[Kind, b.Body, str]]:
+        """A message in another's name, of a receipt that nobody gave, a message past the dispatcher, an odd claim."""
+        name = f"m{self.rng.randrange(1, 16)}"
+        said = MessageNew(message_id=f"evil-{self.rng.randrange(3)}", sender="w0", to=agent, text="evil")
+        return [
+            (Kind.MESSAGE_NEW, said, ""),
+            (Kind.MESSAGE_READ, MessageReceipt(message_id=name, agent_id=agent), ""),
+            (Kind.INBOX, b.Inbox(command="message", message=MessageNew(message_id="past", text="evil")), agent),
+            (Kind.INBOX, b.Inbox(command="receipt", answer={"message_id": name, "state": "read"}), agent),
+            (Kind.MESSAGE_ACCEPTED, MessageAccepted(message_id=name), ""),
+            (Kind.PATHS_CLAIM, PathsClaim(claim_id="evil", task_id="t1", agent_id=agent, paths=["src"]), ""),
+        ]
 
     def _id(self) -> str:
         return f"lie-{self.lies}-{self.rng.random()}"

@@ -139,6 +139,19 @@ async def test_the_page_asks_the_dispatcher_for_what_was_before() -> None:
 
 
 @pytest.mark.asyncio
+async def test_only_the_newest_show_and_how_many_there_are() -> None:
+    async with open_ui("calm", (80, 24)) as ui:
+        for n in range(12):
+            ui.source.say("a", Kind.MESSAGE_NEW, MessageNew(message_id=f"m{n}", to=AGENT, text=f"number {n}."))
+        ui.app.pages.open_agent(AGENT)
+        await ui.settle()
+        assert ui.has("mail 12")
+        assert ui.has("4 earlier", f"swarm-tui messages --agent {AGENT}")
+        assert ui.has("number 4.")
+        assert not ui.has("number 3.")
+
+
+@pytest.mark.asyncio
 async def test_a_tasks_page_shows_the_talk_about_it() -> None:
     async with open_ui("calm", (120, 40)) as ui:
         task_id = next(iter(ui.app.model.fleet.tasks))

@@ -9,6 +9,7 @@ from hashlib import sha256
 from msgspec.structs import replace
 
 from swarm_tui.domain.dispatch.digests import canonical_json
+from swarm_tui.domain.dispatch.freshness import REPLAYED
 from swarm_tui.domain.dispatch.model import GUEST, AgentRecord, State
 from swarm_tui.domain.dispatch.turn import Turn
 from swarm_tui.domain.mail.model import (
@@ -53,6 +54,10 @@ NOT_YOURS = "a receipt of one to whom the message is not"
 def submit(turn: Turn, event: Event, body: MessageNew) -> None:
     """Hear messages/new: take it, answer it again, or refuse it with a reason."""
     post, who = turn.state.post, turn.who(event)
+    if event.proved_by and turn.wall - event.at > LONGEST_LIFE:
+        # The journal may have forgotten it, so that its id tells nothing.
+        turn.refuse(event, REPLAYED)
+        return
     body = _whole(turn, body)
     mark = sha256(
         canonical_json([who, body.to, body.text, body.reply_to, body.expects_answer, body.task_id])

@@ -22,13 +22,15 @@ from swarm_tui.ui.look.text import Parts, ago, amount, bar, beats, clock, fit, f
 from swarm_tui.ui.look.words import of_agent
 from swarm_tui.ui.model.model import Delta
 from swarm_tui.ui.screens.page import PageScreen
-from swarm_tui.ui.screens.talk import LISTED, talk
+from swarm_tui.ui.screens.talk import talk
 from swarm_tui.ui.widgets.agents import QUIET, fresh
 from swarm_tui.ui.widgets.page import Line, Value, beside, rule
 
 READ_AGAIN = 3.0
 """Seconds between two looks at its log while the page is open."""
 EXITS_LISTED = 40
+MAIL = 50
+"""Messages that are asked for."""
 WIDE = 150
 """Columns from which what it is and how its heart beats stand side by side."""
 #: What a supervisor says of one of its processes that tells of an end, or of what led to it.
@@ -53,7 +55,7 @@ class AgentScreen(PageScreen, HasAgents, HasTasks, Numbered):
         if desk.model.fleet.broker_up:
             asked = {"agent_id": agent, "topic": topic(desk.model.swarm, Kind.STATUS, "+"), "limit": EXITS_LISTED}
             desk.in_thread(lambda: answer(desk.source, "history", asked), lambda came: self._history_came(agent, came))
-            mine = {"agent_id": agent, "limit": LISTED}
+            mine = {"agent_id": agent, "limit": MAIL}
             desk.in_thread(lambda: answer(desk.source, "messages", mine), self._mail_came)
 
     def _read_log(self, now: float) -> None:
@@ -130,8 +132,8 @@ class AgentScreen(PageScreen, HasAgents, HasTasks, Numbered):
             top = beside(self._facts(agent, half - 2), self._pulse(agent, width - half), half)
         return [
             *top,
-            *self._tasks(agent, width),
             *self._mail(agent.agent_id, width),
+            *self._tasks(agent, width),
             *self._exits(agent, width),
             *self._written(agent, width),
         ]

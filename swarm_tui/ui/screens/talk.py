@@ -10,8 +10,8 @@ from swarm_tui.ui.look.glyphs import ThemeStyles
 from swarm_tui.ui.look.text import Parts, clock, fit, flat
 from swarm_tui.ui.widgets.page import Line, PageLines, Value, rule
 
-LISTED = 30
-"""Messages that show, the newest."""
+LISTED = 8
+"""Messages that show, the newest: what follows on the page is not to go out of sight."""
 #: A letter and a style for how far a message is.
 GLYPHS = {
     "sent": ("…", "wait"),
@@ -32,6 +32,11 @@ def talk(
     if not found:
         return []
     rows = [_line(view, look, of, width) for view in found[-LISTED:]]
+    earlier = len(found) - LISTED
+    if earlier > 0:
+        which = f"--agent {of}" if of else "--task"
+        told = f"  {earlier} earlier: `swarm-tui messages {which}` lists them"
+        rows.insert(0, ([Segment(fit(told, width), look["quiet"])], None))
     return [rule(f"mail {len(found)}{about}", width, page), *rows]
 
 

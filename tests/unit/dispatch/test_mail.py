@@ -219,6 +219,18 @@ def test_each_speaks_as_itself_only() -> None:
     assert of(world.hear(Kind.MESSAGE_NEW, body, sender="a"), Kind.MESSAGE_ACCEPTED)[0].sender == "a"
 
 
+def test_what_somebody_says_again_long_after_counts_for_nothing() -> None:
+    world = World(DispatchSettings(rules=RULES, proved=True))
+    world.agent("a")
+    world.agent("b")
+    new(world, "m", "b")
+    event = world.heard[-1]
+    world.state.post.mails.clear()
+    world.wall += model.LONGEST_LIFE + 1
+    assert not of(world.hear_again(event), Kind.MESSAGE_ACCEPTED)
+    assert world.state.post.mails == {}
+
+
 @pytest.mark.parametrize(
     ("to", "text", "more", "reason"),
     [
