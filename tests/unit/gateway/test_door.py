@@ -21,6 +21,7 @@ from swarm_tui.agent.roles.api_gateway.app import PAGE
 from swarm_tui.agent.roles.api_gateway.role import ApiGateway
 from swarm_tui.broker.mosquitto import _has_ipv6_loopback
 from swarm_tui.bus.memory import MemoryBroker, MemoryBus
+from swarm_tui.domain.fleet.runs import ASKED, REJECTED
 from swarm_tui.domain.states import AgentState, TaskState
 from swarm_tui.journal.task_output import OutputFile, output_rows
 from swarm_tui.protocol import bodies as b
@@ -295,8 +296,8 @@ def test_the_output_of_a_task_that_ran_on_another_host(
 
 
 def test_the_page_knows_every_state_and_makes_no_markup_of_words() -> None:
-    for state in (*AgentState, *TaskState):
-        assert re.search(rf'[{{ "]{state.value}"?: \["', PAGE), f"the page has no glyph for {state}"
+    for word in (*AgentState, *TaskState, ASKED, REJECTED):
+        assert re.search(rf'[{{ "]{word!s}"?: \["', PAGE), f"the page has no glyph for {word}"
     for way in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("):
         assert way not in PAGE
     assert "/*style*/" not in PAGE
@@ -463,6 +464,7 @@ import sys, itertools
 from swarm_tui.agent.roles.api_gateway.role import ApiGateway
 from swarm_tui.broker.mosquitto import _has_ipv6_loopback
 from swarm_tui.bus.memory import MemoryBroker, MemoryBus
+from swarm_tui.domain.fleet.runs import ASKED, REJECTED
 from swarm_tui.domain.states import AgentState, TaskState
 from swarm_tui.config.model import Broker, RunSpec
 class Link:

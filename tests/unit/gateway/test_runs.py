@@ -17,7 +17,7 @@ def test_a_run_is_begun_listed_and_shown(open_door: Opener, visitor: Visitor, di
     answer = visitor.ask("POST", "/runs", {"workflow": WORKFLOW, "run_id": "r1"})
     assert (answer.status, answer.json) == (202, {"run_id": "r1", "state": "running"})
     (run,) = visitor.get("/runs?state=running").json
-    assert (run["run_id"], run["steps"][0]["state"]) == ("r1", "blocked")
+    assert (run["run_id"], run["count"], run["steps"][0]["state"]) == ("r1", 1, "blocked")
     assert visitor.get("/runs/r1").json["workflow"] == "w"
     assert visitor.get("/runs/other").status == 404
     assert visitor.get("/runs/a.b").status == 422

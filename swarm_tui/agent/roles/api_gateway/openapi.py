@@ -87,12 +87,14 @@ def document(new_task: JsonObject, new_run: JsonObject, new_answer: JsonObject, 
                 "get": {
                     "summary": "Runs with their steps, the newest first",
                     "parameters": [_parameter(name, "query", "") for name in ("state", "limit")],
-                    "responses": {"200": {"description": "an array of runs"}},
+                    "responses": {
+                        "200": {"description": "an array, each with 100 steps and the `count` of all"}
+                    },
                 },
             },
             "/runs/{run_id}": {
                 "get": {
-                    "summary": "One run with its inputs and its tasks' ids",
+                    "summary": "One run with its inputs, and each step's tasks and result",
                     "parameters": [{**_parameter("run_id", "path", ""), "required": True}],
                     "responses": {"200": {"description": "the run"}, "404": _problem("no such run")},
                 }

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import time
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -22,6 +23,8 @@ from swarm_tui.protocol.topics import Kind
 
 #: Seconds for which a run is asked for, and between two times.
 ACCEPT_WITHIN, AGAIN = 10.0, 1.0
+#: Steps of each run that the list has.
+MOST_STEPS = 100
 #: Levels of JSON around a run in its message.
 _AROUND = 2
 
@@ -82,14 +85,14 @@ def _state(fleet: Fleet, run_id: str) -> tuple[str, str]:
     return (ASKED, "") if view is None else (view.state, view.reason)
 
 
-def row(view: RunView) -> JsonObject:
-    """Return a run as it was heard of."""
+def row(view: RunView, most: int | None = None) -> JsonObject:
+    """Return a run as it was heard of, with at most so many of its steps; `count` is the number of all."""
     steps = [
         {"step": step.name, "type": step.type, "state": step.state, "needs": list(step.needs)}
-        for step in view.steps.values()
+        for step in islice(view.steps.values(), most)
     ]
     names = ("run_id", "workflow", "state", "reason", "by", "created_at", "updated_at", "ended_at")
-    return {**{name: getattr(view, name) for name in names}, "steps": steps}
+    return {**{name: getattr(view, name) for name in names}, "count": len(view.steps), "steps": steps}
 
 
 class RunRoutes:
@@ -124,7 +127,7 @@ class RunRoutes:
         def look(fleet: Fleet, now: float) -> list[JsonObject]:
             runs = [run for run in fleet.runs.values() if state in (None, run.state)]
             runs.sort(key=lambda run: run.created_at, reverse=True)
-            return [row(run) for run in runs[: int(limit)]]
+            return [row(run, MOST_STEPS) for run in runs[: int(limit)]]
 
         return _answer(self._facts.read(look), 200)
 

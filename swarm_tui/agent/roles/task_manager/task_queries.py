@@ -127,9 +127,11 @@ def _fitted_run(shown: dict[str, Any]) -> dict[str, Any]:
         shown["inputs"] = _left_out("the inputs")
         for step in shown["steps"]:
             step["tasks"] = []
-    while (why := over(shown)) is not None and shown["steps"]:
+    known, said = len(shown["steps"]), shown["reason"]
+    while over(shown) is not None and shown["steps"]:
         kept = shown["steps"][: len(shown["steps"]) // 2]
-        shown["steps"], shown["reason"] = kept, shown["reason"] or f"shown with {len(kept)} steps only: {why}"
+        told = f"{len(kept):,} of {known:,} steps are shown: a reply holds no more"
+        shown["steps"], shown["reason"] = kept, said or told
     return shown
 
 

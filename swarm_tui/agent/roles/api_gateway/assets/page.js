@@ -5,7 +5,7 @@ const WORDS = {
   stopped: ["○", "dim"], "awaiting-approval": ["✋", "warn"], queued: ["…", "dim"], assigned: ["▷", "busy"],
   running: ["▶", "busy"], "retry-wait": ["↻", "warn"], held: ["■", "bad"], complete: ["✔", "good"],
   failed: ["✖", "bad"], dead: ["✖", "bad"], cancelled: ["⊘", "dim"], expired: ["⊘", "dim"],
-  blocked: ["◌", "dim"], skipped: ["⊝", "dim"],
+  blocked: ["◌", "dim"], skipped: ["⊝", "dim"], asked: ["·", "dim"], rejected: ["✖", "bad"],
 };
 const GROUPS = {
   all: null, open: ["blocked", "awaiting-approval", "queued", "assigned", "running", "retry-wait", "held"],
@@ -198,7 +198,50 @@ async function open(taskId) {
       [new Date(hop.at * 1000).toLocaleTimeString(), hop.what, hop.agent_id, hop.detail].filter(Boolean).join("  "))));
     const shown = {payload: task.payload, result: task.result, error: task.error, errors: task.errors};
     byId("detailbody").textContent = JSON.stringify(shown, null, 2);
-    byId("detail").showModal();
+    if (!byId("detail").open) byId("detail").showModal();
+  } catch (error) { say("link", "✖ " + error.message, "bad"); }
+}
+function drawRuns(runs) {
+  const body = document.createElement("tbody"), now = Date.now() / 1000;
+  for (const run of runs) {
+    const row = body.insertRow(), steps = make("td");
+    state(row, run.state);
+    const opener = make("button", run.run_id, "open");
+    opener.addEventListener("click", () => openRun(run.run_id));
+    cell(row, "").append(opener);
+    cell(row, run.workflow);
+    for (const step of run.steps.slice(0, 40)) {
+      const [glyph, kind] = WORDS[step.state] || ["·", ""], mark = make("span", glyph, kind);
+      mark.title = step.step + " " + step.state;
+      steps.append(mark);
+    }
+    row.append(steps);
+    const over = run.steps.filter(step => !["blocked", "running"].includes(step.state)).length;
+    cell(row, run.count > run.steps.length ? run.count + " steps" : over + " / " + run.count, "n");
+    cell(row, seconds(Math.max(0, (run.ended_at || now) - run.created_at)), "n");
+    cell(row, seconds(Math.max(0, now - run.created_at)), "n");
+    cell(row, run.reason, run.state === "complete" ? "dim" : "bad");
+  }
+  byId("runs").replaceChildren(byId("runs").tHead, body);
+  byId("runbox").hidden = !runs.length;
+}
+async function openRun(runId) {
+  try {
+    const run = await get("/runs/" + encodeURIComponent(runId));
+    byId("detailname").textContent = run.workflow + "  " + run.run_id + "  " + run.state;
+    byId("hops").replaceChildren(...run.steps.slice(0, 500).map(step => {
+      const item = make("li"), [glyph, kind] = WORDS[step.state] || ["·", ""];
+      const done = step.count ? " " + step.done + "/" + step.count : "";
+      const took = step.began_at ? seconds((step.ended_at || Date.now() / 1000) - step.began_at) : "";
+      item.append(make("span", glyph + " " + step.state + done + "  ", kind));
+      const task = step.tasks && step.tasks[0], name = make(task ? "button" : "span", step.step, task ? "open" : "");
+      if (task) { name.type = "button"; name.addEventListener("click", () => open(task)); }
+      const needs = step.needs.length ? "← " + step.needs.join(", ") : "";
+      item.append(name, "  " + [step.type, took, needs, step.error || step.reason].filter(Boolean).join("  "));
+      return item;
+    }));
+    byId("detailbody").textContent = JSON.stringify({by: run.by, reason: run.reason, inputs: run.inputs}, null, 2);
+    if (!byId("detail").open) byId("detail").showModal();
   } catch (error) { say("link", "✖ " + error.message, "bad"); }
 }
 function drawStream() {
@@ -212,8 +255,9 @@ async function refresh() {
   dirty = false; loading = true;
   try {
     const asked = group;
-    const [status, rows, asks] = await Promise.all([get("/status"), wantedTasks(), get("/asks")]);
-    drawHead(status); drawAsks(asks); drawTiles(status); drawAgents(status.agents);
+    const wanted = [get("/status"), wantedTasks(), get("/asks"), get("/runs?limit=20")];
+    const [status, rows, asks, runs] = await Promise.all(wanted);
+    drawHead(status); drawAsks(asks); drawTiles(status); drawAgents(status.agents); drawRuns(runs);
     if (asked === group) drawTasks(rows);
   } catch (error) { say("link", "✖ " + error.message, "bad"); }
   loading = false;
