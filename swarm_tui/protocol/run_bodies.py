@@ -58,6 +58,8 @@ class RunAct(Body, frozen=True, kw_only=True):
 
     run_id: str
     reason: str = ""
+    step: str | None = None
+    """Of a retry: the step from which all is done again, also what succeeded."""
 
 
 class ScheduleAct(Body, frozen=True, kw_only=True):

@@ -32,6 +32,7 @@ from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.names import MERGE_TYPE
 from swarm_tui.protocol.raw import RefusedError
 from swarm_tui.protocol.run_bodies import RunAct, RunEnded, RunNew, RunRejected, RunStarted, workflow_of
+from swarm_tui.protocol.text import clean
 from swarm_tui.protocol.topics import Kind
 
 #: Steps whose types, or states, are told in one message: more would not fit one.
@@ -318,12 +319,14 @@ def act(turn: Turn, event: Event, body: RunAct) -> None:
             _refuse(turn, event, body, f"it is {run.record.state}")
         else:
             stop(turn, run, body.reason or "an operator cancelled it", turn.who(event))
-    elif not run.ended or run.record.state == COMPLETE:
+    elif not run.ended or (run.record.state == COMPLETE and body.step is None):
         _refuse(turn, event, body, f"it is {run.record.state}: only one that failed or was cancelled can be retried")
     elif _merges(run.plan.workflow):
         _refuse(turn, event, body, "it is over, and what it was to merge may be elsewhere: merge the task again")
+    elif body.step is not None and body.step not in run.record.steps:
+        _refuse(turn, event, body, f"it has no step {clean(body.step, 60)}")
     else:
-        _retry(turn, run)
+        _retry(turn, run, body.step)
 
 
 def _refuse(turn: Turn, event: Event, body: RunAct, why: str) -> None:
@@ -358,8 +361,8 @@ def halt(turn: Turn, reason: str, by: str) -> None:
         stop(turn, run, reason, by)
 
 
-def _retry(turn: Turn, run: Run) -> None:
-    names = run.again()
+def _retry(turn: Turn, run: Run, start: str | None) -> None:
+    names = run.again(start)
     with_tasks = [name for name in names if name in run.missing]
     _started(turn, run, with_tasks)
 

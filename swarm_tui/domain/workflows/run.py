@@ -145,10 +145,10 @@ class Run:
         named = ", ".join(bad[:3]) + (" …" if len(bad) > 3 else "")
         return FAILED, f"{named}: {self.record.steps[bad[0]].reason}" if len(bad) == 1 else named
 
-    def again(self) -> list[str]:
-        """Let what did not succeed be done once more, and what answers to it. Returns those steps."""
+    def again(self, start: str | None = None) -> list[str]:
+        """Let what did not succeed be done once more, or also `start`, and what answers to it. Returns those steps."""
         steps = self.record.steps
-        todo = deque(name for name, record in steps.items() if record.state != COMPLETE)
+        todo = deque(name for name, record in steps.items() if record.state != COMPLETE or name == start)
         found = dict.fromkeys(todo)
         while todo:
             for needer in self.needed_by.get(todo.popleft(), ()):

@@ -287,6 +287,21 @@ def test_what_answers_to_a_step_is_done_again_with_it() -> None:
     assert runs.offered == ["r.deploy", "r.undo", "r.deploy:2", "r.undo:2"]
 
 
+def test_from_a_step_on_all_is_done_again_also_what_succeeded() -> None:
+    runs = Runs()
+    runs.results = {"plan": [1, 2]}
+    steps = {"plan": NOOP, "each": step("plan", each="{plan.result}"), "end": step("each"), "other": step("plan")}
+    runs.world.run("r", steps)
+    runs.work()
+    assert "only one that failed" in of(runs.world.act_on_run(Kind.RUN_RETRY, "r"), Kind.ALERT)[0].message
+    assert "it has no step no" in of(runs.world.act_on_run(Kind.RUN_RETRY, "r", "no"), Kind.ALERT)[0].message
+    runs.offered.clear()
+    runs.world.act_on_run(Kind.RUN_RETRY, "r", "each")
+    runs.work()
+    assert runs.offered == ["r.each.0:2", "r.each.1:2", "r.end:2"]
+    assert (runs.outcome(), len(of(runs.world.said, Kind.RUN_ENDED))) == ("complete", 2)
+
+
 def test_a_cancelled_run_begins_nothing_more_and_ends_once() -> None:
     runs = Runs()
     says = runs.world.run(

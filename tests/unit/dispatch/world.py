@@ -183,8 +183,8 @@ class World:
         workflow = {"workflow": "w", "steps": steps, **more}
         return self.hear(Kind.RUN_NEW, new_run(run_id, workflow, given or {}), sender="publisher")
 
-    def act_on_run(self, kind: Kind, run_id: str) -> list[Say]:
-        return self.hear(kind, RunAct(run_id=run_id), sender=OPERATOR)
+    def act_on_run(self, kind: Kind, run_id: str, step: str | None = None) -> list[Say]:
+        return self.hear(kind, RunAct(run_id=run_id, step=step), sender=OPERATOR)
 
     def act(self, kind: Kind, task_id: str, **more: Any) -> list[Say]:
         return self.hear(kind, b.TaskAct(task_id=task_id, **more), sender=OPERATOR)
