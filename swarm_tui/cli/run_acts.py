@@ -6,6 +6,7 @@ from swarm_tui.cli import formatting
 from swarm_tui.cli.common import FAILED, NO_SUCH
 from swarm_tui.cli.follow import Follower
 from swarm_tui.cli.task_follower import NEEDS_PERSON
+from swarm_tui.config.document import near
 from swarm_tui.domain.fleet.runs import ASKED, RunView
 from swarm_tui.domain.states import CANCEL_WITHIN
 from swarm_tui.domain.workflows.model import RUNNING
@@ -60,8 +61,10 @@ def wait_for_end(follower: Follower, run_id: str, say: Callable[[str], None]) ->
         return follower.fleet.runs[run_id]
 
 
-def act_on_run(follower: Follower, verb: str, run_id: str, reason: str) -> tuple[int, str, str]:
-    """Cancel or retry a run: exit code, state and a sentence."""
+def act_on_run(
+    follower: Follower, verb: str, run_id: str, reason: str, start: str | None = None
+) -> tuple[int, str, str]:
+    """Cancel or retry a run, from the step `start` on if it is given: exit code, state and a sentence."""
     rows = follower.load_runs("run", {"run_id": run_id})
     if rows is None:
         return FAILED, "", "the dispatcher does not answer; `swarm-tui status` shows it"
@@ -70,9 +73,14 @@ def act_on_run(follower: Follower, verb: str, run_id: str, reason: str) -> tuple
     before = rows[0].state
     if verb == "cancel" and before != RUNNING:
         return FAILED, before, f"is {before}: `cancel` is for runs that run"
-    if verb == "retry" and before in (RUNNING, "complete"):
+    names = [step.step for step in rows[0].steps]
+    if start is not None and start not in names:
+        return FAILED, before, f"has no step `{start}`{near(start, names)}"
+    if verb == "retry" and (before == RUNNING or (before == "complete" and start is None)):
         return FAILED, before, f"is {before}: `retry` is for runs that failed or were cancelled"
-    follower.operator.act(Kind.RUN_CANCEL if verb == "cancel" else Kind.RUN_RETRY, RunAct(run_id=run_id, reason=reason))
+    follower.operator.act(
+        Kind.RUN_CANCEL if verb == "cancel" else Kind.RUN_RETRY, RunAct(run_id=run_id, reason=reason, step=start)
+    )
     patience = CANCEL_WITHIN + _PATIENCE if verb == "cancel" else _PATIENCE
 
     def done() -> bool:

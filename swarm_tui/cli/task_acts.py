@@ -1,6 +1,7 @@
 """The common part of `cancel`, `retry`, `approve` and `deny`: say it to the dispatcher, and hear what it made of it."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import click
 
@@ -78,13 +79,18 @@ def act_command(act: Act, help_text: str, example: str) -> click.Command:
     @swarm_option
     @broker_option
     @json_option
-    def command(task_ids: tuple[str, ...], reason: str, swarm: str | None, broker: str | None, as_json: bool) -> int:
-        return _run(act, task_ids, reason, swarm, broker, as_json)
+    def command(task_ids: tuple[str, ...], swarm: str | None, broker: str | None, as_json: bool, **how: Any) -> int:
+        return _run(act, task_ids, how, swarm, broker, as_json)
 
+    if act is RETRY:
+        said = "Of a run: do all again from this step on, also what succeeded."
+        click.option("--from", "start", metavar="STEP", help=said)(command)
     return command
 
 
-def _run(act: Act, task_ids: tuple[str, ...], reason: str, swarm: str | None, broker: str | None, as_json: bool) -> int:
+def _run(
+    act: Act, task_ids: tuple[str, ...], how: dict[str, Any], swarm: str | None, broker: str | None, as_json: bool
+) -> int:
     check_tasks(task_ids)
     found = target(swarm, broker)
     if has_journal(found.state) and not broker:
@@ -101,7 +107,7 @@ def _run(act: Act, task_ids: tuple[str, ...], reason: str, swarm: str | None, br
                 "`swarm-tui start task-manager-01`, or add a task-manager to the layout"
             )
         for task_id in dict.fromkeys(task_ids):
-            code, state, text = _one(follower, act, task_id, reason)
+            code, state, text = _one(follower, act, task_id, **how)
             worst = max(worst, code)
             results.append({"task_id": task_id, "ok": code == 0, "state": state, "reason": text})
             if not as_json:
@@ -111,15 +117,17 @@ def _run(act: Act, task_ids: tuple[str, ...], reason: str, swarm: str | None, br
     return worst
 
 
-def _one(follower: Follower, act: Act, task_id: str, reason: str) -> tuple[int, str, str]:
+def _one(follower: Follower, act: Act, task_id: str, reason: str, start: str | None = None) -> tuple[int, str, str]:
     """Exit code, state and a sentence for one task."""
     rows = follower.load_tasks("task", {"task_id": task_id})
     if rows is None:
         return FAILED, "", "the dispatcher does not answer; `swarm-tui status` shows it"
     if not rows and act in (CANCEL, RETRY) and is_run_id(task_id):
-        return act_on_run(follower, "cancel" if act is CANCEL else "retry", task_id, reason)
+        return act_on_run(follower, "cancel" if act is CANCEL else "retry", task_id, reason, start)
     if not rows:
         return NO_SUCH, "", "no such task; `swarm-tui tasks` lists those known"
+    if start is not None:
+        return FAILED, rows[0].state, "is no run: `--from` names a step of one"
     before = rows[0]
     stopping = act is RETRY and before.cancel_requested_at is not None
     if before.state not in act.possible and not stopping:

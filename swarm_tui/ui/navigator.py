@@ -176,6 +176,13 @@ class Navigator:
             self._app.push_screen(form)
         form.begin(entry)
 
+    def open_run_form(self) -> None:
+        """Show the form for a run."""
+        from swarm_tui.ui.screens.run_form import RunFormScreen
+
+        self._desk.typed_keys.hold()
+        self._app.push_screen(RunFormScreen(self._desk))
+
     def open_palette(self) -> None:
         """Find anything by typing a part of it."""
         from swarm_tui.ui.screens.palette import PaletteScreen

@@ -1,46 +1,92 @@
-"""The pages of runs: what is typed begins one, and keys act on the one at hand."""
+"""The pages of runs, and the form for one: what is typed is checked, keys act on the run or the step at hand."""
+
+from pathlib import Path
 
 import pytest
 
 from swarm_tui.protocol.run_bodies import RunAct, RunNew
 from swarm_tui.protocol.topics import Kind
-from swarm_tui.ui.acts.runs import run_of
-from tests.ui.harness import open_ui
+from tests.ui.harness import UiDriver, open_ui
 from tests.ui.test_walk import say_a_run
 
+WORKFLOW = """
+workflow: own
+inputs:
+  service: {type: string, description: what is shipped}
+  times: {type: integer, default: 3}
+  deep: {type: boolean, default: false}
+steps: {a: {type: noop, payload: {echo: "{inputs.service}"}}}
+"""
 
-def test_a_typed_line_is_a_run_with_its_inputs() -> None:
-    run = run_of("ship service=web 'version=1.2.0 beta'")
-    assert (run.workflow["workflow"], run.inputs) == ("ship", {"service": "web", "version": "1.2.0 beta"})
-    assert run.run_id.startswith("ship-")
+
+def begun(ui: UiDriver) -> list[RunNew]:
+    return [body for kind, body, _ in ui.source.acts if kind is Kind.RUN_NEW and isinstance(body, RunNew)]
 
 
-@pytest.mark.parametrize(
-    ("line", "says"),
-    [
-        ("", "which workflow?"),
-        ("shipp", "did you mean `ship`?"),
-        ("ship web", "write an input as key=value"),
-        ("ship x=1", "no input `x`"),
-        ("ship 'a", "No closing quotation"),
-    ],
-)
-def test_a_line_that_is_no_run_is_told_why(line: str, says: str) -> None:
-    with pytest.raises(ValueError, match=says.replace("?", r"\?")):
-        run_of(line)
+@pytest.fixture
+def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "workflows").mkdir()
+    (tmp_path / "workflows" / "own.yml").write_text(WORKFLOW)
+    (tmp_path / "workflows" / "bad.yml").write_text("workflow: bad\nsteps: {a: {type: noop, needs: [b]}}\n")
+    (tmp_path / "other.yml").write_text("workflow: other\nsteps: {a: {type: noop}}\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+async def form(ui: UiDriver, name: str) -> None:
+    """Open the form, and type the workflow's name."""
+    ui.app.pages.open_runs()
+    await ui.pilot.pause()
+    await ui.press("B", *({".": "full_stop", "/": "slash"}.get(letter, letter) for letter in name))
 
 
 @pytest.mark.asyncio
-async def test_keys_begin_a_run_and_do_one_again() -> None:
+async def test_a_workflows_inputs_are_fields_that_are_checked_as_one_types(workdir: Path) -> None:
+    async with open_ui("calm", (80, 24)) as ui:
+        await form(ui, "own")
+        await ui.press("tab")
+        assert all(map(ui.has, ("NEW RUN", "service*", "what is shipped", "times", "empty: 3", "deep")))
+        await ui.press("ctrl+s")
+        assert ui.has("service: is needed")
+        await ui.press(*"web", "tab", *"many")
+        assert ui.has("✗ a whole number")
+        assert not begun(ui)
+        await ui.press(*["backspace"] * 4, *"12", "ctrl+s")
+        (run,) = begun(ui)
+        assert (run.workflow["workflow"], run.inputs) == ("own", {"service": "web", "times": 12})
+        assert ui.has(f"RUN {run.run_id}")
+
+
+@pytest.mark.asyncio
+async def test_a_file_with_a_mistake_is_named_with_its_place(workdir: Path) -> None:
+    async with open_ui("calm", (80, 24)) as ui:
+        await form(ui, "bad")
+        await ui.press("ctrl+s")
+        assert ui.has("bad.yml:2:33: no step `b`")
+        assert not begun(ui)
+
+
+@pytest.mark.asyncio
+async def test_a_workflow_may_be_named_by_its_path(workdir: Path) -> None:
+    async with open_ui("calm", (80, 24)) as ui:
+        await form(ui, "./other.yml")
+        await ui.press("ctrl+s")
+        assert [run.workflow["workflow"] for run in begun(ui)] == ["other"]
+        await form(ui, "nosuch")
+        await ui.press("ctrl+s")
+        assert ui.has("no workflow of that name")
+
+
+@pytest.mark.asyncio
+async def test_keys_do_a_run_again_or_from_a_step_on() -> None:
     async with open_ui("empty", (80, 24)) as ui:
         say_a_run(ui)
         ui.app.pages.open_runs()
         await ui.pilot.pause()
-        await ui.press("B", *"nightly", "enter")
-        await ui.press("enter")
-        await ui.press("R")
-        (begun, again) = [(kind, body) for kind, body, _ in ui.source.acts if kind in (Kind.RUN_NEW, Kind.RUN_RETRY)]
-        assert begun[0] is Kind.RUN_NEW
-        assert isinstance(begun[1], RunNew)
-        assert begun[1].workflow["workflow"] == "nightly"
-        assert again == (Kind.RUN_RETRY, RunAct(run_id="r1"))
+        await ui.press("F")
+        assert ui.has("there is no step here")
+        await ui.press("enter", "R", "j", "F")
+        assert ui.has("Do all again from b on")
+        await ui.press("y")
+        again = [body for kind, body, _ in ui.source.acts if kind is Kind.RUN_RETRY]
+        assert again == [RunAct(run_id="r1"), RunAct(run_id="r1", step="b")]

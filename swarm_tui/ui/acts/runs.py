@@ -1,68 +1,11 @@
 """Acts on runs of workflows."""
 
-import re
-import shlex
-from pathlib import Path
-from typing import Any
-
-import msgspec
-
-from swarm_tui.client.ids import new_id
-from swarm_tui.domain.fleet.runs import RunView
-from swarm_tui.domain.workflows.check import inputs_of
-from swarm_tui.protocol.run_bodies import RunAct, RunNew, new_run
+from swarm_tui.domain.fleet.runs import REJECTED, RunView
+from swarm_tui.protocol.run_bodies import RunAct
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.desk.actions import Action
 from swarm_tui.ui.desk.capabilities import HasRuns
 from swarm_tui.ui.desk.context import Context
-
-
-def run_of(line: str) -> RunNew:
-    """Return the run that a typed line means: `NAME key=value …`. Raises ValueError with a sentence."""
-    # The first frame does not wait for YAML.
-    from swarm_tui.config.errors import ConfigError
-    from swarm_tui.config.workflows import find_workflow, load_workflow
-
-    words = shlex.split(line)
-    if not words:
-        raise ValueError("which workflow? its name or file, then its inputs as key=value")
-    try:
-        workflow = load_workflow(find_workflow(words[0], Path.cwd())).workflow
-    except ConfigError as error:
-        raise ValueError(str(error).split("\n", 1)[0]) from None
-    inputs = {}
-    for word in words[1:]:
-        name, equals, text = word.partition("=")
-        if not equals:
-            raise ValueError(f"{word}: write an input as key=value")
-        wanted = workflow.inputs.get(name)
-        inputs[name] = text if wanted is None or wanted.type == "string" else _value(text)
-    if wrong := inputs_of(workflow, inputs)[1]:
-        raise ValueError("; ".join(wrong))
-    stem = re.sub(r"[^A-Za-z0-9_-]", "-", workflow.workflow)[:40].strip("-") or "run"
-    run_id = f"{stem}-{new_id()[:8]}"
-    return new_run(run_id, msgspec.to_builtins(workflow), inputs)
-
-
-def _value(text: str) -> Any:
-    try:
-        return msgspec.json.decode(text.encode())
-    except msgspec.DecodeError:
-        return text
-
-
-def _begin(context: Context) -> None:
-    def typed(line: str) -> None:
-        try:
-            run = run_of(line)
-        except ValueError as error:
-            context.say(str(error), bad=True)
-            return
-        context.desk.source.act(Kind.RUN_NEW, run)
-        context.say(f"asked to run {run.workflow.get('workflow')} as {run.run_id}")
-
-    if isinstance(context.screen, HasRuns):
-        context.screen.ask_line("run a workflow (name key=value …):", typed)
 
 
 def _run(context: Context) -> RunView | None:
@@ -93,6 +36,29 @@ def _tell(context: Context, kind: Kind, said: str) -> None:
         context.say(f"asked to {said} {run.run_id}")
 
 
+def _step(context: Context) -> str | None:
+    return context.screen.step() if isinstance(context.screen, HasRuns) else None
+
+
+def _can_retry_from(context: Context) -> str | None:
+    run, step = _run(context), _step(context)
+    if run is None or step is None:
+        return "there is no step here: a run's page has them"
+    return None if run.is_over and run.state != REJECTED else f"{run.run_id} is {run.state}: it must have ended"
+
+
+def _retry_from(context: Context) -> None:
+    run, step = _run(context), _step(context)
+    if run is not None and step is not None:
+        context.desk.source.act(Kind.RUN_RETRY, RunAct(run_id=run.run_id, step=step))
+        context.say(f"asked to do {run.run_id} again from {step} on")
+
+
+def _from_question(context: Context) -> str | None:
+    step = _step(context)
+    return f"Do all again from {step} on, what follows from it and what did not succeed? Also what succeeded."
+
+
 def _question(context: Context) -> str | None:
     run = _run(context)
     return None if run is None else f"Cancel the run {run.run_id}? What runs of it is ended, and nothing more begins."
@@ -116,8 +82,8 @@ RUN_ACTS = (
         rank=3,
         writes=True,
         needs=HasRuns,
-        run=_begin,
-        help="Type a workflow's name or file, and its inputs as key=value: it is checked, and begun.",
+        run=lambda c: c.desk.pages.open_run_form(),
+        help="Choose a workflow, or name its file, and fill in its inputs: they are checked as you type.",
     ),
     Action(
         name="retry_run",
@@ -131,6 +97,20 @@ RUN_ACTS = (
         can=_can_retry,
         run=lambda c: _tell(c, Kind.RUN_RETRY, "do again what failed of"),
         help="Do again what did not succeed of the run; what succeeded stays as it is.",
+    ),
+    Action(
+        name="retry_from",
+        keys=("F",),
+        label="again from here",
+        group="tasks",
+        scopes=("run",),
+        rank=4,
+        writes=True,
+        needs=HasRuns,
+        can=_can_retry_from,
+        confirm=_from_question,
+        run=_retry_from,
+        help="Do the step under the cursor again and all that follows from it, also what succeeded.",
     ),
     Action(
         name="cancel_run",

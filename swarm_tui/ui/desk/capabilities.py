@@ -3,7 +3,6 @@
 They are plain classes, not protocols: Textual's screens have a metaclass of their own.
 """
 
-from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
 
 
@@ -54,9 +53,9 @@ class HasRuns(Capability):
         """Return the run at hand."""
         raise NotImplementedError
 
-    def ask_line(self, label: str, done: Callable[[str], None]) -> None:
-        """Let the user type a line."""
-        raise NotImplementedError
+    def step(self) -> str | None:
+        """Return the step under the cursor, where one is."""
+        return None
 
 
 class Markable(Capability):

@@ -164,6 +164,10 @@ class Pages(Protocol):
         """Show the publish form."""
         ...
 
+    def open_run_form(self) -> None:
+        """Show the form for a run."""
+        ...
+
     def open_palette(self) -> None:
         """Find anything by typing a part of it."""
         ...

@@ -28,6 +28,7 @@ from swarm_tui.ui.model.draft import (
     values_from,
 )
 from swarm_tui.ui.model.model import Delta
+from swarm_tui.ui.model.saved_state import ScreenState
 from swarm_tui.ui.model.source import TaskType
 from swarm_tui.ui.screens.base import SwarmScreen
 from swarm_tui.ui.widgets.alert_strip import AlertStrip
@@ -39,7 +40,6 @@ from swarm_tui.ui.widgets.typelist import TypeList
 
 KEPT = 20
 TYPE_HELP = "type a part of it, ↓ chooses, enter takes"
-CHOSEN = "^U clears it, and lists all types"
 WIDE, TALL = 150, 36
 """Columns from which two fields stand side by side, and lines from which a payload has many."""
 
@@ -48,6 +48,13 @@ class FormScreen(SwarmScreen, Opens, Sends):
     """The form for one task at a time; it stays open after it was sent, and says how far the task is."""
 
     SCOPE = "form"
+    NEW, LABEL, CHOSEN = "NEW TASK", "type", "^U clears it, and lists all types"
+    HOW: ClassVar[tuple[tuple[str, str, str], ...]] = (
+        ("to agent", "empty: whoever is free", "target"),
+        ("priority", "low, medium or high", "priority"),
+        ("timeout", "seconds; empty: as the layout says", "timeout"),
+    )
+    """The rows below the payload: name, help, and where it stands in the draft."""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab", "turn(1)", show=False),
         Binding("shift+tab", "turn(-1)", show=False),
@@ -69,34 +76,42 @@ class FormScreen(SwarmScreen, Opens, Sends):
     FormScreen #rawhelp, FormScreen .hint { color: $text-muted; margin-left: 12; }
     """
 
-    def __init__(self, desk: Desk, entry: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        entry: dict[str, Any] | None = None,
+        *,
+        types: dict[str, TaskType] | None = None,
+        state: ScreenState | None = None,
+    ) -> None:
+        """`types` are what can be chosen, the swarm's if they are not given; `state` keeps drafts."""
         super().__init__(desk)
-        self.types = {each.name: each for each in desk.source.facts.types}
-        self.draft = draft_from(desk.state.draft)  # Of an earlier screen: it is put aside.
+        self.types = {each.name: each for each in desk.source.facts.types} if types is None else types
+        self.kept = desk.state if state is None else state
+        self.draft = draft_from(self.kept.draft)  # Of an earlier screen: it is put aside.
         self._first = entry
-        self.drafts = Drafts(desk.state)
+        self.drafts = Drafts(self.kept)
         self._leaves = ""
         """Raw text that was told to fit no fields: asked for once more, it is left."""
         self.progress = SentLine(self.model, id="sent")
         self._holds = frozenset((*self.keys(), "enter", "tab", "shift+tab", "up", "down"))
         """The keys after which what is typed is for another place."""
-        self.listed = TypeList(self.types, lambda: types_sent(desk.state.sent), id="types")
+        self.listed = TypeList(self.types, lambda: types_sent(self.kept.sent), id="types")
         self.payload = PayloadArea(holds=self._holds, id="fields")
         self._own = False
         """Whether the type stands as it was typed, though it is a part of one that is known."""
 
     def compose(self) -> ComposeResult:
         row, draft = partial(FieldRow, holds=self._holds), self.draft
-        yield Static(Content("NEW TASK"), id="title")
+        yield Static(Content(self.NEW), id="title")
         yield AlertStrip(self.model, self.desk.registry.told, id="problem-strip")
         with VerticalScroll(id="scroll", can_focus=False):
-            yield row("type", TYPE_HELP, draft.type, id="type", filled=CHOSEN)
+            yield row(self.LABEL, TYPE_HELP, draft.type, id="type", filled=self.CHOSEN)
             yield self.listed
             yield self.payload
             with Vertical(id="how"):
-                yield row("to agent", "empty: whoever is free", draft.target, id="target")
-                yield row("priority", "low, medium or high", draft.priority, id="priority")
-                yield row("timeout", "seconds; empty: as the layout says", draft.timeout, id="timeout")
+                for label, help, name in self.HOW:
+                    yield row(label, help, getattr(draft, name), id=name)
         yield self.progress
         yield Footer(id="footer")
 
@@ -123,12 +138,8 @@ class FormScreen(SwarmScreen, Opens, Sends):
         """Return the type that was typed, where it is a known one."""
         return self.types.get(self.draft.type)
 
-    @property
-    def _partly(self) -> bool:
-        return not self._own and bool(self.listed.found)
-
     async def _lay_payload(self) -> None:
-        await self.payload.lay_out(self.draft, self.known, partly=self._partly)
+        await self.payload.lay_out(self.draft, self.known, partly=not self._own and bool(self.listed.found))
         self._check()
 
     @on(Input.Changed)
@@ -141,7 +152,7 @@ class FormScreen(SwarmScreen, Opens, Sends):
             self.listed.match(text)
             if text != draft.type:
                 draft.type, self._own = text, False
-                if self.payload.shape != shape_of(draft, self.known, partly=self._partly):
+                if self.payload.shape != shape_of(draft, self.known, partly=not self._own and bool(self.listed.found)):
                     await self._lay_payload()
         else:
             row.put_into(self.draft, event.value)
@@ -158,15 +169,19 @@ class FormScreen(SwarmScreen, Opens, Sends):
         self.drafts.keep(content)
         offer = self.drafts.offered(content)
         offer = f"   {self.told('draft')} takes up the draft: {flat(offer, 40)}" if offer else ""
-        self.query_one("#title", Static).update(Content(f"NEW TASK{offer}"))
-        self.query_one("#type", FieldRow).say(f"{TYPE_HELP}, ^U clears it" if self.listed.display else CHOSEN)
-        _, wrong = task_of(self.draft, self.known, "x")
+        self.query_one("#title", Static).update(Content(f"{self.NEW}{offer}"))
+        self.query_one("#type", FieldRow).say(f"{TYPE_HELP}, ^U clears it" if self.listed.display else self.CHOSEN)
+        wrong = self.mistakes()
         if self.draft.priority not in ("low", "medium", "high"):
             wrong["priority"] = "low, medium or high"
         for row in self.query(FieldRow):
             row.wrong(wrong.get(row.key), insist=insist)
         self.payload.say_wrong(wrong.get("payload"), self.known)
         return wrong
+
+    def mistakes(self) -> dict[str, str]:
+        """Return what is wrong, by field."""
+        return task_of(self.draft, self.known, "x")[1]
 
     # Acts.
 
@@ -236,16 +251,25 @@ class FormScreen(SwarmScreen, Opens, Sends):
         if wrong:
             first = next((row for row in self.query(FieldRow) if row.key in wrong), None)
             name = next(iter(wrong)) if first is None else first.key
-            self.desk.say(f"{name.removeprefix('payload.')}: {wrong[name]}", bad=True)
+            label = self.LABEL if name == "type" else name.removeprefix("payload.")
+            self.desk.say(f"{label}: {wrong[name]}", bad=True)
             if first is not None:
                 first.focus_input()
             return
+        self.submit()
+
+    def submit(self) -> None:
+        """Publish it: nothing is wrong with it."""
         task_id = f"task_{uuid.uuid4().hex[:12]}"
         task, _ = task_of(self.draft, self.known, task_id)
         if task is None:
             return
         desk = self.desk
-        self.progress.follow(task_id, desk.source.submit(task, self._moved))
+
+        def moved() -> None:
+            self.call_later(self.progress.renew)
+
+        self.progress.follow(task_id, desk.source.submit(task, moved))
         entry = {
             "type": task.type,
             "payload": task.payload,
@@ -254,10 +278,7 @@ class FormScreen(SwarmScreen, Opens, Sends):
             "timeout": self.draft.timeout,
         }
         self.drafts.sent(kept(self.draft))
-        desk.state.sent = [entry, *(old for old in desk.state.sent if old != entry)][:KEPT]
-
-    def _moved(self) -> None:
-        self.call_later(self.progress.renew)
+        self.kept.sent = [entry, *(old for old in self.kept.sent if old != entry)][:KEPT]
 
     def why_not_open(self) -> str | None:
         return None if self.progress.task_id else "nothing was sent yet: there is no task to open"
@@ -306,7 +327,7 @@ class FormScreen(SwarmScreen, Opens, Sends):
             if entry:
                 self.call_later(self._fill, entry)
 
-        choices = choices_of(self.types.values(), self.desk.state.sent, self.desk.state.drafts)
+        choices = choices_of(self.types.values(), self.kept.sent, self.kept.drafts)
         self.app.push_screen(TemplatesScreen(self.desk, choices), begin_from)
 
     async def _fill(self, entry: dict[str, object]) -> None:
@@ -314,8 +335,9 @@ class FormScreen(SwarmScreen, Opens, Sends):
         self.draft = draft
         if isinstance(payload := entry.get("payload"), dict):
             draft.values, draft.raw = values_from(payload, self.known)
-        for name in ("type", "target", "priority", "timeout"):
-            self.query_one(f"#{name}", FieldRow).set(getattr(draft, name))
+        for row in self.query(FieldRow):
+            if row.spec is None:
+                row.set(getattr(draft, str(row.id)))
         self.listed.match(draft.type)
         await self._lay_payload()
         if draft.type:

@@ -1,6 +1,5 @@
 """Pages of the runs of workflows: all of them, and one with its graph."""
 
-from collections.abc import Callable
 from typing import Any
 
 from rich.segment import Segment
@@ -34,15 +33,14 @@ _BAD = frozenset({TaskState.FAILED, TaskState.DEAD, TaskState.CANCELLED, TaskSta
 MOST_GLYPHS, DEEPEST = 24, 6
 #: Columns of the picture of time, where there is room for it beside the rest.
 TIME_WIDTH, ROOM_FOR_TIME = 30, 118
+#: Columns from which a step's type shows: why it is as it is matters more.
+ROOM_FOR_TYPE = 100
 
 
 class _RunPage(PageScreen, HasRuns):
     """A page about runs, which the dispatcher is asked about as it opens."""
 
     SCOPE = "run"
-
-    def ask_line(self, label: str, done: Callable[[str], None]) -> None:
-        self.ask(label, "", done)
 
     def ask_dispatcher(self, query: str, args: dict[str, Any]) -> None:
         """Ask the dispatcher; what it says is taken in, and drawn."""
@@ -148,6 +146,15 @@ class RunScreen(_RunPage, HasTasks):
 
     def turn_to(self, run_id: str) -> None:
         self.about = run_id
+        self._fresh = True
+        """Whether the cursor is to go to the first step."""
+
+    def renew(self) -> None:
+        super().renew()
+        first = next((index for index, line in enumerate(self.page.laid) if line[1] is not None), None)
+        if self._fresh and first is not None:
+            self._fresh = False
+            self.page.go(first)
 
     def begin(self) -> None:
         self.ask_dispatcher("run", {"run_id": self.about})
@@ -190,7 +197,7 @@ class RunScreen(_RunPage, HasTasks):
             Segment(indent, look["track"]),
             self.glyph(_state(step)),
             Segment(" " + fit(flat(step.name), max(4, room - len(indent))) + " ", look["strong" if long else "plain"]),
-            Segment(fit(flat(step.type), 20) + " ", look["quiet"]),
+            Segment(fit(flat(step.type), 20) + " " if width >= ROOM_FOR_TYPE else "", look["quiet"]),
             Segment(fit(_done(step), 10) + " ", look[GLYPHS.get(step.state, ("", "quiet"))[1]]),
             Segment(fit(took, 7, right=True) + " ", look["quiet"]),
         ]
@@ -232,6 +239,10 @@ class RunScreen(_RunPage, HasTasks):
 
     def run_id(self) -> str | None:
         return self.about
+
+    def step(self) -> str | None:
+        run, subject = self.run, self.page.subject()
+        return subject if run is not None and isinstance(subject, str) and subject in run.steps else None
 
 
 def _word(run: RunView) -> str:

@@ -87,9 +87,7 @@ def document(new_task: JsonObject, new_run: JsonObject, new_answer: JsonObject, 
                 "get": {
                     "summary": "Runs with their steps, the newest first",
                     "parameters": [_parameter(name, "query", "") for name in ("state", "limit")],
-                    "responses": {
-                        "200": {"description": "an array, each with 100 steps and the `count` of all"}
-                    },
+                    "responses": {"200": {"description": "an array, each with 100 steps and the `count` of all"}},
                 },
             },
             "/runs/{run_id}": {
