@@ -22,7 +22,7 @@ from swarm_tui.domain.dispatch import (
     schedules,
     waiting,
 )
-from swarm_tui.domain.dispatch.model import Action, Job, LinkDown, LinkUp, Moment, State, Tick
+from swarm_tui.domain.dispatch.model import Action, Job, LinkDown, LinkUp, Moment, Revoked, State, Tick
 from swarm_tui.domain.dispatch.offer import pump
 from swarm_tui.domain.dispatch.turn import Turn
 from swarm_tui.domain.states import GIVEN, TaskState
@@ -66,7 +66,7 @@ ACTS = frozenset(
 _TASKS = frozenset({Kind.TASK_NEW, Kind.DEPLOYMENT_REQUEST, Kind.CODE_REVIEW})
 
 
-def step(state: State, event: Event | Tick | LinkUp | LinkDown, moment: Moment) -> list[Action]:
+def step(state: State, event: Event | Tick | LinkUp | LinkDown | Revoked, moment: Moment) -> list[Action]:
     """Apply one event to `state` and return what must be done: journal first, then say. Never raises for any Event."""
     turn = Turn(state, moment)
     _clocks(turn)
@@ -74,6 +74,8 @@ def step(state: State, event: Event | Tick | LinkUp | LinkDown, moment: Moment) 
         _hear(turn, event)
     elif isinstance(event, Tick):
         _tick(turn)
+    elif isinstance(event, Revoked):
+        processes.revoked(turn, event.hosts)
     elif isinstance(event, LinkUp):
         state.link_up, state.linked = True, turn.now
         _grant_all(turn)

@@ -309,6 +309,12 @@ class Tick(Struct, frozen=True):
     """Time has passed: about once a second."""
 
 
+class Revoked(Struct, frozen=True):
+    """The keys of these hosts count no more: nothing more will be heard of their agents."""
+
+    hosts: frozenset[str]
+
+
 class LinkDown(Struct, frozen=True):
     """The dispatcher lost its broker."""
 

@@ -67,6 +67,15 @@ def _ended(turn: Turn, pane: PaneStatus, pid: int) -> None:
         _afterwards(turn, incarnation)
 
 
+def revoked(turn: Turn, hosts: frozenset[str]) -> None:
+    """Take in that these hosts' agents count no more: they are given nothing, and what they had is lost."""
+    for record in turn.state.agents.values():
+        if record.home in hosts:
+            record.status, record.seen, record.home = "offline", None, ""
+            for job in held(turn, record.agent_id):
+                gone(turn, job, f"the host of {record.agent_id} was revoked")
+
+
 def gone(turn: Turn, job: Job, reason: str) -> None:
     """Take in that the process that held the job is no more."""
     attempt = job.current

@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from swarm_tui.domain.dispatch import DispatchSettings, TypePolicy
-from swarm_tui.domain.dispatch.model import AgentRecord
+from swarm_tui.domain.dispatch import step as decide
+from swarm_tui.domain.dispatch.model import AgentRecord, Revoked
 from swarm_tui.domain.workflows.model import Workflow
 from swarm_tui.domain.workflows.schedule import Schedule
 from swarm_tui.protocol import bodies as b
@@ -145,3 +146,16 @@ def test_the_same_type_without_an_approval_is_anybodys() -> None:
     world.run("r", STEPS)
     world.submit("plain", "work")
     assert [offer.body.task_id for offer in offers(world.said)] == ["plain"]
+
+
+def test_what_an_agent_of_a_revoked_host_had_is_given_to_another_at_once() -> None:
+    world = World(DispatchSettings(rules=RULES, proved=True))
+    world.agent("w")
+    world.start(offers(world.submit("t", "work"))[0])
+    said = world._carry_out(decide(world.state, Revoked(frozenset({"box"})), world.moment()))
+    assert world.job("t").state == "queued"
+    assert "the host of w was revoked" in of(said, Kind.TASK_RETRYING)[0].reason
+    world.tick(60.0)
+    assert [offer.key for offer in offers(world.said)] == ["w"], "it is given nothing more"
+    world.agent("other")
+    assert [offer.key for offer in offers(world.said)] == ["w", "other"]

@@ -22,6 +22,7 @@ from swarm_tui.domain.dispatch.model import (
     Moment,
     Note,
     Refuse,
+    Revoked,
     Save,
     SaveMail,
     SaveMerges,
@@ -41,7 +42,7 @@ from swarm_tui.protocol.codec import Writer
 from swarm_tui.protocol.envelope import Event, Outgoing
 from swarm_tui.protocol.topics import Kind
 
-Heard = Event | Tick | LinkUp | LinkDown
+Heard = Event | Tick | LinkUp | LinkDown | Revoked
 #: A message to be published now, and what to call when the broker has it.
 Letter = tuple[Outgoing, OnAck | None]
 #: Seconds that a lazy write, or an outbox row the broker has taken, may wait for company.

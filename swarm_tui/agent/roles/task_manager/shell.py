@@ -17,7 +17,7 @@ from swarm_tui.bus.port import Bus, Link
 from swarm_tui.client.dispatcher import session_patterns
 from swarm_tui.config.model import RunSpec
 from swarm_tui.domain.dispatch.freshness import REPLAYED
-from swarm_tui.domain.dispatch.model import LinkDown, LinkUp, Tick
+from swarm_tui.domain.dispatch.model import LinkDown, LinkUp, Revoked, Tick
 from swarm_tui.domain.dispatch.task_rows import schedule_rows
 from swarm_tui.domain.leadership import (
     Action,
@@ -101,6 +101,7 @@ class DispatcherShell:
         self._inbound = inbound
         self._put = put
         self._heard: list[Event | LinkUp | LinkDown] = []
+        self._revoked: list[Revoked] = []
         self._next_tick = 0.0
         self._try_again = 0.0
 
@@ -196,11 +197,16 @@ class DispatcherShell:
         self.refusals.tick(now)
 
     def _tell_new_hosts(self, now: float) -> None:
-        """Say again what stands once there are other hosts: it was proved to those alone that were there."""
+        """Say again what stands once there are other hosts: it was proved to those alone that were there.
+
+        Of those whose keys count no more nothing is awaited.
+        """
         hosts = self._hosts()
         if hosts == self._told_hosts:
             return
-        self._told_hosts = hosts
+        former, self._told_hosts = self._told_hosts, hosts
+        if revoked := frozenset(name for name in former if hosts.get(name) != former[name]):
+            self._revoked.append(Revoked(revoked))
         writer, targets = self.engine.writer, self.engine.state.targets
         self._carry_out(self.leadership.contested(now))
         scales = [writer.message(Kind.SCALE, Scale(desired=t.desired), role) for role, t in targets.items()]
@@ -299,8 +305,8 @@ class DispatcherShell:
 
     def _hear(self, *ticks: Tick) -> None:
         """Let the engine hear what was passed, and say what follows."""
-        heard: list[Heard] = [*self._heard, *ticks]
-        self._heard = []
+        heard: list[Heard] = [*self._heard, *self._revoked, *ticks]
+        self._heard, self._revoked = [], []
         self._publish(self.engine.hear(heard))
         refused, self.engine.refused = self.engine.refused, []
         for one in refused:
