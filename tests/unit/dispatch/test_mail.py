@@ -167,6 +167,15 @@ def test_a_dead_letter_is_said_once_and_to_its_sender(delivered: bool, reason: s
     assert state_of(world, "m", "b") is MailState.READ, "what was read after all is read"
 
 
+def test_what_was_given_up_is_not_brought_to_life_by_a_late_delivery() -> None:
+    world = two()
+    new(world, "m", "b", expires_at=world.wall + 5)
+    world.tick(20.0)
+    receipt(world, Kind.MESSAGE_DELIVERED, "m", "b")
+    assert state_of(world, "m", "b") is MailState.DEAD
+    assert of(world.tick(20.0), Kind.MESSAGE_DEAD) == []
+
+
 def test_an_answer_is_a_message_to_who_asked_and_the_question_is_answered() -> None:
     world = two()
     new(world, "m", "b", expects_answer=True)
