@@ -28,8 +28,8 @@ def builtins(body: Body) -> dict[str, Any]:
 def _shown(body: Body) -> dict[str, Any]:
     """Return the fields that the wire shows, their values as they are: who encodes them finds the rest."""
     shown: dict[str, Any] = {}
-    for field, name in zip(body.__struct_fields__, body.__struct_encode_fields__, strict=True):
-        value = getattr(body, field)
+    for name in body.__struct_fields__:
+        value = getattr(body, name)
         if value is None:
             if name == "result":
                 shown[name] = None
@@ -37,6 +37,9 @@ def _shown(body: Body) -> dict[str, Any]:
             shown[name] = _shown(value)
         elif value != "" or name != "agent_id":
             shown[name] = value
+    if "sender" in shown:
+        # A field of mail's: `from` is a word of Python's.
+        shown["from"] = shown.pop("sender")
     return shown
 
 
