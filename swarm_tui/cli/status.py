@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 import click
+import msgspec
 import psutil
 
 from swarm_tui.cli import formatting
@@ -30,12 +31,14 @@ from swarm_tui.config.urls import shown_url
 from swarm_tui.domain.fleet import Fleet
 from swarm_tui.domain.states import AgentState
 from swarm_tui.domain.summary import status_json
+from swarm_tui.domain.usage import DayUsage
 from swarm_tui.domain.views import state_word
 from swarm_tui.identity.acl import GUESTS_MAY
 from swarm_tui.identity.acl import told as guarded
 from swarm_tui.protocol import codec
 from swarm_tui.protocol.bodies import Heartbeat, HostStatus
 from swarm_tui.protocol.envelope import Event
+from swarm_tui.protocol.rows import ask_rows
 from swarm_tui.protocol.topics import Kind, topic
 
 #: How far back heartbeats are asked for, in seconds: three of them and a little.
@@ -103,6 +106,7 @@ def gather(found: Target) -> dict[str, Any]:
                 fleet.tick(time.time())
                 facts = _facts(found, fleet)
             facts |= _guard(follower)
+            facts["asks"], facts["usage_today"] = _of_agents(follower)
     except Failure as failure:
         if failure.exit_code != UNREACHABLE or found.running is None:
             raise
@@ -136,6 +140,20 @@ def _guard(follower: Follower) -> dict[str, Any]:
     row = reply.rows[0] if reply is not None and reply.rows and isinstance(reply.rows[0], dict) else {}
     refused = row.get("refused")
     return {"guests": row.get("guests"), "refused": refused if isinstance(refused, dict) else {}}
+
+
+def _of_agents(follower: Follower) -> tuple[int, dict[str, Any] | None]:
+    """Return how many asks wait for a person, and the day's usage (None where nobody says), from the dispatcher."""
+    fleet = follower.fleet
+    leader = fleet.dispatcher
+    if leader is None or not leader.online:
+        return len(fleet.asks.open), None
+    asks, usage = (follower.operator.query(name, timeout=1.0) for name in ("asks", "usage"))
+    with follower.lock:
+        fleet.load_asks(ask_rows(asks.rows if asks is not None else ()))
+        fleet.load_usage(usage.rows if usage is not None else ())
+        today = None if fleet.usage_today is None else msgspec.to_builtins(fleet.usage_today)
+        return len(fleet.asks.open), today
 
 
 def hear_beats(follower: Follower) -> None:
@@ -236,6 +254,7 @@ def _print_swarm(facts: dict[str, Any]) -> None:
         click.echo(f"dispatcher: {leader['agent_id'] or leader['instance']} (epoch {leader['epoch']}){where}")
     tasks = {name: count for name, count in facts["tasks"].items() if count}
     click.echo("tasks: " + (", ".join(f"{count} {formatting.state(name)}" for name, count in tasks.items()) or "none"))
+    _print_agents_work(facts["asks"], facts["usage_today"])
     if facts["halted"]:
         click.echo(style(f"halted: {facts['halted']}; `swarm-tui resume` lifts it", fg="red"))
     if facts["guests"] is not None:
@@ -249,6 +268,26 @@ def _print_swarm(facts: dict[str, Any]) -> None:
         click.echo(
             style(f"refused messages: {facts['messages']['refused']}; `swarm-tui watch` shows them", fg="yellow")
         )
+
+
+def _print_agents_work(asks: int, used: dict[str, Any] | None) -> None:
+    """Print what AI agents ask, what the day's conversations took, where any did, and where the budget stands."""
+    if asks:
+        count = f"{asks} asks wait" if asks > 1 else "1 ask waits"
+        click.echo(style(f"{count} for you; `swarm-tui asks` lists", fg="yellow", bold=True))
+    if used is None:
+        return
+    day = msgspec.convert(used, DayUsage)
+    budget = day.budget or {}
+    if not (day.tokens_in or day.cost or budget):
+        return
+    line = f"today: {day.money}, {day.tokens_in:,} tokens in ({day.tokens_cached:,} cached), {day.tokens_out:,} out"
+    for name, spent in (("day", "spent_day"), ("month", "spent_month")):
+        if (limit := budget.get(name)) is not None:
+            line += f"; ${budget.get(spent) or 0:.4g} of the {name}'s ${limit:g}"
+    if budget.get("reserved"):
+        line += f", ${budget['reserved']:.4g} reserved"
+    click.echo(line)
 
 
 def _print_agents(agents: list[dict[str, Any]], *, several: bool) -> None:

@@ -25,7 +25,7 @@ from swarm_tui.protocol.topics import topic as topic_of
 
 ACCEPT_TIMEOUT = 30.0
 #: Queries that only the dispatcher answers.
-DISPATCHERS = frozenset({"tasks", "task", "runs", "run", "messages", "asks", "schedules", "guard"})
+DISPATCHERS = frozenset({"tasks", "task", "runs", "run", "messages", "asks", "usage", "schedules", "guard"})
 _log = logging.getLogger("swarm_tui.client")
 
 

@@ -70,6 +70,8 @@ def status_json(fleet: Fleet, *, now: float, session: str | None = None, url: st
         "halted": fleet.halted,
         "hosts": [msgspec.to_builtins(host) for host in fleet.hosts.values()],
         "alerts": [msgspec.to_builtins(alert) for alert in fleet.alerts.values()],
+        "asks": len(fleet.asks.open),
+        "usage_today": None if fleet.usage_today is None else msgspec.to_builtins(fleet.usage_today),
         "scale": {role: {"desired": wish.desired, "reason": wish.reason} for role, wish in fleet.scale.items()},
         "messages": {
             "received": fleet.counts.received,

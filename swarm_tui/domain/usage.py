@@ -58,6 +58,42 @@ class Usage(Struct, frozen=True, kw_only=True):
         return said
 
 
+class DayUsage(Struct, kw_only=True):
+    """Usage of a day (UTC). `cost` is that of the attempts whose cost is known; `unpriced` counts the others.
+
+    `budget` is None where none is set, else what `policy.budget` allows and what of it is taken, in US dollars: `day`,
+    `month` (None without such a limit), `spent_day`, `spent_month`, `reserved`.
+    """
+
+    day: str = ""
+    tokens_in: int = 0
+    tokens_out: int = 0
+    tokens_cached: int = 0
+    cost: float = 0.0
+    unpriced: int = 0
+    budget: dict[str, float | None] | None = None
+
+    def count(self, before: Usage, after: Usage) -> None:
+        """Count what an attempt has used since it was last heard."""
+        self.tokens_in += after.tokens_in - before.tokens_in
+        self.tokens_out += after.tokens_out - before.tokens_out
+        self.tokens_cached += after.tokens_cached - before.tokens_cached
+        self.cost = max(0.0, self.cost + (after.cost or 0.0) - (before.cost or 0.0))
+        self.unpriced += _is_unpriced(after) - _is_unpriced(before)
+
+    @property
+    def money(self) -> str:
+        """Return the cost in words; what is not known is said."""
+        known = f"${self.cost:.2f}" if self.cost >= 0.1 or not self.cost else f"${self.cost:.4f}"
+        if not self.unpriced:
+            return known
+        return f"{known} and {self.unpriced} unknown" if self.cost else "cost unknown"
+
+
+def _is_unpriced(used: Usage) -> bool:
+    return used.cost is None and not used.is_nothing
+
+
 class Budget(Struct, frozen=True, kw_only=True):
     """US dollars that may be spent: for a task, on a day, in a month (UTC)."""
 

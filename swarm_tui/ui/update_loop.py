@@ -9,7 +9,7 @@ from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.desk.alarms import Alarms
 from swarm_tui.ui.desk.capabilities import ShowsPanes
 from swarm_tui.ui.desk.desk import Desk
-from swarm_tui.ui.live.past import ask_past
+from swarm_tui.ui.live.past import ask_past, ask_usage
 from swarm_tui.ui.model.model import Delta
 from swarm_tui.ui.model.restarts import UnwantedExits
 from swarm_tui.ui.model.saved_state import StateFile
@@ -22,6 +22,10 @@ PAUSE = 0.1
 
 FRAME = 0.33
 """Seconds between two drawings of what the swarm does: a first change shows at once, and no eye follows more."""
+
+
+#: Seconds between two questions for the day's usage.
+USAGE_EVERY = 4
 
 
 class UpdateLoop:
@@ -41,6 +45,8 @@ class UpdateLoop:
         self._due = False
         """Whether another look is due at once."""
         self._ticked = self._drawn = 0.0
+        self._usage_asked: tuple[int, int] = (0, 0)
+        """What was told of usage, and the day, when the day's sum was asked for last."""
         self._link_changes = 0
         """The changes of the link that were told of."""
 
@@ -128,6 +134,7 @@ class UpdateLoop:
             front.renew_alerts()
             front.renew_footer()
         self._navigator.renew_question()
+        self._ask_usage(now)
         if (back := self._desk.restarts.update(model.live.agents, now)) is not None:
             self._desk.say(back[0], bad=back[1])
         source = self._desk.source
@@ -135,6 +142,13 @@ class UpdateLoop:
             model.live.mails, now, lambda body: source.act(Kind.MESSAGE_NEW, body)
         ):
             self._desk.say(told, bad=bad)
+
+    def _ask_usage(self, now: float) -> None:
+        """Ask for the day's usage when it has become another, at most every few seconds."""
+        told = (self._desk.model.live.usage_told, int(now // 86_400))
+        if self._desk.model.live.broker_up and told != self._usage_asked and int(now) % USAGE_EVERY == 0:
+            self._usage_asked = told
+            ask_usage(self._desk)
 
     def _link_changed(self) -> None:
         desk, fleet = self._desk, self._desk.model.live

@@ -6,11 +6,12 @@ All of it is derived from the attempts that the journal holds, so that no crash 
 from collections.abc import Iterable
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from swarm_tui.domain.dispatch.model import Attempt, Job, State
 from swarm_tui.domain.dispatch.turn import Turn
 from swarm_tui.domain.states import GIVEN
-from swarm_tui.domain.usage import Usage, read_usage
+from swarm_tui.domain.usage import DayUsage, Usage, read_usage
 from swarm_tui.protocol.bodies import Complete, Failed, JsonObject, Progress
 from swarm_tui.protocol.envelope import rfc3339
 from swarm_tui.protocol.text import clean
@@ -19,6 +20,8 @@ from swarm_tui.protocol.text import clean
 SHARE = 0.1
 #: Seconds of tasks whose cost may count against a month's budget.
 MONTH = 32 * 86_400.0
+#: Seconds of tasks that may have used anything today, where no budget asks for more.
+DAY = 2 * 86_400.0
 #: The least that is worth beginning with, in US dollars.
 LEAST = 0.000001
 #: Code of a failure after which a session is not gone on with.
@@ -32,9 +35,10 @@ class Refused(Struct, frozen=True):
 
 
 def take_in_all(state: State, newest_first: Iterable[Job], wall: float) -> None:
-    """Count what the jobs of the last month have spent; before anything is given away."""
+    """Count what the jobs of the last month have spent, without a budget those of a day; before any is given away."""
+    since = wall - (DAY if state.settings.budget is None else MONTH)
     for job in newest_first:
-        if job.created_at < wall - MONTH:
+        if job.created_at < since:
             break
         take_in(state, job)
 
@@ -43,6 +47,7 @@ def take_in(state: State, job: Job) -> None:
     """Count what a job of the journal has spent; once for each job, before anything is given away."""
     for attempt in job.attempts:
         _spend(state, attempt, cost_of(attempt))
+        _count(state, attempt, Usage())
 
 
 def note(turn: Turn, job: Job, attempt: Attempt, body: Progress | Complete | Failed) -> None:
@@ -59,6 +64,7 @@ def note(turn: Turn, job: Job, attempt: Attempt, body: Progress | Complete | Fai
             before = cost_of(attempt)
             if used != known:
                 attempt.usage = used.wire()
+                _count(turn.state, attempt, known)
                 turn.save(job, lazy=True)
             _spend(turn.state, attempt, cost_of(attempt) - before)
     job.usage = total(job).wire()
@@ -84,6 +90,26 @@ def _spend(state: State, attempt: Attempt, cost: float) -> None:
     if cost:
         day = rfc3339(attempt.offered_at)[:10]
         state.spent[day] = state.spent.get(day, 0.0) + cost
+
+
+def _count(state: State, attempt: Attempt, before: Usage) -> None:
+    """Count what the attempt has used since `before`, on the day on which it was offered."""
+    used = read_usage(attempt.usage)
+    if not used.is_nothing:
+        day = rfc3339(attempt.offered_at)[:10]
+        state.used.setdefault(day, DayUsage(day=day)).count(before, used)
+
+
+def today(state: State, wall: float) -> DayUsage:
+    """Return what was used on this day, UTC, with where the budget stands."""
+    day = rfc3339(wall)[:10]
+    found = replace(state.used.get(day) or DayUsage(day=day))
+    if (budget := state.settings.budget) is not None:
+        spent_day, spent_month = spent(state, wall)
+        taken = {"spent_day": spent_day, "spent_month": spent_month, "reserved": reserved(state)}
+        rounded = {name: round(amount, 6) for name, amount in taken.items()}
+        found.budget = {"day": budget.day, "month": budget.month, **rounded}
+    return found
 
 
 def reserved(state: State) -> float:

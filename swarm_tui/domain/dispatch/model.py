@@ -19,6 +19,7 @@ from swarm_tui.domain.dispatch.settings import TypePolicy as TypePolicy
 from swarm_tui.domain.mail.model import Post
 from swarm_tui.domain.mail.paths import HeldPaths
 from swarm_tui.domain.states import ENDED, TaskState
+from swarm_tui.domain.usage import DayUsage
 from swarm_tui.domain.workflows.run import Run
 from swarm_tui.domain.workflows.schedule import ScheduleRecord
 from swarm_tui.protocol.bodies import Body, Complete, Failed, Task
@@ -236,6 +237,8 @@ class State(Struct, kw_only=True):
     """(task, agent) to the time until which it is not offered to it: it declined."""
     spent: dict[str, float] = field(default_factory=dict)
     """Day (2026-11-29, UTC) to the US dollars that the attempts offered on it took."""
+    used: dict[str, DayUsage] = field(default_factory=dict)
+    """Day to what the attempts offered on it used."""
     asks: dict[str, str] = field(default_factory=dict)
     """Ask to task: those that nobody has answered."""
     claims: dict[str, str] = field(default_factory=dict)

@@ -2,6 +2,9 @@
 
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
+
+import msgspec
 
 from swarm_tui.domain.fleet.agents import Agents
 from swarm_tui.domain.fleet.asks import Asks
@@ -15,6 +18,7 @@ from swarm_tui.domain.fleet.tasks import Tasks
 from swarm_tui.domain.liveness import PAUSE
 from swarm_tui.domain.outcome import came_badly
 from swarm_tui.domain.states import ENDED, TaskState
+from swarm_tui.domain.usage import DayUsage
 from swarm_tui.domain.views import AlertView, Changes, Counts, DispatcherView, HostView, ScaleView
 from swarm_tui.protocol import bodies
 from swarm_tui.protocol.envelope import Event, Rejected
@@ -68,6 +72,8 @@ class Fleet:
         self._runs = Runs()
         self._mails = Mails()
         self.asks = Asks()
+        self.usage_today: DayUsage | None = None
+        """What the dispatcher said last of the day's usage."""
         self.agents = self._agents.all
         self.hosts: dict[str, HostView] = self._hosts.all
         self.tasks = self._tasks.all
@@ -178,6 +184,17 @@ class Fleet:
                 changes.agents |= {row.agent_id} & self.agents.keys()
                 changes.tasks |= {row.task_id} & self.tasks.keys()
         return changes
+
+    def load_usage(self, rows: Iterable[object]) -> None:
+        """Take what the dispatcher says of the day's usage; what is no such row is passed over."""
+        for row in rows:
+            with suppress(msgspec.ValidationError):
+                self.usage_today = msgspec.convert(row, DayUsage)
+
+    @property
+    def usage_told(self) -> int:
+        """Return how often usage was told of: the day's sum is another one then."""
+        return self._tasks.usage_told
 
     def load_asks(self, rows: list[AskRow]) -> Changes:
         """Merge what waits for an answer, as the dispatcher told it."""

@@ -47,6 +47,8 @@ class Tasks:
         self.all: dict[str, TaskFacts] = {}
         self.by_state: dict[TaskState, dict[str, None]] = {state: {} for state in TaskState}
         self.dropped = 0
+        self.usage_told = 0
+        """How often usage was told of."""
         """Tasks forgotten to stay within the bounds."""
         self.ended = KeptTasks(kept)
         self.badly: set[str] = set()
@@ -163,10 +165,15 @@ class Tasks:
                 task.reported = min(100.0, max(0.0, body.progress))
             task.message = clean(body.message, 300)
             task.turn, task.session = body.turn or task.turn, clean(body.session or task.session, 200)
-        task.use(attempt, body.usage)
+        self._use(task, attempt, body.usage)
         detail = f"{body.progress or 0:.0f}% {body.message}"
         self._hop(task, event, "progress", agent_id=body.agent_id, attempt=attempt, detail=detail)
         return self._settle(task, event.received)
+
+    def _use(self, task: TaskFacts, attempt: int, usage: bodies.JsonObject) -> None:
+        if usage:
+            self.usage_told += 1
+            task.use(attempt, usage)
 
     def _complete(self, event: Event, body: bodies.Complete) -> str:
         task = self._task(body.task_id, event.received)
@@ -174,7 +181,7 @@ class Tasks:
         answer = AttemptEnd(
             attempt, body.agent_id or None, event.received, result=body.result, duration=_number(body.duration)
         )
-        task.use(attempt, body.usage)
+        self._use(task, attempt, body.usage)
         known = task.success
         if known is not None and known.agent_id != answer.agent_id:
             loser = known if attempt > known.attempt else answer
@@ -199,7 +206,7 @@ class Tasks:
             cancelled=body.cause == "cancelled",
             duration=_number(body.duration),
         )
-        task.use(attempt, body.usage)
+        self._use(task, attempt, body.usage)
         if task.failure is None or attempt > task.failure.attempt:
             task.failure = answer
         task.keep_error(attempt, worker, answer.error or "")

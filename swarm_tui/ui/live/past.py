@@ -61,6 +61,18 @@ def ask_past(desk: Desk) -> None:
     )
 
 
+def ask_usage(desk: Desk) -> None:
+    """Ask the dispatcher what the day's conversations took."""
+
+    def came(reply: Reply | None) -> None:
+        before = desk.model.live.usage_today
+        desk.model.live.load_usage(reply.rows if reply else ())
+        if desk.model.live.usage_today != before:
+            desk.main.all_changed()
+
+    desk.in_thread(lambda: answer(desk.source, "usage", {}), came)
+
+
 def messages_since(source: Source, swarm: str, since: float, until: float, tries: int = 1) -> list[Message]:
     """Return the newest messages of all kinds, and of what is news also the older ones: heartbeats would drown them."""
     reply = answer(source, "history", {"since": since, "limit": NEWEST}, tries)

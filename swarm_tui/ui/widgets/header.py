@@ -37,6 +37,8 @@ _TAB = {state: next(name for name, states in TABS[2:] if states and state in sta
 _PLAIN_WORDS = frozenset({"agents", "run", "wait", "retry", "done", "asgd"})
 
 
+#: The part of the day's budget from which on it stands out.
+NEARLY = 0.8
 #: How many of those that want the same done are told by their words.
 LIKE = 3
 
@@ -56,7 +58,10 @@ class Header(StaticLines):
     def lines(self, width: int) -> list[Parts]:
         refused = self._refused()
         room = width - sum(segment.cell_length for segment in refused)
-        counts = self._agents() + self._asks() + self._tasks(short=False)
+        used = self._used()
+        counts = self._agents() + self._asks() + self._tasks(short=False) + used
+        if sum(segment.cell_length for segment in counts) > room:
+            counts = self._agents() + self._asks() + self._tasks(short=True) + used
         if sum(segment.cell_length for segment in counts) > room:
             counts = self._agents() + self._asks() + self._tasks(short=True)
         if sum(segment.cell_length for segment in counts) > room:
@@ -141,6 +146,17 @@ class Header(StaticLines):
         if not waiting:
             return []
         return [Segment(f" ? {waiting} ask{'' if waiting == 1 else 's'} ", self.look["alarm"]), Segment("  ")]
+
+    def _used(self) -> Parts:
+        """Tell what this day's conversations took, of what they may take."""
+        used = self.model.live.usage_today
+        if used is None or not (used.tokens_in or used.cost) or self.model.moment is not None:
+            return []
+        limit = (used.budget or {}).get("day")
+        spent = (used.budget or {}).get("spent_day") or used.cost
+        style = "quiet" if limit is None or spent < NEARLY * limit else "warn" if spent < limit else "bad"
+        of = "" if limit is None else f" of ${limit:g}"
+        return [Segment(f"{used.money}{of} today  ", self.look[style])]
 
     def _tasks(self, *, short: bool) -> Parts:
         look, counts = self.look, self.model.counts()

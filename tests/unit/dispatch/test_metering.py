@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 
 from swarm_tui.domain.dispatch import DispatchSettings, Job
-from swarm_tui.domain.dispatch.metering import cost_of, reserved, spent, take_in, total
+from swarm_tui.domain.dispatch.metering import cost_of, reserved, spent, take_in, today, total
 from swarm_tui.domain.dispatch.model import Say
 from swarm_tui.domain.states import TaskState
 from swarm_tui.domain.usage import Budget
@@ -229,3 +229,27 @@ def test_no_crash_loses_a_cent_and_each_attempt_passes_its_part_by_a_turn_at_mos
 def _runs(world: World, name: str, offer: Say) -> bool:
     current = world.job(name).current
     return current is not None and not current.outcome and current.number == offer.body.attempt  # type: ignore[union-attr]
+
+
+def test_the_days_usage_counts_each_attempt_once_whatever_dies() -> None:
+    world = budgeted(day=5.0)
+    world.agent("a1", capacity=2)
+    (one,) = offers(world.submit("t1"))
+    (two,) = offers(world.submit("t2"))
+    progress(world, one, 0.25)
+    progress(world, one, 0.5)
+    progress(world, two, None)
+    before = today(world.state, world.wall)
+    assert (before.cost, before.unpriced) == (0.5, 1)
+    assert before.money == "$0.50 and 1 unknown"
+    assert before.budget is not None
+    assert before.budget["day"] == 5.0
+    world.crash()
+    for raw in world.journal.values():
+        take_in(world.state, msgspec.msgpack.decode(raw, type=Job))
+    assert today(world.state, world.wall).cost == 0.5
+    progress(world, one, 0.75)
+    progress(world, two, 0.1)
+    after = today(world.state, world.wall)
+    assert (after.cost, after.unpriced) == (0.85, 0), "the other told its cost in the end"
+    assert today(world.state, world.wall + 86_400).money == "$0.00"

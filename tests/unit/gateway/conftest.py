@@ -65,6 +65,7 @@ class Dispatcher(Voice):
         self.silent = False
         self.answered: dict[str, AskRecorded] = {}
         self.letters: list[tuple[str, MessageNew]] = []
+        self.used: list[Any] = []
         self.bus.subscribe(everything(SWARM))
         self.bus.start(self._heard, lambda _: None)
         self.say(K.DISPATCHER, b.Dispatcher(instance="x", epoch=1, agent_id="tm"))
@@ -90,13 +91,15 @@ class Dispatcher(Voice):
         elif isinstance(event.body, b.Query):
             rows: list[Any] = (
                 []
-                if event.body.query in ("run", "runs", "asks", "messages")
+                if event.body.query in ("run", "runs", "asks", "messages", "usage")
                 else [TaskRow(task_id="old", type="past.task", state="complete", updated_at=5.0)]
             )
             if event.body.query == "messages" and self.letters:
                 sender, letter = self.letters[-1]
                 row = {"message_id": letter.message_id, "from": sender, "to": letter.to, "text": letter.text}
                 rows = [row] if event.body.args.get("message_id") in (None, letter.message_id) else []
+            if event.body.query == "usage":
+                rows = self.used
             if event.body.query == "task":
                 wanted = event.body.args["task_id"]
                 rows = [TaskRow(task_id=wanted, type="t", state="queued", hops=[Hop(at=1.0, what="journaled")])]

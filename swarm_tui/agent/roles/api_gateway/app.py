@@ -180,6 +180,7 @@ class Door:
         return _json(self._facts.agents())
 
     async def _status(self, request: web.Request) -> web.Response:
+        await asyncio.to_thread(self._facts.ask_usage)
         return _json(self._facts.status())
 
     async def _health(self, request: web.Request) -> web.Response:
@@ -196,6 +197,7 @@ class Door:
         return _json(found, status=200 if found["broker"] else 503)
 
     async def _scrape(self, request: web.Request) -> web.Response:
+        await asyncio.to_thread(self._facts.ask_usage)
         return web.Response(body=self._metrics.text(), headers={"Content-Type": "text/plain; version=0.0.4"})
 
     async def _openapi(self, request: web.Request) -> web.Response:

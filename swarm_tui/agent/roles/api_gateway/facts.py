@@ -87,6 +87,7 @@ class DoorFacts:
         self._fleet = Fleet(swarm)
         self._lock = threading.Lock()
         self._ticked = 0.0
+        self._usage_told: tuple[int, int] | None = None
         self._loading = threading.Lock()
         self._loaded = threading.Event()
         self._open: set[str] = set()
@@ -118,6 +119,17 @@ class DoorFacts:
         """Return the swarm as `status --json` has it, without what only its host knows, with messages a second."""
         found: JsonObject = self.read(lambda fleet, now: {**status_json(fleet, now=now), "rate": round(fleet.rate, 1)})
         return found
+
+    def ask_usage(self) -> None:
+        """Have the dispatcher say what the day's conversations took, when that changed. Blocks up to a second."""
+        told: tuple[int, int] = self.read(lambda fleet, now: (fleet.usage_told, int(now // 86_400)))
+        if self._usage_told in (None, told):
+            return
+        reply = self.ask("usage", {}, 1.0)
+        if reply is not None:
+            self._usage_told = told
+            with self._lock:
+                self._fleet.load_usage(reply.rows)
 
     def agents(self) -> list[JsonObject]:
         """Return rows as `status --json` has them."""
@@ -189,7 +201,10 @@ class DoorFacts:
         rows = task_rows(reply.rows if reply is not None else ())
         runs = self.ask("runs", {"limit": 100}, 3.0)
         asks = self.ask("asks", {}, 3.0)
+        usage = self.ask("usage", {}, 3.0)
         with self._lock:
+            self._fleet.load_usage(usage.rows if usage is not None else ())
+            self._usage_told = (self._fleet.usage_told, int(time.time() // 86_400))
             self._fleet.load_asks(ask_rows(asks.rows if asks is not None else ()))
             self._fleet.load_runs(run_rows(runs.rows if runs is not None else ()))
             for task_id in self._fleet.load(rows, time.time()).tasks:

@@ -92,6 +92,7 @@ def _metrics(fleet: Fleet, now: float) -> list[Metric]:
     gauge("queue_oldest_seconds", "How long the task has waited that waits longest.", [], [([], age)])
     up = [([state.value], float(sum(agent.state is state for agent in agents))) for state in AgentState]
     gauge("agents", "Agents that are known, by state.", ["state"], up)
+    found += _used(fleet)
     gauge("asks", "Asks of AI agents that wait for a person.", [], [([], float(len(fleet.asks.open)))])
     gauge("alerts", "Alerts that stand.", [], [([], float(len(fleet.alerts)))])
     for name, text, values in (
@@ -108,3 +109,20 @@ def _metrics(fleet: Fleet, now: float) -> list[Metric]:
     counter("messages", "Messages heard.", fleet.counts.received)
     counter("messages_refused", "Messages that could not be read.", fleet.counts.refused)
     return found
+
+
+def _used(fleet: Fleet) -> list[Metric]:
+    """Return the day's usage, where the dispatcher has said it; a limit that is not set is left out, for it is no 0."""
+    used = fleet.usage_today
+    if used is None:
+        return []
+    tokens = GaugeMetricFamily("swarm_usage_today_tokens", "Tokens that this day's (UTC) work took.", labels=["kind"])
+    for name, count in (("in", used.tokens_in), ("cached", used.tokens_cached), ("out", used.tokens_out)):
+        tokens.add_metric([name], count)
+    cost = GaugeMetricFamily("swarm_usage_today_dollars", "US dollars of it whose cost is known.", value=used.cost)
+    unknown = GaugeMetricFamily("swarm_usage_today_unpriced", "Attempts whose cost nobody knows.", value=used.unpriced)
+    budget = GaugeMetricFamily("swarm_budget_dollars", "Limits (day, month), what is spent, reserved.", labels=["of"])
+    for name, amount in (used.budget or {}).items():
+        if amount is not None:
+            budget.add_metric([name], amount)
+    return [tokens, cost, unknown, budget]

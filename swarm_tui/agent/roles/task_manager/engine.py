@@ -144,8 +144,7 @@ class Engine:
         for name, raw in self.journal.metas(_SCHEDULE):
             self.state.schedules[name] = _decode_schedule(raw)
         recall_merges(self.state, self.journal)
-        if self.state.settings.budget is not None:
-            take_in_all(self.state, self.journal.search(None, None, KEEP_TASKS, 0), self._clocks.wall())
+        take_in_all(self.state, self.journal.search(None, None, KEEP_TASKS, 0), self._clocks.wall())
         self.state.seq = self._seq_kept = max(self.state.seq, self.journal.last_seq())
         # What is adopted before we lead has a fence too, and fences only grow.
         self.state.epoch = int(self.journal.meta("epoch") or 0)

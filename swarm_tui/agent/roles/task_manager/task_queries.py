@@ -1,11 +1,13 @@
 """The dispatcher's answers to an operator's queries: pages of rows of tasks and runs, which every reader takes."""
 
+import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
 
 from swarm_tui.domain.dispatch.asks import rows as open_asks
+from swarm_tui.domain.dispatch.metering import today
 from swarm_tui.domain.dispatch.model import State
 from swarm_tui.domain.dispatch.task_rows import mail_row, row, run_row
 from swarm_tui.domain.states import TaskState
@@ -26,7 +28,8 @@ _SMALL = 0.02
 
 
 def answers(event: Event, query: Query, journal: Journal, me: str, state: State | None = None) -> Iterator[Reply]:
-    """Yield the replies to `tasks`, `task`, `runs`, `run`, `messages` and, with the dispatcher's `state`, `asks`.
+    """Yield the replies to `tasks`, `task`, `runs`, `run`, `messages` and, with the dispatcher's `state`, `asks` and
+    `usage`.
 
     Nothing for another's query. Raises sqlite3.Error.
     """
@@ -40,15 +43,21 @@ def answers(event: Event, query: Query, journal: Journal, me: str, state: State 
         rows = _run(query.args, journal)
     elif query.query == "messages":
         rows = _messages(query.args, journal)
+    elif query.query == "usage" and state is not None:
+        rows = [msgspec.to_builtins(today(state, time.time()))]
     elif query.query == "asks" and state is not None:
         rows = map(msgspec.to_builtins, open_asks(state))
     else:
         return
-    fit = {"tasks": _fitted, "task": _fitted, "asks": _fitted_ask, "messages": _fitted_mail}.get(
+    fit = {"tasks": _fitted, "task": _fitted, "asks": _fitted_ask, "messages": _fitted_mail, "usage": _as_it_is}.get(
         query.query, _fitted_run
     )
     for page, more in pages(map(fit, rows)):
         yield Reply(query=query.query, rows=page, more=more, request=event.id, source=me)
+
+
+def _as_it_is(shown: dict[str, Any]) -> dict[str, Any]:
+    return shown
 
 
 def _fitted_ask(shown: dict[str, Any]) -> dict[str, Any]:
