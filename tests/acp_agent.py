@@ -123,7 +123,7 @@ class Agent:
 
     def session_new(self, params: dict[str, Any]) -> dict[str, Any]:
         self.session, self.folder = uuid.uuid4().hex, Path(params["cwd"])
-        (self.home / f"{self.session}.json").write_text(json.dumps({"cost": 0.0, "prompts": []}))
+        self.write_session({"cost": 0.0, "prompts": [], "done": []})
         (self.home / "servers.json").write_text(json.dumps(params["mcpServers"]))
         return {"sessionId": self.session, **self._modes()}
 
@@ -161,12 +161,26 @@ class Agent:
         self.steered.append(text)
         return {"outcome": "injected"}
 
-    def keep(self, text: str) -> dict[str, Any]:
-        file = self.home / f"{self.session}.json"
-        known: dict[str, Any] = json.loads(file.read_text())
-        known["prompts"].append(text)
-        file.write_text(json.dumps(known))
+    def read_session(self) -> dict[str, Any]:
+        known: dict[str, Any] = json.loads((self.home / f"{self.session}.json").read_text())
         return known
+
+    def write_session(self, known: dict[str, Any]) -> None:
+        """Whole or not at all: it may be killed at any moment."""
+        new = self.home / f"{self.session}.new"
+        new.write_text(json.dumps(known))
+        new.replace(self.home / f"{self.session}.json")
+
+    def keep(self, text: str) -> None:
+        known = self.read_session()
+        known["prompts"].append(text)
+        self.write_session(known)
+
+    def bill(self) -> None:
+        """The server bills an answer as it gives it, whatever becomes of whoever asked."""
+        self.cost += self.kind["cost"]
+        self.write_session({**self.read_session(), "cost": self.cost})
+        self.update("usage_update", used=1, size=2, cost={"amount": self.cost, "currency": "USD"})
 
     # a turn
 
@@ -185,10 +199,6 @@ class Agent:
             else:
                 self.send({"id": message["id"], "error": {"code": code, "message": words}})
             return
-        file = self.home / f"{self.session}.json"
-        known = json.loads(file.read_text())
-        known["cost"] = self.cost
-        file.write_text(json.dumps(known))
         self.send({"id": message["id"], "result": {"stopReason": answer, **self.used()}})
 
     def used(self) -> dict[str, Any]:
@@ -201,6 +211,10 @@ class Agent:
 
     def turn(self, text: str) -> str:
         steps = DIRECTIVE.findall(text)
+        done: list[str] = self.read_session().get("done", [])
+        if text.startswith("Your last turn was cut off"):
+            # It looks at what is done already, as it is told to.
+            steps = [step for step in steps if " ".join(step) not in done]
         while steps or self.steered:
             # A word said in the middle of the turn is what it does next.
             steps = [*(step for said in self.steered for step in DIRECTIVE.findall(said)), *steps]
@@ -210,12 +224,13 @@ class Agent:
             word, rest = steps.pop(0)
             if self.cancelled.is_set():
                 return "cancelled"
+            if "cost" in self.kind:
+                self.bill()
             stop = self.step(word, rest)
             if stop:
                 return stop
-            if "cost" in self.kind:
-                self.cost += self.kind["cost"]
-                self.update("usage_update", used=1, size=2, cost={"amount": self.cost, "currency": "USD"})
+            done.append(f"{word} {rest}")
+            self.write_session({**self.read_session(), "done": done})
         return "cancelled" if self.cancelled.is_set() else "end_turn"
 
     def step(self, word: str, rest: str) -> str:
