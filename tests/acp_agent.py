@@ -244,6 +244,8 @@ class Agent:
             self.cancelled.wait(float(rest))
         elif word == "status":
             raise RuntimeError(rest)
+        elif word == "note":
+            Path(rest).write_text(str(time.time()))
         elif word == "limit":
             self.calls = 0
             self.update("agent_message_chunk", content={"type": "text", "text": rest})

@@ -31,7 +31,7 @@ from swarm_tui.config.urls import shown_url
 from swarm_tui.domain.fleet import Fleet
 from swarm_tui.domain.states import AgentState
 from swarm_tui.domain.summary import status_json
-from swarm_tui.domain.usage import DayUsage
+from swarm_tui.domain.usage import DayUsage, day_of
 from swarm_tui.domain.views import state_word
 from swarm_tui.identity.acl import GUESTS_MAY
 from swarm_tui.identity.acl import told as guarded
@@ -151,7 +151,7 @@ def _of_agents(follower: Follower) -> tuple[int, dict[str, Any] | None]:
     asks, usage = (follower.operator.query(name, timeout=1.0) for name in ("asks", "usage"))
     with follower.lock:
         fleet.load_asks(ask_rows(asks.rows if asks is not None else ()))
-        fleet.load_usage(usage.rows if usage is not None else ())
+        fleet.usage_today = day_of(usage.rows if usage is not None else (), fleet.usage_today)
         today = None if fleet.usage_today is None else msgspec.to_builtins(fleet.usage_today)
         return len(fleet.asks.open), today
 

@@ -1,10 +1,12 @@
 """Tokens and money that an attempt takes. Pure. A cost that is not known is None, never 0."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from math import isfinite
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -88,6 +90,14 @@ class DayUsage(Struct, kw_only=True):
         if not self.unpriced:
             return known
         return f"{known} and {self.unpriced} unknown" if self.cost else "cost unknown"
+
+
+def day_of(rows: Iterable[object], known: DayUsage | None) -> DayUsage | None:
+    """Return the day's usage as a reply's rows have it, `known` where none of them is such a row."""
+    for row in rows:
+        with suppress(msgspec.ValidationError):
+            known = msgspec.convert(row, DayUsage)
+    return known
 
 
 def _is_unpriced(used: Usage) -> bool:

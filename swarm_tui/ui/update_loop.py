@@ -53,9 +53,11 @@ class UpdateLoop:
     def look(self) -> None:
         """Take in what came, and draw it unless something was drawn a moment ago."""
         if time.monotonic() - self._drawn < FRAME and self._main.is_mounted:
+            asked = set(self._desk.model.live.asks.open)
             if (delta := self.fold()) is not None:
                 self._undrawn.add(delta)
-            if not self._desk.source.waiting():
+            # Whoever asks is not kept waiting for a frame.
+            if not self._desk.source.waiting() and self._desk.model.live.asks.open.keys() <= asked:
                 return
         self.drain()
 

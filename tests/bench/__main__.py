@@ -17,6 +17,7 @@ from tests.bench.bars import NOTES, Bar, read
 #: Each module, and the packages without which it cannot run.
 MODULES: dict[str, tuple[str, ...]] = {
     "bench_agent": (),
+    "bench_conversation": (),
     "bench_engine": (),
     "bench_runs": (),
     "bench_proofs": (),

@@ -2,9 +2,6 @@
 
 from collections import deque
 from collections.abc import Iterable
-from contextlib import suppress
-
-import msgspec
 
 from swarm_tui.domain.fleet.agents import Agents
 from swarm_tui.domain.fleet.asks import Asks
@@ -184,12 +181,6 @@ class Fleet:
                 changes.agents |= {row.agent_id} & self.agents.keys()
                 changes.tasks |= {row.task_id} & self.tasks.keys()
         return changes
-
-    def load_usage(self, rows: Iterable[object]) -> None:
-        """Take what the dispatcher says of the day's usage; what is no such row is passed over."""
-        for row in rows:
-            with suppress(msgspec.ValidationError):
-                self.usage_today = msgspec.convert(row, DayUsage)
 
     @property
     def usage_told(self) -> int:

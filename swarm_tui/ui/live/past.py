@@ -5,6 +5,7 @@ from typing import Any
 
 from swarm_tui.bus.port import BusError
 from swarm_tui.client.record import recorded_rows
+from swarm_tui.domain.usage import day_of
 from swarm_tui.domain.views import AgentView
 from swarm_tui.journal.recorder_port import Recorded
 from swarm_tui.protocol import codec
@@ -66,7 +67,7 @@ def ask_usage(desk: Desk) -> None:
 
     def came(reply: Reply | None) -> None:
         before = desk.model.live.usage_today
-        desk.model.live.load_usage(reply.rows if reply else ())
+        desk.model.live.usage_today = day_of(reply.rows if reply else (), desk.model.live.usage_today)
         if desk.model.live.usage_today != before:
             desk.main.all_changed()
 

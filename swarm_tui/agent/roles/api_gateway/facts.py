@@ -14,6 +14,7 @@ from swarm_tui.client.operator import Operator
 from swarm_tui.domain.fleet import Fleet
 from swarm_tui.domain.states import ENDED
 from swarm_tui.domain.summary import agent_json, status_json, task_json, task_row
+from swarm_tui.domain.usage import day_of
 from swarm_tui.domain.views import TaskView
 from swarm_tui.identity.keyring import GUEST, Keyring
 from swarm_tui.journal.task_output import OutputPage, output_rows
@@ -129,7 +130,7 @@ class DoorFacts:
         if reply is not None:
             self._usage_told = told
             with self._lock:
-                self._fleet.load_usage(reply.rows)
+                self._fleet.usage_today = day_of(reply.rows, self._fleet.usage_today)
 
     def agents(self) -> list[JsonObject]:
         """Return rows as `status --json` has them."""
@@ -203,7 +204,7 @@ class DoorFacts:
         asks = self.ask("asks", {}, 3.0)
         usage = self.ask("usage", {}, 3.0)
         with self._lock:
-            self._fleet.load_usage(usage.rows if usage is not None else ())
+            self._fleet.usage_today = day_of(usage.rows if usage is not None else (), self._fleet.usage_today)
             self._usage_told = (self._fleet.usage_told, int(time.time() // 86_400))
             self._fleet.load_asks(ask_rows(asks.rows if asks is not None else ()))
             self._fleet.load_runs(run_rows(runs.rows if runs is not None else ()))
