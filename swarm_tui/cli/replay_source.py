@@ -26,6 +26,7 @@ from swarm_tui.ui.live.live_source import NoPanes
 from swarm_tui.ui.look.theme import NAMES
 from swarm_tui.ui.model.model import ENDED_KEPT
 from swarm_tui.ui.model.source import MOST, Facts, Item, Neighbours, Panes, Sent
+from swarm_tui.worktrees.change import Change
 
 
 class ReplayClock:
@@ -99,6 +100,10 @@ class ReplaySource:
 
     def query(self, query: str, args: dict[str, Any]) -> Reply | None:
         return self._record.answer(query, args)
+
+    def change(self, task_id: str, hosts: int) -> Change | None:
+        """Return None: no recording has worktrees."""
+        return None
 
     def output(self, task_id: str, lines: int, hosts: int) -> list[str]:
         return []

@@ -22,7 +22,7 @@ class MergeState(Body, frozen=True, kw_only=True):
     state: str
     target: str = ""
     reason: str = ""
-    run_id: str = ""
+    run_id: str | None = None
     """The run of its steps."""
     follow_up: str = ""
     """The task by which its agent mends it."""

@@ -94,11 +94,11 @@ class Navigator:
 
         self._open_page(MessageScreen, message)
 
-    def open_task(self, task_id: str) -> None:
-        """Show a task's page."""
+    def open_task(self, task_id: str, part: str = "") -> None:
+        """Show a task's page, or a part of it."""
         from swarm_tui.ui.screens.task import TaskScreen
 
-        self._open_page(TaskScreen, task_id)
+        self._open_page(TaskScreen, task_id, part)
 
     def open_runs(self) -> None:
         """Show the runs of workflows; once more comes back."""

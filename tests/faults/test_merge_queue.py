@@ -92,6 +92,8 @@ def the_bar(tmp_path: Path, branches: int) -> None:
             return len(states) == branches and all(state.state in SETTLED for state in states.values())
 
         until(over, 40.0 * branches)
+        told = [event.body for event in swarm.events if isinstance(event.body, MergeState)]
+        assert {body.task_id for body in told if body.state == "waiting"} == set(kinds), "each is told of as it comes"
     for task_id, kind in kinds.items():
         state = states[task_id]
         assert state.state == ("merged" if kind == "good" else "returned"), (task_id, kind, state)

@@ -12,6 +12,7 @@ from swarm_tui.protocol import codec
 from swarm_tui.protocol.bodies import Body, Reply, Task
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.model.source import MOST, Facts, Item, Neighbours, TaskType
+from swarm_tui.worktrees.change import Change
 
 SWARM = "opencto-dev"
 START = 1_767_225_600.0
@@ -102,6 +103,7 @@ class FakeSource:
         self.logs: dict[str, list[str]] = {}
         self.panes_at: dict[str, list[tuple[float, list[str]]]] = {}
         self.outputs: dict[str, list[str]] = {}
+        self.changes: dict[str, Change] = {}
         self.started = self.closed = False
         self._ids = count(1)
 
@@ -155,6 +157,9 @@ class FakeSource:
 
     def output(self, task_id: str, lines: int, hosts: int) -> list[str]:
         return self.outputs.get(task_id, [])[-lines:]
+
+    def change(self, task_id: str, hosts: int) -> Change | None:
+        return self.changes.get(task_id)
 
     def pane_at(self, agent_id: str, lines: int, at: float) -> list[str] | None:
         then = [shown for moment, shown in self.panes_at.get(agent_id, []) if moment <= at]

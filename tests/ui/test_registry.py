@@ -102,7 +102,7 @@ def test_a_keymap_moves_an_act_and_names_its_mistakes() -> None:
 def test_a_key_that_a_person_gives_an_act_is_that_acts_alone_where_both_could_act() -> None:
     registry = Registry(ALL, {"theme": "n", "leave": "x", "next_panel": "]"})
     acts = {key: [act.name for act in registry.bound()[key]] for key in ("n", "x", "right_square_bracket")}
-    assert acts == {"n": ["theme"], "x": ["leave"], "right_square_bracket": ["next_panel", "next_page"]}
+    assert acts == {"n": ["theme"], "x": ["leave"], "right_square_bracket": ["next_part", "next_panel", "next_page"]}
     assert registry.notes == [
         "keys: n is the key of theme, no more of publish, which has no key now",
         "keys: x is the key of leave, no more of seen, which has no key now",

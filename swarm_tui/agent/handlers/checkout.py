@@ -1,6 +1,7 @@
 """A commit checked out in a folder of its own, for as long as something looks at it; the user's tree is not touched."""
 
 import asyncio
+import fcntl
 import re
 import shutil
 from collections.abc import AsyncIterator
@@ -22,11 +23,33 @@ async def checked_out(context: Context, repo: Path, name: str) -> AsyncIterator[
     commit = await commit_of(context, repo, name)
     folder = scratch(context)
     await remove(context, repo, folder)
-    await git(context, repo, "worktree", "add", "--quiet", "--detach", "--", str(folder), commit)
+    await add(context, repo, "--detach", "--", str(folder), commit)
     try:
         yield folder, commit
     finally:
         await remove(context, repo, folder)
+
+
+@asynccontextmanager
+async def alone(context: Context) -> AsyncIterator[None]:
+    """Keep the swarm's other agents on this host from making worktrees, or taking them away: git minds it badly."""
+    home = worktrees_of(context.state_dir)
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with open(home / ".lock", "w") as lock:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                await asyncio.sleep(0.02)
+            else:
+                break
+        yield
+
+
+async def add(context: Context, repo: Path, *argv: str) -> None:
+    """Make a worktree as `git worktree add` does with these arguments. Raises HandlerError (`git`)."""
+    async with alone(context):
+        await git(context, repo, "worktree", "add", "--quiet", *argv)
 
 
 def scratch(context: Context) -> Path:
@@ -38,6 +61,11 @@ def scratch(context: Context) -> Path:
 
 async def remove(context: Context, repo: Path, folder: Path) -> None:
     """Take the checkout away, whatever it holds, and git's note of it. Raises MissingToolError."""
+    async with alone(context):
+        await _remove(context, repo, folder)
+
+
+async def _remove(context: Context, repo: Path, folder: Path) -> None:
     if folder.exists():
         await try_git(context, repo, "worktree", "remove", "--force", "--force", "--", str(folder))
     if folder.exists():

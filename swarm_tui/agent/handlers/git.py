@@ -36,7 +36,7 @@ async def git(context: Context, repo: Path, *argv: str, stdin: bytes | None = No
     """Return what git prints. Raises HandlerError (`git`, `too-large`) with git's own words when it fails."""
     done = await try_git(context, repo, *argv, stdin=stdin, errors=errors)
     if done.returncode != 0:
-        raise HandlerError(f"git {_command(argv)} failed in {repo}: {done.tail}", code="git")
+        raise HandlerError(f"git {_command(argv)} failed in {repo}: {done.tail or done.how}", code="git")
     if done.truncated:
         raise HandlerError(
             f"git {_command(argv)} answers more than {LIMIT // 1_000_000} MB in {repo}", code="too-large"

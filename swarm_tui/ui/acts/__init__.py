@@ -12,11 +12,13 @@ from swarm_tui.ui.acts.swarm import SWARM_ACTS
 from swarm_tui.ui.acts.tasks import TASK_ACTS
 from swarm_tui.ui.acts.time import TIME_ACTS
 from swarm_tui.ui.acts.view import VIEW_ACTS
+from swarm_tui.ui.acts.work import WORK_ACTS
 
 ALL = (
     *PAGE_ACTS,
     *TASK_ACTS,
     *ASK_ACTS,
+    *WORK_ACTS,
     *RUN_ACTS,
     *AGENT_ACTS,
     *SCALE_ACTS,

@@ -99,7 +99,7 @@ SWARM_ACTS = (
         group="swarm",
         can=lambda c: None if c.desk.source.neighbours is not None else "this is a recording: there is no other swarm",
         run=lambda c: c.desk.pages.open_swarms(),
-        help="All swarms that run here and on this broker, with their troubles; enter turns the screen to one, as "
+        help="All swarms that run here and on this broker, with their troubles; to open one turns the screen to it, as "
         "`:swarm NAME` does. Once more comes back.",
     ),
     Action(

@@ -191,6 +191,24 @@ class Tabbed(Capability):
         raise NotImplementedError
 
 
+class InParts(Capability):
+    """The page of a thing can be turned to a part of it."""
+
+    LACKS = "this page has no parts"
+
+    def show_part(self, part: str) -> None:
+        """Show the part; the one that shows already gives way to the first."""
+        raise NotImplementedError
+
+    def turn_part(self, by: int) -> None:
+        """Show the next part, or the one before."""
+        raise NotImplementedError
+
+    def why_no_part(self) -> str | None:
+        """Return why there is nothing to turn to; None where there is."""
+        return None
+
+
 class Paged(Capability):
     """More is there than one page shows."""
 

@@ -144,8 +144,8 @@ class Pages(Protocol):
         """Show one message as a tree."""
         ...
 
-    def open_task(self, task_id: str) -> None:
-        """Show a task's page."""
+    def open_task(self, task_id: str, part: str = "") -> None:
+        """Show a task's page, or a part of it."""
         ...
 
     def open_agent(self, agent_id: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from swarm_tui.bus.port import Link
-from swarm_tui.client.hosts_output import joined, last_attempt, output_of_hosts
+from swarm_tui.client.hosts_output import change_of_hosts, joined, last_attempt, output_of_hosts
 from swarm_tui.client.operator import Operator
 from swarm_tui.client.publication import Publication
 from swarm_tui.config.paths import StateDir
@@ -19,6 +19,7 @@ from swarm_tui.protocol.bodies import Body, JsonObject, Reply, Task
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.tmux.attach import attach_far
 from swarm_tui.ui.model.source import MOST, Facts, Item, Neighbours, Panes
+from swarm_tui.worktrees.change import Change, read_change
 
 
 class NoPanes:
@@ -118,6 +119,11 @@ class LiveSource:
         return (
             [readable(line.encode("utf-8", "replace")) for line in text.removesuffix("\n").split("\n")] if text else []
         )
+
+    def change(self, task_id: str, hosts: int) -> Change | None:
+        """Read it here, else ask the others."""
+        here = read_change(self._state.root, task_id) if self._state is not None else None
+        return here if here is not None else change_of_hosts(self.operator, task_id, hosts)
 
     def pane_at(self, agent_id: str, lines: int, at: float) -> list[str] | None:
         """Return it from the log where that is here, else from the supervisor that has it."""

@@ -13,6 +13,7 @@ from swarm_tui.protocol.envelope import Event, Rejected
 from swarm_tui.protocol.rows import TaskRow
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.model.restarts import restart_time
+from swarm_tui.worktrees.change import Change
 
 Item = Event | Rejected | Link
 MOST = 1_000
@@ -178,6 +179,13 @@ class Source(Protocol):
 
     def output(self, task_id: str, lines: int, hosts: int) -> list[str]:
         """Return the last lines of what the task's last attempt printed, kept here or on so many other hosts."""
+        ...
+
+    def change(self, task_id: str, hosts: int) -> Change | None:
+        """Return what the task changed in its worktree, which is here or on one of so many other hosts; None: nowhere.
+
+        Raises GitError, BusError.
+        """
         ...
 
     def pane_at(self, agent_id: str, lines: int, at: float) -> list[str] | None:

@@ -136,9 +136,10 @@ class PaletteScreen(Dialog[None]):
         elif isinstance(subject, tuple):
             kind, name = subject
             pages = self.desk.pages
-            opens = {"agent": pages.open_agent, "task": pages.open_task}.get(kind)
-            if opens is not None:
-                self.app.call_later(opens, name)
+            if kind == "agent":
+                self.app.call_later(pages.open_agent, name)
+            elif kind == "task":
+                self.app.call_later(pages.open_task, name)
             else:
                 self.app.call_later(apply_filter, self.desk, name)
 

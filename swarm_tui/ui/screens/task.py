@@ -15,20 +15,25 @@ from swarm_tui.domain.views import TaskView
 from swarm_tui.protocol.bodies import Reply
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.rows import Hop, task_rows
-from swarm_tui.ui.desk.capabilities import HasAgents, HasTasks
+from swarm_tui.ui.desk.capabilities import HasAgents, HasTasks, InParts
 from swarm_tui.ui.live.past import answer, history
 from swarm_tui.ui.look import glyphs
+from swarm_tui.ui.look.glyphs import ThemeStyles
 from swarm_tui.ui.look.sgr import plain
-from swarm_tui.ui.look.text import Parts, ago, clock, fit, flat, span
+from swarm_tui.ui.look.text import Parts, ago, clock, fit, flat, span, wrapped
 from swarm_tui.ui.look.words import units_of
 from swarm_tui.ui.model.model import Delta
 from swarm_tui.ui.model.source import Source
 from swarm_tui.ui.screens.page import PageScreen
 from swarm_tui.ui.screens.talk import talk
+from swarm_tui.ui.screens.task_change import PARTS, change_lines, has_parts, merge_lines, parts_line, usage_lines
 from swarm_tui.ui.screens.task_facts import Seen, facts
+from swarm_tui.ui.widgets.lines import Lines
 from swarm_tui.ui.widgets.page import Line, Value, rule
 from swarm_tui.ui.widgets.streamlist import summary
 from swarm_tui.ui.widgets.tree import Path, tree
+from swarm_tui.worktrees.change import Change
+from swarm_tui.worktrees.git import GitError
 
 _HOP = {"failed": "bad", "dead": "bad", "rejected": "bad", "held": "warn", "retry-wait": "warn", "complete": "ok"}
 _STAMP = re.compile(r"^\[?(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?)")
@@ -38,16 +43,24 @@ PRINTED = 300
 """Lines of what a task printed that its page shows, the last ones."""
 EVERY = 2
 """Seconds between two looks at what a running task prints."""
+CHANGE_EVERY = 10
+"""The same at what it has changed, while that shows."""
 
 
-class TaskScreen(PageScreen, HasAgents, HasTasks):
+class TaskScreen(PageScreen, HasAgents, HasTasks, InParts):
     """The page of a task. What the screen did not hear itself it asks of the dispatcher and of monitoring."""
 
     SCOPE = "task"
     _generation = 0
 
-    def turn_to(self, task_id: str) -> None:
-        self.task_id = task_id
+    def turn_to(self, task_id: str, part: str = "") -> None:
+        self.task_id, self.part = task_id, part or PARTS[0]
+        self.change: Change | None = None
+        self.why_no_change = ""
+        """Why there is none to show, once that is known."""
+        self.spent: list[dict[str, Any]] = []
+        self._drawn: tuple[object, int, list[Line]] = (None, 0, [])
+        self._reading = False
         self._generation += 1
         self.past: list[Event] = []
         self.written: list[str] | None = None
@@ -68,6 +81,41 @@ class TaskScreen(PageScreen, HasAgents, HasTasks):
             desk.in_thread(lambda: answer(desk.source, "history", asked), self._if_current(self._past))
         self._read_log()
         self._read_output()
+        self._read_change()
+
+    def _read_change(self) -> None:
+        """Ask for the change, while it is what shows."""
+        if self._reading or self.part != "diff" or self.model.task(self.task_id) is None:
+            return
+        source, task_id = self.desk.source, self.task_id
+        hosts = hosts_online(self.model.fleet, but=source.facts.host) if self.model.fleet.broker_up else 0
+        self._reading = True
+        self.desk.in_thread(lambda: _change_of(source, task_id, hosts), self._if_current(self._changed))
+
+    def _changed(self, came: Change | str) -> None:
+        self._reading = False
+        if isinstance(came, str):
+            self.why_no_change = came
+        elif came != self.change:
+            self.change, self.why_no_change = came, ""
+        if self.is_mounted:
+            self.renew()
+
+    def show_part(self, part: str) -> None:
+        self.part = PARTS[0] if self.part == part else part
+        self.page.leave()
+        self._read_change()
+        self.renew()
+        self.page.redraw()
+
+    def turn_part(self, by: int) -> None:
+        self.show_part(PARTS[(PARTS.index(self.part) + by) % len(PARTS)])
+
+    def why_no_part(self) -> str | None:
+        task = self.model.task(self.task_id)
+        if task is not None and (has_parts(task) or self.part != PARTS[0]):
+            return None
+        return "this task has no conversation and no worktree: all of it is on this page"
 
     def _read_output(self) -> None:
         if self._asking or self.model.task(self.task_id) is None:
@@ -92,6 +140,7 @@ class TaskScreen(PageScreen, HasAgents, HasTasks):
     def _row(self, reply: Reply | None) -> None:
         self.unanswered.remove("the dispatcher")
         rows = task_rows(reply.rows if reply else ())
+        self.spent = rows[0].spent if rows else []
         if rows and self.is_mounted:
             self.desk.main.take(self.model.load(rows, self.model.clock()), self.model.clock())
         if self.is_mounted:
@@ -130,6 +179,7 @@ class TaskScreen(PageScreen, HasAgents, HasTasks):
             if task is not None and (task.agent_id != self.log_of or task.state in ENDED):
                 self._read_log()
                 self._read_output()
+                self._read_change()
             self.renew()
             self.renew_footer()
 
@@ -137,6 +187,8 @@ class TaskScreen(PageScreen, HasAgents, HasTasks):
         task = self.model.task(self.task_id)
         if task is not None and task.state in GIVEN and int(now) % EVERY == 0:
             self._read_output()
+        if task is not None and task.state in GIVEN and int(now) % CHANGE_EVERY == 0:
+            self._read_change()
         if task is not None and (task.state in OPEN or ago(now - task.created_at) != self._age_drawn):
             self.renew()
 
@@ -166,17 +218,41 @@ class TaskScreen(PageScreen, HasAgents, HasTasks):
             if self.unanswered:
                 says = f"Opening: waiting for {' and '.join(self.unanswered)}"
             return [([Segment(f"  {says}", self.desk.look["quiet"])], None)]
+        turns = f"{self.told('previous_part')} {self.told('next_part')}"
+        head = [parts_line(self.part, self.desk.look, width, turns)] if self.why_no_part() is None else []
+        mail = (view for view in self.model.fleet.mails.values() if view.task_id == self.task_id)
+        if self.part != PARTS[0]:
+            return [*head, *self._part(task, width)]
         return [
+            *head,
             *self._facts(task, width),
             *self._hops(task, width),
             *self._value("payload", task.payload, width),
             *self._value("result", task.result, width, units_of(task)),
-            *self._late(task, width),
-            *self._mail(width),
+            *_late(task, self.desk.look, width, self.page),
+            *talk(mail, self.desk.look, width, self.page, of="", about=" about it"),
             *self._output(width),
             *self._messages(width),
             *([] if self.printed else self._log(task, width)),
         ]
+
+    def _part(self, task: TaskView, width: int) -> list[Line]:
+        look = self.desk.look
+        if self.part == "conversation":
+            empty: Line = ([Segment("  nothing was printed yet", look["quiet"])], None)
+            return self._output(width) or [empty]
+        if self.part == "usage":
+            return list(usage_lines(task, self.spent, look, width))
+        if self.part == "hops":
+            return [*self._hops(task, width), *self._messages(width)]
+        merge = list(merge_lines(task.merge, look, width))
+        if self.change is None:
+            says = self.why_no_change or "asking git what it changed…"
+            return [*merge, *(([Segment(f"  {line}", look["quiet"])], None) for line in wrapped(says, width - 2))]
+        if self._drawn[:2] != (self.change, width):
+            whole = f"swarm-tui diff {flat(self.task_id, 60)} shows all"
+            self._drawn = (self.change, width, list(change_lines(self.change, look, width, whole)))
+        return [*merge, *self._drawn[2]]
 
     def _facts(self, task: TaskView, width: int) -> list[Line]:
         look, now = self.desk.look, self.model.clock()
@@ -191,10 +267,6 @@ class TaskScreen(PageScreen, HasAgents, HasTasks):
             )
             for fact in facts(seen)
         ]
-
-    def _mail(self, width: int) -> list[Line]:
-        mine = (view for view in self.model.fleet.mails.values() if view.task_id == self.task_id)
-        return talk(mine, self.desk.look, width, self.page, of="", about=" about it")
 
     def _hops(self, task: TaskView, width: int) -> list[Line]:
         lines = [rule("hops", width, self.page)]
@@ -229,11 +301,6 @@ class TaskScreen(PageScreen, HasAgents, HasTasks):
             *tree(value, self.desk.look, width, units=units),
         ]
 
-    def _late(self, task: TaskView, width: int) -> list[Line]:
-        look = self.desk.look
-        rows: list[Line] = [([Segment(f"  {fit(flat(late), width - 2)}", look["warn"])], None) for late in task.late]
-        return [rule("came late: kept, not applied", width, self.page), *rows] if rows else []
-
     def _messages(self, width: int) -> list[Line]:
         look = self.desk.look
         seen: dict[str, Event] = {event.id or str(id(event)): event for event in self.past}
@@ -267,12 +334,26 @@ class TaskScreen(PageScreen, HasAgents, HasTasks):
         return [rule(f"{flat(task.agent_id)} wrote {when}", width, self.page), *rows] if rows else []
 
 
+def _late(task: TaskView, look: ThemeStyles, width: int, page: Lines) -> list[Line]:
+    rows: list[Line] = [([Segment(f"  {fit(flat(late), width - 2)}", look["warn"])], None) for late in task.late]
+    return [rule("came late: kept, not applied", width, page), *rows] if rows else []
+
+
 def _output_of(source: Source, task_id: str, hosts: int) -> list[str] | None:
     """Return what it printed; None where that could not be asked."""
     try:
         return source.output(task_id, PRINTED, hosts)
     except (BusError, OSError):
         return None
+
+
+def _change_of(source: Source, task_id: str, hosts: int) -> Change | str:
+    """Return what it changed; a sentence where there is none to be had."""
+    try:
+        found = source.change(task_id, hosts)
+    except (BusError, GitError, OSError) as error:
+        return str(error)
+    return found or "it has no worktree on any host that answers"
 
 
 def stamp(line: str) -> float | None:

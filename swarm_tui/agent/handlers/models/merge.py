@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Literal
 from msgspec import Meta, Struct
 
 from swarm_tui.agent.handlers.base import Context, HandlerError, Result
-from swarm_tui.agent.handlers.checkout import remove, scratch
+from swarm_tui.agent.handlers.checkout import add, alone, remove, scratch
 from swarm_tui.agent.handlers.git import branch_of, git, try_git
 from swarm_tui.agent.handlers.inputs import read_payload
 from swarm_tui.agent.handlers.models.worktree import IDENTITY
@@ -88,7 +88,7 @@ class _Step:
             raise _no(f"{target} has all of its commits already", "merged", target=target, commit=tip)
         folder = scratch(self._context)
         await remove(self._context, self._repo, folder)
-        await self._git("worktree", "add", "--quiet", "--detach", "--", str(folder), tip)
+        await add(self._context, self._repo, "--detach", "--", str(folder), tip)
         try:
             commit, how = await self._put_on_top(folder, target, onto, tip)
             files = (await self._git("diff", "--name-only", "-z", f"{onto}..{commit}")).split("\0")
@@ -222,7 +222,8 @@ class _Step:
             await self._git("update-ref", "-d", f"{_KEPT}/merge/{self._name}")
             tip = await self._commit(f"refs/heads/{record.branch}")
             if folder.is_dir():
-                await self._git("worktree", "remove", "--", str(folder))
+                async with alone(self._context):
+                    await self._git("worktree", "remove", "--", str(folder))
             if tip and tip != commit:
                 await self._git("update-ref", f"{_KEPT}/merged/{self._name}", tip)
                 await self._git("update-ref", f"refs/heads/{record.branch}", commit, tip)

@@ -7,6 +7,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from swarm_tui.agent.handlers.base import Context, HandlerError
+from swarm_tui.agent.handlers.checkout import add, alone
 from swarm_tui.agent.handlers.git import commit_of, git, try_git
 from swarm_tui.worktrees import records
 from swarm_tui.worktrees.records import WorktreeRecord, folder_name, worktrees_of
@@ -42,7 +43,7 @@ class Worktree:
             known = await git(context, repo, "for-each-ref", "--count=1", f"refs/heads/{branch}")
             if folder.exists() or known.strip():
                 continue
-            await git(context, repo, "worktree", "add", "--quiet", "-b", branch, "--", str(folder), base)
+            await add(context, repo, "-b", branch, "--", str(folder), base)
             top = Path((await git(context, repo, "rev-parse", "--show-toplevel")).strip())
             records.keep(context.state_dir, records.made(context.task_id, top, folder, branch, base, target, repo))
             return cls(context, repo, base, folder, branch)
@@ -139,7 +140,8 @@ class Worktree:
         with contextlib.suppress(HandlerError):
             if not await self._undone():
                 return self._where()
-            done = await try_git(self._context, self._repo, "worktree", "remove", "--", str(self.folder))
+            async with alone(self._context):
+                done = await try_git(self._context, self._repo, "worktree", "remove", "--", str(self.folder))
             if done.returncode == 0:
                 await try_git(self._context, self._repo, "branch", "--quiet", "--delete", "--force", "--", self.branch)
                 records.forget(self._context.state_dir, self._context.task_id)
@@ -178,6 +180,7 @@ async def _tidy(context: Context, repo: Path, home: Path, keep: int) -> None:
     )
     records.tidy(context.state_dir)
     for folder in folders[: max(0, len(folders) - keep + 1)]:
-        done = await try_git(context, repo, "worktree", "remove", "--", str(folder))
+        async with alone(context):
+            done = await try_git(context, repo, "worktree", "remove", "--", str(folder))
         if done.returncode != 0:
             context.log(f"{folder} is left: {done.tail}")
