@@ -31,6 +31,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "bench_rivals": (),
     "bench_ui": (),
     "bench_celery": ("celery", "redis"),
+    "bench_chord": ("celery", "redis"),
 }
 INSTALL = "pip install -e '.[bench]'"
 #: Seconds after which a module is given up.
@@ -41,7 +42,7 @@ def missing(name: str) -> str:
     """Why a module is not run; empty when it is."""
     if find_spec(f"tests.bench.{name}") is None:
         return "it is not here"
-    if name == "bench_celery" and shutil.which("redis-server") is None:
+    if name in ("bench_celery", "bench_chord") and shutil.which("redis-server") is None:
         return "redis-server missing: apt-get install redis-server"
     lacks = [package for package in MODULES[name] if find_spec(package) is None]
     return f"{', '.join(lacks)} missing: {INSTALL}" if lacks else ""

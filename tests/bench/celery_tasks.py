@@ -1,4 +1,7 @@
-"""The yardstick's task: nothing, acknowledged when it is done. `celery -A tests.bench.celery_tasks worker`."""
+"""The yardstick's tasks, acknowledged when they are done: nothing, and a reducer.
+
+`celery -A tests.bench.celery_tasks worker`
+"""
 
 import os
 from typing import Any
@@ -22,3 +25,9 @@ app.conf.update(
 def noop(number: int) -> dict[str, int]:
     """Give back what came."""
     return {"number": number}
+
+
+@app.task(name="gather")  # type: ignore[untyped-decorator]
+def gather(results: list[dict[str, int]]) -> dict[str, int]:
+    """Count what came of all."""
+    return {"count": len(results)}
