@@ -3,7 +3,7 @@
 import asyncio
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -211,7 +211,7 @@ async def _wait(
     context: "Context[Any, Any]", seconds: float, look: Callable[[], dict[str, Any]], is_over: Callable[[str], bool]
 ) -> dict[str, Any]:
     """Look until it is over, telling the client of progress, for at most `seconds`."""
-    end = time.monotonic() + min(max(0.0, seconds), LONGEST_WAIT)
+    end = time.monotonic() + max(0.0, seconds)
     while True:
         row = await asyncio.to_thread(look)
         if is_over(str(row["state"])):
@@ -223,10 +223,14 @@ async def _wait(
         await asyncio.sleep(min(TELL_EVERY, left))
 
 
-def make_server(tools: Tools) -> MCPServer:
-    """Return the server with its tools and resources."""
+def make_server(tools: Tools, longest: float | None = None) -> MCPServer:
+    """Return the server with its tools and resources; `longest` is the most seconds that a call waits."""
+    most = LONGEST_WAIT if longest is None else longest
     server = MCPServer("swarm-tui", version=__version__, instructions=INSTRUCTIONS, log_level="WARNING")
     blocking = asyncio.to_thread
+
+    async def wait(context: Context[Any, Any], seconds: float, *what: Any) -> dict[str, Any]:
+        return await _wait(context, min(seconds, most), *what)
 
     @server.tool()
     async def swarm_status() -> dict[str, Any]:
@@ -278,12 +282,12 @@ def make_server(tools: Tools) -> MCPServer:
         if wait_seconds <= 0:
             return accepted
         known = accepted["task_id"]
-        return await _wait(context, wait_seconds, lambda: task_json(tools.task(known)), _ENDED.__contains__)
+        return await wait(context, wait_seconds, lambda: task_json(tools.task(known)), _ENDED.__contains__)
 
     @server.tool()
     async def wait_task(context: Context[Any, Any], task_id: str, seconds: float = LONGEST_WAIT) -> dict[str, Any]:
         """Wait for a task's end, at most so many seconds; `ended` says whether it came."""
-        return await _wait(context, seconds, lambda: task_json(tools.task(task_id)), _ENDED.__contains__)
+        return await wait(context, seconds, lambda: task_json(tools.task(task_id)), _ENDED.__contains__)
 
     @server.tool()
     async def run_workflow(
@@ -300,7 +304,7 @@ def make_server(tools: Tools) -> MCPServer:
     @server.tool()
     async def wait_run(context: Context[Any, Any], run_id: str, seconds: float = LONGEST_WAIT) -> dict[str, Any]:
         """Wait for a run's end, at most so many seconds; `ended` says whether it came."""
-        return await _wait(
+        return await wait(
             context, seconds, lambda: msgspec.to_builtins(tools.run(run_id)), lambda state: state != RUNNING
         )
 
@@ -319,11 +323,11 @@ def make_server(tools: Tools) -> MCPServer:
         """Lines that a task's last attempt printed."""
         return await blocking(tools.output, task_id)
 
-    _add_mail(server, tools)
+    _add_mail(server, tools, wait)
     return server
 
 
-def _add_mail(server: MCPServer, tools: Tools) -> None:
+def _add_mail(server: MCPServer, tools: Tools, wait: Callable[..., Awaitable[dict[str, Any]]]) -> None:
     """Add the tools of mail and of claims on paths."""
     blocking = asyncio.to_thread
 
@@ -349,7 +353,7 @@ def _add_mail(server: MCPServer, tools: Tools) -> None:
             sent = await blocking(tools.send, tools.message(to, text, expects_answer=True))
             asked = str(sent["message_id"])
         known = asked
-        return await _wait(context, seconds, lambda: tools.answer(known), lambda state: state == "answered")
+        return await wait(context, seconds, lambda: tools.answer(known), lambda state: state == "answered")
 
     @server.tool()
     async def read_messages(context: Context[Any, Any], wait_seconds: float = 0.0) -> dict[str, Any]:
@@ -359,7 +363,7 @@ def _add_mail(server: MCPServer, tools: Tools) -> None:
             messages = tools.read()
             return {"state": "read" if messages or wait_seconds <= 0 else "none yet", "messages": messages}
 
-        return await _wait(context, wait_seconds, look, lambda state: state == "read")
+        return await wait(context, wait_seconds, look, lambda state: state == "read")
 
     @server.tool()
     async def claim_files(paths: list[str]) -> dict[str, Any]:
@@ -372,11 +376,11 @@ def _add_mail(server: MCPServer, tools: Tools) -> None:
         return await blocking(tools.release)
 
 
-def serve(found: Target) -> None:
+def serve(found: Target, longest: float) -> None:
     """Serve over stdin and stdout until the client closes them. Raises Failure."""
     who = caller(found)
     with follow(found) as follower:
         who.speak_as_agent(follower.operator)
         if not follower.operator.link.up:
             raise Failure("the broker does not answer")
-        make_server(Tools(follower, who)).run("stdio")
+        make_server(Tools(follower, who), longest).run("stdio")

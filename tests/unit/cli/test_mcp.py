@@ -110,6 +110,14 @@ async def test_a_long_wait_ends_before_the_client_gives_up_and_says_so(
 
 
 @pytest.mark.asyncio
+async def test_a_wait_ends_before_a_client_with_a_short_limit_gives_up(tools: FakeTools) -> None:
+    tools.looks = -1000
+    async with Client(make_server(tools, 0.3)) as client:  # type: ignore[arg-type]
+        result = await client.call_tool("wait_task", {"task_id": "t", "seconds": 600}, read_timeout_seconds=5.0)
+    assert (result.structured_content or {})["ended"] is False
+
+
+@pytest.mark.asyncio
 @pytest.mark.parametrize(
     ("name", "arguments", "says"),
     [

@@ -199,6 +199,21 @@ class Dispatching(RuleBasedStateMachine):
     def act_on_run(self, data: st.DataObject, kind: Kind) -> None:
         self.note(self.world.act_on_run(kind, data.draw(st.sampled_from(sorted(self.world.state.runs)))))
 
+    @precondition(lambda self: self.world.state.runs)
+    @rule(data=st.data(), step=st.sampled_from(sorted(STEPS)))
+    def run_again_from(self, data: st.DataObject, step: str) -> None:
+        """A person names the step from which all is done again, also what succeeded."""
+        run_id = data.draw(st.sampled_from(sorted(self.world.state.runs)))
+        says = self.world.act_on_run(Kind.RUN_RETRY, run_id, step)
+        if any(isinstance(say.body, RunStarted) for say in says):
+            again = {step}
+            for name, given in STEPS.items():
+                if again & set(given.get("needs", ())):
+                    again.add(name)
+            mine = {f"{run_id}.{name}" for name in again}
+            self.succeeded = {one for one in self.succeeded if not one.partition(":")[0].startswith(tuple(mine))}
+        self.note(says)
+
     @precondition(lambda self: any(job.state is S.AWAITING_APPROVAL for job in self.world.state.jobs.values()))
     @rule()
     def approve_all(self) -> None:
