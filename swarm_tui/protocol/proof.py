@@ -7,7 +7,7 @@ has a key of its own, so that none of them can speak to another.
 """
 
 import hmac
-from base64 import urlsafe_b64encode
+from binascii import b2a_base64
 from collections.abc import Iterable
 from functools import lru_cache
 from hashlib import sha256
@@ -24,6 +24,9 @@ _MARK = b',"proof":"'
 _MAC_TEXT = 22
 #: A block of SHA-256, and what HMAC mixes into the key for its two rounds.
 _BLOCK = 64
+#: Topics beyond it are nobody's of ours, and not kept in memory.
+_LONGEST_KEPT = 512
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _INNER, _OUTER = (bytes(byte ^ mixed for byte in range(256)) for mixed in (0x36, 0x5C))
 
 
@@ -45,18 +48,24 @@ def mac(key: bytes, purpose: str, topic: str, signed: bytes) -> str:
 
     `purpose` keeps an answer from passing as an order.
     """
-    inner, outer = _rounds(key)
+    rounds = _rounds if len(topic) <= _LONGEST_KEPT else _rounds.__wrapped__
+    inner, outer = rounds(key, purpose, topic)
     inner, outer = inner.copy(), outer.copy()
-    inner.update(b"%b\0%b\0%b" % (purpose.encode(), topic.encode(), signed))
+    inner.update(signed)
     outer.update(inner.digest())
-    return urlsafe_b64encode(outer.digest()[:MAC_BYTES])[:_MAC_TEXT].decode()
+    return b2a_base64(outer.digest()[:MAC_BYTES], newline=False)[:_MAC_TEXT].translate(_URL_SAFE).decode()
 
 
 @lru_cache(maxsize=4096)
-def _rounds(key: bytes) -> tuple[Any, Any]:
-    """HMAC's two hashes once they have taken the key: `hmac.digest` takes it anew, five times as long as the rest."""
+def _rounds(key: bytes, purpose: str, topic: str) -> tuple[Any, Any]:
+    """HMAC's two hashes once they have taken the key, and the first one what all messages of a topic begin with.
+
+    `hmac.digest` takes the key anew, five times as long as the rest.
+    """
     block = key.ljust(_BLOCK, b"\0")
-    return sha256(block.translate(_INNER)), sha256(block.translate(_OUTER))
+    inner = sha256(block.translate(_INNER))
+    inner.update(b"%b\0%b\0" % (purpose.encode(), topic.encode()))
+    return inner, sha256(block.translate(_OUTER))
 
 
 def attach(raw: bytes, issuer: str, macs: Iterable[tuple[str, str]]) -> bytes:
@@ -90,7 +99,7 @@ def split(raw: bytes) -> Proof | None:
     if b'"' in said or b"\\" in said or not said.isascii():
         # A quote would end the proof's text, and what follows it be read as members that no MAC covers.
         return None
-    issuer, *pairs = said.decode().split(" ")
+    issuer, *pairs = said.decode("ascii").split(" ")
     macs = {}
     for pair in pairs:
         verifier, _, value = pair.partition("=")
