@@ -71,9 +71,15 @@ def _why_not(turn: Turn, event: Event, task: Task, body: bytes) -> str | None:
     return _full(turn, event) or refusal(turn, task, body) or needs.refusal(turn, task)
 
 
+def room(turn: Turn, who: str) -> int:
+    """Return how many tasks may be open for `who` to add one: fewer for a guest than for those with keys."""
+    most = turn.state.settings.max_open
+    return int(most * GUESTS_SHARE) if who.startswith(GUEST) else most
+
+
 def _full(turn: Turn, event: Event) -> str | None:
-    """Return why no more tasks are taken of a guest, for whom there is less room than for those with keys."""
-    most = int(turn.state.settings.max_open * GUESTS_SHARE)
+    """Return why no more tasks are taken of a guest."""
+    most = room(turn, turn.who(event))
     if turn.state.open < most or not turn.who(event).startswith(GUEST):
         return None
     return f"the swarm holds {turn.state.open:,} open tasks, and takes no more of guests beyond {most:,}"

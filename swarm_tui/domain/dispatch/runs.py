@@ -79,7 +79,7 @@ def begin(turn: Turn, run_id: str, workflow: Workflow, given: dict[str, Any], by
     """Begin a run, unless there is one of that id. Returns why it cannot be; empty when it can."""
     if run_id in turn.state.runs:
         return ""
-    inputs, why = _refusal(turn, run_id, workflow, given)
+    inputs, why = _refusal(turn, run_id, workflow, given, by)
     if not why:
         plan = RunPlan(run_id=run_id, workflow=workflow, inputs=inputs, digest=digest, by=by, created_at=turn.wall)
         run = turn.state.runs[run_id] = Run(plan)
@@ -91,7 +91,7 @@ def _reject(turn: Turn, body: RunNew, reason: str) -> None:
     turn.say(Kind.RUN_REJECTED, RunRejected(run_id=body.run_id, reason=reason))
 
 
-def _refusal(turn: Turn, run_id: str, workflow: Workflow, given: dict[str, Any]) -> tuple[dict[str, Any], str]:
+def _refusal(turn: Turn, run_id: str, workflow: Workflow, given: dict[str, Any], by: str) -> tuple[dict[str, Any], str]:
     """The run's inputs, and why it cannot be; empty when it can."""
     if found := mistakes(workflow):
         first = found[0]
@@ -105,9 +105,9 @@ def _refusal(turn: Turn, run_id: str, workflow: Workflow, given: dict[str, Any])
         why = f"neither the layout nor any live agent can do {workflow.steps[undone[0]].type}"
         more = f" (and {len(undone) - 1} more)" if len(undone) > 1 else ""
         return inputs, f"steps.{undone[0]}.type: {why}{more}"
-    state = turn.state
-    if state.open + len(workflow.steps) > state.settings.max_open:
-        return inputs, f"the swarm holds {state.open:,} open tasks and takes {state.settings.max_open:,}: try later"
+    state, most = turn.state, accept.room(turn, by)
+    if state.open + len(workflow.steps) > most:
+        return inputs, f"the swarm holds {state.open:,} open tasks and takes {most:,}: try later"
     if run_id in state.taken or any(task_id(run_id, name, None, 1) in state.jobs for name in workflow.steps):
         return inputs, f"there are tasks whose ids begin with `{run_id}.`: take another run id"
     return inputs, ""
@@ -194,8 +194,9 @@ def _take(turn: Turn, run: Run, name: str) -> list[str]:
             _check(turn, task, anew=items is not None)
     except ReferenceMistake as error:
         return _end_step(turn, run, name, FAILED, str(error))
-    if len(tasks) + turn.state.open > turn.state.settings.max_open and items is not None:
-        return _end_step(turn, run, name, FAILED, f"the swarm takes {turn.state.settings.max_open:,} open tasks")
+    most = accept.room(turn, run.plan.by)
+    if len(tasks) + turn.state.open > most and items is not None:
+        return _end_step(turn, run, name, FAILED, f"the swarm takes {most:,} open tasks")
     made = run.begin(name, len(tasks), turn.wall)
     for at in made:
         _begin(turn, run, name, tasks[at], None if items is None else at)

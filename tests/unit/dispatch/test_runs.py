@@ -173,6 +173,19 @@ def test_a_run_of_more_steps_than_a_message_holds_is_said_in_one_message_and_end
     assert len(runs.offered) == 1500
 
 
+def test_a_guests_run_has_no_more_room_than_a_guests_tasks() -> None:
+    settings = DispatchSettings(rules=RULES, proved=True, max_open=10)
+    world = World(settings)
+    world._issuer = lambda sender: ""  # type: ignore[method-assign,assignment]
+    steps = {f"s{n}": NOOP for n in range(9)}
+    (said,) = of(world.run("r", steps), Kind.RUN_REJECTED)
+    assert "takes 5" in said.reason
+    world.run(
+        "few", {"a": NOOP, "each": {**NOOP, "each": "{inputs.l}"}}, {"l": [1] * 5}, inputs={"l": {"type": "array"}}
+    )
+    assert world.state.runs["few"].record.steps["each"].reason == "the swarm takes 5 open tasks"
+
+
 def test_a_packed_workflow_that_is_none_is_refused_in_a_sentence() -> None:
     runs = Runs()
     (said,) = of(runs.world.hear(Kind.RUN_NEW, RunNew(run_id="r", packed="no"), sender="x"), Kind.RUN_REJECTED)
