@@ -1,11 +1,45 @@
 """The end of a log: what an agent printed last, as a person would have read it."""
 
+import gzip
+import io
+import shutil
+import zlib
 from pathlib import Path
+from typing import IO
 
 from swarm_tui.protocol.text import as_read, clean_block
 
 #: Bytes that are read of a log at a time, and in all: more is no end any more.
 _BLOCK, _MOST = 1 << 16, 1 << 24
+
+
+def packed_path(path: Path) -> Path:
+    """Return where a log is once it is compressed."""
+    return path.with_name(f"{path.name}.gz")
+
+
+def opened_log(path: Path) -> IO[bytes]:
+    """Open a log for reading, also one that was compressed since. Raises OSError, also for a damaged one."""
+    try:
+        return path.open("rb")
+    except FileNotFoundError:
+        if not packed_path(path).exists():
+            raise
+    try:
+        with gzip.open(packed_path(path)) as file:
+            return io.BytesIO(file.read(_MOST))
+    except (EOFError, zlib.error) as error:
+        raise OSError(f"{packed_path(path)}: {error}") from None
+
+
+def pack(path: Path) -> None:
+    """Compress a log that nothing is added to any more; whatever ends this, one of the two is whole. Raises OSError."""
+    beside = path.with_name(f"{path.name}.new")
+    with path.open("rb") as source, gzip.open(beside, "wb", compresslevel=1) as target:
+        shutil.copyfileobj(source, target, _BLOCK)
+    beside.chmod(0o600)
+    beside.replace(packed_path(path))
+    path.unlink()
 
 
 def last_lines(path: Path, count: int) -> list[bytes]:
@@ -39,7 +73,7 @@ def _last(path: Path, count: int, end: int | None = None) -> list[bytes]:
     blocks: list[bytes] = []
     newlines = size = 0
     try:
-        with path.open("rb") as file:
+        with opened_log(path) as file:
             at = file.seek(0, 2)
             at = at if end is None else min(at, end)
             # One more than is wanted: the last line ends with one, and the line before the first must be over.

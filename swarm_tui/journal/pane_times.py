@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from pathlib import Path
 
-from swarm_tui.journal.pane_log import lines_before
+from swarm_tui.journal.pane_log import lines_before, opened_log, packed_path
 
 _RECORD = struct.Struct("<dQ")
 #: Rotated logs are looked through up to this number.
@@ -74,7 +74,7 @@ def _logs(log: Path) -> Iterator[Path]:
     yield log
     for number in range(1, OLDEST + 1):
         older = log.with_name(f"{log.name}.{number}")
-        if not older.exists():
+        if not (older.exists() or packed_path(older).exists()):
             return
         yield older
 
@@ -90,7 +90,7 @@ def _read(log: Path) -> list[tuple[float, int]]:
 
 def _slice(log: Path, start: int, end: int) -> bytes:
     try:
-        with log.open("rb") as file:
+        with opened_log(log) as file:
             file.seek(start)
             return file.read(end - start)
     except OSError:

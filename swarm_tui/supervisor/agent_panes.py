@@ -13,6 +13,7 @@ from swarm_tui.config.home import home
 from swarm_tui.config.model import RunSpec
 from swarm_tui.config.own_process import own_argv
 from swarm_tui.config.paths import StateDir
+from swarm_tui.journal.pane_log import pack
 from swarm_tui.journal.pane_times import PaneTimes
 from swarm_tui.tmux import commands
 from swarm_tui.tmux.errors import TmuxError
@@ -22,7 +23,8 @@ from swarm_tui.tmux.server import Tmux, session_target
 AGENTS = "agents"
 CONTROL = "control"
 LOG_LIMIT = 8 * 1024 * 1024
-LOGS_KEPT = 3
+#: Logs before the one that is written; from the second on they are compressed.
+LOGS_KEPT = 9
 #: tmux refuses a message of more than 16 KiB as a command that is too long, bytes.
 LIST_LIMIT = 12_000
 
@@ -206,13 +208,18 @@ def _size(path: Path) -> int | None:
 
 
 def _shift(path: Path, times: PaneTimes) -> None:
-    """file → file.1 → file.2 …, each with its times; the oldest goes."""
+    """file → file.1 → file.2.gz …, each with its times; the oldest goes."""
     for number in range(LOGS_KEPT - 1, 0, -1):
-        with suppress(FileNotFoundError):
-            os.replace(f"{path}.{number}", f"{path}.{number + 1}")
+        for end in ("", ".gz"):
+            with suppress(FileNotFoundError):
+                os.replace(f"{path}.{number}{end}", f"{path}.{number + 1}{end}")
         times.shift(path, number)
     os.replace(path, f"{path}.1")
     times.shift(path, 0)
+    second = path.with_name(f"{path.name}.2")
+    with suppress(OSError):  # On a full disk it stays as it is, and the next time is tried again as the third.
+        if second.exists():
+            pack(second)  # A tenth of a second, once in 8 MB that a pane printed.
     _touch(path)
 
 

@@ -10,11 +10,12 @@ import msgspec
 
 from swarm_tui.config.paths import StateDir
 from swarm_tui.domain.restart import History
+from swarm_tui.journal.pane_excerpt import packed
 from swarm_tui.journal.pane_log import last_lines, readable, shown_line
 from swarm_tui.journal.pane_times import pane_at
 from swarm_tui.journal.task_output import output_rows
 from swarm_tui.protocol import codec
-from swarm_tui.protocol.bodies import HostControl, Inbox, PaneStatus, Query, Reply, Scale
+from swarm_tui.protocol.bodies import HostControl, Inbox, JsonObject, PaneStatus, Query, Reply, Scale
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.names import canonical_role, is_agent_id
 from swarm_tui.protocol.pages import pages
@@ -60,7 +61,7 @@ class HostCommands:
         )
         self._rows, self._say, self._forget, self._tell = rows, say, forget, tell
         self._seen: deque[str] = deque(maxlen=REMEMBERED)
-        self._one_diff = threading.Lock()
+        self._one_aside = threading.Lock()
         """One at a time is read: whoever asks for many must not take the host's memory."""
 
     def hear(self, event: Event) -> None:
@@ -199,13 +200,30 @@ class HostCommands:
         elif body.query == "output":
             self._reply(event, body.query, output_rows(self.state.tasks(), body.args))
         elif body.query == "diff":
-            threading.Thread(target=self._diff, args=(event, body), name="diff", daemon=True).start()
+            self._aside(event, body, lambda: answer(self.state.root, body.args))
+        elif body.query == "printed":
+            self._aside(event, body, lambda: self._printed(body.args))
 
-    def _diff(self, event: Event, body: Query) -> None:
-        """Ask git, which takes its time."""
-        with self._one_diff:
-            rows = answer(self.state.root, body.args)
-        self.loop.post(lambda: self._reply(event, body.query, rows))
+    def _aside(self, event: Event, body: Query, work: Callable[[], Sequence[Any] | None]) -> None:
+        """Answer with what takes its time: git, or a long log; None is no answer."""
+
+        def run() -> None:
+            with self._one_aside:
+                rows = work()
+            if rows is not None:
+                self.loop.post(lambda: self._reply(event, body.query, rows))
+
+        threading.Thread(target=run, name="aside", daemon=True).start()
+
+    def _printed(self, args: JsonObject) -> Sequence[Any] | None:
+        """Return what an agent's pane printed in a span of time; None of one that never was here."""
+        agent_id, skip = args.get("agent_id"), args.get("skip", 0)
+        ends = [args.get(name) for name in ("since", "until")]
+        if not isinstance(agent_id, str) or not is_agent_id(agent_id) or not self.state.log(agent_id).is_file():
+            return None
+        if not isinstance(skip, int) or skip < 0 or not all(isinstance(end, int | float) for end in ends):
+            return None
+        return packed(self.state.log(agent_id), float(ends[0] or 0), float(ends[1] or 0), skip)
 
     def _reply(self, event: Event, query: str, rows: Sequence[Any]) -> None:
         for page, more in pages(rows):

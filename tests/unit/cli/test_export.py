@@ -4,6 +4,7 @@ import json
 import time
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,10 +12,14 @@ from swarm_tui.cli.group import run
 from swarm_tui.cli.span_file import read_span
 from swarm_tui.config.paths import StateDir, state_dir
 from swarm_tui.domain.fleet.snapshot import restored
+from swarm_tui.journal import pane_excerpt
+from swarm_tui.journal.pane_excerpt import packed
 from swarm_tui.journal.pane_times import PaneTimes
 from swarm_tui.journal.recorder import SqliteRecorder
 from swarm_tui.protocol import bodies as b
+from swarm_tui.protocol.bodies import Reply
 from swarm_tui.protocol.topics import Kind
+from tests.conftest import pick_port
 from tests.unit.cli.test_history import message
 
 HEAD = b'{"format":1,"swarm":"s","since":1,"until":2}'
@@ -138,3 +143,54 @@ def test_a_start_that_cannot_be_read_costs_only_itself(
     out, err = capsys.readouterr()
     assert "what was known when it begins is left out" in err
     assert json.loads(out)["tasks"]["complete"] == 1
+
+
+class FarHosts:
+    """An operator whose `far` answers with the log of a1, `mute` not at all."""
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+        self.asked: list[str] = []
+
+    def query_all(self, query: str, args: dict[str, Any], timeout: float, *, enough: int) -> list[Reply]:
+        self.asked.append(args["agent_id"])
+        if not args["agent_id"].startswith("far"):
+            return []
+        rows = packed(self._log, args["since"], args["until"], args["skip"])
+        return [Reply(query=query, rows=rows, source="host:far")]
+
+    def close(self, wait: float) -> None:
+        """Nothing is open."""
+
+
+def test_panes_of_other_hosts_are_asked_for(
+    state: StateDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recorder = SqliteRecorder(state.recorder)
+    for name, host in (("far-1", "far"), ("m-1", "mute"), ("m-2", "mute")):
+        body = b.Status(agent_id=name, status="online", incarnation="i", host=host)
+        recorder.add(message(Kind.STATUS, body, time.time() - 580, key=name))
+    recorder.close()
+    far, file = FarHosts(state.log("a1")), tmp_path / "x.swarm"
+    monkeypatch.setattr(pane_excerpt, "MOST", 4)
+    monkeypatch.setattr("swarm_tui.cli.export.connect", lambda _: far)
+    assert run(["export", "--swarm", "s", "--from", "5m", "--to", "1m", str(file)]) == 0
+    span = read_span(file)
+    assert sorted(span.panes) == ["a1", "far-1"]
+    assert [text for _, text in span.panes["far-1"]] == [text for _, text in span.panes["a1"]]
+    assert far.asked.count("far-1") > 1, "the rest of what one answer cannot hold"
+    assert far.asked.count("m-1") + far.asked.count("m-2") == 1, "a host that is silent is asked once"
+    assert capsys.readouterr().err.count("on mute: it does not answer") == 2
+
+
+def test_an_export_without_a_broker_says_what_it_lacks(
+    state: StateDir, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder = SqliteRecorder(state.recorder)
+    body = b.Status(agent_id="far-1", status="online", incarnation="i", host="far")
+    recorder.add(message(Kind.STATUS, body, time.time() - 580, key="far-1"))
+    recorder.close()
+    monkeypatch.setenv("MQTT_BROKER", f"mqtt://127.0.0.1:{pick_port()}")
+    assert run(["export", "--swarm", "s", "--from", "5m", str(tmp_path / "x.swarm")]) == 0
+    assert "without the panes of far-1" in capsys.readouterr().err
+    assert list(read_span(tmp_path / "x.swarm").panes) == ["a1"]

@@ -1,24 +1,31 @@
 """What operators ask of a host goes on with who asked it."""
 
+import threading
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from swarm_tui.protocol.bodies import HostControl, Inbox
+from swarm_tui.config.paths import StateDir
+from swarm_tui.journal.pane_excerpt import unpacked
+from swarm_tui.journal.pane_times import PaneTimes
+from swarm_tui.protocol.bodies import HostControl, Inbox, Query
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.supervisor.host_commands import HostCommands
+from tests.wait import until
 
 
-def commands(sent: list[Any]) -> HostCommands:
+def commands(sent: list[Any], state: StateDir | None = None) -> HostCommands:
     link = SimpleNamespace(
-        publish=sent.append, writer=SimpleNamespace(message=lambda kind, body, key: (kind, body, key))
+        host="here", publish=sent.append, writer=SimpleNamespace(message=lambda kind, body, key: (kind, body, key))
     )
+    loop = SimpleNamespace(post=lambda call: call())
     units = {"docs-01": SimpleNamespace(agent_id="docs-01", presence=SimpleNamespace(incarnation="i1"))}
     nothing = cast(Any, None)
     return HostCommands(
-        cast(Any, units), nothing, cast(Any, link), nothing, nothing, nothing,
+        cast(Any, units), cast(Any, loop), cast(Any, link), nothing, nothing, cast(Any, state),
         rows=list, say=lambda *words: None, forget=lambda name: None,
     )  # fmt: skip
 
@@ -33,3 +40,38 @@ def test_a_drain_says_in_the_inbox_who_asked_where_no_reason_was_given(given: st
     )  # fmt: skip
     commands(sent).hear(event)
     assert sent == [(Kind.INBOX, Inbox(command="drain", reason=said, incarnation="i1"), "docs-01")]
+
+
+@pytest.mark.parametrize(
+    ("args", "texts"),
+    [
+        ({"agent_id": "gone-01", "since": 2.0, "until": 9.0}, [b"a\n", b"b\n"]),
+        ({"agent_id": "gone-01", "since": 2.0, "until": 9.0, "skip": 1}, [b"b\n"]),
+        ({"agent_id": "gone-01", "since": 9.5, "until": 9.9, "skip": 1}, []),
+        ({"agent_id": "none", "since": 2.0, "until": 9.0}, None),
+        ({"agent_id": "../x", "since": 2.0, "until": 9.0}, None),
+        ({"agent_id": "gone-01", "since": "then", "until": 9.0}, None),
+        ({"agent_id": "gone-01", "since": 2.0, "until": 9.0, "skip": -1}, None),
+        ({}, None),
+    ],
+)
+def test_what_a_pane_printed_is_told_by_the_host_that_has_its_log(
+    tmp_path: Path, args: dict[str, Any], texts: list[bytes] | None
+) -> None:
+    state = StateDir(tmp_path)
+    state.logs.mkdir()
+    log, times = state.log("gone-01"), PaneTimes()
+    for second, text in ((1, b"a\n"), (3, b"b\n")):
+        with log.open("ab") as file:
+            file.write(text)
+        times.note(log, log.stat().st_size, float(second))
+    sent: list[Any] = []
+    host = commands(sent, state)
+    event = Event(
+        topic="s/operators/c/query", kind=Kind.QUERY, key="c", id="1", at=0.0, received=0.0,
+        sender="ada@devbox", role="operator", body=Query(query="printed", args=args), payload={},
+    )  # fmt: skip
+    host.hear(event)
+    until(lambda: not any(thread.name == "aside" for thread in threading.enumerate()), 5)
+    found = [[text for _, text in unpacked(body.rows)[0]] for _, body, _ in sent]
+    assert found == ([] if texts is None else [texts])
