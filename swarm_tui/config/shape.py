@@ -38,7 +38,9 @@ def fit(document: Document, kind: type[S]) -> S:
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        document.problem((), str(error))
+        # What stands in the place of a mistake fits nothing either: that is no second one.
+        if not document.problems:
+            document.problem((), str(error))
         raise ConfigError(document.problems) from None
 
 

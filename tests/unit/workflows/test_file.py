@@ -80,6 +80,11 @@ def test_each_mistake_has_its_place_and_its_sentence(tmp_path: Path, text: str, 
     assert says in "\n".join(mistakes(tmp_path, text))
 
 
+@pytest.mark.parametrize("text", ["workflow: w\n", "workflow: w\nsteps: [1]\n", "steps: 3\n"])
+def test_a_mistake_of_shape_is_told_in_our_words_alone(tmp_path: Path, text: str) -> None:
+    assert not [line for line in mistakes(tmp_path, text) if "Expected" in line]
+
+
 def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
     text = W + "a: {type: noop, needs: [x]}\n  b: {type: noop, when: 'y', payload: {z: '{a.result}'}}\n"
     assert len(mistakes(tmp_path, text)) == 3
