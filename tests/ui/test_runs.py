@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from swarm_tui.protocol.bodies import Queued
+from swarm_tui.protocol.rows import RunRow, StepRow
 from swarm_tui.protocol.run_bodies import RunAct, RunNew
 from swarm_tui.protocol.topics import Kind
 from tests.ui.harness import UiDriver, open_ui
@@ -75,6 +77,23 @@ async def test_a_workflow_may_be_named_by_its_path(workdir: Path) -> None:
         await form(ui, "nosuch")
         await ui.press("ctrl+s")
         assert ui.has("no workflow of that name")
+
+
+@pytest.mark.asyncio
+async def test_a_run_of_thousands_of_steps_is_drawn_each_second_and_no_oftener() -> None:
+    async with open_ui("empty", (80, 24)) as ui:
+        steps = [StepRow(step=f"s{n}", type="noop", state="blocked") for n in range(3000)]
+        ui.app.model.fleet.load_runs([RunRow(run_id="r1", workflow="w", state="running", steps=steps)])
+        ui.app.pages.open_run("r1")
+        await ui.pilot.pause()
+        laid: list[int] = []
+        ui.app.screen.page._lay = lambda width: laid.append(width) or []  # type: ignore[attr-defined]
+        for n in range(20):
+            ui.source.say("tm", Kind.TASK_QUEUED, Queued(task_id=f"r1.s{n}", type="noop", run_id="r1"))
+            ui.app.updates.drain()
+        assert not laid
+        await ui.pass_(1.1)
+        assert laid
 
 
 @pytest.mark.asyncio

@@ -33,6 +33,8 @@ _BAD = frozenset({TaskState.FAILED, TaskState.DEAD, TaskState.CANCELLED, TaskSta
 MOST_GLYPHS, DEEPEST = 24, 6
 #: Columns of the picture of time, where there is room for it beside the rest.
 TIME_WIDTH, ROOM_FOR_TIME = 30, 118
+#: Steps of a run whose page is drawn at once when something is said; one of more is drawn each second.
+MANY_STEPS = 500
 #: Columns from which a step's type shows: why it is as it is matters more.
 ROOM_FOR_TYPE = 100
 
@@ -158,6 +160,10 @@ class RunScreen(_RunPage, HasTasks):
 
     def begin(self) -> None:
         self.ask_dispatcher("run", {"run_id": self.about})
+
+    def take(self, delta: Delta, now: float) -> None:
+        if self.run is None or len(self.run.steps) <= MANY_STEPS:
+            super().take(delta, now)
 
     @property
     def run(self) -> RunView | None:
