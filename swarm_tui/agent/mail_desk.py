@@ -3,29 +3,28 @@
 What it owes (a message to be accepted, a receipt, a claim) is said again until the dispatcher answers in the inbox.
 """
 
-import asyncio
-import sqlite3
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterable
-from hashlib import sha256
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from swarm_tui.agent.agent_reporter import AgentReporter
 from swarm_tui.agent.handlers.mail import Claimed, MailError, Message
 from swarm_tui.agent.running_attempt import RunningAttempt
+from swarm_tui.agent.task_mail import TaskMail
 from swarm_tui.domain.mail.model import MAX_TEXT
 from swarm_tui.domain.mail.owed import OwedWords
 from swarm_tui.domain.worker.actions import HeldLease
-from swarm_tui.journal.db import JournalError
-from swarm_tui.journal.mailbox import Mailbox
 from swarm_tui.protocol.bodies import Inbox
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.mail_bodies import MessageNew, MessageReceipt, PathsClaim, PathsRelease
 from swarm_tui.protocol.text import clean
 from swarm_tui.protocol.topics import Kind
+
+if TYPE_CHECKING:
+    from swarm_tui.journal.mailbox import Mailbox
 
 #: Commands of an inbox that are about mail.
 COMMANDS = frozenset({"message", "receipt", "paths"})
@@ -33,7 +32,6 @@ COMMANDS = frozenset({"message", "receipt", "paths"})
 MAX_UNSENT = 1000
 #: Seconds between two looks for what a task's program has read itself.
 LOOK_EVERY = 5.0
-_BROKEN = (sqlite3.Error, JournalError)
 
 
 class MailDesk:
@@ -43,13 +41,17 @@ class MailDesk:
         self,
         reporter: AgentReporter,
         agent_id: str,
-        box: Mailbox,
+        path: Path,
         lease_of: Callable[[RunningAttempt], HeldLease],
         clock: Callable[[], float],
         changed: Callable[[], None],
     ) -> None:
-        """Make it; `lease_of` gives the lease that counts for an attempt, `changed` is told when something is due."""
-        self._reporter, self._me, self.box = reporter, agent_id, box
+        """Make it; the mailbox is at `path`.
+
+        `lease_of` gives the lease that counts for an attempt, `changed` is told when something is due.
+        """
+        self._reporter, self._me, self._path = reporter, agent_id, path
+        self._box: Mailbox | None = None
         self._lease_of, self._clock, self._changed = lease_of, clock, changed
         self._owed = OwedWords()
         self._asking: dict[str, tuple[RunningAttempt, Callable[[Message | str], None]]] = {}
@@ -59,12 +61,24 @@ class MailDesk:
         self._broken = ""
         self._lock = threading.RLock()
 
+    @property
+    def box(self) -> "Mailbox":
+        """Return the mailbox; what it is made of is loaded by those agents only that have mail."""
+        with self._lock:
+            if self._box is None:
+                from swarm_tui.journal.mailbox import Mailbox
+
+                self._box = Mailbox(self._path)
+            return self._box
+
     def open(self) -> None:
         """Take up what an earlier life of the agent left to be said."""
+        if not self._path.exists():
+            return
         try:
             self.box.prune(self._reporter.now())
             unsent, self._unread = self.box.unsent(), self.box.has_unread()
-        except _BROKEN as error:
+        except OSError as error:
             self._complain(error)
             return
         with self._lock:
@@ -74,7 +88,8 @@ class MailDesk:
 
     def close(self) -> None:
         """Let go of the mailbox."""
-        self.box.close()
+        if self._box is not None:
+            self._box.close()
 
     # what the inbox says
 
@@ -94,7 +109,7 @@ class MailDesk:
         """Keep a message, and confirm it once it is kept; an answer that is waited for is handed over at once."""
         try:
             read = self.box.take(message, self._reporter.now())
-        except _BROKEN as error:
+        except OSError as error:
             # Not confirmed: it comes again.
             self._complain(error)
             return
@@ -123,7 +138,7 @@ class MailDesk:
                 self.box.told(message_id)
             elif state in ("accepted", "rejected"):
                 self.box.settled(message_id)
-        except _BROKEN as error:
+        except OSError as error:
             self._complain(error)
         with self._lock:
             self._owed.settle(_read(message_id) if state == "read" else _sent(message_id))
@@ -146,7 +161,7 @@ class MailDesk:
 
     # what a task wants
 
-    def of(self, attempt: RunningAttempt, running: Callable[[], list[str]]) -> "TaskMail":
+    def of(self, attempt: RunningAttempt, running: Callable[[], list[str]]) -> TaskMail:
         """Return the mail of an attempt; `running` gives the ids of all tasks that the agent is at."""
         return TaskMail(self, attempt, running)
 
@@ -154,7 +169,7 @@ class MailDesk:
         """Take out what nobody has read; what is about another task of this agent that runs is left to that."""
         try:
             found = self.box.read(self._reporter.now(), task_id, running)
-        except _BROKEN as error:
+        except OSError as error:
             self._complain(error)
             return []
         for message in found:
@@ -168,7 +183,7 @@ class MailDesk:
         """Count one message as read."""
         try:
             self.box.read_one(message_id, self._reporter.now(), task_id)
-        except _BROKEN as error:
+        except OSError as error:
             self._complain(error)
         self._say_read(message_id, task_id)
 
@@ -183,7 +198,7 @@ class MailDesk:
                 raise MailError(f"{MAX_UNSENT:,} messages wait for a dispatcher to accept them")
         try:
             self.box.keep_sent(message, self._reporter.now())
-        except _BROKEN as error:
+        except OSError as error:
             raise MailError(f"the mailbox cannot be written: {error}") from error
         with self._lock:
             self._owed.owe(_sent(message.message_id), Kind.MESSAGE_NEW, message, self._clock())
@@ -195,7 +210,7 @@ class MailDesk:
             self._asking[message_id] = (attempt, done)
         try:
             came = self.box.read_answer(message_id, self._reporter.now(), attempt.task_id)
-        except _BROKEN as error:
+        except OSError as error:
             self._complain(error)
             return
         if came is not None:
@@ -269,7 +284,7 @@ class MailDesk:
         self._look_at = self._clock() + LOOK_EVERY
         try:
             untold, self._unread = self.box.untold(), self.box.has_unread()
-        except _BROKEN as error:
+        except OSError as error:
             self._complain(error)
             return
         with self._lock:
@@ -314,80 +329,3 @@ def _claim(claim_id: str) -> str:
 def _message(body: MessageNew) -> Message:
     said = msgspec.structs.asdict(body) | {"sender": body.sender or "", "at": body.at or 0.0}
     return Message(**{name: said[name] for name in Message.__struct_fields__})
-
-
-class TaskMail:
-    """A `Mail` over the agent's desk; see `swarm_tui.agent.handlers.mail`."""
-
-    def __init__(self, desk: MailDesk, attempt: RunningAttempt, running: Callable[[], list[str]]) -> None:
-        self._desk, self._attempt, self._running = desk, attempt, running
-        self._said: Counter[str] = Counter()
-
-    def read(self) -> list[Message]:
-        return self._desk.read(self._attempt.task_id, self._running())
-
-    def send(self, to: str, text: str, *, reply_to: str | None, expects_answer: bool, message_id: str | None) -> str:
-        known = message_id or self._id(to, text, reply_to)
-        message = MessageNew(
-            message_id=known,
-            to=to,
-            text=text,
-            reply_to=reply_to,
-            expects_answer=expects_answer,
-            task_id=self._attempt.task_id,
-        )
-        self._desk.send(message)
-        return known
-
-    def _id(self, to: str, text: str, reply_to: str | None) -> str:
-        """Return an id that another attempt at the task gives to the same message: it is not told twice."""
-        task = self._attempt.lease.task
-        mark = "\0".join((task.idempotency_key or task.task_id, to, text, reply_to or ""))
-        self._said[mark] += 1
-        return "m-" + sha256(f"{mark}\0{self._said[mark]}".encode("utf-8", "replace")).hexdigest()[:24]
-
-    async def ask(self, to: str, text: str, within: float) -> Message:
-        known = self.send(to, text, reply_to=None, expects_answer=True, message_id=None)
-        wait, done = _waiter()
-        self._desk.await_answer(self._attempt, known, done)
-        try:
-            answer = await asyncio.wait_for(wait, within)
-        except TimeoutError:
-            raise MailError(f"{to} did not answer within {within:g} s") from None
-        finally:
-            self._desk.drop_answer(known)
-        if isinstance(answer, Message):
-            return answer
-        raise MailError(str(answer))
-
-    async def claim(self, paths: list[str], within: float) -> Claimed:
-        mark = "\0".join((self._attempt.task_id, str(self._attempt.lease.attempt), *paths))
-        self._said[mark] += 1
-        claim_id = "c-" + sha256(f"{mark}\0{self._said[mark]}".encode("utf-8", "replace")).hexdigest()[:24]
-        wait, done = _waiter()
-        self._desk.claim(self._attempt, claim_id, paths, done)
-        try:
-            answer: Claimed = await asyncio.wait_for(wait, within)
-            return answer
-        except TimeoutError:
-            return Claimed(claim_id=claim_id, granted=False, reason=f"nobody answered within {within:g} s")
-        finally:
-            self._desk.drop_claim(claim_id)
-
-    def release(self, claim_id: str | None) -> None:
-        self._desk.release(self._attempt, claim_id)
-
-
-def _waiter() -> tuple["asyncio.Future[Any]", Callable[[Any], None]]:
-    """Return a future of this loop, and what sets it from any thread."""
-    loop = asyncio.get_running_loop()
-    wait: asyncio.Future[Any] = loop.create_future()
-
-    def settle(value: Any) -> None:
-        if not wait.done():
-            wait.set_result(value)
-
-    def done(value: Any) -> None:
-        loop.call_soon_threadsafe(settle, value)
-
-    return wait, done

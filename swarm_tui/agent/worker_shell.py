@@ -41,7 +41,6 @@ from swarm_tui.domain.worker.actions import (
     SayStarted,
     Stop,
 )
-from swarm_tui.journal.mailbox import Mailbox
 from swarm_tui.journal.task_output import OutputFile
 from swarm_tui.processes.marks import end_marked
 from swarm_tui.protocol.bodies import BODY, Complete, ErrorInfo, Failed, Heartbeat, Inbox, Progress
@@ -93,9 +92,7 @@ class WorkerShell:
         self._journal = WorkerJournal(state.worker(spec.agent_id))
         self._handler_thread = make_handlers(spec, self)
         self.asks = AskDesk(reporter, spec.agent_id, spec.policy.ask_within, self._lease, clock, changed)
-        self.mail = MailDesk(
-            reporter, spec.agent_id, Mailbox(state.mailbox(spec.agent_id)), self._lease, clock, changed
-        )
+        self.mail = MailDesk(reporter, spec.agent_id, state.mailbox(spec.agent_id), self._lease, clock, changed)
         self._attempts: dict[str, RunningAttempt] = {}
         self._listening = False
         self._lock = threading.RLock()

@@ -2,7 +2,8 @@
 
 import sqlite3
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ _decode = msgspec.json.Decoder(MessageNew).decode
 class Mailbox:
     """A file that is made with the first message. Thread-safe; times are wall time.
 
-    Methods raise JournalError or sqlite3.Error when the disk does.
+    Methods raise JournalError when the disk does not do what they want.
     """
 
     def __init__(self, path: Path) -> None:
@@ -51,6 +52,14 @@ class Mailbox:
                 self._db.close()
                 self._db = None
 
+    @contextmanager
+    def _working(self) -> Iterator[None]:
+        with self._lock:
+            try:
+                yield
+            except sqlite3.Error as error:
+                raise JournalError(f"the mailbox {self._path}: {error}") from error
+
     def _open(self, *, make: bool) -> sqlite3.Connection | None:
         if self._db is None and (make or self._path.exists()):
             try:
@@ -62,7 +71,7 @@ class Mailbox:
 
     def take(self, message: MessageNew, now: float) -> bool:
         """Keep a message, once. Returns whether it was read already."""
-        with self._lock:
+        with self._working():
             db = self._open(make=True)
             assert db is not None
             expires = message.expires_at if message.expires_at is not None else now + LONGEST_LIFE
@@ -101,7 +110,7 @@ class Mailbox:
         return None
 
     def _read(self, sql: str, values: tuple[object, ...], now: float, task_id: str | None) -> list[MessageNew]:
-        with self._lock:
+        with self._working():
             db = self._open(make=False)
             if db is None:
                 return []
@@ -137,7 +146,7 @@ class Mailbox:
 
     def keep_sent(self, message: MessageNew, now: float) -> None:
         """Keep what is to be said until it is accepted."""
-        with self._lock:
+        with self._working():
             db = self._open(make=True)
             assert db is not None
             db.execute(
@@ -163,12 +172,12 @@ class Mailbox:
         )
 
     def _rows(self, sql: str) -> list[tuple[Any, ...]]:
-        with self._lock:
+        with self._working():
             db = self._open(make=False)
             return [] if db is None else db.execute(sql).fetchall()
 
     def _write(self, sql: str, *values: object) -> None:
-        with self._lock:
+        with self._working():
             db = self._open(make=False)
             if db is not None:
                 db.execute(sql, values)

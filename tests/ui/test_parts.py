@@ -141,6 +141,8 @@ def test_a_field_says_what_to_write_and_what_nothing_means() -> None:
     assert [field_help(each) for each in fields_of(schema)] == [
         "folder, file or file::test, inside the workdir (empty: .)",
         "options of pytest, such as -k or --maxfail (a, b, c)",
+        "with `head`: the git repository, inside the workdir (empty: .)",
+        "the commit or branch to test, in a checkout of its own",
         "the tool (auto, cargo, go, nox, npm, pytest, tox; empty: auto)",
     ]
     assert all(len(field_help(each)) <= 66 for each in fields_of(schema)), "more than a form of 80 columns shows"

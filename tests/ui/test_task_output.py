@@ -88,7 +88,7 @@ def test_output_comes_from_this_host_or_from_the_one_with_the_last_attempt(tmp_p
     file = OutputFile(state.tasks(), "task_a", 1)
     file.write(b"one\r\x1b[31mtwo\x1b[0m\nthree\n")
     file.close()
-    source = LiveSource(cast(Any, Hosts()), cast(Any, SimpleNamespace()), NoPanes(), state)
+    source = LiveSource(cast(Any, Hosts()), cast(Any, SimpleNamespace()), NoPanes(), state, cast(Any, None))
     assert source.output("task_a", 300, 0) == ["two", "three"]
     assert source.output("task_a", 1, 0) == ["three"]
     assert source.output("task_a", 300, 2) == ["later"]
@@ -99,7 +99,7 @@ def test_a_log_that_tmux_wrote_is_read_without_its_returns(tmp_path: Path) -> No
     state = StateDir(tmp_path)
     state.log("testing-01").parent.mkdir(parents=True)
     state.log("testing-01").write_bytes(b"one\r\n10%\r\x1b[31mdone\x1b[0m\r\n")
-    source = LiveSource(cast(Any, Hosts()), cast(Any, SimpleNamespace()), NoPanes(), state)
+    source = LiveSource(cast(Any, Hosts()), cast(Any, SimpleNamespace()), NoPanes(), state, cast(Any, None))
     assert source.log("testing-01", 60) == ["one", "\x1b[31mdone\x1b[0m"]
 
 

@@ -43,7 +43,7 @@ class Agent:
         lease = HeldLease(task=Task(task_id="t1", type="noop"), attempt=2, epoch=self.epoch)
         self.attempt = cast("Any", SimpleNamespace(task_id="t1", lease=lease, last_sign=0.0))
         self.desk = MailDesk(
-            cast("Any", reporter), "me", Mailbox(self.path), lambda attempt: lease, lambda: self.now, lambda: None
+            cast("Any", reporter), "me", self.path, lambda attempt: lease, lambda: self.now, lambda: None
         )
         self.desk.open()
 

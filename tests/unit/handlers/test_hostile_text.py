@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from swarm_tui.agent.handlers.docs.links import _tags
-from swarm_tui.agent.handlers.models import generate
+from swarm_tui.agent.handlers.models import client
 from swarm_tui.agent.handlers.review import checks, diff, languages, model, syntax
 from swarm_tui.agent.handlers.review.diff import FileChange
 from swarm_tui.agent.handlers.security import audit_files, secrets, tools
@@ -83,7 +83,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "diff": diff.parse,
     "listing": lambda text: diff._listed(text.replace("\n", "\0")),
     "model": model.parse,
-    "generated": generate._json_in,
+    "generated": client.json_in,
     "requirement": requirement,
     "requirement lines": lambda text: list(audit_files._requirement_lines(text)),
     "requirements name": lambda text: audit_files._REQUIREMENTS.search(text[:4096]),

@@ -22,7 +22,7 @@ class Payload(Struct, kw_only=True):
 
     path: Annotated[str, Meta(max_length=4096, description="folder, file or file::test, inside the workdir")] = "."
     args: Annotated[list[str], Meta(max_length=64, description="options of pytest, such as -k or --maxfail")] = []
-    repo: Annotated[str, Meta(description="with `head`: the git repository, a path within the workdir")] = "."
+    repo: Annotated[str, Meta(description="with `head`: the git repository, inside the workdir")] = "."
     head: Annotated[str | None, Meta(description="the commit or branch to test, in a checkout of its own")] = None
     runner: Annotated[Runner, Meta(description="the tool")] = "auto"
 
