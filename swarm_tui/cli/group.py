@@ -38,6 +38,7 @@ COMMANDS: dict[str, str] = {
     "answer": "Answer what an AI agent asks.",
     "send": "Write to an agent, a role, or all.",
     "messages": "Mail between agents and people, with receipts.",
+    "compare": "What several agents made of one task.",
     "merge": "Merge a task's work after the checks, or see the queue.",
     "discard": "Throw a task's work away.",
     "diff": "What a task changed in its worktree.",

@@ -20,6 +20,7 @@ from swarm_tui.cli.common import (
     swarm_option,
     target,
 )
+from swarm_tui.cli.compare import compare
 from swarm_tui.cli.completers import agents, fields, task_types
 from swarm_tui.cli.existence import check_agent_exists, is_heard_of
 from swarm_tui.cli.number_types import SPAN, WAIT, Whole
@@ -71,6 +72,9 @@ class PublishCommand(click.Command):
 @click.option("--payload", metavar="JSON|@FILE|-", help="The whole payload; -p fields are put into it.")
 @click.option("--to", "assigned_to", metavar="AGENT", shell_complete=agents, help="Only this agent may do it.")
 @click.option("--resume", metavar="TASK", help="Go on with the conversation of this task (AI agents).")
+@click.option(
+    "--with", "clis", metavar="A,B", help="Have each of these agent CLIs do it, and compare: AI agents' types."
+)
 @click.option("--priority", type=click.Choice(["low", "medium", "high"]), default="medium", show_default=True)
 @click.option("--timeout", type=SPAN, metavar="S", help="Seconds an attempt may take.")
 @click.option("--max-attempts", type=Whole(min=1), metavar="N", help="How often it may be tried.")
@@ -108,6 +112,13 @@ def command(task_type: str, wait: bool, swarm: str | None, broker: str | None, a
     if not handlers and registry.can_do(task_type) and (why := registry.slip(task_type, None, task.payload)):
         # Of a swarm elsewhere nobody here knows who does it.
         note(f"the payload does not fit {task_type} as this machine knows it: {clean(why, 200)}")
+    if options["clis"] is not None:
+        if "cli" not in registry.schema(task_type, spec).get("properties", {}):
+            raise Failure(f"{task_type} is done by no agent CLI: --with is for those, such as code.generate", USAGE)
+        known = doers(plan.layout) if plan is not None else {}
+        checks = [check for check in ("testing.run", "code.review") if check in known]
+        names = [name.strip() for name in options["clis"].split(",") if name.strip()]
+        return compare(found, task, names, checks, options["accept_timeout"], wait, as_json)
     return _publish(found, task, options["accept_timeout"], wait, as_json)
 
 

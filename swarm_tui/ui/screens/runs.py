@@ -4,12 +4,14 @@ from typing import Any
 
 from rich.segment import Segment
 
+from swarm_tui.domain.comparison import COMPARE, Candidate, candidates, table
 from swarm_tui.domain.fleet.runs import RunView, StepView
 from swarm_tui.domain.states import TaskState
 from swarm_tui.protocol.bodies import Reply
 from swarm_tui.protocol.rows import ScheduleRow, run_rows, schedule_rows
 from swarm_tui.ui.desk.capabilities import HasRuns, HasTasks
 from swarm_tui.ui.live.past import answer
+from swarm_tui.ui.look.glyphs import ThemeStyles
 from swarm_tui.ui.look.text import Parts, ago, clock, fit, flat
 from swarm_tui.ui.model.model import Delta
 from swarm_tui.ui.screens.page import PageScreen
@@ -187,6 +189,9 @@ class RunScreen(_RunPage, HasTasks):
             for name, value in (("by", run.by), ("began", clock(run.created_at)), ("reason", run.reason))
             if value
         ]
+        if run.workflow == COMPARE:
+            found = candidates(run, self.model.task)
+            lines += [rule("side by side, the best first", width, self.page), *_side_by_side(found, look, width)]
         lines.append(rule("steps; the longest way stands out", width, self.page))
         depths, longest = _depths(run), _longest(run)
         room = min(30, max((len(name) + 3 * min(depth, DEEPEST) for name, depth in depths.items()), default=8))
@@ -272,6 +277,25 @@ def _done(step: StepView) -> str:
 
 def _why(step: StepView) -> str:
     return flat(step.reason or _asking(step) or (f"← {', '.join(step.needs)}" if step.needs else ""))
+
+
+def _side_by_side(found: list[Candidate], look: ThemeStyles, width: int) -> list[Line]:
+    """Return a column for each who did the same task."""
+    room = max(8, (width - 12) // max(1, len(found)) - 1)
+    head: list[Segment] = [Segment(" " * 12)]
+    head += [Segment(fit(flat(one.name), room) + " ", look["strong"]) for one in found]
+    lines: list[Line] = [(head, None)]
+    for name, cells in table(found):
+        parts = [Segment(f"  {name:<10}", look["quiet"])]
+        parts += [Segment(fit(flat(cell), room) + " ", look[_said_style(cell)]) for cell in cells]
+        lines.append((parts, None))
+    return lines
+
+
+def _said_style(cell: str) -> str:
+    if cell.startswith(("failed", "dead")):
+        return "bad"
+    return "ok" if cell.startswith(("passed", "complete", "merged")) else "plain"
 
 
 def _depths(run: RunView) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """code.review finds what was planted, on the line where it was planted, and nothing in a clean change."""
 
 import shutil
+import sys
 
 import pytest
 
@@ -156,3 +157,28 @@ def test_the_tasks_output_tells_the_findings_and_no_files(project):
     assert "new.py:11: error: Undefined name `undefined_name` [F821]\n" in output
     assert "1 file, 2 errors, 0 warnings\n" in output
     assert "def double" not in output
+
+
+def test_an_agents_cli_reviews_the_files_of_the_change_and_may_only_read(bench):
+    bench.write("a.py", "x = 1\n")
+    bench.commit()
+    bench.git("checkout", "-q", "-b", "work")
+    bench.write("a.py", "x = 1\ny = undefined_name\n")
+    bench.commit()
+    bench.git("checkout", "-q", "-")
+    code = (
+        "import json,sys; sys.stdin.read(); seen=open('a.py').read(); "
+        "print(json.dumps({'say': json.dumps({'approved': 'undefined' not in seen, 'comments': "
+        "[{'file': 'a.py', 'line': 2, 'severity': 'error', 'message': 'no such name'}]})}))"
+    )
+    reader = {"argv": [sys.executable, "-c", code], "modes": {"read": []}, "events": [{"when": {}, "text": "say"}]}
+    options = {"cli": "reader", "clis": {"reader": reader}}
+    result = bench.run(Review(), "code.review", {"head": "work"}, options=options)
+    assert (result["verdict"], result["model"]) == ("failed", {"used": True, "model": "reader"})
+    assert ("a.py", 2, "no such name") in [(c["file"], c["line"], c["message"]) for c in result["comments"]]
+    assert result["cli"] == "reader"
+    assert not any((bench.state / "worktrees" / ".at").iterdir())
+    gone = {**reader, "argv": ["no-such-program"]}
+    result = bench.run(Review(), "code.review", {"head": "work"}, options={"cli": "r", "clis": {"r": gone}})
+    assert result["model"]["used"] is False
+    assert result["approved"] is False

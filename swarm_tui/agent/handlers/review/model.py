@@ -1,7 +1,8 @@
 """The model's part of a review: asks for comments on a diff, and keeps those that point at its new lines."""
 
 import json
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
@@ -10,6 +11,8 @@ from swarm_tui.agent.handlers.base import Context
 from swarm_tui.agent.handlers.files import readable
 from swarm_tui.agent.handlers.findings import Finding
 from swarm_tui.agent.handlers.models.client import ModelOptions, ask
+from swarm_tui.agent.handlers.models.talk import TalkOptions, TalkPayload, as_result, talk
+from swarm_tui.agent.handlers.review.change import Change
 from swarm_tui.agent.handlers.review.diff import FileChange
 
 #: Characters of the change that the model is shown.
@@ -52,12 +55,32 @@ class ModelReview(Struct, frozen=True, kw_only=True):
 
 async def review(context: Context, options: ModelOptions, changes: list[FileChange]) -> ModelReview:
     """Ask the model. Raises HandlerError as `ask` does."""
-    shown = _render(changes)
-    answer = await ask(context, options, shown, _SYSTEM)
-    opinion = parse(answer.text)
+    answer = await ask(context, options, _render(changes), _SYSTEM)
+    return _read(answer.text, answer.model, changes)
+
+
+async def converse(
+    context: Context, options: TalkOptions, name: str, change: Change, folder: Path
+) -> tuple[ModelReview, dict[str, Any]]:
+    """Have an agent's CLI look at the change in `folder`, where it may only read; what came of the talk too.
+
+    Raises HandlerError as `talk` does.
+    """
+    prompt = (
+        f"{_SYSTEM}\n\nYour folder holds the files as they are after the change; read what you need of them, change "
+        f"nothing.\n\nThe change, from {change.base[:12]} to {change.head[:12]}, as the new lines of each file:\n\n"
+        f"{_render(change.files)}"
+    )
+    told = as_result(name, await talk(context, options, TalkPayload(prompt=prompt), name, "read", folder))
+    return _read(str(told.pop("text", "")), name, change.files), told
+
+
+def _read(text: str, model: str, changes: list[FileChange]) -> ModelReview:
+    """Return what an answer says of the change."""
+    opinion = parse(text)
     if opinion is None:
-        said = f"the model answered in prose: {answer.text[:2000]}"
-        return ModelReview(approved=False, prose=True, findings=[], suggestions=[said], model=answer.model)
+        said = f"the model answered in prose: {text[:2000]}"
+        return ModelReview(approved=False, prose=True, findings=[], suggestions=[said], model=model)
     lines = {readable(change.path): change for change in changes}
     findings, suggestions = [], list(opinion.suggestions)
     for comment in opinion.comments:
@@ -70,12 +93,12 @@ async def review(context: Context, options: ModelOptions, changes: list[FileChan
                     severity=comment.severity,
                     message=comment.message[:2000],
                     code="model",
-                    tool=answer.model,
+                    tool=model,
                 )
             )
         else:
             suggestions.append(f"{comment.file}:{comment.line}: {comment.message}"[:2000])
-    return ModelReview(approved=opinion.approved, findings=findings, suggestions=suggestions, model=answer.model)
+    return ModelReview(approved=opinion.approved, findings=findings, suggestions=suggestions, model=model)
 
 
 def parse(text: str) -> Opinion | None:

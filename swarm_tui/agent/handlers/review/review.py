@@ -1,21 +1,27 @@
 """Reviews a change: syntax, ruff, debt and size on the new lines, then the model's opinion where there is one."""
 
 import asyncio
-from typing import Annotated, Any, ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from swarm_tui.agent.handlers.base import Context, HandlerError, Result
+from swarm_tui.agent.handlers.checkout import checked_out
 from swarm_tui.agent.handlers.files import encoding_of, readable
 from swarm_tui.agent.handlers.findings import Finding, counts, ordered, rows, tell
 from swarm_tui.agent.handlers.git import require_repository
 from swarm_tui.agent.handlers.inputs import inside, read_options, read_payload
 from swarm_tui.agent.handlers.models.client import ModelOptions, why_not
+from swarm_tui.agent.handlers.models.talk import TalkOptions
 from swarm_tui.agent.handlers.review import languages, ruff
-from swarm_tui.agent.handlers.review.change import Change, read_change
+from swarm_tui.agent.handlers.review.change import WORKING_TREE, Change, read_change
 from swarm_tui.agent.handlers.review.checks import Limits, check_file
 from swarm_tui.agent.handlers.review.languages import Check, Checked
 from swarm_tui.protocol.text import clean_block
+
+if TYPE_CHECKING:
+    from swarm_tui.agent.handlers.review.model import ModelReview
 
 #: Lines of each list in a result.
 _LISTED = 200
@@ -31,13 +37,15 @@ class Payload(Struct, kw_only=True):
     strict: Annotated[bool, Meta(description="a warning is enough to refuse approval")] = False
 
 
-class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The layout's options: a model to ask, limits, and further tools and names to know files by."""
+class Options(TalkOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The layout's options: an agent's `cli` to talk to, or a model to ask, about the change; limits, and further tools
+    and names to know files by.
+    """
 
     llm: ModelOptions | None = None
     limits: Limits = Limits()
-    checks: list[Check] = []
-    json_comments: list[str] = []
+    checks: list[Check] = field(default_factory=list)
+    json_comments: list[str] = field(default_factory=list)
     """Further names of JSON files that may hold comments, such as `*.hjson`."""
 
 
@@ -65,11 +73,11 @@ class Review:
         checked = await languages.check(context, repo, change, options.checks, options.json_comments)
         findings += checked.findings
         context.progress(70, "the tools of other languages have answered")
-        opinion = await _opinion(context, options, change, findings)
+        opinion = await _opinion(context, options, repo, change, findings)
         context.progress(100, "reviewed")
         result = _result(change, findings, checked, _size(change, options.limits), payload.strict, opinion)
         tell(context, result, [*findings, *opinion.findings])
-        return result
+        return {**opinion.talk, **result}
 
 
 class _Opinion(Struct, kw_only=True):
@@ -79,10 +87,14 @@ class _Opinion(Struct, kw_only=True):
     agreed: bool | None = None
     findings: list[Finding] = []
     suggestions: list[str] = []
+    talk: Result = {}
+    """The session and the usage of a conversation."""
 
 
-async def _opinion(context: Context, options: Options, change: Change, findings: list[Finding]) -> _Opinion:
+async def _opinion(context: Context, options: Options, repo: Path, change: Change, findings: list[Finding]) -> _Opinion:
     """Ask the model, where there is one. One that is down or answers prose agrees to nothing."""
+    if options.cli is not None and change.files:
+        return await _of_cli(context, options, options.cli, repo, change, findings)
     why = why_not(options.llm)
     if options.llm is None or not change.files:
         return _Opinion(said={"used": False, "reason": why or "nothing changed"})
@@ -93,14 +105,40 @@ async def _opinion(context: Context, options: Options, change: Change, findings:
     try:
         given = await review(context, options.llm, change.files)
     except HandlerError as error:
-        if context.cancel.is_set() or error.code in ("cancelled", "timeout"):
-            error.result = {"comments": rows(ordered(findings))}
-            raise
-        return _Opinion(said={"used": False, "reason": clean_block(str(error))}, agreed=False)
+        return _none(context, error, findings)
+    return _of(given, {})
+
+
+async def _of_cli(
+    context: Context, options: Options, name: str, repo: Path, change: Change, findings: list[Finding]
+) -> _Opinion:
+    """Talk to an agent's CLI, which sees the files as they are after the change, and may change none."""
+    from swarm_tui.agent.handlers.review.model import converse
+
+    try:
+        if change.head == WORKING_TREE:
+            given, told = await converse(context, options, name, change, repo)
+        else:
+            async with checked_out(context, repo, change.head) as (folder, _):
+                given, told = await converse(context, options, name, change, folder)
+    except HandlerError as error:
+        return _none(context, error, findings)
+    return _of(given, told)
+
+
+def _none(context: Context, error: HandlerError, findings: list[Finding]) -> _Opinion:
+    """Return that there is no opinion. Raises the error again where the task itself is to end."""
+    if context.cancel.is_set() or error.code in ("cancelled", "timeout"):
+        error.result = {**(error.result or {}), "comments": rows(ordered(findings))}
+        raise error
+    return _Opinion(said={"used": False, "reason": clean_block(str(error))}, agreed=False)
+
+
+def _of(given: "ModelReview", told: Result) -> _Opinion:
     said: dict[str, Any] = {"used": not given.prose, "model": clean_block(given.model)}
     if given.prose:
         said["reason"] = "the model answered in prose: it is among the suggestions"
-    return _Opinion(said=said, agreed=given.approved, findings=given.findings, suggestions=given.suggestions)
+    return _Opinion(said=said, agreed=given.approved, findings=given.findings, suggestions=given.suggestions, talk=told)
 
 
 def _check_files(change: Change, options: Options) -> list[Finding]:

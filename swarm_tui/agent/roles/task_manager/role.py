@@ -273,7 +273,7 @@ def _costs(spec: RunSpec, name: str) -> bool:
     """Return whether tasks of the type cost money, by the handlers that the layout gives it."""
     known = spec.doers.get(name) or [spec.handlers.get(name)]
     used = [(one.use or name, one.options) if one is not None else (name, {}) for one in known]
-    return any(use in COSTLY or "llm" in options for use, options in used)
+    return any(use in COSTLY or "llm" in options or "cli" in options for use, options in used)
 
 
 def _plain_rules(approve: list[str]) -> dict[str, TypePolicy]:
