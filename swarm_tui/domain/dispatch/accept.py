@@ -11,6 +11,7 @@ from swarm_tui.domain.dispatch.offer import declared
 from swarm_tui.domain.dispatch.turn import Turn
 from swarm_tui.domain.dispatch.waiting import enqueue, expire, until, wake
 from swarm_tui.domain.states import TaskState
+from swarm_tui.domain.workflows.schedule import firing_of
 from swarm_tui.protocol.bodies import ErrorInfo, Failed, Queued, Task, TaskRejected
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.names import MERGE_TYPE, InvalidNameError, check_task_type
@@ -68,6 +69,9 @@ def _why_not(turn: Turn, event: Event, task: Task, body: bytes) -> str | None:
     """Return why a task that somebody publishes is not taken; None when it is."""
     if task.type == MERGE_TYPE:
         return f"{MERGE_TYPE} is a step of a merge: `swarm-tui merge TASK` asks for one"
+    for taken in (task.task_id.partition(".")[0], task.idempotency_key):
+        if name := firing_of(turn.state.settings.schedules, taken):
+            return f"that id, or key, is of a firing of the schedule {name}"
     return _full(turn, event) or refusal(turn, task, body) or needs.refusal(turn, task)
 
 

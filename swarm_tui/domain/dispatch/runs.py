@@ -27,6 +27,7 @@ from swarm_tui.domain.workflows.references import (
     resolve,
 )
 from swarm_tui.domain.workflows.run import COMPLETE, FAILED, SKIPPED, Run, task_id
+from swarm_tui.domain.workflows.schedule import firing_of
 from swarm_tui.protocol.bodies import Alert, Task
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.names import MERGE_TYPE
@@ -66,6 +67,8 @@ def submit(turn: Turn, event: Event, body: RunNew) -> None:
         return
     if _merges(workflow):
         _reject(turn, body, f"{MERGE_TYPE} is a step of a merge: `swarm-tui merge TASK` asks for one")
+    elif name := firing_of(turn.state.settings.schedules, body.run_id):
+        _reject(turn, body, f"that id is of a firing of the schedule {name}")
     elif why := begin(turn, body.run_id, workflow, body.inputs, turn.who(event), mark):
         _reject(turn, body, why)
 

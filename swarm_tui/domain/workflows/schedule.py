@@ -1,5 +1,7 @@
 """Schedules: what is to be done at which times, and which of them is due. Times are seconds since the epoch."""
 
+import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
@@ -14,6 +16,7 @@ LATE = 60.0
 #: Fired times that are remembered, so that a clock that is set back fires none of them again.
 REMEMBERED = 200
 _DAY = 86_400.0
+_FIRING = re.compile(r"([A-Za-z0-9_-]+)(?:[-:][0-9]{8}T[0-9]{6}Z|@[0-9-]{10}T[0-9:.]+Z)")
 
 
 class Schedule(Struct, frozen=True, kw_only=True):
@@ -92,6 +95,12 @@ def last_due(schedule: Schedule, first: float, now: float) -> float:
     while (following := next_time(schedule, at)) is not None and following <= now:
         at = following
     return at
+
+
+def firing_of(schedules: Iterable[Schedule], name: str | None) -> str:
+    """Return the schedule whose firing alone may have this id, or idempotency key; empty when none may."""
+    found = _FIRING.fullmatch(name or "")
+    return next((known.name for known in schedules if found is not None and known.name == found[1]), "")
 
 
 def mark(schedule: Schedule) -> str:

@@ -115,6 +115,20 @@ def test_who_leads_with_the_right_time_finds_the_times_of_a_clock_that_was_ahead
     assert fired(made) == ["s:20261129T040000Z"]
 
 
+def test_nobody_takes_the_id_of_a_firing_before_it_fires() -> None:
+    made = world()
+    refused = made.submit("s:20261129T040000Z") + made.submit("mine", idempotency_key="s@2026-11-29T04:00:00.000Z")
+    assert ["of a firing of the schedule s" in said.reason for said in of(refused, Kind.TASK_REJECTED)] == [True, True]
+    pass_to(made, "2026-11-29T04:00:01+00:00")
+    assert made.job("s:20261129T040000Z").by == "schedule:s"
+    made = world(type=None, workflow=WORKFLOW)
+    (said,) = of(made.run("s-20261129T040000Z", {"a": {"type": "noop"}}), Kind.RUN_REJECTED)
+    assert said.reason == "that id is of a firing of the schedule s"
+    made.submit("s-20261129T040000Z.a")
+    pass_to(made, "2026-11-29T04:00:01+00:00")
+    assert made.state.runs["s-20261129T040000Z"].plan.by == "schedule:s", made.state.schedules["s"].reason
+
+
 def test_a_halted_swarm_fires_nothing_and_makes_up_for_it() -> None:
     made = world()
     made.hear(Kind.HALT, b.Halt(reason="stop"), sender=OPERATOR)
