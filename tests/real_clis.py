@@ -4,6 +4,7 @@ To be run where nothing but loopback is (`unshare -n bash -c 'ip link set lo up;
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import sys
@@ -55,10 +56,13 @@ class Run:
         self.asked: list[Question] = []
         self.asked_at: list[float] = []
         self.pids: list[int] = []
+        self.tree: set[psutil.Process] = set()
+        """Every process that was seen below its CLIs."""
 
     async def talk(
         self, prompt: str, *, key: str = "k", mode: Any = "edit", base: str | None = None, answer: str = "allow",
-        cancel: float | None = None, resume: ResumePoint | None = None, deadline: float = DEADLINE, **settings: Any,
+        cancel: float | None = None, says: str = "", resume: ResumePoint | None = None, deadline: float = DEADLINE,
+        **settings: Any,
     ) -> dict[str, Any]:  # fmt: skip
         """Return how it went: `code` (`""` for a success), `seconds`, and what came of it."""
         work = self.folder / "work"
@@ -79,7 +83,9 @@ class Run:
             self.asked.append(question)
             return AskAnswer(outcome=answer, by="operator:ada@here")  # type: ignore[arg-type]
 
+        hears: list[Any] = []
         made._ask = ask
+        made._attend = lambda hear, interrupt: hears.append(hear)
         if cancel is not None:
             loop.call_later(cancel, made.cancel.set)
         began = time.monotonic()
@@ -94,6 +100,11 @@ class Run:
         while not talking.done():
             await asyncio.wait({talking}, timeout=0.2)
             peak = max(peak, tree_memory(self.pids))
+            self.tree |= tree_of(self.pids)
+            if says and made.done.progress and hears:
+                # Once it does something: a word in the middle of its turn.
+                hears[-1](says)
+                says = ""
         out: dict[str, Any] = {"seconds": round(time.monotonic() - began, 1), "mb": peak // 1_000_000}
         out["asked"] = [question.tool for question in self.asked]
         try:
@@ -114,6 +125,35 @@ def tree_memory(pids: list[int]) -> int:
         except psutil.Error:
             continue
     return whole
+
+
+def tree_of(pids: list[int]) -> set[psutil.Process]:
+    """Return the processes of these trees as they are now."""
+    found: set[psutil.Process] = set()
+    for pid in pids:
+        with contextlib.suppress(psutil.Error):
+            process = psutil.Process(pid)
+            found |= {process, *process.children(recursive=True)}
+    return found
+
+
+def lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+async def after_cancel(run: "Run", seconds: float) -> dict[str, Any]:
+    """Return how a turn ended that was cancelled so many seconds after its start, and when the last of its tree did."""
+    run.tree.clear()
+    began = time.monotonic()
+    came = await run.talk("again [[write f.txt hi]] [[run tail -f /dev/null]]", cancel=seconds)
+    while any(map(lives, run.tree)) and time.monotonic() - began < seconds + 15:
+        await asyncio.sleep(0.05)
+    gone = round(max(0.0, time.monotonic() - began - seconds), 1)
+    left = [" ".join(process.cmdline())[:80] for process in run.tree if lives(process)]
+    return {**came, "gone after": gone, "left": left, "processes": len(run.tree)}
 
 
 def left_alive(work: str) -> list[str]:
@@ -150,6 +190,12 @@ async def cases(run: Run) -> dict[str, dict[str, Any]]:
         point = ResumePoint(session=session, why="it took too long", cost=None)
         out["resume"] = await run.talk("and then [[say Hello again.]]", resume=point)
         out["resume"]["same"] = out["resume"].get("session") == session
+    for moment in (1.0, 10.0):
+        out[f"cancel at {moment:.0f} s"] = await after_cancel(run, moment)
+    said = await run.talk(
+        "slowly [[write g.txt hi]] [[slow 3]] [[say First.]]", says="and [[write h.txt hi]] [[say Second.]]"
+    )
+    out["a word in its turn"] = {**said, "written": (work / "h.txt").exists()}
     out["401"] = await run.talk("bad key [[say hello]]", key="bad")
     for status in (429, 529):
         out[str(status)] = await run.talk(

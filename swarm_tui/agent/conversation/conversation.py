@@ -287,7 +287,11 @@ class Conversation:
                 said = await answer
                 return said if isinstance(said, dict) else {}
         except ConnectionError as error:
-            raise FailedTurnError(await self._why_it_ended()) from error
+            ended = await self._why_it_ended()
+            if method == "initialize":
+                words = f"it does not speak ACP: it may be too old, or another program of its name ({ended.sentence})"
+                ended = failure("agent-cli", words)
+            raise FailedTurnError(ended) from error
         except Exception as error:
             raise FailedTurnError(_of_rpc(error)) from error
         finally:

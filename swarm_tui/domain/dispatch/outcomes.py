@@ -5,7 +5,8 @@ from typing import Any
 from swarm_tui.domain.dispatch.accept import run_again
 from swarm_tui.domain.dispatch.freshness import is_new_sign
 from swarm_tui.domain.dispatch.model import Attempt, Job, Lease
-from swarm_tui.domain.dispatch.offer import timeout_of
+from swarm_tui.domain.dispatch.offer import able, is_live, timeout_of
+from swarm_tui.domain.dispatch.queue import LaneKey
 from swarm_tui.domain.dispatch.turn import Turn
 from swarm_tui.domain.dispatch.waiting import enqueue, until, wake
 from swarm_tui.domain.states import GIVEN, TaskState
@@ -23,6 +24,8 @@ OFTEN = 5
 #: Times that an agent may leave with a task in hand before each further time is a try: it may be the task that ends it.
 GIVE_BACKS = 5
 #: Failures after which nobody knows what was done.
+#: Code of a failure for want of a program; seconds for which its agent is not offered that task again.
+MISSING, SHUN_LACKING = "missing-tool", 600.0
 #: Characters of the last words of a conversation that are kept.
 MOST_SAID = 2000
 #: Seconds for which a limit may be said to last, and within which those who wait for its reset begin again.
@@ -166,6 +169,9 @@ def failed(turn: Turn, job: Job, body: Failed) -> None:
         _late(turn, job, body, "failed", attempt)
         return
     message = body.error.message or "failed without a reason"
+    if _is_elsewhere(turn, job, attempt, body):
+        _pass_on(turn, job, attempt, message)
+        return
     _begun(turn, job, attempt, body)
     turn.close_attempt(attempt, "failed", message, body.duration)
     attempt.code, attempt.said = clean(body.error.code or "", 100), _last_words(body.result)
@@ -181,6 +187,11 @@ def failed(turn: Turn, job: Job, body: Failed) -> None:
     turn.hop(job, "failed", agent_id=attempt.agent_id, detail=message)
     if leaving:
         message = given_back(turn, job, message)
+    _go_on(turn, job, body, message, resets)
+
+
+def _go_on(turn: Turn, job: Job, body: Failed, message: str, resets: float | None) -> None:
+    """Let the job have what follows from a failure: its end, another attempt, a person's decision."""
     retryable = body.retryable if body.retryable is not None else bool(body.error.retryable)
     if job.cancelling is not None or body.cause == "cancelled":
         cancelled(turn, job, job.cancelling or message)
@@ -192,6 +203,28 @@ def failed(turn: Turn, job: Job, body: Failed) -> None:
         again(turn, job, message, delayed=body.cause != "interrupted")
     else:
         turn.move(job, TaskState.FAILED, message)
+
+
+def _is_elsewhere(turn: Turn, job: Job, attempt: Attempt, body: Failed) -> bool:
+    """Return whether the agent lacks a program, and another is there that may have it."""
+    if body.error.code != MISSING or job.cancelling is not None:
+        return False
+    lack = {attempt.agent_id, *(one.agent_id for one in job.attempts if one.code == MISSING)}
+    others = [one for one in turn.state.agents.values() if one.agent_id not in lack and is_live(turn, one)]
+    return bool(able(turn, LaneKey(job.task.type, job.task.assigned_to or "", turn.asks(job)), others))
+
+
+def _pass_on(turn: Turn, job: Job, attempt: Attempt, message: str) -> None:
+    """Let another do what this agent lacks a program for: it has begun nothing, and it is no try."""
+    turn.close_attempt(attempt, "declined", message)
+    attempt.code = MISSING
+    _often_declined(turn, job, message)
+    turn.state.shunned[(job.task_id, attempt.agent_id)] = turn.now + SHUN_LACKING
+    turn.hop(job, "declined", agent_id=attempt.agent_id, detail=message)
+    reason = f"{attempt.agent_id} declined: {message}"
+    enqueue(turn, job, reason)
+    wake(turn, job, turn.now + SHUN_LACKING)
+    turn.verdict(Kind.TASK_RETRYING, job, reason, delay=0.0, state=TaskState.QUEUED)
 
 
 def _last_words(result: Any) -> str:

@@ -72,6 +72,7 @@ class Talk:
         deny: list[str] | None = None,
         resume: Any = None,
         granted: tuple[str, ...] = (),
+        argv: list[str] | None = None,
         ask: list[str] | None = None,
         ready: Callable[[], bool] | None = None,
         person: "Callable[[Person], Awaitable[None]] | None" = None,
@@ -81,7 +82,7 @@ class Talk:
         """Talk to the end; cancelled once `ready` says so. `mail` is what comes before each turn."""
         known = known_clis()[name]
         assert known.acp is not None
-        argv = [sys.executable, "-I", "-S", str(AGENT), name]
+        argv = argv or [sys.executable, "-I", "-S", str(AGENT), name]
         env = {**known.acp.env, "ACP_AGENT_HOME": str(self.home)}
         acp = msgspec.structs.replace(known.acp, argv=argv, env=env, endpoint=None)
         made = self.context = context({}, workdir=self.folder, timeout=timeout)

@@ -297,3 +297,27 @@ def test_the_swarms_tools_speak_as_the_agent_of_the_task(tmp_path: Path, monkeyp
     told = context({}, workdir=tmp_path)
     assert swarm_server(told) == []
     assert "swarm-tui[mcp]" in told.done.log[-1]
+
+
+@pytest.mark.parametrize(
+    ("script", "words", "code"),
+    [
+        (
+            "echo 'unknown option --acp' >&2; exit 2",
+            "it may be too old.*exit status 2: unknown option --acp",
+            "agent-cli",
+        ),
+        ("echo hello; exec 1>&-; exit 0", "it does not speak ACP", "agent-cli"),
+        ("yes garbage", "no answer to initialize", "silent"),
+        ("exec sleep 60", "no answer to initialize", "silent"),
+    ],
+)
+def test_a_program_that_does_not_speak_acp_is_told_as_that(
+    talk: Talk, monkeypatch: pytest.MonkeyPatch, script: str, words: str, code: str
+) -> None:
+    monkeypatch.setattr("swarm_tui.agent.conversation.conversation.OPEN_WAIT", 0.7)
+    with pytest.raises(HandlerError, match=words) as caught:
+        talk("claude", "[[say a]]", argv=["bash", "-c", script])
+    assert (caught.value.code, caught.value.retryable) == (code, code == "silent")
+    assert len(talk.log) <= 25, "of garbage so much is told"
+    until(lambda: not any(map(lives, talk.spawned)), 3.0, "it ends")

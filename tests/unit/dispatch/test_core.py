@@ -568,3 +568,27 @@ def test_a_result_that_did_not_come_is_asked_for(world: World) -> None:
     assert [o.body for o in offers(world.beat("a", finished=(offer,)))] == [offer.body]
     world.complete(offer)
     assert orders(world.beat("a", finished=(offer,)), "ack")
+
+
+def test_what_an_agent_lacks_a_program_for_goes_to_another_and_fails_where_all_lack_it() -> None:
+    world = World()
+    world.agent("a1")
+    world.agent("a2")
+    (offer,) = offers(world.submit("t1", max_attempts=1))
+    lacks = {"retryable": False, "code": "missing-tool", "message": "claude is not installed here"}
+    (other,) = offers(world.fail(offer, **lacks))
+    assert {offer.key, other.key} == {"a1", "a2"}
+    job = world.job("t1")
+    assert (job.tries, job.attempts[0].outcome, job.hops[-2].what) == (0, "declined", "declined")
+    assert offers(world.tick(10.0)) == []
+    world.fail(other, **lacks)
+    assert (job.state, job.error) == (TaskState.FAILED, "claude is not installed here")
+
+
+def test_what_is_meant_for_one_agent_alone_fails_where_that_lacks_the_program() -> None:
+    world = World()
+    world.agent("a1")
+    world.agent("a2")
+    (offer,) = offers(world.submit("t1", assigned_to="a1"))
+    assert offers(world.fail(offer, retryable=False, code="missing-tool")) == []
+    assert world.job("t1").state is TaskState.FAILED
