@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from swarm_tui.domain.dispatch.digests import canonical_json
 from swarm_tui.domain.dispatch.freshness import REPLAYED
-from swarm_tui.domain.dispatch.model import GUEST, AgentRecord, State
+from swarm_tui.domain.dispatch.model import GUEST, AgentRecord
 from swarm_tui.domain.dispatch.turn import Turn
 from swarm_tui.domain.mail.model import (
     AGAIN,
@@ -42,12 +42,14 @@ from swarm_tui.protocol.mail_bodies import (
     MessageReceipt,
     MessageRejected,
 )
-from swarm_tui.protocol.names import canonical_role, is_agent_id
+from swarm_tui.protocol.names import canonical_role
 from swarm_tui.protocol.text import clean, clean_block
 from swarm_tui.protocol.topics import Kind
 
 #: Receivers that are told by name in one message.
 MAX_TOLD = 200
+#: Sorts of receivers: an agent, the agents of a role or all, and who has no inbox and reads what is kept.
+AGENT, WIDE, KEPT = "agent", "wide", "kept"
 NOT_YOURS = "a receipt of one to whom the message is not"
 
 
@@ -66,22 +68,25 @@ def submit(turn: Turn, event: Event, body: MessageNew) -> None:
     if known is not None and known.digest == mark:
         _accepted(turn, known, duplicate=True)
         return
-    why = "this message id is taken by another message" if known is not None else _refusal(turn, body, who)
-    receivers = _receivers(turn, body.to, who) if not why else []
-    why = why or _full(turn, body, receivers)
+    sort, why = _whom(turn, body)
+    why = _refusal(turn, body, who) or why
+    if known is not None:
+        why = "this message id is taken by another message"
+    receivers = _receivers(turn, sort, body.to, who) if not why else []
+    why = why or _full(turn, sort, receivers)
     if why:
         turn.say(Kind.MESSAGE_REJECTED, MessageRejected(message_id=body.message_id, reason=why))
         _tell(turn, who, body.message_id, "rejected", why)
         return
-    mail = _make(turn, body, who, mark)
+    mail = _make(turn, body, who, mark, wide=sort == WIDE)
     post.mails[mail.message_id] = mail
     if mail.wide:
         post.wide[mail.message_id] = None
+    turn.save_mail(mail.message_id)
     for agent_id in receivers:
         _add(turn, mail, agent_id)
-    if mail.ended:
+    if mail.ended and mail.message_id not in post.past:
         post.past.append(mail.message_id)
-    turn.save_mail(mail.message_id)
     _accepted(turn, mail)
     if mail.reply_to:
         _answers(turn, mail)
@@ -109,49 +114,53 @@ def _refusal(turn: Turn, body: MessageNew, who: str) -> str:
         return f"it says it is from {clean(body.sender or '', 100)}, and {who} sent it: each speaks as itself only"
     if body.expires_at is not None and body.expires_at <= turn.wall:
         return f"it expired {turn.wall - body.expires_at:.0f} s ago, before it could be heard (or a clock is off)"
-    return _unknown(turn, body.to)
+    return ""
 
 
-def _unknown(turn: Turn, to: str) -> str:
-    """Return why nobody is called that; empty when somebody is, or a role."""
-    state = turn.state
+def _whom(turn: Turn, body: MessageNew) -> tuple[str, str]:
+    """Return the sort of receiver, and why there is none; one of the two is empty. An agent's name comes first."""
+    state, to = turn.state, body.to
     name = to.removeprefix(GUEST)
     if not to:
-        return "it says not to whom: `to` is an agent, a role, `all`, or a person"
-    if to == ALL or to.startswith(PERSON):
-        return ""
-    if not to.startswith(ROLE) and (name in state.agents or name in state.settings.agents):
-        record = state.agents.get(name)
+        return "", "it says not to whom: `to` is an agent, a role, `all`, or a person"
+    if to == ALL:
+        return WIDE, ""
+    record = state.agents.get(name)
+    if not to.startswith(ROLE) and (record is not None or name in state.settings.agents):
         if record is not None and record.foreign:
-            return f"{name} speaks another dialect, which has no mail: give it a task"
-        return ""
+            return "", f"{name} speaks another dialect, which has no mail: give it a task"
+        if record is not None and record.incarnation is not None and not _reads(turn, record):
+            return "", f"{name} does no tasks, so that nobody there would read it"
+        return AGENT, ""
+    asked = state.post.mails.get(body.reply_to or "")
+    if to.startswith((PERSON, GUEST)) or (asked is not None and asked.sender == to):
+        return KEPT, ""
     role = canonical_role(to.removeprefix(ROLE))
-    if state.settings.has_role(role) or any(record.role == role for record in state.agents.values()):
-        return ""
-    return f"there is no agent and no role {clean(to, 80)!r} in this swarm"
+    if state.settings.has_role(role) or any(one.role == role for one in state.agents.values()):
+        return WIDE, ""
+    return "", f"there is no agent and no role {clean(to, 80)!r} in this swarm"
 
 
-def _receivers(turn: Turn, to: str, who: str) -> list[str]:
+def _receivers(turn: Turn, sort: str, to: str, who: str) -> list[str]:
     """Return the agents that there are now of those it is for."""
-    state = turn.state
-    if to.startswith(PERSON):
+    if sort == KEPT:
         return []
-    name = to.removeprefix(GUEST)
-    if not _is_wide(state, to):
-        return [name]
-    return sorted(record.agent_id for record in state.agents.values() if _is_meant(turn, to, who, record))
+    if sort == AGENT:
+        return [to.removeprefix(GUEST)]
+    return sorted(record.agent_id for record in turn.state.agents.values() if _is_meant(turn, to, who, record))
 
 
-def _is_wide(state: State, to: str) -> bool:
-    """Return whether it is for a role, or for all; an agent's name comes before a role's."""
-    name = to.removeprefix(GUEST)
-    named = is_agent_id(name) and (name in state.agents or name in state.settings.agents)
-    return to == ALL or to.startswith(ROLE) or not (named or to.startswith(PERSON))
+def _reads(turn: Turn, record: AgentRecord) -> bool:
+    """Return whether the agent does tasks: it is they that read."""
+    rules = turn.state.settings.rules.values()
+    return bool(record.types) or any(record.role in rule.roles or record.agent_id in rule.agents for rule in rules)
 
 
 def _is_meant(turn: Turn, to: str, sender: str, record: AgentRecord) -> bool:
     """Return whether the agent, which is there, is one of the role or all, and not the sender itself."""
-    if record.foreign or record.agent_id == sender.removeprefix(GUEST) or not _is_there(turn, record):
+    if record.foreign or record.agent_id == sender.removeprefix(GUEST):
+        return False
+    if not _is_there(turn, record) or not _reads(turn, record):
         return False
     return to == ALL or record.role == canonical_role(to.removeprefix(ROLE))
 
@@ -164,21 +173,25 @@ def _is_there(turn: Turn, record: AgentRecord) -> bool:
     )
 
 
-def _full(turn: Turn, body: MessageNew, receivers: list[str]) -> str:
+def _full(turn: Turn, sort: str, receivers: list[str]) -> str:
     """Return what there is too much of already; empty when there is room."""
     post = turn.state.post
-    if _is_wide(turn.state, body.to) and len(post.wide) >= MAX_WIDE:
+    if sort == WIDE and len(post.wide) >= MAX_WIDE:
         return f"{MAX_WIDE} messages to a role or to all are open already: send it to an agent, or later"
     if len(receivers) > MAX_RECEIVERS:
         return f"{len(receivers):,} agents would get it, at most {MAX_RECEIVERS:,}"
-    full = [name for name in receivers if name in post.boxes and post.boxes[name].count >= MAX_WAITING]
-    if full:
-        return f"{MAX_WAITING:,} messages wait for {full[0]} already, unread: send it later"
+    if sort == AGENT and _is_full(turn, receivers[0]):
+        return f"{MAX_WAITING:,} messages wait for {receivers[0]} already, unread: send it later"
     return ""
 
 
-def _make(turn: Turn, body: MessageNew, who: str, mark: str) -> Mail:
-    post, wide = turn.state.post, _is_wide(turn.state, body.to)
+def _is_full(turn: Turn, agent_id: str) -> bool:
+    box = turn.state.post.boxes.get(agent_id)
+    return box is not None and box.count >= MAX_WAITING
+
+
+def _make(turn: Turn, body: MessageNew, who: str, mark: str, *, wide: bool) -> Mail:
+    post = turn.state.post
     post.seq += 1
     life = body.expires_at - turn.wall if body.expires_at is not None else WIDE_LIFE if wide else LIFE
     return Mail(
@@ -199,8 +212,12 @@ def _make(turn: Turn, body: MessageNew, who: str, mark: str) -> Mail:
 
 
 def _add(turn: Turn, mail: Mail, agent_id: str) -> None:
+    """Let the agent get it; of what is for many it is a dead letter to one for whom too many wait."""
+    full = _is_full(turn, agent_id)
     mail.receivers[agent_id] = Receipt(at=turn.wall)
     turn.state.post.box(agent_id).waiting[mail.message_id] = turn.now
+    if full:
+        _dead(turn, mail, agent_id, f"{MAX_WAITING:,} messages wait for it already, unread")
 
 
 def _accepted(turn: Turn, mail: Mail, *, duplicate: bool = False) -> None:
@@ -348,9 +365,8 @@ def _join(turn: Turn, mail: Mail) -> None:
             if record.agent_id not in mail.receivers and _is_meant(turn, mail.to, mail.sender, record)
         ]
         for agent_id in sorted(come)[: MAX_RECEIVERS - len(mail.receivers)]:
-            if post.box(agent_id).count < MAX_WAITING:
-                _add(turn, mail, agent_id)
-                turn.save_mail(mail.message_id, lazy=True)
+            _add(turn, mail, agent_id)
+            turn.save_mail(mail.message_id, lazy=True)
         return
     mail.closed = True
     post.wide.pop(mail.message_id, None)

@@ -40,7 +40,7 @@ def inbox(says: list[Say]) -> list[tuple[str, str]]:
 def two() -> World:
     world = World()
     world.agent("a")
-    world.agent("b", role="testing")
+    world.agent("b", role="testing", types=["testing.run"])
     return world
 
 
@@ -123,13 +123,13 @@ def test_only_so_many_are_on_their_way_to_one_at_a_time_in_order() -> None:
 
 def test_a_role_is_each_agent_of_it_that_is_there_or_comes_in_time_but_the_sender() -> None:
     world = two()
-    world.agent("c", role="testing")
+    world.agent("c", role="testing", types=["testing.run"])
     says = new(world, "m", "test", sender="b")
     assert inbox(says) == [("c", "m")]
-    world.agent("d", role="testing")
+    world.agent("d", role="testing", types=["testing.run"])
     assert inbox(world.tick(1.0)) == [("d", "m")]
     world.tick(model.WIDE_LIFE)
-    world.agent("e", role="testing")
+    world.agent("e", role="testing", types=["testing.run"])
     assert inbox(world.tick(1.0)) == []
     assert set(world.state.post.mails["m"].receivers) == {"c", "d"}
 
@@ -216,6 +216,33 @@ def test_a_person_asks_and_is_answered_without_an_inbox() -> None:
     assert inbox(says) == []
     assert world.state.post.mails["n"].to == OPERATOR
     assert world.state.post.mails["n"].ended
+
+
+def test_who_is_no_agent_is_answered_too_and_the_answer_is_kept() -> None:
+    world = two()
+    new(world, "m", "b", sender="some-script", expects_answer=True)
+    says = new(world, "n", "", sender="b", reply_to="m", text="done")
+    assert of(says, Kind.MESSAGE_ANSWERED)[0].text == "done"
+    assert (world.state.post.mails["n"].to, world.state.post.mails["n"].wide) == ("some-script", False)
+    assert world.state.post.mails["n"].ended
+
+
+def test_an_agent_that_does_no_tasks_gets_no_mail() -> None:
+    world = two()
+    world.agent("boss", role="task-manager")
+    assert "does no tasks" in why(new(world, "m", "boss"))
+    assert inbox(new(world, "n", "all")) == [("b", "n")]
+
+
+def test_of_what_is_for_many_it_is_a_dead_letter_to_one_that_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("swarm_tui.domain.dispatch.mail.MAX_WAITING", 1)
+    world = two()
+    world.agent("c")
+    new(world, "m", "b")
+    says = new(world, "n", "all")
+    assert inbox(says) == [("c", "n")]
+    assert [(one.agent_id, "wait for it" in one.reason) for one in of(says, Kind.MESSAGE_DEAD)] == [("b", True)]
+    assert state_of(world, "n", "b") is MailState.DEAD
 
 
 def test_each_speaks_as_itself_only() -> None:

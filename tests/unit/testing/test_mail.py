@@ -35,13 +35,15 @@ class Answers:
 
     async def run(self, context: Context) -> dict[str, Any]:
         read: list[str] = []
-        refused = await context.claim(["src/a.py"])
+        asked: list[Message] = []
         while len(read) < context.payload["messages"]:
             for message in context.messages():
                 read.append(message.text)
-                if message.expects_answer:
-                    context.reply(message, f"yes, {message.sender}")
+                asked += [message] if message.expects_answer else []
             await asyncio.sleep(0.01)
+        refused = await context.claim(["src/a.py"])
+        for message in asked:
+            context.reply(message, f"yes, {message.sender}")
         return {"read": read, "holder": refused.holder}
 
 
