@@ -114,7 +114,7 @@ def of_mail(swarm: "Swarm", post: "Correspondence") -> None:
                 assert answered == (receipt.state == "answered"), f"{mail.message_id} to {agent_id}: {receipt}"
     strangers = {message_id for _, message_id in read} - set(records)
     assert not strangers, f"{strangers} were read, and nobody has them"
-    # An agent that is told of a rejection says no more.
+    # What is short may have expired before it was heard; an agent that is told so says no more.
     settled = set(records) | post.rejected | post.short
     assert post.by_agents <= settled, f"{post.by_agents - settled} of agents were lost"
 

@@ -94,7 +94,7 @@ def step(state: State, event: Event | Tick | LinkUp | LinkDown | Revoked, moment
 def lead(state: State, epoch: int, moment: Moment) -> list[Action]:
     """Become the leader of `epoch`: ask the agents what they hold, and begin to give tasks away."""
     turn = Turn(state, moment)
-    state.epoch, state.leading, state.last_now = epoch, True, moment.now
+    state.epoch, state.leading, state.last_now, state.led_since = epoch, True, moment.now, moment.now
     _grant_all(turn)
     # Whoever led before may have had another time of day.
     schedules.clock_set(turn)

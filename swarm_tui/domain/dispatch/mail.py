@@ -42,7 +42,7 @@ from swarm_tui.protocol.mail_bodies import (
     MessageReceipt,
     MessageRejected,
 )
-from swarm_tui.protocol.names import canonical_role
+from swarm_tui.protocol.names import canonical_role, is_agent_id
 from swarm_tui.protocol.text import clean, clean_block
 from swarm_tui.protocol.topics import Kind
 
@@ -50,6 +50,8 @@ from swarm_tui.protocol.topics import Kind
 MAX_TOLD = 200
 #: Sorts of receivers: an agent, the agents of a role or all, and who has no inbox and reads what is kept.
 AGENT, WIDE, KEPT = "agent", "wide", "kept"
+#: Seconds of a dispatcher's lead after which it has heard of all who are there.
+BY_NOW = 60.0
 NOT_YOURS = "a receipt of one to whom the message is not"
 
 
@@ -125,20 +127,29 @@ def _whom(turn: Turn, body: MessageNew) -> tuple[str, str]:
         return "", "it says not to whom: `to` is an agent, a role, `all`, or a person"
     if to == ALL:
         return WIDE, ""
-    record = state.agents.get(name)
-    if not to.startswith(ROLE) and (record is not None or name in state.settings.agents):
-        if record is not None and record.foreign:
-            return "", f"{name} speaks another dialect, which has no mail: give it a task"
-        if record is not None and record.incarnation is not None and not _reads(turn, record):
-            return "", f"{name} does no tasks, so that nobody there would read it"
-        return AGENT, ""
+    if not to.startswith(ROLE) and (name in state.agents or name in state.settings.agents):
+        why = _no_reader(turn, name)
+        return "" if why else AGENT, why
     asked = state.post.mails.get(body.reply_to or "")
     if to.startswith((PERSON, GUEST)) or (asked is not None and asked.sender == to):
         return KEPT, ""
     role = canonical_role(to.removeprefix(ROLE))
     if state.settings.has_role(role) or any(one.role == role for one in state.agents.values()):
         return WIDE, ""
+    if not state.settings.agents and turn.now - state.led_since < BY_NOW and is_agent_id(to):
+        # Where no layout names the agents, those that are there may not have been heard yet.
+        return AGENT, ""
     return "", f"there is no agent and no role {clean(to, 80)!r} in this swarm"
+
+
+def _no_reader(turn: Turn, name: str) -> str:
+    """Return why an agent reads no mail; empty when it does."""
+    record = turn.state.agents.get(name)
+    if record is not None and record.foreign:
+        return f"{name} speaks another dialect, which has no mail: give it a task"
+    if record is not None and record.incarnation is not None and not _reads(turn, record):
+        return f"{name} does no tasks, so that nobody there would read it"
+    return ""
 
 
 def _receivers(turn: Turn, sort: str, to: str, who: str) -> list[str]:

@@ -214,6 +214,8 @@ class State(Struct, kw_only=True):
     """The dispatcher's agent id."""
     epoch: int = 0
     leading: bool = False
+    led_since: float = 0.0
+    """When its lead began. Monotonic."""
     link_up: bool = True
     linked: float = 0.0
     """When the connection began. Monotonic."""

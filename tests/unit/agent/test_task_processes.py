@@ -26,10 +26,12 @@ from swarm_tui.agent.running_attempt import RunningAttempt
 from swarm_tui.config.model import Broker, HandlerSpec, RunSpec
 from swarm_tui.domain.worker.actions import HeldLease
 from swarm_tui.protocol.bodies import Task
+from swarm_tui.testing.attempt import Done, KitMail
 
 state, children, stop, *scripts = sys.argv[1:]
 
 class Reports:
+    mail = KitMail(Done(), [], {})
     def __init__(self): self.done = asyncio.Event()
     def ended(self, attempt, outcome):
         print(json.dumps({"result": outcome.result, "error": outcome.error, "at": time.monotonic()}), flush=True)

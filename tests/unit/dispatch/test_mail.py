@@ -101,6 +101,16 @@ def test_one_that_the_layout_names_may_get_mail_before_it_was_heard_of() -> None
     assert inbox(world.agent("later")) == [("later", "m")]
 
 
+def test_where_no_layout_names_the_agents_a_new_dispatcher_waits_to_hear_of_them() -> None:
+    world = World()
+    new(world, "m", "by-hand")
+    assert inbox(world.agent("by-hand")) == [("by-hand", "m")]
+    world.tick(61.0)
+    assert "no agent" in why(new(world, "n", "nobody"))
+    named = World(DispatchSettings(rules=RULES, agents=frozenset({"a"})))
+    assert "no agent" in why(new(named, "n", "nobody"))
+
+
 def test_a_crash_loses_nothing_and_nothing_is_accepted_twice() -> None:
     world = two()
     new(world, "m", "b")
@@ -281,6 +291,7 @@ def test_what_somebody_says_again_long_after_counts_for_nothing() -> None:
 )
 def test_what_cannot_be_taken_is_refused_with_a_sentence(to: str, text: str, more: dict[str, Any], reason: str) -> None:
     world = two()
+    world.tick(61.0)
     world.agent("s0")
     world.state.agents["s0"].foreign = True
     assert reason in why(new(world, "m", to, text=text, **more))
