@@ -298,7 +298,12 @@ class Agent:
         if self.kind.get("writes_by_fs"):
             self.ask("fs/write_text_file", {"path": str(full), "content": text})
         else:
-            full.write_text(text)
+            try:
+                full.write_text(text)
+            except OSError as error:
+                why = [{"type": "content", "content": {"type": "text", "text": str(error)}}]
+                self.update("tool_call_update", toolCallId=call["toolCallId"], status="failed", content=why)
+                return ""
         self.update("tool_call_update", status="completed", content=diff, **call)
         return ""
 

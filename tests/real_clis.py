@@ -20,13 +20,15 @@ from swarm_tui.agent.conversation.programs import find, swarm_server
 from swarm_tui.agent.conversation.run import Told, converse
 from swarm_tui.agent.conversation.settings import Settings
 from swarm_tui.agent.handlers.base import HandlerError, ResumePoint
+from swarm_tui.agent.handlers.models.agent_cli import AgentCli
 from swarm_tui.agent.handlers.models.cli_spec import known_clis
 from swarm_tui.domain.asks.model import AskAnswer, Question
-from swarm_tui.testing.attempt import context
+from swarm_tui.testing.attempt import context, start
 from tests.fake_model import serve
 
 NAMES = ("claude", "codex", "gemini", "opencode")
 DEADLINE = 100.0
+SPOKEN = "spoken"
 
 
 def home_of(folder: Path, base: str, key: str) -> dict[str, str]:
@@ -56,8 +58,6 @@ class Run:
         self.asked: list[Question] = []
         self.asked_at: list[float] = []
         self.pids: list[int] = []
-        self.tree: set[psutil.Process] = set()
-        """Every process that was seen below its CLIs."""
 
     async def talk(
         self, prompt: str, *, key: str = "k", mode: Any = "edit", base: str | None = None, answer: str = "allow",
@@ -100,7 +100,6 @@ class Run:
         while not talking.done():
             await asyncio.wait({talking}, timeout=0.2)
             peak = max(peak, tree_memory(self.pids))
-            self.tree |= tree_of(self.pids)
             if says and made.done.progress and hears:
                 # Once it does something: a word in the middle of its turn.
                 hears[-1](says)
@@ -145,15 +144,32 @@ def lives(process: psutil.Process) -> bool:
 
 
 async def after_cancel(run: "Run", seconds: float) -> dict[str, Any]:
-    """Return how a turn ended that was cancelled so many seconds after its start, and when the last of its tree did."""
-    run.tree.clear()
-    began = time.monotonic()
-    came = await run.talk("again [[write f.txt hi]] [[run tail -f /dev/null]]", cancel=seconds)
-    while any(map(lives, run.tree)) and time.monotonic() - began < seconds + 15:
+    """Return how a task ended that was cancelled so many seconds after its start, and when the last of its tree did.
+
+    In the real executor, which ends what a CLI leaves behind.
+    """
+    os.environ.update(home_of(run.folder, run.base, "k"))
+    options = {"cli": run.name, "mode": "edit", "allow": ["Bash"]}
+    payload = {"prompt": "again [[write f.txt hi]] [[run tail -f /dev/null]]"}
+    tree: set[psutil.Process] = set()
+    attempt = start(AgentCli, payload, options=options, workdir=run.folder / "work", timeout=DEADLINE)
+    began, cancelled = time.monotonic(), 0.0
+    ending = asyncio.ensure_future(attempt.ended())
+    while not ending.done():
+        await asyncio.wait({ending}, timeout=0.1)
+        if not cancelled:
+            tree |= tree_of([os.getpid()]) - {psutil.Process()}
+        if not cancelled and time.monotonic() - began >= seconds:
+            cancelled = time.monotonic()
+            attempt.cancel()
+    cancelled = cancelled or time.monotonic()
+    while any(map(lives, tree)) and time.monotonic() - cancelled < 15:
         await asyncio.sleep(0.05)
-    gone = round(max(0.0, time.monotonic() - began - seconds), 1)
-    left = [" ".join(process.cmdline())[:80] for process in run.tree if lives(process)]
-    return {**came, "gone after": gone, "left": left, "processes": len(run.tree)}
+    done = await ending
+    left = [" ".join(process.cmdline())[:80] for process in tree if lives(process)]
+    gone = round(time.monotonic() - cancelled, 1)
+    return {"code": done.code or "", "seconds": round(cancelled - began, 1), "gone after": gone, "left": left,
+            "processes": len(tree)}  # fmt: skip
 
 
 def left_alive(work: str) -> list[str]:
@@ -190,18 +206,27 @@ async def cases(run: Run) -> dict[str, dict[str, Any]]:
         point = ResumePoint(session=session, why="it took too long", cost=None)
         out["resume"] = await run.talk("and then [[say Hello again.]]", resume=point)
         out["resume"]["same"] = out["resume"].get("session") == session
-    for moment in (1.0, 10.0):
-        out[f"cancel at {moment:.0f} s"] = await after_cancel(run, moment)
-    said = await run.talk(
-        "slowly [[write g.txt hi]] [[slow 3]] [[say First.]]", says="and [[write h.txt hi]] [[say Second.]]"
-    )
-    out["a word in its turn"] = {**said, "written": (work / "h.txt").exists()}
     out["401"] = await run.talk("bad key [[say hello]]", key="bad")
     for status in (429, 529):
         out[str(status)] = await run.talk(
             f"fails {status} {run.name} [[status {status}]]", deadline=60.0, silent_after=45.0
         )
     out["network down"] = await run.talk("nobody there", base="http://127.0.0.1:9", deadline=60.0, silent_after=45.0)
+    out |= await spoken_to(run)
+    return out
+
+
+async def spoken_to(run: Run) -> dict[str, dict[str, Any]]:
+    """Return what comes of a cancel, in the first second and in the tenth, and of a word in the middle of a turn."""
+    out: dict[str, dict[str, Any]] = {}
+    # A turn that takes a while: gemini's client does not read the server's signs of life, codex' shell does not start.
+    slowly = "[[run sleep 4]]" if run.name == "gemini" else "[[slow 3]]"
+    prompt = f"slowly [[write g.txt hi]] {slowly} [[say First.]]"
+    said = await run.talk(prompt, says="and [[write h.txt hi]] [[say Second.]]")
+    out["a word in its turn"] = {**said, "written": (run.folder / "work" / "h.txt").exists()}
+    # Last: the executor ends all that is below this process.
+    for moment in (1.0, 10.0):
+        out[f"cancel at {moment:.0f} s"] = await after_cancel(run, moment)
     return out
 
 
@@ -214,9 +239,12 @@ async def main(names: list[str]) -> None:
                 continue
             place = Path(folder) / name
             place.mkdir()
-            for case, came in (await cases(Run(name, place, base))).items():
+            (place / "work").mkdir()
+            run = Run(name, place, base)
+            # `spoken` alone: the cases in which a person speaks or cancels.
+            for case, came in (await (spoken_to if SPOKEN in sys.argv else cases)(run)).items():
                 print(json.dumps({"cli": name, "case": case, **came}), flush=True)
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1:] or list(NAMES)))
+    asyncio.run(main([name for name in sys.argv[1:] if name != SPOKEN] or list(NAMES)))

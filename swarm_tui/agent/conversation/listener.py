@@ -27,6 +27,8 @@ class Listener:
         self.refused: list[ToolCall] = []
         self.done: list[ToolCall] = []
         """Calls that ended well."""
+        self.failed: list[ToolCall] = []
+        """Calls that were let through and did not."""
         self.text = ""
         self.last: ToolCall | None = None
         """The last call that was heard of."""
@@ -101,6 +103,8 @@ class Listener:
         if call.over and not was_over:
             if call.status == "completed":
                 self.done.append(call)
+            elif not call.refused:
+                self.failed.append(call)
             self.narrator.tool_ended(call)
             self.tell(call.target(self._folder))
             self._mind(self._guard.ended(call, self.turns, time.time()))

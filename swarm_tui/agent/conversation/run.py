@@ -181,7 +181,7 @@ def _again(prompt: str, point: ResumePoint, resumed: bool, *, mine: bool) -> str
 def _hollow(conversation: Conversation, reason: str) -> Failure | None:
     """Return why a turn that ended well did not do what it was asked: all that it wanted to do was refused."""
     if not conversation.heard.refused:
-        return None
+        return _undone(conversation)
     wrote = any(call.writes for call in conversation.heard.done)
     # Some end the turn at a refusal, without another word: what was to follow was not done.
     heard = conversation.heard
@@ -190,6 +190,18 @@ def _hollow(conversation: Conversation, reason: str) -> Failure | None:
         return None
     tools = ", ".join(dict.fromkeys(f"{call.tool}: {call.refused}" for call in conversation.heard.refused))
     return failure("refused", tools[:1000])
+
+
+def _undone(conversation: Conversation) -> Failure | None:
+    """Return why a turn in which every change failed did not do what it was asked, whatever it says of that."""
+    heard = conversation.heard
+    edits = [call for call in heard.failed if call.tool == "Edit"]
+    if not edits or any(call.writes for call in heard.done):
+        return None
+    said = " ".join(edits[-1].output.split())[:300]
+    return failure(
+        "agent-cli", f"none of its changes could be made: {edits[-1].title[:200]}" + (f": {said}" if said else "")
+    )
 
 
 def _told(conversation: Conversation, folder: Path) -> Told:

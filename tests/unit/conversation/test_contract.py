@@ -321,3 +321,12 @@ def test_a_program_that_does_not_speak_acp_is_told_as_that(
     assert (caught.value.code, caught.value.retryable) == (code, code == "silent")
     assert len(talk.log) <= 25, "of garbage so much is told"
     until(lambda: not any(map(lives, talk.spawned)), 3.0, "it ends")
+
+
+def test_a_turn_whose_every_change_failed_is_no_success_whatever_it_says(talk: Talk) -> None:
+    with pytest.raises(
+        HandlerError, match=r"none of its changes could be made: Write no/such/a\.txt.*No such"
+    ) as caught:
+        talk("claude", "[[write no/such/a.txt hi]] [[say I did it.]]")
+    assert (caught.value.code, caught.value.retryable) == ("agent-cli", False)
+    assert talk("claude", "[[write no/such/a.txt hi]] [[write a.txt hi]] [[say Then so.]]").text == "Then so."
