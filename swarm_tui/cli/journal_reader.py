@@ -136,6 +136,14 @@ def newest_ids(state: StateDir, begun: str, limit: int) -> list[tuple[str, str, 
         ).fetchall()
 
 
+def journal_run_counts(state: StateDir) -> dict[str, int]:
+    """Return how many runs of the journal are in each state. Raises Failure."""
+    with opened_read_only(state.dispatch) as db:
+        if not _has_runs(db):
+            return {}
+        return dict(db.execute("SELECT state, count(*) FROM run GROUP BY state").fetchall())
+
+
 def journal_counts(state: StateDir) -> dict[str, int]:
     """Return how many tasks of the journal are in each state. Raises Failure."""
     with opened_read_only(state.dispatch) as db:

@@ -22,7 +22,7 @@ from swarm_tui.cli.common import (
     target,
 )
 from swarm_tui.cli.follow import Follower, follow, has_record
-from swarm_tui.cli.journal_reader import has_journal, journal_counts
+from swarm_tui.cli.journal_reader import has_journal, journal_counts, journal_run_counts
 from swarm_tui.cli.supervisor_client import UNSCALED
 from swarm_tui.client.record import recorded_rows
 from swarm_tui.config.home import host_name
@@ -130,6 +130,7 @@ def _facts(found: Target, fleet: Fleet) -> dict[str, Any]:
     facts["broker"]["embedded"] = None if found.running is None else found.running.embedded
     if has_journal(found.state):
         facts["tasks"] = {**dict.fromkeys(facts["tasks"], 0), **journal_counts(found.state)}
+        facts["runs"] = {**dict.fromkeys(facts["runs"], 0), **journal_run_counts(found.state)}
     return facts
 
 
@@ -187,6 +188,7 @@ def _ask_tasks(follower: Follower) -> None:
     leader = follower.fleet.dispatcher
     if leader is not None and leader.online:
         follower.load_tasks("tasks", {"limit": 10_000}, 2.0)
+        follower.load_runs("runs", {"limit": 1000}, 2.0)
 
 
 def _from_disk(found: Target, reason: str) -> Fleet:
@@ -254,6 +256,9 @@ def _print_swarm(facts: dict[str, Any]) -> None:
         click.echo(f"dispatcher: {leader['agent_id'] or leader['instance']} (epoch {leader['epoch']}){where}")
     tasks = {name: count for name, count in facts["tasks"].items() if count}
     click.echo("tasks: " + (", ".join(f"{count} {formatting.state(name)}" for name, count in tasks.items()) or "none"))
+    runs = {name: count for name, count in facts["runs"].items() if count}
+    if runs:
+        click.echo("runs: " + ", ".join(f"{count} {formatting.state(name)}" for name, count in runs.items()))
     _print_agents_work(facts["asks"], facts["usage_today"])
     if facts["halted"]:
         click.echo(style(f"halted: {facts['halted']}; `swarm-tui resume` lifts it", fg="red"))

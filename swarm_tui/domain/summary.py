@@ -1,5 +1,6 @@
 """A fleet in few words: the header, `status --json`, rows of tasks."""
 
+from collections import Counter
 from typing import Any
 
 import msgspec
@@ -9,6 +10,8 @@ from swarm_tui.domain.fleet import Fleet
 from swarm_tui.domain.problems import problems
 from swarm_tui.domain.states import CANCEL_WITHIN, LIVE, AgentState
 from swarm_tui.domain.views import AgentView, TaskView
+from swarm_tui.domain.workflows.model import RUNNING
+from swarm_tui.domain.workflows.run import CANCELLED, COMPLETE, FAILED
 from swarm_tui.protocol.rows import TaskRow
 
 JsonObject = dict[str, Any]
@@ -55,6 +58,12 @@ def task_counts(fleet: Fleet) -> dict[str, int]:
     return {state.value: len(ids) for state, ids in fleet.by_state.items()}
 
 
+def run_counts(fleet: Fleet) -> dict[str, int]:
+    """Return how many of the runs that are known are in each state, every state named."""
+    states = Counter(run.state for run in fleet.runs.values())
+    return {state: states[state] for state in (RUNNING, COMPLETE, FAILED, CANCELLED)}
+
+
 def status_json(fleet: Fleet, *, now: float, session: str | None = None, url: str = "") -> JsonObject:
     """Return what `status --json` prints at `now`, seconds since the epoch. `url` is the broker's, without password."""
     leader = fleet.dispatcher
@@ -67,6 +76,7 @@ def status_json(fleet: Fleet, *, now: float, session: str | None = None, url: st
         else {"agent_id": leader.agent_id, "epoch": leader.epoch, "online": leader.online, "instance": leader.instance},
         "agents": [agent_json(fleet.agents[agent_id], now) for agent_id in sorted(fleet.agents)],
         "tasks": task_counts(fleet),
+        "runs": run_counts(fleet),
         "halted": fleet.halted,
         "hosts": [msgspec.to_builtins(host) for host in fleet.hosts.values()],
         "alerts": [msgspec.to_builtins(alert) for alert in fleet.alerts.values()],

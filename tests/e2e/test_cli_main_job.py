@@ -103,6 +103,7 @@ def _run(shell: Shell, tmp_path: Path) -> None:
     until(lambda: shell.json("runs", "r1")["state"] == "complete", limit=30.0, what="the retried run to be complete")
     ids = {task["task_id"] for task in shell.json("tasks") if task["task_id"].startswith("r1.")}
     assert ids == {"r1.each.0", "r1.each.1", "r1.test", "r1.ship", "r1.undo", "r1.test:2", "r1.ship:2", "r1.undo:2"}
+    assert shell.json("status")["runs"] == {"running": 0, "complete": 1, "failed": 0, "cancelled": 0}
     refused = shell("retry", "r1", "--from", "tset")
     assert (refused.returncode, "did you mean `test`?" in refused.stderr) == (1, True), refused.stderr
     assert "r1: running" in shell.ok("retry", "r1", "--from", "ship")

@@ -156,7 +156,7 @@ class RunScreen(_RunPage, HasTasks):
     def renew(self) -> None:
         super().renew()
         first = next((index for index, line in enumerate(self.page.laid) if line[1] is not None), None)
-        if self._fresh and first is not None:
+        if self._fresh and first is not None and self.page.room > first:
             self._fresh = False
             self.page.go(first)
 
