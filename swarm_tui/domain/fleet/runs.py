@@ -1,13 +1,14 @@
 """The runs of a swarm: what is said of them, and of their steps' tasks."""
 
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 from msgspec import Struct, field
 
 from swarm_tui.domain.states import ENDED, TaskState
 from swarm_tui.domain.views import TaskView
-from swarm_tui.domain.workflows.model import RUNNING
+from swarm_tui.domain.workflows.model import MAX_STEPS, RUNNING
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.raw import RefusedError
 from swarm_tui.protocol.rows import RunRow
@@ -16,6 +17,8 @@ from swarm_tui.protocol.text import clean
 
 #: Runs that are kept, the newest.
 MAX_RUNS = 1000
+#: Steps of all of them together.
+MOST_STEPS = 50_000
 #: Before anybody answers for it, and when it is refused.
 ASKED, REJECTED = "asked", "rejected"
 _BAD = frozenset({TaskState.FAILED, TaskState.DEAD, TaskState.EXPIRED, TaskState.CANCELLED})
@@ -92,9 +95,10 @@ class Runs:
         name, steps = workflow.get("workflow"), workflow.get("steps")
         if view.workflow == "?" and isinstance(name, str):
             view.workflow = clean(name, 128)
-        for step_name, step in steps.items() if isinstance(steps, dict) else ():
+        for step_name, step in islice(steps.items(), MAX_STEPS) if isinstance(steps, dict) else ():
             if isinstance(step_name, str) and isinstance(step, dict):
                 self._step(view, step_name, step.get("type"), step.get("needs"))
+        self._forget(view)
 
     def _started(self, event: Event, body: RunStarted) -> None:
         view = self._run(body.run_id, event.received)
@@ -120,9 +124,16 @@ class Runs:
         if view is None:
             view = self.all[run_id] = RunView(run_id=run_id, created_at=at)
             if len(self.all) > MAX_RUNS:
-                over = next((name for name, run in self.all.items() if run.is_over), next(iter(self.all)))
-                del self.all[over]
+                del self.all[min((run for run in self.all.values() if run is not view), key=_worth).run_id]
         return view
+
+    def _forget(self, kept: RunView) -> None:
+        """Forget runs while there are too many steps: those that nobody took, then those that are over, the oldest."""
+        steps = sum(len(view.steps) for view in self.all.values())
+        for view in sorted(self.all.values(), key=_worth) if steps > MOST_STEPS else ():
+            if steps > MOST_STEPS and view is not kept:
+                steps -= len(view.steps)
+                del self.all[view.run_id]
 
     def _step(self, view: RunView, name: str, task_type: Any, needs: Any) -> StepView:
         step = view.steps.get(name)
@@ -163,7 +174,13 @@ class Runs:
                 step.began_at, step.ended_at = told.began_at, told.ended_at
                 step.ids = tuple(clean(task_id, 128) for task_id in told.tasks) or step.ids
                 step.tasks.update({task_id: tasks[task_id].state for task_id in step.ids if task_id in tasks})
-        return {row.run_id for row in rows}
+            self._forget(view)
+        return {row.run_id for row in rows if row.run_id in self.all}
+
+
+def _worth(view: RunView) -> int:
+    """Return how long it is worth keeping: least one that nobody took, for anybody may ask for runs."""
+    return 0 if view.state in (ASKED, REJECTED) else 1 if view.is_over else 2
 
 
 def _state(tasks: dict[str, TaskState]) -> str:

@@ -1,10 +1,11 @@
 """Runs as the fleet sees them: from what is said of them, and of their steps' tasks."""
 
+from swarm_tui.domain.fleet.runs import MOST_STEPS
 from swarm_tui.domain.fleet.snapshot import restored, snapshot
 from swarm_tui.domain.states import TaskState
 from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.rows import RunRow, StepRow
-from swarm_tui.protocol.run_bodies import RunEnded, RunNew, RunRejected, RunStarted
+from swarm_tui.protocol.run_bodies import RunEnded, RunNew, RunRejected, RunStarted, new_run
 from swarm_tui.protocol.topics import Kind
 from tests.unit.fleet.swarm import Paper
 
@@ -88,3 +89,13 @@ def test_what_the_dispatcher_tells_of_a_run_keeps_how_its_tasks_are() -> None:
     told = StepRow(step="a", type="noop", state="running", tasks=["r.a"])
     paper.fleet.load_runs([RunRow(run_id="r", workflow="w", state="running", steps=[told])])
     assert paper.fleet.runs["r"].steps["a"].tasks == {"r.a": TaskState.AWAITING_APPROVAL}
+
+
+def test_steps_of_many_large_runs_fill_no_memory() -> None:
+    paper = begun()
+    large = {f"s{n}": {"type": "noop"} for n in range(9000)}
+    for n in range(12):
+        paper.say("guest", Kind.RUN_NEW, new_run(f"large{n}", {"workflow": "w", "steps": large}, {}))
+    runs = paper.fleet.runs
+    assert sum(len(run.steps) for run in runs.values()) <= MOST_STEPS
+    assert (next(iter(runs)), list(runs)[-1]) == ("r", "large11"), "what runs is kept, and what was said last"
