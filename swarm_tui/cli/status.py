@@ -254,11 +254,9 @@ def _print_swarm(facts: dict[str, Any]) -> None:
     else:
         where = "" if leader["online"] else style(" away, coming back", fg="yellow")
         click.echo(f"dispatcher: {leader['agent_id'] or leader['instance']} (epoch {leader['epoch']}){where}")
-    tasks = {name: count for name, count in facts["tasks"].items() if count}
-    click.echo("tasks: " + (", ".join(f"{count} {formatting.state(name)}" for name, count in tasks.items()) or "none"))
-    runs = {name: count for name, count in facts["runs"].items() if count}
-    if runs:
-        click.echo("runs: " + ", ".join(f"{count} {formatting.state(name)}" for name, count in runs.items()))
+    click.echo(f"tasks: {_counted(facts['tasks']) or 'none'}")
+    if runs := _counted(facts["runs"]):
+        click.echo(f"runs: {runs}")
     _print_agents_work(facts["asks"], facts["usage_today"])
     if facts["halted"]:
         click.echo(style(f"halted: {facts['halted']}; `swarm-tui resume` lifts it", fg="red"))
@@ -352,3 +350,7 @@ def _row(agent: dict[str, Any]) -> list[str]:
         agent["task_id"] or "-",
         why,
     ]
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {formatting.state(name)}" for name, count in counts.items() if count)

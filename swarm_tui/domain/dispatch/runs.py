@@ -9,7 +9,7 @@ import msgspec
 
 from swarm_tui.domain.dispatch import accept, freshness, needs
 from swarm_tui.domain.dispatch.digests import canonical_json, task_body
-from swarm_tui.domain.dispatch.model import Job
+from swarm_tui.domain.dispatch.model import GUEST, Job
 from swarm_tui.domain.dispatch.offer import declared
 from swarm_tui.domain.dispatch.operators import cancel
 from swarm_tui.domain.dispatch.turn import Turn
@@ -42,6 +42,10 @@ MAX_TOLD = 1000
 
 def submit(turn: Turn, event: Event, body: RunNew) -> None:
     """Hear runs/new: take the run, answer it again, or refuse it with a reason. Nothing is half started."""
+    if body.packed is not None and turn.who(event).startswith(GUEST):
+        # Unpacked it takes many times what a message does: that is for those with keys.
+        _reject(turn, body, "a guest's workflow is as large as a message holds it, not packed")
+        return
     try:
         given = workflow_of(body)
     except RefusedError as error:

@@ -19,6 +19,8 @@ from swarm_tui.protocol.text import clean
 MAX_RUNS = 1000
 #: Steps of all of them together.
 MOST_STEPS = 50_000
+#: Packed workflows that are kept until somebody answers.
+MOST_PACKED = 20
 #: Before anybody answers for it, and when it is refused.
 ASKED, REJECTED = "asked", "rejected"
 _BAD = frozenset({TaskState.FAILED, TaskState.DEAD, TaskState.EXPIRED, TaskState.CANCELLED})
@@ -66,6 +68,8 @@ class Runs:
 
     def __init__(self) -> None:
         self.all: dict[str, RunView] = {}
+        self._packed: dict[str, RunNew] = {}
+        """Of runs that were asked for and not yet taken: the workflow."""
 
     def apply(self, event: Event) -> str | None:
         """Take one message. Returns the id of the run that it touched, or None."""
@@ -88,6 +92,15 @@ class Runs:
     def _asked(self, event: Event, body: RunNew) -> None:
         view = self._run(body.run_id, event.received)
         view.by = view.by or clean(event.sender, 160)
+        if body.packed is not None:
+            # Anybody may say it; it is worth unpacking once it is taken.
+            self._packed[body.run_id] = body
+            if len(self._packed) > MOST_PACKED:
+                del self._packed[next(iter(self._packed))]
+            return
+        self._has(view, body)
+
+    def _has(self, view: RunView, body: RunNew) -> None:
         try:
             workflow = workflow_of(body)
         except RefusedError:
@@ -106,6 +119,8 @@ class Runs:
         if body.duplicate:
             view.state = clean(body.state or RUNNING, 40)
             return
+        if (packed := self._packed.pop(body.run_id, None)) is not None:
+            self._has(view, packed)
         view.starts += 1
         view.state, view.reason, view.ended_at = RUNNING, "", None
         for name, task_type in body.steps.items():

@@ -1,8 +1,9 @@
 """The mistakes of a workflow, each with its place in the file; and those of the inputs that a run is given."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from difflib import get_close_matches
+from functools import partial
 from typing import Any
 
 from msgspec import Struct
@@ -54,9 +55,9 @@ def mistakes(workflow: Workflow) -> list[Mistake]:
         place: Place = ("steps", cycle[0], "needs")
         found.append(Mistake(place, f"a cycle: {' needs '.join([*cycle, cycle[0]])}"))
         return found
-    ancestors = _ancestors(workflow)
+    ancestors, bits = _ancestors(workflow), _bits(workflow)
     for name, step in workflow.steps.items():
-        found += _of_references(workflow, name, step, ancestors[name])
+        found += _of_references(workflow, name, step, partial(_is_among, ancestors[name], bits))
     return found
 
 
@@ -123,9 +124,12 @@ def _cycle(workflow: Workflow) -> list[str]:
     return []
 
 
-def _ancestors(workflow: Workflow) -> dict[str, frozenset[str]]:
-    """Return for each step all that it needs, directly or through others. There is no cycle."""
-    found: dict[str, frozenset[str]] = {}
+def _ancestors(workflow: Workflow) -> dict[str, int]:
+    """Return for each step all that it needs, directly or through others, as bits by `_bits`. There is no cycle.
+
+    Sets of names would take gigabytes for a long chain.
+    """
+    bits, found = _bits(workflow), dict[str, int]()
     for first in workflow.steps:
         stack = [first]
         while stack:
@@ -135,12 +139,23 @@ def _ancestors(workflow: Workflow) -> dict[str, frozenset[str]]:
             if todo and name not in found:
                 stack += todo
                 continue
-            found.setdefault(name, frozenset(needs).union(*(found[need] for need in needs)))
+            mask = 0
+            for need in needs:
+                mask |= found[need] | bits[need]
+            found.setdefault(name, mask)
             stack.pop()
     return found
 
 
-def _of_references(workflow: Workflow, name: str, step: Step, needed: frozenset[str]) -> Iterator[Mistake]:
+def _is_among(needed: int, bits: dict[str, int], name: str) -> bool:
+    return bool(needed & bits[name])
+
+
+def _bits(workflow: Workflow) -> dict[str, int]:
+    return {name: 1 << at for at, name in enumerate(workflow.steps)}
+
+
+def _of_references(workflow: Workflow, name: str, step: Step, needed: Callable[[str], bool]) -> Iterator[Mistake]:
     where: Place = ("steps", name)
     for field, text in (("each", step.each), ("when", step.when)):
         if text is not None:
@@ -162,7 +177,7 @@ def _of_references(workflow: Workflow, name: str, step: Step, needed: frozenset[
                 yield Mistake((*where, "payload", *inner), why)
 
 
-def _wrong(reference: Reference, workflow: Workflow, needed: frozenset[str], *, item: bool) -> str:
+def _wrong(reference: Reference, workflow: Workflow, needed: Callable[[str], bool], *, item: bool) -> str:
     """Why there can be nothing to which the reference refers; empty when there can."""
     head, path = reference.head, reference.path
     if head == INPUTS:
@@ -174,7 +189,7 @@ def _wrong(reference: Reference, workflow: Workflow, needed: frozenset[str], *, 
         return "" if path == ("id",) else f"{reference}: of the run there is {{run.id}} only"
     if head not in workflow.steps:
         return f"{reference}: no step `{head}`{_near(head, workflow)}"
-    if head not in needed:
+    if not needed(head):
         return f"{reference}: `{head}` is not among what this step needs; add it to `needs`"
     if not path or path[0] not in OF_A_STEP:
         return f"{reference}: of a step there is {', '.join(f'{{{head}.{part}}}' for part in OF_A_STEP)}"

@@ -183,6 +183,8 @@ def test_a_guests_run_has_no_more_room_than_a_guests_tasks() -> None:
     world.run(
         "few", {"a": NOOP, "each": {**NOOP, "each": "{inputs.l}"}}, {"l": [1] * 5}, inputs={"l": {"type": "array"}}
     )
+    large = {f"s{n}": {**NOOP, "needs": []} for n in range(3000)}
+    assert "not packed" in of(world.run("large", large), Kind.RUN_REJECTED)[-1].reason
     assert world.state.runs["few"].record.steps["each"].reason == "the swarm takes 5 open tasks"
 
 

@@ -95,7 +95,19 @@ def test_steps_of_many_large_runs_fill_no_memory() -> None:
     paper = begun()
     large = {f"s{n}": {"type": "noop"} for n in range(9000)}
     for n in range(12):
-        paper.say("guest", Kind.RUN_NEW, new_run(f"large{n}", {"workflow": "w", "steps": large}, {}))
+        paper.say("op", Kind.RUN_NEW, new_run(f"large{n}", {"workflow": "w", "steps": large}, {}))
+        assert not paper.fleet.runs[f"large{n}"].steps, "it is unpacked once it is taken"
+        paper.say("tm", Kind.RUN_STARTED, RunStarted(run_id=f"large{n}", workflow="w"))
     runs = paper.fleet.runs
+    assert len(runs["large11"].steps) == 9000
     assert sum(len(run.steps) for run in runs.values()) <= MOST_STEPS
-    assert (next(iter(runs)), list(runs)[-1]) == ("r", "large11"), "what runs is kept, and what was said last"
+    assert list(runs)[-1] == "large11", "what was said last is kept"
+
+
+def test_what_nobody_took_is_forgotten_first() -> None:
+    paper = begun()
+    steps = {f"s{n}": {"type": "noop"} for n in range(2000)}
+    for n in range(40):
+        paper.say("guest", Kind.RUN_NEW, RunNew(run_id=f"g{n}", workflow={"workflow": "w", "steps": steps}))
+    assert "r" in paper.fleet.runs
+    assert sum(len(run.steps) for run in paper.fleet.runs.values()) <= MOST_STEPS
