@@ -52,6 +52,8 @@ class UpdateLoop:
 
     def look(self) -> None:
         """Take in what came, and draw it unless something was drawn a moment ago."""
+        if not self._app.is_running:
+            return
         if time.monotonic() - self._drawn < FRAME and self._main.is_mounted:
             asked = set(self._desk.model.live.asks.open)
             if (delta := self.fold()) is not None:
@@ -121,7 +123,9 @@ class UpdateLoop:
         self._navigator.renew_question()
 
     def tick(self) -> None:
-        """Let a second pass."""
+        """Let a second pass; once the app is leaving there is nothing to draw it on."""
+        if not self._app.is_running:
+            return
         now, model = self._desk.clock(), self._desk.model
         delta = model.tick(now)
         for screen in self._navigator.screens():

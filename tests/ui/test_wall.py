@@ -176,3 +176,13 @@ async def test_a_line_that_is_too_long_for_a_tile_goes_on_below() -> None:
         await ui.press("2", "z")
         await ui.settle()
         assert tile.count() == 1, "there is room for it now"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("keys", [(), ("w",)])
+async def test_a_screen_that_is_leaving_takes_a_tick(keys: tuple[str, ...]) -> None:
+    async with open_ui() as ui:
+        await ui.press(*keys)
+        await ui.app.screen.query("*").remove()
+        ui.app._running = False
+        ui.app.updates.tick()
