@@ -103,7 +103,7 @@ def to_the_end(follower: Follower, state: MergeState, *, tell: bool, limit: floa
             view = follower.fleet.tasks.get(state.task_id)
             now = view.merge if view is not None and view.merge is not None else state
         line = words(now)
-        if tell and line != said:
+        if tell and line != said and now.state not in SETTLED:
             said = line
             note(line)
         if now.state in SETTLED or time.monotonic() >= end:

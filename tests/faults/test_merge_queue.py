@@ -17,6 +17,7 @@ from swarm_tui.protocol.topics import Kind
 from swarm_tui.testing.memory_swarm import Swarm
 from tests.wait import until
 
+AGENT = Path(__file__).parent.parent / "acp_agent.py"
 WRITER = {"argv": [sys.executable, "-c", "exec(open(0).read())"], "modes": {"edit": []}}
 GIT = {
     "PATH": os.environ["PATH"], "HOME": "/nonexistent", "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1",
@@ -120,3 +121,36 @@ def test_each_branch_is_merged_or_returned_and_the_target_is_green(tmp_path: Pat
 @pytest.mark.drill
 def test_thirty_branches_of_three_agents(tmp_path: Path) -> None:
     the_bar(tmp_path, 30)
+
+
+def test_a_conflict_goes_back_to_the_conversation_that_wrote_it_and_is_merged_once_resolved(tmp_path: Path) -> None:
+    repo, home = project(tmp_path), tmp_path / "agent"
+    home.mkdir()
+    acp = {
+        "argv": [sys.executable, "-I", "-S", str(AGENT), "claude"],
+        "env": {"ACP_AGENT_HOME": str(home)},
+        "session_mode": "default",
+    }
+    options = {"cli": "mine", "clis": {"mine": {"acp": acp}}, "mcp": False}
+    specs = {"code.generate": HandlerSpec(options=options)}
+    with Swarm({"code.generate": Generate, "testing.run": Run}, specs=specs, workdir=repo) as swarm:
+        done = swarm.run("code.generate", {"prompt": "[[write shared.py WHO = 1]]"}, task_id="t", timeout=60)
+        assert done.error is None
+        (repo / "shared.py").write_text("WHO = 2\n")
+        # Whose commits it conflicts with is told to the agent, and this one obeys what it is told.
+        git(repo, "commit", "-q", "-am", "[[write shared.py WHO = 'both']]")
+        swarm._operator.act(Kind.MERGE_ACT, MergeAct(task_id="t", act="merge"))
+
+        def states() -> list[MergeState]:
+            with swarm._changed:
+                return [event.body for event in swarm.events if isinstance(event.body, MergeState)]
+
+        until(lambda: any(state.state in SETTLED for state in states()), 90)
+        told = states()
+        assert [state.state for state in told] == ["waiting", "running", "mending", "waiting", "running", "merged"], (
+            told
+        )
+        assert "conflicts with main" in told[2].reason
+        assert swarm.wait("t:fix1").result["session"] == done.result["session"], "the same conversation"
+    assert "both" in (repo / "shared.py").read_text()
+    assert git(repo, "status", "--porcelain") == ""

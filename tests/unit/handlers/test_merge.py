@@ -72,11 +72,16 @@ def test_work_is_put_on_top_of_the_target_as_it_is_now_and_lands_in_the_users_cl
     assert land(repo, done)["commit"] == done["commit"], "said twice, it is done once"
 
 
-@pytest.mark.parametrize("spoil", ["change", "stage", "middle", "collide"])
+@pytest.mark.parametrize("spoil", ["change", "stage", "elsewhere", "middle", "collide"])
 def test_a_tree_with_changes_of_its_own_is_not_touched(repo, spoil):
+    repo.write("other.py", "1\n")
+    repo.commit()
     wrote(repo, f"{line(3, 'y = 1')}; open('new.py','w').write('n\\n')")
     done = step(repo, "rebase")
-    if spoil == "collide":
+    if spoil == "elsewhere":
+        # git itself would move the tree along under it.
+        repo.write("other.py", "mine\n")
+    elif spoil == "collide":
         repo.write("new.py", "the user's own\n")
     elif spoil == "middle":
         repo.git("update-ref", "CHERRY_PICK_HEAD", "HEAD")

@@ -177,9 +177,9 @@ class _Step:
             if checked_out is not None:
                 await self._forward(checked_out, target, commit)
             else:
-                await self._git(
-                    "update-ref", "-m", f"merge of {self._record.task_id}", f"refs/heads/{target}", commit, onto
-                )
+                # git itself refuses where somebody was quicker; where it then is, is looked at next.
+                argv = ("update-ref", "-m", f"merge of {self._record.task_id}", f"refs/heads/{target}", commit, onto)
+                await try_git(self._context, self._repo, *argv)
         if await self._commit(f"refs/heads/{target}") != commit:
             raise _no(f"{target} moved meanwhile", "moved")
         records.change(self._context.state_dir, self._record, merged=commit, onto=onto, target=target)
