@@ -69,6 +69,10 @@ class ReplaySource:
     def close(self) -> None:
         """Nothing to close."""
 
+    def on_arrival(self, call: Callable[[], None]) -> bool:
+        """Tell nothing: what is due is looked for."""
+        return False
+
     def take(self) -> list[Item]:
         items, self._items = self._items, []
         now = self._clock()

@@ -132,7 +132,7 @@ class SwarmApp(App[int]):
         for note in (*self.registry.notes, *self.filters.read()[1]):
             self.say(note, bad=True)
         if self.timers:
-            self.set_interval(DRAIN, self.updates.look)
+            self.updates.look_by(self.set_interval(DRAIN, self.updates.look))
             self.set_interval(1.0, self.updates.tick)
             gc.set_threshold(20_000, 20, 50)
             for after in SETTLED:  # What stands by then stays, and is up to 0.4 s of each full collection.

@@ -1,9 +1,12 @@
 """The update loop: what came is folded into the model, and drawn, ten times a second."""
 
+import asyncio
 import time
+from contextlib import suppress
 from typing import Any
 
 from textual.app import App
+from textual.timer import Timer
 
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.desk.alarms import Alarms
@@ -20,7 +23,7 @@ PAUSE = 0.1
 """Seconds between two drawings while more waits than one look takes."""
 
 
-FRAME = 0.33
+FRAME = 0.5
 """Seconds between two drawings of what the swarm does: a first change shows at once, and no eye follows more."""
 
 
@@ -44,36 +47,60 @@ class UpdateLoop:
         self._undrawn = Delta()
         self._due = False
         """Whether another look is due at once."""
+        self._timer: Timer | None = None
+        self._resting = False
+        """Whether only an arrival brings the next look."""
         self._ticked = self._drawn = 0.0
         self._usage_asked: tuple[int, int] = (0, 0)
         """What was told of usage, and the day, when the day's sum was asked for last."""
         self._link_changes = 0
         """The changes of the link that were told of."""
 
+    def look_by(self, timer: Timer) -> None:
+        """Look whenever the timer says so; it rests while nothing comes, where the source tells when something does."""
+        loop = asyncio.get_running_loop()
+
+        def arrived() -> None:
+            if self._resting:
+                self._resting = False
+                with suppress(RuntimeError):  # The screen has ended.
+                    loop.call_soon_threadsafe(timer.reset)
+
+        if self._desk.source.on_arrival(arrived):
+            self._timer = timer
+
     def look(self) -> None:
         """Take in what came, and draw it unless something was drawn a moment ago."""
         if not self._app.is_running:
             return
+        self._resting = True  # Before the look, so that what comes during it is told of.
+        if self._look():
+            self._resting = False
+        elif self._timer is not None and self._resting:
+            self._timer.pause()
+
+    def _look(self) -> bool:
+        """Take in what came, and draw it in time; tell whether there was anything, or is to be drawn."""
         if time.monotonic() - self._drawn < FRAME and self._main.is_mounted:
             asked = set(self._desk.model.live.asks.open)
             if (delta := self.fold()) is not None:
                 self._undrawn.add(delta)
             # Whoever asks is not kept waiting for a frame.
             if not self._desk.source.waiting() and self._desk.model.live.asks.open.keys() <= asked:
-                return
-        self.drain()
+                return True
+        return self.drain()
 
-    def drain(self) -> None:
-        """Take in what came since the last look, and draw what it changed."""
+    def drain(self) -> bool:
+        """Take in what came since the last look, and draw what it changed; tell whether there was anything."""
         if not self._main.is_mounted:
-            return  # What has come waits for the widgets that show it.
+            return True  # What has come waits for the widgets that show it.
         delta, more = self.fold(), self._desk.source.waiting()
         if delta is not None:
             self._undrawn.add(delta)
         if more and not self._due:
             self._due = self._app.call_later(self._rest)  # After the keys that were pressed meanwhile.
         if more and time.monotonic() - self._drawn < PAUSE:
-            return
+            return True
         if self._undrawn or delta is not None:
             self._drawn = time.monotonic()
             changed, self._undrawn = self._undrawn, Delta()
@@ -84,6 +111,7 @@ class UpdateLoop:
             for screen in self._navigator.screens():
                 if isinstance(screen, ShowsPanes):
                     screen.captured(dict(captured))
+        return more or delta is not None or bool(captured)
 
     def _rest(self) -> None:
         self._due = False

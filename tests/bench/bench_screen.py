@@ -74,7 +74,7 @@ class Terminal:
 def nine(folder: Path) -> Iterator[tuple[Swarm, Producer]]:
     """A dispatcher, monitoring, and seven that do `noop`, with a broker of their own."""
     agents = [own("task-manager-01", "task-manager"), own("monitoring-01", "monitoring")]
-    agents += [own(f"general-{n:02d}") for n in range(1, NINE - 1)]
+    agents += [own(f"general-{n:02d}", handlers={"noop": {}}) for n in range(1, NINE - 1)]
     swarm = Swarm(folder, pick_port(), agents)
     swarm.up(wait="60")
     producer = Producer(f"mqtt://127.0.0.1:{swarm.port}", swarm.name, swarm.state.dispatch)
@@ -122,6 +122,8 @@ def main(argv: list[str]) -> int:
                 used, began, rss = terminal.used(), time.perf_counter(), terminal.rss()
                 sent = tasks(producer, f"work{size[0]}", seconds)
                 busy = share(terminal, used, began)
+                until(lambda sent=sent: len(producer.started) >= sent * 0.95, 30, "the tasks to be worked on")
+                producer.started.clear()
                 print(f"{where}: {sent} tasks; {rss >> 20} MB, {terminal.rss() >> 20} MB at the end")
                 met &= bar(f"the real screen at {where}, nine agents idle, of a core", idle, 1.0, "%")
                 met &= bar(f"the real screen at {where}, five tasks a second, of a core", busy, 6.0, "%")

@@ -105,6 +105,9 @@ class FakeSource:
         self.outputs: dict[str, list[str]] = {}
         self.changes: dict[str, Change] = {}
         self.started = self.closed = False
+        self.tells = False
+        """Whether `arrived` is to be called for all that comes."""
+        self.arrived: Callable[[], None] = lambda: None
         self._ids = count(1)
 
     # For the test.
@@ -134,6 +137,10 @@ class FakeSource:
 
     def close(self) -> None:
         self.closed = True
+
+    def on_arrival(self, call: Callable[[], None]) -> bool:
+        self.arrived = call
+        return self.tells
 
     def take(self) -> list[Item]:
         return [self.items.popleft() for _ in range(min(len(self.items), MOST))]

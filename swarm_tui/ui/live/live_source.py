@@ -1,6 +1,5 @@
 """The real source: the bus through an Operator, the panes through tmux, logs from this host or the supervisor."""
 
-import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -18,6 +17,7 @@ from swarm_tui.journal.task_output import output_rows
 from swarm_tui.protocol.bodies import Body, JsonObject, Reply, Task
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.tmux.attach import attach_far
+from swarm_tui.ui.live.tmux_panes import TmuxPanes
 from swarm_tui.ui.model.source import MOST, Facts, Item, Neighbours, Panes
 from swarm_tui.worktrees.change import Change, read_change
 
@@ -67,15 +67,25 @@ class LiveSource:
         self.neighbours: Neighbours | None = neighbours
         self._state = state
         self._items: deque[Item] = deque()
-        self._started = threading.Event()
+        self._arrived: Callable[[], None] = lambda: None
+
+    def on_arrival(self, call: Callable[[], None]) -> bool:
+        self._arrived = call
+        if isinstance(self.panes, TmuxPanes):
+            self.panes.on_arrival(call)
+        return True
 
     def start(self) -> None:
-        self.operator.on_event(self._items.append)
+        self.operator.on_event(self._put)
         self.operator.on_link(self._link)
         self.operator.start()
 
+    def _put(self, item: Item) -> None:
+        self._items.append(item)
+        self._arrived()
+
     def _link(self, link: Link) -> None:
-        self._items.append(link)
+        self._put(link)
         if link.up:
             self.operator.look_round()
 

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from swarm_tui.tmux.attach import attach, attach_far
@@ -27,6 +27,7 @@ class TmuxPanes:
         self._dirty: set[str] = set()
         self._captured: dict[str, list[str]] = {}
         self._last: dict[str, list[str]] = {}
+        self._arrived: Callable[[], None] = lambda: None
         self._closing = False
         self._gone = ""
         self._control: ControlClient | None = None
@@ -42,6 +43,10 @@ class TmuxPanes:
             if self._thread is None and not self._closing and panes:
                 self._thread = threading.Thread(target=self._run, name="panes", daemon=True)
                 self._thread.start()
+
+    def on_arrival(self, call: Callable[[], None]) -> None:
+        """Have it called, on the capturing thread, when a pane changed."""
+        self._arrived = call
 
     def changed(self) -> Mapping[str, list[str]]:
         with self._wake:
@@ -125,8 +130,10 @@ class TmuxPanes:
             return
         self._gone = ""
         with self._wake:
-            if self._last.get(pane_id) != lines:
-                self._last[pane_id] = self._captured[pane_id] = lines
+            if self._last.get(pane_id) == lines:
+                return
+            self._last[pane_id] = self._captured[pane_id] = lines
+        self._arrived()
 
     def _retry(self, pane_id: str) -> None:
         """Try the pane again when the client, which is not connected, is back, and wait for that here."""

@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import islice
 
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
@@ -161,7 +162,8 @@ def beats(arrivals: Sequence[float], now: float, width: int, outages: Outages = 
     """Return the last heartbeats: `•` in time, `◦` late, `×` missed, the newest at the right; none without a link."""
     marks: list[str] = []
     previous: float | None = None
-    for at in arrivals:
+    # Each gives a mark at least: those before the last ones, and one to count from, would be cut off.
+    for at in islice(arrivals, max(0, len(arrivals) - width - 1), None):
         if previous is not None:
             marks.extend("×" * min(width, missed(previous, at, outages)))
         whole = previous is not None and len(heard_parts(previous, at, outages)) == 1

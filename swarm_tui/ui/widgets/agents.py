@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Set
 from dataclasses import replace
+from itertools import groupby
 
 from rich.segment import Segment
 
@@ -42,7 +43,7 @@ def _beats(agent: AgentView, scene: Scene, width: int) -> Parts:
     text = beats(agent.beats, scene.now, width, scene.outages) if agent.state not in QUIET else " " * width
     look = scene.look
     style = {"•": look["ok"], "◦": look["warn"], "×": look["bad"], " ": look["plain"]}
-    return [Segment(c, style[c]) for c in text]
+    return [Segment("".join(alike), style[c]) for c, alike in groupby(text)]
 
 
 def _age(agent: AgentView, scene: Scene, width: int) -> Parts:

@@ -1,18 +1,16 @@
 """Lines by index, each drawn once and kept; one region is refreshed for a line that changed."""
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable, Iterable
 
 from rich.segment import Segment
 from rich.style import Style
-from textual.geometry import Region, Size
+from textual.geometry import Region
 from textual.strip import Strip
-from textual.widget import Widget
 
 from swarm_tui.ui.desk.desk import desk_of
 from swarm_tui.ui.look.glyphs import ThemeStyles
 from swarm_tui.ui.look.text import Parts
-from swarm_tui.ui.widgets.dragging import Dragging
+from swarm_tui.ui.widgets.kept_rows import KeptRows, finished, summed
 
 SPARE = 4
 """Screenfuls of lines that are kept as drawn."""
@@ -41,41 +39,7 @@ class ScrollBar:
         return start <= y < start + size
 
 
-class Frame:
-    """A widget's size and lowest style, which Textual looks up anew whenever it is asked."""
-
-    def __init__(self, widget: Widget) -> None:
-        self._widget = widget
-        self._base: Style | None = None
-        self._box: Size | None = None
-
-    @contextmanager
-    def measured(self) -> Iterator[None]:
-        """Ask for the size once for all that is drawn within."""
-        before, self._box = self._box, self._box or self._widget.size
-        try:
-            yield
-        finally:
-            self._box = before
-
-    @property
-    def box(self) -> Size:
-        """Return the size."""
-        return self._box or self._widget.size
-
-    @property
-    def base(self) -> Style:
-        """Return the style below all others."""
-        if self._base is None:
-            self._base = self._widget.rich_style
-        return self._base
-
-    def restyled(self) -> None:
-        """Ask for the style anew."""
-        self._base = None
-
-
-class DrawnLines(Dragging):
+class DrawnLines(KeptRows):
     """Lines of which a part shows, from `top` on. Subclasses say how many there are and what each holds."""
 
     HEAD = 0
@@ -88,12 +52,11 @@ class DrawnLines(Dragging):
         self.top = 0
         self.bar = ScrollBar(self.count, lambda: self.room)
         self._cache: dict[Hashable, tuple[bool, Strip]] = {}
-        """Lines as drawn, without the scroll bar, and whether each stood out."""
+        """Lines as drawn, with nothing in the last column, and whether each stood out."""
         self._whole: dict[Hashable, tuple[Strip, str, Strip]] = {}
         """Lines as they were shown last: what was drawn, the character of the bar, and both as one."""
         self._dated: dict[Hashable, tuple[Strip, object]] = {}
         """Of each line that shows: how it was drawn a second ago, and what of it was of its time."""
-        self._frame = Frame(self)
 
     # What a subclass gives.
 
@@ -180,17 +143,26 @@ class DrawnLines(Dragging):
 
     def redraw_line(self, index: int) -> None:
         """Draw one line again, if it shows and has changed."""
-        old = self._cache.pop(self.identity(index), None)
-        if not self.top <= index < self.top + self.room:
-            return
-        if index >= self.count() or old is None or self.strip(index) != old[1]:
-            self.refresh(Region(0, self.HEAD + index - self.top, self.size.width, 1))
+        self.redraw_lines([index])
 
     def redraw_lines(self, indices: Iterable[int]) -> None:
-        """Draw these lines again."""
+        """Draw these lines again, those that show and have changed."""
         with self._frame.measured():
-            for index in indices:
-                self.redraw_line(index)
+            width, room = self._frame.box.width, self.room
+            changed = [
+                Region(0, self.HEAD + index - self.top, width, 1)
+                for index in indices
+                if self._changes(index) and self.top <= index < self.top + room
+            ]
+        if changed:
+            self.refresh(*changed)
+
+    def _changes(self, index: int) -> bool:
+        """Draw a line anew if it shows; tell whether it looks otherwise than before."""
+        old = self._cache.pop(self.identity(index), None)
+        if not self.top <= index < self.top + self.room:
+            return False
+        return index >= self.count() or old is None or self.strip(index) != old[1]
 
     def redraw_head(self) -> None:
         """Draw the fixed lines again."""
@@ -204,12 +176,14 @@ class DrawnLines(Dragging):
             showing = range(self.top, min(self.top + self.room, self.count()))
             names = {self.identity(index): index for index in showing}
             self._cache = {name: drawn for name, drawn in self._cache.items() if name in names}
-            for name, index in names.items():
-                drawn, now = self._cache.get(name), self.dated(index)
-                if drawn is None or now is None or before.get(name) != (drawn[1], now):
-                    self.redraw_line(index)
-                if (drawn := self._cache.get(name)) is not None:
-                    self._dated[name] = (drawn[1], now)
+            now = {name: self.dated(index) for name, index in names.items()}
+            old = {name: drawn[1] for name, drawn in self._cache.items()}
+            self.redraw_lines(
+                index
+                for name, index in names.items()
+                if name not in old or now[name] is None or before.get(name) != (old[name], now[name])
+            )
+            self._dated = {name: (drawn[1], now[name]) for name, drawn in self._cache.items() if name in now}
 
     def notify_style_update(self) -> None:
         """Draw all in the new theme."""
@@ -219,17 +193,6 @@ class DrawnLines(Dragging):
 
     # Drawing.
 
-    def render_lines(self, crop: Region) -> list[Strip]:
-        # Without Textual's own cache of lines, which knows borders and paddings: we have none, and our cache is better.
-        with self._frame.measured():
-            strips = [self.render_line(y) for y in crop.line_range]
-            background = self.background_colors[1]
-            for each in self.get_line_filters():
-                strips = [strip.apply_filter(each, background) for strip in strips]
-            if crop.column_span != (0, self._frame.box.width):
-                strips = [strip.crop(*crop.column_span) for strip in strips]
-        return strips
-
     def render_line(self, y: int) -> Strip:
         return self.lit(y, self.bare_line(y))
 
@@ -237,7 +200,7 @@ class DrawnLines(Dragging):
         width = self._frame.box.width
         if y < self.HEAD:
             heads = self.head(width)
-            return _finish(heads[y] if y < len(heads) else [], width, self._frame.base, self.look["head"])
+            return finished(heads[y] if y < len(heads) else [], width, self._frame.base, self.look["head"])
         index = self.top + y - self.HEAD
         if index >= self.count():
             return self._blank(y - self.HEAD, width, self._frame.base)
@@ -248,15 +211,19 @@ class DrawnLines(Dragging):
         name, part = self.identity(index), ""
         if self.has_bar:
             part = "▐" if self.bar.covers(index - self.top, self.top) else "│"
+        if not part:
+            return strip
         kept = self._whole.get(name)
         if kept is None or kept[0] is not strip or kept[1] != part:
-            whole = strip
-            if part:
-                style = self._frame.base + self.look["accent" if part == "▐" else "track"]
-                segments = [*strip.crop(0, self.text_width), Segment(part, style)]
-                whole = Strip(segments, self._frame.box.width)
+            style = summed(self._frame.base, self.look["accent" if part == "▐" else "track"])
             if len(self._whole) > SPARE * max(10, self.room):
                 self._whole.clear()
+            segments = list(strip)
+            if segments[-1].text == " ":
+                segments.pop()
+            else:
+                segments = list(strip.crop(0, self.text_width))
+            whole = Strip([*segments, Segment(part, style)], self._frame.box.width)
             kept = self._whole[name] = (strip, part, whole)
         return kept[2]
 
@@ -270,7 +237,7 @@ class DrawnLines(Dragging):
 
     def _draw(self, index: int) -> Strip:
         parts, over = self.laid_over(index, self.parts(index, self.text_width))
-        return _finish(parts, self._frame.box.width, self._frame.base, over)
+        return finished(parts, self._frame.box.width, self._frame.base, over, bar=True)
 
     def _blank(self, y: int, width: int, base: Style) -> Strip:
         says = self.empty() if self.count() == 0 else []
@@ -281,8 +248,3 @@ class DrawnLines(Dragging):
                 [Segment(text[:width], base + self.look["strong" if y == start else "quiet"])]
             ).adjust_cell_length(width, base)
         return Strip.blank(width, base)
-
-
-def _finish(parts: Parts, width: int, base: Style, over: Style | None) -> Strip:
-    style = base + over if over is not None else base
-    return Strip(Segment.simplify(Segment.apply_style(parts, style))).adjust_cell_length(width, style)

@@ -23,6 +23,8 @@ class StaticLines(Widget):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._strips: list[Strip] = []
+        self._parts: list[Parts] = []
+        """Parts that the strips were made of."""
         self._for: int = -1
         self._clicks: dict[tuple[int, int], str] = {}
         """What a click at (x, y) does."""
@@ -41,17 +43,21 @@ class StaticLines(Widget):
         if not self.is_attached or not self.size.width:
             self._strips = []
             return
-        fresh = self._compute(self.size.width)
+        width = self.size.width
+        parts = self.lines(width)
+        if self._strips and self._for == width and parts == self._parts:
+            return
+        fresh = self._compute(width, parts)
         for y, strip in enumerate(fresh):
             if y >= len(self._strips) or self._strips[y] != strip:
-                self.refresh(Region(0, y, self.size.width, 1))
+                self.refresh(Region(0, y, width, 1))
         self._strips = fresh
 
-    def _compute(self, width: int) -> list[Strip]:
+    def _compute(self, width: int, parts_of_lines: list[Parts]) -> list[Strip]:
         base = self.rich_style
-        self._for = width
+        self._for, self._parts = width, parts_of_lines
         self._clicks.clear()
-        lines = [self._drawn(y, parts) for y, parts in enumerate(self.lines(width))]
+        lines = [self._drawn(y, parts) for y, parts in enumerate(parts_of_lines)]
         return [Strip(Segment.apply_style(parts, base)).adjust_cell_length(width, base) for parts in lines]
 
     def _drawn(self, y: int, parts: Parts) -> Parts:
@@ -75,7 +81,7 @@ class StaticLines(Widget):
 
     def render_line(self, y: int) -> Strip:
         if self._for != self.size.width or not self._strips:
-            self._strips = self._compute(self.size.width)
+            self._strips = self._compute(self.size.width, self.lines(self.size.width))
         return self._strips[y] if y < len(self._strips) else Strip.blank(self.size.width, self.rich_style)
 
     def notify_style_update(self) -> None:

@@ -200,7 +200,7 @@ class Table(Lines, Generic[Row]):
         row = self.source().get(name)
         if row is None:
             return []
-        scene = self.scene()
+        scene = self._frame.once(self.scene)
         mark = Segment("◆", self.look["mark"]) if name in self.model.marks[self.NOUN] else self.flag(row)
         parts: Parts = [Segment(" "), mark]
         for column, size in self.laid(width):
