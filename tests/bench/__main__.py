@@ -30,6 +30,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "bench_sixty": (),
     "bench_rivals": (),
     "bench_ui": (),
+    "bench_screen": (),
     "bench_celery": ("celery", "redis"),
     "bench_chord": ("celery", "redis"),
 }
