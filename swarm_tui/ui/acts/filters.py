@@ -1,6 +1,6 @@
 """Acts on filters that are kept by name: keep, apply, forget."""
 
-from swarm_tui.ui.desk.actions import Action
+from swarm_tui.ui.desk.actions import LISTS, Action
 from swarm_tui.ui.desk.capabilities import Searchable, capability
 from swarm_tui.ui.desk.context import Context
 from swarm_tui.ui.desk.desk import Desk
@@ -63,6 +63,7 @@ FILTER_ACTS = (
         keys=("F",),
         label="filters",
         group="view",
+        scopes=tuple(scope for scope in LISTS if scope != "run"),
         run=lambda c: c.desk.pages.open_filters(),
         help="The filters that are kept by name: apply one, or forget it; `:filters NAME` applies one.",
     ),
