@@ -17,6 +17,7 @@ from swarm_tui.cli.completers import layouts
 from swarm_tui.cli.number_types import WAIT
 from swarm_tui.cli.supervisor_client import SupervisorClient
 from swarm_tui.cli.validate_handlers import missing_handlers
+from swarm_tui.config.files import write_private
 from swarm_tui.config.home import host_name
 from swarm_tui.config.load import Loaded, find_layout, load_layout
 from swarm_tui.config.paths import state_dir, why_not
@@ -24,6 +25,7 @@ from swarm_tui.config.urls import is_loopback, shown_url
 from swarm_tui.identity.open import has_identity, place_join
 from swarm_tui.identity.store import IdentityError, read_join
 from swarm_tui.protocol.bodies import HostControl, HostStatus
+from swarm_tui.supervisor import state_file
 from swarm_tui.supervisor.broker_choice import NoBrokerError
 from swarm_tui.supervisor.down import finish_down
 from swarm_tui.supervisor.host_access import UpError, server, swarm_lock
@@ -34,6 +36,8 @@ from swarm_tui.tmux.errors import TmuxError
 
 #: Seconds in which the supervisor of this version is there, after one of another, with its broker.
 HEAR_SUCCESSOR = 20.0
+#: Seconds after which a dispatcher that runs has not heeded that it is to lead.
+_HEED = 3.0
 _QUESTION = "Restart them one after another, each as soon as it is idle?"
 
 
@@ -53,6 +57,11 @@ _QUESTION = "Restart them one after another, each as soon as it is idle?"
 @click.option("--swarm", metavar="NAME", help="Another name than the layout's for the swarm.")
 @click.option("--broker", metavar="URL", help="Another broker than the layout's.")
 @click.option("--renew", is_flag=True, help="Restart agents of another version, one by one, when idle.")
+@click.option(
+    "--take-over",
+    is_flag=True,
+    help="Lead from here, though the journal was another host's or broker's.",
+)
 @click.option("--force", "--yes", "force", is_flag=True, help="Ask nothing.")
 def command(
     layout: str,
@@ -64,6 +73,7 @@ def command(
     swarm: str | None,
     broker: str | None,
     renew: bool,
+    take_over: bool,
     force: bool,
 ) -> None:
     """Start the swarm of LAYOUT, or adopt it when it runs, then open the screen.
@@ -80,10 +90,13 @@ def command(
         note(line)
     if not (detach or dry_run):
         _check_terminal()
+    take_over = take_over and not dry_run
+    _ask_to_take_over(loaded.layout.swarm, wanted=take_over, force=force)
     try:
         if join and not dry_run:
             host = _take_join(loaded, Path(join), host)
         ready = _up(loaded, dry_run=dry_run, join=join is not None, host=host or host_name(), force=force)
+        _await_leader(ready, wait, wanted=take_over)
         missing = None if ready is None else _missing(ready, wait, renew=renew, force=force, detach=detach)
     except NoBrokerError as error:
         raise Failure(str(error), UNREACHABLE if error.unreachable else FAILED) from None
@@ -237,6 +250,34 @@ def _up(loaded: Loaded, *, dry_run: bool, join: bool, host: str, force: bool) ->
         )
         note("on the swarm's own host: `swarm-tui broker add NAME --as host`; here: `swarm-tui up LAYOUT --join FILE`")
     return ready
+
+
+def _ask_to_take_over(swarm: str, *, wanted: bool, force: bool) -> None:
+    """Have the dispatcher told, when it begins, that a person wants it to lead. Raises Failure unless one says yes."""
+    if not wanted:
+        return
+    if not force:
+        _confirm(
+            [
+                f"Lead {swarm} from here? Tasks that a dispatcher elsewhere, or the journal's former broker, has taken "
+                "and this host's journal does not hold are lost; one that leads elsewhere stands down."
+            ]
+        )
+    write_private(state_dir(swarm).create().take_over, b"")
+
+
+def _await_leader(ready: Prepared | None, wait: float, *, wanted: bool) -> None:
+    """Wait until the dispatcher has heeded that it is to lead; one that stands by for another begins anew for that."""
+    if ready is None or not wanted:
+        return
+    began, leaders = time.monotonic(), [s.agent_id for s in ready.plan.specs(ready.state) if s.role == "task-manager"]
+    while (asked := ready.state.take_over.exists()) or ((saved := state_file.load(ready.state)) and saved.cause):
+        if time.monotonic() > began + wait:
+            return
+        if asked and leaders and ready.running and time.monotonic() > began + _HEED:
+            _restart(ready, leaders)
+            leaders = []
+        time.sleep(0.05)
 
 
 def _confirm(questions: list[str]) -> None:

@@ -27,6 +27,11 @@ class StateDir:
         return self.root / "dispatch.db"
 
     @property
+    def take_over(self) -> Path:
+        """The mark by which a person has the next dispatcher lead, whoever else does."""
+        return self.root / "take-over"
+
+    @property
     def logs(self) -> Path:
         return self.root / "logs"
 

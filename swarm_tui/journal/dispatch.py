@@ -148,7 +148,10 @@ class Journal:
                 self._db.execute("COMMIT")
             return None
         where = shown_url(bound[0] or "")
-        return f"this journal belongs to {bound[1]} and the broker {where}: say --take-over to use it here"
+        return (
+            f"this journal belongs to {bound[1]} and the broker {where}: `swarm-tui up --take-over` uses it here "
+            "(of an agent that is started by hand, `--take-over`)"
+        )
 
     def meta(self, name: str) -> str | None:
         """Return the value kept under `name`; None when there is none."""

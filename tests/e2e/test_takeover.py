@@ -18,6 +18,8 @@ Make = Callable[..., Swarm]
 
 #: The last tree of that version.
 OLD = "561d220"
+#: The state folder of one that was taken down: a task that is done, one that is dead, one that waits.
+STATE = Path(__file__).parents[1] / "fixtures" / "state-0.1.0.tgz"
 
 
 def tree(folder: Path) -> Path:
@@ -74,3 +76,27 @@ def test_a_running_swarm_of_the_old_version_is_taken_over(
     status = told(swarm, "status")
     assert {row["agent_id"]: row["state"] for row in status["agents"]} == dict.fromkeys(("boss", "a", "b"), "online")
     assert status["guests"] == "work"
+
+
+def test_a_state_folder_of_the_old_version_is_taken_over(make: Make, free_port: int) -> None:
+    handlers = {"quick": {"command": ["echo", "{}"]}, "broken": {"command": ["false"], "max_attempts": 1}}
+    agents = [own("boss", "task-manager"), own("worker", handlers=handlers)]
+    swarm = make(free_port, agents, swarm="old-swarm", host="old-host")
+    swarm.state.create()
+    with tarfile.open(STATE) as archive:
+        archive.extractall(swarm.state.root, filter="data")
+    # It was another broker's.
+    said = swarm.up(fails=True)
+    assert "this journal belongs to old-host and the broker mqtt://127.0.0.1:28831: `swarm-tui up --take-over`" in said
+    assert "are lost; one that leads elsewhere stands down. Say `--yes`" in swarm.up("--take-over", fails=True)
+    swarm.up("--take-over", "--yes")
+    assert not swarm.state.take_over.exists(), "it was asked once"
+    until(lambda: told(swarm, "tasks", "waits")["state"] == "complete", limit=30.0, what="what waited to be done")
+    assert {row["task_id"]: row["state"] for row in told(swarm, "tasks")} == {
+        "done": "complete", "dead": "dead", "waits": "complete",
+    }  # fmt: skip
+    status = told(swarm, "status")
+    assert status["guests"] == "work"
+    assert store.read_registry(swarm.state).former == ()
+    assert swarm.run("retry", "dead", "--swarm", swarm.name).returncode == 0
+    assert told(swarm, "tasks", "done")["hops"][-1]["what"] == "complete"

@@ -46,6 +46,8 @@ class TaskManager:
         self.spec = spec
         self.link = link
         self._complaint = ""
+        self._asked_to = StateDir(Path(spec.state_dir)).take_over
+        self._takes_over = link.take_over
         self.shell: DispatcherShell | None = None
         """None until the journal is ours."""
         self._has_real_bus = make_bus is None
@@ -133,6 +135,8 @@ class TaskManager:
                 self._came.wait(wait)
                 self._came.clear()
                 wait = shell.work()
+            if shell.leading:
+                self._asked_to.unlink(missing_ok=True)
             if shell.leading and shell.bus is not None:
                 self._turn_scheduler = TurnScheduler(shell.bus, lambda: shell.work(last=self._stopping.is_set()))
                 self._turn_scheduler.run()
@@ -146,7 +150,8 @@ class TaskManager:
         while True:
             try:
                 journal = Journal(path)
-                reason = journal.bind(self.spec.broker.url, self.spec.host, take_over=self.link.take_over)
+                self._takes_over = self.link.take_over or self._asked_to.exists()
+                reason = journal.bind(self.spec.broker.url, self.spec.host, take_over=self._takes_over)
                 self._complaint = f"it does not dispatch: {reason}" if reason else ""
                 if reason is None:
                     return journal
@@ -173,7 +178,7 @@ class TaskManager:
             f"{spec.host}/{uuid.uuid4().hex[:12]}",
             spec.agent_id,
             written=int(journal.meta("epoch") or 0),
-            take_over=self.link.take_over,
+            take_over=self._takes_over,
             new_marker=lambda: uuid.uuid4().hex,
             now=time.monotonic(),
         )
