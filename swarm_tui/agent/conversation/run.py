@@ -200,7 +200,9 @@ def _undone(conversation: Conversation) -> Failure | None:
         return None
     said = " ".join(edits[-1].output.split())[:300]
     return failure(
-        "agent-cli", f"none of its changes could be made: {edits[-1].title[:200]}" + (f": {said}" if said else "")
+        "agent-cli",
+        f"none of its changes could be made: {(edits[-1].title[:200] or edits[-1].tool)}"
+        + (f": {said}" if said else ""),
     )
 
 
