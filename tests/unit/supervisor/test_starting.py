@@ -10,7 +10,7 @@ import pytest
 from swarm_tui.config.model import Broker, RestartPolicy, RunSpec
 from swarm_tui.config.paths import StateDir
 from swarm_tui.config.spec import read_spec, write_spec
-from swarm_tui.supervisor.agent_panes import AgentPanes, PanePlace
+from swarm_tui.supervisor.agent_panes import LOGS_KEPT, AgentPanes, PanePlace
 from swarm_tui.supervisor.lifecycle import Lifecycle
 from swarm_tui.supervisor.loop import Loop
 from swarm_tui.supervisor.services import Services
@@ -131,13 +131,16 @@ def test_a_log_outlives_restarts_and_rotations(real: Tmux, tmp_path: Path, monke
     assert int(log.read_text().split("says ", 1)[1].split()[0]) - last in (0, 1, 2)
     agent_panes.respawn(pane, one, 2)
     until(lambda: "incarnation 2" in log.read_text() and "says 1\n" in log.read_text(), what="its successor's lines")
-    for number in range(4):
+    for number in range(LOGS_KEPT + 1):
         log.write_text("x" * 3000 + str(number))
         agent_panes.rotate(one.agent_id, pane)
     kept = sorted(path.name for path in state.logs.iterdir())
-    logs = ["agent-01.log", "agent-01.log.1", "agent-01.log.2", "agent-01.log.3"]
+    older_ones = [f"agent-01.log.{number}" for number in range(1, LOGS_KEPT + 1)]
+    logs = ["agent-01.log", older_ones[0], *(f"{name}.gz" for name in older_ones[1:])]
     assert [name for name in kept if not name.endswith(".times")] == logs
-    assert {name for name in kept if name.endswith(".times")} <= {f"{name}.times" for name in logs}
+    assert {name for name in kept if name.endswith(".times")} <= {
+        f"{name}.times" for name in ("agent-01.log", *older_ones)
+    }
 
 
 def test_a_refusal_is_said_once_a_pause(tmp_path: Path) -> None:
