@@ -84,7 +84,7 @@ async def test_one_look_takes_only_so_much_and_the_rest_follows() -> None:
 
 def test_the_real_source_gives_portions_in_order() -> None:
     operator: Any = None
-    source = LiveSource(operator, scenes.build(Clock()).facts, NoPanes(), None)
+    source = LiveSource(operator, scenes.build(Clock()).facts, NoPanes(), None, None)
     given: list[Any] = list(range(MOST + 3))
     source._items.extend(given)
     first = source.take()

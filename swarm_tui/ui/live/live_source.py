@@ -59,7 +59,7 @@ class LiveSource:
     """Messages are put in a queue on the bus's thread and taken by the screen ten times a second."""
 
     def __init__(
-        self, operator: Operator, facts: Facts, panes: Panes, state: StateDir | None, neighbours: Neighbours
+        self, operator: Operator, facts: Facts, panes: Panes, state: StateDir | None, neighbours: Neighbours | None
     ) -> None:
         self.operator = operator
         self.facts = facts
