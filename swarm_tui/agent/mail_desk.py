@@ -126,7 +126,8 @@ class MailDesk:
         elif read:
             self._say_read(message.message_id, None)
         else:
-            self._reporter.note(f"mail from {clean(message.sender or '', 100)}: {clean(message.text, 100)}", "✉")
+            if read is None:
+                self._reporter.note(f"mail from {clean(message.sender or '', 100)}: {clean(message.text, 100)}", "✉")
             self._reporter.say(Kind.MESSAGE_DELIVERED, MessageReceipt(message_id=message.message_id, agent_id=self._me))
         self._changed()
 

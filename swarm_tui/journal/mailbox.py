@@ -69,16 +69,18 @@ class Mailbox:
             self._db = connect(self._path, MIGRATIONS, synchronous="NORMAL")
         return self._db
 
-    def take(self, message: MessageNew, now: float) -> bool:
-        """Keep a message, once. Returns whether it was read already."""
+    def take(self, message: MessageNew, now: float) -> bool | None:
+        """Keep a message, once. Returns whether it was read already; None when it is new."""
         with self._working():
             db = self._open(make=True)
             assert db is not None
             expires = message.expires_at if message.expires_at is not None else now + LONGEST_LIFE
-            db.execute(
+            new = db.execute(
                 "INSERT OR IGNORE INTO inbox (message_id, task, expires, came, body) VALUES (?, ?, ?, ?, ?)",
                 (message.message_id, message.task_id, expires, now, _encode(message)),
             )
+            if new.rowcount:
+                return None
             found = db.execute("SELECT read FROM inbox WHERE message_id = ?", (message.message_id,)).fetchone()
             return found[0] is not None
 

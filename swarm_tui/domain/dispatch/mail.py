@@ -198,7 +198,7 @@ def _full(turn: Turn, sort: str, receivers: list[str]) -> str:
 
 def _is_full(turn: Turn, agent_id: str) -> bool:
     box = turn.state.post.boxes.get(agent_id)
-    return box is not None and box.count >= MAX_WAITING
+    return box is not None and len(box.ids) >= MAX_WAITING
 
 
 def _make(turn: Turn, body: MessageNew, who: str, mark: str, *, wide: bool) -> Mail:
@@ -283,6 +283,8 @@ def heard(turn: Turn, event: Event, body: MessageReceipt) -> None:
         turn.refuse(event, NOT_YOURS)
         return
     state = MailState.READ if event.kind is Kind.MESSAGE_READ else MailState.DELIVERED
+    if (box := turn.state.post.boxes.get(body.agent_id)) is not None:
+        box.arrived(mail.message_id)
     _move(turn, mail, body.agent_id, state)
     if state is MailState.READ:
         # Patient: the agent forgets that it read it only once that is written down.
@@ -298,12 +300,11 @@ def _move(turn: Turn, mail: Mail, agent_id: str, state: MailState, reason: str =
     before = mail.ended
     receipt.state, receipt.at, receipt.reason = state, turn.wall, clean(reason, 500)
     box = turn.state.post.box(agent_id)
-    box.waiting.pop(mail.message_id, None)
-    box.sends.pop(mail.message_id, None)
+    box.arrived(mail.message_id)
     box.delivered.discard(mail.message_id)
     if state is MailState.DELIVERED:
         box.delivered.add(mail.message_id)
-    if not box.count:
+    if not box.waiting and not box.delivered:
         del turn.state.post.boxes[agent_id]
     _settled(turn, mail, before)
     turn.save_mail(mail.message_id, lazy=lazy)
@@ -359,7 +360,7 @@ def look(turn: Turn) -> None:
         _join(turn, post.mails[message_id])
     for agent_id in list(post.boxes):
         box = post.boxes[agent_id]
-        for message_id in [*box.waiting, *box.delivered]:
+        for message_id in box.ids:
             mail = post.mails[message_id]
             if mail.expires_at <= turn.wall:
                 how = "it was not read in time" if message_id in box.delivered else "it could not be delivered in time"
@@ -377,7 +378,8 @@ def _join(turn: Turn, mail: Mail) -> None:
         ]
         for agent_id in sorted(come)[: MAX_RECEIVERS - len(mail.receivers)]:
             _add(turn, mail, agent_id)
-            turn.save_mail(mail.message_id, lazy=True)
+            # Before it is said: else one could read it of whom no record knows.
+            turn.save_mail(mail.message_id)
         return
     mail.closed = True
     post.wide.pop(mail.message_id, None)

@@ -92,14 +92,20 @@ class Mailbox(Struct, kw_only=True):
     """The mail of one agent that it has not read. Never journaled: it follows from the messages."""
 
     waiting: dict[str, float] = {}
-    """Messages that are not in its hands, oldest first, with the monotonic time at which to say each (again)."""
+    """Messages that may not be in its hands, oldest first, with the monotonic time at which to say each (again)."""
     sends: dict[str, int] = {}
     delivered: set[str] = set()
+    """Messages that it has. What another life of the dispatcher wrote of them is asked for again: they wait too."""
 
     @property
-    def count(self) -> int:
-        """Return how many messages wait for the agent."""
-        return len(self.waiting) + len(self.delivered)
+    def ids(self) -> list[str]:
+        """Return the messages that it has not read, each once."""
+        return list({**self.waiting, **dict.fromkeys(self.delivered)})
+
+    def arrived(self, message_id: str) -> None:
+        """Say it no more: the agent says that it has it."""
+        self.waiting.pop(message_id, None)
+        self.sends.pop(message_id, None)
 
 
 class Post(Struct, kw_only=True):
@@ -132,9 +138,10 @@ class Post(Struct, kw_only=True):
         if mail.wide and not mail.closed:
             self.wide[mail.message_id] = None
         for agent_id, receipt in mail.receivers.items():
-            if receipt.state is MailState.WAITING:
+            if receipt.state in (MailState.WAITING, MailState.DELIVERED):
                 self.box(agent_id).waiting[mail.message_id] = now
-            elif receipt.state is MailState.DELIVERED:
+            if receipt.state is MailState.DELIVERED:
+                # It may have been read since: one that led meanwhile, of which the journal does not know, was told so.
                 self.box(agent_id).delivered.add(mail.message_id)
 
     def forget(self, keep: int = 1000) -> None:

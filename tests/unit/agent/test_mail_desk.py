@@ -84,6 +84,7 @@ def test_a_message_is_kept_before_it_is_confirmed_and_read_once_over_restarts(ag
     agent.live()
     agent.mail("m1")
     assert agent.take_said(Kind.MESSAGE_DELIVERED) == ["m1"]
+    assert agent.notes == ["mail from other: text of m1"], "each is shown once, however often it comes"
     assert agent.desk.read("t1", []) == [
         Message(message_id="m1", sender="other", to="me", text="text of m1", at=9.0),
     ]
@@ -208,7 +209,7 @@ def test_only_what_cannot_come_again_is_forgotten(agent: Agent, monkeypatch: pyt
     assert agent.read() == []
     agent.wall += 2
     agent.live()
-    assert agent.desk.box.take(MessageNew(message_id="m1", text="x"), agent.wall) is False
+    assert agent.desk.box.take(MessageNew(message_id="m1", text="x"), agent.wall) is None
 
 
 def in_loop(work: Callable[[], Any]) -> Any:

@@ -16,8 +16,9 @@ from swarm_tui.journal.dispatch import AT_ONCE, Journal, OutboxRow
 from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.codec import Writer, decode
 from swarm_tui.protocol.envelope import Event, Outgoing
+from swarm_tui.protocol.mail_bodies import MessageNew
 from swarm_tui.protocol.pages import PAGE_BYTES
-from swarm_tui.protocol.topics import Kind
+from swarm_tui.protocol.topics import Kind, topic
 from tests.unit.dispatch.world import RULES, SWARM
 
 
@@ -105,6 +106,21 @@ def test_what_was_decided_is_said_by_the_next_life() -> None:
     assert second.said(Kind.TASK_QUEUED) == ["t"]
     assert second.said(Kind.INBOX)[0] == "t"
     assert second.engine.state.jobs["t"].state is TaskState.ASSIGNED
+
+
+def test_that_an_agent_gets_what_is_for_many_is_written_before_it_is_said() -> None:
+    """It may read it at once: its reading is nobody's where the journal of the next life does not know it for one."""
+    life = Life(Journal(None))
+    life.agent()
+    life.hear(Kind.MESSAGE_NEW, MessageNew(message_id="m", to="all", text="x"), sender="operator:ann@box")
+    life.hear(Kind.STATUS, b.Status(status="online", role="general", incarnation="i1"), "later", "later")
+    life.take(Tick())
+    assert [m.topic for m in life.published if b'"message":{' in m.payload] == [
+        topic(SWARM, Kind.INBOX, name) for name in ("a", "later")
+    ]
+    mail = life.engine.journal.mails.find("m")
+    assert mail is not None
+    assert set(mail.receivers) == {"a", "later"}
 
 
 def test_an_offer_that_no_longer_counts_is_not_said_again() -> None:

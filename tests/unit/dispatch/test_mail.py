@@ -122,6 +122,25 @@ def test_a_crash_loses_nothing_and_nothing_is_accepted_twice() -> None:
     assert state_of(world, "n", "b") is MailState.READ
 
 
+def test_what_was_read_while_another_led_is_asked_for_by_who_leads_after_it() -> None:
+    """One that led past its time tells the agent that its reading is written: in a journal that nobody has any more."""
+    world = two()
+    new(world, "m", "b", expires_at=world.wall + 500)
+    new(world, "n", "b", expires_at=world.wall + 500)
+    receipt(world, Kind.MESSAGE_DELIVERED, "m", "b")
+    receipt(world, Kind.MESSAGE_DELIVERED, "n", "b")
+    world.crash()
+    assert inbox(world.agent("b")) == [("b", "m"), ("b", "n")]
+    receipt(world, Kind.MESSAGE_READ, "m", "b")
+    receipt(world, Kind.MESSAGE_DELIVERED, "n", "b")
+    assert inbox(world.tick(40.0)) == [], "it says how far each is"
+    assert state_of(world, "m", "b") is MailState.READ
+    world.crash()
+    says = world.tick(500.0)
+    assert [dead.message_id for dead in of(says, Kind.MESSAGE_DEAD)] == ["n"], "once"
+    assert world.state.post.boxes == {}
+
+
 def test_only_so_many_are_on_their_way_to_one_at_a_time_in_order() -> None:
     world = two()
     for n in range(model.WINDOW + 5):
