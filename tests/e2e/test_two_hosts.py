@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator
@@ -89,7 +90,7 @@ class Host:
 
 
 @pytest.fixture
-def hosts(tmp_path: Path) -> Iterator[tuple[Host, Host]]:
+def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Host, Host]]:
     """Two of them, with a cable between."""
     if os.geteuid() != 0 or shutil.which("ip") is None:
         pytest.skip("network namespaces are for root, with iproute2")
@@ -97,6 +98,8 @@ def hosts(tmp_path: Path) -> Iterator[tuple[Host, Host]]:
     mark = uuid.uuid4().hex[:6]
     number = int(mark[:2], 16)
     made: list[Host] = []
+    # A socket's path has at most 107 bytes: a folder named as the test is too long.
+    base = Path(tempfile.mkdtemp(prefix="h", dir=tmp_path_factory.getbasetemp()))
     try:
         for index, name in enumerate(("home", "helper"), 1):
             net, end = f"st{mark}{index}", f"v{mark}{index}"
@@ -104,7 +107,7 @@ def hosts(tmp_path: Path) -> Iterator[tuple[Host, Host]]:
                 ip("netns", "add", net)
             except subprocess.CalledProcessError as error:
                 pytest.skip(f"no network namespace can be made here: {error.stderr.strip()}")
-            made.append(Host(name, net, f"10.213.{number}.{index}", tmp_path / name))
+            made.append(Host(name, net, f"10.213.{number}.{index}", base / name))
             if index == 1:
                 ip("link", "add", end, "netns", net, "type", "veth", "peer", "name", f"v{mark}2")
             else:

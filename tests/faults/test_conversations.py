@@ -203,7 +203,9 @@ def check_resumed(office: Office, jobs: dict[str, Job], turns: int) -> str:
         )
         twice += again
         billed = sum(float(bill["cost"]) for bill in mine.values())  # type: ignore[arg-type]
-        assert total(job).cost == pytest.approx(billed, abs=1e-6), f"{task_id}: told {total(job)}, billed {billed}"
+        told = total(job).cost
+        # A program that is killed between its tokens and their cost leaves the cost unknown, never less.
+        assert told is None or told == pytest.approx(billed, abs=1e-6), f"{task_id}: told {total(job)}, billed {billed}"
     attempts = sum(len(job.attempts) for job in jobs.values())
     assert set(sessions) == {1}, f"sessions of a task: {sessions}"
     return f"{len(jobs)} conversations, {attempts} attempts, {twice} tools run again, kills {dict(office.kills)}"

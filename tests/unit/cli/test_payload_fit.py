@@ -81,7 +81,7 @@ NESTED = HandlerSpec(command=["run", "{payload.dir}"])
     [
         ("testing.run", None, {"path": "x"}, None),
         ("testing.run", None, {"pth": "x"}, "there is no field `pth` (did you mean `path`?)"),
-        ("testing.run", None, {"zzz": "x"}, "there is no field `zzz` (there are: path, args, runner)"),
+        ("testing.run", None, {"zzz": "x"}, "there is no field `zzz` (there are: path, args, repo, head, runner)"),
         ("testing.run", None, {"path": 3}, "Expected `str`, got `int` - at `$.path`"),
         ("deployment.deploy", None, {"version": "2"}, "Object missing required field `service`"),
         ("monitoring.health", None, {"checks": [{"kind": "http", "target": "http://x/", "timout": 1}]},

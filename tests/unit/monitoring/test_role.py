@@ -119,7 +119,7 @@ def test_answers_to_queries_are_not_recorded_so_that_the_record_grows_with_what_
         assert not any("/reply" in row["topic"] for row in reply.rows)
         sizes.append(recorder.stats().size)
     grew = [later - earlier for earlier, later in itertools.pairwise(sizes)]
-    assert max(grew) == min(grew) < 1000, "each question is kept, at its own size, and no answer"
+    assert 0 < min(grew) <= max(grew) < 1000, "each question is kept, and no answer, which has 10,000 bytes"
 
 
 def test_what_nobody_proves_is_neither_watched_nor_answered(
@@ -139,7 +139,8 @@ def test_what_nobody_proves_is_neither_watched_nor_answered(
     home = Writer(SWARM, "boss", "task-manager", new_id=lambda: "real", clock=time.time, prove=real.prove)
     operator.bus.publish(home.message(K.HALT, b.Halt(reason="a real one")))
     until(lambda: role._fleet.halted == "a real one", what="a word that is proved")
-    assert (dict(role._fleet.agents), dict(role._fleet.alerts), dict(role._fleet.tasks)) == ({}, {}, {})
+    assert (dict(role._fleet.agents), dict(role._fleet.tasks)) == ({}, {})
+    assert set(role._fleet.alerts) <= {"another-version"}, "what monitoring says itself of who proves nothing"
     assert role._fleet.counts.refused >= 5
 
 
