@@ -90,7 +90,7 @@ class RunsScreen(_RunPage):
     def title_parts(self, width: int) -> Parts:
         runs = self.model.fleet.runs.values()
         open_ones = sum(not run.is_over for run in runs)
-        return self.titled("RUNS", str(len(runs)), [Segment(f"{open_ones} running", self.desk.look["quiet"])])
+        return self.titled("RUNS", str(len(runs)), [Segment(f"· {open_ones} running", self.desk.look["quiet"])])
 
     def lay(self, width: int) -> list[Line]:
         runs = sorted(self.model.fleet.runs.values(), key=lambda run: run.created_at, reverse=True)
