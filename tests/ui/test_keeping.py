@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from swarm_tui.ui.model.model import ENDED_KEPT
 from swarm_tui.ui.model.saved_state import load_state
+from tests.ui import scenes
 from tests.ui.harness import open_ui
 
 
@@ -47,3 +49,17 @@ async def test_a_state_that_cannot_be_kept_is_told_once(tmp_path: Path) -> None:
         await ui.pass_(3.0)
         told = [notice.text for notice in ui.app.notices.all if "was not saved" in notice.text]
         assert len(told) == 1
+
+
+@pytest.mark.asyncio
+async def test_a_list_keeps_no_task_that_is_forgotten() -> None:
+    async with open_ui("calm", (120, 40)) as ui:
+        for number in range(ENDED_KEPT + 50):
+            scenes.task(ui.source, ui.clock, f"old_{number}", "noop", "testing-01", ago=8, end="complete")
+        ui.app.updates.drain()
+        ui.clock.pass_(3700.0)
+        scenes.task(ui.source, ui.clock, "new", "noop", "testing-01", ago=8, end="complete")
+        await ui.settle()
+        table = ui.app.main.tasks
+        assert set(table.rows.ids()) == ui.app.model.fleet.tasks.keys()
+        assert "old_0" not in table.rows

@@ -207,6 +207,8 @@ class Fleet:
                 changes.header = True
             elif each.kind is Kind.ASK:
                 self._asked(changes, [self.asks.apply(each)])
+        # Those that are kept no more are gone from every list too.
+        changes.tasks |= self._tasks.take_forgotten()
         return changes
 
     def _written(self, changes: Changes, mails: Iterable[MailView]) -> Changes:
@@ -347,7 +349,7 @@ class Fleet:
     def load(self, rows: list[TaskRow], now: float) -> Changes:
         """Merge the past, as a query answered it; facts already known that are newer stay."""
         self._touched = set()
-        tasks = self._tasks.load(rows, now)
+        tasks = self._tasks.load(rows, now) | self._tasks.take_forgotten()
         return Changes(tasks=tasks, agents=self._touched, runs=self._steps(tasks), header=bool(tasks))
 
     def load_runs(self, rows: list[RunRow]) -> Changes:

@@ -47,6 +47,7 @@ class Tasks:
         self.all: dict[str, TaskFacts] = {}
         self.by_state: dict[TaskState, dict[str, None]] = {state: {} for state in TaskState}
         self.dropped = 0
+        self._forgotten: set[str] = set()
         self.usage_told = 0
         """How often usage was told of."""
         """Tasks forgotten to stay within the bounds."""
@@ -284,6 +285,12 @@ class Tasks:
             self.ended.ids.pop(task_id, None)
             self.badly.discard(task_id)
             self.dropped += 1
+            self._forgotten.add(task_id)
+
+    def take_forgotten(self) -> set[str]:
+        """Return the ids that were dropped since this was last asked."""
+        forgotten, self._forgotten = self._forgotten, set()
+        return forgotten
 
     def _task(self, task_id: str, at: float) -> TaskFacts:
         task = self.all.get(task_id)

@@ -182,7 +182,8 @@ def test_what_ended_long_ago_is_forgotten_but_for_the_newest_and_still_counted()
         paper.say("a1", K.TASK_COMPLETE, b.Complete(task_id=f"e{number}", agent_id="a1"))
     assert len(paper.fleet.tasks) == 10
     paper.now += 3601.0
-    paper.say("a1", K.TASK_COMPLETE, b.Complete(task_id="new", agent_id="a1"))
+    changes = paper.say("a1", K.TASK_COMPLETE, b.Complete(task_id="new", agent_id="a1"))
+    assert changes.tasks == {"new", *(f"e{number}" for number in range(8))}, "who lists them learns that they are gone"
     assert list(paper.fleet.tasks) == ["e8", "e9", "new"]
     assert paper.fleet.counts_by_state()[S.COMPLETE] == 11
     row = TaskRow(task_id="e1", type="x", state="complete", updated_at=paper.now - 3602.0, created_at=1.0)
