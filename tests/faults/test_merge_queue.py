@@ -4,12 +4,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from swarm_tui.agent.handlers.models.generate import Generate
 from swarm_tui.agent.handlers.review.review import Review
 from swarm_tui.agent.handlers.testing.run import Run
+from swarm_tui.agent.task_processes import _NOBODY, TaskProcesses
 from swarm_tui.config.model import HandlerSpec
 from swarm_tui.domain.dispatch.merge_record import SETTLED
 from swarm_tui.protocol.merge_bodies import MergeAct, MergeState
@@ -35,6 +37,17 @@ CODE = {
 def git(repo: Path, *argv: str) -> str:
     done = subprocess.run(["git", *argv], cwd=repo, env=GIT, check=True, capture_output=True, text=True)
     return done.stdout.strip()
+
+
+@pytest.fixture(autouse=True)
+def marked_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three agents share this process: a program that carries no mark yet may be another's, and is left alone."""
+    owned = TaskProcesses._owned
+
+    def marked(self: TaskProcesses, ended: Any = None) -> list[Any]:
+        return [(owner, info) for owner, info in owned(self, ended) if owner != _NOBODY]
+
+    monkeypatch.setattr(TaskProcesses, "_owned", marked)
 
 
 def project(folder: Path) -> Path:
