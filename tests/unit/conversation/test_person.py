@@ -1,6 +1,7 @@
 """A person at the agent's terminal speaks in its conversation: at once where the CLI has that, else afterwards."""
 
 import json
+import threading
 
 import pytest
 
@@ -52,7 +53,10 @@ def test_an_interrupt_ends_the_turn_and_the_next_line_goes_on_in_the_same_sessio
 def test_an_interrupt_while_an_ask_waits_allows_nothing(talk: Talk, name: str) -> None:
     import asyncio
 
+    asked = threading.Event()
+
     async def never(question: object) -> AskAnswer:
+        asked.set()
         await asyncio.sleep(60)
         return AskAnswer(outcome="allow")
 
@@ -60,7 +64,7 @@ def test_an_interrupt_while_an_ask_waits_allows_nothing(talk: Talk, name: str) -
         assert talk.context is not None
         talk.context._ask = never
         await who.sees("looks")
-        await asyncio.sleep(0.3)
+        assert await asyncio.to_thread(asked.wait, 10)
         who.interrupts()
         await who.sees("⏸ interrupted")
         who.types("[[say Never mind.]]")
