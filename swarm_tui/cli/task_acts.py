@@ -138,25 +138,30 @@ def _one(follower: Follower, act: Act, task_id: str, reason: str, start: str | N
     refused.of(follower.operator.act(act.kind, TaskAct(task_id=task_id, reason=reason, payload_hash=hash_shown)))
     if stopping:
         return _runs_again(follower, task_id)
-    patience = _CANCEL_PATIENCE if act is CANCEL else _PATIENCE
+    return _outcome(follower, act, before, refused)
+
+
+def _outcome(follower: Follower, act: Act, before: TaskRow, refused: "Refusal") -> tuple[int, str, str]:
+    """Wait for what becomes of an act that was said; exit code, state and a sentence."""
+    task_id, patience = before.task_id, _CANCEL_PATIENCE if act is CANCEL else _PATIENCE
 
     def answered() -> bool:
         view = follower.fleet.tasks.get(task_id)
-        return _done(view, act) or bool(refused.why) or (act is APPROVE and _is_further(view, before))
+        return _done(view, act) or bool(refused.why) or _is_further(view, act, before)
 
     if follower.wait_for(answered, patience):
         if refused.why:
             return FAILED, before.state, refused.why
         view = follower.fleet.tasks[task_id]
+        if act is RETRY and not _done(view, act):
+            return 0, view.state.value, f"ran again, and is {view.state.value}: {view.error or view.reason}"
         return 0, view.state.value, "" if _done(view, act) else view.reason
-    rows = follower.load_tasks("task", {"task_id": task_id}) or [before]
-    if rows[0].state in act.done:
-        return 0, rows[0].state, ""
-    return (
-        FAILED,
-        rows[0].state,
-        f"is still {rows[0].state} after {patience:g} s; `swarm-tui tasks {task_id}` shows why",
-    )
+    now = (follower.load_tasks("task", {"task_id": task_id}) or [before])[0]
+    if now.state in act.done:
+        return 0, now.state, ""
+    if act is RETRY and now.attempt > before.attempt:
+        return 0, now.state, f"ran again, and is {now.state}: {now.error or now.reason}"
+    return FAILED, now.state, f"is still {now.state} after {patience:g} s; `swarm-tui tasks {task_id}` shows why"
 
 
 def _runs_again(follower: Follower, task_id: str) -> tuple[int, str, str]:
@@ -194,9 +199,13 @@ class Refusal:
                 self._follower.lock.notify_all()
 
 
-def _is_further(view: TaskView | None, before: TaskRow) -> bool:
-    """Return whether a task that needs several approvals has one more."""
-    return view is not None and view.reason != before.reason and "approved by" in view.reason
+def _is_further(view: TaskView | None, act: Act, before: TaskRow) -> bool:
+    """Return whether the act counted, though the task is as it was: one approval of several more, or it ran again."""
+    if view is None:
+        return False
+    if act is RETRY:
+        return view.attempt > before.attempt
+    return act is APPROVE and view.reason != before.reason and "approved by" in view.reason
 
 
 def _done(view: TaskView | None, act: Act) -> bool:

@@ -1,5 +1,6 @@
 """Acts on tasks from the shell: what is said of one that was asked to stop and has not yet."""
 
+from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
@@ -7,6 +8,7 @@ from msgspec.structs import replace
 
 from swarm_tui.cli.common import FAILED
 from swarm_tui.cli.task_acts import RETRY, _one
+from swarm_tui.domain.fleet import Fleet
 from swarm_tui.protocol.bodies import TaskAct
 from swarm_tui.protocol.rows import TaskRow
 from swarm_tui.protocol.topics import Kind
@@ -21,6 +23,7 @@ class Dispatcher:
         self.rows = [before, after]
         self.acts: list[Kind] = []
         self.operator = self
+        self.fleet = Fleet("s")
 
     def load_tasks(self, query: str, args: dict[str, object]) -> list[TaskRow]:
         return [self.rows[bool(self.acts)]]
@@ -31,6 +34,9 @@ class Dispatcher:
 
     def on_event(self, callback: object) -> None:
         """Nothing else is heard here."""
+
+    def wait_for(self, condition: Callable[[], bool], timeout: float) -> bool:
+        return condition()
 
 
 @pytest.mark.parametrize(
@@ -55,3 +61,18 @@ def test_what_runs_and_was_not_asked_to_stop_is_not_retried() -> None:
     dispatcher = Dispatcher(runs, runs)
     assert _one(cast(Any, dispatcher), RETRY, "t", "")[0] == FAILED
     assert dispatcher.acts == []
+
+
+@pytest.mark.parametrize("heard", [True, False])
+def test_a_retry_that_failed_again_before_anybody_looked_was_a_retry(heard: bool) -> None:
+    dead = TaskRow(task_id="t", type="x", state="dead", attempt=1, error="exit status 1", updated_at=1.0)
+    again = replace(dead, attempt=2, updated_at=2.0)
+    dispatcher = Dispatcher(dead, dead if heard else again)
+    if heard:
+        dispatcher.fleet.load([again], 2.0)
+    assert _one(cast(Any, dispatcher), RETRY, "t", "") == (0, "dead", "ran again, and is dead: exit status 1")
+
+
+def test_a_retry_that_did_nothing_says_so() -> None:
+    dead = TaskRow(task_id="t", type="x", state="dead", attempt=1, error="exit status 1", updated_at=1.0)
+    assert _one(cast(Any, Dispatcher(dead, dead)), RETRY, "t", "")[0] == FAILED
