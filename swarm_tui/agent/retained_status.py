@@ -80,9 +80,18 @@ class RetainedStatus:
             self._on_settled()
 
     def changed(self) -> float | None:
-        """Note that our state may have changed; return when to call `tick`, in monotonic seconds."""
+        """Note that our state may have changed; return when to call `tick`, in monotonic seconds.
+
+        That we drain, or do no more, is said at once: who asked for it reads it next.
+        """
         with self._lock:
-            if self._due is None and self._said is not None and self._now() != self._said:
+            now = self._now()
+            if self._said is None or now == self._said:
+                return self._due
+            if "draining" in (now[0], self._said[0]) and now[0] != self._said[0]:
+                self._due = None
+                self._say()
+            elif self._due is None:
                 self._due = time.monotonic() + CHANGE_EVERY
             return self._due
 

@@ -317,8 +317,9 @@ class WorkerShell:
                 case Note(text, mark):
                     self._reporter.note(text, mark)
                 case Beat():
-                    self._reporter.say(Kind.HEARTBEAT, self._beat(), sure=True)
+                    # The retained status goes first: who hears the heartbeat may read it next.
                     self._changed()
+                    self._reporter.say(Kind.HEARTBEAT, self._beat(), sure=True)
                 case Listen():
                     self._listen(True)
                 case Ignore():

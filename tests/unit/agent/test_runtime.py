@@ -31,7 +31,7 @@ from swarm_tui.journal.task_output import read_output
 from swarm_tui.protocol.bodies import Body, Dispatcher, Inbox, Task
 from swarm_tui.protocol.codec import Writer, decode
 from swarm_tui.protocol.envelope import Event, Outgoing
-from swarm_tui.protocol.topics import Kind
+from swarm_tui.protocol.topics import Kind, topic
 from tests.wait import until
 
 SWARM = "s"
@@ -225,7 +225,11 @@ class World:
         self.say(Kind.INBOX, Inbox(task_id=task_id, attempt=1, epoch=1, lease=30.0, task=given), "w")
 
     def heard(self, kind: Kind, **fields: Any) -> list[Event]:
-        events = [decode(SWARM, m.topic, m.payload, False, 0.0) for m in list(self.broker.published)]
+        return self.since(0, kind, **fields)
+
+    def since(self, count: int, kind: Kind, **fields: Any) -> list[Event]:
+        """Return what was said of the kind after the first `count` messages, in its order."""
+        events = [decode(SWARM, m.topic, m.payload, False, 0.0) for m in list(self.broker.published)[count:]]
         return [
             e
             for e in events
@@ -477,6 +481,22 @@ def test_it_registers_again_after_a_gap(world: World) -> None:
     world.pump.put(bus.restore)
     until(lambda: len(world.heard(Kind.REGISTER)) == 2)
     assert [e.payload["status"] for e in world.heard(Kind.STATUS)][-1] == "online"
+
+
+@pytest.mark.parametrize(("command", "word"), [("drain", "draining"), ("undrain", "online")])
+def test_that_it_drains_is_retained_before_its_heartbeat_says_so(world: World, command: str, word: str) -> None:
+    agent = world.agent()
+    world.wait(Kind.STATUS, status="online")
+    if command == "undrain":
+        agent.work.drain("the test asks")
+        world.wait(Kind.HEARTBEAT, state="draining")
+    before = len(world.broker.published)
+    world.say(Kind.INBOX, Inbox(command=command), "w")
+    until(lambda: world.since(before, Kind.HEARTBEAT, state=word), 5.0, f"a heartbeat after {command}")
+    topics = [message.topic for message in world.broker.published[before:]]
+    status, heartbeat = topic(SWARM, Kind.STATUS, "w"), topic(SWARM, Kind.HEARTBEAT)
+    assert topics.index(status) < topics.index(heartbeat)
+    assert world.since(before, Kind.STATUS)[0].payload["status"] == word
 
 
 class Fragile:
