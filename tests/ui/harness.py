@@ -1,10 +1,11 @@
 """Open the screen on a scene, press keys, read what it shows."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from textual.pilot import Pilot
+from textual.worker import WorkerCancelled
 
 from swarm_tui.config.user import UserConfig
 from swarm_tui.ui.app import SwarmApp
@@ -30,7 +31,9 @@ class UiDriver:
         quiet = 0
         while quiet < 2:
             quiet = 0 if list(self.app.workers) or self.app.time.busy else quiet + 1
-            await self.app.workers.wait_for_complete()
+            # A screen that closes drops what it asked.
+            with suppress(WorkerCancelled):
+                await self.app.workers.wait_for_complete()
             await self.pilot.pause()
 
     async def press(self, *keys: str) -> None:
