@@ -72,8 +72,10 @@ quick: $(VENV)/.installed-dev  ## the unit tests but for handlers and conversati
 		--ignore tests/unit/handlers --ignore tests/unit/agent/test_handlers.py --ignore tests/unit/conversation
 
 .PHONY: test
+# A test that fails is tried once more, and named at the end: a fault of its own, to be mended. `RERUNS=0` takes none.
+test: RERUNS ?= 1
 test: setup  ## the whole test suite
-	$(BIN)/python -m pytest $(TEST_ARGS)
+	$(BIN)/python -m pytest $(TEST_ARGS) --reruns $(RERUNS) -rR
 
 $(VENV)/.installed-bench: $(VENV)/.installed-dev
 	@echo "about to install into $(VENV): what the benchmarks compare with"

@@ -65,7 +65,7 @@ def test_an_agent_of_another_dialect_does_steps(
         "before": {"type": "noop", "assigned_to": "w0", "payload": {"echo": [0.0, 0.1]}},
         "each": {**theirs, "needs": ["before"], "each": "{before.result.echo}", "payload": {"seconds": "{item}"}},
         "after": {"type": "noop", "assigned_to": "w0", "needs": ["each"], "payload": {"echo": "{each.result}"}},
-        "killed": {**theirs, "needs": ["after"], "payload": {"seconds": 8.0}},
+        "killed": {**theirs, "needs": ["after"], "payload": {"seconds": 5.0}},
         "bad": {**theirs, "needs": ["killed"], "payload": {"fail": True}, "retry": {"max_attempts": 1}},
         "undo": {**theirs, "needs": ["bad"], "on": "failure"},
     }
