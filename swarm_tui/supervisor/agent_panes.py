@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from swarm_tui.config.model import RunSpec
 from swarm_tui.config.own_process import own_argv
 from swarm_tui.config.paths import StateDir
 from swarm_tui.journal.pane_log import pack
-from swarm_tui.journal.pane_times import PaneTimes
+from swarm_tui.journal.pane_times import PaneTimes, times_of
 from swarm_tui.tmux import commands
 from swarm_tui.tmux.errors import TmuxError
 from swarm_tui.tmux.panes import Pane
@@ -25,6 +25,8 @@ CONTROL = "control"
 LOG_LIMIT = 8 * 1024 * 1024
 #: Logs before the one that is written; from the second on they are compressed.
 LOGS_KEPT = 9
+#: Seconds for which what a pane printed is kept: as long as the recorder keeps what was said.
+LOGS_AGE = 7 * 86400.0
 #: tmux refuses a message of more than 16 KiB as a command that is too long, bytes.
 LIST_LIMIT = 12_000
 
@@ -181,6 +183,18 @@ class AgentPanes:
         else:
             _touch(path)
         self.tmux.run_list(commands.log_to(path, pane_id))
+
+    def sweep(self, now: float, there: Collection[str]) -> None:
+        """Remove logs to which nothing was added for LOGS_AGE, but for the newest of the agents that are `there`.
+
+        `now` is in seconds since the epoch. Raises OSError.
+        """
+        newest = {self.place.state.log(agent_id) for agent_id in there}
+        kept = newest | {times_of(path) for path in newest}
+        for path in self.place.state.logs.glob("*.log*"):
+            with suppress(FileNotFoundError):
+                if path not in kept and now - path.stat().st_mtime > LOGS_AGE:
+                    path.unlink()
 
     def _begin_log(self, agent_id: str, incarnation: int) -> Path:
         path = self.place.state.log(agent_id)

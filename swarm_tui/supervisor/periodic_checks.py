@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from swarm_tui.supervisor.broker_pane import BrokerPane
 from swarm_tui.supervisor.bus_presence import Presences
@@ -15,6 +16,7 @@ from swarm_tui.tmux.panes import Pane
 
 LOOK_EVERY = 2.0
 JUDGE_EVERY = 0.5
+SWEEP_EVERY = 3600.0
 
 
 class PeriodicChecks:
@@ -43,6 +45,7 @@ class PeriodicChecks:
         self._services.loop.after(LOOK_EVERY, self._look)
         self._services.loop.after(JUDGE_EVERY, self._judge)
         self._services.loop.after(self._echo_every(), self._repeat)
+        self._services.loop.after(0.0, self._sweep)
 
     def stood_still(self, seconds: float) -> None:
         """The machine or we slept: silence until now proves nothing."""
@@ -99,6 +102,12 @@ class PeriodicChecks:
             if agent_id not in self._unlogged:
                 self._unlogged.add(agent_id)
                 self._services.say("log", agent_id, f"what it prints is lost: {error.filename}: {error.strerror}")
+
+    def _sweep(self) -> None:
+        """Remove old logs; where that fails, the log's own trouble is said as it is written."""
+        self._services.loop.after(SWEEP_EVERY, self._sweep)
+        with suppress(OSError):
+            self._services.agent_panes.sweep(time.time(), self._services.units)
 
     def _judge(self) -> None:
         self._services.loop.after(JUDGE_EVERY, self._judge)

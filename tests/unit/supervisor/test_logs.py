@@ -1,5 +1,6 @@
 """What a pane prints is copied to its log, whatever happens to the file or to the copier."""
 
+import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,3 +56,19 @@ def test_a_log_is_kept_and_begun_anew(ticking: Tmux, tmp_path: Path, monkeypatch
     state.logs.write_text("no folder")
     with pytest.raises(OSError, match="directory"):
         keep()
+
+
+def test_old_logs_go_and_the_newest_of_those_that_are_there_stays(tmp_path: Path) -> None:
+    state = StateDir(tmp_path / "state").create()
+    panes = AgentPanes(Tmux("nobody"), PanePlace(swarm="s", session="s", tiled=True, state=state))
+    state.logs.mkdir(exist_ok=True)
+    old = ["a.log.1", "a.log.1.times", "a.log.2.gz", "a.log.2.times", "gone.log", "gone.log.times"]
+    quiet, young = ["a.log", "a.log.times"], ["b.log.1", "b.log", "left.log"]
+    now = 1e9
+    for name in (*old, *quiet, *young):
+        path = state.logs / name
+        path.write_text("x")
+        age = agent_panes_module.LOGS_AGE + (-1.0 if name in young else 1.0)
+        os.utime(path, (now - age, now - age))
+    panes.sweep(now, {"a": object(), "b": object()})
+    assert sorted(path.name for path in state.logs.iterdir()) == sorted([*quiet, *young])
