@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from swarm_tui.protocol.kind_groups import ACTS, OF_WORK, PRESENCE, WISHES
 from swarm_tui.protocol.names import swarm_hash
 from swarm_tui.protocol.topics import TRIALS, Kind
 
@@ -26,38 +27,8 @@ def told(guests: str | None) -> str:
     return "closed" if guests == "none" else f"open to guests: {guests}"
 
 
-_PRESENCE = (Kind.REGISTER, Kind.HEARTBEAT, Kind.SHUTDOWN)
-_ANSWERS = (
-    Kind.TASK_ASSIGNED,
-    Kind.TASK_STARTED,
-    Kind.TASK_DECLINED,
-    Kind.TASK_PROGRESS,
-    Kind.ASK,
-    Kind.TASK_COMPLETE,
-    Kind.TASK_FAILED,
-    Kind.MESSAGE_DELIVERED,
-    Kind.MESSAGE_READ,
-    Kind.PATHS_CLAIM,
-    Kind.PATHS_RELEASE,
-)
-_TASKS = (Kind.TASK_NEW, Kind.DEPLOYMENT_REQUEST, Kind.CODE_REVIEW, Kind.RUN_NEW, Kind.MESSAGE_NEW)
-_ACTS = (
-    Kind.TASK_CANCEL,
-    Kind.TASK_REDRIVE,
-    Kind.TASK_APPROVE,
-    Kind.TASK_DENY,
-    Kind.ASK_ANSWER,
-    Kind.RUN_CANCEL,
-    Kind.RUN_RETRY,
-    Kind.SCHEDULE_ACT,
-    Kind.MERGE_ACT,
-    Kind.HALT,
-    Kind.BROADCAST,
-    Kind.HOST_CONTROL,
-    Kind.SCALE,
-    Kind.INBOX,
-    Kind.STATUS,
-)
+_ANSWERS = (Kind.TASK_ASSIGNED, *OF_WORK)
+_ORDERS = (*ACTS, Kind.BROADCAST, Kind.INBOX, Kind.STATUS)
 _BESIDES = (Kind.DEPLOYMENT_STATUS, Kind.ALERT)
 
 
@@ -85,21 +56,21 @@ def grant(swarm: str, kind: str, name: str = "", *, guests: Guests = "work") -> 
         return Grant(everything, everything)
     if kind == "host":
         own = _filters(swarm, (Kind.HOST_STATUS,), name) + _filters(swarm, (Kind.STATUS, Kind.INBOX, Kind.REPLY))
-        shared = _filters(swarm, (*_PRESENCE, *_ANSWERS, *_TASKS, *_BESIDES, Kind.QUERY))
+        shared = _filters(swarm, (*PRESENCE, *_ANSWERS, *WISHES, *_BESIDES, Kind.QUERY))
         return Grant(own + shared + trials + (f"{swarm}/_a/#",), everything)
     if kind == "foreign":
         return Grant((f"{swarm}/_a/{name}/#",), (f"{swarm}/_a/{name}/#",))
     if kind == "agent":
         # Monitoring answers who asks for the past, the gateway asks.
-        shared = _filters(swarm, (*_PRESENCE, *_ANSWERS, *_TASKS, *_BESIDES, Kind.QUERY, Kind.REPLY))
+        shared = _filters(swarm, (*PRESENCE, *_ANSWERS, *WISHES, *_BESIDES, Kind.QUERY, Kind.REPLY))
         return Grant(_filters(swarm, (Kind.STATUS,), name) + shared, everything)
     if kind == "operator":
-        return Grant(_filters(swarm, (*_TASKS, *_ACTS, Kind.QUERY)) + trials, everything)
+        return Grant(_filters(swarm, (*WISHES, *_ORDERS, Kind.QUERY)) + trials, everything)
     if guests == "none":
         return Grant((), ())
     if guests == "publish":
-        return Grant(_filters(swarm, (*_TASKS, Kind.QUERY)) + trials, everything)
-    shared = _filters(swarm, (*_TASKS, Kind.QUERY, *_PRESENCE, Kind.STATUS, *_ANSWERS, *_BESIDES))
+        return Grant(_filters(swarm, (*WISHES, Kind.QUERY)) + trials, everything)
+    shared = _filters(swarm, (*WISHES, Kind.QUERY, *PRESENCE, Kind.STATUS, *_ANSWERS, *_BESIDES))
     return Grant(shared + trials + (f"{swarm}/_a/#",), everything)
 
 

@@ -1,52 +1,18 @@
 """The kinds of messages by who may say them: what the keys of each party allow."""
 
+from swarm_tui.protocol import kind_groups
 from swarm_tui.protocol.topics import Kind
 
 #: Orders to everybody: each host has its MAC of them.
 TO_ALL = frozenset({Kind.DISPATCHER, Kind.HALT, Kind.SCALE, Kind.BROADCAST, Kind.ASK_RECORDED})
 #: Acts of people that decide about tasks.
-ACTS = frozenset(
-    {
-        Kind.TASK_CANCEL,
-        Kind.TASK_REDRIVE,
-        Kind.TASK_APPROVE,
-        Kind.TASK_DENY,
-        Kind.ASK_ANSWER,
-        Kind.RUN_CANCEL,
-        Kind.RUN_RETRY,
-        Kind.SCHEDULE_ACT,
-        Kind.MERGE_ACT,
-        Kind.HALT,
-        Kind.SCALE,
-        Kind.HOST_CONTROL,
-    }
-)
+ACTS = frozenset(kind_groups.ACTS)
 #: Words by which an agent answers for itself.
-ANSWERS = frozenset(
-    {
-        Kind.REGISTER,
-        Kind.HEARTBEAT,
-        Kind.SHUTDOWN,
-        Kind.STATUS,
-        Kind.TASK_STARTED,
-        Kind.TASK_DECLINED,
-        Kind.TASK_PROGRESS,
-        Kind.ASK,
-        Kind.TASK_COMPLETE,
-        Kind.TASK_FAILED,
-        Kind.MESSAGE_DELIVERED,
-        Kind.MESSAGE_READ,
-        Kind.PATHS_CLAIM,
-        Kind.PATHS_RELEASE,
-        Kind.DEPLOYMENT_STATUS,
-    }
-)
+ANSWERS = frozenset((*kind_groups.PRESENCE, *kind_groups.OF_WORK, Kind.STATUS, Kind.DEPLOYMENT_STATUS))
 #: Words for people, which anybody says who has a key, and in nobody else's name.
 TOLD = frozenset({Kind.ALERT, Kind.BROADCAST})
 #: What anybody may say whom `policy.guests` lets, and who has any key.
-ASKED = frozenset(
-    {Kind.TASK_NEW, Kind.DEPLOYMENT_REQUEST, Kind.CODE_REVIEW, Kind.RUN_NEW, Kind.MESSAGE_NEW, Kind.QUERY}
-)
+ASKED = frozenset((*kind_groups.WISHES, Kind.QUERY))
 #: What the dispatcher alone says of tasks, runs and mail: a publisher goes by it, and a person.
 VERDICTS = frozenset(
     {

@@ -9,6 +9,7 @@ import msgspec
 
 from swarm_tui.protocol.bodies import BODY, Assigned, Body, Cleared, Inbox, Unknown
 from swarm_tui.protocol.envelope import ANONYMOUS, Event, Rejected, parse_time
+from swarm_tui.protocol.kind_groups import OF_WORK, PRESENCE
 from swarm_tui.protocol.mend import TASKS, digest, snake
 from swarm_tui.protocol.names import is_agent_id, is_run_id, is_task_id
 from swarm_tui.protocol.proof import claimed
@@ -40,20 +41,9 @@ _SENDER = re.compile(r"[A-Za-z0-9_.:@-]{1,160}")
 _ALIKE = ("agent_id", "type", "role")
 #: Kinds whose topic names the one who speaks.
 _SPEAKER_IN_TOPIC = frozenset({Kind.STATUS, Kind.QUERY, Kind.HOST_STATUS})
-_PRESENCE = frozenset({Kind.REGISTER, Kind.HEARTBEAT, Kind.SHUTDOWN, Kind.STATUS})
+_PRESENCE = frozenset((*PRESENCE, Kind.STATUS))
 #: Kinds whose body names the one who speaks.
-_SPEAKER_IN_BODY = _PRESENCE | {
-    Kind.TASK_STARTED,
-    Kind.TASK_DECLINED,
-    Kind.TASK_PROGRESS,
-    Kind.ASK,
-    Kind.TASK_COMPLETE,
-    Kind.TASK_FAILED,
-    Kind.MESSAGE_DELIVERED,
-    Kind.MESSAGE_READ,
-    Kind.PATHS_CLAIM,
-    Kind.PATHS_RELEASE,
-}
+_SPEAKER_IN_BODY = _PRESENCE | frozenset(OF_WORK)
 #: Fields that hold an id of the sort that tasks have.
 _IDS = {"task_id": "task", "message_id": "message", "reply_to": "message", "answer_id": "message", "claim_id": "claim"}
 #: Fields of each body that hold a name.
