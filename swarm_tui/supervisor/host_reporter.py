@@ -13,6 +13,7 @@ from msgspec import structs
 from swarm_tui import __version__
 from swarm_tui.config.paths import StateDir
 from swarm_tui.config.urls import shown_url
+from swarm_tui.domain.states import AgentState
 from swarm_tui.protocol.bodies import HostStatus, PaneStatus
 from swarm_tui.protocol.text import clean
 from swarm_tui.protocol.topics import Kind
@@ -50,6 +51,8 @@ class HostReporter:
         self._events: deque[dict[str, object]] = deque(maxlen=EVENTS_KEPT)
         self._started_time = processes.start_time(os.getpid())
         self._dirty = False
+        self._told: HostStatus | None = None
+        """What was said last, but for who is busy."""
 
     def restore(self, events: list[dict[str, object]]) -> None:
         """Take over what a former supervisor recorded."""
@@ -81,7 +84,9 @@ class HostReporter:
     def _flush(self) -> None:
         self._dirty = False
         self.write()
-        self.publish()
+        # That it is busy an agent says itself: twice a task the whole host anew would be most of what all others read.
+        if self._told is None or _at_work(self.status()) != self._told:
+            self.publish()
 
     def rows(self) -> list[PaneStatus]:
         """Return every pane of this host, and who speaks from it without one."""
@@ -113,7 +118,9 @@ class HostReporter:
     def publish(self) -> None:
         """Say the host's status, when somebody can hear it."""
         if self._link.is_up and not self.silent:
-            self._link.publish(self._link.writer.message(Kind.HOST_STATUS, self.status(), self.plan.host))
+            status = self.status()
+            self._told = _at_work(status)
+            self._link.publish(self._link.writer.message(Kind.HOST_STATUS, status, self.plan.host))
 
     def write(self) -> None:
         """Replace the state file."""
@@ -141,3 +148,11 @@ class HostReporter:
         except OSError as error:
             with suppress(OSError, ValueError):
                 print(f"the state file cannot be written: {error}", file=sys.stderr, flush=True)
+
+
+def _at_work(status: HostStatus) -> HostStatus:
+    """Return the status with all who wait for work as busy as those who have some."""
+    panes = [
+        structs.replace(row, state=AgentState.BUSY) if row.state == AgentState.ONLINE else row for row in status.panes
+    ]
+    return structs.replace(status, panes=panes)
