@@ -57,6 +57,8 @@ class MailDesk:
         self._asking: dict[str, tuple[RunningAttempt, Callable[[Message | str], None]]] = {}
         self._claiming: dict[str, tuple[RunningAttempt, Callable[[Claimed], None]]] = {}
         self._unread = False
+        self._unknown: set[str] = set()
+        """Messages that were read, and which the dispatcher that leads does not know."""
         self._look_at = 0.0
         self._broken = ""
         self._lock = threading.RLock()
@@ -142,7 +144,9 @@ class MailDesk:
         except OSError as error:
             self._complain(error)
         with self._lock:
-            self._owed.settle(_read(message_id) if state == "read" else _sent(message_id))
+            self._owed.settle(_read(message_id) if state in ("read", "unknown") else _sent(message_id))
+            if state == "unknown":
+                self._unknown.add(message_id)
             waits = self._asking.pop(message_id, None) if state in ("rejected", "dead") else None
         if state in ("rejected", "dead"):
             self._reporter.note(f"message {message_id}: {reason}", "⚠")
@@ -263,6 +267,10 @@ class MailDesk:
         """Say all that is owed: a link or a dispatcher is new."""
         with self._lock:
             self._owed.again(now)
+            unknown, self._unknown = self._unknown, set()
+        if unknown:
+            # Another that leads may know them.
+            self._look_for_read()
 
     def tick(self, now: float) -> None:
         """Say again what is due; look what a task's program has read."""
@@ -290,7 +298,7 @@ class MailDesk:
             return
         with self._lock:
             for message_id, task_id in untold:
-                if _read(message_id) not in self._owed:
+                if _read(message_id) not in self._owed and message_id not in self._unknown:
                     body = MessageReceipt(message_id=message_id, agent_id=self._me, task_id=task_id)
                     self._owed.owe(_read(message_id), Kind.MESSAGE_READ, body, self._clock())
 

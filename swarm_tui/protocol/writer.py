@@ -98,9 +98,14 @@ class Writer:
         self._clock = clock
         self._prove = prove
 
-    def message(self, kind: Kind, body: Body, key: str = "", *, message_id: str | None = None) -> Outgoing:
-        """Return the message of `kind`; `key` fills the topic's `+`. A repeat of a message passes its `message_id`."""
-        now = self._clock()
+    def message(
+        self, kind: Kind, body: Body, key: str = "", *, message_id: str | None = None, at: float | None = None
+    ) -> Outgoing:
+        """Return the message of `kind`, said now or `at` that time; `key` fills the topic's `+`.
+
+        A repeat of a message passes its `message_id`.
+        """
+        now = self._clock() if at is None else at
         envelope: dict[str, Any] = {
             "id": message_id or self._new_id(),
             "timestamp": rfc3339(now),

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from swarm_tui.domain.dispatch import DispatchSettings, step
@@ -141,3 +142,15 @@ def test_an_envelope_in_anothers_name_is_judged_as_that_others() -> None:
         writer = Writer(SWARM, outer, "general", new_id=lambda: "1", clock=lambda: 1.0)
         message = writer.message(Kind.HEARTBEAT, b.Heartbeat(agent_id=inner))
         assert isinstance(decode(SWARM, message.topic, message.payload, False, 1.0, judge), Rejected)
+
+
+def test_a_guests_result_of_a_task_that_is_forgotten_is_acked_so_that_it_is_said_no_more(world: Proved) -> None:
+    world.birth("birth", "i1")
+    guest = b.Status(status="online", role="general", incarnation="g1", started_at=world.wall, pid=2)
+    world.say("guest", Kind.STATUS, guest, "g", proved_by="")
+    told = b.Complete(task_id="gone", agent_id="g", attempt=1, epoch=1, result="x")
+    for agent_id, acked in (("g", ["g"]), ("a", []), ("mallory", [])):
+        body = msgspec.structs.replace(told, agent_id=agent_id)
+        says = world.say("told", Kind.TASK_COMPLETE, body, proved_by="")
+        assert [say.key for say in says if isinstance(say.body, b.Inbox) and say.body.command == "ack"] == acked
+    assert world.refused == ["an answer of one who was not asked"] * 3

@@ -59,6 +59,7 @@ class Liar:
         self.last: deque[Outgoing] = deque(maxlen=LAST)
         self.lies = 0
         self._tasks = 0
+        self._claim = topic(SWARM, Kind.DISPATCHER)
         self._swarm = swarm
         self.bus = SimBus(swarm.broker, "sim-liar")
         self.bus.subscribe(everything(SWARM))
@@ -74,9 +75,13 @@ class Liar:
         """Say some lies, or none."""
         for _ in range(self.rng.choice([0, 0, 1, 3])):
             told = self.rng.choice([self._again, self._again, self._altered, self._forged, self._nothing])()
-            if told is not None:
+            if told is not None and not self._misleads(told.topic):
                 self.lies += 1
                 self.bus.publish(Outgoing(told.topic, told.payload, 1, self._retain(told.topic)))
+
+    def _misleads(self, full: str) -> bool:
+        """Whether what it says there would fork the swarm, which is a known limit; now, or once it is up."""
+        return full == self._claim and (self._swarm.would_be_misled() or not self.bus.is_up())
 
     def _retain(self, full: str) -> bool:
         address = parse(SWARM, full)

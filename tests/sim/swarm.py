@@ -270,6 +270,13 @@ class Swarm:
         left with nothing open, it cannot know that another led meanwhile."""
         return any(former.alive for former in self.former)
 
+    def would_be_misled(self) -> bool:
+        """Whether one that led before would go on if the claim that is retained were gone now: whose it is cannot say
+        it again, since it stands still or is away."""
+        lead = self.dispatcher
+        answers = lead.leading and lead.bus.is_up() and lead.bus.stopped_at is None
+        return self._rivals() and not answers
+
     def open_jobs(self) -> list[tuple[str, str]]:
         return [(job.task_id, job.state) for job in self.dispatcher.engine.state.jobs.values() if not job.ended]
 

@@ -249,6 +249,10 @@ def _told(turn: Turn, event: Event, body: Started | Progress | Complete | Failed
     job = turn.state.jobs.get(body.task_id)
     if turn.state.settings.proved and not event.proved_by and not _was_asked(turn, job, body.agent_id):
         turn.refuse(event, NOT_ASKED)
+        record = turn.state.agents.get(body.agent_id)
+        if isinstance(body, Complete | Failed) and record is not None and not (record.home or record.foreign):
+            # A guest, of a task that is forgotten: it would say its result for ever.
+            outcomes.ack(turn, body.task_id, body)
         return
     if freshness.is_live(turn, event):
         agent_reports.alive(turn, body.agent_id)

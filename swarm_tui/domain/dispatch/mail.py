@@ -240,10 +240,8 @@ def _accepted(turn: Turn, mail: Mail, *, duplicate: bool = False) -> None:
         expires_at=mail.expires_at,
         duplicate=duplicate,
     )
-    if duplicate:
-        turn.say(Kind.MESSAGE_ACCEPTED, told)
-    else:
-        turn.tell(Kind.MESSAGE_ACCEPTED, told)
+    say = turn.say if duplicate else turn.tell
+    say(Kind.MESSAGE_ACCEPTED, told)
     _tell(turn, mail.sender, mail.message_id, "accepted")
 
 
@@ -281,6 +279,9 @@ def heard(turn: Turn, event: Event, body: MessageReceipt) -> None:
     mail = turn.state.post.mails.get(body.message_id)
     if mail is None or body.agent_id not in mail.receivers:
         turn.refuse(event, NOT_YOURS)
+        if event.kind is Kind.MESSAGE_READ:
+            # It was another dispatcher's, perhaps: unanswered, the agent would say it for ever.
+            _tell(turn, body.agent_id, body.message_id, "unknown")
         return
     state = MailState.READ if event.kind is Kind.MESSAGE_READ else MailState.DELIVERED
     if (box := turn.state.post.boxes.get(body.agent_id)) is not None:

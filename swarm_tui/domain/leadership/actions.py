@@ -30,6 +30,10 @@ class LeaveSession(Struct, frozen=True):
     """Leave the swarm's session with a farewell, so that its will is not said, and look on over a connection apart."""
 
 
+class LookAgain(Struct, frozen=True):
+    """Hear once more what the topic retains, over another connection that only looks."""
+
+
 class OpenSession(Struct, frozen=True):
     """Close the connection that only looked, take up the journal, and open the swarm's one persistent session.
 
@@ -74,5 +78,16 @@ class Note(Struct, frozen=True):
 
 
 Action = (
-    Say | Pass | TakeBack | LeaveSession | OpenSession | WriteEpoch | RepeatHalt | Lead | StandDown | Complain | Note
+    Say
+    | Pass
+    | TakeBack
+    | LeaveSession
+    | LookAgain
+    | OpenSession
+    | WriteEpoch
+    | RepeatHalt
+    | Lead
+    | StandDown
+    | Complain
+    | Note
 )

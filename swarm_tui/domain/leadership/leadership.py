@@ -11,6 +11,7 @@ from swarm_tui.domain.leadership.actions import (
     Complain,
     Lead,
     LeaveSession,
+    LookAgain,
     Note,
     OpenSession,
     Pass,
@@ -30,6 +31,8 @@ MOST_EPOCH = 2**53
 MARK_AGAIN = 5.0
 #: Seconds between two repeats of a claim that somebody emptied or overwrote.
 CLAIM_AGAIN = 1.0
+#: Seconds after which one that stands by for a newer one looks again whether that is back: a broker may drop a word.
+LOOK_AGAIN = 60.0
 #: What is said again anyway is not kept in doubt, and no more than so many of the rest.
 _FLEETING = frozenset({Kind.HEARTBEAT, Kind.TASK_PROGRESS})
 MOST_KEPT = 10_000
@@ -98,6 +101,7 @@ class Leadership:
         self._mark_due = 0.0
         self._awake = now
         self._looked = False
+        self._look_due = 0.0
         self._kept: list[Event | LinkUp | LinkDown] = []
         self._unkept = 0
         self._claimed = -math.inf
@@ -158,6 +162,9 @@ class Leadership:
         if self._marker and not self._marked and now >= self._mark_due:
             # A broker may have taken the first before it knew our filters.
             return [self._mark_again(now)]
+        if self.newer is not None and now >= self._look_due:
+            self._look_due = now + LOOK_AGAIN
+            return [LookAgain()]
         return self.contested(now) if now >= self._claim_due else []
 
     def contested(self, now: float) -> list[Action]:
@@ -251,7 +258,7 @@ class Leadership:
             return self._stand_down(self.over)
         self._looked = self._looked or self._marked
         if self.newer is not None:
-            return [] if waited_for is not None else self._stand_by(self.newer)
+            return [] if waited_for is not None else self._stand_by(self.newer, now)
         if self.doubts:
             return self._go_on() if self._looked else []
         told = event.body if isinstance(event.body, Dispatcher) else None
@@ -286,7 +293,8 @@ class Leadership:
             *map(Pass, kept),
         ]
 
-    def _stand_by(self, newer: Dispatcher) -> list[Action]:
+    def _stand_by(self, newer: Dispatcher, now: float) -> list[Action]:
+        self._look_due = now + LOOK_AGAIN
         return [
             Complain(f"it does not dispatch: {newer.instance} led after it, with epoch {newer.epoch}"),
             Note(f"standing by: {newer.instance} led meanwhile, with epoch {newer.epoch}, and may come back"),

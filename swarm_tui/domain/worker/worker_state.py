@@ -14,8 +14,8 @@ from swarm_tui.protocol.topics import Kind
 from swarm_tui.protocol.writer import COMMAND_LIFE
 
 _SEEN = 1_000
-#: Seconds for which an offer is one, by the dispatcher's clock: an older one is of somebody who had heard it. What was
-#: done is remembered longer, so that none is done twice.
+#: Seconds for which an offer is one, by the times of a dispatcher's offers, which never go back in one epoch:
+#: an older one is of somebody who had heard it. What was done is remembered longer, so that none is done twice.
 OFFER_LIFE = COMMAND_LIFE
 _K = TypeVar("_K", bound=Hashable)
 
@@ -45,15 +45,17 @@ class WorkerState:
         self._new_id = new_id
         self._done = Recent[tuple[str, int]]()
         self._declined = Recent[tuple[str, int, int]]()
-        self._newest = 0.0
+        self._newest = (0, 0.0)
+        """Epoch and time of the newest offer that was proved."""
 
     def offered(self, body: Inbox, now: float, at: float = 0.0) -> list[Action]:
         """Hear an offer: begin it, decline it, or say again what became of it.
 
-        `at` is when it was said, where it is proved, seconds since the epoch by the dispatcher's clock; else 0.
+        `at` is when it was said, where it is proved, seconds since 1970 by the dispatcher's clock; else 0.
         """
-        self._newest = max(self._newest, at)
         task, attempt, epoch = body.task, body.attempt or 1, body.epoch or 0
+        if at:
+            self._newest = max(self._newest, (epoch, at))
         if task is None:
             return []
         held = self.running.get(task.task_id)
@@ -65,9 +67,8 @@ class WorkerState:
         if (task.task_id, attempt) in self._done and epoch <= self.epoch:
             return []
         again = (task.task_id, attempt, epoch) in self._declined
-        old = 0.0 < at < self._newest - OFFER_LIFE
         why = "it was declined before" if again else self._refusal(body, task, held, earlier)
-        why = why or (f"offered {self._newest - at:.0f} s ago" if old else None)
+        why = why or (self._too_old(epoch, at) if at else None)
         if why is None:
             self.epoch = max(self.epoch, epoch)
             lease = HeldLease(
@@ -91,6 +92,13 @@ class WorkerState:
         )
         said = self.unacked.again(earlier, now)
         return [*said, Say(Kind.TASK_DECLINED, declined), Note(f"declined {task.task_id}: {why}", "↩")]
+
+    def _too_old(self, epoch: int, at: float) -> str | None:
+        """Tell why an offer of that time is none any more; None when it is one."""
+        newest, latest = self._newest
+        if epoch < newest:
+            return f"epoch {epoch} is over: {newest} has offered"
+        return f"offered {latest - at:.0f} s ago" if at < latest - OFFER_LIFE else None
 
     def _refusal(self, body: Inbox, task: Task, held: HeldLease | None, earlier: list[Answer]) -> str | None:
         """Tell why the offer is not taken; None when it is."""

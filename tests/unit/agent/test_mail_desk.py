@@ -114,6 +114,28 @@ def test_the_receipt_of_a_reading_is_said_until_it_is_known(agent: Agent) -> Non
     assert agent.desk.wake() is None
 
 
+def test_a_reading_that_the_dispatcher_does_not_know_is_said_once_more_to_the_next_alone(agent: Agent) -> None:
+    agent.mail("m1")
+    assert agent.read() == ["m1"]
+    agent.take_said(Kind.MESSAGE_READ)
+    agent.receipt("m1", "unknown")
+    agent.mail("m2")
+    for _ in range(5):
+        agent.tick(max(LOOK_EVERY, 60.0))
+    assert agent.take_said(Kind.MESSAGE_READ) == []
+    agent.desk.again(agent.now)
+    agent.tick(0.0)
+    assert agent.take_said(Kind.MESSAGE_READ) == ["m1"]
+    agent.receipt("m1", "unknown")
+    agent.live()
+    agent.tick(0.0)
+    assert agent.take_said(Kind.MESSAGE_READ) == ["m1"]
+    agent.receipt("m1", "read")
+    agent.live()
+    agent.tick(60.0)
+    assert agent.take_said(Kind.MESSAGE_READ) == []
+
+
 def test_what_a_program_of_its_task_reads_is_told_by_the_agent(agent: Agent) -> None:
     agent.mail("m1")
     agent.said.clear()

@@ -4,12 +4,14 @@ import itertools
 from collections import Counter, deque
 from typing import Any
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swarm_tui.domain.worker import TELL_AFTER, Leader, Worker, WorkerIdentity
 from swarm_tui.domain.worker.actions import Action, HeldLease, Ignore, Listen, Note, Run, Save, Say, Stop
 from swarm_tui.domain.worker.unclaimed import REMEMBERED, Unclaimed
+from swarm_tui.domain.worker.worker_state import OFFER_LIFE
 from swarm_tui.protocol.bodies import (
     Assigned,
     Body,
@@ -387,3 +389,35 @@ def test_what_it_declined_it_does_not_take_when_it_is_offered_once_more() -> Non
     assert not runs(again)
     assert [body.reason for body in says(again, Declined)] == ["it was declined before"]
     assert runs(w.on_event(offer("t", attempt=2), 4.0)) == ["t"]
+
+
+def proved_offer(task_id: str, *, at: float, epoch: int = 1) -> Event:
+    return msgspec.structs.replace(offer(task_id, epoch=epoch), proved_by="swarm", at=at)
+
+
+def test_a_proved_offer_that_is_far_older_than_the_newest_of_its_epoch_is_said_again_by_somebody() -> None:
+    w = led(capacity=9)
+    assert runs(w.on_event(proved_offer("new", at=5000.0), 1.0)) == ["new"]
+    assert runs(w.on_event(proved_offer("late", at=5000.0 - OFFER_LIFE), 1.0)) == ["late"]
+    old = w.on_event(proved_offer("old", at=4900.0), 1.0)
+    assert [body.reason for body in says(old, Declined)] == ["offered 100 s ago"]
+
+
+def test_the_offers_of_a_next_leader_count_though_its_clock_is_behind() -> None:
+    w = led(capacity=9)
+    assert runs(w.on_event(proved_offer("ahead", at=5000.0), 1.0)) == ["ahead"]
+    assert runs(w.on_event(proved_offer("behind", at=100.0, epoch=2), 2.0)) == ["behind"]
+    # Of the former one nothing counts any more, how new it may seem.
+    for again in ("of-the-former", "late"):
+        said = w.on_event(proved_offer(again, at=9000.0, epoch=1), 3.0)
+        assert says(said, Declined)
+        assert not runs(said)
+
+
+def test_a_leader_that_offered_and_was_declined_ends_the_former_ones_offers_too() -> None:
+    w = led(epoch=1)
+    assert runs(w.on_event(proved_offer("first", at=5000.0), 1.0)) == ["first"]
+    assert says(w.on_event(proved_offer("busy", at=100.0, epoch=2), 2.0), Declined)
+    w.finished("first", Complete(task_id="first", agent_id="w", attempt=1, epoch=1), 2.0)
+    said = w.on_event(proved_offer("again", at=5000.0, epoch=1), 3.0)
+    assert [body.reason for body in says(said, Declined)] == ["epoch 1 is over: 2 has offered"]

@@ -31,8 +31,9 @@ class Life:
         self.logged: list[str] = []
         self.dies = False
         self.now = 1000.0
+        self.set_by = 0.0
         self._ids = 0
-        self.clocks = Clocks(lambda: self.now, lambda: 1.7e9 + self.now, lambda: 0.5)
+        self.clocks = Clocks(lambda: self.now, self.wall, lambda: 0.5)
         self.engine = self.make(journal)
         self.engine.restore()
         self.publish(self.engine.begin(epoch))
@@ -43,7 +44,10 @@ class Life:
         return Engine(DispatchSettings(rules=RULES), journal, writer, self.clocks, log=self.logged.append)
 
     def writer(self, sender: str, role: str) -> Writer:
-        return Writer(SWARM, sender, role, new_id=self._id, clock=lambda: 1.7e9 + self.now)
+        return Writer(SWARM, sender, role, new_id=self._id, clock=self.wall)
+
+    def wall(self) -> float:
+        return 1.7e9 + self.now + self.set_by
 
     def _id(self) -> str:
         self._ids += 1
@@ -134,6 +138,29 @@ def test_an_offer_that_no_longer_counts_is_not_said_again() -> None:
     second = Life(journal, 2)
     assert second.said(Kind.TASK_QUEUED) == ["t"]
     assert "t" not in second.said(Kind.INBOX)
+
+
+def test_the_times_of_offers_go_on_when_the_clock_is_set_back() -> None:
+    """An agent takes no offer that seems far older than the newest that it heard."""
+    life = Life(Journal(None))
+    life.hear(Kind.STATUS, b.Status(status="online", role="general", incarnation="i1", capacity=9), "a", "a")
+
+    def offered(task_id: str) -> float:
+        life.submit(task_id)
+        said = [decode(SWARM, each.topic, each.payload, False, 0.0) for each in life.published]
+        (at,) = [
+            each.at
+            for each in said
+            if isinstance(each, Event) and isinstance(each.body, b.Inbox) and each.body.task_id == task_id
+        ]
+        return at
+
+    before = offered("a")
+    life.set_by = -5000.0
+    life.now += 7.0
+    assert offered("b") == before + 7.0
+    life.set_by = 100.0
+    assert offered("c") == before + 107.0
 
 
 def test_what_the_broker_has_leaves_the_outbox() -> None:

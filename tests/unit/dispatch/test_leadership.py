@@ -13,6 +13,7 @@ from swarm_tui.domain.leadership import (
     Lead,
     Leadership,
     LeaveSession,
+    LookAgain,
     Note,
     OpenSession,
     Pass,
@@ -23,7 +24,7 @@ from swarm_tui.domain.leadership import (
     TakeBack,
     WriteEpoch,
 )
-from swarm_tui.domain.leadership.leadership import MARK_AGAIN, MOST_ECHOES, MOST_EPOCH, MOST_KEPT
+from swarm_tui.domain.leadership.leadership import LOOK_AGAIN, MARK_AGAIN, MOST_ECHOES, MOST_EPOCH, MOST_KEPT
 from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.codec import Writer, decode
 from swarm_tui.protocol.envelope import Event, Outgoing
@@ -253,6 +254,22 @@ def test_it_acts_no_more_once_a_newer_one_led_though_that_is_away() -> None:
     assert not leadership.over
     leadership.hear(leader("far/2", 5, online=True), 0.0)
     assert "far/2" in leadership.over
+
+
+def test_while_it_stands_by_for_a_newer_one_it_looks_again_in_case_a_word_was_lost() -> None:
+    leadership = leading()
+    mark = up(leadership)
+    leadership.hear(leader("far/1", 4, online=False), 0.0)
+    leadership.hear(mark, 0.0)
+    for now, action in ((LOOK_AGAIN - 1.0, []), (LOOK_AGAIN, [LookAgain()]), (LOOK_AGAIN + 1.0, [])):
+        leadership.worked(now)
+        assert leadership.tick(now) == action
+    mark = up(leadership, LOOK_AGAIN)
+    assert leadership.hear(mark, LOOK_AGAIN) == []
+    leadership.worked(2 * LOOK_AGAIN)
+    assert leadership.tick(2 * LOOK_AGAIN) == [LookAgain()]
+    up(leadership, 2 * LOOK_AGAIN)
+    assert leadership.hear(leader("far/1", 4, online=True), 2 * LOOK_AGAIN) == [StandDown("far/1 leads with epoch 4")]
 
 
 def test_it_begins_anew_when_the_newer_one_left_in_order() -> None:

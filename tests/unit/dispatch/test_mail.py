@@ -87,6 +87,18 @@ def test_it_is_said_again_until_the_agent_has_it() -> None:
     assert world.state.post.boxes == {}
 
 
+def test_a_reading_of_what_is_not_known_is_answered_so_that_it_is_said_no_more() -> None:
+    world = two()
+    new(world, "m", "b")
+    for message_id, agent_id in (("none", "b"), ("m", "a")):
+        says = receipt(world, Kind.MESSAGE_READ, message_id, agent_id)
+        assert [(say.key, say.body.answer) for say in orders(says, "receipt") if isinstance(say.body, b.Inbox)] == [
+            (agent_id, {"message_id": message_id, "state": "unknown"})
+        ]
+        assert receipt(world, Kind.MESSAGE_DELIVERED, message_id, agent_id) == []
+    assert state_of(world, "m", "b") is MailState.WAITING
+
+
 def test_mail_waits_for_an_agent_that_is_away_and_comes_when_it_is_there() -> None:
     world = two()
     world.hear(Kind.STATUS, b.Status(status="offline", incarnation="i1"), key="b", sender="b")

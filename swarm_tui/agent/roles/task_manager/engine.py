@@ -1,6 +1,7 @@
 """The dispatcher's engine: hear a batch, decide, journal it in one transaction, then give out what is to be said."""
 
 import gc
+import math
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -37,7 +38,7 @@ from swarm_tui.domain.states import GIVEN
 from swarm_tui.domain.workflows.run import Run
 from swarm_tui.domain.workflows.schedule import ScheduleRecord
 from swarm_tui.journal.dispatch import AT_ONCE, KEEP_TASKS, Journal, OutboxRow
-from swarm_tui.protocol.bodies import Alert, Halt
+from swarm_tui.protocol.bodies import Alert, Halt, Inbox
 from swarm_tui.protocol.codec import Writer
 from swarm_tui.protocol.envelope import Event, Outgoing
 from swarm_tui.protocol.topics import Kind
@@ -118,6 +119,8 @@ class Engine:
         self._pruned = 0.0
         self._forgot = 0.0
         self._seq_kept = 0
+        self._offered = (0.0, -math.inf)
+        """When the last offer was said, and the time it bears."""
 
     def moment(self) -> Moment:
         """Return now."""
@@ -328,8 +331,19 @@ class Engine:
         if say.body is None:
             message = self.writer.clear(say.kind, say.key)
         else:
-            message = self.writer.message(say.kind, say.body, say.key)
+            offers = isinstance(say.body, Inbox) and say.body.task is not None
+            message = self.writer.message(say.kind, say.body, say.key, at=self._offer_time() if offers else None)
         return OutboxRow(message, say.kind, say.task_id, say.attempt)
+
+    def _offer_time(self) -> float:
+        """Return the wall clock's time, and where that was set back, the time that has passed since the last offer's.
+
+        An agent takes no offer that seems far older than the newest that it heard of this epoch.
+        """
+        said, bore = self._offered
+        now = self._clocks.monotonic()
+        self._offered = (now, max(self._clocks.wall(), bore + (now - said)))
+        return self._offered[1]
 
     def _letter(self, row: OutboxRow) -> Letter:
         return row.message, _Taken(self._sent, row.row) if row.row else None

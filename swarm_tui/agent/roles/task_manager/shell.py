@@ -26,6 +26,7 @@ from swarm_tui.domain.leadership import (
     Lead,
     Leadership,
     LeaveSession,
+    LookAgain,
     Note,
     OpenSession,
     Pass,
@@ -283,7 +284,7 @@ class DispatcherShell:
                     self._publish(self.engine.halt_again())
                 case OpenSession():
                     self._open_session()
-                case LeaveSession():
+                case LeaveSession() | LookAgain():
                     self._look()
                 case WriteEpoch(epoch):
                     self._hear()
