@@ -15,7 +15,7 @@ from swarm_tui.bus.send_queue import Pace, SendQueue
 from swarm_tui.bus.side_connections import SideConnections, is_order
 from swarm_tui.bus.subscriptions import Subscriptions
 from swarm_tui.bus.versions import FIVE, accepted, choose, falls_back
-from swarm_tui.bus.wakeup import Backoff, Turns, Wakeup
+from swarm_tui.bus.wakeup import Backoff, Lulls, Turns, Wakeup
 from swarm_tui.config.model import Broker
 from swarm_tui.protocol.client_ids import side_id
 from swarm_tui.protocol.envelope import Outgoing
@@ -72,6 +72,7 @@ class MqttBus:
         self._on_message: OnMessage = lambda topic, payload, retained: None
         self._on_link: OnLink = lambda link: None
         self._wakeup = Wakeup()
+        self.lulls = Lulls(self._wakeup)
         self._turn = threading.Lock()
         """Who holds it may use paho: the bus's thread, but while it waits for the broker or has a message read."""
         self._thread = threading.Thread(target=self._run, name=f"bus-{client_id}", daemon=True)
@@ -120,6 +121,7 @@ class MqttBus:
         if self._close_by is not None:
             self._outbox.dropped += 1
             return False
+        self.lulls.spoke()
         if self._sides is not None and message.qos and not is_order(message) and self._outbox.is_full():
             self._sides.publish(message, on_ack)
             return False
@@ -169,7 +171,7 @@ class MqttBus:
                 written = self._write_here()
             finally:
                 self._turn.release()
-        if not written:
+        if not written or self.lulls.now:
             self._wakeup.ring()
 
     def _write_here(self) -> bool:
@@ -264,7 +266,7 @@ class MqttBus:
                 break
             if self._up:
                 self._turns.give()
-            waits = self._up and not self._blocked and not self._subscriptions.pending
+            waits = self._up and not self._blocked and not self._subscriptions.pending and not self.lulls.read_by
             if not (waits and self._outbox.may_linger(client)) and self._write(client):
                 break
             if (sock := client.socket()) is None:
@@ -303,7 +305,7 @@ class MqttBus:
         timeout = min(limit, max(0.0, by - time.monotonic()) * 1000)
         self._turn.release()
         try:
-            return {fd for fd, _ in poller.poll(timeout)}
+            return self.lulls.poll(poller, timeout)
         finally:
             self._turn.acquire()
 
@@ -314,9 +316,11 @@ class MqttBus:
             for on_ack in self._sides.acked() if self._sides is not None else ():
                 self._guard("an acknowledgement", on_ack)
         if sock.fileno() in ready:
+            before = self.received
             code = client.loop_read()
             while not code and getattr(sock, "pending", int)() and client.socket() is sock:
                 code = client.loop_read()
+            self.lulls.read(self.received - before, time.monotonic())
             if code:
                 return int(code)
         if (now := time.monotonic()) < self._misc_by:

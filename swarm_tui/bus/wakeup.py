@@ -17,6 +17,12 @@ SHORT_LINK, MOST_SHORT = 1.0, 8
 CLOSING_LOOK = 0.02
 #: Seconds after which a turn that failed is tried again.
 _AFTER_FAILURE = 1.0
+#: Messages a second up to which reads wait; a broker that lets 20 be unacknowledged must not be held up.
+CALM = 150
+#: Seconds over which those are counted.
+COUNTED = 0.5
+#: Seconds after something of ours was said in which no read waits: what comes may be the answer.
+ANSWERED_WITHIN = 1.0
 
 
 class Wakeup:
@@ -124,3 +130,48 @@ class Turns:
             finally:
                 self.running = False
         self.by = time.monotonic() + wait
+
+
+class Lulls:
+    """Puts the next read off by `seconds`, where they are any, while little comes; all times are monotonic seconds.
+
+    Whoever need not hear each message as it comes is woken once for all that came meanwhile.
+    """
+
+    def __init__(self, wakeup: Wakeup, seconds: float = 0.0) -> None:
+        self.seconds = seconds
+        self.read_by = 0.0
+        """When the next read is; 0 when it waits for nothing."""
+        self.now = False
+        """Whether the connection's thread waits so: a ring ends it."""
+        self._wakeup = wakeup
+        self._answered_by = 0.0
+        self._began, self._count, self._rate = 0.0, 0, 0.0
+
+    def spoke(self) -> None:
+        """Note that something was said which may be answered."""
+        if self.seconds:
+            self._answered_by = time.monotonic() + ANSWERED_WITHIN
+
+    def read(self, messages: int, now: float) -> None:
+        """Note how many messages a read brought, and decide whether the next one waits."""
+        if not self.seconds:
+            return
+        if (passed := now - self._began) > COUNTED:
+            self._began, self._count, self._rate = now, 0, self._count / passed
+        self._count += messages
+        calm = max(self._rate, self._count / COUNTED) <= CALM and now > self._answered_by
+        self.read_by = now + self.seconds if calm else 0.0
+
+    def poll(self, poller: select.poll, timeout: float) -> set[int]:
+        """Return which of the wakeup and the socket have something for us, after at most so many milliseconds."""
+        if self.read_by:
+            left = (self.read_by - time.monotonic()) * 1000
+            self.now = True
+            rung = left > 0 and select.select([self._wakeup], [], [], min(left, timeout) / 1000)[0]
+            self.now = False
+            if rung or left > timeout:
+                self.read_by = 0.0 if rung else self.read_by
+                return {self._wakeup.fileno()} if rung else set()
+            self.read_by, timeout = 0.0, timeout - max(0.0, left)
+        return {fd for fd, _ in poller.poll(timeout)}

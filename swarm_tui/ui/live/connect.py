@@ -25,11 +25,15 @@ from swarm_tui.ui.live.neighbours import Neighbours
 from swarm_tui.ui.model.restarts import restart_time
 from swarm_tui.ui.model.source import Facts, Panes, TaskType
 
+#: Seconds in which what comes is gathered: the screen looks ten times a second at most.
+GATHER = 0.08
+
 
 def open_source(swarm: str, broker: Broker, running: Running | None, layout: Layout | None) -> LiveSource:
     """Return the source; nothing connects before it is started."""
     user, host = user_name(), (running.host if running else host_name())
     bus = MqttBus(broker_of_person(broker, state_dir(swarm)), unique_client_id(Client.SCREEN, swarm, f"{user}@{host}"))
+    bus.lulls.seconds = GATHER
     keys = open_operator(
         state_dir(swarm),
         f"{user}@{host}",
