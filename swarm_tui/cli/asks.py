@@ -91,4 +91,5 @@ def _print_one(row: AskRow) -> None:
         colour = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1])
         click.echo(style(f"  {line}", fg=colour) if line else "")
     click.echo(f"  {formatting.age(row.expires_at - now)} are left, then it is a no")
-    click.echo(f"  yes: swarm-tui answer {row.ask_id[:8]} yes    for all like it: --always ({clean(row.rule)})")
+    more = f"    for all like it: --always ({clean(row.rule)})" if row.rule else ""
+    click.echo(f"  yes: swarm-tui answer {row.ask_id[:8]} yes{more}")

@@ -33,7 +33,8 @@ class Permits:
     async def __call__(self, call: ToolCall) -> str:
         """Return `""` when the call may be done, else why not, as a sentence."""
         use, rules = call.use(self._folder), self._rules
-        within = bool(use.what) and not any(path.startswith("/") for path in use.what)
+        # What lies in `.git` runs as somebody else's program later on: a hook, a filter, another folder's name.
+        within = bool(use.what) and not any(path.startswith("/") or ".git" in path.split("/") for path in use.what)
         verdict = judge(use, allow=rules.allow, deny=rules.deny, ask=rules.ask)
         if verdict.decision == "ask" and self._granted:
             # What a person allowed for the whole task is asked no more, though the layout wants it asked.

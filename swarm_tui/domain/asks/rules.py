@@ -12,8 +12,15 @@ Decision = Literal["allow", "deny", "ask"]
 
 _RULE = re.compile(r"(?P<tool>[A-Za-z0-9_.*:/-]+)(?:\((?P<pattern>.*)\))?", re.DOTALL)
 #: What makes one command line do more than its words say: no pattern that allows part of it speaks for the rest.
-_TRICKS = re.compile(r"`|\$\(|[<>]|\\\n")
+#: A backslash before a quote, and `$'…'`, end a quotation elsewhere than it seems.
+_TRICKS = re.compile(r"""`|\$\(|[<>]|\\[\n"']|\$["']""")
 _BETWEEN = frozenset({";", "&", "&&", "|", "||", "|&", ";;", "\n"})
+#: Where a command may begin within a line, quoted or not, and what may stand before its name.
+_BEGINS = re.compile(r"""[;&|\n\r`(){}<>"']""")
+_BEFORE = re.compile(
+    r"(?:(?:[A-Za-z_]\w*=\S*|!|if|then|elif|else|while|until|do|sudo|env|exec|command|builtin|nohup|nice|time|setsid)"
+    r"(?:\s+-\S+)*\s+)+"
+)
 
 
 class Use(Struct, frozen=True, kw_only=True):
@@ -57,10 +64,11 @@ def judge(use: Use, *, allow: Sequence[str], deny: Sequence[str], ask: Sequence[
 
 
 def always(use: Use) -> str:
-    """Return the rule that allows this use again, and nothing that is not as this."""
-    if not use.what:
-        return use.tool
-    return f"{use.tool}({_literal(use.what[0])})"
+    """Return the rule that allows this use again, and nothing that is not as this; empty where none says that."""
+    if use.tool in ("Bash", "Edit", "Read", "Fetch"):
+        # Without a word of what it works on, or of several things, no rule means this use alone.
+        return f"{use.tool}({_literal(use.what[0])})" if len(use.what) == 1 else ""
+    return use.tool
 
 
 def _touches(rule: str, use: Use) -> bool:
@@ -71,8 +79,19 @@ def _touches(rule: str, use: Use) -> bool:
     if found["pattern"] is None:
         return True
     shell = use.tool == "Bash"
-    parts = [part for what in use.what for part in ((what, *(_commands(what) or ())) if shell else (what,))]
+    parts = [part for what in use.what for part in ((what, *_beginnings(what)) if shell else (what,))]
     return any(_fits(found["pattern"], part, use.tool) for part in parts)
+
+
+def _beginnings(line: str) -> list[str]:
+    """Return all that may be a command of the line, whatever its quotes and substitutions: rather one too many."""
+    bare = re.sub(r"[\\\"']", "", line)
+    found = [*(_commands(line) or ())]
+    for text in (line, bare):
+        for part in _BEGINS.split(text):
+            words = " ".join(part.split())
+            found += [words, _BEFORE.sub("", f"{words} ", count=1).strip() if _BEFORE.match(f"{words} ") else words]
+    return [one for one in dict.fromkeys(found) if one]
 
 
 def _covering(rules: Iterable[str], use: Use) -> str:

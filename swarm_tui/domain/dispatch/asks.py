@@ -36,7 +36,10 @@ def heard(turn: Turn, event: Event, body: Ask) -> None:
     """Hear asks/<id>: write it down once; one that is answered is told its answer again."""
     job, ask_id = turn.state.jobs.get(body.task_id), event.key
     known = None if job is None else _find(job, ask_id)
-    if job is None:
+    if turn.state.asks.get(ask_id, body.task_id) != body.task_id:
+        # An answer is given by the ask's id alone: it must not become the answer to another wish.
+        turn.refuse(event, "the id of an ask of another task")
+    elif job is None:
         _say(turn, ask_id, body.task_id, body.agent_id, body.attempt, "deny", "no such task")
     elif known is not None:
         if known.agent_id != body.agent_id:

@@ -33,7 +33,10 @@ def why_not(context: Context) -> str | None:
 def question(context: Context, *, always: bool = False) -> str:
     """Return the question before a yes: who wants what, and the change."""
     row = at_hand(context)[0]
-    until = f" for the rest of {row.task_id}: {flat(row.rule, 200)}" if always else ""
+    all_like_it = (
+        f" for the rest of {row.task_id}: {flat(row.rule, 200)}" if row.rule else ", this alone: no rule says more"
+    )
+    until = all_like_it if always else ""
     head = f"Allow {flat(row.agent_id)} {flat(row.tool)} {flat(row.title, 400)}{until}?"
     lines = [line for line in (row.diff or "").split("\n") if line and not line.startswith(("---", "+++"))]
     shown = [f"  {fit(flat(line, 200), WIDTH).rstrip()}" for line in lines[:LINES]]

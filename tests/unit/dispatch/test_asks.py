@@ -162,6 +162,17 @@ def test_an_always_holds_for_every_attempt_of_the_task_and_for_no_other() -> Non
     assert recorded(ask(world, "q3", task_id="t2", agent_id=other.key)) == []
 
 
+def test_the_id_of_an_ask_that_waits_is_of_no_other_task() -> None:
+    world = World()
+    begun(world)
+    ask(world, "q1")
+    begun(world, "t2", "a2")
+    assert recorded(ask(world, "q1", task_id="t2", agent_id="a2", title="rm -r x")) == []
+    assert [(row.task_id, row.title) for row in rows(world.state)] == [("t1", "make")]
+    assert recorded(answer(world, "q1")) == [("q1", "allow", OPERATOR)]
+    assert not world.job("t2").questions
+
+
 def test_an_ask_of_no_task_is_denied() -> None:
     world = World()
     assert recorded(ask(world, "q1", task_id="nope")) == [("q1", "deny", "")]
