@@ -35,7 +35,7 @@ _IDENTITY = "swarm_tui.identity"
 #: Commands that order somebody; none of them works from inside a task.
 ORDERS = frozenset(
     {"cancel", "retry", "approve", "deny", "answer", "halt", "resume", "start", "stop", "restart", "drain", "undrain"}
-    | {"scale", "forget", "up", "down", "supervise", "broker", "schedules"}
+    | {"scale", "forget", "up", "down", "supervise", "broker", "schedules", "merge", "discard"}
 )
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -14,6 +14,11 @@ def verdict_failed(result: Any) -> bool:
     return isinstance(result, dict) and result.get("verdict") == "failed"
 
 
+def verdict_open(result: Any) -> bool:
+    """Return whether a result says itself that nobody can say how the work came out."""
+    return isinstance(result, dict) and result.get("verdict") == "unknown"
+
+
 def came_badly(task: TaskView) -> bool:
     """Return whether the task ran to its end, and its own verdict is that it came out badly."""
     return task.state is TaskState.COMPLETE and verdict_failed(task.result)

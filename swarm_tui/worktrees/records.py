@@ -113,6 +113,13 @@ def tidy(root: Path) -> None:
         record = _read(path)
         if record is None or (not record.is_open and not Path(record.folder).exists()):
             path.unlink(missing_ok=True)
+            if record is not None:
+                lock_of(Path(record.folder)).unlink(missing_ok=True)
+
+
+def lock_of(folder: Path) -> Path:
+    """Return the file that whoever works in a worktree keeps locked."""
+    return folder.with_name(f".{folder.name}.lock")
 
 
 def made(

@@ -15,6 +15,7 @@ WORDS: dict[str, list[str]] = {
     "approve": ["held"], "deny": ["held"], "cancel": ["held"], "retry": ["held"], "answer": ["x", "yes"],
     "start": ["worker"], "stop": ["worker"], "restart": ["worker"], "drain": ["worker"], "undrain": ["worker"],
     "forget": ["worker"], "scale": ["general", "1"], "broker": ["add", "mallory", "--as", "operator"],
+    "merge": ["held"], "discard": ["held"],
 }  # fmt: skip
 #: Says each order in three ways, then one by its own client and one by the MCP server; writes down what came of each.
 PROGRAM = """

@@ -54,6 +54,7 @@ class ResumePoint(Struct, frozen=True, kw_only=True):
     """Place where an earlier attempt left off: its session, the task, why it ended, what its session cost.
 
     `session` is empty where nothing can be gone on with; `summary` is the last that was said in it, as far as is known.
+    `began` is the wall time at which its first attempt was offered, 0 where nobody knows.
     """
 
     session: str = ""
@@ -61,6 +62,7 @@ class ResumePoint(Struct, frozen=True, kw_only=True):
     why: str = ""
     cost: float | None = None
     summary: str = ""
+    began: float = 0.0
 
 
 class Context(Struct, kw_only=True):

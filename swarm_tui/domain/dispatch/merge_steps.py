@@ -37,13 +37,14 @@ def of_merge(turn: Turn, job: Job, record: MergeRecord) -> Workflow:
     steps = {REBASE: Step(type=MERGE_TYPE, payload=first, assigned_to=agent, priority="high")}
     result = {"repo": "{rebase.result.repo}", "base": "{rebase.result.onto}", "head": "{rebase.result.commit}"}
     for check in checks_of(turn):
-        steps[_step_of(check)] = Step(type=check, needs=[REBASE], payload=result, priority="high")
+        steps[_step_of(check)] = Step(type=check, needs=[REBASE], payload=result, priority="high", sure=True)
     last = {
         "act": "land",
         "task_id": job.task_id,
         "into": "{rebase.result.target}",
         "onto": "{rebase.result.onto}",
         "commit": "{rebase.result.commit}",
+        "tip": "{rebase.result.tip}",
     }
     steps[LAND] = Step(type=MERGE_TYPE, needs=list(steps), payload=last, assigned_to=agent, priority="high")
     return Workflow(workflow="merge", steps=steps)

@@ -16,7 +16,7 @@ from swarm_tui.domain.dispatch.model import Job
 from swarm_tui.domain.dispatch.needs import succeeded
 from swarm_tui.domain.dispatch.operators import cancel
 from swarm_tui.domain.dispatch.turn import Turn
-from swarm_tui.domain.outcome import outcome, particulars, verdict_failed
+from swarm_tui.domain.outcome import outcome, particulars, verdict_failed, verdict_open
 from swarm_tui.domain.states import TaskState
 from swarm_tui.domain.workflows.model import Workflow
 from swarm_tui.domain.workflows.run import COMPLETE, Run, task_id
@@ -123,7 +123,10 @@ def _withdraw(turn: Turn, job: Job, reason: str) -> None:
         cancel(turn, follow_up, record.wish, record.by)
         _tell(turn, job, record)
     elif run is not None:
-        runs.stop(turn, run, record.wish, record.by)
+        landing = _job_of(turn, run, LAND)
+        if landing is None or landing.ended or not landing.attempts:
+            runs.stop(turn, run, record.wish, record.by)
+        # While the target is being moved nobody can say that it is not: it is withdrawn if that fails.
         _tell(turn, job, record)
 
 
@@ -223,10 +226,24 @@ def _run_ended(turn: Turn, job: Job, record: MergeRecord, run: Run) -> None:
         landed = _job_of(turn, run, LAND)
         record.commit, record.target = _said(landed, "commit"), _said(landed, "into")
         _settle(turn, job, record, "merged", _said(landed, "message"))
+    elif why := _doubt(turn, run):
+        _settle(turn, job, record, "stopped", why)
     elif record.wish or run.record.cancelling:
         _settle(turn, job, record, "withdrawn", record.wish or run.record.cancelling)
     else:
         _failed(turn, job, record, run)
+
+
+def _doubt(turn: Turn, run: Run) -> str:
+    """Return what is to be looked at where the last step was cut off: it may have moved the target; else empty."""
+    landing = _job_of(turn, run, LAND)
+    if landing is None or not landing.attempts or _said(landing, "why"):
+        return ""
+    payload, why = landing.task.payload, _why(landing) or landing.state
+    return (
+        f"it was cut off while {payload.get('into')} was being moved ({why}): git knows whether that is at "
+        f"{str(payload.get('commit'))[:12]} now; merge it again where it is not"
+    )
 
 
 def _verdict(run: Run, name: str, job: Job | None) -> str:
@@ -272,7 +289,17 @@ def _failed(turn: Turn, job: Job, record: MergeRecord, run: Run) -> None:
         record.moved += 1
         _enqueue(turn, job, record, _why(land))
     else:
-        _settle(turn, job, record, "stopped", run.record.reason)
+        _settle(turn, job, record, "stopped", _undecided(turn, run) or run.record.reason)
+
+
+def _undecided(turn: Turn, run: Run) -> str:
+    """Return which checks could not say whether the work is good; empty where each could."""
+    found = [check for name in run.plan.workflow.steps if (check := _job_of(turn, run, name)) is not None]
+    return "; ".join(
+        f"{check.task.type} does not approve of it: {outcome(check.result)}"
+        for check in found
+        if verdict_open(check.result)
+    )
 
 
 def _found_by(check: Job) -> list[str]:

@@ -193,5 +193,6 @@ def _last(job: Job, attempts: list[Attempt]) -> JsonObject | None:
             "why": attempt.error,
             "cost": sum(used.cost or 0.0 for used in costs) if known else None,
             "summary": attempt.said,
+            "began": session[0].offered_at,
         }
     return None

@@ -13,7 +13,7 @@ from swarm_tui.domain.dispatch.model import GUEST, Job
 from swarm_tui.domain.dispatch.offer import declared
 from swarm_tui.domain.dispatch.operators import cancel
 from swarm_tui.domain.dispatch.turn import Turn
-from swarm_tui.domain.outcome import outcome
+from swarm_tui.domain.outcome import outcome, verdict_open
 from swarm_tui.domain.states import TaskState
 from swarm_tui.domain.workflows.check import inputs_of, mistakes
 from swarm_tui.domain.workflows.model import MAX_ITEMS, RunPlan, Workflow
@@ -160,7 +160,8 @@ def task_over(turn: Turn, job: Job) -> None:
         return
     # The run's record and its tasks' are one: what follows from this end is written with it.
     turn.save(job)
-    letter = "c" if needs.succeeded(job) else "x" if job.state is TaskState.CANCELLED else "f"
+    good = needs.succeeded(job) and not (run.step(job.step).sure and verdict_open(job.result))
+    letter = "c" if good else "x" if job.state is TaskState.CANCELLED else "f"
     state = run.task_over(job.step, job.item or 0, letter)
     turn.save_run(run.run_id)
     if state is not None:

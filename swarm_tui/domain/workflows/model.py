@@ -36,6 +36,8 @@ class Step(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown
     when: str | None = None
     """A reference: the step is skipped where it is false, empty, or not there."""
     on: Literal["success", "failure", "always"] = "success"
+    sure: bool = False
+    """A verdict of `unknown` is a failure too: what follows is only done when it is known to be good."""
     approve: bool = False
     """A person must approve it, whatever the layout says of its type."""
     retry: Retry | None = None

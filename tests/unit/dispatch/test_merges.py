@@ -26,7 +26,7 @@ SETTINGS = DispatchSettings(
         "code.review": TypePolicy(roles=("code-review",)),
     }
 )
-REBASED = {"repo": "/r", "target": "main", "onto": "m0", "commit": "c1"}
+REBASED = {"repo": "/r", "target": "main", "onto": "m0", "commit": "c1", "tip": "t1"}
 
 
 class Queue(World):
@@ -102,7 +102,7 @@ def test_a_merge_is_rebased_checked_and_landed() -> None:
     assert checks == {"merge-t-1.testing-run": result, "merge-t-1.code-review": result}
     queue.passes()
     last = queue.open()["merge-t-1.land"].body.task.payload
-    assert last == {"act": "land", "task_id": "t", "into": "main", "onto": "m0", "commit": "c1"}
+    assert last == {"act": "land", "task_id": "t", "into": "main", "onto": "m0", "commit": "c1", "tip": "t1"}
     queue.step("land", {"commit": "c1", "into": "main", "message": "main is at c1"})
     assert (record.state, record.target, record.commit) == ("merged", "main", "c1")
     assert record.checks == {"testing.run": "passed: 3 passed", "code.review": "passed: 2 files"}
@@ -267,6 +267,53 @@ def test_it_is_withdrawn_wherever_it_is(at: str) -> None:
     queue.tick(40.0)
     assert (queue.record("t").state, queue.record("t").reason) == ("withdrawn", f"withdrawn by {OPERATOR}")
     assert queue.ask("t") == []
+
+
+def test_what_nobody_approved_is_not_merged() -> None:
+    queue = Queue()
+    queue.wrote("t")
+    queue.ask("t")
+    queue.step("rebase", REBASED)
+    queue.step("testing-run", {"verdict": "passed", "passed": 3})
+    queue.step("code-review", {"verdict": "unknown", "approved": False, "summary": "the model gave no opinion"})
+    assert "merge-t-1.land" not in queue.open()
+    assert queue.record("t").state == "stopped"
+    assert queue.record("t").reason == "code.review does not approve of it: unknown: the model gave no opinion"
+
+
+def test_it_cannot_be_taken_back_while_the_target_is_being_moved() -> None:
+    queue = Queue()
+    queue.wrote("t")
+    queue.ask("t")
+    queue.step("rebase", REBASED)
+    queue.passes()
+    assert queue.ask("t", "withdraw") == []
+    assert queue.record("t").state == "running"
+    queue.step("land", {"commit": "c1", "into": "main", "message": "main is at c1"})
+    assert queue.record("t").state == "merged"
+
+
+def test_one_that_was_to_be_taken_back_does_not_begin_anew() -> None:
+    queue = Queue()
+    queue.wrote("t")
+    queue.ask("t")
+    queue.step("rebase", REBASED)
+    queue.passes()
+    queue.ask("t", "withdraw")
+    queue.step("land", {"why": "moved"}, fails="moved")
+    assert (queue.record("t").state, queue.record("t").reason) == ("withdrawn", f"withdrawn by {OPERATOR}")
+
+
+def test_a_last_step_that_was_cut_off_is_told_as_that() -> None:
+    queue = Queue()
+    queue.wrote("t")
+    queue.ask("t")
+    queue.step("rebase", REBASED)
+    queue.passes()
+    assert queue.act_on_run(Kind.RUN_CANCEL, "merge-t-1") is not None
+    queue.tick(40.0)
+    assert queue.record("t").state == "stopped"
+    assert "it was cut off while main was being moved" in queue.record("t").reason
 
 
 def test_work_is_thrown_away_only_while_nobody_merges_it() -> None:

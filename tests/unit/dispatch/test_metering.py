@@ -62,10 +62,12 @@ def test_the_next_attempt_is_told_where_the_last_one_left_off() -> None:
     (offer,) = offers(world.submit("t1"))
     assert offer.body.resume is None  # type: ignore[union-attr]
     progress(world, offer, 0.25, session="s-1")
+    began = world.job("t1").attempts[0].offered_at
     again = offers(world.fail(offer, cause="interrupted", message="its agent was told to stop"))
     (offer,) = again or offers(world.tick(30.0))
     assert offer.body.resume == {  # type: ignore[union-attr]
         "session": "s-1", "task_id": "t1", "why": "its agent was told to stop", "cost": 0.25, "summary": "",
+        "began": began,
     }  # fmt: skip
 
 
@@ -118,7 +120,10 @@ def test_a_task_may_go_on_with_anothers_conversation() -> None:
     progress(world, offer, None, session="s-1")
     world.complete(offer)
     (offer,) = offers(world.submit("t2", payload={"resume": "t1"}))
-    assert offer.body.resume == {"session": "s-1", "task_id": "t1", "why": "", "cost": None, "summary": ""}  # type: ignore
+    began = world.job("t1").attempts[0].offered_at
+    assert offer.body.resume == {  # type: ignore[union-attr]
+        "session": "s-1", "task_id": "t1", "why": "", "cost": None, "summary": "", "began": began,
+    }  # fmt: skip
 
 
 def test_a_cost_that_is_not_known_makes_the_sum_unknown_and_counts_as_all_that_was_reserved() -> None:

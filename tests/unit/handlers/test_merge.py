@@ -1,12 +1,14 @@
 """The steps of a merge in real repositories: the user's tree is never touched against his will, nothing is lost."""
 
 import sys
+from pathlib import Path
 
 import pytest
 
 from swarm_tui.agent.handlers.base import HandlerError
 from swarm_tui.agent.handlers.models.generate import Generate
 from swarm_tui.agent.handlers.models.merge import Merge
+from swarm_tui.agent.handlers.models.worktree import in_use
 from swarm_tui.agent.handlers.testing.run import Run
 from swarm_tui.worktrees import records
 
@@ -43,7 +45,7 @@ def refused(repo, act, **payload):
 
 
 def land(repo, done):
-    return step(repo, "land", into=done["target"], onto=done["onto"], commit=done["commit"])
+    return step(repo, "land", into=done["target"], onto=done["onto"], commit=done["commit"], tip=done["tip"])
 
 
 def clean_up_is_done(repo):
@@ -72,17 +74,25 @@ def test_work_is_put_on_top_of_the_target_as_it_is_now_and_lands_in_the_users_cl
     assert land(repo, done)["commit"] == done["commit"], "said twice, it is done once"
 
 
-@pytest.mark.parametrize("spoil", ["change", "stage", "elsewhere", "middle", "collide"])
+@pytest.mark.parametrize("spoil", ["change", "stage", "elsewhere", "middle", "collide", "ignored"])
 def test_a_tree_with_changes_of_its_own_is_not_touched(repo, spoil):
     repo.write("other.py", "1\n")
+    repo.write(".gitignore", "ignored.py\n" if spoil == "ignored" else "")
     repo.commit()
-    wrote(repo, f"{line(3, 'y = 1')}; open('new.py','w').write('n\\n')")
+    if spoil == "ignored":
+        # What git does not look at is the user's all the same.
+        wrote(repo, "open('.gitignore','w').close(); open('ignored.py','w').write('n\\n')")
+        repo.write("ignored.py", "the user's own\n")
+    else:
+        wrote(repo, f"{line(3, 'y = 1')}; open('new.py','w').write('n\\n')")
     done = step(repo, "rebase")
     if spoil == "elsewhere":
         # git itself would move the tree along under it.
         repo.write("other.py", "mine\n")
     elif spoil == "collide":
         repo.write("new.py", "the user's own\n")
+    elif spoil == "ignored":
+        pass
     elif spoil == "middle":
         repo.git("update-ref", "CHERRY_PICK_HEAD", "HEAD")
     else:
@@ -90,10 +100,12 @@ def test_a_tree_with_changes_of_its_own_is_not_touched(repo, spoil):
         if spoil == "stage":
             repo.git("add", "a.py")
     before = (repo.git("status", "--porcelain"), repo.git("rev-parse", "main"), (repo.workdir / "a.py").read_text())
-    why, words = refused(repo, "land", into="main", onto=done["onto"], commit=done["commit"])
+    why, words = refused(repo, "land", into="main", onto=done["onto"], commit=done["commit"], tip=done["tip"])
     assert (why, str(repo.workdir) in words) == ("dirty", True)
     assert (repo.git("status", "--porcelain"), repo.git("rev-parse", "main")) == before[:2]
     assert (repo.workdir / "a.py").read_text() == before[2]
+    if spoil in ("collide", "ignored"):
+        assert (repo.workdir / f"{'new' if spoil == 'collide' else spoil}.py").read_text() == "the user's own\n"
 
 
 def test_a_target_that_nobody_has_checked_out_is_moved_and_one_that_moved_is_told(repo):
@@ -155,6 +167,62 @@ def test_what_is_not_committed_or_gone_or_has_no_target_is_told(repo):
     repo.git("branch", "-D", "swarm/t")
     assert refused(repo, "rebase")[0] == "gone"
     assert refused(repo, "rebase", task_id="nobody")[0] == "not-here"
+
+
+def test_work_that_its_agent_did_on_another_branch_is_brought_to_its_own(repo):
+    leave = "import subprocess as s; s.run(['git', 'checkout', '-q', '-b', 'mine'], check=True); "
+    commit = "; s.run(['git', '-c', 'user.name=a', '-c', 'user.email=a@b', 'commit', '-qam', 'done'], check=True)"
+    result = wrote(repo, leave + line(3, "mine") + commit)
+    assert result["files"] == ["a.py"]
+    assert result["commit"] == repo.git("rev-parse", "swarm/t") == repo.git("rev-parse", "mine")
+    land(repo, step(repo, "rebase"))
+    assert "mine" in (repo.workdir / "a.py").read_text()
+
+
+def test_work_that_lies_on_another_branch_is_neither_merged_nor_lost(repo):
+    away = "import subprocess as s; s.run(['git', 'checkout', '-q', '--orphan', 'new'], check=True); "
+    commit = "; s.run(['git', '-c', 'user.name=a', '-c', 'user.email=a@b', 'commit', '-qam', 'done'], check=True)"
+    with pytest.raises(HandlerError, match="it left its branch swarm/t for new"):
+        wrote(repo, away + line(3, "mine") + commit)
+    assert refused(repo, "rebase")[0] == "elsewhere"
+    commit = repo.git("rev-parse", "new")
+    step(repo, "discard")
+    assert repo.git("rev-parse", "refs/swarm/discarded/swarm-t+head") == commit
+
+
+@pytest.mark.parametrize("act", ["rebase", "land", "discard"])
+def test_what_a_task_works_in_is_left_alone(repo, act):
+    folder = Path(wrote(repo, line(3, "mine"))["worktree"])
+    done = step(repo, "rebase")
+    with in_use(folder) as free:
+        assert free
+        more = {"into": "main", "onto": done["onto"], "commit": done["commit"], "tip": done["tip"]}
+        assert refused(repo, act, **(more if act == "land" else {}))[0] == "busy"
+    assert folder.is_dir()
+    assert repo.git("rev-parse", "main") == done["onto"]
+
+
+def test_commits_that_came_after_the_checks_are_not_merged_unseen(repo):
+    folder = wrote(repo, line(3, "mine"))["worktree"]
+    done = step(repo, "rebase")
+    wrote(repo, line(5, "more"), task_id="u", resume="t")
+    with pytest.raises(HandlerError, match=r"swarm/t has moved .* nobody looked at that"):
+        land(repo, done)
+    assert repo.git("rev-parse", "main") == done["onto"]
+    land(repo, step(repo, "rebase"))
+    assert "more" in (repo.workdir / "a.py").read_text()
+    assert not Path(folder).exists()
+
+
+def test_a_step_that_was_cut_off_after_it_moved_the_target_ends_well_though_others_went_on(repo):
+    folder = wrote(repo, line(3, "mine"))["worktree"]
+    done = step(repo, "rebase")
+    repo.git("merge", "-q", "--ff-only", done["commit"])
+    repo.write("theirs.py", "1\n")
+    theirs = repo.commit("theirs")
+    assert land(repo, done)["commit"] == done["commit"]
+    assert repo.git("rev-parse", "main") == theirs
+    assert not Path(folder).exists()
 
 
 def test_thrown_away_work_can_be_had_back(repo):

@@ -56,28 +56,35 @@ class Generate:
         await require_repository(context, repo)
         tree = await _tree(context, options, payload, repo)
         context.progress(5, f"working on {tree.branch}")
-        said: Result = {}
-        begun, marked = tree.base, list[str]()
-        try:
-            if payload.onto is not None:
-                marked = await tree.take_in(payload.onto)
-                # An earlier attempt may have done all of it already.
-                begun = await tree.head() if context.attempt == 1 else tree.base
-                context.log(
-                    f"{payload.onto} is brought in" + (f", with conflicts in {', '.join(marked)}" if marked else "")
-                )
-            if name is not None:
-                told = await talk(context, options, payload, name, "edit", tree.folder)
-                said = as_result(name, told)
-            else:
-                assert options.llm is not None
-                said = {"text": await _by_model(context, options.llm, payload.prompt, tree)}
-            if left := await tree.still_marked(marked):
-                raise HandlerError(f"conflict marks are left in {', '.join(left)}", code="conflict", result=said)
-        except HandlerError as error:
-            error.result = {**(error.result or {}), **await tree.keep_or_remove()}
-            raise
-        return await _finish(context, tree, payload.prompt, said, begun)
+        async with tree.mine():
+            return await _write_in(context, options, payload, name, tree)
+
+
+async def _write_in(context: Context, options: Options, payload: Payload, name: str | None, tree: Worktree) -> Result:
+    """Write in the worktree, and commit; what is done of it stays when that fails. Raises HandlerError."""
+    said: Result = {}
+    begun, marked = tree.base, list[str]()
+    try:
+        if payload.onto is not None:
+            marked = await tree.take_in(payload.onto)
+            # An earlier attempt may have done all of it already.
+            begun = await tree.head() if context.attempt == 1 else tree.base
+            context.log(
+                f"{payload.onto} is brought in" + (f", with conflicts in {', '.join(marked)}" if marked else "")
+            )
+        if name is not None:
+            told = await talk(context, options, payload, name, "edit", tree.folder)
+            said = as_result(name, told)
+        else:
+            assert options.llm is not None
+            said = {"text": await _by_model(context, options.llm, payload.prompt, tree)}
+        if left := await tree.still_marked(marked):
+            raise HandlerError(f"conflict marks are left in {', '.join(left)}", code="conflict", result=said)
+        await tree.come_back()
+    except HandlerError as error:
+        error.result = {**said, **(error.result or {}), **await tree.keep_or_remove()}
+        raise
+    return await _finish(context, tree, payload.prompt, said, begun)
 
 
 async def _tree(context: Context, options: Options, payload: Payload, repo: Path) -> Worktree:

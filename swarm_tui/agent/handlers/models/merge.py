@@ -13,7 +13,7 @@ from swarm_tui.agent.handlers.base import Context, HandlerError, Result
 from swarm_tui.agent.handlers.checkout import add, alone, remove, scratch
 from swarm_tui.agent.handlers.git import branch_of, git, try_git
 from swarm_tui.agent.handlers.inputs import read_payload
-from swarm_tui.agent.handlers.models.worktree import IDENTITY
+from swarm_tui.agent.handlers.models.worktree import IDENTITY, in_use
 from swarm_tui.worktrees import records
 from swarm_tui.worktrees.records import WorktreeRecord, folder_name
 
@@ -32,6 +32,7 @@ class Payload(Struct, kw_only=True):
     into: Annotated[str, Meta(description="the branch to merge into")] = ""
     onto: Annotated[str, Meta(description="the commit that the branch must be at still")] = ""
     commit: Annotated[str, Meta(description="the commit to move it to")] = ""
+    tip: Annotated[str, Meta(description="the commit that the work was at when that was made")] = ""
 
 
 class Merge:
@@ -48,11 +49,14 @@ class Merge:
         step = _Step(context, record)
         if not Path(record.repo).is_dir():
             raise _no(f"its repository {record.repo} is gone", "gone")
-        if payload.act == "rebase":
-            return await step.rebase(payload.into)
-        if payload.act == "land":
-            return await step.land(payload.into, payload.onto, payload.commit)
-        return await step.discard()
+        with in_use(Path(record.folder)) as free:
+            if not free:
+                raise _no(f"a task works in {record.folder} now: wait for its end", "busy")
+            if payload.act == "rebase":
+                return await step.rebase(payload.into)
+            if payload.act == "land":
+                return await step.land(payload.into, payload.onto, payload.commit, payload.tip)
+            return await step.discard()
 
 
 def _no(message: str, why: str, **more: object) -> HandlerError:
@@ -104,6 +108,7 @@ class _Step:
             "target": target,
             "onto": onto,
             "commit": commit,
+            "tip": tip,
             "how": how,
             "files": [name for name in files if name][:500],
             "summary": f"{stat} on top of {target} at {onto[:12]}",
@@ -128,7 +133,16 @@ class _Step:
         if folder.is_dir() and (left := await self._git("status", "--porcelain", at=folder)):
             names = ", ".join(line[3:] for line in left.splitlines()[:5])
             raise _no(f"{folder} holds what is not committed: {names}; commit it or take it back", "uncommitted")
+        if folder.is_dir() and (elsewhere := await self._elsewhere(folder)):
+            raise _no(f"{folder} is at {elsewhere}, not on {branch}: what is done there would be left out", "elsewhere")
         return tip
+
+    async def _elsewhere(self, folder: Path) -> str:
+        """Return what the folder is at, where that is not the branch of the work; empty where it is."""
+        at = (await try_git(self._context, folder, "symbolic-ref", "--quiet", "HEAD")).stdout.strip()
+        if at == f"refs/heads/{self._record.branch}":
+            return ""
+        return at.removeprefix("refs/heads/") or (await self._git("rev-parse", "HEAD", at=folder))[:12]
 
     async def _put_on_top(self, folder: Path, target: str, onto: str, tip: str) -> tuple[str, str]:
         """Return the new commit, and how it came about: by a rebase, or as one commit where merges stand in its way."""
@@ -167,21 +181,29 @@ class _Step:
 
     # the last step
 
-    async def land(self, target: str, onto: str, commit: str) -> Result:
+    async def land(self, target: str, onto: str, commit: str, tip: str) -> Result:
         """Move the target to the checked commit, if it is where it was when that was made; else say where it is."""
         now = await self._commit(f"refs/heads/{target}")
         checked_out = await self._checked_out(target)
-        if now != commit:
+        # An attempt before may have moved it, and others have gone on from there.
+        landed = bool(now) and await self._is_in(commit, now)
+        if not landed:
             if now != onto:
                 raise _no(f"{target} moved to {now[:12] or 'nothing'} meanwhile", "moved")
+            if await self._tip() != tip:
+                raise _no(f"{self._record.branch} has moved from {tip[:12]} meanwhile: nobody looked at that", "moved")
             if checked_out is not None:
                 await self._forward(checked_out, target, commit)
             else:
                 # git itself refuses where somebody was quicker; where it then is, is looked at next.
                 argv = ("update-ref", "-m", f"merge of {self._record.task_id}", f"refs/heads/{target}", commit, onto)
                 await try_git(self._context, self._repo, *argv)
-        if await self._commit(f"refs/heads/{target}") != commit:
-            raise _no(f"{target} moved meanwhile", "moved")
+            if await self._commit(f"refs/heads/{target}") != commit:
+                raise _no(f"{target} moved meanwhile", "moved")
+        branch = await self._commit(f"refs/heads/{self._record.branch}")
+        if branch not in ("", tip, commit):
+            words = f"{target} has {commit[:12]}; {self._record.branch} has gained commits since, and stays as it is"
+            return {"commit": commit, "into": target, "message": words}
         records.change(self._context.state_dir, self._record, merged=commit, onto=onto, target=target)
         await self._clear_up(commit)
         where = f", and so is {checked_out}" if checked_out is not None else ""
@@ -209,7 +231,9 @@ class _Step:
             names = ", ".join(line[3:] for line in left.splitlines()[:5])
             words = f"{folder}, which has {target}, holds changes of its own: {names}; commit them or put them aside"
             raise _no(words, "dirty")
-        done = await try_git(self._context, folder, "merge", "--ff-only", "--quiet", commit)
+        # What the user has git ignore may lie where the work has a file: that is not ours to overwrite.
+        argv = ("merge", "--ff-only", "--no-overwrite-ignore", "--quiet", commit)
+        done = await try_git(self._context, folder, *argv)
         if done.returncode != 0:
             raise _no(
                 f"{folder}, which has {target}, cannot follow, and nothing of it was touched: {done.tail}", "dirty"
@@ -244,6 +268,10 @@ class _Step:
                 message = f"Not committed when it was thrown away\n\nTask: {record.task_id}"
                 await self._git(*IDENTITY, "commit", "--quiet", "--no-verify", "--message", message, at=folder)
                 tip = await self._commit(f"refs/heads/{record.branch}")
+            head = await self._git("rev-parse", "HEAD", at=folder)
+            if not await self._is_in(head, tip):
+                # The agent left its branch: what it did elsewhere is to be had back as well.
+                await self._git("update-ref", f"{_KEPT}/discarded/{self._name}+head", head)
             await self._git("update-ref", f"{_KEPT}/discarded/{self._name}", tip)
             await remove(self._context, self._repo, folder)
         await self._git("update-ref", f"{_KEPT}/discarded/{self._name}", tip)

@@ -1,6 +1,9 @@
 """A git worktree for one task, under the state folder: the user's tree is never touched, no work is thrown away."""
 
+import asyncio
 import contextlib
+import fcntl
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,27 @@ from swarm_tui.worktrees.records import WorktreeRecord, folder_name, worktrees_o
 
 #: Who commits where nobody is named, and what must not run then.
 IDENTITY = ("-c", "user.name=swarm-tui", "-c", "user.email=swarm-tui@localhost", "-c", "commit.gpgsign=false")
+
+
+#: Seconds for which a task waits for another to leave the worktree in which it goes on.
+LEFT_WITHIN = 60.0
+
+
+@contextlib.contextmanager
+def in_use(folder: Path) -> Iterator[bool]:
+    """Keep all others on this host out of a worktree for as long as this lasts; False: somebody else is in it.
+
+    It ends with the process, whatever becomes of that.
+    """
+    path = records.lock_of(folder)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with open(path, "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
 
 
 class Worktree:
@@ -62,6 +86,42 @@ class Worktree:
         if task_id != context.task_id:
             records.keep(context.state_dir, _of_another(record, context.task_id))
         return cls(context, repo, record.base, folder, record.branch)
+
+    @contextlib.asynccontextmanager
+    async def mine(self) -> AsyncIterator[None]:
+        """Keep others out of it: it is neither merged nor taken away while this lasts. Raises HandlerError (`busy`)."""
+        end = asyncio.get_running_loop().time() + LEFT_WITHIN
+        while True:
+            with in_use(self.folder) as free:
+                if free:
+                    if not self.folder.is_dir():
+                        raise HandlerError(
+                            f"{self.folder} was merged or thrown away just now", code="gone", retryable=True
+                        )
+                    yield
+                    return
+            if asyncio.get_running_loop().time() > end:
+                raise HandlerError(f"another task works in {self.folder}", code="busy", retryable=True)
+            await asyncio.sleep(0.1)
+
+    async def come_back(self) -> None:
+        """Have the branch hold what was committed, where its writer went to another.
+
+        Raises HandlerError (`elsewhere`) where that one does not hold the branch.
+        """
+        name = f"refs/heads/{self.branch}"
+        at = (await try_git(self._context, self.folder, "symbolic-ref", "--quiet", "HEAD")).stdout.strip()
+        if at == name:
+            return
+        head, tip = await self.head(), await commit_of(self._context, self.folder, name)
+        told = at.removeprefix("refs/heads/") or f"no branch, at {head[:12]}"
+        within = await try_git(self._context, self.folder, "merge-base", "--is-ancestor", tip, head)
+        if within.returncode != 0:
+            words = f"it left its branch {self.branch} for {told}, which does not hold that: both are as it left them"
+            raise HandlerError(words, code="elsewhere")
+        self._context.log(f"it worked on {told}: {self.branch} is moved there")
+        await git(self._context, self.folder, "update-ref", name, head, tip)
+        await git(self._context, self.folder, "symbolic-ref", "HEAD", name)
 
     async def head(self) -> str:
         """Return the commit that the branch is at."""
@@ -180,7 +240,10 @@ async def _tidy(context: Context, repo: Path, home: Path, keep: int) -> None:
     )
     records.tidy(context.state_dir)
     for folder in folders[: max(0, len(folders) - keep + 1)]:
-        async with alone(context):
-            done = await try_git(context, repo, "worktree", "remove", "--", str(folder))
+        with in_use(folder) as free:
+            if not free:
+                continue
+            async with alone(context):
+                done = await try_git(context, repo, "worktree", "remove", "--", str(folder))
         if done.returncode != 0:
             context.log(f"{folder} is left: {done.tail}")
