@@ -190,10 +190,13 @@ async def cases(run: Run) -> dict[str, dict[str, Any]]:
     work = run.folder / "work"
     out["write and run"] = await run.talk("please [[write a.txt hi]] [[run touch b.txt]] [[say All done.]]")
     out["write and run"]["written"] = (work / "a.txt").exists()
-    out["refused"] = await run.talk("now [[write ../c.txt hi]] [[say I did it.]]", answer="deny")
+    # What each of them asks for: Codex runs commands in its own sandbox, Gemini refuses a path outside by itself.
+    wish = "[[write ../c.txt hi]]" if run.name == "codex" else "[[run touch ../c.txt]]"
+    out["refused"] = await run.talk(f"now {wish} [[say I did it.]]", answer="deny")
     out["refused"]["done"] = (run.folder / "c.txt").exists()
     out["read only"] = await run.talk("then [[write d.txt hi]] [[say ok]]", mode="read")
     out["read only"]["done"] = (work / "d.txt").exists()
+    began = time.time()
     first = await run.talk("remember [[write e.txt hi]] [[run tail -f /dev/null]]", cancel=None, deadline=14.0)
     begun = time.monotonic()
     out["deadline"] = first
@@ -203,15 +206,15 @@ async def cases(run: Run) -> dict[str, dict[str, Any]]:
     out["deadline"]["left"] = left_alive(str(work))
     session = first.get("session")
     if session:
-        point = ResumePoint(session=session, why="it took too long", cost=None)
+        point = ResumePoint(session=session, why="it took too long", cost=None, began=began)
         out["resume"] = await run.talk("and then [[say Hello again.]]", resume=point)
         out["resume"]["same"] = out["resume"].get("session") == session
     out["401"] = await run.talk("bad key [[say hello]]", key="bad")
     for status in (429, 529):
         out[str(status)] = await run.talk(
-            f"fails {status} {run.name} [[status {status}]]", deadline=60.0, silent_after=45.0
+            f"fails {status} {run.name} [[status {status}]]", deadline=90.0, silent_after=45.0
         )
-    out["network down"] = await run.talk("nobody there", base="http://127.0.0.1:9", deadline=60.0, silent_after=45.0)
+    out["network down"] = await run.talk("nobody there", base="http://127.0.0.1:9", deadline=90.0, silent_after=45.0)
     out |= await spoken_to(run)
     return out
 
@@ -219,7 +222,7 @@ async def cases(run: Run) -> dict[str, dict[str, Any]]:
 async def spoken_to(run: Run) -> dict[str, dict[str, Any]]:
     """Return what comes of a cancel, in the first second and in the tenth, and of a word in the middle of a turn."""
     out: dict[str, dict[str, Any]] = {}
-    # A turn that takes a while: gemini's client does not read the server's signs of life, codex' shell does not start.
+    # A turn that takes a while: gemini's client does not read the server's signs of life.
     slowly = "[[run sleep 4]]" if run.name == "gemini" else "[[slow 3]]"
     prompt = f"slowly [[write g.txt hi]] {slowly} [[say First.]]"
     said = await run.talk(prompt, says="and [[write h.txt hi]] [[say Second.]]")
@@ -231,7 +234,9 @@ async def spoken_to(run: Run) -> dict[str, dict[str, Any]]:
 
 
 async def main(names: list[str]) -> None:
-    with tempfile.TemporaryDirectory(prefix="real-clis-", ignore_cleanup_errors=True) as folder, serve() as base:
+    # Codex makes no programs for its sandbox below the folder for temporary files, and without them no command starts.
+    place = tempfile.TemporaryDirectory(prefix="real-clis-", dir="/var/tmp", ignore_cleanup_errors=True)
+    with place as folder, serve() as base:
         for name in names:
             acp = known_clis()[name].acp
             if acp is None or find(acp.argv[0]) is None:

@@ -14,6 +14,16 @@ from tests.real_clis import NAMES
 from tests.unit.house.pages import ROOT
 
 pytestmark = pytest.mark.drill
+#: What three calls of the model, of 100 tokens in each, come to; Claude's have 70 of its cache beside, opencode tells
+#: the last call alone.
+TOKENS_IN = {"claude": 510, "codex": 300, "gemini": 300, "opencode": 100}
+#: What a turn ends with when the server answers 429 or 529 all the time, and when nobody answers.
+TOLD = {
+    "claude": ("quota", "overload", "network"),
+    "codex": ("quota", "overload", "timeout"),
+    "gemini": ("silent", "silent", "silent"),
+    "opencode": ("quota", "overload", "silent"),
+}
 
 
 def came_of(name: str) -> dict[str, dict[str, Any]]:
@@ -38,22 +48,17 @@ def test_a_real_cli_works_asks_heeds_and_resumes(name: str) -> None:
     came = came_of(name)
     work = came["write and run"]
     assert (work["code"], work["text"], work["written"]) == ("", "All done.", True)
-    assert work["usage"]["tokens_in"] >= 100
-    # Gemini sees at times by itself that the path is outside, asks nobody, and says that it did it.
-    assert came["refused"]["code"] in (("refused", "agent-cli") if name == "gemini" else ("refused",)), came["refused"]
-    assert not came["refused"]["done"]
+    assert work["usage"]["tokens_in"] == TOKENS_IN[name]
+    assert (came["refused"]["code"], came["refused"]["done"]) == ("refused", False), came["refused"]
+    assert came["refused"]["asked"], came["refused"]
     assert (came["read only"]["code"], came["read only"]["done"]) == ("refused", False)
-    # Codex's own sandbox does not start in every container: its command then fails at once, and the turn ends well.
-    assert came["deadline"]["code"] in (("timeout", "") if name == "codex" else ("timeout",))
-    assert came["deadline"]["left"] == []
-    assert (came["resume"]["code"], came["resume"]["same"]) == ("", True)
+    assert (came["deadline"]["code"], came["deadline"]["left"]) == ("timeout", []), came["deadline"]
+    assert (came["resume"]["code"], came["resume"]["same"]) == ("", True), came["resume"]
     for case in ("cancel at 1 s", "cancel at 10 s"):
-        # Codex: as above, its command may have failed at once, and the turn be over by then.
-        assert came[case]["code"] in (("cancelled", "") if name == "codex" else ("cancelled",)), came[case]
-        assert came[case]["left"] == []
+        assert (came[case]["code"], came[case]["left"]) == ("cancelled", []), came[case]
         assert came[case]["gone after"] <= 3.0
-    assert (came["a word in its turn"]["code"], came["a word in its turn"]["text"][-7:]) == ("", "Second.")
+    word = came["a word in its turn"]
+    assert (word["code"], word["text"][-7:], word["written"]) == ("", "Second.", True), word
     assert came["401"]["code"] == "authentication"
-    for case in ("429", "529", "network down"):
-        assert came[case]["code"] in ("quota", "overload", "network", "silent", "timeout"), came[case]
-        assert came[case]["retryable"]
+    for case, code in zip(("429", "529", "network down"), TOLD[name], strict=True):
+        assert (came[case]["code"], came[case]["retryable"]) == (code, True), came[case]

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,8 @@ INSTALL = "python -m pip install 'swarm-tui[acp]'"
 OPEN_WAIT, CANCEL_WAIT, CLOSE_WAIT = 60.0, 1.5, 0.5
 #: Seconds for its word that it took a person's into its turn.
 STEER_WAIT = 10.0
+#: Seconds from the offer of an attempt within which its session has begun.
+BEGUN_WITHIN = 30.0
 _PROTOCOL = 1
 #: What a client says that understands typed failures; without it they come as text, or not at all while it retries.
 TELL_FAILURES = {"jetbrains": {"air": {"version": 1, "capabilities": ["sessionFailure"]}}}
@@ -77,13 +80,20 @@ class Conversation:
 
     # the way in
 
-    async def open(self, argv: Sequence[str], environment: Mapping[str, str], resume: str | None = None) -> bool:
-        """Start the CLI and its session; True when `resume` goes on. Raises MissingToolError, FailedTurnError."""
+    async def open(
+        self, argv: Sequence[str], environment: Mapping[str, str], resume: str | None = None, began: float = 0.0
+    ) -> bool:
+        """Start the CLI and its session; True when `resume`, which `began` then (wall time), goes on.
+
+        Raises MissingToolError, FailedTurnError.
+        """
         try:
             from acp.connection import Connection
         except ImportError as error:
             raise MissingToolError("agent-client-protocol", INSTALL) from error
         self.person.open()
+        if resume is not None and self._acp.logs_by_minute:
+            await self._let_its_minute_pass(began)
         self._program = await StdioProgram.start(self._context, argv, self._folder, environment)
         self._connection = Connection(self.heard.serve, self._program)
         said = await self._call(
@@ -109,6 +119,18 @@ class Conversation:
             self._offered = made
         await self._prepare(self._offered)
         return resumed
+
+    async def _let_its_minute_pass(self, began: float) -> None:
+        """Wait until the session cannot have begun in this minute. Raises HandlerError (`cancelled`)."""
+        left = 60.0 * ((began + BEGUN_WITHIN) // 60 + 1) - time.time()
+        left = min(left, self._context.deadline - asyncio.get_running_loop().time())
+        if began and left > 0:
+            self._context.log(
+                f"waits {left:.0f} s: in the minute in which its session began it would lose what was said"
+            )
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._context.cancel.wait(), left)
+                raise HandlerError("it was cancelled", code="cancelled")
 
     async def _take_up(self, session: str, said: Mapping[str, Any]) -> bool:
         """Go on with a session of before; False when it is gone."""

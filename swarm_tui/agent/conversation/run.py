@@ -91,7 +91,8 @@ async def _run(
     )
     told = Told()
     try:
-        resumed = await conversation.open(argv, given, point.session or None if point else None)
+        session, began = (point.session or None, point.began) if point else (None, 0.0)
+        resumed = await conversation.open(argv, given, session, began)
         if point is not None:
             prompt = _again(prompt, point, resumed, mine=point.task_id in ("", context.task_id))
             gone = "its session is gone: it starts anew" if point.session else "its session is full: it starts anew"

@@ -40,3 +40,5 @@ class Acp(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """It tells of its retries, and of a turn's failure, once its client says that it understands that."""
     steering: bool = False
     """A word said in the middle of a turn reaches it then (`_session/steering`)."""
+    logs_by_minute: bool = False
+    """Its log of a session is named by the minute: one that is loaded in the minute of its beginning is overwritten."""

@@ -4,11 +4,12 @@ import json
 import os
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
-from swarm_tui.agent.conversation import programs
+from swarm_tui.agent.conversation import conversation, programs
 from swarm_tui.agent.conversation.programs import swarm_server
 from swarm_tui.agent.handlers.base import HandlerError, ResumePoint
 from swarm_tui.config.own_process import own_argv
@@ -106,6 +107,15 @@ def test_a_write_outside_of_the_folder_is_asked(talk: Talk, name: str) -> None:
     assert "+hi" in talk.asked[0].diff
 
 
+def test_a_write_into_git_s_own_folder_is_asked(talk: Talk) -> None:
+    (talk.folder / ".git" / "hooks").mkdir(parents=True)
+    talk.answer = lambda question: AskAnswer(outcome="deny")
+    with pytest.raises(HandlerError):
+        talk("claude", "[[write .git/hooks/pre-commit hi]]")
+    assert [one.title for one in talk.asked] == [".git/hooks/pre-commit"]
+    assert not (talk.folder / ".git/hooks/pre-commit").exists()
+
+
 @every_cli
 @pytest.mark.parametrize(
     ("status", "code", "retryable"), [(401, "authentication", False), (429, "quota", True), (529, "overload", True)]
@@ -177,6 +187,21 @@ def test_another_attempt_goes_on_in_the_same_session(talk: Talk, name: str) -> N
     assert len(prompts) == 2
     assert "Your last turn was cut off (its agent was killed)" in prompts[1]
     assert "an answer of before" not in "\n".join(talk.log), "what is replayed is no news"
+
+
+def test_gemini_resumes_no_session_in_the_minute_of_its_beginning(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would overwrite its log, and know nothing of what was said."""
+    monkeypatch.setattr(conversation, "BEGUN_WITHIN", 0.0)
+    with pytest.raises(HandlerError) as caught:
+        talk("gemini", "remember [[die]]")
+    assert caught.value.result is not None
+    monkeypatch.setattr(conversation, "time", SimpleNamespace(time=lambda: 59.0))
+    session = caught.value.result["session"]
+    began = time.monotonic()
+    told = talk("gemini", "go on [[say Done.]]", resume=ResumePoint(session=session, began=30.0))
+    assert (told.session, "Done." in told.text) == (session, True)
+    assert time.monotonic() - began >= 1.0
+    assert any("waits 1 s" in line for line in talk.log)
 
 
 @every_cli
