@@ -130,6 +130,19 @@ class EmbeddedBroker:
         write_private(path, msgspec.json.encode(part))
         return True
 
+    def expel(self, swarm: str, user: str) -> bool:
+        """Take a user out of a swarm's part of the rules; `reload` makes it count. False where it is none.
+
+        Raises OSError.
+        """
+        path = admission_path(self.folder, swarm)
+        part = read_admission(path)
+        if part is None or user not in part.users:
+            return False
+        users = {name: one for name, one in part.users.items() if name != user}
+        write_private(path, msgspec.json.encode(msgspec.structs.replace(part, users=users)))
+        return True
+
     def dismiss(self, swarm: str) -> None:
         """Forget a swarm's part of the rules; `reload` makes it count. Raises OSError."""
         admission_path(self.folder, swarm).unlink(missing_ok=True)

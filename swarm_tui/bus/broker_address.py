@@ -81,6 +81,13 @@ def parse_url(url: str) -> BrokerAddress:
     )
 
 
+def credentials(broker: Broker, at: BrokerAddress) -> tuple[str | None, str | None]:
+    """User and password: of the layout, else of the URL."""
+    if broker.username is not None:
+        return broker.username, broker.password
+    return at.username, broker.password if broker.password is not None else at.password
+
+
 def _unix(path: str, url: str) -> BrokerAddress:
     if not path.startswith("/") or len(path.encode()) > UNIX_MAX:
         raise BusError(f"{shown_url(url)!r} is no Unix socket: write unix:///path of at most {UNIX_MAX} bytes")

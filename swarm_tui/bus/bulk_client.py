@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from swarm_tui.bus.aws import region_of, signed_path
-from swarm_tui.bus.broker_address import BrokerAddress
+from swarm_tui.bus.broker_address import BrokerAddress, credentials
 from swarm_tui.bus.port import BusError
 from swarm_tui.bus.versions import (
     FIVE,
@@ -357,13 +357,6 @@ def make_client(
     more: dict[str, Any] = {"clean_start": clean, "properties": connect_properties(clean)} if version == FIVE else {}
     client.connect_async(at.path if at.scheme == "unix" else at.host, at.port or 1883, keepalive, **more)
     return client
-
-
-def credentials(broker: Broker, at: BrokerAddress) -> tuple[str | None, str | None]:
-    """User and password: of the layout, else of the URL."""
-    if broker.username is not None:
-        return broker.username, broker.password
-    return at.username, broker.password if broker.password is not None else at.password
 
 
 def _context(broker: Broker, at: BrokerAddress, username: str | None) -> "SSLContext":

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from swarm_tui.bus.broker_address import BrokerAddress, keeps_aws_limits, parse_url
-from swarm_tui.bus.bulk_client import BulkClient, credentials, make_client
+from swarm_tui.bus.broker_address import BrokerAddress, credentials, keeps_aws_limits, parse_url
+from swarm_tui.bus.bulk_client import BulkClient, make_client
 from swarm_tui.bus.port import BusError, Link, MakeLate, OnAck, OnLink, OnMessage, OnTurn
 from swarm_tui.bus.reasons import URL, BrokerWords, Reason, explain, lost, no_connack
 from swarm_tui.bus.send_queue import Pace, SendQueue

@@ -8,8 +8,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from swarm_tui.bus.broker_address import BrokerAddress, parse_url
-from swarm_tui.bus.bulk_client import BulkClient, credentials, make_client, unique_client_id
+from swarm_tui.bus.broker_address import BrokerAddress, credentials, parse_url
+from swarm_tui.bus.bulk_client import BulkClient, make_client, unique_client_id
 from swarm_tui.bus.port import BusError
 from swarm_tui.bus.reasons import URL, BrokerWords, Reason, explain, no_connack
 from swarm_tui.bus.versions import FIVE, accepted, falls_back

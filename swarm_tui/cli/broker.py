@@ -106,9 +106,29 @@ def revoke(name: str, swarm: str | None) -> None:
     """
     with _changing(swarm) as (found, known):
         _must_be(known, name)
-        _keep(found, registry.revoke(known, name, time.time()))
+        revoked = registry.revoke(known, name, time.time())
+        store.write_registry(found.state, revoked)
+        if not _is_cut_off(found, name, revoked.identities[name].kind):
+            _keep(found, revoked)
     _join_path(found, name).unlink(missing_ok=True)
     click.echo(f"{name} is revoked")
+
+
+def _is_cut_off(found: Target, name: str, kind: IdentityKind) -> bool:
+    """Have the embedded broker cut an identity off, by the shortest way; False where it knows none such.
+
+    Raises Failure.
+    """
+    port = broker_port(found.broker.url)
+    if port is None or admission_at(found.state.root.parent, found.swarm, found.broker.url) is None:
+        return False
+    from swarm_tui.broker.mosquitto import BrokerMissingError
+    from swarm_tui.supervisor.broker_rules import expel
+
+    try:
+        return expel(port, found.swarm, account.user_name(found.swarm, kind, name))
+    except (BrokerMissingError, OSError) as error:
+        raise Failure(f"{name} is revoked, but the broker was not told: {error}") from None
 
 
 def _keep(found: Target, known: Registry) -> None:

@@ -2,11 +2,11 @@
 
 import socket
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from swarm_tui.broker.accounts import CHOSEN_ROUNDS, hashed
 from swarm_tui.broker.mosquitto import EmbeddedBroker
-from swarm_tui.bus.broker_address import parse_url
-from swarm_tui.bus.bulk_client import credentials
+from swarm_tui.bus.broker_address import credentials, parse_url
 from swarm_tui.config.own_broker import Admission, Admitted
 from swarm_tui.config.paths import StateDir, broker_dir
 from swarm_tui.config.urls import broker_port, is_loopback
@@ -16,13 +16,15 @@ from swarm_tui.identity.keys import agent_key, guest_key, host_key, operator_key
 from swarm_tui.identity.registry import Identity, Registry
 from swarm_tui.identity.store import read_registry, read_secret
 from swarm_tui.supervisor import locks
-from swarm_tui.supervisor.plan import Plan
+
+if TYPE_CHECKING:
+    from swarm_tui.supervisor.plan import Plan
 
 #: Seconds that another swarm's change of the same broker may take.
 _LOCK_WAIT = 5.0
 
 
-def admit(plan: Plan, state: StateDir, *, obeyed: bool = True) -> None:
+def admit(plan: "Plan", state: StateDir, *, obeyed: bool = True) -> None:
     """Write this swarm's part of the rules of the embedded broker of `plan`, and have them obeyed at once.
 
     Not `obeyed`, the broker goes on as it is, for who keeps it would start it again without rules.
@@ -37,7 +39,7 @@ def admit(plan: Plan, state: StateDir, *, obeyed: bool = True) -> None:
     _change(broker, lambda: broker.admit(part), obeyed=obeyed)
 
 
-def forget_own(plan: Plan) -> None:
+def forget_own(plan: "Plan") -> None:
     """Where the broker of `plan` is not ours, forget that one of ours had its place. Raises OSError."""
     port = broker_port(plan.layout.broker.url)
     if plan.embedded_port is None and port is not None:
@@ -50,7 +52,22 @@ def dismiss(port: int, swarm: str) -> None:
     _change(broker, lambda: broker.dismiss(swarm))
 
 
-def admission(plan: Plan, state: StateDir, secret: bytes, registry: Registry) -> Admission:
+def expel(port: int, swarm: str, user: str) -> bool:
+    """Have the embedded broker on `port` know a user no more, and cut it off at once. False when it knows none such.
+
+    It reads no layout, for nothing is to hold it up. Raises OSError, BrokerMissingError.
+    """
+    broker, known = EmbeddedBroker(port, broker_dir(port)), False
+
+    def change() -> None:
+        nonlocal known
+        known = broker.expel(swarm, user)
+
+    _change(broker, change)
+    return known
+
+
+def admission(plan: "Plan", state: StateDir, secret: bytes, registry: Registry) -> Admission:
     """Return what the broker is to know of the swarm."""
     guests: Guests = "none" if plan.layout.broker.secure else plan.layout.policy.guests
     own = sorted(plan.own(state))
@@ -78,7 +95,7 @@ def admission(plan: Plan, state: StateDir, secret: bytes, registry: Registry) ->
     )
 
 
-def _users(plan: Plan, state: StateDir, secret: bytes, registry: Registry) -> Iterator[tuple[str, str, Grant]]:
+def _users(plan: "Plan", state: StateDir, secret: bytes, registry: Registry) -> Iterator[tuple[str, str, Grant]]:
     """Yield name, password and rights of the swarm, its own host, that host's agents, and the other identities."""
     swarm, home = plan.swarm, registry.home
 

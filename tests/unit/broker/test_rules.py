@@ -1,5 +1,7 @@
 """Who may do what on an embedded broker, with a real mosquitto that has the swarm's rules."""
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,7 +22,7 @@ from swarm_tui.identity import registry, store
 from swarm_tui.identity.account import broker_of_agent, broker_of_foreign, broker_of_swarm, password_of, user_name
 from swarm_tui.identity.registry import Identity, IdentityKind
 from swarm_tui.protocol.envelope import Outgoing
-from swarm_tui.supervisor.broker_rules import admit, dismiss, forget_own, key_of
+from swarm_tui.supervisor.broker_rules import admit, dismiss, expel, forget_own, key_of
 from swarm_tui.supervisor.plan import Plan
 from tests.conftest import RealBroker, pick_port
 from tests.wait import until
@@ -182,6 +184,30 @@ def test_who_is_revoked_is_out_within_a_second_and_can_do_nothing_after(
         assert [link.up for link in (*ear.links, *guest.links)] == [True, True]
         assert ("s/hosts/helper/status", b"here") in ear.heard
         assert ("s/hosts/helper/status", b"last word") not in ear.heard
+
+
+def test_whoever_is_expelled_is_cut_off_and_the_others_stay(port: int, broker: Callable[[], RealBroker]) -> None:
+    swarm = Swarm(port)
+    broker()
+    helper, other = swarm.add("helper", "host"), swarm.add("other", "host")
+    until(lambda: probe(other).ok, what="the broker to know them")
+    with client(swarm.own, "ear") as ear, client(helper, "helper") as revoked:
+        assert expel(port, "s", str(helper.username))
+        until(lambda: not revoked.bus.is_up() and revoked.links[-1].kind == "password", what="it to be refused")
+        assert [link.up for link in ear.links] == [True]
+    assert probe(other).ok
+    assert not expel(port, "s", str(helper.username))
+    assert not expel(port, "t", str(other.username))
+
+
+def test_to_revoke_loads_neither_a_client_nor_a_reader_of_layouts() -> None:
+    # Its start is most of the second within which the revoked one is out.
+    code = (
+        "import sys, swarm_tui.cli.broker, swarm_tui.broker.mosquitto, swarm_tui.supervisor.broker_rules\n"
+        "print([name for name in ('paho', 'yaml', 'asyncio') if name in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert found.stdout.strip() == "[]"
 
 
 def test_two_swarms_on_one_broker_know_nothing_of_each_other(port: int, broker: Callable[[], RealBroker]) -> None:
