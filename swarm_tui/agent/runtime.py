@@ -134,7 +134,10 @@ class AgentRuntime:
     # -- the bus's thread
 
     def _on_link(self, link: Link) -> None:
-        if link.up:
+        if link.up and link.kind == "forbidden":
+            # It was up before, and all was said then.
+            self.reporter.note(link.reason, "⚠")
+        elif link.up:
             self.reporter.note(f"MQTT connected: {self.me.agent_id}", "✅")
             self.work.on_link(True)
             self.presence.on_up()

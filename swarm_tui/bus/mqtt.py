@@ -52,7 +52,7 @@ class MqttBus:
         self._will: Outgoing | None = None
         self._subscriptions = Subscriptions()
         paced = keeps_aws_limits(broker)
-        self._outbox = SendQueue(self._failed, self._guard, Pace(*AWS_RATE) if paced else None)
+        self._outbox = SendQueue(self._failed, self._guard, Pace(*AWS_RATE) if paced else None, self._forbidden)
         self.backlog = self._outbox.backlog
         self._sides: SideConnections | None = None
         if paced and not side:
@@ -242,6 +242,10 @@ class MqttBus:
                 if taken:
                     client.ack(message.mid, message.qos)
 
+        def subscribed(client: Any, userdata: Any, mid: int, codes: Any, properties: Any) -> None:
+            if refused := self._subscriptions.refused(mid, codes):
+                self._forbidden("subscribing", self._words.filters(refused, properties))
+
         self._address = parse_url(self.broker.url)
         client = make_client(self.broker, self._address, self.client_id, clean=self._clean, keepalive=self._keepalive)
         client.on_connect = self._connected
@@ -249,7 +253,7 @@ class MqttBus:
         client.take = self._take
         client.acked = self._outbox.acked
         client.refused = self._outbox.refused
-        client.on_subscribe = self._subscribed
+        client.on_subscribe = subscribed
         client.on_disconnect = lambda client, userdata, *told: self._words.disconnected(*told)
         self._client = client
         return client
@@ -336,8 +340,7 @@ class MqttBus:
 
     def _went_down(self) -> None:
         was_up, self._up = self._up, False
-        reason = self._reason
-        if self._close_by is None and reason is not None:
+        if self._close_by is None and (reason := self._reason) is not None:
             self._guard("a link callback", lambda: self._on_link(Link(False, reason[1], kind=reason[0])))
         self._backoff.ended(time.monotonic())
         if was_up:
@@ -379,13 +382,10 @@ class MqttBus:
             self._turn.acquire()
         return True
 
-    def _subscribed(self, client: Any, userdata: Any, mid: int, codes: Any, properties: Any) -> None:
-        if any(code.is_failure for code in codes):
-            reason = self._words.filters(self._subscriptions.refused(mid, codes), properties)
-            self._failed("subscribing", PermissionError(reason))
-            self._guard("a link callback", lambda: self._on_link(Link(self._up, reason, kind="forbidden")))
-        else:
-            self._subscriptions.refused(mid, codes)
+    def _forbidden(self, what: str, reason: str) -> None:
+        """Tell that the link is up and the broker does not let us do all that we must."""
+        self._failed(what, PermissionError(reason))
+        self._guard("a link callback", lambda: self._on_link(Link(self._up, reason, kind="forbidden")))
 
     def _guard(self, what: str, call: Callable[[], None]) -> None:
         """Run a callback of ours; an exception that reached paho would kill the thread and say nothing."""

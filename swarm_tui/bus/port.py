@@ -16,7 +16,10 @@ class Link(Struct, frozen=True):
     resumed: bool = False
     """The broker kept our session over the gap."""
     kind: str = ""
-    """Why it is down, as a word: `refused`, `password`, `dns`, `tls`, `not-mqtt`, `timeout`, `closed` …"""
+    """Why it is down, as a word: `refused`, `password`, `dns`, `tls`, `not-mqtt`, `timeout`, `closed` …
+
+    `forbidden` while it is up: the broker refuses a filter of ours, or what we say.
+    """
 
 
 class BusError(Exception):

@@ -52,7 +52,9 @@ class SendQueue:
         failed: Callable[[str, BaseException], None],
         guard: Callable[[str, Callable[[], None]], None],
         pace: Pace | None = None,
+        forbidden: Callable[[str, str], None] = lambda what, why: None,
     ) -> None:
+        """`forbidden(what, why)` gets a sentence on each topic that the broker takes nothing on from us."""
         self.dropped = 0
         self.paced_by: float | None = None
         """When more may be sent to a broker that limits how many, in monotonic seconds."""
@@ -61,6 +63,7 @@ class SendQueue:
         """When what lingers is written at the latest, in monotonic seconds."""
         self._failed = failed
         self._guard = guard
+        self._forbidden = forbidden
         self._waiting: deque[tuple[Outgoing | MakeLate, OnAck | None]] = deque()
         self._orders: deque[tuple[Outgoing | MakeLate, OnAck | None]] = deque()
         """What goes ahead of the rest where a pace is kept."""
@@ -192,7 +195,7 @@ class SendQueue:
         topic = found[0].topic if (found := self._unacked.get(mid)) is not None else ""
         if topic not in self._told:
             self._told.add(topic)
-            self._failed("publishing", PermissionError(f"the broker does not take what we say on `{topic}`: {why}"))
+            self._forbidden("publishing", f"the broker does not take what we say on `{topic}`: {why}")
 
     def acked(self, mid: int) -> None:
         """Note that the broker has the message of that packet id."""

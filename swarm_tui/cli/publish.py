@@ -2,7 +2,7 @@
 
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import click
@@ -35,6 +35,9 @@ from swarm_tui.domain.views import TaskView
 from swarm_tui.protocol.bodies import Task
 from swarm_tui.protocol.names import InvalidNameError, check_agent_id, check_task_id, check_task_type
 from swarm_tui.protocol.text import clean
+
+if TYPE_CHECKING:
+    from swarm_tui.bus.port import Link
 
 #: Seconds that a task gets once the broker is there, however long that took; a shorter wait for it does not count.
 _AT_LEAST = 1.0
@@ -154,6 +157,7 @@ def _task(task_type: str, options: dict[str, Any], properties: dict[str, Any]) -
 def _publish(found: Target, task: Task, accept_timeout: float, wait: bool, as_json: bool) -> int:
     began = time.monotonic()
     with follow_to_end(found, task.task_id, None if as_json else note, accept_timeout) as task_follower:
+        task_follower.operator.on_link(_tell_what_is_forbidden)
         # One of which nothing is heard may be a swarm of agents that retain nothing: it gets its task all the same.
         if task.assigned_to is not None and is_heard_of(task_follower.follower, found):
             doubt = check_agent_exists(task_follower.follower, found, task.assigned_to, task.type)
@@ -180,6 +184,11 @@ def _publish(found: Target, task: Task, accept_timeout: float, wait: bool, as_js
             return _accepted(task_follower, publication.reason if publication.stage is Stage.QUEUED else "")
         view = task_follower.wait(known=publication.stage is Stage.QUEUED and bool(publication.reason))
     return _outcome(view, as_json)
+
+
+def _tell_what_is_forbidden(link: "Link") -> None:
+    if link.kind == "forbidden":
+        note(f"{link.reason}; trying on")
 
 
 def _accepted(task_follower: TaskFollower, state: str) -> int:

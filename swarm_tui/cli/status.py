@@ -96,8 +96,12 @@ def gather(found: Target) -> dict[str, Any]:
     """The facts of `status --json`. Raises Failure (exit 3) when the broker is away and nothing is known here."""
     try:
         with follow(found) as follower:
-            if not follower.settle():
-                note(_deafness(follower, found))
+            settled = follower.settle()
+            if (link := follower.operator.link).kind == "forbidden":
+                note(link.reason)
+            elif not settled:
+                where = shown_url(found.broker.url)
+                note(f"{where} brings nothing of what we say back: its access rules must let us read `{found.swarm}/#`")
             hear_beats(follower)
             if not has_journal(found.state):
                 _ask_tasks(follower)
@@ -113,15 +117,6 @@ def gather(found: Target) -> dict[str, Any]:
         facts = {**_facts(found, _from_disk(found, failure.reason)), "guests": None, "refused": {}}
     _measure(facts["agents"], found.running.host if found.running else host_name())
     return facts
-
-
-def _deafness(follower: Follower, found: Target) -> str:
-    """Return why our own word did not come back: the broker refuses our filter, or grants it and hides what is said."""
-    link = follower.operator.link
-    if link.kind == "forbidden":
-        return link.reason
-    where = shown_url(found.broker.url)
-    return f"{where} brings nothing of what we say back: its access rules must let us read `{found.swarm}/#`"
 
 
 def _facts(found: Target, fleet: Fleet) -> dict[str, Any]:

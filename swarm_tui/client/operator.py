@@ -226,7 +226,10 @@ class Operator:
         with self._linked:
             self.link = link
             self._linked.notify_all()
-        if link.up:
+        if link.kind == "forbidden":
+            self._publisher.forbidden = link.reason
+        elif link.up:
+            self._publisher.forbidden = ""
             self._publisher.link_is_up()
         for callback in list(self._on_link):
             self._tell(callback, link)

@@ -46,9 +46,11 @@ class Publisher:
         self._closed = False
         self._led = False
         self._troubles: dict[str, str] = {}
+        """Why a task-manager accepts nothing, by its id, as it says itself."""
         self.trouble = ""
         """Why nobody accepts anything, where that is known."""
-        """Why a task-manager accepts nothing, by its id, as it says itself."""
+        self.forbidden = ""
+        """What the broker does not let us do, since the link came up."""
         self._leader = ""
 
     def submit(self, task: Task, accept_timeout: float) -> Publication:
@@ -110,7 +112,7 @@ class Publisher:
             nonlocal sending
             # Of one that stands by while another leads it is no reason.
             trouble = self._troubles.get(self._leader, "") if self._leader else next(iter(self._troubles.values()), "")
-            trouble = trouble or ("" if self._leader else self.trouble)
+            trouble = self.forbidden or trouble or ("" if self._leader else self.trouble)
             record, sending = publication_policy.turn(
                 record, self._monotonic(), self._bus.is_up(), self._chance(), trouble
             )

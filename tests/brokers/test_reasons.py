@@ -81,3 +81,21 @@ def test_status_says_of_a_broker_that_hides_all_what_its_rules_lack(
     with mosquitto(tmp_path, port, "allow_anonymous true", f"acl_file {rules}"):
         assert run(["status", "--swarm", "s", "--broker", f"mqtt://127.0.0.1:{port}"]) == 4
     assert "brings nothing of what we say back: its access rules must let us read `s/#`" in capsys.readouterr().err
+
+
+def test_publish_and_status_say_what_the_broker_takes_nothing_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    port, rules = pick_port(), tmp_path / "acl"
+    rules.write_text("topic read s/#\n")
+    rules.chmod(0o600)
+    where = ["--swarm", "s", "--broker", f"mqtt://127.0.0.1:{port}"]
+    with mosquitto(tmp_path, port, "allow_anonymous true", f"acl_file {rules}"):
+        assert run(["publish", "noop", "--accept-timeout", "1", *where]) == 1
+        said = capsys.readouterr().err
+        assert run(["status", *where]) == 4
+    no = "the broker does not take what we say on `s/tasks/new`: its access rules must allow it"
+    assert f"{no}; trying on" in said
+    assert f"nobody accepted it within 1 s: {no}" in said
+    told = capsys.readouterr().err
+    assert "the broker does not take what we say on `s/operators/" in told, told
