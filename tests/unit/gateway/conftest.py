@@ -20,7 +20,7 @@ from swarm_tui.protocol.codec import Writer, decode
 from swarm_tui.protocol.envelope import Event, Outgoing
 from swarm_tui.protocol.mail_bodies import MessageAccepted, MessageNew, MessageRejected
 from swarm_tui.protocol.rows import Hop, TaskRow
-from swarm_tui.protocol.run_bodies import RunNew, RunRejected, RunStarted
+from swarm_tui.protocol.run_bodies import RunAct, RunEnded, RunNew, RunRejected, RunStarted
 from swarm_tui.protocol.topics import Kind as K
 from swarm_tui.protocol.topics import everything
 
@@ -66,15 +66,33 @@ class Dispatcher(Voice):
         self.answered: dict[str, AskRecorded] = {}
         self.letters: list[tuple[str, MessageNew]] = []
         self.used: list[Any] = []
+        self.acts: list[tuple[str, RunAct]] = []
+        self.runs: dict[str, str] = {}
         self.bus.subscribe(everything(SWARM))
         self.bus.start(self._heard, lambda _: None)
         self.say(K.DISPATCHER, b.Dispatcher(instance="x", epoch=1, agent_id="tm"))
 
     def _run(self, body: RunNew) -> None:
         if body.workflow.get("steps"):
+            self.runs[body.run_id] = "running"
             self.say(K.RUN_STARTED, RunStarted(run_id=body.run_id, workflow="w", steps={"a": "noop"}))
         else:
             self.say(K.RUN_REJECTED, RunRejected(run_id=body.run_id, reason="steps: a workflow has at least one step"))
+
+    def _act(self, event: Event, body: RunAct) -> None:
+        """Cancel what runs, do again what does not."""
+        self.acts.append((event.sender, body))
+        cancels, runs = event.kind is K.RUN_CANCEL, self.runs.get(body.run_id) == "running"
+        if cancels is not runs:
+            what = f"{'cancel' if cancels else 'retry'} of the run {body.run_id}"
+            message = f"{what} was refused: it is {self.runs.get(body.run_id)}"
+            self.say(K.ALERT, b.Alert(message=message, name=f"act:{event.id}"))
+            return
+        self.runs[body.run_id] = "cancelled" if cancels else "running"
+        if cancels:
+            self.say(K.RUN_ENDED, RunEnded(run_id=body.run_id, workflow="w", outcome="cancelled"))
+        else:
+            self.say(K.RUN_STARTED, RunStarted(run_id=body.run_id, workflow="w", steps={"a": "noop"}))
 
     def _heard(self, topic: str, payload: bytes, retained: bool) -> None:
         event = decode(SWARM, topic, payload, retained, time.time())
@@ -84,6 +102,8 @@ class Dispatcher(Voice):
             self._task(event.body)
         elif isinstance(event.body, RunNew):
             self._run(event.body)
+        elif isinstance(event.body, RunAct):
+            self._act(event, event.body)
         elif isinstance(event.body, AskAnswer):
             self._answered(event)
         elif isinstance(event.body, MessageNew):

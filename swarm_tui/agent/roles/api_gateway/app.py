@@ -17,7 +17,7 @@ from swarm_tui.agent.roles.api_gateway.guard import Visit, refuse
 from swarm_tui.agent.roles.api_gateway.mails import MailRoutes, NewMail
 from swarm_tui.agent.roles.api_gateway.metrics import FleetMetrics
 from swarm_tui.agent.roles.api_gateway.openapi import document
-from swarm_tui.agent.roles.api_gateway.runs import NewRun, RunRoutes
+from swarm_tui.agent.roles.api_gateway.runs import NewRun, RunChange, RunRoutes
 from swarm_tui.agent.roles.api_gateway.settings import DoorSettings
 from swarm_tui.agent.roles.api_gateway.stream import FrameStream
 from swarm_tui.agent.roles.api_gateway.task_request import Doers, NewTask, UnfitTaskError, task_of
@@ -79,7 +79,7 @@ class Door:
         app.router.add_get("/tasks", self._tasks)
         app.router.add_get("/tasks/{task_id}", self._task)
         app.router.add_get("/tasks/{task_id}/output", self._output)
-        RunRoutes(self._facts).add_to(app)
+        RunRoutes(self._facts, self._voice).add_to(app)
         AskRoutes(self._facts, self._voice).add_to(app)
         MailRoutes(self._facts, self._voice).add_to(app)
         app.router.add_get("/agents", self._agents)
@@ -96,7 +96,8 @@ class Door:
             peer=request.remote or "",
             host=request.headers.get("Host", ""),
             upgrade=_is_upgrade(request),
-            answers=request.path.startswith(("/asks/", "/messages")) and request.method not in ("GET", "HEAD"),
+            answers=request.path.startswith(("/asks/", "/messages", "/runs/"))
+            and request.method not in ("GET", "HEAD"),
             origin=request.headers.get("Origin"),
             authorization=request.headers.get("Authorization"),
             query_token=request.query.get("token") if request.path == "/" and _is_upgrade(request) else None,
@@ -201,7 +202,7 @@ class Door:
         return web.Response(body=self._metrics.text(), headers={"Content-Type": "text/plain; version=0.0.4"})
 
     async def _openapi(self, request: web.Request) -> web.Response:
-        return _json(document(*map(msgspec.json.schema, (NewTask, NewRun, NewAnswer, NewMail))))
+        return _json(document(*map(msgspec.json.schema, (NewTask, NewRun, NewAnswer, NewMail, RunChange))))
 
 
 async def _settled(publication: Publication) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,7 @@ from swarm_tui.agent.roles.api_gateway.facts import DoorFacts
 from swarm_tui.client.operator import Operator
 from swarm_tui.domain.fleet import Fleet
 from swarm_tui.protocol.ask_bodies import AskAnswer, AskRecorded, Outcome
-from swarm_tui.protocol.bodies import Alert, JsonObject
+from swarm_tui.protocol.bodies import Alert, Body, JsonObject
 from swarm_tui.protocol.envelope import Event, Rejected
 from swarm_tui.protocol.rows import AskRow
 from swarm_tui.protocol.topics import Kind
@@ -62,6 +63,21 @@ class PersonsVoice:
             if kept is None:
                 return (403, {"error": why}) if why else (504, {"error": "nobody wrote the answer down in time"})
             return _told(kept, ours=not why and kept.outcome == given.outcome and _speaks_for(kept.by, operator, given))
+
+    def act(self, kind: Kind, body: Body, done: Callable[[], bool], patience: float) -> str | None:
+        """Say an act for a person until it is `done`; blocks for `patience` seconds and those of the connection.
+
+        Returns an empty text, why it was refused, or None when nothing came of it in time. Raises as `operator` does.
+        """
+        said = f"act:{self.operator().act(kind, body)}"
+        end = time.monotonic() + patience
+        while time.monotonic() < end:
+            with self._heard:
+                why = self._refused.pop(said, "")
+            if why or done():
+                return why
+            time.sleep(0.02)
+        return None
 
     def close(self) -> None:
         """Leave the bus."""

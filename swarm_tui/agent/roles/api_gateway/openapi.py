@@ -6,12 +6,17 @@ JsonObject = dict[str, Any]
 _UNITS = "times are seconds since the epoch, `duration` is milliseconds of the last attempt, `cancel_within` seconds"
 
 
-def document(new_task: JsonObject, new_run: JsonObject, new_answer: JsonObject, new_mail: JsonObject) -> JsonObject:
-    """Return the OpenAPI document; the schemas are of the bodies of POST /tasks, /runs, /asks/{ask_id}, /messages."""
+def document(
+    new_task: JsonObject, new_run: JsonObject, new_answer: JsonObject, new_mail: JsonObject, run_change: JsonObject
+) -> JsonObject:
+    """Return the OpenAPI document.
+
+    The schemas are of the bodies of POST /tasks, /runs, /asks/{ask_id}, /messages, and of acts on a run.
+    """
     schemas: JsonObject = {}
-    for given in (new_task, new_run, new_answer, new_mail):
+    for given in (new_task, new_run, new_answer, new_mail, run_change):
         schemas |= given.get("$defs", {})
-    body, run, answer, mail = map(_body, (new_task, new_run, new_answer, new_mail))
+    body, run, answer, mail, change = map(_body, (new_task, new_run, new_answer, new_mail, run_change))
     schemas["Error"] = {
         "type": "object",
         "required": ["error"],
@@ -97,6 +102,11 @@ def document(new_task: JsonObject, new_run: JsonObject, new_answer: JsonObject, 
                     "responses": {"200": {"description": "the run"}, "404": _problem("no such run")},
                 }
             },
+            "/runs/{run_id}/cancel": _run_act("Cancel a run for a person; always with the token", change),
+            "/runs/{run_id}/retry": _run_act(
+                "Do again what did not succeed of a run, or all from `step` on, for a person; always with the token",
+                change,
+            ),
             "/asks": _get("What AI agents ask, oldest first", "an array, with `ask_id`, `tool`, `title`, `diff`"),
             "/asks/{ask_id}": {
                 "get": {
@@ -155,6 +165,25 @@ def document(new_task: JsonObject, new_run: JsonObject, new_answer: JsonObject, 
             "schemas": schemas,
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
         },
+    }
+
+
+def _run_act(summary: str, change: JsonObject) -> JsonObject:
+    return {
+        "post": {
+            "summary": summary,
+            "parameters": [{**_parameter("run_id", "path", ""), "required": True}],
+            "requestBody": {"required": True, "content": {"application/json": {"schema": change}}},
+            "responses": {
+                "200": {"description": "done: `run_id` and its `state`"},
+                "401": _problem("no token, or a wrong one"),
+                "404": _problem("no such run"),
+                "409": _problem("the run is not such that it could be: the sentence says why"),
+                "422": _problem("the body, or the run's id, is none"),
+                "503": _problem("the broker does not let us in as an operator"),
+                "504": _problem("nothing came of it in time"),
+            },
+        }
     }
 
 

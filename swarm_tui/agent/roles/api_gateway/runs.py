@@ -1,4 +1,4 @@
-"""Runs of workflows over HTTP: begun, listed, shown."""
+"""Runs of workflows over HTTP: begun, listed, shown, cancelled and done again."""
 
 import asyncio
 import re
@@ -9,20 +9,26 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from swarm_tui.agent.roles.api_gateway.asks import PersonsVoice
 from swarm_tui.agent.roles.api_gateway.facts import DoorFacts
 from swarm_tui.client.ids import new_id
 from swarm_tui.domain.fleet import Fleet
 from swarm_tui.domain.fleet.runs import ASKED, REJECTED, RunView
+from swarm_tui.domain.states import CANCEL_WITHIN
+from swarm_tui.domain.workflows.model import RUNNING
 from swarm_tui.protocol import codec
 from swarm_tui.protocol.bodies import JsonObject
 from swarm_tui.protocol.names import is_run_id
 from swarm_tui.protocol.raw import MAX_DEPTH, MAX_VALUES, too_much
 from swarm_tui.protocol.rows import run_rows
-from swarm_tui.protocol.run_bodies import RunNew, new_run
+from swarm_tui.protocol.run_bodies import RunAct, RunNew, new_run
 from swarm_tui.protocol.topics import Kind
 
 #: Seconds for which a run is asked for, and between two times.
 ACCEPT_WITHIN, AGAIN = 10.0, 1.0
+#: Seconds within which an act on a run is carried out, beside those that a task has to stop.
+PATIENCE = 5.0
+_MOST_CHANGE = 8 * 1024
 #: Steps of each run that the list has.
 MOST_STEPS = 100
 #: Levels of JSON around a run in its message.
@@ -35,6 +41,13 @@ class NewRun(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     workflow: dict[str, Any]
     inputs: dict[str, Any] = {}
     run_id: str | None = None
+
+
+class RunChange(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """The body of POST /runs/ID/cancel and /runs/ID/retry; `step` is where a retry begins, also with what succeeded."""
+
+    reason: str = ""
+    step: str | None = None
 
 
 class UnfitRunError(Exception):
@@ -98,14 +111,16 @@ def row(view: RunView, most: int | None = None) -> JsonObject:
 class RunRoutes:
     """The routes of runs."""
 
-    def __init__(self, facts: DoorFacts) -> None:
-        self._facts = facts
+    def __init__(self, facts: DoorFacts, voice: PersonsVoice) -> None:
+        self._facts, self._voice = facts, voice
 
     def add_to(self, app: web.Application) -> None:
         """Add them to the application."""
         app.router.add_post("/runs", self._post)
         app.router.add_get("/runs", self._list)
         app.router.add_get("/runs/{run_id}", self._one)
+        app.router.add_post("/runs/{run_id}/cancel", self._cancel)
+        app.router.add_post("/runs/{run_id}/retry", self._retry)
 
     async def _post(self, request: web.Request) -> web.Response:
         if request.content_type != "application/json":
@@ -137,6 +152,64 @@ class RunRoutes:
             return _answer({"error": "that is not a run id"}, 422)
         found = await asyncio.to_thread(self._ask, run_id)
         return _answer({"error": "no such run"}, 404) if found is None else _answer(found, 200)
+
+    async def _cancel(self, request: web.Request) -> web.Response:
+        return await self._change(request, Kind.RUN_CANCEL)
+
+    async def _retry(self, request: web.Request) -> web.Response:
+        return await self._change(request, Kind.RUN_RETRY)
+
+    async def _change(self, request: web.Request, kind: Kind) -> web.Response:
+        run_id = request.match_info["run_id"]
+        if not is_run_id(run_id):
+            return _answer({"error": "that is not a run id"}, 422)
+        if request.content_type != "application/json":
+            return _answer({"error": "send Content-Type: application/json"}, 415)
+        try:
+            body = await asyncio.wait_for(request.read(), 15.0)
+            if len(body) > _MOST_CHANGE:
+                return _answer({"error": f"an act on a run has at most {_MOST_CHANGE} bytes"}, 413)
+            change = msgspec.json.decode(body or b"{}", type=RunChange)
+        except TimeoutError:
+            return _answer({"error": "the body took longer than 15 s"}, 408)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            return _answer({"error": f"not an act on a run: {error}"}, 422)
+        status, told = await asyncio.to_thread(self._act, kind, run_id, change)
+        return _answer(told, status)
+
+    def _act(self, kind: Kind, run_id: str, change: RunChange) -> tuple[int, JsonObject]:
+        """Ask for it for a person, and wait for what comes of it. Returns a status and what to tell."""
+        known = self._ask(run_id)
+        if known is None:
+            return 404, {"error": "no such run"}
+        if kind is Kind.RUN_CANCEL and known["state"] not in (ASKED, RUNNING):
+            return 409, {"error": f"it is {known['state']} already"}
+        before = self._seen(run_id)[1]
+
+        def done() -> bool:
+            state, starts = self._seen(run_id)
+            return state not in (ASKED, RUNNING) if kind is Kind.RUN_CANCEL else starts > before
+
+        act = RunAct(run_id=run_id, reason=change.reason[:500], step=change.step)
+        try:
+            why = self._voice.act(kind, act, done, CANCEL_WITHIN + PATIENCE if kind is Kind.RUN_CANCEL else PATIENCE)
+        except Exception as error:  # noqa: BLE001 - whatever the broker or the keys are like, somebody waits
+            return 503, {"error": f"no run can be acted on from here: {error}"}
+        if why is None:
+            return 504, {"error": f"nothing came of it in time: GET /runs/{run_id} shows how it is"}
+        if why:
+            return 409, {"error": why}
+        return 200, {"run_id": run_id, "state": self._seen(run_id)[0]}
+
+    def _seen(self, run_id: str) -> tuple[str, int]:
+        """The run's state as it was heard of, and how often it began."""
+
+        def look(fleet: Fleet, now: float) -> tuple[str, int]:
+            view = fleet.runs.get(run_id)
+            return (ASKED, 0) if view is None else (view.state, view.starts)
+
+        found: tuple[str, int] = self._facts.read(look)
+        return found
 
     def _ask(self, run_id: str) -> JsonObject | None:
         """The dispatcher's record of a run, else what was heard of it; blocks up to two seconds."""

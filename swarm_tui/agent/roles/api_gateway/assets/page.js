@@ -196,6 +196,7 @@ async function open(taskId) {
     byId("detailname").textContent = task.type + "  " + task.task_id + "  " + task.state;
     byId("hops").replaceChildren(...task.hops.map(hop => make("li",
       [new Date(hop.at * 1000).toLocaleTimeString(), hop.what, hop.agent_id, hop.detail].filter(Boolean).join("  "))));
+    byId("acts").replaceChildren(); say("actword", "");
     const shown = {payload: task.payload, result: task.result, error: task.error, errors: task.errors};
     byId("detailbody").textContent = JSON.stringify(shown, null, 2);
     if (!byId("detail").open) byId("detail").showModal();
@@ -225,6 +226,35 @@ function drawRuns(runs) {
   byId("runs").replaceChildren(byId("runs").tHead, body);
   byId("runbox").hidden = !runs.length;
 }
+async function actOnRun(runId, verb, step, question) {
+  if (question && !confirm(question)) return;
+  for (const button of byId("detail").querySelectorAll("button.act")) button.disabled = true;
+  say("actword", "… " + verb, "dim");
+  try {
+    const who = byId("who").value.trim(), reason = verb === "cancel" && who ? who + " cancelled it" : "";
+    const reply = await call("/runs/" + encodeURIComponent(runId) + "/" + verb, {method: "POST",
+      headers: {"Content-Type": "application/json"}, body: JSON.stringify(step ? {reason, step} : {reason})});
+    const told = await reply.json();
+    await openRun(runId);
+    say("actword", reply.ok ? "✔ " + verb + ": it is " + told.state : "⚠ " + told.error, reply.ok ? "good" : "warn");
+  } catch (error) { say("actword", "✖ " + error.message, "bad"); }
+  for (const button of byId("detail").querySelectorAll("button.act")) button.disabled = false;
+  dirty = true;
+  refresh();
+}
+function actButton(word, kind, run, verb, step, question) {
+  const button = make("button", word, "act " + kind);
+  button.type = "button";
+  button.addEventListener("click", () => actOnRun(run.run_id, verb, step, question));
+  return button;
+}
+function drawRunActs(run) {
+  const acts = [];
+  if (run.state === "running") acts.push(actButton("Cancel", "no", run, "cancel", null,
+    "Cancel the run " + run.run_id + "? What runs of it is ended, and nothing more begins."));
+  if (["failed", "cancelled"].includes(run.state)) acts.push(actButton("Retry what did not succeed", "", run, "retry", null, ""));
+  byId("acts").replaceChildren(...acts);
+}
 async function openRun(runId) {
   try {
     const run = await get("/runs/" + encodeURIComponent(runId));
@@ -238,8 +268,11 @@ async function openRun(runId) {
       if (task) { name.type = "button"; name.addEventListener("click", () => open(task)); }
       const needs = step.needs.length ? "← " + step.needs.join(", ") : "";
       item.append(name, "  " + [step.type, took, needs, step.error || step.reason].filter(Boolean).join("  "));
+      if (["complete", "failed", "cancelled"].includes(run.state)) item.append(" ", actButton("again from here", "", run, "retry", step.step,
+        "Do all again from " + step.step + " on, what follows from it and what did not succeed? Also what succeeded."));
       return item;
     }));
+    drawRunActs(run); say("actword", "");
     byId("detailbody").textContent = JSON.stringify({by: run.by, reason: run.reason, inputs: run.inputs}, null, 2);
     if (!byId("detail").open) byId("detail").showModal();
   } catch (error) { say("link", "✖ " + error.message, "bad"); }
