@@ -16,7 +16,7 @@ from swarm_tui.cli.common import FAILED, UNREACHABLE, USAGE, Failure, is_termina
 from swarm_tui.cli.completers import layouts
 from swarm_tui.cli.number_types import WAIT
 from swarm_tui.cli.supervisor_client import SupervisorClient
-from swarm_tui.cli.validate_handlers import missing_handlers
+from swarm_tui.cli.validate_handlers import remarks
 from swarm_tui.config.files import write_private
 from swarm_tui.config.home import host_name
 from swarm_tui.config.load import Loaded, find_layout, load_layout
@@ -86,7 +86,7 @@ def command(
         environ = {**lines, **environ}
         broker, swarm = _meant(broker, "MQTT_BROKER", lines), _meant(swarm, "OPENCTO_SWARM", lines)
     loaded = load_layout(find_layout(layout, Path.cwd()), environ, cwd=Path.cwd(), broker=broker, swarm=swarm)
-    for line in [*loaded.notes, *missing_handlers(loaded.path, loaded.layout, dict(os.environ))]:
+    for line in [*loaded.notes, *remarks(loaded.path, loaded.layout, dict(os.environ))]:
         note(line)
     if not (detach or dry_run):
         _check_terminal()

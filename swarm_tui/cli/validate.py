@@ -8,7 +8,7 @@ import click
 
 from swarm_tui.cli.common import USAGE, Failure, json_option, note, print_json
 from swarm_tui.cli.completers import layouts
-from swarm_tui.cli.validate_handlers import handler_problems, missing_handlers
+from swarm_tui.cli.validate_handlers import handler_problems, remarks
 from swarm_tui.config.errors import ConfigError, Problem
 from swarm_tui.config.ids import name_agents
 from swarm_tui.config.load import find_layout, known_layouts, layout_schema, load_layout
@@ -52,7 +52,7 @@ def command(file: str | None, schema: str | None, as_json: bool) -> int:
         print_json({"ok": False, "problems": error.problems})
         return USAGE
     agents = name_agents(loaded.layout)
-    for line in [*loaded.notes, *missing_handlers(path, loaded.layout, dict(os.environ), show)]:
+    for line in [*loaded.notes, *remarks(path, loaded.layout, dict(os.environ), show)]:
         note(line)
     if as_json:
         print_json({"ok": True, "swarm": loaded.layout.swarm, "agents": [agent.agent_id for agent in agents]})

@@ -1,12 +1,15 @@
-"""A layout's words to handlers, held against the handlers that are installed here."""
+"""What a layout says to handlers, held against those that are installed here; its schedules, against its agents."""
 
 import re
 from pathlib import Path
 
 from swarm_tui.config.document import Where, read_document
 from swarm_tui.config.errors import Problem
+from swarm_tui.config.ids import name_agents
 from swarm_tui.config.model import HandlerSpec, Layout
 from swarm_tui.config.payload_fields import unknown_field
+from swarm_tui.config.resolve import type_rules
+from swarm_tui.domain.workflows.model import Workflow
 
 _STEP = re.compile(r"\.([^.\[\]`]+)|\[(\d+)\]|\[\.\.\.\]")
 
@@ -27,7 +30,12 @@ def handler_problems(path: Path, layout: Layout, environ: dict[str, str], show: 
     return document.problems
 
 
-def missing_handlers(path: Path, layout: Layout, environ: dict[str, str], show: str | None = None) -> list[str]:
+def remarks(path: Path, layout: Layout, environ: dict[str, str], show: str | None = None) -> list[str]:
+    """A sentence for each type that the layout names and that may come to nothing here."""
+    return [*_missing_handlers(path, layout, environ, show), *_undone_schedules(path, layout, environ, show)]
+
+
+def _missing_handlers(path: Path, layout: Layout, environ: dict[str, str], show: str | None) -> list[str]:
     """A sentence for each type whose handler is not installed here; on another host of the swarm it may be."""
     from swarm_tui.agent.handlers import registry
 
@@ -46,6 +54,28 @@ def missing_handlers(path: Path, layout: Layout, environ: dict[str, str], show: 
             f"no handler of `{task_type}` is installed here, so its tasks fail: `use` one that is, or give a `command`"
         )
         said.append(f"{show or path}:{line}:{column}: {why}")
+    return said
+
+
+def _undone_schedules(path: Path, layout: Layout, environ: dict[str, str], show: str | None) -> list[str]:
+    """A sentence for each type that a schedule begins and no agent of the layout does; one that joins may."""
+    done = type_rules(layout, name_agents(layout))
+    undone: list[tuple[Where, str]] = []
+    for index, entry in enumerate(layout.schedules):
+        if entry.type is not None and entry.type not in done:
+            undone.append((("schedules", index, "type"), f"no agent of this layout does `{entry.type}`"))
+        steps = entry.workflow.steps if isinstance(entry.workflow, Workflow) else {}
+        for name, step in steps.items():
+            if step.type not in done:
+                where: Where = ("schedules", index, "workflow", "steps", name, "type")
+                undone.append((where, f"no agent of this layout does `{step.type}`, the type of the step `{name}`"))
+    places = read_document(path, environ, show=show).places if undone else {}
+    said = []
+    for where, why in undone:
+        line, column = places.get(where) or places.get(where[:3]) or places.get(where[:2]) or (1, 1)
+        name = layout.schedules[int(where[1])].name
+        more = f"so the schedule `{name}` begins nothing until one that does joins: give an entry a handler of it"
+        said.append(f"{show or path}:{line}:{column}: {why}, {more}")
     return said
 
 

@@ -136,7 +136,7 @@ def _whom(turn: Turn, body: MessageNew) -> tuple[str, str]:
     role = canonical_role(to.removeprefix(ROLE))
     if state.settings.has_role(role) or any(one.role == role for one in state.agents.values()):
         return WIDE, ""
-    if not state.settings.agents and turn.now - state.led_since < BY_NOW and is_agent_id(to):
+    if not state.settings.agents and is_agent_id(to) and (not state.leading or turn.now - state.led_since < BY_NOW):
         # Where no layout names the agents, those that are there may not have been heard yet.
         return AGENT, ""
     return "", f"there is no agent and no role {clean(to, 80)!r} in this swarm"

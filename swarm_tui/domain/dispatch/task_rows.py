@@ -9,7 +9,7 @@ from swarm_tui.domain.dispatch.needs import succeeded
 from swarm_tui.domain.mail.model import Mail
 from swarm_tui.domain.states import CANCEL_WITHIN, TaskState
 from swarm_tui.domain.workflows.run import BADLY, Run, task_id
-from swarm_tui.domain.workflows.schedule import ScheduleRecord
+from swarm_tui.domain.workflows.schedule import Schedule, ScheduleRecord
 from swarm_tui.protocol.rows import MailReceipt, MailRow, RunRow, ScheduleRow, StepRow, TaskRow
 
 _ASKS = {
@@ -135,10 +135,18 @@ def schedule_rows(state: State) -> list[ScheduleRow]:
                 paused=record.paused,
                 fired=record.fired,
                 skipped=record.skipped,
-                reason=record.reason,
+                reason=record.reason or _undone(state, schedule),
             )
         )
     return rows
+
+
+def _undone(state: State, schedule: Schedule) -> str:
+    """Return why the schedule would begin nothing now, since nobody does a type; empty when somebody does."""
+    steps = [step.type for step in schedule.workflow.steps.values()] if schedule.workflow else [schedule.type or ""]
+    there = [record.types for record in state.agents.values() if record.status in ("online", "busy")]
+    undone = [kind for kind in steps if kind not in state.settings.rules and not any(kind in types for types in there)]
+    return f"nobody does {undone[0]}: neither the layout nor an agent that is there" if undone else ""
 
 
 def mail_row(mail: Mail) -> MailRow:

@@ -106,12 +106,14 @@ class RunsScreen(_RunPage):
         parts = [
             Segment("  " + fit(flat(row.name), 20) + " ", look["id"]),
             Segment(fit("paused" if row.paused else until, 10) + " ", look["warn" if row.paused else "plain"]),
-            Segment(fit(flat(row.cron), 16) + " ", look["quiet"]),
+            # In little room what is wrong matters more than when it was to be.
+            Segment("" if row.reason and width < ROOM_FOR_TYPE else fit(flat(row.cron), 16) + " ", look["quiet"]),
             Segment(fit(flat(row.what), 22) + " ", look["plain"]),
         ]
         used = sum(part.cell_length for part in parts)
         why = row.reason or f"fired {row.fired}, skipped {row.skipped}; {row.timezone}"
-        return [*parts, Segment(fit(flat(why), max(0, width - used)), look["quiet"])], None
+        style = "warn" if row.reason and not row.paused else "quiet"
+        return [*parts, Segment(fit(flat(why), max(0, width - used)), look[style])], None
 
     def _line(self, run: RunView, width: int) -> Line:
         look = self.desk.look

@@ -57,3 +57,41 @@ def test_a_layout_that_fits_its_handlers(tmp_path: Path) -> None:
     fields = "handlers: {testing.run: {options: {python: python3}, templates: {unit: {path: tests}}}}"
     path.write_text(f"swarm: s\nagents:\n  - {{role: general, id: g, {fields}}}\n")
     assert run(["validate", str(path)]) == 0
+
+
+SCHEDULES = """swarm: s
+agents:
+  - role: task-manager
+  - role: testing
+schedules:
+  - {name: tests, cron: "0 3 * * *", type: testing.run}
+  - {name: nightly, cron: "0 3 * * *", type: site.build}
+  - name: whole
+    cron: "0 3 * * *"
+    workflow:
+      workflow: w
+      steps:
+        a: {type: testing.run}
+        b: {type: docs.spell}
+  - {name: named, cron: "0 3 * * *", workflow: FILE}
+"""
+
+
+def test_a_schedule_of_a_type_that_nobody_of_the_layout_does_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flow = tmp_path / "flow.yml"
+    flow.write_text("workflow: f\nsteps: {x: {type: far.away}}\n")
+    path = tmp_path / "l.yml"
+    path.write_text(SCHEDULES.replace("FILE", str(flow)))
+    assert run(["validate", str(path)]) == 0
+    said = capsys.readouterr().err.replace(str(path), "l.yml").splitlines()
+    why = "no agent of this layout does"
+    assert [line.split(", so the schedule")[0] for line in said] == [
+        f"l.yml:7:40: {why} `site.build`",
+        f"l.yml:14:13: {why} `docs.spell`, the type of the step `b`",
+        f"l.yml:15:38: {why} `far.away`, the type of the step `x`",
+    ]
+    assert said[0].endswith(
+        "the schedule `nightly` begins nothing until one that does joins: give an entry a handler of it"
+    )

@@ -345,3 +345,13 @@ def test_messages_to_all_that_are_open_are_bounded(monkeypatch: pytest.MonkeyPat
     new(world, "m", "all")
     new(world, "n", "testing")
     assert "2 messages to a role or to all" in why(new(world, "o", "all"))
+
+
+def test_mail_to_an_agent_that_nobody_has_heard_of_is_taken_before_the_lead_begins_and_for_a_minute() -> None:
+    world = World(leading=False)
+    assert world.now > 60.0
+    assert of(new(world, "m1", "later", sender=OPERATOR), Kind.MESSAGE_ACCEPTED)
+    world.lead(1)
+    assert of(new(world, "m2", "later", sender=OPERATOR), Kind.MESSAGE_ACCEPTED)
+    world.tick(61.0)
+    assert "no agent" in why(new(world, "m3", "later", sender=OPERATOR))

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swarm_tui.domain.dispatch import DispatchSettings
+from swarm_tui.domain.dispatch.task_rows import schedule_rows
 from swarm_tui.domain.states import TaskState
 from swarm_tui.domain.workflows.model import Workflow
 from swarm_tui.domain.workflows.schedule import Schedule, last_due, next_time, problem, stamp
@@ -287,3 +288,15 @@ def test_no_time_fires_twice_whatever_befalls(moves: Any, missed: str, zone: str
     made.wall = following
     made.tick()
     assert f"s:{stamp(following)}" in made.state.jobs, "the next time is not left out"
+
+
+def test_a_schedule_of_a_type_that_nobody_does_says_so_before_it_fires() -> None:
+    steps = {"a": {"type": "noop"}, "b": {"type": "nobody.does"}}
+    workflow = msgspec.convert({"workflow": "w", "steps": steps}, Workflow)
+    for more in ({"type": "nobody.does"}, {"type": None, "workflow": workflow}):
+        made = world(**more)
+        (row,) = schedule_rows(made.state)
+        assert row.reason == "nobody does nobody.does: neither the layout nor an agent that is there"
+        made.agent("late", types=["nobody.does"])
+        assert schedule_rows(made.state)[0].reason == ""
+    assert schedule_rows(world().state)[0].reason == ""
