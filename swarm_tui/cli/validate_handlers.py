@@ -1,4 +1,4 @@
-"""What a layout says to handlers, held against those that are installed here; its schedules, against its agents."""
+"""A layout's words to handlers, held against those that are installed here; its schedules, against its agents."""
 
 import re
 from pathlib import Path

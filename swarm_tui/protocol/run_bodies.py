@@ -31,6 +31,8 @@ class RunStarted(Body, frozen=True, kw_only=True):
     run_id: str
     workflow: str = ""
     steps: dict[str, str] = {}
+    blocked: list[str] = []
+    """Ids of the tasks that wait for others or for their turn, one a step; where they are not too many."""
     duplicate: bool = False
     state: str | None = None
     """Of a duplicate: the run's state by now."""

@@ -37,7 +37,7 @@ from swarm_tui.protocol.text import clean
 from swarm_tui.protocol.topics import Kind
 
 #: Steps whose types, or states, are told in one message: more would not fit one.
-MAX_TOLD = 1000
+MAX_TOLD, MAX_TOLD_TASKS = 1000, 200
 
 
 def submit(turn: Turn, event: Event, body: RunNew) -> None:
@@ -122,7 +122,7 @@ def _refusal(turn: Turn, run_id: str, workflow: Workflow, given: dict[str, Any],
 
 def _started(turn: Turn, run: Run, names: Iterable[str]) -> None:
     """Make the blocked tasks of these steps, say that the run goes on, and begin what can begin."""
-    names = list(names)
+    names, blocked = list(names), []
     for name in names:
         step = run.step(name)
         if step.each is None:
@@ -130,9 +130,13 @@ def _started(turn: Turn, run: Run, names: Iterable[str]) -> None:
             job = accept.make(turn, task, "", run.plan.by)
             _is_step(job, run, name, None)
             needs.block(turn, job, f"needs {', '.join(step.needs)}" if step.needs else "")
+            blocked.append(task.task_id)
     told = {name: run.step(name).type for name in names} if len(names) <= MAX_TOLD else {}
     turn.save_run(run.run_id)
-    turn.tell(Kind.RUN_STARTED, RunStarted(run_id=run.run_id, workflow=run.plan.workflow.workflow, steps=told))
+    if len(names) > MAX_TOLD_TASKS:
+        blocked = []
+    started = RunStarted(run_id=run.run_id, workflow=run.plan.workflow.workflow, steps=told, blocked=blocked)
+    turn.tell(Kind.RUN_STARTED, started)
     _advance(turn, run, run.free())
 
 

@@ -21,6 +21,7 @@ from swarm_tui.protocol import bodies
 from swarm_tui.protocol.envelope import Event, Rejected
 from swarm_tui.protocol.proof import SWARM
 from swarm_tui.protocol.rows import AskRow, MailRow, RunRow, TaskRow
+from swarm_tui.protocol.run_bodies import RunStarted
 from swarm_tui.protocol.text import clean
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.protocol.versions import OTHER_VERSION
@@ -196,6 +197,9 @@ class Fleet:
         if (run_id := self._runs.apply(event)) is not None:
             changes.runs.add(run_id)
             changes.header = True
+            if isinstance(event.body, RunStarted):
+                changes.tasks |= self._tasks.blocked(event, event.body)
+                self._steps(changes.tasks)
             return changes
         if (mail := self._mails.apply(event)) is not None:
             return self._written(changes, [mail])

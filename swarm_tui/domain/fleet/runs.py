@@ -169,7 +169,9 @@ class Runs:
         step = view.steps.get(rest.partition(":")[0].partition(".")[0])
         if step is None:
             return None
-        step.tasks[task_id] = state
+        if step.tasks.get(task_id) is not state:
+            # Why it was as it was says nothing any more.
+            step.tasks[task_id], step.reason = state, ""
         if state not in (TaskState.BLOCKED, TaskState.SKIPPED):
             step.began_at = step.began_at or at
         step.state, view.updated_at = _state(step.tasks), at

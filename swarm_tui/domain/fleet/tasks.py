@@ -11,7 +11,9 @@ from swarm_tui.domain.states import ENDED, GIVEN, TaskState
 from swarm_tui.protocol import bodies
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.merge_bodies import MergeState
+from swarm_tui.protocol.names import is_task_id
 from swarm_tui.protocol.rows import Hop, TaskRow
+from swarm_tui.protocol.run_bodies import RunStarted
 from swarm_tui.protocol.text import clean
 from swarm_tui.protocol.topics import Kind
 
@@ -116,6 +118,21 @@ class Tasks:
             self._anew(task, DispatcherWord(body.attempt, event.at, state))
             self._hop(task, event, state.value, attempt=body.attempt)
         return self._settle(task, event.received)
+
+    def blocked(self, event: Event, body: RunStarted) -> set[str]:
+        """Take in the tasks of a run that are blocked as it begins. Returns their ids."""
+        own = f"{body.run_id}."
+        found = {task_id for task_id in body.blocked if task_id.startswith(own) and is_task_id(task_id)}
+        for task_id in found:
+            task = self._task(task_id, event.received)
+            task.accepted = True
+            step = task_id.removeprefix(own).partition(":")[0]
+            if task.type == "?" and step in body.steps:
+                task.type = clean(body.steps[step], 128)
+            self._anew(task, DispatcherWord(0, event.at, TaskState.BLOCKED))
+            self._hop(task, event, TaskState.BLOCKED.value)
+            self._settle(task, event.received)
+        return found
 
     def _same_as(self, event: Event, task_id: str, original: str) -> str:
         """The dispatcher took it for another task published before: it has no life of its own."""

@@ -438,3 +438,20 @@ def test_a_chain_of_two_thousand_steps_skips_without_recursion() -> None:
     runs.work()
     assert runs.outcome() == "failed"
     assert runs.states()["s1999"] == "skipped"
+
+
+def test_the_tasks_that_are_blocked_as_it_begins_are_told_with_it_and_anew_by_a_retry() -> None:
+    runs = Runs()
+    runs.fails = {"b"}
+    steps = {"a": NOOP, "b": step("a"), "c": step("b"), "many": step("a", each="{a.result}")}
+    runs.results = {"a": [1, 2]}
+    runs.world.run("r", steps)
+    runs.work()
+    runs.fails = set()
+    runs.world.act_on_run(Kind.RUN_RETRY, "r")
+    assert [told.blocked for told in of(runs.world.said, Kind.RUN_STARTED)] == [
+        ["r.a", "r.b", "r.c"],
+        ["r.b:2", "r.c:2"],
+    ]
+    says = runs.world.run("big", {f"s{n}": NOOP for n in range(201)})
+    assert of(says, Kind.RUN_STARTED)[0].blocked == []

@@ -111,3 +111,31 @@ def test_what_nobody_took_is_forgotten_first() -> None:
         paper.say("guest", Kind.RUN_NEW, RunNew(run_id=f"g{n}", workflow={"workflow": "w", "steps": steps}))
     assert "r" in paper.fleet.runs
     assert sum(len(run.steps) for run in paper.fleet.runs.values()) <= MOST_STEPS
+
+
+def test_what_waits_for_its_turn_is_among_the_tasks_from_the_runs_beginning_on() -> None:
+    paper = Paper()
+    told = RunStarted(
+        run_id="r", workflow="w", steps={"a": "noop", "b": "docs.x"}, blocked=["r.a", "r.b", "other.c", "r.not an id"]
+    )
+    paper.say("tm", Kind.RUN_STARTED, told)
+    assert {name: (task.state, task.type) for name, task in paper.fleet.tasks.items()} == {
+        "r.a": (TaskState.BLOCKED, "noop"),
+        "r.b": (TaskState.BLOCKED, "docs.x"),
+    }
+    step(paper, "r.a")
+    assert paper.fleet.tasks["r.a"].state is TaskState.COMPLETE
+    # Said once more by a dispatcher that began anew.
+    paper.say("tm", Kind.RUN_STARTED, told)
+    assert paper.fleet.tasks["r.a"].state is TaskState.COMPLETE
+    paper.say("tm", Kind.TASK_CANCELLED, b.TaskVerdict(task_id="r.b", reason="a failed", state="skipped"))
+    assert paper.fleet.tasks["r.b"].state is TaskState.SKIPPED
+
+
+def test_why_a_step_waited_is_not_said_of_it_once_it_goes_on() -> None:
+    paper = begun()
+    row = StepRow(step="a", type="noop", state="running", reason="r.a waits for approval", tasks=["r.a"])
+    paper.fleet.load_runs([RunRow(run_id="r", workflow="w", state="running", steps=[row])])
+    assert paper.fleet.runs["r"].steps["a"].reason == "r.a waits for approval"
+    step(paper, "r.a")
+    assert paper.fleet.runs["r"].steps["a"].reason == ""

@@ -234,7 +234,8 @@ def test_agents_health_metrics_and_openapi(open_door: Opener, visitor: Visitor, 
         assert line in metrics.body
     document = visitor.get("/openapi.json").json
     tasks = {"/tasks", "/tasks/{task_id}", "/tasks/{task_id}/output"}
-    others = {"/runs", "/runs/{run_id}", "/asks", "/asks/{ask_id}", "/messages", "/messages/{message_id}"}
+    acts = {"/runs/{run_id}/cancel", "/runs/{run_id}/retry"}
+    others = {"/runs", "/runs/{run_id}", *acts, "/asks", "/asks/{ask_id}", "/messages", "/messages/{message_id}"}
     assert set(document["paths"]) == {*tasks, *others, "/agents", "/status", "/healthz", "/metrics"}
     assert {"NewTask", "NewRun"} <= set(document["components"]["schemas"])
     assert "NewTask" in document["components"]["schemas"]
