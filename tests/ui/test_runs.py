@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from swarm_tui.domain.states import TaskState
 from swarm_tui.protocol.bodies import Queued
 from swarm_tui.protocol.rows import RunRow, StepRow
 from swarm_tui.protocol.run_bodies import RunAct, RunNew
@@ -109,3 +110,22 @@ async def test_keys_do_a_run_again_or_from_a_step_on() -> None:
         await ui.press("y")
         again = [body for kind, body, _ in ui.source.acts if kind is Kind.RUN_RETRY]
         assert again == [RunAct(run_id="r1"), RunAct(run_id="r1", step="b")]
+
+
+@pytest.mark.asyncio
+async def test_the_cursor_stays_at_its_step_when_a_line_comes_above_and_only_the_last_round_counts() -> None:
+    async with open_ui("empty", (80, 24)) as ui:
+        say_a_run(ui)
+        ui.app.pages.open_run("r1")
+        await ui.pilot.pause()
+        await ui.press("j")
+        page = ui.app.screen.page  # type: ignore[attr-defined]
+        assert page.subject() == "b"
+        run = ui.app.model.fleet.runs["r1"]
+        run.reason = "an operator cancelled it"
+        run.steps["b"].state = "running"
+        run.steps["b"].tasks = {"r1.b": TaskState.FAILED, "r1.b:2": TaskState.AWAITING_APPROVAL}
+        await ui.pass_(1.1)
+        assert ui.has("an operator cancelled it")
+        assert page.subject() == "b"
+        assert not ui.has("2/2")

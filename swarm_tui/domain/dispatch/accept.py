@@ -24,6 +24,8 @@ ROOM, ROOM_VALUES = 1024, 50
 OFFER_DEPTH = 2
 #: Share of the open tasks up to which guests' are taken.
 GUESTS_SHARE = 0.5
+#: How the name of who publishes a schedule's task begins.
+BY_SCHEDULE = "schedule:"
 #: Brackets of a task that is far from every limit.
 FAR = 8
 
@@ -158,10 +160,15 @@ def begin(turn: Turn, job: Job) -> None:
 
 
 def _queued(job: Job, *, position: int | None = None, state: TaskState | None = None) -> Queued:
-    """The word that the job is journaled; of a run's step, which nobody published, also what it is."""
-    if not job.run_id:
-        return Queued(task_id=job.task_id, position=position, state=state)
-    return Queued(task_id=job.task_id, position=position, state=state, type=job.task.type, run_id=job.run_id)
+    """The word that the job is journaled; also its type where nobody published it, for a run or a schedule did."""
+    unpublished = job.run_id or job.by.startswith(BY_SCHEDULE)
+    return Queued(
+        task_id=job.task_id,
+        position=position,
+        state=state,
+        type=job.task.type if unpublished else None,
+        run_id=job.run_id or None,
+    )
 
 
 def _undeclared(turn: Turn, job: Job) -> None:

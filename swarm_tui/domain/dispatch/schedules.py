@@ -106,7 +106,7 @@ def _fire(turn: Turn, schedule: Schedule, record: ScheduleRecord, at: float) -> 
     """Begin the task or the run of that time, in the same transaction as the record of it."""
     record.times = [*record.times, at][-REMEMBERED:]
     record.last_at, record.fired, record.reason = at, record.fired + 1, ""
-    by = f"schedule:{schedule.name}"
+    by = f"{accept.BY_SCHEDULE}{schedule.name}"
     why: str | None
     if schedule.workflow is not None:
         record.open = f"{schedule.name}-{stamp(at)}"

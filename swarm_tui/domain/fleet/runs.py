@@ -41,6 +41,12 @@ class StepView(Struct, kw_only=True):
     ids: tuple[str, ...] = ()
     """Ids of all of its tasks, as the dispatcher told them."""
 
+    @property
+    def last_round(self) -> list[TaskState]:
+        """Return the states of its tasks since it was begun last: a retry begins others."""
+        newest = max(map(_round, self.tasks), default=1)
+        return [state for task_id, state in self.tasks.items() if _round(task_id) == newest]
+
 
 class RunView(Struct, kw_only=True):
     """A run as it is seen. Times are seconds since the epoch."""
@@ -174,7 +180,7 @@ class Runs:
             step.tasks[task_id], step.reason = state, ""
         if state not in (TaskState.BLOCKED, TaskState.SKIPPED):
             step.began_at = step.began_at or at
-        step.state, view.updated_at = _state(step.tasks), at
+        step.state, view.updated_at = _state(step.last_round), at
         step.ended_at = at if step.state not in ("blocked", RUNNING) else None
         return run_id
 
@@ -200,10 +206,8 @@ def _worth(view: RunView) -> int:
     return 0 if view.state in (ASKED, REJECTED) else 1 if view.is_over else 2
 
 
-def _state(tasks: dict[str, TaskState]) -> str:
+def _state(states: list[TaskState]) -> str:
     """A step's state, as far as its tasks of the newest round tell it."""
-    newest = max(_round(task_id) for task_id in tasks)
-    states = [state for task_id, state in tasks.items() if _round(task_id) == newest]
     if any(state not in ENDED and state is not TaskState.BLOCKED for state in states):
         return RUNNING
     if TaskState.BLOCKED in states:

@@ -6,7 +6,7 @@ from rich.segment import Segment
 
 from swarm_tui.domain.comparison import COMPARE, Candidate, candidates, table
 from swarm_tui.domain.fleet.runs import RunView, StepView
-from swarm_tui.domain.states import TaskState
+from swarm_tui.domain.states import ENDED, TaskState
 from swarm_tui.protocol.bodies import Reply
 from swarm_tui.protocol.rows import ScheduleRow, run_rows, schedule_rows
 from swarm_tui.ui.desk.capabilities import HasRuns, HasTasks
@@ -156,7 +156,12 @@ class RunScreen(_RunPage, HasTasks):
         """Whether the cursor is to go to the first step."""
 
     def renew(self) -> None:
+        before = self.page.subject() if self.page.laid else None
         super().renew()
+        lines = [line[1] for line in self.page.laid]
+        if before is not None and before in lines and self.page.subject() != before:
+            # A line came or went above: the cursor stays at its step.
+            self.page.go(lines.index(before))
         first = next((index for index, line in enumerate(self.page.laid) if line[1] is not None), None)
         if self._fresh and first is not None and self.page.room > first:
             self._fresh = False
@@ -272,8 +277,9 @@ def _state(step: StepView) -> str:
 
 
 def _done(step: StepView) -> str:
-    ended = sum(state not in (TaskState.RUNNING, TaskState.ASSIGNED, TaskState.QUEUED) for state in step.tasks.values())
-    many = step.count or (len(step.tasks) if len(step.tasks) > 1 else None)
+    states = step.last_round
+    ended = sum(state in ENDED for state in states)
+    many = step.count or (len(states) if len(states) > 1 else None)
     return f"{ended}/{many}" if many and step.state == "running" else step.state
 
 

@@ -300,3 +300,10 @@ def test_a_schedule_of_a_type_that_nobody_does_says_so_before_it_fires() -> None
         made.agent("late", types=["nobody.does"])
         assert schedule_rows(made.state)[0].reason == ""
     assert schedule_rows(world().state)[0].reason == ""
+
+
+def test_the_task_of_a_firing_is_told_with_its_type_which_nobody_published() -> None:
+    made = world()
+    made.agent("a")
+    pass_to(made, "2026-11-29T04:00:01+00:00")
+    assert [(told.type, told.run_id) for told in of(made.said, Kind.TASK_QUEUED)] == [("noop", None)]
