@@ -22,7 +22,7 @@ DIRECTIVE = re.compile(r"\[\[(\w+)(?:\s+(.*?))?\]\]", re.DOTALL)
 #: What was measured, by CLI: docs/agents.md.
 KINDS: dict[str, dict[str, Any]] = {
     "claude": {
-        "modes": ["auto", "default", "plan"], "mode": "auto", "resume": True, "cost": 0.001, "usage": "prompt",
+        "modes": ["auto", "default", "plan"], "mode": "auto", "resume": True, "tells_cost": True, "usage": "prompt",
         "steering": True,
     },
     "codex": {
@@ -37,6 +37,8 @@ KINDS: dict[str, dict[str, Any]] = {
     "opencode": {"modes": [], "mode": None,
         "resume": True, "usage": "last", "steering": False, "reject": "end_turn", "writes_by_fs": True},
 }  # fmt: skip
+#: Dollars that the server bills for each call of the model.
+CALL = 0.001
 ERRORS = {401: (-32000, "Authentication required"), 429: (-32603, "API Error: 429"), 529: (-32603, "529 Overloaded")}
 
 
@@ -178,9 +180,10 @@ class Agent:
 
     def bill(self) -> None:
         """The server bills an answer as it gives it, whatever becomes of whoever asked."""
-        self.cost += self.kind["cost"]
+        self.cost += CALL
         self.write_session({**self.read_session(), "cost": self.cost})
-        self.update("usage_update", used=1, size=2, cost={"amount": self.cost, "currency": "USD"})
+        if self.kind.get("tells_cost"):
+            self.update("usage_update", used=1, size=2, cost={"amount": self.cost, "currency": "USD"})
 
     # a turn
 
@@ -224,8 +227,7 @@ class Agent:
             word, rest = steps.pop(0)
             if self.cancelled.is_set():
                 return "cancelled"
-            if "cost" in self.kind:
-                self.bill()
+            self.bill()
             stop = self.step(word, rest)
             if stop:
                 return stop

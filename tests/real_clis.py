@@ -61,7 +61,7 @@ class Run:
 
     async def talk(
         self, prompt: str, *, key: str = "k", mode: Any = "edit", base: str | None = None, answer: str = "allow",
-        cancel: float | None = None, says: str = "", resume: ResumePoint | None = None, deadline: float = DEADLINE,
+        says: str = "", resume: ResumePoint | None = None, deadline: float = DEADLINE,
         **settings: Any,
     ) -> dict[str, Any]:  # fmt: skip
         """Return how it went: `code` (`""` for a success), `seconds`, and what came of it."""
@@ -86,8 +86,6 @@ class Run:
         hears: list[Any] = []
         made._ask = ask
         made._attend = lambda hear, interrupt: hears.append(hear)
-        if cancel is not None:
-            loop.call_later(cancel, made.cancel.set)
         began = time.monotonic()
         talking = asyncio.ensure_future(
             converse(
@@ -197,7 +195,9 @@ async def cases(run: Run) -> dict[str, dict[str, Any]]:
     out["read only"] = await run.talk("then [[write d.txt hi]] [[say ok]]", mode="read")
     out["read only"]["done"] = (work / "d.txt").exists()
     began = time.time()
-    first = await run.talk("remember [[write e.txt hi]] [[run tail -f /dev/null]]", cancel=None, deadline=14.0)
+    # Long enough for it to be in its command, and not so long that Codex lets that be in the background (10 s).
+    within = out["write and run"]["seconds"] + 3.0
+    first = await run.talk("remember [[write e.txt hi]] [[run tail -f /dev/null]]", deadline=within)
     begun = time.monotonic()
     out["deadline"] = first
     while left_alive(str(work)) and time.monotonic() - begun < 10:

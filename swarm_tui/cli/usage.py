@@ -78,7 +78,13 @@ def _sum(rows: list[TaskRow]) -> tuple[Usage, int]:
         cost += used.cost or 0.0
         tokens = tokens.plus(used)
     return (
-        Usage(tokens_in=tokens.tokens_in, tokens_out=tokens.tokens_out, tokens_cached=tokens.tokens_cached, cost=cost),
+        Usage(
+            tokens_in=tokens.tokens_in,
+            tokens_out=tokens.tokens_out,
+            tokens_cached=tokens.tokens_cached,
+            cost=cost,
+            partial=tokens.partial,
+        ),
         unknown,
     )
 
@@ -86,10 +92,12 @@ def _sum(rows: list[TaskRow]) -> tuple[Usage, int]:
 def _cells(used: Usage, unknown: int) -> tuple[str, str, str, str]:
     cost = f"${used.cost:.4f}" if used.cost or not unknown else ""
     more = f"{'and ' if cost else ''}{unknown} unknown" if unknown else ""
+    # What was cut off told no tokens: it is more than this.
+    plus = "+" if used.partial else ""
     return (
-        f"{used.tokens_in:,}",
+        f"{used.tokens_in:,}{plus}",
         f"{used.tokens_cached:,}",
-        f"{used.tokens_out:,}",
+        f"{used.tokens_out:,}{plus}",
         " ".join(filter(None, (cost, more))),
     )
 
@@ -98,4 +106,5 @@ def _json(by: str, name: str, count: int, used: Usage, unknown: int) -> dict[str
     plain: dict[str, object] = {by: name} if by else {}
     plain |= {"tasks": count, "tokens_in": used.tokens_in, "tokens_cached": used.tokens_cached}
     plain |= {"tokens_out": used.tokens_out, "cost": round(used.cost or 0.0, 6), "unpriced": unknown}
+    plain |= {"partial": True} if used.partial else {}
     return plain

@@ -14,12 +14,18 @@ from swarm_tui.protocol.bodies import JsonObject
 
 
 class Usage(Struct, frozen=True, kw_only=True):
-    """Tokens in, out, and of those in the ones that were read from a cache; `cost` is US dollars, None if unknown."""
+    """Tokens in, out, and of those in the ones that were read from a cache; `cost` is US dollars, None if unknown.
+
+    `partial`: more was used, and nobody knows how much, for what took it ended before it told. `whole`: the cost has
+    in it what earlier attempts in the same session took and did not tell.
+    """
 
     tokens_in: int = 0
     tokens_out: int = 0
     tokens_cached: int = 0
     cost: float | None = None
+    partial: bool = False
+    whole: bool = False
 
     def plus(self, other: "Usage") -> "Usage":
         """Return the sum; its cost is known when both are, or when one of them is of nothing."""
@@ -33,6 +39,7 @@ class Usage(Struct, frozen=True, kw_only=True):
             tokens_out=self.tokens_out + other.tokens_out,
             tokens_cached=self.tokens_cached + other.tokens_cached,
             cost=(self.cost or 0.0) + (other.cost or 0.0) if known else None,
+            partial=self.partial or other.partial,
         )
 
     @property
@@ -43,7 +50,7 @@ class Usage(Struct, frozen=True, kw_only=True):
     @property
     def is_nothing(self) -> bool:
         """Return whether nothing was used, or nothing is known to have been."""
-        return not self.tokens and not self.cost
+        return not self.tokens and not self.cost and not self.partial
 
     def wire(self) -> JsonObject:
         """Return it as messages carry it; an unknown cost is left out."""
@@ -57,6 +64,9 @@ class Usage(Struct, frozen=True, kw_only=True):
         }
         if self.cost is not None:
             said["cost"] = round(self.cost, 6)
+        for name, holds in (("partial", self.partial), ("whole", self.whole)):
+            if holds:
+                said[name] = True
         return said
 
 
@@ -127,6 +137,8 @@ def read_usage(said: Mapping[str, Any]) -> Usage:
         tokens_out=tokens_out,
         tokens_cached=_count(said.get("tokens_cached")),
         cost=float(cost) if priced and cost is not None else None,
+        partial=said.get("partial") is True,
+        whole=said.get("whole") is True,
     )
 
 
@@ -152,7 +164,7 @@ _DATED = re.compile(r"[-@](?:\d{8}|\d{4}-\d{2}-\d{2}|latest)$")
 
 def priced(used: Usage, model: str | None, prices: Mapping[str, Price]) -> Usage:
     """Return the usage with the cost that the model's price gives; as it is where its cost is known or no price is."""
-    if used.cost is not None or used.is_nothing or not model:
+    if used.cost is not None or used.is_nothing or used.partial or not model:
         return used
     name = _DATED.sub("", model.rpartition("/")[2].lower())
     price = next((price for known, price in prices.items() if known.lower() == name), None)
@@ -168,4 +180,5 @@ def told(used: Usage) -> str:
     """Return the usage in words; a cost that is not known is said."""
     cached = f" ({used.tokens_cached:,} cached)" if used.tokens_cached else ""
     money = "cost not known" if used.cost is None else f"${used.cost:.4f}"
-    return f"{used.tokens_in:,} tokens in{cached}, {used.tokens_out:,} out, {money}"
+    more = ", and more that nobody knows" if used.partial else ""
+    return f"{used.tokens_in:,} tokens in{cached}, {used.tokens_out:,} out{more}, {money}"

@@ -15,7 +15,12 @@ AGENT = Path(__file__).parents[1] / "acp_agent.py"
 def talker(agent_id: str, home: Path, kind: str = "claude", **options: Any) -> dict[str, Any]:
     """A layout's entry for a worker that does `agent-cli` by the small agent, which behaves as `kind` does."""
     home.mkdir(exist_ok=True)
-    acp = {"argv": [sys.executable, "-I", "-S", str(AGENT), kind], "session_mode": "default", "steering": True}
+    acp = {
+        "argv": [sys.executable, "-I", "-S", str(AGENT), kind],
+        "session_mode": "workspace-write" if kind == "codex" else "default",
+        "steering": True,
+        "model": "model",
+    }
     given = {"cli": "mine", "mode": "edit", "mcp": False, "clis": {"mine": {"acp": acp}}, **options}
     handlers = {"agent-cli": {"timeout": 600, "max_attempts": 20, "options": given}}
     return own(agent_id, env={"ACP_AGENT_HOME": str(home)}, handlers=handlers)

@@ -37,6 +37,8 @@ from tests.wait import until
 WORKERS = 3
 #: Dollars that one call of the model costs: tests/acp_agent.py.
 CALL = 0.001
+#: Dollars for a million tokens, so that a call of 100 in and 10 out comes to that.
+PRICE = {"in": 5.0, "out": 50.0}
 
 
 class Office:
@@ -46,7 +48,9 @@ class Office:
         self.home, self.work, self.log = folder / "home", folder / "work", folder / "ran"
         self.work.mkdir()
         allow = ["Bash"] if layout.pop("free", True) else []
-        entries = [talker(f"w{n}", self.home, allow=allow) | {"capacity": 2} for n in range(WORKERS)]
+        kind = str(layout.pop("kind", "claude"))
+        priced = {"model": "m", "prices": {"m": PRICE}} if kind == "codex" else {}
+        entries = [talker(f"w{n}", self.home, kind, allow=allow, **priced) | {"capacity": 2} for n in range(WORKERS)]
         self.swarm = Swarm(folder, pick_port(), [own("tm", "task-manager"), *entries], workdir=str(self.work), **layout)
         self.swarm.up()
         self.person = Follower(target(self.swarm.name), 20.0)
@@ -68,6 +72,12 @@ class Office:
 
     def jobs(self) -> dict[str, Job]:
         return Producer.jobs(self)  # type: ignore[arg-type]
+
+    def day(self) -> dict[str, float]:
+        """What the dispatcher says of the day's budget."""
+        told = json.loads(self.swarm.run("status", self.swarm.name, "--json").stdout)
+        budget: dict[str, float] = told["usage_today"]["budget"]
+        return budget
 
     @property
     def dispatch(self) -> Path:
@@ -100,7 +110,7 @@ class Office:
     def redrive(self, jobs: dict[str, Job]) -> None:
         """A person has tried again what took its agents with it, as far as anybody knows."""
         for job in jobs.values():
-            if job.state in (TaskState.DEAD, TaskState.HELD):
+            if job.state in (TaskState.DEAD, TaskState.HELD) and not unpaid(job):
                 self.person.operator.act(Kind.TASK_REDRIVE, TaskAct(task_id=job.task_id))
 
     def run(
@@ -144,7 +154,12 @@ class Office:
 
 
 def over(job: Job) -> bool:
-    return job.ended and job.state is not TaskState.DEAD
+    return (job.ended and job.state is not TaskState.DEAD) or unpaid(job)
+
+
+def unpaid(job: Job) -> bool:
+    """Whether it waits for money alone."""
+    return job.state is TaskState.HELD and "policy.budget" in job.reason
 
 
 def number_of(title: str) -> int:
@@ -203,12 +218,32 @@ def check_resumed(office: Office, jobs: dict[str, Job], turns: int) -> str:
         )
         twice += again
         billed = sum(float(bill["cost"]) for bill in mine.values())  # type: ignore[arg-type]
-        told = total(job).cost
-        # A program that is killed between its tokens and their cost leaves the cost unknown, never less.
-        assert told is None or told == pytest.approx(billed, abs=1e-6), f"{task_id}: told {total(job)}, billed {billed}"
+        told = total(job)
+        # The session's cost has in it what was killed before it told; the tokens of that are said not to be known.
+        assert told.cost == pytest.approx(billed, abs=1e-6), f"{task_id}: told {told}, billed {billed}"
+        cut = sum(attempt.outcome != "complete" and attempt.turn > 0 for attempt in job.attempts)
+        assert told.partial == bool(cut), f"{task_id}: {told}, {cut} attempts were cut off"
     attempts = sum(len(job.attempts) for job in jobs.values())
     assert set(sessions) == {1}, f"sessions of a task: {sessions}"
     return f"{len(jobs)} conversations, {attempts} attempts, {twice} tools run again, kills {dict(office.kills)}"
+
+
+def check_budget(office: Office, jobs: dict[str, Job], turn: float) -> str:
+    """What the server billed is within the budget, and a turn for each that was ended; nothing stays reserved."""
+    bills, spent = office.bills(), 0.0
+    for task_id in jobs:
+        mine = [float(bill["cost"]) for bill in bills.values() if f"{task_id}.0 " in str(bill["prompts"])]  # type: ignore[arg-type]
+        spent += sum(mine)
+        assert sum(mine) <= TASK + turn + 1e-9, f"{task_id} took {mine}: {jobs[task_id]}"
+    assert spent > DAY / 2, f"hardly anything was done: {[job.reason for job in jobs.values()]}"
+    # So many may be at their last turn side by side.
+    assert spent <= DAY + 2 * WORKERS * turn + 1e-9
+    until(lambda: office.day()["reserved"] == 0, 10, "that nothing is reserved any more")
+    day = office.day()
+    known = sum(total(job).cost or 0.0 for job in jobs.values())
+    assert day["spent_day"] >= spent - 1e-6, f"{day}, but the server billed {spent}"
+    states = Counter(str(job.state) for job in jobs.values())
+    return f"billed {spent:.3f}, told {known:.3f}, {day}, {dict(states)}, kills {dict(office.kills)}"
 
 
 def check_asked(office: Office, jobs: dict[str, Job]) -> str:
@@ -252,6 +287,23 @@ def test_fifty_conversations_of_twenty_turns_end_while_all_parts_are_killed(make
     office = make()
     jobs = office.run(talks(office, 50, 20), Random(seed), every=2.5, limit=600, asks=False)
     print(check_resumed(office, jobs, 20))
+
+
+#: Model calls of a turn of those below, after which alone `codex` tells what it took.
+TURN = {"claude": 1, "codex": 11}
+#: Dollars that a task may take, and all of them: a third of what they would.
+TASK, DAY = 0.006, 0.05
+
+
+@pytest.mark.drill
+@pytest.mark.parametrize("kind", ["claude", "codex"])
+def test_no_crash_spends_more_than_the_budget_and_a_turn(make: Callable[..., Office], kind: str) -> None:
+    """SWARM_FAULT_SEED draws the order again. `codex` never tells a cost: its price gives it, once it tells tokens."""
+    seed = int(os.environ.get("SWARM_FAULT_SEED", str(time.time_ns())))
+    print(f"SWARM_FAULT_SEED={seed}")
+    office = make(kind=kind, policy={"budget": {"task": TASK, "day": DAY}})
+    jobs = office.run(talks(office, 20, 10), Random(seed), every=2.0, limit=240, asks=False, most=30)
+    print(check_budget(office, jobs, TURN[kind] * CALL))
 
 
 @pytest.mark.drill

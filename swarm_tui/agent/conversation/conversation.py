@@ -69,6 +69,8 @@ class Conversation:
         self.heard = Listener(context, settings, folder, permit, self.meter)
         self._context, self._acp, self._settings, self._folder = context, acp, settings, folder
         self._offered: dict[str, Any] = {}
+        self._metered = False
+        """The CLI has told what the prompt took, or it failed before the model did anything."""
         self._program: StdioProgram | None = None
         self._connection: Connection | None = None
         self.person = Person(context, self._steer)
@@ -189,6 +191,7 @@ class Conversation:
         loop = asyncio.get_running_loop()
         stop: asyncio.Future[Failure] = loop.create_future()
         self.heard.begin(stop)
+        self._metered = False
         params = {"sessionId": self.heard.session, "prompt": [{"type": "text", "text": text}]}
         answer = asyncio.ensure_future(self._connection.send_request("session/prompt", params))
         cancelled = asyncio.ensure_future(self._context.cancel.wait())
@@ -233,6 +236,8 @@ class Conversation:
             with contextlib.suppress(BaseException):
                 # Its outcome is looked at, so that nobody is told that it was not.
                 await answer
+            if not self._metered and self.heard.answered:
+                self.meter.lost()
             self.heard.narrator.used(self.usage)
             self.heard.tell()
 
@@ -242,18 +247,21 @@ class Conversation:
         except ConnectionError as error:
             raise FailedTurnError(await self._why_it_ended()) from error
         except Exception as error:
+            self._metered = not self.heard.worked
             raise FailedTurnError(_of_rpc(error)) from error
         said = said if isinstance(said, dict) else {}
         # What it said before its answer may still be on its way through the library's tasks.
         await asyncio.sleep(0)
-        metered = self.meter.prompt_ended(said)
+        metered = self._metered = self.meter.prompt_ended(said)
         reason = str(said.get("stopReason") or "end_turn")
         text = self.heard.text.strip()
         told = told_failure(said.get("_meta"))
         if told is not None and not told[1]:
+            self._metered = metered or not self.heard.worked
             raise FailedTurnError(told[2])
         if reason == "end_turn" and not metered:
             found = is_error_text(text)
+            self._metered = found is not None and not self.heard.worked
             # A limit that is used up is told as an answer by others too, which then took no token.
             if found is not None and (self._acp.silent_errors or found.code == "quota"):
                 raise FailedTurnError(found)
@@ -287,7 +295,7 @@ class Conversation:
         await asyncio.wait({answer}, timeout=CANCEL_WAIT)
         if answer.done() and not answer.cancelled() and answer.exception() is None:
             said = answer.result()
-            self.meter.prompt_ended(said if isinstance(said, dict) else {})
+            self._metered = self.meter.prompt_ended(said if isinstance(said, dict) else {})
 
     async def _why_it_ended(self) -> Failure:
         assert self._program is not None

@@ -30,6 +30,8 @@ class Listener:
         self.failed: list[ToolCall] = []
         """Calls that were let through and did not."""
         self.text = ""
+        self.answered = self.worked = False
+        """The model has answered the prompt that runs; `worked`: it has wanted a tool."""
         self.last: ToolCall | None = None
         """The last call that was heard of."""
         self.replaying = False
@@ -54,7 +56,7 @@ class Listener:
 
     def begin(self, stop: "asyncio.Future[Failure]") -> None:
         """Begin a prompt's turn."""
-        self.text, self.stop = "", stop
+        self.text, self.stop, self.answered, self.worked = "", stop, False, False
         self.turns += 1
         self.tell()
 
@@ -82,6 +84,7 @@ class Listener:
             content = update.get("content")
             text = content.get("text") if isinstance(content, dict) else None
             if isinstance(text, str):
+                self.answered = True
                 if kind == "agent_message_chunk":
                     self.text = (self.text + text)[-200_000:]
                 self.narrator.words(text, thought=kind == "agent_thought_chunk")
@@ -117,7 +120,7 @@ class Listener:
         call_id = str(said.get("toolCallId", ""))[:200]
         known = self._calls.get(call_id)
         if known is None:
-            self.text = ""
+            self.text, self.answered, self.worked = "", True, True
             if all(call.over for call in self._calls.values()):
                 # Calls side by side are of one turn of the model's.
                 self.turns += 1

@@ -22,6 +22,7 @@ class UsageMeter:
         self._acp = acp
         self._before = spent_before
         self._tokens = Usage()
+        self._cut_off = False
         self.session_cost: float | None = None
         """The cost of the whole session, earlier attempts too, as the CLI says; None where it says none."""
 
@@ -31,8 +32,9 @@ class UsageMeter:
         cost = None
         if self.session_cost is not None and self._before is not None:
             cost = max(0.0, self.session_cost - self._before)
-        tokens = self._tokens
-        return priced(replace(tokens, cost=cost), self.model, self._prices)
+        # While the CLI tells what its session cost, what is lost are tokens alone.
+        used = replace(self._tokens, cost=cost, partial=self._cut_off, whole=cost is not None)
+        return priced(used, self.model, self._prices)
 
     def updated(self, update: Mapping[str, Any]) -> None:
         """Hear a `usage_update`: its cost is of the whole session."""
@@ -40,6 +42,10 @@ class UsageMeter:
         amount = cost.get("amount") if isinstance(cost, dict) and cost.get("currency") in (None, "USD") else None
         if isinstance(amount, int | float) and not isinstance(amount, bool) and amount >= 0:
             self.session_cost = float(amount)
+
+    def lost(self) -> None:
+        """Note that a prompt ended without a word of what it took."""
+        self._cut_off = True
 
     def prompt_ended(self, said: Mapping[str, Any]) -> bool:
         """Hear a prompt's answer. Returns whether it told of any usage."""

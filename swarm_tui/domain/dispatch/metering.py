@@ -4,17 +4,20 @@ All of it is derived from the attempts that the journal holds, so that no crash 
 """
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from swarm_tui.domain.dispatch.model import Attempt, Job, State
-from swarm_tui.domain.dispatch.turn import Turn
 from swarm_tui.domain.states import GIVEN
 from swarm_tui.domain.usage import DayUsage, Usage, read_usage
 from swarm_tui.protocol.bodies import Complete, Failed, JsonObject, Progress
 from swarm_tui.protocol.envelope import rfc3339
 from swarm_tui.protocol.text import clean
+
+if TYPE_CHECKING:
+    from swarm_tui.domain.dispatch.turn import Turn
 
 #: The part of what is left of a day or a month that an attempt may take for which nobody set a limit.
 SHARE = 0.1
@@ -50,7 +53,7 @@ def take_in(state: State, job: Job) -> None:
         _count(state, attempt, Usage())
 
 
-def note(turn: Turn, job: Job, attempt: Attempt, body: Progress | Complete | Failed) -> None:
+def note(turn: "Turn", job: Job, attempt: Attempt, body: Progress | Complete | Failed) -> None:
     """Hear what an attempt has used so far, and the name of its session; more than before counts, less does not."""
     if isinstance(body, Progress):
         attempt.turn = max(attempt.turn, body.turn or 0)
@@ -58,6 +61,8 @@ def note(turn: Turn, job: Job, attempt: Attempt, body: Progress | Complete | Fai
             attempt.session = clean(body.session, 200)
             # The next attempt goes on with it, whatever dies before the next word.
             turn.save(job)
+    elif attempt.turn:
+        attempt.told = True
     if body.usage:
         used, known = read_usage(body.usage), read_usage(attempt.usage)
         if used.tokens >= known.tokens and (used.cost or 0.0) >= (known.cost or 0.0):
@@ -67,7 +72,31 @@ def note(turn: Turn, job: Job, attempt: Attempt, body: Progress | Complete | Fai
                 _count(turn.state, attempt, known)
                 turn.save(job, lazy=True)
             _spend(turn.state, attempt, cost_of(attempt) - before)
+            if used.whole and used.cost is not None:
+                _settle(turn.state, job, attempt)
     job.usage = total(job).wire()
+
+
+def closed(state: State, job: Job, attempt: Attempt) -> None:
+    """Take in that an attempt ended: what a conversation took that was cut off is not all that was told."""
+    if attempt.turn and not attempt.told:
+        _restate(state, attempt, replace(read_usage(attempt.usage), partial=True))
+        job.usage = total(job).wire()
+
+
+def _settle(state: State, job: Job, attempt: Attempt) -> None:
+    """Let the cost that earlier attempts did not tell be in this one's: that is the session's, less what they told."""
+    for one in job.attempts:
+        used = read_usage(one.usage)
+        if one is not attempt and one.session == attempt.session and used.partial and used.cost is None:
+            _restate(state, one, replace(used, cost=0.0))
+
+
+def _restate(state: State, attempt: Attempt, used: Usage) -> None:
+    before, known = cost_of(attempt), read_usage(attempt.usage)
+    attempt.usage = used.wire()
+    _count(state, attempt, known)
+    _spend(state, attempt, cost_of(attempt) - before)
 
 
 def total(job: Job) -> Usage:
@@ -130,7 +159,7 @@ def spent(state: State, wall: float) -> tuple[float, float]:
     return state.spent.get(day, 0.0), month
 
 
-def grant(turn: Turn, job: Job) -> float | Refused | None:
+def grant(turn: "Turn", job: Job) -> float | Refused | None:
     """Return what a new attempt may take, in US dollars; None where no budget is set or its type costs nothing."""
     budget = turn.state.settings.budget
     if budget is None or job.task.type not in turn.state.settings.costly:
@@ -158,14 +187,14 @@ def grant(turn: Turn, job: Job) -> float | Refused | None:
     return min([*caps, *lefts]) if caps or lefts else None
 
 
-def is_over(turn: Turn, job: Job, attempt: Attempt) -> str | None:
+def is_over(turn: "Turn", job: Job, attempt: Attempt) -> str | None:
     """Return why a running attempt must be stopped: it took more than it was given."""
     if attempt.budgeted and cost_of(attempt) > attempt.reserved + LEAST:
         return f"it took ${cost_of(attempt):.4f}, more than the ${attempt.reserved:.4f} that policy.budget left for it"
     return None
 
 
-def resume_point(turn: Turn, job: Job) -> JsonObject | None:
+def resume_point(turn: "Turn", job: Job) -> JsonObject | None:
     """Return where the next attempt goes on: this task's last session, or that of the task that it names."""
     found = _last(job, job.attempts[:-1])
     if found is None and isinstance(named := job.task.payload.get("resume"), str):
@@ -186,7 +215,8 @@ def _last(job: Job, attempts: list[Attempt]) -> JsonObject | None:
             return {"task_id": job.task_id, "why": attempt.error, "cost": 0.0, "summary": attempt.said}
         session = [one for one in attempts if one.session == attempt.session]
         costs = [read_usage(one.usage) for one in session]
-        known = all(used.cost is not None or used.is_nothing for used in costs)
+        # What was cut off before it told its cost is in what the session has cost when it is next heard of.
+        known = all(used.cost is not None or used.is_nothing or not used.tokens for used in costs)
         return {
             "session": attempt.session,
             "task_id": job.task_id,

@@ -58,6 +58,8 @@ class Attempt(Struct, kw_only=True, omit_defaults=True):
     turn: int = 0
     usage: dict[str, Any] = {}
     """Tokens and money so far, as its messages tell."""
+    told: bool = False
+    """Its agent has told of its end: its usage is all that is known of it."""
     budgeted: bool = False
     reserved: float = 0.0
     """Of one that is `budgeted`: what it may take, in US dollars."""

@@ -133,9 +133,9 @@ def complete(turn: Turn, job: Job, body: Complete) -> None:
     newer = job.current if attempt is not job.current and job.state in GIVEN else None
     if newer is not None:
         stop(turn, job, newer, "an earlier attempt succeeded")
-        turn.close_attempt(newer, "overtaken")
+        turn.close_attempt(job, newer, "overtaken")
     attempt.outcome = ""
-    turn.close_attempt(attempt, "complete", duration=body.duration)
+    turn.close_attempt(job, attempt, "complete", duration=body.duration)
     _begun(turn, job, attempt, body)
     turn.move(job, TaskState.COMPLETE)
     job.agent_id, job.result, job.error, job.progress = attempt.agent_id, body.result, None, 100.0
@@ -173,7 +173,7 @@ def failed(turn: Turn, job: Job, body: Failed) -> None:
         _pass_on(turn, job, attempt, message)
         return
     _begun(turn, job, attempt, body)
-    turn.close_attempt(attempt, "failed", message, body.duration)
+    turn.close_attempt(job, attempt, "failed", message, body.duration)
     attempt.code, attempt.said = clean(body.error.code or "", 100), _last_words(body.result)
     job.error, job.duration = clean(message, 4000), body.duration
     if body.result is not None:
@@ -216,7 +216,7 @@ def _is_elsewhere(turn: Turn, job: Job, attempt: Attempt, body: Failed) -> bool:
 
 def _pass_on(turn: Turn, job: Job, attempt: Attempt, message: str) -> None:
     """Let another do what this agent lacks a program for: it has begun nothing, and it is no try."""
-    turn.close_attempt(attempt, "declined", message)
+    turn.close_attempt(job, attempt, "declined", message)
     attempt.code = MISSING
     _often_declined(turn, job, message)
     turn.state.shunned[(job.task_id, attempt.agent_id)] = turn.now + SHUN_LACKING
@@ -273,7 +273,7 @@ def declined(turn: Turn, job: Job, body: Declined) -> None:
     if attempt.started or successor:
         # Work that has begun is not undone by a word: its lease, or its agent's birth, tells what became of it.
         return
-    turn.close_attempt(attempt, "declined", body.reason)
+    turn.close_attempt(job, attempt, "declined", body.reason)
     _often_declined(turn, job, body.reason)
     turn.state.shunned[(job.task_id, attempt.agent_id)] = turn.now + SHUN
     turn.hop(job, "declined", agent_id=attempt.agent_id, detail=body.reason)
@@ -297,7 +297,7 @@ def _often_declined(turn: Turn, job: Job, reason: str) -> None:
 def lost(turn: Turn, job: Job, reason: str, *, counts: bool = True, left: bool = False) -> None:
     """Give up the attempt that holds the job: it will not be heard in time; `left`: its agent said that it leaves."""
     attempt = job.current
-    turn.close_attempt(attempt, "lost", reason)
+    turn.close_attempt(job, attempt, "lost", reason)
     if counts and not left:
         job.tries += 1
     turn.hop(job, "lost", agent_id=job.agent_id, detail=reason)
@@ -350,7 +350,7 @@ def cancelled(turn: Turn, job: Job, reason: str, by: str | None = None) -> None:
     rerun_by, attempt = job.rerun_by, job.current
     # Only its agent's no proves that it has not begun: what it said may be lost, or on its way.
     unknown = attempt is not None and attempt.outcome != "declined"
-    turn.close_attempt(attempt, "cancelled")
+    turn.close_attempt(job, attempt, "cancelled")
     if rerun_by and attempt is not None and unknown and not turn.rule(job).idempotent:
         begun = "it had begun" if attempt.started else "it may have begun"
         why = f"the cancel was taken back, but {begun}: {job.task.type} must not run twice by itself"

@@ -101,6 +101,6 @@ def _poisonous(turn: Turn, job: Job) -> bool:
     crashes = sum(attempt.crash for attempt in job.attempts)
     if crashes < CRASHES or job.ended:
         return False
-    turn.close_attempt(job.current, "lost", "its agent crashed")
+    turn.close_attempt(job, job.current, "lost", "its agent crashed")
     dead(turn, job, f"{crashes} attempts took their agent with them")
     return True

@@ -2,6 +2,7 @@
 
 from collections import deque
 
+from swarm_tui.domain.dispatch import metering
 from swarm_tui.domain.dispatch.model import (
     GUEST,
     Action,
@@ -203,11 +204,12 @@ class Turn:
                     del self.state.held_by[job.agent_id]
 
     def close_attempt(
-        self, attempt: Attempt | None, outcome: str, error: str = "", duration: float | None = None
+        self, job: Job, attempt: Attempt | None, outcome: str, error: str = "", duration: float | None = None
     ) -> None:
         """Note that the attempt ended: `outcome` in a word, `duration` in milliseconds. An attempt ends once."""
         if attempt is not None and not attempt.outcome:
             attempt.outcome, attempt.error, attempt.duration = outcome, clean(error, 1000), duration
+            metering.closed(self.state, job, attempt)
 
 
 def undeclared(task_type: str, approve: tuple[str, ...]) -> TypePolicy:

@@ -32,9 +32,12 @@ def crash(world: World) -> None:
         take_in(world.state, msgspec.msgpack.decode(row, type=Job))
 
 
-def progress(world: World, offer: Say, cost: float | None, session: str | None = None, turn: int = 1) -> list[Say]:
+def progress(
+    world: World, offer: Say, cost: float | None, session: str | None = None, turn: int = 1, usage: Any = None
+) -> list[Say]:
     body: Any = offer.body
-    usage = {"tokens_in": 100, "tokens_out": 10, **({} if cost is None else {"cost": cost})}
+    if usage is None:
+        usage = {"tokens_in": 100, "tokens_out": 10, **({} if cost is None else {"cost": cost})}
     return world.hear(
         Kind.TASK_PROGRESS,
         Progress(
@@ -136,6 +139,44 @@ def test_a_cost_that_is_not_known_makes_the_sum_unknown_and_counts_as_all_that_w
     assert total(job).cost is None
     assert "cost" not in job.usage
     assert spent(world.state, world.wall) == (pytest.approx(1.0), pytest.approx(1.0)), "a tenth of the day was reserved"
+
+
+def test_a_conversation_that_was_cut_off_took_more_than_it_told() -> None:
+    world = budgeted(day=10.0)
+    world.agent("a1")
+    (offer,) = offers(world.submit("t1"))
+    progress(world, offer, None, session="s-1", usage={})
+    world.tick(300.0)
+    job = world.job("t1")
+    assert job.attempts[0].outcome == "lost"
+    assert job.usage == {"tokens_in": 0, "tokens_out": 0, "tokens_cached": 0, "tokens": 0, "partial": True}
+    assert spent(world.state, world.wall)[0] == pytest.approx(1.0), "all that was reserved for it"
+    assert today(world.state, world.wall).unpriced == 1
+    world.agent("a1")
+    world.tick(60.0)
+    offer = offers(world.said)[-1]
+    assert offer.body.resume["cost"] == 0.0  # type: ignore[union-attr,index]
+    # Its session's cost has in it what the first attempt took.
+    progress(world, offer, 0.25, session="s-1", usage={"tokens_in": 10, "cost": 0.25, "whole": True})
+    world.complete(offer)
+    assert (total(job).cost, total(job).partial) == (0.25, True)
+    assert spent(world.state, world.wall)[0] == pytest.approx(0.25)
+    assert today(world.state, world.wall).unpriced == 0
+
+
+def test_a_cost_by_price_settles_nothing_of_what_was_cut_off() -> None:
+    world = budgeted(day=10.0)
+    world.agent("a1")
+    (offer,) = offers(world.submit("t1"))
+    progress(world, offer, None, session="s-1", usage={})
+    world.tick(300.0)
+    world.agent("a1")
+    world.tick(60.0)
+    offer = offers(world.said)[-1]
+    progress(world, offer, 0.25, session="s-1")
+    world.complete(offer)
+    assert total(world.job("t1")).cost is None
+    assert spent(world.state, world.wall)[0] == pytest.approx(1.25)
 
 
 def test_what_would_pass_the_budget_is_held_with_a_sentence() -> None:
