@@ -56,6 +56,8 @@ class Tools:
     def __init__(self, follower: Follower, who: Caller) -> None:
         self._follower, self._who = follower, who
         self._claims = PathClaims(follower, who)
+        self._read: set[str] = set()
+        """Messages to the person whose session it is that were given out."""
 
     def swarm_status(self) -> dict[str, Any]:
         with self._follower.lock:
@@ -153,10 +155,13 @@ class Tools:
         return {"message_id": message_id, "state": "answered", "from": sender, "text": text}
 
     def read(self) -> list[dict[str, Any]]:
-        """Take out what the caller's agent has not read; for a person, list the mail of his own."""
+        """Take out what the caller's agent has not read; for a person, who has no mailbox, what is new here."""
         if self._who.agent_id is None:
-            args: dict[str, object] = {"agent_id": self._follower.operator.sender, "limit": 50}
-            return [msgspec.to_builtins(row) for row in self._ask(self._follower.load_mails(args))]
+            me = self._follower.operator.sender
+            rows = self._ask(self._follower.load_mails({"agent_id": me, "limit": 50}))
+            new = [row for row in rows if row.sender != me and row.message_id not in self._read]
+            self._read |= {row.message_id for row in new}
+            return [msgspec.to_builtins(row) for row in new]
         found = _told(lambda: read_own(self._follower, self._who))
         return [{k: v for k, v in msgspec.to_builtins(one).items() if v is not None} for one in found]
 

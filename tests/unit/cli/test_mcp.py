@@ -1,6 +1,7 @@
 """`swarm-tui mcp` as a client of the official SDK sees it: tools, refusals in sentences, waits that end in time."""
 
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -12,7 +13,7 @@ from mcp.server.mcpserver.exceptions import ToolError
 from swarm_tui.cli import mcp_server
 from swarm_tui.cli.caller import caller
 from swarm_tui.cli.common import Target, keys_of
-from swarm_tui.cli.mcp_server import make_server
+from swarm_tui.cli.mcp_server import Tools, make_server
 from swarm_tui.config.model import Broker
 from swarm_tui.config.paths import state_dir
 from swarm_tui.identity.keyring import GUEST
@@ -20,7 +21,7 @@ from swarm_tui.identity.store import make_secret
 from swarm_tui.processes.marks import VARIABLE, mark
 from swarm_tui.protocol.bodies import Task
 from swarm_tui.protocol.mail_bodies import MessageNew
-from swarm_tui.protocol.rows import RunRow, TaskRow
+from swarm_tui.protocol.rows import MailRow, RunRow, TaskRow
 
 #: What an agent may never be given.
 ORDERS = ("approve", "deny", "cancel", "retry", "halt", "scale", "stop")
@@ -188,3 +189,18 @@ def test_a_task_whose_agent_is_not_known_speaks_with_nobodys_keys(
     for name, value in {"SWARM_TASK_ID": "t", **named}.items():
         monkeypatch.setenv(name, value)
     assert (caller(found).agent_id, keys_of(found)) == (None, GUEST)
+
+
+def test_a_person_reads_what_others_wrote_to_them_each_message_once() -> None:
+    rows = [
+        MailRow(message_id="m1", sender="operator:ann@box", to="b", text="mine"),
+        MailRow(message_id="m2", sender="b", to="operator:ann@box", text="theirs"),
+    ]
+    follower = SimpleNamespace(
+        operator=SimpleNamespace(sender="operator:ann@box", on_event=lambda call: None), load_mails=lambda args: rows
+    )
+    tools = Tools(cast("Any", follower), cast("Any", SimpleNamespace(agent_id=None, task_id=None)))
+    assert [(one["from"], one["text"]) for one in tools.read()] == [("b", "theirs")]
+    assert tools.read() == []
+    rows.append(MailRow(message_id="m3", sender="b", to="operator:ann@box", text="more"))
+    assert [one["text"] for one in tools.read()] == ["more"]
