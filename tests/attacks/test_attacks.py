@@ -1,4 +1,4 @@
-"""Each attack works where the guard is removed, and does nothing where it is not."""
+"""Each attack works where its own guards are removed, and does nothing where one of them is not."""
 
 import json
 import os
@@ -9,8 +9,6 @@ from pathlib import Path
 import pytest
 
 from swarm_tui.agent.handlers import registry
-from swarm_tui.domain.dispatch import freshness
-from swarm_tui.domain.leadership import Leadership
 from swarm_tui.domain.worker import worker_state
 from swarm_tui.identity.keyring import GUEST, HostKeyring, Keyring
 from swarm_tui.identity.keys import host_key
@@ -23,6 +21,7 @@ from swarm_tui.protocol.codec import decode
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.topics import Kind, topic
 from tests.attacks import swarm as parts
+from tests.attacks.guards import GUARDS, MENDED_BY, STOPPED_BY
 from tests.attacks.swarm import MANAGER, SWARM, WORKER, Swarm, Work
 from tests.wait import until
 
@@ -298,6 +297,16 @@ def anothers_name(swarm: Swarm) -> Callable[[], object]:
     return lambda: (job := swarm.job("good")) is not None and job.get("result") == "evil"
 
 
+def neighbours_name(swarm: Swarm) -> Callable[[], object]:
+    """The result of the swarm's own worker, said by another agent of its host, by that one's own key."""
+    swarm.publish("good", hold=True)
+    swarm.wait(Kind.TASK_STARTED, task_id="good")
+    keys = open_agent(swarm.root, "worker-02") if swarm.guarded else GUEST
+    forged = b.Complete(task_id="good", agent_id=WORKER, attempt=1, epoch=1, result="evil")
+    swarm.signed(keys, Kind.TASK_COMPLETE, forged, sender=WORKER)
+    return lambda: (job := swarm.job("good")) is not None and job.get("result") == "evil"
+
+
 def guests_share(swarm: Swarm) -> Callable[[], object]:
     """A guest that waits for what a person approves, and would say that it was done."""
     swarm.publish("good", hold=True)
@@ -531,7 +540,8 @@ def hosts_offer(swarm: Swarm) -> Callable[[], object]:
 ATTACKS = [
     offer, offer_under_a_copied_proof, offer_with_members_behind_its_proof, drain, cancel, approve, deny, halt, lift,
     lead, no_leader, away, complete, fail, gone, crashed, claim, result_beforehand, old_halt, old_lift, old_cancel,
-    old_offer, old_birth, old_panes, anothers_pane, anothers_name, guests_share, old_scale, no_scale, reply, rejected,
+    old_offer, old_birth, old_panes, anothers_pane, anothers_name, neighbours_name, guests_share, old_scale, no_scale,
+    reply, rejected,
     shown_assigned, shown_claim, shown_result, shown_ask, shown_deployment, shown_alert, alert_ended, broadcast,
     said_assigned, agents_approval, hosts_approval, agents_halt, hosts_halt, agent_leads, host_leads, person_leads,
     persons_offer, hosts_offer,
@@ -539,20 +549,48 @@ ATTACKS = [
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.__name__)
-def test_an_attack_works_without_the_guard(
+def test_an_attack_works_without_its_own_guards(
     make: Callable[[bool], Swarm], attack: Attack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # A claim that is emptied or overwritten is said again, which alone ends two of the attacks within milliseconds.
-    monkeypatch.setattr(Leadership, "contested", lambda self, now: [])
-    monkeypatch.setattr(freshness, "is_said_again", lambda turn, event: False)
-    monkeypatch.setattr(worker_state.Recent, "__contains__", lambda self, key: False)
-    swarm = make(False)
+    """The swarm has all others: so this is what stops the attack, and nothing else does."""
+    mended = [MENDED_BY[attack.__name__]] if attack.__name__ in MENDED_BY else []
+    for guard in (*STOPPED_BY[attack.__name__], *mended):
+        GUARDS[guard](monkeypatch)
+    swarm = make(True)
     until(attack(swarm), what=f"{attack.__doc__}; {swarm.link.lines[-4:]}")
+
+
+@pytest.mark.drill
+@pytest.mark.parametrize(
+    ("attack", "guard"),
+    [
+        pytest.param(attack, guard, id=f"{attack.__name__}, {guard}")
+        for attack in ATTACKS
+        if len(STOPPED_BY[attack.__name__]) > 1
+        for guard in STOPPED_BY[attack.__name__]
+    ],
+)
+def test_one_of_several_guards_is_enough(
+    make: Callable[[bool], Swarm], attack: Attack, guard: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for other in STOPPED_BY[attack.__name__]:
+        if other != guard:
+            GUARDS[other](monkeypatch)
+    stands(make(True), attack)
+
+
+def test_each_guard_stops_an_attack() -> None:
+    assert set(STOPPED_BY) == {attack.__name__ for attack in ATTACKS}
+    assert {guard for several in STOPPED_BY.values() for guard in several} | {*MENDED_BY.values()} == set(GUARDS)
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.__name__)
 def test_an_attack_does_nothing(make: Callable[[bool], Swarm], attack: Attack) -> None:
-    swarm = make(True)
+    stands(make(True), attack)
+
+
+def stands(swarm: Swarm, attack: Attack) -> None:
+    """The attack does nothing, and what is good goes on."""
     works = attack(swarm)
     swarm.pump.drain()
     if attack not in (lift, old_lift):

@@ -23,8 +23,7 @@ def claim(turn: Turn, event: Event, body: Assigned) -> None:
     if event.sender == state.me or body.epoch is not None or not body.agent_id:
         return
     job = state.jobs.get(body.task_id)
-    its_own = (f"agent:{body.agent_id}@", f"former:{body.agent_id}")
-    if state.settings.proved and not event.proved_by.startswith(its_own):
+    if state.settings.proved and not _is_its_own(event, body.agent_id):
         turn.refuse(event, CLAIM_UNPROVED)
         record = state.agents.get(body.agent_id)
         keyless = record is None or not record.home
@@ -39,6 +38,11 @@ def claim(turn: Turn, event: Event, body: Assigned) -> None:
         adopt(turn, job, body.agent_id)
     elif job.agent_id != body.agent_id or job.state not in GIVEN:
         _contest(turn, job, body.agent_id)
+
+
+def _is_its_own(event: Event, agent_id: str) -> bool:
+    """Return whether the claim is proved by the agent that it names, or said by one of before there were keys."""
+    return event.proved_by.startswith((f"agent:{agent_id}@", f"former:{agent_id}"))
 
 
 def adopt(turn: Turn, job: Job, agent_id: str) -> None:
@@ -61,11 +65,15 @@ def adopt(turn: Turn, job: Job, agent_id: str) -> None:
 def ended_before(turn: Turn, body: Complete | Failed) -> None:
     """Remember the end of a task that was claimed and has not itself been heard: it is not to run again for that."""
     ends = turn.state.ends
-    if turn.state.settings.proved:
-        # Whoever says now how a task ended that nobody has published, is to decide nothing of it.
+    if not _counts_beforehand(turn):
         return
     if body.epoch is None and body.agent_id and len(ends) < MAX_CLAIMS:
         ends.setdefault(body.task_id, body)
+
+
+def _counts_beforehand(turn: Turn) -> bool:
+    """Return whether anybody may say how a task ended that nobody has published: where nothing is proved."""
+    return not turn.state.settings.proved
 
 
 def claimed_before(turn: Turn, job: Job) -> Complete | Failed | None:

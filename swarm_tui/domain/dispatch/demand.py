@@ -2,7 +2,7 @@
 
 from itertools import islice
 
-from swarm_tui.domain.dispatch.freshness import is_old_order
+from swarm_tui.domain.dispatch import freshness
 from swarm_tui.domain.dispatch.model import AgentRecord, DispatchSettings, ScaleTarget, State
 from swarm_tui.domain.dispatch.offer import able, is_live
 from swarm_tui.domain.dispatch.queue import LaneKey
@@ -22,8 +22,8 @@ MAX_NAMED = 50
 def heard(turn: Turn, event: Event, body: Scale | None) -> None:
     """Hear roles/<role>/scale: an operator's number stands until it is cleared; another dispatcher's does not."""
     role = canonical_role(event.key)
-    if (body is None and turn.state.settings.proved) or (body is not None and is_old_order(turn, event)):
-        # Nobody proves an empty message, nor who repeats an old one: what stands is said again.
+    if freshness.proves_nothing(turn, body) or (body is not None and freshness.is_old_order(turn, event)):
+        # What stands is said again.
         stands = turn.state.targets.get(role)
         if not turn.state.leading:
             return

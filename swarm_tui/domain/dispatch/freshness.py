@@ -5,7 +5,7 @@ All of it is for swarms where words are proved; where they are not, whoever repe
 
 from swarm_tui.domain.dispatch.model import AgentRecord, Attempt
 from swarm_tui.domain.dispatch.turn import Turn
-from swarm_tui.protocol.bodies import Alert
+from swarm_tui.protocol.bodies import Alert, Cleared
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.protocol.writer import COMMAND_LIFE
@@ -29,6 +29,11 @@ def is_said_again(turn: Turn, event: Event) -> bool:
         return True
     _remember(turn, event)
     return False
+
+
+def proves_nothing(turn: Turn, body: object) -> bool:
+    """Return whether it is an empty message where words are proved: whoever takes back what stands says so in words."""
+    return turn.state.settings.proved and (body is None or isinstance(body, Cleared))
 
 
 def is_old_order(turn: Turn, event: Event) -> bool:

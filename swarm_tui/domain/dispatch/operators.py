@@ -106,7 +106,7 @@ def _withdraw(turn: Turn, event: Event, job: Job) -> None:
 
 
 def _approve(turn: Turn, event: Event, body: TaskAct, job: Job) -> None:
-    if not turn.who(event).startswith("operator:"):
+    if not _is_person(turn.who(event)):
         _refuse(turn, event, body, "only an operator approves")
     elif job.approve_by is not None and turn.wall >= job.approve_by:
         _refuse(turn, event, body, "it came too late")
@@ -116,6 +116,10 @@ def _approve(turn: Turn, event: Event, body: TaskAct, job: Job) -> None:
         _refuse(turn, event, body, why)
     else:
         _yes(turn, job, turn.who(event), body.reason)
+
+
+def _is_person(who: str) -> bool:
+    return who.startswith("operator:")
 
 
 def _counts_not(turn: Turn, job: Job, who: str) -> str | None:
@@ -157,8 +161,7 @@ def halt(turn: Turn, event: Event) -> None:
     """Hear halt: nothing is given away and everything open is cancelled, once for each halt; empty lifts it."""
     state = turn.state
     body = event.body
-    if isinstance(body, Cleared) and state.settings.proved and state.halted is not None:
-        # An empty message proves nothing: whoever may lift a halt says so in words.
+    if state.halted is not None and freshness.proves_nothing(turn, body):
         return
     if not isinstance(body, Cleared) and freshness.is_old_order(turn, event):
         return

@@ -1,7 +1,7 @@
 """The processes behind the agents: how they ended, and what becomes of the tasks that they took with them."""
 
 from swarm_tui.domain.dispatch.freshness import is_older_host
-from swarm_tui.domain.dispatch.model import Job
+from swarm_tui.domain.dispatch.model import AgentRecord, Job
 from swarm_tui.domain.dispatch.outcomes import dead, lost
 from swarm_tui.domain.dispatch.turn import Turn
 from swarm_tui.domain.states import GIVEN
@@ -28,7 +28,7 @@ def host(turn: Turn, event: Event, body: HostStatus) -> None:
         return
     for pane in body.panes:
         record = turn.state.agents.get(pane.agent_id)
-        if record is not None and record.home not in ("", event.key):
+        if record is not None and not _may_tell_of(event.key, record):
             continue
         if pane.state == "crashloop":
             turn.state.crashlooping.add(pane.agent_id)
@@ -39,6 +39,11 @@ def host(turn: Turn, event: Event, body: HostStatus) -> None:
             turn.state.panes[pane.agent_id] = pane.pid
         if before is not None and pane.pid != before:
             _ended(turn, pane, before)
+
+
+def _may_tell_of(host: str, record: AgentRecord) -> bool:
+    """Return whether that host may say how the agent's process fares: one that lives there, or has no keys."""
+    return record.home in ("", host)
 
 
 def _ended(turn: Turn, pane: PaneStatus, pid: int) -> None:

@@ -283,8 +283,7 @@ class Fleet:
         message = clean(body.message, 500)
         name = clean(body.name or f"{body.agent_id or body.task_id or event.sender}: {message}", 200)
         known = self.alerts.get(name)
-        if known is not None and event.proved_by not in (known.by, SWARM):
-            # Another's of that name: to replace or to end it is for who raised it.
+        if known is not None and not _may_change(event, known):
             name = clean(f"{event.sender}: {name}", 200)
             known = self.alerts.get(name)
         if not body.active:
@@ -359,3 +358,8 @@ class Fleet:
     def load_runs(self, rows: list[RunRow]) -> Changes:
         """Take what the dispatcher has of runs."""
         return Changes(runs=self._runs.load(rows, self.tasks), header=bool(rows))
+
+
+def _may_change(event: Event, alert: AlertView) -> bool:
+    """Return whether an alert is replaced or ended by who says so: by whoever raised it, and by the swarm itself."""
+    return event.proved_by in (alert.by, SWARM)
