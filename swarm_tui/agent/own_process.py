@@ -12,6 +12,19 @@ import swarm_tui
 _VERSION = re.compile(r'^__version__ = "([^"\n]{1,40})"', re.MULTILINE)
 
 
+_leader: list[int] = []
+
+
+def led_by(pid: int) -> None:
+    """Note that this process is a fork of the warm one, and which process leads its pane (`agent/pane_leader.py`)."""
+    _leader[:] = [pid]
+
+
+def pane_pid() -> int:
+    """Return the pid of the agent's pane: this process's own, or its leader's."""
+    return _leader[0] if _leader else os.getpid()
+
+
 class Vitals(Struct, frozen=True):
     """`uptime` s, `rss` bytes (None where it cannot be known), `cpu` percent of a core since the last look."""
 

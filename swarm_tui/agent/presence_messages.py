@@ -1,12 +1,12 @@
 """An agent's messages about itself: its presence, as birth, change, will and farewell say it."""
 
-import os
 import time
 import uuid
 
 from msgspec import Struct
 
 from swarm_tui import __version__
+from swarm_tui.agent.own_process import pane_pid
 from swarm_tui.config.home import host_name
 from swarm_tui.config.model import RunSpec
 from swarm_tui.protocol.bodies import Heartbeat, Register, Status
@@ -80,7 +80,7 @@ def identity_of(spec: RunSpec) -> PresenceMessages:
         role=spec.role,
         incarnation=uuid.uuid4().hex,
         host=spec.host or host_name(),
-        pid=os.getpid(),
+        pid=pane_pid(),
         started_at=round(time.time(), 3),
         types=tuple(sorted(types_of(spec))),
         capacity=spec.capacity,

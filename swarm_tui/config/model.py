@@ -101,6 +101,8 @@ class RestartPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """When `mass_share` of the agents end within so many seconds it is the machine, not they."""
     mass_share: float = 0.5
     """Share of the agents, 0 to 1."""
+    warm: bool = True
+    """Are agents of ours forks of one warm process (Linux only)? They then start faster, and take less memory."""
 
 
 class Defaults(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -59,12 +59,19 @@ def agent_argv(spec: RunSpec, state: StateDir) -> list[str]:
 class AgentPanes:
     """Makes and ends the panes of one swarm. Every method raises TmuxError when tmux does not do it."""
 
-    def __init__(self, tmux: Tmux, place: PanePlace) -> None:
+    def __init__(
+        self, tmux: Tmux, place: PanePlace, by_way_of: Callable[[RunSpec, list[str]], list[str]] = lambda spec, own: own
+    ) -> None:
+        """`by_way_of(spec, own)` is the command line of a pane whose agent has the command line `own`."""
         self.tmux = tmux
         self.place = place
+        self._by_way_of = by_way_of
         self._times = PaneTimes()
         self._home = f"={place.session}"
         """The session as tmux is told of it now."""
+
+    def _argv(self, spec: RunSpec) -> list[str]:
+        return self._by_way_of(spec, agent_argv(spec, self.place.state))
 
     def mine(self, panes: Sequence[Pane]) -> list[Pane]:
         """Return those of `panes` that are this swarm's."""
@@ -102,7 +109,7 @@ class AgentPanes:
         return todo, len(new)
 
     def _make(self, spec: RunSpec, incarnation: int, beside: str | None, *, first: bool) -> commands.Commands:
-        argv = agent_argv(spec, self.place.state)
+        argv = self._argv(spec)
         cwd = _folder(spec.workdir)
         if not self.place.tiled:
             made = commands.new_window(self._home, spec.agent_id, argv, cwd)
@@ -120,7 +127,7 @@ class AgentPanes:
         for spec, incarnation in new:
             if spec.agent_id in made:
                 continue
-            argv, cwd = agent_argv(spec, self.place.state), _folder(spec.workdir)
+            argv, cwd = self._argv(spec), _folder(spec.workdir)
             tags = commands.agent_tags(self.place.swarm, spec.agent_id, spec.role, incarnation)
             log = commands.log_to(self._begin_log(spec.agent_id, incarnation))
             todo = commands.new_window(self._home, spec.agent_id, argv, cwd)
@@ -143,7 +150,7 @@ class AgentPanes:
 
     def respawn(self, pane_id: str, spec: RunSpec, incarnation: int) -> NewPane:
         """Start a new process in the same pane."""
-        todo = commands.respawn(pane_id, agent_argv(spec, self.place.state), _folder(spec.workdir))
+        todo = commands.respawn(pane_id, self._argv(spec), _folder(spec.workdir))
         todo += commands.tags(pane_id, commands.agent_tags(self.place.swarm, spec.agent_id, spec.role, incarnation))
         todo.append(["display-message", "-p", "-t", pane_id, commands.IDENTITY])
         self._begin_log(spec.agent_id, incarnation)

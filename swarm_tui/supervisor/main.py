@@ -45,7 +45,7 @@ def supervise(root: Path) -> int:
     tmux = ControlFirstTmux(
         plan.socket, timeout=limit, config=write_config(state_home() / "tmux.conf"), environ=environ
     )
-    supervisor = Supervisor(plan, state, tmux)
+    supervisor = Supervisor(plan, state, tmux, terminal_environment)
     tmux.connect(plan.session)
     try:
         code = supervisor.run()

@@ -8,6 +8,8 @@ from pathlib import Path
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _LINUX = Path("/proc/self/stat").exists()
+#: What stands before its agent's pid in the command line of a pane's leader.
+LEADER = "swarm-tui-agent"
 
 
 def start_time(pid: int) -> float | None:
@@ -104,9 +106,15 @@ def memory_left() -> int:
     return int(psutil.virtual_memory().available)
 
 
+def agent_of(pid: int) -> int:
+    """Return the pid of the agent whose pane's leader the process is (`agent/pane_leader.py`); else `pid` itself."""
+    found = words(pid)[3:5]
+    return int(found[1]) if found[:1] == [LEADER] and found[1].isdigit() else pid
+
+
 def memory_of(pid: int) -> int:
-    """Return the bytes of memory that the process holds; 0 when it is gone."""
+    """Return the bytes of memory that the process holds, or the agent that it leads; 0 when it is gone."""
     try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        return int(Path(f"/proc/{agent_of(pid)}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError, IndexError):
         return 0

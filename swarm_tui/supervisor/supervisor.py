@@ -1,8 +1,10 @@
 """Supervise one host: make what runs match the plan, and be ready to die at any time."""
 
+import os
 import signal
 import threading
 import time
+from collections.abc import Mapping
 from functools import partial
 
 from swarm_tui.bus.mqtt import MqttBus
@@ -40,6 +42,7 @@ from swarm_tui.supervisor.services import Services
 from swarm_tui.supervisor.shutdown import OrderlyShutdown
 from swarm_tui.supervisor.state_file import Saved
 from swarm_tui.supervisor.unit import Phase, Unit
+from swarm_tui.supervisor.warm_process import WarmProcess
 from swarm_tui.tmux.panes import Pane
 from swarm_tui.tmux.server import Tmux
 
@@ -50,7 +53,8 @@ SESSION_WAIT = 2.0
 class Supervisor:
     """Wires the parts to one loop; `run` returns the exit code: 0 when the swarm went down in order."""
 
-    def __init__(self, plan: Plan, state: StateDir, tmux: Tmux) -> None:
+    def __init__(self, plan: Plan, state: StateDir, tmux: Tmux, environ: Mapping[str, str] = os.environ) -> None:
+        """`environ` is that of the terminal, in which panes start their programs."""
         self.plan, self.state = plan, state
         self.units: dict[str, Unit] = {}
         self.lost = False
@@ -64,7 +68,14 @@ class Supervisor:
             on_error=lambda error: self.reporter.mistake(error), on_stall=lambda s: self.checks.stood_still(s)
         )
         place = PanePlace(swarm=plan.swarm, session=plan.session, tiled=layout.tmux.arrange == "tiled", state=state)
-        self.agent_panes = AgentPanes(tmux, place)
+        self.warm = WarmProcess(
+            state.root,
+            self.loop,
+            lambda *event: self.say(*event),
+            environ,
+            wanted=layout.supervisor.warm and any(spec.command is None for spec in plan.specs(state)),
+        )
+        self.agent_panes = AgentPanes(tmux, place, self.warm.argv)
         keys = open_host(state, guests=layout.policy.guests, own=plan.own(state))
         self.presences = Presences(self.units, plan.host, proved=keys is not GUEST)
         self.link = HostLink(
@@ -137,6 +148,7 @@ class Supervisor:
     def run(self) -> int:
         """Adopt what runs, start what does not, and keep it so until told to go down."""
         beat(self.state)
+        self.warm.begin()
         saved = state_file.load(self.state)
         if saved is None and state_file.store_path(self.state).exists():
             self.say("state", "", f"{state_file.store_path(self.state)} makes no sense: restarts are counted anew")
@@ -169,6 +181,7 @@ class Supervisor:
         self.reporter.write()
         # Whoever lost its pane must make another at once, before anything can end it.
         self.link.close(0.1 if self.lost else 2.0)
+        self.warm.close()
         self.loop.close()
         return self._code
 

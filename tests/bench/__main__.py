@@ -28,6 +28,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "bench_liveness": (),
     "bench_past": (),
     "bench_sixty": (),
+    "bench_many": (),
     "bench_rivals": (),
     "bench_ui": (),
     "bench_screen": (),
