@@ -66,6 +66,9 @@ class Tools:
     def rows(self, args: dict[str, object]) -> list[dict[str, Any]]:
         return [task_json(row) for row in self._ask(self._follower.load_tasks("tasks", args))]
 
+    def schedules(self) -> list[dict[str, Any]]:
+        return [msgspec.to_builtins(row) for row in self._ask(self._follower.schedules())]
+
     def task(self, task_id: str) -> TaskRow:
         rows = self._ask(self._follower.load_tasks("task", {"task_id": task_id}))
         if not rows:
@@ -248,6 +251,11 @@ def make_server(tools: Tools, longest: float | None = None) -> MCPServer:
         args: dict[str, object] = {"limit": max(1, min(limit, 200))}
         args.update({name: value for name, value in (("state", state), ("type", type)) if value})
         return await blocking(tools.rows, args)
+
+    @server.tool()
+    async def list_schedules() -> list[dict[str, Any]]:
+        """The layout's schedules with their next times, seconds since the epoch."""
+        return await blocking(tools.schedules)
 
     @server.tool()
     async def get_task(task_id: str) -> dict[str, Any]:

@@ -27,7 +27,7 @@ AGENT_STATE = {
     AgentState.STOPPED: "A person stopped it. {start_stop} starts it.",
 }
 TASK_STATE = {
-    TaskState.AWAITING_APPROVAL: "The layout wants a person's yes. {approve} approves, {deny} denies; silence is a no.",
+    TaskState.AWAITING_APPROVAL: "A person must say yes first. {approve} approves, {deny} denies; silence is a no.",
     TaskState.BLOCKED: "It waits until the tasks that it needs have ended.",
     TaskState.QUEUED: "Written down by the dispatcher; it waits for an agent that is free.",
     TaskState.ASSIGNED: "Offered to an agent, which has not said that it began.",

@@ -19,8 +19,8 @@ from swarm_tui.protocol.ask_bodies import AskAnswer, AskRecorded
 from swarm_tui.protocol.codec import Writer, decode
 from swarm_tui.protocol.envelope import Event, Outgoing
 from swarm_tui.protocol.mail_bodies import MessageAccepted, MessageNew, MessageRejected
-from swarm_tui.protocol.rows import Hop, TaskRow
-from swarm_tui.protocol.run_bodies import RunAct, RunEnded, RunNew, RunRejected, RunStarted
+from swarm_tui.protocol.rows import Hop, ScheduleRow, TaskRow
+from swarm_tui.protocol.run_bodies import RunAct, RunEnded, RunNew, RunRejected, RunStarted, ScheduleAct
 from swarm_tui.protocol.topics import Kind as K
 from swarm_tui.protocol.topics import everything
 
@@ -68,6 +68,7 @@ class Dispatcher(Voice):
         self.used: list[Any] = []
         self.acts: list[tuple[str, RunAct]] = []
         self.runs: dict[str, str] = {}
+        self.schedules: dict[str, ScheduleRow] = {}
         self.bus.subscribe(everything(SWARM))
         self.bus.start(self._heard, lambda _: None)
         self.say(K.DISPATCHER, b.Dispatcher(instance="x", epoch=1, agent_id="tm"))
@@ -94,6 +95,15 @@ class Dispatcher(Voice):
         else:
             self.say(K.RUN_STARTED, RunStarted(run_id=body.run_id, workflow="w", steps={"a": "noop"}))
 
+    def _schedule(self, event: Event, body: ScheduleAct) -> None:
+        row = self.schedules[body.name]
+        if body.act == "fire" and row.paused:
+            self.say(K.ALERT, b.Alert(message="fire of the schedule was refused: no", name=f"act:{event.id}"))
+        elif body.act == "fire":
+            row.fired += 1
+        else:
+            row.paused = body.act == "pause"
+
     def _heard(self, topic: str, payload: bytes, retained: bool) -> None:
         event = decode(SWARM, topic, payload, retained, time.time())
         if not isinstance(event, Event) or self.silent:
@@ -104,6 +114,8 @@ class Dispatcher(Voice):
             self._run(event.body)
         elif isinstance(event.body, RunAct):
             self._act(event, event.body)
+        elif isinstance(event.body, ScheduleAct):
+            self._schedule(event, event.body)
         elif isinstance(event.body, AskAnswer):
             self._answered(event)
         elif isinstance(event.body, MessageNew):
@@ -118,6 +130,8 @@ class Dispatcher(Voice):
                 sender, letter = self.letters[-1]
                 row = {"message_id": letter.message_id, "from": sender, "to": letter.to, "text": letter.text}
                 rows = [row] if event.body.args.get("message_id") in (None, letter.message_id) else []
+            if event.body.query == "schedules":
+                rows = list(self.schedules.values())
             if event.body.query == "usage":
                 rows = self.used
             if event.body.query == "task":

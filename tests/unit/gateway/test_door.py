@@ -234,7 +234,7 @@ def test_agents_health_metrics_and_openapi(open_door: Opener, visitor: Visitor, 
         assert line in metrics.body
     document = visitor.get("/openapi.json").json
     tasks = {"/tasks", "/tasks/{task_id}", "/tasks/{task_id}/output"}
-    acts = {"/runs/{run_id}/cancel", "/runs/{run_id}/retry"}
+    acts = {"/runs/{run_id}/cancel", "/runs/{run_id}/retry", "/schedules", "/schedules/{name}/{act}"}
     others = {"/runs", "/runs/{run_id}", *acts, "/asks", "/asks/{ask_id}", "/messages", "/messages/{message_id}"}
     assert set(document["paths"]) == {*tasks, *others, "/agents", "/status", "/healthz", "/metrics"}
     assert {"NewTask", "NewRun"} <= set(document["components"]["schemas"])

@@ -18,6 +18,7 @@ from swarm_tui.agent.roles.api_gateway.mails import MailRoutes, NewMail
 from swarm_tui.agent.roles.api_gateway.metrics import FleetMetrics
 from swarm_tui.agent.roles.api_gateway.openapi import document
 from swarm_tui.agent.roles.api_gateway.runs import NewRun, RunChange, RunRoutes
+from swarm_tui.agent.roles.api_gateway.schedules import ScheduleRoutes
 from swarm_tui.agent.roles.api_gateway.settings import DoorSettings
 from swarm_tui.agent.roles.api_gateway.stream import FrameStream
 from swarm_tui.agent.roles.api_gateway.task_request import Doers, NewTask, UnfitTaskError, task_of
@@ -80,6 +81,7 @@ class Door:
         app.router.add_get("/tasks/{task_id}", self._task)
         app.router.add_get("/tasks/{task_id}/output", self._output)
         RunRoutes(self._facts, self._voice).add_to(app)
+        ScheduleRoutes(self._facts, self._voice).add_to(app)
         AskRoutes(self._facts, self._voice).add_to(app)
         MailRoutes(self._facts, self._voice).add_to(app)
         app.router.add_get("/agents", self._agents)
@@ -96,7 +98,7 @@ class Door:
             peer=request.remote or "",
             host=request.headers.get("Host", ""),
             upgrade=_is_upgrade(request),
-            answers=request.path.startswith(("/asks/", "/messages", "/runs/"))
+            answers=request.path.startswith(("/asks/", "/messages", "/runs/", "/schedules/"))
             and request.method not in ("GET", "HEAD"),
             origin=request.headers.get("Origin"),
             authorization=request.headers.get("Authorization"),

@@ -19,7 +19,7 @@ class Visit(Struct, frozen=True, kw_only=True):
     host: str
     upgrade: bool = False
     answers: bool = False
-    """It speaks for a person: what an AI agent asks is answered, mail is written, a run cancelled or done again."""
+    """It speaks for a person: what an AI agent asks is answered, mail is written, a run or a schedule acted on."""
     origin: str | None = None
     authorization: str | None = None
     query_token: str | None = None

@@ -107,6 +107,24 @@ def document(
                 "Do again what did not succeed of a run, or all from `step` on, for a person; always with the token",
                 change,
             ),
+            "/schedules": _get("The layout's schedules with their next times", "an array of schedules"),
+            "/schedules/{name}/{act}": {
+                "post": {
+                    "summary": "Pause, resume or fire a schedule for a person; always with the token",
+                    "parameters": [
+                        {**_parameter("name", "path", ""), "required": True},
+                        {**_parameter("act", "path", "pause, resume or fire"), "required": True},
+                    ],
+                    "responses": {
+                        "200": {"description": "done: the schedule as it is now"},
+                        "401": _problem("no token, or a wrong one"),
+                        "404": _problem("the layout has no such schedule"),
+                        "409": _problem("it was refused: the sentence says why"),
+                        "503": _problem("no dispatcher answers, or the broker does not let us in as an operator"),
+                        "504": _problem("nothing came of it in time"),
+                    },
+                }
+            },
             "/asks": _get("What AI agents ask, oldest first", "an array, with `ask_id`, `tool`, `title`, `diff`"),
             "/asks/{ask_id}": {
                 "get": {

@@ -18,6 +18,7 @@ const given = new URLSearchParams(location.hash.slice(1)).get("token");
 if (given) { sessionStorage.setItem("token", given); history.replaceState(null, "", location.pathname); }
 let token = sessionStorage.getItem("token") || "";
 let shownAsks = "";
+let schedulesAt = 0;
 let group = "all", paused = false, dirty = true, loading = false, retry = 500;
 const lines = [];
 
@@ -277,6 +278,42 @@ async function openRun(runId) {
     if (!byId("detail").open) byId("detail").showModal();
   } catch (error) { say("link", "✖ " + error.message, "bad"); }
 }
+async function actOnSchedule(name, act) {
+  if (act === "fire" && !confirm("Fire the schedule " + name + " now?")) return;
+  try {
+    const reply = await call("/schedules/" + encodeURIComponent(name) + "/" + act,
+      {method: "POST", headers: {"Content-Type": "application/json"}, body: "{}"});
+    const told = await reply.json();
+    say("scheduleword", reply.ok ? "✔ " + act + ": " + name : "⚠ " + told.error, reply.ok ? "good" : "warn");
+  } catch (error) { say("scheduleword", "✖ " + error.message, "bad"); }
+  schedulesAt = 0; dirty = true;
+  refresh();
+}
+function drawSchedules(rows) {
+  const body = document.createElement("tbody"), now = Date.now() / 1000;
+  for (const one of rows) {
+    const row = body.insertRow(), acts = make("td");
+    const next = one.paused ? "paused" : one.next_at === null ? "never" : "in " + seconds(Math.max(0, one.next_at - now));
+    cell(row, next, one.paused ? "warn" : ""); cell(row, one.name); cell(row, one.cron); cell(row, one.timezone, "dim");
+    cell(row, one.what); cell(row, one.last, "dim"); cell(row, one.fired, "n"); cell(row, one.skipped || "", "n");
+    for (const act of [one.paused ? "resume" : "pause", "fire"]) {
+      const button = make("button", act);
+      button.type = "button";
+      button.addEventListener("click", () => actOnSchedule(one.name, act));
+      acts.append(button, " ");
+    }
+    row.append(acts);
+    cell(row, one.reason, one.paused ? "dim" : "warn");
+  }
+  byId("schedules").replaceChildren(byId("schedules").tHead, body);
+  byId("schedulebox").hidden = !rows.length;
+}
+async function wantedSchedules() {
+  // The dispatcher is asked for them: not at each word that is heard.
+  if (Date.now() < schedulesAt) return;
+  schedulesAt = Date.now() + 15000;
+  try { drawSchedules(await get("/schedules")); } catch (error) { drawSchedules([]); }
+}
 function drawStream() {
   if (paused) return;
   const wanted = byId("match").value.toLowerCase();
@@ -292,6 +329,7 @@ async function refresh() {
     const [status, rows, asks, runs] = await Promise.all(wanted);
     drawHead(status); drawAsks(asks); drawTiles(status); drawAgents(status.agents); drawRuns(runs);
     if (asked === group) drawTasks(rows);
+    await wantedSchedules();
   } catch (error) { say("link", "✖ " + error.message, "bad"); }
   loading = false;
 }
