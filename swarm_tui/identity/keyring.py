@@ -6,6 +6,7 @@ holds the swarm's secret).
 
 import time
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Protocol
 
 from swarm_tui.domain.liveness import LOST_AFTER
@@ -64,11 +65,12 @@ GUEST = Guest()
 
 
 def _stamp(raw: bytes, issuer: str, topic: str, verifiers: Iterable[tuple[str, bytes, str]]) -> bytes:
-    """`raw` with a proof for each (verifier, key, purpose)."""
+    """`raw` with a proof for each (verifier, key, purpose), of which there may be many."""
     part = proofs.signed_part(raw)
     return proofs.attach(raw, issuer, [(who, proofs.mac(key, why, topic, part)) for who, key, why in verifiers])
 
 
+@lru_cache(maxsize=4096)
 def _speaker(issuer: str) -> tuple[str, str, str]:
     """An issuer's kind, name and host (`""` where it has none)."""
     kind, _, rest = issuer.partition(":")
@@ -90,7 +92,7 @@ class AgentKeyring:
         self._issuer = f"agent:{agent_id}@{host}"
 
     def prove(self, kind: Kind, key: str, topic: str, raw: bytes) -> bytes:
-        return _stamp(raw, self._issuer, topic, [(SWARM, self._key, WORD)])
+        return proofs.stamp(raw, self._issuer, SWARM, self._key, WORD, topic)
 
     def judge(self, kind: Kind, key: str, topic: str, raw: bytes, agent_id: str) -> str:
         if kind is Kind.INBOX and key == self._id:
@@ -117,8 +119,8 @@ class HostKeyring:
 
     def prove(self, kind: Kind, key: str, topic: str, raw: bytes) -> bytes:
         if kind is Kind.INBOX:
-            return _stamp(raw, self._issuer, topic, [(key, agent_key(self._key, key), ORDER)])
-        return _stamp(raw, self._issuer, topic, [(SWARM, self._key, WORD)])
+            return proofs.stamp(raw, self._issuer, key, agent_key(self._key, key), ORDER, topic)
+        return proofs.stamp(raw, self._issuer, SWARM, self._key, WORD, topic)
 
     def judge(self, kind: Kind, key: str, topic: str, raw: bytes, agent_id: str) -> str:
         proof = proofs.split(raw)
@@ -142,7 +144,7 @@ class OperatorKeyring:
         self._issuer, self._key = f"operator:{name}", key
 
     def prove(self, kind: Kind, key: str, topic: str, raw: bytes) -> bytes:
-        return _stamp(raw, self._issuer, topic, [(SWARM, self._key, ACT)])
+        return proofs.stamp(raw, self._issuer, SWARM, self._key, ACT, topic)
 
     def judge(self, kind: Kind, key: str, topic: str, raw: bytes, agent_id: str) -> str:
         return ""
@@ -175,6 +177,8 @@ class SwarmKeyring:
         self._keys: dict[str, bytes] = {}
         self._agent_keys: dict[tuple[str, str], bytes] = {}
         """Keys of agents by (host, agent): to derive one costs as much as to prove with it."""
+        self._lone: frozenset[str] = frozenset()
+        """Agents that were added, each of which speaks for itself alone."""
         self._derived_of: Registry | None = None
 
     def hosts(self) -> dict[str, int]:
@@ -191,7 +195,9 @@ class SwarmKeyring:
             return raw
         if kind is Kind.INBOX:
             agent = self._agent_key(key)
-            return raw if agent is None else _stamp(raw, self._issuer, topic, [(key, agent, ORDER)])
+            return raw if agent is None else proofs.stamp(raw, self._issuer, key, agent, ORDER, topic)
+        if kind not in TO_ALL and kind is not Kind.HOST_CONTROL:
+            return proofs.stamp(raw, self._issuer, SWARM, self._own_key, WORD, topic)
         verifiers = [(SWARM, self._own_key, WORD)]
         if kind is Kind.HOST_CONTROL and (host := self._host_keys().get(key)) is not None:
             verifiers.append((key, host, ORDER))
@@ -239,9 +245,10 @@ class SwarmKeyring:
     def _held_by(self, proof: Proof, issuer: str, name: str, host: str, topic: str) -> bool:
         hosts = self._host_keys()
         if issuer == "agent":
-            if name != host and self._registry().live("agent", host) is not None:
+            if host not in hosts or (host in self._lone and name != host):
                 return False
-            return host in hosts and proofs.holds(proof, SWARM, self._key_on(host, name), WORD, topic)
+            key = self._agent_keys.get((host, name)) or self._key_on(host, name)
+            return proofs.holds(proof, SWARM, key, WORD, topic)
         if issuer == "host":
             return name in hosts and proofs.holds(proof, SWARM, hosts[name], WORD, topic)
         # Whoever sits at the swarm's own host is named with it, and may have an added operator's name.
@@ -302,6 +309,7 @@ class SwarmKeyring:
         if registry is not self._derived_of:
             self._keys = {name: host_key(self._secret, name, number) for name, number in registry.hosts().items()}
             self._agent_keys = {}
+            self._lone = frozenset(name for name in registry.identities if registry.live("agent", name) is not None)
             self._derived_of = registry
         return self._keys
 

@@ -34,7 +34,7 @@ class Proof(NamedTuple):
     """A message's proof as it came: `macs` maps each verifier to its MAC; `signed` are the bytes that they cover."""
 
     issuer: str
-    macs: dict[str, str]
+    macs: dict[str, bytes]
     signed: bytes
 
 
@@ -43,7 +43,7 @@ def derive(key: bytes, *words: str) -> bytes:
     return hmac.digest(key, b"\0".join(word.encode() for word in words), "sha256")
 
 
-def mac(key: bytes, purpose: str, topic: str, signed: bytes) -> str:
+def mac(key: bytes, purpose: str, topic: str, signed: bytes) -> bytes:
     """Return the MAC of a message under `key`, 22 characters of base64.
 
     `purpose` keeps an answer from passing as an order.
@@ -53,7 +53,7 @@ def mac(key: bytes, purpose: str, topic: str, signed: bytes) -> str:
     inner, outer = inner.copy(), outer.copy()
     inner.update(signed)
     outer.update(inner.digest())
-    return b2a_base64(outer.digest()[:MAC_BYTES], newline=False)[:_MAC_TEXT].translate(_URL_SAFE).decode()
+    return b2a_base64(outer.digest()[:MAC_BYTES], newline=False)[:_MAC_TEXT].translate(_URL_SAFE)
 
 
 @lru_cache(maxsize=4096)
@@ -68,10 +68,22 @@ def _rounds(key: bytes, purpose: str, topic: str) -> tuple[Any, Any]:
     return inner, sha256(block.translate(_OUTER))
 
 
-def attach(raw: bytes, issuer: str, macs: Iterable[tuple[str, str]]) -> bytes:
+def attach(raw: bytes, issuer: str, macs: Iterable[tuple[str, bytes]]) -> bytes:
     """Return `raw`, a JSON object that is not empty, with its proof: (verifier, MAC) pairs of `signed_part(raw)`."""
-    said = " ".join([issuer, *(f"{verifier}={value}" for verifier, value in macs)])
-    return b'%b%b%b"}' % (raw[:-1], _MARK, said.encode())
+    said = b" ".join([issuer.encode(), *(b"%b=%b" % (verifier.encode(), value) for verifier, value in macs)])
+    return b'%b%b%b"}' % (raw[:-1], _MARK, said)
+
+
+def stamp(raw: bytes, issuer: str, verifier: str, key: bytes, purpose: str, topic: str) -> bytes:
+    """Return `raw` with a proof for one verifier, as most have it."""
+    part = raw[:-1]
+    return b'%b%b%b"}' % (part, _beginning(issuer, verifier), mac(key, purpose, topic, part))
+
+
+@lru_cache(maxsize=4096)
+def _beginning(issuer: str, verifier: str) -> bytes:
+    """All of a proof before its only MAC; names are a party's own."""
+    return b"%b%b %b=" % (_MARK, issuer.encode(), verifier.encode())
 
 
 def signed_part(raw: bytes) -> bytes:
@@ -99,14 +111,25 @@ def split(raw: bytes) -> Proof | None:
     if b'"' in said or b"\\" in said or not said.isascii():
         # A quote would end the proof's text, and what follows it be read as members that no MAC covers.
         return None
-    issuer, *pairs = said.decode("ascii").split(" ")
+    if len(said) <= _LONGEST_KEPT and (one := _names(said[:-_MAC_TEXT])) is not None:
+        return Proof(one[0], {one[1]: said[-_MAC_TEXT:]}, raw[:at])
+    issuer, *pairs = said.split(b" ")
     macs = {}
     for pair in pairs:
-        verifier, _, value = pair.partition("=")
+        verifier, _, value = pair.partition(b"=")
         if len(value) != _MAC_TEXT or not verifier:
             return None
-        macs[verifier] = value
-    return Proof(issuer, macs, raw[:at]) if macs and issuer else None
+        macs[verifier.decode()] = value
+    return Proof(issuer.decode(), macs, raw[:at]) if macs and issuer else None
+
+
+@lru_cache(maxsize=4096)
+def _names(said: bytes) -> tuple[str, str] | None:
+    """Return issuer and verifier of what stands before a proof's only MAC; None where that is something else."""
+    issuer, _, verifier = said.decode("ascii").partition(" ")
+    alone = verifier[:-1]
+    plain = issuer and alone and verifier.endswith("=") and "=" not in alone and " " not in alone
+    return (issuer, alone) if plain else None
 
 
 def holds(proof: Proof, verifier: str, key: bytes, purpose: str, topic: str) -> bool:

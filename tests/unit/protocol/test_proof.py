@@ -89,7 +89,7 @@ def test_no_member_is_smuggled_in_behind_a_proof(raw: bytes, topic: str, text: s
 @given(st.binary(max_size=64), st.text(max_size=20), st.text(max_size=20), st.binary(max_size=300))
 def test_a_mac_is_hmac_sha256(key: bytes, purpose: str, topic: str, said: bytes) -> None:
     whole = hmac.digest(key, b"\0".join((purpose.encode(), topic.encode(), said)), "sha256")
-    assert proof.mac(key, purpose, topic, said) == urlsafe_b64encode(whole[:16]).rstrip(b"=").decode()
+    assert proof.mac(key, purpose, topic, said) == urlsafe_b64encode(whole[:16]).rstrip(b"=")
 
 
 def test_derived_keys_are_each_their_own() -> None:
