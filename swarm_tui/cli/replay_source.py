@@ -25,7 +25,7 @@ from swarm_tui.ui.app import SwarmApp
 from swarm_tui.ui.live.live_source import NoPanes
 from swarm_tui.ui.look.theme import NAMES
 from swarm_tui.ui.model.model import ENDED_KEPT
-from swarm_tui.ui.model.source import MOST, Facts, Item, Neighbours, Panes, Sent
+from swarm_tui.ui.model.source import MOST, Arrived, Facts, Item, Neighbours, Panes, Sent
 from swarm_tui.worktrees.change import Change
 
 
@@ -69,7 +69,7 @@ class ReplaySource:
     def close(self) -> None:
         """Nothing to close."""
 
-    def on_arrival(self, call: Callable[[], None]) -> bool:
+    def on_arrival(self, call: Arrived) -> bool:
         """Tell nothing: what is due is looked for."""
         return False
 

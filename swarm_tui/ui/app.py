@@ -45,10 +45,6 @@ from swarm_tui.ui.screens.base import SwarmScreen
 from swarm_tui.ui.screens.main import MainScreen
 from swarm_tui.ui.update_loop import UpdateLoop
 
-DRAIN = 0.1
-"""Seconds between two looks at what came."""
-
-
 SETTLED = (1.0, 15.0)
 """Seconds after which the widgets are there, and after which the past is."""
 
@@ -132,8 +128,7 @@ class SwarmApp(App[int]):
         for note in (*self.registry.notes, *self.filters.read()[1]):
             self.say(note, bad=True)
         if self.timers:
-            self.updates.look_by(self.set_interval(DRAIN, self.updates.look))
-            self.set_interval(1.0, self.updates.tick)
+            self.updates.begin()
             gc.set_threshold(20_000, 20, 50)
             for after in SETTLED:  # What stands by then stays, and is up to 0.4 s of each full collection.
                 self.set_timer(after, gc.freeze)

@@ -1,12 +1,13 @@
-"""The update loop: what came is folded into the model, and drawn, ten times a second."""
+"""The update loop: what came is folded into the model, and drawn, when somebody would see it."""
 
 import asyncio
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from contextvars import copy_context
 from typing import Any
 
 from textual.app import App
-from textual.timer import Timer
 
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.desk.alarms import Alarms
@@ -20,11 +21,23 @@ from swarm_tui.ui.navigator import Navigator
 from swarm_tui.ui.screens.main import MainScreen
 
 PAUSE = 0.1
-"""Seconds between two drawings while more waits than one look takes."""
+"""Seconds between two looks at least, and between two drawings while more waits than one look takes."""
 
 
 FRAME = 0.5
 """Seconds between two drawings of what the swarm does: a first change shows at once, and no eye follows more."""
+
+
+TICK = 1.0
+"""Seconds between two drawings of what changes as time passes."""
+
+
+SOON = 0.01
+"""Seconds by which a timer may be early."""
+
+
+NEAR = 0.15
+"""Seconds by which a drawing moves to be one with a tick's."""
 
 
 #: Seconds between two questions for the day's usage.
@@ -32,7 +45,10 @@ USAGE_EVERY = 4
 
 
 class UpdateLoop:
-    """Folds what the source has into the model, and tells the open screens."""
+    """Folds what the source has into the model, and tells the open screens.
+
+    It sleeps as much as it can: each waking costs as much as what is done in it.
+    """
 
     def __init__(
         self, app: App[Any], desk: Desk, main: MainScreen, navigator: Navigator, alarms: Alarms, file: StateFile
@@ -47,60 +63,123 @@ class UpdateLoop:
         self._undrawn = Delta()
         self._due = False
         """Whether another look is due at once."""
-        self._timer: Timer | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._tells = False
+        """Whether the source tells when something comes."""
+        self._planned: asyncio.TimerHandle | None = None
+        """The next look, where one is planned."""
+        self._next_tick = 0.0
         self._resting = False
         """Whether only an arrival brings the next look."""
-        self._ticked = self._drawn = 0.0
+        self._came = self._hurried = False
+        """Whether something was told of since the last look, and what may not wait."""
+        self._ticked = self._drawn = self._looked = 0.0
         self._usage_asked: tuple[int, int] = (0, 0)
         """What was told of usage, and the day, when the day's sum was asked for last."""
         self._link_changes = 0
         """The changes of the link that were told of."""
 
-    def look_by(self, timer: Timer) -> None:
-        """Look whenever the timer says so; it rests while nothing comes, where the source tells when something does."""
-        loop = asyncio.get_running_loop()
+    # When it looks.
 
-        def arrived() -> None:
-            if self._resting:
-                self._resting = False
-                with suppress(RuntimeError):  # The screen has ended.
-                    loop.call_soon_threadsafe(timer.reset)
+    def begin(self) -> None:
+        """Look when something came, where the source tells, and let each second pass."""
+        self._loop, self._context = asyncio.get_running_loop(), copy_context()
+        self._tells = self._desk.source.on_arrival(self._arrived)
+        self._next_tick = self._loop.time() + TICK
+        self._call(self._next_tick, self._pass)
+        self._at(0.0)
 
-        if self._desk.source.on_arrival(arrived):
-            self._timer = timer
+    def _call(self, when: float, call: Callable[[], None]) -> asyncio.TimerHandle:
+        """Call it then as a timer of Textual's would, of which each costs as much as what is done here."""
+        assert self._loop is not None
+
+        def guarded() -> None:
+            try:
+                call()
+            except Exception as error:  # noqa: BLE001 - the loop would only log it
+                self._app._handle_exception(error)
+
+        return self._loop.call_at(when, guarded, context=self._context)
+
+    def _arrived(self, urgent: bool = False) -> None:
+        """Have it looked at, on whatever thread; what is not `urgent` waits for the next drawing."""
+        self._came = True
+        if (self._resting or (urgent and not self._hurried)) and self._loop is not None:
+            self._resting, self._hurried = False, urgent
+            with suppress(RuntimeError):  # The screen has ended.
+                self._loop.call_soon_threadsafe(self._wake, context=self._context)
+
+    def _wake(self) -> None:
+        now = time.monotonic()
+        self._at(self._looked + PAUSE if self._hurried else max(now + PAUSE, self._drawn + FRAME))
+
+    def _at(self, when: float) -> None:
+        """Look then, or sooner where that is planned."""
+        if self._planned is None or when < self._planned.when():
+            if self._planned is not None:
+                self._planned.cancel()
+            self._planned = self._call(when, self.look)
+
+    def _pass(self) -> None:
+        """Let a second pass, and draw what it brings with all that came."""
+        if self._app._exit:
+            return
+        now = time.monotonic()
+        self._next_tick = max(self._next_tick + TICK, now)
+        self._call(self._next_tick, self._pass)
+        if self._app.is_running:
+            if not self._resting or self._desk.source.waiting():
+                if self._planned is not None:
+                    self._planned.cancel()
+                self._take_in(self.drain)
+            self.tick()
 
     def look(self) -> None:
-        """Take in what came, and draw it unless something was drawn a moment ago."""
-        if not self._app.is_running:
-            return
-        self._resting = True  # Before the look, so that what comes during it is told of.
-        if self._look():
-            self._resting = False
-        elif self._timer is not None and self._resting:
-            self._timer.pause()
+        """Take in what came, and draw it unless something was drawn a moment ago and it can wait."""
+        if self._app.is_running and not self._app._exit:
+            self._take_in(self.drain if self._hurried else self._look)
 
-    def _look(self) -> bool:
-        """Take in what came, and draw it in time; tell whether there was anything, or is to be drawn."""
-        if time.monotonic() - self._drawn < FRAME and self._main.is_mounted:
+    def _take_in(self, take: Callable[[], None]) -> None:
+        """Do it, and plan the next look: none where nothing was told of since the last one."""
+        came = self._came
+        self._planned, self._came, self._hurried = None, False, False
+        self._resting = True  # Before the look, so that what comes during it is told of.
+        self._looked = now = time.monotonic()
+        take()
+        if self._loop is None:
+            return
+        if not self._tells:
+            self._at(now + PAUSE)
+        elif came or self._undrawn or self._desk.source.waiting():
+            self._resting = False
+            when = max(now + PAUSE, self._drawn + FRAME)
+            if abs(when - self._next_tick) > NEAR:
+                self._at(when)
+
+    # What it does.
+
+    def _look(self) -> None:
+        """Take in what came, and draw it in time."""
+        if time.monotonic() - self._drawn < FRAME - SOON and self._main.is_mounted:
             asked = set(self._desk.model.live.asks.open)
             if (delta := self.fold()) is not None:
                 self._undrawn.add(delta)
             # Whoever asks is not kept waiting for a frame.
             if not self._desk.source.waiting() and self._desk.model.live.asks.open.keys() <= asked:
-                return True
-        return self.drain()
+                return
+        self.drain()
 
-    def drain(self) -> bool:
-        """Take in what came since the last look, and draw what it changed; tell whether there was anything."""
+    def drain(self) -> None:
+        """Take in what came since the last look, and draw what it changed."""
         if not self._main.is_mounted:
-            return True  # What has come waits for the widgets that show it.
+            return  # What has come waits for the widgets that show it.
         delta, more = self.fold(), self._desk.source.waiting()
         if delta is not None:
             self._undrawn.add(delta)
         if more and not self._due:
             self._due = self._app.call_later(self._rest)  # After the keys that were pressed meanwhile.
         if more and time.monotonic() - self._drawn < PAUSE:
-            return True
+            return
         if self._undrawn or delta is not None:
             self._drawn = time.monotonic()
             changed, self._undrawn = self._undrawn, Delta()
@@ -111,7 +190,6 @@ class UpdateLoop:
             for screen in self._navigator.screens():
                 if isinstance(screen, ShowsPanes):
                     screen.captured(dict(captured))
-        return more or delta is not None or bool(captured)
 
     def _rest(self) -> None:
         self._due = False

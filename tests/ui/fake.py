@@ -11,7 +11,7 @@ from swarm_tui.bus.port import Link
 from swarm_tui.protocol import codec
 from swarm_tui.protocol.bodies import Body, Reply, Task
 from swarm_tui.protocol.topics import Kind
-from swarm_tui.ui.model.source import MOST, Facts, Item, Neighbours, TaskType
+from swarm_tui.ui.model.source import MOST, Arrived, Facts, Item, Neighbours, TaskType
 from swarm_tui.worktrees.change import Change
 
 SWARM = "opencto-dev"
@@ -107,7 +107,7 @@ class FakeSource:
         self.started = self.closed = False
         self.tells = False
         """Whether `arrived` is to be called for all that comes."""
-        self.arrived: Callable[[], None] = lambda: None
+        self.arrived: Arrived = lambda urgent=False: None
         self._ids = count(1)
 
     # For the test.
@@ -138,7 +138,7 @@ class FakeSource:
     def close(self) -> None:
         self.closed = True
 
-    def on_arrival(self, call: Callable[[], None]) -> bool:
+    def on_arrival(self, call: Arrived) -> bool:
         self.arrived = call
         return self.tells
 

@@ -14,12 +14,27 @@ from swarm_tui.config.paths import StateDir
 from swarm_tui.journal.pane_log import last_lines, readable, shown_line
 from swarm_tui.journal.pane_times import pane_at
 from swarm_tui.journal.task_output import output_rows
-from swarm_tui.protocol.bodies import Body, JsonObject, Reply, Task
+from swarm_tui.protocol.bodies import Body, JsonObject, Reply, Status, Task
+from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.tmux.attach import attach_far
 from swarm_tui.ui.live.tmux_panes import TmuxPanes
-from swarm_tui.ui.model.source import MOST, Facts, Item, Neighbours, Panes
+from swarm_tui.ui.model.source import MOST, Arrived, Facts, Item, Neighbours, Panes
 from swarm_tui.worktrees.change import Change, read_change
+
+#: Kinds that are drawn at once: who asks, who is gone, who leads, what stops.
+URGENT = frozenset(
+    {
+        Kind.ALERT,
+        Kind.ASK,
+        Kind.ASK_ANSWER,
+        Kind.ASK_RECORDED,
+        Kind.DISPATCHER,
+        Kind.HALT,
+        Kind.HOST_STATUS,
+        Kind.SHUTDOWN,
+    }
+)
 
 
 class NoPanes:
@@ -56,7 +71,7 @@ class NoPanes:
 
 
 class LiveSource:
-    """Messages are put in a queue on the bus's thread and taken by the screen ten times a second."""
+    """Messages are put in a queue on the bus's thread and taken by the screen when it draws."""
 
     def __init__(
         self, operator: Operator, facts: Facts, panes: Panes, state: StateDir | None, neighbours: Neighbours | None
@@ -67,9 +82,9 @@ class LiveSource:
         self.neighbours: Neighbours | None = neighbours
         self._state = state
         self._items: deque[Item] = deque()
-        self._arrived: Callable[[], None] = lambda: None
+        self._arrived: Arrived = lambda urgent=False: None
 
-    def on_arrival(self, call: Callable[[], None]) -> bool:
+    def on_arrival(self, call: Arrived) -> bool:
         self._arrived = call
         if isinstance(self.panes, TmuxPanes):
             self.panes.on_arrival(call)
@@ -82,7 +97,10 @@ class LiveSource:
 
     def _put(self, item: Item) -> None:
         self._items.append(item)
-        self._arrived()
+        if not isinstance(item, Event):
+            self._arrived(True)
+        elif item.kind is not Kind.HEARTBEAT:
+            self._arrived(item.kind in URGENT or (item.kind is Kind.STATUS and not _works(item)))
 
     def _link(self, link: Link) -> None:
         self._put(link)
@@ -153,3 +171,8 @@ class LiveSource:
         if reply is None or reply.error:
             return None
         return [row.get("line", "") if isinstance(row, dict) else str(row) for row in reply.rows]
+
+
+def _works(said: Event) -> bool:
+    """Tell whether an agent says that it is there."""
+    return isinstance(said.body, Status) and said.body.status != "offline"

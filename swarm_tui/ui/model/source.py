@@ -20,6 +20,12 @@ MOST = 1_000
 """Items of one `take`: folding them in blocks the screen for 50 ms at most."""
 
 
+class Arrived(Protocol):
+    """Hears that something came, and whether it is to be drawn at once."""
+
+    def __call__(self, urgent: bool = False) -> None: ...
+
+
 class Sent(Protocol):
     """A task on its way; `stage` is `pending` (the broker has not got it), `sent`, `queued`, `assigned`, `rejected` or
     `gave-up`.
@@ -153,8 +159,11 @@ class Source(Protocol):
 
     def start(self) -> None: ...
     def close(self) -> None: ...
-    def on_arrival(self, call: Callable[[], None]) -> bool:
-        """Have it called, on whatever thread, when something comes or a pane changed; False where that is not told."""
+    def on_arrival(self, call: Arrived) -> bool:
+        """Have it called, on whatever thread, when something comes or a pane changed; False where that is not told.
+
+        A heartbeat need not be told of: all that came is taken each second.
+        """
         ...
 
     def take(self) -> list[Item]:
