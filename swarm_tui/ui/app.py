@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from textual.app import App
 from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
+from textual.driver import Driver
 from textual.events import Event
 
 from swarm_tui.config.saved_filters import SavedFilters
@@ -25,6 +26,7 @@ from swarm_tui.ui.desk.context import Context
 from swarm_tui.ui.desk.keymap import types
 from swarm_tui.ui.desk.notices import Notices
 from swarm_tui.ui.desk.undo import Undo
+from swarm_tui.ui.driver import sleepy
 from swarm_tui.ui.input.typeahead import TypeAhead
 from swarm_tui.ui.live.attach import Attach
 from swarm_tui.ui.live.past import ask_past
@@ -178,6 +180,9 @@ class SwarmApp(App[int]):
         self.notices.add(text, bad=bad)
         if self.front is not None and self.is_running:
             self.front.renew_footer()
+
+    def get_driver_class(self) -> type[Driver]:
+        return sleepy(super().get_driver_class())
 
     def copy(self, text: str) -> None:
         """Put the text on the terminal's clipboard."""

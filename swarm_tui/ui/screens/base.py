@@ -117,8 +117,9 @@ class SwarmScreen(Screen[Any]):
         for strip in self.query(AlertStrip):
             strip.show()
 
-    def on_lines_moved(self) -> None:
-        self.renew_footer()
+    def on_lines_moved(self, event: Lines.Moved) -> None:
+        if event.lines is self.lines:
+            self.renew_footer()
 
     def on_lines_opened(self) -> None:
         self.act("open")

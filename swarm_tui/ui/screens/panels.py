@@ -177,5 +177,6 @@ class PanelScreen(SwarmScreen, HasAgents, ListsProblems, HasTasks, Numbered, Pan
         if self.pane.pane_id != before:
             self.desk.panes.watch()
 
-    def on_lines_moved(self) -> None:
-        self.follow_agent()
+    def on_lines_moved(self, event: Lines.Moved) -> None:
+        if event.lines is self.agents:
+            self.follow_agent()

@@ -4,15 +4,15 @@ what is under it."""
 from rich.style import Style
 from textual import events
 from textual.strip import Strip
-from textual.widget import Widget
 
 from swarm_tui.ui.desk.desk import desk_of
+from swarm_tui.ui.widgets.painting import PaintedRows
 
 _LIT = Style(reverse=True)
 
 
-class Dragging(Widget):
-    """Mixed into a widget that draws lines. Columns and lines are the widget's own."""
+class Dragging(PaintedRows):
+    """A widget whose rows can be dragged over. Columns and lines are the widget's own."""
 
     ALLOW_SELECT = False
     _from: tuple[int, int] | None = None

@@ -10,7 +10,8 @@ from textual.strip import Strip
 from swarm_tui.ui.desk.desk import desk_of
 from swarm_tui.ui.look.glyphs import ThemeStyles
 from swarm_tui.ui.look.text import Parts
-from swarm_tui.ui.widgets.kept_rows import KeptRows, finished, summed
+from swarm_tui.ui.widgets.dragging import Dragging
+from swarm_tui.ui.widgets.painting import finished, summed
 
 SPARE = 4
 """Screenfuls of lines that are kept as drawn."""
@@ -39,7 +40,7 @@ class ScrollBar:
         return start <= y < start + size
 
 
-class DrawnLines(KeptRows):
+class DrawnLines(Dragging):
     """Lines of which a part shows, from `top` on. Subclasses say how many there are and what each holds."""
 
     HEAD = 0

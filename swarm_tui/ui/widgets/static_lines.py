@@ -8,14 +8,14 @@ from textual import on
 from textual.events import Click
 from textual.geometry import Region
 from textual.strip import Strip
-from textual.widget import Widget
 
 from swarm_tui.ui.desk.desk import desk_of
 from swarm_tui.ui.look.glyphs import ThemeStyles
 from swarm_tui.ui.look.text import Parts
+from swarm_tui.ui.widgets.painting import PaintedRows
 
 
-class StaticLines(Widget):
+class StaticLines(PaintedRows):
     """Subclasses give `lines(width)`; `renew()` looks whether they changed."""
 
     DEFAULT_CSS = "StaticLines { height: 1; width: 1fr; }"
@@ -54,7 +54,7 @@ class StaticLines(Widget):
         self._strips = fresh
 
     def _compute(self, width: int, parts_of_lines: list[Parts]) -> list[Strip]:
-        base = self.rich_style
+        base = self._frame.base
         self._for, self._parts = width, parts_of_lines
         self._clicks.clear()
         lines = [self._drawn(y, parts) for y, parts in enumerate(parts_of_lines)]
@@ -82,11 +82,12 @@ class StaticLines(Widget):
     def render_line(self, y: int) -> Strip:
         if self._for != self.size.width or not self._strips:
             self._strips = self._compute(self.size.width, self.lines(self.size.width))
-        return self._strips[y] if y < len(self._strips) else Strip.blank(self.size.width, self.rich_style)
+        return self._strips[y] if y < len(self._strips) else Strip.blank(self.size.width, self._frame.base)
 
     def notify_style_update(self) -> None:
         """Draw all in the new theme."""
         self._strips = []
+        self._frame.restyled()
         super().notify_style_update()
 
 
