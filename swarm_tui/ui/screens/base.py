@@ -1,10 +1,11 @@
 """The base of all screens: keys from the registry, a footer, a line to type in."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from textual.binding import Binding
 from textual.screen import Screen
+from textual.widget import Widget
 
 from swarm_tui.ui.desk.actions import Action
 from swarm_tui.ui.desk.context import Context
@@ -14,6 +15,8 @@ from swarm_tui.ui.widgets.alert_strip import AlertStrip
 from swarm_tui.ui.widgets.footer import Footer
 from swarm_tui.ui.widgets.lines import Lines
 from swarm_tui.ui.widgets.prompt import Complete, Prompt
+
+W = TypeVar("W", bound=Widget)
 
 
 class SwarmScreen(Screen[Any]):
@@ -27,6 +30,7 @@ class SwarmScreen(Screen[Any]):
     def __init__(self, desk: Desk) -> None:
         super().__init__()
         self.desk = desk
+        self._by_kind: dict[type[Widget], list[Any]] = {}
         for key in self.keys():
             self._bindings.key_to_bindings[key] = [Binding(key, f"press('{key}')", show=False)]
 
@@ -109,13 +113,21 @@ class SwarmScreen(Screen[Any]):
 
     def renew_footer(self) -> None:
         """Draw anew what the keys do."""
-        for footer in self.query(Footer):
+        for footer in self._all(Footer):
             footer.renew()
 
     def renew_alerts(self) -> None:
         """Say what is wrong with the swarm as a whole."""
-        for strip in self.query(AlertStrip):
+        for strip in self._all(AlertStrip):
             strip.show()
+
+    def _all(self, kind: type[W]) -> list[W]:
+        """Return the widgets of that kind, which are looked for when the screen's are there, and not again."""
+        if not self.is_mounted:
+            return list(self.query(kind))
+        if kind not in self._by_kind:
+            self._by_kind[kind] = list(self.query(kind))
+        return self._by_kind[kind]
 
     def on_lines_moved(self, event: Lines.Moved) -> None:
         if event.lines is self.lines:

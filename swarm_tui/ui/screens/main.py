@@ -8,7 +8,6 @@ from swarm_tui.ui.desk.capabilities import TURNED, Copies, Follows, Markable, Op
 from swarm_tui.ui.desk.desk import Desk
 from swarm_tui.ui.model.model import Delta
 from swarm_tui.ui.screens.panels import PanelScreen
-from swarm_tui.ui.widgets.header import Header
 from swarm_tui.ui.widgets.pane import PaneView
 from swarm_tui.ui.widgets.streamlist import StreamList
 from swarm_tui.ui.widgets.table import Table
@@ -60,7 +59,7 @@ class MainScreen(PanelScreen, Opens, Copies, Follows, Markable, Searchable, Sort
                 self.renew_footer()
 
     def _header(self, now: float) -> None:
-        self.query_one(Header).renew()
+        self.header.renew()
         if self.problem_strip.show():
             self.fit_panels()
         for table in (self.agents, self.tasks):

@@ -34,6 +34,7 @@ class PanelScreen(SwarmScreen, HasAgents, ListsProblems, HasTasks, Numbered, Pan
         super().__init__(desk)
         self.arranged = Arrangement(self, desk.config.panels.show, desk.state.sizes)
         self._panel = self.arranged.panels[0]
+        self._panels: dict[str, Lines] = {}
 
     def compose(self) -> ComposeResult:
         desk = self.desk
@@ -51,6 +52,7 @@ class PanelScreen(SwarmScreen, HasAgents, ListsProblems, HasTasks, Numbered, Pan
     def on_mount(self) -> None:
         self.agents, self.tasks = self.query_one(AgentTable), self.query_one(TaskTable)
         self.stream, self.pane = self.query_one(StreamList), self.query_one(PaneView)
+        self.header, self._panels = self.query_one(Header), {name: self.query_one(f"#{name}", Lines) for name in PANELS}
         self.problem_strip, self.time_bar = self.query_one(ProblemStrip), self.query_one(TimeBar)
         self.tasks.tab = self.desk.state.tab
         self.agents.pattern = self.desk.state.filters.get("agents", "")
@@ -105,7 +107,7 @@ class PanelScreen(SwarmScreen, HasAgents, ListsProblems, HasTasks, Numbered, Pan
 
     @property
     def lines(self) -> Lines | None:
-        return self.query_one(f"#{self.panel}", Lines)
+        return self._panels.get(self.panel)
 
     def agent_ids(self) -> list[str]:
         if self.panel == "pane":

@@ -11,7 +11,7 @@ from swarm_tui.ui.desk.desk import desk_of
 from swarm_tui.ui.look.glyphs import ThemeStyles
 from swarm_tui.ui.look.text import Parts
 from swarm_tui.ui.widgets.dragging import Dragging
-from swarm_tui.ui.widgets.painting import finished, summed
+from swarm_tui.ui.widgets.painting import finished
 
 SPARE = 4
 """Screenfuls of lines that are kept as drawn."""
@@ -201,10 +201,10 @@ class DrawnLines(Dragging):
         width = self._frame.box.width
         if y < self.HEAD:
             heads = self.head(width)
-            return finished(heads[y] if y < len(heads) else [], width, self._frame.base, self.look["head"])
+            return finished(heads[y] if y < len(heads) else [], width, self._frame, self.look["head"])
         index = self.top + y - self.HEAD
         if index >= self.count():
-            return self._blank(y - self.HEAD, width, self._frame.base)
+            return self._blank(y - self.HEAD, width)
         return self._with_bar(index, self.strip(index))
 
     def _with_bar(self, index: int, strip: Strip) -> Strip:
@@ -216,7 +216,7 @@ class DrawnLines(Dragging):
             return strip
         kept = self._whole.get(name)
         if kept is None or kept[0] is not strip or kept[1] != part:
-            style = summed(self._frame.base, self.look["accent" if part == "▐" else "track"])
+            style = self._frame.final(self._frame.base, self.look["accent" if part == "▐" else "track"])
             if len(self._whole) > SPARE * max(10, self.room):
                 self._whole.clear()
             segments = list(strip)
@@ -238,14 +238,12 @@ class DrawnLines(Dragging):
 
     def _draw(self, index: int) -> Strip:
         parts, over = self.laid_over(index, self.parts(index, self.text_width))
-        return finished(parts, self._frame.box.width, self._frame.base, over, bar=True)
+        return finished(parts, self._frame.box.width, self._frame, over, bar=True)
 
-    def _blank(self, y: int, width: int, base: Style) -> Strip:
+    def _blank(self, y: int, width: int) -> Strip:
         says = self.empty() if self.count() == 0 else []
         start = max(0, (self.room - len(says)) // 2)
         if says and start <= y < start + len(says):
             text = says[y - start].center(width)
-            return Strip(
-                [Segment(text[:width], base + self.look["strong" if y == start else "quiet"])]
-            ).adjust_cell_length(width, base)
-        return Strip.blank(width, base)
+            return finished([Segment(text[:width], self.look["strong" if y == start else "quiet"])], width, self._frame)
+        return finished([], width, self._frame)

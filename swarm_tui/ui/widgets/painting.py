@@ -21,6 +21,8 @@ from textual.widget import Widget
 from swarm_tui.ui.look.text import Parts
 
 T = TypeVar("T")
+MOST_STYLES = 4096
+"""Styles, laid over each other, that are kept."""
 
 
 class Frame:
@@ -29,6 +31,8 @@ class Frame:
     def __init__(self, widget: Widget) -> None:
         self._widget = widget
         self._base: Style | None = None
+        self._finals: dict[int, tuple[Style, Style]] = {}
+        """Styles, by their objects, and what Textual's filters make of them."""
         self._box: Size | None = None
         self._shared: Any = None
 
@@ -63,9 +67,30 @@ class Frame:
             self._base = self._widget.rich_style
         return self._base
 
+    def final(self, below: Style, above: Style | None = None) -> Style:
+        """Return a style laid over another as the terminal gets it: the same object for the same two."""
+        style = summed(below, above)
+        found = self._finals.get(id(style))
+        if found is None:
+            if len(self._finals) > MOST_STYLES:
+                self._finals.clear()
+            found = self._finals[id(style)] = (
+                style,
+                self.filtered(Strip([Segment(" ", style)]))._segments[0].style or style,
+            )
+        return found[1]
+
+    def filtered(self, strip: Strip) -> Strip:
+        """Return a line as the terminal gets it: filters know no segment's neighbours."""
+        background = self._widget.background_colors[1]
+        for each in self._widget.get_line_filters():
+            strip = strip.apply_filter(each, background)
+        return strip
+
     def restyled(self) -> None:
-        """Ask for the style anew."""
+        """Ask for the styles anew."""
         self._base = None
+        self._finals.clear()
 
 
 class PaintedRows(Widget):
@@ -116,14 +141,9 @@ class PaintedRows(Widget):
                 shown.clear()
                 self._shown_in = box
             wanted = list(rows)
-            fresh = [y for y in wanted if y not in shown]
-            if fresh:
-                filters, background = self.get_line_filters(), self.background_colors[1]
-                for y in fresh:
-                    strip = self.render_line(y)
-                    for each in filters:
-                        strip = strip.apply_filter(each, background)
-                    shown[y] = strip
+            for y in wanted:
+                if y not in shown:
+                    shown[y] = self.render_line(y)
             return [shown[y] for y in wanted]
 
     def render_lines(self, crop: Region) -> list[Strip]:
@@ -228,22 +248,23 @@ def summed(below: Style, above: Style | None) -> Style:
         return below
     found = _SUMS.get((id(below), id(above)))
     if found is None:
-        if len(_SUMS) > 4096:
+        if len(_SUMS) > MOST_STYLES:
             _SUMS.clear()
         found = _SUMS[id(below), id(above)] = (below, above, below + above)
     return found[2]
 
 
-def finished(parts: Parts, width: int, base: Style, over: Style | None, *, bar: bool = False) -> Strip:
-    """Return a line of exactly `width` columns in its styles; for a `bar` an empty last one is a segment of its own."""
-    style = summed(base, over)
+def finished(parts: Parts, width: int, frame: Frame, over: Style | None = None, *, bar: bool = False) -> Strip:
+    """Return a line of exactly `width` columns as it shows; for a `bar` an empty last one is a segment of its own."""
+    below = summed(frame.base, over)
+    style = frame.final(below)
     segments: list[Segment] = []
     used, run, run_style = 0, "", style
     for text, own, _ in parts:
         if not text:
             continue
         used += len(text) if text.isascii() else cell_len(text)
-        whole = summed(style, own)
+        whole = frame.final(below, own)
         if whole is run_style:
             run += text
             continue

@@ -12,7 +12,7 @@ from textual.strip import Strip
 from swarm_tui.ui.desk.desk import desk_of
 from swarm_tui.ui.look.glyphs import ThemeStyles
 from swarm_tui.ui.look.text import Parts
-from swarm_tui.ui.widgets.painting import PaintedRows
+from swarm_tui.ui.widgets.painting import PaintedRows, finished
 
 
 class StaticLines(PaintedRows):
@@ -58,7 +58,10 @@ class StaticLines(PaintedRows):
         self._for, self._parts = width, parts_of_lines
         self._clicks.clear()
         lines = [self._drawn(y, parts) for y, parts in enumerate(parts_of_lines)]
-        return [Strip(Segment.apply_style(parts, base)).adjust_cell_length(width, base) for parts in lines]
+        return [
+            self._frame.filtered(Strip(Segment.apply_style(parts, base)).adjust_cell_length(width, base))
+            for parts in lines
+        ]
 
     def _drawn(self, y: int, parts: Parts) -> Parts:
         """Return the parts without what they do when clicked, which is kept by place: it is no part of the picture."""
@@ -82,7 +85,7 @@ class StaticLines(PaintedRows):
     def render_line(self, y: int) -> Strip:
         if self._for != self.size.width or not self._strips:
             self._strips = self._compute(self.size.width, self.lines(self.size.width))
-        return self._strips[y] if y < len(self._strips) else Strip.blank(self.size.width, self._frame.base)
+        return self._strips[y] if y < len(self._strips) else finished([], self.size.width, self._frame)
 
     def notify_style_update(self) -> None:
         """Draw all in the new theme."""
