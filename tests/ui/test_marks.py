@@ -85,7 +85,9 @@ async def test_agents_of_several_roles_are_not_scaled_as_if_they_were_of_the_fir
 async def test_how_many_are_marked_shows_at_once(size: tuple[int, int]) -> None:
     async with open_ui("calm", size) as ui:
         drawn: list[str] = []
-        ui.app.main.agents.redraw_head = lambda: drawn.append("head")  # type: ignore[method-assign]
+        agents = ui.app.main.agents
+        draw = agents.redraw_head
+        agents.redraw_head = lambda: (drawn.append("head"), draw())[1]  # type: ignore[method-assign]
         await ui.press("space")
         assert drawn
         assert ui.has("AGENTS 9", "1 marked")

@@ -180,5 +180,4 @@ class PanelScreen(SwarmScreen, HasAgents, ListsProblems, HasTasks, Numbered, Pan
             self.desk.panes.watch()
 
     def on_lines_moved(self, event: Lines.Moved) -> None:
-        if event.lines is self.agents:
-            self.follow_agent()
+        self.follow_agent()

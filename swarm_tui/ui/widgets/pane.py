@@ -112,7 +112,10 @@ class PaneView(Lines):
             self.agent_id, self.pane_id = agent_id, pane_id
             self._forget()
             self.redraw()
-        self.why_empty = why
+        if why != self.why_empty:
+            self.why_empty = why
+            if not self.count():
+                self.redraw()
         if state != self.state:
             self.state = state
             self.redraw_head()
