@@ -22,7 +22,7 @@ from tests.e2e.supervised_swarm import Swarm, own
 from tests.faults.producer import Producer
 from tests.wait import until
 
-SIZES = ((120, 40), (200, 50))
+SIZES = ((80, 24), (120, 40), (200, 50))
 RATE = 5
 """Tasks a second."""
 SETTLED = 17.0
