@@ -17,9 +17,10 @@ from swarm_tui.config.broker_files import with_ca
 from swarm_tui.config.home import host_name, user_name
 from swarm_tui.config.model import Broker
 from swarm_tui.config.paths import StateDir, state_dir
-from swarm_tui.config.running import Running, load_running, running_names
+from swarm_tui.config.running import Running, list_running, load_running, running_names
 from swarm_tui.config.urls import check_url, shown_url
 from swarm_tui.protocol.names import DEFAULT_SWARM, InvalidNameError, check_swarm
+from swarm_tui.protocol.shards import whole_of
 
 if TYPE_CHECKING:
     from swarm_tui.bus.port import Link
@@ -129,6 +130,13 @@ def target(swarm: str | None = None, broker: str | None = None, environ: Mapping
     return Target(swarm=name, broker=settings, state=state_dir(name), running=running, identity=identity)
 
 
+def any_shard(found: Target) -> Running | None:
+    """A shard of the swarm that runs on this machine, unless the swarm itself does."""
+    if found.running is not None:
+        return None
+    return next((one for one in list_running() if one.shards and whole_of(one.swarm) == found.swarm), None)
+
+
 def _identity() -> Path | None:
     """The join file that was named."""
     context = click.get_current_context(silent=True)
@@ -199,6 +207,10 @@ def connect(
     from swarm_tui.client.operator import Operator
     from swarm_tui.protocol.client_ids import Client
 
+    if (one := any_shard(found)) is not None:
+        raise Failure(
+            f"{found.swarm} is divided into {one.shards} shards: say which, such as --swarm {one.swarm}", NO_SUCH
+        )
     try:
         bus = MqttBus(route_to_broker(found), unique_client_id(Client.OPERATOR, found.swarm))
         operator = Operator(bus, found.swarm, user=user_name(), host=host_name(), keys=keys_of(found))

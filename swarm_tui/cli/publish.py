@@ -13,6 +13,7 @@ from swarm_tui.cli.common import (
     USAGE,
     Failure,
     Target,
+    any_shard,
     broker_option,
     json_option,
     note,
@@ -25,6 +26,7 @@ from swarm_tui.cli.completers import agents, fields, task_types
 from swarm_tui.cli.existence import check_agent_exists, is_heard_of
 from swarm_tui.cli.number_types import SPAN, WAIT, Whole
 from swarm_tui.cli.payload import build_payload, check_message, describe_payload
+from swarm_tui.cli.shards import for_task
 from swarm_tui.cli.task_follower import TaskFollower, follow_to_end
 from swarm_tui.client.publication_policy import Stage
 from swarm_tui.config.paths import disk_trouble
@@ -100,11 +102,13 @@ def command(task_type: str, wait: bool, swarm: str | None, broker: str | None, a
     from swarm_tui.supervisor.plan import load_plan
 
     found = target(swarm, broker)
-    plan = load_plan(found.state) if found.running is not None else None
+    here = found.running or any_shard(found)
+    plan = load_plan(here.state) if here is not None else None
     handlers = doers(plan.layout).get(task_type, []) if plan is not None else []
     spec = handlers[0] if handlers else None
     properties = registry.schema(task_type, spec).get("properties", {}) if options["pairs"] else {}
     task = _task(task_type, options, properties)
+    found = for_task(found, task)
     check_message(found.swarm, task)
     if why := registry.misfit(task_type, handlers, task.payload):
         raise Failure(

@@ -27,6 +27,7 @@ from swarm_tui.cli.follow import follow
 from swarm_tui.cli.number_types import SPAN
 from swarm_tui.cli.payload import build_payload, check_fits
 from swarm_tui.cli.run_acts import submit, wait_for_end
+from swarm_tui.cli.shards import for_run
 from swarm_tui.client.ids import new_id
 from swarm_tui.config.errors import ConfigError, Problem
 from swarm_tui.config.workflows import LoadedWorkflow, find_workflow, load_workflow
@@ -57,7 +58,7 @@ def command(
     path = find_workflow(workflow, Path.cwd())
     loaded = load_workflow(path, workflow if Path(workflow).is_file() else None)
     run = _run(loaded, more)
-    found = target(swarm, broker)
+    found = for_run(target(swarm, broker), run.run_id)
     check_fits(found.swarm, Kind.RUN_NEW, run, "run")
     with follow(found, patience=accept_timeout) as follower:
         check_swarm_exists(follower, found)

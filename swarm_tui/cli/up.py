@@ -25,6 +25,7 @@ from swarm_tui.config.urls import is_loopback, shown_url
 from swarm_tui.identity.open import has_identity, place_join
 from swarm_tui.identity.store import IdentityError, read_join
 from swarm_tui.protocol.bodies import HostControl, HostStatus
+from swarm_tui.protocol.shards import misfit
 from swarm_tui.supervisor import state_file
 from swarm_tui.supervisor.broker_choice import NoBrokerError
 from swarm_tui.supervisor.down import finish_down
@@ -88,8 +89,7 @@ def command(
     loaded = load_layout(find_layout(layout, Path.cwd()), environ, cwd=Path.cwd(), broker=broker, swarm=swarm)
     for line in [*loaded.notes, *remarks(loaded.path, loaded.layout, dict(os.environ))]:
         note(line)
-    if not (detach or dry_run):
-        _check_terminal()
+    _check(loaded, screen=not (detach or dry_run))
     take_over = take_over and not dry_run
     _ask_to_take_over(loaded.layout.swarm, wanted=take_over, force=force)
     try:
@@ -195,8 +195,12 @@ def _is_of_this(said: HostStatus | None) -> bool:
     return said is not None and said.version == __version__
 
 
-def _check_terminal() -> None:
-    """Raise Failure where no screen can open."""
+def _check(loaded: Loaded, *, screen: bool) -> None:
+    """Raise Failure where the swarm's name and its shards do not fit, or a `screen` that is wanted cannot open."""
+    if why := misfit(loaded.layout.swarm, loaded.layout.policy.shards):
+        raise Failure(why, USAGE)
+    if not screen:
+        return
     if not is_terminal():
         raise Failure("this is not a terminal, so no screen can open: use `swarm-tui up --detach`")
     if not sys.stderr.isatty():

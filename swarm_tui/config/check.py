@@ -12,6 +12,7 @@ from swarm_tui.config.ids import Named, bounds, name_agents
 from swarm_tui.config.model import LONGEST, AgentEntry, HandlerSpec, Layout
 from swarm_tui.config.urls import SECURE_SCHEMES, check_url, is_address, split_url
 from swarm_tui.domain.liveness import BEAT
+from swarm_tui.protocol import shards
 from swarm_tui.protocol.names import (
     ROLE_TYPES,
     InvalidNameError,
@@ -56,6 +57,8 @@ def check_layout(document: Document, layout: Layout) -> None:
     _silence(document, layout)
     if layout.policy.record_size < _LEAST_RECORD:
         document.problem(("policy", "record_size"), f"`record_size` is in bytes: {_LEAST_RECORD} at least")
+    if not 0 <= layout.policy.shards <= shards.MOST:
+        document.problem(("policy", "shards"), f"`shards` is 0 to {shards.MOST}")
     if not layout.agents and not document.problems:
         document.problem(("agents",), "`agents` is empty: a swarm has at least one")
     for index, entry in enumerate(layout.agents):

@@ -5,6 +5,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from swarm_tui.domain.workflows.model import Workflow
+from swarm_tui.protocol.shards import By
 
 Sandboxes = Literal["none", "bwrap"]
 Restart = Literal["never", "on-failure", "always"]
@@ -195,6 +196,10 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """May agents claim tasks by themselves where nobody leads? By default where the layout has no task-manager."""
     record_size: int = 256 * 1024 * 1024
     """Bytes on disk that the record never exceeds; the oldest messages go first."""
+    shards: int = 0
+    """The number of shards, `NAME/_s/0` and so on, of which this swarm is one; 0: it is whole."""
+    shard_by: By = "id"
+    """Work belongs to a shard by its own name, or by its type."""
 
 
 class ScheduleEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

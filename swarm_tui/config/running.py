@@ -9,6 +9,7 @@ from msgspec import Struct
 from swarm_tui.config.files import remove, write_private
 from swarm_tui.config.model import Broker
 from swarm_tui.config.paths import StateDir, state_dir, state_home, swarm_of
+from swarm_tui.protocol.shards import By
 
 _FILE = "swarm.json"
 
@@ -35,6 +36,10 @@ class Running(Struct, frozen=True, kw_only=True):
     """The layout's agents that prove what they say."""
     led: bool = False
     """The layout has a task-manager, and no agent claims by itself."""
+
+    shards: int = 0
+    """The layout's `policy.shards`."""
+    shard_by: By = "id"
 
     @property
     def state(self) -> StateDir:

@@ -5,6 +5,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from swarm_tui.protocol.names import check_swarm
+from swarm_tui.protocol.shards import BRANCH
 
 
 class Kind(StrEnum):
@@ -120,7 +121,7 @@ def parse(swarm: str, full: str) -> Address | None:
     if not full.startswith(swarm + "/"):
         return None
     rest = full[len(swarm) + 1 :]
-    if rest.startswith(TRIALS + "/"):
+    if rest.startswith((f"{TRIALS}/", f"{BRANCH}/")):
         return None
     if (kind := _BY_TOPIC.get(rest)) is not None:
         return Address(kind)

@@ -132,6 +132,8 @@ def bring_up(ready: Prepared, say: Say) -> None:
             guests=plan.layout.policy.guests,
             own=tuple(sorted(plan.own(state))),
             led=any(canonical_role(entry.role) == "task-manager" for entry in plan.layout.agents),
+            shards=plan.layout.policy.shards,
+            shard_by=plan.layout.policy.shard_by,
             cwd=known.cwd if known else str(Path.cwd()),
         )
     )

@@ -29,6 +29,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "bench_past": (),
     "bench_sixty": (),
     "bench_many": (),
+    "bench_scale": (),
     "bench_rivals": (),
     "bench_ui": (),
     "bench_screen": (),

@@ -38,9 +38,10 @@ class FaultySwarm(Producer):
         seed: int = 0,
         types: dict[str, TypeRule] = TYPES,
         handlers: dict[str, HandlerSpec] = HANDLERS,
+        swarm: str = SWARM,
     ) -> None:
         """`dialect` is the foreign agents', `heartbeat` the seconds between two of theirs."""
-        self.types, self.handlers = types, handlers
+        self.types, self.handlers, self.swarm = types, handlers, swarm
         self.broker = broker
         self.dialect: Dialect = dialect
         self.heartbeat = heartbeat
@@ -55,12 +56,12 @@ class FaultySwarm(Producer):
         for agent_id in self.ids:
             self._write(agent_id)
             self.start(agent_id)
-        super().__init__(broker.url, SWARM, self.state.dispatch)
+        super().__init__(broker.url, swarm, self.state.dispatch)
 
     def _write(self, agent_id: str) -> None:
         role = "task-manager" if agent_id == "tm" else "general"
         spec = RunSpec(
-            agent_id=agent_id, role=role, swarm=SWARM, broker=Broker(url=self.broker.url), host="box",
+            agent_id=agent_id, role=role, swarm=self.swarm, broker=Broker(url=self.broker.url), host="box",
             workdir=str(self.folder), state_dir=str(self.state.root), types=self.types,
             handlers=self.handlers if role == "general" else {},
             foreign=dict.fromkeys(self.foreign, self.dialect), foreign_roles=dict.fromkeys(self.foreign, "general"),
@@ -71,10 +72,19 @@ class FaultySwarm(Producer):
         ours = ["swarm_tui"] if agent_id != "tm" else ["tests.faults.engine_agent", self.point, str(self.flag)]
         role = "task-manager" if agent_id == "tm" else "general"
         argv = [sys.executable, "-m", *ours, *(["agent"] if agent_id != "tm" else [])]
-        argv += ["--role", role, "--agent-id", agent_id, "--swarm", SWARM, "--spec", str(self.state.spec(agent_id))]
+        argv += [
+            "--role",
+            role,
+            "--agent-id",
+            agent_id,
+            "--swarm",
+            self.swarm,
+            "--spec",
+            str(self.state.spec(agent_id)),
+        ]
         if agent_id in self.foreign:
             module = "tests.faults.seed_agent" if self.dialect == "seed" else "tests.faults.sdk_agent"
-            argv = [sys.executable, "-m", module, agent_id, f"{SWARM}/_a/{agent_id}"]
+            argv = [sys.executable, "-m", module, agent_id, f"{self.swarm}/_a/{agent_id}"]
             argv += [str(self.broker.port), str(self.runs_of(agent_id)), str(self.heartbeat)]
         log = (self.folder / f"{agent_id}.log").open("ab")
         with log:
