@@ -93,6 +93,9 @@ def _contest(turn: Turn, job: Job, agent_id: str) -> None:
     if current is not None and current.agent_id == agent_id and current.claimed:
         stop(turn, job, current, f"the task is {job.state}")
         return
+    if current is not None and current.agent_id == agent_id:
+        # What it claimed may be taken for that attempt.
+        current.stopped = True
     turn.say(
         Kind.INBOX,
         Inbox(command="cancel", task_id=job.task_id, reason=f"the task is {job.state}", dispatcher=turn.state.me),

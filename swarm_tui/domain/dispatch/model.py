@@ -63,6 +63,8 @@ class Attempt(Struct, kw_only=True, omit_defaults=True):
     budgeted: bool = False
     reserved: float = 0.0
     """Of one that is `budgeted`: what it may take, in US dollars."""
+    stopped: bool = False
+    """Its agent was told to end it, though nobody wished to cancel the task."""
     claimed: bool = False
     """Not offered by a dispatcher but claimed, by an agent that names no attempt."""
 

@@ -183,7 +183,7 @@ def failed(turn: Turn, job: Job, body: Failed) -> None:
     leaving = body.cause == "interrupted" and record is not None and record.status == "draining"
     resets = _reset_of(turn, body)
     # What a limit ended was no fault of the task's either, and it may meet several before it is done.
-    job.tries += not leaving and resets is None
+    job.tries += not leaving and resets is None and not _was_stopped(attempt, body)
     turn.hop(job, "failed", agent_id=attempt.agent_id, detail=message)
     if leaving:
         message = given_back(turn, job, message)
@@ -193,16 +193,22 @@ def failed(turn: Turn, job: Job, body: Failed) -> None:
 def _go_on(turn: Turn, job: Job, body: Failed, message: str, resets: float | None) -> None:
     """Let the job have what follows from a failure: its end, another attempt, a person's decision."""
     retryable = body.retryable if body.retryable is not None else bool(body.error.retryable)
-    if job.cancelling is not None or body.cause == "cancelled":
+    stopped = job.current is not None and _was_stopped(job.current, body)
+    if job.cancelling is not None or (body.cause == "cancelled" and not stopped):
         cancelled(turn, job, job.cancelling or message)
-    elif body.cause in UNKNOWN and not turn.rule(job).idempotent:
+    elif (stopped or body.cause in UNKNOWN) and not turn.rule(job).idempotent:
         hold(turn, job, f"{message}: what it did is not known, and {job.task.type} must not run twice by itself")
     elif resets is not None:
         _wait_for_reset(turn, job, message, resets)
-    elif retryable or body.cause == "interrupted":
-        again(turn, job, message, delayed=body.cause != "interrupted")
+    elif retryable or stopped or body.cause == "interrupted":
+        again(turn, job, message, delayed=not stopped and body.cause != "interrupted")
     else:
         turn.move(job, TaskState.FAILED, message)
+
+
+def _was_stopped(attempt: Attempt, body: Failed) -> bool:
+    """Return whether it was cancelled since we took it for another's, and by nobody's wish."""
+    return attempt.stopped and body.cause == "cancelled"
 
 
 def _is_elsewhere(turn: Turn, job: Job, attempt: Attempt, body: Failed) -> bool:
@@ -366,6 +372,7 @@ def cancelled(turn: Turn, job: Job, reason: str, by: str | None = None) -> None:
 
 def stop(turn: Turn, job: Job, attempt: Attempt, reason: str) -> None:
     """Ask the agent to end that attempt."""
+    attempt.stopped = attempt.stopped or job.cancelling is None
     order = Inbox(
         command="cancel",
         task_id=job.task_id,

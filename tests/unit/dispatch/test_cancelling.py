@@ -103,3 +103,21 @@ def test_what_may_have_begun_unheard_waits_for_a_person_too() -> None:
     job = world.job("t")
     assert (job.state, len(offers(world.said))) == (TaskState.HELD, 1)
     assert "it may have begun" in job.reason
+
+
+def test_what_ends_since_we_told_it_to_by_mistake_was_cancelled_by_nobody() -> None:
+    """It was claimed while nobody could be heard to lead, and taken for another's; then it was heard to go on."""
+    world = World()
+    world.agent("a")
+    (offer,) = offers(world.submit("t", "database.migrate"))
+    world.start(offer)
+    world.agent("a", incarnation="i2")
+    assert world.job("t").state is TaskState.HELD
+    claim = b.Assigned(task_id="t", agent_id="a", claim="i2/1")
+    assert orders(world.hear(Kind.TASK_ASSIGNED, claim, sender="a"), "cancel")
+    beat = b.Heartbeat(agent_id="a", incarnation="i2", tasks=[{"task_id": "t", "attempt": 1}])
+    world.hear(Kind.HEARTBEAT, beat, sender="a")
+    assert world.job("t").state is TaskState.RUNNING
+    tries = world.job("t").tries
+    stopped(world)
+    assert (world.job("t").state, world.job("t").tries) == (TaskState.HELD, tries)
