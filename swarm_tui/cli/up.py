@@ -32,7 +32,15 @@ from swarm_tui.supervisor.down import finish_down
 from swarm_tui.supervisor.host_access import UpError, server, swarm_lock
 from swarm_tui.supervisor.plan import load_plan
 from swarm_tui.supervisor.start_watch import StartWatch, Wait
-from swarm_tui.supervisor.up import Prepared, bring_up, difference, former_agents, of_another_version, prepare
+from swarm_tui.supervisor.up import (
+    Prepared,
+    bring_up,
+    difference,
+    former_agents,
+    led_elsewhere,
+    of_another_version,
+    prepare,
+)
 from swarm_tui.tmux.errors import TmuxError
 
 #: Seconds in which the supervisor of this version is there, after one of another, with its broker.
@@ -95,7 +103,8 @@ def command(
     try:
         if join and not dry_run:
             host = _take_join(loaded, Path(join), host)
-        ready = _up(loaded, dry_run=dry_run, join=join is not None, host=host or host_name(), force=force)
+        named = host or host_name()
+        ready = _up(loaded, dry_run=dry_run, join=join is not None, host=named, force=force, take_over=take_over)
         _await_leader(ready, wait, wanted=take_over)
         missing = None if ready is None else _missing(ready, wait, renew=renew, force=force, detach=detach)
     except NoBrokerError as error:
@@ -235,7 +244,9 @@ def _take_join(loaded: Loaded, file: Path, host: str | None) -> str:
     return held.name
 
 
-def _up(loaded: Loaded, *, dry_run: bool, join: bool, host: str, force: bool) -> Prepared | None:
+def _up(
+    loaded: Loaded, *, dry_run: bool, join: bool, host: str, force: bool, take_over: bool = False
+) -> Prepared | None:
     if dry_run:
         _show(prepare(loaded, host=host, join=join))
         return None
@@ -247,6 +258,10 @@ def _up(loaded: Loaded, *, dry_run: bool, join: bool, host: str, force: bool) ->
         ready = prepare(loaded, host=host, join=join)
         for line in ready.notes:
             note(line)
+        if (elsewhere := led_elsewhere(ready)) and not take_over:
+            raise Failure(elsewhere)
+        if elsewhere:
+            note(elsewhere)
         bring_up(ready, note)
     if join and not has_identity(state):
         note(

@@ -15,14 +15,24 @@ from swarm_tui.config.load import Loaded
 from swarm_tui.config.paths import StateDir, state_dir
 from swarm_tui.config.resolve import session_name
 from swarm_tui.config.running import Running, load_running, save_running
+from swarm_tui.config.urls import shown_url
+from swarm_tui.identity.open import has_identity
 from swarm_tui.identity.store import make_secret, read_registry, read_secret
+from swarm_tui.protocol.bodies import Dispatcher
+from swarm_tui.protocol.codec import decode
+from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.names import canonical_role
+from swarm_tui.protocol.text import clean
+from swarm_tui.protocol.topics import Kind, topic
 from swarm_tui.supervisor import broker_rules, processes, state_file
 from swarm_tui.supervisor.broker_choice import Choice, NoBrokerError, choose_broker
 from swarm_tui.supervisor.host_access import Say, UpError, server, signal_supervisor, supervisor_alive
 from swarm_tui.supervisor.plan import Plan, differs, down_path, load_plan, save_plan
 from swarm_tui.supervisor.supervisor_pane import ensure_supervisor_pane, take_notes
 from swarm_tui.tmux.server import check_version
+
+#: Seconds that a look at what a broker retains may take.
+_VISIT = 3.0
 
 
 class Prepared(Struct, frozen=True, kw_only=True):
@@ -94,6 +104,38 @@ def difference(old: Plan | None, new: Plan, state: StateDir) -> list[str]:
     if old.layout.supervisor != new.layout.supervisor:
         lines.append("~ the supervisor's figures")
     return lines
+
+
+def led_elsewhere(ready: Prepared) -> str:
+    """Return who leads a swarm of that name on that broker, which this host never led nor joined; empty for nobody.
+
+    It would be led twice, by keys that know nothing of each other, in one session of the broker.
+    """
+    plan, state = ready.plan, ready.state
+    leads = any(canonical_role(entry.role) == "task-manager" for entry in plan.layout.agents)
+    if plan.join or plan.embedded_port is not None or not leads or has_identity(state) or state.dispatch.exists():
+        return ""
+    # The client of a broker takes long to load, and few need it here.
+    from swarm_tui.bus.port import BusError
+    from swarm_tui.bus.session import retained
+
+    name = topic(plan.swarm, Kind.DISPATCHER)
+    try:
+        raw = retained(plan.layout.broker, name, _VISIT)
+    except BusError:
+        # Why it cannot be used is told by who uses it.
+        return ""
+    heard = decode(plan.swarm, name, raw, True, time.time()) if raw else None
+    claim = heard.body if isinstance(heard, Event) else None
+    if not isinstance(claim, Dispatcher) or not claim.online:
+        return ""
+    who = clean(f"{claim.agent_id or 'a dispatcher'} ({claim.instance.partition('/')[0]})", 160)
+    where = shown_url(plan.layout.broker.url)
+    return (
+        f"{plan.swarm} is led at {where} already, by {who}, by keys that this host has not: "
+        "join it (there: `swarm-tui broker add NAME --as host`; here: `up LAYOUT --join FILE`), bring it down there, "
+        "or name another swarm; `--take-over` begins anew here, and what leads there does not know these keys"
+    )
 
 
 def bring_up(ready: Prepared, say: Say) -> None:

@@ -4,13 +4,21 @@ import io
 import json
 import subprocess
 import tarfile
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from swarm_tui.bus.mqtt import MqttBus
+from swarm_tui.config.model import Broker
 from swarm_tui.identity import store
+from swarm_tui.protocol.bodies import Dispatcher
+from swarm_tui.protocol.topics import Kind
+from swarm_tui.protocol.writer import Writer
+from tests.conftest import RealBroker
 from tests.e2e.supervised_swarm import Swarm, own
 from tests.wait import until
 
@@ -76,6 +84,27 @@ def test_a_running_swarm_of_the_old_version_is_taken_over(
     status = told(swarm, "status")
     assert {row["agent_id"]: row["state"] for row in status["agents"]} == dict.fromkeys(("boss", "a", "b"), "online")
     assert status["guests"] == "work"
+
+
+def test_a_swarm_that_is_led_elsewhere_is_not_led_twice_by_mistake(
+    make: Make, make_broker: Callable[..., RealBroker]
+) -> None:
+    broker = make_broker()
+    swarm = make(broker.port, [own("boss", "task-manager")])
+    elsewhere = Writer(swarm.name, "boss", "task-manager", new_id=lambda: "x", clock=time.time)
+    claim = Dispatcher(instance="far/1", epoch=7, online=True, agent_id="boss")
+    bus, acked = MqttBus(Broker(url=broker.url), "elsewhere"), threading.Event()
+    bus.start(lambda *_: None, lambda link: None)
+    try:
+        bus.publish(elsewhere.message(Kind.DISPATCHER, claim), acked.set)
+        assert acked.wait(10)
+        said = swarm.up(fails=True)
+        assert f"{swarm.name} is led at {broker.url} already, by boss (far), by keys that this host has not" in said
+        assert not (swarm.state.root / "identity" / "secret").exists()
+        assert "is led at" in swarm.up("--take-over", "--yes")
+        assert told(swarm, "status")["dispatcher"]["online"]
+    finally:
+        bus.close(0.0)
 
 
 def test_a_state_folder_of_the_old_version_is_taken_over(make: Make, free_port: int) -> None:
