@@ -1,12 +1,15 @@
 """Talks to the real agent CLIs against a scripted model server: `python -m tests.real_clis [NAME…]`, in JSON lines.
 
-To be run where nothing but loopback is (`unshare -n bash -c 'ip link set lo up; …'`): the CLIs call home.
+`work` or `spoken` among the names: the first case alone, or those in which a person speaks or cancels. To be run where
+nothing but loopback is (`unshare -n bash -c 'ip link set lo up; …'`): the CLIs call home.
 """
 
 import asyncio
 import contextlib
 import json
 import os
+import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -16,7 +19,7 @@ from typing import Any
 import psutil
 
 from swarm_tui.agent.conversation.permits import Rules
-from swarm_tui.agent.conversation.programs import find, swarm_server
+from swarm_tui.agent.conversation.programs import cache_folder, find, swarm_server
 from swarm_tui.agent.conversation.run import Told, converse
 from swarm_tui.agent.conversation.settings import Settings
 from swarm_tui.agent.handlers.base import HandlerError, ResumePoint
@@ -28,7 +31,40 @@ from tests.fake_model import serve
 
 NAMES = ("claude", "codex", "gemini", "opencode")
 DEADLINE = 100.0
-SPOKEN = "spoken"
+SPOKEN, WORK = "spoken", "work"
+#: Where `make clis` has put them, as it is before a test has folders of its own.
+CLIS = str(cache_folder())
+ROOT = Path(__file__).parents[1]
+
+
+def installed(name: str) -> bool:
+    """Return whether the CLI is here, with what speaks ACP for it: on the PATH, or where `make clis` puts it."""
+    acp = known_clis()[name].acp
+    places = os.pathsep.join([os.environ.get("PATH", os.defpath), str(Path(CLIS) / "node_modules" / ".bin")])
+    return acp is not None and shutil.which(acp.argv[0], path=places) is not None
+
+
+def off_the_network() -> list[str]:
+    """Return what a command begins with that is to see loopback alone; empty where that cannot be made here."""
+    for argv in (["unshare", "-n"], ["unshare", "-r", "-n"]):
+        if (
+            shutil.which("unshare")
+            and subprocess.run([*argv, "true"], check=False, capture_output=True).returncode == 0
+        ):
+            return argv
+    return []
+
+
+def rows_of(*words: str, limit: float) -> list[dict[str, Any]]:
+    """Return what each case came to, in a network namespace of its own."""
+    inner = f"ip link set lo up; exec {sys.executable} -m tests.real_clis {' '.join(words)}"
+    done = subprocess.run(
+        [*off_the_network(), "bash", "-c", inner],
+        cwd=ROOT, capture_output=True, text=True, timeout=limit, check=False, env={**os.environ, "SWARM_CLIS": CLIS},
+    )  # fmt: skip
+    rows: list[dict[str, Any]] = [json.loads(line) for line in done.stdout.splitlines()]
+    assert rows, done.stderr[-2000:]
+    return rows
 
 
 def home_of(folder: Path, base: str, key: str) -> dict[str, str]:
@@ -182,28 +218,33 @@ def left_alive(work: str) -> list[str]:
     return found
 
 
+async def work(run: Run) -> dict[str, dict[str, Any]]:
+    """Return what comes of a prompt that writes a file and runs a command."""
+    out = {"write and run": await run.talk("please [[write a.txt hi]] [[run touch b.txt]] [[say All done.]]")}
+    out["write and run"]["written"] = all((run.folder / "work" / name).exists() for name in ("a.txt", "b.txt"))
+    return out
+
+
 async def cases(run: Run) -> dict[str, dict[str, Any]]:
     """Return what each case came to."""
-    out: dict[str, dict[str, Any]] = {}
-    work = run.folder / "work"
-    out["write and run"] = await run.talk("please [[write a.txt hi]] [[run touch b.txt]] [[say All done.]]")
-    out["write and run"]["written"] = (work / "a.txt").exists()
+    out = await work(run)
+    folder = run.folder / "work"
     # What each of them asks for: Codex runs commands in its own sandbox, Gemini refuses a path outside by itself.
     wish = "[[write ../c.txt hi]]" if run.name == "codex" else "[[run touch ../c.txt]]"
     out["refused"] = await run.talk(f"now {wish} [[say I did it.]]", answer="deny")
     out["refused"]["done"] = (run.folder / "c.txt").exists()
     out["read only"] = await run.talk("then [[write d.txt hi]] [[say ok]]", mode="read")
-    out["read only"]["done"] = (work / "d.txt").exists()
+    out["read only"]["done"] = (folder / "d.txt").exists()
     began = time.time()
     # Long enough for it to be in its command, and not so long that Codex lets that be in the background (10 s).
     within = out["write and run"]["seconds"] + 3.0
     first = await run.talk("remember [[write e.txt hi]] [[run tail -f /dev/null]]", deadline=within)
     begun = time.monotonic()
     out["deadline"] = first
-    while left_alive(str(work)) and time.monotonic() - begun < 10:
+    while left_alive(str(folder)) and time.monotonic() - begun < 10:
         await asyncio.sleep(0.1)
     out["deadline"]["alive after"] = round(time.monotonic() - begun, 1)
-    out["deadline"]["left"] = left_alive(str(work))
+    out["deadline"]["left"] = left_alive(str(folder))
     session = first.get("session")
     if session:
         point = ResumePoint(session=session, why="it took too long", cost=None, began=began)
@@ -246,10 +287,10 @@ async def main(names: list[str]) -> None:
             place.mkdir()
             (place / "work").mkdir()
             run = Run(name, place, base)
-            # `spoken` alone: the cases in which a person speaks or cancels.
-            for case, came in (await (spoken_to if SPOKEN in sys.argv else cases)(run)).items():
+            chosen = spoken_to if SPOKEN in sys.argv else work if WORK in sys.argv else cases
+            for case, came in (await chosen(run)).items():
                 print(json.dumps({"cli": name, "case": case, **came}), flush=True)
 
 
 if __name__ == "__main__":
-    asyncio.run(main([name for name in sys.argv[1:] if name != SPOKEN] or list(NAMES)))
+    asyncio.run(main([name for name in sys.argv[1:] if name not in (SPOKEN, WORK)] or list(NAMES)))

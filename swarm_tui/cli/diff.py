@@ -25,6 +25,10 @@ from swarm_tui.cli.follow import follow
 from swarm_tui.cli.journal_reader import has_journal, journal_task, whole_id
 from swarm_tui.cli.name_checks import check_tasks
 from swarm_tui.client.hosts_output import change_of_hosts, hosts_online
+from swarm_tui.domain.comparison import REVIEW, TEST
+from swarm_tui.domain.outcome import outcome
+from swarm_tui.domain.states import TaskState
+from swarm_tui.protocol.rows import TaskRow
 from swarm_tui.protocol.text import clean
 from swarm_tui.worktrees.change import Change, FileDiff, read_change
 from swarm_tui.worktrees.git import GitError
@@ -46,10 +50,12 @@ def command(task_id: str, stat: bool, swarm: str | None, broker: str | None, as_
     if has_journal(found.state) and not broker:
         task_id = whole_id(found.state, task_id)
     change = find_change(found, task_id, here=not broker, patch=not stat)
+    checks = verdicts(_rows(found, task_id, here=not broker))
     if as_json:
-        print_json({**msgspec.to_builtins(change), "state": change.state, "files": [_json(f) for f in change.files]})
+        files = [_json(file) for file in change.files]
+        print_json({**msgspec.to_builtins(change), "state": change.state, "checks": checks, "files": files})
         return 0
-    lines = [*_head(change), *_stat(change), *([] if stat else _patch(change)), *_tail(change)]
+    lines = [*_head(change), *_checked(checks), *_stat(change), *([] if stat else _patch(change)), *_tail(change)]
     if sys.stdout.isatty():
         os.environ.setdefault("LESS", "FRX")
         click.echo_via_pager("\n".join(lines) + "\n", color=colour() or None)
@@ -82,6 +88,36 @@ def find_change(found: Target, task_id: str, *, here: bool, patch: bool) -> Chan
         f"{task_id} has no worktree on any host that answers ({hosts}): it made none, or it was made{where}, "
         "which is away; `swarm-tui status` shows the hosts"
     )
+
+
+def verdicts(rows: list[TaskRow]) -> dict[str, str]:
+    """Return what each check said of the work, by its type: in its last merge, or beside others that were compared."""
+    said: dict[str, str] = {}
+    for row in rows:
+        if row.merge is not None:
+            said |= row.merge.checks
+        elif row.task_id.endswith((TEST, REVIEW)):
+            said[row.type] = outcome(row.result) if row.state == TaskState.COMPLETE else str(row.state)
+    return {clean(name, 128): clean(text, 300) for name, text in said.items() if text}
+
+
+def _rows(found: Target, task_id: str, *, here: bool) -> list[TaskRow]:
+    """Return the task and what looked at its work, as far as anybody knows them."""
+    names = (f"{task_id}{TEST}", f"{task_id}{REVIEW}", task_id)
+    if here and has_journal(found.state):
+        return [row for name in names if (row := journal_task(found.state, name)) is not None]
+    try:
+        with follow(found) as follower:
+            return [row for name in names for row in follower.load_tasks("task", {"task_id": name}) or ()]
+    except Failure:
+        # The worktree is here and the dispatcher elsewhere, out of reach.
+        return []
+
+
+def _checked(checks: dict[str, str]) -> Iterator[str]:
+    for name, said in checks.items():
+        word = said.partition(":")[0]
+        yield f"{name} {style(said, fg={'passed': 'green', 'failed': 'red'}.get(word, 'yellow'))}"
 
 
 def _json(file: FileDiff) -> dict[str, object]:

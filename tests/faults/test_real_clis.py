@@ -1,17 +1,11 @@
 """The agent CLIs that `make clis` installed do what docs/agents.md says of them: `make drill`, off the network."""
 
 import json
-import shutil
-import subprocess
-import sys
 from typing import Any
 
 import pytest
 
-from swarm_tui.agent.conversation.programs import find
-from swarm_tui.agent.handlers.models.cli_spec import known_clis
-from tests.real_clis import NAMES
-from tests.unit.house.pages import ROOT
+from tests.real_clis import NAMES, installed, off_the_network, rows_of
 
 pytestmark = pytest.mark.drill
 #: What three calls of the model, of 100 tokens in each, come to; Claude's have 70 of its cache beside, opencode tells
@@ -28,18 +22,12 @@ TOLD = {
 
 def came_of(name: str) -> dict[str, dict[str, Any]]:
     """Return what each case came to, in a network namespace of its own."""
-    acp = known_clis()[name].acp
-    if acp is None or find(acp.argv[0]) is None:
+    if not installed(name):
         pytest.skip(f"{name} is not installed: make clis")
-    if shutil.which("unshare") is None or subprocess.run(["unshare", "-n", "true"], check=False).returncode != 0:
+    if not off_the_network():
         pytest.skip("no network namespace can be made here")
-    inner = f"ip link set lo up; exec {sys.executable} -m tests.real_clis {name}"
-    done = subprocess.run(
-        ["unshare", "-n", "bash", "-c", inner], cwd=ROOT, capture_output=True, text=True, timeout=900, check=False
-    )
-    rows = [json.loads(line) for line in done.stdout.splitlines()]
-    print(done.stdout)
-    assert rows, done.stderr[-2000:]
+    rows = rows_of(name, limit=900)
+    print("\n".join(map(json.dumps, rows)))
     return {row["case"]: row for row in rows}
 
 
