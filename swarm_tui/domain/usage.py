@@ -16,8 +16,8 @@ from swarm_tui.protocol.bodies import JsonObject
 class Usage(Struct, frozen=True, kw_only=True):
     """Tokens in, out, and of those in the ones that were read from a cache; `cost` is US dollars, None if unknown.
 
-    `partial`: more was used, and nobody knows how much, for what took it ended before it told. `whole`: the cost has
-    in it what earlier attempts in the same session took and did not tell.
+    `partial`: more was used, and nobody knows how much, for what took it ended before it told. `whole`: the cost,
+    once it is told, has in it what earlier attempts in the same session took and did not tell.
     """
 
     tokens_in: int = 0
@@ -40,6 +40,7 @@ class Usage(Struct, frozen=True, kw_only=True):
             tokens_cached=self.tokens_cached + other.tokens_cached,
             cost=(self.cost or 0.0) + (other.cost or 0.0) if known else None,
             partial=self.partial or other.partial,
+            whole=self.whole or other.whole,
         )
 
     @property
@@ -55,7 +56,7 @@ class Usage(Struct, frozen=True, kw_only=True):
     def wire(self) -> JsonObject:
         """Return it as messages carry it; an unknown cost is left out."""
         if self.is_nothing:
-            return {}
+            return {"whole": True} if self.whole else {}
         said: JsonObject = {
             "tokens_in": self.tokens_in,
             "tokens_out": self.tokens_out,

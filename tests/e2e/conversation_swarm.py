@@ -19,6 +19,7 @@ def talker(agent_id: str, home: Path, kind: str = "claude", **options: Any) -> d
         "argv": [sys.executable, "-I", "-S", str(AGENT), kind],
         "session_mode": "workspace-write" if kind == "codex" else "default",
         "steering": True,
+        "session_cost": kind == "claude",
         "model": "model",
     }
     given = {"cli": "mine", "mode": "edit", "mcp": False, "clis": {"mine": {"acp": acp}}, **options}

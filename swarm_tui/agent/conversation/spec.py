@@ -33,6 +33,8 @@ class Acp(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Variables that it always gets."""
     usage: Literal["prompt", "last-call", "quota"] = "prompt"
     """The prompt's answer tells the usage of this prompt, or of its last model call only, or Google's own counts."""
+    session_cost: bool = False
+    """It tells what its whole session has cost, also what a process of before took that was killed."""
     silent_errors: bool = False
     """A turn that failed may end as a good one: without usage, and with the error as its text."""
     endpoint: Endpoint | None = None

@@ -33,7 +33,8 @@ class UsageMeter:
         if self.session_cost is not None and self._before is not None:
             cost = max(0.0, self.session_cost - self._before)
         # While the CLI tells what its session cost, what is lost are tokens alone.
-        used = replace(self._tokens, cost=cost, partial=self._cut_off, whole=cost is not None)
+        whole = self._before is not None and (self._acp.session_cost or cost is not None)
+        used = replace(self._tokens, cost=cost, partial=self._cut_off, whole=whole)
         return priced(used, self.model, self._prices)
 
     def updated(self, update: Mapping[str, Any]) -> None:

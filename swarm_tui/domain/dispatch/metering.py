@@ -92,6 +92,11 @@ def _settle(state: State, job: Job, attempt: Attempt) -> None:
             _restate(state, one, replace(used, cost=0.0))
 
 
+def _is_told_later(attempt: Attempt) -> bool:
+    used = read_usage(attempt.usage)
+    return used.partial and used.whole and used.cost is None and bool(attempt.session)
+
+
 def _restate(state: State, attempt: Attempt, used: Usage) -> None:
     before, known = cost_of(attempt), read_usage(attempt.usage)
     attempt.usage = used.wire()
@@ -104,7 +109,7 @@ def total(job: Job) -> Usage:
     whole = Usage()
     for attempt in job.attempts:
         whole = whole.plus(read_usage(attempt.usage))
-    return whole
+    return replace(whole, whole=False)
 
 
 def cost_of(attempt: Attempt) -> float:
@@ -166,13 +171,23 @@ def grant(turn: "Turn", job: Job) -> float | Refused | None:
         return None
     day, month = spent(turn.state, turn.wall)
     open_now = reserved(turn.state)
-    mine = sum(cost_of(attempt) for attempt in job.attempts)
+    # What was cut off is in the cost of the session, which the next attempt hears.
+    mine = sum(cost_of(one) for one in job.attempts if not _is_told_later(one))
     wish = job.task.payload.get("max_cost")
     caps = [float(wish)] if isinstance(wish, int | float) and not isinstance(wish, bool) and wish > 0 else []
     if budget.task is not None:
         caps.append(budget.task - mine)
         if budget.task - mine < LEAST:
-            return Refused(f"the task has taken ${mine:.4f} of its budget of ${budget.task:g} (policy.budget.task)")
+            lost = any(read_usage(one.usage).partial and read_usage(one.usage).cost is None for one in job.attempts)
+            more = (
+                ": what a conversation that was killed took nobody knows, and it counts as all that it might"
+                if lost
+                else ""
+            )
+            go_on = f"; `publish --resume {job.task_id}` goes on with it" if lost else ""
+            return Refused(
+                f"the task has taken ${mine:.4f} of its budget of ${budget.task:g} (policy.budget.task){more}{go_on}"
+            )
     lefts = []
     for name, limit, used in (("day", budget.day, day), ("month", budget.month, month)):
         if limit is None:

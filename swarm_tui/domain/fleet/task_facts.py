@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from swarm_tui.domain.states import ENDED, GIVEN, TaskState
 from swarm_tui.domain.usage import Usage, read_usage
@@ -108,7 +109,7 @@ class TaskFacts(TaskView, kw_only=True, gc=False):
             whole = Usage()
             for each in self.uses.values():
                 whole = whole.plus(each)
-            self.usage = whole.wire()
+            self.usage = replace(whole, whole=False).wire()
 
     def give(self, agent_id: str | None) -> None:
         """Note that the dispatcher gave it to the agent."""

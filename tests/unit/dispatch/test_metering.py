@@ -164,6 +164,29 @@ def test_a_conversation_that_was_cut_off_took_more_than_it_told() -> None:
     assert today(world.state, world.wall).unpriced == 0
 
 
+def test_a_conversation_that_was_killed_goes_on_though_all_of_its_tasks_budget_was_reserved() -> None:
+    world = budgeted(task=2.0)
+    world.agent("a1")
+    (offer,) = offers(world.submit("t1"))
+    progress(world, offer, None, session="s-1", usage={"whole": True})
+    assert world.job("t1").usage == {}
+    world.tick(300.0)
+    world.agent("a1")
+    world.tick(60.0)
+    offer = offers(world.said)[-1]
+    assert (offer.body.attempt, offer.body.budget) == (2, 2.0)  # type: ignore[union-attr]
+    world.complete(offer)
+    # Where nobody will tell, all of it counts as spent.
+    (offer,) = offers(world.submit("t2"))
+    progress(world, offer, None, session="s-2", usage={})
+    world.tick(300.0)
+    world.agent("a1")
+    world.tick(60.0)
+    assert world.job("t2").state is TaskState.HELD
+    assert "what a conversation that was killed took nobody knows" in world.job("t2").reason
+    assert "`publish --resume t2` goes on with it" in world.job("t2").reason
+
+
 def test_a_cost_by_price_settles_nothing_of_what_was_cut_off() -> None:
     world = budgeted(day=10.0)
     world.agent("a1")
