@@ -29,10 +29,8 @@ class Usage(Struct, frozen=True, kw_only=True):
 
     def plus(self, other: "Usage") -> "Usage":
         """Return the sum; its cost is known when both are, or when one of them is of nothing."""
-        if self.is_nothing:
-            return other
-        if other.is_nothing:
-            return self
+        if self.is_nothing or other.is_nothing:
+            return replace(other if self.is_nothing else self, whole=self.whole or other.whole)
         known = self.cost is not None and other.cost is not None
         return Usage(
             tokens_in=self.tokens_in + other.tokens_in,

@@ -178,16 +178,7 @@ def grant(turn: "Turn", job: Job) -> float | Refused | None:
     if budget.task is not None:
         caps.append(budget.task - mine)
         if budget.task - mine < LEAST:
-            lost = any(read_usage(one.usage).partial and read_usage(one.usage).cost is None for one in job.attempts)
-            more = (
-                ": what a conversation that was killed took nobody knows, and it counts as all that it might"
-                if lost
-                else ""
-            )
-            go_on = f"; `publish --resume {job.task_id}` goes on with it" if lost else ""
-            return Refused(
-                f"the task has taken ${mine:.4f} of its budget of ${budget.task:g} (policy.budget.task){more}{go_on}"
-            )
+            return Refused(_taken(job, mine, budget.task))
     lefts = []
     for name, limit, used in (("day", budget.day, day), ("month", budget.month, month)):
         if limit is None:
@@ -200,6 +191,16 @@ def grant(turn: "Turn", job: Job) -> float | Refused | None:
     if not caps and lefts:
         caps = [max(LEAST, SHARE * min(lefts))]
     return min([*caps, *lefts]) if caps or lefts else None
+
+
+def _taken(job: Job, mine: float, most: float) -> str:
+    words = f"the task has taken ${mine:.4f} of its budget of ${most:g} (policy.budget.task)"
+    if any(used.partial and used.cost is None for used in map(read_usage, (one.usage for one in job.attempts))):
+        words += (
+            ": what a conversation that was killed took nobody knows, and it counts as all that it might; "
+            f"`publish --resume {job.task_id}` goes on with it"
+        )
+    return words
 
 
 def is_over(turn: "Turn", job: Job, attempt: Attempt) -> str | None:

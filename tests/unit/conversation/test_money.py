@@ -43,6 +43,13 @@ def test_what_was_cut_off_before_it_told_is_not_known_and_has_no_price() -> None
     assert read_usage(meter.total.wire()) == Usage(tokens_in=100, tokens_out=10, cost=0.5, partial=True, whole=True)
 
 
+def test_a_cli_that_tells_what_its_session_costs_says_so_before_it_has_told() -> None:
+    meter = UsageMeter(Acp(argv=["x"], session_cost=True), 0.0, {})
+    assert meter.total.plus(Usage(cost=0.0)).wire() == {"whole": True}
+    # What a session had cost before nobody knows: the rest of it is not known either.
+    assert UsageMeter(Acp(argv=["x"], session_cost=True), None, {}).total.wire() == {}
+
+
 def test_a_sum_with_an_unknown_cost_is_unknown() -> None:
     known, unknown = Usage(tokens_in=1, cost=0.5), Usage(tokens_in=1)
     assert known.plus(unknown).cost is None
