@@ -33,7 +33,7 @@ class UsageMeter:
         if self.session_cost is not None and self._before is not None:
             cost = max(0.0, self.session_cost - self._before)
         # While the CLI tells what its session cost, what is lost are tokens alone.
-        whole = self._before is not None and (self._acp.session_cost or cost is not None)
+        whole = self._before is not None and self._acp.session_cost
         used = replace(self._tokens, cost=cost, partial=self._cut_off, whole=whole)
         return priced(used, self.model, self._prices)
 
@@ -43,6 +43,9 @@ class UsageMeter:
         amount = cost.get("amount") if isinstance(cost, dict) and cost.get("currency") in (None, "USD") else None
         if isinstance(amount, int | float) and not isinstance(amount, bool) and amount >= 0:
             self.session_cost = float(amount)
+            if self._before is not None and self.session_cost < self._before:
+                # A process of before was killed, and this one does not know what that cost.
+                self._before = 0.0
 
     def lost(self) -> None:
         """Note that a prompt ended without a word of what it took."""

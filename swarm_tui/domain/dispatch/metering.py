@@ -92,6 +92,12 @@ def _settle(state: State, job: Job, attempt: Attempt) -> None:
             _restate(state, one, replace(used, cost=0.0))
 
 
+def waive(job: Job) -> None:
+    """Let the task's budget be without what nobody knows: a person has the task go on. The day's still counts it."""
+    for one in job.attempts:
+        one.waived = one.waived or (read_usage(one.usage).partial and read_usage(one.usage).cost is None)
+
+
 def _is_told_later(attempt: Attempt) -> bool:
     used = read_usage(attempt.usage)
     return used.partial and used.whole and used.cost is None and bool(attempt.session)
@@ -172,7 +178,7 @@ def grant(turn: "Turn", job: Job) -> float | Refused | None:
     day, month = spent(turn.state, turn.wall)
     open_now = reserved(turn.state)
     # What was cut off is in the cost of the session, which the next attempt hears.
-    mine = sum(cost_of(one) for one in job.attempts if not _is_told_later(one))
+    mine = sum(cost_of(one) for one in job.attempts if not one.waived and not _is_told_later(one))
     wish = job.task.payload.get("max_cost")
     caps = [float(wish)] if isinstance(wish, int | float) and not isinstance(wish, bool) and wish > 0 else []
     if budget.task is not None:
@@ -198,7 +204,7 @@ def _taken(job: Job, mine: float, most: float) -> str:
     if any(used.partial and used.cost is None for used in map(read_usage, (one.usage for one in job.attempts))):
         words += (
             ": what a conversation that was killed took nobody knows, and it counts as all that it might; "
-            f"`publish --resume {job.task_id}` goes on with it"
+            f"`retry {job.task_id}` goes on all the same"
         )
     return words
 

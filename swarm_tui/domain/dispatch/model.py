@@ -60,6 +60,8 @@ class Attempt(Struct, kw_only=True, omit_defaults=True):
     """Tokens and money so far, as its messages tell."""
     told: bool = False
     """Its agent has told of its end: its usage is all that is known of it."""
+    waived: bool = False
+    """A person let the task go on, though nobody knows what this one took of its budget."""
     budgeted: bool = False
     reserved: float = 0.0
     """Of one that is `budgeted`: what it may take, in US dollars."""

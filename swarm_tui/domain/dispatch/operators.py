@@ -1,6 +1,6 @@
 """People's acts: cancel, redrive, approve, deny, halt, resume. The record says whose they were, and when."""
 
-from swarm_tui.domain.dispatch import freshness
+from swarm_tui.domain.dispatch import freshness, metering
 from swarm_tui.domain.dispatch.accept import run_again
 from swarm_tui.domain.dispatch.model import Job
 from swarm_tui.domain.dispatch.needs import why_not_again
@@ -91,6 +91,7 @@ def _redrive(turn: Turn, event: Event, body: TaskAct, job: Job) -> None:
     if job.state not in _AGAIN:
         _refuse(turn, event, body, f"it is {job.state}")
         return
+    metering.waive(job)
     turn.hop(job, "redriven", by=turn.who(event), detail=body.reason)
     if job.task.expires_at is not None and job.task.expires_at <= turn.wall:
         _refuse(turn, event, body, "its expires_at has passed: publish it anew")

@@ -28,8 +28,14 @@ def test_what_the_cli_says_counts_before_any_price() -> None:
     meter.prompt_ended({"usage": {"inputTokens": 100, "outputTokens": 10, "cachedReadTokens": 50}})
     assert meter.total.cost == pytest.approx(0.16), "by the price while the CLI says none"
     meter.updated({"cost": {"amount": 0.75, "currency": "USD"}})
-    whole = Usage(tokens_in=150, tokens_out=10, tokens_cached=50, cost=0.5, whole=True)
-    assert meter.total == whole, "less what came before"
+    assert meter.total == Usage(tokens_in=150, tokens_out=10, tokens_cached=50, cost=0.5), "less what came before"
+
+
+def test_what_a_session_costs_is_not_less_than_before_but_of_a_process_that_does_not_know() -> None:
+    meter = UsageMeter(Acp(argv=["x"]), 0.25, {})
+    meter.updated({"cost": {"amount": 0.125, "currency": "USD"}})
+    meter.prompt_ended({"usage": {"inputTokens": 100, "outputTokens": 10}})
+    assert meter.total.cost == 0.125
 
 
 def test_what_was_cut_off_before_it_told_is_not_known_and_has_no_price() -> None:
@@ -40,7 +46,7 @@ def test_what_was_cut_off_before_it_told_is_not_known_and_has_no_price() -> None
     assert told(meter.total) == "100 tokens in, 10 out, and more that nobody knows, cost not known"
     assert not read_usage(meter.total.wire()).is_nothing
     meter.updated({"cost": {"amount": 0.5, "currency": "USD"}})
-    assert read_usage(meter.total.wire()) == Usage(tokens_in=100, tokens_out=10, cost=0.5, partial=True, whole=True)
+    assert read_usage(meter.total.wire()) == Usage(tokens_in=100, tokens_out=10, cost=0.5, partial=True)
 
 
 def test_a_cli_that_tells_what_its_session_costs_says_so_before_it_has_told() -> None:

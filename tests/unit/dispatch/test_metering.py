@@ -184,7 +184,11 @@ def test_a_conversation_that_was_killed_goes_on_though_all_of_its_tasks_budget_w
     world.tick(60.0)
     assert world.job("t2").state is TaskState.HELD
     assert "what a conversation that was killed took nobody knows" in world.job("t2").reason
-    assert "`publish --resume t2` goes on with it" in world.job("t2").reason
+    assert "`retry t2` goes on all the same" in world.job("t2").reason
+    world.agent("a1")
+    world.act(Kind.TASK_REDRIVE, "t2")
+    offer = offers(world.said)[-1]
+    assert (offer.body.task_id, offer.body.attempt, offer.body.budget) == ("t2", 2, 2.0)  # type: ignore[union-attr]
 
 
 def test_a_cost_by_price_settles_nothing_of_what_was_cut_off() -> None:
