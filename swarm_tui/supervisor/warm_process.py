@@ -23,7 +23,7 @@ PADDING = " " * 2000
 #: Panes that may wait for it at once.
 BACKLOG = 1024
 #: Seconds that it must have lived for its end to be made good at once, and that another is not tried for otherwise.
-STEADY, PAUSE = 5.0, 30.0
+STEADY, PAUSE = 5.0, 2.0
 #: Seconds that it has to end when the supervisor does.
 END_WAIT = 2.0
 
