@@ -119,6 +119,8 @@ def _swarm(fleet: Fleet, now: float) -> list[Problem]:
 def _agents(fleet: Fleet, now: float) -> list[Problem]:
     found = []
     for agent in fleet.agents.values():
+        if agent.state in LIVE and not (agent.witness or agent.restarts or agent.trouble):
+            continue
         advice = _AGENT_TODO.get(agent.state) or _WITNESS_TODO.get(agent.witness or "")
         if agent.vanished and agent.state is AgentState.OFFLINE:
             what, todo = f"{agent.agent_id} vanished without a farewell", "start it again, or forget it"
@@ -196,6 +198,8 @@ def _newest(fleet: Fleet, state: TaskState, now: float) -> Iterator[TaskView]:
 
 def _barred(fleet: Fleet) -> Iterator[tuple[str, Problem]]:
     """The tasks that wait, and all who are there and could do them drain; with the name of the alert that says so."""
+    if not any(agent.state is AgentState.DRAINING for agent in fleet.agents.values()):
+        return
     who: dict[tuple[str, str | None], tuple[str, ...]] = {}
     for state in (TaskState.QUEUED, TaskState.RETRY_WAIT):
         for task_id in islice(fleet.by_state[state], _MOST_TASKS):

@@ -7,6 +7,8 @@ from enum import StrEnum
 class TaskState(StrEnum):
     """A task's place on its way from publish to its end."""
 
+    __hash__ = str.__hash__  # An enum's own is Python's, and is asked for at each look-up of a state.
+
     BLOCKED = "blocked"
     AWAITING_APPROVAL = "awaiting-approval"
     QUEUED = "queued"
@@ -106,6 +108,8 @@ class AgentState(StrEnum):
 
     Nothing moves it from one state to the next: each is derived from the facts as they are, so any may follow any.
     """
+
+    __hash__ = str.__hash__
 
     STARTING = "starting"
     ONLINE = "online"

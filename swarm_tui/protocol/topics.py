@@ -11,6 +11,8 @@ from swarm_tui.protocol.shards import BRANCH
 class Kind(StrEnum):
     """The meaning of a topic; the value is the topic under the swarm, `+` standing for the name in it."""
 
+    __hash__ = str.__hash__  # An enum's own is Python's, and each message is asked for it some ten times.
+
     REGISTER = "agents/register"
     HEARTBEAT = "agents/heartbeat"
     SHUTDOWN = "agents/shutdown"

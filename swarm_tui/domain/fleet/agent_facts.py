@@ -78,6 +78,18 @@ class AgentFacts(AgentView, kw_only=True):
         """Tell whether it said that it is there, and was not silent since."""
         return self.bus in _LIVE and self.silence is None
 
+    def is_steady(self) -> bool:
+        """Tell whether time alone changes nothing of it, but for its silence: it speaks, and its pane agrees."""
+        pane = self.pane
+        return (
+            pane is not None
+            and self.silence is None
+            and self.witness is None
+            and self.bus in _LIVE
+            and len(self.beats_of) < 2
+            and pane.runs()
+        )
+
     def heard(self) -> float:
         """Return when it last gave a sign of life, or when we first knew of it."""
         return max(self.last_seen or 0.0, self.bus_at, self.first_seen)

@@ -15,7 +15,7 @@ from swarm_tui.protocol.names import canonical_role, is_agent_id
 from swarm_tui.protocol.text import clean
 from swarm_tui.protocol.topics import Kind
 
-MAX_AGENTS = 5_000
+MAX_AGENTS = 20_000
 MAX_INCARNATIONS = 4
 BEATS_KEPT = 32
 #: Seconds by which a heartbeat may be older than the word that its task is over; beyond them a clock was set.
@@ -242,6 +242,8 @@ class Agents:
         self.latest = max(self.latest, now)
         touched = self._silences(now, since) if listening else set()
         for agent in list(self.all.values()):
+            if agent.is_steady():
+                continue
             before = (agent.state, agent.witness)
             if agent.state not in LIVE or agent.pane is not None or self.supervised:
                 self.settle(agent, now)
@@ -253,6 +255,9 @@ class Agents:
         return touched
 
     def _silences(self, now: float, since: float) -> set[str]:
+        if now - since <= liveness.SUSPECT_AFTER or not self._someone_silent(now - liveness.SUSPECT_AFTER):
+            self.common_silence = None
+            return set()
         live = [agent for agent in self.all.values() if agent.bus in _SPEAKS and agent.silence is not AgentState.LOST]
         silence = liveness.judge([(agent.agent_id, agent.heard()) for agent in live], now, since)
         self.common_silence = silence.common
@@ -268,6 +273,15 @@ class Agents:
                     self.settle(agent, now)
                     touched.add(agent_id)
         return touched
+
+    def _someone_silent(self, heard_by: float) -> bool:
+        """Tell whether some agent that should speak was last heard of before then, and is not called lost."""
+        for agent in self.all.values():
+            # Most were heard of lately, whatever else is known of them.
+            quiet = (agent.last_seen or 0.0) < heard_by and agent.bus in _SPEAKS and agent.heard() < heard_by
+            if quiet and agent.silence is not AgentState.LOST:
+                return True
+        return False
 
     def forget(self, agent_id: str) -> None:
         """Drop one agent."""
