@@ -96,7 +96,8 @@ KEYS = [*string.ascii_lowercase, *string.digits]
 FREE = [*(f"{held}+{key}" for held in ("alt", "alt+ctrl") for key in KEYS), *(f"shift+f{n}" for n in range(1, 25))]
 ODD = {act.name: key for act, key in zip(ALL, FREE, strict=False)}
 """Each act on a key that it does not come with."""
-OLD = {pretty(key) for act in ALL for key in act.keys} - {"a", "A", "tab", "End", "Home", "^U", *"?/-+*<>:{}0123456789"}
+NO_KEYS = {"a", "A", "h", "tab", "End", "Home", "^U", *"←→?/-+*<>:{}0123456789"}
+OLD = {pretty(key) for act in ALL for key in act.keys} - NO_KEYS
 """The keys that acts come with, as they would stand in a sentence; without those that are words or glyphs too, and the
 one that clears a line that is typed in, whatever acts have."""
 HAND = {"↑", "↓", "enter", "y", "n"}

@@ -2,6 +2,7 @@
 
 import os
 import select
+from collections.abc import Callable
 from math import inf
 
 import msgspec
@@ -26,7 +27,7 @@ from swarm_tui.ui.model.draft import (
     task_of,
     values_from,
 )
-from swarm_tui.ui.model.filters import Searched, read_filter
+from swarm_tui.ui.model.filters import is_narrower, read_filter
 from swarm_tui.ui.model.restarts import AwaitedRestarts, restart_time
 from swarm_tui.ui.model.sorted_rows import SortedRows
 from swarm_tui.ui.model.source import TaskType
@@ -40,8 +41,21 @@ from tests.ui.scenes import TYPES
 REVIEW = TYPES[0]
 
 
+class Texts:
+    """Rows that are their own words."""
+
+    def has(self, word: str, *, of_all: bool) -> Callable[[str], bool]:
+        return lambda row: word in row.lower()
+
+    def facts(self) -> dict[str, Callable[[str], str | None]]:
+        return {}
+
+    def heard(self, row: str) -> float | None:
+        return None
+
+
 def passes(text: str, words: str) -> bool:
-    return read_filter(text).takes(Searched(words, {}, None), 0.0)
+    return read_filter(text).compiled(Texts(), 0.0, of_all=True)(words)
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcdefgh"), st.one_of(st.none(), st.integers(0, 5)))))
@@ -53,6 +67,62 @@ def test_rows_stay_in_order_whatever_comes(changes: list[tuple[str, int | None]]
     assert rows.ids() == sorted(plain, key=lambda name: (plain[name], name))
     assert [rows.index(name) for name in rows.ids()] == list(range(len(rows)))
     assert rows.index("zz") is None
+
+
+_ROW = st.tuples(st.sampled_from("abcdefgh"), st.none() | st.tuples(st.integers(0, 3), st.none() | st.integers(0, 3)))
+
+
+@given(
+    st.lists(_ROW),
+    st.lists(_ROW),
+    st.booleans(),
+    st.booleans(),
+    st.booleans(),
+    st.sets(st.sampled_from("abcdefgh")),
+)
+def test_rows_by_group_and_value_stay_in_order_and_only_those_that_pass_show(
+    first: list[tuple[str, tuple[int, int | None] | None]],
+    later: list[tuple[str, tuple[int, int | None] | None]],
+    falls: bool,
+    grouped: bool,
+    narrow: bool,
+    shown: set[str],
+) -> None:
+    plain = {name: row for name, row in first if row is not None}
+    rows = SortedRows()
+    rows.fill((name, (row[0],)) for name, row in plain.items())
+
+    def group(name: str) -> tuple[int, str]:
+        return (0, "even" if ord(name) % 2 else "odd")
+
+    values = {name: row[1] for name, row in plain.items()}
+    rows.order_by(values, {name: group(name) for name in plain} if grouped else None, falls=falls)
+    rows.narrow({name for name in plain if name in shown} if narrow else None)
+    for name, row in later:
+        before = rows.ids()
+        plain.pop(name, None) if row is None else plain.update({name: row})
+        key, value = (None, None) if row is None else ((row[0],), row[1])
+        moved = rows.put(name, key, value, group(name), passes=name in shown)
+        assert moved or rows.ids() == before
+
+    def rank(name: str) -> tuple[object, ...]:
+        own, value = plain[name]
+        placed = (value is None, 0 if value is None else -value if falls else value, own, name)
+        return (group(name), placed) if grouped else placed
+
+    assert rows.ids() == sorted((name for name in plain if not narrow or name in shown), key=rank)
+    assert [rows.index(name) for name in rows.ids()] == list(range(len(rows)))
+    begin = 0
+    for label, end in rows.groups():
+        assert {group(name) for name in rows.ids()[begin:end]} == {label}
+        begin = end
+    assert begin == (len(rows) if grouped else 0)
+
+
+@given(st.text("ab c:!", max_size=4), st.text("ab c:!", max_size=4), st.lists(st.text("abc ", max_size=5)))
+def test_a_narrower_filter_lets_nothing_through_that_the_other_held(text: str, before: str, rows: list[str]) -> None:
+    if is_narrower(text, before):
+        assert all(passes(before, row) for row in rows if passes(text, row))
 
 
 @given(

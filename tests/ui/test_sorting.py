@@ -1,32 +1,12 @@
 """Tables in another order, figures that lead to what they count, and failures that grow old."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from swarm_tui.ui.model.saved_state import load_state
-from swarm_tui.ui.widgets.columns import Column
 from swarm_tui.ui.widgets.header import Header
-from swarm_tui.ui.widgets.order import Order
 from swarm_tui.ui.widgets.tasks import FRESH
 from tests.ui import scenes
 from tests.ui.harness import UiDriver, open_ui
-
-ROWS = st.lists(st.tuples(st.none() | st.integers(), st.integers()))
-
-
-@given(ROWS, st.booleans())
-def test_rows_are_sorted_by_the_column_and_those_without_a_value_stand_last(
-    rows: list[tuple[int | None, int]], falls: bool
-) -> None:
-    order = Order([Column("N", 1, 1, 0, lambda *_: [], sort=lambda row: row[0])])
-    order.restore("-N" if falls else "N")
-    found = sorted(rows, key=lambda row: order.key(row, (row[1],)))
-    values = [row[0] for row in found if row[0] is not None]
-    assert values == sorted(values, reverse=falls)
-    assert [row[0] for row in found[len(values) :]] == [None] * (len(rows) - len(values))
-    order.restore("")
-    assert [order.key(row, (row[1],)) for row in rows] == [(row[1],) for row in rows]
 
 
 def memory(ui: UiDriver) -> list[int]:

@@ -3,8 +3,8 @@
 from functools import partial
 
 from swarm_tui.ui.acts.subjects import rows
-from swarm_tui.ui.desk.actions import MAIN, Action, Run, use
-from swarm_tui.ui.desk.capabilities import HasAgents, Numbered, Panelled
+from swarm_tui.ui.desk.actions import MAIN, Action, Run, ask, use
+from swarm_tui.ui.desk.capabilities import Groupable, HasAgents, Numbered, Panelled
 from swarm_tui.ui.desk.context import Context
 
 
@@ -61,6 +61,21 @@ NAVIGATION_ACTS = (
     _act("bottom", ("G", "end"), "To the last.", lambda c: _end(c, True)),
     _act("page_down", ("pagedown", "ctrl+d"), "A page down.", lambda c: _page(c, 1)),
     _act("page_up", ("pageup", "ctrl+u"), "A page up.", lambda c: _page(c, -1)),
+    *(
+        Action(
+            name=name,
+            keys=(name,),
+            label=name,
+            group="move",
+            scopes=("agents",),
+            palette=False,
+            needs=Groupable,
+            can=ask(Groupable, lambda screen: screen.why_no_cells()),
+            run=use(Groupable, partial(lambda by, screen: screen.step(by), by)),
+            help=f"To the cell at the {name}, on the map of agents.",
+        )
+        for name, by in (("left", -1), ("right", 1))
+    ),
     Action(
         name="next_panel",
         keys=("tab",),

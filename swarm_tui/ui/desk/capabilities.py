@@ -181,6 +181,36 @@ class Sortable(Capability):
         raise NotImplementedError
 
 
+class Groupable(Capability):
+    """Rows can be put in groups that fold, and agents be shown as a map."""
+
+    LACKS = "only agents and tasks can be grouped"
+
+    def group(self, name: str | None = None) -> str | None:
+        """Group by this, by the next thing without a name, by nothing where it is `none`; return why not."""
+        raise NotImplementedError
+
+    def why_not_fold(self) -> str | None:
+        """Return why nothing can be folded now; None where something can."""
+        raise NotImplementedError
+
+    def fold_all(self) -> None:
+        """Fold all groups, or open all."""
+        raise NotImplementedError
+
+    def turn_map(self) -> None:
+        """Show the agents as a map of cells, or as a table again."""
+        raise NotImplementedError
+
+    def step(self, by: int) -> None:
+        """Go to the next cell of the map, or the one before."""
+        raise NotImplementedError
+
+    def why_no_cells(self) -> str | None:
+        """Return why there is no cell beside this one; None on a map."""
+        raise NotImplementedError
+
+
 class Tabbed(Capability):
     """A list has tabs, one for each group of states."""
 

@@ -11,7 +11,7 @@ from swarm_tui.ui.acts.agents import drains, would_start
 from swarm_tui.ui.acts.filters import apply_filter, keep_filter
 from swarm_tui.ui.acts.subjects import names
 from swarm_tui.ui.desk.actions import Action
-from swarm_tui.ui.desk.capabilities import Searchable, Sortable, capability
+from swarm_tui.ui.desk.capabilities import Groupable, Searchable, Sortable, capability
 from swarm_tui.ui.desk.context import Context, Named
 from swarm_tui.ui.desk.desk import Desk
 from swarm_tui.ui.look import theme as themes
@@ -177,6 +177,12 @@ def _sort(desk: Desk, column: str) -> None:
         desk.say(reason, bad=True)
 
 
+def _group(desk: Desk, name: str) -> None:
+    groupable = capability(desk.front, Groupable)
+    if (reason := Groupable.LACKS if groupable is None else groupable.group(name)) is not None:
+        desk.say(reason, bad=True)
+
+
 def _open(desk: Desk, name: str, *, quiet: bool = False) -> bool:
     """Open the page of an agent or a task; False when there is none of that name."""
     if name in desk.model.fleet.agents:
@@ -217,6 +223,7 @@ TAKES: dict[str, Callable[[Desk, str], object]] = {
     "publish": _publish,
     "theme": _theme,
     "sort": _sort,
+    "group": _group,
     "swarms": _swarm,
     "open": _open,
 }

@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 from functools import lru_cache
+from typing import Any, Protocol
 
 from msgspec import Struct
 
@@ -15,12 +16,32 @@ TIMES = frozenset({"since", "until"})
 Facts = Mapping[str, str | None]
 
 
-class Searched(Struct, frozen=True):
-    """A row as filters see it: its `words`, its `facts` by name, and when something was last heard of it."""
+class Rows(Protocol):
+    """Rows of one kind, as filters see them."""
 
-    words: str
-    facts: Facts
-    at: float | None
+    def has(self, word: str, *, of_all: bool) -> Callable[[Any], bool]:
+        """Return what tells whether a row has the word, which is in small letters; `of_all` rows there are now."""
+        ...
+
+    def facts(self) -> Mapping[str, Callable[[Any], str | None]]:
+        """Return what gives a row's facts, by their names."""
+        ...
+
+    def heard(self, row: Any) -> float | None:
+        """Return when something was last heard of the row."""
+        ...
+
+
+class Known(dict[Any, bool]):
+    """Values that were looked at, and whether they are what is wanted: of many rows few values differ."""
+
+    def __init__(self, test: Callable[[str], bool]) -> None:
+        super().__init__()
+        self._test = test
+
+    def __missing__(self, value: str | None) -> bool:
+        self[value] = found = self._test((value or "").lower())
+        return found
 
 
 class Filter(Struct, frozen=True):
@@ -31,10 +52,19 @@ class Filter(Struct, frozen=True):
     facts: tuple[tuple[str, str], ...] = ()
     times: tuple[tuple[str, str], ...] = ()
 
-    def takes(self, row: Searched, now: float) -> bool:
-        """Tell whether the row passes."""
-        low = row.words.lower()
-        return self.passes(lambda word: word.lower() in low, lambda: row.facts, row.at, now)
+    def compiled(self, rows: Rows, now: float, *, of_all: bool) -> Callable[[Any], bool]:
+        """Return what tells whether a row passes; `of_all`: it is asked of all rows there are now, at once."""
+        checks: list[Callable[[Any], bool]] = [rows.has(word.lower(), of_all=of_all) for word in self.words]
+        facts = rows.facts()
+        checks += [_fact(facts.get(name), wanted) for name, wanted in self.facts]
+        if self.times:
+            checks.append(lambda row: all(_in_time(name, text, rows.heard(row), now) for name, text in self.times))
+        if not checks:
+            return lambda row: True
+        if len(checks) == 1:
+            (check,) = checks
+            return (lambda row: not check(row)) if self.inverse else check
+        return lambda row: all(check(row) for check in checks) != self.inverse
 
     def passes(self, has: Callable[[str], bool], facts: Callable[[], Facts], at: float | None, now: float) -> bool:
         """Tell whether something passes of which `has(word)` is known, at moment `at`, None where it has none."""
@@ -63,6 +93,23 @@ def read_filter(text: str) -> Filter:
         else:
             words.append(word)
     return Filter(inverse, tuple(words), tuple(facts), tuple(times))
+
+
+def _fact(get: Callable[[Any], str | None] | None, wanted: str) -> Callable[[Any], bool]:
+    """Return what tells whether a row's fact is what is wanted; rows that have no such fact have none of it."""
+    known = Known(lambda value: _fits(wanted, value))
+    if get is None:
+        found = known[None]
+        return lambda row: found
+    return lambda row: known[get(row)]
+
+
+def is_narrower(text: str, before: str) -> bool:
+    """Tell whether whatever passes the one filter passed the other, as when a letter more was typed."""
+    one, other = read_filter(text), read_filter(before)
+    if one.inverse or other.inverse or other.times or other.facts or one.times:
+        return False
+    return all(any(old.lower() in word.lower() for word in one.words) for old in other.words)
 
 
 def _split(text: str) -> list[str]:

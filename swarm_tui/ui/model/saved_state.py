@@ -17,6 +17,8 @@ class ScreenState(Struct, kw_only=True):
     filters: dict[str, str] = field(default_factory=dict)
     sorts: dict[str, str] = field(default_factory=dict)
     """Column by which each table is sorted, after a minus where the largest comes first."""
+    groups: dict[str, str] = field(default_factory=dict)
+    """Name of the way in which each table is grouped; empty where it is not."""
     sizes: dict[str, int] = field(default_factory=dict)
     sent: list[dict[str, Any]] = field(default_factory=list)
     """The last tasks sent, the newest first: type, payload, target, priority, timeout."""

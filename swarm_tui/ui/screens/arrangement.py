@@ -109,7 +109,7 @@ class Arrangement:
             body.sort_children(key=lambda child: order.index(child.id or ""))
 
     def _wants(self) -> int:
-        rows = len(self._screen.agents.rows)
+        rows = self._screen.agents.count()
         return rows + 1 if rows else 4
 
     def _sized(self, name: str, size: int, least: int, most: int) -> int:

@@ -4,10 +4,10 @@ from collections.abc import Callable, Set
 from typing import NamedTuple
 
 from swarm_tui.ui.desk.actions import Action
-from swarm_tui.ui.desk.capabilities import TURNED, Copies, Follows, Markable, Opens, Searchable, Sortable, Tabbed
+from swarm_tui.ui.desk.capabilities import Copies, Follows, Markable, Opens, Searchable, Tabbed
 from swarm_tui.ui.desk.desk import Desk
 from swarm_tui.ui.model.model import Delta
-from swarm_tui.ui.screens.panels import PanelScreen
+from swarm_tui.ui.screens.grouping import GroupedPanels
 from swarm_tui.ui.widgets.pane import PaneView
 from swarm_tui.ui.widgets.streamlist import StreamList
 from swarm_tui.ui.widgets.table import Table
@@ -28,7 +28,7 @@ def _takes(action: Action, scope: str) -> bool:
     return scope in action.scopes and (action.name == "open" or action.group in ("agents", "tasks"))
 
 
-class MainScreen(PanelScreen, Opens, Copies, Follows, Markable, Searchable, Sortable, Tabbed):
+class MainScreen(GroupedPanels, Opens, Copies, Follows, Markable, Searchable, Tabbed):
     """Agents, tasks, stream and pane."""
 
     def __init__(self, desk: Desk) -> None:
@@ -65,7 +65,7 @@ class MainScreen(PanelScreen, Opens, Copies, Follows, Markable, Searchable, Sort
         for table in (self.agents, self.tasks):
             if table.problems and self._wrong.get(table.NOUN) != (wrong := self.model.wrong(table.NOUN)):
                 self._wrong[table.NOUN] = wrong
-                table.refill()
+                table.rechoose()
 
     def tick(self, now: float) -> None:
         if not self.is_mounted:
@@ -104,9 +104,9 @@ class MainScreen(PanelScreen, Opens, Copies, Follows, Markable, Searchable, Sort
         table = self.agents if self.panel == "pane" else self.lines
         if isinstance(table, Table) and _takes(action, self.scope):
             slipped = table.row_cursor.slipped() and not self.model.marks[table.NOUN]
-            row = table.current()
+            row = table.here()
             table.row_cursor.choose(row)
-            if slipped and row is not None:
+            if slipped and row is not None and row == table.current():
                 self.desk.notices.clear()
                 told = self.desk.registry.told(action.name)
                 self.desk.say(f"{told}: {row} came under the cursor just now; once more takes it", bad=True)
@@ -114,12 +114,17 @@ class MainScreen(PanelScreen, Opens, Copies, Follows, Markable, Searchable, Sort
         super().press(action)
 
     def open(self) -> None:
-        if self.panel == "agents" and (agent := self.agents.current()):
+        if isinstance(table := self.lines, Table) and table.fold_here():
+            self.fit_panels()
+        elif self.panel == "agents" and (agent := self.agents.current()):
             self.desk.pages.open_agent(agent)
         elif self.panel == "tasks" and (task := self.tasks.current()):
             self.desk.pages.open_task(task)
         elif self.panel == "stream" and (message := self.stream.current()) is not None:
             self.desk.pages.open_message(message)
+
+    def entering(self) -> str | None:
+        return "fold" if isinstance(table := self.lines, Table) and table.on_head() else None
 
     def why_not_open(self) -> str | None:
         noun = {"agents": "agent", "tasks": "task", "stream": "message"}.get(self.panel, "page")
@@ -251,21 +256,6 @@ class MainScreen(PanelScreen, Opens, Copies, Follows, Markable, Searchable, Sort
         known = table.source()
         return sum(1 for row in self.model.marks[table.NOUN] if row in known and row not in table.rows)
 
-    def sort(self, column: str | None = None) -> str | None:
-        """Sort the rows that have the focus by the column, or the next one; why not, as a sentence."""
-        table = self.lines
-        if not isinstance(table, Table):
-            return self.LACKS
-        if column is None:
-            table.order.next()
-        elif column == TURNED:
-            table.order.turn()
-        elif not table.order.choose(column):
-            return f"{table.NOUN} are sorted by {', '.join(name.lower() for name in table.order.names)}"
-        table.sort()
-        self.desk.state.sorts[table.NOUN] = table.order.saved
-        return None
-
     def action_show(self, panel: str, pattern: str = "", tab: str = "all") -> None:
         """Show only those that a figure of the header counts."""
         self.set_problems(False)
@@ -274,24 +264,6 @@ class MainScreen(PanelScreen, Opens, Copies, Follows, Markable, Searchable, Sort
         if table is self.tasks:
             self.turn_tab([name for name, _ in TABS].index(tab) - self.tasks.tab)
         self._filter_table(table, pattern)
-
-    def mark(self) -> None:
-        """Mark the line, and go on."""
-        table = self.lines
-        if isinstance(table, Table) and (row := table.current()) is not None:
-            self.model.marks[table.NOUN] ^= {row}
-            table.redraw_line(table.cursor)
-            table.redraw_head()
-            table.move(1)
-            self.renew_footer()
-
-    def mark_all(self) -> None:
-        """Mark all that show, or none."""
-        table = self.lines
-        if isinstance(table, Table):
-            marks, ids = self.model.marks[table.NOUN], set(table.rows.ids())
-            self.model.marks[table.NOUN] = set() if marks >= ids else ids
-            table.redraw()
 
     def unmark(self) -> None:
         if isinstance(table := self.lines, Table):

@@ -59,6 +59,8 @@ class PanelScreen(SwarmScreen, HasAgents, ListsProblems, HasTasks, Numbered, Pan
         self.tasks.pattern = self.desk.state.filters.get("tasks", "")
         for table in (self.agents, self.tasks):
             table.order.restore(self.desk.state.sorts.get(table.NOUN, ""))
+            kept = self.desk.state.groups.get(table.NOUN, "")
+            table.grouping = kept if kept in table.GROUPS else ""
         self.model.stream.filter(self.desk.state.filters.get("stream", ""))
         self.problem_strip.show()
         self.agents.refill()
@@ -160,7 +162,7 @@ class PanelScreen(SwarmScreen, HasAgents, ListsProblems, HasTasks, Numbered, Pan
 
     def go_agent(self, number: int) -> None:
         if number <= len(self.agents.rows):
-            self.agents.go(number - 1)
+            self.agents.select(self.agents.rows[number - 1])
             if self.panel not in ("agents", "pane"):
                 self.focus_panel("agents")
 

@@ -1,25 +1,28 @@
 """The agents panel: who is alive, what each does, and how its heart beats."""
 
 import re
-from collections.abc import Mapping, Set
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import replace
+from functools import lru_cache
 from itertools import groupby
 
 from rich.segment import Segment
 
 from swarm_tui.domain.liveness import BEAT
-from swarm_tui.domain.states import LIVE
+from swarm_tui.domain.states import LIVE, AgentState
 from swarm_tui.domain.views import AgentView
 from swarm_tui.ui.look import glyphs
 from swarm_tui.ui.look.text import Parts, ago, amount, bar, beats, fit, fit_id, flat, heard_parts, spark
-from swarm_tui.ui.model.filters import Searched
+from swarm_tui.ui.model.row_lines import Group
 from swarm_tui.ui.model.sorted_rows import Key
+from swarm_tui.ui.widgets.cells import CellTable
 from swarm_tui.ui.widgets.columns import Column, Scene, id_cell, text_cell
-from swarm_tui.ui.widgets.table import Table
 
 _DIGITS = re.compile(r"(\d+)")
 
 
+@lru_cache(1 << 15)
 def natural(text: str) -> Key:
     """Return an order in which `a-2` comes before `a-10`."""
     return tuple((int(p), "") if p.isdecimal() else (-1, p) for p in _DIGITS.split(text))
@@ -92,6 +95,11 @@ def _memory_trail(agent: AgentView, scene: Scene, width: int) -> Parts:
     return text_cell(text, fresh(agent, scene.now, "wait"), scene, width)
 
 
+#: How near to the top each state's group stands: what calls for a person first.
+_WORST = {
+    AgentState.CRASHLOOP: 0, AgentState.HUNG: 1, AgentState.LOST: 2, AgentState.BACKOFF: 3, AgentState.SUSPECT: 4,
+    AgentState.DRAINING: 5, AgentState.STARTING: 6, AgentState.BUSY: 7, AgentState.ONLINE: 8,
+}  # fmt: skip
 QUIET = frozenset({"offline", "stopped", "crashloop", "backoff"})
 """States of an agent that has no process, so that nothing is measured of it."""
 
@@ -99,7 +107,7 @@ QUIET = frozenset({"offline", "stopped", "crashloop", "backoff"})
 def columns() -> list[Column[AgentView]]:
     """Return the columns, in the order they stand."""
     return [
-        Column("STATE", 11, 11, 0, _state, sort=lambda a: a.state.value),
+        Column("STATE", 11, 11, 0, _state, sort=lambda a: a.state),
         Column("AGENT", 12, 24, 0, _id, sort=lambda a: natural(a.agent_id)),
         Column("ROLE", 12, 13, 8, _role, False, 112, sort=lambda a: a.role),
         Column("DOES", 14, 60, 1, does, sort=lambda a: a.task_id),
@@ -144,11 +152,16 @@ def does(agent: AgentView, scene: Scene, width: int) -> Parts:
     return [*name, *drawn, Segment(percent, busy)]
 
 
-class AgentTable(Table[AgentView]):
+class AgentTable(CellTable[AgentView]):
     """Every agent of the swarm, in the order of their ids, so that none moves under the hand."""
 
     NOUN = "agents"
     COLUMNS = columns()
+    GROUPS: Mapping[str, Callable[[AgentView], Group]] = {
+        "role": lambda agent: (0, agent.role),
+        "host": lambda agent: (0, agent.host) if agent.host else (1, "no host"),
+        "state": lambda agent: (_WORST.get(agent.state, 9), agent.state.value),
+    }
 
     def source(self) -> Mapping[str, AgentView]:
         return self.model.fleet.agents
@@ -156,11 +169,24 @@ class AgentTable(Table[AgentView]):
     def key(self, row: AgentView) -> Key:
         return natural(row.agent_id)
 
-    def searched(self, row: AgentView) -> Searched:
-        told = (row.agent_id, row.role, row.state.value, row.word, row.witness, row.task_id, row.host)
-        state = f"{row.state.value} {row.word}"
-        facts = {"agent": row.agent_id, "role": row.role, "state": state, "task": row.task_id, "host": row.host}
-        return Searched(" ".join(word or "" for word in told), facts, row.last_seen)
+    def has(self, word: str, *, of_all: bool) -> Callable[[AgentView], bool]:
+        def has(row: AgentView) -> bool:
+            told = (row.agent_id, row.role, row.state, row.word, row.witness, row.task_id, row.host)
+            return word in " ".join([text or "" for text in told]).lower()
+
+        return has
+
+    def facts(self) -> Mapping[str, Callable[[AgentView], str | None]]:
+        return {
+            "agent": lambda row: row.agent_id,
+            "role": lambda row: row.role,
+            "state": lambda row: f"{row.state} {row.word}",
+            "task": lambda row: row.task_id,
+            "host": lambda row: row.host,
+        }
+
+    def heard(self, row: AgentView) -> float | None:
+        return row.last_seen
 
     def in_trouble(self, row: AgentView) -> bool:
         return row.agent_id in self.model.wrong("agents")
@@ -173,14 +199,38 @@ class AgentTable(Table[AgentView]):
         """Draw the agents again whose tasks these are."""
         agents = self.source()
         showing = range(self.top, min(self.top + self.room, self.count()))
-        self.redraw_lines(index for index in showing if agents[self.rows[index]].task_id in tasks)
+        self.redraw_lines(
+            index
+            for index in showing
+            if (agent := agents.get(self.row_lines.name(index) or "")) is not None and agent.task_id in tasks
+        )
 
     def title(self) -> list[tuple[str, str]]:
         shown, total = len(self.rows), len(self.source())
-        return [
-            ("AGENTS", "title"),
-            (f" {shown}" if shown == total or self.problems else f" {shown}/{total}", "strong"),
-        ]
+        count = f" {shown}" if shown == total or self.problems else f" {shown}/{total}"
+        return [("AGENTS", "title"), (count, "strong"), *([(" map", "accent")] if self.mapped else [])]
+
+    def cell_look(self, row: AgentView) -> tuple[str, str]:
+        return glyphs.AGENT[row.state]
+
+    def told_of(self, row: AgentView, width: int) -> Parts:
+        scene = self.scene()
+        glyph, style = glyphs.AGENT[row.state]
+        state = f" {glyph} {flat(row.word, 12)}  "
+        name = min(len(row.agent_id), max(8, width - len(state)))
+        told = [*id_cell(row.agent_id, "strong", scene, name), Segment(state, self.look[style])]
+        rest = width - name - len(state)
+        return [*told, *does(row, scene, rest)] if rest > 8 else told
+
+    def group_parts(self, label: str, ids: Sequence[str], width: int) -> Parts:
+        """Return how many of a group are in each state, the worst first."""
+        rows = self.source()
+        states = Counter(rows[name].state for name in ids if name in rows)
+        parts: Parts = []
+        for state in sorted(states, key=lambda state: (_WORST.get(state, 9), state)):
+            glyph, style = glyphs.AGENT[state]
+            parts.append(Segment(f"   {glyph} {states[state]:,} {state.value}", self.look[style]))
+        return parts if self.grouping != "state" else []
 
     def scene(self) -> Scene:
         asks = self.model.fleet.asks

@@ -1,28 +1,9 @@
 """The order of a table's rows: its own, or by a column that a person chose."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from swarm_tui.ui.model.sorted_rows import Key
 from swarm_tui.ui.widgets.columns import Column
-
-
-class Falling:
-    """A value that stands before those that are less."""
-
-    __slots__ = ("value",)
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Falling) and bool(self.value == other.value)
-
-    def __lt__(self, other: "Falling") -> bool:
-        return bool(other.value < self.value)
-
-    def __hash__(self) -> int:
-        return hash(self.value)
 
 
 class Order:
@@ -58,14 +39,15 @@ class Order:
         if self.choose(saved.removeprefix("-")) and self._chosen is not None:
             self._falls = saved.startswith("-")
 
-    def key(self, row: Any, own: Key) -> Key:
-        """Return a row's place, given that in the table's own order; rows without a value stand last."""
-        if self._chosen is None or self._chosen.sort is None:
-            return own
-        value = self._chosen.sort(row)
-        if value is None:
-            return (True, 0, own)
-        return (False, Falling(value) if self._falls else value, own)
+    @property
+    def falls(self) -> bool:
+        """Tell whether the largest comes first."""
+        return self._falls
+
+    @property
+    def value(self) -> Callable[[Any], Any] | None:
+        """Return what gives the value of a row that it is sorted by; None for the table's own order."""
+        return None if self._chosen is None else self._chosen.sort
 
     def next(self) -> None:
         """Choose the next column; after the last one, none."""

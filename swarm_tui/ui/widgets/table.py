@@ -1,59 +1,27 @@
 """A live table: rows in order, columns that fit the width, marks, a filter, and one line redrawn per change."""
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import Any, Generic, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from rich.segment import Segment
 from rich.style import Style
 
 from swarm_tui.ui.look.text import Parts, fit, flat
-from swarm_tui.ui.model.filters import Searched, read_filter
 from swarm_tui.ui.model.model import Model
-from swarm_tui.ui.model.sorted_rows import Key, RowCursor, SortedRows
+from swarm_tui.ui.model.row_lines import HEADING, head_of
 from swarm_tui.ui.widgets.columns import Column, Scene, lay_out
-from swarm_tui.ui.widgets.lines import Lines
-from swarm_tui.ui.widgets.order import Order
+from swarm_tui.ui.widgets.table_rows import Row, TableRows
 
-Row = TypeVar("Row")
 FLASH = 1.5
 """Seconds that a change stands out."""
 
 
-class Table(Lines, Generic[Row]):
-    """Rows of one kind. Subclasses name the columns, the rows, their order and what a filter looks at."""
-
-    HEAD = 1
-    NOUN = "rows"
-    COLUMNS: Sequence[Column[Any]] = ()
+class Table(TableRows[Row]):
+    """Rows as they are drawn, under the heads of their groups where they are grouped."""
 
     def __init__(self, model: Model, *, id: str) -> None:
-        super().__init__(id=id)
-        self.model = model
-        self.rows = SortedRows()
-        self.order = Order(self.COLUMNS)
-        self.pattern = ""
-        self.problems = False
-        self.row_cursor = RowCursor(self.rows, model.clock)
-        self.changed_at: dict[str, float] = {}
+        super().__init__(model, id=id)
         self._laid: tuple[int, list[tuple[Column[Any], int]]] | None = None
-
-    # What a subclass gives.
-
-    def source(self) -> Mapping[str, Row]:
-        """Return all rows by id."""
-        raise NotImplementedError
-
-    def key(self, row: Row) -> Key:
-        """Return its place in the order."""
-        raise NotImplementedError
-
-    def searched(self, row: Row) -> Searched:
-        """Return what the filter looks at."""
-        raise NotImplementedError
-
-    def in_trouble(self, row: Row) -> bool:
-        """Tell whether the problems-only view shows it."""
-        raise NotImplementedError
 
     def title(self) -> list[tuple[str, str]]:
         """Return the panel's name and counts, as (text, style)."""
@@ -67,33 +35,6 @@ class Table(Lines, Generic[Row]):
         """Return one character before the row, where the user's mark does not stand."""
         return Segment(" ")
 
-    # Rows.
-
-    def wanted(self, row: Row) -> bool:
-        """Tell whether the row passes the filter and the problems-only view."""
-        if self.problems and not self.in_trouble(row):
-            return False
-        if not self.pattern:
-            return True
-        return read_filter(self.pattern).takes(self.searched(row), self.model.clock())
-
-    def current(self) -> str | None:
-        """Return the id under the cursor."""
-        return self.rows[self.cursor] if self.cursor < len(self.rows) else None
-
-    def targets(self) -> list[str]:
-        """Return the marked ids that show, or the one under the cursor where none is marked."""
-        marks = self.model.marks[self.NOUN]
-        if marks:
-            return [row for row in self.rows.ids() if row in marks]
-        return [current] if (current := self.current()) else []
-
-    def sort(self, head: str | None = None) -> None:
-        """Sort by the column of that name, by none where it is empty; without a name, as the order is now."""
-        if head is not None:
-            self.order.choose(head)
-        self.refill()
-
     def head_clicked(self, x: int) -> None:
         at = 2
         for column, size in self.laid(self.text_width):
@@ -102,84 +43,94 @@ class Table(Lines, Generic[Row]):
                 self.sort()
             at += size + 1
 
-    def go(self, index: int) -> None:
-        super().go(index)
-        self.row_cursor.choose(self.current())
-
-    def select(self, row: str) -> bool:
-        """Put the cursor on the id; False when it does not show."""
-        index = self.rows.index(row)
-        if index is None:
-            return False
-        self.go(index)
-        return True
-
-    def lend(self, row: str | None) -> None:
-        """Put the cursor on the id, or at the top, till the view is wide again: what the user chose stays chosen."""
-        chosen = self.row_cursor.chosen
-        if row is not None and self.select(row):
-            self.row_cursor.chosen = chosen
-        elif row is None:
-            self.row_cursor.let_go()
-            self._settle(self.current())
-            self.redraw()
-
-    def refill(self) -> None:
-        """Choose and order all rows again, as facts changed."""
-        held = self.current()
-        self._fill()
-        self._settle(held, slips=True)
-        self.redraw()
-
-    def narrow(self) -> None:
-        """Choose all rows again, as the user narrows or widens the view: the cursor comes back to what they chose."""
-        held = self.current()
-        self._fill()
-        self._settle(self.row_cursor.back(held))
-        self.redraw()
-
-    def _fill(self) -> None:
-        rows = self.source()
-        self.rows.fill((name, self.order.key(row, self.key(row))) for name, row in rows.items() if self.wanted(row))
-
-    def apply(self, ids: Iterable[str], now: float) -> None:
-        """Take in the rows that changed."""
-        held, rows, moved = self.current(), self.source(), False
-        touched = list(ids)
-        for name in touched:
-            row = rows.get(name)
-            self.forget_line(name)
-            key = self.order.key(row, self.key(row)) if row is not None and self.wanted(row) else None
-            moved |= self.rows.put(name, key)
-            if row is None:
-                self.changed_at.pop(name, None)
-                self.model.marks[self.NOUN].discard(name)
-        if moved:
-            before = self._laid
-            self._settle(held, slips=True)
-            if before is None or self.laid(before[0]) != before[1]:
-                self.forget_drawn()
-            self.refresh()
-        else:
-            self.redraw_lines(index for name in touched if (index := self.rows.index(name)) is not None)
-            self.redraw_head()
-
-    def _settle(self, held: str | None, *, slips: bool = False) -> None:
-        """Put the cursor on `held`; where that does not show, on what is in its place. `slips`: nobody wanted that."""
+    def settle(self, held: str | None, *, slips: bool = False) -> None:
         self._laid = None
-        self.cursor = self.row_cursor.place(held, self.cursor)
-        self.show(self.cursor)
-        if self.current() != held:
-            self.row_cursor.moved(slipped=slips and held is not None)
-            self.post_message(self.Moved(self))
+        super().settle(held, slips=slips)
+
+    def rows_moved(self, held: str | None) -> None:
+        before = self._laid
+        super().rows_moved(held)
+        if before is None or self.laid(before[0]) != before[1]:
+            self.forget_drawn()
+        if self.row_lines.grouped:
+            for span in self.row_lines.spans():
+                self.forget_line(head_of(span.label))
+
+    def redraw_rows(self, ids: Iterable[str]) -> None:
+        super().redraw_rows(ids)
+        if self.row_lines.grouped:
+            spans = self.row_lines.spans()
+            self.redraw_lines(span.line for span in spans if self.top <= span.line < self.top + self.room)
+
+    # Groups.
+
+    def group_by(self, name: str) -> None:
+        """Group the rows by this, or by nothing where it is empty; all groups are open."""
+        self.grouping = name
+        self.row_lines.folded.clear()
+        self.sort()
+
+    def fold_here(self) -> bool:
+        """Fold or open the group whose head is under the cursor; False where there is none."""
+        name = self.here() or ""
+        if self.on_head():
+            self.fold(name.removeprefix(HEADING))
+        return name.startswith(HEADING)
+
+    def on_head(self) -> bool:
+        """Tell whether the cursor is on the head of a group."""
+        return (self.here() or "").startswith(HEADING)
+
+    def mark(self) -> None:
+        """Mark the row under the cursor, or take its mark away, and go on; at the head of a group all of it."""
+        marks, name = self.model.marks[self.NOUN], self.here()
+        if name is None:
+            return
+        if not self.on_head():
+            marks ^= {name}
+            self.redraw_line(self.cursor)
+        elif (ids := set(self.of_group(name.removeprefix(HEADING)))) <= marks:
+            marks -= ids
+            self.redraw()
+        else:
+            marks |= ids
+            self.redraw()
+        self.redraw_head()
+        self.move(1)
+
+    def fold_all(self) -> None:
+        """Fold all groups, or open all where all are folded."""
+        labels = {span.label for span in self.row_lines.spans()}
+        held = self.here()
+        group = None if held is None or held.startswith(HEADING) else self.rows.group(held)
+        folds = not labels <= self.row_lines.folded
+        self.row_lines.folded.clear()
+        self.row_lines.folded |= labels if folds else set()
+        self.row_lines.changed()
+        self.settle(head_of(group[1]) if folds and group is not None else held)
+        self.row_cursor.choose(self.here())
+        self.redraw()
+
+    def of_group(self, label: str) -> list[str]:
+        """Return the ids that show, or are folded away, of the group that is called so."""
+        span = next((span for span in self.row_lines.spans() if span.label == label), None)
+        return [] if span is None else [self.rows[index] for index in range(span.begin, span.end)]
+
+    def group_parts(self, label: str, ids: Sequence[str], width: int) -> Parts:
+        """Return what the head of a group says after its name and count."""
+        return []
+
+    def _group_line(self, index: int, width: int) -> Parts:
+        look, span = self.look, self.row_lines.span(index)
+        mark = "▸" if span.folded else "▾"
+        parts = [
+            Segment(" "),
+            Segment(f"{mark} {flat(span.label, 60)} ", look["strong"]),
+            Segment(f"{span.end - span.begin:,}", look["quiet"]),
+        ]
+        return [*parts, *self.group_parts(span.label, self.of_group(span.label), width)]
 
     # Lines.
-
-    def count(self) -> int:
-        return len(self.rows)
-
-    def identity(self, index: int) -> Hashable:
-        return self.rows[index] if index < len(self.rows) else index
 
     def scene(self) -> Scene:
         """Return what the cells need to know."""
@@ -196,8 +147,10 @@ class Table(Lines, Generic[Row]):
         return self._laid[1]
 
     def parts(self, index: int, width: int) -> Parts:
-        name = self.rows[index]
-        row = self.source().get(name)
+        name = self.row_lines.name(index)
+        if name is not None and name.startswith(HEADING):
+            return self._group_line(index, width)
+        row = None if name is None else self.source().get(name)
         if row is None:
             return []
         scene = self._frame.once(self.scene)
@@ -222,12 +175,16 @@ class Table(Lines, Generic[Row]):
         """Return what to say when there is no row: what is so, and what to do next."""
         return []
 
-    def head(self, width: int) -> list[Parts]:
+    def titled(self) -> Parts:
+        """Return the panel's name and counts, and what narrows and orders its rows."""
         look = self.look
         strong = look["head-on"] if self.has_focus else look["strong"]
         title = [Segment("▌" if self.has_focus else " ", look["accent"])]
         title += [Segment(text, strong if style == "title" else look[style]) for text, style in self.title()]
-        title += _narrowed(self)
+        return title + _narrowed(self)
+
+    def head(self, width: int) -> list[Parts]:
+        look, title = self.look, self.titled()
         used = sum(segment.cell_length for segment in title)
         heads: Parts = []
         at = 2
@@ -246,6 +203,8 @@ def _narrowed(table: Table[Any]) -> Parts:
     """Return what keeps rows from showing, their order, and what an act would take."""
     look, marks, order = table.look, len(table.model.marks[table.NOUN]), table.order
     parts = [Segment(f" {marks} marked", look["mark"])] if marks else []
+    if table.grouping:
+        parts.append(Segment(f" by {table.grouping}", look["accent"]))
     if order.head:
         parts.append(Segment(f" {order.arrow}{order.head}", look["accent"]))
     if table.problems:

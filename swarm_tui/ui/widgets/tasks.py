@@ -1,6 +1,7 @@
 """The tasks panel: what needs a person, what runs, what waits, what ended."""
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import takewhile
 
@@ -12,7 +13,7 @@ from swarm_tui.domain.states import CANCEL_WITHIN, ENDED, GIVEN, OPEN, TaskState
 from swarm_tui.domain.views import TaskView
 from swarm_tui.ui.look import glyphs
 from swarm_tui.ui.look.text import Parts, ago, bar, flat
-from swarm_tui.ui.model.filters import Searched
+from swarm_tui.ui.model.row_lines import Group
 from swarm_tui.ui.model.sorted_rows import Key
 from swarm_tui.ui.widgets.columns import Column, Scene, id_cell, text_cell
 from swarm_tui.ui.widgets.table import FLASH, Table
@@ -168,7 +169,7 @@ def _age(task: TaskView, scene: Scene, width: int) -> Parts:
 def columns() -> list[Column[TaskView]]:
     """Return the columns, in the order they stand."""
     return [
-        Column("STATE", 11, 11, 0, _state, sort=lambda t: t.state.value),
+        Column("STATE", 11, 11, 0, _state, sort=lambda t: t.state),
         Column("TASK", 13, 24, 1, _id, sort=lambda t: t.task_id),
         Column("TYPE", 12, 18, 0, _type, sort=lambda t: t.type),
         Column("AGENT", 12, 20, 2, _agent, sort=lambda t: t.agent_id or t.assigned_to),
@@ -180,11 +181,22 @@ def columns() -> list[Column[TaskView]]:
     ]
 
 
+def _told(task: TaskView) -> str:
+    """Return all words of a task that a filter looks at."""
+    words = (task.task_id, task.type, task.state, task.agent_id, task.priority, task.error)
+    return " ".join(filter(None, (*words, BADLY if came_badly(task) else "")))
+
+
 class TaskTable(Table[TaskView]):
     """Every task the screen knows; those that ask for a person first, then running, waiting, ended (newest first)."""
 
     NOUN = "tasks"
     COLUMNS = columns()
+    GROUPS: Mapping[str, Callable[[TaskView], Group]] = {
+        "state": lambda task: (_RANK.get(task.state, 5 if task.state in BAD else 6), task.state.value),
+        "type": lambda task: (0, task.type),
+        "agent": lambda task: (0, task.agent_id) if task.agent_id else (1, "no agent"),
+    }
     tab = 0
 
     def source(self) -> Mapping[str, TaskView]:
@@ -200,18 +212,49 @@ class TaskTable(Table[TaskView]):
             return (rank, {"high": 0, "low": 2}.get(row.priority, 1), row.created_at)
         return (rank, row.created_at)
 
-    def searched(self, row: TaskView) -> Searched:
-        words = (row.task_id, row.type, row.state.value, row.agent_id, row.priority, row.error)
-        told = " ".join(filter(None, (*words, BADLY if came_badly(row) else "")))
-        facts = {"task": row.task_id, "type": row.type, "state": row.state.value, "agent": row.agent_id}
-        return Searched(told, facts, row.updated_at)
+    def has(self, word: str, *, of_all: bool) -> Callable[[TaskView], bool]:
+        if " " in word or not of_all:
+            return lambda task: word in _told(task).lower()
+        rows, badly = self.source().values(), word in BADLY
+        # Of a hundred thousand few have types and agents of their own: those that have the word are found first.
+        types = {name for name in {task.type for task in rows} if word in name.lower()}
+        agents = {name for name in {task.agent_id for task in rows} if name and word in name.lower()}
+        states = {state for state in TaskState if word in state}
+        low = {priority for priority in ("low", "medium", "high") if word in priority}
+
+        def has(task: TaskView) -> bool:
+            return (
+                word in task.task_id.lower()
+                or task.type in types
+                or task.agent_id in agents
+                or task.state in states
+                or task.priority in low
+                or (task.error is not None and word in task.error.lower())
+                or (badly and came_badly(task))
+            )
+
+        return has
+
+    def facts(self) -> Mapping[str, Callable[[TaskView], str | None]]:
+        return {
+            "task": lambda task: task.task_id,
+            "type": lambda task: task.type,
+            "state": lambda task: task.state,
+            "agent": lambda task: task.agent_id,
+        }
+
+    def heard(self, row: TaskView) -> float | None:
+        return row.updated_at
 
     def in_trouble(self, row: TaskView) -> bool:
         return row.task_id in self.model.wrong("tasks")
 
-    def wanted(self, row: TaskView) -> bool:
-        states = TABS[self.tab][1]
-        return (states is None or row.state in states) and super().wanted(row)
+    def passing(self, *, of_all: bool = False) -> list[Callable[[TaskView], bool]]:
+        checks, states = super().passing(of_all=of_all), TABS[self.tab][1]
+        return checks if states is None else [lambda task: task.state in states, *checks]
+
+    def narrows(self) -> tuple[object, ...]:
+        return (self.tab, *super().narrows())
 
     def turn(self, by: int) -> None:
         """Show the next tab, or the one before."""
@@ -247,7 +290,7 @@ class TaskTable(Table[TaskView]):
         )
 
     def dated(self, index: int) -> object:
-        task, now = self.source().get(self.rows[index]), self.model.clock()
+        task, now = self.source().get(self.row_lines.name(index) or ""), self.model.clock()
         if task is None:
             return None
         again = ago(task.retry_at - now) if task.state is TaskState.RETRY_WAIT and task.retry_at else ""
@@ -283,6 +326,18 @@ class TaskTable(Table[TaskView]):
         whole = shown == total or self.problems
         title = [("TASKS", "title"), (f" {shown}" if whole else f" {shown}/{total}", "strong")]
         return title + ([(f" {TABS[self.tab][0]}", "accent")] if self.tab else [])
+
+    def group_parts(self, label: str, ids: Sequence[str], width: int) -> Parts:
+        """Return how many of a group are in each state."""
+        if self.grouping == "state":
+            return []
+        rows = self.source()
+        states = Counter(rows[name].state for name in ids if name in rows)
+        parts: Parts = []
+        for state in sorted(states, key=lambda state: (_RANK.get(state, 5), state)):
+            glyph, style = glyphs.TASK[state]
+            parts.append(Segment(f"   {glyph} {states[state]:,} {state.value}", self.look[style]))
+        return parts
 
     def nothing(self) -> list[str]:
         clear, turn = self.told("clear"), f"{self.told('previous_state')} and {self.told('next_state')}"
