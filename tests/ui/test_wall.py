@@ -150,6 +150,33 @@ async def test_many_agents_fill_what_there_is_and_each_tile_has_the_same_room() 
         assert sum(width * height for width, height in [tile.region.size for tile in wall.grid.tiles]) > 200 * 45 * 0.9
 
 
+@pytest.mark.asyncio
+async def test_the_first_page_has_the_worst_and_nobody_moves_while_a_page_shows() -> None:
+    async with open_ui("trouble", (80, 24)) as ui:
+        await join(ui, *(f"more-{n:02d}" for n in range(16)))
+        await ui.press("w")
+        await ui.settle()
+        wall = wall_of(ui)
+        first = [tile.agent_id for tile in wall.grid.tiles]
+        assert first[:2] == ["deployment-01", "docs-01"], "what is critical stands before what is not"
+        assert first[2:] == sorted(first[2:]), "the others in the order of their numbers"
+        assert ui.has("the worst first")
+        await ui.press("right_square_bracket")
+        await ui.settle()
+        second = [tile.agent_id for tile in wall.grid.tiles]
+        assert not set(first) & set(second)
+        sick = Status(status="online", role="testing", incarnation="inc-8", trouble="its disk is full")
+        ui.source.say("testing-01", Kind.STATUS, sick, "testing-01", role="testing")
+        await ui.settle()
+        assert [tile.agent_id for tile in wall.grid.tiles] == second
+        while wall.pages._first:
+            await ui.press("right_square_bracket")
+        await ui.settle()
+        assert "testing-01" in [tile.agent_id for tile in wall.grid.tiles[:3]], "it fell ill meanwhile"
+        await ui.press("1")
+        assert wall.grid.focused_agent == "api-gateway-01", "numbers are those of the agents panel"
+
+
 @pytest.mark.parametrize("size", [(24, 9), (80, 24), (120, 40), (200, 50), (300, 20)])
 @pytest.mark.parametrize("count", [1, 2, 9, 10, 25, 60])
 def test_a_page_never_has_tiles_that_are_too_small(size: tuple[int, int], count: int) -> None:

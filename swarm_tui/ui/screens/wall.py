@@ -23,16 +23,41 @@ SHAPE = (80, 24)
 """Columns and lines of a terminal, whose shape suits what panes show."""
 
 
+_GRAVE = {"critical": 0, "warning": 1, "info": 2}
+
+
 class TilePages:
-    """All agents, in the order of the agents panel, as many on a page as there is room for."""
+    """All agents, those that call for a person first, as many on a page as there is room for.
+
+    None moves under the hand: they are put in order as the wall opens, and whenever its first page is turned to.
+    """
 
     def __init__(self, model: Model, room: Callable[[], tuple[int, int]]) -> None:
         self._model, self._room = model, room
         self._first = 0
+        self._worst: list[str] = []
+        self._order: list[str] = []
+
+    def numbers(self) -> list[str]:
+        """Return all agents in the order of their numbers, which is that of the agents panel."""
+        return sorted(self._model.fleet.agents, key=lambda name: (natural(name), name))
+
+    def put_in_order(self) -> None:
+        """Put the worst first, as things are now, and all that are alike in the order of their numbers."""
+        grave: dict[str, int] = {}
+        for problem in self._model.problems():
+            for name in (problem.id, *problem.others):
+                grave.setdefault(name, _GRAVE[problem.severity])
+        self._worst = sorted((name for name in self.numbers() if name in grave), key=grave.__getitem__)
+        self._order = []
 
     def ids(self) -> list[str]:
-        """Return all agents, in order."""
-        return sorted(self._model.fleet.agents, key=lambda name: (natural(name), name))
+        """Return all agents: those that were the worst when they were put in order, then the others by number."""
+        known = self._model.fleet.agents
+        if len(self._order) != len(known) or not known.keys() >= set(self._order):
+            worst = dict.fromkeys(name for name in self._worst if name in known)
+            self._order = [*worst, *(name for name in self.numbers() if name not in worst)]
+        return self._order
 
     def most(self) -> tuple[int, int]:
         """Return how many tiles there is room for side by side, and one above another."""
@@ -65,15 +90,19 @@ class TilePages:
         fit = self.fits()
         pages = -(-len(self.ids()) // fit)
         self._first = (self._first // fit + by) % max(1, pages) * fit
+        if self._first == 0:
+            self.put_in_order()
 
-    def turn_to(self, number: int) -> None:
-        """Turn to the page that has agent `number`, from 1."""
-        self._first = (number - 1) // self.fits() * self.fits()
+    def turn_to(self, name: str) -> None:
+        """Turn to the page that has the agent."""
+        self._first = self.ids().index(name) // self.fits() * self.fits()
 
     def told(self) -> str:
         """Return which agents of how many show; nothing where all do."""
         shown, count = len(self.shown()), len(self.ids())
-        return f"agents {self._first + 1}-{self._first + shown} of {count}" if shown < count else ""
+        if shown == count:
+            return ""
+        return f"agents {self._first + 1}-{self._first + shown} of {count}, the worst first"
 
 
 class WallScreen(SwarmScreen, HasAgents, Opens, Copies, Follows, Numbered, Paged, ShowsPanes, Zoomable):
@@ -103,6 +132,7 @@ class WallScreen(SwarmScreen, HasAgents, Opens, Copies, Follows, Numbered, Paged
     def on_mount(self) -> None:
         self.problem_strip = self.query_one(ProblemStrip)
         self.problem_strip.show()
+        self.pages.put_in_order()
 
     def on_resize(self) -> None:
         self.call_later(self.fit_panels)
@@ -206,14 +236,14 @@ class WallScreen(SwarmScreen, HasAgents, Opens, Copies, Follows, Numbered, Paged
 
     def go_agent(self, number: int) -> None:
         """Go to the agent that has this number on the main screen, on whichever page."""
-        ids = self.pages.ids()
+        ids = self.pages.numbers()
         if number > len(ids):
             self.desk.say(f"there is no agent {number}: {len(ids)} are known", bad=True)
             return
         self.grid.focused_agent = ids[number - 1]
         if self.zoomed:
             self.zoomed = ids[number - 1]
-        self.pages.turn_to(number)
+        self.pages.turn_to(ids[number - 1])
         self.call_later(self.fit_panels)
 
     def follow(self) -> None:
