@@ -20,7 +20,7 @@ from swarm_tui.protocol.envelope import Event, Rejected
 from swarm_tui.protocol.mail_bodies import MessageNew, PathsClaim
 from swarm_tui.protocol.names import check_agent_id, check_task_id, check_task_type
 from swarm_tui.protocol.run_bodies import RunNew
-from swarm_tui.protocol.topics import Kind, everything
+from swarm_tui.protocol.topics import QOS_0, Kind, everything
 from swarm_tui.protocol.topics import topic as topic_of
 
 ACCEPT_TIMEOUT = 30.0
@@ -72,6 +72,8 @@ class Operator:
         self._on_event: list[Callable[[Event | Rejected], None]] = []
         self._on_message: list[Callable[[str, bytes, bool], None]] = []
         self._on_link: list[Callable[[Link], None]] = []
+        self._sieve: Callable[[tuple[Kind, str, bytes, float]], None] | None = None
+        self._sifted = {topic_of(swarm, kind): kind for kind in QOS_0}
         self._linked = threading.Condition()
         self._telling: int | None = None
 
@@ -92,6 +94,20 @@ class Operator:
     def on_message(self, callback: Callable[[str, bytes, bool], None]) -> None:
         """Call back for each message as it came, with topic, payload and retain flag; else as `on_event`."""
         self._on_message.append(callback)
+
+    def sift(self, sieve: Callable[[tuple[Kind, str, bytes, float]], None]) -> None:
+        """Hand progress and heartbeats over unread, as kind, topic, payload and time of receipt: `read` reads them.
+
+        Where words are proved here all is read as it comes: nobody's forged word is to take the place of a good one.
+        """
+        if not self._proved:
+            self._sieve = sieve
+
+    def read(self, topic: str, payload: bytes, received: float) -> Event | Rejected | None:
+        """Read what was handed over unread."""
+        event = codec.decode(self.swarm, topic, payload, False, received, self._judge)
+        self.refused += isinstance(event, Rejected)
+        return event
 
     def on_link(self, callback: Callable[[Link], None]) -> None:
         """Call back when the link comes and goes, on the bus's thread; at once with what is known."""
@@ -195,6 +211,8 @@ class Operator:
     def _message(self, topic: str, payload: bytes, retained: bool) -> None:
         for tap in self._on_message:
             self._tell(tap, topic, payload, retained)
+        if self._sieve is not None and self._is_sifted(topic, payload, retained):
+            return
         event = codec.decode(self.swarm, topic, payload, retained, self._clock(), self._judge)
         if event is None:
             return
@@ -209,14 +227,27 @@ class Operator:
         else:
             self.kept = self.kept or event.retained
             if event.kind is Kind.QUERY and event.key == self.client and isinstance(event.body, Query):
-                self.looked = self.looked or event.body.query == "echo"
-                if event.body.query == "echo" and not self.kept:
-                    self.act(Kind.QUERY, Query(query="who"), self.client)
+                self._asked(event.body)
             if event.proved_by or not self._proved:
                 # Whoever may say anything could else end the repeats of a task that nobody has.
                 self._publisher.heard(event.kind, event.body, event.key)
         for callback in list(self._on_event):
             self._tell(callback, event)
+
+    def _asked(self, own: Query) -> None:
+        """Hear a question of ours: that for an echo brings word of what was retained."""
+        self.looked = self.looked or own.query == "echo"
+        if own.query == "echo" and not self.kept:
+            self.act(Kind.QUERY, Query(query="who"), self.client)
+
+    def _is_sifted(self, topic: str, payload: bytes, retained: bool) -> bool:
+        """Hand it over unread, where it is such a message; tell whether it was."""
+        kind = None if retained else self._sifted.get(topic)
+        if kind is None or self._sieve is None:
+            return False
+        self.received += 1
+        self._sieve((kind, topic, payload, self._clock()))
+        return True
 
     def _may_answer(self, event: Event, reply: Reply) -> bool:
         """Return whether it may: what the dispatcher knows is told by the swarm itself, where words are proved here."""

@@ -171,6 +171,11 @@ class Counts(Struct, kw_only=True):
     """Good messages in which the reader had to mend something."""
     kinds: dict[Kind, int] = field(default_factory=dict)
 
+    def add_unread(self, kind: Kind, count: int) -> None:
+        """Count messages that nobody read, since later ones said all that they said."""
+        self.received += count
+        self.kinds[kind] = self.kinds.get(kind, 0) + count
+
 
 class Changes(Struct, kw_only=True):
     """Marks of what a step of the reducer touched: ids of agents, tasks, runs and mail; whether the header moved."""

@@ -32,6 +32,8 @@ MODULES: dict[str, tuple[str, ...]] = {
     "bench_scale": (),
     "bench_rivals": (),
     "bench_ui": (),
+    "bench_size": (),
+    "bench_storm": (),
     "bench_screen": (),
     "bench_celery": ("celery", "redis"),
     "bench_chord": ("celery", "redis"),

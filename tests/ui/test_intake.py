@@ -86,7 +86,7 @@ def test_the_real_source_gives_portions_in_order() -> None:
     operator: Any = None
     source = LiveSource(operator, scenes.build(Clock()).facts, NoPanes(), None, None)
     given: list[Any] = list(range(MOST + 3))
-    source._items.extend(given)
+    source._sieve._items.extend(given)
     first = source.take()
     assert (len(first), source.waiting()) == (MOST, True)
     assert first + source.take() == given

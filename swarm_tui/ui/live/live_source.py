@@ -1,6 +1,5 @@
 """The real source: the bus through an Operator, the panes through tmux, logs from this host or the supervisor."""
 
-from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -18,8 +17,9 @@ from swarm_tui.protocol.bodies import Body, JsonObject, Reply, Status, Task
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.tmux.attach import attach_far
+from swarm_tui.ui.live.sieve import Raw, Sieve
 from swarm_tui.ui.live.tmux_panes import TmuxPanes
-from swarm_tui.ui.model.source import MOST, Arrived, Facts, Item, Neighbours, Panes
+from swarm_tui.ui.model.source import Arrived, Facts, Item, Neighbours, Panes
 from swarm_tui.worktrees.change import Change, read_change
 
 #: Kinds that are drawn at once: who asks, who is gone, who leads, what stops.
@@ -81,7 +81,7 @@ class LiveSource:
         self.panes = panes
         self.neighbours: Neighbours | None = neighbours
         self._state = state
-        self._items: deque[Item] = deque()
+        self._sieve = Sieve(lambda topic, payload, received: self.operator.read(topic, payload, received))
         self._arrived: Arrived = lambda urgent=False: None
 
     def on_arrival(self, call: Arrived) -> bool:
@@ -92,15 +92,21 @@ class LiveSource:
 
     def start(self) -> None:
         self.operator.on_event(self._put)
+        self.operator.sift(self._put_raw)
         self.operator.on_link(self._link)
         self.operator.start()
 
     def _put(self, item: Item) -> None:
-        self._items.append(item)
+        self._sieve.put(item)
         if not isinstance(item, Event):
             self._arrived(True)
         elif item.kind is not Kind.HEARTBEAT:
             self._arrived(item.kind in URGENT or (item.kind is Kind.STATUS and not _works(item)))
+
+    def _put_raw(self, raw: Raw) -> None:
+        self._sieve.put(raw)
+        if raw[0] is not Kind.HEARTBEAT:
+            self._arrived()
 
     def _link(self, link: Link) -> None:
         self._put(link)
@@ -116,11 +122,10 @@ class LiveSource:
             close()
 
     def take(self) -> list[Item]:
-        items = self._items
-        return [items.popleft() for _ in range(min(len(items), MOST))]
+        return self._sieve.take()
 
     def waiting(self) -> bool:
-        return bool(self._items)
+        return self._sieve.waiting()
 
     def act(self, kind: Kind, body: Body, key: str = "") -> None:
         self.operator.act(kind, body, key)

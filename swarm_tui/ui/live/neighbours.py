@@ -22,9 +22,10 @@ from swarm_tui.identity.account import broker_of_person
 from swarm_tui.identity.open import open_operator
 from swarm_tui.identity.store import IdentityError
 from swarm_tui.protocol.client_ids import Client
+from swarm_tui.protocol.envelope import Event, Rejected
 from swarm_tui.protocol.names import InvalidNameError, check_swarm
 from swarm_tui.protocol.rows import TaskRow, task_rows
-from swarm_tui.ui.model.source import Item, Neighbour
+from swarm_tui.ui.model.source import Neighbour
 
 #: Swarms that are heard at once, names that are kept, and messages of each that one look takes in.
 MOST, MOST_NAMES, MOST_ITEMS = 12, 100, 2_000
@@ -43,7 +44,7 @@ class _Heard:
         self.view = view
         self.asked = False
         self.operator: Operator | None = None
-        self._items: deque[Item] = deque()
+        self._items: deque[Event | Rejected | Link] = deque()
         user, host, state = user_name(), host_name(), state_dir(view.swarm)
         try:
             client = unique_client_id(Client.SCREEN, view.swarm, f"{user}@{host}")

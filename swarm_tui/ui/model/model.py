@@ -16,7 +16,7 @@ from swarm_tui.domain.views import AgentView, TaskView
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.rows import AskRow, TaskRow
 from swarm_tui.ui.model.seen_problems import SeenProblems
-from swarm_tui.ui.model.source import Item
+from swarm_tui.ui.model.source import Item, Unread
 from swarm_tui.ui.model.stream import Stream
 
 #: Tasks that are listed though they ended over an hour ago; the dispatcher knows of more.
@@ -156,6 +156,11 @@ class Model:
                 self._link_changed(item.up, now)
                 self.live.link(item.up, item.reason, now)
                 delta.header = True
+                continue
+            if isinstance(item, Unread):
+                self.live.counts.add_unread(item.kind, item.count)
+                self.live_stream.skipped += item.count
+                delta.stream = delta.header = True
                 continue
             self._last = item.received
             changes = self.live.apply(item, now)

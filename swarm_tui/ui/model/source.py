@@ -15,7 +15,15 @@ from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.model.restarts import restart_time
 from swarm_tui.worktrees.change import Change
 
-Item = Event | Rejected | Link
+
+class Unread(Struct, frozen=True):
+    """Messages of a kind that were counted and not read: later ones said all that they said."""
+
+    kind: Kind
+    count: int
+
+
+Item = Event | Rejected | Link | Unread
 MOST = 1_000
 """Items of one `take`: folding them in blocks the screen for 50 ms at most."""
 

@@ -240,7 +240,7 @@ class StreamList(Lines):
         if beats and not stream.heartbeats and not stream.pattern.text:
             parts.append(Segment(f" {beats:,} heartbeats folded", look["quiet"]))
         if stream.skipped:
-            parts.append(Segment(f" {stream.skipped:,} too fast to list", look["warn"]))
+            parts.append(Segment(f" {stream.skipped:,} not listed: too fast", look["warn"]))
         return [parts]
 
     def empty(self) -> list[str]:
