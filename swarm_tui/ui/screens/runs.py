@@ -163,7 +163,10 @@ class RunScreen(_RunPage, HasTasks):
             # A line came or went above: the cursor stays at its step.
             self.page.go(lines.index(before))
         first = next((index for index, line in enumerate(self.page.laid) if line[1] is not None), None)
-        if self._fresh and first is not None and self.page.room > first:
+        if self._fresh and first is not None and not self.page.room:
+            # It has no size yet, and whoever is quick types before it has: nothing scrolls, the head stays in sight.
+            self._fresh, self.page.cursor = False, first
+        elif self._fresh and first is not None and self.page.room > first:
             self._fresh = False
             self.page.go(first)
 
