@@ -24,6 +24,7 @@ from swarm_tui.ui.acts import ALL
 from swarm_tui.ui.app import SwarmApp
 from swarm_tui.ui.live.live_source import NoPanes
 from swarm_tui.ui.look.theme import NAMES
+from swarm_tui.ui.model.here import Here
 from swarm_tui.ui.model.model import ENDED_KEPT
 from swarm_tui.ui.model.source import MOST, Arrived, Facts, Item, Neighbours, Panes, Sent
 from swarm_tui.worktrees.change import Change
@@ -92,6 +93,9 @@ class ReplaySource:
 
     def _due(self, now: float) -> bool:
         return self._at < len(self._lines) and self._lines[self._at].at <= now
+
+    def look_here(self) -> Here:
+        return Here()
 
     def act(self, kind: Kind, body: Body, key: str = "") -> None:
         raise BusError("this is a recording: nothing can be done to it")

@@ -38,6 +38,8 @@ def command(role: str, number: int, wait: float, swarm: str | None) -> None:
             against = sorted((reason for reason in said if reason), key=lambda reason: reason.startswith(UNSCALED))
             return against if len(against) == len(said) else []
 
+        running = supervisors.found.running
+        supervisors.check_here({running.host} if running is not None else ())
         if not supervisors.statuses:
             raise Failure("no supervisor answers; `swarm-tui up` starts the swarm, or mends it", NO_SUCH)
         if count() == 0 and not any(r.role == name for s in supervisors.statuses.values() for r in s.panes):
@@ -57,9 +59,13 @@ def command(role: str, number: int, wait: float, swarm: str | None) -> None:
             note(f"{what}; {wanted} asked for instead of {number}")
             supervisors.until(lambda: count() == wanted, max(0.0, end - time.monotonic()))
         if count() != wanted:
-            why = next(iter(refusals()), "") if wanted == number else ""
-            raise Failure(f"{name} has {count()} agents, not {wanted}: {why or f'not yet, after {wait:g} s'}", FAILED)
-        click.echo(f"{name} has {wanted} agents")
+            why = next(iter(refusals()), "").removeprefix(UNSCALED) if wanted == number else ""
+            raise Failure(f"{name} has {_agents(count())}, not {wanted}: {why or f'not yet, after {wait:g} s'}", FAILED)
+        click.echo(f"{name} has {_agents(wanted)}")
+
+
+def _agents(number: int) -> str:
+    return f"{number} agent{'' if number == 1 else 's'}"
 
 
 def allowed(reasons: list[str]) -> tuple[int, int] | None:

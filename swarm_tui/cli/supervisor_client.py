@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from types import TracebackType
 from typing import Literal
@@ -84,7 +84,21 @@ class SupervisorClient:
             raise self._nobody(agent_id)
         return found
 
+    def check_here(self, hosts: Collection[str]) -> None:
+        """Raise Failure where this host is one of `hosts`, and its supervisor lives and does nothing."""
+        running = self.found.running
+        if running is None or running.host not in hosts:
+            return
+        from swarm_tui.supervisor.host_access import supervisor_trouble
+
+        if trouble := supervisor_trouble(self.found.state):
+            raise Failure(trouble, FAILED)
+
     def _nobody(self, name: str) -> Failure:
+        running = self.found.running
+        if running is not None and running.host not in self.statuses:
+            # The broker takes one that stands still for gone.
+            self.check_here((running.host,))
         rows = [row for status in self.statuses.values() for row in status.panes]
         if name in self._speaking or any(row.agent_id == name for row in rows):
             return Failure(
@@ -146,6 +160,7 @@ def control_agents(
     """Ask for `command` on each agent, and wait until `done(before, now)` holds of its row. Raises Failure."""
     with SupervisorClient(found) as supervisors:
         agents = supervisors.agents(names)
+        supervisors.check_here({supervisors.find(agent_id)[0] for agent_id in agents})
         before = {agent_id: supervisors.row(agent_id) for agent_id in agents}
         for agent_id in agents:
             if any(supervisors.is_role(name) and agent_id in supervisors.agents((name,)) for name in names):

@@ -1,5 +1,6 @@
 """The swarms that run on this machine: one small file in each one's state folder."""
 
+import shlex
 from pathlib import Path
 from typing import Literal
 
@@ -8,7 +9,7 @@ from msgspec import Struct
 
 from swarm_tui.config.files import remove, write_private
 from swarm_tui.config.model import Broker
-from swarm_tui.config.paths import StateDir, state_dir, state_home, swarm_of
+from swarm_tui.config.paths import StateDir, config_home, shipped_layouts, state_dir, state_home, swarm_of
 from swarm_tui.protocol.shards import By
 
 _FILE = "swarm.json"
@@ -66,6 +67,13 @@ def is_running(swarm: str) -> bool:
 def forget_running(swarm: str) -> None:
     """The swarm is down."""
     remove(state_dir(swarm).root / _FILE)
+
+
+def up_again(running: Running) -> str:
+    """Return the command that brings it up again: with its layout's name where any folder finds that, else its path."""
+    path = Path(running.layout_path)
+    named = path.parent in (shipped_layouts(), config_home() / "layouts")
+    return f"swarm-tui up {shlex.quote(path.stem if named else str(path))}"
 
 
 def list_running() -> list[Running]:

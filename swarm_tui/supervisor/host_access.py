@@ -85,22 +85,24 @@ def supervisor_trouble(state: StateDir) -> str:
 
     Empty too when none lives.
     """
+    what, todo = find_trouble(state)
+    return f"{what}; {todo}" if what else ""
+
+
+def find_trouble(state: StateDir) -> tuple[str, str]:
+    """Return why the supervisor that lives does nothing, and what to do; both empty as of `supervisor_trouble`."""
     found = find_supervisor(state)
     if found is None:
-        return ""
+        return "", ""
     pid = found[0]
     if processes.is_stopped(pid):
-        return (
-            f"the supervisor (pid {pid}) stands still: a signal stopped it; `kill -CONT {pid}` lets it go on, "
-            "`swarm-tui down --now` ends the swarm"
-        )
+        what = f"the supervisor (pid {pid}) stands still: a signal stopped it"
+        return what, f"`kill -CONT {pid}` lets it go on, `swarm-tui down --now` ends the swarm"
     age = beat_age(state)
     if age is not None and age > STUCK_AFTER:
-        return (
-            f"the supervisor (pid {pid}) is stuck: it has done nothing for {age:.0f} s; `kill -9 {pid}` has another "
-            "one take over, `swarm-tui down --now` ends the swarm"
-        )
-    return ""
+        what = f"the supervisor (pid {pid}) is stuck: it has done nothing for {age:.0f} s"
+        return what, f"`kill -9 {pid}` has another one take over, `swarm-tui down --now` ends the swarm"
+    return "", ""
 
 
 def find_supervisor(state: StateDir) -> tuple[int, float] | None:

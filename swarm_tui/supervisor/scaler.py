@@ -58,7 +58,8 @@ class Scaler:
     def set_minimum(self, role: str, desired: int) -> str:
         """Take a person's wish, the least from then on; return a sentence when it cannot be."""
         if role not in self.limits:
-            return f"the layout gives {role} no min and max" if role else "no role is named"
+            todo = "give its entry `min` and `max` there, then run `swarm-tui up` again"
+            return f"the layout gives {role} no min and max: {todo}" if role else "no role is named"
         self.minimums[role] = desired
         self._desired.pop(role, None)
         self._overruled.add(role)

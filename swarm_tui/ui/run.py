@@ -12,7 +12,7 @@ from typing import IO
 
 from swarm_tui.config.model import Broker, Layout
 from swarm_tui.config.paths import state_dir
-from swarm_tui.config.running import Running
+from swarm_tui.config.running import Running, is_running, up_again
 from swarm_tui.config.saved_filters import SavedFilters, filters_path
 from swarm_tui.config.user import read_user_config
 from swarm_tui.ui.acts import ALL
@@ -60,13 +60,19 @@ def run_screen(
     if app.down_wanted and bring_down is not None:
         return bring_down(), None
     if app.swarm_wanted is None:
-        print(farewell(swarm, get_terminal_size().columns))
+        again = "" if running is None or is_running(swarm) else up_again(running)
+        print(farewell(swarm, get_terminal_size().columns, again=again))
     return code, app.swarm_wanted
 
 
-def farewell(swarm: str, width: int) -> str:
-    """Return what runs on, and how to come back or end it, at most `width` columns a line, each command on one."""
+def farewell(swarm: str, width: int, *, again: str = "") -> str:
+    """Return what runs on, and how to come back or end it, at most `width` columns a line, each command on one.
+
+    Of one that was brought down meanwhile: that, and `again`, the command that starts it.
+    """
     text = f"The swarm {swarm} runs on. `swarm-tui` opens the screen again, `swarm-tui down {swarm}` ends the swarm."
+    if again:
+        text = f"The swarm {swarm} was brought down. `{again}` starts it again."
     held = re.sub(r"`[^`]*`", lambda found: found[0].replace(" ", "\0"), text)
     lines = wrap(held, max(20, width - 1), break_long_words=False, break_on_hyphens=False)
     return "\n".join(lines).replace("\0", " ")

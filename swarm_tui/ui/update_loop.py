@@ -14,6 +14,7 @@ from swarm_tui.ui.desk.alarms import Alarms
 from swarm_tui.ui.desk.capabilities import ShowsPanes
 from swarm_tui.ui.desk.desk import Desk
 from swarm_tui.ui.live.past import ask_past, ask_usage
+from swarm_tui.ui.model.here import is_down
 from swarm_tui.ui.model.model import Delta
 from swarm_tui.ui.model.restarts import UnwantedExits
 from swarm_tui.ui.model.saved_state import StateFile
@@ -40,6 +41,7 @@ NEAR = 0.15
 """Seconds by which a drawing moves to be one with a tick's."""
 
 
+_DOWN = "{} was brought down; all is as it was"
 #: Seconds between two questions for the day's usage.
 USAGE_EVERY = 4
 
@@ -234,6 +236,7 @@ class UpdateLoop:
             return
         now, model = self._desk.clock(), self._desk.model
         delta = model.tick(now)
+        self._look_here()
         for screen in self._navigator.screens():
             if delta:
                 screen.take(delta, now)
@@ -255,6 +258,16 @@ class UpdateLoop:
         ):
             self._desk.say(told, bad=bad)
 
+    def _look_here(self) -> None:
+        """Take what this host tells of the swarm, and say what is news."""
+        desk = self._desk
+        if not desk.model.look_here(desk.source.look_here()):
+            return
+        if is_down(desk.model.here, desk.model.live):
+            desk.say(_DOWN.format(desk.model.swarm))
+        if self._navigator.front is not None:
+            self._navigator.front.renew_alerts()
+
     def _ask_usage(self, now: float) -> None:
         """Ask for the day's usage when it has become another, at most every few seconds."""
         told = (self._desk.model.live.usage_told, int(now // 86_400))
@@ -269,6 +282,8 @@ class UpdateLoop:
             desk.say("the broker is back; what is below is of now")
         elif desk.model.ended is not None:
             desk.say("the recording ended: all is as it was then")
+        elif is_down(desk.model.here, fleet):
+            desk.say(_DOWN.format(desk.model.swarm))
         elif not fleet.broker_up:
             desk.say(f"the broker is lost: {fleet.broker_reason or 'the connection ended'}; all is as it was", bad=True)
         if fleet.broker_up:

@@ -11,6 +11,7 @@ from swarm_tui.bus.port import Link
 from swarm_tui.protocol import codec
 from swarm_tui.protocol.bodies import Body, Reply, Task
 from swarm_tui.protocol.topics import Kind
+from swarm_tui.ui.model.here import Here
 from swarm_tui.ui.model.source import MOST, Arrived, Facts, Item, Neighbours, TaskType
 from swarm_tui.worktrees.change import Change
 
@@ -104,6 +105,7 @@ class FakeSource:
         self.panes_at: dict[str, list[tuple[float, list[str]]]] = {}
         self.outputs: dict[str, list[str]] = {}
         self.changes: dict[str, Change] = {}
+        self.here = Here()
         self.started = self.closed = False
         self.tells = False
         """Whether `arrived` is to be called for all that comes."""
@@ -147,6 +149,9 @@ class FakeSource:
 
     def waiting(self) -> bool:
         return bool(self.items)
+
+    def look_here(self) -> Here:
+        return self.here
 
     def act(self, kind: Kind, body: Body, key: str = "") -> None:
         self.acts.append((kind, body, key))

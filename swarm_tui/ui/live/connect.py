@@ -12,7 +12,7 @@ from swarm_tui.config.errors import ConfigError
 from swarm_tui.config.home import host_name, user_name
 from swarm_tui.config.model import Broker, HandlerSpec, Layout, RestartPolicy
 from swarm_tui.config.paths import state_dir
-from swarm_tui.config.running import Running
+from swarm_tui.config.running import Running, up_again
 from swarm_tui.config.urls import shown_url
 from swarm_tui.identity.account import broker_of_person
 from swarm_tui.identity.acl import told
@@ -55,7 +55,9 @@ def open_source(swarm: str, broker: Broker, running: Running | None, layout: Lay
         restart_within=restart_time(known.supervisor if known is not None else RestartPolicy()),
         layout=running.layout_path if running else None,
     )
-    return LiveSource(operator, facts, _panes(running), state_dir(swarm), Neighbours(swarm, broker))
+    neighbours = Neighbours(swarm, broker)
+    again = "" if running is None else up_again(running)
+    return LiveSource(operator, facts, _panes(running), state_dir(swarm), neighbours, up_again=again)
 
 
 def _layout(running: Running | None) -> Layout | None:

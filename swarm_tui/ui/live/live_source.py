@@ -10,6 +10,7 @@ from swarm_tui.client.hosts_output import change_of_hosts, joined, last_attempt,
 from swarm_tui.client.operator import Operator
 from swarm_tui.client.publication import Publication
 from swarm_tui.config.paths import StateDir
+from swarm_tui.config.running import is_running
 from swarm_tui.journal.pane_log import last_lines, readable, shown_line
 from swarm_tui.journal.pane_times import pane_at
 from swarm_tui.journal.task_output import output_rows
@@ -19,6 +20,7 @@ from swarm_tui.protocol.topics import Kind
 from swarm_tui.tmux.attach import attach_far
 from swarm_tui.ui.live.sieve import Raw, Sieve
 from swarm_tui.ui.live.tmux_panes import TmuxPanes
+from swarm_tui.ui.model.here import Here
 from swarm_tui.ui.model.source import Arrived, Facts, Item, Neighbours, Panes
 from swarm_tui.worktrees.change import Change, read_change
 
@@ -35,6 +37,9 @@ URGENT = frozenset(
         Kind.SHUTDOWN,
     }
 )
+
+#: Seconds since its last round, within which a supervisor, which goes round twice a second, need not be looked at.
+FRESH_BEAT = 3.0
 
 
 class NoPanes:
@@ -71,10 +76,20 @@ class NoPanes:
 
 
 class LiveSource:
-    """Messages are put in a queue on the bus's thread and taken by the screen when it draws."""
+    """Messages are put in a queue on the bus's thread and taken by the screen when it draws.
+
+    `up_again` is the command that starts the swarm here; empty where it was not brought up here.
+    """
 
     def __init__(
-        self, operator: Operator, facts: Facts, panes: Panes, state: StateDir | None, neighbours: Neighbours | None
+        self,
+        operator: Operator,
+        facts: Facts,
+        panes: Panes,
+        state: StateDir | None,
+        neighbours: Neighbours | None,
+        *,
+        up_again: str = "",
     ) -> None:
         self.operator = operator
         self.facts = facts
@@ -82,6 +97,7 @@ class LiveSource:
         self.neighbours: Neighbours | None = neighbours
         self._state = state
         self._sieve = Sieve(lambda topic, payload, received: self.operator.read(topic, payload, received))
+        self._up_again = up_again
         self._arrived: Arrived = lambda urgent=False: None
 
     def on_arrival(self, call: Arrived) -> bool:
@@ -126,6 +142,18 @@ class LiveSource:
 
     def waiting(self) -> bool:
         return self._sieve.waiting()
+
+    def look_here(self) -> Here:
+        if not self._up_again or self._state is None:
+            return Here()
+        if not is_running(self.facts.swarm):
+            return Here(host=self.facts.host, down=True, todo=f"`{self._up_again}` starts it again")
+        # The first frame does not wait for the supervisor's code.
+        from swarm_tui.supervisor.host_access import beat_age, find_trouble
+
+        age = beat_age(self._state)
+        trouble, todo = ("", "") if age is not None and age < FRESH_BEAT else find_trouble(self._state)
+        return Here(host=self.facts.host, trouble=trouble, todo=todo)
 
     def act(self, kind: Kind, body: Body, key: str = "") -> None:
         self.operator.act(kind, body, key)

@@ -15,6 +15,7 @@ from swarm_tui.domain.states import TaskState
 from swarm_tui.domain.views import AgentView, TaskView
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.rows import AskRow, TaskRow
+from swarm_tui.ui.model.here import Here, with_here
 from swarm_tui.ui.model.seen_problems import SeenProblems
 from swarm_tui.ui.model.source import Item, Unread
 from swarm_tui.ui.model.stream import Stream
@@ -91,6 +92,8 @@ class Model:
         self._past_seen = SeenProblems()
         self.pending: dict[str, str] = {}
         """What was asked for and has not come: its name, and in words."""
+        self.here = Here()
+        """What this host tells of the swarm."""
         self._problems: list[Problem] | None = None
         self._wrong: dict[str, Set[str]] = {"agents": set(), "tasks": set()}
         self._blocked: dict[str, Problem] = {}
@@ -194,6 +197,15 @@ class Model:
         self._problems = None
         return Delta(agents=set(changes.agents), tasks=set(changes.tasks), header=changes.header)
 
+    def look_here(self, here: Here) -> bool:
+        """Take what this host tells of the swarm; whether that is news."""
+        if here == self.here:
+            return False
+        self.here = here
+        if self.moment is None:
+            self._problems = None
+        return True
+
     def load(self, rows: list[TaskRow], now: float) -> Delta:
         """Merge tasks of the past."""
         changes = self.live.load(rows, now)
@@ -211,7 +223,8 @@ class Model:
         """Return what is wrong, the worst first; counted anew when something changed."""
         if self._problems is None:
             now = self.clock()
-            self._problems = [self._ending(problem) for problem in problems(self.fleet, now)]
+            found = [self._ending(problem) for problem in problems(self.fleet, now)]
+            self._problems = found if self.moment is not None else with_here(found, self.here, self.live)
             self.seen_problems.update(self._problems, now)
             ids = {problem.id for problem in self._problems}
             about = ids.union(*(problem.others for problem in self._problems))

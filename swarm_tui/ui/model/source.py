@@ -12,6 +12,7 @@ from swarm_tui.protocol.bodies import Body, Reply, Task
 from swarm_tui.protocol.envelope import Event, Rejected
 from swarm_tui.protocol.rows import TaskRow
 from swarm_tui.protocol.topics import Kind
+from swarm_tui.ui.model.here import Here
 from swarm_tui.ui.model.restarts import restart_time
 from swarm_tui.worktrees.change import Change
 
@@ -180,6 +181,10 @@ class Source(Protocol):
 
     def waiting(self) -> bool:
         """Tell whether `take` has left some."""
+        ...
+
+    def look_here(self) -> Here:
+        """Return what this host tells; asked once a second, so it reads no more than a file's time when all is well."""
         ...
 
     def act(self, kind: Kind, body: Body, key: str = "") -> None:

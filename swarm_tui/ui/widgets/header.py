@@ -11,6 +11,7 @@ from swarm_tui.domain.states import LIVE, TaskState
 from swarm_tui.ui.desk.actions import Registry
 from swarm_tui.ui.look import glyphs
 from swarm_tui.ui.look.text import Parts, clock, fit, flat, wrapped
+from swarm_tui.ui.model.here import is_down
 from swarm_tui.ui.model.model import Model
 from swarm_tui.ui.model.seen_problems import SWARM_WIDE, counted
 from swarm_tui.ui.model.source import Facts
@@ -103,15 +104,20 @@ class Header(StaticLines):
             return [Segment(" ■ ", look["warn"]), Segment("end of ", look["warn"])]
         if self.facts.recording:
             return [Segment(" ▶ ", look["ok"])]
+        if self._is_down():
+            return [Segment(" ○ ", look["warn"]), Segment("DOWN ", look["warn"])]
         if self.model.fleet.broker_up:
             return [Segment(" ● ", look["ok"]), Segment("broker ", look["plain"])]
         if self.model.connecting:
             return [Segment(" ◌ ", look["accent"]), Segment("connecting to ", look["plain"])]
         return [Segment(" ✗ ", look["bad"]), Segment("NO BROKER ", look["bad"])]
 
+    def _is_down(self) -> bool:
+        return self.model.moment is None and is_down(self.model.here, self.model.live)
+
     def _dispatcher(self, width: int) -> Parts:
         look, leader = self.look, self.model.fleet.dispatcher
-        if leader is None and not self.model.fleet.was_linked:
+        if self._is_down() or (leader is None and not self.model.fleet.was_linked):
             return []
         if leader is None:
             return [Segment("  ○ ", look["quiet"]), Segment("leaderless: best effort", look["warn"])]

@@ -90,7 +90,7 @@ def test_what_limits_is_said_each_time_a_person_asks(host: Host) -> None:
     host.scaler.set_minimum("testing", 9)
     host.scaler.set_minimum("testing", 9)
     assert sum("1 to 4" in line for line in host.said) == 2
-    assert "no min and max" in host.scaler.set_minimum("docs", 2)
+    assert "`min` and `max` there, then run `swarm-tui up` again" in host.scaler.set_minimum("docs", 2)
 
 
 def test_memory_and_the_fleets_cap_stop_it_and_are_said(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
