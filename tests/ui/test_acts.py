@@ -172,6 +172,17 @@ async def test_nobody_approves_a_payload_that_the_screen_does_not_show() -> None
 
 
 @pytest.mark.asyncio
+async def test_the_last_line_has_first_what_a_task_that_waits_for_a_yes_waits_for() -> None:
+    async with open_ui("trouble", (80, 24)) as ui:
+        await ui.press("tab")
+        ui.app.main.tasks.select("task_f00d11")
+        await ui.settle()
+        assert ui.footer.startswith(" enter open  y approve  N deny")
+        await ui.press("enter")
+        assert "y approve  N deny" in ui.footer
+
+
+@pytest.mark.asyncio
 async def test_what_is_asked_for_is_not_told_as_done() -> None:
     async with open_ui("trouble") as ui:
         await ui.press("tab")

@@ -11,7 +11,7 @@ from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.desk.act_runner import Question
 from swarm_tui.ui.desk.actions import Action
 from swarm_tui.ui.look.sgr import parse, plain
-from swarm_tui.ui.look.text import fit, flat
+from swarm_tui.ui.look.text import fit, fit_sentence, flat
 from tests.ui.harness import UiDriver, open_ui
 
 pytestmark = pytest.mark.drawn
@@ -131,6 +131,19 @@ async def test_naughty_strings_everywhere(size: tuple[int, int]) -> None:
         ui.app.pages.confirm(Question(act, main.context()), lambda: None)
         await ui.settle()
         clean_lines(ui)
+
+
+@given(st.text(max_size=120), st.integers(1, 100))
+def test_a_sentence_fits_exactly_whatever_it_says(text: str, width: int) -> None:
+    assert cell_len(fit_sentence(flat(text), width)) == width
+
+
+def test_a_sentence_that_is_too_long_loses_whole_words_of_its_middle() -> None:
+    said = " ✗ y: approve works on tasks, a task's page, the runs, an agent's page, the pane and the wall"
+    shown = fit_sentence(said, 80).rstrip()
+    assert shown == " ✗ y: approve works on tasks, a task's page, … page, the pane and the wall"
+    assert set(shown.replace("…", "").split()) <= set(said.split())
+    assert fit_sentence("short", 20).rstrip() == "short"
 
 
 @given(st.text(max_size=60), st.integers(0, 40))

@@ -145,6 +145,10 @@ def _deniable(context: Context) -> str | None:
     return _any(_ASKING, "only one that waits for approval can be denied")(context)
 
 
+def _wants_a_yes(context: Context) -> bool:
+    return bool(asks.at_hand(context)) or any(task.state in _ASKING for task in context.tasks)
+
+
 def _which(context: Context, states: frozenset[TaskState]) -> str:
     """Return the tasks at hand that the act would take."""
     return listed([task.task_id for task in context.tasks if task.state in states], "tasks")
@@ -217,7 +221,7 @@ TASK_ACTS = (
         label="approve",
         now=lambda c: "allow" if asks.at_hand(c) else None,
         yes=lambda c: "allow" if asks.at_hand(c) else None,
-        asked_for=lambda c: bool(asks.at_hand(c)),
+        asked_for=lambda c: _wants_a_yes(c),
         group="tasks",
         scopes=asks.PLACES,
         writes=True,
@@ -231,7 +235,7 @@ TASK_ACTS = (
         name="deny",
         keys=("N",),
         label="deny",
-        asked_for=lambda c: bool(asks.at_hand(c)),
+        asked_for=lambda c: _wants_a_yes(c),
         group="tasks",
         scopes=asks.PLACES,
         writes=True,

@@ -12,7 +12,7 @@ from swarm_tui.ui.desk.actions import AGENTS, TASKS, Action, pretty
 from swarm_tui.ui.desk.context import Context
 from swarm_tui.ui.desk.desk import ScreenPort, desk_of
 from swarm_tui.ui.look.glyphs import ThemeStyles
-from swarm_tui.ui.look.text import Parts, fit_id
+from swarm_tui.ui.look.text import Parts, fit_sentence
 from swarm_tui.ui.widgets.static_lines import StaticLines, clicking
 
 Hint = tuple[str, str]
@@ -32,7 +32,7 @@ class Footer(StaticLines):
         notice = desk.notices.current()
         if notice is not None:
             style = "bad" if notice.bad else "accent"
-            return [[Segment(fit_id(f" {'✗' if notice.bad else '›'} {notice.text}", width), self.look[style])]]
+            return [[Segment(fit_sentence(f" {'✗' if notice.bad else '›'} {notice.text}", width), self.look[style])]]
         registry, context = desk.registry, screen.context()
         typing = screen.scope == "form"
         acts = [
