@@ -148,6 +148,7 @@ class _Record:
         if self._recorder is None:
             recorder, keyframes = MemoryRecorder(len(self._lines)), Keyframes()
             fleet = restored(self._known, kept=ENDED_KEPT) if self._known else Fleet(self._swarm, kept=ENDED_KEPT)
+            fleet.link(True, "", self._lines[0].at)  # Whoever wrote it down heard the broker.
             recorder.add_keyframe(Keyframe(nextafter(self._lines[0].at, 0.0), zlib.compress(snapshot(fleet), 1)))
             for line in self._lines:
                 event = codec.decode(self._swarm, line.topic, line.payload, line.retained, line.at)
@@ -165,7 +166,8 @@ def replay_on_screen(
     """Show the recording on the screen until the person leaves; the exit code. `known` is so when it begins."""
     clock = ReplayClock(lines[0].at, speed or 1e9)
     facts = Facts(
-        swarm=known.swarm, broker=f"recording {name}", recording=True, recorded=(lines[0].at, lines[-1].at)
+        swarm=known.swarm, broker=f"recording {name}", recording=True, recorded=(lines[0].at, lines[-1].at),
+        printed=bool(panes),
     )  # fmt: skip
     source = ReplaySource(facts, lines, clock, known=snapshot(known), panes=panes)
     config, mistakes = read_user_config(actions=[action.name for action in ALL], themes=list(NAMES))

@@ -7,7 +7,7 @@ import pytest
 
 from swarm_tui.config.user import Panels, UserConfig
 from swarm_tui.domain.states import AgentState
-from swarm_tui.protocol.bodies import Alert, Halt, Status
+from swarm_tui.protocol.bodies import Alert, Halt, HostStatus, Status
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.screens.confirm import ConfirmScreen
 from swarm_tui.ui.widgets.header import Header
@@ -150,6 +150,22 @@ async def test_tabs_turn_through_the_states() -> None:
         assert ui.has("TASKS 3/22 running")
         await ui.press("left_square_bracket", "left_square_bracket", "left_square_bracket")
         assert ui.has("done")
+
+
+@pytest.mark.asyncio
+async def test_what_a_host_says_every_some_seconds_is_folded_but_for_its_death() -> None:
+    async with open_ui("calm") as ui:
+        before, status = ui.app.main.stream.count(), ("supervisor:far", Kind.HOST_STATUS)
+        ui.source.say(*status, HostStatus(status="online"), "far")
+        await ui.settle()
+        assert ui.app.main.stream.count() == before
+        ui.source.say(*status, HostStatus(status="offline"), "far")
+        await ui.settle()
+        assert ui.app.main.stream.count() == before + 1
+        await ui.press("tab", "tab", "slash")
+        await ui.type("hosts/far/#")
+        await ui.press("enter")
+        assert ui.app.main.stream.count() == 2
 
 
 @pytest.mark.asyncio

@@ -2,6 +2,7 @@
 
 import threading
 
+import msgspec
 import pytest
 from textual.events import MouseScrollUp
 
@@ -49,6 +50,15 @@ async def test_going_up_shows_what_scrolled_away_and_follow_comes_back() -> None
         scroll_off(ui, 2)
         await ui.settle()
         assert shows(ui)[-1] == "printed 1"
+
+
+@pytest.mark.asyncio
+async def test_a_recording_says_where_its_panes_show() -> None:
+    async with open_ui("calm") as ui:
+        ui.source.facts = msgspec.structs.replace(ui.source.facts, recording=True, printed=True)
+        agent = ui.app.model.agent("docs-01")
+        assert agent is not None
+        assert ui.app.panes.why_no_pane(agent) == ["This is a recording", "T shows what its panes printed, and when"]
 
 
 @pytest.mark.asyncio

@@ -52,6 +52,8 @@ class VisiblePanes:
         if self._desk.model.moment is not None:
             return ["Nothing is kept of its pane of then"]
         reason = source.panes.why_not()
+        if source.facts.printed:
+            return ["This is a recording", f"{self._desk.registry.told('time')} shows what its panes printed, and when"]
         if reason is not None:
             return ["No panes here", reason]
         if agent.pane_id is None:

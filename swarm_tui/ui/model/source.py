@@ -68,6 +68,8 @@ class Facts(Struct, frozen=True, kw_only=True):
     """When a recording begins and ends, in seconds since the epoch."""
     recording: bool = False
     """True where this is no swarm that runs, but what was written down of one."""
+    printed: bool = False
+    """True where the recording has what panes printed, which shows back in time."""
     embedded: bool = False
     guard: str = ""
     """Words of how the swarm is guarded; empty where that is not known."""
