@@ -189,12 +189,15 @@ class Leadership:
         return [RepeatHalt(), Say(Kind.DISPATCHER, self.presence(online=True)), Lead(self.epoch)]
 
     def leave(self, open_tasks: int, *, kept: bool) -> list[Action]:
-        """Say farewell: the topic retains nothing of us when no task is open and all is `kept` in the journal."""
+        """Say farewell: the topic retains nothing of us when no task is open and all is `kept` in the journal.
+
+        An empty message proves nothing, so a word that does comes first.
+        """
         leads, self.phase = self.settled, Phase.OVER
         if not leads:
             return []
-        last = kept and open_tasks == 0
-        return [Say(Kind.DISPATCHER, None if last else self.presence(online=False, open_tasks=open_tasks))]
+        gone = Say(Kind.DISPATCHER, self.presence(online=False, open_tasks=open_tasks))
+        return [gone, Say(Kind.DISPATCHER, None)] if kept and open_tasks == 0 else [gone]
 
     # Looking and adopting.
 

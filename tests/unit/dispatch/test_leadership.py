@@ -164,7 +164,12 @@ def test_after_a_sleep_of_its_own_nothing_that_it_knew_proves_anything(phase: Ph
 
 
 def test_what_it_leaves_behind() -> None:
-    assert leading().leave(0, kept=True) == [Say(Kind.DISPATCHER, None)]
+    # Whoever listens takes an empty message for nothing while what it takes away stands.
+    gone, nothing = leading().leave(0, kept=True)
+    assert isinstance(gone, Say)
+    assert isinstance(gone.body, b.Dispatcher)
+    assert not gone.body.online
+    assert nothing == Say(Kind.DISPATCHER, None)
     for open_tasks, kept in ((3, True), (0, False)):
         (said,) = leading().leave(open_tasks, kept=kept)
         assert isinstance(said, Say)
