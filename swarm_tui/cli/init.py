@@ -38,7 +38,7 @@ agents:
   # One that dispatches: tasks are journaled, leased and retried. Without it the swarm is best effort.
   - {{role: task-manager, id: task-manager-01}}
 
-  # Two to four that run tests; their ids are testing-01, testing-02 …, their number follows the queue.
+  # One to four that run tests; their ids are testing-01, testing-02 …, their number follows the queue.
   - {{role: testing, min: 1, max: 4}}
 
   # A task type of your own: what it runs is written here, never in the task.

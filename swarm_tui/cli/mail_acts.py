@@ -66,7 +66,9 @@ def wait_read(
         for agent_id, receipt in view.receipts.items():
             if receipt.state is not MailState.WAITING and said.get(agent_id) != receipt.state:
                 said[agent_id] = receipt.state
-                say(f"  {receipt.state} {'to' if receipt.state is MailState.DELIVERED else 'by'} {agent_id}")
+                there = receipt.state is MailState.DELIVERED
+                whose = f"to {agent_id}: unread until a task of it looks" if there else f"by {agent_id}"
+                say(f"  {receipt.state} {whose}")
         if view.answered_by:
             return True
         states = [receipt.state for receipt in view.receipts.values()]

@@ -147,6 +147,29 @@ async def test_the_palette_finds_acts_agents_and_tasks() -> None:
 
 
 @pytest.mark.asyncio
+async def test_the_palette_finds_no_act_by_letters_scattered_over_its_sentence() -> None:
+    async with open_ui("calm") as ui:
+        await ui.press("ctrl+p")
+        await ui.type("docs")
+        assert ui.has("agent", "docs-01")
+        assert not ui.has("bring down")
+        await ui.press("escape", "ctrl+p")
+        await ui.type("swarm down")
+        assert ui.has("bring down"), "by whole words of its sentence"
+
+
+@pytest.mark.asyncio
+async def test_a_line_to_type_in_says_what_goes_there() -> None:
+    async with open_ui("calm") as ui:
+        await ui.press("colon")
+        assert "drain docs-01; tab completes" in ui.footer
+        await ui.press("escape", "slash")
+        assert "words, or state:failed" in ui.footer
+        await ui.press("escape", "tab", "tab", "slash")
+        assert "a topic (tasks/#)" in ui.footer
+
+
+@pytest.mark.asyncio
 async def test_leaving_says_nothing_to_the_swarm() -> None:
     async with open_ui("calm") as ui:
         await ui.press("q")

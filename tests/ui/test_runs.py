@@ -65,7 +65,7 @@ async def test_a_file_with_a_mistake_is_named_with_its_place(workdir: Path) -> N
     async with open_ui("calm", (80, 24)) as ui:
         await form(ui, "bad")
         await ui.press("ctrl+s")
-        assert ui.has("bad.yml:2:33: no step `b`")
+        assert ui.has("✗ workflows/bad.yml:2:33: no step `b`")
         assert not begun(ui)
 
 

@@ -97,11 +97,15 @@ class SwarmScreen(Screen[Any]):
         self.desk.perform(self.desk.registry.actions[name], self.context())
 
     def ask(self, label: str, text: str, done: Callable[[str], None], typed: Callable[[str], None] | None = None,
-            left: Callable[[], None] | None = None, complete: Complete | None = None) -> None:  # fmt: skip
-        """Let the user type a line at the bottom. `typed` hears each change, `left` that they gave up."""
+            left: Callable[[], None] | None = None, complete: Complete | None = None,
+            hint: str = "") -> None:  # fmt: skip
+        """Let the user type a line at the bottom. `typed` hears each change, `left` that they gave up.
+
+        `hint` shows while nothing is typed.
+        """
         prompts = self.query(Prompt)
         if prompts:
-            prompts.first().ask(label, text, done, typed, left, complete)
+            prompts.first().ask(label, text, done, typed, left, complete, hint)
 
     def ask_command(self) -> None:
         """Let the user type a command."""
@@ -109,7 +113,13 @@ class SwarmScreen(Screen[Any]):
         from swarm_tui.ui.input.completion import complete
 
         desk = self.desk
-        self.ask(":", "", lambda text: run_command(desk, text), complete=lambda text: complete(desk, text))
+        self.ask(
+            ":",
+            "",
+            lambda text: run_command(desk, text),
+            complete=lambda text: complete(desk, text),
+            hint="an act, and whom it is to take: drain docs-01; tab completes",
+        )
 
     def renew_footer(self) -> None:
         """Draw anew what the keys do."""

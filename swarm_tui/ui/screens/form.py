@@ -40,6 +40,7 @@ from swarm_tui.ui.widgets.typelist import TypeList
 
 KEPT = 20
 TYPE_HELP = "type a part of it, ↓ chooses, enter takes"
+TYPED_HELP = "enter takes the marked one, ↓ ↑ mark another, ^U clears it"
 WIDE, TALL = 150, 36
 """Columns from which two fields stand side by side, and lines from which a payload has many."""
 
@@ -170,7 +171,8 @@ class FormScreen(SwarmScreen, Opens, Sends):
         offer = self.drafts.offered(content)
         offer = f"   {self.told('draft')} takes up the draft: {flat(offer, 40)}" if offer else ""
         self.query_one("#title", Static).update(Content(f"{self.NEW}{offer}"))
-        self.query_one("#type", FieldRow).say(f"{TYPE_HELP}, ^U clears it" if self.listed.display else self.CHOSEN)
+        listed = TYPED_HELP if self.draft.type else TYPE_HELP
+        self.query_one("#type", FieldRow).say(listed if self.listed.display else self.CHOSEN)
         wrong = self.mistakes()
         if self.draft.priority not in ("low", "medium", "high"):
             wrong["priority"] = "low, medium or high"

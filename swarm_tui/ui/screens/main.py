@@ -211,7 +211,8 @@ class MainScreen(GroupedPanels, Opens, Copies, Follows, Markable, Searchable, Ta
         panel = self.lines
         if isinstance(panel, StreamList):
             old = self.model.stream.pattern.text
-            self.ask("filter stream:", old, self._filter_stream, None, lambda: self._filter_stream(old))
+            hint = "words, a topic (tasks/#), or since:5m"
+            self.ask("filter stream:", old, self._filter_stream, None, lambda: self._filter_stream(old), hint=hint)
         elif isinstance(panel, Table):
             old = panel.pattern
             self.ask(
@@ -220,6 +221,7 @@ class MainScreen(GroupedPanels, Opens, Copies, Follows, Markable, Searchable, Ta
                 lambda text: self._filter_table(panel, text),
                 lambda text: self._filter_table(panel, text),
                 lambda: self._filter_table(panel, old),
+                hint="words, or state:failed type:testing.* agent: since:5m",
             )
         elif isinstance(panel, PaneView):
             self.ask("find:", panel.needle, panel.search)

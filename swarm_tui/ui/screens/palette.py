@@ -23,6 +23,10 @@ from swarm_tui.ui.widgets.page import Line, PageLines
 MOST = 50
 
 
+#: The score of an act that is found by its sentence alone: behind what is found by name.
+_BY_HELP = 0.01
+
+
 class PaletteScreen(Dialog[None]):
     """Acts that cannot act now say why, and stay in the list."""
 
@@ -79,7 +83,10 @@ class PaletteScreen(Dialog[None]):
         rows: list[tuple[float, Line]] = []
         matcher = Matcher(query)
         for act in desk.registry.actions.values():
-            score = matcher.match(f"{act.label} {act.help}") if query else 1.0
+            score = matcher.match(act.label) if query else 1.0
+            # Whole words of a sentence: scattered letters would find each act by any name, `bring down` too.
+            if score <= 0 and all(word in act.help.lower() for word in query.lower().split()):
+                score = _BY_HELP
             if not act.palette or score <= 0:
                 continue
             why = act.why_not(self.context)

@@ -85,7 +85,8 @@ class RunFormScreen(FormScreen):
         if found is None:
             return None, {"type": "no workflow of that name" if self.draft.type else "is needed: a name, or a file"}
         if found.workflow is None:
-            return None, {"type": found.wrong}
+            # The whole path of a file below the folder we stand in would leave no room for what is wrong.
+            return None, {"type": found.wrong.removeprefix(f"{Path.cwd()}/")}
         wrong = {name if self.draft.raw is not None else f"payload.{name}": why for name, why in mistakes.items()}
         if not wrong and (whys := inputs_of(found.workflow, inputs)[1]):
             wrong["payload"] = "; ".join(whys)

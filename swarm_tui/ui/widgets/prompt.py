@@ -57,8 +57,9 @@ class Prompt(Widget):
         typed: Callable[[str], None] | None,
         left: Callable[[], None] | None,
         complete: Complete | None = None,
+        hint: str = "",
     ) -> None:
-        """Open, and call back."""
+        """Open, and call back; `hint` shows while nothing is typed."""
         self._complete = complete
         self._before = self.screen.focused
         self._done, self._typed, self._left = done, None, left
@@ -66,6 +67,7 @@ class Prompt(Widget):
         with self.prevent(field.Changed):
             field.value = text
         field.cursor_position = len(text)
+        field.placeholder = hint
         self._typed = typed
         self.display = True
         self.screen.set_focus(field)
