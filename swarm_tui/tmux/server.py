@@ -24,7 +24,9 @@ set -g mouse on
 set -g status-left-length 40
 set -g status-left " #{?#{@agent},#{@agent},#{@swarm}} "
 set -g status-right-length 60
-set -g status-right " #{prefix} d goes back · #{prefix} [ scrolls "
+# Within another tmux, whose terminals are called so, the prefix reaches us when it is pressed twice.
+set -g @twice "#{?#{m/r:^(screen|tmux),#{client_termname}},#{prefix} ,}"
+set -g status-right " #{E:@twice}#{prefix} d goes back · #{E:@twice}#{prefix} [ scrolls "
 set -g window-size latest
 set -g allow-rename off
 set -g set-titles off

@@ -128,7 +128,8 @@ def test_what_a_host_says_of_its_address_is_no_option_and_no_command() -> None:
             far_argv(address, "s", "x")
 
 
-def test_who_leaves_a_pane_leaves_it_as_it_was(tmux: Tmux) -> None:
+@pytest.mark.parametrize(("term", "way"), [("xterm", " C-b d goes back"), ("screen", " C-b C-b d goes back")])
+def test_who_leaves_a_pane_leaves_it_as_it_was(tmux: Tmux, term: str, way: str) -> None:
     made = tmux.run_list(commands.new_session("s", "w", ["sleep", "60"], "/"))
     pane = made[0].split()[0]
     tmux.run_list(commands.split(pane, ["sleep", "60"], "/"))
@@ -141,16 +142,17 @@ def test_who_leaves_a_pane_leaves_it_as_it_was(tmux: Tmux) -> None:
     try:
         assert watching.wait_up(5)
         argv = attach_argv(tmux.socket, "s", pane)
-        environ = attach_environ() | {"TERM": "xterm"}
+        environ = attach_environ() | {"TERM": term}
         person = subprocess.Popen(argv, stdin=inner, stdout=inner, stderr=inner, env=environ, start_new_session=True)
         until(lambda: tmux.run(*shape)[0] == "80x23 1", what="the pane to be the person's")
         shown: list[str] = []
 
         def way_back() -> bool:
             shown.append(os.read(terminal, 65536).decode(errors="replace"))
-            return "C-b d goes back" in "".join(shown)
+            return way in "".join(shown)
 
         until(way_back, what="the way back")
+        assert ("C-b C-b" in "".join(shown)) is (term == "screen"), "a key twice only within another tmux"
         restore(tmux, "s")
         assert tmux.run(*shape)[0] == "80x23 1", "somebody still looks"
         os.write(terminal, b"\x02d")
