@@ -14,7 +14,7 @@ from swarm_tui.bus.reasons import URL, BrokerWords, Reason, explain, lost, no_co
 from swarm_tui.bus.send_queue import Pace, SendQueue
 from swarm_tui.bus.side_connections import SideConnections, is_order
 from swarm_tui.bus.subscriptions import Subscriptions
-from swarm_tui.bus.versions import FIVE, accepted, choose, falls_back
+from swarm_tui.bus.versions import FIVE, accepted, choose, falls_back, patience
 from swarm_tui.bus.wakeup import Backoff, Lulls, Turns, Wakeup
 from swarm_tui.config.model import Broker
 from swarm_tui.protocol.client_ids import side_id
@@ -263,7 +263,7 @@ class MqttBus:
         assert self._address is not None
         poller = select.poll()
         poller.register(self._wakeup, select.POLLIN)
-        answer_by = time.monotonic() + CONNACK_WAIT
+        answer_by = time.monotonic() + patience(self.broker, self._address, client.version, CONNACK_WAIT)
         code = 0
         while client.socket() is not None and code == 0:
             if not self._up and (time.monotonic() > answer_by or self._done()):

@@ -18,6 +18,8 @@ THREE, FIVE = 4, 5
 _FOR_EVER = 0xFFFFFFFF
 _EXPIRY, _USER_PROPERTY = b"\x02", b"\x26"
 _NONE = b"\0"
+#: Seconds for the answer to the first CONNECT of MQTT 5.
+_FIRST_WAIT = 4.0
 #: Version that each broker took, and whether it has accepted somebody in it.
 _known: dict[str, tuple[int, bool]] = {}
 
@@ -59,6 +61,15 @@ def falls_back(broker: Broker, at: BrokerAddress, version: int, *, unsupported: 
     if known == THREE and not sure:
         del _known[str(at)]
     return False
+
+
+def patience(broker: Broker, at: BrokerAddress, version: int, most: float) -> float:
+    """Return the seconds, at most so many, in which the broker must answer our CONNECT.
+
+    They are fewer for the first of MQTT 5: one that knows only 3.1.1 may take its will for bytes still to come.
+    """
+    unsure = version == FIVE and broker.protocol == "auto" and not _known.get(str(at), (FIVE, False))[1]
+    return min(most, _FIRST_WAIT) if unsure else most
 
 
 def connect_properties(clean_session: bool) -> Any:

@@ -181,8 +181,8 @@ def _names(broker: Broker, topic: str, name: str) -> Finding:
         if not one.subscribe(f"{topic}/#"):
             return bad(name, f"a client id of {_LONGEST_ID} characters is refused: use another broker")
         one.client.publish(f"{topic}/a.b", b"{}", 1)
-        one.wait(lambda: bool(one.heard), 1.0)
-        if [heard for heard, _, _ in one.heard] == [f"{topic}/a.b"]:
+        # Some bring retained messages that the filter does not name (amqtt) before it.
+        if one.wait(lambda: any(heard == f"{topic}/a.b" for heard, _, _ in one.heard), 1.0):
             return ok(name, "a dot in a topic and long client ids pass")
         return warn(name, "a dot in a topic does not pass: name swarms, agents and hosts without one")
     finally:
