@@ -17,7 +17,7 @@ from swarm_tui.cli.completers import layouts
 from swarm_tui.cli.number_types import WAIT
 from swarm_tui.cli.supervisor_client import SupervisorClient
 from swarm_tui.cli.validate_handlers import remarks
-from swarm_tui.config.files import write_private
+from swarm_tui.config.files import remove, write_private
 from swarm_tui.config.home import host_name
 from swarm_tui.config.load import Loaded, find_layout, load_layout
 from swarm_tui.config.paths import state_dir, why_not
@@ -292,6 +292,8 @@ def _await_leader(ready: Prepared | None, wait: float, *, wanted: bool) -> None:
     began, leaders = time.monotonic(), [s.agent_id for s in ready.plan.specs(ready.state) if s.role == "task-manager"]
     while (asked := ready.state.take_over.exists()) or ((saved := state_file.load(ready.state)) and saved.cause):
         if time.monotonic() > began + wait:
+            # A later start, that says nothing of it, is not to lead by this word.
+            remove(ready.state.take_over)
             return
         if asked and leaders and ready.running and time.monotonic() > began + _HEED:
             _restart(ready, leaders)

@@ -54,8 +54,9 @@ def _read_on(patch: Patch) -> None:
         at = raw.rfind(b',"proof":"')
         if at <= 0 or not raw.endswith(b'"}'):
             return None
-        issuer, *pairs = raw[at + 10 : -2].decode("ascii", "replace").split(" ")
-        return proofs.Proof(issuer, {who: value for who, _, value in (p.partition("=") for p in pairs)}, raw[:at])
+        issuer, *pairs = raw[at + 10 : -2].split(b" ")
+        macs = {who.decode(): value for who, _, value in (pair.partition(b"=") for pair in pairs)}
+        return proofs.Proof(issuer.decode(), macs, raw[:at])
 
     patch.setattr(proofs, "split", split)
 
