@@ -81,18 +81,22 @@ def fit_id(text: str, width: int) -> str:
     return f"{text[: width - 1 - tail]}…{text[-tail:]}"
 
 
+#: Columns over which a word is cut rather than left out.
+LONG_WORD = 16
+
+
 def fit_sentence(text: str, width: int) -> str:
     """Return a sentence in exactly `width` columns; what is too much goes from its middle, by whole words.
 
-    Its beginning says what it is about, its end what to do.
+    Its beginning says what it is about, its end what to do. A word longer than LONG_WORD columns is cut.
     """
     if len(text) <= width or width < 20 or cell_len(text) != len(text):
         return fit_id(text, width)
     after = (width - 3) * 2 // 5
     head, tail = text[: width - 3 - after], text[-after:]
-    if not text[len(head)].isspace() and " " in head.strip():
+    if not text[len(head)].isspace() and " " in head[-LONG_WORD:].strip():
         head = head[: head.rindex(" ")]
-    if not text[-after - 1].isspace() and " " in tail.strip():
+    if not text[-after - 1].isspace() and " " in tail[:LONG_WORD].strip():
         tail = tail[tail.index(" ") :]
     return fit(f"{head.rstrip()} … {tail.strip()}", width)
 
