@@ -16,8 +16,8 @@ SHARDS = 20
 #: Swarms in which happens what the first ones lack: an offer that was declined comes again; a dispatcher stands still
 #: while another follows; one that was followed comes back while its follower is dead; what an agent read is written by
 #: one that is followed, and by nobody else; one that stands by is never told that the newer one is back;
-#: mail is heard by one that does not lead yet; what was claimed is stopped by mistake.
-RARE = [2920, 3060, 1917, 8231, 8649, 20_474, 24_098]
+#: mail is heard by one that does not lead yet; what was claimed is stopped by mistake, before it is offered too.
+RARE = [2920, 3060, 1917, 8231, 8649, 20_474, 24_098, 35_310]
 #: Of those with a liar: a dispatcher dies as soon as it brought a message to one who came after it was sent; its clock
 #: was ahead, and is set back.
 RARE_WITH_A_LIAR = [50_019, 50_265]

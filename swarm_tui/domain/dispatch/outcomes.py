@@ -193,17 +193,26 @@ def failed(turn: Turn, job: Job, body: Failed) -> None:
 def _go_on(turn: Turn, job: Job, body: Failed, message: str, resets: float | None) -> None:
     """Let the job have what follows from a failure: its end, another attempt, a person's decision."""
     retryable = body.retryable if body.retryable is not None else bool(body.error.retryable)
+    unwished = job.current is not None and _is_unwished(job.current, body)
     stopped = job.current is not None and _was_stopped(job.current, body)
-    if job.cancelling is not None or (body.cause == "cancelled" and not stopped):
+    if job.cancelling is not None or (body.cause == "cancelled" and not unwished):
         cancelled(turn, job, job.cancelling or message)
-    elif (stopped or body.cause in UNKNOWN) and not turn.rule(job).idempotent:
+    elif (unwished or body.cause in UNKNOWN) and not turn.rule(job).idempotent:
         hold(turn, job, f"{message}: what it did is not known, and {job.task.type} must not run twice by itself")
     elif resets is not None:
         _wait_for_reset(turn, job, message, resets)
-    elif retryable or stopped or body.cause == "interrupted":
+    elif retryable or unwished or body.cause == "interrupted":
         again(turn, job, message, delayed=not stopped and body.cause != "interrupted")
     else:
         turn.move(job, TaskState.FAILED, message)
+
+
+def _is_unwished(attempt: Attempt, body: Failed) -> bool:
+    """Return whether it was cancelled and nobody's wish is known: its agent was told so of a claim, or by another.
+
+    One that was claimed while nobody led may have heeded a halt by itself.
+    """
+    return body.cause == "cancelled" and (attempt.stopped or not attempt.claimed)
 
 
 def _was_stopped(attempt: Attempt, body: Failed) -> bool:

@@ -121,3 +121,15 @@ def test_what_ends_since_we_told_it_to_by_mistake_was_cancelled_by_nobody() -> N
     tries = world.job("t").tries
     stopped(world)
     assert (world.job("t").state, world.job("t").tries) == (TaskState.HELD, tries)
+
+
+@pytest.mark.parametrize(("task_type", "state"), [("noop", TaskState.RETRY_WAIT), ("database.migrate", TaskState.HELD)])
+def test_what_an_agent_calls_cancelled_though_nobody_wished_it_is_not(task_type: str, state: TaskState) -> None:
+    """It was told so of the claim that it had before, or by one that does not lead."""
+    world = World()
+    world.agent("a")
+    (offer,) = offers(world.submit("t", task_type, max_attempts=2))
+    world.start(offer)
+    stopped(world)
+    job = world.job("t")
+    assert (job.state, job.tries) == (state, 1)
