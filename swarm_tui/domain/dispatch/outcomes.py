@@ -176,8 +176,7 @@ def failed(turn: Turn, job: Job, body: Failed) -> None:
     turn.close_attempt(job, attempt, "failed", message, body.duration)
     attempt.code, attempt.said = clean(body.error.code or "", 100), _last_words(body.result)
     job.error, job.duration = clean(message, 4000), body.duration
-    if body.result is not None:
-        job.result = body.result
+    job.result = job.result if body.result is None else body.result
     record = turn.state.agents.get(attempt.agent_id)
     # An agent that leaves in order is no fault of the task's.
     leaving = body.cause == "interrupted" and record is not None and record.status == "draining"
@@ -187,14 +186,13 @@ def failed(turn: Turn, job: Job, body: Failed) -> None:
     turn.hop(job, "failed", agent_id=attempt.agent_id, detail=message)
     if leaving:
         message = given_back(turn, job, message)
-    _go_on(turn, job, body, message, resets)
+    _go_on(turn, job, attempt, body, message, resets)
 
 
-def _go_on(turn: Turn, job: Job, body: Failed, message: str, resets: float | None) -> None:
+def _go_on(turn: Turn, job: Job, attempt: Attempt, body: Failed, message: str, resets: float | None) -> None:
     """Let the job have what follows from a failure: its end, another attempt, a person's decision."""
     retryable = body.retryable if body.retryable is not None else bool(body.error.retryable)
-    unwished = job.current is not None and _is_unwished(job.current, body)
-    stopped = job.current is not None and _was_stopped(job.current, body)
+    unwished = _is_unwished(attempt, body)
     if job.cancelling is not None or (body.cause == "cancelled" and not unwished):
         cancelled(turn, job, job.cancelling or message)
     elif (unwished or body.cause in UNKNOWN) and not turn.rule(job).idempotent:
@@ -202,16 +200,13 @@ def _go_on(turn: Turn, job: Job, body: Failed, message: str, resets: float | Non
     elif resets is not None:
         _wait_for_reset(turn, job, message, resets)
     elif retryable or unwished or body.cause == "interrupted":
-        again(turn, job, message, delayed=not stopped and body.cause != "interrupted")
+        again(turn, job, message, delayed=not _was_stopped(attempt, body) and body.cause != "interrupted")
     else:
         turn.move(job, TaskState.FAILED, message)
 
 
 def _is_unwished(attempt: Attempt, body: Failed) -> bool:
-    """Return whether it was cancelled and nobody's wish is known: its agent was told so of a claim, or by another.
-
-    One that was claimed while nobody led may have heeded a halt by itself.
-    """
+    """Return whether nobody wished it cancelled, as far as is known: one that was claimed may have heeded a halt."""
     return body.cause == "cancelled" and (attempt.stopped or not attempt.claimed)
 
 
