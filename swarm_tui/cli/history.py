@@ -1,6 +1,8 @@
 """`swarm-tui history`: messages of the record."""
 
 import queue
+import shutil
+import sys
 import time
 from collections.abc import Iterable
 
@@ -29,9 +31,16 @@ from swarm_tui.client.record import NoRecordError, ask_record
 from swarm_tui.journal.record_reader import prepare, read_history, stream_history
 from swarm_tui.journal.recorder_port import HistoryQuery, Recorded, recorded_of, takes
 from swarm_tui.protocol import codec
+from swarm_tui.protocol.envelope import Event, Rejected
 from swarm_tui.protocol.moments import read_moment
+from swarm_tui.protocol.text import clean
 from swarm_tui.protocol.topics import Kind
+from swarm_tui.ui.look.message_line import ended_badly, is_heartbeat, summary
+from swarm_tui.ui.look.text import fit, flat
 
+_BAD = frozenset(
+    {Kind.TASK_FAILED, Kind.TASK_DEAD, Kind.TASK_REJECTED, Kind.RUN_REJECTED, Kind.HALT, Kind.MESSAGE_REJECTED}
+)
 #: Messages that may be both in the answer and heard live.
 _BOTH = 2000
 
@@ -73,7 +82,9 @@ def command(
 ) -> int:
     """Print what was said, the oldest first: a line each, with its time, topic and payload.
 
-    With --changes: what changed of agents, tasks, runs, asks, versions and layout between two moments.
+    On a terminal a line is cut to its width, and heartbeats are left out unless --topic names them; in a pipe, and with
+    --json, it is all there. With --changes: what changed of agents, tasks, runs, asks, versions and layout between two
+    moments.
     """
     if since is not None and until is not None and since > until:
         raise Failure("--since is later than --until: nothing can be in between", USAGE)
@@ -100,7 +111,7 @@ def command(
         with opened_read_only(found.state.recorder) as db:
             prepare(db)
             rows = read_history(db, query, query.limit) if count or since is None else stream_history(db, query)
-            _print_all(found, rows, as_json)
+            _print_all(found, rows, as_json, topic is not None)
     return 0
 
 
@@ -117,7 +128,7 @@ def _by_bus(found: Target, query: HistoryQuery, as_json: bool, keep: bool) -> No
             rows = ask_record(operator.query, query)
         except NoRecordError as error:
             raise Failure(f"{found.swarm}: {error}; `swarm-tui status` shows who keeps the record") from None
-        _print_all(found, rows, as_json)
+        _print_all(found, rows, as_json, query.topic is not None)
         if keep:
             _follow(found, query, rows, live, as_json)
     finally:
@@ -143,24 +154,44 @@ def _follow(
                 raise BrokenPipeError from None
             continue
         if takes(query, message) and (message.topic, message.payload) not in shown:
-            _print(found, message, as_json)
+            _print(found, message, as_json, query.topic is not None)
 
 
-def _print_all(found: Target, rows: Iterable[Recorded], as_json: bool) -> None:
-    some = False
+def _print_all(found: Target, rows: Iterable[Recorded], as_json: bool, named: bool) -> None:
+    some, folded = False, 0
     for row in rows:
         some = True
-        _print(found, row, as_json)
+        folded += not _print(found, row, as_json, named)
     if not some:
         note(f"the record of {found.swarm} has nothing like that")
+    elif folded:
+        note(f"{folded:,} heartbeats are left out: --topic '#' prints them too")
 
 
-def _print(found: Target, row: Recorded, as_json: bool) -> None:
-    if as_json:
-        event = codec.decode(found.swarm, row.topic, row.payload, False, row.at)
-        click.echo(as_json_line(row.at, row.topic, row.payload, False, event))
-    else:
+def _print(found: Target, row: Recorded, as_json: bool, named: bool) -> bool:
+    """Print a message as whoever reads it can; False for a heartbeat, which a terminal has only where it is `named`."""
+    if not (as_json or sys.stdout.isatty()):
         click.echo(f"{style(_when(row.at), dim=True)} {as_text_line(row.topic, row.payload)}")
+        return True
+    event = codec.decode(found.swarm, row.topic, row.payload, False, row.at)
+    if as_json:
+        click.echo(as_json_line(row.at, row.topic, row.payload, False, event))
+        return True
+    if event is None or (not named and is_heartbeat(event)):
+        return event is None
+    click.echo(short_line(found.swarm, event, shutil.get_terminal_size().columns))
+    return True
+
+
+def short_line(swarm: str, event: Event | Rejected, width: int) -> str:
+    """Return the message in one line of at most `width` columns: its time, topic, who said it, and what."""
+    who = event.who if isinstance(event, Rejected) else event.sender
+    topic, room = clean(event.topic.removeprefix(swarm + "/")), max(14, min(30, width // 4))
+    when = _when(event.received)
+    said = f"{fit(who.removeprefix('operator:') or '?', 16)} {flat(summary(event))}"
+    bad = isinstance(event, Rejected) or event.kind in _BAD or ended_badly(event)
+    rest = fit(said, max(0, width - len(when) - room - 2)).rstrip()
+    return f"{style(when, dim=True)} {style(fit(topic, room), fg='red' if bad else 'cyan')} {rest}"
 
 
 def _when(at: float) -> str:

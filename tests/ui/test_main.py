@@ -174,6 +174,7 @@ async def test_heartbeats_are_folded_until_a_filter_names_them() -> None:
         stream = ui.app.main.stream
         before = stream.count()
         scenes.beat(ui.source, ui.clock, ui.clock())
+        await ui.settle()
         await ui.pass_(1)
         assert stream.count() == before
         beats = sum(1 for message in ui.app.model.stream.all if message.topic.endswith("/heartbeat"))

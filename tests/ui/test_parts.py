@@ -15,6 +15,7 @@ from swarm_tui.config.model import HandlerSpec, RestartPolicy
 from swarm_tui.domain.views import AgentView
 from swarm_tui.protocol.codec import decode
 from swarm_tui.ui.live.connect import types_of
+from swarm_tui.ui.look.message_line import summary
 from swarm_tui.ui.look.text import ago, amount, bar, beats, lateness, span, spark
 from swarm_tui.ui.model.draft import (
     Draft,
@@ -35,7 +36,6 @@ from swarm_tui.ui.run import drop_typed_ahead
 from swarm_tui.ui.screens.task import within
 from swarm_tui.ui.widgets.agents import natural
 from swarm_tui.ui.widgets.columns import Column, lay_out
-from swarm_tui.ui.widgets.streamlist import summary
 from tests.ui.scenes import TYPES
 
 REVIEW = TYPES[0]

@@ -10,8 +10,8 @@ from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.app import SwarmApp
 from swarm_tui.ui.live.past import HOUR, NEWEST, OVERLAP, TRIES, history, messages_since
+from swarm_tui.ui.look.message_line import summary
 from swarm_tui.ui.model.stream import Stream, is_problem
-from swarm_tui.ui.widgets.streamlist import summary
 from tests.ui import scenes
 from tests.ui.fake import START, SWARM, Clock
 from tests.ui.harness import UiDriver, open_ui

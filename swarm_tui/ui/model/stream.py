@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from swarm_tui.protocol.envelope import Event, Rejected
 from swarm_tui.protocol.topics import Kind, matches
+from swarm_tui.ui.look.message_line import is_heartbeat
 from swarm_tui.ui.model.filters import read_filter
 
 KEEP = 5_000
@@ -133,7 +134,7 @@ class Stream:
         if self.problems and not is_problem(message):
             return False
         if isinstance(message, Event):
-            folded = message.kind in ASKED or (not self.heartbeats and _is_beat(message))
+            folded = message.kind in ASKED or (not self.heartbeats and is_heartbeat(message))
             if folded and not self.pattern.names(self.swarm, message.topic):
                 return False
         return not self.pattern.text or self.pattern.test(self.swarm, message, self.type_of)
@@ -170,13 +171,6 @@ class Stream:
         """Count the lines that left the front since the last call."""
         dropped, self.dropped = self.dropped, 0
         return dropped
-
-
-def _is_beat(message: Event) -> bool:
-    """Tell whether an agent or a host says only that it lives: what changes on a host, its agents say too."""
-    if message.kind is Kind.HOST_STATUS:
-        return message.payload.get("status") == "online"
-    return message.kind is Kind.HEARTBEAT
 
 
 def is_problem(message: Message) -> bool:

@@ -74,6 +74,7 @@ class MainScreen(GroupedPanels, Opens, Copies, Follows, Markable, Searchable, Ta
         self.time_bar.renew()
         self.agents.tick()
         self.tasks.tick()
+        self.stream.tick()
 
     def all_changed(self) -> None:
         """Draw everything anew: the link came or went, or the past was loaded."""

@@ -19,6 +19,7 @@ from swarm_tui.ui.desk.capabilities import HasAgents, HasTasks, InParts
 from swarm_tui.ui.live.past import answer, history
 from swarm_tui.ui.look import glyphs
 from swarm_tui.ui.look.glyphs import ThemeStyles
+from swarm_tui.ui.look.message_line import summary
 from swarm_tui.ui.look.sgr import plain
 from swarm_tui.ui.look.text import Parts, ago, clock, fit, flat, span, wrapped
 from swarm_tui.ui.look.words import units_of
@@ -30,7 +31,6 @@ from swarm_tui.ui.screens.task_change import PARTS, change_lines, has_parts, mer
 from swarm_tui.ui.screens.task_facts import Seen, facts
 from swarm_tui.ui.widgets.lines import Lines
 from swarm_tui.ui.widgets.page import Line, Value, rule
-from swarm_tui.ui.widgets.streamlist import summary
 from swarm_tui.ui.widgets.tree import Path, tree
 from swarm_tui.worktrees.change import Change
 from swarm_tui.worktrees.git import GitError

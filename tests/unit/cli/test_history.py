@@ -4,6 +4,7 @@ import json
 import time
 from pathlib import Path
 
+import click
 import pytest
 
 from swarm_tui.cli.group import run
@@ -137,3 +138,25 @@ def test_what_changed_between_two_moments(record: Path, capsys: pytest.CaptureFi
 @pytest.mark.parametrize("words", [["--changes"], ["--since", "1h", "--changes", "--task", "t1"]])
 def test_changes_are_of_the_whole_swarm_between_two_moments(words: list[str]) -> None:
     assert run(["history", "--swarm", "s", *words]) == 2
+
+
+def test_on_a_terminal_a_line_is_read_and_heartbeats_are_left_out(
+    record: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder = SqliteRecorder(record)
+    beat = b.Heartbeat(agent_id="a1", incarnation="i", state="online")
+    recorder.add(message(Kind.HEARTBEAT, beat, time.time() - 70))
+    recorder.close()
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    for words, beats in ([], 0), (["--topic", "#"], 1):
+        assert run(["history", "--swarm", "s", *words]) == 0
+        said = capsys.readouterr()
+        lines = [click.unstyle(line) for line in said.out.splitlines()]
+        assert max(map(len, lines)) <= 80
+        assert sum("heartbeat" in line for line in lines) == beats
+        assert ("1 heartbeats are left out" in said.err) is (beats == 0)
+        done = next(line for line in lines if "tasks/complete" in line)
+        assert "{" not in done
+        assert "t1" in done
+        assert any("refused" in line for line in lines)
