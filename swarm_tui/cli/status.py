@@ -208,11 +208,13 @@ def _from_disk(found: Target, reason: str) -> Fleet:
 
 def _measure(agents: list[dict[str, Any]], here: str) -> None:
     """Fill in what the machine knows of its own processes and no heartbeat has said yet."""
+    from swarm_tui.supervisor.processes import agent_of
+
     for agent in agents:
         if not agent["pid"] or agent["host"] not in (here, None) or agent["state"] == AgentState.OFFLINE:
             continue
         try:
-            process = psutil.Process(agent["pid"])
+            process = psutil.Process(agent_of(agent["pid"]))
             if agent["memory_rss"] is None:
                 agent["memory_rss"] = process.memory_info().rss
             if agent["uptime"] is None:

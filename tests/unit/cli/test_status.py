@@ -1,0 +1,15 @@
+"""What `status` measures of this machine's processes by itself, before a heartbeat has told it."""
+
+import os
+import subprocess
+
+from swarm_tui.cli.status import _measure
+from swarm_tui.supervisor.processes import LEADER
+
+
+def test_the_memory_is_the_agents_and_not_its_panes_leaders() -> None:
+    with subprocess.Popen(["sh", "-c", "read end", LEADER, str(os.getpid())], stdin=subprocess.PIPE) as leader:
+        agent = {"pid": leader.pid, "host": None, "state": "online", "memory_rss": None, "uptime": None}
+        _measure([agent], "here")
+        leader.communicate()
+    assert agent["memory_rss"] > 16 * 1024 * 1024  # type: ignore[operator]
