@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 #: The socket's name in the state folder.
-SOCKET = "zygote.sock"
+SOCKET = "warm.sock"
 #: Seconds that the warm process has to fork.
 WAIT = 5.0
 #: The connection, in the shell that stays.

@@ -16,7 +16,7 @@ from swarm_tui.supervisor.loop import Call, Loop
 from swarm_tui.supervisor.services import SayEvent
 
 #: The socket's name in the state folder; `agent/pane_leader.py` has it too.
-SOCKET = "zygote.sock"
+SOCKET = "warm.sock"
 LEADER = Path(swarm_tui.__file__).parent / "agent" / "pane_leader.py"
 #: Room for the command line of an agent, which a fork shows instead of its own.
 PADDING = " " * 2000
@@ -102,7 +102,11 @@ class WarmProcess:
                 try:
                     self._process = subprocess.Popen(
                         own_argv(
-                            "swarm_tui.agent.zygote", str(listener.fileno()), str(theirs), str(self._folder), PADDING
+                            "swarm_tui.agent.warm_process",
+                            str(listener.fileno()),
+                            str(theirs),
+                            str(self._folder),
+                            PADDING,
                         ),
                         stdin=subprocess.DEVNULL,
                         stdout=subprocess.DEVNULL,

@@ -31,7 +31,7 @@ def timed(swarm: Swarm, *argv: str) -> tuple[float, str]:
 
 def held(swarm: Swarm) -> float:
     """MiB that all agents hold, what they share counted once: their panes' processes, and what these lead."""
-    warm = [c for c in psutil.Process(swarm.supervisor()).children() if "swarm_tui.agent.zygote" in c.cmdline()]
+    warm = [c for c in psutil.Process(swarm.supervisor()).children() if "swarm_tui.agent.warm_process" in c.cmdline()]
     forks = [child for one in warm for child in one.children()]
     pids = {pane.pid for pane in swarm.panes().values()} | {process.pid for process in [*warm, *forks]}
     return sum(memory(pid)[1] for pid in pids) / 1024

@@ -27,9 +27,11 @@ def swarm(make_broker: Callable[..., RealBroker], tmp_path: Path) -> Iterator[Sw
     made.close()
 
 
-def zygote(swarm: Swarm) -> int:
+def warm_process(swarm: Swarm) -> int:
     """The pid of the warm process; 0 when there is none."""
-    with_it = [c.pid for c in psutil.Process(swarm.supervisor()).children() if "swarm_tui.agent.zygote" in c.cmdline()]
+    with_it = [
+        c.pid for c in psutil.Process(swarm.supervisor()).children() if "swarm_tui.agent.warm_process" in c.cmdline()
+    ]
     return with_it[0] if with_it else 0
 
 
@@ -46,7 +48,7 @@ def back(swarm: Swarm, before: int | None, limit: float = 30.0) -> tuple[int | N
 
 def test_each_is_a_pane_s_own_process_that_signals_reach(swarm: Swarm) -> None:
     swarm.up()
-    warm = zygote(swarm)
+    warm = warm_process(swarm)
     assert psutil.Process(warm).num_threads() == 1
     for agent_id, row in swarm.rows().items():
         pane, agent = swarm.panes()[agent_id], body(swarm, agent_id)
@@ -71,7 +73,7 @@ def test_each_is_a_pane_s_own_process_that_signals_reach(swarm: Swarm) -> None:
 
 def test_a_warm_process_that_stands_still_or_dies_holds_nobody_up(swarm: Swarm) -> None:
     swarm.up()
-    warm, pid = zygote(swarm), swarm.rows()[ID].pid
+    warm, pid = warm_process(swarm), swarm.rows()[ID].pid
     os.kill(warm, signal.SIGSTOP)
     swarm.kill(pid)
     back(swarm, pid)
@@ -81,17 +83,17 @@ def test_a_warm_process_that_stands_still_or_dies_holds_nobody_up(swarm: Swarm) 
     others = swarm.pids()
     swarm.kill(pid := others[ID])
     back(swarm, pid)
-    assert until(lambda: zygote(swarm), what="another warm process") != warm
+    assert until(lambda: warm_process(swarm), what="another warm process") != warm
     assert swarm.pids()["task-manager-01"] == others["task-manager-01"]
 
 
 def test_it_ends_with_a_killed_supervisor_and_with_the_swarm(swarm: Swarm) -> None:
     swarm.up()
-    warm, pids, supervisor = zygote(swarm), swarm.pids(), swarm.supervisor()
+    warm, pids, supervisor = warm_process(swarm), swarm.pids(), swarm.supervisor()
     os.kill(supervisor, signal.SIGKILL)
     until(lambda: not psutil.pid_exists(warm), what="the warm process to end")
     until(lambda: swarm.supervisor() != supervisor, what="another supervisor")
-    assert until(lambda: zygote(swarm), what="its warm process") != warm
+    assert until(lambda: warm_process(swarm), what="its warm process") != warm
     assert swarm.pids() == pids
     swarm.down()
     assert swarm.processes() == []
@@ -108,7 +110,7 @@ def test_a_warm_process_that_is_killed_at_any_moment_loses_and_doubles_nobody(sw
             before[name] = swarm.panes()[name].pid
             processes.signal_one(before[name], None, signal.SIGKILL)
         pause(rng.uniform(0.0, 0.4))
-        if warm := zygote(swarm):
+        if warm := warm_process(swarm):
             os.kill(warm, signal.SIGKILL)
             kills += 1
         until(lambda: all(row.state == "online" for row in swarm.rows().values()), 60, str(swarm.rows()))

@@ -4,7 +4,7 @@ A pane's own process (`agent/pane_leader.py`) hands it the terminal over a socke
 the agent is to run, and stays as the pane's leader. It has no thread and no connection, so that a fork of it is as good
 as a process of its own: what it forks leads a session, reads and writes the pane, and dies when the leader does.
 
-    python -P -m swarm_tui.agent.zygote SOCKET LIFELINE FOLDER PADDING
+    python -P -m swarm_tui.agent.warm_process SOCKET LIFELINE FOLDER PADDING
 
 `SOCKET` and `LIFELINE` are descriptors: the one listens, the other's end tells that the supervisor is gone. `FOLDER` is
 there to be read, `PADDING` to have room for the command line of what is forked.
@@ -51,7 +51,7 @@ class Request(Struct, frozen=True):
 
 
 def serve(listener: socket.socket, lifeline: int) -> None:
-    """Fork for whoever asks, until the supervisor is gone; returns in the zygote only."""
+    """Fork for whoever asks, until the supervisor is gone; returns in the warm process only."""
     installation = Installation()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # Nobody here waits for them.
     while True:
@@ -133,7 +133,7 @@ def _become(request: Request, pane: socket.socket, terminal: list[int]) -> None:
         sys.argv = ["swarm-tui", *request.words[request.words.index("agent") :]]
         _show(request.words)
         code = _run(main.main, sys.argv[2:])
-    except BaseException:  # noqa: BLE001  (it would else go on as a second zygote)
+    except BaseException:  # noqa: BLE001  (it would else go on as a second warm process)
         traceback.print_exc()
     with suppress(OSError):
         pane.sendall(b"%d\n" % code)
