@@ -71,7 +71,7 @@ def _by_bus(found: Target, since: float, until: float) -> tuple[Fleet, Fleet]:
         past = Past(operator.query, found.swarm, kept=KEPT)
         return past.moment(since).fleet, past.moment(until).fleet
     except NoRecordError as error:
-        raise Failure(f"{found.swarm}: {error}; `swarm-tui status` shows who keeps the record") from None
+        raise Failure(f"{found.swarm}: {error}; an agent of the role monitoring does, see `swarm-tui status`") from None
     finally:
         operator.close(0.5)
 

@@ -127,7 +127,9 @@ def _by_bus(found: Target, query: HistoryQuery, as_json: bool, keep: bool) -> No
         try:
             rows = ask_record(operator.query, query)
         except NoRecordError as error:
-            raise Failure(f"{found.swarm}: {error}; `swarm-tui status` shows who keeps the record") from None
+            raise Failure(
+                f"{found.swarm}: {error}; an agent of the role monitoring does, see `swarm-tui status`"
+            ) from None
         _print_all(found, rows, as_json, query.topic is not None)
         if keep:
             _follow(found, query, rows, live, as_json)
