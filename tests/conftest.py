@@ -17,6 +17,7 @@ from swarm_tui.broker.mosquitto import EmbeddedBroker
 from swarm_tui.bus.probe import probe
 from swarm_tui.config.model import Broker
 from swarm_tui.config.paths import broker_dir
+from swarm_tui.supervisor import processes
 from tests import examples as examples  # The profile of `make quick` is known before a test is.
 from tests.wait import until
 
@@ -171,3 +172,14 @@ def make_broker(tmp_path: Path) -> Iterator[Callable[..., RealBroker]]:
 def real_broker(make_broker: Callable[..., RealBroker]) -> RealBroker:
     """A mosquitto on a free port, configured as the embedded one."""
     return make_broker()
+
+
+@pytest.fixture
+def frozen() -> Iterator[int]:
+    """A process that a signal stopped."""
+    process = subprocess.Popen(["sleep", "1000"])
+    process.send_signal(signal.SIGSTOP)
+    until(lambda: processes.is_stopped(process.pid), what="it stands still")
+    yield process.pid
+    process.kill()
+    process.wait()

@@ -35,12 +35,10 @@ from swarm_tui.protocol.envelope import Event, Rejected
 from swarm_tui.protocol.moments import read_moment
 from swarm_tui.protocol.text import clean
 from swarm_tui.protocol.topics import Kind
-from swarm_tui.ui.look.message_line import ended_badly, is_heartbeat, summary
+from swarm_tui.ui.look.message_line import is_heartbeat, style_of, summary
 from swarm_tui.ui.look.text import fit, flat
 
-_BAD = frozenset(
-    {Kind.TASK_FAILED, Kind.TASK_DEAD, Kind.TASK_REJECTED, Kind.RUN_REJECTED, Kind.HALT, Kind.MESSAGE_REJECTED}
-)
+_COLOURS = {"bad": "red", "warn": "yellow", "ok": "green"}
 #: Messages that may be both in the answer and heard live.
 _BOTH = 2000
 
@@ -191,9 +189,9 @@ def short_line(swarm: str, event: Event | Rejected, width: int) -> str:
     topic, room = clean(event.topic.removeprefix(swarm + "/")), max(14, min(30, width // 4))
     when = _when(event.received)
     said = f"{fit(who.removeprefix('operator:') or '?', 16)} {flat(summary(event))}"
-    bad = isinstance(event, Rejected) or event.kind in _BAD or ended_badly(event)
+    colour = _COLOURS.get(style_of(event), "cyan")
     rest = fit(said, max(0, width - len(when) - room - 2)).rstrip()
-    return f"{style(when, dim=True)} {style(fit(topic, room), fg='red' if bad else 'cyan')} {rest}"
+    return f"{style(when, dim=True)} {style(fit(topic, room), fg=colour)} {rest}"
 
 
 def _when(at: float) -> str:

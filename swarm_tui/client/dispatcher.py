@@ -15,6 +15,7 @@ from swarm_tui.protocol.bodies import Dispatcher
 from swarm_tui.protocol.client_ids import dispatcher_client_id, former_dispatcher_client_id
 from swarm_tui.protocol.dialects import patterns
 from swarm_tui.protocol.envelope import Event
+from swarm_tui.protocol.kind_groups import WISHES
 from swarm_tui.protocol.topics import Kind, topic
 
 #: Exact filters: some brokers send what is retained only to those.
@@ -48,7 +49,6 @@ HEARD = (
     Kind.DISPATCHER,
 )
 HEARD_OF_ALL = (Kind.ASK, Kind.ASK_ANSWER, Kind.STATUS, Kind.HOST_STATUS, Kind.SCALE, Kind.QUERY)
-_TASKS = (Kind.TASK_NEW, Kind.DEPLOYMENT_REQUEST, Kind.CODE_REVIEW, Kind.RUN_NEW, Kind.MESSAGE_NEW)
 #: What is said once about a task, and may be said twice; the rest is said again by itself.
 _SAID_ONCE = (
     Kind.TASK_COMPLETE,
@@ -114,7 +114,7 @@ def take_former_session(spec: RunSpec, timeout: float = 5.0) -> int:
         dispatcher_way(spec),
         former_dispatcher_client_id(spec.swarm),
         session_patterns(spec),
-        again=_is_one_of(spec.swarm, (*_TASKS, *_SAID_ONCE)),
+        again=_is_one_of(spec.swarm, (*WISHES, *_SAID_ONCE)),
         timeout=timeout,
     )
 
@@ -124,7 +124,7 @@ def _keep(spec: RunSpec, timeout: float) -> None:
         dispatcher_way(spec),
         dispatcher_client_id(spec.swarm),
         session_patterns(spec),
-        again=_is_one_of(spec.swarm, _TASKS),
+        again=_is_one_of(spec.swarm, WISHES),
         timeout=timeout,
     )
 

@@ -21,6 +21,13 @@ from swarm_tui.protocol.mail_bodies import (
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.look.text import ago, amount, span
 
+#: How what a kind tells is: good, bad, to be heeded, or of no weight.
+_STYLE = {
+    "tasks/complete": "ok", "tasks/failed": "bad", "tasks/dead": "bad", "tasks/held": "warn", "tasks/rejected": "bad",
+    "tasks/retrying": "warn", "tasks/cancelled": "warn", "tasks/declined": "warn", "alerts": "warn", "halt": "bad",
+    "messages/rejected": "bad", "messages/dead": "warn", "messages/delivered": "quiet", "messages/read": "quiet",
+    "paths/refused": "warn", "agents/heartbeat": "quiet", "tasks/progress": "quiet", "agents/shutdown": "warn",
+}  # fmt: skip
 #: Payload fields that the line says by itself, or that say too little for a line.
 _DULL = frozenset(
     {"agent_id", "role", "v", "task_id", "status", "incarnation", "timestamp", "epoch", "started_at", "capacity", "pid",
@@ -95,6 +102,13 @@ def is_heartbeat(message: Event | Rejected) -> bool:
 def ended_badly(message: Event) -> bool:
     """Tell whether it tells of a task that ran to its end and came out badly."""
     return message.kind is Kind.TASK_COMPLETE and verdict_failed(message.payload.get("result"))
+
+
+def style_of(message: Event | Rejected) -> str:
+    """Return the name of the style in which what it tells is shown."""
+    if isinstance(message, Rejected):
+        return "bad"
+    return "warn" if ended_badly(message) else _STYLE.get(message.kind.value, "topic")
 
 
 def _measure(kind: Kind, name: str, value: object) -> str:

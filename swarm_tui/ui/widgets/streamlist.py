@@ -6,22 +6,11 @@ from rich.segment import Segment
 
 from swarm_tui.protocol.envelope import Event, Rejected
 from swarm_tui.protocol.topics import Kind
-from swarm_tui.ui.look.message_line import ended_badly, summary
+from swarm_tui.ui.look.message_line import style_of, summary
 from swarm_tui.ui.look.text import Parts, clock, fit, flat
 from swarm_tui.ui.model.model import Model
 from swarm_tui.ui.model.stream import Message, body_text
 from swarm_tui.ui.widgets.lines import Lines
-
-_STYLE = {
-    "tasks/complete": "ok", "tasks/failed": "bad", "tasks/dead": "bad", "tasks/held": "warn", "tasks/rejected": "bad",
-    "tasks/retrying": "warn", "tasks/cancelled": "warn", "tasks/declined": "warn", "alerts": "warn", "halt": "bad",
-    "messages/rejected": "bad", "messages/dead": "warn", "messages/delivered": "quiet", "messages/read": "quiet",
-    "paths/refused": "warn", "agents/heartbeat": "quiet", "tasks/progress": "quiet", "agents/shutdown": "warn",
-}  # fmt: skip
-
-
-def _style(message: Event) -> str:
-    return "warn" if ended_badly(message) else _STYLE.get(message.kind.value, "topic")
 
 
 class StreamList(Lines):
@@ -110,9 +99,9 @@ class StreamList(Lines):
         look = self.look
         topic = flat(message.topic.removeprefix(self.model.swarm + "/"), 200)
         if isinstance(message, Rejected):
-            style, sender = "bad", message.who.removeprefix("operator:") or "?"
+            style, sender = style_of(message), message.who.removeprefix("operator:") or "?"
         else:
-            style, sender = _style(message), message.sender.removeprefix("operator:")
+            style, sender = style_of(message), message.sender.removeprefix("operator:")
         room = max(14, min(30, width // 4))
         who = max(12, min(18, width // 6))
         parts = [

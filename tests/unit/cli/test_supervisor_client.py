@@ -1,9 +1,7 @@
 """Commands that need a supervisor: one that does nothing is named at once, with what to do."""
 
 import os
-import signal
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,7 +19,6 @@ from swarm_tui.protocol.envelope import Event, Rejected
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.supervisor import processes, state_file
 from swarm_tui.supervisor.state_file import Saved
-from tests.wait import until
 
 
 class FakeOperator:
@@ -44,17 +41,6 @@ class FakeOperator:
 
     def close(self) -> None:
         """Nothing is open."""
-
-
-@pytest.fixture
-def frozen() -> Iterator[int]:
-    """A process that a signal stopped."""
-    process = subprocess.Popen(["sleep", "1000"])
-    process.send_signal(signal.SIGSTOP)
-    until(lambda: processes.is_stopped(process.pid), what="it stands still")
-    yield process.pid
-    process.kill()
-    process.wait()
 
 
 def status(host: str, agent_id: str) -> Event:

@@ -1,10 +1,7 @@
 """`up` ends as soon as it is known why a start cannot go on."""
 
 import os
-import signal
-import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -76,17 +73,6 @@ class Start:
 
 def row(agent_id: str, state: str, pid: int | None = None) -> PaneStatus:
     return PaneStatus(agent_id=agent_id, state=state, pid=pid)
-
-
-@pytest.fixture
-def frozen() -> Iterator[int]:
-    """A process that a signal stopped."""
-    process = subprocess.Popen(["sleep", "1000"])
-    process.send_signal(signal.SIGSTOP)
-    until(lambda: processes.is_stopped(process.pid), what="it stands still")
-    yield process.pid
-    process.kill()
-    process.wait()
 
 
 def test_what_the_supervisor_knows_ends_the_wait(tmp_path: Path) -> None:
