@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from swarm_tui.supervisor import processes
 from tests.conftest import listening, pick_port
 from tests.e2e.shell import NINE, Shell, nine, watching
 from tests.wait import until
@@ -53,7 +54,7 @@ def test_nine_agents_come_up_do_work_and_go_without_a_trace(shell: Shell, tmp_pa
     assert status["dispatcher"]["agent_id"] == "task-manager-01"
     assert status["session"] == "nine"
     pids = {agent["agent_id"]: agent["pid"] for agent in status["agents"]}
-    assert all(psutil.pid_exists(pid) for pid in pids.values())
+    assert all(processes.is_alive(pid) for pid in pids.values())
     assert all(agent["memory_rss"] > 1e6 and agent["uptime"] >= 0 for agent in status["agents"])
 
     shell.ok("up", "./nine.yml", "--detach", limit=90)
@@ -68,7 +69,7 @@ def test_nine_agents_come_up_do_work_and_go_without_a_trace(shell: Shell, tmp_pa
     shell.ok("down", limit=90)
     until(lambda: not marked(shell.env["TMUX_TMPDIR"]), limit=5.0, what="every process of the swarm to be gone")
     assert not listening(port)
-    assert not any(psutil.pid_exists(pid) for pid in pids.values())
+    assert not any(processes.is_alive(pid) for pid in pids.values())
     assert shell("status").returncode == 3
     assert "no swarm `nine` runs here" in shell("down", "nine").stderr
     assert shell.json("tasks", "t1", "--swarm", "nine")["state"] == "complete", "the record outlives the swarm"

@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
-import psutil
 import pytest
 
 from swarm_tui.bus.mqtt import MqttBus
 from swarm_tui.config.model import Broker
 from swarm_tui.identity import account, store
 from swarm_tui.identity.keys import agent_key, common_key, host_key, operator_key
+from swarm_tui.supervisor import processes
 from tests.e2e.supervised_swarm import Swarm, own
 from tests.wait import until
 
@@ -160,7 +160,7 @@ def test_no_identity_shows_anywhere(make: Make, free_port: int, monkeypatch: pyt
             places[name] = [
                 Path(f"/proc/{process.pid}/{name}").read_bytes()
                 for process in swarm.processes()
-                if psutil.pid_exists(process.pid)
+                if processes.is_alive(process.pid)
             ]
         places["panes"] = panes + captured(swarm)
         places["tmux"] = ["\n".join(swarm.tmux.run("show-environment", "-g")).encode()]

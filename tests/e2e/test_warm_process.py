@@ -64,7 +64,7 @@ def test_each_is_a_pane_s_own_process_that_signals_reach(swarm: Swarm) -> None:
     for number, end in ((signal.SIGKILL, (None, 9)), (signal.SIGTERM, (0, None)), (signal.SIGINT, (0, None))):
         agent, pid = body(swarm), swarm.rows()[ID].pid
         swarm.kill(pid, number)
-        until(lambda agent=agent: not psutil.pid_exists(agent), what="the agent to end with its pane's process")
+        until(lambda agent=agent: not processes.is_alive(agent), what="the agent to end with its pane's process")
         assert back(swarm, pid) == end
     pid = swarm.rows()[ID].pid
     os.kill(body(swarm), signal.SIGKILL)
@@ -91,7 +91,7 @@ def test_it_ends_with_a_killed_supervisor_and_with_the_swarm(swarm: Swarm) -> No
     swarm.up()
     warm, pids, supervisor = warm_process(swarm), swarm.pids(), swarm.supervisor()
     os.kill(supervisor, signal.SIGKILL)
-    until(lambda: not psutil.pid_exists(warm), what="the warm process to end")
+    until(lambda: not processes.is_alive(warm), what="the warm process to end")
     until(lambda: swarm.supervisor() != supervisor, what="another supervisor")
     assert until(lambda: warm_process(swarm), what="its warm process") != warm
     assert swarm.pids() == pids
