@@ -33,6 +33,8 @@ class Correspondence:
         self.accepted: set[str] = set()
         self.rejected: set[str] = set()
         self.short: set[str] = set()
+        self.short_ends: set[float] = set()
+        """When those expire, by which a liar's copy under another id is known, whatever the clock of who took it."""
         self.left = messages
         self.waiting: dict[str, tuple[float, MessageNew]] = {}
         self.by_agents: set[str] = set()
@@ -83,6 +85,7 @@ class Correspondence:
         )
         if short:
             self.short.add(message_id)
+            self.short_ends.add(message.expires_at or 0.0)
         if worker is None:
             self.waiting[message_id] = (0.0, message)
         else:

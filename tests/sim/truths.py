@@ -11,7 +11,6 @@ from swarm_tui.domain.dispatch.turn import Turn
 from swarm_tui.domain.mail.paths import overlap
 from swarm_tui.domain.states import GIVEN, TASK_TRANSITIONS, TaskState
 from swarm_tui.domain.workflows.run import OVER, Run
-from tests.sim.mail import SHORT
 from tests.sim.parts import FIRINGS, PLAIN_STEPS, RULES
 
 if TYPE_CHECKING:
@@ -111,7 +110,7 @@ def of_mail(swarm: "Swarm", post: "Correspondence") -> None:
             was_read = (agent_id, mail.message_id) in read
             assert (receipt.state in ("read", "answered")) == was_read, f"{mail.message_id} to {agent_id}: {receipt}"
             # Of a short one that a liar altered the id is another.
-            short = mail.message_id in post.short or mail.expires_at - mail.accepted_at <= SHORT
+            short = mail.message_id in post.short or mail.expires_at in post.short_ends
             assert was_read or short, f"{agent_id} never read {mail.message_id}: {receipt}"
             if mail.expects_answer and was_read and not mail.reply_to:
                 answered = f"a-{mail.message_id}-{agent_id}" in records
