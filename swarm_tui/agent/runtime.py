@@ -163,6 +163,8 @@ class AgentRuntime:
             return
         event = self._door.read(full, raw, retained, time.time())
         if event is OVER:
+            if full == self._own_status:
+                self._overwritten()
             return
         if event is None:
             self._on_extra(full, raw)
@@ -172,12 +174,16 @@ class AgentRuntime:
         else:
             self._refused += 1
             if full == self._own_status:
-                self.presence.overwritten()
-                self._timer.wake_at(self.presence.changed())
+                self._overwritten()
             if self._refused <= _REFUSALS_SHOWN:
                 why = f"{event.reason} ({event.hint})" if event.hint else event.reason
                 self.reporter.note(f"refused {event.topic}: {why}", "⚠")
         self._role.on_event(event)
+
+    def _overwritten(self) -> None:
+        """Say our status again, where somebody may have left another there."""
+        self.presence.overwritten()
+        self._timer.wake_at(self.presence.changed())
 
     def _on_event(self, event: Event) -> None:
         if event.topic == self._own_status:

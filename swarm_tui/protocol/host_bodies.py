@@ -56,6 +56,8 @@ class Scale(Body, frozen=True, kw_only=True):
 
     desired: int
     reason: str = ""
+    pinned: bool | None = None
+    """Of one that the dispatcher says again: a person's number, which stands until that person takes it back."""
 
 
 HOST_BODY: dict[Kind, type[Body]] = {

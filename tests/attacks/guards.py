@@ -7,6 +7,7 @@ import pytest
 
 from swarm_tui.client.operator import Operator
 from swarm_tui.domain.dispatch import adopted_claims, agent_reports, core, freshness, offer, operators, processes
+from swarm_tui.domain.dispatch.retained_topics import RetainedTopics
 from swarm_tui.domain.fleet import reducer
 from swarm_tui.domain.fleet.doubts import Doubts
 from swarm_tui.domain.leadership import Leadership
@@ -108,6 +109,8 @@ GUARDS: dict[str, Remove] = {
     ),
     "an alert is for who raised it to end": _always(reducer, "_may_change", True),
     "a claim that was overwritten is said again": _always(Leadership, "contested", []),
+    "what is forged stays on no topic": _always(RetainedTopics, "heard_wrong", None),
+    "what is emptied is said again": _always(RetainedTopics, "emptied", None),
     "an answer is by whom it was given to": _always(core, "_was_asked", True),
     "the screen knows who has a task": _always(Doubts, "why_not", ""),
     "a publisher goes by the dispatcher's word": _every_word,
@@ -124,6 +127,7 @@ AGENT, HOST, LEADS = "an agent orders nobody", "a host orders nobody", "a person
 NEWEST, EMPTY = "the newest halt and scale count", "an empty message takes nothing back"
 ASKED, SCREEN = "an answer is by whom it was given to", "the screen knows who has a task"
 PUBLISHER = "a publisher goes by the dispatcher's word"
+PLANTED = "what is forged stays on no topic"
 
 #: What mends, within milliseconds, what these attacks did: to see them at all, it must be away too.
 MENDED_BY = {"no_leader": SAID_AGAIN, "away": SAID_AGAIN}
@@ -179,4 +183,8 @@ STOPPED_BY: dict[str, tuple[str, ...]] = {
     "person_leads": (LEADS,),
     "persons_offer": (HOLDS,),
     "hosts_offer": (HOLDS,),
+    "planted": (PLANTED,),
+    "planted_bytes": (PLANTED,),
+    "planted_before": (PLANTED,),
+    "emptied": ("what is emptied is said again",),
 }

@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -207,6 +208,28 @@ class Swarm:
             what=f"{task_id} to be acked; {self.link.lines[-5:]} {[e.kind.value for e in self.heard[-20:]]}",
         )
 
+    def pin(self, desired: int) -> None:
+        """Have a person say how many general agents there are to be, and the dispatcher hear it."""
+        self.operator.act(Kind.SCALE, b.Scale(desired=desired), "general")
+        until(lambda: self.pinned() == desired, what="the wish to be heard")
+
+    def pinned(self) -> int:
+        """How many general agents a person wished for, as the dispatcher knows it; 0 where nobody did."""
+        assert self.manager.shell is not None
+        targets = self.manager.shell.engine.state.targets
+        return targets["general"].desired if "general" in targets and targets["general"].pinned else 0
+
+    def host_says(self, keys: Keyring, host: str, pid: int | None) -> bytes:
+        """Say as a host's supervisor that the worker is that process, or has ended; what was said."""
+        own = self.worker.me.incarnation
+        pane = b.PaneStatus(agent_id=WORKER, role="general", pid=pid, state="online", incarnation=own, exit_status=1)
+        self.signed(keys, Kind.HOST_STATUS, b.HostStatus(status="online", panes=[pane]), host)
+        return self.heard_raw(Kind.HOST_STATUS, host, f'"pid":{pid}' if pid else '"exit_status":1')[1]
+
+    def worker_keys(self) -> Keyring:
+        """The worker's own keys."""
+        return open_agent(self.root, WORKER) if self.guarded else GUEST
+
     def job(self, task_id: str) -> Any:
         """The dispatcher's own record of a task."""
         row = self.operator.query("task", {"task_id": task_id}, timeout=5.0)
@@ -224,6 +247,10 @@ class Swarm:
         self.worker.close()
         self.manager.close()
         self.pump.close()
+
+
+#: What somebody does to a swarm; returns what tells whether it worked.
+Attack = Callable[[Swarm], Callable[[], object]]
 
 
 def _id() -> str:

@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 
 from swarm_tui.agent.handlers import registry
+from swarm_tui.domain.dispatch import retained_topics
 from swarm_tui.identity import door
 from swarm_tui.identity.door import OVER_ITS_RATE
 from swarm_tui.protocol import bodies as b
-from swarm_tui.protocol.topics import Kind
+from swarm_tui.protocol.topics import Kind, topic
+from tests.attacks import planted
 from tests.attacks import swarm as parts
-from tests.attacks.swarm import WORKER, Swarm, Work
+from tests.attacks.swarm import SWARM, WORKER, Swarm, Work
 from tests.bench.bench_engine import Live
 from tests.bench.bench_flood import MOST, floods, worst
 from tests.conftest import RealBroker
@@ -48,6 +50,27 @@ def test_forged_words_to_an_agent_cost_it_nothing_that_it_needs(swarm: Swarm) ->
         swarm.forge(Kind.INBOX, b.Inbox(command="drain"), WORKER)
     swarm.done(swarm.publish("good"))
     until(lambda: not swarm.worker.work.core.draining, what="it to take tasks")
+
+
+def test_what_is_left_on_retained_topics_in_a_flood_is_put_right_after_it(
+    swarm: Swarm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for kind in retained_topics.GRACE:
+        monkeypatch.setitem(retained_topics.GRACE, kind, 0.5)
+    for number in range(1000):
+        swarm.forge(Kind.TASK_CANCEL, b.TaskAct(task_id=f"evil-{number}"))
+        swarm.forge(Kind.INBOX, b.Inbox(command="drain"), WORKER)
+    assert not planted.planted(swarm)()
+
+
+def test_an_agent_says_its_status_again_also_when_it_reads_no_more_of_a_flood(swarm: Swarm) -> None:
+    swarm.manager.close()
+    for _ in range(1000):
+        swarm.forge(Kind.INBOX, b.Inbox(command="drain"), WORKER)
+    swarm.forge(Kind.STATUS, planted.BODIES[Kind.STATUS], WORKER, sender=WORKER)
+    full = topic(SWARM, Kind.STATUS, WORKER)
+    until(lambda: [raw for name, raw in list(swarm.raw) if name == full and b"evil" in raw], what="the forged one")
+    until(lambda: b"evil" not in swarm.broker.retained[full].payload, what="its own word again")
 
 
 @pytest.mark.drill

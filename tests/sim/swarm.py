@@ -259,6 +259,7 @@ class Swarm:
             or owed
             or self._rivals()
             or (self.mail is not None and not self.mail.is_over())
+            or self.dispatcher.shell.retained.topics.wrong
         )
         return self.dispatcher.leading and not left
 

@@ -11,7 +11,9 @@ from swarm_tui.domain.dispatch.turn import Turn
 from swarm_tui.domain.mail.paths import overlap
 from swarm_tui.domain.states import GIVEN, TASK_TRANSITIONS, TaskState
 from swarm_tui.domain.workflows.run import OVER, Run
-from tests.sim.parts import FIRINGS, PLAIN_STEPS, RULES
+from swarm_tui.protocol.codec import decode
+from swarm_tui.protocol.envelope import Event
+from tests.sim.parts import FIRINGS, PLAIN_STEPS, RULES, SWARM
 
 if TYPE_CHECKING:
     from tests.sim.dispatcher import SimDispatcher
@@ -206,6 +208,10 @@ def of_lies(swarm: "Swarm", records: dict[str, Job]) -> None:
         assert job.state is not TaskState.COMPLETE or job.result == {"by": job.agent_id}, f"{job.task_id}: {job.result}"
         acts = [hop for hop in job.hops if hop.what in ("approved", "denied", "redriven", "cancelling", "cancelled")]
         assert all((hop.by or "operator:").startswith("operator:") for hop in acts), f"{job.task_id}: {acts}"
+    judge = swarm.keys.of_swarm("swarm").judge
+    for said in swarm.broker.retained.values():
+        heard = decode(SWARM, said.topic, said.payload, True, swarm.dispatcher.clock.wall(), judge)
+        assert isinstance(heard, Event), f"{said.topic} retains {said.payload!r}: {heard}"
 
 
 def of_the_end(swarm: "Swarm") -> None:

@@ -136,6 +136,8 @@ class SimWorker:
         event = decode(SWARM, full, raw, retained, self.clock.wall(), self.keys.judge)
         if isinstance(event, Event) and self.alive:
             self.shell.on_event(event)
+            if isinstance(event.body, b.Inbox) and event.body.command == "ping":
+                self.reporter.say(Kind.STATUS, self.me.status(*self.shell.state()), self.agent_id)
 
     def tick(self) -> None:
         now = self.clock.monotonic()

@@ -23,21 +23,13 @@ def heard(turn: Turn, event: Event, body: Scale | None) -> None:
     """Hear roles/<role>/scale: an operator's number stands until it is cleared; another dispatcher's does not."""
     role = canonical_role(event.key)
     if freshness.proves_nothing(turn, body) or (body is not None and freshness.is_old_order(turn, event)):
-        # What stands is said again.
-        stands = turn.state.targets.get(role)
-        if not turn.state.leading:
-            return
-        if stands is not None:
-            turn.say(Kind.SCALE, Scale(desired=stands.desired, reason="as it was"), role)
-        elif body is not None:
-            turn.clear(Kind.SCALE, role)
         return
     if event.sender == turn.state.me:
         return
     if body is None:
         turn.state.targets.pop(role, None)
     else:
-        pinned = canonical_role(event.role or "") != "task-manager"
+        pinned = canonical_role(event.role or "") != "task-manager" or bool(body.pinned)
         turn.state.targets[role] = ScaleTarget(desired=body.desired, looked=turn.now, lowered=turn.now, pinned=pinned)
 
 

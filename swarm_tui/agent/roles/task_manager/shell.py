@@ -12,6 +12,7 @@ import msgspec
 from swarm_tui.agent.roles.task_manager.dialect_bridge import DialectBridge
 from swarm_tui.agent.roles.task_manager.engine import Clocks, Engine, Heard, Letter
 from swarm_tui.agent.roles.task_manager.refusals import Refusals
+from swarm_tui.agent.roles.task_manager.retained import Retained, may_retain
 from swarm_tui.agent.roles.task_manager.task_queries import answers
 from swarm_tui.bus.port import Bus, Link
 from swarm_tui.client.dispatcher import session_patterns
@@ -37,9 +38,9 @@ from swarm_tui.domain.leadership import (
     TakeBack,
     WriteEpoch,
 )
-from swarm_tui.identity.door import Door
+from swarm_tui.identity.door import OVER, Door
 from swarm_tui.identity.keyring import GUEST, Keyring, SwarmKeyring
-from swarm_tui.protocol.bodies import Alert, Cleared, Inbox, Query, Reply, Scale
+from swarm_tui.protocol.bodies import Alert, Cleared, Query, Reply
 from swarm_tui.protocol.client_ids import Client, client_id_of, dispatcher_client_id
 from swarm_tui.protocol.envelope import Event, Rejected
 from swarm_tui.protocol.topics import Kind, topic
@@ -96,6 +97,7 @@ class DispatcherShell:
         self._told_hosts = self._hosts()
         self._guests = "anything" if keys is GUEST else spec.policy.guests
         self.refusals = Refusals(log, self._alert)
+        self.retained = Retained(spec.swarm, engine)
         self._echoes = Echoes()
         self._assigned = topic(spec.swarm, Kind.TASK_ASSIGNED)
         self._log, self._leave, self._complain = log, leave, complain
@@ -133,6 +135,8 @@ class DispatcherShell:
             self._tell_new_hosts(now)
         if self.leadership.phase is not Phase.LOOKING:
             self._hear(*ticks)
+        if self.leadership.settled:
+            self._publish(self.retained.due(now))
         self._try_again = self._clocks.monotonic() + TRY_AGAIN
         if last or self.leadership.phase is Phase.OVER:
             return None
@@ -182,12 +186,21 @@ class DispatcherShell:
                 elif isinstance(item, Rejected) and item.late:
                     self._came_late(item, now)
                 elif isinstance(item, Rejected):
-                    if (line := self._bridge.refused(item)) is not None:
-                        self._log(line)
-                elif leadership.settled and item.kind is not Kind.DISPATCHER:
-                    self._heard.append(item)
+                    self._unreadable(item, now)
                 else:
-                    self._carry_out(leadership.hear(item, now))
+                    if self.retained.topics.wrong:
+                        self.retained.heard(item)
+                    if leadership.settled and item.kind is not Kind.DISPATCHER:
+                        self._heard.append(item)
+                    else:
+                        self._carry_out(leadership.hear(item, now))
+
+    def _unreadable(self, item: Rejected, now: float) -> None:
+        if not self._bridge.hears(item.topic):
+            # Others count it.
+            self._wrong(item.topic, now)
+        elif (line := self._bridge.refused(item)) is not None:
+            self._log(line)
 
     def _look_at_refusals(self, now: float) -> None:
         """Take over what the door did not let in, and say what is over."""
@@ -195,6 +208,8 @@ class DispatcherShell:
             dropped, self.door.dropped = self.door.dropped, Counter()
             for why, times in dropped.items():
                 self.refusals.add(why, now, times=times)
+            for full in self.retained.take_overrun():
+                self._wrong(full, now)
         self.refusals.tick(now)
 
     def _tell_new_hosts(self, now: float) -> None:
@@ -208,10 +223,8 @@ class DispatcherShell:
         former, self._told_hosts = self._told_hosts, hosts
         if revoked := frozenset(name for name in former if hosts.get(name) != former[name]):
             self._revoked.append(Revoked(revoked))
-        writer, targets = self.engine.writer, self.engine.state.targets
         self._carry_out(self.leadership.contested(now))
-        scales = [writer.message(Kind.SCALE, Scale(desired=t.desired), role) for role, t in targets.items()]
-        self._publish([*self.engine.halt_again(), *((message, None) for message in scales)])
+        self._publish(self.retained.stands())
 
     def _came_late(self, item: Rejected, now: float) -> None:
         """Tell whoever gave a command that it came after its time, and whose clock may be off."""
@@ -228,13 +241,14 @@ class DispatcherShell:
             self.bus.publish(self.engine.writer.message(Kind.ALERT, alert))
 
     def _refused(self, full: str, why: str, now: float, who: str, hint: str = "") -> None:
-        """Count what proves nothing, and say again what it would have replaced."""
+        """Count what proves nothing, and mind what it would have replaced."""
         self.refusals.add(why, now, place=full, who=who, hint=hint)
-        if full == topic(self._spec.swarm, Kind.DISPATCHER):
+        self._wrong(full, now)
+
+    def _wrong(self, full: str, now: float) -> None:
+        """Mind that a topic may retain what counts for nothing."""
+        if self.retained.wrong(full, now) is Kind.DISPATCHER:
             self._carry_out(self.leadership.contested(now))
-        elif full == topic(self._spec.swarm, Kind.HALT) and self.leading:
-            writer = self.engine.writer
-            self._publish(self.engine.halt_again() or [(writer.clear(Kind.HALT), None)])
 
     def _listen(self, name: str, clean: bool, kinds: Iterable[Kind] = (), patterns: Iterable[str] = ()) -> None:
         """Connect, and listen to that and to what is said to ourselves."""
@@ -258,7 +272,11 @@ class DispatcherShell:
         else:
             event = self.door.read(full, payload, retained, self._clocks.wall())
         # Others count what cannot be read in the swarm itself; only we understand what foreign agents say.
-        if isinstance(event, Event) or (event is not None and (foreign or event.unproved or event.late)):
+        if isinstance(event, Event):
+            self._put(event)
+        elif event is OVER:
+            self.retained.overrun(full)
+        elif event is not None and (foreign or event.unproved or event.late or may_retain(full)):
             self._put(event)
 
     # What is done.
@@ -315,9 +333,9 @@ class DispatcherShell:
         if self.leading:
             for event in heard:
                 if isinstance(event, Event):
-                    if event.kind is Kind.HALT and isinstance(event.body, Cleared):
-                        # An empty message lifts no halt where words are proved.
-                        self._publish(self.engine.halt_again())
+                    if isinstance(event.body, Cleared):
+                        # It takes nothing back where words are proved.
+                        self.retained.emptied(event, self._clocks.monotonic())
                     self._mirror(event)
                     self._answer(event)
 
@@ -348,14 +366,6 @@ class DispatcherShell:
             if message is not None:
                 self.bus.publish(message)
 
-    def _tell_all(self) -> None:
-        """Say again what a broker should keep for whoever comes, and have the agents say it too."""
-        self._carry_out(self.leadership.contested(self._clocks.monotonic()))
-        self._publish(self.engine.halt_again())
-        for agent_id in sorted(self.engine.state.agents):
-            message = self.engine.writer.message(Kind.INBOX, Inbox(command="ping"), agent_id)
-            self._publish([(message, None)])
-
     def _answer(self, event: Event) -> None:
         """Answer an operator's query."""
         if not isinstance(event.body, Query) or self.bus is None:
@@ -367,7 +377,10 @@ class DispatcherShell:
             self.bus.publish(self.engine.writer.message(Kind.REPLY, reply, event.key))
             return
         if event.body.query == "who":
-            self._tell_all()
+            # What a broker should keep for whoever comes is said again.
+            now = self._clocks.monotonic()
+            self._carry_out(self.leadership.contested(now))
+            self.retained.asked(now)
             return
         if event.body.query == "schedules":
             rows = [msgspec.to_builtins(row) for row in schedule_rows(self.engine.state)]
