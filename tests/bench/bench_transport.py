@@ -7,11 +7,11 @@ from pathlib import Path
 from swarm_tui.config.model import Broker
 from tests.bench.bars import bar
 from tests.bench.bench_engine import Live
-from tests.bench.reference import pingpong
+from tests.bench.reference import PingPong
 from tests.conftest import RealBroker, pick_port
 
-ROUNDS = 9
-TASKS = 60
+#: A trip of each takes its turn with all the others, for how fast two threads wake each other changes by the second.
+ROUNDS = 600
 
 
 def main() -> None:
@@ -21,32 +21,27 @@ def main() -> None:
         broker = RealBroker(pick_port(), folder / "broker", f"listener 0 {path}").start()
         ways = {"tcp": broker.broker, "unix": Broker(url=f"unix://{path}")}
         swarms: dict[str, Live] = {}
+        pairs: dict[str, PingPong] = {}
         try:
             for mark, way in ways.items():
                 swarms[mark] = Live(broker, folder / mark, 3, swarm=mark, proved=True, way=way)
                 swarms[mark].flood(200)
-            trips: dict[str, list[float]] = {"tcp": [], "unix": []}
-            pings: dict[str, list[float]] = {"tcp": [], "unix": []}
+            pairs |= {"tcp": PingPong("127.0.0.1", broker.port), "unix": PingPong(path, broker.port)}
+            found: dict[str, list[float]] = {f"{what} {mark}": [] for what in ("ping", "task") for mark in ways}
             for number in range(ROUNDS):
                 for mark in ("tcp", "unix") if number % 2 else ("unix", "tcp"):
-                    host = path if mark == "unix" else "127.0.0.1"
-                    pings[mark].append(statistics.median(pingpong(host, broker.port, TASKS)))
-                    trips[mark].append(statistics.median(swarms[mark].task() for _ in range(TASKS)))
-            for mark in ("tcp", "unix"):
-                print(f"{mark}: ping-pong {_ms(pings[mark])}, publish to complete {_ms(trips[mark])}")
-            ratios = {m: statistics.median(t / p for t, p in zip(trips[m], pings[m], strict=True)) for m in trips}
-            print(f"over TCP, publish to complete is {ratios['tcp']:.2f} ping-pongs")
-            bar("noop over the Unix socket, against a ping-pong there", ratios["unix"], 3.0)
-            saved = statistics.median(u / t for u, t in zip(trips["unix"], trips["tcp"], strict=True))
-            bar("noop, Unix socket against TCP", saved, 1.0)
+                    found[f"ping {mark}"].append(pairs[mark].trip())
+                    found[f"task {mark}"].append(swarms[mark].task())
+            trip = {name: statistics.median(times) for name, times in found.items()}
+            for mark in ways:
+                ping, task = trip[f"ping {mark}"] * 1000, trip[f"task {mark}"] * 1000
+                print(f"{mark}: ping-pong {ping:.2f} ms, publish to complete {task:.2f} ms, {task / ping:.2f} of them")
+            bar("noop over the Unix socket, against a ping-pong there", trip["task unix"] / trip["ping unix"], 3.0)
+            bar("noop, Unix socket against TCP", trip["task unix"] / trip["task tcp"], 1.0)
         finally:
-            for swarm in swarms.values():
-                swarm.close()
+            for one in (*pairs.values(), *swarms.values()):
+                one.close()
             broker.stop()
-
-
-def _ms(seconds: list[float]) -> str:
-    return f"{statistics.median(seconds) * 1000:.2f} ms"
 
 
 if __name__ == "__main__":

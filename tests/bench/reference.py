@@ -16,31 +16,44 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
 
-def pingpong(host: str, port: int, rounds: int = 200, payload: bytes = b"x" * 200, limit: float = 60.0) -> list[float]:
-    """Seconds of each round trip: ping at QoS 1 to another client, pong at QoS 1 back. Raises TimeoutError, OSError.
+class PingPong:
+    """Two clients on one broker, one of which answers the other. A `host` that begins with `/` is a Unix socket."""
 
-    A `host` that begins with `/` is a Unix socket.
-    """
-    base = f"bench/{os.urandom(4).hex()}"
-    back = threading.Event()
-    asker, answerer = _client(host, port, f"{base}/pong"), _client(host, port, f"{base}/ping")
-    answerer.on_message = lambda client, userdata, message: client.publish(f"{base}/pong", message.payload, 1)
-    asker.on_message = lambda client, userdata, message: back.set()
-    trips: list[float] = []
-    end = time.monotonic() + limit
-    try:
-        for _ in range(rounds):
-            back.clear()
-            began = time.perf_counter()
-            asker.publish(f"{base}/ping", payload, 1)
-            if not back.wait(max(0.0, end - time.monotonic())):
-                raise TimeoutError(f"no pong from {host}:{port} within {limit:g} s")
-            trips.append(time.perf_counter() - began)
-    finally:
-        for client in (asker, answerer):
+    def __init__(self, host: str, port: int, payload: bytes = b"x" * 200) -> None:
+        """Connect both. Raises TimeoutError, OSError."""
+        self._base, self._place, self._payload = f"bench/{os.urandom(4).hex()}", f"{host}:{port}", payload
+        self._back = threading.Event()
+        self._asker = _client(host, port, f"{self._base}/pong")
+        self._answerer = _client(host, port, f"{self._base}/ping")
+        self._answerer.on_message = lambda client, userdata, message: client.publish(
+            f"{self._base}/pong", message.payload, 1
+        )
+        self._asker.on_message = lambda client, userdata, message: self._back.set()
+
+    def trip(self, limit: float = 60.0) -> float:
+        """Seconds of one round trip: ping at QoS 1 to the other, pong at QoS 1 back. Raises TimeoutError."""
+        self._back.clear()
+        began = time.perf_counter()
+        self._asker.publish(f"{self._base}/ping", self._payload, 1)
+        if not self._back.wait(max(0.0, limit)):
+            raise TimeoutError(f"no pong from {self._place} within {limit:g} s")
+        return time.perf_counter() - began
+
+    def close(self) -> None:
+        """Disconnect both."""
+        for client in (self._asker, self._answerer):
             client.disconnect()
             client.loop_stop()
-    return trips
+
+
+def pingpong(host: str, port: int, rounds: int = 200, payload: bytes = b"x" * 200, limit: float = 60.0) -> list[float]:
+    """Seconds of each round trip of a `PingPong`, all within `limit`. Raises TimeoutError, OSError."""
+    end = time.monotonic() + limit
+    pair = PingPong(host, port, payload)
+    try:
+        return [pair.trip(end - time.monotonic()) for _ in range(rounds)]
+    finally:
+        pair.close()
 
 
 def _client(host: str, port: int, pattern: str) -> Client:
