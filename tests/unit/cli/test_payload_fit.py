@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from swarm_tui.agent.handlers import registry
-from swarm_tui.agent.roles.api_gateway.task_request import UnfitTaskError, task_of
+from swarm_tui.agent.roles.api_gateway.json_http import UnfitError
+from swarm_tui.agent.roles.api_gateway.task_request import task_of
 from swarm_tui.bus.memory import MemoryBus
 from swarm_tui.bus.memory_broker import MemoryBroker
 from swarm_tui.cli.group import run
@@ -59,7 +60,7 @@ def test_http_refuses_what_nobody_of_the_layout_could_do() -> None:
     operator = Operator(MemoryBus(MemoryBroker(), "o"), "s", user="u", host="h")
     known = doers(layout(AgentEntry(role="testing")))
     body = b'{"type": "testing.run", "payload": {"path": [1]}}'
-    with pytest.raises(UnfitTaskError, match="does not fit") as refused:
+    with pytest.raises(UnfitError, match="does not fit") as refused:
         task_of(body, None, operator, known)
     assert refused.value.status == 422
     assert task_of(body, None, operator).type == "testing.run", "nothing is known of who does it"
@@ -105,7 +106,7 @@ def test_a_mistyped_field_is_refused_wherever_it_is_typed(
     says = "there is no field `pth` (did you mean `path`?)"
     operator = Operator(MemoryBus(MemoryBroker(), "o"), "s", user="u", host="h")
     known = doers(layout(AgentEntry(role="testing")))
-    with pytest.raises(UnfitTaskError, match=re.escape(says)):
+    with pytest.raises(UnfitError, match=re.escape(says)):
         task_of(b'{"type": "testing.run", "payload": {"pth": "x"}}', None, operator, known)
     types = {each.name: each for each in types_of(layout(AgentEntry(role="testing")))}
     task, wrong = form_task(Draft(type="testing.run", raw='{"pth": "x"}'), types["testing.run"], "t")

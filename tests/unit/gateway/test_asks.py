@@ -1,13 +1,17 @@
 """Asks over HTTP: seen by all who may look, answered with the token alone, once."""
 
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from swarm_tui.agent.roles.api_gateway.asks import PersonsVoice
 from swarm_tui.agent.roles.api_gateway.role import ApiGateway
 from swarm_tui.bus.memory import MemoryBroker
 from swarm_tui.protocol.ask_bodies import Ask, AskAnswer
@@ -118,3 +122,18 @@ def test_an_answer_that_nobody_writes_down_is_said_so(
     asking.ask("q1")
     dispatcher.silent = True
     assert asking.answer("q1").status == 504
+
+
+def test_two_who_speak_first_at_once_have_one_connection() -> None:
+    both = threading.Barrier(2)
+
+    def make() -> Any:
+        with suppress(threading.BrokenBarrierError):
+            both.wait(0.3)
+        up = SimpleNamespace(up=True)
+        return SimpleNamespace(on_event=lambda call: None, start=lambda: None, wait_link=lambda wait: up)
+
+    voice = PersonsVoice(make)
+    with ThreadPoolExecutor(2) as threads:
+        one, other = threads.map(lambda _: voice.operator(), range(2))
+    assert one is other

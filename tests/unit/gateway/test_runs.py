@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from swarm_tui.agent.roles.api_gateway.runs import UnfitRunError, run_of
+from swarm_tui.agent.roles.api_gateway.json_http import UnfitError
+from swarm_tui.agent.roles.api_gateway.runs import run_of
 from tests.unit.gateway.conftest import Answer, Dispatcher, Visitor
 
 Opener = Callable[..., Any]
@@ -46,7 +47,7 @@ def test_a_run_that_is_refused_is_told_with_its_place(
     ],
 )
 def test_a_body_that_is_no_run_is_refused(body: Any, status: int) -> None:
-    with pytest.raises(UnfitRunError) as caught:
+    with pytest.raises(UnfitError) as caught:
         run_of(body)
     assert caught.value.status == status
 

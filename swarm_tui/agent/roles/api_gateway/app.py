@@ -14,6 +14,7 @@ from aiohttp import web
 from swarm_tui.agent.roles.api_gateway.asks import AskRoutes, NewAnswer, PersonsVoice
 from swarm_tui.agent.roles.api_gateway.facts import DoorFacts
 from swarm_tui.agent.roles.api_gateway.guard import Visit, refuse
+from swarm_tui.agent.roles.api_gateway.json_http import MAX_BODY, UnfitError, answer, read_body
 from swarm_tui.agent.roles.api_gateway.mails import MailRoutes, NewMail
 from swarm_tui.agent.roles.api_gateway.metrics import FleetMetrics
 from swarm_tui.agent.roles.api_gateway.openapi import document
@@ -21,7 +22,7 @@ from swarm_tui.agent.roles.api_gateway.runs import NewRun, RunChange, RunRoutes
 from swarm_tui.agent.roles.api_gateway.schedules import ScheduleRoutes
 from swarm_tui.agent.roles.api_gateway.settings import DoorSettings
 from swarm_tui.agent.roles.api_gateway.stream import FrameStream
-from swarm_tui.agent.roles.api_gateway.task_request import Doers, NewTask, UnfitTaskError, task_of
+from swarm_tui.agent.roles.api_gateway.task_request import Doers, NewTask, task_of
 from swarm_tui.client.hosts_output import joined
 from swarm_tui.client.publication import Publication
 from swarm_tui.client.publication_policy import SETTLED, Stage
@@ -29,10 +30,7 @@ from swarm_tui.domain.states import TaskState
 from swarm_tui.protocol.bodies import JsonObject
 from swarm_tui.protocol.names import InvalidNameError, is_task_id
 
-MAX_BODY = 120 * 1024
 ACCEPT_TIMEOUT = 10.0
-#: Seconds that the body of a request may take to come.
-BODY_TIMEOUT = 15.0
 _SAFE = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
 _FOLDER = Path(__file__).parent / "assets"
 _STYLE = (_FOLDER / "page.css").read_text("utf-8")
@@ -109,6 +107,8 @@ class Door:
             return _error(*refusal)
         try:
             response = await handler(request)
+        except UnfitError as error:
+            return _error(error.status, str(error))
         except web.HTTPException as error:
             return _error(error.status, error.text or error.reason)
         if not response.prepared:
@@ -121,18 +121,10 @@ class Door:
         return web.Response(text=PAGE, content_type="text/html", headers={"Content-Security-Policy": PAGE_POLICY})
 
     async def _post(self, request: web.Request) -> web.Response:
-        if request.content_type != "application/json":
-            return _error(415, "send Content-Type: application/json")
+        body = await read_body(request)
+        task = task_of(body, request.headers.get("Idempotency-Key"), self._facts.operator, self._doers)
         try:
-            body = await asyncio.wait_for(request.read(), BODY_TIMEOUT)
-            task = task_of(body, request.headers.get("Idempotency-Key"), self._facts.operator, self._doers)
             publication = self._facts.operator.submit(task, accept_timeout=ACCEPT_TIMEOUT)
-        except TimeoutError:
-            return _error(408, f"the body took longer than {BODY_TIMEOUT:g} s")
-        except web.RequestPayloadError as error:
-            return _error(400, f"the body is not what its headers say: {' '.join(str(error).split())}")
-        except UnfitTaskError as error:
-            return _error(error.status, str(error))
         except InvalidNameError as error:
             return _error(422, str(error))
         await _settled(publication)
@@ -144,14 +136,14 @@ class Door:
             return _error(422, f"state: one of {', '.join(TaskState)}")
         if not re.fullmatch("[0-9]{1,5}", limit) or not 1 <= int(limit) <= 10_000:
             return _error(422, "limit: 1 to 10000")
-        return _json(self._facts.tasks(state, request.query.get("type"), int(limit)))
+        return answer(self._facts.tasks(state, request.query.get("type"), int(limit)))
 
     async def _task(self, request: web.Request) -> web.Response:
         task_id = request.match_info["task_id"]
         if not is_task_id(task_id):
             return _error(422, "that is not a task id")
         found = await asyncio.to_thread(self._facts.task, task_id)
-        return _error(404, "no such task") if found is None else _json(found)
+        return _error(404, "no such task") if found is None else answer(found)
 
     async def _output(self, request: web.Request) -> web.Response:
         """Answer with what a task's programs printed: JSON by positions, or plain text for who accepts that."""
@@ -177,14 +169,14 @@ class Door:
         last = pages[-1]
         parts = [{"start": page.start, "next": page.next, "text": page.text} for page in pages]
         whole = {"attempt": last.attempt, "next": last.next, "size": last.size, "ended": last.ended}
-        return _json({"task_id": task_id, **whole, "parts": parts})
+        return answer({"task_id": task_id, **whole, "parts": parts})
 
     async def _agents(self, request: web.Request) -> web.Response:
-        return _json(self._facts.agents())
+        return answer(self._facts.agents())
 
     async def _status(self, request: web.Request) -> web.Response:
         await asyncio.to_thread(self._facts.ask_usage)
-        return _json(self._facts.status())
+        return answer(self._facts.status())
 
     async def _health(self, request: web.Request) -> web.Response:
         def look(fleet: Any, now: float) -> JsonObject:
@@ -197,14 +189,14 @@ class Door:
             }
 
         found = self._facts.read(look)
-        return _json(found, status=200 if found["broker"] else 503)
+        return answer(found, status=200 if found["broker"] else 503)
 
     async def _scrape(self, request: web.Request) -> web.Response:
         await asyncio.to_thread(self._facts.ask_usage)
         return web.Response(body=self._metrics.text(), headers={"Content-Type": "text/plain; version=0.0.4"})
 
     async def _openapi(self, request: web.Request) -> web.Response:
-        return _json(document(*map(msgspec.json.schema, (NewTask, NewRun, NewAnswer, NewMail, RunChange))))
+        return answer(document(*map(msgspec.json.schema, (NewTask, NewRun, NewAnswer, NewMail, RunChange))))
 
 
 async def _settled(publication: Publication) -> None:
@@ -222,8 +214,8 @@ async def _settled(publication: Publication) -> None:
 def _published(publication: Publication) -> web.Response:
     task_id, stage, reason = publication.original or publication.task_id, publication.stage, publication.reason
     if publication.accepted:
-        answer = {"task_id": task_id, "state": stage.value}
-        return _json(answer, status=202, headers={"Location": f"/tasks/{task_id}"})
+        told = {"task_id": task_id, "state": stage.value}
+        return answer(told, status=202, headers={"Location": f"/tasks/{task_id}"})
     if stage is Stage.REJECTED:
         return _error(409 if "is taken by" in reason else 422, reason, task_id=task_id)
     return _error(503, f"{reason}; repeat it with the same Idempotency-Key or task_id", task_id=task_id)
@@ -233,14 +225,8 @@ def _is_upgrade(request: web.Request) -> bool:
     return request.headers.get("Upgrade", "").lower() == "websocket"
 
 
-def _json(value: object, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
-    return web.Response(
-        body=msgspec.json.encode(value), status=status, content_type="application/json", headers=headers
-    )
-
-
 def _error(status: int, reason: str, **more: str) -> web.Response:
     headers = dict(_SAFE)
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    return _json({"error": reason, **more}, status=status, headers=headers)
+    return answer({"error": reason, **more}, status=status, headers=headers)

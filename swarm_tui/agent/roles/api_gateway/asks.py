@@ -4,12 +4,12 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
 from aiohttp import web
 
 from swarm_tui.agent.roles.api_gateway.facts import DoorFacts
+from swarm_tui.agent.roles.api_gateway.json_http import answer, read_as, read_body
 from swarm_tui.client.operator import Operator
 from swarm_tui.domain.fleet import Fleet
 from swarm_tui.protocol.ask_bodies import AskAnswer, AskRecorded, Outcome
@@ -32,14 +32,15 @@ class NewAnswer(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class PersonsVoice:
-    """Answers for people, by a connection of its own with an operator's identity: an agent's may not.
+    """Speaks for people, by a connection of its own with an operator's identity: an agent's may not.
 
-    Thread-safe. `make` gives the operator; it is made for the first answer.
+    Thread-safe. `make` gives the operator; it is made once, for the first who speaks.
     """
 
     def __init__(self, make: Callable[[], Operator]) -> None:
         self._make = make
         self._operator: Operator | None = None
+        self._making = threading.Lock()
         self._heard = threading.Condition()
         self._recorded: dict[str, AskRecorded] = {}
         self._refused: dict[str, str] = {}
@@ -86,14 +87,15 @@ class PersonsVoice:
 
     def operator(self) -> Operator:
         """Return the connection. Raises ConnectionError, or what the keys and the broker raise."""
-        if self._operator is None:
-            made = self._make()
-            made.on_event(self._hear)
-            made.start()
-            self._operator = made
-        if not self._operator.wait_link(_LINK_WAIT).up:
-            raise ConnectionError(self._operator.link.reason or "the broker does not answer")
-        return self._operator
+        with self._making:
+            if (operator := self._operator) is None:
+                operator = self._make()
+                operator.on_event(self._hear)
+                operator.start()
+                self._operator = operator
+        if not operator.wait_link(_LINK_WAIT).up:
+            raise ConnectionError(operator.link.reason or "the broker does not answer")
+        return operator
 
     def _hear(self, event: Event | Rejected) -> None:
         if not isinstance(event, Event):
@@ -136,25 +138,15 @@ class AskRoutes:
         app.router.add_post("/asks/{ask_id}", self._post)
 
     async def _list(self, request: web.Request) -> web.Response:
-        return _answer([msgspec.to_builtins(row) for row in self._open()], 200)
+        return answer([msgspec.to_builtins(row) for row in self._open()], 200)
 
     async def _one(self, request: web.Request) -> web.Response:
         ask_id = request.match_info["ask_id"]
         row = next((row for row in self._open() if row.ask_id == ask_id), None)
-        return _answer({"error": _GONE}, 404) if row is None else _answer(msgspec.to_builtins(row), 200)
+        return answer({"error": _GONE}, 404) if row is None else answer(msgspec.to_builtins(row), 200)
 
     async def _post(self, request: web.Request) -> web.Response:
-        if request.content_type != "application/json":
-            return _answer({"error": "send Content-Type: application/json"}, 415)
-        try:
-            body = await asyncio.wait_for(request.read(), 15.0)
-            if len(body) > _MOST_BODY:
-                return _answer({"error": f"an answer has at most {_MOST_BODY} bytes"}, 413)
-            given = msgspec.json.decode(body, type=NewAnswer)
-        except TimeoutError:
-            return _answer({"error": "the body took longer than 15 s"}, 408)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            return _answer({"error": f"not an answer: {error}"}, 422)
+        given = read_as(await read_body(request), NewAnswer, "an answer", _MOST_BODY)
         ask_id = request.match_info["ask_id"]
         waits, known = self._facts.read(lambda fleet, now: (ask_id in fleet.asks.open, fleet.asks.answered.get(ask_id)))
         if not waits:
@@ -162,7 +154,7 @@ class AskRoutes:
             status, told = (404, {"error": _GONE}) if known is None else _told(known, ours=False)
         else:
             status, told = await asyncio.to_thread(self._voice.answer, ask_id, given)
-        return _answer(told, status)
+        return answer(told, status)
 
     def _open(self) -> list[AskRow]:
         def look(fleet: Fleet, now: float) -> list[AskRow]:
@@ -173,7 +165,3 @@ class AskRoutes:
 
 
 _GONE = "nothing waits by that id: it was answered, or its time is over"
-
-
-def _answer(value: Any, status: int) -> web.Response:
-    return web.Response(body=msgspec.json.encode(value), status=status, content_type="application/json")

@@ -30,7 +30,7 @@ _MOST_OPEN = 20_000
 class Tap:
     """A bus whose raw messages are also given to `on_raw`, on the bus's thread."""
 
-    def __init__(self, bus: Bus, on_raw: Callable[[str, bytes], None], keys: Keyring = GUEST) -> None:
+    def __init__(self, bus: Bus, on_raw: Callable[[str, bytes], None]) -> None:
         self._bus = bus
         self._on_raw = on_raw
 

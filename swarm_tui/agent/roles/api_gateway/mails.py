@@ -10,6 +10,7 @@ from aiohttp import web
 
 from swarm_tui.agent.roles.api_gateway.asks import PersonsVoice
 from swarm_tui.agent.roles.api_gateway.facts import DoorFacts
+from swarm_tui.agent.roles.api_gateway.json_http import answer, read_as, read_body
 from swarm_tui.client.ids import new_message_id
 from swarm_tui.domain.fleet.mails import REJECTED, SENT, MailView
 from swarm_tui.protocol.bodies import JsonObject
@@ -50,19 +51,19 @@ class MailRoutes:
     async def _list(self, request: web.Request) -> web.Response:
         limit = request.query.get("limit", "100")
         if not re.fullmatch("[0-9]{1,5}", limit) or not 1 <= int(limit) <= 1000:
-            return _answer({"error": "limit: 1 to 1000"}, 422)
+            return answer({"error": "limit: 1 to 1000"}, 422)
         args: JsonObject = {"limit": int(limit)}
         for name, field in (("agent", "agent_id"), ("task", "task_id")):
             if request.query.get(name):
                 args[field] = request.query[name]
         found = await asyncio.to_thread(self._ask, args)
-        return _answer({"error": "no dispatcher answers"}, 503) if found is None else _answer(found, 200)
+        return answer({"error": "no dispatcher answers"}, 503) if found is None else answer(found, 200)
 
     async def _one(self, request: web.Request) -> web.Response:
         found = await asyncio.to_thread(self._ask, {"message_id": request.match_info["message_id"]})
         if found is None:
-            return _answer({"error": "no dispatcher answers"}, 503)
-        return _answer(found[0], 200) if found else _answer({"error": "no such message"}, 404)
+            return answer({"error": "no dispatcher answers"}, 503)
+        return answer(found[0], 200) if found else answer({"error": "no such message"}, 404)
 
     def _ask(self, args: JsonObject) -> list[Any] | None:
         """The dispatcher's rows; blocks up to two seconds."""
@@ -70,23 +71,13 @@ class MailRoutes:
         return None if reply is None else [msgspec.to_builtins(row) for row in mail_rows(reply.rows)]
 
     async def _post(self, request: web.Request) -> web.Response:
-        if request.content_type != "application/json":
-            return _answer({"error": "send Content-Type: application/json"}, 415)
-        try:
-            body = await asyncio.wait_for(request.read(), 15.0)
-            if len(body) > _MOST_BODY:
-                return _answer({"error": f"a message has at most {_MOST_BODY} bytes"}, 413)
-            new = msgspec.json.decode(body, type=NewMail)
-        except TimeoutError:
-            return _answer({"error": "the body took longer than 15 s"}, 408)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            return _answer({"error": f"not a message: {error}"}, 422)
+        new = read_as(await read_body(request), NewMail, "a message", _MOST_BODY)
         for name in _IDS:
             value = getattr(new, name)
             if value is not None and not is_task_id(value):
-                return _answer({"error": f"{name}: 1 to 128 of A-Z a-z 0-9 _ . : -"}, 422)
+                return answer({"error": f"{name}: 1 to 128 of A-Z a-z 0-9 _ . : -"}, 422)
         status, told = await asyncio.to_thread(self._send, new)
-        return _answer(told, status)
+        return answer(told, status)
 
     def _send(self, new: NewMail) -> tuple[int, JsonObject]:
         """Send it until the dispatcher answers; blocks up to fifteen seconds. Returns a status and what to tell."""
@@ -109,7 +100,3 @@ class MailRoutes:
                 repeat += AGAIN
             time.sleep(0.02)
         return 503, {"error": "no dispatcher took it in time; repeat it with the same message_id"}
-
-
-def _answer(value: object, status: int) -> web.Response:
-    return web.Response(body=msgspec.json.encode(value), status=status, content_type="application/json")

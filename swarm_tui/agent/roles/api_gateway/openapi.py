@@ -22,7 +22,7 @@ def document(
         "required": ["error"],
         "properties": {"error": {"type": "string"}, "task_id": {"type": "string"}},
     }
-    return {
+    described: JsonObject = {
         "openapi": "3.1.0",
         "info": {"title": "swarm-tui gateway", "version": "1"},
         "security": [{"bearer": []}, {}],
@@ -37,10 +37,8 @@ def document(
                             "description": "accepted: `task_id` (of the first, where the key is known) and `state`"
                         },
                         "400": _problem("the body is too deep, of too many values, or not what its headers say"),
-                        "408": _problem("the body took too long to come"),
                         "409": _problem("the key or the id is taken by a task with another body"),
                         "413": _problem("the task is too large for a message"),
-                        "415": _problem("the body is not said to be JSON"),
                         "422": _problem("the task is not one"),
                         "503": _problem("nobody accepted it in time"),
                     },
@@ -83,7 +81,7 @@ def document(
                     "requestBody": {"required": True, "content": {"application/json": {"schema": run}}},
                     "responses": {
                         "202": {"description": "taken: `run_id` and `state`"},
-                        "400": _problem("the body is too deep, or of too many values"),
+                        "400": _problem("the body is too deep, of too many values, or not what its headers say"),
                         "409": _problem("the id is taken by a run of another workflow, or with other inputs"),
                         "422": _problem("the run is none: the place of the first mistake, and a sentence"),
                         "503": _problem("nobody took it in time"),
@@ -183,6 +181,21 @@ def document(
             "schemas": schemas,
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
         },
+    }
+    for path in described["paths"].values():
+        if "requestBody" in path.get("post", {}):
+            path["post"]["responses"] = _of_any_body() | path["post"]["responses"]
+    return described
+
+
+def _of_any_body() -> JsonObject:
+    """Return the refusals of a body that every route has (`json_http.py`)."""
+    return {
+        "400": _problem("the body is not what its headers say"),
+        "408": _problem("the body took too long to come"),
+        "413": _problem("the body is too large"),
+        "415": _problem("the body is not said to be JSON"),
+        "422": _problem("the body is not what the schema says"),
     }
 
 

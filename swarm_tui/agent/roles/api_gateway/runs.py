@@ -11,6 +11,7 @@ from aiohttp import web
 
 from swarm_tui.agent.roles.api_gateway.asks import PersonsVoice
 from swarm_tui.agent.roles.api_gateway.facts import DoorFacts
+from swarm_tui.agent.roles.api_gateway.json_http import UnfitError, answer, read_as, read_body
 from swarm_tui.client.ids import new_id
 from swarm_tui.domain.fleet import Fleet
 from swarm_tui.domain.fleet.runs import ASKED, REJECTED, RunView
@@ -50,47 +51,36 @@ class RunChange(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     step: str | None = None
 
 
-class UnfitRunError(Exception):
-    """A body that is no run, or a run that nobody took; `status` is HTTP's."""
-
-    def __init__(self, status: int, reason: str) -> None:
-        super().__init__(reason)
-        self.status = status
-
-
 def run_of(body: bytes) -> RunNew:
-    """Return the run that a body means. Raises UnfitRunError."""
+    """Return the run that a body means. Raises UnfitError."""
     if why := too_much(body, size=len(body), depth=MAX_DEPTH - _AROUND, values=MAX_VALUES):
-        raise UnfitRunError(400, f"the run {why}")
-    try:
-        new = msgspec.json.decode(body, type=NewRun)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UnfitRunError(422, f"not a run: {error}") from None
+        raise UnfitError(400, f"the run {why}")
+    new = read_as(body, NewRun, "a run")
     run_id = new.run_id or f"run-{new_id()[:8]}"
     if not is_run_id(run_id):
-        raise UnfitRunError(422, "run_id: 1 to 64 of A-Z a-z 0-9 _ -")
+        raise UnfitError(422, "run_id: 1 to 64 of A-Z a-z 0-9 _ -")
     return new_run(run_id, new.workflow, new.inputs)
 
 
 def begin(facts: DoorFacts, run: RunNew) -> JsonObject:
-    """Ask for the run until the dispatcher answers; blocks up to ten seconds. Raises UnfitRunError."""
+    """Ask for the run until the dispatcher answers; blocks up to ten seconds. Raises UnfitError."""
     operator = facts.operator
     message = operator.writer.message(Kind.RUN_NEW, run)
     if why := codec.refusal(operator.swarm, message.topic, message.payload, time.time()):
-        raise UnfitRunError(413 if "bytes" in why else 422, f"the run cannot be said: {why}")
+        raise UnfitError(413 if "bytes" in why else 422, f"the run cannot be said: {why}")
     again = operator.run(run)
     end, repeat = time.monotonic() + ACCEPT_WITHIN, time.monotonic() + AGAIN
     while time.monotonic() < end:
         state, reason = facts.read(lambda fleet, now: _state(fleet, run.run_id))
         if state == REJECTED:
-            raise UnfitRunError(409 if "is taken by" in reason else 422, reason)
+            raise UnfitError(409 if "is taken by" in reason else 422, reason)
         if state != ASKED:
             return {"run_id": run.run_id, "state": state}
         if time.monotonic() >= repeat:
             again()
             repeat += AGAIN
         time.sleep(0.02)
-    raise UnfitRunError(503, "no dispatcher took it in time; repeat it with the same run_id")
+    raise UnfitError(503, "no dispatcher took it in time; repeat it with the same run_id")
 
 
 def _state(fleet: Fleet, run_id: str) -> tuple[str, str]:
@@ -123,20 +113,12 @@ class RunRoutes:
         app.router.add_post("/runs/{run_id}/retry", self._retry)
 
     async def _post(self, request: web.Request) -> web.Response:
-        if request.content_type != "application/json":
-            return _answer({"error": "send Content-Type: application/json"}, 415)
-        try:
-            found = await asyncio.to_thread(begin, self._facts, run_of(await asyncio.wait_for(request.read(), 15.0)))
-        except TimeoutError:
-            return _answer({"error": "the body took longer than 15 s"}, 408)
-        except UnfitRunError as error:
-            return _answer({"error": str(error)}, error.status)
-        return _answer(found, 202)
+        return answer(await asyncio.to_thread(begin, self._facts, run_of(await read_body(request))), 202)
 
     async def _list(self, request: web.Request) -> web.Response:
         limit = request.query.get("limit", "100")
         if not re.fullmatch("[0-9]{1,5}", limit) or not 1 <= int(limit) <= 1000:
-            return _answer({"error": "limit: 1 to 1000"}, 422)
+            return answer({"error": "limit: 1 to 1000"}, 422)
         state = request.query.get("state")
 
         def look(fleet: Fleet, now: float) -> list[JsonObject]:
@@ -144,14 +126,14 @@ class RunRoutes:
             runs.sort(key=lambda run: run.created_at, reverse=True)
             return [row(run, MOST_STEPS) for run in runs[: int(limit)]]
 
-        return _answer(self._facts.read(look), 200)
+        return answer(self._facts.read(look), 200)
 
     async def _one(self, request: web.Request) -> web.Response:
         run_id = request.match_info["run_id"]
         if not is_run_id(run_id):
-            return _answer({"error": "that is not a run id"}, 422)
+            return answer({"error": "that is not a run id"}, 422)
         found = await asyncio.to_thread(self._ask, run_id)
-        return _answer({"error": "no such run"}, 404) if found is None else _answer(found, 200)
+        return answer({"error": "no such run"}, 404) if found is None else answer(found, 200)
 
     async def _cancel(self, request: web.Request) -> web.Response:
         return await self._change(request, Kind.RUN_CANCEL)
@@ -162,20 +144,10 @@ class RunRoutes:
     async def _change(self, request: web.Request, kind: Kind) -> web.Response:
         run_id = request.match_info["run_id"]
         if not is_run_id(run_id):
-            return _answer({"error": "that is not a run id"}, 422)
-        if request.content_type != "application/json":
-            return _answer({"error": "send Content-Type: application/json"}, 415)
-        try:
-            body = await asyncio.wait_for(request.read(), 15.0)
-            if len(body) > _MOST_CHANGE:
-                return _answer({"error": f"an act on a run has at most {_MOST_CHANGE} bytes"}, 413)
-            change = msgspec.json.decode(body or b"{}", type=RunChange)
-        except TimeoutError:
-            return _answer({"error": "the body took longer than 15 s"}, 408)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            return _answer({"error": f"not an act on a run: {error}"}, 422)
+            return answer({"error": "that is not a run id"}, 422)
+        change = read_as(await read_body(request) or b"{}", RunChange, "an act on a run", _MOST_CHANGE)
         status, told = await asyncio.to_thread(self._act, kind, run_id, change)
-        return _answer(told, status)
+        return answer(told, status)
 
     def _act(self, kind: Kind, run_id: str, change: RunChange) -> tuple[int, JsonObject]:
         """Ask for it for a person, and wait for what comes of it. Returns a status and what to tell."""
@@ -221,7 +193,3 @@ class RunRoutes:
             lambda fleet, now: row(fleet.runs[run_id]) if run_id in fleet.runs else None
         )
         return view
-
-
-def _answer(value: object, status: int) -> web.Response:
-    return web.Response(body=msgspec.json.encode(value), status=status, content_type="application/json")

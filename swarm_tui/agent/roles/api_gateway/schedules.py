@@ -9,6 +9,7 @@ from aiohttp import web
 
 from swarm_tui.agent.roles.api_gateway.asks import PersonsVoice
 from swarm_tui.agent.roles.api_gateway.facts import DoorFacts
+from swarm_tui.agent.roles.api_gateway.json_http import answer, require_json
 from swarm_tui.protocol.bodies import JsonObject
 from swarm_tui.protocol.rows import ScheduleRow, schedule_rows
 from swarm_tui.protocol.run_bodies import ScheduleAct
@@ -33,14 +34,13 @@ class ScheduleRoutes:
     async def _list(self, request: web.Request) -> web.Response:
         rows = await asyncio.to_thread(self._rows)
         if rows is None:
-            return _answer({"error": "no dispatcher answers"}, 503)
-        return _answer([msgspec.to_builtins(row) for row in rows], 200)
+            return answer({"error": "no dispatcher answers"}, 503)
+        return answer([msgspec.to_builtins(row) for row in rows], 200)
 
     async def _post(self, request: web.Request) -> web.Response:
-        if request.content_type != "application/json":
-            return _answer({"error": "send Content-Type: application/json"}, 415)
+        require_json(request)
         status, told = await asyncio.to_thread(self._act, request.match_info["name"], request.match_info["act"])
-        return _answer(told, status)
+        return answer(told, status)
 
     def _rows(self) -> list[ScheduleRow] | None:
         """The dispatcher's rows; None when none answers. Blocks up to two seconds."""
@@ -75,7 +75,3 @@ class ScheduleRoutes:
             return 504, {"error": "nothing came of it in time: GET /schedules shows how it is"}
         whole: JsonObject = msgspec.to_builtins(after)
         return (409, {"error": why}) if why else (200, whole)
-
-
-def _answer(value: object, status: int) -> web.Response:
-    return web.Response(body=msgspec.json.encode(value), status=status, content_type="application/json")

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from swarm_tui.agent.handlers import registry
+from swarm_tui.agent.roles.api_gateway.json_http import UnfitError
 from swarm_tui.client.operator import Operator
 from swarm_tui.config.model import HandlerSpec
 from swarm_tui.domain.dispatch.accept import OFFER_DEPTH, ROOM, ROOM_VALUES
@@ -32,43 +33,35 @@ class NewTask(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     needs: list[str] | None = None
 
 
-class UnfitTaskError(Exception):
-    """A body that is no task; `status` is HTTP's."""
-
-    def __init__(self, status: int, reason: str) -> None:
-        super().__init__(reason)
-        self.status = status
-
-
 Doers = Mapping[str, Sequence[HandlerSpec | None]]
 
 
 def task_of(body: bytes, key: str | None, operator: Operator, doers: Doers = MappingProxyType({})) -> Task:
     """Return the task that a body means; `key` is the Idempotency-Key's, `doers` are those of the layout by type.
 
-    Raises UnfitTaskError: 400 for what nests too deep, 413 for what is too large, 422 for anything else.
+    Raises UnfitError: 400 for what nests too deep, 413 for what is too large, 422 for anything else.
     """
     # Before it is decoded: what nests deep is the decoder's end.
     if why := too_much(body, size=len(body), depth=MAX_DEPTH - OFFER_DEPTH, values=MAX_VALUES - ROOM_VALUES):
-        raise UnfitTaskError(400, f"the task {why}")
+        raise UnfitError(400, f"the task {why}")
     try:
         new = msgspec.json.decode(body, type=NewTask)
         task = _task(new, key, operator)
         check_numbers(msgspec.structs.asdict(task))
         data = msgspec.json.encode(task)
     except UnicodeDecodeError as error:
-        raise UnfitTaskError(
+        raise UnfitError(
             422, f"the body is no UTF-8: a text in it ends at byte 0x{error.object[error.start]:02x}"
         ) from None
     except RecursionError:
-        raise UnfitTaskError(400, "the task nests too deep") from None
+        raise UnfitError(400, "the task nests too deep") from None
     except (msgspec.DecodeError, InvalidNameError, RefusedError, ValueError, OverflowError) as error:
         no_json = isinstance(error, msgspec.DecodeError) and not isinstance(error, msgspec.ValidationError)
-        raise UnfitTaskError(422, f"not JSON: {error}" if no_json else str(error)) from None
+        raise UnfitError(422, f"not JSON: {error}" if no_json else str(error)) from None
     if why := too_much(data, size=MAX_BYTES - ROOM):
-        raise UnfitTaskError(413, f"the task is too large for a message: {why}")
+        raise UnfitError(413, f"the task is too large for a message: {why}")
     if why := registry.misfit(task.type, doers.get(task.type, ()), task.payload):
-        raise UnfitTaskError(422, f"the payload does not fit {task.type}: {clean(why, 200)}")
+        raise UnfitError(422, f"the payload does not fit {task.type}: {clean(why, 200)}")
     return task
 
 
