@@ -16,6 +16,7 @@ from swarm_tui.identity import keyring
 from swarm_tui.identity.keyring import AgentKeyring, HostKeyring, SwarmKeyring
 from swarm_tui.protocol import proof as proofs
 from swarm_tui.protocol.raw import UnprovedError
+from swarm_tui.protocol.topics import Address
 
 Patch = pytest.MonkeyPatch
 Remove = Callable[[Patch], None]
@@ -110,6 +111,9 @@ GUARDS: dict[str, Remove] = {
     "an alert is for who raised it to end": _always(reducer, "_may_change", True),
     "a claim that was overwritten is said again": _always(Leadership, "contested", []),
     "what is forged stays on no topic": _always(RetainedTopics, "heard_wrong", None),
+    "what is said again puts nothing right": lambda patch: patch.setattr(
+        RetainedTopics, "heard_right", lambda self, kind, key, at: self.wrong.pop(Address(kind, key), None)
+    ),
     "what is emptied is said again": _always(RetainedTopics, "emptied", None),
     "an answer is by whom it was given to": _always(core, "_was_asked", True),
     "the screen knows who has a task": _always(Doubts, "why_not", ""),
@@ -186,5 +190,6 @@ STOPPED_BY: dict[str, tuple[str, ...]] = {
     "planted": (PLANTED,),
     "planted_bytes": (PLANTED,),
     "planted_before": (PLANTED,),
+    "planted_behind_a_repeat": ("what is said again puts nothing right",),
     "emptied": ("what is emptied is said again",),
 }

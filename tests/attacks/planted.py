@@ -1,8 +1,11 @@
 """What a stranger leaves on the topics that a broker retains, for all who come later; each of the wire's table."""
 
+import os
 import time
 from collections.abc import Callable
 
+from swarm_tui.identity.keyring import GUEST
+from swarm_tui.identity.open import open_host
 from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.topics import RETAINED, Kind, topic
 from tests.attacks.swarm import MANAGER, SWARM, WORKER, Attack, Swarm
@@ -69,6 +72,15 @@ def planted_before(swarm: Swarm) -> Callable[[], object]:
     return _stays(swarm)
 
 
+def planted_behind_a_repeat(swarm: Swarm) -> Callable[[], object]:
+    """A forged word, and behind it what the owner said once, which the broker is not told to retain."""
+    keys = open_host(swarm.state) if swarm.guarded else GUEST
+    said = swarm.host_says(keys, "home", os.getpid())
+    _forge(swarm)
+    swarm.send(topic(SWARM, Kind.HOST_STATUS, "home"), said)
+    return _stays(swarm)
+
+
 def emptied(swarm: Swarm) -> Callable[[], object]:
     """A person's halt and number of agents, emptied on the broker: who comes later does not hear of them."""
     swarm.pin(7)
@@ -90,4 +102,4 @@ def emptied(swarm: Swarm) -> Callable[[], object]:
     return gone
 
 
-ATTACKS: list[Attack] = [planted, planted_bytes, planted_before, emptied]
+ATTACKS: list[Attack] = [planted, planted_bytes, planted_before, planted_behind_a_repeat, emptied]

@@ -94,7 +94,9 @@ class Swarm:
     def run(self) -> None:
         """Live through the trouble, then until all has ended; the end must come."""
         limit = self.trouble_ends + 3000.0
-        while self.time.now < self.trouble_ends or not self.is_over():
+        # What a liar left behind is put right within some seconds.
+        least = self.trouble_ends + (30.0 if self.liar is not None else 0.0)
+        while self.time.now < least or not self.is_over():
             self.step(0.5 if self.time.now < self.trouble_ends + 10 else 2.0)
             assert self.time.now < limit, f"it does not end: {self.open_jobs()} {self.publisher.waiting}"
         truths.of_the_end(self)

@@ -20,7 +20,8 @@ SHARDS = 20
 RARE = [2920, 3060, 1917, 8231, 8649, 20_474, 24_098, 35_310]
 #: Of those with a liar: a dispatcher dies as soon as it brought a message to one who came after it was sent; its clock
 #: was ahead, and is set back; it was behind when it took a liar's copy of a message that expires soon.
-RARE_WITH_A_LIAR = [50_019, 50_265, 61_563]
+#: Behind what it left on a retained topic it says what the topic's owner had said.
+RARE_WITH_A_LIAR = [50_019, 50_265, 61_563, 70_231]
 DRILL_SEEDS = 10_000
 
 

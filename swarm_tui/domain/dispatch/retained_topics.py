@@ -28,9 +28,10 @@ MOST = 2000
 
 
 class _Wrong(Struct):
-    """A topic that says what it should not: when something is done about it, and how often its owner was asked."""
+    """A topic that says what it should not: when to act, since which wall time, how often its owner was asked."""
 
     due: float
+    since: float
     asked: int = 0
 
 
@@ -51,22 +52,29 @@ class RetainedTopics:
         self._said: dict[Address, float] = {}
         self._next, self._left = 0.0, AT_ONCE
 
-    def heard_wrong(self, kind: Kind, key: str, now: float) -> None:
+    def heard_wrong(self, kind: Kind, key: str, now: float, wall: float) -> None:
         """Take in that the topic may retain what was forged, altered, heard before, or is not readable."""
         where = Address(kind, key)
-        if kind in MINDED and where not in self.wrong and len(self.wrong) < MOST:
+        if (known := self.wrong.get(where)) is not None:
+            known.since = wall
+        elif kind in MINDED and len(self.wrong) < MOST:
             due = max(now + GRACE.get(kind, 0.0), self._said.get(where, -AGAIN) + AGAIN)
-            self.wrong[where] = _Wrong(due)
+            self.wrong[where] = _Wrong(due, wall)
 
-    def emptied(self, kind: Kind, key: str, state: State, now: float) -> None:
+    def emptied(self, kind: Kind, key: str, state: State, now: float, wall: float) -> None:
         """Take in an empty message: where a word stands that is ours to say, it is said again."""
         stands = state.halted is not None if kind is Kind.HALT else canonical_role(key) in state.targets
         if kind in (Kind.HALT, Kind.SCALE) and stands:
-            self.heard_wrong(kind, key, now)
+            self.heard_wrong(kind, key, now, wall)
 
-    def heard_right(self, kind: Kind, key: str) -> None:
-        """Take in the owner's own word."""
-        self.wrong.pop(Address(kind, key), None)
+    def heard_right(self, kind: Kind, key: str, at: float | None) -> None:
+        """Take in the owner's own word, `at` by its clock; None of one that nobody proved nor had to.
+
+        What was said before the topic was wrong may be said again by another, who need not have it retained.
+        """
+        wrong = self.wrong.get(Address(kind, key))
+        if wrong is not None and (at is None or at >= wrong.since):
+            del self.wrong[Address(kind, key)]
 
     def look(self, state: State, now: float) -> list[Restored]:
         """Return what is to be said now."""

@@ -33,7 +33,7 @@ def state(**fields: object) -> State:
 def test_what_stands_is_said_and_what_does_not_is_emptied() -> None:
     topics = RetainedTopics()
     for kind, key in ((Kind.HALT, ""), (Kind.SCALE, "docs"), (Kind.SCALE, "evil"), (Kind.HOST_STATUS, "ghost")):
-        topics.heard_wrong(kind, key, 0.0)
+        topics.heard_wrong(kind, key, 0.0, 0.0)
     said = topics.look(state(halted="fire"), 100.0)
     assert said == [
         Restored(Kind.HALT, "", Halt(reason="fire")),
@@ -47,16 +47,26 @@ def test_what_stands_is_said_and_what_does_not_is_emptied() -> None:
 @pytest.mark.parametrize("kind", sorted(GRACE))
 def test_an_owner_who_speaks_in_time_is_left_alone(kind: Kind) -> None:
     topics = RetainedTopics()
-    topics.heard_wrong(kind, "a", 0.0)
+    topics.heard_wrong(kind, "a", 0.0, 0.0)
     assert topics.look(state(), GRACE[kind] - 0.1) == []
-    topics.heard_right(kind, "a")
+    topics.heard_right(kind, "a", 1.0)
     assert topics.look(state(), GRACE[kind] + 100.0) == []
+
+
+def test_a_word_that_is_said_again_puts_nothing_right() -> None:
+    topics = RetainedTopics()
+    topics.heard_wrong(Kind.STATUS, "a", 0.0, 7.0)
+    topics.heard_wrong(Kind.STATUS, "a", 1.0, 8.0)
+    topics.heard_right(Kind.STATUS, "a", 7.5)
+    assert topics.wrong
+    topics.heard_right(Kind.STATUS, "a", 8.0)
+    assert not topics.wrong
 
 
 def test_an_agent_that_is_there_is_asked_before_its_topic_is_emptied() -> None:
     there, topics = state(), RetainedTopics()
     there.agents["a"] = AgentRecord(agent_id="a", seen=0.0)
-    topics.heard_wrong(Kind.STATUS, "a", 0.0)
+    topics.heard_wrong(Kind.STATUS, "a", 0.0, 0.0)
     times = [number * ASKED_AGAIN + GRACE[Kind.STATUS] for number in range(ASKED_MOST + 1)]
     said = [one for now in times for one in topics.look(there, now)]
     asked = Restored(Kind.INBOX, "a", Inbox(command="ping", dispatcher="tm"))
@@ -66,10 +76,10 @@ def test_an_agent_that_is_there_is_asked_before_its_topic_is_emptied() -> None:
 def test_an_empty_message_matters_where_something_of_ours_stands() -> None:
     topics = RetainedTopics()
     for kind, key in ((Kind.HALT, ""), (Kind.SCALE, "evil"), (Kind.STATUS, "a"), (Kind.HOST_STATUS, "h")):
-        topics.emptied(kind, key, state(), 0.0)
+        topics.emptied(kind, key, state(), 0.0, 0.0)
     assert not topics.wrong
-    topics.emptied(Kind.HALT, "", state(halted="fire"), 0.0)
-    topics.emptied(Kind.SCALE, "docs", state(), 0.0)
+    topics.emptied(Kind.HALT, "", state(halted="fire"), 0.0, 0.0)
+    topics.emptied(Kind.SCALE, "docs", state(), 0.0, 0.0)
     assert [where.kind for where in topics.wrong] == [Kind.HALT, Kind.SCALE]
 
 
@@ -91,7 +101,7 @@ def test_a_forger_makes_us_say_no_more_than_so_much_and_is_outlasted(lies: list[
     for pause, kind, number in lies:
         now += pause
         key = "" if kind is Kind.HALT else f"n{number}"
-        topics.heard_wrong(kind, key, now)
+        topics.heard_wrong(kind, key, now, now)
         wrong.add((kind, key))
         look()
     for _ in range(60):
@@ -109,5 +119,5 @@ def test_a_forger_makes_us_say_no_more_than_so_much_and_is_outlasted(lies: list[
 def test_memory_is_bounded() -> None:
     topics = RetainedTopics()
     for number in range(MOST + 100):
-        topics.heard_wrong(Kind.SCALE, f"r{number}", 0.0)
+        topics.heard_wrong(Kind.SCALE, f"r{number}", 0.0, 0.0)
     assert len(topics.wrong) == MOST

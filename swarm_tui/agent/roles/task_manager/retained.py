@@ -49,17 +49,17 @@ class Retained:
         address = parse(self._swarm, full)
         if address is None or not is_agent_id(address.key or "-"):
             return None
-        self.topics.heard_wrong(address.kind, address.key, now)
+        self.topics.heard_wrong(address.kind, address.key, now, self._engine.moment().wall)
         return address.kind
 
     def heard(self, event: Event) -> None:
         """Take in what was said, before it is decided about: its owner has put the topic right, as far as is known."""
         if event.kind in MINDED and not isinstance(event.body, Cleared):
-            self.topics.heard_right(event.kind, event.key)
+            self.topics.heard_right(event.kind, event.key, event.at if event.proved_by else None)
 
     def emptied(self, event: Event, now: float) -> None:
         """Take in an empty message, once it was decided about."""
-        self.topics.emptied(event.kind, event.key, self._engine.state, now)
+        self.topics.emptied(event.kind, event.key, self._engine.state, now, self._engine.moment().wall)
 
     def asked(self, now: float) -> None:
         """Take in that somebody asks who is there: all is said again, once for all who ask within a second."""
