@@ -266,8 +266,7 @@ def keys_of(found: Target) -> "Keyring":
 
     Raises Failure for an identity that cannot be used.
     """
-    from swarm_tui.identity.keyring import GUEST
-    from swarm_tui.identity.open import has_identity, open_operator
+    from swarm_tui.identity.open import has_identity, may_order, open_operator
     from swarm_tui.identity.store import IdentityError
 
     try:
@@ -282,7 +281,7 @@ def keys_of(found: Target) -> "Keyring":
     except IdentityError as error:
         raise Failure(str(error), FAILED) from None
     context = click.get_current_context(silent=True)
-    if keys is GUEST and has_identity(found.state) and context is not None and context.info_name in ORDERS:
+    if not may_order(keys) and has_identity(found.state) and context is not None and context.info_name in ORDERS:
         raise Failure(
             f"this host may not `{context.info_name}` in {found.swarm}: name an operator's join file by --identity "
             "(`swarm-tui broker add NAME --as operator` makes one on the swarm's own host)"

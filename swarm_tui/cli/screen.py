@@ -7,7 +7,7 @@ from collections.abc import Callable
 import click
 from msgspec.structs import replace
 
-from swarm_tui.cli.common import NO_SUCH, USAGE, Failure, Target, broker_option, note, swarm_option, target
+from swarm_tui.cli.common import NO_SUCH, USAGE, Failure, Target, broker_option, keys_of, note, swarm_option, target
 from swarm_tui.config.paths import state_dir
 from swarm_tui.config.running import is_running, running_names
 from swarm_tui.protocol.names import DEFAULT_SWARM
@@ -48,6 +48,7 @@ def open_screen(
     if not in_browser and not sys.stderr.isatty():
         # The screen is drawn on stderr.
         raise Failure("stderr is not a terminal, and the screen is drawn there: leave out the `2>`", USAGE)
+    keys_of(found)
     while True:
         if not in_browser:
             # The screen's own code takes a moment to load; the screen covers this line and takes it away.
@@ -61,6 +62,7 @@ def open_screen(
             read_only=read_only,
             bring_down=None if found.running is None or read_only else _down(found),
             choose=choose,
+            identity=found.identity,
         )
         if wanted is None:
             return code
@@ -77,7 +79,7 @@ def _other(name: str, shown: Target) -> Target:
     """Return another swarm: one that was brought up here by what is known of it, else as one on the same broker."""
     if is_running(name):
         return target(name)
-    return replace(shown, swarm=name, state=state_dir(name), running=None)
+    return replace(shown, swarm=name, state=state_dir(name), running=None, identity=None)
 
 
 def _down(found: Target) -> Callable[[], int]:

@@ -51,7 +51,8 @@ def command(name: str | None, swarm: str | None, broker: str | None, port: int, 
 
     # Each page starts a process of its own, which finds the broker in its environment, not on its command line.
     os.environ["MQTT_BROKER"] = found.broker.url
-    words = own_argv("swarm_tui", "screen", "--swarm", found.swarm, *(["--read-only"] if read_only else []))
+    speaks_by = [] if found.identity is None else ["--identity", str(found.identity.absolute())]
+    words = own_argv("swarm_tui", "screen", "--swarm", found.swarm, *speaks_by, *(["--read-only"] if read_only else []))
     try:
         Guarded(shlex.join(words), host="127.0.0.1", port=port, title=f"swarm {found.swarm}").serve()
     except OSError as error:

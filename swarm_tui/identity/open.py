@@ -113,6 +113,7 @@ def open_operator(
     """A person's keys: of the join file named, else the swarm's where its secret is.
 
     Whoever works for an agent is no person, and gets that agent's keys; whoever works in another swarm, a guest's.
+    On a host that another brought in they are that host's, or its one agent's: they ask, and publish tasks.
     `person` is who sits here, as the record shall name them where they hold the secret itself. Raises IdentityError.
     """
     if works():
@@ -128,4 +129,16 @@ def open_operator(
     if (keys := open_swarm(state, f"operator:{person}", guests=guests, own=own)) is not None:
         return keys
     given = joined(state)
-    return OperatorKeyring(given.name, given.key) if given is not None and given.kind == "operator" else GUEST
+    if given is None or given.kind == "guest":
+        return GUEST
+    if given.kind == "operator":
+        return OperatorKeyring(given.name, given.key)
+    if given.kind == "host":
+        return HostKeyring(given.name, given.key)
+    agent_id, _, host = given.name.partition("@")
+    return AgentKeyring(agent_id, host, given.key, given.common)
+
+
+def may_order(keys: Keyring) -> bool:
+    """Return whether they are a person's or the swarm's, by which acts count; others ask, and publish tasks."""
+    return isinstance(keys, SwarmKeyring | OperatorKeyring)

@@ -6,6 +6,7 @@ import sys
 import termios
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from shutil import get_terminal_size
 from textwrap import wrap
 from typing import IO
@@ -30,18 +31,19 @@ def run_screen(
     read_only: bool = False,
     bring_down: Callable[[], int] | None = None,
     choose: bool = False,
+    identity: Path | None = None,
 ) -> tuple[int, str | None]:
     """Open the screen on a swarm and stay until the user leaves; the exit code, and the swarm that is wanted next.
 
     `running` is what `up` wrote of a swarm on this host (its tmux gives the panes). `layout` gives the publish form its
     types and templates; it is read from `running.layout_path` when None. `bring_down` is what `Q` does after the screen
     has closed. With `choose` the page of all swarms is on top first. Mistakes in the user's config file are told as
-    notices.
+    notices. `identity` is a join file by which it speaks. Raises IdentityError.
     """
     config, mistakes = read_user_config(actions=[action.name for action in ALL], themes=list(themes.NAMES))
     state = state_dir(swarm)
     app = SwarmApp(
-        open_source(swarm, broker, running, layout),
+        open_source(swarm, broker, running, layout, identity),
         config=config,
         notes=mistakes,
         state_path=state.root / "screen.json",

@@ -164,9 +164,22 @@ def test_a_second_host_joins_over_tls_works_and_is_thrown_out(hosts: tuple[Host,
     assert (anonymous.returncode, "not authorised" in anonymous.stderr) == (5, True), anonymous.stderr
     assert helper(*line).returncode not in (0, 5), "without TLS there is no broker"
 
-    # What the helper alone may do is no order.
-    refused = helper.swarm("halt", "--swarm", "two", "--reason", "evil")
-    assert refused.returncode != 0, refused.stdout
+    # A person there asks and publishes by the host's own key, in this swarm that is closed to guests; that is no order.
+    helper.ok("publish", "far.work", "--task-id", "t2", "--wait", "--swarm", "two")
+    assert {row["task_id"]: row["state"] for row in helper.json("tasks", "--swarm", "two")} == {
+        "t1": "complete", "t2": "complete",
+    }  # fmt: skip
+    assert helper.json("tasks", "t2", "--swarm", "two")["hops"][0]["by"] == "host:helper"
+    assert helper.json("status", "--swarm", "two")["guests"] == "none"
+    refused = helper.swarm("halt", "evil", "--swarm", "two")
+    assert (refused.returncode, "name an operator's join file by --identity" in refused.stderr) == (1, True), refused
+    # With an operator's it is one, which the swarm's own host carries out.
+    home.ok("broker", "add", "ann", "--as", "operator", "--swarm", "two")
+    shutil.copy(join.with_name("ann.join"), helper.folder / "ann.join")
+    helper.ok("restart", "far-01", "--identity", str(helper.folder / "ann.join"), "--swarm", "two")
+    helper.ok("halt", "bad release", "--identity", str(helper.folder / "ann.join"), "--swarm", "two")
+    assert home.json("status", "--swarm", "two")["halted"] == "bad release"
+    helper.ok("resume", "--identity", str(helper.folder / "ann.join"), "--swarm", "two")
 
     # It is thrown out within a second, and can do nothing after.
     def connected() -> bool:

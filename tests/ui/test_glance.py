@@ -126,6 +126,9 @@ async def test_the_header_says_how_the_swarm_is_guarded_and_the_stream_what_was_
             first = "".join(part.text for part in header.lines(width)[0])
             assert f"  {words} " in first
             assert cell_len(first) == width
+        header.facts = replace(header.facts, guard="")
+        main.desk.model.guard = "closed"
+        assert "  closed " in "".join(part.text for part in header.lines(width)[0]), "as its dispatcher said"
         forged = b'{"id":"1","agent_id":"operator:mallory@x"}'
         ui.source.items.append(
             Rejected(

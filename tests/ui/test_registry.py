@@ -1,6 +1,7 @@
 """Each act is reachable by keyboard, described, and refused with a reason where it cannot act."""
 
 import pytest
+from msgspec.structs import replace
 
 from swarm_tui.ui.acts import ALL
 from swarm_tui.ui.desk.actions import LISTS, SCOPES, Registry, pretty
@@ -150,6 +151,22 @@ async def test_read_only_turns_every_act_off_and_says_so() -> None:
         await ui.press("d", "r", "s", "plus", "H", "n", "c", "t", "tab", "c", "t", "y", "N")
         assert ui.source.acts == []
         assert ui.has("read-only")
+
+
+@pytest.mark.asyncio
+async def test_where_no_key_is_a_persons_orders_are_off_and_tasks_are_published() -> None:
+    async with open_ui("trouble") as ui:
+        ui.source.facts = replace(ui.source.facts, no_orders="open it as one")
+        for act in ALL:
+            context = Elsewhere(ui.app, ui.app.screen)
+            context.place = act.scopes[0]
+            reason = act.why_not(context) or ""
+            assert ("is for operators: open it as one" in reason) == (act.writes and act.order), act.name
+        await ui.press("d", "r", "s", "plus", "H", "tab", "c", "t", "y", "N")
+        assert ui.source.acts == []
+        assert ui.has("is for operators: open it as one")
+        await ui.press("n")
+        assert ui.app.screen.scope == "form"
 
 
 @pytest.mark.asyncio

@@ -284,6 +284,7 @@ AGENT_ACTS = (
         group="agents",
         scopes=AGENTS,
         writes=True,
+        order=False,
         rank=65,
         can=_some,
         run=write,

@@ -81,6 +81,7 @@ RUN_ACTS = (
         scopes=("run",),
         rank=3,
         writes=True,
+        order=False,
         needs=HasRuns,
         run=lambda c: c.desk.pages.open_run_form(),
         help="Choose a workflow, or name its file, and fill in its inputs: they are checked as you type.",

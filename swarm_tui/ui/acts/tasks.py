@@ -278,6 +278,7 @@ TASK_ACTS = (
         group="tasks",
         scopes=TASKS,
         writes=True,
+        order=False,
         rank=75,
         run=_edit,
         can=lambda c: _some(c) or ("mark no more than one" if len(c.tasks) > 1 else None),

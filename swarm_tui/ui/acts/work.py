@@ -174,6 +174,7 @@ WORK_ACTS = (
         group="tasks",
         scopes=TASKS,
         writes=True,
+        order=False,
         rank=42,
         can=_can_fix,
         run=_fix,

@@ -48,6 +48,8 @@ class Action(Struct, frozen=True, kw_only=True):
     needs: type[Capability] | None = None
     """The capability that the screen must have."""
     writes: bool = False
+    order: bool = True
+    """Of one that writes: it orders the swarm, which takes a person's key; others publish, or stay on this host."""
     of_incarnation: bool = False
     rank: int = 0
     palette: bool = True
@@ -58,6 +60,8 @@ class Action(Struct, frozen=True, kw_only=True):
             return f"{self.label} works on {_places(self.scopes)}"
         if self.writes and context.read_only:
             return f"{self.label} is off: the screen was opened with --read-only"
+        if self.writes and self.order and (reason := context.desk.source.facts.no_orders):
+            return f"{self.label} is for operators: {reason}"
         if self.writes and (moment := context.model.moment) is not None:
             now = context.desk.registry.told("now")
             return f"{self.label} is for what is now, and this is how it was at {clock(moment.at)}: {now} goes back"

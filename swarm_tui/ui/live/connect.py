@@ -16,8 +16,8 @@ from swarm_tui.config.running import Running, up_again
 from swarm_tui.config.urls import shown_url
 from swarm_tui.identity.account import broker_of_person
 from swarm_tui.identity.acl import told
-from swarm_tui.identity.keyring import GUEST
-from swarm_tui.identity.open import open_operator
+from swarm_tui.identity.keyring import Keyring, SwarmKeyring
+from swarm_tui.identity.open import has_identity, may_order, open_operator
 from swarm_tui.protocol.client_ids import Client
 from swarm_tui.protocol.names import ROLE_TYPES, canonical_role, type_matches
 from swarm_tui.ui.live.live_source import LiveSource, NoPanes
@@ -27,16 +27,25 @@ from swarm_tui.ui.model.source import Facts, Panes, TaskType
 
 #: Seconds in which what comes is gathered: the screen looks ten times a second at most.
 GATHER = 0.08
+#: Why nobody orders here, whose keys are a host's or an agent's.
+NO_ORDERS = "`swarm-tui screen --identity FILE` opens this as one"
 
 
-def open_source(swarm: str, broker: Broker, running: Running | None, layout: Layout | None) -> LiveSource:
-    """Return the source; nothing connects before it is started."""
-    user, host = user_name(), (running.host if running else host_name())
-    bus = MqttBus(broker_of_person(broker, state_dir(swarm)), unique_client_id(Client.SCREEN, swarm, f"{user}@{host}"))
+def open_source(
+    swarm: str, broker: Broker, running: Running | None, layout: Layout | None, identity: Path | None = None
+) -> LiveSource:
+    """Return the source, which speaks by the join file `identity` where that is named.
+
+    Nothing connects before it is started. Raises IdentityError.
+    """
+    user, host, state = user_name(), (running.host if running else host_name()), state_dir(swarm)
+    way = broker if identity is not None else broker_of_person(broker, state)
+    bus = MqttBus(way, unique_client_id(Client.SCREEN, swarm, f"{user}@{host}"))
     bus.lulls.seconds = GATHER
     keys = open_operator(
-        state_dir(swarm),
+        state,
         f"{user}@{host}",
+        identity,
         guests="work" if running is None else running.guests,
         own=frozenset(() if running is None else running.own),
     )
@@ -46,7 +55,8 @@ def open_source(swarm: str, broker: Broker, running: Running | None, layout: Lay
         swarm=swarm,
         broker=shown_url(broker.url),
         embedded=bool(running and running.embedded),
-        guard="" if running is None else told(running.guests if keys is not GUEST else None),
+        guard=_guard(running, keys, keyless=not has_identity(state)),
+        no_orders=NO_ORDERS if not may_order(keys) and has_identity(state) else "",
         session=running.session if running else None,
         host=host,
         user=user,
@@ -57,7 +67,14 @@ def open_source(swarm: str, broker: Broker, running: Running | None, layout: Lay
     )
     neighbours = Neighbours(swarm, broker)
     again = "" if running is None else up_again(running)
-    return LiveSource(operator, facts, _panes(running), state_dir(swarm), neighbours, up_again=again)
+    return LiveSource(operator, facts, _panes(running), state, neighbours, up_again=again)
+
+
+def _guard(running: Running | None, keys: Keyring, *, keyless: bool) -> str:
+    """Return how the swarm is guarded, where its own host is this one; elsewhere its dispatcher knows."""
+    if running is None or not (keyless or isinstance(keys, SwarmKeyring)):
+        return ""
+    return told(None if keyless else running.guests)
 
 
 def _layout(running: Running | None) -> Layout | None:

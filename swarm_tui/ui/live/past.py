@@ -7,6 +7,7 @@ from swarm_tui.bus.port import BusError
 from swarm_tui.client.record import recorded_rows
 from swarm_tui.domain.usage import day_of
 from swarm_tui.domain.views import AgentView
+from swarm_tui.identity.acl import told
 from swarm_tui.journal.recorder_port import Recorded
 from swarm_tui.protocol import codec
 from swarm_tui.protocol.bodies import Heartbeat, Reply, Unknown
@@ -49,6 +50,8 @@ def ask_past(desk: Desk) -> None:
     model.pending["tasks"] = "the dispatcher's list of tasks"
     desk.in_thread(lambda: answer(source, "tasks", {"limit": TASKS}, tries), lambda reply: _tasks(desk, reply))
     desk.in_thread(lambda: answer(source, "asks", {}, tries), lambda reply: _asks(desk, reply))
+    if not source.facts.guard:
+        desk.in_thread(lambda: answer(source, "guard", {}, tries), lambda reply: _guard(desk, reply))
     if not model.past_loaded:
         model.pending["history"] = "monitoring's last hour"
         since = now - HOUR
@@ -109,6 +112,13 @@ def _tasks(desk: Desk, reply: Reply | None) -> None:
     rows = task_rows(reply.rows if reply else ())
     if rows:
         desk.model.load(rows, desk.clock())
+        desk.main.all_changed()
+
+
+def _guard(desk: Desk, reply: Reply | None) -> None:
+    row = reply.rows[0] if reply is not None and reply.rows else None
+    if isinstance(row, dict) and isinstance(guests := row.get("guests"), str):
+        desk.model.guard = told(guests)
         desk.main.all_changed()
 
 

@@ -92,6 +92,8 @@ class Model:
         self._past_seen = SeenProblems()
         self.pending: dict[str, str] = {}
         """What was asked for and has not come: its name, and in words."""
+        self.guard = ""
+        """How the swarm is guarded, as its dispatcher says; empty where it was not asked."""
         self.here = Here()
         """What this host tells of the swarm."""
         self._problems: list[Problem] | None = None

@@ -73,6 +73,8 @@ class Facts(Struct, frozen=True, kw_only=True):
     embedded: bool = False
     guard: str = ""
     """Words of how the swarm is guarded; empty where that is not known."""
+    no_orders: str = ""
+    """Why nobody here may order the swarm: its keys are no person's. Empty where somebody may."""
     session: str | None = None
     host: str = ""
     user: str = ""

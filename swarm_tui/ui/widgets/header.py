@@ -80,7 +80,7 @@ class Header(StaticLines):
 
     def _guard(self, room: int) -> Parts:
         """Tell how the swarm is guarded, in as many words as there is room for."""
-        guard = self.facts.guard
+        guard = self.facts.guard or self.model.guard
         style = self.look["warn" if guard == "unguarded" else "quiet"]
         said = next((text for text in (guard, guard.removeprefix("open to ")) if cell_len(text) + 3 <= room), "")
         return [Segment(f"  {said}", style)] if said and not self.facts.recording else []
