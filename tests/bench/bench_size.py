@@ -99,6 +99,18 @@ async def measured(app: SwarmApp) -> None:
         await several(f"sort {panel}", [lambda: screen.sort() for _ in names] + [press("O")] * 6)
         table.order.choose("")
         table.sort()
+        for name in table.GROUPS:
+            folds = [
+                press("g"),
+                press("enter"),
+                press("j"),
+                press("enter"),
+                *([press("J")] * 4),
+                press("G"),
+                press("g"),
+            ]
+            by = [lambda name=name: screen.group(name)]  # type: ignore[misc]
+            await several(f"group {panel} by {name}, fold", [*by, *folds, lambda: screen.group("none")] * 2)
     main.focus_panel("tasks")
     await several("turn the tasks' tabs", [press("right_square_bracket")] * 14)
     agents, tasks = list(app.model.fleet.agents), list(app.model.fleet.tasks)

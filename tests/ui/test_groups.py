@@ -31,8 +31,8 @@ def test_each_line_is_a_head_or_holds_rows_and_each_open_row_has_its_place(
     groups: dict[str, str], across: int, grouped: bool, folded: set[str]
 ) -> None:
     rows = SortedRows()
-    rows.fill((name, (0,)) for name in groups)
-    rows.order_by(None, {name: (0, group) for name, group in groups.items()} if grouped else None, falls=False)
+    rows.fill((name, (0,), group) for name, group in groups.items())
+    rows.order_by(None, (lambda group: (0, group)) if grouped else None, falls=False)
     lines = RowLines(rows)
     lines.across, lines.grouped, lines.folded = across, grouped, folded
     there = [

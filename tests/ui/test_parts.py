@@ -90,19 +90,18 @@ def test_rows_by_group_and_value_stay_in_order_and_only_those_that_pass_show(
 ) -> None:
     plain = {name: row for name, row in first if row is not None}
     rows = SortedRows()
-    rows.fill((name, (row[0],)) for name, row in plain.items())
+    rows.fill((name, (row[0],), (name, row[1])) for name, row in plain.items())
 
     def group(name: str) -> tuple[int, str]:
         return (0, "even" if ord(name) % 2 else "odd")
 
-    values = {name: row[1] for name, row in plain.items()}
-    rows.order_by(values, {name: group(name) for name in plain} if grouped else None, falls=falls)
-    rows.narrow({name for name in plain if name in shown} if narrow else None)
+    rows.order_by(lambda row: row[1], (lambda row: group(row[0])) if grouped else None, falls=falls)
+    rows.narrow([lambda row: row[0] in shown] if narrow else [])
     for name, row in later:
         before = rows.ids()
         plain.pop(name, None) if row is None else plain.update({name: row})
         key, value = (None, None) if row is None else ((row[0],), row[1])
-        moved = rows.put(name, key, value, group(name), passes=name in shown)
+        moved = rows.put(name, key, (name, value), value, group(name), passes=name in shown)
         assert moved or rows.ids() == before
 
     def rank(name: str) -> tuple[object, ...]:
@@ -117,6 +116,33 @@ def test_rows_by_group_and_value_stay_in_order_and_only_those_that_pass_show(
         assert {group(name) for name in rows.ids()[begin:end]} == {label}
         begin = end
     assert begin == (len(rows) if grouped else 0)
+
+
+@given(st.lists(_ROW, max_size=20), st.sets(st.sampled_from("abcdefgh")), st.sets(st.sampled_from("abcdefgh")))
+def test_rows_that_came_where_others_left_are_ordered_and_narrowed_like_all(
+    changes: list[tuple[str, tuple[int, int | None] | None]], first: set[str], then: set[str]
+) -> None:
+    rows = SortedRows()
+    plain: dict[str, tuple[int, int | None]] = {}
+    for name, row in changes:
+        rows.put(name, None if row is None else (row[0],), (name, row))
+        plain.pop(name, None) if row is None else plain.update({name: row})
+
+    def value(row: tuple[str, tuple[int, int | None]]) -> int | None:
+        return row[1][1]
+
+    rows.order_by(value, lambda row: (0, row[0] < "d"), falls=False)
+    rows.narrow([lambda row: row[0] in first])
+    rows.narrow([lambda row: row[0] in then], further=True)
+
+    def rank(name: str) -> tuple[object, ...]:
+        key, value = plain[name]
+        return (name < "d", value is None, value or 0, key, name)
+
+    wanted = sorted((name for name in plain if name in first & then), key=rank)
+    assert rows.ids() == wanted
+    assert [end for _, end in rows.groups()][-1:] == [len(wanted)][: len(wanted)]
+    assert [name for name in "abcdefgh" if name in rows] == sorted(wanted)
 
 
 @given(st.text("ab c:!", max_size=4), st.text("ab c:!", max_size=4), st.lists(st.text("abc ", max_size=5)))

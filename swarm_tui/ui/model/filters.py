@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
-from functools import lru_cache
+from functools import lru_cache, reduce
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -57,14 +57,11 @@ class Filter(Struct, frozen=True):
         checks: list[Callable[[Any], bool]] = [rows.has(word.lower(), of_all=of_all) for word in self.words]
         facts = rows.facts()
         checks += [_fact(facts.get(name), wanted) for name, wanted in self.facts]
-        if self.times:
-            checks.append(lambda row: all(_in_time(name, text, rows.heard(row), now) for name, text in self.times))
+        checks += [_heard(name, read_moment(text, now), rows.heard) for name, text in self.times]
         if not checks:
             return lambda row: True
-        if len(checks) == 1:
-            (check,) = checks
-            return (lambda row: not check(row)) if self.inverse else check
-        return lambda row: all(check(row) for check in checks) != self.inverse
+        check = reduce(_both, checks)
+        return (lambda row: not check(row)) if self.inverse else check
 
     def passes(self, has: Callable[[str], bool], facts: Callable[[], Facts], at: float | None, now: float) -> bool:
         """Tell whether something passes of which `has(word)` is known, at moment `at`, None where it has none."""
@@ -102,6 +99,17 @@ def _fact(get: Callable[[Any], str | None] | None, wanted: str) -> Callable[[Any
         found = known[None]
         return lambda row: found
     return lambda row: known[get(row)]
+
+
+def _both(one: Callable[[Any], bool], other: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda row: one(row) and other(row)
+
+
+def _heard(name: str, moment: float, heard: Callable[[Any], float | None]) -> Callable[[Any], bool]:
+    """Return what tells whether something was heard of a row since that moment, or until then."""
+    if name == "since":
+        return lambda row: (at := heard(row)) is not None and at >= moment
+    return lambda row: (at := heard(row)) is not None and at <= moment
 
 
 def is_narrower(text: str, before: str) -> bool:

@@ -18,7 +18,7 @@ def head_of(label: str) -> str:
     return HEADING + label
 
 
-class Span(Struct, frozen=True):
+class Span(Struct, frozen=True, gc=False):
     """A group's rows, from index `begin` to before `end`; `line` is that of its head, or of its first rows."""
 
     line: int
@@ -38,6 +38,7 @@ class RowLines:
         self.folded: set[str] = set()
         """Labels of the groups that are folded."""
         self._spans: list[Span] | None = None
+        self._of_label: dict[str, Span] | None = None
         self._count = 0
 
     @property
@@ -60,7 +61,15 @@ class RowLines:
                 line += self.grouped + (0 if folded else -(-(end - begin) // self.across))
                 begin = end
             self._spans, self._count = found, line
+            self._of_label = None
         return self._spans
+
+    def of_head(self, name: str) -> Span | None:
+        """Return the group whose head has this name; None where none has."""
+        spans = self.spans()
+        if self._of_label is None:
+            self._of_label = {span.label: span for span in spans} if self.grouped else {}
+        return self._of_label.get(name.removeprefix(HEADING))
 
     def count(self) -> int:
         """Count the lines."""
@@ -98,8 +107,8 @@ class RowLines:
     def place(self, name: str) -> tuple[int, int] | None:
         """Return the line and the cell of a row, or of a head; None where it does not show, or in a folded group."""
         if name.startswith(HEADING):
-            line = next((span.line for span in self.spans() if head_of(span.label) == name), None)
-            return None if line is None or not self.grouped else (line, 0)
+            head = self.of_head(name)
+            return None if head is None else (head.line, 0)
         index = self._rows.index(name)
         if index is None or self.plain:
             return None if index is None else (index, 0)

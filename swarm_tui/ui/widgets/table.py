@@ -113,7 +113,7 @@ class Table(TableRows[Row]):
 
     def of_group(self, label: str) -> list[str]:
         """Return the ids that show, or are folded away, of the group that is called so."""
-        span = next((span for span in self.row_lines.spans() if span.label == label), None)
+        span = self.row_lines.of_head(head_of(label))
         return [] if span is None else [self.rows[index] for index in range(span.begin, span.end)]
 
     def group_parts(self, label: str, ids: Sequence[str], width: int) -> Parts:

@@ -159,18 +159,14 @@ class TableRows(Lines, Generic[Row]):
         self.redraw()
 
     def _fill(self) -> None:
-        self.rows.fill((name, self.key(row)) for name, row in self.source().items())
+        self.rows.fill((name, self.key(row), row) for name, row in self.source().items())
         if self.order.value is not None or self.grouping:
             self._order_rows()
         self._narrow_rows()
 
     def _order_rows(self) -> None:
-        rows, value, group = self.source(), self.order.value, self.GROUPS.get(self.grouping)
-        self.rows.order_by(
-            None if value is None else {name: value(row) for name, row in rows.items()},
-            None if group is None else {name: group(row) for name, row in rows.items()},
-            falls=self.order.falls,
-        )
+        group = self.GROUPS.get(self.grouping)
+        self.rows.order_by(self.order.value, group, falls=self.order.falls)
         self.row_lines.grouped = group is not None
         self.row_lines.changed()
 
@@ -179,17 +175,11 @@ class TableRows(Lines, Generic[Row]):
         return (self.problems, self.pattern)
 
     def _narrow_rows(self) -> None:
-        rows, checks = self.source(), self.passing(of_all=True)
         before, self._narrowed_by = self._narrowed_by, self.narrows()
         # A letter more in the filter leaves none that was not there before.
-        further = bool(self.pattern) and before[:-1] == self._narrowed_by[:-1] and not self.problems
-        further = further and is_narrower(self.pattern, str(before[-1]))
-        passing: set[str] | None = None
-        if checks:
-            among = [(name, rows[name]) for name in self.rows.ids()] if further else rows.items()
-            check = checks[0] if len(checks) == 1 else lambda row: all(check(row) for check in checks)
-            passing = {name for name, row in among if check(row)}
-        self.rows.narrow(passing)
+        further = bool(before and before[-1] and self.pattern) and before[:-1] == self._narrowed_by[:-1]
+        further = further and not self.problems and is_narrower(self.pattern, str(before[-1]))
+        self.rows.narrow(self.passing(of_all=True), further=further)
         self.row_lines.changed()
 
     def apply(self, ids: Iterable[str], now: float) -> None:
@@ -208,6 +198,7 @@ class TableRows(Lines, Generic[Row]):
                 moved |= self.rows.put(
                     name,
                     self.key(row),
+                    row,
                     None if value is None else value(row),
                     None if group is None else group(row),
                     passes=all(check(row) for check in checks),

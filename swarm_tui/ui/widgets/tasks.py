@@ -13,6 +13,7 @@ from swarm_tui.domain.states import CANCEL_WITHIN, ENDED, GIVEN, OPEN, TaskState
 from swarm_tui.domain.views import TaskView
 from swarm_tui.ui.look import glyphs
 from swarm_tui.ui.look.text import Parts, ago, bar, flat
+from swarm_tui.ui.model.filters import Known
 from swarm_tui.ui.model.row_lines import Group
 from swarm_tui.ui.model.sorted_rows import Key
 from swarm_tui.ui.widgets.columns import Column, Scene, id_cell, text_cell
@@ -43,6 +44,8 @@ _RANK = {
     TaskState.QUEUED: 3,
     TaskState.BLOCKED: 4,
 }
+#: As names of the module: an enum looks its own up at each call, and a hundred thousand rows are sorted by them.
+_QUEUED, _RUNNING = TaskState.QUEUED, TaskState.RUNNING
 _PRIORITY = {"high": "▲", "low": "▽"}
 
 
@@ -145,10 +148,9 @@ def _run(task: TaskView, scene: Scene, width: int) -> Parts:
 
 def _begun(task: TaskView) -> float:
     """Return when its state began."""
-    since = task.started_at if task.state is TaskState.RUNNING and task.started_at else task.updated_at
-    if task.state is TaskState.QUEUED and task.attempt <= 1:
-        since = task.created_at
-    return since or task.created_at
+    if (state := task.state) is _QUEUED and task.attempt <= 1:
+        return task.created_at
+    return (state is _RUNNING and task.started_at) or task.updated_at or task.created_at
 
 
 def _since(task: TaskView, now: float) -> str:
@@ -187,15 +189,37 @@ def _told(task: TaskView) -> str:
     return " ".join(filter(None, (*words, BADLY if came_badly(task) else "")))
 
 
+_OF_STATE: dict[TaskState, Group] = {
+    state: (_RANK.get(state, 5 if state in BAD else 6), state.value) for state in TaskState
+}
+
+
+class _Labels(dict[str | None, Group]):
+    """The group of each name, made once: a hundred thousand rows have few. `lacks`: the last group, of no name."""
+
+    def __init__(self, lacks: str) -> None:
+        super().__init__()
+        self._lacks = lacks
+
+    def __missing__(self, name: str | None) -> Group:
+        if len(self) >= 1 << 15:
+            self.clear()
+        self[name] = found = (0, name) if name else (1, self._lacks)
+        return found
+
+
+_TYPES, _AGENTS = _Labels("no type"), _Labels("no agent")
+
+
 class TaskTable(Table[TaskView]):
     """Every task the screen knows; those that ask for a person first, then running, waiting, ended (newest first)."""
 
     NOUN = "tasks"
     COLUMNS = columns()
     GROUPS: Mapping[str, Callable[[TaskView], Group]] = {
-        "state": lambda task: (_RANK.get(task.state, 5 if task.state in BAD else 6), task.state.value),
-        "type": lambda task: (0, task.type),
-        "agent": lambda task: (0, task.agent_id) if task.agent_id else (1, "no agent"),
+        "state": lambda task: _OF_STATE[task.state],
+        "type": lambda task: _TYPES[task.type],
+        "agent": lambda task: _AGENTS[task.agent_id],
     }
     tab = 0
 
@@ -215,21 +239,19 @@ class TaskTable(Table[TaskView]):
     def has(self, word: str, *, of_all: bool) -> Callable[[TaskView], bool]:
         if " " in word or not of_all:
             return lambda task: word in _told(task).lower()
-        rows, badly = self.source().values(), word in BADLY
-        # Of a hundred thousand few have types and agents of their own: those that have the word are found first.
-        types = {name for name in {task.type for task in rows} if word in name.lower()}
-        agents = {name for name in {task.agent_id for task in rows} if name and word in name.lower()}
+        types, agents = Known(lambda value: word in value), Known(lambda value: word in value)
         states = {state for state in TaskState if word in state}
         low = {priority for priority in ("low", "medium", "high") if word in priority}
+        badly = word in BADLY
 
         def has(task: TaskView) -> bool:
             return (
                 word in task.task_id.lower()
-                or task.type in types
-                or task.agent_id in agents
-                or task.state in states
-                or task.priority in low
-                or (task.error is not None and word in task.error.lower())
+                or types[task.type]
+                or agents[task.agent_id]
+                or (bool(states) and task.state in states)
+                or (bool(low) and task.priority in low)
+                or ((error := task.error) is not None and word in error.lower())
                 or (badly and came_badly(task))
             )
 
