@@ -131,7 +131,7 @@ def _one(follower: Follower, act: Act, task_id: str, reason: str, start: str | N
     before = rows[0]
     stopping = act is RETRY and before.cancel_requested_at is not None
     if before.state not in act.possible and not stopping:
-        wanted = ", ".join(sorted(act.possible)) if len(act.possible) < 6 else "open"
+        wanted = "open" if act.possible == _OPEN else ", ".join(sorted(act.possible))
         return FAILED, before.state, f"is {before.state}: `{act.verb}` is for tasks that are {wanted}"
     hash_shown = before.payload_hash if act is APPROVE else None
     refused = Refusal(follower)

@@ -147,8 +147,8 @@ def make(turn: Turn, task: Task, mark: str, by: str) -> Job:
 def begin(turn: Turn, job: Job) -> None:
     """Let a job be done that waits for nothing else: give it to the queue, or first ask a person."""
     task = job.task
-    if not declared(turn, task.type):
-        _undeclared(turn, job)
+    if why := why_undeclared(turn, task.type):
+        fail(turn, job, why, "undeclared-type")
     elif turn.asks(job):
         _ask(turn, job)
     else:
@@ -171,8 +171,9 @@ def _queued(job: Job, *, position: int | None = None, state: TaskState | None = 
     )
 
 
-def _undeclared(turn: Turn, job: Job) -> None:
-    fail(turn, job, f"neither the layout nor any live agent can do {job.task.type}", "undeclared-type")
+def why_undeclared(turn: Turn, task_type: str) -> str:
+    """Return why nobody can ever do the type, as things are; empty when the layout or a live agent names it."""
+    return "" if declared(turn, task_type) else f"neither the layout nor any live agent can do {task_type}"
 
 
 def fail(turn: Turn, job: Job, reason: str, code: str) -> None:

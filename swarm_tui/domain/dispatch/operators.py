@@ -1,7 +1,7 @@
 """People's acts: cancel, redrive, approve, deny, halt, resume. The record says whose they were, and when."""
 
 from swarm_tui.domain.dispatch import freshness, metering
-from swarm_tui.domain.dispatch.accept import run_again
+from swarm_tui.domain.dispatch.accept import run_again, why_undeclared
 from swarm_tui.domain.dispatch.model import Job
 from swarm_tui.domain.dispatch.needs import why_not_again
 from swarm_tui.domain.dispatch.outcomes import cancelled, stop
@@ -90,6 +90,9 @@ def _redrive(turn: Turn, event: Event, body: TaskAct, job: Job) -> None:
         return
     if job.state not in _AGAIN:
         _refuse(turn, event, body, f"it is {job.state}")
+        return
+    if why := why_undeclared(turn, job.task.type):
+        _refuse(turn, event, body, f"{why}; start one, or give the layout a handler for it")
         return
     metering.waive(job)
     turn.hop(job, "redriven", by=turn.who(event), detail=body.reason)

@@ -58,6 +58,8 @@ class AttemptEnd(Struct, frozen=True, gc=False):
     attempt: int
     agent_id: str | None
     received: float
+    said: float = 0.0
+    """When, by the clock of who said it."""
     result: Any = None
     error: str | None = None
     retryable: bool = False
@@ -168,13 +170,23 @@ def derive(task: TaskFacts) -> TaskState:
         return word.state
     if word is None or word.attempt < start:
         return _by_workers(task) if start >= 0 else _before_any_word(task)
-    if word.attempt == start and (word.state in GIVEN or (word.attempt == 0 and word.state is TaskState.QUEUED)):
+    if word.attempt == start and (word.state in GIVEN or _claimed_unasked(task, word)):
         return _by_workers(task)
     if word.attempt == start and word.state in _WAITS and _goes_on(task, word):
         return TaskState.RUNNING
     if word.state is TaskState.ASSIGNED and task.declined == (word.attempt, word.agent_id):
         return TaskState.QUEUED
     return word.state
+
+
+def _claimed_unasked(task: TaskFacts, word: DispatcherWord) -> bool:
+    """Return whether a worker took the task before the dispatcher gave it to anybody.
+
+    A failure of the dispatcher's own, before any attempt, is over once it queues the task again.
+    """
+    if word.attempt != 0 or word.state is not TaskState.QUEUED:
+        return False
+    return task.ran >= 0 or task.failure is None or task.failure.said >= word.at
 
 
 def _counts(task: TaskFacts) -> bool:

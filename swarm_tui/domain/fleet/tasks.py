@@ -218,6 +218,7 @@ class Tasks:
             attempt,
             worker,
             event.received,
+            event.at,
             result=body.result,
             error=clean(body.error.message or body.error.code or "failed, and did not say why", 2000),
             retryable=bool(retryable) or body.cause == "interrupted",

@@ -63,6 +63,13 @@ def test_what_runs_and_was_not_asked_to_stop_is_not_retried() -> None:
     assert dispatcher.acts == []
 
 
+def test_what_cannot_be_retried_is_told_which_tasks_can() -> None:
+    queued = replace(STOPPING, state="queued", cancel_requested_at=None)
+    assert _one(cast(Any, Dispatcher(queued, queued)), RETRY, "t", "")[2] == (
+        "is queued: `retry` is for tasks that are cancelled, dead, expired, failed, held, skipped"
+    )
+
+
 @pytest.mark.parametrize("heard", [True, False])
 def test_a_retry_that_failed_again_before_anybody_looked_was_a_retry(heard: bool) -> None:
     dead = TaskRow(task_id="t", type="x", state="dead", attempt=1, error="exit status 1", updated_at=1.0)

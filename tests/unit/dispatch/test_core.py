@@ -177,6 +177,15 @@ def test_an_undeclared_type_fails_at_once_and_one_with_nobody_waits_with_an_aler
     assert [a.active for a in of(world.tick(1), Kind.ALERT)] == [False]
 
 
+def test_a_task_of_a_type_that_nobody_does_is_not_run_again_and_the_reason_is_said(world: World) -> None:
+    world.submit("u", "no.such")
+    said = of(world.act(Kind.TASK_REDRIVE, "u"), Kind.ALERT)
+    assert "neither the layout nor any live agent can do no.such; start one" in said[0].message
+    assert world.job("u").state == "failed"
+    world.agent("byhand", types=["no.such"])
+    assert [offer.key for offer in offers(world.act(Kind.TASK_REDRIVE, "u"))] == ["byhand"]
+
+
 def test_the_alert_of_a_task_for_one_agent_says_whether_that_is_away_or_does_no_such_task(world: World) -> None:
     world.agent("gen")
     world.submit("s", "security.scan", assigned_to="gen")

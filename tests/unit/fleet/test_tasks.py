@@ -293,6 +293,16 @@ def test_what_happens_to_a_task_again_is_a_step_of_its_own(paper: Paper) -> None
     assert [hop.what for hop in paper.fleet.tasks["t"].hops] == ["published", *round_, *round_]
 
 
+def test_a_task_that_failed_before_any_attempt_is_queued_once_the_dispatcher_says_so(paper: Paper) -> None:
+    paper.say("o", K.TASK_NEW, b.Task(task_id="t", type="odd.job"))
+    paper.say("tm", K.TASK_QUEUED, b.Queued(task_id="t", state="failed"))
+    paper.say("tm", K.TASK_FAILED, b.Failed(task_id="t", agent_id="tm", attempt=0, retryable=False))
+    assert paper.fleet.tasks["t"].state is S.FAILED
+    paper.say("o", K.TASK_REDRIVE, b.TaskAct(task_id="t"))
+    paper.say("tm", K.TASK_QUEUED, b.Queued(task_id="t", attempt=0))
+    assert paper.fleet.tasks["t"].state is S.QUEUED
+
+
 def test_the_record_of_a_task_stands_in_place_of_what_was_heard_of_it(paper: Paper) -> None:
     """A page and `swarm-tui tasks` tell the same steps, in one order, with the times at which they happened."""
     paper.say("o", K.TASK_NEW, b.Task(task_id="t", type="noop"))
