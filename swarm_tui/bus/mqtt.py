@@ -383,8 +383,8 @@ class MqttBus:
         return True
 
     def _forbidden(self, what: str, reason: str) -> None:
-        """Tell that the link is up and the broker does not let us do all that we must."""
-        self._failed(what, PermissionError(reason))
+        """Tell whoever listens that the link is up and the broker does not let us do all that we must."""
+        self.failures, self.last_failure = self.failures + 1, f"{what}: {reason}"
         self._guard("a link callback", lambda: self._on_link(Link(self._up, reason, kind="forbidden")))
 
     def _guard(self, what: str, call: Callable[[], None]) -> None:

@@ -14,23 +14,32 @@ from swarm_tui.protocol.names import type_matches
 def check_swarm_exists(follower: Follower, found: Target) -> None:
     """Raises Failure (exit 4) when neither this machine nor the broker knows of the swarm.
 
-    A broker that does not let us hear our own word in time is given the benefit of the doubt.
+    A broker that does not let us hear our own word in time is given the benefit of the doubt, unless it told that it
+    lets us say nothing there.
     """
     if not is_heard_of(follower, found):
-        raise Failure(
-            f"no swarm `{found.swarm}` on {shown_url(found.broker.url)}: nothing is heard of it; "
-            "`swarm-tui up` starts one, --swarm names another",
-            NO_SUCH,
-        )
+        raise Failure(nothing_heard(found, follower.operator.forbidden), NO_SUCH)
+
+
+def nothing_heard(found: Target, forbidden: str = "") -> str:
+    """Return the sentence that nothing is heard of the swarm; `forbidden` says what its broker does not let us do."""
+    rules = f", and {forbidden}" if forbidden else ""
+    return (
+        f"no swarm `{found.swarm}` on {shown_url(found.broker.url)}: nothing is heard of it{rules}; "
+        "`swarm-tui up` starts one, --swarm names another"
+    )
 
 
 def is_heard_of(follower: Follower, found: Target) -> bool:
     """Return whether this machine or the broker knows of the swarm, as far as could be heard in time."""
-    if not follower.settle() or found.running is not None or has_journal(found.state):
+    settled = follower.settle()
+    if found.running is not None or has_journal(found.state):
         return True
     fleet = follower.fleet
     with follower.lock:
-        return bool(fleet.agents or fleet.hosts or fleet.scale or fleet.halted) or fleet.dispatcher is not None
+        if fleet.agents or fleet.hosts or fleet.scale or fleet.halted or fleet.dispatcher is not None:
+            return True
+    return not settled and not follower.operator.forbidden
 
 
 def check_agent_exists(follower: Follower, found: Target, agent_id: str, task_type: str) -> str:

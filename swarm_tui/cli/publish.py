@@ -161,7 +161,8 @@ def _task(task_type: str, options: dict[str, Any], properties: dict[str, Any]) -
 def _publish(found: Target, task: Task, accept_timeout: float, wait: bool, as_json: bool) -> int:
     began = time.monotonic()
     with follow_to_end(found, task.task_id, None if as_json else note, accept_timeout) as task_follower:
-        task_follower.operator.on_link(_tell_what_is_forbidden)
+        told: set[str] = set()
+        task_follower.operator.on_link(lambda link: _tell_what_is_forbidden(link, told))
         # One of which nothing is heard may be a swarm of agents that retain nothing: it gets its task all the same.
         if task.assigned_to is not None and is_heard_of(task_follower.follower, found):
             doubt = check_agent_exists(task_follower.follower, found, task.assigned_to, task.type)
@@ -190,8 +191,9 @@ def _publish(found: Target, task: Task, accept_timeout: float, wait: bool, as_js
     return _outcome(view, as_json)
 
 
-def _tell_what_is_forbidden(link: "Link") -> None:
-    if link.kind == "forbidden":
+def _tell_what_is_forbidden(link: "Link", told: set[str]) -> None:
+    if link.kind == "forbidden" and link.reason not in told:
+        told.add(link.reason)
         note(f"{link.reason}; trying on")
 
 

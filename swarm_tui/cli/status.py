@@ -21,6 +21,7 @@ from swarm_tui.cli.common import (
     swarm_option,
     target,
 )
+from swarm_tui.cli.existence import nothing_heard
 from swarm_tui.cli.follow import Follower, follow, has_record
 from swarm_tui.cli.journal_reader import has_journal, journal_counts, journal_run_counts
 from swarm_tui.cli.supervisor_client import UNSCALED
@@ -68,11 +69,7 @@ def command(name: str | None, swarm: str | None, broker: str | None, as_json: bo
     found = target(swarm if name is None else name, broker)
     facts = gather(found)
     if not facts["agents"] and facts["dispatcher"] is None and not facts["hosts"] and found.running is None:
-        raise Failure(
-            f"no swarm `{found.swarm}` on {facts['broker']['url']}: nothing is heard of it; "
-            "`swarm-tui up` starts one, --swarm names another",
-            NO_SUCH,
-        )
+        raise Failure(nothing_heard(found), NO_SUCH)
     if as_json:
         print_json(facts)
     else:
@@ -97,8 +94,8 @@ def gather(found: Target) -> dict[str, Any]:
     try:
         with follow(found) as follower:
             settled = follower.settle()
-            if (link := follower.operator.link).kind == "forbidden":
-                note(link.reason)
+            if follower.operator.forbidden:
+                note(follower.operator.forbidden)
             elif not settled:
                 where = shown_url(found.broker.url)
                 note(f"{where} brings nothing of what we say back: its access rules must let us read `{found.swarm}/#`")

@@ -61,6 +61,7 @@ class Operator:
         """Something came that the broker retained."""
         self.failures = 0
         self.last_failure = ""
+        self._was_forbidden = False
         self._new_id = new_id or fresh_id
         self._clock = clock
         self._qos = qos
@@ -249,6 +250,11 @@ class Operator:
         self._sieve((kind, topic, payload, self._clock()))
         return True
 
+    @property
+    def forbidden(self) -> str:
+        """The broker's last word on what it does not let us say; empty for none."""
+        return self._publisher.forbidden
+
     def _may_answer(self, event: Event, reply: Reply) -> bool:
         """Return whether it may: what the dispatcher knows is told by the swarm itself, where words are proved here."""
         return not self._proved or reply.query not in DISPATCHERS or event.proved_by == SWARM
@@ -258,9 +264,11 @@ class Operator:
             self.link = link
             self._linked.notify_all()
         if link.kind == "forbidden":
-            self._publisher.forbidden = link.reason
+            self._publisher.forbidden, self._was_forbidden = link.reason, True
         elif link.up:
-            self._publisher.forbidden = ""
+            # Brokers close a connection over what they forbid, and the next one is no more allowed.
+            self._publisher.forbidden = self._publisher.forbidden if self._was_forbidden else ""
+            self._was_forbidden = False
             self._publisher.link_is_up()
         for callback in list(self._on_link):
             self._tell(callback, link)

@@ -21,6 +21,7 @@ from swarm_tui.config.paths import StateDir
 from swarm_tui.protocol.bodies import Status
 from swarm_tui.protocol.codec import Writer
 from swarm_tui.protocol.topics import Kind
+from tests.brokers.kinds import mosquitto
 from tests.conftest import RealBroker, pick_port
 from tests.e2e.shell import Shell, nine, watching
 
@@ -219,6 +220,26 @@ def test_doctor_names_what_the_screen_would_refuse(shell: Shell) -> None:
 def test_a_swarm_that_is_nowhere_is_exit_4(shell: Shell, real_broker: RealBroker, words: tuple[str, ...]) -> None:
     said = refused(shell, *words, "--swarm", "nobody", "--broker", real_broker.url, code=4, says="no swarm `nobody`")
     assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("halt",), 4), (("tasks",), 4), (("status",), 4), (("runs",), 4), (("send", "a", "hi"), 4),
+        (("publish", "x", "--accept-timeout", "3"), 1),
+    ],
+)  # fmt: skip
+def test_a_swarm_of_which_the_broker_lets_us_say_nothing(
+    shell: Shell, tmp_path: Path, words: tuple[str, ...], code: int
+) -> None:
+    port, rules = pick_port(), tmp_path / "acl"
+    rules.write_text("topic read #\ntopic readwrite other/#\n")
+    rules.chmod(0o600)
+    with mosquitto(tmp_path, port, "allow_anonymous true", f"acl_file {rules}"):
+        url = f"mqtt://127.0.0.1:{port}"
+        said = refused(shell, *words, "--swarm", "nobody", "--broker", url, code=code, says="does not take what we say")
+    assert "PermissionError" not in said
+    assert said.count("its access rules must allow it") == (1 if code == 4 else 2)
 
 
 def present(broker: RealBroker, agent_id: str = "a1") -> None:
