@@ -8,7 +8,9 @@ import click
 import msgspec
 
 from swarm_tui.cli import formatting
-from swarm_tui.cli.common import Failure, Target, connect, note, print_json, style
+from swarm_tui.cli.common import Failure, Target, note, print_json, style
+from swarm_tui.cli.existence import check_record_exists
+from swarm_tui.cli.follow import follow
 from swarm_tui.cli.journal_reader import opened_read_only
 from swarm_tui.client.past import Past
 from swarm_tui.client.record import NoRecordError
@@ -66,14 +68,14 @@ def _line(each: Difference, width: int) -> str:
 
 
 def _by_bus(found: Target, since: float, until: float) -> tuple[Fleet, Fleet]:
-    operator = connect(found)
-    try:
-        past = Past(operator.query, found.swarm, kept=KEPT)
-        return past.moment(since).fleet, past.moment(until).fleet
-    except NoRecordError as error:
-        raise Failure(f"{found.swarm}: {error}; an agent of the role monitoring does, see `swarm-tui status`") from None
-    finally:
-        operator.close(0.5)
+    with follow(found) as follower:
+        check_record_exists(follower, found)
+        past = Past(follower.operator.query, found.swarm, kept=KEPT)
+        try:
+            return past.moment(since).fleet, past.moment(until).fleet
+        except NoRecordError as error:
+            why = f"{found.swarm}: {error}; an agent of the role monitoring does, see `swarm-tui status`"
+            raise Failure(why) from None
 
 
 def _when(at: float) -> str:

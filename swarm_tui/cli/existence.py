@@ -7,7 +7,7 @@ from swarm_tui.cli.follow import Follower
 from swarm_tui.cli.journal_reader import has_journal
 from swarm_tui.config.model import RunSpec
 from swarm_tui.config.urls import shown_url
-from swarm_tui.domain.views import AgentView
+from swarm_tui.domain.views import AgentView, keeps_record
 from swarm_tui.protocol.names import type_matches
 
 
@@ -19,6 +19,18 @@ def check_swarm_exists(follower: Follower, found: Target) -> None:
     """
     if not is_heard_of(follower, found):
         raise Failure(nothing_heard(found, follower.operator.forbidden), NO_SUCH)
+
+
+def check_record_exists(follower: Follower, found: Target) -> None:
+    """Raises Failure when there is no such swarm (exit 4), or agents are there and none of them keeps the record."""
+    check_swarm_exists(follower, found)
+    with follower.lock:
+        agents = follower.fleet.agents
+        if agents and not keeps_record(agents.values()):
+            raise Failure(
+                f"nobody in {found.swarm} keeps the record: an agent of the role monitoring does, and none is there; "
+                "`swarm-tui status` shows who is"
+            )
 
 
 def nothing_heard(found: Target, forbidden: str = "") -> str:

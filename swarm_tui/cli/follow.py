@@ -9,7 +9,7 @@ from swarm_tui.bus.port import Link
 from swarm_tui.cli.common import Target, connect
 from swarm_tui.client.operator import Operator
 from swarm_tui.domain.fleet import Fleet
-from swarm_tui.domain.states import AgentState
+from swarm_tui.domain.views import keeps_record
 from swarm_tui.protocol.envelope import Event, Rejected
 from swarm_tui.protocol.rows import (
     MailRow,
@@ -111,8 +111,7 @@ class Follower:
 def has_record(follower: Follower) -> bool:
     """Return whether somebody is there who keeps the record and answers for the past."""
     with follower.lock:
-        agents = follower.fleet.agents.values()
-        return any(agent.role == "monitoring" and agent.state is not AgentState.OFFLINE for agent in agents)
+        return keeps_record(follower.fleet.agents.values())
 
 
 @contextmanager

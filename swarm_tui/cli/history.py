@@ -15,7 +15,6 @@ from swarm_tui.cli.common import (
     Failure,
     Target,
     broker_option,
-    connect,
     json_option,
     note,
     reader_is_gone,
@@ -24,6 +23,8 @@ from swarm_tui.cli.common import (
     target,
 )
 from swarm_tui.cli.completers import agents, task_ids
+from swarm_tui.cli.existence import check_record_exists
+from swarm_tui.cli.follow import follow
 from swarm_tui.cli.journal_reader import opened_read_only
 from swarm_tui.cli.number_types import Whole
 from swarm_tui.cli.watch import as_json_line, as_text_line, full_filter
@@ -120,10 +121,11 @@ def _limit(count: int | None, since: float | None) -> int:
 def _by_bus(found: Target, query: HistoryQuery, as_json: bool, keep: bool) -> None:
     """Ask whoever keeps the record; where it goes on, what comes meanwhile is gathered before."""
     live: queue.SimpleQueue[Recorded] = queue.SimpleQueue()
-    operator = connect(found, before=lambda new: new.on_message(lambda *message: _gather(found, live, *message)))
-    try:
+    with follow(found) as follower:
+        follower.operator.on_message(lambda *message: _gather(found, live, *message))
+        check_record_exists(follower, found)
         try:
-            rows = ask_record(operator.query, query)
+            rows = ask_record(follower.operator.query, query)
         except NoRecordError as error:
             raise Failure(
                 f"{found.swarm}: {error}; an agent of the role monitoring does, see `swarm-tui status`"
@@ -131,8 +133,6 @@ def _by_bus(found: Target, query: HistoryQuery, as_json: bool, keep: bool) -> No
         _print_all(found, rows, as_json, query.topic is not None)
         if keep:
             _follow(found, query, rows, live, as_json)
-    finally:
-        operator.close(0.5)
 
 
 def _gather(found: Target, live: "queue.SimpleQueue[Recorded]", topic: str, payload: bytes, retained: bool) -> None:

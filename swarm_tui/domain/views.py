@@ -1,6 +1,7 @@
 """Views of a swarm, as the reducer keeps them and every reader shows them. Times: seconds since the epoch."""
 
 from collections import deque
+from collections.abc import Iterable
 from typing import Any
 
 from msgspec import Struct, field
@@ -63,6 +64,11 @@ class AgentView(Struct, kw_only=True):
     def word(self) -> str:
         """Return its state in the word that people read."""
         return state_word(self.state, busy=bool(self.active or self.task_id or self.tasks))
+
+
+def keeps_record(agents: Iterable[AgentView]) -> bool:
+    """Return whether one of the agents is there to keep the record and answer for the past."""
+    return any(agent.role == "monitoring" and agent.state is not AgentState.OFFLINE for agent in agents)
 
 
 def state_word(state: str, *, busy: bool) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from swarm_tui.client.record import ANSWER_WITHIN
 from swarm_tui.config.paths import StateDir
 from swarm_tui.protocol.bodies import Status
 from swarm_tui.protocol.codec import Writer
@@ -255,6 +256,16 @@ def test_a_task_for_nobody_is_exit_4_before_it_is_published(shell: Shell, real_b
     url = ("--broker", real_broker.url, "--accept-timeout", "0.2")
     refused(shell, "publish", "noop", "--to", "a2", *url, code=4, says="no agent `a2` in opencto-dev; known: a1")
     refused(shell, "publish", "testing.run", "--to", "a1", *url, code=1, says="a1 does no testing.run")
+
+
+@pytest.mark.parametrize("words", [(), ("--changes", "--since", "5m")])
+def test_history_of_a_swarm_in_which_nobody_keeps_the_record_is_refused_at_once(
+    shell: Shell, real_broker: RealBroker, words: tuple[str, ...]
+) -> None:
+    present(real_broker)
+    began = time.monotonic()
+    refused(shell, "history", *words, "--broker", real_broker.url, code=1, says="none is there; `swarm-tui status`")
+    assert time.monotonic() - began < ANSWER_WITHIN
 
 
 def test_nobody_to_accept_a_task_is_exit_1(shell: Shell, real_broker: RealBroker) -> None:

@@ -4,10 +4,14 @@ import threading
 
 import pytest
 
+from swarm_tui.bus.port import Link
 from swarm_tui.domain.problems import Problem
 from swarm_tui.protocol.bodies import Alert, HostStatus, PaneStatus, Reply, Status, TaskAct
+from swarm_tui.protocol.codec import Writer, decode
+from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.app import SwarmApp
+from swarm_tui.ui.model.model import Model
 from swarm_tui.ui.model.seen_problems import NEWS, SeenProblems
 from tests.ui import scenes
 from tests.ui.fake import Clock
@@ -236,6 +240,20 @@ async def test_an_opening_says_what_it_waits_for_and_is_no_trouble() -> None:
         answered.set()
         await ui.settle()
         assert ui.has("No task yet")
+
+
+def test_an_opening_waits_for_nobody_who_is_not_in_the_swarm() -> None:
+    model = Model("dev", Clock())
+    model.feed([Link(True)], 0.0)
+    model.pending = {"tasks": "the dispatcher's list of tasks", "history": "monitoring's last hour"}
+    assert model.waiting() == "the dispatcher's list of tasks and monitoring's last hour"
+    writer = Writer("dev", "x", "general", new_id=lambda: "id", clock=lambda: 1.0)
+    for role, waits in (("general", ""), ("monitoring", "monitoring's last hour")):
+        out = writer.message(Kind.STATUS, Status(status="online", role=role), f"{role}-1")
+        event = decode("dev", out.topic, out.payload, True, 1.0)
+        assert isinstance(event, Event)
+        model.feed([event], 1.0)
+        assert model.waiting() == waits
 
 
 @pytest.mark.asyncio

@@ -12,7 +12,7 @@ from swarm_tui.domain.fleet import Fleet
 from swarm_tui.domain.fleet.reducer import NOT_YET
 from swarm_tui.domain.problems import NOBODY, Problem, problems, why_it_waits
 from swarm_tui.domain.states import TaskState
-from swarm_tui.domain.views import AgentView, TaskView
+from swarm_tui.domain.views import AgentView, TaskView, keeps_record
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.rows import AskRow, TaskRow
 from swarm_tui.ui.model.here import Here, with_here
@@ -249,7 +249,13 @@ class Model:
 
     def waiting(self) -> str:
         """Return what the screen waits for before it shows all there is, in words; empty when for nothing."""
-        return "the broker's answer" if self.connecting else " and ".join(self.pending.values())
+        if self.connecting:
+            return "the broker's answer"
+        agents = self.fleet.agents
+        nobody = {"tasks"} if agents and self.fleet.dispatcher is None else set()
+        if agents and not keeps_record(agents.values()):
+            nobody.add("history")
+        return " and ".join(text for who, text in self.pending.items() if who not in nobody)
 
     def current_problems(self) -> list[Problem]:
         """Return those problems that nobody has seen and that are not old news, the worst first."""
