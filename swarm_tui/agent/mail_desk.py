@@ -50,7 +50,7 @@ class MailDesk:
 
         `lease_of` gives the lease that counts for an attempt, `changed` is told when something is due.
         """
-        self._reporter, self._me, self._path = reporter, agent_id, path
+        self._reporter, self.agent_id, self._path = reporter, agent_id, path
         self._box: Mailbox | None = None
         self._lease_of, self._clock, self._changed = lease_of, clock, changed
         self._owed = OwedWords()
@@ -79,7 +79,7 @@ class MailDesk:
             return
         try:
             self.box.prune(self._reporter.now())
-            unsent, self._unread = self.box.unsent(), self.box.has_unread()
+            unsent, self._unread = self.box.unsent(), self.box.has_unread(self._reporter.now())
         except OSError as error:
             self._complain(error)
             return
@@ -130,7 +130,9 @@ class MailDesk:
         else:
             if read is None:
                 self._reporter.note(f"mail from {clean(message.sender or '', 100)}: {clean(message.text, 100)}", "✉")
-            self._reporter.say(Kind.MESSAGE_DELIVERED, MessageReceipt(message_id=message.message_id, agent_id=self._me))
+            self._reporter.say(
+                Kind.MESSAGE_DELIVERED, MessageReceipt(message_id=message.message_id, agent_id=self.agent_id)
+            )
         self._changed()
 
     def _receipt(self, answer: dict[str, Any]) -> None:
@@ -144,9 +146,9 @@ class MailDesk:
         except OSError as error:
             self._complain(error)
         with self._lock:
-            self._owed.settle(_read(message_id) if state in ("read", "unknown") else _sent(message_id))
-            if state == "unknown":
+            if state == "unknown" and _read(message_id) in self._owed:
                 self._unknown.add(message_id)
+            self._owed.settle(_read(message_id) if state in ("read", "unknown") else _sent(message_id))
             waits = self._asking.pop(message_id, None) if state in ("rejected", "dead") else None
         if state in ("rejected", "dead"):
             self._reporter.note(f"message {message_id}: {reason}", "⚠")
@@ -179,8 +181,10 @@ class MailDesk:
             return []
         for message in found:
             self._say_read(message.message_id, task_id)
-        with self._lock:
-            self._unread = bool(found)
+        if found:
+            # There may be more. Nothing found is no sign: what is another task's its program may read yet.
+            with self._lock:
+                self._unread = True
         self._changed()
         return [_message(message) for message in found]
 
@@ -197,7 +201,7 @@ class MailDesk:
         text = self._reporter.redact.text(message.text)
         if len(text.encode("utf-8", "replace")) > MAX_TEXT:
             raise MailError(f"a message has at most {MAX_TEXT:,} bytes: hand a file on, and say where it is")
-        message = msgspec.structs.replace(message, sender=self._me, text=text)
+        message = msgspec.structs.replace(message, sender=self.agent_id, text=text)
         with self._lock:
             if self._owed.count(Kind.MESSAGE_NEW) >= MAX_UNSENT:
                 raise MailError(f"{MAX_UNSENT:,} messages wait for a dispatcher to accept them")
@@ -237,7 +241,7 @@ class MailDesk:
         body = PathsClaim(
             claim_id=claim_id,
             task_id=lease.task_id,
-            agent_id=self._me,
+            agent_id=self.agent_id,
             attempt=lease.attempt,
             epoch=lease.epoch,
             paths=paths,
@@ -257,7 +261,7 @@ class MailDesk:
         """Let go of a claim, or of all that the attempt has."""
         lease = self._lease_of(attempt)
         body = PathsRelease(
-            task_id=lease.task_id, agent_id=self._me, attempt=lease.attempt, epoch=lease.epoch, claim_id=claim_id
+            task_id=lease.task_id, agent_id=self.agent_id, attempt=lease.attempt, epoch=lease.epoch, claim_id=claim_id
         )
         self._reporter.say(Kind.PATHS_RELEASE, body)
 
@@ -292,19 +296,19 @@ class MailDesk:
         """Owe the receipts of what was read by others than this process, or in an earlier life of it."""
         self._look_at = self._clock() + LOOK_EVERY
         try:
-            untold, self._unread = self.box.untold(), self.box.has_unread()
+            untold, self._unread = self.box.untold(), self.box.has_unread(self._reporter.now())
         except OSError as error:
             self._complain(error)
             return
         with self._lock:
             for message_id, task_id in untold:
                 if _read(message_id) not in self._owed and message_id not in self._unknown:
-                    body = MessageReceipt(message_id=message_id, agent_id=self._me, task_id=task_id)
+                    body = MessageReceipt(message_id=message_id, agent_id=self.agent_id, task_id=task_id)
                     self._owed.owe(_read(message_id), Kind.MESSAGE_READ, body, self._clock())
 
     def _say_read(self, message_id: str, task_id: str | None) -> None:
         with self._lock:
-            body = MessageReceipt(message_id=message_id, agent_id=self._me, task_id=task_id)
+            body = MessageReceipt(message_id=message_id, agent_id=self.agent_id, task_id=task_id)
             self._owed.owe(_read(message_id), Kind.MESSAGE_READ, body, self._clock())
         self._say_due()
 

@@ -39,15 +39,17 @@ class TaskMail:
         self._desk.send(message)
         return known
 
-    def _id(self, to: str, text: str, reply_to: str | None) -> str:
+    def _id(self, to: str, text: str, reply_to: str | None, asker: str = "") -> str:
         """Return an id that another attempt at the task gives to the same message: it is not told twice."""
         task = self._attempt.lease.task
-        mark = "\0".join((task.idempotency_key or task.task_id, to, text, reply_to or ""))
+        mark = "\0".join((task.idempotency_key or task.task_id, to, text, reply_to or "", *filter(None, [asker])))
         self._said[mark] += 1
         return "m-" + sha256(f"{mark}\0{self._said[mark]}".encode("utf-8", "replace")).hexdigest()[:24]
 
     async def ask(self, to: str, text: str, within: float) -> Message:
-        known = self.send(to, text, reply_to=None, expects_answer=True, message_id=None)
+        # Another agent's question is its own: the answer comes to the mailbox of the one that asked.
+        known = self._id(to, text, None, self._desk.agent_id)
+        self.send(to, text, reply_to=None, expects_answer=True, message_id=known)
         import asyncio
 
         wait, done = _waiter()

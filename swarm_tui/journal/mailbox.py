@@ -105,10 +105,15 @@ class Mailbox:
         return next(iter(self._read(sql, (message_id,), now, task_id)), None)
 
     def read_answer(self, reply_to: str, now: float, task_id: str | None = None) -> MessageNew | None:
-        """Take out the answer to a message; None when it has not come, or was read."""
-        for message in self.unread():
+        """Take out the answer to a message; None when it has not come, or another task has read it.
+
+        What the same task has read is given again: another attempt asks what one before it asked.
+        """
+        sql = "SELECT read, body FROM inbox WHERE read IS NULL OR reader = ? ORDER BY seq"
+        for read, body in self._rows(sql, task_id):
+            message = _decode(body)
             if message.reply_to == reply_to:
-                return self.read_one(message.message_id, now, task_id)
+                return message if read is not None else self.read_one(message.message_id, now, task_id)
         return None
 
     def _read(self, sql: str, values: tuple[object, ...], now: float, task_id: str | None) -> list[MessageNew]:
@@ -133,9 +138,9 @@ class Mailbox:
         """Return what nobody has read, oldest first, and leave it where it is."""
         return [_decode(body) for (body,) in self._rows("SELECT body FROM inbox WHERE read IS NULL ORDER BY seq")]
 
-    def has_unread(self) -> bool:
-        """Return whether something waits to be read."""
-        return bool(self._rows("SELECT 1 FROM inbox WHERE read IS NULL LIMIT 1"))
+    def has_unread(self, now: float) -> bool:
+        """Return whether something waits to be read, and may still be."""
+        return bool(self._rows("SELECT 1 FROM inbox WHERE read IS NULL AND expires > ? LIMIT 1", now))
 
     def untold(self) -> list[tuple[str, str | None]]:
         """Return what was read, with its reader's task, where nobody has confirmed that he knows of it."""
@@ -165,18 +170,18 @@ class Mailbox:
         return [_decode(body) for (body,) in self._rows("SELECT body FROM outbox ORDER BY seq")]
 
     def prune(self, now: float) -> None:
-        """Forget what was read so long ago that it cannot come again."""
+        """Forget what came so long ago that it cannot come again, and that nobody waits for its receipt any more."""
         newest = "(SELECT seq FROM inbox ORDER BY seq DESC LIMIT ?)"
         self._write(
-            f"DELETE FROM inbox WHERE came < ? AND (told = 1 OR read IS NULL) AND seq NOT IN {newest}",
+            f"DELETE FROM inbox WHERE came < ? AND seq NOT IN {newest}",
             now - KEPT,
             REMEMBERED,
         )
 
-    def _rows(self, sql: str) -> list[tuple[Any, ...]]:
+    def _rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         with self._working():
             db = self._open(make=False)
-            return [] if db is None else db.execute(sql).fetchall()
+            return [] if db is None else db.execute(sql, values).fetchall()
 
     def _write(self, sql: str, *values: object) -> None:
         with self._working():

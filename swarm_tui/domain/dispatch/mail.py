@@ -10,20 +10,18 @@ from msgspec.structs import replace
 
 from swarm_tui.domain.dispatch.digests import canonical_json
 from swarm_tui.domain.dispatch.freshness import REPLAYED
-from swarm_tui.domain.dispatch.model import GUEST, AgentRecord
+from swarm_tui.domain.dispatch.mail_receivers import AGENT, WIDE, is_meant, is_there, receivers_of, whom
+from swarm_tui.domain.dispatch.model import GUEST
 from swarm_tui.domain.dispatch.turn import Turn
 from swarm_tui.domain.mail.model import (
     AGAIN,
     AGAIN_MOST,
-    ALL,
     LIFE,
     LONGEST_LIFE,
     MAX_RECEIVERS,
     MAX_TEXT,
     MAX_WAITING,
     MAX_WIDE,
-    PERSON,
-    ROLE,
     WIDE_LIFE,
     WINDOW,
     Mail,
@@ -42,16 +40,11 @@ from swarm_tui.protocol.mail_bodies import (
     MessageReceipt,
     MessageRejected,
 )
-from swarm_tui.protocol.names import canonical_role, is_agent_id
 from swarm_tui.protocol.text import clean, clean_block
 from swarm_tui.protocol.topics import Kind
 
 #: Receivers that are told by name in one message.
 MAX_TOLD = 200
-#: Sorts of receivers: an agent, the agents of a role or all, and who has no inbox and reads what is kept.
-AGENT, WIDE, KEPT = "agent", "wide", "kept"
-#: Seconds of a dispatcher's lead after which it has heard of all who are there.
-BY_NOW = 60.0
 NOT_YOURS = "a receipt of one to whom the message is not"
 
 
@@ -70,11 +63,11 @@ def submit(turn: Turn, event: Event, body: MessageNew) -> None:
     if known is not None and known.digest == mark:
         _accepted(turn, known, duplicate=True)
         return
-    sort, why = _whom(turn, body)
+    sort, why = whom(turn, body)
     why = _refusal(turn, body, who) or why
     if known is not None:
         why = "this message id is taken by another message"
-    receivers = _receivers(turn, sort, body.to, who) if not why else []
+    receivers = receivers_of(turn, sort, body.to, who) if not why else []
     why = why or _full(turn, sort, receivers)
     if why:
         turn.say(Kind.MESSAGE_REJECTED, MessageRejected(message_id=body.message_id, reason=why))
@@ -119,71 +112,6 @@ def _refusal(turn: Turn, body: MessageNew, who: str) -> str:
     return ""
 
 
-def _whom(turn: Turn, body: MessageNew) -> tuple[str, str]:
-    """Return the sort of receiver, and why there is none; one of the two is empty. An agent's name comes first."""
-    state, to = turn.state, body.to
-    name = to.removeprefix(GUEST)
-    if not to:
-        return "", "it says not to whom: `to` is an agent, a role, `all`, or a person"
-    if to == ALL:
-        return WIDE, ""
-    if not to.startswith(ROLE) and (name in state.agents or name in state.settings.agents):
-        why = _no_reader(turn, name)
-        return "" if why else AGENT, why
-    asked = state.post.mails.get(body.reply_to or "")
-    if to.startswith((PERSON, GUEST)) or (asked is not None and asked.sender == to):
-        return KEPT, ""
-    role = canonical_role(to.removeprefix(ROLE))
-    if state.settings.has_role(role) or any(one.role == role for one in state.agents.values()):
-        return WIDE, ""
-    if not state.settings.agents and is_agent_id(to) and (not state.leading or turn.now - state.led_since < BY_NOW):
-        # Where no layout names the agents, those that are there may not have been heard yet.
-        return AGENT, ""
-    return "", f"there is no agent and no role {clean(to, 80)!r} in this swarm"
-
-
-def _no_reader(turn: Turn, name: str) -> str:
-    """Return why an agent reads no mail; empty when it does."""
-    record = turn.state.agents.get(name)
-    if record is not None and record.foreign:
-        return f"{name} speaks another dialect, which has no mail: give it a task"
-    if record is not None and record.incarnation is not None and not _reads(turn, record):
-        return f"{name} does no tasks, so that nobody there would read it"
-    return ""
-
-
-def _receivers(turn: Turn, sort: str, to: str, who: str) -> list[str]:
-    """Return the agents that there are now of those it is for."""
-    if sort == KEPT:
-        return []
-    if sort == AGENT:
-        return [to.removeprefix(GUEST)]
-    return sorted(record.agent_id for record in turn.state.agents.values() if _is_meant(turn, to, who, record))
-
-
-def _reads(turn: Turn, record: AgentRecord) -> bool:
-    """Return whether the agent does tasks: it is they that read."""
-    rules = turn.state.settings.rules.values()
-    return bool(record.types) or any(record.role in rule.roles or record.agent_id in rule.agents for rule in rules)
-
-
-def _is_meant(turn: Turn, to: str, sender: str, record: AgentRecord) -> bool:
-    """Return whether the agent, which is there, is one of the role or all, and not the sender itself."""
-    if record.foreign or record.agent_id == sender.removeprefix(GUEST):
-        return False
-    if not _is_there(turn, record) or not _reads(turn, record):
-        return False
-    return to == ALL or record.role == canonical_role(to.removeprefix(ROLE))
-
-
-def _is_there(turn: Turn, record: AgentRecord) -> bool:
-    return (
-        record.status != "offline"
-        and record.seen is not None
-        and turn.now - record.seen < turn.state.settings.suspect_after
-    )
-
-
 def _full(turn: Turn, sort: str, receivers: list[str]) -> str:
     """Return what there is too much of already; empty when there is room."""
     post = turn.state.post
@@ -201,6 +129,12 @@ def _is_full(turn: Turn, agent_id: str) -> bool:
     return box is not None and len(box.ids) >= MAX_WAITING
 
 
+def _is_no_answer(turn: Turn, body: MessageNew, who: str) -> bool:
+    """Return whether it says that it answers a message which was to others: nobody answers for another."""
+    asked = turn.state.post.mails.get(body.reply_to or "")
+    return asked is not None and asked.to != who and who.removeprefix(GUEST) not in asked.receivers
+
+
 def _make(turn: Turn, body: MessageNew, who: str, mark: str, *, wide: bool) -> Mail:
     post = turn.state.post
     post.seq += 1
@@ -214,7 +148,8 @@ def _make(turn: Turn, body: MessageNew, who: str, mark: str, *, wide: bool) -> M
         seq=post.seq,
         accepted_at=turn.wall,
         expires_at=turn.wall + min(life, LONGEST_LIFE),
-        reply_to=body.reply_to or "",
+        # Else an agent that waits for an answer would take it for that.
+        reply_to="" if _is_no_answer(turn, body, who) else body.reply_to or "",
         expects_answer=body.expects_answer,
         task_id=body.task_id or "",
         wide=wide,
@@ -254,7 +189,7 @@ def _tell(turn: Turn, sender: str, message_id: str, state: str, reason: str = ""
 
 
 def _answers(turn: Turn, answer: Mail) -> None:
-    """Note that a message is answered, where who answers is one of its receivers."""
+    """Note that a message is answered by one of its receivers, or by the person whom it was to."""
     asked = turn.state.post.mails.get(answer.reply_to)
     name = answer.sender.removeprefix(GUEST)
     if asked is None:
@@ -265,9 +200,6 @@ def _answers(turn: Turn, answer: Mail) -> None:
             # The first answer counts; others are mail too.
             receipt.answer_id = answer.message_id
         _move(turn, asked, name, MailState.ANSWERED, lazy=False)
-    elif asked.to != answer.sender:
-        # Nobody whose answer was asked for: it is a message as any other.
-        return
     told = MessageAnswered(
         message_id=asked.message_id, answer_id=answer.message_id, sender=answer.sender, text=answer.text
     )
@@ -321,7 +253,7 @@ def deliver(turn: Turn, agent_id: str) -> None:
     """Say what is due of an agent's mail, oldest first, so many at a time."""
     state = turn.state
     box, record = state.post.boxes.get(agent_id), state.agents.get(agent_id)
-    if box is None or record is None or not state.leading or not state.link_up or not _is_there(turn, record):
+    if box is None or record is None or not state.leading or not state.link_up or not is_there(turn, record):
         return
     for message_id, due in list(box.waiting.items())[:WINDOW]:
         if due <= turn.now:
@@ -375,7 +307,7 @@ def _join(turn: Turn, mail: Mail) -> None:
         come = [
             record.agent_id
             for record in turn.state.agents.values()
-            if record.agent_id not in mail.receivers and _is_meant(turn, mail.to, mail.sender, record)
+            if record.agent_id not in mail.receivers and is_meant(turn, mail.to, mail.sender, record)
         ]
         for agent_id in sorted(come)[: MAX_RECEIVERS - len(mail.receivers)]:
             _add(turn, mail, agent_id)

@@ -23,8 +23,8 @@ from swarm_tui.protocol.topics import Kind
 class Agent:
     """One life of an agent after another, over one mailbox."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, name: str = "me") -> None:
+        self.path, self.name = path, name
         self.now, self.wall = 100.0, 1000.0
         self.said: list[tuple[Kind, Any]] = []
         self.notes: list[str] = []
@@ -43,7 +43,7 @@ class Agent:
         lease = HeldLease(task=Task(task_id="t1", type="noop"), attempt=2, epoch=self.epoch)
         self.attempt = cast("Any", SimpleNamespace(task_id="t1", lease=lease, last_sign=0.0))
         self.desk = MailDesk(
-            cast("Any", reporter), "me", self.path, lambda attempt: lease, lambda: self.now, lambda: None
+            cast("Any", reporter), self.name, self.path, lambda attempt: lease, lambda: self.now, lambda: None
         )
         self.desk.open()
 
@@ -136,6 +136,21 @@ def test_a_reading_that_the_dispatcher_does_not_know_is_said_once_more_to_the_ne
     assert agent.take_said(Kind.MESSAGE_READ) == []
 
 
+def test_what_is_unknown_of_a_reading_that_was_not_said_is_not_kept(agent: Agent) -> None:
+    agent.receipt("m1", "unknown")
+    agent.mail("m1")
+    agent.read()
+    agent.take_said(Kind.MESSAGE_READ)
+    agent.tick(60.0)
+    agent.live()
+    agent.receipt("m1", "unknown")
+    agent.tick(0.0)
+    agent.said.clear()
+    for number in range(100):
+        agent.receipt(f"x{number}", "unknown")
+    assert len(agent.desk._unknown) == 1
+
+
 def test_what_a_program_of_its_task_reads_is_told_by_the_agent(agent: Agent) -> None:
     agent.mail("m1")
     agent.said.clear()
@@ -159,6 +174,23 @@ def test_a_running_agent_looks_for_what_its_programs_have_read(agent: Agent) -> 
     assert agent.take_said(Kind.MESSAGE_READ) == ["m1"]
 
 
+def test_what_another_task_s_program_reads_is_told_also_where_one_looked_in_vain_before(agent: Agent) -> None:
+    agent.mail("m1", task_id="t2")
+    agent.tick(0.0)
+    assert agent.read("t1", "t2") == []
+    beside = Mailbox(agent.path)
+    beside.read(agent.wall, "t2")
+    beside.close()
+    agent.said.clear()
+    agent.tick(LOOK_EVERY)
+    agent.tick(0.0)
+    assert agent.take_said(Kind.MESSAGE_READ) == ["m1"]
+    assert agent.desk.wake() is not None
+    agent.receipt("m1", "read")
+    agent.tick(LOOK_EVERY)
+    assert agent.desk.wake() is None
+
+
 def test_what_is_about_another_task_of_the_agent_is_left_to_that(agent: Agent) -> None:
     agent.mail("m1", task_id="t2")
     agent.mail("m2", task_id="t1")
@@ -170,6 +202,8 @@ def test_what_is_about_another_task_of_the_agent_is_left_to_that(agent: Agent) -
 def test_what_expired_is_not_read(agent: Agent) -> None:
     agent.mail("m1", expires_at=agent.wall + 5)
     agent.wall += 6
+    agent.tick(LOOK_EVERY)
+    assert agent.desk.wake() is None, "nothing is looked for any more"
     assert agent.read() == []
 
 
@@ -234,6 +268,17 @@ def test_only_what_cannot_come_again_is_forgotten(agent: Agent, monkeypatch: pyt
     assert agent.desk.box.take(MessageNew(message_id="m1", text="x"), agent.wall) is None
 
 
+def test_a_reading_that_nobody_ever_confirmed_is_forgotten_too(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("swarm_tui.journal.mailbox.REMEMBERED", 0)
+    agent.mail("m1")
+    agent.read()
+    agent.wall += KEPT + 1
+    agent.live()
+    agent.said.clear()
+    agent.tick(1000.0)
+    assert agent.said == []
+
+
 def in_loop(work: Callable[[], Any]) -> Any:
     return asyncio.run(work())
 
@@ -255,13 +300,46 @@ def test_who_asks_gets_the_answer_and_nobody_else(agent: Agent) -> None:
 def test_an_answer_that_came_before_is_found(agent: Agent) -> None:
     async def ask() -> Message:
         mail = agent.desk.of(agent.attempt, lambda: ["t1"])
-        (known,) = [mail._id("other", "ready?", None)]
+        (known,) = [mail._id("other", "ready?", None, "me")]
         mail._said.clear()
         agent.mail("answer", reply_to=known)
         return await mail.ask("other", "ready?", 5.0)
 
     assert in_loop(ask).message_id == "answer"
     assert agent.read() == []
+
+
+def test_another_attempt_gets_the_answer_that_one_before_it_read(agent: Agent) -> None:
+    async def ask() -> Message:
+        mail = agent.desk.of(agent.attempt, lambda: ["t1"])
+        asking = asyncio.ensure_future(mail.ask("other", "ready?", 5.0))
+        await asyncio.sleep(0)
+        (asked,) = agent.take_said(Kind.MESSAGE_NEW)
+        if not came:
+            agent.mail("answer", reply_to=asked)
+        return await asking
+
+    came = False
+    assert in_loop(ask).message_id == "answer"
+    agent.live()
+    agent.said.clear()
+    came = True
+    assert in_loop(ask).message_id == "answer"
+    agent.attempt.task_id = "t2"
+    with pytest.raises(MailError, match="did not answer"):
+        asyncio.run(agent.desk.of(agent.attempt, lambda: ["t2"]).ask("other", "ready?", 0.05))
+
+
+def test_the_same_question_of_another_agent_is_another_message(agent: Agent, tmp_path: Path) -> None:
+    """Its answer comes to whoever asked: that one's mailbox is on another's disk."""
+    other = Agent(tmp_path / "mail" / "other.db", "other-me")
+    asked = []
+    for one in (agent, agent, other):
+        one.live()
+        with pytest.raises(MailError, match="did not answer"):
+            asyncio.run(one.desk.of(one.attempt, lambda: ["t1"]).ask("b", "ready?", 0.0))
+        asked.append(one.said[-1][1].message_id)
+    assert asked[0] == asked[1] != asked[2]
 
 
 @pytest.mark.parametrize("state", ["rejected", "dead", "silence"])

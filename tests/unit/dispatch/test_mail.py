@@ -244,6 +244,9 @@ def test_nobody_answers_for_another() -> None:
     new(world, "m", "b", expects_answer=True)
     says = new(world, "n", "a", sender="c", reply_to="m")
     assert of(says, Kind.MESSAGE_ANSWERED) == []
+    (brought,) = [say.body.message for say in orders(says, "message") if isinstance(say.body, b.Inbox)]
+    assert brought is not None
+    assert (brought.sender, brought.reply_to) == ("c", None), "who waits for b would take it for the answer"
     assert state_of(world, "m", "b") is MailState.WAITING
     receipt(world, Kind.MESSAGE_READ, "m", "c")
     assert state_of(world, "m", "b") is MailState.WAITING
