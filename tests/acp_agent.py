@@ -4,7 +4,8 @@ It obeys directives in the prompt, one model turn each, as the real ones do agai
 `[[write PATH TEXT]]`, `[[run COMMAND]]`, `[[say TEXT]]`, `[[slow SECONDS]]`, `[[status CODE]]`, `[[down]]`,
 `[[limit WORDS]]` (told as the answer), `[[die]]`, `[[garbage]]`, `[[plan A; B]]`, `[[forget]]` (a bogus session),
 `[[hang]]` (says nothing and heeds nothing but its end).
-Sessions are files of the folder that `ACP_AGENT_HOME` names; every prompt is written there, as a server would see it.
+Sessions are files of the folder that `ACP_AGENT_HOME` names; every prompt is written there, as a server would see it,
+and what it bills. `LOG` is how its own log of a session is read, which is killed with it.
 """
 
 import json
@@ -36,6 +37,11 @@ KINDS: dict[str, dict[str, Any]] = {
                "hangs_while_asking": True},
     "opencode": {"modes": [], "mode": None,
         "resume": True, "usage": "last", "steering": False, "reject": "end_turn", "writes_by_fs": True},
+}  # fmt: skip
+#: Its log of a session, as a CLI's description has it.
+LOG = {
+    "home": "ACP_AGENT_HOME", "folder": ".", "files": ["{session}.log"], "asked": [{"type": "asked"}],
+    "answered": {"type": "answer"}, "key": "id", "model": "model", "tokens_in": ["in"], "tokens_out": ["out"],
 }  # fmt: skip
 #: Dollars that the server bills for each call of the model.
 CALL = 0.001
@@ -178,10 +184,17 @@ class Agent:
         known["prompts"].append(text)
         self.write_session(known)
 
+    def log(self, entry: dict[str, Any]) -> None:
+        """A line in its own log of the session, as each of the real ones keeps one."""
+        with (self.home / f"{self.session}.log").open("a") as file:
+            file.write(json.dumps(entry) + "\n")
+
     def bill(self) -> None:
         """The server bills an answer as it gives it, whatever becomes of whoever asked."""
+        self.log({"type": "asked"})
         self.cost += CALL
         self.write_session({**self.read_session(), "cost": self.cost})
+        self.log({"type": "answer", "id": uuid.uuid4().hex, "model": "m", "in": 100, "out": 10})
         if self.kind.get("tells_cost"):
             self.update("usage_update", used=1, size=2, cost={"amount": self.cost, "currency": "USD"})
 
@@ -217,7 +230,7 @@ class Agent:
         done: list[str] = self.read_session().get("done", [])
         if text.startswith("Your last turn was cut off"):
             # It looks at what is done already, as it is told to.
-            steps = [step for step in steps if " ".join(step) not in done]
+            steps = [step for step in steps if " ".join(step) not in done] or [("say", "It is done.")]
         while steps or self.steered:
             # A word said in the middle of the turn is what it does next.
             steps = [*(step for said in self.steered for step in DIRECTIVE.findall(said)), *steps]

@@ -83,7 +83,7 @@ class RunningAttempt:
 
     def used(self) -> dict[str, Any]:
         """Tokens and US dollars, empty when none were used; a cost that is not known is left out."""
-        if self.conversation.is_nothing and not self.conversation.whole:
+        if self.conversation.is_nothing and not self.conversation.logged:
             return {"tokens": self.tokens, "cost": round(self.cost, 6)} if self.tokens or self.cost else {}
         more = Usage(tokens_in=self.tokens, cost=self.cost)
         return self.conversation.plus(more).wire()

@@ -16,8 +16,9 @@ from swarm_tui.protocol.bodies import JsonObject
 class Usage(Struct, frozen=True, kw_only=True):
     """Tokens in, out, and of those in the ones that were read from a cache; `cost` is US dollars, None if unknown.
 
-    `partial`: more was used, and nobody knows how much, for what took it ended before it told. `whole`: the cost,
-    once it is told, has in it what earlier attempts in the same session took and did not tell.
+    `partial`: more was used, and nobody knows how much, for what took it ended before it told; `unsure` is what of that
+    counts against a budget, in US dollars. `logged`: the session's own log has what is not told, for whoever goes on.
+    `settles`: the session of which this has in it what earlier attempts took and did not tell.
     """
 
     tokens_in: int = 0
@@ -25,12 +26,15 @@ class Usage(Struct, frozen=True, kw_only=True):
     tokens_cached: int = 0
     cost: float | None = None
     partial: bool = False
-    whole: bool = False
+    unsure: float = 0.0
+    logged: bool = False
+    settles: str = ""
 
     def plus(self, other: "Usage") -> "Usage":
         """Return the sum; its cost is known when both are, or when one of them is of nothing."""
+        logged, settles = self.logged or other.logged, self.settles or other.settles
         if self.is_nothing or other.is_nothing:
-            return replace(other if self.is_nothing else self, whole=self.whole or other.whole)
+            return replace(other if self.is_nothing else self, logged=logged, settles=settles)
         known = self.cost is not None and other.cost is not None
         return Usage(
             tokens_in=self.tokens_in + other.tokens_in,
@@ -38,7 +42,9 @@ class Usage(Struct, frozen=True, kw_only=True):
             tokens_cached=self.tokens_cached + other.tokens_cached,
             cost=(self.cost or 0.0) + (other.cost or 0.0) if known else None,
             partial=self.partial or other.partial,
-            whole=self.whole or other.whole,
+            unsure=self.unsure + other.unsure,
+            logged=logged,
+            settles=settles,
         )
 
     @property
@@ -53,20 +59,19 @@ class Usage(Struct, frozen=True, kw_only=True):
 
     def wire(self) -> JsonObject:
         """Return it as messages carry it; an unknown cost is left out."""
-        if self.is_nothing:
-            return {"whole": True} if self.whole else {}
-        said: JsonObject = {
-            "tokens_in": self.tokens_in,
-            "tokens_out": self.tokens_out,
-            "tokens_cached": self.tokens_cached,
-            "tokens": self.tokens,
-        }
-        if self.cost is not None:
-            said["cost"] = round(self.cost, 6)
-        for name, holds in (("partial", self.partial), ("whole", self.whole)):
-            if holds:
-                said[name] = True
-        return said
+        said: JsonObject = {}
+        if not self.is_nothing:
+            said |= {
+                "tokens_in": self.tokens_in,
+                "tokens_out": self.tokens_out,
+                "tokens_cached": self.tokens_cached,
+                "tokens": self.tokens,
+            }
+            if self.cost is not None:
+                said["cost"] = round(self.cost, 6)
+        more: JsonObject = {"partial": self.partial, "logged": self.logged, "settles": self.settles}
+        more["unsure"] = round(self.unsure, 6)
+        return said | {name: value for name, value in more.items() if value}
 
 
 class DayUsage(Struct, kw_only=True):
@@ -129,16 +134,22 @@ def read_usage(said: Mapping[str, Any]) -> Usage:
     tokens_in, tokens_out = _count(said.get("tokens_in")), _count(said.get("tokens_out"))
     if not tokens_in and not tokens_out:
         tokens_in = _count(said.get("tokens"))
-    cost = said.get("cost")
-    priced = isinstance(cost, int | float) and not isinstance(cost, bool) and isfinite(cost) and cost >= 0
     return Usage(
         tokens_in=tokens_in,
         tokens_out=tokens_out,
         tokens_cached=_count(said.get("tokens_cached")),
-        cost=float(cost) if priced and cost is not None else None,
+        cost=_dollars(said.get("cost")),
         partial=said.get("partial") is True,
-        whole=said.get("whole") is True,
+        unsure=_dollars(said.get("unsure")) or 0.0,
+        logged=said.get("logged") is True,
+        settles=settles[:200] if isinstance(settles := said.get("settles"), str) else "",
     )
+
+
+def _dollars(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value) or value < 0:
+        return None
+    return float(value)
 
 
 def _count(value: object) -> int:

@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from swarm_tui.tmux.server import Tmux
+from tests.acp_agent import LOG
 from tests.e2e.supervised_swarm import Swarm, own
 from tests.wait import until
 
+#: Dollars for a million tokens, so that a call of 100 in and 10 out comes to what the small agent's server bills.
+PRICE = {"in": 5.0, "out": 50.0}
 AGENT = Path(__file__).parents[1] / "acp_agent.py"
 
 
@@ -19,10 +22,17 @@ def talker(agent_id: str, home: Path, kind: str = "claude", **options: Any) -> d
         "argv": [sys.executable, "-I", "-S", str(AGENT), kind],
         "session_mode": "workspace-write" if kind == "codex" else "default",
         "steering": True,
-        "session_cost": kind == "claude",
+        "log": LOG,
         "model": "model",
     }
-    given = {"cli": "mine", "mode": "edit", "mcp": False, "clis": {"mine": {"acp": acp}}, **options}
+    given = {
+        "cli": "mine",
+        "mode": "edit",
+        "mcp": False,
+        "prices": {"m": PRICE},
+        "clis": {"mine": {"acp": acp}},
+        **options,
+    }
     handlers = {"agent-cli": {"timeout": 600, "max_attempts": 20, "options": given}}
     return own(agent_id, env={"ACP_AGENT_HOME": str(home)}, handlers=handlers)
 

@@ -37,8 +37,6 @@ from tests.wait import until
 WORKERS = 3
 #: Dollars that one call of the model costs: tests/acp_agent.py.
 CALL = 0.001
-#: Dollars for a million tokens, so that a call of 100 in and 10 out comes to that.
-PRICE = {"in": 5.0, "out": 50.0}
 
 
 class Office:
@@ -49,8 +47,7 @@ class Office:
         self.work.mkdir()
         allow = ["Bash"] if layout.pop("free", True) else []
         kind = str(layout.pop("kind", "claude"))
-        priced = {"model": "m", "prices": {"m": PRICE}} if kind == "codex" else {}
-        entries = [talker(f"w{n}", self.home, kind, allow=allow, **priced) | {"capacity": 2} for n in range(WORKERS)]
+        entries = [talker(f"w{n}", self.home, kind, allow=allow) | {"capacity": 2} for n in range(WORKERS)]
         self.swarm = Swarm(folder, pick_port(), [own("tm", "task-manager"), *entries], workdir=str(self.work), **layout)
         self.swarm.up()
         self.person = Follower(target(self.swarm.name), 20.0)
@@ -205,7 +202,7 @@ def check_resumed(office: Office, jobs: dict[str, Job], turns: int) -> str:
     """Each has ended well, in one session, paid as billed; what ran twice was cut off in the middle, and told so."""
     ran, bills = office.ran(), office.bills()
     sessions: Counter[int] = Counter()
-    twice = 0
+    twice = unknown = 0
     for task_id, job in jobs.items():
         assert job.state is TaskState.COMPLETE, f"{task_id}: {job.state}: {job.reason}"
         mine = {name: bill for name, bill in bills.items() if f"{task_id}.0 " in str(bill["prompts"])}
@@ -218,14 +215,18 @@ def check_resumed(office: Office, jobs: dict[str, Job], turns: int) -> str:
         )
         twice += again
         billed = sum(float(bill["cost"]) for bill in mine.values())  # type: ignore[arg-type]
-        told = total(job)
-        # The session's cost has in it what was killed before it told; the tokens of that are said not to be known.
-        assert told.cost == pytest.approx(billed, abs=1e-6), f"{task_id}: told {told}, billed {billed}"
-        cut = sum(attempt.outcome != "complete" and attempt.turn > 0 for attempt in job.attempts)
-        assert told.partial == bool(cut), f"{task_id}: {told}, {cut} attempts were cut off"
+        used = total(job)
+        # What a killed one took is in its log; a call that was under way then is not, and that is said.
+        missing = round(billed / CALL) - used.tokens_in // 100
+        assert 0 <= missing <= cut_off, f"{task_id}: {used}, billed {billed}"
+        assert used.partial or not missing, f"{task_id}: {used}, billed {billed}"
+        # What it had told of its cost before, it may know better than its log.
+        assert billed - missing * CALL - 1e-6 <= (used.cost or 0.0) <= billed + 1e-6, f"{task_id}: {used}, {billed}"
+        unknown += missing
     attempts = sum(len(job.attempts) for job in jobs.values())
     assert set(sessions) == {1}, f"sessions of a task: {sessions}"
-    return f"{len(jobs)} conversations, {attempts} attempts, {twice} tools run again, kills {dict(office.kills)}"
+    known = f"{twice} tools run again, {unknown} calls untold"
+    return f"{len(jobs)} conversations, {attempts} attempts, {known}, kills {dict(office.kills)}"
 
 
 def check_budget(office: Office, jobs: dict[str, Job], turn: float) -> str:

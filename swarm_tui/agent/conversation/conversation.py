@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from swarm_tui.agent.conversation.failures import Failure, failure, is_error_text, read_rpc, told_failure
+from swarm_tui.agent.conversation.failures import Failure, failure, is_error_text, of_rpc, told_failure
 from swarm_tui.agent.conversation.listener import Listener, Permit
 from swarm_tui.agent.conversation.person import INTERRUPTED, Person
+from swarm_tui.agent.conversation.session_log import SessionLogReader
 from swarm_tui.agent.conversation.settings import Settings
 from swarm_tui.agent.conversation.silence import PROBE_AFTER, too_long
 from swarm_tui.agent.conversation.spec import Acp
 from swarm_tui.agent.conversation.stdio import StdioProgram
-from swarm_tui.agent.conversation.usage_meter import UsageMeter
+from swarm_tui.agent.conversation.usage_meter import UsageMeter, model_of
 from swarm_tui.agent.handlers.base import Context, HandlerError, MissingToolError
 from swarm_tui.agent.handlers.output import quoted
-from swarm_tui.domain.usage import Usage
+from swarm_tui.domain.usage import Usage, told
 
 if TYPE_CHECKING:
     from acp.connection import Connection
@@ -29,6 +30,8 @@ INSTALL = "python -m pip install 'swarm-tui[acp]'"
 OPEN_WAIT, CANCEL_WAIT, CLOSE_WAIT = 60.0, 1.5, 0.5
 #: Seconds for its word that it took a person's into its turn.
 STEER_WAIT = 10.0
+#: Seconds between two looks into the CLI's own log of its session.
+LOG_EVERY = 2.0
 #: Seconds from the offer of an attempt within which its session has begun.
 BEGUN_WITHIN = 30.0
 _PROTOCOL = 1
@@ -61,11 +64,9 @@ class Conversation:
         settings: Settings,
         folder: Path,
         permit: Permit,
-        *,
-        spent_before: float | None = 0.0,
     ) -> None:
-        """Make it; `spent_before` is what its session had cost before, in US dollars, None if that is not known."""
-        self.meter = UsageMeter(acp, spent_before, settings.prices)
+        point = context.resume
+        self.meter = UsageMeter(acp, point, settings.prices)
         self.heard = Listener(context, settings, folder, permit, self.meter)
         self._context, self._acp, self._settings, self._folder = context, acp, settings, folder
         self._offered: dict[str, Any] = {}
@@ -73,6 +74,8 @@ class Conversation:
         """The CLI has told what the prompt took, or it failed before the model did anything."""
         self._program: StdioProgram | None = None
         self._connection: Connection | None = None
+        self._log: SessionLogReader | None = None
+        self._reading = asyncio.Lock()
         self.person = Person(context, self._steer)
 
     @property
@@ -89,6 +92,7 @@ class Conversation:
 
         Raises MissingToolError, FailedTurnError.
         """
+        await self._take_in_earlier(environment)
         try:
             from acp.connection import Connection
         except ImportError as error:
@@ -119,8 +123,40 @@ class Conversation:
                 raise FailedTurnError(failure("agent-cli", "it opened a session without a name"))
             self.heard.session = session
             self._offered = made
+        if self._acp.log is not None and self.heard.session is not None:
+            self._log = SessionLogReader(self._acp.log, environment, self.heard.session)
+            self.meter.began(await asyncio.to_thread(self._log.read) if resumed else None)
         await self._prepare(self._offered)
+        self.heard.tell()
         return resumed
+
+    async def _take_in_earlier(self, environment: Mapping[str, str]) -> None:
+        """Learn what an attempt took that was killed, from its session's log. Raises FailedTurnError (`unpaid`)."""
+        point, spec = self._context.resume, self._acp.log
+        if point is None or not point.cut_off or point.task_id not in ("", self._context.task_id):
+            return
+        log = None
+        if spec is not None and point.session:
+            log = await asyncio.to_thread(SessionLogReader(spec, environment, point.session).read)
+        if self.meter.takes_in(point, log):
+            self._context.log(f"what was cut off is in its log: {told(self.meter.total)}")
+        elif point.owed:
+            raise FailedTurnError(failure("unpaid", "no log of its session is here that could be read"))
+
+    async def read_log(self) -> None:
+        """Take in what the CLI's own log of the session says by now."""
+        if self._log is None:
+            return
+        async with self._reading:
+            self.meter.logged(await asyncio.to_thread(self._log.read))
+        self.heard.tell()
+        self.heard.keep_cost()
+
+    async def _follow_log(self) -> None:
+        """Read the log again and again: what a CLI tells only at the end of a turn is known within it."""
+        while True:
+            await asyncio.sleep(LOG_EVERY)
+            await self.read_log()
 
     async def _let_its_minute_pass(self, began: float) -> None:
         """Wait until the session cannot have begun in this minute. Raises HandlerError (`cancelled`)."""
@@ -168,7 +204,7 @@ class Conversation:
                 raise FailedTurnError(failure("agent-cli", words))
             await self._call("session/set_mode", {"sessionId": self.heard.session, "modeId": mode})
         model = self._settings.model
-        self.meter.model = model or _model_of(offered)
+        self.meter.model = model or model_of(offered)
         if model is not None:
             if self._acp.model is None:
                 raise FailedTurnError(failure("model-missing", "this CLI takes no model's name over ACP"))
@@ -206,6 +242,7 @@ class Conversation:
             )
         )
         interrupted = self.person.begin()
+        following = asyncio.ensure_future(self._follow_log())
         waits: list[asyncio.Future[Any]] = [answer, cancelled, stop, silence, interrupted]
         try:
             began = loop.time()
@@ -231,13 +268,14 @@ class Conversation:
             raise HandlerError(words, code="timeout", retryable=True)
         finally:
             self.person.end()
-            for wait in (cancelled, silence, answer):
+            for wait in (cancelled, silence, answer, following):
                 wait.cancel()
             with contextlib.suppress(BaseException):
                 # Its outcome is looked at, so that nobody is told that it was not.
                 await answer
-            if not self._metered and self.heard.answered:
-                self.meter.lost()
+            await self.read_log()
+            if not self._metered and (self.heard.answered or self._log is not None):
+                self.meter.lost(self.heard.calls)
             self.heard.narrator.used(self.usage)
             self.heard.tell()
 
@@ -248,11 +286,12 @@ class Conversation:
             raise FailedTurnError(await self._why_it_ended()) from error
         except Exception as error:
             self._metered = not self.heard.worked
-            raise FailedTurnError(_of_rpc(error)) from error
+            raise FailedTurnError(of_rpc(error)) from error
         said = said if isinstance(said, dict) else {}
         # What it said before its answer may still be on its way through the library's tasks.
         await asyncio.sleep(0)
         metered = self._metered = self.meter.prompt_ended(said)
+        self.heard.calls += metered
         reason = str(said.get("stopReason") or "end_turn")
         text = self.heard.text.strip()
         told = told_failure(said.get("_meta"))
@@ -318,12 +357,13 @@ class Conversation:
                 return said if isinstance(said, dict) else {}
         except ConnectionError as error:
             ended = await self._why_it_ended()
-            if method == "initialize":
+            if method == "initialize" and (self._program is None or (self._program.returncode or 0) >= 0):
+                # One that a signal ended says nothing of what it speaks.
                 words = f"it does not speak ACP: it may be too old, or another program of its name ({ended.sentence})"
                 ended = failure("agent-cli", words)
             raise FailedTurnError(ended) from error
         except Exception as error:
-            raise FailedTurnError(_of_rpc(error)) from error
+            raise FailedTurnError(of_rpc(error)) from error
         finally:
             cancelled.cancel()
             if not answer.done():
@@ -352,20 +392,4 @@ class Conversation:
         await program.end()
         with contextlib.suppress(Exception):
             await asyncio.wait_for(connection.close(), 1.0)
-
-
-def _model_of(offered: Mapping[str, Any]) -> str | None:
-    """Return the model that a session says it begins with."""
-    for option in offered.get("configOptions") or []:
-        if isinstance(option, dict) and option.get("id") == "model" and isinstance(option.get("currentValue"), str):
-            return str(option["currentValue"])
-    models = offered.get("models")
-    current = models.get("currentModelId") if isinstance(models, dict) else None
-    return current if isinstance(current, str) else None
-
-
-def _of_rpc(error: Exception) -> Failure:
-    code = getattr(error, "code", None)
-    if isinstance(code, int):
-        return read_rpc(code, str(error), getattr(error, "data", None))
-    return failure("agent-cli", f"{type(error).__name__}: {error}")
+        await self.read_log()

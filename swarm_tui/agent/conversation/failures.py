@@ -32,6 +32,7 @@ _CODES: dict[str, tuple[str, bool]] = {
     "network": ("the model's server cannot be reached: look at the network and the proxy", True),
     "stopped": ("a person interrupted it at its terminal, and said nothing more", False),
     "loop": ("it goes round in circles", False),
+    "unpaid": ("what its killed conversation took is not known, and the task's budget asks for that first", True),
     "silent": ("it said nothing for too long", True),
     "agent-cli": ("it failed", False),
 }
@@ -140,3 +141,11 @@ def is_error_text(text: str) -> Failure | None:
     if begins is None:
         return None
     return read_error(short[begins.start() :])
+
+
+def of_rpc(error: Exception) -> Failure:
+    """Return what a request's error means: the CLI's own, or one of the way to it."""
+    code = getattr(error, "code", None)
+    if isinstance(code, int):
+        return read_rpc(code, str(error), getattr(error, "data", None))
+    return failure("agent-cli", f"{type(error).__name__}: {error}")

@@ -24,6 +24,8 @@ class Listener:
     def __init__(self, context: Context, settings: Settings, folder: Path, permit: Permit, meter: UsageMeter) -> None:
         self.session: str | None = None
         self.turns = 0
+        self.calls = 0
+        """Answers of the model that were heard of, at least."""
         self.refused: list[ToolCall] = []
         self.done: list[ToolCall] = []
         """Calls that ended well."""
@@ -99,7 +101,7 @@ class Listener:
         elif kind == "usage_update":
             self._meter.updated(update)
             self.tell()
-            self._keep_cost()
+            self.keep_cost()
 
     def _tool(self, update: dict[str, Any]) -> None:
         known, call, was_over = self._note(update)
@@ -123,7 +125,7 @@ class Listener:
             self.text, self.answered, self.worked = "", True, True
             if all(call.over for call in self._calls.values()):
                 # Calls side by side are of one turn of the model's.
-                self.turns += 1
+                self.turns, self.calls = self.turns + 1, self.calls + 1
                 self._keep_turns()
         was_over = known is not None and known.over
         call = self._calls[call_id] = self.last = take(known, said)
@@ -187,10 +189,17 @@ class Listener:
         if self.turns > self._settings.max_turns:
             self._give_up(failure("limit", f"more than {self._settings.max_turns} turns"))
 
-    def _keep_cost(self) -> None:
-        limit, cost = self._settings.max_cost, self._meter.total.cost
-        if limit is not None and cost is not None and cost > limit:
-            self._give_up(failure("limit", f"it cost ${cost:.4f}, more than ${limit:g}"))
+    def keep_cost(self) -> None:
+        """End the turn that has cost more than it may."""
+        if (why := self.too_dear()) is not None:
+            self._give_up(why)
+
+    def too_dear(self) -> Failure | None:
+        """Return why nothing more may be spent; None where it may."""
+        limit, used = self._settings.max_cost, self._meter.total
+        if limit is None or used.cost is None or used.cost + used.unsure <= limit:
+            return None
+        return failure("limit", f"it cost ${used.cost:.4f}, more than ${limit:g}")
 
     def _mind(self, found: Finding | None) -> None:
         """Tell that it goes round in circles, with what shows it; end the turn when it was told before."""

@@ -86,9 +86,7 @@ async def _run(
     given: Mapping[str, str],
 ) -> Told:
     point = context.resume
-    conversation = Conversation(
-        context, acp, settings, folder, Permits(context, rules, folder), spent_before=point.cost if point else 0.0
-    )
+    conversation = Conversation(context, acp, settings, folder, Permits(context, rules, folder))
     told = Told()
     try:
         session, began = (point.session or None, point.began) if point else (None, 0.0)
@@ -97,6 +95,8 @@ async def _run(
             prompt = _again(prompt, point, resumed, mine=point.task_id in ("", context.task_id))
             gone = "its session is gone: it starts anew" if point.session else "its session is full: it starts anew"
             context.log(f"goes on with session {point.session}" if resumed else gone)
+        if (dear := conversation.heard.too_dear()) is not None:
+            raise FailedTurnError(dear)
         waiting, tools = context.messages(), bool(settings.mcp)
         end = await _turn(context, conversation, mail.with_mail(prompt, waiting, tools=tools))
         told = replace(_told(conversation, folder), text=end.text, stop_reason=end.stop_reason, resumed=resumed)

@@ -1,6 +1,6 @@
 """An agent CLI that speaks ACP, as data: how it is started, which session mode asks, what it does differently."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -18,6 +18,33 @@ class Endpoint(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     headers: dict[str, str] = {}
 
 
+class SessionLog(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where a CLI itself writes down what a session's model calls took, killed processes' too, and how that reads.
+
+    `files` are patterns below the folder that the variable `home` names, else below `folder` of the user's home:
+    `{session}` is the session's name, `{session:8}` its beginning. Each line is a JSON object; of a SQLite file `query`
+    gives rows of a key and a JSON object, for one session. `answered` fits the entry that tells what a call took, which
+    `key` names; an entry of `asked` says that a call is under way.
+    """
+
+    files: list[str]
+    folder: str
+    home: str = ""
+    query: str = ""
+    asked: list[dict[str, Any]] = []
+    answered: dict[str, Any]
+    key: str
+    model: str = ""
+    tokens_in: list[str]
+    tokens_out: list[str]
+    tokens_cached: list[str] = []
+    """Of those in, the ones that a cache had."""
+    empty_first: bool = False
+    """An entry of `answered` that tells of no tokens is a call that is under way."""
+    lags: bool = False
+    """What happened in the last moment may not be written: calls whose tools were heard of are counted against it."""
+
+
 class Acp(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The CLI as a partner in the Agent Client Protocol. Differences were measured: see docs/agents.md."""
 
@@ -33,8 +60,6 @@ class Acp(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Variables that it always gets."""
     usage: Literal["prompt", "last-call", "quota"] = "prompt"
     """The prompt's answer tells the usage of this prompt, or of its last model call only, or Google's own counts."""
-    session_cost: bool = False
-    """It tells what its whole session has cost, also what a process of before took that was killed."""
     silent_errors: bool = False
     """A turn that failed may end as a good one: without usage, and with the error as its text."""
     endpoint: Endpoint | None = None
@@ -44,3 +69,24 @@ class Acp(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A word said in the middle of a turn reaches it then (`_session/steering`)."""
     logs_by_minute: bool = False
     """Its log of a session is named by the minute: one that is loaded in the minute of its beginning is overwritten."""
+    log: SessionLog | None = None
+    """What its own log of a session says; None: it keeps none that can be read."""
+
+
+def find(event: Any, path: str) -> list[Any]:
+    """Return all values at a dotted `path` of an event; `*` is each item of a list."""
+    values = [event]
+    for part in path.split("."):
+        found: list[Any] = []
+        for value in values:
+            if part == "*" and isinstance(value, list):
+                found += value
+            elif isinstance(value, dict) and part in value:
+                found.append(value[part])
+        values = found
+    return values
+
+
+def fits(event: Any, when: dict[str, Any]) -> bool:
+    """Return whether each path of `when` holds its value in the event."""
+    return all(value in find(event, path) for path, value in when.items())

@@ -5,37 +5,95 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from swarm_tui.agent.conversation.session_log import Logged
 from swarm_tui.agent.conversation.spec import Acp
+from swarm_tui.agent.handlers.base import ResumePoint
 from swarm_tui.domain.usage import Price, Usage, priced
+
+_EMPTY = Logged(())
 
 
 class UsageMeter:
-    """Adds up what the prompts of a conversation took; its cost is what the CLI says, less what was spent before."""
+    """Adds up what the prompts of a conversation took: as the CLI says, or its own log of the session has it.
 
-    def __init__(self, acp: Acp, spent_before: float | None, prices: Mapping[str, Price]) -> None:
-        """Make it; `spent_before` is what the session had cost before, None where nobody knows.
+    What earlier attempts in the session took and did not tell, for they were killed, is of this conversation.
+    """
 
-        `prices` give the cost where the CLI says none and its `model` is known.
-        """
+    def __init__(self, acp: Acp, point: ResumePoint | None, prices: Mapping[str, Price]) -> None:
+        """Make it; `point` is where an earlier attempt left off, `prices` give the cost where the CLI says none."""
         self._prices = prices
         self.model: str | None = None
         self._acp = acp
-        self._before = spent_before
+        self._before = point.cost if point else 0.0
+        """What the session had cost before, as far as it was told; None where nobody knows."""
         self._tokens = Usage()
-        self._cut_off = False
+        self._base = _EMPTY
+        """The session's log as it was when this conversation began."""
+        self._log: Logged | None = None
+        self._taken_in: tuple[ResumePoint, Logged] | None = None
+        self._unlogged = False
+        self._untold = 0
         self.session_cost: float | None = None
         """The cost of the whole session, earlier attempts too, as the CLI says; None where it says none."""
 
     @property
     def total(self) -> Usage:
         """Return what this conversation took so far."""
-        cost = None
+        earlier, settles = self._earlier()
+        own = self._own()
+        untold = self._untold + (earlier.partial if settles else 0)
+        seen = self._log or self._base
+        return replace(
+            replace(earlier, partial=False).plus(own),
+            partial=self._unlogged or bool(untold),
+            logged=self._acp.log is not None,
+            settles=settles,
+            unsure=untold * seen.dearest(self._prices, self.model),
+        )
+
+    def _own(self) -> Usage:
+        """Return what was used since this conversation began: as the CLI told, or as its log has it if that is more."""
+        told = None
         if self.session_cost is not None and self._before is not None:
-            cost = max(0.0, self.session_cost - self._before)
-        # While the CLI tells what its session cost, what is lost are tokens alone.
-        whole = self._before is not None and self._acp.session_cost
-        used = replace(self._tokens, cost=cost, partial=self._cut_off, whole=whole)
-        return priced(used, self.model, self._prices)
+            told = max(0.0, self.session_cost - self._before)
+        known = replace(self._tokens, cost=told)
+        if self._log is not None:
+            grown = _less(self._log.usage(self._prices, self.model), self._base.usage(self._prices, self.model))
+            if grown.tokens > known.tokens or (told is None and grown.tokens == known.tokens):
+                # The CLI's own word for the cost has calls in it that are in no log.
+                costs = [cost for cost in (told, grown.cost) if cost is not None]
+                known = replace(grown, cost=max(costs, default=None))
+        return known if self._unlogged else priced(known, self.model, self._prices)
+
+    def _earlier(self) -> tuple[Usage, str]:
+        """Return what earlier attempts took and did not tell (`partial`: not all of it is known), and their session."""
+        if self._taken_in is None:
+            return Usage(), ""
+        point, log = self._taken_in
+        told = Usage(
+            tokens_in=point.tokens_in, tokens_out=point.tokens_out, tokens_cached=point.tokens_cached, cost=point.cost
+        )
+        missing = max(log.untold, point.calls - len(log.calls) if self._lags else 0)
+        used = _less(log.usage(self._prices, self.model), told)
+        return replace(used, partial=missing > 0), point.session
+
+    @property
+    def _lags(self) -> bool:
+        return self._acp.log is not None and self._acp.log.lags
+
+    def takes_in(self, point: ResumePoint, log: Logged | None) -> bool:
+        """Take on what an attempt that was cut off took, as the log of its session says; False where none says it."""
+        if log is not None:
+            self._taken_in = (point, log)
+        return log is not None
+
+    def began(self, log: Logged | None) -> None:
+        """Note the log of the session as it is when the conversation begins."""
+        self._base = log or _EMPTY
+
+    def logged(self, log: Logged | None) -> None:
+        """Take in the log of the session as it is now."""
+        self._log = log or self._log
 
     def updated(self, update: Mapping[str, Any]) -> None:
         """Hear a `usage_update`: its cost is of the whole session."""
@@ -47,9 +105,14 @@ class UsageMeter:
                 # A process of before was killed, and this one does not know what that cost.
                 self._before = 0.0
 
-    def lost(self) -> None:
-        """Note that a prompt ended without a word of what it took."""
-        self._cut_off = True
+    def lost(self, heard: int) -> None:
+        """Note that a prompt ended without a word of what it took; `heard` calls of the model were heard of by now."""
+        if self._log is None:
+            self._unlogged = True
+            return
+        opened = sum(call.usage is None for call in self._base.calls)
+        missing = heard - (len(self._log.calls) - len(self._base.calls)) if self._lags else 0
+        self._untold = max(self._untold, self._log.untold - opened, missing)
 
     def prompt_ended(self, said: Mapping[str, Any]) -> bool:
         """Hear a prompt's answer. Returns whether it told of any usage."""
@@ -78,6 +141,26 @@ class UsageMeter:
         if not isinstance(counts, dict):
             return None
         return Usage(tokens_in=_count(counts.get("input_tokens")), tokens_out=_count(counts.get("output_tokens")))
+
+
+def model_of(offered: Mapping[str, Any]) -> str | None:
+    """Return the model that a session says it begins with."""
+    for option in offered.get("configOptions") or []:
+        if isinstance(option, dict) and option.get("id") == "model" and isinstance(option.get("currentValue"), str):
+            return str(option["currentValue"])
+    models = offered.get("models")
+    current = models.get("currentModelId") if isinstance(models, dict) else None
+    return current if isinstance(current, str) else None
+
+
+def _less(whole: Usage, part: Usage) -> Usage:
+    """Return what is left of `whole`; its cost is known where that of `whole` is."""
+    return Usage(
+        tokens_in=max(0, whole.tokens_in - part.tokens_in),
+        tokens_out=max(0, whole.tokens_out - part.tokens_out),
+        tokens_cached=max(0, whole.tokens_cached - part.tokens_cached),
+        cost=None if whole.cost is None else max(0.0, whole.cost - (part.cost or 0.0)),
+    )
 
 
 def _count(value: object) -> int:

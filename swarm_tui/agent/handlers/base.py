@@ -54,7 +54,9 @@ class ResumePoint(Struct, frozen=True, kw_only=True):
     """Place where an earlier attempt left off: its session, the task, why it ended, what its session cost.
 
     `session` is empty where nothing can be gone on with; `summary` is the last that was said in it, as far as is known.
-    `began` is the wall time at which its first attempt was offered, 0 where nobody knows.
+    `began` is the wall time at which its first attempt was offered, 0 where nobody knows. `cut_off`: an attempt in the
+    session ended before it told what it took; the tokens are what was told, of at least `calls` of the model. `owed`:
+    the budget wants to know the rest before anything more is spent.
     """
 
     session: str = ""
@@ -63,6 +65,12 @@ class ResumePoint(Struct, frozen=True, kw_only=True):
     cost: float | None = None
     summary: str = ""
     began: float = 0.0
+    cut_off: bool = False
+    tokens_in: int = 0
+    tokens_out: int = 0
+    tokens_cached: int = 0
+    calls: int = 0
+    owed: bool = False
 
 
 class Context(Struct, kw_only=True):

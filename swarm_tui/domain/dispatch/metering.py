@@ -29,6 +29,8 @@ DAY = 2 * 86_400.0
 LEAST = 0.000001
 #: Code of a failure after which a session is not gone on with.
 CONTEXT_FULL = "context-full"
+#: Code of a failure for want of a log that says what a killed attempt took.
+UNPAID = "unpaid"
 
 
 class Refused(Struct, frozen=True):
@@ -72,8 +74,8 @@ def note(turn: "Turn", job: Job, attempt: Attempt, body: Progress | Complete | F
                 _count(turn.state, attempt, known)
                 turn.save(job, lazy=True)
             _spend(turn.state, attempt, cost_of(attempt) - before)
-            if used.whole and used.cost is not None:
-                _settle(turn.state, job, attempt)
+            if used.settles:
+                _settle(turn, job, attempt, used)
     job.usage = total(job).wire()
 
 
@@ -84,23 +86,34 @@ def closed(state: State, job: Job, attempt: Attempt) -> None:
         job.usage = total(job).wire()
 
 
-def _settle(state: State, job: Job, attempt: Attempt) -> None:
-    """Let the cost that earlier attempts did not tell be in this one's: that is the session's, less what they told."""
+def _settle(turn: "Turn", job: Job, by: Attempt, known: Usage) -> None:
+    """Let what earlier attempts in a session took and did not tell be in the usage of the one that has read its log."""
     for one in job.attempts:
+        if one is by or one.session != known.settles or not _is_untold(one):
+            continue
         used = read_usage(one.usage)
-        if one is not attempt and one.session == attempt.session and used.partial and used.cost is None:
-            _restate(state, one, replace(used, cost=0.0))
+        cost = used.cost if used.cost is not None or known.cost is None else 0.0
+        _restate(turn.state, one, replace(used, partial=False, logged=False, cost=cost))
+        turn.save(job)
 
 
 def waive(job: Job) -> None:
     """Let the task's budget be without what nobody knows: a person has the task go on. The day's still counts it."""
     for one in job.attempts:
-        one.waived = one.waived or (read_usage(one.usage).partial and read_usage(one.usage).cost is None)
+        used = read_usage(one.usage)
+        one.waived = one.waived or _is_untold(one) or (used.partial and used.cost is None)
 
 
-def _is_told_later(attempt: Attempt) -> bool:
-    used = read_usage(attempt.usage)
-    return used.partial and used.whole and used.cost is None and bool(attempt.session)
+def _is_untold(attempt: Attempt) -> bool:
+    """Return whether it was cut off, and nobody has told since what it took."""
+    return bool(attempt.outcome) and not attempt.told and read_usage(attempt.usage).partial
+
+
+def _is_told_later(job: Job, attempt: Attempt) -> bool:
+    """Return whether the next attempt is to tell what this one took: none has tried, and its session has a log."""
+    if not _is_untold(attempt) or not attempt.session or not read_usage(attempt.usage).logged:
+        return False
+    return not any(one.turn or one.code == UNPAID for one in job.attempts if one.number > attempt.number)
 
 
 def _restate(state: State, attempt: Attempt, used: Usage) -> None:
@@ -115,14 +128,16 @@ def total(job: Job) -> Usage:
     whole = Usage()
     for attempt in job.attempts:
         whole = whole.plus(read_usage(attempt.usage))
-    return replace(whole, whole=False)
+    return replace(whole, logged=False, settles="")
 
 
 def cost_of(attempt: Attempt) -> float:
-    """Return what the attempt has cost; one whose cost nobody knows counts as all that it might take."""
+    """Return what the attempt counts as in a budget: what it cost; where nobody knows that, all that it might take."""
     used = read_usage(attempt.usage)
+    if _is_untold(attempt) and used.logged:
+        return max(used.cost or 0.0, attempt.reserved)
     if used.cost is not None:
-        return used.cost
+        return used.cost + used.unsure
     return 0.0 if used.is_nothing else attempt.reserved
 
 
@@ -135,7 +150,7 @@ def _spend(state: State, attempt: Attempt, cost: float) -> None:
 def _count(state: State, attempt: Attempt, before: Usage) -> None:
     """Count what the attempt has used since `before`, on the day on which it was offered."""
     used = read_usage(attempt.usage)
-    if not used.is_nothing:
+    if not used.is_nothing or not before.is_nothing:
         day = rfc3339(attempt.offered_at)[:10]
         state.used.setdefault(day, DayUsage(day=day)).count(before, used)
 
@@ -177,8 +192,7 @@ def grant(turn: "Turn", job: Job) -> float | Refused | None:
         return None
     day, month = spent(turn.state, turn.wall)
     open_now = reserved(turn.state)
-    # What was cut off is in the cost of the session, which the next attempt hears.
-    mine = sum(cost_of(one) for one in job.attempts if not one.waived and not _is_told_later(one))
+    mine = taken(job)
     wish = job.task.payload.get("max_cost")
     caps = [float(wish)] if isinstance(wish, int | float) and not isinstance(wish, bool) and wish > 0 else []
     if budget.task is not None:
@@ -199,12 +213,21 @@ def grant(turn: "Turn", job: Job) -> float | Refused | None:
     return min([*caps, *lefts]) if caps or lefts else None
 
 
+def taken(job: Job) -> float:
+    """Return what the task has taken of its budget; what a killed attempt did not tell, the next one is to say."""
+    return sum(
+        (read_usage(one.usage).cost or 0.0) if one.waived or _is_told_later(job, one) else cost_of(one)
+        for one in job.attempts
+    )
+
+
 def _taken(job: Job, mine: float, most: float) -> str:
     words = f"the task has taken ${mine:.4f} of its budget of ${most:g} (policy.budget.task)"
-    if any(used.partial and used.cost is None for used in map(read_usage, (one.usage for one in job.attempts))):
+    if unknown := [one for one in job.attempts if _is_untold(one) and not one.waived]:
+        why = "no log of its session could be read" if unknown[-1].session else "it was killed before it had a session"
         words += (
-            ": what a conversation that was killed took nobody knows, and it counts as all that it might; "
-            f"`retry {job.task_id}` goes on all the same"
+            f": what attempt {unknown[-1].number} took, which was killed, nobody knows ({why}), so it counts as all "
+            f"that it might; `t` or `retry {job.task_id}` goes on all the same, `c` or `cancel {job.task_id}` ends it"
         )
     return words
 
@@ -219,6 +242,10 @@ def is_over(turn: "Turn", job: Job, attempt: Attempt) -> str | None:
 def resume_point(turn: "Turn", job: Job) -> JsonObject | None:
     """Return where the next attempt goes on: this task's last session, or that of the task that it names."""
     found = _last(job, job.attempts[:-1])
+    if found is not None and found.get("cut_off"):
+        budget = turn.state.settings.budget
+        cut_off = [one for one in job.attempts if _is_untold(one) and not one.waived]
+        found["owed"] = budget is not None and budget.task is not None and bool(cut_off)
     if found is None and isinstance(named := job.task.payload.get("resume"), str):
         other = turn.state.jobs.get(named)
         found = None if other is None else _last(other, other.attempts)
@@ -237,9 +264,8 @@ def _last(job: Job, attempts: list[Attempt]) -> JsonObject | None:
             return {"task_id": job.task_id, "why": attempt.error, "cost": 0.0, "summary": attempt.said}
         session = [one for one in attempts if one.session == attempt.session]
         costs = [read_usage(one.usage) for one in session]
-        # What was cut off before it told its cost is in what the session has cost when it is next heard of.
         known = all(used.cost is not None or used.is_nothing or not used.tokens for used in costs)
-        return {
+        point: JsonObject = {
             "session": attempt.session,
             "task_id": job.task_id,
             "why": attempt.error,
@@ -247,4 +273,13 @@ def _last(job: Job, attempts: list[Attempt]) -> JsonObject | None:
             "summary": attempt.said,
             "began": session[0].offered_at,
         }
+        if any(map(_is_untold, session)):
+            point |= {
+                "cut_off": True,
+                "tokens_in": sum(used.tokens_in for used in costs),
+                "tokens_out": sum(used.tokens_out for used in costs),
+                "tokens_cached": sum(used.tokens_cached for used in costs),
+                "calls": sum(one.turn - _is_untold(one) for one in session if one.turn),
+            }
+        return point
     return None

@@ -111,7 +111,7 @@ class TaskFacts(TaskView, kw_only=True, gc=False):
             whole = Usage()
             for each in self.uses.values():
                 whole = whole.plus(each)
-            self.usage = replace(whole, whole=False).wire()
+            self.usage = replace(whole, logged=False, settles="").wire()
 
     def give(self, agent_id: str | None) -> None:
         """Note that the dispatcher gave it to the agent."""

@@ -156,39 +156,75 @@ def test_a_conversation_that_was_cut_off_took_more_than_it_told() -> None:
     world.tick(60.0)
     offer = offers(world.said)[-1]
     assert offer.body.resume["cost"] == 0.0  # type: ignore[union-attr,index]
-    # Its session's cost has in it what the first attempt took.
-    progress(world, offer, 0.25, session="s-1", usage={"tokens_in": 10, "cost": 0.25, "whole": True})
+    assert offer.body.resume["cut_off"] is True  # type: ignore[union-attr,index]
+    assert "owed" in offer.body.resume  # type: ignore[union-attr,operator]
+    # The session's log has in it what the first attempt took.
+    progress(world, offer, 0.25, session="s-1", usage={"tokens_in": 10, "cost": 0.25, "settles": "s-1"})
     world.complete(offer)
-    assert (total(job).cost, total(job).partial) == (0.25, True)
+    assert (total(job).cost, total(job).partial) == (0.25, False)
     assert spent(world.state, world.wall)[0] == pytest.approx(0.25)
     assert today(world.state, world.wall).unpriced == 0
 
 
-def test_a_conversation_that_was_killed_goes_on_though_all_of_its_tasks_budget_was_reserved() -> None:
+def killed(world: World, task_id: str, usage: dict[str, Any]) -> Say:
+    """A task whose first attempt said that and died; the offer of the next, or of the last."""
+    (offer,) = offers(world.submit(task_id))
+    progress(world, offer, None, session=f"s-{task_id}", usage=usage)
+    world.tick(300.0)
+    world.agent("a1")
+    world.tick(5.0)
+    return offers(world.said)[-1]
+
+
+def test_a_conversation_that_was_killed_goes_on_within_its_tasks_budget_once_its_log_is_read() -> None:
+    world = budgeted(task=2.0)
+    world.agent("a1")
+    offer = killed(world, "t1", {"tokens_in": 10, "cost": 0.5, "logged": True})
+    body: Any = offer.body
+    assert (body.attempt, body.budget, body.resume["owed"], body.resume["tokens_in"]) == (2, 1.5, True, 10)
+    progress(world, offer, None, session="s-t1", usage={"tokens_in": 90, "cost": 0.7, "settles": "s-t1"})
+    (offer,) = offers(world.fail(offer, cause="interrupted"))
+    assert offer.body.budget == pytest.approx(0.8), "what is left of it"  # type: ignore[union-attr]
+    assert (total(world.job("t1")).cost, total(world.job("t1")).partial) == (1.2, False)
+
+
+def test_a_conversation_whose_log_nobody_could_read_is_held_with_the_keys_that_help() -> None:
+    world = budgeted(task=2.0)
+    world.agent("a1")
+    offer = killed(world, "t1", {"logged": True})
+    world.fail(offer, code="unpaid")
+    world.agent("a1")
+    world.tick(20.0)
+    job = world.job("t1")
+    assert job.state is TaskState.HELD
+    for words in ("attempt 1", "no log of its session could be read", "`t` or `retry t1`", "`c` or `cancel t1`"):
+        assert words in job.reason, job.reason
+    world.agent("a1")
+    world.act(Kind.TASK_REDRIVE, "t1")
+    body: Any = offers(world.said)[-1].body
+    assert (body.attempt, body.budget, body.resume["owed"]) == (3, 2.0, False)
+
+
+def test_a_conversation_without_a_log_is_held_at_once() -> None:
+    world = budgeted(task=2.0)
+    world.agent("a1")
+    killed(world, "t2", {})
+    assert world.job("t2").state is TaskState.HELD
+    world.agent("a1")
+    world.act(Kind.TASK_REDRIVE, "t2")
+    body: Any = offers(world.said)[-1].body
+    assert (body.task_id, body.attempt, body.budget) == ("t2", 2, 2.0)
+
+
+def test_a_call_that_was_under_way_counts_in_the_budget_and_not_in_the_cost() -> None:
     world = budgeted(task=2.0)
     world.agent("a1")
     (offer,) = offers(world.submit("t1"))
-    progress(world, offer, None, session="s-1", usage={"whole": True})
-    assert world.job("t1").usage == {}
-    world.tick(300.0)
-    world.agent("a1")
-    world.tick(60.0)
-    offer = offers(world.said)[-1]
-    assert (offer.body.attempt, offer.body.budget) == (2, 2.0)  # type: ignore[union-attr]
-    world.complete(offer)
-    # Where nobody will tell, all of it counts as spent.
-    (offer,) = offers(world.submit("t2"))
-    progress(world, offer, None, session="s-2", usage={})
-    world.tick(300.0)
-    world.agent("a1")
-    world.tick(60.0)
-    assert world.job("t2").state is TaskState.HELD
-    assert "what a conversation that was killed took nobody knows" in world.job("t2").reason
-    assert "`retry t2` goes on all the same" in world.job("t2").reason
-    world.agent("a1")
-    world.act(Kind.TASK_REDRIVE, "t2")
-    offer = offers(world.said)[-1]
-    assert (offer.body.task_id, offer.body.attempt, offer.body.budget) == ("t2", 2, 2.0)  # type: ignore[union-attr]
+    usage = {"tokens_in": 10, "cost": 0.5, "partial": True, "unsure": 0.25, "logged": True}
+    progress(world, offer, None, session="s", usage=usage)
+    (offer,) = offers(world.fail(offer, cause="interrupted"))
+    assert offer.body.budget == pytest.approx(1.25)  # type: ignore[union-attr]
+    assert total(world.job("t1")).cost == 0.5
 
 
 def test_a_cost_by_price_settles_nothing_of_what_was_cut_off() -> None:

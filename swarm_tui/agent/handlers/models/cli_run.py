@@ -12,9 +12,10 @@ from msgspec import Struct
 
 from swarm_tui.agent.conversation.failures import read_error
 from swarm_tui.agent.conversation.run import Told
+from swarm_tui.agent.conversation.spec import find, fits
 from swarm_tui.agent.handlers.base import Context, HandlerError
 from swarm_tui.agent.handlers.git import try_git
-from swarm_tui.agent.handlers.models.cli_spec import Cli, Rule, find, fits
+from swarm_tui.agent.handlers.models.cli_spec import Cli, Rule
 from swarm_tui.agent.handlers.output import quoted
 from swarm_tui.agent.handlers.process import Completed, run_process
 from swarm_tui.domain.usage import Usage

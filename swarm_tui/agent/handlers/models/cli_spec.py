@@ -81,22 +81,3 @@ def known_clis() -> dict[str, Cli]:
 
     text = files("swarm_tui.agent.conversation").joinpath("clis.yaml").read_text(encoding="utf-8")
     return msgspec.convert(yaml.safe_load(text), dict[str, Cli])
-
-
-def find(event: Any, path: str) -> list[Any]:
-    """Return all values at `path` of an event."""
-    values = [event]
-    for part in path.split("."):
-        found: list[Any] = []
-        for value in values:
-            if part == "*" and isinstance(value, list):
-                found += value
-            elif isinstance(value, dict) and part in value:
-                found.append(value[part])
-        values = found
-    return values
-
-
-def fits(event: Any, when: dict[str, Any]) -> bool:
-    """Return whether each path of `when` holds its value in the event."""
-    return all(value in find(event, path) for path, value in when.items())
