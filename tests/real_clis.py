@@ -1,6 +1,7 @@
 """Talks to the real agent CLIs against a scripted model server: `python -m tests.real_clis [NAME…]`, in JSON lines.
 
-`work` or `spoken` among the names: the first case alone, or those in which a person speaks or cancels. To be run where
+`work`, `killed` or `spoken` among the names: the first case alone, that of a kill, or those in which a person speaks or
+cancels. To be run where
 nothing but loopback is (`unshare -n bash -c 'ip link set lo up; …'`): the CLIs call home.
 """
 
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +33,7 @@ from tests.fake_model import serve
 
 NAMES = ("claude", "codex", "gemini", "opencode")
 DEADLINE = 100.0
-SPOKEN, WORK = "spoken", "work"
+SPOKEN, WORK, KILLED = "spoken", "work", "killed"
 #: Where `make clis` has put them, as it is before a test has folders of its own.
 CLIS = str(cache_folder())
 ROOT = Path(__file__).parents[1]
@@ -256,8 +258,40 @@ async def cases(run: Run) -> dict[str, dict[str, Any]]:
             f"fails {status} {run.name} [[status {status}]]", deadline=90.0, silent_after=45.0
         )
     out["network down"] = await run.talk("nobody there", base="http://127.0.0.1:9", deadline=90.0, silent_after=45.0)
+    out |= await killed(run)
     out |= await spoken_to(run)
     return out
+
+
+def billed_calls(base: str) -> int:
+    """Return how often the server answered in a conversation; titles and suggestions, made beside it, not counted."""
+    with urllib.request.urlopen(f"{base}/_log") as reply:
+        rows = json.load(reply)
+    asked = [row for row in rows if row.get("usage") and row.get("tools")]
+    return sum("suggestion" not in str(row["turns"][-1:]) for row in asked)
+
+
+async def killed(run: Run) -> dict[str, dict[str, Any]]:
+    """Return what is known of a conversation's usage whose CLI is killed in a command, and that another goes on with.
+
+    The second is told nothing of what the first one took, as after the death of its agent.
+    """
+    before, began = billed_calls(run.base), time.time()
+    mark = f"tail -f /dev/null {run.folder}"
+    talking = asyncio.ensure_future(run.talk(f"kept [[write k.txt hi]] [[run echo one]] [[run {mark}]]", deadline=60.0))
+    while not talking.done() and not any(mark in one and one.startswith("tail") for one in left_alive(str(run.folder))):
+        await asyncio.sleep(0.1)
+    # Claude writes what happened a moment later.
+    await asyncio.sleep(1.0)
+    for process in tree_of(run.pids):
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    first = await talking
+    first["calls"] = billed_calls(run.base) - before
+    point = ResumePoint(session=first["session"], why="killed", began=began, cut_off=True, calls=first["calls"])
+    then = await run.talk("and then [[run echo two]] [[say Again.]]", resume=point)
+    then["calls"] = billed_calls(run.base) - before
+    return {"killed in a command": first, "gone on with after that": then}
 
 
 async def spoken_to(run: Run) -> dict[str, dict[str, Any]]:
@@ -287,10 +321,11 @@ async def main(names: list[str]) -> None:
             place.mkdir()
             (place / "work").mkdir()
             run = Run(name, place, base)
-            chosen = spoken_to if SPOKEN in sys.argv else work if WORK in sys.argv else cases
+            parts = {SPOKEN: spoken_to, WORK: work, KILLED: killed}
+            chosen = next((part for name, part in parts.items() if name in sys.argv), cases)
             for case, came in (await chosen(run)).items():
                 print(json.dumps({"cli": name, "case": case, **came}), flush=True)
 
 
 if __name__ == "__main__":
-    asyncio.run(main([name for name in sys.argv[1:] if name not in (SPOKEN, WORK)] or list(NAMES)))
+    asyncio.run(main([name for name in sys.argv[1:] if name not in (SPOKEN, WORK, KILLED)] or list(NAMES)))

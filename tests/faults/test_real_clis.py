@@ -8,9 +8,11 @@ import pytest
 from tests.real_clis import NAMES, installed, off_the_network, rows_of
 
 pytestmark = pytest.mark.drill
-#: What three calls of the model, of 100 tokens in each, come to; Claude's have 70 of its cache beside, opencode tells
-#: the last call alone.
-TOKENS_IN = {"claude": 510, "codex": 300, "gemini": 300, "opencode": 100}
+#: What three calls of the model, of 100 tokens in each, come to; Claude's have 70 of its cache beside.
+TOKENS_IN = {"claude": 510, "codex": 300, "gemini": 300, "opencode": 300}
+#: Tokens in of one call, and calls of those that a kill in a command leaves nobody to know.
+CALL_IN = {"claude": 170, "codex": 100, "gemini": 100, "opencode": 100}
+UNTOLD = {"opencode": 1}
 #: What a turn ends with when the server answers 429 or 529 all the time, and when nobody answers.
 TOLD = {
     "claude": ("quota", "overload", "network"),
@@ -42,6 +44,9 @@ def test_a_real_cli_works_asks_heeds_and_resumes(name: str) -> None:
     assert (came["read only"]["code"], came["read only"]["done"]) == ("refused", False)
     assert (came["deadline"]["code"], came["deadline"]["left"]) == ("timeout", []), came["deadline"]
     assert (came["resume"]["code"], came["resume"]["same"]) == ("", True), came["resume"]
+    for case in ("killed in a command", "gone on with after that"):
+        told, calls = came[case]["usage"]["tokens_in"], came[case]["calls"]
+        assert told == CALL_IN[name] * (calls - UNTOLD.get(name, 0)), came[case]
     for case in ("cancel at 1 s", "cancel at 10 s"):
         assert (came[case]["code"], came[case]["left"]) == ("cancelled", []), came[case]
         assert came[case]["gone after"] <= 3.0

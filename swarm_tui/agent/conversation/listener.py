@@ -25,7 +25,7 @@ class Listener:
         self.session: str | None = None
         self.turns = 0
         self.calls = 0
-        """Answers of the model that were heard of, at least."""
+        """Count of the model's answers that were heard of, at least."""
         self.refused: list[ToolCall] = []
         self.done: list[ToolCall] = []
         """Calls that ended well."""

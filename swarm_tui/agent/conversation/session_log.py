@@ -1,4 +1,4 @@
-"""What a CLI's own log of a session says that its model was asked and took: known of killed processes too."""
+"""Reader of a CLI's own log of a session: what its model took, known of killed processes too."""
 
 import sqlite3
 from collections.abc import Iterator, Mapping
@@ -18,7 +18,7 @@ MOST_BYTES = 512 * 1024 * 1024
 
 
 class ModelCall(Struct, frozen=True):
-    """One answer of the model: its name, and what it took; `usage` is None while, or because, that was not written."""
+    """Answer of the model: its name, and what it took; `usage` is None while, or because, that was not written."""
 
     model: str | None
     usage: Usage | None

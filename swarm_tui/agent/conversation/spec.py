@@ -70,7 +70,7 @@ class Acp(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     logs_by_minute: bool = False
     """Its log of a session is named by the minute: one that is loaded in the minute of its beginning is overwritten."""
     log: SessionLog | None = None
-    """What its own log of a session says; None: it keeps none that can be read."""
+    """How its own log of a session is read; None: it keeps none that can be."""
 
 
 def find(event: Any, path: str) -> list[Any]:

@@ -8,9 +8,9 @@ import textwrap
 import pytest
 import yaml
 
+from swarm_tui.agent.conversation.spec import find, fits
 from swarm_tui.agent.handlers.base import HandlerError, MissingToolError
 from swarm_tui.agent.handlers.models.agent_cli import AgentCli
-from swarm_tui.agent.handlers.models.cli_spec import find, fits
 
 CLAUDE = [
     {"type": "system", "subtype": "init", "session_id": "s-1", "model": "opus", "tools": ["Read"]},
