@@ -42,7 +42,7 @@ class SessionLog(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     empty_first: bool = False
     """An entry of `answered` that tells of no tokens is a call that is under way."""
     lags: bool = False
-    """What happened in the last moment may not be written: calls whose tools were heard of are counted against it."""
+    """Its last moment may not be written: calls whose tools were heard of are counted against it."""
 
 
 class Acp(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -70,7 +70,7 @@ class Acp(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     logs_by_minute: bool = False
     """Its log of a session is named by the minute: one that is loaded in the minute of its beginning is overwritten."""
     log: SessionLog | None = None
-    """How its own log of a session is read; None: it keeps none that can be."""
+    """Description of its own log of a session; None: it keeps none that can be read."""
 
 
 def find(event: Any, path: str) -> list[Any]:

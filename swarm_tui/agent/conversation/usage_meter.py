@@ -25,7 +25,7 @@ class UsageMeter:
         self.model: str | None = None
         self._acp = acp
         self._before = point.cost if point else 0.0
-        """What the session had cost before, as far as it was told; None where nobody knows."""
+        """Cost of the session before, as far as it was told; None where nobody knows."""
         self._tokens = Usage()
         self._base = _EMPTY
         """The session's log as it was when this conversation began."""
