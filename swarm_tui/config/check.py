@@ -59,6 +59,8 @@ def check_layout(document: Document, layout: Layout) -> None:
         document.problem(("policy", "record_size"), f"`record_size` is in bytes: {_LEAST_RECORD} at least")
     if not 0 <= layout.policy.shards <= shards.MOST:
         document.problem(("policy", "shards"), f"`shards` is 0 to {shards.MOST}")
+    for index, check in enumerate(layout.policy.merge_checks or ()):
+        _name(document, ("policy", "merge_checks", index), check, check_task_type)
     if not layout.agents and not document.problems:
         document.problem(("agents",), "`agents` is empty: a swarm has at least one")
     for index, entry in enumerate(layout.agents):

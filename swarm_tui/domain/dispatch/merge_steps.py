@@ -1,6 +1,8 @@
 """The steps of a merge, as a workflow."""
 
 import re
+from collections.abc import Container
+from itertools import chain, count
 
 from swarm_tui.domain.dispatch.merge_record import MergeRecord
 from swarm_tui.domain.dispatch.model import Job
@@ -12,6 +14,8 @@ from swarm_tui.protocol.names import MERGE_TYPE
 #: Checks of a merge where the layout names none: of these, what somebody does.
 USUAL_CHECKS = ("testing.run", "code.review")
 REBASE, LAND = "rebase", "land"
+#: Letters of a check's name in its step's, which has at most 48 with what stands before and behind.
+_LONGEST = 36
 #: Names that no step of a check can have.
 _TAKEN = frozenset({REBASE, LAND, "inputs", "item", "run"})
 
@@ -37,7 +41,7 @@ def of_merge(turn: Turn, job: Job, record: MergeRecord) -> Workflow:
     steps = {REBASE: Step(type=MERGE_TYPE, payload=first, assigned_to=agent, priority="high")}
     result = {"repo": "{rebase.result.repo}", "base": "{rebase.result.onto}", "head": "{rebase.result.commit}"}
     for check in checks_of(turn):
-        steps[_step_of(check)] = Step(type=check, needs=[REBASE], payload=result, priority="high", sure=True)
+        steps[_step_of(check, steps)] = Step(type=check, needs=[REBASE], payload=result, priority="high", sure=True)
     last = {
         "act": "land",
         "task_id": job.task_id,
@@ -56,6 +60,13 @@ def checks_of(turn: Turn) -> tuple[str, ...]:
     return named if named is not None else tuple(check for check in USUAL_CHECKS if declared(turn, check))
 
 
-def _step_of(check: str) -> str:
-    name = re.sub(r"[^A-Za-z0-9_-]+", "-", check)[:50]
-    return name if name[0].isalpha() and name not in _TAKEN else f"check-{name}"
+def _step_of(check: str, others: Container[str]) -> str:
+    """Return the name of a check's step: of two types with one name each has a step of its own."""
+    name = re.sub(r"[^A-Za-z0-9_-]+", "-", check)[:_LONGEST]
+    return free_name(name if name[0].isalpha() and name not in _TAKEN else f"check-{name}", others)
+
+
+def free_name(name: str, taken: Container[str]) -> str:
+    """Return the name, with a number behind it where it is taken."""
+    numbered = (f"{name}-{number}" for number in count(2))
+    return next(free for free in chain([name], numbered) if free not in taken)

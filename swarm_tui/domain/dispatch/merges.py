@@ -11,7 +11,7 @@ from typing import Any
 from swarm_tui.domain.dispatch import accept, freshness, runs
 from swarm_tui.domain.dispatch.digests import task_body
 from swarm_tui.domain.dispatch.merge_record import MergeRecord, merge_state
-from swarm_tui.domain.dispatch.merge_steps import LAND, REBASE, agent_of, of_discard, of_merge
+from swarm_tui.domain.dispatch.merge_steps import LAND, REBASE, agent_of, free_name, of_discard, of_merge
 from swarm_tui.domain.dispatch.model import Job
 from swarm_tui.domain.dispatch.needs import succeeded
 from swarm_tui.domain.dispatch.operators import cancel
@@ -195,11 +195,8 @@ def _begin_next(turn: Turn) -> None:
 def _begin(turn: Turn, job: Job, record: MergeRecord, workflow: Workflow) -> None:
     """Begin a run of its steps, under a name that is free."""
     begun = re.sub(r"[^A-Za-z0-9_-]+", "-", job.task_id)[:40]
-    for _ in range(100):
-        record.rounds += 1
-        record.run_id = f"merge-{begun}-{record.rounds}"
-        if record.run_id not in turn.state.runs:
-            break
+    record.rounds += 1
+    record.run_id = free_name(f"merge-{begun}-{record.rounds}", turn.state.runs)
     record.checks = {}
     why = runs.begin(turn, record.run_id, workflow, {}, record.by)
     if why:
@@ -318,7 +315,7 @@ def _return(turn: Turn, job: Job, record: MergeRecord, found: list[str]) -> None
         _settle(turn, job, record, "returned", reason)
         return
     record.fixes += 1
-    record.follow_up = f"{job.task_id[:110]}:fix{record.rounds}"
+    record.follow_up = free_name(f"{job.task_id[:110]}:fix{record.rounds}", turn.state.jobs)
     task = Task(
         task_id=record.follow_up,
         type=job.task.type,

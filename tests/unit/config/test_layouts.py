@@ -82,6 +82,7 @@ def test_a_role_that_is_nearly_one_of_ours_is_told(tmp_path: Path) -> None:
         ("swarm: s\nagents:\n  - {role: docs, min: 1, max: 65}\n", 3, "`max` is more than `policy.max_agents`"),
         ("swarm: s\nagents: [{role: docs}]\npolicy: {record_size: 256}\n", 3, "`record_size` is in bytes"),
         ("swarm: s\nagents: [{role: docs}]\npolicy: {record_age: 0}\n", 3, "`record_age` must be more than 0"),
+        ("swarm: s\nagents: [{role: docs}]\npolicy:\n  merge_checks: [a.b, '']\n", 4, "'' is not a task type"),
         ("swarm: s\nsupervisor:\n  silent_after: 19\nagents: [{role: docs}]\n", 3, "give 20 at least"),
         ("swarm: s\naddress: -oProxyCommand=x\nagents: [{role: docs}]\n", 2, "no address for ssh"),
         ("swarm: s\nagents:\n  - {role: docs, restart: onfailure}\n", 3, "did you mean `on-failure`?"),

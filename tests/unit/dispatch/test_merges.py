@@ -341,6 +341,38 @@ def test_the_layouts_own_checks_are_run_and_one_that_nobody_does_is_told() -> No
     assert "nobody.does" in queue.record("t").reason
 
 
+@pytest.mark.parametrize(
+    "checks", [("a.b", "a-b", "a/b"), ("x" * 60 + "1", "x" * 60 + "2"), ("rebase", "check-rebase", "land"), ("1", ".")]
+)
+def test_no_check_takes_the_place_of_another(checks: tuple[str, ...]) -> None:
+    rules = {**SETTINGS.rules, **{check: MINE for check in checks}}
+    queue = Queue(msgspec.structs.replace(SETTINGS, merge_checks=checks, rules=rules))
+    queue.wrote("t")
+    queue.ask("t")
+    queue.step("rebase", REBASED)
+    opened = queue.open()
+    assert sorted(offer.body.task.type for offer in opened.values()) == sorted(checks)
+    for name in opened:
+        queue.step(name.removeprefix("merge-t-1."), {"verdict": "passed"})
+    queue.step("land", {"commit": "c1", "into": "main"})
+    assert set(queue.record("t").checks) == set(checks)
+
+
+def test_a_follow_up_takes_no_other_task_s_name() -> None:
+    queue = Queue()
+    long = "t" * 120
+    for name in ("t", long):
+        queue.wrote(name)
+    queue.submit("t:fix1", "noop")
+    queue.submit(f"{long[:110]}:fix1", "noop")
+    for name, follow_up in (("t", "t:fix1-2"), (long, f"{long[:110]}:fix1-2")):
+        queue.ask(name)
+        queue.step("rebase", {"why": "conflict", "target": "main"}, fails="conflicts", of=name)
+        assert queue.record(name).follow_up == follow_up
+        assert queue.job(follow_up).task.type == "code.generate"
+    assert queue.job("t:fix1").task.type == "noop"
+
+
 def test_a_halt_stops_merges_and_begins_none() -> None:
     queue = Queue()
     queue.wrote("t")
