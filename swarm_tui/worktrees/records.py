@@ -102,8 +102,15 @@ def change(root: Path, record: WorktreeRecord, **values: str) -> None:
 
 
 def forget(root: Path, task_id: str) -> None:
-    """Let go of the record of a worktree in which nothing was done."""
-    _path(root, task_id).unlink(missing_ok=True)
+    """Let go of the record of a worktree in which nothing was done, and of its lock."""
+    _remove(_path(root, task_id))
+
+
+def _remove(path: Path) -> None:
+    record = _read(path)
+    path.unlink(missing_ok=True)
+    if record is not None:
+        lock_of(Path(record.folder)).unlink(missing_ok=True)
 
 
 def tidy(root: Path) -> None:
@@ -112,9 +119,7 @@ def tidy(root: Path) -> None:
     for path in paths[: max(0, len(paths) - KEPT)]:
         record = _read(path)
         if record is None or (not record.is_open and not Path(record.folder).exists()):
-            path.unlink(missing_ok=True)
-            if record is not None:
-                lock_of(Path(record.folder)).unlink(missing_ok=True)
+            _remove(path)
 
 
 def lock_of(folder: Path) -> Path:
