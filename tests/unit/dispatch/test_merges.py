@@ -345,7 +345,7 @@ def test_the_layouts_own_checks_are_run_and_one_that_nobody_does_is_told() -> No
     "checks", [("a.b", "a-b", "a/b"), ("x" * 60 + "1", "x" * 60 + "2"), ("rebase", "check-rebase", "land"), ("1", ".")]
 )
 def test_no_check_takes_the_place_of_another(checks: tuple[str, ...]) -> None:
-    rules = {**SETTINGS.rules, **{check: MINE for check in checks}}
+    rules = {**SETTINGS.rules, **dict.fromkeys(checks, MINE)}
     queue = Queue(msgspec.structs.replace(SETTINGS, merge_checks=checks, rules=rules))
     queue.wrote("t")
     queue.ask("t")
