@@ -73,7 +73,9 @@ class Loop:
             return timer.cancel
 
         def end() -> None:
-            if self._watched.pop(descriptor, None) is not None:
+            # Once it is closed another watch may have its number.
+            if self._watched.get(descriptor) is fired:
+                del self._watched[descriptor]
                 self._selector.unregister(descriptor)
                 os.close(descriptor)
 

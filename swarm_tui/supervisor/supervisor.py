@@ -73,7 +73,7 @@ class Supervisor:
             self.loop,
             lambda *event: self.say(*event),
             environ,
-            wanted=layout.supervisor.warm and any(spec.command is None for spec in plan.specs(state)),
+            wanted=_wants_warm(plan, state),
         )
         self.agent_panes = AgentPanes(tmux, place, self.warm.argv)
         keys = open_host(state, guests=layout.policy.guests, own=plan.own(state))
@@ -225,6 +225,7 @@ class Supervisor:
         self.plan = self.reporter.plan = plan
         self.lifecycle.services.figures = plan.layout.supervisor
         self._fit_figures()
+        self.warm.want(_wants_warm(plan, self.state))
         self.scaler.policy = plan.layout.policy
         self.reconciler.apply(plan)
 
@@ -335,3 +336,8 @@ class Supervisor:
         )
         self.reporter.waits_for = self._shutdown.waits_for
         self._shutdown.begin()
+
+
+def _wants_warm(plan: Plan, state: StateDir) -> bool:
+    """Return whether a warm process is of use: the layout lets it be, and has agents of ours."""
+    return plan.layout.supervisor.warm and any(spec.command is None for spec in plan.specs(state))

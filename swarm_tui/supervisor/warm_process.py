@@ -58,6 +58,13 @@ class WarmProcess:
         """Make it now, so that it is warm when the first agent starts."""
         self._ensure()
 
+    def want(self, wanted: bool) -> None:
+        """Have one from the next start on, or none any more: the layout may have changed."""
+        if wanted:
+            self.wanted = sys.platform == "linux"
+        elif self.wanted:
+            self.close()
+
     def close(self) -> None:
         """End it; what it forked lives on."""
         self.wanted = False

@@ -87,6 +87,22 @@ def test_a_warm_process_that_stands_still_or_dies_holds_nobody_up(swarm: Swarm) 
     assert swarm.pids()["task-manager-01"] == others["task-manager-01"]
 
 
+def test_a_changed_layout_does_without_it_and_has_it_again(swarm: Swarm) -> None:
+    swarm.up()
+    pids = swarm.pids()
+    for warm in (False, True):
+        swarm.write(supervisor={"warm": warm})
+        swarm.up()
+        if not warm:
+            until(lambda: not warm_process(swarm), what="the warm process to end")
+        pid = swarm.pids()[ID]
+        swarm.kill(pid)
+        back(swarm, pid)
+        assert (body(swarm) != swarm.rows()[ID].pid) is warm
+    assert warm_process(swarm)
+    assert swarm.pids()["task-manager-01"] == pids["task-manager-01"]
+
+
 def test_it_ends_with_a_killed_supervisor_and_with_the_swarm(swarm: Swarm) -> None:
     swarm.up()
     warm, pids, supervisor = warm_process(swarm), swarm.pids(), swarm.supervisor()

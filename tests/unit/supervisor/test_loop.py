@@ -69,6 +69,23 @@ def test_a_process_that_is_gone_already_is_heard_too(services: Ground) -> None:
     assert services.seen == ["ended"]
 
 
+def test_a_watch_that_is_over_ends_no_other_that_has_its_number(services: Ground) -> None:
+    programs = [subprocess.Popen(["sleep", "60"]) for _ in range(2)]
+    try:
+        over = services.loop.watch(programs[0].pid, lambda: services.note("first"))
+        over()
+        services.loop.watch(programs[1].pid, lambda: services.end("second"))
+        over()
+        programs[1].kill()
+        services.loop.after(5.0, lambda: services.end("nothing came"))
+        services.loop.run()
+    finally:
+        for program in programs:
+            program.kill()
+            program.wait()
+    assert services.seen == ["second"]
+
+
 def test_another_thread_wakes_it(services: Ground) -> None:
     thread = threading.Thread(target=lambda: services.loop.post(lambda: services.end("posted")))
     services.loop.after(10.0, lambda: services.end("late"))
