@@ -1,6 +1,7 @@
 """Why a broker cannot be used: one sentence for each cause, saying what to do next."""
 
 import errno
+import re
 import socket
 from typing import Any
 
@@ -27,6 +28,8 @@ Reason = tuple[str, str]
 #: MQTT 5's numbers: a version that the broker does not know, and a client of which it heard nothing for too long.
 UNSUPPORTED, KEEPALIVE_TIMEOUT = 132, 141
 
+#: The name that an embedded broker of ours knows somebody by who has a join file.
+_OF_A_JOIN_FILE = re.compile(r"(?:host|operator|agent)\.[^@]+@.+")
 #: What to do about a certificate, by OpenSSL's number of what is wrong with it.
 _TODO = {
     9: "set this machine's clock, or have the broker's certificate made anew",
@@ -107,7 +110,10 @@ def refusal(code: int, at: BrokerAddress, username: str | None, said: str = "", 
     own = f" ({said!r})" if said else ""
     if code in (134, 135, 138):
         who = f"the user {username!r}" if username else "a client without a user name"
-        return PASSWORD, f"{at} refuses {who}{own}: check MQTT_USERNAME and MQTT_PASSWORD, or the layout's `broker`"
+        todo = "check MQTT_USERNAME and MQTT_PASSWORD, or the layout's `broker`"
+        if username and _OF_A_JOIN_FILE.fullmatch(username):
+            todo = "it was revoked or has another key: copy its join file anew from the swarm's own host"
+        return PASSWORD, f"{at} refuses {who}{own}: {todo}"
     if code == 133:
         return IDENTITY, f"{at} refuses our client id{own}: use shorter names, or another broker"
     if code in (136, 137, 159):

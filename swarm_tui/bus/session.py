@@ -14,6 +14,7 @@ from swarm_tui.bus.reasons import explain
 from swarm_tui.bus.subscriptions import asked, in_packets
 from swarm_tui.config.model import Broker
 from swarm_tui.protocol.client_ids import Client
+from swarm_tui.protocol.envelope import Outgoing
 
 #: Seconds without a message after which a session is taken to be empty.
 _QUIET = 0.3
@@ -32,6 +33,31 @@ def retained(broker: Broker, topic: str, timeout: float = 5.0) -> bytes:
         # What is retained comes before the answer to the next request.
         _listen(client, [f"{topic}/-"], end)
     return heard[-1] if heard else b""
+
+
+def comes(
+    broker: Broker,
+    patterns: Sequence[str],
+    is_it: Callable[[str, bytes], bool],
+    *,
+    question: Outgoing | None = None,
+    timeout: float = 5.0,
+) -> bool:
+    """Return whether a message for which `is_it(topic, payload)` comes within `timeout` s; what is retained is none.
+
+    `question` is said first. Raises BusError.
+    """
+    came: list[str] = []
+
+    def on_message(client: Any, userdata: Any, message: Any) -> None:
+        if not message.retain and is_it(message.topic, bytes(message.payload)):
+            came.append(message.topic)
+
+    with _visit(broker, unique_client_id(Client.LOOK), timeout, clean=True, on_message=on_message) as (client, end):
+        _listen(client, patterns, end)
+        if question is not None:
+            client.publish(question.topic, question.payload, question.qos)
+        return pump(client, end, lambda: bool(came))
 
 
 def keep_session(

@@ -192,6 +192,8 @@ def _changing(swarm: str | None) -> Iterator[tuple[Target, Registry]]:
 
 
 def _must_be(known: Registry, name: str) -> None:
+    if name == known.home and name not in known.identities:
+        raise Failure(f"{name} is this host, which holds the swarm's secret: its key is the swarm's", USAGE)
     if name not in known.identities:
         there = ", ".join(sorted(known.identities)) or "none but this host"
         raise Failure(f"no identity `{name}`; there are {there}", NO_SUCH)

@@ -4,7 +4,8 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -99,13 +100,13 @@ def command(
         note(line)
     _check(loaded, screen=not (detach or dry_run))
     take_over = take_over and not dry_run
-    _ask_to_take_over(loaded.layout.swarm, wanted=take_over, force=force)
     try:
         if join and not dry_run:
             host = _take_join(loaded, Path(join), host)
         named = host or host_name()
-        ready = _up(loaded, dry_run=dry_run, join=join is not None, host=named, force=force, take_over=take_over)
-        _await_leader(ready, wait, wanted=take_over)
+        with _wish_to_take_over(loaded.layout.swarm, wanted=take_over, force=force):
+            ready = _up(loaded, dry_run=dry_run, join=join is not None, host=named, force=force, take_over=take_over)
+            _await_leader(ready, wait, wanted=take_over)
         missing = None if ready is None else _missing(ready, wait, renew=renew, force=force, detach=detach)
     except NoBrokerError as error:
         raise Failure(str(error), UNREACHABLE if error.unreachable else FAILED) from None
@@ -258,10 +259,8 @@ def _up(
         ready = prepare(loaded, host=host, join=join)
         for line in ready.notes:
             note(line)
-        if (elsewhere := led_elsewhere(ready)) and not take_over:
+        if elsewhere := led_elsewhere(ready, take_over=take_over):
             raise Failure(elsewhere)
-        if elsewhere:
-            note(elsewhere)
         bring_up(ready, note)
     if join and not has_identity(state):
         note(
@@ -271,9 +270,14 @@ def _up(
     return ready
 
 
-def _ask_to_take_over(swarm: str, *, wanted: bool, force: bool) -> None:
-    """Have the dispatcher told, when it begins, that a person wants it to lead. Raises Failure unless one says yes."""
+@contextmanager
+def _wish_to_take_over(swarm: str, *, wanted: bool, force: bool) -> Iterator[None]:
+    """Have the dispatcher told, when it begins, that a person wants it to lead. Raises Failure unless one says yes.
+
+    A later start, that says nothing of it, is not to lead by this word.
+    """
     if not wanted:
+        yield
         return
     if not force:
         _confirm(
@@ -282,7 +286,12 @@ def _ask_to_take_over(swarm: str, *, wanted: bool, force: bool) -> None:
                 "and this host's journal does not hold are lost; one that leads elsewhere stands down."
             ]
         )
-    write_private(state_dir(swarm).create().take_over, b"")
+    path = state_dir(swarm).create().take_over
+    write_private(path, b"")
+    try:
+        yield
+    finally:
+        remove(path)
 
 
 def _await_leader(ready: Prepared | None, wait: float, *, wanted: bool) -> None:
@@ -292,8 +301,6 @@ def _await_leader(ready: Prepared | None, wait: float, *, wanted: bool) -> None:
     began, leaders = time.monotonic(), [s.agent_id for s in ready.plan.specs(ready.state) if s.role == "task-manager"]
     while (asked := ready.state.take_over.exists()) or ((saved := state_file.load(ready.state)) and saved.cause):
         if time.monotonic() > began + wait:
-            # A later start, that says nothing of it, is not to lead by this word.
-            remove(ready.state.take_over)
             return
         if asked and leaders and ready.running and time.monotonic() > began + _HEED:
             _restart(ready, leaders)

@@ -116,10 +116,12 @@ class Starting:
             if unit.waits_for_host:
                 unit.waits_for_host, unit.saved.reason = False, ""
             return False
-        if not unit.waits_for_host:
-            unit.waits_for_host = True
-            unit.saved.reason = f"it runs on the host {host}: stop it there, or name it in one layout only"
-            self._services.say("elsewhere", unit.agent_id, unit.saved.reason)
+        unit.waits_for_host = True
+        reason = f"it runs on the host {host}: stop it there, or name it in one layout only"
+        if unit.saved.reason != reason:
+            # Also when a person has begun it anew since.
+            unit.saved.reason = reason
+            self._services.say("elsewhere", unit.agent_id, reason)
         return True
 
     def _started(self, unit: Unit, made: NewPane) -> None:

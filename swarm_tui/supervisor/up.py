@@ -2,6 +2,7 @@
 
 import signal
 import time
+import uuid
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,8 +19,8 @@ from swarm_tui.config.running import Running, load_running, save_running
 from swarm_tui.config.urls import shown_url
 from swarm_tui.identity.open import has_identity
 from swarm_tui.identity.store import make_secret, read_registry, read_secret
-from swarm_tui.protocol.bodies import Dispatcher
-from swarm_tui.protocol.codec import decode
+from swarm_tui.protocol.bodies import Dispatcher, Heartbeat, Query
+from swarm_tui.protocol.codec import Writer, decode
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.names import canonical_role
 from swarm_tui.protocol.text import clean
@@ -33,6 +34,8 @@ from swarm_tui.tmux.server import check_version
 
 #: Seconds that a look at what a broker retains may take.
 _VISIT = 3.0
+#: Seconds in which a dispatcher is heard that lives: its agent beats every ten.
+LIFE = 12.0
 
 
 class Prepared(Struct, frozen=True, kw_only=True):
@@ -106,10 +109,11 @@ def difference(old: Plan | None, new: Plan, state: StateDir) -> list[str]:
     return lines
 
 
-def led_elsewhere(ready: Prepared) -> str:
+def led_elsewhere(ready: Prepared, *, take_over: bool) -> str:
     """Return who leads a swarm of that name on that broker, which this host never led nor joined; empty for nobody.
 
-    It would be led twice, by keys that know nothing of each other, in one session of the broker.
+    It would be led twice, by keys that know nothing of each other, in one session of the broker: each would push the
+    other off it again and again. So nobody is who is to be taken over and says nothing for LIFE seconds.
     """
     plan, state = ready.plan, ready.state
     leads = any(canonical_role(entry.role) == "task-manager" for entry in plan.layout.agents)
@@ -127,15 +131,38 @@ def led_elsewhere(ready: Prepared) -> str:
         return ""
     heard = decode(plan.swarm, name, raw, True, time.time()) if raw else None
     claim = heard.body if isinstance(heard, Event) else None
-    if not isinstance(claim, Dispatcher) or not claim.online:
+    if not isinstance(claim, Dispatcher) or not claim.online or (take_over and not _lives(plan, claim)):
         return ""
     who = clean(f"{claim.agent_id or 'a dispatcher'} ({claim.instance.partition('/')[0]})", 160)
     where = shown_url(plan.layout.broker.url)
     return (
         f"{plan.swarm} is led at {where} already, by {who}, by keys that this host has not: "
         "join it (there: `swarm-tui broker add NAME --as host`; here: `up LAYOUT --join FILE`), bring it down there, "
-        "or name another swarm; `--take-over` begins anew here, and what leads there does not know these keys"
+        "or name another swarm"
+    ) + ("" if take_over else "; `--take-over` begins anew here, if nothing lives there any more")
+
+
+def _lives(plan: Plan, claim: Dispatcher) -> bool:
+    """Return whether the dispatcher that claims to lead says something: when it is asked, or as it beats."""
+    from swarm_tui.bus.port import BusError
+    from swarm_tui.bus.session import comes
+
+    def is_its(full: str, raw: bytes) -> bool:
+        heard = decode(plan.swarm, full, raw, False, time.time())
+        body = heard.body if isinstance(heard, Event) else None
+        if isinstance(body, Dispatcher):
+            return body.instance == claim.instance and body.online
+        return isinstance(body, Heartbeat) and body.agent_id == claim.agent_id
+
+    writer = Writer(
+        plan.swarm, f"operator:up@{plan.host}", "operator", new_id=lambda: str(uuid.uuid4()), clock=time.time
     )
+    asked = writer.message(Kind.QUERY, Query(query="who"), f"up-{uuid.uuid4().hex[:12]}")
+    heard = [topic(plan.swarm, Kind.DISPATCHER), topic(plan.swarm, Kind.HEARTBEAT)]
+    try:
+        return comes(plan.layout.broker, heard, is_its, question=asked, timeout=LIFE)
+    except BusError:
+        return False
 
 
 def bring_up(ready: Prepared, say: Say) -> None:

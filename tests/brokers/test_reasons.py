@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from swarm_tui.bus.mqtt import MqttBus
 from swarm_tui.bus.port import Link
@@ -53,6 +54,12 @@ def test_each_connack_has_its_sentence(code: int, kind: str, says: str) -> None:
         tried = probe(broker, 3.0)
     assert (tried.ok, tried.kind) == (False, kind), tried
     assert says in tried.reason
+
+
+def test_whose_join_file_counts_no_more_is_told_to_copy_the_new_one() -> None:
+    with saying(bytes((0x20, 2, 0, 5))) as broker:
+        tried = probe(replace(broker, username="host.helper@two"), 3.0)
+    assert "refuses the user 'host.helper@two': it was revoked or has another key: copy its join" in tried.reason
 
 
 def test_a_filter_that_is_refused_is_named() -> None:

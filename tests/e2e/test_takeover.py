@@ -101,7 +101,7 @@ def test_a_swarm_that_is_led_elsewhere_is_not_led_twice_by_mistake(
         said = swarm.up(fails=True)
         assert f"{swarm.name} is led at {broker.url} already, by boss (far), by keys that this host has not" in said
         assert not (swarm.state.root / "identity" / "secret").exists()
-        assert "is led at" in swarm.up("--take-over", "--yes")
+        swarm.up("--take-over", "--yes")
         assert told(swarm, "status")["dispatcher"]["online"]
     finally:
         bus.close(0.0)
