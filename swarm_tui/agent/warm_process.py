@@ -189,11 +189,20 @@ def begin(words: list[str]) -> None:
     listener, lifeline = socket.socket(fileno=int(words[0])), int(words[1])
     listener.set_inheritable(False)
     os.set_inheritable(lifeline, False)
-    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    heed_all()
     gc.collect()
     gc.freeze()  # What all share is not written to by the collector.
     serve(listener, lifeline)
+
+
+def heed_all() -> None:
+    """Have each signal do what it does in a process that tmux starts.
+
+    The shell around the supervisor ignores some, and whoever it starts inherits that, and hands it on.
+    """
+    for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT, signal.SIGTSTP):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 if __name__ == "__main__":

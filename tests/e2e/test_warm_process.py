@@ -71,6 +71,20 @@ def test_each_is_a_pane_s_own_process_that_signals_reach(swarm: Swarm) -> None:
     assert back(swarm, pid) == (None, 9)
 
 
+def test_it_heeds_the_signals_that_an_agent_of_its_own_process_heeds(swarm: Swarm) -> None:
+    def ignored(agent_id: str) -> int:
+        lines = Path(f"/proc/{body(swarm, agent_id)}/status").read_text().splitlines()
+        return int(next(line.split()[1] for line in lines if line.startswith("SigIgn")), 16)
+
+    swarm.up()
+    forked, pid = ignored(ID), swarm.rows()[ID].pid
+    os.kill(warm_process(swarm), signal.SIGSTOP)
+    swarm.kill(pid)
+    back(swarm, pid)
+    assert body(swarm) == swarm.rows()[ID].pid, "it started by itself"
+    assert ignored(ID) == forked
+
+
 def test_a_warm_process_that_stands_still_or_dies_holds_nobody_up(swarm: Swarm) -> None:
     swarm.up()
     warm, pid = warm_process(swarm), swarm.rows()[ID].pid
