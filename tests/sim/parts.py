@@ -17,6 +17,9 @@ RULES = {
     "noop": TypePolicy(roles=("general",), max_attempts=50),
     "database.migrate": TypePolicy(roles=("general",), idempotent=False, max_attempts=50),
     "deployment.deploy": TypePolicy(roles=("general",), idempotent=False, approve=True, max_attempts=50),
+    "code.generate": TypePolicy(roles=("general",), max_attempts=50),
+    "code.merge": TypePolicy(roles=("general",), max_attempts=50),
+    "testing.run": TypePolicy(roles=("general",), max_attempts=50),
 }
 #: The steps of each run: for items, one that asks a person, by a condition, after a failure, and at last.
 STEPS: dict[str, Any] = {

@@ -6,6 +6,7 @@ import tempfile
 
 import msgspec
 
+from swarm_tui.agent.running_attempt import Outcome, RunningAttempt
 from swarm_tui.bus.memory import Faults, MemoryBroker
 from swarm_tui.domain.dispatch.model import Job
 from swarm_tui.domain.mail.model import Mail
@@ -91,6 +92,17 @@ class Swarm:
         self._ids += 1
         return f"{self.seed}-{self._ids}"
 
+    def work_begins(self, attempt: RunningAttempt) -> None:
+        """Hear that an agent begins a task."""
+
+    def came_of(self, attempt: RunningAttempt) -> Outcome | None:
+        """Return what the work of a task comes to, where that is not left to chance."""
+        return None
+
+    def at_the_end(self) -> None:
+        """Look at what must be true after all is over."""
+        truths.of_the_end(self)
+
     def run(self) -> None:
         """Live through the trouble, then until all has ended; the end must come."""
         limit = self.trouble_ends + 3000.0
@@ -99,7 +111,7 @@ class Swarm:
         while self.time.now < least or not self.is_over():
             self.step(0.5 if self.time.now < self.trouble_ends + 10 else 2.0)
             assert self.time.now < limit, f"it does not end: {self.open_jobs()} {self.publisher.waiting}"
-        truths.of_the_end(self)
+        self.at_the_end()
 
     def step(self, seconds: float) -> None:
         self.time.now += seconds
