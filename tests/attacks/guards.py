@@ -96,6 +96,7 @@ GUARDS: dict[str, Remove] = {
     "an act is done once": _always(freshness, "is_said_again", False),
     "the newest halt and scale count": _always(freshness, "is_old_order", False),
     "the newest birth counts": _always(agent_reports, "_is_older", False),
+    "who has left comes back by a new word": _always(agent_reports, "is_former_life", False),
     "the newest panes count": _always(processes, "is_older_host", False),
     "a task is begun once": _always(worker_state.Recent, "__contains__", False),
     # What the parts know.
@@ -160,6 +161,7 @@ STOPPED_BY: dict[str, tuple[str, ...]] = {
     "old_cancel": ("an act is done once",),
     "old_offer": ("a task is begun once",),
     "old_birth": ("the newest birth counts",),
+    "old_life": ("who has left comes back by a new word",),
     "old_panes": ("the newest panes count",),
     "anothers_pane": ("a host tells of its own agents",),
     "anothers_name": ("a name lives on one host",),

@@ -69,6 +69,18 @@ def old_birth(swarm: Swarm) -> Callable[[], object]:
     return lambda: swarm.of(Kind.TASK_RETRYING, task_id="good") or swarm.of(Kind.INBOX, task_id="good", attempt=2)
 
 
+def old_life(swarm: Swarm) -> Callable[[], object]:
+    """The birth of a worker that has left, said again: tasks are offered to nobody."""
+    full, raw = swarm.heard_raw(Kind.STATUS, WORKER, '"online"')
+    swarm.worker.reporter.leave("it is stopped", 0)
+    swarm.worker.close()
+    swarm.wait(Kind.SHUTDOWN, agent_id=WORKER)
+    swarm.send(full, raw, retain=True)
+    swarm.publish("given-to-nobody")
+    swarm.wait(Kind.TASK_QUEUED, task_id="given-to-nobody")
+    return lambda: swarm.of(Kind.INBOX, task_id="given-to-nobody")
+
+
 def old_panes(swarm: Swarm) -> Callable[[], object]:
     """A supervisor's word of before the worker's process, said again: that process seems to have ended."""
     swarm.publish("good", hold=True)
@@ -90,4 +102,4 @@ def old_scale(swarm: Swarm) -> Callable[[], object]:
     return lambda: swarm.pinned() == 7
 
 
-ATTACKS: list[Attack] = [old_halt, old_lift, old_cancel, old_offer, old_birth, old_panes, old_scale]
+ATTACKS: list[Attack] = [old_halt, old_lift, old_cancel, old_offer, old_birth, old_life, old_panes, old_scale]

@@ -98,14 +98,20 @@ def stands(swarm: Swarm, attack: Attack) -> None:
     """The attack does nothing, and what is good goes on."""
     works = attack(swarm)
     swarm.pump.drain()
-    if attack not in HALTED:
+    if attack is repeated.old_life:
+        # A new life of it is given what waits.
+        works_now = works()
+        swarm.work()
+        assert not works_now
+        swarm.done("given-to-nobody")
+    elif attack not in HALTED:
         Work.let_go.set()
         # What is good goes on: it comes after the attack on every connection.
         swarm.operator.submit(b.Task(task_id="after", type="work", payload={}, assigned_to=WORKER))
         swarm.done("after")
     else:
         swarm.job("waits")
-    assert not works()
+    assert attack is repeated.old_life or not works()
 
 
 def test_a_host_that_is_added_believes_the_dispatcher_at_once(make: Callable[[bool], Swarm]) -> None:

@@ -63,6 +63,15 @@ def test_what_is_left_on_retained_topics_in_a_flood_is_put_right_after_it(
     assert not planted.planted(swarm)()
 
 
+def test_questions_who_is_there_do_not_have_each_agent_answer_each_of_them(swarm: Swarm) -> None:
+    for _ in range(100):
+        swarm.signed(swarm.joined, Kind.QUERY, b.Query(query="who"), "helper")
+    swarm.done(swarm.publish("good"))
+    pings = [event for event in swarm.of(Kind.INBOX, command="ping") if event.key == WORKER]
+    assert len(pings) < 5
+    until(lambda: swarm.of(Kind.INBOX, command="ping"), what="who asked to be answered")
+
+
 def test_an_agent_says_its_status_again_also_when_it_reads_no_more_of_a_flood(swarm: Swarm) -> None:
     swarm.manager.close()
     for _ in range(1000):

@@ -3,7 +3,7 @@
 from typing import Any
 
 from swarm_tui.domain.dispatch import foreign, mail
-from swarm_tui.domain.dispatch.freshness import is_live, is_new_beat
+from swarm_tui.domain.dispatch.freshness import is_former_life, is_live, is_new_beat
 from swarm_tui.domain.dispatch.model import AgentRecord, Attempt, Job
 from swarm_tui.domain.dispatch.offer import offer_of
 from swarm_tui.domain.dispatch.outcomes import fence, is_current, lost, renew, stop, take_back
@@ -39,7 +39,11 @@ def status(turn: Turn, event: Event) -> None:
     body = event.body
     assert isinstance(body, Status)
     live = is_live(turn, event)
-    record = _record(turn, event.key, live=live and body.status != "offline")
+    record = _record(turn, event.key, live=False)
+    if body.status != "offline":
+        if _is_said_again(turn, event, body, record):
+            return
+        record.seen = turn.now if live else record.seen
     back = record.status == "offline" or record.greeted < turn.state.linked
     if body.status == "offline":
         if body.incarnation in (None, record.incarnation) or record.incarnation is None:
@@ -51,6 +55,15 @@ def status(turn: Turn, event: Event) -> None:
     if back and live:
         record.greeted = turn.now
         offer_again(turn, record.agent_id)
+
+
+def _is_said_again(turn: Turn, event: Event, body: Status, record: AgentRecord) -> bool:
+    """Return whether the word that an agent is there is of a life that has ended; else note when it was said."""
+    if body.incarnation is not None and body.incarnation == record.incarnation:
+        return is_former_life(turn, event, record)
+    if event.proved_by:
+        record.said_at = event.at
+    return False
 
 
 def _born(turn: Turn, event: Event, body: Status, record: AgentRecord) -> None:

@@ -77,6 +77,18 @@ def is_new_beat(turn: Turn, event: Event, record: AgentRecord) -> bool:
     return True
 
 
+def is_former_life(turn: Turn, event: Event, record: AgentRecord) -> bool:
+    """Return whether somebody says again that a process is there which has ended since; refused then."""
+    if not event.proved_by:
+        return False
+    off = record.said_at - event.at
+    if record.status == "offline" and off >= 0 and (off <= LIFE or turn.wall - event.at > LIFE):
+        turn.refuse(event, REPLAYED)
+        return True
+    record.said_at = event.at
+    return False
+
+
 def _look_at_clock(turn: Turn, event: Event, record: AgentRecord) -> None:
     """Say whose clock is off, and by how much, once two beats in a row tell so; and that it is right again.
 

@@ -185,6 +185,8 @@ class AgentRecord(Struct, kw_only=True):
     """Types that it says it can do."""
     home: str = ""
     """The host whose key proves its words; empty for one without keys."""
+    said_at: float = 0.0
+    """The time of its newest proved status but for its end, by its own clock."""
     beat_at: float = 0.0
     """The time of its newest proved heartbeat, by its own clock."""
     off_at: float = 0.0
