@@ -11,6 +11,7 @@ from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.app import SwarmApp
 from swarm_tui.ui.live.past import HOUR, NEWEST, OVERLAP, TRIES, history, messages_since
 from swarm_tui.ui.look.message_line import summary
+from swarm_tui.ui.look.text import clock as told_clock
 from swarm_tui.ui.model.stream import Stream, is_problem
 from tests.ui import scenes
 from tests.ui.fake import START, SWARM, Clock
@@ -87,12 +88,13 @@ async def test_the_end_of_a_recording_is_told_as_that_and_time_stands_still() ->
         scenes.calm(source, clock)
         await ui.settle()
         await ui.pass_(1.0)
-        assert ui.has("▶ recording incident.jsonl")
+        assert ui.has(f"▶ {told_clock(clock())} recording incident.jsonl"), "the time of what is played"
         source.link(False, "the recording is over")
         await ui.settle()
+        ended = app.model.ended
         assert "the recording ended" in ui.footer
         await ui.pass_(7.0)
-        assert ui.has("■ end of recording incident.jsonl")
+        assert ui.has(f"■ {told_clock(ended)} end of recording incident.jsonl")
         assert ui.has("THE RECORDING ENDED")
         before = ui.text()[3:]
         await ui.pass_(50.0)

@@ -101,9 +101,11 @@ class Header(StaticLines):
         if (moment := self.model.moment) is not None:
             return [Segment(f" ◀ {clock(moment.at)} ", look["caution"]), Segment("broker ", look["plain"])]
         if self.model.ended is not None:
-            return [Segment(" ■ ", look["warn"]), Segment("end of ", look["warn"])]
+            return [Segment(f" ■ {clock(self.model.ended)} ", look["warn"]), Segment("end of ", look["warn"])]
         if self.facts.recording:
-            return [Segment(" ▶ ", look["ok"])]
+            # What is played as fast as it can be is at its end before its time is.
+            at = min(self.model.clock(), *self.facts.recorded[1:]) if self.facts.recorded else self.model.clock()
+            return [Segment(f" ▶ {clock(at)} ", look["ok"])]
         if self._is_down():
             return [Segment(" ○ ", look["warn"]), Segment("DOWN ", look["warn"])]
         if self.model.fleet.broker_up:
