@@ -2,7 +2,9 @@
 
 import io
 import json
+import os
 import subprocess
+import sys
 import tarfile
 import threading
 import time
@@ -129,3 +131,30 @@ def test_a_state_folder_of_the_old_version_is_taken_over(make: Make, free_port: 
     assert store.read_registry(swarm.state).former == ()
     assert swarm.run("retry", "dead", "--swarm", swarm.name).returncode == 0
     assert told(swarm, "tasks", "done")["hops"][-1]["what"] == "complete"
+
+
+@pytest.mark.drill
+def test_a_client_of_the_old_version_is_a_guest_and_its_orders_are_told(
+    make: Make, free_port: int, tmp_path: Path, make_broker: Callable[..., RealBroker]
+) -> None:
+    broker, old = make_broker(), tree(tmp_path / "old")
+    quick = {"quick": {"command": ["echo", "{}"]}}
+    swarm = make(broker.port, [own("boss", "task-manager"), own("w", handlers=quick)])
+    swarm.up()
+
+    def former(*words: str) -> "subprocess.CompletedProcess[str]":
+        env = {**os.environ, "PYTHONPATH": str(old), "MQTT_BROKER": broker.url, "OPENCTO_SWARM": swarm.name}
+        line = [sys.executable, "-P", "-m", "swarm_tui", *words]
+        return subprocess.run(line, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+
+    assert "0.1.0" in former("--version").stdout
+    done = former("publish", "quick", "--task-id", "of-a-guest", "--wait")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert told(swarm, "tasks", "of-a-guest")["agent_id"] == "w"
+    former("halt", "evil")
+    sentence = "orders and proves nothing: by a version before 0.2, or without a key; order by this version"
+    until(lambda: sentence in swarm.log("boss"), what="who ordered to be named")
+    status = told(swarm, "status")
+    assert not status["halted"]
+    assert status["refused"]["an order without proof"] >= 1
+    assert swarm.run("publish", "quick", "--wait", "--swarm", swarm.name).returncode == 0
