@@ -120,10 +120,16 @@ def bare(folder: Path, prompt: str) -> float:
     return time.monotonic() - began
 
 
+def process_of(agent_id: str) -> psutil.Process:
+    """The agent itself: its pane's own process is a small leader, with the same command line."""
+    found = [one for one in psutil.process_iter(["cmdline"]) if agent_id in (one.info["cmdline"] or [])]
+    return max(found, key=lambda one: one.memory_info().rss)
+
+
 def overhead(made: Swarm, person: Follower, folder: Path) -> bool:
     """What the machinery adds: to the CLI's time, and to its agent's memory."""
     prompt = " ".join(f"[[run sleep {PAUSE} # {n}]]" for n in range(TURNS)) + " [[say ok]]"
-    agent = psutil.Process(made.pids()["w0"])
+    agent = process_of("w0")
     idle, peak, ratios = agent.memory_info().rss, 0, []
     for n in range(3):
         alone = bare(folder, prompt)

@@ -1,5 +1,7 @@
 """documentation.generate: the page it writes, what is undocumented, which links are broken."""
 
+import sys
+
 import pytest
 
 from swarm_tui.agent.handlers.base import HandlerError
@@ -179,4 +181,25 @@ def test_a_model_that_is_down_costs_the_draft_only(project, monkeypatch):
     options = {"llm": {"model": "m", "base_url": "http://127.0.0.1:9/v1"}}
     result = project.run(Generate(), "documentation.generate", options=options)
     assert result["model"] == {"used": False, "reason": "it did not answer"}
+    assert (project.workdir / "docs/api.md").exists()
+
+
+def test_an_agents_cli_drafts_the_introduction_and_may_only_read(project):
+    (project.workdir / "said.py").write_text(
+        "import sys\nprompt = sys.stdin.read()\nassert 'The outline' in prompt\nprint('It adds numbers.')\n"
+    )
+    reader = {"argv": [sys.executable, "said.py"], "modes": {"read": []}}
+    options = {"cli": "reader", "clis": {"reader": reader}}
+    result = project.run(Generate(), "documentation.generate", options=options)
+    assert (result["model"]["used"], result["model"]["model"]) == (True, "reader"), result["model"]
+    page = (project.workdir / "docs/api.md").read_text()
+    assert "It adds numbers.\n\n*Drafted by reader.*" in page
+
+
+def test_an_agents_cli_that_is_missing_costs_the_draft_only(project):
+    gone = {"argv": ["no-such-cli"], "modes": {"read": []}}
+    options = {"cli": "gone", "clis": {"gone": gone}}
+    result = project.run(Generate(), "documentation.generate", options=options)
+    assert result["model"]["used"] is False
+    assert "no-such-cli is not installed" in result["model"]["reason"]
     assert (project.workdir / "docs/api.md").exists()
