@@ -81,7 +81,7 @@ class ClosedPipeError(Exception):
     """Whoever read our output has left: no failure of the command, so click must not make an exit 1 of it."""
 
 
-def _for_people(command: click.Command) -> click.Command:
+def _for_people(name: str, command: click.Command) -> click.Command:
     """Return the command as one that refuses whoever works: an AI agent must not say yes to itself."""
     carry_out, guarded = command.callback, copy(command)
     assert carry_out is not None
@@ -89,7 +89,7 @@ def _for_people(command: click.Command) -> click.Command:
     def callback(*arguments: Any, **options: Any) -> Any:
         if works():
             raise Failure(
-                f"this runs within a task of a swarm, and may not `{command.name}`: who works does not order; "
+                f"this runs within a task of a swarm, and may not `{name}`: who works does not order; "
                 "people do, from a terminal of theirs"
             )
         return carry_out(*arguments, **options)
@@ -109,7 +109,7 @@ class LazyGroup(click.Group):
             return None
         name = f"swarm_tui.cli.{cmd_name.replace('-', '_')}"
         command: click.Command = import_module(name).command
-        return _for_people(command) if cmd_name in ORDERS else command
+        return _for_people(cmd_name, command) if cmd_name in ORDERS else command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

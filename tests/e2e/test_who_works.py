@@ -79,7 +79,11 @@ def test_who_works_does_not_order(make: Make, free_port: int) -> None:
     assert said.pop("publish")[0] == 0
     assert len(said) == 2 * len(ORDERS)
     for order, (code, told) in said.items():
-        assert (code, "who works does not order" in told) == (1, True), (order, code, told)
+        assert (code, f"may not `{order.split()[0]}`: who works does not order" in told) == (1, True), (
+            order,
+            code,
+            told,
+        )
     assert row("held")["state"] == "awaiting-approval"
     until(lambda: row("mine")["state"] == "complete", what="the task that it published")
     mine = row("mine")
