@@ -1,6 +1,6 @@
 """Checks that a swarm is there, and an agent in it, before a command says anything to them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from swarm_tui.cli.common import NO_SUCH, Failure, Target
 from swarm_tui.cli.follow import Follower
@@ -9,6 +9,9 @@ from swarm_tui.config.model import RunSpec
 from swarm_tui.config.urls import shown_url
 from swarm_tui.domain.views import AgentView, keeps_record
 from swarm_tui.protocol.names import type_matches
+
+#: Seconds in which a broker brings our own word back.
+HEARD_WITHIN = 5.0
 
 
 def check_swarm_exists(follower: Follower, found: Target) -> None:
@@ -19,6 +22,14 @@ def check_swarm_exists(follower: Follower, found: Target) -> None:
     """
     if not is_heard_of(follower, found):
         raise Failure(nothing_heard(found, follower.operator.forbidden), NO_SUCH)
+
+
+def check_heard(follower: Follower, condition: Callable[[], bool], otherwise: str) -> None:
+    """Wait until the broker tells everybody what we said. Raises Failure, which begins with `otherwise`, when not."""
+    operator = follower.operator
+    if not follower.wait_for(lambda: condition() or bool(operator.forbidden), HEARD_WITHIN) or not condition():
+        why = operator.forbidden or f"the broker did not pass it on within {HEARD_WITHIN:g} s; try again"
+        raise Failure(f"{otherwise}: {why}")
 
 
 def check_record_exists(follower: Follower, found: Target) -> None:

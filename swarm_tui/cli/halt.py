@@ -3,7 +3,7 @@
 import click
 
 from swarm_tui.cli.common import broker_option, swarm_option, target
-from swarm_tui.cli.existence import check_swarm_exists
+from swarm_tui.cli.existence import check_heard, check_swarm_exists
 from swarm_tui.cli.follow import follow
 from swarm_tui.protocol.bodies import Halt
 from swarm_tui.protocol.topics import Kind
@@ -19,5 +19,6 @@ def command(reason: str, swarm: str | None, broker: str | None) -> int:
     with follow(found) as follower:
         check_swarm_exists(follower, found)
         follower.operator.act(Kind.HALT, Halt(reason=reason))
+        check_heard(follower, lambda: follower.fleet.halted is not None, f"{found.swarm} is not halted")
     click.echo(f"{found.swarm} is halted; `swarm-tui resume` lifts it")
     return 0

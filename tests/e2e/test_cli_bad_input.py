@@ -251,6 +251,18 @@ def present(broker: RealBroker, agent_id: str = "a1") -> None:
     subprocess.run(words, input=message.payload, check=True)
 
 
+def test_who_may_not_halt_is_not_told_that_it_is_done(shell: Shell, tmp_path: Path) -> None:
+    port, rules = pick_port(), tmp_path / "acl"
+    rules.write_text("topic read #\ntopic write opencto-dev/agents/#\ntopic write opencto-dev/operators/#\n")
+    rules.chmod(0o600)
+    with mosquitto(tmp_path, port, "allow_anonymous true", f"acl_file {rules}"):
+        broker = RealBroker(port, tmp_path)
+        present(broker)
+        refused(
+            shell, "halt", "--broker", broker.url, code=1, says="opencto-dev is not halted: the broker does not take"
+        )
+
+
 def test_a_task_for_nobody_is_exit_4_before_it_is_published(shell: Shell, real_broker: RealBroker) -> None:
     present(real_broker)
     url = ("--broker", real_broker.url, "--accept-timeout", "0.2")
