@@ -69,6 +69,8 @@ COMMANDS: dict[str, str] = {
     "supervise": "What keeps a host's panes alive (runs in a pane).",
 }
 HIDDEN = frozenset({"supervise"})
+#: Options that, with no command before them, are for the screen.
+OF_THE_SCREEN = frozenset({"--swarm", "--broker", "--identity", "--read-only"})
 #: What a disk says that takes no more.
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -100,6 +102,11 @@ def _for_people(name: str, command: click.Command) -> click.Command:
 
 class LazyGroup(click.Group):
     """Looks commands up by name; an unknown one is answered with those near it."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args and args[0].partition("=")[0] in OF_THE_SCREEN:
+            args = ["screen", *args]
+        return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)

@@ -36,6 +36,8 @@ from tests.unit.cli.test_parts import running
         (["publish", "t", "--to", "a b"], "is not an agent id"),
         (["publish", "t", "--priority", "huge"], "is not one of"),
         (["down", ""], "the swarm's name is empty"),
+        (["--swarm", ""], "the swarm's name is empty"),
+        (["--read-only", "--swarm=a#"], "may not hold + #"),
         (["status", ""], "the swarm's name is empty"),
         (["tasks", "--swarm", ""], "the swarm's name is empty"),
         (["init", "a: b"], "is no name for a layout"),
