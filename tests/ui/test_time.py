@@ -186,6 +186,22 @@ async def test_there_is_no_way_back_without_a_broker_and_no_time_key_now() -> No
 
 
 @pytest.mark.asyncio
+async def test_there_is_no_way_back_where_nobody_keeps_the_record() -> None:
+    async with told() as (ui, _):
+        ui.source.say("monitoring-01", Kind.STATUS, b.Status(status="offline", role="monitoring"), "monitoring-01")
+        await ui.settle()
+        await ui.press("T")
+        assert "an agent of the role monitoring does" in ui.footer
+
+
+@pytest.mark.asyncio
+async def test_escape_in_the_past_tells_the_way_to_now() -> None:
+    async with told() as (ui, _):
+        await ui.press("T", "escape")
+        assert "L goes back to now" in ui.footer
+
+
+@pytest.mark.asyncio
 async def test_marks_filters_and_what_was_seen_of_now_stay() -> None:
     async with told() as (ui, _):
         await ui.press("tab", "asterisk", "T")

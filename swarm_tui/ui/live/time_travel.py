@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from swarm_tui.bus.port import BusError
 from swarm_tui.client.past import Moment, Past
 from swarm_tui.client.record import NoRecordError
+from swarm_tui.domain.views import keeps_record
 from swarm_tui.journal.recorder_port import Timeline
 from swarm_tui.ui.desk.desk import Desk
 from swarm_tui.ui.model.model import ENDED_KEPT
@@ -57,7 +58,14 @@ class TimeTravel:
             return None
         if facts.recording:
             return "this recording cannot be asked"
-        return "the broker is away: nobody answers for the past" if not model.live.broker_up and not self.on else None
+        if self.on:
+            return None
+        if not model.live.broker_up:
+            return "the broker is away: nobody answers for the past"
+        agents = model.live.agents
+        if agents and not keeps_record(agents.values()):
+            return "nobody here keeps the record: an agent of the role monitoring does"
+        return None
 
     def enter(self) -> None:
         """Hold what shows, as of now, and get the line of time."""

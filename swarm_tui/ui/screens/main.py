@@ -152,6 +152,8 @@ class MainScreen(GroupedPanels, Opens, Copies, Follows, Markable, Searchable, Ta
             table.follow_end()
         elif cleared := self._widen_others():
             self.desk.say(f"nothing narrowed this panel: {cleared} is cleared")
+        elif self.desk.time.on:
+            self.desk.say(f"nothing narrows the view; {self.desk.registry.told('now')} goes back to now")
         else:
             self.desk.say("nothing narrows the view: there is nothing to clear")
 
