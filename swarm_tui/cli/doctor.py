@@ -1,5 +1,6 @@
 """`swarm-tui doctor`: all that a swarm needs, tried one by one."""
 
+import locale
 import os
 import platform
 import shutil
@@ -268,6 +269,6 @@ def _terminal() -> Finding:
     columns, lines = shutil.get_terminal_size()
     if columns < 80 or lines < 24:
         return warn("terminal", f"{columns}×{lines}: the screen wants 80×24 or more")
-    if "UTF-8" not in (sys.stdout.encoding or "").upper().replace("UTF8", "UTF-8"):
-        return warn("terminal", f"its encoding is {sys.stdout.encoding}: set LANG=C.UTF-8")
+    if (encoding := locale.getencoding()).lower().replace("-", "") != "utf8":
+        return warn("terminal", f"its locale says {encoding}, and the screen writes UTF-8: set LANG=C.UTF-8")
     return ok("terminal", f"{columns}×{lines}, TERM={os.environ.get('TERM', '')}")

@@ -4,6 +4,7 @@ import fcntl
 import os
 import pty
 import select
+import shutil
 import struct
 import subprocess
 import sys
@@ -100,6 +101,20 @@ def test_it_draws_no_screen_into_a_file(shell: Shell, tmp_path: Path) -> None:
         said = (tmp_path / "errors").read_text()
         assert "stderr is not a terminal" in said
         assert "\x1b" not in said
+
+
+@pytest.mark.skipif(shutil.which("localedef") is None, reason="no localedef makes the locale")
+def test_a_locale_without_utf8_spoils_no_sign(shell: Shell, tmp_path: Path) -> None:
+    made = subprocess.run(["localedef", "-i", "en_US", "-f", "ISO-8859-1", tmp_path / "en_US.ISO-8859-1"], check=False)
+    if made.returncode:
+        pytest.skip("localedef has no description of the locale")
+    shell.env |= {"LOCPATH": str(tmp_path), "LC_ALL": "en_US.ISO-8859-1"}
+    shell("up", "./l.yml", "--detach", "--wait", "15")
+    assert "✅" in shell.ok("logs", "here")
+    terminal = Terminal(shell)
+    terminal.read_until("● online".encode())
+    terminal.close()
+    assert b"\\u25cf" not in terminal.seen
 
 
 def test_of_several_swarms_one_is_chosen_and_the_screen_turns_to_another(shell: Shell, tmp_path: Path) -> None:
