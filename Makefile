@@ -34,13 +34,13 @@ system:  ## tmux, mosquitto and Python's venv from apt, where they are missing
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed: make setup PYTHON=python3.12"; exit 1; }
-	@echo "about to install into $(VENV): swarm-tui, what it needs, and the tools of its roles"
+	@echo "about to install into $(VENV): swarm-tui, what it needs, and the tools of its roles (a minute or two)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[tools,llm,acp]'
 	@touch $@
 
 $(VENV)/.installed-dev: $(STAMP)
-	@echo "about to install into $(VENV): what the checks and tests need"
+	@echo "about to install into $(VENV): what the checks and tests need (half a minute)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[tools,llm,acp,dev]'
 	@touch $@
 
@@ -48,6 +48,7 @@ $(VENV)/.installed-dev: $(STAMP)
 # The tests publish with mosquitto_pub too, as the seed does.
 setup: TESTS = yes
 setup: system $(VENV)/.installed-dev  ## everything that development needs
+	@echo "ready: \`make up\` starts a swarm and its screen, \`. $(BIN)/activate\` puts swarm-tui on the PATH"
 
 .PHONY: up
 up: system $(STAMP)  ## install what is missing, then start the swarm and its screen (LAYOUT=opencto-dev)
