@@ -4,7 +4,7 @@ import base64
 import binascii
 import zlib
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from math import inf, nextafter
 
 import msgspec
@@ -33,6 +33,11 @@ class Moment(Struct, frozen=True):
     at: float
     fleet: Fleet
     messages: list[Event | Rejected]
+
+
+def heard_by(moment: Moment | None, events: Iterable[Event]) -> list[Event]:
+    """Return those that had been heard at that moment; all of them for None, which is now."""
+    return [event for event in events if moment is None or event.received <= moment.at]
 
 
 class Past:

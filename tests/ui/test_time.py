@@ -96,11 +96,13 @@ async def test_the_screen_turns_back_and_to_now_again() -> None:
 async def test_a_page_shows_what_was_known_then() -> None:
     async with told() as (ui, _):
         await ui.press("T", "left_curly_bracket", "left_curly_bracket", "tab", "enter")
-        assert ui.has(TASK)
+        # The record's answer tells what came after that moment, too.
+        await ui.settle()
         assert ui.has("running", "◀")
+        assert ui.has("tasks/started")
         assert not ui.has("complete")
         await ui.press("L")
-        assert ui.has("complete")
+        assert ui.has("tasks/complete")
         assert not ui.has("◀")
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from rich.segment import Segment
 from rich.style import Style
 
+from swarm_tui.client.past import heard_by
 from swarm_tui.domain.liveness import BEAT
 from swarm_tui.domain.outcome import outcome
 from swarm_tui.domain.problems import ended_badly
@@ -246,7 +247,7 @@ class AgentScreen(PageScreen, HasAgents, HasTasks, Numbered):
         if how := ended_badly(agent):
             rows.append(([Segment(f"  its last process {how}", look["warn"])], None))
         host = self.model.fleet.hosts.get(agent.host or "")
-        for at, text in ends_of(agent, host, self.past)[:EXITS_LISTED]:
+        for at, text in ends_of(agent, host, heard_by(self.model.moment, self.past))[:EXITS_LISTED]:
             when = Segment(f"  {clock(at)} " if at else "  ", look["quiet"])
             rows.append(([when, Segment(fit(flat(text), width - when.cell_length))], None))
         rows += [([Segment(f"    {fit(flat(line), width - 4)}", look["quiet"])], None) for line in agent.tail]
@@ -256,7 +257,8 @@ class AgentScreen(PageScreen, HasAgents, HasTasks, Numbered):
         rows: list[Line] = [
             ([Segment(f"  {fit(flat(plain(line), 1000), width - 2)}")], None) for line in (self.written or [])[-40:]
         ]
-        return [rule(f"log ({self.told('logs')} opens all of it)", width, self.page), *rows] if rows else []
+        until = "" if self.model.moment is None else " until now"
+        return [rule(f"log{until} ({self.told('logs')} opens all of it)", width, self.page), *rows] if rows else []
 
 
 def _said(parts: list[Segment]) -> Value:

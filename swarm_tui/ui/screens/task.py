@@ -9,6 +9,7 @@ from rich.segment import Segment
 
 from swarm_tui.bus.port import BusError
 from swarm_tui.client.hosts_output import hosts_online
+from swarm_tui.client.past import heard_by
 from swarm_tui.domain.hops import timeline
 from swarm_tui.domain.states import ENDED, GIVEN, OPEN
 from swarm_tui.domain.views import TaskView
@@ -303,7 +304,7 @@ class TaskScreen(PageScreen, HasAgents, HasTasks, InParts):
 
     def _messages(self, width: int) -> list[Line]:
         look = self.desk.look
-        seen: dict[str, Event] = {event.id or str(id(event)): event for event in self.past}
+        seen: dict[str, Event] = {event.id or str(id(event)): event for event in heard_by(self.model.moment, self.past)}
         seen.update({event.id or str(id(event)): event for event in self.model.messages(task_id=self.task_id)})
         rows: list[Line] = []
         for event in sorted(seen.values(), key=lambda event: event.received)[-200:]:
@@ -319,7 +320,9 @@ class TaskScreen(PageScreen, HasAgents, HasTasks, InParts):
     def _output(self, width: int) -> list[Line]:
         rows: list[Line] = [([Segment(f"  {fit(flat(line, 1000), width - 2)}")], None) for line in self.printed]
         more = f"; all of it: swarm-tui logs --task {flat(self.task_id, 60)}" if len(rows) >= PRINTED else ""
-        return [rule(f"it printed{more}", width, self.page), *rows] if rows else []
+        # A line that was printed has no time of its own.
+        until = "" if self.model.moment is None else " until now"
+        return [rule(f"it printed{until}{more}", width, self.page), *rows] if rows else []
 
     def _log(self, task: TaskView, width: int) -> list[Line]:
         if not self.written or task.agent_id is None:
