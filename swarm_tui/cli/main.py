@@ -35,7 +35,7 @@ def _speak_utf8() -> None:
     spoken = getattr(sys.stdout, "encoding", "utf-8").lower().replace("-", "")
     if spoken != "utf8" and not sys.flags.utf8_mode and "PYTHONUTF8" not in os.environ:
         os.environ["PYTHONUTF8"] = "1"
-        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+        os.execv(sys.executable, [sys.executable, "-P", *sys.orig_argv[1:]])
 
 
 def _run(arguments: list[str]) -> int:

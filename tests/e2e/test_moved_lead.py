@@ -106,6 +106,7 @@ def test_with_the_swarms_keys_another_host_leads_and_the_first_one_stands_by(pla
     assert tasks == dict.fromkeys(("before", "of-one", "of-two"), "complete")
 
 
+@pytest.mark.drill
 def test_a_leader_of_that_name_is_stopped_where_it_runs_before_it_begins_here(places: tuple[Place, Place]) -> None:
     one, two = places
     said(one.up(), 0)

@@ -17,7 +17,7 @@ from tests.sim.swarm import Swarm
 
 BRANCHES, REPO = 30, "/r"
 KINDS = ("good", "conflict", "red")
-SEEDS, SHARDS, DRILL_SEEDS = examples(40), 4, 1000
+SEEDS, SHARDS, DRILL_SEEDS = examples(12), 4, 1000
 
 
 def kind_of(task_id: str) -> str:
