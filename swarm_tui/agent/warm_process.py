@@ -51,7 +51,10 @@ class Request(Struct, frozen=True):
 
 
 def serve(listener: socket.socket, lifeline: int) -> None:
-    """Fork for whoever asks, until the supervisor is gone; returns in the warm process only."""
+    """Fork for whoever asks, until the supervisor is gone or another installation is on the disk.
+
+    Returns in the warm process only.
+    """
     installation = Installation()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # Nobody here waits for them.
     while True:
@@ -61,13 +64,15 @@ def serve(listener: socket.socket, lifeline: int) -> None:
         with suppress(OSError):
             pane, _ = listener.accept()
             with pane:
-                _answer(pane, listener, lifeline, refuse=bool(installation.changed()))
+                if installation.changed():
+                    # The pane starts that one by itself, and the supervisor makes the next warm process of it.
+                    return
+                _answer(pane, listener, lifeline)
 
 
-def _answer(pane: socket.socket, listener: socket.socket, lifeline: int, *, refuse: bool) -> None:
+def _answer(pane: socket.socket, listener: socket.socket, lifeline: int) -> None:
     pane.settimeout(ASK_WAIT)
-    if refuse or not _is_ours(pane):
-        # Another installation is on the disk by now: the pane starts that one by itself.
+    if not _is_ours(pane):
         return
     request, terminal = _read(pane)
     try:
@@ -103,7 +108,8 @@ def _read(pane: socket.socket) -> tuple[Request | None, list[int]]:
             return None, terminal
         folder, umask, number, *rest = raw[8:].decode("utf-8", "surrogateescape").split("\0")
         words, pairs = rest[: int(number)], rest[int(number) :]
-        environ = dict(pair.split("=", 1) for pair in pairs if "=" in pair)
+        # A name that is empty can be inherited, and not be set.
+        environ = dict(pair.split("=", 1) for pair in pairs if pair.find("=") > 0)
         return Request(words, folder, int(umask), environ), terminal
     except (ValueError, OSError):
         return None, terminal
@@ -181,7 +187,10 @@ def _run(call: Callable[[list[str]], int], words: list[str]) -> int:
     except KeyboardInterrupt:
         return 130
     except SystemExit as end:
-        return end.code if isinstance(end.code, int) else int(end.code is not None)
+        if end.code is None or isinstance(end.code, int):
+            return end.code or 0
+        print(end.code, file=sys.stderr)
+        return 1
 
 
 def begin(words: list[str]) -> None:

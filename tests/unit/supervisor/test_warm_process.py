@@ -1,13 +1,16 @@
 """Who is started by way of the warm process, and what a pane does where there is none."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
+from swarm_tui.agent import warm_process
 from swarm_tui.agent.pane_leader import CHANNEL, SHELL
 from swarm_tui.agent.pane_leader import SOCKET as ASKED
 from swarm_tui.config.model import RunSpec
@@ -77,3 +80,46 @@ def test_the_shell_that_stays_ends_as_the_agent_did(said: bytes, code: int) -> N
 def test_both_sides_have_the_same_names() -> None:
     assert ASKED == SOCKET
     assert f'"{MARK}"' in LEADER.read_text()
+
+
+def test_it_ends_once_another_installation_is_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(warm_process.Installation, "changed", lambda self: "another is installed")
+    before, (lifeline, end) = signal.getsignal(signal.SIGCHLD), os.pipe()
+    gone = threading.Event()
+    # It would else serve to the end of time.
+    timer = threading.Timer(5.0, lambda: (gone.set(), os.close(end)))
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as pane:
+        listener.bind(str(tmp_path / "s"))
+        listener.listen()
+        pane.connect(str(tmp_path / "s"))
+        timer.start()
+        try:
+            warm_process.serve(listener, lifeline)
+        finally:
+            timer.cancel()
+            signal.signal(signal.SIGCHLD, before)
+            os.close(lifeline)
+        assert not gone.is_set()
+        assert pane.recv(1) == b"", "the pane starts its agent by itself"
+    os.close(end)
+
+
+def test_an_environment_that_cannot_be_set_whole_is_taken_but_for_that(tmp_path: Path) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        words = b"\0".join([b"/", b"18", b"1", b"agent", b"A=1", b"=odd=2", b"B=x=y"])
+        with open(os.devnull) as file:
+            socket.send_fds(ours, [b"%08d" % len(words) + words], [file.fileno()])
+            request, terminal = warm_process._read(theirs)
+        for descriptor in terminal:
+            os.close(descriptor)
+    assert request is not None
+    assert request.environ == {"A": "1", "B": "x=y"}
+
+
+def test_the_last_words_of_an_agent_that_cannot_start_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    def refuses(words: list[str]) -> int:
+        raise SystemExit("no such spec")
+
+    assert warm_process._run(refuses, []) == 1
+    assert capsys.readouterr().err == "no such spec\n"
