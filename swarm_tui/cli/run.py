@@ -30,7 +30,7 @@ from swarm_tui.cli.run_acts import submit, wait_for_end
 from swarm_tui.cli.shards import for_run
 from swarm_tui.client.ids import new_id
 from swarm_tui.config.errors import ConfigError, Problem
-from swarm_tui.config.workflows import LoadedWorkflow, find_workflow, load_workflow
+from swarm_tui.config.workflows import LoadedWorkflow, find_workflow, known_workflows, listed, load_workflow
 from swarm_tui.domain.fleet.runs import REJECTED, RunView
 from swarm_tui.domain.workflows.check import inputs_of
 from swarm_tui.protocol.names import InvalidNameError, check_run_id
@@ -39,7 +39,7 @@ from swarm_tui.protocol.topics import Kind
 
 
 @click.command(epilog="Example: swarm-tui run ship -p version=1.2.0 --wait")
-@click.argument("workflow", metavar="FILE|NAME", shell_complete=workflows)
+@click.argument("workflow", required=False, metavar="FILE|NAME", shell_complete=workflows)
 @click.option("-p", "pairs", multiple=True, metavar="KEY=VALUE", help="An input; a value is JSON unless it is text.")
 @click.option("--inputs", "whole", metavar="JSON|@FILE|-", help="All inputs; -p values are put into them.")
 @click.option("--run-id", metavar="ID", help="Its id (default: a new one); the same again is the same run.")
@@ -49,12 +49,20 @@ from swarm_tui.protocol.topics import Kind
 @broker_option
 @json_option
 def command(
-    workflow: str, wait: bool, accept_timeout: float, swarm: str | None, broker: str | None, as_json: bool, **more: Any
+    workflow: str | None,
+    wait: bool,
+    accept_timeout: float,
+    swarm: str | None,
+    broker: str | None,
+    as_json: bool,
+    **more: Any,
 ) -> int:
     """Run a workflow, and print the run's id once the swarm has accepted it.
 
     FILE is a path; a NAME is looked for in ./workflows, in your config folder, and among those shipped.
     """
+    if workflow is None:
+        raise Failure(f"which workflow? Found: {listed(known_workflows(Path.cwd()))}", USAGE)
     path = find_workflow(workflow, Path.cwd())
     loaded = load_workflow(path, workflow if Path(workflow).is_file() else None)
     run = _run(loaded, more)

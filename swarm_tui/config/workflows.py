@@ -52,6 +52,11 @@ def known_workflows(cwd: Path) -> dict[str, tuple[str, Path]]:
     return found
 
 
+def listed(known: dict[str, tuple[str, Path]]) -> str:
+    """Return the workflows' names, each with where it was found, as a person reads them."""
+    return ", ".join(f"{name} ({where})" for name, (where, _) in sorted(known.items())) or "none"
+
+
 def find_workflow(name_or_path: str, cwd: Path) -> Path:
     """The workflow's file. What holds a `/` or ends in .yml or .yaml is a path, all else a name. Raises ConfigError."""
     if "/" in name_or_path or name_or_path.endswith((".yml", ".yaml")):
@@ -62,10 +67,9 @@ def find_workflow(name_or_path: str, cwd: Path) -> Path:
     known = known_workflows(cwd)
     if name_or_path in known:
         return known[name_or_path][1]
-    listed = ", ".join(f"{name} ({where})" for name, (where, _) in sorted(known.items())) or "none"
     hint = near(name_or_path, sorted(known)) if known else ""
     meant = hint if "did you mean" in hint else ""
-    raise whole_file(name_or_path, f"no workflow of that name{meant}; found: {listed}")
+    raise whole_file(name_or_path, f"no workflow of that name{meant}; found: {listed(known)}")
 
 
 def workflow_file(name_or_path: str) -> Path | None:

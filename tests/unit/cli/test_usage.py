@@ -51,7 +51,7 @@ from tests.unit.cli.test_parts import running
         (["merge", "a b"], "is not a task id"),
         (["merge", "--wait"], "which task?"),
         (["discard", "a b"], "is not a task id"),
-        (["run"], "Missing argument 'FILE|NAME'"),
+        (["run"], "which workflow? Found: nightly (./workflows), ship (./workflows)"),
         (["run", "none.yml"], "none.yml: no such file"),
         (["run", "shipp"], "no workflow of that name; did you mean `ship`?"),
         (["run", "ship", "-p", "no=1"], "no input `no`: the workflow takes service"),
