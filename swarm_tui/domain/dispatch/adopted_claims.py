@@ -1,6 +1,7 @@
 """Claims that a dispatcher adopts from a swarm that worked without one, for tasks heard or not."""
 
-from swarm_tui.domain.dispatch.model import AgentRecord, Job
+from swarm_tui.domain.dispatch.agent_record import AgentRecord
+from swarm_tui.domain.dispatch.model import Job
 from swarm_tui.domain.dispatch.offer import assign
 from swarm_tui.domain.dispatch.outcomes import stop
 from swarm_tui.domain.dispatch.turn import Turn

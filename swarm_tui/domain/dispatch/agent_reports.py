@@ -3,8 +3,9 @@
 from typing import Any
 
 from swarm_tui.domain.dispatch import foreign, mail
+from swarm_tui.domain.dispatch.agent_record import AgentRecord
 from swarm_tui.domain.dispatch.freshness import is_former_life, is_live, is_new_beat
-from swarm_tui.domain.dispatch.model import AgentRecord, Attempt, Job
+from swarm_tui.domain.dispatch.model import Attempt, Job
 from swarm_tui.domain.dispatch.offer import offer_of
 from swarm_tui.domain.dispatch.outcomes import fence, is_current, lost, renew, stop, take_back
 from swarm_tui.domain.dispatch.processes import gone, held
@@ -52,6 +53,8 @@ def status(turn: Turn, event: Event) -> None:
     if (event.retained or event.proved_by) and _is_older(record, body):
         return
     _born(turn, event, body, record)
+    if live:
+        record.incarnation_seen = turn.now
     if back and live:
         record.greeted = turn.now
         offer_again(turn, record.agent_id)
@@ -75,6 +78,7 @@ def _born(turn: Turn, event: Event, body: Status, record: AgentRecord) -> None:
     if body.incarnation is not None and body.incarnation != record.incarnation:
         record.former = (record.pid, record.incarnation)
         record.incarnation, record.known_since = body.incarnation, turn.now
+        record.incarnation_seen = turn.now
     record.pid = body.pid
     _new_incarnation(turn, record)
 
@@ -140,12 +144,18 @@ def heartbeat(turn: Turn, event: Event, body: Heartbeat) -> None:
 
 
 def _is_current(turn: Turn, record: AgentRecord, incarnation: str | None) -> bool:
-    """Tell whether a heartbeat is of the incarnation that is known, or of one that follows it."""
+    """Tell whether a heartbeat is of the incarnation that is known, or of one that follows it.
+
+    One follows where the known one has left, or has been silent itself for so long that it counts as lost.
+    """
     if incarnation is None or incarnation == record.incarnation:
+        record.incarnation_seen = turn.now
         return True
-    if record.incarnation is not None and record.status != "offline":
+    silent = turn.now - max(record.incarnation_seen, turn.state.linked) > turn.state.settings.suspect_after
+    if record.incarnation is not None and record.status != "offline" and not silent:
         return False
     record.former, record.incarnation = (record.pid, record.incarnation), incarnation
+    record.incarnation_seen = turn.now
     # It is its newest life, whatever the clocks said when it began.
     record.started_at = None
     _new_incarnation(turn, record)

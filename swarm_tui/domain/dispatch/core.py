@@ -389,4 +389,4 @@ def _grant_all(turn: Turn) -> None:
         outcomes.grant(turn, turn.state.jobs[task_id])
     for record in turn.state.agents.values():
         if record.seen is not None and record.status != "offline":
-            record.seen = turn.now
+            record.seen = record.incarnation_seen = turn.now

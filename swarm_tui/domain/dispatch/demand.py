@@ -3,7 +3,8 @@
 from itertools import islice
 
 from swarm_tui.domain.dispatch import freshness
-from swarm_tui.domain.dispatch.model import AgentRecord, DispatchSettings, ScaleTarget, State
+from swarm_tui.domain.dispatch.agent_record import AgentRecord
+from swarm_tui.domain.dispatch.model import DispatchSettings, ScaleTarget, State
 from swarm_tui.domain.dispatch.offer import able, is_live
 from swarm_tui.domain.dispatch.queue import LaneKey
 from swarm_tui.domain.dispatch.turn import Turn

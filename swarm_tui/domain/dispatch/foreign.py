@@ -1,6 +1,6 @@
 """Agents of another dialect, which name no incarnation, lease or attempt: what they say of themselves at all."""
 
-from swarm_tui.domain.dispatch.model import AgentRecord
+from swarm_tui.domain.dispatch.agent_record import AgentRecord
 from swarm_tui.domain.dispatch.outcomes import renew
 from swarm_tui.domain.dispatch.processes import gone, held
 from swarm_tui.domain.dispatch.turn import Turn

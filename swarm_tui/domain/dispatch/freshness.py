@@ -3,7 +3,8 @@
 All of it is for swarms where words are proved; where they are not, whoever repeats a word could as well make it up.
 """
 
-from swarm_tui.domain.dispatch.model import AgentRecord, Attempt
+from swarm_tui.domain.dispatch.agent_record import AgentRecord
+from swarm_tui.domain.dispatch.model import Attempt
 from swarm_tui.domain.dispatch.turn import Turn
 from swarm_tui.protocol.bodies import Alert, Cleared
 from swarm_tui.protocol.envelope import Event

@@ -1,6 +1,7 @@
 """To whom a message goes: an agent, those of a role or all who do tasks, or somebody who reads what is kept."""
 
-from swarm_tui.domain.dispatch.model import GUEST, AgentRecord
+from swarm_tui.domain.dispatch.agent_record import AgentRecord
+from swarm_tui.domain.dispatch.model import GUEST
 from swarm_tui.domain.dispatch.turn import Turn
 from swarm_tui.domain.mail.model import ALL, PERSON, ROLE
 from swarm_tui.protocol.mail_bodies import MessageNew

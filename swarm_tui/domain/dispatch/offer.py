@@ -2,8 +2,9 @@
 
 from msgspec.structs import replace
 
+from swarm_tui.domain.dispatch.agent_record import AgentRecord
 from swarm_tui.domain.dispatch.metering import Refused, grant, resume_point
-from swarm_tui.domain.dispatch.model import AgentRecord, Attempt, Job, Lease, State, TypePolicy
+from swarm_tui.domain.dispatch.model import Attempt, Job, Lease, State, TypePolicy
 from swarm_tui.domain.dispatch.queue import Head, LaneKey
 from swarm_tui.domain.dispatch.turn import Turn
 from swarm_tui.domain.dispatch.waiting import expire, wake

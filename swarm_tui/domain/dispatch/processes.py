@@ -1,7 +1,8 @@
 """The processes behind the agents: how they ended, and what becomes of the tasks that they took with them."""
 
+from swarm_tui.domain.dispatch.agent_record import AgentRecord
 from swarm_tui.domain.dispatch.freshness import is_older_host
-from swarm_tui.domain.dispatch.model import AgentRecord, Job
+from swarm_tui.domain.dispatch.model import Job
 from swarm_tui.domain.dispatch.outcomes import dead, lost
 from swarm_tui.domain.dispatch.turn import Turn
 from swarm_tui.domain.states import GIVEN

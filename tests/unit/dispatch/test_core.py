@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarm_tui.domain.dispatch import DispatchSettings, TypePolicy
-from swarm_tui.domain.dispatch.model import AgentRecord
+from swarm_tui.domain.dispatch.agent_record import AgentRecord
 from swarm_tui.domain.dispatch.queue import LaneKey, Queue
 from swarm_tui.domain.states import TaskState
 from swarm_tui.protocol import bodies as b

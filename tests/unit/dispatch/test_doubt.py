@@ -4,7 +4,8 @@ import pytest
 from msgspec.structs import replace
 
 from swarm_tui.domain.dispatch import DispatchSettings, step
-from swarm_tui.domain.dispatch.model import AgentRecord, Say
+from swarm_tui.domain.dispatch.agent_record import AgentRecord
+from swarm_tui.domain.dispatch.model import Say
 from swarm_tui.domain.states import TaskState
 from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.codec import Writer, decode
@@ -66,6 +67,35 @@ def test_a_successor_that_is_heard_by_its_heartbeat_first_is_one(world: World) -
     world.tick(6)
     assert offers(world.beat("a", incarnation="i2")) == []
     assert world.job("m").state is TaskState.HELD
+
+
+@pytest.mark.parametrize("proved", [True, False])
+@pytest.mark.parametrize("began", [150.0, None, 50.0])
+def test_a_successor_is_believed_once_its_predecessor_has_been_silent(proved: bool, began: float | None) -> None:
+    """Its birth may be lost, or look older than its predecessor's, whose clock was ahead; so may a death be."""
+    world = World(DispatchSettings(rules=RULES, proved=proved))
+    birth(world, "a", "i1", 100.0)
+    world.submit("t")
+    if began is not None:
+        birth(world, "a", "i2", began, retained=True)
+    for _ in range(4):
+        world.tick(10)
+        world.beat("a", incarnation="i2")
+    attempt = world.job("t").current
+    assert attempt is not None
+    assert attempt.incarnation == world.state.agents["a"].incarnation == "i2"
+
+
+def test_while_an_incarnation_beats_no_other_takes_its_work(world: World) -> None:
+    birth(world, "a", "i2", 200.0)
+    offer = offers(world.submit("t"))[0]
+    world.start(offer)
+    for _ in range(12):
+        world.tick(10)
+        world.beat("a", offer, incarnation="i2")
+        world.beat("a", incarnation="i1")
+    assert world.state.agents["a"].incarnation == "i2"
+    assert world.job("t").attempts[0].outcome == ""
 
 
 def test_an_offer_that_nobody_could_begin_is_no_try(world: World) -> None:

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swarm_tui.domain.dispatch import DispatchSettings
-from swarm_tui.domain.dispatch.model import AgentRecord, ScaleTarget, State
+from swarm_tui.domain.dispatch.agent_record import AgentRecord
+from swarm_tui.domain.dispatch.model import ScaleTarget, State
 from swarm_tui.domain.dispatch.retained_topics import (
     ASKED_AGAIN,
     ASKED_MOST,

@@ -7,7 +7,8 @@ import pytest
 
 from swarm_tui.domain.dispatch import DispatchSettings, TypePolicy
 from swarm_tui.domain.dispatch import step as decide
-from swarm_tui.domain.dispatch.model import AgentRecord, Revoked
+from swarm_tui.domain.dispatch.agent_record import AgentRecord
+from swarm_tui.domain.dispatch.model import Revoked
 from swarm_tui.domain.workflows.model import Workflow
 from swarm_tui.domain.workflows.schedule import Schedule
 from swarm_tui.protocol import bodies as b

@@ -7,7 +7,8 @@ import msgspec
 from msgspec.structs import replace
 
 from swarm_tui.config.model import RunSpec
-from swarm_tui.domain.dispatch.model import AgentRecord, Job, State
+from swarm_tui.domain.dispatch.agent_record import AgentRecord
+from swarm_tui.domain.dispatch.model import Job, State
 from swarm_tui.protocol.bodies import Assigned, Complete, Failed, Inbox, Progress, Started
 from swarm_tui.protocol.codec import Writer
 from swarm_tui.protocol.dialects import ForeignWriter, decode_foreign, foreign_agent
