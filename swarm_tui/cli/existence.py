@@ -1,17 +1,22 @@
-"""Checks that a swarm is there, and an agent in it, before a command says anything to them."""
+"""Checks that a swarm is there, and an agent in it, before a command says anything to them; and that it was heard."""
 
+import time
 from collections.abc import Callable, Iterator
 
-from swarm_tui.cli.common import NO_SUCH, Failure, Target
+from swarm_tui.cli.common import NO_SUCH, Failure, Target, note
 from swarm_tui.cli.follow import Follower
 from swarm_tui.cli.journal_reader import has_journal
 from swarm_tui.config.model import RunSpec
 from swarm_tui.config.urls import shown_url
 from swarm_tui.domain.views import AgentView, keeps_record
+from swarm_tui.protocol.envelope import Event, Rejected
 from swarm_tui.protocol.names import type_matches
+from swarm_tui.protocol.topics import Kind
 
 #: Seconds in which a broker brings our own word back.
 HEARD_WITHIN = 5.0
+#: Seconds in which a dispatcher tells what it made of a halt, and between two times that it is asked.
+_TAKEN_WITHIN, _LOOK = 10.0, 0.2
 
 
 def check_swarm_exists(follower: Follower, found: Target) -> None:
@@ -30,6 +35,64 @@ def check_heard(follower: Follower, condition: Callable[[], bool], otherwise: st
     if not follower.wait_for(lambda: condition() or bool(operator.forbidden), HEARD_WITHIN) or not condition():
         why = operator.forbidden or f"the broker did not pass it on within {HEARD_WITHIN:g} s; try again"
         raise Failure(f"{otherwise}: {why}")
+
+
+class Echoes:
+    """Keeps the ids of the words of one kind that the broker has passed on since; read them under the lock."""
+
+    def __init__(self, follower: Follower, kind: Kind) -> None:
+        self.ids: set[str] = set()
+        self._kind = kind
+        follower.operator.on_event(self._hear)
+
+    def _hear(self, event: Event | Rejected) -> None:
+        if isinstance(event, Event) and event.kind is self._kind:
+            self.ids.add(event.id)
+
+
+def check_halt_counts(follower: Follower, halt_id: str, otherwise: str) -> None:
+    """Wait until the dispatcher, where one leads, says that this halt stands, or none if `halt_id` is empty.
+
+    A word that the broker passes on may be one that counts for nothing. Raises Failure, which begins with `otherwise`.
+    """
+    if nobody_leads(follower):
+        return
+    end, answered = time.monotonic() + _TAKEN_WITHIN, False
+    while time.monotonic() < end:
+        reply = follower.operator.query("guard", timeout=1.0)
+        if reply is not None and reply.rows:
+            # One of a version that does not tell it is believed unheard.
+            if reply.rows[0].get("halt", halt_id) == halt_id:
+                return
+            if answered:
+                raise Failure(
+                    f"{otherwise}: the dispatcher lets our word count for nothing; `swarm-tui watch` shows why, "
+                    "and --identity names an operator's join file"
+                )
+            answered = True
+        time.sleep(_LOOK)
+    raise Failure(f"{otherwise}, as far as is known: the dispatcher does not answer; `swarm-tui status` shows it")
+
+
+def nobody_leads(follower: Follower) -> bool:
+    """Return whether no dispatcher is known to lead now."""
+    with follower.lock:
+        leader = follower.fleet.dispatcher
+        return leader is None or not leader.online
+
+
+def no_dispatcher(found: Target) -> str:
+    """Return the sentence that no dispatcher is there, and how to have one."""
+    return (
+        f"no dispatcher is there in {found.swarm}; `swarm-tui start task-manager-01` starts the layout's, "
+        "else add a task-manager to it"
+    )
+
+
+def tell_who_is_missing(follower: Follower, found: Target, patience: float) -> None:
+    """Say on stderr, where no dispatcher is there, that one is waited for."""
+    if nobody_leads(follower):
+        note(f"{no_dispatcher(found)}; trying for {patience:g} s")
 
 
 def check_record_exists(follower: Follower, found: Target) -> None:

@@ -3,7 +3,7 @@
 import click
 
 from swarm_tui.cli.common import broker_option, swarm_option, target
-from swarm_tui.cli.existence import check_heard, check_swarm_exists
+from swarm_tui.cli.existence import Echoes, check_halt_counts, check_heard, check_swarm_exists
 from swarm_tui.cli.follow import follow
 from swarm_tui.protocol.bodies import Halt
 from swarm_tui.protocol.topics import Kind
@@ -18,7 +18,13 @@ def command(reason: str, swarm: str | None, broker: str | None) -> int:
     found = target(swarm, broker)
     with follow(found) as follower:
         check_swarm_exists(follower, found)
-        follower.operator.act(Kind.HALT, Halt(reason=reason))
-        check_heard(follower, lambda: follower.fleet.halted is not None, f"{found.swarm} is not halted")
+        with follower.lock:
+            was, otherwise = follower.fleet.halted, f"{found.swarm} is not halted"
+        if was is not None:
+            otherwise = f"{found.swarm} is halted as it was ({was}), and not by this"
+        echoes = Echoes(follower, Kind.HALT)
+        said = follower.operator.act(Kind.HALT, Halt(reason=reason))
+        check_heard(follower, lambda: said in echoes.ids, otherwise)
+        check_halt_counts(follower, said, otherwise)
     click.echo(f"{found.swarm} is halted; `swarm-tui resume` lifts it")
     return 0

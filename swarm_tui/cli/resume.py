@@ -3,7 +3,7 @@
 import click
 
 from swarm_tui.cli.common import broker_option, swarm_option, target
-from swarm_tui.cli.existence import check_heard, check_swarm_exists
+from swarm_tui.cli.existence import check_halt_counts, check_heard, check_swarm_exists
 from swarm_tui.cli.follow import follow
 from swarm_tui.protocol.topics import Kind
 
@@ -22,6 +22,8 @@ def command(swarm: str | None, broker: str | None) -> int:
             click.echo(f"{found.swarm} is not halted")
             return 0
         follower.operator.clear(Kind.HALT)
-        check_heard(follower, lambda: follower.fleet.halted is None, f"{found.swarm} is still halted")
+        otherwise = f"{found.swarm} is still halted"
+        check_heard(follower, lambda: follower.fleet.halted is None, otherwise)
+        check_halt_counts(follower, "", otherwise)
     click.echo(f"{found.swarm} goes on (it was halted: {reason})")
     return 0

@@ -22,7 +22,7 @@ from swarm_tui.cli.common import (
     target,
 )
 from swarm_tui.cli.completers import workflows
-from swarm_tui.cli.existence import check_swarm_exists
+from swarm_tui.cli.existence import check_swarm_exists, tell_who_is_missing
 from swarm_tui.cli.follow import follow
 from swarm_tui.cli.number_types import SPAN
 from swarm_tui.cli.payload import build_payload, check_fits
@@ -70,6 +70,7 @@ def command(
     check_fits(found.swarm, Kind.RUN_NEW, run, "run")
     with follow(found, patience=accept_timeout) as follower:
         check_swarm_exists(follower, found)
+        tell_who_is_missing(follower, found, accept_timeout)
         began = time.monotonic()
         view = submit(follower, run, accept_timeout)
         if view is None:

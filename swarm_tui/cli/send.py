@@ -19,7 +19,7 @@ from swarm_tui.cli.common import (
     target,
 )
 from swarm_tui.cli.completers import receivers
-from swarm_tui.cli.existence import check_swarm_exists
+from swarm_tui.cli.existence import check_swarm_exists, tell_who_is_missing
 from swarm_tui.cli.follow import follow
 from swarm_tui.cli.mail_acts import answer_of, send, wait_read
 from swarm_tui.cli.number_types import SPAN
@@ -87,6 +87,7 @@ def command(
     with follow(found, patience=accept_timeout) as follower:
         who.speak_as_agent(follower.operator)
         check_swarm_exists(follower, found)
+        tell_who_is_missing(follower, found, accept_timeout)
         view = send(follower, message, accept_timeout)
         if not as_json and not (wait and ask):
             click.echo(message.message_id)

@@ -18,7 +18,7 @@ from swarm_tui.cli.common import (
     target,
 )
 from swarm_tui.cli.completers import task_ids as known_ids
-from swarm_tui.cli.existence import check_swarm_exists
+from swarm_tui.cli.existence import check_swarm_exists, no_dispatcher, nobody_leads
 from swarm_tui.cli.follow import Follower, follow
 from swarm_tui.cli.journal_reader import has_journal, whole_id
 from swarm_tui.cli.name_checks import check_tasks
@@ -99,13 +99,8 @@ def _run(
     worst = 0
     with follow(found) as follower:
         check_swarm_exists(follower, found)
-        with follower.lock:
-            leader = follower.fleet.dispatcher
-        if leader is None or not leader.online:
-            raise Failure(
-                f"no dispatcher is there in {found.swarm}, so nobody can {act.verb}; "
-                "`swarm-tui start task-manager-01`, or add a task-manager to the layout"
-            )
+        if nobody_leads(follower):
+            raise Failure(f"nobody can {act.verb}: {no_dispatcher(found)}")
         for task_id in dict.fromkeys(task_ids):
             code, state, text = _one(follower, act, task_id, **how)
             worst = max(worst, code)

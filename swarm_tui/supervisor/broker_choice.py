@@ -6,12 +6,13 @@ from contextlib import suppress
 from msgspec import Struct
 
 from swarm_tui.broker.mosquitto import BrokerMissingError, EmbeddedBroker
-from swarm_tui.bus.broker_address import parse_url
+from swarm_tui.bus.broker_address import BrokerAddress, parse_url
 from swarm_tui.bus.port import BusError
 from swarm_tui.bus.probe import probe
-from swarm_tui.bus.reasons import REFUSED
+from swarm_tui.bus.reasons import CLOSED, NOT_MQTT, REFUSED, TIMEOUT
 from swarm_tui.config.model import Broker
 from swarm_tui.config.paths import broker_dir
+from swarm_tui.config.ports import free_port_after
 from swarm_tui.config.urls import is_loopback
 
 #: A broker on this machine that has not answered by then does not, seconds.
@@ -51,16 +52,23 @@ def choose_broker(broker: Broker, timeout: float = 5.0, *, join: bool = False) -
         if broker.embedded == "always":
             raise NoBrokerError(
                 f"another broker listens on port {at.port}, and the layout says `embedded: always`: "
-                "stop it, or choose another port"
+                f"stop it, or choose another port{_free(at)}"
             )
         return Choice(note=f"a broker that is not ours listens on port {at.port}; it is used as it is, untuned")
     if ours is None or tried.kind != REFUSED:
-        raise NoBrokerError(tried.reason, unreachable=True)
+        instead = _free(at) if ours is not None and tried.kind in (NOT_MQTT, CLOSED, TIMEOUT) else ""
+        raise NoBrokerError(tried.reason + instead, unreachable=True)
     try:
         ours.find()
     except BrokerMissingError as error:
         raise NoBrokerError(str(error)) from None
     return Choice(embedded_port=at.port)
+
+
+def _free(at: BrokerAddress) -> str:
+    """Return a URL for the broker that we could start on a port that nobody has, as the end of a sentence."""
+    free = free_port_after(at.host, at.port)
+    return "" if free is None else f"; port {free} is free: MQTT_BROKER={at.scheme}://{at.host}:{free}"
 
 
 def _is_here(host: str) -> bool:

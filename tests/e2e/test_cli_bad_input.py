@@ -263,6 +263,17 @@ def test_who_may_not_halt_is_not_told_that_it_is_done(shell: Shell, tmp_path: Pa
         )
 
 
+def test_mail_and_runs_without_a_dispatcher_say_so_at_once(
+    shell: Shell, real_broker: RealBroker, tmp_path: Path
+) -> None:
+    present(real_broker)
+    at = ("--broker", real_broker.url, "--accept-timeout", "1")
+    (tmp_path / "one.yml").write_text("workflow: one\nsteps: {a: {type: code.generate}}\n")
+    for words in (("send", "a1", "hello"), ("run", str(tmp_path / "one.yml"))):
+        told = refused(shell, *words, *at, code=1, says="no dispatcher is there in opencto-dev; `swarm-tui start")
+        assert "trying for 1 s" in told
+
+
 def test_a_task_for_nobody_is_exit_4_before_it_is_published(shell: Shell, real_broker: RealBroker) -> None:
     present(real_broker)
     url = ("--broker", real_broker.url, "--accept-timeout", "0.2")

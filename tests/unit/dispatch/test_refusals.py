@@ -33,7 +33,7 @@ def test_an_alert_is_raised_once_while_they_repeat_and_lowered_when_they_are_ove
     assert len(said.alerts) == 1
     said.refusals.tick(19.0 + OVER_AFTER)
     assert [a.active for a in said.alerts] == [True, False]
-    assert said.refusals.row("work") == {"guests": "work", "refused": {WHY: 20}}
+    assert said.refusals.row("work", "h") == {"guests": "work", "refused": {WHY: 20}, "halt": "h"}
 
 
 def test_a_few_in_a_long_time_are_no_alert() -> None:

@@ -409,6 +409,11 @@ def test_a_taken_port_is_said_and_tried_again(open_door: Opener, visitor: Visito
         lines = role._link.lines  # type: ignore[attr-defined]
         assert len(lines) == 1
         assert "another program has it" in lines[0]
+        free = int(lines[0].partition("SWARM_HTTP_PORT=")[2].partition(",")[0])
+        assert free > visitor.port
+        with socket.socket() as tried:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            tried.bind(("127.0.0.1", free))
         assert lines[0].endswith(role.complaint), "it is not told in the retained status"
         assert role.url is None
     role.tick(time.time() + 100)

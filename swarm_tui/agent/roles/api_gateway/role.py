@@ -17,6 +17,7 @@ from swarm_tui.agent.roles.port import RoleLink
 from swarm_tui.bus.port import Bus, Link
 from swarm_tui.config.model import RunSpec
 from swarm_tui.config.paths import StateDir
+from swarm_tui.config.ports import free_port_after
 from swarm_tui.identity.open import open_operator, open_watcher
 from swarm_tui.protocol.client_ids import Client, client_id_of
 from swarm_tui.protocol.envelope import Event, Rejected
@@ -144,7 +145,12 @@ class ApiGateway:
             self._sockets, taken = listen(at.host, at.port)
         except OSError as error:
             why = why_not(error)
-            self._complain(f"no HTTP door on {at.host}:{at.port}: {why}; trying again, or set SWARM_HTTP_PORT")
+            free = free_port_after(at.host, at.port)
+            instead = "" if free is None else f"={free}, which is free"
+            self._complain(
+                f"no HTTP door on {at.host}:{at.port}: {why}; trying again, or set SWARM_HTTP_PORT{instead} "
+                "(the agent's `env` in the layout)"
+            )
             return
         self.complaint = ""
         self._link.log(f"🌐 HTTP and WebSocket on {self.url}" + ("" if at.open_to_loopback else ", with a token"))

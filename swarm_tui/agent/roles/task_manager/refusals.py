@@ -56,9 +56,9 @@ class Refusals:
             message = f"refused again and again: {why}; the last{on}{by}"
             self._say(Alert(severity="warning", message=clean(message, 400), name=f"refused:{why}"))
 
-    def row(self, guests: str) -> dict[str, object]:
-        """Return the answer to the query `guard`: what guests may do, and how often what was refused."""
-        return {"guests": guests, "refused": dict(self.counts)}
+    def row(self, guests: str, halt_id: str) -> dict[str, object]:
+        """Return the answer to the query `guard`: what guests may do, how often what was refused, what halt stands."""
+        return {"guests": guests, "refused": dict(self.counts), "halt": halt_id}
 
     def tick(self, now: float) -> None:
         """Say of what has not been heard for long that it is over."""

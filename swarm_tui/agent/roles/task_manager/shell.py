@@ -371,9 +371,8 @@ class DispatcherShell:
         if not isinstance(event.body, Query) or self.bus is None:
             return
         if event.body.query == "guard":
-            reply = Reply(
-                query="guard", rows=[self.refusals.row(self._guests)], request=event.id, source=self._spec.agent_id
-            )
+            row = self.refusals.row(self._guests, self.engine.state.halt_id)
+            reply = Reply(query="guard", rows=[row], request=event.id, source=self._spec.agent_id)
             self.bus.publish(self.engine.writer.message(Kind.REPLY, reply, event.key))
             return
         if event.body.query == "who":
