@@ -40,14 +40,14 @@ _CODES: dict[str, tuple[str, bool]] = {
 _SIGNS: tuple[tuple[str, str], ...] = (
     (r"context.{0,20}(length|window|full|exceed)|prompt is too long|too many tokens|maximum context", "context-full"),
     (r"max(imum)?[_ ](number of )?turns|max_budget|budget.{0,20}exceeded|turn limit", "limit"),
-    (r"\b401\b|\b403\b|unauthori[sz]ed|authenticat|api[_ ]?key|log ?in|logged in|credential|permission_error",
+    (r"\b401\b|\b403\b|unauthori[sz]ed|authenticat|api[_ ]?key|\blog ?in\b|logged in|credential|permission_error",
      "authentication"),
     (r"model.{0,60}(not found|does not exist|not exist|unknown|not supported|may not)|\bno such model|unknown model"
      r"|\b404\b", "model-missing"),
     (r"\b529\b|overloaded|server_error|\b50[0-4]\b|internal server|service unavailable|high demand|bad gateway",
      "overload"),
     (r"\b429\b|rate.?limit|quota|usage limit|hit your .{0,20}limit|limit reached|limit will reset|too many requests"
-     r"|resource.?exhausted|credit balance|insufficient", "quota"),
+     r"|resource.?exhausted|credit balance|insufficient.{0,12}(quota|credit|balance|funds)", "quota"),
     (r"econn|enotfound|etimedout|eai_again|network|fetch failed|connection (error|refused|reset|closed)|socket"
      r"|dns|unable to connect|error sending request|disconnected|stream (closed|ended|error)|^terminated$"
      r"|timed? ?out", "network"),
