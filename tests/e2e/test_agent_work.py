@@ -192,6 +192,7 @@ def test_what_it_declines(land: Agents, listener: Listener) -> None:
     assert "epoch 4 is over" in declined("t3")
 
 
+@pytest.mark.drill
 def test_cancel_ends_the_whole_process_group(land: Agents, listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
     _, life = leading(land, listener, handlers=python(TREE))
     listener.offer("worker-1", Task(task_id="t1", type="job"), incarnation=life)
