@@ -8,9 +8,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 LAYOUT ?= opencto-dev
-# Workers share what is left at the end, so that none idles behind the longest tests. They may: the tests use free ports
-# and tmux servers of their own.
-TEST_ARGS ?= -n auto --dist worksteal
+# Half as many workers again as cores: many tests wait for processes. They share what is left at the end, so that none
+# idles behind the longest ones, and may, for each test has free ports and a tmux server of its own.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(((os.cpu_count() or 1) * 3 + 1) // 2)')
+TEST_ARGS ?= -n $(WORKERS) --dist worksteal
 
 .PHONY: help
 help:  ## this list
