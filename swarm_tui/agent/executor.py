@@ -16,11 +16,11 @@ from swarm_tui.agent.handlers import registry
 from swarm_tui.agent.handlers.base import Context, HandlerError, ResumePoint
 from swarm_tui.agent.handlers.mail import Mail
 from swarm_tui.agent.handlers.output import as_shown
-from swarm_tui.agent.handlers.sandbox import Sandbox
 from swarm_tui.agent.process_groups import signal_group
 from swarm_tui.agent.running_attempt import Outcome, RunningAttempt, fence
 from swarm_tui.agent.task_processes import TaskProcesses
 from swarm_tui.config.model import RunSpec
+from swarm_tui.config.sandbox import Sandbox
 from swarm_tui.config.urls import shown_url
 from swarm_tui.domain.asks.model import AskAnswer, Question
 from swarm_tui.domain.states import CANCEL_WAIT

@@ -241,7 +241,7 @@ def _first_there(folder: Path) -> Path:
 
 def _sandbox(found: Target) -> Finding:
     """Return whether programs of tasks can be kept from the swarm's secret here."""
-    from swarm_tui.agent.handlers.sandbox import why_not as why_no_sandbox
+    from swarm_tui.config.sandbox import why_not as why_no_sandbox
     from swarm_tui.supervisor.plan import load_plan
 
     plan = load_plan(found.state)

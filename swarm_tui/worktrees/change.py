@@ -114,7 +114,7 @@ class _Reader:
         """Return git, and between what the change lies; None where nothing of it is left."""
         change, record = self.change, self.record
         try:
-            repo = Git(Path(record.repo), self.root)
+            repo = Git(Path(record.repo), self.root, sandboxed=record.sandboxed)
         except GitError as error:
             change.state, change.note = "gone", f"its repository: {error}"
             return None
@@ -157,12 +157,12 @@ class _Reader:
 
     def _with_new_files(self, folder: Path, scratch: Path) -> Git:
         """Return git for the folder, under an index of its own in which new files are known."""
-        plain = Git(folder, self.root)
+        plain = Git(folder, self.root, sandboxed=self.record.sandboxed)
         index = Path(plain("rev-parse", "--git-path", "index").strip())
         copy = scratch / "index"
         if (folder / index).is_file():
             shutil.copyfile(folder / index, copy)
-        git = Git(folder, self.root, GIT_INDEX_FILE=str(copy))
+        git = Git(folder, self.root, sandboxed=self.record.sandboxed, GIT_INDEX_FILE=str(copy))
         git("add", "--intent-to-add", "--all", "--", ".")
         return git
 
@@ -292,7 +292,7 @@ class _Lines:
     def __init__(self, root: Path, record: WorktreeRecord) -> None:
         folder = Path(record.folder)
         self.there = folder.is_dir()
-        self.git = Git(folder if self.there else Path(record.repo), root)
+        self.git = Git(folder if self.there else Path(record.repo), root, sandboxed=record.sandboxed)
         self.tip = self.git.name("rev-parse", "--verify", "--quiet", f"refs/heads/{record.branch}^{{commit}}")
         self.base = record.base
 

@@ -1,4 +1,8 @@
-"""Asks git from outside of any task: bounded in time and in what it may say, under the same settings as within one."""
+"""Asks git from outside of any task: bounded in time and in what it may say, under the same settings as within one.
+
+Where a sandbox held whoever wrote to a worktree, git is asked in one too: a filter or a submodule of theirs has git run
+a program of their choice.
+"""
 
 import os
 import select
@@ -9,6 +13,7 @@ from tempfile import TemporaryFile
 
 from msgspec import Struct
 
+from swarm_tui.config.sandbox import Sandbox, why_not
 from swarm_tui.worktrees.git_settings import LISTING, QUIET, SET, read_settings
 
 #: Seconds that one call may take, and bytes that it may answer.
@@ -32,9 +37,12 @@ class Said(Struct, frozen=True):
 class Git:
     """Git in one folder. Not for use by several threads at once."""
 
-    def __init__(self, folder: Path, state_dir: Path, **variables: str) -> None:
+    def __init__(self, folder: Path, state_dir: Path, *, sandboxed: bool = False, **variables: str) -> None:
         """Read the settings of the folder; `variables` are further ones of git's. Raises GitError."""
         self.folder = folder
+        self._sandbox = Sandbox(state=state_dir) if sandboxed else None
+        if sandboxed and (why := why_not()):
+            raise GitError(f"{folder} was written to in a sandbox, and is read in one alone: {why}")
         self._env = {name: os.environ[name] for name in _PASSED if name in os.environ}
         listing = self._run(["git", *LISTING], LARGEST)
         known = read_settings(listing.text if not listing.code and not listing.cut else "", state_dir)
@@ -58,6 +66,8 @@ class Git:
         return "" if said.code else said.text.strip()
 
     def _run(self, argv: list[str], most: int) -> Said:
+        if self._sandbox is not None:
+            argv = self._sandbox.around(argv, None, self.folder)
         with TemporaryFile() as errors:
             try:
                 program = subprocess.Popen(

@@ -1,4 +1,7 @@
-"""The places of tasks' worktrees: small files beside them, so that each is known whatever became of the task."""
+"""The places of tasks' worktrees: small files, so that each is known whatever became of the task.
+
+They lie where no program of a task writes: whoever could would have the swarm merge, show or discard what they please.
+"""
 
 import hashlib
 import os
@@ -35,6 +38,8 @@ class WorktreeRecord(Struct, frozen=True, kw_only=True):
     """The commit of `target` before that."""
     discarded: str = ""
     """The commit that held all of it when it was thrown away."""
+    sandboxed: bool = False
+    """Programs wrote to it in a sandbox: what they left there, such as settings of git's, is to run in none else."""
 
     @property
     def is_open(self) -> bool:
@@ -47,6 +52,11 @@ def worktrees_of(root: Path) -> Path:
     return root / "worktrees"
 
 
+def records_of(root: Path) -> Path:
+    """Return the folder of these files; `root` is the swarm's state folder."""
+    return root / "changes"
+
+
 def folder_name(task_id: str) -> str:
     """Return the part of a folder's or a branch's name that stands for the task."""
     return re.sub(r"[^A-Za-z0-9_-]+", "-", task_id).strip("-")[:64] or "task"
@@ -56,7 +66,7 @@ def _path(root: Path, task_id: str) -> Path:
     name = folder_name(task_id)
     # Two ids may have one name.
     mark = "" if name == task_id else f"+{hashlib.sha256(task_id.encode()).hexdigest()[:12]}"
-    return worktrees_of(root) / f"{name}{mark}.json"
+    return records_of(root) / f"{name}{mark}.json"
 
 
 def keep(root: Path, record: WorktreeRecord) -> None:
@@ -83,7 +93,7 @@ def _read(path: Path) -> WorktreeRecord | None:
 
 def everyone(root: Path) -> Iterator[WorktreeRecord]:
     """Yield all records that can be read, the oldest first."""
-    paths = sorted(worktrees_of(root).glob("*.json"), key=_age)
+    paths = sorted(records_of(root).glob("*.json"), key=_age)
     yield from (record for path in paths if (record := _read(path)) is not None)
 
 
@@ -115,7 +125,7 @@ def _remove(path: Path) -> None:
 
 def tidy(root: Path) -> None:
     """Forget the oldest records of worktrees that are gone and whose work is merged or thrown away."""
-    paths = sorted(worktrees_of(root).glob("*.json"), key=_age)
+    paths = sorted(records_of(root).glob("*.json"), key=_age)
     for path in paths[: max(0, len(paths) - KEPT)]:
         record = _read(path)
         if record is None or (not record.is_open and not Path(record.folder).exists()):
@@ -128,7 +138,15 @@ def lock_of(folder: Path) -> Path:
 
 
 def made(
-    task_id: str, repo: Path, folder: Path, branch: str, base: str, target: str, asked: Path | None = None
+    task_id: str,
+    repo: Path,
+    folder: Path,
+    branch: str,
+    base: str,
+    target: str,
+    asked: Path | None = None,
+    *,
+    sandboxed: bool = False,
 ) -> WorktreeRecord:
     """Return the record of a worktree that begins now."""
     return WorktreeRecord(
@@ -140,4 +158,5 @@ def made(
         base=base,
         target=target,
         created_at=round(time.time(), 3),
+        sandboxed=sandboxed,
     )

@@ -10,8 +10,8 @@ import msgspec
 from msgspec import Struct
 
 from swarm_tui.agent.handlers.mail import Claimed, Mail, MailError, Message
-from swarm_tui.agent.handlers.sandbox import Sandbox
 from swarm_tui.config.model import HandlerSpec
+from swarm_tui.config.sandbox import Sandbox
 from swarm_tui.domain.asks.model import AskAnswer, Question
 from swarm_tui.domain.usage import Usage
 from swarm_tui.protocol.run_bodies import new_run

@@ -28,7 +28,16 @@ async def try_git(
     line = ["git", *SET, *argv]
     env = {**QUIET, **known.env, "GIT_CONFIG_GLOBAL": str(known.file)}
     return await run_process(
-        context, line, cwd=repo, env=env, stdin=stdin, limit=LIMIT, install=INSTALL, errors=errors, kept=False
+        context,
+        line,
+        cwd=repo,
+        env=env,
+        stdin=stdin,
+        limit=LIMIT,
+        install=INSTALL,
+        errors=errors,
+        kept=False,
+        trees=True,
     )
 
 

@@ -14,9 +14,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from swarm_tui.agent.handlers import sandbox
 from swarm_tui.agent.handlers.base import Context, HandlerError, MissingToolError
 from swarm_tui.agent.handlers.output import Capped, LineBlocks, Lines, quoted
+from swarm_tui.config import sandbox
 from swarm_tui.processes.descendants import dying_with_us
 
 #: Bytes kept of each of stdout and stderr: the first half and the last.
@@ -123,6 +123,7 @@ async def run_process(
     stop_signal: int = signal.SIGTERM,
     errors: str = "replace",
     kept: bool = True,
+    trees: bool = False,
 ) -> Completed:
     """Run `argv` and wait for its end.
 
@@ -131,7 +132,7 @@ async def run_process(
     cancel or the deadline: for what undoes. Else SIGTERM tells it at once, and SIGKILL follows after GRACE. A reason
     set on `stop` ends it too. `stop_signal` is what tells it instead of SIGTERM. The exit status is not judged.
     `errors` is how bytes of stdout that are no UTF-8 are decoded. What it prints is kept with the task, but for `kept`
-    off: an answer that only the handler reads.
+    off: an answer that only the handler reads. `trees`: in a sandbox it may make worktrees, and take them away.
 
     Raises MissingToolError when argv[0] is not there, HandlerError with code `timeout`, `cancelled` or `stopped`.
     """
@@ -139,7 +140,7 @@ async def run_process(
     folder = cwd or context.workdir
     path = _find(argv[0], environment, folder, install)
     keep = context.output if kept else _nowhere
-    words = sandboxed(context, [path, *argv[1:]], folder)
+    words = sandboxed(context, [path, *argv[1:]], folder, trees=trees)
     keep(f"$ {shlex.join(argv)[:_SHOWN]}\n")
     started = time.monotonic()
     loop = asyncio.get_running_loop()
@@ -189,7 +190,7 @@ async def run_process(
     return done
 
 
-def sandboxed(context: Context, argv: Sequence[str], folder: Path) -> list[str]:
+def sandboxed(context: Context, argv: Sequence[str], folder: Path, *, trees: bool = False) -> list[str]:
     """Return the words by which `argv` is run in `folder`: in the sandbox, where the layout wants one.
 
     Raises HandlerError (`sandbox`) where there is none: what is meant for one is not run without.
@@ -198,7 +199,9 @@ def sandboxed(context: Context, argv: Sequence[str], folder: Path) -> list[str]:
         return list(argv)
     if why := sandbox.why_not():
         raise HandlerError(f"the layout says `sandbox: bwrap`, and {why}", code="sandbox")
-    return context.sandbox.around(argv, context.workdir, folder)
+    file = context.environment.get("SWARM_TASK_FILE")
+    read = [Path(file)] if file else []
+    return context.sandbox.around(argv, context.workdir, folder, read=read, trees=trees)
 
 
 def _nowhere(_: str) -> None:

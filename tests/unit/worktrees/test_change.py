@@ -1,13 +1,16 @@
 """A task's change is read as it is, whatever lies in its worktree, and nothing of it is changed by that."""
 
+import os
 import shutil
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from swarm_tui.config import sandbox
 from swarm_tui.protocol.pages import over
 from swarm_tui.worktrees import change as change_module
+from swarm_tui.worktrees import git as git_module
 from swarm_tui.worktrees import records
 from swarm_tui.worktrees.change import Change, read_change
 from swarm_tui.worktrees.rows import answer, change_of
@@ -49,6 +52,41 @@ def test_it_shows_commits_what_is_not_committed_and_new_files_and_changes_nothin
     assert (change.added, change.removed, change.uncommitted, change.target) == (4, 2, 4, "main")
     a = change.files[0]
     assert [line for line in a.lines if line[0] in "+-"] == ["-x3 = 3", "+y = 0", "-x30 = 30", "+z = 0"]
+
+
+@pytest.mark.skipif(bool(sandbox.why_not()), reason=sandbox.why_not() or "there")
+@pytest.mark.parametrize("sandboxed", [True, False])
+def test_what_a_sandboxed_program_left_for_git_to_run_does_not_leave_the_sandbox(
+    project: Project, sandboxed: bool
+) -> None:
+    folder, ran = project.worktree("t"), project.root / "ran"
+    found = records.find(project.root, "t")
+    assert found is not None
+    records.keep(project.root, msgspec.structs.replace(found, sandboxed=sandboxed))
+    inner = folder / "mod"
+    inner.mkdir()
+    project.git("init", "-q", cwd=inner)
+    project.write("f", "1", cwd=inner)
+    project.write(".gitattributes", "* filter=evil", cwd=inner)
+    project.commit("inner", cwd=inner)
+    project.git("add", "mod", cwd=folder)
+    # A submodule's filters are its own: git reads its files to tell whether it was changed.
+    project.git("config", "filter.evil.clean", f"touch {ran}; cat", cwd=inner)
+    os.utime(inner / "f", (1, 1))
+    change = read(project)
+    assert [file.path for file in change.files] == ["mod"]
+    assert ran.exists() != sandboxed
+
+
+def test_a_sandbox_that_is_gone_is_told(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.worktree("t")
+    found = records.find(project.root, "t")
+    assert found is not None
+    records.keep(project.root, msgspec.structs.replace(found, sandboxed=True))
+    monkeypatch.setattr(git_module, "why_not", lambda: "bubblewrap is not installed")
+    change = read(project)
+    assert change.state == "gone"
+    assert "is read in one alone: bubblewrap is not installed" in change.note
 
 
 def test_names_and_lines_speak_to_no_terminal(project: Project) -> None:

@@ -69,7 +69,9 @@ class Worktree:
                 continue
             await add(context, repo, "-b", branch, "--", str(folder), base)
             top = Path((await git(context, repo, "rev-parse", "--show-toplevel")).strip())
-            records.keep(context.state_dir, records.made(context.task_id, top, folder, branch, base, target, repo))
+            boxed = context.sandbox is not None
+            made = records.made(context.task_id, top, folder, branch, base, target, repo, sandboxed=boxed)
+            records.keep(context.state_dir, made)
             return cls(context, repo, base, folder, branch)
         raise HandlerError(f"{home} holds too many worktrees of {name}", code="git")
 
@@ -84,7 +86,7 @@ class Worktree:
         if found.returncode != 0 or found.stdout.strip() != record.branch:
             return None
         if task_id != context.task_id:
-            records.keep(context.state_dir, _of_another(record, context.task_id))
+            records.keep(context.state_dir, _of_another(record, context))
         return cls(context, repo, record.base, folder, record.branch)
 
     @contextlib.asynccontextmanager
@@ -215,9 +217,9 @@ class Worktree:
         return not await self.is_dirty() and await self.head() == self.base
 
 
-def _of_another(record: WorktreeRecord, task_id: str) -> WorktreeRecord:
+def _of_another(record: WorktreeRecord, context: Context) -> WorktreeRecord:
     """Return the same worktree as that of a task which goes on in it."""
-    return replace(record, task_id=task_id)
+    return replace(record, task_id=context.task_id, sandboxed=record.sandboxed or context.sandbox is not None)
 
 
 async def _free_prefix(context: Context, repo: Path, prefix: str) -> str:
