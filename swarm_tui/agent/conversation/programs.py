@@ -44,8 +44,11 @@ def program(argv: Sequence[str], install: str) -> list[str]:
 def swarm_server(context: Context) -> list[dict[str, Any]]:
     """Return the swarm's own tools as an MCP server, as ACP names one; none where the MCP SDK is not installed.
 
-    It speaks as the agent of this task, by the variables that a task's program gets.
+    It speaks as the agent of this task, by the variables that a task's program gets; in a sandbox it would see no key.
     """
+    if context.sandbox is not None:
+        context.log("it gets no tools of the swarm in the sandbox, which hides the agent's key from it")
+        return []
     if find_spec("mcp") is None:
         context.log("it gets no tools of the swarm: `pip install 'swarm-tui[mcp]'` brings what they need")
         return []

@@ -13,6 +13,7 @@ from swarm_tui.agent.conversation import conversation, programs
 from swarm_tui.agent.conversation.programs import swarm_server
 from swarm_tui.agent.handlers.base import HandlerError, ResumePoint
 from swarm_tui.config.own_process import own_argv
+from swarm_tui.config.sandbox import Sandbox
 from swarm_tui.domain.asks.model import AskAnswer
 from swarm_tui.testing.attempt import context
 from tests.unit.conversation.conftest import NAMES, Talk
@@ -322,6 +323,11 @@ def test_the_swarms_tools_speak_as_the_agent_of_the_task(tmp_path: Path, monkeyp
     told = context({}, workdir=tmp_path)
     assert swarm_server(told) == []
     assert "swarm-tui[mcp]" in told.done.log[-1]
+    monkeypatch.undo()
+    within = context({}, workdir=tmp_path)
+    within.sandbox = Sandbox(state=tmp_path)
+    assert swarm_server(within) == []
+    assert "no tools of the swarm in the sandbox" in within.done.log[-1]
 
 
 @pytest.mark.parametrize(
