@@ -41,13 +41,18 @@ def folder_of(state: StateDir) -> Path:
 
 
 def check_private(folder: Path) -> None:
-    """Raise IdentityError unless `folder` is a folder of ours that nobody else may write; missing is fine."""
+    """Raise IdentityError unless nobody else may write to `folder` of ours, or put another there; missing is fine."""
     try:
-        found = folder.lstat()
+        found, around = folder.lstat(), folder.parent.stat()
     except FileNotFoundError:
         return
     except OSError as error:
         raise IdentityError(f"{folder}: {error.strerror or error}") from None
+    if around.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not around.st_mode & stat.S_ISVTX:
+        # Whoever may write there may put another folder in its place.
+        raise IdentityError(f"others may write to {folder.parent}: run `chmod go-w {folder.parent}`")
+    if around.st_uid not in (0, os.geteuid()):
+        raise IdentityError(f"{folder.parent} belongs to another user: name a place of your own by XDG_STATE_HOME")
     if stat.S_ISLNK(found.st_mode):
         raise IdentityError(f"{folder} is a link: remove it, or name another place by XDG_STATE_HOME")
     if found.st_uid != os.geteuid():
@@ -86,6 +91,8 @@ def read_secret(state: StateDir) -> bytes | None:
 
 def _secret(path: Path) -> bytes:
     try:
+        if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            raise IdentityError(f"others may read or write {path}: run `chmod 600 {path}`")
         key = b64decode(path.read_bytes().strip(), validate=True)
     except (OSError, ValueError) as error:
         raise IdentityError(f"{path} cannot be read ({error}): restore it, or remove it and run `up` again") from None

@@ -48,12 +48,35 @@ def test_a_folder_that_others_may_write_or_that_is_a_link_is_refused(state: Stat
         store.make_secret(link, "home")
 
 
+def test_a_folder_that_others_may_put_another_in_the_place_of_is_refused(state: StateDir, tmp_path: Path) -> None:
+    store.make_secret(state, "home")
+    tmp_path.chmod(0o777)
+    with pytest.raises(store.IdentityError, match=f"chmod go-w {tmp_path}"):
+        store.read_secret(state)
+    tmp_path.chmod(0o1777)
+    assert store.read_secret(state), "as in /tmp nobody takes another's away"
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620])
+def test_a_secret_that_others_may_read_or_write_is_refused(state: StateDir, mode: int) -> None:
+    store.make_secret(state, "home")
+    path = store.folder_of(state) / "secret"
+    path.chmod(mode)
+    with pytest.raises(store.IdentityError, match=f"run `chmod 600 {path}`"):
+        store.read_secret(state)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 def test_a_folder_of_another_is_refused(state: StateDir) -> None:
     store.make_secret(state, "home")
     os.chown(state.root, 65534, 65534)
     with pytest.raises(store.IdentityError, match="another user"):
         store.read_secret(state)
+    os.chown(state.root, 0, 0)
+    os.chown(state.root.parent, 65534, 65534)
+    with pytest.raises(store.IdentityError, match=f"{state.root.parent} belongs to another user"):
+        store.read_secret(state)
+    os.chown(state.root.parent, 0, 0)
 
 
 def test_a_join_file_gives_the_identity_back(state: StateDir, tmp_path: Path) -> None:
