@@ -57,7 +57,9 @@ def clean_merge(merge: MergeState) -> MergeState:
 def _usage(task: TaskFacts, row: TaskRow) -> None:
     for one in row.spent:
         if isinstance(attempt := one.get("attempt"), int):
-            task.use(attempt, one)
+            # What the record has of an attempt before the last one, and does not call partial, is all of it.
+            told, session = attempt < row.attempt and not one.get("partial"), one.get("session")
+            task.use(attempt, one, clean(session, 200) if isinstance(session, str) else "", told=told)
     if not row.spent and task.uses is None:
         task.use(row.attempt, row.usage)
 

@@ -67,6 +67,28 @@ class AttemptEnd(Struct, frozen=True, gc=False):
     duration: float | None = None
 
 
+class Used(Struct, frozen=True, gc=False):
+    """Usage of an attempt, as far as it told; `told`: its end was heard, so that nothing is missing."""
+
+    usage: Usage = Usage()
+    session: str = ""
+    told: bool = False
+
+
+def total(uses: Mapping[int, Used]) -> Usage:
+    """Return what the attempts used: one that was cut off is in what a later one in its session has read in its log."""
+    whole, newest = Usage(), max(uses, default=0)
+    settled = {one.usage.settles: (number, one.usage) for number, one in sorted(uses.items()) if one.usage.settles}
+    for number, one in uses.items():
+        used = one.usage
+        if not one.told and one.session and number < newest:
+            by, known = settled.get(one.session, (0, used))
+            cost = 0.0 if by > number and used.cost is None and known.cost is not None else used.cost
+            used = replace(used, partial=by < number, cost=cost)
+        whole = whole.plus(used)
+    return replace(whole, logged=False, settles="")
+
+
 class TaskFacts(TaskView, kw_only=True, gc=False):
     """A task's view together with the facts it is derived from."""
 
@@ -88,8 +110,8 @@ class TaskFacts(TaskView, kw_only=True, gc=False):
     reported: float | None = None
     """The progress that the newest attempt reported last."""
     progress_of: tuple[int, float] = (-1, 0.0)
-    uses: dict[int, Usage] | None = None
-    """Usage of each attempt, of a task that has any."""
+    uses: dict[int, Used] | None = None
+    """Usage that each attempt told of, of a task that has any."""
 
     def newest_start(self) -> int:
         """Return the newest attempt that a worker began, -1 for none. One cancelled before it began does not count."""
@@ -100,18 +122,18 @@ class TaskFacts(TaskView, kw_only=True, gc=False):
         """Return `attempt`, or for a dialect without attempts the one that is under way."""
         return self.attempt if attempt is None else attempt
 
-    def use(self, attempt: int, usage: Mapping[str, Any]) -> None:
-        """Take in what an attempt has used: its own words grow, and attempts add up."""
-        if not usage:
-            return
-        self.uses = self.uses if self.uses is not None else {}
-        used = read_usage(usage)
-        if used.tokens >= self.uses.get(attempt, Usage()).tokens:
-            self.uses[attempt] = used
-            whole = Usage()
-            for each in self.uses.values():
-                whole = whole.plus(each)
-            self.usage = replace(whole, logged=False, settles="").wire()
+    def use(self, attempt: int, usage: Mapping[str, Any], session: str = "", *, told: bool = False) -> None:
+        """Take in what an attempt has used: its own words grow, and attempts add up; `told`: it is all of it."""
+        known = (self.uses or {}).get(attempt, Used())
+        used = read_usage(usage) if usage else known.usage
+        if used.tokens < known.usage.tokens:
+            used = known.usage
+        heard = Used(usage=used, session=session or known.session, told=told or known.told)
+        if heard != known:
+            self.uses = self.uses if self.uses is not None else {}
+            self.uses[attempt] = heard
+            if whole := total(self.uses).wire():
+                self.usage = whole
 
     def give(self, agent_id: str | None) -> None:
         """Note that the dispatcher gave it to the agent."""

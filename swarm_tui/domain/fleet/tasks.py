@@ -183,15 +183,17 @@ class Tasks:
                 task.reported = min(100.0, max(0.0, body.progress))
             task.message = clean(body.message, 300)
             task.turn, task.session = body.turn or task.turn, clean(body.session or task.session, 200)
-        self._use(task, attempt, body.usage)
+        self._use(task, attempt, body.usage, body.session or "")
         detail = f"{body.progress or 0:.0f}% {body.message}"
         self._hop(task, event, "progress", agent_id=body.agent_id, attempt=attempt, detail=detail)
         return self._settle(task, event.received)
 
-    def _use(self, task: TaskFacts, attempt: int, usage: bodies.JsonObject) -> None:
-        if usage:
-            self.usage_told += 1
-            task.use(attempt, usage)
+    def _use(
+        self, task: TaskFacts, attempt: int, usage: bodies.JsonObject, session: str = "", *, told: bool = False
+    ) -> None:
+        self.usage_told += bool(usage)
+        if usage or session or task.uses is not None:
+            task.use(attempt, usage, clean(session, 200), told=told)
 
     def _complete(self, event: Event, body: bodies.Complete) -> str:
         task = self._task(body.task_id, event.received)
@@ -199,7 +201,7 @@ class Tasks:
         answer = AttemptEnd(
             attempt, body.agent_id or None, event.received, result=body.result, duration=_number(body.duration)
         )
-        self._use(task, attempt, body.usage)
+        self._use(task, attempt, body.usage, told=True)
         known = task.success
         if known is not None and known.agent_id != answer.agent_id:
             loser = known if attempt > known.attempt else answer
@@ -225,7 +227,7 @@ class Tasks:
             cancelled=body.cause == "cancelled",
             duration=_number(body.duration),
         )
-        self._use(task, attempt, body.usage)
+        self._use(task, attempt, body.usage, told=True)
         if task.failure is None or attempt > task.failure.attempt:
             task.failure = answer
         task.keep_error(attempt, worker, answer.error or "")
