@@ -1,4 +1,7 @@
-"""The screen on a real broker, bus and decoding included: `python -m tests.bench.bench_ui_live [SECONDS]`."""
+"""The screen on a real broker, bus and decoding included: `python -m tests.bench.bench_ui_live [SECONDS]`.
+
+`python -m tests.bench.bench_ui_live day` has it see a whole day in fast motion.
+"""
 
 import asyncio
 import os
@@ -242,6 +245,9 @@ def main(argv: list[str]) -> None:
         return
     if argv[:1] == ["lives"]:
         lives(int(argv[1]), float(argv[2]), float(argv[3]))
+        return
+    if argv[:1] == ["day"]:
+        asyncio.run(hours(24))
         return
     seconds = float(argv[0]) if argv else 60.0
     first_frame()
