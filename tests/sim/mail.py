@@ -110,7 +110,7 @@ class Correspondence:
 
     def is_over(self) -> bool:
         """Return whether all that was written has come where it goes, as far as it can."""
-        boxes = self.swarm.dispatcher.engine.state.post.boxes
+        boxes = self.swarm.dispatcher.engine.state.post.unread
         waits = any(worker.agent_id in boxes for worker in self.swarm.workers)
         owed = any(worker.shell.mail.wake() is not None for worker in self.swarm.workers)
         return not (self.waiting or waits or owed)

@@ -79,7 +79,7 @@ def step(state: State, event: Event | Tick | LinkUp | LinkDown | Revoked, moment
     elif isinstance(event, LinkUp):
         state.link_up, state.linked = True, turn.now
         _grant_all(turn)
-        for agent_id in sorted({*state.held_by, *state.post.boxes}):
+        for agent_id in sorted({*state.held_by, *state.post.unread}):
             agent_reports.offer_again(turn, agent_id)
     else:
         state.link_up = False

@@ -25,9 +25,9 @@ from swarm_tui.domain.mail.model import (
     WIDE_LIFE,
     WINDOW,
     Mail,
-    Mailbox,
     MailState,
     Receipt,
+    UnreadMail,
     follows,
 )
 from swarm_tui.protocol.bodies import Inbox
@@ -125,8 +125,8 @@ def _full(turn: Turn, sort: str, receivers: list[str]) -> str:
 
 
 def _is_full(turn: Turn, agent_id: str) -> bool:
-    box = turn.state.post.boxes.get(agent_id)
-    return box is not None and len(box.ids) >= MAX_WAITING
+    unread = turn.state.post.unread.get(agent_id)
+    return unread is not None and len(unread.ids) >= MAX_WAITING
 
 
 def _is_no_answer(turn: Turn, body: MessageNew, who: str) -> bool:
@@ -161,7 +161,7 @@ def _add(turn: Turn, mail: Mail, agent_id: str) -> None:
     """Let the agent get it; of what is for many it is a dead letter to one for whom too many wait."""
     full = _is_full(turn, agent_id)
     mail.receivers[agent_id] = Receipt(at=turn.wall)
-    turn.state.post.box(agent_id).waiting[mail.message_id] = turn.now
+    turn.state.post.unread_of(agent_id).waiting[mail.message_id] = turn.now
     if full:
         _dead(turn, mail, agent_id, f"{MAX_WAITING:,} messages wait for it already, unread")
 
@@ -216,8 +216,8 @@ def heard(turn: Turn, event: Event, body: MessageReceipt) -> None:
             _tell(turn, body.agent_id, body.message_id, "unknown")
         return
     state = MailState.READ if event.kind is Kind.MESSAGE_READ else MailState.DELIVERED
-    if (box := turn.state.post.boxes.get(body.agent_id)) is not None:
-        box.arrived(mail.message_id)
+    if (unread := turn.state.post.unread.get(body.agent_id)) is not None:
+        unread.arrived(mail.message_id)
     _move(turn, mail, body.agent_id, state)
     if state is MailState.READ:
         # Patient: the agent forgets that it read it only once that is written down.
@@ -232,13 +232,13 @@ def _move(turn: Turn, mail: Mail, agent_id: str, state: MailState, reason: str =
         return
     before = mail.ended
     receipt.state, receipt.at, receipt.reason = state, turn.wall, clean(reason, 500)
-    box = turn.state.post.box(agent_id)
-    box.arrived(mail.message_id)
-    box.delivered.discard(mail.message_id)
+    unread = turn.state.post.unread_of(agent_id)
+    unread.arrived(mail.message_id)
+    unread.delivered.discard(mail.message_id)
     if state is MailState.DELIVERED:
-        box.delivered.add(mail.message_id)
-    if not box.waiting and not box.delivered:
-        del turn.state.post.boxes[agent_id]
+        unread.delivered.add(mail.message_id)
+    if not unread.waiting and not unread.delivered:
+        del turn.state.post.unread[agent_id]
     _settled(turn, mail, before)
     turn.save_mail(mail.message_id, lazy=lazy)
 
@@ -252,18 +252,18 @@ def _settled(turn: Turn, mail: Mail, before: bool) -> None:
 def deliver(turn: Turn, agent_id: str) -> None:
     """Say what is due of an agent's mail, oldest first, so many at a time."""
     state = turn.state
-    box, record = state.post.boxes.get(agent_id), state.agents.get(agent_id)
-    if box is None or record is None or not state.leading or not state.link_up or not is_there(turn, record):
+    unread, record = state.post.unread.get(agent_id), state.agents.get(agent_id)
+    if unread is None or record is None or not state.leading or not state.link_up or not is_there(turn, record):
         return
-    for message_id, due in list(box.waiting.items())[:WINDOW]:
+    for message_id, due in list(unread.waiting.items())[:WINDOW]:
         if due <= turn.now:
-            _send(turn, box, agent_id, message_id)
+            _send(turn, unread, agent_id, message_id)
 
 
-def _send(turn: Turn, box: Mailbox, agent_id: str, message_id: str) -> None:
-    mail, sends = turn.state.post.mails[message_id], box.sends.get(message_id, 0)
-    box.waiting[message_id] = turn.now + min(AGAIN_MOST, AGAIN * 2 ** min(sends, 8))
-    box.sends[message_id] = sends + 1
+def _send(turn: Turn, unread: UnreadMail, agent_id: str, message_id: str) -> None:
+    mail, sends = turn.state.post.mails[message_id], unread.sends.get(message_id, 0)
+    unread.waiting[message_id] = turn.now + min(AGAIN_MOST, AGAIN * 2 ** min(sends, 8))
+    unread.sends[message_id] = sends + 1
     body = MessageNew(
         message_id=message_id,
         sender=mail.sender,
@@ -280,9 +280,9 @@ def _send(turn: Turn, box: Mailbox, agent_id: str, message_id: str) -> None:
 
 def again(turn: Turn, agent_id: str) -> None:
     """Say what waits again at once: a connection began anew, the agent's or ours."""
-    box = turn.state.post.boxes.get(agent_id)
-    if box is not None:
-        box.waiting, box.sends = dict.fromkeys(box.waiting, turn.now), {}
+    unread = turn.state.post.unread.get(agent_id)
+    if unread is not None:
+        unread.waiting, unread.sends = dict.fromkeys(unread.waiting, turn.now), {}
         deliver(turn, agent_id)
 
 
@@ -291,12 +291,14 @@ def look(turn: Turn) -> None:
     post = turn.state.post
     for message_id in list(post.wide):
         _join(turn, post.mails[message_id])
-    for agent_id in list(post.boxes):
-        box = post.boxes[agent_id]
-        for message_id in box.ids:
+    for agent_id in list(post.unread):
+        unread = post.unread[agent_id]
+        for message_id in unread.ids:
             mail = post.mails[message_id]
             if mail.expires_at <= turn.wall:
-                how = "it was not read in time" if message_id in box.delivered else "it could not be delivered in time"
+                how = (
+                    "it was not read in time" if message_id in unread.delivered else "it could not be delivered in time"
+                )
                 _dead(turn, mail, agent_id, how)
         deliver(turn, agent_id)
 

@@ -88,7 +88,7 @@ class Mail(Struct, kw_only=True, omit_defaults=True):
         )
 
 
-class Mailbox(Struct, kw_only=True):
+class UnreadMail(Struct, kw_only=True):
     """The mail of one agent that it has not read. Never journaled: it follows from the messages."""
 
     waiting: dict[str, float] = {}
@@ -112,18 +112,18 @@ class Post(Struct, kw_only=True):
     """All mail that is open, and what ended lately."""
 
     mails: dict[str, Mail] = field(default_factory=dict)
-    boxes: dict[str, Mailbox] = field(default_factory=dict)
+    unread: dict[str, UnreadMail] = field(default_factory=dict)
     wide: dict[str, None] = field(default_factory=dict)
     """Messages to a role or all that others may still get."""
     past: deque[str] = field(default_factory=deque)
     """Ended messages that are still in `mails`, oldest first."""
     seq: int = 0
 
-    def box(self, agent_id: str) -> Mailbox:
-        """Return the agent's box, made when it is needed."""
-        box = self.boxes.get(agent_id)
+    def unread_of(self, agent_id: str) -> UnreadMail:
+        """Return what the agent has not read, made when it is needed."""
+        box = self.unread.get(agent_id)
         if box is None:
-            box = self.boxes[agent_id] = Mailbox()
+            box = self.unread[agent_id] = UnreadMail()
         return box
 
     def remember(self, mail: Mail, now: float) -> None:
@@ -139,10 +139,10 @@ class Post(Struct, kw_only=True):
             self.wide[mail.message_id] = None
         for agent_id, receipt in mail.receivers.items():
             if receipt.state in (MailState.WAITING, MailState.DELIVERED):
-                self.box(agent_id).waiting[mail.message_id] = now
+                self.unread_of(agent_id).waiting[mail.message_id] = now
             if receipt.state is MailState.DELIVERED:
                 # It may have been read since: one that led meanwhile, of which the journal does not know, was told so.
-                self.box(agent_id).delivered.add(mail.message_id)
+                self.unread_of(agent_id).delivered.add(mail.message_id)
 
     def forget(self, keep: int = 1000) -> None:
         """Let go of the oldest ended messages, which the journal has."""

@@ -143,9 +143,9 @@ class Truths(RuleBasedStateMachine):
         assert set(post.mails) == set(self.world.mail_rows)
         waits = {(a, m.message_id) for m in post.mails.values() for a, r in m.receivers.items() if r.state == "waiting"}
         has = {(a, m.message_id) for m in post.mails.values() for a, r in m.receivers.items() if r.state == "delivered"}
-        said = {(agent_id, name) for agent_id, box in post.boxes.items() for name in box.waiting}
+        said = {(agent_id, name) for agent_id, box in post.unread.items() for name in box.waiting}
         assert waits <= said <= waits | has, "what waits is said, and of the rest what another life wrote of"
-        assert has == {(agent_id, name) for agent_id, box in post.boxes.items() for name in box.delivered}
+        assert has == {(agent_id, name) for agent_id, box in post.unread.items() for name in box.delivered}
         for mail in post.mails.values():
             assert msgspec.msgpack.encode(mail) == self.world.mail_rows[mail.message_id], "the journal has it as it is"
             assert mail.ended == (mail.message_id in post.past)

@@ -84,7 +84,7 @@ def test_it_is_said_again_until_the_agent_has_it() -> None:
     assert state_of(world, "m", "b") is MailState.READ
     (ack,) = orders(says, "receipt")
     assert ack.patient, "the agent is told only once it is written"
-    assert world.state.post.boxes == {}
+    assert world.state.post.unread == {}
 
 
 def test_a_reading_of_what_is_not_known_is_answered_so_that_it_is_said_no_more() -> None:
@@ -150,7 +150,7 @@ def test_what_was_read_while_another_led_is_asked_for_by_who_leads_after_it() ->
     world.crash()
     says = world.tick(500.0)
     assert [dead.message_id for dead in of(says, Kind.MESSAGE_DEAD)] == ["n"], "once"
-    assert world.state.post.boxes == {}
+    assert world.state.post.unread == {}
 
 
 def test_only_so_many_are_on_their_way_to_one_at_a_time_in_order() -> None:
