@@ -40,6 +40,7 @@ from swarm_tui.protocol import codec
 from swarm_tui.protocol.bodies import Heartbeat, HostStatus
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.rows import ask_rows
+from swarm_tui.protocol.text import clean
 from swarm_tui.protocol.topics import Kind, topic
 
 #: How far back heartbeats are asked for, in seconds: three of them and a little.
@@ -111,7 +112,12 @@ def gather(found: Target) -> dict[str, Any]:
     except Failure as failure:
         if failure.exit_code != UNREACHABLE or found.running is None:
             raise
-        facts = {**_facts(found, _from_disk(found, failure.reason)), "guests": None, "refused": {}}
+        facts = {
+            **_facts(found, _from_disk(found, failure.reason)),
+            "guests": None,
+            "refused": {},
+            "other_versions": [],
+        }
     _measure(facts["agents"], found.running.host if found.running else host_name())
     return facts
 
@@ -131,8 +137,12 @@ def _guard(follower: Follower) -> dict[str, Any]:
     leader = follower.fleet.dispatcher
     reply = follower.operator.query("guard", timeout=1.0) if leader is not None and leader.online else None
     row = reply.rows[0] if reply is not None and reply.rows and isinstance(reply.rows[0], dict) else {}
-    refused = row.get("refused")
-    return {"guests": row.get("guests"), "refused": refused if isinstance(refused, dict) else {}}
+    refused, hints = row.get("refused"), row.get("hints")
+    return {
+        "guests": row.get("guests"),
+        "refused": refused if isinstance(refused, dict) else {},
+        "other_versions": [clean(str(hint), 400) for hint in hints] if isinstance(hints, list) else [],
+    }
 
 
 def _of_agents(follower: Follower) -> tuple[int, dict[str, Any] | None]:
@@ -265,6 +275,8 @@ def _print_swarm(facts: dict[str, Any]) -> None:
         click.echo(
             style(f"refused messages: {facts['messages']['refused']}; `swarm-tui watch` shows them", fg="yellow")
         )
+    for hint in facts["other_versions"]:
+        click.echo(style(hint, fg="yellow"))
 
 
 def _print_agents_work(asks: int, used: dict[str, Any] | None) -> None:

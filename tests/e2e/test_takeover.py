@@ -159,5 +159,53 @@ def test_a_client_of_the_old_version_is_a_guest_and_its_orders_are_told(
     until(lambda: sentence in swarm.log("boss"), what="who ordered to be named")
     status = told(swarm, "status")
     assert not status["halted"]
+    assert any(sentence in hint for hint in status["other_versions"])
     assert status["refused"]["an order without proof"] >= 1
     assert swarm.run("publish", "quick", "--wait", "--swarm", swarm.name).returncode == 0
+
+
+@pytest.mark.drill
+def test_agents_and_a_dispatcher_of_the_old_version_are_guests_and_told(
+    make: Make, free_port: int, tmp_path: Path, make_broker: Callable[..., RealBroker]
+) -> None:
+    broker, old = make_broker(), tree(tmp_path / "old")
+    quick = {"quick": {"command": ["echo", "{}"]}}
+    swarm = make(broker.port, [own("boss", "task-manager"), own("w", handlers=quick)])
+    swarm.up()
+    others: list[subprocess.Popen[bytes]] = []
+    empty = tmp_path / "empty"
+    empty.mkdir()
+
+    def former(agent_id: str, role: str) -> Path:
+        env = {**os.environ, "PYTHONPATH": str(old), "MQTT_BROKER": broker.url, "OPENCTO_SWARM": swarm.name}
+        env["XDG_STATE_HOME"] = str(tmp_path / "its-state")
+        log = tmp_path / f"{agent_id}.log"
+        line = [sys.executable, "-P", "-m", "swarm_tui", "agent", "--agent-id", agent_id, "--role", role]
+        with log.open("wb") as out:
+            others.append(subprocess.Popen(line, env=env, cwd=empty, stdout=out, stderr=out))
+        return log
+
+    def row(agent_id: str) -> dict[str, Any]:
+        return next((one for one in told(swarm, "status")["agents"] if one["agent_id"] == agent_id), {})
+
+    def says(log: Path, words: str) -> None:
+        until(lambda: words in log.read_text(), limit=30.0, what=f"{words!r} in its own log")
+
+    try:
+        former("tester", "testing")
+        until(lambda: {"agent_id": "tester", "state": "online"}.items() <= row("tester").items(), what="it to join")
+        done = swarm.run("publish", "testing.run", "--to", "tester", "--wait", "--swarm", swarm.name)
+        assert "complete on tester" in done.stderr, "a guest does what it is offered"
+        says(former("w", "general"), "w runs elsewhere already")
+        says(former("rival", "task-manager"), "leading, epoch 2")
+        sentence = "a dispatcher claims to lead and proves nothing: one of a version before 0.2"
+        until(lambda: sentence in str(told(swarm, "status")["other_versions"]), what="the rival to be named")
+        assert sentence in swarm.log("boss")
+        assert swarm.run("publish", "quick", "--task-id", "good", "--wait", "--swarm", swarm.name).returncode == 0
+        status = told(swarm, "status")
+        assert status["dispatcher"]["agent_id"] == "boss"
+        assert told(swarm, "tasks", "good")["attempt"] == 1
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()

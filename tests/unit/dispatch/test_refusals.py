@@ -2,12 +2,13 @@
 
 import pytest
 
-from swarm_tui.agent.roles.task_manager.refusals import MANY, OVER_AFTER, WITHIN, Refusals
+from swarm_tui.agent.roles.task_manager.refusals import HINTS, MANY, OVER_AFTER, WITHIN, Refusals
 from swarm_tui.identity.acl import told
 from swarm_tui.identity.keyring import GUEST
 from swarm_tui.protocol.bodies import Alert
 from swarm_tui.protocol.codec import decode
 from swarm_tui.protocol.envelope import Rejected
+from swarm_tui.protocol.versions import OTHER_VERSION
 
 WHY = "an order without proof"
 
@@ -34,6 +35,27 @@ def test_an_alert_is_raised_once_while_they_repeat_and_lowered_when_they_are_ove
     said.refusals.tick(19.0 + OVER_AFTER)
     assert [a.active for a in said.alerts] == [True, False]
     assert said.refusals.row("work", "h") == {"guests": "work", "refused": {WHY: 20}, "halt": "h"}
+
+
+def test_another_version_is_told_while_it_is_heard() -> None:
+    said, hint = Told(), "a dispatcher claims to lead and proves nothing\x1b"
+    for number in range(3):
+        said.refusals.add(WHY, float(number), hint=hint)
+    assert [(a.name, a.active, a.severity) for a in said.alerts] == [(OTHER_VERSION, True, "warning")]
+    assert said.refusals.row("work", "")["hints"] == [said.alerts[0].message]
+    assert said.alerts[0].message.isprintable()
+    for number in range(100):
+        said.refusals.add(f"{WHY} {number}", 4.0, hint=f"{number}, by whoever chooses the words")
+    assert len(said.alerts) == HINTS, "no more are told without a pause"
+    said.refusals.add(WHY, 15.0, hint="a late one")
+    told = said.refusals.row("work", "")["hints"]
+    assert isinstance(told, list)
+    assert (len(told), told[-1]) == (HINTS, "a late one")
+    said.refusals.tick(15.0 + OVER_AFTER)
+    assert [a.active for a in said.alerts] == [True] * (HINTS + 1) + [False]
+    assert "hints" not in said.refusals.row("work", "")
+    said.refusals.add(WHY, 300.0, hint=hint)
+    assert said.alerts[-1].active
 
 
 def test_a_few_in_a_long_time_are_no_alert() -> None:

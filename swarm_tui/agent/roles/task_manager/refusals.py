@@ -7,6 +7,7 @@ from msgspec import Struct, field
 
 from swarm_tui.protocol.bodies import Alert
 from swarm_tui.protocol.text import clean
+from swarm_tui.protocol.versions import OTHER_VERSION
 
 #: How many refusals of one reason are told in the log: the first, and each time that they are ten times as many.
 TOLD = frozenset(10**power for power in range(10))
@@ -15,6 +16,8 @@ MANY, WITHIN, OVER_AFTER = 5, 60.0, 120.0
 
 #: Seconds between two lines that tell what a refusal may come of: those whom it names choose their names.
 HINT_EVERY = 10.0
+#: Of so many it is told without a pause.
+HINTS = 3
 
 
 class _Reason(Struct):
@@ -33,16 +36,17 @@ class Refusals:
         """Refusals of each reason."""
         self._log, self._say = log, say
         self._reasons: dict[str, _Reason] = {}
-        self._hint, self._hint_again = "", 0.0
+        self._hints: dict[str, float] = {}
+        """What was heard lately of other versions of swarm-tui, as sentences, each with when it was the last time."""
+        self._hint_again = 0.0
 
     def add(self, why: str, now: float, *, place: str = "", who: str = "", times: int = 1, hint: str = "") -> None:
         """Count a refusal, of what `who` said on the topic `place`, or so many of them at once.
 
-        `hint` is told when it is another than the last. `now` is monotonic seconds.
+        `hint` is told when it is another than those told lately, also as an alert. `now` is monotonic seconds.
         """
-        if hint and hint != self._hint and now >= self._hint_again:
-            self._hint, self._hint_again = hint, now + HINT_EVERY
-            self._log(hint)
+        if hint:
+            self._hint(clean(hint, 400), now)
         before = self.counts[why]
         self.counts[why] = count = before + times
         on = f" on {place}" if place else ""
@@ -56,12 +60,29 @@ class Refusals:
             message = f"refused again and again: {why}; the last{on}{by}"
             self._say(Alert(severity="warning", message=clean(message, 400), name=f"refused:{why}"))
 
+    def _hint(self, hint: str, now: float) -> None:
+        """Tell of a few at once, and then of one from time to time."""
+        if hint not in self._hints:
+            if len(self._hints) >= HINTS:
+                if now < self._hint_again:
+                    return
+                del self._hints[min(self._hints, key=lambda known: self._hints[known])]
+            self._hint_again = now + HINT_EVERY
+            self._log(hint)
+            self._say(Alert(severity="warning", message=hint, name=OTHER_VERSION))
+        self._hints[hint] = now
+
     def row(self, guests: str, halt_id: str) -> dict[str, object]:
         """Return the answer to the query `guard`: what guests may do, how often what was refused, what halt stands."""
-        return {"guests": guests, "refused": dict(self.counts), "halt": halt_id}
+        told = {"hints": list(self._hints)} if self._hints else {}
+        return {"guests": guests, "refused": dict(self.counts), "halt": halt_id, **told}
 
     def tick(self, now: float) -> None:
         """Say of what has not been heard for long that it is over."""
+        if self._hints and now - max(self._hints.values()) >= OVER_AFTER:
+            self._hints = {}
+            message = "nothing more is heard of another version"
+            self._say(Alert(severity="info", message=message, name=OTHER_VERSION, active=False))
         for why, reason in self._reasons.items():
             if reason.alerted and now - reason.times[-1] >= OVER_AFTER:
                 reason.alerted = False
