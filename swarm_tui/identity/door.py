@@ -9,6 +9,7 @@ from msgspec import Struct
 from swarm_tui.identity.keyring import GUEST, SWARM, Keyring
 from swarm_tui.identity.kinds import ACTS
 from swarm_tui.protocol import proof as proofs
+from swarm_tui.protocol.bodies import Query
 from swarm_tui.protocol.codec import decode
 from swarm_tui.protocol.envelope import Event, Rejected
 from swarm_tui.protocol.raw import UnprovedError
@@ -22,6 +23,8 @@ NAMED, NAMED_AT_ONCE = 1000.0, 4000.0
 FORGED, FORGED_AT_ONCE = 50.0, 100.0
 #: A question costs as much as so many other messages: its answer may be a page for each hundred tasks.
 QUESTION = 50.0
+#: Questions whose answer is a row or none: they cost as any message.
+_SMALL = frozenset({"echo", "guard", "usage"})
 #: Seconds for which they are then.
 STRICT = 10.0
 MANY_SENDERS = 10_000
@@ -86,7 +89,7 @@ class Door:
         if isinstance(heard, Rejected):
             if heard.unproved and not self._forged.take(now):
                 self._strict_until = now + STRICT
-        elif heard is not None and now >= self._strict_until and not self._may(issuer, heard.kind, now):
+        elif heard is not None and now >= self._strict_until and not self._may(issuer, heard.kind, now, _cost(heard)):
             self._strict_until = now + STRICT
             return self._drop()
         return heard
@@ -105,10 +108,10 @@ class Door:
             self._keys.judge(address.kind, address.key, full, raw, rest.partition("@")[0] if kind == "agent" else "")
         except UnprovedError:
             return False
-        return self._may(issuer, address.kind, now)
+        return self._may(issuer, address.kind, now, QUESTION if address.kind is Kind.QUERY else 1.0)
 
-    def _may(self, issuer: str, kind: Kind, now: float) -> bool:
-        """Spend one of the issuer's rate, whose proof held; the swarm itself has none."""
+    def _may(self, issuer: str, kind: Kind, now: float, cost: float) -> bool:
+        """Spend so much of the issuer's rate, whose proof held; the swarm itself has none."""
         if issuer == SWARM:
             return True
         key = issuer, kind in _FIRST
@@ -117,4 +120,10 @@ class Door:
             if len(self._named) >= MANY_SENDERS:
                 self._named.clear()
             rate = self._named[key] = Rate(NAMED, NAMED_AT_ONCE, NAMED_AT_ONCE)
-        return rate.take(now, QUESTION if kind is Kind.QUERY else 1.0)
+        return rate.take(now, cost)
+
+
+def _cost(heard: Event) -> float:
+    """Return what a message that was read costs its sender."""
+    small = isinstance(heard.body, Query) and heard.body.query in _SMALL
+    return QUESTION if heard.kind is Kind.QUERY and not small else 1.0

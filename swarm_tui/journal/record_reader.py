@@ -84,4 +84,7 @@ def _where(query: HistoryQuery) -> tuple[str, list[object]]:
         if value is not None:
             parts.append(condition)
             values.append(value)
+    if query.topics:
+        parts.append(f"({' OR '.join(['topic_matches(?, topic)'] * len(query.topics))})")
+        values += query.topics
     return " AND ".join(parts), values

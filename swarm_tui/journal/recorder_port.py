@@ -72,11 +72,15 @@ class Timeline(Struct, frozen=True, kw_only=True):
 
 
 class HistoryQuery(Struct, frozen=True, kw_only=True):
-    """The newest `limit` messages that match: times in seconds since the epoch, `topic` an MQTT filter."""
+    """The newest `limit` messages that match: times in seconds since the epoch, `topic` an MQTT filter.
+
+    Of `topics`, where there are any, one must match too.
+    """
 
     since: float | None = None
     until: float | None = None
     topic: str | None = None
+    topics: tuple[str, ...] = ()
     agent_id: str | None = None
     task_id: str | None = None
     limit: int = 200
@@ -239,6 +243,7 @@ def takes(query: HistoryQuery, message: Recorded) -> bool:
         and (query.agent_id is None or message.agent_id == query.agent_id)
         and (query.task_id is None or message.task_id == query.task_id)
         and (query.topic is None or matches(query.topic, message.topic))
+        and (not query.topics or any(matches(each, message.topic) for each in query.topics))
     )
 
 

@@ -28,10 +28,10 @@ def test_heartbeats_crowd_out_no_news_of_the_hour() -> None:
 
     def query(name: str, args: dict[str, Any]) -> Reply:
         asked.append(args)
-        if "topic" not in args:
+        if "topics" not in args:
             return Reply(query=name, rows=beats)
         old = row(START - 3000, "alerts", "of old")
-        return Reply(query=name, rows=[old] if args["topic"] == f"{SWARM}/alerts" else [])
+        return Reply(query=name, rows=[old] if f"{SWARM}/alerts" in args["topics"] else [])
 
     source = scenes.build(Clock())
     source.query = query  # type: ignore[method-assign]

@@ -36,6 +36,8 @@ class Prompt(Widget):
         self._typed: Callable[[str], None] | None = None
         self._left: Callable[[], None] | None = None
         self._complete: Complete | None = None
+        self._said = ""
+        """What is to be told of the change that comes next: the last line is behind this one."""
 
     def _field(self, label: str) -> "Input":
         from textual.widgets import Input, Static
@@ -43,7 +45,7 @@ class Prompt(Widget):
         from swarm_tui.ui.widgets.line import Line
 
         if not self.children:
-            field = Line(holds=frozenset(("enter", "escape")))
+            field = Line(holds=frozenset(("enter", "escape")), says=self._say)
             self.mount(Static(Content(label), id="label"), field, Static(id="options"))
             return field
         self.query_one("#label", Static).update(Content(label))
@@ -87,7 +89,8 @@ class Prompt(Widget):
 
     def on_input_changed(self, event: "Input.Changed") -> None:
         event.stop()
-        self._tell([])
+        said, self._said = self._said, ""
+        self._tell([said] if said else [])
         if self.display and self._typed is not None:
             self._typed(event.value)
 
@@ -122,6 +125,9 @@ class Prompt(Widget):
             field.value = text
         field.cursor_position = len(text)
         self._tell(found if len(found) > 1 else [])
+
+    def _say(self, words: str) -> None:
+        self._said = words
 
     def _tell(self, options: list[str]) -> None:
         from textual.widgets import Static

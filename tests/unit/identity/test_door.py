@@ -1,5 +1,7 @@
 """Each sender has its rate at the door, and nobody spends another's."""
 
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -10,6 +12,9 @@ from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.codec import Writer
 from swarm_tui.protocol.envelope import Event, Outgoing, Rejected
 from swarm_tui.protocol.topics import Kind
+from swarm_tui.ui.live.past import NEWEST, messages_since
+from swarm_tui.ui.model.source import Facts
+from tests.ui.fake import Clock, FakeSource
 
 SWARM = "opencto-dev"
 SECRET = b"s" * 32
@@ -27,9 +32,9 @@ class Ground:
         self.agent = host.agent("w-1")
         self.person = SwarmKeyring(SECRET, lambda: Registry(home="home"), issuer="operator:ada@home")
 
-    def message(self, keys: Keyring, kind: Kind, body: b.Body) -> Outgoing:
+    def message(self, keys: Keyring, kind: Kind, body: b.Body, key: str = "") -> Outgoing:
         writer = Writer(SWARM, "w-1", "general", new_id=lambda: "1", clock=lambda: 1000.0, prove=keys.prove)
-        return writer.message(kind, body)
+        return writer.message(kind, body, key)
 
     def read(self, message: Outgoing) -> Event | Rejected | None:
         return self.door.read(message.topic, message.payload, False, 1000.0)
@@ -93,3 +98,23 @@ def test_a_clear_of_what_is_retained_is_read(ground: Ground) -> None:
     ground.passed(message, 20_000)
     empty = msgspec.structs.replace(ground.message(GUEST, Kind.DISPATCHER, b.Dispatcher(instance="x")), payload=b"")
     assert isinstance(ground.read(empty), Event)
+
+
+def test_a_dozen_screens_of_one_person_may_open_at_once(ground: Ground) -> None:
+    clock = Clock()
+    asked: list[tuple[str, dict[str, Any]]] = []
+
+    class Full(FakeSource):
+        def query(self, query: str, args: dict[str, Any]) -> b.Reply:
+            asked.append((query, args))
+            beat = {"at": 900.0, "topic": f"{SWARM}/agents/heartbeat", "payload": "{}"}
+            return b.Reply(query=query, rows=[beat] * NEWEST)
+
+    source = Full(clock, Facts(swarm=SWARM, broker="mqtt://h"))
+    messages_since(source, SWARM, 0.0, 1000.0)
+    names = ["echo", "tasks", "asks", "guard", "usage", *(query for query, _ in asked)]
+    for _ in range(12):
+        for name in names:
+            question = ground.message(ground.person, Kind.QUERY, b.Query(query=name), "screen-1")
+            assert isinstance(ground.read(question), Event), f"{name} is refused"
+    assert not ground.door.dropped

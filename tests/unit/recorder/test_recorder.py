@@ -47,6 +47,7 @@ def fill(recorder: Recorder) -> None:
         (HistoryQuery(topic="s/agents/a2/#", limit=2), [95, 98]),
         (HistoryQuery(topic="s/+/a0/status", limit=1), [99]),
         (HistoryQuery(topic="other/#"), []),
+        (HistoryQuery(topics=("other/#", "s/agents/a2/#", "s/+/a0/status"), limit=3), [96, 98, 99]),
         (HistoryQuery(limit=-4), [99]),
     ],
 )

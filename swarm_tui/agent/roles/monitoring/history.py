@@ -13,6 +13,7 @@ from swarm_tui.protocol.pages import pages
 TOTAL = 8 * 1024 * 1024
 """Bytes of one whole answer: the newest rows are kept."""
 ROW = 64 * 1024
+MAX_TOPICS = 20
 _encode = msgspec.json.Encoder().encode
 
 
@@ -22,6 +23,7 @@ def args_of(args: JsonObject) -> HistoryQuery:
         since=number_of(args, "since"),
         until=number_of(args, "until"),
         topic=_text(args, "topic"),
+        topics=_texts(args, "topics"),
         agent_id=_text(args, "agent_id"),
         task_id=_text(args, "task_id"),
         limit=int(number_of(args, "limit") or 200),
@@ -43,6 +45,15 @@ def _text(args: JsonObject, name: str) -> str | None:
     if value is None or isinstance(value, str):
         return value
     raise ValueError(f"{name}: text belongs there")
+
+
+def _texts(args: JsonObject, name: str) -> tuple[str, ...]:
+    value = args.get(name)
+    if value is None:
+        return ()
+    if isinstance(value, list) and len(value) <= MAX_TOPICS and all(isinstance(each, str) for each in value):
+        return tuple(value)
+    raise ValueError(f"{name}: a list of at most {MAX_TOPICS} texts belongs there")
 
 
 def answer(rows: list[Recorded], error: str | None, *, request: str, source: str) -> Iterator[Reply]:

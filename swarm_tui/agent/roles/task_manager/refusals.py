@@ -57,7 +57,8 @@ class Refusals:
         reason.times.extend([now] * min(times, MANY))
         if not reason.alerted and len(reason.times) == MANY and now - reason.times[0] <= WITHIN:
             reason.alerted = True
-            message = f"refused again and again: {why}; the last{on}{by}"
+            last = f"; the last{on}{by}" if on or by else ""
+            message = f"refused again and again: {why}{last}"
             self._say(Alert(severity="warning", message=clean(message, 400), name=f"refused:{why}"))
 
     def _hint(self, hint: str, now: float) -> None:
