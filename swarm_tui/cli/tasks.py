@@ -36,6 +36,9 @@ from swarm_tui.protocol.rows import TaskRow
 from swarm_tui.protocol.text import clean, clean_block
 from swarm_tui.protocol.topics import Kind, topic
 
+#: Seconds that asking why tasks wait may take at each step; without an answer they are listed all the same.
+ASKED_WITHIN = 1.5
+
 
 @click.command(epilog="Example: swarm-tui tasks --state running; swarm-tui tasks task_ab12 shows one with every hop")
 @click.argument("task_id", metavar="[ID]", required=False, shell_complete=task_ids)
@@ -64,6 +67,9 @@ def command(
         return _one(found, task_id, bool(broker), as_json)
     if has_journal(found.state) and not broker:
         rows = journal_rows(found.state, task_state=state, task_type=task_type, limit=limit)
+        _say_why(
+            found, rows, {"state": str(TaskState.QUEUED), "limit": limit, **({"type": task_type} if task_type else {})}
+        )
     else:
         rows = _ask_list(found, state, task_type, limit)
     if as_json:
@@ -79,6 +85,7 @@ def _one(found: Target, task_id: str, remote: bool, as_json: bool) -> int:
         task_id = whole_id(found.state, task_id)
         row = journal_task(found.state, task_id)
         row = row and with_progress(row, found.swarm, recorded(found.state, found.swarm, task_id))
+        _say_why(found, [row] if row is not None else [], {"task_id": task_id})
     row = row or _ask_one(found, task_id)
     if row is None:
         raise Failure(f"no task `{task_id}` in {found.swarm}; `swarm-tui tasks` lists those known", NO_SUCH)
@@ -88,6 +95,25 @@ def _one(found: Target, task_id: str, remote: bool, as_json: bool) -> int:
     else:
         _print_one(row)
     return 0
+
+
+def _say_why(found: Target, rows: list[TaskRow], args: dict[str, object]) -> None:
+    """Write into the rows that wait in the queue why they do: only who gives them out knows, so it is asked."""
+    waiting = {row.task_id: row for row in rows if row.state == TaskState.QUEUED}
+    if not waiting:
+        return
+    try:
+        with follow(found, ASKED_WITHIN) as follower:
+            follower.settle(ASKED_WITHIN)
+            answers = None
+            if _has_dispatcher(follower):
+                answers = follower.load_tasks("task" if "task_id" in args else "tasks", args, ASKED_WITHIN)
+        why = "no dispatcher is there to give it out" if answers is None else ""
+    except Failure as failure:
+        answers, why = None, failure.reason
+    known = {row.task_id: row.waits for row in answers or ()}
+    for task_id, row in waiting.items():
+        row.waits = known.get(task_id, why)
 
 
 def _ask_list(found: Target, state: str | None, task_type: str | None, limit: int) -> list[TaskRow]:
@@ -173,8 +199,8 @@ def _how(row: TaskRow) -> str:
     if row.state == TaskState.COMPLETE:
         text = outcome(row.result) or "done"
         return style(text, fg="red") if verdict_failed(row.result) else text
-    if row.error or row.reason:
-        return clean(row.error or row.reason)
+    if row.error or row.waits or row.reason:
+        return clean(row.error or row.waits or row.reason)
     return clean(_far(row)) or "-"
 
 
@@ -205,7 +231,7 @@ def _print_one(row: TaskRow) -> None:
         ("for", row.assigned_to),
         ("progress", _far(row)),
         ("stopping", _cancelling(row, time.time())),
-        ("reason", row.reason),
+        ("reason", row.waits or row.reason),
         ("error", row.error),
         ("outcome", outcome(row.result)),
         ("usage", told(read_usage(row.usage)) if row.usage else ""),

@@ -32,13 +32,13 @@ _FIELDS = (
     "progress",
     "result",
     "error",
+    "reason",
     "cancel_requested_at",
     "cancel_within",
     "runs_again",
 )
 _DETAILS = (
     "message",
-    "reason",
     "assigned_to",
     "max_attempts",
     "payload",
@@ -162,8 +162,9 @@ def task_row(task: TaskView) -> TaskRow:
 
 
 def task_json(row: TaskRow, *, hops: bool = False) -> JsonObject:
-    """Return a row as `tasks --json` prints it, in TaskRow's units; with `hops`, its hops, payload and reason too."""
+    """Return a row as `tasks --json` prints it, in TaskRow's units; with `hops`, its hops and payload too."""
     plain: JsonObject = msgspec.to_builtins(row)
+    plain["reason"] = row.waits or row.reason
     names = (*_FIELDS, *_DETAILS) if hops else _FIELDS
     return {name: plain[name] for name in names}
 

@@ -38,6 +38,8 @@ class TaskRow(Struct, kw_only=True):
     error: str | None = None
     message: str = ""
     reason: str = ""
+    waits: str = ""
+    """Why it waits for more than its turn, as things were when this was asked for."""
     assigned_to: str | None = None
     max_attempts: int | None = None
     payload: dict[str, Any] = {}

@@ -1,6 +1,7 @@
 """Swarms in known states, told message by message: calm, trouble, broker lost, empty."""
 
 from swarm_tui.protocol import bodies as b
+from swarm_tui.protocol.names import ROLE_TYPES
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.model.source import TaskType
 from tests.ui.fake import Clock, FakeSource
@@ -93,7 +94,7 @@ def start(source: FakeSource, clock: Clock) -> None:
                 host="devbox",
                 pid=4000 + n,
                 started_at=now - 4000 - 60 * n,
-                capabilities=[f"{role}.x"],
+                capabilities=[*ROLE_TYPES[role]],
                 capacity=1,
                 active=0,
                 version="0.1.0",

@@ -60,7 +60,7 @@ async def test_a_tasks_and_an_agents_facts_are_copied_without_their_names() -> N
         await ui.settle()
         await go_to(ui, "  does ")
         await ui.press("Y")
-        assert ui.app.clipboard == "testing.x"
+        assert ui.app.clipboard == "testing.run, testing.coverage"
 
 
 @pytest.mark.asyncio

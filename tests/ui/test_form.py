@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from swarm_tui.protocol.bodies import Complete
 from swarm_tui.protocol.topics import Kind
+from swarm_tui.ui.model.source import TaskType
 from tests.ui import scenes
 from tests.ui.harness import open_ui
 
@@ -75,6 +77,11 @@ async def test_a_rejection_says_why() -> None:
         changed()
         await ui.settle()
         assert ui.has("rejected: no agent does that")
+        sent.reason = " ".join(f"reason-{n}" for n in range(12))
+        changed()
+        await ui.settle()
+        shown = " ".join(line.strip() for line in ui.text())
+        assert f"rejected: {sent.reason}" in shown, "in as many lines as it takes"
 
 
 @pytest.mark.asyncio
@@ -321,3 +328,49 @@ async def test_the_task_that_was_sent_is_opened_by_a_key_and_back_is_the_form() 
         assert ui.has("NEW TASK")
         await ui.press("escape")
         assert ui.app.screen is ui.app.main
+
+
+@pytest.mark.asyncio
+async def test_a_type_that_nobody_does_is_doubted_and_sent_all_the_same() -> None:
+    async with open_ui("calm", (80, 24)) as ui:
+        await ui.press("n")
+        await ui.type("paint.wall")
+        await ui.press("tab")
+        assert ui.has("! no known agent does paint.wall; it can be sent all the same")
+        await ui.press("ctrl+s")
+        assert ui.source.submitted[0][0].type == "paint.wall"
+        await ui.press("ctrl+n")
+        await ui.type("code.review")
+        await ui.press("enter")
+        assert not ui.has("no agent")
+        await ui.type("src")
+        await ui.press("tab", "tab", "tab", "tab")
+        await ui.type("nobody-9")
+        assert ui.has("! no agent nobody-9 is known here")
+        await ui.press(*["backspace"] * 8)
+        await ui.type("code-review-01")
+        assert not ui.has("no agent")
+
+
+@pytest.mark.asyncio
+async def test_a_mistake_is_read_whole_however_long_it_is() -> None:
+    async with open_ui("calm", (80, 24)) as ui:
+        choices = [f"choice-number-{n}" for n in range(12)]
+        schema = {
+            "type": "object",
+            "properties": {"pick": {"type": "string", "enum": choices}, "next": {"type": "string"}},
+        }
+        ui.source.facts = replace(ui.source.facts, types=[TaskType(name="docs.pick", schema=schema)])
+        await ui.press("n")
+        await ui.type("docs.pick")
+        await ui.press("tab")
+        await ui.type("x")
+        shown = " ".join(line.strip() for line in ui.text())
+        assert f"✗ one of {', '.join(choices)}" in shown
+        assert ui.has("next"), "what follows has moved down"
+        await ui.press("ctrl+r")
+        await ui.press(*["ctrl+a"], "delete")
+        await ui.type('{"pick": ')
+        shown = " ".join(line.strip() for line in ui.text())
+        help = str(ui.app.screen.query_one("#rawhelp").render())
+        assert " ".join(help.split()) in shown

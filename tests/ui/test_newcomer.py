@@ -32,7 +32,12 @@ async def test_a_notice_that_is_cut_keeps_its_end() -> None:
     async with open_ui("calm", (80, 24)) as ui:
         ui.app.say("seen: " + "a-long-name" * 9 + "; u brings it back")
         assert ui.footer.startswith(" › seen: a-long")
-        assert ui.footer.rstrip().endswith(" u brings it back")
+        assert ui.footer.rstrip().endswith(" u brings it back  I whole")
+        await ui.press("I")
+        shown = "".join(line.strip() for line in ui.text())
+        assert "a-long-name" * 9 + "; u brings it back" in shown.replace(" ", "").replace(
+            ";ubringsitback", "; u brings it back"
+        )
 
 
 @pytest.mark.asyncio

@@ -3,11 +3,11 @@
 from itertools import islice
 
 from swarm_tui.domain.dispatch import freshness
-from swarm_tui.domain.dispatch.agent_record import AgentRecord
 from swarm_tui.domain.dispatch.model import DispatchSettings, ScaleTarget, State
 from swarm_tui.domain.dispatch.offer import able, is_live
 from swarm_tui.domain.dispatch.queue import LaneKey
 from swarm_tui.domain.dispatch.turn import Turn
+from swarm_tui.domain.dispatch.waiting_reasons import why_unserved
 from swarm_tui.domain.states import OPEN, TaskState
 from swarm_tui.protocol.bodies import Alert, Scale
 from swarm_tui.protocol.envelope import Event
@@ -92,21 +92,6 @@ def _crashloops(state: State, role: str) -> bool:
     return any(agent_id in state.crashlooping and record.role == role for agent_id, record in state.agents.items())
 
 
-def _why_unserved(turn: Turn, key: LaneKey, agents: list[AgentRecord]) -> str:
-    task_type, wanted = key.task_type, key.wanted
-    draining = [record for record in turn.state.agents.values() if record.status == "draining"]
-    if key.asked and (keyless := sorted(record.agent_id for record in able(turn, key._replace(asked=False), agents))):
-        return f"a person approved it, so only an agent with keys may do it; {', '.join(keyless[:3])} has none"
-    if drains := sorted(record.agent_id for record in able(turn, key, draining)):
-        who = f"{', '.join(drains[:3])}{' …' if len(drains) > 3 else ''} {'drains' if len(drains) == 1 else 'drain'}"
-        return f"{who}, and nobody else who does it is there"
-    if not wanted:
-        return "nobody who does it is there"
-    if any(record.agent_id == wanted for record in agents):
-        return f"{wanted}, for whom alone it is meant, does no {task_type}"
-    return f"{wanted}, for whom it is meant, is not there"
-
-
 def _name_of(key: LaneKey) -> str:
     """The name of the alert that nobody does the lane's tasks."""
     return ":".join(filter(None, ("nobody", key.task_type, key.wanted)))
@@ -123,7 +108,7 @@ def unserved(turn: Turn) -> None:
         since = state.unserved.setdefault(name, turn.now)
         if turn.now - since >= UNSERVED_AFTER:
             state.unserved[name] = float("inf")
-            message = f"{key.task_type} waits: {_why_unserved(turn, key, agents)}"
+            message = f"{key.task_type} waits: {why_unserved(turn, key, agents)}"
             turn.say(Kind.ALERT, Alert(severity="warning", message=message, name=name))
     for name in [name for name in state.unserved if name not in names]:
         if state.unserved.pop(name) == float("inf"):

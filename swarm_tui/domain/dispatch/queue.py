@@ -61,6 +61,11 @@ class Queue:
     def __contains__(self, task_id: str) -> bool:
         return task_id in self._where
 
+    def key_of(self, task_id: str) -> LaneKey | None:
+        """Return what the task has in common with its lane; None of one that does not wait here."""
+        found = self._where.get(task_id)
+        return None if found is None else found[0]
+
     def push(self, task_id: str, key: LaneKey, priority: str, since: float, seq: int) -> int:
         """Let the task wait; `since` is when it began to. Returns how many now wait in its lane."""
         self.remove(task_id)

@@ -7,6 +7,8 @@ from msgspec import Struct
 
 from swarm_tui.ui.look.text import flat
 
+LONGEST = 1000
+"""Letters of a notice: the last line shows as much as it has room for, the page of notices all."""
 STAYS = 5.0
 """Seconds after which the last line is that of the keys again."""
 
@@ -29,7 +31,7 @@ class Notices:
 
     def add(self, text: str, *, bad: bool = False) -> Notice:
         """Tell."""
-        notice = Notice(self._clock(), flat(text, 300), bad)
+        notice = Notice(self._clock(), flat(text, LONGEST), bad)
         self.all.append(notice)
         self._shown = True
         return notice

@@ -13,6 +13,7 @@ from swarm_tui.domain.fleet.reducer import NOT_YET
 from swarm_tui.domain.problems import NOBODY, Problem, problems, why_it_waits
 from swarm_tui.domain.states import TaskState
 from swarm_tui.domain.views import AgentView, TaskView, keeps_record
+from swarm_tui.domain.waiting import Rooms
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.rows import AskRow, TaskRow
 from swarm_tui.ui.model.here import Here, with_here
@@ -96,6 +97,8 @@ class Model:
         """How the swarm is guarded, as its dispatcher says; empty where it was not asked."""
         self.here = Here()
         """What this host tells of the swarm."""
+        self.rooms = Rooms(self.live)
+        """Who could do which type, as last counted."""
         self._problems: list[Problem] | None = None
         self._wrong: dict[str, Set[str]] = {"agents": set(), "tasks": set()}
         self._blocked: dict[str, Problem] = {}
@@ -224,7 +227,7 @@ class Model:
     def problems(self) -> list[Problem]:
         """Return what is wrong, the worst first; counted anew when something changed."""
         if self._problems is None:
-            now = self.clock()
+            now, self.rooms = self.clock(), Rooms(self.fleet)
             found = [self._ending(problem) for problem in problems(self.fleet, now)]
             self._problems = found if self.moment is not None else with_here(found, self.here, self.live)
             self.seen_problems.update(self._problems, now)
@@ -278,13 +281,19 @@ class Model:
         return self._wrong[noun]
 
     def why_waiting(self, task: TaskView) -> tuple[str, str]:
-        """Return why the task waits for more than its turn, and what to do; empty where not, as last counted."""
+        """Return why the task waits for more than its turn, and what to do, if anything; empty where not, as last
+        counted.
+        """
         if task.state not in (TaskState.QUEUED, TaskState.RETRY_WAIT):
             return "", ""
         if (problem := self._blocked.get(task.task_id)) is not None:
             return why_it_waits(problem), problem.todo
         alert = self._nobody.get(NOBODY + ":".join(filter(None, (task.type, task.assigned_to))))
-        return (alert.what, alert.todo) if alert is not None and task.state is TaskState.QUEUED else ("", "")
+        if task.state is not TaskState.QUEUED:
+            return "", ""
+        if alert is not None:
+            return alert.what.removeprefix(f"{task.type} waits: "), alert.todo
+        return self.rooms.why_waiting(task.type, task.assigned_to), ""
 
     def place(self, problem: Problem) -> str | None:
         """Return where the problem shows: `agents`, `tasks`, or None."""

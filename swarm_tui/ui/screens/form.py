@@ -1,6 +1,7 @@
 """The publish form: a type, its fields or raw text, target, priority, timeout; and what becomes of what was sent."""
 
 import uuid
+from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar
 
@@ -17,6 +18,7 @@ from swarm_tui.ui.desk.capabilities import Opens, Sends
 from swarm_tui.ui.desk.desk import Desk
 from swarm_tui.ui.look.text import flat
 from swarm_tui.ui.model.draft import (
+    Draft,
     Drafts,
     as_text,
     draft_from,
@@ -27,7 +29,7 @@ from swarm_tui.ui.model.draft import (
     types_sent,
     values_from,
 )
-from swarm_tui.ui.model.model import Delta
+from swarm_tui.ui.model.model import Delta, Model
 from swarm_tui.ui.model.saved_state import ScreenState
 from swarm_tui.ui.model.source import TaskType
 from swarm_tui.ui.screens.base import SwarmScreen
@@ -43,6 +45,12 @@ TYPE_HELP = "type a part of it, ↓ chooses, enter takes"
 TYPED_HELP = "enter takes the marked one, ↓ ↑ mark another, ^U clears it"
 WIDE, TALL = 150, 36
 """Columns from which two fields stand side by side, and lines from which a payload has many."""
+
+
+def doubts_of(model: Model, draft: Draft) -> dict[str, str]:
+    """Return why nobody would do such a task: under the type, or under the agent that it is for."""
+    why = model.rooms.doubt(draft.type, draft.target) if draft.type and model.live.broker_up else ""
+    return {"target" if draft.target else "type": f"{why}; it can be sent all the same"} if why else {}
 
 
 class FormScreen(SwarmScreen, Opens, Sends):
@@ -71,7 +79,7 @@ class FormScreen(SwarmScreen, Opens, Sends):
     FormScreen #how { height: auto; }
     FormScreen.wide #type { width: 50%; padding-right: 1; }
     FormScreen.wide #fields.apart { layout: grid; grid-size: 2; grid-rows: auto; grid-gutter: 0 2; }
-    FormScreen.wide #how { layout: grid; grid-size: 3; grid-rows: 2; grid-gutter: 0 2; }
+    FormScreen.wide #how { layout: grid; grid-size: 3; grid-rows: auto; grid-gutter: 0 2; }
     FormScreen.wide FieldRow, FormScreen.wide TextArea { max-width: 100%; }
     FormScreen.tall TextArea { height: 20; }
     FormScreen #rawhelp, FormScreen .hint { color: $text-muted; margin-left: 12; }
@@ -84,9 +92,14 @@ class FormScreen(SwarmScreen, Opens, Sends):
         *,
         types: dict[str, TaskType] | None = None,
         state: ScreenState | None = None,
+        doubts: Callable[[Model, Draft], dict[str, str]] = doubts_of,
     ) -> None:
-        """`types` are what can be chosen, the swarm's if they are not given; `state` keeps drafts."""
+        """`types` are what can be chosen, the swarm's if they are not given; `state` keeps drafts.
+
+        `doubts` returns what keeps nobody from sending it, by field, as mistakes are.
+        """
         super().__init__(desk)
+        self._doubts = doubts
         self.types = {each.name: each for each in desk.source.facts.types} if types is None else types
         self.kept = desk.state if state is None else state
         self.draft = draft_from(self.kept.draft)  # Of an earlier screen: it is put aside.
@@ -176,7 +189,9 @@ class FormScreen(SwarmScreen, Opens, Sends):
         wrong = self.mistakes()
         if self.draft.priority not in ("low", "medium", "high"):
             wrong["priority"] = "low, medium or high"
+        doubts = self._doubts(self.model, self.draft) if self.payload.shape.kind != "part" else {}
         for row in self.query(FieldRow):
+            row.doubt(doubts.get(row.key, ""))
             row.wrong(wrong.get(row.key), insist=insist)
         self.payload.say_wrong(wrong.get("payload"), self.known)
         return wrong

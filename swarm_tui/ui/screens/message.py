@@ -4,11 +4,11 @@ from rich.segment import Segment
 
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.topics import Kind
-from swarm_tui.ui.look.text import Parts, clock, flat
+from swarm_tui.ui.look.text import Parts, clock, flat, wrapped
 from swarm_tui.ui.look.words import units_of
 from swarm_tui.ui.model.stream import Message, body_text
 from swarm_tui.ui.screens.page import PageScreen
-from swarm_tui.ui.widgets.page import Line, rule
+from swarm_tui.ui.widgets.page import Line, Value, rule
 from swarm_tui.ui.widgets.tree import Path, tree
 
 
@@ -35,14 +35,20 @@ class MessageScreen(PageScreen):
                 "retained": message.retained,
             }
             lines += tree({k: v for k, v in facts.items() if v}, look, width)
-            lines += [([Segment(f"  ! {flat(warning)}", look["warn"])], None) for warning in message.warnings]
+            for warning in message.warnings:
+                lines += self._told("! ", warning, "warn", width)
             lines.append(rule("payload", width, self.page))
             lines += tree(message.payload, look, width, units=self._units(message))
         else:
-            lines.append(([Segment(f"  refused: {flat(message.reason)}", look["bad"])], None))
+            lines += self._told("refused: ", message.reason, "bad", width)
             lines.append(rule("it began", width, self.page))
             lines += tree(message.first, look, width)
         return lines
+
+    def _told(self, before: str, text: str, style: str, width: int) -> list[Line]:
+        """Return what was wrong, whole, in as many lines as it takes."""
+        said = wrapped(f"{before}{flat(text, 2000)}", width - 4)
+        return [([Segment(f"  {line}", self.desk.look[style])], Value(text)) for line in said]
 
     def _units(self, message: Event) -> dict[Path, str]:
         if message.kind not in (Kind.TASK_COMPLETE, Kind.TASK_FAILED):

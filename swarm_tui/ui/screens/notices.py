@@ -3,10 +3,10 @@
 from rich.segment import Segment
 
 from swarm_tui.protocol.envelope import Rejected
-from swarm_tui.ui.look.text import Parts, clock, fit, flat
+from swarm_tui.ui.look.text import Parts, clock, fit, flat, wrapped
 from swarm_tui.ui.model.model import Delta
 from swarm_tui.ui.screens.page import PageScreen
-from swarm_tui.ui.widgets.page import Line
+from swarm_tui.ui.widgets.page import Line, Value
 
 
 class NoticesScreen(PageScreen):
@@ -21,16 +21,12 @@ class NoticesScreen(PageScreen):
 
     def lay(self, width: int) -> list[Line]:
         look = self.desk.look
-        lines: list[Line] = [
-            (
-                [
-                    Segment(f"  {clock(n.at)}  ", look["quiet"]),
-                    Segment(fit(n.text, width - 14), look["bad" if n.bad else "plain"]),
-                ],
-                None,
-            )
-            for n in reversed(self.desk.notices.all)
-        ]
+        lines: list[Line] = []
+        for notice in reversed(self.desk.notices.all):
+            for number, text in enumerate(wrapped(notice.text, width - 14)):
+                when = f"  {clock(notice.at)}  " if number == 0 else " " * 12
+                said = Segment(text, look["bad" if notice.bad else "plain"])
+                lines.append(([Segment(when, look["quiet"]), said], Value(notice.text)))
         return lines or [([Segment("  Nothing was told yet", look["quiet"])], None)]
 
 

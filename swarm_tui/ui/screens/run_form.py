@@ -65,7 +65,7 @@ class RunFormScreen(FormScreen):
     def __init__(self, desk: Desk) -> None:
         self._found = {name: look_for(name) for name in known_workflows(Path.cwd())}
         types = {name: as_type(name, found) for name, found in self._found.items()}
-        super().__init__(desk, types=types, state=ScreenState())
+        super().__init__(desk, types=types, state=ScreenState(), doubts=lambda model, draft: {})
 
     @property
     def known(self) -> TaskType | None:

@@ -66,7 +66,8 @@ def _type(s: Seen) -> Iterator[Fact]:
 def _state(s: Seen) -> Iterator[Fact]:
     glyph, style = glyphs.of_task(s.task)
     said = f"{glyph} {s.task.state.value}  "
-    means = "Written down by the dispatcher; nobody takes it." if s.why_waiting else of_task(s.task, s.told)
+    nobody = bool(s.why_waiting and s.todo)
+    means = "Written down by the dispatcher; nobody takes it." if nobody else of_task(s.task, s.told)
     for number, text in enumerate(wrapped(means, s.width - 13 - len(said))):
         first = Segment(said, s.look[style]) if number == 0 else Segment(" " * len(said))
         yield Fact("state" if number == 0 else "", [first, Segment(text, s.look["quiet"])])
@@ -75,7 +76,8 @@ def _state(s: Seen) -> Iterator[Fact]:
 def _waits(s: Seen) -> Iterator[Fact]:
     if not s.why_waiting:
         return
-    yield from _wrap("waits", s.why_waiting, s.width - 14, lambda text: Segment(text, s.look["warn"]))
+    style = s.look["warn" if s.todo else "plain"]
+    yield from _wrap("waits", s.why_waiting, s.width - 14, lambda text: Segment(text, style))
     for number, text in enumerate(wrapped(flat(s.todo, 2000), s.width - 16) if s.todo else ()):
         yield Fact("", [Segment("→ " if number == 0 else "  ", s.look["accent"]), Segment(text)])
 

@@ -8,9 +8,10 @@ from rich.segment import Segment
 from rich.style import Style
 
 from swarm_tui.config.keynames import key_name
-from swarm_tui.ui.desk.actions import AGENTS, TASKS, Action, pretty
+from swarm_tui.ui.desk.actions import AGENTS, TASKS, Action, Registry, pretty
 from swarm_tui.ui.desk.context import Context
 from swarm_tui.ui.desk.desk import ScreenPort, desk_of
+from swarm_tui.ui.desk.notices import Notice
 from swarm_tui.ui.look.glyphs import ThemeStyles
 from swarm_tui.ui.look.text import Parts, fit_sentence
 from swarm_tui.ui.widgets.static_lines import StaticLines, clicking
@@ -29,12 +30,11 @@ class Footer(StaticLines):
 
     def lines(self, width: int) -> list[Parts]:
         screen, desk = cast(ScreenPort, self.screen), desk_of(self)
+        typing = screen.scope == "form"
         notice = desk.notices.current()
         if notice is not None:
-            style = "bad" if notice.bad else "accent"
-            return [[Segment(fit_sentence(f" {'✗' if notice.bad else '›'} {notice.text}", width), self.look[style])]]
+            return [self._notice(notice, desk.registry, width, typing=typing)]
         registry, context = desk.registry, screen.context()
-        typing = screen.scope == "form"
         acts = [
             act
             for act in registry.here(screen.scope)
@@ -51,6 +51,16 @@ class Footer(StaticLines):
         clicks = {pretty(key): f"screen.press('{key}')" for key in keys}
         last = (registry.key_text("help", typing=typing), "help")
         return [keys_line(hints, self.look, width, clicks, last, self.note)]
+
+    def _notice(self, notice: Notice, registry: Registry, width: int, *, typing: bool) -> Parts:
+        """Return the notice; of one that is too long less, and the key that shows it whole."""
+        look, text = self.look["bad" if notice.bad else "accent"], f" {'✗' if notice.bad else '›'} {notice.text}"
+        key = registry.key_text("notices", typing=typing)
+        if cell_len(text) <= width or not key:
+            return [Segment(fit_sentence(text, width), look)]
+        ends = [Segment(f"  {key}", self.look["key"]), Segment(" whole ", self.look["quiet"])]
+        said = fit_sentence(text, width - sum(part.cell_length for part in ends)).rstrip()
+        return [Segment(said, look), *ends]
 
 
 def _place(act: Action, own: str, context: Context) -> float:

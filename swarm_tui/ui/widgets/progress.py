@@ -7,7 +7,7 @@ from swarm_tui.domain.states import ENDED, TaskState
 from swarm_tui.domain.views import TaskView
 from swarm_tui.ui.desk.desk import desk_of
 from swarm_tui.ui.look import glyphs
-from swarm_tui.ui.look.text import Parts, fit, flat
+from swarm_tui.ui.look.text import Parts, fit, flat, wrapped
 from swarm_tui.ui.model.model import Model
 from swarm_tui.ui.model.source import Sent
 from swarm_tui.ui.widgets.header import ends
@@ -43,13 +43,22 @@ class SentLine(StaticLines):
         if self._sent is None:
             return [[Segment(f" {registry.key_text('send', typing=True)} sends", self.look["quiet"])]]
         parts, keys = self._told(width, self._sent, self._model.task(self.task_id)), registry.keys("open_sent")
-        if not keys:
-            return [parts]
-        opens = f" {registry.key_text('open_sent', typing=True)} opens it "
-        # The stages go before the key, which the last line has too; what an end says may be cut for it.
-        if len(parts) > 2 and sum(part.cell_length for part in parts) + len(opens) > width:
-            return [parts]
-        return [ends(parts, [Segment(opens, self.look["accent"] + clicking(f"screen.press('{keys[0]}')"))], width)]
+        opens = f" {registry.key_text('open_sent', typing=True)} opens it " if keys else ""
+        lines = [parts]
+        if sum(part.cell_length for part in parts) + len(opens) > width:
+            # The stages go before the key, which the last line has too; what an end says takes as many lines as it has.
+            if len(parts) > 2 or not keys:
+                return lines
+            lines = _wrapped(parts[0], parts[1], width, len(opens))
+        if keys:
+            click = clicking(f"screen.press('{keys[0]}')")
+            lines[-1] = ends(lines[-1], [Segment(opens, self.look["accent"] + click)], width)
+        return lines
+
+    def renew(self) -> None:
+        if self.is_attached and self.size.width:
+            self.styles.height = len(self.lines(self.size.width))
+        super().renew()
 
     def _told(self, width: int, sent: Sent, task: TaskView | None) -> Parts:
         """Return the task and how far it is."""
@@ -75,6 +84,17 @@ class SentLine(StaticLines):
                 parts.append(Segment(f" to {flat(task.agent_id)}", self.look["quiet"]))
             parts.append(Segment(" → ", self.look["quiet"]) if stage != "done" else Segment(""))
         return parts
+
+
+def _wrapped(name: Segment, said: Segment, width: int, spare: int) -> list[Parts]:
+    """Return what was said of the task in lines beside its name; `spare` columns of the last one are free."""
+    indent = name.cell_length
+    texts = wrapped(said.text, width - indent - 1)
+    if len(texts[-1]) + indent + spare > width:
+        texts.append("")
+    return [
+        [name if number == 0 else Segment(" " * indent), Segment(text, said.style)] for number, text in enumerate(texts)
+    ]
 
 
 def _reached(sent: Sent, task: TaskView | None) -> int:

@@ -90,6 +90,10 @@ def _stopping(task: TaskView, now: float) -> str:
     return f"asked to stop {ago(now - asked)} ago, over in {ago(asked + CANCEL_WITHIN - now)}{again}"
 
 
+#: The style of why a task waits, by whether something can be done about it.
+_WAITS = {True: "warn", False: "quiet"}
+
+
 def _progress(task: TaskView, scene: Scene, width: int) -> Parts:
     """Return what it asks; a bar while it runs; why it waits, or how it ended."""
     if asked := scene.asks(task):
@@ -105,8 +109,8 @@ def _progress(task: TaskView, scene: Scene, width: int) -> Parts:
         ]
         rest = width - gauge - len(percent)
         return bars + text_cell(" " + flat(task.message), "quiet", scene, rest)
-    if why := scene.why_waiting(task)[0]:
-        return text_cell(flat(why), "warn", scene, width)
+    if (waits := scene.why_waiting(task))[0]:
+        return text_cell(flat(waits[0]), _WAITS[bool(waits[1])], scene, width)
     if task.state is TaskState.RETRY_WAIT and task.retry_at:
         return text_cell(
             f"again in {ago(task.retry_at - scene.now)} {flat(task.error or task.reason)}", "warn", scene, width

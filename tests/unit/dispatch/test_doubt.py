@@ -298,7 +298,7 @@ def test_an_alert_ends_with_what_is_true(world: World, comes: bool, words: str) 
     for task_id in ("t", "u"):
         world.submit(task_id)
     world.tick(5)
-    assert "nobody" in of(world.said, Kind.ALERT)[0].message
+    assert of(world.said, Kind.ALERT)[0].message == "noop waits: no agent does noop"
     if comes:
         # It has room for one, so the other still waits, but somebody does it.
         world.agent("a")

@@ -102,7 +102,7 @@ def test_a_task_as_a_row_and_as_json(paper: Paper) -> None:
     assert isinstance(row, TaskRow)
     short, whole = summary.task_json(row), summary.task_json(row, hops=True)
     names = "task_id type state priority attempt agent_id created_at updated_at duration progress result error"
-    assert " ".join(short) == f"{names} cancel_requested_at cancel_within runs_again"
+    assert " ".join(short) == f"{names} reason cancel_requested_at cancel_within runs_again"
     assert whole["hops"][0]["what"] == "published"
     assert {**whole, **short} == whole
 

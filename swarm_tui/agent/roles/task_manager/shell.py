@@ -389,7 +389,7 @@ class DispatcherShell:
         try:
             self._publish(self.engine.flush(now=True))
             engine, me = self.engine, self._spec.agent_id
-            for reply in answers(event, event.body, engine.journal, me, engine.state):
+            for reply in answers(event, event.body, engine.journal, me, engine.state, engine.moment()):
                 self.bus.publish(self.engine.writer.message(Kind.REPLY, reply, event.key))
         except sqlite3.Error as error:
             self._log(f"a query could not be answered: {error}")

@@ -8,8 +8,9 @@ import msgspec
 
 from swarm_tui.domain.dispatch.asks import rows as open_asks
 from swarm_tui.domain.dispatch.metering import today
-from swarm_tui.domain.dispatch.model import State
+from swarm_tui.domain.dispatch.model import Moment, State
 from swarm_tui.domain.dispatch.task_rows import mail_row, row, run_row
+from swarm_tui.domain.dispatch.waiting_reasons import WaitingReasons
 from swarm_tui.domain.states import TaskState
 from swarm_tui.journal.dispatch import Journal
 from swarm_tui.protocol.bodies import Query, Reply
@@ -27,16 +28,20 @@ _LISTS = ("hops", "errors", "late")
 _SMALL = 0.02
 
 
-def answers(event: Event, query: Query, journal: Journal, me: str, state: State | None = None) -> Iterator[Reply]:
+def answers(
+    event: Event, query: Query, journal: Journal, me: str, state: State | None = None, moment: Moment | None = None
+) -> Iterator[Reply]:
     """Yield the replies to `tasks`, `task`, `runs`, `run`, `messages` and, with the dispatcher's `state`, `asks` and
-    `usage`.
+    `usage`; with the `moment` too, why tasks wait.
 
     Nothing for another's query. Raises sqlite3.Error.
     """
+    asks_why = query.query in ("tasks", "task") and state is not None and moment is not None
+    reasons = WaitingReasons(state, moment) if asks_why else None  # type: ignore[arg-type]
     if query.query == "tasks":
-        rows = _list(query.args, journal)
+        rows = _list(query.args, journal, reasons)
     elif query.query == "task":
-        rows = _one(query.args, journal)
+        rows = _one(query.args, journal, reasons)
     elif query.query == "runs":
         rows = _runs(query.args, journal)
     elif query.query == "run":
@@ -72,7 +77,7 @@ def _fitted_mail(shown: dict[str, Any]) -> dict[str, Any]:
     return shown
 
 
-def _list(args: dict[str, Any], journal: Journal) -> Iterable[Any]:
+def _list(args: dict[str, Any], journal: Journal, reasons: WaitingReasons | None) -> Iterable[Any]:
     state, task_type = args.get("state"), args.get("type")
     if state is not None and (not isinstance(state, str) or state not in set(TaskState)):
         return
@@ -84,17 +89,20 @@ def _list(args: dict[str, Any], journal: Journal) -> Iterable[Any]:
     )
     for job in jobs:
         shown = row(job)
+        shown.waits = reasons.of(job) if reasons is not None else ""
         if len(msgspec.json.encode(shown.result)) > LIST_RESULT:
             shown.result = None
         yield msgspec.to_builtins(shown)
 
 
-def _one(args: dict[str, Any], journal: Journal) -> Iterable[Any]:
+def _one(args: dict[str, Any], journal: Journal, reasons: WaitingReasons | None) -> Iterable[Any]:
     task_id = args.get("task_id")
     job = journal.find(task_id) if isinstance(task_id, str) and is_task_id(task_id) else None
     if job is None:
         return
-    yield msgspec.to_builtins(row(job, whole=True))
+    shown = row(job, whole=True)
+    shown.waits = reasons.of(job) if reasons is not None else ""
+    yield msgspec.to_builtins(shown)
 
 
 def _runs(args: dict[str, Any], journal: Journal) -> Iterable[Any]:
