@@ -27,6 +27,8 @@ def retained(broker: Broker, topic: str, timeout: float = 5.0) -> bytes:
     def on_message(client: Any, userdata: Any, message: Any) -> None:
         if message.retain:
             heard.append(bytes(message.payload))
+        # Nothing is kept for us here, and some brokers answer nothing more until they have it.
+        client.ack(message.mid, message.qos)
 
     with _visit(broker, unique_client_id(Client.LOOK), timeout, clean=True, on_message=on_message) as (client, end):
         _listen(client, [topic], end)
@@ -71,7 +73,10 @@ def keep_session(
     saying: set[int] = set()
 
     def on_message(client: Any, userdata: Any, message: Any) -> None:
-        if message.qos == 0 and not message.retain and again(message.topic):
+        if message.retain:
+            # It stays where it is; some brokers answer nothing more until they know that it came.
+            client.ack(message.mid, message.qos)
+        elif message.qos == 0 and again(message.topic):
             saying.add(client.publish(message.topic, message.payload, 1).mid)
 
     def on_publish(client: Any, userdata: Any, mid: int, *more: Any) -> None:

@@ -11,6 +11,7 @@ from swarm_tui.config.urls import shown_url
 from swarm_tui.domain.views import AgentView, keeps_record
 from swarm_tui.protocol.envelope import Event, Rejected
 from swarm_tui.protocol.names import type_matches
+from swarm_tui.protocol.text import clean
 from swarm_tui.protocol.topics import Kind
 
 #: Seconds in which a broker brings our own word back.
@@ -60,7 +61,7 @@ def check_halt_counts(follower: Follower, halt_id: str, otherwise: str) -> None:
     end, answered = time.monotonic() + _TAKEN_WITHIN, False
     while time.monotonic() < end:
         reply = follower.operator.query("guard", timeout=1.0)
-        if reply is not None and reply.rows:
+        if reply is not None and reply.rows and isinstance(reply.rows[0], dict):
             # One of a version that does not tell it is believed unheard.
             if reply.rows[0].get("halt", halt_id) == halt_id:
                 return
@@ -72,6 +73,19 @@ def check_halt_counts(follower: Follower, halt_id: str, otherwise: str) -> None:
             answered = True
         time.sleep(_LOOK)
     raise Failure(f"{otherwise}, as far as is known: the dispatcher does not answer; `swarm-tui status` shows it")
+
+
+def halted_by(follower: Follower) -> str | None:
+    """Return why the swarm is halted, None where it is not: as was heard, else as the dispatcher says.
+
+    A broker need not bring what it retains to whoever comes late.
+    """
+    with follower.lock:
+        if follower.fleet.halted is not None:
+            return follower.fleet.halted
+    reply = None if nobody_leads(follower) else follower.operator.query("guard", timeout=2.0)
+    row = reply.rows[0] if reply is not None and reply.rows and isinstance(reply.rows[0], dict) else {}
+    return clean(str(row.get("halted") or "no reason given"), 300) if row.get("halt") else None
 
 
 def nobody_leads(follower: Follower) -> bool:

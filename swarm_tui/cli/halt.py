@@ -3,7 +3,7 @@
 import click
 
 from swarm_tui.cli.common import broker_option, swarm_option, target
-from swarm_tui.cli.existence import Echoes, check_halt_counts, check_heard, check_swarm_exists
+from swarm_tui.cli.existence import Echoes, check_halt_counts, check_heard, check_swarm_exists, halted_by
 from swarm_tui.cli.follow import follow
 from swarm_tui.protocol.bodies import Halt
 from swarm_tui.protocol.topics import Kind
@@ -18,8 +18,7 @@ def command(reason: str, swarm: str | None, broker: str | None) -> int:
     found = target(swarm, broker)
     with follow(found) as follower:
         check_swarm_exists(follower, found)
-        with follower.lock:
-            was, otherwise = follower.fleet.halted, f"{found.swarm} is not halted"
+        was, otherwise = halted_by(follower), f"{found.swarm} is not halted"
         if was is not None:
             otherwise = f"{found.swarm} is halted as it was ({was}), and not by this"
         echoes = Echoes(follower, Kind.HALT)

@@ -3,7 +3,7 @@
 import click
 
 from swarm_tui.cli.common import broker_option, swarm_option, target
-from swarm_tui.cli.existence import check_halt_counts, check_heard, check_swarm_exists
+from swarm_tui.cli.existence import check_halt_counts, check_heard, check_swarm_exists, halted_by
 from swarm_tui.cli.follow import follow
 from swarm_tui.protocol.topics import Kind
 
@@ -16,8 +16,7 @@ def command(swarm: str | None, broker: str | None) -> int:
     found = target(swarm, broker)
     with follow(found) as follower:
         check_swarm_exists(follower, found)
-        with follower.lock:
-            reason = follower.fleet.halted
+        reason = halted_by(follower)
         if reason is None:
             click.echo(f"{found.swarm} is not halted")
             return 0

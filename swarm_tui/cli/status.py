@@ -133,12 +133,15 @@ def _facts(found: Target, fleet: Fleet) -> dict[str, Any]:
 
 
 def _guard(follower: Follower) -> dict[str, Any]:
-    """Return what guests may do (None where nobody says), and how much the dispatcher refused, by why."""
+    """Return what guests may do (None where nobody says), what the dispatcher refused, by why, and what halt stands."""
     leader = follower.fleet.dispatcher
     reply = follower.operator.query("guard", timeout=1.0) if leader is not None and leader.online else None
     row = reply.rows[0] if reply is not None and reply.rows and isinstance(reply.rows[0], dict) else {}
     refused, hints = row.get("refused"), row.get("hints")
+    # A broker need not bring what it retains to whoever comes late.
+    halted = {"halted": clean(row["halted"], 300)} if isinstance(row.get("halted"), str) else {}
     return {
+        **halted,
         "guests": row.get("guests"),
         "refused": refused if isinstance(refused, dict) else {},
         "other_versions": [clean(str(hint), 400) for hint in hints] if isinstance(hints, list) else [],

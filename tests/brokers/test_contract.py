@@ -1,15 +1,25 @@
 """What every broker must carry: tasks, answers, status, presence; and what is said where one does not."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
 
+from swarm_tui.bus.mqtt import MqttBus
 from swarm_tui.bus.probe import probe
+from swarm_tui.bus.session import retained
+from swarm_tui.client.ids import new_id
 from swarm_tui.config.model import Broker
-from tests.brokers.kinds import AWS, MOSQUITTO, Kind, mosquitto
+from swarm_tui.domain.dispatch import retained_topics
+from swarm_tui.protocol import bodies as b
+from swarm_tui.protocol.client_ids import Client, client_id_of
+from swarm_tui.protocol.codec import Writer
+from swarm_tui.protocol.topics import Kind as Said
+from swarm_tui.protocol.topics import topic
+from tests.brokers.kinds import AWS, MOSQUITTO, SWARM, Kind, mosquitto
 from tests.brokers.others import OTHERS
-from tests.brokers.swarm import WORKER, Eye, Swarm
+from tests.brokers.swarm import MANAGER, WORKER, Eye, Swarm
 from tests.conftest import pick_port
 from tests.e2e.shell import Shell
 from tests.wait import until
@@ -55,6 +65,58 @@ def carries(kind: Kind, folder: Path) -> None:
             assert swarm.manager.leading
         finally:
             swarm.close()
+
+
+#: What a stranger leaves, each on a topic that a broker retains; of the worker that is there, and of nobody who is.
+FORGED: list[tuple[Said, str, b.Body]] = [
+    (Said.HALT, "", b.Halt(reason="evil")),
+    (Said.STATUS, WORKER, b.Status(status="online", role="evil", incarnation="evil", capacity=9)),
+    (Said.STATUS, MANAGER, b.Status(status="online", role="evil", incarnation="evil", capacity=9)),
+    (Said.HOST_STATUS, "ghost", b.HostStatus(session="evil")),
+    (Said.SCALE, "ghost", b.Scale(desired=9, reason="evil")),
+    (Said.DISPATCHER, "", b.Dispatcher(instance="evil/1", epoch=9, online=True)),
+]
+
+
+def mends(kind: Kind, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a stranger left on the swarm's own retained topics is said again, or emptied, by the dispatcher."""
+    for each in retained_topics.GRACE:
+        monkeypatch.setitem(retained_topics.GRACE, each, 0.5)
+    with kind.run(folder) as broker:
+        swarm = Swarm(broker, folder)
+        mallory = MqttBus(broker, client_id_of(Client.OPERATOR, SWARM, unique="e" * 12))
+        try:
+            swarm.task()
+            mallory.start(lambda *_: None, lambda link: None)
+            until(mallory.is_up, what="the stranger's link")
+            writer = Writer(SWARM, "mallory", "general", new_id=new_id, clock=time.time)
+            for said, key, body in FORGED:
+                mallory.publish(writer.message(said, body, key))
+            until(lambda: swarm.manager.shell and swarm.manager.shell.refusals.counts, what="it to be refused")
+
+            def evil() -> list[str]:
+                found = ((topic(SWARM, said, key), body) for said, key, body in FORGED)
+                return [full for full, _ in found if b"evil" in (retained(broker, full) or b"")]
+
+            until(lambda: not evil(), limit=15, what=f"the topics to be put right; {swarm.link.lines[-5:]}")
+            assert b'"proof"' in (retained(broker, topic(SWARM, Said.STATUS, WORKER)) or b"")
+            assert swarm.task()["state"] == "complete"
+            assert swarm.manager.leading
+        finally:
+            mallory.close(0.2)
+            swarm.close()
+
+
+def test_what_is_forged_stays_on_no_topic_of_a_real_broker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mends(MOSQUITTO[0], tmp_path, monkeypatch)
+
+
+@pytest.mark.drill
+@pytest.mark.parametrize("other", OTHERS, ids=lambda other: other.name)
+def test_what_is_forged_stays_on_no_topic_of_others(
+    other: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mends(other, tmp_path, monkeypatch)
 
 
 def vanish(swarm: Swarm) -> None:
@@ -117,6 +179,9 @@ def test_a_whole_swarm_lives_on_brokers_of_others(other: Kind, tmp_path: Path) -
             assert status["dispatcher"] is not None
             assert len(status["hosts"]) == 1
             assert "noop" in shell.ok("logs", "worker")
+            assert "is halted" in shell.ok("halt", "enough")
+            assert shell.json("status")["halted"] == "enough"
+            assert "goes on" in shell.ok("resume")
             shell.ok("restart", "boss")
             shell.ok("publish", "noop", "--wait", limit=60)
             found = json.loads(shell("doctor", "--json").stdout)["findings"]

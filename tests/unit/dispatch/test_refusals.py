@@ -35,6 +35,7 @@ def test_an_alert_is_raised_once_while_they_repeat_and_lowered_when_they_are_ove
     said.refusals.tick(19.0 + OVER_AFTER)
     assert [a.active for a in said.alerts] == [True, False]
     assert said.refusals.row("work", "h") == {"guests": "work", "refused": {WHY: 20}, "halt": "h"}
+    assert said.refusals.row("work", "h", "bad release")["halted"] == "bad release"
 
 
 def test_another_version_is_told_while_it_is_heard() -> None:

@@ -73,9 +73,11 @@ class Refusals:
             self._say(Alert(severity="warning", message=hint, name=OTHER_VERSION))
         self._hints[hint] = now
 
-    def row(self, guests: str, halt_id: str) -> dict[str, object]:
+    def row(self, guests: str, halt_id: str, halted: str | None = None) -> dict[str, object]:
         """Return the answer to the query `guard`: what guests may do, how often what was refused, what halt stands."""
-        told = {"hints": list(self._hints)} if self._hints else {}
+        told: dict[str, object] = {"hints": list(self._hints)} if self._hints else {}
+        if halted is not None:
+            told["halted"] = halted
         return {"guests": guests, "refused": dict(self.counts), "halt": halt_id, **told}
 
     def tick(self, now: float) -> None:

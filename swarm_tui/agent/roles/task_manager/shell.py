@@ -371,7 +371,7 @@ class DispatcherShell:
         if not isinstance(event.body, Query) or self.bus is None:
             return
         if event.body.query == "guard":
-            row = self.refusals.row(self._guests, self.engine.state.halt_id)
+            row = self.refusals.row(self._guests, self.engine.state.halt_id, self.engine.state.halted)
             reply = Reply(query="guard", rows=[row], request=event.id, source=self._spec.agent_id)
             self.bus.publish(self.engine.writer.message(Kind.REPLY, reply, event.key))
             return
