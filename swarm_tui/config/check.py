@@ -44,9 +44,9 @@ _WORD = re.compile(r"(?<!\$)\{([a-z_][A-Za-z0-9_]*(?:\.[A-Za-z0-9_-]+)*)\}")
 def check_layout(document: Document, layout: Layout) -> None:
     """Add every mistake of meaning to `document.problems`."""
     _name(document, ("swarm",), layout.swarm, check_swarm)
-    if layout.session is not None and (not layout.session or set(layout.session) & set(":.=@$% \t")):
+    if layout.session is not None and (not layout.session or set(layout.session) & set(":.=@$%# \t")):
         document.problem(
-            ("session",), f"`{layout.session}` is no tmux session's name: leave out : . = @ $ % and spaces"
+            ("session",), f"`{layout.session}` is no tmux session's name: leave out : . = @ $ % # and spaces"
         )
     if layout.address is not None and not is_address(layout.address):
         document.problem(("address",), f"`{layout.address}` is no address for ssh: a host, `user@host`, or an alias")

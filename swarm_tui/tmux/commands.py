@@ -18,6 +18,14 @@ def program(argv: Sequence[str]) -> list[str]:
     return list(argv) if len(argv) > 1 else ["env", *argv]
 
 
+def _plainly(text: str) -> str:
+    """Return text for a place where tmux would expand formats, such that it comes out unchanged.
+
+    `#(…)` is one of them, which tmux gives to a shell.
+    """
+    return text.replace("#", "##")
+
+
 def tags(target: str | None, values: Mapping[str, str]) -> Commands:
     """Set pane options; without a target, of the pane that the same list has just made."""
     where = ["-t", target] if target else []
@@ -38,7 +46,7 @@ def log_to(path: Path, target: str | None = None) -> Commands:
     """Copy all that the pane prints to the end of a file; the copier ends with the pane."""
     where = ["-t", target] if target else []
     # pipe-pane expands formats and strftime in its command.
-    command = f"exec cat >> {shlex.quote(str(path))}".replace("#", "##").replace("%", "%%")
+    command = _plainly(f"exec cat >> {shlex.quote(str(path))}").replace("%", "%%")
     return [["pipe-pane", *where, command]]
 
 
@@ -50,7 +58,7 @@ def keep_dead(target: str | None = None) -> Commands:
 def new_session(session: str, window: str, argv: Sequence[str], cwd: str) -> Commands:
     """Make a detached session whose first window runs `argv`; prints the pane's id and pid."""
     size = ["-x", str(WIDTH), "-y", str(HEIGHT)]
-    where = ["-s", session, "-n", window, "-c", cwd]
+    where = ["-s", session, "-n", window, "-c", _plainly(cwd)]
     own = f"={session}:"
     return [
         ["new-session", "-d", *size, *where, "-P", "-F", IDENTITY, "--", *program(argv)],
@@ -63,7 +71,8 @@ def new_session(session: str, window: str, argv: Sequence[str], cwd: str) -> Com
 
 def new_window(target: str, window: str, argv: Sequence[str], cwd: str) -> Commands:
     """Make a window in a session that runs `argv`, made the current one of the list; prints the pane's id and pid."""
-    return [["new-window", "-t", f"{target}:", "-n", window, "-c", cwd, "-P", "-F", IDENTITY, "--", *program(argv)]]
+    where = ["-t", f"{target}:", "-n", window, "-c", _plainly(cwd)]
+    return [["new-window", *where, "-P", "-F", IDENTITY, "--", *program(argv)]]
 
 
 def split(target: str | None, argv: Sequence[str], cwd: str, *, tiled: bool = True, stay: bool = False) -> Commands:
@@ -72,11 +81,11 @@ def split(target: str | None, argv: Sequence[str], cwd: str, *, tiled: bool = Tr
     where = ["-t", target] if target else []
     again = [] if stay else [["select-layout", "tiled" if tiled else "even-vertical"]]
     return [
-        ["split-window", *where, "-c", cwd, "-P", "-F", IDENTITY, "--", *program(argv)],
+        ["split-window", *where, "-c", _plainly(cwd), "-P", "-F", IDENTITY, "--", *program(argv)],
         *again,
     ]
 
 
 def respawn(pane_id: str, argv: Sequence[str], cwd: str) -> Commands:
     """Give the same pane a new process; what tmux still thinks alive in it is killed."""
-    return [["respawn-pane", "-k", "-t", pane_id, "-c", cwd, "--", *program(argv)]]
+    return [["respawn-pane", "-k", "-t", pane_id, "-c", _plainly(cwd), "--", *program(argv)]]

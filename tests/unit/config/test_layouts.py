@@ -99,6 +99,7 @@ def test_a_role_that_is_nearly_one_of_ours_is_told(tmp_path: Path) -> None:
         ("swarm: s\nworkdir: ${NOPE}\nagents: [{role: docs}]\n", 2, "${NOPE} is not set"),
         ("swarm: s\nworkdir: ${\nagents: [{role: docs}]\n", 2, "`${` without"),
         ("swarm: s\nsession: a.b\nagents: [{role: docs}]\n", 2, "no tmux session's name"),
+        ("swarm: s\nsession: 'a#(id)'\nagents: [{role: docs}]\n", 2, "no tmux session's name"),
         ("swarm: s\nagents: {role: docs}\n", 2, "expected a list"),
         ("just text\n", 1, "expected keys and values"),
         ("", 1, "the file is empty"),

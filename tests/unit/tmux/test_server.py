@@ -246,3 +246,26 @@ def test_sockets_are_where_tmux_puts_them(tmp_path: Path, monkeypatch: pytest.Mo
     for said, folder in ((str(tmp_path), tmp_path), (str(tmp_path / "none"), Path("/tmp")), ("", Path("/tmp"))):
         monkeypatch.setenv("TMUX_TMPDIR", said)
         assert socket_folder() == folder / f"tmux-{os.getuid()}"
+
+
+def test_a_folder_is_where_it_is_whatever_tmux_reads_in_its_name(tmux: Tmux, tmp_path: Path) -> None:
+    """`#S` is a session to tmux, and `#(…)` a command for a shell."""
+    folder = tmp_path / "C#Sharp #(touch made) #{pid}"
+    folder.mkdir()
+    shows = ["sh", "-c", "pwd >> where; exec sleep 60"]
+    tmux.run_list(commands.new_session("s", "w", shows, str(folder)))
+    pane = tmux.panes()[0].pane_id
+    for todo in (
+        commands.new_window("=s", "w", shows, str(folder)),
+        commands.split(pane, shows, str(folder)),
+        commands.respawn(pane, shows, str(folder)),
+    ):
+        tmux.run_list(todo)
+
+    def said() -> list[str]:
+        return (folder / "where").read_text().splitlines() if (folder / "where").exists() else []
+
+    until(lambda: len(said()) == 4, what="each pane to say where it is")
+    assert set(said()) == {str(folder)}
+    assert not Path("/made").exists()
+    assert not list(tmp_path.rglob("made"))
