@@ -3,11 +3,23 @@
 import os
 import sys
 from collections.abc import Callable
+from typing import Literal
 
 import click
 from msgspec.structs import replace
 
-from swarm_tui.cli.common import NO_SUCH, USAGE, Failure, Target, broker_option, keys_of, note, swarm_option, target
+from swarm_tui.cli.common import (
+    NO_SUCH,
+    USAGE,
+    Failure,
+    Target,
+    any_shard,
+    broker_option,
+    keys_of,
+    note,
+    swarm_option,
+    target,
+)
 from swarm_tui.config.paths import state_dir
 from swarm_tui.config.running import is_running, running_names
 from swarm_tui.protocol.names import DEFAULT_SWARM
@@ -21,7 +33,8 @@ from swarm_tui.protocol.names import DEFAULT_SWARM
 def command(name: str | None, swarm: str | None, broker: str | None, read_only: bool) -> int:
     """Open the screen of a swarm. It is only a client: leaving it changes nothing.
 
-    Where several run here and none is named, the page of all swarms comes first.
+    Where several run here and none is named, the page of all swarms comes first; where a swarm is named that is divided
+    into shards, the page over them.
     """
     return open_screen(swarm if name is None else name, broker, read_only=read_only, anywhere=True)
 
@@ -34,8 +47,11 @@ def open_screen(
     Without `anywhere` only a swarm that was brought up on this machine is meant. Raises Failure when there is none, and
     without a terminal.
     """
-    choose = swarm is None and broker is None and "OPENCTO_SWARM" not in os.environ and len(running_names()) > 1
-    found = target(_first() if choose else swarm, broker)
+    several = swarm is None and broker is None and "OPENCTO_SWARM" not in os.environ and len(running_names()) > 1
+    found = target(_first() if several else swarm, broker)
+    choose: Literal["", "swarms", "shards"] = "swarms" if several else ""
+    if not several and (one := any_shard(found)) is not None:
+        found, choose = target(one.swarm), "shards"
     if found.running is None and not anywhere:
         raise Failure(
             f"no swarm `{found.swarm}` runs here: `swarm-tui up` starts one, `swarm-tui screen --broker URL` looks at "
@@ -66,7 +82,7 @@ def open_screen(
         )
         if wanted is None:
             return code
-        choose, found = False, _other(wanted, found)
+        choose, found = "", _other(wanted, found)
 
 
 def _first() -> str:

@@ -248,6 +248,10 @@ class Journal:
         """Return a number that no task has passed."""
         return int(self.meta("seq") or 0)
 
+    def counts(self) -> dict[str, int]:
+        """Return how many tasks are in each state that some are in."""
+        return dict(self._db.execute("SELECT state, count(*) FROM task GROUP BY state").fetchall())
+
     def search(self, state: str | None, task_type: str | None, limit: int, offset: int) -> Iterator[Job]:
         """Yield jobs, newest first."""
         where, values = [], []

@@ -183,6 +183,14 @@ class MailRow(Struct, kw_only=True, rename={"sender": "from"}):
     receipts: list[MailReceipt] = []
 
 
+def state_counts(values: Iterable[object]) -> dict[str, int] | None:
+    """Return how many tasks are in each state, as the answer to `counts` says; None of an answer that says none."""
+    row = next(iter(values), None)
+    if not isinstance(row, dict):
+        return None
+    return {str(state): count for state, count in row.items() if isinstance(count, int) and count >= 0}
+
+
 Row = TypeVar("Row", TaskRow, RunRow, ScheduleRow, MailRow)
 
 

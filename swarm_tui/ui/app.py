@@ -40,7 +40,7 @@ from swarm_tui.ui.model.restarts import AwaitedRestarts
 from swarm_tui.ui.model.saved_state import StateFile, load_state
 from swarm_tui.ui.model.seen_problems import SeenProblems
 from swarm_tui.ui.model.sent_mail import SentMail
-from swarm_tui.ui.model.source import Source
+from swarm_tui.ui.model.source import Choice, Source
 from swarm_tui.ui.model.stream import Stream
 from swarm_tui.ui.navigator import Navigator
 from swarm_tui.ui.screens.base import SwarmScreen
@@ -53,7 +53,7 @@ SETTLED = (1.0, 15.0)
 
 class SwarmApp(App[int]):
     """The screen of one swarm. `source` is the world, `clock` the time in seconds since the epoch. Where one is to
-    `choose`, the page of all swarms is on top first.
+    `choose`, the page of all swarms, or over all shards, is on top first.
 
     `notes` are told first. It is the desk that all others know: see `Desk`.
     """
@@ -73,7 +73,7 @@ class SwarmApp(App[int]):
         read_only: bool = False,
         can_bring_down: bool = False,
         filters: SavedFilters | None = None,
-        choose: bool = False,
+        choose: Choice = "",
         clock: Callable[[], float] = time.time,
         timers: bool = True,
         known: Fleet | None = None,
@@ -136,7 +136,7 @@ class SwarmApp(App[int]):
                 self.set_timer(after, gc.freeze)
         ask_past(self)
         if self._choose:
-            self.pages.open_swarms()
+            (self.pages.open_swarms if self._choose == "swarms" else self.pages.open_shards)()
 
     def on_unmount(self) -> None:
         self.source.close()

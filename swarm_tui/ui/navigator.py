@@ -133,6 +133,15 @@ class Navigator:
         else:
             self._open_page(SwarmsScreen)
 
+    def open_shards(self) -> None:
+        """Show all shards of the swarm that this one is a shard of; once more comes back."""
+        from swarm_tui.ui.screens.shards import ShardsScreen
+
+        if isinstance(self._app.screen, ShardsScreen):
+            self._app.pop_screen()
+        else:
+            self._open_page(ShardsScreen)
+
     def open_agent(self, agent_id: str) -> None:
         """Show an agent's page."""
         from swarm_tui.ui.screens.agent import AgentScreen

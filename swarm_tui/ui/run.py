@@ -20,6 +20,7 @@ from swarm_tui.ui.acts import ALL
 from swarm_tui.ui.app import SwarmApp
 from swarm_tui.ui.live.connect import open_source
 from swarm_tui.ui.look import theme as themes
+from swarm_tui.ui.model.source import Choice
 
 
 def run_screen(
@@ -30,15 +31,15 @@ def run_screen(
     layout: Layout | None = None,
     read_only: bool = False,
     bring_down: Callable[[], int] | None = None,
-    choose: bool = False,
+    choose: Choice = "",
     identity: Path | None = None,
 ) -> tuple[int, str | None]:
     """Open the screen on a swarm and stay until the user leaves; the exit code, and the swarm that is wanted next.
 
     `running` is what `up` wrote of a swarm on this host (its tmux gives the panes). `layout` gives the publish form its
     types and templates; it is read from `running.layout_path` when None. `bring_down` is what `Q` does after the screen
-    has closed. With `choose` the page of all swarms is on top first. Mistakes in the user's config file are told as
-    notices. `identity` is a join file by which it speaks. Raises IdentityError.
+    has closed. With `choose` the page of all swarms, or over all shards, is on top first. Mistakes in the user's config
+    file are told as notices. `identity` is a join file by which it speaks. Raises IdentityError.
     """
     config, mistakes = read_user_config(actions=[action.name for action in ALL], themes=list(themes.NAMES))
     state = state_dir(swarm)

@@ -21,12 +21,13 @@ def others(real_broker: RealBroker) -> Iterator[tuple[Broker, list[Operator]]]:
     """Two swarms with an agent each, which a broker has besides ours."""
     broker = Broker(url=f"mqtt://127.0.0.1:{real_broker.port}")
     found = []
-    for swarm in ("one", "two/deep"):
+    for swarm in ("one", "two/deep", "org/deep/down/farm/_s/2", "org/deep/down/farm/_s/10"):
         bus = MqttBus(broker, unique_client_id(Client.OPERATOR, swarm))
         operator = Operator(bus, swarm, user="ada", host="here")
         operator.start()
         assert operator.wait_link(10).up
-        operator.act(Kind.STATUS, b.Status(agent_id="a1", status="online", incarnation="i"), f"of-{swarm[:3]}")
+        agent = f"of-{swarm.rpartition('/')[2]}"
+        operator.act(Kind.STATUS, b.Status(agent_id="a1", status="online", incarnation="i"), agent)
         found.append(operator)
     yield broker, found
     for operator in found:
@@ -41,7 +42,7 @@ def test_they_are_found_and_heard_and_left(others: tuple[Broker, list[Operator]]
     near.open()
     try:
         until(lambda: [each.swarm for each in near.look()] == ["one", "two/deep"], 10)
-        until(lambda: [list(each.fleet.agents) for each in near.look()] == [["of-one"], ["of-two"]], 10)
+        until(lambda: [list(each.fleet.agents) for each in near.look()] == [["of-one"], ["of-deep"]], 10)
         assert not any(each.here for each in near.look())
         until(lambda: bool(near.unasked()), 10)
         assert near.ask("one") == [], "nobody dispatches there"
@@ -50,3 +51,16 @@ def test_they_are_found_and_heard_and_left(others: tuple[Broker, list[Operator]]
     finally:
         near.close()
     assert near.look() == []
+
+
+def test_of_one_swarm_all_shards_are_heard_in_their_order_and_nothing_else(
+    others: tuple[Broker, list[Operator]],
+) -> None:
+    near = Neighbours("ours", others[0])
+    near.open("org/deep/down/farm")
+    try:
+        names = ["org/deep/down/farm/_s/2", "org/deep/down/farm/_s/10"]
+        until(lambda: [each.swarm for each in near.look()] == names, 10)
+        assert near.count("one") is None, "it is not heard"
+    finally:
+        near.close()

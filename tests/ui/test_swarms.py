@@ -4,6 +4,7 @@ import pytest
 
 from swarm_tui.domain.fleet import Fleet
 from swarm_tui.protocol.rows import TaskRow
+from swarm_tui.protocol.shards import whole_of
 from swarm_tui.ui.live.neighbours import swarm_of_topic
 from swarm_tui.ui.model.source import Neighbour
 from tests.ui.harness import UiDriver, open_ui
@@ -28,6 +29,8 @@ class FakeNeighbours:
         self.untold = 0
         self.opened = False
         self.loaded: list[str] = []
+        self.counts: dict[str, dict[str, int]] = {}
+        self.whole = ""
         self._unasked = [each.swarm for each in others]
 
     def names(self) -> list[str]:
@@ -36,11 +39,12 @@ class FakeNeighbours:
     def find(self, name: str) -> bool:
         return name in self.names()
 
-    def open(self) -> None:
+    def open(self, whole: str = "") -> None:
         self.opened = True
+        self.whole = whole
 
     def look(self) -> list[Neighbour]:
-        return self.others if self.opened else []
+        return [each for each in self.others if whole_of(each.swarm) == (self.whole or None)] if self.opened else []
 
     def unasked(self) -> list[str]:
         found, self._unasked = self._unasked, []
@@ -48,6 +52,9 @@ class FakeNeighbours:
 
     def ask(self, name: str) -> list[TaskRow]:
         return [TaskRow(task_id="far", type="noop", state="running", created_at=1.0)]
+
+    def count(self, name: str) -> dict[str, int] | None:
+        return self.counts.get(name)
 
     def load(self, name: str, rows: list[TaskRow]) -> None:
         self.loaded.append(name)

@@ -39,6 +39,7 @@ PAGES: dict[str, Callable[[UiDriver], object]] = {
     "notices": lambda ui: ui.app.pages.open_notices(),
     "changes": lambda ui: ui.app.pages.open_changes(),
     "swarms": lambda ui: ui.app.pages.open_swarms(),
+    "shards": lambda ui: ui.app.pages.open_shards(),
     "runs": lambda ui: (say_a_run(ui), ui.app.pages.open_runs()),
     "run": lambda ui: (say_a_run(ui), ui.app.pages.open_run("r1")),
     "refused": lambda ui: ui.app.pages.open_refusals(),

@@ -1,6 +1,7 @@
 """Acts on the whole swarm, and on the screen as a program."""
 
 from swarm_tui.protocol.bodies import Halt
+from swarm_tui.protocol.shards import whole_of
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.acts.subjects import key, linked, one_agent
 from swarm_tui.ui.desk.actions import AGENTS, LISTS, TASKS, Action
@@ -37,6 +38,15 @@ def _halt_question(context: Context) -> str | None:
 def _attach(context: Context) -> None:
     if context.agent is not None:
         context.desk.attaching.attach(context.agent)
+
+
+def _why_no_shards(context: Context) -> str | None:
+    source = context.desk.source
+    if source.neighbours is None:
+        return "this is a recording: there is no other shard"
+    if whole_of(source.facts.swarm) is None:
+        return f"{source.facts.swarm} is no shard: `policy.shards` of its layout divides a swarm"
+    return None
 
 
 SWARM_ACTS = (
@@ -103,6 +113,16 @@ SWARM_ACTS = (
         run=lambda c: c.desk.pages.open_swarms(),
         help="All swarms that run here and on this broker, with their troubles; to open one turns the screen to it, as "
         "`:swarm NAME` does. Once more comes back.",
+    ),
+    Action(
+        name="shards",
+        keys=("V",),
+        label="shards",
+        group="swarm",
+        can=_why_no_shards,
+        run=lambda c: c.desk.pages.open_shards(),
+        help="All shards of the swarm that this one is a shard of: who leads each, its agents, tasks and troubles, and "
+        "the sums; to open one turns the screen to it. Once more comes back.",
     ),
     Action(
         name="leave",

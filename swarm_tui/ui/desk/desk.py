@@ -192,6 +192,10 @@ class Pages(Protocol):
         """Show all swarms, here and on this broker; once more comes back."""
         ...
 
+    def open_shards(self) -> None:
+        """Show all shards of the swarm that this one is a shard of; once more comes back."""
+        ...
+
     def open_filters(self) -> None:
         """Show the filters that are kept by name."""
         ...

@@ -64,6 +64,7 @@ def open_source(
         drain_wait=known.supervisor.drain_wait if known is not None else None,
         restart_within=restart_time(known.supervisor if known is not None else RestartPolicy()),
         layout=running.layout_path if running else None,
+        shards=running.shards if running else 0,
     )
     neighbours = Neighbours(swarm, broker)
     again = "" if running is None else up_again(running)

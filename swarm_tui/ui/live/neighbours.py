@@ -24,11 +24,14 @@ from swarm_tui.identity.store import IdentityError
 from swarm_tui.protocol.client_ids import Client
 from swarm_tui.protocol.envelope import Event, Rejected
 from swarm_tui.protocol.names import InvalidNameError, check_swarm
-from swarm_tui.protocol.rows import TaskRow, task_rows
+from swarm_tui.protocol.rows import TaskRow, state_counts, task_rows
+from swarm_tui.protocol.shards import BRANCH, number_of, whole_of
 from swarm_tui.ui.model.source import Neighbour
 
 #: Swarms that are heard at once, names that are kept, and messages of each that one look takes in.
 MOST, MOST_NAMES, MOST_ITEMS = 12, 100, 2_000
+#: Shards of one swarm that are heard at once.
+MOST_SHARDS = 64
 #: What a swarm retains, after its name; and the levels that a name may have to be found.
 _SIGNS = ("dispatcher", "agents/+/status", "hosts/+/status")
 LEVELS = 4
@@ -82,6 +85,8 @@ class Neighbours:
         self._swarm = swarm
         self._broker = broker
         self._finder: _Finder | None = None
+        self._whole = ""
+        """The swarm whose shards alone are heard; empty where all are."""
         self._heard: dict[str, _Heard] = {}
         self.untold = 0
         """Number of swarms that are known and not heard: there are too many."""
@@ -90,7 +95,7 @@ class Neighbours:
         """Return the names that are known now."""
         here = {running.swarm for running in list_running()}
         found = self._finder.names if self._finder is not None else ()
-        return sorted({*here, *found})
+        return sorted({*here, *found}, key=_in_order)
 
     def find(self, name: str) -> bool:
         """Tell whether there is such a swarm, here or on the broker; blocks for some seconds at most."""
@@ -102,24 +107,29 @@ class Neighbours:
         finally:
             finder.close()
 
-    def open(self) -> None:
-        """Begin to look for swarms, and to hear those that are known."""
+    def open(self, whole: str = "") -> None:
+        """Begin to look for swarms, and to hear those that are known; of shards of `whole`, if that is named, alone."""
         if self._finder is None:
-            self._finder = _Finder(self._broker)
+            self._whole, self._finder = whole, _Finder(self._broker, whole)
 
     def look(self) -> list[Neighbour]:
         """Take in what came of each; what is known of them, by name."""
         if self._finder is None:
             return []
         here = {running.swarm: running for running in list_running()}
-        for name in self.names():
-            if name != self._swarm and name not in self._heard and len(self._heard) < MOST:
+        wanted = [name for name in self.names() if not self._whole or whole_of(name) == self._whole]
+        for name in wanted:
+            if name != self._swarm and name not in self._heard and len(self._heard) < self._most:
                 self._hear(name, here.get(name))
-        self.untold = len([name for name in self.names() if name != self._swarm and name not in self._heard])
+        self.untold = len([name for name in wanted if name != self._swarm and name not in self._heard])
         now = time.time()
         for heard in self._heard.values():
             heard.look(now)
-        return [self._heard[name].view for name in sorted(self._heard)]
+        return [self._heard[name].view for name in sorted(self._heard, key=_in_order)]
+
+    @property
+    def _most(self) -> int:
+        return MOST_SHARDS if self._whole else MOST
 
     def _hear(self, name: str, running: Running | None) -> None:
         broker = self._broker if running is None else running.broker
@@ -143,6 +153,14 @@ class Neighbours:
         reply = heard.operator.query("tasks", {"limit": 500})
         return task_rows(reply.rows if reply is not None else ())
 
+    def count(self, name: str) -> dict[str, int] | None:
+        """Ask one's dispatcher how many of its tasks are in each state; blocks."""
+        heard = self._heard.get(name)
+        if heard is None or heard.operator is None:
+            return None
+        reply = heard.operator.query("counts")
+        return state_counts(reply.rows if reply is not None else ())
+
     def load(self, name: str, rows: list[TaskRow]) -> None:
         """Merge the tasks of one."""
         if (heard := self._heard.get(name)) is not None:
@@ -162,14 +180,15 @@ class Neighbours:
 class _Finder:
     """A connection by which a broker names the swarms that it has, as far as it lets guests read them."""
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: Broker, whole: str = "") -> None:
         self.names: set[str] = set()
         self._more = threading.Condition()
         self._bus = MqttBus(broker, unique_client_id(Client.LOOK))
         if broker.profile != "aws":  # There a filter beyond one's rights ends the connection, and each one counts.
-            for levels in range(1, LEVELS + 1):
+            places = [f"{whole}/{BRANCH}/+"] if whole else ["/".join("+" * levels) for levels in range(1, LEVELS + 1)]
+            for place in places:
                 for sign in _SIGNS:
-                    self._bus.subscribe(f"{'/'.join('+' * levels)}/{sign}", 0)
+                    self._bus.subscribe(f"{place}/{sign}", 0)
         self._bus.start(self._message, lambda _: None)
 
     def _message(self, topic: str, payload: bytes, retained: bool) -> None:
@@ -187,6 +206,11 @@ class _Finder:
     def close(self) -> None:
         """Leave."""
         self._bus.close(0.2)
+
+
+def _in_order(name: str) -> tuple[str, int]:
+    """Return what swarms are sorted by: shards of one swarm by their number."""
+    return whole_of(name) or name, number_of(name) or 0
 
 
 def swarm_of_topic(topic: str) -> str | None:

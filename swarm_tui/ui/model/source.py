@@ -1,7 +1,7 @@
 """Ways between the screen and the world: messages in, acts out, rows of the past, panes."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from msgspec import Struct, field
 
@@ -24,6 +24,8 @@ class Unread(Struct, frozen=True):
     count: int
 
 
+#: A page that is to be on top first: of all swarms, or over all shards of the swarm; empty for none.
+Choice = Literal["", "swarms", "shards"]
 Item = Event | Rejected | Link | Unread
 MOST = 1_000
 """Items of one `take`: folding them in blocks the screen for 50 ms at most."""
@@ -80,6 +82,8 @@ class Facts(Struct, frozen=True, kw_only=True):
     user: str = ""
     types: list[TaskType] = []
     layout: str | None = None
+    shards: int = 0
+    """Shards that the whole has which it is one of, as its layout says; 0 where it is none, or that is not known."""
     drain_wait: float | None = RestartPolicy().drain_wait
     """Seconds that the layout gives an agent to finish before it is stopped; None where its layout is not known."""
     restart_within: float = restart_time(RestartPolicy())
@@ -96,7 +100,7 @@ class Neighbour(Struct, kw_only=True):
 
 
 class Neighbours(Protocol):
-    """The swarms beside the one that shows. `find`, `ask` and `close` block: call them off the screen."""
+    """The swarms beside the one that shows. `find`, `ask`, `count` and `close` block: call them off the screen."""
 
     untold: int
     """Number of swarms that are known and not heard."""
@@ -109,8 +113,8 @@ class Neighbours(Protocol):
         """Tell whether there is such a swarm, here or on the broker."""
         ...
 
-    def open(self) -> None:
-        """Begin to hear them."""
+    def open(self, whole: str = "") -> None:
+        """Begin to hear them; of those that are shards of `whole`, where that is named, and no others."""
         ...
 
     def look(self) -> list[Neighbour]:
@@ -123,6 +127,10 @@ class Neighbours(Protocol):
 
     def ask(self, name: str) -> list[TaskRow]:
         """Ask one's dispatcher for its tasks."""
+        ...
+
+    def count(self, name: str) -> dict[str, int] | None:
+        """Ask one's dispatcher how many of its tasks are in each state; None where it does not answer."""
         ...
 
     def load(self, name: str, rows: list[TaskRow]) -> None:

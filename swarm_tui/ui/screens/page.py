@@ -25,7 +25,7 @@ class TitleLine(StaticLines):
     def lines(self, width: int) -> list[Parts]:
         screen: PageScreen = self.screen  # type: ignore[assignment]
         parts, moment = screen.title_parts(width), screen.model.moment
-        if moment is None or screen.ASIDE:
+        if moment is None or screen.ASIDE or screen.OF_NOW:
             return [parts]
         return [[Segment(f" ◀ {clock(moment.at)} ", screen.desk.look["caution"]), *parts]]
 
@@ -67,6 +67,8 @@ class PageScreen(SwarmScreen, Opens, Copies, Searchable):
     CSS = "PageScreen { layers: below above; }"
     ASIDE = False
     """True where it is about the screen, not about the swarm: one such page takes the place of another."""
+    OF_NOW = False
+    """True where it shows what is so now, whatever moment the screen shows."""
     UPWARD = False
     """True where words are looked for from the end."""
 

@@ -348,6 +348,8 @@ def test_queries_answer_in_pages_small_enough_for_any_broker() -> None:
     assert all(len(life.writer("tm", "").message(Kind.REPLY, page, "c").payload) < PAGE_BYTES * 1.3 for page in pages)
     one = list(answers(event, b.Query(query="task", args={"task_id": "t7"}), journal, "tm"))
     assert one[0].rows[0]["hops"]
+    (counts,) = answers(event, b.Query(query="counts"), journal, "tm")
+    assert counts.rows == [{"queued": 400}]
     assert list(answers(event, b.Query(query="status"), journal, "tm")) == []
 
 

@@ -31,8 +31,8 @@ _SMALL = 0.02
 def answers(
     event: Event, query: Query, journal: Journal, me: str, state: State | None = None, moment: Moment | None = None
 ) -> Iterator[Reply]:
-    """Yield the replies to `tasks`, `task`, `runs`, `run`, `messages` and, with the dispatcher's `state`, `asks` and
-    `usage`; with the `moment` too, why tasks wait.
+    """Yield the replies to `tasks`, `task`, `counts`, `runs`, `run`, `messages` and, with the dispatcher's `state`,
+    `asks` and `usage`; with the `moment` too, why tasks wait.
 
     Nothing for another's query. Raises sqlite3.Error.
     """
@@ -42,6 +42,8 @@ def answers(
         rows = _list(query.args, journal, reasons)
     elif query.query == "task":
         rows = _one(query.args, journal, reasons)
+    elif query.query == "counts":
+        rows = [journal.counts()]
     elif query.query == "runs":
         rows = _runs(query.args, journal)
     elif query.query == "run":
@@ -54,10 +56,7 @@ def answers(
         rows = map(msgspec.to_builtins, open_asks(state))
     else:
         return
-    fit = {"tasks": _fitted, "task": _fitted, "asks": _fitted_ask, "messages": _fitted_mail, "usage": _as_it_is}.get(
-        query.query, _fitted_run
-    )
-    for page, more in pages(map(fit, rows)):
+    for page, more in pages(map(_FIT.get(query.query, _fitted_run), rows)):
         yield Reply(query=query.query, rows=page, more=more, request=event.id, source=me)
 
 
@@ -171,6 +170,16 @@ def _fitted(shown: dict[str, Any]) -> dict[str, Any]:
                 kept[name] //= 2
                 shown[name] = _ends(name, whole[name], kept[name])
     return shown
+
+
+_FIT = {
+    "tasks": _fitted,
+    "task": _fitted,
+    "counts": _as_it_is,
+    "asks": _fitted_ask,
+    "messages": _fitted_mail,
+    "usage": _as_it_is,
+}
 
 
 def _left_out(why: str) -> dict[str, str]:
