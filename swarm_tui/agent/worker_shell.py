@@ -21,6 +21,7 @@ from swarm_tui.agent.own_process import Installation
 from swarm_tui.agent.presence_messages import fallback_of
 from swarm_tui.agent.process_groups import end_left_behind
 from swarm_tui.agent.running_attempt import NOT_LOADED, Outcome, RunningAttempt, attempt_token
+from swarm_tui.agent.usage_desk import UsageDesk
 from swarm_tui.agent.worker_journal import Left, WorkerJournal
 from swarm_tui.client.ids import new_id
 from swarm_tui.config.model import RunSpec
@@ -93,6 +94,8 @@ class WorkerShell:
         self._handler_thread = make_handlers(spec, self)
         self.asks = AskDesk(reporter, spec.agent_id, spec.policy.ask_within, self._lease, clock, changed)
         self.mail = MailDesk(reporter, spec.agent_id, state.mailbox(spec.agent_id), self._lease, clock, changed)
+        self.usage = UsageDesk(reporter, spec.agent_id, state.root, clock)
+        self._desks = (self.asks, self.mail, self.usage)
         self._attempts: dict[str, RunningAttempt] = {}
         self._listening = False
         self._lock = threading.RLock()
@@ -139,8 +142,8 @@ class WorkerShell:
 
     def on_link(self, up: bool) -> None:
         if up:
-            self.asks.again(self._clock())
-            self.mail.again(self._clock())
+            for desk in self._desks:
+                desk.again(self._clock())
         with self._lock:
             self._carry_out(self.core.on_link(up, self._clock()))
 
@@ -157,15 +160,17 @@ class WorkerShell:
             self.mail.heard(event)
             return
         if event.kind is Kind.DISPATCHER:
-            self.asks.again(self._clock())
-            self.mail.again(self._clock())
+            for desk in self._desks:
+                desk.again(self._clock())
+        if isinstance(event.body, Inbox) and event.body.command == "ack":
+            self.usage.heard(event.body)
         with self._lock:
             self._carry_out(self.core.on_event(event, self._clock()))
 
     def tick(self, now: float) -> float | None:
         """Act on the time that has passed; return when to call again. Both are monotonic seconds."""
-        self.asks.tick(now)
-        self.mail.tick(now)
+        for desk in self._desks:
+            desk.tick(now)
         with self._lock:
             self._carry_out(self.core.tick(now))
         return self.wake(now)
@@ -173,7 +178,7 @@ class WorkerShell:
     def wake(self, now: float) -> float | None:
         """Return when `tick` is next worth a call, in monotonic seconds; None when nothing is due."""
         with self._lock:
-            times = (self.core.wake(now), self.asks.wake(), self.mail.wake())
+            times = (self.core.wake(now), *(desk.wake() for desk in self._desks))
         return min((when for when in times if when is not None), default=None)
 
     def state(self) -> tuple[str, int]:
@@ -289,6 +294,7 @@ class WorkerShell:
                 return
             del self._attempts[attempt.task_id]
             self._carry_out(self.core.finished(attempt.task_id, answer, self._clock()))
+        self.usage.forget(attempt)
         self._reporter.note(*told(answer))
         self._changed()
         if outdated:

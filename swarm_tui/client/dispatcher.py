@@ -27,6 +27,7 @@ HEARD = (
     Kind.TASK_STARTED,
     Kind.TASK_DECLINED,
     Kind.TASK_PROGRESS,
+    Kind.TASK_USAGE,
     Kind.TASK_COMPLETE,
     Kind.TASK_FAILED,
     Kind.TASK_CANCEL,

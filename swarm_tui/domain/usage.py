@@ -146,6 +146,27 @@ def read_usage(said: Mapping[str, Any]) -> Usage:
     )
 
 
+def less(whole: Usage, part: Usage) -> Usage:
+    """Return what is left of `whole`; its cost is known where that of `whole` is."""
+    return replace(
+        whole,
+        tokens_in=max(0, whole.tokens_in - part.tokens_in),
+        tokens_out=max(0, whole.tokens_out - part.tokens_out),
+        tokens_cached=max(0, whole.tokens_cached - part.tokens_cached),
+        cost=None if whole.cost is None else max(0.0, whole.cost - (part.cost or 0.0)),
+    )
+
+
+def late_usage(logged: Usage, told: Usage) -> Usage:
+    """Return what an attempt used that was killed: as its log has it, and no less than it told by itself."""
+    if logged.tokens < told.tokens:
+        # A log that lags may lack what was told; the rest of it nobody knows.
+        return replace(told, partial=True, unsure=logged.unsure, logged=False)
+    costs = [logged.cost, told.cost if logged.cost is not None or logged.tokens == told.tokens else None]
+    cost = max((one for one in costs if one is not None), default=None)
+    return replace(logged, cost=cost, logged=False, settles=logged.settles or told.settles)
+
+
 def _dollars(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value) or value < 0:
         return None

@@ -196,6 +196,18 @@ class Progress(Body, frozen=True, kw_only=True):
     session: str | None = None
 
 
+class AttemptUsage(Body, frozen=True, kw_only=True):
+    """Body of tasks/usage: what an attempt of `worker` used in all, read in its session's log after it was killed."""
+
+    task_id: str
+    agent_id: str = ""
+    worker: str = ""
+    attempt: int | None = None
+    epoch: int | None = None
+    session: str = ""
+    usage: JsonObject = {}
+
+
 class ErrorInfo(Body, frozen=True, kw_only=True):
     """Reason of a task's failure: a sentence and a short word; a bare string on the wire becomes the message."""
 
@@ -333,6 +345,7 @@ BODY: dict[Kind, type[Body]] = {
     Kind.TASK_STARTED: Started,
     Kind.TASK_DECLINED: Declined,
     Kind.TASK_PROGRESS: Progress,
+    Kind.TASK_USAGE: AttemptUsage,
     Kind.TASK_COMPLETE: Complete,
     Kind.TASK_FAILED: Failed,
     Kind.TASK_CANCEL: TaskAct,

@@ -9,6 +9,7 @@ OF_WORK = (
     Kind.TASK_STARTED,
     Kind.TASK_DECLINED,
     Kind.TASK_PROGRESS,
+    Kind.TASK_USAGE,
     Kind.ASK,
     Kind.TASK_COMPLETE,
     Kind.TASK_FAILED,

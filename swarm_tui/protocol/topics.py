@@ -25,6 +25,7 @@ class Kind(StrEnum):
     TASK_STARTED = "tasks/started"
     TASK_DECLINED = "tasks/declined"
     TASK_PROGRESS = "tasks/progress"
+    TASK_USAGE = "tasks/usage"
     TASK_COMPLETE = "tasks/complete"
     TASK_FAILED = "tasks/failed"
     TASK_CANCEL = "tasks/cancel"

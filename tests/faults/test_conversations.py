@@ -290,6 +290,50 @@ def test_fifty_conversations_of_twenty_turns_end_while_all_parts_are_killed(make
     print(check_resumed(office, jobs, 20))
 
 
+def check_unfollowed(office: Office, count: int, rng: Random) -> str:
+    """Kill the agents of conversations that are cancelled then: each is paid as billed, though nobody goes on."""
+    for n in range(count):
+        office.publish(f"k{n}", " ".join(f"[[run echo k{n}.{turn} >> {office.log}; sleep 0.1]]" for turn in range(100)))
+        begun = office.ran().total()
+        until(lambda begun=begun: office.ran().total() > begun, 30, "a conversation to be under way")  # type: ignore[misc]
+        time.sleep(rng.uniform(0.0, 0.6))  # The moment of the kill is what is tried.
+        job = office.jobs()[f"k{n}"]
+        assert job.agent_id is not None
+        office.kill(job.agent_id, rng)
+        office.person.operator.act(Kind.TASK_CANCEL, TaskAct(task_id=f"k{n}"))
+        until(lambda n=n: office.jobs()[f"k{n}"].ended, 40, "it to be cancelled")  # type: ignore[misc]
+
+    def told() -> bool:
+        return all(attempt.told for job in office.jobs().values() for attempt in job.attempts if attempt.turn)
+
+    until(told, 60, "all to be told")
+    jobs, bills, unknown = office.jobs(), office.bills(), 0
+    for task_id, job in jobs.items():
+        mine = [bill for bill in bills.values() if f"{task_id}.0 " in str(bill["prompts"])]
+        billed, used = sum(float(bill["cost"]) for bill in mine), total(job)  # type: ignore[arg-type]
+        missing = round(billed / CALL) - used.tokens_in // 100
+        assert 0 <= missing <= len(job.attempts), f"{task_id}: {used}, billed {billed}: {job.attempts}"
+        assert used.partial or not missing, f"{task_id}: {used}, billed {billed}: {job.attempts}"
+        assert billed - missing * CALL - 1e-6 <= (used.cost or 0.0) <= billed + 1e-6, f"{task_id}: {used}, {billed}"
+        unknown += missing
+    attempts = sum(len(job.attempts) for job in jobs.values())
+    return f"{len(jobs)} conversations, {attempts} attempts, {unknown} calls untold, kills {dict(office.kills)}"
+
+
+def test_what_a_killed_agent_took_is_told_though_nobody_goes_on(make: Callable[..., Office]) -> None:
+    """The short form of the drill below."""
+    print(check_unfollowed(make(), 2, Random(3)))
+
+
+@pytest.mark.drill
+@pytest.mark.parametrize("kind", ["claude", "codex"])
+def test_fifty_killed_conversations_are_told_though_nobody_goes_on(make: Callable[..., Office], kind: str) -> None:
+    """SWARM_FAULT_SEED draws the moments again."""
+    seed = int(os.environ.get("SWARM_FAULT_SEED", str(time.time_ns())))
+    print(f"SWARM_FAULT_SEED={seed}")
+    print(check_unfollowed(make(kind=kind), 50, Random(seed)))
+
+
 #: Model calls of a turn of those below, after which alone `codex` tells what it took.
 TURN = {"claude": 1, "codex": 11}
 #: Dollars that a task may take, and all of them: a third of what they would.

@@ -42,6 +42,8 @@ class Listener:
         self.stop: asyncio.Future[Failure] | None = None
         """Set with the reason when the turn is over a limit."""
         self.closing = False
+        self.on_call: Callable[[int], None] = lambda calls: None
+        """Called with how many of the model's answers were heard of."""
         self.narrator = Narrator(context, folder)
         self._context, self._settings, self._folder, self._permit = context, settings, folder, permit
         self._meter = meter
@@ -126,6 +128,7 @@ class Listener:
             if all(call.over for call in self._calls.values()):
                 # Calls side by side are of one turn of the model's.
                 self.turns, self.calls = self.turns + 1, self.calls + 1
+                self.on_call(self.calls)
                 self._keep_turns()
         was_over = known is not None and known.over
         call = self._calls[call_id] = self.last = take(known, said)

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from swarm_tui.agent.conversation import mail
 from swarm_tui.agent.conversation.conversation import Conversation, FailedTurnError, TurnEnd
 from swarm_tui.agent.conversation.failures import Failure, failure
+from swarm_tui.agent.conversation.open_conversation import keep
 from swarm_tui.agent.conversation.permits import Permits, Rules
 from swarm_tui.agent.conversation.person import INTERRUPTED
 from swarm_tui.agent.conversation.programs import environment, program
@@ -91,6 +92,9 @@ async def _run(
     try:
         session, began = (point.session or None, point.began) if point else (None, 0.0)
         resumed = await conversation.open(argv, given, session, began)
+        if acp.log is not None and conversation.heard.session is not None:
+            kept = keep(context, acp.log, given, conversation.heard.session, conversation.meter.kept())
+            conversation.heard.on_call = kept.heard
         if point is not None:
             prompt = _again(prompt, point, resumed, mine=point.task_id in ("", context.task_id))
             gone = "its session is gone: it starts anew" if point.session else "its session is full: it starts anew"

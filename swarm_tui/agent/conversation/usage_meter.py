@@ -3,14 +3,36 @@
 from collections.abc import Mapping
 from typing import Any
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from swarm_tui.agent.conversation.session_log import Logged
-from swarm_tui.agent.conversation.spec import Acp
+from swarm_tui.agent.conversation.spec import Acp, SessionLog
 from swarm_tui.agent.handlers.base import ResumePoint
-from swarm_tui.domain.usage import Price, Usage, priced
+from swarm_tui.domain.usage import Price, Usage, less, priced
 
 _EMPTY = Logged(())
+
+
+class KeptMeter(Struct, frozen=True, kw_only=True):
+    """Beginning of a conversation's usage, from which what it took is known once more after its agent's death."""
+
+    point: ResumePoint | None
+    base: Logged
+    taken_in: Logged | None
+    model: str | None
+    prices: dict[str, Price]
+
+    def usage(self, log: SessionLog, now: Logged, heard: int) -> Usage:
+        """Return what the conversation took, of which the log has this `now`; `heard` calls were heard of."""
+        meter = UsageMeter(Acp(argv=[], log=log), self.point, self.prices)
+        meter.model = self.model
+        if self.point is not None and self.taken_in is not None:
+            meter.takes_in(self.point, self.taken_in)
+        meter.began(self.base)
+        meter.logged(now)
+        meter.lost(heard)
+        return meter.total
 
 
 class UsageMeter:
@@ -58,7 +80,7 @@ class UsageMeter:
             told = max(0.0, self.session_cost - self._before)
         known = replace(self._tokens, cost=told)
         if self._log is not None:
-            grown = _less(self._log.usage(self._prices, self.model), self._base.usage(self._prices, self.model))
+            grown = less(self._log.usage(self._prices, self.model), self._base.usage(self._prices, self.model))
             if grown.tokens > known.tokens or (told is None and grown.tokens == known.tokens):
                 # The CLI's own word for the cost has calls in it that are in no log.
                 costs = [cost for cost in (told, grown.cost) if cost is not None]
@@ -71,10 +93,13 @@ class UsageMeter:
             return Usage(), ""
         point, log = self._taken_in
         told = Usage(
-            tokens_in=point.tokens_in, tokens_out=point.tokens_out, tokens_cached=point.tokens_cached, cost=point.cost
+            tokens_in=point.tokens_in,
+            tokens_out=point.tokens_out,
+            tokens_cached=point.tokens_cached,
+            cost=point.known_cost,
         )
         missing = max(log.untold, point.calls - len(log.calls) if self._lags else 0)
-        used = _less(log.usage(self._prices, self.model), told)
+        used = less(log.usage(self._prices, self.model), told)
         return replace(used, partial=missing > 0), point.session
 
     @property
@@ -90,6 +115,12 @@ class UsageMeter:
     def began(self, log: Logged | None) -> None:
         """Note the log of the session as it is when the conversation begins."""
         self._base = log or _EMPTY
+
+    def kept(self) -> KeptMeter:
+        """Return what another has to know that reads the session's log after this process."""
+        point, taken_in = self._taken_in or (None, None)
+        prices = dict(self._prices)
+        return KeptMeter(point=point, base=self._base, taken_in=taken_in, model=self.model, prices=prices)
 
     def logged(self, log: Logged | None) -> None:
         """Take in the log of the session as it is now."""
@@ -151,16 +182,6 @@ def model_of(offered: Mapping[str, Any]) -> str | None:
     models = offered.get("models")
     current = models.get("currentModelId") if isinstance(models, dict) else None
     return current if isinstance(current, str) else None
-
-
-def _less(whole: Usage, part: Usage) -> Usage:
-    """Return what is left of `whole`; its cost is known where that of `whole` is."""
-    return Usage(
-        tokens_in=max(0, whole.tokens_in - part.tokens_in),
-        tokens_out=max(0, whole.tokens_out - part.tokens_out),
-        tokens_cached=max(0, whole.tokens_cached - part.tokens_cached),
-        cost=None if whole.cost is None else max(0.0, whole.cost - (part.cost or 0.0)),
-    )
 
 
 def _count(value: object) -> int:

@@ -55,7 +55,8 @@ class ResumePoint(Struct, frozen=True, kw_only=True):
 
     `session` is empty where nothing can be gone on with; `summary` is the last that was said in it, as far as is known.
     `began` is the wall time at which its first attempt was offered, 0 where nobody knows. `cut_off`: an attempt in the
-    session ended before it told what it took; the tokens are what was told, of at least `calls` of the model. `owed`:
+    session ended before it told what it took; the tokens and `known_cost` are what was told, of at least `calls` of the
+    model. `owed`:
     the budget wants to know the rest before anything more is spent.
     """
 
@@ -69,6 +70,7 @@ class ResumePoint(Struct, frozen=True, kw_only=True):
     tokens_in: int = 0
     tokens_out: int = 0
     tokens_cached: int = 0
+    known_cost: float = 0.0
     calls: int = 0
     owed: bool = False
 

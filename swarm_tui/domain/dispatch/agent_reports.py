@@ -2,18 +2,20 @@
 
 from typing import Any
 
-from swarm_tui.domain.dispatch import foreign, mail
+from swarm_tui.domain.dispatch import foreign, mail, metering
 from swarm_tui.domain.dispatch.agent_record import AgentRecord
 from swarm_tui.domain.dispatch.freshness import is_former_life, is_live, is_new_beat
 from swarm_tui.domain.dispatch.model import Attempt, Job
 from swarm_tui.domain.dispatch.offer import offer_of
-from swarm_tui.domain.dispatch.outcomes import fence, is_current, lost, renew, stop, take_back
+from swarm_tui.domain.dispatch.outcomes import ack, fence, is_current, lost, renew, stop, take_back
 from swarm_tui.domain.dispatch.processes import gone, held
 from swarm_tui.domain.dispatch.turn import Turn
 from swarm_tui.domain.states import TaskState
-from swarm_tui.protocol.bodies import Cleared, Heartbeat, Inbox, Shutdown, Status
+from swarm_tui.domain.usage import read_usage
+from swarm_tui.protocol.bodies import AttemptUsage, Cleared, Heartbeat, Inbox, Shutdown, Status
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.names import canonical_role
+from swarm_tui.protocol.text import clean
 from swarm_tui.protocol.topics import Kind
 
 #: Seconds after which an offer that the agent's heartbeat does not name is said again.
@@ -224,3 +226,24 @@ def shutdown(turn: Turn, body: Shutdown) -> None:
         record.status = "offline"
     for job in held(turn, body.agent_id):
         lost(turn, job, f"{body.agent_id} shut down", left=True)
+
+
+def late_usage(turn: Turn, event: Event, body: AttemptUsage) -> None:
+    """Hear tasks/usage: count it once, and let it be said no more. Of an attempt that is open it comes again."""
+    job = turn.state.jobs.get(body.task_id)
+    worker = body.worker or body.agent_id
+    attempt = None if job is None else fence(job, worker, body.attempt, body.epoch)
+    if job is not None and attempt is not None:
+        if not attempt.outcome or not _may_know(turn, event, attempt):
+            return
+        if not attempt.told and attempt.session in ("", body.session):
+            metering.note_late(turn, job, attempt, read_usage(body.usage), clean(body.session, 200))
+    ack(turn, body.task_id, body)
+
+
+def _may_know(turn: Turn, event: Event, attempt: Attempt) -> bool:
+    """Return whether the sender can have read the log: it is the attempt's agent, or another on the same host."""
+    if event.sender == attempt.agent_id or not turn.state.settings.proved:
+        return True
+    teller, worker = turn.state.agents.get(event.sender), turn.state.agents.get(attempt.agent_id)
+    return teller is not None and bool(teller.home) and (worker is None or worker.home in ("", teller.home))

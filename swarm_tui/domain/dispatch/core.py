@@ -30,6 +30,7 @@ from swarm_tui.domain.workflows.run import Run
 from swarm_tui.protocol.ask_bodies import Ask, AskAnswer
 from swarm_tui.protocol.bodies import (
     Assigned,
+    AttemptUsage,
     Complete,
     Declined,
     Failed,
@@ -277,6 +278,8 @@ def _hear_of_agents(turn: Turn, event: Event) -> None:
         agent_reports.status(turn, event)
     elif isinstance(body, Shutdown):
         agent_reports.shutdown(turn, body)
+    elif isinstance(body, AttemptUsage):
+        agent_reports.late_usage(turn, event, body)
     elif isinstance(body, HostStatus):
         processes.host(turn, event, body)
     elif isinstance(body, Assigned):

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from swarm_tui.domain.dispatch.model import Attempt, Job, State
 from swarm_tui.domain.states import GIVEN
-from swarm_tui.domain.usage import DayUsage, Usage, read_usage
+from swarm_tui.domain.usage import DayUsage, Usage, late_usage, less, read_usage
 from swarm_tui.protocol.bodies import Complete, Failed, JsonObject, Progress
 from swarm_tui.protocol.envelope import rfc3339
 from swarm_tui.protocol.text import clean
@@ -66,7 +66,7 @@ def note(turn: "Turn", job: Job, attempt: Attempt, body: Progress | Complete | F
     elif attempt.turn:
         attempt.told = True
     if body.usage:
-        used, known = read_usage(body.usage), read_usage(attempt.usage)
+        used, known = _own(job, attempt, read_usage(body.usage)), read_usage(attempt.usage)
         if used.tokens >= known.tokens and (used.cost or 0.0) >= (known.cost or 0.0):
             before = cost_of(attempt)
             if used != known:
@@ -89,12 +89,43 @@ def closed(state: State, job: Job, attempt: Attempt) -> None:
 def _settle(turn: "Turn", job: Job, by: Attempt, known: Usage) -> None:
     """Let what earlier attempts in a session took and did not tell be in the usage of the one that has read its log."""
     for one in job.attempts:
-        if one is by or one.session != known.settles or not _is_untold(one):
+        if one.number >= by.number or one.session != known.settles or not _is_untold(one):
             continue
         used = read_usage(one.usage)
         cost = used.cost if used.cost is not None or known.cost is None else 0.0
         _restate(turn.state, one, replace(used, partial=False, logged=False, cost=cost))
+        one.told = True
         turn.save(job)
+
+
+def note_late(turn: "Turn", job: Job, attempt: Attempt, used: Usage, session: str) -> None:
+    """Take in what an attempt took that was killed and has told no end, as somebody reads it in its session's log."""
+    later = [one for one in job.attempts if one.number > attempt.number]
+    if attempt.session or not any(read_usage(one.usage).settles == session for one in later):
+        used = late_usage(_own(job, attempt, used), read_usage(attempt.usage))
+        _restate(turn.state, attempt, used)
+    attempt.told, attempt.session = True, session
+    if used.settles:
+        _settle(turn, job, attempt, used)
+    job.usage = total(job).wire()
+    turn.save(job)
+
+
+def _own(job: Job, attempt: Attempt, used: Usage) -> Usage:
+    """Return the usage without what was told of earlier attempts since this one began, which has that in it too."""
+    if not used.settles or not attempt.point:
+        return used
+    earlier = _known([one for one in job.attempts if one.number < attempt.number and one.session == used.settles])
+    return less(used, less(earlier, read_usage({**attempt.point, "cost": attempt.point.get("known_cost")})))
+
+
+def _known(attempts: Iterable[Attempt]) -> Usage:
+    """Return the sum of what the attempts told; a cost that nobody knows adds nothing."""
+    whole = Usage()
+    for one in attempts:
+        used = read_usage(one.usage)
+        whole = whole.plus(replace(used, cost=used.cost or 0.0, partial=False))
+    return whole
 
 
 def waive(job: Job) -> None:
@@ -241,11 +272,15 @@ def is_over(turn: "Turn", job: Job, attempt: Attempt) -> str | None:
 
 def resume_point(turn: "Turn", job: Job) -> JsonObject | None:
     """Return where the next attempt goes on: this task's last session, or that of the task that it names."""
+    if job.attempts and job.attempts[-1].point:
+        return job.attempts[-1].point
     found = _last(job, job.attempts[:-1])
     if found is not None and found.get("cut_off"):
         budget = turn.state.settings.budget
         cut_off = [one for one in job.attempts if _is_untold(one) and not one.waived]
         found["owed"] = budget is not None and budget.task is not None and bool(cut_off)
+        job.attempts[-1].point = found
+        turn.save(job, lazy=True)
     if found is None and isinstance(named := job.task.payload.get("resume"), str):
         other = turn.state.jobs.get(named)
         found = None if other is None else _last(other, other.attempts)
@@ -274,11 +309,13 @@ def _last(job: Job, attempts: list[Attempt]) -> JsonObject | None:
             "began": session[0].offered_at,
         }
         if any(map(_is_untold, session)):
+            known_now = _known(session)
             point |= {
                 "cut_off": True,
-                "tokens_in": sum(used.tokens_in for used in costs),
-                "tokens_out": sum(used.tokens_out for used in costs),
-                "tokens_cached": sum(used.tokens_cached for used in costs),
+                "tokens_in": known_now.tokens_in,
+                "tokens_out": known_now.tokens_out,
+                "tokens_cached": known_now.tokens_cached,
+                "known_cost": known_now.cost or 0.0,
                 "calls": sum(one.turn - _is_untold(one) for one in session if one.turn),
             }
         return point

@@ -61,6 +61,8 @@ class Attempt(Struct, kw_only=True, omit_defaults=True):
     """Tokens and money so far, as its messages tell."""
     told: bool = False
     """Its agent has told of its end: its usage is all that is known of it."""
+    point: dict[str, Any] = {}
+    """Of one that goes on after a killed one: where, as it was told, and what was known of the session's usage then."""
     waived: bool = False
     """A person let the task go on, though nobody knows what this one took of its budget."""
     budgeted: bool = False

@@ -10,7 +10,7 @@ from swarm_tui.domain.dispatch.queue import LaneKey
 from swarm_tui.domain.dispatch.turn import Turn
 from swarm_tui.domain.dispatch.waiting import enqueue, until, wake
 from swarm_tui.domain.states import GIVEN, TaskState
-from swarm_tui.protocol.bodies import Alert, Complete, Declined, Failed, Inbox, Progress, Started
+from swarm_tui.protocol.bodies import Alert, AttemptUsage, Complete, Declined, Failed, Inbox, Progress, Started
 from swarm_tui.protocol.envelope import Event, rfc3339
 from swarm_tui.protocol.text import clean, clean_block
 from swarm_tui.protocol.topics import Kind
@@ -116,7 +116,7 @@ def grant(turn: Turn, job: Job) -> None:
     wake(turn, job, lease.until)
 
 
-def ack(turn: Turn, job_id: str, body: Complete | Failed) -> None:
+def ack(turn: Turn, job_id: str, body: Complete | Failed | AttemptUsage) -> None:
     """Tell the agent that its answer is journaled, or will never count: it may forget it."""
     if body.agent_id and body.attempt is not None:
         order = Inbox(command="ack", task_id=job_id, attempt=body.attempt, epoch=body.epoch, dispatcher=turn.state.me)

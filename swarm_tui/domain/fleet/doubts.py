@@ -11,7 +11,17 @@ from swarm_tui.domain.fleet.agent_facts import AgentFacts
 from swarm_tui.domain.fleet.task_facts import TaskFacts
 from swarm_tui.domain.views import DispatcherView
 from swarm_tui.protocol.ask_bodies import Ask
-from swarm_tui.protocol.bodies import Assigned, Cleared, Complete, Declined, DeploymentStatus, Failed, Progress, Started
+from swarm_tui.protocol.bodies import (
+    Assigned,
+    AttemptUsage,
+    Cleared,
+    Complete,
+    Declined,
+    DeploymentStatus,
+    Failed,
+    Progress,
+    Started,
+)
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.topics import Kind
 
@@ -55,7 +65,7 @@ class Doubts:
         if isinstance(body, DeploymentStatus):
             task = tasks.get(body.task_id or "")
             return task is None or event.sender in task.given
-        if not isinstance(body, Started | Progress | Complete | Failed | Declined | Ask):
+        if not isinstance(body, Started | Progress | Complete | Failed | Declined | Ask | AttemptUsage):
             return True
         task = tasks.get(body.task_id)
         if task is not None and body.agent_id in task.given:

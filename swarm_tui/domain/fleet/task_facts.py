@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from swarm_tui.domain.states import ENDED, GIVEN, TaskState
-from swarm_tui.domain.usage import Usage, read_usage
+from swarm_tui.domain.usage import Usage, late_usage, read_usage
 from swarm_tui.domain.views import TaskView
 from swarm_tui.protocol.rows import Hop
 
@@ -68,23 +68,34 @@ class AttemptEnd(Struct, frozen=True, gc=False):
 
 
 class Used(Struct, frozen=True, gc=False):
-    """Usage of an attempt, as far as it told; `told`: its end was heard, so that nothing is missing."""
+    """Usage of an attempt, as far as it told; `told`: its end was heard, so that nothing is missing.
+
+    `late`: somebody has read its log after its death, while the attempt of that number was the newest, and what it told
+    `before` counts again should one of those that had begun by then have it in its own.
+    """
 
     usage: Usage = Usage()
     session: str = ""
     told: bool = False
+    late: int = 0
+    before: Usage = Usage()
 
 
 def total(uses: Mapping[int, Used]) -> Usage:
     """Return what the attempts used: one that was cut off is in what a later one in its session has read in its log."""
     whole, newest = Usage(), max(uses, default=0)
-    settled = {one.usage.settles: (number, one.usage) for number, one in sorted(uses.items()) if one.usage.settles}
+    settlers = [(number, one.usage) for number, one in uses.items() if one.usage.settles]
     for number, one in uses.items():
-        used = one.usage
-        if not one.told and one.session and number < newest:
-            by, known = settled.get(one.session, (0, used))
-            cost = 0.0 if by > number and used.cost is None and known.cost is not None else used.cost
-            used = replace(used, partial=by < number, cost=cost)
+        used = one.before if one.late else one.usage
+        last = one.late or newest
+        costs = [by.cost for n, by in settlers if number < n <= last and by.settles == one.session]
+        if costs and (one.late or not one.told):
+            free = used.cost is None and any(cost is not None for cost in costs)
+            used = replace(used, partial=False, cost=0.0 if free else used.cost)
+        elif one.late:
+            used = one.usage
+        elif not one.told and one.session and number < newest:
+            used = replace(used, partial=True)
         whole = whole.plus(used)
     return replace(whole, logged=False, settles="")
 
@@ -128,10 +139,19 @@ class TaskFacts(TaskView, kw_only=True, gc=False):
         used = read_usage(usage) if usage else known.usage
         if used.tokens < known.usage.tokens:
             used = known.usage
-        heard = Used(usage=used, session=session or known.session, told=told or known.told)
-        if heard != known:
-            self.uses = self.uses if self.uses is not None else {}
-            self.uses[attempt] = heard
+        self._uses(attempt, replace(known, usage=used, session=session or known.session, told=told or known.told))
+
+    def use_late(self, attempt: int, usage: Mapping[str, Any], session: str) -> None:
+        """Take in what was read in the log of an attempt that had been killed: once, and only if it told no end."""
+        known = (self.uses or {}).get(attempt, Used())
+        if not known.told:
+            late = max([attempt, self.attempt, *(self.uses or ())])
+            used = late_usage(read_usage(usage), known.usage)
+            self._uses(attempt, Used(usage=used, session=session, told=True, late=late, before=known.usage))
+
+    def _uses(self, attempt: int, heard: Used) -> None:
+        if heard != (self.uses or {}).get(attempt, Used()):
+            self.uses = {**(self.uses or {}), attempt: heard}
             if whole := total(self.uses).wire():
                 self.usage = whole
 

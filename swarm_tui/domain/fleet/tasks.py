@@ -69,6 +69,7 @@ class Tasks:
             Kind.TASK_STARTED: self._started,
             Kind.TASK_DECLINED: self._declined,
             Kind.TASK_PROGRESS: self._progress,
+            Kind.TASK_USAGE: self._used,
             Kind.TASK_COMPLETE: self._complete,
             Kind.TASK_FAILED: self._failed,
             Kind.DEPLOYMENT_STATUS: self._deployment,
@@ -194,6 +195,12 @@ class Tasks:
         self.usage_told += bool(usage)
         if usage or session or task.uses is not None:
             task.use(attempt, usage, clean(session, 200), told=told)
+
+    def _used(self, event: Event, body: bodies.AttemptUsage) -> str:
+        task = self._task(body.task_id, event.received)
+        self.usage_told += 1
+        task.use_late(task.at_attempt(body.attempt), body.usage, clean(body.session, 200))
+        return self._settle(task, event.received)
 
     def _complete(self, event: Event, body: bodies.Complete) -> str:
         task = self._task(body.task_id, event.received)

@@ -12,6 +12,7 @@ import pytest
 from swarm_tui.agent.conversation.permits import Rules
 from swarm_tui.agent.conversation.run import Told, converse
 from swarm_tui.agent.conversation.settings import Settings
+from swarm_tui.agent.conversation.spec import SessionLog
 from swarm_tui.agent.handlers.mail import Message
 from swarm_tui.agent.handlers.models.cli_spec import known_clis
 from swarm_tui.domain.asks.model import AskAnswer, Question
@@ -77,14 +78,17 @@ class Talk:
         ready: Callable[[], bool] | None = None,
         person: "Callable[[Person], Awaitable[None]] | None" = None,
         mail: list[list[Message]] | None = None,
+        log: dict[str, Any] | None = None,
         **settings: Any,
     ) -> Told:
-        """Talk to the end; cancelled once `ready` says so. `mail` is what comes before each turn."""
+        """Talk to the end; cancelled once `ready` says so. `mail` comes before each turn, `log` describes its log."""
         known = known_clis()[name]
         assert known.acp is not None
         argv = argv or [sys.executable, "-I", "-S", str(AGENT), name]
         env = {**known.acp.env, "ACP_AGENT_HOME": str(self.home)}
         acp = msgspec.structs.replace(known.acp, argv=argv, env=env, endpoint=None)
+        kept_log = None if log is None else msgspec.convert(log, SessionLog)
+        acp = msgspec.structs.replace(acp, log=kept_log) if kept_log is not None else acp
         made = self.context = context({}, workdir=self.folder, timeout=timeout)
         made.deadline = asyncio.get_running_loop().time() + timeout
         made.resume, made.granted = resume, granted

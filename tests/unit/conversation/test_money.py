@@ -100,7 +100,7 @@ def test_a_call_whose_tool_was_heard_of_and_that_a_late_log_lacks_is_said() -> N
 
 
 def test_the_next_attempt_has_what_a_killed_one_took_and_counts_nothing_twice() -> None:
-    point = ResumePoint(session="s", cost=0.22, cut_off=True, tokens_in=200, tokens_out=20, calls=2)
+    point = ResumePoint(session="s", cost=0.22, known_cost=0.22, cut_off=True, tokens_in=200, tokens_out=20, calls=2)
     meter = UsageMeter(WITH_LOG, point, PRICES)
     assert meter.takes_in(point, log_of(5))
     meter.began(log_of(5))
