@@ -10,6 +10,7 @@ from swarm_tui.cli.task_acts import Refusal
 from swarm_tui.protocol.ask_bodies import AskAnswer, AskRecorded, Outcome
 from swarm_tui.protocol.envelope import Event, Rejected
 from swarm_tui.protocol.rows import AskRow
+from swarm_tui.protocol.text import clean
 from swarm_tui.protocol.topics import Kind
 
 #: Seconds within which an answer is written down, and after another's within which ours is refused.
@@ -81,4 +82,4 @@ def _answer(follower: Follower, row: AskRow, outcome: Outcome, reason: str) -> d
     ours = kept.outcome == outcome and kept.by.startswith("operator:") and not refused.why
     why = f": {kept.reason}" if kept.reason else ""
     told = f"{word}: {row.tool} {row.title}" if ours else f"it was {word} already by {kept.by or 'nobody'}{why}"
-    return {**said, "ok": ours, "outcome": kept.outcome, "told": told}
+    return {**said, "ok": ours, "outcome": kept.outcome, "told": clean(told, 3000)}

@@ -6,7 +6,17 @@ import click
 import msgspec
 
 from swarm_tui.cli import formatting
-from swarm_tui.cli.common import NO_SUCH, Failure, broker_option, json_option, print_json, style, swarm_option, target
+from swarm_tui.cli.common import (
+    NO_SUCH,
+    USAGE,
+    Failure,
+    broker_option,
+    json_option,
+    print_json,
+    style,
+    swarm_option,
+    target,
+)
 from swarm_tui.cli.existence import check_swarm_exists
 from swarm_tui.cli.follow import Follower, follow
 from swarm_tui.protocol.rows import AskRow, ask_rows
@@ -50,6 +60,9 @@ def open_asks(follower: Follower) -> list[AskRow]:
 
 def one_of(rows: list[AskRow], begun: str) -> AskRow:
     """Return the ask whose id begins so. Raises Failure for none, and for several."""
+    if not begun:
+        # A script's variable that is not set: the only one that waits is not what it meant.
+        raise Failure("the ask's id is empty; `swarm-tui asks` lists those that wait", USAGE)
     matching = [row for row in rows if row.ask_id.startswith(begun)]
     if len(matching) == 1:
         return matching[0]

@@ -5,6 +5,7 @@ import select
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -316,6 +317,12 @@ def style(text: str, **look: Any) -> str:
 def note(text: str) -> None:
     """A line for people, on stderr, so that scripts read stdout undisturbed."""
     click.echo(text, err=True)
+
+
+def tell(text: str) -> None:
+    """As `note`, where the work goes on though nobody reads of it: a swarm must not be left half up, or half down."""
+    with suppress(OSError):
+        note(text)
 
 
 def reader_is_gone() -> bool:

@@ -4,7 +4,7 @@ from shutil import rmtree
 
 import click
 
-from swarm_tui.cli.common import NO_SUCH, Failure, Target, note, target
+from swarm_tui.cli.common import NO_SUCH, Failure, Target, target, tell
 from swarm_tui.config.paths import why_not
 from swarm_tui.config.running import is_running
 from swarm_tui.supervisor import down
@@ -30,8 +30,8 @@ def command(swarm: str | None, named: str | None, now: bool, purge: bool) -> Non
             return
         if now:
             down.hurry(found.state)
-        with swarm_lock(found.state, note):
-            was_there = down.bring_down(found.swarm, now=now, purge=purge, say=note, waits=_waits)
+        with swarm_lock(found.state, tell):
+            was_there = down.bring_down(found.swarm, now=now, purge=purge, say=tell, waits=_waits)
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -54,7 +54,7 @@ def _purge(found: Target) -> bool:
     """Delete the state that an earlier `down` left; False when there is none."""
     if not found.state.root.joinpath("locks").is_dir():
         return False
-    with swarm_lock(found.state, note):
+    with swarm_lock(found.state, tell):
         if load_plan(found.state) is None:
             rmtree(found.state.root)
     return True
@@ -62,4 +62,4 @@ def _purge(found: Target) -> bool:
 
 def _waits(names: list[str]) -> None:
     if names:
-        note(f"waiting for {', '.join(names)}")
+        tell(f"waiting for {', '.join(names)}")

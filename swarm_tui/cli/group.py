@@ -18,6 +18,7 @@ from swarm_tui.config.errors import ConfigError
 from swarm_tui.config.home import ignored_folders
 from swarm_tui.config.paths import state_home, why_not
 from swarm_tui.processes.workers import works
+from swarm_tui.protocol.text import clean
 
 #: Each command with the line that `swarm-tui --help` shows, in the order of a day's work.
 COMMANDS: dict[str, str] = {
@@ -178,12 +179,12 @@ def run(arguments: list[str]) -> int:
         _say(failure.reason)
         return failure.exit_code
     except ConfigError as error:
-        click.echo(str(error), err=True)
+        _print(str(error))
         return 2
     except click.UsageError as error:
         _say(" ".join(error.format_message().split()))
         if error.ctx is not None and error.ctx.info_name:
-            click.echo(f"try: {error.ctx.command_path} --help", err=True)
+            _print(f"try: {error.ctx.command_path} --help")
         return 2
     except click.ClickException as error:
         _say(error.format_message())
@@ -194,12 +195,17 @@ def run(arguments: list[str]) -> int:
         _drop_stdout()
         return 0
     except Exception as error:  # noqa: BLE001  (the last line of defence: a person gets a sentence, the file the rest)
-        return _unexpected(error)
+        return _unexpected(error, arguments)
 
 
 def _say(reason: str) -> None:
+    _print(f"swarm-tui: {reason}")
+
+
+def _print(text: str) -> None:
+    """Print an error, which is what the exit code says it is though nobody read of it."""
     with suppress(OSError):
-        click.echo(f"swarm-tui: {reason}", err=True)
+        click.echo(text, err=True)
 
 
 def _drop_stdout() -> None:
@@ -208,7 +214,15 @@ def _drop_stdout() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _unexpected(error: Exception) -> int:
+def _is_no_text(argument: str) -> bool:
+    """Return whether an argument has bytes that are no text, which Python hands on as half characters."""
+    return any("\ud800" <= letter <= "\udfff" for letter in argument)
+
+
+def _unexpected(error: Exception, arguments: list[str]) -> int:
+    if isinstance(error, UnicodeEncodeError) and (strange := next(filter(_is_no_text, arguments), None)) is not None:
+        _say(f"{clean(strange, 80)!r} is not in UTF-8, as names and texts are")
+        return 2
     if isinstance(error, OSError) and error.errno in _FULL:
         _say(f"{error.filename or 'the output'} cannot be written: {error.strerror}; make room, then try again")
         if error.filename is None:

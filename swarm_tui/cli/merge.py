@@ -89,7 +89,7 @@ def act(follower: Follower, found: Target, body: MergeAct) -> MergeState:
     refusal.of(follower.operator.act(Kind.MERGE_ACT, body))
     follower.wait_for(lambda: bool(heard or refusal.why), _PATIENCE)
     if refusal.why:
-        raise Failure(clean(refusal.why, 500))
+        raise Failure(refusal.why)
     if not heard:
         raise Failure(f"{body.task_id}: the dispatcher did not answer within {_PATIENCE:g} s; `swarm-tui watch` tells")
     return heard[-1]

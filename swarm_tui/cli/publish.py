@@ -108,7 +108,7 @@ def command(task_type: str, wait: bool, swarm: str | None, broker: str | None, a
     spec = handlers[0] if handlers else None
     properties = registry.schema(task_type, spec).get("properties", {}) if options["pairs"] else {}
     task = _task(task_type, options, properties)
-    found = for_task(found, task)
+    found = for_task(found, task, broker)
     check_message(found.swarm, task)
     if why := registry.misfit(task_type, handlers, task.payload):
         raise Failure(
@@ -131,7 +131,7 @@ def command(task_type: str, wait: bool, swarm: str | None, broker: str | None, a
 
 def _resuming(payload: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
     """Return the payload, with the task whose conversation it goes on with."""
-    return payload if options["resume"] is None else {**payload, "resume": check_task_id(options["resume"])}
+    return payload if options["resume"] is None else {**payload, "resume": options["resume"]}
 
 
 def _task(task_type: str, options: dict[str, Any], properties: dict[str, Any]) -> Task:
@@ -142,6 +142,8 @@ def _task(task_type: str, options: dict[str, Any], properties: dict[str, Any]) -
         check_task_id(task_id)
         if options["assigned_to"] is not None:
             check_agent_id(options["assigned_to"])
+        if options["resume"] is not None:
+            check_task_id(options["resume"])
     except InvalidNameError as error:
         raise Failure(str(error), USAGE) from None
     return Task(

@@ -66,7 +66,7 @@ def command(
     path = find_workflow(workflow, Path.cwd())
     loaded = load_workflow(path, workflow if Path(workflow).is_file() else None)
     run = _run(loaded, more)
-    found = for_run(target(swarm, broker), run.run_id)
+    found = for_run(target(swarm, broker), run.run_id, broker)
     check_fits(found.swarm, Kind.RUN_NEW, run, "run")
     with follow(found, patience=accept_timeout) as follower:
         check_swarm_exists(follower, found)

@@ -13,12 +13,14 @@ from swarm_tui.cli.supervisor_client import HEAR_HOSTS, UNSCALED, SupervisorClie
 from swarm_tui.protocol.bodies import HostControl, HostStatus, JsonObject
 from swarm_tui.protocol.names import canonical_role
 
+#: More agents than any host runs; a number of more than 64 bits no supervisor would read.
+_MOST = 1_000_000
 _ALLOWED = re.compile(r"the layout allows (\d+) to (\d+)")
 
 
 @click.command(epilog="Example: swarm-tui scale testing 3")
 @click.argument("role", shell_complete=roles)
-@click.argument("number", type=Whole(min=0), metavar="N")
+@click.argument("number", type=Whole(min=0, max=_MOST), metavar="N")
 @click.option("--wait", type=WAIT, default=60.0, show_default=True, help="Seconds to wait for it.")
 @swarm_option
 def command(role: str, number: int, wait: float, swarm: str | None) -> None:

@@ -52,10 +52,11 @@ class SupervisorClient:
             (self._speaking.add if there else self._speaking.discard)(event.key)
         if isinstance(event, Event) and event.kind is Kind.HOST_STATUS:
             with self._changed:
+                # Made anew, never changed: whoever goes through it does so without the lock.
+                statuses = {host: status for host, status in self.statuses.items() if host != event.key}
                 if isinstance(event.body, HostStatus) and event.body.status == "online":
-                    self.statuses[event.key] = event.body
-                else:
-                    self.statuses.pop(event.key, None)
+                    statuses[event.key] = event.body
+                self.statuses = statuses
                 self._changed.notify_all()
 
     def until(self, condition: Callable[[], bool], limit: float) -> bool:

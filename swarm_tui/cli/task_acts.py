@@ -29,6 +29,7 @@ from swarm_tui.protocol.bodies import Alert, TaskAct
 from swarm_tui.protocol.envelope import Event, Rejected
 from swarm_tui.protocol.names import is_run_id
 from swarm_tui.protocol.rows import TaskRow
+from swarm_tui.protocol.text import clean
 from swarm_tui.protocol.topics import Kind
 
 _PATIENCE = 5.0
@@ -188,7 +189,7 @@ class Refusal:
 
     def _hear(self, event: Event | Rejected) -> None:
         if isinstance(event, Event) and isinstance(event.body, Alert) and (event.body.name or "").startswith("act:"):
-            self._heard[event.body.name or ""] = event.body.message
+            self._heard[event.body.name or ""] = clean(event.body.message, 500)
             with self._follower.lock:
                 self.why = self._heard.get(self._name, "")
                 self._follower.lock.notify_all()

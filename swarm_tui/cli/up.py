@@ -13,7 +13,7 @@ import msgspec
 
 from swarm_tui import __version__
 from swarm_tui.agent.launch import filled
-from swarm_tui.cli.common import FAILED, UNREACHABLE, USAGE, Failure, is_terminal, note, target
+from swarm_tui.cli.common import FAILED, UNREACHABLE, USAGE, Failure, is_terminal, target, tell
 from swarm_tui.cli.completers import layouts
 from swarm_tui.cli.number_types import WAIT
 from swarm_tui.cli.supervisor_client import SupervisorClient
@@ -97,7 +97,7 @@ def command(
         broker, swarm = _meant(broker, "MQTT_BROKER", lines), _meant(swarm, "OPENCTO_SWARM", lines)
     loaded = load_layout(find_layout(layout, Path.cwd()), environ, cwd=Path.cwd(), broker=broker, swarm=swarm)
     for line in [*loaded.notes, *remarks(loaded.path, loaded.layout, dict(os.environ))]:
-        note(line)
+        tell(line)
     _check(loaded, screen=not (detach or dry_run))
     take_over = take_over and not dry_run
     try:
@@ -121,7 +121,7 @@ def command(
     if ready is not None and not detach:
         if missing is not None:
             # Whoever sits here can mend it on the screen, which shows the same reasons.
-            note(missing)
+            tell(missing)
         sys.exit(open_screen(ready.plan.swarm))
 
 
@@ -143,15 +143,15 @@ def _offer_restarts(ready: Prepared, *, renew: bool, ask: bool, wait: float) -> 
     if not old:
         return None
     named = ", ".join(f"{name} ({was})" for name, was in sorted(old.items()))
-    note(f"of another version than {__version__}: {named}")
+    tell(f"of another version than {__version__}: {named}")
     if not renew and not (ask and sys.stdin.isatty() and click.confirm(_QUESTION, default=False, err=True)):
-        note(
+        tell(
             f"    they go on as they are; `swarm-tui up --renew {ready.plan.path}` restarts each as soon as it is idle"
         )
         return None
     _restart(ready, list(old))
     if not wait:
-        note("    they are restarted one after another, each as soon as it is idle")
+        tell("    they are restarted one after another, each as soon as it is idle")
         return None
     end = time.monotonic() + wait
     while (left := sorted(of_another_version(ready.state))) and time.monotonic() < end:
@@ -164,13 +164,13 @@ def _offer_restarts(ready: Prepared, *, renew: bool, ask: bool, wait: float) -> 
 
 def _give_keys(ready: Prepared, former: list[str], wait: float) -> None:
     """Restart the agents of a version whose words nobody could prove: they cannot go on beside those of this one."""
-    note(f"{len(former)} agents are of a version without keys: each is restarted as soon as it is idle")
+    tell(f"{len(former)} agents are of a version without keys: each is restarted as soon as it is idle")
     _restart(ready, former, first=True)
     end = time.monotonic() + wait
     while (left := former_agents(ready.state)) and time.monotonic() < end:
         time.sleep(0.05)
     if left and wait:
-        note(f"    still to come after {wait:g} s: {', '.join(left)}; until then they are believed without proof")
+        tell(f"    still to come after {wait:g} s: {', '.join(left)}; until then they are believed without proof")
     elif wait:
         click.echo(f"{len(former)} agents are of {__version__} now, and prove what they say")
 
@@ -254,19 +254,19 @@ def _up(
     if not force:
         _confirm(loaded.confirm)
     state = state_dir(loaded.layout.swarm)
-    with swarm_lock(state, note):
-        finish_down(loaded.layout.swarm, say=note)
+    with swarm_lock(state, tell):
+        finish_down(loaded.layout.swarm, say=tell)
         ready = prepare(loaded, host=host, join=join)
         for line in ready.notes:
-            note(line)
+            tell(line)
         if elsewhere := led_elsewhere(ready, take_over=take_over):
             raise Failure(elsewhere)
-        bring_up(ready, note)
+        bring_up(ready, tell)
     if join and not has_identity(state):
-        note(
+        tell(
             f"this host has no identity in {loaded.layout.swarm}, so its word counts for nothing where words are proved"
         )
-        note("on the swarm's own host: `swarm-tui broker add NAME --as host`; here: `swarm-tui up LAYOUT --join FILE`")
+        tell("on the swarm's own host: `swarm-tui broker add NAME --as host`; here: `swarm-tui up LAYOUT --join FILE`")
     return ready
 
 
@@ -366,9 +366,9 @@ def _report(ready: Prepared, now: Wait, took: float) -> str | None:
     fatal = [row for row in bad if not (row.state == "stopped" and ready.running)]
     if not now.known or fatal or now.cause:
         for row in bad:
-            note(f"{row.agent_id}: {row.state}{': ' + row.reason if row.reason else ''}")
+            tell(f"{row.agent_id}: {row.state}{': ' + row.reason if row.reason else ''}")
             for line in row.tail[-5:]:
-                note(f"    {line}")
+                tell(f"    {line}")
         where = f"`{tmux} attach -t ={plan.session}` shows its pane"
         if now.cause:
             return f"{now.cause}; {where}"

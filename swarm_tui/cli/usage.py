@@ -10,11 +10,14 @@ from swarm_tui.cli.common import Failure, Target, broker_option, json_option, pr
 from swarm_tui.cli.existence import check_swarm_exists
 from swarm_tui.cli.follow import follow
 from swarm_tui.cli.journal_reader import has_journal, journal_rows
+from swarm_tui.cli.number_types import Real
 from swarm_tui.domain.usage import Usage, read_usage
 from swarm_tui.protocol.envelope import rfc3339
 from swarm_tui.protocol.rows import TaskRow
 
 _MOST = 100_000
+#: Days back, at most.
+_LONGEST = 36_500
 _BY: dict[str, Callable[[TaskRow], str]] = {
     "task": lambda row: row.task_id,
     "agent": lambda row: row.agent_id or "-",
@@ -26,7 +29,7 @@ _BY: dict[str, Callable[[TaskRow], str]] = {
 @click.command(epilog="Example: swarm-tui usage; swarm-tui usage --by agent --days 7")
 @click.option("--by", type=click.Choice(list(_BY)), default="day", show_default=True, help="A line for each of these.")
 @click.option(
-    "--days", type=click.FloatRange(min=0, min_open=True), default=30.0, show_default=True, help="Of so many days."
+    "--days", type=Real(min=0, min_open=True, max=_LONGEST), default=30.0, show_default=True, help="Of so many days."
 )
 @swarm_option
 @broker_option

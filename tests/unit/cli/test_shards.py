@@ -36,6 +36,16 @@ def test_a_task_goes_to_the_shard_of_its_name_whoever_publishes_it() -> None:
         assert for_run(target("farm"), task_id).swarm == found.swarm
 
 
+def test_a_broker_that_is_named_is_the_shards_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    running(shard("farm", 0))
+    other, task_ids = "mqtt://127.0.0.1:29998", ("t-1", "t-2", "t-3", "t-4")
+    tasks = [Task(task_id=task_id, type="noop") for task_id in task_ids]
+    assert {for_task(target("farm", other), task, other).broker.url for task in tasks} == {other}
+    assert {for_run(target("farm", other), task_id, other).broker.url for task_id in task_ids} == {other}
+    monkeypatch.setenv("MQTT_BROKER", other)
+    assert {for_task(target("farm"), task).broker.url for task in tasks} == {other}
+
+
 def test_a_task_of_a_key_or_a_type_goes_where_all_of_it_go() -> None:
     running(shard("farm", 0))
     keyed = [Task(task_id=name, type="noop", idempotency_key="k") for name in ("a", "b", "c", "d")]

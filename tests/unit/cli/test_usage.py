@@ -4,16 +4,22 @@ import faulthandler
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 import pytest
 
+from swarm_tui.cli import down
 from swarm_tui.cli import group as group_module
+from swarm_tui.cli.asks import one_of
+from swarm_tui.cli.common import Failure
 from swarm_tui.cli.group import COMMANDS, group, run
 from swarm_tui.cli.main import main
 from swarm_tui.config.paths import state_dir
 from swarm_tui.config.running import save_running
+from swarm_tui.journal.dispatch import Journal
+from swarm_tui.protocol.rows import AskRow
 from tests.unit.cli.test_parts import running
 
 
@@ -34,6 +40,10 @@ from tests.unit.cli.test_parts import running
         (["publish", "t", "--payload", "@none.json"], "none.json cannot be read"),
         (["publish", "t", "--task-id", "a b"], "is not a task id"),
         (["publish", "t", "--to", "a b"], "is not an agent id"),
+        (["publish", "t", "--resume", "a b"], "is not a task id"),
+        (["publish", "t", "--payload", '{"a": "\udcff"}'], "is not in UTF-8"),
+        (["usage", "--days", "nan"], "nan is no number to go by"),
+        (["scale", "testing", "9" * 20], "is not in the range"),
         (["publish", "t", "--priority", "huge"], "is not one of"),
         (["down", ""], "the swarm's name is empty"),
         (["--swarm", ""], "the swarm's name is empty"),
@@ -121,6 +131,48 @@ def test_a_name_that_nobody_can_have_is_bad_usage(
     assert ("needs a value" if words[0] == "agent" and not name else why) in said
     assert "\x1b" not in said
     assert said.count("\n") == 1
+
+
+def test_an_empty_id_of_an_ask_means_none_however_few_wait() -> None:
+    with pytest.raises(Failure, match="the ask's id is empty") as refused:
+        one_of([AskRow(ask_id="3f2a", task_id="t", agent_id="a", tool="Bash", title="rm", since=0, expires_at=9)], "")
+    assert refused.value.exit_code == 2
+
+
+def test_words_that_are_not_utf8_are_bad_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    Journal(state_dir("s").create().dispatch).close()
+    for words in (["tasks", "--type"], ["messages"], ["messages", "--agent"]):
+        assert run([*words, "\udcff", "--swarm", "s"]) == 2
+        assert "'\ufffd' is not in UTF-8" in capsys.readouterr().err
+
+
+def test_an_error_that_nobody_reads_keeps_its_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(*_: object, **__: object) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(click, "echo", closed)
+    assert run(["nosuch"]) == 2
+    assert run(["validate", "nosuch"]) == 2
+
+
+def test_a_swarm_goes_down_though_nobody_reads_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = []
+
+    def closed(_: str, *, err: bool = False) -> None:
+        if err:
+            raise BrokenPipeError
+
+    def bring_down(swarm: str, *, say: Callable[[str], None], waits: Callable[[list[str]], None], **_: bool) -> bool:
+        say("no supervisor is there")
+        waits(["testing-01"])
+        steps.append(swarm)
+        return True
+
+    monkeypatch.setattr(click, "echo", closed)
+    monkeypatch.setattr(down, "_nothing_is_there", lambda found: False)
+    monkeypatch.setattr("swarm_tui.supervisor.down.bring_down", bring_down)
+    assert run(["down", "s"]) == 0
+    assert steps == ["s"]
 
 
 def test_a_bad_environment_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
