@@ -64,7 +64,9 @@ def command(file: Path, since: float, until: float, swarm: str | None, as_json: 
         panes=chain(_panes(found.state, since, until), _far_panes(found, far, since, until)),
     )  # fmt: skip
     if as_json:
-        print_json({"file": str(file), "messages": said, "tasks": tasks, "panes": panes})
+        print_json(
+            {"file": str(file).encode("utf-8", "replace").decode(), "messages": said, "tasks": tasks, "panes": panes}
+        )
     else:
         note(f"{file}: {said} messages, {tasks} tasks, {panes} panes; it holds payloads and results as they were")
     return 0

@@ -56,17 +56,19 @@ def command(
 
 def _local(path: Path, count: int, keep: bool, raw: bool) -> None:
     show = (lambda line: line.decode("utf-8", "replace")) if raw else readable
-    for line in last_lines(path, count):
+    # What comes while the last lines are printed, to a person who reads or a pipe that is full, comes after them.
+    end = path.stat().st_size
+    for line in last_lines(path, count, end):
         click.echo(show(line), color=raw or None)
     if keep:
-        for line in _grow(path):
+        for line in _grow(path, end):
             click.echo(show(line), color=raw or None)
 
 
-def _grow(path: Path) -> Iterator[bytes]:
-    """The lines that come from now on, over rotations of the file."""
+def _grow(path: Path, begin: int) -> Iterator[bytes]:
+    """The lines that come after the file's first `begin` bytes, over rotations of the file."""
     file = open(path, "rb")  # noqa: SIM115  (it is changed for its successor when it is rotated)
-    file.seek(0, os.SEEK_END)
+    file.seek(begin)
     rest = b""
     try:
         while True:
@@ -78,9 +80,14 @@ def _grow(path: Path) -> Iterator[bytes]:
             try:
                 now = os.stat(path)
                 before = os.fstat(file.fileno())
-                if now.st_ino != before.st_ino or now.st_size < file.tell():
+                # Whoever writes goes on with the former file until the first byte is in its successor.
+                rotated = now.st_ino != before.st_ino and now.st_size > 0
+                if rotated or (now.st_ino == before.st_ino and now.st_size < file.tell()):
+                    successor = open(path, "rb")  # noqa: SIM115
+                    *lines, rest = (rest + file.read()).split(b"\n")
                     file.close()
-                    file = open(path, "rb")  # noqa: SIM115
+                    file = successor
+                    yield from lines
                     continue
             except FileNotFoundError:
                 pass

@@ -13,8 +13,8 @@ from swarm_tui.protocol.shards import choose, key_of, shard
 def for_task(found: Target, task: Task, broker: str | None = None) -> Target:
     """Return the shard that the task belongs to, at `broker` where one was named.
 
-    It is `found` itself where that is no whole of shards that run here. Raises Failure for a task of one agent, which is
-    of one shard.
+    It is `found` itself where that is no whole of shards that run here. Raises Failure for a task that is meant for one
+    agent, which is of one shard.
     """
     one = any_shard(found)
     if one is None:

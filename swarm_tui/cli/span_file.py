@@ -12,8 +12,11 @@ import io
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import mkstemp
 from typing import IO, Any
 
 import msgspec
@@ -68,8 +71,7 @@ def write_span(
     """Write the file, 0600, anew; return how many messages, tasks and panes it holds. Raises Failure."""
     counts = [0, 0, 0]
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "wb") as raw, zipfile.ZipFile(raw, "w", zipfile.ZIP_DEFLATED) as out:
+        with _replacing(path) as raw, zipfile.ZipFile(raw, "w", zipfile.ZIP_DEFLATED) as out:
             head = _Head(format=FORMAT, swarm=span.swarm, since=span.since, until=span.until, made_by=__version__)
             out.writestr("swarm.json", msgspec.json.encode(head))
             out.writestr("start.snapshot", span.snapshot)
@@ -88,6 +90,28 @@ def write_span(
     except OSError as error:
         raise Failure(f"{path} cannot be written: {error.strerror}", USAGE) from None
     return counts[0], counts[1], counts[2]
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[IO[bytes]]:
+    """A file beside `path`, 0600, which takes its place once it is whole; a pipe is written itself.
+
+    Raises OSError.
+    """
+    if path.exists() and not path.is_file():
+        with path.open("wb") as file:
+            yield file
+        return
+    target = path.resolve()
+    handle, partial = mkstemp(prefix=".export-", dir=target.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+        os.replace(partial, target)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(partial)
+        raise
 
 
 def _write_cast(file: IO[bytes], agent_id: str, since: float, printed: Iterable[tuple[float, bytes]]) -> None:
@@ -113,7 +137,7 @@ def read_span(path: Path) -> Excerpt:
                 if name.startswith("panes/") and name.endswith(".cast")
             }
             snapshot = _part(path, packed, "start.snapshot")
-    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
         raise Failure(f"{path} cannot be read: {error}", USAGE) from None
     return Excerpt(
         swarm=head.swarm, since=head.since, until=head.until, snapshot=snapshot, lines=lines, panes=panes

@@ -117,12 +117,19 @@ def as_text_line(topic: str, payload: bytes) -> str:
     return f"{style(clean(topic), fg='cyan')} {clean(payload.decode('utf-8', 'replace'))}"
 
 
+def _plain(payload: bytes) -> object:
+    """Return the payload as JSON without a line's end in it, for one object is one line; as text where it is none."""
+    try:
+        return msgspec.Raw(msgspec.json.format(payload, indent=-1))
+    except (msgspec.DecodeError, RecursionError):
+        return payload.decode("utf-8", "replace")
+
+
 def as_json_line(at: float, topic: str, payload: bytes, retained: bool, event: Event | Rejected | None) -> str:
     """The message as one JSON object; a refused one keeps its text, and says why."""
     refused = event.reason if isinstance(event, Rejected) else None
-    body: object
+    body: object = payload.decode("utf-8", "replace") if refused is not None else _plain(payload)
     try:
-        body = msgspec.Raw(payload) if payload and refused is None else payload.decode("utf-8", "replace")
         return msgspec.json.encode(
             {"at": rfc3339(at), "topic": topic, "retained": retained, "refused": refused, "message": body}
         ).decode()

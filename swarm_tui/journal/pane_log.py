@@ -42,15 +42,14 @@ def pack(path: Path) -> None:
     path.unlink()
 
 
-def last_lines(path: Path, count: int) -> list[bytes]:
+def last_lines(path: Path, count: int, end: int | None = None) -> list[bytes]:
     """Return the last `count` lines, those of the log before the last rotation included where this one has fewer.
 
-    A line has no newline. Nothing of a log that is not there, or cannot be read.
+    A line has no newline. Nothing of a log that is not there, or cannot be read; nothing after its first `end` bytes.
     """
-    found: list[bytes] = []
-    for source in (path, path.with_name(f"{path.name}.1")):
-        if len(found) < count:
-            found = _last(source, count - len(found)) + found
+    found = _last(path, count, end) if count > 0 else []
+    if len(found) < count:
+        found = _last(path.with_name(f"{path.name}.1"), count - len(found)) + found
     return found
 
 

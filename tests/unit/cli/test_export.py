@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from swarm_tui.cli import span_file
 from swarm_tui.cli.group import run
 from swarm_tui.cli.span_file import read_span
 from swarm_tui.config.paths import StateDir, state_dir
@@ -194,3 +195,38 @@ def test_an_export_without_a_broker_says_what_it_lacks(
     assert run(["export", "--swarm", "s", "--from", "5m", str(tmp_path / "x.swarm")]) == 0
     assert "without the panes of far-1" in capsys.readouterr().err
     assert list(read_span(tmp_path / "x.swarm").panes) == ["a1"]
+
+
+def test_an_export_takes_the_place_of_another_file_once_it_is_whole(
+    state: StateDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, link = tmp_path / "x.swarm", tmp_path / "link"
+    file.write_text("a former one")
+    file.chmod(0o644)
+    link.symlink_to(file)
+    asked = ["export", "--swarm", "s", "--from", "5m", "--to", "1m", str(link)]
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(span_file, "_write_cast", full)
+        assert run(asked) == 2
+    assert "cannot be written: No space left" in capsys.readouterr().err
+    assert file.read_text() == "a former one"
+    assert run(asked) == 0
+    assert link.is_symlink()
+    assert (len(read_span(file).lines), file.stat().st_mode & 0o777) == (2, 0o600)
+    assert sorted(path.name for path in tmp_path.iterdir() if "export" in path.name) == []
+
+
+def test_a_damaged_export_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "x.swarm"
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as out:
+        for name, data in WHOLE.items():
+            out.writestr(name, data or bytes(range(256)) * 40)
+    whole = file.read_bytes()
+    for at in range(30, len(whole), 7):
+        file.write_bytes(whole[:at] + bytes([whole[at] ^ 0x55]) + whole[at + 1 :])
+        assert run(["replay", str(file), "--summary"]) in (0, 2)
+        assert "a mistake of ours" not in capsys.readouterr().err

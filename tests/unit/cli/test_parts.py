@@ -1,23 +1,36 @@
 """The small parts of the command line: payloads, recordings, spans and tables."""
 
 import io
+import json
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
+import click
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarm_tui.cli import formatting, recording
+from swarm_tui.cli import formatting, logs, recording
 from swarm_tui.cli.common import Failure, target
 from swarm_tui.cli.group import run
 from swarm_tui.cli.logs import _new
 from swarm_tui.cli.payload import build_payload
 from swarm_tui.cli.recording import Line, opened, read_lines, write_line
 from swarm_tui.cli.scale import allowed
+from swarm_tui.cli.task_acts import Refusal
+from swarm_tui.cli.watch import as_json_line
 from swarm_tui.config.model import Broker
 from swarm_tui.config.running import Running, save_running
 from swarm_tui.config.seed import seed_path
 from swarm_tui.domain import scaling
+from swarm_tui.protocol.bodies import Alert
+from swarm_tui.protocol.codec import Writer, decode
+from swarm_tui.protocol.envelope import Event
+from swarm_tui.protocol.topics import Kind
 from tests.conftest import pick_port
 
 EMPTY = io.BytesIO()
@@ -291,3 +304,69 @@ def test_the_limits_of_a_role_are_those_of_all_hosts_together() -> None:
     assert allowed([f"docs: {told.reason}", "not scaled: the layout gives docs no min and max"]) == (1, 3)
     assert allowed([f"docs: {told.reason}"] * 2) == (2, 6)
     assert allowed(["docs: not scaled while it crash-loops"]) is None
+
+
+@pytest.mark.parametrize(
+    ("payload", "shown"),
+    [
+        (b'{\n "a":\r\n [1, "x\\ny"]}', {"a": [1, "x\ny"]}),
+        (b"hello", "hello"),
+        (b"", ""),
+        (b"\xff", "\ufffd"),
+        (b'{"a": 1} {', '{"a": 1} {'),
+        (b'"\n', '"\n'),
+        (b"[" * 5000, "[" * 5000),
+    ],
+    ids=["lines", "no JSON", "empty", "no UTF-8", "more", "a half", "deep"],
+)
+def test_a_message_is_one_json_object_in_one_line_whatever_it_holds(payload: bytes, shown: object) -> None:
+    line = as_json_line(1.0, "s/tasks/new", payload, False, None)
+    assert "\n" not in line
+    assert "\r" not in line
+    assert json.loads(line)["message"] == shown
+
+
+def test_the_dispatchers_reason_gives_the_terminal_no_orders() -> None:
+    heard: list[Callable[[Event], None]] = []
+    follower = SimpleNamespace(operator=SimpleNamespace(on_event=heard.append), lock=threading.Condition())
+    refusal = Refusal(cast(Any, follower))
+    refusal.of("1")
+    writer = Writer("s", "m", "task-manager", new_id=lambda: "i", clock=lambda: 1.0)
+    said = writer.message(Kind.ALERT, Alert(message="no\x1b]0;title\x07", name="act:1"))
+    event = decode("s", said.topic, said.payload, False, 1.0)
+    assert isinstance(event, Event)
+    heard[0](event)
+    assert refusal.why == "no␛]0;title␇"
+
+
+def test_a_follower_of_a_log_misses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither what comes while the last lines are printed, nor what the former file still gets as it is rotated."""
+    log, shown = tmp_path / "a.log", list[str]()
+    log.write_text("1\n2\n")
+
+    def put(path: Path, text: str) -> None:
+        with path.open("a") as file:
+            file.write(text)
+
+    def pause(_: float) -> None:
+        if not (tmp_path / "a.log.1").exists():
+            log.rename(tmp_path / "a.log.1")
+            log.touch()
+            put(tmp_path / "a.log.1", "4\n")
+        elif not log.stat().st_size:
+            put(tmp_path / "a.log.1", "5\n")
+            put(log, "6\n")
+        else:
+            raise KeyboardInterrupt
+
+    def echo(line: str, **_: object) -> None:
+        shown.append(line)
+        if line == "1":
+            put(log, "3\n")
+
+    monkeypatch.setattr(time, "sleep", pause)
+    monkeypatch.setattr(click, "echo", echo)
+    monkeypatch.setattr(logs, "reader_is_gone", lambda: False)
+    with pytest.raises(KeyboardInterrupt):
+        logs._local(log, 10, keep=True, raw=False)
+    assert shown == ["1", "2", "3", "4", "5", "6"]
