@@ -18,8 +18,7 @@ from swarm_tui.domain.fleet import Fleet
 from swarm_tui.domain.fleet.differences import Difference, differences
 from swarm_tui.domain.fleet.snapshot import SnapshotError, restored
 from swarm_tui.journal.record_reader import prepare, read_keyframe, stream_history
-from swarm_tui.journal.recorder_port import HistoryQuery
-from swarm_tui.protocol import codec
+from swarm_tui.journal.recorder_port import HistoryQuery, heard_then
 
 #: Tasks that ended long before the moment, of which that is known.
 KEPT = 500
@@ -37,7 +36,7 @@ def known_at(found: Target, at: float) -> Fleet:
             except (SnapshotError, zlib.error):
                 since = 0.0
         for row in stream_history(db, HistoryQuery(since=since, until=nextafter(at, -inf))):
-            event = codec.decode(found.swarm, row.topic, row.payload, row.retained, row.at)
+            event = heard_then(found.swarm, row, retained=row.retained)
             if event is not None:
                 if not fleet.was_linked:
                     fleet.link(True, "", row.at)

@@ -76,7 +76,14 @@ def _lines(found: Target, since: float, until: float) -> Iterator[Line]:
     with opened_read_only(found.state.recorder) as db:
         prepare(db)
         for row in stream_history(db, HistoryQuery(since=since, until=until)):
-            yield Line(at=row.at, topic=row.topic, payload=row.payload, retained=row.retained)
+            yield Line(
+                at=row.at,
+                topic=row.topic,
+                payload=row.payload,
+                retained=row.retained,
+                proved=row.proved,
+                refused=row.refused,
+            )
 
 
 def _tasks(state: StateDir, since: float, until: float) -> Iterator[dict[str, Any]]:

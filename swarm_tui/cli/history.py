@@ -30,7 +30,7 @@ from swarm_tui.cli.number_types import Whole
 from swarm_tui.cli.watch import as_json_line, as_text_line, full_filter
 from swarm_tui.client.record import NoRecordError, ask_record
 from swarm_tui.journal.record_reader import prepare, read_history, stream_history
-from swarm_tui.journal.recorder_port import HistoryQuery, Recorded, recorded_of, takes
+from swarm_tui.journal.recorder_port import HistoryQuery, Recorded, heard_then, recorded_of, takes
 from swarm_tui.protocol import codec
 from swarm_tui.protocol.envelope import Event, Rejected
 from swarm_tui.protocol.moments import read_moment
@@ -122,7 +122,8 @@ def _by_bus(found: Target, query: HistoryQuery, as_json: bool, keep: bool) -> No
     """Ask whoever keeps the record; where it goes on, what comes meanwhile is gathered before."""
     live: queue.SimpleQueue[Recorded] = queue.SimpleQueue()
     with follow(found) as follower:
-        follower.operator.on_message(lambda *message: _gather(found, live, *message))
+        judge = follower.operator.judge
+        follower.operator.on_message(lambda *message: _gather(found, live, judge, *message))
         check_record_exists(follower, found)
         try:
             rows = ask_record(follower.operator.query, query)
@@ -135,9 +136,11 @@ def _by_bus(found: Target, query: HistoryQuery, as_json: bool, keep: bool) -> No
             _follow(found, query, rows, live, as_json)
 
 
-def _gather(found: Target, live: "queue.SimpleQueue[Recorded]", topic: str, payload: bytes, retained: bool) -> None:
+def _gather(
+    found: Target, live: "queue.SimpleQueue[Recorded]", judge: codec.Judge, topic: str, payload: bytes, retained: bool
+) -> None:
     now = time.time()
-    event = codec.decode(found.swarm, topic, payload, retained, now)
+    event = codec.decode(found.swarm, topic, payload, retained, now, judge)
     if event is not None and not retained and getattr(event, "kind", None) is not Kind.REPLY:
         live.put(recorded_of(event, topic, payload, now))
 
@@ -172,8 +175,10 @@ def _print(found: Target, row: Recorded, as_json: bool, named: bool) -> bool:
     """Print a message as whoever reads it can; False for a heartbeat, which a terminal has only where it is `named`."""
     if not (as_json or sys.stdout.isatty()):
         click.echo(f"{style(_when(row.at), dim=True)} {as_text_line(row.topic, row.payload)}")
+        if row.refused:
+            note(style(f"-- refused: {clean(row.refused)}", fg="yellow"))
         return True
-    event = codec.decode(found.swarm, row.topic, row.payload, False, row.at)
+    event = heard_then(found.swarm, row)
     if as_json:
         click.echo(as_json_line(row.at, row.topic, row.payload, False, event))
         return True

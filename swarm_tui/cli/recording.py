@@ -12,6 +12,8 @@ import msgspec
 from msgspec import Meta, Struct
 
 from swarm_tui.cli.common import USAGE, Failure
+from swarm_tui.journal.recorder_port import Recorded, heard_then
+from swarm_tui.protocol.envelope import Event, Rejected
 
 #: Bytes of a line: more than any message that a reader takes.
 LONGEST = 16 * 1024 * 1024
@@ -30,6 +32,15 @@ class Line(Struct, frozen=True, kw_only=True):
     topic: str
     payload: bytes
     retained: bool = False
+    proved: str = ""
+    """The identity whose proof held when it was heard."""
+    refused: str = ""
+    """Why it counted for nothing then, for want of a proof."""
+
+    def heard(self, swarm: str) -> Event | Rejected | None:
+        """Return the message as it was heard then; None of another swarm's."""
+        row = Recorded(self.at, self.topic, self.payload, proved=self.proved, refused=self.refused)
+        return heard_then(swarm, row, retained=self.retained)
 
 
 class _Written(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -40,6 +51,8 @@ class _Written(Struct, frozen=True, kw_only=True, omit_defaults=True):
     payload: str | None = None
     base64: str | None = None
     retained: bool = False
+    proved: str = ""
+    refused: str = ""
 
 
 _read = msgspec.json.Decoder(_Written).decode
@@ -80,11 +93,20 @@ def line_bytes(line: Line) -> bytes:
 
 
 def _written(line: Line) -> bytes:
+    text, encoded = None, None
     try:
-        written = _Written(at=line.at, topic=line.topic, payload=line.payload.decode(), retained=line.retained)
+        text = line.payload.decode()
     except UnicodeDecodeError:
-        text = base64.b64encode(line.payload).decode()
-        written = _Written(at=line.at, topic=line.topic, base64=text, retained=line.retained)
+        encoded = base64.b64encode(line.payload).decode()
+    written = _Written(
+        at=line.at,
+        topic=line.topic,
+        payload=text,
+        base64=encoded,
+        retained=line.retained,
+        proved=line.proved,
+        refused=line.refused,
+    )
     return msgspec.json.encode(written) + b"\n"
 
 
@@ -136,7 +158,14 @@ def _next(file: IO[bytes], path: Path) -> bytes:
 def _line(raw: bytes) -> Line:
     written = _read(raw)
     data = base64.b64decode(written.base64) if written.base64 else (written.payload or "").encode()
-    return Line(at=written.at, topic=written.topic, payload=data, retained=written.retained)
+    return Line(
+        at=written.at,
+        topic=written.topic,
+        payload=data,
+        retained=written.retained,
+        proved=written.proved,
+        refused=written.refused,
+    )
 
 
 def _place(raw: bytes, reason: str) -> tuple[int, str]:

@@ -16,7 +16,6 @@ from swarm_tui.cli.watch import as_json_line, as_text_line
 from swarm_tui.domain.fleet import Fleet
 from swarm_tui.domain.fleet.snapshot import SnapshotError, restored
 from swarm_tui.domain.summary import status_json
-from swarm_tui.protocol import codec
 from swarm_tui.protocol.envelope import Rejected
 from swarm_tui.protocol.topics import Kind
 
@@ -51,7 +50,7 @@ def command(file: Path, speed: float, swarm: str | None, plain: bool, summary: b
 
         return replay_on_screen(known, lines, speed, str(file), panes=span.panes if span is not None else {})
     for line in lines if speed == 0 else _paced(lines, speed):
-        event = codec.decode(name, line.topic, line.payload, line.retained, line.at)
+        event = line.heard(name)
         text = as_json_line(line.at, line.topic, line.payload, line.retained, event) if as_json else None
         click.echo(text or as_text_line(line.topic, line.payload))
         if isinstance(event, Rejected) and not as_json:
@@ -99,7 +98,7 @@ def _end(fleet: Fleet, lines: list[Line]) -> dict[str, object]:
     swarm = fleet.swarm
     fleet.link(True, "", lines[0].at)
     for line in lines:
-        event = codec.decode(swarm, line.topic, line.payload, line.retained, line.at)
+        event = line.heard(swarm)
         if event is not None:
             fleet.apply(event, line.at)
     fleet.tick(lines[-1].at)

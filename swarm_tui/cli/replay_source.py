@@ -17,7 +17,6 @@ from swarm_tui.config.user import read_user_config
 from swarm_tui.domain.fleet import Fleet
 from swarm_tui.domain.fleet.snapshot import restored, snapshot
 from swarm_tui.journal.recorder_port import Keyframe, MemoryRecorder, recorded_of
-from swarm_tui.protocol import codec
 from swarm_tui.protocol.bodies import Body, Reply, Task
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.acts import ALL
@@ -80,7 +79,7 @@ class ReplaySource:
         while self._due(now) and len(items) < MOST:
             line = self._lines[self._at]
             self._at += 1
-            event = codec.decode(self.facts.swarm, line.topic, line.payload, line.retained, line.at)
+            event = line.heard(self.facts.swarm)
             if event is not None:
                 items.append(event)
         if self._at == len(self._lines) and self._lines:
@@ -151,7 +150,7 @@ class _Record:
             fleet.link(True, "", self._lines[0].at)  # Whoever wrote it down heard the broker.
             recorder.add_keyframe(Keyframe(nextafter(self._lines[0].at, 0.0), zlib.compress(snapshot(fleet), 1)))
             for line in self._lines:
-                event = codec.decode(self._swarm, line.topic, line.payload, line.retained, line.at)
+                event = line.heard(self._swarm)
                 if event is not None:
                     recorder.add(recorded_of(event, line.topic, line.payload, line.at))
                     fleet.apply(event, line.at)

@@ -36,6 +36,7 @@ from swarm_tui.domain.usage import DayUsage, day_of
 from swarm_tui.domain.views import state_word
 from swarm_tui.identity.acl import GUESTS_MAY
 from swarm_tui.identity.acl import told as guarded
+from swarm_tui.journal.recorder_port import heard_then
 from swarm_tui.protocol import codec
 from swarm_tui.protocol.bodies import Heartbeat, HostStatus
 from swarm_tui.protocol.envelope import Event
@@ -185,7 +186,7 @@ def _recorded(follower: Follower, kind: Kind) -> list[Event]:
     swarm = follower.fleet.swarm
     asked = {"topic": topic(swarm, kind), "since": time.time() - _BEATS, "limit": 1000}
     rows = recorded_rows(follower.operator.query("history", asked, 1.0))
-    heard = (codec.decode(swarm, topic(swarm, kind), row.payload, False, row.at) for row in rows)
+    heard = (heard_then(swarm, row) for row in rows)
     return [event for event in heard if isinstance(event, Event)]
 
 

@@ -30,7 +30,7 @@ from swarm_tui.domain.outcome import outcome, took, verdict_failed
 from swarm_tui.domain.states import OPEN, TaskState
 from swarm_tui.domain.summary import task_json, task_row
 from swarm_tui.domain.usage import read_usage, told
-from swarm_tui.protocol import codec
+from swarm_tui.journal.recorder_port import heard_then
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.rows import TaskRow
 from swarm_tui.protocol.text import clean, clean_block
@@ -148,7 +148,8 @@ def _heard(follower: Follower, task_id: str) -> list[Heard]:
     if not has_record(follower):
         return []
     asked = {"task_id": task_id, "topic": topic(follower.fleet.swarm, Kind.TASK_PROGRESS), "limit": LOOKED_AT}
-    return [(row.at, row.payload) for row in recorded_rows(follower.operator.query("history", asked, 3.0))]
+    rows = recorded_rows(follower.operator.query("history", asked, 3.0))
+    return [(row.at, row.payload) for row in rows if not row.refused]
 
 
 def _has_dispatcher(follower: Follower) -> bool:
@@ -162,7 +163,7 @@ def _replay_history(follower: Follower, args: dict[str, object]) -> None:
     if not has_record(follower):
         return
     for row in recorded_rows(follower.operator.query("history", args, 3.0)):
-        event = codec.decode(follower.fleet.swarm, row.topic, row.payload, False, row.at)
+        event = heard_then(follower.fleet.swarm, row)
         if isinstance(event, Event):
             with follower.lock:
                 follower.fleet.apply(event, row.at)

@@ -12,10 +12,10 @@ from swarm_tui.bus.port import Link
 from swarm_tui.cli.common import (
     USAGE,
     Failure,
-    Target,
     broker_option,
     connect,
     json_option,
+    keys_of,
     note,
     reader_is_gone,
     style,
@@ -60,7 +60,8 @@ def command(
     operator = connect(found, before=lambda new: _tap(new, messages))
     try:
         with opened(record) as file:
-            _show(found, messages, wanted, as_json, file, count)
+            judge = keys_of(found).judge  # Of our own: the operator's is its connection's.
+            _show(found.swarm, judge, messages, wanted, as_json, file, count)
     finally:
         operator.close(0.5)
     return 0
@@ -80,7 +81,8 @@ def _tap(operator: Operator, messages: "queue.SimpleQueue[tuple[float, str, byte
 
 
 def _show(
-    found: Target,
+    swarm: str,
+    judge: codec.Judge,
     messages: "queue.SimpleQueue[tuple[float, str, bytes, bool] | Link]",
     wanted: list[str],
     as_json: bool,
@@ -103,13 +105,19 @@ def _show(
         at, topic, payload, retained = item
         if wanted and not any(matches(pattern, topic) for pattern in wanted):
             continue
+        event = codec.decode(swarm, topic, payload, retained, at, judge)
         if file is not None:
-            write_line(file, Line(at=at, topic=topic, payload=payload, retained=retained))
-        event = codec.decode(found.swarm, topic, payload, retained, at)
+            write_line(file, _line(at, topic, payload, retained, event))
         click.echo(as_json_line(at, topic, payload, retained, event) if as_json else as_text_line(topic, payload))
         if isinstance(event, Rejected) and not as_json:
             note(style(f"-- refused: {event.reason}", fg="yellow"))
         shown += 1
+
+
+def _line(at: float, topic: str, payload: bytes, retained: bool, event: Event | Rejected | None) -> Line:
+    proved = event.proved_by if isinstance(event, Event) else ""
+    refused = event.reason if isinstance(event, Rejected) and event.unproved else ""
+    return Line(at=at, topic=topic, payload=payload, retained=retained, proved=proved, refused=refused)
 
 
 def as_text_line(topic: str, payload: bytes) -> str:

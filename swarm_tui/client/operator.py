@@ -66,7 +66,7 @@ class Operator:
         self._clock = clock
         self._qos = qos
         self.writer = codec.Writer(swarm, self.sender, "operator", new_id=self._new_id, clock=clock, prove=keys.prove)
-        self._judge, self._proved = keys.judge, isinstance(keys, SwarmKeyring)
+        self.judge, self._proved = keys.judge, isinstance(keys, SwarmKeyring)
         self._publisher = Publisher(bus, self.writer, self._new_id)
         self._claim = topic_of(swarm, Kind.DISPATCHER)
         self._queries = Queries()
@@ -106,7 +106,7 @@ class Operator:
 
     def read(self, topic: str, payload: bytes, received: float) -> Event | Rejected | None:
         """Read what was handed over unread."""
-        event = codec.decode(self.swarm, topic, payload, False, received, self._judge)
+        event = codec.decode(self.swarm, topic, payload, False, received, self.judge)
         self.refused += isinstance(event, Rejected)
         return event
 
@@ -214,7 +214,7 @@ class Operator:
             self._tell(tap, topic, payload, retained)
         if self._sieve is not None and self._is_sifted(topic, payload, retained):
             return
-        event = codec.decode(self.swarm, topic, payload, retained, self._clock(), self._judge)
+        event = codec.decode(self.swarm, topic, payload, retained, self._clock(), self.judge)
         if event is None:
             return
         self.received += 1

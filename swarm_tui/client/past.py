@@ -13,8 +13,7 @@ from msgspec import Struct
 from swarm_tui.client.record import ANSWER_WITHIN, NoRecordError, ask_record
 from swarm_tui.domain.fleet import Fleet
 from swarm_tui.domain.fleet.snapshot import SnapshotError, restored
-from swarm_tui.journal.recorder_port import HistoryQuery, Recorded, Timeline
-from swarm_tui.protocol import codec
+from swarm_tui.journal.recorder_port import HistoryQuery, Recorded, Timeline, heard_then
 from swarm_tui.protocol.bodies import JsonObject, Reply
 from swarm_tui.protocol.envelope import Event, Rejected
 
@@ -98,7 +97,7 @@ class Past:
         return self._since[: bisect_right(self._since, at, key=lambda event: event.received)]
 
     def _event(self, row: Recorded) -> Event | Rejected | None:
-        return codec.decode(self._swarm, row.topic, row.payload, row.retained, row.at)
+        return heard_then(self._swarm, row, retained=row.retained)
 
     def _fetch(self, at: float) -> None:
         """Get the keyframe of that moment and the messages around it."""

@@ -52,4 +52,6 @@ def _row(row: object) -> Recorded | None:
     if not isinstance(at, (int, float)) or not isinstance(topic, str) or not isinstance(payload, str):
         return None
     retained, is_cut = row.get("retained") is True, row.get("cut") is True
-    return Recorded(float(at), topic, payload.encode("utf-8", "replace"), retained=retained, is_cut=is_cut)
+    proved, refused = (said if isinstance(said := row.get(name), str) else "" for name in ("proved", "refused"))
+    raw = payload.encode("utf-8", "replace")
+    return Recorded(float(at), topic, raw, retained=retained, is_cut=is_cut, proved=proved, refused=refused)

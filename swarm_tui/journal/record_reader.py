@@ -7,6 +7,8 @@ from itertools import pairwise
 from swarm_tui.journal.recorder_port import MAX_MARKS, HistoryQuery, Keyframe, Mark, Recorded, Timeline, bounded_parts
 from swarm_tui.protocol.topics import matches
 
+_COLUMNS = "at, topic, payload, agent, task, retained"
+
 
 def prepare(db: sqlite3.Connection) -> None:
     """Teach the connection to match topic filters."""
@@ -16,16 +18,14 @@ def prepare(db: sqlite3.Connection) -> None:
 def read_history(db: sqlite3.Connection, query: HistoryQuery, limit: int) -> list[Recorded]:
     """Return the newest `limit` messages that match, oldest first. Raises sqlite3.Error."""
     where, values = _where(query)
-    sql = (
-        f"SELECT at, topic, payload, agent, task, retained FROM message WHERE {where} ORDER BY at DESC, id DESC LIMIT ?"
-    )
+    sql = f"SELECT {_columns(db)} FROM message WHERE {where} ORDER BY at DESC, id DESC LIMIT ?"
     return [_recorded(row) for row in reversed(db.execute(sql, (*values, limit)).fetchall())]
 
 
 def stream_history(db: sqlite3.Connection, query: HistoryQuery) -> Iterator[Recorded]:
     """Yield all that matches, however much, oldest first. Raises sqlite3.Error."""
     where, values = _where(query)
-    sql = f"SELECT at, topic, payload, agent, task, retained FROM message WHERE {where} ORDER BY at, id"
+    sql = f"SELECT {_columns(db)} FROM message WHERE {where} ORDER BY at, id"
     return (_recorded(row) for row in db.execute(sql, values))
 
 
@@ -66,9 +66,15 @@ def read_step(db: sqlite3.Connection, at: float, forward: bool) -> float | None:
     return None if found is None else float(found[0])
 
 
-def _recorded(row: tuple[float, str, bytes, str | None, str | None, int]) -> Recorded:
-    at, topic, payload, agent_id, task_id, retained = row
-    return Recorded(at, topic, payload, agent_id, task_id, bool(retained))
+def _columns(db: sqlite3.Connection) -> str:
+    """Return what is read of a message; a file that an older version writes still knows of no proofs."""
+    judged = db.execute("SELECT 1 FROM pragma_table_info('message') WHERE name = 'refused'").fetchone()
+    return f"{_COLUMNS}, {'proved, refused' if judged else 'NULL, NULL'}"
+
+
+def _recorded(row: tuple[float, str, bytes, str | None, str | None, int, str | None, str | None]) -> Recorded:
+    at, topic, payload, agent_id, task_id, retained, proved, refused = row
+    return Recorded(at, topic, payload, agent_id, task_id, bool(retained), proved=proved or "", refused=refused or "")
 
 
 def _where(query: HistoryQuery) -> tuple[str, list[object]]:

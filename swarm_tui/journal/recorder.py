@@ -50,6 +50,10 @@ MIGRATIONS = (
     CREATE INDEX message_mark ON message (at) WHERE mark IS NOT NULL AND mark != 'event';
     CREATE TABLE keyframe (at REAL PRIMARY KEY, id INTEGER NOT NULL, state BLOB NOT NULL)
     """,
+    """
+    ALTER TABLE message ADD COLUMN proved TEXT;
+    ALTER TABLE message ADD COLUMN refused TEXT
+    """,
 )
 
 
@@ -238,8 +242,9 @@ class SqliteRecorder:
         self._db.execute("BEGIN IMMEDIATE")
         messages = (m for m in batch if isinstance(m, Recorded))
         self._db.executemany(
-            "INSERT INTO message (at, topic, payload, agent, task, retained, mark) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [(m.at, m.topic, m.payload, m.agent_id, m.task_id, m.retained, m.mark) for m in messages],
+            "INSERT INTO message (at, topic, payload, agent, task, retained, mark, proved, refused) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            map(_values, messages),
         )
         self._db.executemany(
             "INSERT OR REPLACE INTO keyframe (at, id, state) VALUES (?, (SELECT ifnull(max(id), 0) FROM message), ?)",
@@ -310,6 +315,11 @@ class SqliteRecorder:
             ).rowcount:
                 self._checkpoint()
             self._db.execute("DELETE FROM keyframe WHERE at < ?", (limit,))
+
+
+def _values(m: Recorded) -> tuple[object, ...]:
+    said = (m.at, m.topic, m.payload, m.agent_id, m.task_id, m.retained, m.mark)
+    return (*said, m.proved or None, m.refused or None)
 
 
 def _size(item: Recorded | Keyframe) -> int:

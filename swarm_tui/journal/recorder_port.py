@@ -7,6 +7,7 @@ from typing import Protocol
 from msgspec import Struct, structs
 
 from swarm_tui.protocol import bodies
+from swarm_tui.protocol.codec import decode, refused
 from swarm_tui.protocol.envelope import Event, Rejected
 from swarm_tui.protocol.topics import Kind, matches
 
@@ -40,6 +41,10 @@ class Recorded(Struct, frozen=True):
     """`event` where it changes what is known, or one of `MARKS`; None for beats, progress and talk about the past."""
     is_cut: bool = False
     """True where the answer to a question has only its beginning."""
+    proved: str = ""
+    """The identity whose proof held when it was heard; empty where nobody proved it, or that is not known."""
+    refused: str = ""
+    """Why it counted for nothing when it was heard, for want of a proof; empty where it counted."""
 
 
 class Keyframe(Struct, frozen=True):
@@ -217,11 +222,22 @@ class MemoryRecorder:
 def recorded_of(event: Event | Rejected, topic: str, payload: bytes, now: float) -> Recorded:
     """Return what is kept of a message that was heard at `now`: it is found by the agent and the task that it names."""
     if isinstance(event, Rejected):
-        return Recorded(now, event.topic, payload)
+        return Recorded(now, event.topic, payload, refused=event.reason if event.unproved else "")
     body = event.body
     agent_id = getattr(body, "agent_id", None) or (event.key if event.kind is Kind.INBOX else None) or event.sender
     task_id = getattr(body, "task_id", None) or getattr(getattr(body, "task", None), "task_id", None)
-    return Recorded(now, topic, payload, agent_id, task_id, event.retained, _mark(event))
+    return Recorded(now, topic, payload, agent_id, task_id, event.retained, _mark(event), proved=event.proved_by)
+
+
+def heard_then(swarm: str, row: Recorded, *, retained: bool = False) -> Event | Rejected | None:
+    """Return the message as it was heard then; None of another swarm's.
+
+    Whoever reads it later cannot judge it: keys are given and taken away, and what it proved counted at its time.
+    """
+    event = decode(swarm, row.topic, row.payload, retained, row.at)
+    if event is not None and row.refused:
+        return refused(row.topic, row.payload, row.at, row.refused)
+    return structs.replace(event, proved_by=row.proved) if isinstance(event, Event) and row.proved else event
 
 
 def _mark(event: Event) -> str | None:

@@ -76,21 +76,25 @@ def decode(
         if not raw and (address.kind in RETAINED or address.kind is Kind.OTHER):
             return _cleared(full, address.kind, address.key, retained, received)
         return _read(full, address.kind, address.key, raw, retained, received, judge)
-    except RefusedError as refused:
-        reason, unproved = str(refused), isinstance(refused, UnprovedError)
-        late = refused.message_id if isinstance(refused, LateError) else ""
-        hint = refused.hint if isinstance(refused, UnprovedError) else ""
+    except RefusedError as error:
+        reason, unproved = str(error), isinstance(error, UnprovedError)
+        late = error.message_id if isinstance(error, LateError) else ""
+        hint = error.hint if isinstance(error, UnprovedError) else ""
     except (ArithmeticError, RecursionError, TypeError, ValueError) as error:
         reason, unproved, late, hint = f"not readable ({type(error).__name__}: {error})", False, "", ""
+    told = refused(full, raw, received, reason)
+    return msgspec.structs.replace(told, unproved=unproved, late=clean(late), hint=clean(hint, 300))
+
+
+def refused(full: str, raw: bytes, received: float, reason: str) -> Rejected:
+    """Return what is told of a message that counts for nothing, for want of a proof."""
     return Rejected(
         topic=clean(full, 200),
         reason=clean(reason, 200),
         first=clean(raw[:120].decode("utf-8", "replace")),
         received=received,
         who=_claimed(raw),
-        unproved=unproved,
-        late=clean(late),
-        hint=clean(hint, 300),
+        unproved=True,
     )
 
 

@@ -8,8 +8,7 @@ from swarm_tui.client.record import recorded_rows
 from swarm_tui.domain.usage import day_of
 from swarm_tui.domain.views import AgentView
 from swarm_tui.identity.acl import told
-from swarm_tui.journal.recorder_port import Recorded
-from swarm_tui.protocol import codec
+from swarm_tui.journal.recorder_port import Recorded, heard_then
 from swarm_tui.protocol.bodies import Heartbeat, Reply, Unknown
 from swarm_tui.protocol.envelope import ANONYMOUS, Event
 from swarm_tui.protocol.rows import ask_rows, task_rows
@@ -176,7 +175,7 @@ def history(swarm: str, reply: Reply | None, before: float) -> list[Message]:
 def _message(swarm: str, row: Recorded) -> Message | None:
     if row.is_cut:
         return cut_short(swarm, row.topic, row.payload.decode("utf-8", "replace"), row.at)
-    return codec.decode(swarm, row.topic, row.payload, False, row.at)
+    return heard_then(swarm, row)
 
 
 def cut_short(swarm: str, topic: str, text: str, at: float) -> Event | None:

@@ -12,17 +12,24 @@ import pytest
 from swarm_tui.agent.roles.monitoring.history import answer
 from swarm_tui.agent.roles.monitoring.role import Monitoring, standing_alerts
 from swarm_tui.bus.memory import MemoryBroker, MemoryBus
+from swarm_tui.cli.changes import known_at
+from swarm_tui.cli.common import Target
+from swarm_tui.cli.export import _lines
+from swarm_tui.cli.recording import line_bytes, read_lines
+from swarm_tui.cli.replay import _end
 from swarm_tui.client.operator import Operator
+from swarm_tui.client.past import Past
 from swarm_tui.config.model import Broker, Policy, RunSpec
 from swarm_tui.config.paths import StateDir
 from swarm_tui.domain.alerts import Limits
+from swarm_tui.domain.fleet import Fleet
 from swarm_tui.identity.open import open_host
 from swarm_tui.identity.store import make_secret
 from swarm_tui.journal.recorder import SqliteRecorder
 from swarm_tui.journal.recorder_port import HistoryQuery, MemoryRecorder, Recorded
 from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.codec import Writer
-from swarm_tui.protocol.envelope import Outgoing
+from swarm_tui.protocol.envelope import Outgoing, Rejected
 from swarm_tui.protocol.topics import Kind as K
 from tests.wait import until
 
@@ -142,6 +149,39 @@ def test_what_nobody_proves_is_neither_watched_nor_answered(
     assert (dict(role._fleet.agents), dict(role._fleet.tasks)) == ({}, {})
     assert set(role._fleet.alerts) <= {"another-version"}, "what monitoring says itself of who proves nothing"
     assert role._fleet.counts.refused >= 5
+
+
+@pytest.mark.parametrize("on_disk", [False, True])
+def test_what_counted_for_nothing_counts_for_nothing_in_the_past(
+    watch: Callable[..., tuple[Monitoring, FakeLink]], operator: Operator, tmp_path: Path, on_disk: bool
+) -> None:
+    state = StateDir(tmp_path / "state").create()
+    make_secret(state, "home")
+    role, _ = watch(**({} if on_disk else {"recorder": MemoryRecorder()}))
+    real = open_host(state)
+    home = Writer(SWARM, "boss", "task-manager", new_id=lambda: str(time.time()), clock=time.time, prove=real.prove)
+    claim = b.Assigned(task_id="t", agent_id="w", role="general", epoch=1, attempt=1)
+    for said in (
+        home.message(K.DISPATCHER, b.Dispatcher(instance="i", epoch=1, online=True, agent_id="boss")),
+        home.message(K.TASK_ASSIGNED, claim),
+        operator.writer.message(K.HALT, b.Halt(reason="evil")),
+        # Nobody need prove what a guest answers: that the task is not its own tells.
+        operator.writer.message(K.TASK_COMPLETE, b.Complete(task_id="t", agent_id="guest", attempt=1, result="evil")),
+        home.message(K.BROADCAST, b.Broadcast(text="the last")),
+    ):
+        operator.bus.publish(said)
+    until(lambda: role._fleet.counts.kinds.get(K.BROADCAST), what="all to be recorded")
+    past = Past(operator.query, SWARM, kept=100)
+    then = past.moment(time.time())
+    assert then.fleet.halted is None
+    assert str(then.fleet.tasks["t"].state) == "assigned"
+    assert [one.reason for one in then.messages if isinstance(one, Rejected)] == ["an order without proof"]
+    if on_disk:
+        found = Target(swarm=SWARM, broker=Broker(), state=state)
+        assert known_at(found, time.time()).halted is None
+        lines = tmp_path / "lines"
+        lines.write_bytes(b"".join(map(line_bytes, _lines(found, 0.0, time.time()))))
+        assert _end(Fleet(SWARM), list(read_lines(lines)))["halted"] is None
 
 
 def test_the_layout_bounds_the_record(

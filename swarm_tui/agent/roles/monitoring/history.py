@@ -59,7 +59,8 @@ def _texts(args: JsonObject, name: str) -> tuple[str, ...]:
 def answer(rows: list[Recorded], error: str | None, *, request: str, source: str) -> Iterator[Reply]:
     """Yield the replies, in order, `more` on all but the last.
 
-    Rows, the oldest first: `{at, topic, payload}`, with `retained` and `cut` where they are true.
+    Rows, the oldest first: `{at, topic, payload}`, with `retained` and `cut` where they are true, and `proved` or
+    `refused` where there is something to say.
     """
     for page, more in pages(_newest(rows)):
         yield Reply(query="history", rows=page, error=error, more=more, request=request, source=source)
@@ -83,6 +84,7 @@ def _row(recorded: Recorded) -> tuple[JsonObject, int]:
     row: dict[str, Any] = {"at": recorded.at, "topic": recorded.topic, "payload": text}
     if recorded.retained:
         row["retained"] = True
+    row |= {name: said for name, said in (("proved", recorded.proved), ("refused", recorded.refused)) if said}
     size = len(_encode(row))
     if size > ROW:
         # Escapes make up to six bytes of one character.
