@@ -42,6 +42,8 @@ class AgentReporter:
         self.redact = Redactor(os.environ, [spec.broker.password])
         self.trouble = ""
         """Why the agent cannot do its role's part, for its retained status."""
+        self.in_its_pane = ""
+        """What a person should look at in the agent's pane, where a CLI has it."""
         self.outdated = ""
         """Why it should be started anew: the package on disk is another than the one that runs."""
         self.exit_code = 0
@@ -78,7 +80,7 @@ class AgentReporter:
 
     def complaints(self) -> str:
         """Return what its retained status says is wrong with it, a sentence or two; empty when nothing is."""
-        return "; ".join(filter(None, (self.trouble, self.outdated)))
+        return "; ".join(filter(None, (self.trouble, self.in_its_pane, self.outdated)))
 
     def now(self) -> float:
         """Return seconds since the epoch."""

@@ -103,6 +103,12 @@ class AskDesk:
         with self._lock:
             return next(iter(self._open), None)
 
+    def titled(self, title: str) -> str | None:
+        """Return the ask of that title that has waited longest; None where none waits."""
+        wanted = self._reporter.redact.text(title)[:MOST_TITLE]
+        with self._lock:
+            return next((ask_id for ask_id, one in self._open.items() if one.body.title == wanted), None)
+
     def drop(self, ask_id: str) -> None:
         """Wait for the answer no more."""
         self._take(ask_id)

@@ -31,6 +31,7 @@ class Console:
         self._wake = threading.Event()
         self._asleep = True
         self._closed = False
+        self._elsewhere: str | None = None
         self._thread = threading.Thread(target=self._run, name="console", daemon=True)
         self._thread.start()
 
@@ -48,6 +49,10 @@ class Console:
         self._lines.append(f"\x1b[{code}m{line}\x1b[0m\n" if code else f"{line}\n")
         if self._asleep:
             self._wake.set()
+
+    def divert(self, path: str | None) -> None:
+        """Write to the end of that file instead while another program has the terminal; None: to the terminal again."""
+        self._elsewhere = path
 
     def close(self, wait: float = 1.0) -> None:
         """Write what waits, for at most `wait` seconds."""
@@ -82,6 +87,11 @@ class Console:
         if (dropped := self._dropped) > 0:
             self._dropped -= dropped
             text += f"⚠ {dropped} lines were lost: the terminal took none\n"
+        if (path := self._elsewhere) is not None:
+            with suppress(OSError), open(path, "a", encoding="utf-8", errors="replace") as file:
+                # What the terminal shows is in that file too, and seldom ends a line.
+                file.write(f"\n{text}")
+            return
         encoding = sys.stdout.encoding or "utf-8"
         with suppress(OSError, ValueError):
             # When nobody reads any more the agent works on in silence.

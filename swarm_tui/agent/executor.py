@@ -56,6 +56,8 @@ class Reports(Protocol):
     def asks(self) -> AsksPort: ...
     @property
     def mail(self) -> MailPort: ...
+    @property
+    def screen(self) -> Any: ...
 
     def progress(self, attempt: RunningAttempt, percent: float, message: str) -> None: ...
     def log(self, attempt: RunningAttempt, line: str) -> None: ...
@@ -205,6 +207,7 @@ class Executor:
             _output=attempt.output.write if attempt.output is not None else lambda text: None,
             _converse=_conversing(attempt, self._reports),
             _ask=lambda question: self._ask(attempt, question),
+            _screen=self._reports.screen,
             _mail=self._reports.mail.of(attempt, lambda: list(self._running)),
             _attend=lambda hear, interrupt: _attend(attempt, hear, interrupt),
             own_names=frozenset(spec.env),

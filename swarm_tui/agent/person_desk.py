@@ -64,6 +64,11 @@ class PersonDesk:
         attempt.interrupt()
         return True
 
+    def answered(self, title: str, letter: str) -> None:
+        """Take in that the person has answered an ask, by its title, in the dialog of the CLI in their pane."""
+        if (ask_id := self._asks.titled(title)) is not None:
+            self._answer(ask_id, letter, "in its pane")
+
     def _talking(self) -> RunningAttempt | None:
         return next((one for one in reversed(self._attempts()) if one.hear is not None), None)
 

@@ -55,7 +55,8 @@ class PresenceMessages(Struct, frozen=True, kw_only=True):
 
     def beat(self, **vitals: object) -> Heartbeat:
         """Return a heartbeat of this life."""
-        return Heartbeat(agent_id=self.agent_id, incarnation=self.incarnation, capacity=self.capacity, **vitals)  # type: ignore[arg-type]
+        known = {"agent_id": self.agent_id, "incarnation": self.incarnation, "capacity": self.capacity}
+        return Heartbeat(**{**known, **vitals})  # type: ignore[arg-type]
 
 
 def types_of(spec: RunSpec) -> frozenset[str]:

@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from swarm_tui.agent.agent_reporter import AgentReporter
 from swarm_tui.agent.clock_threads import HeartbeatThread, TimerThread
@@ -15,6 +16,7 @@ from swarm_tui.agent.role_thread import MakeService, RoleThread
 from swarm_tui.agent.running_attempt import RunningAttempt
 from swarm_tui.agent.worker_shell import LEADERLESS_KINDS, WorkerShell
 from swarm_tui.bus.port import Bus, Link
+from swarm_tui.config.errors import whole_file
 from swarm_tui.config.model import RunSpec
 from swarm_tui.config.paths import StateDir
 from swarm_tui.domain.liveness import BEAT
@@ -24,6 +26,9 @@ from swarm_tui.identity.keyring import GUEST, Keyring
 from swarm_tui.protocol.bodies import Broadcast, Dispatcher, Heartbeat, Inbox, Shutdown
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.topics import Kind, topic
+
+if TYPE_CHECKING:
+    from swarm_tui.agent.interactive.screen import CliScreen
 
 #: Seconds that work has to end by itself when the agent leaves, and that the whole end may take.
 STOP_WAIT, LEAVE_WAIT = 4.0, 8.0
@@ -75,6 +80,8 @@ class AgentRuntime:
         self._refused = 0
         self._leader = ""
         """The dispatcher that was heard last, as its claim names it."""
+        self._console = console
+        self.screen = self.work.screen = self._make_screen() if spec.interactive else None
 
     def run(self) -> int:
         """Live until told to leave; the exit code. Raises BusError or OSError when it cannot begin."""
@@ -99,7 +106,10 @@ class AgentRuntime:
         self._timer.wake_at(self._housekeeping.tick(time.monotonic()))
         self._timer.start()
         self._heart.start()
-        self.person.start()
+        if self.screen is not None:
+            self.screen.start()
+        else:
+            self.person.start()
         self._bus.start(self._on_message, self._on_link)
 
     def close(self) -> None:
@@ -117,6 +127,8 @@ class AgentRuntime:
         self.work.drain(self.reporter.reason)
         self.work.stop_all("interrupted", STOP_WAIT)
         self._role.close()
+        if self.screen is not None:
+            self.screen.close()
         while self.work.attempts() and time.monotonic() < until and not self.reporter.hurry.is_set():
             self.reporter.hurry.wait(0.05)
         self.reporter.say(
@@ -215,6 +227,30 @@ class AgentRuntime:
     def _call_out(self, line: str) -> None:
         self._timer.wake_at(self._notices.show(line, time.monotonic()))
 
+    # -- the CLI in the pane
+
+    def _make_screen(self) -> "CliScreen":
+        """Make the CLI's screen. Raises ConfigError where the layout's entry cannot have one."""
+        from swarm_tui.agent.interactive.setup import NoScreenError, screen_of
+
+        spec, reporter = self._spec, self.reporter
+        log = StateDir(Path(spec.state_dir)).log(spec.agent_id)
+
+        def divert(on: bool) -> None:
+            self._console.divert(str(log) if on else None)
+
+        try:
+            return screen_of(spec, reporter.note, self._screen_changed, self.person.answered, divert)
+        except NoScreenError as error:
+            raise whole_file(spec.agent_id, str(error)) from None
+
+    def _screen_changed(self) -> None:
+        """Say what the CLI's screen is at now: a person's own turn there is work too."""
+        assert self.screen is not None
+        self.reporter.in_its_pane = self.screen.trouble
+        self.work.occupy(self.screen.occupied)
+        self._changed()
+
     # -- the clockwork
 
     def _look_at_installation(self) -> None:
@@ -228,7 +264,8 @@ class AgentRuntime:
     def _beat_body(self) -> Heartbeat:
         vitals = self._pulse.look()
         memory = {} if vitals.rss is None else {"rss": vitals.rss}
-        return self.me.beat(uptime=vitals.uptime, memory=memory, cpu=vitals.cpu, **self.work.held())
+        room = {"capacity": 0} if self.work.core.state.occupied else {}
+        return self.me.beat(uptime=vitals.uptime, memory=memory, cpu=vitals.cpu, **self.work.held(), **room)
 
     def _beat(self) -> None:
         self._look_at_installation()

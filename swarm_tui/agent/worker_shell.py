@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -47,6 +47,9 @@ from swarm_tui.processes.marks import end_marked
 from swarm_tui.protocol.bodies import BODY, Complete, ErrorInfo, Failed, Heartbeat, Inbox, Progress
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.topics import Kind, topic
+
+if TYPE_CHECKING:
+    from swarm_tui.agent.interactive.screen import CliScreen
 
 #: Kinds that an agent hears while there is no dispatcher.
 LEADERLESS_KINDS = (
@@ -96,6 +99,8 @@ class WorkerShell:
         self.mail = MailDesk(reporter, spec.agent_id, state.mailbox(spec.agent_id), self._lease, clock, changed)
         self.usage = UsageDesk(reporter, spec.agent_id, state.root, clock)
         self._desks = (self.asks, self.mail, self.usage)
+        self.screen: CliScreen | None = None
+        """The CLI in the agent's pane, where the layout wants that."""
         self._attempts: dict[str, RunningAttempt] = {}
         self._listening = False
         self._lock = threading.RLock()
@@ -186,7 +191,14 @@ class WorkerShell:
         active = len(self.core.running)
         if self.core.draining:
             return "draining", active
-        return ("busy" if active >= self._spec.capacity else "online"), active
+        return ("busy" if active >= self._spec.capacity or self.core.state.occupied else "online"), active
+
+    def occupy(self, why: str) -> None:
+        """Take no task while there is a reason, such as a person at work in the agent's pane; empty ends that."""
+        with self._lock:
+            if why == self.core.state.occupied:
+                return
+            self._carry_out(self.core.occupy(why, self._clock()))
 
     def held(self) -> dict[str, Any]:
         """Return a heartbeat's words of the work. It takes no lock: the work's is held while the disk is written."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from swarm_tui.config.document import Where, read_document
 from swarm_tui.config.errors import Problem
 from swarm_tui.config.ids import name_agents
-from swarm_tui.config.model import HandlerSpec, Layout
+from swarm_tui.config.model import AgentEntry, HandlerSpec, Layout
 from swarm_tui.config.payload_fields import unknown_field
 from swarm_tui.config.resolve import type_rules
 from swarm_tui.domain.workflows.model import Workflow
@@ -20,6 +20,8 @@ def handler_problems(path: Path, layout: Layout, environ: dict[str, str], show: 
 
     document = read_document(path, environ, show=show)
     for index, entry in enumerate(layout.agents):
+        if entry.interactive and (reason := _no_screen(entry)):
+            document.problem(("agents", index, "interactive"), reason)
         for task_type, spec in entry.handlers.items():
             where: Where = ("agents", index, "handlers", task_type)
             if why := registry.check_options(task_type, spec):
@@ -28,6 +30,17 @@ def handler_problems(path: Path, layout: Layout, environ: dict[str, str], show: 
                 if why := _template(registry.check(task_type, spec, payload), task_type, spec, payload):
                     document.problem((*where, "templates", name), f"the template `{name}` of `{task_type}`: {why}")
     return document.problems
+
+
+def _no_screen(entry: AgentEntry) -> str:
+    """Return why the CLI of an interactive agent cannot run in its pane; empty where it can."""
+    from swarm_tui.agent.interactive.setup import TYPE, NoScreenError, cli_of
+
+    try:
+        cli_of(entry.handlers.get(TYPE, HandlerSpec()))
+    except NoScreenError as error:
+        return str(error)
+    return ""
 
 
 def remarks(path: Path, layout: Layout, environ: dict[str, str], show: str | None = None) -> list[str]:

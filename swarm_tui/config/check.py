@@ -148,6 +148,7 @@ def _entry(document: Document, where: Where, entry: AgentEntry) -> None:
     _positive(document, where, entry)
     _folder(document, (*where, "workdir"), entry.workdir or "")
     _program(document, where, entry)
+    _interactive(document, where, entry)
     for name in entry.env:
         if not name or "=" in name or "\0" in name or name[0].isdigit():
             document.problem((*where, "env", name), f"`{name}` is no environment variable's name")
@@ -178,6 +179,31 @@ def _program(document: Document, where: Where, entry: AgentEntry) -> None:
         document.problem((*where, "wrap"), "`wrap` needs a `command` to wrap")
     if entry.dialect != "swarm" and entry.command is None:
         document.problem((*where, "dialect"), f"dialect `{entry.dialect}` needs a `command`: our agents speak `swarm`")
+
+
+#: The type whose CLI an interactive agent's pane shows, and those that would work elsewhere than in its folder.
+_TALK, _OTHER_TALKS = "agent-cli", ("code.generate", "code.plan", "code.review", "documentation.generate")
+
+
+def _interactive(document: Document, where: Where, entry: AgentEntry) -> None:
+    """Check that there is one CLI whose screen the pane can show, and one task at a time for it."""
+    if not entry.interactive:
+        return
+    place: Where = (*where, "interactive")
+    if entry.command is not None:
+        document.problem(place, "`interactive` is for an agent of ours: leave out `command`, and name the CLI below")
+    if _TALK not in entry.handlers:
+        document.problem(place, f"`interactive` needs a handler `{_TALK}`, whose `cli` is the one in the pane")
+    for name in _OTHER_TALKS:
+        if (handler := entry.handlers.get(name)) is not None and handler.options.get("cli"):
+            document.problem(
+                (*where, "handlers", name),
+                f"an interactive agent's CLI works in its own folder and does `{_TALK}` only: give `{name}` to another",
+            )
+    if (entry.capacity or 1) != 1:
+        document.problem((*where, "capacity"), "an interactive agent does one task at a time: leave out `capacity`")
+    if entry.sandbox not in (None, "none"):
+        document.problem((*where, "sandbox"), "the CLI of an interactive agent runs in no sandbox of ours")
 
 
 def _handler(document: Document, where: Where, task_type: str, handler: HandlerSpec) -> None:

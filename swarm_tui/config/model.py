@@ -138,6 +138,8 @@ class AgentEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Argv of another program that is the agent."""
     wrap: bool = False
     """The command runs as a child of ours, which says on the bus that it is there, and how it ended."""
+    interactive: bool = False
+    """The CLI of its `agent-cli` runs in the pane with its own full screen; tasks are typed there, one at a time."""
     env: dict[str, str] = {}
     """Variables that the agent's environment gets besides the caller's."""
     workdir: str | None = None
@@ -280,6 +282,7 @@ class RunSpec(Struct, frozen=True, kw_only=True):
     writable: list[str] = []
     command: list[str] | None = None
     wrap: bool = False
+    interactive: bool = False
     env: dict[str, str] = {}
     restart: Restart = "on-failure"
     depends_on: dict[str, str] = {}

@@ -54,6 +54,10 @@ class StateDir:
         """The worker's journal: what it was offered, what it must still report."""
         return self.root / "work" / f"{agent_id}.journal"
 
+    def screen(self, agent_id: str) -> Path:
+        """Return the folder of an interactive agent's CLI: its hooks' socket and settings, its session's name."""
+        return self.root / "screens" / agent_id
+
     def mailbox(self, agent_id: str) -> Path:
         """The agent's mail: what came, what was read, what it sent."""
         return self.root / "mail" / f"{agent_id}.db"

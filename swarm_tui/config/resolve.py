@@ -61,6 +61,7 @@ def run_specs(loaded: Loaded, *, state: StateDir, host: str, counts: Mapping[str
                 writable=layout.defaults.writable if entry.writable is None else entry.writable,
                 command=entry.command,
                 wrap=entry.wrap,
+                interactive=entry.interactive,
                 env=entry.env,
                 restart=entry.restart or layout.defaults.restart,
                 depends_on=_depends(entry.depends_on, agent, agents),

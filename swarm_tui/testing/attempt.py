@@ -220,6 +220,7 @@ class _Reports:
         self.asks = _Nobody()
         self.done = Done()
         self.mail = KitMail(self.done, messages, answers)
+        self.screen = None
         self.outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
 
     def progress(self, attempt: RunningAttempt, percent: float, message: str) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -222,19 +222,16 @@ class Conversation:
 
     async def prompt(self, text: str) -> TurnEnd:
         """Say `text` and wait for the answer's end. Raises FailedTurnError, HandlerError (`cancelled`, `timeout`)."""
-        assert self._connection is not None
-        assert self._program is not None
         loop = asyncio.get_running_loop()
         stop: asyncio.Future[Failure] = loop.create_future()
         self.heard.begin(stop)
         self._metered = False
-        params = {"sessionId": self.heard.session, "prompt": [{"type": "text", "text": text}]}
-        answer = asyncio.ensure_future(self._connection.send_request("session/prompt", params))
+        answer = asyncio.ensure_future(self._say(text))
         cancelled = asyncio.ensure_future(self._context.cancel.wait())
-        program, heard = self._program, self.heard
+        heard = self.heard
         silence = asyncio.ensure_future(
             too_long(
-                lambda: program.heard_at,
+                self._heard_at,
                 heard.is_busy,
                 self._settings.silent_after,
                 self._acp.endpoint,
@@ -262,7 +259,7 @@ class Conversation:
                 raise FailedTurnError(stop.result())
             if silence.done():
                 raise FailedTurnError(silence.result())
-            quiet = loop.time() - self._program.heard_at
+            quiet = loop.time() - self._heard_at()
             silence_told = f"; it had said nothing for {quiet:.0f} s" if quiet >= PROBE_AFTER else ""
             words = f"it took longer than {loop.time() - began:.0f} s{silence_told}"
             raise HandlerError(words, code="timeout", retryable=True)
@@ -278,6 +275,17 @@ class Conversation:
                 self.meter.lost(self.heard.calls)
             self.heard.narrator.used(self.usage)
             self.heard.tell()
+
+    def _say(self, text: str) -> Awaitable[Any]:
+        """Say a prompt; what is returned gives the CLI's answer at the turn's end."""
+        assert self._connection is not None
+        params = {"sessionId": self.heard.session, "prompt": [{"type": "text", "text": text}]}
+        return self._connection.send_request("session/prompt", params)
+
+    def _heard_at(self) -> float:
+        """Return when it last said anything, by the loop's clock."""
+        assert self._program is not None
+        return self._program.heard_at
 
     async def _end_of_turn(self, answer: "asyncio.Future[Any]") -> TurnEnd:
         try:

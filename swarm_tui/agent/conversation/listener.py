@@ -72,7 +72,7 @@ class Listener:
         if method == "session/update":
             update = said.get("update")
             if isinstance(update, dict) and not self.replaying:
-                self._hear(update)
+                self.hear(update)
             return None
         if method == "session/request_permission":
             return await self._asked(said)
@@ -82,7 +82,8 @@ class Listener:
             return None
         raise RequestError.method_not_found(method)
 
-    def _hear(self, update: dict[str, Any]) -> None:
+    def hear(self, update: dict[str, Any]) -> None:
+        """Take in an update of the session."""
         kind = update.get("sessionUpdate")
         if kind in ("agent_message_chunk", "agent_thought_chunk"):
             content = update.get("content")
@@ -106,7 +107,7 @@ class Listener:
             self.keep_cost()
 
     def _tool(self, update: dict[str, Any]) -> None:
-        known, call, was_over = self._note(update)
+        known, call, was_over = self.note(update)
         if call.over and not was_over:
             if call.status == "completed":
                 self.done.append(call)
@@ -119,7 +120,7 @@ class Listener:
             self.narrator.tool_began(call)
             self.tell(call.target(self._folder))
 
-    def _note(self, said: dict[str, Any]) -> tuple[bool, ToolCall, bool]:
+    def note(self, said: dict[str, Any]) -> tuple[bool, ToolCall, bool]:
         """Take in words about a tool call. Returns whether it was known, the call, and whether it was over before."""
         call_id = str(said.get("toolCallId", ""))[:200]
         known = self._calls.get(call_id)
@@ -139,7 +140,20 @@ class Listener:
     async def _asked(self, said: dict[str, Any]) -> dict[str, Any]:
         described = said.get("toolCall")
         described = described if isinstance(described, dict) else {}
-        _, call, _ = self._note(described)
+        _, call, _ = self.note(described)
+        why_not = await self.decide(call)
+        if why_not is None:
+            return {"outcome": {"outcome": "cancelled"}}
+        wanted = "reject" if why_not else "allow"
+        options = [one for one in said.get("options") or [] if isinstance(one, dict)]
+        for kind in (f"{wanted}_once", f"{wanted}_always"):
+            for option in options:
+                if option.get("kind") == kind:
+                    return {"outcome": {"outcome": "selected", "optionId": option.get("optionId")}}
+        return {"outcome": {"outcome": "cancelled"}}
+
+    async def decide(self, call: ToolCall) -> str | None:
+        """Return `""` when the call may be done, else why not; None where nobody waits for that any more."""
         me = asyncio.current_task()
         assert me is not None
         self.asking.add(me)
@@ -149,21 +163,19 @@ class Listener:
             if self.closing:
                 raise
             me.uncancel()
-            return {"outcome": {"outcome": "cancelled"}}
+            return None
         finally:
             self.asking.discard(me)
         if why_not:
-            call.refused, call.status = why_not, "failed"
-            self.refused.append(call)
-            self.narrator.tool_refused(call)
+            self.refuse(call, why_not)
         call.allowed = not why_not
-        wanted = "reject" if why_not else "allow"
-        options = [one for one in said.get("options") or [] if isinstance(one, dict)]
-        for kind in (f"{wanted}_once", f"{wanted}_always"):
-            for option in options:
-                if option.get("kind") == kind:
-                    return {"outcome": {"outcome": "selected", "optionId": option.get("optionId")}}
-        return {"outcome": {"outcome": "cancelled"}}
+        return why_not
+
+    def refuse(self, call: ToolCall, why_not: str) -> None:
+        """Note that the call may not be done."""
+        call.refused, call.status = why_not, "failed"
+        self.refused.append(call)
+        self.narrator.tool_refused(call)
 
     async def _write_for_it(self, said: dict[str, Any]) -> dict[str, Any]:
         """Write a file for a CLI that has its client do so; within the folder only. Raises RequestError."""

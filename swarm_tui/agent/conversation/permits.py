@@ -9,7 +9,7 @@ from msgspec import Struct
 from swarm_tui.agent.conversation.tool_calls import MOST_INPUT, ToolCall
 from swarm_tui.agent.handlers.base import Context
 from swarm_tui.domain.asks.model import Question
-from swarm_tui.domain.asks.rules import always, judge
+from swarm_tui.domain.asks.rules import Decision, always, judge
 
 Mode = Literal["read", "edit"]
 
@@ -32,6 +32,11 @@ class Permits:
 
     async def __call__(self, call: ToolCall) -> str:
         """Return `""` when the call may be done, else why not, as a sentence."""
+        decision, why_not = self.judge(call)
+        return await self._ask(call) if decision == "ask" else why_not
+
+    def judge(self, call: ToolCall) -> tuple[Decision, str]:
+        """Return what is decided without asking anybody, and why not where it is a no."""
         use, rules = call.use(self._folder), self._rules
         # What lies in `.git` runs as somebody else's program later on: a hook, a filter, another folder's name.
         within = bool(use.what) and not any(path.startswith("/") or ".git" in path.split("/") for path in use.what)
@@ -41,14 +46,14 @@ class Permits:
             known = judge(use, allow=[*rules.allow, *self._granted], deny=(), ask=())
             verdict = known if known.decision == "allow" else verdict
         if verdict.decision == "deny":
-            return f"the layout denies {verdict.rule}"
+            return "deny", f"the layout denies {verdict.rule}"
         if call.tool == "Edit" and rules.mode == "read":
-            return "the layout lets it read only (mode: read)"
+            return "deny", "the layout lets it read only (mode: read)"
         if verdict.decision == "allow":
-            return ""
+            return "allow", ""
         if not verdict.rule and within and (call.tool == "Read" or (call.tool == "Edit" and rules.mode == "edit")):
-            return ""
-        return await self._ask(call)
+            return "allow", ""
+        return "ask", ""
 
     async def _ask(self, call: ToolCall) -> str:
         use = call.use(self._folder)

@@ -61,9 +61,13 @@ def swarm_server(context: Context) -> list[dict[str, Any]]:
 def environment(context: Context, passed: Sequence[str], fixed: Mapping[str, str], path: str) -> dict[str, str]:
     """Return the variables that a CLI gets: the allowed ones, those of its entry's `env`, and its own.
 
-    `path` is the program's: one in our cache folder gets the node that was installed beside it.
+    `path` is the program's.
     """
-    given = {**fixed, **allowed_environment([*passed, *context.own_names]), **context.environment}
+    return with_node({**fixed, **allowed_environment([*passed, *context.own_names]), **context.environment}, path)
+
+
+def with_node(given: dict[str, str], path: str) -> dict[str, str]:
+    """Return the variables for the program at `path`: one in our cache folder gets the node installed beside it."""
     ours = str(cache_folder() / "node_modules" / ".bin")
     if os.path.dirname(path) == ours:
         given["PATH"] = os.pathsep.join(filter(None, [ours, given.get("PATH", os.defpath)]))

@@ -72,22 +72,26 @@ async def converse(
     """
     argv = program(acp.argv, acp.install or install)
     given = environment(context, passed, acp.env, argv[0])
-    return await _run(context, name, acp, prompt, settings, rules, folder, argv, given)
+    conversation = Conversation(context, acp, settings, folder, Permits(context, rules, folder))
+    return await hold(context, name, conversation, prompt, folder, argv, given, tools=bool(settings.mcp))
 
 
-async def _run(
+async def hold(
     context: Context,
     name: str,
-    acp: Acp,
+    conversation: Conversation,
     prompt: str,
-    settings: Settings,
-    rules: Rules,
     folder: Path,
     argv: Sequence[str],
     given: Mapping[str, str],
+    *,
+    tools: bool,
 ) -> Told:
+    """Hold the conversation, from its beginning to its end; `tools`: it can answer mail by itself.
+
+    Raises as `converse` does.
+    """
     point = context.resume
-    conversation = Conversation(context, acp, settings, folder, Permits(context, rules, folder))
     told = Told()
     try:
         session, began = (point.session or None, point.began) if point else (None, 0.0)
@@ -101,7 +105,7 @@ async def _run(
             context.log(f"goes on with session {point.session}" if resumed else gone)
         if (dear := conversation.heard.too_dear()) is not None:
             raise FailedTurnError(dear)
-        waiting, tools = context.messages(), bool(settings.mcp)
+        waiting = context.messages()
         end = await _turn(context, conversation, mail.with_mail(prompt, waiting, tools=tools))
         told = replace(_told(conversation, folder), text=end.text, stop_reason=end.stop_reason, resumed=resumed)
         failed = _hollow(conversation, end.stop_reason)

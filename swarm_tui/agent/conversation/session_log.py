@@ -55,12 +55,14 @@ class SessionLogReader:
     def __init__(self, spec: SessionLog, environment: Mapping[str, str], session: str) -> None:
         """Make it; `environment` is the CLI's, whose variables say where it writes."""
         self._spec = spec
-        self._session = session
+        self.session = session
         self._folder = Path(environment.get(spec.home) or Path(environment.get("HOME", "~")) / spec.folder).expanduser()
         self._at: dict[str, int] = {}
         """Bytes of each file that were read."""
         self._calls: dict[str, ModelCall] = {}
         self._waiting: dict[str, bool] = {}
+        self.interrupts = 0
+        """Turns that a person has ended, as far as was read."""
 
     def read(self) -> Logged | None:
         """Return what the session has in its log by now; None where there is none that can be read."""
@@ -79,7 +81,7 @@ class SessionLogReader:
 
     def _files(self) -> list[str]:
         # A session's name is the CLI's word: as part of a pattern it stands for itself, and for no path.
-        name = escape(self._session.replace("/", "_"))
+        name = escape(self.session.replace("/", "_"))
         patterns = [one.replace("{session}", name).replace("{session:8}", name[:8]) for one in self._spec.files]
         return sorted({file for one in patterns for file in glob(one, root_dir=self._folder, recursive=True)})
 
@@ -103,7 +105,7 @@ class SessionLogReader:
     def _rows(self, file: str) -> Iterator[bytes]:
         path = f"file:{escape_uri(str(self._folder / file))}?mode=ro"
         with closing(sqlite3.connect(path, uri=True, timeout=1.0)) as base:
-            for key, row in base.execute(self._spec.query, (self._session,)):
+            for key, row in base.execute(self._spec.query, (self.session,)):
                 yield msgspec.json.encode({"key": key, "data": msgspec.Raw(str(row).encode())})
 
     def _take_all(self, file: str, lines: Iterator[bytes]) -> None:
@@ -119,6 +121,7 @@ class SessionLogReader:
         spec = self._spec
         if any(fits(entry, when) for when in spec.asked):
             self._waiting[file] = True
+        self.interrupts += any(fits(entry, when) for when in spec.interrupted)
         if not fits(entry, spec.answered) or not isinstance(key := next(iter(find(entry, spec.key)), None), str):
             return
         self._waiting[file] = False

@@ -1,4 +1,4 @@
-"""An agent CLI that speaks ACP, as data: how it is started, which session mode asks, what it does differently."""
+"""An agent CLI as data: how ACP is spoken with it, and its own full screen, of which its hooks tell."""
 
 from typing import Any, Literal
 
@@ -43,6 +43,8 @@ class SessionLog(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An entry of `answered` that tells of no tokens is a call that is under way."""
     lags: bool = False
     """Its last moment may not be written: calls whose tools were heard of are counted against it."""
+    interrupted: list[dict[str, Any]] = []
+    """Entries by which it says that a person ended the turn, of which no hook tells."""
 
 
 class Acp(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -71,6 +73,56 @@ class Acp(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Its log of a session is named by the minute: one that is loaded in the minute of its beginning is overwritten."""
     log: SessionLog | None = None
     """Description of its own log of a session; None: it keeps none that can be read."""
+
+
+class Hook(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An event that a CLI's hook tells: what it means, and the JSON that answers it, with `{reason}` filled in.
+
+    `tool` comes before a tool is used, and is answered by the rules; `ask` when the CLI's own dialog stands, and is
+    answered by people. `failed` ends a turn as `done` does. `refuse` answers a prompt that is not to be said.
+    """
+
+    means: Literal["begun", "prompt", "tool", "ask", "tool-done", "tool-failed", "done", "failed", "gone"]
+    allow: dict[str, Any] | None = None
+    deny: dict[str, Any] | None = None
+    ask: dict[str, Any] | None = None
+    refuse: dict[str, Any] | None = None
+
+
+class Interactive(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The CLI's own full screen, as it runs in an agent's pane; its hooks tell its state. Measured: docs/agents.md.
+
+    In `argv` a lone {resume} and {model} stand for the arguments below, or none, and `{settings}` for the file in which
+    its hooks are. What its events hold is named by dotted paths: `session`, `prompt`, `tool`, `input`, `call`, `text`,
+    `error`, `output`.
+    """
+
+    argv: list[str]
+    resume: list[str]
+    model: list[str] = []
+    env: dict[str, str] = {}
+    hooks: dict[str, Hook]
+    kinds: dict[str, str] = {}
+    """ACP's kind of each of its tools, by the tool's name."""
+    session: str = "session_id"
+    prompt: str = "prompt"
+    tool: str = "tool_name"
+    input: str = "tool_input"
+    call: str = "tool_use_id"
+    text: str = "last_assistant_message"
+    error: str = "error"
+    output: list[str] = []
+    special: str = ""
+    """Characters with which a prompt would be something else than text, were they its first."""
+    submit: str = "\r"
+    interrupt: str = "\x1b"
+    """The key that ends a turn."""
+    clear: str = "\x03"
+    """The key that empties the line in which prompts are written."""
+    stash: str = ""
+    """The key that puts away what is written there until the next prompt is said; empty: it has none."""
+    begun_within: float = 20.0
+    """Seconds from its start after which it waits for a person, if no hook has said that its session has begun."""
 
 
 def find(event: Any, path: str) -> list[Any]:

@@ -112,6 +112,7 @@ class Context(Struct, kw_only=True):
     _attend: Callable[[Callable[[str], None] | None, Callable[[], None] | None], None] = lambda hear, interrupt: None
     _ask: Callable[[Question], Awaitable[AskAnswer]] | None = None
     _mail: Mail | None = None
+    _screen: Any = None
     sandbox: Sandbox | None = None
     """Where the layout wants its programs to run; None: as the agent does."""
     own_names: frozenset[str] = frozenset()
@@ -122,6 +123,11 @@ class Context(Struct, kw_only=True):
     """US dollars that the swarm's budget leaves for this attempt."""
     granted: tuple[str, ...] = ()
     """Rules for an AI agent's tools that people allowed for this task."""
+
+    @property
+    def screen(self) -> Any:
+        """The agent's CLI with its own full screen, a CliScreen; None where it has none. For `agent-cli` alone."""
+        return self._screen
 
     def progress(self, percent: float, message: str = "") -> None:
         """Say how far the work is, 0 to 100 percent; also renews the lease. Thread-safe, raises nothing."""

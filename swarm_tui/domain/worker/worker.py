@@ -216,6 +216,11 @@ class Worker:
         word = "draining: it takes no more tasks" if on else "takes tasks again"
         return [Note(f"{word} ({reason})" if reason else word), Beat(), *self._claims(now)]
 
+    def occupy(self, why: str, now: float) -> list[Action]:
+        """Take no task while there is a reason, in words; with none it takes them again."""
+        self.state.occupied = why
+        return [Beat(), *self._claims(now)]
+
     # -- work
 
     def able(self, task: Task) -> bool:
@@ -249,6 +254,8 @@ class Worker:
 
     def _free(self) -> bool:
         if self.leader is not Leader.NONE or not self.linked or self.draining or self.halted is not None:
+            return False
+        if self.state.occupied:
             return False
         return len(self.running) + len(self.unclaimed.pending) < self.me.capacity
 

@@ -40,6 +40,8 @@ class WorkerState:
         self.me = me
         self.epoch = 0
         self.draining = False
+        self.occupied = ""
+        """Why it takes no task now, besides those that it has."""
         self.running: dict[str, HeldLease] = {}
         self.unacked = Unacked()
         self._new_id = new_id
@@ -112,6 +114,8 @@ class WorkerState:
             return "an earlier attempt ended well and waits for its ack"
         if self.draining:
             return "draining"
+        if self.occupied:
+            return f"busy: {self.occupied}"
         if task.type not in self.me.types and task.type not in self.me.fallback:
             return f"cannot do {task.type}"
         if len(self.running) >= self.me.capacity:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-from swarm_tui.agent.conversation.spec import Acp
+from swarm_tui.agent.conversation.spec import Acp, Interactive
 
 
 class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -51,6 +51,8 @@ class Cli(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     argv: list[str] = []
     modes: dict[str, list[str]] = {}
     acp: Acp | None = None
+    interactive: Interactive | None = None
+    """Its own full screen, for an entry that says `interactive: true`; None: no hooks of it tell enough."""
     stop: Literal["SIGTERM", "SIGINT"] = "SIGTERM"
     """The signal at which it ends in order."""
     events: list[Rule] = []

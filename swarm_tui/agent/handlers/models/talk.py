@@ -76,11 +76,13 @@ async def talk(
     """Say the payload's prompt (or `prompt`) to the CLI `name`, in `folder`. Raises HandlerError as `converse` does."""
     cli = choose(name, options.clis)
     limits = _tighten(options, payload, context.budget)
+    if context.screen is not None:
+        _in_its_pane(context, payload, name, folder)
     for rule in (*options.allow, *options.deny, *options.ask):
         if (why := check_rule(rule)) is not None:
             raise HandlerError(why, code="bad-options")
     words = prompt or payload.prompt
-    if _protocol(context, options.protocol, cli, name) == "headless":
+    if context.screen is None and _protocol(context, options.protocol, cli, name) == "headless":
         waiting = context.messages()
         said = await run_cli(context, cli, mail.with_mail(words, waiting, tools=False), mode, limits, folder)
         mail.answer(context, waiting, said.text)
@@ -97,19 +99,38 @@ async def talk(
         same_calls=options.same_calls,
         idle_turns=options.idle_turns if mode == "edit" else 0,
         prices={**list_prices(), **options.prices},
-        mcp=swarm_server(context) if options.mcp else (),
+        mcp=swarm_server(context) if options.mcp and context.screen is None else (),
     )
+    rules = Rules(mode=mode, allow=options.allow, deny=options.deny, ask=options.ask)
+    if context.screen is not None:
+        from swarm_tui.agent.interactive.turn import converse_in
+
+        return await converse_in(context, context.screen, cli.acp, words, settings, rules)
     return await converse(
         context,
         name,
         cli.acp,
         words,
         settings=settings,
-        rules=Rules(mode=mode, allow=options.allow, deny=options.deny, ask=options.ask),
+        rules=rules,
         folder=folder,
         passed=cli.passed,
         install=cli.install,
     )
+
+
+def _in_its_pane(context: Context, payload: TalkPayload, name: str, folder: Path) -> None:
+    """Refuse what the CLI in the agent's pane cannot do: it is there already. Raises HandlerError (`not-allowed`)."""
+    plan = context.screen.plan
+    why = ""
+    if name != plan.name:
+        why = f"cli: {name} is asked for, and this agent's pane has {plan.name}"
+    elif folder.resolve() != plan.workdir.resolve():
+        why = f"repo: {plan.name} works in {plan.workdir} here, and nowhere else"
+    elif payload.model not in (None, plan.model):
+        why = f"model: {plan.name} runs already, with {plan.model or 'its own choice'}"
+    if why:
+        raise HandlerError(why, code="not-allowed")
 
 
 def _protocol(context: Context, wanted: Protocol | None, cli: Cli, name: str) -> Protocol:
