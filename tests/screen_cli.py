@@ -5,7 +5,7 @@ It takes prompts from its terminal (pasted or typed, and Enter), and obeys direc
 (takes no prompt after this one). A line that begins with `/` is a command and no prompt. A tool that the hook wants
 asked has a dialog: `y` or `n` in the terminal, or the other hook's answer, whichever is first. Esc ends the turn, of
 which only its log tells. `--settings FILE` names the hooks, `--resume SESSION` goes on with a session, which must be
-there; sessions are logs in the folder that SCREEN_CLI_HOME names. SCREEN_CLI_DIALOG: it asks something first, until `y`.
+there; sessions are logs in the folder that SCREEN_CLI_HOME names. SCREEN_CLI_DIALOG: it asks something first.
 """
 
 import json

@@ -128,7 +128,7 @@ class WorkerShell:
         with self._lock:
             self.core.owe(left.owed)
             self._held = self._holds()
-            self._report_interrupted(left)
+            _report_interrupted(left, self._spec.agent_id, self._reporter)
             self._journal.forget(left.groups + left.unfinished)
 
     def _end_left_running(self, left: Left) -> None:
@@ -375,15 +375,14 @@ class WorkerShell:
         """Return the lease that counts: a dispatcher may have taken the task over meanwhile."""
         return self.core.running.get(attempt.task_id, attempt.lease)
 
-    def _report_interrupted(self, left: Left) -> None:
-        """Say of what was claimed without a dispatcher that it will not end; a dispatcher finds out by itself."""
-        for entry in left.unfinished:
-            if entry.epoch is None:
-                error = ErrorInfo(message="its agent died while it ran", code="interrupted", retryable=True)
-                failed = Failed(task_id=entry.task_id, agent_id=self._spec.agent_id, attempt=entry.attempt, error=error)
-                self._reporter.say(
-                    Kind.TASK_FAILED, msgspec.structs.replace(failed, retryable=True, cause="interrupted")
-                )
+
+def _report_interrupted(left: Left, agent_id: str, reporter: AgentReporter) -> None:
+    """Say of what was claimed without a dispatcher that it will not end; a dispatcher finds out by itself."""
+    for entry in left.unfinished:
+        if entry.epoch is None:
+            error = ErrorInfo(message="its agent died while it ran", code="interrupted", retryable=True)
+            failed = Failed(task_id=entry.task_id, agent_id=agent_id, attempt=entry.attempt, error=error)
+            reporter.say(Kind.TASK_FAILED, msgspec.structs.replace(failed, retryable=True, cause="interrupted"))
 
 
 def told(answer: Complete | Failed) -> tuple[str, str]:

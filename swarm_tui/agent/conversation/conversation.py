@@ -208,11 +208,9 @@ class Conversation:
         if model is not None:
             if self._acp.model is None:
                 raise FailedTurnError(failure("model-missing", "this CLI takes no model's name over ACP"))
+            chosen = {"sessionId": self.heard.session, "configId": self._acp.model, "value": model}
             try:
-                await self._call(
-                    "session/set_config_option",
-                    {"sessionId": self.heard.session, "configId": self._acp.model, "value": model},
-                )
+                await self._call("session/set_config_option", chosen)
             except FailedTurnError as error:
                 if error.failure.code == "agent-cli":
                     raise FailedTurnError(failure("model-missing", str(error))) from error
@@ -284,8 +282,7 @@ class Conversation:
 
     def _heard_at(self) -> float:
         """Return when it last said anything, by the loop's clock."""
-        assert self._program is not None
-        return self._program.heard_at
+        return self._program.heard_at if self._program is not None else 0.0
 
     async def _end_of_turn(self, answer: "asyncio.Future[Any]") -> TurnEnd:
         try:

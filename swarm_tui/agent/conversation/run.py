@@ -73,12 +73,13 @@ async def converse(
     argv = program(acp.argv, acp.install or install)
     given = environment(context, passed, acp.env, argv[0])
     conversation = Conversation(context, acp, settings, folder, Permits(context, rules, folder))
-    return await hold(context, name, conversation, prompt, folder, argv, given, tools=bool(settings.mcp))
+    return await hold(context, name, acp, conversation, prompt, folder, argv, given, tools=bool(settings.mcp))
 
 
 async def hold(
     context: Context,
     name: str,
+    acp: Acp,
     conversation: Conversation,
     prompt: str,
     folder: Path,

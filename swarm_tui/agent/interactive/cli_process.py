@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from swarm_tui.agent.interactive import in_terminal
+from swarm_tui.agent.interactive import small_programs
 from swarm_tui.processes.descendants import ProcessInfo, descendants, dying_with_us, process_info, signal_process
 
 Size = tuple[int, int]
@@ -30,7 +30,7 @@ def boot_ticks() -> int:
 
 
 class CliProcess:
-    """One life of the CLI. To be started by a thread that outlives it: the kernel ends it with that thread."""
+    """Life of the CLI, from its start to its end. The kernel ends it with the thread that started it."""
 
     def __init__(self, argv: Sequence[str], cwd: Path, environment: Mapping[str, str], size: Size) -> None:
         """Start it. Raises OSError."""
@@ -40,7 +40,7 @@ class CliProcess:
         try:
             set_size(self.master, size)
             self._popen = subprocess.Popen(
-                dying_with_us([sys.executable, "-I", "-S", in_terminal.__file__, *argv]),
+                dying_with_us([sys.executable, "-P", "-I", "-S", small_programs.__file__, "terminal", *argv]),
                 stdin=slave,
                 stdout=slave,
                 stderr=slave,
@@ -87,10 +87,6 @@ class CliProcess:
     def resize(self, size: Size) -> None:
         """Give its terminal another size; it is told."""
         set_size(self.master, size)
-
-    def started_since(self, ticks: int) -> list[ProcessInfo]:
-        """Return what it has started since then and still runs: the programs of its tools."""
-        return [info for info in descendants(self.pid) if info.started >= ticks and not info.zombie]
 
     def kill(self) -> None:
         """Kill it at once; `end` must follow."""

@@ -1,4 +1,4 @@
-"""What a hook says of a tool, in the words of ACP, in which the rest of a conversation is told."""
+"""Tool calls as a hook tells of them, in the words of ACP, in which the rest of a conversation is told."""
 
 from pathlib import Path
 from typing import Any

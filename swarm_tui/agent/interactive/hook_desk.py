@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from swarm_tui.agent.interactive import hook
+from swarm_tui.agent.interactive import small_programs
 from swarm_tui.config.files import write_private
 
 #: Calls that wait at once at most: what comes besides gets no answer.
@@ -30,7 +30,7 @@ class HookCall:
         self._channel: socket.socket | None = channel
 
     def answer(self, given: dict[str, Any] | None = None, reason: str = "") -> None:
-        """Answer it, once, with `reason` in place of `{reason}`; None lets the CLI do as it would without a hook."""
+        """Answer it, once, with `reason` in place of `{reason}`; None lets the CLI do as it would without one."""
         channel, self._channel = self._channel, None
         if channel is None:
             return
@@ -58,20 +58,30 @@ class HookDesk:
 
     @property
     def command(self) -> list[str]:
-        """The command line that a hook is."""
-        return [sys.executable, "-I", "-S", hook.__file__, str(self._folder / hook.TOKEN)]
+        """Return the command line that a hook is."""
+        return [
+            sys.executable,
+            "-P",
+            "-I",
+            "-S",
+            small_programs.__file__,
+            "hook",
+            str(self._folder / small_programs.TOKEN),
+        ]
 
     def open(self, selector: selectors.BaseSelector) -> None:
         """Listen from now on. Raises OSError."""
-        write_private(self._folder / hook.TOKEN, self._token)
+        write_private(self._folder / small_programs.TOKEN, self._token)
         self._folder.chmod(0o700)
-        path = self._folder / hook.SOCKET
+        path = self._folder / small_programs.SOCKET
         path.unlink(missing_ok=True)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         # By way of the folder's descriptor: a socket's path has 107 bytes at most.
         folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            listener.bind(f"/proc/self/fd/{folder}/{hook.SOCKET}" if len(os.fsencode(path)) > 100 else str(path))
+            listener.bind(
+                f"/proc/self/fd/{folder}/{small_programs.SOCKET}" if len(os.fsencode(path)) > 100 else str(path)
+            )
         finally:
             os.close(folder)
         path.chmod(0o600)
@@ -84,7 +94,7 @@ class HookDesk:
         """Listen no more: hooks that wait get no answer."""
         for channel in [*self._waiting, *([self._listener] if self._listener is not None else [])]:
             channel.close()
-        for name in (hook.SOCKET, hook.TOKEN):
+        for name in (small_programs.SOCKET, small_programs.TOKEN):
             with contextlib.suppress(OSError):
                 (self._folder / name).unlink()
 
@@ -114,8 +124,8 @@ class HookDesk:
             size = -1
         if size is None and more:
             return
-        whole = size is not None and 0 <= size <= hook.MOST + 100 and len(raw) >= _HEADER + size
-        if more and not whole and size is not None and 0 <= size <= hook.MOST + 100:
+        whole = size is not None and 0 <= size <= small_programs.MOST + 100 and len(raw) >= _HEADER + size
+        if more and not whole and size is not None and 0 <= size <= small_programs.MOST + 100:
             return
         selector.unregister(channel)
         del self._waiting[channel]

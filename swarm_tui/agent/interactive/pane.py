@@ -13,7 +13,7 @@ from swarm_tui.agent.interactive.prompts import writes
 
 #: The size of a CLI's terminal where the agent itself has none.
 SIZE: Size = (24, 80)
-#: What a program may have left on a terminal: another screen, mouse and focus reports, pasting, keys, no cursor.
+#: Undoes what a program may have left on a terminal: another screen, mouse and focus reports, pasting, keys, no cursor.
 _RESET = (
     b"\x1b[?1049l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1004l\x1b[?1006l\x1b[?2004l\x1b[?2026l\x1b[<u\x1b[>4m"
     b"\x1b[?25h\x1b[0m\r\n"

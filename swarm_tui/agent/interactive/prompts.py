@@ -4,11 +4,11 @@ import re
 
 from swarm_tui.protocol.text import clean_block
 
-#: What a terminal puts round what is pasted: a program takes all between as text.
+#: Stand round what is pasted into a terminal: a program takes all between as text.
 PASTE, END = b"\x1b[200~", b"\x1b[201~"
 #: Stands before a prompt whose first character would make it a command.
 LEAD = "What you are asked to do:\n"
-#: What a terminal sends by itself, or for a key that writes nothing.
+#: Sent by a terminal by itself, or for a key that writes nothing.
 _KEYS = re.compile(
     rb"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_].*?(?:\x07|\x1b\\|$)|\x1bO.|\x1b[ -~]?|[\x00-\x1f\x7f]", re.DOTALL
 )

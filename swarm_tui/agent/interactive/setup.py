@@ -2,16 +2,19 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from swarm_tui.agent.conversation.programs import find, with_node
-from swarm_tui.agent.handlers.models.agent_cli import Options
+from swarm_tui.agent.handlers import registry
 from swarm_tui.agent.handlers.models.cli_spec import Cli, known_clis
+from swarm_tui.agent.handlers.models.talk import TalkOptions
 from swarm_tui.agent.handlers.process import allowed_environment
 from swarm_tui.agent.interactive.events import call_of
 from swarm_tui.agent.interactive.pane import Pane
-from swarm_tui.agent.interactive.screen import MARK, CliScreen, Plan
+from swarm_tui.agent.interactive.screen import MARK, CliScreen
+from swarm_tui.agent.interactive.screen_state import Plan
 from swarm_tui.config.model import HandlerSpec, RunSpec
 from swarm_tui.config.paths import StateDir
 from swarm_tui.domain.asks.rules import judge
@@ -24,10 +27,13 @@ class NoScreenError(Exception):
     """The layout's entry names a CLI whose own screen cannot be an agent's; the text says which can."""
 
 
-def cli_of(handler: HandlerSpec) -> tuple[str, Cli, Options]:
+def cli_of(handler: HandlerSpec) -> tuple[str, Cli, TalkOptions]:
     """Return the CLI of an interactive agent's handler. Raises NoScreenError."""
+    if handler.use is not None or handler.command is not None:
+        raise NoScreenError(f"`interactive: true` needs our own handler of `{TYPE}`: leave out `use` and `command`")
     try:
-        options = msgspec.convert(handler.options, Options)
+        kind: Any = registry.load(TYPE, handler)
+        options: TalkOptions = msgspec.convert(handler.options, kind.Options)
     except msgspec.ValidationError as error:
         raise NoScreenError(f"`options` of `{TYPE}`: {error}") from None
     known = {**known_clis(), **options.clis}

@@ -64,7 +64,8 @@ class ScreenTurn(Conversation):
         self._pause: asyncio.TimerHandle | None = None
         self._asked: list[_Asked] = []
         self._by_id: dict[str, ToolCall] = {}
-        self._has = False
+        self._has = self._spoken = False
+        """It has the screen; a person has said something since the log was read."""
 
     # the way in
 
@@ -88,12 +89,11 @@ class ScreenTurn(Conversation):
 
     async def _wait_for_screen(self) -> None:
         name, told = self._screen.plan.name, ""
-        began = self._loop.time()
         while not self._screen.take(self._from_screen):
             if self._screen.missing:
                 raise MissingToolError(self._screen.missing, self._screen.plan.install)
             why = self._screen.occupied or self._screen.why
-            if self._screen.why and self._loop.time() - began > self._screen.plan.spec.begun_within:
+            if self._screen.stuck:
                 raise FailedTurnError(failure("agent-cli", self._screen.why))
             if (line := why or f"{name} is starting") != told:
                 told = line
@@ -151,9 +151,8 @@ class ScreenTurn(Conversation):
                     await asyncio.wait_for(self._taken.wait(), _LOOK)
                     return
         screen.renew()
-        raise FailedTurnError(
-            failure("agent-cli", f"{screen.plan.name} did not take the prompt: it is started anew, with its session")
-        )
+        why = failure("agent-cli", f"{screen.plan.name} did not take the prompt: it is started anew, with its session")
+        raise FailedTurnError(replace(why, retryable=True))
 
     def _heard_at(self) -> float:
         return self._last
@@ -198,7 +197,9 @@ class ScreenTurn(Conversation):
         await super().read_log()
         if self._log is not None and (count := self._log.interrupts) > self._interrupts:
             self._interrupts, self._last = count, self._loop.time()
-            self._interrupted()
+            if not self._spoken:
+                self._interrupted()
+        self._spoken = False
 
     async def _follow_log(self) -> None:
         while True:
@@ -252,6 +253,10 @@ class ScreenTurn(Conversation):
 
     def _hear(self, means: str, call: HookCall | None) -> None:
         self._last = self._loop.time()
+        if self.heard.closing:
+            if call is not None:
+                call.answer()
+            return
         if call is None:
             why = failure("agent-cli", self._screen.why or "it ended in the middle of the turn")
             self._fail(FailedTurnError(replace(why, retryable=True)))
@@ -285,6 +290,7 @@ class ScreenTurn(Conversation):
             self._screen.set_state("idle")
         else:
             call.answer()
+            self._spoken = True
             self._context.log(f"» {' '.join(said.split())[:200]}")
 
     def _tool(self, call: HookCall) -> None:
@@ -304,7 +310,12 @@ class ScreenTurn(Conversation):
         one = self._known(call) or self._noted(call, "pending")
         asked = _Asked(call=one, work=asyncio.ensure_future(self._people(one, call)))
         self._asked.append(asked)
-        asked.work.add_done_callback(lambda work: self._asked.remove(asked))
+
+        def over(work: "asyncio.Task[None]") -> None:
+            self._asked.remove(asked)
+            call.answer()
+
+        asked.work.add_done_callback(over)
 
     async def _people(self, one: ToolCall, call: HookCall) -> None:
         """Ask people while the CLI's dialog stands in the pane: whoever is first decides."""
@@ -314,7 +325,9 @@ class ScreenTurn(Conversation):
             call.answer()
             return
         call.answer(hook.deny if why_not else hook.allow, why_not)
-        self._screen.set_state("working")
+        if self._screen.state == "asks":
+            # Else the dialog was answered in the pane, and what followed from that is known already.
+            self._screen.set_state("working")
 
     def _tool_over(self, call: HookCall, status: str) -> None:
         one = self._known(call)
@@ -369,4 +382,4 @@ async def converse_in(
     plan = screen.plan
     permits = Permits(context, rules, plan.workdir)
     turn = ScreenTurn(context, screen, acp, settings, plan.workdir, permits)
-    return await hold(context, plan.name, turn, prompt, plan.workdir, (), plan.environment, tools=False)
+    return await hold(context, plan.name, acp, turn, prompt, plan.workdir, (), plan.environment, tools=False)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swarm_tui.domain.worker import TELL_AFTER, Leader, Worker, WorkerIdentity
-from swarm_tui.domain.worker.actions import Action, HeldLease, Ignore, Listen, Note, Run, Save, Say, Stop
+from swarm_tui.domain.worker.actions import Action, Beat, HeldLease, Ignore, Listen, Note, Run, Save, Say, Stop
 from swarm_tui.domain.worker.unclaimed import REMEMBERED, Unclaimed
 from swarm_tui.domain.worker.worker_state import OFFER_LIFE
 from swarm_tui.protocol.bodies import (
@@ -137,6 +137,19 @@ def test_what_it_declines_and_why() -> None:
     assert "still runs attempt 1" in says(w.on_event(offer("d", epoch=4, attempt=2), 1.0), Declined)[0].reason
     w.drain(True, 1.0)
     assert says(w.on_event(offer("f", epoch=4), 1.0), Declined)[0].reason == "draining"
+
+
+def test_while_a_person_has_its_pane_it_takes_and_claims_nothing() -> None:
+    w = led()
+    assert Beat() in w.occupy("a person is at work in claude", 1.0)
+    declined = says(w.on_event(offer("a"), 1.0), Declined)[0]
+    assert declined.reason == "busy: a person is at work in claude"
+    assert Beat() in w.occupy("", 2.0)
+    assert runs(w.on_event(offer("b"), 2.0)) == ["b"]
+    w = free()
+    w.occupy("a person is at work in claude", 1.0)
+    assert not says(w.on_event(new("c"), 1.0), Assigned)
+    assert says(w.occupy("", 2.0), Assigned)[0].task_id == "c"
 
 
 def test_a_result_is_said_again_less_and_less_often_until_the_ack() -> None:

@@ -16,6 +16,7 @@ import pytest
 from swarm_tui.agent.handlers.base import HandlerError
 from swarm_tui.agent.handlers.models.agent_cli import AgentCli
 from swarm_tui.agent.handlers.models.cli_spec import known_clis
+from swarm_tui.agent.interactive import screen, screen_state, turn
 from swarm_tui.agent.interactive.cli_process import set_size
 from swarm_tui.agent.interactive.pane import Pane
 from swarm_tui.agent.interactive.screen import CliScreen
@@ -144,6 +145,12 @@ class Desk:
 @pytest.fixture
 def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Desk]]:
     made: list[Desk] = []
+
+    # A person who types is left alone for seconds, and so is a CLI that has ended.
+    monkeypatch.setattr(turn, "TYPING", 0.3)
+    monkeypatch.setattr(turn, "LOG_EVERY", 0.1)
+    monkeypatch.setattr(screen_state, "LOG_EVERY", 0.1)
+    monkeypatch.setattr(screen, "PAUSES", (0.1, 0.2))
 
     def desk(**way: Any) -> Desk:
         monkeypatch.setenv("SCREEN_CLI_HOME", str(tmp_path / "home"))

@@ -1,10 +1,11 @@
-"""The program that a CLI calls as its hook: it takes what the CLI says to the agent, and prints the agent's answer.
+"""Two small programs of ours that run beside a CLI: what it calls as its hook, and what gives it its terminal.
 
-Run as a file, by `python -I -S`, with the path of the agent's token: the socket lies beside it. Where the agent is gone
-it prints nothing, and the CLI does as it would without a hook.
+Run as a file, by `python -P -I -S`: `hook TOKEN` takes what the CLI says to the agent, by the socket beside that file,
+and prints the agent's answer; where the agent is gone it prints nothing, and the CLI does as it would without a hook.
+`terminal PROGRAM ARGUMENT…` becomes the program, with the terminal on its stdin as its own: without one of its own it
+would hear neither of its size nor of its keys.
 """
 
-import _socket
 import posix
 import sys
 
@@ -17,6 +18,8 @@ _CHUNK = 65536
 
 def call(token_file: str, said: bytes) -> bytes:
     """Return the agent's answer; empty where there is none."""
+    import _socket
+
     try:
         folder = token_file.rpartition("/")[0]
         with open(token_file, "rb") as file:
@@ -29,10 +32,23 @@ def call(token_file: str, said: bytes) -> bytes:
         answer = b""
         while more := channel.recv(_CHUNK):
             answer += more
+        channel.close()
         return answer
     except OSError:
         return b""
 
 
+def become(argv: list[str]) -> None:
+    """Become that program, which leads a session of its own, in the terminal on its stdin."""
+    import fcntl
+    import termios
+
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    posix.execv(argv[0], argv)
+
+
 if __name__ == "__main__":
-    posix.write(1, call(sys.argv[1], sys.stdin.buffer.read(MOST)))
+    if sys.argv[1] == "hook":
+        posix.write(1, call(sys.argv[2], sys.stdin.buffer.read(MOST)))
+    else:
+        become(sys.argv[2:])
