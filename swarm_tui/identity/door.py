@@ -10,7 +10,7 @@ from swarm_tui.identity.keyring import GUEST, SWARM, Keyring
 from swarm_tui.identity.kinds import ACTS
 from swarm_tui.protocol import proof as proofs
 from swarm_tui.protocol.bodies import Query
-from swarm_tui.protocol.codec import decode
+from swarm_tui.protocol.codec import MAX_BYTES, decode
 from swarm_tui.protocol.envelope import Event, Rejected
 from swarm_tui.protocol.raw import UnprovedError
 from swarm_tui.protocol.topics import Kind, parse
@@ -78,12 +78,13 @@ class Door:
         keys = self._keys
         if keys is GUEST:
             return decode(self._swarm, full, raw, retained, received, keys.judge)
-        now, issuer = self._clock(), proofs.claimed(raw)
+        now, proof = self._clock(), proofs.split(raw) if len(raw) <= MAX_BYTES else None
+        issuer = proofs.claimed(raw) if proof is None else proof.issuer
         if not issuer and raw and not self._guests.take(now, QUESTION if full.endswith(_QUERY) else 1.0):
             return self._drop()
-        if issuer and now < self._strict_until and not self._holds(full, raw, issuer, now):
+        if issuer and now < self._strict_until and not self._holds(full, proof, issuer, now):
             return self._drop()
-        heard = decode(self._swarm, full, raw, retained, received, keys.judge)
+        heard = decode(self._swarm, full, raw, retained, received, keys.judge, proof)
         if not issuer:
             return heard
         if isinstance(heard, Rejected):
@@ -98,14 +99,14 @@ class Door:
         self.dropped[OVER_ITS_RATE] += 1
         return OVER
 
-    def _holds(self, full: str, raw: bytes, issuer: str, now: float) -> bool:
+    def _holds(self, full: str, proof: proofs.Proof | None, issuer: str, now: float) -> bool:
         """Return whether a message's proof holds and its issuer has something left of its rate."""
         address = parse(self._swarm, full)
         if address is None:
             return False
         kind, _, rest = issuer.partition(":")
         try:
-            self._keys.judge(address.kind, address.key, full, raw, rest.partition("@")[0] if kind == "agent" else "")
+            self._keys.judge(address.kind, address.key, full, proof, rest.partition("@")[0] if kind == "agent" else "")
         except UnprovedError:
             return False
         return self._may(issuer, address.kind, now, QUESTION if address.kind is Kind.QUERY else 1.0)

@@ -42,11 +42,12 @@ class Keyring(Protocol):
         """`raw`, a message of this party's own, with its proof; as it is where there is nobody to prove it to."""
         ...
 
-    def judge(self, kind: Kind, key: str, topic: str, raw: bytes, agent_id: str) -> str:
+    def judge(self, kind: Kind, key: str, topic: str, proof: Proof | None, agent_id: str) -> str:
         """Return who proved the message, as an issuer's name, or `""` when nobody did and nobody had to.
 
-        `agent_id` is the agent for which it speaks, or in whose name; of `tasks/assigned` empty where it is the
-        dispatcher's word, no claim. Raises UnprovedError for what is not proved and has to be.
+        `proof` is the one at its end (`proof.split`), `agent_id` the agent for which it speaks, or in whose name; of
+        `tasks/assigned` empty where it is the dispatcher's word, no claim. Raises UnprovedError for what is not proved
+        and has to be.
         """
         ...
 
@@ -57,7 +58,7 @@ class Guest:
     def prove(self, kind: Kind, key: str, topic: str, raw: bytes) -> bytes:
         return raw
 
-    def judge(self, kind: Kind, key: str, topic: str, raw: bytes, agent_id: str) -> str:
+    def judge(self, kind: Kind, key: str, topic: str, proof: Proof | None, agent_id: str) -> str:
         return ""
 
 
@@ -94,14 +95,14 @@ class AgentKeyring:
     def prove(self, kind: Kind, key: str, topic: str, raw: bytes) -> bytes:
         return proofs.stamp(raw, self._issuer, SWARM, self._key, WORD, topic)
 
-    def judge(self, kind: Kind, key: str, topic: str, raw: bytes, agent_id: str) -> str:
+    def judge(self, kind: Kind, key: str, topic: str, proof: Proof | None, agent_id: str) -> str:
         if kind is Kind.INBOX and key == self._id:
-            return _must(proofs.split(raw), self._id, self._key, ORDER, topic)
+            return _must(proof, self._id, self._key, ORDER, topic)
         if kind in TO_ALL:
-            return _must(proofs.split(raw), self._host, self._common, ORDERS, topic)
+            return _must(proof, self._host, self._common, ORDERS, topic)
         if kind is Kind.STATUS and key == self._id:
             # By another's word of it, it would take itself for a second process of its id.
-            return _must(proofs.split(raw), SWARM, self._key, WORD, topic)
+            return _must(proof, SWARM, self._key, WORD, topic)
         return ""
 
 
@@ -122,8 +123,7 @@ class HostKeyring:
             return proofs.stamp(raw, self._issuer, key, agent_key(self._key, key), ORDER, topic)
         return proofs.stamp(raw, self._issuer, SWARM, self._key, WORD, topic)
 
-    def judge(self, kind: Kind, key: str, topic: str, raw: bytes, agent_id: str) -> str:
-        proof = proofs.split(raw)
+    def judge(self, kind: Kind, key: str, topic: str, proof: Proof | None, agent_id: str) -> str:
         if kind is Kind.HOST_CONTROL and key == self._host:
             return _must(proof, self._host, self._key, ORDER, topic)
         if kind in TO_ALL:
@@ -146,7 +146,7 @@ class OperatorKeyring:
     def prove(self, kind: Kind, key: str, topic: str, raw: bytes) -> bytes:
         return proofs.stamp(raw, self._issuer, SWARM, self._key, ACT, topic)
 
-    def judge(self, kind: Kind, key: str, topic: str, raw: bytes, agent_id: str) -> str:
+    def judge(self, kind: Kind, key: str, topic: str, proof: Proof | None, agent_id: str) -> str:
         return ""
 
 
@@ -205,8 +205,7 @@ class SwarmKeyring:
             verifiers += [(name, common_key(host), ORDERS) for name, host in self._host_keys().items()]
         return _stamp(raw, self._issuer, topic, verifiers)
 
-    def judge(self, kind: Kind, key: str, topic: str, raw: bytes, agent_id: str) -> str:
-        proof = proofs.split(raw)
+    def judge(self, kind: Kind, key: str, topic: str, proof: Proof | None, agent_id: str) -> str:
         if proof is None:
             return self._unproved(kind, agent_id)
         issuer, name, host = _speaker(proof.issuer)

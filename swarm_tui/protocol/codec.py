@@ -7,12 +7,13 @@ from typing import Any
 
 import msgspec
 
+from swarm_tui.protocol import proof as proofs
 from swarm_tui.protocol.bodies import BODY, Assigned, Body, Cleared, Inbox, Unknown
 from swarm_tui.protocol.envelope import ANONYMOUS, Event, Rejected, parse_time
 from swarm_tui.protocol.kind_groups import OF_WORK, PRESENCE
 from swarm_tui.protocol.mend import TASKS, digest, snake
 from swarm_tui.protocol.names import is_agent_id, is_run_id, is_task_id
-from swarm_tui.protocol.proof import claimed
+from swarm_tui.protocol.proof import Proof, claimed
 from swarm_tui.protocol.raw import (
     MAX_BYTES,
     MAX_DEPTH,
@@ -31,9 +32,9 @@ from swarm_tui.protocol.writer import COMMAND_LIFE, Writer, builtins
 
 __all__ = ["COMMAND_LIFE", "MAX_BYTES", "MAX_DEPTH", "MAX_VALUES", "Writer", "builtins", "decode", "refusal"]
 
-#: Tells who proved a message, from its kind, the name in its topic, its topic, its bytes, and whom it speaks for;
+#: Tells who proved a message, from its kind, the name in its topic, its topic, its proof, and whom it speaks for;
 #: `""` where nobody did nor had to. Raises RefusedError.
-Judge = Callable[[Kind, str, str, bytes, str], str]
+Judge = Callable[[Kind, str, str, Proof | None, str], str]
 
 _NAMED = re.compile(rb'"agent_?[iI]d" ?: ?"([A-Za-z0-9_.:@-]{1,160})"')
 _SENDER = re.compile(r"[A-Za-z0-9_.:@-]{1,160}")
@@ -58,12 +59,18 @@ _OTHERS_IN_BODY = frozenset(
 
 
 def decode(
-    swarm: str, full: str, raw: bytes, retained: bool, received: float, judge: Judge | None = None
+    swarm: str,
+    full: str,
+    raw: bytes,
+    retained: bool,
+    received: float,
+    judge: Judge | None = None,
+    proof: Proof | None = None,
 ) -> Event | Rejected | None:
     """Read one message; None when the topic is not the swarm's.
 
     `received` is the time of receipt, seconds since the epoch. Never raises, whatever the bytes. `judge` refuses what
-    has to be proved and is not; without it nothing has to be.
+    has to be proved and is not; without it nothing has to be. `proof` is the message's own, where it was read before.
     """
     address = parse(swarm, full)
     if address is None:
@@ -75,7 +82,8 @@ def decode(
             raise RefusedError(f"{address.key[:80]!r} in the topic is not a name")
         if not raw and (address.kind in RETAINED or address.kind is Kind.OTHER):
             return _cleared(full, address.kind, address.key, retained, received)
-        return _read(full, address.kind, address.key, raw, retained, received, judge)
+        proof = proofs.split(raw) if judge is not None and proof is None else proof
+        return _read(full, address.kind, address.key, raw, retained, received, judge, proof)
     except RefusedError as error:
         reason, unproved = str(error), isinstance(error, UnprovedError)
         late = error.message_id if isinstance(error, LateError) else ""
@@ -128,7 +136,16 @@ def _cleared(full: str, kind: Kind, key: str, retained: bool, received: float) -
     )
 
 
-def _read(full: str, kind: Kind, key: str, raw: bytes, retained: bool, received: float, judge: Judge | None) -> Event:
+def _read(
+    full: str,
+    kind: Kind,
+    key: str,
+    raw: bytes,
+    retained: bool,
+    received: float,
+    judge: Judge | None,
+    proof: Proof | None,
+) -> Event:
     long = len(raw) <= MAX_BYTES and has_long_number(raw)
     body = parse_object(raw, long=long)
     identity = _identity(full, kind, body, raw, received)
@@ -146,8 +163,8 @@ def _read(full: str, kind: Kind, key: str, raw: bytes, retained: bool, received:
     speaks_for = _speaks_for(kind, typed, sender)
     if judge is not None and kind in _SPEAKER_IN_BODY and sender != speaks_for:
         # Some go by the one name, some by the other: whoever speaks must be allowed to use both.
-        _judged(judge, kind, key, full, raw, sender, body, payload)
-    proved_by = "" if judge is None else _judged(judge, kind, key, full, raw, speaks_for, body, payload)
+        _judged(judge, kind, key, full, raw, proof, sender, body, payload)
+    proved_by = "" if judge is None else _judged(judge, kind, key, full, raw, proof, speaks_for, body, payload)
     if kind in COMMANDS and kind not in RETAINED and expires_at is not None and expires_at < received:
         raise LateError(identity, _how_late(proved_by or sender, at, expires_at, received))
     return Event(
@@ -169,11 +186,19 @@ def _read(full: str, kind: Kind, key: str, raw: bytes, retained: bool, received:
 
 
 def _judged(
-    judge: Judge, kind: Kind, key: str, full: str, raw: bytes, who: str, body: dict[str, Any], payload: dict[str, Any]
+    judge: Judge,
+    kind: Kind,
+    key: str,
+    full: str,
+    raw: bytes,
+    proof: Proof | None,
+    who: str,
+    body: dict[str, Any],
+    payload: dict[str, Any],
 ) -> str:
     """Return who proved it. Raises UnprovedError, with what tells of another version where something does."""
     try:
-        return judge(kind, key, full, raw, who)
+        return judge(kind, key, full, proof, who)
     except UnprovedError as error:
         raise UnprovedError(str(error), other_version(kind, key or who, raw, body, payload)) from None
 

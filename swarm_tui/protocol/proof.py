@@ -107,12 +107,13 @@ def split(raw: bytes) -> Proof | None:
     at = raw.rfind(_MARK, max(0, len(raw) - MAX_PROOF))
     if at <= 0 or not raw.endswith(b'"}'):
         return None
-    said = raw[at + len(_MARK) : -2]
-    if b'"' in said or b"\\" in said or not said.isascii():
-        # A quote would end the proof's text, and what follows it be read as members that no MAC covers.
+    begins, value = at + len(_MARK), raw[-2 - _MAC_TEXT : -2]
+    alone = _names(raw[begins : -2 - _MAC_TEXT]) if len(raw) - begins <= _LONGEST_KEPT else None
+    if alone is not None and not _ends_text(value):
+        return Proof(alone[0], {alone[1]: value}, raw[:at])
+    said = raw[begins:-2]
+    if _ends_text(said) or not said.isascii():
         return None
-    if len(said) <= _LONGEST_KEPT and (one := _names(said[:-_MAC_TEXT])) is not None:
-        return Proof(one[0], {one[1]: said[-_MAC_TEXT:]}, raw[:at])
     issuer, *pairs = said.split(b" ")
     macs = {}
     for pair in pairs:
@@ -123,9 +124,16 @@ def split(raw: bytes) -> Proof | None:
     return Proof(issuer.decode(), macs, raw[:at]) if macs and issuer else None
 
 
+def _ends_text(said: bytes) -> bool:
+    """Return whether JSON's text would end in it: what follows would be read as members that no MAC covers."""
+    return b'"' in said or b"\\" in said
+
+
 @lru_cache(maxsize=4096)
 def _names(said: bytes) -> tuple[str, str] | None:
     """Return issuer and verifier of what stands before a proof's only MAC; None where that is something else."""
+    if _ends_text(said) or not said.isascii():
+        return None
     issuer, _, verifier = said.decode("ascii").partition(" ")
     alone = verifier[:-1]
     plain = issuer and alone and verifier.endswith("=") and "=" not in alone and " " not in alone

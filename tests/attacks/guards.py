@@ -30,11 +30,11 @@ def _forgiving(*reasons: str, of: tuple[str, ...]) -> Remove:
             patch.setattr(party, "judge", forgiving(party.judge))
 
     def forgiving(judge: Callable[..., str]) -> Callable[..., str]:
-        def judged(self: Any, kind: Any, key: str, topic: str, raw: bytes, agent_id: str) -> str:
+        def judged(self: Any, kind: Any, key: str, topic: str, proof: proofs.Proof | None, agent_id: str) -> str:
             try:
-                return judge(self, kind, key, topic, raw, agent_id)
+                return judge(self, kind, key, topic, proof, agent_id)
             except UnprovedError as error:
-                issuer = proofs.claimed(raw)
+                issuer = "" if proof is None else proof.issuer
                 if str(error) in reasons and issuer.partition(":")[0] in of:
                     return issuer
                 raise

@@ -11,6 +11,7 @@ from swarm_tui.domain.states import TaskState
 from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.codec import Writer, decode
 from swarm_tui.protocol.envelope import Event, Rejected
+from swarm_tui.protocol.proof import Proof
 from swarm_tui.protocol.raw import UnprovedError
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.supervisor.host_link import OrdersOnce
@@ -133,7 +134,7 @@ def test_an_order_is_carried_out_once_while_it_could_be_and_memory_is_bounded() 
 
 
 def test_an_envelope_in_anothers_name_is_judged_as_that_others() -> None:
-    def judge(kind: Kind, key: str, topic: str, raw: bytes, agent_id: str) -> str:
+    def judge(kind: Kind, key: str, topic: str, proof: Proof | None, agent_id: str) -> str:
         if agent_id == "worker-01":
             raise UnprovedError("not yours")
         return ""

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from swarm_tui.identity.keyring import GUEST, AgentKeyring, HostKeyring, Keyring, OperatorKeyring, SwarmKeyring
 from swarm_tui.identity.keys import host_key, operator_key
 from swarm_tui.identity.registry import Identity, Registry, add
+from swarm_tui.protocol.proof import split
 from swarm_tui.protocol.raw import UnprovedError
 from swarm_tui.protocol.topics import Kind, topic
 from tests.unit.house.pages import read, rows, section
@@ -29,7 +30,7 @@ PERSON = OperatorKeyring("ann", operator_key(SECRET, "ann", 1))
 def judged(judge: Keyring, party: Keyring, kind: Kind, key: str = "", speaks_for: str = "") -> bool:
     full = topic("s", kind, key)
     try:
-        judge.judge(kind, key, full, party.prove(kind, key, full, RAW), speaks_for)
+        judge.judge(kind, key, full, split(party.prove(kind, key, full, RAW)), speaks_for)
     except UnprovedError:
         return False
     return True

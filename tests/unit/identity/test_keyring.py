@@ -9,6 +9,7 @@ from swarm_tui.identity.keyring import AgentKeyring, HostKeyring, OperatorKeyrin
 from swarm_tui.identity.keys import host_key, operator_key
 from swarm_tui.identity.kinds import ACTS, ANSWERS, TO_ALL, VERDICTS
 from swarm_tui.identity.registry import Identity, Registry, add, revoke, rotate
+from swarm_tui.protocol.proof import split
 from swarm_tui.protocol.raw import RefusedError
 from swarm_tui.protocol.topics import Kind, topic
 
@@ -51,7 +52,7 @@ class World:
     def judge(self, judge: object, kind: Kind, key: str, raw: bytes, agent_id: str = "") -> str | None:
         """The issuer, or None when it was refused."""
         try:
-            return judge.judge(kind, key, topic(SWARM, kind, key), raw, agent_id)  # type: ignore[attr-defined, no-any-return]
+            return judge.judge(kind, key, topic(SWARM, kind, key), split(raw), agent_id)  # type: ignore[attr-defined, no-any-return]
         except RefusedError:
             return None
 

@@ -4,6 +4,7 @@ import hmac
 import json
 from base64 import urlsafe_b64encode
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -90,6 +91,14 @@ def test_no_member_is_smuggled_in_behind_a_proof(raw: bytes, topic: str, text: s
 def test_a_mac_is_hmac_sha256(key: bytes, purpose: str, topic: str, said: bytes) -> None:
     whole = hmac.digest(key, b"\0".join((purpose.encode(), topic.encode(), said)), "sha256")
     assert proof.mac(key, purpose, topic, said) == urlsafe_b64encode(whole[:16]).rstrip(b"=")
+
+
+@pytest.mark.parametrize("value", [b'x"' + 20 * b"y", b"x\\" + 20 * b"y", 21 * b"y" + b'"'])
+@pytest.mark.parametrize("before", [b"", b"other=" + 22 * b"z" + b" "])
+def test_a_mac_that_would_end_the_proofs_text_makes_it_none(value: bytes, before: bytes) -> None:
+    for mac, is_one in ((22 * b"y", True), (value, False)):
+        found = proof.split(b'{"id":"1","proof":"agent:a@h %bswarm=%b"}' % (before, mac))
+        assert (found is not None) is is_one
 
 
 def test_derived_keys_are_each_their_own() -> None:
