@@ -143,6 +143,16 @@ class HostEvent(Struct, frozen=True, kw_only=True):
     reason: str
 
 
+class LayoutView(Struct, kw_only=True, frozen=True):
+    """A layout that a host runs, as its supervisor says: a mark of it, since when, by whom; entry to fact to text."""
+
+    revision: str
+    at: float
+    by: str
+    file: str
+    entries: dict[str, dict[str, str]]
+
+
 class HostView(Struct, kw_only=True):
     """A host, by its supervisor's word. `events` are its last few, the oldest first."""
 
@@ -155,6 +165,7 @@ class HostView(Struct, kw_only=True):
     pid: int | None = None
     version: str | None = None
     events: list[HostEvent] = []
+    layout: LayoutView | None = None
 
 
 class ScaleView(Struct, kw_only=True):

@@ -12,6 +12,7 @@ from swarm_tui.protocol.base_body import Unknown as Unknown
 from swarm_tui.protocol.host_bodies import HOST_BODY
 from swarm_tui.protocol.host_bodies import HostControl as HostControl
 from swarm_tui.protocol.host_bodies import HostStatus as HostStatus
+from swarm_tui.protocol.host_bodies import LayoutRevision as LayoutRevision
 from swarm_tui.protocol.host_bodies import PaneStatus as PaneStatus
 from swarm_tui.protocol.host_bodies import Scale as Scale
 from swarm_tui.protocol.mail_bodies import MAIL_BODY, MessageNew

@@ -24,6 +24,19 @@ class PaneStatus(Body, frozen=True, kw_only=True):
     witness: str | None = None  # `hung`, `foreign`, `stray` or `split`, where process, pane and bus disagree.
 
 
+class LayoutRevision(Body, frozen=True, kw_only=True):
+    """The layout that a host runs: a mark of all of it, who had it run `at`, and what each of its entries says.
+
+    `entries` is entry to fact to text; of what may hold a secret the text is a mark too.
+    """
+
+    revision: str
+    at: float = 0.0
+    by: str = ""
+    file: str = ""
+    entries: dict[str, dict[str, str]] = {}
+
+
 class HostStatus(Body, frozen=True, kw_only=True):
     """Body of hosts/<host>/status, retained, and its will. `events` are `{"at", "what", "agent_id", "reason"}`."""
 
@@ -36,6 +49,7 @@ class HostStatus(Body, frozen=True, kw_only=True):
     version: str | None = None
     broker: str | None = None
     events: list[JsonObject] = []
+    layout: LayoutRevision | None = None
 
 
 class HostControl(Body, frozen=True, kw_only=True):

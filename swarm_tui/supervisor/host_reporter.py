@@ -12,9 +12,10 @@ from msgspec import structs
 
 from swarm_tui import __version__
 from swarm_tui.config.paths import StateDir
+from swarm_tui.config.revision import read_salt, revision_of
 from swarm_tui.config.urls import shown_url
 from swarm_tui.domain.states import AgentState
-from swarm_tui.protocol.bodies import HostStatus, PaneStatus
+from swarm_tui.protocol.bodies import HostStatus, LayoutRevision, PaneStatus
 from swarm_tui.protocol.text import clean
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.supervisor import processes, state_file
@@ -51,6 +52,7 @@ class HostReporter:
         self._events: deque[dict[str, object]] = deque(maxlen=EVENTS_KEPT)
         self._started_time = processes.start_time(os.getpid())
         self._dirty = False
+        self._revision: tuple[Plan, LayoutRevision] | None = None
         self._told: HostStatus | None = None
         """What was said last, but for who is busy."""
 
@@ -113,7 +115,17 @@ class HostReporter:
             version=__version__,
             broker=shown_url(self.plan.layout.broker.url),
             events=list(self._events)[-EVENTS_SAID:],
+            layout=self._layout(),
         )
+
+    def _layout(self) -> LayoutRevision:
+        """Return the facts of the layout that runs; worked out once for each plan."""
+        plan = self.plan
+        if self._revision is None or self._revision[0] is not plan:
+            salt = read_salt(self.state)
+            told = revision_of(plan.layout, file=plan.path, by=plan.by, at=plan.at, salt=salt)
+            self._revision = plan, told
+        return self._revision[1]
 
     def publish(self) -> None:
         """Say the host's status, when somebody can hear it."""

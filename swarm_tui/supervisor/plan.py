@@ -19,7 +19,8 @@ from swarm_tui.config.resolve import run_specs
 class Plan(Struct, frozen=True, kw_only=True):
     """The layout as it was resolved. `embedded_port`: the port of the broker that we run, None when it is not ours.
 
-    `join`: this host helps a swarm whose own broker and session are elsewhere.
+    `join`: this host helps a swarm whose own broker and session are elsewhere. `by` and `at` say who had it run so, and
+    when.
     """
 
     layout: Layout
@@ -29,6 +30,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     session: str
     embedded_port: int | None = None
     join: bool = False
+    by: str = ""
+    at: float = 0.0
 
     @property
     def swarm(self) -> str:
@@ -39,8 +42,9 @@ class Plan(Struct, frozen=True, kw_only=True):
         return self.layout.tmux.socket
 
     def identity(self) -> str:
-        """Return what two plans have in common when they are the same."""
-        return sha256(msgspec.json.encode(self)).hexdigest()[:16]
+        """Return what two plans have in common when they are the same, whoever wrote them."""
+        fields = {name: value for name, value in msgspec.structs.asdict(self).items() if name not in ("by", "at")}
+        return sha256(msgspec.json.encode(fields)).hexdigest()[:16]
 
     def specs(self, state: StateDir) -> list[RunSpec]:
         """Return every agent that may run here, those of a scaled role up to its `max`, in the order of the file."""

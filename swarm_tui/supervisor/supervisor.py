@@ -228,6 +228,7 @@ class Supervisor:
         self.warm.want(_wants_warm(plan, self.state))
         self.scaler.policy = plan.layout.policy
         self.reconciler.apply(plan)
+        self.reporter.changed()
 
     def _fit_figures(self) -> None:
         figures = self.lifecycle.services.figures

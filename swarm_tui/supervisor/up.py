@@ -6,12 +6,13 @@ import uuid
 from contextlib import suppress
 from pathlib import Path
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from swarm_tui import __version__
 from swarm_tui.broker.mosquitto import BrokerMissingError
 from swarm_tui.config.environment import save_environment
 from swarm_tui.config.files import remove
+from swarm_tui.config.home import user_name
 from swarm_tui.config.load import Loaded
 from swarm_tui.config.paths import StateDir, state_dir
 from swarm_tui.config.resolve import session_name
@@ -57,6 +58,8 @@ def make_plan(loaded: Loaded, choice: Choice, *, host: str, join: bool) -> Plan:
         session=session_name(loaded.layout),
         embedded_port=choice.embedded_port,
         join=join,
+        by=f"{user_name()}@{host}",
+        at=round(time.time(), 3),
     )
 
 
@@ -82,6 +85,8 @@ def prepare(loaded: Loaded, *, host: str, join: bool) -> Prepared:
     choice = _choice(loaded, old if running else None, join=join)
     notes = [choice.note] if choice.note else []
     plan = make_plan(loaded, choice, host=host, join=join)
+    if old is not None and old.identity() == plan.identity():
+        plan = structs.replace(plan, by=old.by, at=old.at)  # Whoever runs `up` once more changes nothing.
     return Prepared(plan=plan, state=state, running=running, notes=notes)
 
 

@@ -9,7 +9,8 @@ from swarm_tui.domain.fleet.reducer import Fleet
 from swarm_tui.domain.fleet.runs import RunView
 from swarm_tui.domain.outcome import came_badly
 from swarm_tui.domain.states import ENDED, AgentState, TaskState
-from swarm_tui.domain.views import AgentView, DispatcherView, HostView, TaskView
+from swarm_tui.domain.views import AgentView, DispatcherView, HostView, LayoutView, TaskView
+from swarm_tui.protocol.envelope import rfc3339
 from swarm_tui.protocol.text import clean
 
 #: What a difference can be about, in the order in which people read it.
@@ -98,7 +99,12 @@ def _host(host: HostView | None) -> str | None:
 
 
 def _layout(before: Fleet, after: Fleet) -> Iterator[Difference]:
-    """Yield what the hosts are told to run: their agents, what these can do, and how many are wished for."""
+    """Yield what the hosts are told to run: their layouts, their agents, what these can do, how many are wished for."""
+    running = [{name: host.layout for name, host in fleet.hosts.items()} for fleet in (before, after)]
+    for host, ran, runs in _both(*running):
+        # A host of an older version says nothing of its layout, and before one is heard nothing is known of it.
+        if ran is not None and runs is not None:
+            yield from _revision(host, ran, runs, several=len(running[1]) > 1)
     for role, was, is_ in _both(before.scale, after.scale):
         wishes = [None if wish is None else wish.desired for wish in (was, is_)]
         yield from _other("layout", role, "agents wished for", *wishes)
@@ -114,6 +120,21 @@ def _layout(before: Fleet, after: Fleet) -> Iterator[Difference]:
         types = [", ".join(sorted(each.capabilities)) for each in (old, new)]
         if all(types):  # None are known before its birth is heard.
             yield from _other("layout", agent_id, "does", *types)
+
+
+def _revision(host: str, had: LayoutView, has: LayoutView, *, several: bool) -> Iterator[Difference]:
+    """Yield what is other in the layout that a host runs: which it is, and of each entry each fact."""
+    who = f"{has.revision}, by {has.by or 'nobody known'}, {rfc3339(has.at)}, {has.file}"
+    if had.revision != has.revision:
+        yield from _other("layout", host, "revision", had.revision, who)
+    for name, old, new in _both(had.entries, has.entries):
+        entry = f"{name} on {host}" if several else name
+        if old is None or new is None:
+            said = [None if facts is None else "; ".join(map(" ".join, facts.items())) for facts in (old, new)]
+            yield from _other("layout", entry, "entry", *said)
+            continue
+        for fact, before, after in _both(old, new):
+            yield from _other("layout", entry, fact, before, after)
 
 
 def _versions(before: Fleet, since: float, after: Fleet) -> Iterator[Difference]:

@@ -4,7 +4,7 @@ from typing import Any
 
 from swarm_tui.domain.fleet.agent_facts import AgentFacts, PaneFacts, number
 from swarm_tui.domain.fleet.agents import Agents
-from swarm_tui.domain.views import HostEvent, HostView
+from swarm_tui.domain.views import HostEvent, HostView, LayoutView
 from swarm_tui.domain.witness import ADVICE
 from swarm_tui.protocol import bodies
 from swarm_tui.protocol.envelope import Event
@@ -13,6 +13,8 @@ from swarm_tui.protocol.text import clean
 MAX_HOSTS = 256
 MAX_TAIL = 50
 MAX_EVENTS = 20
+#: Entries of a layout, facts of each, and letters of one, that are kept.
+MAX_ENTRIES, MAX_FACTS, MAX_FACT = 100, 60, 200
 
 
 class Hosts:
@@ -92,7 +94,22 @@ def _view(host: str, body: bodies.HostStatus, old: HostView | None, events: list
         pid=body.pid if body.pid is not None or old is None else old.pid,
         version=said(body.version, old.version if old else None),
         events=events or (old.events if old else []),
+        layout=_layout(body.layout, old.layout if old else None),
     )
+
+
+def _layout(said: bodies.LayoutRevision | None, old: LayoutView | None) -> LayoutView | None:
+    """Return the layout that the host runs; most of its messages tell of the same, and a will of none."""
+    if said is None or (old is not None and (old.revision, old.at) == (said.revision, said.at)):
+        return old
+    entries = {
+        clean(name, MAX_FACT): {
+            clean(fact, MAX_FACT): clean(text, MAX_FACT) for fact, text in [*facts.items()][:MAX_FACTS]
+        }
+        for name, facts in [*said.entries.items()][:MAX_ENTRIES]
+    }
+    revision, by, file = (clean(text, MAX_FACT) for text in (said.revision, said.by, said.file))
+    return LayoutView(revision=revision, at=said.at, by=by, file=file, entries=entries)
 
 
 def _events(said: list[dict[str, Any]]) -> list[HostEvent]:

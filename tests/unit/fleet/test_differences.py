@@ -10,6 +10,7 @@ from swarm_tui.domain.fleet.differences import ABOUT, differences
 from swarm_tui.domain.fleet.snapshot import restored, snapshot
 from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.ask_bodies import Ask, AskRecorded
+from swarm_tui.protocol.envelope import rfc3339
 from swarm_tui.protocol.run_bodies import RunEnded, RunNew, RunStarted
 from swarm_tui.protocol.topics import Kind as K
 from tests.examples import examples
@@ -122,3 +123,34 @@ def test_the_swarm_its_layout_its_runs_and_asks() -> None:
             found,
         )
     assert any(about == "swarm" and "full" in words for about, _, words in found)
+
+
+def test_a_layout_that_changed_is_told_by_entry_and_fact() -> None:
+    paper = Paper()
+
+    def run(revision: str, by: str, **entries: dict[str, str]) -> Fleet:
+        layout = b.LayoutRevision(revision=revision, at=5.0, by=by, file="s.yml", entries=entries)
+        paper.say("host:devbox", K.HOST_STATUS, b.HostStatus(layout=layout), "devbox")
+        return restored(snapshot(paper.fleet), kept=10)
+
+    before = run("aa", "ada@h", testing={"agents": "1 to 2", "env": "KEY (11)"}, docs={"agents": "1"})
+    since = paper.now
+    after = run(
+        "bb",
+        "bob@h",
+        testing={"agents": "1 to 4", "env": "KEY (22)"},
+        general={"agents": "3"},
+        policy={"approve": "x.*"},
+    )
+    found = [each for each in differences(before, since, after) if each.about == "layout"]
+    assert [(each.id, each.words) for each in found] == [
+        ("devbox", f"revision: aa → bb, by bob@h, {rfc3339(5.0)}, s.yml"),
+        ("docs", "entry: agents 1 → gone"),
+        ("general", "new entry: agents 3"),
+        ("policy", "new entry: approve x.*"),
+        ("testing", "agents: 1 to 2 → 1 to 4"),
+        ("testing", "env: KEY (11) → KEY (22)"),
+    ]
+    paper.say("host:devbox", K.HOST_STATUS, b.HostStatus(status="offline"), "devbox")
+    still = [each for each in differences(after, paper.now, paper.fleet) if each.about == "layout"]
+    assert still == [], "its will says nothing of the layout"

@@ -54,6 +54,7 @@ def payloads() -> dict[str, list[str]]:
 def test_every_field_of_every_payload_is_told_in_its_order() -> None:
     told = payloads()
     assert told.pop("Pane") == list(bodies.PaneStatus.__struct_fields__)
+    assert told.pop("Layout") == list(bodies.LayoutRevision.__struct_fields__)
     assert told == {
         kind.value: list(body.__struct_encode_fields__) for kind, body in bodies.BODY.items() if kind is not Kind.OTHER
     }
