@@ -32,6 +32,8 @@ REMEMBERED = 4096
 #: Lines of a log that are told at once, and characters of each.
 MOST_LINES, _LONGEST_LINE = 5000, 2000
 NEXT_OF_ROLE_WITHIN = 30.0
+#: Questions that wait to be answered aside; what is asked beyond them is not answered, and may be asked again.
+MOST_ASIDE = 64
 
 
 class HostCommands:
@@ -63,6 +65,7 @@ class HostCommands:
         self._seen: deque[str] = deque(maxlen=REMEMBERED)
         self._one_aside = threading.Lock()
         """One at a time is read: whoever asks for many must not take the host's memory."""
+        self._aside_now = 0
 
     def hear(self, event: Event) -> None:
         """Take a message that may be for us."""
@@ -207,12 +210,22 @@ class HostCommands:
     def _aside(self, event: Event, body: Query, work: Callable[[], Sequence[Any] | None]) -> None:
         """Answer with what takes its time: git, or a long log; None is no answer."""
 
-        def run() -> None:
-            with self._one_aside:
-                rows = work()
+        def done(rows: Sequence[Any] | None) -> None:
+            self._aside_now -= 1
             if rows is not None:
-                self.loop.post(lambda: self._reply(event, body.query, rows))
+                self._reply(event, body.query, rows)
 
+        def run() -> None:
+            rows: Sequence[Any] | None = None
+            try:
+                with self._one_aside:
+                    rows = work()
+            finally:
+                self.loop.post(lambda: done(rows))
+
+        if self._aside_now >= MOST_ASIDE:
+            return
+        self._aside_now += 1
         threading.Thread(target=run, name="aside", daemon=True).start()
 
     def _printed(self, args: JsonObject) -> Sequence[Any] | None:

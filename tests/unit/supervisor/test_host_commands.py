@@ -1,6 +1,8 @@
 """What operators ask of a host goes on with who asked it."""
 
 import threading
+from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -13,7 +15,7 @@ from swarm_tui.journal.pane_times import PaneTimes
 from swarm_tui.protocol.bodies import HostControl, Inbox, Query
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.topics import Kind
-from swarm_tui.supervisor.host_commands import HostCommands
+from swarm_tui.supervisor.host_commands import MOST_ASIDE, HostCommands
 from tests.wait import until
 
 
@@ -75,3 +77,39 @@ def test_what_a_pane_printed_is_told_by_the_host_that_has_its_log(
     until(lambda: not any(thread.name == "aside" for thread in threading.enumerate()), 5)
     found = [[text for _, text in unpacked(body.rows)[0]] for _, body, _ in sent]
     assert found == ([] if texts is None else [texts])
+
+
+def test_whoever_asks_for_very_many_takes_no_more_threads_than_a_few(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goes_on, most = threading.Event(), threading.active_count() + MOST_ASIDE
+
+    def slow(*_: object) -> list[str]:
+        goes_on.wait(5.0)
+        return ["row"]
+
+    monkeypatch.setattr("swarm_tui.supervisor.host_commands.answer", slow)
+    sent: list[Any] = []
+    host = commands(sent, StateDir(tmp_path))
+    calls: deque[Callable[[], None]] = deque()
+    cast(Any, host.loop).post = calls.append
+
+    def ask(number: int) -> None:
+        host.hear(
+            Event(
+                topic="s/operators/c/query", kind=Kind.QUERY, key="c", id=str(number), at=0.0, received=0.0,
+                sender="ada@devbox", role="operator", body=Query(query="diff", args={}), payload={},
+            )
+        )  # fmt: skip
+
+    for number in range(5 * MOST_ASIDE):
+        ask(number)
+    assert threading.active_count() <= most
+    goes_on.set()
+    until(lambda: len(calls) == MOST_ASIDE, what="those that were taken to be answered")
+    while calls:
+        calls.popleft()()
+    ask(-1)
+    until(lambda: len(calls) == 1, what="one that asks afterwards to be answered")
+    calls.popleft()()
+    assert len(sent) == MOST_ASIDE + 1
