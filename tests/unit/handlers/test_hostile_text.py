@@ -119,3 +119,8 @@ def test_time_grows_with_the_text_only(name):
             once = min(first, *(took(reader, text) for _ in range(2)))
             twice = min(took(reader, text + text) for _ in range(3))
             assert twice < 3 * once + 0.02, f"{piece!r}: {once:.3f} s, twice the text {twice:.3f} s"
+
+
+def test_a_terminals_title_that_never_ends_takes_no_time():
+    assert took(as_read, "\x1b]" * 10_000 + "\n!") < 0.2
+    assert as_read("a\x1b]0;title\x1b[31mb\x1b]8;;url\x1b\\c\x1b]0;t\x07d\x1b]0;t") == "abcd"
