@@ -94,11 +94,11 @@ def _redrive(turn: Turn, event: Event, body: TaskAct, job: Job) -> None:
     if why := why_undeclared(turn, job.task.type):
         _refuse(turn, event, body, f"{why}; start one, or give the layout a handler for it")
         return
-    metering.waive(job)
-    turn.hop(job, "redriven", by=turn.who(event), detail=body.reason)
     if job.task.expires_at is not None and job.task.expires_at <= turn.wall:
         _refuse(turn, event, body, "its expires_at has passed: publish it anew")
         return
+    metering.waive(job)
+    turn.hop(job, "redriven", by=turn.who(event), detail=body.reason)
     run_again(turn, job, body.reason)
 
 

@@ -4,7 +4,7 @@ Within a bucket the oldest is also the most urgent, so the best of a lane is the
 """
 
 from collections.abc import Callable, Iterator
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from itertools import islice
 from typing import NamedTuple
 
@@ -13,6 +13,8 @@ from msgspec import Struct, field
 AGEING = 300.0
 #: Tasks of a bucket that are looked at for one that need not be passed over.
 LOOK_BEHIND = 50
+#: Entries of tasks that were taken out which a bucket may hold, besides as many as twice its tasks.
+MANY_STALE = 1000
 LEVEL = {"low": 0, "medium": 1, "high": 2}
 
 
@@ -76,10 +78,14 @@ class Queue:
                 self.named.setdefault(key.wanted, set()).add(key)
             else:
                 self.shared.add(key)
-        entry = (since, seq, task_id)
-        heappush(lane.buckets[LEVEL.get(priority, 1)], entry)
+        entry, bucket = (since, seq, task_id), lane.buckets[LEVEL.get(priority, 1)]
+        heappush(bucket, entry)
         lane.size += 1
         self._where[task_id] = (key, entry)
+        if len(bucket) > MANY_STALE + 2 * lane.size:
+            # Those that were taken out behind one that waits on would be kept as long as it.
+            bucket[:] = [one for one in bucket if not self._stale(one)]
+            heapify(bucket)
         return lane.size
 
     def remove(self, task_id: str) -> None:

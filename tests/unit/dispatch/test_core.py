@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from swarm_tui.domain.dispatch import DispatchSettings, TypePolicy
 from swarm_tui.domain.dispatch.agent_record import AgentRecord
-from swarm_tui.domain.dispatch.queue import LaneKey, Queue
+from swarm_tui.domain.dispatch.queue import MANY_STALE, LaneKey, Queue
 from swarm_tui.domain.states import TaskState
 from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.topics import Kind
@@ -601,3 +601,20 @@ def test_what_is_meant_for_one_agent_alone_fails_where_that_lacks_the_program() 
     (offer,) = offers(world.submit("t1", assigned_to="a1"))
     assert offers(world.fail(offer, retryable=False, code="missing-tool")) == []
     assert world.job("t1").state is TaskState.FAILED
+
+
+def test_a_queue_holds_no_more_than_what_waits_in_it() -> None:
+    """Whatever was taken out behind one that waits on is let go."""
+    queue, key = Queue(), LaneKey("noop", "")
+    queue.push("first", key, "low", 0.0, 0)
+    for number in range(1, 5000):
+        queue.push(f"t{number}", key, "low", float(number), number)
+        if number > 100:
+            queue.remove(f"t{number}")
+    assert len(queue) == 101
+    assert sum(map(len, queue.lanes[key].buckets)) < 2 * MANY_STALE
+    order = []
+    while (head := queue.head(key, 10_000.0)) is not None:
+        order.append(head.task_id)
+        queue.remove(head.task_id)
+    assert order == ["first", *(f"t{number}" for number in range(1, 101))]

@@ -60,3 +60,13 @@ def test_a_redrive_begins_to_count_anew_and_a_restart_does_not() -> None:
     world.act(Kind.TASK_CANCEL, "t")
     world.act(Kind.TASK_REDRIVE, "t")
     assert (world.job("t").tries, world.job("t").given_back) == (0, 0)
+
+
+def test_a_redrive_that_is_refused_is_no_step_of_the_record() -> None:
+    world = World()
+    world.submit("t", expires_at=world.wall + 5.0)
+    world.tick(10.0)
+    before = [hop.what for hop in world.job("t").hops]
+    (alert,) = of(world.act(Kind.TASK_REDRIVE, "t"), Kind.ALERT)
+    assert "its expires_at has passed" in alert.message
+    assert [hop.what for hop in world.job("t").hops] == before

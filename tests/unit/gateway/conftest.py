@@ -21,6 +21,7 @@ from swarm_tui.protocol.envelope import Event, Outgoing
 from swarm_tui.protocol.mail_bodies import MessageAccepted, MessageNew, MessageRejected
 from swarm_tui.protocol.rows import Hop, ScheduleRow, TaskRow
 from swarm_tui.protocol.run_bodies import RunAct, RunEnded, RunNew, RunRejected, RunStarted, ScheduleAct
+from swarm_tui.protocol.text import clean
 from swarm_tui.protocol.topics import Kind as K
 from swarm_tui.protocol.topics import everything
 
@@ -162,7 +163,7 @@ class Dispatcher(Voice):
             )
             self.say(K.ALERT, alert)
             return
-        by = f"{event.sender} ({body.by})" if body.by else event.sender
+        by = f"{event.sender} ({clean(body.by, 100)})" if body.by and body.by not in event.sender else event.sender
         self.answered[event.key] = AskRecorded(
             ask_id=event.key, task_id="t1", outcome=body.outcome, reason=body.reason, by=by
         )

@@ -84,6 +84,14 @@ def test_of_two_who_press_at_once_one_counts_and_the_other_is_told(asking: Askin
     )
 
 
+@pytest.mark.parametrize("name", ["web", "here", "a\tb", "x" * 150, "(ann)", "ann (b)"])
+def test_whoever_answers_is_told_that_it_counts_whatever_they_are_called(asking: Asking, name: str) -> None:
+    """The record leaves out a name that the operator's own has already, and cleans and cuts it."""
+    asking.ask("q1")
+    assert asking.answer("q1", by=name).status == 200
+    assert asking.answer("q1", by=name).status == 409
+
+
 def test_another_operators_answer_counts_when_it_was_first(asking: Asking, broker: MemoryBroker) -> None:
     asking.ask("q1")
     other = Voice(broker, "operator:bob@box")

@@ -16,6 +16,7 @@ from swarm_tui.protocol.ask_bodies import AskAnswer, AskRecorded, Outcome
 from swarm_tui.protocol.bodies import Alert, Body, JsonObject
 from swarm_tui.protocol.envelope import Event, Rejected
 from swarm_tui.protocol.rows import AskRow
+from swarm_tui.protocol.text import clean
 from swarm_tui.protocol.topics import Kind
 
 #: Seconds within which an answer is written down, and those for the connection that speaks for people.
@@ -63,7 +64,7 @@ class PersonsVoice:
                 kept, why = self._recorded.get(ask_id), self._refused.pop(said, "")
             if kept is None:
                 return (403, {"error": why}) if why else (504, {"error": "nobody wrote the answer down in time"})
-            return _told(kept, ours=not why and kept.outcome == given.outcome and _speaks_for(kept.by, operator, given))
+            return _told(kept, ours=not why and kept.outcome == given.outcome and _speaks_for(kept.by, given))
 
     def act(self, kind: Kind, body: Body, done: Callable[[], bool], patience: float) -> str | None:
         """Say an act for a person until it is `done`; blocks for `patience` seconds and those of the connection.
@@ -112,8 +113,11 @@ class PersonsVoice:
             self._heard.notify_all()
 
 
-def _speaks_for(by: str, operator: Operator, given: NewAnswer) -> bool:
-    return by.startswith("operator:") and (f"({given.by})" in by if given.by else "(" not in by)
+def _speaks_for(by: str, given: NewAnswer) -> bool:
+    """Return whether that is the record's name for who gave the answer: none beside ours where ours says it already."""
+    ours, _, person = by.partition(" (")
+    named = clean(given.by[:100], 100)
+    return ours.startswith("operator:") and person == (f"{named})" if named and given.by[:100] not in ours else "")
 
 
 def _told(kept: AskRecorded, *, ours: bool) -> tuple[int, JsonObject]:
