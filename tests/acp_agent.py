@@ -24,19 +24,21 @@ DIRECTIVE = re.compile(r"\[\[(\w+)(?:\s+(.*?))?\]\]", re.DOTALL)
 KINDS: dict[str, dict[str, Any]] = {
     "claude": {
         "modes": ["auto", "default", "plan"], "mode": "auto", "resume": True, "tells_cost": True, "usage": "prompt",
-        "steering": True,
+        "steering": True, "named": True,
     },
     "codex": {
         "modes": ["read-only", "workspace-write", "agent"], "mode": "agent",
         "resume": True, "usage": "prompt", "reject": "cancelled",
-        "steering": True,
+        "steering": True, "named": True,
+        "suggests_unless": ("CODEX_ACP_PROMPT_SUGGESTIONS", "false"),
         "diff_in_ask": False, "errors_as_text": True, "child_outlives_cancel": True,
     },
     "gemini": {"modes": ["default", "yolo"], "mode": "default", "resume": False, "usage": "quota", "call_first": False,
                "steering": False,
                "hangs_while_asking": True},
     "opencode": {"modes": [], "mode": None,
-        "resume": True, "usage": "last", "steering": False, "reject": "end_turn", "writes_by_fs": True},
+        "resume": True, "usage": "last", "steering": False, "reject": "end_turn", "writes_by_fs": True,
+        "titles_unless": ("OPENCODE_CONFIG_CONTENT", '{"agent": {"title": {"disable": true}}}')},
 }  # fmt: skip
 #: Its log of a session, as a CLI's description has it.
 LOG = {
@@ -66,6 +68,7 @@ class Agent:
         self.cost = 0.0
         self.calls = 0
         self.steered: list[str] = []
+        self.title = ""
 
     def send(self, message: dict[str, Any]) -> None:
         with self.lock:
@@ -159,6 +162,12 @@ class Agent:
             raise LookupError
         return {}
 
+    def _session_rename(self, params: dict[str, Any]) -> dict[str, Any]:
+        if not self.kind.get("named"):
+            raise LookupError
+        self.title = params["title"]
+        return {}
+
     def session_close(self, params: dict[str, Any]) -> dict[str, Any]:
         self.end_child()
         return {}
@@ -198,6 +207,17 @@ class Agent:
         if self.kind.get("tells_cost"):
             self.update("usage_update", used=1, size=2, cost={"amount": self.cost, "currency": "USD"})
 
+    def bill_beside(self) -> None:
+        """What it has its model do beside the conversation is in no log, and in no word of its own."""
+        titles, suggests = self.kind.get("titles_unless"), self.kind.get("suggests_unless")
+        calls = bool(suggests) and os.environ.get(suggests[0]) != suggests[1]
+        if not self.title and (self.kind.get("named") or titles):
+            calls += not titles or os.environ.get(titles[0]) != titles[1]
+            self.title = "a title"
+        if calls:
+            known = self.read_session()
+            self.write_session({**known, "beside": known.get("beside", 0) + calls})
+
     # a turn
 
     def prompt(self, message: dict[str, Any]) -> None:
@@ -215,6 +235,7 @@ class Agent:
             else:
                 self.send({"id": message["id"], "error": {"code": code, "message": words}})
             return
+        self.bill_beside()
         self.send({"id": message["id"], "result": {"stopReason": answer, **self.used()}})
 
     def used(self) -> dict[str, Any]:

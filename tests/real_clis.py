@@ -222,7 +222,9 @@ def left_alive(work: str) -> list[str]:
 
 async def work(run: Run) -> dict[str, dict[str, Any]]:
     """Return what comes of a prompt that writes a file and runs a command."""
+    before = billed_calls(run.base, beside=True)
     out = {"write and run": await run.talk("please [[write a.txt hi]] [[run touch b.txt]] [[say All done.]]")}
+    out["write and run"]["beside"] = billed_calls(run.base, beside=True) - before
     out["write and run"]["written"] = all((run.folder / "work" / name).exists() for name in ("a.txt", "b.txt"))
     return out
 
@@ -263,12 +265,13 @@ async def cases(run: Run) -> dict[str, dict[str, Any]]:
     return out
 
 
-def billed_calls(base: str) -> int:
-    """Return how often the server answered in a conversation; titles and suggestions, made beside it, not counted."""
+def billed_calls(base: str, *, beside: bool = False) -> int:
+    """Return how often the server answered in a conversation; or `beside` it, for a title, a suggestion, a choice."""
     with urllib.request.urlopen(f"{base}/_log") as reply:
         rows = json.load(reply)
-    asked = [row for row in rows if row.get("usage") and row.get("tools")]
-    return sum("suggestion" not in str(row["turns"][-1:]) for row in asked)
+    asked = [row for row in rows if row.get("usage")]
+    conversed = sum(bool(row["tools"]) and "suggestion" not in str(row["turns"][-1:]) for row in asked)
+    return len(asked) - conversed if beside else conversed
 
 
 async def killed(run: Run) -> dict[str, dict[str, Any]]:

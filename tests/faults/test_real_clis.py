@@ -13,6 +13,8 @@ TOKENS_IN = {"claude": 510, "codex": 300, "gemini": 300, "opencode": 300}
 #: Tokens in of one call, and calls of those that a kill in a command leaves nobody to know.
 CALL_IN = {"claude": 170, "codex": 100, "gemini": 100, "opencode": 100}
 UNTOLD = {"opencode": 1}
+#: Calls of the model that are in no CLI's numbers: Gemini's choice of a model, where none is named.
+BESIDE = {"gemini": 1}
 #: What a turn ends with when the server answers 429 or 529 all the time, and when nobody answers.
 TOLD = {
     "claude": ("quota", "overload", "network"),
@@ -39,6 +41,7 @@ def test_a_real_cli_works_asks_heeds_and_resumes(name: str) -> None:
     work = came["write and run"]
     assert (work["code"], work["text"], work["written"]) == ("", "All done.", True)
     assert work["usage"]["tokens_in"] == TOKENS_IN[name]
+    assert work["beside"] == BESIDE.get(name, 0)
     assert (came["refused"]["code"], came["refused"]["done"]) == ("refused", False), came["refused"]
     assert came["refused"]["asked"], came["refused"]
     assert (came["read only"]["code"], came["read only"]["done"]) == ("refused", False)

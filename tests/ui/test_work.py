@@ -81,12 +81,15 @@ async def test_the_checks_verdicts_and_what_becomes_of_it_stand_above_the_change
 @pytest.mark.asyncio
 async def test_the_parts_are_turned_and_a_plain_task_has_none() -> None:
     async with open_ui(size=(80, 30)) as ui:
-        await opened(ui)
+        await opened(
+            ui, {"branch": "swarm/task_code", "beside": "its choice between its models, a small call a prompt"}
+        )
         ui.source.outputs["task_code"] = ["I will change a.py"]
         await ui.press("right_square_bracket")
         assert not ui.has("payload")
         await ui.press("right_square_bracket", "right_square_bracket")
         assert ui.has("in all", "nothing was told of tokens or money")
+        assert ui.has("and, which nobody is told the price of: its choice")
         await ui.press("left_square_bracket", "left_square_bracket", "left_square_bracket")
         assert ui.has("payload")
         await ui.press("escape")

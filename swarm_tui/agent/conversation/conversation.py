@@ -34,9 +34,6 @@ STEER_WAIT = 10.0
 LOG_EVERY = 2.0
 #: Seconds from the offer of an attempt within which its session has begun.
 BEGUN_WITHIN = 30.0
-_PROTOCOL = 1
-#: What a client says that understands typed failures; without it they come as text, or not at all while it retries.
-TELL_FAILURES = {"jetbrains": {"air": {"version": 1, "capabilities": ["sessionFailure"]}}}
 
 
 class TurnEnd(Struct, frozen=True, kw_only=True):
@@ -102,19 +99,7 @@ class Conversation:
             await self._let_its_minute_pass(began)
         self._program = await StdioProgram.start(self._context, argv, self._folder, environment)
         self._connection = Connection(self.heard.serve, self._program)
-        said = await self._call(
-            "initialize",
-            {
-                "protocolVersion": _PROTOCOL,
-                # It works on the files itself; and a terminal of ours would hide its shell's children from it.
-                "clientCapabilities": {
-                    "fs": {"readTextFile": False, "writeTextFile": False},
-                    "terminal": False,
-                    **({"_meta": TELL_FAILURES} if self._acp.tells_failures else {}),
-                },
-                "clientInfo": {"name": "swarm-tui", "version": "1"},
-            },
-        )
+        said = await self._call("initialize", self._acp.client())
         resumed = resume is not None and await self._take_up(resume, said)
         if not resumed:
             made = await self._call("session/new", {"cwd": str(self._folder), "mcpServers": list(self._settings.mcp)})
@@ -123,6 +108,10 @@ class Conversation:
                 raise FailedTurnError(failure("agent-cli", "it opened a session without a name"))
             self.heard.session = session
             self._offered = made
+            if self._acp.named:
+                title = f"{self._context.swarm} {self._context.task_id}"
+                with contextlib.suppress(FailedTurnError):
+                    await self._call("_session/rename", {"sessionId": session, "title": title})
         if self._acp.log is not None and self.heard.session is not None:
             self._log = SessionLogReader(self._acp.log, environment, self.heard.session)
             self.meter.began(await asyncio.to_thread(self._log.read) if resumed else None)

@@ -34,6 +34,7 @@ class Told(Struct, frozen=True, kw_only=True):
     refused: list[dict[str, Any]] = []
     stop_reason: str = ""
     resumed: bool = False
+    beside: str = ""
 
     def result(self) -> Result:
         """Return it as a task's result."""
@@ -50,6 +51,7 @@ class Told(Struct, frozen=True, kw_only=True):
             },
             "refused": self.refused,
             "stop_reason": self.stop_reason,
+            **({"beside": self.beside} if self.beside else {}),
         }
 
 
@@ -73,7 +75,8 @@ async def converse(
     argv = program(acp.argv, acp.install or install)
     given = environment(context, passed, acp.env, argv[0])
     conversation = Conversation(context, acp, settings, folder, Permits(context, rules, folder))
-    return await hold(context, name, acp, conversation, prompt, folder, argv, given, tools=bool(settings.mcp))
+    told = await hold(context, name, acp, conversation, prompt, folder, argv, given, tools=bool(settings.mcp))
+    return replace(told, beside="" if settings.model else acp.beside)
 
 
 async def hold(

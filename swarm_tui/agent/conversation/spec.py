@@ -4,6 +4,8 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+PROTOCOL = 1
+
 
 class Endpoint(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where a CLI's model answers, so that we can look ourselves while it says nothing.
@@ -67,12 +69,28 @@ class Acp(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     endpoint: Endpoint | None = None
     tells_failures: bool = False
     """It tells of its retries, and of a turn's failure, once its client says that it understands that."""
+    beside: str = ""
+    """Words for its calls of the model beside the conversation that it tells nowhere, unless a model is named."""
+    named: bool = False
+    """It takes a name for its session (`_session/rename`), and then pays its model for none."""
     steering: bool = False
     """A word said in the middle of a turn reaches it then (`_session/steering`)."""
     logs_by_minute: bool = False
     """Its log of a session is named by the minute: one that is loaded in the minute of its beginning is overwritten."""
     log: SessionLog | None = None
     """Description of its own log of a session; None: it keeps none that can be read."""
+
+    def client(self) -> dict[str, Any]:
+        """Return how a client of it introduces itself, with what it must say beside the protocol to be told all."""
+        able = [*(["sessionFailure"] if self.tells_failures else []), *(["sessionIndex"] if self.named else [])]
+        air = {"_meta": {"jetbrains": {"air": {"version": 1, "capabilities": able}}}} if able else {}
+        # It works on the files itself; and a terminal of ours would hide its shell's children from it.
+        files = {"readTextFile": False, "writeTextFile": False}
+        return {
+            "protocolVersion": PROTOCOL,
+            "clientCapabilities": {"fs": files, "terminal": False, **air},
+            "clientInfo": {"name": "swarm-tui", "version": "1"},
+        }
 
 
 class Hook(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

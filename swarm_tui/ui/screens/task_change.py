@@ -111,6 +111,10 @@ def usage_lines(task: TaskView, spent: list[dict[str, object]], look: ThemeStyle
             )
     whole = told(read_usage(task.usage)) if task.usage else "nothing was told of tokens or money"
     yield _named("in all", [Segment(whole, look["strong"])], look, whole)
+    beside = task.result.get("beside") if isinstance(task.result, dict) else None
+    if isinstance(beside, str) and beside:
+        for line in wrapped(f"and, which nobody is told the price of: {flat(beside)}", max(20, width - 14)):
+            yield _named("", [Segment(line, look["quiet"])], look, line)
 
 
 def _named(name: str, parts: Parts, look: ThemeStyles, says: str = "") -> Line:

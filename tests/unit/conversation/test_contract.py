@@ -45,6 +45,15 @@ def test_a_prompt_is_answered_with_its_usage_and_session(talk: Talk, name: str) 
 
 
 @every_cli
+def test_nothing_is_paid_for_that_nobody_sees(talk: Talk, name: str) -> None:
+    """Titles and suggestions are turned off, as each CLI lets them be."""
+    told = talk(name, "please [[say hello]]")
+    session = told.session
+    assert ("beside" in told.result()) == (name == "gemini"), "what is left is said"
+    assert "beside" not in json.loads((talk.home / f"{session}.json").read_text())
+
+
+@every_cli
 def test_what_no_rule_names_is_asked_and_done_once_allowed(talk: Talk, name: str) -> None:
     told = talk(name, "[[run echo hi > b.txt]] [[say Done.]]")
     assert [(one.tool, one.title) for one in talk.asked] == [("Bash", "echo hi > b.txt")]
