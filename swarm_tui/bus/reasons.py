@@ -79,7 +79,7 @@ def explain(error: BaseException, at: BrokerAddress) -> Reason:
     name = type(error).__name__
     if name in ("SSLCertVerificationError", "CertificateError"):
         why = getattr(error, "verify_message", "") or str(error)
-        todo = _TODO.get(getattr(error, "verify_code", 0), "give its CA as `tls.ca`")
+        todo = _TODO.get(getattr(error, "verify_code", 0), "give its CA as `tls.ca`, or copy the join file anew")
         return TLS, f"{at} shows a certificate that we cannot trust ({why.rstrip('.')}): {todo}"
     if name.startswith("SSL"):
         return TLS, f"TLS with {at} fails ({_short(error)}): check that this port speaks TLS, and `tls.cert`, `tls.key`"

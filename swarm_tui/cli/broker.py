@@ -72,7 +72,7 @@ def add(name: str, kind: str, role: str | None, swarm: str | None) -> None:
     with _changing(swarm) as (found, known):
         before = known.identities.get(name)
         if before is not None and before.revoked is None:
-            raise Failure(f"{name} is there, a {before.kind}: `broker rotate` gives it another key", FAILED)
+            raise Failure(f"{name} is there, as {before.kind}: `broker rotate` gives it another key", FAILED)
         if name == known.home:
             raise Failure(f"{name} is this host, which holds the swarm's secret", USAGE)
         identity = Identity(kind=cast(IdentityKind, kind), role=role, added=time.time())

@@ -117,11 +117,22 @@ class BrokerPane:
             return
         self._renewed = now
         try:
+            before = self._authority()
             if self._broker.renew():
                 self._broker.reload()
                 self._say(BROKER, "", "its certificates were about to end: there are new ones")
+                if before and before != self._authority():
+                    # Whoever has the former one trusts no certificate of the new one.
+                    todo = "give each other host its join file anew, by `swarm-tui broker rotate NAME`"
+                    self._say(BROKER, "", f"its authority is another: {todo}")
         except (OSError, BrokerMissingError) as error:
             self._say(BROKER, "", f"its certificates could not be renewed: {error}")
+
+    def _authority(self) -> bytes:
+        try:
+            return self._broker.certificates.authority.read_bytes()
+        except OSError:
+            return b""
 
     def pane(self, panes: list[Pane]) -> Pane | None:
         """Return the broker's pane, in any session of this tmux server."""

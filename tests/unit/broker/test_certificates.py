@@ -3,9 +3,12 @@
 import asyncio
 import ssl
 import stat
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,11 +17,12 @@ from swarm_tui.broker import certificates
 from swarm_tui.broker.certificates import Certificates, CertificatesError
 from swarm_tui.bus.probe import probe
 from swarm_tui.cli.group import run
-from swarm_tui.config.model import Broker, Tls
+from swarm_tui.config.model import Broker, RestartPolicy, Tls
 from swarm_tui.config.own_broker import authority_path
 from swarm_tui.config.running import Running, save_running
 from swarm_tui.identity.account import broker_of_swarm
 from swarm_tui.supervisor import plan as plans
+from swarm_tui.supervisor.broker_pane import RENEW_EVERY, BrokerPane
 from swarm_tui.supervisor.broker_rules import admit
 from tests.conftest import RealBroker, pick_port
 from tests.unit.broker.test_rules import Swarm, client
@@ -105,6 +109,44 @@ def test_a_renewed_certificate_is_shown_at_once_and_cuts_nobody_off(
         assert len(one.links) == 1
     admit(swarm.plan, swarm.state)
     assert real.embedded.pid() is not None
+
+
+def test_a_running_supervisor_renews_and_tells_what_to_do_of_an_authority(
+    make_broker: Callable[..., RealBroker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = pick_port()
+    swarm = Swarm(port, broker=Broker(url=f"mqtts://127.0.0.1:{port}", secure=True))
+    real = make_broker(guarded=port)
+    ca, said = authority_path(real.embedded.folder), list[str]()
+
+    def is_shown(before: bytes) -> bool:
+        try:
+            return seen(port, ca) != before
+        except ssl.SSLError:
+            # The authority is there a moment before the broker's certificate of it.
+            return False
+
+    # mosquitto listens a moment before it tells its pid.
+    until(real.embedded.pid, what="its pid")
+    nothing: Any = None
+    pane = BrokerPane(nothing, nothing, port, RestartPolicy(), lambda *words: said.append(words[-1]))
+    later = time.monotonic() + RENEW_EVERY + 1
+    pane.renew(later - 2)
+    pane.renew(later)
+    assert said == [], "neither is it time, nor does anything end soon"
+    with client(swarm.own, "stays") as one:
+        for name, told in (("SERVER_LEFT", 1), ("AUTHORITY_LEFT", 2)):
+            before, later = seen(port, ca), later + RENEW_EVERY + 1
+            said.clear()
+            monkeypatch.setattr(certificates, name, 100_000)
+            pane.renew(later)
+            monkeypatch.undo()
+            until(partial(is_shown, before), what=f"the new certificate to be shown, {name}")
+            assert len(said) == told
+            assert "there are new ones" in said[0]
+        assert "`swarm-tui broker rotate NAME`" in said[1]
+        assert one.bus.is_up()
+        assert len(one.links) == 1
 
 
 def test_a_join_file_is_all_that_another_host_needs(
