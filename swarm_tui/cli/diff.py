@@ -22,7 +22,7 @@ from swarm_tui.cli.common import (
 from swarm_tui.cli.completers import task_ids
 from swarm_tui.cli.existence import check_swarm_exists
 from swarm_tui.cli.follow import follow
-from swarm_tui.cli.journal_reader import has_journal, journal_task, whole_id
+from swarm_tui.cli.journal_reader import has_journal, journal_is_current, journal_task, whole_id
 from swarm_tui.cli.name_checks import check_tasks
 from swarm_tui.client.hosts_output import change_of_hosts, hosts_online
 from swarm_tui.domain.comparison import REVIEW, TEST
@@ -47,7 +47,7 @@ def command(task_id: str, stat: bool, swarm: str | None, broker: str | None, as_
     """Show what TASK changed in its worktree, from where it began to how it is now, committed or not."""
     check_tasks((task_id,))
     found = target(swarm, broker)
-    if has_journal(found.state) and not broker:
+    if journal_is_current(found.state) and not broker:
         task_id = whole_id(found.state, task_id)
     change = find_change(found, task_id, here=not broker, patch=not stat)
     checks = verdicts(_rows(found, task_id, here=not broker))

@@ -7,7 +7,7 @@ import click
 from swarm_tui.cli.common import Failure, broker_option, json_option, swarm_option, target
 from swarm_tui.cli.completers import task_ids
 from swarm_tui.cli.follow import follow
-from swarm_tui.cli.journal_reader import has_journal, whole_id
+from swarm_tui.cli.journal_reader import journal_is_current, whole_id
 from swarm_tui.cli.merge import act, tell_end, to_the_end
 from swarm_tui.cli.name_checks import check_tasks
 from swarm_tui.protocol.merge_bodies import MergeAct
@@ -26,7 +26,7 @@ def command(task_id: str, yes: bool, swarm: str | None, broker: str | None, as_j
     """Take TASK's worktree and branch away, on the host that has them. It says how to have its last commit back."""
     check_tasks((task_id,))
     found = target(swarm, broker)
-    if has_journal(found.state) and not broker:
+    if journal_is_current(found.state) and not broker:
         task_id = whole_id(found.state, task_id)
     if not yes and sys.stdin.isatty() and not click.confirm(f"throw away what {task_id} wrote?", err=True):
         raise Failure("nothing was thrown away")

@@ -11,6 +11,7 @@ from swarm_tui.cli.common import USAGE, Failure
 from swarm_tui.config.paths import StateDir
 from swarm_tui.domain.dispatch.model import Job
 from swarm_tui.domain.dispatch.task_rows import mail_row, row, run_row
+from swarm_tui.journal.db import LED_BY
 from swarm_tui.journal.mails import MailRows
 from swarm_tui.journal.runs import RunRows
 from swarm_tui.protocol.rows import MailRow, RunRow, TaskRow
@@ -21,6 +22,20 @@ _decode = msgspec.msgpack.Decoder(Job).decode
 def has_journal(state: StateDir) -> bool:
     """Return whether the dispatcher's journal is on this machine."""
     return state.dispatch.is_file()
+
+
+def journal_is_current(state: StateDir) -> bool:
+    """Return whether this machine's journal tells how the swarm is now: its dispatcher is the last one that led.
+
+    Of one after which another host's led, it tells how the swarm was then: who leads is to be asked. Raises Failure.
+    """
+    if not has_journal(state):
+        return False
+    with opened_read_only(state.dispatch) as db:
+        if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone() is None:
+            return True
+        found = db.execute("SELECT value FROM meta WHERE name = ?", (LED_BY,)).fetchone()
+    return found is None or not found[0]
 
 
 @contextmanager

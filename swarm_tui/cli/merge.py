@@ -24,7 +24,7 @@ from swarm_tui.cli.common import (
 from swarm_tui.cli.completers import task_ids
 from swarm_tui.cli.existence import check_swarm_exists
 from swarm_tui.cli.follow import Follower, follow
-from swarm_tui.cli.journal_reader import has_journal, whole_id
+from swarm_tui.cli.journal_reader import journal_is_current, whole_id
 from swarm_tui.cli.name_checks import check_tasks
 from swarm_tui.cli.task_acts import Refusal
 from swarm_tui.domain.dispatch.merge_record import SETTLED
@@ -57,7 +57,7 @@ def command(
         return _list(target(swarm, broker), as_json)
     check_tasks((task_id,))
     found = target(swarm, broker)
-    if has_journal(found.state) and not broker:
+    if journal_is_current(found.state) and not broker:
         task_id = whole_id(found.state, task_id)
     body = MergeAct(task_id=task_id, act="withdraw" if withdraw else "merge", into=into)
     with follow(found) as follower:

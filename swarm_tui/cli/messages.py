@@ -22,7 +22,7 @@ from swarm_tui.cli.common import (
 from swarm_tui.cli.completers import agents, task_ids
 from swarm_tui.cli.existence import check_swarm_exists
 from swarm_tui.cli.follow import follow
-from swarm_tui.cli.journal_reader import has_journal, journal_mail
+from swarm_tui.cli.journal_reader import journal_is_current, journal_mail
 from swarm_tui.cli.mail_acts import read_own
 from swarm_tui.cli.number_types import Whole
 from swarm_tui.protocol.rows import MailReceipt, MailRow
@@ -70,7 +70,7 @@ def command(
 def _rows(
     found: Target, message_id: str | None, agent: str | None, task: str | None, limit: int, *, remote: bool
 ) -> list[MailRow]:
-    if has_journal(found.state) and not remote:
+    if journal_is_current(found.state) and not remote:
         return journal_mail(found.state, message_id=message_id, agent=agent, task=task, limit=limit)
     args: dict[str, object] = {"limit": limit}
     given = {"message_id": message_id, "agent_id": agent, "task_id": task}

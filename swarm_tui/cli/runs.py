@@ -20,7 +20,7 @@ from swarm_tui.cli.common import (
 from swarm_tui.cli.completers import run_ids
 from swarm_tui.cli.existence import check_swarm_exists
 from swarm_tui.cli.follow import follow
-from swarm_tui.cli.journal_reader import has_journal, journal_runs
+from swarm_tui.cli.journal_reader import journal_is_current, journal_runs
 from swarm_tui.cli.name_checks import check_run
 from swarm_tui.cli.number_types import Whole
 from swarm_tui.protocol.rows import RunRow, StepRow
@@ -63,7 +63,7 @@ def command(
 
 
 def _rows(found: Target, run_id: str | None, state: str | None, limit: int, *, remote: bool) -> list[RunRow]:
-    if has_journal(found.state) and not remote:
+    if journal_is_current(found.state) and not remote:
         return journal_runs(found.state, run_id=run_id, run_state=state, limit=limit)
     with follow(found) as follower:
         check_swarm_exists(follower, found)

@@ -23,7 +23,7 @@ from swarm_tui.cli.common import (
 )
 from swarm_tui.cli.existence import nothing_heard
 from swarm_tui.cli.follow import Follower, follow, has_record
-from swarm_tui.cli.journal_reader import has_journal, journal_counts, journal_run_counts
+from swarm_tui.cli.journal_reader import journal_counts, journal_is_current, journal_run_counts
 from swarm_tui.cli.supervisor_client import UNSCALED
 from swarm_tui.client.record import recorded_rows
 from swarm_tui.config.home import host_name
@@ -102,7 +102,7 @@ def gather(found: Target) -> dict[str, Any]:
                 where = shown_url(found.broker.url)
                 note(f"{where} brings nothing of what we say back: its access rules must let us read `{found.swarm}/#`")
             hear_beats(follower)
-            if not has_journal(found.state):
+            if not journal_is_current(found.state):
                 _ask_tasks(follower)
             fleet = follower.fleet
             with follower.lock:
@@ -127,7 +127,7 @@ def _facts(found: Target, fleet: Fleet) -> dict[str, Any]:
     session = found.running.session if found.running else next((h.session for h in fleet.hosts.values()), None)
     facts = status_json(fleet, now=time.time(), session=session, url=shown_url(found.broker.url))
     facts["broker"]["embedded"] = None if found.running is None else found.running.embedded
-    if has_journal(found.state):
+    if journal_is_current(found.state):
         facts["tasks"] = {**dict.fromkeys(facts["tasks"], 0), **journal_counts(found.state)}
         facts["runs"] = {**dict.fromkeys(facts["runs"], 0), **journal_run_counts(found.state)}
     return facts

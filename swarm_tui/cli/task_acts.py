@@ -20,7 +20,7 @@ from swarm_tui.cli.common import (
 from swarm_tui.cli.completers import task_ids as known_ids
 from swarm_tui.cli.existence import check_swarm_exists, no_dispatcher, nobody_leads
 from swarm_tui.cli.follow import Follower, follow
-from swarm_tui.cli.journal_reader import has_journal, whole_id
+from swarm_tui.cli.journal_reader import journal_is_current, whole_id
 from swarm_tui.cli.name_checks import check_tasks
 from swarm_tui.cli.run_acts import act_on_run
 from swarm_tui.domain.states import CANCEL_WITHIN, ENDED, TaskState
@@ -94,7 +94,7 @@ def _run(
 ) -> int:
     check_tasks(task_ids)
     found = target(swarm, broker)
-    if has_journal(found.state) and not broker:
+    if journal_is_current(found.state) and not broker:
         task_ids = tuple(whole_id(found.state, task_id) for task_id in task_ids)
     results: list[dict[str, object]] = []
     worst = 0

@@ -10,7 +10,7 @@ import msgspec
 
 from swarm_tui.cli.common import NO_SUCH, Failure, Target, reader_is_gone
 from swarm_tui.cli.follow import Follower, follow
-from swarm_tui.cli.journal_reader import has_journal, journal_task
+from swarm_tui.cli.journal_reader import journal_is_current, journal_task
 from swarm_tui.client.hosts_output import hosts_online, joined, output_of_hosts
 from swarm_tui.journal.pane_log import readable
 from swarm_tui.journal.task_output import OutputPage, output_rows
@@ -55,7 +55,7 @@ def show_output(
 def _has_later(found: Target, task_id: str, attempt: int) -> bool:
     """Return whether the journal here knows of a later attempt, which then ran elsewhere or printed nothing."""
     try:
-        task = journal_task(found.state, task_id) if has_journal(found.state) else None
+        task = journal_task(found.state, task_id) if journal_is_current(found.state) else None
     except Failure:
         return False
     return task is not None and (task.attempt or 0) > attempt

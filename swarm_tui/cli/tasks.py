@@ -20,7 +20,7 @@ from swarm_tui.cli.common import (
 from swarm_tui.cli.completers import task_ids, task_types
 from swarm_tui.cli.existence import check_swarm_exists
 from swarm_tui.cli.follow import Follower, follow, has_record
-from swarm_tui.cli.journal_reader import has_journal, journal_rows, journal_task, whole_id
+from swarm_tui.cli.journal_reader import journal_is_current, journal_rows, journal_task, whole_id
 from swarm_tui.cli.name_checks import check_tasks
 from swarm_tui.cli.number_types import Whole
 from swarm_tui.cli.task_progress import LOOKED_AT, Heard, recorded, with_progress
@@ -65,7 +65,7 @@ def command(
     if task_id is not None:
         check_tasks((task_id,))
         return _one(found, task_id, bool(broker), as_json)
-    if has_journal(found.state) and not broker:
+    if journal_is_current(found.state) and not broker:
         rows = journal_rows(found.state, task_state=state, task_type=task_type, limit=limit)
         _say_why(
             found, rows, {"state": str(TaskState.QUEUED), "limit": limit, **({"type": task_type} if task_type else {})}
@@ -81,7 +81,7 @@ def command(
 
 def _one(found: Target, task_id: str, remote: bool, as_json: bool) -> int:
     row = None
-    if has_journal(found.state) and not remote:
+    if journal_is_current(found.state) and not remote:
         task_id = whole_id(found.state, task_id)
         row = journal_task(found.state, task_id)
         row = row and with_progress(row, found.swarm, recorded(found.state, found.swarm, task_id))

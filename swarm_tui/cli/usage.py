@@ -9,7 +9,7 @@ from swarm_tui.cli import formatting
 from swarm_tui.cli.common import Failure, Target, broker_option, json_option, print_json, swarm_option, target
 from swarm_tui.cli.existence import check_swarm_exists
 from swarm_tui.cli.follow import follow
-from swarm_tui.cli.journal_reader import has_journal, journal_rows
+from swarm_tui.cli.journal_reader import journal_is_current, journal_rows
 from swarm_tui.cli.number_types import Real
 from swarm_tui.domain.usage import Usage, read_usage
 from swarm_tui.protocol.envelope import rfc3339
@@ -62,7 +62,7 @@ def command(by: str, days: float, swarm: str | None, broker: str | None, as_json
 
 
 def _rows(found: Target, remote: bool) -> list[TaskRow]:
-    if has_journal(found.state) and not remote:
+    if journal_is_current(found.state) and not remote:
         return journal_rows(found.state, limit=_MOST)
     with follow(found) as follower:
         check_swarm_exists(follower, found)

@@ -12,6 +12,8 @@ from typing import IO
 LOG_BYTES = 1_024 * (4_096 + 24)
 #: It is grown where the free disk has room for so many of them.
 ROOM_FOR_LOG = 20
+#: The name under which a dispatcher's journal has who led after it; empty while that is the last one that led.
+LED_BY = "led_by"
 
 
 class JournalError(OSError):

@@ -102,8 +102,9 @@ def test_with_the_swarms_keys_another_host_leads_and_the_first_one_stands_by(pla
     until(lambda: "standing by: two/" in one.ok("logs", "boss", "--swarm", SWARM), what="the first to stand by")
     for place in places:
         place.ok("publish", "quick", "--task-id", f"of-{place.name}", "--wait", "--swarm", SWARM)
-    tasks = {row["task_id"]: row["state"] for row in two.json("tasks", "--swarm", SWARM)}
-    assert tasks == dict.fromkeys(("before", "of-one", "of-two"), "complete")
+    for place in places:
+        tasks = {row["task_id"]: row["state"] for row in place.json("tasks", "--swarm", SWARM)}
+        assert tasks == dict.fromkeys(("before", "of-one", "of-two"), "complete"), place.name
 
 
 @pytest.mark.drill

@@ -68,7 +68,7 @@ def test_a_later_attempt_on_another_host_counts(
         output.write(b"attempt %d\n" % attempt)
         output.close()
     last = 1
-    monkeypatch.setattr(module, "has_journal", lambda state: True)
+    monkeypatch.setattr(module, "journal_is_current", lambda state: True)
     monkeypatch.setattr(
         module, "journal_task", lambda state, task_id: TaskRow(task_id="t", type="x", state="running", attempt=last)
     )

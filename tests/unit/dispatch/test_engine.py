@@ -9,6 +9,8 @@ import pytest
 
 from swarm_tui.agent.roles.task_manager.engine import ENDS, PRUNE_EVERY, Clocks, Engine, Heard, Letter
 from swarm_tui.agent.roles.task_manager.task_queries import answers
+from swarm_tui.cli.journal_reader import journal_is_current
+from swarm_tui.config.paths import StateDir
 from swarm_tui.domain.dispatch import DispatchSettings, Job, Tick
 from swarm_tui.domain.states import TaskState
 from swarm_tui.journal.db import JournalError, JournalInUseError
@@ -394,3 +396,16 @@ def test_what_is_adopted_before_it_leads_has_a_fence_that_grows() -> None:
     attempt = second.state.jobs["t"].current
     assert attempt is not None
     assert (attempt.number, attempt.epoch) == (1, 3)
+
+
+def test_a_journal_after_which_another_led_is_not_read_as_what_is_so_now(tmp_path: Path) -> None:
+    state = StateDir(tmp_path)
+    journal = Journal(state.dispatch)
+    life = Life(journal)
+    assert journal_is_current(state)
+    life.engine.pass_on("far/1")
+    assert not journal_is_current(state)
+    life.engine.begin(3)
+    assert journal_is_current(state), "it leads again"
+    journal.close()
+    assert not journal_is_current(StateDir(tmp_path / "nowhere"))

@@ -37,6 +37,7 @@ from swarm_tui.domain.mail.model import Mail
 from swarm_tui.domain.states import GIVEN
 from swarm_tui.domain.workflows.run import Run
 from swarm_tui.domain.workflows.schedule import ScheduleRecord
+from swarm_tui.journal.db import LED_BY
 from swarm_tui.journal.dispatch import AT_ONCE, KEEP_TASKS, Journal, OutboxRow
 from swarm_tui.protocol.bodies import Alert, Halt, Inbox
 from swarm_tui.protocol.codec import Writer
@@ -159,7 +160,13 @@ class Engine:
 
     def begin(self, epoch: int) -> list[Letter]:
         """Write the epoch down before anybody hears of it: none is used again. It is, when `troubled` is None then."""
-        self._meta["epoch"] = str(epoch)
+        self._meta |= {"epoch": str(epoch), LED_BY: ""}
+        self._urgent = True
+        return self.flush()
+
+    def pass_on(self, leader: str) -> list[Letter]:
+        """Write down that another led after us, so that whoever reads the journal asks the swarm instead."""
+        self._meta[LED_BY] = leader
         self._urgent = True
         return self.flush()
 

@@ -296,6 +296,7 @@ class DispatcherShell:
                 case Complain(sentence):
                     self._complain(sentence)
                 case StandDown(reason):
+                    self._publish(self.engine.pass_on(reason))
                     self._log(f"standing down: {reason}")
                     self._leave(reason)
                 case RepeatHalt():
@@ -303,6 +304,8 @@ class DispatcherShell:
                 case OpenSession():
                     self._open_session()
                 case LeaveSession() | LookAgain():
+                    if isinstance(action, LeaveSession) and self.leadership.newer is not None:
+                        self._publish(self.engine.pass_on(self.leadership.newer.instance))
                     self._look()
                 case WriteEpoch(epoch):
                     self._hear()
