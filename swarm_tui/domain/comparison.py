@@ -1,6 +1,7 @@
 """The same task done by several agents: a run of it, and who did it how well."""
 
 from collections.abc import Callable, Mapping, Sequence
+from math import inf
 from typing import Any
 
 from msgspec import Struct
@@ -101,7 +102,7 @@ def _candidate(run: RunView, name: str, step: Callable[[str], TaskView | None]) 
         cost=used.cost if work.usage else None,
         merge=work.merge.state if work.merge is not None else "",
         why=clean(work.error or work.reason, 300) if done == 2 else "",
-        rank=(done, _rank(tests), _rank(review), used.cost or 0.0),
+        rank=(done, _rank(tests), _rank(review), inf if used.cost is None else used.cost),
     )
 
 

@@ -16,6 +16,8 @@ from swarm_tui.agent.handlers.base import Context
 
 #: Says whether a tool call may be done: `""`, or why not.
 Permit = Callable[[ToolCall], Awaitable[str]]
+#: Percent that a conversation is at by its beginning.
+_BEGUN = 5.0
 
 
 class Listener:
@@ -50,6 +52,7 @@ class Listener:
         self._calls: dict[str, ToolCall] = {}
         self._guard = LoopGuard(folder, settings.same_calls, settings.idle_turns, time.time())
         self._loops = False
+        self._doing = ""
 
     def is_busy(self) -> bool:
         """Return whether a tool runs, or somebody is asked: no word is to be expected, and it is no silence."""
@@ -116,9 +119,13 @@ class Listener:
             self.narrator.tool_ended(call)
             self.tell(call.target(self._folder))
             self._mind(self._guard.ended(call, self.turns, time.time()))
-        elif not known:
-            self.narrator.tool_began(call)
-            self.tell(call.target(self._folder))
+        else:
+            if not known:
+                self.narrator.tool_began(call)
+            if (target := call.target(self._folder)) != self._doing:
+                # Some tell only later what a call is about.
+                self._doing = target
+                self.tell(target)
 
     def note(self, said: dict[str, Any]) -> tuple[bool, ToolCall, bool]:
         """Take in words about a tool call. Returns whether it was known, the call, and whether it was over before."""
@@ -244,7 +251,7 @@ class Listener:
         """Say how far the conversation is."""
         self._context.converse(usage=self._meter.total, turn=self.turns, session=self.session)
         if doing:
-            percent = min(99.0, 100 * self.turns / max(1, self._settings.max_turns))
+            percent = min(99.0, max(_BEGUN, 100 * self.turns / max(1, self._settings.max_turns)))
             self._context.progress(percent, " ".join(doing.split())[:200])
 
 

@@ -1,6 +1,7 @@
 """Tool calls of a conversation as ACP tells of them, whatever the CLI calls its tools. Pure, but for paths."""
 
 import difflib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ _BY_KIND = {
 _WRITES = frozenset({"Edit", "Bash"})
 #: Bytes of a diff and of an input that an ask carries at most.
 MOST_DIFF, MOST_INPUT = 60_000, 20_000
+_FENCED = re.compile(r"```[\w-]*\n(.*?)\n?```", re.DOTALL)
 _OVER = frozenset({"completed", "failed"})
 
 
@@ -142,7 +144,8 @@ def _take_content(call: ToolCall, said: dict[str, Any]) -> None:
             call.diffs = [one for one in call.diffs if one[0] != path]
             call.diffs.append((path, old if isinstance(old, str) else "", new if isinstance(new, str) else ""))
         elif isinstance(inner := part.get("content"), dict) and isinstance(text := inner.get("text"), str):
-            call.output = text[-8000:]
+            # A call's description comes as its content before it has printed anything.
+            call.output = "" if text == call.input.get("description") else _unfenced(text)[-8000:]
     raw = said.get("rawOutput")
     if isinstance(raw, dict):
         raw = next(
@@ -150,6 +153,12 @@ def _take_content(call: ToolCall, said: dict[str, Any]) -> None:
         )
     if not call.output and isinstance(raw, str):
         call.output = raw[-8000:]
+
+
+def _unfenced(text: str) -> str:
+    """Return what stands between the marks of a code block, where the text is nothing else."""
+    fenced = _FENCED.fullmatch(text.strip())
+    return fenced[1] if fenced is not None else text
 
 
 def _own_name(said: dict[str, Any]) -> str:

@@ -41,6 +41,13 @@ def test_the_work_is_on_a_branch_and_the_users_tree_is_as_it_was(repo):
     assert generate(repo, "open('new.py','w')")["branch"] == "swarm/t-1-2"
 
 
+def test_what_python_compiles_beside_a_source_is_no_work(repo):
+    cache = "import os; os.makedirs('pkg/__pycache__'); open('pkg/__pycache__/a.pyc','w').write('x'); "
+    assert generate(repo, cache + "open('pkg/a.py','w').write('y = 2')")["files"] == ["pkg/a.py"]
+    with pytest.raises(HandlerError, match="nothing was written"):
+        generate(repo, cache)
+
+
 def test_nothing_written_leaves_nothing(repo):
     with pytest.raises(HandlerError, match="nothing was written") as caught:
         generate(repo, "print('no')")

@@ -51,16 +51,17 @@ def test_the_best_comes_first_and_one_that_failed_a_check_is_never_it() -> None:
         a={"files": ["x"], "diffstat": " x | 1 +\n 1 file changed", "cost": 0.5}, a_test=good, a_review=good,
         b={"files": ["x"], "cost": 0.1}, b_test=bad, b_review=good,
         c={"files": ["x"], "cost": 0.2}, c_test=good, c_review=good, d=None,
+        e={"files": ["x"]}, e_test=good, e_review=good,
     )  # fmt: skip
     found = candidates(run(*(task_id.removeprefix("r.") for task_id in known)), known.get)
-    assert [one.name for one in found] == ["c", "a", "b", "d"]
+    assert [one.name for one in found] == ["c", "a", "e", "b", "d"], "a cost that nobody knows is not the least"
     first = best(found)
     assert first is not None
     assert first.task_id == "r.c"
     rows = dict(table(found))
-    assert rows["tests"] == ["passed: 3 passed", "passed: 3 passed", "failed: 1 failed", "-"]
-    assert rows["cost"] == ["$0.2000", "$0.5000", "$0.1000", "unknown"]
-    assert rows["why"] == ["-", "-", "-", "quota"]
+    assert rows["tests"] == ["passed: 3 passed"] * 3 + ["failed: 1 failed", "-"]
+    assert rows["cost"] == ["$0.2000", "$0.5000", "unknown", "$0.1000", "unknown"]
+    assert rows["why"] == ["-", "-", "-", "-", "quota"]
     only = [one for one in found if one.name in ("b", "d")]
     assert best(only) is None
     assert best(candidates(run("x"), {}.get)) is None

@@ -103,6 +103,7 @@ async def _tree(context: Context, options: Options, payload: Payload, repo: Path
 
 async def _finish(context: Context, tree: Worktree, prompt: str, said: Result, begun: str) -> Result:
     text = str(said.get("text", ""))
+    await tree.tidy()
     if not await tree.is_dirty() and await tree.head() == begun:
         await tree.keep_or_remove()
         raise HandlerError(f"nothing was written: {text[:2000]}", code="nothing-written", result=said)

@@ -40,6 +40,10 @@ def in_use(folder: Path) -> Iterator[bool]:
             yield True
 
 
+#: What tests leave where nobody has it ignored: in a commit, it conflicts with everybody else's.
+_CACHES = ":(glob)**/__pycache__/**"
+
+
 class Worktree:
     """A branch `swarm/<task>` and the folder in which it is checked out."""
 
@@ -132,6 +136,10 @@ class Worktree:
     async def is_dirty(self) -> bool:
         """Return whether it holds what no commit holds."""
         return bool((await git(self._context, self.folder, "status", "--porcelain")).strip())
+
+    async def tidy(self) -> None:
+        """Take away what Python keeps of its own beside a source, where no commit holds that."""
+        await git(self._context, self.folder, "clean", "--force", "-d", "--quiet", "--", _CACHES)
 
     async def commit(self, subject: str) -> None:
         """Commit all that was written, if the writer has not."""
