@@ -1,5 +1,7 @@
 """What is posted is read alike by every route that reads a body."""
 
+import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,8 +29,21 @@ def test_a_body_that_is_no_json_or_not_what_its_headers_say_is_the_visitor_s_mis
     assert post(b"{}", Content_Type="text/plain") == (415, "send Content-Type: application/json")
     status, why = post(b"no gzip", Content_Encoding="gzip")
     assert (status, "not what its headers say" in why) == (400, True), why
+    assert _half_deflated(visitor, path, token).startswith(b"HTTP/1.1 415 ")
     assert post(b"{")[0] == post(b'{"a": "\xff"}')[0] == 422
     assert post(b'{"text": "%s"}' % (b"x" * 125_000))[0] == 413
+
+
+def _half_deflated(visitor: Visitor, path: str, token: str) -> bytes:
+    """Post a body that is cut, after its headers; return the answer."""
+    with socket.create_connection((visitor.host, visitor.port), timeout=5) as sock:
+        sock.sendall(
+            f"POST {path} HTTP/1.1\r\nHost: {visitor.host}:{visitor.port}\r\nAuthorization: Bearer {token}\r\n"
+            "Content-Type: application/json\r\nContent-Encoding: deflate\r\nContent-Length: 2\r\n\r\n".encode()
+        )
+        time.sleep(0.1)
+        sock.sendall(b"\x78\x9c")
+        return sock.recv(4096)
 
 
 def test_what_every_body_can_be_refused_for_is_told_to_machines() -> None:

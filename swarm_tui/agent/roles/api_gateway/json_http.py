@@ -8,6 +8,7 @@ from aiohttp import web
 
 #: Bytes that any body has at most, and seconds that it may take to come.
 MAX_BODY, BODY_TIMEOUT = 120 * 1024, 15.0
+_ENCODINGS = frozenset({"", "identity", "gzip"})
 _T = TypeVar("_T")
 
 
@@ -29,6 +30,9 @@ def require_json(request: web.Request) -> None:
 async def read_body(request: web.Request) -> bytes:
     """Return the body of a request. Raises UnfitError, or aiohttp's HTTPException for one that is too large."""
     require_json(request)
+    # aiohttp waits for ever for the end of a body that is `deflate` and is cut.
+    if request.headers.get("Content-Encoding", "").strip().lower() not in _ENCODINGS:
+        raise UnfitError(415, "send the body as it is, or as gzip")
     try:
         return await asyncio.wait_for(request.read(), BODY_TIMEOUT)
     except TimeoutError:

@@ -194,7 +194,7 @@ def _of_any_body() -> JsonObject:
         "400": _problem("the body is not what its headers say"),
         "408": _problem("the body took too long to come"),
         "413": _problem("the body is too large"),
-        "415": _problem("the body is not said to be JSON"),
+        "415": _problem("the body is not said to be JSON, or is encoded otherwise than by gzip"),
         "422": _problem("the body is not what the schema says"),
     }
 
