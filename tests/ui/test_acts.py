@@ -4,8 +4,8 @@ from contextlib import nullcontext
 
 import pytest
 
-from swarm_tui.domain.states import TaskState
-from swarm_tui.protocol.bodies import Heartbeat, HostControl, HostStatus, PaneStatus, Status, TaskAct, TaskVerdict
+from swarm_tui.domain.states import AgentState, TaskState
+from swarm_tui.protocol.bodies import Halt, Heartbeat, HostControl, HostStatus, PaneStatus, Status, TaskAct, TaskVerdict
 from swarm_tui.protocol.topics import Kind
 from swarm_tui.ui.screens.confirm import ConfirmScreen
 from tests.ui import scenes
@@ -32,6 +32,30 @@ async def test_a_question_names_what_yes_does() -> None:
         assert ui.has("Yes, stop (y)")
         await ui.press("n", "H")
         assert ui.has("Yes, halt (y)")
+
+
+@pytest.mark.asyncio
+async def test_a_yes_never_does_the_opposite_of_what_was_asked() -> None:
+    async with open_ui("calm", (100, 30)) as ui:
+        agent = ui.app.model.fleet.agents["deployment-01"]
+        fleet = ui.app.model.fleet
+        await ui.press("4", "s")
+        assert ui.has("Stop deployment-01?")
+        agent.state = AgentState.OFFLINE
+        await ui.press("y")
+        assert ui.has("Not any more: that changed")
+        assert ui.has("Stop deployment-01?")
+        await ui.press("n", "H")
+        assert ui.has("Halt the swarm?")
+        fleet.halted = Halt(reason="somebody else")
+        await ui.press("y")
+        assert ui.has("Not any more: that changed")
+        await ui.press("n", "H")
+        assert ui.has("Lift the halt?")
+        fleet.halted = None
+        await ui.press("y")
+        assert ui.has("Not any more: that changed")
+        assert ui.source.acts == []
 
 
 @pytest.mark.asyncio

@@ -67,3 +67,25 @@ async def test_a_no_needs_no_second_key() -> None:
         await ui.press("N")
         assert [(act[1].outcome, act[2]) for act in ui.source.acts if act[0] is Kind.ASK_ANSWER] == [("deny", "q1")]
         assert ui.has("said no to docs-01", "1 more asks")
+
+
+@pytest.mark.asyncio
+async def test_a_yes_is_to_the_ask_that_was_shown_not_to_the_next() -> None:
+    async with open_ui("calm", (100, 30)) as ui:
+        await asked(ui)
+        ui.app.pages.open_task(TASK)
+        await ui.settle()
+        for key, ask_id in (("y", "q1"), ("A", "q2")):
+            ask(ui, f"q{int(ask_id[1]) + 1}", "rm -rf build")
+            await ui.settle()
+            await ui.press(key)
+            shown = ui.app.model.fleet.asks.open[ask_id].title
+            assert ui.has(f"Allow docs-01 Bash {shown}")
+            recorded = AskRecorded(ask_id=ask_id, task_id=TASK, agent_id="docs-01", outcome="deny", by="operator:ada")
+            ui.source.say("task-manager-01", Kind.ASK_RECORDED, recorded, ask_id)
+            await ui.settle()
+            await ui.press("y")
+            assert ui.has("Not any more: that changed")
+            assert ui.has(f"Allow docs-01 Bash {shown}")
+            await ui.press("n")
+        assert not [act for act in ui.source.acts if act[0] is Kind.ASK_ANSWER]

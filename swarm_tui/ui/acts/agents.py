@@ -220,6 +220,7 @@ AGENT_ACTS = (
         asked_for=lambda c: drains(c),
         help="Give the agent no more tasks; one that it has in hand it finishes. Once more takes it back.",
         confirm=lambda c: f"Drain {who(c.agents)}?" if len(c.agents) > 1 else None,
+        about=drains,
     ),
     Action(
         name="restart",
@@ -264,6 +265,7 @@ AGENT_ACTS = (
         help="Start an agent that is down, or stop one that runs, after a yes (it stays down).",
         yes=lambda _: "stop",
         confirm=lambda c: None if would_start(c) else stop_question(c, c.agents),
+        about=would_start,
     ),
     Action(
         name="forget",

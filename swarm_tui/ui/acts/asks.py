@@ -30,6 +30,11 @@ def why_not(context: Context) -> str | None:
     return linked(context) if at_hand(context) else "nothing here asks anything"
 
 
+def first(context: Context) -> str | None:
+    """Return the id of the ask that an answer would be to."""
+    return next((row.ask_id for row in at_hand(context)), None)
+
+
 def question(context: Context, *, always: bool = False) -> str:
     """Return the question before a yes: who wants what, and the change."""
     row = at_hand(context)[0]
@@ -66,5 +71,6 @@ ASK_ACTS = (
         can=why_not,
         help="Say yes to what an AI agent asks, and to all that is like it for the rest of its task.",
         confirm=lambda c: question(c, always=True) if at_hand(c) else None,
+        about=first,
     ),
 )

@@ -8,9 +8,12 @@ from swarm_tui.ui.desk.capabilities import HasRuns
 from swarm_tui.ui.desk.context import Context
 
 
+def _run_id(context: Context) -> str | None:
+    return context.screen.run_id() if isinstance(context.screen, HasRuns) else None
+
+
 def _run(context: Context) -> RunView | None:
-    run_id = context.screen.run_id() if isinstance(context.screen, HasRuns) else None
-    return context.model.fleet.runs.get(run_id or "")
+    return context.model.fleet.runs.get(_run_id(context) or "")
 
 
 def _can_cancel(context: Context) -> str | None:
@@ -110,6 +113,7 @@ RUN_ACTS = (
         needs=HasRuns,
         can=_can_retry_from,
         confirm=_from_question,
+        about=lambda c: (_run_id(c), _step(c)),
         run=_retry_from,
         help="Do the step under the cursor again and all that follows from it, also what succeeded.",
     ),
@@ -124,6 +128,7 @@ RUN_ACTS = (
         needs=HasRuns,
         can=_can_cancel,
         confirm=_question,
+        about=_run_id,
         run=lambda c: _tell(c, Kind.RUN_CANCEL, "cancel"),
         help="Cancel the run: what runs of it is ended, and nothing more of it begins.",
     ),

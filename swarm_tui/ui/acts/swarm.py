@@ -72,6 +72,7 @@ SWARM_ACTS = (
         now=lambda c: None if c.model.fleet.halted is None else "lift the halt",
         asked_for=lambda c: c.model.fleet.halted is not None,
         confirm=_halt_question,
+        about=lambda c: c.model.fleet.halted is not None,
         yes=lambda c: "halt" if c.model.fleet.halted is None else "lift it",
         help="Stop dispatch and cancel everything that runs; once more lifts it. It outlives a restart.",
     ),

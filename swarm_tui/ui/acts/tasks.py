@@ -230,6 +230,7 @@ TASK_ACTS = (
         help="Let the task run, with exactly the payload shown; or say yes to what its AI agent asks.",
         rank=31,
         confirm=_approve_question,
+        about=asks.first,
     ),
     Action(
         name="deny",
@@ -244,6 +245,7 @@ TASK_ACTS = (
         help="Refuse the task; it ends cancelled. Or say no to what its AI agent asks.",
         # A no to an ask breaks nothing.
         confirm=lambda c: None if asks.at_hand(c) else f"Deny {_which(c, _ASKING)}?",
+        about=asks.first,
     ),
     Action(
         name="cancel",

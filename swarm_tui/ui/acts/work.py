@@ -154,6 +154,7 @@ WORK_ACTS = (
         help="Merge what the task wrote into the branch it began from, once the checks of the result pass; while that "
         "is on its way, take it back.",
         confirm=_merge_question,
+        about=_on_its_way,
     ),
     Action(
         name="discard",

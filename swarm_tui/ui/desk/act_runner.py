@@ -18,6 +18,7 @@ class Question:
         self.context = context
         self._incarnations = {agent.agent_id: agent.incarnation for agent in context.agents}
         self._tasks = [task.task_id for task in context.tasks]
+        self._about = action.about(context)
         self._last = action.confirm(context) or ""
 
     @property
@@ -33,7 +34,7 @@ class Question:
 
     def why_not(self) -> str | None:
         """Return why it is not to be done any more; None while it is."""
-        return self._gone() or self.action.why_not(self.context)
+        return self._gone() or self.action.why_not(self.context) or self._another()
 
     def _gone(self) -> str | None:
         fleet = self.context.model.fleet
@@ -49,6 +50,11 @@ class Question:
             if self.action.of_incarnation and agent.incarnation != incarnation:
                 return f"{agent_id} was started again while this stood here: look at it, and ask anew"
         return None
+
+    def _another(self) -> str | None:
+        if self.action.about(self.context) == self._about:
+            return None
+        return "that changed while this stood here: look at it, and ask anew"
 
 
 Ask = Callable[[Question, Callable[[], None]], None]
@@ -70,12 +76,12 @@ class ActRunner:
             self._desk.say(f"{self._desk.registry.told(action.name)}: {reason}", bad=True)
             return
         if action.confirm(context) is None:
-            self._run(action, context)
-        else:
-            self._ask(Question(action, context), lambda: self._run(action, context))
+            self._run(action, context, reason)
+            return
+        question = Question(action, context)
+        self._ask(question, lambda: self._run(action, context, question.why_not()))
 
-    def _run(self, action: Action, context: Context) -> None:
-        reason = action.why_not(context)
+    def _run(self, action: Action, context: Context, reason: str | None) -> None:
         if reason is not None:
             self._desk.say(reason, bad=True)
             return

@@ -30,7 +30,8 @@ class Action(Struct, frozen=True, kw_only=True):
 
     `label` is for the footer (a word or two), `help` a sentence. `writes` acts are off under `--read-only`.
     `rank` orders the footer: 0 keeps it out. `now` is the label where it does one of two things; `asked_for` tells
-    that the thing at hand is in a state that the act is there to end, so that the footer has it first.
+    that the thing at hand is in a state that the act is there to end, so that the footer has it first. `about` is what
+    a question is about besides its tasks or agents: the question is void once that is another.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Action(Struct, frozen=True, kw_only=True):
     yes: Can = lambda _: None
     now: Can = lambda _: None
     asked_for: Callable[[Context], bool] = lambda _: False
+    about: Callable[[Context], object] = lambda _: None
     needs: type[Capability] | None = None
     """The capability that the screen must have."""
     writes: bool = False
