@@ -6,6 +6,7 @@ import zlib
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from math import inf, nextafter
+from threading import Lock
 
 import msgspec
 from msgspec import Struct
@@ -54,9 +55,15 @@ class Past:
         self._since: list[Event | Rejected] = []
         self._rest: list[Recorded] = []
         self._until = -inf
+        self._alone = Lock()
+        """Held while what is kept between two moments is read or changed: each is asked for on a thread of its own."""
 
     def moment(self, at: float) -> Moment:
         """Return the swarm as it was at that moment."""
+        with self._alone:
+            return self._moment(at)
+
+    def _moment(self, at: float) -> Moment:
         if self._keyframe is None or not self._keyframe[0] <= at <= self._until:
             self._fetch(at)
         _began, state = self._keyframe or (0.0, b"")

@@ -38,7 +38,7 @@ class SleepyDriver(LinuxDriver):
 
     def run_input_thread(self) -> None:
         """Wait for input and dispatch events."""
-        parser, decode = XTermParser(self._debug), getincrementaldecoder("utf-8")().decode
+        parser, decode = XTermParser(self._debug), getincrementaldecoder("utf-8")("replace").decode
 
         def take(wait: float | None, *, final: bool = False) -> None:
             ready, _, _ = select.select([self.fileno, self._ear], [], [], wait)

@@ -41,6 +41,9 @@ def test_keys_are_read_when_there_are_any(monkeypatch: pytest.MonkeyPatch) -> No
         until(lambda: heard == ["a", "escape"], what="a lone escape, after a moment")
         os.write(master, b"\x1b[A")
         until(lambda: heard == ["a", "escape", "up"])
+        os.write(master, b"\xff")
+        os.write(master, b"b")
+        until(lambda: heard[3:] == ["replacement_character", "b"], what="what is no UTF-8 ends nothing")
         until(lambda: waits[-1] is None, what="it sleeps")
     finally:
         driver.disable_input()

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -49,6 +51,21 @@ async def test_a_state_that_cannot_be_kept_is_told_once(tmp_path: Path) -> None:
         await ui.pass_(3.0)
         told = [notice.text for notice in ui.app.notices.all if "was not saved" in notice.text]
         assert len(told) == 1
+
+
+def test_two_screens_of_a_swarm_keep_their_states_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "screen.json"
+    save = (
+        "import sys, pathlib\n"
+        "from swarm_tui.ui.model.saved_state import ScreenState, load_state, save_state\n"
+        "state = ScreenState(theme='light', filters={str(n): 'x' for n in range(2000)})\n"
+        "path = pathlib.Path(sys.argv[1])\n"
+        "wrong = {save_state(path, state) or load_state(path).theme for _ in range(300)}\n"
+        "sys.exit(str(wrong) if wrong != {'light'} else 0)"
+    )
+    at_once = [subprocess.Popen([sys.executable, "-c", save, str(path)], stderr=subprocess.PIPE) for _ in range(2)]
+    assert [screen.communicate()[1] for screen in at_once] == [b"", b""]
+    assert [each.name for each in tmp_path.iterdir()] == ["screen.json"]
 
 
 @pytest.mark.asyncio

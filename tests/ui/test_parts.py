@@ -314,6 +314,15 @@ def test_raw_text_is_read_as_layouts_are(text: str, value: object) -> None:
     assert problem is None or problem.startswith("line ")
 
 
+def test_what_is_too_deep_or_no_number_at_all_is_a_mistake_like_others() -> None:
+    for text in ("[" * 6000, '{"a":' * 6000, "\ud800"):
+        assert task_of(Draft(type="x.y", raw=text), None, "t")[1].keys() == {"payload"}
+    (number,) = fields_of({"properties": {"x": {"type": "number"}}})
+    for text in ("nan", "inf", "-inf", "1e999"):
+        assert read_value(number, text) == (None, "a number")
+    assert read_value(number, "1e9") == (1e9, None)
+
+
 def test_a_field_of_the_payload_is_not_taken_for_one_of_the_form() -> None:
     deploy = TaskType(
         name="d.d",

@@ -1,6 +1,7 @@
 """Time travel: the whole screen as it was at a moment of the record, while what happens now is taken in unseen."""
 
 from collections.abc import Callable
+from threading import Lock
 from typing import Any, TypeVar
 
 from swarm_tui.bus.port import BusError
@@ -28,6 +29,8 @@ class TimeTravel:
         self._shown = shown
         self._past: Past | None = None
         self._turn = 0
+        self._alone = Lock()
+        """Held by the one question that is asked now: of those that wait for it only the last is asked at all."""
         self.timeline: Timeline | None = None
         self.span = (0.0, 0.0)
         """The ends of the line of time, seconds since the epoch."""
@@ -197,7 +200,11 @@ class TimeTravel:
             else:
                 done(found)
 
-        self._desk.in_thread(lambda: _answer(work), arrived)
+        def answer() -> T | str:
+            with self._alone:
+                return _answer(work) if turn == self._turn else "another was asked for since"
+
+        self._desk.in_thread(answer, arrived)
 
     def _failed(self, why: str) -> None:
         self.asked = None

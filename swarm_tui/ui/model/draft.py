@@ -1,5 +1,6 @@
 """A task being written: text in, a checked Task or the mistakes of each field out."""
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -115,6 +116,8 @@ def _number(each: Field, text: str) -> tuple[Any, str | None]:
         value: float = int(text) if each.kind == "integer" else float(text)
     except ValueError:
         return None, "a whole number" if each.kind == "integer" else "a number"
+    if isinstance(value, float) and not math.isfinite(value):
+        return None, "a number"
     if each.least is not None and value < each.least:
         return None, f"at least {each.least:g}"
     if each.most is not None and value > each.most:
@@ -137,8 +140,10 @@ def parse_text(text: str) -> tuple[Any, str | None]:
     """Read JSON, or else YAML as layouts have it (`on` and `12:30` are text); the value, or where it went wrong."""
     try:
         return msgspec.json.decode(text), None
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeError):
         pass
+    except RecursionError:
+        return None, "it is too deep"
     try:
         document = parse_document(text.encode("utf-8", "surrogatepass"), "payload", None)
         msgspec.json.encode(document.value)

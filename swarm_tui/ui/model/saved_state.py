@@ -1,5 +1,7 @@
 """Memory of the screen between two openings: filters, sizes, the theme chosen with a key, the last tasks sent."""
 
+import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -62,12 +64,15 @@ def save_state(path: Path | None, state: ScreenState) -> str | None:
     """Write the file, 0600; why it could not, as a sentence."""
     if path is None:
         return None
+    # Of this process alone: another screen of the swarm may write at the same moment.
+    beside = path.with_name(f"{path.name}.{os.getpid()}.new")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        beside = path.with_name(path.name + ".new")
         beside.touch(mode=0o600)
         beside.write_bytes(msgspec.json.encode(state))
         beside.replace(path)
     except OSError as error:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
         return f"the screen's state was not saved: {error.strerror or error}"
     return None

@@ -1,7 +1,9 @@
 """The swarm as it was, asked of a monitoring agent over the bus: what was known then, no more and no less."""
 
+import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 from swarm_tui.agent.roles.monitoring import keyframes
 from swarm_tui.agent.roles.monitoring.role import Monitoring
 from swarm_tui.bus.memory import MemoryBroker, MemoryBus
+from swarm_tui.client import past as past_module
 from swarm_tui.client.operator import Operator
 from swarm_tui.client.past import Past
 from swarm_tui.client.record import NoRecordError
@@ -104,6 +107,25 @@ def test_a_moment_is_what_was_known_then(
     assert past.step(events[0], forward=True) == events[1]
     assert past.step(events[5], forward=False) == events[4]
     assert sum(past.timeline(rows[0].at, time.time(), 10).density) >= 90
+
+
+def test_moments_asked_for_at_once_are_each_what_was_known_then(
+    operator: Operator, recorder: MemoryRecorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(past_module, "AHEAD", 0.0)
+    tell(operator, 30)
+    until(lambda: recorder.stats().stored >= 90, what="all is recorded")
+    times = [row.at for row in recorder.history(HistoryQuery(limit=1000))][10::3]
+    past = Past(operator.query, SWARM, kept=500)
+    between = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            moments = list(pool.map(past.moment, times * 3))
+    finally:
+        sys.setswitchinterval(between)
+    assert [moment.messages[-1].received for moment in moments] == times * 3
+    assert [len(moment.fleet.tasks) for moment in moments] == [len(replayed(recorder, at).tasks) for at in times] * 3
 
 
 def test_of_before_the_record_nothing_is_known(operator: Operator, recorder: MemoryRecorder) -> None:
