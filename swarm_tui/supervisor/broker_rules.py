@@ -1,13 +1,14 @@
 """Say who may use the embedded broker: this swarm's identities and agents, each with a password of its own."""
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from swarm_tui.broker.accounts import CHOSEN_ROUNDS, hashed
-from swarm_tui.broker.mosquitto import EmbeddedBroker
+from swarm_tui.broker.mosquitto import BrokerMissingError, EmbeddedBroker
 from swarm_tui.bus.broker_address import credentials, parse_url
-from swarm_tui.config.own_broker import Admission, Admitted
+from swarm_tui.config.own_broker import Admission, Admitted, admission_path, read_admission
 from swarm_tui.config.paths import StateDir, broker_dir
 from swarm_tui.config.urls import broker_port, is_loopback
 from swarm_tui.identity import account
@@ -24,10 +25,11 @@ if TYPE_CHECKING:
 _LOCK_WAIT = 5.0
 
 
-def admit(plan: "Plan", state: StateDir, *, obeyed: bool = True) -> None:
+def admit(plan: "Plan", state: StateDir, *, obeyed: bool = True, leaving: Iterable[str] = ()) -> None:
     """Write this swarm's part of the rules of the embedded broker of `plan`, and have them obeyed at once.
 
-    Not `obeyed`, the broker goes on as it is, for who keeps it would start it again without rules.
+    Not `obeyed`, the broker goes on as it is, for who keeps it would start it again without rules. Agents that the plan
+    names no more and that are still `leaving` keep what they had: they say farewell, and then `let_go` ends it.
     Does nothing where the broker is not ours or this host does not hold the swarm's secret. Raises OSError,
     IdentityError, BrokerMissingError.
     """
@@ -36,7 +38,24 @@ def admit(plan: "Plan", state: StateDir, *, obeyed: bool = True) -> None:
         return
     broker = EmbeddedBroker(plan.embedded_port, broker_dir(plan.embedded_port))
     part = admission(plan, state, secret, read_registry(state))
+    if (before := read_admission(admission_path(broker.folder, plan.swarm))) is not None:
+        for name in leaving:
+            for user in _users_of(plan.swarm, name):
+                if user in before.users:
+                    part.users.setdefault(user, before.users[user])
     _change(broker, lambda: broker.admit(part), obeyed=obeyed)
+
+
+def let_go(plan: "Plan", state: StateDir, agent_id: str) -> None:
+    """Have our embedded broker know an agent no more that has left, and that the plan does not name."""
+    if plan.embedded_port is None or any(spec.agent_id == agent_id for spec in plan.specs(state)):
+        return
+    with suppress(OSError, BrokerMissingError):
+        any(expel(plan.embedded_port, plan.swarm, user) for user in _users_of(plan.swarm, agent_id))
+
+
+def _users_of(swarm: str, agent_id: str) -> list[str]:
+    return [account.user_name(swarm, kind, agent_id) for kind in ("agent", "foreign")]
 
 
 def forget_own(plan: "Plan") -> None:

@@ -8,6 +8,7 @@ from swarm_tui.config.model import RunSpec
 from swarm_tui.config.paths import StateDir
 from swarm_tui.config.spec import keep_spec, read_spec
 from swarm_tui.protocol.topics import Kind
+from swarm_tui.supervisor.broker_rules import let_go
 from swarm_tui.supervisor.bus_presence import Presences
 from swarm_tui.supervisor.host_link import HostLink
 from swarm_tui.supervisor.lifecycle import Lifecycle
@@ -151,6 +152,7 @@ class Reconciler:
             self._services.agent_panes.close([unit.pane_id])
         self._services.units.pop(unit.agent_id, None)
         self._link.publish(self._link.writer.clear(Kind.STATUS, unit.agent_id))
+        let_go(self.plan, self.state, unit.agent_id)
         with suppress(TmuxError):
             self._services.agent_panes.arrange(self._services.agent_panes.tmux.panes())
         self._services.changed()

@@ -188,7 +188,8 @@ def bring_up(ready: Prepared, say: Say) -> None:
     try:
         # One of another version would start the broker again as it was: its successor has the rules obeyed.
         broker_rules.forget_own(plan)
-        broker_rules.admit(plan, state, obeyed=not _is_followed(state))
+        leaving = running_agents(state) if ready.running else ()
+        broker_rules.admit(plan, state, obeyed=not _is_followed(state), leaving=leaving)
     except BrokerMissingError as error:
         raise UpError(str(error)) from None
     known = load_running(plan.swarm) if ready.running else None

@@ -22,7 +22,7 @@ from swarm_tui.identity import registry, store
 from swarm_tui.identity.account import broker_of_agent, broker_of_foreign, broker_of_swarm, password_of, user_name
 from swarm_tui.identity.registry import Identity, IdentityKind
 from swarm_tui.protocol.envelope import Outgoing
-from swarm_tui.supervisor.broker_rules import admit, dismiss, expel, forget_own, key_of
+from swarm_tui.supervisor.broker_rules import admit, dismiss, expel, forget_own, key_of, let_go
 from swarm_tui.supervisor.plan import Plan
 from tests.conftest import RealBroker, pick_port
 from tests.wait import until
@@ -198,6 +198,29 @@ def test_whoever_is_expelled_is_cut_off_and_the_others_stay(port: int, broker: C
     assert probe(other).ok
     assert not expel(port, "s", str(helper.username))
     assert not expel(port, "t", str(other.username))
+
+
+def test_an_agent_that_the_layout_names_no_more_says_farewell_before_it_is_let_go(
+    port: int, broker: Callable[[], RealBroker]
+) -> None:
+    swarm = Swarm(port)
+    broker()
+    worker = swarm.agent("worker")
+    until(lambda: probe(worker).ok, what="the broker to know it")
+    layout = swarm.plan.layout
+    fewer = msgspec.structs.replace(layout, agents=[each for each in layout.agents if each.id != "worker"])
+    plan = msgspec.structs.replace(swarm.plan, layout=fewer)
+    with client(swarm.own, "ear") as ear, client(worker, "worker") as leaving:
+        for _ in range(2):  # Whoever runs `up` once more changes nothing.
+            admit(plan, swarm.state, leaving=["worker"])
+        assert reaches(leaving, ear, "s/agents/worker/status")
+        let_go(swarm.plan, swarm.state, "worker")
+        assert reaches(leaving, ear, "s/agents/worker/status"), "that plan names it"
+        let_go(plan, swarm.state, "worker")
+        until(lambda: not leaving.bus.is_up() and leaving.links[-1].kind == "password", what="it to be refused")
+    admit(swarm.plan, swarm.state)
+    admit(plan, swarm.state)
+    until(lambda: probe(worker).kind == "password", what="one that does not run to be known no more")
 
 
 def test_to_revoke_loads_neither_a_client_nor_a_reader_of_layouts() -> None:
