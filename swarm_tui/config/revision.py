@@ -110,18 +110,17 @@ class _Teller:
             facts["depends on"] = ", ".join(entry.depends_on)
         told = ("role", "id", "count", "min", "max", "command", "env", "depends_on", "handlers")
         facts |= dict(self.plain(entry, *told))
-        return facts | {f"handler {name}": self._handler(spec) for name, spec in entry.handlers.items()}
+        for name, spec in entry.handlers.items():
+            facts |= self._handler(f"handler {name}", spec)
+        return facts
 
     def _command(self, command: list[str]) -> str:
         rest = f" … ({self.mark(command)})" if len(command) > 1 else ""
         return f"{os.path.basename(command[0])}{rest}"
 
-    def _handler(self, spec: HandlerSpec) -> str:
-        parts = [self._command(spec.command) if spec.command else f"handler {spec.use}" if spec.use else "its own"]
-        parts += [f"{name} {text}" for name, text in self.plain(spec, "use", "command", "options", "templates")]
-        if spec.options:
-            parts.append(f"options {', '.join(spec.options)} ({self.mark(spec.options)})")
-        return ", ".join(parts)
+    def _handler(self, name: str, spec: HandlerSpec) -> _Facts:
+        does = self._command(spec.command) if spec.command else spec.use or "its own"
+        return {name: does, **{f"{name} {fact}": text for fact, text in self.plain(spec, "use", "command")}}
 
     def schedule(self, entry: ScheduleEntry) -> _Facts:
         """Return what a schedule says: when, and what."""

@@ -3,7 +3,7 @@
 from rich.segment import Segment
 
 from swarm_tui.domain.fleet.differences import ABOUT, Difference, differences
-from swarm_tui.ui.look.text import Parts, fit, flat, span, when
+from swarm_tui.ui.look.text import Parts, fit, flat, span, when, wrapped
 from swarm_tui.ui.screens.page import PageScreen
 from swarm_tui.ui.widgets.page import Line, Value, rule
 
@@ -60,13 +60,15 @@ class ChangesScreen(PageScreen):
             found = self._found.get(about, [])
             if found:
                 lines.append(rule(f"{about} {len(found):,}", width, self.page))
-            lines += [self._line(each, width) for each in found[:MOST]]
+            for each in found[:MOST]:
+                lines += self._lines(each, width)
             if len(found) > MOST:
                 more = f"  and {len(found) - MOST:,} more; `swarm-tui history --changes` names all"
                 lines.append(([Segment(fit(more, width), look["quiet"])], None))
         return lines or [([Segment("  Nothing changed between the two", look["quiet"])], None)]
 
-    def _line(self, each: Difference, width: int) -> Line:
+    def _lines(self, each: Difference, width: int) -> list[Line]:
+        """Return what changed, in as many lines as it takes: what is at its end is what it came to."""
         look = self.desk.look
         glyph = "!" if each.bad else "+" if each.before is None else "-" if each.after is None else "·"
         style = "bad" if each.bad else "plain"
@@ -75,8 +77,11 @@ class ChangesScreen(PageScreen):
             Segment(fit(flat(each.id), min(ID_WIDTH, width // 3)) + " ", look["id"]),
         ]
         used = sum(part.cell_length for part in parts)
-        words = flat(each.words)
-        return [*parts, Segment(fit(words, max(0, width - used)), look[style])], Value(words, each.id)
+        words, indent = flat(each.words, 2000), [Segment(" " * used)]
+        return [
+            ([*(indent if number else parts), Segment(text, look[style])], Value(words, each.id))
+            for number, text in enumerate(wrapped(words, width - used))
+        ]
 
     def opens(self) -> bool:
         return super().opens() or self.page.subject() in self.model.fleet.runs

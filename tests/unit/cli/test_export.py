@@ -3,6 +3,7 @@
 import json
 import time
 import zipfile
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,10 @@ from swarm_tui.cli import span_file
 from swarm_tui.cli.group import run
 from swarm_tui.cli.span_file import read_span
 from swarm_tui.config.paths import StateDir, state_dir
+from swarm_tui.domain.fleet import Fleet
+from swarm_tui.domain.fleet.differences import Difference, differences
 from swarm_tui.domain.fleet.snapshot import restored
+from swarm_tui.domain.states import LIVE
 from swarm_tui.journal import pane_excerpt
 from swarm_tui.journal.pane_excerpt import packed
 from swarm_tui.journal.pane_times import PaneTimes
@@ -82,12 +86,52 @@ def test_replay_goes_on_from_what_was_known(
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in FIXTURES.glob("*.swarm")))
-def test_an_export_of_a_real_swarm_is_read(name: str) -> None:
-    span = read_span(FIXTURES / name)
-    assert len(restored(span.snapshot, kept=500).agents) == 9
+@pytest.mark.parametrize(("name", "agents"), [("kill", 9), ("asks", 8), ("runs", 7)])
+def test_an_export_of_a_real_swarm_is_read(name: str, agents: int) -> None:
+    """`kill` is of an earlier wire; the others are made by tests/make_exports.py."""
+    file = FIXTURES / f"{name}.swarm"
+    span = read_span(file)
+    assert file.stat().st_size < 300_000
+    assert len([a for a in restored(span.snapshot, kept=500).agents.values() if a.state in LIVE]) == agents
     assert len(span.lines) > 50
     assert {"testing-01", "monitoring-01"} <= span.panes.keys()
+    assert all(span.panes.values()), "each pane printed something"
+
+
+def lived(name: str) -> tuple[Fleet, Fleet, list[Difference]]:
+    """What was known when a real export begins and when it ends, and what changed meanwhile."""
+    span = read_span(FIXTURES / f"{name}.swarm")
+    before, after = (restored(span.snapshot, kept=500) for _ in range(2))
+    for line in span.lines:
+        if (event := line.heard(span.swarm)) is not None:
+            after.apply(event, line.at)
+    return before, after, differences(before, span.since, after)
+
+
+def test_a_real_export_tells_of_asks_failures_and_what_changed_in_the_layout() -> None:
+    _, after, changes = lived("asks")
+    tasks = Counter((task.type, str(task.state)) for task in after.tasks.values())
+    assert tasks["site.check", "dead"] == tasks["code.generate", "failed"] == tasks["code.generate", "complete"] == 1
+    assert not after.asks.open
+    refused = next(task for task in after.tasks.values() if task.type == "code.generate" and task.state == "failed")
+    assert "nothing is pushed from here" in str(refused.error)
+    layout = {(each.id, each.fact): each.words for each in changes if each.about == "layout"}
+    assert layout["policy", "entry"] == "new entry: approve deployment.*; budget day 5"
+    assert layout["general builder", "handler site.build timeout"] == "new handler site.build timeout: 30"
+    assert layout["testing", "entry"] == "new entry: agents 1 to 2"
+    assert layout["docs docs-01", "entry"] == "entry: agents 1 → gone"
+    assert "docs-01" not in after.agents or after.agents["docs-01"].state not in LIVE
+
+
+def test_a_real_export_tells_of_a_run_that_was_retried_and_of_a_broker_that_was_killed() -> None:
+    before, after, changes = lived("runs")
+    (run,) = (each for name, each in after.runs.items() if name not in before.runs)
+    assert (run.workflow, run.state) == ("publish-site", "complete")
+    assert [each.id for each in changes if each.about == "layout"] == []
+    assert any("ended by signal 9" in each.words for each in changes if each.id == "builder"), "it was killed"
+    assert {mail.text for mail in after.mails.values()} >= {"look at shop.py first"}
+    span = read_span(FIXTURES / "runs.swarm")
+    assert sum(line.topic.endswith("/halt") for line in span.lines) >= 2, "halted and resumed"
 
 
 @pytest.mark.parametrize(

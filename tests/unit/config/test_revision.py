@@ -44,7 +44,8 @@ def test_each_entry_says_what_it_is() -> None:
     assert entries["general"]["agents"] == "3"
     assert entries["general"]["handler noop"] == "its own"
     assert entries["general"]["handler site.build"].startswith("make … (")
-    assert ", timeout 600, options token (" in entries["general"]["handler site.build"]
+    assert entries["general"]["handler site.build timeout"] == "600"
+    assert entries["general"]["handler site.build options"].startswith("token (")
     assert entries["general (2)"]["command"].startswith("agent … (")
     assert entries["policy"] == {"approve": "deployment.*", "budget": "day 5"}
     assert entries["defaults"] == {"capacity": "2"}
