@@ -238,7 +238,7 @@ def check_budget(office: Office, jobs: dict[str, Job], turn: float) -> str:
         assert sum(mine) <= TASK + turn + 1e-9, f"{task_id} took {mine}: {job}"
         if (counted := sum(map(cost_of, job.attempts))) < sum(mine) - 1e-6:
             lost.append(f"{task_id}: billed {sum(mine):.3f}, counted {counted:.3f}: {job.attempts}")
-    assert not lost, lost
+    assert not lost, "\n".join(lost)
     assert spent > DAY / 2, f"hardly anything was done: {[job.reason for job in jobs.values()]}"
     # So many may be at their last turn side by side.
     assert spent <= DAY + 2 * WORKERS * turn + 1e-9

@@ -85,7 +85,10 @@ class UsageMeter:
                 # The CLI's own word for the cost has calls in it that are in no log.
                 costs = [cost for cost in (told, grown.cost) if cost is not None]
                 known = replace(grown, cost=max(costs, default=None))
-        return known if self._unlogged else priced(known, self.model, self._prices)
+        named = [call.model for call in self._log.calls if call.model] if self._log is not None else []
+        # Some name their model only in their log.
+        model = self.model or next(reversed(named), None)
+        return known if self._unlogged else priced(known, model, self._prices)
 
     def _earlier(self) -> tuple[Usage, str]:
         """Return what earlier attempts took and did not tell (`partial`: not all of it is known), and their session."""

@@ -53,14 +53,15 @@ class MissingToolError(HandlerError):
 class ResumePoint(Struct, frozen=True, kw_only=True):
     """Place where an earlier attempt left off: its session, the task, why it ended, what its session cost.
 
+    `cli` is whose session it is, where another task's is gone on with, as far as is known.
     `session` is empty where nothing can be gone on with; `summary` is the last that was said in it, as far as is known.
     `began` is the wall time at which its first attempt was offered, 0 where nobody knows. `cut_off`: an attempt in the
     session ended before it told what it took; the tokens and `known_cost` are what was told, of at least `calls` of the
-    model. `owed`:
-    the budget wants to know the rest before anything more is spent.
+    model. `owed`: the budget wants to know the rest before anything more is spent.
     """
 
     session: str = ""
+    cli: str = ""
     task_id: str = ""
     why: str = ""
     cost: float | None = None

@@ -284,10 +284,17 @@ def resume_point(turn: "Turn", job: Job) -> JsonObject | None:
     if found is None and isinstance(named := job.task.payload.get("resume"), str):
         other = turn.state.jobs.get(named)
         found = None if other is None else _last(other, other.attempts)
-        if found is not None:
+        if other is not None and found is not None:
+            found["cli"] = _cli_of(other)
             found["task_id"] = named
             found["why"] = ""
     return found
+
+
+def _cli_of(job: Job) -> str:
+    """Return the name of the CLI that did the task, as its result or its payload has it; empty where neither does."""
+    said = [job.result.get("cli") if isinstance(job.result, dict) else None, job.task.payload.get("cli")]
+    return next((name for name in said if isinstance(name, str)), "")
 
 
 def _last(job: Job, attempts: list[Attempt]) -> JsonObject | None:

@@ -82,6 +82,14 @@ def test_what_was_cut_off_is_in_the_log() -> None:
     assert used.cost == pytest.approx(0.44)
 
 
+def test_the_model_that_a_log_names_has_its_price_where_the_cli_tells_more_than_that_log() -> None:
+    meter = UsageMeter(WITH_LOG, None, PRICES)
+    meter.logged(log_of(2))
+    assert meter.total.cost == pytest.approx(0.22)
+    meter.prompt_ended(said(3))
+    assert (meter.total.tokens_in, meter.total.cost) == (300, pytest.approx(0.33)), "it was known, and is not lost"
+
+
 @pytest.mark.parametrize("log", [log_of(2, waiting=True), log_of(2, empty=1)])
 def test_a_call_that_was_under_way_is_said_and_counts_as_the_dearest(log: Logged) -> None:
     meter = UsageMeter(WITH_LOG, None, PRICES)

@@ -121,11 +121,11 @@ def test_a_task_may_go_on_with_anothers_conversation() -> None:
     world.agent("a1")
     (offer,) = offers(world.submit("t1"))
     progress(world, offer, None, session="s-1")
-    world.complete(offer)
+    world.complete(offer, result={"cli": "codex"})
     (offer,) = offers(world.submit("t2", payload={"resume": "t1"}))
     began = world.job("t1").attempts[0].offered_at
     assert offer.body.resume == {  # type: ignore[union-attr]
-        "session": "s-1", "task_id": "t1", "why": "", "cost": None, "summary": "", "began": began,
+        "session": "s-1", "task_id": "t1", "why": "", "cost": None, "summary": "", "began": began, "cli": "codex",
     }  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from swarm_tui.agent.handlers.base import HandlerError
+from swarm_tui.agent.handlers.base import HandlerError, ResumePoint
 from swarm_tui.agent.handlers.models.generate import Generate
 
 WRITER = {
@@ -130,3 +130,17 @@ def test_a_repository_without_commits_is_told_what_to_do(bench):
     with pytest.raises(HandlerError, match="has no commit yet: make the first one") as caught:
         generate(bench, "open('new.py','w')")
     assert caught.value.code == "no-commit"
+
+
+def test_a_task_that_goes_on_with_anothers_conversation_has_that_ones_cli(repo):
+    class Later(Generate):
+        async def run(self, context):
+            context.resume = ResumePoint(session="s", cli="writer", task_id="t-0")
+            return await super().run(context)
+
+    options = {
+        "cli": "nobody",
+        "clis": {"writer": WRITER, "nobody": {"argv": ["/nowhere/nobody"], "modes": {"edit": []}}},
+    }
+    result = repo.run(Later(), "code.generate", {"prompt": "open('new.py','w').write('y')"}, options=options)
+    assert result["cli"] == "writer"

@@ -7,7 +7,7 @@ from msgspec import Meta, Struct
 from swarm_tui.agent.conversation.permits import Mode
 from swarm_tui.agent.handlers.base import Context, HandlerError, Result
 from swarm_tui.agent.handlers.inputs import inside, read_options, read_payload
-from swarm_tui.agent.handlers.models.talk import TalkOptions, TalkPayload, as_result, talk
+from swarm_tui.agent.handlers.models.talk import TalkOptions, TalkPayload, as_result, gone_on_with, talk
 
 
 class Payload(TalkPayload, kw_only=True):
@@ -44,7 +44,7 @@ class AgentCli:
         mode = payload.mode or (options.mode if options.mode in allowed else allowed[0])
         if mode not in allowed:
             raise HandlerError(f"mode: the layout allows {', '.join(allowed)}, not {mode}", code="not-allowed")
-        name = payload.cli or options.cli
+        name = payload.cli or gone_on_with(context) or options.cli
         told = await talk(context, options, payload, name, mode, folder)
         context.progress(100, f"{name} has answered")
         return as_result(name, told)

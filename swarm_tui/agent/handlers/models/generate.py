@@ -11,7 +11,7 @@ from swarm_tui.agent.handlers.base import Context, HandlerError, Result
 from swarm_tui.agent.handlers.git import branch_of, commit_of, require_repository
 from swarm_tui.agent.handlers.inputs import inside, read_options, read_payload
 from swarm_tui.agent.handlers.models.client import ModelOptions, ask, json_in, why_not
-from swarm_tui.agent.handlers.models.talk import TalkOptions, TalkPayload, as_result, choose, talk
+from swarm_tui.agent.handlers.models.talk import TalkOptions, TalkPayload, as_result, choose, gone_on_with, talk
 from swarm_tui.agent.handlers.models.worktree import Worktree
 from swarm_tui.worktrees import records
 from swarm_tui.worktrees.change import overlaps
@@ -47,7 +47,7 @@ class Generate:
         """
         payload, options = read_payload(context, Payload), read_options(context, Options)
         repo = inside(context.workdir, payload.repo, what="repo")
-        name = payload.cli or options.cli
+        name = payload.cli or gone_on_with(context) or options.cli
         if name is None and (reason := why_not(options.llm)):
             message = f"nobody is there to write code: give the layout's handler `options: {{cli: claude}}`; {reason}"
             raise HandlerError(message, code="not-configured")

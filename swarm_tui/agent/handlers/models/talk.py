@@ -62,6 +62,11 @@ class TalkOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     resume: bool = True
 
 
+def gone_on_with(context: Context) -> str | None:
+    """Return the CLI of the other task's conversation that is gone on with; None where there is none."""
+    return (context.resume.cli or None) if context.resume is not None else None
+
+
 def choose(name: str, extra: dict[str, Cli]) -> Cli:
     """Return the CLI of that name. Raises HandlerError (`bad-payload`) that names those known."""
     known = {**known_clis(), **extra}

@@ -122,7 +122,7 @@ function drawAsk(ask) {
   else if (Object.keys(ask.input || {}).length) card.append(make("pre", JSON.stringify(ask.input, null, 1)));
   card.append(make("div", "", "dim left"));
   card.lastChild.dataset.until = ask.expires_at;
-  reason.placeholder = "a reason, which the agent reads (optional)";
+  reason.placeholder = "a reason for the agent (optional)";
   reason.setAttribute("aria-label", "Reason");
   reason.maxLength = 500;
   for (const [word, outcome, kind] of [["Allow", "allow", "yes"], ["Deny", "deny", "no"], ["Always", "always", ""]]) {
