@@ -101,8 +101,11 @@ def test_a_restart_waits_for_work_and_a_drained_agent_takes_none(make: Make, rea
 
 
 @pytest.mark.drill
-def test_a_role_grows_with_its_queue_and_shrinks_when_that_is_empty(make: Make, real_broker: RealBroker) -> None:
-    job = {"slow.job": {"command": ["sleep", "0.3"]}}
+def test_a_role_grows_with_its_queue_and_shrinks_when_that_is_empty(
+    make: Make, real_broker: RealBroker, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    job = {"slow.job": {"command": ["sh", "-c", f"while [ ! -e {gate} ]; do sleep 0.05; done"]}}
     policy = {"scale_every": 0.2, "scale_down_after": 0.4, "scale_down_every": 0.1, "max_agents": 4}
     crew = {"role": "testing", "min": 1, "max": 4, "handlers": job}
     swarm = make(real_broker.port, [own("boss", "task-manager"), crew], policy=policy)
@@ -112,6 +115,7 @@ def test_a_role_grows_with_its_queue_and_shrinks_when_that_is_empty(make: Make, 
     subprocess.run(line, input="\n".join(jobs), text=True, check=True)
     until(lambda: len(swarm.panes()) == 4, what="three agents and the dispatcher")
     until(lambda: "cap allows 0 more of 1" in str(swarm.events("scale")), what="the fleet's cap to be said")
+    gate.touch()
     until(lambda: set(swarm.panes()) == {"testing-01", "boss"}, 15, what="all but one to be let go")
     said = swarm.run("status", swarm.name).stdout
     assert "scale testing: up by 2 to 3; 3 wished" in said
