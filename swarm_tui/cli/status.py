@@ -136,7 +136,7 @@ def _facts(found: Target, fleet: Fleet) -> dict[str, Any]:
 def _guard(follower: Follower) -> dict[str, Any]:
     """Return what guests may do (None where nobody says), what the dispatcher refused, by why, and what halt stands."""
     leader = follower.fleet.dispatcher
-    reply = follower.operator.query("guard", timeout=1.0) if leader is not None and leader.online else None
+    reply = follower.operator.query("guard", timeout=3.0) if leader is not None and leader.online else None
     row = reply.rows[0] if reply is not None and reply.rows and isinstance(reply.rows[0], dict) else {}
     refused, hints = row.get("refused"), row.get("hints")
     # A broker need not bring what it retains to whoever comes late.

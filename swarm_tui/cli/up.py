@@ -175,17 +175,18 @@ def _give_keys(ready: Prepared, former: list[str], wait: float) -> None:
         click.echo(f"{len(former)} agents are of {__version__} now, and prove what they say")
 
 
-def _restart(ready: Prepared, names: list[str], *, first: bool = False) -> None:
+def _restart(ready: Prepared, names: list[str], *, first: bool = False, mark: Path | None = None) -> None:
     """Have the agents restarted; the dispatcher goes last, so that it knows of all the others' restarts.
 
-    `first`: it goes first, because the others will heed no other.
+    `first`: it goes first, because the others will heed no other. Without the file `mark` they need none any more.
     """
     leaders = {spec.agent_id for spec in ready.plan.specs(ready.state) if spec.role == "task-manager"}
     names.sort(key=lambda name: ((name in leaders) is not first, name))
     with _supervisors(ready) as supervisors:
         if not supervisors.until(lambda: _is_of_this(supervisors.statuses.get(ready.plan.host)), HEAR_SUCCESSOR):
             raise Failure("the supervisor is not on the bus yet, so nobody can be restarted: run `up` again")
-        supervisors.ask(ready.plan.host, HostControl(command="restart", agent_ids=names, when_idle=True))
+        if mark is None or mark.exists():
+            supervisors.ask(ready.plan.host, HostControl(command="restart", agent_ids=names, when_idle=True))
 
 
 def _supervisors(ready: Prepared) -> SupervisorClient:
@@ -303,7 +304,7 @@ def _await_leader(ready: Prepared | None, wait: float, *, wanted: bool) -> None:
         if time.monotonic() > began + wait:
             return
         if asked and leaders and ready.running and time.monotonic() > began + _HEED:
-            _restart(ready, leaders)
+            _restart(ready, leaders, mark=ready.state.take_over)
             leaders = []
         time.sleep(0.05)
 

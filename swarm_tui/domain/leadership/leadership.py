@@ -207,6 +207,14 @@ class Leadership:
             if self._retained is not None and self._retained.epoch < MOST_EPOCH:
                 # The newest of all that were heard of: the topic may be empty by the time that we begin.
                 self._highest = max(self._highest, self._retained.epoch)
+        return self._decide()
+
+    def take_over(self) -> list[Action]:
+        """Take in that a person wishes us to lead, whoever else does."""
+        self._take_over = True
+        return self._decide() if self.phase is Phase.LOOKING else []
+
+    def _decide(self) -> list[Action]:
         if not self._marked:
             return []
         leader = self._retained

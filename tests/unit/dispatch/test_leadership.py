@@ -122,6 +122,19 @@ def test_it_stands_by_while_one_elsewhere_has_the_lead_unless_it_is_to_take_over
     assert leadership.epoch == 7
 
 
+def test_who_stands_by_heeds_a_person_who_wishes_it_to_lead() -> None:
+    leadership = one()
+    assert leadership.take_over() == [], "it does not know yet who leads"
+    leadership = one()
+    mark = up(leadership)
+    leadership.hear(leader("far/1", 6, online=True), 0.0)
+    leadership.hear(mark, 0.0)
+    assert leadership.phase is Phase.LOOKING
+    assert leadership.take_over() == [OpenSession(leadership.presence(online=False))]
+    assert leadership.epoch == 7
+    assert leading().take_over() == []
+
+
 def test_a_newer_one_that_came_while_it_adopted_is_not_answered_with_a_claim() -> None:
     leadership, mark = adopting()
     assert leadership.hear(leader("far/1", 3, online=False), 0.0)

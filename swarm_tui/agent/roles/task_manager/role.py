@@ -135,6 +135,10 @@ class TaskManager:
                 self._came.wait(wait)
                 self._came.clear()
                 wait = shell.work()
+                if wait is not None and not self._takes_over and self._asked_to.exists():
+                    self._takes_over = True
+                    shell.take_over()
+                    wait = 0.0
             if shell.leading:
                 self._asked_to.unlink(missing_ok=True)
             if shell.leading and shell.bus is not None:

@@ -117,6 +117,10 @@ class DispatcherShell:
         """Look who leads, over a connection of its own."""
         self._look()
 
+    def take_over(self) -> None:
+        """Lead though somebody elsewhere does, if nothing but that keeps us from it."""
+        self._carry_out(self.leadership.take_over())
+
     def _look(self) -> None:
         self._listen(client_id_of(Client.ELECTION, self._spec.swarm, self._spec.agent_id), True, (Kind.DISPATCHER,))
 
@@ -373,20 +377,17 @@ class DispatcherShell:
         """Answer an operator's query."""
         if not isinstance(event.body, Query) or self.bus is None:
             return
-        if event.body.query == "guard":
-            row = self.refusals.row(self._guests, self.engine.state.halt_id, self.engine.state.halted)
-            reply = Reply(query="guard", rows=[row], request=event.id, source=self._spec.agent_id)
-            self.bus.publish(self.engine.writer.message(Kind.REPLY, reply, event.key))
-            return
         if event.body.query == "who":
             # What a broker should keep for whoever comes is said again.
             now = self._clocks.monotonic()
             self._carry_out(self.leadership.contested(now))
             self.retained.asked(now)
             return
-        if event.body.query == "schedules":
-            rows = [msgspec.to_builtins(row) for row in schedule_rows(self.engine.state)]
-            reply = Reply(query="schedules", rows=rows, request=event.id, source=self._spec.agent_id)
+        if event.body.query in ("guard", "schedules"):
+            state = self.engine.state
+            guard = [self.refusals.row(self._guests, state.halt_id, state.halted)]
+            rows = guard if event.body.query == "guard" else [msgspec.to_builtins(row) for row in schedule_rows(state)]
+            reply = Reply(query=event.body.query, rows=rows, request=event.id, source=self._spec.agent_id)
             self.bus.publish(self.engine.writer.message(Kind.REPLY, reply, event.key))
             return
         try:
