@@ -236,6 +236,8 @@ class Agent:
                 self.send({"id": message["id"], "error": {"code": code, "message": words}})
             return
         self.bill_beside()
+        # Ended in a tool, it has not asked its model what comes after.
+        self.calls -= answer == "cancelled" and self.calls > 1
         self.send({"id": message["id"], "result": {"stopReason": answer, **self.used()}})
 
     def used(self) -> dict[str, Any]:

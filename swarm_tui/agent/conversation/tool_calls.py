@@ -113,7 +113,7 @@ class ToolCall(Struct, kw_only=True):
         if len(whole) <= MOST_DIFF:
             return whole
         cut = whole[:MOST_DIFF].rpartition("\n")[0]
-        return f"{cut}\n(… {whole.count(chr(10)) - cut.count(chr(10))} more lines of {len(self.diffs)} files)\n"
+        return f"{cut}\n(… {whole.count(chr(10)) - cut.count(chr(10)) - 1} more lines of {len(self.diffs)} files)\n"
 
 
 def take(known: ToolCall | None, said: dict[str, Any]) -> ToolCall:

@@ -258,8 +258,9 @@ def test_what_would_pass_the_budget_is_held_with_a_sentence() -> None:
     assert 0 < third.body.budget <= 0.7  # type: ignore[operator,union-attr]
 
 
-def test_a_budget_of_nothing_lets_nothing_begin_and_other_types_go_on() -> None:
-    world = budgeted(day=0.0)
+@pytest.mark.parametrize("of", ["task", "day", "month"])
+def test_a_budget_of_nothing_lets_nothing_begin_and_other_types_go_on(of: str) -> None:
+    world = budgeted(**{of: 0.0})
     world.agent("a1")
     world.submit("t1")
     assert world.job("t1").state is TaskState.HELD
