@@ -65,6 +65,7 @@ def check_layout(document: Document, layout: Layout) -> None:
         document.problem(("agents",), "`agents` is empty: a swarm has at least one")
     for index, entry in enumerate(layout.agents):
         _entry(document, ("agents", index), entry)
+        _unboxed(document, ("agents", index), entry, layout.defaults.sandbox)
     if _too_many(document, layout):
         return
     agents = name_agents(layout)
@@ -202,8 +203,20 @@ def _interactive(document: Document, where: Where, entry: AgentEntry) -> None:
             )
     if (entry.capacity or 1) != 1:
         document.problem((*where, "capacity"), "an interactive agent does one task at a time: leave out `capacity`")
-    if entry.sandbox not in (None, "none"):
-        document.problem((*where, "sandbox"), "the CLI of an interactive agent runs in no sandbox of ours")
+
+
+def _unboxed(document: Document, where: Where, entry: AgentEntry, by_default: str) -> None:
+    """Check that nobody takes for held in a sandbox what runs in none: its own program is the agent, or its screen."""
+    field = "interactive" if entry.interactive else "command" if entry.command is not None else ""
+    if not field or (entry.sandbox or by_default) == "none":
+        return
+    what = "the CLI of an interactive agent" if entry.interactive else "an agent's own `command`"
+    if entry.sandbox is not None:
+        document.problem((*where, "sandbox"), f"{what} runs in no sandbox of ours: leave it out")
+    else:
+        document.problem(
+            (*where, field), f"{what} runs in no sandbox of ours, as `defaults` wants: say `sandbox: none` here"
+        )
 
 
 def _handler(document: Document, where: Where, task_type: str, handler: HandlerSpec) -> None:

@@ -88,6 +88,12 @@ def test_a_role_that_is_nearly_one_of_ours_is_told(tmp_path: Path) -> None:
         ("swarm: s\nagents:\n  - {role: docs, restart: onfailure}\n", 3, "did you mean `on-failure`?"),
         ("swarm: s\nagents:\n  - {role: docs, command: []}\n", 3, "its first element is the program"),
         ("swarm: s\nagents:\n  - {role: docs, dialect: seed}\n", 3, "needs a `command`"),
+        ("swarm: s\nagents:\n  - {role: docs, command: [x], sandbox: bwrap}\n", 3, "no sandbox of ours: leave it out"),
+        (
+            "swarm: s\ndefaults: {sandbox: bwrap}\nagents:\n  - {role: docs}\n  - {role: docs, command: [x]}\n",
+            5,
+            "as `defaults` wants: say `sandbox: none` here",
+        ),
         ("swarm: s\nagents:\n  - {role: docs, handlers: {'a b': {}}}\n", 3, "is not a task type"),
         ("swarm: s\nagents:\n  - {role: docs, env: {'1X': y}}\n", 3, "no environment variable's name"),
         ("swarm: s\nbroker: {url: 'http://x'}\nagents: [{role: docs}]\n", 2, "did you mean `ws://`?"),
