@@ -30,15 +30,19 @@ from swarm_tui.worktrees.change import Change
 
 
 class ReplayClock:
-    """The time of the recording, which runs at `speed` from its first message on."""
+    """The time of the recording: at `speed` from its first message to its last, then as any other clock's.
 
-    def __init__(self, start: float, speed: float) -> None:
-        self._start = start
-        self._speed = speed
-        self._began = time.monotonic()
+    Played as fast as it can be, its last moment would else be years ago at once, and no notice would stay.
+    """
+
+    def __init__(self, start: float, end: float, speed: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._start, self._end, self._speed, self._clock = start, end, speed, clock
+        self._began = clock()
 
     def __call__(self) -> float:
-        return self._start + (time.monotonic() - self._began) * self._speed
+        passed = self._clock() - self._began
+        played = (self._end - self._start) / self._speed
+        return self._start + passed * self._speed if passed < played else self._end + (passed - played)
 
 
 class ReplaySource:
@@ -163,7 +167,7 @@ def replay_on_screen(
     known: Fleet, lines: list[Line], speed: float, name: str, *, panes: dict[str, Printed] | None = None
 ) -> int:
     """Show the recording on the screen until the person leaves; the exit code. `known` is so when it begins."""
-    clock = ReplayClock(lines[0].at, speed or 1e9)
+    clock = ReplayClock(lines[0].at, lines[-1].at, speed or 1e9)
     facts = Facts(
         swarm=known.swarm, broker=f"recording {name}", recording=True, recorded=(lines[0].at, lines[-1].at),
         printed=bool(panes),

@@ -170,3 +170,11 @@ def test_the_room_decides_how_wide_a_cell_is() -> None:
         return cast(Any, AgentTable)._cell_width.fget(table)
 
     assert [width(count) for count in (9, 190, 191, 10_000)] == [2, 2, 1, 1]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(("width", "legend"), [(80, ("‼ 1", "↻ 1", "● 5")), (120, ("‼ 1 crashloop", "▶ 2 busy"))])
+async def test_the_map_tells_what_its_glyphs_mean_as_far_as_there_is_room(width: int, legend: tuple[str, ...]) -> None:
+    async with open_ui("trouble", (width, 30)) as ui:
+        await ui.press("h")
+        assert ui.has("AGENTS 9 map", "api-gateway-01 ● online", *legend)

@@ -21,6 +21,8 @@ _BAD_RUN = frozenset({"failed", "rejected"})
 #: Task types whose success makes a version live.
 _DEPLOYS = "deployment."
 T = TypeVar("T")
+#: The beginning of the word on the end of a process that tells nothing but that another one is there.
+_NO_REASON = "followed by "
 
 
 class Difference(Struct, frozen=True, kw_only=True):
@@ -117,9 +119,10 @@ def _layout(before: Fleet, after: Fleet) -> Iterator[Difference]:
         old, new = before.agents[agent_id], after.agents[agent_id]
         yield from _other("layout", agent_id, "role", old.role, new.role)
         yield from _other("layout", agent_id, "tasks at a time", old.capacity, new.capacity)
-        types = [", ".join(sorted(each.capabilities)) for each in (old, new)]
-        if all(types):  # None are known before its birth is heard.
-            yield from _other("layout", agent_id, "does", *types)
+        did, does = set(old.capabilities), set(new.capabilities)
+        if did and does:  # None are known before its birth is heard.
+            yield from _other("layout", agent_id, "task types", ", ".join(sorted(did - does)), None)
+            yield from _other("layout", agent_id, "task types", None, ", ".join(sorted(does - did)))
 
 
 def _revision(host: str, had: LayoutView, has: LayoutView, *, several: bool) -> Iterator[Difference]:
@@ -168,7 +171,8 @@ def _agents(before: Mapping[str, AgentView], after: Mapping[str, AgentView]) -> 
             continue
         if old.incarnation and new.incarnation and old.incarnation != new.incarnation:
             ends = list(new.ends)[-1:]
-            why = f" ({ends[0]})" if ends and ends != list(old.ends)[-1:] else ""
+            reason = ends[0].partition(": ")[2] if ends and ends != list(old.ends)[-1:] else ""
+            why = f" ({reason})" if reason and not reason.startswith(_NO_REASON) else ""
             yield from _other("agents", name, "process", f"pid {old.pid}", f"pid {new.pid}, another{why}")
         if new.restarts > old.restarts:
             yield from _other("agents", name, "restarts", old.restarts, new.restarts)

@@ -14,6 +14,8 @@ from swarm_tui.ui.widgets.page import Line
 
 #: Troubles of one swarm that are told, the worst first.
 MOST = 3
+#: Columns of a swarm's name, at most.
+LONGEST = 32
 LOOKS = {"critical": ("‼", "bad"), "warning": ("!", "warn"), "info": ("·", "quiet")}
 _RUNNING = (TaskState.ASSIGNED, TaskState.RUNNING)
 _WAITING = (TaskState.QUEUED, TaskState.BLOCKED, TaskState.RETRY_WAIT, TaskState.AWAITING_APPROVAL, TaskState.HELD)
@@ -111,17 +113,19 @@ class SwarmsScreen(NeighboursScreen):
         return self.titled("SWARMS", str(len(self.others) + 1), [Segment(more, self.desk.look["quiet"])])
 
     def lay(self, width: int) -> list[Line]:
-        lines: list[Line] = [self._head(width)]
-        for each in sorted([self.own(), *self.others], key=lambda each: each.swarm):
+        known = sorted([self.own(), *self.others], key=lambda each: each.swarm)
+        name = max(8, *(min(LONGEST, len(flat(each.swarm))) for each in known))
+        lines: list[Line] = [self._head(name, width)]
+        for each in known:
             found = self.troubles(each)
-            lines += [self._line(each, found, width), *self.trouble_lines(each, found, width)]
+            lines += [self._line(each, found, name, width), *self.trouble_lines(each, found, width)]
         return lines
 
-    def _head(self, width: int) -> Line:
-        names = f"    {'SWARM':<24} {'AGENTS':>7} {'RUN':>5} {'WAIT':>5} {'FAIL':>5}  TROUBLES  BROKER"
+    def _head(self, name: int, width: int) -> Line:
+        names = f"    {'SWARM':<{name}} {'AGENTS':>7} {'RUN':>5} {'WAIT':>5} {'FAIL':>5}  TROUBLES  BROKER"
         return [Segment(fit(names, width), self.desk.look["quiet"])], None
 
-    def _line(self, each: Neighbour, found: list[Problem], width: int) -> Line:
+    def _line(self, each: Neighbour, found: list[Problem], name: int, width: int) -> Line:
         look, fleet = self.desk.look, each.fleet
         counts = fleet.counts_by_state()
         run, wait, failed = (sum(counts[state] for state in states) for states in (_RUNNING, _WAITING, _FAILED))
@@ -131,7 +135,7 @@ class SwarmsScreen(NeighboursScreen):
         parts = [
             Segment(" ▸" if shown else "  ", look["accent"]),
             Segment(f"{worst} ", look[style]),
-            Segment(fit(flat(each.swarm), 24) + " ", look["strong" if each.here else "plain"]),
+            Segment(fit(flat(each.swarm), name) + " ", look["strong" if each.here else "plain"]),
             Segment(f"{heard(fleet, alive):>7} {run:>5} {wait:>5} ", look["plain"]),
             Segment(f"{failed:>5} ", look["bad" if failed else "plain"]),
             Segment(f" {len(found) or '-':>8}  ", look[style if found else "quiet"]),

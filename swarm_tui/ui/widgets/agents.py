@@ -224,13 +224,20 @@ class AgentTable(CellTable[AgentView]):
 
     def group_parts(self, label: str, ids: Sequence[str], width: int) -> Parts:
         """Return how many of a group are in each state, the worst first."""
+        return self._states(ids) if self.grouping != "state" else []
+
+    def legend(self, words: bool) -> Parts:
+        return self._states([self.rows[n] for n in range(len(self.rows))], words=words)
+
+    def _states(self, ids: Sequence[str], *, words: bool = True) -> Parts:
         rows = self.source()
         states = Counter(rows[name].state for name in ids if name in rows)
         parts: Parts = []
         for state in sorted(states, key=lambda state: (_WORST.get(state, 9), state)):
             glyph, style = glyphs.AGENT[state]
-            parts.append(Segment(f"   {glyph} {states[state]:,} {state.value}", self.look[style]))
-        return parts if self.grouping != "state" else []
+            said = f"   {glyph} {states[state]:,} {state.value}" if words else f"  {glyph} {states[state]:,}"
+            parts.append(Segment(said, self.look[style]))
+        return parts
 
     def scene(self) -> Scene:
         asks = self.model.fleet.asks

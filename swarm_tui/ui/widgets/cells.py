@@ -32,6 +32,10 @@ class CellTable(Table[Row]):
         """Return what the map's first line tells of the row under the cursor."""
         raise NotImplementedError
 
+    def legend(self, words: bool) -> Parts:
+        """Return what the glyphs mean and how many there are of each, in words or by the glyphs alone."""
+        return []
+
     # Cells.
 
     @property
@@ -149,4 +153,11 @@ class CellTable(Table[Row]):
         if row is None:
             return [title]
         room = width - sum(part.cell_length for part in title) - 3
+        for words in (True, False):
+            legend = self.legend(words)
+            size = sum(part.cell_length for part in legend)
+            if size and size <= room * 3 // 5:
+                told = self.told_of(row, room - size)
+                spare = room - size - sum(part.cell_length for part in told)
+                return [[*title, Segment("  "), *told, Segment(" " * spare), *legend]]
         return [[*title, Segment("  "), *self.told_of(row, room)]]

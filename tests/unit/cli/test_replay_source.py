@@ -3,7 +3,7 @@
 import pytest
 
 from swarm_tui.cli.recording import Line
-from swarm_tui.cli.replay_source import ReplaySource
+from swarm_tui.cli.replay_source import ReplayClock, ReplaySource
 from swarm_tui.cli.span_file import read_span
 from swarm_tui.client.past import Past
 from swarm_tui.domain.fleet.snapshot import restored, snapshot
@@ -45,3 +45,14 @@ async def test_a_replay_has_the_page_of_what_changed_of_the_layout_too() -> None
         assert ui.has("docs docs-01", "entry: agents 1 → gone")
         assert ui.has("policy", "new entry: approve deployment.*; budget day 5")
         assert ui.has("revision: "), "who had it run so, and when"
+
+
+def test_after_its_end_the_time_of_a_recording_passes_as_any_other() -> None:
+    now = [50.0]
+    slow, fast = (ReplayClock(1000.0, 1020.0, speed, lambda: now[0]) for speed in (2.0, 1e9))
+    assert (slow(), fast()) == (1000.0, 1000.0)
+    now[0] += 5.0
+    assert slow() == 1010.0
+    assert fast() == pytest.approx(1025.0)
+    now[0] += 10.0
+    assert slow() == 1025.0

@@ -59,7 +59,7 @@ def test_agents_that_come_go_and_are_others() -> None:
     paper.pass_time(100, beating=("a1", "a3"))
     found = two.found()
     assert ("versions", "a1", "version of the agent: 1.0 → 1.1") in found
-    assert ("layout", "a1", "does: noop → noop, testing.run") in found
+    assert ("layout", "a1", "new task types: testing.run") in found
     assert ("agents", "a1", "new trouble: no disk") in found
     assert ("agents", "a3", "new state: online") in found
     assert any(about == "agents" and id_ == "a2" for about, id_, _ in found)
