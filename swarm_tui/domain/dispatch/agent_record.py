@@ -33,6 +33,7 @@ class AgentRecord(Struct, kw_only=True):
     """The time of its newest proved status but for its end, by its own clock."""
     beat_at: float = 0.0
     """The time of its newest proved heartbeat, by its own clock."""
+    beat_id: str = ""
     off_at: float = 0.0
     """The time of its newest heartbeat, by its own clock, while that clock is off; else 0."""
     off_times: int = 0

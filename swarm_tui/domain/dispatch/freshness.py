@@ -13,6 +13,8 @@ from swarm_tui.protocol.writer import COMMAND_LIFE
 
 #: Seconds for which a word is new: as long as a command's life, so that clocks may be off by no more for either.
 LIFE = COMMAND_LIFE
+#: Seconds within which two beats are said at once.
+AT_ONCE = 1.0
 #: Beats in a row that tell of a clock that is off, and after how many more it is said again.
 OFF_TIMES, OFF_AGAIN = 2, 30
 REPLAYED = "a word that was said before"
@@ -70,11 +72,13 @@ def is_new_beat(turn: Turn, event: Event, record: AgentRecord) -> bool:
         return True
     _look_at_clock(turn, event, record)
     if record.beat_at - LIFE <= event.at <= record.beat_at:
-        turn.refuse(event, REPLAYED)
+        # Of two that an agent says at once, one may overtake the other: only what surely was heard before is told of.
+        if event.id == record.beat_id or event.at < record.beat_at - AT_ONCE:
+            turn.refuse(event, REPLAYED)
         return False
     if turn.wall - event.at > LIFE:
         return False
-    record.beat_at = event.at
+    record.beat_at, record.beat_id = event.at, event.id
     return True
 
 

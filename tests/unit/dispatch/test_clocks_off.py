@@ -4,6 +4,8 @@ import msgspec
 import pytest
 
 from swarm_tui.domain.dispatch import DispatchSettings, step
+from swarm_tui.domain.dispatch.freshness import REPLAYED
+from swarm_tui.domain.dispatch.model import Refuse
 from swarm_tui.protocol import bodies as b
 from swarm_tui.protocol.codec import Writer, decode
 from swarm_tui.protocol.envelope import Event, Rejected
@@ -69,3 +71,20 @@ def test_a_command_that_came_too_late_says_whose_clock_it_may_be() -> None:
     assert heard.reason == (
         "a command of operator:ann that expired 312 s ago: that clock is 372 s behind the one here, or it came so late"
     )
+
+
+def test_of_two_beats_that_are_said_at_once_neither_is_taken_for_a_repeat() -> None:
+    world, refused = Clocks(), list[str]()
+
+    def hear(event: Event) -> None:
+        refused.extend(one.why for one in step(world.state, event, world.moment()) if isinstance(one, Refuse))
+
+    for _ in range(3):
+        world.beat()
+    last = world.beats[-1]
+    hear(msgspec.structs.replace(last, id="another"))
+    hear(msgspec.structs.replace(last, id="overtaken", at=last.at - 0.003))
+    assert refused == []
+    hear(last)
+    hear(world.beats[0])
+    assert refused == [REPLAYED] * 2
