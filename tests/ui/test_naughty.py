@@ -133,6 +133,11 @@ async def test_naughty_strings_everywhere(size: tuple[int, int]) -> None:
         clean_lines(ui)
 
 
+def test_no_number_of_a_colour_is_too_long_to_read() -> None:
+    assert plain("\x1b[" + "1" * 5000 + "mred") == "red"
+    assert parse("\x1b[0000038;0005;00196mred")[1].color is not None
+
+
 @given(st.text(max_size=120), st.integers(1, 100))
 def test_a_sentence_fits_exactly_whatever_it_says(text: str, width: int) -> None:
     assert cell_len(fit_sentence(flat(text), width)) == width

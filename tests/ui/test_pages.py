@@ -201,3 +201,21 @@ async def test_a_page_says_what_is_true_of_work_that_came_out_badly() -> None:
             ui.app.pages.open_task(f"task_{end}")
             await ui.settle()
             assert ui.has(words)
+
+
+@pytest.mark.asyncio
+async def test_pages_of_what_was_told_and_refused_show_what_comes_meanwhile() -> None:
+    async with open_ui("calm", (100, 30)) as ui:
+        ui.app.pages.open_refusals()
+        await ui.settle()
+        assert ui.has("No message was refused")
+        for number in range(1, 205):
+            ui.source.raw("opencto-dev/tasks/new", b"{")
+            if number in (1, 2, 204):
+                await ui.settle()
+                assert ui.has(f"REFUSED {number}")
+        ui.app.pages.open_notices()
+        await ui.settle()
+        ui.app.say("said meanwhile")
+        await ui.pass_(6.0)
+        assert ui.has("said meanwhile")

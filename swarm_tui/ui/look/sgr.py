@@ -67,7 +67,7 @@ def _apply(codes: str, state: Style) -> Style:
 
 
 def _number(part: str) -> int:
-    first = part.split(":", 1)[0]
+    first = part.split(":", 1)[0].lstrip("0")[:4]
     return min(255, int(first)) if first.isdecimal() else 0
 
 

@@ -16,6 +16,9 @@ class NoticesScreen(PageScreen):
     PAGE = "notices"
     ASIDE = True
 
+    def tick(self, now: float) -> None:
+        self.renew()
+
     def title_parts(self, width: int) -> Parts:
         return self.titled("NOTICES", str(len(self.desk.notices.all)), [])
 
@@ -36,6 +39,8 @@ class RefusalsScreen(PageScreen):
     SCOPE = "problems"
     PAGE = "refused"
     ASIDE = True
+    _shown = 0
+    """How many had been refused when it was laid out."""
 
     def title_parts(self, width: int) -> Parts:
         fleet = self.model.fleet
@@ -45,6 +50,7 @@ class RefusalsScreen(PageScreen):
 
     def lay(self, width: int) -> list[Line]:
         look = self.desk.look
+        self._shown = self.model.fleet.counts.refused
         lines: list[Line] = []
         for refused in reversed(self.model.fleet.refusals):
             topic = flat(refused.topic.removeprefix(self.model.swarm + "/"))
@@ -58,7 +64,7 @@ class RefusalsScreen(PageScreen):
         return lines or [([Segment("  No message was refused since this screen opened", look["quiet"])], None)]
 
     def take(self, delta: Delta, now: float) -> None:
-        if delta.stream and len(self.model.fleet.refusals) != len(self.page.laid):
+        if delta.stream and self.model.fleet.counts.refused != self._shown:
             self.renew()
 
     def open(self) -> None:
