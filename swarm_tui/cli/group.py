@@ -194,8 +194,21 @@ def run(arguments: list[str]) -> int:
     except (BrokenPipeError, ClosedPipeError):
         _drop_stdout()
         return 0
+    except FileNotFoundError as error:
+        if not _folder_is_gone():
+            return _unexpected(error, arguments)
+        _say("the folder that this terminal stands in is gone: go to another one")
+        return 2
     except Exception as error:  # noqa: BLE001  (the last line of defence: a person gets a sentence, the file the rest)
         return _unexpected(error, arguments)
+
+
+def _folder_is_gone() -> bool:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _say(reason: str) -> None:

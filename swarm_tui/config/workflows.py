@@ -1,5 +1,6 @@
 """Workflow files: where they are found, and how one becomes a workflow, with every mistake at its place."""
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,7 +62,7 @@ def find_workflow(name_or_path: str, cwd: Path) -> Path:
     """The workflow's file. What holds a `/` or ends in .yml or .yaml is a path, all else a name. Raises ConfigError."""
     if "/" in name_or_path or name_or_path.endswith((".yml", ".yaml")):
         path = cwd / at_home(name_or_path)
-        if not path.is_file():
+        if not os.path.isfile(path):
             raise whole_file(name_or_path, "no such file")
         return path
     known = known_workflows(cwd)

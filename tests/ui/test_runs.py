@@ -1,14 +1,17 @@
 """The pages of runs, and the form for one: what is typed is checked, keys act on the run or the step at hand."""
 
+import os
 from pathlib import Path
 
 import pytest
+from textual.widgets import Input
 
 from swarm_tui.domain.states import TaskState
 from swarm_tui.protocol.bodies import Queued
 from swarm_tui.protocol.rows import RunRow, StepRow
 from swarm_tui.protocol.run_bodies import RunAct, RunNew
 from swarm_tui.protocol.topics import Kind
+from swarm_tui.ui.widgets.field import FieldRow
 from tests.ui.harness import UiDriver, open_ui
 from tests.ui.test_walk import say_a_run
 
@@ -129,3 +132,19 @@ async def test_the_cursor_stays_at_its_step_when_a_line_comes_above_and_only_the
         assert ui.has("an operator cancelled it")
         assert page.subject() == "b"
         assert not ui.has("2/2")
+
+
+@pytest.mark.asyncio
+async def test_no_name_and_no_folder_that_is_gone_ends_the_screen(workdir: Path) -> None:
+    async with open_ui("calm", (80, 24)) as ui:
+        await form(ui, "x")
+        ui.app.screen.query_one("#type", FieldRow).query_one(Input).value = "n" * 300 + ".yml"
+        await ui.settle()
+        assert ui.has("no workflow of that name")
+        await ui.press("escape")
+        gone = workdir / "gone"
+        gone.mkdir()
+        os.chdir(gone)
+        gone.rmdir()
+        await ui.press("B", "x", "ctrl+s")
+        assert ui.has("no workflow of that name")

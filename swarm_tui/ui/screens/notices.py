@@ -40,7 +40,7 @@ class RefusalsScreen(PageScreen):
     PAGE = "refused"
     ASIDE = True
     _shown = 0
-    """How many had been refused when it was laid out."""
+    """Number of those refused when it was laid out."""
 
     def title_parts(self, width: int) -> Parts:
         fleet = self.model.fleet

@@ -1,5 +1,6 @@
 """The form for a run: a workflow, and its inputs as fields; sent, it makes way for the run's page."""
 
+import os
 import re
 from pathlib import Path
 
@@ -31,10 +32,18 @@ class Found(Struct, frozen=True, kw_only=True):
     wrong: str = ""
 
 
+def _here() -> Path:
+    """Return the folder we stand in, which may be gone by now: then there is no file in it."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        return Path("/proc/self/cwd")
+
+
 def look_for(name_or_path: str) -> Found:
     """Return the workflow of that name, or in that file."""
     try:
-        return Found(workflow=load_workflow(find_workflow(name_or_path, Path.cwd())).workflow)
+        return Found(workflow=load_workflow(find_workflow(name_or_path, _here())).workflow)
     except ConfigError as error:
         return Found(wrong=str(error).split("\n", 1)[0])
 
@@ -63,14 +72,14 @@ class RunFormScreen(FormScreen):
     CSS = FormScreen.CSS.replace("FormScreen", "RunFormScreen")
 
     def __init__(self, desk: Desk) -> None:
-        self._found = {name: look_for(name) for name in known_workflows(Path.cwd())}
+        self._found = {name: look_for(name) for name in known_workflows(_here())}
         types = {name: as_type(name, found) for name, found in self._found.items()}
         super().__init__(desk, types=types, state=ScreenState(), doubts=lambda model, draft: {})
 
     @property
     def known(self) -> TaskType | None:
         name = self.draft.type
-        if name not in self._found and ("/" in name or name.endswith((".yml", ".yaml"))) and Path(name).is_file():
+        if name not in self._found and ("/" in name or name.endswith((".yml", ".yaml"))) and os.path.isfile(name):
             self._found[name] = look_for(name)
             self.types[name] = as_type(name, self._found[name])
         return self.types.get(name)
@@ -86,7 +95,7 @@ class RunFormScreen(FormScreen):
             return None, {"type": "no workflow of that name" if self.draft.type else "is needed: a name, or a file"}
         if found.workflow is None:
             # The whole path of a file below the folder we stand in would leave no room for what is wrong.
-            return None, {"type": found.wrong.removeprefix(f"{Path.cwd()}/")}
+            return None, {"type": found.wrong.removeprefix(f"{_here()}/")}
         wrong = {name if self.draft.raw is not None else f"payload.{name}": why for name, why in mistakes.items()}
         if not wrong and (whys := inputs_of(found.workflow, inputs)[1]):
             wrong["payload"] = "; ".join(whys)

@@ -370,3 +370,17 @@ def test_a_follower_of_a_log_misses_nothing(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(KeyboardInterrupt):
         logs._local(log, 10, keep=True, raw=False)
     assert shown == ["1", "2", "3", "4", "5", "6"]
+
+
+def test_a_folder_that_is_gone_is_said_to_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    for command in (["up", "--detach"], ["run", "x"], ["validate", "x.yml"]):
+        assert run(command) == 2
+        assert (
+            capsys.readouterr().err == "swarm-tui: the folder that this terminal stands in is gone: go to another one\n"
+        )

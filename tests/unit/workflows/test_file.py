@@ -98,6 +98,8 @@ def test_a_workflow_is_found_by_name_in_the_project_first(tmp_path: Path) -> Non
     assert known_workflows(tmp_path)["nightly"][0] == "shipped"
     with pytest.raises(ConfigError, match="did you mean"):
         find_workflow("shipp", tmp_path)
+    with pytest.raises(ConfigError, match="no such file"):
+        find_workflow("n" * 300 + ".yml", tmp_path)
 
 
 def test_a_layout_is_not_taken_for_a_workflow() -> None:
