@@ -20,6 +20,7 @@ from swarm_tui.config.model import Broker
 from swarm_tui.config.paths import StateDir, state_dir
 from swarm_tui.config.running import Running, list_running, load_running, running_names
 from swarm_tui.config.urls import check_url, shown_url
+from swarm_tui.processes.workers import TASK
 from swarm_tui.protocol.names import DEFAULT_SWARM, InvalidNameError, check_swarm
 from swarm_tui.protocol.shards import whole_of
 
@@ -291,6 +292,8 @@ def keys_of(found: Target) -> "Keyring":
 
 
 def _advice(found: Target) -> str:
+    if found.running is None and os.environ.get(TASK):
+        return "; this runs within a task, whose sandbox may hide the swarm from it: --broker names its broker"
     if found.running is None:
         return f"; no swarm `{found.swarm}` runs here: `swarm-tui up` starts one, --broker names another broker"
     return "; `swarm-tui doctor` looks into it"

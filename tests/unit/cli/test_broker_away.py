@@ -38,3 +38,12 @@ def test_a_reason_that_does_not_pass_is_said_at_once(capsys: pytest.CaptureFixtu
     told = capsys.readouterr().err
     assert "DNS" in told
     assert "trying" not in told
+
+
+def test_within_a_task_it_is_told_that_a_sandbox_may_hide_the_swarm(
+    free_port: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SWARM_TASK_ID", "t")
+    monkeypatch.setenv("MQTT_BROKER", f"mqtt://127.0.0.1:{free_port}")
+    assert run(["status"]) == 3
+    assert "whose sandbox may hide the swarm from it: --broker names" in capsys.readouterr().err
