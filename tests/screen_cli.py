@@ -112,6 +112,7 @@ class Cli:
             return
         if "decision" in self.hook("UserPromptSubmit", prompt=prompt):
             self.show("blocked")
+            self.line = prompt
             return
         self.log(type="prompt", text=prompt)
         self.log(type="asked")

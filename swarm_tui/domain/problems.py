@@ -53,6 +53,8 @@ _ENDED_FRESH, _DIED_FRESH = 3600.0, 600.0
 _MOST_TASKS = 200
 #: How the dispatcher's alerts about tasks begin that nobody can be given: `nobody:TYPE` or `nobody:TYPE:AGENT`.
 NOBODY = "nobody:"
+#: Words in an agent's trouble that a person is to see to in its pane: a CLI asks there.
+IN_ITS_PANE = "its pane"
 
 
 def problems(fleet: Fleet, now: float) -> list[Problem]:
@@ -144,7 +146,10 @@ def _agents(fleet: Fleet, now: float) -> list[Problem]:
                 )
             )  # fmt: skip
         if agent.trouble and agent.state in LIVE:
-            what, todo = f"{agent.agent_id}: {agent.trouble}", "mend that: it tries again by itself; its log says more"
+            what = f"{agent.agent_id}: {agent.trouble}"
+            todo = "mend that: it tries again by itself; its log says more"
+            if IN_ITS_PANE in agent.trouble:
+                todo = "attach to it, and answer there"
             found.append(
                 Problem(severity="warning", subject="agent", id=agent.agent_id, what=what, todo=todo, kind="service")
             )

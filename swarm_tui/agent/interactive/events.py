@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from swarm_tui.agent.conversation.listener import Listener
 from swarm_tui.agent.conversation.spec import Interactive, find
 from swarm_tui.agent.conversation.tool_calls import MOST_DIFF, ToolCall, take
 
@@ -40,6 +41,32 @@ def update_of(said: dict[str, Any], spec: Interactive, call_id: str, status: str
 def call_of(said: dict[str, Any], spec: Interactive) -> ToolCall:
     """Return the call that a hook tells of, which nothing else is known of."""
     return take(None, update_of(said, spec, "", "pending"))
+
+
+class HookedCalls:
+    """Knows the tool calls of a conversation of which hooks have told, and tells them to its listener."""
+
+    def __init__(self, spec: Interactive, heard: Listener) -> None:
+        self._spec, self._heard = spec, heard
+        self._by_id: dict[str, ToolCall] = {}
+
+    def noted(self, said: dict[str, Any], status: str) -> ToolCall:
+        """Take in what a hook says of a call; a dialog's says not of which."""
+        known = self.known(said)
+        call_id = known.call_id if known is not None else text_of(said, self._spec.call) or f"call-{len(self._by_id)}"
+        self._heard.hear(update_of(said, self._spec, call_id, status))
+        assert self._heard.last is not None
+        self._by_id[call_id] = self._heard.last
+        return self._heard.last
+
+    def known(self, said: dict[str, Any]) -> ToolCall | None:
+        """Return the call that a hook tells of, if it is known: by its id, else the last of that tool and input."""
+        if call_id := text_of(said, self._spec.call):
+            return self._by_id.get(call_id)
+        given: Any = next(iter(find(said, self._spec.input)), {})
+        tool = text_of(said, self._spec.tool)
+        same = [one for one in self._by_id.values() if not one.over and (one.name, one.input) == (tool, given)]
+        return same[-1] if same else None
 
 
 def _changes(given: dict[str, Any]) -> list[dict[str, str]]:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from swarm_tui.agent.conversation.session_log import SessionLogReader
+from swarm_tui.agent.conversation.session_log import Logged, SessionLogReader
 from swarm_tui.agent.conversation.spec import Interactive, SessionLog, find
 from swarm_tui.agent.interactive.hook_desk import HookCall
 from swarm_tui.agent.interactive.pane import Pane
@@ -63,6 +63,8 @@ class ScreenState:
         """It does not begin: a person must look."""
         self._begun = False
         self._hearer: Hearer | None = None
+        self.left: Logged | None = None
+        """The log of its session as an earlier life of the agent's left it."""
         self._log: SessionLogReader | None = None
         self._interrupts = 0
         self._looked_at = self._told_at = 0.0
@@ -141,6 +143,8 @@ class ScreenState:
         """Take up the session of an earlier life."""
         with contextlib.suppress(OSError, UnicodeDecodeError):
             self.session = (self.plan.folder / _SESSION).read_text("utf-8").strip()[:200] or None
+        if self.session is not None and self.plan.log is not None:
+            self.left = SessionLogReader(self.plan.log, self.plan.environment, self.session).read()
 
     def keep_session(self, session: str | None) -> None:
         """Keep the session's name for another life."""

@@ -17,14 +17,16 @@ from swarm_tui.agent.conversation.person import NEXT_WITHIN
 from swarm_tui.agent.conversation.run import Told, hold
 from swarm_tui.agent.conversation.session_log import SessionLogReader
 from swarm_tui.agent.conversation.settings import Settings
-from swarm_tui.agent.conversation.spec import Acp, find
+from swarm_tui.agent.conversation.spec import Acp
 from swarm_tui.agent.conversation.tool_calls import ToolCall
 from swarm_tui.agent.handlers.base import Context, HandlerError, MissingToolError
+from swarm_tui.agent.interactive.begun import BegunTurns
 from swarm_tui.agent.interactive.cli_process import boot_ticks
-from swarm_tui.agent.interactive.events import text_of, update_of
+from swarm_tui.agent.interactive.events import HookedCalls, text_of
 from swarm_tui.agent.interactive.hook_desk import HookCall
 from swarm_tui.agent.interactive.prompts import as_text, holds, is_same, pasted
 from swarm_tui.agent.interactive.screen import CliScreen
+from swarm_tui.domain.usage import told
 
 #: Seconds between two looks whether the screen is free, and that a person who types there is left alone.
 _LOOK, TYPING = 0.2, 3.0
@@ -59,11 +61,14 @@ class ScreenTurn(Conversation):
         self._prompt: str | None = None
         """The prompt that was typed, as the CLI must say that it took it; None once it has."""
         self._taken = asyncio.Event()
+        self._mixed = ""
+        """Words of a person's that came into the prompt: they get them back."""
         self._since = boot_ticks()
         self._interrupts = 0
         self._pause: asyncio.TimerHandle | None = None
         self._asked: list[_Asked] = []
-        self._by_id: dict[str, ToolCall] = {}
+        self._begun = BegunTurns(screen.plan.folder)
+        self._calls = HookedCalls(screen.plan.spec, self.heard)
         self._has = self._spoken = False
         """It has the screen; a person has said something since the log was read."""
 
@@ -81,11 +86,31 @@ class ScreenTurn(Conversation):
         self.heard.session = self._screen.session
         if self._acp.log is not None and self._screen.session is not None:
             self._log = SessionLogReader(self._acp.log, environment, self._screen.session)
-            self.meter.began(await asyncio.to_thread(self._log.read))
+            log = await asyncio.to_thread(self._log.read)
+            self.meter.began(log)
+            self._begun.keep(self._context.task_id, self._screen.session, log, self._settings)
             self._interrupts = self._log.interrupts
         self.meter.model = self._settings.model
         self.heard.tell()
         return resume is not None and resume == self._screen.session
+
+    async def _take_in_earlier(self, environment: Mapping[str, str]) -> None:
+        """Learn what an attempt of this task took that was killed: its part of a session that others have too.
+
+        Raises FailedTurnError (`unpaid`).
+        """
+        point, spec = self._context.resume, self._acp.log
+        if point is None or not point.cut_off or point.task_id not in ("", self._context.task_id):
+            return
+        log, began = None, self._begun.read(self._context.task_id, point.session)
+        if spec is not None and began is not None:
+            now = SessionLogReader(spec, environment, point.session)
+            # What people and other tasks have said since the agent was killed is not of it.
+            log = self._screen.left or await asyncio.to_thread(now.read)
+        if began is not None and self.meter.takes_in(began.shifted(point), log):
+            self._context.log(f"what was cut off is in its log: {told(self.meter.total)}")
+        elif point.owed:
+            raise FailedTurnError(failure("unpaid", "no log of its session is here that could be read"))
 
     async def _wait_for_screen(self) -> None:
         name, told = self._screen.plan.name, ""
@@ -112,6 +137,7 @@ class ScreenTurn(Conversation):
         """Type the prompt, and wait for the turn's end. Raises FailedTurnError."""
         self._end, self._since = self._loop.create_future(), boot_ticks()
         self._taken.clear()
+        self._mixed = ""
         self._prompt = as_text(text, self._screen.plan.spec.special)
         typing = asyncio.ensure_future(self._type(self._prompt))
         waits: set[asyncio.Future[Any]] = {typing, self._end}
@@ -131,7 +157,7 @@ class ScreenTurn(Conversation):
                 await asyncio.sleep(_LOOK)
             if self._taken.is_set():
                 return
-            if again != 1:
+            if again != 1 or self._mixed:
                 if again:
                     # Something else has the screen: it is closed, and what was written before is gone.
                     screen.send(spec.interrupt.encode())
@@ -147,8 +173,11 @@ class ScreenTurn(Conversation):
             until = self._loop.time() + TAKEN_WAIT
             # In a person's own turn it waits until that has ended.
             while self._loop.time() < until or screen.state in ("working", "asks"):
+                if self._mixed and not again:
+                    break
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._taken.wait(), _LOOK)
+                    screen.send(pasted(self._mixed) if self._mixed else b"")
                     return
         screen.renew()
         why = failure("agent-cli", f"{screen.plan.name} did not take the prompt: it is started anew, with its session")
@@ -212,7 +241,8 @@ class ScreenTurn(Conversation):
     def _interrupted(self) -> None:
         """Wait for what the person says next: they ended the turn."""
         for one in self._asked:
-            self._screen.answered(one.call.target(self._folder), "n")
+            self._answered_there(one, "n")
+            self.heard.refuse(one.call, "refused in its pane")
         self._screen.set_state("idle")
         if self._context.cancel.is_set() or self._end.done():
             return
@@ -287,6 +317,7 @@ class ScreenTurn(Conversation):
         elif meant is not None and holds(said, meant):
             refuse = self._screen.plan.spec.hooks[call.event].refuse
             call.answer(refuse, "The prompt of a task came into the middle of this; it is said by itself.")
+            self._mixed = said.replace(meant, "", 1).strip()
             self._screen.set_state("idle")
         else:
             call.answer()
@@ -295,7 +326,7 @@ class ScreenTurn(Conversation):
 
     def _tool(self, call: HookCall) -> None:
         hook = self._screen.plan.spec.hooks[call.event]
-        one = self._noted(call, "pending")
+        one = self._calls.noted(call.said, "pending")
         decision, why = self._permits.judge(one)
         if decision == "deny":
             self.heard.refuse(one, why)
@@ -307,7 +338,7 @@ class ScreenTurn(Conversation):
             call.answer(hook.ask, "the swarm asks people")
 
     def _ask(self, call: HookCall) -> None:
-        one = self._known(call) or self._noted(call, "pending")
+        one = self._calls.known(call.said) or self._calls.noted(call.said, "pending")
         asked = _Asked(call=one, work=asyncio.ensure_future(self._people(one, call)))
         self._asked.append(asked)
 
@@ -330,12 +361,16 @@ class ScreenTurn(Conversation):
             self._screen.set_state("working")
 
     def _tool_over(self, call: HookCall, status: str) -> None:
-        one = self._known(call)
+        one = self._calls.known(call.said)
         for asked in self._asked:
             if asked.call is one:
-                # It was answered in the pane: that is said as the answer, by the person who sits there.
-                self._screen.answered(one.target(self._folder), "y")
-        self._noted(call, status)
+                self._answered_there(asked, "y")
+        self._calls.noted(call.said, status)
+
+    def _answered_there(self, asked: _Asked, letter: str) -> None:
+        """Say what was answered in the pane as the answer of the person who sits there; no other counts any more."""
+        self._screen.answered(asked.call.target(self._folder), letter)
+        asked.work.cancel()
 
     def _turn_over(self, call: HookCall, *, failed: bool) -> None:
         if self._prompt is not None or self._end.done():
@@ -348,27 +383,6 @@ class ScreenTurn(Conversation):
             return
         self.heard.hear({"sessionUpdate": "agent_message_chunk", "content": {"text": text}})
         self._end.set_result(TurnEnd(stop_reason="end_turn", text=text.strip()))
-
-    def _noted(self, call: HookCall, status: str) -> ToolCall:
-        """Take in what a hook says of a tool call; a dialog's says not of which."""
-        spec, known = self._screen.plan.spec, self._known(call)
-        call_id = known.call_id if known is not None else text_of(call.said, spec.call) or f"call-{len(self._by_id)}"
-        self.heard.hear(update_of(call.said, spec, call_id, status))
-        assert self.heard.last is not None
-        self._by_id[call_id] = self.heard.last
-        return self.heard.last
-
-    def _known(self, call: HookCall) -> ToolCall | None:
-        spec = self._screen.plan.spec
-        if call_id := text_of(call.said, spec.call):
-            return self._by_id.get(call_id)
-        given: Any = next(iter(find(call.said, spec.input)), {})
-        same = [
-            one
-            for one in self._by_id.values()
-            if not one.over and one.name == text_of(call.said, spec.tool) and one.input == given
-        ]
-        return same[-1] if same else None
 
     def _fail(self, error: Exception) -> None:
         if not self._end.done():

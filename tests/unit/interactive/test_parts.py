@@ -14,7 +14,7 @@ from swarm_tui.agent.interactive import small_programs as hook
 from swarm_tui.agent.interactive.events import call_of
 from swarm_tui.agent.interactive.prompts import LEAD, as_text, holds, is_same, pasted, writes
 from swarm_tui.cli.main import main
-from tests.unit.interactive.conftest import Desk
+from tests.screen_desk import Desk
 from tests.wait import until
 
 SPECIAL = "/!#@&"

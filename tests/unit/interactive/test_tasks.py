@@ -11,7 +11,7 @@ from swarm_tui.agent.handlers.base import ResumePoint
 from swarm_tui.agent.interactive import turn
 from swarm_tui.agent.interactive.prompts import LEAD
 from swarm_tui.domain.asks.model import AskAnswer
-from tests.unit.interactive.conftest import Desk
+from tests.screen_desk import Desk
 from tests.wait import until
 
 Make = Callable[..., Desk]
@@ -115,6 +115,20 @@ def test_a_task_waits_for_a_persons_own_turn_and_leaves_their_draft(desk: Desk) 
     desk.sees("> half a thought")
 
 
+def test_words_that_come_into_a_tasks_prompt_are_given_back(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turn, "_PASTE", 0.5)
+
+    def person() -> None:
+        until(lambda: desk.screen._hearer is not None, 5, "the task has the screen")
+        time.sleep(0.25)
+        desk.types("half a thou")
+
+    came = desk.task("the task [[say its own]]", meanwhile=person)
+    assert (came["code"], came["text"], came["usage"]["tokens_in"]) == ("", "its own", 100), came
+    desk.types("ght [[say whole]]\r")
+    desk.sees("> half a thought")
+
+
 def test_in_a_persons_own_turn_the_layouts_denials_hold_and_no_more(make: Make) -> None:
     desk = make()
     desk.options["deny"] = ["Bash(rm*)"]
@@ -172,6 +186,7 @@ def test_a_cancel_ends_the_turn_and_all_that_its_tools_started(desk: Desk) -> No
 
 
 def test_a_cli_that_is_killed_fails_the_attempt_and_goes_on_with_its_session(desk: Desk) -> None:
+    desk.task("another's, in this session [[say one]]", task_id="t-0")
     came = desk.task("first [[write a.txt x]] [[die]]")
     assert (came["code"], came["retryable"]) == ("agent-cli", True)
     assert "signal 9" in came["why"]
@@ -181,6 +196,23 @@ def test_a_cli_that_is_killed_fails_the_attempt_and_goes_on_with_its_session(des
     log = (desk.home / f"{session}.log").read_text()
     assert "Your last turn was cut off (signal 9)" in log
     assert again["usage"]["tokens_in"] == 200, "what the killed attempt took is counted once"
+
+
+def test_what_others_used_in_the_session_is_not_of_a_task_whose_agent_was_killed(desk: Desk) -> None:
+    desk.options["allow"] = ["Bash"]
+    desk.task("another's [[say one]]", task_id="t-0")
+    desk.task("mine [[run true]] [[run sleep 30]]", timeout=1.0)
+    session = desk.screen.session
+    desk.screen.close()
+    desk.screen = desk.made()
+    desk.screen.start()
+    desk.is_("idle")
+    desk.types("a person's own [[say two]]\r")
+    desk.sees("> a person's own")
+    desk.is_("idle")
+    point = ResumePoint(session=session, why="killed", cut_off=True)
+    again = desk.task("[[say done]]", resume=point)
+    assert again["usage"]["tokens_in"] == 300, "two calls of the one that was killed, and one of its own"
 
 
 def test_a_session_that_is_gone_begins_anew(desk: Desk) -> None:
