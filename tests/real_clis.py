@@ -57,9 +57,9 @@ def off_the_network() -> list[str]:
     return []
 
 
-def rows_of(*words: str, limit: float) -> list[dict[str, Any]]:
+def rows_of(*words: str, limit: float, module: str = "tests.real_clis") -> list[dict[str, Any]]:
     """Return what each case came to, in a network namespace of its own."""
-    inner = f"ip link set lo up; exec {sys.executable} -m tests.real_clis {' '.join(words)}"
+    inner = f"ip link set lo up; exec {sys.executable} -m {module} {' '.join(words)}"
     done = subprocess.run(
         [*off_the_network(), "bash", "-c", inner],
         cwd=ROOT, capture_output=True, text=True, timeout=limit, check=False, env={**os.environ, "SWARM_CLIS": CLIS},

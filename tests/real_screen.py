@@ -17,7 +17,7 @@ import psutil
 from swarm_tui.agent.handlers.base import ResumePoint
 from swarm_tui.domain.asks.model import AskAnswer
 from tests.fake_model import serve
-from tests.real_clis import home_of
+from tests.real_clis import home_of, left_alive
 from tests.screen_desk import Desk
 from tests.wait import until
 
@@ -177,7 +177,7 @@ class Cases:
             desk.process().kill()
 
         first = desk.task("kept [[run echo one]] [[run tail -f /dev/null]]", meanwhile=kill)
-        left = [one for one in psutil.process_iter() if one.name() == "tail" and one.is_running()]
+        left = [one for one in left_alive(str(desk.work)) if one.startswith("tail")]
         point = ResumePoint(session=first["session"], why="killed")
         then = desk.task("and then [[run echo two]] [[say Again.]]", resume=point)
         return {**then, "first": first["code"], "retryable": first["retryable"], "left": len(left),

@@ -335,7 +335,7 @@ class ScreenTurn(Conversation):
             one.allowed = True
             call.answer(hook.allow)
         else:
-            call.answer(hook.ask, "the swarm asks people")
+            call.answer(hook.ask, "people are asked elsewhere too: whoever is first")
 
     def _ask(self, call: HookCall) -> None:
         one = self._calls.known(call.said) or self._calls.noted(call.said, "pending")
