@@ -10,13 +10,13 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 from swarm_tui.broker.mosquitto import EmbeddedBroker
 from swarm_tui.bus.probe import probe
 from swarm_tui.config.model import Broker
 from swarm_tui.config.paths import broker_dir
+from swarm_tui.processes.descendants import descendants, signal_process
 from swarm_tui.supervisor import processes
 from tests import examples as examples  # The profile of `make quick` is known before a test is.
 from tests.wait import until
@@ -52,16 +52,13 @@ def private_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytes
 @pytest.fixture(scope="session", autouse=True)
 def no_process_left() -> Iterator[None]:
     """After the last test nothing that the tests started is alive: what is, is ended and the run fails."""
-    me = psutil.Process()
-    before = {child.pid for child in me.children(recursive=True)}
+    before = {child.key for child in descendants(os.getpid())}
     yield
-    left = [child for child in me.children(recursive=True) if child.pid not in before]
     names = []
-    for child in left:
-        with contextlib.suppress(psutil.Error):
-            if child.status() != psutil.STATUS_ZOMBIE:
-                names.append(f"{child.pid} {' '.join(child.cmdline())[:120]}")
-                child.kill()
+    for child in descendants(os.getpid()):
+        if child.key not in before and not child.zombie:
+            names.append(f"{child.pid} {child.command[:120]}")
+            signal_process(child, signal.SIGKILL)
     assert not names, f"processes left behind by tests: {names}"
 
 

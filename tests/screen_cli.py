@@ -168,7 +168,8 @@ class Cli:
         asking = threading.Thread(target=lambda: answers.append(self.hook("PermissionRequest", **said)), daemon=True)
         asking.start()
         self.show("Do you want to proceed? y n")
-        self.wait(lambda: bool(answers) or self.line in ("y", "n"), 600)
+        # A hook that says nothing leaves it to the dialog.
+        self.wait(lambda: any(answers) or self.line in ("y", "n"), 600)
         pressed, self.line = self.line, "" if self.line in ("y", "n") else self.line
         if pressed == "n":
             raise Interrupted

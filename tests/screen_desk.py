@@ -21,6 +21,7 @@ from swarm_tui.agent.interactive.screen import CliScreen
 from swarm_tui.agent.interactive.setup import TYPE, screen_of
 from swarm_tui.config.model import Broker, HandlerSpec, RunSpec
 from swarm_tui.domain.asks.model import AskAnswer, Question
+from swarm_tui.processes.descendants import ProcessInfo, descendants
 from swarm_tui.testing.attempt import RecordingContext, context
 from tests.screen_cli import LOG
 from tests.wait import until
@@ -38,6 +39,11 @@ def description(**more: Any) -> dict[str, Any]:
         "interactive": way,
         "passed": ["SCREEN_CLI_HOME", "SCREEN_CLI_DIALOG"],
     }
+
+
+def _children() -> list[ProcessInfo]:
+    """Return our children that live: as a subreaper, the tests' process has all orphans of its programs."""
+    return [child for child in descendants(os.getpid()) if child.parent == os.getpid() and not child.zombie]
 
 
 class Desk:
@@ -140,3 +146,4 @@ class Desk:
         self.screen.close()
         os.close(self._terminal)
         os.close(self.person)
+        until(lambda: not _children(), 10, "the shell that guards its processes has ended")

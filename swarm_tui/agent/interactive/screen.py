@@ -115,6 +115,8 @@ class CliScreen(ScreenState):
     def _run(self) -> None:
         selector = self._selector
         try:
+            # Before orphans become our children, which its shell then would be.
+            self._groups.start()
             become_subreaper()
             end_tree(self.plan.state_dir, self.plan.agent_id)
             self._desk.open(selector)
@@ -203,7 +205,6 @@ class CliScreen(ScreenState):
             self._start_at = time.monotonic() + self._pause()
             return
         self._starts += 1
-        self._groups.start()
         self._groups.watch(process.pid, MARK)
         with self._lock:
             self._process, self.state, self.why, self._begun = process, "starting", "", False

@@ -280,6 +280,8 @@ def test_what_an_agent_lacks_is_a_problem_while_it_lives(paper: Paper) -> None:
     assert [(p.id, p.what, p.kind) for p in problems(paper.fleet, paper.now)] == [
         ("a1", "a1: no door on 8080: another program has it", "service")
     ]
+    paper.birth("a1", trouble="claude asks the person in its pane")
+    assert [p.todo for p in problems(paper.fleet, paper.now)] == ["attach to it, and answer there"]
     paper.birth("a1")
     assert problems(paper.fleet, paper.now) == []
 
