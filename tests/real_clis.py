@@ -1,5 +1,7 @@
 """Talks to the real agent CLIs against a scripted model server: `python -m tests.real_clis [NAME…]`, in JSON lines.
 
+`--write FILE` has each talk where nothing but loopback is, and writes what came of it into the page's table.
+
 `work`, `killed` or `spoken` among the names: the first case alone, that of a kill, or those in which a person speaks or
 cancels. To be run where
 nothing but loopback is (`unshare -n bash -c 'ip link set lo up; …'`): the CLIs call home.
@@ -29,6 +31,7 @@ from swarm_tui.agent.handlers.models.agent_cli import AgentCli
 from swarm_tui.agent.handlers.models.cli_spec import known_clis
 from swarm_tui.domain.asks.model import AskAnswer, Question
 from swarm_tui.testing.attempt import context, start
+from tests import measured_clis
 from tests.fake_model import serve
 
 NAMES = ("claude", "codex", "gemini", "opencode")
@@ -330,5 +333,22 @@ async def main(names: list[str]) -> None:
                 print(json.dumps({"cli": name, "case": case, **came}), flush=True)
 
 
-if __name__ == "__main__":
+def write(page: Path, names: list[str]) -> None:
+    """Run all cases of each CLI, and write what was measured into the page."""
+    measured, versions = {}, {}
+    for name in names:
+        acp = known_clis()[name].acp
+        program = find(acp.argv[0]) if acp is not None else None
+        if program is None:
+            raise SystemExit(f"{name} is not installed: make clis")
+        print(f"{name} …", file=sys.stderr, flush=True)
+        versions[name] = measured_clis.version(program)
+        measured[name] = {row["case"]: row for row in rows_of(name, limit=900)}
+    block = measured_clis.table(measured, versions, measured_clis.today())
+    page.write_text(measured_clis.written(page.read_text(), block))
+
+
+if __name__ == "__main__" and sys.argv[1:2] == ["--write"]:
+    write(Path(sys.argv[2]), sys.argv[3:] or list(NAMES))
+elif __name__ == "__main__":
     asyncio.run(main([name for name in sys.argv[1:] if name not in (SPOKEN, WORK, KILLED)] or list(NAMES)))

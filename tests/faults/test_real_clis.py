@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
+from tests.measured_clis import CALL_IN
 from tests.real_clis import NAMES, installed, off_the_network, rows_of
 
 pytestmark = pytest.mark.drill
 #: What three calls of the model, of 100 tokens in each, come to; Claude's have 70 of its cache beside.
 TOKENS_IN = {"claude": 510, "codex": 300, "gemini": 300, "opencode": 300}
-#: Tokens in of one call, and calls of those that a kill in a command leaves nobody to know.
-CALL_IN = {"claude": 170, "codex": 100, "gemini": 100, "opencode": 100}
+#: Calls that a kill in a command leaves nobody to know.
 UNTOLD = {"opencode": 1}
 #: Calls of the model that are in no CLI's numbers: Gemini's choice of a model, where none is named.
 BESIDE = {"gemini": 1}
