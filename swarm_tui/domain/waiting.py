@@ -38,51 +38,35 @@ def away(agents: list[str]) -> str:
 
 
 class Doers(Struct):
-    """Agents that say they do a type: those that are there and take tasks, with room or without, and the others."""
+    """Agents that say they do a type: those that are there and take tasks, with room or without, and the others.
+
+    `silent`: one is there that names no type, as a program of another make may: it could do any.
+    """
 
     free: list[str] = []
     busy: list[str] = []
     away: list[str] = []
+    silent: bool = False
 
 
 class Rooms:
-    """Finds who could do which type, and has room, at one moment of a fleet: looked at once, when first asked."""
+    """Finds who could do a type, and has room, at one moment of a fleet: looked at once for each type, when asked."""
 
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
-        self._doers: dict[str, Doers] | None = None
-        self._silent = False
-
-    def _found(self) -> dict[str, Doers]:
-        if self._doers is None:
-            self._doers = {}
-            stand_ins: dict[str, Doers] = {}
-            for agent in self._fleet.agents.values():
-                # One that names no type, as a program of another make may, could do any.
-                names_none = not agent.capabilities and agent.role not in SERVICES
-                self._silent = self._silent or (names_none and agent.state in LIVE)
-                for name in agent.capabilities:
-                    own = name not in FALLBACK_TYPES.get(agent.role, ())
-                    doers = (self._doers if own else stand_ins).setdefault(name, Doers())
-                    _place(agent, doers).append(agent.agent_id)
-            for name, doers in stand_ins.items():
-                if name not in self._doers or not (self._doers[name].free or self._doers[name].busy):
-                    self._doers[name] = doers
-        return self._doers
+        self._known: dict[str, Doers] = {}
 
     def why_waiting(self, task_type: str, wanted: str | None) -> str:
         """Return that all who could do such a task are busy; empty where one has room, or nobody is known."""
-        doers = self._found().get(task_type)
-        if doers is None:
-            return ""
         if wanted:
-            return all_busy([wanted], meant=True) if wanted in doers.busy else ""
-        return all_busy(doers.busy, meant=False) if doers.busy and not doers.free and not self._silent else ""
+            agent = self._fleet.agents.get(wanted)
+            return all_busy([wanted], meant=True) if agent is not None and _is_busy(agent, task_type) else ""
+        doers = self._doers(task_type)
+        return all_busy(doers.busy, meant=False) if doers.busy and not doers.free and not doers.silent else ""
 
     def doubt(self, task_type: str, wanted: str) -> str:
         """Return why nobody would do such a task that is sent now; empty where somebody is there who does."""
-        found, agents = self._found(), self._fleet.agents
-        doers = found.get(task_type)
+        agents = self._fleet.agents
         if not agents:
             return ""
         if wanted:
@@ -91,13 +75,41 @@ class Rooms:
             if agents[wanted].capabilities and task_type not in agents[wanted].capabilities:
                 return f"{wanted} does no {task_type}"
             return "" if agents[wanted].state in LIVE else f"{wanted} is away"
-        if self._silent or (doers is not None and (doers.free or doers.busy)):
+        doers = self._doers(task_type)
+        if doers.free or doers.busy or doers.silent:
             return ""
-        return f"no known agent does {task_type}" if doers is None else away(doers.away)
+        return away(doers.away) if doers.away else f"no known agent does {task_type}"
+
+    def _doers(self, task_type: str) -> Doers:
+        if task_type not in self._known:
+            self._known[task_type] = self._look(task_type)
+        return self._known[task_type]
+
+    def _look(self, task_type: str) -> Doers:
+        """Look for who does the type: no further than to the first with room, for then nobody waits for want of one."""
+        own, stand_in = Doers(), Doers()
+        for agent in self._fleet.agents.values():
+            if task_type not in agent.capabilities:
+                if not agent.capabilities and agent.state in LIVE and agent.role not in SERVICES:
+                    own.silent = stand_in.silent = True
+                continue
+            doers = stand_in if task_type in FALLBACK_TYPES.get(agent.role, ()) else own
+            if agent.state not in LIVE or agent.state is AgentState.DRAINING:
+                doers.away.append(agent.agent_id)
+            elif _is_full(agent):
+                doers.busy.append(agent.agent_id)
+            else:
+                doers.free.append(agent.agent_id)
+                if doers is own:
+                    return own
+        return own if own.busy or not (stand_in.free or stand_in.busy or stand_in.away) else stand_in
 
 
-def _place(agent: AgentView, doers: Doers) -> list[str]:
-    """Return the list that the agent belongs to."""
-    if agent.state not in LIVE or agent.state is AgentState.DRAINING:
-        return doers.away
-    return doers.busy if max(agent.active, len(agent.tasks)) >= agent.capacity else doers.free
+def _is_full(agent: AgentView) -> bool:
+    return max(agent.active, len(agent.tasks)) >= agent.capacity
+
+
+def _is_busy(agent: AgentView, task_type: str) -> bool:
+    """Tell whether it is there, does the type, and has no room."""
+    takes = agent.state in LIVE and agent.state is not AgentState.DRAINING
+    return takes and task_type in agent.capabilities and _is_full(agent)

@@ -89,3 +89,24 @@ async def test_a_yes_is_to_the_ask_that_was_shown_not_to_the_next() -> None:
             assert ui.has(f"Allow docs-01 Bash {shown}")
             await ui.press("n")
         assert not [act for act in ui.source.acts if act[0] is Kind.ASK_ANSWER]
+
+
+@pytest.mark.asyncio
+async def test_however_long_it_is_all_of_it_can_be_read_before_the_answer() -> None:
+    async with open_ui("calm", (80, 24)) as ui:
+        scenes.task(ui.source, ui.clock, TASK, "code.generate", "docs-01", ago=5, progress=20)
+        words = [f"word-{n}" for n in range(200)]
+        ask(ui, title=" ".join(words))
+        await ui.settle()
+        ui.app.pages.open_task(TASK)
+        await ui.settle()
+        await ui.press("y")
+        assert ui.has("Allow docs-01 Bash word-0 ")
+        assert ui.has("No (n)", "Yes"), "the answers are in sight"
+        assert not ui.has("word-199")
+        assert "read on" in ui.footer
+        await ui.press("pagedown", "pagedown", "pagedown", "pagedown")
+        assert ui.has("word-199")
+        assert ui.has("No (n)", "Yes")
+        await ui.press("n")
+        assert ui.source.acts == []

@@ -219,3 +219,17 @@ async def test_pages_of_what_was_told_and_refused_show_what_comes_meanwhile() ->
         ui.app.say("said meanwhile")
         await ui.pass_(6.0)
         assert ui.has("said meanwhile")
+
+
+@pytest.mark.asyncio
+async def test_a_task_behind_busy_agents_says_so_in_the_list_and_on_its_page() -> None:
+    async with open_ui("calm", (120, 40)) as ui:
+        assert ui.has("task_aa1e30", "testing-01, who alone does it, is busy")
+        ui.app.pages.open_task("task_aa1e30")
+        await ui.settle()
+        assert ui.has("waits", "testing-01, who alone does it, is busy")
+        more = Status(status="online", role="testing", incarnation="i2", capabilities=["testing.run"])
+        ui.source.say("testing-02", Kind.STATUS, more, "testing-02")
+        await ui.settle()
+        await ui.pass_(1.0)
+        assert not ui.has("is busy"), "its turn comes"

@@ -42,7 +42,7 @@ def question(context: Context, *, always: bool = False) -> str:
         f" for the rest of {row.task_id}: {flat(row.rule, 200)}" if row.rule else ", this alone: no rule says more"
     )
     until = all_like_it if always else ""
-    head = f"Allow {flat(row.agent_id)} {flat(row.tool)} {flat(row.title, 400)}{until}?"
+    head = f"Allow {flat(row.agent_id)} {flat(row.tool)} {flat(row.title, 4000)}{until}?"
     lines = [line for line in (row.diff or "").split("\n") if line and not line.startswith(("---", "+++"))]
     shown = [f"  {fit(flat(line, 200), WIDTH).rstrip()}" for line in lines[:LINES]]
     more = f"  and {len(lines) - LINES} more lines: {key(context, 'open')} on the task shows all"

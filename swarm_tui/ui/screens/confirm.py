@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Button, Static
 
@@ -14,6 +14,9 @@ from swarm_tui.ui.look.text import flat
 from swarm_tui.ui.screens.dialog import Dialog
 from swarm_tui.ui.widgets.footer import Hint
 
+LONGEST = 4000
+"""Letters of a line of what is asked: nobody says yes to what they cannot read."""
+
 
 class ConfirmScreen(Dialog[bool]):
     """True only for a plain yes. What is asked follows the state; what is void says so and cannot be answered yes."""
@@ -22,6 +25,7 @@ class ConfirmScreen(Dialog[bool]):
     ConfirmScreen { align: center middle; }
     ConfirmScreen #box { width: 64; max-width: 90%; height: auto; padding: 1 2; background: $panel;
                          border: round $warning; }
+    ConfirmScreen #asked { height: auto; max-height: 65vh; scrollbar-size-vertical: 1; }
     ConfirmScreen #void { display: none; margin-top: 1; color: $error; text-style: bold; }
     ConfirmScreen Horizontal { height: auto; align-horizontal: center; margin-top: 1; }
     ConfirmScreen Button { margin: 0 2; min-width: 14; border: none; height: 1;
@@ -32,6 +36,10 @@ class ConfirmScreen(Dialog[bool]):
         Binding("y", "answer(True)"),
         Binding("n,N,escape,q", "answer(False)"),
         Binding("left,right,h,l,tab,shift+tab", "turn"),
+        Binding("down,j", "read(1)"),
+        Binding("up,k", "read(-1)"),
+        Binding("pagedown,space", "read(10)"),
+        Binding("pageup", "read(-10)"),
     ]
     AUTO_FOCUS = "#no"
 
@@ -45,11 +53,12 @@ class ConfirmScreen(Dialog[bool]):
     @property
     def question(self) -> str:
         """Return what is asked now."""
-        return "\n".join(flat(line, 400) for line in self.asked.question().split("\n"))
+        return "\n".join(flat(line, LONGEST) for line in self.asked.question().split("\n"))
 
     def compose(self) -> ComposeResult:
         with Vertical(id="box"):
-            yield Static(Content(self.question), id="question")
+            with VerticalScroll(id="asked", can_focus=False):
+                yield Static(Content(self.question), id="question")
             yield Static(id="void")
             with Horizontal():
                 yield Button(Content("No (n)"), id="no")
@@ -65,6 +74,7 @@ class ConfirmScreen(Dialog[bool]):
             ("tab", "the other"),
             ("enter", "take it"),
             (self.leaves, "no"),
+            *([("↓", "read on")] if self.is_mounted and self.query_one("#asked").max_scroll_y else []),
         ]
 
     def renew(self) -> None:
@@ -87,6 +97,10 @@ class ConfirmScreen(Dialog[bool]):
         self.renew()
         if not (yes and self.void):
             self.dismiss(yes)
+
+    def action_read(self, by: int) -> None:
+        """Move through a question that is longer than the screen."""
+        self.query_one("#asked", VerticalScroll).scroll_relative(y=by, animate=False)
 
     def action_turn(self) -> None:
         """Go to the other answer."""
