@@ -10,6 +10,7 @@ import struct
 from bisect import bisect_right
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from swarm_tui.journal.pane_log import lines_before, opened_log, packed_path
 
@@ -62,11 +63,10 @@ def printed(log: Path, since: float, until: float) -> Iterator[tuple[float, byte
     """Yield what the pane printed in that span, in pieces with their times, oldest first."""
     for path in reversed(list(_logs(log))):
         times = _read(path)
-        before = 0
-        for at, length in times:
-            if since <= at <= until and length > before and (data := _slice(path, before, length)):
-                yield at, data
-            before = length if length >= before else 0
+        if any(since <= at <= until for at, _ in times):
+            # Opened once: a compressed one is unpacked whole.
+            with contextlib.suppress(OSError), opened_log(path) as file:
+                yield from _pieces(file, times, since, until)
 
 
 def _logs(log: Path) -> Iterator[Path]:
@@ -88,10 +88,13 @@ def _read(log: Path) -> list[tuple[float, int]]:
     return list(_RECORD.iter_unpack(raw[: len(raw) // _RECORD.size * _RECORD.size]))
 
 
-def _slice(log: Path, start: int, end: int) -> bytes:
-    try:
-        with opened_log(log) as file:
-            file.seek(start)
-            return file.read(end - start)
-    except OSError:
-        return b""
+def _pieces(
+    file: IO[bytes], times: list[tuple[float, int]], since: float, until: float
+) -> Iterator[tuple[float, bytes]]:
+    before = 0
+    for at, length in times:
+        if since <= at <= until and length > before:
+            file.seek(before)
+            if data := file.read(length - before):
+                yield at, data
+        before = length if length >= before else 0

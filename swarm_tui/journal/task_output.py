@@ -96,12 +96,16 @@ class OutputFile:
 
     def _turn_over(self) -> None:
         """Go on in the other of the two files of the end; what that held is left out from now on."""
-        self._turn = 1 - self._turn
-        handle = self._open(self._path.with_suffix(f".{self._turn}.log"))
-        os.write(handle, b"%020d\n" % self._size)
+        turn = 1 - self._turn
+        handle = self._open(self._path.with_suffix(f".{turn}.log"))
+        try:
+            os.write(handle, b"%020d\n" % self._size)
+        except OSError:
+            os.close(handle)
+            raise
         assert self._handle is not None
         os.close(self._handle)
-        self._handle, self._room = handle, TAIL
+        self._handle, self._room, self._turn = handle, TAIL, turn
 
     def _open(self, path: Path) -> int:
         # Of an attempt that was begun twice (its agent died), the second begins anew; the first may be read-only.

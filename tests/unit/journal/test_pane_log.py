@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarm_tui.journal import pane_log
+from swarm_tui.journal import pane_log, pane_times
 from swarm_tui.journal.pane_log import last_lines, readable
+from swarm_tui.journal.pane_times import PaneTimes, printed
 
 
 def test_the_tail_of_a_log_reaches_into_its_predecessor(tmp_path: Path) -> None:
@@ -62,3 +63,22 @@ def test_a_log_line_gives_no_orders_to_the_terminal(raw: bytes, shown: str) -> N
 @given(st.binary(max_size=60))
 def test_no_line_keeps_an_escape(raw: bytes) -> None:
     assert not set(readable(raw)) & set(map(chr, [*range(9), *range(11, 32), 127]))
+
+
+def test_a_log_that_was_compressed_is_unpacked_once_for_all_its_pieces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, old, opened = tmp_path / "a.log", tmp_path / "a.log.1", list[Path]()
+    notes = PaneTimes()
+    log.write_bytes(b"now\n")
+    for number in range(1, 51):
+        with old.open("ab") as file:
+            file.write(b"%03d\n" % number)
+        notes.note(old, 4 * number, 1000.0 + number)
+    pane_log.pack(old)
+    monkeypatch.setattr(pane_times, "opened_log", lambda path: (opened.append(path), pane_log.opened_log(path))[1])
+    found = list(printed(log, 1011.0, 1040.0))
+    assert found == [(1000.0 + number, b"%03d\n" % number) for number in range(11, 41)]
+    assert opened == [old]
+    old.with_name("a.log.1.gz").write_bytes(b"damaged")
+    assert list(printed(log, 1011.0, 1040.0)) == []

@@ -1,5 +1,7 @@
 """What a task's programs print is kept, bounded, and read from any position."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -63,6 +65,26 @@ def test_nothing_is_written_before_the_first_byte_and_the_end_is_marked(tmp_path
     again = OutputFile(tmp_path / "o", "t", 2)
     again.write(b"two\n")
     assert whole(tmp_path / "o", "t") == ("two\n", 0)
+
+
+def test_a_full_disk_takes_no_descriptors_and_not_the_end_that_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = OutputFile(tmp_path, "t", 1)
+    output.write(b"a" * 100 + b"b" * 50)
+    write, held = os.write, len(os.listdir("/proc/self/fd"))
+
+    def full(descriptor: int, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "write", full)
+    for _ in range(5):
+        output.write(b"c")
+    assert "No space left" in output.failure
+    assert len(os.listdir("/proc/self/fd")) == held
+    monkeypatch.setattr(os, "write", write)
+    output.write(b"d")
+    assert whole(tmp_path, "t")[0] == "a" * 100 + "b" * 50 + "d"
 
 
 def test_the_last_attempt_is_read_unless_one_is_named(tmp_path: Path) -> None:
