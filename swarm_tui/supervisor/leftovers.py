@@ -32,7 +32,8 @@ def plan_of_leftovers(swarm: str, state: StateDir, say: Say) -> Plan | None:
     socket, panes = _panes(swarm, running)
     specs = _specs(state)
     named = sorted({pane.agent for pane in panes if is_agent_id(pane.agent)} | specs.keys() | _locked(state))
-    alive = bool(panes) or any(locks.holders(path) for path in _files(state.root / "locks"))
+    # A `down` that waited for another one asks again, and holds the swarm's lock itself by then.
+    alive = bool(panes) or any(set(locks.holders(path)) - {os.getpid()} for path in _files(state.root / "locks"))
     if not alive and running is None:
         return None
     say(f"{state.root / 'plan.json'} cannot be read; what runs is found by its panes, locks and files")
