@@ -74,7 +74,8 @@ def screen_of(
         agent_id=spec.agent_id,
         model=options.model,
         install=cli.install,
-        dialogs=f"attach to its pane, it asks there (a first start, the trust in its folder, a login){login}",
+        dialogs=f"attach to its pane, it asks there (a first start, the trust in its folder, a login), "
+        f"or its hooks are turned off{login}",
         log=cli.acp.log if cli.acp is not None else None,
     )
 
