@@ -143,7 +143,8 @@ class Agent:
         if not file.exists():
             raise LookupError
         self.session, self.folder = params["sessionId"], Path(params["cwd"])
-        self.cost = json.loads(file.read_text())["cost"]
+        # A process that was killed in its turn has told the next nothing of what that cost.
+        self.cost = json.loads(file.read_text()).get("told", 0.0)
         return self._modes()
 
     def session_load(self, params: dict[str, Any]) -> dict[str, Any]:
@@ -202,7 +203,8 @@ class Agent:
         """The server bills an answer as it gives it, whatever becomes of whoever asked."""
         self.log({"type": "asked"})
         self.cost += CALL
-        self.write_session({**self.read_session(), "cost": self.cost})
+        known = self.read_session()
+        self.write_session({**known, "cost": known["cost"] + CALL})
         self.log({"type": "answer", "id": uuid.uuid4().hex, "model": "m", "in": 100, "out": 10})
         if self.kind.get("tells_cost"):
             self.update("usage_update", used=1, size=2, cost={"amount": self.cost, "currency": "USD"})
@@ -236,6 +238,7 @@ class Agent:
                 self.send({"id": message["id"], "error": {"code": code, "message": words}})
             return
         self.bill_beside()
+        self.write_session({**self.read_session(), "told": self.cost})
         # Ended in a tool, it has not asked its model what comes after.
         self.calls -= answer == "cancelled" and self.calls > 1
         self.send({"id": message["id"], "result": {"stopReason": answer, **self.used()}})

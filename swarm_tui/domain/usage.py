@@ -18,7 +18,8 @@ class Usage(Struct, frozen=True, kw_only=True):
 
     `partial`: more was used, and nobody knows how much, for what took it ended before it told; `unsure` is what of that
     counts against a budget, in US dollars. `logged`: the session's own log has what is not told, for whoever goes on.
-    `settles`: the session of which this has in it what earlier attempts took and did not tell.
+    `settles`: the session of which this has in it what earlier attempts took and did not tell. `session_cost` is the
+    CLI's own word for what its whole session cost; a process of it that was killed told the next nothing.
     """
 
     tokens_in: int = 0
@@ -29,6 +30,7 @@ class Usage(Struct, frozen=True, kw_only=True):
     unsure: float = 0.0
     logged: bool = False
     settles: str = ""
+    session_cost: float | None = None
 
     def plus(self, other: "Usage") -> "Usage":
         """Return the sum; its cost is known when both are, or when one of them is of nothing."""
@@ -71,6 +73,7 @@ class Usage(Struct, frozen=True, kw_only=True):
                 said["cost"] = round(self.cost, 6)
         more: JsonObject = {"partial": self.partial, "logged": self.logged, "settles": self.settles}
         more["unsure"] = round(self.unsure, 6)
+        more["session_cost"] = None if self.session_cost is None else round(self.session_cost, 6)
         return said | {name: value for name, value in more.items() if value}
 
 
@@ -143,6 +146,7 @@ def read_usage(said: Mapping[str, Any]) -> Usage:
         unsure=_dollars(said.get("unsure")) or 0.0,
         logged=said.get("logged") is True,
         settles=settles[:200] if isinstance(settles := said.get("settles"), str) else "",
+        session_cost=_dollars(said.get("session_cost")),
     )
 
 
@@ -164,7 +168,9 @@ def late_usage(logged: Usage, told: Usage) -> Usage:
         return replace(told, partial=True, unsure=logged.unsure, logged=False)
     costs = [logged.cost, told.cost if logged.cost is not None or logged.tokens == told.tokens else None]
     cost = max((one for one in costs if one is not None), default=None)
-    return replace(logged, cost=cost, logged=False, settles=logged.settles or told.settles)
+    return replace(
+        logged, cost=cost, logged=False, settles=logged.settles or told.settles, session_cost=told.session_cost
+    )
 
 
 def _dollars(value: object) -> float | None:

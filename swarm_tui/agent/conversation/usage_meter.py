@@ -71,6 +71,7 @@ class UsageMeter:
             logged=self._acp.log is not None,
             settles=settles,
             unsure=untold * seen.dearest(self._prices, self.model),
+            session_cost=self.session_cost,
         )
 
     def _own(self) -> Usage:

@@ -94,7 +94,7 @@ def _settle(turn: "Turn", job: Job, by: Attempt, known: Usage) -> None:
         used = read_usage(one.usage)
         cost = used.cost if used.cost is not None or known.cost is None else 0.0
         _restate(turn.state, one, replace(used, partial=False, logged=False, cost=cost))
-        one.told = True
+        one.told = one.cut_off = True
         turn.save(job)
 
 
@@ -104,7 +104,7 @@ def note_late(turn: "Turn", job: Job, attempt: Attempt, used: Usage, session: st
     if attempt.session or not any(read_usage(one.usage).settles == session for one in later):
         used = late_usage(_own(job, attempt, used), read_usage(attempt.usage))
         _restate(turn.state, attempt, used)
-    attempt.told, attempt.session = True, session
+    attempt.told, attempt.cut_off, attempt.session = True, True, session
     if used.settles:
         _settle(turn, job, attempt, used)
     job.usage = total(job).wire()
@@ -159,7 +159,7 @@ def total(job: Job) -> Usage:
     whole = Usage()
     for attempt in job.attempts:
         whole = whole.plus(read_usage(attempt.usage))
-    return replace(whole, logged=False, settles="")
+    return replace(whole, logged=False, settles="", session_cost=None)
 
 
 def cost_of(attempt: Attempt) -> float:
@@ -297,6 +297,20 @@ def _cli_of(job: Job) -> str:
     return next((name for name in said if isinstance(name, str)), "")
 
 
+def _said_to_cost(session: list[Attempt]) -> float | None:
+    """Return what the session cost as the CLI's next process may say it; None where nobody knows.
+
+    That does not know what a killed one took.
+    """
+    used = [read_usage(one.usage) for one in session]
+    if said := [one.session_cost for one in used if one.session_cost is not None]:
+        return said[-1]
+    if any(one.cut_off or _is_untold(one) for one in session):
+        return 0.0
+    known = all(one.cost is not None or one.is_nothing or not one.tokens for one in used)
+    return sum(one.cost or 0.0 for one in used) if known else None
+
+
 def _last(job: Job, attempts: list[Attempt]) -> JsonObject | None:
     for attempt in reversed(attempts):
         if not attempt.session:
@@ -305,13 +319,11 @@ def _last(job: Job, attempts: list[Attempt]) -> JsonObject | None:
             # Its conversation has no room for another word: another begins, and is told how far this one came.
             return {"task_id": job.task_id, "why": attempt.error, "cost": 0.0, "summary": attempt.said}
         session = [one for one in attempts if one.session == attempt.session]
-        costs = [read_usage(one.usage) for one in session]
-        known = all(used.cost is not None or used.is_nothing or not used.tokens for used in costs)
         point: JsonObject = {
             "session": attempt.session,
             "task_id": job.task_id,
             "why": attempt.error,
-            "cost": sum(used.cost or 0.0 for used in costs) if known else None,
+            "cost": _said_to_cost(session),
             "summary": attempt.said,
             "began": session[0].offered_at,
         }

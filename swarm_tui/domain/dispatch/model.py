@@ -61,6 +61,8 @@ class Attempt(Struct, kw_only=True, omit_defaults=True):
     """Tokens and money so far, as its messages tell."""
     told: bool = False
     """Its agent has told of its end: its usage is all that is known of it."""
+    cut_off: bool = False
+    """It was killed, and others have said since what it took."""
     point: dict[str, Any] = {}
     """Of one that goes on after a killed one: where, as it was told, and what was known of the session's usage then."""
     waived: bool = False

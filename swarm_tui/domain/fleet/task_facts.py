@@ -97,7 +97,7 @@ def total(uses: Mapping[int, Used]) -> Usage:
         elif not one.told and one.session and number < newest:
             used = replace(used, partial=True)
         whole = whole.plus(used)
-    return replace(whole, logged=False, settles="")
+    return replace(whole, logged=False, settles="", session_cost=None)
 
 
 class TaskFacts(TaskView, kw_only=True, gc=False):

@@ -51,7 +51,7 @@ def test_what_the_cli_says_counts_before_any_price() -> None:
     meter.prompt_ended({"usage": {"inputTokens": 100, "outputTokens": 10, "cachedReadTokens": 50}})
     assert meter.total.cost == pytest.approx(0.16), "by the price while the CLI says none"
     meter.updated({"cost": {"amount": 0.75, "currency": "USD"}})
-    assert meter.total == Usage(tokens_in=150, tokens_out=10, tokens_cached=50, cost=0.5), "less what came before"
+    assert meter.total == Usage(tokens_in=150, tokens_out=10, tokens_cached=50, cost=0.5, session_cost=0.75)
 
 
 def test_what_a_session_costs_is_not_less_than_before_but_of_a_process_that_does_not_know() -> None:
@@ -69,7 +69,9 @@ def test_what_was_cut_off_before_it_told_is_not_known_without_a_log_and_has_no_p
     assert told(meter.total) == "100 tokens in, 10 out, and more that nobody knows, cost not known"
     assert not read_usage(meter.total.wire()).is_nothing
     meter.updated({"cost": {"amount": 0.5, "currency": "USD"}})
-    assert read_usage(meter.total.wire()) == Usage(tokens_in=100, tokens_out=10, cost=0.5, partial=True)
+    assert read_usage(meter.total.wire()) == Usage(
+        tokens_in=100, tokens_out=10, cost=0.5, partial=True, session_cost=0.5
+    )
 
 
 def test_what_was_cut_off_is_in_the_log() -> None:

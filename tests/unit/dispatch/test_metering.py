@@ -166,6 +166,21 @@ def test_a_conversation_that_was_cut_off_took_more_than_it_told() -> None:
     assert today(world.state, world.wall).unpriced == 0
 
 
+def test_what_a_clis_next_process_says_of_its_session_is_held_against_what_its_last_one_said() -> None:
+    """One that was killed in its turn told the next nothing, however that turn was paid for since."""
+    world = World()
+    world.agent("a1")
+    (offer,) = offers(world.submit("t1"))
+    progress(world, offer, None, session="s", usage={"tokens_in": 10, "cost": 0.5, "session_cost": 0.5})
+    progress(world, offer, None, session="s", usage={"tokens_in": 20, "cost": 0.9, "session_cost": 0.5, "logged": True})
+    world.tick(300.0)
+    world.agent("a1", incarnation="i2")
+    world.tick(30.0)
+    offer = offers(world.said)[-1]
+    assert offer.body.resume["cost"] == 0.5  # type: ignore[union-attr,index]
+    assert offer.body.resume["known_cost"] == 0.9  # type: ignore[union-attr,index]
+
+
 def killed(world: World, task_id: str, usage: dict[str, Any]) -> Say:
     """A task whose first attempt said that and died; the offer of the next, or of the last."""
     (offer,) = offers(world.submit(task_id))
