@@ -56,6 +56,7 @@ class Cases:
         self.told("refused", lambda: desk.task("no [[run touch no.txt]] [[say I did it.]]"))
         desk.answer = lambda question: AskAnswer(outcome="allow", by="ada")
         self.told("read only", lambda: desk.task("read [[write d.txt hi]] [[say ok]]", mode="read"))
+        self.told("asked in every mode", self.every_mode)
         for prompt in ("/clear [[say slash]]", "!ls [[say bang]]", "# note [[say hash]]", "@x [[say at]]",
                        "a\x1b[201~\r/clear\r [[say esc]]"):  # fmt: skip
             self.told(f"text: {prompt[:8]!r}", lambda prompt=prompt: desk.task(prompt))  # type: ignore[misc]
@@ -87,6 +88,18 @@ class Cases:
         memory = [self.desk.process(), *self.desk.process().children(recursive=True)]
         out["mb"] = sum(one.memory_info().rss for one in memory) // 1_000_000
         return out
+
+    def every_mode(self) -> dict[str, Any]:
+        """A person has put the CLI into its other modes, and their own settings allow the command: it is asked."""
+        desk, out, modes = self.desk, dict[str, Any](), list[str]()
+        desk.asked.clear()
+        heard = desk.screen._desk._heard
+        desk.screen._desk._heard = lambda call: (modes.append(call.said.get("permission_mode") or ""), heard(call))[1]
+        for number in range(4):
+            desk.types("\x1b[Z")
+            time.sleep(1.0)
+            out = desk.task(f"mode {number} [[run touch m{number}.txt]] [[say ok]]")
+        return {**out, "asked": len(desk.asked), "modes": sorted({mode for mode in modes if mode})}
 
     def in_its_pane(self, key: str) -> dict[str, Any]:
         """A person answers the dialog, and after a no says what it shall do instead."""
@@ -191,5 +204,8 @@ if __name__ == "__main__":
             os.environ.pop(name, None)
         os.environ.update(home_of(Path(place), base, "k"))
         known = {"hasCompletedOnboarding": True, "lastOnboardingVersion": "9.9.9", "theme": "dark"}
+        (Path(place) / "home" / ".claude").mkdir()
+        allowed = {"permissions": {"allow": ["Bash(touch m*)"]}}
+        (Path(place) / "home" / ".claude" / "settings.json").write_text(json.dumps(allowed))
         (Path(place) / "home" / ".claude.json").write_text(json.dumps(known))
         Cases(sys.argv[1], Path(place)).all()

@@ -30,6 +30,9 @@ def test_a_real_cli_in_its_pane_works_asks_heeds_and_goes_on(monkeypatch: pytest
     assert (pane["code"], pane["done"], pane["answered"]) == ("refused", False, [["touch p2.txt", "n"]])
     assert pane["text"] == "Rather."
     assert (came["refused"]["code"], came["read only"]["code"]) == ("refused", "refused")
+    modes = came["asked in every mode"]
+    assert (modes["code"], modes["asked"]) == ("", 4), modes
+    assert {"acceptEdits", "auto"} <= set(modes["modes"])
     said = [row["text"] for case, row in came.items() if case.startswith("text: ")]
     assert said == ["slash", "bang", "hash", "at", "esc"]
     assert came["a long prompt"]["text"] == "long"
