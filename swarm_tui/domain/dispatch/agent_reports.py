@@ -10,6 +10,7 @@ from swarm_tui.domain.dispatch.offer import offer_of
 from swarm_tui.domain.dispatch.outcomes import ack, fence, is_current, lost, renew, stop, take_back
 from swarm_tui.domain.dispatch.processes import gone, held
 from swarm_tui.domain.dispatch.turn import Turn
+from swarm_tui.domain.dispatch.waiting import enqueue
 from swarm_tui.domain.states import TaskState
 from swarm_tui.domain.usage import read_usage
 from swarm_tui.protocol.bodies import AttemptUsage, Cleared, Heartbeat, Inbox, Shutdown, Status
@@ -238,6 +239,8 @@ def late_usage(turn: Turn, event: Event, body: AttemptUsage) -> None:
             return
         if not attempt.told and attempt.session in ("", body.session):
             metering.note_late(turn, job, attempt, read_usage(body.usage), clean(body.session, 200))
+            if job.state is TaskState.HELD and metering.NOBODY_KNOWS in job.reason:
+                enqueue(turn, job)
     ack(turn, body.task_id, body)
 
 

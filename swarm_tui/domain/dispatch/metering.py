@@ -31,6 +31,8 @@ LEAST = 0.000001
 CONTEXT_FULL = "context-full"
 #: Code of a failure for want of a log that says what a killed attempt took.
 UNPAID = "unpaid"
+#: Words of a task that is held until somebody knows what a killed attempt took.
+NOBODY_KNOWS = "which was killed, nobody knows"
 
 
 class Refused(Struct, frozen=True):
@@ -257,7 +259,7 @@ def _taken(job: Job, mine: float, most: float) -> str:
     if unknown := [one for one in job.attempts if _is_untold(one) and not one.waived]:
         why = "no log of its session could be read" if unknown[-1].session else "it was killed before it had a session"
         words += (
-            f": what attempt {unknown[-1].number} took, which was killed, nobody knows ({why}), so it counts as all "
+            f": what attempt {unknown[-1].number} took, {NOBODY_KNOWS} ({why}), so it counts as all "
             f"that it might; `t` or `retry {job.task_id}` goes on all the same, `c` or `cancel {job.task_id}` ends it"
         )
     return words

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from swarm_tui.domain.dispatch import DispatchSettings
 from swarm_tui.domain.dispatch.metering import spent, today, total
 from swarm_tui.domain.dispatch.model import Say
+from swarm_tui.domain.states import TaskState
 from swarm_tui.domain.usage import Budget
 from swarm_tui.protocol.bodies import AttemptUsage, Inbox
 from swarm_tui.protocol.topics import Kind
@@ -56,6 +57,25 @@ def test_of_an_attempt_that_is_open_it_is_said_again() -> None:
     progress(world, offer, 0.1, session="s")
     assert not late(world, offer.body, {"tokens_in": 300, "cost": 0.3})
     assert total(world.job("t1")).cost == 0.1
+
+
+def test_a_task_that_is_held_for_want_of_a_log_goes_on_once_its_host_has_read_it() -> None:
+    world = budgeted(task=2.0)
+    world.agent("a1")
+    (offer,) = offers(world.submit("t1"))
+    progress(world, offer, None, session="s", usage={"tokens_in": 1, "logged": True})
+    world.tick(300.0)
+    world.agent("a2")
+    world.tick(5.0)
+    elsewhere = offers(world.said)[-1]
+    world.fail(elsewhere, code="unpaid")
+    world.tick(20.0)
+    assert world.job("t1").state is TaskState.HELD
+    world.agent("a1", incarnation="i2")
+    assert late(world, offer.body, {"tokens_in": 30, "cost": 0.5})
+    world.tick(1.0)
+    again: Any = offers(world.said)[-1].body
+    assert (again.attempt, again.budget) == (3, pytest.approx(1.5))
 
 
 @pytest.mark.parametrize("wrong", [{"session": "x"}, {"attempt": 7}, {"epoch": 99}, {"worker": "a9"}])
