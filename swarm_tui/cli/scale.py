@@ -10,6 +10,7 @@ from swarm_tui.cli.completers import roles
 from swarm_tui.cli.name_checks import check_role
 from swarm_tui.cli.number_types import WAIT, Whole
 from swarm_tui.cli.supervisor_client import HEAR_HOSTS, UNSCALED, SupervisorClient
+from swarm_tui.config.paths import disk_trouble
 from swarm_tui.protocol.bodies import HostControl, HostStatus, JsonObject
 from swarm_tui.protocol.names import canonical_role
 
@@ -62,7 +63,8 @@ def command(role: str, number: int, wait: float, swarm: str | None) -> None:
             supervisors.until(lambda: count() == wanted, max(0.0, end - time.monotonic()))
         if count() != wanted:
             why = next(iter(refusals()), "").removeprefix(UNSCALED) if wanted == number else ""
-            raise Failure(f"{name} has {_agents(count())}, not {wanted}: {why or f'not yet, after {wait:g} s'}", FAILED)
+            why = why or disk_trouble() or f"not yet, after {wait:g} s"
+            raise Failure(f"{name} has {_agents(count())}, not {wanted}: {why}", FAILED)
         click.echo(f"{name} has {_agents(wanted)}")
 
 

@@ -21,7 +21,7 @@ from swarm_tui.cli.validate_handlers import remarks
 from swarm_tui.config.files import remove, write_private
 from swarm_tui.config.home import host_name
 from swarm_tui.config.load import Loaded, find_layout, load_layout
-from swarm_tui.config.paths import state_dir, why_not
+from swarm_tui.config.paths import disk_trouble, state_dir, why_not
 from swarm_tui.config.urls import is_loopback, shown_url
 from swarm_tui.identity.open import has_identity, place_join
 from swarm_tui.identity.store import IdentityError, read_join
@@ -370,7 +370,7 @@ def _report(ready: Prepared, now: Wait, took: float) -> str | None:
             tell(f"{row.agent_id}: {row.state}{': ' + row.reason if row.reason else ''}")
             for line in row.tail[-5:]:
                 tell(f"    {line}")
-        where = f"`{tmux} attach -t ={plan.session}` shows its pane"
+        where = disk_trouble() or f"`{tmux} attach -t ={plan.session}` shows its pane"
         if now.cause:
             return f"{now.cause}; {where}"
         if not fatal:

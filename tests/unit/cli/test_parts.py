@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarm_tui.cli import formatting, logs, recording
+from swarm_tui.cli import formatting, logs, recording, up
 from swarm_tui.cli.common import Failure, target
 from swarm_tui.cli.group import run
 from swarm_tui.cli.logs import _new
@@ -27,10 +27,11 @@ from swarm_tui.config.model import Broker
 from swarm_tui.config.running import Running, save_running
 from swarm_tui.config.seed import seed_path
 from swarm_tui.domain import scaling
-from swarm_tui.protocol.bodies import Alert
+from swarm_tui.protocol.bodies import Alert, PaneStatus
 from swarm_tui.protocol.codec import Writer, decode
 from swarm_tui.protocol.envelope import Event
 from swarm_tui.protocol.topics import Kind
+from swarm_tui.supervisor.start_watch import Wait
 from tests.conftest import pick_port
 
 EMPTY = io.BytesIO()
@@ -384,3 +385,14 @@ def test_a_folder_that_is_gone_is_said_to_be(
         assert (
             capsys.readouterr().err == "swarm-tui: the folder that this terminal stands in is gone: go to another one\n"
         )
+
+
+def test_a_start_that_a_full_disk_holds_up_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = SimpleNamespace(socket="x", session="dev", swarm="dev")
+    missing = Wait(known=True, missing=[PaneStatus(agent_id="a", role="docs", state="starting")])
+    for trouble, says in (("", "shows its pane"), ("the disk is full", "; the disk is full")):
+        monkeypatch.setattr(up, "disk_trouble", lambda trouble=trouble: trouble)
+        said = up._report(cast(Any, SimpleNamespace(plan=plan, running=False)), missing, 60.0)
+        assert said is not None
+        assert said.startswith("did not register within 60 s: a; ")
+        assert said.endswith(says)
