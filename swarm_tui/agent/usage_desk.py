@@ -1,6 +1,7 @@
 """An agent's look for conversations whose agents were killed here: what each took is read in its log, and said."""
 
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +19,8 @@ from swarm_tui.protocol.topics import Kind
 LOOK_EVERY, AGAIN = 20.0, 20.0
 #: Seconds that a killed agent's own next life has before another on its host speaks for it.
 OTHERS_AFTER = 30.0
+#: Seconds after which a record that is of no use to anybody is thrown away.
+KEPT = 7 * 86_400.0
 
 
 class Owner(Struct, frozen=True, kw_only=True):
@@ -81,7 +84,12 @@ class UsageDesk:
             self._throw_away(path)
 
     def _left_behind(self, now: float) -> list[Path]:
-        paths = list((self._state_dir / "conversations").glob("*.json"))
+        paths = []
+        for path in (self._state_dir / "conversations").glob("*.json"):
+            if _is_old(path):
+                self._throw_away(path)
+            else:
+                paths.append(path)
         self._dead = {path: self._dead.get(path, now) for path in paths if (owner := _owner(path)) and _is_gone(owner)}
         return [path for path, since in self._dead.items() if self._is_mine(path) or now - since >= OTHERS_AFTER]
 
@@ -127,6 +135,14 @@ def _owner(path: Path) -> Owner | None:
         return msgspec.json.decode(path.read_bytes(), type=Owner)
     except (OSError, msgspec.DecodeError):
         return None
+
+
+def _is_old(path: Path) -> bool:
+    """Return whether nobody has been able to do anything with the record for long."""
+    try:
+        return path.stat().st_mtime < time.time() - KEPT and not ((owner := _owner(path)) and not _is_gone(owner))
+    except OSError:
+        return False
 
 
 def _is_gone(owner: Owner) -> bool:

@@ -1,8 +1,10 @@
 """A conversation whose agent is killed and that nobody goes on with: what it took is read in its log, and said."""
 
+import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -10,7 +12,7 @@ from typing import Any, cast
 import pytest
 
 from swarm_tui.agent.conversation.open_conversation import read
-from swarm_tui.agent.usage_desk import AGAIN, OTHERS_AFTER, UsageDesk
+from swarm_tui.agent.usage_desk import AGAIN, KEPT, OTHERS_AFTER, UsageDesk
 from swarm_tui.domain.usage import Price
 from swarm_tui.domain.worker.actions import HeldLease
 from swarm_tui.protocol.bodies import AttemptUsage, Inbox, Task
@@ -127,6 +129,15 @@ def test_a_record_that_cannot_be_read_is_passed_over(killed: Agents, text: str) 
     (record,) = killed.records()
     record.with_name("0.json").write_text(text)
     assert len(killed.look(killed.desk("agent-01"))) == 1
+
+
+def test_a_record_that_nobody_could_use_for_a_week_is_thrown_away(killed: Agents) -> None:
+    (record,) = killed.records()
+    for path in (record, record.with_name("0.json")):
+        path.write_text(path.read_text() if path.exists() else "no JSON")
+        os.utime(path, (time.time() - KEPT - 60,) * 2)
+    assert not killed.look(killed.desk("agent-01"))
+    assert not killed.records()
 
 
 def test_a_log_that_is_gone_says_nothing_and_is_looked_for_no_more(killed: Agents, talk: Talk) -> None:
