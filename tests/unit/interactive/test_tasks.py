@@ -117,10 +117,11 @@ def test_a_task_waits_for_a_persons_own_turn_and_leaves_their_draft(desk: Desk) 
 
 def test_words_that_come_into_a_tasks_prompt_are_given_back(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turn, "_PASTE", 0.5)
+    sent, send = list[bytes](), desk.screen.send
+    monkeypatch.setattr(desk.screen, "send", lambda keys: (sent.append(keys), send(keys)))
 
     def person() -> None:
-        until(lambda: desk.screen._hearer is not None, 5, "the task has the screen")
-        time.sleep(0.25)
+        until(lambda: any(b"the task" in keys for keys in sent), 5, "the prompt is pasted, and not yet said")
         desk.types("half a thou")
 
     came = desk.task("the task [[say its own]]", meanwhile=person)
