@@ -86,12 +86,12 @@ class Rooms:
         return self._known[task_type]
 
     def _look(self, task_type: str) -> Doers:
-        """Look for who does the type: no further than to the first with room, for then nobody waits for want of one."""
+        """Look for who does the type, no further than to the first with room, or that could do any."""
         own, stand_in = Doers(), Doers()
         for agent in self._fleet.agents.values():
             if task_type not in agent.capabilities:
                 if not agent.capabilities and agent.state in LIVE and agent.role not in SERVICES:
-                    own.silent = stand_in.silent = True
+                    return Doers(silent=True)
                 continue
             doers = stand_in if task_type in FALLBACK_TYPES.get(agent.role, ()) else own
             if agent.state not in LIVE or agent.state is AgentState.DRAINING:

@@ -11,6 +11,7 @@ from swarm_tui.config.model import AgentEntry, Broker, Budget, Defaults, Handler
 from swarm_tui.config.paths import StateDir
 from swarm_tui.config.revision import MOST_ENTRIES, read_salt, revision_of
 from swarm_tui.protocol.host_bodies import LayoutRevision
+from swarm_tui.supervisor.plan import Plan
 
 SALT = b"0123456789abcdef"
 BUILD = HandlerSpec(command=["/usr/bin/make", "-C", "s3cr3t"], timeout=600.0, options={"token": "s3cr3t"})
@@ -88,3 +89,9 @@ def test_the_same_layout_has_the_same_mark_and_a_large_one_is_bounded(tmp_path: 
     large = told(replace(LAYOUT, agents=many))
     assert len(large.entries) == MOST_ENTRIES
     assert large.revision != told(replace(LAYOUT, agents=[*many, AgentEntry(role="one-more")])).revision
+
+
+def test_who_had_it_run_and_when_makes_no_other_plan() -> None:
+    plan = Plan(layout=LAYOUT, path="/l", workdir="/", host="h", session="s", by="ada@h", at=7.0)
+    assert replace(plan, by="bob@h", at=8.0).identity() == plan.identity()
+    assert replace(plan, session="t").identity() != plan.identity()
