@@ -60,9 +60,12 @@ def own_authority(url: str) -> str | None:
 
 
 def socket_path(folder: Path) -> Path | None:
-    """Return the broker's Unix socket; None where the path is longer than an address holds."""
+    """Return the broker's Unix socket; None where the path is longer than an address holds, or has a space.
+
+    mosquitto takes what stands before the space for all of it.
+    """
     path = folder / "mqtt.sock"
-    return path if len(str(path).encode()) <= UNIX_MAX else None
+    return path if len(str(path).encode()) <= UNIX_MAX and not any(map(str.isspace, str(path))) else None
 
 
 def admission_at(home: Path, swarm: str, url: str) -> Admission | None:

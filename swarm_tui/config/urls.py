@@ -41,7 +41,10 @@ def split_url(url: str) -> SplitUrl:
     Raises ValueError with a reason that holds nothing of the password.
     """
     scheme, rest = _scheme(url)
-    user, at, place = ("", "", rest) if _is_path(scheme, rest) else rest.rpartition("@")
+    if _is_path(scheme, rest):
+        # A file may have any name: nothing in it is a query or a fragment.
+        return SplitUrl(SplitResult(scheme, "", rest, "", ""), "", None, None, None)
+    user, at, place = rest.rpartition("@")
     if _ENDS.search(user):
         raise ValueError(
             "what stands before its last `@` has a `/`, `#` or `?`: write them in a password as `%2F`, `%23`, `%3F` "
@@ -94,7 +97,7 @@ def is_address(text: str) -> bool:
 
 def shown_url(url: str) -> str:
     """Return the URL without its secrets: its password, and each value of a query, where a WebSocket's has tokens."""
-    return hidden_query(without_password(url))
+    return url if _is_path(*_scheme(url)) else hidden_query(without_password(url))
 
 
 def without_password(url: str) -> str:

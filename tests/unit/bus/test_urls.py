@@ -30,6 +30,7 @@ from swarm_tui.config.urls import check_url, is_loopback, shown_url
         ("wss://h/broker", "wss://h:443/broker"),
         ("unix:///run/m.sock", "unix:///run/m.sock"),
         ("unix:/run/m.sock", "unix:///run/m.sock"),
+        ("unix:///run/C#/a?b;c%20d@e.sock", "unix:///run/C#/a?b;c%20d@e.sock"),
     ],
 )
 def test_it_reads(url: str, shown: str) -> None:

@@ -10,6 +10,7 @@ import pytest
 from swarm_tui.config.errors import ConfigError
 from swarm_tui.config.files import write_private
 from swarm_tui.config.model import Broker, RunSpec
+from swarm_tui.config.own_broker import socket_path
 from swarm_tui.config.paths import disk_trouble, state_dir, state_home, why_not
 from swarm_tui.config.running import Running, forget_running, list_running, load_running, running_names, save_running
 from swarm_tui.config.seed import load_seed, seed_path
@@ -239,3 +240,9 @@ def test_next_to_no_room_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("swarm_tui.config.paths.LEAST_FREE", 2**62)
     assert disk_trouble().startswith(f"the disk of {state_home()} has ")
     assert disk_trouble().endswith(" MB left: make room on it")
+
+
+def test_the_broker_has_no_socket_below_a_folder_with_a_space() -> None:
+    assert socket_path(Path("/s/C#1")) == Path("/s/C#1/mqtt.sock")
+    assert socket_path(Path("/s/a b")) is None
+    assert socket_path(Path("/s" * 60)) is None
