@@ -62,6 +62,8 @@ class Desk:
         self.asked: list[Question] = []
         self.answer: Callable[[Question], AskAnswer] | None = lambda question: AskAnswer(outcome="allow", by="ada")
         threading.Thread(target=self._watch, daemon=True).start()
+        self._others = {child.key for child in _children()}
+        """Children of other tests: a tmux server, say."""
         self.screen = self.made()
 
     def made(self) -> CliScreen:
@@ -146,4 +148,5 @@ class Desk:
         self.screen.close()
         os.close(self._terminal)
         os.close(self.person)
-        until(lambda: not _children(), 10, "the shell that guards its processes has ended")
+        ours = "the shell that guards its processes has ended"
+        until(lambda: not {child.key for child in _children()} - self._others, 10, ours)

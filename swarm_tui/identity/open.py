@@ -57,7 +57,8 @@ def open_swarm(
     secret = read_secret(state)
     if secret is None:
         return None
-    return SwarmKeyring(secret, RegistryFile(state).current, issuer=issuer, guests=guests, own=own)
+    file = RegistryFile(state)
+    return SwarmKeyring(secret, file.current, issuer=issuer, guests=guests, own=own, is_newer=file.is_newer)
 
 
 def open_host(state: StateDir, *, guests: str = "work", own: frozenset[str] = frozenset()) -> Keyring:
@@ -104,7 +105,8 @@ def open_watcher(state_dir: str, agent_id: str, *, guests: str, own: frozenset[s
     secret = read_secret(state)
     if secret is None or not isinstance(keys, AgentKeyring):
         return keys
-    return WatcherKeyring(keys, secret, RegistryFile(state).current, guests=guests, agents=own)
+    file = RegistryFile(state)
+    return WatcherKeyring(keys, secret, file.current, guests=guests, agents=own, is_newer=file.is_newer)
 
 
 def open_operator(

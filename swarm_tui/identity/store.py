@@ -6,6 +6,7 @@ import stat
 import time
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -17,8 +18,8 @@ from swarm_tui.config.paths import StateDir
 from swarm_tui.identity.keys import agent_key, common_key, host_key, operator_key
 from swarm_tui.identity.registry import Registry
 
-#: Seconds between two looks whether the registry on disk is another.
-LOOK_EVERY = 0.5
+#: Seconds between two looks whether the registry on disk is another; between two for proofs that do not hold.
+LOOK_EVERY, LOOK_AGAIN = 0.5, 0.05
 _PREFIX = "SWARM_"
 
 
@@ -124,7 +125,7 @@ def forget_former(state: StateDir, agent_id: str) -> None:
 
 
 class RegistryFile:
-    """The registry as it is on disk now: looked at again at most every LOOK_EVERY seconds.
+    """The registry as it is on disk now: looked at again at most every LOOK_EVERY seconds, or when a proof fails.
 
     One that cannot be read any more leaves the last one that could.
     """
@@ -138,16 +139,24 @@ class RegistryFile:
 
     def current(self) -> Registry:
         """Return the identities as they are now."""
-        now = time.monotonic()
-        if now - self._looked >= LOOK_EVERY:
-            self._looked = now
-            if (stamp := self._mark()) != self._stamp:
-                self._stamp = stamp
-                try:
-                    self._registry = read_registry(self._state)
-                except IdentityError:
-                    return self._registry
+        self._look(LOOK_EVERY)
         return self._registry
+
+    def is_newer(self) -> bool:
+        """Look again, for a proof that does not hold; whether there are others: who was added just now is known."""
+        before = self._registry
+        self._look(LOOK_AGAIN)
+        return self._registry is not before
+
+    def _look(self, after: float) -> None:
+        now = time.monotonic()
+        if now - self._looked < after:
+            return
+        self._looked = now
+        if (stamp := self._mark()) != self._stamp:
+            self._stamp = stamp
+            with suppress(IdentityError):
+                self._registry = read_registry(self._state)
 
     def _mark(self) -> tuple[int, int]:
         try:

@@ -8,8 +8,12 @@ import pytest
 
 from swarm_tui.config.paths import StateDir
 from swarm_tui.identity import acl, store
-from swarm_tui.identity.keys import agent_key, common_key, host_key
+from swarm_tui.identity.keyring import HostKeyring, OperatorKeyring
+from swarm_tui.identity.keys import agent_key, common_key, host_key, operator_key
+from swarm_tui.identity.open import open_swarm
 from swarm_tui.identity.registry import Identity, add
+from swarm_tui.protocol.proof import split
+from swarm_tui.protocol.topics import Kind
 
 
 @pytest.fixture
@@ -110,6 +114,25 @@ def test_the_registry_is_read_again_when_it_changed(state: StateDir, monkeypatch
     assert set(file.current().hosts()) == {"home", "helper"}
     (store.folder_of(state) / "registry.json").write_bytes(b"{")
     assert set(file.current().hosts()) == {"home", "helper"}
+
+
+def test_who_was_added_a_moment_ago_is_heard(state: StateDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "LOOK_EVERY", 3600.0)
+    monkeypatch.setattr(store, "LOOK_AGAIN", 0.0)
+    secret = store.make_secret(state, "home")
+    keys = open_swarm(state, "swarm")
+    assert keys is not None
+    assert set(keys.hosts()) == {"home"}
+    registry = add(store.read_registry(state), "ann", Identity(kind="operator"))
+    store.write_registry(state, add(registry, "helper", Identity(kind="host")))
+    here = "s/halt"
+    parties = (
+        OperatorKeyring("ann", operator_key(secret, "ann", 1)),
+        HostKeyring("helper", host_key(secret, "helper", 1)),
+    )
+    for party, kind, key in zip(parties, (Kind.HALT, Kind.HOST_STATUS), ("", "helper"), strict=True):
+        said = party.prove(kind, key, here, b'{"id":"1"}')
+        assert keys.judge(kind, key, here, split(said), "") in ("operator:ann", "host:helper")
 
 
 def test_an_aws_policy_fits_its_limit() -> None:
