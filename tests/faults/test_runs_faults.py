@@ -54,13 +54,8 @@ def records(swarm: FaultySwarm) -> dict[str, RunRecord]:
     return {run_id: msgspec.msgpack.decode(raw, type=RunRecord) for run_id, raw in rows}
 
 
-@pytest.mark.parametrize(
-    ("dialect", "result"),
-    [
-        pytest.param("seed", {"done": True}, marks=pytest.mark.drill),
-        ("mqtt-v1", {"by": "s0", "type": "noop"}),
-    ],
-)
+@pytest.mark.drill
+@pytest.mark.parametrize(("dialect", "result"), [("seed", {"done": True}), ("mqtt-v1", {"by": "s0", "type": "noop"})])
 def test_an_agent_of_another_dialect_does_steps(
     make_broker: Callable[..., RealBroker], tmp_path: Path, dialect: Dialect, result: dict[str, Any]
 ) -> None:

@@ -251,6 +251,8 @@ class Conversation:
             words = f"it took longer than {loop.time() - began:.0f} s{silence_told}"
             raise HandlerError(words, code="timeout", retryable=True)
         finally:
+            if answer.done() and not answer.cancelled() and answer.exception() is None:
+                self.meter.turn_ended()
             self.person.end()
             for wait in (cancelled, silence, answer, following):
                 wait.cancel()

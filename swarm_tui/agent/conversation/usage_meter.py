@@ -57,6 +57,8 @@ class UsageMeter:
         self._untold = 0
         self.session_cost: float | None = None
         """The cost of the whole session, earlier attempts too, as the CLI says; None where it says none."""
+        self._ended_cost = self._before
+        """The same as the last turn that ended left it: the next process knows no more of one killed in its turn."""
 
     @property
     def total(self) -> Usage:
@@ -71,7 +73,7 @@ class UsageMeter:
             logged=self._acp.log is not None,
             settles=settles,
             unsure=untold * seen.dearest(self._prices, self.model),
-            session_cost=self.session_cost,
+            session_cost=None if self.session_cost is None else self._ended_cost,
         )
 
     def _own(self) -> Usage:
@@ -148,6 +150,10 @@ class UsageMeter:
         opened = sum(call.usage is None for call in self._base.calls)
         missing = heard - (len(self._log.calls) - len(self._base.calls)) if self._lags else 0
         self._untold = max(self._untold, self._log.untold - opened, missing)
+
+    def turn_ended(self) -> None:
+        """Note that the CLI has answered a prompt: its next process knows what it took."""
+        self._ended_cost = self.session_cost
 
     def prompt_ended(self, said: Mapping[str, Any]) -> bool:
         """Hear a prompt's answer. Returns whether it told of any usage."""

@@ -1,5 +1,7 @@
 """What a conversation costs: as its CLI says, else by its model's price, else not known, which is never 0."""
 
+from itertools import accumulate
+
 import pytest
 from msgspec.structs import replace
 
@@ -51,7 +53,22 @@ def test_what_the_cli_says_counts_before_any_price() -> None:
     meter.prompt_ended({"usage": {"inputTokens": 100, "outputTokens": 10, "cachedReadTokens": 50}})
     assert meter.total.cost == pytest.approx(0.16), "by the price while the CLI says none"
     meter.updated({"cost": {"amount": 0.75, "currency": "USD"}})
-    assert meter.total == Usage(tokens_in=150, tokens_out=10, tokens_cached=50, cost=0.5, session_cost=0.75)
+    assert meter.total == Usage(tokens_in=150, tokens_out=10, tokens_cached=50, cost=0.5, session_cost=0.25)
+    meter.turn_ended()
+    assert meter.total.session_cost == 0.75
+
+
+def test_of_a_turn_that_is_killed_the_sessions_next_process_knows_nothing() -> None:
+    """It may begin with a call that costs as much as the killed one had said, or more."""
+    paid, before = 0.0, 0.0
+    for costs in ((0.25,), (0.25, 0.5), (0.75,)):
+        meter = UsageMeter(PLAIN, spent_before(before), {})
+        for cost in accumulate(costs):
+            meter.updated({"cost": {"amount": cost, "currency": "USD"}})
+        meter.prompt_ended(said(1))
+        paid += meter.total.cost or 0.0
+        before = meter.total.session_cost or 0.0
+    assert paid == 0.25 + 0.75 + 0.75
 
 
 def test_what_a_session_costs_is_not_less_than_before_but_of_a_process_that_does_not_know() -> None:
@@ -69,9 +86,7 @@ def test_what_was_cut_off_before_it_told_is_not_known_without_a_log_and_has_no_p
     assert told(meter.total) == "100 tokens in, 10 out, and more that nobody knows, cost not known"
     assert not read_usage(meter.total.wire()).is_nothing
     meter.updated({"cost": {"amount": 0.5, "currency": "USD"}})
-    assert read_usage(meter.total.wire()) == Usage(
-        tokens_in=100, tokens_out=10, cost=0.5, partial=True, session_cost=0.5
-    )
+    assert read_usage(meter.total.wire()) == Usage(tokens_in=100, tokens_out=10, cost=0.5, partial=True)
 
 
 def test_what_was_cut_off_is_in_the_log() -> None:

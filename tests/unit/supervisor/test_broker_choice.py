@@ -26,7 +26,14 @@ def test_a_port_that_another_program_has_is_told_with_one_that_is_free() -> None
 
 
 @pytest.mark.parametrize("host", ["no.such.host.invalid", "203.0.113.1"])
-def test_of_a_host_that_is_not_this_machine_no_port_is_named(host: str) -> None:
+def test_of_a_host_that_is_not_this_machine_no_port_is_named(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def resolve(name: str, *more: object, **named: object) -> object:
+        if name == host and not name[0].isdecimal():
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return whole(name, *more, **named)  # type: ignore[arg-type]
+
+    whole = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
     assert free_port_after(host, 1883) is None
 
 
