@@ -73,7 +73,8 @@ class Usage(Struct, frozen=True, kw_only=True):
                 said["cost"] = round(self.cost, 6)
         more: JsonObject = {"partial": self.partial, "logged": self.logged, "settles": self.settles}
         more["unsure"] = round(self.unsure, 6)
-        more["session_cost"] = None if self.session_cost is None else round(self.session_cost, 6)
+        if self.session_cost is not None:
+            said["session_cost"] = round(self.session_cost, 6)
         return said | {name: value for name, value in more.items() if value}
 
 

@@ -67,7 +67,9 @@ def test_of_a_turn_that_is_killed_the_sessions_next_process_knows_nothing() -> N
             meter.updated({"cost": {"amount": cost, "currency": "USD"}})
         meter.prompt_ended(said(1))
         paid += meter.total.cost or 0.0
-        before = meter.total.session_cost or 0.0
+        told_before = read_usage(meter.total.wire()).session_cost
+        assert told_before is not None, "nothing is a cost too"
+        before = told_before
     assert paid == 0.25 + 0.75 + 0.75
 
 
@@ -86,7 +88,9 @@ def test_what_was_cut_off_before_it_told_is_not_known_without_a_log_and_has_no_p
     assert told(meter.total) == "100 tokens in, 10 out, and more that nobody knows, cost not known"
     assert not read_usage(meter.total.wire()).is_nothing
     meter.updated({"cost": {"amount": 0.5, "currency": "USD"}})
-    assert read_usage(meter.total.wire()) == Usage(tokens_in=100, tokens_out=10, cost=0.5, partial=True)
+    assert read_usage(meter.total.wire()) == Usage(
+        tokens_in=100, tokens_out=10, cost=0.5, partial=True, session_cost=0.0
+    )
 
 
 def test_what_was_cut_off_is_in_the_log() -> None:
