@@ -13,13 +13,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from tests.conftest import pick_port
 from tests.fake_model import serve
 from tests.real_clis import CLIS, ROOT, off_the_network
+from tests.wait import until
 
 SWARM = "shop"
 LAYOUT: dict[str, Any] = {
@@ -106,24 +106,14 @@ class Life:
         """Publish, and return the task's id."""
         return self.say("publish", task_type, *more, "--swarm", SWARM, ok=ok).split()[0]
 
-    def until(self, holds: Callable[[], Any], what: str, limit: float = 60.0) -> Any:
-        """Wait until it holds."""
-        end = time.monotonic() + limit
-        while not (found := holds()):
-            assert time.monotonic() < end, f"not within {limit:g} s: {what}"
-            time.sleep(0.3)
-        return found
-
     def ended(self, task_id: str) -> Any:
         """Wait for the end of a task."""
         over = ("complete", "failed", "dead", "cancelled")
-        return self.until(
-            lambda: (row := self.json("tasks", task_id))["state"] in over and row, f"{task_id} to end", 120
-        )
+        return until(lambda: (row := self.json("tasks", task_id))["state"] in over and row, 120, f"{task_id} to end")
 
     def asked(self) -> str:
         """Wait until somebody asks, and return the ask's id."""
-        rows = self.until(lambda: self.json("asks"), "an ask", 120)
+        rows = until(lambda: self.json("asks"), 120, "an ask")
         return str(rows[0]["ask_id"])
 
     def pid(self, agent_id: str) -> int:
@@ -157,12 +147,12 @@ def asks(life: Life) -> None:
 def runs(life: Life) -> None:
     """A workflow fails and is retried, an agent and the broker are killed, and the swarm is halted."""
     run = life.say("run", "publish-site.yml", "--swarm", SWARM, ok=False).split()[0]
-    life.until(lambda: life.json("runs", run)["state"] == "failed", "the run to fail")
+    until(lambda: life.json("runs", run)["state"] == "failed", 60, "the run to fail")
     (life.work / "ready").touch()
     life.say("retry", run, "--swarm", SWARM)
-    life.until(lambda: life.json("runs", run)["state"] == "complete", "the run to end well")
+    until(lambda: life.json("runs", run)["state"] == "complete", 60, "the run to end well")
     held = life.publish("site.wait", "-p", "seconds=1")
-    life.until(lambda: life.json("tasks", held)["state"] == "running", "it to run")
+    until(lambda: life.json("tasks", held)["state"] == "running", 60, "it to run")
     os.kill(life.pid("builder"), signal.SIGKILL)
     life.ended(held)
     life.say("send", "code-review-01", "look at shop.py first", "--swarm", SWARM)
@@ -172,7 +162,7 @@ def runs(life: Life) -> None:
         env=life.env, capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
     os.kill(next(int(line.split()[0]) for line in panes.splitlines() if "mosquitto" in line), signal.SIGKILL)
-    life.until(lambda: life.say("status", SWARM, ok=False) and life.json("status")["broker"]["connected"], "a broker")
+    until(lambda: life.say("status", SWARM, ok=False) and life.json("status")["broker"]["connected"], 60, "a broker")
     life.say("halt", "--swarm", SWARM)
     life.say("resume", "--swarm", SWARM)
     life.ended(life.publish("site.build"))

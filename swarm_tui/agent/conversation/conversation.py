@@ -212,6 +212,7 @@ class Conversation:
         loop = asyncio.get_running_loop()
         stop: asyncio.Future[Failure] = loop.create_future()
         self.heard.begin(stop)
+        self.meter.turn_began()
         self._metered = False
         answer = asyncio.ensure_future(self._say(text))
         cancelled = asyncio.ensure_future(self._context.cancel.wait())
@@ -251,7 +252,7 @@ class Conversation:
             words = f"it took longer than {loop.time() - began:.0f} s{silence_told}"
             raise HandlerError(words, code="timeout", retryable=True)
         finally:
-            if answer.done() and not answer.cancelled() and answer.exception() is None:
+            if answer.done() and not answer.cancelled() and not isinstance(answer.exception(), ConnectionError):
                 self.meter.turn_ended()
             self.person.end()
             for wait in (cancelled, silence, answer, following):

@@ -57,6 +57,7 @@ class UsageMeter:
         self._untold = 0
         self.session_cost: float | None = None
         """The cost of the whole session, earlier attempts too, as the CLI says; None where it says none."""
+        self._in_turn = False
         self._ended_cost = self._before
         """The same as the last turn that ended left it: the next process knows no more of one killed in its turn."""
 
@@ -138,6 +139,9 @@ class UsageMeter:
         amount = cost.get("amount") if isinstance(cost, dict) and cost.get("currency") in (None, "USD") else None
         if isinstance(amount, int | float) and not isinstance(amount, bool) and amount >= 0:
             self.session_cost = float(amount)
+            if not self._in_turn:
+                # Of the turn that has ended: its last word may come after its answer.
+                self._settle_cost()
             if self._before is not None and self.session_cost < self._before:
                 # A process of before was killed, and this one does not know what that cost.
                 self._before = 0.0
@@ -151,9 +155,18 @@ class UsageMeter:
         missing = heard - (len(self._log.calls) - len(self._base.calls)) if self._lags else 0
         self._untold = max(self._untold, self._log.untold - opened, missing)
 
+    def turn_began(self) -> None:
+        """Note that a prompt is said: what its turn takes is known to the CLI's next process once it has ended."""
+        self._in_turn = True
+
     def turn_ended(self) -> None:
-        """Note that the CLI has answered a prompt: its next process knows what it took."""
-        self._ended_cost = self.session_cost
+        """Note that the CLI has answered a prompt."""
+        self._in_turn = False
+        self._settle_cost()
+
+    def _settle_cost(self) -> None:
+        if self.session_cost is not None:
+            self._ended_cost = self.session_cost
 
     def prompt_ended(self, said: Mapping[str, Any]) -> bool:
         """Hear a prompt's answer. Returns whether it told of any usage."""

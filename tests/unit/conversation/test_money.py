@@ -50,12 +50,15 @@ def spent_before(cost: float | None) -> ResumePoint:
 def test_what_the_cli_says_counts_before_any_price() -> None:
     meter = UsageMeter(PLAIN, spent_before(0.25), PRICES)
     meter.model = "m"
+    meter.turn_began()
     meter.prompt_ended({"usage": {"inputTokens": 100, "outputTokens": 10, "cachedReadTokens": 50}})
     assert meter.total.cost == pytest.approx(0.16), "by the price while the CLI says none"
     meter.updated({"cost": {"amount": 0.75, "currency": "USD"}})
     assert meter.total == Usage(tokens_in=150, tokens_out=10, tokens_cached=50, cost=0.5, session_cost=0.25)
     meter.turn_ended()
     assert meter.total.session_cost == 0.75
+    meter.updated({"cost": {"amount": 1.0, "currency": "USD"}})
+    assert meter.total.session_cost == 1.0, "its last word came after its answer"
 
 
 def test_of_a_turn_that_is_killed_the_sessions_next_process_knows_nothing() -> None:
@@ -63,6 +66,7 @@ def test_of_a_turn_that_is_killed_the_sessions_next_process_knows_nothing() -> N
     paid, before = 0.0, 0.0
     for costs in ((0.25,), (0.25, 0.5), (0.75,)):
         meter = UsageMeter(PLAIN, spent_before(before), {})
+        meter.turn_began()
         for cost in accumulate(costs):
             meter.updated({"cost": {"amount": cost, "currency": "USD"}})
         meter.prompt_ended(said(1))
@@ -83,6 +87,7 @@ def test_what_a_session_costs_is_not_less_than_before_but_of_a_process_that_does
 def test_what_was_cut_off_before_it_told_is_not_known_without_a_log_and_has_no_price() -> None:
     meter = UsageMeter(PLAIN, None, PRICES)
     meter.model = "m"
+    meter.turn_began()
     meter.prompt_ended(said(1))
     meter.lost(1)
     assert told(meter.total) == "100 tokens in, 10 out, and more that nobody knows, cost not known"

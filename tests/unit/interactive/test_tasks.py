@@ -152,7 +152,6 @@ def test_a_person_who_ends_their_own_turn_leaves_the_agent_free(desk: Desk) -> N
     desk.types("[[slow 30]]\r")
     until(lambda: desk.screen.persons_turn, 5, "a person is at work")
     desk.sees("> [[slow 30]]")
-    time.sleep(0.1)
     desk.types("\x1b")
     until(lambda: not desk.screen.persons_turn, 8, "no hook tells, the log does")
 
