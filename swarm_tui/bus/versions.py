@@ -58,6 +58,9 @@ def falls_back(broker: Broker, at: BrokerAddress, version: int, *, unsupported: 
     if version == FIVE and (unsupported or not sure):
         _known[str(at)] = THREE, False
         return True
+    if version == FIVE:
+        # It may only be starting; answers it nothing once more, another may have come in its place.
+        _known[str(at)] = FIVE, False
     if known == THREE and not sure:
         del _known[str(at)]
     return False

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from swarm_tui.bus import versions
+from swarm_tui.bus.broker_address import parse_url
 from swarm_tui.bus.mqtt import MqttBus
 from swarm_tui.bus.port import Link
 from swarm_tui.bus.probe import BrokerProbe, probe
@@ -236,3 +238,18 @@ def test_a_message_that_the_broker_hangs_up_on_does_not_hold_up_the_rest_for_eve
     assert "closed 5 connections over a message on 's/n'" in bus.last_failure
     bus.close()
     touchy.close()
+
+
+def test_a_broker_in_whose_place_an_older_one_came_is_reached() -> None:
+    """Its port may be another's next time; one that only starts is not taken for an older one at once."""
+    older = Touchy(b"poison")
+    at = parse_url(f"mqtt://127.0.0.1:{older.port}")
+    versions.accepted(at, versions.FIVE)
+    bus = MqttBus(Broker(url=f"mqtt://127.0.0.1:{older.port}"), "x")
+    bus.start(lambda *_: None, lambda link: None)
+    try:
+        bus.publish(Outgoing("s/n", b"word"))
+        until(lambda: older.taken == [b"word"], 20.0, "the older one to have it")
+    finally:
+        bus.close()
+        older.close()
